@@ -1,0 +1,413 @@
+/**
+ * The words of ciphertrail as types, in the order of the data: what a cluster says (snapshot), what it means (edge, path,
+ * coverage), what is kept (window result, interval, episode), what is shown (row).
+ *
+ * Times are RFC 3339 text in UTC in stored data (`2026-11-24T12:30:00Z`), and seconds since the epoch (`Seconds`) in
+ * calculations, since Prometheus counts in seconds.
+ */
+
+/** Seconds since the epoch, with a fraction where the source has one. */
+export type Seconds = number
+
+/** The states of an edge, and of a path in a window, worst first. Order matters: a path takes the worst of its edges. */
+export const STATES = [
+  'plaintext',
+  'no-mesh-tls',
+  'unknown',
+  'tls-anonymous',
+  'app-tls',
+  'mtls',
+  'exempt',
+  'not-observed',
+  'not-collected',
+] as const
+export type State = (typeof STATES)[number]
+
+/** `refused`: policy stopped the traffic; evidence of enforcement, not of plain text delivered. */
+export type Outcome = 'allowed' | 'refused'
+
+/** What policy says about plain text on a workload's port: a second axis, never mixed with the state. */
+export type Enforcement = 'plaintext-refused' | 'plaintext-allowed' | 'audited' | 'unknown'
+
+/** Whether the other side of a path saw the same. `contradicted` does not occur before proxies are read by name. */
+export type Corroborated = 'yes' | 'ambiguous' | 'no' | 'contradicted'
+
+/** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/causes.ts). */
+export const CAUSES = [
+  'destination-not-meshed',
+  'destination-skips-port',
+  'source-skips-port',
+  'source-not-meshed',
+  'opaque-port-unmeshed-client',
+  'outside-cluster',
+  'application-tls',
+  'unknown',
+] as const
+export type Cause = (typeof CAUSES)[number]
+
+/** The window sizes that tile a UTC day, in minutes. */
+export const WINDOW_MINUTES = [5, 15, 30, 60] as const
+export type WindowMinutes = (typeof WINDOW_MINUTES)[number]
+
+/** A window `(start, end]` in UTC: a sample at `start` belongs to the window before. */
+export type Window = { readonly start: string; readonly end: string }
+
+/** A window size and since when it is in force: a change takes effect at the next UTC midnight. */
+export type WindowSetting = { readonly since: string; readonly minutes: WindowMinutes }
+
+/** A registered cluster. Holds ways in, never credentials. */
+export type Cluster = {
+  /** `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?` */
+  readonly id: string
+  readonly registeredAt: string
+  /** Absent: the in-cluster ServiceAccount, or else the default kubeconfig. */
+  readonly kubeconfig?: string
+  readonly context?: string
+  readonly prometheusUrl?: string
+  readonly linkerdNamespace: string
+  readonly vizNamespace: string
+  /** Oldest first; the first is in force from the beginning of time. */
+  readonly windows: readonly WindowSetting[]
+}
+
+/** One end of a path: `kind` is a lower-case singular Kubernetes kind, or `unmeshed`, `serviceaccount`, `probe`, `service`, `external`. */
+export type Endpoint = {
+  readonly kind: string
+  /** Empty for `unmeshed`, `probe` and `external`. */
+  readonly namespace: string
+  /** Empty for `unmeshed` and `probe`; authority or address for `external`. */
+  readonly name: string
+}
+
+export type Source = Endpoint & {
+  /** ServiceAccount, or null where it is not known. Not part of the path's identity. */
+  readonly serviceAccount: string | null
+}
+export type Destination = Source & {
+  /** The other cluster's name where the path goes through a multicluster gateway, else null. */
+  readonly cluster: string | null
+}
+
+// ---------------------------------------------------------------- what a cluster says
+
+/** One answer of Prometheus, as received. */
+export type MetricsAnswer = {
+  /** The name of the query in the plan (lib/collect/queries.ts). */
+  readonly name: string
+  readonly query: string
+  /** The evaluation time, seconds since the epoch as decimal text. */
+  readonly time: string
+  /** The body exactly as received. */
+  readonly body: string
+}
+
+/** One Kubernetes list, reduced to the fields that lib/collect/reduce.ts names. */
+export type KubernetesList = {
+  /** Plural resource with its group: `pods`, `replicasets.apps`, `servers.policy.linkerd.io`. */
+  readonly resource: string
+  /** Absent where the cluster does not serve the resource at all (404 for every version asked). */
+  readonly version?: string
+  readonly items: readonly unknown[]
+}
+
+/** How a source answered. `absent` never occurs here: a source that was not read is `failed`, with the reason. */
+export type SourceStatus = {
+  readonly status: 'complete' | 'partial' | 'failed'
+  /** One line for each thing that could not be read; empty where complete. Never holds a secret. */
+  readonly errors: readonly string[]
+}
+
+/** All that one attempt collected from one cluster for one window. Written once, as canonical JSON (RFC 8785), gzipped. */
+export type Snapshot = {
+  readonly format: 'ciphertrail/snapshot/1'
+  readonly cluster: string
+  readonly window: Window
+  readonly linkerdNamespace: string
+  readonly vizNamespace: string
+  readonly collector: { readonly name: string; readonly version: string }
+  /** Our clock (or the replay's `--now`). */
+  readonly startedAt: string
+  readonly endedAt: string
+  /** Every source answered everything that was asked. */
+  readonly complete: boolean
+  readonly metrics: SourceStatus & {
+    /** Prometheus' own `time()`, or null where it was not read. */
+    readonly prometheusTime: string | null
+    readonly answers: readonly MetricsAnswer[]
+  }
+  readonly kubernetes: SourceStatus & {
+    /** When the lists were begun; null where nothing was read. */
+    readonly takenAt: string | null
+    readonly lists: readonly KubernetesList[]
+  }
+}
+
+// ---------------------------------------------------------------- what it means
+
+/** What one side saw of one path in one window. */
+export type Edge = {
+  readonly pathId: string
+  readonly side: 'outbound' | 'inbound'
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly state: State
+  readonly outcome: Outcome
+  /** Linkerd's raw value or one of ours; empty where there is nothing to explain. */
+  readonly reason: string
+  /** Connections opened in the window; `undated` ones included only where not encrypted. */
+  readonly opens: number
+  /** The first of the counted opens could not be dated (a time without scrapes before it): "since unknown". */
+  readonly sinceUnknown: boolean
+  /** The most connections found open at one scrape in the window. */
+  readonly openAtScrape: number
+  readonly bytes: number
+  readonly clientId: string | null
+  readonly serverId: string | null
+}
+
+/** A path in a window: the worst of its edges, with what both sides and the Kubernetes API say about it. */
+export type PathWindow = {
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly state: State
+  readonly outcome: Outcome
+  readonly reason: string
+  /** Null where there is nothing to explain (`mtls`, `exempt`). */
+  readonly cause: Cause | null
+  readonly enforcement: Enforcement
+  readonly opens: number
+  readonly openAtScrape: number
+  readonly bytes: number
+  /** The bytes of `bytes` that were not encrypted by the mesh. */
+  readonly clearBytes: number
+  readonly sinceUnknown: boolean
+  readonly corroborated: Corroborated
+  /** Who the unnamed source may be: workloads, never part of the path's identity. */
+  readonly candidates: readonly Source[]
+  /** The identity that the server saw on the wire, `sa.namespace`; null where none was seen. */
+  readonly clientId: string | null
+  /** The identity that the client saw, `sa.namespace`; null where none was seen. */
+  readonly serverId: string | null
+}
+
+export const GAP_REASONS = [
+  'scrape-refused',
+  'scrape-failed',
+  'ended-unscraped',
+  'not-a-target',
+  'prometheus-down',
+  'source-unreadable',
+  'window-missing',
+] as const
+export type GapReason = (typeof GAP_REASONS)[number]
+
+/** A stretch of a window in which pods of a workload were not seen. */
+export type Gap = { readonly reason: GapReason; readonly pods: number; readonly from: string; readonly to: string }
+
+/** What should have been seen of a workload in a window, and what was. */
+export type Coverage = {
+  readonly cluster: string
+  readonly window: Window
+  readonly workload: Endpoint
+  /** The life of the workload's meshed pods inside the window, summed. */
+  readonly expectedSeconds: number
+  /** Time between successful scrapes at most two intervals apart, summed. */
+  readonly observedSeconds: number
+  /** Null if nothing was expected. */
+  readonly ratio: number | null
+  readonly pods: { readonly total: number; readonly meshed: number; readonly scraped: number }
+  readonly gaps: readonly Gap[]
+}
+
+export const BLIND_SPOTS = [
+  'unmeshed',
+  'skip-inbound',
+  'skip-outbound',
+  'skip-subnet',
+  'opaque-port',
+  'udp',
+  'host-network',
+  'not-scraped',
+] as const
+export type BlindSpot = {
+  readonly kind: (typeof BLIND_SPOTS)[number]
+  readonly port: string | null
+  readonly detail: string
+}
+
+export const UNMESHED_REASONS = [
+  'not-annotated',
+  'disabled',
+  'host-network',
+  'created-before-injection',
+  'automount-disabled',
+  'injection-skipped',
+  'other-control-plane',
+] as const
+
+/** A workload as the Kubernetes API described it for a window. */
+export type Workload = {
+  readonly cluster: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  readonly serviceAccount: string | null
+  readonly meshed: 'yes' | 'no' | 'partly' | 'unknown'
+  readonly pods: number
+  /** Why it is not meshed; null where it is, or where that is not known. */
+  readonly reason: (typeof UNMESHED_REASONS)[number] | null
+  readonly defaultPolicy: string | null
+  readonly skipInbound: readonly string[]
+  readonly skipOutbound: readonly string[]
+  readonly opaque: readonly string[]
+  readonly blindSpots: readonly BlindSpot[]
+}
+
+/** Cryptography as the running proxies state it; what was negotiated on a connection is not in any metric. */
+export type Crypto = {
+  readonly proxyVersions: readonly { readonly version: string; readonly proxies: number }[]
+  /** `rustls_info`, counted over proxies. */
+  readonly tls: readonly {
+    readonly suites: string
+    readonly keyExchange: string
+    readonly fips: string
+    readonly proxies: number
+  }[]
+  /** Earliest and latest expiry of the proxies' certificates; null where no proxy stated it. */
+  readonly certificates: {
+    readonly earliestExpiry: string
+    readonly latestExpiry: string
+    readonly proxies: number
+  } | null
+  readonly trustAnchors: readonly {
+    readonly subject: string
+    readonly sha256: string
+    readonly notBefore: string
+    readonly notAfter: string
+  }[]
+}
+
+/** What a standing attempt and the Kubernetes lists around a window come to. Derived: can always be rebuilt. */
+export type WindowResult = {
+  readonly format: 'ciphertrail/window/1'
+  readonly derivation: number
+  readonly cluster: string
+  readonly window: Window
+  /** What it was derived from: keys of evidence. */
+  readonly inputs: {
+    readonly evidence: string
+    /** Key of the snapshot whose Kubernetes lists hold before, and after, the window; null where there is none. */
+    readonly before: string | null
+    readonly after: string | null
+  }
+  /** Metrics were read. False: no path of this window can be told, and each known one is `not-collected`. */
+  readonly collected: boolean
+  readonly errors: readonly string[]
+  readonly edges: readonly Edge[]
+  readonly paths: readonly PathWindow[]
+  readonly coverage: readonly Coverage[]
+  readonly workloads: readonly Workload[]
+  readonly crypto: Crypto
+  /** Endpoints (`kind/namespace/name`) that a complete list after the window showed; null without one. */
+  readonly existing: readonly string[] | null
+}
+
+// ---------------------------------------------------------------- what is kept and shown
+
+export type Episode = {
+  /** `<pathId>-<opened at, basic format>` */
+  readonly id: string
+  readonly openedAt: string
+  /** The opening connection could not be dated. */
+  readonly sinceUnknown: boolean
+  /** Null while open. */
+  readonly endedAt: string | null
+  readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet' | null
+}
+
+/** What a path did in one window of an interval that was not quiet. */
+export type Activity = {
+  /** End of the window. */
+  readonly end: string
+  readonly opens: number
+  readonly openAtScrape: number
+  readonly bytes: number
+  readonly clearBytes: number
+}
+
+/**
+ * A stretch in which a path kept state, outcome, reason, cause and enforcement. Windows inside it without an
+ * {@link Activity} were collected and quiet.
+ */
+export type Interval = {
+  readonly cluster: string
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly from: string
+  readonly to: string
+  readonly state: State
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly cause: Cause | null
+  readonly enforcement: Enforcement
+  readonly corroborated: Corroborated
+  readonly candidates: readonly Source[]
+  readonly clientId: string | null
+  readonly serverId: string | null
+  readonly episode: Episode | null
+  readonly activity: readonly Activity[]
+}
+
+/** One row of `paths --json` and of the API (design: section 6). */
+export type PathRow = {
+  readonly cluster: string
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly from: string
+  readonly to: string
+  readonly state: State
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly cause: Cause | null
+  /** The change that would fix it, in words that can be pasted; null where nothing is to be fixed. */
+  readonly fix: string | null
+  /** Part of the bytes that the mesh did not encrypt, 0 to 1; null where no bytes were counted. */
+  readonly clearShare: number | null
+  readonly opens: number
+  readonly openAtScrape: number
+  readonly bytes: number
+  readonly corroborated: Corroborated
+  readonly enforcement: Enforcement
+  readonly candidates: readonly Source[]
+  readonly episode: Episode | null
+  /** Always null until waivers exist. */
+  readonly waiver: null
+  /** Keys of the first and the last snapshot behind the row; empty where nothing was collected. */
+  readonly evidence: readonly string[]
+}
+
+/** One month of one cluster: the windows that were expected and the intervals of its paths. Cut at month ends. */
+export type TimelineMonth = {
+  readonly format: 'ciphertrail/timeline/1'
+  readonly derivation: number
+  readonly cluster: string
+  /** `2026-11` */
+  readonly month: string
+  /** Every expected window, oldest first. `evidence` is null where there is no standing attempt; `ratio` is the cluster's coverage. */
+  readonly windows: readonly {
+    readonly start: string
+    readonly end: string
+    readonly evidence: string | null
+    readonly collected: boolean
+    readonly ratio: number | null
+  }[]
+  /** Sorted by path id, then time. */
+  readonly intervals: readonly Interval[]
+}
