@@ -290,6 +290,9 @@ export type Crypto = {
   }[]
 }
 
+/** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
+export const DERIVATION = 1
+
 /** What a standing attempt and the Kubernetes lists around a window come to. Derived: can always be rebuilt. */
 export type WindowResult = {
   readonly format: 'ciphertrail/window/1'
@@ -305,6 +308,8 @@ export type WindowResult = {
   }
   /** Metrics were read. False: no path of this window can be told, and each known one is `not-collected`. */
   readonly collected: boolean
+  /** True where some metrics could not be read: a known path that is not among `paths` is then `not-collected`, not quiet. */
+  readonly partial?: boolean
   readonly errors: readonly string[]
   readonly edges: readonly Edge[]
   readonly paths: readonly PathWindow[]
@@ -313,6 +318,11 @@ export type WindowResult = {
   readonly crypto: Crypto
   /** Endpoints (`kind/namespace/name`) that a complete list after the window showed; null without one. */
   readonly existing: readonly string[] | null
+  /**
+   * Workloads (`kind/namespace/name`) with a pod whose labels are overridden and that no series can be attributed to: their
+   * known paths are `unknown` in this window, also those that are not among `paths` (contracts: section 2). Absent: none.
+   */
+  readonly overridden?: readonly string[]
 }
 
 // ---------------------------------------------------------------- what is kept and shown
