@@ -1,0 +1,44 @@
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const SQLITE_BUSY = 5
+
+/**
+ * Runs `run` while no other process (nor another call in this one) holds the lock file, which is made if it is absent.
+ * Gives undefined, and runs nothing, where the lock was not free for `waitMs`.
+ *
+ * The lock is SQLite's: a lock of the operating system, which is gone with its process however that ends. A lock that is
+ * a file of its own has to be taken over from a dead owner by age or process id, and is then sometimes taken from a live
+ * one (a stopped process, another container). Nothing is ever stored in the file.
+ *
+ * Throws what `run` throws, and SQLite's error where the file cannot be opened.
+ */
+export async function withFileLock<T>(
+  path: string,
+  waitMs: number,
+  run: () => Promise<T>,
+): Promise<{ readonly result: T } | undefined> {
+  // Opened for each use, so that a file that was removed and made anew in between is not locked by its old node.
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    if (!(await acquired(database, waitMs))) return undefined
+    return { result: await run() }
+  } finally {
+    database.close()
+  }
+}
+
+async function acquired(database: DatabaseSync, waitMs: number): Promise<boolean> {
+  const deadline = performance.now() + waitMs
+  for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, 20)) {
+    try {
+      // In memory: else SQLite makes a journal beside the file before it has the lock.
+      database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+      return true
+    } catch (error) {
+      if (!(error instanceof Error && 'errcode' in error && Number(error.errcode) % 256 === SQLITE_BUSY)) throw error
+    }
+    if (performance.now() >= deadline) return false
+    await sleep(pauseMs)
+  }
+}

@@ -1,0 +1,192 @@
+import { isNotEncrypted } from '../assess/episodes.ts'
+import { toSeconds } from '../collect/windows.ts'
+import { STATES } from '../model.ts'
+import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth } from '../model.ts'
+import { compareText } from './timeline.ts'
+
+/** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
+export type Period = { readonly from?: string | undefined; readonly to?: string | undefined }
+
+/** Which rows are wanted; absent: all. */
+export type HistoryQuery = Period & {
+  /** Of either end. */
+  readonly namespace?: string | undefined
+  readonly state?: State | 'not-encrypted' | undefined
+}
+
+/** A path in one expected window. */
+export type StripCell = {
+  readonly start: string
+  readonly end: string
+  /** `not-observed` where it was quiet; null before the path was first seen, and once an end of it was gone. */
+  readonly state: State | null
+  readonly outcome: Outcome
+}
+
+type MonthWindow = TimelineMonth['windows'][number]
+
+/** The part of an interval that lies in a period: at least one window. */
+type Piece = {
+  readonly interval: Interval
+  readonly windows: readonly MonthWindow[]
+  readonly activity: Interval['activity']
+}
+
+/** What an interval is in a period in which it was only quiet. */
+const QUIET = {
+  state: 'not-observed',
+  outcome: 'allowed',
+  reason: 'quiet',
+  cause: null,
+  enforcement: 'unknown',
+  corroborated: 'no',
+  candidates: [],
+} as const
+
+/**
+ * Answers what the paths were in a period, one row for each interval of equal state (contracts: section 6): by cluster, then
+ * worst state first, then path id and time.
+ *
+ * An interval that was only quiet in the period is `not-observed` there; the quiet ends of one that was not stay in its row. A
+ * path that was quiet in the whole period is one row, also over month ends, unless its episode ended meanwhile.
+ *
+ * @param months of any clusters, each at most once
+ * @param episodes of those clusters: what the months hold is how an episode stood when it opened
+ * @param fixOf the change that would fix a row, in words; null where nothing is to be fixed
+ */
+export function rows(
+  months: readonly TimelineMonth[],
+  episodes: readonly Episode[],
+  query: HistoryQuery,
+  fixOf: (row: Omit<PathRow, 'fix'>) => string | null,
+): PathRow[] {
+  const episodesById = new Map(episodes.map((episode) => [episode.id, episode]))
+  const found: PathRow[] = []
+  for (const pieces of piecesByPath(months, query).values()) {
+    for (const piece of pieces.every(isQuiet) ? joinQuiet(pieces) : pieces) {
+      const row = rowOf(piece, episodesById)
+      if (isWanted(row, query)) found.push({ ...row, fix: fixOf(row) })
+    }
+  }
+  return found.toSorted(
+    (a, b) =>
+      compareText(a.cluster, b.cluster) ||
+      STATES.indexOf(a.state) - STATES.indexOf(b.state) ||
+      compareText(a.pathId, b.pathId) ||
+      compareText(a.from, b.from),
+  )
+}
+
+/** Draws the paths of one cluster over a period: by path id, one cell for each expected window, oldest first. */
+export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<string, StripCell[]> {
+  const windows = inTimeOrder(months).flatMap((month) => windowsWithin(month, period))
+  const indexes = new Map(windows.map(({ end }, index) => [end, index]))
+  const strips = new Map<string, StripCell[]>()
+  for (const [pathId, pieces] of piecesByPath(months, period)) {
+    const cells = windows.map(({ start, end }): StripCell => ({ start, end, state: null, outcome: 'allowed' }))
+    for (const { interval, windows: own, activity } of pieces) {
+      const active = new Set(activity.map(({ end }) => end))
+      for (const { start, end } of own) {
+        const isSilent = interval.state !== 'not-collected' && !active.has(end)
+        const { state, outcome } = isSilent ? QUIET : interval
+        cells[indexes.get(end) ?? -1] = { start, end, state, outcome }
+      }
+    }
+    strips.set(pathId, cells)
+  }
+  return strips
+}
+
+/** By cluster and path; the pieces of a path in time order. */
+function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<string, Piece[]> {
+  const byPath = new Map<string, Piece[]>()
+  for (const month of inTimeOrder(months)) {
+    const windows = windowsWithin(month, period)
+    // Intervals begin and end where windows do, but the period may begin and end inside them.
+    const first = windows[0]
+    const last = windows.at(-1)
+    if (first === undefined || last === undefined) continue
+    const startIndexes = new Map(windows.map(({ start }, index) => [start, index]))
+    for (const interval of month.intervals) {
+      if (interval.to <= first.start || interval.from >= last.end) continue
+      const from = interval.from <= first.start ? 0 : startIndexes.get(interval.from)
+      const to = interval.to >= last.end ? windows.length : startIndexes.get(interval.to)
+      const own = windows.slice(from, to)
+      const [begin, end] = [own[0]?.start ?? '', own.at(-1)?.end ?? '']
+      const activity = interval.activity.filter((entry) => entry.end > begin && entry.end <= end)
+      const pieces = byPath.get(interval.pathId)
+      if (pieces === undefined) byPath.set(interval.pathId, [{ interval, windows: own, activity }])
+      else pieces.push({ interval, windows: own, activity })
+    }
+  }
+  return byPath
+}
+
+function windowsWithin({ windows }: TimelineMonth, { from, to }: Period): readonly MonthWindow[] {
+  const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
+  const until: Seconds = to === undefined ? Infinity : toSeconds(to)
+  return windows.filter(({ end }) => toSeconds(end) > after && toSeconds(end) <= until)
+}
+
+function isQuiet({ interval: { state }, activity }: Piece): boolean {
+  return state !== 'not-collected' && activity.length === 0
+}
+
+function joinQuiet(pieces: readonly Piece[]): Piece[] {
+  const joined: Piece[] = []
+  for (const piece of pieces) {
+    const last = joined.at(-1)
+    const touches = last?.windows.at(-1)?.end === piece.windows[0]?.start
+    if (last !== undefined && touches && last.interval.episode?.id === piece.interval.episode?.id) {
+      joined[joined.length - 1] = { ...piece, windows: [...last.windows, ...piece.windows] }
+    } else joined.push(piece)
+  }
+  return joined
+}
+
+function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'fix'> {
+  const { interval, windows, activity } = piece
+  const { cluster, pathId, source, destination, port, episode } = interval
+  const { state, outcome, reason, cause, enforcement, corroborated, candidates } = isQuiet(piece) ? QUIET : interval
+  const bytes = activity.reduce((sum, entry) => sum + entry.bytes, 0)
+  const clearBytes = activity.reduce((sum, entry) => sum + entry.clearBytes, 0)
+  return {
+    cluster,
+    pathId,
+    source,
+    destination,
+    port,
+    from: windows[0]?.start ?? '',
+    to: windows.at(-1)?.end ?? '',
+    state,
+    outcome,
+    reason,
+    cause,
+    clearShare: bytes === 0 ? null : clearBytes / bytes,
+    opens: activity.reduce((sum, { opens }) => sum + opens, 0),
+    openAtScrape: activity.reduce((most, { openAtScrape }) => Math.max(most, openAtScrape), 0),
+    bytes,
+    corroborated,
+    enforcement,
+    candidates,
+    episode: episode === null ? null : (episodes.get(episode.id) ?? episode),
+    waiver: null,
+    evidence: firstAndLast(windows.flatMap(({ evidence }) => evidence ?? [])),
+  }
+}
+
+function isWanted(row: Omit<PathRow, 'fix'>, { namespace, state }: HistoryQuery): boolean {
+  if (namespace !== undefined && row.source.namespace !== namespace && row.destination.namespace !== namespace)
+    return false
+  if (state === undefined) return true
+  return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
+}
+
+/** One key where both are the same. */
+function firstAndLast(keys: readonly string[]): string[] {
+  return [...new Set([...keys.slice(0, 1), ...keys.slice(-1)])]
+}
+
+function inTimeOrder(months: readonly TimelineMonth[]): TimelineMonth[] {
+  return months.toSorted((a, b) => compareText(a.month, b.month))
+}

@@ -1,0 +1,453 @@
+import { z } from 'zod'
+import { endpointKey, nextEpisode, readingsOf } from '../assess/episodes.ts'
+import type { PathEnds, Readings } from '../assess/episodes.ts'
+import { toSeconds } from '../collect/windows.ts'
+import { DERIVATION } from '../model.ts'
+import type {
+  Activity,
+  Corroborated,
+  Coverage,
+  Episode,
+  Interval,
+  PathWindow,
+  Source,
+  TimelineMonth,
+  Window,
+  WindowResult,
+} from '../model.ts'
+
+/** An expected window; `result` is null where there is no standing attempt. */
+export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }
+
+/** What the fold remembers of a path beside its intervals. A path is known from the first window in which it was seen. */
+export type KnownPath = PathEnds & {
+  /** Id of the open episode. */
+  readonly episode: string | null
+  /** Start of the first window of the present run of quiet windows; null where the last window was not quiet. */
+  readonly quietSince: string | null
+  /** An end of the path was gone in the last collected window: no row until the path is seen again. */
+  readonly isGone: boolean
+}
+
+/** How far the windows of a cluster are folded, and what the next one is folded onto. All of it is JSON. */
+export type Timeline = {
+  readonly cluster: string
+  /** End of the last window folded; null before the first. */
+  readonly watermark: string | null
+  /** Sorted by path id. */
+  readonly paths: readonly KnownPath[]
+  /** Every episode of the cluster, as it stands; sorted by id. */
+  readonly episodes: readonly Episode[]
+  /**
+   * Oldest first. Only those that {@link hotMonths} names are read or changed by the next fold; older ones may be left out.
+   *
+   * An interval holds its episode as it stood when it opened, since it may end long after the month was written: how it stands
+   * now is in `episodes`, under the same id.
+   */
+  readonly months: readonly TimelineMonth[]
+}
+
+const source = z.object({
+  kind: z.string(),
+  namespace: z.string(),
+  name: z.string(),
+  serviceAccount: z.string().nullable(),
+})
+
+/** A {@link Timeline} without its months, as it is read back from the store. */
+export const timelineSchema = z.object({
+  cluster: z.string(),
+  watermark: z.string().nullable(),
+  paths: z.array(
+    z.object({
+      pathId: z.string(),
+      source,
+      destination: source.extend({ cluster: z.string().nullable() }),
+      port: z.int(),
+      episode: z.string().nullable(),
+      quietSince: z.string().nullable(),
+      isGone: z.boolean(),
+    }),
+  ),
+  episodes: z.array(
+    z.object({
+      id: z.string(),
+      openedAt: z.string(),
+      sinceUnknown: z.boolean(),
+      endedAt: z.string().nullable(),
+      ending: z.enum(['fixed', 'refused', 'gone', 'quiet']).nullable(),
+    }),
+  ),
+})
+
+/** A quiet run becomes a row of its own when it is this long (contracts: section 6). */
+const QUIET_SECONDS = 7 * 24 * 60 * 60
+
+/**
+ * Kinds of which a complete Kubernetes list shows every one that exists, so that absence means gone. Any other kind is never
+ * called gone: an owner of a kind nobody listed would vanish with each list.
+ */
+const LISTED_KINDS: ReadonlySet<string> = new Set([
+  'deployment',
+  'statefulset',
+  'daemonset',
+  'replicaset',
+  'replicationcontroller',
+  'job',
+  'cronjob',
+  'pod',
+])
+
+/** Worst first. */
+const CORROBORATION: readonly Corroborated[] = ['contradicted', 'no', 'ambiguous', 'yes']
+
+type Reading = Omit<
+  Interval,
+  'cluster' | 'pathId' | 'port' | 'from' | 'to' | 'episode' | 'activity' | 'source' | 'destination'
+>
+
+/** What a path without a measurement of its own is said to be. */
+const SILENT = {
+  outcome: 'allowed',
+  cause: null,
+  enforcement: 'unknown',
+  corroborated: 'no',
+  candidates: [],
+  clientId: null,
+  serverId: null,
+} as const
+const QUIET: Reading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
+const MISSING: Reading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
+const UNREADABLE: Reading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
+const OVERRIDDEN: Reading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
+
+/** The timeline of a cluster before its first window. */
+export function emptyTimeline(cluster: string): Timeline {
+  return { cluster, watermark: null, paths: [], episodes: [], months: [] }
+}
+
+/** The months (`2026-11`, oldest first) that the next fold may still change: a short quiet run may reach back into the one before. */
+export function hotMonths({
+  watermark,
+  paths,
+  months,
+}: Omit<Timeline, 'months'> & { months: readonly { month: string }[] }): string[] {
+  if (watermark === null) return []
+  const lastWindow = months.at(-1)?.month ?? ''
+  let oldest = lastWindow
+  for (const { quietSince, isGone } of paths) {
+    if (quietSince === null || isGone || toSeconds(watermark) - toSeconds(quietSince) >= QUIET_SECONDS) continue
+    if (monthOf(quietSince) < oldest) oldest = monthOf(quietSince)
+  }
+  return months.map(({ month }) => month).filter((month) => month >= oldest)
+}
+
+/** Folds one expected window onto the timeline: {@link foldWindows} of one. */
+export function foldWindow(timeline: Timeline, expected: ExpectedWindow): Timeline {
+  return foldWindows(timeline, [expected])
+}
+
+/**
+ * Folds expected windows, in time order and without a hole, onto the timeline (contracts: section 6). Folding them in any
+ * number of steps gives the same. Throws a RangeError for a window that does not begin at the watermark.
+ *
+ * In one window a known path is seen, quiet (collected, not among its paths) or not collected:
+ *
+ * - Seen extends the path's interval where state, outcome, reason, cause and enforcement are equal, else begins another. An
+ *   interval has the worst corroboration of its windows, all their candidates, and the identities and ServiceAccounts of the
+ *   latest window that showed one.
+ * - Quiet extends the interval without an activity, until the run of quiet windows is seven days long: then the run is an interval
+ *   `not-observed` of its own, from its first window on. Nothing can be extended after a gap, or once the episode that the
+ *   interval belongs to has ended by what others did on the port: then the run is `not-observed` at once.
+ * - Not collected begins or extends an interval `not-collected`.
+ */
+export function foldWindows(timeline: Timeline, expected: Iterable<ExpectedWindow>): Timeline {
+  const fold = startFold(timeline)
+  for (const next of expected) addWindow(fold, next)
+  return finishFold(fold)
+}
+
+type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
+type DraftPath = { -readonly [Key in keyof KnownPath]: KnownPath[Key] } & {
+  /** Those in the months loaded, oldest first. */
+  readonly intervals: DraftInterval[]
+}
+type DraftMonth = Omit<TimelineMonth, 'windows' | 'intervals'> & {
+  readonly windows: TimelineMonth['windows'][number][]
+}
+type Fold = {
+  readonly cluster: string
+  watermark: string | null
+  readonly paths: Map<string, DraftPath>
+  readonly episodes: Map<string, Episode>
+  readonly cold: readonly TimelineMonth[]
+  readonly hot: DraftMonth[]
+}
+
+function startFold(timeline: Timeline): Fold {
+  const hot = new Set(hotMonths(timeline))
+  const paths = new Map(timeline.paths.map((path): [string, DraftPath] => [path.pathId, { ...path, intervals: [] }]))
+  const months: DraftMonth[] = []
+  for (const { intervals, windows, ...month } of timeline.months) {
+    if (!hot.has(month.month)) continue
+    months.push({ ...month, windows: [...windows] })
+    for (const interval of intervals) {
+      paths.get(interval.pathId)?.intervals.push({ ...interval, activity: [...interval.activity] })
+    }
+  }
+  return {
+    cluster: timeline.cluster,
+    watermark: timeline.watermark,
+    paths,
+    episodes: new Map(timeline.episodes.map((episode) => [episode.id, episode])),
+    cold: timeline.months.filter(({ month }) => !hot.has(month)),
+    hot: months,
+  }
+}
+
+function finishFold({ cluster, watermark, paths, episodes, cold, hot }: Fold): Timeline {
+  const sorted = [...paths.values()].toSorted((a, b) => compareText(a.pathId, b.pathId))
+  const intervals = new Map(hot.map(({ month }): [string, Interval[]] => [month, []]))
+  for (const path of sorted)
+    for (const interval of path.intervals) intervals.get(monthOf(interval.from))?.push(interval)
+  return {
+    cluster,
+    watermark,
+    paths: sorted.map(({ intervals: _, ...path }) => path),
+    episodes: [...episodes.values()].toSorted((a, b) => compareText(a.id, b.id)),
+    months: [...cold, ...hot.map((month) => ({ ...month, intervals: intervals.get(month.month) ?? [] }))],
+  }
+}
+
+function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
+  if (fold.watermark !== null && fold.watermark !== window.start) {
+    throw new RangeError(`Cannot fold the window from "${window.start}": the timeline ends at ${fold.watermark}`)
+  }
+  fold.watermark = window.end
+  monthDraft(fold, window).windows.push({
+    start: window.start,
+    end: window.end,
+    evidence: result?.inputs.evidence ?? null,
+    collected: result?.collected ?? false,
+    ratio: ratioOf(result?.coverage ?? []),
+  })
+  if (!result?.collected) {
+    const reading = result === null ? MISSING : UNREADABLE
+    for (const path of fold.paths.values()) addGap(fold, path, window, reading)
+    return
+  }
+
+  for (const { pathId, source: from, destination, port } of result.paths) {
+    if (fold.paths.has(pathId)) continue
+    const ends = { pathId, source: from, destination, port }
+    fold.paths.set(pathId, { ...ends, episode: null, quietSince: null, isGone: false, intervals: [] })
+  }
+  const readings = readingsOf(result)
+  const existing = result.existing === null ? null : new Set(result.existing)
+  const overridden = new Set(result.overridden)
+  for (const path of fold.paths.values()) {
+    followEpisode(fold, path, readings)
+    const seen = readings.paths.get(path.pathId)
+    if (seen !== undefined) addSeen(fold, path, window, seen)
+    else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(endpointKey(end)))) {
+      addReading(fold, path, window, OVERRIDDEN, {
+        end: window.end,
+        opens: 0,
+        openAtScrape: 0,
+        bytes: 0,
+        clearBytes: 0,
+      })
+      path.quietSince = null
+      path.isGone = false
+    } else if (readings.isPartial) addGap(fold, path, window, UNREADABLE)
+    else addQuiet(fold, path, window, existing)
+  }
+}
+
+function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow): void {
+  path.source = { ...seen.source, serviceAccount: seen.source.serviceAccount ?? path.source.serviceAccount }
+  path.destination = {
+    ...seen.destination,
+    serviceAccount: seen.destination.serviceAccount ?? path.destination.serviceAccount,
+  }
+  path.quietSince = null
+  path.isGone = false
+  const { state, outcome, reason, cause, enforcement, corroborated, candidates, clientId, serverId } = seen
+  const { opens, openAtScrape, bytes, clearBytes } = seen
+  addReading(
+    fold,
+    path,
+    window,
+    {
+      state,
+      outcome,
+      reason,
+      cause,
+      enforcement,
+      corroborated,
+      candidates: uniteCandidates([], candidates),
+      clientId,
+      serverId,
+    },
+    { end: window.end, opens, openAtScrape, bytes, clearBytes },
+  )
+}
+
+function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
+  if (path.isGone) return
+  path.quietSince = null
+  addReading(fold, path, window, reading)
+}
+
+function addQuiet(fold: Fold, path: DraftPath, window: Window, existing: ReadonlySet<string> | null): void {
+  if (path.isGone) return
+  if (isGone(path, existing)) {
+    path.isGone = true
+    path.quietSince = null
+    return
+  }
+  path.quietSince ??= window.start
+  const last = path.intervals.at(-1)
+  const isEnded = last?.episode !== null && last?.episode.id !== path.episode
+  if (isEnded) separateQuiet(path, path.quietSince)
+  const isExtensible = last !== undefined && last.state !== 'not-collected' && !isEnded
+  addReading(fold, path, window, isExtensible ? last : QUIET)
+  if (toSeconds(window.end) - toSeconds(path.quietSince) >= QUIET_SECONDS) separateQuiet(path, path.quietSince)
+}
+
+/** Makes the quiet run since a time an interval of its own; over a month end it is two, of which one is in the month before. */
+function separateQuiet({ intervals }: DraftPath, since: string): void {
+  for (let index = intervals.length - 1; index >= 0; index--) {
+    const interval = intervals[index]
+    if (interval === undefined || interval.to <= since) return
+    if (interval.state === 'not-observed') continue
+    if (interval.from >= since) Object.assign(interval, QUIET)
+    else {
+      intervals.splice(index + 1, 0, { ...interval, ...QUIET, from: since, activity: [] })
+      interval.to = since
+    }
+  }
+}
+
+/** Extends the path's interval by a window, or begins another where what cuts intervals differs. */
+function addReading(fold: Fold, path: DraftPath, window: Window, reading: Reading, activity?: Activity): void {
+  const last = path.intervals.at(-1)
+  const { source: from, destination } = path
+  if (
+    last?.to !== window.start ||
+    monthOf(last.from) !== monthOf(window.start) ||
+    !isSame(last, reading, path.episode)
+  ) {
+    const { state, outcome, reason, cause, enforcement, corroborated, candidates, clientId, serverId } = reading
+    path.intervals.push({
+      cluster: fold.cluster,
+      pathId: path.pathId,
+      source: from,
+      destination,
+      port: path.port,
+      from: window.start,
+      to: window.end,
+      state,
+      outcome,
+      reason,
+      cause,
+      enforcement,
+      corroborated,
+      candidates,
+      clientId,
+      serverId,
+      episode: openForm(path.episode === null ? undefined : fold.episodes.get(path.episode)),
+      activity: activity === undefined ? [] : [activity],
+    })
+    return
+  }
+  last.to = window.end
+  if (activity === undefined) return
+  // What is remembered only from the month before is no reading of this interval.
+  const isFirst = last.activity.length === 0
+  last.source = from
+  last.destination = destination
+  last.corroborated = isFirst ? reading.corroborated : worstCorroboration(last.corroborated, reading.corroborated)
+  last.candidates = isFirst ? reading.candidates : uniteCandidates(last.candidates, reading.candidates)
+  last.clientId = reading.clientId ?? (isFirst ? null : last.clientId)
+  last.serverId = reading.serverId ?? (isFirst ? null : last.serverId)
+  last.activity.push(activity)
+}
+
+function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
+  const open = path.episode === null ? null : (fold.episodes.get(path.episode) ?? null)
+  const next = nextEpisode(open, path, readings)
+  if (next === open || next === null) return
+  fold.episodes.set(next.id, next)
+  path.episode = next.endedAt === null ? next.id : null
+}
+
+function monthDraft(fold: Fold, { start }: Window): DraftMonth {
+  const last = fold.hot.at(-1)
+  if (last?.month === monthOf(start)) return last
+  const month: DraftMonth = {
+    format: 'ciphertrail/timeline/1',
+    derivation: DERIVATION,
+    cluster: fold.cluster,
+    month: monthOf(start),
+    windows: [],
+  }
+  fold.hot.push(month)
+  return month
+}
+
+function isSame(
+  last: Reading & { readonly episode: Episode | null },
+  reading: Reading,
+  episode: string | null,
+): boolean {
+  return (
+    last.state === reading.state &&
+    last.outcome === reading.outcome &&
+    last.reason === reading.reason &&
+    last.cause === reading.cause &&
+    last.enforcement === reading.enforcement &&
+    (last.episode?.id ?? null) === episode
+  )
+}
+
+function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<string> | null): boolean {
+  if (existing === null) return false
+  // What lies behind a gateway is in another cluster's list.
+  const ends = destination.cluster === null ? [from, destination] : [from]
+  return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(endpointKey(end)))
+}
+
+/** The cluster's coverage: sum over sum; null if nothing was expected. */
+function ratioOf(coverage: readonly Coverage[]): number | null {
+  const expected = coverage.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
+  return expected > 0 ? coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0) / expected : null
+}
+
+function openForm(episode: Episode | undefined): Episode | null {
+  return episode === undefined ? null : { ...episode, endedAt: null, ending: null }
+}
+
+function worstCorroboration(a: Corroborated, b: Corroborated): Corroborated {
+  return CORROBORATION.indexOf(a) < CORROBORATION.indexOf(b) ? a : b
+}
+
+/** Sorted and each once, so that the order of input changes nothing. */
+function uniteCandidates(a: readonly Source[], b: readonly Source[]): readonly Source[] {
+  if (a.length + b.length === 0) return a
+  const byKey = new Map(
+    [...a, ...b].map((candidate) => [JSON.stringify([endpointKey(candidate), candidate.serviceAccount]), candidate]),
+  )
+  return [...byKey].toSorted(([left], [right]) => compareText(left, right)).map(([, candidate]) => candidate)
+}
+
+/** By code units: the same order on every machine, whatever its locale. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+/** `2026-11` of RFC 3339 text in UTC. */
+function monthOf(time: string): string {
+  return time.slice(0, 7)
+}
