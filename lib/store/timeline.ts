@@ -142,11 +142,6 @@ export function hotMonths({
   return months.map(({ month }) => month).filter((month) => month >= oldest)
 }
 
-/** Folds one expected window onto the timeline: {@link foldWindows} of one. */
-export function foldWindow(timeline: Timeline, expected: ExpectedWindow): Timeline {
-  return foldWindows(timeline, [expected])
-}
-
 /**
  * Folds expected windows, in time order and without a hole, onto the timeline (contracts: section 6). Folding them in any
  * number of steps gives the same. Throws a RangeError for a window that does not begin at the watermark.

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isEncrypted, isNotEncrypted, nextEpisode, readingsOf } from '../../lib/assess/episodes.ts'
+import { STATES } from '../../lib/model.ts'
+import type { Coverage, Episode, PathWindow, WindowResult } from '../../lib/model.ts'
+import { coverageOf, halfDay, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
+
+const open: Episode = {
+  id: `${named80.pathId}-20261120T000000Z`,
+  openedAt: '2026-11-20T00:00:00Z',
+  sinceUnknown: false,
+  endedAt: null,
+  ending: null,
+}
+const window = halfDay(4)
+
+function follow(episode: Episode | null, path: typeof named80, changes: Partial<WindowResult>): Episode | null {
+  return nextEpisode(episode, path, readingsOf(windowResult(window, changes)))
+}
+
+test('nextEpisode() opens one exactly for allowed traffic that is plaintext or without mesh TLS', () => {
+  const opening = STATES.flatMap((state) =>
+    (['allowed', 'refused'] as const)
+      .filter((outcome) => follow(null, named80, { paths: [pathWindow(named80, state, { outcome })] }) !== null)
+      .map((outcome) => `${state} ${outcome}`),
+  )
+  assert.deepEqual(opening, ['plaintext allowed', 'no-mesh-tls allowed'])
+  assert.equal(follow(null, named80, {}), null)
+})
+
+test('nextEpisode() opens an episode at the start of the window, and keeps that its connections may be older', () => {
+  assert.deepEqual(follow(null, named80, { paths: [pathWindow(named80, 'plaintext', { sinceUnknown: true })] }), {
+    id: '00000000000000a1-20261122T000000Z',
+    openedAt: '2026-11-22T00:00:00Z',
+    sinceUnknown: true,
+    endedAt: null,
+    ending: null,
+  })
+})
+
+test('nextEpisode() ends the episode of a named source exactly where it is seen encrypted and allowed', () => {
+  const ending = STATES.flatMap((state) =>
+    (['allowed', 'refused'] as const)
+      .filter((outcome) => follow(open, named80, { paths: [pathWindow(named80, state, { outcome })] }) !== open)
+      .map((outcome) => `${state} ${outcome}`),
+  )
+  assert.deepEqual(ending, ['tls-anonymous allowed', 'app-tls allowed', 'mtls allowed'])
+  assert.deepEqual(follow(open, named80, { paths: [pathWindow(named80, 'mtls')] }), {
+    ...open,
+    endedAt: window.start,
+    ending: 'fixed',
+  })
+})
+
+test('nextEpisode() ends nothing in a window whose metrics were partly read', () => {
+  assert.equal(follow(open, named80, { partial: true, paths: [pathWindow(named80, 'mtls')] }), open)
+})
+
+test('nextEpisode() ends the episode of an unnamed source only where its port was covered, busy and clean', () => {
+  const busy = [pathWindow(named80, 'mtls')]
+  const end = (paths: PathWindow[], coverage: Coverage[]): boolean =>
+    follow(open, unnamed80, { paths, coverage })?.endedAt === window.start
+  const covered = [coverageOf(window)]
+
+  assert.ok(end(busy, covered), 'busy, covered, clean')
+  assert.ok(end([...busy, pathWindow(unnamed80, 'tls-anonymous')], covered), 'seen itself, encrypted')
+  assert.ok(end([...busy, pathWindow(unnamed80, 'plaintext', { outcome: 'refused' })], covered), 'clear, but refused')
+
+  assert.ok(!end([], covered), 'silence')
+  assert.ok(!end([pathWindow(named80, 'mtls', { outcome: 'refused' })], covered), 'nothing allowed')
+  assert.ok(!end([pathWindow(unnamed80, 'exempt')], covered), 'nothing but exempt traffic')
+  assert.ok(!end([pathWindow({ ...named80, port: 81 }, 'mtls')], covered), 'another port')
+  assert.ok(!end([...busy, pathWindow(unnamed80, 'unknown')], covered), 'unknown may be clear')
+  assert.ok(
+    !end([...busy, pathWindow({ ...named80, pathId: 'f' }, 'no-mesh-tls')], covered),
+    'another source in the clear',
+  )
+  assert.ok(!end(busy, []), 'no coverage')
+  assert.ok(!end([pathWindow(unnamed80, 'mtls')], []), 'seen encrypted, but not covered')
+  assert.ok(
+    !end(busy, [coverageOf(window, { expectedSeconds: 0, observedSeconds: 0, ratio: null })]),
+    'nothing expected',
+  )
+  assert.ok(!end(busy, [coverageOf(window, { pods: { total: 2, meshed: 1, scraped: 1 } })]), 'a pod without a proxy')
+  assert.ok(!end(busy, [coverageOf(window, { pods: { total: 2, meshed: 2, scraped: 1 } })]), 'a proxy without a scrape')
+  const gaps = [{ reason: 'scrape-failed' as const, pods: 1, from: window.start, to: window.end }]
+  assert.ok(!end(busy, [coverageOf(window, { gaps })]), 'a gap')
+})
+
+test('isEncrypted() and isNotEncrypted() are never true of one state, and both false of what is not known', () => {
+  for (const state of STATES) assert.ok(!(isEncrypted(state) && isNotEncrypted({ state, outcome: 'allowed' })))
+  assert.ok(!isEncrypted('unknown') && !isNotEncrypted({ state: 'unknown', outcome: 'allowed' }))
+})

@@ -1,0 +1,358 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { nextEpisode, readingsOf } from '../../lib/assess/episodes.ts'
+import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from '../../lib/store/timeline.ts'
+import type { ExpectedWindow, Timeline } from '../../lib/store/timeline.ts'
+import type { Episode, Interval, PathWindow } from '../../lib/model.ts'
+import {
+  anyHistory,
+  coverageOf,
+  expectedWindows,
+  halfDay,
+  HALF_DAY,
+  named443,
+  named80,
+  pathWindow,
+  unnamed80,
+  unnamed90,
+} from '../support/window-results.ts'
+
+function fold(expected: Iterable<ExpectedWindow>): Timeline {
+  return foldWindows(emptyTimeline('demo'), expected)
+}
+
+function intervals({ months }: Timeline, pathId: string = named80.pathId): Interval[] {
+  return months.flatMap((month) => month.intervals).filter((interval) => interval.pathId === pathId)
+}
+
+/** Each interval as its state and how many half days it lasts. */
+function outline(timeline: Timeline, pathId: string = named80.pathId): string[] {
+  return intervals(timeline, pathId).map(
+    ({ state, from, to }) => `${state} ${(Date.parse(to) - Date.parse(from)) / 1000 / HALF_DAY}`,
+  )
+}
+
+function times<T>(count: number, value: T): T[] {
+  return Array.from({ length: count }, () => value)
+}
+
+const mtls = { paths: [pathWindow(named80, 'mtls')] }
+const clear = { paths: [pathWindow(named80, 'plaintext', { clearBytes: 10 })] }
+const quiet = {}
+const failed = { collected: false, errors: ['Cannot read metrics "demo": 500'] }
+
+test('foldWindows() keeps quiet windows in the interval, and a path that comes back as it was in one interval', () => {
+  const timeline = fold(expectedWindows([mtls, quiet, quiet, mtls]))
+  assert.deepEqual(outline(timeline), ['mtls 4'])
+  assert.deepEqual(
+    intervals(timeline)[0]?.activity.map(({ end }) => end),
+    [halfDay(0).end, halfDay(3).end],
+  )
+})
+
+test('foldWindows() makes seven quiet days a row of their own, from the first quiet window on', () => {
+  assert.deepEqual(outline(fold(expectedWindows([mtls, ...times(13, quiet)]))), ['mtls 14'])
+  assert.deepEqual(outline(fold(expectedWindows([mtls, ...times(14, quiet)]))), ['mtls 1', 'not-observed 14'])
+  assert.deepEqual(outline(fold(expectedWindows([mtls, ...times(16, quiet), mtls]))), [
+    'mtls 1',
+    'not-observed 16',
+    'mtls 1',
+  ])
+})
+
+test('foldWindows() counts a quiet run on over a month end, back into the month before', () => {
+  const before = [...times(12, mtls), ...times(10, quiet)]
+  assert.deepEqual(outline(fold(expectedWindows(before))), ['mtls 22'])
+  assert.deepEqual(outline(fold(expectedWindows([...before, ...times(3, quiet)]))), ['mtls 22', 'mtls 3'])
+  assert.deepEqual(outline(fold(expectedWindows([...before, ...times(4, quiet)]))), [
+    'mtls 12',
+    'not-observed 10',
+    'not-observed 4',
+  ])
+})
+
+test('foldWindows() cuts an interval where state, outcome, reason, cause or enforcement changes', () => {
+  const changes: Partial<PathWindow>[] = [
+    { state: 'unknown' },
+    { outcome: 'refused' },
+    { reason: 'other' },
+    { cause: 'unknown' },
+    { enforcement: 'audited' },
+  ]
+  for (const change of changes) {
+    const changed = { paths: [pathWindow(named80, 'mtls', change)] }
+    assert.equal(intervals(fold(expectedWindows([mtls, changed, mtls]))).length, 3, JSON.stringify(change))
+  }
+  assert.deepEqual(outline(fold(expectedWindows(times(24, mtls)))), ['mtls 22', 'mtls 2'], 'and at month ends')
+})
+
+test('foldWindows() says not-collected of each path known before a gap, by what failed, and extends nothing over it', () => {
+  const timeline = fold(expectedWindows([null, mtls, null, null, failed, quiet, mtls]))
+  assert.deepEqual(outline(timeline), ['mtls 1', 'not-collected 2', 'not-collected 1', 'not-observed 1', 'mtls 1'])
+  assert.deepEqual(
+    intervals(timeline).map(({ reason }) => reason),
+    ['', 'window-missing', 'source-unreadable', 'quiet', ''],
+  )
+  assert.deepEqual(
+    timeline.months[0]?.windows.map(({ evidence, collected }) => [evidence !== null, collected]),
+    [
+      [false, false],
+      [true, true],
+      [false, false],
+      [false, false],
+      [true, false],
+      [true, true],
+      [true, true],
+    ],
+  )
+})
+
+test('foldWindows() takes silence for nothing in a window whose metrics were partly read', () => {
+  assert.deepEqual(outline(fold(expectedWindows([mtls, { partial: true }, mtls]))), [
+    'mtls 1',
+    'not-collected 1',
+    'mtls 1',
+  ])
+  assert.deepEqual(outline(fold(expectedWindows([mtls, { ...mtls, partial: true }]))), ['mtls 2'])
+})
+
+test('foldWindows() makes known paths of a workload with overridden labels unknown, not quiet', () => {
+  const overridden = { overridden: ['statefulset/bank/ledger'] }
+  const timeline = fold(expectedWindows([mtls, overridden, quiet, mtls]))
+  assert.deepEqual(outline(timeline), ['mtls 1', 'unknown 2', 'mtls 1'])
+  assert.equal(intervals(timeline)[1]?.reason, 'labels-overridden')
+})
+
+test('foldWindows() ends the rows of a path once a complete list lacks an end of it, until it is seen again', () => {
+  const gone = { existing: ['deployment/shop/web'] }
+  const there = { existing: ['deployment/shop/web', 'statefulset/bank/ledger'] }
+  assert.deepEqual(outline(fold(expectedWindows([mtls, there, gone, null, there, mtls]))), ['mtls 2', 'mtls 1'])
+  const far = { paths: [pathWindow(named443, 'mtls')] }
+  assert.deepEqual(
+    outline(fold(expectedWindows([far, there])), named443.pathId),
+    ['mtls 2'],
+    'the other cluster has a list of its own',
+  )
+  const odd = {
+    pathId: 'e5',
+    source: { ...named80.source, kind: 'rollout' },
+    destination: named443.destination,
+    port: 1,
+  }
+  assert.deepEqual(
+    outline(fold(expectedWindows([{ paths: [pathWindow(odd, 'mtls')] }, gone])), 'e5'),
+    ['mtls 2'],
+    'a kind nobody lists',
+  )
+})
+
+test('foldWindows() gives an interval the worst corroboration, all candidates and the latest identities of its windows', () => {
+  const [web, api] = [named80.source, { ...named80.source, name: 'api' }]
+  const timeline = fold(
+    expectedWindows([
+      {
+        paths: [
+          pathWindow(named80, 'mtls', {
+            corroborated: 'no',
+            candidates: [web],
+            clientId: 'old.shop',
+            serverId: 'ledger.bank',
+          }),
+        ],
+      },
+      { paths: [pathWindow(named80, 'mtls', { corroborated: 'yes', candidates: [api, web], clientId: 'new.shop' })] },
+      { paths: [pathWindow({ ...named80, source: { ...web, serviceAccount: null } }, 'mtls')] },
+    ]),
+  )
+  const [interval] = intervals(timeline)
+  assert.equal(interval?.corroborated, 'no')
+  assert.deepEqual(interval?.candidates, [api, web])
+  assert.deepEqual(
+    [interval?.clientId, interval?.serverId, interval?.source.serviceAccount],
+    ['new.shop', 'ledger.bank', 'web'],
+  )
+})
+
+test('foldWindows() opens, continues over everything that proves nothing, fixes and reopens an episode', () => {
+  const timeline = fold(
+    expectedWindows([clear, quiet, null, failed, { paths: [pathWindow(named80, 'unknown')] }, clear, mtls, clear]),
+  )
+  const [first, second] = timeline.episodes
+  assert.deepEqual(first, {
+    id: `${named80.pathId}-20261120T000000Z`,
+    openedAt: halfDay(0).start,
+    sinceUnknown: false,
+    endedAt: halfDay(6).start,
+    ending: 'fixed',
+  })
+  assert.deepEqual([second?.openedAt, second?.endedAt], [halfDay(7).start, null])
+  assert.deepEqual(
+    intervals(timeline).map(({ episode }) => episode?.id),
+    [...times(5, first?.id), undefined, second?.id],
+  )
+  assert.ok(
+    intervals(timeline).every(({ episode }) => episode?.endedAt == null),
+    'an interval holds its episode as it opened',
+  )
+})
+
+test('foldWindows() calls an unnamed source not-observed from its silence on, once its port is shown to be clean', () => {
+  const unnamed = { paths: [pathWindow(unnamed80, 'plaintext')] }
+  const clean = { ...mtls, coverage: [coverageOf(halfDay(0))] }
+  const timeline = fold(expectedWindows([unnamed, unnamed, mtls, clean, mtls]))
+  const own = intervals(timeline, unnamed80.pathId)
+  assert.deepEqual(outline(timeline, unnamed80.pathId), ['plaintext 2', 'not-observed 1', 'not-observed 2'])
+  assert.deepEqual(
+    own.map(({ episode }) => episode?.openedAt),
+    [halfDay(0).start, halfDay(0).start, undefined],
+  )
+  assert.deepEqual([timeline.episodes[0]?.endedAt, timeline.episodes[0]?.ending], [halfDay(3).start, 'fixed'])
+})
+
+test('foldWindows() refuses a window that does not begin where the timeline ends', () => {
+  const [first, , third] = expectedWindows([mtls, mtls, mtls])
+  assert.ok(first && third)
+  assert.throws(() => fold([first, third]), {
+    name: 'RangeError',
+    message: 'Cannot fold the window from "2026-11-21T00:00:00Z": the timeline ends at 2026-11-20T12:00:00Z',
+  })
+})
+
+/** What the store keeps between two folds: the months that may still change, and the rest by its schema; both as text. */
+function storeAndRead(timeline: Timeline): Timeline {
+  const hot = new Set(hotMonths(timeline))
+  const { months, ...rest } = JSON.parse(JSON.stringify(timeline))
+  return { ...timelineSchema.parse(rest), months: months.filter(({ month }: { month: string }) => hot.has(month)) }
+}
+
+test('foldWindows() gives the same in any number of steps, with everything stored and read in between', () => {
+  fc.assert(
+    fc.property(
+      anyHistory,
+      fc.infiniteStream(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 40 }))),
+      (history, sizes) => {
+        const months = new Map<string, unknown>()
+        let timeline = emptyTimeline('demo')
+        for (let index = 0; index < history.length;) {
+          const { value: size = 1 } = sizes.next()
+          const folded = foldWindows(timeline, history.slice(index, index + size))
+          for (const month of folded.months) months.set(month.month, month)
+          timeline = storeAndRead(folded)
+          index += size
+        }
+        assert.deepEqual({ ...timeline, months: [...months.values()] }, fold(history))
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('foldWindows() gives the same whatever the order of paths, candidates and coverage in a window', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const turned = history.map(({ window, result }) => {
+        if (result === null) return { window, result }
+        const paths = result.paths.map((path) => ({ ...path, candidates: path.candidates.toReversed() })).toReversed()
+        return { window, result: { ...result, paths, coverage: result.coverage.toReversed() } }
+      })
+      assert.deepEqual(fold(turned), fold(history))
+    }),
+  )
+})
+
+test('foldWindows() never ends an episode in a window that was not collected', () => {
+  fc.assert(
+    fc.property(anyHistory, fc.integer({ min: 1, max: 20 }), (history, length) => {
+      const timeline = fold(history)
+      const gaps = times(length, null).map((_, index) => ({ window: halfDay(history.length + index), result: null }))
+      assert.deepEqual(foldWindows(timeline, gaps).episodes, timeline.episodes)
+
+      const collected = new Set(history.flatMap(({ window, result }) => (result?.collected ? [window.start] : [])))
+      for (const { endedAt } of timeline.episodes) assert.ok(endedAt === null || collected.has(endedAt))
+    }),
+  )
+})
+
+/** The rules of contracts.md 6, told window by window with all of the history in sight. */
+function stateByRule(history: readonly ExpectedWindow[], ends: typeof named80): (string | null)[] {
+  const states: (string | null)[] = []
+  let episode: Episode | null = null
+  let known = false
+  let gone = false
+  let before: string | null = null
+  let run: { from: number; own: boolean } | null = null
+  for (const [index, { result }] of history.entries()) {
+    const seen = result?.collected ? result.paths.find(({ pathId }) => pathId === ends.pathId) : undefined
+    const open: Episode | null = episode
+    const next: Episode | null =
+      result?.collected && (known || seen) ? nextEpisode(open, ends, readingsOf(result)) : open
+    const isFixed: boolean = open !== null && next !== null && next.endedAt !== null
+    episode = isFixed ? null : next
+    const isOverridden = known && result?.collected && !seen && result.overridden?.includes('statefulset/bank/ledger')
+    const touchesLedger = ends.destination.name === 'ledger'
+    const isSilent = result?.collected && !result.partial
+    if (seen || (isOverridden && touchesLedger)) {
+      known = true
+      gone = false
+      run = null
+      before = seen?.state ?? 'unknown'
+      states.push(before)
+    } else if (!known || gone) states.push(null)
+    else if (!isSilent) {
+      run = null
+      before = null
+      states.push('not-collected')
+    } else if (result.existing && touchesLedger && !result.existing.includes('statefulset/bank/ledger')) {
+      gone = true
+      run = null
+      states.push(null)
+    } else {
+      run ??= { from: index, own: before === null }
+      if (isFixed || index + 1 - run.from >= 14) run.own = true
+      states.push(before)
+      if (run.own) states.fill('not-observed', run.from, index + 1)
+    }
+  }
+  return states
+}
+
+test('foldWindows() says of each path and window what the rules say, told the plain way', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const timeline = fold(history)
+      for (const ends of [named80, unnamed80, unnamed90, named443]) {
+        const told = history.map(({ window }) => {
+          const holding = intervals(timeline, ends.pathId).filter(
+            ({ from, to }) => from <= window.start && to >= window.end,
+          )
+          assert.ok(holding.length <= 1, 'intervals do not overlap')
+          return holding[0]?.state ?? null
+        })
+        assert.deepEqual(told, stateByRule(history, ends))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('foldWindows() sorts intervals by path and time, and keeps each inside its month with its own windows', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const { months } = fold(history)
+      assert.deepEqual(
+        months.flatMap(({ windows }) => windows.map(({ start, end }) => ({ start, end }))),
+        history.map(({ window }) => window),
+      )
+      for (const { month, windows, intervals: own } of months) {
+        assert.ok(windows.every(({ start }) => start.startsWith(month)))
+        const keys = own.map(({ pathId, from }) => `${pathId} ${from}`)
+        assert.deepEqual(keys, keys.toSorted())
+        for (const { from, to, activity } of own) {
+          assert.ok(windows.some(({ start }) => start === from) && windows.some(({ end }) => end === to))
+          assert.ok(activity.every(({ end }) => end > from && end <= to))
+        }
+      }
+    }),
+  )
+})

@@ -1,0 +1,173 @@
+import fc from 'fast-check'
+import { toTime } from '../../lib/collect/windows.ts'
+import type { ExpectedWindow } from '../../lib/store/timeline.ts'
+import type {
+  Coverage,
+  Destination,
+  Outcome,
+  PathWindow,
+  Source,
+  State,
+  Window,
+  WindowResult,
+} from '../../lib/model.ts'
+
+/** Windows of half a day: a week of silence and the end of a month fit into few of them. */
+export const HALF_DAY = 12 * 60 * 60
+
+export const named: Source = { kind: 'deployment', namespace: 'shop', name: 'web', serviceAccount: 'web' }
+export const unnamed: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+export const bank: Destination = {
+  kind: 'statefulset',
+  namespace: 'bank',
+  name: 'ledger',
+  serviceAccount: 'ledger',
+  cluster: null,
+}
+const gateway: Destination = { kind: 'service', namespace: 'bank', name: 'far', serviceAccount: null, cluster: 'west' }
+
+export type Ends = Pick<PathWindow, 'pathId' | 'source' | 'destination' | 'port'>
+
+/** A named source and an unnamed one on one port, one on another port, and one to another cluster. */
+export const named80: Ends = { pathId: '00000000000000a1', source: named, destination: bank, port: 80 }
+export const unnamed80: Ends = { pathId: '00000000000000b2', source: unnamed, destination: bank, port: 80 }
+export const unnamed90: Ends = { pathId: '00000000000000c3', source: unnamed, destination: bank, port: 90 }
+export const named443: Ends = { pathId: '00000000000000d4', source: named, destination: gateway, port: 443 }
+
+/** The window number `index` of {@link HALF_DAY} from 2026-11-20 on: index 22 is the first of December. */
+export function halfDay(index: number): Window {
+  const start = Date.UTC(2026, 10, 20) / 1000 + index * HALF_DAY
+  return { start: toTime(start), end: toTime(start + HALF_DAY) }
+}
+
+export function pathWindow(ends: Ends, state: State, changes: Partial<PathWindow> = {}): PathWindow {
+  return {
+    ...ends,
+    state,
+    outcome: 'allowed',
+    reason: '',
+    cause: null,
+    enforcement: 'unknown',
+    opens: 1,
+    openAtScrape: 0,
+    bytes: 10,
+    clearBytes: 0,
+    sinceUnknown: false,
+    corroborated: 'yes',
+    candidates: [],
+    clientId: null,
+    serverId: null,
+    ...changes,
+  }
+}
+
+export function coverageOf(window: Window, changes: Partial<Coverage> = {}): Coverage {
+  const { kind, namespace, name } = bank
+  return {
+    cluster: 'demo',
+    window,
+    workload: { kind, namespace, name },
+    expectedSeconds: HALF_DAY,
+    observedSeconds: HALF_DAY,
+    ratio: 1,
+    pods: { total: 1, meshed: 1, scraped: 1 },
+    gaps: [],
+    ...changes,
+  }
+}
+
+export function windowResult(window: Window, changes: Partial<WindowResult> = {}): WindowResult {
+  return {
+    format: 'ciphertrail/window/1',
+    derivation: 1,
+    cluster: 'demo',
+    window,
+    inputs: { evidence: `evidence/${window.start.replaceAll(/[-:]/g, '')}/demo/1`, before: null, after: null },
+    collected: true,
+    errors: [],
+    edges: [],
+    paths: [],
+    coverage: [],
+    workloads: [],
+    crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
+    existing: null,
+    ...changes,
+  }
+}
+
+/** A timeline's input from what a window shows: null for a missing one. */
+export function expectedWindows(shown: readonly (Partial<WindowResult> | null)[]): ExpectedWindow[] {
+  return shown.map((changes, index) => {
+    const window = halfDay(index)
+    return { window, result: changes === null ? null : windowResult(window, changes) }
+  })
+}
+
+const seenState = fc.constantFrom<State>(
+  'plaintext',
+  'no-mesh-tls',
+  'unknown',
+  'tls-anonymous',
+  'app-tls',
+  'mtls',
+  'mtls',
+  'exempt',
+)
+
+function seen(ends: Ends): fc.Arbitrary<PathWindow> {
+  return fc
+    .record({
+      state: seenState,
+      outcome: fc.constantFrom<Outcome>('allowed', 'allowed', 'allowed', 'refused'),
+      opens: fc.nat(3),
+      openAtScrape: fc.nat(3),
+      bytes: fc.nat(100),
+      sinceUnknown: fc.boolean(),
+      corroborated: fc.constantFrom('yes' as const, 'ambiguous' as const, 'no' as const),
+      clientId: fc.constantFrom(null, 'web.shop', 'other.shop'),
+      candidates: fc.subarray([named, bank]),
+    })
+    .map(({ state, ...changes }) =>
+      pathWindow(ends, state, { ...changes, clearBytes: state === 'plaintext' ? changes.bytes : 0 }),
+    )
+}
+
+const existing = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(null) },
+  { weight: 4, arbitrary: fc.constant(['deployment/shop/web', 'statefulset/bank/ledger']) },
+  { weight: 1, arbitrary: fc.constant(['deployment/shop/web']) },
+)
+
+/** What one window shows; windows in which nothing was seen are often, since silence is where the rules are. */
+const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: fc.constant({ collected: false, errors: ['Cannot read metrics "demo": 500'] }) },
+  {
+    weight: 8,
+    arbitrary: fc
+      .record({
+        paths: fc
+          .tuple(...[named80, unnamed80, unnamed90, named443].map((ends) => fc.option(seen(ends), { freq: 2 })))
+          .map((paths) => paths.filter((path) => path !== null)),
+        covered: fc.boolean(),
+        partial: fc.constantFrom(false, false, false, false, true),
+        overridden: fc.constantFrom<string[]>([], [], [], [], ['statefulset/bank/ledger']),
+        existing,
+      })
+      .map(({ covered, ...changes }) => ({ ...changes, coverage: covered ? [coverageOf(halfDay(0))] : [] })),
+  },
+)
+
+/** A stretch in which each window shows the same, as days do. */
+const stretch = fc
+  .tuple(
+    fc.oneof({ weight: 2, arbitrary: shownWindow }, { weight: 1, arbitrary: fc.constant({}) }),
+    fc.integer({ min: 1, max: 18 }),
+    fc.boolean(),
+  )
+  .map(([shown, length, isLong]) => Array.from({ length: isLong ? length : 1 }, () => shown))
+
+/** Any history of a cluster: expected windows without a hole. */
+export const anyHistory: fc.Arbitrary<ExpectedWindow[]> = fc
+  .array(stretch, { minLength: 1, maxLength: 25 })
+  .map((stretches) => expectedWindows(stretches.flat()))
