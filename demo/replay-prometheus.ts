@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { createGunzip, gzipSync } from 'node:zlib'
+import type { ReplayAnswer } from './replay-kubernetes.ts'
+
+/**
+ * One recorded answer of Prometheus: the parameters of an instant query (`query`, `time`) or of a range (`query`, `start`,
+ * `end`, `step`), and the body exactly as received. A file of them is gzipped NDJSON.
+ */
+export type PrometheusRecord = Readonly<Record<string, string>> & { readonly query: string; readonly body: string }
+
+/** Writes recorded answers; equal records give equal bytes, in any order. */
+export async function writeRecords(file: string, records: readonly PrometheusRecord[]): Promise<void> {
+  const lines = records.map((record) => JSON.stringify(record)).toSorted()
+  await writeFile(file, gzipSync(lines.map((line) => `${line}\n`).join(''), { level: 9 }))
+}
+
+/** Answers a query by its path and parameters; undefined where it was not recorded. */
+export type PrometheusReplay = (path: string, parameters: URLSearchParams) => ReplayAnswer
+
+/** Answers from files of recorded answers, by the exact text of the query and the numbers of its times. */
+export async function prometheusReplay(files: readonly string[]): Promise<PrometheusReplay> {
+  const bodies = new Map<string, string>()
+  for (const file of files) {
+    const lines = createInterface({ input: createReadStream(file).pipe(createGunzip()), crlfDelay: Infinity })
+    for await (const line of lines) {
+      if (line === '') continue
+      const { body, ...parameters } = JSON.parse(line) as PrometheusRecord
+      bodies.set(keyOf(parameters), body)
+    }
+  }
+  return (path, parameters) => {
+    if (path !== '/api/v1/query' && path !== '/api/v1/query_range') return failure(404, 'not_found', 'no such path')
+    const body = bodies.get(keyOf(Object.fromEntries(parameters)))
+    if (body !== undefined) return { status: 200, body }
+    return failure(422, 'execution', `no answer was recorded for ${parameters.toString()}`)
+  }
+}
+
+/** An error as Prometheus words it. */
+export function failure(code: number, errorType: string, error: string): ReplayAnswer {
+  return { status: code, body: JSON.stringify({ status: 'error', errorType, error }) }
+}
+
+/** `1795522160` and `1795522160.0` are one time. */
+function keyOf(parameters: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(parameters).map(([name, value]) => [name, name === 'query' ? value : Number(value)])
+  return JSON.stringify(entries.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)))
+}
+
+/** The path and the parameters of a request, from its form or its query. */
+export async function readQuery(request: IncomingMessage): Promise<{ path: string; parameters: URLSearchParams }> {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://replay.invalid')
+  if (request.method !== 'POST') return { path: pathname, parameters: searchParams }
+  let form = ''
+  request.setEncoding('utf8')
+  for await (const chunk of request as AsyncIterable<string>) form += chunk
+  return { path: pathname, parameters: new URLSearchParams(form) }
+}
+
+/** Starts an HTTP server on loopback that answers like Prometheus, from recorded answers. */
+export async function startPrometheusReplay(
+  files: readonly string[],
+): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+  const replay = await prometheusReplay(files)
+  const server = createServer((request, response) => {
+    readQuery(request).then(
+      ({ path, parameters }) => {
+        const { status, body } = replay(path, parameters)
+        response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+        response.end(body)
+      },
+      () => response.destroy(),
+    )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

@@ -1,0 +1,461 @@
+import { isUtf8 } from 'node:buffer'
+import { STATUS_CODES } from 'node:http'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import pRetry from 'p-retry'
+import type { Dispatcher } from 'undici'
+import { oneLine, withoutSecrets } from './text.ts'
+
+/** Which of the two sources failed: the Kubernetes API, or Prometheus. */
+export type SourceName = 'kubernetes' | 'metrics'
+
+/** How a source failed; each has its own wording and, from the caller, its own hint. */
+export type FailureKind =
+  | 'configuration'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not-found'
+  | 'rejected'
+  | 'rate-limited'
+  | 'server'
+  | 'timeout'
+  | 'certificate'
+  | 'connection'
+  | 'redirect'
+  | 'malformed'
+  | 'too-large'
+
+/** What to do about a failure of a kind, in a few words that follow a semicolon. */
+export type Hints = Readonly<Partial<Record<FailureKind, string>>>
+
+/**
+ * A source that could not be read. The message is one line that says what could not be done, what came instead and how to
+ * fix it. It holds no credential: text from a server is cut, cleaned and searched for the credentials that were sent.
+ */
+export class SourceError extends Error {
+  override readonly name = 'SourceError'
+  readonly source: SourceName
+  readonly kind: FailureKind
+  /** What could not be done: `list pods of cluster "prod"`. */
+  readonly what: string
+  /** The HTTP status, where there was an answer. */
+  readonly status: number | undefined
+
+  constructor(
+    { source, what }: { readonly source: SourceName; readonly what: string },
+    kind: FailureKind,
+    problem: string,
+    { status, hint }: { readonly status?: number | undefined; readonly hint?: string | undefined } = {},
+  ) {
+    super(`Cannot ${what}: ${problem}${hint === undefined ? '' : `; ${hint}`}`)
+    this.source = source
+    this.kind = kind
+    this.what = what
+    this.status = status
+  }
+}
+
+/** Bounds of one request with all its tries. */
+export type Limits = {
+  /** For everything: credentials, connecting, headers, the whole body, and the tries after the first. */
+  readonly deadlineMs: number
+  /** Largest body, after decompression. */
+  readonly maxBytes: number
+  /** Wait before the second try; doubled for each further one. */
+  readonly retryDelayMs: number
+}
+
+/** A server that is ready to be asked. */
+export type Connection = {
+  readonly dispatcher: Dispatcher
+  /** Where the server is, with its base path and without a slash at the end. */
+  readonly base: URL
+  readonly headers: Readonly<Record<string, string>>
+  /** Credentials that must never stand in a message. */
+  readonly secrets: readonly string[]
+}
+
+/** One server of one cluster: how to name it, how to connect to it and how long to wait for it. */
+export type Server = {
+  readonly source: SourceName
+  /** In sentences: `the API server`. */
+  readonly name: string
+  /** Is called for each request. Throws {@link SetupError}, or any error of Node. */
+  readonly connect: () => Promise<Connection>
+  readonly limits: Limits
+}
+
+/** A server that cannot be asked, because of what the user has set up. The message reads on from "Cannot ...: ". */
+export class SetupError extends Error {
+  override readonly name = 'SetupError'
+}
+
+export type JsonRequest = {
+  /** What it is for, after "Cannot ": `list pods of cluster "prod"`. */
+  readonly what: string
+  /** Path below the server's base, with its query. */
+  readonly path: string
+  /** Sent by POST as a form; absent: GET. */
+  readonly form?: URLSearchParams | undefined
+  readonly hints?: Hints | undefined
+}
+
+/** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
+const TRIES = 3
+
+/** Tried again; everything else, a wrong request or wrong credentials, would fail in the same way. */
+const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
+const RETRIED_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET'])
+
+/** The part of an error answer that is read, to find out what it says. */
+const ERROR_BYTES = 64 * 1024
+
+/**
+ * Asks a server for JSON and returns the text exactly as received, decompressed. Does not parse it: who asked knows what
+ * must be in it. Busy and broken servers, and lost connections, are tried again within the deadline.
+ *
+ * @throws SourceError for anything but a complete answer with status 200 and a JSON content type
+ */
+export async function requestJson(server: Server, request: JsonRequest): Promise<string> {
+  const deadline = startDeadline(server.limits.deadlineMs)
+  const progress: Progress = { connection: undefined, phase: 'connect' }
+  const attempt = async (): Promise<string> => {
+    progress.phase = 'connect'
+    progress.connection = await server.connect()
+    progress.phase = 'ask'
+    return ask(server, request, progress.connection, progress, deadline)
+  }
+  const work = pRetry(
+    async () => {
+      try {
+        return await attempt()
+      } catch (error) {
+        throw toFailure(error, server, request, progress)
+      }
+    },
+    {
+      retries: TRIES - 1,
+      minTimeout: server.limits.retryDelayMs,
+      signal: deadline.signal,
+      shouldRetry: ({ error }) => error instanceof Failure && error.again,
+      onFailedAttempt: async ({ error, retriesLeft }) => {
+        if (error instanceof Failure && error.again && retriesLeft > 0) await waitAsAsked(error, deadline)
+      },
+    },
+  )
+  try {
+    // The race matters: a connection that hangs in its TLS handshake does not listen to the signal.
+    return await Promise.race([work, deadline.passed])
+  } catch (error) {
+    if (error instanceof Failure) throw error.reported
+    if (error !== deadline.reason) throw error
+    throw timeoutError(server, request, progress)
+  } finally {
+    deadline.end()
+  }
+}
+
+/** A failed try: the error to report if it was the last, and whether another one may help. */
+class Failure extends Error {
+  readonly reported: SourceError
+  readonly again: boolean
+  /** What the server asked to wait (Retry-After); undefined where it said nothing. */
+  readonly waitMs: number | undefined
+
+  constructor(reported: SourceError, { again = false, waitMs }: { again?: boolean; waitMs?: number | undefined } = {}) {
+    super(reported.message)
+    this.reported = reported
+    this.again = again
+    this.waitMs = waitMs
+  }
+}
+
+/** How far a request came, for the wording of a deadline that passed. */
+type Progress = { connection: Connection | undefined; phase: 'connect' | 'ask' | 'read' }
+
+type Deadline = {
+  readonly signal: AbortSignal
+  readonly reason: Error
+  /** Rejects with the reason when the time is up. */
+  readonly passed: Promise<never>
+  readonly remainingMs: () => number
+  readonly end: () => void
+}
+
+/** `AbortSignal.timeout()` would not keep the process alive, and a wait that ends with the process has no message. */
+function startDeadline(milliseconds: number): Deadline {
+  const reason = new Error('Deadline passed')
+  const controller = new AbortController()
+  const { promise: passed, reject } = Promise.withResolvers<never>()
+  passed.catch(() => undefined) // handled by the race, which may be over by then
+  const start = performance.now()
+  const timer = setTimeout(() => {
+    reject(reason)
+    controller.abort(reason)
+  }, milliseconds)
+  return {
+    signal: controller.signal,
+    reason,
+    passed,
+    remainingMs: () => milliseconds - (performance.now() - start),
+    end: () => {
+      clearTimeout(timer)
+      controller.abort(reason) // whatever is still under way belongs to nobody now
+    },
+  }
+}
+
+async function waitAsAsked(failure: Failure, deadline: Deadline): Promise<void> {
+  const { waitMs, reported } = failure
+  if (waitMs === undefined || waitMs <= 0) return
+  if (waitMs > deadline.remainingMs()) {
+    const seconds = Math.ceil(waitMs / 1000)
+    const problem = `${reported.message.slice(`Cannot ${reported.what}: `.length)} (it asks to wait ${seconds} s, which is longer than the deadline)`
+    throw new Failure(new SourceError(reported, reported.kind, problem, { status: reported.status }))
+  }
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(resolve, waitMs)
+    deadline.signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        reject(deadline.reason)
+      },
+      { once: true },
+    )
+  })
+}
+
+async function ask(
+  server: Server,
+  request: JsonRequest,
+  { dispatcher, base, headers, secrets }: Connection,
+  progress: Progress,
+  { signal }: Deadline,
+): Promise<string> {
+  const {
+    statusCode,
+    headers: answered,
+    body,
+  } = await dispatcher.request({
+    origin: base.origin,
+    path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
+    method: request.form === undefined ? 'GET' : 'POST',
+    headers: {
+      accept: 'application/json',
+      'accept-encoding': 'gzip',
+      'user-agent': 'ciphertrail',
+      ...(request.form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+      ...headers,
+    },
+    body: request.form === undefined ? null : request.form.toString(),
+    signal,
+    headersTimeout: 0, // the deadline covers all
+    bodyTimeout: 0,
+  })
+  progress.phase = 'read'
+  const encoding = headerText(answered['content-encoding'])
+  const type = headerText(answered['content-type'])
+  const problem = (kind: FailureKind, text: string): SourceError =>
+    new SourceError({ source: server.source, what: request.what }, kind, text, {
+      status: statusCode,
+      hint: request.hints?.[kind],
+    })
+
+  if (statusCode !== 200) {
+    const said = await readReason(body, encoding, secrets)
+    const failure = describeStatus(statusCode, said, server.name, headerText(answered['location']))
+    throw new Failure(problem(failure.kind, failure.problem), {
+      again: RETRIED_STATUSES.has(statusCode),
+      waitMs: retryAfterMs(headerText(answered['retry-after'])),
+    })
+  }
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    body.on('error', () => undefined).destroy()
+    const came = type === '' ? 'an answer without a content type' : `"${oneLine(type)}"`
+    throw new Failure(problem('malformed', `${server.name} sent ${came} instead of JSON`))
+  }
+  const tooLarge = (): Failure =>
+    new Failure(
+      problem(
+        'too-large',
+        `the answer of ${server.name} is larger than ${Math.round(server.limits.maxBytes / 1e6)} MB`,
+      ),
+    )
+  const received = await readAll(body, server.limits.maxBytes)
+  if (received === undefined) throw tooLarge()
+  let bytes: Buffer
+  try {
+    bytes = await decompress(received, encoding, server.limits.maxBytes)
+  } catch (error) {
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge()
+    throw new Failure(problem('malformed', `the compressed answer of ${server.name} is cut or damaged`))
+  }
+  if (!isUtf8(bytes)) throw new Failure(problem('malformed', `the answer of ${server.name} is not UTF-8`))
+  return bytes.toString('utf8')
+}
+
+/** The bytes of a body, or undefined where they are more than allowed. */
+async function readAll(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // Leaving the loop early destroys the body, and its connection with it.
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, size)
+}
+
+const gunzipAsync = promisify(gunzip)
+
+async function decompress(bytes: Buffer, encoding: string, maxBytes: number): Promise<Buffer> {
+  if (encoding === '' || encoding === 'identity') return bytes
+  if (encoding !== 'gzip') throw new Error(`Unknown content encoding "${encoding}"`)
+  return gunzipAsync(bytes, { maxOutputLength: maxBytes })
+}
+
+/** What an error answer says: `message` of a Kubernetes Status, `error` of Prometheus. Anything else may be a page, and is left out. */
+async function readReason(
+  body: Dispatcher.ResponseData['body'],
+  encoding: string,
+  secrets: readonly string[],
+): Promise<string> {
+  try {
+    const bytes = await readAll(body, ERROR_BYTES)
+    if (bytes === undefined) return ''
+    const answer: unknown = JSON.parse((await decompress(bytes, encoding, ERROR_BYTES)).toString('utf8'))
+    if (typeof answer !== 'object' || answer === null) return ''
+    const said = 'message' in answer ? answer.message : 'error' in answer ? answer.error : ''
+    return typeof said === 'string' ? withoutSecrets(said, secrets) : ''
+  } catch {
+    return '' // the status says enough
+  }
+}
+
+function describeStatus(
+  status: number,
+  said: string,
+  server: string,
+  location: string,
+): { kind: FailureKind; problem: string } {
+  const named = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`.trim()
+  const text = said === '' ? `${named} from ${server}` : `${named} from ${server}, "${said}"`
+  if (status >= 300 && status < 400) {
+    const to = location === '' ? '' : ` to "${hostOf(location)}"`
+    return { kind: 'redirect', problem: `${named} from ${server}: a redirect${to} is not followed` }
+  }
+  return { kind: kindOfStatus(status), problem: text }
+}
+
+function kindOfStatus(status: number): FailureKind {
+  if (status === 401) return 'unauthorized'
+  if (status === 403) return 'forbidden'
+  if (status === 404) return 'not-found'
+  if (status === 429) return 'rate-limited'
+  if (status >= 500) return 'server'
+  return 'rejected'
+}
+
+/** Puts words to whatever a try threw. */
+function toFailure(error: unknown, server: Server, request: JsonRequest, progress: Progress): Failure {
+  if (error instanceof Failure) return error
+  const report = (kind: FailureKind, problem: string): SourceError =>
+    new SourceError({ source: server.source, what: request.what }, kind, problem, { hint: request.hints?.[kind] })
+  if (error instanceof SetupError) return new Failure(report('configuration', error.message))
+  const { connection } = progress
+  if (connection === undefined)
+    return new Failure(report('configuration', `${server.name} cannot be reached: ${oneLine(messageOf(error))}`))
+  const { kind, problem } = describeConnection(error, server.name, connection, progress)
+  return new Failure(report(kind, problem), { again: RETRIED_CODES.has(codeOf(error)) })
+}
+
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+  'CERT_UNTRUSTED',
+  'CERT_REJECTED',
+  'INVALID_CA',
+  'INVALID_PURPOSE',
+])
+
+function describeConnection(
+  error: unknown,
+  server: string,
+  { base, secrets }: Connection,
+  { phase }: Progress,
+): { kind: FailureKind; problem: string } {
+  const code = codeOf(error)
+  const at = `${server} at ${base.host}`
+  const certificate = (problem: string): { kind: FailureKind; problem: string } => ({ kind: 'certificate', problem })
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return certificate(
+      `the certificate of ${at} is for another name (${oneLine(messageOf(error).replace(/^.*altnames: /, ''))})`,
+    )
+  if (UNTRUSTED.has(code)) return certificate(`the certificate of ${at} is not signed by a trusted authority (${code})`)
+  if (code === 'CERT_HAS_EXPIRED') return certificate(`the certificate of ${at} has expired`)
+  if (code === 'CERT_NOT_YET_VALID') return certificate(`the certificate of ${at} is not valid yet`)
+  if (/^ERR_SSL_.*ALERT/.test(code))
+    return certificate(`${at} refused the TLS handshake or the client certificate (${code})`)
+  if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
+    return { kind: 'connection', problem: `${at} does not speak TLS as expected (${code})` }
+  if (code === 'ECONNREFUSED') return { kind: 'connection', problem: `${at} refused the connection` }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return { kind: 'connection', problem: `the name "${base.hostname}" of ${server} cannot be resolved` }
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT')
+    return { kind: 'timeout', problem: `${at} did not accept the connection in time` }
+  if (RETRIED_CODES.has(code))
+    return {
+      kind: 'connection',
+      problem:
+        phase === 'read' ? `${at} closed the connection in the middle of its answer` : `${at} closed the connection`,
+    }
+  const said = withoutSecrets(messageOf(error), secrets)
+  return { kind: 'connection', problem: `the connection to ${at} failed (${code === '' ? said : `${code}: ${said}`})` }
+}
+
+function timeoutError(server: Server, request: JsonRequest, { connection, phase }: Progress): SourceError {
+  const seconds = `${server.limits.deadlineMs / 1000} s`
+  const at = connection === undefined ? server.name : `${server.name} at ${connection.base.host}`
+  const problem = {
+    connect: `no credentials for ${at} within ${seconds}`,
+    ask: `no answer from ${at} within ${seconds}`,
+    read: `the answer of ${at} did not end within ${seconds}`,
+  }[phase]
+  return new SourceError({ source: server.source, what: request.what }, 'timeout', problem, {
+    hint: request.hints?.timeout,
+  })
+}
+
+/** Milliseconds that Retry-After asks for; undefined where it is absent or unreadable. */
+function retryAfterMs(value: string): number | undefined {
+  if (/^\d+$/.test(value)) return Number(value) * 1000
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
+}
+
+/** Host of a redirect's target, without what a URL may hold besides. */
+function hostOf(location: string): string {
+  return URL.canParse(location) ? new URL(location).host : oneLine(location.replace(/[?#].*$/s, ''))
+}
+
+function headerText(value: string | readonly string[] | undefined): string {
+  return (typeof value === 'string' ? value : (value?.[0] ?? '')).trim().toLowerCase()
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Node's code of an error, of its cause, or of the first of several (one per address that was tried). */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  if ('code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof AggregateError) return codeOf(error.errors[0])
+  return codeOf(error.cause)
+}

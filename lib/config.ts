@@ -1,0 +1,28 @@
+/** What the environment says. This file is the only reader of `process.env`; everything else takes values. */
+export type Config = {
+  /** `CIPHERTRAIL_STORE`: where the store is, unless the command line says otherwise. */
+  readonly store: string | undefined
+  /** `KUBECONFIG`: one or more kubeconfig files, separated as in PATH. */
+  readonly kubeconfig: string | undefined
+  /** `HOME` or `USERPROFILE`: where the default kubeconfig is looked for, in `.kube/config`. */
+  readonly home: string | undefined
+  /** `KUBERNETES_SERVICE_HOST` and `_PORT`: set inside a pod; where the API server is. */
+  readonly serviceHost: string | undefined
+  readonly servicePort: string | undefined
+}
+
+/** Reads the environment. An empty variable counts as absent. */
+export function readConfig(): Config {
+  return {
+    store: read('CIPHERTRAIL_STORE'),
+    kubeconfig: read('KUBECONFIG'),
+    home: read('HOME') ?? read('USERPROFILE'),
+    serviceHost: read('KUBERNETES_SERVICE_HOST'),
+    servicePort: read('KUBERNETES_SERVICE_PORT'),
+  }
+}
+
+function read(name: string): string | undefined {
+  const value = process.env[name]
+  return value === '' ? undefined : value
+}
