@@ -45,7 +45,7 @@ type Options = { readonly outages: boolean; readonly otherReaders: boolean; read
 
 /** Gaps between connections lie where it hurts: within one scrape, around eviction, around the lookback. */
 function storyOf({ outages, otherReaders, hiddenRebirths }: Options): fc.Arbitrary<Story> {
-  const aroundEviction = hiddenRebirths ? { min: 585, max: 625 } : { min: 630, max: 650 }
+  const aroundEviction = hiddenRebirths ? { min: 585, max: 625 } : { min: 660, max: 680 }
   const gap = fc.oneof(
     fc.integer({ min: 0, max: 40 }),
     fc.integer(aroundEviction),
@@ -55,7 +55,7 @@ function storyOf({ outages, otherReaders, hiddenRebirths }: Options): fc.Arbitra
   const life = fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
     fc.integer({ min: 0, max: 30 }),
-    fc.integer({ min: 580, max: 1500 }),
+    fc.integer(hiddenRebirths ? { min: 580, max: 1500 } : { min: 1, max: 9 }),
   )
   const processes = fc.array(
     fc.record({
