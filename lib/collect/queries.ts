@@ -27,6 +27,7 @@ export type QueryName =
   | 'encrypted-read-bytes'
   | 'encrypted-write-bytes'
   | 'admin-opened'
+  | 'admin-requests'
   | 'crypto-tls'
   | 'crypto-versions'
   | 'crypto-certificate-first'
@@ -116,6 +117,7 @@ export function queriesOf(window: Window): Query[] {
       ]
     }),
     once('admin-opened', moved(`tcp_open_total{direction="inbound",peer="src",tls!="true",target_port=~"${ADMIN}"}`)),
+    once('admin-requests', moved(`inbound_http_authz_allow_total{tls!="true",target_port=~"${ADMIN}"}`)),
     once('crypto-tls', `count by (tls_suites, tls_kx_groups, tls_fips) (last_over_time(rustls_info[${within}]))`),
     once('crypto-versions', `count by (version) (last_over_time(proxy_build_info[${within}]))`),
     once(

@@ -1,0 +1,96 @@
+import type { Endpoint } from '../model.ts'
+import { type Facts, type PodFacts, workloadKey } from './facts.ts'
+import { type Labels, hostOf, labelOf, ownLabels } from './labels.ts'
+
+/**
+ * Whose series it is (contracts: section 2). The workload comes from the API server by the scraped address, since viz's labels can be
+ * set by any pod (measured).
+ */
+export type Attribution = {
+  /** The proxy's own labels. */
+  readonly labels: Labels
+  /** The scraped address, which tells proxies apart. */
+  readonly instance: string
+  readonly workload: Endpoint
+  /** Null where no list holds the pod. */
+  readonly pod: PodFacts | null
+  /**
+   * `confirmed`: the API server gives this address to this pod. `pod-not-listed`: neither list holds such a pod (short jobs, rolled
+   * pods), so its labels name it. `impostor`: it names a pod that the API server knows at another address.
+   */
+  readonly standing: 'confirmed' | 'pod-not-listed' | 'impostor'
+  /** A label that the decision uses was open to the pod's own say. */
+  readonly overridden: boolean
+}
+
+/** Finds pods by address and by name, for many series of one window. */
+export function attributor(facts: Facts): (series: Labels) => Attribution {
+  const byAddress = Map.groupBy(
+    facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
+    ({ address }) => address,
+  )
+  const byName = Map.groupBy(facts.pods, ({ namespace, name }) => `${namespace}/${name}`)
+
+  return (series) => {
+    const instance = labelOf(series, 'instance')
+    const atAddress = (byAddress.get(hostOf(instance)) ?? []).map(({ pod }) => pod)
+    const named = (labels: Labels) => (pod: PodFacts) =>
+      pod.name === labelOf(labels, 'pod') && pod.namespace === labelOf(labels, 'namespace')
+    // A pod that names itself otherwise than the API server does is still the one at that address.
+    const pod =
+      atAddress.find(named(series)) ??
+      atAddress.find((candidate) => 'pod' in candidate.labels || 'namespace' in candidate.labels)
+    const own = ownLabels(series, pod?.labels, pod === undefined ? {} : { namespace: pod.namespace, pod: pod.name })
+    if (pod !== undefined) return { ...own, instance, workload: pod.workload, pod, standing: 'confirmed' }
+
+    const namesakes = byName.get(`${labelOf(own.labels, 'namespace')}/${labelOf(own.labels, 'pod')}`) ?? []
+    const [namesake] = namesakes
+    const isElsewhere = namesake !== undefined && namesakes.every(({ addresses }) => addresses.length > 0)
+    return {
+      ...own,
+      instance,
+      workload: isElsewhere ? namesake.workload : workloadByLabels(own.labels, facts),
+      pod: null,
+      standing: isElsewhere ? 'impostor' : 'pod-not-listed',
+    }
+  }
+}
+
+/** The labels that viz's relabelling makes of the injector's `linkerd.io/proxy-*`, and the kinds they stand for. */
+const OWNER_LABELS = {
+  deployment: 'deployment',
+  statefulset: 'statefulset',
+  daemonset: 'daemonset',
+  cronjob: 'cronjob',
+  k8s_job: 'job',
+  replicaset: 'replicaset',
+  replicationcontroller: 'replicationcontroller',
+} as const
+
+/** The workload that a pod in no list says it belongs to. Pods of a CronJob carry no workload label at all (measured). */
+function workloadByLabels(labels: Labels, facts: Facts): Endpoint {
+  const namespace = labelOf(labels, 'namespace')
+  const name = labelOf(labels, 'pod')
+  const byName = facts.ownerByName(namespace, name)
+  if (byName !== null) return byName
+  const owner = ownerLabel(labels, '', namespace)
+  if (owner !== null) return facts.rollUp(owner)
+  const job = labelOf(labels, 'batch_kubernetes_io_job_name') || labelOf(labels, 'job_name')
+  return facts.rollUp(job === '' ? { kind: 'pod', namespace, name } : { kind: 'job', namespace, name: job })
+}
+
+/** The owner that `deployment`, `statefulset`, ... (or with a prefix `dst_deployment`, ...) name; null where none does. */
+export function ownerLabel(labels: Labels, prefix: '' | 'dst_', namespace: string): Endpoint | null {
+  for (const [label, kind] of Object.entries(OWNER_LABELS)) {
+    const name = labelOf(labels, `${prefix}${label}`)
+    if (name !== '') return { kind, namespace, name }
+  }
+  return null
+}
+
+/** The ServiceAccount of a workload: its pods', or null where they have several or none is listed. */
+export function serviceAccountOf(workload: Endpoint, facts: Facts): string | null {
+  const names = new Set((facts.podsOf.get(workloadKey(workload)) ?? []).map(({ serviceAccount }) => serviceAccount))
+  const [name] = names
+  return names.size === 1 && name !== undefined ? name : null
+}

@@ -1,0 +1,111 @@
+import type { Cause, Destination, PathRow, Source } from '../model.ts'
+import { type Facts, type PodFacts, workloadKey } from './facts.ts'
+import { includesPort } from './ports.ts'
+
+/**
+ * The likely cause of a reading that is not encrypted by the mesh, from the Kubernetes facts of the window; `unknown` where they do not
+ * hold or do not explain it. Null for what needs no explanation.
+ */
+export function causeOfOutbound(destination: Destination, port: number, facts: Facts): Cause {
+  if (destination.kind === 'external') return 'outside-cluster'
+  const key = workloadKey(destination)
+  const pods = facts.podsOf.get(key) ?? []
+  const lacks = (says: (pod: PodFacts) => boolean) => {
+    const fact = facts.fact(key, says)
+    return fact.known && fact.value.includes(true)
+  }
+  if (pods.length === 0) return 'unknown'
+  if (lacks(({ meshed }) => !meshed)) return 'destination-not-meshed'
+  if (lacks(({ skipInbound }) => includesPort(skipInbound, port))) return 'destination-skips-port'
+  return 'unknown'
+}
+
+/**
+ * The likely cause of an unnamed client: no metric names it. Where a meshed pod skips the port that leads here, it may be that one as well as
+ * a pod without a proxy, so the cause stays `unknown`.
+ */
+export function causeOfInbound(reason: string, destination: Destination, port: number, facts: Facts): Cause {
+  if (reason === 'port_skipped') return 'opaque-port-unmeshed-client'
+  if (reason === 'application-tls') return 'application-tls'
+  if (reason !== 'no_tls_from_remote' && !reason.startsWith('probe path')) return 'unknown'
+  if (facts.before === null || facts.after === null) return 'unknown'
+  const dialled = new Set([port, ...servicePorts(destination, port, facts)])
+  const skips = facts.pods.some(
+    ({ meshed, skipOutbound }) => meshed && [...dialled].some((one) => includesPort(skipOutbound, one)),
+  )
+  return skips ? 'unknown' : 'source-not-meshed'
+}
+
+/** The Service ports that lead to a workload's port: a client's proxy goes by the port it dialled. */
+function servicePorts(destination: Destination, port: number, facts: Facts): number[] {
+  const pods = facts.podsOf.get(workloadKey(destination)) ?? []
+  return (facts.after?.services ?? []).flatMap(({ metadata, spec }) => {
+    const selector = Object.entries(spec.selector ?? {})
+    const selected = pods.filter(
+      (pod) =>
+        pod.namespace === metadata.namespace &&
+        selector.length > 0 &&
+        selector.every(([name, value]) => pod.labels[name] === value),
+    )
+    if (selected.length === 0) return []
+    return (spec.ports ?? [])
+      .filter(
+        ({ port: own, targetPort = own }) =>
+          targetPort === port ||
+          selected.some((pod) => pod.ports.some((one) => one.name === targetPort && one.port === port)),
+      )
+      .map(({ port: own }) => own)
+  })
+}
+
+/** The change that would fix a row, in words that can be pasted; null where there is nothing to fix or to find out. */
+export function fixOf({
+  cause,
+  state,
+  outcome,
+  source,
+  destination,
+  port,
+}: Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destination' | 'port'>): string | null {
+  if (
+    cause === null ||
+    outcome === 'refused' ||
+    (state !== 'plaintext' && state !== 'no-mesh-tls' && state !== 'app-tls')
+  )
+    return null
+  const to = pasted(destination)
+  switch (cause) {
+    case 'destination-not-meshed':
+      return `Mesh ${to.label}: kubectl annotate namespace ${to.namespace} linkerd.io/inject=enabled && kubectl rollout restart ${to.resource} -n ${to.namespace} (a linkerd.io/inject: disabled on the workload itself must go first)`
+    case 'destination-skips-port':
+      return `Take ${port} out of config.linkerd.io/skip-inbound-ports on the pods of ${to.label} (or mark it in config.linkerd.io/opaque-ports if the server speaks first), then kubectl rollout restart ${to.resource} -n ${to.namespace}`
+    case 'source-skips-port':
+      return `Take the port that leads to ${to.label}:${port} out of config.linkerd.io/skip-outbound-ports on the pods of ${pasted(source).label}, then restart them`
+    case 'source-not-meshed':
+      return `Mesh the client: find it with linkerd viz tap ${to.resource} -n ${to.namespace} -o wide, then annotate its namespace with linkerd.io/inject=enabled and restart it. To refuse it until then: config.linkerd.io/default-inbound-policy: all-authenticated on ${to.label}`
+    case 'opaque-port-unmeshed-client':
+      return `Mesh the client that connects to ${to.label}:${port}: meshed clients reach an opaque port through port 4143, this one did not. Find it with tshark in the linkerd-debug container (tap shows HTTP only), then annotate its namespace with linkerd.io/inject=enabled and restart it`
+    case 'outside-cluster':
+      return `Traffic to ${to.label}:${port} leaves the cluster, where Linkerd does not encrypt: use TLS in the application, or route it through an egress gateway that does, and record who accepted it`
+    case 'application-tls':
+      return `The application's own TLS was passed through and its identity was not checked by the mesh: mesh the client of ${to.label}, or keep the certificate check of the application as the evidence`
+    case 'unknown':
+      return `The cause is not known from this window. See who it is: linkerd viz tap ${to.resource} -n ${to.namespace} -o wide; then compare linkerd.io/inject, config.linkerd.io/skip-inbound-ports and config.linkerd.io/skip-outbound-ports on both ends`
+  }
+}
+
+/** Names for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
+function pasted({ kind, namespace, name }: Source | Destination): {
+  label: string
+  resource: string
+  namespace: string
+} {
+  const safe = (text: string, otherwise: string) =>
+    /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
+  const resource = `${safe(kind, 'KIND')}/${safe(name, 'NAME')}`
+  return {
+    label: namespace === '' ? safe(name, 'the destination') : `${resource} in ${safe(namespace, 'NAMESPACE')}`,
+    resource,
+    namespace: safe(namespace, 'NAMESPACE'),
+  }
+}

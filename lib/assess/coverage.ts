@@ -1,0 +1,210 @@
+import { toTime } from '../collect/windows.ts'
+import type { Coverage, Endpoint, Gap, GapReason, Seconds, Window } from '../model.ts'
+import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { type ProxyScrapes, lastUntil } from './metrics.ts'
+
+/** A gap of one pod. Stretches of up to three scrape intervals are not listed (contracts: section 6). */
+type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason }
+
+/** What was seen of one meshed pod in a window. */
+export type PodCoverage = {
+  readonly expectedSeconds: Seconds
+  readonly observedSeconds: Seconds
+  /** At least one successful scrape in the window. */
+  readonly scraped: boolean
+  readonly gaps: readonly Stretch[]
+  /**
+   * Its counters were read up to its end in the window, and no process was lost unread: whatever its proxy counted is known, even across a
+   * time without scrapes, since counters keep.
+   */
+  readonly isReadToItsEnd: boolean
+}
+
+/** How many scrape intervals a stretch may be long before it is a gap. */
+const GAP_INTERVALS = 3
+
+/** After this time without use, Linkerd drops a series from the page (measured). */
+const RETAIN_IDLE_SECONDS = 600
+
+/** Whether each pod was seen, for one window `(start, end]`. */
+export type CoverageInput = {
+  readonly start: Seconds
+  readonly end: Seconds
+  readonly facts: Facts
+  /** The scrapes of what answered at an address. */
+  readonly scrapesAt: (address: string) => readonly ProxyScrapes[]
+  /** When Prometheus scraped any proxy, with success or not, oldest first. */
+  readonly anyScrape: readonly Seconds[]
+  /** Seconds between two scrapes, where a pod's own are too few to tell. */
+  readonly interval: Seconds
+  /** False: Prometheus could not be asked. */
+  readonly readable: boolean
+}
+
+/** The coverage of one meshed pod. */
+export function podCoverage(
+  pod: PodFacts,
+  { start, end, scrapesAt, anyScrape, interval, readable }: CoverageInput,
+): PodCoverage {
+  const own = pod.addresses.flatMap(scrapesAt)
+  const ownInterval = Math.max(0, ...own.map((one) => one.interval)) || interval
+  const from = Math.max(start, pod.life.from)
+  const times = own.flatMap((one) => one.times).filter((time) => time >= pod.life.from - ownInterval)
+  const last = lastUntil(times, end)
+  // A pod that no later list holds ended soon after its last scrape: its target went away with it.
+  const known = pod.life.to ?? (pod.isGone && last !== undefined ? last + ownInterval : null)
+  const to = Math.max(from, Math.min(end, known ?? end))
+  const observed = times.slice(1).flatMap((time, index) => {
+    const before = times[index] ?? time
+    const piece = { from: Math.max(from, before), to: Math.min(to, time) }
+    return time - before <= 2 * ownInterval && piece.to > piece.from ? [piece] : []
+  })
+  const [first] = times
+  // A proxy's counters begin with its process, so its first scrape tells all since, unless Linkerd evicted an idle series before it.
+  const isBegun = first !== undefined && first - pod.life.from <= RETAIN_IDLE_SECONDS
+  const observedSeconds = observed.reduce((sum, piece) => sum + piece.to - piece.from, 0)
+  const reasonOf = (stretch: { from: Seconds; to: Seconds }): GapReason => {
+    if (!readable) return 'source-unreadable'
+    const within = (time: Seconds) => time > stretch.from && time < stretch.to
+    if (own.some((one) => one.failed.some(within)))
+      return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
+    if (!anyScrape.some(within)) return 'prometheus-down'
+    return known !== null && stretch.to >= to ? 'ended-unscraped' : 'not-a-target'
+  }
+  const gaps = missing(observed, from, to)
+    .filter((stretch) => stretch.to - stretch.from > GAP_INTERVALS * ownInterval && !(isBegun && stretch.to <= first))
+    .map((stretch) => ({ ...stretch, reason: reasonOf(stretch) }))
+  const lostUnread = own.some((one) =>
+    one.processStarts.some((started) => {
+      const before = lastUntil(one.times, started)
+      return started > from && started <= end && before !== undefined && started - before > 2 * one.interval
+    }),
+  )
+  return {
+    expectedSeconds: to - from,
+    observedSeconds,
+    scraped: times.some((time) => time > start && time <= end),
+    gaps,
+    isReadToItsEnd:
+      readable && !lostUnread && last !== undefined && last > start && to - last <= GAP_INTERVALS * ownInterval,
+  }
+}
+
+/** The coverage of every workload with meshed pods, and of pods that only Prometheus knows, sorted by workload. */
+export function coverageOf(
+  cluster: string,
+  window: Window,
+  input: CoverageInput,
+  byPod: ReadonlyMap<PodFacts, PodCoverage>,
+  unlisted: readonly { readonly workload: Endpoint; readonly scrapes: ProxyScrapes }[],
+): Coverage[] {
+  const listed = [...input.facts.podsOf.values()].flatMap((pods): Coverage[] => {
+    const [first] = pods
+    const meshed = pods.filter((pod) => byPod.has(pod))
+    if (first === undefined || meshed.length === 0) return []
+    const covered = meshed.flatMap((pod) => byPod.get(pod) ?? [])
+    return [row(cluster, window, first.workload, pods.length, covered)]
+  })
+  const others = [...Map.groupBy(unlisted, ({ workload }) => workloadKey(workload)).values()].flatMap(
+    (pods): Coverage[] => {
+      const [first] = pods
+      if (first === undefined) return []
+      // Nobody says how long such a pod lived: its first and last scrape are all that is known.
+      const covered = pods.map(({ scrapes }): PodCoverage => {
+        const times = scrapes.times.filter((time) => time > input.start && time <= input.end)
+        const seconds = (times.at(-1) ?? 0) - (times[0] ?? 0)
+        return {
+          expectedSeconds: seconds,
+          observedSeconds: seconds,
+          scraped: times.length > 0,
+          gaps: [],
+          isReadToItsEnd: false,
+        }
+      })
+      return [row(cluster, window, first.workload, pods.length, covered)]
+    },
+  )
+  const merged = Map.groupBy([...listed, ...others], ({ workload }) => workloadKey(workload))
+  return [...merged.entries()].sort(([a], [b]) => compare(a, b)).flatMap(([, rows]) => joinRows(rows))
+}
+
+function row(
+  cluster: string,
+  window: Window,
+  workload: Endpoint,
+  total: number,
+  pods: readonly PodCoverage[],
+): Coverage {
+  const expectedSeconds = seconds(pods.map((pod) => pod.expectedSeconds))
+  const observedSeconds = seconds(pods.map((pod) => pod.observedSeconds))
+  return {
+    cluster,
+    window,
+    workload,
+    expectedSeconds,
+    observedSeconds,
+    ratio: ratioOf(observedSeconds, expectedSeconds),
+    pods: { total, meshed: pods.length, scraped: pods.filter(({ scraped }) => scraped).length },
+    gaps: joinGaps(pods.flatMap(({ gaps }) => gaps)),
+  }
+}
+
+function joinRows(rows: readonly Coverage[]): Coverage[] {
+  const [first, ...rest] = rows
+  if (first === undefined) return []
+  const [second] = rest
+  if (second === undefined) return [first]
+  const expectedSeconds = seconds([first.expectedSeconds, second.expectedSeconds])
+  const observedSeconds = seconds([first.observedSeconds, second.observedSeconds])
+  return [
+    {
+      ...first,
+      expectedSeconds,
+      observedSeconds,
+      ratio: ratioOf(observedSeconds, expectedSeconds),
+      pods: {
+        total: first.pods.total + second.pods.total,
+        meshed: first.pods.meshed + second.pods.meshed,
+        scraped: first.pods.scraped + second.pods.scraped,
+      },
+    },
+  ]
+}
+
+/** Sum over sum; null if nothing was expected. */
+export function ratioOf(observedSeconds: Seconds, expectedSeconds: Seconds): number | null {
+  return expectedSeconds === 0 ? null : Math.round((observedSeconds / expectedSeconds) * 1e6) / 1e6
+}
+
+/** Milliseconds are as fine as a scrape's time is. */
+function seconds(values: readonly Seconds[]): Seconds {
+  return Math.round(values.reduce((sum, value) => sum + value, 0) * 1000) / 1000
+}
+
+/** Pods with the same gap make one row. */
+function joinGaps(stretches: readonly Stretch[]): Gap[] {
+  const rounded = stretches.map(({ reason, from, to }) => ({
+    reason,
+    from: toTime(Math.floor(from)),
+    to: toTime(Math.ceil(to)),
+  }))
+  return [...Map.groupBy(rounded, (gap) => `${gap.from} ${gap.to} ${gap.reason}`).entries()]
+    .sort(([a], [b]) => compare(a, b))
+    .flatMap(([, gaps]) => gaps.slice(0, 1).map(({ reason, from, to }) => ({ reason, pods: gaps.length, from, to })))
+}
+
+/** What of `[from, to]` is in none of the pieces, which are in order. */
+function missing(
+  pieces: readonly { readonly from: Seconds; readonly to: Seconds }[],
+  from: Seconds,
+  to: Seconds,
+): { from: Seconds; to: Seconds }[] {
+  const gaps: { from: Seconds; to: Seconds }[] = []
+  let reached = from
+  for (const piece of pieces) {
+    if (piece.from > reached) gaps.push({ from: reached, to: piece.from })
+    reached = Math.max(reached, piece.to)
+  }
+  if (to > reached) gaps.push({ from: reached, to })
+  return gaps
+}

@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { ADMIN_PORTS } from '../collect/queries.ts'
+import type { Destination, Edge, Endpoint, Source } from '../model.ts'
+import { serviceAccountOf } from './attribution.ts'
+import { destinations } from './destination.ts'
+import { type Facts, compare } from './facts.ts'
+import { parseIdentity } from './identity.ts'
+import type { Reading } from './readings.ts'
+
+/** The lasting identity of a path (contracts: section 4). ServiceAccounts are not in it: a changed identity is a change of the path. */
+export function pathId(
+  cluster: string,
+  source: Endpoint,
+  destination: Endpoint & { readonly cluster: string | null },
+  port: number,
+): string {
+  const part = (text: string) => (text === '' ? null : text)
+  // An array of texts, numbers and nulls is its own canonical JSON (RFC 8785).
+  const identity = [
+    cluster,
+    source.kind,
+    part(source.namespace),
+    part(source.name),
+    destination.kind,
+    part(destination.namespace),
+    part(destination.name),
+    destination.cluster,
+    port,
+  ]
+  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16)
+}
+
+export const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
+
+/** An edge, and what it was read from. */
+export type ReadEdge = Edge & { readonly reading: Reading }
+
+/** Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing. */
+export function edgesOf(cluster: string, readings: readonly Reading[], facts: Facts): ReadEdge[] {
+  const destinationOf = destinations(facts)
+  const edges = readings.map((reading): ReadEdge => {
+    const { at, side, port, peerId, opens, sinceUnknown, openAtScrape, bytes } = reading
+    const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? serviceAccountOf(at.workload, facts) }
+    const source = side === 'outbound' ? own : sourceOf(reading)
+    const destination: Destination = side === 'outbound' ? destinationOf(at.labels) : { ...own, cluster: null }
+    const { state, reason } = onPort(reading)
+    return {
+      pathId: pathId(cluster, source, destination, port),
+      side,
+      source,
+      destination,
+      port,
+      state,
+      outcome: reading.verdict.outcome,
+      reason,
+      opens,
+      sinceUnknown,
+      openAtScrape,
+      bytes,
+      clientId: side === 'inbound' && peerId !== '' ? peerId : null,
+      serverId: side === 'outbound' && peerId !== '' ? peerId : null,
+      reading,
+    }
+  })
+  return edges
+    .map((edge) => ({
+      edge,
+      order: JSON.stringify([
+        edge.pathId,
+        edge.side,
+        edge.state,
+        edge.outcome,
+        edge.reason,
+        edge.clientId,
+        edge.serverId,
+        edge.opens,
+        edge.bytes,
+      ]),
+    }))
+    .sort((a, b) => compare(a.order, b.order))
+    .map(({ edge }) => edge)
+}
+
+/** Who an inbound reading came from: an identity that was on the wire, a probe, or nobody that the mesh knows. */
+function sourceOf({ peerId, verdict }: Reading): Source {
+  if (peerId === '') return verdict.source === 'probe' ? PROBE : UNMESHED
+  const identity = parseIdentity(peerId)
+  return identity === null
+    ? { kind: 'serviceaccount', namespace: '', name: peerId, serviceAccount: peerId }
+    : {
+        kind: 'serviceaccount',
+        namespace: identity.namespace,
+        name: identity.serviceAccount,
+        serviceAccount: identity.serviceAccount,
+      }
+}
+
+/** The proxy's own ports keep their state as a reason, and are not scored; a port that is none cannot be told. */
+function onPort({ port, verdict, at }: Reading): { state: Edge['state']; reason: string } {
+  if (port === 0) return { state: 'unknown', reason: 'no-port' }
+  if (!ADMIN_PORTS.some((admin) => admin === port)) return verdict
+  // Whoever may lie about a port may not hide behind these.
+  const isSure = at.standing === 'confirmed' || !at.overridden
+  return isSure && at.standing !== 'impostor' ? { state: 'exempt', reason: `admin-port (${verdict.state})` } : verdict
+}

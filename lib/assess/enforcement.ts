@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import type { LinkerdResource } from '../collect/reduce.ts'
+import type { Endpoint, Enforcement } from '../model.ts'
+import { type Facts, type PodFacts, workloadKey } from './facts.ts'
+import type { Policies } from './lists.ts'
+import { includesPort } from './ports.ts'
+
+const matchExpression = z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).optional() })
+const selector = z.object({
+  matchLabels: z.record(z.string(), z.string()).optional(),
+  matchExpressions: z.array(matchExpression).optional(),
+})
+const server = z.object({
+  podSelector: selector.optional(),
+  port: z.union([z.string(), z.number()]),
+  accessPolicy: z.string().optional(),
+})
+const reference = z.object({ kind: z.string(), name: z.string(), namespace: z.string().optional() })
+const authorization = z.object({ targetRef: reference, requiredAuthenticationRefs: z.array(reference).optional() })
+const serverAuthorization = z.object({
+  server: z.object({ name: z.string().optional(), selector: selector.optional() }),
+  client: z.object({ unauthenticated: z.boolean().optional(), meshTLS: z.unknown().optional() }),
+})
+const route = z.object({ parentRefs: z.array(z.object({ kind: z.string().optional(), name: z.string() })).optional() })
+
+type PolicyDecision = 'refused' | 'allowed' | 'audited' | 'unknown'
+
+const DEFAULT_POLICIES: Readonly<Record<string, PolicyDecision>> = {
+  'all-unauthenticated': 'allowed',
+  'cluster-unauthenticated': 'allowed',
+  'all-authenticated': 'refused',
+  'cluster-authenticated': 'refused',
+  'all-tls-unauthenticated': 'refused',
+  'all-mtls-unauthenticated': 'refused',
+  deny: 'refused',
+  audit: 'audited',
+}
+
+/**
+ * Whether policy refuses plain text on a workload's port (facts: Linkerd's default inbound policy, Servers, AuthorizationPolicies and
+ * ServerAuthorizations). Anything that is not understood, or that changed around the window, is `unknown`; where pods differ, the weakest
+ * answer stands. NetworkPolicies are not considered.
+ */
+export function enforcementOf(destination: Endpoint, port: number, facts: Facts): Enforcement {
+  const key = workloadKey(destination)
+  const pods = facts.podsOf.get(key) ?? []
+  if (pods.length === 0) return 'unknown'
+  const before = facts.before?.policies
+  const after = facts.after?.policies
+  if (before === undefined || before === null || after === undefined || after === null) return 'unknown'
+  const agreed = facts.fact(key, ({ meshed, defaultPolicy, skipInbound, requiresIdentity }) => ({
+    meshed,
+    defaultPolicy,
+    skipInbound,
+    requiresIdentity,
+  }))
+  if (!agreed.known) return 'unknown'
+  const decisions = (policies: Policies) => new Set(pods.map((pod) => decisionFor(pod, port, policies)))
+  const [was, is] = [decisions(before), decisions(after)]
+  if (was.size !== is.size || [...was].some((decision) => !is.has(decision))) return 'unknown'
+  if (is.has('unknown')) return 'unknown'
+  if (is.has('allowed')) return 'plaintext-allowed'
+  return is.has('audited') ? 'audited' : 'plaintext-refused'
+}
+
+function decisionFor(pod: PodFacts, port: number, policies: Policies): PolicyDecision {
+  // Without a proxy in the way, nothing refuses.
+  if (!pod.meshed || includesPort(pod.skipInbound, port)) return 'allowed'
+  if (includesPort(pod.requiresIdentity, port)) return 'refused'
+  const selecting = policies.servers
+    .filter(({ metadata }) => metadata.namespace === pod.namespace)
+    .map((resource) => ({ resource, spec: server.safeParse(resource.spec) }))
+  if (selecting.some(({ spec }) => !spec.success)) return 'unknown'
+  const match = selecting.find(
+    ({ spec }) => spec.success && selects(spec.data.podSelector, pod.labels) && isPort(spec.data.port, port, pod),
+  )
+  if (match?.spec.success !== true) return DEFAULT_POLICIES[pod.defaultPolicy ?? ''] ?? 'unknown'
+
+  const byAuthorization = authorizationsOf(match.resource, policies)
+  if (byAuthorization === 'allowed' || byAuthorization === 'unknown') return byAuthorization
+  // Since Server v1beta3 a Server's own policy counts beside its authorizations; before, it was deny.
+  const own = DEFAULT_POLICIES[match.spec.data.accessPolicy ?? 'deny'] ?? 'unknown'
+  return own
+}
+
+function isPort(wanted: string | number, port: number, pod: PodFacts): boolean {
+  return wanted === port || pod.ports.some((one) => one.name === wanted && one.port === port)
+}
+
+/** Whether any authorization of a Server, of its routes or of its namespace lets plain text in. */
+function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed' | 'refused' | 'unknown' {
+  const { name, namespace = '', labels } = target.metadata
+  const routes = new Set(
+    policies.httpRoutes
+      .filter(
+        ({ metadata, spec }) =>
+          metadata.namespace === namespace &&
+          (route.safeParse(spec).data?.parentRefs ?? []).some((parent) => parent.name === name),
+      )
+      .map(({ metadata }) => metadata.name),
+  )
+  const answers: ('allowed' | 'refused' | 'unknown')[] = []
+  for (const { metadata, spec } of policies.authorizationPolicies) {
+    if (metadata.namespace !== namespace) continue
+    const parsed = authorization.safeParse(spec)
+    if (!parsed.success) {
+      answers.push('unknown')
+      continue
+    }
+    const { kind, name: targetName } = parsed.data.targetRef
+    const isTarget =
+      (kind === 'Server' && targetName === name) ||
+      (kind === 'Namespace' && targetName === namespace) ||
+      (kind === 'HTTPRoute' && routes.has(targetName))
+    if (isTarget) answers.push(requiresMeshTls(parsed.data.requiredAuthenticationRefs ?? []) ? 'refused' : 'allowed')
+  }
+  for (const { metadata, spec } of policies.serverAuthorizations) {
+    if (metadata.namespace !== namespace) continue
+    const parsed = serverAuthorization.safeParse(spec)
+    if (!parsed.success) answers.push('unknown')
+    else if (
+      parsed.data.server.name === name ||
+      (parsed.data.server.selector !== undefined && selects(parsed.data.server.selector, labels ?? {}))
+    ) {
+      answers.push(
+        parsed.data.client.meshTLS === undefined || parsed.data.client.unauthenticated === true ? 'allowed' : 'refused',
+      )
+    }
+  }
+  return answers.includes('allowed') ? 'allowed' : answers.includes('unknown') ? 'unknown' : 'refused'
+}
+
+/** A NetworkAuthentication alone says where from, not how. */
+function requiresMeshTls(references: readonly { readonly kind: string }[]): boolean {
+  return references.some(({ kind }) => kind === 'MeshTLSAuthentication' || kind === 'ServiceAccount')
+}
+
+/** Kubernetes' label selector; an operator that is not known selects, so that a policy is looked at rather than passed over. */
+function selects(wanted: z.infer<typeof selector> | undefined, labels: Readonly<Record<string, string>>): boolean {
+  const byLabels = Object.entries(wanted?.matchLabels ?? {}).every(([name, value]) => labels[name] === value)
+  return (
+    byLabels &&
+    (wanted?.matchExpressions ?? []).every(({ key, operator, values }) => {
+      const value = labels[key]
+      if (operator === 'In') return value !== undefined && (values ?? []).includes(value)
+      if (operator === 'NotIn') return value === undefined || !(values ?? []).includes(value)
+      if (operator === 'Exists') return value !== undefined
+      if (operator === 'DoesNotExist') return value === undefined
+      return true
+    })
+  )
+}

@@ -1,0 +1,19 @@
+/** A Linkerd identity: `sa.namespace.serviceaccount.identity.<control plane namespace>.<trust domain>`. */
+export type Identity = { readonly serviceAccount: string; readonly namespace: string; readonly issuer: string }
+
+/** Reads an identity as Linkerd's proxies print it; null for other kinds (SPIFFE ids of external workloads). */
+export function parseIdentity(text: string): Identity | null {
+  // A ServiceAccount's name may hold dots, a namespace's may not.
+  const match = /^(.+)\.([^.]+)\.serviceaccount\.identity\.(.+)$/.exec(text)
+  const [, serviceAccount, namespace, issuer] = match ?? []
+  return serviceAccount === undefined || namespace === undefined || issuer === undefined
+    ? null
+    : { serviceAccount, namespace, issuer }
+}
+
+/** `sa.namespace`, as `linkerd viz edges` prints identities; the whole text where it is of another kind, null where there is none. */
+export function shortIdentity(text: string): string | null {
+  if (text === '') return null
+  const identity = parseIdentity(text)
+  return identity === null ? text : `${identity.serviceAccount}.${identity.namespace}`
+}

@@ -1,0 +1,85 @@
+import {
+  type ConfigMap,
+  type CronJob,
+  type Event,
+  type LinkerdResource,
+  type Namespace,
+  type Owner,
+  type Pod,
+  type Service,
+  itemsOf,
+} from '../collect/reduce.ts'
+import type { KubernetesList, Seconds } from '../model.ts'
+
+/** The Kubernetes lists of one snapshot, and when they were taken. Empty where a list was not read or is not served. */
+export type Listed = {
+  readonly takenAt: Seconds
+  readonly pods: readonly Pod[]
+  readonly namespaces: readonly Namespace[]
+  readonly services: readonly Service[]
+  readonly deployments: readonly Owner[]
+  readonly replicasets: readonly Owner[]
+  readonly statefulsets: readonly Owner[]
+  readonly daemonsets: readonly Owner[]
+  readonly jobs: readonly Owner[]
+  readonly cronjobs: readonly CronJob[]
+  readonly events: readonly Event[]
+  readonly configmaps: readonly ConfigMap[]
+  /** Null where one of Linkerd's policy lists was not read: then nothing is known of enforcement. */
+  readonly policies: Policies | null
+}
+
+/** Linkerd's policies. Empty where the cluster does not serve the resource. */
+export type Policies = {
+  readonly servers: readonly LinkerdResource[]
+  readonly authorizationPolicies: readonly LinkerdResource[]
+  readonly meshTlsAuthentications: readonly LinkerdResource[]
+  readonly networkAuthentications: readonly LinkerdResource[]
+  readonly serverAuthorizations: readonly LinkerdResource[]
+  readonly httpRoutes: readonly LinkerdResource[]
+}
+
+/** Reads stored lists. Throws ReduceError where an object does not fit its schema. */
+export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Listed {
+  return {
+    takenAt,
+    pods: itemsOf(lists, 'pods') ?? [],
+    namespaces: itemsOf(lists, 'namespaces') ?? [],
+    services: itemsOf(lists, 'services') ?? [],
+    deployments: itemsOf(lists, 'deployments.apps') ?? [],
+    replicasets: itemsOf(lists, 'replicasets.apps') ?? [],
+    statefulsets: itemsOf(lists, 'statefulsets.apps') ?? [],
+    daemonsets: itemsOf(lists, 'daemonsets.apps') ?? [],
+    jobs: itemsOf(lists, 'jobs.batch') ?? [],
+    cronjobs: itemsOf(lists, 'cronjobs.batch') ?? [],
+    events: itemsOf(lists, 'events') ?? [],
+    configmaps: itemsOf(lists, 'configmaps') ?? [],
+    policies: policiesOf(lists),
+  }
+}
+
+function policiesOf(lists: readonly KubernetesList[]): Policies | null {
+  const servers = itemsOf(lists, 'servers.policy.linkerd.io')
+  const authorizationPolicies = itemsOf(lists, 'authorizationpolicies.policy.linkerd.io')
+  const meshTlsAuthentications = itemsOf(lists, 'meshtlsauthentications.policy.linkerd.io')
+  const networkAuthentications = itemsOf(lists, 'networkauthentications.policy.linkerd.io')
+  const serverAuthorizations = itemsOf(lists, 'serverauthorizations.policy.linkerd.io')
+  const httpRoutes = itemsOf(lists, 'httproutes.policy.linkerd.io')
+  if (
+    !servers ||
+    !authorizationPolicies ||
+    !meshTlsAuthentications ||
+    !networkAuthentications ||
+    !serverAuthorizations ||
+    !httpRoutes
+  )
+    return null
+  return {
+    servers,
+    authorizationPolicies,
+    meshTlsAuthentications,
+    networkAuthentications,
+    serverAuthorizations,
+    httpRoutes,
+  }
+}

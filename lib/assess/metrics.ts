@@ -1,0 +1,116 @@
+import { type Sample, type Scrapes, activity, eventsWithin } from '../collect/activity.ts'
+import type { Series } from '../collect/answers.ts'
+import type { QueryName } from '../collect/queries.ts'
+import type { Seconds } from '../model.ts'
+import { type Labels, labelOf, seriesKey } from './labels.ts'
+
+/** The parsed answers of one window, by the name of their query. */
+export type Answers = ReadonlyMap<QueryName, readonly Series[]>
+
+/** The scrapes of one proxy around a window. */
+export type ProxyScrapes = Scrapes & {
+  /** The times of `up` samples with value 0. */
+  readonly failed: readonly Seconds[]
+}
+
+/** What a counter did in a window. */
+export type Moved = {
+  readonly count: number
+  /** The first of it could not be dated. */
+  readonly sinceUnknown: boolean
+  /** The counter was above 0 at some sample, in the window or in the look back. */
+  readonly ever: boolean
+}
+
+/** Joins the slices of one query: each series once, its samples oldest first and each time once. */
+export function joinSlices(series: readonly Series[]): Series[] {
+  const joined = new Map<string, { labels: Labels; samples: Map<Seconds, Sample> }>()
+  for (const { labels, samples } of series) {
+    const key = `${labelOf(labels, '__name__')}${seriesKey(labels)}`
+    const known = joined.get(key) ?? { labels, samples: new Map() }
+    for (const sample of samples) known.samples.set(sample.time, sample)
+    joined.set(key, known)
+  }
+  return [...joined.values()].map(({ labels, samples }) => ({
+    labels,
+    samples: [...samples.values()].sort((a, b) => a.time - b.time),
+  }))
+}
+
+/** The scrapes of each proxy, by the scraped address. */
+export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
+  const processStarts = Map.groupBy(
+    [...(answers.get('process-start-first') ?? []), ...(answers.get('process-start-last') ?? [])].flatMap(
+      ({ labels, samples }) => samples.map(({ value }) => ({ instance: labelOf(labels, 'instance'), value })),
+    ),
+    ({ instance }) => instance,
+  )
+  const targets = Map.groupBy(joinSlices(answers.get('scrapes') ?? []), ({ labels }) => labelOf(labels, 'instance'))
+  const all = [...targets].map(([instance, series]) => {
+    const samples = series.flatMap((one) => one.samples)
+    const times = (value: number) => ordered(samples.filter((sample) => sample.value === value).map(({ time }) => time))
+    const starts = ordered((processStarts.get(instance) ?? []).map(({ value }) => value))
+    return {
+      instance,
+      times: times(1),
+      failed: times(0),
+      processStarts: starts,
+      every: ordered(samples.map(({ time }) => time)),
+    }
+  })
+  const usual = median(all.flatMap(({ every }) => differences(every)))
+  return new Map(
+    all.map(({ instance, times, failed, processStarts: starts, every }) => [
+      instance,
+      // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
+      { times, failed, processStarts: starts, interval: every.length > 2 ? median(differences(every)) : usual },
+    ]),
+  )
+}
+
+/** What a counter did in `(start, end]`; `open` is the gauge of open connections with the same labels, where there is one. */
+export function movedWithin(
+  samples: readonly Sample[],
+  scrapes: Scrapes,
+  { start, end }: { readonly start: Seconds; readonly end: Seconds },
+  open: readonly Sample[] = [],
+): Moved {
+  const events = eventsWithin(activity(samples, scrapes, open), start, end)
+  return {
+    count: events.reduce((sum, { count }) => sum + count, 0),
+    sinceUnknown: events[0]?.kind === 'undated',
+    ever: samples.some(({ value }) => value > 0),
+  }
+}
+
+/** Adds up what several counters of one subject did. */
+export function addMoved(all: readonly Moved[]): Moved {
+  return {
+    count: all.reduce((sum, { count }) => sum + count, 0),
+    sinceUnknown: all.some(({ count, sinceUnknown }) => count > 0 && sinceUnknown),
+    ever: all.some(({ ever }) => ever),
+  }
+}
+
+/** The largest value in `(start, end]`; 0 without a sample. */
+export function mostWithin(samples: readonly Sample[], start: Seconds, end: Seconds): number {
+  return Math.max(0, ...samples.filter(({ time }) => time > start && time <= end).map(({ value }) => value))
+}
+
+/** The last of times at or before a moment. */
+export function lastUntil(times: readonly Seconds[], moment: Seconds): Seconds | undefined {
+  return times.findLast((time) => time <= moment)
+}
+
+function differences(times: readonly Seconds[]): Seconds[] {
+  return times.slice(1).map((time, index) => time - (times[index] ?? time))
+}
+
+function median(values: readonly number[]): number {
+  const sorted = ordered(values)
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
+}
+
+function ordered(values: readonly number[]): number[] {
+  return [...new Set(values)].sort((a, b) => a - b)
+}

@@ -1,0 +1,190 @@
+import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
+import { serviceAccountOf } from './attribution.ts'
+import { causeOfInbound, causeOfOutbound } from './causes.ts'
+import type { PodCoverage } from './coverage.ts'
+import { type ReadEdge, pathId } from './edges.ts'
+import { enforcementOf } from './enforcement.ts'
+import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { parseIdentity, shortIdentity } from './identity.ts'
+
+/** Everything that decides what the edges of a window come to. */
+export type PathsInput = {
+  readonly cluster: string
+  readonly edges: readonly ReadEdge[]
+  readonly facts: Facts
+  readonly coverage: ReadonlyMap<PodFacts, PodCoverage>
+}
+
+/** Joins edges to paths, each the worst of its edges (design: section 2). Sorted by path id. */
+export function pathsOf(input: PathsInput): PathWindow[] {
+  const { cluster, edges, facts } = input
+  const outbound = edges.filter(({ side }) => side === 'outbound')
+  const inbound = edges.filter(({ side }) => side === 'inbound')
+  const joined = joinByIdentity(outbound, inbound, facts)
+  const rows = [...outbound, ...inbound.filter((edge) => !joined.taken.has(edge))]
+  const unnamed = unnamedTraffic(inbound)
+  return [...Map.groupBy(rows, (edge) => edge.pathId).entries()]
+    .sort(([a], [b]) => compare(a, b))
+    .flatMap(([id, own]) => {
+      const [first] = own
+      return first === undefined ? [] : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], unnamed, input)]
+    })
+    .map((path) => ({ ...path, pathId: pathId(cluster, path.source, path.destination, path.port) }))
+}
+
+/** Inbound edges with an identity belong to the outbound edges of that identity and port, where there are any. */
+function joinByIdentity(outbound: readonly ReadEdge[], inbound: readonly ReadEdge[], facts: Facts) {
+  const byEnd = Map.groupBy(outbound, (edge) => endKey(edge.destination, edge.port))
+  const taken = new Set<ReadEdge>()
+  const seenBy = new Map<string, ReadEdge[]>()
+  for (const edge of inbound) {
+    if (edge.clientId === null) continue
+    const clientId = edge.clientId
+    const sources = (byEnd.get(endKey(edge.destination, edge.port)) ?? []).filter(({ source }) =>
+      hasIdentity(source, clientId, facts),
+    )
+    if (sources.length > 0) taken.add(edge)
+    for (const id of new Set(sources.map((one) => one.pathId))) seenBy.set(id, [...(seenBy.get(id) ?? []), edge])
+  }
+  return { taken, seenBy }
+}
+
+function hasIdentity(source: Edge['source'], identity: string, facts: Facts): boolean {
+  const parsed = parseIdentity(identity)
+  if (parsed === null || parsed.namespace !== source.namespace) return false
+  const pods = facts.podsOf.get(workloadKey(source)) ?? []
+  if (pods.length > 0) return pods.some((pod) => pod.identity === identity)
+  return parsed.serviceAccount === (serviceAccountOf(source, facts) ?? facts.templateServiceAccount(source))
+}
+
+function endKey({ kind, namespace, name, cluster }: Destination, port: number): string {
+  return JSON.stringify([kind, namespace, name, cluster, port])
+}
+
+/** The ends (workload, port) at which traffic without a name was let in that was not, or may not have been, encrypted. */
+function unnamedTraffic(inbound: readonly ReadEdge[]): ReadonlySet<string> {
+  const states: readonly State[] = ['plaintext', 'no-mesh-tls', 'unknown']
+  return new Set(
+    inbound
+      .filter(
+        ({ source, outcome, state }) => source.kind === 'unmeshed' && outcome === 'allowed' && states.includes(state),
+      )
+      .map((edge) => endKey(edge.destination, edge.port)),
+  )
+}
+
+function pathOf(
+  id: string,
+  own: readonly ReadEdge[],
+  first: ReadEdge,
+  seen: readonly ReadEdge[],
+  unnamed: ReadonlySet<string>,
+  input: PathsInput,
+): PathWindow {
+  const { facts } = input
+  const standing = own.map((edge) => standingEdge(edge, seen))
+  const allowed = standing.filter(({ outcome }) => outcome === 'allowed')
+  // Refused traffic is evidence of enforcement: it counts only where there is nothing else.
+  const worst = worstOf(allowed.length > 0 ? allowed : standing)
+  const judged = worst.state === 'mtls' ? halfMeshed(first, unnamed, input) : worst
+  const side = own.filter((edge) => edge.side === first.side)
+  const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
+    edges.reduce((total, edge) => total + read(edge), 0)
+  const isClear = ({ state }: Edge) => state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
+  const clientIds = [...new Set([...seen, ...own].flatMap(({ clientId }) => clientId ?? []))].sort(compare)
+  const serverIds = [...new Set(own.flatMap(({ serverId }) => serverId ?? []))].sort(compare)
+  return {
+    pathId: id,
+    source: first.source,
+    destination: first.destination,
+    port: first.port,
+    state: judged.state,
+    outcome: worst.outcome,
+    reason: judged.reason,
+    cause: causeOf(first, worst, facts),
+    enforcement:
+      first.destination.kind === 'external' ? 'unknown' : enforcementOf(first.destination, first.port, facts),
+    opens: sum(side, ({ opens }) => opens),
+    openAtScrape: sum(side, ({ openAtScrape }) => openAtScrape),
+    bytes: sum(side, ({ bytes }) => bytes),
+    clearBytes: sum(side.filter(isClear), ({ bytes }) => bytes),
+    sinceUnknown: standing.some((edge) => edge.state === worst.state && edge.sinceUnknown),
+    corroborated: corroboration(seen, facts),
+    candidates: [],
+    clientId: shortIdentity(clientIds[0] ?? ''),
+    serverId: shortIdentity(serverIds[0] ?? ''),
+  }
+}
+
+/** What a pod in no list says of encryption stands only if a listed server saw its identity (contracts: section 2). */
+function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
+  if (edge.state !== 'mtls' || edge.reading.at.standing !== 'pod-not-listed') return edge
+  const isSeen =
+    edge.side === 'outbound' &&
+    seen.some(({ state, reading }) => state === 'mtls' && reading.at.standing === 'confirmed')
+  return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
+}
+
+function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'outcome' | 'side'> {
+  const [worst] = edges.toSorted(
+    (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || compare(a.reason, b.reason),
+  )
+  return worst ?? { state: 'unknown', reason: 'no-edge', outcome: 'allowed', side: 'outbound' }
+}
+
+/**
+ * A path is `mtls` only if every pod of the source that lived in the window had a proxy and was read. Else its clear traffic may be among what
+ * the destination's port got without a name, and must then be seen not to be.
+ */
+function halfMeshed(
+  { source, destination, port }: ReadEdge,
+  unnamed: ReadonlySet<string>,
+  { facts, coverage }: PathsInput,
+): { state: State; reason: string } {
+  const mtls = { state: 'mtls', reason: '' } as const
+  const pods = podsOfSource(source, facts)
+  const lacking = pods.filter((pod) => coverage.get(pod)?.isReadToItsEnd !== true)
+  const hasFacts = facts.before !== null && facts.after !== null
+  if (hasFacts && pods.length > 0 && lacking.length === 0) return mtls
+  const why = hasFacts ? (pods.length > 0 ? `${lacking.length} of ${pods.length}` : 'pod-not-listed') : 'no list'
+  if (unnamed.has(endKey(destination, port))) return { state: 'unknown', reason: `source-partly-unmeshed (${why})` }
+  return isFullyCovered(destination, facts, coverage) ? mtls : { state: 'unknown', reason: 'destination-not-seen' }
+}
+
+function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[] {
+  if (source.kind !== 'serviceaccount') return facts.podsOf.get(workloadKey(source)) ?? []
+  return facts.pods.filter((pod) => pod.namespace === source.namespace && pod.serviceAccount === source.name)
+}
+
+/** No gap longer than three scrape intervals in the life of any of a workload's meshed pods. */
+function isFullyCovered(destination: Destination, facts: Facts, coverage: ReadonlyMap<PodFacts, PodCoverage>): boolean {
+  const pods = (facts.podsOf.get(workloadKey(destination)) ?? []).flatMap((pod) => coverage.get(pod) ?? [])
+  return pods.length > 0 && pods.every(({ gaps }) => gaps.length === 0)
+}
+
+/** Who else saw it: one workload's identity, a shared one, or nobody. */
+function corroboration(seen: readonly ReadEdge[], facts: Facts): PathWindow['corroborated'] {
+  const identities = [
+    ...new Set(
+      seen
+        .filter(({ state, reading }) => state === 'mtls' && reading.at.standing === 'confirmed')
+        .flatMap(({ clientId }) => clientId ?? []),
+    ),
+  ]
+  if (identities.length === 0) return 'no'
+  const owners = (identity: string) =>
+    new Set(facts.pods.filter((pod) => pod.identity === identity).map(({ workload }) => workloadKey(workload)))
+  return identities.every((identity) => owners(identity).size === 1) ? 'yes' : 'ambiguous'
+}
+
+function causeOf(
+  { side, destination, port }: ReadEdge,
+  { state, reason }: Pick<Edge, 'state' | 'reason'>,
+  facts: Facts,
+): PathWindow['cause'] {
+  if (state === 'mtls' || state === 'tls-anonymous' || state === 'exempt') return null
+  if (state === 'unknown') return 'unknown'
+  return side === 'outbound'
+    ? causeOfOutbound(destination, port, facts)
+    : causeOfInbound(reason, destination, port, facts)
+}

@@ -1,0 +1,189 @@
+import { AnswerError, type Series, parseAnswer } from '../collect/answers.ts'
+import type { QueryName } from '../collect/queries.ts'
+import { ReduceError } from '../collect/reduce.ts'
+import { toSeconds } from '../collect/windows.ts'
+import { DERIVATION, type Edge, type KubernetesList, type Snapshot, type WindowResult } from '../model.ts'
+import { attributor } from './attribution.ts'
+import { type CoverageInput, type PodCoverage, coverageOf, podCoverage } from './coverage.ts'
+import { cryptoOf } from './crypto.ts'
+import { edgesOf } from './edges.ts'
+import { type PodFacts, compare, factsOf, workloadKey } from './facts.ts'
+import { hostOf, labelOf } from './labels.ts'
+import { type Listed, listedOf } from './lists.ts'
+import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
+import { pathsOf } from './paths.ts'
+import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
+import { workloadsOf } from './workloads.ts'
+
+/** The Kubernetes lists of one snapshot. */
+export type ListsOfSnapshot = {
+  readonly key: string
+  readonly takenAt: string
+  readonly lists: readonly KubernetesList[]
+}
+
+/** A standing attempt and the lists around its window (contracts: section 3); null where there is none. */
+export type AssessInput = {
+  readonly key: string
+  readonly snapshot: Snapshot
+  readonly before: ListsOfSnapshot | null
+  readonly after: ListsOfSnapshot | null
+}
+
+/**
+ * What a snapshot means: edges, paths, coverage, workloads and cryptography of one window. Pure and total: the same evidence gives the same
+ * result, and evidence that holds what is no answer gives a window that was not collected, with one line that says why.
+ */
+export function assessWindow(input: AssessInput): WindowResult {
+  const { key, snapshot, before, after } = input
+  try {
+    return assessReadable(input)
+  } catch (error) {
+    if (!(error instanceof AnswerError) && !(error instanceof ReduceError)) throw error
+    const { cluster, window } = snapshot
+    return {
+      format: 'ciphertrail/window/1',
+      derivation: DERIVATION,
+      cluster,
+      window,
+      inputs: { evidence: key, before: before?.key ?? null, after: after?.key ?? null },
+      collected: false,
+      errors: [
+        ...snapshot.metrics.errors,
+        ...snapshot.kubernetes.errors,
+        `Cannot read what was collected of window ${window.start} to ${window.end}: ${error.message}`,
+      ],
+      edges: [],
+      paths: [],
+      coverage: [],
+      workloads: [],
+      crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
+      existing: null,
+    }
+  }
+}
+
+function assessReadable({ key, snapshot, before, after }: AssessInput): WindowResult {
+  const { cluster, window, metrics, kubernetes, linkerdNamespace } = snapshot
+  const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
+  const listedBefore = readLists(before)
+  const listedAfter = readLists(after)
+  const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace)
+  const attribute = attributor(facts)
+
+  const isReadable = metrics.status !== 'failed'
+  const isPartial = metrics.status === 'partial'
+  const answers = isReadable ? readAnswers(metrics.answers) : new Map<QueryName, Series[]>()
+  const scrapes = scrapesOf(answers)
+  const isCollected = [...scrapes.values()].some(({ times }) => times.some((time) => time > start && time <= end))
+
+  const coverageInput = { start, end, facts, readable: isReadable, ...scrapesByAddress(scrapes) }
+  const byPod = new Map(
+    facts.pods
+      .filter(({ meshed }) => meshed)
+      .map((pod): [PodFacts, PodCoverage] => [pod, podCoverage(pod, coverageInput)]),
+  )
+  const readings = isCollected
+    ? [clearReadings, encryptedReadings, adminReadings].flatMap((read) =>
+        read({ start, end, answers, scrapes, attribute }),
+      )
+    : []
+  const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
+  const coverage = coverageOf(cluster, window, coverageInput, byPod, unlistedOf(answers, scrapes, attribute))
+
+  return {
+    format: 'ciphertrail/window/1',
+    derivation: DERIVATION,
+    cluster,
+    window,
+    inputs: { evidence: key, before: before?.key ?? null, after: after?.key ?? null },
+    collected: isCollected,
+    ...(isPartial ? { partial: true } : {}),
+    errors: [
+      ...metrics.errors,
+      ...kubernetes.errors,
+      ...(isReadable && !isCollected
+        ? [
+            `Cannot tell paths of window ${window.start} to ${window.end}: Prometheus holds no scrape of a Linkerd proxy in it`,
+          ]
+        : []),
+    ],
+    edges: edges.map(({ reading, ...edge }): Edge => edge),
+    paths: pathsOf({ cluster, edges, facts, coverage: byPod }),
+    ...overriddenOf(isCollected ? facts.pods : [], byPod),
+    coverage,
+    workloads: workloadsOf(cluster, facts, coverage),
+    crypto: cryptoOf(answers, listedAfter ?? listedBefore),
+    existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
+  }
+}
+
+/** Where a query was not answered, clear traffic may be in it: what was read as encrypted proves nothing. */
+function withoutTheRest(reading: Reading): Reading {
+  const { verdict } = reading
+  const isEncrypted = verdict.state === 'mtls' || verdict.state === 'tls-anonymous' || verdict.state === 'app-tls'
+  return isEncrypted
+    ? { ...reading, verdict: { ...verdict, state: 'unknown', reason: 'metrics-partly-read' } }
+    : reading
+}
+
+function readLists(snapshot: ListsOfSnapshot | null): Listed | null {
+  return snapshot === null ? null : listedOf(snapshot.lists, toSeconds(snapshot.takenAt))
+}
+
+function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
+  const parsed = new Map<QueryName, Series[]>()
+  for (const { name, body } of answers) {
+    const series = parsed.get(name as QueryName) ?? []
+    for (const one of parseAnswer(body)) series.push(one)
+    parsed.set(name as QueryName, series)
+  }
+  return parsed
+}
+
+function scrapesByAddress(
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+): Pick<CoverageInput, 'scrapesAt' | 'anyScrape' | 'interval'> {
+  const byAddress = Map.groupBy([...scrapes], ([instance]) => hostOf(instance))
+  const all = [...scrapes.values()]
+  return {
+    scrapesAt: (address) => (byAddress.get(address) ?? []).map(([, one]) => one),
+    anyScrape: [...new Set(all.flatMap(({ times, failed }) => [...times, ...failed]))].sort((a, b) => a - b),
+    interval: all.reduce((most, { interval }) => Math.max(most, interval), 0),
+  }
+}
+
+/** Proxies that were scraped and that no list holds. */
+function unlistedOf(
+  answers: Answers,
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  attribute: ReturnType<typeof attributor>,
+) {
+  const seen = new Map(
+    (answers.get('scrapes') ?? []).map(({ labels }) => [labelOf(labels, 'instance'), labels] as const),
+  )
+  return [...seen].flatMap(([instance, labels]) => {
+    const at = attribute(labels)
+    const own = scrapes.get(instance)
+    return at.standing === 'pod-not-listed' && own !== undefined ? [{ workload: at.workload, scrapes: own }] : []
+  })
+}
+
+/** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */
+function overriddenOf(
+  pods: readonly PodFacts[],
+  coverage: ReadonlyMap<PodFacts, PodCoverage>,
+): Pick<WindowResult, 'overridden'> {
+  const hidden = pods.filter(
+    (pod) =>
+      coverage.get(pod)?.scraped === false &&
+      ['instance', 'job', 'namespace', 'pod'].some((name) => name in pod.labels),
+  )
+  const workloads = [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compare)
+  return workloads.length === 0 ? {} : { overridden: workloads }
+}
+
+/** What a list after the window shows, to tell when an end of a path is gone. */
+function existingIn(listed: Listed, linkerdNamespace: string, window: { start: number; end: number }): string[] {
+  return [...factsOf(null, listed, window, linkerdNamespace).workloads.keys()]
+}

@@ -1,0 +1,131 @@
+import type { BlindSpot, Coverage, Workload } from '../model.ts'
+import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { includesPort, parsePorts, printPorts } from './ports.ts'
+
+/** Ports that Linkerd leaves alone, and treats as opaque, unless it is told otherwise (Linkerd's own defaults). */
+const DEFAULT_SKIPPED = '4567,4568'
+const DEFAULT_OPAQUE = '25,587,3306,4444,5432,6379,9300,11211'
+/** The proxy's own ports are never redirected. */
+const OWN_PORTS = '4190,4191'
+
+/** Every workload of a window: meshed or not and why, and what no proxy could see of it. Sorted by kind, namespace and name. */
+export function workloadsOf(cluster: string, facts: Facts, coverage: readonly Coverage[]): Workload[] {
+  const covered = new Map(coverage.map((row) => [workloadKey(row.workload), row] as const))
+  return [...facts.workloads].flatMap(([key, workload]): Workload[] => {
+    const pods = facts.podsOf.get(key) ?? []
+    // A finished Job or an old ReplicaSet runs nothing any more; what can run again is listed with 0 pods.
+    if (pods.length === 0 && (workload.kind === 'job' || workload.kind === 'replicaset' || workload.kind === 'pod'))
+      return []
+    const meshed = facts.fact(key, (pod) => pod.meshed)
+    const agreed = <T>(read: (pod: PodFacts) => T): T | null => {
+      const fact = facts.fact(key, read)
+      const [value] = fact.known && fact.value.length === 1 ? fact.value : []
+      return value ?? null
+    }
+    const unmeshed = pods.filter((pod) => !pod.meshed)
+    return [
+      {
+        cluster,
+        ...workload,
+        serviceAccount: agreed((pod) => pod.serviceAccount),
+        meshed:
+          !meshed.known || meshed.value.length === 0
+            ? 'unknown'
+            : meshed.value.length > 1
+              ? 'partly'
+              : meshed.value[0] === true
+                ? 'yes'
+                : 'no',
+        pods: pods.length,
+        reason: unmeshed[0] === undefined ? null : reasonOf(unmeshed[0], facts),
+        defaultPolicy: agreed((pod) => pod.defaultPolicy),
+        skipInbound: agreed((pod) => notable(pod.skipInbound, DEFAULT_SKIPPED)) ?? [],
+        skipOutbound: agreed((pod) => notable(pod.skipOutbound, DEFAULT_SKIPPED)) ?? [],
+        opaque: agreed((pod) => opaqueOf(pod)) ?? [],
+        blindSpots: blindSpotsOf(pods, unmeshed, facts, covered.get(key)),
+      },
+    ]
+  })
+}
+
+function reasonOf(pod: PodFacts, facts: Facts): Workload['reason'] {
+  if (pod.otherControlPlane) return 'other-control-plane'
+  if (pod.hostNetwork) return 'host-network'
+  const listed = facts.after ?? facts.before
+  const namespace = listed?.namespaces.find(({ metadata }) => metadata.name === pod.namespace)?.metadata
+  const own = pod.annotations['linkerd.io/inject']
+  const intent = own ?? namespace?.annotations?.['linkerd.io/inject']
+  if (intent === 'disabled') return 'disabled'
+  if (intent !== 'enabled' && intent !== 'ingress') return 'not-annotated'
+  const projected =
+    listed?.configmaps.every(({ values }) => values?.identity?.serviceAccountTokenProjection !== false) ?? true
+  if (pod.automount === false && !projected) return 'automount-disabled'
+  const skipped = listed?.events.some(({ reason, involvedObject }) => {
+    const owner = pod.workload
+    return (
+      reason === 'InjectionSkipped' &&
+      involvedObject.namespace === pod.namespace &&
+      (involvedObject.name === pod.name || involvedObject.name === owner.name)
+    )
+  })
+  const webhookOff =
+    namespace?.labels?.['config.linkerd.io/admission-webhooks'] === 'disabled' || pod.namespace === 'kube-system'
+  return skipped === true || webhookOff ? 'injection-skipped' : 'created-before-injection'
+}
+
+function blindSpotsOf(
+  pods: readonly PodFacts[],
+  unmeshed: readonly PodFacts[],
+  facts: Facts,
+  covered: Coverage | undefined,
+): BlindSpot[] {
+  const spots = new Map<string, BlindSpot>()
+  const add = (kind: BlindSpot['kind'], port: string | null, detail: string) =>
+    spots.set(`${kind} ${port ?? ''} ${detail}`, { kind, port, detail })
+  const [first] = unmeshed
+  if (first !== undefined) {
+    const why = reasonOf(first, facts)
+    add(
+      why === 'host-network' ? 'host-network' : 'unmeshed',
+      null,
+      `${unmeshed.length} of ${pods.length} pods have no proxy: ${why ?? 'unknown'}`,
+    )
+    if (why === 'host-network')
+      add('unmeshed', null, `${unmeshed.length} of ${pods.length} pods have no proxy: host-network`)
+  }
+  for (const pod of pods) {
+    if (pod.meshed) {
+      for (const port of notable(pod.skipInbound, DEFAULT_SKIPPED))
+        add('skip-inbound', port, 'inbound connections go around the proxy; only a meshed client sees them')
+      for (const port of notable(pod.skipOutbound, DEFAULT_SKIPPED))
+        add('skip-outbound', port, 'outbound connections go around the proxy; only a meshed server sees them')
+      for (const subnet of pod.skipSubnets) add('skip-subnet', null, `connections with ${subnet} go around the proxy`)
+      for (const port of opaqueOf(pod)) add('opaque-port', port, 'only TCP is seen; what the application spoke is not')
+    }
+    for (const { port, protocol } of pod.ports)
+      if (protocol === 'UDP') add('udp', String(port), 'Linkerd carries TCP only')
+  }
+  for (const gap of covered?.gaps ?? [])
+    add(
+      'not-scraped',
+      null,
+      `${gap.pods} ${gap.pods === 1 ? 'pod' : 'pods'} from ${gap.from} to ${gap.to}: ${gap.reason}`,
+    )
+  return [...spots.entries()].sort(([a], [b]) => compare(a, b)).map(([, spot]) => spot)
+}
+
+/** Skipped ports other than the proxy's own and Linkerd's defaults, which hold everywhere. */
+function notable(ranges: PodFacts['skipInbound'], defaults: string): string[] {
+  const usual = parsePorts(`${defaults},${OWN_PORTS}`)
+  return printPorts(ranges.filter(({ from, to }) => from !== to || !includesPort(usual, from)))
+}
+
+/** Opaque ports that were asked for, and default ones that the pod declares. */
+function opaqueOf(pod: PodFacts): string[] {
+  const usual = parsePorts(DEFAULT_OPAQUE)
+  return printPorts(
+    pod.opaque.filter(
+      ({ from, to }) => from !== to || !includesPort(usual, from) || pod.ports.some(({ port }) => port === from),
+    ),
+  )
+}

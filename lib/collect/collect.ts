@@ -1,0 +1,151 @@
+import type { Cluster, MetricsAnswer, Snapshot, Window } from '../model.ts'
+import type { ClusterAccess } from './cluster.ts'
+import { SourceError } from './http.ts'
+import { listAll } from './kubernetes.ts'
+import { queryInstant } from './prometheus.ts'
+import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
+
+/** How far Prometheus' clock and ours may be apart before a window's edges are in doubt. */
+const SKEW_SECONDS = 30
+
+/** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
+const CONCURRENCY = 4
+
+export type CollectDeps = {
+  readonly access: ClusterAccess
+  /** Our clock, or the replay's. */
+  readonly now: () => Date
+  /** Called after each answer, with how many of all have come. */
+  readonly progress?: (done: number, all: number) => void
+}
+
+export type CollectOptions = {
+  readonly collector: Snapshot['collector']
+  /** A replay of an old window (`--now`): clock skew and retention are then not judged. */
+  readonly isReplay: boolean
+}
+
+/**
+ * Collects one window of one cluster: everything that Prometheus and the Kubernetes API answer, as received. Never throws for what a source
+ * does: a source that fails is part of the attempt, with one line that says why.
+ */
+export async function collectWindow(
+  cluster: Cluster,
+  window: Window,
+  { collector, isReplay }: CollectOptions,
+  deps: CollectDeps,
+): Promise<Snapshot> {
+  const startedAt = deps.now().toISOString()
+  const [metrics, kubernetes] = await Promise.all([
+    collectMetrics(cluster, window, isReplay, deps),
+    listAll(deps.access.kubernetes, cluster, { now: deps.now }),
+  ])
+  return {
+    format: 'ciphertrail/snapshot/1',
+    cluster: cluster.id,
+    window,
+    linkerdNamespace: cluster.linkerdNamespace,
+    vizNamespace: cluster.vizNamespace,
+    collector,
+    startedAt,
+    endedAt: deps.now().toISOString(),
+    complete: metrics.status === 'complete' && kubernetes.status === 'complete',
+    metrics,
+    kubernetes,
+  }
+}
+
+async function collectMetrics(
+  cluster: Cluster,
+  window: Window,
+  isReplay: boolean,
+  deps: CollectDeps,
+): Promise<Snapshot['metrics']> {
+  const { prometheus } = deps.access
+  const of = `of cluster "${cluster.id}"`
+  const prometheusTime = await readTime(deps, of)
+  // A Prometheus that does not tell the time answers nothing else either.
+  if (typeof prometheusTime === 'string')
+    return { status: 'failed', errors: [prometheusTime], prometheusTime: null, answers: [] }
+
+  const queries = queriesOf(window)
+  const answered: (MetricsAnswer & { readonly series: number })[] = []
+  const failed: { readonly name: Query['name']; readonly line: string }[] = []
+  let done = 0
+  const queue = queries.entries()
+  const ask = async () => {
+    for (const [index, { name, query, time }] of queue) {
+      const at = String(time)
+      try {
+        const { body, series } = await queryInstant(prometheus, { what: `query ${name} ${of}`, query, time: at })
+        answered[index] = { name, query, time: at, body, series: series.length }
+      } catch (error) {
+        if (!(error instanceof SourceError)) throw error
+        failed.push({ name, line: error.message })
+      }
+      deps.progress?.(++done, queries.length)
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, ask))
+
+  const errors = [...new Set(failed.map(({ line }) => line))].sort()
+  if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
+  const scraped = answered.some((answer) => answer?.name === 'scrapes' && answer.series > 0)
+  if (!isReplay && failed.length === 0 && !scraped) errors.push(...(await missingErrors(window, deps, of)))
+  const answers = answered
+    .filter((answer) => answer !== undefined)
+    .map(({ series, ...answer }): MetricsAnswer => answer)
+  const isBlind =
+    failed.some(({ name }) => name === 'scrapes' || name.startsWith('process-start')) || (errors.length > 0 && !scraped)
+  return {
+    status: errors.length === 0 ? 'complete' : isBlind ? 'failed' : 'partial',
+    errors,
+    prometheusTime: toTime(prometheusTime),
+    answers,
+  }
+}
+
+/** Prometheus' own `time()`, in seconds, or why it cannot be read. */
+async function readTime({ access, now }: CollectDeps, of: string): Promise<number | string> {
+  try {
+    const { series } = await queryInstant(access.prometheus, {
+      what: `query the time ${of}`,
+      query: 'time()',
+      time: undefined,
+    })
+    return series[0]?.samples[0]?.value ?? now().getTime() / 1000
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error
+    return error.message
+  }
+}
+
+function skewErrors(prometheusTime: number, now: Date, window: Window, of: string): string[] {
+  const skew = Math.round(prometheusTime - now.getTime() / 1000)
+  const isSettled = prometheusTime >= toSeconds(window.end) + SETTLE_SECONDS / 2
+  if (Math.abs(skew) <= SKEW_SECONDS && isSettled) return []
+  const direction = skew < 0 ? 'behind' : 'ahead of'
+  return [
+    `Cannot trust the times of Prometheus ${of}: its clock is ${Math.abs(skew)} s ${direction} ours, wanted at most ${SKEW_SECONDS} s; set both by NTP, then collect the window again`,
+  ]
+}
+
+/** Why there is no scrape in a window: a Prometheus that was away leaves a gap for good, one that never had proxies is the wrong one. */
+async function missingErrors(window: Window, { access }: CollectDeps, of: string): Promise<string[]> {
+  const { query, time } = earlierScrapesQuery(window)
+  try {
+    const { series } = await queryInstant(access.prometheus, {
+      what: `query earlier scrapes ${of}`,
+      query,
+      time: String(time),
+    })
+    if (series.length > 0) return []
+    return [
+      `Cannot read window ${window.start} to ${window.end} ${of}: Prometheus has no sample of up{job="linkerd-proxy"} in it or in the day before, wanted the Prometheus of linkerd-viz (or one with its scrape job) while it still has the window`,
+    ]
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error
+    return [error.message]
+  }
+}
