@@ -47,7 +47,9 @@ export function kubernetesReplay(folder: string): KubernetesReplay {
     if (route === null) return status(404, 'NotFound', 'the server could not find the requested resource')
     const [, group = '', version = '', namespace, plural = '', name] = route
     // A list that is read in pages is the list of its first page, whatever the time is by then.
-    const from = readToken(searchParams.get('continue'))
+    const token = searchParams.get('continue')
+    const from = token === null ? undefined : readToken(token)
+    if (token !== null && from === undefined) return status(400, 'BadRequest', 'continue key is not valid')
     const stamp = from?.stamp ?? stamps.findLast((candidate) => candidate <= stampOf(time))
     const list =
       stamp === undefined
@@ -127,8 +129,13 @@ function writeToken(token: Token): string {
   return Buffer.from(JSON.stringify(token)).toString('base64url')
 }
 
-function readToken(text: string | null): Token | undefined {
-  return text === null ? undefined : (JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Token)
+/** Undefined where the text is none of {@link writeToken}. */
+function readToken(text: string): Token | undefined {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Token
+  } catch {
+    return undefined
+  }
 }
 
 function ok(body: unknown): ReplayAnswer {

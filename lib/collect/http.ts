@@ -394,9 +394,7 @@ function describeConnection(
   const at = `${server} at ${base.host}`
   const certificate = (problem: string): { kind: FailureKind; problem: string } => ({ kind: 'certificate', problem })
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return certificate(
-      `the certificate of ${at} is for another name (${oneLine(messageOf(error).replace(/^.*altnames: /, ''))})`,
-    )
+    return certificate(`the certificate of ${at} is for another name (${namesOf(error)})`)
   if (UNTRUSTED.has(code)) return certificate(`the certificate of ${at} is not signed by a trusted authority (${code})`)
   if (code === 'CERT_HAS_EXPIRED') return certificate(`the certificate of ${at} has expired`)
   if (code === 'CERT_NOT_YET_VALID') return certificate(`the certificate of ${at} is not valid yet`)
@@ -417,6 +415,13 @@ function describeConnection(
     }
   const said = withoutSecrets(messageOf(error), secrets)
   return { kind: 'connection', problem: `the connection to ${at} failed (${code === '' ? said : `${code}: ${said}`})` }
+}
+
+/** The names that a refused certificate is for. */
+function namesOf(error: unknown): string {
+  const certificate = error instanceof Error && 'cert' in error ? error.cert : undefined
+  const names = (certificate as { subjectaltname?: unknown } | undefined)?.subjectaltname
+  return typeof names === 'string' ? oneLine(names) : 'none'
 }
 
 function timeoutError(server: Server, request: JsonRequest, { connection, phase }: Progress): SourceError {

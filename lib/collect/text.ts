@@ -15,7 +15,7 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
   for (const secret of secrets) if (secret !== '') clean = clean.replaceAll(secret, '[redacted]')
   return oneLine(
     clean
-      .replaceAll(/\b(bearer|basic)\s+[\w+/.~=-]+/gi, '$1 [redacted]')
+      .replaceAll(/(bearer)\s+[\w+/.~=-]+/gi, '$1 [redacted]')
       .replaceAll(/\beyJ[\w-]+\.[\w-]+(\.[\w-]*)?/g, '[redacted]') // a JSON web token
       .replaceAll(/\bk8s-aws-v1\.[\w-]+/g, '[redacted]') // an EKS token
       .replaceAll(/\/\/[^/\s@]*@/g, '//[redacted]@'),

@@ -19,6 +19,8 @@ export type KubernetesServer = ReplayServer & {
   readonly misbehave: (how: ((url: string) => Misbehaviour | undefined) | undefined) => void
   /** Writes a kubeconfig that leads here. Default: with the right authority and the token. */
   readonly writeKubeconfig: (file: string, change?: { user?: Readonly<Record<string, unknown>>; ca?: string }) => void
+  /** Accepts one more `Authorization` header. */
+  readonly accept: (authorization: string) => void
   /** A client certificate that the server accepts instead of the token. PEM. */
   readonly client: { readonly cert: string; readonly key: string }
 }
@@ -40,12 +42,13 @@ export async function startKubernetesServer(
   let how: ((url: string) => Misbehaviour | undefined) | undefined
   let connections = 0
   const asked: string[] = []
+  const accepted = new Set([`Bearer ${TOKEN}`])
   const server = createServer(
     { ...(await authority.issue(names)), ca: authority.ca, requestCert: true, rejectUnauthorized: false },
     (request, response) => {
       const url = request.url ?? '/'
       asked.push(url)
-      const known = request.headers.authorization === `Bearer ${TOKEN}` || (request.socket as TLSSocket).authorized
+      const known = accepted.has(request.headers.authorization ?? '') || (request.socket as TLSSocket).authorized
       respond(response, known ? replay(url, now) : status(401, 'Unauthorized', 'Unauthorized'), how?.(url))
     },
   )
@@ -59,6 +62,7 @@ export async function startKubernetesServer(
     asked,
     client,
     connections: () => connections,
+    accept: (authorization) => accepted.add(authorization),
     setTime: (next) => {
       now = new Date(next)
     },

@@ -18,7 +18,7 @@ export type Misbehaviour =
   | 'hang'
   /** The body begins and never ends: a space each millisecond. */
   | 'drip'
-  /** The connection is reset. */
+  /** The connection is closed without an answer. */
   | 'reset'
   /** Not misbehaviour, but what servers do with large answers. */
   | 'gzip'
@@ -57,7 +57,7 @@ export function respond(response: ServerResponse, { status, body }: ReplayAnswer
       return
     }
     case 'reset':
-      response.socket?.resetAndDestroy()
+      response.socket?.destroy()
       return
     default: {
       const { answer, headers: more } = how
