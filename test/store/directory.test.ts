@@ -169,11 +169,11 @@ test('a store that is a file says so in one line for every call', async (t) => {
   await writeFile(path, 'a file')
   const objects = directoryObjects(path)
   for (const call of [
-    objects.get('state/c'),
-    objects.putOnce('evidence/w/c/1', Buffer.from('x')),
-    objects.putIf('state/c', Buffer.from('x'), null),
-    objects.remove('state/c'),
-    listed(objects),
+    () => objects.get('state/c'),
+    () => objects.putOnce('evidence/w/c/1', Buffer.from('x')),
+    () => objects.putIf('state/c', Buffer.from('x'), null),
+    () => objects.remove('state/c'),
+    () => listed(objects),
   ]) {
     await assert.rejects(call, (error) => {
       assert.ok(error instanceof StoreError)

@@ -58,5 +58,7 @@ const actions: Record<string, () => Promise<void>> = {
 
 console.log('ready')
 await once(process.stdin, 'data')
+// Nobody is left over when the suite itself dies.
+process.stdin.on('end', () => process.exit(1)).resume()
 await actions[action]?.()
 process.exit()

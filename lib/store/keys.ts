@@ -1,0 +1,135 @@
+import type { Window } from '../model.ts'
+
+/**
+ * Every key of the store, made and parsed here and nowhere else. Times are ISO 8601 basic in UTC and numbers are padded, so
+ * that text order is time order:
+ *
+ *     evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz     an attempt; written once
+ *     windows/shop/20261124T123000Z-20261124T123500Z.json              what a window comes to
+ *     state/shop.json                                                  what is known of a cluster's evidence
+ *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
+ *     registry/clusters.json                                           the registered clusters
+ *
+ * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
+ */
+
+/** An attempt to collect one window of one cluster. */
+export type EvidenceId = {
+  readonly window: Window
+  readonly cluster: string
+  /** 1 to 9999. */
+  readonly attempt: number
+}
+
+/** More would break the text order. */
+export const MOST_ATTEMPTS = 9999
+
+/** What all keys of evidence begin with, oldest window first. */
+export const evidencePrefix = 'evidence/'
+
+/** The registry of clusters. */
+export const registryKey = 'registry/clusters.json'
+
+const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
+const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
+const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
+const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
+
+/** Whether a text may be the id of a cluster. */
+export function isClusterId(text: string): boolean {
+  return CLUSTER.test(text)
+}
+
+/** The key of an attempt. */
+export function evidenceKey({ window, cluster, attempt }: EvidenceId): string {
+  if (!Number.isInteger(attempt) || attempt < 1 || attempt > MOST_ATTEMPTS) {
+    throw new RangeError(
+      `Cannot make a key of attempt "${attempt}": it must be a whole number from 1 to ${MOST_ATTEMPTS}`,
+    )
+  }
+  return `${attemptsPrefix(window, cluster)}${String(attempt).padStart(4, '0')}.json.gz`
+}
+
+/** What a key of evidence names, or undefined where the text is none. */
+export function parseEvidenceKey(key: string): EvidenceId | undefined {
+  const [, windowPart = '', cluster = '', number] = EVIDENCE_KEY.exec(key) ?? []
+  const window = parseWindow(windowPart)
+  const attempt = Number(number)
+  return window !== undefined && isClusterId(cluster) && attempt > 0 ? { window, cluster, attempt } : undefined
+}
+
+/** What the keys of all attempts at one window of one cluster begin with, first attempt first. */
+export function attemptsPrefix(window: Window, cluster: string): string {
+  return `${evidencePrefix}${windowText(window)}/${checkedCluster(cluster)}/`
+}
+
+/** The key of a window's result. */
+export function windowKey(cluster: string, window: Window): string {
+  return `${windowPrefix(cluster)}${windowText(window)}.json`
+}
+
+/** Which window's result a key names, or undefined where the text is no such key. */
+export function parseWindowKey(key: string): { readonly cluster: string; readonly window: Window } | undefined {
+  const [, cluster = '', windowPart = ''] = WINDOW_KEY.exec(key) ?? []
+  const window = parseWindow(windowPart)
+  return window !== undefined && isClusterId(cluster) ? { cluster, window } : undefined
+}
+
+/** What the keys of all results of one cluster begin with, oldest window first. */
+export function windowPrefix(cluster: string): string {
+  return `windows/${checkedCluster(cluster)}/`
+}
+
+/** The key of what is known of a cluster's evidence. */
+export function stateKey(cluster: string): string {
+  return `state/${checkedCluster(cluster)}.json`
+}
+
+/** The key of a month (`2026-11`) of a cluster's timeline. */
+export function timelineKey(cluster: string, month: string): string {
+  if (!MONTH.test(month)) throw new RangeError(`Cannot make a key of month "${month}": wanted one such as 2026-11`)
+  return `${timelinePrefix(cluster)}month=${month}.json`
+}
+
+/** Which month a key of the timeline names, or undefined where the text is no such key. */
+export function parseTimelineKey(key: string): { readonly cluster: string; readonly month: string } | undefined {
+  const [, cluster = '', month = ''] = TIMELINE_KEY.exec(key) ?? []
+  return isClusterId(cluster) && MONTH.test(month) ? { cluster, month } : undefined
+}
+
+/** What the keys of all months of one cluster begin with, oldest first. */
+export function timelinePrefix(cluster: string): string {
+  return `timeline/cluster=${checkedCluster(cluster)}/`
+}
+
+function checkedCluster(cluster: string): string {
+  if (isClusterId(cluster)) return cluster
+  throw new RangeError(
+    `Cannot make a key of cluster ${JSON.stringify(cluster)}: an id has 1 to 63 of "a-z", "0-9" and "-", and neither begins nor ends with "-"`,
+  )
+}
+
+function windowText({ start, end }: Window): string {
+  const text = `${start}-${end}`.replaceAll(/(?<=\d)[-:](?=\d)/g, '')
+  const parsed = parseWindow(text)
+  if (parsed?.start === start && parsed.end === end) return text
+  throw new RangeError(
+    `Cannot make a key of window ${JSON.stringify({ start, end })}: wanted two times such as 2026-11-24T12:30:00Z, the earlier one first`,
+  )
+}
+
+function parseWindow(text: string): Window | undefined {
+  const [, ...parts] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? []
+  const start = timeOf(parts.slice(0, 6))
+  const end = timeOf(parts.slice(6))
+  return start !== undefined && end !== undefined && start < end ? { start, end } : undefined
+}
+
+/** RFC 3339 text, or undefined where the calendar or the clock has no such time. */
+function timeOf([year, month, day, hour, minute, second]: readonly string[]): string | undefined {
+  const time = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`
+  const date = new Date(time)
+  return !Number.isNaN(date.getTime()) && date.toISOString() === time.replace('Z', '.000Z') ? time : undefined
+}

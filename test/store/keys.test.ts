@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  attemptsPrefix,
+  evidenceKey,
+  evidencePrefix,
+  isClusterId,
+  parseEvidenceKey,
+  parseTimelineKey,
+  parseWindowKey,
+  registryKey,
+  stateKey,
+  timelineKey,
+  timelinePrefix,
+  windowKey,
+  windowPrefix,
+} from '../../lib/store/keys.ts'
+import { checkKey } from '../../lib/store/objects.ts'
+
+const window = { start: '2026-11-24T12:30:00Z', end: '2026-11-24T12:35:00Z' }
+const DAY = 24 * 60 * 60
+
+const cluster = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
+const seconds = fc.integer({ min: 0, max: Date.UTC(9999, 11, 30) / 1000 })
+const timeText = (time: number) => new Date(time * 1000).toISOString().replace('.000Z', 'Z')
+const anyWindow = fc
+  .tuple(seconds, fc.integer({ min: 1, max: DAY }))
+  .map(([start, length]) => ({ start: timeText(start), end: timeText(start + length) }))
+const attempt = fc.integer({ min: 1, max: 9999 })
+const month = seconds.map((time) => timeText(time).slice(0, 7))
+const evidenceId = fc.record({ window: anyWindow, cluster, attempt }, { noNullPrototype: true })
+
+test('keys read as the design says', () => {
+  assert.equal(
+    evidenceKey({ window, cluster: 'shop', attempt: 1 }),
+    'evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz',
+  )
+  assert.equal(windowKey('shop', window), 'windows/shop/20261124T123000Z-20261124T123500Z.json')
+  assert.equal(stateKey('shop'), 'state/shop.json')
+  assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
+})
+
+test('parsing gives back what a key was made of, and each key is one that every store takes', () => {
+  fc.assert(
+    fc.property(evidenceId, month, (id, anyMonth) => {
+      const made = evidenceKey(id)
+      assert.deepEqual(parseEvidenceKey(made), id)
+      assert.ok(made.startsWith(attemptsPrefix(id.window, id.cluster)) && made.startsWith(evidencePrefix))
+      const result = windowKey(id.cluster, id.window)
+      assert.deepEqual(parseWindowKey(result), { cluster: id.cluster, window: id.window })
+      assert.ok(result.startsWith(windowPrefix(id.cluster)))
+      const timeline = timelineKey(id.cluster, anyMonth)
+      assert.deepEqual(parseTimelineKey(timeline), { cluster: id.cluster, month: anyMonth })
+      assert.ok(timeline.startsWith(timelinePrefix(id.cluster)))
+      for (const key of [made, result, timeline, stateKey(id.cluster), registryKey]) checkKey(key)
+    }),
+  )
+})
+
+test('text order of keys is time order, and order of attempts within a window', () => {
+  const order = (a: string | number, b: string | number) => (a < b ? -1 : a > b ? 1 : 0)
+  fc.assert(
+    fc.property(evidenceId, evidenceId, (a, b) => {
+      const byTime = order(a.window.start, b.window.start) || order(a.window.end, b.window.end)
+      assert.equal(order(windowKey('shop', a.window), windowKey('shop', b.window)), byTime)
+      assert.equal(
+        order(evidenceKey({ ...a, cluster: 'shop' }), evidenceKey({ ...b, cluster: 'shop' })),
+        byTime || order(a.attempt, b.attempt),
+      )
+      const months = [a.window.start.slice(0, 7), b.window.start.slice(0, 7)] as const
+      assert.equal(order(timelineKey('shop', months[0]), timelineKey('shop', months[1])), order(...months))
+    }),
+  )
+})
+
+test('any text that parses as a key is the very key that it would be made of', () => {
+  const likely = fc
+    .tuple(evidenceId, fc.nat(), fc.constantFrom('', '0', '9', '/', '.', 'Z', '-', ' ', '\n', 'é'))
+    .map(([id, place, inserted]) => {
+      const keys = [
+        evidenceKey(id),
+        windowKey(id.cluster, id.window),
+        timelineKey(id.cluster, id.window.start.slice(0, 7)),
+      ]
+      const key = keys[place % 3] ?? ''
+      const at = place % (key.length + 1)
+      return key.slice(0, at) + inserted + key.slice(at + (place % 2))
+    })
+  fc.assert(
+    fc.property(fc.oneof(likely, fc.string()), (text) => {
+      const evidence = parseEvidenceKey(text)
+      if (evidence !== undefined) assert.equal(evidenceKey(evidence), text)
+      const result = parseWindowKey(text)
+      if (result !== undefined) assert.equal(windowKey(result.cluster, result.window), text)
+      const timeline = parseTimelineKey(text)
+      if (timeline !== undefined) assert.equal(timelineKey(timeline.cluster, timeline.month), text)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('keys of times that do not exist, of windows that end first and of attempt 0 do not parse', () => {
+  for (const key of [
+    'evidence/20260230T000000Z-20260302T000000Z/shop/0001.json.gz',
+    'evidence/20261124T240000Z-20261125T010000Z/shop/0001.json.gz',
+    'evidence/20261124T123060Z-20261124T123500Z/shop/0001.json.gz',
+    'evidence/20261124T123500Z-20261124T123000Z/shop/0001.json.gz',
+    'evidence/20261124T123000Z-20261124T123000Z/shop/0001.json.gz',
+    'evidence/20261124T123000Z-20261124T123500Z/shop/0000.json.gz',
+    'evidence/20261124T123000Z-20261124T123500Z/Shop/0001.json.gz',
+    'evidence/20261124T123000Z-20261124T123500Z/shop/00001.json.gz',
+    'evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz\n',
+    'x/evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz',
+  ]) {
+    assert.equal(parseEvidenceKey(key), undefined, key)
+  }
+  assert.equal(parseWindowKey('windows/shop/20260230T000000Z-20260302T000000Z.json'), undefined)
+  assert.equal(parseTimelineKey('timeline/cluster=shop/month=2026-13.json'), undefined)
+})
+
+test('making a key of a part that has no place in it throws one clear line', () => {
+  for (const number of [0, 10_000, 1.5, -1, Number.NaN]) {
+    assert.throws(() => evidenceKey({ window, cluster: 'shop', attempt: number }), {
+      name: 'RangeError',
+      message: `Cannot make a key of attempt "${number}": it must be a whole number from 1 to 9999`,
+    })
+  }
+  for (const id of ['', 'Shop', '../shop', '-shop', 'shop-', 's/hop', 'a'.repeat(64), 'shop\n', 'ｓhop']) {
+    assert.equal(isClusterId(id), false)
+    for (const make of [stateKey, windowPrefix, timelinePrefix]) {
+      assert.throws(() => make(id), { name: 'RangeError', message: /^Cannot make a key of cluster ".*": [ -~]+$/ })
+    }
+  }
+  for (const bad of [
+    { start: window.end, end: window.start },
+    { start: '2026-11-24T12:30:00.000Z', end: window.end },
+    { start: '2026-11-24T12:30:00+00:00', end: window.end },
+    { start: '20261124T123000Z', end: window.end },
+    { start: '../../etc', end: window.end },
+  ]) {
+    assert.throws(() => windowKey('shop', bad), { name: 'RangeError', message: /^Cannot make a key of window / })
+  }
+  assert.throws(() => timelineKey('shop', '2026-1'), {
+    message: 'Cannot make a key of month "2026-1": wanted one such as 2026-11',
+  })
+})
