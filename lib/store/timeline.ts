@@ -58,26 +58,30 @@ const source = z.object({
 export const timelineSchema = z.object({
   cluster: z.string(),
   watermark: z.string().nullable(),
-  paths: z.array(
-    z.object({
-      pathId: z.string(),
-      source,
-      destination: source.extend({ cluster: z.string().nullable() }),
-      port: z.int(),
-      episode: z.string().nullable(),
-      quietSince: z.string().nullable(),
-      isGone: z.boolean(),
-    }),
-  ),
-  episodes: z.array(
-    z.object({
-      id: z.string(),
-      openedAt: z.string(),
-      sinceUnknown: z.boolean(),
-      endedAt: z.string().nullable(),
-      ending: z.enum(['fixed', 'refused', 'gone', 'quiet']).nullable(),
-    }),
-  ),
+  paths: z
+    .array(
+      z.object({
+        pathId: z.string(),
+        source,
+        destination: source.extend({ cluster: z.string().nullable() }),
+        port: z.int(),
+        episode: z.string().nullable(),
+        quietSince: z.string().nullable(),
+        isGone: z.boolean(),
+      }),
+    )
+    .readonly(),
+  episodes: z
+    .array(
+      z.object({
+        id: z.string(),
+        openedAt: z.string(),
+        sinceUnknown: z.boolean(),
+        endedAt: z.string().nullable(),
+        ending: z.enum(['fixed', 'refused', 'gone', 'quiet']).nullable(),
+      }),
+    )
+    .readonly(),
 })
 
 /** A quiet run becomes a row of its own when it is this long (contracts: section 6). */

@@ -1,0 +1,110 @@
+import { toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
+import type { Seconds, Window, WindowResult, WindowSetting } from '../model.ts'
+
+/** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
+export type KnownAttempt = {
+  readonly key: string
+  readonly number: number
+  /** Every source answered everything that was asked. */
+  readonly complete: boolean
+  /** When its Kubernetes lists were begun; null where they were not read completely. */
+  readonly listsAt: string | null
+  /** Seconds in which proxies were seen, by an assessment of this attempt alone; null where it is complete or unreadable. */
+  readonly observedSeconds: number | null
+  /** Why it cannot be read, in one line; null where it can. */
+  readonly error: string | null
+}
+
+/** A window for which there is evidence. */
+export type AttemptedWindow = Window & {
+  /** At least one; sorted by number. */
+  readonly attempts: readonly KnownAttempt[]
+}
+
+/** How far before a window's start a list still holds for it, in seconds after that start (contracts: section 3). */
+const BEFORE_SLACK_SECONDS = 2 * 60
+
+/**
+ * The attempt that stands for its window: the first complete one, else the one that saw most, ties to the lowest number; one
+ * that cannot be read only where there is no other. Undefined of no attempts.
+ */
+export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt | undefined {
+  const rank = ({ complete, error, observedSeconds }: KnownAttempt): number =>
+    complete ? Infinity : error === null ? (observedSeconds ?? 0) : -1
+  return attempts.toSorted((a, b) => rankOrder(rank(b), rank(a)) || a.number - b.number)[0]
+}
+
+/**
+ * What each window is derived from, by its start: the standing attempt, the latest Kubernetes list before the window and the
+ * first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
+ *
+ * @param windows in time order
+ */
+export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, WindowResult['inputs']> {
+  const lists = windows
+    .flatMap(({ attempts }) => attempts)
+    .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
+    .toSorted((a, b) => a.takenAt - b.takenAt || (a.key < b.key ? -1 : 1))
+  const inputs = new Map<string, WindowResult['inputs']>()
+  for (const { start, end, attempts } of windows) {
+    const standing = standingAttempt(attempts)
+    if (standing === undefined) continue
+    const before = lists[countUntil(lists, toSeconds(start) + BEFORE_SLACK_SECONDS) - 1]
+    const after = lists[countBefore(lists, toSeconds(end))]
+    inputs.set(start, { evidence: standing.key, before: before?.key ?? null, after: after?.key ?? null })
+  }
+  return inputs
+}
+
+/**
+ * Every window from the first to the last with evidence, in time order and without a hole: those with evidence, and between
+ * them what was expected by the settings. An attempted window that overlaps an earlier one is left out: two windows would tell
+ * one time twice.
+ *
+ * @param windows in time order
+ */
+export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[]): Window[] {
+  const tiles: Window[] = []
+  for (const { start, end } of windows) {
+    const last = tiles.at(-1)
+    if (last !== undefined && start < last.end) continue
+    if (last !== undefined && start > last.end) tiles.push(...fill(settings, last.end, start))
+    tiles.push({ start, end })
+  }
+  return tiles
+}
+
+/** The expected windows in a hole, the last cut short where the hole does not end with one. */
+function fill(settings: readonly WindowSetting[], from: string, to: string): Window[] {
+  const ends = windowsBetween(settings, toSeconds(from), toSeconds(to)).map(({ end }) => end)
+  if (ends.at(-1) !== to) ends.push(toTime(toSeconds(to)))
+  return ends.map((end, index) => ({ start: ends[index - 1] ?? from, end }))
+}
+
+function rankOrder(a: number, b: number): number {
+  return a === b ? 0 : a - b
+}
+
+type List = { readonly takenAt: Seconds }
+
+/** How many lists were taken at a time or before. */
+function countUntil(lists: readonly List[], time: Seconds): number {
+  return count(lists, (takenAt) => takenAt <= time)
+}
+
+function countBefore(lists: readonly List[], time: Seconds): number {
+  return count(lists, (takenAt) => takenAt < time)
+}
+
+/** How many lists, from the first on, fulfil what no later one fulfils again: by binary search. */
+function count(lists: readonly List[], holds: (takenAt: Seconds) => boolean): number {
+  let low = 0
+  let high = lists.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const list = lists[middle]
+    if (list !== undefined && holds(list.takenAt)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
