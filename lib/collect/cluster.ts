@@ -7,7 +7,7 @@ import type { Connection, Hints, Limits, Server } from './http.ts'
 import { oneLine } from './text.ts'
 
 /** What one request is for. */
-export type Asking = {
+type Asking = {
   /** After "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
   /** What to do about each kind of failure, beside the hints that hold for every request. */

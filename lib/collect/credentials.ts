@@ -28,7 +28,7 @@ export type ApiServer = {
   readonly credentials: () => Promise<Credentials>
 }
 
-export type Credentials = {
+type Credentials = {
   readonly headers: Readonly<Record<string, string>>
   /** A client certificate with its key, PEM. */
   readonly certificate: { readonly cert: string; readonly key: string } | undefined

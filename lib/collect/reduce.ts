@@ -291,20 +291,13 @@ export type Resource = keyof typeof SCHEMAS
 /** A reduced object of a resource. */
 export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
 
-export type Metadata = z.infer<typeof metadata>
 export type OwnerReference = z.infer<typeof ownerReference>
 export type Pod = z.infer<typeof pod>
-export type Container = z.infer<typeof container>
-export type Probe = z.infer<typeof probe>
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
 export type Owner = z.infer<typeof owner>
 export type CronJob = z.infer<typeof cronJob>
-export type Template = z.infer<typeof template>
-export type Selector = z.infer<typeof selector>
 export type Service = z.infer<typeof service>
-export type ServiceAccount = z.infer<typeof serviceAccount>
 export type Namespace = z.infer<typeof namespace>
-export type EndpointSlice = z.infer<typeof endpointSlice>
 /** Server, AuthorizationPolicy and the like: `spec` as the API gave it. */
 export type LinkerdResource = z.infer<typeof linkerdResource>
 export type Event = z.infer<typeof event>

@@ -7,7 +7,7 @@ import { respond } from './misbehave.ts'
 import type { Misbehaviour } from './misbehave.ts'
 
 /** A request as it came. */
-export type PrometheusRequest = { readonly method: string; readonly path: string; readonly parameters: URLSearchParams }
+type PrometheusRequest = { readonly method: string; readonly path: string; readonly parameters: URLSearchParams }
 
 export type PrometheusServer = {
   readonly url: string

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readConfig } from '../lib/config.ts'
+
+test('readConfig() takes an empty variable for absent', () => {
+  const names = [
+    'CIPHERTRAIL_STORE',
+    'KUBECONFIG',
+    'HOME',
+    'USERPROFILE',
+    'KUBERNETES_SERVICE_HOST',
+    'KUBERNETES_SERVICE_PORT',
+  ]
+  for (const name of names) process.env[name] = ''
+  assert.deepEqual(new Set(Object.values(readConfig())), new Set([undefined]))
+  for (const name of names) process.env[name] = name
+  assert.deepEqual(readConfig(), {
+    store: 'CIPHERTRAIL_STORE',
+    kubeconfig: 'KUBECONFIG',
+    home: 'HOME',
+    serviceHost: 'KUBERNETES_SERVICE_HOST',
+    servicePort: 'KUBERNETES_SERVICE_PORT',
+  })
+})
