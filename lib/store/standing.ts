@@ -21,7 +21,12 @@ export type AttemptedWindow = Window & {
   readonly attempts: readonly KnownAttempt[]
 }
 
-/** How far before a window's start a list still holds for it, in seconds after that start (contracts: section 3). */
+/** Names a window among others. */
+export function windowId({ start, end }: Window): string {
+  return `${start}/${end}`
+}
+
+/** How long after a window's start a list may be taken and still be one before it (contracts: section 3). */
 const BEFORE_SLACK_SECONDS = 2 * 60
 
 /**
@@ -35,7 +40,7 @@ export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt
 }
 
 /**
- * What each window is derived from, by its start: the standing attempt, the latest Kubernetes list before the window and the
+ * What each window is derived from, by its {@link windowId}: the standing attempt, the latest Kubernetes list before the window and the
  * first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
  *
  * @param windows in time order
@@ -46,12 +51,13 @@ export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, Windo
     .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
     .toSorted((a, b) => a.takenAt - b.takenAt || (a.key < b.key ? -1 : 1))
   const inputs = new Map<string, WindowResult['inputs']>()
-  for (const { start, end, attempts } of windows) {
-    const standing = standingAttempt(attempts)
+  for (const window of windows) {
+    const { start, end } = window
+    const standing = standingAttempt(window.attempts)
     if (standing === undefined) continue
     const before = lists[countUntil(lists, toSeconds(start) + BEFORE_SLACK_SECONDS) - 1]
     const after = lists[countBefore(lists, toSeconds(end))]
-    inputs.set(start, { evidence: standing.key, before: before?.key ?? null, after: after?.key ?? null })
+    inputs.set(windowId(window), { evidence: standing.key, before: before?.key ?? null, after: after?.key ?? null })
   }
   return inputs
 }

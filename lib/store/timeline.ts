@@ -96,7 +96,6 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
   'statefulset',
   'daemonset',
   'replicaset',
-  'replicationcontroller',
   'job',
   'cronjob',
   'pod',

@@ -1,0 +1,480 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import fc from 'fast-check'
+import { toSeconds, toTime } from '../../lib/collect/windows.ts'
+import type { AssessInput } from '../../lib/assess/window.ts'
+import { derive, rebuild } from '../../lib/store/derive.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { encodeSnapshot } from '../../lib/store/evidence.ts'
+import { evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { encodeDerived, readHistory, readWindow } from '../../lib/store/state.ts'
+import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
+import type { Cluster, Snapshot, State, Window, WindowResult } from '../../lib/model.ts'
+import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
+
+const cluster: Cluster = {
+  id: 'demo',
+  registeredAt: '2026-11-01T00:00:00Z',
+  linkerdNamespace: 'linkerd',
+  vizNamespace: 'linkerd-viz',
+  windows: [{ since: '2026-11-01T00:00:00Z', minutes: 60 }],
+}
+
+const root = await mkdtemp(join(tmpdir(), 'derive-'))
+after(() => rm(root, { recursive: true }))
+
+async function emptyStore(): Promise<Objects> {
+  return directoryObjects(await mkdtemp(join(root, 'store-')))
+}
+
+/** The hour number `index` from 2026-11-30T20:00Z on: the month ends after the fourth. */
+function hour(index: number): Window {
+  const start = Date.UTC(2026, 10, 30, 20) / 1000 + index * 3600
+  return { start: toTime(start), end: toTime(start + 3600) }
+}
+
+/** An attempt as evidence: its key and its bytes. */
+type Evidence = { readonly key: string; readonly body: () => Promise<Uint8Array> }
+
+const damagedBody = (): Promise<Uint8Array> => Promise.resolve(Buffer.from('damaged'))
+
+type Attempt = {
+  readonly index: number
+  readonly number: number
+  readonly complete: boolean
+  /** Seconds after the window's end; null: the lists could not be read. */
+  readonly listsAfter: number | null
+  readonly observed: number
+  readonly states: readonly (State | null)[]
+}
+
+function evidenceOf({ index, number, complete, listsAfter, observed, states }: Attempt): Evidence {
+  const window = hour(index)
+  const snapshot: Snapshot = {
+    format: 'ciphertrail/snapshot/1',
+    cluster: cluster.id,
+    window,
+    linkerdNamespace: 'linkerd',
+    vizNamespace: 'linkerd-viz',
+    collector: { name: 'ciphertrail', version: '0.1.0' },
+    startedAt: window.end,
+    endedAt: window.end,
+    complete,
+    metrics: {
+      status: 'complete',
+      errors: [],
+      prometheusTime: null,
+      answers: [{ name: 'states', query: 'states', time: '0', body: JSON.stringify({ observed, states }) }],
+    },
+    kubernetes: {
+      status: listsAfter === null ? 'failed' : 'complete',
+      errors: [],
+      takenAt: listsAfter === null ? null : toTime(toSeconds(window.end) + listsAfter),
+      lists: [],
+    },
+  }
+  return { key: evidenceKey({ cluster: cluster.id, window, attempt: number }), body: () => encodeSnapshot(snapshot) }
+}
+
+/** Stands in for the classifier: shows the states that the snapshot tells, and which lists it was given. */
+function assess({ key, snapshot, before, after: next }: AssessInput): WindowResult {
+  const { observed, states } = JSON.parse(snapshot.metrics.answers[0]?.body ?? '') as {
+    observed: number
+    states: (State | null)[]
+  }
+  const reason = `${before?.takenAt ?? 'no list'}, ${next?.takenAt ?? 'no list'}`
+  return windowResult(snapshot.window, {
+    inputs: { evidence: key, before: before?.key ?? null, after: next?.key ?? null },
+    paths: [named80, unnamed80].flatMap((ends, index) => {
+      const state = states[index]
+      return state == null ? [] : [pathWindow(ends, state, { reason: state === 'unknown' ? reason : '' })]
+    }),
+    coverage: [coverageOf(snapshot.window, { observedSeconds: observed })],
+  })
+}
+
+async function put(objects: Objects, evidence: readonly Evidence[]): Promise<void> {
+  for (const { key, body } of evidence) await objects.putOnce(key, await body())
+}
+
+/** All that is derived, as text by key. */
+async function derivedIn(objects: Objects): Promise<Record<string, string>> {
+  const derived: Record<string, string> = {}
+  for (const prefix of ['state/', 'timeline/', 'windows/']) {
+    for await (const key of objects.list(prefix)) {
+      derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString()
+    }
+  }
+  return derived
+}
+
+/** What the evidence comes to, derived in one go in a store of its own. */
+async function derivedFrom(evidence: readonly Evidence[]): Promise<Record<string, string>> {
+  const objects = await emptyStore()
+  await put(objects, evidence)
+  await derive(cluster, { objects, assess })
+  return derivedIn(objects)
+}
+
+const anyState = fc.constantFrom<State | null>('plaintext', 'unknown', 'mtls', 'mtls', null)
+
+/** The evidence of some hours, of which some are missing, some were tried more than once, and some attempts are damaged. */
+const anyEvidence: fc.Arbitrary<Evidence[]> = fc
+  .uniqueArray(
+    fc.record({
+      index: fc.nat(7),
+      number: fc.integer({ min: 1, max: 3 }),
+      complete: fc.boolean(),
+      listsAfter: fc.constantFrom(null, 60, 100, 4000),
+      observed: fc.nat(3),
+      states: fc.tuple(anyState, anyState),
+      isDamaged: fc.constantFrom(false, false, false, false, true),
+    }),
+    { selector: ({ index, number }) => `${index} ${number}`, minLength: 2, maxLength: 10 },
+  )
+  .map((attempts) =>
+    attempts.map(({ isDamaged, ...attempt }) => {
+      const { key, body } = evidenceOf(attempt)
+      return { key, body: isDamaged ? damagedBody : body }
+    }),
+  )
+
+const simple = (index: number, state: State | null, changes: Partial<Attempt> = {}): Evidence =>
+  evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: [state, null], ...changes })
+
+test('derive() keeps a result for each window, the months and the state, and does nothing more without new evidence', async () => {
+  const objects = await emptyStore()
+  await put(objects, [simple(3, 'plaintext'), simple(5, 'mtls')])
+  assert.deepEqual(await derive(cluster, { objects, assess }), { windows: [hour(3), hour(5)], errors: [] })
+  const derived = await derivedIn(objects)
+  assert.deepEqual(
+    Object.keys(derived).toSorted(),
+    [
+      stateKey('demo'),
+      timelineKey('demo', '2026-11'),
+      timelineKey('demo', '2026-12'),
+      windowKey('demo', hour(3)),
+      windowKey('demo', hour(5)),
+    ].toSorted(),
+  )
+
+  const history = await readHistory('demo', objects)
+  assert.deepEqual(
+    history?.months.flatMap((month) => month.intervals.map(({ from, state }) => [from, state])),
+    [
+      [hour(3).start, 'plaintext'],
+      [hour(4).start, 'not-collected'],
+      [hour(5).start, 'mtls'],
+    ],
+  )
+  assert.deepEqual([history?.watermark, history?.episodes[0]?.endedAt], [hour(5).end, hour(5).start])
+  assert.equal((await readWindow('demo', hour(5).start, objects))?.paths[0]?.state, 'mtls')
+  assert.equal(await readWindow('demo', hour(4).start, objects), undefined)
+
+  const refusing = { ...objects, putIf: () => Promise.reject(new Error('written')) }
+  assert.deepEqual(await derive(cluster, { objects: refusing, assess }), { windows: [], errors: [] })
+  assert.deepEqual(await derivedIn(objects), derived)
+})
+
+test('derive() reads new evidence only, and makes a window again where a list around it changed', async () => {
+  const objects = await emptyStore()
+  const reads: string[] = []
+  const counting: Objects = {
+    ...objects,
+    get(key) {
+      reads.push(key)
+      return objects.get(key)
+    },
+  }
+  await put(objects, [
+    simple(0, 'unknown'),
+    simple(1, 'unknown', { listsAfter: null }),
+    simple(2, 'unknown', { listsAfter: null }),
+  ])
+  await derive(cluster, { objects, assess })
+  assert.equal((await readWindow('demo', hour(2).start, objects))?.inputs.after, null)
+
+  const late = simple(3, 'unknown')
+  await put(objects, [late])
+  assert.deepEqual((await derive(cluster, { objects: counting, assess })).windows, [hour(1), hour(2), hour(3)])
+  assert.equal((await readWindow('demo', hour(2).start, objects))?.inputs.after, late.key)
+
+  const next = simple(4, 'unknown')
+  await put(objects, [next])
+  await derive(cluster, { objects, assess })
+  reads.length = 0
+  const last = simple(5, 'unknown')
+  await put(objects, [last])
+  assert.deepEqual((await derive(cluster, { objects: counting, assess })).windows, [hour(5)])
+  assert.deepEqual([...new Set(reads.filter((key) => key.startsWith('evidence/')))].toSorted(), [next.key, last.key])
+  assert.ok(!reads.includes(timelineKey('demo', '2026-11')), 'a month that no window can change any more is not read')
+})
+
+test('derive() ends in the same bytes in whatever order evidence came, and so does rebuild()', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      anyEvidence.chain((evidence) =>
+        fc.tuple(
+          fc.constant(evidence),
+          fc.shuffledSubarray(evidence, { minLength: evidence.length }),
+          fc.infiniteStream(fc.boolean()),
+        ),
+      ),
+      async ([evidence, shuffled, derivesNow]) => {
+        const expected = await derivedFrom(evidence)
+        const objects = await emptyStore()
+        for (const one of shuffled) {
+          await put(objects, [one])
+          if (derivesNow.next().value) await derive(cluster, { objects, assess })
+        }
+        await derive(cluster, { objects, assess })
+        assert.deepEqual(await derivedIn(objects), expected)
+        await rebuild(cluster, { objects, assess })
+        assert.deepEqual(await derivedIn(objects), expected)
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
+
+test('derive() of several at once, while evidence comes, ends in the bytes of all evidence; readers never see a mixture', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyEvidence, fc.scheduler(), fc.boolean(), async (evidence, scheduler, withRebuild) => {
+      const expected = await derivedFrom(evidence)
+      const objects = await emptyStore()
+      const [early, late] = [evidence.slice(0, evidence.length / 2), evidence.slice(evidence.length / 2)]
+      await put(objects, early)
+
+      const slow = slowed(objects, scheduler)
+      const run = async (): Promise<unknown> => derive(cluster, { objects: slow, assess })
+      const tasks = [
+        run(),
+        put(slow, late).then(run),
+        withRebuild ? rebuild(cluster, { objects: slow, assess }) : run(),
+        readHistory('demo', slow).then((history) => checkHistory(history)),
+      ]
+      await scheduler.waitFor(Promise.all(tasks))
+      await derive(cluster, { objects, assess })
+      assert.deepEqual(await derivedIn(objects), expected)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+/** The months of a history tile: none is older or newer than the rest. */
+function checkHistory(history: Awaited<ReturnType<typeof readHistory>>): void {
+  if (history === undefined) return
+  const windows = history.months.flatMap((month) => month.windows)
+  assert.equal(windows.at(-1)?.end, history.watermark)
+  for (const [index, { start }] of windows.entries()) if (index > 0) assert.equal(start, windows[index - 1]?.end)
+}
+
+/** The same store, each of whose answers waits until the scheduler lets it happen. */
+function slowed(objects: Objects, scheduler: fc.Scheduler): Objects {
+  const step = async <T>(label: string, run: () => Promise<T>): Promise<T> => {
+    await scheduler.schedule(Promise.resolve(), label)
+    return run()
+  }
+  return {
+    get: (key) => step(`get ${key}`, () => objects.get(key)),
+    putOnce: (key, body) => step(`putOnce ${key}`, () => objects.putOnce(key, body)),
+    putIf: (key, body, etag) => step(`putIf ${key}`, () => objects.putIf(key, body, etag)),
+    remove: (key) => step(`remove ${key}`, () => objects.remove(key)),
+    async *list(prefix, startAfter) {
+      for await (const key of objects.list(prefix, startAfter))
+        yield await step(`list ${key}`, () => Promise.resolve(key))
+    },
+  }
+}
+
+class Killed extends Error {}
+
+/** The same store, which dies at a write: before it or after it. */
+function dying(objects: Objects, write: number, isBefore: boolean): Objects {
+  let left = write
+  const step = async <T>(run: () => Promise<T>): Promise<T> => {
+    if (left < 0) throw new Killed()
+    if (left-- > 0) return run()
+    if (!isBefore) await run()
+    throw new Killed()
+  }
+  return {
+    ...objects,
+    putIf: (key, body, etag) => step(() => objects.putIf(key, body, etag)),
+    remove: (key) => step(() => objects.remove(key)),
+  }
+}
+
+test('derive() and rebuild() killed at any write leave a history to read, and the next derive() ends in the same bytes', async () => {
+  const early = [simple(1, 'plaintext'), simple(2, 'mtls'), simple(5, 'unknown', { complete: false })]
+  const late = [simple(3, 'plaintext'), simple(5, 'mtls', { number: 2 }), simple(6, 'mtls')]
+  const [old, expected] = [await derivedFrom(early), await derivedFrom([...early, ...late])]
+  const months = (derived: Record<string, string>): string[] =>
+    Object.entries(derived).flatMap(([key, text]) => (key.startsWith('timeline/') ? [text] : []))
+
+  for (const run of [derive, rebuild]) {
+    for (const isBefore of [true, false]) {
+      let kills = 0
+      for (let isKilled = true; isKilled; kills++) {
+        const objects = await emptyStore()
+        await put(objects, early)
+        await derive(cluster, { objects, assess })
+        await put(objects, late)
+        isKilled = await run(cluster, { objects: dying(objects, kills, isBefore), assess }).then(
+          () => false,
+          (error: unknown) => {
+            if (!(error instanceof Killed)) throw error
+            return true
+          },
+        )
+        const history = await readHistory('demo', objects)
+        const read = history?.months.map((month) => encodeDerived(month).toString()) ?? []
+        assert.ok(
+          [months(old), months(expected)].some((whole) => isEqual(whole, read)),
+          `killed at write ${kills}: a mixture`,
+        )
+        await derive(cluster, { objects, assess })
+        assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
+      }
+      assert.ok(kills > 5)
+    }
+  }
+})
+
+function isEqual(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, index) => text === b[index])
+}
+
+test('derive() gives up a window whose evidence is damaged, with one line, and keeps all others', async () => {
+  const objects = await emptyStore()
+  const damaged = simple(2, 'plaintext')
+  await put(objects, [simple(1, 'mtls'), { ...damaged, body: damagedBody }, simple(3, 'mtls')])
+  const { errors } = await derive(cluster, { objects, assess })
+  assert.equal(errors.length, 1)
+  assert.match(errors[0] ?? '', /^Cannot read [^\n]+$/)
+  assert.ok(errors[0]?.includes(damaged.key))
+  const result = await readWindow('demo', hour(2).start, objects)
+  assert.deepEqual([result?.collected, result?.errors], [false, errors])
+  const history = await readHistory('demo', objects)
+  assert.deepEqual(
+    history?.months.flatMap((month) => month.intervals.map(({ state, reason }) => `${state} ${reason}`)),
+    ['mtls ', 'not-collected source-unreadable', 'mtls '],
+  )
+  await put(objects, [simple(2, 'plaintext', { number: 2 })])
+  assert.deepEqual((await derive(cluster, { objects, assess })).errors, [])
+  assert.equal(
+    (await readWindow('demo', hour(2).start, objects))?.paths[0]?.state,
+    'plaintext',
+    'another attempt stands',
+  )
+})
+
+test('derive() takes an attempt for damaged once it cannot be read again, as rebuild() does', async () => {
+  const directory = await mkdtemp(join(root, 'store-'))
+  const objects = directoryObjects(directory)
+  await put(objects, [simple(1, 'mtls'), simple(2, 'mtls', { listsAfter: null })])
+  await derive(cluster, { objects, assess })
+  await rm(join(directory, simple(1, 'mtls').key))
+  await put(objects, [{ key: simple(1, 'mtls').key, body: damagedBody }, simple(3, 'mtls')])
+  const { errors } = await derive(cluster, { objects, assess })
+  assert.equal(errors.length, 1)
+  const derived = await derivedIn(objects)
+  await rebuild(cluster, { objects, assess })
+  assert.deepEqual(await derivedIn(objects), derived)
+})
+
+test('derived objects that were damaged or removed are made again', async () => {
+  const evidence = [simple(1, 'mtls'), simple(2, 'plaintext'), simple(5, 'mtls')]
+  const expected = await derivedFrom(evidence)
+  for (const key of Object.keys(expected)) {
+    for (const harm of ['damaged', 'removed']) {
+      const objects = await emptyStore()
+      await put(objects, evidence)
+      await derive(cluster, { objects, assess })
+      const { etag = null } = (await objects.get(key)) ?? {}
+      if (harm === 'damaged') await objects.putIf(key, Buffer.from('{"inputs":'), etag)
+      else await objects.remove(key)
+
+      if (key.startsWith('windows/')) {
+        const window = [hour(1), hour(2), hour(5)].find((one) => windowKey('demo', one) === key)
+        await assert.rejects(readWindow('demo', window?.start ?? '', objects), {
+          name: 'DamagedError',
+          message: `Cannot use "${key}": it is not what was derived, run "ciphertrail rebuild" to make it again from evidence`,
+        })
+      } else if (key.startsWith('timeline/')) {
+        const history = await readHistory('demo', objects)
+        assert.equal(history?.months.length, 2, 'a month is folded again to be read')
+      }
+      const { errors } = await rebuild(cluster, { objects, assess })
+      assert.equal(errors.length, key === stateKey('demo') && harm === 'damaged' ? 1 : 0)
+      assert.deepEqual(await derivedIn(objects), expected, `${key} ${harm}`)
+    }
+  }
+})
+
+test('derive() starts from evidence where the state is damaged, and says so', async () => {
+  const objects = await emptyStore()
+  await put(objects, [simple(1, 'mtls')])
+  await objects.putIf(stateKey('demo'), Buffer.from('no JSON'), null)
+  assert.deepEqual((await derive(cluster, { objects, assess })).errors, [
+    `Cannot read "${stateKey('demo')}": damaged, so it is derived again from evidence`,
+  ])
+  assert.deepEqual(await derivedIn(objects), await derivedFrom([simple(1, 'mtls')]))
+})
+
+test('derive() leaves alone what a later version derived', async () => {
+  const objects = await emptyStore()
+  await put(objects, [simple(1, 'mtls')])
+  await derive(cluster, { objects, assess })
+  const stored = await objects.get(stateKey('demo'))
+  assert.ok(stored)
+  const later: unknown = { ...JSON.parse(Buffer.from(stored.body).toString()), derivation: 99 }
+  await objects.putIf(stateKey('demo'), encodeDerived(later), stored.etag)
+  await assert.rejects(
+    derive(cluster, { objects, assess }),
+    /^Error: Cannot use "state\/.*": derived by a later version of ciphertrail \(99, this one makes \d+\), update this one$/,
+  )
+})
+
+test('rebuild() removes what no evidence is behind, and leaves other clusters alone', async () => {
+  const objects = await emptyStore()
+  await put(objects, [simple(1, 'mtls')])
+  await derive(cluster, { objects, assess })
+  const expected = await derivedIn(objects)
+  const other = windowKey('demo2', hour(0))
+  for (const key of [
+    windowKey('demo', hour(0)),
+    timelineKey('demo', '2026-10'),
+    timelineKey('demo', '2027-01'),
+    other,
+  ]) {
+    await objects.putIf(key, Buffer.from('{}'), null)
+  }
+  await rebuild(cluster, { objects, assess })
+  assert.deepEqual(await derivedIn(objects), { ...expected, [other]: '{}' })
+})
+
+test('derive() and readHistory() of a cluster without evidence are empty', async () => {
+  const objects = await emptyStore()
+  assert.deepEqual(await derive(cluster, { objects, assess }), { windows: [], errors: [] })
+  assert.equal(await readHistory('demo', objects), undefined)
+  assert.deepEqual(await derivedIn(objects), {})
+})
+
+test('derive() folds a long history in steps to what folding it at once gives', async () => {
+  const objects = await emptyStore()
+  const indexes = Array.from({ length: 130 }, (_, index) => index)
+  await put(
+    objects,
+    indexes.map((index) => simple(index, index % 7 === 0 ? 'plaintext' : 'mtls')),
+  )
+  await derive(cluster, { objects, assess })
+  const expected = []
+  for (const index of indexes)
+    expected.push({ window: hour(index), result: (await readWindow('demo', hour(index).start, objects)) ?? null })
+  assert.deepEqual((await readHistory('demo', objects))?.months, foldWindows(emptyTimeline('demo'), expected).months)
+})
