@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import fc from 'fast-check'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { registryKey } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { addCluster, ClusterOptionError, readClusters, removeCluster } from '../../lib/store/registry.ts'
+import type { ClusterOptions } from '../../lib/store/registry.ts'
+
+const now = new Date('2026-11-24T12:34:56.789Z')
+
+async function freshStore(t: TestContext): Promise<Objects> {
+  const directory = await mkdtemp(join(tmpdir(), 'ciphertrail-registry-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  return directoryObjects(directory)
+}
+
+async function windowsOf(objects: Objects): Promise<string[]> {
+  const [cluster] = await readClusters({ objects })
+  return (cluster?.windows ?? []).map(({ since, minutes }) => `${minutes} since ${since}`)
+}
+
+test('addCluster() registers a cluster with its defaults, and readClusters() sorts by id', async (t) => {
+  const objects = await freshStore(t)
+  assert.deepEqual(await readClusters({ objects }), [])
+  assert.equal(await addCluster({ id: 'shop', context: 'kind-shop', windowMinutes: 5 }, now, { objects }), 'added')
+  assert.equal(await addCluster({ id: 'bank', prometheusUrl: 'http://127.0.0.1:9090' }, now, { objects }), 'added')
+  const common = { registeredAt: '2026-11-24T12:34:56Z', linkerdNamespace: 'linkerd', vizNamespace: 'linkerd-viz' }
+  const since = '1970-01-01T00:00:00Z'
+  assert.deepEqual(await readClusters({ objects }), [
+    { id: 'bank', ...common, prometheusUrl: 'http://127.0.0.1:9090', windows: [{ since, minutes: 60 }] },
+    { id: 'shop', ...common, context: 'kind-shop', windows: [{ since, minutes: 5 }] },
+  ])
+})
+
+test('addCluster() of a known cluster changes what is given and nothing else', async (t) => {
+  const objects = await freshStore(t)
+  await addCluster({ id: 'shop', context: 'old', kubeconfig: '/etc/kube config' }, now, { objects })
+  const before = await objects.get(registryKey)
+  assert.equal(await addCluster({ id: 'shop' }, new Date(0), { objects }), 'unchanged')
+  assert.equal(await addCluster({ id: 'shop', context: 'old', windowMinutes: 60 }, now, { objects }), 'unchanged')
+  assert.equal((await objects.get(registryKey))?.etag, before?.etag)
+
+  assert.equal(
+    await addCluster({ id: 'shop', context: 'new', vizNamespace: 'viz' }, new Date(0), { objects }),
+    'updated',
+  )
+  const [cluster] = await readClusters({ objects })
+  assert.equal(cluster?.context, 'new')
+  assert.equal(cluster?.vizNamespace, 'viz')
+  assert.equal(cluster?.kubeconfig, '/etc/kube config')
+  assert.equal(cluster?.registeredAt, '2026-11-24T12:34:56Z')
+})
+
+test('addCluster() lets another window size begin at the next UTC midnight, and forgets one that never began', async (t) => {
+  const objects = await freshStore(t)
+  const at = async (time: string, windowMinutes: number) =>
+    addCluster({ id: 'shop', windowMinutes }, new Date(time), { objects })
+  const first = '60 since 1970-01-01T00:00:00Z'
+  await at('2026-11-24T12:00:00Z', 60)
+  assert.equal(await at('2026-11-24T23:59:59.999Z', 5), 'updated')
+  assert.deepEqual(await windowsOf(objects), [first, '5 since 2026-11-25T00:00:00Z'])
+  assert.equal(await at('2026-11-24T23:59:59.999Z', 5), 'unchanged')
+  await at('2026-11-24T23:59:59.999Z', 15)
+  assert.deepEqual(await windowsOf(objects), [first, '15 since 2026-11-25T00:00:00Z'])
+  assert.equal(await at('2026-11-24T23:59:59.999Z', 60), 'updated')
+  assert.deepEqual(await windowsOf(objects), [first])
+  await at('2026-11-24T23:59:59.999Z', 15)
+  // At midnight the size is in force, and a change waits for the next one.
+  await at('2026-11-25T00:00:00Z', 30)
+  assert.deepEqual(await windowsOf(objects), [first, '15 since 2026-11-25T00:00:00Z', '30 since 2026-11-26T00:00:00Z'])
+})
+
+test('addCluster() never changes how a past day was tiled, whatever is said when', async (t) => {
+  const objects = await freshStore(t)
+  const start = Date.parse('2026-11-24T00:00:00Z')
+  let round = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 48 }), fc.constantFrom(5, 15, 30, 60)), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+      async (changes) => {
+        const id = `c${round++}`
+        let time = start
+        let tiled: string[] = []
+        for (const [hours, windowMinutes] of changes) {
+          time += hours * 60 * 60 * 1000
+          await addCluster({ id, windowMinutes }, new Date(time), { objects })
+          const cluster = (await readClusters({ objects })).find((one) => one.id === id)
+          const sinces = (cluster?.windows ?? []).map(({ since }) => since)
+          assert.deepEqual(sinces, [...new Set(sinces)].sort())
+          assert.equal(cluster?.windows.at(-1)?.minutes, windowMinutes)
+          const past = (cluster?.windows ?? [])
+            .filter(({ since }) => Date.parse(since) <= time)
+            .map((one) => JSON.stringify(one))
+          assert.deepEqual(past.slice(0, tiled.length), tiled)
+          tiled = past
+        }
+      },
+    ),
+    { numRuns: 20 },
+  )
+})
+
+test('addCluster() refuses what cannot be, in one line and without a credential, and stores nothing', async (t) => {
+  const objects = await freshStore(t)
+  const cases: [Omit<ClusterOptions, 'id'> & { id?: string }, RegExp][] = [
+    [{ id: 'Shop' }, /^Cannot add cluster "Shop": an id has 1 to 63 of "a-z", "0-9" and "-"/],
+    [{ id: 'a\u001B[31m\n' }, /^Cannot add cluster "a\\u001b\[31m\\n": an id/],
+    [{ windowMinutes: 10 }, /^Cannot add cluster "shop": a window has 5, 15, 30, 60 minutes, not 10$/],
+    [{ linkerdNamespace: 'Link erd' }, /"Link erd" is not the name of a namespace$/],
+    [{ vizNamespace: '' }, /"" is not the name of a namespace$/],
+    [{ kubeconfig: '' }, /"" is not the name of a kubeconfig$/],
+    [{ context: 'a\nb' }, /"a\\nb" is not the name of a context$/],
+    [{ prometheusUrl: '127.0.0.1:9090' }, /its Prometheus URL must be one such as http:/],
+    [{ prometheusUrl: 'ftp://prometheus' }, /its Prometheus URL must be one such as/],
+    [{ prometheusUrl: 'http://prometheus/a b' }, /its Prometheus URL must be one such as/],
+    [{ prometheusUrl: 'http://prometheus\n' }, /its Prometheus URL must be one such as/],
+    [{ prometheusUrl: 'https://me:s3cret@prometheus' }, /holds a credential, which would be stored; reach/],
+    [{ prometheusUrl: 'https://s3cret@prometheus' }, /holds a credential/],
+    [{ prometheusUrl: 'https://prometheus?token=s3cret' }, /must have neither a query nor a fragment$/],
+    [{ prometheusUrl: 'https://prometheus/#s3cret' }, /must have neither a query nor a fragment$/],
+    [{ prometheusUrl: 'https://prometheus/#' }, /must have neither a query nor a fragment$/],
+    [{ prometheusUrl: 'https://me:s3cret@exa mple' }, /must be one such as/],
+  ]
+  for (const [options, message] of cases) {
+    await assert.rejects(addCluster({ id: 'shop', ...options }, now, { objects }), (error) => {
+      assert.ok(error instanceof ClusterOptionError)
+      assert.match(error.message, message)
+      assert.doesNotMatch(error.message, /s3cret|[\p{Cc}]/u)
+      return true
+    })
+  }
+  assert.equal(await objects.get(registryKey), undefined)
+})
+
+test('removeCluster() takes a cluster out and says whether it was there', async (t) => {
+  const objects = await freshStore(t)
+  assert.equal(await removeCluster('shop', { objects }), false)
+  await addCluster({ id: 'shop' }, now, { objects })
+  await addCluster({ id: 'bank' }, now, { objects })
+  assert.equal(await removeCluster('shop', { objects }), true)
+  assert.equal(await removeCluster('shop', { objects }), false)
+  assert.deepEqual(
+    (await readClusters({ objects })).map(({ id }) => id),
+    ['bank'],
+  )
+})
+
+test('clusters that are added at once are all kept', async (t) => {
+  const objects = await freshStore(t)
+  const ids = Array.from({ length: 12 }, (_, index) => `cluster-${String(index).padStart(2, '0')}`)
+  await Promise.all(ids.map((id) => addCluster({ id }, now, { objects })))
+  assert.deepEqual(
+    (await readClusters({ objects })).map(({ id }) => id),
+    ids,
+  )
+})
+
+test('a damaged registry is one clear line that names its key, and is left as it is', async (t) => {
+  const cluster = {
+    id: 'shop',
+    registeredAt: '2026-11-24T12:34:56Z',
+    linkerdNamespace: 'linkerd',
+    vizNamespace: 'linkerd-viz',
+    windows: [{ since: '1970-01-01T00:00:00Z', minutes: 60 }],
+  }
+  const registry = (change: object) =>
+    JSON.stringify({ format: 'ciphertrail/clusters/1', clusters: [{ ...cluster, ...change }] })
+  for (const [text, state] of [
+    ['', 'it is not a registry'],
+    ['{"format":"ciphertrail/clu', 'it is not a registry'],
+    ['[]', 'it is not a registry'],
+    [registry({}).replace('/1', '/2'), '"format" is absent or wrong'],
+    [registry({ id: '../shop' }), '"clusters.0.id" is absent or wrong'],
+    [registry({ windows: [] }), '"clusters.0.windows" is absent or wrong'],
+    [registry({ windows: [{ since: 'now', minutes: 60 }] }), '"clusters.0.windows.0.since" is absent or wrong'],
+    [
+      registry({ windows: [{ since: cluster.registeredAt, minutes: 7 }] }),
+      '"clusters.0.windows.0.minutes" is absent or wrong',
+    ],
+    [
+      JSON.stringify({ format: 'ciphertrail/clusters/1', clusters: [cluster, cluster] }),
+      '"clusters" is absent or wrong',
+    ],
+  ] as const) {
+    const objects = await freshStore(t)
+    const etag = await objects.putIf(registryKey, Buffer.from(text), null)
+    const message = `Cannot read the registry "registry/clusters.json": ${state}, mend it or move it away and add the clusters again`
+    await assert.rejects(readClusters({ objects }), { message })
+    await assert.rejects(addCluster({ id: 'bank' }, now, { objects }), { message })
+    await assert.rejects(removeCluster('shop', { objects }), { message })
+    assert.equal((await objects.get(registryKey))?.etag, etag)
+  }
+})
