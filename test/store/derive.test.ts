@@ -91,7 +91,9 @@ function assess({ key, snapshot, before, after: next }: AssessInput): WindowResu
     inputs: { evidence: key, before: before?.key ?? null, after: next?.key ?? null },
     paths: [named80, unnamed80].flatMap((ends, index) => {
       const state = states[index]
-      return state == null ? [] : [pathWindow(ends, state, { reason: state === 'unknown' ? reason : '' })]
+      return state === null || state === undefined
+        ? []
+        : [pathWindow(ends, state, { reason: state === 'unknown' ? reason : '' })]
     }),
     coverage: [coverageOf(snapshot.window, { observedSeconds: observed })],
   })
@@ -341,6 +343,66 @@ test('derive() and rebuild() killed at any write leave a history to read, and th
         assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
       }
       assert.ok(kills > 5)
+    }
+  }
+})
+
+/** The same store, in which others do something just before a step; it may die after the write that follows. */
+function interrupted(objects: Objects, step: number, others: () => Promise<void>, dies: boolean): Objects {
+  let left = step
+  let isDead = false
+  const pass = async (): Promise<void> => {
+    if (isDead) throw new Killed()
+    if (left-- === 0) await others()
+  }
+  return {
+    ...objects,
+    async get(key) {
+      await pass()
+      return objects.get(key)
+    },
+    async putIf(key, body, etag) {
+      await pass()
+      isDead = dies && left < 0
+      return objects.putIf(key, body, etag)
+    },
+  }
+}
+
+test('derive() never leaves something older behind, wherever others with more evidence come between, even if it dies then', async () => {
+  const early = [
+    simple(1, 'plaintext'),
+    simple(2, 'mtls', { complete: false }),
+    simple(5, 'unknown'),
+    simple(6, 'mtls'),
+  ]
+  const late = [simple(2, 'plaintext', { number: 2 }), simple(3, 'plaintext', { listsAfter: 100 })]
+  const expected = await derivedFrom([...early, ...late])
+  for (const run of [derive, rebuild]) {
+    for (const dies of [false, true]) {
+      let steps = 0
+      for (let cameBetween = true; cameBetween; steps++) {
+        cameBetween = false
+        const objects = await emptyStore()
+        await put(objects, early.slice(0, 3))
+        await derive(cluster, { objects, assess })
+        await put(objects, early.slice(3))
+        const others = async (): Promise<void> => {
+          cameBetween = true
+          await put(objects, late)
+          await derive(cluster, { objects, assess })
+        }
+        const isDead = await run(cluster, { objects: interrupted(objects, steps, others, dies), assess }).then(
+          () => false,
+          (error: unknown) => {
+            if (!(error instanceof Killed)) throw error
+            return true
+          },
+        )
+        if (isDead) await derive(cluster, { objects, assess })
+        if (cameBetween) assert.deepEqual(await derivedIn(objects), expected, `others came before step ${steps}`)
+      }
+      assert.ok(steps > 10)
     }
   }
 })

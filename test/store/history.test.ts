@@ -139,7 +139,7 @@ test('rows() of the parts of a period add up to the rows of the whole', () => {
           const [opened = 0, moved = 0, clearly = 0] = byState.get(name) ?? []
           byState.set(name, [opened + opens, moved + bytes, Math.round(clearly + (clearShare ?? 0) * bytes)])
         }
-        return new Map([...byState].toSorted())
+        return byState
       }
       const whole = ask(history)
       const ends = [...new Set(cuts)].toSorted((a, b) => a - b).map((index) => halfDay(index).end)

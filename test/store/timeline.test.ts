@@ -192,7 +192,7 @@ test('foldWindows() opens, continues over everything that proves nothing, fixes 
     [...times(5, first?.id), undefined, second?.id],
   )
   assert.ok(
-    intervals(timeline).every(({ episode }) => episode?.endedAt == null),
+    intervals(timeline).every(({ episode }) => episode === null || episode.endedAt === null),
     'an interval holds its episode as it opened',
   )
 })
