@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { createGunzip, gzipSync } from 'node:zlib'
-import type { ReplayAnswer } from './replay-kubernetes.ts'
+import type { ReplayAnswer, ReplayServer } from './replay-kubernetes.ts'
 
 /**
  * One recorded answer of Prometheus: the parameters of an instant query (`query`, `time`) or of a range (`query`, `start`,
@@ -63,15 +63,17 @@ export async function readQuery(request: IncomingMessage): Promise<{ path: strin
   return { path: pathname, parameters: new URLSearchParams(form) }
 }
 
-/** Starts an HTTP server on loopback that answers like Prometheus, from recorded answers. */
-export async function startPrometheusReplay(
-  files: readonly string[],
-): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
+/**
+ * Starts an HTTP server on loopback that answers like Prometheus, from recorded answers. Its own `time()` is the simulated time,
+ * at first `start` (RFC 3339).
+ */
+export async function startPrometheusReplay(files: readonly string[], start: string): Promise<ReplayServer> {
   const replay = await prometheusReplay(files)
+  let time = new Date(start)
   const server = createServer((request, response) => {
     readQuery(request).then(
       ({ path, parameters }) => {
-        const { status, body } = replay(path, parameters)
+        const { status, body } = asksTime(parameters) ? timeAnswer(time) : replay(path, parameters)
         response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
         response.end(body)
       },
@@ -83,10 +85,24 @@ export async function startPrometheusReplay(
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
+    setTime: (next) => {
+      time = new Date(next)
+    },
     close: async () => {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
     },
   }
+}
+
+/** The question for Prometheus' own clock: the one that no recording can answer. */
+function asksTime(parameters: URLSearchParams): boolean {
+  return parameters.get('query') === 'time()' && !parameters.has('time')
+}
+
+function timeAnswer(time: Date): ReplayAnswer {
+  const seconds = time.getTime() / 1000
+  const data = { resultType: 'scalar', result: [seconds, String(seconds)] }
+  return { status: 200, body: JSON.stringify({ status: 'success', data }) }
 }

@@ -29,7 +29,7 @@ type Listing = {
  * Everything that is read, pods first: they are what the other lists explain, and a window's facts hold from that moment.
  * Secrets are not among them.
  */
-const LISTINGS: readonly Listing[] = [
+export const LISTINGS: readonly Listing[] = [
   { resource: 'pods', kind: 'Pod', versions: ['v1'], required: true },
   { resource: 'namespaces', kind: 'Namespace', versions: ['v1'], required: true },
   { resource: 'services', kind: 'Service', versions: ['v1'], required: true },

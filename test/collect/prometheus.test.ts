@@ -217,7 +217,7 @@ test('the replay answers what was recorded, and says so of anything else', async
     { query: 'up', time: '1795522160', body: vector },
     { query: 'up', start: '1', end: '3', step: '1', body: matrix },
   ])
-  const replay = await startPrometheusReplay([file])
+  const replay = await startPrometheusReplay([file], '2026-11-24T13:06:00Z')
   context.after(() => replay.close())
   const api = open(context, replay.url)
   const what = 'query up'
@@ -227,4 +227,15 @@ test('the replay answers what was recorded, and says so of anything else', async
     message:
       /^Cannot query up: 422 Unprocessable Entity from Prometheus, "no answer was recorded for query=up&time=1795522161"$/,
   })
+})
+
+test("the replay's own clock is the simulated time", async (context) => {
+  const replay = await startPrometheusReplay([], '2026-11-24T13:06:00Z')
+  context.after(() => replay.close())
+  const api = open(context, replay.url)
+  const clock = async (): Promise<number | undefined> =>
+    (await queryInstant(api, { what: 'query the time', query: 'time()', time: undefined })).series[0]?.samples[0]?.value
+  assert.equal(await clock(), Date.parse('2026-11-24T13:06:00Z') / 1000)
+  replay.setTime('2026-11-24T13:11:00Z')
+  assert.equal(await clock(), Date.parse('2026-11-24T13:11:00Z') / 1000)
 })

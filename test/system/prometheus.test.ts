@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { freshFolder } from '../support/recording.ts'
-import { startPrometheus } from './prometheus.ts'
+import { startPrometheus } from '../../demo/recorded-prometheus.ts'
 
 /** A packed data directory with one sample of one series. */
 function packedTsdb(context: TestContext): string {
@@ -36,7 +36,7 @@ test('startPrometheus() answers from a copy of what was recorded, and leaves not
 })
 
 test('startPrometheus() ends its server with a process that does not stop it', (context) => {
-  const module = join(import.meta.dirname, 'prometheus.ts')
+  const module = join(import.meta.dirname, '../../demo/recorded-prometheus.ts')
   const script = `import { startPrometheus } from ${JSON.stringify(module)}
     const { url } = await startPrometheus(${JSON.stringify(packedTsdb(context))})
     console.log(url)
