@@ -1,0 +1,19 @@
+/** The report as one HTML file: no network, no script, all style inside. */
+// oxlint-disable-next-line no-restricted-imports -- the template is part of the source, read once when this file is loaded
+import { readFileSync } from 'node:fs'
+import Handlebars from 'handlebars'
+import { LOOKS, MARKS } from './states.ts'
+import type { ReportView } from './view.ts'
+
+// In strict mode a missing field throws; known helpers only, so that no name in the data can be taken for one.
+const place = Handlebars.create().compile(readFileSync(new URL('templates/report.hbs', import.meta.url), 'utf8'), {
+  strict: true,
+  knownHelpersOnly: true,
+})
+
+const looks = MARKS.map((mark) => ({ mark, fill: LOOKS[mark].fill, fillOnDark: LOOKS[mark].fillOnDark }))
+
+/** Renders a view. The same view gives the same text; everything in it is escaped. */
+export function renderHtml(view: ReportView): string {
+  return place({ view, looks }).trimStart()
+}

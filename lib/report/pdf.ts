@@ -1,0 +1,37 @@
+/** The report as a tagged PDF (PDF/UA-1), set by Typst from the same view as the page. */
+import { fileURLToPath } from 'node:url'
+import { NodeCompiler } from '@myriaddreamin/typst-ts-node-compiler'
+import { codePointName } from './printable.ts'
+import { LOOKS } from './states.ts'
+import type { ReportView } from './view.ts'
+
+const templates = fileURLToPath(new URL('templates', import.meta.url))
+
+// Source Sans 3 (SIL Open Font License) from npm; the mono face is the compiler's own DejaVu Sans Mono. Given fonts win over those
+// of the machine, and fallback is off, so that the bytes are the same everywhere.
+const fontPaths = ['400Regular', '600SemiBold'].map((weight) =>
+  fileURLToPath(new URL(weight, import.meta.resolve('@expo-google-fonts/source-sans-3/package.json'))),
+)
+
+// What both fonts can draw, checked by a test. PDF/UA forbids text that a font cannot draw, and Typst then gives no document at all.
+const UNDRAWABLE =
+  /[^\n\x20-\x7E\u00A1-\u00AC\u00AE-\u017F\u0386\u0388-\u038A\u038C\u038E-\u03A1\u03A3-\u03CE\u0400-\u045F–—‘’“”…→−×●◐○▲△✕⊘]/gu
+
+/**
+ * Renders a view. `madeAt` (RFC 3339) is the date inside the file: the end of the period, so that the same input gives the same
+ * bytes. The view is handed over as data and never as Typst source. Characters that the fonts lack are printed as `[U+4E2D]`.
+ */
+export function renderPdf(view: ReportView, madeAt: string): Uint8Array {
+  const data = JSON.stringify({ ...view, looks: LOOKS }, (_, value: unknown) =>
+    typeof value === 'string' ? value.replace(UNDRAWABLE, codePointName) : value,
+  )
+  const compiler = NodeCompiler.create({ workspace: templates, fontArgs: [{ fontPaths }] })
+  try {
+    return compiler.pdf(
+      { mainFilePath: `${templates}/report.typ`, inputs: { view: data } },
+      { pdfStandard: 'ua-1', pdfTags: true, creationTimestamp: Math.floor(Date.parse(madeAt) / 1000) },
+    )
+  } finally {
+    compiler.evictCache(0)
+  }
+}

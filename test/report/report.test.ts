@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { extractText, getDocumentProxy } from 'unpdf'
+import { renderHtml } from '../../lib/report/html.ts'
+import { renderPdf } from '../../lib/report/pdf.ts'
+import { MARKS } from '../../lib/report/states.ts'
+import { summarise } from '../../lib/report/summary.ts'
+import type { ReportInput, Summary } from '../../lib/report/summary.ts'
+import { viewOf } from '../../lib/report/view.ts'
+import type { NameView, ReportView } from '../../lib/report/view.ts'
+import { goldenPath, matchesGolden } from '../support/golden.ts'
+import { cluster, hours, manyPaths, PERIOD, report, storyOfAWeek, workload } from '../support/report-input.ts'
+
+const CASES = readdirSync(goldenPath('report'))
+
+const inputOf = (name: string): ReportInput =>
+  JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as ReportInput
+
+function render(input: ReportInput): { summary: Summary; view: ReportView; html: string } {
+  const summary = summarise(input)
+  const view = viewOf(summary)
+  return { summary, view, html: renderHtml(view) }
+}
+
+/** What a reader of the page reads, without white space. */
+function textOfHtml(html: string): string {
+  return html
+    .replace(/<style>.*?<\/style>|<title>.*?<\/title>|<[^>]*>/gsu, '')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#x27;', "'")
+    .replaceAll('&#x60;', '`')
+    .replaceAll('&#x3D;', '=')
+    .replaceAll('&amp;', '&')
+    .replace(/\s/gu, '')
+}
+
+/** What a reader of the PDF reads, without white space and what is at the foot of each page. */
+async function textOfPdf(pdf: Uint8Array, footer: string): Promise<string> {
+  const { text } = await extractText(await getDocumentProxy(new Uint8Array(pdf)), { mergePages: false })
+  const foot = footer.replace(/\s/gu, '').replace(/[.*+?^${}()|[\]\\]/gu, '\\$&')
+  return text
+    .map((page) => page.replace(/\s/gu, ''))
+    .join('')
+    .replaceAll(new RegExp(`${foot}page\\d+of\\d+`, 'gu'), '')
+}
+
+const whole = ({ kind, pieces }: NameView): string => `${kind}${pieces.join('')}`
+
+/** Every text of a view that both documents must show. */
+function textsOf(view: ReportView): readonly string[] {
+  return [
+    view.title,
+    view.label,
+    view.verdict,
+    ...view.notes,
+    ...(view.replay === null ? [] : [view.replay]),
+    ...view.scope.flatMap(({ term, text }) => [term, text]),
+    ...view.counts.map(({ state, text }) => `${state.shape}${state.word}${text}`),
+    ...view.sections.flatMap(({ title, paragraphs, entries, tables, points }) => [
+      title,
+      ...paragraphs,
+      ...points,
+      ...entries.flatMap(({ state, source, destination, headline, facts }) => [
+        `${state.shape}${state.word}`,
+        whole(source),
+        whole(destination),
+        headline,
+        ...facts.flatMap(({ term, lines }) => [term, ...lines]),
+      ]),
+      ...tables.flatMap(({ caption, columns, rows }) => [
+        caption,
+        ...columns.map((column) => column.title),
+        ...rows.flatMap(({ head, cells }) =>
+          [head, ...cells].flatMap(({ name, lines }) => [...(name === null ? [] : [whole(name)]), ...lines]),
+        ),
+      ]),
+    ]),
+  ]
+}
+
+for (const name of CASES) {
+  const input = inputOf(name)
+  const { summary, view, html } = render(input)
+
+  test(`renderHtml() gives the golden page of "${name}"`, () => {
+    matchesGolden(`report/${name}/report.html`, html)
+  })
+
+  test(`page and PDF of "${name}" show every text of the view`, async () => {
+    const page = textOfHtml(html)
+    const paper = await textOfPdf(renderPdf(view, input.period.to), view.footer)
+    for (const text of textsOf(view)) {
+      const bare = text.replace(/\s/gu, '')
+      assert.ok(page.includes(bare), `the page lacks "${text}"`)
+      const drawn = bare.replace(/[\u4E00-\u9FFF]/gu, (c) => `[U+${c.codePointAt(0)?.toString(16).toUpperCase()}]`)
+      assert.ok(paper.includes(drawn), `the PDF lacks "${text}"`)
+    }
+  })
+
+  test(`the numbers of "${name}" add up`, () => {
+    const { counts } = summary
+    assert.equal(
+      MARKS.reduce((sum, mark) => sum + counts[mark], 0),
+      summary.knownPaths,
+    )
+    assert.equal(summary.notEncrypted.length, counts.plaintext + counts['no-mesh-tls'])
+    assert.equal(
+      summary.observedPaths,
+      counts.plaintext + counts['no-mesh-tls'] + counts.unknown + summary.encrypted.length,
+    )
+    assert.equal(view.sections.find(({ id }) => id === 'not-encrypted')?.entries.length, summary.notEncrypted.length)
+    for (const { expected, collected, missing, failed } of summary.clusters)
+      assert.equal(expected, collected + missing + failed)
+  })
+
+  test(`"${name}" neither comforts nor alarms`, () => {
+    assert.doesNotMatch(
+      textsOf(view).join('\n'),
+      /\bsecured?\b|complian|all[- ]good|all[- ]clear|\bsafe\b|danger|alarm/iu,
+    )
+  })
+}
+
+test('the page loads nothing and runs nothing, whatever names say', () => {
+  const { html } = render(inputOf('hostile-names'))
+  const tags = new Set(Array.from(html.matchAll(/<([a-z0-9]+)/giu), ([, tag]) => tag))
+  for (const tag of ['script', 'img', 'link', 'iframe', 'object', 'embed', 'form', 'base'])
+    assert.ok(!tags.has(tag), tag)
+  assert.doesNotMatch(html, /<[^>]*\s(?:on\w+|src|action|formaction|srcset)\s*=/iu)
+  for (const [, target] of html.matchAll(/href="([^"]*)"/gu)) assert.match(target ?? '', /^#[a-z-]+$/u)
+  assert.doesNotMatch(html.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+  assert.match(html, /\[U\+202E\]/u)
+})
+
+test('no name yields markup in the page, or stops the PDF', () => {
+  const windows = hours({ from: '2026-11-20T00:00:00Z', to: '2026-11-20T02:00:00Z' })
+  const named = (name: string): ReportInput =>
+    report(
+      [
+        cluster('west', windows, [
+          {
+            pathId: 'a',
+            source: workload('deployment', 'shop', name),
+            destination: workload('deployment', name, 'web'),
+            port: 1,
+            stretches: [{ from: 0, to: 1, state: 'plaintext', reason: name, cause: 'unknown', fix: name }],
+          },
+        ]),
+      ],
+      { period: { ...PERIOD, from: '2026-11-20T00:00:00Z', to: '2026-11-20T02:00:00Z' } },
+    )
+  const outline = (html: string): string =>
+    html
+      .replace(/<wbr>/gu, '')
+      .match(/<\/?[a-z0-9]+/gu)
+      ?.join('') ?? ''
+  const plain = outline(render(named('plain')).html)
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), (name) => {
+      // A fix of several lines is shown as several lines: the one thing in a text that is a structure.
+      const { html, view } = render(named(name.replaceAll('\n', ' ')))
+      assert.equal(outline(html), plain)
+      assert.ok(renderPdf(view, '2026-11-20T02:00:00Z').length > 0)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('two thousand paths over a week of hours each get a row', () => {
+  const { html, view } = render(manyPaths(2000))
+  assert.equal(view.sections.find(({ id }) => id === 'not-encrypted')?.entries.length, 50)
+  assert.equal(html.match(/<article/gu)?.length, 50)
+  assert.equal(html.match(/<tr><th scope="row"><span class="state is-mtls">/gu)?.length, 1950 + 1)
+})
+
+test('templates have no triple braces and no unescaped values', () => {
+  const template = readFileSync(new URL('../../lib/report/templates/report.hbs', import.meta.url), 'utf8')
+  assert.doesNotMatch(template, /\{\{\{|\{\{&/u)
+})
+
+test('the view reaches Typst as data, never as source', () => {
+  const template = readFileSync(new URL('../../lib/report/templates/report.typ', import.meta.url), 'utf8')
+  assert.doesNotMatch(template, /\beval\b|\bread\(|#import|#include/u)
+})
+
+test('rendering twice, and in another time zone of the machine, gives the same bytes', () => {
+  const script = `
+    import { createHash } from 'node:crypto'
+    import { renderHtml } from './lib/report/html.ts'
+    import { renderPdf } from './lib/report/pdf.ts'
+    import { summarise } from './lib/report/summary.ts'
+    import { viewOf } from './lib/report/view.ts'
+    import { storyOfAWeek } from './test/support/report-input.ts'
+    const input = storyOfAWeek()
+    const view = viewOf(summarise(input))
+    const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
+    console.log(sha(renderHtml(view)), sha(renderPdf(view, input.period.to)))`
+  const run = (TZ: string, LANG: string): string =>
+    execFileSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      env: { ...process.env, TZ, LANG },
+      encoding: 'utf8',
+    }).trim()
+  const input = storyOfAWeek()
+  const { view, html } = render(input)
+  const sha = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+  const here = `${sha(html)} ${sha(renderPdf(view, input.period.to))}`
+  assert.equal(run('America/St_Johns', 'de_DE.UTF-8'), here)
+  assert.equal(run('Asia/Tokyo', 'tr_TR.UTF-8'), here)
+})
+
+test('the order of rows, coverage, workloads and errors changes no byte', () => {
+  const input = storyOfAWeek()
+  const reversed = {
+    ...input,
+    clusters: input.clusters.map((one) => ({
+      ...one,
+      rows: one.rows.toReversed(),
+      coverage: one.coverage.toReversed(),
+      workloads: one.workloads.toReversed(),
+      errors: one.errors.toReversed(),
+    })),
+  }
+  assert.equal(render(reversed).html, render(input).html)
+})
+
+test('the PDF is tagged, titled, has a language and is dated to the end of the period', async () => {
+  const input = inputOf('partial')
+  const { view } = render(input)
+  const pdf = await getDocumentProxy(new Uint8Array(renderPdf(view, input.period.to)))
+  const { info } = await pdf.getMetadata()
+  assert.partialDeepStrictEqual(info, {
+    Title: `${view.title}: ${view.label}`,
+    Language: 'en',
+    CreationDate: 'D:20261025100000Z',
+  })
+  assert.deepEqual(await pdf.getMarkInfo(), { Marked: true, UserProperties: false, Suspects: false })
+})
+
+test('every character that the PDF is said to draw is drawn', () => {
+  const drawable = [
+    [0x20, 0x7e],
+    [0xa1, 0xac],
+    [0xae, 0x17f],
+    [0x386, 0x386],
+    [0x388, 0x38a],
+    [0x38c, 0x38c],
+    [0x38e, 0x3a1],
+    [0x3a3, 0x3ce],
+    [0x400, 0x45f],
+  ].flatMap(([from = 0, to = -1]) =>
+    Array.from({ length: to - from + 1 }, (_, index) => String.fromCodePoint(from + index)),
+  )
+  const { view } = render(inputOf('empty'))
+  const signs = `${drawable.join('')}–—‘’“”…→−×●◐○▲△✕⊘`
+  const name = { kind: signs, pieces: [signs] }
+  const cell = { label: signs, state: null, name, lines: [signs], strip: null, isNumber: false }
+  const table = {
+    caption: signs,
+    columns: [{ title: signs, isNumber: false, share: 100 }],
+    rows: [{ head: cell, cells: [] }],
+  }
+  const sections = [{ id: 'x', title: signs, paragraphs: [signs], entries: [], tables: [table], points: [signs] }]
+  assert.ok(renderPdf({ ...view, verdict: signs, sections }, PERIOD.to).length > 0)
+})
