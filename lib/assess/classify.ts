@@ -24,6 +24,8 @@ export type Standing = { readonly overridden: boolean; readonly impostor: boolea
 export type Inbound = {
   readonly opened: Moved
   readonly openAtScrape: number
+  /** A connection was open at two scrapes in a row: at one scrape it may be a probe that happened to be there. */
+  readonly isHeldOpen: boolean
   /** Read and written bytes together. */
   readonly bytes: Moved
   readonly httpAllowed: Moved
@@ -123,8 +125,8 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   if (state !== 'no-mesh-tls') return [verdict(state, 'allowed', reason)]
 
   const verdicts: Verdict[] = []
-  // A connection that is open without a move is what its counters once said it is: an idle clear connection is present in each window.
-  const did = (counter: Moved) => counter.count > 0 || (counter.ever && (seen.openAtScrape > 0 || !moved))
+  // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
+  const did = (counter: Moved) => counter.count > 0 || (counter.ever && (seen.isHeldOpen || !moved))
   const hasPayload = seen.bytes.ever
   if (did(seen.httpAllowed)) verdicts.push(verdict('plaintext', 'allowed', reason))
   else if (did(seen.tcpAllowed) && hasPayload) verdicts.push(verdict('no-mesh-tls', 'allowed', reason))

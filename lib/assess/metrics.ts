@@ -39,17 +39,12 @@ export function joinSlices(series: readonly Series[]): Series[] {
 
 /** The scrapes of each proxy, by the scraped address. */
 export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
-  const processStarts = Map.groupBy(
-    [...(answers.get('process-start-first') ?? []), ...(answers.get('process-start-last') ?? [])].flatMap(
-      ({ labels, samples }) => samples.map(({ value }) => ({ instance: labelOf(labels, 'instance'), value })),
-    ),
-    ({ instance }) => instance,
-  )
+  const processStarts = Map.groupBy(answers.get('process-starts') ?? [], ({ labels }) => labelOf(labels, 'instance'))
   const targets = Map.groupBy(joinSlices(answers.get('scrapes') ?? []), ({ labels }) => labelOf(labels, 'instance'))
   const all = [...targets].map(([instance, series]) => {
     const samples = series.flatMap((one) => one.samples)
     const times = (value: number) => ordered(samples.filter((sample) => sample.value === value).map(({ time }) => time))
-    const starts = ordered((processStarts.get(instance) ?? []).map(({ value }) => value))
+    const starts = ordered((processStarts.get(instance) ?? []).flatMap((one) => one.samples.map(({ value }) => value)))
     return {
       instance,
       times: times(1),

@@ -141,9 +141,10 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
   const { at } = first
   const moved = (is: (series: RawSeries) => boolean) => movedOf(group, input, is)
   const isProbe = ({ at: { labels } }: RawSeries) => labelOf(labels, 'authz_name') === 'probe'
-  const seen: Inbound = {
+  const seen: Omit<Inbound, 'probesExpected'> = {
     opened: moved(named('tcp_open_total')),
     openAtScrape: openAtScrape(group, input),
+    isHeldOpen: group.some(({ name, samples }) => name === 'tcp_open_connections' && isHeldOpen(samples, input)),
     bytes: moved(named('tcp_read_bytes_total', 'tcp_write_bytes_total')),
     httpAllowed: moved((series) => series.name === 'inbound_http_authz_allow_total' && !isProbe(series)),
     httpProbed: moved((series) => series.name === 'inbound_http_authz_allow_total' && isProbe(series)),
@@ -156,10 +157,10 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
     ),
     tcpAllowed: moved(named('inbound_tcp_authz_allow_total', 'inbound_tcp_authz_terminate_total')),
     tcpRefused: moved(named('inbound_tcp_authz_deny_total')),
-    probesExpected: probesExpected(at, portOf(at.labels), input),
   }
   const labels = tlsOf(at.labels, 'client_id')
-  return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): Reading => {
+  const probesExpected = expectedProbes(at, portOf(at.labels), seen.httpProbed, input)
+  return classifyInbound(labels, { ...seen, probesExpected }, standingOf(at)).map((verdict, index): Reading => {
     // Connections and bytes are not told apart by what became of them: the first verdict has them.
     const refusedOnly = verdict.outcome === 'refused' && seen.opened.count === 0
     return {
@@ -206,16 +207,29 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
 
 /**
  * How many requests the pod's own httpGet probes of a port can have made since the scrape before the window's first (one extra each, contracts:
- * section 5). Null where the pod is in no list: its probes are not known.
+ * section 5), or in the pod's life where the requests cannot be dated. Null where the pod is in no list: its probes are not known.
  */
-function probesExpected(at: Attribution, port: number | null, { start, end, scrapes }: ReadingInput): number | null {
+function expectedProbes(
+  at: Attribution,
+  port: number | null,
+  probed: Moved,
+  { start, end, scrapes }: ReadingInput,
+): number | null {
   if (at.pod === null) return null
   const times = scrapes.get(at.instance)?.times ?? []
-  const from = Math.max(lastUntil(times, start) ?? start, at.pod.life.from)
+  const { from: begun } = at.pod.life
+  const from = probed.sinceUnknown ? begun : Math.max(lastUntil(times, start) ?? start, begun)
   const seconds = Math.max(0, (lastUntil(times, end) ?? end) - from)
   return at.pod.probes
     .filter((probe) => probe.port === port)
     .reduce((sum, { periodSeconds }) => sum + Math.floor(seconds / periodSeconds) + 1, 0)
+}
+
+/** Whether a gauge was above 0 at two samples in a row, the later one in `(start, end]`. */
+function isHeldOpen(samples: Series['samples'], { start, end }: ReadingInput): boolean {
+  return samples.some(
+    ({ time, value }, index) => time > start && time <= end && value > 0 && (samples[index - 1]?.value ?? 0) > 0,
+  )
 }
 
 function standingOf(at: Attribution): { overridden: boolean; impostor: boolean } {

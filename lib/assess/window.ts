@@ -112,7 +112,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
     paths: pathsOf({ cluster, edges, facts, coverage: byPod }),
     ...overriddenOf(isCollected ? facts.pods : [], byPod),
     coverage,
-    workloads: workloadsOf(cluster, facts, coverage),
+    workloads: workloadsOf(cluster, facts, coverage, isCollected),
     crypto: cryptoOf(answers, listedAfter ?? listedBefore),
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
   }

@@ -8,8 +8,18 @@ const DEFAULT_OPAQUE = '25,587,3306,4444,5432,6379,9300,11211'
 /** The proxy's own ports are never redirected. */
 const OWN_PORTS = '4190,4191'
 
+/** Of a workload that no list shows with a pod, in a window in which nothing was scraped: it may have run and ended unseen. */
+const UNSEEN: readonly BlindSpot[] = [
+  { kind: 'not-scraped', port: null, detail: 'no proxy was scraped in this window' },
+]
+
 /** Every workload of a window: meshed or not and why, and what no proxy could see of it. Sorted by kind, namespace and name. */
-export function workloadsOf(cluster: string, facts: Facts, coverage: readonly Coverage[]): Workload[] {
+export function workloadsOf(
+  cluster: string,
+  facts: Facts,
+  coverage: readonly Coverage[],
+  isCollected: boolean,
+): Workload[] {
   const covered = new Map(coverage.map((row) => [workloadKey(row.workload), row] as const))
   return [...facts.workloads].flatMap(([key, workload]): Workload[] => {
     const pods = facts.podsOf.get(key) ?? []
@@ -42,7 +52,7 @@ export function workloadsOf(cluster: string, facts: Facts, coverage: readonly Co
         skipInbound: agreed((pod) => notable(pod.skipInbound, DEFAULT_SKIPPED)) ?? [],
         skipOutbound: agreed((pod) => notable(pod.skipOutbound, DEFAULT_SKIPPED)) ?? [],
         opaque: agreed((pod) => opaqueOf(pod)) ?? [],
-        blindSpots: blindSpotsOf(pods, unmeshed, facts, covered.get(key)),
+        blindSpots: isCollected || pods.length > 0 ? blindSpotsOf(pods, unmeshed, facts, covered.get(key)) : UNSEEN,
       },
     ]
   })

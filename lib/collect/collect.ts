@@ -97,7 +97,7 @@ async function collectMetrics(
     .filter((answer) => answer !== undefined)
     .map(({ series, ...answer }): MetricsAnswer => answer)
   const isBlind =
-    failed.some(({ name }) => name === 'scrapes' || name.startsWith('process-start')) || (errors.length > 0 && !scraped)
+    failed.some(({ name }) => name === 'scrapes' || name === 'process-starts') || (errors.length > 0 && !scraped)
   return {
     status: errors.length === 0 ? 'complete' : isBlind ? 'failed' : 'partial',
     errors,

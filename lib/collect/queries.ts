@@ -12,8 +12,7 @@ export type Query = {
 
 export type QueryName =
   | 'scrapes'
-  | 'process-start-first'
-  | 'process-start-last'
+  | 'process-starts'
   | 'clear-inbound'
   | 'clear-outbound'
   | 'clear-authorized'
@@ -84,16 +83,14 @@ export function queriesOf(window: Window): Query[] {
   const moved = (metric: string) =>
     `last_over_time(${metric}[${within}]) - (${metric} ${before}) != 0 or last_over_time(${metric}[${within}]) unless (${metric} ${before})`
   const added = (reduce: string, metric: string) => `${reduce}(${metric}[${within}]) unless (${metric} ${before})`
-  const lookback = `${length + LOOKBACK_SECONDS}s`
 
   return [
     // One scrape after the end closes the last interval between two scrapes, so that coverage can be whole.
     ...raw('scrapes', 'up{job="linkerd-proxy"}', end + SETTLE_SECONDS),
     ...raw('scrapes', 'up{job!="linkerd-proxy",instance=~".+:4191"}', end + SETTLE_SECONDS),
-    ...['{job="linkerd-proxy"}', '{job!="linkerd-proxy",instance=~".+:4191"}'].flatMap((selector) => [
-      once('process-start-first', `min_over_time(process_start_time_seconds${selector}[${lookback}])`),
-      once('process-start-last', `max_over_time(process_start_time_seconds${selector}[${lookback}])`),
-    ]),
+    // Every value, since a proxy may be restarted more than twice in the time that is read.
+    ...raw('process-starts', 'process_start_time_seconds{job="linkerd-proxy"}'),
+    ...raw('process-starts', 'process_start_time_seconds{job!="linkerd-proxy",instance=~".+:4191"}'),
     ...raw('clear-inbound', `{__name__=~"${TCP}",direction="inbound",peer="src",tls!="true",target_port!~"${ADMIN}"}`),
     ...raw(
       'clear-outbound',

@@ -1,0 +1,63 @@
+import picocolors from 'picocolors'
+import type { Config } from '../lib/config.ts'
+
+/** Where a command reads its settings and writes what it has to say. */
+export type Console = {
+  /** One line of the answer, on standard output. */
+  readonly out: (line: string) => void
+  /** One line beside the answer, on standard error. */
+  readonly err: (line: string) => void
+  /** A line that replaces the one before, on a terminal only. */
+  readonly progress: (text: string) => void
+  /** Ends the progress line. */
+  readonly progressEnd: () => void
+  readonly colors: ReturnType<typeof picocolors.createColors>
+  /** Columns of the terminal; wide where there is none, so that piped tables are not cut. */
+  readonly columns: number
+  readonly now: () => Date
+  readonly config: Config
+  readonly version: string
+}
+
+/** A command line that cannot be understood: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** Something that was asked for could not be done, and its lines are written already: exit code 1 without another line. */
+export class FailedError extends Error {
+  override readonly name = 'FailedError'
+}
+
+/** Writes to the process's own streams. Colours respect NO_COLOR and FORCE_COLOR (picocolors), progress a terminal. */
+export function processConsole(config: Config, version: string): Console {
+  const { stdout, stderr } = process
+  const isTerminal = stderr.isTTY
+  const clear = '\r\u001b[K'
+  let hasProgress = false
+  const progressEnd = () => {
+    if (hasProgress) stderr.write(clear)
+    hasProgress = false
+  }
+  return {
+    out: (line) => {
+      progressEnd()
+      stdout.write(`${line}\n`)
+    },
+    err: (line) => {
+      progressEnd()
+      stderr.write(`${line}\n`)
+    },
+    progress: (text) => {
+      if (!isTerminal) return
+      stderr.write(`${clear}${text.slice(0, Math.max(10, stderr.columns - 1))}`)
+      hasProgress = true
+    },
+    progressEnd,
+    colors: picocolors.createColors(stdout.isTTY && picocolors.isColorSupported),
+    columns: stdout.isTTY ? stdout.columns : 400,
+    now: () => new Date(),
+    config,
+    version,
+  }
+}

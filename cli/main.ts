@@ -1,0 +1,82 @@
+import { Command, CommanderError } from 'commander'
+import tab from '@bomb.sh/tab/commander'
+import manifest from '../package.json' with { type: 'json' }
+import { type Config, readConfig } from '../lib/config.ts'
+import { printable } from '../lib/report/printable.ts'
+import { addClusterCommands } from './cluster.ts'
+import { addCollect } from './collect.ts'
+import { type Console, FailedError, UsageError, processConsole } from './console.ts'
+import { addDemo } from './demo.ts'
+import { addEdges } from './edges.ts'
+import { addPaths } from './paths.ts'
+import { addRebuild } from './rebuild.ts'
+import { addReport } from './report.ts'
+import { addWorkloads } from './workloads.ts'
+
+/** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
+export async function main(argv: readonly string[], config: Config = readConfig()): Promise<number> {
+  const console = processConsole(config, manifest.version)
+  // A reader that has seen enough (`| head`) closes the pipe; that is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  try {
+    await programOf(console).parseAsync([...argv], { from: 'user' })
+    return 0
+  } catch (error) {
+    console.progressEnd()
+    return report(error, console)
+  }
+}
+
+function programOf(console: Console): Command {
+  const program = new Command('ciphertrail')
+    .description(
+      'Which service-to-service paths in your Linkerd clusters were encrypted, which were not, since when and why, and what was not seen.',
+    )
+    .version(console.version)
+    .option('--store <dir>', 'where evidence and history are kept (default CIPHERTRAIL_STORE, else ./ciphertrail-data)')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted',
+    )
+  addClusterCommands(program, console)
+  addCollect(program, console)
+  addEdges(program, console)
+  addPaths(program, console)
+  addWorkloads(program, console)
+  addReport(program, console)
+  addRebuild(program, console)
+  addDemo(program, console)
+  tab(program, { completionCommandName: 'completion' })
+  return program
+}
+
+function report(error: unknown, console: Console): number {
+  if (error instanceof FailedError) return 1
+  if (error instanceof UsageError) {
+    console.err(error.message)
+    return 2
+  }
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0
+    console.err(usageLine(error))
+    return 2
+  }
+  console.err(printable(error instanceof Error ? error.message : String(error)))
+  return 1
+}
+
+/** Commander's message as one line in our wording. */
+function usageLine({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'Cannot run ciphertrail without a command: see "ciphertrail --help"'
+  const [line = '', suggestion] = message.replace(/^error: /, '').split('\n')
+  return printable(
+    `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "ciphertrail --help"`,
+  )
+}

@@ -1,0 +1,115 @@
+import type { Command } from 'commander'
+import { fixOf } from '../lib/assess/causes.ts'
+import type { PathRow } from '../lib/model.ts'
+import { LOOKS } from '../lib/report/states.ts'
+import { type StripCell, rows, stripsOf } from '../lib/store/history.ts'
+import { readHistory } from '../lib/store/state.ts'
+import { type Console, UsageError } from './console.ts'
+import { pathJson } from './json.ts'
+import { chosenClusters, openStore } from './store.ts'
+import { type Column, tableLines } from './table.ts'
+import { collectValues, readState, readTime } from './values.ts'
+
+/** The options of `paths`. */
+type PathsOptions = {
+  readonly cluster?: string[]
+  readonly namespace?: string
+  readonly state?: string
+  readonly from?: string
+  readonly to?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** How many of the latest windows the strip of a row shows. */
+const STRIP_CELLS = 24
+
+/** Adds `ciphertrail paths`. */
+export function addPaths(program: Command, console: Console): void {
+  program
+    .command('paths')
+    .summary('the history of paths: what was encrypted, what was not, since when and why')
+    .description('Shows the history of paths, one row for each interval of equal state, reason, cause and enforcement.')
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('-n, --namespace <ns>', 'namespace of either end')
+    .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
+    .option('--from <time>', 'only windows that end after this time')
+    .option('--to <time>', 'only windows that end at this time or before')
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail paths --state not-encrypted\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PathsOptions>()
+      const state = options.state === undefined ? undefined : readState(options.state)
+      const from = options.from === undefined ? undefined : readTime('--from', options.from)
+      const to = options.to === undefined ? undefined : readTime('--to', options.to)
+      if (from !== undefined && to !== undefined && from >= to)
+        throw new UsageError(`Cannot show paths from ${from} to ${to}: wanted --from before --to`)
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const found: PathRow[] = []
+      const strips = new Map<string, readonly StripCell[]>()
+      for (const cluster of clusters) {
+        const history = await readHistory(cluster.id, objects)
+        if (history === undefined)
+          console.err(
+            `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`,
+          )
+        else {
+          found.push(
+            ...rows(history.months, history.episodes, { from, to, namespace: options.namespace, state }, fixOf),
+          )
+          for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
+        }
+      }
+      if (options.json === true) for (const row of found) console.out(pathJson(row))
+      else if (found.length === 0) console.err('No paths found.')
+      else for (const line of tableLines(found, columns(clusters.length > 1, strips, console))) console.out(line)
+    })
+}
+
+function columns(
+  hasClusters: boolean,
+  strips: ReadonlyMap<string, readonly StripCell[]>,
+  { colors }: Console,
+): Column<PathRow>[] {
+  const lookOf = ({ state, outcome }: Pick<StripCell, 'outcome'> & { state: PathRow['state'] }) =>
+    LOOKS[outcome === 'refused' ? 'refused' : state]
+  const strip = ({ pathId }: PathRow) =>
+    (strips.get(pathId) ?? [])
+      .slice(-STRIP_CELLS)
+      .map(({ state, outcome }) => (state === null ? ' ' : lookOf({ state, outcome }).shape))
+      .join('')
+  const isClear = ({ state, outcome }: PathRow) =>
+    outcome === 'allowed' && (state === 'plaintext' || state === 'no-mesh-tls')
+  return [
+    ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: PathRow) => cluster }] : []),
+    {
+      heading: 'STATE',
+      text: (row) => `${lookOf(row).shape} ${row.outcome === 'refused' ? `refused (${row.state})` : row.state}`,
+      color: (text, row) => (isClear(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text),
+    },
+    { heading: 'SOURCE', text: ({ source }) => endText(source) },
+    { heading: 'DESTINATION', text: ({ destination, port }) => `${endText(destination)}:${port}` },
+    { heading: 'FROM', text: ({ from }) => from },
+    { heading: 'TO', text: ({ to }) => to },
+    {
+      heading: 'SINCE',
+      text: ({ episode }) =>
+        episode === null
+          ? '-'
+          : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.ending === null ? '' : ` (${episode.ending})`}`,
+    },
+    { heading: 'OPENS', text: ({ opens }) => String(opens) },
+    { heading: 'REASON', text: ({ reason }) => reason || '-' },
+    { heading: 'CAUSE', text: ({ cause }) => cause ?? '-' },
+    { heading: 'WINDOWS', text: strip },
+  ]
+}
+
+/** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
+export function endText({ kind, namespace, name }: PathRow['source'] | PathRow['destination']): string {
+  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
+}

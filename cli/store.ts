@@ -1,0 +1,36 @@
+import { assessWindow } from '../lib/assess/window.ts'
+import { type Cluster } from '../lib/model.ts'
+import { printable } from '../lib/report/printable.ts'
+import type { DeriveDeps } from '../lib/store/derive.ts'
+import { directoryObjects } from '../lib/store/directory.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { readClusters } from '../lib/store/registry.ts'
+import { type Console, UsageError } from './console.ts'
+
+/** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. */
+export function openStore(options: { readonly store?: string | undefined }, { config }: Console): Objects {
+  return directoryObjects(options.store ?? config.store ?? './ciphertrail-data')
+}
+
+/** What deriving needs: the store and our reading of a window. */
+export function deriveDeps(objects: Objects): DeriveDeps {
+  return { objects, assess: assessWindow }
+}
+
+/** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */
+export async function chosenClusters(objects: Objects, ids: readonly string[] | undefined): Promise<Cluster[]> {
+  const clusters = await readClusters({ objects })
+  if (clusters.length === 0)
+    throw new UsageError(
+      'Cannot go on without a cluster: none is registered in this store, add one with "ciphertrail cluster add ID --prometheus-url URL", or choose another --store',
+    )
+  if (ids === undefined || ids.length === 0) return clusters
+  return [...new Set(ids)].map((id) => {
+    const cluster = clusters.find((one) => one.id === id)
+    if (cluster === undefined)
+      throw new UsageError(
+        `Cannot find cluster "${printable(id)}": it is not registered, registered are ${clusters.map((one) => one.id).join(', ')}; add it with "ciphertrail cluster add"`,
+      )
+    return cluster
+  })
+}

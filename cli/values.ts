@@ -1,0 +1,41 @@
+import { toSeconds, toTime } from '../lib/collect/windows.ts'
+import { STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
+import { printable } from '../lib/report/printable.ts'
+import { UsageError } from './console.ts'
+
+/** Reads a time of the command line. Throws UsageError. */
+export function readTime(option: string, text: string): string {
+  const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+  try {
+    if (isTime) return toTime(toSeconds(text.replace(' ', 'T')))
+  } catch {
+    // Said below, with what is wanted.
+  }
+  throw new UsageError(
+    `Cannot read ${option} "${printable(text)}": wanted a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date`,
+  )
+}
+
+/** Reads `5m`, `15m`, `30m` or `60m`. Throws UsageError. */
+export function readWindowMinutes(text: string): WindowMinutes {
+  const minutes = WINDOW_MINUTES.find((one) => text === `${one}m`)
+  if (minutes === undefined)
+    throw new UsageError(
+      `Cannot use a window of "${printable(text)}": wanted ${WINDOW_MINUTES.map((one) => `${one}m`).join(', ')}`,
+    )
+  return minutes
+}
+
+/** Reads a state, or `not-encrypted` (plaintext and no-mesh-tls that were allowed). Throws UsageError. */
+export function readState(text: string): State | 'not-encrypted' {
+  const known: readonly (State | 'not-encrypted')[] = ['not-encrypted', ...STATES]
+  const state = known.find((one) => one === text)
+  if (state === undefined)
+    throw new UsageError(`Cannot filter by state "${printable(text)}": wanted one of ${known.join(', ')}`)
+  return state
+}
+
+/** For options that may be given several times. */
+export function collectValues(value: string, values: readonly string[] = []): string[] {
+  return [...values, value]
+}

@@ -1,0 +1,99 @@
+import type { Command } from 'commander'
+import { toSeconds, windowOf } from '../lib/collect/windows.ts'
+import type { Cluster, Workload, WindowResult } from '../lib/model.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { readState, readWindow } from '../lib/store/state.ts'
+import { type Console, FailedError } from './console.ts'
+import { chosenClusters, openStore } from './store.ts'
+import { type Column, tableLines } from './table.ts'
+import { collectValues, readTime } from './values.ts'
+
+/** The options of `workloads`. */
+type WorkloadsOptions = {
+  readonly cluster?: string[]
+  readonly at?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Adds `ciphertrail workloads`. */
+export function addWorkloads(program: Command, console: Console): void {
+  program
+    .command('workloads')
+    .summary('who is meshed, who is not and why, and each blind spot')
+    .description(
+      'Shows every workload of a window: meshed or not and why, its policy, and what no proxy can see of it.',
+    )
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('--at <time>', 'the window that holds this time; default the latest with Kubernetes lists')
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail workloads\n  ciphertrail workloads --cluster prod --at 2026-11-24T12:30:00Z --json',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<WorkloadsOptions>()
+      const at = options.at === undefined ? undefined : readTime('--at', options.at)
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const found: Workload[] = []
+      let missing = 0
+      for (const cluster of clusters) {
+        const result = await listedAt(cluster, at, objects)
+        if (result === undefined) {
+          missing++
+          console.err(
+            `Not collected: the Kubernetes lists of cluster "${cluster.id}" were not read ${at === undefined ? 'yet' : `for the window that holds ${at}`}; run "ciphertrail collect --cluster ${cluster.id}"`,
+          )
+          continue
+        }
+        found.push(...result.workloads)
+        if (result.inputs.before === null && options.json !== true)
+          console.err(
+            `Meshed or not is unknown in the first window of cluster "${cluster.id}": there is no list from before it to agree with`,
+          )
+      }
+      if (options.json === true) for (const workload of found) console.out(JSON.stringify(workload))
+      else if (found.length > 0)
+        for (const line of tableLines(found, columns(clusters.length > 1, console))) console.out(line)
+      if (missing > 0) throw new FailedError()
+    })
+}
+
+async function listedAt(cluster: Cluster, at: string | undefined, objects: Objects): Promise<WindowResult | undefined> {
+  const hasLists = (result: WindowResult | undefined) => result !== undefined && result.workloads.length > 0
+  if (at !== undefined) {
+    const result = await readWindow(cluster.id, windowOf(cluster.windows, toSeconds(at)).start, objects)
+    return hasLists(result) ? result : undefined
+  }
+  const { state } = await readState(cluster.id, objects)
+  for (const { start } of (state?.windows ?? []).toReversed()) {
+    const result = await readWindow(cluster.id, start, objects)
+    if (hasLists(result)) return result
+  }
+  return undefined
+}
+
+function columns(hasClusters: boolean, { colors }: Console): Column<Workload>[] {
+  return [
+    ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: Workload) => cluster }] : []),
+    { heading: 'KIND', text: ({ kind }) => kind },
+    { heading: 'NAMESPACE', text: ({ namespace }) => namespace },
+    { heading: 'NAME', text: ({ name }) => name },
+    {
+      heading: 'MESHED',
+      text: ({ meshed }) => meshed,
+      color: (text, { meshed }) =>
+        meshed === 'no' || meshed === 'partly' ? colors.red(text) : meshed === 'unknown' ? colors.yellow(text) : text,
+    },
+    { heading: 'PODS', text: ({ pods }) => String(pods) },
+    { heading: 'REASON', text: ({ reason }) => reason ?? '-' },
+    { heading: 'SERVICEACCOUNT', text: ({ serviceAccount }) => serviceAccount ?? '-' },
+    { heading: 'POLICY', text: ({ defaultPolicy }) => defaultPolicy ?? '-' },
+    {
+      heading: 'BLIND SPOTS',
+      text: ({ blindSpots }) =>
+        [...new Set(blindSpots.map(({ kind, port }) => (port === null ? kind : `${kind} ${port}`)))].join(', ') || '-',
+    },
+  ]
+}

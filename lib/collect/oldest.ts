@@ -1,0 +1,35 @@
+import type { Cluster, Seconds } from '../model.ts'
+import type { PrometheusApi } from './cluster.ts'
+import { SourceError } from './http.ts'
+import { queryRange } from './prometheus.ts'
+import { OLDEST_SAMPLE_DAYS } from './queries.ts'
+
+const SCRAPED = 'count(up{job="linkerd-proxy"})'
+const DAY = 24 * 60 * 60
+
+/**
+ * When Prometheus' oldest scrape of a Linkerd proxy was, to the minute; null where it has none, or cannot be asked (the windows then say why).
+ * Looks back at most {@link OLDEST_SAMPLE_DAYS} days.
+ */
+export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, now: Seconds): Promise<Seconds | null> {
+  const first = async (start: Seconds, end: Seconds, step: Seconds): Promise<Seconds | undefined> => {
+    const range = { start: String(start), end: String(end), step: String(step) }
+    const { series } = await queryRange(prometheus, {
+      what: `query the oldest sample of cluster "${cluster.id}"`,
+      query: SCRAPED,
+      ...range,
+    })
+    return series[0]?.samples[0]?.time
+  }
+  const hour = 60 * 60
+  const end = Math.floor(now)
+  try {
+    const coarse = await first(end - OLDEST_SAMPLE_DAYS * DAY, end, hour)
+    // Less than an hour of data may lie between two steps.
+    const from = coarse === undefined ? end - hour : coarse - hour
+    return (await first(from, coarse ?? end, 60)) ?? coarse ?? null
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error
+    return null
+  }
+}
