@@ -68,7 +68,9 @@ export function podCoverage(
     const within = (time: Seconds) => time > stretch.from && time < stretch.to
     if (own.some((one) => one.failed.some(within)))
       return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
-    if (!anyScrape.some(within)) return 'prometheus-down'
+    // Other pods were scraped a little before and after this one, so the edges of a stretch say nothing.
+    const amid = (time: Seconds) => time > stretch.from + ownInterval && time < stretch.to - ownInterval
+    if (!anyScrape.some(amid)) return 'prometheus-down'
     return known !== null && stretch.to >= to ? 'ended-unscraped' : 'not-a-target'
   }
   const gaps = missing(observed, from, to)
