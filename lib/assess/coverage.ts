@@ -69,12 +69,18 @@ export function podCoverage(
     if (own.some((one) => one.failed.some(within)))
       return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
     // Other pods were scraped a little before and after this one, so the edges of a stretch say nothing.
-    const amid = (time: Seconds) => time > stretch.from + ownInterval && time < stretch.to - ownInterval
+    const edge = Math.min(ownInterval, (stretch.to - stretch.from) / 4)
+    const amid = (time: Seconds) => time > stretch.from + edge && time < stretch.to - edge
     if (!anyScrape.some(amid)) return 'prometheus-down'
     return known !== null && stretch.to >= to ? 'ended-unscraped' : 'not-a-target'
   }
   const gaps = missing(observed, from, to)
-    .filter((stretch) => stretch.to - stretch.from > GAP_INTERVALS * ownInterval && !(isBegun && stretch.to <= first))
+    // A pod that was never scraped is a gap, however short it lived.
+    .filter(
+      (stretch) =>
+        times.length === 0 ||
+        (stretch.to - stretch.from > GAP_INTERVALS * ownInterval && !(isBegun && stretch.to <= first)),
+    )
     .map((stretch) => ({ ...stretch, reason: reasonOf(stretch) }))
   const lostUnread = own.some((one) =>
     one.processStarts.some((started) => {
