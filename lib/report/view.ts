@@ -73,7 +73,7 @@ type TableView = {
 }
 
 /** A path that was not encrypted. */
-type EntryView = {
+export type EntryView = {
   readonly id: string
   readonly state: StateView
   readonly source: NameView
