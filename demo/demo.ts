@@ -1,0 +1,326 @@
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, relative, sep } from 'node:path'
+import { type Console, processConsole } from '../cli/console.ts'
+import { writeReport } from '../cli/report.ts'
+import { deriveDeps } from '../cli/store.ts'
+import { endText } from '../cli/paths.ts'
+import { endpointKey } from '../lib/assess/episodes.ts'
+import { openCluster } from '../lib/collect/cluster.ts'
+import { collectWindow } from '../lib/collect/collect.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../lib/collect/windows.ts'
+import { readConfig } from '../lib/config.ts'
+import type { Cluster, Coverage, GapReason, Snapshot, Window } from '../lib/model.ts'
+import { datesOf } from '../lib/report/dates.ts'
+import { printable } from '../lib/report/printable.ts'
+import { summarise } from '../lib/report/summary.ts'
+import type { Exposure, Summary } from '../lib/report/summary.ts'
+import { LOOKS } from '../lib/report/states.ts'
+import { viewOf } from '../lib/report/view.ts'
+import type { ReportView } from '../lib/report/view.ts'
+import {
+  BLIND_SPOT_WORDS,
+  CAUSE_WORDS,
+  GAP_WORDS,
+  MESHED_WORDS,
+  UNMESHED_WORDS,
+  byteWords,
+  plural,
+  reasonWords,
+  shareWords,
+} from '../lib/report/words.ts'
+import { derive } from '../lib/store/derive.ts'
+import { directoryObjects } from '../lib/store/directory.ts'
+import { writeAttempt } from '../lib/store/evidence.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { readPeriod } from '../lib/store/period.ts'
+import { addCluster, readClusters } from '../lib/store/registry.ts'
+import manifest from '../package.json' with { type: 'json' }
+import { DEMO_FIXTURE, openFixture } from './fixture.ts'
+import { startKubernetesReplay } from './replay-kubernetes.ts'
+import { startPrometheusReplay } from './replay-prometheus.ts'
+
+/** The folder of the demo, in the folder in which it is started. */
+const OUT = 'demo-output'
+
+/** What marks the folder as one that may be removed. */
+const MARK = 'this-is-a-ciphertrail-demo'
+
+const CLUSTER = 'demo'
+
+/** What the demo writes to, and what it says its progress to. */
+type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version'>
+
+/**
+ * Replays the recorded mesh: real servers on loopback, the real collector, store and report. Ends by itself. Gives the exit code: 1
+ * where ./demo-output holds something else, or a window could not be collected.
+ */
+export async function runDemo(console: DemoConsole): Promise<number> {
+  if (!(await isOurs(OUT))) {
+    console.err(
+      `Cannot write the demo to "${OUT}": it is there and no older demo, move it away or start in another folder`,
+    )
+    return 1
+  }
+  await rm(OUT, { recursive: true, force: true })
+  await mkdir(OUT)
+  await writeFile(join(OUT, MARK), 'ciphertrail demo removes this folder when it is started again.\n')
+  const objects = directoryObjects(join(OUT, 'store'))
+
+  const began = performance.now()
+  const collected = await collectAll(objects, console)
+  const seconds = (performance.now() - began) / 1000
+  const { windows, snapshots } = collected
+  const [first, last] = [windows[0], windows.at(-1)]
+  if (first === undefined || last === undefined) throw new Error(`Cannot replay "${DEMO_FIXTURE}": it holds no window`)
+  for (const { errors } of snapshots.flatMap(({ metrics, kubernetes }) => [metrics, kubernetes]))
+    for (const line of errors) console.err(line)
+
+  const period = { from: first.start, to: last.end, label: 'Demo', timeZone: 'UTC' }
+  const recorded = datesOf(period).range(period.from, period.to)
+  const replay = `This is a replay of what a real Linkerd mesh did on ${recorded}, ${period.to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
+  const report = await writeReport([CLUSTER], period, OUT, { objects, console, replay })
+  const kept = await readPeriod(CLUSTER, period, objects)
+  const summary = summarise({ period, version: console.version, clusters: [kept], replay })
+  const view = viewOf(summary)
+
+  const lines = [
+    replay,
+    '',
+    ...whatWasDone(snapshots, seconds),
+    '',
+    view.verdict,
+    '',
+    ...notEncryptedLines(summary, view),
+    '',
+    ...notToldLines(summary),
+    ...notSeenLines(summary, kept.coverage),
+    '',
+    ...whereLines(report),
+    '',
+    ...nextLines(windows),
+  ]
+  for (const line of lines) console.out(line)
+  return snapshots.every(({ complete }) => complete) ? 0 : 1
+}
+
+/** Nothing is there, or an older demo. */
+async function isOurs(folder: string): Promise<boolean> {
+  if (!existsSync(folder)) return true
+  const names = await readdir(folder).catch(() => undefined)
+  return names !== undefined && (names.length === 0 || names.includes(MARK))
+}
+
+/** Collects every recorded window, each when it could first be collected: the simulated time moves along. */
+async function collectAll(
+  objects: Objects,
+  console: DemoConsole,
+): Promise<{ windows: readonly Window[]; snapshots: readonly Snapshot[] }> {
+  const fixture = openFixture(DEMO_FIXTURE)
+  const { windows } = fixture
+  const start = windows[0]?.start ?? ''
+  const work = await mkdtemp(join(tmpdir(), 'ciphertrail-demo-'))
+  const kubeconfig = join(work, 'kubeconfig')
+  const kubernetes = await startKubernetesReplay(fixture.kubernetes, start, kubeconfig)
+  const prometheus = await startPrometheusReplay(fixture.prometheus, start)
+  try {
+    await addCluster({ id: CLUSTER, kubeconfig, prometheusUrl: prometheus.url, windowMinutes: 5 }, new Date(start), {
+      objects,
+    })
+    const cluster = await registered(objects)
+    const access = openCluster(cluster, { environment: readConfig() })
+    const snapshots: Snapshot[] = []
+    try {
+      for (const [index, window] of windows.entries()) {
+        const time = toTime(toSeconds(window.end) + SETTLE_SECONDS)
+        kubernetes.setTime(time)
+        prometheus.setTime(time)
+        const snapshot = await collectWindow(
+          cluster,
+          window,
+          { collector: { name: 'ciphertrail', version: console.version }, isReplay: true },
+          {
+            access,
+            now: () => new Date(time),
+            progress: (done, all) =>
+              console.progress(`Window ${index + 1} of ${windows.length}: ${done} of ${all} queries answered`),
+          },
+        )
+        await writeAttempt(snapshot, { objects })
+        await derive(cluster, deriveDeps(objects))
+        snapshots.push(snapshot)
+      }
+    } finally {
+      await access.close()
+    }
+    return { windows, snapshots }
+  } finally {
+    console.progressEnd()
+    await Promise.all([kubernetes.close(), prometheus.close()])
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+async function registered(objects: Objects): Promise<Cluster> {
+  const [cluster] = await readClusters({ objects })
+  if (cluster === undefined) throw new Error(`Cannot find cluster "${CLUSTER}": its registration was lost`)
+  return cluster
+}
+
+function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] {
+  const answers = snapshots.flatMap(({ metrics }) => metrics.answers)
+  const lists = snapshots.flatMap(({ kubernetes }) => kubernetes.lists)
+  const bytes = answers.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
+  const meshed = 'emojivoto, billing, identity, warehouse and observability'
+  return [
+    `Registered: cluster "${CLUSTER}" with the namespaces ${meshed}; its Kubernetes API (TLS) and`,
+    'its Prometheus (HTTP) are played on this computer, and answer what the real ones answered.',
+    `Collected:  ${plural(snapshots.length, 'window')} of 5 minutes, ${plural(answers.length, 'query', 'queries')} (${byteWords(bytes)}), ${plural(lists.length, 'list')} of Kubernetes objects, in ${seconds.toFixed(1)} s,`,
+    'kept as evidence; all that follows is derived from it.',
+  ]
+}
+
+/** Each path that was not encrypted, since when, why and how to fix it; Linkerd's own in a line each. */
+function notEncryptedLines({ notEncrypted }: Summary, view: ReportView): string[] {
+  const headlines = new Map(
+    view.sections.flatMap(({ entries }) => entries.map(({ id, headline }) => [id, headline] as const)),
+  )
+  const headlineOf = ({ pathId }: Exposure): string => headlines.get(`path-${pathId}`) ?? ''
+  const isLinkerds = ({ source, destination }: Exposure): boolean =>
+    [source, destination].some(({ namespace }) => namespace === 'linkerd' || namespace === 'linkerd-viz')
+  const [own, others] = [notEncrypted.filter(isLinkerds), notEncrypted.filter((path) => !isLinkerds(path))]
+  const nameOf = (path: Exposure): string =>
+    `${LOOKS[path.mark].shape} ${endText(path.source)} -> ${endText(path.destination)}:${path.port}`
+  return [
+    `NOT ENCRYPTED BY THE MESH: ${plural(others.length, 'path')} of applications`,
+    ...others.flatMap((path) => [
+      '',
+      `  ${nameOf(path)}, ${path.mark}`,
+      `    ${headlineOf(path)}`,
+      ...knownReasons(path).flatMap(({ reason, cause, fix }) => [
+        `    Reason: ${reasonWords(reason)}${cause === null ? '' : `; cause: ${CAUSE_WORDS[cause]}`}`,
+        ...(fix === null ? [] : [`    Fix: ${fix}`]),
+      ]),
+    ]),
+    '',
+    `... and ${plural(own.length, 'path')} of Linkerd's own, whose reasons and fixes stand in the report:`,
+    ...own.map((path) => `  ${nameOf(path)}, ${path.mark}, ${headlineOf(path)}`),
+  ].map(printable)
+}
+
+/** A cause that could not be told in one window needs no word where another window told it. */
+function knownReasons({ reasons }: Exposure): Exposure['reasons'] {
+  const known = reasons.filter(({ cause }) => cause !== 'unknown')
+  return known.length > 0 ? known : reasons
+}
+
+/** How many paths have a window of which nothing can be said although traffic was seen, by reason. */
+function notToldLines({ unknown }: Summary): string[] {
+  if (unknown.length === 0) return []
+  const byReason = Map.groupBy(
+    unknown.flatMap(({ reasons }) => reasons),
+    ({ reason }) => reason,
+  )
+  return [
+    `COULD NOT BE TOLD: ${plural(unknown.length, 'path')}, each in at least one window`,
+    ...[...byReason].map(([reason, all]) => printable(`  ${plural(all.length, 'path')}: ${reasonWords(reason)}`)),
+    '',
+  ]
+}
+
+/** Coverage gaps with their reasons, and what has no proxy to be seen by. */
+function notSeenLines({ share, unmeshed, blind, unseen, period }: Summary, coverage: readonly Coverage[]): string[] {
+  const dates = datesOf(period)
+  const gapLines = stretchesOf(coverage).map(
+    ({ reason, from, to, workloads }) =>
+      `  ${GAP_WORDS[reason]}: ${dates.range(from, to)}, ${plural(workloads.size, 'workload')}`,
+  )
+  const spots = blind.flatMap((workload) =>
+    workload.blindSpots
+      .filter(({ kind }) => kind !== 'unmeshed')
+      .map(
+        ({ kind, port }) => `  ${endText(workload)}${port === null ? '' : `, port ${port}`}: ${BLIND_SPOT_WORDS[kind]}`,
+      ),
+  )
+  return [
+    `NOT SEEN: ${share === null ? 'how much of the time was observed is not known' : `${shareWords(share)} of the time of meshed pods was observed`}`,
+    ...gapLines,
+    ...unmeshed.map(
+      (workload) =>
+        `  ${endText(workload)}: ${MESHED_WORDS[workload.meshed]}${workload.reason === null ? '' : `, ${UNMESHED_WORDS[workload.reason]}`}`,
+    ),
+    ...spots,
+    ...(unseen.length === 0 ? [] : [`  ${plural(unseen.length, 'known path')} without traffic that was seen`]),
+  ].map(printable)
+}
+
+type Stretch = {
+  readonly reason: GapReason
+  readonly from: string
+  readonly to: string
+  readonly workloads: ReadonlySet<string>
+}
+
+/** The gaps of all workloads, those of one reason that overlap put together, oldest first. */
+function stretchesOf(coverage: readonly Coverage[]): Stretch[] {
+  const gaps = coverage
+    .flatMap(({ workload, gaps: own }) =>
+      own.map(({ reason, from, to }): Stretch => ({ reason, from, to, workloads: new Set([endpointKey(workload)]) })),
+    )
+    .toSorted((a, b) => toSeconds(a.from) - toSeconds(b.from))
+  const stretches: Stretch[] = []
+  for (const gap of gaps) {
+    const index = stretches.findIndex(({ reason, to }) => reason === gap.reason && toSeconds(gap.from) <= toSeconds(to))
+    const known = stretches[index]
+    if (known === undefined) stretches.push(gap)
+    else
+      stretches[index] = {
+        ...known,
+        to: toSeconds(gap.to) > toSeconds(known.to) ? gap.to : known.to,
+        workloads: new Set([...known.workloads, ...gap.workloads]),
+      }
+  }
+  return stretches
+}
+
+function whereLines({ html, pdf }: { readonly html: string; readonly pdf: string }): string[] {
+  return [
+    `Report:   ${html}`,
+    `          ${pdf}`,
+    `Store:    ${join(OUT, 'store')} (evidence is the truth; all else in it can be made again from it)`,
+  ]
+}
+
+/** Commands that work on what the demo stored, as they are to be typed in this folder. */
+function nextLines(windows: readonly Window[]): string[] {
+  const command = `${commandName()} --store ${join(OUT, 'store')}`
+  const middle = windows[Math.floor(windows.length / 2)]
+  return [
+    'Next, type:',
+    `  ${command} edges deployment`,
+    ...(middle === undefined ? [] : [`  ${command} edges all --at ${middle.end}`]),
+    `  ${command} paths --state not-encrypted`,
+    `  ${command} workloads`,
+    `  ${command} rebuild`,
+  ]
+}
+
+/** How this command is started here: by its file in a clone, by npx where it is installed. */
+function commandName(): string {
+  const root = join(import.meta.dirname, '..')
+  if (root.includes(`${sep}node_modules${sep}`)) return 'npx ciphertrail'
+  const file = relative(process.cwd(), join(root, 'bin', 'ciphertrail.js'))
+  return file.startsWith('..') ? file : `.${sep}${file}`
+}
+
+if (import.meta.main) {
+  const [option] = process.argv.slice(2)
+  const console = processConsole(readConfig(), manifest.version)
+  if (option === undefined) process.exitCode = await runDemo(console)
+  else {
+    const why = option === '--serve' ? 'a page to serve does not exist yet' : 'it takes no options'
+    console.err(`Cannot run the demo with "${printable(option)}": ${why}; run it without`)
+    process.exitCode = 2
+  }
+}

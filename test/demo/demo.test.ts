@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { freshFolder } from '../support/recording.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+/** Runs a command in a folder, as a person would. */
+function run(folder: string, command: string, ...options: string[]) {
+  return spawnSync(command, options, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
+}
+
+const runDemo = (folder: string) => run(folder, join(ROOT, 'bin/ciphertrail.js'), 'demo')
+
+describe('ciphertrail demo', () => {
+  test('says that it is a replay, what was not encrypted and what was not seen, and each command it names works', (context) => {
+    const folder = freshFolder(context)
+    const { status, stdout, stderr } = runDemo(folder)
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.match(stdout, /^This is a replay of what a real Linkerd mesh did on Tue 24 Nov 13:00 to 13:35, 2026/)
+    assert.match(stdout, /7 windows of 5 minutes, \d+ queries/)
+    // The story of the recording's README: voting left the mesh and came back, a new client of ledger-db at the end.
+    const [, applications = ''] = stdout.split('NOT ENCRYPTED BY THE MESH')
+    assert.match(
+      applications,
+      /deployment\/emojivoto\/web -> deployment\/emojivoto\/voting:8080, plaintext\n +not encrypted from Tue 24 Nov 13:05 to Tue 24 Nov 13:25 \(20 min\); fixed/,
+    )
+    assert.match(
+      applications,
+      /statefulset\/billing\/ledger-db:5432, no-mesh-tls\n +not encrypted since Tue 24 Nov 13:30 \(5 min\)/,
+    )
+    const [, notSeen = ''] = stdout.split('NOT SEEN')
+    assert.match(notSeen, /Prometheus was away: Tue 24 Nov 13:25:\d\d to 13:29:\d\d, 1\d workloads/)
+    assert.match(notSeen, /statefulset\/warehouse\/inventory: no proxy, injection is disabled by annotation/)
+
+    assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
+    assert.equal(readFileSync(join(folder, 'demo-output/report.pdf')).subarray(0, 5).toString(), '%PDF-')
+
+    const [, next = ''] = stdout.split('Next, type:\n')
+    const commands = next.trim().split('\n')
+    assert.equal(commands.length, 5)
+    for (const command of commands) {
+      const one = run(folder, 'sh', '-c', command)
+      assert.deepEqual([one.status, one.stderr], [0, ''], command)
+      assert.notEqual(one.stdout, '', command)
+    }
+  })
+
+  test('removes an older demo, and nothing else', (context) => {
+    const folder = freshFolder(context)
+    const out = join(folder, 'demo-output')
+    mkdirSync(out)
+    writeFileSync(join(out, 'precious'), 'kept')
+    const refused = runDemo(folder)
+    assert.equal(refused.status, 1)
+    assert.match(refused.stderr, /^Cannot write the demo to "demo-output": it is there and no older demo, [^\n]*\n$/)
+    assert.deepEqual(readdirSync(out), ['precious'])
+
+    writeFileSync(join(out, 'this-is-a-ciphertrail-demo'), '')
+    assert.equal(runDemo(folder).status, 0)
+    assert.equal(existsSync(join(out, 'precious')), false)
+  })
+
+  test('does not know options, and says that there is nothing to serve yet', (context) => {
+    const folder = freshFolder(context)
+    const demo = join(ROOT, 'demo/demo.ts')
+    const serve = run(folder, process.execPath, demo, '--serve')
+    assert.equal(serve.status, 2)
+    assert.match(serve.stderr, /^Cannot run the demo with "--serve": a page to serve does not exist yet; [^\n]*\n$/)
+    assert.equal(run(folder, process.execPath, demo, '--sreve').status, 2)
+    assert.equal(run(folder, join(ROOT, 'bin/ciphertrail.js'), 'demo', '--serve').status, 2)
+    assert.deepEqual(readdirSync(folder), [])
+  })
+})
