@@ -334,7 +334,8 @@ async function fold(
     settle(timeline.months.filter(({ month }) => !hot.has(month)))
     timeline = { ...timeline, months: timeline.months.filter(({ month }) => hot.has(month)) }
   }
-  settle(timeline.months)
+  // Where nothing was folded, the stored months are as they were read.
+  if (start?.count !== windows.length) settle(timeline.months)
   const { months: _, ...rest } = timeline
   return { timeline: rest, months: [...months].map(([month, sha256]) => ({ month, sha256 })), unwritten }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
 import type { AssessInput } from '../../lib/assess/window.ts'
@@ -15,7 +16,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { encodeDerived, readHistory, readWindow } from '../../lib/store/state.ts'
 import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 import type { Cluster, Snapshot, State, Window, WindowResult } from '../../lib/model.ts'
-import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
+import { anyHistory, coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
 
 const cluster: Cluster = {
   id: 'demo',
@@ -538,6 +539,17 @@ test('derive() and readHistory() of a cluster without evidence are empty', async
   assert.deepEqual(await derive(cluster, { objects, assess }), { windows: [], errors: [] })
   assert.equal(await readHistory('demo', objects), undefined)
   assert.deepEqual(await derivedIn(objects), {})
+})
+
+test('encodeDerived() writes canonical JSON, and makes text that is not Unicode so', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const timeline = foldWindows(emptyTimeline('demo'), history)
+      assert.equal(encodeDerived(timeline).toString(), canonicalize(timeline))
+    }),
+    { numRuns: 20 },
+  )
+  assert.equal(encodeDerived({ b: 'a\ud800', a: ['\ude00'] }).toString(), '{"a":["\ufffd"],"b":"a\ufffd"}')
 })
 
 test('derive() folds a long history in steps to what folding it at once gives', async () => {
