@@ -20,7 +20,7 @@ import type {
 export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }
 
 /** What the fold remembers of a path beside its intervals. A path is known from the first window in which it was seen. */
-export type KnownPath = PathEnds & {
+type KnownPath = PathEnds & {
   /** Id of the open episode. */
   readonly episode: string | null
   /** Start of the first window of the present run of quiet windows; null where the last window was not quiet. */

@@ -15,9 +15,9 @@ import type {
 /** Windows of half a day: a week of silence and the end of a month fit into few of them. */
 export const HALF_DAY = 12 * 60 * 60
 
-export const named: Source = { kind: 'deployment', namespace: 'shop', name: 'web', serviceAccount: 'web' }
-export const unnamed: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
-export const bank: Destination = {
+const named: Source = { kind: 'deployment', namespace: 'shop', name: 'web', serviceAccount: 'web' }
+const unnamed: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+const bank: Destination = {
   kind: 'statefulset',
   namespace: 'bank',
   name: 'ledger',
