@@ -62,6 +62,8 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
   const skew = Math.round(time - now().getTime() / 1000)
   const scraped = await ask('count(up{job="linkerd-proxy"} == 1)', 'scraped proxies')
   const opened = await ask('count(tcp_open_total{job="linkerd-proxy"})', 'connection counters')
+  const counted = (value: number | null | string, unit = ''): string =>
+    typeof value === 'number' ? ` (${value}${unit})` : ''
   const found = (value: number | null | string, missing: string): string | null =>
     typeof value === 'string' ? value : value === null ? missing : null
   return [
@@ -74,14 +76,14 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
           : `Cannot trust the times ${of}: Prometheus' clock is ${Math.abs(skew)} s ${skew < 0 ? 'behind' : 'ahead of'} ours, set both by NTP`,
     },
     {
-      title: `it scrapes Linkerd proxies (${String(scraped ?? 0)})`,
+      title: `it scrapes Linkerd proxies${counted(scraped)}`,
       problem: found(
         scraped,
         `Cannot find a scraped proxy ${of}: up{job="linkerd-proxy"} is empty, is this the Prometheus of linkerd-viz, or one with its scrape job?`,
       ),
     },
     {
-      title: `it has their connection counters (${String(opened ?? 0)} series)`,
+      title: `it has their connection counters${counted(opened, ' series')}`,
       problem: found(opened, `Cannot find tcp_open_total ${of}: it has no such series, do relabelling rules drop it?`),
     },
   ]
