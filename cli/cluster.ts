@@ -7,7 +7,7 @@ import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../
 import { type Console, FailedError, UsageError } from './console.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { tableLines } from './table.ts'
-import { readWindowMinutes } from './values.ts'
+import { TIMEOUT_HELP, readTimeout, readWindowMinutes } from './values.ts'
 
 /** The options of `cluster add`. */
 type AddOptions = {
@@ -27,6 +27,10 @@ export function addClusterCommands(program: Command, console: Console): void {
     .command('cluster')
     .summary('register clusters and check the ways into them')
     .description('Registers clusters. A registration holds ways in, never credentials: those stay in the kubeconfig.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail cluster check prod',
+    )
 
   cluster
     .command('add')
@@ -117,14 +121,20 @@ export function addClusterCommands(program: Command, console: Console): void {
       'Checks that the API server can be reached, that each list is allowed, and that Prometheus answers and has series of proxies.',
     )
     .argument('<id>', 'a registered cluster')
+    .option('--timeout <seconds>', TIMEOUT_HELP)
     .option('--json', 'one JSON object for each check')
     .addHelpText('after', '\nExample:\n  ciphertrail cluster check prod\n\nExit code 1 if any check failed.')
     .action(async (id: string, _: unknown, command: Command) => {
-      const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
+      const { json, store, timeout } = command.optsWithGlobals<{
+        readonly json?: boolean
+        readonly store?: string
+        readonly timeout?: string
+      }>()
+      const deadlines = readTimeout(timeout)
       const [registered] = await chosenClusters(openStore({ store }, console), [id])
       if (registered === undefined)
         throw new UsageError(`Cannot check cluster "${printable(id)}": it is not registered`)
-      const access = openCluster(registered, { environment: console.config })
+      const access = openCluster(registered, { environment: console.config, ...deadlines })
       try {
         console.progress(`Checking ${id}`)
         const checks = await checkCluster(registered, { access, now: console.now })

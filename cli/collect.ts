@@ -5,7 +5,8 @@ import { collectWindow } from '../lib/collect/collect.ts'
 import { oldestSample } from '../lib/collect/oldest.ts'
 import { planOf } from '../lib/collect/plan.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../lib/collect/windows.ts'
-import { type Cluster, type Snapshot, type Window } from '../lib/model.ts'
+import type { Cluster, Seconds, Snapshot, Window } from '../lib/model.ts'
+import { printable } from '../lib/report/printable.ts'
 import { derive } from '../lib/store/derive.ts'
 import { writeAttempt } from '../lib/store/evidence.ts'
 import type { Objects } from '../lib/store/objects.ts'
@@ -13,7 +14,7 @@ import { standingAttempt } from '../lib/store/standing.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { chosenClusters, deriveDeps, openStore } from './store.ts'
-import { collectValues, readTime } from './values.ts'
+import { TIMEOUT_HELP, collectValues, readTime, readTimeout } from './values.ts'
 
 /** The options of `collect`. */
 type CollectOptions = {
@@ -22,9 +23,13 @@ type CollectOptions = {
   readonly to?: string
   readonly at?: string
   readonly now?: string
+  readonly timeout?: string
   readonly json?: boolean
   readonly store?: string
 }
+
+/** More than any Prometheus keeps of five-minute windows by default: a mistyped year must not ask for a hundred thousand. */
+const MOST_WINDOWS = 5_000
 
 /** What became of one window. */
 type Attempted = {
@@ -46,6 +51,7 @@ export function addCollect(program: Command, console: Console): void {
     .option('--to <time>', '... and not after this one')
     .option('--at <time>', 'the one window that holds this time, again if it was collected before')
     .option('--now <time>', 'take this for the present: for replays; clock skew and retention are then not judged')
+    .option('--timeout <seconds>', TIMEOUT_HELP)
     .option('--json', 'one JSON object for each window')
     .addHelpText(
       'after',
@@ -54,15 +60,21 @@ export function addCollect(program: Command, console: Console): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<CollectOptions>()
       const asked = readAsked(options)
+      const deadlines = readTimeout(options.timeout)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       let isComplete = true
       for (const cluster of clusters) {
-        const access = openCluster(cluster, { environment: console.config })
+        const access = openCluster(cluster, { environment: console.config, ...deadlines })
         try {
           isComplete =
             (await collectCluster(cluster, asked, { objects, access, console, isJson: options.json === true })) &&
             isComplete
+        } catch (error) {
+          // One cluster that cannot be kept or derived must not keep the others from being collected.
+          if (!(error instanceof Error) || error instanceof UsageError) throw error
+          isComplete = false
+          console.err(printable(error.message))
         } finally {
           await access.close()
         }
@@ -167,6 +179,11 @@ async function dueWindows(
   }
   const known = await completeWindows(cluster, objects)
   if (period !== undefined) {
+    const smallest = Math.min(...cluster.windows.map(({ minutes }) => minutes)) * 60
+    if ((toSeconds(period.to) - toSeconds(period.from)) / smallest > MOST_WINDOWS)
+      throw new UsageError(
+        `Cannot collect from ${period.from} to ${period.to} at once: wanted at most ${MOST_WINDOWS} windows of cluster "${cluster.id}", give a shorter period`,
+      )
     const windows = windowsBetween(cluster.windows, toSeconds(period.from), toSeconds(period.to)).filter(
       ({ end }) => !known.complete.has(end),
     )
@@ -180,7 +197,8 @@ async function dueWindows(
   const seconds = now().getTime() / 1000
   const plan = planOf({
     settings: cluster.windows,
-    registeredAt: toSeconds(cluster.registeredAt),
+    // A first run reaches back behind the registration; what it could not read there is still to be filled.
+    registeredAt: Math.min(toSeconds(cluster.registeredAt), known.since ?? Infinity),
     now: seconds,
     oldestSample: await oldestSample(access.prometheus, cluster, seconds),
     complete: known.complete,
@@ -200,7 +218,7 @@ async function dueWindows(
 async function completeWindows(
   cluster: Cluster,
   objects: Objects,
-): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean }> {
+): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
   // Evidence that somebody else stored counts, too.
   await derive(cluster, deriveDeps(objects))
   const { state } = await readState(cluster.id, objects)
@@ -210,6 +228,7 @@ async function completeWindows(
       evidence.filter(({ attempts }) => standingAttempt(attempts)?.complete === true).map(({ end }) => end),
     ),
     isFirstRun: evidence.length === 0,
+    since: evidence[0] === undefined ? undefined : toSeconds(evidence[0].start),
   }
 }
 

@@ -12,8 +12,6 @@ export type Console = {
   /** Ends the progress line. */
   readonly progressEnd: () => void
   readonly colors: ReturnType<typeof picocolors.createColors>
-  /** Columns of the terminal; wide where there is none, so that piped tables are not cut. */
-  readonly columns: number
   readonly now: () => Date
   readonly config: Config
   readonly version: string
@@ -33,6 +31,8 @@ export class FailedError extends Error {
 export function processConsole(config: Config, version: string): Console {
   const { stdout, stderr } = process
   const isTerminal = stderr.isTTY
+  const { forceColor = '0' } = config
+  const isForced = forceColor !== '0' && forceColor !== 'false'
   const clear = '\r\u001b[K'
   let hasProgress = false
   const progressEnd = () => {
@@ -54,8 +54,8 @@ export function processConsole(config: Config, version: string): Console {
       hasProgress = true
     },
     progressEnd,
-    colors: picocolors.createColors(stdout.isTTY && picocolors.isColorSupported),
-    columns: stdout.isTTY ? stdout.columns : 400,
+    // Where CI is set picocolors would colour pipes, too: there only FORCE_COLOR asks for it.
+    colors: picocolors.createColors((stdout.isTTY || isForced) && picocolors.isColorSupported),
     now: () => new Date(),
     config,
     version,

@@ -105,7 +105,8 @@ export function addEdges(program: Command, console: Console): void {
           console.err(result)
         } else rows.push(...edgeRows(result, { kind, namespace: options.namespace, isWide: options.output === 'wide' }))
       }
-      print(rows, clusters.length > 1, options, console)
+      // Where nothing was collected, an empty list or "No edges found." would say that there is nothing.
+      if (rows.length > 0 || missing === 0) print(rows, clusters.length > 1, options, console)
       if (missing > 0) throw new FailedError()
     })
 }

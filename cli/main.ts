@@ -54,6 +54,13 @@ function programOf(console: Console): Command {
   addRebuild(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })
+  program.commands
+    .find((command) => command.name() === 'completion')
+    ?.description('print a script that completes commands in a shell')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  source <(ciphertrail completion bash)\n  ciphertrail completion zsh > ~/.zsh/completions/_ciphertrail\n  ciphertrail completion fish > ~/.config/fish/completions/ciphertrail.fish',
+    )
   return program
 }
 

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { fixOf } from '../lib/assess/causes.ts'
-import type { PathRow } from '../lib/model.ts'
+import { toSeconds } from '../lib/collect/windows.ts'
+import type { PathRow, TimelineMonth } from '../lib/model.ts'
 import { LOOKS } from '../lib/report/states.ts'
-import { type StripCell, rows, stripsOf } from '../lib/store/history.ts'
+import { type Period, type StripCell, rows, stripsOf } from '../lib/store/history.ts'
 import { readHistory } from '../lib/store/state.ts'
-import { type Console, UsageError } from './console.ts'
+import { type Console, FailedError, UsageError } from './console.ts'
 import { pathJson } from './json.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
@@ -45,19 +46,24 @@ export function addPaths(program: Command, console: Console): void {
       const state = options.state === undefined ? undefined : readState(options.state)
       const from = options.from === undefined ? undefined : readTime('--from', options.from)
       const to = options.to === undefined ? undefined : readTime('--to', options.to)
-      if (from !== undefined && to !== undefined && from >= to)
+      if (from !== undefined && to !== undefined && toSeconds(from) >= toSeconds(to))
         throw new UsageError(`Cannot show paths from ${from} to ${to}: wanted --from before --to`)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const found: PathRow[] = []
       const strips = new Map<string, readonly StripCell[]>()
+      let missing = 0
       for (const cluster of clusters) {
         const history = await readHistory(cluster.id, objects)
-        if (history === undefined)
+        if (history === undefined || !wasCollected(history.months, { from, to })) {
+          missing++
           console.err(
-            `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`,
+            history === undefined
+              ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
+              : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
           )
-        else {
+        }
+        if (history !== undefined) {
           found.push(
             ...rows(history.months, history.episodes, { from, to, namespace: options.namespace, state }, fixOf),
           )
@@ -65,9 +71,20 @@ export function addPaths(program: Command, console: Console): void {
         }
       }
       if (options.json === true) for (const row of found) console.out(pathJson(row))
-      else if (found.length === 0) console.err('No paths found.')
-      else for (const line of tableLines(found, columns(clusters.length > 1, strips, console))) console.out(line)
+      else if (found.length > 0)
+        for (const line of tableLines(found, columns(clusters.length > 1, strips, console))) console.out(line)
+      else if (missing === 0) console.err('No paths found.')
+      if (missing > 0) throw new FailedError()
     })
+}
+
+/** Whether any window that ends in the period was read: if none was, no rows and no news say nothing. */
+function wasCollected(months: readonly TimelineMonth[], { from, to }: Period): boolean {
+  const after = from === undefined ? -Infinity : toSeconds(from)
+  const until = to === undefined ? Infinity : toSeconds(to)
+  return months.some(({ windows }) =>
+    windows.some(({ end, collected }) => collected && toSeconds(end) > after && toSeconds(end) <= until),
+  )
 }
 
 function columns(

@@ -7,7 +7,9 @@ import { UsageError } from './console.ts'
 export function readTime(option: string, text: string): string {
   const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
   try {
-    if (isTime) return toTime(toSeconds(text.replace(' ', 'T')))
+    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    const [date = ''] = text.split(/[T ]/)
+    if (isTime && new Date(date).toISOString().startsWith(date)) return toTime(toSeconds(text.replace(' ', 'T')))
   } catch {
     // Said below, with what is wanted.
   }
@@ -34,6 +36,27 @@ export function readState(text: string): State | 'not-encrypted' {
     throw new UsageError(`Cannot filter by state "${printable(text)}": wanted one of ${known.join(', ')}`)
   return state
 }
+
+/** The longest that one request may be waited for. */
+const LONGEST_TIMEOUT_SECONDS = 3600
+
+/** Reads a time to wait in seconds, and gives the deadlines of both sources. Throws UsageError. */
+export function readTimeout(text: string | undefined): {
+  readonly kubernetesDeadlineMs?: number
+  readonly prometheusDeadlineMs?: number
+} {
+  if (text === undefined) return {}
+  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0
+  if (seconds <= 0 || seconds > LONGEST_TIMEOUT_SECONDS)
+    throw new UsageError(
+      `Cannot wait for "${printable(text)}": wanted --timeout in seconds, more than 0 and at most ${LONGEST_TIMEOUT_SECONDS}`,
+    )
+  return { kubernetesDeadlineMs: seconds * 1000, prometheusDeadlineMs: seconds * 1000 }
+}
+
+/** The words of --timeout in the help. */
+export const TIMEOUT_HELP =
+  'give up on a request after this time, its retries included (default 30 for the API server, 60 for Prometheus)'
 
 /** For options that may be given several times. */
 export function collectValues(value: string, values: readonly string[] = []): string[] {

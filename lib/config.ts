@@ -9,6 +9,8 @@ export type Config = {
   /** `KUBERNETES_SERVICE_HOST` and `_PORT`: set inside a pod; where the API server is. */
   readonly serviceHost: string | undefined
   readonly servicePort: string | undefined
+  /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
+  readonly forceColor: string | undefined
 }
 
 /** Reads the environment. An empty variable counts as absent. */
@@ -19,6 +21,7 @@ export function readConfig(): Config {
     home: read('HOME') ?? read('USERPROFILE'),
     serviceHost: read('KUBERNETES_SERVICE_HOST'),
     servicePort: read('KUBERNETES_SERVICE_PORT'),
+    forceColor: read('FORCE_COLOR'),
   }
 }
 

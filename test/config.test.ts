@@ -10,6 +10,7 @@ test('readConfig() takes an empty variable for absent', () => {
     'USERPROFILE',
     'KUBERNETES_SERVICE_HOST',
     'KUBERNETES_SERVICE_PORT',
+    'FORCE_COLOR',
   ]
   for (const name of names) process.env[name] = ''
   assert.deepEqual(new Set(Object.values(readConfig())), new Set([undefined]))
@@ -20,5 +21,6 @@ test('readConfig() takes an empty variable for absent', () => {
     home: 'HOME',
     serviceHost: 'KUBERNETES_SERVICE_HOST',
     servicePort: 'KUBERNETES_SERVICE_PORT',
+    forceColor: 'FORCE_COLOR',
   })
 })

@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import manifest from '../../package.json' with { type: 'json' }
+import { linesOf, parseNdjson, run, runOnTerminal, runShell } from '../support/command-line.ts'
+import { startDemoMesh } from '../support/demo-mesh.ts'
+import type { DemoMesh } from '../support/demo-mesh.ts'
+import { freshFolder } from '../support/recording.ts'
+
+const COMMANDS = [
+  ['cluster'],
+  ['cluster', 'add'],
+  ['cluster', 'list'],
+  ['cluster', 'remove'],
+  ['cluster', 'check'],
+  ['collect'],
+  ['edges'],
+  ['paths'],
+  ['workloads'],
+  ['report'],
+  ['rebuild'],
+  ['demo'],
+  ['completion'],
+]
+
+/** A group of commands, and what answers for people or shells only. */
+const WITHOUT_JSON = new Set(['cluster', 'demo', 'completion'])
+
+const ESCAPE = '\u001b'
+
+/** One mesh with two collected windows, for the tests that only read; made with the first of them. */
+let mesh: DemoMesh
+
+before(async () => {
+  mesh = await startDemoMesh()
+  for (const window of mesh.windows.slice(0, 2)) {
+    const { code, stderr } = await mesh.run('collect', ...mesh.optionsAt(window))
+    assert.equal(code, 0, stderr)
+  }
+})
+after(() => mesh.close())
+
+test('--help and --version answer on standard output and end well', async (context) => {
+  const folder = freshFolder(context)
+  const help = await run(['--help'], { folder })
+  assert.deepEqual({ code: help.code, stderr: help.stderr }, { code: 0, stderr: '' })
+  assert.match(help.stdout, /^Usage: ciphertrail/)
+  for (const [name] of COMMANDS) assert.match(help.stdout, new RegExp(`^ {2}${name}\\b`, 'm'))
+  assert.match(help.stdout, /Exit codes: 0 done, 1 .*, 2 /)
+  assert.deepEqual(await run(['--version'], { folder }), {
+    code: 0,
+    signal: null,
+    stdout: `${manifest.version}\n`,
+    stderr: '',
+  })
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+test('the help of every command says what it is for, and has an example; every command that answers has --json', async (context) => {
+  const folder = freshFolder(context)
+  for (const command of COMMANDS) {
+    const { code, stdout, stderr } = await run([...command, '--help'], { folder })
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assert.match(stdout, new RegExp(`^Usage: ciphertrail ${command.join(' ')}\\b`))
+    assert.match(stdout, new RegExp(`\nExamples?:\n(.*\n)*.*ciphertrail ${command.join(' ')}\\b`))
+    if (!WITHOUT_JSON.has(command.join(' '))) assert.match(stdout, /^ {2}--json\b/m, command.join(' '))
+  }
+})
+
+test('the system’s own Node starts the command, whichever version it is', async (context) => {
+  const own = realpathSync(process.execPath)
+  const node = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'node'))
+    .find((file) => existsSync(file) && realpathSync(file) !== own)
+  if (node === undefined) return context.skip('there is no other Node on this machine')
+  const options = { folder: mesh.folder, node }
+  assert.deepEqual(await run(['cluster', 'list', '--json'], options), await mesh.run('cluster', 'list', '--json'))
+  const wrong = await run(['edges', 'nonsense'], options)
+  assert.equal(wrong.code, 2)
+  assert.equal(linesOf(wrong.stderr).length, 1)
+})
+
+test('a symbolic link to the command is the command', async (context) => {
+  const folder = freshFolder(context)
+  const link = join(folder, 'ciphertrail')
+  symlinkSync(join(import.meta.dirname, '../../bin/ciphertrail.js'), link)
+  const { status, stdout } = spawnSync(process.execPath, [link, '--version'], { encoding: 'utf8' })
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: `${manifest.version}\n` })
+})
+
+const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
+  ['', /without a command/],
+  ['cluster', /without a command/],
+  ['edge', /unknown command 'edge'.*Did you mean edges/],
+  ['cluster ad', /unknown command 'ad'.*Did you mean add/],
+  ['collect --form 2026-11-24', /unknown option '--form'.*Did you mean --from/],
+  ['collect extra', /too many arguments/],
+  ['edges', /missing required argument 'kind'/],
+  ['edges secrets', /edges of "secrets": wanted all or one of .*deployment/],
+  ['edges deploy -o yaml', /'yaml' is invalid/],
+  ['edges deploy -n shop -A', /-n together with -A/],
+  ['edges deploy --at yesterday', /--at "yesterday": wanted a time with its zone/],
+  ['edges deploy --at 2026-11-24T12:00:00', /--at "2026-11-24T12:00:00": wanted a time with its zone/],
+  ['edges deploy --at 2026-02-30T12:00:00Z', /--at "2026-02-30T12:00:00Z": wanted a time/],
+  ['edges deploy --at', /'--at <time>' argument missing/],
+  ['edges deploy --cluster nowhere', /cluster "nowhere": it is not registered, registered are shop/],
+  ['paths --state secure', /state "secure": wanted one of not-encrypted, plaintext/],
+  ['paths --from 2026-11-24T13:00:00Z --to 2026-11-24T13:00:00Z', /wanted --from before --to/],
+  ['workloads --at 13:00', /--at "13:00"/],
+  ['collect --at 2026-11-24T13:00:00Z --from 2026-11-24T12:00:00Z', /--at together with --from/],
+  ['collect --from 2026-11-24T12:00:00Z', /both --from and --to/],
+  ['collect --from 2026-11-24T13:00:00Z --to 2026-11-24T12:00:00Z', /wanted --from before --to/],
+  ['collect --from 1026-11-24 --to 2026-11-24', /at most 5000 windows/],
+  ['collect --now later', /--now "later"/],
+  ['collect --timeout 0', /"0": wanted --timeout in seconds/],
+  ['collect --timeout 1e9', /"1e9": wanted --timeout in seconds/],
+  ['collect --cluster nowhere', /cluster "nowhere"/],
+  ['report', /give --week 2026-W47, or both --from and --to/],
+  ['report --week 2026-W47 --from 2026-11-24', /--week together with --from/],
+  ['report --week 2026-W60', /2026-W60/],
+  ['report --week 2026-W47 --time-zone Europe/Atlantis', /Europe\/Atlantis/],
+  ['report --from 2026-11-24 --to 2026-11-23', /wanted --from before --to/],
+  ['rebuild --cluster nowhere', /cluster "nowhere"/],
+  ['cluster add Prod', /Cannot add cluster "Prod": an id has/],
+  ['cluster add prod --window 7m', /window of "7m": wanted 5m, 15m, 30m, 60m/],
+  ['cluster add prod --prometheus-url http://user:hunter2@127.0.0.1:9090', /holds a credential/],
+  ['cluster remove nowhere', /"nowhere": it is not registered/],
+  ['cluster check nowhere', /"nowhere": it is not registered/],
+  ['completion tcsh', /'tcsh' is invalid/],
+]
+
+test('a command line that is not understood is one line on standard error, and exit code 2', async () => {
+  for (const [line, says] of MISUNDERSTOOD) {
+    const { code, stdout, stderr } = await mesh.run(...line.split(' ').filter(Boolean))
+    assert.deepEqual(
+      { code, stdout, lines: linesOf(stderr).length },
+      { code: 2, stdout: '', lines: 1 },
+      `${line}: ${stderr}`,
+    )
+    assert.match(stderr, says)
+    assert.match(stderr, /^Cannot .*[^.\s]\n$/, line)
+    assert.doesNotMatch(stderr, /hunter2/)
+  }
+})
+
+test('every command that needs a cluster says so where none is registered, and makes no store', async (context) => {
+  const folder = freshFolder(context)
+  for (const line of [
+    'collect',
+    'edges all',
+    'paths',
+    'workloads',
+    'rebuild',
+    'report --week 2026-W47',
+    'cluster check x',
+  ]) {
+    const { code, stdout, stderr } = await run(line.split(' '), { folder })
+    assert.deepEqual({ code, stdout, lines: linesOf(stderr).length }, { code: 2, stdout: '', lines: 1 }, line)
+    assert.match(stderr, /none is registered in this store, add one with "ciphertrail cluster add/)
+  }
+  const listed = await run(['cluster', 'list'], { folder })
+  assert.deepEqual(listed, { code: 0, signal: null, stdout: '', stderr: 'No clusters are registered.\n' })
+  assert.deepEqual(readdirSync(folder), [])
+})
+
+test('a time on the command line may be a date, have another zone, a space or fractions', async () => {
+  const windowOf = async (at: string): Promise<string | undefined> => {
+    const { stderr } = await mesh.run('edges', 'all', '--at', at)
+    return /has no attempt for the window (\S+) to/.exec(stderr)?.[1]
+  }
+  assert.equal(await windowOf('2026-11-20'), '2026-11-19T23:55:00Z')
+  assert.equal(await windowOf('2026-11-20T01:00:01+01:00'), '2026-11-20T00:00:00Z')
+  assert.equal(await windowOf('2026-11-20 00:00Z'), '2026-11-19T23:55:00Z')
+  assert.equal(await windowOf('2026-11-20T00:00:00.001Z'), '2026-11-20T00:00:00Z')
+})
+
+test('every read command answers with NDJSON that parses, and nothing else', async () => {
+  const period = ['--from', mesh.windows[0]?.start ?? '', '--to', mesh.windows[1]?.end ?? '']
+  for (const [args, least] of [
+    [['cluster', 'list'], 1],
+    [['cluster', 'check', 'shop'], 20],
+    [['edges', 'all'], 20],
+    [['edges', 'all', '-o', 'json'], 20],
+    [['paths'], 20],
+    [['workloads'], 15],
+    [['report', ...period], 1],
+    [['rebuild'], 1],
+  ] as const) {
+    const isFlag = !args.some((word) => word === '-o')
+    const { code, stdout, stderr } = await mesh.run(...args, ...(isFlag ? ['--json'] : []))
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, args.join(' '))
+    const objects = parseNdjson(stdout)
+    assert.ok(objects.length >= least, `${args.join(' ')}: ${objects.length}`)
+    assert.ok(objects.every((object) => typeof object === 'object' && !Array.isArray(object)))
+  }
+})
+
+test('collect and cluster add answer with JSON, too', async () => {
+  const again = await mesh.run('cluster', 'add', 'shop', '--json')
+  assert.deepEqual(parseNdjson(again.stdout), [{ cluster: 'shop', outcome: 'unchanged' }])
+  const [first] = mesh.windows
+  assert.ok(first)
+  const { code, stdout } = await mesh.run('collect', ...mesh.optionsAt(first), '--json')
+  assert.equal(code, 0)
+  const [{ attempt, ...object } = {}] = parseNdjson(stdout)
+  assert.match(String(attempt), /^evidence\/20261124T130000Z-20261124T130500Z\/shop\/\d{4}\.json\.gz$/)
+  assert.deepEqual(
+    { cluster: object['cluster'], window: object['window'], complete: object['complete'], errors: object['errors'] },
+    { cluster: 'shop', window: first, complete: true, errors: [] },
+  )
+})
+
+test('what was found never changes an exit code', async () => {
+  const { code, stdout } = await mesh.run('paths', '--state', 'not-encrypted', '--json')
+  assert.equal(code, 0)
+  assert.ok(parseNdjson(stdout).some(({ state }) => state === 'plaintext'))
+})
+
+test('there are colours on a terminal, unless NO_COLOR is set, and nowhere else, unless FORCE_COLOR is', async () => {
+  const { folder } = mesh
+  const args = ['edges', 'all', '-o', 'wide']
+  const red = `${ESCAPE}[31mNo TLS From Remote${ESCAPE}[39m`
+  const onTerminal = await runOnTerminal(args, { folder })
+  assert.ok(onTerminal.stdout.includes(red), onTerminal.stdout.slice(0, 400))
+  for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }, { NO_COLOR: '1', FORCE_COLOR: '1' }])
+    assert.ok(!(await runOnTerminal(args, { folder, env })).stdout.includes(ESCAPE), JSON.stringify(env))
+  for (const env of [{}, { CI: 'true' }, { FORCE_COLOR: '0' }, { FORCE_COLOR: '1', NO_COLOR: '1' }])
+    assert.ok(!(await run(args, { folder, env })).stdout.includes(ESCAPE), JSON.stringify(env))
+  assert.ok((await run(args, { folder, env: { FORCE_COLOR: '1' } })).stdout.includes(red))
+})
+
+test('progress is shown on a terminal only, and is gone when the answer comes', async (context) => {
+  const own = await startDemoMesh()
+  context.after(() => own.close())
+  const [first] = own.windows
+  assert.ok(first)
+  const args = ['collect', ...own.optionsAt(first)]
+  const { code, stdout } = await runOnTerminal(args, own)
+  assert.equal(code, 0)
+  assert.match(stdout, /Collecting shop .*: \d+ of \d+ queries/)
+  assert.match(stdout, new RegExp(`\\r${ESCAPE}\\[Kshop 2026-11-24T13:00:00Z to .*: complete,[^\r\n]*\r\n$`))
+  const drawn = stdout.split(/[\r\n]+/).filter((line) => line.includes('Collecting'))
+  assert.ok(
+    drawn.every((line) => line.replace(`${ESCAPE}[K`, '').length < 100),
+    'a longer line would wrap',
+  )
+
+  const piped = await own.run(...args)
+  assert.match(piped.stdout, /^shop 2026-11-24T13:00:00Z to .*: complete, .*\n$/)
+  assert.equal(piped.stderr, '')
+})
+
+test('a reader that closes the pipe early ends the command in silence', async () => {
+  const { folder } = mesh
+  for (const line of ['edges all -o wide', 'edges all --json', 'paths --json', 'workloads', '--help']) {
+    const shell = `ciphertrail ${line} | head -1; echo "\${PIPESTATUS[0]}"`
+    const { stdout, stderr } = await runShell(shell, { folder })
+    assert.equal(stderr, '', line)
+    assert.match(stdout, /^.+\n0\n$/, line)
+  }
+})
+
+test('completion scripts are printed for bash, zsh and fish, and complete commands and options', async (context) => {
+  const folder = freshFolder(context)
+  for (const shell of ['bash', 'zsh', 'fish']) {
+    const { code, stdout, stderr } = await run(['completion', shell], { folder })
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assert.match(stdout, /ciphertrail complete --/)
+    if (spawnSync(shell, ['-c', ':']).error !== undefined) continue // not on this machine
+    const { status, stderr: problem } = spawnSync(shell, ['-n'], { input: stdout, encoding: 'utf8' })
+    assert.deepEqual({ status, problem }, { status: 0, problem: '' }, shell)
+  }
+  const words = async (...line: string[]): Promise<string[]> =>
+    linesOf((await run(['complete', '--', ...line], { folder })).stdout).map((text) => text.split('\t')[0] ?? '')
+  assert.ok((await words('ed')).includes('edges'))
+  assert.ok((await words('cluster', '')).includes('check'))
+  assert.ok((await words('collect', '--')).includes('--at'))
+})
+
+test('--store wins over CIPHERTRAIL_STORE, which wins over the folder of the command', async (context) => {
+  const folder = freshFolder(context)
+  const add = (args: string[], env: Record<string, string>) => run([...args, 'cluster', 'add', 'shop'], { folder, env })
+  await add(['--store', 'a'], { CIPHERTRAIL_STORE: 'b' })
+  assert.deepEqual(readdirSync(folder), ['a'])
+  await add([], { CIPHERTRAIL_STORE: 'b' })
+  assert.deepEqual(readdirSync(folder), ['a', 'b'])
+  await add([], {})
+  assert.deepEqual(readdirSync(folder), ['a', 'b', 'ciphertrail-data'])
+  rmSync(join(folder, 'a'), { recursive: true })
+  const after = await run(['cluster', 'list', '--store', 'b', '--json'], { folder })
+  assert.equal(parseNdjson(after.stdout)[0]?.['id'], 'shop')
+})
