@@ -311,6 +311,7 @@ export type WindowResult = {
   /** True where some metrics could not be read: a known path that is not among `paths` is then `not-collected`, not quiet. */
   readonly partial?: boolean
   readonly errors: readonly string[]
+  /** Edges of `paths` with another state, outcome or reason than their path, which took the worst: refused traffic beside allowed, say. */
   readonly edges: readonly Edge[]
   readonly paths: readonly PathWindow[]
   readonly coverage: readonly Coverage[]

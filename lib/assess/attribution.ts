@@ -1,6 +1,6 @@
 import type { Endpoint } from '../model.ts'
-import { type Facts, type PodFacts, workloadKey } from './facts.ts'
-import { type Labels, hostOf, labelOf, ownLabels } from './labels.ts'
+import type { Facts, PodFacts } from './facts.ts'
+import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from './labels.ts'
 
 /**
  * Whose series it is (contracts: section 2). The workload comes from the API server by the scraped address, since viz's labels can be
@@ -31,6 +31,10 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
   )
   const byName = Map.groupBy(facts.pods, ({ namespace, name }) => `${namespace}/${name}`)
 
+  const overrides = new Map(
+    facts.pods.map((pod) => [pod, overrideOf(pod.labels, { namespace: pod.namespace, pod: pod.name })] as const),
+  )
+
   return (series) => {
     const instance = labelOf(series, 'instance')
     const atAddress = (byAddress.get(hostOf(instance)) ?? []).map(({ pod }) => pod)
@@ -40,7 +44,7 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
     const pod =
       atAddress.find(named(series)) ??
       atAddress.find((candidate) => 'pod' in candidate.labels || 'namespace' in candidate.labels)
-    const own = ownLabels(series, pod?.labels, pod === undefined ? {} : { namespace: pod.namespace, pod: pod.name })
+    const own = ownLabels(series, pod === undefined ? undefined : overrides.get(pod))
     if (pod !== undefined) return { ...own, instance, workload: pod.workload, pod, standing: 'confirmed' }
 
     const namesakes = byName.get(`${labelOf(own.labels, 'namespace')}/${labelOf(own.labels, 'pod')}`) ?? []
@@ -86,11 +90,4 @@ export function ownerLabel(labels: Labels, prefix: '' | 'dst_', namespace: strin
     if (name !== '') return { kind, namespace, name }
   }
   return null
-}
-
-/** The ServiceAccount of a workload: its pods', or null where they have several or none is listed. */
-export function serviceAccountOf(workload: Endpoint, facts: Facts): string | null {
-  const names = new Set((facts.podsOf.get(workloadKey(workload)) ?? []).map(({ serviceAccount }) => serviceAccount))
-  const [name] = names
-  return names.size === 1 && name !== undefined ? name : null
 }

@@ -9,9 +9,9 @@ import type { Answers } from './metrics.ts'
 /** Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. */
 export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
   const counted = (name: 'crypto-tls' | 'crypto-versions') =>
-    (answers.get(name) ?? []).map(({ labels, samples }) => ({ labels, proxies: samples[0]?.value ?? 0 }))
+    answers(name).map(({ labels, samples }) => ({ labels, proxies: samples[0]?.value ?? 0 }))
   const value = (name: 'crypto-certificate-first' | 'crypto-certificate-last' | 'crypto-certificate-count') =>
-    answers.get(name)?.[0]?.samples[0]?.value
+    answers(name)[0]?.samples[0]?.value
   const [first, last, proxies] = [
     value('crypto-certificate-first'),
     value('crypto-certificate-last'),

@@ -1,5 +1,5 @@
 import type { Destination, Endpoint } from '../model.ts'
-import { ownerLabel, serviceAccountOf } from './attribution.ts'
+import { ownerLabel } from './attribution.ts'
 import type { Facts } from './facts.ts'
 import { type Labels, addressOf, hostOf, labelOf } from './labels.ts'
 
@@ -10,7 +10,7 @@ export function destinations(facts: Facts): (labels: Labels) => Destination {
 
   const inCluster = (workload: Endpoint, labels: Labels): Destination => ({
     ...workload,
-    serviceAccount: labelOf(labels, 'dst_serviceaccount') || serviceAccountOf(workload, facts),
+    serviceAccount: labelOf(labels, 'dst_serviceaccount') || facts.serviceAccountOf(workload),
     cluster: null,
   })
 

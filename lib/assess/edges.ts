@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ADMIN_PORTS } from '../collect/queries.ts'
 import type { Destination, Edge, Endpoint, Source } from '../model.ts'
-import { serviceAccountOf } from './attribution.ts'
+import type { Attribution } from './attribution.ts'
 import { destinations } from './destination.ts'
 import { type Facts, compare } from './facts.ts'
 import { parseIdentity } from './identity.ts'
@@ -33,15 +33,15 @@ export function pathId(
 export const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
-/** An edge, and what it was read from. */
-export type ReadEdge = Edge & { readonly reading: Reading }
+/** An edge, and how sure it is whose it is. */
+export type ReadEdge = Edge & { readonly standing: Attribution['standing'] }
 
 /** Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing. */
 export function edgesOf(cluster: string, readings: readonly Reading[], facts: Facts): ReadEdge[] {
   const destinationOf = destinations(facts)
   const edges = readings.map((reading): ReadEdge => {
     const { at, side, port, peerId, opens, sinceUnknown, openAtScrape, bytes } = reading
-    const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? serviceAccountOf(at.workload, facts) }
+    const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? facts.serviceAccountOf(at.workload) }
     const source = side === 'outbound' ? own : sourceOf(reading)
     const destination: Destination = side === 'outbound' ? destinationOf(at.labels) : { ...own, cluster: null }
     const { state, reason } = onPort(reading)
@@ -60,7 +60,7 @@ export function edgesOf(cluster: string, readings: readonly Reading[], facts: Fa
       bytes,
       clientId: side === 'inbound' && peerId !== '' ? peerId : null,
       serverId: side === 'outbound' && peerId !== '' ? peerId : null,
-      reading,
+      standing: at.standing,
     }
   })
   return edges

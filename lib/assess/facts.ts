@@ -59,6 +59,8 @@ export type Facts = {
   readonly fact: <T>(workload: string, read: (pod: PodFacts) => T) => Fact<readonly T[]>
   /** The owner of a pod that no list holds, by the name of its ReplicaSet, Job, StatefulSet or DaemonSet. */
   readonly ownerByName: (namespace: string, podName: string) => Endpoint | null
+  /** The ServiceAccount of a workload's pods; null where they have several or none is listed. */
+  readonly serviceAccountOf: (workload: Endpoint) => string | null
   /** The ServiceAccount that a workload's pod template names; null where the workload is in no list. */
   readonly templateServiceAccount: (workload: Endpoint) => string | null
   /** A workload's owner, rolled up: ReplicaSet to Deployment, Job to CronJob. */
@@ -110,6 +112,7 @@ export function factsOf(
     rollUp,
     ownerByName: ownerByName(taken, rollUp),
     templateServiceAccount: templateServiceAccount(taken),
+    serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
       if (before === null || after === null) return { known: false, why: 'no list' }
       const values = (of: readonly PodFacts[] | undefined) =>
@@ -280,6 +283,16 @@ function listedWorkloads(
   return new Map(
     workloads.map((workload) => [workloadKey(workload), workload] as const).sort(([a], [b]) => compare(a, b)),
   )
+}
+
+function serviceAccountsOf(podsOf: ReadonlyMap<string, readonly PodFacts[]>): Facts['serviceAccountOf'] {
+  const only = new Map(
+    [...podsOf].map(([key, pods]) => {
+      const [name, ...others] = new Set(pods.map(({ serviceAccount }) => serviceAccount))
+      return [key, name === undefined || others.length > 0 ? null : name] as const
+    }),
+  )
+  return (workload) => only.get(workloadKey(workload)) ?? null
 }
 
 function templateServiceAccount(taken: readonly Listed[]): Facts['templateServiceAccount'] {

@@ -14,28 +14,50 @@ const TWIN = /^(?:exported_)+(.+)$/
 /** The labels of a series as the proxy wrote them, and whether any of them was open to a pod's own say. */
 export type OwnLabels = { readonly labels: Labels; readonly overridden: boolean }
 
+/** What a pod's labels may say over its proxy. */
+export type Override = {
+  /** The names that target labels have taken, as Prometheus writes them. */
+  readonly taken: ReadonlySet<string>
+  /** One of them is a label that the decision uses. */
+  readonly isDeciding: boolean
+}
+
+/**
+ * What the labels that the API server gives for a pod may say over its proxy.
+ *
+ * @param truth what the API server says of names that a pod's label may repeat; viz's own Prometheus is labelled with its namespace
+ */
+export function overrideOf(podLabels: Labels, truth: Labels): Override {
+  const names = Object.entries(podLabels).map(([name, value]) => ({
+    name: sanitized(name),
+    isTrue: truth[name] === value,
+  }))
+  return {
+    taken: new Set(names.map(({ name }) => name)),
+    isDeciding: names.some(({ name, isTrue }) => !isTrue && DECIDING.test(name.replace(TWIN, '$1'))),
+  }
+}
+
 /**
  * Undoes what Prometheus did to the labels of a proxy's series: where a pod label took a name, the proxy's value moved to
  * `exported_<name>` (once more for each name that was taken, too).
  *
- * @param podLabels the labels that the API server gives for the scraped pod; undefined where the pod is in no list
- * @param truth what the API server says of names that a pod's label may repeat; viz's own Prometheus is labelled with its namespace
+ * @param override of the scraped pod; undefined where the pod is in no list
  */
-export function ownLabels(series: Labels, podLabels: Labels | undefined, truth: Labels = {}): OwnLabels {
-  const taken = new Set(Object.keys(podLabels ?? {}).map(sanitized))
-  const lies = Object.entries(podLabels ?? {}).filter(([name, value]) => truth[name] !== value)
-  let overridden = lies.some(([name]) => DECIDING.test(sanitized(name).replace(TWIN, '$1')))
-  const labels: Record<string, string> = { ...series }
-  for (const name of Object.keys(series)) {
+export function ownLabels(series: Labels, override: Override | undefined): OwnLabels {
+  let own: Record<string, string> | undefined
+  for (const name in series) {
+    if (!name.startsWith('exported_')) continue
     const twinOf = TWIN.exec(name)?.[1]
     if (twinOf === undefined || !DECIDING.test(twinOf)) continue
-    overridden = true
-    let own = twinOf
+    let proxys = twinOf
     // Without the pod's labels, the longest chain of twins is the proxy's own, as Prometheus only ever adds to it.
-    while (podLabels === undefined ? series[`exported_${own}`] !== undefined : taken.has(own)) own = `exported_${own}`
-    labels[twinOf] = series[own] ?? ''
+    while (override === undefined ? series[`exported_${proxys}`] !== undefined : override.taken.has(proxys))
+      proxys = `exported_${proxys}`
+    own ??= { ...series }
+    own[twinOf] = series[proxys] ?? ''
   }
-  return { labels, overridden }
+  return { labels: own ?? series, overridden: own !== undefined || override?.isDeciding === true }
 }
 
 /** A Kubernetes label name as Prometheus writes it. */
@@ -66,12 +88,26 @@ export function hostOf(endpoint: string): string {
   return match?.[1] ?? endpoint
 }
 
-/** A text that is equal for equal labels, whatever their order, without the metric's name. */
-export function seriesKey(labels: Labels): string {
-  return JSON.stringify(
-    Object.keys(labels)
-      .filter((name) => name !== '__name__')
-      .sort()
-      .map((name) => [name, labels[name]]),
-  )
+/** A text that is equal for equal labels, whatever their order, without the metric's name and those that `leftOut` holds. */
+export function seriesKey(labels: Labels, leftOut: ReadonlySet<string> = NOTHING): string {
+  let key = ''
+  let previous = ''
+  for (const name in labels) {
+    // Prometheus writes labels in order, so sorting them is the exception.
+    if (name < previous) return keyOf(Object.keys(labels).sort(), labels, leftOut)
+    previous = name
+    if (name !== '__name__' && !leftOut.has(name)) key += pair(name, labels[name] ?? '')
+  }
+  return key
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+
+function keyOf(names: readonly string[], labels: Labels, leftOut: ReadonlySet<string>): string {
+  return names.map((name) => (name === '__name__' || leftOut.has(name) ? '' : pair(name, labels[name] ?? ''))).join('')
+}
+
+/** Lengths keep apart what a name or value may hold, whatever it holds. */
+function pair(name: string, value: string): string {
+  return `${name.length}:${name}${value.length}:${value}`
 }

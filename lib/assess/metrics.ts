@@ -4,8 +4,11 @@ import type { QueryName } from '../collect/queries.ts'
 import type { Seconds } from '../model.ts'
 import { type Labels, labelOf, seriesKey } from './labels.ts'
 
-/** The parsed answers of one window, by the name of their query. */
-export type Answers = ReadonlyMap<QueryName, readonly Series[]>
+/**
+ * The answers of one window by the name of their query, parsed when they are asked for and not kept: an answer may be large. Empty where there
+ * is none. Throws AnswerError.
+ */
+export type Answers = (name: QueryName) => readonly Series[]
 
 /** The scrapes of one proxy around a window. */
 export type ProxyScrapes = Scrapes & {
@@ -39,8 +42,8 @@ export function joinSlices(series: readonly Series[]): Series[] {
 
 /** The scrapes of each proxy, by the scraped address. */
 export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
-  const processStarts = Map.groupBy(answers.get('process-starts') ?? [], ({ labels }) => labelOf(labels, 'instance'))
-  const targets = Map.groupBy(joinSlices(answers.get('scrapes') ?? []), ({ labels }) => labelOf(labels, 'instance'))
+  const processStarts = Map.groupBy(answers('process-starts'), ({ labels }) => labelOf(labels, 'instance'))
+  const targets = Map.groupBy(joinSlices(answers('scrapes')), ({ labels }) => labelOf(labels, 'instance'))
   const all = [...targets].map(([instance, series]) => {
     const samples = series.flatMap((one) => one.samples)
     const times = (value: number) => ordered(samples.filter((sample) => sample.value === value).map(({ time }) => time))

@@ -1,5 +1,4 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
-import { serviceAccountOf } from './attribution.ts'
 import { causeOfInbound, causeOfOutbound } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import { type ReadEdge, pathId } from './edges.ts'
@@ -54,7 +53,7 @@ function hasIdentity(source: Edge['source'], identity: string, facts: Facts): bo
   if (parsed === null || parsed.namespace !== source.namespace) return false
   const pods = facts.podsOf.get(workloadKey(source)) ?? []
   if (pods.length > 0) return pods.some((pod) => pod.identity === identity)
-  return parsed.serviceAccount === (serviceAccountOf(source, facts) ?? facts.templateServiceAccount(source))
+  return parsed.serviceAccount === (facts.serviceAccountOf(source) ?? facts.templateServiceAccount(source))
 }
 
 function endKey({ kind, namespace, name, cluster }: Destination, port: number): string {
@@ -118,10 +117,9 @@ function pathOf(
 
 /** What a pod in no list says of encryption stands only if a listed server saw its identity (contracts: section 2). */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
-  if (edge.state !== 'mtls' || edge.reading.at.standing !== 'pod-not-listed') return edge
+  if (edge.state !== 'mtls' || edge.standing !== 'pod-not-listed') return edge
   const isSeen =
-    edge.side === 'outbound' &&
-    seen.some(({ state, reading }) => state === 'mtls' && reading.at.standing === 'confirmed')
+    edge.side === 'outbound' && seen.some(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
 }
 
@@ -167,7 +165,7 @@ function corroboration(seen: readonly ReadEdge[], facts: Facts): PathWindow['cor
   const identities = [
     ...new Set(
       seen
-        .filter(({ state, reading }) => state === 'mtls' && reading.at.standing === 'confirmed')
+        .filter(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
         .flatMap(({ clientId }) => clientId ?? []),
     ),
   ]

@@ -1,4 +1,5 @@
 import type { Series } from '../collect/answers.ts'
+import { LEFT_OUT, type QueryName } from '../collect/queries.ts'
 import type { Seconds } from '../model.ts'
 import type { Attribution } from './attribution.ts'
 import {
@@ -63,7 +64,7 @@ export function clearReadings(input: ReadingInput): Reading[] {
   const { answers, attribute } = input
   const raw = (
     ['clear-inbound', 'clear-outbound', 'clear-authorized', 'clear-requests', 'overridden'] as const
-  ).flatMap((name) => answers.get(name) ?? [])
+  ).flatMap((name) => answers(name))
   const series = joinSlices(raw).map(({ labels, samples }): RawSeries => ({
     name: labelOf(labels, '__name__'),
     key: seriesKey(labels),
@@ -242,29 +243,45 @@ function standingOf(at: Attribution): { overridden: boolean; impostor: boolean }
  */
 export function encryptedReadings(input: ReadingInput): Reading[] {
   const { answers, attribute } = input
-  const valueOf = (name: Parameters<Answers['get']>[0]) =>
-    new Map((answers.get(name) ?? []).map(({ labels, samples }) => [seriesKey(labels), samples[0]?.value ?? 0]))
-  const [open, moved, last, first, count] = (
-    ['encrypted-open', 'encrypted-moved', 'encrypted-new-last', 'encrypted-new-first', 'encrypted-new-count'] as const
-  ).map(valueOf)
-  const [read, written] = (['encrypted-read-bytes', 'encrypted-write-bytes'] as const).map(valueOf)
-  const all = new Map(
-    (['encrypted-open', 'encrypted-moved', 'encrypted-new-last'] as const).flatMap((name) =>
-      (answers.get(name) ?? []).map(({ labels }) => [seriesKey(labels), labels] as const),
-    ),
-  )
-  return [...all].flatMap(([key, series]): Reading[] => {
+  const subjects = new Map<string, { readonly series: Labels; opens: number; openAtScrape: number; bytes: number }>()
+  const subjectOf = (labels: Labels) => {
+    const key = seriesKey(labels, LEFT_OUT)
+    const known = subjects.get(key) ?? { series: labels, opens: 0, openAtScrape: 0, bytes: 0 }
+    subjects.set(key, known)
+    return known
+  }
+  const each = (name: QueryName, use: (labels: Labels, value: number) => void) => {
+    for (const { labels, samples } of answers(name)) use(labels, samples[0]?.value ?? 0)
+  }
+  const valuesOf = (name: QueryName) => {
+    const values = new Map<string, number>()
+    each(name, (labels, value) => values.set(seriesKey(labels), value))
+    return values
+  }
+  each('encrypted-open', (labels, value) => {
+    subjectOf(labels).openAtScrape += value
+  })
+  // After a restart the counter is lower, and how many were opened before it is lost: at least one was, after.
+  each('encrypted-moved', (labels, value) => {
+    subjectOf(labels).opens += value > 0 ? value : 1
+  })
+  const first = valuesOf('encrypted-new-first')
+  const count = valuesOf('encrypted-new-count')
+  each('encrypted-new-last', (labels, value) => {
+    const key = seriesKey(labels)
+    const isDated = isBornWithin(labelOf(labels, 'instance'), count.get(key) ?? 0, input)
+    subjectOf(labels).opens += isDated ? value : Math.max(0, value - (first.get(key) ?? value))
+  })
+  // Bytes alone make no connection present: these may have flowed before the window, in a time without scrapes.
+  for (const { labels, samples } of answers('encrypted-bytes')) {
+    const subject = subjects.get(seriesKey(labels, LEFT_OUT))
+    if (subject !== undefined) subject.bytes += Math.max(0, samples[0]?.value ?? 0)
+  }
+
+  return [...subjects.values()].flatMap(({ series, opens, openAtScrape, bytes }): Reading[] => {
     // These come as raw samples, with what the proxy itself said of them.
-    if (['exported_tls', 'exported_direction', 'exported_peer', 'exported_target_port'].some((name) => name in series))
-      return []
+    if (RAW_TWINS.some((name) => name in series) || (opens <= 0 && openAtScrape === 0)) return []
     const at = attribute(series)
-    const difference = moved?.get(key) ?? 0
-    const [newLast = 0, newFirst = 0] = [last?.get(key), first?.get(key)]
-    const isDated = last?.has(key) === true && isBornWithin(at.instance, count?.get(key) ?? 0, input)
-    // After a restart the counter is lower, and how many were opened before it is lost: at least one was, after.
-    const opens = difference > 0 ? difference : difference < 0 ? 1 : isDated ? newLast : newLast - newFirst
-    const openAt = open?.get(key) ?? 0
-    if (opens <= 0 && openAt === 0) return []
     const side = labelOf(series, 'direction') === 'outbound' ? 'outbound' : 'inbound'
     const labels = tlsOf(at.labels, side === 'outbound' ? 'server_id' : 'client_id')
     const { state, reason } = stateOfLabels(side, labels)
@@ -279,14 +296,17 @@ export function encryptedReadings(input: ReadingInput): Reading[] {
           source: side === 'outbound' ? 'named' : 'unmeshed',
         },
         peerId: labels.peerId,
-        opens: Math.max(0, opens),
+        opens,
         sinceUnknown: false,
-        openAtScrape: openAt,
-        bytes: Math.max(0, read?.get(key) ?? 0) + Math.max(0, written?.get(key) ?? 0),
+        openAtScrape,
+        bytes,
       },
     ]
   })
 }
+
+/** What the queries for pods with overridden labels ask for. */
+const RAW_TWINS = ['exported_tls', 'exported_direction', 'exported_peer', 'exported_target_port']
 
 /** Whether a series that had no value at the window's start surely began inside the window. */
 function isBornWithin(instance: string, sampleCount: number, { start, end, scrapes }: ReadingInput): boolean {
@@ -311,11 +331,11 @@ export function adminReadings({ answers, attribute }: ReadingInput): Reading[] {
       labelOf(labels, 'no_tls_reason'),
     ])
   const served = new Set(
-    (answers.get('admin-requests') ?? [])
+    answers('admin-requests')
       .filter(({ samples }) => samples[0]?.value !== 0)
       .map(({ labels }) => subject(labels)),
   )
-  return (answers.get('admin-opened') ?? []).flatMap(({ labels: series, samples }): Reading[] => {
+  return answers('admin-opened').flatMap(({ labels: series, samples }): Reading[] => {
     if ('exported_tls' in series || 'exported_target_port' in series) return []
     const at = attribute(series)
     const value = samples[0]?.value ?? 0

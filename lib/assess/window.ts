@@ -1,12 +1,18 @@
-import { AnswerError, type Series, parseAnswer } from '../collect/answers.ts'
-import type { QueryName } from '../collect/queries.ts'
+import { AnswerError, parseAnswer } from '../collect/answers.ts'
 import { ReduceError } from '../collect/reduce.ts'
 import { toSeconds } from '../collect/windows.ts'
-import { DERIVATION, type Edge, type KubernetesList, type Snapshot, type WindowResult } from '../model.ts'
+import {
+  DERIVATION,
+  type Edge,
+  type KubernetesList,
+  type PathWindow,
+  type Snapshot,
+  type WindowResult,
+} from '../model.ts'
 import { attributor } from './attribution.ts'
 import { type CoverageInput, type PodCoverage, coverageOf, podCoverage } from './coverage.ts'
 import { cryptoOf } from './crypto.ts'
-import { edgesOf } from './edges.ts'
+import { type ReadEdge, edgesOf } from './edges.ts'
 import { type PodFacts, compare, factsOf, workloadKey } from './facts.ts'
 import { hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
@@ -73,7 +79,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
 
   const isReadable = metrics.status !== 'failed'
   const isPartial = metrics.status === 'partial'
-  const answers = isReadable ? readAnswers(metrics.answers) : new Map<QueryName, Series[]>()
+  const answers = readAnswers(isReadable ? metrics.answers : [])
   const scrapes = scrapesOf(answers)
   const isCollected = [...scrapes.values()].some(({ times }) => times.some((time) => time > start && time <= end))
 
@@ -89,6 +95,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
       )
     : []
   const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
+  const paths = pathsOf({ cluster, edges, facts, coverage: byPod })
   const coverage = coverageOf(cluster, window, coverageInput, byPod, unlistedOf(answers, scrapes, attribute))
 
   return {
@@ -108,14 +115,24 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
           ]
         : []),
     ],
-    edges: edges.map(({ reading, ...edge }): Edge => edge),
-    paths: pathsOf({ cluster, edges, facts, coverage: byPod }),
+    edges: besides(paths, edges),
+    paths,
     ...overriddenOf(isCollected ? facts.pods : [], byPod),
     coverage,
     workloads: workloadsOf(cluster, facts, coverage, isCollected),
     crypto: cryptoOf(answers, listedAfter ?? listedBefore),
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
   }
+}
+
+/** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
+function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
+  const byId = new Map(paths.map((path) => [path.pathId, path]))
+  return edges.flatMap(({ standing, ...edge }) => {
+    const path = byId.get(edge.pathId)
+    const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
+    return path === undefined || isTold ? [] : [edge]
+  })
 }
 
 /** Where a query was not answered, clear traffic may be in it: what was read as encrypted proves nothing. */
@@ -132,13 +149,7 @@ function readLists(snapshot: ListsOfSnapshot | null): Listed | null {
 }
 
 function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
-  const parsed = new Map<QueryName, Series[]>()
-  for (const { name, body } of answers) {
-    const series = parsed.get(name as QueryName) ?? []
-    for (const one of parseAnswer(body)) series.push(one)
-    parsed.set(name as QueryName, series)
-  }
-  return parsed
+  return (name) => answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body) : []))
 }
 
 function scrapesByAddress(
@@ -159,9 +170,7 @@ function unlistedOf(
   scrapes: ReadonlyMap<string, ProxyScrapes>,
   attribute: ReturnType<typeof attributor>,
 ) {
-  const seen = new Map(
-    (answers.get('scrapes') ?? []).map(({ labels }) => [labelOf(labels, 'instance'), labels] as const),
-  )
+  const seen = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), labels] as const))
   return [...seen].flatMap(([instance, labels]) => {
     const at = attribute(labels)
     const own = scrapes.get(instance)

@@ -1,0 +1,14 @@
+import { enableCompileCache } from 'node:module'
+
+// As bin/ciphertrail.js starts: compiled code is kept between starts.
+enableCompileCache()
+const { main } = await import('../cli/main.ts')
+
+// One command line, and what it cost, as the last line on standard error.
+const code = await main(process.argv.slice(2))
+process.on('exit', () => {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  const cost = { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMegabytes: maxRSS / 1024 }
+  process.stderr.write(`${JSON.stringify(cost)}\n`)
+})
+process.exitCode = code
