@@ -4,7 +4,7 @@ import { toSeconds } from '../lib/collect/windows.ts'
 import type { PathRow, TimelineMonth } from '../lib/model.ts'
 import { LOOKS } from '../lib/report/states.ts'
 import { type Period, type StripCell, rows, stripsOf } from '../lib/store/history.ts'
-import { readHistory } from '../lib/store/state.ts'
+import { readPresent } from '../lib/store/period.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { pathJson } from './json.ts'
 import { chosenClusters, openStore } from './store.ts'
@@ -54,21 +54,18 @@ export function addPaths(program: Command, console: Console): void {
       const strips = new Map<string, readonly StripCell[]>()
       let missing = 0
       for (const cluster of clusters) {
-        const history = await readHistory(cluster.id, objects)
-        if (history === undefined || !wasCollected(history.months, { from, to })) {
+        const history = await readPresent(cluster, console.now(), objects)
+        const isEmpty = history.months.every(({ intervals }) => intervals.length === 0)
+        if (isEmpty || !wasCollected(history.months, { from, to })) {
           missing++
           console.err(
-            history === undefined
+            isEmpty
               ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
               : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
           )
         }
-        if (history !== undefined) {
-          found.push(
-            ...rows(history.months, history.episodes, { from, to, namespace: options.namespace, state }, fixOf),
-          )
-          for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
-        }
+        found.push(...rows(history.months, history.episodes, { from, to, namespace: options.namespace, state }, fixOf))
+        for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
       if (options.json === true) for (const row of found) console.out(pathJson(row))
       else if (found.length > 0)

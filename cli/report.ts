@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { toSeconds } from '../lib/collect/windows.ts'
+import type { Cluster } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { summarise } from '../lib/report/summary.ts'
 import { viewOf } from '../lib/report/view.ts'
@@ -57,12 +58,7 @@ export function addReport(program: Command, console: Console): void {
       const period = readPeriodOptions(options)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      const written = await writeReport(
-        clusters.map(({ id }) => id),
-        period,
-        options.out,
-        { objects, console },
-      )
+      const written = await writeReport(clusters, period, options.out, { objects, console })
       if (options.json === true) console.out(JSON.stringify({ ...written, period }))
       else {
         console.out(written.verdict)
@@ -97,7 +93,7 @@ export type WrittenReport = { readonly html: string; readonly pdf: string; reado
 
 /** Writes the documents of a period. `replay` is a sentence for the top of them. Throws StoreError where the folder cannot be written. */
 export async function writeReport(
-  clusters: readonly string[],
+  clusters: readonly Cluster[],
   period: ReportPeriod,
   out: string,
   {
@@ -106,7 +102,7 @@ export async function writeReport(
     replay,
   }: {
     readonly objects: Objects
-    readonly console: Pick<Console, 'progress' | 'progressEnd' | 'version'>
+    readonly console: Pick<Console, 'now' | 'progress' | 'progressEnd' | 'version'>
     readonly replay?: string
   },
 ): Promise<WrittenReport> {
@@ -114,7 +110,7 @@ export async function writeReport(
   const input = {
     period,
     version: console.version,
-    clusters: await Promise.all(clusters.map((id) => readPeriod(id, period, objects))),
+    clusters: await Promise.all(clusters.map((cluster) => readPeriod(cluster, period, console.now(), objects))),
     ...(replay === undefined ? {} : { replay }),
   }
   const view = viewOf(summarise(input))

@@ -50,7 +50,7 @@ const MARK = 'this-is-a-ciphertrail-demo'
 const CLUSTER = 'demo'
 
 /** What the demo writes to, and what it says its progress to. */
-type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version'>
+type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version' | 'now'>
 
 /**
  * Replays the recorded mesh: real servers on loopback, the real collector, store and report. Ends by itself. Gives the exit code: 1
@@ -80,8 +80,9 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   const period = { from: first.start, to: last.end, label: 'Demo', timeZone: 'UTC' }
   const recorded = datesOf(period).range(period.from, period.to)
   const replay = `This is a replay of what a real Linkerd mesh did on ${recorded}, ${period.to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
-  const report = await writeReport([CLUSTER], period, OUT, { objects, console, replay })
-  const kept = await readPeriod(CLUSTER, period, objects)
+  const cluster = await registered(objects)
+  const report = await writeReport([cluster], period, OUT, { objects, console, replay })
+  const kept = await readPeriod(cluster, period, console.now(), objects)
   const summary = summarise({ period, version: console.version, clusters: [kept], replay })
   const view = viewOf(summary)
 

@@ -1,9 +1,10 @@
 import { fixOf } from '../assess/causes.ts'
 import { toSeconds } from '../collect/windows.ts'
-import type { Coverage, Crypto, PathRow, State, TimelineMonth, Workload } from '../model.ts'
+import type { Cluster, Coverage, Crypto, PathRow, State, TimelineMonth, Workload } from '../model.ts'
 import { rows, stripsOf } from './history.ts'
 import type { Objects } from './objects.ts'
-import { readExpected, readHistory, readState } from './state.ts'
+import { missingWindows, withMissing } from './missing.ts'
+import { type History, readExpected, readHistory, readState } from './state.ts'
 
 /** All that is kept of one cluster over a period: what a report is made from. */
 export type ClusterPeriod = {
@@ -19,26 +20,37 @@ export type ClusterPeriod = {
   readonly errors: readonly { readonly window: string; readonly line: string }[]
 }
 
-/** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. A cluster of which nothing is kept has no window. */
+/** Reads the history of a cluster up to now, with the windows that were expected and never came. */
+export async function readPresent(
+  cluster: Cluster,
+  now: Date,
+  objects: Objects,
+): Promise<Pick<History, 'months' | 'episodes'>> {
+  const history = (await readHistory(cluster.id, objects)) ?? { months: [], episodes: [] }
+  return withMissing(cluster.id, history, missingWindows(cluster, history.months, now))
+}
+
+/** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
 export async function readPeriod(
-  clusterId: string,
+  cluster: Cluster,
   period: { readonly from: string; readonly to: string },
+  now: Date,
   objects: Objects,
 ): Promise<ClusterPeriod> {
-  const history = await readHistory(clusterId, objects)
+  const clusterId = cluster.id
+  const { months, episodes } = await readPresent(cluster, now, objects)
   const { state } = await readState(clusterId, objects)
   const isWithin = ({ end }: { readonly end: string }) =>
     toSeconds(end) > toSeconds(period.from) && toSeconds(end) <= toSeconds(period.to)
   const expected = await readExpected(clusterId, (state?.windows ?? []).filter(isWithin), objects)
   const results = expected.flatMap(({ result }) => result ?? [])
-  const months = history?.months ?? []
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
   return {
     id: clusterId,
     windows: months.flatMap(({ windows }) => windows).filter(isWithin),
-    rows: rows(months, history?.episodes ?? [], period, fixOf),
+    rows: rows(months, episodes, period, fixOf),
     strips: Object.fromEntries(strips),
     coverage: results.flatMap(({ coverage }) => coverage),
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],

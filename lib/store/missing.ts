@@ -1,0 +1,81 @@
+import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts'
+import { DERIVATION } from '../model.ts'
+import type { Cluster, Interval, TimelineMonth, Window } from '../model.ts'
+import type { History } from './state.ts'
+
+/**
+ * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
+ * Between those, the timeline has them already. Silence is not evidence, so a reader must be told of them.
+ */
+export function missingWindows(cluster: Cluster, months: readonly TimelineMonth[], now: Date): Window[] {
+  const registered = toSeconds(cluster.registeredAt)
+  const settled = now.getTime() / 1000 - SETTLE_SECONDS
+  const first = months.find(({ windows }) => windows.length > 0)?.windows[0]
+  const last = months.findLast(({ windows }) => windows.length > 0)?.windows.at(-1)
+  if (first === undefined || last === undefined) return windowsBetween(cluster.windows, registered, settled)
+  const before =
+    registered < toSeconds(first.start) ? windowsBetween(cluster.windows, registered, toSeconds(first.start)) : []
+  // What was collected from before the registration (a first run, a replay) is not expected to go on from there.
+  const after = windowsBetween(cluster.windows, Math.max(toSeconds(last.end), registered), settled)
+  return [...before, ...after]
+}
+
+/** A history with its missing windows: every path that was known at the end is `not-collected` in those after it. */
+export function withMissing(
+  clusterId: string,
+  history: Pick<History, 'months' | 'episodes'>,
+  missing: readonly Window[],
+): Pick<History, 'months' | 'episodes'> {
+  if (missing.length === 0) return history
+  const months = new Map(history.months.map((month) => [month.month, month]))
+  const watermark = history.months.findLast(({ windows }) => windows.length > 0)?.windows.at(-1)?.end
+  const known = [
+    ...new Map(
+      history.months.flatMap(({ intervals }) => intervals).map((interval) => [interval.pathId, interval]),
+    ).values(),
+  ].filter(({ to }) => to === watermark)
+  for (const [name, windows] of Map.groupBy(missing, ({ start }) => start.slice(0, 7))) {
+    const month = months.get(name) ?? {
+      format: 'ciphertrail/timeline/1',
+      derivation: DERIVATION,
+      cluster: clusterId,
+      month: name,
+      windows: [],
+      intervals: [],
+    }
+    const after = windows.filter(({ start }) => watermark !== undefined && start >= watermark)
+    const [begin, end] = [after[0]?.start, after.at(-1)?.end]
+    const intervals =
+      begin === undefined || end === undefined ? [] : known.map((interval) => notCollected(interval, begin, end))
+    months.set(name, {
+      ...month,
+      windows: [
+        ...month.windows,
+        ...windows.map((window) => ({ ...window, evidence: null, collected: false, ratio: null })),
+      ].sort((a, b) => (a.start < b.start ? -1 : 1)),
+      intervals: [...month.intervals, ...intervals],
+    })
+  }
+  return { ...history, months: [...months.values()].sort((a, b) => (a.month < b.month ? -1 : 1)) }
+}
+
+/** What a known path is where nothing was collected. An open episode stays open. */
+function notCollected(last: Interval, from: string, to: string): Interval {
+  const isOpen = last.episode !== null && last.episode.ending === null
+  return {
+    ...last,
+    from,
+    to,
+    state: 'not-collected',
+    outcome: 'allowed',
+    reason: 'window-missing',
+    cause: null,
+    enforcement: 'unknown',
+    corroborated: 'no',
+    candidates: [],
+    clientId: null,
+    serverId: null,
+    episode: isOpen ? last.episode : null,
+    activity: [],
+  }
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Cluster, Interval, TimelineMonth } from '../../lib/model.ts'
+import { missingWindows, withMissing } from '../../lib/store/missing.ts'
+
+const cluster: Cluster = {
+  id: 'shop',
+  registeredAt: '2026-11-24T10:00:00Z',
+  linkerdNamespace: 'linkerd',
+  vizNamespace: 'linkerd-viz',
+  windows: [{ since: '1970-01-01T00:00:00Z', minutes: 60 }],
+}
+
+const source = { kind: 'deployment', namespace: 'shop', name: 'web', serviceAccount: 'web' }
+
+const seen: Interval = {
+  cluster: 'shop',
+  pathId: '0123456789abcdef',
+  source,
+  destination: { ...source, name: 'db', cluster: null },
+  port: 5432,
+  from: '2026-11-24T11:00:00Z',
+  to: '2026-11-24T13:00:00Z',
+  state: 'mtls',
+  outcome: 'allowed',
+  reason: '',
+  cause: null,
+  enforcement: 'plaintext-allowed',
+  corroborated: 'yes',
+  candidates: [],
+  clientId: 'web.shop',
+  serverId: 'db.shop',
+  episode: null,
+  activity: [{ end: '2026-11-24T12:00:00Z', opens: 1, openAtScrape: 1, bytes: 5, clearBytes: 0 }],
+}
+
+const month: TimelineMonth = {
+  format: 'ciphertrail/timeline/1',
+  derivation: 1,
+  cluster: 'shop',
+  month: '2026-11',
+  windows: ['11', '12'].map((hour) => ({
+    start: `2026-11-24T${hour}:00:00Z`,
+    end: `2026-11-24T${Number(hour) + 1}:00:00Z`,
+    evidence: `evidence/${hour}`,
+    collected: true,
+    ratio: 1,
+  })),
+  intervals: [seen],
+}
+
+const ends = (windows: readonly { readonly end: string }[]) => windows.map(({ end }) => end.slice(11, 13))
+
+test('missingWindows() names the windows from the registration to the first evidence, and from the last to now', () => {
+  assert.deepEqual(ends(missingWindows(cluster, [month], new Date('2026-11-24T15:01:00Z'))), ['11', '14', '15'])
+})
+
+test('missingWindows() leaves out a window that is not settled', () => {
+  assert.deepEqual(ends(missingWindows(cluster, [month], new Date('2026-11-24T14:00:59Z'))), ['11'])
+})
+
+test('missingWindows() names every window since the registration where nothing was ever collected', () => {
+  assert.deepEqual(ends(missingWindows(cluster, [], new Date('2026-11-24T12:01:00Z'))), ['11', '12'])
+})
+
+test('missingWindows() expects nothing between a replay of older windows and the registration', () => {
+  const later = { ...cluster, registeredAt: '2026-11-25T09:30:00Z' }
+  assert.deepEqual(ends(missingWindows(later, [month], new Date('2026-11-25T11:01:00Z'))), ['10', '11'])
+})
+
+test('withMissing() makes every known path not-collected where nothing came, and never quiet', () => {
+  const now = new Date('2026-11-24T15:01:00Z')
+  const { months } = withMissing('shop', { months: [month], episodes: [] }, missingWindows(cluster, [month], now))
+  const [{ windows, intervals } = month] = months
+  assert.deepEqual(ends(windows), ['11', '12', '13', '14', '15'])
+  assert.deepEqual(
+    windows.map(({ evidence }) => evidence === null),
+    [true, false, false, true, true],
+  )
+  assert.deepEqual(
+    intervals.map(({ state, from, to }) => [state, from, to]),
+    [
+      ['mtls', '2026-11-24T11:00:00Z', '2026-11-24T13:00:00Z'],
+      ['not-collected', '2026-11-24T13:00:00Z', '2026-11-24T15:00:00Z'],
+    ],
+  )
+})
+
+test('withMissing() cuts at the end of a month and keeps an open episode open', () => {
+  const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
+  const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'plaintext', episode }] }
+  const now = new Date('2026-12-01T01:01:00Z')
+  const { months } = withMissing('shop', { months: [clear], episodes: [] }, missingWindows(cluster, [clear], now))
+  const last = months.map(({ month: name, intervals }) => [name, intervals.at(-1)?.to, intervals.at(-1)?.episode?.id])
+  assert.deepEqual(last, [
+    ['2026-11', '2026-12-01T00:00:00Z', 'e'],
+    ['2026-12', '2026-12-01T01:00:00Z', 'e'],
+  ])
+})
