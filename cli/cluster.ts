@@ -5,6 +5,7 @@ import { openCluster } from '../lib/collect/cluster.ts'
 import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
+import { toJson } from './json.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { tableLines } from './table.ts'
 import { TIMEOUT_HELP, readTimeout, readWindowMinutes } from './values.ts'
@@ -65,7 +66,7 @@ export function addClusterCommands(program: Command, console: Console): void {
       }
       try {
         const outcome = await addCluster(given, console.now(), { objects })
-        if (json === true) console.out(JSON.stringify({ cluster: id, outcome }))
+        if (json === true) console.out(toJson({ cluster: id, outcome }))
         else console.out(`Cluster "${id}" ${outcome}. Next: ciphertrail cluster check ${id}`)
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error
@@ -80,7 +81,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .action(async (_: unknown, command: Command) => {
       const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
       const clusters = await readClusters({ objects: openStore({ store }, console) })
-      if (json === true) for (const one of clusters) console.out(JSON.stringify(one))
+      if (json === true) for (const one of clusters) console.out(toJson(one))
       else if (clusters.length === 0) console.err('No clusters are registered.')
       else
         for (const line of tableLines(clusters, [
@@ -110,7 +111,7 @@ export function addClusterCommands(program: Command, console: Console): void {
       const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
       const wasThere = await removeCluster(id, { objects: openStore({ store }, console) })
       if (!wasThere) throw new UsageError(`Cannot remove cluster "${printable(id)}": it is not registered`)
-      if (json === true) console.out(JSON.stringify({ cluster: id, outcome: 'removed' }))
+      if (json === true) console.out(toJson({ cluster: id, outcome: 'removed' }))
       else console.out(`Cluster "${id}" removed. Its evidence and history stay in the store`)
     })
 
@@ -139,7 +140,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         console.progress(`Checking ${id}`)
         const checks = await checkCluster(registered, { access, now: console.now })
         for (const { title, problem } of checks) {
-          if (json === true) console.out(JSON.stringify({ cluster: id, check: title, ok: problem === null, problem }))
+          if (json === true) console.out(toJson({ cluster: id, check: title, ok: problem === null, problem }))
           else
             console.out(
               problem === null

@@ -6,13 +6,13 @@ import { oldestSample } from '../lib/collect/oldest.ts'
 import { planOf } from '../lib/collect/plan.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../lib/collect/windows.ts'
 import type { Cluster, Seconds, Snapshot, Window } from '../lib/model.ts'
-import { printable } from '../lib/report/printable.ts'
 import { derive } from '../lib/store/derive.ts'
 import { writeAttempt } from '../lib/store/evidence.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { standingAttempt } from '../lib/store/standing.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
+import { toJson } from './json.ts'
 import { chosenClusters, deriveDeps, openStore } from './store.ts'
 import { TIMEOUT_HELP, collectValues, readTime, readTimeout } from './values.ts'
 
@@ -74,7 +74,7 @@ export function addCollect(program: Command, console: Console): void {
           // One cluster that cannot be kept or derived must not keep the others from being collected.
           if (!(error instanceof Error) || error instanceof UsageError) throw error
           isComplete = false
-          console.err(printable(error.message))
+          console.err(error.message)
         } finally {
           await access.close()
         }
@@ -151,8 +151,9 @@ async function collectCluster(cluster: Cluster, asked: Asked, deps: CollectClust
   console.progress(`Deriving ${cluster.id}`)
   const derived = await derive(cluster, deriveDeps(objects))
   console.progressEnd()
-  for (const line of derived.errors) console.err(line)
-  for (const one of attempted) await printAttempt(cluster, one, deps)
+  const lines = new Set(derived.errors)
+  for (const line of lines) console.err(line)
+  for (const one of attempted) await printAttempt(cluster, one, lines, deps)
   if (unreachable > 0)
     console.err(
       `Not tried: ${unreachable} more ${unreachable === 1 ? 'window' : 'windows'} of cluster "${cluster.id}", since neither source answered; the next collect tries again`,
@@ -235,6 +236,7 @@ async function completeWindows(
 async function printAttempt(
   cluster: Cluster,
   { window, key, snapshot }: Attempted,
+  said: Set<string>,
   { objects, console, isJson }: CollectClusterDeps,
 ): Promise<void> {
   const result = await readWindow(cluster.id, window.start, objects)
@@ -251,10 +253,14 @@ async function printAttempt(
           unknown: paths.filter(({ state }) => state === 'unknown').length,
         }
   const errors = [...new Set([...snapshot.metrics.errors, ...snapshot.kubernetes.errors, ...(result?.errors ?? [])])]
-  for (const line of errors) console.err(line)
+  for (const line of errors) {
+    // What fails in one window mostly fails in all of them.
+    if (!said.has(line)) console.err(line)
+    said.add(line)
+  }
   if (isJson) {
     console.out(
-      JSON.stringify({
+      toJson({
         cluster: cluster.id,
         window,
         attempt: key,

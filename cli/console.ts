@@ -1,11 +1,12 @@
 import picocolors from 'picocolors'
 import type { Config } from '../lib/config.ts'
+import { printable } from '../lib/report/printable.ts'
 
 /** Where a command reads its settings and writes what it has to say. */
 export type Console = {
   /** One line of the answer, on standard output. */
   readonly out: (line: string) => void
-  /** One line beside the answer, on standard error. */
+  /** One line beside the answer, on standard error; made printable, since it may quote names and servers. */
   readonly err: (line: string) => void
   /** A line that replaces the one before, on a terminal only. */
   readonly progress: (text: string) => void
@@ -46,7 +47,7 @@ export function processConsole(config: Config, version: string): Console {
     },
     err: (line) => {
       progressEnd()
-      stderr.write(`${line}\n`)
+      stderr.write(`${printable(line)}\n`)
     },
     progress: (text) => {
       if (!isTerminal) return

@@ -7,7 +7,7 @@ import { LOOKS } from '../lib/report/states.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { endJson } from './json.ts'
+import { endJson, toJson } from './json.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
@@ -139,7 +139,7 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
   const isJson = options.json === true || options.output === 'json'
   if (options.output === 'linkerd') {
     const edges = linkerdEdges(rows)
-    if (isJson) console.out(JSON.stringify(edges, null, 2))
+    if (isJson) console.out(toJson(edges))
     else if (edges.length === 0) console.err('No edges found.')
     else {
       const secured = (reason: string) => (reason === '' ? '√' : reason)
@@ -157,7 +157,7 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
   if (isJson) {
     for (const { cluster, path, msg } of rows)
       console.out(
-        JSON.stringify({
+        toJson({
           cluster,
           ...path,
           source: endJson(path.source),

@@ -1,8 +1,21 @@
 import type { Destination, PathRow, Source } from '../lib/model.ts'
 
+// What a terminal would act on, or would not show: names come from clusters and are hostile input.
+const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
+
+/** One line of JSON that is safe to look at: what cannot be seen is escaped, so that parsing it gives the same. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value).replace(INVISIBLE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  )
+}
+
 /** A row of `paths --json` (design: section 6). */
 export function pathJson(row: PathRow): string {
-  return JSON.stringify({
+  return toJson({
     ...row,
     source: endJson(row.source),
     destination: endJson(row.destination),

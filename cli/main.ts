@@ -2,7 +2,6 @@ import { Command, CommanderError } from 'commander'
 import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
-import { printable } from '../lib/report/printable.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addCollect } from './collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
@@ -75,7 +74,7 @@ function report(error: unknown, console: Console): number {
     console.err(usageLine(error))
     return 2
   }
-  console.err(printable(error instanceof Error ? error.message : String(error)))
+  console.err(error instanceof Error ? error.message : String(error))
   return 1
 }
 
@@ -83,7 +82,5 @@ function report(error: unknown, console: Console): number {
 function usageLine({ code, message }: CommanderError): string {
   if (code === 'commander.help') return 'Cannot run ciphertrail without a command: see "ciphertrail --help"'
   const [line = '', suggestion] = message.replace(/^error: /, '').split('\n')
-  return printable(
-    `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "ciphertrail --help"`,
-  )
+  return `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "ciphertrail --help"`
 }

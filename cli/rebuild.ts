@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { rebuild } from '../lib/store/derive.ts'
 import { type Console, FailedError } from './console.ts'
+import { toJson } from './json.ts'
 import { chosenClusters, deriveDeps, openStore } from './store.ts'
 import { collectValues } from './values.ts'
 
@@ -30,7 +31,7 @@ export function addRebuild(program: Command, console: Console): void {
         for (const line of derived.errors) console.err(line)
         errors += derived.errors.length
         if (options.json === true)
-          console.out(JSON.stringify({ cluster: cluster.id, windows: derived.windows.length, errors: derived.errors }))
+          console.out(toJson({ cluster: cluster.id, windows: derived.windows.length, errors: derived.errors }))
         else
           console.out(
             `${cluster.id}: ${derived.windows.length} ${derived.windows.length === 1 ? 'window' : 'windows'} derived again`,

@@ -4,6 +4,7 @@ import type { Cluster, Workload, WindowResult } from '../lib/model.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError } from './console.ts'
+import { toJson } from './json.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
@@ -53,7 +54,7 @@ export function addWorkloads(program: Command, console: Console): void {
             `Meshed or not is unknown in the first window of cluster "${cluster.id}": there is no list from before it to agree with`,
           )
       }
-      if (options.json === true) for (const workload of found) console.out(JSON.stringify(workload))
+      if (options.json === true) for (const workload of found) console.out(toJson(workload))
       else if (found.length > 0)
         for (const line of tableLines(found, columns(clusters.length > 1, console))) console.out(line)
       if (missing > 0) throw new FailedError()

@@ -1,6 +1,6 @@
 import type { Cluster, MetricsAnswer, Snapshot, Window } from '../model.ts'
 import type { ClusterAccess } from './cluster.ts'
-import { SourceError } from './http.ts'
+import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
 import { queryInstant } from './prometheus.ts'
 import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
@@ -71,7 +71,7 @@ async function collectMetrics(
 
   const queries = queriesOf(window)
   const answered: (MetricsAnswer & { readonly series: number })[] = []
-  const failed: { readonly name: Query['name']; readonly line: string }[] = []
+  const failed: { readonly name: Query['name']; readonly line: string; readonly kind: FailureKind }[] = []
   let done = 0
   const queue = queries.entries()
   const ask = async () => {
@@ -82,14 +82,16 @@ async function collectMetrics(
         answered[index] = { name, query, time: at, body, series: series.length }
       } catch (error) {
         if (!(error instanceof SourceError)) throw error
-        failed.push({ name, line: error.message })
+        failed.push({ name, line: error.message, kind: error.kind })
+        // Each worker has waited a whole deadline for nothing: every further query would.
+        if (answered.length === 0 && failed.filter(({ kind }) => kind === 'timeout').length >= CONCURRENCY) return
       }
       deps.progress?.(++done, queries.length)
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, ask))
 
-  const errors = [...new Set(failed.map(({ line }) => line))].sort()
+  const errors = failureLines(failed)
   if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
   const scraped = answered.some((answer) => answer?.name === 'scrapes' && answer.series > 0)
   if (!isReplay && failed.length === 0 && !scraped) errors.push(...(await missingErrors(window, deps, of)))
@@ -106,15 +108,27 @@ async function collectMetrics(
   }
 }
 
+/** One line for each way to fail, with the queries that failed so. */
+function failureLines(failed: readonly { readonly name: Query['name']; readonly line: string }[]): string[] {
+  const byProblem = Map.groupBy(failed, ({ name, line }) => line.slice(`Cannot query ${name} `.length))
+  return [...byProblem]
+    .map(([problem, group]) => {
+      const names = [...new Set(group.map(({ name }) => name))].sort()
+      const shown = names.length > 3 ? `${names.slice(0, 2).join(', ')} and ${names.length - 2} more` : names.join(', ')
+      return `Cannot query ${shown} ${problem}`
+    })
+    .sort()
+}
+
 /** Prometheus' own `time()`, in seconds, or why it cannot be read. */
-async function readTime({ access, now }: CollectDeps, of: string): Promise<number | string> {
+async function readTime({ access }: CollectDeps, of: string): Promise<number | string> {
   try {
     const { series } = await queryInstant(access.prometheus, {
       what: `query the time ${of}`,
       query: 'time()',
       time: undefined,
     })
-    return series[0]?.samples[0]?.value ?? now().getTime() / 1000
+    return series[0]?.samples[0]?.value ?? `Cannot query the time ${of}: Prometheus gave none, is it one?`
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
     return error.message

@@ -102,14 +102,21 @@ const PAGE_SIZE = 500
 /** More pages than any real cluster has: a server that never ends must not fill the memory. */
 const MOST_PAGES = 2_000
 
-/** Failures of the first list that every other one would repeat: one line is enough. */
+/**
+ * Failures of the first list, the pods, that every other one would repeat: one line is enough. Only rights differ from list to list; and
+ * without pods no other list is of use.
+ */
 const HOPELESS: ReadonlySet<FailureKind> = new Set([
   'configuration',
   'unauthorized',
+  'not-found',
+  'rate-limited',
+  'server',
   'timeout',
   'certificate',
   'connection',
   'redirect',
+  'malformed',
 ])
 
 /**
