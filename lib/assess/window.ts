@@ -9,7 +9,7 @@ import {
   type Snapshot,
   type WindowResult,
 } from '../model.ts'
-import { attributor } from './attribution.ts'
+import { attributor, takesName } from './attribution.ts'
 import { type CoverageInput, type PodCoverage, coverageOf, podCoverage } from './coverage.ts'
 import { cryptoOf } from './crypto.ts'
 import { type ReadEdge, edgesOf } from './edges.ts'
@@ -45,7 +45,7 @@ export function assessWindow(input: AssessInput): WindowResult {
   try {
     return assessReadable(input)
   } catch (error) {
-    if (!(error instanceof AnswerError) && !(error instanceof ReduceError)) throw error
+    if (!(error instanceof AnswerError)) throw error
     const { cluster, window } = snapshot
     return {
       format: 'ciphertrail/window/1',
@@ -72,8 +72,9 @@ export function assessWindow(input: AssessInput): WindowResult {
 function assessReadable({ key, snapshot, before, after }: AssessInput): WindowResult {
   const { cluster, window, metrics, kubernetes, linkerdNamespace } = snapshot
   const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
-  const listedBefore = readLists(before)
-  const listedAfter = readLists(after)
+  const listErrors: string[] = []
+  const listedBefore = readLists(before, listErrors)
+  const listedAfter = readLists(after, listErrors)
   const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace)
   const attribute = attributor(facts)
 
@@ -109,6 +110,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
     errors: [
       ...metrics.errors,
       ...kubernetes.errors,
+      ...listErrors,
       ...(isReadable && !isCollected
         ? [
             `Cannot tell paths of window ${window.start} to ${window.end}: Prometheus holds no scrape of a Linkerd proxy in it`,
@@ -144,8 +146,16 @@ function withoutTheRest(reading: Reading): Reading {
     : reading
 }
 
-function readLists(snapshot: ListsOfSnapshot | null): Listed | null {
-  return snapshot === null ? null : listedOf(snapshot.lists, toSeconds(snapshot.takenAt))
+/** Lists that cannot be read are no lists: facts are then unknown, which is safe. `errors` takes the line that says so. */
+function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed | null {
+  if (snapshot === null) return null
+  try {
+    return listedOf(snapshot.lists, toSeconds(snapshot.takenAt))
+  } catch (error) {
+    if (!(error instanceof ReduceError)) throw error
+    errors.push(`Cannot use the lists taken at ${snapshot.takenAt}: ${error.message}`)
+    return null
+  }
 }
 
 function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
@@ -184,9 +194,7 @@ function overriddenOf(
   coverage: ReadonlyMap<PodFacts, PodCoverage>,
 ): Pick<WindowResult, 'overridden'> {
   const hidden = pods.filter(
-    (pod) =>
-      coverage.get(pod)?.scraped === false &&
-      ['instance', 'job', 'namespace', 'pod'].some((name) => name in pod.labels),
+    (pod) => coverage.get(pod)?.scraped === false && takesName(pod, ['instance', 'job', 'namespace', 'pod']),
   )
   const workloads = [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compare)
   return workloads.length === 0 ? {} : { overridden: workloads }

@@ -79,7 +79,7 @@ export function openCluster(
       get: async (path, { what, hints }) => {
         const text = await requestJson(kubernetes, { what, path, hints: { ...kubernetesHints(cluster), ...hints } })
         try {
-          return JSON.parse(text)
+          return wellFormed(JSON.parse(text), text)
         } catch {
           throw new SourceError(
             { source: 'kubernetes', what },
@@ -104,6 +104,18 @@ export function openCluster(
       await Promise.all(pools.map((pool) => pool.destroy()))
     },
   }
+}
+
+/** Half a surrogate pair, which JSON can hold, is no Unicode text and could not be stored: it is replaced by U+FFFD. */
+function wellFormed(value: unknown, text: string): unknown {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return value
+  const repair = (part: unknown): unknown => {
+    if (typeof part === 'string') return part.toWellFormed()
+    if (Array.isArray(part)) return part.map(repair)
+    if (typeof part !== 'object' || part === null) return part
+    return Object.fromEntries(Object.entries(part).map(([name, member]) => [name.toWellFormed(), repair(member)]))
+  }
+  return repair(value)
 }
 
 type NewPool = (origin: string, connect: object) => Promise<Pool>

@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { AssessInput, ListsOfSnapshot } from '../assess/window.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
 import { DERIVATION } from '../model.ts'
 import type { Cluster, Coverage, Snapshot, TimelineMonth, Window, WindowResult } from '../model.ts'
 import { EvidenceError, readSnapshot } from './evidence.ts'
 import {
+  evidenceBefore,
   evidencePrefix,
   parseEvidenceKey,
   parseTimelineKey,
@@ -40,6 +42,9 @@ const MOST_ROUNDS = 25
 
 /** How many window results are in memory at once while a history is folded from its beginning. */
 const CHUNK = 100
+
+/** How long after its window evidence may come: Prometheus is asked for older windows for 15 days at most. */
+const LATEST_SECONDS = 16 * 24 * 60 * 60
 
 /** Snapshots kept decoded: neighbours in time share their lists. */
 const SNAPSHOTS_KEPT = 4
@@ -140,7 +145,10 @@ async function readEvidence(
   const windows = new Map(known.map((window) => [windowId(window), window]))
   const indexed = new Set(known.flatMap(({ attempts }) => attempts.map(({ key }) => key)))
   const added: KnownAttempt[] = []
-  for await (const key of objects.list(evidencePrefix)) {
+  // Nothing is collected so late that it would come before this; whoever copies older evidence into a store rebuilds.
+  const latest = known.at(-1)?.start
+  const startAfter = latest === undefined ? undefined : evidenceBefore(toTime(toSeconds(latest) - LATEST_SECONDS))
+  for await (const key of objects.list(evidencePrefix, startAfter)) {
     const parsed = parseEvidenceKey(key)
     if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrust.evidence.has(key))) continue
     const attempt = await readAttempt(key, parsed.attempt, { objects, assess })

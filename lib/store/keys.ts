@@ -27,6 +27,11 @@ export const MOST_ATTEMPTS = 9999
 /** What all keys of evidence begin with, oldest window first. */
 export const evidencePrefix = 'evidence/'
 
+/** What comes before the keys of all evidence of windows that begin at a time (RFC 3339, whole seconds) or later. */
+export function evidenceBefore(time: string): string {
+  return `${evidencePrefix}${basic(time)}`
+}
+
 /** The registry of clusters. */
 export const registryKey = 'registry/clusters.json'
 
@@ -111,12 +116,17 @@ function checkedCluster(cluster: string): string {
 }
 
 function windowText({ start, end }: Window): string {
-  const text = `${start}-${end}`.replaceAll(/(?<=\d)[-:](?=\d)/g, '')
+  const text = `${basic(start)}-${basic(end)}`
   const parsed = parseWindow(text)
   if (parsed?.start === start && parsed.end === end) return text
   throw new RangeError(
     `Cannot make a key of window ${JSON.stringify({ start, end })}: wanted two times such as 2026-11-24T12:30:00Z, the earlier one first`,
   )
+}
+
+/** ISO 8601 basic of RFC 3339. */
+function basic(time: string): string {
+  return time.replaceAll(/[-:]/g, '')
 }
 
 function parseWindow(text: string): Window | undefined {

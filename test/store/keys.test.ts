@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  evidenceBefore,
   attemptsPrefix,
   evidenceKey,
   evidencePrefix,
@@ -144,4 +145,11 @@ test('making a key of a part that has no place in it throws one clear line', () 
   assert.throws(() => timelineKey('shop', '2026-1'), {
     message: 'Cannot make a key of month "2026-1": wanted one such as 2026-11',
   })
+})
+
+test('evidenceBefore() comes before the evidence of windows from that time on, and after that of earlier ones', () => {
+  const key = (start: string, end: string) => evidenceKey({ window: { start, end }, cluster: 'a', attempt: 1 })
+  const before = evidenceBefore('2026-11-08T00:00:00Z')
+  assert.ok(before < key('2026-11-08T00:00:00Z', '2026-11-08T01:00:00Z'))
+  assert.ok(before > key('2026-11-07T23:00:00Z', '2026-11-08T00:00:00Z'))
 })
