@@ -38,6 +38,10 @@ describe('ciphertrail demo', () => {
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
     assert.equal(readFileSync(join(folder, 'demo-output/report.pdf')).subarray(0, 5).toString(), '%PDF-')
 
+    const paths = run(folder, join(ROOT, 'bin/ciphertrail.js'), '--store', 'demo-output/store', 'paths', '--json')
+    assert.equal(paths.status, 0)
+    assert.doesNotMatch(paths.stdout, /window-missing/, 'nothing is expected after the replay')
+
     const [, next = ''] = stdout.split('Next, type:\n')
     const commands = next.trim().split('\n')
     assert.equal(commands.length, 5)

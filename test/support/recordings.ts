@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
 import type { Window } from '../../lib/model.ts'
 import { parseTruth } from './truth.ts'
-import type { EdgesRow, Truth } from './truth.ts'
+import type { EdgesRow, Truth, TruthPath } from './truth.ts'
 
 /** A recording of a real mesh with its truth: a folder as the README in it describes. */
 export type Recording = {
@@ -27,9 +27,23 @@ export function findRecording(name: 'demo' | 'public'): string | undefined {
   return folder !== undefined && existsSync(join(folder, 'truth.json')) ? folder : undefined
 }
 
+/** Reads the truth of a recording or of a fixture, `truth.json` or `truth.json.gz`, of the windows that were collected only. */
+export function readTruth(folder: string, windows?: readonly Window[]): Truth {
+  const plain = join(folder, 'truth.json')
+  const bytes = existsSync(plain) ? readFileSync(plain) : gunzipSync(readFileSync(`${plain}.gz`))
+  const truth = parseTruth(bytes.toString())
+  if (windows === undefined) return truth
+  const ends = new Set(windows.map(({ end }) => end))
+  const within = (path: TruthPath): TruthPath => ({
+    ...path,
+    windows: path.windows.filter(({ end }) => ends.has(end)),
+  })
+  return { ...truth, paths: truth.paths.map(within) }
+}
+
 /** Reads what a recording says of itself. Throws where a file is absent or has another shape. */
 export function openRecording(folder: string): Recording {
-  const truth = parseTruth(readFileSync(join(folder, 'truth.json'), 'utf8'))
+  const truth = readTruth(folder)
   const first = Math.floor(Date.parse(truth.start) / WINDOW_MS)
   const last = Math.ceil(Date.parse(truth.end) / WINDOW_MS)
   const at = (index: number): string => toText(index * WINDOW_MS)
@@ -61,7 +75,10 @@ const edgesJson = z.array(
  * What `linkerd viz edges` said during a recording: the listings of workload kinds, or those and the listings of pods with
  * each pod put down to its workload.
  */
-export function readEdges({ folder, lists }: Recording, rows: 'workloads' | 'workloads and pods'): EdgesRow[] {
+export function readEdges(
+  { folder, lists }: Pick<Recording, 'folder' | 'lists'>,
+  rows: 'workloads' | 'workloads and pods',
+): EdgesRow[] {
   const owners = rows === 'workloads' ? new Map<string, string>() : ownersOf(lists.map((list) => list.folder))
   return readListings(folder)
     .filter(({ kind }) => kind !== 'pod' || rows === 'workloads and pods')

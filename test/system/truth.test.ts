@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { gunzipSync } from 'node:zlib'
+import { DEMO_FIXTURE, openFixture } from '../../demo/fixture.ts'
+import { record } from '../../demo/record.ts'
+import { startPrometheus } from '../../demo/recorded-prometheus.ts'
+import { EXCEPTIONS, unnamed } from '../support/exceptions.ts'
+import { collectByCommand, reportedByCommand } from '../support/judged-line.ts'
+import { startKubernetesServer } from '../support/kubernetes-server.ts'
+import { freshFolder } from '../support/recording.ts'
+import { findRecording, openRecording, readEdges, readTruth } from '../support/recordings.ts'
+import { confusionTable, edgesTable, judge } from '../support/truth.ts'
+
+const FIXTURES = { demo: DEMO_FIXTURE, public: join(import.meta.dirname, '../fixtures/public') } as const
+
+function recordingOf(name: 'demo' | 'public'): string {
+  const folder = findRecording(name)
+  if (folder === undefined)
+    throw new Error(
+      `Cannot judge "${name}": CIPHERTRAIL_RECORDINGS names no recording, set it to the folder of that one`,
+    )
+  return folder
+}
+
+async function judgedOn(name: 'demo' | 'public', context: TestContext): Promise<void> {
+  const recording = openRecording(recordingOf(name))
+  const { windows } = openFixture(FIXTURES[name])
+  const prometheus = await startPrometheus(recording.tsdb)
+  context.after(() => prometheus.stop())
+  const kubernetes = await startKubernetesServer(join(recording.folder, 'k8s'), windows[0]?.start ?? '')
+  context.after(() => kubernetes.close())
+  const mesh = { folder: freshFolder(context), kubernetes, prometheusUrl: prometheus.url, windows }
+  await collectByCommand(mesh)
+  const truth = readTruth(recording.folder, windows)
+  const judgement = judge(truth, await reportedByCommand(mesh))
+
+  assert.deepEqual(judgement.false, [])
+  assert.deepEqual(judgement.missed, [])
+  assert.deepEqual(judgement.falseAlarms, [])
+  assert.deepEqual(judgement.absent, [])
+  assert.deepEqual(unnamed(judgement, EXCEPTIONS[name]), [])
+  context.diagnostic(
+    [
+      `${name}, ciphertrail:\n${confusionTable(judgement)}`,
+      ...(['workloads', 'workloads and pods'] as const).map(
+        (rows) => `${name}, linkerd viz edges of ${rows}:\n${edgesTable(truth, readEdges(recording, rows))}`,
+      ),
+    ].join('\n'),
+  )
+}
+
+/** The files of a fixture, unpacked, since a packer may change. */
+function contentOf(folder: string): Map<string, string> {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.gz'))
+  return new Map(files.toSorted().map((name) => [name, gunzipSync(readFileSync(join(folder, name))).toString()]))
+}
+
+describe('A real Prometheus on recorded data', () => {
+  for (const name of ['demo', 'public'] as const) {
+    test(`the command line on the recording "${name}" is right but for the named exceptions`, (context) =>
+      judgedOn(name, context))
+
+    test(`the fixture "${name}" is what "npm run record" makes of the recording`, async (context) => {
+      recordingOf(name)
+      const folder = join(freshFolder(context), name)
+      await record(name, folder)
+      const [kept, made] = [contentOf(FIXTURES[name]), contentOf(folder)]
+      assert.deepEqual([...made.keys()], [...kept.keys()])
+      for (const [file, text] of made) assert.ok(text === kept.get(file), `${file} differs, run "npm run record"`)
+    })
+  }
+})
