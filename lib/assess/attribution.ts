@@ -1,6 +1,6 @@
 import type { Endpoint } from '../model.ts'
 import type { Facts, PodFacts } from './facts.ts'
-import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from './labels.ts'
+import { type Labels, hostOf, labelOf, overrideOf, ownLabels, relabelled } from './labels.ts'
 
 /**
  * Whose series it is (contracts: section 2). The workload comes from the API server by the scraped address, since viz's labels can be
@@ -35,6 +35,13 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
     facts.pods.map((pod) => [pod, overrideOf(pod.labels, { namespace: pod.namespace, pod: pod.name })] as const),
   )
 
+  // Such a pod may speak under another's address, too: then the samples of both are one series, and no address tells them apart.
+  const claimed = new Set(
+    facts.pods.flatMap(({ labels }) =>
+      relabelled(labels).flatMap(([name, value]) => (name === 'instance' ? value : [])),
+    ),
+  )
+
   return (series) => {
     const instance = labelOf(series, 'instance')
     const atAddress = (byAddress.get(hostOf(instance)) ?? []).map(({ pod }) => pod)
@@ -42,9 +49,9 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
       pod.name === labelOf(labels, 'pod') && pod.namespace === labelOf(labels, 'namespace')
     // A pod that names itself otherwise than the API server does is still the one at that address.
     const pod =
-      atAddress.find(named(series)) ??
-      atAddress.find((candidate) => 'pod' in candidate.labels || 'namespace' in candidate.labels)
-    const own = ownLabels(series, pod === undefined ? undefined : overrides.get(pod))
+      atAddress.find(named(series)) ?? atAddress.find((candidate) => takesName(candidate, ['pod', 'namespace']))
+    const known = ownLabels(series, pod === undefined ? undefined : overrides.get(pod))
+    const own = { ...known, overridden: known.overridden || claimed.has(instance) }
     if (pod !== undefined) return { ...own, instance, workload: pod.workload, pod, standing: 'confirmed' }
 
     const namesakes = byName.get(`${labelOf(own.labels, 'namespace')}/${labelOf(own.labels, 'pod')}`) ?? []
@@ -58,6 +65,11 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
       standing: isElsewhere ? 'impostor' : 'pod-not-listed',
     }
   }
+}
+
+/** Whether a label of a pod takes one of these names from what Prometheus says of its target. */
+export function takesName({ labels }: PodFacts, names: readonly string[]): boolean {
+  return relabelled(labels).some(([name]) => names.includes(name))
 }
 
 /** The labels that viz's relabelling makes of the injector's `linkerd.io/proxy-*`, and the kinds they stand for. */

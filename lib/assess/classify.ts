@@ -28,6 +28,8 @@ export type Inbound = {
   readonly isHeldOpen: boolean
   /** Read and written bytes together. */
   readonly bytes: Moved
+  /** Both byte counters were there: missing is not zero. */
+  readonly isCounted: boolean
   readonly httpAllowed: Moved
   readonly httpProbed: Moved
   readonly httpRefused: Moved
@@ -42,6 +44,7 @@ export type Outbound = {
   readonly opened: Moved
   readonly openAtScrape: number
   readonly bytes: Moved
+  readonly isCounted: boolean
   readonly requests: Moved
 }
 
@@ -93,7 +96,7 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
   const { state, reason } = stateOfLabels('outbound', labels)
   if (state !== 'no-mesh-tls') return named(state, reason)
   // Counters of bytes move while a connection lives, so none over the series' life means that nothing was sent in the clear.
-  if (!seen.bytes.ever && seen.requests.count === 0) return named('exempt', 'no payload')
+  if (seen.isCounted && !seen.bytes.ever && seen.requests.count === 0) return named('exempt', 'no payload')
   return named(isProved(seen.requests, seen.opened) ? 'plaintext' : 'no-mesh-tls', reason)
 }
 
@@ -128,6 +131,7 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
   const did = (counter: Moved) => counter.count > 0 || (counter.ever && (seen.isHeldOpen || !moved))
   const hasPayload = seen.bytes.ever
+  const hasNone = seen.isCounted && !seen.bytes.ever
   if (did(seen.httpAllowed)) verdicts.push(verdict('plaintext', 'allowed', reason))
   else if (did(seen.tcpAllowed) && hasPayload) verdicts.push(verdict('no-mesh-tls', 'allowed', reason))
   if (did(seen.httpRefused)) verdicts.push(verdict('plaintext', 'refused', reason))
@@ -140,9 +144,9 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   }
   if (verdicts.length > 0) return verdicts
   return [
-    hasPayload
-      ? verdict('unknown', 'allowed', 'no authorization counter moved')
-      : verdict('exempt', 'allowed', 'no payload'),
+    hasNone
+      ? verdict('exempt', 'allowed', 'no payload')
+      : verdict('unknown', 'allowed', hasPayload ? 'no authorization counter moved' : 'no byte counters'),
   ]
 }
 

@@ -11,6 +11,9 @@ const DECIDING =
 /** Where Prometheus puts a proxy's own label whose name a target label has taken. */
 const TWIN = /^(?:exported_)+(.+)$/
 
+/** Labels that Prometheus gives to a target: a proxy's page has none of these. */
+const OF_TARGET: ReadonlySet<string> = new Set(['instance', 'namespace', 'pod', 'job'])
+
 /** The labels of a series as the proxy wrote them, and whether any of them was open to a pod's own say. */
 export type OwnLabels = { readonly labels: Labels; readonly overridden: boolean }
 
@@ -28,14 +31,22 @@ export type Override = {
  * @param truth what the API server says of names that a pod's label may repeat; viz's own Prometheus is labelled with its namespace
  */
 export function overrideOf(podLabels: Labels, truth: Labels): Override {
-  const names = Object.entries(podLabels).map(([name, value]) => ({
-    name: sanitized(name),
-    isTrue: truth[name] === value,
-  }))
+  const given = relabelled(podLabels)
   return {
-    taken: new Set(names.map(({ name }) => name)),
-    isDeciding: names.some(({ name, isTrue }) => !isTrue && DECIDING.test(name.replace(TWIN, '$1'))),
+    taken: new Set(given.map(([name]) => name)),
+    isDeciding: given.some(([name, value]) => truth[name] !== value && DECIDING.test(name.replace(TWIN, '$1'))),
   }
+}
+
+/**
+ * A pod's labels as viz's Prometheus names them: `linkerd.io/<name>` and `linkerd.io/proxy-<name>` lose their prefix, so that they take names
+ * as a bare label does; only the injector's `linkerd.io/proxy-job` becomes `k8s_job` (linkerd2, viz's scrape configuration).
+ */
+export function relabelled(podLabels: Labels): [name: string, value: string][] {
+  return Object.entries(podLabels).map(([name, value]) => {
+    const meta = name.replace(/[^a-zA-Z0-9_]/g, '_')
+    return [meta === 'linkerd_io_proxy_job' ? 'k8s_job' : meta.replace(/^linkerd_io_(proxy_)?/, ''), value]
+  })
 }
 
 /**
@@ -47,7 +58,12 @@ export function overrideOf(podLabels: Labels, truth: Labels): Override {
 export function ownLabels(series: Labels, override: Override | undefined): OwnLabels {
   let own: Record<string, string> | undefined
   for (const name in series) {
-    if (!name.startsWith('exported_')) continue
+    if (!name.startsWith('exported_')) {
+      if (override?.isDeciding !== true || !isUnwritten(name, series, override)) continue
+      own ??= { ...series }
+      own[name] = ''
+      continue
+    }
     const twinOf = TWIN.exec(name)?.[1]
     if (twinOf === undefined || !DECIDING.test(twinOf)) continue
     let proxys = twinOf
@@ -60,9 +76,9 @@ export function ownLabels(series: Labels, override: Override | undefined): OwnLa
   return { labels: own ?? series, overridden: own !== undefined || override?.isDeciding === true }
 }
 
-/** A Kubernetes label name as Prometheus writes it. */
-function sanitized(name: string): string {
-  return name.replace(/[^a-zA-Z0-9_]/g, '_')
+/** A deciding label of the pod without a twin: the proxy wrote none of that name. */
+function isUnwritten(name: string, series: Labels, { taken }: Override): boolean {
+  return taken.has(name) && DECIDING.test(name) && !OF_TARGET.has(name) && !(`exported_${name}` in series)
 }
 
 /** A label's value; Prometheus drops empty labels, so absent is empty. */

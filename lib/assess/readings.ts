@@ -72,16 +72,18 @@ export function clearReadings(input: ReadingInput): Reading[] {
     samples,
   }))
 
-  const inbound = series.filter(({ name, at: { labels } }) =>
-    name.startsWith('tcp_')
-      ? labelOf(labels, 'direction') === 'inbound' && labelOf(labels, 'peer') === 'src'
-      : name.startsWith('inbound_'),
-  )
   const outbound = series.filter(({ name, at: { labels } }) =>
     name.startsWith('tcp_')
       ? labelOf(labels, 'direction') === 'outbound' && labelOf(labels, 'peer') === 'dst'
       : name === 'request_total' && labelOf(labels, 'direction') === 'outbound',
   )
+  const inbound = series.filter(({ name, at: { labels, pod, overridden } }) => {
+    if (!name.startsWith('tcp_')) return name.startsWith('inbound_')
+    const [direction, peer] = [labelOf(labels, 'direction'), labelOf(labels, 'peer')]
+    // Which twin is the proxy's own cannot be told of a pod in no list, so it may not put its connections out of sight by it.
+    const isInDoubt = pod === null && overridden && !(direction === 'outbound' && peer === 'dst')
+    return isInDoubt || (direction === 'inbound' && peer === 'src')
+  })
   return [
     ...[...Map.groupBy(inbound, inboundSubject).values()].flatMap((group) => inboundReadings(group, input)),
     ...[...Map.groupBy(outbound, outboundSubject).values()].flatMap((group) => outboundReading(group, input)),
@@ -131,6 +133,14 @@ function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput)
     .reduce((sum, { samples }) => sum + mostWithin(samples, start, end), 0)
 }
 
+/** Whether both byte counters of each connection counter are there: without them, no byte is not known to have flowed. */
+function isCounted(group: readonly RawSeries[]): boolean {
+  const has = (wanted: string, key: string) => group.some((other) => other.name === wanted && other.key === key)
+  return group
+    .filter(({ name }) => name === 'tcp_open_total' || name === 'tcp_open_connections')
+    .every(({ key }) => has('tcp_read_bytes_total', key) && has('tcp_write_bytes_total', key))
+}
+
 const named =
   (...names: readonly string[]) =>
   ({ name }: RawSeries) =>
@@ -141,12 +151,15 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
   if (first === undefined) return []
   const { at } = first
   const moved = (is: (series: RawSeries) => boolean) => movedOf(group, input, is)
-  const isProbe = ({ at: { labels } }: RawSeries) => labelOf(labels, 'authz_name') === 'probe'
+  // Policies have names, too: only Linkerd's own authorisation of probes is of kind `default`.
+  const isProbe = ({ at: { labels } }: RawSeries) =>
+    labelOf(labels, 'authz_name') === 'probe' && labelOf(labels, 'authz_kind') === 'default'
   const seen: Omit<Inbound, 'probesExpected'> = {
     opened: moved(named('tcp_open_total')),
     openAtScrape: openAtScrape(group, input),
     isHeldOpen: group.some(({ name, samples }) => name === 'tcp_open_connections' && isHeldOpen(samples, input)),
     bytes: moved(named('tcp_read_bytes_total', 'tcp_write_bytes_total')),
+    isCounted: isCounted(group),
     httpAllowed: moved((series) => series.name === 'inbound_http_authz_allow_total' && !isProbe(series)),
     httpProbed: moved((series) => series.name === 'inbound_http_authz_allow_total' && isProbe(series)),
     httpRefused: moved(
@@ -186,6 +199,7 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
     opened: movedOf(group, input, named('tcp_open_total')),
     openAtScrape: openAtScrape(group, input),
     bytes: movedOf(group, input, named('tcp_read_bytes_total', 'tcp_write_bytes_total')),
+    isCounted: isCounted(group),
     requests: movedOf(group, input, named('request_total')),
   }
   const labels = tlsOf(at.labels, 'server_id')
@@ -206,6 +220,9 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
   ]
 }
 
+/** For how long after its start a container that is ready may have been starting. */
+const STARTUP_SECONDS = 600
+
 /**
  * How many requests the pod's own httpGet probes of a port can have made since the scrape before the window's first (one extra each, contracts:
  * section 5), or in the pod's life where the requests cannot be dated. Null where the pod is in no list: its probes are not known.
@@ -221,8 +238,10 @@ function expectedProbes(
   const { from: begun } = at.pod.life
   const from = probed.sinceUnknown ? begun : Math.max(lastUntil(times, start) ?? start, begun)
   const seconds = Math.max(0, (lastUntil(times, end) ?? end) - from)
+  // A startup probe runs until its container has started, and never again: its allowance is not there for others to use.
+  const isStarting = at.pod.lastStart > from - STARTUP_SECONDS
   return at.pod.probes
-    .filter((probe) => probe.port === port)
+    .filter((probe) => probe.port === port && (isStarting || !probe.isStartup))
     .reduce((sum, { periodSeconds }) => sum + Math.floor(seconds / periodSeconds) + 1, 0)
 }
 
