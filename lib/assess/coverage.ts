@@ -33,6 +33,8 @@ export type CoverageInput = {
   readonly facts: Facts
   /** The scrapes of what answered at an address. */
   readonly scrapesAt: (address: string) => readonly ProxyScrapes[]
+  /** When another pod was given a pod's address: what answers there since is not that pod. */
+  readonly reusedAt: ReadonlyMap<PodFacts, Seconds>
   /** When Prometheus scraped any proxy, with success or not, oldest first. */
   readonly anyScrape: readonly Seconds[]
   /** Seconds between two scrapes, where a pod's own are too few to tell. */
@@ -44,15 +46,20 @@ export type CoverageInput = {
 /** The coverage of one meshed pod. */
 export function podCoverage(
   pod: PodFacts,
-  { start, end, scrapesAt, anyScrape, interval, readable }: CoverageInput,
+  { start, end, scrapesAt, reusedAt, anyScrape, interval, readable }: CoverageInput,
 ): PodCoverage {
   const own = pod.addresses.flatMap(scrapesAt)
   const ownInterval = Math.max(0, ...own.map((one) => one.interval)) || interval
   const from = Math.max(start, pod.life.from)
-  const times = own.flatMap((one) => one.times).filter((time) => time >= pod.life.from - ownInterval)
+  const until = reusedAt.get(pod) ?? Infinity
+  const inLife = (times: readonly Seconds[]) =>
+    times.filter((time) => time >= pod.life.from - ownInterval && time < until)
+  const times = inLife(own.flatMap((one) => one.times)).sort((a, b) => a - b)
+  const failed = inLife(own.flatMap((one) => one.failed))
   const last = lastUntil(times, end)
-  // A pod that no later list holds ended soon after its last scrape: its target went away with it.
-  const known = pod.life.to ?? (pod.isGone && last !== undefined ? last + ownInterval : null)
+  const known =
+    pod.life.to ??
+    (pod.isGone && last !== undefined ? vanishedAt([...times, ...failed], ownInterval, { end, anyScrape }) : null)
   const to = Math.max(from, Math.min(end, known ?? end))
   const observed = times.slice(1).flatMap((time, index) => {
     const before = times[index] ?? time
@@ -60,14 +67,17 @@ export function podCoverage(
     return time - before <= 2 * ownInterval && piece.to > piece.from ? [piece] : []
   })
   const [first] = times
+  const processStarts = own.flatMap((one) => one.processStarts)
   // A proxy's counters begin with its process, so its first scrape tells all since, unless Linkerd evicted an idle series before it.
-  const isBegun = first !== undefined && first - pod.life.from <= RETAIN_IDLE_SECONDS
+  const isBegun =
+    first !== undefined &&
+    first - pod.life.from <= RETAIN_IDLE_SECONDS &&
+    !processStarts.some((started) => started > pod.life.from + ownInterval && started <= first)
   const observedSeconds = observed.reduce((sum, piece) => sum + piece.to - piece.from, 0)
   const reasonOf = (stretch: { from: Seconds; to: Seconds }): GapReason => {
     if (!readable) return 'source-unreadable'
     const within = (time: Seconds) => time > stretch.from && time < stretch.to
-    if (own.some((one) => one.failed.some(within)))
-      return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
+    if (failed.some(within)) return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
     // Other pods were scraped a little before and after this one, so the edges of a stretch say nothing.
     const edge = Math.min(ownInterval, (stretch.to - stretch.from) / 4)
     const amid = (time: Seconds) => time > stretch.from + edge && time < stretch.to - edge
@@ -82,20 +92,54 @@ export function podCoverage(
         (stretch.to - stretch.from > GAP_INTERVALS * ownInterval && !(isBegun && stretch.to <= first)),
     )
     .map((stretch) => ({ ...stretch, reason: reasonOf(stretch) }))
-  const lostUnread = own.some((one) =>
-    one.processStarts.some((started) => {
-      const before = lastUntil(one.times, started)
-      return started > from && started <= end && before !== undefined && started - before > 2 * one.interval
-    }),
+  const lostUnread = processStarts.some(
+    (started) =>
+      started > from &&
+      started <= Math.min(end, until) &&
+      started - (lastUntil(times, started) ?? pod.life.from) > 2 * ownInterval,
   )
+  // Whoever else reads the page meanwhile makes Linkerd drop what is idle.
+  const isKept = gaps.every((gap) => gap.to - gap.from < RETAIN_IDLE_SECONDS)
   return {
     expectedSeconds: to - from,
     observedSeconds,
     scraped: times.some((time) => time > start && time <= end),
     gaps,
     isReadToItsEnd:
-      readable && !lostUnread && last !== undefined && last > start && to - last <= GAP_INTERVALS * ownInterval,
+      readable &&
+      !lostUnread &&
+      isKept &&
+      last !== undefined &&
+      last > start &&
+      to - last <= GAP_INTERVALS * ownInterval,
   }
+}
+
+/**
+ * When a pod that no later list holds ended: soon after Prometheus last tried it, as its target went away with it. Null where nobody was scraped
+ * since, for then it may have lived on.
+ */
+function vanishedAt(
+  tries: readonly Seconds[],
+  ownInterval: Seconds,
+  { end, anyScrape }: Pick<CoverageInput, 'end' | 'anyScrape'>,
+): Seconds | null {
+  const ended = Math.max(...tries.filter((time) => time <= end)) + ownInterval
+  return anyScrape.some((time) => time > ended && time <= end) ? ended : null
+}
+
+/** When an address of a pod went to another pod; only pods of whose addresses one did. */
+export function reusedAddresses(pods: readonly PodFacts[]): Map<PodFacts, Seconds> {
+  const owners = Map.groupBy(
+    pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
+    ({ address }) => address,
+  )
+  const reused = new Map<PodFacts, Seconds>()
+  for (const shared of owners.values())
+    for (const { pod } of shared)
+      for (const { pod: next } of shared)
+        if (next.life.from > pod.life.from) reused.set(pod, Math.min(reused.get(pod) ?? Infinity, next.life.from))
+  return reused
 }
 
 /** The coverage of every workload with meshed pods, and of pods that only Prometheus knows, sorted by workload. */

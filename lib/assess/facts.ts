@@ -4,6 +4,14 @@ import type { Endpoint, Seconds } from '../model.ts'
 import type { Listed } from './lists.ts'
 import { type PortRanges, parsePorts } from './ports.ts'
 
+/** When a pod was there; `to` is null where the end is not known. */
+type Life = {
+  readonly from: Seconds
+  readonly to: Seconds | null
+  /** The list shows that it has ended: what a later list says of its end is no news. */
+  readonly isOver: boolean
+}
+
 /** A pod as the API server described it around a window. */
 export type PodFacts = {
   readonly namespace: string
@@ -28,10 +36,12 @@ export type PodFacts = {
   readonly requiresIdentity: PortRanges
   readonly trustAnchors: string | null
   /** The pod's own httpGet probes: the only ones that Linkerd lets in as `probe`. */
-  readonly probes: readonly { readonly port: number; readonly periodSeconds: number }[]
+  readonly probes: readonly { readonly port: number; readonly periodSeconds: number; readonly isStartup: boolean }[]
   readonly ports: readonly { readonly name: string | null; readonly port: number; readonly protocol: string }[]
-  /** When its proxy (meshed) or the pod was running; `to` is null where the end is not known. */
-  readonly life: { readonly from: Seconds; readonly to: Seconds | null }
+  /** When its proxy (meshed) or the pod was running. */
+  readonly life: Life
+  /** When the last of its containers was started; infinite while one of them is not ready. */
+  readonly lastStart: Seconds
   /** The list after the window lacks it, so it ended at an unknown time in between. */
   readonly isGone: boolean
   readonly automount: boolean | null
@@ -85,12 +95,14 @@ export function factsOf(
     new Map(
       (listed?.pods ?? []).map((pod) => {
         const uid = pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`
-        return [uid, podFacts(pod, { rollUp, linkerdNamespace, isGone: isGone(uid) })] as const
+        const { takenAt } = listed ?? { takenAt: 0 }
+        return [uid, podFacts(pod, { rollUp, linkerdNamespace, takenAt, isGone: isGone(uid) })] as const
       }),
     )
   const later = read(after, () => false)
   const earlier = read(before, (uid) => after !== null && !later.has(uid))
-  const pods = [...new Map([...earlier, ...later]).values()]
+  const pods = [...new Map([...earlier, ...later])]
+    .map(([uid, pod]) => joined(earlier.get(uid) ?? null, pod))
     .filter(
       (pod): pod is PodFacts => pod !== null && pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start,
     )
@@ -127,17 +139,39 @@ export function factsOf(
   }
 }
 
+/**
+ * A pod as both lists show it. The kubelet remembers one restart, so the earlier list knows a longer life; and a pod whose sandbox was made
+ * again has another address since.
+ */
+function joined(earlier: PodFacts | null, later: PodFacts | null): PodFacts | null {
+  if (earlier === null || later === null) return later ?? earlier
+  return {
+    ...later,
+    addresses: [...new Set([...later.addresses, ...earlier.addresses])],
+    life: {
+      ...later.life,
+      from: Math.min(earlier.life.from, later.life.from),
+      to: earlier.life.isOver ? earlier.life.to : later.life.to,
+    },
+  }
+}
+
+type PodContext = {
+  readonly rollUp: Facts['rollUp']
+  readonly linkerdNamespace: string
+  readonly takenAt: Seconds
+  readonly isGone: boolean
+}
+
 /** Null for a pod that never ran: it could not send anything. */
-function podFacts(
-  pod: Pod,
-  { rollUp, linkerdNamespace, isGone }: { rollUp: Facts['rollUp']; linkerdNamespace: string; isGone: boolean },
-): PodFacts | null {
+function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }: PodContext): PodFacts | null {
   const { metadata, spec, status } = pod
   const containers = [...(spec.initContainers ?? []), ...(spec.containers ?? [])]
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
   const proxy = containers.find(({ name }) => name === 'linkerd-proxy')
   const init = containers.find(({ name }) => name === 'linkerd-init')
-  const life = lifeOf(pod, proxy === undefined ? statuses : statuses.filter(({ name }) => name === 'linkerd-proxy'))
+  const own = proxy === undefined ? statuses : statuses.filter(({ name }) => name === 'linkerd-proxy')
+  const life = lifeOf(pod, own, takenAt)
   if (life === null) return null
   const annotations = metadata.annotations ?? {}
   const labels = metadata.labels ?? {}
@@ -181,12 +215,12 @@ function podFacts(
     requiresIdentity: parsePorts(env.get('LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY') ?? ''),
     trustAnchors: env.get('LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS') ?? null,
     probes: containers.flatMap((container) =>
-      [container.livenessProbe, container.readinessProbe, container.startupProbe].flatMap((probe) => {
+      [container.livenessProbe, container.readinessProbe, container.startupProbe].flatMap((probe, index) => {
         const port = probe?.httpGet?.port
         const number = typeof port === 'string' ? ports.find(({ name }) => name === port)?.containerPort : port
         return probe === undefined || number === undefined
           ? []
-          : [{ port: number, periodSeconds: probe.periodSeconds ?? 10 }]
+          : [{ port: number, periodSeconds: probe.periodSeconds ?? 10, isStartup: index === 2 }]
       }),
     ),
     ports: ports.map(({ name, containerPort, protocol }) => ({
@@ -195,34 +229,48 @@ function podFacts(
       protocol: protocol ?? 'TCP',
     })),
     life,
+    lastStart: lastStartOf(statuses),
     isGone,
     automount: spec.automountServiceAccountToken ?? null,
     createdAt: metadata.creationTimestamp === undefined ? life.from : toSeconds(metadata.creationTimestamp),
   }
 }
 
-function lifeOf(
-  pod: Pod,
-  statuses: readonly NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number][],
-): PodFacts['life'] | null {
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]
+
+function lifeOf({ metadata, status }: Pod, statuses: readonly ContainerStatus[], takenAt: Seconds): Life | null {
   const states = statuses.flatMap(({ state, lastState }) => [state, lastState])
   const started = states
     .flatMap((state) => [state?.running?.startedAt, state?.terminated?.startedAt])
     .filter((time) => time !== undefined && time !== null)
-  const created = pod.status?.startTime ?? pod.metadata.creationTimestamp
-  const from =
-    started.length > 0
-      ? Math.min(...started.map(toSeconds))
-      : created === undefined || created === null
-        ? null
-        : toSeconds(created)
-  if (from === null || (started.length === 0 && pod.status?.phase === 'Pending')) return null
+  // Of more than one restart the first start is forgotten: then the pod's own is the latest that is sure.
+  const isForgotten = statuses.some(({ restartCount = 0 }) => restartCount > 1)
+  const created = status?.startTime ?? metadata.creationTimestamp
+  const times = [...started, ...(created !== undefined && (isForgotten || started.length === 0) ? [created] : [])]
+  if (times.length === 0 || (started.length === 0 && status?.phase === 'Pending')) return null
+  const from = Math.min(...times.map(toSeconds))
+
   const ended = statuses
     .map(({ state }) => state?.terminated?.finishedAt)
     .filter((time) => time !== undefined && time !== null)
-  if (statuses.length > 0 && ended.length === statuses.length) return { from, to: Math.max(...ended.map(toSeconds)) }
-  // A deletion is announced with its grace period in the future; the pod may run until then.
-  return { from, to: pod.metadata.deletionTimestamp === undefined ? null : toSeconds(pod.metadata.deletionTimestamp) }
+  if (statuses.length > 0 && ended.length === statuses.length)
+    return { from, to: Math.max(...ended.map(toSeconds)), isOver: true }
+  // Evicted: the kubelet may have dropped what it knew of the containers, and the end was some time before the list.
+  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return { from, to: takenAt, isOver: true }
+  // A deletion is announced with its grace period in the future; a pod that is still listed after it may still run.
+  const deleted = metadata.deletionTimestamp
+  return { from, to: deleted === undefined ? null : Math.max(toSeconds(deleted), takenAt), isOver: false }
+}
+
+function lastStartOf(statuses: readonly ContainerStatus[]): Seconds {
+  return Math.max(
+    ...statuses.map(({ ready, state }) => {
+      const started = state?.running?.startedAt
+      // Init containers that are no sidecars have ended.
+      if (state?.terminated !== undefined) return -Infinity
+      return ready === true && started !== undefined ? toSeconds(started) : Infinity
+    }),
+  )
 }
 
 /** `sa.namespace.serviceaccount.identity...`, where the proxy's own template names it through its pod. */

@@ -3,6 +3,7 @@ import { causeOfInbound, causeOfOutbound } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import { type ReadEdge, pathId } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
+import { isEncrypted } from './episodes.ts'
 import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
 
@@ -12,6 +13,8 @@ export type PathsInput = {
   readonly edges: readonly ReadEdge[]
   readonly facts: Facts
   readonly coverage: ReadonlyMap<PodFacts, PodCoverage>
+  /** Workloads with a pod that hides behind its labels, as {@link workloadKey} names them. */
+  readonly overridden: ReadonlySet<string>
 }
 
 /** Joins edges to paths, each the worst of its edges (design: section 2). Sorted by path id. */
@@ -85,7 +88,11 @@ function pathOf(
   const allowed = standing.filter(({ outcome }) => outcome === 'allowed')
   // Refused traffic is evidence of enforcement: it counts only where there is nothing else.
   const worst = worstOf(allowed.length > 0 ? allowed : standing)
-  const judged = worst.state === 'mtls' ? halfMeshed(first, unnamed, input) : worst
+  const judged = isHidden(first, worst, input)
+    ? ({ state: 'unknown', reason: 'labels-overridden' } as const)
+    : worst.state === 'mtls'
+      ? halfMeshed(first, unnamed, input)
+      : worst
   const side = own.filter((edge) => edge.side === first.side)
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
     edges.reduce((total, edge) => total + read(edge), 0)
@@ -100,7 +107,7 @@ function pathOf(
     state: judged.state,
     outcome: worst.outcome,
     reason: judged.reason,
-    cause: causeOf(first, worst, facts),
+    cause: causeOf(first, judged, facts),
     enforcement:
       first.destination.kind === 'external' ? 'unknown' : enforcementOf(first.destination, first.port, facts),
     opens: sum(side, ({ opens }) => opens),
@@ -115,9 +122,19 @@ function pathOf(
   }
 }
 
+/** A pod of either end has no series to go by, so only what was seen in the clear is sure (contracts: section 2). */
+function isHidden(
+  { source, destination }: ReadEdge,
+  { state }: Pick<Edge, 'state'>,
+  { overridden }: PathsInput,
+): boolean {
+  if (state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown') return false
+  return [source, destination].some((end) => overridden.has(workloadKey(end)))
+}
+
 /** What a pod in no list says of encryption stands only if a listed server saw its identity (contracts: section 2). */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
-  if (edge.state !== 'mtls' || edge.standing !== 'pod-not-listed') return edge
+  if (!isEncrypted(edge.state) || edge.standing !== 'pod-not-listed') return edge
   const isSeen =
     edge.side === 'outbound' && seen.some(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
@@ -154,10 +171,10 @@ function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[]
   return facts.pods.filter((pod) => pod.namespace === source.namespace && pod.serviceAccount === source.name)
 }
 
-/** No gap longer than three scrape intervals in the life of any of a workload's meshed pods. */
+/** No gap longer than three scrape intervals in the life of any of a workload's pods. What has no proxy was not seen at all. */
 function isFullyCovered(destination: Destination, facts: Facts, coverage: ReadonlyMap<PodFacts, PodCoverage>): boolean {
-  const pods = (facts.podsOf.get(workloadKey(destination)) ?? []).flatMap((pod) => coverage.get(pod) ?? [])
-  return pods.length > 0 && pods.every(({ gaps }) => gaps.length === 0)
+  const pods = facts.podsOf.get(workloadKey(destination)) ?? []
+  return pods.length > 0 && pods.every((pod) => coverage.get(pod)?.gaps.length === 0)
 }
 
 /** Who else saw it: one workload's identity, a shared one, or nobody. */

@@ -10,9 +10,10 @@ import {
   type WindowResult,
 } from '../model.ts'
 import { attributor, takesName } from './attribution.ts'
-import { type CoverageInput, type PodCoverage, coverageOf, podCoverage } from './coverage.ts'
+import { type CoverageInput, type PodCoverage, coverageOf, podCoverage, reusedAddresses } from './coverage.ts'
 import { cryptoOf } from './crypto.ts'
 import { type ReadEdge, edgesOf } from './edges.ts'
+import { isEncrypted } from './episodes.ts'
 import { type PodFacts, compare, factsOf, workloadKey } from './facts.ts'
 import { hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
@@ -84,7 +85,14 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
   const scrapes = scrapesOf(answers)
   const isCollected = [...scrapes.values()].some(({ times }) => times.some((time) => time > start && time <= end))
 
-  const coverageInput = { start, end, facts, readable: isReadable, ...scrapesByAddress(scrapes) }
+  const coverageInput = {
+    start,
+    end,
+    facts,
+    readable: isReadable,
+    reusedAt: reusedAddresses(facts.pods),
+    ...scrapesByAddress(scrapes),
+  }
   const byPod = new Map(
     facts.pods
       .filter(({ meshed }) => meshed)
@@ -96,7 +104,8 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
       )
     : []
   const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
-  const paths = pathsOf({ cluster, edges, facts, coverage: byPod })
+  const overridden = isCollected ? overriddenOf(facts.pods, byPod) : []
+  const paths = pathsOf({ cluster, edges, facts, coverage: byPod, overridden: new Set(overridden) })
   const coverage = coverageOf(cluster, window, coverageInput, byPod, unlistedOf(answers, scrapes, attribute))
 
   return {
@@ -119,7 +128,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
     ],
     edges: besides(paths, edges),
     paths,
-    ...overriddenOf(isCollected ? facts.pods : [], byPod),
+    ...(overridden.length > 0 ? { overridden } : {}),
     coverage,
     workloads: workloadsOf(cluster, facts, coverage, isCollected),
     crypto: cryptoOf(answers, listedAfter ?? listedBefore),
@@ -137,11 +146,10 @@ function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge
   })
 }
 
-/** Where a query was not answered, clear traffic may be in it: what was read as encrypted proves nothing. */
+/** Where a query was not answered, clear traffic may be in it: what was read as encrypted or exempt proves nothing. */
 function withoutTheRest(reading: Reading): Reading {
   const { verdict } = reading
-  const isEncrypted = verdict.state === 'mtls' || verdict.state === 'tls-anonymous' || verdict.state === 'app-tls'
-  return isEncrypted
+  return isEncrypted(verdict.state) || verdict.state === 'exempt'
     ? { ...reading, verdict: { ...verdict, state: 'unknown', reason: 'metrics-partly-read' } }
     : reading
 }
@@ -189,15 +197,11 @@ function unlistedOf(
 }
 
 /** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */
-function overriddenOf(
-  pods: readonly PodFacts[],
-  coverage: ReadonlyMap<PodFacts, PodCoverage>,
-): Pick<WindowResult, 'overridden'> {
+function overriddenOf(pods: readonly PodFacts[], coverage: ReadonlyMap<PodFacts, PodCoverage>): string[] {
   const hidden = pods.filter(
     (pod) => coverage.get(pod)?.scraped === false && takesName(pod, ['instance', 'job', 'namespace', 'pod']),
   )
-  const workloads = [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compare)
-  return workloads.length === 0 ? {} : { overridden: workloads }
+  return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compare)
 }
 
 /** What a list after the window shows, to tell when an end of a path is gone. */
