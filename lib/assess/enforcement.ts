@@ -25,16 +25,17 @@ const route = z.object({ parentRefs: z.array(z.object({ kind: z.string().optiona
 
 type PolicyDecision = 'refused' | 'allowed' | 'audited' | 'unknown'
 
-const DEFAULT_POLICIES: Readonly<Record<string, PolicyDecision>> = {
-  'all-unauthenticated': 'allowed',
-  'cluster-unauthenticated': 'allowed',
-  'all-authenticated': 'refused',
-  'cluster-authenticated': 'refused',
-  'all-tls-unauthenticated': 'refused',
-  'all-mtls-unauthenticated': 'refused',
-  deny: 'refused',
-  audit: 'audited',
-}
+/** A name that is none of these may be anything, also a name that every object has. */
+const DEFAULT_POLICIES: ReadonlyMap<string, PolicyDecision> = new Map([
+  ['all-unauthenticated', 'allowed'],
+  ['cluster-unauthenticated', 'allowed'],
+  ['all-authenticated', 'refused'],
+  ['cluster-authenticated', 'refused'],
+  ['all-tls-unauthenticated', 'refused'],
+  ['all-mtls-unauthenticated', 'refused'],
+  ['deny', 'refused'],
+  ['audit', 'audited'],
+])
 
 /**
  * Whether policy refuses plain text on a workload's port (facts: Linkerd's default inbound policy, Servers, AuthorizationPolicies and
@@ -71,16 +72,33 @@ function decisionFor(pod: PodFacts, port: number, policies: Policies): PolicyDec
     .filter(({ metadata }) => metadata.namespace === pod.namespace)
     .map((resource) => ({ resource, spec: server.safeParse(resource.spec) }))
   if (selecting.some(({ spec }) => !spec.success)) return 'unknown'
-  const match = selecting.find(
-    ({ spec }) => spec.success && selects(spec.data.podSelector, pod.labels) && isPort(spec.data.port, port, pod),
+  const decisions = new Set(
+    selecting.flatMap(({ resource, spec }) =>
+      spec.success && selectsPod(spec.data, pod) && isPort(spec.data.port, port, pod)
+        ? [decisionOfServer(resource, spec.data, policies)]
+        : [],
+    ),
   )
-  if (match?.spec.success !== true) return DEFAULT_POLICIES[pod.defaultPolicy ?? ''] ?? 'unknown'
+  const [decision, ...others] = decisions
+  if (decision === undefined) return DEFAULT_POLICIES.get(pod.defaultPolicy ?? '') ?? 'unknown'
+  // Linkerd goes by one of several Servers for a port; which one is not said.
+  return others.length === 0 ? decision : 'unknown'
+}
 
-  const byAuthorization = authorizationsOf(match.resource, policies)
-  if (byAuthorization === 'allowed' || byAuthorization === 'unknown') return byAuthorization
+function decisionOfServer(
+  resource: LinkerdResource,
+  { accessPolicy }: z.infer<typeof server>,
+  policies: Policies,
+): PolicyDecision {
+  const byAuthorization = authorizationsOf(resource, policies)
+  if (byAuthorization !== 'refused') return byAuthorization
   // Since Server v1beta3 a Server's own policy counts beside its authorizations; before, it was deny.
-  const own = DEFAULT_POLICIES[match.spec.data.accessPolicy ?? 'deny'] ?? 'unknown'
-  return own
+  return DEFAULT_POLICIES.get(accessPolicy ?? 'deny') ?? 'unknown'
+}
+
+/** A Server without a pod selector is for external workloads. */
+function selectsPod({ podSelector }: z.infer<typeof server>, { labels }: PodFacts): boolean {
+  return podSelector !== undefined && selects(podSelector, labels)
 }
 
 function isPort(wanted: string | number, port: number, pod: PodFacts): boolean {
@@ -90,15 +108,9 @@ function isPort(wanted: string | number, port: number, pod: PodFacts): boolean {
 /** Whether any authorization of a Server, of its routes or of its namespace lets plain text in. */
 function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed' | 'refused' | 'unknown' {
   const { name, namespace = '', labels } = target.metadata
-  const routes = new Set(
-    policies.httpRoutes
-      .filter(
-        ({ metadata, spec }) =>
-          metadata.namespace === namespace &&
-          (route.safeParse(spec).data?.parentRefs ?? []).some((parent) => parent.name === name),
-      )
-      .map(({ metadata }) => metadata.name),
-  )
+  const routes = policies.httpRoutes.filter(({ metadata }) => metadata.namespace === namespace)
+  const isOwnRoute = ({ spec }: LinkerdResource) =>
+    (route.safeParse(spec).data?.parentRefs ?? []).some((parent) => parent.name === name)
   const answers: ('allowed' | 'refused' | 'unknown')[] = []
   for (const { metadata, spec } of policies.authorizationPolicies) {
     if (metadata.namespace !== namespace) continue
@@ -108,11 +120,15 @@ function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed
       continue
     }
     const { kind, name: targetName } = parsed.data.targetRef
-    const isTarget =
-      (kind === 'Server' && targetName === name) ||
-      (kind === 'Namespace' && targetName === namespace) ||
-      (kind === 'HTTPRoute' && routes.has(targetName))
-    if (isTarget) answers.push(requiresMeshTls(parsed.data.requiredAuthenticationRefs ?? []) ? 'refused' : 'allowed')
+    const isRefused = requiresMeshTls(parsed.data.requiredAuthenticationRefs ?? [])
+    if (kind === 'Server' || kind === 'Namespace') {
+      if (targetName === (kind === 'Server' ? name : namespace)) answers.push(isRefused ? 'refused' : 'allowed')
+      continue
+    }
+    const listed = kind === 'HTTPRoute' ? routes.filter(({ metadata: own }) => own.name === targetName) : []
+    if (listed.some(isOwnRoute)) answers.push(isRefused ? 'refused' : 'allowed')
+    // A route that is in no list (the Gateway API's, gRPC) may be this Server's.
+    else if (listed.length === 0 && !isRefused) answers.push('unknown')
   }
   for (const { metadata, spec } of policies.serverAuthorizations) {
     if (metadata.namespace !== namespace) continue
