@@ -24,14 +24,14 @@ export type EdgesQuery = {
 }
 
 /** Linkerd's words for its reasons (`linkerd viz edges` lacks those for the last three). */
-const REASONS: Readonly<Record<string, string>> = {
-  disabled: 'Disabled',
-  loopback: 'Loopback',
-  not_provided_by_service_discovery: 'Not Provided By Service Discovery',
-  no_tls_from_remote: 'No TLS From Remote',
-  port_skipped: 'Port Skipped',
-  ingress_without_override: 'Ingress Without Override',
-}
+const REASONS: ReadonlyMap<string, string> = new Map([
+  ['disabled', 'Disabled'],
+  ['loopback', 'Loopback'],
+  ['not_provided_by_service_discovery', 'Not Provided By Service Discovery'],
+  ['no_tls_from_remote', 'No TLS From Remote'],
+  ['port_skipped', 'Port Skipped'],
+  ['ingress_without_override', 'Ingress Without Override'],
+])
 
 /** The rows of a window, by source, destination and port; quiet paths have none. */
 export function edgeRows(result: WindowResult, { kind, namespace, isWide }: EdgesQuery): EdgeRow[] {
@@ -57,7 +57,7 @@ export function edgeRows(result: WindowResult, { kind, namespace, isWide }: Edge
 }
 
 function messageOf({ state, outcome, reason }: PathWindow): string {
-  const words = REASONS[reason] ?? reason
+  const words = REASONS.get(reason) ?? reason
   if (outcome === 'refused') return `Refused: ${words}`
   switch (state) {
     case 'mtls':
