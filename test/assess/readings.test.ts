@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { movedWithin } from '../../lib/assess/metrics.ts'
+import { assessed, linesOf, pathLines } from '../support/synthetic-cluster.ts'
+import { type Pod, identityOf, pod, timeAt } from '../support/synthetic-pods.ts'
+import {
+  type Counter,
+  NO_TLS,
+  PROBE,
+  authorized,
+  clearHttp,
+  counts,
+  every,
+  inbound,
+  mutual,
+  outbound,
+  outboundTo,
+  tcp,
+} from '../support/synthetic-prometheus.ts'
+
+const api = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: 10 }] })
+const web = pod('deployment/web')
+
+/** Clear TCP series of a port, and what authorisation said. */
+function clear(port: number, decided: Counter[], connections: Parameters<typeof tcp>[2] = {}): Counter[] {
+  return [...tcp(api, inbound(api, port, NO_TLS), connections), ...decided]
+}
+
+/** What the paths of the server's port are said to be, without their ends. */
+function said(counters: readonly Counter[], server: Pod = api): string[] {
+  return pathLines({ pods: [server], counters }).map((line) => line.replace(/^(\w+) -> \S+ /, '$1 '))
+}
+
+const CLEAR_HTTP = 'unmeshed plaintext (no_tls_from_remote)'
+const CLEAR_TCP = 'unmeshed no-mesh-tls (no_tls_from_remote)'
+const PROBED = 'probe exempt (probe path)'
+const TOO_OFTEN = 'unmeshed plaintext (probe path called too often)'
+const probes = (at: readonly number[], port = 8080) => authorized(api, port, 'http_authz_allow', at, PROBE)
+
+/** Contracts: section 5, row by row. */
+const TABLE: Readonly<Record<string, readonly [counters: Counter[], rows: string[]]>> = {
+  'HTTP that was allowed is plaintext': [clear(80, [authorized(api, 80, 'http_authz_allow')]), [CLEAR_HTTP]],
+  'TCP that was allowed, with payload, is without mesh TLS': [
+    clear(80, [authorized(api, 80, 'tcp_authz_allow')]),
+    [CLEAR_TCP],
+  ],
+  'TCP whose authorisation was taken back counts as allowed': [
+    clear(80, [authorized(api, 80, 'tcp_authz_terminate')]),
+    [CLEAR_TCP],
+  ],
+  'HTTP allowed by a policy that is named probe is no probe': [
+    clear(8080, [
+      authorized(api, 8080, 'http_authz_allow', [60], { authz_kind: 'authorizationpolicy', authz_name: 'probe' }),
+    ]),
+    [CLEAR_HTTP],
+  ],
+  'HTTP that was denied is refused': [
+    clear(80, [authorized(api, 80, 'http_authz_deny')]),
+    ['unmeshed plaintext refused (no_tls_from_remote)'],
+  ],
+  'HTTP without a route is refused': [
+    clear(80, [authorized(api, 80, 'http_route_not_found')]),
+    ['unmeshed plaintext refused (no_tls_from_remote)'],
+  ],
+  'HTTP over its rate limit is refused': [
+    clear(80, [authorized(api, 80, 'http_local_ratelimit')]),
+    ['unmeshed plaintext refused (no_tls_from_remote)'],
+  ],
+  'TCP that was denied is refused, though it opens no connection': [
+    [authorized(api, 80, 'tcp_authz_deny')],
+    ['unmeshed no-mesh-tls refused (no_tls_from_remote)'],
+  ],
+  'what was allowed beside what was refused is allowed': [
+    clear(80, [authorized(api, 80, 'http_authz_deny'), authorized(api, 80, 'http_authz_allow')]),
+    [CLEAR_HTTP],
+  ],
+  'probes as often as the pod makes them are exempt': [clear(8080, [probes(every(10))], { at: every(10) }), [PROBED]],
+  'one more for each probe is allowed': [clear(8080, [probes([...every(10), 100])]), [PROBED]],
+  'two more are somebody else': [clear(8080, [probes([...every(10), 100, 101])]), [TOO_OFTEN]],
+  'the probe path of a port without a probe is somebody else': [clear(9000, [probes([60], 9000)]), [TOO_OFTEN]],
+  'a client beside the probes is seen by its own requests': [
+    clear(8080, [probes(every(10)), authorized(api, 8080, 'http_authz_allow')]),
+    [PROBED, CLEAR_HTTP],
+  ],
+  'a refused client beside the probes is refused': [
+    clear(8080, [probes(every(10)), authorized(api, 8080, 'http_authz_deny')]),
+    [PROBED, 'unmeshed plaintext refused (no_tls_from_remote)'],
+  ],
+  'a connection without a byte is exempt': [
+    clear(80, [authorized(api, 80, 'tcp_authz_allow')], { bytes: 0 }),
+    ['unmeshed exempt (no payload)'],
+  ],
+  'bytes that no counter of authorisation explains are unknown': [
+    clear(80, []),
+    ['unmeshed unknown (no authorization counter moved)'],
+  ],
+  'an idle clear HTTP connection that stays open is present': [
+    clear(80, [authorized(api, 80, 'http_authz_allow', [-2000])], { at: [-2000], lasts: Infinity }),
+    [CLEAR_HTTP],
+  ],
+  'an idle clear TCP connection that stays open is present': [
+    clear(80, [authorized(api, 80, 'tcp_authz_allow', [-2000])], { at: [-2000], lasts: Infinity }),
+    [CLEAR_TCP],
+  ],
+  'an idle clear connection is present beside probes': [
+    clear(8080, [authorized(api, 8080, 'http_authz_allow', [-2000]), probes(every(10))], {
+      at: [-2000],
+      lasts: Infinity,
+    }),
+    [PROBED, CLEAR_HTTP],
+  ],
+  'an idle connection that no counter of authorisation ever explained is unknown': [
+    clear(80, [], { at: [-2000], lasts: Infinity }),
+    ['unmeshed unknown (no authorization counter moved)'],
+  ],
+  'a connection of an earlier window that is closed is not seen': [
+    clear(80, [authorized(api, 80, 'http_authz_allow', [-290])], { at: [-290] }),
+    [],
+  ],
+  'TLS of the application is that, and refused where it was': [
+    [
+      ...tcp(api, inbound(api, 80, { tls: 'opaque', sni: 'db.example' })),
+      ...tcp(api, inbound(api, 81, { tls: 'opaque', sni: 'db.example' }), { bytes: 0 }),
+      authorized(api, 81, 'tcp_authz_deny', [60], { tls: 'opaque', no_tls_reason: '', sni: 'db.example' }),
+    ],
+    ['unmeshed app-tls (application-tls)', 'unmeshed app-tls refused (application-tls)'],
+  ],
+  'TLS without a name is not known to be any': [
+    [
+      ...tcp(api, inbound(api, 80, { tls: 'opaque' })),
+      authorized(api, 80, 'tcp_authz_allow', [60], { tls: 'opaque', no_tls_reason: '' }),
+    ],
+    ['unmeshed unknown (tls=opaque)'],
+  ],
+  'a proxy before 2.12 names its port in the address': [
+    clear(80, [authorized(api, 80, 'tcp_authz_allow')]).map(withoutPort),
+    [CLEAR_TCP],
+  ],
+  'a port that no label names is unknown': [
+    tcp(api, { ...inbound(api, 80, NO_TLS), target_port: '', target_addr: '', target_ip: '' }),
+    ['unmeshed unknown (no-port)'],
+  ],
+}
+
+function withoutPort(counter: Counter): Counter {
+  return { ...counter, labels: { ...counter.labels, target_port: '', target_ip: '', srv_port: '' } }
+}
+
+describe('Clear inbound traffic', () => {
+  for (const [name, [counters, rows]] of Object.entries(TABLE))
+    test(name, () => assert.deepEqual(said(counters), rows.toSorted()))
+
+  test('without byte counters it is not known that nothing flowed: missing is not zero', () => {
+    for (const missing of ['tcp_read_bytes_total', 'tcp_write_bytes_total']) {
+      const counters = clear(80, [authorized(api, 80, 'tcp_authz_allow')], { bytes: 0 })
+      assert.deepEqual(said(counters.filter(({ name }) => name !== missing)), ['unmeshed unknown (no byte counters)'])
+    }
+  })
+
+  test('what was refused is kept as an edge of its own beside what was allowed', () => {
+    const counters = clear(80, [authorized(api, 80, 'http_authz_deny'), authorized(api, 80, 'http_authz_allow')])
+    const { edges, paths } = assessed({ pods: [api], counters })
+    assert.deepEqual(
+      edges.map(({ state, outcome, opens }) => [state, outcome, opens]),
+      [['plaintext', 'refused', 0]],
+    )
+    assert.deepEqual(
+      paths.map(({ outcome, opens }) => [outcome, opens]),
+      [['allowed', 1]],
+    )
+  })
+
+  test('an opaque port says that TLS was not looked for', () => {
+    const skipped = { tls: 'no_identity', no_tls_reason: 'port_skipped' }
+    const counters = [...tcp(api, inbound(api, 6379, skipped)), authorized(api, 6379, 'tcp_authz_allow', [60], skipped)]
+    const { paths } = assessed({ pods: [api], counters })
+    assert.deepEqual(linesOf(paths), ['unmeshed -> deployment/api:6379 no-mesh-tls (port_skipped)'])
+    assert.equal(paths[0]?.cause, 'opaque-port-unmeshed-client')
+  })
+
+  test('connections and bytes are counted in the window that holds their first scrape', () => {
+    const { paths } = assessed({ pods: [api], counters: clearHttp(api, 80, [-20, 60, 70, 296]) })
+    assert.deepEqual(
+      paths.map(({ opens, bytes, clearBytes, sinceUnknown }) => [opens, bytes, clearBytes, sinceUnknown]),
+      [[2, 400, 400, false]],
+    )
+  })
+})
+
+describe('Probes', () => {
+  test('without dates are measured by the life of the pod, and are so many', () => {
+    const late = pod('deployment/api', {
+      probes: [{ port: 8080, periodSeconds: 10 }],
+      scrape: (time) => (time > 0 ? 'success' : 'none'),
+    })
+    const at = (period: number) => [
+      ...tcp(late, inbound(late, 8080, NO_TLS), { at: every(period, -3600) }),
+      authorized(late, 8080, 'http_authz_allow', every(period, -3600), PROBE),
+    ]
+    assert.deepEqual(said(at(10), late), [PROBED])
+    assert.deepEqual(said(at(9), late), [TOO_OFTEN])
+  })
+
+  test('of a pod in no list are not known', () => {
+    const once = pod('job/once', { from: 100, to: 200, probes: [{ port: 8080, periodSeconds: 10 }] })
+    const counters = [
+      ...tcp(once, inbound(once, 8080, NO_TLS), { at: [110] }),
+      authorized(once, 8080, 'http_authz_allow', [110], PROBE),
+    ]
+    const lines = pathLines({ pods: [], unlisted: [once], counters })
+    assert.deepEqual(lines, ['unmeshed -> job/once:8080 unknown (probe path, probes not known)'])
+  })
+
+  test('that end with the start of a container leave no allowance to others', () => {
+    const startup = { port: 8080, periodSeconds: 1, isStartup: true }
+    const counters = (server: Pod) => [
+      ...tcp(server, inbound(server, 8080, NO_TLS), { at: every(5, server.from) }),
+      authorized(server, 8080, 'http_authz_allow', every(5, server.from), PROBE),
+    ]
+    const old = pod('deployment/api', { probes: [startup] })
+    assert.deepEqual(said(counters(old), old), [TOO_OFTEN])
+    const young = pod('deployment/api', { probes: [startup], from: 10 })
+    assert.deepEqual(said(counters(young), young), [PROBED])
+    const state = { running: { startedAt: timeAt(-3600) } }
+    const starting = pod('deployment/api', {
+      probes: [startup],
+      status: { containerStatuses: [{ name: 'app', ready: false, restartCount: 0, state }] },
+    })
+    assert.deepEqual(said(counters(starting), starting), [PROBED])
+  })
+
+  test('by a name of a port are those of its number', () => {
+    const named = pod('deployment/api', {
+      ports: [{ name: 'web', containerPort: 8080 }],
+      probes: [{ port: 8080, periodSeconds: 10 }],
+    })
+    const counters = [
+      ...tcp(named, inbound(named, 8080, NO_TLS), { at: every(10) }),
+      authorized(named, 8080, 'http_authz_allow', every(10), PROBE),
+    ]
+    assert.deepEqual(said(counters, named), [PROBED])
+  })
+})
+
+describe("The proxy's own ports", () => {
+  test('keep what they are as a reason, and are not scored', () => {
+    const prometheus = pod('deployment/prometheus', { namespace: 'linkerd-viz' })
+    const counters = [
+      ...tcp(api, inbound(api, 4191, NO_TLS)),
+      authorized(api, 4191, 'http_authz_allow', [60], PROBE),
+      ...tcp(api, inbound(api, 4190, NO_TLS)),
+      ...mutual(prometheus, api, 4191),
+    ]
+    assert.deepEqual(pathLines({ pods: [api, prometheus], counters }), [
+      'deployment/prometheus -> deployment/api:4191 exempt (admin-port (mtls))',
+      'unmeshed -> deployment/api:4190 exempt (admin-port (no-mesh-tls))',
+      'unmeshed -> deployment/api:4191 exempt (admin-port (plaintext))',
+    ])
+  })
+
+  test('are not a place to hide for who claims another pod', () => {
+    const fake = pod('deployment/fake', { labels: { pod: web.name } })
+    const lines = pathLines({ pods: [web], unlisted: [fake], counters: clearHttp(fake, 4191) })
+    assert.deepEqual(lines, ['unmeshed -> deployment/web:4191 unknown (instance-not-confirmed)'])
+  })
+})
+
+describe('Clear outbound traffic', () => {
+  const requests = (on: Pod, labels: Readonly<Record<string, string>>, at = [60]) => {
+    const { peer: _peer, ...rest } = labels
+    return counts(on, 'request_total', rest, at)
+  }
+  const external = outboundTo('203.0.113.7', 80)
+  const lines = (counters: Counter[]) => pathLines({ pods: [web], counters })
+  const NAME = 'deployment/web -> external/203.0.113.7:80'
+
+  test('is plaintext exactly where the proxy parsed HTTP with the same labels', () => {
+    const reason = '(not_provided_by_service_discovery)'
+    assert.deepEqual(lines([...tcp(web, external), requests(web, external)]), [`${NAME} plaintext ${reason}`])
+    assert.deepEqual(lines(tcp(web, external)), [`${NAME} no-mesh-tls ${reason}`])
+    const elsewhere = requests(web, outboundTo('203.0.113.8', 80))
+    assert.deepEqual(lines([...tcp(web, external), elsewhere]), [`${NAME} no-mesh-tls ${reason}`])
+    const old = { at: [-800], lasts: Infinity }
+    assert.deepEqual(lines([...tcp(web, external, old), requests(web, external, [-800])]), [
+      `${NAME} plaintext ${reason}`,
+    ])
+  })
+
+  test('is present while it stays open, and not when it is over', () => {
+    const [open] = lines(tcp(web, external, { at: [-2000], lasts: Infinity }))
+    assert.equal(open, `${NAME} no-mesh-tls (not_provided_by_service_discovery)`)
+    assert.deepEqual(lines(tcp(web, external, { at: [-290] })), [])
+  })
+
+  test('leaves out the legs between an application and its own proxy', () => {
+    const loopback = { tls: 'no_identity', no_tls_reason: 'loopback' }
+    const legs = [
+      ...tcp(web, { ...outboundTo('10.96.0.1', 80), peer: 'src', ...loopback }),
+      ...tcp(web, { ...inbound(web, 80, loopback), peer: 'dst' }),
+    ]
+    assert.deepEqual(lines(legs), [])
+    assert.deepEqual(lines(tcp(web, { ...external, ...loopback })), [`${NAME} exempt (loopback)`])
+  })
+
+  test('that appears after a time without scrapes counts, since nobody knows when', () => {
+    const late = pod('deployment/web', { scrape: (time) => (time > 100 ? 'success' : 'none') })
+    const { paths } = assessed({ pods: [late], counters: tcp(late, external, { at: [-2000, -1900] }) })
+    assert.deepEqual(
+      paths.map(({ state, opens, sinceUnknown }) => [state, opens, sinceUnknown]),
+      [['no-mesh-tls', 2, true]],
+    )
+  })
+})
+
+describe('Encrypted traffic', () => {
+  const server = pod('deployment/server')
+  const tls = outbound(server, 80, { tls: 'true', server_id: identityOf(server) })
+  const opens = (on: Pod, connections: Parameters<typeof tcp>[2]) =>
+    assessed({ pods: [on, server], counters: tcp(on, tls, connections) }).paths.map((path) => [
+      path.state,
+      path.opens,
+      path.openAtScrape,
+    ])
+
+  test('is present where it was opened or open, and counted', () => {
+    assert.deepEqual(opens(web, { at: [60, 70], lasts: 6 }), [['mtls', 2, 1]])
+    assert.deepEqual(opens(web, { at: [-500, 70], lasts: 2 }), [['mtls', 1, 0]])
+    assert.deepEqual(opens(web, { at: [-2000], lasts: Infinity }), [['mtls', 0, 1]])
+    assert.deepEqual(opens(web, { at: [-500] }), [])
+  })
+
+  test('that nobody can date does not count', () => {
+    const late = pod('deployment/web', { scrape: (time) => (time > 100 ? 'success' : 'none') })
+    assert.deepEqual(opens(late, { at: [-2000] }), [])
+    assert.deepEqual(opens(late, { at: [-2000, 150] }), [['mtls', 1, 0]])
+    const young = { ...late, from: 60 }
+    assert.deepEqual(opens(young, { at: [70] }), [['mtls', 1, 0]])
+  })
+
+  test('counts once more after the series was evicted and came back', () => {
+    const evicted = tcp(web, tls, { at: [-700], evictedAt: -80 })
+    const reborn = tcp(web, tls, { at: [60] })
+    const counters = evicted.map((counter, index) => ({
+      ...counter,
+      value: (time: number) => counter.value(time) ?? reborn[index]?.value(time),
+    }))
+    const { paths } = assessed({ pods: [web, server], counters })
+    assert.deepEqual(
+      paths.map((path) => [path.state, path.opens]),
+      [['mtls', 1]],
+    )
+  })
+})
+
+test('movedWithin() takes the sample at the end of a window, and leaves that at its start to the window before', () => {
+  const scrapes = { times: [0, 10, 20, 30], interval: 10, processStarts: [-100] }
+  const samples = [0, 10, 20, 30].map((time) => ({ time, value: 1 + time / 10 }))
+  const count = (start: number, end: number) => movedWithin(samples, scrapes, { start, end }).count
+  assert.deepEqual([count(0, 10), count(10, 20), count(20, 30), count(0, 30), count(30, 40)], [1, 1, 1, 3, 0])
+})
