@@ -50,6 +50,8 @@ export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, Windo
     .flatMap(({ attempts }) => attempts)
     .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
     .toSorted((a, b) => a.takenAt - b.takenAt || (a.key < b.key ? -1 : 1))
+    // Of lists of the same moment the first stands, so that a repeated collection changes nothing.
+    .filter((list, index, all) => list.takenAt !== all[index - 1]?.takenAt)
   const inputs = new Map<string, WindowResult['inputs']>()
   for (const window of windows) {
     const { start, end } = window
