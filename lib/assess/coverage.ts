@@ -59,6 +59,7 @@ export function podCoverage(
   const last = lastUntil(times, end)
   const known =
     pod.life.to ??
+    reusedAt.get(pod) ??
     (pod.isGone && last !== undefined ? vanishedAt([...times, ...failed], ownInterval, { end, anyScrape }) : null)
   const to = Math.max(from, Math.min(end, known ?? end))
   const observed = times.slice(1).flatMap((time, index) => {
