@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { ADMIN_PORTS } from '../collect/queries.ts'
 import type { Destination, Edge, Endpoint, Source } from '../model.ts'
 import type { Attribution } from './attribution.ts'
@@ -27,7 +27,7 @@ export function pathId(
     destination.cluster,
     port,
   ]
-  return createHash('sha256').update(JSON.stringify(identity)).digest('hex').slice(0, 16)
+  return hash('sha256', JSON.stringify(identity), 'hex').slice(0, 16)
 }
 
 export const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }

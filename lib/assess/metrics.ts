@@ -2,7 +2,7 @@ import { type Sample, type Scrapes, activity, eventsWithin } from '../collect/ac
 import type { Series } from '../collect/answers.ts'
 import type { QueryName } from '../collect/queries.ts'
 import type { Seconds } from '../model.ts'
-import { type Labels, labelOf, seriesKey } from './labels.ts'
+import { labelOf, seriesKey } from './labels.ts'
 
 /**
  * The answers of one window by the name of their query, parsed when they are asked for and not kept: an answer may be large. Empty where there
@@ -27,41 +27,43 @@ export type Moved = {
 
 /** Joins the slices of one query: each series once, its samples oldest first and each time once. */
 export function joinSlices(series: readonly Series[]): Series[] {
-  const joined = new Map<string, { labels: Labels; samples: Map<Seconds, Sample> }>()
-  for (const { labels, samples } of series) {
-    const key = `${labelOf(labels, '__name__')}${seriesKey(labels)}`
-    const known = joined.get(key) ?? { labels, samples: new Map() }
-    for (const sample of samples) known.samples.set(sample.time, sample)
-    joined.set(key, known)
-  }
-  return [...joined.values()].map(({ labels, samples }) => ({
-    labels,
-    samples: [...samples.values()].sort((a, b) => a.time - b.time),
-  }))
+  const slices = Map.groupBy(series, ({ labels }) => `${labelOf(labels, '__name__')}${seriesKey(labels)}`)
+  return [...slices.values()].flatMap((parts) => {
+    const [first, second] = parts
+    // Most windows are asked for in one slice.
+    if (first === undefined || second === undefined) return first ?? []
+    const samples = new Map(parts.flatMap((part) => part.samples.map((sample) => [sample.time, sample] as const)))
+    return [{ labels: first.labels, samples: [...samples.values()].sort((a, b) => a.time - b.time) }]
+  })
 }
 
 /** The scrapes of each proxy, by the scraped address. */
 export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
-  const processStarts = Map.groupBy(answers('process-starts'), ({ labels }) => labelOf(labels, 'instance'))
+  const processStarts = new Map<string, Set<Seconds>>()
+  for (const { labels, samples } of answers('process-starts')) {
+    const instance = labelOf(labels, 'instance')
+    const starts = processStarts.get(instance) ?? new Set()
+    for (const { value } of samples) starts.add(value)
+    processStarts.set(instance, starts)
+  }
   const targets = Map.groupBy(joinSlices(answers('scrapes')), ({ labels }) => labelOf(labels, 'instance'))
   const all = [...targets].map(([instance, series]) => {
-    const samples = series.flatMap((one) => one.samples)
-    const times = (value: number) => ordered(samples.filter((sample) => sample.value === value).map(({ time }) => time))
-    const starts = ordered((processStarts.get(instance) ?? []).flatMap((one) => one.samples.map(({ value }) => value)))
-    return {
-      instance,
-      times: times(1),
-      failed: times(0),
-      processStarts: starts,
-      every: ordered(samples.map(({ time }) => time)),
-    }
+    const times = new Set<Seconds>()
+    const failed = new Set<Seconds>()
+    for (const { samples } of series) for (const { time, value } of samples) (value === 1 ? times : failed).add(time)
+    return { instance, times: ordered(times), failed: ordered(failed), every: ordered(new Set([...times, ...failed])) }
   })
   const usual = median(all.flatMap(({ every }) => differences(every)))
   return new Map(
-    all.map(({ instance, times, failed, processStarts: starts, every }) => [
+    all.map(({ instance, times, failed, every }) => [
       instance,
-      // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
-      { times, failed, processStarts: starts, interval: every.length > 2 ? median(differences(every)) : usual },
+      {
+        times,
+        failed,
+        processStarts: ordered(processStarts.get(instance) ?? []),
+        // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
+        interval: every.length > 2 ? median(differences(every)) : usual,
+      },
     ]),
   )
 }
@@ -105,10 +107,11 @@ function differences(times: readonly Seconds[]): Seconds[] {
 }
 
 function median(values: readonly number[]): number {
-  const sorted = ordered(values)
+  const sorted = Float64Array.from(values).sort()
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
 }
 
-function ordered(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b)
+/** In order; scrapes come in order already. */
+function ordered(values: Iterable<number>): number[] {
+  return [...values].sort((a, b) => a - b)
 }

@@ -1,7 +1,7 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
 import { causeOfInbound, causeOfOutbound } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
-import { type ReadEdge, pathId } from './edges.ts'
+import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
 import { isEncrypted } from './episodes.ts'
 import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
@@ -9,7 +9,6 @@ import { parseIdentity, shortIdentity } from './identity.ts'
 
 /** Everything that decides what the edges of a window come to. */
 export type PathsInput = {
-  readonly cluster: string
   readonly edges: readonly ReadEdge[]
   readonly facts: Facts
   readonly coverage: ReadonlyMap<PodFacts, PodCoverage>
@@ -17,9 +16,18 @@ export type PathsInput = {
   readonly overridden: ReadonlySet<string>
 }
 
+/** What is known of all paths when one is judged. */
+type PathInput = PathsInput & {
+  /** Ends at which traffic without a name was let in, as {@link endKey} names them. */
+  readonly unnamed: ReadonlySet<string>
+  /** The workloads that have an identity. */
+  readonly owners: ReadonlyMap<string, ReadonlySet<string>>
+}
+
 /** Joins edges to paths, each the worst of its edges (design: section 2). Sorted by path id. */
 export function pathsOf(input: PathsInput): PathWindow[] {
-  const { cluster, edges, facts } = input
+  const { edges, facts } = input
+  const owners = ownersOf(facts)
   const outbound = edges.filter(({ side }) => side === 'outbound')
   const inbound = edges.filter(({ side }) => side === 'inbound')
   const joined = joinByIdentity(outbound, inbound, facts)
@@ -29,9 +37,10 @@ export function pathsOf(input: PathsInput): PathWindow[] {
     .sort(([a], [b]) => compare(a, b))
     .flatMap(([id, own]) => {
       const [first] = own
-      return first === undefined ? [] : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], unnamed, input)]
+      return first === undefined
+        ? []
+        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, owners })]
     })
-    .map((path) => ({ ...path, pathId: pathId(cluster, path.source, path.destination, path.port) }))
 }
 
 /** Inbound edges with an identity belong to the outbound edges of that identity and port, where there are any. */
@@ -80,8 +89,7 @@ function pathOf(
   own: readonly ReadEdge[],
   first: ReadEdge,
   seen: readonly ReadEdge[],
-  unnamed: ReadonlySet<string>,
-  input: PathsInput,
+  input: PathInput,
 ): PathWindow {
   const { facts } = input
   const standing = own.map((edge) => standingEdge(edge, seen))
@@ -91,7 +99,7 @@ function pathOf(
   const judged = isHidden(first, worst, input)
     ? ({ state: 'unknown', reason: 'labels-overridden' } as const)
     : worst.state === 'mtls'
-      ? halfMeshed(first, unnamed, input)
+      ? halfMeshed(first, input)
       : worst
   const side = own.filter((edge) => edge.side === first.side)
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
@@ -115,7 +123,7 @@ function pathOf(
     bytes: sum(side, ({ bytes }) => bytes),
     clearBytes: sum(side.filter(isClear), ({ bytes }) => bytes),
     sinceUnknown: standing.some((edge) => edge.state === worst.state && edge.sinceUnknown),
-    corroborated: corroboration(seen, facts),
+    corroborated: corroboration(seen, input),
     candidates: [],
     clientId: shortIdentity(clientIds[0] ?? ''),
     serverId: shortIdentity(serverIds[0] ?? ''),
@@ -153,8 +161,7 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
  */
 function halfMeshed(
   { source, destination, port }: ReadEdge,
-  unnamed: ReadonlySet<string>,
-  { facts, coverage }: PathsInput,
+  { facts, coverage, unnamed }: PathInput,
 ): { state: State; reason: string } {
   const mtls = { state: 'mtls', reason: '' } as const
   const pods = podsOfSource(source, facts)
@@ -178,18 +185,23 @@ function isFullyCovered(destination: Destination, facts: Facts, coverage: Readon
 }
 
 /** Who else saw it: one workload's identity, a shared one, or nobody. */
-function corroboration(seen: readonly ReadEdge[], facts: Facts): PathWindow['corroborated'] {
-  const identities = [
-    ...new Set(
-      seen
-        .filter(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
-        .flatMap(({ clientId }) => clientId ?? []),
-    ),
-  ]
+function corroboration(seen: readonly ReadEdge[], { owners }: PathInput): PathWindow['corroborated'] {
+  const identities = seen.flatMap(({ state, standing, clientId }) =>
+    state === 'mtls' && standing === 'confirmed' ? (clientId ?? []) : [],
+  )
   if (identities.length === 0) return 'no'
-  const owners = (identity: string) =>
-    new Set(facts.pods.filter((pod) => pod.identity === identity).map(({ workload }) => workloadKey(workload)))
-  return identities.every((identity) => owners(identity).size === 1) ? 'yes' : 'ambiguous'
+  return identities.every((identity) => owners.get(identity)?.size === 1) ? 'yes' : 'ambiguous'
+}
+
+/** The workloads, alive in the window, that have an identity. */
+function ownersOf({ pods }: Facts): Map<string, Set<string>> {
+  const owners = new Map<string, Set<string>>()
+  for (const { identity, workload } of pods) {
+    if (identity === null) continue
+    const known = owners.get(identity) ?? new Set()
+    owners.set(identity, known.add(workloadKey(workload)))
+  }
+  return owners
 }
 
 function causeOf(

@@ -105,7 +105,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
     : []
   const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
   const overridden = isCollected ? overriddenOf(facts.pods, byPod) : []
-  const paths = pathsOf({ cluster, edges, facts, coverage: byPod, overridden: new Set(overridden) })
+  const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden) })
   const coverage = coverageOf(cluster, window, coverageInput, byPod, unlistedOf(answers, scrapes, attribute))
 
   return {
