@@ -8,7 +8,7 @@ import type { Objects } from '../lib/store/objects.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { endJson, toJson } from './json.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
 
@@ -99,7 +99,7 @@ export function addEdges(program: Command, console: Console): void {
       const rows: EdgeRow[] = []
       let missing = 0
       for (const cluster of clusters) {
-        const result = await resultAt(cluster, at, objects)
+        const result = (await historyProblem(cluster, objects)) ?? (await resultAt(cluster, at, objects))
         if (typeof result === 'string') {
           missing++
           console.err(result)
@@ -112,11 +112,7 @@ export function addEdges(program: Command, console: Console): void {
 }
 
 /** The result of the window that holds a time, or of the latest collected one; a line that says why where there is none. */
-export async function resultAt(
-  cluster: Cluster,
-  at: string | undefined,
-  objects: Objects,
-): Promise<WindowResult | string> {
+async function resultAt(cluster: Cluster, at: string | undefined, objects: Objects): Promise<WindowResult | string> {
   const named = `cluster "${cluster.id}"`
   if (at !== undefined) {
     const window = windowOf(cluster.windows, toSeconds(at))

@@ -7,7 +7,7 @@ import { type Period, type StripCell, rows, stripsOf } from '../lib/store/histor
 import { readPresent } from '../lib/store/period.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { pathJson } from './json.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readState, readTime } from './values.ts'
 
@@ -54,8 +54,14 @@ export function addPaths(program: Command, console: Console): void {
       const strips = new Map<string, readonly StripCell[]>()
       let missing = 0
       for (const cluster of clusters) {
+        const problem = await historyProblem(cluster, objects)
+        if (problem !== undefined) {
+          missing++
+          console.err(problem)
+          continue
+        }
         const history = await readPresent(cluster, console.now(), objects)
-        const isEmpty = history.months.every(({ intervals }) => intervals.length === 0)
+        const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
         if (isEmpty || !wasCollected(history.months, { from, to })) {
           missing++
           console.err(

@@ -11,7 +11,7 @@ import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
 import { readPeriod } from '../lib/store/period.ts'
 import { type Console, UsageError } from './console.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { collectValues, readTime } from './values.ts'
 
 /** The options of `report`. */
@@ -58,6 +58,10 @@ export function addReport(program: Command, console: Console): void {
       const period = readPeriodOptions(options)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      for (const cluster of clusters) {
+        const problem = await historyProblem(cluster, objects)
+        if (problem !== undefined) throw new Error(problem)
+      }
       const written = await writeReport(clusters, period, options.out, { objects, console })
       if (options.json === true) console.out(JSON.stringify({ ...written, period }))
       else {

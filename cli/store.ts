@@ -4,7 +4,9 @@ import { printable } from '../lib/report/printable.ts'
 import type { DeriveDeps } from '../lib/store/derive.ts'
 import { directoryObjects } from '../lib/store/directory.ts'
 import type { Objects } from '../lib/store/objects.ts'
+import { evidencePrefix, parseEvidenceKey, stateKey } from '../lib/store/keys.ts'
 import { readClusters } from '../lib/store/registry.ts'
+import { readState } from '../lib/store/state.ts'
 import { type Console, UsageError } from './console.ts'
 
 /** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. */
@@ -15,6 +17,21 @@ export function openStore(options: { readonly store?: string | undefined }, { co
 /** What deriving needs: the store and our reading of a window. */
 export function deriveDeps(objects: Objects): DeriveDeps {
   return { objects, assess: assessWindow }
+}
+
+/**
+ * Why the history of a cluster cannot be read although there is evidence of it, in one line; undefined where it can. Without asking, what is
+ * damaged would read as what was never collected.
+ */
+export async function historyProblem({ id }: Cluster, objects: Objects): Promise<string | undefined> {
+  const { state, error } = await readState(id, objects)
+  const toMend = 'run "ciphertrail rebuild" to make it again from evidence'
+  if (error !== null) return `Cannot use "${stateKey(id)}": it is damaged, ${toMend}`
+  if (state !== undefined) return undefined
+  for await (const key of objects.list(evidencePrefix))
+    if (parseEvidenceKey(key)?.cluster === id)
+      return `Cannot use "${stateKey(id)}": it is missing although there is evidence, ${toMend}`
+  return undefined
 }
 
 /** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */

@@ -5,7 +5,7 @@ import type { Objects } from '../lib/store/objects.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError } from './console.ts'
 import { toJson } from './json.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
 
@@ -40,11 +40,13 @@ export function addWorkloads(program: Command, console: Console): void {
       const found: Workload[] = []
       let missing = 0
       for (const cluster of clusters) {
-        const result = await listedAt(cluster, at, objects)
+        const problem = await historyProblem(cluster, objects)
+        const result = problem === undefined ? await listedAt(cluster, at, objects) : undefined
         if (result === undefined) {
           missing++
           console.err(
-            `Not collected: the Kubernetes lists of cluster "${cluster.id}" were not read ${at === undefined ? 'yet' : `for the window that holds ${at}`}; run "ciphertrail collect --cluster ${cluster.id}"`,
+            problem ??
+              `Not collected: the Kubernetes lists of cluster "${cluster.id}" were not read ${at === undefined ? 'yet' : `for the window that holds ${at}`}; run "ciphertrail collect --cluster ${cluster.id}"`,
           )
           continue
         }

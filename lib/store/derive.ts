@@ -116,7 +116,9 @@ async function deriveOnce(
   const base = isRebuild ? undefined : stored.state
   const snapshots = snapshotReader(objects)
   const { evidence, added } = await readEvidence(cluster, base?.evidence ?? [], distrust, deps)
-  const errors = [...(stored.error === null ? [] : [stored.error]), ...added.flatMap(({ error }) => error ?? [])]
+  // A rebuild mends whatever state there is: that it was damaged is no error of it.
+  const damaged = isRebuild || stored.error === null ? [] : [stored.error]
+  const errors = [...damaged, ...added.flatMap(({ error }) => error ?? [])]
   if (evidence.length === 0) return { windows: [], errors }
 
   const { windows, made, overlapping } = await makeResults(cluster, base, evidence, distrust, { ...deps, snapshots })

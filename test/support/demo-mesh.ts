@@ -94,7 +94,10 @@ export async function startDemoMesh({
     },
   }
   const added = await runHere(...addArguments(mesh))
-  if (added.code !== 0) throw new Error(`Cannot register the demo's mesh: ${added.stderr}`)
+  if (added.code !== 0) {
+    await mesh.close()
+    throw new Error(`Cannot register the demo's mesh: ${added.stderr}`)
+  }
   return mesh
 }
 
