@@ -29,14 +29,20 @@ export function causeOfInbound(reason: string, destination: Destination, port: n
   if (reason === 'application-tls') return 'application-tls'
   if (reason !== 'no_tls_from_remote' && !reason.startsWith('probe path')) return 'unknown'
   if (facts.before === null || facts.after === null) return 'unknown'
-  const dialled = new Set([port, ...servicePorts(destination, port, facts)])
-  const skips = facts.pods.some(
-    ({ meshed, skipOutbound }) => meshed && [...dialled].some((one) => includesPort(skipOutbound, one)),
-  )
-  return skips ? 'unknown' : 'source-not-meshed'
+  const dialled = dialledPorts(destination, port, facts)
+  return facts.pods.some((pod) => pod.meshed && skipsAny(pod, dialled)) ? 'unknown' : 'source-not-meshed'
 }
 
-/** The Service ports that lead to a workload's port: a client's proxy goes by the port it dialled. */
+/** Whether connections of a pod go around its proxy where it dials one of these ports. */
+export function skipsAny({ skipOutbound }: PodFacts, dialled: readonly number[]): boolean {
+  return dialled.some((port) => includesPort(skipOutbound, port))
+}
+
+/** A workload's port and the Service ports that lead to it: a client's proxy goes by the port it dialled. */
+export function dialledPorts(destination: Destination, port: number, facts: Facts): number[] {
+  return [port, ...servicePorts(destination, port, facts)]
+}
+
 function servicePorts(destination: Destination, port: number, facts: Facts): number[] {
   const pods = facts.podsOf.get(workloadKey(destination)) ?? []
   return (facts.after?.services ?? []).flatMap(({ metadata, spec }) => {

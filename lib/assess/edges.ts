@@ -3,7 +3,8 @@ import { ADMIN_PORTS } from '../collect/queries.ts'
 import type { Destination, Edge, Endpoint, Source } from '../model.ts'
 import type { Attribution } from './attribution.ts'
 import { destinations } from './destination.ts'
-import { type Facts, compare } from './facts.ts'
+import { isEncrypted } from './episodes.ts'
+import { type Facts, compare, workloadKey } from './facts.ts'
 import { parseIdentity } from './identity.ts'
 import type { Reading } from './readings.ts'
 
@@ -30,7 +31,7 @@ export function pathId(
   return hash('sha256', JSON.stringify(identity), 'hex').slice(0, 16)
 }
 
-export const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
 /** An edge, and how sure it is whose it is. */
@@ -44,7 +45,7 @@ export function edgesOf(cluster: string, readings: readonly Reading[], facts: Fa
     const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? facts.serviceAccountOf(at.workload) }
     const source = side === 'outbound' ? own : sourceOf(reading)
     const destination: Destination = side === 'outbound' ? destinationOf(at.labels) : { ...own, cluster: null }
-    const { state, reason } = onPort(reading)
+    const { state, reason } = onPort(reading, destination, facts)
     return {
       pathId: pathId(cluster, source, destination, port),
       side,
@@ -97,10 +98,18 @@ function sourceOf({ peerId, verdict }: Reading): Source {
 }
 
 /** The proxy's own ports keep their state as a reason, and are not scored; a port that is none cannot be told. */
-function onPort({ port, verdict, at }: Reading): { state: Edge['state']; reason: string } {
+function onPort(reading: Reading, destination: Destination, facts: Facts): { state: Edge['state']; reason: string } {
+  const { port, verdict } = reading
   if (port === 0) return { state: 'unknown', reason: 'no-port' }
-  if (!ADMIN_PORTS.some((admin) => admin === port)) return verdict
-  // Whoever may lie about a port may not hide behind these.
-  const isSure = at.standing === 'confirmed' || !at.overridden
-  return isSure && at.standing !== 'impostor' ? { state: 'exempt', reason: `admin-port (${verdict.state})` } : verdict
+  if (!ADMIN_PORTS.some((admin) => admin === port) || !isProxys(reading, destination, facts)) return verdict
+  return { state: 'exempt', reason: `admin-port (${verdict.state})` }
+}
+
+/** Whether a port with the number of the proxy's own is that: whoever may lie may not hide behind it, nor an application that took it. */
+function isProxys({ side, port, at, verdict }: Reading, destination: Destination, facts: Facts): boolean {
+  if (at.standing === 'impostor' || (at.standing !== 'confirmed' && at.overridden)) return false
+  const pods = side === 'inbound' ? [at.pod] : (facts.podsOf.get(workloadKey(destination)) ?? [])
+  const admin = pods.flatMap((pod) => pod?.ports.filter(({ name }) => name === 'linkerd-admin') ?? [])
+  if (admin.length > 0) return port === 4190 || admin.some((one) => one.port === port)
+  return side === 'inbound' || isEncrypted(verdict.state)
 }

@@ -1,5 +1,5 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
-import { causeOfInbound, causeOfOutbound } from './causes.ts'
+import { causeOfInbound, causeOfOutbound, dialledPorts, skipsAny } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
@@ -156,7 +156,7 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
 }
 
 /**
- * A path is `mtls` only if every pod of the source that lived in the window had a proxy and was read. Else its clear traffic may be among what
+ * A path is `mtls` only if every pod of the source that lived in the window had a proxy, in the way and read. Else its clear traffic may be among what
  * the destination's port got without a name, and must then be seen not to be.
  */
 function halfMeshed(
@@ -164,13 +164,16 @@ function halfMeshed(
   { facts, coverage, unnamed }: PathInput,
 ): { state: State; reason: string } {
   const mtls = { state: 'mtls', reason: '' } as const
+  const hasUnnamed = unnamed.has(endKey(destination, port))
+  if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   const pods = podsOfSource(source, facts)
-  const lacking = pods.filter((pod) => coverage.get(pod)?.isReadToItsEnd !== true)
+  const dialled = dialledPorts(destination, port, facts)
+  const lacking = pods.filter((pod) => coverage.get(pod)?.isReadToItsEnd !== true || skipsAny(pod, dialled))
   const hasFacts = facts.before !== null && facts.after !== null
   if (hasFacts && pods.length > 0 && lacking.length === 0) return mtls
+  if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
   const why = hasFacts ? (pods.length > 0 ? `${lacking.length} of ${pods.length}` : 'pod-not-listed') : 'no list'
-  if (unnamed.has(endKey(destination, port))) return { state: 'unknown', reason: `source-partly-unmeshed (${why})` }
-  return isFullyCovered(destination, facts, coverage) ? mtls : { state: 'unknown', reason: 'destination-not-seen' }
+  return { state: 'unknown', reason: `source-partly-unmeshed (${why})` }
 }
 
 function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[] {

@@ -104,6 +104,27 @@ describe('A source of which a pod has no proxy', () => {
     }
   })
 
+  test('counts with pods whose proxy is not in the way of the port that is dialled', () => {
+    const service = () => ({
+      services: [
+        {
+          metadata: { name: 'api', namespace: 'shop' },
+          spec: { selector: { app: 'api' }, ports: [{ port: 80, targetPort: 8080 }] },
+        },
+      ],
+    })
+    const unknown = 'unknown (source-partly-unmeshed (1 of 2))'
+    for (const [skipOutbound, wanted] of [
+      ['80', unknown],
+      ['8000-9000', unknown],
+      ['9090', 'mtls'],
+    ] as const) {
+      const skipper = pod('deployment/web', { skipOutbound })
+      const counters = [...mutual(web, api, 8080), ...clearHttp(api, 8080)]
+      assert.equal(said({ pods: [web, skipper, api], counters, objects: service }), wanted, skipOutbound)
+    }
+  })
+
   test('does not count with pods of another time or that never ran', () => {
     const ended = { terminated: { startedAt: timeAt(-5000), finishedAt: timeAt(-4000) } }
     const failed = { phase: 'Failed', reason: 'Evicted', containerStatuses: [{ name: 'app', state: ended }] }

@@ -258,6 +258,19 @@ describe("The proxy's own ports", () => {
     ])
   })
 
+  test('are none where an application has the number', () => {
+    // A proxy before 2.12 names the port in the address only, so that the selectors do not know it.
+    const old = { target_port: '', target_ip: '', target_addr: '203.0.113.7:4191' }
+    assert.deepEqual(pathLines({ pods: [web], counters: tcp(web, outboundTo('', 1, old)) }), [
+      'deployment/web -> external/203.0.113.7:4191 no-mesh-tls (not_provided_by_service_discovery)',
+    ])
+    const bare = pod('deployment/bare', { meshed: false, ip: '203.0.113.7' })
+    const [line] = pathLines({ pods: [web, bare], counters: tcp(web, outboundTo('', 1, old)) })
+    assert.match(line ?? '', /no-mesh-tls/)
+    const moved = pod('deployment/moved', { adminPort: 9991 })
+    assert.deepEqual(said(clearHttp(moved, 4191), moved), [CLEAR_HTTP])
+  })
+
   test('are not a place to hide for who claims another pod', () => {
     const fake = pod('deployment/fake', { labels: { pod: web.name } })
     const lines = pathLines({ pods: [web], unlisted: [fake], counters: clearHttp(fake, 4191) })
