@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { generate } from 'selfsigned'
 import { cryptoOf } from '../../lib/assess/crypto.ts'
 import { listedOf } from '../../lib/assess/lists.ts'
 import type { Answers } from '../../lib/assess/metrics.ts'
@@ -53,22 +53,13 @@ test('cryptoOf() says nothing where the proxies said nothing', () => {
   assert.deepEqual(cryptoOf(answers({ 'crypto-certificate-first': [[{}, 1]] }), null), NONE)
 })
 
-test('cryptoOf() reads trust anchors from the bundle, and leaves out what is no certificate', () => {
-  const command = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    '/dev/null',
+test('cryptoOf() reads trust anchors from the bundle, and leaves out what is no certificate', async () => {
+  const twoDays = { notBeforeDate: new Date('2026-11-24T00:00:00Z'), notAfterDate: new Date('2026-11-26T00:00:00Z') }
+  const names = [
+    { name: 'organizationName', value: 'shop' },
+    { name: 'commonName', value: 'root' },
   ]
-  const pem = execFileSync('openssl', [...command, '-subj', '/O=shop/CN=root', '-days', '2'], {
-    encoding: 'utf8',
-    stdio: 'pipe',
-  })
+  const { cert: pem } = await generate(names, { keyType: 'ec', algorithm: 'sha256', ...twoDays })
   const der = Buffer.from(pem.replaceAll(/-----.*-----|\s/g, ''), 'base64')
   const broken = '-----BEGIN CERTIFICATE-----\nbm8=\n-----END CERTIFICATE-----\n'
   const bundle = (text: string, name = 'linkerd-identity-trust-roots') => {
