@@ -104,6 +104,19 @@ describe('A source of which a pod has no proxy', () => {
     }
   })
 
+  test('may be one that no list holds, and its destination one that nobody here can see', () => {
+    const known = tcp(api, inbound(api, 8080, { tls: 'true', client_id: 'x.y.serviceaccount.identity.z' }))
+    assert.deepEqual(pathLines({ pods: [api], counters: [...known, ...clearHttp(api, 8080)] }), [
+      'serviceaccount/x -> deployment/api:8080 unknown (source-partly-unmeshed (pod-not-listed))',
+      'unmeshed -> deployment/api:8080 plaintext (no_tls_from_remote)',
+    ])
+    const far = { dst_target_cluster: 'west', dst_target_service: 'ledger', dst_target_service_namespace: 'bank' }
+    const labels = { ...outbound(api, 4143, { tls: 'true', server_id: 'gateway' }), ...far }
+    const to = (pods: readonly Pod[]) => pathLines({ pods, counters: tcp(web, labels) })
+    assert.deepEqual(to([web]), ['deployment/web -> west:service/ledger:4143 mtls'])
+    assert.deepEqual(to([web, bare]), ['deployment/web -> west:service/ledger:4143 unknown (destination-not-seen)'])
+  })
+
   test('counts with pods whose proxy is not in the way of the port that is dialled', () => {
     const service = () => ({
       services: [
@@ -232,6 +245,14 @@ describe('A path', () => {
       'unknown (tls=maybe)',
     )
     assert.match(said({ pods: [web, api, old], counters: [...counters, ...maybe] }), /^no-mesh-tls/)
+  })
+
+  test('leaves refused edges out of its worst', () => {
+    const denied = [...tcp(api, inbound(api, 80, NO_TLS)), authorized(api, 80, 'http_authz_deny')]
+    const anonymous = tcp(api, inbound(api, 80, { tls: 'true' }))
+    assert.deepEqual(pathLines({ pods: [api], counters: [...denied, ...anonymous] }), [
+      'unmeshed -> deployment/api:80 tls-anonymous',
+    ])
   })
 
   test('that is unknown says that its cause is', () => {

@@ -125,6 +125,14 @@ const TABLE: Readonly<Record<string, readonly [counters: Counter[], rows: string
     ],
     ['unmeshed app-tls (application-tls)', 'unmeshed app-tls refused (application-tls)'],
   ],
+  'TLS of the application that was let in beside what was not is allowed': [
+    [
+      ...tcp(api, inbound(api, 80, { tls: 'opaque', sni: 'db.example' })),
+      authorized(api, 80, 'tcp_authz_deny', [60], { tls: 'opaque', no_tls_reason: '', sni: 'db.example' }),
+      authorized(api, 80, 'tcp_authz_allow', [60], { tls: 'opaque', no_tls_reason: '', sni: 'db.example' }),
+    ],
+    ['unmeshed app-tls (application-tls)'],
+  ],
   'TLS without a name is not known to be any': [
     [
       ...tcp(api, inbound(api, 80, { tls: 'opaque' })),
@@ -256,6 +264,12 @@ describe("The proxy's own ports", () => {
       'unmeshed -> deployment/api:4190 exempt (admin-port (no-mesh-tls))',
       'unmeshed -> deployment/api:4191 exempt (admin-port (plaintext))',
     ])
+  })
+
+  test('keep also what is not known of them', () => {
+    const maybe = { tls: 'maybe', no_tls_reason: '' }
+    const counters = [...tcp(api, inbound(api, 4191, maybe)), authorized(api, 4191, 'http_authz_allow', [60], maybe)]
+    assert.deepEqual(said(counters), ['unmeshed exempt (admin-port (unknown))'])
   })
 
   test('are none where an application has the number', () => {

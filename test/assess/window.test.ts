@@ -276,10 +276,12 @@ test('one more clear series never improves a path', () => {
       series,
       fc.constantFrom('outbound' as const, 'http' as const, 'tcp' as const),
       ({ on, to, port, at }, kind) => {
+        // Of another policy or name, since no two series have the same labels.
+        const tls = { ...NO_TLS, srv_name: 'other' }
         const added = {
-          outbound: tcp(on, outbound(to, port, NO_DISCOVERY), { at: [at] }),
-          http: clearHttp(on, port, [at]),
-          tcp: [...tcp(on, inbound(on, port, NO_TLS), { at: [at] }), authorized(on, port, 'tcp_authz_allow', [at])],
+          outbound: tcp(on, outbound(to, port, { ...NO_DISCOVERY, authority: 'other' }), { at: [at] }),
+          http: [...tcp(on, inbound(on, port, tls), { at: [at] }), authorized(on, port, 'http_authz_allow', [at], tls)],
+          tcp: [...tcp(on, inbound(on, port, tls), { at: [at] }), authorized(on, port, 'tcp_authz_allow', [at], tls)],
         }[kind]
         const after = assessed({ ...MESH, counters: [...COUNTERS, ...added] })
         const now = new Map(after.paths.map((path) => [path.pathId, path]))
