@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ratioOf } from '../../lib/assess/coverage.ts'
+import { podCoverage, ratioOf } from '../../lib/assess/coverage.ts'
+import { factsOf } from '../../lib/assess/facts.ts'
+import { listedOf } from '../../lib/assess/lists.ts'
 import type { Coverage } from '../../lib/model.ts'
-import { type SyntheticCluster, assessed } from '../support/synthetic-cluster.ts'
+import { type SyntheticCluster, assessed, evidenceOf } from '../support/synthetic-cluster.ts'
 import { type Pod, pod, timeAt } from '../support/synthetic-pods.ts'
-import { clearHttp, counts } from '../support/synthetic-prometheus.ts'
+import { clearHttp, counts, every } from '../support/synthetic-prometheus.ts'
 
 /** The rows of a cluster with one more workload, which is scraped all the time. */
 function rows(cluster: SyntheticCluster): Coverage[] {
@@ -101,15 +103,16 @@ describe('Coverage', () => {
       pod('deployment/web', { ip: '10.8.0.1', from: 205 }),
     ]
     assert.deepEqual(
-      rows({ pods }).map(({ workload, expectedSeconds, observedSeconds, gaps }) => [
+      rows({ pods }).map(({ workload, expectedSeconds, observedSeconds, gaps, pods: { scraped } }) => [
         workload.name,
         expectedSeconds,
         observedSeconds,
         gaps.length,
+        scraped,
       ]),
       [
-        ['web', 95, 95, 0],
-        ['once', 205, 0, 1],
+        ['web', 95, 95, 0, 1],
+        ['once', 205, 0, 1, 0],
       ],
     )
   })
@@ -160,6 +163,21 @@ describe('Coverage', () => {
     assert.deepEqual(row?.workload, { kind: 'job', namespace: 'shop', name: 'once' })
     assert.deepEqual([row?.expectedSeconds, row?.ratio, row?.pods], [40, 1, { total: 1, meshed: 1, scraped: 1 }])
   })
+})
+
+test('A pod is not read to its end over a gap in which Linkerd may have dropped what was idle', () => {
+  const lists = listedOf(evidenceOf({ pods: [pod('deployment/web')] }).after?.lists ?? [], 0)
+  const start = Date.parse(timeAt(0)) / 1000
+  const facts = factsOf(lists, lists, { start, end: start + 3600 }, 'linkerd')
+  const [web] = facts.pods
+  assert.ok(web !== undefined)
+  const isRead = (gap: number) => {
+    const times = every(10, -100, 3700).filter((time) => time <= 600 || time >= 600 + gap)
+    const scrapes = { times: times.map((time) => start + time), failed: [], interval: 10, processStarts: [] }
+    const input = { start, end: start + 3600, facts, reusedAt: new Map(), anyScrape: scrapes.times, interval: 10 }
+    return podCoverage(web, { ...input, readable: true, scrapesAt: () => [scrapes] }).isReadToItsEnd
+  }
+  assert.deepEqual([isRead(10), isRead(590), isRead(600), isRead(1000)], [true, true, false, false])
 })
 
 describe('A proxy that was lost unread', () => {

@@ -4,7 +4,7 @@ import { type Facts, factsOf } from '../../lib/assess/facts.ts'
 import { listedOf } from '../../lib/assess/lists.ts'
 import { toSeconds } from '../../lib/collect/windows.ts'
 import { type SyntheticCluster, evidenceOf } from '../support/synthetic-cluster.ts'
-import { type Pod, WINDOW, pod, timeAt } from '../support/synthetic-pods.ts'
+import { type Pod, WINDOW, pod, podObject, timeAt } from '../support/synthetic-pods.ts'
 
 const START = toSeconds(WINDOW.start)
 
@@ -121,13 +121,30 @@ describe('The life of a pod', () => {
     assert.deepEqual(life(pod('job/once', { meshed: false, from: 5, status: done })), [10, 200])
   })
 
+  test('begins as early as either list knows, also if the later one shows a restart only', () => {
+    const one = pod('deployment/web', { meshed: false, from: -500 })
+    const state = { running: { startedAt: timeAt(340) } }
+    const lastState = { terminated: terminated(320, 330) }
+    const restarted = { containerStatuses: [{ name: 'app', ready: true, restartCount: 1, state, lastState }] }
+    const objects = (time: number) => ({ pods: [podObject(time < 300 ? one : { ...one, status: restarted }, time)] })
+    const [only] = facts({ pods: [], objects }).pods
+    assert.deepEqual([(only?.life.from ?? 0) - START, only?.life.to], [-500, null])
+  })
+
+  test('was over when a list says so, if nothing says when', () => {
+    const over = (phase: string) => ({ status: { phase, containerStatuses: [], initContainerStatuses: [] } })
+    for (const phase of ['Failed', 'Succeeded']) {
+      assert.deepEqual(life(pod('deployment/web', { from: 10, ...over(phase) })), [10, 60])
+      assert.deepEqual(life(pod('deployment/web', { from: 100, ...over(phase) })), [100, 360])
+    }
+    assert.deepEqual(life(pod('deployment/web', { from: 10, ...over('Running') })), [10, null])
+  })
+
   test('ends with the grace period of its deletion, unless it is still there after it', () => {
     const one = pod('deployment/web')
     const deleted = (at: number) => (time: number) => {
-      const { before, after } = evidenceOf({ pods: [one] })
-      const [list] = (time === 60 ? before : after)?.lists.filter(({ resource }) => resource === 'pods') ?? []
-      const [object] = (list?.items ?? []) as { metadata: object }[]
-      return { pods: [{ ...object, metadata: { ...object?.metadata, deletionTimestamp: timeAt(at) } }] }
+      const object = podObject(one, time)
+      return { pods: [{ ...object, metadata: { ...object.metadata, deletionTimestamp: timeAt(at) } }] }
     }
     const to = (at: number, after: number | null = 360) => {
       const [only] = facts({ pods: [], objects: deleted(at), after }).pods

@@ -167,6 +167,11 @@ describe('A source of which a pod has no proxy', () => {
     assert.equal(one({}, { before: null }), 'unknown (source-partly-unmeshed (no list))')
     assert.equal(one({}, { after: null }), 'unknown (source-partly-unmeshed (no list))')
     assert.equal(one({ scrape: DOWN(150, 400) }), 'unknown (source-partly-unmeshed (1 of 1))')
+    const proxy = { terminated: { startedAt: timeAt(-3600), finishedAt: timeAt(10) } }
+    const ended = { initContainerStatuses: [{ name: 'linkerd-proxy', state: proxy }] }
+    const short = pod('deployment/web', { scrape: DOWN(0, 400), status: ended })
+    const unread = { pods: [web, short, api], counters: [...mutual(web, api, 8080), ...clearHttp(api, 8080)] }
+    assert.equal(said(unread), 'unknown (source-partly-unmeshed (1 of 2))', 'not scraped in the window')
     // Counters keep what happened in a short time without scrapes.
     assert.equal(one({ scrape: DOWN(100, 200) }), 'mtls')
   })

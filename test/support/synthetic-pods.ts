@@ -173,7 +173,7 @@ function reference(kind: string, name: string): object {
 }
 
 /** A pod as the API server shows it at a time. */
-export function podObject(one: Pod, time: number): object {
+export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 'spec' | 'status', object>> {
   const proxy = {
     name: 'linkerd-proxy',
     ports: [{ name: 'linkerd-admin', containerPort: one.adminPort }],
