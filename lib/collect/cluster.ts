@@ -1,6 +1,5 @@
 import type { Pool } from 'undici'
 import type { Cluster } from '../model.ts'
-import { findApiServer } from './credentials.ts'
 import type { ApiServer, Environment } from './credentials.ts'
 import { SetupError, SourceError, requestJson } from './http.ts'
 import type { Connection, Hints, Limits, Server } from './http.ts'
@@ -128,7 +127,8 @@ function kubernetesServer(cluster: Cluster, environment: Environment, newPool: N
     name: 'the API server',
     limits,
     connect: async (): Promise<Connection> => {
-      found ??= findApiServer(cluster, environment)
+      // Its libraries take a third of the time in which a command starts, and most commands ask no cluster.
+      found ??= import('./credentials.ts').then(({ findApiServer }) => findApiServer(cluster, environment))
       const { url, ca, serverName, credentials } = await found
       const { headers, certificate, secrets } = await credentials()
       // A plugin may give a new client certificate, which needs new connections.
