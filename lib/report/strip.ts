@@ -9,7 +9,7 @@ export const MOST_CELLS = 168
 export const FULL_WIDTH = 672
 
 /** The widest that one cell gets, so that a strip of a few windows stays a strip. */
-const WIDEST_CELL = 16
+const WIDEST_CELL = 28
 
 /** Cells at least this wide are drawn apart from each other; narrower ones run together where they are alike. */
 const APART_FROM = 8

@@ -396,31 +396,37 @@ const BLIND_WORDS = {
 }
 
 function blindSpotTables({ blind }: Summary): readonly TableView[] {
+  // One row for each way in which a workload is not seen, whatever the number of its ports.
   const spots = blind.flatMap((workload) =>
-    workload.blindSpots.filter(({ kind }) => kind !== 'unmeshed').map((spot) => ({ workload, spot })),
+    [...Map.groupBy(workload.blindSpots, ({ kind }) => kind)]
+      .filter(([kind]) => kind !== 'unmeshed')
+      .map(([kind, own]) => ({ workload, kind, where: spotPlaces(own) })),
   )
   if (spots.length === 0) return []
   return [
     table(
       `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that keep traffic from being seen, or from being named.`,
       [
-        ['Workload', 27],
+        ['Workload', 30],
         ['Cluster', 15],
-        ['What is not seen', 26],
-        ['Ports, and where it says so', 32],
+        ['What is not seen', 35],
+        ['Where', 20],
       ],
-      spots.map(({ workload, spot }) => [
+      spots.map(({ workload, kind, where }) => [
         nameCell(endpointName(workload)),
         plain(workload.cluster),
-        text(spotWords(spot)),
-        plain(`${spot.port ?? 'all ports'}${spot.detail === '' ? '' : `: ${spot.detail}`}`),
+        text(BLIND_SPOT_WORDS[kind]),
+        text(where),
       ]),
     ),
   ]
 }
 
-function spotWords({ kind }: BlindSpot): string {
-  return BLIND_SPOT_WORDS[kind]
+/** The ports of a blind spot; where it has none, what it says of itself. */
+function spotPlaces(spots: readonly BlindSpot[]): string {
+  const ports = [...new Set(spots.flatMap(({ port }) => port ?? []))]
+  if (ports.length > 0) return printable(`${ports.length === 1 ? 'port' : 'ports'} ${ports.join(', ')}`)
+  return printable([...new Set(spots.map(({ detail }) => detail))].filter(Boolean).join('; ')) || 'everywhere'
 }
 
 function errorLine(line: string): string {
@@ -822,16 +828,19 @@ function coverageBar({ seen, x, width }: CoverageRun): RunView {
   return { look: 'seen', x, width, y: STRIP_HEIGHT - height, height }
 }
 
+/** What a character of a label takes, in units of the drawing. */
+const CHARACTER_WIDTH = 6
+
 function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripView, 'runs' | 'words'> {
   return {
     width: axis.width,
     ticks: marks.map(({ x }) => x),
     labels: isLabelled
-      ? [{ x: 0, label: '' }, ...marks].map(({ x, label }, index) => ({
-          text: label,
-          x,
-          width: Math.round(((marks[index]?.x ?? axis.width) - x) * 100) / 100,
-        }))
+      ? [{ x: 0, label: '' }, ...marks].map(({ x, label }, index) => {
+          const width = Math.round(((marks[index]?.x ?? axis.width) - x) * 100) / 100
+          // A label that has no room until the next mark would be cut, or written over the next one.
+          return { text: label.length * CHARACTER_WIDTH <= width ? label : '', x, width }
+        })
       : [],
   }
 }
