@@ -215,21 +215,15 @@ const FAILURES: readonly Failing[] = [
   },
   {
     what: 'an API server that hangs',
-    says: /no answer from the API server at .* within 0\.4 s/,
+    says: /no answer from the API server at .* within 3 s/,
     kubernetes: () => 'hang',
-    timeout: '0.4',
+    timeout: '3',
   },
   {
     what: '403 of Prometheus',
     isRepaired: true,
     says: /query the time .*403 Forbidden from Prometheus, "trouble"; viz's own Prometheus only answers over kubectl port-forward$/,
     prometheus: () => trouble(403),
-    metrics: 'failed',
-  },
-  {
-    what: '404 of Prometheus',
-    says: /404 .*is --prometheus-url Prometheus' address/,
-    prometheus: () => trouble(404),
     metrics: 'failed',
   },
   {
@@ -245,23 +239,17 @@ const FAILURES: readonly Failing[] = [
     metrics: 'failed',
   },
   {
-    what: 'a page instead of Prometheus',
-    says: /Prometheus sent "text\/html; charset=utf-8"/,
-    prometheus: () => 'html',
-    metrics: 'failed',
-  },
-  {
     what: 'a Prometheus that hangs',
-    says: /query the time .* no answer from Prometheus at .* within 0\.4 s/,
+    says: /query the time .* no answer from Prometheus at .* within 3 s/,
     prometheus: () => 'hang',
-    timeout: '0.4',
+    timeout: '3',
     metrics: 'failed',
   },
   {
     what: 'a Prometheus that hangs on every query of the window',
-    says: /^Cannot query clear-inbound, process-starts, scrapes of cluster "shop": no answer from Prometheus at .* within 0\.4 s/,
+    says: /^Cannot query clear-inbound, process-starts, scrapes of cluster "shop": no answer from Prometheus at .* within 3 s/,
     prometheus: (query) => (query === 'time()' ? undefined : 'hang'),
-    timeout: '0.4',
+    timeout: '3',
     metrics: 'failed',
   },
   {
@@ -406,10 +394,11 @@ test('cluster check tells each thing that does not work, with a hint, and fails'
   assert.deepEqual({ code, stderr }, { code: 1, stderr: '' })
   const failed = parseNdjson(stdout).filter(({ ok }) => ok === false)
   assert.deepEqual(
-    failed.map(({ problem }) => String(problem).replace(/.*?(grant .*|\d+ s behind.*|is this .*)/, '$1')),
+    // The clocks go on while the answer is under way.
+    failed.map(({ problem }) => String(problem).replace(/.*?(grant .*|s behind ours.*|is this .*)/, '$1')),
     [
       'grant "list" on "jobs" in the API group "batch"',
-      '45 s behind ours, set both by NTP',
+      's behind ours, set both by NTP',
       'is this the Prometheus of linkerd-viz, or one with its scrape job?',
     ],
   )
@@ -474,7 +463,7 @@ test('without --now, clocks and what Prometheus still holds are judged', async (
   assert.equal(skewed.code, 1)
   assertClear(
     skewed,
-    /its clock is 90 s ahead of ours, wanted at most 30 s; set both by NTP, then collect the window again$/,
+    /its clock is \d\d s ahead of ours, wanted at most 30 s; set both by NTP, then collect the window again$/,
   )
   live.setSkew(0)
 
@@ -599,12 +588,16 @@ test('damaged state is never read as "nothing was collected", and is made again'
   const reference = (await mesh.run('paths', '--json')).stdout
   const state = join(store, 'state', 'shop.json')
   const period = ['--from', earlier.start, '--to', earlier.end, '--out', join(mesh.folder, 'no-report')]
-  for (const damage of [() => truncateSync(state, 100), () => rmSync(state)]) {
+  for (const [damage, says] of [
+    [() => truncateSync(state, 100), 'it is damaged'],
+    [() => rmSync(state), 'it is missing although there is evidence'],
+  ] as const) {
     damage()
     for (const args of [['edges', 'all'], ['paths'], ['workloads'], ['report', ...period]]) {
       const ran = await mesh.run(...args, '--store', store)
       assert.deepEqual({ code: ran.code, stdout: ran.stdout }, { code: 1, stdout: '' }, args[0])
-      assertClear(ran, /^Cannot use "state\/shop\.json": .*, run "ciphertrail rebuild" to make it again from evidence$/)
+      const line = `Cannot use "state/shop.json": ${says}, run "ciphertrail rebuild" to make it again from evidence`
+      assert.equal(ran.stderr, `${line}\n`)
     }
     const { code, stdout, stderr } = await mesh.run('rebuild', '--store', store)
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'shop: 1 window derived again\n', stderr: '' })

@@ -116,7 +116,7 @@ async function killEverywhere(
 
 /** More changes than any of the commands makes. */
 const MOST_CHANGES = 30
-const STEPS = 6
+const STEPS = 5
 
 /** Every attempt decodes; the next command derives what it would if nobody had been killed. Gives how many attempts there are. */
 async function assertWhole(store: string): Promise<number> {
