@@ -167,7 +167,12 @@ describe('A pod that is in neither list', () => {
   })
 
   test('cannot put its connections out of sight by labels either', () => {
-    const lies = [{ direction: 'outbound' }, { exported_direction: 'outbound' }, { exported_peer: 'dst' }]
+    const lies = [
+      { exported_target_port: '4191' },
+      { direction: 'outbound' },
+      { exported_direction: 'outbound' },
+      { exported_peer: 'dst' },
+    ]
     for (const labels of [
       ...lies,
       { exported_direction: 'outbound', exported_peer: 'dst' },
@@ -176,7 +181,7 @@ describe('A pod that is in neither list', () => {
       const { api, counters } = clearTcp(labels, { from: 100, to: 290 })
       // Without the counters of authorisation, which have no direction.
       const lines = pathLines({ pods: [], unlisted: [api], counters: counters.slice(0, 4) })
-      assert.match(lines.join(), /no-mesh-tls|unknown/, JSON.stringify(labels))
+      assert.match(lines.join(), / (no-mesh-tls|unknown) \(/, JSON.stringify(labels))
     }
   })
 

@@ -208,6 +208,11 @@ describe('Both sides of a path', () => {
     assert.equal(first({ pods: [web, liar], counters: mutual(web, liar, 8080) }).corroborated, 'no')
   })
 
+  test('do not corroborate by a server that no list holds', () => {
+    const path = first({ pods: [web], unlisted: [api], counters: mutual(web, api, 8080) })
+    assert.equal(path.corroborated, 'no')
+  })
+
   test('give one row to each source of a shared identity', () => {
     const twin = pod('deployment/twin', { serviceAccount: 'web' })
     const both = [...mutual(web, api, 8080), ...mutual(twin, api, 8080).slice(0, 4)]

@@ -109,6 +109,10 @@ const TABLE: Readonly<Record<string, readonly [counters: Counter[], rows: string
     }),
     [PROBED, CLEAR_HTTP],
   ],
+  'a probe that a scrape finds open is no client of before that stayed': [
+    clear(8080, [authorized(api, 8080, 'http_authz_allow', [-290]), probes(every(10))], { at: [-290, 104], lasts: 2 }),
+    [PROBED],
+  ],
   'an idle connection that no counter of authorisation ever explained is unknown': [
     clear(80, [], { at: [-2000], lasts: Infinity }),
     ['unmeshed unknown (no authorization counter moved)'],
@@ -169,12 +173,12 @@ describe('Clear inbound traffic', () => {
     const counters = clear(80, [authorized(api, 80, 'http_authz_deny'), authorized(api, 80, 'http_authz_allow')])
     const { edges, paths } = assessed({ pods: [api], counters })
     assert.deepEqual(
-      edges.map(({ state, outcome, opens }) => [state, outcome, opens]),
-      [['plaintext', 'refused', 0]],
+      edges.map(({ state, outcome, opens, bytes }) => [state, outcome, opens, bytes]),
+      [['plaintext', 'refused', 0, 0]],
     )
     assert.deepEqual(
-      paths.map(({ outcome, opens }) => [outcome, opens]),
-      [['allowed', 1]],
+      paths.map(({ outcome, opens, bytes }) => [outcome, opens, bytes]),
+      [['allowed', 1, 200]],
     )
   })
 
@@ -227,6 +231,10 @@ describe('Probes', () => {
     ]
     const old = pod('deployment/api', { probes: [startup] })
     assert.deepEqual(said(counters(old), old), [TOO_OFTEN])
+    const setUp = { name: 'setup', ready: true, state: { terminated: { finishedAt: timeAt(-3590) } } }
+    const proxy = { name: 'linkerd-proxy', ready: true, state: { running: { startedAt: timeAt(-3600) } } }
+    const ready = { ...old, status: { initContainerStatuses: [setUp, proxy] } }
+    assert.deepEqual(said(counters(ready), ready), [TOO_OFTEN])
     const young = pod('deployment/api', { probes: [startup], from: 10 })
     assert.deepEqual(said(counters(young), young), [PROBED])
     const state = { running: { startedAt: timeAt(-3600) } }
