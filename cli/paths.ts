@@ -62,15 +62,18 @@ export function addPaths(program: Command, console: Console): void {
         }
         const history = await readPresent(cluster, console.now(), objects)
         const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
+        const wanted = { from, to, namespace: options.namespace, state }
+        const answer = rows(history.months, history.episodes, wanted, fixOf)
+        found.push(...answer)
         if (isEmpty || !wasCollected(history.months, { from, to })) {
-          missing++
+          // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
+          if (answer.length === 0) missing++
           console.err(
             isEmpty
               ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
               : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
           )
         }
-        found.push(...rows(history.months, history.episodes, { from, to, namespace: options.namespace, state }, fixOf))
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
       if (options.json === true) for (const row of found) console.out(pathJson(row))

@@ -454,8 +454,14 @@ test('without --now, clocks and what Prometheus still holds are judged', async (
     { code: 1, stdout: '', lines: 1 },
   )
   const paths = await live.run('paths', '--from', third.start, '--to', third.end, '--json')
-  assert.equal(paths.code, 1)
+  assert.equal(paths.code, 0)
   assert.ok(parseNdjson(paths.stdout).every(({ state }) => state === 'not-collected'))
+  assert.match(paths.stderr, /^Not collected: no path of cluster "shop" can be told/)
+  const clear = await live.run('paths', '--from', third.start, '--to', third.end, '--state', 'not-encrypted')
+  assert.deepEqual(
+    { code: clear.code, stdout: clear.stdout, lines: linesOf(clear.stderr).length },
+    { code: 1, stdout: '', lines: 1 },
+  )
 
   live.prometheus.misbehave(undefined)
   live.setSkew(90)
