@@ -168,7 +168,10 @@ function halfMeshed(
   if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   const pods = podsOfSource(source, facts)
   const dialled = dialledPorts(destination, port, facts)
-  const lacking = pods.filter((pod) => coverage.get(pod)?.isReadToItsEnd !== true || skipsAny(pod, dialled))
+  // Whether the destination lies in a skipped subnet is not worked out: it may.
+  const lacking = pods.filter(
+    (pod) => coverage.get(pod)?.isReadToItsEnd !== true || skipsAny(pod, dialled) || pod.skipSubnets.length > 0,
+  )
   const hasFacts = facts.before !== null && facts.after !== null
   if (hasFacts && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }

@@ -123,12 +123,9 @@ export function queriesOf(window: Window): Query[] {
     ...raw('process-starts', 'process_start_time_seconds{job="linkerd-proxy"}'),
     ...raw('process-starts', 'process_start_time_seconds{job!="linkerd-proxy",instance=~".+:4191"}'),
     ...raw('clear-inbound', `{__name__=~"${TCP}",direction="inbound",peer="src",tls!="true",target_port!~"${ADMIN}"}`),
-    ...raw(
-      'clear-outbound',
-      `{__name__=~"${TCP}",direction="outbound",peer="dst",tls!="true",target_port!~"${ADMIN}"}`,
-    ),
+    ...raw('clear-outbound', `{__name__=~"${TCP}",direction="outbound",peer="dst",tls!="true"}`),
     ...raw('clear-authorized', `{__name__=~"${AUTHORIZED}",tls!="true",target_port!~"${ADMIN}"}`),
-    ...raw('clear-requests', `request_total{direction="outbound",tls!="true",target_port!~"${ADMIN}"}`),
+    ...raw('clear-requests', `request_total{direction="outbound",tls!="true"}`),
     ...SELECTED_BY.flatMap((label) =>
       raw('overridden', `{__name__=~"${TCP}|${AUTHORIZED}|request_total",exported_${label}!=""}`),
     ),

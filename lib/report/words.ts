@@ -94,6 +94,9 @@ const REASON_WORDS: Readonly<Record<string, string>> = {
   'probe path called too often': 'more requests to the probe path than the pods’ own probes make',
   'no payload': 'connections without a byte of payload',
   'admin-port': 'the proxy’s own port',
+  'no byte counters': 'connections whose bytes the proxy did not count',
+  'no authorization counter moved': 'connections with payload that the proxy neither let in nor refused',
+  'probe path, probes not known': 'requests to a probe path of a pod that is in no list',
 }
 
 /** A reason in words with the raw value, so that it can be found in Linkerd's own output; the raw value alone where it is not known. */
