@@ -138,6 +138,13 @@ describe('A source of which a pod has no proxy', () => {
     }
   })
 
+  test('counts with pods that keep a subnet out of their proxy: the destination may lie in it', () => {
+    const skipper = pod('deployment/web', { skipSubnets: '10.0.0.0/8' })
+    const counters = [...mutual(web, api, 8080), ...clearHttp(api, 8080)]
+    assert.equal(said({ pods: [web, skipper, api], counters }), 'unknown (source-partly-unmeshed (1 of 2))')
+    assert.equal(said({ pods: [web, skipper, api], counters: mutual(web, api, 8080) }), 'mtls')
+  })
+
   test('does not count with pods of another time or that never ran', () => {
     const ended = { terminated: { startedAt: timeAt(-5000), finishedAt: timeAt(-4000) } }
     const failed = { phase: 'Failed', reason: 'Evicted', containerStatuses: [{ name: 'app', state: ended }] }
