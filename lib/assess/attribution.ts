@@ -1,5 +1,6 @@
 import type { Endpoint } from '../model.ts'
-import type { Facts, PodFacts } from './facts.ts'
+import type { Facts } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels, relabelled } from './labels.ts'
 
 /**

@@ -1,5 +1,6 @@
 import type { Cause, Destination, PathRow, Source } from '../model.ts'
-import { type Facts, type PodFacts, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import { includesPort } from './ports.ts'
 
 /**

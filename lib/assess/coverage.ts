@@ -1,6 +1,7 @@
 import { toTime } from '../collect/windows.ts'
 import type { Coverage, Endpoint, Gap, GapReason, Seconds, Window } from '../model.ts'
-import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { type Facts, compare, workloadKey } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import { type ProxyScrapes, lastUntil } from './metrics.ts'
 
 /** A gap of one pod. Stretches of up to three scrape intervals are not listed (contracts: section 6). */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { LinkerdResource } from '../collect/reduce.ts'
 import type { Endpoint, Enforcement } from '../model.ts'
-import { type Facts, type PodFacts, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import type { Policies } from './lists.ts'
 import { includesPort } from './ports.ts'
 

@@ -4,7 +4,8 @@ import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
 import { isEncrypted } from './episodes.ts'
-import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { type Facts, compare, workloadKey } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
 
 /** Everything that decides what the edges of a window come to. */

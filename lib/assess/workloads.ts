@@ -1,5 +1,6 @@
 import type { BlindSpot, Coverage, Workload } from '../model.ts'
-import { type Facts, type PodFacts, compare, workloadKey } from './facts.ts'
+import { type Facts, compare, workloadKey } from './facts.ts'
+import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
 
 /** Ports that Linkerd leaves alone, and treats as opaque, unless it is told otherwise (Linkerd's own defaults). */

@@ -1,0 +1,197 @@
+import type { OwnerReference, Pod } from '../collect/reduce.ts'
+import { toSeconds } from '../collect/windows.ts'
+import type { Endpoint, Seconds } from '../model.ts'
+import { type PortRanges, parsePorts } from './ports.ts'
+
+/** When a pod was there; `to` is null where the end is not known. */
+type Life = {
+  readonly from: Seconds
+  readonly to: Seconds | null
+  /** The list shows that it has ended: what a later list says of its end is no news. */
+  readonly isOver: boolean
+}
+
+/** A pod as the API server described it around a window. */
+export type PodFacts = {
+  readonly namespace: string
+  readonly name: string
+  readonly workload: Endpoint
+  readonly serviceAccount: string
+  /** The identity that its proxy was told to ask for; null where it has none. */
+  readonly identity: string | null
+  /** It has a proxy of the control plane that is audited. */
+  readonly meshed: boolean
+  readonly otherControlPlane: boolean
+  readonly hostNetwork: boolean
+  readonly addresses: readonly string[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+  /** Ports whose inbound, and outbound, traffic goes around the proxy (`linkerd-init`'s arguments, else the annotations). */
+  readonly skipInbound: PortRanges
+  readonly skipOutbound: PortRanges
+  readonly skipSubnets: readonly string[]
+  readonly opaque: PortRanges
+  readonly defaultPolicy: string | null
+  readonly requiresIdentity: PortRanges
+  readonly trustAnchors: string | null
+  /** The pod's own httpGet probes: the only ones that Linkerd lets in as `probe`. */
+  readonly probes: readonly { readonly port: number; readonly periodSeconds: number; readonly isStartup: boolean }[]
+  readonly ports: readonly { readonly name: string | null; readonly port: number; readonly protocol: string }[]
+  /** When its proxy (meshed) or the pod was running. */
+  readonly life: Life
+  /** When the last of its containers was started; infinite while one of them is not ready. */
+  readonly lastStart: Seconds
+  /** The list after the window lacks it, so it ended at an unknown time in between. */
+  readonly isGone: boolean
+  readonly automount: boolean | null
+  readonly createdAt: Seconds
+}
+
+/**
+ * A pod as both lists show it. The kubelet remembers one restart, so the earlier list knows a longer life; and a pod whose sandbox was made
+ * again has another address since.
+ */
+export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodFacts | null {
+  if (earlier === null || later === null) return later ?? earlier
+  return {
+    ...later,
+    addresses: [...new Set([...later.addresses, ...earlier.addresses])],
+    life: {
+      ...later.life,
+      from: Math.min(earlier.life.from, later.life.from),
+      to: earlier.life.isOver ? earlier.life.to : later.life.to,
+    },
+  }
+}
+
+type PodContext = {
+  readonly rollUp: (workload: Endpoint) => Endpoint
+  readonly linkerdNamespace: string
+  readonly takenAt: Seconds
+  readonly isGone: boolean
+}
+
+/** What a list says of a pod. Null for a pod that never ran: it could not send anything. */
+export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }: PodContext): PodFacts | null {
+  const { metadata, spec, status } = pod
+  const containers = [...(spec.initContainers ?? []), ...(spec.containers ?? [])]
+  const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  const proxy = containers.find(({ name }) => name === 'linkerd-proxy')
+  const init = containers.find(({ name }) => name === 'linkerd-init')
+  const own = proxy === undefined ? statuses : statuses.filter(({ name }) => name === 'linkerd-proxy')
+  const life = lifeOf(pod, own, takenAt)
+  if (life === null) return null
+  const annotations = metadata.annotations ?? {}
+  const labels = metadata.labels ?? {}
+  const controlPlane = labels['linkerd.io/control-plane-ns'] ?? linkerdNamespace
+  const env = new Map((proxy?.env ?? []).map(({ name, value }) => [name, value ?? '']))
+  const namespace = metadata.namespace ?? ''
+  const serviceAccount = spec.serviceAccountName ?? 'default'
+  const ports = containers.flatMap((container) => container.ports ?? [])
+  const argument = (flag: string) => init?.args?.[init.args.indexOf(flag) + 1] ?? ''
+  const skipped = (flag: string, annotation: string) =>
+    parsePorts(init?.args?.includes(flag) === true ? argument(flag) : (annotations[annotation] ?? ''))
+  return {
+    namespace,
+    name: metadata.name,
+    workload: rollUp(
+      controllerOf(metadata.ownerReferences, namespace) ?? { kind: 'pod', namespace, name: metadata.name },
+    ),
+    serviceAccount,
+    identity:
+      proxy === undefined ? null : identityOf(env.get('LINKERD2_PROXY_IDENTITY_LOCAL_NAME'), serviceAccount, namespace),
+    meshed: proxy !== undefined && controlPlane === linkerdNamespace,
+    otherControlPlane: proxy !== undefined && controlPlane !== linkerdNamespace,
+    hostNetwork: spec.hostNetwork ?? false,
+    // Pods on the host's network share its address with each other and with the kubelet.
+    addresses:
+      spec.hostNetwork === true
+        ? []
+        : [...new Set([status?.podIP ?? '', ...(status?.podIPs ?? []).map(({ ip }) => ip ?? '')])].filter(Boolean),
+    labels,
+    annotations,
+    skipInbound: skipped('--inbound-ports-to-ignore', 'config.linkerd.io/skip-inbound-ports'),
+    skipOutbound: skipped('--outbound-ports-to-ignore', 'config.linkerd.io/skip-outbound-ports'),
+    skipSubnets: (init?.args?.includes('--subnets-to-ignore') === true
+      ? argument('--subnets-to-ignore')
+      : (annotations['config.linkerd.io/skip-subnets'] ?? '')
+    )
+      .split(',')
+      .filter(Boolean),
+    opaque: parsePorts(env.get('LINKERD2_PROXY_INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION') ?? ''),
+    defaultPolicy: env.get('LINKERD2_PROXY_INBOUND_DEFAULT_POLICY') ?? null,
+    requiresIdentity: parsePorts(env.get('LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY') ?? ''),
+    trustAnchors: env.get('LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS') ?? null,
+    probes: containers.flatMap((container) =>
+      [container.livenessProbe, container.readinessProbe, container.startupProbe].flatMap((probe, index) => {
+        const port = probe?.httpGet?.port
+        const number = typeof port === 'string' ? ports.find(({ name }) => name === port)?.containerPort : port
+        return probe === undefined || number === undefined
+          ? []
+          : [{ port: number, periodSeconds: probe.periodSeconds ?? 10, isStartup: index === 2 }]
+      }),
+    ),
+    ports: ports.map(({ name, containerPort, protocol }) => ({
+      name: name ?? null,
+      port: containerPort,
+      protocol: protocol ?? 'TCP',
+    })),
+    life,
+    lastStart: lastStartOf(statuses),
+    isGone,
+    automount: spec.automountServiceAccountToken ?? null,
+    createdAt: metadata.creationTimestamp === undefined ? life.from : toSeconds(metadata.creationTimestamp),
+  }
+}
+
+type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]
+
+function lifeOf({ metadata, status }: Pod, statuses: readonly ContainerStatus[], takenAt: Seconds): Life | null {
+  const states = statuses.flatMap(({ state, lastState }) => [state, lastState])
+  const started = states
+    .flatMap((state) => [state?.running?.startedAt, state?.terminated?.startedAt])
+    .filter((time) => time !== undefined && time !== null)
+  // Of more than one restart the first start is forgotten: then the pod's own is the latest that is sure.
+  const isForgotten = statuses.some(({ restartCount = 0 }) => restartCount > 1)
+  const created = status?.startTime ?? metadata.creationTimestamp
+  const times = [...started, ...(created !== undefined && (isForgotten || started.length === 0) ? [created] : [])]
+  if (times.length === 0 || (started.length === 0 && status?.phase === 'Pending')) return null
+  const from = Math.min(...times.map(toSeconds))
+
+  const ended = statuses
+    .map(({ state }) => state?.terminated?.finishedAt)
+    .filter((time) => time !== undefined && time !== null)
+  if (statuses.length > 0 && ended.length === statuses.length)
+    return { from, to: Math.max(...ended.map(toSeconds)), isOver: true }
+  // Evicted: the kubelet may have dropped what it knew of the containers, and the end was some time before the list.
+  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return { from, to: takenAt, isOver: true }
+  // A deletion is announced with its grace period in the future; a pod that is still listed after it may still run.
+  const deleted = metadata.deletionTimestamp
+  return { from, to: deleted === undefined ? null : Math.max(toSeconds(deleted), takenAt), isOver: false }
+}
+
+function lastStartOf(statuses: readonly ContainerStatus[]): Seconds {
+  return Math.max(
+    ...statuses.map(({ ready, state }) => {
+      const started = state?.running?.startedAt
+      // Init containers that are no sidecars have ended.
+      if (state?.terminated !== undefined) return -Infinity
+      return ready === true && started !== undefined ? toSeconds(started) : Infinity
+    }),
+  )
+}
+
+/** `sa.namespace.serviceaccount.identity...`, where the proxy's own template names it through its pod. */
+function identityOf(template: string | undefined, serviceAccount: string, namespace: string): string | null {
+  if (template === undefined) return null
+  return template.replaceAll('$(_pod_sa)', serviceAccount).replaceAll('$(_pod_ns)', namespace)
+}
+
+/** What owns an object; null where nothing does, or only a node. */
+export function controllerOf(owners: readonly OwnerReference[] | undefined, namespace: string): Endpoint | null {
+  const owner = owners?.find(({ controller }) => controller === true)
+  // A static pod belongs to its node, which is no workload.
+  return owner === undefined || owner.kind === 'Node'
+    ? null
+    : { kind: owner.kind.toLowerCase(), namespace, name: owner.name }
+}
