@@ -2,7 +2,7 @@
  * The report in words: every text, number and date as it is printed, so that a template only places them. The page and the PDF are
  * made from the same view. All that comes from clusters has gone through `printable`.
  */
-import type { BlindSpot, Crypto, Endpoint, PathRow, Source } from '../model.ts'
+import type { BlindSpot, Crypto, Endpoint, Episode, PathRow, Source } from '../model.ts'
 import { calendarMarks, datesOf, durationWords } from './dates.ts'
 import type { Dates } from './dates.ts'
 import { breakable, printable } from './printable.ts'
@@ -18,6 +18,7 @@ import {
   CORROBORATED_WORDS,
   countWords,
   ENDING_WORDS,
+  FIXED_UNNAMED,
   ENFORCEMENT_WORDS,
   GAP_WORDS,
   MESHED_WORDS,
@@ -501,21 +502,26 @@ function headlineOf({ dates, summary }: Wording, path: Exposure): string {
       : `not encrypted since ${dates.moment(path.since)} (${lasted(path.since, end)})`
     return `${since}; not ended at the end of the period`
   }
-  const how = current.ending === null ? 'ended' : ENDING_WORDS[current.ending]
+  const how = current.ending === null ? 'ended' : endingWords(current.ending, path)
   const from = path.isSinceUnknown ? `an unknown time before ${dates.moment(path.since)}` : dates.moment(path.since)
   return `not encrypted from ${from} to ${dates.moment(current.endedAt)} (${path.isSinceUnknown ? 'at least ' : ''}${lasted(path.since, current.endedAt)}); ${how}`
 }
 
-function episodeFacts({ dates }: Wording, { episodes }: Exposure): readonly EntryView['facts'][number][] {
-  if (episodes.length < 2) return []
+/** A client without a name is never seen encrypted: its episode ends with a window in which nobody came in the clear. */
+function endingWords(ending: NonNullable<Episode['ending']>, { source }: Pick<PathSummary, 'source'>): string {
+  return ending === 'fixed' && source.kind === 'unmeshed' ? FIXED_UNNAMED : ENDING_WORDS[ending]
+}
+
+function episodeFacts({ dates }: Wording, path: Exposure): readonly EntryView['facts'][number][] {
+  if (path.episodes.length < 2) return []
   return [
     fact(
       'Episodes',
-      episodes.map(({ openedAt, endedAt, ending, sinceUnknown }) =>
+      path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown }) =>
         [
           sinceUnknown ? `before ${dates.moment(openedAt)}` : dates.moment(openedAt),
           endedAt === null ? 'not ended' : `to ${dates.moment(endedAt)}`,
-          ...(ending === null ? [] : [ENDING_WORDS[ending]]),
+          ...(ending === null ? [] : [endingWords(ending, path)]),
         ].join(', '),
       ),
     ),

@@ -64,6 +64,9 @@ export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, strin
   quiet: 'quiet for seven days; not known to be fixed',
 }
 
+/** How an episode of a client without a name is fixed. */
+export const FIXED_UNNAMED = 'fixed: the port was seen wholly, and nobody came in the clear'
+
 export const MESHED_WORDS: Readonly<Record<Workload['meshed'], string>> = {
   yes: 'in the mesh',
   no: 'no proxy',
