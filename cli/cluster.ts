@@ -68,6 +68,11 @@ export function addClusterCommands(program: Command, console: Console): void {
         const outcome = await addCluster(given, console.now(), { objects })
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else console.out(`Cluster "${id}" ${outcome}. Next: ciphertrail cluster check ${id}`)
+        const registered = (await readClusters({ objects })).find((one) => one.id === id)
+        if (registered !== undefined && registered.prometheusUrl === undefined)
+          console.err(
+            `Cluster "${id}" has no address of Prometheus, so nothing can be collected: add it with "ciphertrail cluster add ${id} --prometheus-url URL"`,
+          )
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error
       }

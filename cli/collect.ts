@@ -196,12 +196,13 @@ async function dueWindows(
     }
   }
   const seconds = now().getTime() / 1000
+  const oldest = await oldestSample(access.prometheus, cluster, seconds)
   const plan = planOf({
     settings: cluster.windows,
     // A first run reaches back behind the registration; what it could not read there is still to be filled.
     registeredAt: Math.min(toSeconds(cluster.registeredAt), known.since ?? Infinity),
     now: seconds,
-    oldestSample: await oldestSample(access.prometheus, cluster, seconds),
+    oldestSample: oldest.at,
     complete: known.complete,
     isFirstRun: known.isFirstRun,
   })
@@ -213,7 +214,9 @@ async function dueWindows(
       : [
           `Lost: ${plan.lost.length} ${plan.lost.length === 1 ? 'window' : 'windows'} of cluster "${cluster.id}" between ${first.start} and ${last.end} have no complete attempt, and Prometheus no longer has them`,
         ]
-  return { due: plan.due, notes: lost, isWhole: true }
+  // With nothing due, nobody else would say that Prometheus cannot be asked for older windows.
+  const problem = plan.due.length === 0 && oldest.problem !== null ? [oldest.problem] : []
+  return { due: plan.due, notes: [...lost, ...problem], isWhole: problem.length === 0 }
 }
 
 async function completeWindows(

@@ -13,7 +13,7 @@ export function toJson(value: unknown): string {
   )
 }
 
-/** A row of `paths --json` (design: section 6). */
+/** A row of `paths --json`. */
 export function pathJson(row: PathRow): string {
   return toJson({
     ...row,
@@ -23,7 +23,7 @@ export function pathJson(row: PathRow): string {
   })
 }
 
-/** An end of a path without the fields that it has not: who has no mesh identity is `{"kind":"unmeshed"}` (contracts: section 4). */
+/** An end of a path without the fields that it has not: who has no mesh identity is `{"kind":"unmeshed"}`. */
 export function endJson(end: Source | Destination): Readonly<Record<string, string | null>> {
   const { kind, namespace, name, ...others } = end
   const isNobody = kind === 'unmeshed' || kind === 'probe'

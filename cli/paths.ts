@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { fixOf } from '../lib/assess/causes.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
 import type { PathRow, TimelineMonth } from '../lib/model.ts'
+import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
 import { type Period, type StripCell, rows, stripsOf } from '../lib/store/history.ts'
 import { readPresent } from '../lib/store/period.ts'
@@ -52,6 +53,7 @@ export function addPaths(program: Command, console: Console): void {
       const clusters = await chosenClusters(objects, options.cluster)
       const found: PathRow[] = []
       const strips = new Map<string, readonly StripCell[]>()
+      const known = new Set<string>()
       let missing = 0
       for (const cluster of clusters) {
         const problem = await historyProblem(cluster, objects)
@@ -62,6 +64,8 @@ export function addPaths(program: Command, console: Console): void {
         }
         const history = await readPresent(cluster, console.now(), objects)
         const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
+        for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
+          for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
         const wanted = { from, to, namespace: options.namespace, state }
         const answer = rows(history.months, history.episodes, wanted, fixOf)
         found.push(...answer)
@@ -79,9 +83,15 @@ export function addPaths(program: Command, console: Console): void {
       if (options.json === true) for (const row of found) console.out(pathJson(row))
       else if (found.length > 0)
         for (const line of tableLines(found, columns(clusters.length > 1, strips, console))) console.out(line)
-      else if (missing === 0) console.err('No paths found.')
+      else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** A namespace that no path ever had is more likely a typing error than good news. */
+function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>): string {
+  if (namespace === undefined || known.has(namespace)) return ''
+  return ` No path has the namespace "${printable(namespace)}": known are ${[...known].sort().join(', ')}`
 }
 
 /** Whether any window that ends in the period was read: if none was, no rows and no news say nothing. */

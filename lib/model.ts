@@ -321,7 +321,7 @@ export type WindowResult = {
   readonly existing: readonly string[] | null
   /**
    * Workloads (`kind/namespace/name`) with a pod whose labels are overridden and that no series can be attributed to: their
-   * known paths are `unknown` in this window, also those that are not among `paths` (contracts: section 2). Absent: none.
+   * known paths are `unknown` in this window, also those that are not among `paths`. Absent: none.
    */
   readonly overridden?: readonly string[]
 }
@@ -374,7 +374,7 @@ export type Interval = {
   readonly activity: readonly Activity[]
 }
 
-/** One row of `paths --json` and of the API (design: section 6). */
+/** One row of `paths --json` and of the API. */
 export type PathRow = {
   readonly cluster: string
   readonly pathId: string

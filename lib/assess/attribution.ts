@@ -4,7 +4,7 @@ import type { PodFacts } from './pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels, relabelled } from './labels.ts'
 
 /**
- * Whose series it is (contracts: section 2). The workload comes from the API server by the scraped address, since viz's labels can be
+ * Whose series it is. The workload comes from the API server by the scraped address, since viz's labels can be
  * set by any pod (measured).
  */
 export type Attribution = {

@@ -81,9 +81,11 @@ export function fixOf({
   )
     return null
   const to = pasted(destination)
+  // Only a meshed end can be tapped: of a named source that is the source, of an unnamed one the destination.
+  const seen = source.name === '' ? to : pasted(source)
   switch (cause) {
     case 'destination-not-meshed':
-      return `Mesh ${to.label}: kubectl annotate namespace ${to.namespace} linkerd.io/inject=enabled && kubectl rollout restart ${to.resource} -n ${to.namespace} (a linkerd.io/inject: disabled on the workload itself must go first)`
+      return `Mesh ${to.label}, which restarts it, whatever its namespace says: ${meshCommand(to)}`
     case 'destination-skips-port':
       return `Take ${port} out of config.linkerd.io/skip-inbound-ports on the pods of ${to.label} (or mark it in config.linkerd.io/opaque-ports if the server speaks first), then kubectl rollout restart ${to.resource} -n ${to.namespace}`
     case 'source-skips-port':
@@ -97,8 +99,14 @@ export function fixOf({
     case 'application-tls':
       return `The application's own TLS was passed through and its identity was not checked by the mesh: mesh the client of ${to.label}, or keep the certificate check of the application as the evidence`
     case 'unknown':
-      return `The cause is not known from this window. See who it is: linkerd viz tap ${to.resource} -n ${to.namespace} -o wide; then compare linkerd.io/inject, config.linkerd.io/skip-inbound-ports and config.linkerd.io/skip-outbound-ports on both ends`
+      return `The cause is not known from this window. See what it is: linkerd viz tap ${seen.resource} -n ${seen.namespace} -o wide; then compare linkerd.io/inject, config.linkerd.io/skip-inbound-ports and config.linkerd.io/skip-outbound-ports on both ends`
   }
+}
+
+/** Sets the annotation where nothing overrides it, in the pod template. */
+function meshCommand({ resource, namespace }: { readonly resource: string; readonly namespace: string }): string {
+  const annotations = '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'
+  return `kubectl patch ${resource} -n ${namespace} --type merge -p '${annotations}'`
 }
 
 /** Names for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */

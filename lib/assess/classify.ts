@@ -17,7 +17,7 @@ export type Tls = {
   readonly sni: string
 }
 
-/** Whether a reading may be taken at its word (contracts: section 2: lies only lower). */
+/** Whether a reading may be taken at its word (lies only lower). */
 export type Standing = { readonly overridden: boolean; readonly impostor: boolean }
 
 /** What a port's counters say of inbound traffic without mesh TLS, for one pod and one way of not having it. */
@@ -53,7 +53,7 @@ const NO_MESH_TLS = new Set(['not_provided_by_service_discovery', 'no_tls_from_r
 
 /**
  * The state that the labels alone allow: encrypted, or not encrypted with a reason, or unknown. Anything that Linkerd's labels were not
- * seen to say is `unknown`, never more (design: section 2).
+ * seen to say is `unknown`, never more.
  */
 export function stateOfLabels(
   side: 'outbound' | 'inbound',
@@ -101,7 +101,7 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
 }
 
 /**
- * Classifies inbound traffic without mesh TLS of one pod's port, first match first (contracts: section 5). Allowed, refused and probe traffic
+ * Classifies inbound traffic without mesh TLS of one pod's port, first match first. Allowed, refused and probe traffic
  * each give a verdict; no verdict where nothing was open or moved.
  */
 export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing): Verdict[] {

@@ -4,7 +4,7 @@ import { type Facts, compare, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { type ProxyScrapes, lastUntil } from './metrics.ts'
 
-/** A gap of one pod. Stretches of up to three scrape intervals are not listed (contracts: section 6). */
+/** A gap of one pod. Stretches of up to three scrape intervals are not listed. */
 type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason }
 
 /** What was seen of one meshed pod in a window. */

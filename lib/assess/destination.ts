@@ -3,7 +3,7 @@ import { ownerLabel } from './attribution.ts'
 import type { Facts } from './facts.ts'
 import { type Labels, addressOf, hostOf, labelOf } from './labels.ts'
 
-/** Finds what an outbound series went to (contracts: section 4): the first that its labels name. */
+/** Finds what an outbound series went to: the first that its labels name. */
 export function destinations(facts: Facts): (labels: Labels) => Destination {
   const byAddress = new Map(facts.pods.flatMap((pod) => pod.addresses.map((address) => [address, pod] as const)))
   const byName = new Map(facts.pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod] as const))

@@ -8,7 +8,7 @@ import { type Facts, compare, workloadKey } from './facts.ts'
 import { parseIdentity } from './identity.ts'
 import type { Reading } from './readings.ts'
 
-/** The lasting identity of a path (contracts: section 4). ServiceAccounts are not in it: a changed identity is a change of the path. */
+/** The lasting identity of a path. ServiceAccounts are not in it: a changed identity is a change of the path. */
 export function pathId(
   cluster: string,
   source: Endpoint,

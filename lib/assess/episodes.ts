@@ -10,12 +10,12 @@ import type {
   WindowResult,
 } from '../model.ts'
 
-/** Whether a state counts as encrypted (design: section 2). `exempt` does not: it is listed, not scored. */
+/** Whether a state counts as encrypted. `exempt` does not: it is listed, not scored. */
 export function isEncrypted(state: State): boolean {
   return state === 'mtls' || state === 'tls-anonymous' || state === 'app-tls'
 }
 
-/** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed` (contracts: section 6). */
+/** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
 }

@@ -8,7 +8,7 @@ export type Fact<T> =
   | { readonly known: false; readonly why: 'changed' | 'no list' }
 
 /**
- * What the Kubernetes API said around a window. Facts hold for a window only if the lists around it agree (contracts: section 3); what
+ * What the Kubernetes API said around a window. Facts hold for a window only if the lists around it agree; what
  * serves to find a pod's workload (addresses, owners) is taken from either list.
  */
 export type Facts = {

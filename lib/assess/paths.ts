@@ -25,7 +25,7 @@ type PathInput = PathsInput & {
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-/** Joins edges to paths, each the worst of its edges (design: section 2). Sorted by path id. */
+/** Joins edges to paths, each the worst of its edges. Sorted by path id. */
 export function pathsOf(input: PathsInput): PathWindow[] {
   const { edges, facts } = input
   const owners = ownersOf(facts)
@@ -131,7 +131,7 @@ function pathOf(
   }
 }
 
-/** A pod of either end has no series to go by, so only what was seen in the clear is sure (contracts: section 2). */
+/** A pod of either end has no series to go by, so only what was seen in the clear is sure. */
 function isHidden(
   { source, destination }: ReadEdge,
   { state }: Pick<Edge, 'state'>,
@@ -141,7 +141,7 @@ function isHidden(
   return [source, destination].some((end) => overridden.has(workloadKey(end)))
 }
 
-/** What a pod in no list says of encryption stands only if a listed server saw its identity (contracts: section 2). */
+/** What a pod in no list says of encryption stands only if a listed server saw its identity. */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
   if (!isEncrypted(edge.state) || edge.standing !== 'pod-not-listed') return edge
   const isSeen =

@@ -224,8 +224,8 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
 const STARTUP_SECONDS = 600
 
 /**
- * How many requests the pod's own httpGet probes of a port can have made since the scrape before the window's first (one extra each, contracts:
- * section 5), or in the pod's life where the requests cannot be dated. Null where the pod is in no list: its probes are not known.
+ * How many requests the pod's own httpGet probes of a port can have made since the scrape before the window's first (one extra each),
+ * or in the pod's life where the requests cannot be dated. Null where the pod is in no list: its probes are not known.
  */
 function expectedProbes(
   at: Attribution,

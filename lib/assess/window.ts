@@ -30,7 +30,7 @@ export type ListsOfSnapshot = {
   readonly lists: readonly KubernetesList[]
 }
 
-/** A standing attempt and the lists around its window (contracts: section 3); null where there is none. */
+/** A standing attempt and the lists around its window; null where there is none. */
 export type AssessInput = {
   readonly key: string
   readonly snapshot: Snapshot

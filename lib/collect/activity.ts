@@ -29,7 +29,7 @@ export type ActivityEvent = {
 const RETAIN_IDLE: Seconds = 600
 
 /**
- * Decides what a counter says happened, sample by sample (design: section 3's table; contracts: section 1). Linkerd's counters
+ * Decides what a counter says happened, sample by sample. Linkerd's counters
  * are born with their value and evicted after ten idle minutes, so a difference of two values, as `increase()` takes it,
  * loses the first connection of every series (measured).
  *

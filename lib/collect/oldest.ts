@@ -7,11 +7,14 @@ import { OLDEST_SAMPLE_DAYS } from './queries.ts'
 const SCRAPED = 'count(up{job="linkerd-proxy"})'
 const DAY = 24 * 60 * 60
 
+/** When the oldest scrape was; null where there is none, or it cannot be asked: then `problem` says why in one line. */
+export type OldestSample = { readonly at: Seconds | null; readonly problem: string | null }
+
 /**
- * When Prometheus' oldest scrape of a Linkerd proxy was, to the minute; null where it has none, or cannot be asked (the windows then say why).
+ * When Prometheus' oldest scrape of a Linkerd proxy was, to the minute.
  * Looks back at most {@link OLDEST_SAMPLE_DAYS} days.
  */
-export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, now: Seconds): Promise<Seconds | null> {
+export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, now: Seconds): Promise<OldestSample> {
   const first = async (start: Seconds, end: Seconds, step: Seconds): Promise<Seconds | undefined> => {
     const range = { start: String(start), end: String(end), step: String(step) }
     const { series } = await queryRange(prometheus, {
@@ -27,9 +30,9 @@ export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, 
     const coarse = await first(end - OLDEST_SAMPLE_DAYS * DAY, end, hour)
     // Less than an hour of data may lie between two steps.
     const from = coarse === undefined ? end - hour : coarse - hour
-    return (await first(from, coarse ?? end, 60)) ?? coarse ?? null
+    return { at: (await first(from, coarse ?? end, 60)) ?? coarse ?? null, problem: null }
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
-    return null
+    return { at: null, problem: error.message }
   }
 }

@@ -83,7 +83,7 @@ const SLICE_SECONDS = 20 * 60
 /**
  * All queries of one window. What had no mesh TLS comes as raw samples from {@link LOOKBACK_SECONDS} before the window, since
  * only they tell a first connection from an old one; what had is reduced by Prometheus, where absence only ever becomes
- * `not-observed` (design: section 3).
+ * `not-observed`.
  */
 export function queriesOf(window: Window): Query[] {
   const start = toSeconds(window.start)

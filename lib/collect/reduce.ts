@@ -65,7 +65,7 @@ const probe = fields({
   periodSeconds: z.number().optional(),
 })
 
-/** The only environment values that are stored (contracts: section 3), and only where they are literal. */
+/** The only environment values that are stored, and only where they are literal. */
 const KEPT_ENVIRONMENT: ReadonlySet<string> = new Set([
   'LINKERD2_PROXY_INBOUND_DEFAULT_POLICY',
   'LINKERD2_PROXY_INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION',

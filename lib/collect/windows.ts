@@ -46,7 +46,7 @@ export function windowAfter(settings: readonly WindowSetting[], window: Window):
 
 /**
  * When a window may be collected: late enough for the last scrape and its remote write to have arrived.
- * `max(60 s, 2 x scrape timeout)` with viz's timeout of 10 s is 60 s (design: section 3, Time).
+ * `max(60 s, 2 x scrape timeout)` with viz's timeout of 10 s is 60 s.
  */
 export const SETTLE_SECONDS = 60
 

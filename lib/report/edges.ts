@@ -1,6 +1,6 @@
 import { type PathWindow, STATES, type WindowResult } from '../model.ts'
 
-/** One row of `ciphertrail edges` (contracts: section 7). */
+/** One row of `ciphertrail edges`. */
 export type EdgeRow = {
   readonly cluster: string
   readonly path: PathWindow

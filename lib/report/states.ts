@@ -81,7 +81,7 @@ export const LOOKS: Readonly<Record<Mark, Look>> = {
   },
   exempt: {
     shape: '–',
-    meaning: 'probes and the proxies’ own ports: listed, not scored',
+    meaning: 'probes, the proxies’ own ports, connections without payload: listed, not scored',
     fill: '#D1D5DB',
     fillOnDark: '#6B7280',
     pattern: 'thin',

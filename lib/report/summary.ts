@@ -395,10 +395,7 @@ function summarisePath(cluster: ReportCluster, rows: readonly PathRow[], latest:
     observedWindows: sum([...JUDGED, 'refused', 'exempt'] as const, (seen) => windows[seen]),
     opens: sum(rows, ({ opens }) => opens),
     bytes: sum(rows, ({ bytes }) => bytes),
-    reasons: distinct(
-      decisive.map(({ reason, cause, fix }) => ({ reason, cause, fix })),
-      ({ reason, cause, fix }) => JSON.stringify([reason, cause, fix]),
-    ),
+    reasons: told(decisive.map(({ reason, cause, fix }) => ({ reason, cause, fix }))),
     corroborated: spoken.corroborated,
     enforcement: spoken.enforcement,
     candidates: distinct(
@@ -406,6 +403,13 @@ function summarisePath(cluster: ReportCluster, rows: readonly PathRow[], latest:
       (candidate) => endpointKey(candidate),
     ),
   }
+}
+
+/** Each reason once; where some windows tell its cause, those that do not tell it add nothing. */
+function told(reasons: readonly Reason[]): readonly Reason[] {
+  const once = distinct(reasons, ({ reason, cause, fix }) => JSON.stringify([reason, cause, fix]))
+  const isTold = (reason: string) => once.some((other) => other.reason === reason && other.cause !== 'unknown')
+  return once.filter(({ reason, cause }) => cause !== 'unknown' || !isTold(reason))
 }
 
 /** The strip of a path, with plain text that policy refused marked as such. */

@@ -476,7 +476,7 @@ function entryOf(wording: Wording, path: Exposure): EntryView {
         ...(fix === null ? [] : [{ ...fact('Fix', fix.split('\n').map(printable)), isCode: true }]),
       ]),
       fact('Windows', [path.isOpen || path.exposedWindows > 0 ? stripWords(path) : 'not seen in this period']),
-      fact('In the clear', [
+      fact(path.mark === 'plaintext' ? 'In the clear' : 'Without mesh TLS', [
         path.clearShare === null
           ? `no bytes were counted; ${plural(path.opens, 'connection')} opened in the period`
           : `${shareWords(path.clearShare)} of ${byteWords(path.bytes)}; ${plural(path.opens, 'connection')} opened in the period, encrypted ones included`,
@@ -555,7 +555,7 @@ function pathSections(wording: Wording, unit: string): readonly SectionView[] {
       paragraphs: paths.length === 0 ? [none] : [`${countWords(paths.length)} ${denominator}. ${explained}`],
       tables: pathTables(wording, paths, caption, unit),
     })
-  const nothing = summary.collectedWindows === 0 ? 'Nothing was collected. ' : ''
+  const nothing = summary.collectedWindows === 0 ? 'Nothing was collected, so nothing can be said.' : undefined
   return [
     of(
       'unknown',
@@ -563,7 +563,7 @@ function pathSections(wording: Wording, unit: string): readonly SectionView[] {
       summary.unknown,
       'Traffic was seen, but what was seen does not say whether it was encrypted. Unknown is not a pass.',
       'Paths with unknown windows and none that is known to be clear',
-      `${nothing}No observed path was left unknown.`,
+      nothing ?? 'No observed path was left unknown.',
     ),
     of(
       'refused',
@@ -571,7 +571,7 @@ function pathSections(wording: Wording, unit: string): readonly SectionView[] {
       summary.refused,
       'Tried without mesh TLS and turned away: evidence that policy works there, not that plain text was delivered. Not scored.',
       'Paths that were refused',
-      `${nothing}No path was seen to be refused only.`,
+      nothing ?? 'No path was seen to be refused only.',
     ),
     of(
       'exempt',
@@ -579,7 +579,7 @@ function pathSections(wording: Wording, unit: string): readonly SectionView[] {
       summary.exempt,
       'Kubelet probes, connections without payload and the proxies’ own ports. Not scored.',
       'Paths that are exempt',
-      `${nothing}No path was seen that is exempt only.`,
+      nothing ?? 'No path was seen that is exempt only.',
     ),
     of(
       'encrypted',
@@ -587,7 +587,7 @@ function pathSections(wording: Wording, unit: string): readonly SectionView[] {
       summary.encrypted,
       'Seen, and encrypted in every window in which they were seen. Windows that were not observed or not collected prove nothing.',
       'Paths that were seen encrypted',
-      `${nothing}No path was seen that was encrypted in every window in which it was seen.`,
+      nothing ?? 'No path was seen that was encrypted in every window in which it was seen.',
     ),
   ]
 }
@@ -763,7 +763,8 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
 function methodSection(): SectionView {
   return section('method', 'Method and limits', {
     points: [
-      'Sources: the metrics of the Linkerd proxies, read from Prometheus, and the lists of the Kubernetes API. No payload is read.',
+      'Sources: the metrics of the Linkerd proxies, read from Prometheus, and the lists of the Kubernetes API. No payload is read. What proxies say is believed: a pod that lies by its labels only lowers what is said of it, a proxy that was replaced could lie in full.',
+      'This report says what was seen and what was not. It does not say that anybody complies with anything. That the evidence behind it was not changed by somebody who can write to the store is not proved yet.',
       'Time is tiled into windows, open at the start and closed at the end. A connection belongs to the window that holds the first scrape after it; what had no mesh TLS is decided from raw samples, sample by sample, so that a connection between two looks still counts.',
       'Both sides of a path are read. A path in a window takes the worst of what they say; a path in the period counts as the worst of its windows.',
       'Observed is a share of pod time: the time between successful scrapes of meshed pods, over their time of life. A window that was not collected counts as not observed, with as much pod time as the average of the others.',

@@ -90,6 +90,8 @@ const REASON_WORDS: Readonly<Record<string, string>> = {
   'no-port': 'the proxy named no port',
   'labels-overridden': 'labels of a pod replace the proxy’s own, so its reading cannot be trusted',
   'destination-not-seen': 'the source may be partly outside the mesh, and the destination was not wholly seen',
+  'source-partly-unmeshed (no list)':
+    'pods of the source may have had no proxy, as no Kubernetes list from before the window says, and the port saw unnamed clear traffic',
   'source-partly-unmeshed': 'pods of the source had no proxy while the port saw unnamed clear traffic',
   'pod-not-listed': 'the pod is in no list of the API server',
   'no list': 'no Kubernetes list holds for this window',

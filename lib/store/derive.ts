@@ -51,7 +51,7 @@ const SNAPSHOTS_KEPT = 4
 
 /**
  * Brings what is derived of one cluster up to its evidence: window results, then the state, then the months of the timeline
- * (design: section 4). Reads new evidence, and for each window whose inputs changed the snapshots that it is made from.
+ *. Reads new evidence, and for each window whose inputs changed the snapshots that it is made from.
  *
  * In whatever order evidence came, and whoever derives at the same time or dies, the same evidence ends in the same bytes:
  *

@@ -183,7 +183,7 @@ export async function readSnapshot(key: string, objects: Objects): Promise<Snaps
 
 /**
  * Stores a snapshot as the next attempt at its window and gives its key. Where another collector takes that number first, the
- * number after it, so that every attempt stays readable (contracts: section 8).
+ * number after it, so that every attempt stays readable.
  */
 export async function writeAttempt(snapshot: Snapshot, { objects }: EvidenceDeps): Promise<string> {
   const { cluster, window } = snapshot

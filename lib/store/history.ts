@@ -44,7 +44,7 @@ const QUIET = {
 } as const
 
 /**
- * Answers what the paths were in a period, one row for each interval of equal state (contracts: section 6): by cluster, then
+ * Answers what the paths were in a period, one row for each interval of equal state: by cluster, then
  * worst state first, then path id and time.
  *
  * An interval that was only quiet in the period is `not-observed` there; the quiet ends of one that was not stay in its row. A

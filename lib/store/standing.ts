@@ -26,7 +26,7 @@ export function windowId({ start, end }: Window): string {
   return `${start}/${end}`
 }
 
-/** How long after a window's start a list may be taken and still be one before it (contracts: section 3). */
+/** How long after a window's start a list may be taken and still be one before it. */
 const BEFORE_SLACK_SECONDS = 2 * 60
 
 /**

@@ -84,7 +84,7 @@ export const timelineSchema = z.object({
     .readonly(),
 })
 
-/** A quiet run becomes a row of its own when it is this long (contracts: section 6). */
+/** A quiet run becomes a row of its own when it is this long. */
 const QUIET_SECONDS = 7 * 24 * 60 * 60
 
 /**
@@ -146,7 +146,7 @@ export function hotMonths({
 }
 
 /**
- * Folds expected windows, in time order and without a hole, onto the timeline (contracts: section 6). Folding them in any
+ * Folds expected windows, in time order and without a hole, onto the timeline. Folding them in any
  * number of steps gives the same. Throws a RangeError for a window that does not begin at the watermark.
  *
  * In one window a known path is seen, quiet (collected, not among its paths) or not collected:

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Coverage, PathRow, Workload } from '../../lib/model.ts'
 
 /**
- * Judges what ciphertrail says of a recording by what was on the wire (contracts: section 9). It knows the rows and nothing of
+ * Judges what ciphertrail says of a recording by what was on the wire. It knows the rows and nothing of
  * how they came about. What the contract leaves open is decided against ciphertrail, and said so at the place.
  */
 

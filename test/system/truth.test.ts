@@ -18,10 +18,7 @@ const FIXTURES = { demo: DEMO_FIXTURE, public: join(import.meta.dirname, '../fix
 
 function recordingOf(name: 'demo' | 'public'): string {
   const folder = findRecording(name)
-  if (folder === undefined)
-    throw new Error(
-      `Cannot judge "${name}": CIPHERTRAIL_RECORDINGS names no recording, set it to the folder of that one`,
-    )
+  if (folder === undefined) throw new Error(`Cannot judge "${name}": its recording is not there`)
   return folder
 }
 
@@ -59,7 +56,13 @@ function contentOf(folder: string): Map<string, string> {
 }
 
 describe('A real Prometheus on recorded data', () => {
-  for (const name of ['demo', 'public'] as const) {
+  // The larger recording is not part of the repository; without it, npm test still judges the fixtures that were made of it.
+  const judged = findRecording('public') === undefined ? (['demo'] as const) : (['demo', 'public'] as const)
+  if (judged.length === 1)
+    console.log(
+      'Judged is the recording "demo" alone: CIPHERTRAIL_RECORDINGS names no folder with the one called "public"',
+    )
+  for (const name of judged) {
     test(`the command line on the recording "${name}" is right but for the named exceptions`, (context) =>
       judgedOn(name, context))
 
