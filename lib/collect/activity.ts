@@ -101,8 +101,9 @@ function evictionBetween(
 ): 'none' | 'possible' | 'certain' {
   if (idle === undefined) return 'none'
   if (idle.after > -Infinity && previous - idle.by >= RETAIN_IDLE) return 'certain'
-  // Scrapes jitter, so half an interval of doubt is none; more of it (scrapes that failed) may hide an eviction.
-  if (previous - idle.after >= RETAIN_IDLE + interval / 2) return 'possible'
+  // Scrapes jitter, so a twentieth of an interval of doubt is none; more of it (a scrape that failed, a process that began between two) may hide
+  // an eviction.
+  if (previous - idle.after >= RETAIN_IDLE + interval / 20) return 'possible'
   // Somebody else, or a scrape that failed late, may have read the page in a time without scrapes.
   return time - previous > 1.5 * interval && time - idle.after > RETAIN_IDLE ? 'possible' : 'none'
 }
