@@ -107,7 +107,13 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
   const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
   const overridden = isCollected ? overriddenOf(facts.pods, byPod) : []
   const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden) })
-  const coverage = coverageOf(cluster, window, coverageInput, byPod, unlistedOf(answers, scrapes, attribute))
+  const coverage = coverageOf(
+    cluster,
+    window,
+    coverageInput,
+    byPod,
+    listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, attribute),
+  )
 
   return {
     format: 'ciphertrail/window/1',

@@ -106,12 +106,10 @@ function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<str
     const first = windows[0]
     const last = windows.at(-1)
     if (first === undefined || last === undefined) continue
-    const startIndexes = new Map(windows.map(({ start }, index) => [start, index]))
     for (const interval of month.intervals) {
       if (interval.to <= first.start || interval.from >= last.end) continue
-      const from = interval.from <= first.start ? 0 : startIndexes.get(interval.from)
-      const to = interval.to >= last.end ? windows.length : startIndexes.get(interval.to)
-      const own = windows.slice(from, to)
+      const own = windows.slice(countBefore(windows, interval.from), countBefore(windows, interval.to))
+      if (own.length === 0) continue
       const [begin, end] = [own[0]?.start ?? '', own.at(-1)?.end ?? '']
       const activity = interval.activity.filter((entry) => entry.end > begin && entry.end <= end)
       const pieces = byPath.get(interval.pathId)
@@ -120,6 +118,18 @@ function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<str
     }
   }
   return byPath
+}
+
+/** How many windows, in time order, begin before a time. There may be none at the time itself: what was collected has holes. */
+function countBefore(windows: readonly MonthWindow[], time: string): number {
+  let low = 0
+  let high = windows.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((windows[middle]?.start ?? time) < time) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function windowsWithin({ windows }: TimelineMonth, { from, to }: Period): readonly MonthWindow[] {

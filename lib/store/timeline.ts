@@ -243,6 +243,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
   const readings = readingsOf(result)
   const existing = result.existing === null ? null : new Set(result.existing)
   const overridden = new Set(result.overridden)
+  const unread = unreadWorkloads(result.coverage)
   for (const path of fold.paths.values()) {
     followEpisode(fold, path, readings)
     const seen = readings.paths.get(path.pathId)
@@ -258,8 +259,24 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
       path.quietSince = null
       path.isGone = false
     } else if (readings.isPartial) addGap(fold, path, window, UNREADABLE)
-    else addQuiet(fold, path, window, existing)
+    else if (unread.has(witnessOf(path))) {
+      // Nobody read the proxy that would have seen it: silence of that is not quiet.
+      addGap(fold, path, window, { ...UNREADABLE, reason: unread.get(witnessOf(path)) ?? UNREADABLE.reason })
+    } else addQuiet(fold, path, window, existing)
   }
+}
+
+/** Workloads with proxies of which none was read in the window, and the reason of their first gap. */
+function unreadWorkloads(coverage: readonly Coverage[]): Map<string, string | undefined> {
+  const unread = coverage.filter(({ expectedSeconds, observedSeconds }) => expectedSeconds > 0 && observedSeconds === 0)
+  return new Map(unread.map(({ workload, gaps }) => [endpointKey(workload), gaps[0]?.reason]))
+}
+
+/** The end whose proxy tells of a path: its source, where that has a name. */
+function witnessOf({ source: from, destination }: PathEnds): string {
+  return endpointKey(
+    from.kind === 'unmeshed' || from.kind === 'probe' || from.kind === 'serviceaccount' ? destination : from,
+  )
 }
 
 function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow): void {

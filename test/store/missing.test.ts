@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Cluster, Interval, TimelineMonth } from '../../lib/model.ts'
+import type { Cluster, Coverage, Interval, TimelineMonth, WindowResult } from '../../lib/model.ts'
+import { rows } from '../../lib/store/history.ts'
 import { missingWindows, withMissing } from '../../lib/store/missing.ts'
+import { type ExpectedWindow, emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 
 const cluster: Cluster = {
   id: 'shop',
@@ -95,5 +97,69 @@ test('withMissing() cuts at the end of a month and keeps an open episode open', 
   assert.deepEqual(last, [
     ['2026-11', '2026-12-01T00:00:00Z', 'e'],
     ['2026-12', '2026-12-01T01:00:00Z', 'e'],
+  ])
+})
+
+test('a row ends where its evidence ends, also where nothing was expected for a while after it', () => {
+  const later = { ...cluster, registeredAt: '2026-11-24T18:30:00Z' }
+  const missing = missingWindows(later, [month], new Date('2026-11-24T20:01:00Z'))
+  const { months } = withMissing('shop', { months: [month], episodes: [] }, missing)
+  const told = rows(months, [], {}, () => null).map(({ state, from, to }) => [
+    state,
+    from.slice(11, 13),
+    to.slice(11, 13),
+  ])
+  assert.deepEqual(told, [
+    ['mtls', '11', '13'],
+    ['not-collected', '18', '20'],
+  ])
+})
+
+test('a path whose proxy nobody read is not quiet', () => {
+  const window = (hour: number) => ({ start: `2026-11-24T${hour}:00:00Z`, end: `2026-11-24T${hour + 1}:00:00Z` })
+  const path = { ...seen, opens: 1, openAtScrape: 1, bytes: 5, clearBytes: 0, sinceUnknown: false }
+  const coverage = (observedSeconds: number, hour: number): Coverage => ({
+    cluster: 'shop',
+    window: window(hour),
+    workload: { kind: source.kind, namespace: source.namespace, name: source.name },
+    expectedSeconds: 3600,
+    observedSeconds,
+    ratio: observedSeconds / 3600,
+    pods: { total: 1, meshed: 1, scraped: observedSeconds === 0 ? 0 : 1 },
+    gaps:
+      observedSeconds === 0
+        ? [{ reason: 'scrape-failed', pods: 1, from: window(hour).start, to: window(hour).end }]
+        : [],
+  })
+  const result = (hour: number, observedSeconds: number, paths: WindowResult['paths']): ExpectedWindow => ({
+    window: window(hour),
+    result: {
+      format: 'ciphertrail/window/1',
+      derivation: 1,
+      cluster: 'shop',
+      window: window(hour),
+      inputs: { evidence: `evidence/${hour}`, before: null, after: null },
+      collected: true,
+      errors: [],
+      edges: [],
+      paths,
+      coverage: [coverage(observedSeconds, hour)],
+      workloads: [],
+      crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
+      existing: null,
+    },
+  })
+  const expected = [result(11, 3600, [path]), result(12, 3600, []), result(13, 0, []), result(14, 3600, [path])]
+  const { months } = foldWindows(emptyTimeline('shop'), expected)
+  const told = rows(months, [], {}, () => null).map(({ state, reason, from, to }) => [
+    state,
+    reason,
+    from.slice(11, 13),
+    to.slice(11, 13),
+  ])
+  assert.deepEqual(told, [
+    ['mtls', '', '11', '13'],
+    ['mtls', '', '14', '15'],
+    ['not-collected', 'scrape-failed', '13', '14'],
   ])
 })
