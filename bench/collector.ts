@@ -1,0 +1,32 @@
+import { enableCompileCache } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
+
+// The collector alone: what is asked, checked and stored as evidence, without deriving. Arguments: store, window's start and end, now.
+enableCompileCache()
+setFlagsFromString('--semi-space-growth-factor=1')
+const [{ openCluster }, { collectWindow }, { directoryObjects }, { readClusters }, { writeAttempt }, { readConfig }] =
+  await Promise.all([
+    import('../lib/collect/cluster.ts'),
+    import('../lib/collect/collect.ts'),
+    import('../lib/store/directory.ts'),
+    import('../lib/store/registry.ts'),
+    import('../lib/store/evidence.ts'),
+    import('../lib/config.ts'),
+  ])
+const [store = '', start = '', end = '', at = ''] = process.argv.slice(2)
+const objects = directoryObjects(store)
+const [cluster] = await readClusters({ objects })
+if (cluster === undefined) throw new Error(`Cannot collect from "${store}": no cluster is registered`)
+const access = openCluster(cluster, { environment: readConfig() })
+const options = { collector: { name: 'ciphertrail', version: 'bench' }, isReplay: true }
+const snapshot = await collectWindow(cluster, { start, end }, options, { access, now: () => new Date(at) })
+if (!snapshot.complete)
+  throw new Error(
+    `Cannot collect ${start} to ${end}: ${[...snapshot.metrics.errors, ...snapshot.kubernetes.errors].join('; ')}`,
+  )
+await writeAttempt(snapshot, { objects })
+await access.close()
+const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+process.stderr.write(
+  `${JSON.stringify({ cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMegabytes: maxRSS / 1024 })}\n`,
+)
