@@ -1,8 +1,9 @@
 import { toTime } from '../collect/windows.ts'
 import type { Coverage, Endpoint, Gap, GapReason, Seconds, Window } from '../model.ts'
-import { type Facts, compare, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { type ProxyScrapes, lastUntil } from './metrics.ts'
+import { compareText } from '../text-order.ts'
 
 /** A gap of one pod. Stretches of up to three scrape intervals are not listed. */
 type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason }
@@ -179,7 +180,7 @@ export function coverageOf(
     },
   )
   const merged = Map.groupBy([...listed, ...others], ({ workload }) => workloadKey(workload))
-  return [...merged.entries()].sort(([a], [b]) => compare(a, b)).flatMap(([, rows]) => joinRows(rows))
+  return [...merged.entries()].sort(([a], [b]) => compareText(a, b)).flatMap(([, rows]) => joinRows(rows))
 }
 
 function row(
@@ -243,7 +244,7 @@ function joinGaps(stretches: readonly Stretch[]): Gap[] {
     to: toTime(Math.ceil(to)),
   }))
   return [...Map.groupBy(rounded, (gap) => `${gap.from} ${gap.to} ${gap.reason}`).entries()]
-    .sort(([a], [b]) => compare(a, b))
+    .sort(([a], [b]) => compareText(a, b))
     .flatMap(([, gaps]) => gaps.slice(0, 1).map(({ reason, from, to }) => ({ reason, pods: gaps.length, from, to })))
 }
 

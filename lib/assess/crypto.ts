@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto'
 import { toTime } from '../collect/windows.ts'
 import type { Crypto } from '../model.ts'
-import { compare } from './facts.ts'
 import { labelOf } from './labels.ts'
 import type { Listed } from './lists.ts'
 import type { Answers } from './metrics.ts'
+import { compareText } from '../text-order.ts'
 
 /** Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. */
 export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
@@ -20,7 +20,7 @@ export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
   return {
     proxyVersions: counted('crypto-versions')
       .map(({ labels, proxies: count }) => ({ version: labelOf(labels, 'version'), proxies: count }))
-      .sort((a, b) => compare(a.version, b.version)),
+      .sort((a, b) => compareText(a.version, b.version)),
     tls: counted('crypto-tls')
       .map(({ labels, proxies: count }) => ({
         suites: labelOf(labels, 'tls_suites').replace(/,$/, ''),
@@ -28,7 +28,7 @@ export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
         fips: labelOf(labels, 'tls_fips'),
         proxies: count,
       }))
-      .sort((a, b) => compare(JSON.stringify(a), JSON.stringify(b))),
+      .sort((a, b) => compareText(JSON.stringify(a), JSON.stringify(b))),
     certificates:
       first === undefined || last === undefined || proxies === undefined
         ? null

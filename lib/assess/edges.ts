@@ -4,9 +4,10 @@ import type { Destination, Edge, Endpoint, Source } from '../model.ts'
 import type { Attribution } from './attribution.ts'
 import { destinations } from './destination.ts'
 import { isEncrypted } from './episodes.ts'
-import { type Facts, compare, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
 import { parseIdentity } from './identity.ts'
 import type { Reading } from './readings.ts'
+import { compareText } from '../text-order.ts'
 
 /** The lasting identity of a path. ServiceAccounts are not in it: a changed identity is a change of the path. */
 export function pathId(
@@ -79,7 +80,7 @@ export function edgesOf(cluster: string, readings: readonly Reading[], facts: Fa
         edge.bytes,
       ]),
     }))
-    .sort((a, b) => compare(a.order, b.order))
+    .sort((a, b) => compareText(a.order, b.order))
     .map(({ edge }) => edge)
 }
 

@@ -1,6 +1,7 @@
 import type { Endpoint, Seconds } from '../model.ts'
 import type { Listed } from './lists.ts'
 import { type PodFacts, controllerOf, joinPods, podFacts } from './pods.ts'
+import { compareText } from '../text-order.ts'
 
 /** What is known of a workload for a window: `changed` where the lists before and after it do not agree. */
 export type Fact<T> =
@@ -60,7 +61,7 @@ export function factsOf(
     .filter(
       (pod): pod is PodFacts => pod !== null && pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start,
     )
-    .sort((a, b) => (a.namespace === b.namespace ? compare(a.name, b.name) : compare(a.namespace, b.namespace)))
+    .sort((a, b) => (a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace)))
   const podsOf = Map.groupBy(pods, (pod) => workloadKey(pod.workload))
 
   const present = (all: Map<string, PodFacts | null>) =>
@@ -83,7 +84,7 @@ export function factsOf(
       if (before === null || after === null) return { known: false, why: 'no list' }
       const values = (of: readonly PodFacts[] | undefined) =>
         [...new Map((of ?? []).map((pod) => [JSON.stringify(value(pod)), value(pod)] as const))].sort(([a], [b]) =>
-          compare(a, b),
+          compareText(a, b),
         )
       const [was, is] = [values(earlierOf.get(workload)), values(laterOf.get(workload))]
       const agree = was.length === 0 || is.length === 0 || JSON.stringify(was) === JSON.stringify(is)
@@ -135,7 +136,7 @@ function listedWorkloads(
 ): Map<string, Endpoint> {
   const workloads = [...taken.flatMap(ownersOf).map(rollUp), ...pods.map(({ workload }) => workload)]
   return new Map(
-    workloads.map((workload) => [workloadKey(workload), workload] as const).sort(([a], [b]) => compare(a, b)),
+    workloads.map((workload) => [workloadKey(workload), workload] as const).sort(([a], [b]) => compareText(a, b)),
   )
 }
 
@@ -185,9 +186,4 @@ function ownersOf(listed: Listed): Endpoint[] {
   return kinds.flatMap(([kind, objects]) =>
     objects.map(({ metadata }) => ({ kind, namespace: metadata.namespace ?? '', name: metadata.name })),
   )
-}
-
-/** Orders text by code units, the same in every locale. */
-export function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -4,9 +4,10 @@ import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
 import { isEncrypted } from './episodes.ts'
-import { type Facts, compare, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
+import { compareText } from '../text-order.ts'
 
 /** Everything that decides what the edges of a window come to. */
 export type PathsInput = {
@@ -35,7 +36,7 @@ export function pathsOf(input: PathsInput): PathWindow[] {
   const rows = [...outbound, ...inbound.filter((edge) => !joined.taken.has(edge))]
   const unnamed = unnamedTraffic(inbound)
   return [...Map.groupBy(rows, (edge) => edge.pathId).entries()]
-    .sort(([a], [b]) => compare(a, b))
+    .sort(([a], [b]) => compareText(a, b))
     .flatMap(([id, own]) => {
       const [first] = own
       return first === undefined
@@ -106,8 +107,8 @@ function pathOf(
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
     edges.reduce((total, edge) => total + read(edge), 0)
   const isClear = ({ state }: Edge) => state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
-  const clientIds = [...new Set([...seen, ...own].flatMap(({ clientId }) => clientId ?? []))].sort(compare)
-  const serverIds = [...new Set(own.flatMap(({ serverId }) => serverId ?? []))].sort(compare)
+  const clientIds = [...new Set([...seen, ...own].flatMap(({ clientId }) => clientId ?? []))].sort(compareText)
+  const serverIds = [...new Set(own.flatMap(({ serverId }) => serverId ?? []))].sort(compareText)
   return {
     pathId: id,
     source: first.source,
@@ -151,7 +152,7 @@ function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
 
 function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'outcome' | 'side'> {
   const [worst] = edges.toSorted(
-    (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || compare(a.reason, b.reason),
+    (a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || compareText(a.reason, b.reason),
   )
   return worst ?? { state: 'unknown', reason: 'no-edge', outcome: 'allowed', side: 'outbound' }
 }

@@ -14,7 +14,7 @@ import { type CoverageInput, type PodCoverage, coverageOf, podCoverage, reusedAd
 import { cryptoOf } from './crypto.ts'
 import { type ReadEdge, edgesOf } from './edges.ts'
 import { isEncrypted } from './episodes.ts'
-import { compare, factsOf, workloadKey } from './facts.ts'
+import { factsOf, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
@@ -22,6 +22,7 @@ import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
 import { workloadsOf } from './workloads.ts'
+import { compareText } from '../text-order.ts'
 
 /** The Kubernetes lists of one snapshot. */
 export type ListsOfSnapshot = {
@@ -208,7 +209,7 @@ function overriddenOf(pods: readonly PodFacts[], coverage: ReadonlyMap<PodFacts,
   const hidden = pods.filter(
     (pod) => coverage.get(pod)?.scraped === false && takesName(pod, ['instance', 'job', 'namespace', 'pod']),
   )
-  return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compare)
+  return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compareText)
 }
 
 /** What a list after the window shows, to tell when an end of a path is gone. */

@@ -1,7 +1,8 @@
 import type { BlindSpot, Coverage, Workload } from '../model.ts'
-import { type Facts, compare, workloadKey } from './facts.ts'
+import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
+import { compareText } from '../text-order.ts'
 
 /** Ports that Linkerd leaves alone, and treats as opaque, unless it is told otherwise (Linkerd's own defaults). */
 const DEFAULT_SKIPPED = '4567,4568'
@@ -122,7 +123,7 @@ function blindSpotsOf(
       null,
       `${gap.pods} ${gap.pods === 1 ? 'pod' : 'pods'} from ${gap.from} to ${gap.to}: ${gap.reason}`,
     )
-  return [...spots.entries()].sort(([a], [b]) => compare(a, b)).map(([, spot]) => spot)
+  return [...spots.entries()].sort(([a], [b]) => compareText(a, b)).map(([, spot]) => spot)
 }
 
 /** Skipped ports other than the proxy's own and Linkerd's defaults, which hold everywhere. */

@@ -1,4 +1,5 @@
 import { type PathWindow, STATES, type WindowResult } from '../model.ts'
+import { compareText } from '../text-order.ts'
 
 /** One row of `ciphertrail edges`. */
 export type EdgeRow = {
@@ -53,7 +54,7 @@ export function edgeRows(result: WindowResult, { kind, namespace, isWide }: Edge
       server: path.serverId ?? '-',
       msg: messageOf(path),
     }))
-    .toSorted((a, b) => compare(orderOf(a), orderOf(b)))
+    .toSorted((a, b) => compareText(orderOf(a), orderOf(b)))
 }
 
 function messageOf({ state, outcome, reason }: PathWindow): string {
@@ -115,8 +116,4 @@ export function linkerdEdges(rows: readonly EdgeRow[]): LinkerdEdge[] {
 
 function orderOf({ srcNamespace, dstNamespace, src, dst, path }: EdgeRow): string {
   return JSON.stringify([srcNamespace, dstNamespace, src, dst, path.pathId])
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -19,6 +19,7 @@ import type {
 } from '../model.ts'
 import type { Mark } from './states.ts'
 import type { Cell } from './strip.ts'
+import { compareText } from '../text-order.ts'
 
 /** A period `(from, to]`: it holds the windows that end in it. */
 type Period = {
@@ -347,8 +348,8 @@ function gapsOf(cluster: ReportCluster): readonly GapSummary[] {
   return gaps.sort(
     (a, b) =>
       b.podSeconds - a.podSeconds ||
-      compare(endpointKey(a.workload), endpointKey(b.workload)) ||
-      compare(a.reason, b.reason),
+      compareText(endpointKey(a.workload), endpointKey(b.workload)) ||
+      compareText(a.reason, b.reason),
   )
 }
 
@@ -364,7 +365,7 @@ function errorsOf({ id, errors }: ReportCluster): readonly ErrorSummary[] {
       last: known === undefined || window > known.last ? window : known.last,
     })
   }
-  return [...lines.values()].sort((a, b) => compare(a.first, b.first) || compare(a.line, b.line))
+  return [...lines.values()].sort((a, b) => compareText(a.first, b.first) || compareText(a.line, b.line))
 }
 
 // ---------------------------------------------------------------- paths
@@ -442,7 +443,7 @@ function exposureOf(
   const episodes = distinct(
     clear.flatMap(({ episode }) => (episode === null ? [] : [episodeAsOf(episode, period.to)])),
     ({ id }) => id,
-  ).sort((a, b) => compare(a.openedAt, b.openedAt))
+  ).sort((a, b) => compareText(a.openedAt, b.openedAt))
   const exposed = windows.filter((_, index) => isClear(path.cells[index] ?? ''))
   const first = exposed[0]?.start ?? clear[0]?.from ?? period.from
   const last = exposed.at(-1)?.end ?? clear.at(-1)?.to ?? period.to
@@ -492,11 +493,11 @@ const endpointKey = ({ namespace, kind, name }: Endpoint): string => JSON.string
 
 function byName(a: PathSummary, b: PathSummary): number {
   return (
-    compare(a.cluster, b.cluster) ||
-    compare(endpointKey(a.destination), endpointKey(b.destination)) ||
+    compareText(a.cluster, b.cluster) ||
+    compareText(endpointKey(a.destination), endpointKey(b.destination)) ||
     a.port - b.port ||
-    compare(endpointKey(a.source), endpointKey(b.source)) ||
-    compare(a.pathId, b.pathId)
+    compareText(endpointKey(a.source), endpointKey(b.source)) ||
+    compareText(a.pathId, b.pathId)
   )
 }
 
@@ -510,12 +511,7 @@ function byUrgency(a: Exposure, b: Exposure): number {
 }
 
 function byWorkload(a: Workload, b: Workload): number {
-  return compare(a.cluster, b.cluster) || compare(endpointKey(a), endpointKey(b))
-}
-
-/** By code unit: the same order on every machine. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+  return compareText(a.cluster, b.cluster) || compareText(endpointKey(a), endpointKey(b))
 }
 
 const isBefore = (a: string, b: string): boolean => Date.parse(a) < Date.parse(b)

@@ -21,8 +21,9 @@ import { inputsOf, tile, windowId } from './standing.ts'
 import type { AttemptedWindow, KnownAttempt } from './standing.ts'
 import { DamagedError, encodeDerived, parseJson, readExpected, readMonths, readState, sha256Of } from './state.ts'
 import type { FoldedWindow, State } from './state.ts'
-import { compareText, emptyTimeline, foldWindows, hotMonths } from './timeline.ts'
+import { emptyTimeline, foldWindows, hotMonths } from './timeline.ts'
 import type { Timeline } from './timeline.ts'
+import { compareText } from '../text-order.ts'
 
 export type DeriveDeps = {
   readonly objects: Objects

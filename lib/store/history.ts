@@ -2,7 +2,7 @@ import { isNotEncrypted } from '../assess/episodes.ts'
 import { toSeconds } from '../collect/windows.ts'
 import { STATES } from '../model.ts'
 import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth } from '../model.ts'
-import { compareText } from './timeline.ts'
+import { compareText } from '../text-order.ts'
 
 /** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
 export type Period = { readonly from?: string | undefined; readonly to?: string | undefined }

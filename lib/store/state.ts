@@ -4,8 +4,9 @@ import { DERIVATION } from '../model.ts'
 import type { TimelineMonth, Window, WindowResult } from '../model.ts'
 import { stateKey, timelineKey, windowKey } from './keys.ts'
 import type { Objects } from './objects.ts'
-import { compareText, emptyTimeline, foldWindows, timelineSchema } from './timeline.ts'
+import { emptyTimeline, foldWindows, timelineSchema } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline.ts'
+import { compareText } from '../text-order.ts'
 
 const stateSchema = z.object({
   format: z.literal('ciphertrail/state/1'),

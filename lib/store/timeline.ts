@@ -15,6 +15,7 @@ import type {
   Window,
   WindowResult,
 } from '../model.ts'
+import { compareText } from '../text-order.ts'
 
 /** An expected window; `result` is null where there is no standing attempt. */
 export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }
@@ -454,12 +455,6 @@ function uniteCandidates(a: readonly Source[], b: readonly Source[]): readonly S
     [...a, ...b].map((candidate) => [JSON.stringify([endpointKey(candidate), candidate.serviceAccount]), candidate]),
   )
   return [...byKey].toSorted(([left], [right]) => compareText(left, right)).map(([, candidate]) => candidate)
-}
-
-/** By code units: the same order on every machine, whatever its locale. */
-export function compareText(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }
 
 /** `2026-11` of RFC 3339 text in UTC. */
