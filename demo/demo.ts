@@ -6,7 +6,7 @@ import { type Console, processConsole } from '../cli/console.ts'
 import { writeReport } from '../cli/report.ts'
 import { deriveDeps } from '../cli/store.ts'
 import { endText } from '../cli/paths.ts'
-import { endpointKey } from '../lib/assess/episodes.ts'
+import { workloadKey } from '../lib/assess/facts.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
 import { collectWindow } from '../lib/collect/collect.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../lib/collect/windows.ts'
@@ -268,7 +268,7 @@ type Stretch = {
 function stretchesOf(coverage: readonly Coverage[]): Stretch[] {
   const gaps = coverage
     .flatMap(({ workload, gaps: own }) =>
-      own.map(({ reason, from, to }): Stretch => ({ reason, from, to, workloads: new Set([endpointKey(workload)]) })),
+      own.map(({ reason, from, to }): Stretch => ({ reason, from, to, workloads: new Set([workloadKey(workload)]) })),
     )
     .toSorted((a, b) => toSeconds(a.from) - toSeconds(b.from))
   const stretches: Stretch[] = []

@@ -1,14 +1,5 @@
-import type {
-  Coverage,
-  Destination,
-  Endpoint,
-  Episode,
-  PathWindow,
-  Source,
-  State,
-  Window,
-  WindowResult,
-} from '../model.ts'
+import type { Coverage, Destination, Episode, PathWindow, Source, State, Window, WindowResult } from '../model.ts'
+import { workloadKey } from './facts.ts'
 
 /** Whether a state counts as encrypted. `exempt` does not: it is listed, not scored. */
 export function isEncrypted(state: State): boolean {
@@ -18,11 +9,6 @@ export function isEncrypted(state: State): boolean {
 /** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
-}
-
-/** How `existing` and `overridden` of a window name an end of a path: `kind/namespace/name`. */
-export function endpointKey({ kind, namespace, name }: Endpoint): string {
-  return `${kind}/${namespace}/${name}`
 }
 
 /** The ends and port of a path, with its id. */
@@ -50,14 +36,14 @@ export type Readings = {
 /** Prepares a window for {@link nextEpisode}. */
 export function readingsOf(result: WindowResult): Readings {
   const paths = new Map(result.paths.map((path) => [path.pathId, path]))
-  const covered = new Set(result.coverage.filter(isFullyCovered).map(({ workload }) => endpointKey(workload)))
+  const covered = new Set(result.coverage.filter(isFullyCovered).map(({ workload }) => workloadKey(workload)))
   const clean = new Map<string, boolean>()
   for (const path of paths.values()) {
     // Refused traffic delivered nothing and exempt traffic is not judged: neither is traffic that shows a port clean or not.
     if (path.outcome === 'refused' || path.state === 'exempt') continue
     const key = portKey(path)
     // `unknown` may have been in the clear, so it fails closed.
-    clean.set(key, (clean.get(key) ?? true) && isEncrypted(path.state) && covered.has(endpointKey(path.destination)))
+    clean.set(key, (clean.get(key) ?? true) && isEncrypted(path.state) && covered.has(workloadKey(path.destination)))
   }
   return {
     window: result.window,

@@ -32,7 +32,7 @@ export type Facts = {
   readonly rollUp: (workload: Endpoint) => Endpoint
 }
 
-/** The text by which a workload is found in maps: `kind/namespace/name`. */
+/** The text by which a workload, or an end of a path, is found in maps, and by which `existing` and `overridden` of a window name it: `kind/namespace/name`. */
 export function workloadKey({ kind, namespace, name }: Endpoint): string {
   return `${kind}/${namespace}/${name}`
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { endpointKey, nextEpisode, readingsOf } from '../assess/episodes.ts'
+import { nextEpisode, readingsOf } from '../assess/episodes.ts'
 import type { PathEnds, Readings } from '../assess/episodes.ts'
+import { workloadKey } from '../assess/facts.ts'
 import { toSeconds } from '../collect/windows.ts'
 import { DERIVATION } from '../model.ts'
 import type {
@@ -249,7 +250,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     followEpisode(fold, path, readings)
     const seen = readings.paths.get(path.pathId)
     if (seen !== undefined) addSeen(fold, path, window, seen)
-    else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(endpointKey(end)))) {
+    else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(workloadKey(end)))) {
       addReading(fold, path, window, OVERRIDDEN, {
         end: window.end,
         opens: 0,
@@ -270,12 +271,12 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
 /** Workloads with proxies of which none was read in the window, and the reason of their first gap. */
 function unreadWorkloads(coverage: readonly Coverage[]): Map<string, string | undefined> {
   const unread = coverage.filter(({ expectedSeconds, observedSeconds }) => expectedSeconds > 0 && observedSeconds === 0)
-  return new Map(unread.map(({ workload, gaps }) => [endpointKey(workload), gaps[0]?.reason]))
+  return new Map(unread.map(({ workload, gaps }) => [workloadKey(workload), gaps[0]?.reason]))
 }
 
 /** The end whose proxy tells of a path: its source, where that has a name. */
 function witnessOf({ source: from, destination }: PathEnds): string {
-  return endpointKey(
+  return workloadKey(
     from.kind === 'unmeshed' || from.kind === 'probe' || from.kind === 'serviceaccount' ? destination : from,
   )
 }
@@ -431,7 +432,7 @@ function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<
   if (existing === null) return false
   // What lies behind a gateway is in another cluster's list.
   const ends = destination.cluster === null ? [from, destination] : [from]
-  return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(endpointKey(end)))
+  return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(workloadKey(end)))
 }
 
 /** The cluster's coverage: sum over sum; null if nothing was expected. */
@@ -452,7 +453,7 @@ function worstCorroboration(a: Corroborated, b: Corroborated): Corroborated {
 function uniteCandidates(a: readonly Source[], b: readonly Source[]): readonly Source[] {
   if (a.length + b.length === 0) return a
   const byKey = new Map(
-    [...a, ...b].map((candidate) => [JSON.stringify([endpointKey(candidate), candidate.serviceAccount]), candidate]),
+    [...a, ...b].map((candidate) => [JSON.stringify([workloadKey(candidate), candidate.serviceAccount]), candidate]),
   )
   return [...byKey].toSorted(([left], [right]) => compareText(left, right)).map(([, candidate]) => candidate)
 }
