@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { windowOf, toSeconds } from '../lib/collect/windows.ts'
 import type { Cluster, WindowResult } from '../lib/model.ts'
 import { type EdgeRow, edgeRows, linkerdEdges } from '../lib/report/edges.ts'
@@ -182,7 +183,7 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
       color: (text, { path }) =>
         path.outcome === 'refused'
           ? text
-          : path.state === 'plaintext' || path.state === 'no-mesh-tls'
+          : isNotEncrypted(path)
             ? colors.red(text)
             : path.state === 'unknown'
               ? colors.yellow(text)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { fixOf } from '../lib/assess/causes.ts'
+import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
 import type { PathRow, TimelineMonth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
@@ -115,14 +116,13 @@ function columns(
       .slice(-STRIP_CELLS)
       .map(({ state, outcome }) => (state === null ? ' ' : lookOf({ state, outcome }).shape))
       .join('')
-  const isClear = ({ state, outcome }: PathRow) =>
-    outcome === 'allowed' && (state === 'plaintext' || state === 'no-mesh-tls')
   return [
     ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: PathRow) => cluster }] : []),
     {
       heading: 'STATE',
       text: (row) => `${lookOf(row).shape} ${row.outcome === 'refused' ? `refused (${row.state})` : row.state}`,
-      color: (text, row) => (isClear(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text),
+      color: (text, row) =>
+        isNotEncrypted(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text,
     },
     { heading: 'SOURCE', text: ({ source }) => endText(source) },
     { heading: 'DESTINATION', text: ({ destination, port }) => `${endText(destination)}:${port}` },

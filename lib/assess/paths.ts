@@ -74,14 +74,16 @@ function endKey({ kind, namespace, name, cluster }: Destination, port: number): 
   return JSON.stringify([kind, namespace, name, cluster, port])
 }
 
+/** Whether traffic in a state was, or may have been, in the clear: unknown is not a pass. */
+function mayBeClear(state: State): boolean {
+  return state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
+}
+
 /** The ends (workload, port) at which traffic without a name was let in that was not, or may not have been, encrypted. */
 function unnamedTraffic(inbound: readonly ReadEdge[]): ReadonlySet<string> {
-  const states: readonly State[] = ['plaintext', 'no-mesh-tls', 'unknown']
   return new Set(
     inbound
-      .filter(
-        ({ source, outcome, state }) => source.kind === 'unmeshed' && outcome === 'allowed' && states.includes(state),
-      )
+      .filter(({ source, outcome, state }) => source.kind === 'unmeshed' && outcome === 'allowed' && mayBeClear(state))
       .map((edge) => endKey(edge.destination, edge.port)),
   )
 }
@@ -106,7 +108,6 @@ function pathOf(
   const side = own.filter((edge) => edge.side === first.side)
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
     edges.reduce((total, edge) => total + read(edge), 0)
-  const isClear = ({ state }: Edge) => state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
   const clientIds = [...new Set([...seen, ...own].flatMap(({ clientId }) => clientId ?? []))].sort(compareText)
   const serverIds = [...new Set(own.flatMap(({ serverId }) => serverId ?? []))].sort(compareText)
   return {
@@ -123,7 +124,10 @@ function pathOf(
     opens: sum(side, ({ opens }) => opens),
     openAtScrape: sum(side, ({ openAtScrape }) => openAtScrape),
     bytes: sum(side, ({ bytes }) => bytes),
-    clearBytes: sum(side.filter(isClear), ({ bytes }) => bytes),
+    clearBytes: sum(
+      side.filter(({ state }) => mayBeClear(state)),
+      ({ bytes }) => bytes,
+    ),
     sinceUnknown: standing.some((edge) => edge.state === worst.state && edge.sinceUnknown),
     corroborated: corroboration(seen, input),
     candidates: [],
@@ -138,7 +142,7 @@ function isHidden(
   { state }: Pick<Edge, 'state'>,
   { overridden }: PathsInput,
 ): boolean {
-  if (state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown') return false
+  if (mayBeClear(state)) return false
   return [source, destination].some((end) => overridden.has(workloadKey(end)))
 }
 
