@@ -5,7 +5,7 @@ import { toSeconds } from '../lib/collect/windows.ts'
 import type { PathRow, TimelineMonth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
-import { type Period, type StripCell, rows, stripsOf } from '../lib/store/history.ts'
+import { type Period, type StripCell, rows, stripsOf, within } from '../lib/store/history.ts'
 import { readPresent } from '../lib/store/period.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { pathJson } from './json.ts'
@@ -96,12 +96,8 @@ function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>
 }
 
 /** Whether any window that ends in the period was read: if none was, no rows and no news say nothing. */
-function wasCollected(months: readonly TimelineMonth[], { from, to }: Period): boolean {
-  const after = from === undefined ? -Infinity : toSeconds(from)
-  const until = to === undefined ? Infinity : toSeconds(to)
-  return months.some(({ windows }) =>
-    windows.some(({ end, collected }) => collected && toSeconds(end) > after && toSeconds(end) <= until),
-  )
+function wasCollected(months: readonly TimelineMonth[], period: Period): boolean {
+  return months.some(({ windows }) => windows.filter(within(period)).some(({ collected }) => collected))
 }
 
 function columns(

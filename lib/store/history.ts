@@ -1,7 +1,8 @@
 import { isNotEncrypted } from '../assess/episodes.ts'
 import { toSeconds } from '../collect/windows.ts'
 import { STATES } from '../model.ts'
-import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth } from '../model.ts'
+import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth, Window } from '../model.ts'
+import { QUIET } from './timeline.ts'
 import { compareText } from '../text-order.ts'
 
 /** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
@@ -31,17 +32,6 @@ type Piece = {
   readonly windows: readonly MonthWindow[]
   readonly activity: Interval['activity']
 }
-
-/** What an interval is in a period in which it was only quiet. */
-const QUIET = {
-  state: 'not-observed',
-  outcome: 'allowed',
-  reason: 'quiet',
-  cause: null,
-  enforcement: 'unknown',
-  corroborated: 'no',
-  candidates: [],
-} as const
 
 /**
  * Answers what the paths were in a period, one row for each interval of equal state: by cluster, then
@@ -79,7 +69,7 @@ export function rows(
 
 /** Draws the paths of one cluster over a period: by path id, one cell for each expected window, oldest first. */
 export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<string, StripCell[]> {
-  const windows = inTimeOrder(months).flatMap((month) => windowsWithin(month, period))
+  const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
   const strips = new Map<string, StripCell[]>()
   for (const [pathId, pieces] of piecesByPath(months, period)) {
@@ -101,7 +91,7 @@ export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<
 function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<string, Piece[]> {
   const byPath = new Map<string, Piece[]>()
   for (const month of inTimeOrder(months)) {
-    const windows = windowsWithin(month, period)
+    const windows = month.windows.filter(within(period))
     // Intervals begin and end where windows do, but the period may begin and end inside them.
     const first = windows[0]
     const last = windows.at(-1)
@@ -132,10 +122,11 @@ function countBefore(windows: readonly MonthWindow[], time: string): number {
   return low
 }
 
-function windowsWithin({ windows }: TimelineMonth, { from, to }: Period): readonly MonthWindow[] {
+/** Tells of a window whether it ends in a period. */
+export function within({ from, to }: Period): (window: Pick<Window, 'end'>) => boolean {
   const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
   const until: Seconds = to === undefined ? Infinity : toSeconds(to)
-  return windows.filter(({ end }) => toSeconds(end) > after && toSeconds(end) <= until)
+  return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
 }
 
 function isQuiet({ interval: { state }, activity }: Piece): boolean {

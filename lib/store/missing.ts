@@ -2,6 +2,7 @@ import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts
 import { DERIVATION } from '../model.ts'
 import type { Cluster, Interval, TimelineMonth, Window } from '../model.ts'
 import type { History } from './state.ts'
+import { MISSING } from './timeline.ts'
 
 /**
  * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
@@ -64,17 +65,9 @@ function notCollected(last: Interval, from: string, to: string): Interval {
   const isOpen = last.episode !== null && last.episode.ending === null
   return {
     ...last,
+    ...MISSING,
     from,
     to,
-    state: 'not-collected',
-    outcome: 'allowed',
-    reason: 'window-missing',
-    cause: null,
-    enforcement: 'unknown',
-    corroborated: 'no',
-    candidates: [],
-    clientId: null,
-    serverId: null,
     episode: isOpen ? last.episode : null,
     activity: [],
   }

@@ -1,7 +1,6 @@
 import { fixOf } from '../assess/causes.ts'
-import { toSeconds } from '../collect/windows.ts'
 import type { Cluster, Coverage, Crypto, PathRow, State, TimelineMonth, Workload } from '../model.ts'
-import { rows, stripsOf } from './history.ts'
+import { rows, stripsOf, within } from './history.ts'
 import type { Objects } from './objects.ts'
 import { missingWindows, withMissing } from './missing.ts'
 import { type History, readExpected, readHistory, readState } from './state.ts'
@@ -40,8 +39,7 @@ export async function readPeriod(
   const clusterId = cluster.id
   const { months, episodes } = await readPresent(cluster, now, objects)
   const { state } = await readState(clusterId, objects)
-  const isWithin = ({ end }: { readonly end: string }) =>
-    toSeconds(end) > toSeconds(period.from) && toSeconds(end) <= toSeconds(period.to)
+  const isWithin = within(period)
   const expected = await readExpected(clusterId, (state?.windows ?? []).filter(isWithin), objects)
   const results = expected.flatMap(({ result }) => result ?? [])
   const strips = [...stripsOf(months, period)].map(

@@ -121,8 +121,10 @@ const SILENT = {
   clientId: null,
   serverId: null,
 } as const
-const QUIET: Reading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
-const MISSING: Reading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
+/** What a path is in windows that were collected and in which nothing was seen of it. */
+export const QUIET: Reading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
+/** What a path is in windows for which there is no evidence. */
+export const MISSING: Reading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
 const UNREADABLE: Reading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
 const OVERRIDDEN: Reading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
 
