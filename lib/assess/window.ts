@@ -21,6 +21,7 @@ import { type Listed, listedOf } from './lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
+import { unreadableWindow } from './unreadable.ts'
 import { workloadsOf } from './workloads.ts'
 import { compareText } from '../text-order.ts'
 
@@ -44,35 +45,26 @@ export type AssessInput = {
  * result, and evidence that holds what is no answer gives a window that was not collected, with one line that says why.
  */
 export function assessWindow(input: AssessInput): WindowResult {
-  const { key, snapshot, before, after } = input
+  const { snapshot } = input
   try {
     return assessReadable(input)
   } catch (error) {
     if (!(error instanceof AnswerError)) throw error
     const { cluster, window } = snapshot
-    return {
-      format: 'ciphertrail/window/1',
-      derivation: DERIVATION,
-      cluster,
-      window,
-      inputs: { evidence: key, before: before?.key ?? null, after: after?.key ?? null },
-      collected: false,
-      errors: [
-        ...snapshot.metrics.errors,
-        ...snapshot.kubernetes.errors,
-        `Cannot read what was collected of window ${window.start} to ${window.end}: ${error.message}`,
-      ],
-      edges: [],
-      paths: [],
-      coverage: [],
-      workloads: [],
-      crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
-      existing: null,
-    }
+    return unreadableWindow(cluster, window, inputsOf(input), [
+      ...snapshot.metrics.errors,
+      ...snapshot.kubernetes.errors,
+      `Cannot read what was collected of window ${window.start} to ${window.end}: ${error.message}`,
+    ])
   }
 }
 
-function assessReadable({ key, snapshot, before, after }: AssessInput): WindowResult {
+function inputsOf({ key, before, after }: AssessInput): WindowResult['inputs'] {
+  return { evidence: key, before: before?.key ?? null, after: after?.key ?? null }
+}
+
+function assessReadable(input: AssessInput): WindowResult {
+  const { snapshot, before, after } = input
   const { cluster, window, metrics, kubernetes, linkerdNamespace } = snapshot
   const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
   const listErrors: string[] = []
@@ -121,7 +113,7 @@ function assessReadable({ key, snapshot, before, after }: AssessInput): WindowRe
     derivation: DERIVATION,
     cluster,
     window,
-    inputs: { evidence: key, before: before?.key ?? null, after: after?.key ?? null },
+    inputs: inputsOf(input),
     collected: isCollected,
     ...(isPartial ? { partial: true } : {}),
     errors: [

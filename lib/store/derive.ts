@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { unreadableWindow } from '../assess/unreadable.ts'
 import type { AssessInput, ListsOfSnapshot } from '../assess/window.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import { DERIVATION } from '../model.ts'
@@ -51,8 +52,8 @@ const LATEST_SECONDS = 16 * 24 * 60 * 60
 const SNAPSHOTS_KEPT = 4
 
 /**
- * Brings what is derived of one cluster up to its evidence: window results, then the state, then the months of the timeline
- *. Reads new evidence, and for each window whose inputs changed the snapshots that it is made from.
+ * Brings what is derived of one cluster up to its evidence: window results, then the state, then the months of the
+ * timeline. Reads new evidence, and for each window whose inputs changed the snapshots that it is made from.
  *
  * In whatever order evidence came, and whoever derives at the same time or dies, the same evidence ends in the same bytes:
  *
@@ -255,7 +256,7 @@ async function makeResult(
           before: await lists(inputs.before),
           after: await lists(inputs.after),
         })
-      : unreadableResult(clusterId, window, inputs, error)
+      : unreadableWindow(clusterId, window, inputs, [error])
   const body = encodeDerived(result)
   const key = windowKey(clusterId, window)
   const stored = await objects.get(key)
@@ -283,30 +284,6 @@ async function refuseIfNewer(
   for (const other of [evidence, before, after]) {
     if (other === null || attempts.has(other) || parseEvidenceKey(other) === undefined) continue
     if ((await objects.get(other)) !== undefined) throw new PreconditionFailedError(key)
-  }
-}
-
-/** What a window comes to whose only evidence cannot be read: its known paths are `not-collected`. */
-function unreadableResult(
-  cluster: string,
-  window: Window,
-  inputs: WindowResult['inputs'],
-  error: string,
-): WindowResult {
-  return {
-    format: 'ciphertrail/window/1',
-    derivation: DERIVATION,
-    cluster,
-    window,
-    inputs,
-    collected: false,
-    errors: [error],
-    edges: [],
-    paths: [],
-    coverage: [],
-    workloads: [],
-    crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
-    existing: null,
   }
 }
 

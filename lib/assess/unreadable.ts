@@ -1,0 +1,25 @@
+import { DERIVATION, type Window, type WindowResult } from '../model.ts'
+
+/** What a window comes to whose evidence cannot be read: nothing is told of it but why, so that its known paths are `not-collected`. */
+export function unreadableWindow(
+  cluster: string,
+  window: Window,
+  inputs: WindowResult['inputs'],
+  errors: readonly string[],
+): WindowResult {
+  return {
+    format: 'ciphertrail/window/1',
+    derivation: DERIVATION,
+    cluster,
+    window,
+    inputs,
+    collected: false,
+    errors,
+    edges: [],
+    paths: [],
+    coverage: [],
+    workloads: [],
+    crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
+    existing: null,
+  }
+}
