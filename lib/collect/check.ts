@@ -1,5 +1,6 @@
 import type { Cluster } from '../model.ts'
 import type { ClusterAccess } from './cluster.ts'
+import { SKEW_SECONDS } from './collect.ts'
 import { SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
 import { queryInstant } from './prometheus.ts'
@@ -71,7 +72,7 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
     {
       title: `its clock agrees with ours (${skew} s)`,
       problem:
-        Math.abs(skew) <= 30
+        Math.abs(skew) <= SKEW_SECONDS
           ? null
           : `Cannot trust the times ${of}: Prometheus' clock is ${Math.abs(skew)} s ${skew < 0 ? 'behind' : 'ahead of'} ours, set both by NTP`,
     },

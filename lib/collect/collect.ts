@@ -7,7 +7,7 @@ import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
 
 /** How far Prometheus' clock and ours may be apart before a window's edges are in doubt. */
-const SKEW_SECONDS = 30
+export const SKEW_SECONDS = 30
 
 /** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
 const CONCURRENCY = 4
