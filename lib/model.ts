@@ -422,3 +422,22 @@ export type TimelineMonth = {
   /** Sorted by path id, then time. */
   readonly intervals: readonly Interval[]
 }
+
+/** All that is kept of one cluster over a period: what a report is made from. */
+export type ClusterPeriod = {
+  readonly id: string
+  /** Every expected window, oldest first. */
+  readonly windows: TimelineMonth['windows']
+  /** Clipped to the period. */
+  readonly rows: readonly PathRow[]
+  /** By path id: the state in each window of `windows`; null before the path was first seen. */
+  readonly strips: Readonly<Record<string, readonly (State | null)[]>>
+  /** Of all windows of the period. */
+  readonly coverage: readonly Coverage[]
+  /** As of the latest window in which the Kubernetes lists could be read; empty without one. */
+  readonly workloads: readonly Workload[]
+  /** As of the latest window with metrics; null without one. */
+  readonly crypto: Crypto | null
+  /** What could not be read; `window` is the end of the window. */
+  readonly errors: readonly { readonly window: string; readonly line: string }[]
+}

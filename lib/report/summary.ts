@@ -3,6 +3,7 @@
  * period is made from this one summary, so that all of them agree.
  */
 import type {
+  ClusterPeriod,
   Corroborated,
   Cause,
   Coverage,
@@ -13,7 +14,6 @@ import type {
   GapReason,
   PathRow,
   Source,
-  State,
   TimelineMonth,
   Workload,
 } from '../model.ts'
@@ -31,32 +31,13 @@ type Period = {
   readonly timeZone: string
 }
 
-/** All that is kept of one cluster over the period. */
-export type ReportCluster = {
-  readonly id: string
-  /** Every expected window, oldest first. */
-  readonly windows: TimelineMonth['windows']
-  /** Clipped to the period. */
-  readonly rows: readonly PathRow[]
-  /** By path id: the state in each window of `windows`; null before the path was first seen. */
-  readonly strips: Readonly<Record<string, readonly (State | null)[]>>
-  /** Of all windows of the period. */
-  readonly coverage: readonly Coverage[]
-  /** As of the latest window in which they could be read. */
-  readonly workloads: readonly Workload[]
-  /** Null where no proxy could be asked. */
-  readonly crypto: Crypto | null
-  /** What could not be read; `window` is the end of the window. */
-  readonly errors: readonly { readonly window: string; readonly line: string }[]
-}
-
 /** What a report is made from. */
 export type ReportInput = {
   readonly period: Period
   /** Version of ciphertrail. */
   readonly version: string
   /** Every cluster that was asked, also if nothing came of it. */
-  readonly clusters: readonly ReportCluster[]
+  readonly clusters: readonly ClusterPeriod[]
   /** A sentence that is shown on top where the data is a replay. */
   readonly replay?: string
 }
@@ -245,7 +226,7 @@ export function summarise(input: ReportInput): Summary {
 
 // ---------------------------------------------------------------- clusters
 
-function summariseCluster(cluster: ReportCluster, period: Period): ClusterSummary {
+function summariseCluster(cluster: ClusterPeriod, period: Period): ClusterSummary {
   const { id, windows } = cluster
   const seconds = new Map<string, { expected: number; observed: number }>()
   for (const { window, expectedSeconds, observedSeconds } of cluster.coverage) {
@@ -312,7 +293,7 @@ function missingRunsOf(cluster: string, windows: TimelineMonth['windows']): read
 }
 
 /** Gaps in collected windows, the most time first. Windows that are missing altogether stand in the missing runs. */
-function gapsOf(cluster: ReportCluster): readonly GapSummary[] {
+function gapsOf(cluster: ClusterPeriod): readonly GapSummary[] {
   const collected = new Set(cluster.windows.filter((window) => window.collected).map(({ end }) => end))
   const workloads = new Map<string, Coverage[]>()
   for (const row of cluster.coverage) {
@@ -353,7 +334,7 @@ function gapsOf(cluster: ReportCluster): readonly GapSummary[] {
   )
 }
 
-function errorsOf({ id, errors }: ReportCluster): readonly ErrorSummary[] {
+function errorsOf({ id, errors }: ClusterPeriod): readonly ErrorSummary[] {
   const lines = new Map<string, ErrorSummary>()
   for (const { window, line } of errors) {
     const known = lines.get(line)
@@ -370,14 +351,14 @@ function errorsOf({ id, errors }: ReportCluster): readonly ErrorSummary[] {
 
 // ---------------------------------------------------------------- paths
 
-function pathsOf(cluster: ReportCluster): readonly PathSummary[] {
+function pathsOf(cluster: ClusterPeriod): readonly PathSummary[] {
   return [...rowsByPath([cluster]).values()].flatMap((rows) => {
     const latest = rows.at(-1)
     return latest === undefined ? [] : [summarisePath(cluster, rows, latest)]
   })
 }
 
-function summarisePath(cluster: ReportCluster, rows: readonly PathRow[], latest: PathRow): PathSummary {
+function summarisePath(cluster: ClusterPeriod, rows: readonly PathRow[], latest: PathRow): PathSummary {
   const cells = cellsOf(cluster, rows, latest.pathId)
   const marks = new Set<Cell>([...rows.map((row) => markOf(row)), ...cells])
   const mark = COUNTS_AS.find((candidate) => marks.has(candidate)) ?? 'unknown'
@@ -414,7 +395,7 @@ function told(reasons: readonly Reason[]): readonly Reason[] {
 }
 
 /** The strip of a path, with plain text that policy refused marked as such. */
-function cellsOf(cluster: ReportCluster, rows: readonly PathRow[], pathId: string): readonly Cell[] {
+function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: string): readonly Cell[] {
   const strip = Object.hasOwn(cluster.strips, pathId) ? cluster.strips[pathId] : undefined
   if (strip?.length !== cluster.windows.length)
     throw new Error(
@@ -472,7 +453,7 @@ function episodeAsOf(episode: Episode, end: string): Episode {
     : episode
 }
 
-function rowsByPath(clusters: readonly ReportCluster[]): ReadonlyMap<string, readonly PathRow[]> {
+function rowsByPath(clusters: readonly ClusterPeriod[]): ReadonlyMap<string, readonly PathRow[]> {
   const paths = new Map<string, PathRow[]>()
   for (const { id, rows } of clusters)
     for (const row of rows) {

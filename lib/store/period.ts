@@ -1,23 +1,9 @@
 import { fixOf } from '../assess/causes.ts'
-import type { Cluster, Coverage, Crypto, PathRow, State, TimelineMonth, Workload } from '../model.ts'
+import type { Cluster, ClusterPeriod } from '../model.ts'
 import { rows, stripsOf, within } from './history.ts'
 import type { Objects } from './objects.ts'
 import { missingWindows, withMissing } from './missing.ts'
 import { type History, readExpected, readHistory, readState } from './state.ts'
-
-/** All that is kept of one cluster over a period: what a report is made from. */
-export type ClusterPeriod = {
-  readonly id: string
-  readonly windows: TimelineMonth['windows']
-  readonly rows: readonly PathRow[]
-  readonly strips: Readonly<Record<string, readonly (State | null)[]>>
-  readonly coverage: readonly Coverage[]
-  /** As of the latest window in which the Kubernetes lists could be read; empty without one. */
-  readonly workloads: readonly Workload[]
-  /** As of the latest window with metrics; null without one. */
-  readonly crypto: Crypto | null
-  readonly errors: readonly { readonly window: string; readonly line: string }[]
-}
 
 /** Reads the history of a cluster up to now, with the windows that were expected and never came. */
 export async function readPresent(

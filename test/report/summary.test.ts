@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { State } from '../../lib/model.ts'
+import type { ClusterPeriod, State } from '../../lib/model.ts'
 import { STATES } from '../../lib/model.ts'
 import { summarise } from '../../lib/report/summary.ts'
-import type { ReportCluster, Summary } from '../../lib/report/summary.ts'
+import type { Summary } from '../../lib/report/summary.ts'
 import { cluster, coverageOf, episode, hours, PERIOD, report, workload } from '../support/report-input.ts'
 import type { StoryPath, Stretch } from '../support/report-input.ts'
 
@@ -22,7 +22,7 @@ const whole = (state: State, more: Partial<Stretch> = {}): Stretch => ({ from: 0
 function of(
   windows: ReturnType<typeof hours>,
   paths: readonly StoryPath[],
-  more: Partial<ReportCluster> = {},
+  more: Partial<ClusterPeriod> = {},
 ): Summary {
   return summarise(report([cluster('west', windows, paths, more)]))
 }

@@ -2,8 +2,19 @@
  * Makes input for reports: a week of two clusters with a story, and parts to bend it. Nothing is drawn at random; equal arguments
  * give equal input.
  */
-import type { Cause, Coverage, Crypto, Episode, Outcome, PathRow, State, Window, Workload } from '../../lib/model.ts'
-import type { ReportCluster, ReportInput } from '../../lib/report/summary.ts'
+import type {
+  Cause,
+  ClusterPeriod,
+  Coverage,
+  Crypto,
+  Episode,
+  Outcome,
+  PathRow,
+  State,
+  Window,
+  Workload,
+} from '../../lib/model.ts'
+import type { ReportInput } from '../../lib/report/summary.ts'
 
 export const PERIOD = {
   from: '2026-11-15T23:00:00Z',
@@ -15,7 +26,7 @@ export const PERIOD = {
 const HOUR = 3_600_000
 const iso = (at: number): string => new Date(at).toISOString().replace('.000Z', 'Z')
 
-export type StoryWindow = ReportCluster['windows'][number]
+export type StoryWindow = ClusterPeriod['windows'][number]
 
 /** Every hour of a period, collected but for the indexes given: `missing` ones have no attempt, `failed` ones one without metrics. */
 export function hours({
@@ -222,8 +233,8 @@ export function cluster(
   id: string,
   windows: readonly StoryWindow[],
   paths: readonly StoryPath[],
-  more: Partial<ReportCluster> = {},
-): ReportCluster {
+  more: Partial<ClusterPeriod> = {},
+): ClusterPeriod {
   const lives = paths.map((path) => ({ pathId: path.pathId, ...life(id, windows, path) }))
   const workloads = new Map(
     paths
@@ -246,7 +257,7 @@ export function cluster(
   }
 }
 
-export const report = (clusters: readonly ReportCluster[], more: Partial<ReportInput> = {}): ReportInput => ({
+export const report = (clusters: readonly ClusterPeriod[], more: Partial<ReportInput> = {}): ReportInput => ({
   period: PERIOD,
   version: '0.1.0',
   clusters,
