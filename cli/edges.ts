@@ -6,7 +6,7 @@ import { type EdgeRow, edgeRows, linkerdEdges } from '../lib/report/edges.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
 import type { Objects } from '../lib/store/objects.ts'
-import { readState, readWindow } from '../lib/store/state.ts'
+import { readLatest, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { endJson, toJson } from './json.ts'
 import { chosenClusters, historyProblem, openStore } from './store.ts'
@@ -124,11 +124,8 @@ async function resultAt(cluster: Cluster, at: string | undefined, objects: Objec
       ? result
       : `Not collected: no path of ${named} can be told in the window ${window.start} to ${window.end}: ${result.errors[0] ?? 'nothing was read'}`
   }
-  const { state } = await readState(cluster.id, objects)
-  for (const { start } of (state?.windows ?? []).toReversed()) {
-    const result = await readWindow(cluster.id, start, objects)
-    if (result?.collected === true) return result
-  }
+  const latest = await readLatest(cluster.id, ({ collected }) => collected, objects)
+  if (latest !== undefined) return latest
   return `Not collected: no window of ${named} was collected yet; run "ciphertrail collect --cluster ${cluster.id}"`
 }
 

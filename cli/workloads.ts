@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { toSeconds, windowOf } from '../lib/collect/windows.ts'
 import type { Cluster, Workload, WindowResult } from '../lib/model.ts'
 import type { Objects } from '../lib/store/objects.ts'
-import { readState, readWindow } from '../lib/store/state.ts'
+import { readLatest, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError } from './console.ts'
 import { toJson } from './json.ts'
 import { chosenClusters, historyProblem, openStore } from './store.ts'
@@ -64,17 +64,10 @@ export function addWorkloads(program: Command, console: Console): void {
 }
 
 async function listedAt(cluster: Cluster, at: string | undefined, objects: Objects): Promise<WindowResult | undefined> {
-  const hasLists = (result: WindowResult | undefined) => result !== undefined && result.workloads.length > 0
-  if (at !== undefined) {
-    const result = await readWindow(cluster.id, windowOf(cluster.windows, toSeconds(at)).start, objects)
-    return hasLists(result) ? result : undefined
-  }
-  const { state } = await readState(cluster.id, objects)
-  for (const { start } of (state?.windows ?? []).toReversed()) {
-    const result = await readWindow(cluster.id, start, objects)
-    if (hasLists(result)) return result
-  }
-  return undefined
+  const hasLists = ({ workloads }: WindowResult) => workloads.length > 0
+  if (at === undefined) return readLatest(cluster.id, hasLists, objects)
+  const result = await readWindow(cluster.id, windowOf(cluster.windows, toSeconds(at)).start, objects)
+  return result !== undefined && hasLists(result) ? result : undefined
 }
 
 function columns(hasClusters: boolean, { colors }: Console): Column<Workload>[] {

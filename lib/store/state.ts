@@ -145,6 +145,22 @@ export async function readWindow(
   })
 }
 
+/** Reads the latest window result that is wanted; undefined where there is none. Throws {@link DamagedError}. */
+export async function readLatest(
+  clusterId: string,
+  isWanted: (result: WindowResult) => boolean,
+  objects: Objects,
+): Promise<WindowResult | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    for (const window of (state?.windows ?? []).toReversed()) {
+      const [expected] = await readExpected(clusterId, [window], objects)
+      if (expected !== undefined && expected.result !== null && isWanted(expected.result)) return expected.result
+    }
+    return undefined
+  })
+}
+
 /** Reads months, oldest first; undefined where one is missing or not the one that the state names. */
 export async function readMonths(
   { cluster, months }: State,
