@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync, readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { generate } from 'selfsigned'
+import { listenOnLoopback } from './loopback.ts'
 
 /** An answer as the Kubernetes API gives it: a status and a JSON body. */
 export type ReplayAnswer = { readonly status: number; readonly body: string }
@@ -223,9 +222,7 @@ export async function startKubernetesReplay(
     response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
     response.end(body)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { port, close } = await listenOnLoopback(server)
   const url = `https://127.0.0.1:${port}`
   await writeFile(kubeconfigFile, kubeconfigText(url, authority.ca, { token }), { mode: 0o600 })
   return {
@@ -233,10 +230,6 @@ export async function startKubernetesReplay(
     setTime: (next) => {
       time = new Date(next)
     },
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    close,
   }
 }

@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { createGunzip, gzipSync } from 'node:zlib'
+import { listenOnLoopback } from './loopback.ts'
 import type { ReplayAnswer, ReplayServer } from './replay-kubernetes.ts'
 
 /**
@@ -80,19 +79,13 @@ export async function startPrometheusReplay(files: readonly string[], start: str
       () => response.destroy(),
     )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { port, close } = await listenOnLoopback(server)
   return {
     url: `http://127.0.0.1:${port}`,
     setTime: (next) => {
       time = new Date(next)
     },
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    close,
   }
 }
 

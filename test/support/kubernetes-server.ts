@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { listenOnLoopback } from '../../demo/loopback.ts'
 import { kubeconfigText, kubernetesReplay, makeAuthority, status } from '../../demo/replay-kubernetes.ts'
 import type { KubernetesReplay, ReplayServer } from '../../demo/replay-kubernetes.ts'
 import { respond } from './misbehave.ts'
@@ -53,9 +52,7 @@ export async function startKubernetesServer(
     },
   )
   server.on('secureConnection', () => connections++)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { port, close } = await listenOnLoopback(server)
   const url = `https://127.0.0.1:${port}`
   return {
     url,
@@ -72,10 +69,6 @@ export async function startKubernetesServer(
     writeKubeconfig: (file, { user = { token: TOKEN }, ca = authority.ca } = {}) => {
       writeFileSync(file, kubeconfigText(url, ca, user))
     },
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    close,
   }
 }

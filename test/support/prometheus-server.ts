@@ -1,6 +1,5 @@
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listenOnLoopback } from '../../demo/loopback.ts'
 import { prometheusReplay, readQuery } from '../../demo/replay-prometheus.ts'
 import type { PrometheusReplay } from '../../demo/replay-prometheus.ts'
 import { respond } from './misbehave.ts'
@@ -42,19 +41,13 @@ export async function startPrometheusServer(
       () => response.destroy(),
     )
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { port, close } = await listenOnLoopback(server)
   return {
     url: `http://127.0.0.1:${port}${prefix}`,
     asked,
     misbehave: (next) => {
       how = next
     },
-    close: async () => {
-      server.closeAllConnections()
-      server.close()
-      await once(server, 'close')
-    },
+    close,
   }
 }
