@@ -1,3 +1,4 @@
+import { countLeading } from '../binary-search.ts'
 import type { Seconds } from '../model.ts'
 
 /** One sample of a counter. */
@@ -128,12 +129,5 @@ function startedWithin(scrapes: Scrapes, after: Seconds, until: Seconds): boolea
 
 /** The last scrape strictly before `time`, by binary search: each series of an instance asks for each of its samples. */
 function lastBefore(times: readonly Seconds[], time: Seconds): Seconds | undefined {
-  let low = 0
-  let high = times.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((times[middle] ?? Infinity) < time) low = middle + 1
-    else high = middle
-  }
-  return low === 0 ? undefined : times[low - 1]
+  return times[countLeading(times, (scrape) => scrape < time) - 1]
 }

@@ -1,4 +1,5 @@
 import { isNotEncrypted } from '../assess/episodes.ts'
+import { countLeading } from '../binary-search.ts'
 import { toSeconds } from '../collect/windows.ts'
 import { STATES } from '../model.ts'
 import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth, Window } from '../model.ts'
@@ -112,14 +113,7 @@ function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<str
 
 /** How many windows, in time order, begin before a time. There may be none at the time itself: what was collected has holes. */
 function countBefore(windows: readonly MonthWindow[], time: string): number {
-  let low = 0
-  let high = windows.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((windows[middle]?.start ?? time) < time) low = middle + 1
-    else high = middle
-  }
-  return low
+  return countLeading(windows, ({ start }) => start < time)
 }
 
 /** Tells of a window whether it ends in a period. */

@@ -1,5 +1,6 @@
+import { countLeading } from '../binary-search.ts'
 import { toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
-import type { Seconds, Window, WindowResult, WindowSetting } from '../model.ts'
+import type { Window, WindowResult, WindowSetting } from '../model.ts'
 
 /** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
 export type KnownAttempt = {
@@ -57,8 +58,10 @@ export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, Windo
     const { start, end } = window
     const standing = standingAttempt(window.attempts)
     if (standing === undefined) continue
-    const before = lists[countUntil(lists, toSeconds(start) + BEFORE_SLACK_SECONDS) - 1]
-    const after = lists[countBefore(lists, toSeconds(end))]
+    const begun = toSeconds(start) + BEFORE_SLACK_SECONDS
+    const over = toSeconds(end)
+    const before = lists[countLeading(lists, ({ takenAt }) => takenAt <= begun) - 1]
+    const after = lists[countLeading(lists, ({ takenAt }) => takenAt < over)]
     inputs.set(windowId(window), { evidence: standing.key, before: before?.key ?? null, after: after?.key ?? null })
   }
   return inputs
@@ -91,28 +94,4 @@ function fill(settings: readonly WindowSetting[], from: string, to: string): Win
 
 function rankOrder(a: number, b: number): number {
   return a === b ? 0 : a - b
-}
-
-type List = { readonly takenAt: Seconds }
-
-/** How many lists were taken at a time or before. */
-function countUntil(lists: readonly List[], time: Seconds): number {
-  return count(lists, (takenAt) => takenAt <= time)
-}
-
-function countBefore(lists: readonly List[], time: Seconds): number {
-  return count(lists, (takenAt) => takenAt < time)
-}
-
-/** How many lists, from the first on, fulfil what no later one fulfils again: by binary search. */
-function count(lists: readonly List[], holds: (takenAt: Seconds) => boolean): number {
-  let low = 0
-  let high = lists.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const list = lists[middle]
-    if (list !== undefined && holds(list.takenAt)) low = middle + 1
-    else high = middle
-  }
-  return low
 }
