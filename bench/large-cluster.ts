@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listenOnLoopback } from '../demo/loopback.ts'
 import type { Window } from '../lib/model.ts'
 import { LEFT_OUT, queriesOf } from '../lib/collect/queries.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
@@ -194,7 +194,7 @@ export function replicaSetsOf(pods: number): unknown[] {
 export async function serveAnswers(
   answers: ReadonlyMap<string, string>,
   now: number,
-): Promise<{ url: string; close: () => void }> {
+): Promise<{ url: string; close: () => Promise<void> }> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -209,9 +209,8 @@ export async function serveAnswers(
       response.end(body)
     })
   })
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, close: () => server.close() }
+  const { port, close } = await listenOnLoopback(server)
+  return { url: `http://127.0.0.1:${port}`, close }
 }
 
 function addressOf(pod: number): string {

@@ -106,7 +106,7 @@ try {
     }),
   )
 } finally {
-  prometheus.close()
+  await prometheus.close()
   await kubernetes.close()
   rmSync(folder, { recursive: true, force: true })
 }

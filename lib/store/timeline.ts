@@ -291,25 +291,9 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow):
   }
   path.quietSince = null
   path.isGone = false
-  const { state, outcome, reason, cause, enforcement, corroborated, candidates, clientId, serverId } = seen
   const { opens, openAtScrape, bytes, clearBytes } = seen
-  addReading(
-    fold,
-    path,
-    window,
-    {
-      state,
-      outcome,
-      reason,
-      cause,
-      enforcement,
-      corroborated,
-      candidates: uniteCandidates([], candidates),
-      clientId,
-      serverId,
-    },
-    { end: window.end, opens, openAtScrape, bytes, clearBytes },
-  )
+  const reading = { ...seen, candidates: uniteCandidates([], seen.candidates) }
+  addReading(fold, path, window, reading, { end: window.end, opens, openAtScrape, bytes, clearBytes })
 }
 
 function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
@@ -348,7 +332,7 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
   }
 }
 
-/** Extends the path's interval by a window, or begins another where what cuts intervals differs. */
+/** Takes of `reading` only what a {@link Reading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs. */
 function addReading(fold: Fold, path: DraftPath, window: Window, reading: Reading, activity?: Activity): void {
   const last = path.intervals.at(-1)
   const { source: from, destination } = path
