@@ -2,18 +2,32 @@
  * The report in words: every text, number and date as it is printed, so that a template only places them. The page and the PDF are
  * made from the same view. All that comes from clusters has gone through `printable`.
  */
-import type { BlindSpot, Crypto, Endpoint, Episode, PathRow, Source } from '../model.ts'
+import type { BlindSpot, Crypto, Episode } from '../model.ts'
 import { calendarMarks, datesOf, durationWords } from './dates.ts'
-import type { Dates } from './dates.ts'
 import { breakable, printable } from './printable.ts'
 import { LOOKS, MARKS } from './states.ts'
-import type { Mark } from './states.ts'
-import { axisOf, coverageRunsOf, runsOf } from './strip.ts'
-import type { Axis, CoverageRun } from './strip.ts'
-import type { ClusterSummary, Exposure, PathSummary, Summary } from './summary.ts'
+import { binWords, coverageStrip, pathStrip, stripWords, swatch } from './strip-view.ts'
+import type { StripView, Wording } from './strip-view.ts'
+import { axisOf } from './strip.ts'
+import type { Exposure, PathSummary, Summary } from './summary.ts'
+import {
+  EMPTY_CELL,
+  destinationName,
+  endpointName,
+  listPieces,
+  nameCell,
+  number,
+  plain,
+  plainName,
+  stateView,
+  table,
+  text,
+} from './table.ts'
+import type { NameView, StateView, TableView } from './table.ts'
 import {
   BLIND_SPOT_WORDS,
   byteWords,
+  capital,
   CAUSE_WORDS,
   CORROBORATED_WORDS,
   countWords,
@@ -22,56 +36,12 @@ import {
   ENFORCEMENT_WORDS,
   GAP_WORDS,
   MESHED_WORDS,
+  periodWord,
   plural,
   reasonWords,
   shareWords,
   UNMESHED_WORDS,
 } from './words.ts'
-
-/** A state as word and shape; `mark` names its colour. */
-type StateView = { readonly mark: Mark; readonly word: string; readonly shape: string }
-
-/** A name in pieces between which a line may end. `kind` is empty where there is nothing to say. */
-export type NameView = { readonly kind: string; readonly pieces: readonly string[] }
-
-/** A rectangle of a strip; `look` is a mark, or `seen` for a bar of coverage. */
-type RunView = {
-  readonly look: Mark | 'seen'
-  readonly x: number
-  readonly y: number
-  readonly width: number
-  readonly height: number
-}
-
-type StripView = {
-  readonly width: number
-  readonly runs: readonly RunView[]
-  /** Where a line marks the calendar. */
-  readonly ticks: readonly number[]
-  /** What is written under the strip, from its left end and from each line on; empty where strips stand in a table. */
-  readonly labels: readonly { readonly text: string; readonly x: number; readonly width: number }[]
-  /** The strip in words, for those who do not see it. */
-  readonly words: string
-}
-
-/** A cell of a table: whatever of this it has, in this order. */
-type CellView = {
-  /** The title of its column, for narrow screens. */
-  readonly label: string
-  readonly state: StateView | null
-  readonly name: NameView | null
-  readonly lines: readonly string[]
-  readonly strip: StripView | null
-  readonly isNumber: boolean
-}
-
-type TableView = {
-  readonly caption: string
-  /** `share` is the width in percent. */
-  readonly columns: readonly { readonly title: string; readonly isNumber: boolean; readonly share: number }[]
-  /** The first cell heads its row. */
-  readonly rows: readonly { readonly head: CellView; readonly cells: readonly CellView[] }[]
-}
 
 /** A path that was not encrypted. */
 export type EntryView = {
@@ -111,32 +81,11 @@ export type ReportView = {
   readonly footer: string
 }
 
-/** The height of a strip, in the units of its width. */
-const STRIP_HEIGHT = 16
-
-/** Where the cells of each pattern begin and how high they are: a shape of its own in black and white, too. */
-const CELL_HEIGHTS: Readonly<Record<(typeof LOOKS)[Mark]['pattern'], { readonly y: number; readonly height: number }>> =
-  {
-    tall: { y: 0, height: 16 },
-    solid: { y: 4, height: 12 },
-    outlined: { y: 4, height: 12 },
-    hatched: { y: 4, height: 12 },
-    dotted: { y: 4, height: 12 },
-    crossed: { y: 4, height: 12 },
-    barred: { y: 8, height: 8 },
-    thin: { y: 9, height: 2 },
-    empty: { y: 4, height: 12 },
-  }
-
 /** Error lines longer than this are cut, and say so. */
 const LONGEST_LINE = 400
 
 /** A row of a table names as many reasons, so that it fits a page of paper, and counts the rest. */
 const MOST_REASONS = 8
-
-/** What every part of the report needs to word itself. */
-type Wording = { readonly dates: Dates; readonly summary: Summary; readonly axes: ReadonlyMap<string, ClusterAxis> }
-type ClusterAxis = { readonly axis: Axis; readonly marks: readonly { readonly x: number; readonly label: string }[] }
 
 /** Words a summary. Equal summaries give equal views, wherever and whenever that is. */
 export function viewOf(summary: Summary): ReportView {
@@ -796,116 +745,7 @@ function legendSection(): SectionView {
   })
 }
 
-// ---------------------------------------------------------------- strips
-
-function pathStrip({ axes, summary }: Wording, path: PathSummary, isLabelled: boolean): StripView {
-  const cluster = axes.get(path.cluster)
-  if (cluster === undefined)
-    throw new Error(`Cannot draw path "${path.pathId}": cluster "${path.cluster}" is not in the report`)
-  return {
-    ...frameOf(cluster, isLabelled),
-    runs: runsOf(path.cells, cluster.axis).map(({ mark, x, width }) => ({
-      look: mark,
-      x,
-      width,
-      ...CELL_HEIGHTS[LOOKS[mark].pattern],
-    })),
-    words: `${capital(periodWord(summary))}, window by window: ${stripWords(path)}`,
-  }
-}
-
-function coverageStrip({ axes, dates }: Wording, cluster: ClusterSummary): StripView {
-  const own = axes.get(cluster.id)
-  if (own === undefined) throw new Error(`Cannot draw cluster "${cluster.id}": it is not in the report`)
-  const longest = cluster.missingRuns.map(({ from, to }) => dates.range(from, to))
-  return {
-    ...frameOf(own, true),
-    runs: coverageRunsOf(cluster.windows, own.axis).map(coverageBar),
-    words:
-      longest.length === 0
-        ? 'Every expected window was collected'
-        : `Not collected: ${longest.slice(0, 5).join('; ')}${longest.length > 5 ? `; and ${longest.length - 5} more` : ''}`,
-  }
-}
-
-function coverageBar({ seen, x, width }: CoverageRun): RunView {
-  if (seen === 'not-collected') return { look: 'not-collected', x, width, ...CELL_HEIGHTS.crossed }
-  if (seen === null) return { look: 'unknown', x, width, ...CELL_HEIGHTS.dotted }
-  const height = Math.max(1, seen * 12)
-  return { look: 'seen', x, width, y: STRIP_HEIGHT - height, height }
-}
-
-/** What a character of a label takes, in units of the drawing. */
-const CHARACTER_WIDTH = 6
-
-function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripView, 'runs' | 'words'> {
-  return {
-    width: axis.width,
-    ticks: marks.map(({ x }) => x),
-    labels: isLabelled
-      ? [{ x: 0, label: '' }, ...marks].map(({ x, label }, index) => {
-          const width = Math.round(((marks[index]?.x ?? axis.width) - x) * 100) / 100
-          // A label that has no room until the next mark would be cut, or written over the next one.
-          return { text: label.length * CHARACTER_WIDTH <= width ? label : '', x, width }
-        })
-      : [],
-  }
-}
-
-function swatch(mark: Mark): StripView {
-  return {
-    width: 48,
-    ticks: [],
-    labels: [],
-    runs: [{ look: mark, x: 0, width: 48, ...CELL_HEIGHTS[LOOKS[mark].pattern] }],
-    words: `How ${mark} looks in a strip`,
-  }
-}
-
-/** The windows of a path by state, worst first. */
-function stripWords({ windows, cells }: PathSummary): string {
-  const before = cells.filter((cell) => cell === null).length
-  const parts = MARKS.filter((mark) => windows[mark] > 0).map((mark) => `${countWords(windows[mark])} ${mark}`)
-  if (before > 0) parts.push(`${countWords(before)} before it was first seen`)
-  return `${parts.join(', ')}, of ${plural(cells.length, 'window')}`
-}
-
-function binWords({ axes }: Wording): string {
-  const most = Math.max(1, ...[...axes.values()].map(({ axis }) => axis.windowsPerCell))
-  return most === 1
-    ? ''
-    : ` A cell stands for up to ${countWords(most)} windows and shows the worst of them; one that was not collected is shown before any that was encrypted.`
-}
-
-// ---------------------------------------------------------------- cells and names
-
-const EMPTY_CELL: CellView = { label: '', state: null, name: null, lines: [], strip: null, isNumber: false }
-
-const text = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line] })
-const number = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line], isNumber: true })
-/** A name, or a text from a cluster that may be as long as one. */
-const plain = (name: string): CellView => nameCell({ kind: '', pieces: breakable(printable(name)) })
-const nameCell = (name: NameView): CellView => ({ ...EMPTY_CELL, name })
-
-/** A column: its title, its part of the width, and whether it holds numbers. */
-type Column = readonly [title: string, share: number, numbers?: 'numbers']
-
-function table(caption: string, titles: readonly Column[], rows: readonly (readonly CellView[])[]): TableView {
-  const whole = titles.reduce((sum, [, share]) => sum + share, 0)
-  const columns = titles.map(([title, share, numbers]) => ({
-    title,
-    isNumber: numbers !== undefined,
-    share: Math.round((share / whole) * 1000) / 10,
-  }))
-  return {
-    caption,
-    columns,
-    rows: rows.map(([head = EMPTY_CELL, ...cells]) => ({
-      head,
-      cells: cells.map((cell, index) => ({ ...cell, label: columns[index + 1]?.title ?? '' })),
-    })),
-  }
-}
+// ---------------------------------------------------------------- wording
 
 function section(
   id: string,
@@ -915,49 +755,12 @@ function section(
   return { id, title, paragraphs: [], entries: [], tables: [], points: [], ...parts }
 }
 
-function stateView(mark: Mark): StateView {
-  return { mark, word: mark, shape: LOOKS[mark].shape }
-}
-
-function endpointName(endpoint: Endpoint): NameView {
-  const { kind, namespace, name } = endpoint
-  if (namespace === '' && name === '') return { kind: '', pieces: [`(${printable(kind)})`] }
-  return {
-    kind: printable(kind),
-    pieces: breakable(printable(namespace === '' ? name : `${namespace}/${name}`)),
-  }
-}
-
-function destinationName({ destination, port }: { destination: PathRow['destination']; port: number }): NameView {
-  const { kind, pieces } = endpointName(destination)
-  return {
-    kind: destination.cluster === null ? kind : `${kind} on cluster ${printable(destination.cluster)}`,
-    pieces: pieces.with(-1, `${pieces.at(-1) ?? ''}:${port}`),
-  }
-}
-
-function plainName(source: Source): string {
-  const { kind, pieces } = endpointName(source)
-  return `${kind} ${pieces.join('')}`.trim()
-}
-
-/** Suites and groups come as one text with commas; lines may end after each. */
-function listPieces(list: string): readonly string[] {
-  return printable(list)
-    .split(/(?<=,)/u)
-    .flatMap((item) => breakable(item))
-}
-
 function clusterNote({ clusters }: Summary, id: string): string | null {
   return clusters.length > 1 ? `cluster ${printable(id)}` : null
 }
-
-const periodWord = ({ period }: Summary): string => (period.label.startsWith('Week') ? 'the week' : 'the period')
 
 /** What a share of observed time is a share of. */
 const spanWord = (summary: Summary): string =>
   summary.clusters.every(({ expected, expectedOnly }) => expected > 0 && expectedOnly === null)
     ? periodWord(summary)
     : 'the expected time'
-
-const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)

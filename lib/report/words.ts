@@ -1,5 +1,6 @@
 /** The fixed words of a report: one table per vocabulary of the model, each complete by its type. */
 import type { BlindSpot, Cause, Corroborated, Enforcement, Episode, GapReason, Workload } from '../model.ts'
+import type { Summary } from './summary.ts'
 
 export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   'destination-not-meshed': 'the destination has no proxy',
@@ -147,3 +148,9 @@ export function byteWords(bytes: number): string {
   }
   return `${unit === 0 || value >= 99.5 ? countWords(value) : value.toFixed(1)} ${units[unit] ?? 'B'}`
 }
+
+/** What the period is called in a sentence. */
+export const periodWord = ({ period }: Summary): string => (period.label.startsWith('Week') ? 'the week' : 'the period')
+
+/** Words that begin a sentence. */
+export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
