@@ -65,7 +65,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),
       }
       try {
-        const outcome = await addCluster(given, console.now(), { objects })
+        const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects })
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else console.out(`Cluster "${id}" ${outcome}. Next: ciphertrail cluster check ${id}`)
         const registered = (await readClusters({ objects })).find((one) => one.id === id)
@@ -114,7 +114,11 @@ export function addClusterCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail cluster remove prod')
     .action(async (id: string, _: unknown, command: Command) => {
       const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
-      const wasThere = await removeCluster(id, { objects: openStore({ store }, console) })
+      const wasThere = await removeCluster(
+        id,
+        { now: console.now(), by: console.user },
+        { objects: openStore({ store }, console) },
+      )
       if (!wasThere) throw new UsageError(`Cannot remove cluster "${printable(id)}": it is not registered`)
       if (json === true) console.out(toJson({ cluster: id, outcome: 'removed' }))
       else console.out(`Cluster "${id}" removed. Its evidence and history stay in the store`)

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import picocolors from 'picocolors'
 import type { Config } from '../lib/config.ts'
 import { printable } from '../lib/report/printable.ts'
@@ -14,6 +15,8 @@ export type Console = {
   readonly progressEnd: () => void
   readonly colors: ReturnType<typeof picocolors.createColors>
   readonly now: () => Date
+  /** Who runs the command, for the record of a change. */
+  readonly user: string
   readonly config: Config
   readonly version: string
 }
@@ -58,7 +61,17 @@ export function processConsole(config: Config, version: string): Console {
     // Where CI is set picocolors would colour pipes, too: there only FORCE_COLOR asks for it.
     colors: picocolors.createColors((stdout.isTTY || isForced) && picocolors.isColorSupported),
     now: () => new Date(),
+    user: userName(),
     config,
     version,
+  }
+}
+
+/** The name of the account; its number where it has no name, as in a container. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`
   }
 }

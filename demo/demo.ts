@@ -50,7 +50,7 @@ const MARK = 'this-is-a-ciphertrail-demo'
 const CLUSTER = 'demo'
 
 /** What the demo writes to, and what it says its progress to. */
-type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version' | 'now'>
+type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version' | 'now' | 'user'>
 
 /**
  * Replays the recorded mesh: real servers on loopback, the real collector, store and report. Ends by itself. Gives the exit code: 1
@@ -127,9 +127,11 @@ async function collectAll(
   const prometheus = await startPrometheusReplay(fixture.prometheus, start)
   try {
     // Registered now, after all windows of the replay: none is expected to follow the last one.
-    await addCluster({ id: CLUSTER, kubeconfig, prometheusUrl: prometheus.url, windowMinutes: 5 }, console.now(), {
-      objects,
-    })
+    await addCluster(
+      { id: CLUSTER, kubeconfig, prometheusUrl: prometheus.url, windowMinutes: 5 },
+      { now: console.now(), by: console.user },
+      { objects },
+    )
     const cluster = await registered(objects)
     const access = openCluster(cluster, { environment: readConfig() })
     const snapshots: Snapshot[] = []

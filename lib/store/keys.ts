@@ -9,6 +9,7 @@ import type { Window } from '../model.ts'
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
+ *     changes/clusters/000001.json                                     what somebody changed; written once
  *
  * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
  */
@@ -35,10 +36,18 @@ export function evidenceBefore(time: string): string {
 /** The registry of clusters. */
 export const registryKey = 'registry/clusters.json'
 
+/** What people change: the registry of clusters, the scopes of frameworks, the waivers. */
+export const CHANGE_KINDS = ['clusters', 'scope', 'waivers'] as const
+export type ChangeKind = (typeof CHANGE_KINDS)[number]
+
+/** More would break the text order. */
+const MOST_CHANGES = 999_999
+
 const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
+const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -106,6 +115,29 @@ export function parseTimelineKey(key: string): { readonly cluster: string; reado
 /** What the keys of all months of one cluster begin with, oldest first. */
 export function timelinePrefix(cluster: string): string {
   return `timeline/cluster=${checkedCluster(cluster)}/`
+}
+
+/** The key of change `number` of a kind, 1 and up. */
+export function changeKey(kind: ChangeKind, number: number): string {
+  if (!Number.isInteger(number) || number < 1 || number > MOST_CHANGES) {
+    throw new RangeError(
+      `Cannot make a key of change "${number}" of ${kind}: it must be a whole number from 1 to ${MOST_CHANGES}`,
+    )
+  }
+  return `${changesPrefix(kind)}${String(number).padStart(6, '0')}.json`
+}
+
+/** Which change a key names, or undefined where the text is no such key. */
+export function parseChangeKey(key: string): { readonly kind: ChangeKind; readonly number: number } | undefined {
+  const [, kindPart, digits] = CHANGE_KEY.exec(key) ?? []
+  const kind = CHANGE_KINDS.find((one) => one === kindPart)
+  const number = Number(digits)
+  return kind !== undefined && number > 0 ? { kind, number } : undefined
+}
+
+/** What the keys of all changes of a kind begin with, oldest first. */
+export function changesPrefix(kind: ChangeKind): string {
+  return `changes/${kind}/`
 }
 
 function checkedCluster(cluster: string): string {

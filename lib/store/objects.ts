@@ -51,7 +51,7 @@ export class StoreError extends Error {
   override readonly name = 'StoreError'
 }
 
-const WRITTEN_ONCE = ['evidence/', 'log/']
+const WRITTEN_ONCE = ['evidence/', 'changes/', 'reports/', 'log/']
 
 /** Letters, digits and `._=-`, not beginning with a dot: safe as a file name, in a URL and on a terminal. */
 const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
@@ -82,7 +82,7 @@ export function checkPrefix(prefix: string): void {
   }
 }
 
-/** Throws `TypeError` for a key under `evidence/` or `log/`: what lies there is never replaced and never removed. */
+/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`: what lies there is never replaced and never removed. */
 export function checkReplaceable(key: string): void {
   if (WRITTEN_ONCE.some((prefix) => key.startsWith(prefix))) {
     throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)

@@ -3,8 +3,12 @@ import { z } from 'zod'
 import { toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
 import type { Cluster, WindowMinutes, WindowSetting } from '../model.ts'
-import { isClusterId, registryKey } from './keys.ts'
-import { PreconditionFailedError } from './objects.ts'
+import { compareText } from '../text-order.ts'
+import { damagedChange, readChange, recordChange } from './changes.ts'
+import type { ChangeAuthor } from './changes.ts'
+import { parseJson } from './json.ts'
+import { changeKey, changesPrefix, isClusterId, registryKey } from './keys.ts'
+import { ConflictError, PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 
 /** What an operator says of a cluster. What is absent keeps what it was, or takes its default when the cluster is new. */
@@ -53,12 +57,18 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
 
 const registrySchema = z.looseObject({
   format: z.literal('ciphertrail/clusters/1'),
+  /** Number of the latest change that is in it. */
+  change: z.int().nonnegative(),
   clusters: z
     .array(clusterSchema)
     .refine((clusters) => new Set(clusters.map(({ id }) => id)).size === clusters.length, 'two clusters have one id'),
 })
 
 type Registry = z.infer<typeof registrySchema>
+
+/** A cluster as it is from now on; null once it is removed. */
+const contentSchema = z.object({ id: z.string().refine(isClusterId), cluster: clusterSchema.nullable() })
+type RegistryChange = z.infer<typeof contentSchema>
 
 /** The registered clusters, sorted by id; empty where none was ever registered. Throws an `Error` that names the key if the registry is damaged. */
 export async function readClusters({ objects }: RegistryDeps): Promise<Cluster[]> {
@@ -68,32 +78,31 @@ export async function readClusters({ objects }: RegistryDeps): Promise<Cluster[]
 
 /**
  * Registers a cluster, or changes what is given of one that is. Another window size takes effect at the next UTC midnight after
- * `now`. Throws {@link ClusterOptionError} for what cannot be.
+ * the author's `now`. Throws {@link ClusterOptionError} for what cannot be.
  */
 export async function addCluster(
   options: ClusterOptions,
-  now: Date,
+  author: ChangeAuthor,
   { objects }: RegistryDeps,
 ): Promise<'added' | 'updated' | 'unchanged'> {
   const { id } = options
   checkOptions(options)
   let outcome: 'added' | 'updated' | 'unchanged' = 'unchanged'
-  await changeRegistry(objects, (clusters) => {
+  await changeRegistry(author, objects, (clusters) => {
     const before = clusters.find((cluster) => cluster.id === id)
-    const after = withOptions(before ?? newCluster(options, now), options, now)
-    outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(after) ? 'unchanged' : 'updated'
-    const others = clusters.filter((cluster) => cluster !== before)
-    return outcome === 'unchanged' ? undefined : [...others, after].toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    const cluster = withOptions(before ?? newCluster(options, author.now), options, author.now)
+    outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'
+    return outcome === 'unchanged' ? undefined : { id, cluster }
   })
   return outcome
 }
 
 /** Takes a cluster out of the registry; its evidence and history stay. False where it was not registered. */
-export async function removeCluster(id: string, { objects }: RegistryDeps): Promise<boolean> {
+export async function removeCluster(id: string, author: ChangeAuthor, { objects }: RegistryDeps): Promise<boolean> {
   let wasThere = false
-  await changeRegistry(objects, (clusters) => {
+  await changeRegistry(author, objects, (clusters) => {
     wasThere = clusters.some((cluster) => cluster.id === id)
-    return wasThere ? clusters.filter((cluster) => cluster.id !== id) : undefined
+    return wasThere ? { id, cluster: null } : undefined
   })
   return wasThere
 }
@@ -174,43 +183,60 @@ function optionError(id: string, state: string): ClusterOptionError {
   return new ClusterOptionError(`Cannot add cluster ${JSON.stringify(id)}: ${state}`)
 }
 
+/** The registry as it stands: what is stored, and every change that was recorded after it. */
 async function readRegistry(objects: Objects): Promise<{ registry: Registry; etag: string | null }> {
   const stored = await objects.get(registryKey)
-  if (stored === undefined) return { registry: { format: 'ciphertrail/clusters/1', clusters: [] }, etag: null }
-  const parsed = registrySchema.safeParse(parseJson(Buffer.from(stored.body).toString()))
-  if (parsed.success) return { registry: parsed.data, etag: stored.etag }
-  const [issue] = parsed.error.issues
-  const place = issue?.path.join('.') ?? ''
-  throw new Error(
-    `Cannot read the registry "${registryKey}": ${place === '' ? 'it is not a registry' : `"${place}" is absent or wrong`}, mend it or move it away and add the clusters again`,
-  )
-}
-
-/** Undefined of what is not JSON, which no registry is. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
+  let registry: Registry = { format: 'ciphertrail/clusters/1', change: 0, clusters: [] }
+  if (stored !== undefined) {
+    const parsed = registrySchema.safeParse(parseJson(stored.body))
+    if (!parsed.success) throw damaged(parsed.error)
+    registry = parsed.data
+  }
+  // Its writer may have died between the change and the registry, or be about to write it.
+  for (;;) {
+    const change = await readChange('clusters', registry.change + 1, objects)
+    if (change === undefined) return { registry, etag: stored?.etag ?? null }
+    const content = contentSchema.safeParse(change.content)
+    if (!content.success) throw damagedChange(changeKey('clusters', change.number))
+    const { id, cluster } = content.data
+    const others = registry.clusters.filter((one) => one.id !== id)
+    const clusters = cluster === null ? others : [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
+    registry = { ...registry, change: change.number, clusters }
   }
 }
 
-/** Applies a change to what is stored; again, if somebody else was first. `change` gives undefined where there is none to make. */
+function damaged({ issues: [issue] }: z.ZodError): Error {
+  const place = issue?.path.join('.') ?? ''
+  return new Error(
+    `Cannot read the registry "${registryKey}": ${place === '' ? 'it is not a registry' : `"${place}" is absent or wrong`}, move it away: it is made again from what is recorded under "${changesPrefix('clusters')}"`,
+  )
+}
+
+/**
+ * Decides and records one change of the registry; again, if somebody else was first. `decide` gives undefined where there is
+ * none to make. The change counts from the moment it is recorded.
+ */
 async function changeRegistry(
+  author: ChangeAuthor,
   objects: Objects,
-  change: (clusters: readonly Cluster[]) => readonly Cluster[] | undefined,
+  decide: (clusters: readonly Cluster[]) => RegistryChange | undefined,
 ): Promise<void> {
   for (let round = 1; ; round++) {
-    const { registry, etag } = await readRegistry(objects)
-    const clusters = change(registry.clusters)
-    if (clusters === undefined) return
-    const text = canonicalize({ ...registry, clusters }) ?? ''
+    const { registry } = await readRegistry(objects)
+    const content = decide(registry.clusters)
+    if (content === undefined) return
     try {
-      await objects.putIf(registryKey, Buffer.from(text), etag)
-      return
+      await recordChange({ kind: 'clusters', number: registry.change + 1, content }, author, objects)
+      break
     } catch (error) {
-      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
+      if (!(error instanceof ConflictError) || round === MOST_ROUNDS) throw error
     }
+  }
+  const { registry, etag } = await readRegistry(objects)
+  try {
+    await objects.putIf(registryKey, Buffer.from(canonicalize(registry) ?? ''), etag)
+  } catch (error) {
+    // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
+    if (!(error instanceof PreconditionFailedError)) throw error
   }
 }

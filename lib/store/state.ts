@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { DERIVATION } from '../model.ts'
 import type { TimelineMonth, Window, WindowResult } from '../model.ts'
+import { parseJson } from './json.ts'
 import { stateKey, timelineKey, windowKey } from './keys.ts'
 import type { Objects } from './objects.ts'
 import { emptyTimeline, foldWindows, timelineSchema } from './timeline.ts'
@@ -206,15 +207,5 @@ async function whileItChanges<T>(read: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (!(error instanceof DamagedError) || left === 0) throw error
     }
-  }
-}
-
-/** Undefined where it is no JSON. */
-export function parseJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(body))
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
   }
 }

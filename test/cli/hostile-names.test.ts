@@ -10,7 +10,7 @@ import type { ReplayAnswer } from '../../demo/replay-kubernetes.ts'
 import { status } from '../../demo/replay-kubernetes.ts'
 import { printable } from '../../lib/report/printable.ts'
 import type { PathRow, Window } from '../../lib/model.ts'
-import { parseEvidenceKey, parseTimelineKey, parseWindowKey } from '../../lib/store/keys.ts'
+import { parseChangeKey, parseEvidenceKey, parseTimelineKey, parseWindowKey } from '../../lib/store/keys.ts'
 import { linesOf, parseNdjson, run, runOnTerminal } from '../support/command-line.ts'
 import type { Ran } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
@@ -256,7 +256,9 @@ test('keys come from no name, and no file is outside of the store and the report
     const isKnown =
       ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
       /^ciphertrail-report\/report\.(html|pdf)$/.test(key) ||
-      [parseEvidenceKey, parseWindowKey, parseTimelineKey].some((parseKey) => parseKey(key) !== undefined)
+      [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(
+        (parseKey) => parseKey(key) !== undefined,
+      )
     assert.ok(isKnown, file)
   }
   for (const file of [

@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  CHANGE_KINDS,
+  changeKey,
+  changesPrefix,
   evidenceBefore,
   attemptsPrefix,
   evidenceKey,
   evidencePrefix,
   isClusterId,
+  parseChangeKey,
   parseEvidenceKey,
   parseTimelineKey,
   parseWindowKey,
@@ -40,6 +44,7 @@ test('keys read as the design says', () => {
   assert.equal(windowKey('shop', window), 'windows/shop/20261124T123000Z-20261124T123500Z.json')
   assert.equal(stateKey('shop'), 'state/shop.json')
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
+  assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
 })
 
 test('parsing gives back what a key was made of, and each key is one that every store takes', () => {
@@ -57,6 +62,22 @@ test('parsing gives back what a key was made of, and each key is one that every 
       for (const key of [made, result, timeline, stateKey(id.cluster), registryKey]) checkKey(key)
     }),
   )
+})
+
+test('a change is keyed by its kind and number, in the order of numbers, and nothing else is one', () => {
+  const number = fc.integer({ min: 1, max: 999_999 })
+  fc.assert(
+    fc.property(fc.constantFrom(...CHANGE_KINDS), number, number, (kind, one, other) => {
+      const key = changeKey(kind, one)
+      checkKey(key)
+      assert.ok(key.startsWith(changesPrefix(kind)))
+      assert.deepEqual(parseChangeKey(key), { kind, number: one })
+      assert.equal(key < changeKey(kind, other), one < other)
+    }),
+  )
+  for (const none of ['changes/clusters/000000.json', 'changes/roles/000001.json', 'changes/scope/1.json', ''])
+    assert.equal(parseChangeKey(none), undefined, none)
+  for (const none of [0, 1.5, 1_000_000, NaN]) assert.throws(() => changeKey('scope', none), RangeError)
 })
 
 test('text order of keys is time order, and order of attempts within a window', () => {

@@ -143,9 +143,9 @@ export function objectsConformance(name: string, open: (t: TestContext) => Promi
     await objects.putIf('state/c', Buffer.from('2'), null)
   })
 
-  test(`${name}: what lies under evidence/ and log/ is neither replaced nor removed`, async (t) => {
+  test(`${name}: what is written once is neither replaced nor removed`, async (t) => {
     const { objects } = await open(t)
-    for (const key of ['evidence/w/c/1', 'log/batch/0']) {
+    for (const key of ['evidence/w/c/1', 'changes/scope/000001.json', 'reports/r.json', 'log/batch/0']) {
       await objects.putOnce(key, Buffer.from('kept'))
       const etag = (await objects.get(key))?.etag ?? null
       const wording = { name: 'TypeError', message: `Cannot replace or remove "${key}": it is written only once` }

@@ -6,12 +6,13 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { directoryObjects } from '../../lib/store/directory.ts'
-import { registryKey } from '../../lib/store/keys.ts'
-import type { Objects } from '../../lib/store/objects.ts'
+import { readChange } from '../../lib/store/changes.ts'
+import { changeKey, registryKey } from '../../lib/store/keys.ts'
+import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { addCluster, ClusterOptionError, readClusters, removeCluster } from '../../lib/store/registry.ts'
 import type { ClusterOptions } from '../../lib/store/registry.ts'
 
-const now = new Date('2026-11-24T12:34:56.789Z')
+const ada = { now: new Date('2026-11-24T12:34:56.789Z'), by: 'ada' }
 
 async function freshStore(t: TestContext): Promise<Objects> {
   const directory = await mkdtemp(join(tmpdir(), 'ciphertrail-registry-'))
@@ -27,8 +28,8 @@ async function windowsOf(objects: Objects): Promise<string[]> {
 test('addCluster() registers a cluster with its defaults, and readClusters() sorts by id', async (t) => {
   const objects = await freshStore(t)
   assert.deepEqual(await readClusters({ objects }), [])
-  assert.equal(await addCluster({ id: 'shop', context: 'kind-shop', windowMinutes: 5 }, now, { objects }), 'added')
-  assert.equal(await addCluster({ id: 'bank', prometheusUrl: 'http://127.0.0.1:9090' }, now, { objects }), 'added')
+  assert.equal(await addCluster({ id: 'shop', context: 'kind-shop', windowMinutes: 5 }, ada, { objects }), 'added')
+  assert.equal(await addCluster({ id: 'bank', prometheusUrl: 'http://127.0.0.1:9090' }, ada, { objects }), 'added')
   const common = { registeredAt: '2026-11-24T12:34:56Z', linkerdNamespace: 'linkerd', vizNamespace: 'linkerd-viz' }
   const since = '1970-01-01T00:00:00Z'
   assert.deepEqual(await readClusters({ objects }), [
@@ -39,14 +40,14 @@ test('addCluster() registers a cluster with its defaults, and readClusters() sor
 
 test('addCluster() of a known cluster changes what is given and nothing else', async (t) => {
   const objects = await freshStore(t)
-  await addCluster({ id: 'shop', context: 'old', kubeconfig: '/etc/kube config' }, now, { objects })
+  await addCluster({ id: 'shop', context: 'old', kubeconfig: '/etc/kube config' }, ada, { objects })
   const before = await objects.get(registryKey)
-  assert.equal(await addCluster({ id: 'shop' }, new Date(0), { objects }), 'unchanged')
-  assert.equal(await addCluster({ id: 'shop', context: 'old', windowMinutes: 60 }, now, { objects }), 'unchanged')
+  assert.equal(await addCluster({ id: 'shop' }, { ...ada, now: new Date(0) }, { objects }), 'unchanged')
+  assert.equal(await addCluster({ id: 'shop', context: 'old', windowMinutes: 60 }, ada, { objects }), 'unchanged')
   assert.equal((await objects.get(registryKey))?.etag, before?.etag)
 
   assert.equal(
-    await addCluster({ id: 'shop', context: 'new', vizNamespace: 'viz' }, new Date(0), { objects }),
+    await addCluster({ id: 'shop', context: 'new', vizNamespace: 'viz' }, { ...ada, now: new Date(0) }, { objects }),
     'updated',
   )
   const [cluster] = await readClusters({ objects })
@@ -59,7 +60,7 @@ test('addCluster() of a known cluster changes what is given and nothing else', a
 test('addCluster() lets another window size begin at the next UTC midnight, and forgets one that never began', async (t) => {
   const objects = await freshStore(t)
   const at = async (time: string, windowMinutes: number) =>
-    addCluster({ id: 'shop', windowMinutes }, new Date(time), { objects })
+    addCluster({ id: 'shop', windowMinutes }, { ...ada, now: new Date(time) }, { objects })
   const first = '60 since 1970-01-01T00:00:00Z'
   await at('2026-11-24T12:00:00Z', 60)
   assert.equal(await at('2026-11-24T23:59:59.999Z', 5), 'updated')
@@ -91,7 +92,7 @@ test('addCluster() never changes how a past day was tiled, whatever is said when
         let tiled: string[] = []
         for (const [hours, windowMinutes] of changes) {
           time += hours * 60 * 60 * 1000
-          await addCluster({ id, windowMinutes }, new Date(time), { objects })
+          await addCluster({ id, windowMinutes }, { ...ada, now: new Date(time) }, { objects })
           const cluster = (await readClusters({ objects })).find((one) => one.id === id)
           const sinces = (cluster?.windows ?? []).map(({ since }) => since)
           assert.deepEqual(sinces, [...new Set(sinces)].sort())
@@ -130,7 +131,7 @@ test('addCluster() refuses what cannot be, in one line and without a credential,
     [{ prometheusUrl: 'https://me:s3cret@exa mple' }, /must be one such as/],
   ]
   for (const [options, message] of cases) {
-    await assert.rejects(addCluster({ id: 'shop', ...options }, now, { objects }), (error) => {
+    await assert.rejects(addCluster({ id: 'shop', ...options }, ada, { objects }), (error) => {
       assert.ok(error instanceof ClusterOptionError)
       assert.match(error.message, message)
       assert.doesNotMatch(error.message, /s3cret|[\p{Cc}]/u)
@@ -142,11 +143,11 @@ test('addCluster() refuses what cannot be, in one line and without a credential,
 
 test('removeCluster() takes a cluster out and says whether it was there', async (t) => {
   const objects = await freshStore(t)
-  assert.equal(await removeCluster('shop', { objects }), false)
-  await addCluster({ id: 'shop' }, now, { objects })
-  await addCluster({ id: 'bank' }, now, { objects })
-  assert.equal(await removeCluster('shop', { objects }), true)
-  assert.equal(await removeCluster('shop', { objects }), false)
+  assert.equal(await removeCluster('shop', ada, { objects }), false)
+  await addCluster({ id: 'shop' }, ada, { objects })
+  await addCluster({ id: 'bank' }, ada, { objects })
+  assert.equal(await removeCluster('shop', ada, { objects }), true)
+  assert.equal(await removeCluster('shop', ada, { objects }), false)
   assert.deepEqual(
     (await readClusters({ objects })).map(({ id }) => id),
     ['bank'],
@@ -156,7 +157,7 @@ test('removeCluster() takes a cluster out and says whether it was there', async 
 test('clusters that are added at once are all kept', async (t) => {
   const objects = await freshStore(t)
   const ids = Array.from({ length: 12 }, (_, index) => `cluster-${String(index).padStart(2, '0')}`)
-  await Promise.all(ids.map((id) => addCluster({ id }, now, { objects })))
+  await Promise.all(ids.map((id) => addCluster({ id }, ada, { objects })))
   assert.deepEqual(
     (await readClusters({ objects })).map(({ id }) => id),
     ids,
@@ -172,7 +173,7 @@ test('a damaged registry is one clear line that names its key, and is left as it
     windows: [{ since: '1970-01-01T00:00:00Z', minutes: 60 }],
   }
   const registry = (change: object) =>
-    JSON.stringify({ format: 'ciphertrail/clusters/1', clusters: [{ ...cluster, ...change }] })
+    JSON.stringify({ format: 'ciphertrail/clusters/1', change: 0, clusters: [{ ...cluster, ...change }] })
   for (const [text, state] of [
     ['', 'it is not a registry'],
     ['{"format":"ciphertrail/clu', 'it is not a registry'],
@@ -186,16 +187,77 @@ test('a damaged registry is one clear line that names its key, and is left as it
       '"clusters.0.windows.0.minutes" is absent or wrong',
     ],
     [
-      JSON.stringify({ format: 'ciphertrail/clusters/1', clusters: [cluster, cluster] }),
+      JSON.stringify({ format: 'ciphertrail/clusters/1', change: 0, clusters: [cluster, cluster] }),
       '"clusters" is absent or wrong',
     ],
   ] as const) {
     const objects = await freshStore(t)
     const etag = await objects.putIf(registryKey, Buffer.from(text), null)
-    const message = `Cannot read the registry "registry/clusters.json": ${state}, mend it or move it away and add the clusters again`
+    const message = `Cannot read the registry "registry/clusters.json": ${state}, move it away: it is made again from what is recorded under "changes/clusters/"`
     await assert.rejects(readClusters({ objects }), { message })
-    await assert.rejects(addCluster({ id: 'bank' }, now, { objects }), { message })
-    await assert.rejects(removeCluster('shop', { objects }), { message })
+    await assert.rejects(addCluster({ id: 'bank' }, ada, { objects }), { message })
+    await assert.rejects(removeCluster('shop', ada, { objects }), { message })
     assert.equal((await objects.get(registryKey))?.etag, etag)
+  }
+})
+
+test('each change of the registry is recorded once, with who and when, and the registry can be made again from them', async (t) => {
+  const objects = await freshStore(t)
+  await addCluster({ id: 'shop' }, ada, { objects })
+  await addCluster({ id: 'shop', context: 'new' }, { now: new Date('2026-11-25T00:00:00Z'), by: 'grace' }, { objects })
+  await addCluster({ id: 'shop', context: 'new' }, ada, { objects })
+  await addCluster({ id: 'bank' }, ada, { objects })
+  await removeCluster('bank', ada, { objects })
+  const changes = await Promise.all([1, 2, 3, 4, 5].map((number) => readChange('clusters', number, objects)))
+  assert.deepEqual(
+    changes.map((change) => change && [change.at, change.by, (change.content as { id: string }).id]),
+    [
+      ['2026-11-24T12:34:56Z', 'ada', 'shop'],
+      ['2026-11-25T00:00:00Z', 'grace', 'shop'],
+      ['2026-11-24T12:34:56Z', 'ada', 'bank'],
+      ['2026-11-24T12:34:56Z', 'ada', 'bank'],
+      undefined,
+    ],
+  )
+  const clusters = await readClusters({ objects })
+  assert.deepEqual(
+    clusters.map(({ id, context }) => [id, context]),
+    [['shop', 'new']],
+  )
+  await objects.remove(registryKey)
+  assert.deepEqual(await readClusters({ objects }), clusters)
+})
+
+test('a change that was recorded counts, whatever became of the registry and of the writer', async (t) => {
+  const store = await freshStore(t)
+  const dying: Objects = {
+    ...store,
+    putIf: () => Promise.reject(new StoreError('Cannot write: the disk is full')),
+  }
+  await addCluster({ id: 'shop' }, ada, { objects: store })
+  await assert.rejects(addCluster({ id: 'bank' }, ada, { objects: dying }), StoreError)
+  assert.deepEqual(
+    (await readClusters({ objects: store })).map(({ id }) => id),
+    ['bank', 'shop'],
+  )
+  assert.equal(await removeCluster('shop', ada, { objects: store }), true)
+  assert.deepEqual(
+    (await readClusters({ objects: store })).map(({ id }) => id),
+    ['bank'],
+  )
+})
+
+test('a damaged change is one clear line that names its key, and nothing is decided past it', async (t) => {
+  for (const text of [
+    '',
+    '{}',
+    '{"format":"ciphertrail/change/1","kind":"clusters","number":1,"at":"2026-11-24T12:34:56Z","by":"ada","content":{"id":"shop"}}',
+  ]) {
+    const objects = await freshStore(t)
+    await objects.putOnce(changeKey('clusters', 1), Buffer.from(text))
+    const message =
+      'Cannot read "changes/clusters/000001.json": it is damaged, put back a copy of it, as nothing can make it again'
+    await assert.rejects(readClusters({ objects }), { message })
+    await assert.rejects(addCluster({ id: 'bank' }, ada, { objects }), { message })
   }
 })
