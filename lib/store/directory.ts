@@ -5,6 +5,7 @@ import { withFileLock } from './file-lock.ts'
 import {
   checkKey,
   checkPrefix,
+  checkRemovable,
   checkReplaceable,
   ConflictError,
   isKeySegment,
@@ -247,7 +248,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
 
     async remove(key) {
       checkKey(key)
-      checkReplaceable(key)
+      checkRemovable(key)
       await failing(`remove "${key}" from`, async () => {
         const path = join(root, key)
         if ((await read(key)) === undefined) return

@@ -10,6 +10,7 @@ import type { Window } from '../model.ts'
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
  *     changes/clusters/000001.json                                     what somebody changed; written once
+ *     log/…                                                            see log-keys.ts
  *
  * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
  */
@@ -140,14 +141,16 @@ export function changesPrefix(kind: ChangeKind): string {
   return `changes/${kind}/`
 }
 
-function checkedCluster(cluster: string): string {
+/** The id as it is. Throws a `RangeError` for what is none. */
+export function checkedCluster(cluster: string): string {
   if (isClusterId(cluster)) return cluster
   throw new RangeError(
     `Cannot make a key of cluster ${JSON.stringify(cluster)}: an id has 1 to 63 of "a-z", "0-9" and "-", and neither begins nor ends with "-"`,
   )
 }
 
-function windowText({ start, end }: Window): string {
+/** A window as keys have it: `20261124T123000Z-20261124T123500Z`. */
+export function windowText({ start, end }: Window): string {
   const text = `${basic(start)}-${basic(end)}`
   const parsed = parseWindow(text)
   if (parsed?.start === start && parsed.end === end) return text
@@ -161,7 +164,8 @@ function basic(time: string): string {
   return time.replaceAll(/[-:]/g, '')
 }
 
-function parseWindow(text: string): Window | undefined {
+/** The window of its form in keys, or undefined where the text is none. */
+export function parseWindow(text: string): Window | undefined {
   const [, ...parts] =
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? []
   const start = timeOf(parts.slice(0, 6))

@@ -1,3 +1,5 @@
+import { checkpointKey } from './log-keys.ts'
+
 /** An object as it was read. */
 export type StoredObject = {
   readonly body: Uint8Array
@@ -64,9 +66,14 @@ export function isKeySegment(text: string): boolean {
   return SEGMENT.test(text)
 }
 
+/** Whether a text may be a key, in every store. */
+export function isKey(text: string): boolean {
+  return text.length <= LONGEST_KEY && text.split('/').every(isKeySegment)
+}
+
 /** Throws `TypeError` for a key that is not safe in every store; one that leaves the store's directory among them. */
 export function checkKey(key: string): void {
-  if (key.length > LONGEST_KEY || !key.split('/').every(isKeySegment)) {
+  if (!isKey(key)) {
     throw new TypeError(
       `Cannot use ${JSON.stringify(key)} as a key: its parts must be made of letters, digits and "._=-" and not begin with a dot`,
     )
@@ -82,8 +89,13 @@ export function checkPrefix(prefix: string): void {
   }
 }
 
-/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`: what lies there is never replaced and never removed. */
+/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`, but for the log's checkpoint: what lies there is never replaced. */
 export function checkReplaceable(key: string): void {
+  if (key !== checkpointKey) checkRemovable(key)
+}
+
+/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`: what lies there is never removed. */
+export function checkRemovable(key: string): void {
   if (WRITTEN_ONCE.some((prefix) => key.startsWith(prefix))) {
     throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
   }

@@ -156,6 +156,16 @@ export function objectsConformance(name: string, open: (t: TestContext) => Promi
     }
   })
 
+  test(`${name}: the checkpoint of the log is replaced, and never removed`, async (t) => {
+    const { objects } = await open(t)
+    const first = await objects.putIf('log/checkpoint', Buffer.from('1'), null)
+    await objects.putIf('log/checkpoint', Buffer.from('2'), first)
+    await assert.rejects(objects.putIf('log/checkpoint', Buffer.from('3'), first), PreconditionFailedError)
+    await assert.rejects(objects.remove('log/checkpoint'), TypeError)
+    await assert.rejects(objects.putIf('log/checkpoint2', Buffer.from('1'), null), TypeError)
+    assert.equal(await textOf(objects, 'log/checkpoint'), '2')
+  })
+
   test(`${name}: a key that is not safe everywhere is refused by every member`, async (t) => {
     const { objects } = await open(t)
     const unsafe = [

@@ -1,0 +1,163 @@
+import { isUtf8 } from 'node:buffer'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import type { Window } from '../model.ts'
+import { changesPrefix, evidencePrefix, isClusterId, parseEvidenceKey, parseWindow, windowText } from '../store/keys.ts'
+import { gapName, reportsPrefix } from '../store/log-keys.ts'
+import { isKey } from '../store/objects.ts'
+import { MOST_ENTRY_BYTES } from './tiles.ts'
+
+/** An object of the store, by its hash: the log holds no content and no addresses. */
+type StoredThing = {
+  readonly key: string
+  /** SHA-256 of the stored bytes, 64 hex digits. */
+  readonly sha256: string
+  /** Of the stored bytes. */
+  readonly size: number
+  /** Which version of the object, where the store has versions. */
+  readonly versionId?: string
+}
+
+/** An entry of the log: what was stored, or that something was not. */
+export type Leaf =
+  /** An attempt. Cluster and window are its key's; both absent where the key is none that a collector makes. */
+  | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
+  /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
+  | { readonly kind: 'gap'; readonly cluster: string; readonly window: Window; readonly reason: string }
+  | ({ readonly kind: 'registry-change' | 'scope-change' | 'waiver-change' | 'review' | 'report' } & StoredThing)
+  /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
+  | { readonly kind: 'heartbeat'; readonly time: string }
+
+export type LeafKind = Leaf['kind']
+
+/** Bytes that are no leaf, or a leaf that is too large. One line. */
+export class LeafError extends Error {
+  override readonly name = 'LeafError'
+}
+
+/** Where each kind of object lies that the log seals; whatever lies there is sealed. */
+export const SEALED_PREFIXES: readonly {
+  readonly kind: Exclude<LeafKind, 'gap' | 'heartbeat'>
+  readonly prefix: string
+}[] = [
+  { kind: 'snapshot', prefix: evidencePrefix },
+  { kind: 'registry-change', prefix: changesPrefix('clusters') },
+  { kind: 'scope-change', prefix: changesPrefix('scope') },
+  { kind: 'waiver-change', prefix: changesPrefix('waivers') },
+  { kind: 'report', prefix: reportsPrefix },
+]
+
+const window = z.strictObject({ start: z.string(), end: z.string() }).refine(isWindow)
+const cluster = z.string().refine(isClusterId)
+
+const thing = {
+  key: z.string().refine(isKey),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  size: z.int().nonnegative(),
+  versionId: z.string().min(1).max(1024).exactOptional(),
+}
+
+const snapshot = z
+  .strictObject({
+    kind: z.literal('snapshot'),
+    cluster: cluster.exactOptional(),
+    window: window.exactOptional(),
+    ...thing,
+  })
+  .refine((leaf) => {
+    const id = parseEvidenceKey(leaf.key)
+    return (
+      leaf.cluster === id?.cluster && leaf.window?.start === id?.window.start && leaf.window?.end === id?.window.end
+    )
+  }, 'it is not of the cluster and window of its key')
+
+const change = z.strictObject({
+  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'review', 'report']),
+  ...thing,
+})
+
+const leafSchema: z.ZodType<Leaf> = z
+  .discriminatedUnion('kind', [
+    snapshot,
+    z.strictObject({ kind: z.literal('gap'), cluster, window, reason: z.string().regex(/^[a-z0-9-]{1,64}$/) }),
+    change,
+    z.strictObject({ kind: z.literal('heartbeat'), time: z.iso.datetime() }),
+  ])
+  .refine(
+    (leaf) => !('key' in leaf) || leaf.kind === 'review' || kindOf(leaf.key) === leaf.kind,
+    'its key is of another kind',
+  )
+
+/** Of which kind an object is that the log seals, by its key; undefined where the log does not seal it. */
+export function kindOf(key: string): LeafKind | undefined {
+  return SEALED_PREFIXES.find(({ prefix }) => key.startsWith(prefix))?.kind
+}
+
+/**
+ * The bytes of a leaf: canonical JSON (RFC 8785), so that one leaf has one form. Throws {@link LeafError} for what {@link parseLeaf} would
+ * refuse.
+ */
+export function formatLeaf(leaf: Leaf): Uint8Array {
+  const parsed = leafSchema.safeParse(leaf)
+  if (!parsed.success) throw leafError('write', parsed.error)
+  const bytes = Buffer.from(canonicalize(parsed.data) ?? '')
+  if (bytes.length > MOST_ENTRY_BYTES)
+    throw new LeafError(`Cannot write a leaf of ${bytes.length} bytes: it has at most ${MOST_ENTRY_BYTES}`)
+  return bytes
+}
+
+/** The leaf in an entry of the log. Throws {@link LeafError} for any bytes that {@link formatLeaf} does not make. */
+export function parseLeaf(bytes: Uint8Array): Leaf {
+  if (!isUtf8(bytes)) throw new LeafError('Cannot read a leaf: it is not UTF-8 text')
+  const text = Buffer.from(bytes).toString()
+  const parsed = leafSchema.safeParse(parseJson(text))
+  if (!parsed.success) throw leafError('read', parsed.error)
+  if (canonicalize(parsed.data) !== text) throw new LeafError('Cannot read a leaf: it is not in its canonical form')
+  return parsed.data
+}
+
+/**
+ * The name under which the log finds a leaf again: the key of what it is about, and for a gap one of its own. Undefined for a heartbeat,
+ * which is about nothing.
+ */
+export function nameOf(leaf: Leaf): string | undefined {
+  switch (leaf.kind) {
+    case 'heartbeat':
+      return undefined
+    case 'gap':
+      return gapName(leaf.window, leaf.cluster)
+    case 'snapshot':
+    case 'registry-change':
+    case 'scope-change':
+    case 'waiver-change':
+    case 'review':
+    case 'report':
+      return leaf.key
+  }
+}
+
+function isWindow(window: Window): boolean {
+  try {
+    return parseWindow(windowText(window)) !== undefined
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
+  }
+}
+
+/** Undefined of what is not JSON, which no leaf is. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function leafError(what: string, { issues: [issue] }: z.ZodError): LeafError {
+  const place = issue?.path.join('.') ?? ''
+  return new LeafError(
+    `Cannot ${what} a leaf: ${place === '' ? (issue?.message ?? 'it is none') : `"${place}" is absent or wrong`}`,
+  )
+}

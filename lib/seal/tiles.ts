@@ -1,0 +1,98 @@
+/** Where the hashes and entries of a log lie (C2SP tlog-tiles): in tiles of 256. */
+
+/** The hashes or entries of a full tile. */
+export const TILE_WIDTH = 256
+
+/** The longest entry in bytes: bundles give its length in 16 bits. */
+export const MOST_ENTRY_BYTES = 0xffff
+
+export type Tile = {
+  /** 0 holds the hashes of leaves, each level above the roots of full tiles below; `entries` holds the leaves themselves. */
+  readonly level: number | 'entries'
+  /** Counted from 0 within the level. */
+  readonly index: number
+  /** 1 to 256: how many hashes or entries; a full tile has 256. */
+  readonly width: number
+}
+
+/** A bundle of entries is cut off or too long. */
+export class BundleError extends Error {
+  override readonly name = 'BundleError'
+}
+
+const PATH = /^tile\/(entries|0|[1-9]\d?)\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/
+const MOST_LEVEL = 63
+
+/** The path of a tile below the log's prefix, such as `tile/0/x001/x234/067.p/8`. */
+export function tilePath({ level, index, width }: Tile): string {
+  const digits = String(index)
+  const padded = digits.padStart(Math.ceil(digits.length / 3) * 3, '0')
+  const groups = (padded.match(/\d{3}/g) ?? []).map((group, at, { length }) => (at < length - 1 ? `x${group}` : group))
+  return `tile/${level}/${groups.join('/')}${width === TILE_WIDTH ? '' : `.p/${width}`}`
+}
+
+/** The tile of a path, or undefined where the text is no path that {@link tilePath} makes. */
+export function parseTilePath(path: string): Tile | undefined {
+  const [, levelText = '', groups = '', widthText] = PATH.exec(path) ?? []
+  const level = levelText === 'entries' ? 'entries' : Number(levelText)
+  const tile: Tile = {
+    level,
+    index: Number(groups.replaceAll(/[x/]/g, '')),
+    width: widthText === undefined ? TILE_WIDTH : Number(widthText),
+  }
+  const isPossible =
+    tile.width <= TILE_WIDTH && Number.isSafeInteger(tile.index) && (level === 'entries' || level <= MOST_LEVEL)
+  return groups !== '' && isPossible && tilePath(tile) === path ? tile : undefined
+}
+
+/** How many hashes a level has in a tree of a size. */
+export function hashesAt(level: number, size: number): number {
+  return Math.floor(size / TILE_WIDTH ** level)
+}
+
+/** The rightmost tile of a level in a tree of a size where it is partial; undefined where the level ends in a full tile, or is empty. */
+export function partialTile(level: number, size: number): Tile | undefined {
+  const count = hashesAt(level, size)
+  const width = count % TILE_WIDTH
+  return width === 0 ? undefined : { level, index: Math.floor(count / TILE_WIDTH), width }
+}
+
+/**
+ * The tiles of hashes that a log has to gain to grow from one size to another, lowest level first: those that became full, and the partial
+ * ones of the new size. The bundles of entries are those of level 0.
+ */
+export function tilesOfGrowth(from: number, to: number): Tile[] {
+  const tiles: Tile[] = []
+  for (let level = 0; hashesAt(level, to) > 0; level++) {
+    const [before, after] = [hashesAt(level, from), hashesAt(level, to)]
+    if (before === after) continue
+    for (let index = Math.floor(before / TILE_WIDTH); index * TILE_WIDTH < after; index++)
+      tiles.push({ level, index, width: Math.min(TILE_WIDTH, after - index * TILE_WIDTH) })
+  }
+  return tiles
+}
+
+/** Entries with their lengths before them. Throws {@link BundleError} for one that is too long. */
+export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
+  const parts = entries.flatMap((entry) => {
+    if (entry.length > MOST_ENTRY_BYTES)
+      throw new BundleError(
+        `Cannot write an entry of ${entry.length} bytes: a log's entry has at most ${MOST_ENTRY_BYTES}`,
+      )
+    return [Buffer.from([entry.length >> 8, entry.length & 0xff]), entry]
+  })
+  return Buffer.concat(parts)
+}
+
+/** The entries of a bundle. Throws {@link BundleError} where the last one is cut off. */
+export function decodeBundle(bytes: Uint8Array): Uint8Array[] {
+  const entries: Uint8Array[] = []
+  for (let at = 0; at < bytes.length;) {
+    const [high, low] = bytes.subarray(at, at + 2)
+    const end = low === undefined || high === undefined ? Infinity : at + 2 + high * 256 + low
+    if (end > bytes.length) throw new BundleError(`Cannot read entry ${entries.length} of a bundle: it is cut off`)
+    entries.push(bytes.subarray(at + 2, end))
+    at = end
+  }
+  return entries
+}

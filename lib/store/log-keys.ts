@@ -1,0 +1,91 @@
+import type { Window } from '../model.ts'
+import { checkedCluster, isClusterId, parseWindow, windowText } from './keys.ts'
+
+/**
+ * The keys of the log, made and parsed here and nowhere else. All but the checkpoint are written once. Served by any web server, `log/` is a
+ * log as C2SP tlog-tiles describes it:
+ *
+ *     log/checkpoint                                                       its signed head
+ *     log/vkey                                                             the key that it is signed with
+ *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
+ *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
+ *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
+ *     log/index/gap/20261124T120000Z-20261124T130000Z/shop                 the number of the leaf of a gap
+ *
+ * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
+ */
+
+/** The log's signed head: the one object under `log/` that is ever replaced. */
+export const checkpointKey = 'log/checkpoint'
+
+/** The text form of the public key that checks the log. */
+export const vkeyKey = 'log/vkey'
+
+/** What the keys of all batches begin with, first leaf first. */
+export const batchPrefix = 'log/batch/'
+
+/** What the keys of all numbers of leaves begin with; what follows is a leaf's name. */
+export const indexPrefix = 'log/index/'
+
+/** What the names of all gaps begin with, oldest window first. No key of the store begins so. */
+export const gapPrefix = 'gap/'
+
+/** What the keys of all reports begin with. */
+export const reportsPrefix = 'reports/'
+
+/** Up to when runs of `seal` have looked at what; only ever saves listing. */
+export const sealingKey = 'sealing/progress.json'
+
+const BATCH_KEY = /^log\/batch\/(\d{16})$/
+const GAP_NAME = /^gap\/([^/]+)\/([^/]+)$/
+
+/** The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. */
+export function batchKey(firstLeaf: number): string {
+  if (!Number.isSafeInteger(firstLeaf) || firstLeaf < 0)
+    throw new RangeError(`Cannot make a key of the batch at leaf "${firstLeaf}": it must be a whole number`)
+  return `${batchPrefix}${String(firstLeaf).padStart(16, '0')}`
+}
+
+/** The number of the first leaf of the batch that a key names, or undefined where the text is no such key. */
+export function parseBatchKey(key: string): number | undefined {
+  const [, digits] = BATCH_KEY.exec(key) ?? []
+  const number = Number(digits)
+  return Number.isSafeInteger(number) ? number : undefined
+}
+
+/** The key of a tile of which C2SP gives the path, such as `tile/0/x001/234.p/8`. */
+export function tileKey(path: string): string {
+  return `log/${path}`
+}
+
+/** The path of the tile that a key names; undefined where the text is no such key. */
+export function parseTileKey(key: string): string | undefined {
+  return key.startsWith('log/tile/') ? key.slice('log/'.length) : undefined
+}
+
+/** The key of the number of the leaf with a name. */
+export function indexKey(name: string): string {
+  return `${indexPrefix}${name}`
+}
+
+/** The name of the leaf whose number a key holds; undefined where the text is no such key. */
+export function parseIndexKey(key: string): string | undefined {
+  return key.startsWith(indexPrefix) && key.length > indexPrefix.length ? key.slice(indexPrefix.length) : undefined
+}
+
+/** The name of the gap of a cluster in a window. */
+export function gapName(window: Window, cluster: string): string {
+  return `${gapPrefix}${windowText(window)}/${checkedCluster(cluster)}`
+}
+
+/** What a gap's name names, or undefined where the text is none. */
+export function parseGapName(name: string): { readonly window: Window; readonly cluster: string } | undefined {
+  const [, windowPart = '', cluster = ''] = GAP_NAME.exec(name) ?? []
+  const window = parseWindow(windowPart)
+  return window !== undefined && isClusterId(cluster) ? { window, cluster } : undefined
+}
+
+/** What comes before the names of all gaps of windows that begin at a time (RFC 3339, whole seconds) or later. */
+export function gapBefore(time: string): string {
+  return `${gapPrefix}${time.replaceAll(/[-:]/g, '')}`
+}
