@@ -10,7 +10,7 @@ import { checkedCluster, isClusterId, parseWindow, windowText } from './keys.ts'
  *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
  *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
  *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
- *     log/index/gap/20261124T120000Z-20261124T130000Z/shop                 the number of the leaf of a gap
+ *     log/index/gap/20261124T120000Z-20261124T130000Z/shop.none            the number of the leaf of a gap
  *
  * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
  */
@@ -37,7 +37,7 @@ export const reportsPrefix = 'reports/'
 export const sealingKey = 'sealing/progress.json'
 
 const BATCH_KEY = /^log\/batch\/(\d{16})$/
-const GAP_NAME = /^gap\/([^/]+)\/([^/]+)$/
+const GAP_NAME = /^gap\/([^/]+)\/([^/.]+)\.none$/
 
 /** The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. */
 export function batchKey(firstLeaf: number): string {
@@ -73,9 +73,12 @@ export function parseIndexKey(key: string): string | undefined {
   return key.startsWith(indexPrefix) && key.length > indexPrefix.length ? key.slice(indexPrefix.length) : undefined
 }
 
-/** The name of the gap of a cluster in a window. */
+/**
+ * The name of the gap of a cluster in a window. What follows the cluster begins with a dot, which sorts among clusters as the slash does that
+ * follows it in keys of evidence: gaps and evidence are then in one order.
+ */
 export function gapName(window: Window, cluster: string): string {
-  return `${gapPrefix}${windowText(window)}/${checkedCluster(cluster)}`
+  return `${gapPrefix}${windowText(window)}/${checkedCluster(cluster)}.none`
 }
 
 /** What a gap's name names, or undefined where the text is none. */

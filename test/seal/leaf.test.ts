@@ -128,7 +128,7 @@ test('nameOf() gives a gap a name of its own and a heartbeat none', () => {
   fc.assert(
     fc.property(anyWindow, (one) => {
       const gap: Leaf = { kind: 'gap', cluster: 'shop', window: one, reason: 'no-attempt' }
-      assert.match(nameOf(gap) ?? '', /^gap\/\d{8}T\d{6}Z-\d{8}T\d{6}Z\/shop$/)
+      assert.match(nameOf(gap) ?? '', /^gap\/\d{8}T\d{6}Z-\d{8}T\d{6}Z\/shop\.none$/)
     }),
   )
   assert.equal(nameOf({ kind: 'heartbeat', time: '2026-11-24T13:00:00Z' }), undefined)

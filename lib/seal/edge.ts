@@ -1,0 +1,74 @@
+import { appendLeaf, EMPTY_RANGE, type Hash, HASH_BYTES, nodeHash, rootOf } from './merkle.ts'
+import { hashesAt, partialTile, type Tile, TILE_WIDTH } from './tiles.ts'
+
+/**
+ * The right edge of a tree: of each level the hashes of its partial tile, lowest level first, empty where the level ends in a full tile. It is
+ * all that growing needs to know of a tree, however large that is.
+ */
+export type Edge = { readonly size: number; readonly levels: readonly (readonly Hash[])[] }
+
+/** The edge of a tree without leaves. */
+export const EMPTY_EDGE: Edge = { size: 0, levels: [] }
+
+/** The root of the tree with this edge. */
+export function rootOfEdge({ levels }: Edge): Hash {
+  let root: Hash | undefined
+  for (const hashes of levels) {
+    for (const subtree of rangeOf(hashes).toReversed()) root = root === undefined ? subtree : nodeHash(subtree, root)
+  }
+  return root ?? rootOf(EMPTY_RANGE)
+}
+
+/**
+ * The edge after more leaves, of which these are the hashes, and the tiles that the tree gained with them: those of `tilesOfGrowth()`, in its
+ * order, with their bytes.
+ */
+export function grow(
+  edge: Edge,
+  leaves: readonly Hash[],
+): { readonly edge: Edge; readonly tiles: readonly { readonly tile: Tile; readonly bytes: Uint8Array }[] } {
+  const levels: (readonly Hash[])[] = []
+  const tiles: { tile: Tile; bytes: Uint8Array }[] = []
+  let added = leaves
+  for (let level = 0; added.length > 0 || level < edge.levels.length; level++) {
+    const before = edge.levels[level] ?? []
+    const hashes = [...before, ...added]
+    const first = Math.floor(hashesAt(level, edge.size) / TILE_WIDTH)
+    const fullTiles: Hash[] = []
+    for (let at = 0; at < hashes.length && added.length > 0; at += TILE_WIDTH) {
+      const inTile = hashes.slice(at, at + TILE_WIDTH)
+      tiles.push({
+        tile: { level, index: first + at / TILE_WIDTH, width: inTile.length },
+        bytes: Buffer.concat(inTile),
+      })
+      if (inTile.length === TILE_WIDTH) fullTiles.push(rootOfTile(inTile))
+    }
+    levels.push(hashes.slice(fullTiles.length * TILE_WIDTH))
+    added = fullTiles
+  }
+  return { edge: { size: edge.size + leaves.length, levels }, tiles }
+}
+
+/** The partial tiles that hold the edge of a tree of a size, lowest level first; undefined for a level that ends in a full tile. */
+export function tilesOfEdge(size: number): (Tile | undefined)[] {
+  const tiles: (Tile | undefined)[] = []
+  for (let level = 0; hashesAt(level, size) > 0; level++) tiles.push(partialTile(level, size))
+  return tiles
+}
+
+/** The hashes in the bytes of a tile; undefined where these are not as many as its width says. */
+export function hashesIn(bytes: Uint8Array, width: number): Hash[] | undefined {
+  if (bytes.length !== width * HASH_BYTES) return undefined
+  return Array.from({ length: width }, (_, at) => bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES))
+}
+
+function rangeOf(hashes: readonly Hash[]): readonly Hash[] {
+  let range = EMPTY_RANGE
+  for (const hash of hashes) range = appendLeaf(range, hash)
+  return range.hashes
+}
+
+/** The root over the 256 hashes of a full tile. */
+function rootOfTile(hashes: readonly Hash[]): Hash {
+  return rootOf({ size: hashes.length, hashes: rangeOf(hashes) })
+}

@@ -1,0 +1,32 @@
+import { toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
+import type { Cluster, Seconds, Window } from '../model.ts'
+import { attemptsPrefix } from '../store/keys.ts'
+import { compareText } from '../text-order.ts'
+
+/** A window of a cluster that was expected, and what the keys of its attempts begin with. */
+export type Expected = { readonly cluster: string; readonly window: Window; readonly prefix: string }
+
+const DAY = 24 * 60 * 60
+
+/**
+ * The windows of registered clusters that begin at `from` or later (from registration on where that is null) and end at `until` or before, in the
+ * order of the keys of evidence. Made day by day: years of many clusters need no memory.
+ */
+export function* expectedWindows(
+  clusters: readonly Cluster[],
+  from: Seconds | null,
+  until: Seconds,
+): Generator<Expected> {
+  const registered = Math.min(...clusters.map(({ registeredAt }) => toSeconds(registeredAt)))
+  // A window that ends at midnight belongs to the day before it.
+  const first = Math.max(from ?? registered, registered)
+  for (let day = Math.ceil(first / DAY - 1) * DAY; day < until; day += DAY) {
+    const ofDay = clusters.flatMap(({ id, registeredAt, windows }) => {
+      const begin = Math.max(day, toSeconds(registeredAt))
+      return windowsBetween(windows, begin, Math.min(day + DAY, until))
+        .filter(({ start }) => from === null || start >= toTime(from))
+        .map((window) => ({ cluster: id, window, prefix: attemptsPrefix(window, id) }))
+    })
+    yield* ofDay.sort((a, b) => compareText(a.prefix, b.prefix))
+  }
+}

@@ -1,0 +1,96 @@
+import { batchKey, checkpointKey, indexKey, tileKey } from '../store/log-keys.ts'
+import { ConflictError, type Objects, PreconditionFailedError } from '../store/objects.ts'
+import { decodeBatch, type Entry } from './batch.ts'
+import { openCheckpoint, signCheckpoint } from './checkpoint.ts'
+import { concurrently } from './concurrently.ts'
+import { grow, rootOfEdge } from './edge.ts'
+import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
+import { nameOf } from './leaf.ts'
+import { leafHash } from './merkle.ts'
+import type { Signer, Verifier } from './note.ts'
+import { encodeBundle, TILE_WIDTH, tilePath } from './tiles.ts'
+
+export type LogDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** Checks what the signer signs. */
+  readonly verifier: Verifier
+}
+
+/** A log that may be added to: its head, and its tail where this run has made that head itself. */
+export type Log = { readonly head: Head; readonly tail?: Tail }
+
+/** Each leaf is one more object, so a run writes some of them at once. */
+const MOST_WRITES_AT_ONCE = 32
+
+/** Publishes every batch that is there: afterwards the head covers all of them, as far as this run can see. */
+export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
+  let finished = log
+  for (;;) {
+    const key = batchKey(finished.head.size)
+    const stored = await deps.objects.get(key)
+    if (stored === undefined) return finished
+    finished = await finish(finished, decodeBatch(key, stored.body), deps)
+  }
+}
+
+/**
+ * Publishes the batch that begins at the head: entries, tiles, the numbers of its leaves, and only then the checkpoint. All of it follows from
+ * the batch, so that whoever does it again, or at the same time, writes the same bytes. Where another run is first with the checkpoint, the log is
+ * the one that this one signed or a longer one. Throws {@link LogError} where the log has something else in a place.
+ */
+export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
+  const { objects, signer, verifier } = deps
+  const before = tail ?? (await readTail(head, objects))
+  const { edge, tiles } = grow(
+    before.edge,
+    batch.map(({ bytes }) => leafHash(bytes)),
+  )
+  const entries = [...before.entries, ...batch.map(({ bytes }) => bytes)]
+  const bundles = tiles
+    .filter(({ tile }) => tile.level === 0)
+    .map(({ tile }, at) => ({
+      key: tileKey(tilePath({ ...tile, level: 'entries' })),
+      body: encodeBundle(entries.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH)),
+    }))
+  const numbers = batch.flatMap(({ leaf }, at) => {
+    const name = nameOf(leaf)
+    return name === undefined ? [] : [{ key: indexKey(name), body: Buffer.from(String(head.size + at)) }]
+  })
+  const hashes = tiles.map(({ tile, bytes }) => ({ key: tileKey(tilePath(tile)), body: bytes }))
+  await concurrently([...bundles, ...hashes, ...numbers], MOST_WRITES_AT_ONCE, ({ key, body }) =>
+    putPart(key, body, objects),
+  )
+
+  const root = rootOfEdge(edge)
+  const note = await signCheckpoint({ size: edge.size, root }, signer)
+  // A signer that is broken, or that has another key than it says, must not spoil the log.
+  openCheckpoint(note, verifier)
+  try {
+    const etag = await objects.putIf(checkpointKey, note, head.etag)
+    return {
+      head: { size: edge.size, root, etag },
+      tail: { edge, entries: entries.slice(entries.length - (edge.size % TILE_WIDTH)) },
+    }
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+  }
+  const theirs = await readHead(objects, verifier)
+  if (theirs.size < edge.size)
+    throw new LogError(
+      `Cannot extend the log: "${checkpointKey}" went back to ${theirs.size} leaves while this run added to ${head.size}; find out who changed the store`,
+    )
+  return { head: theirs }
+}
+
+async function putPart(key: string, body: Uint8Array, objects: Objects): Promise<void> {
+  try {
+    await objects.putOnce(key, body)
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+    throw new LogError(
+      `Cannot extend the log: "${key}" has other bytes than its batches make, so something was changed; find out who changed the store, and put back what it held`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,172 @@
+import { hash as digest } from 'node:crypto'
+import { toTime } from '../collect/windows.ts'
+import type { Cluster, Seconds } from '../model.ts'
+import { parseEvidenceKey } from '../store/keys.ts'
+import { batchKey, vkeyKey } from '../store/log-keys.ts'
+import { ConflictError, type Objects } from '../store/objects.ts'
+import { readClusters } from '../store/registry.ts'
+import { decodeBatch, encodeBatch, MOST_LEAVES } from './batch.ts'
+import { concurrently } from './concurrently.ts'
+import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
+import { LogError, readHead } from './head.ts'
+import { kindOf, type Leaf, type LeafKind } from './leaf.ts'
+import type { Hash } from './merkle.ts'
+import { type Signer, verifierOf } from './note.ts'
+import { type Pending, pendingOf } from './pending.ts'
+import { readProgress, scopeFrom, writeProgress } from './progress.ts'
+
+/** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
+export const RETENTION_SECONDS = 6 * 60 * 60
+
+/** Of so many objects the bytes are in memory at once. */
+const MOST_READS_AT_ONCE = 16
+
+/** How often others may be first, before something else must be wrong. */
+const MOST_ROUNDS = 100
+
+export type SealInput = {
+  readonly now: Date
+  /** Default six hours. */
+  readonly retentionSeconds?: number
+  /** Looks at every window, whatever earlier runs have looked at. */
+  readonly everything?: boolean
+}
+
+export type SealDeps = { readonly objects: Objects; readonly signer: Signer }
+
+/** How the log stands after a run. */
+export type Sealed = {
+  /** Leaves that this run sealed, by kind; a kind that is absent has none. Of a batch that two runs made alike, both count the leaves. */
+  readonly leaves: Readonly<Partial<Record<LeafKind, number>>>
+  readonly size: number
+  readonly root: Hash
+  /** What was left out, in lines: gaps, where the registry cannot be read. */
+  readonly errors: readonly string[]
+}
+
+/**
+ * Extends the log by everything that was stored since, and by a gap for each expected window that can no longer be collected; by a heartbeat where
+ * there is nothing. Any number of runs at once, and any that died anywhere, leave one log, in which each object has one leaf. Throws
+ * {@link LogError} or a `NoteError` where the log contradicts itself or belongs to another key, and then adds nothing.
+ */
+export async function seal(
+  { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
+  { objects, signer }: SealDeps,
+): Promise<Sealed> {
+  const deps = { objects, signer, verifier: verifierOf(signer.vkey) }
+  await claimLog(deps)
+  const seconds = now.getTime() / 1000
+  const { clusters, errors } = await clustersOf(objects)
+  const progress = await readProgress(objects)
+  const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
+  const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
+  const { log, leaves } = await extend(() => pendingOf(scope, objects), seconds, deps)
+  if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
+  return { leaves, size: log.head.size, root: log.head.root, errors }
+}
+
+/**
+ * The steps of a run on a log that is its key's: finish the batches that are there, then list what is in none of them, then claim the next
+ * batch. The order matters: what was listed before an unfinished batch is finished, is listed again and sealed twice. `list` is called anew whenever
+ * another run was first.
+ */
+export async function extend(
+  list: () => AsyncIterable<Pending>,
+  now: Seconds,
+  deps: LogDeps,
+): Promise<{ readonly log: Log; readonly leaves: Partial<Record<LeafKind, number>> }> {
+  const leaves: Partial<Record<LeafKind, number>> = {}
+  let log: Log = { head: await readHead(deps.objects, deps.verifier) }
+  let isQuiet = true
+
+  /** Makes the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
+  async function add(batch: readonly Leaf[]): Promise<boolean> {
+    const key = batchKey(log.head.size)
+    const body = encodeBatch(batch)
+    isQuiet = false
+    try {
+      await deps.objects.putOnce(key, body)
+    } catch (error) {
+      if (error instanceof ConflictError) return false
+      throw error
+    }
+    for (const { kind } of batch) leaves[kind] = (leaves[kind] ?? 0) + 1
+    const end = log.head.size + batch.length
+    log = await finish(log, decodeBatch(key, body), deps)
+    return log.head.size === end
+  }
+
+  async function addListed(): Promise<boolean> {
+    for await (const group of groupsOf(list(), MOST_LEAVES)) {
+      const batch = await concurrently(group, MOST_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
+      if (!(await add(batch))) return false
+    }
+    return !isQuiet || (await add([{ kind: 'heartbeat', time: toTime(Math.floor(now)) }]))
+  }
+
+  for (let round = 1; round <= MOST_ROUNDS; round++) {
+    log = await finishAll(log, deps)
+    if (await addListed()) return { log, leaves }
+  }
+  throw new LogError(`Cannot extend the log: other runs were first ${MOST_ROUNDS} times, run it again`)
+}
+
+/** The leaf of something that is stored. Its bytes are read, and not kept. */
+async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
+  if ('gap' in pending) return pending.gap
+  const { key } = pending
+  const stored = await objects.get(key)
+  const kind = kindOf(key)
+  if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
+    throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
+  const thing = { key, sha256: digest('sha256', stored.body, 'hex'), size: stored.body.length }
+  const id = kind === 'snapshot' ? parseEvidenceKey(key) : undefined
+  return kind === 'snapshot'
+    ? { kind, ...thing, ...(id === undefined ? {} : { cluster: id.cluster, window: id.window }) }
+    : { kind, ...thing }
+}
+
+/** Writes the public key beside a log that has none yet. Throws {@link LogError} where the log is another key's. */
+async function claimLog({ objects, signer: { vkey }, verifier }: LogDeps): Promise<void> {
+  const theirs = await readVkey(objects)
+  if (theirs === undefined) {
+    // Not beside a log that another key has signed.
+    await readHead(objects, verifier)
+    try {
+      return await objects.putOnce(vkeyKey, Buffer.from(`${vkey}\n`))
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error
+    }
+  }
+  const stored = theirs ?? (await readVkey(objects))
+  if (stored !== vkey)
+    throw new LogError(
+      `Cannot seal with key ${JSON.stringify(vkey)}: the log in this store is of key ${JSON.stringify(stored ?? '')}, use that one`,
+    )
+}
+
+async function readVkey(objects: Objects): Promise<string | undefined> {
+  const stored = await objects.get(vkeyKey)
+  return stored === undefined ? undefined : Buffer.from(stored.body).toString().replace(/\n$/, '')
+}
+
+async function clustersOf(objects: Objects): Promise<{ clusters: readonly Cluster[]; errors: readonly string[] }> {
+  try {
+    return { clusters: await readClusters({ objects }), errors: [] }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    // What is stored must be sealed also where nobody knows what else was expected.
+    return { clusters: [], errors: [`${error.message}; gaps are not sealed until then`] }
+  }
+}
+
+async function* groupsOf<T>(items: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
+  let group: T[] = []
+  for await (const item of items) {
+    group.push(item)
+    if (group.length < most) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}
