@@ -15,11 +15,16 @@ export class BatchError extends Error {
 /** A leaf and its bytes, which are what the log holds. */
 export type Entry = { readonly leaf: Leaf; readonly bytes: Uint8Array }
 
+/** A leaf as an entry. Throws as {@link formatLeaf} does. */
+export function entryOf(leaf: Leaf): Entry {
+  return { leaf, bytes: formatLeaf(leaf) }
+}
+
 /** The bytes of a batch: its leaves with their lengths before them, as in a bundle of entries. Throws a `RangeError` for none or too many. */
-export function encodeBatch(leaves: readonly Leaf[]): Uint8Array {
-  if (leaves.length === 0 || leaves.length > MOST_LEAVES)
-    throw new RangeError(`Cannot write a batch of ${leaves.length} leaves: wanted 1 to ${MOST_LEAVES}`)
-  return encodeBundle(leaves.map(formatLeaf))
+export function encodeBatch(entries: readonly Entry[]): Uint8Array {
+  if (entries.length === 0 || entries.length > MOST_LEAVES)
+    throw new RangeError(`Cannot write a batch of ${entries.length} leaves: wanted 1 to ${MOST_LEAVES}`)
+  return encodeBundle(entries.map(({ bytes }) => bytes))
 }
 
 /** The entries of a batch. Throws {@link BatchError} that names the key for any bytes that {@link encodeBatch} does not make. */

@@ -54,7 +54,8 @@ export async function* pendingOf({ from, clusters, lostUntil }: Scope, objects: 
   for (const prefix of ['changes/', 'reports/']) yield* unsealed(prefix, objects)
 }
 
-async function* unsealed(prefix: string, objects: Objects): AsyncGenerator<Pending> {
+/** What lies under a prefix and has no number in the log's index. Complete as {@link pendingOf} is. */
+export async function* unsealed(prefix: string, objects: Objects): AsyncGenerator<Pending> {
   const sealed = await sealedNames(prefix, undefined, objects)
   for await (const key of objects.list(prefix)) {
     if (kindOf(key) !== undefined && !(await sealed.has(key))) yield { key }

@@ -5,7 +5,7 @@ import { parseEvidenceKey } from '../store/keys.ts'
 import { batchKey, vkeyKey } from '../store/log-keys.ts'
 import { ConflictError, type Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
-import { decodeBatch, encodeBatch, MOST_LEAVES } from './batch.ts'
+import { encodeBatch, entryOf, MOST_LEAVES } from './batch.ts'
 import { concurrently } from './concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
 import { LogError, readHead } from './head.ts'
@@ -81,18 +81,17 @@ export async function extend(
 
   /** Makes the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
   async function add(batch: readonly Leaf[]): Promise<boolean> {
-    const key = batchKey(log.head.size)
-    const body = encodeBatch(batch)
+    const entries = batch.map(entryOf)
     isQuiet = false
     try {
-      await deps.objects.putOnce(key, body)
+      await deps.objects.putOnce(batchKey(log.head.size), encodeBatch(entries))
     } catch (error) {
       if (error instanceof ConflictError) return false
       throw error
     }
     for (const { kind } of batch) leaves[kind] = (leaves[kind] ?? 0) + 1
     const end = log.head.size + batch.length
-    log = await finish(log, decodeBatch(key, body), deps)
+    log = await finish(log, entries, deps)
     return log.head.size === end
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BatchError, decodeBatch, encodeBatch, MOST_LEAVES } from '../../lib/seal/batch.ts'
+import { BatchError, decodeBatch, encodeBatch, entryOf, MOST_LEAVES } from '../../lib/seal/batch.ts'
 import { formatLeaf, kindOf, type Leaf, LeafError, nameOf, parseLeaf } from '../../lib/seal/leaf.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { anyLeaf, anyWindow } from '../support/leaves.ts'
@@ -99,7 +99,7 @@ test('kindOf() tells what is sealed from what is not', () => {
 test('decodeBatch() gives back the leaves of a batch and their bytes, and refuses damaged ones by their key', () => {
   fc.assert(
     fc.property(fc.array(anyLeaf, { minLength: 1, maxLength: 20 }), fc.nat(), (leaves, place) => {
-      const bytes = encodeBatch(leaves)
+      const bytes = encodeBatch(leaves.map(entryOf))
       const entries = decodeBatch('log/batch/0', bytes)
       assert.deepEqual(
         entries.map(({ leaf }) => leaf),
@@ -120,7 +120,7 @@ test('decodeBatch() gives back the leaves of a batch and their bytes, and refuse
   )
   assert.throws(() => encodeBatch([]), RangeError)
   const gap: Leaf = { kind: 'gap', cluster: 'shop', window, reason: 'no-attempt' }
-  assert.throws(() => encodeBatch(Array.from({ length: MOST_LEAVES + 1 }, () => gap)), RangeError)
+  assert.throws(() => encodeBatch(Array.from({ length: MOST_LEAVES + 1 }, () => entryOf(gap))), RangeError)
   assert.throws(() => decodeBatch('log/batch/0', Buffer.alloc(0)), BatchError)
 })
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
-import { openCheckpoint } from '../../lib/seal/checkpoint.ts'
 import { appendLeaf, type CompactRange, EMPTY_RANGE, leafHash, rootOf } from '../../lib/seal/merkle.ts'
-import { formatVkey, parseNote, type Signer, verifierOf } from '../../lib/seal/note.ts'
-import { parseCheckpoint } from '../../lib/seal/checkpoint.ts'
+import { formatVkey, parseVkey, type Signer, type Verifier, verifierOf } from '../../lib/seal/note.ts'
+import { openCheckpoint, parseCheckpoint } from '../../lib/seal/checkpoint.ts'
 import { hashesAt, TILE_WIDTH, tilePath } from '../../lib/seal/tiles.ts'
 
 /** A key of a test. `signed` has all that it ever signed. */
@@ -21,6 +20,28 @@ export function newSigner(name = 'example.com/log'): Signer & { readonly signed:
   }
 }
 
+/** A key that signs by hashing, for tests of what is signed and not of who signs: a signature takes as long as a hundred hashes. */
+export function hashingSigner(
+  name = 'example.com/log',
+): Signer & { readonly verifier: Verifier; readonly signed: string[] } {
+  const vkey = formatVkey(name, Buffer.alloc(32, 1))
+  const signed: string[] = []
+  const signatureOf = (message: Uint8Array) => createHash('sha512').update(message).digest()
+  return {
+    vkey,
+    signed,
+    sign(message) {
+      signed.push(Buffer.from(message).toString())
+      return Promise.resolve(signatureOf(message))
+    },
+    verifier: {
+      name,
+      keyId: parseVkey(vkey).keyId,
+      verify: (text, signature) => Buffer.compare(signatureOf(text), signature) === 0,
+    },
+  }
+}
+
 /** A leaf as it stands in a log. */
 export type LoggedLeaf = Readonly<Record<string, unknown>> & { readonly kind: string; readonly key?: string }
 
@@ -28,10 +49,14 @@ export type LoggedLeaf = Readonly<Record<string, unknown>> & { readonly kind: st
  * Reads a whole log, and fails where anything in it is not as its batches make it. It shares hashing and the forms of notes with what it reads, and walks
  * in another way: batch by batch, tile by tile, from the front.
  */
-export function readLog(held: ReadonlyMap<string, Uint8Array>, vkey: string): LoggedLeaf[] {
+export function readLog(
+  held: ReadonlyMap<string, Uint8Array>,
+  vkey: string,
+  verifier: Verifier = verifierOf(vkey),
+): LoggedLeaf[] {
   const text = (key: string) => Buffer.from(held.get(key) ?? assert.fail(`${key} is missing`)).toString()
   assert.equal(text('log/vkey'), `${vkey}\n`)
-  const head = openCheckpoint(held.get('log/checkpoint') ?? assert.fail('no checkpoint'), verifierOf(vkey))
+  const head = openCheckpoint(held.get('log/checkpoint') ?? assert.fail('no checkpoint'), verifier)
 
   const entries = [...held]
     .filter(([key]) => key.startsWith('log/batch/'))
@@ -70,11 +95,6 @@ export function checkSigned(signed: readonly string[], held: ReadonlyMap<string,
     return { size, root: Buffer.from(root).toString('base64') }
   })
   checkHeads(heads, entries)
-}
-
-/** The size of the checkpoint in a note, whoever signed it. */
-export function sizeOf(note: Uint8Array): number {
-  return parseCheckpoint(parseNote(note).text).size
 }
 
 function checkHeads(heads: readonly { size: number; root: string }[], entries: readonly Uint8Array[]): void {

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto'
 import {
   checkKey,
-  checkPrefix,
   checkRemovable,
   checkReplaceable,
   ConflictError,
@@ -28,16 +26,24 @@ const open: Gate = (_, effect) => Promise.resolve().then(effect)
 
 const PAGE = 1000
 
+const etags = new WeakMap<Uint8Array, string>()
+let written = 0
+
+/** Of the very bytes that were written: to hash them would take longer than all the rest. */
+function etagOf(body: Uint8Array): string {
+  const etag = etags.get(body) ?? `written-${(written += 1)}`
+  etags.set(body, etag)
+  return etag
+}
+
 /** A store in memory with the promises of the real ones, whose every request goes through a gate. */
 export function memoryObjects(held: Map<string, Uint8Array> = new Map(), gate: Gate = open): Objects {
-  const etagOf = (body: Uint8Array) => createHash('sha256').update(body).digest('hex')
   const etagAt = (key: string) => {
     const body = held.get(key)
     return body === undefined ? null : etagOf(body)
   }
   return {
     async get(key) {
-      checkKey(key)
       return gate({ member: 'get', key, size: 0 }, () => {
         const body = held.get(key)
         return body === undefined ? undefined : { body, etag: etagOf(body) }
@@ -61,7 +67,6 @@ export function memoryObjects(held: Map<string, Uint8Array> = new Map(), gate: G
       })
     },
     async *list(prefix, startAfter = '') {
-      checkPrefix(prefix)
       for (let after = startAfter; ;) {
         const page = await gate({ member: 'list', key: prefix, size: 0 }, () =>
           [...held.keys()]
