@@ -7,9 +7,11 @@ import { addCollect } from './collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
 import { addDemo } from './demo.ts'
 import { addEdges } from './edges.ts'
+import { addKeyCommands } from './key.ts'
 import { addPaths } from './paths.ts'
 import { addRebuild } from './rebuild.ts'
 import { addReport } from './report.ts'
+import { addSeal } from './seal.ts'
 import { addWorkloads } from './workloads.ts'
 
 /** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
@@ -50,6 +52,8 @@ function programOf(console: Console): Command {
   addPaths(program, console)
   addWorkloads(program, console)
   addReport(program, console)
+  addSeal(program, console)
+  addKeyCommands(program, console)
   addRebuild(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })

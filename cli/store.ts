@@ -1,3 +1,4 @@
+import type { Config } from '../lib/config.ts'
 import { assessWindow } from '../lib/assess/window.ts'
 import { type Cluster } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
@@ -9,9 +10,16 @@ import { readClusters } from '../lib/store/registry.ts'
 import { readState } from '../lib/store/state.ts'
 import { type Console, UsageError } from './console.ts'
 
+type StoreOptions = { readonly store?: string | undefined }
+
 /** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. */
-export function openStore(options: { readonly store?: string | undefined }, { config }: Console): Objects {
-  return directoryObjects(options.store ?? config.store ?? './ciphertrail-data')
+export function openStore(options: StoreOptions, { config }: Console): Objects {
+  return directoryObjects(placeOf(options, config))
+}
+
+/** Where that store is, as the operator says it. */
+export function placeOf({ store }: StoreOptions, config: Config): string {
+  return store ?? config.store ?? './ciphertrail-data'
 }
 
 /** What deriving needs: the store and our reading of a window. */

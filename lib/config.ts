@@ -2,6 +2,8 @@
 export type Config = {
   /** `CIPHERTRAIL_STORE`: where the store is, unless the command line says otherwise. */
   readonly store: string | undefined
+  /** `CIPHERTRAIL_KEY`: the file of the key that signs the log, unless the command line says otherwise. */
+  readonly key: string | undefined
   /** `KUBECONFIG`: one or more kubeconfig files, separated as in PATH. */
   readonly kubeconfig: string | undefined
   /** `HOME` or `USERPROFILE`: where the default kubeconfig is looked for, in `.kube/config`. */
@@ -17,6 +19,7 @@ export type Config = {
 export function readConfig(): Config {
   return {
     store: read('CIPHERTRAIL_STORE'),
+    key: read('CIPHERTRAIL_KEY'),
     kubeconfig: read('KUBECONFIG'),
     home: read('HOME') ?? read('USERPROFILE'),
     serviceHost: read('KUBERNETES_SERVICE_HOST'),

@@ -5,6 +5,7 @@ import { readConfig } from '../lib/config.ts'
 test('readConfig() takes an empty variable for absent', () => {
   const names = [
     'CIPHERTRAIL_STORE',
+    'CIPHERTRAIL_KEY',
     'KUBECONFIG',
     'HOME',
     'USERPROFILE',
@@ -17,6 +18,7 @@ test('readConfig() takes an empty variable for absent', () => {
   for (const name of names) process.env[name] = name
   assert.deepEqual(readConfig(), {
     store: 'CIPHERTRAIL_STORE',
+    key: 'CIPHERTRAIL_KEY',
     kubeconfig: 'KUBECONFIG',
     home: 'HOME',
     serviceHost: 'KUBERNETES_SERVICE_HOST',

@@ -17,20 +17,21 @@ export type LogDeps = {
   readonly verifier: Verifier
 }
 
-/** A log that may be added to: its head, and its tail where this run has made that head itself. */
+/** A log that may be added to: its head, and its tail where this run has read or made it. */
 export type Log = { readonly head: Head; readonly tail?: Tail }
 
 /** Each leaf is one more object, so a run writes some of them at once. */
 const MOST_WRITES_AT_ONCE = 32
 
-/** Publishes every batch that is there: afterwards the head covers all of them, as far as this run can see. */
+/** Publishes every batch that is there: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to it. */
 export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
   let finished = log
   for (;;) {
+    const tail = finished.tail ?? (await readTail(finished.head, deps.objects))
     const key = batchKey(finished.head.size)
     const stored = await deps.objects.get(key)
-    if (stored === undefined) return finished
-    finished = await finish(finished, decodeBatch(key, stored.body), deps)
+    if (stored === undefined) return { head: finished.head, tail }
+    finished = await finish({ head: finished.head, tail }, decodeBatch(key, stored.body), deps)
   }
 }
 

@@ -123,6 +123,8 @@ export function parseVkey(vkey: string): {
   readonly keyId: number
   readonly publicKey: Uint8Array
 } {
+  if (vkey.startsWith('PRIVATE+KEY+'))
+    throw new NoteError('Cannot read a public key: this is a private one, which nobody else may see')
   const parsed = parseKeyText(vkey)
   if (parsed === undefined)
     throw new NoteError(

@@ -32,7 +32,12 @@ export type SealInput = {
   readonly everything?: boolean
 }
 
-export type SealDeps = { readonly objects: Objects; readonly signer: Signer }
+export type SealDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** Is told after each batch how many leaves this run has sealed. */
+  readonly onProgress?: (leaves: number) => void
+}
 
 /** How the log stands after a run. */
 export type Sealed = {
@@ -51,7 +56,7 @@ export type Sealed = {
  */
 export async function seal(
   { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
-  { objects, signer }: SealDeps,
+  { objects, signer, onProgress }: SealDeps,
 ): Promise<Sealed> {
   const deps = { objects, signer, verifier: verifierOf(signer.vkey) }
   await claimLog(deps)
@@ -60,7 +65,7 @@ export async function seal(
   const progress = await readProgress(objects)
   const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
   const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
-  const { log, leaves } = await extend(() => pendingOf(scope, objects), seconds, deps)
+  const { log, leaves } = await extend(() => pendingOf(scope, objects), seconds, deps, onProgress)
   if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
   return { leaves, size: log.head.size, root: log.head.root, errors }
 }
@@ -74,6 +79,7 @@ export async function extend(
   list: () => AsyncIterable<Pending>,
   now: Seconds,
   deps: LogDeps,
+  onProgress: (leaves: number) => void = () => {},
 ): Promise<{ readonly log: Log; readonly leaves: Partial<Record<LeafKind, number>> }> {
   const leaves: Partial<Record<LeafKind, number>> = {}
   let log: Log = { head: await readHead(deps.objects, deps.verifier) }
@@ -90,6 +96,7 @@ export async function extend(
       throw error
     }
     for (const { kind } of batch) leaves[kind] = (leaves[kind] ?? 0) + 1
+    onProgress(Object.values(leaves).reduce((sum, count) => sum + count, 0))
     const end = log.head.size + batch.length
     log = await finish(log, entries, deps)
     return log.head.size === end

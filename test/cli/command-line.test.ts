@@ -20,13 +20,17 @@ const COMMANDS = [
   ['paths'],
   ['workloads'],
   ['report'],
+  ['seal'],
+  ['key'],
+  ['key', 'new'],
+  ['key', 'show'],
   ['rebuild'],
   ['demo'],
   ['completion'],
 ]
 
 /** A group of commands, and what answers for people or shells only. */
-const WITHOUT_JSON = new Set(['cluster', 'demo', 'completion'])
+const WITHOUT_JSON = new Set(['cluster', 'key', 'demo', 'completion'])
 
 const ESCAPE = '\u001b'
 
