@@ -6,7 +6,7 @@ import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from './json.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, openStore, storeWarnings } from './store.ts'
 import { tableLines } from './table.ts'
 import { TIMEOUT_HELP, readTimeout, readWindowMinutes } from './values.ts'
 
@@ -64,6 +64,8 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(vizNamespace === undefined ? {} : { vizNamespace }),
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),
       }
+      // Every store begins with a cluster, so this is where its first user can still turn back.
+      for (const line of storeWarnings({ store }, console)) console.err(line)
       try {
         const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects })
         if (json === true) console.out(toJson({ cluster: id, outcome }))

@@ -12,6 +12,7 @@ import { addPaths } from './paths.ts'
 import { addRebuild } from './rebuild.ts'
 import { addReport } from './report.ts'
 import { addSeal } from './seal.ts'
+import { STORE_HELP } from './store.ts'
 import { addWorkloads } from './workloads.ts'
 
 /** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
@@ -37,14 +38,17 @@ function programOf(console: Console): Command {
       'Which service-to-service paths in your Linkerd clusters were encrypted, which were not, since when and why, and what was not seen.',
     )
     .version(console.version)
-    .option('--store <dir>', 'where evidence and history are kept (default CIPHERTRAIL_STORE, else ./ciphertrail-data)')
+    .option(
+      '--store <place>',
+      'where evidence and history are kept: a directory, or s3://bucket/prefix (default CIPHERTRAIL_STORE, else ./ciphertrail-data)',
+    )
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({ writeErr: () => undefined, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted',
+      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
   addClusterCommands(program, console)
   addCollect(program, console)

@@ -7,19 +7,50 @@ import { directoryObjects } from '../lib/store/directory.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { evidencePrefix, parseEvidenceKey, stateKey } from '../lib/store/keys.ts'
 import { readClusters } from '../lib/store/registry.ts'
+import { addressWarnings, parseAddress, StoreAddressError } from '../lib/store/s3/address.ts'
+import type { S3Address } from '../lib/store/s3/address.ts'
+import { s3Objects } from '../lib/store/s3.ts'
 import { readState } from '../lib/store/state.ts'
 import { type Console, UsageError } from './console.ts'
 
+/** What `--store` may say of S3. */
+export const STORE_HELP = `A store on S3, with the AWS credentials and the region that the environment gives:
+  --store s3://evidence-bucket/prefix
+  --store "s3://evidence-bucket/prefix?derived=other-bucket/prefix&lock=governance&retention=13-months"
+derived    another place for what is derived; the first one then holds only evidence and log
+lock       governance (default), compliance, or none (a default retention of the bucket, if there is one)
+retention  13-months (default), 6-years, or days such as 400-days
+WARNING: with lock=compliance nobody can delete what was written or end its lock before that time, not even the root
+user of the account. Try it with retention=1-day first.`
+
 type StoreOptions = { readonly store?: string | undefined }
 
-/** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. */
-export function openStore(options: StoreOptions, { config }: Console): Objects {
-  return directoryObjects(placeOf(options, config))
+/** The store that a command works on: `--store`, or CIPHERTRAIL_STORE, or ./ciphertrail-data. Throws UsageError for an address that is none. */
+export function openStore(options: StoreOptions, { config, now }: Console): Objects {
+  const place = placeOf(options, config)
+  const address = addressOf(place)
+  return address === undefined
+    ? directoryObjects(place)
+    : s3Objects(address, { now, isPathStyle: config.s3Endpoint !== undefined })
+}
+
+/** What somebody who begins with a store should know of how it is locked, a line each. Throws UsageError as {@link openStore} does. */
+export function storeWarnings(options: StoreOptions, { config }: Console): string[] {
+  const address = addressOf(placeOf(options, config))
+  return address === undefined ? [] : addressWarnings(address)
 }
 
 /** Where that store is, as the operator says it. */
 export function placeOf({ store }: StoreOptions, config: Config): string {
   return store ?? config.store ?? './ciphertrail-data'
+}
+
+function addressOf(place: string): S3Address | undefined {
+  try {
+    return parseAddress(place)
+  } catch (error) {
+    throw error instanceof StoreAddressError ? new UsageError(error.message) : error
+  }
 }
 
 /** What deriving needs: the store and our reading of a window. */

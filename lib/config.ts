@@ -4,6 +4,8 @@ export type Config = {
   readonly store: string | undefined
   /** `CIPHERTRAIL_KEY`: the file of the key that signs the log, unless the command line says otherwise. */
   readonly key: string | undefined
+  /** `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`: another server that speaks S3. The SDK reads all of AWS's variables itself; this one also says how to name buckets. */
+  readonly s3Endpoint: string | undefined
   /** `KUBECONFIG`: one or more kubeconfig files, separated as in PATH. */
   readonly kubeconfig: string | undefined
   /** `HOME` or `USERPROFILE`: where the default kubeconfig is looked for, in `.kube/config`. */
@@ -20,6 +22,7 @@ export function readConfig(): Config {
   return {
     store: read('CIPHERTRAIL_STORE'),
     key: read('CIPHERTRAIL_KEY'),
+    s3Endpoint: read('AWS_ENDPOINT_URL_S3') ?? read('AWS_ENDPOINT_URL'),
     kubeconfig: read('KUBECONFIG'),
     home: read('HOME') ?? read('USERPROFILE'),
     serviceHost: read('KUBERNETES_SERVICE_HOST'),

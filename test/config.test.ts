@@ -6,6 +6,8 @@ test('readConfig() takes an empty variable for absent', () => {
   const names = [
     'CIPHERTRAIL_STORE',
     'CIPHERTRAIL_KEY',
+    'AWS_ENDPOINT_URL_S3',
+    'AWS_ENDPOINT_URL',
     'KUBECONFIG',
     'HOME',
     'USERPROFILE',
@@ -19,6 +21,7 @@ test('readConfig() takes an empty variable for absent', () => {
   assert.deepEqual(readConfig(), {
     store: 'CIPHERTRAIL_STORE',
     key: 'CIPHERTRAIL_KEY',
+    s3Endpoint: 'AWS_ENDPOINT_URL_S3',
     kubeconfig: 'KUBECONFIG',
     home: 'HOME',
     serviceHost: 'KUBERNETES_SERVICE_HOST',

@@ -204,7 +204,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     async get(key) {
       checkKey(key)
       const body = await failing(`read "${key}" from`, () => read(key))
-      return body === undefined ? undefined : { body, etag: etagOf(body) }
+      return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
     },
 
     async putOnce(key, body) {

@@ -7,8 +7,8 @@ import { z } from 'zod'
 import type { MetricsAnswer, Snapshot, Window } from '../model.ts'
 import { attemptsPrefix, evidenceKey, MOST_ATTEMPTS, parseEvidenceKey } from './keys.ts'
 import type { EvidenceId } from './keys.ts'
-import { ConflictError } from './objects.ts'
-import type { Objects } from './objects.ts'
+import { ConflictError, DeletedError } from './objects.ts'
+import type { Objects, StoredObject } from './objects.ts'
 
 /** Evidence that is there and cannot be read, or is not what its key says. One line that names the key. */
 export class EvidenceError extends Error {
@@ -176,7 +176,13 @@ export type EvidenceDeps = { readonly objects: Objects }
 
 /** Reads a snapshot back. Throws {@link EvidenceError} where it is absent or not what its key says. */
 export async function readSnapshot(key: string, objects: Objects): Promise<Snapshot> {
-  const stored = await objects.get(key)
+  let stored: StoredObject | undefined
+  try {
+    stored = await objects.get(key)
+  } catch (error) {
+    if (error instanceof DeletedError) throw new EvidenceError(key, 'it was deleted', { cause: error })
+    throw error
+  }
   if (stored === undefined) throw new EvidenceError(key, 'there is none')
   return decodeSnapshot(key, stored.body)
 }

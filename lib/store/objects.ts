@@ -5,6 +5,8 @@ export type StoredObject = {
   readonly body: Uint8Array
   /** Stands for the bytes: equal tags of a key mean equal bytes. Opaque, since each store makes it in its own way. */
   readonly etag: string
+  /** Names these bytes for ever, whatever is written to the key later. Null where the store keeps no versions, as a directory. */
+  readonly version: string | null
 }
 
 /**
@@ -13,8 +15,11 @@ export type StoredObject = {
  * member throws {@link StoreError} where the place itself fails, and `TypeError` for a key that {@link checkKey} refuses.
  */
 export type Objects = {
-  /** Undefined where there is no such object. */
-  readonly get: (key: string) => Promise<StoredObject | undefined>
+  /**
+   * Undefined where there is no such object. With the version of an earlier read, what was read then, although the key may have been
+   * written over or removed since; a store that keeps no versions gives what it has, and the reader's own hash decides.
+   */
+  readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
   /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
   readonly putOnce: (key: string, body: Uint8Array) => Promise<void>
   /**
@@ -24,7 +29,7 @@ export type Objects = {
   readonly putIf: (key: string, body: Uint8Array, etag: string | null) => Promise<string>
   /** The keys that begin with the prefix and come after `startAfter`, in text order. */
   readonly list: (prefix: string, startAfter?: string) => AsyncIterable<string>
-  /** Removes a derived object; success where there is none. Refuses what is written once. */
+  /** Removes a derived object; success where there is none. Refuses what lies with the evidence. */
   readonly remove: (key: string) => Promise<void>
 }
 
@@ -50,10 +55,15 @@ export class PreconditionFailedError extends Error {
 
 /** The store cannot be read or written: full, read-only, not a directory. One line that says how to go on. */
 export class StoreError extends Error {
-  override readonly name = 'StoreError'
+  override readonly name: string = 'StoreError'
 }
 
-const WRITTEN_ONCE = ['evidence/', 'changes/', 'reports/', 'log/']
+/** Something that is written once was there and was deleted. A store that cannot tell that from absence does not throw it. */
+export class DeletedError extends StoreError {
+  override readonly name = 'DeletedError'
+}
+
+const BESIDE_EVIDENCE = ['evidence/', 'changes/', 'reports/', 'log/']
 
 /** Letters, digits and `._=-`, not beginning with a dot: safe as a file name, in a URL and on a terminal. */
 const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
@@ -89,14 +99,29 @@ export function checkPrefix(prefix: string): void {
   }
 }
 
-/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`, but for the log's checkpoint: what lies there is never replaced. */
-export function checkReplaceable(key: string): void {
-  if (key !== checkpointKey) checkRemovable(key)
+/** Whether a key lies with the evidence (`evidence/`, `changes/`, `reports/`, `log/`), and not with what is derived from it. */
+export function isBesideEvidence(key: string): boolean {
+  return BESIDE_EVIDENCE.some((prefix) => key.startsWith(prefix))
 }
 
-/** Throws `TypeError` for a key under `evidence/`, `changes/`, `reports/` or `log/`: what lies there is never removed. */
+/** Whether the keys that begin with a prefix lie with the evidence, with what is derived, or with both. */
+export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
+  if (isBesideEvidence(prefix)) return 'evidence'
+  return BESIDE_EVIDENCE.some((one) => one.startsWith(prefix)) ? 'both' : 'derived'
+}
+
+/** Whether a key is written once: all that lies with the evidence but `log/checkpoint`. */
+export function isWrittenOnce(key: string): boolean {
+  return isBesideEvidence(key) && key !== checkpointKey
+}
+
+/** Throws `TypeError` for what is written once: it is never replaced and never removed. */
+export function checkReplaceable(key: string): void {
+  if (isWrittenOnce(key)) throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
+}
+
+/** Throws `TypeError` for what lies with the evidence: of that nothing is ever removed. */
 export function checkRemovable(key: string): void {
-  if (WRITTEN_ONCE.some((prefix) => key.startsWith(prefix))) {
-    throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
-  }
+  checkReplaceable(key)
+  if (isBesideEvidence(key)) throw new TypeError(`Cannot remove "${key}": what lies with the evidence stays`)
 }

@@ -56,6 +56,8 @@ const actions: Record<string, () => Promise<void>> = {
   },
 }
 
+// What is loaded with the first call is loaded before anything is measured or killed.
+await objects.get('warm-up')
 console.log('ready')
 await once(process.stdin, 'data')
 // Nobody is left over when the suite itself dies.

@@ -46,7 +46,7 @@ export function memoryObjects(held: Map<string, Uint8Array> = new Map(), gate: G
     async get(key) {
       return gate({ member: 'get', key, size: 0 }, () => {
         const body = held.get(key)
-        return body === undefined ? undefined : { body, etag: etagOf(body) }
+        return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
       })
     },
     async putOnce(key, body) {

@@ -1,0 +1,227 @@
+import { Readable } from 'node:stream'
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3'
+import type { LockMode } from './address.ts'
+import { UnexpectedAnswerError } from './listing.ts'
+import type { ListPage, ListRequest } from './listing.ts'
+
+/** How long S3 is waited for. */
+export type S3Limits = {
+  /** Tries of one request in all; before each further one the SDK waits, longer each time, and longest where S3 asks for less. */
+  readonly attempts: number
+  /** For one try: until the answer begins, with all that is sent before, and as long again for its body. */
+  readonly attemptMs: number
+  /** For one request with credentials, tries and waits. */
+  readonly deadlineMs: number
+}
+
+/** An object as S3 answered. */
+export type FoundObject = {
+  readonly body: Uint8Array
+  readonly etag: string
+  readonly version: string | null
+  /** What the writer gave itself as a name for this write; undefined where it gave none. */
+  readonly write: string | undefined
+}
+
+export type PutRequest = {
+  readonly bucket: string
+  readonly key: string
+  readonly body: Uint8Array
+  /** Write only over the object with this tag; null: only where there is none. */
+  readonly etag: string | null
+  readonly lock?: { readonly mode: LockMode; readonly until: Date } | undefined
+  readonly write?: string | undefined
+}
+
+/** What became of a write: done, or refused since its condition did not hold, after so many tries. */
+export type PutOutcome =
+  | { readonly isWritten: true; readonly etag: string }
+  | { readonly isWritten: false; readonly attempts: number }
+
+/** The four requests of S3 that a store needs. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
+export type S3Calls = {
+  readonly get: (bucket: string, key: string, version: string | null) => Promise<FoundObject | 'absent' | 'deleted'>
+  readonly put: (request: PutRequest) => Promise<PutOutcome>
+  readonly list: (bucket: string, request: ListRequest) => Promise<ListPage>
+  readonly remove: (bucket: string, key: string) => Promise<void>
+  /** The credentials that were sent, which must stand in no message; empty where none were found. */
+  readonly secrets: () => Promise<readonly string[]>
+}
+
+/** A request that was not answered within its deadline, tries and waits included. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError'
+}
+
+/** Two writers met. S3 wants the request again, and says then whose write counts (412). */
+const RACES = new Set(['ConditionalRequestConflict', 'OperationAborted'])
+
+const METADATA = 'ciphertrail-write'
+
+/**
+ * Asks S3 with the SDK's own chain of credentials, region and endpoint. Every try and every request has an end.
+ *
+ * @param isPathStyle the bucket stands in the path and not in the host's name, as other servers than Amazon's want it
+ */
+export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean; readonly limits: S3Limits }): S3Calls {
+  const client = new S3Client({
+    forcePathStyle: isPathStyle,
+    maxAttempts: limits.attempts,
+    retryMode: 'standard',
+    requestHandler: {
+      connectionTimeout: Math.min(limits.attemptMs, 10_000),
+      requestTimeout: limits.attemptMs,
+      throwOnRequestTimeout: true,
+    },
+    // The SDK warns on standard error of what it finds in the environment; what fails is said in one line of ours.
+    logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+  })
+
+  // Within the retries, so that a body which is cut or never ends is asked for again, as an answer that never begins.
+  client.middlewareStack.add(
+    (next) => async (request) => {
+      const answer = await next(request)
+      const { response } = answer
+      if (hasBody(response)) response.body = Readable.from([await readWhole(response.body, limits.attemptMs)])
+      return answer
+    },
+    { name: 'readWholeBody', step: 'deserialize', priority: 'low' },
+  )
+  client.middlewareStack.add(
+    (next) => async (request) => {
+      try {
+        return await next(request)
+      } catch (error) {
+        if (error instanceof S3ServiceException && RACES.has(error.name)) error.$retryable = { throttling: false }
+        throw error
+      }
+    },
+    { name: 'retryRaces', step: 'deserialize', priority: 'high' },
+  )
+
+  return {
+    async get(bucket, key, version) {
+      const asked = { Bucket: bucket, Key: key, ChecksumMode: 'ENABLED' as const }
+      let answer
+      try {
+        answer = await within(limits.deadlineMs, (abortSignal) =>
+          client.send(new GetObjectCommand(version === null ? asked : { ...asked, VersionId: version }), {
+            abortSignal,
+          }),
+        )
+      } catch (error) {
+        if (!(error instanceof S3ServiceException) || !ABSENT.has(error.name)) throw error
+        return error.$response?.headers['x-amz-delete-marker'] === 'true' ? 'deleted' : 'absent'
+      }
+      const { ETag: etag, VersionId, Metadata, Body } = answer
+      if (etag === undefined || Body === undefined) throw new UnexpectedAnswerError('an object came without a tag')
+      let body
+      try {
+        body = await Body.transformToByteArray()
+      } catch (error) {
+        // The bytes are here already; what is left to fail is the comparison.
+        throw new UnexpectedAnswerError('the bytes that came do not fit the checksum that is stored with them', {
+          cause: error,
+        })
+      }
+      return { body, etag, version: VersionId ?? null, write: Metadata?.[METADATA] }
+    },
+
+    async put({ bucket, key, body, etag, lock, write }) {
+      const command = new PutObjectCommand({
+        Bucket: bucket,
+        Key: key,
+        Body: body,
+        ChecksumAlgorithm: 'SHA256',
+        ...(etag === null ? { IfNoneMatch: '*' } : { IfMatch: etag }),
+        ...(write === undefined ? {} : { Metadata: { [METADATA]: write } }),
+        ...(lock === undefined
+          ? {}
+          : {
+              ObjectLockMode: lock.mode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
+              ObjectLockRetainUntilDate: lock.until,
+            }),
+      })
+      try {
+        const answer = await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+        if (answer.ETag === undefined) throw new UnexpectedAnswerError('a write was confirmed without a tag')
+        return { isWritten: true, etag: answer.ETag }
+      } catch (error) {
+        if (!(error instanceof S3ServiceException)) throw error
+        const isRefused = error.name === 'PreconditionFailed' || (etag !== null && ABSENT.has(error.name))
+        if (!isRefused) throw error
+        return { isWritten: false, attempts: error.$metadata.attempts ?? 1 }
+      }
+    },
+
+    list(bucket, { prefix, startAfter, token }) {
+      const asked = { Bucket: bucket, Prefix: prefix }
+      const command = new ListObjectsV2Command(
+        token === undefined
+          ? { ...asked, ...(startAfter === '' ? {} : { StartAfter: startAfter }) }
+          : { ...asked, ContinuationToken: token },
+      )
+      return within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+    },
+
+    async remove(bucket, key) {
+      const command = new DeleteObjectCommand({ Bucket: bucket, Key: key })
+      await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+    },
+
+    async secrets() {
+      try {
+        const { accessKeyId, secretAccessKey, sessionToken = '' } = await client.config.credentials()
+        return [accessKeyId, secretAccessKey, sessionToken]
+      } catch {
+        return []
+      }
+    },
+  }
+}
+
+const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion'])
+
+function ignore(): void {
+  // Nothing is logged.
+}
+
+function hasBody(response: unknown): response is { body: Readable } {
+  return typeof response === 'object' && response !== null && 'body' in response && response.body instanceof Readable
+}
+
+/** All bytes of a body. One that does not end in time fails as a try that timed out, which is tried again. */
+async function readWhole(body: Readable, milliseconds: number): Promise<Buffer> {
+  const timer = setTimeout(() => {
+    body.destroy(Object.assign(new Error('The body did not end in time'), { name: 'TimeoutError' }))
+  }, milliseconds)
+  try {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of body as AsyncIterable<Uint8Array>) chunks.push(chunk)
+    return Buffer.concat(chunks)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Runs a request and ends it with {@link DeadlineError} when its time is up, whether it listens to the signal or not. */
+async function within<T>(milliseconds: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController()
+  const { promise: passed, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    reject(new DeadlineError(`No answer within ${milliseconds / 1000} s`))
+    controller.abort()
+  }, milliseconds)
+  try {
+    return await Promise.race([run(controller.signal), passed])
+  } finally {
+    clearTimeout(timer)
+  }
+}
