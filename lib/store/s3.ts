@@ -55,12 +55,11 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
     actions: readonly string[],
     run: (s3: S3Calls) => Promise<T>,
   ): Promise<T> {
-    const s3 = await open()
     try {
-      return await run(s3)
+      return await run(await open())
     } catch (error) {
       const hasAnswer = error instanceof Error && '$metadata' in error
-      throw s3Error({ what, place, actions, limits, secrets: hasAnswer ? await s3.secrets() : [] }, error)
+      throw s3Error({ what, place, actions, limits, secrets: hasAnswer ? await (await open()).secrets() : [] }, error)
     }
   }
 

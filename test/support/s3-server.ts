@@ -68,6 +68,8 @@ export type S3Server = {
   readonly makeBucket: (name: string, options?: BucketOptions) => void
   /** What somebody else with rights to the bucket may do, past the store: write over an object, or delete it (null). */
   readonly meddle: (bucket: string, key: string, body: Buffer | null) => void
+  /** Who may do what, by action and ARN, until it is told otherwise; at first everybody everything. */
+  readonly permit: (allows: (action: string, resource: string) => boolean) => void
   /** Decides for each request; undefined: it is answered well. */
   readonly misbehave: (decide: (request: S3Request) => S3Misbehaviour | undefined) => void
   /** What the variables of the SDK must say to reach it. */
@@ -112,6 +114,7 @@ export async function startS3Server(): Promise<S3Server> {
   const buckets = new Map<string, Bucket>()
   const requests: S3Request[] = []
   let decide: (request: S3Request) => S3Misbehaviour | undefined = () => undefined
+  let allows: (action: string, resource: string) => boolean = () => true
 
   async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '', 'http://s3')
@@ -140,6 +143,7 @@ export async function startS3Server(): Promise<S3Server> {
       checkAuthorization(message)
       const bucket = buckets.get(bucketName)
       if (bucket === undefined) throw new S3Refusal(404, 'NoSuchBucket', 'The specified bucket does not exist')
+      checkPermission(request, bucket, allows)
       sent = perform(request, bucket, url.searchParams, body)
     } catch (error) {
       if (!(error instanceof S3Refusal)) throw error
@@ -179,6 +183,9 @@ export async function startS3Server(): Promise<S3Server> {
       if (body === null) remove({ ...request, action: 's3:DeleteObject' }, bucket, null)
       else put(request, bucket, body)
     },
+    permit: (how) => {
+      allows = how
+    },
     misbehave: (how) => {
       decide = how
     },
@@ -213,6 +220,30 @@ function checkAuthorization({ headers }: IncomingMessage): void {
       'AuthorizationHeaderMalformed',
       `The authorization header is malformed; the region '${region}' is wrong; expecting '${REGION}'`,
     )
+}
+
+/** Judges as S3 does: also a condition and a lock need permissions, and what is absent is told only to those who may list. */
+function checkPermission(
+  { action, bucket: name, key, headers }: S3Request,
+  { objects }: Bucket,
+  allows: (action: string, resource: string) => boolean,
+): void {
+  const bucket = `arn:aws:s3:::${name}`
+  const object = `${bucket}/${key}`
+  const isAbsent = (objects.get(key)?.at(-1)?.body ?? null) === null
+  const needed: (readonly [action: string, resource: string])[] = [
+    [action, action === 's3:ListBucket' ? bucket : object],
+    ...(action === 's3:GetObject' && isAbsent ? [['s3:ListBucket', bucket] as const] : []),
+    ...(headers['if-match'] === undefined ? [] : [['s3:GetObject', object] as const]),
+    ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [['s3:PutObjectRetention', object] as const]),
+  ]
+  const lacking = needed.find(([one, resource]) => !allows(one, resource))
+  if (lacking === undefined) return
+  throw new S3Refusal(
+    403,
+    'AccessDenied',
+    `User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ${lacking[0]} on resource: "${lacking[1]}" because no identity-based policy allows the ${lacking[0]} action`,
+  )
 }
 
 function perform(request: S3Request, bucket: Bucket, query: URLSearchParams, body: Buffer): Answer {

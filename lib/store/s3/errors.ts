@@ -140,7 +140,8 @@ function wordingOf(failure: Failure): Wording {
     (Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined)
   if (/object ?lock/i.test(said) && status === 400) return NO_LOCK
   if (known !== undefined) return known
-  if (said === 'Region is missing') return () => 'no region is known, set AWS_REGION'
+  if (said.startsWith('Region is missing') || said.startsWith('Region not accepted'))
+    return () => 'no region is known, set AWS_REGION, such as eu-central-1'
   if (status === 403) return DENIED
   if (status !== undefined && (status >= 500 || status === 429)) return BUSY
   if (status === 301 || status === 307) return ELSEWHERE
