@@ -165,7 +165,11 @@ test('parseAddress() reads back every address that can be written, and refuses a
         ...(wanted === null ? ['lock=none'] : [`lock=${wanted.mode}`]),
         ...(wanted === null
           ? []
-          : [`retention=${Object.entries(wanted.retention).map(([unit, count]) => `${count}-${unit}`)}`]),
+          : [
+              `retention=${Object.entries(wanted.retention)
+                .map(([unit, count]) => `${count}-${unit}`)
+                .join('')}`,
+            ]),
       ]
       const address = parsed(`${placeName(evidence)}?${query.join('&')}`)
       assert.deepEqual(address, { evidence, derived: derived ?? evidence, lock: wanted })

@@ -4,6 +4,8 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import { sendAnswer } from './s3-misbehave.ts'
+import type { Answer, S3Misbehaviour } from './s3-misbehave.ts'
 
 /** One version of an object; a deletion is a version without a body. */
 export type ObjectVersion = {
@@ -25,38 +27,6 @@ export type S3Request = {
   /** 0 where there was no answer. */
   status: number
 }
-
-/** What the server does with a request instead of answering it well. */
-export type S3Misbehaviour =
-  | {
-      readonly status: number
-      readonly code: string
-      readonly message?: string
-      readonly headers?: Record<string, string>
-    }
-  /** The connection is closed before anything is done. */
-  | 'reset'
-  /** It is done, and the connection is closed instead of saying so. */
-  | 'lose-answer'
-  | 'hang'
-  /** The headers come, and the body never ends. */
-  | 'drip'
-  /** The connection ends in the middle of the body. */
-  | 'cut-body'
-  /** The XML ends in the middle, in a body that is whole. */
-  | 'cut-xml'
-  /** One byte of the body is another one. */
-  | 'changed-byte'
-  | 'html'
-  | 'empty'
-  | 'no-etag'
-  | 'no-key-count'
-  | 'no-token'
-  | 'same-token'
-  | 'disorder'
-  | 'other-prefix'
-  /** Fewer keys than it says. */
-  | 'lost-key'
 
 export type S3Server = {
   readonly url: string
@@ -91,9 +61,6 @@ export const S3_SECRET_KEY = 'do-not-print-this-secret/key+of+s3'
 const REGION = 'eu-central-1'
 
 type Bucket = { readonly options: Required<BucketOptions>; readonly objects: Map<string, ObjectVersion[]> }
-
-/** An answer before it is sent. */
-type Answer = { status: number; headers: Record<string, string>; body: Buffer }
 
 /** An error as S3 tells it. */
 class S3Refusal extends Error {
@@ -152,7 +119,7 @@ export async function startS3Server(): Promise<S3Server> {
     }
     if (how === 'lose-answer') return void response.destroy()
     request.status = sent.status
-    send(sent, typeof how === 'string' ? how : undefined, response)
+    sendAnswer(sent, how, response)
   }
 
   const server = createServer((message, response) => {
@@ -230,7 +197,7 @@ function checkPermission(
 ): void {
   const bucket = `arn:aws:s3:::${name}`
   const object = `${bucket}/${key}`
-  const isAbsent = (objects.get(key)?.at(-1)?.body ?? null) === null
+  const isAbsent = currentBody(objects.get(key)) === null
   const needed: (readonly [action: string, resource: string])[] = [
     [action, action === 's3:ListBucket' ? bucket : object],
     ...(action === 's3:GetObject' && isAbsent ? [['s3:ListBucket', bucket] as const] : []),
@@ -323,7 +290,7 @@ function list({ key: prefix, bucket: name }: S3Request, { objects, options }: Bu
   const token = query.get('continuation-token')
   const after = token === null ? (query.get('start-after') ?? '') : Buffer.from(token, 'base64url').toString()
   const keys = [...objects]
-    .filter(([key, versions]) => key.startsWith(prefix) && key > after && versions.at(-1)?.body != null)
+    .filter(([key, versions]) => key.startsWith(prefix) && key > after && currentBody(versions) !== null)
     .map(([key]) => key)
     .sort()
   const page = keys.slice(0, options.pageSize)
@@ -359,69 +326,9 @@ function remove({ key, headers }: S3Request, bucket: Bucket, id: string | null):
   return { status: 204, headers: {}, body: Buffer.alloc(0) }
 }
 
-/** Sends an answer, well or as told. */
-function send({ status, headers, body }: Answer, how: S3Misbehaviour | undefined, response: ServerResponse): void {
-  const whole = (bytes: Buffer, without: readonly string[] = []): void => {
-    const kept = Object.entries(headers).filter(([name]) => !without.includes(name))
-    response.writeHead(status, {
-      ...Object.fromEntries(kept),
-      'x-amz-request-id': 'REQUEST',
-      ...(status === 204 ? {} : { 'content-length': bytes.length }),
-    })
-    response.end(bytes)
-  }
-  const changed = (change: (text: string) => string): void => whole(Buffer.from(change(body.toString())))
-  switch (how) {
-    case 'drip': {
-      response.writeHead(status, headers)
-      const timer = setInterval(() => response.write(' '), 5)
-      response.on('close', () => clearInterval(timer))
-      return
-    }
-    case 'cut-body':
-      response.writeHead(status, { ...headers, 'content-length': body.length })
-      response.write(body.subarray(0, body.length / 2), () => response.destroy())
-      return
-    case 'cut-xml':
-      return whole(body.subarray(0, body.indexOf('</Contents>') + 30))
-    case 'changed-byte': {
-      const other = Buffer.from(body)
-      other[0] = (other[0] ?? 0) ^ 1
-      return whole(other)
-    }
-    case 'html':
-      headers = { 'content-type': 'text/html' }
-      return whole(Buffer.from('<!doctype html><html><body>Log in</body></html>'))
-    case 'empty':
-      headers = {}
-      return whole(Buffer.alloc(0))
-    case 'no-etag':
-      return whole(body, ['etag'])
-    case 'no-key-count':
-      return changed((text) => text.replace(/<KeyCount>.*<\/KeyCount>/, ''))
-    case 'no-token':
-      return changed((text) =>
-        text.replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, '').replace('>false<', '>true<'),
-      )
-    case 'same-token':
-      return changed((text) =>
-        text
-          .replace(/<NextContinuationToken>.*<\/NextContinuationToken>/, '')
-          .replace('<KeyCount>', '<NextContinuationToken>bGFzdA</NextContinuationToken><KeyCount>')
-          .replace('>false<', '>true<'),
-      )
-    case 'disorder':
-      return changed((text) => {
-        const contents = text.match(/<Contents>.*?<\/Contents>/g) ?? []
-        return text.replace(contents.join(''), contents.toReversed().join(''))
-      })
-    case 'other-prefix':
-      return changed((text) => text.replaceAll(/<Key>./g, '<Key>~'))
-    case 'lost-key':
-      return changed((text) => text.replace(/<Contents>.*?<\/Contents>/, ''))
-    default:
-      return whole(body)
-  }
+/** Null where there is no object, or a deletion came last. */
+function currentBody(versions: readonly ObjectVersion[] | undefined): Buffer | null {
+  return versions?.at(-1)?.body ?? null
 }
 
 function headerOf(headers: IncomingMessage['headers'], name: string): string | undefined {
