@@ -264,6 +264,10 @@ export type Workload = {
   readonly skipOutbound: readonly string[]
   readonly opaque: readonly string[]
   readonly blindSpots: readonly BlindSpot[]
+  /** Those that all of its pods share, without what a controller counts by (template hashes). Absent: not known, as of no pod. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Labels of its pods that take a name by which its proxies are read: whoever set them may say anything. Sorted; absent: none. */
+  readonly overriding?: readonly string[]
 }
 
 /** Cryptography as the running proxies state it; what was negotiated on a connection is not in any metric. */
@@ -398,8 +402,8 @@ export type PathRow = {
   readonly enforcement: Enforcement
   readonly candidates: readonly Source[]
   readonly episode: Episode | null
-  /** Always null until waivers exist. */
-  readonly waiver: null
+  /** Id of the waiver in force that accepts that the path is not encrypted, or null. */
+  readonly waiver: string | null
   /** Keys of the first and the last snapshot behind the row; empty where nothing was collected. */
   readonly evidence: readonly string[]
 }
@@ -440,6 +444,52 @@ export type ClusterPeriod = {
   readonly crypto: Crypto | null
   /** What could not be read; `window` is the end of the window. */
   readonly errors: readonly { readonly window: string; readonly line: string }[]
+  /** What the windows of the period say of workloads, identities and cryptography. Absent: not known, and judged as unknown. */
+  readonly facts?: PeriodFacts
+}
+
+/** What only the windows of a period tell, beside its rows: what rules need and the latest window alone would hide. */
+export type PeriodFacts = {
+  /** Windows in which Kubernetes lists were read. */
+  readonly listedWindows: number
+  /** Every workload that had a pod in a window; sorted by kind, namespace and name. */
+  readonly workloads: readonly WorkloadHistory[]
+  /** Of paths that the mesh encrypted; sorted by path id, each combination once. */
+  readonly identities: readonly PathIdentity[]
+  /** What the proxies stated in each collected window, oldest first; `end` is the end of the window. */
+  readonly crypto: readonly { readonly start: string; readonly end: string; readonly crypto: Crypto }[]
+}
+
+/** What a workload was in the windows of a period in which it had pods. Lists are sorted, and hold each thing once. */
+export type WorkloadHistory = Endpoint & {
+  readonly windows: number
+  /** Those windows, by whether its pods were meshed. */
+  readonly meshed: Readonly<Record<Workload['meshed'], number>>
+  /** Why it was not meshed. */
+  readonly reasons: readonly NonNullable<Workload['reason']>[]
+  readonly serviceAccounts: readonly string[]
+  /** Windows for which its ServiceAccount is not known: the lists around them did not agree on one. */
+  readonly withoutServiceAccount: number
+  /** A workload (`kind/namespace/name`) with a proxy and the same ServiceAccount in the same window, the first by name; null for none. */
+  readonly sharedWith: string | null
+  /** What goes around its proxies: the blind spots `skip-inbound`, `skip-outbound` and `skip-subnet`. */
+  readonly bypasses: readonly BlindSpot[]
+  /** Each set of labels it had; empty where they are not known. */
+  readonly labels: readonly Readonly<Record<string, string>>[]
+  readonly overriding: readonly string[]
+}
+
+/** The identities that were on the wire of a path, and whose they should have been, as the lists of the window said. */
+export type PathIdentity = {
+  readonly pathId: string
+  readonly windows: number
+  /** `sa.namespace`, as the server saw it; null where no server did. */
+  readonly clientId: string | null
+  /** `sa.namespace`, as the client saw it; null where no client did. */
+  readonly serverId: string | null
+  /** ServiceAccounts of the ends; null where they are not known. */
+  readonly source: string | null
+  readonly destination: string | null
 }
 
 // ---------------------------------------------------------------- what it is judged by
@@ -529,6 +579,8 @@ export type ControlResult = {
   /** Our own words; never the text of the standard. */
   readonly paraphrase: string
   readonly note: string | null
+  /** Where the control stands in the framework's documents. */
+  readonly source?: string
   /** Ids of the rules behind it; empty where nothing here tests it. */
   readonly rules: readonly string[]
   /** Worst of the findings in scope. A failure that is waived is a failure. */
