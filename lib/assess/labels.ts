@@ -31,11 +31,17 @@ export type Override = {
  * @param truth what the API server says of names that a pod's label may repeat; viz's own Prometheus is labelled with its namespace
  */
 export function overrideOf(podLabels: Labels, truth: Labels): Override {
-  const given = relabelled(podLabels)
   return {
-    taken: new Set(given.map(([name]) => name)),
-    isDeciding: given.some(([name, value]) => truth[name] !== value && DECIDING.test(name.replace(TWIN, '$1'))),
+    taken: new Set(relabelled(podLabels).map(([name]) => name)),
+    isDeciding: decidingLabels(podLabels, truth).length > 0,
   }
+}
+
+/** The labels of a pod that take a name that the decision uses, as Prometheus writes them; `truth` as in {@link overrideOf}. */
+export function decidingLabels(podLabels: Labels, truth: Labels): string[] {
+  return relabelled(podLabels)
+    .filter(([name, value]) => truth[name] !== value && DECIDING.test(name.replace(TWIN, '$1')))
+    .map(([name]) => name)
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { BlindSpot, Coverage, Workload } from '../model.ts'
 import { type Facts, workloadKey } from './facts.ts'
+import { decidingLabels } from './labels.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
 import { compareText } from '../text-order.ts'
@@ -55,9 +56,40 @@ export function workloadsOf(
         skipOutbound: agreed((pod) => notable(pod.skipOutbound, DEFAULT_SKIPPED)) ?? [],
         opaque: agreed((pod) => opaqueOf(pod)) ?? [],
         blindSpots: isCollected || pods.length > 0 ? blindSpotsOf(pods, unmeshed, facts, covered.get(key)) : UNSEEN,
+        ...labelsOf(pods),
       },
     ]
   })
+}
+
+/** Labels by which a controller tells its pods, or their templates, apart: they change without a change of the workload. */
+const COUNTING_LABELS: ReadonlySet<string> = new Set([
+  'pod-template-hash',
+  'pod-template-generation',
+  'controller-revision-hash',
+  'controller-uid',
+  'job-name',
+  'batch.kubernetes.io/controller-uid',
+  'batch.kubernetes.io/job-name',
+  'batch.kubernetes.io/job-completion-index',
+  'statefulset.kubernetes.io/pod-name',
+  'apps.kubernetes.io/pod-index',
+])
+
+/** The labels that all pods share, and those of any pod that take a name by which its proxy is read. */
+function labelsOf(pods: readonly PodFacts[]): Pick<Workload, 'labels' | 'overriding'> {
+  const [first, ...others] = pods
+  if (first === undefined) return {}
+  const shared = Object.entries(first.labels).filter(
+    ([name, value]) => !COUNTING_LABELS.has(name) && others.every(({ labels }) => labels[name] === value),
+  )
+  const overriding = new Set(
+    pods.flatMap(({ labels, namespace, name }) => decidingLabels(labels, { namespace, pod: name })),
+  )
+  return {
+    labels: Object.fromEntries(shared),
+    ...(overriding.size > 0 ? { overriding: [...overriding].sort(compareText) } : {}),
+  }
 }
 
 function reasonOf(pod: PodFacts, facts: Facts): Workload['reason'] {

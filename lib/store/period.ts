@@ -1,4 +1,5 @@
 import { fixOf } from '../assess/causes.ts'
+import { periodFacts } from '../assess/period-facts.ts'
 import type { Cluster, ClusterPeriod } from '../model.ts'
 import { rows, stripsOf, within } from './history.ts'
 import type { Objects } from './objects.ts'
@@ -40,5 +41,6 @@ export async function readPeriod(
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
     crypto: results.findLast(({ collected }) => collected)?.crypto ?? null,
     errors: results.flatMap(({ window, errors }) => errors.map((line) => ({ window: window.end, line }))),
+    facts: periodFacts(results),
   }
 }

@@ -1,0 +1,34 @@
+import type { Framework } from '../control.ts'
+
+export const nis2: Framework = {
+  id: 'nis2',
+  title: 'NIS2',
+  version: 'Directive (EU) 2022/2555, Implementing Regulation (EU) 2024/2690',
+  controls: [
+    {
+      id: 'Art. 21(2)(h)',
+      relation: 'supports',
+      paraphrase: 'Have policies for the use of cryptography and, where appropriate, encryption',
+      note: 'That traffic is encrypted shows a policy at work; the policy itself is not seen.',
+      rules: ['path-is-encrypted', 'crypto-is-current'],
+      source: 'Directive (EU) 2022/2555',
+    },
+    {
+      id: 'Annex 6.7.2(i)',
+      relation: 'direct',
+      paraphrase:
+        'Let distinct systems communicate only through trusted channels with an assured identity of their ends',
+      note: null,
+      rules: ['path-is-encrypted', 'path-is-mutual', 'identity-is-expected', 'evidence-is-complete'],
+      source: 'Implementing Regulation (EU) 2024/2690',
+    },
+    {
+      id: 'Annex 9.2(a)',
+      relation: 'direct',
+      paraphrase: 'Decide kind, strength and quality of cryptography for data at rest and in transit',
+      note: 'Data in transit only.',
+      rules: ['path-is-encrypted', 'crypto-is-current', 'evidence-is-complete'],
+      source: 'Implementing Regulation (EU) 2024/2690',
+    },
+  ],
+}

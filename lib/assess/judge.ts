@@ -1,0 +1,163 @@
+import type {
+  ClusterPeriod,
+  Endpoint,
+  Finding,
+  FrameworkResult,
+  Judgement,
+  RuleResult,
+  Scope,
+  Waiver,
+} from '../model.ts'
+import { compareText } from '../text-order.ts'
+import type { Framework } from './control.ts'
+import { CONTROLS, FRAMEWORKS } from './controls.ts'
+import { workloadKey } from './facts.ts'
+import { type RulePeriod, ofCluster, rulePeriod, subjectKey, windowCount } from './rule.ts'
+import { RULES } from './rules.ts'
+import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './scope.ts'
+import { scoreOf, worstVerdict } from './score.ts'
+import { isAbout, isInForce, waivableOf, waiverResult } from './waivers.ts'
+
+export type JudgeInput = {
+  /** Every cluster that was asked, also if nothing came of it; each once. */
+  readonly clusters: readonly ClusterPeriod[]
+  readonly scopes: readonly Scope[]
+  readonly waivers: readonly Waiver[]
+  /** The end of the period, RFC 3339: waivers are judged as of then. */
+  readonly at: string
+}
+
+/** Judges a period by every rule, control, scope and waiver. Pure; the order of anything in the input changes nothing. */
+export function judge({ clusters, scopes, waivers, at }: JudgeInput): Judgement {
+  const sorted = clusters.toSorted((a, b) => compareText(a.id, b.id))
+  const register = waivers.toSorted((a, b) => compareText(a.id, b.id))
+  const findings = findingsOf(sorted.map(rulePeriod), register, at)
+  const byRule = Map.groupBy(findings, ({ rule }) => rule)
+  const isBlind = sorted.some(isUnseen)
+  const labelsOf = labelsIn(sorted)
+  return {
+    findings,
+    rules: RULES.map(({ id, title, failTitle, why }): RuleResult => {
+      const own = byRule.get(id) ?? []
+      return { id, title, failTitle, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
+    }),
+    frameworks: FRAMEWORKS.map((framework) =>
+      frameworkResult(framework, scopesOf(framework.id, scopes), { clusters: sorted, byRule, labelsOf }),
+    ),
+    waivers: register.map((waiver) =>
+      waiverResult(waiver, findings.filter((finding) => isWaivable(waiver, finding)).length, at),
+    ),
+    score: scoreOf(findings, isBlind),
+    controls: CONTROLS,
+  }
+}
+
+/** No window of a cluster was collected: nothing is known of it. */
+function isUnseen({ windows }: ClusterPeriod): boolean {
+  return !windows.some(({ collected }) => collected)
+}
+
+function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], at: string): Finding[] {
+  const inForce = waivers.filter((waiver) => isInForce(waiver, at))
+  return RULES.flatMap(({ id, check }) =>
+    periods
+      .flatMap((period) => withUnread(check(period), period))
+      .map(({ subject, verdict, detail }) => ({ subject, verdict, detail, key: subjectKey(subject) }))
+      .toSorted((a, b) => compareText(a.key, b.key))
+      .map(({ subject, verdict, detail }): Finding => {
+        const finding = { rule: id, subject, verdict, detail, waiver: null }
+        const accepting = verdict === 'fail' ? inForce.find((waiver) => isWaivable(waiver, finding)) : undefined
+        return { ...finding, waiver: accepting?.id ?? null }
+      }),
+  )
+}
+
+/** A rule that found nothing to judge in a cluster that was not wholly read does not know whether there was something. */
+function withUnread(findings: ReturnType<(typeof RULES)[number]['check']>, { cluster, uncollected }: RulePeriod) {
+  const { windows } = cluster
+  const isJudged = findings.some(({ verdict }) => verdict !== 'not-applicable')
+  if (isJudged || (uncollected === 0 && windows.length > 0)) return findings
+  const detail =
+    windows.length === 0
+      ? 'Nothing to judge was seen, and no window of the cluster was expected in the period'
+      : `Nothing to judge was seen, but ${uncollected} of ${windowCount(windows.length)} were not collected`
+  return [...findings, ofCluster(cluster.id, 'unknown', detail)]
+}
+
+function isWaivable(waiver: Waiver, { rule, subject, verdict }: Finding): boolean {
+  return verdict === 'fail' && isAbout(waiver, waivableOf(subject), rule)
+}
+
+function scopesOf(framework: string, scopes: readonly Scope[]): Scope[] {
+  return scopes
+    .filter((scope) => scope.framework === framework)
+    .map((scope) => ({ key: JSON.stringify(scope), scope }))
+    .toSorted((a, b) => compareText(a.key, b.key))
+    .map(({ scope }) => scope)
+}
+
+type FrameworkInput = {
+  readonly clusters: readonly ClusterPeriod[]
+  readonly byRule: ReadonlyMap<string, readonly Finding[]>
+  readonly labelsOf: LabelsOf
+}
+
+function frameworkResult(
+  { id, title, version, controls }: Framework,
+  scopes: readonly Scope[],
+  { clusters, byRule, labelsOf }: FrameworkInput,
+): FrameworkResult {
+  const isBlind = clusters.some((cluster) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
+  const rules = new Set(controls.flatMap((control) => control.rules))
+  const inScope = new Map(
+    [...rules].map((rule) => [
+      rule,
+      (byRule.get(rule) ?? []).filter(({ subject }) => isInScope(subject, scopes, labelsOf)),
+    ]),
+  )
+  const ofRules = (ids: Iterable<string>) => [...ids].flatMap((rule) => inScope.get(rule) ?? [])
+  return {
+    id,
+    title,
+    version,
+    scopes,
+    outOfScope: outOfScope(clusters, scopes, labelsOf),
+    controls: controls.map((control) => {
+      const findings = ofRules(control.rules)
+      return { ...control, verdict: worstVerdict(findings), score: scoreOf(findings, isBlind) }
+    }),
+    score: scoreOf(ofRules(rules), isBlind),
+  }
+}
+
+/** What was seen and is not judged. A cluster that is left out stands here also where nothing was seen of it. */
+function outOfScope(
+  clusters: readonly ClusterPeriod[],
+  scopes: readonly Scope[],
+  labelsOf: LabelsOf,
+): FrameworkResult['outOfScope'] {
+  if (scopes.length === 0) return []
+  return clusters.flatMap((cluster) => {
+    const byNamespace = new Map<string, { workloads: number; paths: number }>()
+    const count = (namespace: string, what: 'workloads' | 'paths') => {
+      const counts = byNamespace.get(namespace) ?? { workloads: 0, paths: 0 }
+      counts[what] += 1
+      byNamespace.set(namespace, counts)
+    }
+    for (const workload of workloadsOf(cluster))
+      if (!isWorkloadInScope(cluster.id, workload, scopes, labelsOf)) count(workload.namespace, 'workloads')
+    for (const row of new Map(cluster.rows.map((one) => [one.pathId, one])).values())
+      if (!isInScope({ kind: 'path', ...row }, scopes, labelsOf))
+        count(row.destination.namespace || row.source.namespace, 'paths')
+    if (byNamespace.size === 0 && !isClusterInScope(cluster.id, scopes)) byNamespace.set('', { workloads: 0, paths: 0 })
+    return [...byNamespace]
+      .toSorted(([a], [b]) => compareText(a, b))
+      .map(([namespace, counts]) => ({ cluster: cluster.id, namespace, ...counts }))
+  })
+}
+
+/** Every workload that was seen in a period, by whatever source. */
+function workloadsOf({ workloads, facts, coverage }: ClusterPeriod): Endpoint[] {
+  const seen = [...workloads, ...(facts?.workloads ?? []), ...coverage.map(({ workload }) => workload)]
+  return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
+}

@@ -1,0 +1,135 @@
+import type { BlindSpot, PathIdentity, PeriodFacts, WindowResult, Workload, WorkloadHistory } from '../model.ts'
+import { compareText } from '../text-order.ts'
+import { workloadKey } from './facts.ts'
+
+/** Blind spots by which traffic goes around a proxy. */
+const BYPASSES: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet'])
+
+/**
+ * Adds up what the windows of a period say of workloads, identities and cryptography.
+ *
+ * @param results of one cluster, oldest first
+ */
+export function periodFacts(results: readonly WindowResult[]): PeriodFacts {
+  const listed = results.filter(({ workloads }) => workloads.length > 0)
+  return {
+    listedWindows: listed.length,
+    workloads: workloadHistories(listed),
+    identities: identitiesOf(results),
+    crypto: results
+      .filter(({ collected }) => collected)
+      .map(({ window, crypto }) => ({ start: window.start, end: window.end, crypto })),
+  }
+}
+
+type Draft = {
+  readonly last: Workload
+  windows: number
+  readonly meshed: Record<Workload['meshed'], number>
+  readonly reasons: Set<NonNullable<Workload['reason']>>
+  readonly serviceAccounts: Set<string>
+  withoutServiceAccount: number
+  readonly sharedWith: Set<string>
+  readonly bypasses: Map<string, BlindSpot>
+  readonly labels: Map<string, Readonly<Record<string, string>>>
+  readonly overriding: Set<string>
+}
+
+function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] {
+  const drafts = new Map<string, Draft>()
+  for (const { workloads } of results) {
+    // What has no pod in a window neither sends nor receives in it.
+    const present = workloads.filter(({ pods }) => pods > 0)
+    const sharers = Map.groupBy(
+      present.filter(({ serviceAccount, meshed }) => serviceAccount !== null && meshed !== 'no'),
+      ({ namespace, serviceAccount }) => JSON.stringify([namespace, serviceAccount]),
+    )
+    for (const workload of present) {
+      const key = workloadKey(workload)
+      const draft = drafts.get(key) ?? newDraft(workload)
+      drafts.set(key, draft)
+      addWorkload(draft, workload)
+      if (workload.meshed === 'no') continue
+      const others = sharers.get(JSON.stringify([workload.namespace, workload.serviceAccount])) ?? []
+      // Two are enough to know one that is not the workload itself.
+      for (const other of others.slice(0, 2)) if (other !== workload) draft.sharedWith.add(workloadKey(other))
+    }
+  }
+  return [...drafts.values()]
+    .map(({ last: { kind, namespace, name }, ...draft }): WorkloadHistory => {
+      const [sharedWith = null] = [...draft.sharedWith].sort(compareText)
+      return {
+        kind,
+        namespace,
+        name,
+        windows: draft.windows,
+        meshed: draft.meshed,
+        reasons: [...draft.reasons].sort(compareText),
+        serviceAccounts: [...draft.serviceAccounts].sort(compareText),
+        withoutServiceAccount: draft.withoutServiceAccount,
+        sharedWith,
+        bypasses: byKey(draft.bypasses),
+        labels: byKey(draft.labels),
+        overriding: [...draft.overriding].sort(compareText),
+      }
+    })
+    .toSorted(
+      (a, b) => compareText(a.kind, b.kind) || compareText(a.namespace, b.namespace) || compareText(a.name, b.name),
+    )
+}
+
+function newDraft(workload: Workload): Draft {
+  return {
+    last: workload,
+    windows: 0,
+    meshed: { yes: 0, no: 0, partly: 0, unknown: 0 },
+    reasons: new Set(),
+    serviceAccounts: new Set(),
+    withoutServiceAccount: 0,
+    sharedWith: new Set(),
+    bypasses: new Map(),
+    labels: new Map(),
+    overriding: new Set(),
+  }
+}
+
+function addWorkload(draft: Draft, workload: Workload): void {
+  const { meshed, reason, serviceAccount, blindSpots, labels, overriding } = workload
+  draft.windows += 1
+  draft.meshed[meshed] += 1
+  if (reason !== null) draft.reasons.add(reason)
+  if (serviceAccount === null) draft.withoutServiceAccount += 1
+  else draft.serviceAccounts.add(serviceAccount)
+  for (const spot of blindSpots)
+    if (BYPASSES.has(spot.kind)) draft.bypasses.set(`${spot.kind} ${spot.port ?? ''} ${spot.detail}`, spot)
+  if (labels !== undefined) draft.labels.set(JSON.stringify(Object.entries(labels).sort(byName)), labels)
+  for (const name of overriding ?? []) draft.overriding.add(name)
+}
+
+function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
+  const found = new Map<string, PathIdentity>()
+  for (const { paths, collected } of results) {
+    if (!collected) continue
+    for (const { pathId, state, clientId, serverId, source, destination } of paths) {
+      if (state !== 'mtls') continue
+      const seen = {
+        pathId,
+        clientId,
+        serverId,
+        source: source.serviceAccount,
+        destination: destination.serviceAccount,
+      }
+      const key = JSON.stringify([pathId, clientId, serverId, seen.source, seen.destination])
+      found.set(key, { ...seen, windows: (found.get(key)?.windows ?? 0) + 1 })
+    }
+  }
+  return byKey(found)
+}
+
+function byKey<T>(map: ReadonlyMap<string, T>): T[] {
+  return [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value)
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return compareText(a, b)
+}

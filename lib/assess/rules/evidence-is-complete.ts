@@ -1,0 +1,58 @@
+import type { Coverage } from '../../model.ts'
+import { workloadKey } from '../facts.ts'
+import { type Rule, type RulePeriod, ofCluster, ofWorkload, windowCount } from '../rule.ts'
+
+/** Judges what was collected, whatever it says. */
+export const evidenceIsComplete: Rule = {
+  id: 'evidence-is-complete',
+  title: 'Every expected window was collected, and every proxy seen in it',
+  failTitle: 'Evidence of the period is missing',
+  why: 'What nobody looked at is not known to be encrypted: silence is not evidence.',
+  needs:
+    'The list of expected windows, what could not be read in them, and for each workload with proxies how long they should have been seen and were. What is missing fails it, whatever the reason.',
+  check: (period) => [judgeCluster(period), ...judgeWorkloads(period)],
+}
+
+function judgeCluster({ cluster, uncollected }: RulePeriod) {
+  const { windows, errors } = cluster
+  if (windows.length === 0)
+    return ofCluster(cluster.id, 'unknown', 'No window of this cluster was expected in the period')
+  const unread = new Set(errors.map(({ window }) => window))
+  const collected = windows.filter((window) => window.collected)
+  const partly = collected.filter(({ end }) => unread.has(end)).length
+  const parts = [
+    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows.length)} were not collected`] : []),
+    ...(partly > 0 ? [`something could not be read in ${windowCount(partly)}`] : []),
+  ]
+  return parts.length > 0
+    ? ofCluster(cluster.id, 'fail', parts.join('; '))
+    : ofCluster(cluster.id, 'pass', `All ${windowCount(windows.length)} were collected`)
+}
+
+function judgeWorkloads({ cluster, gaps }: RulePeriod) {
+  const byWorkload = Map.groupBy(cluster.coverage, ({ workload }) => workloadKey(workload))
+  return [...byWorkload].flatMap(([key, rows]) => {
+    const [first] = rows
+    if (first === undefined) return []
+    const incomplete = gaps.get(key) ?? 0
+    const [expected, observed] = [sum(rows, 'expectedSeconds'), sum(rows, 'observedSeconds')]
+    if (incomplete > 0)
+      return [
+        ofWorkload(
+          cluster.id,
+          first.workload,
+          'fail',
+          `Not all of its pods were seen in ${windowCount(incomplete)}: ${Math.round(observed)} of ${Math.round(expected)} seconds`,
+        ),
+      ]
+    return [
+      expected > 0
+        ? ofWorkload(cluster.id, first.workload, 'pass', `Its proxies were seen in ${windowCount(rows.length)}`)
+        : ofWorkload(cluster.id, first.workload, 'not-applicable', 'Nothing of it was to be seen'),
+    ]
+  })
+}
+
+function sum(rows: readonly Coverage[], name: 'expectedSeconds' | 'observedSeconds'): number {
+  return rows.reduce((total, row) => total + row[name], 0)
+}

@@ -1,0 +1,40 @@
+import {
+  type PathHistory,
+  type Rule,
+  clearWindows,
+  clearWords,
+  encryptedWindows,
+  ofPath,
+  sentence,
+  untoldWindows,
+  untoldWords,
+  windowCount,
+} from '../rule.ts'
+
+/** Judges whether both ends of a path proved who they are. */
+export const pathIsMutual: Rule = {
+  id: 'path-is-mutual',
+  title: 'Both ends of the path proved their identity in each window with traffic',
+  failTitle: 'An end of the path did not prove its identity in some window',
+  why: 'Encryption alone does not say to whom one speaks: without an identity at both ends anybody in the cluster may be one of them.',
+  needs:
+    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. The TLS of an application makes it unknown, since the mesh does not see whether both ends proved anything there.",
+  check: ({ paths }) => paths.map(judge),
+}
+
+function judge(path: PathHistory) {
+  const { windows } = path
+  if (clearWindows(path) > 0) return ofPath(path, 'fail', sentence(clearWords(path)))
+  if (windows['tls-anonymous'] > 0)
+    return ofPath(path, 'fail', `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`)
+  if (untoldWindows(path) > 0) return ofPath(path, 'unknown', sentence(untoldWords(path)))
+  if (windows['app-tls'] > 0)
+    return ofPath(
+      path,
+      'unknown',
+      `TLS of the application in ${windowCount(windows['app-tls'])}: its identities are not seen by the mesh`,
+    )
+  return encryptedWindows(path) > 0
+    ? ofPath(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`)
+    : ofPath(path, 'not-applicable', 'No traffic to judge in the period')
+}
