@@ -14,9 +14,9 @@ import { CONTROLS, FRAMEWORKS } from './controls.ts'
 import { workloadKey } from './facts.ts'
 import { type RulePeriod, ofCluster, rulePeriod, subjectKey, windowCount } from './rule.ts'
 import { RULES } from './rules.ts'
-import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './scope.ts'
+import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
-import { isAbout, isInForce, waivableOf, waiverResult } from './waivers.ts'
+import { isAbout, isInForce, waivableOf, waiverResult } from './waived.ts'
 
 export type JudgeInput = {
   /** Every cluster that was asked, also if nothing came of it; each once. */

@@ -1,65 +1,110 @@
-import type { ClusterPeriod, Destination, Endpoint, Scope, Source, Subject } from '../model.ts'
-import { workloadKey } from './facts.ts'
-import { matchesAny } from './pattern.ts'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import type { Scope } from '../model.ts'
+import { compareText } from '../text-order.ts'
+import { FRAMEWORKS } from './controls.ts'
+import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, wrong } from './yaml.ts'
+import { names, pattern, text } from './yaml-fields.ts'
 
-/** Each set of labels that a workload had in the period, by cluster and workload; none where they are not known. */
-export type LabelsOf = (cluster: string, workload: Endpoint) => readonly Readonly<Record<string, string>>[]
+const FIELDS = ['clusters', 'namespaces', 'labels', 'owner', 'reason'] as const
 
-/** Finds the labels of workloads in periods. */
-export function labelsIn(clusters: readonly ClusterPeriod[]): LabelsOf {
-  const known = new Map<string, readonly Readonly<Record<string, string>>[]>()
-  const key = (cluster: string, workload: Endpoint) => `${cluster}/${workloadKey(workload)}`
-  for (const { id, workloads, facts } of clusters) {
-    for (const workload of workloads) if (workload.labels !== undefined) known.set(key(id, workload), [workload.labels])
-    for (const workload of facts?.workloads ?? [])
-      if (workload.labels.length > 0) known.set(key(id, workload), workload.labels)
-  }
-  return (cluster, workload) => known.get(key(cluster, workload)) ?? []
-}
+const label = z.string({
+  error: ({ input }) =>
+    typeof input === 'boolean' || typeof input === 'number'
+      ? `labels are text, write "${String(input)}" in quotes`
+      : `it is ${kindOf(input)}, wanted text`,
+})
 
-/** Whether a cluster is judged: no scope at all judges everything. */
-export function isClusterInScope(cluster: string, scopes: readonly Scope[]): boolean {
-  return scopes.length === 0 || scopes.some(({ clusters }) => matchesAny(clusters, cluster))
-}
+const entry = z.strictObject({
+  clusters: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the id of a cluster: a-z, 0-9 and "-", with "*" for any text')),
+  namespaces: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the name of a namespace: a-z, 0-9 and "-", with "*" for any text')),
+  labels: z
+    .record(z.string(), label, {
+      error: ({ input }) => `it is ${kindOf(input)}, wanted a mapping such as {tier: backend}`,
+    })
+    .default({}),
+  owner: text('who answers for the scope', 200),
+  reason: text('why this is the scope', 2000),
+})
+
+/** Stored scopes as they are read back. */
+const storedScopes = z.object({
+  format: z.literal('ciphertrail/scope/1'),
+  scopes: z
+    .array(
+      z.object({
+        framework: z.string(),
+        clusters: z.array(z.string()),
+        namespaces: z.array(z.string()),
+        labels: z.record(z.string(), z.string()),
+        owner: z.string(),
+        reason: z.string(),
+      }),
+    )
+    .readonly(),
+})
 
 /**
- * Whether a workload is judged. It is where any scope names its cluster, its namespace and labels that it had at any time of the period, and
- * also where its labels are not known: whoever is not known to be out of scope is in it.
+ * Reads the text of `scope.yaml`: for each framework one scope, or a list of them, of which any may hold.
+ *
+ * @returns the scopes by framework, then in the order of the text; or one problem for each thing that is wrong
  */
-export function isWorkloadInScope(
-  cluster: string,
-  workload: Endpoint,
-  scopes: readonly Scope[],
-  labelsOf: LabelsOf,
-): boolean {
-  if (scopes.length === 0) return true
-  return scopes.some(({ clusters, namespaces, labels }) => {
-    if (!matchesAny(clusters, cluster) || !matchesAny(namespaces, workload.namespace)) return false
-    const wanted = Object.entries(labels)
-    if (wanted.length === 0) return true
-    const known = labelsOf(cluster, workload)
-    return known.length === 0 || known.some((had) => wanted.every(([name, value]) => ownLabel(had, name) === value))
-  })
+export function readScopes(source: string): Read<readonly Scope[]> {
+  const yaml = readYaml(source)
+  if (yaml.value === null) return yaml
+  const file = yaml.value
+  const problems: Problem[] = []
+  const scopes: Scope[] = []
+  const known = FRAMEWORKS.map(({ id }) => id)
+  for (const [framework, given] of Object.entries(file.value)) {
+    if (!known.includes(framework)) {
+      problems.push(
+        problemAt(
+          file,
+          [framework],
+          `Cannot use "${framework}" as framework: it is not one that is judged, known are ${known.join(', ')}`,
+          true,
+        ),
+      )
+      continue
+    }
+    const isList = Array.isArray(given)
+    const entries: readonly unknown[] = isList ? given : [given]
+    if (entries.length === 0)
+      problems.push(
+        problemAt(
+          file,
+          [framework],
+          `Cannot use an empty list as scope of "${framework}": wanted one scope at least, or no "${framework}"`,
+        ),
+      )
+    for (const [index, one] of entries.entries()) {
+      const base = isList ? [framework, index] : [framework]
+      if (kindOf(one) !== 'a mapping') {
+        problems.push(
+          problemAt(
+            file,
+            base,
+            `Cannot use the scope of "${framework}": it is ${kindOf(one)}, wanted a mapping with ${FIELDS.join(', ')}`,
+          ),
+        )
+        continue
+      }
+      const parsed = entry.safeParse(one)
+      if (parsed.success) scopes.push({ framework, ...parsed.data })
+      else problems.push(...schemaProblems(file, base, `the scope of "${framework}"`, parsed.error.issues, FIELDS))
+    }
+  }
+  if (problems.length > 0) return wrong(...problems)
+  return { value: scopes.toSorted((a, b) => compareText(a.framework, b.framework)), problems: [] }
 }
 
-/** Whether what a rule judges is in scope: a path where either of its ends is, what concerns a whole cluster where the cluster is. */
-export function isInScope(subject: Subject, scopes: readonly Scope[], labelsOf: LabelsOf): boolean {
-  if (subject.kind === 'cluster') return isClusterInScope(subject.cluster, scopes)
-  if (subject.kind !== 'path') return isWorkloadInScope(subject.cluster, subject.workload, scopes, labelsOf)
-  const { cluster, source, destination } = subject
-  return (
-    isEndInScope(cluster, source, scopes, labelsOf) ||
-    isEndInScope(cluster, destination, scopes, labelsOf) ||
-    // Its end in another cluster may be in scope by the name of that one.
-    (destination.cluster !== null && isEndInScope(destination.cluster, destination, scopes, labelsOf))
-  )
+/** Scopes as they are stored: canonical JSON (RFC 8785). */
+export function encodeScopes(scopes: readonly Scope[]): string {
+  return canonicalize({ format: 'ciphertrail/scope/1', scopes }) ?? ''
 }
 
-/** Who has no namespace (no mesh identity, outside the cluster) is no workload: the other end decides. */
-function isEndInScope(cluster: string, end: Source | Destination, scopes: readonly Scope[], labelsOf: LabelsOf) {
-  return scopes.length === 0 || (end.namespace !== '' && isWorkloadInScope(cluster, end, scopes, labelsOf))
-}
-
-function ownLabel(labels: Readonly<Record<string, string>>, name: string): string | undefined {
-  return Object.hasOwn(labels, name) ? labels[name] : undefined
+/** Reads what {@link encodeScopes} wrote. Throws an Error where it is something else. */
+export function decodeScopes(stored: string): readonly Scope[] {
+  return storedScopes.parse(JSON.parse(stored)).scopes
 }

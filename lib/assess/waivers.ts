@@ -1,119 +1,156 @@
-import type { Endpoint, PathRow, Subject, Waiver, WaiverResult } from '../model.ts'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import type { Waiver } from '../model.ts'
 import { compareText } from '../text-order.ts'
-import { isNotEncrypted } from './episodes.ts'
-import { matchesPattern } from './pattern.ts'
+import { RULES } from './rules.ts'
+import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, short, wrong } from './yaml.ts'
+import { pattern, text } from './yaml-fields.ts'
 
-/** How long before its end a waiver is told to be expiring. */
-const EXPIRING_SECONDS = 14 * 24 * 60 * 60
+const FIELDS = [
+  'cluster',
+  'rules',
+  'source',
+  'destination',
+  'port',
+  'owner',
+  'reason',
+  'compensatingControl',
+  'expires',
+] as const
 
-/** A waiver that holds for longer than this, from the moment at which it is judged, is too broad. */
-const LONGEST_SECONDS = 366 * 24 * 60 * 60
+const RULE_IDS = RULES.map(({ id }) => id)
 
-/** What a waiver may accept: the ends and the port of what failed, as far as it has them. */
-export type Waivable = {
-  readonly cluster: string
-  /** Absent where the failure is not one source's. */
-  readonly source?: Endpoint
-  /** The destination of a path, or the workload that failed; absent where the failure is a cluster's. */
-  readonly destination?: Endpoint
-  readonly port?: number
-}
+const END = '"kind/namespace/name", with "*" for any text, or (unmeshed) for who has no mesh identity'
 
-/** How a waiver names an end: `kind/namespace/name`, `external/tax.example`, or `(unmeshed)` for who has no name. */
-export function endName({ kind, namespace, name }: Endpoint): string {
-  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
-}
+/** `kind/namespace/name`, `external/name`, `(unmeshed)`, `(probe)` or `*`. */
+const end = pattern(/^(\*|\(unmeshed\)|\(probe\)|[a-z*]+\/[^\s/]+(\/[^\s/]+)?)$/, END)
 
-/** What of a subject a waiver is matched with. */
-export function waivableOf(subject: Subject): Waivable {
-  switch (subject.kind) {
-    case 'path':
-      return subject
-    case 'port':
-      return { cluster: subject.cluster, destination: subject.workload, port: subject.port }
-    case 'workload':
-      return { cluster: subject.cluster, destination: subject.workload }
-    case 'cluster':
-      return { cluster: subject.cluster }
-  }
-}
+const entry = z.strictObject({
+  cluster: pattern(
+    /^[-a-z0-9*]{1,63}$/,
+    'the id of a cluster: a-z, 0-9 and "-", with "*" for any text',
+  ).exactOptional(),
+  rules: z
+    .array(
+      z
+        .string({ error: ({ input }) => `it is ${kindOf(input)}, wanted the id of a rule` })
+        .refine((id) => RULE_IDS.includes(id), { error: `it is no rule, known are ${RULE_IDS.join(', ')}` }),
+      {
+        error: ({ input }) =>
+          typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${kindOf(input)}, wanted a list`,
+      },
+    )
+    .min(1, { error: 'it is an empty list, wanted rules, or no "rules" for every rule' })
+    .exactOptional(),
+  source: end.exactOptional(),
+  destination: end.exactOptional(),
+  port: z
+    .int({ error: 'wanted a number from 1 to 65535, without quotes' })
+    .min(1, { error: 'wanted a number from 1 to 65535' })
+    .max(65_535, { error: 'wanted a number from 1 to 65535' })
+    .exactOptional(),
+  owner: text('who answers for the exception', 200),
+  reason: text('why it is accepted', 2000),
+  compensatingControl: text('what is done instead', 2000),
+  expires: z
+    .string({
+      error: ({ input }) =>
+        input === undefined
+          ? 'wanted when it ends, such as 2027-01-31T00:00:00Z: an exception without an end is none'
+          : `it is ${kindOf(input)}, wanted a time such as 2027-01-31T00:00:00Z`,
+    })
+    .transform((given, context) => {
+      const time = readExpiry(given)
+      if (typeof time !== 'string') {
+        context.addIssue({ code: 'custom', message: time.problem })
+        return z.NEVER
+      }
+      return time
+    }),
+})
 
-/** From its expiry on a waiver accepts nothing. */
-export function isInForce({ expires }: Waiver, at: string): boolean {
-  return Date.parse(at) < Date.parse(expires)
-}
-
-/**
- * Whether a waiver is about this failure, in force or not. A waiver that names what the failure has not (a source, where a whole port failed) is
- * not about it: it accepts less than failed.
- */
-export function isAbout(waiver: Waiver, failed: Waivable, rule: string): boolean {
-  const { cluster, rules, source, destination, port } = waiver
-  return (
-    (cluster === undefined || matchesPattern(cluster, failed.cluster)) &&
-    (rules === undefined || rules.includes(rule)) &&
-    isEnd(source, failed.source) &&
-    isEnd(destination, failed.destination) &&
-    (port === undefined || port === failed.port)
-  )
-}
-
-function isEnd(pattern: string | undefined, end: Endpoint | undefined): boolean {
-  if (pattern === undefined || pattern === '*') return true
-  return end !== undefined && matchesPattern(pattern, endName(end))
-}
-
-/** The id of the waiver in force that accepts each of these rules' failures, the first by id; null where none does. */
-export function waiverFor(
-  failed: Waivable,
-  rules: readonly string[],
-  waivers: readonly Waiver[],
-  at: string,
-): string | null {
-  const accepting = waivers.filter(
-    (waiver) => isInForce(waiver, at) && rules.every((rule) => isAbout(waiver, failed, rule)),
-  )
-  const [first] = accepting.map(({ id }) => id).sort(compareText)
-  return first ?? null
-}
-
-/** Rows with the waiver in force at a time, where they were not encrypted. */
-export function waivedRows(rows: readonly PathRow[], waivers: readonly Waiver[], at: string): PathRow[] {
-  return rows.map((row) => ({
-    ...row,
-    waiver: isNotEncrypted(row) ? waiverFor(row, ['path-is-encrypted'], waivers, at) : null,
-  }))
-}
-
-/**
- * Whether a waiver accepts more than an exception should: it names neither a namespace nor a name at either end, so that it is about everything
- * in a cluster; or it holds for longer than a year from now.
- */
-export function isTooBroad({ source, destination, expires }: Waiver, at: string): boolean {
-  const isNamed = [source, destination].some((pattern) => pattern !== undefined && namesAnEnd(pattern))
-  return !isNamed || Date.parse(expires) - Date.parse(at) > LONGEST_SECONDS * 1000
-}
-
-/** A kind alone, or who has no name, may be anybody. */
-function namesAnEnd(pattern: string): boolean {
-  return pattern
-    .split('/')
-    .slice(1)
-    .some((part) => /[^*]/.test(part))
-}
+/** Stored waivers as they are read back. */
+const storedWaivers = z.object({
+  format: z.literal('ciphertrail/waivers/1'),
+  waivers: z
+    .array(
+      z.object({
+        id: z.string(),
+        cluster: z.string().exactOptional(),
+        rules: z.array(z.string()).exactOptional(),
+        source: z.string().exactOptional(),
+        destination: z.string().exactOptional(),
+        port: z.int().exactOptional(),
+        owner: z.string(),
+        reason: z.string(),
+        compensatingControl: z.string(),
+        expires: z.iso.datetime(),
+      }),
+    )
+    .readonly(),
+})
 
 /**
- * How a waiver stands at a time.
+ * Reads the text of `waivers.yaml`: a mapping of ids to exceptions.
  *
- * @param findings how many failures it accepts, or would, were it in force
+ * @returns the waivers by id; or one problem for each thing that is wrong
  */
-export function waiverResult(waiver: Waiver, findings: number, at: string): WaiverResult {
-  return { waiver, status: statusOf(waiver, findings, at), isTooBroad: isTooBroad(waiver, at), findings }
+export function readWaivers(source: string): Read<readonly Waiver[]> {
+  const yaml = readYaml(source)
+  if (yaml.value === null) return yaml
+  const file = yaml.value
+  const problems: Problem[] = []
+  const waivers: Waiver[] = []
+  for (const [id, given] of Object.entries(file.value)) {
+    const what = `waiver "${short(id)}"`
+    if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id))
+      problems.push(
+        problemAt(
+          file,
+          [id],
+          `Cannot use "${short(id)}" as the id of a waiver: wanted 1 to 63 of a-z, 0-9 and "-", neither first nor last "-"`,
+          true,
+        ),
+      )
+    if (kindOf(given) !== 'a mapping') {
+      problems.push(
+        problemAt(file, [id], `Cannot use ${what}: it is ${kindOf(given)}, wanted a mapping with ${FIELDS.join(', ')}`),
+      )
+      continue
+    }
+    const parsed = entry.safeParse(given)
+    if (parsed.success) waivers.push({ id, ...parsed.data })
+    else problems.push(...schemaProblems(file, [id], what, parsed.error.issues, FIELDS))
+  }
+  if (problems.length > 0) return wrong(...problems)
+  return { value: waivers.toSorted((a, b) => compareText(a.id, b.id)), problems: [] }
 }
 
-function statusOf(waiver: Waiver, findings: number, at: string): WaiverResult['status'] {
-  if (!isInForce(waiver, at)) return 'expired'
-  // One that accepts nothing can go whenever it ends.
-  if (findings === 0) return 'unused'
-  return Date.parse(waiver.expires) - Date.parse(at) < EXPIRING_SECONDS * 1000 ? 'expiring' : 'in-use'
+/** A time in UTC, or what is wrong with it. */
+function readExpiry(given: string): string | { readonly problem: string } {
+  const [, date = '', clock, zone] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?(Z|[+-]\d\d:\d\d)?$/.exec(given) ?? []
+  if (date === '') return { problem: 'wanted a time such as 2027-01-31T00:00:00Z' }
+  if (zone === undefined || clock === undefined)
+    return {
+      problem: `it has no ${clock === undefined ? 'time of day' : 'time zone'}, write ${date}T${clock ?? '00:00:00'}Z for UTC`,
+    }
+  try {
+    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    if (new Date(date).toISOString().startsWith(date)) return toTime(toSeconds(given.replace(' ', 'T')))
+  } catch {
+    // Said below: no calendar or clock has it.
+  }
+  return { problem: 'no calendar or clock has this time, wanted one such as 2027-01-31T00:00:00Z' }
+}
+
+/** Waivers as they are stored: canonical JSON (RFC 8785). */
+export function encodeWaivers(waivers: readonly Waiver[]): string {
+  return canonicalize({ format: 'ciphertrail/waivers/1', waivers }) ?? ''
+}
+
+/** Reads what {@link encodeWaivers} wrote. Throws an Error where it is something else. */
+export function decodeWaivers(stored: string): readonly Waiver[] {
+  return storedWaivers.parse(JSON.parse(stored)).waivers
 }

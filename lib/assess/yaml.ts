@@ -1,0 +1,166 @@
+import { type Event, YAMLException, EVENT_ID, getScalarValue, load, parseEvents } from 'js-yaml'
+import type { z } from 'zod'
+
+/** What is wrong with a text that a person wrote, and where: line and column count from 1. */
+export type Problem = { readonly line: number; readonly column: number; readonly text: string }
+
+/** What a text says, or each thing that is wrong with it, in the order of the text. */
+export type Read<T> =
+  | { readonly value: T; readonly problems: readonly [] }
+  | { readonly value: null; readonly problems: readonly Problem[] }
+
+/** A mapping, and where its parts stand. */
+type Yaml = { readonly value: Readonly<Record<string, unknown>>; readonly root: Place; readonly source: string }
+
+/** Where a value, and its key, stand in the text: offsets. */
+type Place = { readonly at: number; readonly key: number; readonly parts: ReadonlyMap<string, Place> }
+
+/** Longer than any register that people read; a parser gets no more than this. */
+const LONGEST_CHARACTERS = 1_000_000
+
+const DEEPEST = 10
+
+/** What the library says of usual mistakes, and how to mend them. */
+const MENDS: readonly (readonly [says: RegExp, mend: string])[] = [
+  [/tab characters/, 'indent with spaces'],
+  [/alias/, 'aliases are not read: write the value out, and quote a text that begins with "*"'],
+  [/duplicated mapping key/, 'each name may stand once'],
+  [/bad indentation/, 'indent the entries of one list or mapping alike, and quote a text that holds ": "'],
+  [/maxDepth/, 'nothing here nests so deeply'],
+]
+
+/** Reads a text as one YAML mapping. Aliases, tags and a second document are refused, so that what is read is what is seen. */
+export function readYaml(text: string): Read<Yaml> {
+  if (text.length > LONGEST_CHARACTERS)
+    return wrong({
+      line: 1,
+      column: 1,
+      text: `Cannot read ${text.length} characters: wanted at most ${LONGEST_CHARACTERS}`,
+    })
+  try {
+    const value = load(text, { maxAliases: 0, maxDepth: DEEPEST })
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return wrong({
+        line: 1,
+        column: 1,
+        text: `Cannot read this as a mapping: it is ${kindOf(value)}, wanted "name:" and its fields, or {} for none`,
+      })
+    const root = placesOf(parseEvents(text, { maxDepth: DEEPEST }), text)
+    return { value: { value: value as Yaml['value'], root, source: text }, problems: [] }
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error
+    const { reason, mark } = error
+    const mend = MENDS.find(([says]) => says.test(reason))?.[1]
+    const place = { line: (mark?.line ?? 0) + 1, column: (mark?.column ?? 0) + 1 }
+    const isEmpty = reason.includes('input is empty')
+    return wrong({
+      ...place,
+      text: isEmpty
+        ? 'Cannot read this as a mapping: it is empty, wanted "name:" and its fields, or {} for none'
+        : `Cannot read this as YAML: ${reason}${mend === undefined ? '' : `; ${mend}`}`,
+    })
+  }
+}
+
+/** A problem of the part that a path leads to: its value, its key with `isKey`, and what holds it where it is absent. */
+export function problemAt(yaml: Yaml, path: readonly PropertyKey[], text: string, isKey = false): Problem {
+  let place = yaml.root
+  for (const name of path) {
+    const next = place.parts.get(String(name))
+    if (next === undefined) break
+    place = next
+  }
+  const before = yaml.source.slice(0, isKey || place.at < 0 ? Math.max(0, place.key) : place.at)
+  return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n'), text }
+}
+
+/**
+ * Problems of an entry as a schema finds them, in our words. The messages of the schema say what is there and what is wanted; fields that are
+ * missing or not known are told here.
+ *
+ * @param base where the entry stands
+ * @param what the entry is: `waiver "ledger"`
+ */
+export function schemaProblems(
+  yaml: Yaml,
+  base: readonly PropertyKey[],
+  what: string,
+  issues: readonly z.core.$ZodIssue[],
+  fields: readonly string[],
+): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const path = [...base, ...issue.path]
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((name) =>
+        problemAt(
+          yaml,
+          [...path, name],
+          `Cannot use "${short(name)}" in ${what}: it is not a field, known are ${fields.join(', ')}`,
+          true,
+        ),
+      )
+    const found = valueAt(yaml.value, path)
+    const name = issue.path.map(String).join('.')
+    if (found === undefined) return [problemAt(yaml, path, `Cannot use ${what} without "${name}": ${issue.message}`)]
+    const value =
+      typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
+        ? ` "${short(String(found))}"`
+        : ''
+    const as = name === '' ? '' : ` as ${name}`
+    return [problemAt(yaml, path, `Cannot use${value}${as} of ${what}: ${issue.message}`)]
+  })
+}
+
+/** What somebody wrote instead of what was wanted. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return 'empty'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a mapping'
+  if (typeof value === 'string') return 'a text'
+  return typeof value === 'number' ? 'a number' : 'true or false'
+}
+
+/** Problems, first line first. */
+export function wrong(...problems: readonly Problem[]): {
+  readonly value: null
+  readonly problems: readonly Problem[]
+} {
+  return { value: null, problems: problems.toSorted((a, b) => a.line - b.line || a.column - b.column) }
+}
+
+/** A value as a message quotes it. */
+export function short(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value
+  for (const name of path) {
+    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, name)) return undefined
+    found = (found as Readonly<Record<PropertyKey, unknown>>)[name]
+  }
+  return found
+}
+
+/** The places of all parts of the one document that events tell. */
+function placesOf(events: readonly Event[], source: string): Place {
+  let index = 0
+  const next = () => events[index++]
+  const isPop = () => events[index]?.type === EVENT_ID.POP
+  const place = (key: number): Place => {
+    const event = next()
+    const parts = new Map<string, Place>()
+    if (event?.type === EVENT_ID.SCALAR) return { at: event.valueStart, key, parts }
+    if (event?.type === EVENT_ID.SEQUENCE) for (let item = 0; !isPop(); item++) parts.set(String(item), place(-1))
+    if (event?.type === EVENT_ID.MAPPING)
+      while (!isPop()) {
+        const name = next()
+        if (name?.type !== EVENT_ID.SCALAR) break
+        parts.set(getScalarValue(source, name), place(name.valueStart))
+      }
+    next()
+    return { at: event !== undefined && 'start' in event ? event.start : key, key, parts }
+  }
+  next()
+  return place(0)
+}
