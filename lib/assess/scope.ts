@@ -3,10 +3,13 @@ import { z } from 'zod'
 import type { Scope } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { FRAMEWORKS } from './controls.ts'
-import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, wrong } from './yaml.ts'
+import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, short, wrong } from './yaml.ts'
 import { names, pattern, text } from './yaml-fields.ts'
 
 const FIELDS = ['clusters', 'namespaces', 'labels', 'owner', 'reason'] as const
+
+/** What Kubernetes takes as the name of a label. */
+const LABEL_NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 const label = z.string({
   error: ({ input }) =>
@@ -90,6 +93,17 @@ export function readScopes(source: string): Read<readonly Scope[]> {
         )
         continue
       }
+      const unfit = labelNames(one).filter((name) => !LABEL_NAME.test(name))
+      for (const name of unfit)
+        problems.push(
+          problemAt(
+            file,
+            [...base, 'labels', name],
+            `Cannot use "${short(name)}" as a label of the scope of "${framework}": no label has such a name, wanted one such as app.kubernetes.io/part-of`,
+            true,
+          ),
+        )
+      if (unfit.length > 0) continue
       const parsed = entry.safeParse(one)
       if (parsed.success) scopes.push({ framework, ...parsed.data })
       else problems.push(...schemaProblems(file, base, `the scope of "${framework}"`, parsed.error.issues, FIELDS))
@@ -97,6 +111,11 @@ export function readScopes(source: string): Read<readonly Scope[]> {
   }
   if (problems.length > 0) return wrong(...problems)
   return { value: scopes.toSorted((a, b) => compareText(a.framework, b.framework)), problems: [] }
+}
+
+function labelNames(given: unknown): string[] {
+  const labels = (given as { readonly labels?: unknown }).labels
+  return kindOf(labels) === 'a mapping' ? Object.keys(labels as object) : []
 }
 
 /** Scopes as they are stored: canonical JSON (RFC 8785). */

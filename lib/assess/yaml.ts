@@ -100,14 +100,11 @@ export function schemaProblems(
         ),
       )
     const found = valueAt(yaml.value, path)
-    const name = issue.path.map(String).join('.')
+    const name = issue.path.filter((part) => typeof part !== 'number').join('.')
     if (found === undefined) return [problemAt(yaml, path, `Cannot use ${what} without "${name}": ${issue.message}`)]
-    const value =
-      typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
-        ? ` "${short(String(found))}"`
-        : ''
-    const as = name === '' ? '' : ` as ${name}`
-    return [problemAt(yaml, path, `Cannot use${value}${as} of ${what}: ${issue.message}`)]
+    const isScalar = typeof found === 'string' || typeof found === 'number' || typeof found === 'boolean'
+    const subject = isScalar ? `"${short(String(found))}" as ${name}` : name
+    return [problemAt(yaml, path, `Cannot use ${subject} of ${what}: ${issue.message}`)]
   })
 }
 

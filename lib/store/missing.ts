@@ -35,6 +35,7 @@ export function withMissing(
       history.months.flatMap(({ intervals }) => intervals).map((interval) => [interval.pathId, interval]),
     ).values(),
   ].filter(({ to }) => to === watermark)
+  const ended = new Set(history.episodes.filter(({ endedAt }) => endedAt !== null).map(({ id }) => id))
   for (const [name, windows] of Map.groupBy(missing, ({ start }) => start.slice(0, 7))) {
     const month = months.get(name) ?? {
       format: 'ciphertrail/timeline/1',
@@ -47,7 +48,7 @@ export function withMissing(
     const after = windows.filter(({ start }) => watermark !== undefined && start >= watermark)
     const [begin, end] = [after[0]?.start, after.at(-1)?.end]
     const intervals =
-      begin === undefined || end === undefined ? [] : known.map((interval) => notCollected(interval, begin, end))
+      begin === undefined || end === undefined ? [] : known.map((interval) => notCollected(interval, begin, end, ended))
     months.set(name, {
       ...month,
       windows: [
@@ -60,15 +61,14 @@ export function withMissing(
   return { ...history, months: [...months.values()].sort((a, b) => (a.month < b.month ? -1 : 1)) }
 }
 
-/** What a known path is where nothing was collected. An open episode stays open. */
-function notCollected(last: Interval, from: string, to: string): Interval {
-  const isOpen = last.episode !== null && last.episode.ending === null
+/** What a known path is where nothing was collected. An open episode stays open; one that ended with the last window is not continued. */
+function notCollected(last: Interval, from: string, to: string, ended: ReadonlySet<string>): Interval {
   return {
     ...last,
     ...MISSING,
     from,
     to,
-    episode: isOpen ? last.episode : null,
+    episode: last.episode === null || ended.has(last.episode.id) ? null : last.episode,
     activity: [],
   }
 }

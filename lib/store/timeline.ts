@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { nextEpisode, readingsOf } from '../assess/episodes.ts'
+import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/episodes.ts'
 import type { PathEnds, Readings } from '../assess/episodes.ts'
 import { workloadKey } from '../assess/facts.ts'
 import { toSeconds } from '../collect/windows.ts'
@@ -27,6 +27,8 @@ type KnownPath = PathEnds & {
   readonly episode: string | null
   /** Start of the first window of the present run of quiet windows; null where the last window was not quiet. */
   readonly quietSince: string | null
+  /** Start of the present run of quiet windows of which every connection was seen, which never begins before the quiet one; null where the last window was not such. */
+  readonly watchedSince: string | null
   /** An end of the path was gone in the last collected window: no row until the path is seen again. */
   readonly isGone: boolean
 }
@@ -69,6 +71,8 @@ export const timelineSchema = z.object({
         port: z.int(),
         episode: z.string().nullable(),
         quietSince: z.string().nullable(),
+        // Absent in what an earlier derivation made, which is told by its number, not by its shape.
+        watchedSince: z.string().nullable().default(null),
         isGone: z.boolean(),
       }),
     )
@@ -85,9 +89,6 @@ export const timelineSchema = z.object({
     )
     .readonly(),
 })
-
-/** A quiet run becomes a row of its own when it is this long. */
-const QUIET_SECONDS = 7 * 24 * 60 * 60
 
 /**
  * Kinds of which a complete Kubernetes list shows every one that exists, so that absence means gone. Any other kind is never
@@ -162,6 +163,9 @@ export function hotMonths({
  *   `not-observed` of its own, from its first window on. Nothing can be extended after a gap, or once the episode that the
  *   interval belongs to has ended by what others did on the port: then the run is `not-observed` at once.
  * - Not collected begins or extends an interval `not-collected`.
+ *
+ * Episodes end by what is seen ({@link nextEpisode}) from the window on, and by silence ({@link silentEpisode}) after it: the last quiet window
+ * still belongs to an episode that ended so.
  */
 export function foldWindows(timeline: Timeline, expected: Iterable<ExpectedWindow>): Timeline {
   const fold = startFold(timeline)
@@ -242,7 +246,14 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
   for (const { pathId, source: from, destination, port } of result.paths) {
     if (fold.paths.has(pathId)) continue
     const ends = { pathId, source: from, destination, port }
-    fold.paths.set(pathId, { ...ends, episode: null, quietSince: null, isGone: false, intervals: [] })
+    fold.paths.set(pathId, {
+      ...ends,
+      episode: null,
+      quietSince: null,
+      watchedSince: null,
+      isGone: false,
+      intervals: [],
+    })
   }
   const readings = readingsOf(result)
   const existing = result.existing === null ? null : new Set(result.existing)
@@ -261,12 +272,16 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
         clearBytes: 0,
       })
       path.quietSince = null
+      path.watchedSince = null
       path.isGone = false
     } else if (readings.isPartial) addGap(fold, path, window, UNREADABLE)
     else if (unread.has(witnessOf(path))) {
       // Nobody read the proxy that would have seen it: silence of that is not quiet.
       addGap(fold, path, window, { ...UNREADABLE, reason: unread.get(witnessOf(path)) ?? UNREADABLE.reason })
-    } else addQuiet(fold, path, window, existing)
+    } else {
+      addQuiet(fold, path, window, existing)
+      followSilence(fold, path, readings)
+    }
   }
 }
 
@@ -290,6 +305,7 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow):
     serviceAccount: seen.destination.serviceAccount ?? path.destination.serviceAccount,
   }
   path.quietSince = null
+  path.watchedSince = null
   path.isGone = false
   const { opens, openAtScrape, bytes, clearBytes } = seen
   const reading = { ...seen, candidates: uniteCandidates([], seen.candidates) }
@@ -299,6 +315,7 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow):
 function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
   if (path.isGone) return
   path.quietSince = null
+  path.watchedSince = null
   addReading(fold, path, window, reading)
 }
 
@@ -307,6 +324,7 @@ function addQuiet(fold: Fold, path: DraftPath, window: Window, existing: Readonl
   if (isGone(path, existing)) {
     path.isGone = true
     path.quietSince = null
+    path.watchedSince = null
     return
   }
   path.quietSince ??= window.start
@@ -378,8 +396,23 @@ function addReading(fold: Fold, path: DraftPath, window: Window, reading: Readin
 }
 
 function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
-  const open = path.episode === null ? null : (fold.episodes.get(path.episode) ?? null)
-  const next = nextEpisode(open, path, readings)
+  const open = openEpisode(fold, path)
+  setEpisode(fold, path, open, nextEpisode(open, path, readings))
+}
+
+/** What the silence of a window does to an episode. */
+function followSilence(fold: Fold, path: DraftPath, { window, watched }: Readings): void {
+  const isWatched = !path.isGone && watched.has(witnessOf(path))
+  path.watchedSince = isWatched ? (path.watchedSince ?? window.start) : null
+  const open = openEpisode(fold, path)
+  if (open !== null) setEpisode(fold, path, open, silentEpisode(open, path, window))
+}
+
+function openEpisode({ episodes }: Fold, { episode }: DraftPath): Episode | null {
+  return episode === null ? null : (episodes.get(episode) ?? null)
+}
+
+function setEpisode(fold: Fold, path: DraftPath, open: Episode | null, next: Episode | null): void {
   if (next === open || next === null) return
   fold.episodes.set(next.id, next)
   path.episode = next.endedAt === null ? next.id : null

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
@@ -16,7 +17,15 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { encodeDerived, readHistory, readWindow } from '../../lib/store/state.ts'
 import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 import type { Cluster, Snapshot, State, Window, WindowResult } from '../../lib/model.ts'
-import { anyHistory, coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
+import {
+  anyHistory,
+  coverageOf,
+  named80,
+  pathWindow,
+  unnamed80,
+  watched,
+  windowResult,
+} from '../support/window-results.ts'
 
 const cluster: Cluster = {
   id: 'demo',
@@ -105,6 +114,13 @@ function assess({ key, snapshot, before, after: next }: AssessInput): WindowResu
         : [pathWindow(ends, state, { reason: state === 'unknown' ? reason : '' })]
     }),
     coverage: [coverageOf(snapshot.window, { observedSeconds: observed })],
+    // A list after the window in which an end is missing, where the story says so.
+    existing:
+      next === null
+        ? null
+        : observed === 3
+          ? ['deployment/shop/web']
+          : ['deployment/shop/web', 'statefulset/bank/ledger'],
   })
 }
 
@@ -131,7 +147,7 @@ async function derivedFrom(evidence: readonly Evidence[]): Promise<Record<string
   return derivedIn(objects)
 }
 
-const anyState = fc.constantFrom<State | null>('plaintext', 'unknown', 'mtls', 'mtls', null)
+const anyState = fc.constantFrom<State | null>('plaintext', 'unknown', 'mtls', 'mtls', null, 'exempt')
 
 /** The evidence of some hours, of which some are missing, some were tried more than once, and some attempts are damaged. */
 const anyEvidence: fc.Arbitrary<Evidence[]> = fc
@@ -249,6 +265,55 @@ test('derive() ends in the same bytes in whatever order evidence came, and so do
       },
     ),
     { numRuns: 20 },
+  )
+})
+
+/** A day, so that a week of silence is few windows. */
+function day(index: number): Window {
+  const start = Date.UTC(2026, 10, 27) / 1000 + index * 86_400
+  return { start: toTime(start), end: toTime(start + 86_400) }
+}
+
+test('derive() comes to the same endings by silence in whatever order days came, and to none over a day that is missing', async () => {
+  const shows = ({ key, snapshot, before, after: next }: AssessInput): WindowResult =>
+    windowResult(snapshot.window, {
+      ...watched(snapshot.window),
+      inputs: { evidence: key, before: before?.key ?? null, after: next?.key ?? null },
+      paths: snapshot.window.start === day(0).start ? [pathWindow(named80, 'plaintext')] : [],
+    })
+  const daily = async (index: number): Promise<Evidence> => {
+    const { body } = simple(0, null)
+    const text = gunzipSync(await body()).toString()
+    const snapshot = { ...(JSON.parse(text) as Snapshot), window: day(index) }
+    return {
+      key: evidenceKey({ cluster: cluster.id, window: day(index), attempt: 1 }),
+      body: () => encodeSnapshot(snapshot),
+    }
+  }
+  const days = await Promise.all(Array.from({ length: 9 }, (_, index) => daily(index)))
+  const endingOf = async (objects: Objects) =>
+    (await readHistory('demo', objects))?.episodes.map(({ ending }) => ending)
+  await fc.assert(
+    fc.asyncProperty(
+      fc.shuffledSubarray(days, { minLength: 9 }),
+      fc.integer({ min: 2, max: 7 }),
+      async (order, last) => {
+        const objects = await emptyStore()
+        const late = days[last]
+        for (const one of order.filter((other) => other !== late)) {
+          await put(objects, [one])
+          await derive(cluster, { objects, assess: shows })
+        }
+        assert.deepEqual(await endingOf(objects), [null], 'a gap ends nothing')
+        await put(objects, late === undefined ? [] : [late])
+        await derive(cluster, { objects, assess: shows })
+        assert.deepEqual(await endingOf(objects), ['quiet'])
+        const derived = await derivedIn(objects)
+        await rebuild(cluster, { objects, assess: shows })
+        assert.deepEqual(await derivedIn(objects), derived)
+      },
+    ),
+    { numRuns: 10 },
   )
 })
 

@@ -100,6 +100,16 @@ test('withMissing() cuts at the end of a month and keeps an open episode open', 
   ])
 })
 
+test('withMissing() does not continue an episode that ended with the last window', () => {
+  const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
+  const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'not-observed', episode }] }
+  const ended = { ...episode, endedAt: seen.to, ending: 'quiet' as const }
+  const missing = missingWindows(cluster, [clear], new Date('2026-11-24T14:01:00Z'))
+  const { months } = withMissing('shop', { months: [clear], episodes: [ended] }, missing)
+  assert.equal(months[0]?.intervals.at(-1)?.state, 'not-collected')
+  assert.equal(months[0]?.intervals.at(-1)?.episode, null)
+})
+
 test('a row ends where its evidence ends, also where nothing was expected for a while after it', () => {
   const later = { ...cluster, registeredAt: '2026-11-24T18:30:00Z' }
   const missing = missingWindows(later, [month], new Date('2026-11-24T20:01:00Z'))

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { nextEpisode, readingsOf } from '../../lib/assess/episodes.ts'
 import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from '../../lib/store/timeline.ts'
 import type { ExpectedWindow, Timeline } from '../../lib/store/timeline.ts'
-import type { Episode, Interval, PathWindow } from '../../lib/model.ts'
+import type { Episode, Interval, PathWindow, WindowResult } from '../../lib/model.ts'
 import {
   anyHistory,
   coverageOf,
@@ -16,6 +15,7 @@ import {
   pathWindow,
   unnamed80,
   unnamed90,
+  watched,
 } from '../support/window-results.ts'
 
 function fold(expected: Iterable<ExpectedWindow>): Timeline {
@@ -197,6 +197,59 @@ test('foldWindows() opens, continues over everything that proves nothing, fixes 
   )
 })
 
+test('foldWindows() ends an episode with the silence of seven watched days, and opens another where the path comes again', () => {
+  const seven = times(14, watched(halfDay(0)))
+  const timeline = fold(expectedWindows([clear, ...seven, {}, clear]))
+  assert.deepEqual(
+    timeline.episodes.map(({ openedAt, endedAt, ending }) => [openedAt, endedAt, ending]),
+    [
+      [halfDay(0).start, halfDay(14).end, 'quiet'],
+      [halfDay(16).start, null, null],
+    ],
+  )
+  assert.deepEqual(outline(timeline), ['plaintext 1', 'not-observed 14', 'not-observed 1', 'plaintext 1'])
+  assert.deepEqual(
+    intervals(timeline).map(({ episode }) => episode?.openedAt),
+    [halfDay(0).start, halfDay(0).start, undefined, halfDay(16).start],
+  )
+})
+
+test('foldWindows() begins to count the silence again after a gap, an unread proxy, or one that can be gone around', () => {
+  const look = watched(halfDay(0))
+  const doubts: (Partial<WindowResult> | null)[] = [
+    null,
+    failed,
+    { ...look, partial: true },
+    { ...look, coverage: [] },
+    { ...look, workloads: [] },
+    { ...look, overridden: ['deployment/shop/web'] },
+    { ...look, paths: [pathWindow(named80, 'unknown')] },
+    { ...look, paths: [pathWindow(named80, 'exempt')] },
+  ]
+  for (const doubt of doubts) {
+    const half = times(7, look)
+    const [episode] = fold(expectedWindows([clear, ...half, doubt, ...half, ...half.slice(1)])).episodes
+    assert.equal(episode?.endedAt, null, JSON.stringify(doubt))
+    const [later] = fold(expectedWindows([clear, ...half, doubt, ...half, ...half])).episodes
+    assert.equal(later?.ending, 'quiet', JSON.stringify(doubt))
+  }
+})
+
+test('foldWindows() ends an episode as gone once a complete list lacks an end, and never by a path that lies behind a gateway', () => {
+  const gone = { existing: ['deployment/shop/web'] }
+  const timeline = fold(expectedWindows([clear, gone, gone, clear]))
+  assert.deepEqual(
+    timeline.episodes.map(({ openedAt, endedAt, ending }) => [openedAt, endedAt, ending]),
+    [
+      [halfDay(0).start, halfDay(1).end, 'gone'],
+      [halfDay(3).start, null, null],
+    ],
+  )
+  assert.deepEqual(outline(timeline), ['plaintext 1', 'plaintext 1'])
+  const far = { paths: [pathWindow(named443, 'plaintext')] }
+  assert.equal(fold(expectedWindows([far, gone])).episodes[0]?.ending, null)
+})
+
 test('foldWindows() calls an unnamed source not-observed from its silence on, once its port is shown to be clean', () => {
   const unnamed = { paths: [pathWindow(unnamed80, 'plaintext')] }
   const clean = { ...mtls, coverage: [coverageOf(halfDay(0))] }
@@ -268,27 +321,129 @@ test('foldWindows() never ends an episode in a window that was not collected', (
       const gaps = times(length, null).map((_, index) => ({ window: halfDay(history.length + index), result: null }))
       assert.deepEqual(foldWindows(timeline, gaps).episodes, timeline.episodes)
 
-      const collected = new Set(history.flatMap(({ window, result }) => (result?.collected ? [window.start] : [])))
-      for (const { endedAt } of timeline.episodes) assert.ok(endedAt === null || collected.has(endedAt))
+      const collected = history.flatMap(({ window, result }) => (result?.collected ? [window] : []))
+      const [starts, ends] = [new Set(collected.map(({ start }) => start)), new Set(collected.map(({ end }) => end))]
+      for (const { endedAt, ending } of timeline.episodes) {
+        const times = ending === 'gone' || ending === 'quiet' ? ends : starts
+        assert.ok(endedAt === null || times.has(endedAt))
+      }
     }),
   )
+})
+
+/** What one window has to say of a path, told from the window alone. */
+function seenIn({ result }: ExpectedWindow, ends: typeof named80) {
+  const touchesLedger = ends.destination.name === 'ledger'
+  if (!result?.collected) return { isCollected: false } as const
+  const seen = result.paths.find(({ pathId }) => pathId === ends.pathId)
+  const onPort = result.paths.filter(
+    ({ destination, port }) => destination.name === ends.destination.name && port === ends.port,
+  )
+  const delivered = onPort.filter(({ outcome, state }) => outcome === 'allowed' && state !== 'exempt')
+  const isEncrypted = ({ state }: PathWindow) => ['mtls', 'tls-anonymous', 'app-tls'].includes(state)
+  const witness = ends.source.name === '' ? ends.destination.name : ends.source.name
+  const isCovered = (name: string) =>
+    result.coverage.some(({ workload, ratio }) => workload.name === name && ratio === 1)
+  return {
+    isCollected: true,
+    isPartial: result.partial === true,
+    isOverridden: touchesLedger && result.overridden?.includes('statefulset/bank/ledger') === true,
+    isGone: touchesLedger && result.existing !== null && !result.existing.includes('statefulset/bank/ledger'),
+    seen,
+    isClean: delivered.length > 0 && delivered.every(isEncrypted) && isCovered(ends.destination.name),
+    isRefusing:
+      onPort.length > 0 &&
+      onPort.every(({ enforcement }) => enforcement === 'plaintext-refused') &&
+      delivered.every(isEncrypted),
+    isWatched:
+      isCovered(witness) &&
+      result.workloads.some(({ name, blindSpots }) => name === witness && blindSpots.length === 0),
+  } as const
+}
+
+/** The episodes of a path by the rules of design.md 5, told window by window with all of the history in sight. */
+function episodesByRule(history: readonly ExpectedWindow[], ends: typeof named80): Episode[] {
+  const told: Episode[] = []
+  const windows = history.map((one) => seenIn(one, ends))
+  /** How many windows, up to this one, the path was silent and would have been seen. */
+  const silentFor = (index: number): number => {
+    let count = 0
+    for (let at = index; at >= 0; at--) {
+      const one = windows[at]
+      const isSilent = one?.isCollected === true && !one.isPartial && !one.isOverridden && !one.isGone && !one.seen
+      if (!isSilent || !one.isWatched) return count
+      count++
+    }
+    return count
+  }
+  let isKnown = false
+  for (const [index, { window }] of history.entries()) {
+    const one = windows[index]
+    if (one?.isCollected !== true) continue
+    const { seen, isPartial, isOverridden, isGone, isClean, isRefusing } = one
+    isKnown ||= seen !== undefined
+    const last = told.at(-1)
+    const end = (endedAt: string, ending: Episode['ending']) => {
+      if (last !== undefined) told[told.length - 1] = { ...last, endedAt, ending }
+    }
+    if (last === undefined || last.endedAt !== null) {
+      if (seen?.outcome === 'allowed' && (seen.state === 'plaintext' || seen.state === 'no-mesh-tls'))
+        told.push({
+          id: `${ends.pathId}-${window.start.replaceAll(/[-:]/g, '')}`,
+          openedAt: window.start,
+          sinceUnknown: seen.sinceUnknown,
+          endedAt: null,
+          ending: null,
+        })
+      continue
+    }
+    if (isPartial) continue
+    const isEncrypted = seen?.outcome === 'allowed' && ['mtls', 'tls-anonymous', 'app-tls'].includes(seen.state)
+    const isFixed = ends.source.kind === 'unmeshed' ? isClean : isEncrypted
+    if (isRefusing && (seen?.outcome === 'refused' || !isFixed)) end(window.start, 'refused')
+    else if (isFixed) end(window.start, 'fixed')
+    else if (seen !== undefined || isOverridden) continue
+    else if (isGone) end(window.end, 'gone')
+    else if (silentFor(index) >= 14) end(window.end, 'quiet')
+  }
+  return told
+}
+
+test('foldWindows() tells the episodes that the rules tell, told the plain way, and every ending occurs', () => {
+  const endings = new Set<string>()
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const timeline = fold(history)
+      for (const ends of [named80, unnamed80, unnamed90, named443]) {
+        const own = timeline.episodes.filter(({ id }) => id.startsWith(ends.pathId))
+        assert.deepEqual(own, episodesByRule(history, ends))
+        for (const { ending } of own) endings.add(ending ?? 'open')
+        for (const [index, { openedAt, endedAt }] of own.entries()) {
+          assert.ok(endedAt === null || endedAt >= openedAt)
+          assert.ok(index === 0 || openedAt >= (own[index - 1]?.endedAt ?? '9999'), 'one at a time')
+        }
+      }
+    }),
+    { numRuns: 600 },
+  )
+  assert.deepEqual([...endings].toSorted(), ['fixed', 'gone', 'open', 'quiet', 'refused'])
 })
 
 /** The rules of contracts.md 6, told window by window with all of the history in sight. */
 function stateByRule(history: readonly ExpectedWindow[], ends: typeof named80): (string | null)[] {
   const states: (string | null)[] = []
-  let episode: Episode | null = null
+  const fixed = new Set(
+    episodesByRule(history, ends).flatMap(({ endedAt, ending }) =>
+      ending === 'fixed' || ending === 'refused' ? [endedAt] : [],
+    ),
+  )
   let known = false
   let gone = false
   let before: string | null = null
   let run: { from: number; own: boolean } | null = null
-  for (const [index, { result }] of history.entries()) {
+  for (const [index, { window, result }] of history.entries()) {
     const seen = result?.collected ? result.paths.find(({ pathId }) => pathId === ends.pathId) : undefined
-    const open: Episode | null = episode
-    const next: Episode | null =
-      result?.collected && (known || seen) ? nextEpisode(open, ends, readingsOf(result)) : open
-    const isFixed: boolean = open !== null && next !== null && next.endedAt !== null
-    episode = isFixed ? null : next
+    const isFixed = fixed.has(window.start)
     const isOverridden = known && result?.collected && !seen && result.overridden?.includes('statefulset/bank/ledger')
     const touchesLedger = ends.destination.name === 'ledger'
     const isSilent = result?.collected && !result.partial

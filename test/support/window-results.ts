@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { toTime } from '../../lib/collect/windows.ts'
+import { DERIVATION } from '../../lib/model.ts'
 import type { ExpectedWindow } from '../../lib/store/timeline.ts'
 import type {
   Coverage,
@@ -10,6 +11,7 @@ import type {
   State,
   Window,
   WindowResult,
+  Workload,
 } from '../../lib/model.ts'
 
 /** Windows of half a day: a week of silence and the end of a month fit into few of them. */
@@ -76,10 +78,40 @@ export function coverageOf(window: Window, changes: Partial<Coverage> = {}): Cov
   }
 }
 
+/** One of the two ends as a list shows it: `web`, whose proxy sees what it sends, or `ledger`, whose proxy sees who has no name. */
+export function workloadOf(end: 'web' | 'ledger', changes: Partial<Workload> = {}): Workload {
+  const { kind, namespace, name, serviceAccount } = end === 'web' ? named : bank
+  return {
+    cluster: 'demo',
+    kind,
+    namespace,
+    name,
+    serviceAccount,
+    meshed: 'yes',
+    pods: 1,
+    reason: null,
+    defaultPolicy: null,
+    skipInbound: [],
+    skipOutbound: [],
+    opaque: [],
+    blindSpots: [],
+    ...changes,
+  }
+}
+
+/** A window in which every connection of both ends was seen, in coverage and lists. */
+export function watched(window: Window): Pick<WindowResult, 'coverage' | 'workloads'> {
+  const { kind, namespace, name } = named
+  return {
+    coverage: [coverageOf(window), coverageOf(window, { workload: { kind, namespace, name } })],
+    workloads: [workloadOf('web'), workloadOf('ledger')],
+  }
+}
+
 export function windowResult(window: Window, changes: Partial<WindowResult> = {}): WindowResult {
   return {
     format: 'ciphertrail/window/1',
-    derivation: 1,
+    derivation: DERIVATION,
     cluster: 'demo',
     window,
     inputs: { evidence: `evidence/${window.start.replaceAll(/[-:]/g, '')}/demo/1`, before: null, after: null },
@@ -125,6 +157,7 @@ function seen(ends: Ends): fc.Arbitrary<PathWindow> {
       sinceUnknown: fc.boolean(),
       corroborated: fc.constantFrom('yes' as const, 'ambiguous' as const, 'no' as const),
       clientId: fc.constantFrom(null, 'web.shop', 'other.shop'),
+      enforcement: fc.constantFrom('unknown' as const, 'plaintext-allowed' as const, 'plaintext-refused' as const),
       candidates: fc.subarray([named, bank]),
     })
     .map(({ state, ...changes }) =>
@@ -138,6 +171,17 @@ const existing = fc.oneof(
   { weight: 1, arbitrary: fc.constant(['deployment/shop/web']) },
 )
 
+function lookedAt(covered: string): Pick<WindowResult, 'coverage' | 'workloads'> {
+  const { coverage, workloads } = watched(halfDay(0))
+  if (covered === 'none') return { coverage: [], workloads }
+  if (covered === 'ledger') return { coverage: coverage.slice(0, 1), workloads }
+  const skipped = { blindSpots: [{ kind: 'skip-outbound', port: '80', detail: '' } as const] }
+  return {
+    coverage,
+    workloads: covered === 'bypassed' ? workloads.map((workload) => ({ ...workload, ...skipped })) : workloads,
+  }
+}
+
 /** What one window shows; windows in which nothing was seen are often, since silence is where the rules are. */
 const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(null) },
@@ -149,19 +193,24 @@ const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
         paths: fc
           .tuple(...[named80, unnamed80, unnamed90, named443].map((ends) => fc.option(seen(ends), { freq: 2 })))
           .map((paths) => paths.filter((path) => path !== null)),
-        covered: fc.boolean(),
+        covered: fc.constantFrom('both', 'both', 'ledger', 'none', 'bypassed'),
         partial: fc.constantFrom(false, false, false, false, true),
         overridden: fc.constantFrom<string[]>([], [], [], [], ['statefulset/bank/ledger']),
         existing,
       })
-      .map(({ covered, ...changes }) => ({ ...changes, coverage: covered ? [coverageOf(halfDay(0))] : [] })),
+      .map(({ covered, ...changes }) => ({ ...changes, ...lookedAt(covered) })),
   },
 )
 
 /** A stretch in which each window shows the same, as days do. */
 const stretch = fc
   .tuple(
-    fc.oneof({ weight: 2, arbitrary: shownWindow }, { weight: 1, arbitrary: fc.constant({}) }),
+    fc.oneof(
+      { weight: 2, arbitrary: shownWindow },
+      { weight: 1, arbitrary: fc.constant({}) },
+      // Silence that was looked at, as in most weeks in which a path ended.
+      { weight: 1, arbitrary: fc.constant(watched(halfDay(0))) },
+    ),
     fc.integer({ min: 1, max: 18 }),
     fc.boolean(),
   )
