@@ -1,18 +1,8 @@
-import type {
-  ClusterPeriod,
-  Endpoint,
-  Finding,
-  FrameworkResult,
-  Judgement,
-  RuleResult,
-  Scope,
-  Waiver,
-} from '../model.ts'
+import type { ClusterPeriod, Finding, FrameworkResult, Judgement, RuleResult, Scope, Waiver } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import type { Framework } from './control.ts'
 import { CONTROLS, FRAMEWORKS } from './controls.ts'
-import { workloadKey } from './facts.ts'
-import { type RulePeriod, ofCluster, rulePeriod, subjectKey, windowCount } from './rule.ts'
+import { type RulePeriod, ofCluster, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
 import { RULES } from './rules.ts'
 import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
@@ -31,7 +21,8 @@ export type JudgeInput = {
 export function judge({ clusters, scopes, waivers, at }: JudgeInput): Judgement {
   const sorted = clusters.toSorted((a, b) => compareText(a.id, b.id))
   const register = waivers.toSorted((a, b) => compareText(a.id, b.id))
-  const findings = findingsOf(sorted.map(rulePeriod), register, at)
+  const periods = sorted.map(rulePeriod)
+  const findings = findingsOf(periods, register, at)
   const byRule = Map.groupBy(findings, ({ rule }) => rule)
   const isBlind = sorted.some(isUnseen)
   const labelsOf = labelsIn(sorted)
@@ -42,7 +33,7 @@ export function judge({ clusters, scopes, waivers, at }: JudgeInput): Judgement 
       return { id, title, failTitle, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
     }),
     frameworks: FRAMEWORKS.map((framework) =>
-      frameworkResult(framework, scopesOf(framework.id, scopes), { clusters: sorted, byRule, labelsOf }),
+      frameworkResult(framework, scopesOf(framework.id, scopes), { periods, byRule, labelsOf }),
     ),
     waivers: register.map((waiver) =>
       waiverResult(waiver, findings.filter((finding) => isWaivable(waiver, finding)).length, at),
@@ -80,7 +71,7 @@ function withUnread(findings: ReturnType<(typeof RULES)[number]['check']>, { clu
   const detail =
     windows.length === 0
       ? 'Nothing to judge was seen, and no window of the cluster was expected in the period'
-      : `Nothing to judge was seen, but ${uncollected} of ${windowCount(windows.length)} were not collected`
+      : `Nothing to judge was seen, but not all was collected: ${uncollected} of ${windowCount(windows.length)} missing`
   return [...findings, ofCluster(cluster.id, 'unknown', detail)]
 }
 
@@ -97,7 +88,7 @@ function scopesOf(framework: string, scopes: readonly Scope[]): Scope[] {
 }
 
 type FrameworkInput = {
-  readonly clusters: readonly ClusterPeriod[]
+  readonly periods: readonly RulePeriod[]
   readonly byRule: ReadonlyMap<string, readonly Finding[]>
   readonly labelsOf: LabelsOf
 }
@@ -105,9 +96,9 @@ type FrameworkInput = {
 function frameworkResult(
   { id, title, version, controls }: Framework,
   scopes: readonly Scope[],
-  { clusters, byRule, labelsOf }: FrameworkInput,
+  { periods, byRule, labelsOf }: FrameworkInput,
 ): FrameworkResult {
-  const isBlind = clusters.some((cluster) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
+  const isBlind = periods.some(({ cluster }) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
   const rules = new Set(controls.flatMap((control) => control.rules))
   const inScope = new Map(
     [...rules].map((rule) => [
@@ -121,7 +112,7 @@ function frameworkResult(
     title,
     version,
     scopes,
-    outOfScope: outOfScope(clusters, scopes, labelsOf),
+    outOfScope: outOfScope(periods, scopes, labelsOf),
     controls: controls.map((control) => {
       const findings = ofRules(control.rules)
       return { ...control, verdict: worstVerdict(findings), score: scoreOf(findings, isBlind) }
@@ -132,32 +123,27 @@ function frameworkResult(
 
 /** What was seen and is not judged. A cluster that is left out stands here also where nothing was seen of it. */
 function outOfScope(
-  clusters: readonly ClusterPeriod[],
+  periods: readonly RulePeriod[],
   scopes: readonly Scope[],
   labelsOf: LabelsOf,
 ): FrameworkResult['outOfScope'] {
   if (scopes.length === 0) return []
-  return clusters.flatMap((cluster) => {
+  return periods.flatMap((period) => {
+    const { cluster, paths } = period
     const byNamespace = new Map<string, { workloads: number; paths: number }>()
     const count = (namespace: string, what: 'workloads' | 'paths') => {
       const counts = byNamespace.get(namespace) ?? { workloads: 0, paths: 0 }
       counts[what] += 1
       byNamespace.set(namespace, counts)
     }
-    for (const workload of workloadsOf(cluster))
+    for (const workload of workloadsSeen(period))
       if (!isWorkloadInScope(cluster.id, workload, scopes, labelsOf)) count(workload.namespace, 'workloads')
-    for (const row of new Map(cluster.rows.map((one) => [one.pathId, one])).values())
-      if (!isInScope({ kind: 'path', ...row }, scopes, labelsOf))
-        count(row.destination.namespace || row.source.namespace, 'paths')
+    for (const path of paths)
+      if (!isInScope({ kind: 'path', ...path }, scopes, labelsOf))
+        count(path.destination.namespace || path.source.namespace, 'paths')
     if (byNamespace.size === 0 && !isClusterInScope(cluster.id, scopes)) byNamespace.set('', { workloads: 0, paths: 0 })
     return [...byNamespace]
       .toSorted(([a], [b]) => compareText(a, b))
       .map(([namespace, counts]) => ({ cluster: cluster.id, namespace, ...counts }))
   })
-}
-
-/** Every workload that was seen in a period, by whatever source. */
-function workloadsOf({ workloads, facts, coverage }: ClusterPeriod): Endpoint[] {
-  const seen = [...workloads, ...(facts?.workloads ?? []), ...coverage.map(({ workload }) => workload)]
-  return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
 }

@@ -54,8 +54,18 @@ export type RulePeriod = {
   readonly uncollected: number
   /** Windows for which no Kubernetes list was read. */
   readonly unlisted: number
-  /** Workloads (`kind/namespace/name`) and in how many windows some proxy of theirs was not seen for a time. */
-  readonly gaps: ReadonlyMap<string, number>
+  /** What was seen of the proxies of workloads, by `kind/namespace/name`. */
+  readonly coverage: ReadonlyMap<string, CoverageHistory>
+}
+
+/** What should have been seen of a workload over a period, and what was. */
+export type CoverageHistory = {
+  readonly workload: Endpoint
+  readonly windows: number
+  /** Windows in which a proxy was not seen for a time, or a pod had none. */
+  readonly incomplete: number
+  readonly expectedSeconds: number
+  readonly observedSeconds: number
 }
 
 /** Kinds of a destination that are no workload of this cluster: nobody's port, or nobody knows whose. */
@@ -71,7 +81,7 @@ export function rulePeriod(cluster: ClusterPeriod): RulePeriod {
     facts: cluster.facts ?? null,
     uncollected: cluster.windows.filter(({ collected }) => !collected).length,
     unlisted: cluster.windows.length - Math.min(cluster.windows.length, cluster.facts?.listedWindows ?? 0),
-    gaps: gapsOf(cluster),
+    coverage: coverageHistories(cluster),
   }
 }
 
@@ -131,15 +141,58 @@ function portHistories(paths: readonly PathHistory[]): PortHistory[] {
     .toSorted((a, b) => compareText(workloadKey(a.workload), workloadKey(b.workload)) || a.port - b.port)
 }
 
-/** Windows in which a proxy of a workload was not seen for a time, or a pod of it had none. */
-function gapsOf({ coverage }: ClusterPeriod): Map<string, number> {
-  const gaps = new Map<string, number>()
-  for (const { workload, gaps: stretches, pods } of coverage)
-    if (stretches.length > 0 || pods.scraped < pods.total) {
-      const key = workloadKey(workload)
-      gaps.set(key, (gaps.get(key) ?? 0) + 1)
+function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHistory> {
+  type Draft = { -readonly [Key in keyof CoverageHistory]: CoverageHistory[Key] }
+  const histories = new Map<string, Draft>()
+  // A period has a row for each workload and window: names are looked up as they are, since making a key of each takes longer than all rules.
+  const byName = new Map<string, Map<string, Map<string, Draft>>>()
+  for (const { workload, gaps, pods, expectedSeconds, observedSeconds } of coverage) {
+    const { kind, namespace, name } = workload
+    const ofName = byName.get(name) ?? new Map<string, Map<string, Draft>>()
+    const ofNamespace = ofName.get(namespace) ?? new Map<string, Draft>()
+    let history = ofNamespace.get(kind)
+    if (history === undefined) {
+      history = {
+        workload: { kind, namespace, name },
+        windows: 0,
+        incomplete: 0,
+        expectedSeconds: 0,
+        observedSeconds: 0,
+      }
+      byName.set(name, ofName.set(namespace, ofNamespace.set(kind, history)))
+      histories.set(workloadKey(workload), history)
     }
-  return gaps
+    history.windows += 1
+    if (gaps.length > 0 || pods.scraped < pods.total) history.incomplete += 1
+    history.expectedSeconds += expectedSeconds
+    history.observedSeconds += observedSeconds
+  }
+  return histories
+}
+
+/** Every workload that was seen in a period, by whatever source, each once. */
+export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoint[] {
+  const seen = [
+    ...cluster.workloads,
+    ...(facts?.workloads ?? []),
+    ...[...coverage.values()].map(({ workload }) => workload),
+  ]
+  return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
+}
+
+/**
+ * Whether a path is exempt whatever its windows that nobody read would have shown: probes, whose identity is in the path, and the ports of the
+ * proxy itself.
+ */
+export function isExempt({ source, rows }: PathHistory): boolean {
+  const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
+  if (seen.some(({ state }) => state !== 'exempt')) return false
+  return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))
+}
+
+/** Whether an end of a path can have no identity of the mesh: who shows none has a path of its own, and so has who is outside the cluster. */
+export function hasNamelessEnd({ source, destination }: PathHistory): boolean {
+  return source.kind === 'unmeshed' || source.kind === 'probe' || destination.kind === 'external'
 }
 
 /** Windows in which a path was let through without encryption by the mesh. */
@@ -152,9 +205,9 @@ export function encryptedWindows({ windows }: PathHistory): number {
   return windows.mtls + windows['tls-anonymous'] + windows['app-tls']
 }
 
-/** Windows in which what a path was is not known, since it could not be told or nobody could look. */
-export function untoldWindows({ windows }: PathHistory): number {
-  return windows.unknown + windows['not-collected']
+/** Windows in which what a path was is not known, since it could not be told or nobody could look; none of one that is exempt anyway. */
+export function untoldWindows(path: PathHistory): number {
+  return isExempt(path) ? 0 : path.windows.unknown + path.windows['not-collected']
 }
 
 /** What of a path was let through in the clear: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty where nothing was. */

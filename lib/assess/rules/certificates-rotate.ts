@@ -31,7 +31,8 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
   if (unread + doubtful > 0)
     return ofCluster(cluster.id, 'unknown', `Not stated by every proxy in ${windowCount(unread + doubtful)}`)
   const [first, last] = [stated[0]?.crypto.certificates, stated.at(-1)?.crypto.certificates]
-  const isMoved = isBefore(first?.earliestExpiry, last?.earliestExpiry)
+  const isMoved =
+    isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
   return isMoved
     ? ofCluster(
         cluster.id,

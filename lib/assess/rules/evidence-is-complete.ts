@@ -1,5 +1,3 @@
-import type { Coverage } from '../../model.ts'
-import { workloadKey } from '../facts.ts'
 import { type Rule, type RulePeriod, ofCluster, ofWorkload, windowCount } from '../rule.ts'
 
 /** Judges what was collected, whatever it says. */
@@ -21,38 +19,27 @@ function judgeCluster({ cluster, uncollected }: RulePeriod) {
   const collected = windows.filter((window) => window.collected)
   const partly = collected.filter(({ end }) => unread.has(end)).length
   const parts = [
-    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows.length)} were not collected`] : []),
-    ...(partly > 0 ? [`something could not be read in ${windowCount(partly)}`] : []),
+    ...(uncollected > 0 ? [`Not collected: ${uncollected} of ${windowCount(windows.length)}`] : []),
+    ...(partly > 0
+      ? [`${uncollected > 0 ? 'something' : 'Something'} could not be read in ${windowCount(partly)}`]
+      : []),
   ]
   return parts.length > 0
     ? ofCluster(cluster.id, 'fail', parts.join('; '))
     : ofCluster(cluster.id, 'pass', `All ${windowCount(windows.length)} were collected`)
 }
 
-function judgeWorkloads({ cluster, gaps }: RulePeriod) {
-  const byWorkload = Map.groupBy(cluster.coverage, ({ workload }) => workloadKey(workload))
-  return [...byWorkload].flatMap(([key, rows]) => {
-    const [first] = rows
-    if (first === undefined) return []
-    const incomplete = gaps.get(key) ?? 0
-    const [expected, observed] = [sum(rows, 'expectedSeconds'), sum(rows, 'observedSeconds')]
+function judgeWorkloads({ cluster, coverage }: RulePeriod) {
+  return [...coverage.values()].map(({ workload, windows, incomplete, expectedSeconds, observedSeconds }) => {
     if (incomplete > 0)
-      return [
-        ofWorkload(
-          cluster.id,
-          first.workload,
-          'fail',
-          `Not all of its pods were seen in ${windowCount(incomplete)}: ${Math.round(observed)} of ${Math.round(expected)} seconds`,
-        ),
-      ]
-    return [
-      expected > 0
-        ? ofWorkload(cluster.id, first.workload, 'pass', `Its proxies were seen in ${windowCount(rows.length)}`)
-        : ofWorkload(cluster.id, first.workload, 'not-applicable', 'Nothing of it was to be seen'),
-    ]
+      return ofWorkload(
+        cluster.id,
+        workload,
+        'fail',
+        `Not all of its pods were seen in ${windowCount(incomplete)}: ${Math.round(observedSeconds)} of ${Math.round(expectedSeconds)} seconds`,
+      )
+    return expectedSeconds > 0
+      ? ofWorkload(cluster.id, workload, 'pass', `Its proxies were seen in ${windowCount(windows)}`)
+      : ofWorkload(cluster.id, workload, 'not-applicable', 'Nothing of it was to be seen')
   })
-}
-
-function sum(rows: readonly Coverage[], name: 'expectedSeconds' | 'observedSeconds'): number {
-  return rows.reduce((total, row) => total + row[name], 0)
 }

@@ -3,6 +3,7 @@ import {
   type PathHistory,
   type Rule,
   clearWindows,
+  hasNamelessEnd,
   ofPath,
   sentence,
   untoldWindows,
@@ -30,6 +31,7 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]) {
     const wrong = mismatch(path, seen)
     if (wrong !== null) return ofPath(path, 'fail', wrong)
   }
+  if (hasNamelessEnd(path)) return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh')
   if (windows.mtls === 0) {
     return untoldWindows(path) > 0 && clearWindows(path) === 0
       ? ofPath(path, 'unknown', sentence(untoldWords(path)))

@@ -49,10 +49,10 @@ function judge(port: PortHistory, workload: WorkloadHistory | undefined, period:
 function unseenWords(
   { workload: end, port }: PortHistory,
   workload: WorkloadHistory | undefined,
-  { uncollected, unlisted, gaps }: RulePeriod,
+  { uncollected, unlisted, coverage }: RulePeriod,
 ): string | null {
   if (uncollected > 0) return `${windowCount(uncollected)} of the cluster were not collected`
-  const gap = gaps.get(workloadKey(end)) ?? 0
+  const gap = coverage.get(workloadKey(end))?.incomplete ?? 0
   if (gap > 0) return `not all of its pods were seen in ${windowCount(gap)}`
   if (workload === undefined) return 'no list shows its pods'
   const { meshed } = workload

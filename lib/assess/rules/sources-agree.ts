@@ -1,4 +1,4 @@
-import { type PathHistory, type Rule, ofPath, sentence, untoldWindows, untoldWords } from '../rule.ts'
+import { type PathHistory, type Rule, hasNamelessEnd, ofPath, sentence, untoldWindows, untoldWords } from '../rule.ts'
 
 /** Judges whether both ends told the same of a path. */
 export const sourcesAgree: Rule = {
@@ -16,6 +16,8 @@ function judge(path: PathHistory) {
   const contradicted = rows.find(({ corroborated }) => corroborated === 'contradicted')
   if (contradicted !== undefined)
     return ofPath(path, 'fail', `The two ends contradict each other, first from ${contradicted.from}`)
+  if (hasNamelessEnd(path))
+    return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh, so nothing joins the two sides')
   const mutual = rows.filter(({ state, outcome }) => state === 'mtls' && outcome === 'allowed')
   if (windows.mtls === 0 || mutual.length === 0) {
     return untoldWindows(path) > 0

@@ -1,6 +1,6 @@
 import type { WorkloadHistory } from '../../model.ts'
 import { workloadKey } from '../facts.ts'
-import { type Rule, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, ofWorkload, windowCount, workloadsSeen } from '../rule.ts'
 
 /** Judges whether each pod of a workload had a proxy. */
 export const workloadIsMeshed: Rule = {
@@ -13,17 +13,15 @@ export const workloadIsMeshed: Rule = {
   check: (period) => {
     const { cluster, facts } = period
     const listed = new Set(facts?.workloads.map(workloadKey))
-    const others = new Map(
-      [...cluster.workloads.filter(({ pods }) => pods > 0), ...cluster.coverage.map(({ workload }) => workload)].map(
-        (workload) => [workloadKey(workload), workload],
-      ),
-    )
+    const isIdle = new Set(cluster.workloads.filter(({ pods }) => pods === 0).map(workloadKey))
+    const others = workloadsSeen(period).filter((workload) => {
+      const key = workloadKey(workload)
+      return !listed.has(key) && (!isIdle.has(key) || period.coverage.has(key))
+    })
     return [
       ...(facts?.workloads ?? []).map((workload) => judge(workload, period)),
-      ...[...others].flatMap(([key, workload]) =>
-        listed.has(key)
-          ? []
-          : [ofWorkload(cluster.id, workload, 'unknown', 'No Kubernetes list of the period shows its pods')],
+      ...others.map((workload) =>
+        ofWorkload(cluster.id, workload, 'unknown', 'No Kubernetes list of the period shows its pods'),
       ),
     ]
   },
