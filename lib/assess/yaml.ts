@@ -51,7 +51,9 @@ export function readYaml(text: string): Read<Yaml> {
     if (!(error instanceof YAMLException)) throw error
     const { reason, mark } = error
     const mend = MENDS.find(([says]) => says.test(reason))?.[1]
-    const place = { line: (mark?.line ?? 0) + 1, column: (mark?.column ?? 0) + 1 }
+    const position = mark?.position ?? 0
+    // What is wrong with an alias is told of its name.
+    const place = lineOf(text, text[position - 1] === '*' ? position - 1 : position)
     const isEmpty = reason.includes('input is empty')
     return wrong({
       ...place,
@@ -70,8 +72,13 @@ export function problemAt(yaml: Yaml, path: readonly PropertyKey[], text: string
     if (next === undefined) break
     place = next
   }
-  const before = yaml.source.slice(0, isKey || place.at < 0 ? Math.max(0, place.key) : place.at)
-  return { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n'), text }
+  return { ...lineOf(yaml.source, isKey || place.at < 0 ? Math.max(0, place.key) : place.at), text }
+}
+
+/** Line and column of an offset, from 1; lines end as YAML ends them. */
+function lineOf(source: string, offset: number): { line: number; column: number } {
+  const lines = source.slice(0, offset).split(/\r\n|[\r\n]/)
+  return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
 }
 
 /**
