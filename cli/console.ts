@@ -26,9 +26,15 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Something that was asked for could not be done, and its lines are written already: exit code 1 without another line. */
+/** Something that was asked for could not be done, and its lines are written already: no other line is. */
 export class FailedError extends Error {
   override readonly name = 'FailedError'
+  readonly exitCode: 1 | 2
+  /** 2 where what was given to the command is wrong. */
+  constructor(exitCode: 1 | 2 = 1) {
+    super()
+    this.exitCode = exitCode
+  }
 }
 
 /** Writes to the process's own streams. Colours respect NO_COLOR and FORCE_COLOR (picocolors), progress a terminal. */

@@ -11,6 +11,8 @@ import { addKeyCommands } from './key.ts'
 import { addPaths } from './paths.ts'
 import { addRebuild } from './rebuild.ts'
 import { addReport } from './report.ts'
+import { addScopeCommands } from './scope.ts'
+import { addWaiverCommands } from './waiver.ts'
 import { addSeal } from './seal.ts'
 import { STORE_HELP } from './store.ts'
 import { addWorkloads } from './workloads.ts'
@@ -56,6 +58,8 @@ function programOf(console: Console): Command {
   addPaths(program, console)
   addWorkloads(program, console)
   addReport(program, console)
+  addScopeCommands(program, console)
+  addWaiverCommands(program, console)
   addSeal(program, console)
   addKeyCommands(program, console)
   addRebuild(program, console)
@@ -72,7 +76,7 @@ function programOf(console: Console): Command {
 }
 
 function report(error: unknown, console: Console): number {
-  if (error instanceof FailedError) return 1
+  if (error instanceof FailedError) return error.exitCode
   if (error instanceof UsageError) {
     console.err(error.message)
     return 2

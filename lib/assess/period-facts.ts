@@ -39,7 +39,9 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
   const drafts = new Map<string, Draft>()
   for (const { workloads } of results) {
     // What has no pod in a window neither sends nor receives in it.
-    const present = workloads.filter(({ pods }) => pods > 0)
+    const present = workloads
+      .filter(({ pods }) => pods > 0)
+      .toSorted((a, b) => compareText(workloadKey(a), workloadKey(b)))
     const sharers = Map.groupBy(
       present.filter(({ serviceAccount, meshed }) => serviceAccount !== null && meshed !== 'no'),
       ({ namespace, serviceAccount }) => JSON.stringify([namespace, serviceAccount]),
@@ -51,7 +53,7 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
       addWorkload(draft, workload)
       if (workload.meshed === 'no') continue
       const others = sharers.get(JSON.stringify([workload.namespace, workload.serviceAccount])) ?? []
-      // Two are enough to know one that is not the workload itself.
+      // The first two are enough to know the first that is not the workload itself.
       for (const other of others.slice(0, 2)) if (other !== workload) draft.sharedWith.add(workloadKey(other))
     }
   }

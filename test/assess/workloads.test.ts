@@ -63,6 +63,27 @@ describe('A workload', () => {
     assert.deepEqual([two.defaultPolicy, two.serviceAccount], [null, null])
   })
 
+  test('has the labels that all of its pods share, without those that a controller counts by', () => {
+    const counted = { 'pod-template-hash': 'a1', 'controller-revision-hash': 'b2', 'job-name': 'c3' }
+    const one = web({ labels: { app: 'web', tier: 'front', ...counted } })
+    const other = web({ labels: { app: 'web', tier: 'back', extra: 'x' } })
+    const shared = { app: 'web', 'linkerd.io/control-plane-ns': 'linkerd', 'linkerd.io/workload-ns': 'shop' }
+    const injected = { ...shared, 'linkerd.io/proxy-deployment': 'web' }
+    assert.deepEqual(rowOf([one]).labels, { ...injected, tier: 'front' })
+    assert.deepEqual(rowOf([one, other]).labels, injected)
+    assert.deepEqual(rowOf([bare({ labels: { constructor: 'x' } }), bare()]).labels, { app: 'web' })
+    const idle = rowsOf({ pods: [pod('deployment/old', { from: -999, to: -900 })] })[0]
+    assert.deepEqual([idle?.name, idle?.pods, idle?.labels], ['old', 0, undefined])
+  })
+
+  test('names the labels of any pod that take a name by which its proxy is read', () => {
+    assert.equal(rowOf([web()]).overriding, undefined)
+    const spoofed = web({ labels: { tls: 'true', 'linkerd.io/proxy-peer': 'src', harmless: 'x' } })
+    assert.deepEqual(rowOf([web(), spoofed]).overriding, ['peer', 'tls'])
+    assert.equal(rowOf([web({ labels: { namespace: 'shop' } })]).overriding, undefined, 'it says what is true')
+    assert.deepEqual(rowOf([web({ labels: { namespace: 'bank' } })]).overriding, ['namespace'])
+  })
+
   test('lists ports that go around the proxy or are opaque, apart from those that always are', () => {
     const row = rowOf([
       web({ skipInbound: '4190,4191,4567,4568,9000-9001', skipOutbound: '4567,4568,3306', opaque: '25,6379,7000' }),

@@ -24,13 +24,17 @@ const COMMANDS = [
   ['key'],
   ['key', 'new'],
   ['key', 'show'],
+  ['scope'],
+  ['scope', 'check'],
+  ['waiver'],
+  ['waiver', 'check'],
   ['rebuild'],
   ['demo'],
   ['completion'],
 ]
 
 /** A group of commands, and what answers for people or shells only. */
-const WITHOUT_JSON = new Set(['cluster', 'key', 'demo', 'completion'])
+const WITHOUT_JSON = new Set(['cluster', 'scope', 'waiver', 'key', 'demo', 'completion'])
 
 const ESCAPE = '\u001b'
 

@@ -1,0 +1,66 @@
+import type { Command } from 'commander'
+import { FRAMEWORKS } from '../lib/assess/controls.ts'
+import { matchesPattern } from '../lib/assess/pattern.ts'
+import { readScopes } from '../lib/assess/scope.ts'
+import type { Scope } from '../lib/model.ts'
+import { readClusters } from '../lib/store/registry.ts'
+import { readChecked } from './checked-file.ts'
+import type { Console } from './console.ts'
+import { toJson } from './json.ts'
+import { openStore } from './store.ts'
+import { printable } from '../lib/report/printable.ts'
+
+/** Adds `ciphertrail scope check`. */
+export function addScopeCommands(program: Command, console: Console): void {
+  const scope = program
+    .command('scope')
+    .summary('what each framework is judged on')
+    .description(
+      'Works on scope.yaml, which says for each framework on which clusters, namespaces and labels it is judged, who answers for that, and why. Without a scope a framework is judged on everything.',
+    )
+    .addHelpText('after', '\nExample:\n  ciphertrail scope check scope.yaml')
+
+  scope
+    .command('check')
+    .summary('check the text of a scope.yaml')
+    .description(
+      'Checks a scope.yaml and says what it declares. Where a store with clusters is at hand, it also says which patterns match none of them.',
+    )
+    .argument('<file>', 'such as scope.yaml')
+    .option('--json', 'one JSON object for each scope, or for each thing that is wrong')
+    .addHelpText(
+      'after',
+      '\nExample:\n  ciphertrail scope check scope.yaml\n\nA scope.yaml:\n  pci-dss:\n    clusters: [prod-*]\n    namespaces: [payments, billing]\n    labels: {tier: backend}\n    owner: payments-platform\n    reason: Card data is processed there\n\nExit code 2 where something is wrong: one line for each thing, as file:line:column.',
+    )
+    .action(async (file: string, _: unknown, command: Command) => {
+      const { json = false, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
+      const scopes = await readChecked(file, readScopes, json, console)
+      const clusters = (await readClusters({ objects: openStore({ store }, console) })).map(({ id }) => id)
+      const unmatched = ({ clusters: patterns }: Scope) =>
+        clusters.length === 0 ? [] : patterns.filter((pattern) => !clusters.some((id) => matchesPattern(pattern, id)))
+      if (json) {
+        for (const one of scopes) console.out(toJson({ ok: true, ...one, unmatchedClusters: unmatched(one) }))
+        return
+      }
+      for (const one of scopes) {
+        console.out(scopeLine(one))
+        for (const pattern of unmatched(one))
+          console.err(`Note: no registered cluster matches "${pattern}" of the scope of "${one.framework}"`)
+      }
+      const declared = new Set(scopes.map(({ framework }) => framework))
+      const others = FRAMEWORKS.map(({ id }) => id).filter((id) => !declared.has(id))
+      if (others.length > 0) console.out(`Judged on everything, without a scope: ${others.join(', ')}`)
+    })
+}
+
+function scopeLine({ framework, clusters, namespaces, labels, owner }: Scope): string {
+  const listed = (one: string, all: readonly string[]) =>
+    all.length === 0 ? `every ${one}` : `${one} ${all.join(', ')}`
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+  const parts = [
+    listed('cluster', clusters),
+    listed('namespace', namespaces),
+    ...(pairs.length > 0 ? [listed('label', pairs)] : []),
+  ]
+  return printable(`${framework}: ${parts.join('; ')}; owner ${owner}`)
+}

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { linesOf, parseNdjson, run } from '../support/command-line.ts'
+import type { Ran } from '../support/command-line.ts'
+import { startDemoMesh } from '../support/demo-mesh.ts'
+import type { DemoMesh } from '../support/demo-mesh.ts'
+import { freshFolder } from '../support/recording.ts'
+
+/** One mesh with two collected windows, for the tests that ask a history. */
+let mesh: DemoMesh
+let now: string
+
+before(async () => {
+  mesh = await startDemoMesh()
+  for (const window of mesh.windows.slice(0, 2)) {
+    const { code, stderr } = await mesh.run('collect', ...mesh.optionsAt(window))
+    assert.equal(code, 0, stderr)
+    now = window.end
+  }
+})
+after(() => mesh.close())
+
+const SCOPE = `
+pci-dss:
+  clusters: [shop, prod-*]
+  namespaces: [billing]
+  labels: {app: ledger-db}
+  owner: payments
+  reason: Card data
+hipaa:
+  owner: care
+  reason: Everything
+`
+
+const waiver = (id: string, fields: string, expires = '2027-01-31T00:00:00Z') =>
+  `${id}:\n  ${fields}\n  owner: bank\n  reason: old\n  compensatingControl: a firewall\n  expires: ${expires}\n`
+
+/** Runs a command on a file of this text, in a folder of its own. */
+function runOn(context: TestContext, text: string | Uint8Array, ...args: string[]): Promise<Ran> {
+  const folder = freshFolder(context)
+  writeFileSync(join(folder, 'file.yaml'), text)
+  return run([...args, 'file.yaml'], { folder })
+}
+
+test('scope check says what a scope.yaml declares, and of which frameworks it says nothing', async (context) => {
+  assert.deepEqual(await runOn(context, SCOPE, 'scope', 'check'), {
+    code: 0,
+    signal: null,
+    stdout: [
+      'hipaa: every cluster; every namespace; owner care',
+      'pci-dss: cluster shop, prod-*; namespace billing; label app=ledger-db; owner payments',
+      'Judged on everything, without a scope: nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, dora, nis2',
+      '',
+    ].join('\n'),
+    stderr: '',
+  })
+  const { stdout } = await runOn(context, SCOPE, 'scope', 'check', '--json')
+  assert.deepEqual(
+    parseNdjson(stdout).map(({ ok, framework, unmatchedClusters }) => [ok, framework, unmatchedClusters]),
+    [
+      [true, 'hipaa', []],
+      [true, 'pci-dss', []],
+    ],
+  )
+})
+
+test('scope check names a pattern that no registered cluster matches', async () => {
+  const file = join(mesh.folder, 'scope.yaml')
+  writeFileSync(file, SCOPE)
+  const { code, stderr, stdout } = await mesh.run('scope', 'check', file)
+  assert.deepEqual([code, stderr], [0, 'Note: no registered cluster matches "prod-*" of the scope of "pci-dss"\n'])
+  assert.equal(linesOf(stdout).length, 3)
+})
+
+test('scope check and waiver check say each thing that is wrong with its place, and end with 2', async (context) => {
+  const scope = await runOn(context, 'pci-dss:\n  clusters: prod\n  owner: a\n', 'scope', 'check')
+  assert.deepEqual(scope, {
+    code: 2,
+    signal: null,
+    stdout: '',
+    stderr: [
+      'file.yaml:2:3: Cannot use the scope of "pci-dss" without "reason": wanted why this is the scope',
+      'file.yaml:2:13: Cannot use "prod" as clusters of the scope of "pci-dss": wanted a list: write [prod]',
+      '',
+    ].join('\n'),
+  })
+  const waivers = await runOn(context, waiver('a', 'port: x', '2027-01-31'), 'waiver', 'check', '--json')
+  assert.deepEqual([waivers.code, waivers.stderr], [2, ''])
+  assert.deepEqual(
+    parseNdjson(waivers.stdout).map(({ ok, file, line, column }) => [ok, file, line, column]),
+    [
+      [false, 'file.yaml', 2, 9],
+      [false, 'file.yaml', 6, 12],
+    ],
+  )
+})
+
+test('scope check and waiver check say in one line what is no text to check, and write nothing', async (context) => {
+  const folder = freshFolder(context)
+  mkdirSync(join(folder, 'folder'))
+  writeFileSync(join(folder, 'latin1'), Uint8Array.from([0x6f, 0xe9, 0x3a]))
+  writeFileSync(join(folder, 'huge'), 'x'.repeat(4_000_001))
+  writeFileSync(join(folder, 'hostile'), '"\\u001b[31mred": {}\n')
+  const before = readdirSync(folder)
+  for (const command of ['scope', 'waiver']) {
+    for (const [file, says] of [
+      ['nowhere', /^Cannot read "nowhere": it does not exist, wanted a YAML file$/],
+      ['folder', /^Cannot read "folder": it is a folder, wanted a YAML file$/],
+      ['latin1', /^latin1:1:1: Cannot read this as text: it is not UTF-8$/],
+      ['huge', /^huge:1:1: Cannot read 4000001 bytes: wanted at most 4000000$/],
+      ['hostile', /^hostile:1:2: Cannot use "\[U\+001B\]\[31mred" as/],
+    ] as const) {
+      const { code, stdout, stderr } = await run([command, 'check', file], { folder })
+      assert.deepEqual([code, stdout], [2, ''], `${command} ${file}`)
+      assert.match(linesOf(stderr)[0] ?? '', says)
+    }
+  }
+  assert.deepEqual(readdirSync(folder), before)
+})
+
+test('waiver check without a history says how each waiver stands by its end alone', async (context) => {
+  const text = [
+    waiver('broad', 'port: 80'),
+    waiver('ending', 'destination: deployment/shop/web', '2026-11-30T00:00:00Z'),
+    waiver('over', 'destination: deployment/shop/web', '2026-11-24T00:00:00Z'),
+    waiver('web', 'destination: deployment/shop/web'),
+  ].join('')
+  const { code, stdout, stderr } = await runOn(context, text, 'waiver', 'check', '--now', '2026-11-24T12:00:00Z')
+  assert.equal(code, 0)
+  assert.equal(stderr, 'Which waivers are unused is not told: no cluster is registered in this store\n')
+  assert.deepEqual(
+    linesOf(stdout).map((line) => line.split(/ {2,}/).slice(0, 3)),
+    [
+      ['ID', 'STATUS', 'FAILURES'],
+      ['broad', 'in-force, too broad', '-'],
+      ['ending', 'expiring', '-'],
+      ['over', 'expired', '-'],
+      ['web', 'in-force', '-'],
+    ],
+  )
+  const none = await runOn(context, '{}', 'waiver', 'check')
+  assert.deepEqual([none.code, none.stdout, none.stderr], [0, 'No waivers.\n', ''])
+})
+
+test('waiver check with a history says which waivers accept what failed, and which accept nothing', async () => {
+  const file = join(mesh.folder, 'waivers.yaml')
+  writeFileSync(
+    file,
+    [
+      waiver('export', 'source: (unmeshed)\n  destination: "*/emojivoto/*"\n  rules: [path-is-encrypted]'),
+      waiver('nobody', 'destination: deployment/nowhere/nobody'),
+      waiver('over', 'destination: "*/warehouse/*"', '2026-11-01T00:00:00Z'),
+    ].join(''),
+  )
+  const { code, stdout, stderr } = await mesh.run('waiver', 'check', file, '--now', now, '--json')
+  assert.deepEqual([code, stderr], [0, ''])
+  const standing = parseNdjson(stdout) as { waiver: { id: string }; status: string; findings: number }[]
+  assert.deepEqual(
+    standing.map((one) => [one.waiver.id, one.status, one.findings > 0]),
+    [
+      ['export', 'in-use', true],
+      ['nobody', 'unused', false],
+      ['over', 'expired', true],
+    ],
+  )
+  const before = await mesh.run('waiver', 'check', file, '--now', '2026-01-01T00:00:00Z')
+  assert.match(before.stderr, /not every cluster has a collected window in the last four weeks/)
+  assert.doesNotMatch(before.stdout, /unused/, 'silence is not evidence')
+})
