@@ -69,7 +69,7 @@ test('readScopes() says of each thing that is wrong where it stands and how to m
 
 test('readScopes() reads nothing of hostile YAML, and says one clear line of each', () => {
   const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]']
-  for (const [index, name] of [...'bcdefghij'].entries()) {
+  for (const [index, name] of 'bcdefghij'.split('').entries()) {
     const alias = `*${'abcdefghi'[index]}`
     bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => alias).join(', ')}]`)
   }
