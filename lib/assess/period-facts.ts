@@ -1,4 +1,12 @@
-import type { BlindSpot, PathIdentity, PeriodFacts, WindowResult, Workload, WorkloadHistory } from '../model.ts'
+import type {
+  BlindSpot,
+  Endpoint,
+  PathIdentity,
+  PeriodFacts,
+  WindowResult,
+  Workload,
+  WorkloadHistory,
+} from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { workloadKey } from './facts.ts'
 
@@ -23,7 +31,8 @@ export function periodFacts(results: readonly WindowResult[]): PeriodFacts {
 }
 
 type Draft = {
-  readonly last: Workload
+  readonly end: Endpoint
+  lastLabels: Workload['labels']
   windows: number
   readonly meshed: Record<Workload['meshed'], number>
   readonly reasons: Set<NonNullable<Workload['reason']>>
@@ -41,24 +50,25 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
     // What has no pod in a window neither sends nor receives in it.
     const present = workloads
       .filter(({ pods }) => pods > 0)
-      .toSorted((a, b) => compareText(workloadKey(a), workloadKey(b)))
+      .map((workload) => ({ key: workloadKey(workload), workload }))
     const sharers = Map.groupBy(
-      present.filter(({ serviceAccount, meshed }) => serviceAccount !== null && meshed !== 'no'),
-      ({ namespace, serviceAccount }) => JSON.stringify([namespace, serviceAccount]),
+      present.filter(({ workload: { serviceAccount, meshed } }) => serviceAccount !== null && meshed !== 'no'),
+      ({ workload: { namespace, serviceAccount } }) => `${namespace}/${serviceAccount}`,
     )
-    for (const workload of present) {
-      const key = workloadKey(workload)
+    for (const { key, workload } of present) {
       const draft = drafts.get(key) ?? newDraft(workload)
       drafts.set(key, draft)
       addWorkload(draft, workload)
-      if (workload.meshed === 'no') continue
-      const others = sharers.get(JSON.stringify([workload.namespace, workload.serviceAccount])) ?? []
+    }
+    for (const sharing of sharers.values()) {
+      if (sharing.length === 1) continue
       // The first two are enough to know the first that is not the workload itself.
-      for (const other of others.slice(0, 2)) if (other !== workload) draft.sharedWith.add(workloadKey(other))
+      const [first, second] = sharing.map(({ key }) => key).sort(compareText)
+      for (const { key } of sharing) drafts.get(key)?.sharedWith.add((key === first ? second : first) ?? '')
     }
   }
   return [...drafts.values()]
-    .map(({ last: { kind, namespace, name }, ...draft }): WorkloadHistory => {
+    .map(({ end: { kind, namespace, name }, ...draft }): WorkloadHistory => {
       const [sharedWith = null] = [...draft.sharedWith].sort(compareText)
       return {
         kind,
@@ -82,7 +92,8 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
 
 function newDraft(workload: Workload): Draft {
   return {
-    last: workload,
+    end: workload,
+    lastLabels: undefined,
     windows: 0,
     meshed: { yes: 0, no: 0, partly: 0, unknown: 0 },
     reasons: new Set(),
@@ -104,28 +115,52 @@ function addWorkload(draft: Draft, workload: Workload): void {
   else draft.serviceAccounts.add(serviceAccount)
   for (const spot of blindSpots)
     if (BYPASSES.has(spot.kind)) draft.bypasses.set(`${spot.kind} ${spot.port ?? ''} ${spot.detail}`, spot)
-  if (labels !== undefined) draft.labels.set(JSON.stringify(Object.entries(labels).sort(byName)), labels)
+  if (labels !== undefined && !isSame(draft.lastLabels, labels))
+    draft.labels.set(JSON.stringify(Object.entries(labels).sort(byName)), labels)
+  draft.lastLabels = labels
   for (const name of overriding ?? []) draft.overriding.add(name)
 }
 
+/** Most workloads keep their labels, which is seen faster than a key of them is made. */
+function isSame(a: Workload['labels'], b: Readonly<Record<string, string>>): boolean {
+  if (a === undefined) return false
+  const names = Object.keys(b)
+  return names.length === Object.keys(a).length && names.every((name) => Object.hasOwn(a, name) && a[name] === b[name])
+}
+
+/** A path keeps its identities for long, so those that it had are compared rather than named: there may be a million of them. */
 function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
-  const found = new Map<string, PathIdentity>()
+  const byPath = new Map<string, { -readonly [Key in keyof PathIdentity]: PathIdentity[Key] }[]>()
   for (const { paths, collected } of results) {
     if (!collected) continue
     for (const { pathId, state, clientId, serverId, source, destination } of paths) {
       if (state !== 'mtls') continue
-      const seen = {
+      const known = byPath.get(pathId) ?? []
+      const same = known.find(
+        (one) =>
+          one.clientId === clientId &&
+          one.serverId === serverId &&
+          one.source === source.serviceAccount &&
+          one.destination === destination.serviceAccount,
+      )
+      if (same !== undefined) {
+        same.windows += 1
+        continue
+      }
+      known.push({
         pathId,
         clientId,
         serverId,
         source: source.serviceAccount,
         destination: destination.serviceAccount,
-      }
-      const key = JSON.stringify([pathId, clientId, serverId, seen.source, seen.destination])
-      found.set(key, { ...seen, windows: (found.get(key)?.windows ?? 0) + 1 })
+        windows: 1,
+      })
+      byPath.set(pathId, known)
     }
   }
-  return byKey(found)
+  const keyOf = ({ pathId, clientId, serverId, source, destination }: PathIdentity) =>
+    JSON.stringify([pathId, clientId, serverId, source, destination])
+  return byKey(new Map([...byPath.values()].flat().map((identity) => [keyOf(identity), identity])))
 }
 
 function byKey<T>(map: ReadonlyMap<string, T>): T[] {

@@ -42,6 +42,16 @@ test('periodFacts() adds up what a workload was in each window in which it had p
   ])
 })
 
+test('periodFacts() keeps each set of labels that a workload had, also the only one', () => {
+  const labelled = (...all: Record<string, string>[]) =>
+    factsOf(...all.map((labels) => listing(workloadOf('web', { labels })))).workloads[0]?.labels
+  assert.deepEqual(labelled({ app: 'web' }), [{ app: 'web' }])
+  assert.deepEqual(labelled({ app: 'web' }, { app: 'web' }), [{ app: 'web' }])
+  assert.deepEqual(labelled({ app: 'web' }, { app: 'web', a: 'b' }, { app: 'web' })?.length, 2)
+  assert.deepEqual(labelled({}), [{}])
+  assert.deepEqual(factsOf(listing(workloadOf('web'))).workloads[0]?.labels, [], 'not known')
+})
+
 test('periodFacts() knows a ServiceAccount as shared only by workloads with a proxy in the same window and namespace', () => {
   const other = (changes: Partial<Workload> = {}) => workloadOf('web', { name: 'api', ...changes })
   const sharedWith = (...windows: readonly Partial<WindowResult>[]) =>
