@@ -63,10 +63,11 @@ export function deriveDeps(objects: Objects): DeriveDeps {
  * damaged would read as what was never collected.
  */
 export async function historyProblem({ id }: Cluster, objects: Objects): Promise<string | undefined> {
-  const { state, error } = await readState(id, objects)
+  const { state, etag, error } = await readState(id, objects)
   const toMend = 'run "ciphertrail rebuild" to make it again from evidence'
   if (error !== null) return `Cannot use "${stateKey(id)}": it is damaged, ${toMend}`
   if (state !== undefined) return undefined
+  if (etag !== null) return `Cannot use "${stateKey(id)}": an earlier version of ciphertrail derived it, ${toMend}`
   for await (const key of objects.list(evidencePrefix))
     if (parseEvidenceKey(key)?.cluster === id)
       return `Cannot use "${stateKey(id)}": it is missing although there is evidence, ${toMend}`

@@ -43,6 +43,8 @@ const stateSchema = z.object({
   unwritten: z.array(z.string()).readonly(),
 })
 
+const derivationSchema = z.object({ derivation: z.int() })
+
 /** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
 export type State = z.infer<typeof stateSchema>
 
@@ -95,7 +97,11 @@ export async function readState(
   const key = stateKey(clusterId)
   const stored = await objects.get(key)
   if (stored === undefined) return { state: undefined, etag: null, error: null }
-  const parsed = stateSchema.safeParse(parseJson(stored.body))
+  const content = parseJson(stored.body)
+  const derivation = derivationSchema.safeParse(content).data?.derivation
+  // What an earlier derivation kept may have another shape: it is old, not damaged.
+  if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, etag: stored.etag, error: null }
+  const parsed = stateSchema.safeParse(content)
   if (!parsed.success || parsed.data.cluster !== clusterId) {
     return {
       state: undefined,
@@ -108,7 +114,7 @@ export async function readState(
       `Cannot use "${key}": derived by a later version of ciphertrail (${parsed.data.derivation}, this one makes ${DERIVATION}), update this one`,
     )
   }
-  return { state: parsed.data.derivation === DERIVATION ? parsed.data : undefined, etag: stored.etag, error: null }
+  return { state: parsed.data, etag: stored.etag, error: null }
 }
 
 /**

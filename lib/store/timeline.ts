@@ -71,8 +71,7 @@ export const timelineSchema = z.object({
         port: z.int(),
         episode: z.string().nullable(),
         quietSince: z.string().nullable(),
-        // Absent in what an earlier derivation made, which is told by its number, not by its shape.
-        watchedSince: z.string().nullable().default(null),
+        watchedSince: z.string().nullable(),
         isGone: z.boolean(),
       }),
     )

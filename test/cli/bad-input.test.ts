@@ -597,6 +597,7 @@ test('damaged state is never read as "nothing was collected", and is made again'
   for (const [damage, says] of [
     [() => truncateSync(state, 100), 'it is damaged'],
     [() => rmSync(state), 'it is missing although there is evidence'],
+    [() => writeFileSync(state, '{"derivation":1}'), 'an earlier version of ciphertrail derived it'],
   ] as const) {
     damage()
     for (const args of [['edges', 'all'], ['paths'], ['workloads'], ['report', ...period]]) {

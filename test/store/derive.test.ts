@@ -567,6 +567,15 @@ test('derive() starts from evidence where the state is damaged, and says so', as
   assert.deepEqual(await derivedIn(objects), await derivedFrom([simple(1, 'mtls')]))
 })
 
+test('derive() starts from evidence where an earlier version derived the state, whatever its shape, and says nothing of it', async () => {
+  const objects = await emptyStore()
+  const evidence = [simple(1, 'plaintext'), simple(2, 'mtls')]
+  await put(objects, evidence)
+  await objects.putIf(stateKey('demo'), Buffer.from('{"derivation":1,"timeline":{"paths":[{}]}}'), null)
+  assert.deepEqual((await derive(cluster, { objects, assess })).errors, [])
+  assert.deepEqual(await derivedIn(objects), await derivedFrom(evidence))
+})
+
 test('derive() leaves alone what a later version derived', async () => {
   const objects = await emptyStore()
   await put(objects, [simple(1, 'mtls')])
