@@ -3,6 +3,11 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { isNotEncrypted } from '../../lib/assess/episodes.ts'
+import { judge } from '../../lib/assess/judge.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { readPeriod } from '../../lib/store/period.ts'
+import { readClusters } from '../../lib/store/registry.ts'
 import { linesOf, parseNdjson, run } from '../support/command-line.ts'
 import type { Ran } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
@@ -44,6 +49,30 @@ function runOn(context: TestContext, text: string | Uint8Array, ...args: string[
   writeFileSync(join(folder, 'file.yaml'), text)
   return run([...args, 'file.yaml'], { folder })
 }
+
+test('judge() of the recorded mesh fails each path that was not encrypted, and passes none of them', async () => {
+  const objects = directoryObjects(join(mesh.folder, 'ciphertrail-data'))
+  const [cluster] = await readClusters({ objects })
+  const [first, second] = mesh.windows
+  assert.ok(cluster && first && second)
+  const period = await readPeriod(cluster, { from: first.start, to: second.end }, new Date(now), objects)
+  const { findings, rules } = judge({ clusters: [period], scopes: [], waivers: [], at: now })
+  const clear = new Set(period.rows.filter(isNotEncrypted).map(({ pathId }) => pathId))
+  const encrypted = findings.filter(({ rule }) => rule === 'path-is-encrypted')
+  const failed = encrypted.flatMap(({ verdict, subject }) =>
+    verdict === 'fail' && subject.kind === 'path' ? subject.pathId : [],
+  )
+  assert.deepEqual(new Set(failed), clear)
+  assert.ok(clear.size > 0 && encrypted.some(({ verdict }) => verdict === 'pass'))
+  const said = (rule: string, name: string) =>
+    findings.find((one) => one.rule === rule && one.subject.kind === 'workload' && one.subject.workload.name === name)
+  assert.equal(said('workload-is-meshed', 'inventory')?.detail, 'No pod had a proxy in 1 window: disabled')
+  assert.equal(said('workload-is-meshed', 'emoji')?.verdict, 'unknown', 'the first window has no list from before it')
+  for (const id of ['crypto-is-current', 'trust-anchor-is-valid'])
+    assert.equal(rules.find((rule) => rule.id === id)?.verdict, 'pass', id)
+  const web = period.facts?.workloads.find(({ name }) => name === 'web')
+  assert.equal(web?.labels[0]?.['app'], 'web')
+})
 
 test('scope check says what a scope.yaml declares, and of which frameworks it says nothing', async (context) => {
   assert.deepEqual(await runOn(context, SCOPE, 'scope', 'check'), {
