@@ -300,6 +300,9 @@ test('judge() judges a path where either end is in scope, and a workload whose l
   assert.equal(judgedBy({ namespaces: ['mail'] }), 0)
   assert.ok((judgedBy({ labels: { app: 'ledger' } }) ?? 0) > 0)
   assert.equal(judgedBy({ labels: { app: 'mail' } }), 0)
+  const unnamed = period([path([{ state: 'plaintext' }], { source: UNMESHED })])
+  assert.equal(judgedBy({ labels: { app: 'mail' } }, [unnamed]), 0, 'who has no name is no workload without labels')
+  assert.ok((judgedBy({ labels: { app: 'db' } }, [unnamed]) ?? 0) > 0)
   const { facts: _, ...unlabelled } = made
   assert.ok((judgedBy({ labels: { app: 'mail' } }, [unlabelled]) ?? 0) > 0, 'labels are not known')
   const relabelled = factsOf(made, { labels: [{ app: 'mail' }, { app: 'ledger' }] })
