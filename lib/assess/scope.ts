@@ -1,4 +1,3 @@
-import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import type { Scope } from '../model.ts'
 import { compareText } from '../text-order.ts'
@@ -118,12 +117,12 @@ function labelNames(given: unknown): string[] {
   return kindOf(labels) === 'a mapping' ? Object.keys(labels as object) : []
 }
 
-/** Scopes as they are stored: canonical JSON (RFC 8785). */
-export function encodeScopes(scopes: readonly Scope[]): string {
-  return canonicalize({ format: 'ciphertrail/scope/1', scopes }) ?? ''
+/** Scopes as they are stored: JSON without a place for anything else. */
+export function encodeScopes(scopes: readonly Scope[]): unknown {
+  return { format: 'ciphertrail/scope/1', scopes }
 }
 
-/** Reads what {@link encodeScopes} wrote. Throws an Error where it is something else. */
-export function decodeScopes(stored: string): readonly Scope[] {
-  return storedScopes.parse(JSON.parse(stored)).scopes
+/** Reads what {@link encodeScopes} gave; undefined of anything else. */
+export function decodeScopes(stored: unknown): readonly Scope[] | undefined {
+  return storedScopes.safeParse(stored).data?.scopes
 }

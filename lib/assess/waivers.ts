@@ -1,4 +1,3 @@
-import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Waiver } from '../model.ts'
@@ -145,12 +144,12 @@ function readExpiry(given: string): string | { readonly problem: string } {
   return { problem: 'no calendar or clock has this time, wanted one such as 2027-01-31T00:00:00Z' }
 }
 
-/** Waivers as they are stored: canonical JSON (RFC 8785). */
-export function encodeWaivers(waivers: readonly Waiver[]): string {
-  return canonicalize({ format: 'ciphertrail/waivers/1', waivers }) ?? ''
+/** Waivers as they are stored: JSON without a place for anything else. */
+export function encodeWaivers(waivers: readonly Waiver[]): unknown {
+  return { format: 'ciphertrail/waivers/1', waivers }
 }
 
-/** Reads what {@link encodeWaivers} wrote. Throws an Error where it is something else. */
-export function decodeWaivers(stored: string): readonly Waiver[] {
-  return storedWaivers.parse(JSON.parse(stored)).waivers
+/** Reads what {@link encodeWaivers} gave; undefined of anything else. */
+export function decodeWaivers(stored: unknown): readonly Waiver[] | undefined {
+  return storedWaivers.safeParse(stored).data?.waivers
 }

@@ -1,7 +1,7 @@
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { toTime } from '../collect/windows.ts'
-import { changeKey } from './keys.ts'
+import { changeKey, changesPrefix, parseChangeKey } from './keys.ts'
 import type { ChangeKind } from './keys.ts'
 import { parseJson } from './json.ts'
 import type { Objects } from './objects.ts'
@@ -21,7 +21,7 @@ export type Change = {
   /** RFC 3339. */
   readonly at: string
   readonly by: string
-  /** What the kind keeps: of `clusters` see lib/store/registry.ts. */
+  /** What the kind keeps: lib/store/registry.ts says it of `clusters`, lib/store/declarations.ts of `scope` and `waivers`. */
   readonly content: unknown
 }
 
@@ -62,4 +62,11 @@ export async function readChange(kind: ChangeKind, number: number, objects: Obje
 /** What to say of a change that is there and cannot be read. */
 export function damagedChange(key: string): Error {
   return new Error(`Cannot read "${key}": it is damaged, put back a copy of it, as nothing can make it again`)
+}
+
+/** Reads the latest change of a kind; undefined where there is none. */
+export async function readLatestChange(kind: ChangeKind, objects: Objects): Promise<Change | undefined> {
+  let latest = 0
+  for await (const key of objects.list(changesPrefix(kind))) latest = parseChangeKey(key)?.number ?? latest
+  return latest === 0 ? undefined : readChange(kind, latest, objects)
 }

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import type { Snapshot } from '../../lib/model.ts'
-import { directoryObjects } from '../../lib/store/directory.ts'
 import {
   decodeSnapshot,
   encodeSnapshot,
@@ -20,6 +15,7 @@ import {
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { ConflictError } from '../../lib/store/objects.ts'
 import type { Objects } from '../../lib/store/objects.ts'
+import { freshStore } from '../support/fresh-store.ts'
 
 const window = { start: '2026-11-24T12:30:00Z', end: '2026-11-24T12:35:00Z' }
 const key = evidenceKey({ window, cluster: 'shop', attempt: 1 })
@@ -57,12 +53,6 @@ function snapshotOf(change: Partial<Snapshot> = {}): Snapshot {
 function withBody(body: string): Snapshot {
   const snapshot = snapshotOf()
   return { ...snapshot, metrics: { ...snapshot.metrics, answers: [{ name: 'n', query: 'q', time: '1', body }] } }
-}
-
-async function freshStore(t: TestContext): Promise<Objects> {
-  const directory = await mkdtemp(join(tmpdir(), 'ciphertrail-evidence-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
-  return directoryObjects(directory)
 }
 
 test('encodeSnapshot() gives gzip of canonical JSON without a time, and decodeSnapshot() gives it back', async () => {

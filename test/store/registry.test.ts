@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import type { TestContext } from 'node:test'
 import fc from 'fast-check'
-import { directoryObjects } from '../../lib/store/directory.ts'
 import { readChange } from '../../lib/store/changes.ts'
 import { changeKey, registryKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { addCluster, ClusterOptionError, readClusters, removeCluster } from '../../lib/store/registry.ts'
 import type { ClusterOptions } from '../../lib/store/registry.ts'
+import { freshStore } from '../support/fresh-store.ts'
 
 const ada = { now: new Date('2026-11-24T12:34:56.789Z'), by: 'ada' }
-
-async function freshStore(t: TestContext): Promise<Objects> {
-  const directory = await mkdtemp(join(tmpdir(), 'ciphertrail-registry-'))
-  t.after(() => rm(directory, { recursive: true, force: true }))
-  return directoryObjects(directory)
-}
 
 async function windowsOf(objects: Objects): Promise<string[]> {
   const [cluster] = await readClusters({ objects })
