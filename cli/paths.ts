@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import { fixOf } from '../lib/assess/causes.ts'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
-import { toSeconds } from '../lib/collect/windows.ts'
+import { waivedRows } from '../lib/assess/waived.ts'
+import { toSeconds, toTime } from '../lib/collect/windows.ts'
 import type { PathRow, TimelineMonth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
+import { declaredWaivers } from '../lib/store/declarations.ts'
 import { type Period, type StripCell, rows, stripsOf, within } from '../lib/store/history.ts'
 import { readPresent } from '../lib/store/period.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -81,10 +83,13 @@ export function addPaths(program: Command, console: Console): void {
         }
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
-      if (options.json === true) for (const row of found) console.out(pathJson(row))
-      else if (found.length > 0)
-        for (const line of tableLines(found, columns(clusters.length > 1, strips, console))) console.out(line)
-      else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
+      const { declared: waivers } = await declaredWaivers(objects)
+      const answer = waivedRows(found, waivers, to ?? toTime(Math.floor(console.now().getTime() / 1000)))
+      if (options.json === true) for (const row of answer) console.out(pathJson(row))
+      else if (answer.length > 0) {
+        const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
+        for (const line of tableLines(answer, columns(shown, strips, console))) console.out(line)
+      } else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
       if (missing > 0) throw new FailedError()
     })
 }
@@ -101,7 +106,7 @@ function wasCollected(months: readonly TimelineMonth[], period: Period): boolean
 }
 
 function columns(
-  hasClusters: boolean,
+  { hasClusters, hasWaivers }: { readonly hasClusters: boolean; readonly hasWaivers: boolean },
   strips: ReadonlyMap<string, readonly StripCell[]>,
   { colors }: Console,
 ): Column<PathRow>[] {
@@ -134,6 +139,7 @@ function columns(
     { heading: 'OPENS', text: ({ opens }) => String(opens) },
     { heading: 'REASON', text: ({ reason }) => reason || '-' },
     { heading: 'CAUSE', text: ({ cause }) => cause ?? '-' },
+    ...(hasWaivers ? [{ heading: 'WAIVER', text: ({ waiver }: PathRow) => waiver ?? '-' }] : []),
     { heading: 'WINDOWS', text: strip },
   ]
 }

@@ -4,10 +4,12 @@ import { waiverResult } from '../lib/assess/waived.ts'
 import { readWaivers } from '../lib/assess/waivers.ts'
 import { toSeconds, toTime } from '../lib/collect/windows.ts'
 import type { ClusterPeriod, Waiver, WaiverResult } from '../lib/model.ts'
+import { declareWaivers, declaredWaivers } from '../lib/store/declarations.ts'
 import { readPeriod } from '../lib/store/period.ts'
 import { readClusters } from '../lib/store/registry.ts'
 import { readChecked } from './checked-file.ts'
 import type { Console } from './console.ts'
+import { declaredBy, printDeclared } from './declared.ts'
 import { toJson } from './json.ts'
 import { historyProblem, openStore } from './store.ts'
 import { tableLines } from './table.ts'
@@ -22,15 +24,18 @@ type CheckedWaiver = Omit<WaiverResult, 'status' | 'findings'> & {
   readonly findings: number | null
 }
 
-/** Adds `ciphertrail waiver check`. */
+/** Adds `ciphertrail waiver check|set|list`. */
 export function addWaiverCommands(program: Command, console: Console): void {
   const waiver = program
     .command('waiver')
     .summary('exceptions that were accepted')
     .description(
-      'Works on waivers.yaml, the register of accepted exceptions: what is accepted, who answers for it, why, what is done instead, and until when. A waived failure stays a failure, and is shown as waived.',
+      'Works on waivers.yaml, the register of accepted exceptions: what is accepted, who answers for it, why, what is done instead, and until when. A waived failure stays a failure, and is shown as waived. Reports use the register that was set last; each one that was set is kept, with who set it and when.',
     )
-    .addHelpText('after', '\nExample:\n  ciphertrail waiver check waivers.yaml')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail waiver check waivers.yaml\n  ciphertrail waiver set waivers.yaml\n  ciphertrail waiver list',
+    )
 
   waiver
     .command('check')
@@ -46,30 +51,63 @@ export function addWaiverCommands(program: Command, console: Console): void {
       '\nExample:\n  ciphertrail waiver check waivers.yaml\n\nA waivers.yaml:\n  ledger-export:\n    cluster: prod\n    rules: [path-is-encrypted, path-is-mutual]\n    source: (unmeshed)\n    destination: statefulset/bank/ledger-db\n    port: 5432\n    owner: bank\n    reason: The exporter cannot speak TLS\n    compensatingControl: Both run on one node\n    expires: 2027-01-31T00:00:00Z\n\nExit code 2 where something is wrong: one line for each thing, as file:line:column. How a waiver stands never changes the exit code.',
     )
     .action(async (file: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<{
-        readonly json?: boolean
-        readonly store?: string
-        readonly now?: string
-      }>()
+      const options = command.optsWithGlobals<StandingOptions>()
       const { json = false } = options
-      const at =
-        options.now === undefined ? toTime(Math.floor(console.now().getTime() / 1000)) : readTime('--now', options.now)
       const waivers = await readChecked(file, readWaivers, json, console)
-      const periods = waivers.length === 0 ? null : await readPeriods(at, options, console)
-      const checked = standing(waivers, periods, at)
-      if (json) for (const one of checked) console.out(toJson({ ok: true, ...one }))
-      else if (checked.length === 0) console.out('No waivers.')
-      else
-        for (const line of tableLines(checked, [
-          { heading: 'ID', text: ({ waiver: { id } }) => id },
-          { heading: 'STATUS', text: ({ status, isTooBroad }) => `${status}${isTooBroad ? ', too broad' : ''}` },
-          { heading: 'FAILURES', text: ({ findings }) => (findings === null ? '-' : String(findings)) },
-          { heading: 'EXPIRES', text: ({ waiver: { expires } }) => expires },
-          { heading: 'ABOUT', text: ({ waiver: one }) => aboutText(one) },
-          { heading: 'OWNER', text: ({ waiver: { owner } }) => owner },
-        ]))
-          console.out(line)
+      await printStanding(waivers, options, console)
     })
+
+  waiver
+    .command('set')
+    .summary('put a waivers.yaml in force')
+    .description(
+      'Checks a waivers.yaml and puts it in force in the store, in place of what was set before. That is recorded once, with who and when, and sealed.',
+    )
+    .argument('<file>', 'such as waivers.yaml')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', '\nExample:\n  ciphertrail waiver set waivers.yaml')
+    .action(async (file: string, _: unknown, command: Command) => {
+      const { json = false, store } = command.optsWithGlobals<StandingOptions>()
+      const waivers = await readChecked(file, readWaivers, json, console)
+      const objects = openStore({ store }, console)
+      const isChanged = await declareWaivers(waivers, { now: console.now(), by: console.user }, objects)
+      printDeclared('waivers', waivers.length, isChanged, json, console)
+    })
+
+  waiver
+    .command('list')
+    .summary('the waivers in force, and how each one stands')
+    .description('Lists the register of the store, each waiver with how it stands, as "waiver check" says it.')
+    .option('--now <time>', 'judge as of this time (default now)')
+    .option('--json', 'one JSON object for each waiver')
+    .addHelpText('after', '\nExample:\n  ciphertrail waiver list --json')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<StandingOptions>()
+      const { declared, change } = await declaredWaivers(openStore(options, console))
+      await printStanding(declared, options, console)
+      if (change !== null && options.json !== true) console.err(declaredBy(change))
+    })
+}
+
+type StandingOptions = { readonly json?: boolean; readonly store?: string; readonly now?: string }
+
+async function printStanding(waivers: readonly Waiver[], options: StandingOptions, console: Console): Promise<void> {
+  const at =
+    options.now === undefined ? toTime(Math.floor(console.now().getTime() / 1000)) : readTime('--now', options.now)
+  const periods = waivers.length === 0 ? null : await readPeriods(at, options, console)
+  const checked = standing(waivers, periods, at)
+  if (options.json === true) for (const one of checked) console.out(toJson({ ok: true, ...one }))
+  else if (checked.length === 0) console.out('No waivers.')
+  else
+    for (const line of tableLines(checked, [
+      { heading: 'ID', text: ({ waiver: { id } }) => id },
+      { heading: 'STATUS', text: ({ status, isTooBroad }) => `${status}${isTooBroad ? ', too broad' : ''}` },
+      { heading: 'FAILURES', text: ({ findings }) => (findings === null ? '-' : String(findings)) },
+      { heading: 'EXPIRES', text: ({ waiver: { expires } }) => expires },
+      { heading: 'ABOUT', text: ({ waiver: one }) => aboutText(one) },
+      { heading: 'OWNER', text: ({ waiver: { owner } }) => owner },
+    ]))
+      console.out(line)
 }
 
 /** The last four weeks of every registered cluster; null where some of them tell nothing, as then nothing says what is unused. */

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { TestContext } from 'node:test'
+import type { PathRow } from '../../lib/model.ts'
 import { isNotEncrypted } from '../../lib/assess/episodes.ts'
 import { judge } from '../../lib/assess/judge.ts'
 import { directoryObjects } from '../../lib/store/directory.ts'
@@ -198,4 +199,48 @@ test('waiver check with a history says which waivers accept what failed, and whi
   const before = await mesh.run('waiver', 'check', file, '--now', '2026-01-01T00:00:00Z')
   assert.match(before.stderr, /not every cluster has a collected window in the last four weeks/)
   assert.doesNotMatch(before.stdout, /unused/, 'silence is not evidence')
+})
+
+test('scope set puts a scope in force, which scope show gives back with who set it; the same again changes nothing', async (context) => {
+  const folder = freshFolder(context)
+  writeFileSync(join(folder, 'scope.yaml'), SCOPE)
+  const none = await run(['scope', 'show'], { folder })
+  assert.deepEqual([none.code, none.stderr], [0, ''])
+  assert.match(none.stdout, /^Judged on everything, without a scope: nist-800-53, /)
+  assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope set: 2 entries in force\n')
+  assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope unchanged: 2 entries in force\n')
+  const shown = await run(['scope', 'show'], { folder })
+  assert.match(shown.stdout, /^hipaa: every cluster; every namespace; owner care\npci-dss: cluster shop, prod-\*/)
+  assert.match(shown.stderr, /^Set by \S+ at \S+Z \(change 1\)\n$/)
+  assert.equal(parseNdjson((await run(['scope', 'show', '--json'], { folder })).stdout).length, 2)
+  writeFileSync(join(folder, 'scope.yaml'), 'pci-dss: {}\n')
+  assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).code, 2)
+  assert.equal((await run(['scope', 'show', '--json'], { folder })).stdout.split('\n').length, 3)
+})
+
+test('waiver set puts waivers in force: waiver list says how they stand, and paths names the one of each path until it ends', async () => {
+  const file = join(mesh.folder, 'in-force.yaml')
+  writeFileSync(file, waiver('all-of-it', 'source: "*/*/*"\n  destination: "*/*/*"', '2026-12-31T00:00:00Z'))
+  const clear = ['paths', '--state', 'not-encrypted', '--json']
+  const waiversOf = ({ stdout }: Ran) => new Set(parseNdjson(stdout).map((row) => row['waiver']))
+  assert.deepEqual(waiversOf(await mesh.run(...clear, '--to', now)), new Set([null]))
+  const set = await mesh.run('waiver', 'set', file, '--json')
+  assert.deepEqual(JSON.parse(set.stdout), { what: 'waivers', outcome: 'set', entries: 1 })
+  const listed = await mesh.run('waiver', 'list', '--now', now)
+  assert.match(listed.stdout, /all-of-it +in-use, too broad +[1-9]/)
+  assert.match(listed.stderr, /^Set by /)
+  const rows = await mesh.run(...clear, '--to', now)
+  assert.deepEqual(waiversOf(rows), new Set(['all-of-it', null]))
+  for (const { source, destination, waiver: id } of parseNdjson(rows.stdout) as unknown as PathRow[])
+    assert.equal(
+      id !== null,
+      'namespace' in source && 'namespace' in destination,
+      JSON.stringify([source, destination]),
+    )
+  assert.match((await mesh.run('paths', '--state', 'not-encrypted', '--to', now)).stdout, /WAIVER.*\n.*all-of-it/s)
+  assert.deepEqual(
+    waiversOf(await mesh.run('paths', '--state', 'not-encrypted', '--json', '--to', '2027-01-01T00:00:00Z')),
+    new Set([null]),
+  )
+  assert.deepEqual(waiversOf(await mesh.run('paths', '--state', 'mtls', '--json', '--to', now)), new Set([null]))
 })
