@@ -142,6 +142,14 @@ test('a log that is of another key, or was changed, is one line, and nothing is 
   assert.equal((await logOf(folder, vkey)).length, 2)
 })
 
+test('a store that is a file is one line', async (t) => {
+  const { folder } = await withKey(t)
+  const key = join(folder, 'ciphertrail-data.key')
+  writeFileSync(join(folder, 'a-file'), '')
+  const sealed = await run(['seal', '--store', 'a-file', '--key', key], { folder })
+  assertClear(sealed, 1, /a part of the path is a file, it must be a directory/)
+})
+
 test('a damaged registry keeps gaps from being sealed, and nothing else', async (t) => {
   const { folder, vkey } = await withKey(t)
   await put(folder, 1)

@@ -6,7 +6,7 @@ import { type Actor, drawer, tell, type Telling } from '../support/interleaving.
 import { checkSigned, hashingSigner, readLog } from '../support/log.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 
-// Tells the stories of model.test.ts in a thread of its own: `node:test` watches every promise, which takes longer than all the rest.
+// Tells the stories of model.test.ts in a thread of its own; see test/support/thread.ts.
 
 type World = { readonly held: Map<string, Uint8Array>; readonly signer: ReturnType<typeof hashingSigner> }
 

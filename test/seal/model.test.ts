@@ -1,25 +1,19 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
-import { Worker } from 'node:worker_threads'
+import { inThread } from '../support/thread.ts'
 import type { Told } from './model-child.ts'
 
 const STORIES = 100_000
 const THREADS = 2
 
 /** Tells stories in threads; see model-child.ts. */
-async function tellStories(stories: number, isHasty: boolean): Promise<Told[]> {
+function tellStories(stories: number, isHasty: boolean): Promise<Told[]> {
   const seed = Number(process.env['PROPERTY_SEED'] ?? 20_261_124)
   const count = stories / THREADS
   return Promise.all(
-    Array.from({ length: THREADS }, async (_, thread) => {
-      const workerData = { seed: seed + thread * count, count, isHasty }
-      const [told] = (await once(
-        new Worker(new URL('model-child.ts', import.meta.url), { workerData }),
-        'message',
-      )) as [Told]
-      return told
-    }),
+    Array.from({ length: THREADS }, (_, thread) =>
+      inThread<Told>(new URL('model-child.ts', import.meta.url), { seed: seed + thread * count, count, isHasty }),
+    ),
   )
 }
 
