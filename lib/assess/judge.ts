@@ -63,15 +63,18 @@ function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], 
   )
 }
 
-/** A rule that found nothing to judge in a cluster that was not wholly read does not know whether there was something. */
+/**
+ * What was there only while nothing was collected is not known, so a rule of paths, ports or workloads says so once of the cluster, whatever else
+ * it found: what was found in one namespace must not stand for what was not seen in another.
+ */
 function withUnread(findings: ReturnType<(typeof RULES)[number]['check']>, { cluster, uncollected }: RulePeriod) {
   const { windows } = cluster
-  const isJudged = findings.some(({ verdict }) => verdict !== 'not-applicable')
-  if (isJudged || (uncollected === 0 && windows.length > 0)) return findings
+  const isOfCluster = findings.some(({ subject }) => subject.kind === 'cluster')
+  if (isOfCluster || (uncollected === 0 && windows.length > 0)) return findings
   const detail =
     windows.length === 0
-      ? 'Nothing to judge was seen, and no window of the cluster was expected in the period'
-      : `Nothing to judge was seen, but not all was collected: ${uncollected} of ${windowCount(windows.length)} missing`
+      ? 'No window of the cluster was expected in the period, so what was there is not known'
+      : `What was there only in windows that are missing is not known: ${uncollected} of ${windowCount(windows.length)}`
   return [...findings, ofCluster(cluster.id, 'unknown', detail)]
 }
 

@@ -172,8 +172,18 @@ test('judge() never raises a score for another failing edge', () => {
         else assert.ok(score.share === null || score.share === 0)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 600 },
   )
+})
+
+test('judge() does not let what was found out of scope stand for what was not seen in it', () => {
+  const windows = hours({ ...HOURS, missing: [3] })
+  const clear = path([{ state: 'plaintext' }])
+  const shareOf = (paths: Parameters<typeof period>[0]) =>
+    whole([period(paths, { windows })], { scopes: [scope({ namespaces: ['bank'] })] }).frameworks.find(
+      ({ id }) => id === 'soc-2',
+    )?.score.unknown
+  assert.equal(shareOf([clear]), shareOf([]))
 })
 
 test('judge() never counts unknown as pass, and a share holds every failure and everything unknown in its denominator', () => {
@@ -274,7 +284,7 @@ test('judge() gives no share of a cluster that was not seen, however well the ot
   assert.deepEqual(soc2?.outOfScope, [{ cluster: 'lost', namespace: '', workloads: 0, paths: 0 }])
 })
 
-test('judge() says unknown of a rule that found nothing to judge in a cluster that was not wholly collected', () => {
+test('judge() says unknown of what was there only in windows that are missing, whatever else a rule found', () => {
   for (const [windows, verdict] of [
     [hours(HOURS), 'not-applicable'],
     [hours({ ...HOURS, missing: [3] }), 'unknown'],
@@ -284,6 +294,16 @@ test('judge() says unknown of a rule that found nothing to judge in a cluster th
     for (const id of ['path-is-encrypted', 'inbound-plaintext-absent', 'workload-is-meshed', 'sources-agree'])
       assert.equal(judged.rules.find((rule) => rule.id === id)?.verdict, verdict, `${id} of ${windows.length} windows`)
   }
+  const later = whole([period([path([{ from: 4 }])], { windows: hours({ ...HOURS, missing: [3] }) })])
+  assert.deepEqual(
+    later.findings
+      .filter(({ rule }) => rule === 'path-is-encrypted')
+      .map(({ subject, verdict }) => [subject.kind, verdict]),
+    [
+      ['cluster', 'unknown'],
+      ['path', 'pass'],
+    ],
+  )
   const none = judge({ clusters: [], scopes: [], waivers: [], at: AT })
   assert.deepEqual([none.score.share, none.findings], [null, []])
 })
