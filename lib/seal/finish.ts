@@ -43,36 +43,18 @@ export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
 export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
   const { objects, signer, verifier } = deps
   const before = tail ?? (await readTail(head, objects))
-  const { edge, tiles } = grow(
-    before.edge,
-    batch.map(({ bytes }) => leafHash(bytes)),
-  )
-  const entries = [...before.entries, ...batch.map(({ bytes }) => bytes)]
-  const bundles = tiles
-    .filter(({ tile }) => tile.level === 0)
-    .map(({ tile }, at) => ({
-      key: tileKey(tilePath({ ...tile, level: 'entries' })),
-      body: encodeBundle(entries.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH)),
-    }))
-  const numbers = batch.flatMap(({ leaf }, at) => {
-    const name = nameOf(leaf)
-    return name === undefined ? [] : [{ key: indexKey(name), body: Buffer.from(String(head.size + at)) }]
-  })
-  const hashes = tiles.map(({ tile, bytes }) => ({ key: tileKey(tilePath(tile)), body: bytes }))
-  await concurrently([...bundles, ...hashes, ...numbers], MOST_WRITES_AT_ONCE, ({ key, body }) =>
-    putPart(key, body, objects),
-  )
+  const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
+  const { parts, tail: after } = partsOf(before, named)
+  await concurrently(parts, MOST_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
 
+  const { edge } = after
   const root = rootOfEdge(edge)
   const note = await signCheckpoint({ size: edge.size, root }, signer)
   // A signer that is broken, or that has another key than it says, must not spoil the log.
   openCheckpoint(note, verifier)
   try {
     const etag = await objects.putIf(checkpointKey, note, head.etag)
-    return {
-      head: { size: edge.size, root, etag },
-      tail: { edge, entries: entries.slice(entries.length - (edge.size % TILE_WIDTH)) },
-    }
+    return { head: { size: edge.size, root, etag }, tail: after }
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error
   }
@@ -82,6 +64,35 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
       `Cannot extend the log: "${checkpointKey}" went back to ${theirs.size} leaves while this run added to ${head.size}; find out who changed the store`,
     )
   return { head: theirs }
+}
+
+/** An object of the log, and its bytes. */
+export type Part = { readonly key: string; readonly body: Uint8Array }
+
+/** The objects that further entries add to a log, but for its checkpoint, and its tail after them: bundles, tiles, numbers of leaves. */
+export function partsOf(
+  before: Tail,
+  added: readonly { readonly bytes: Uint8Array; readonly name: string | undefined }[],
+): { readonly parts: readonly Part[]; readonly tail: Tail } {
+  const { edge, tiles } = grow(
+    before.edge,
+    added.map(({ bytes }) => leafHash(bytes)),
+  )
+  const entries = [...before.entries, ...added.map(({ bytes }) => bytes)]
+  const bundles = tiles
+    .filter(({ tile }) => tile.level === 0)
+    .map(({ tile }, at) => ({
+      key: tileKey(tilePath({ ...tile, level: 'entries' })),
+      body: encodeBundle(entries.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH)),
+    }))
+  const hashes = tiles.map(({ tile, bytes }) => ({ key: tileKey(tilePath(tile)), body: bytes }))
+  const numbers = added.flatMap(({ name }, at) =>
+    name === undefined ? [] : [{ key: indexKey(name), body: Buffer.from(String(before.edge.size + at)) }],
+  )
+  return {
+    parts: [...bundles, ...hashes, ...numbers],
+    tail: { edge, entries: entries.slice(entries.length - (edge.size % TILE_WIDTH)) },
+  }
 }
 
 async function putPart(key: string, body: Uint8Array, objects: Objects): Promise<void> {

@@ -1,4 +1,3 @@
-import { hash as digest } from 'node:crypto'
 import { toTime } from '../collect/windows.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import { parseEvidenceKey } from '../store/keys.ts'
@@ -18,7 +17,7 @@ import { readProgress, scopeFrom, writeProgress } from './progress.ts'
 /** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
 
-/** Of so many objects the bytes are in memory at once. */
+/** So many objects are hashed at once. */
 const MOST_READS_AT_ONCE = 16
 
 /** How often others may be first, before something else must be wrong. */
@@ -117,15 +116,16 @@ export async function extend(
   throw new LogError(`Cannot extend the log: other runs were first ${MOST_ROUNDS} times, run it again`)
 }
 
-/** The leaf of something that is stored. Its bytes are read, and not kept. */
+/** The leaf of something that is stored. */
 async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
   if ('gap' in pending) return pending.gap
   const { key } = pending
-  const stored = await objects.get(key)
+  const stored = await objects.digest(key)
   const kind = kindOf(key)
   if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
     throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
-  const thing = { key, sha256: digest('sha256', stored.body, 'hex'), size: stored.body.length }
+  const { version, ...digest } = stored
+  const thing = { key, ...digest, ...(version === null ? {} : { versionId: version }) }
   const id = kind === 'snapshot' ? parseEvidenceKey(key) : undefined
   return kind === 'snapshot'
     ? { kind, ...thing, ...(id === undefined ? {} : { cluster: id.cluster, window: id.window }) }

@@ -9,6 +9,16 @@ export type StoredObject = {
   readonly version: string | null
 }
 
+/** Stands for an object's bytes as they are stored. */
+export type ObjectDigest = {
+  /** 64 hex digits. */
+  readonly sha256: string
+  /** In bytes. */
+  readonly size: number
+  /** As {@link StoredObject} has it. */
+  readonly version: string | null
+}
+
 /**
  * What ciphertrail needs of a place that keeps objects: a directory, or S3. A write has reached the disk when its promise
  * resolves, a reader sees the old bytes or the new ones and nothing between, and several processes may write at once. Each
@@ -20,6 +30,8 @@ export type Objects = {
    * written over or removed since; a store that keeps no versions gives what it has, and the reader's own hash decides.
    */
   readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
+  /** What an object's bytes come to, read in pieces so that its size costs no memory; undefined where there is no such object. */
+  readonly digest: (key: string) => Promise<ObjectDigest | undefined>
   /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
   readonly putOnce: (key: string, body: Uint8Array) => Promise<void>
   /**

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import {
   checkKey,
   checkPrefix,
@@ -110,6 +110,13 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       checkKey(key)
       const found = await read(key, version)
       return found === undefined ? undefined : { body: found.body, etag: found.etag, version: found.version }
+    },
+
+    async digest(key) {
+      checkKey(key)
+      const found = await read(key, null)
+      if (found === undefined) return undefined
+      return { sha256: hash('sha256', found.body, 'hex'), size: found.body.length, version: found.version }
     },
 
     async putOnce(key, body) {

@@ -357,6 +357,7 @@ function slowed(objects: Objects, scheduler: fc.Scheduler): Objects {
   }
   return {
     get: (key) => step(`get ${key}`, () => objects.get(key)),
+    digest: (key) => step(`digest ${key}`, () => objects.digest(key)),
     putOnce: (key, body) => step(`putOnce ${key}`, () => objects.putOnce(key, body)),
     putIf: (key, body, etag) => step(`putIf ${key}`, () => objects.putIf(key, body, etag)),
     remove: (key) => step(`remove ${key}`, () => objects.remove(key)),

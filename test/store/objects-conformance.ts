@@ -103,6 +103,22 @@ export function objectsConformance(
     assert.equal(await objects.get('b/c/d'), undefined)
   })
 
+  test(`${name}: digest() gives hash and size of the bytes as they are stored, and undefined for a key that was not written`, async (t) => {
+    const { objects } = await open(t)
+    const bodies = [0, 1, 255, 262_143, 262_144, 262_145, 6_000_001].map((size) => Buffer.alloc(size, `${size} bytes `))
+    for (const body of bodies) {
+      const key = `a/${body.length}`
+      await objects.putOnce(key, body)
+      const sha256 = createHash('sha256').update(body).digest('hex')
+      const version = (await objects.get(key))?.version ?? null
+      assert.deepEqual(await objects.digest(key), { sha256, size: body.length, version })
+    }
+    assert.equal(await objects.digest('a/other'), undefined)
+    assert.equal(await objects.digest('a'), undefined)
+    assert.equal(await objects.digest('b/c/d'), undefined)
+    await assert.rejects(objects.digest('../a'), TypeError)
+  })
+
   test(`${name}: putOnce() takes the same bytes again and refuses different bytes for the same key`, async (t) => {
     const { objects } = await open(t)
     await objects.putOnce('evidence/w/c/1', Buffer.from('first'))

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import {
   checkKey,
   checkRemovable,
@@ -9,7 +10,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 
 /** What was asked of a store, before it is done. */
 export type StoreRequest = {
-  readonly member: 'get' | 'putOnce' | 'putIf' | 'list' | 'remove'
+  readonly member: 'get' | 'digest' | 'putOnce' | 'putIf' | 'list' | 'remove'
   /** The prefix of a list. */
   readonly key: string
   /** Bytes of a write. */
@@ -47,6 +48,15 @@ export function memoryObjects(held: Map<string, Uint8Array> = new Map(), gate: G
       return gate({ member: 'get', key, size: 0 }, () => {
         const body = held.get(key)
         return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
+      })
+    },
+    async digest(key) {
+      checkKey(key)
+      return gate({ member: 'digest', key, size: 0 }, () => {
+        const body = held.get(key)
+        return body === undefined
+          ? undefined
+          : { sha256: hash('sha256', body, 'hex'), size: body.length, version: null }
       })
     },
     async putOnce(key, body) {
