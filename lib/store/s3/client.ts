@@ -173,7 +173,12 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
 
     async remove(bucket, key) {
       const command = new DeleteObjectCommand({ Bucket: bucket, Key: key })
-      await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+      try {
+        await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+      } catch (error) {
+        // Amazon's S3 does not say it; others do.
+        if (!(error instanceof S3ServiceException) || !ABSENT.has(error.name)) throw error
+      }
     },
 
     async secrets() {
