@@ -125,6 +125,7 @@ async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
   if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
     throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
   const { version, ...digest } = stored
+  // With the version what was sealed can be read even where somebody writes over it.
   const thing = { key, ...digest, ...(version === null ? {} : { versionId: version }) }
   const id = kind === 'snapshot' ? parseEvidenceKey(key) : undefined
   return kind === 'snapshot'

@@ -62,8 +62,8 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
     return inDirectory
   }
 
-  const [operator, collector, reader] = ['operator', 'collector', 'reader'].map(policyOfDocs)
-  assert.ok(operator && collector && reader)
+  const [operator, collector, sealer, reader] = ['operator', 'collector', 'sealer', 'reader'].map(policyOfDocs)
+  assert.ok(operator && collector && sealer && reader)
   server.permit(operator.allows)
   const added = await runOnS3(addArguments(mesh))
   assert.deepEqual(added, {
@@ -105,14 +105,32 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   assert.deepEqual(derivedInDirectory(), kept)
   assert.deepEqual(derivedInS3(), kept)
 
+  server.permit(sealer.allows)
+  const env = { CIPHERTRAIL_KEY: join(mesh.folder, 's3.key') }
+  assert.equal((await runOnS3(['key', 'new', 'example.com/s3'], env)).code, 0)
+  const sealed = await runOnS3(['seal', '--json'], env)
+  assert.deepEqual([sealed.code, sealed.stderr], [0, ''])
+  assert.deepEqual(JSON.parse(sealed.stdout).sealed, { snapshot: 3, 'registry-change': 3 })
+  assert.equal((await runOnS3(['seal'], env)).code, 0)
+
   server.permit(operator.allows)
   assert.equal((await runOnS3(['cluster', 'remove', 'shop'])).code, 0)
   server.permit(() => true)
-  for (const policy of [operator, collector, reader]) assert.deepEqual(policy.unused(), [])
+  for (const policy of [operator, collector, sealer, reader]) assert.deepEqual(policy.unused(), [])
 })
 
-test('all evidence is locked for 13 months from when it was written, and nothing derived is', () => {
+test('a leaf names the version of what was sealed', () => {
+  const evidence = server.buckets.get(EVIDENCE)
+  const [batch] = evidence?.get('ciphertrail/log/batch/0000000000000000') ?? []
+  for (const [key, [first]] of evidence ?? []) {
+    if (!key.startsWith('ciphertrail/evidence/')) continue
+    assert.ok(batch?.body?.toString().includes(`"versionId":"${first?.id}"`), key)
+  }
+})
+
+test('all that is written once is locked for 13 months from when it was written, and nothing derived is', () => {
   for (const [key, [version]] of server.buckets.get(EVIDENCE) ?? []) {
+    if (key.endsWith('/log/checkpoint')) continue
     assert.equal(version?.lock?.mode, 'GOVERNANCE', key)
     const months = (Date.parse(version.lock.until) - Date.now()) / (30.44 * 24 * 60 * 60 * 1000)
     assert.ok(months > 12.9 && months < 13.1, version.lock.until)
