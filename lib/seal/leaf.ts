@@ -2,8 +2,16 @@ import { isUtf8 } from 'node:buffer'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import type { Window } from '../model.ts'
-import { changesPrefix, evidencePrefix, isClusterId, parseEvidenceKey, parseWindow, windowText } from '../store/keys.ts'
-import { gapName, reportsPrefix } from '../store/log-keys.ts'
+import {
+  changesPrefix,
+  evidencePrefix,
+  isClusterId,
+  parseEvidenceKey,
+  parseWindow,
+  reportsPrefix,
+  windowText,
+} from '../store/keys.ts'
+import { gapName } from '../store/log-keys.ts'
 import { isKey } from '../store/objects.ts'
 import { MOST_ENTRY_BYTES } from './tiles.ts'
 

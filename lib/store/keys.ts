@@ -9,6 +9,7 @@ import type { Window } from '../model.ts'
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
+ *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
  *     changes/clusters/000001.json                                     what somebody changed; written once
  *     log/…                                                            see log-keys.ts
  *
@@ -49,6 +50,7 @@ const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
+const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -142,6 +144,23 @@ export function changesPrefix(kind: ChangeKind): string {
 }
 
 /** The id as it is. Throws a `RangeError` for what is none. */
+/** What the keys of all reports begin with, those of the earliest periods first. */
+export const reportsPrefix = 'reports/'
+
+/** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
+export function reportKey(to: string, sha256: string): string {
+  const key = `${reportsPrefix}${basic(to)}-${sha256.slice(0, 16)}.json`
+  if (isReportKey(key)) return key
+  throw new RangeError(
+    `Cannot make a key of a report up to ${JSON.stringify(to)}: wanted a time such as 2026-11-24T12:30:00Z`,
+  )
+}
+
+/** Whether a text is the key of a report. */
+export function isReportKey(key: string): boolean {
+  return REPORT_KEY.test(key)
+}
+
 export function checkedCluster(cluster: string): string {
   if (isClusterId(cluster)) return cluster
   throw new RangeError(

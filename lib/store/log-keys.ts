@@ -30,9 +30,6 @@ export const indexPrefix = 'log/index/'
 /** What the names of all gaps begin with, oldest window first. No key of the store begins so. */
 export const gapPrefix = 'gap/'
 
-/** What the keys of all reports begin with. */
-export const reportsPrefix = 'reports/'
-
 /** Up to when runs of `seal` have looked at what; only ever saves listing. */
 export const sealingKey = 'sealing/progress.json'
 

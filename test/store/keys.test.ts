@@ -14,7 +14,9 @@ import {
   parseEvidenceKey,
   parseTimelineKey,
   parseWindowKey,
+  isReportKey,
   registryKey,
+  reportKey,
   stateKey,
   timelineKey,
   timelinePrefix,
@@ -45,6 +47,7 @@ test('keys read as the design says', () => {
   assert.equal(stateKey('shop'), 'state/shop.json')
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
   assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
+  assert.equal(reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32)), 'reports/20261124T140000Z-abababababababab.json')
 })
 
 test('parsing gives back what a key was made of, and each key is one that every store takes', () => {
@@ -78,6 +81,19 @@ test('a change is keyed by its kind and number, in the order of numbers, and not
   for (const none of ['changes/clusters/000000.json', 'changes/roles/000001.json', 'changes/scope/1.json', ''])
     assert.equal(parseChangeKey(none), undefined, none)
   for (const none of [0, 1.5, 1_000_000, NaN]) assert.throws(() => changeKey('scope', none), RangeError)
+})
+
+test('a report is keyed by the end of its period, in the order of time, and by what it says', () => {
+  fc.assert(
+    fc.property(seconds, seconds, fc.stringMatching(/^[0-9a-f]{64}$/), (one, other, sha256) => {
+      const key = reportKey(timeText(one), sha256)
+      checkKey(key)
+      assert.ok(isReportKey(key))
+      if (one < other) assert.ok(key < reportKey(timeText(other), sha256))
+    }),
+  )
+  for (const none of ['reports/x.json', 'reports/20261124T140000Z-0123.json', '']) assert.ok(!isReportKey(none), none)
+  assert.throws(() => reportKey('yesterday', 'ab'.repeat(32)), RangeError)
 })
 
 test('text order of keys is time order, and order of attempts within a window', () => {
