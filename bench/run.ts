@@ -3,13 +3,14 @@
  * defaults; `npm run bench -- collecting --series 20000 --runs 3` one of them with its options.
  */
 import { benchCollecting } from './collecting.ts'
+import { benchReport } from './report.ts'
 
-const scenarios = { collecting: benchCollecting }
+const scenarios = new Map(Object.entries({ collecting: benchCollecting, report: benchReport }))
 
 const [name, ...args] = process.argv.slice(2)
-if (name === undefined) for (const scenario of Object.values(scenarios)) await scenario([])
-else if (name === 'collecting') await scenarios[name](args)
-else
-  throw new Error(
-    `Cannot run scenario "${name}": wanted one of ${Object.keys(scenarios).join(', ')}, and then its options`,
-  )
+const chosen = name === undefined ? [...scenarios.values()] : [scenarios.get(name)]
+for (const scenario of chosen) {
+  if (scenario === undefined)
+    throw new Error(`Cannot run scenario "${name}": wanted one of ${[...scenarios.keys()].join(', ')}`)
+  await scenario(args)
+}

@@ -1,15 +1,20 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { toSeconds } from '../lib/collect/windows.ts'
-import type { Cluster } from '../lib/model.ts'
+import { judge } from '../lib/assess/judge.ts'
+import type { Cluster, ClusterPeriod } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
-import { summarise } from '../lib/report/summary.ts'
-import { viewOf } from '../lib/report/view.ts'
-import { checkedZone, weekPeriod } from '../lib/report/week.ts'
+import type { Summary } from '../lib/report/summary.ts'
+import type { ReportView } from '../lib/report/view.ts'
+import { checkedZone, earlierPeriods, weekPeriod } from '../lib/report/week.ts'
+import { readPrintedHead } from '../lib/seal/printed-head.ts'
+import { declaredScopes, declaredWaivers } from '../lib/store/declarations.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
-import { readPeriod } from '../lib/store/period.ts'
+import { readPeriodAndPast } from '../lib/store/period.ts'
+import { documentOf, recordReport } from '../lib/store/reports.ts'
+import { compareText } from '../lib/text-order.ts'
 import { type Console, UsageError } from './console.ts'
 import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { collectValues, readTime } from './values.ts'
@@ -38,9 +43,9 @@ export type ReportPeriod = {
 export function addReport(program: Command, console: Console): void {
   program
     .command('report')
-    .summary('the report of a week or another period, as HTML and PDF')
+    .summary('the report of a week or another period, as HTML, PDF and data')
     .description(
-      'Writes report.html and report.pdf of a period: what was observed and what was not, each path that was not encrypted, since when and why.',
+      'Writes report.html and report.pdf of a period, with the data as CSV and summary.json beside them: what was observed and what was not, how each control stands, each path that was not encrypted, since when and why. The PDF (PDF/A-3a) holds the data, too.',
     )
     .option('--week <week>', 'an ISO week, such as 2026-W47')
     .option('--time-zone <zone>', 'IANA time zone of the week and of the times in the report (default UTC)')
@@ -56,20 +61,23 @@ export function addReport(program: Command, console: Console): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReportOptions>()
       const period = readPeriodOptions(options)
+      const { json = false } = options
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       for (const cluster of clusters) {
         const problem = await historyProblem(cluster, objects)
         if (problem !== undefined) throw new Error(problem)
       }
-      const written = await writeReport(clusters, period, options.out, { objects, console })
-      if (options.json === true) console.out(JSON.stringify({ ...written, period }))
-      else {
-        console.out(written.verdict)
-        console.out(written.html)
-        console.out(written.pdf)
-      }
+      const { verdict, files } = await writeReport(clusters, period, options.out, { objects, console })
+      if (json)
+        console.out(JSON.stringify({ verdict, html: pathOf(files, 'html'), pdf: pathOf(files, 'pdf'), files, period }))
+      else for (const line of [verdict, ...files]) console.out(line)
     })
+}
+
+/** The file of that kind among those written. */
+export function pathOf(files: readonly string[], extension: 'html' | 'pdf'): string {
+  return files.find((file) => file.endsWith(`.${extension}`)) ?? ''
 }
 
 function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions): ReportPeriod {
@@ -92,8 +100,17 @@ function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions):
   }
 }
 
-/** Where a report was written, and its verdict in a sentence. */
-export type WrittenReport = { readonly html: string; readonly pdf: string; readonly verdict: string }
+/** How many periods of equal length the trend shows, this one among them. */
+const TREND_PERIODS = 8
+
+/** What was written: the paths of the files, the page and the PDF first, and what they say. */
+export type WrittenReport = {
+  readonly files: readonly string[]
+  readonly verdict: string
+  readonly summary: Summary
+  readonly view: ReportView
+  readonly clusters: readonly ClusterPeriod[]
+}
 
 /** Writes the documents of a period. `replay` is a sentence for the top of them. Throws StoreError where the folder cannot be written. */
 export async function writeReport(
@@ -110,40 +127,71 @@ export async function writeReport(
     readonly replay?: string
   },
 ): Promise<WrittenReport> {
-  console.progress('Reading the history')
-  const input = {
-    period,
-    version: console.version,
-    clusters: await Promise.all(clusters.map((cluster) => readPeriod(cluster, period, console.now(), objects))),
-    ...(replay === undefined ? {} : { replay }),
+  try {
+    console.progress('Reading the history')
+    const earlier = earlierPeriods(period, TREND_PERIODS - 1)
+    const read = await Promise.all(
+      clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, console.now(), objects)),
+    )
+    const kept = read.map(({ current }) => current)
+    console.progress('Judging the period')
+    const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
+      declaredScopes(objects),
+      declaredWaivers(objects),
+    ])
+    const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
+    const checkpoint = await readPrintedHead(
+      kept.flatMap(({ windows }) => windows.flatMap(({ evidence }) => evidence ?? [])),
+      objects,
+    )
+    console.progress('Setting the report')
+    // Loaded here, since the other commands need neither Typst nor Graphviz.
+    const { documentsOf } = await import('../lib/report/documents.ts')
+    const { files, summary, view } = documentsOf({
+      period,
+      version: console.version,
+      clusters: kept,
+      past: read.map(({ past }) => past),
+      judgement,
+      checkpoint,
+      ...(replay === undefined ? {} : { replay }),
+    })
+    await writeFiles(files, out)
+    await recordReport(
+      {
+        period,
+        clusters: clusters.map(({ id }) => id).toSorted(compareText),
+        version: console.version,
+        checkpoint:
+          checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
+        documents: files
+          .map(({ name, body }) => documentOf(name, Buffer.from(body)))
+          .toSorted((a, b) => compareText(a.name, b.name)),
+      },
+      objects,
+    )
+    const paths = files.map(({ name }) => join(out, name))
+    return { files: paths, verdict: view.verdict, summary, view, clusters: kept }
+  } finally {
+    console.progressEnd()
   }
-  const view = viewOf(summarise(input))
-  console.progress('Setting the report')
-  // The renderers are loaded here, since the other commands need neither.
-  const [{ renderHtml }, { renderPdf }] = await Promise.all([
-    import('../lib/report/html.ts'),
-    import('../lib/report/pdf.ts'),
-  ])
-  const html = join(out, 'report.html')
-  const pdf = join(out, 'report.pdf')
-  const documents = [
-    [html, renderHtml(view)],
-    [pdf, renderPdf(view, period.to)],
-  ] as const
+}
+
+/** Readers see each old document or the new one, whole. */
+async function writeFiles(
+  files: readonly { readonly name: string; readonly body: string | Uint8Array }[],
+  out: string,
+): Promise<void> {
   try {
     await mkdir(out, { recursive: true })
-    for (const [file, body] of documents) {
-      // Readers see the old document or the new one, whole.
-      await writeFile(`${file}.new`, body)
-      await rename(`${file}.new`, file)
-    }
+    // All are on the disk before the first takes its place: a full disk leaves the older report as it was.
+    for (const { name, body } of files) await writeFile(join(out, `${name}.new`), body, { flush: true })
+    for (const { name } of files) await rename(join(out, `${name}.new`), join(out, name))
   } catch (error) {
+    await Promise.allSettled(files.map(({ name }) => rm(join(out, `${name}.new`), { force: true })))
     throw new StoreError(
       `Cannot write the report to "${printable(out)}": ${error instanceof Error && 'code' in error ? String(error.code) : 'it failed'}, wanted a folder that can be written and has space`,
       { cause: error },
     )
-  } finally {
-    console.progressEnd()
   }
-  return { html, pdf, verdict: view.verdict }
 }

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, sep } from 'node:path'
 import { type Console, processConsole } from '../cli/console.ts'
-import { writeReport } from '../cli/report.ts'
+import { pathOf, writeReport } from '../cli/report.ts'
 import { deriveDeps } from '../cli/store.ts'
 import { endText } from '../cli/paths.ts'
 import { workloadKey } from '../lib/assess/facts.ts'
@@ -14,10 +14,9 @@ import { readConfig } from '../lib/config.ts'
 import type { Cluster, Coverage, GapReason, Snapshot, Window } from '../lib/model.ts'
 import { datesOf } from '../lib/report/dates.ts'
 import { printable } from '../lib/report/printable.ts'
-import { summarise } from '../lib/report/summary.ts'
-import type { Exposure, Summary } from '../lib/report/summary.ts'
+import type { Summary } from '../lib/report/summary.ts'
+import type { Exposure } from '../lib/report/summary/paths.ts'
 import { LOOKS } from '../lib/report/states.ts'
-import { viewOf } from '../lib/report/view.ts'
 import type { ReportView } from '../lib/report/view.ts'
 import {
   BLIND_SPOT_WORDS,
@@ -34,7 +33,6 @@ import { derive } from '../lib/store/derive.ts'
 import { directoryObjects } from '../lib/store/directory.ts'
 import { writeAttempt } from '../lib/store/evidence.ts'
 import type { Objects } from '../lib/store/objects.ts'
-import { readPeriod } from '../lib/store/period.ts'
 import { addCluster, readClusters } from '../lib/store/registry.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { DEMO_FIXTURE, openFixture } from './fixture.ts'
@@ -82,9 +80,7 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   const replay = `This is a replay of what a real Linkerd mesh did on ${recorded}, ${period.to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
   const cluster = await registered(objects)
   const report = await writeReport([cluster], period, OUT, { objects, console, replay })
-  const kept = await readPeriod(cluster, period, console.now(), objects)
-  const summary = summarise({ period, version: console.version, clusters: [kept], replay })
-  const view = viewOf(summary)
+  const { summary, view } = report
 
   const lines = [
     replay,
@@ -96,9 +92,12 @@ export async function runDemo(console: DemoConsole): Promise<number> {
     ...notEncryptedLines(summary, view),
     '',
     ...notToldLines(summary),
-    ...notSeenLines(summary, kept.coverage),
+    ...notSeenLines(
+      summary,
+      report.clusters.flatMap(({ coverage }) => coverage),
+    ),
     '',
-    ...whereLines(report),
+    ...whereLines(report.files),
     '',
     ...nextLines(windows),
   ]
@@ -288,10 +287,12 @@ function stretchesOf(coverage: readonly Coverage[]): Stretch[] {
   return stretches
 }
 
-function whereLines({ html, pdf }: { readonly html: string; readonly pdf: string }): string[] {
+function whereLines(files: readonly string[]): string[] {
+  const data = files.filter((file) => /\.(?:csv|json)$/u.test(file))
   return [
-    `Report:   ${html}`,
-    `          ${pdf}`,
+    `Report:   ${pathOf(files, 'html')}`,
+    `          ${pathOf(files, 'pdf')}`,
+    `Data:     ${plural(data.length, 'file')} beside them (summary.json, paths.csv, ...), also inside the PDF`,
     `Store:    ${join(OUT, 'store')} (evidence is the truth; all else in it can be made again from it)`,
   ]
 }

@@ -415,12 +415,17 @@ export type TimelineMonth = {
   readonly cluster: string
   /** `2026-11` */
   readonly month: string
-  /** Every expected window, oldest first. `evidence` is null where there is no standing attempt; `ratio` is the cluster's coverage. */
+  /**
+   * Every expected window, oldest first. `evidence` is null where there is no standing attempt. Seconds are the sums of the
+   * cluster's coverage, 0 where nothing is known of it; `ratio` is observed over expected, null where nothing was expected.
+   */
   readonly windows: readonly {
     readonly start: string
     readonly end: string
     readonly evidence: string | null
     readonly collected: boolean
+    readonly expectedSeconds: number
+    readonly observedSeconds: number
     readonly ratio: number | null
   }[]
   /** Sorted by path id, then time. */
@@ -490,6 +495,34 @@ export type PathIdentity = {
   /** ServiceAccounts of the ends; null where they are not known. */
   readonly source: string | null
   readonly destination: string | null
+}
+
+/** An episode with the path that it is of, as it stands now. */
+export type PathEpisode = {
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly episode: Episode
+}
+
+/** A period before the one that is reported: what it is compared by. Read from months alone, never from single windows. */
+export type PastPeriod = {
+  readonly from: string
+  readonly to: string
+  /** Every expected window, oldest first; none where the cluster was not registered yet. */
+  readonly windows: TimelineMonth['windows']
+  /** Clipped to the period. */
+  readonly rows: readonly PathRow[]
+}
+
+/** What is kept of a cluster from before a period. */
+export type ClusterPast = {
+  readonly id: string
+  /** Oldest first; each ends where the next begins, the last where the reported period begins. */
+  readonly periods: readonly PastPeriod[]
+  /** Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, by id. */
+  readonly episodes: readonly PathEpisode[]
 }
 
 // ---------------------------------------------------------------- what it is judged by

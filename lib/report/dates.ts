@@ -12,6 +12,8 @@ export type Dates = {
   readonly range: (from: string, to: string) => string
   /** `1 Dec 2026 09:00`: for times far from the period. */
   readonly full: (time: string) => string
+  /** `17 Nov`, or `09:00` where the period is shorter than a day: the beginning of a period beside others of equal length. */
+  readonly short: (time: string) => string
   /** `Europe/Berlin (UTC+02:00 until Sun 25 Oct 03:00, then UTC+01:00)` */
   readonly zone: string
 }
@@ -42,6 +44,11 @@ export function datesOf(period: { readonly from: string; readonly to: string; re
     full: (time) => {
       const at = zoned(time)
       return `${at.day} ${MONTHS[at.month - 1]} ${at.year} ${clockOf(at)}`
+    },
+    short: (time) => {
+      const at = zoned(time)
+      const isShort = Date.parse(period.to) - Date.parse(period.from) < 86_400_000
+      return isShort ? clockOf(at) : `${at.day} ${MONTHS[at.month - 1]}`
     },
     zone: zoneWords(zoned(period.from), zoned(period.to)),
   }

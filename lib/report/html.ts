@@ -2,7 +2,8 @@
 // oxlint-disable-next-line no-restricted-imports -- the template is part of the source, read once when this file is loaded
 import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
-import { LOOKS, MARKS } from './states.ts'
+import { VERDICTS } from '../model.ts'
+import { LOOKS, MARKS, VERDICT_LOOKS } from './states.ts'
 import type { ReportView } from './view.ts'
 
 // In strict mode a missing field throws; known helpers only, so that no name in the data can be taken for one.
@@ -11,9 +12,13 @@ const place = Handlebars.create().compile(readFileSync(new URL('templates/report
   knownHelpersOnly: true,
 })
 
-const looks = MARKS.map((mark) => ({ mark, fill: LOOKS[mark].fill, fillOnDark: LOOKS[mark].fillOnDark }))
+const marks = MARKS.map((mark) => ({ mark, fill: LOOKS[mark].fill, fillOnDark: LOOKS[mark].fillOnDark }))
+const verdicts = VERDICTS.map((verdict) => {
+  const { fill, fillOnDark } = VERDICT_LOOKS[verdict]
+  return { mark: `verdict-${verdict}`, fill, fillOnDark }
+})
 
 /** Renders a view. The same view gives the same text; everything in it is escaped. */
 export function renderHtml(view: ReportView): string {
-  return place({ view, looks }).trimStart()
+  return place({ view, marks, looks: [...marks, ...verdicts] }).trimStart()
 }

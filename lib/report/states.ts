@@ -2,7 +2,7 @@
  * How each state looks, in one place, for the page, the PDF and the terminal: always a word, a shape and a colour, never
  * colour alone. The colours are Okabe and Ito's palette, which most colour-blind readers can tell apart.
  */
-import type { State } from '../model.ts'
+import type { State, Verdict } from '../model.ts'
 
 /** What a cell of a strip can stand for: a state, or plain text that policy refused (listed, never scored). */
 export type Mark = State | 'refused'
@@ -97,3 +97,11 @@ export const LOOKS: Readonly<Record<Mark, Look>> = {
 
 /** All marks, worst first. A window that was not collected comes before everything encrypted, so that no bin hides a gap. */
 export const MARKS = Object.keys(LOOKS) as readonly Mark[]
+
+/** How a verdict looks: never by colour alone, and `not-applicable` never like a pass. */
+export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<Look, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
+  fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope does not hold; waived or not' },
+  unknown: { ...LOOKS.unknown, meaning: 'what was seen does not say; no pass' },
+  pass: { ...LOOKS.mtls, shape: '✓', meaning: 'it held for everything that was judged' },
+  'not-applicable': { ...LOOKS.exempt, meaning: 'there was nothing to judge; no pass' },
+}

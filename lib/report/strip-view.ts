@@ -1,15 +1,16 @@
 /** How the strips of the report are drawn and told: what every one of them shows, also says it in words. */
-import type { Dates } from './dates.ts'
 import { LOOKS, MARKS } from './states.ts'
 import type { Mark } from './states.ts'
 import { coverageRunsOf, runsOf } from './strip.ts'
-import type { Axis, CoverageRun } from './strip.ts'
-import type { ClusterSummary, PathSummary, Summary } from './summary.ts'
+import type { CoverageRun } from './strip.ts'
+import type { ClusterSummary } from './summary/coverage.ts'
+import type { PathSummary } from './summary/paths.ts'
+import type { ClusterAxis, Wording } from './wording.ts'
 import { capital, countWords, periodWord, plural } from './words.ts'
 
-/** A rectangle of a strip; `look` is a mark, or `seen` for a bar of coverage. */
+/** Rectangles of a strip that look alike; `look` is a mark, or `seen` for bars of coverage. Thousands of single ones would cost dearly. */
+type PartView = { readonly look: Mark | 'seen'; readonly runs: readonly RunView[] }
 type RunView = {
-  readonly look: Mark | 'seen'
   readonly x: number
   readonly y: number
   readonly width: number
@@ -19,7 +20,7 @@ type RunView = {
 /** A strip: what is drawn, and what it says. */
 export type StripView = {
   readonly width: number
-  readonly runs: readonly RunView[]
+  readonly parts: readonly PartView[]
   /** Where a line marks the calendar. */
   readonly ticks: readonly number[]
   /** What is written under the strip, from its left end and from each line on; empty where strips stand in a table. */
@@ -45,14 +46,6 @@ const CELL_HEIGHTS: Readonly<Record<(typeof LOOKS)[Mark]['pattern'], { readonly 
     empty: { y: 4, height: 12 },
   }
 
-/** What every part of the report needs to word itself. */
-export type Wording = {
-  readonly dates: Dates
-  readonly summary: Summary
-  readonly axes: ReadonlyMap<string, ClusterAxis>
-}
-type ClusterAxis = { readonly axis: Axis; readonly marks: readonly { readonly x: number; readonly label: string }[] }
-
 /** The strip of a path. Throws an Error where its cluster is not in the report. */
 export function pathStrip({ axes, summary }: Wording, path: PathSummary, isLabelled: boolean): StripView {
   const cluster = axes.get(path.cluster)
@@ -60,12 +53,14 @@ export function pathStrip({ axes, summary }: Wording, path: PathSummary, isLabel
     throw new Error(`Cannot draw path "${path.pathId}": cluster "${path.cluster}" is not in the report`)
   return {
     ...frameOf(cluster, isLabelled),
-    runs: runsOf(path.cells, cluster.axis).map(({ mark, x, width }) => ({
-      look: mark,
-      x,
-      width,
-      ...CELL_HEIGHTS[LOOKS[mark].pattern],
-    })),
+    parts: partsOf(
+      runsOf(path.cells, cluster.axis).map(({ mark, x, width }) => ({
+        look: mark,
+        x,
+        width,
+        ...CELL_HEIGHTS[LOOKS[mark].pattern],
+      })),
+    ),
     words: `${capital(periodWord(summary))}, window by window: ${stripWords(path)}`,
   }
 }
@@ -77,7 +72,7 @@ export function coverageStrip({ axes, dates }: Wording, cluster: ClusterSummary)
   const longest = cluster.missingRuns.map(({ from, to }) => dates.range(from, to))
   return {
     ...frameOf(own, true),
-    runs: coverageRunsOf(cluster.windows, own.axis).map(coverageBar),
+    parts: partsOf(coverageRunsOf(cluster.windows, own.axis).map(coverageBar)),
     words:
       longest.length === 0
         ? 'Every expected window was collected'
@@ -85,7 +80,16 @@ export function coverageStrip({ axes, dates }: Wording, cluster: ClusterSummary)
   }
 }
 
-function coverageBar({ seen, x, width }: CoverageRun): RunView {
+type LookedRun = RunView & { readonly look: PartView['look'] }
+
+function partsOf(runs: readonly LookedRun[]): readonly PartView[] {
+  return [...Map.groupBy(runs, ({ look }) => look)].map(([look, own]) => ({
+    look,
+    runs: own.map(({ x, y, width, height }) => ({ x, y, width, height })),
+  }))
+}
+
+function coverageBar({ seen, x, width }: CoverageRun): LookedRun {
   if (seen === 'not-collected') return { look: 'not-collected', x, width, ...CELL_HEIGHTS.crossed }
   if (seen === null) return { look: 'unknown', x, width, ...CELL_HEIGHTS.dotted }
   const height = Math.max(1, seen * 12)
@@ -95,7 +99,7 @@ function coverageBar({ seen, x, width }: CoverageRun): RunView {
 /** What a character of a label takes, in units of the drawing. */
 const CHARACTER_WIDTH = 6
 
-function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripView, 'runs' | 'words'> {
+function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripView, 'parts' | 'words'> {
   return {
     width: axis.width,
     ticks: marks.map(({ x }) => x),
@@ -115,7 +119,7 @@ export function swatch(mark: Mark): StripView {
     width: 48,
     ticks: [],
     labels: [],
-    runs: [{ look: mark, x: 0, width: 48, ...CELL_HEIGHTS[LOOKS[mark].pattern] }],
+    parts: [{ look: mark, runs: [{ x: 0, width: 48, ...CELL_HEIGHTS[LOOKS[mark].pattern] }] }],
     words: `How ${mark} looks in a strip`,
   }
 }

@@ -1,29 +1,34 @@
 /** The cells and tables of the report, and how names stand in them. All names go through `printable` here. */
-import type { Endpoint, PathRow, Source } from '../model.ts'
+import type { Endpoint, PathRow, Source, Verdict } from '../model.ts'
 import { breakable, printable } from './printable.ts'
-import { LOOKS } from './states.ts'
+import { LOOKS, VERDICT_LOOKS } from './states.ts'
 import type { Mark } from './states.ts'
 import type { StripView } from './strip-view.ts'
 
 /** A state as word and shape; `mark` names its colour. */
-export type StateView = { readonly mark: Mark; readonly word: string; readonly shape: string }
+export type StateView = { readonly mark: Mark | `verdict-${Verdict}`; readonly word: string; readonly shape: string }
 
 /** A name in pieces between which a line may end. `kind` is empty where there is nothing to say. */
 export type NameView = { readonly kind: string; readonly pieces: readonly string[] }
 
 /** A cell of a table: whatever of this it has, in this order. */
-type CellView = {
+export type CellView = {
   /** The title of its column, for narrow screens. */
   readonly label: string
   readonly state: StateView | null
-  readonly name: NameView | null
+  /** Each on a line of its own. */
+  readonly names: readonly NameView[]
   readonly lines: readonly string[]
+  /** Lines of lesser weight. */
+  readonly notes: readonly string[]
   readonly strip: StripView | null
   readonly isNumber: boolean
 }
 
 /** A table as it is set. */
 export type TableView = {
+  /** Empty where the caption is enough. */
+  readonly title: string
   readonly caption: string
   /** `share` is the width in percent. */
   readonly columns: readonly { readonly title: string; readonly isNumber: boolean; readonly share: number }[]
@@ -32,7 +37,15 @@ export type TableView = {
 }
 
 /** A cell with nothing in it. */
-export const EMPTY_CELL: CellView = { label: '', state: null, name: null, lines: [], strip: null, isNumber: false }
+export const EMPTY_CELL: CellView = {
+  label: '',
+  state: null,
+  names: [],
+  lines: [],
+  notes: [],
+  strip: null,
+  isNumber: false,
+}
 
 /** A cell with a line of our own words. */
 export const text = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line] })
@@ -41,7 +54,7 @@ export const number = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line
 /** A name, or a text from a cluster that may be as long as one. */
 export const plain = (name: string): CellView => nameCell({ kind: '', pieces: breakable(printable(name)) })
 /** A cell with a name whose pieces are printable. */
-export const nameCell = (name: NameView): CellView => ({ ...EMPTY_CELL, name })
+export const nameCell = (name: NameView): CellView => ({ ...EMPTY_CELL, names: [name] })
 
 /** A column: its title, its part of the width, and whether it holds numbers. */
 type Column = readonly [title: string, share: number, numbers?: 'numbers']
@@ -55,6 +68,7 @@ export function table(caption: string, titles: readonly Column[], rows: readonly
     share: Math.round((share / whole) * 1000) / 10,
   }))
   return {
+    title: '',
     caption,
     columns,
     rows: rows.map(([head = EMPTY_CELL, ...cells]) => ({
@@ -68,6 +82,21 @@ export function table(caption: string, titles: readonly Column[], rows: readonly
 export function stateView(mark: Mark): StateView {
   return { mark, word: mark, shape: LOOKS[mark].shape }
 }
+
+/** A verdict as word and shape. */
+export function verdictView(verdict: Verdict, word: string = verdict): StateView {
+  return { mark: `verdict-${verdict}`, word, shape: VERDICT_LOOKS[verdict].shape }
+}
+
+/** A cell with a verdict or a state. */
+export const stateCell = (state: StateView): CellView => ({ ...EMPTY_CELL, state })
+
+/** A cell with several lines of our own words. */
+export const lines = (several: readonly string[], notes: readonly string[] = []): CellView => ({
+  ...EMPTY_CELL,
+  lines: several,
+  notes,
+})
 
 /** A workload, or `(unmeshed)` for who has no name. */
 export function endpointName(endpoint: Endpoint): NameView {

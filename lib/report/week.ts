@@ -34,3 +34,24 @@ export function checkedZone(timeZone: string): string {
     })
   }
 }
+
+/**
+ * The periods of equal length before one, oldest first, each ending where the next begins. Equal as the calendar of the time zone
+ * counts: a month has a month before it, and a week is 7 days also where a clock change makes it 167 hours.
+ */
+export function earlierPeriods(
+  { from, to, timeZone }: WeekPeriod & { readonly timeZone: string },
+  count: number,
+): readonly WeekPeriod[] {
+  const zoned = (time: string) => Temporal.Instant.from(time).toZonedDateTimeISO(timeZone)
+  const [begin, end] = [zoned(from), zoned(to)]
+  const length = begin.until(end, { largestUnit: isWholeMonths(begin, end) ? 'months' : 'days' })
+  const text = (at: Temporal.ZonedDateTime): string => at.toInstant().toString({ smallestUnit: 'second' })
+  const starts = [begin]
+  for (let left = count; left > 0; left -= 1) starts.unshift((starts[0] ?? begin).subtract(length))
+  return starts.slice(0, -1).map((start, index) => ({ from: text(start), to: text(starts[index + 1] ?? begin) }))
+}
+
+function isWholeMonths(begin: Temporal.ZonedDateTime, end: Temporal.ZonedDateTime): boolean {
+  return [begin, end].every((at) => at.day === 1 && at.equals(at.startOfDay()))
+}

@@ -1,5 +1,15 @@
 /** The fixed words of a report: one table per vocabulary of the model, each complete by its type. */
-import type { BlindSpot, Cause, Corroborated, Enforcement, Episode, GapReason, Workload } from '../model.ts'
+import type {
+  BlindSpot,
+  Cause,
+  Corroborated,
+  Enforcement,
+  Episode,
+  GapReason,
+  Score,
+  WaiverResult,
+  Workload,
+} from '../model.ts'
 import type { Summary } from './summary.ts'
 
 export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
@@ -154,3 +164,24 @@ export const periodWord = ({ period }: Summary): string => (period.label.startsW
 
 /** Words that begin a sentence. */
 export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
+
+/** `31 of 48 passed (64.5 %), 10 failed, 2 waived, 5 unknown`; says so where a share is not known. */
+export function scoreWords({ pass, fail, waived, unknown, share }: Score): string {
+  const judged = pass + fail + waived + unknown
+  if (judged === 0) return 'nothing was judged, so there is no score'
+  const parts = [
+    ...(fail === 0 ? [] : [`${countWords(fail)} failed`]),
+    ...(waived === 0 ? [] : [`${countWords(waived)} failed and waived`]),
+    ...(unknown === 0 ? [] : [`${countWords(unknown)} unknown`]),
+  ]
+  const known =
+    share === null ? 'the share is not known, since not everything in scope was collected' : shareWords(share)
+  return [`${countWords(pass)} of ${countWords(judged)} passed (${known})`, ...parts].join(', ')
+}
+
+export const WAIVER_WORDS: Readonly<Record<WaiverResult['status'], string>> = {
+  'in-use': 'in use',
+  unused: 'unused',
+  expiring: 'ends soon',
+  expired: 'expired',
+}

@@ -53,7 +53,14 @@ export function withMissing(
       ...month,
       windows: [
         ...month.windows,
-        ...windows.map((window) => ({ ...window, evidence: null, collected: false, ratio: null })),
+        ...windows.map((window) => ({
+          ...window,
+          evidence: null,
+          collected: false,
+          expectedSeconds: 0,
+          observedSeconds: 0,
+          ratio: null,
+        })),
       ].sort((a, b) => (a.start < b.start ? -1 : 1)),
       intervals: [...month.intervals, ...intervals],
     })

@@ -1,10 +1,24 @@
 import { fixOf } from '../assess/causes.ts'
 import { periodFacts } from '../assess/period-facts.ts'
-import type { Cluster, ClusterPeriod } from '../model.ts'
+import { toSeconds } from '../collect/windows.ts'
+import type {
+  Cluster,
+  ClusterPast,
+  ClusterPeriod,
+  Coverage,
+  Interval,
+  PastPeriod,
+  PathEpisode,
+  WindowResult,
+} from '../model.ts'
 import { rows, stripsOf, within } from './history.ts'
 import type { Objects } from './objects.ts'
 import { missingWindows, withMissing } from './missing.ts'
-import { type History, readExpected, readHistory, readState } from './state.ts'
+import { type FoldedWindow, type History, readExpected, readHistory, readState } from './state.ts'
+import { compareText } from '../text-order.ts'
+
+/** A period `(from, to]`, RFC 3339. */
+type Span = { readonly from: string; readonly to: string }
 
 /** Reads the history of a cluster up to now, with the windows that were expected and never came. */
 export async function readPresent(
@@ -17,25 +31,35 @@ export async function readPresent(
 }
 
 /** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
-export async function readPeriod(
+export async function readPeriod(cluster: Cluster, period: Span, now: Date, objects: Objects): Promise<ClusterPeriod> {
+  const { current } = await readPeriodAndPast(cluster, period, [], now, objects)
+  return current
+}
+
+/**
+ * Reads a period as {@link readPeriod} does, and what came before it. Of the past only months are read, since each window result is
+ * a request of its own.
+ *
+ * @param earlier periods before this one, oldest first
+ */
+export async function readPeriodAndPast(
   cluster: Cluster,
-  period: { readonly from: string; readonly to: string },
+  period: Span,
+  earlier: readonly Span[],
   now: Date,
   objects: Objects,
-): Promise<ClusterPeriod> {
+): Promise<{ current: ClusterPeriod; past: ClusterPast }> {
   const clusterId = cluster.id
-  const { months, episodes } = await readPresent(cluster, now, objects)
+  const history = await readPresent(cluster, now, objects)
+  const { months, episodes } = history
   const { state } = await readState(clusterId, objects)
-  const isWithin = within(period)
-  const expected = await readExpected(clusterId, (state?.windows ?? []).filter(isWithin), objects)
-  const results = expected.flatMap(({ result }) => result ?? [])
+  const results = await readResults(clusterId, (state?.windows ?? []).filter(within(period)), objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
-  return {
+  const current: ClusterPeriod = {
     id: clusterId,
-    windows: months.flatMap(({ windows }) => windows).filter(isWithin),
-    rows: rows(months, episodes, period, fixOf),
+    ...pastPeriod(history, period),
     strips: Object.fromEntries(strips),
     coverage: results.flatMap(({ coverage }) => coverage),
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
@@ -43,4 +67,102 @@ export async function readPeriod(
     errors: results.flatMap(({ window, errors }) => errors.map((line) => ({ window: window.end, line }))),
     facts: periodFacts(results),
   }
+  return {
+    current,
+    past: {
+      id: clusterId,
+      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span) })),
+      episodes: episodesOf(
+        months.flatMap(({ intervals }) => intervals),
+        episodes,
+        { from: earlier[0]?.from ?? period.from, to: period.to },
+      ),
+    },
+  }
+}
+
+/**
+ * Reads window results one by one and keeps of each what a period is made from. What is alike in many windows is kept once: a month
+ * of hours holds a million readings of a few thousand paths.
+ */
+async function readResults(
+  clusterId: string,
+  windows: readonly FoldedWindow[],
+  objects: Objects,
+): Promise<readonly WindowResult[]> {
+  const kept = new Map<string, unknown>()
+  const once = <T>(value: T, key: string): T => {
+    const known = kept.get(key)
+    if (known === undefined) kept.set(key, value)
+    return (known ?? value) as T
+  }
+  const results: WindowResult[] = []
+  for (const window of windows) {
+    const [expected] = await readExpected(clusterId, [window], objects)
+    if (expected === undefined || expected.result === null) continue
+    const { result } = expected
+    results.push({
+      ...result,
+      edges: [],
+      // Of paths only the identities on the wire are asked for; their states stand in the months.
+      paths: result.paths
+        .filter(({ state }) => state === 'mtls')
+        .map((path) =>
+          once(
+            path,
+            JSON.stringify([
+              path.pathId,
+              path.clientId,
+              path.serverId,
+              path.source.serviceAccount,
+              path.destination.serviceAccount,
+            ]),
+          ),
+        ),
+      workloads: result.workloads.map((workload) => once(workload, JSON.stringify(workload))),
+      coverage: result.coverage.map((row) => ({
+        ...row,
+        window: result.window,
+        workload: once(row.workload, JSON.stringify(row.workload)),
+        pods: once(row.pods, JSON.stringify(row.pods)),
+        gaps: row.gaps.length === 0 ? NO_GAPS : row.gaps,
+      })),
+    })
+  }
+  return results
+}
+
+const NO_GAPS: Coverage['gaps'] = []
+
+function pastPeriod(
+  { months, episodes }: Pick<History, 'months' | 'episodes'>,
+  period: Span,
+): Pick<PastPeriod, 'windows' | 'rows'> {
+  return {
+    windows: months.flatMap(({ windows }) => windows).filter(within(period)),
+    rows: rows(months, episodes, period, fixOf),
+  }
+}
+
+/** The episodes that were open at some time of a span, each with its path. */
+function episodesOf(
+  intervals: readonly Interval[],
+  episodes: History['episodes'],
+  { from, to }: Span,
+): readonly PathEpisode[] {
+  const paths = new Map(
+    intervals.flatMap((interval) => (interval.episode === null ? [] : [[interval.episode.id, interval] as const])),
+  )
+  return episodes
+    .filter(
+      ({ openedAt, endedAt }) =>
+        toSeconds(openedAt) <= toSeconds(to) && (endedAt === null || toSeconds(endedAt) > toSeconds(from)),
+    )
+    .flatMap((episode) => {
+      const path = paths.get(episode.id)
+      if (path === undefined) return []
+      const { pathId, source, destination, port } = path
+      return [{ pathId, source, destination, port, episode }]
+    })
+    .toSorted((a, b) => compareText(a.episode.id, b.episode.id))
 }

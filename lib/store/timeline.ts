@@ -234,7 +234,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     end: window.end,
     evidence: result?.inputs.evidence ?? null,
     collected: result?.collected ?? false,
-    ratio: ratioOf(result?.coverage ?? []),
+    ...secondsOf(result?.coverage ?? []),
   })
   if (!result?.collected) {
     const reading = result === null ? MISSING : UNREADABLE
@@ -454,9 +454,12 @@ function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<
 }
 
 /** The cluster's coverage: sum over sum; null if nothing was expected. */
-function ratioOf(coverage: readonly Coverage[]): number | null {
+function secondsOf(
+  coverage: readonly Coverage[],
+): Pick<TimelineMonth['windows'][number], 'expectedSeconds' | 'observedSeconds' | 'ratio'> {
   const expected = coverage.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
-  return expected > 0 ? coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0) / expected : null
+  const observed = coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+  return { expectedSeconds: expected, observedSeconds: observed, ratio: expected > 0 ? observed / expected : null }
 }
 
 function openForm(episode: Episode | undefined): Episode | null {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { z } from 'zod'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
@@ -342,16 +342,55 @@ test('workloads tells who is meshed, who is not and why, and what nobody sees', 
   )
 })
 
+test('a report is judged on its scope and shows its waivers, and a file that is wrong stops it before it is written', async () => {
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(mesh.folder, name), text)
+    return name
+  }
+  const scope = file(
+    'scope.yaml',
+    'pci-dss:\n  namespaces: [billing]\n  owner: payments\n  reason: Card data is processed there\n',
+  )
+  const waivers = file(
+    'waivers.yaml',
+    'inventory:\n  destination: statefulset/warehouse/inventory\n  owner: warehouse\n  reason: The vendor forbids a proxy\n  compensatingControl: A network policy\n  expires: 2027-01-31T00:00:00Z\n',
+  )
+  await good('report', ...PERIOD(), '--out', 'judged', '--scope', scope, '--waivers', waivers)
+  const json = JSON.parse(readFileSync(join(mesh.folder, 'judged/summary.json'), 'utf8')) as {
+    controls: { frameworks: { id: string; scopes: unknown[]; outOfScope: unknown[] }[] }
+    waivers: { id: string; status: string; failures: number }[]
+  }
+  const pci = json.controls.frameworks.find(({ id }) => id === 'pci-dss')
+  assert.equal(pci?.scopes.length, 1)
+  assert.ok((pci?.outOfScope.length ?? 0) > 0)
+  assert.deepEqual(
+    json.waivers.map(({ id, status, failures }) => [id, status, failures > 0]),
+    [['inventory', 'in-use', true]],
+  )
+  const page = readFileSync(join(mesh.folder, 'judged/report.html'), 'utf8')
+  assert.match(page, /inventory, until 31 Jan 2027 00:00, owner warehouse: accepts/)
+
+  const wrong = file('wrong.yaml', 'inventory:\n  owner: warehouse\n')
+  const ran = await mesh.run('report', ...PERIOD(), '--out', 'never', '--waivers', wrong)
+  assert.deepEqual([ran.code, ran.stdout], [2, ''])
+  assert.match(ran.stderr, /^wrong\.yaml:\d+:\d+: /)
+  assert.ok(!existsSync(join(mesh.folder, 'never')))
+})
+
 test('a report is written where it is asked for, by default to ./ciphertrail-report', async () => {
   const byDefault = await good('report', ...PERIOD())
   const folder = join(mesh.folder, 'ciphertrail-report')
-  const [verdict = '', html, pdf, ...rest] = linesOf(byDefault)
+  const [verdict = '', ...names] = linesOf(byDefault)
   assert.match(
     verdict,
     /^1 of 4 windows was not collected; .* \d+ of \d+ observed paths were not encrypted by the mesh/,
   )
-  assert.deepEqual([html, pdf, rest], ['ciphertrail-report/report.html', 'ciphertrail-report/report.pdf', []])
-  assert.deepEqual(readdirSync(folder).toSorted(), ['report.html', 'report.pdf'])
+  assert.deepEqual(names.slice(0, 3), [
+    'ciphertrail-report/report.html',
+    'ciphertrail-report/report.pdf',
+    'ciphertrail-report/summary.json',
+  ])
+  assert.deepEqual(readdirSync(folder).toSorted(), names.map((file) => basename(file)).toSorted())
   const page = readFileSync(join(folder, 'report.html'), 'utf8')
   assert.match(page, /^<!doctype html>/i)
   assert.equal(readFileSync(join(folder, 'report.pdf')).subarray(0, 5).toString(), '%PDF-')
@@ -366,7 +405,7 @@ test('a report is written where it is asked for, by default to ./ciphertrail-rep
       verdict,
     },
   )
-  for (const name of ['report.html', 'report.pdf'])
+  for (const name of names.map((file) => basename(file)))
     assert.deepEqual(
       readFileSync(join(mesh.folder, 'deep/er', name)),
       readFileSync(join(folder, name)),

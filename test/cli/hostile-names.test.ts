@@ -255,7 +255,7 @@ test('keys come from no name, and no file is outside of the store and the report
     const key = file.replace(/^ciphertrail-data\//, '')
     const isKnown =
       ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
-      /^ciphertrail-report\/report\.(html|pdf)$/.test(key) ||
+      /^ciphertrail-report\/(report\.(html|pdf)|summary\.json|[a-z-]+\.csv)$/.test(key) ||
       [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(
         (parseKey) => parseKey(key) !== undefined,
       )

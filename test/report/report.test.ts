@@ -9,18 +9,24 @@ import { extractText, getDocumentProxy } from 'unpdf'
 import { renderHtml } from '../../lib/report/html.ts'
 import { renderPdf } from '../../lib/report/pdf.ts'
 import { MARKS } from '../../lib/report/states.ts'
+import type { ReportInput } from '../../lib/report/input.ts'
+import { csvFiles } from '../../lib/report/csv.ts'
+import { documentsOf } from '../../lib/report/documents.ts'
+import { summaryJson } from '../../lib/report/summary-json.ts'
+import { section } from '../../lib/report/section.ts'
 import { summarise } from '../../lib/report/summary.ts'
-import type { ReportInput, Summary } from '../../lib/report/summary.ts'
+import type { Summary } from '../../lib/report/summary.ts'
 import type { NameView } from '../../lib/report/table.ts'
 import { viewOf } from '../../lib/report/view.ts'
 import type { ReportView } from '../../lib/report/view.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
-import { cluster, hours, manyPaths, PERIOD, report, storyOfAWeek, workload } from '../support/report-input.ts'
+import { cluster, hours, judged, manyPaths, PERIOD, report, storyOfAWeek, workload } from '../support/report-input.ts'
+import type { UnjudgedInput } from '../support/report-input.ts'
 
 const CASES = readdirSync(goldenPath('report'))
 
 const inputOf = (name: string): ReportInput =>
-  JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as ReportInput
+  judged(JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as UnjudgedInput)
 
 function render(input: ReportInput): { summary: Summary; view: ReportView; html: string } {
   const summary = summarise(input)
@@ -75,11 +81,12 @@ function textsOf(view: ReportView): readonly string[] {
         headline,
         ...facts.flatMap(({ term, lines }) => [term, ...lines]),
       ]),
-      ...tables.flatMap(({ caption, columns, rows }) => [
+      ...tables.flatMap(({ title: heading, caption, columns, rows }) => [
+        heading,
         caption,
         ...columns.map((column) => column.title),
         ...rows.flatMap(({ head, cells }) =>
-          [head, ...cells].flatMap(({ name, lines }) => [...(name === null ? [] : [whole(name)]), ...lines]),
+          [head, ...cells].flatMap(({ names, lines, notes }) => [...names.map(whole), ...lines, ...notes]),
         ),
       ]),
     ]),
@@ -94,9 +101,15 @@ for (const name of CASES) {
     matchesGolden(`report/${name}/report.html`, html)
   })
 
+  test(`summaryJson() and csvFiles() give the golden data of "${name}"`, () => {
+    matchesGolden(`report/${name}/summary.json`, summaryJson(summary, view.verdict))
+    for (const { name: file, body } of csvFiles(summary))
+      if (file === 'paths.csv' || file === 'coverage.csv') matchesGolden(`report/${name}/${file}`, body)
+  })
+
   test(`page and PDF of "${name}" show every text of the view`, async () => {
     const page = textOfHtml(html)
-    const paper = await textOfPdf(renderPdf(view, input.period.to), view.footer)
+    const paper = await textOfPdf(renderPdf(view, input.period.to, []), view.footer)
     for (const text of textsOf(view)) {
       const bare = text.replace(/\s/gu, '')
       assert.ok(page.includes(bare), `the page lacks "${text}"`)
@@ -168,17 +181,19 @@ test('no name yields markup in the page, or stops the PDF', () => {
       // A fix of several lines is shown as several lines: the one thing in a text that is a structure.
       const { html, view } = render(named(name.replaceAll('\n', ' ')))
       assert.equal(outline(html), plain)
-      assert.ok(renderPdf(view, '2026-11-20T02:00:00Z').length > 0)
+      assert.ok(renderPdf(view, '2026-11-20T02:00:00Z', []).length > 0)
     }),
     { numRuns: 60 },
   )
 })
 
-test('two thousand paths over a week of hours each get a row', () => {
-  const { html, view } = render(manyPaths(2000))
+test('of two thousand paths the most urgent are told in detail, the others are counted, and each stands in the CSV', () => {
+  const { html, view, summary } = render(manyPaths(2000))
   assert.equal(view.sections.find(({ id }) => id === 'not-encrypted')?.entries.length, 50)
   assert.equal(html.match(/<article/gu)?.length, 50)
-  assert.equal(html.match(/<tr><th scope="row"><span class="state is-mtls">/gu)?.length, 1950 + 1)
+  assert.match(textOfHtml(html), /1,950paths,joinedbynamespaces/u)
+  const paths = csvFiles(summary).find(({ name }) => name === 'paths.csv')
+  assert.equal(paths?.body.split('\r\n').length, 2000 + 2)
 })
 
 test('templates have no triple braces and no unescaped values', () => {
@@ -191,33 +206,28 @@ test('the view reaches Typst as data, never as source', () => {
   assert.doesNotMatch(template, /\beval\b|\bread\(|#import|#include/u)
 })
 
-test('rendering twice, and in another time zone of the machine, gives the same bytes', () => {
+test('documentsOf() gives the same bytes again, also in other time zones and locales', () => {
   const script = `
     import { createHash } from 'node:crypto'
-    import { renderHtml } from './lib/report/html.ts'
-    import { renderPdf } from './lib/report/pdf.ts'
-    import { summarise } from './lib/report/summary.ts'
-    import { viewOf } from './lib/report/view.ts'
+    import { documentsOf } from './lib/report/documents.ts'
     import { storyOfAWeek } from './test/support/report-input.ts'
-    const input = storyOfAWeek()
-    const view = viewOf(summarise(input))
-    const sha = (bytes) => createHash('sha256').update(bytes).digest('hex')
-    console.log(sha(renderHtml(view)), sha(renderPdf(view, input.period.to)))`
+    for (const { name, body } of documentsOf(storyOfAWeek()).files)
+      console.log(name, createHash('sha256').update(body).digest('hex'))`
   const run = (TZ: string, LANG: string): string =>
     execFileSync(process.execPath, ['--input-type=module-typescript', '-e', script], {
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
-      env: { ...process.env, TZ, LANG },
+      env: { ...process.env, TZ, LANG, LC_ALL: LANG },
       encoding: 'utf8',
     }).trim()
-  const input = storyOfAWeek()
-  const { view, html } = render(input)
-  const sha = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
-  const here = `${sha(html)} ${sha(renderPdf(view, input.period.to))}`
-  assert.equal(run('America/St_Johns', 'de_DE.UTF-8'), here)
-  assert.equal(run('Asia/Tokyo', 'tr_TR.UTF-8'), here)
+  const here = documentsOf(storyOfAWeek()).files.map(
+    ({ name, body }) => `${name} ${createHash('sha256').update(body).digest('hex')}`,
+  )
+  assert.equal(here.length, 14)
+  assert.deepEqual(run('America/St_Johns', 'de_DE.UTF-8').split('\n'), here)
+  assert.deepEqual(run('Asia/Tokyo', 'tr_TR.UTF-8').split('\n'), here)
 })
 
-test('the order of rows, coverage, workloads and errors changes no byte', () => {
+test('the order of clusters’ rows, coverage, workloads, errors and past changes no byte', () => {
   const input = storyOfAWeek()
   const reversed = {
     ...input,
@@ -228,14 +238,21 @@ test('the order of rows, coverage, workloads and errors changes no byte', () => 
       workloads: one.workloads.toReversed(),
       errors: one.errors.toReversed(),
     })),
+    past: input.past.map((one) => ({
+      ...one,
+      periods: one.periods.map((period) => ({ ...period, rows: period.rows.toReversed() })),
+      episodes: one.episodes.toReversed(),
+    })),
   }
-  assert.equal(render(reversed).html, render(input).html)
+  const text = ({ files }: ReturnType<typeof documentsOf>): readonly unknown[] =>
+    files.filter(({ name }) => name !== 'report.pdf')
+  assert.deepEqual(text(documentsOf(reversed)), text(documentsOf(input)))
 })
 
 test('the PDF is tagged, titled, has a language and is dated to the end of the period', async () => {
   const input = inputOf('partial')
   const { view } = render(input)
-  const pdf = await getDocumentProxy(new Uint8Array(renderPdf(view, input.period.to)))
+  const pdf = await getDocumentProxy(new Uint8Array(renderPdf(view, input.period.to, [])))
   const { info } = await pdf.getMetadata()
   assert.partialDeepStrictEqual(info, {
     Title: `${view.title}: ${view.label}`,
@@ -260,14 +277,23 @@ test('every character that the PDF is said to draw is drawn', () => {
     Array.from({ length: to - from + 1 }, (_, index) => String.fromCodePoint(from + index)),
   )
   const { view } = render(inputOf('empty'))
-  const signs = `${drawable.join('')}–—‘’“”…→−×●◐○▲△✕⊘`
+  const signs = `${drawable.join('')}–—‘’“”…→−×●◐○▲△✕⊘✓✗`
   const name = { kind: signs, pieces: [signs] }
-  const cell = { label: signs, state: null, name, lines: [signs], strip: null, isNumber: false }
+  const cell = {
+    label: signs,
+    state: null,
+    names: [name],
+    lines: [signs],
+    notes: [signs],
+    strip: null,
+    isNumber: false,
+  }
   const table = {
+    title: signs,
     caption: signs,
     columns: [{ title: signs, isNumber: false, share: 100 }],
     rows: [{ head: cell, cells: [] }],
   }
-  const sections = [{ id: 'x', title: signs, paragraphs: [signs], entries: [], tables: [table], points: [signs] }]
-  assert.ok(renderPdf({ ...view, verdict: signs, sections }, PERIOD.to).length > 0)
+  const sections = [section('x', signs, { paragraphs: [signs], tables: [table], points: [signs] })]
+  assert.ok(renderPdf({ ...view, verdict: signs, sections }, PERIOD.to, []).length > 0)
 })

@@ -63,7 +63,10 @@ test('no mark is lost by binning unless a worse one stands in its cell', () => {
 })
 
 test('coverageRunsOf() shows the least of a cell, and never a number where none is known', () => {
-  const windows = hours({ missing: [1], ratioOf: (index) => (index === 2 ? null : index === 3 ? 0.45 : 1) })
+  const windows = hours({ missing: [1] }).map((window, index) => ({
+    ...window,
+    ratio: index === 2 ? null : index === 3 ? 0.45 : 1,
+  }))
   assert.deepEqual(
     coverageRunsOf(windows, axisOf(windows, period)).map(({ seen, width }) => [seen, width]),
     [

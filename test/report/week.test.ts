@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkedZone, weekPeriod } from '../../lib/report/week.ts'
+import { checkedZone, earlierPeriods, weekPeriod } from '../../lib/report/week.ts'
 
 const hours = ({ from, to }: ReturnType<typeof weekPeriod>) => (Date.parse(to) - Date.parse(from)) / 3_600_000
 
@@ -51,4 +51,38 @@ test('weekPeriod() and checkedZone() say what was wanted instead', () => {
     /^RangeError: Cannot use time zone "Mars\/Olympus": wanted/,
   )
   assert.equal(checkedZone('europe/berlin'), 'Europe/Berlin')
+})
+
+test('earlierPeriods() counts weeks by the clock of the zone, also where a clock change lies between', () => {
+  const berlin = { ...weekPeriod('2026-W44', 'Europe/Berlin'), timeZone: 'Europe/Berlin' }
+  const earlier = earlierPeriods(berlin, 7)
+  assert.equal(earlier.length, 7)
+  assert.deepEqual(earlier.at(-1), weekPeriod('2026-W43', 'Europe/Berlin'))
+  assert.deepEqual(earlier[0], weekPeriod('2026-W37', 'Europe/Berlin'))
+})
+
+test('earlierPeriods() goes back by months where the period is whole months', () => {
+  const march = { from: '2026-03-01T00:00:00Z', to: '2026-04-01T00:00:00Z', timeZone: 'UTC' }
+  assert.deepEqual(earlierPeriods(march, 2), [
+    { from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z' },
+    { from: '2026-02-01T00:00:00Z', to: '2026-03-01T00:00:00Z' },
+  ])
+})
+
+test('earlierPeriods() leave no time between them, and end where the period begins', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 2_000_000 }),
+      fc.integer({ min: 1, max: 100_000 }),
+      fc.constantFrom('UTC', 'Europe/Berlin', 'America/St_Johns'),
+      (start, minutes, timeZone) => {
+        const text = (at: number): string => new Date(at * 60_000).toISOString().replace('.000Z', 'Z')
+        const begin = Date.parse('2024-01-01T00:00:00Z') / 60_000 + start
+        const earlier = earlierPeriods({ from: text(begin), to: text(begin + minutes), timeZone }, 7)
+        const ends = earlier.map(({ to }) => to)
+        assert.deepEqual([...earlier.map(({ from }) => from).slice(1), text(begin)], ends)
+        for (const { from, to } of earlier) assert.ok(from < to, `${from} ${to}`)
+      },
+    ),
+  )
 })

@@ -46,6 +46,8 @@ const month: TimelineMonth = {
     end: `2026-11-24T${Number(hour) + 1}:00:00Z`,
     evidence: `evidence/${hour}`,
     collected: true,
+    expectedSeconds: 3600,
+    observedSeconds: 3600,
     ratio: 1,
   })),
   intervals: [seen],

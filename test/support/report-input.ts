@@ -4,17 +4,22 @@
  */
 import type {
   Cause,
+  ClusterPast,
   ClusterPeriod,
   Coverage,
   Crypto,
   Episode,
   Outcome,
   PathRow,
+  Scope,
   State,
+  Waiver,
   Window,
   Workload,
 } from '../../lib/model.ts'
-import type { ReportInput } from '../../lib/report/summary.ts'
+import { earlierPeriods } from '../../lib/report/week.ts'
+import { judge } from '../../lib/assess/judge.ts'
+import type { ReportInput } from '../../lib/report/input.ts'
 
 export const PERIOD = {
   from: '2026-11-15T23:00:00Z',
@@ -34,13 +39,11 @@ export function hours({
   to = PERIOD.to,
   missing = [],
   failed = [],
-  ratioOf = () => 1,
 }: {
   from?: string
   to?: string
   missing?: readonly number[]
   failed?: readonly number[]
-  ratioOf?: (index: number) => number | null
 } = {}): StoryWindow[] {
   const count = Math.round((Date.parse(to) - Date.parse(from)) / HOUR)
   return Array.from({ length: count }, (_, index) => {
@@ -52,7 +55,9 @@ export function hours({
       end,
       evidence: missing.includes(index) ? null : `evidence/${end}`,
       collected: !isLost,
-      ratio: isLost ? null : ratioOf(index),
+      expectedSeconds: 0,
+      observedSeconds: 0,
+      ratio: null,
     }
   })
 }
@@ -242,14 +247,15 @@ export function cluster(
       .filter(({ namespace }) => namespace !== '')
       .map((end) => [`${end.kind}/${end.namespace}/${end.name}`, end]),
   )
+  const coverage =
+    more.coverage ??
+    [...workloads.values()].flatMap(({ kind, namespace, name }) => coverageOf(id, windows, { kind, namespace, name }))
   return {
     id,
-    windows,
+    windows: measured(windows, coverage),
     rows: lives.flatMap(({ rows }) => rows),
     strips: Object.fromEntries(lives.map(({ pathId, strip }) => [pathId, strip])),
-    coverage: [...workloads.values()].flatMap(({ kind, namespace, name }) =>
-      coverageOf(id, windows, { kind, namespace, name }),
-    ),
+    coverage,
     workloads: [...workloads.values()].map(({ kind, namespace, name }) => meshed(id, kind, namespace, name)),
     crypto: CRYPTO,
     errors: [],
@@ -257,12 +263,38 @@ export function cluster(
   }
 }
 
-export const report = (clusters: readonly ClusterPeriod[], more: Partial<ReportInput> = {}): ReportInput => ({
-  period: PERIOD,
-  version: '0.1.0',
-  clusters,
-  ...more,
-})
+/** Windows with the sums of their coverage, as the timeline has them. */
+export function measured(windows: readonly StoryWindow[], coverage: readonly Coverage[]): StoryWindow[] {
+  const sums = new Map<string, { expectedSeconds: number; observedSeconds: number }>()
+  for (const { window, expectedSeconds, observedSeconds } of coverage) {
+    const known = sums.get(window.end) ?? { expectedSeconds: 0, observedSeconds: 0 }
+    sums.set(window.end, {
+      expectedSeconds: known.expectedSeconds + expectedSeconds,
+      observedSeconds: known.observedSeconds + observedSeconds,
+    })
+  }
+  return windows.map((window) => {
+    const sum = sums.get(window.end) ?? { expectedSeconds: 0, observedSeconds: 0 }
+    const ratio = sum.expectedSeconds > 0 ? sum.observedSeconds / sum.expectedSeconds : null
+    return { ...window, ...sum, ratio }
+  })
+}
+
+/** What a report is made from, before anybody judged it. */
+export type UnjudgedInput = Omit<ReportInput, 'judgement' | 'past' | 'checkpoint'> &
+  Partial<Pick<ReportInput, 'past' | 'checkpoint'>> & {
+    readonly scopes?: readonly Scope[]
+    readonly waivers?: readonly Waiver[]
+  }
+
+/** Judges the clusters of a report. */
+export function judged({ scopes = [], waivers = [], ...input }: UnjudgedInput): ReportInput {
+  const judgement = judge({ clusters: input.clusters, scopes, waivers, at: input.period.to })
+  return { past: [], checkpoint: null, ...input, judgement }
+}
+
+export const report = (clusters: readonly ClusterPeriod[], more: Partial<UnjudgedInput> = {}): ReportInput =>
+  judged({ period: PERIOD, version: '0.1.0', clusters, ...more })
 
 const pathId = (number: number): string => (0xa1b2_c3d4_0000 + number).toString(16).padStart(16, '0')
 
@@ -271,7 +303,6 @@ export function storyOfAWeek(): ReportInput {
   const west = hours({
     missing: [27, 28, 29],
     failed: [100],
-    ratioOf: (index) => (index >= 120 && index < 126 ? 0.45 : 0.995),
   })
   const at = (index: number): string => west[index]?.start ?? PERIOD.to
   const night = (index: number): boolean => (index + 1) % 24 < 7
@@ -577,7 +608,103 @@ export function storyOfAWeek(): ReportInput {
       stretches: [{ from: 0, to: 109, state: 'tls-anonymous', reason: '' }],
     },
   ])
-  return report([{ ...west1, coverage, workloads }, east])
+  return report([{ ...west1, windows: measured(west, coverage), coverage, workloads }, east], {
+    past: pastOfAWeek(west1, east),
+    scopes: SCOPES,
+    waivers: WAIVERS,
+    checkpoint: CHECKPOINT,
+  })
+}
+
+const SCOPES: readonly Scope[] = [
+  {
+    framework: 'pci-dss',
+    clusters: ['west'],
+    namespaces: ['bank', 'shop'],
+    labels: {},
+    owner: 'payments@example.com',
+    reason: 'Card data flows through shop and bank on cluster west only, as the assessor agreed on 3 Nov 2026',
+  },
+]
+
+/** One in use, one that ends soon and is too broad, one unused, one expired. */
+const WAIVERS: readonly Waiver[] = [
+  {
+    id: 'tax-api',
+    source: 'statefulset/bank/invoices',
+    destination: 'external/tax-api.example.com',
+    port: 80,
+    rules: ['path-is-encrypted', 'path-is-mutual'],
+    owner: 'bank@example.com',
+    reason: 'The tax office offers no TLS before spring',
+    compensatingControl: 'Payloads are signed and encrypted by the application',
+    expires: '2027-03-31T00:00:00Z',
+  },
+  {
+    id: 'inventory-migration',
+    destination: 'statefulset/warehouse/inventory',
+    owner: 'warehouse@example.com',
+    reason: 'The vendor’s image does not start with a proxy; replaced in December',
+    compensatingControl: 'The namespace has a network policy that lets in orders only',
+    expires: '2026-12-01T00:00:00Z',
+  },
+  {
+    id: 'old-reports',
+    cluster: 'east',
+    destination: 'deployment/shop/reports',
+    owner: 'shop@example.com',
+    reason: 'Reports are public',
+    compensatingControl: 'None is needed for public data',
+    expires: '2027-01-31T00:00:00Z',
+  },
+  {
+    id: 'ledger-audit',
+    source: '(unmeshed)',
+    destination: 'statefulset/bank/ledger-db',
+    owner: 'bank@example.com',
+    reason: 'The audit export is being meshed',
+    compensatingControl: 'The export runs on a dedicated node',
+    expires: '2026-11-20T00:00:00Z',
+  },
+]
+
+const CHECKPOINT = {
+  origin: 'ciphertrail.example.com/prod',
+  size: 20_485,
+  root: 'CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=',
+  vkey: 'ciphertrail.example.com/prod+1f2e3d4c+AZvXk1V6fKzGqGJqk4m2k0j3dCwq0mPZ0xq9s0wq1b2c',
+  text: 'ciphertrail.example.com/prod\n20485\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— ciphertrail.example.com/prod Hy49TKx0bq3u6d4n1wZf0o8sQx\n',
+  attempts: 168,
+  unsealed: 1,
+}
+
+/** Seven weeks before: the oldest without a registration, one of which nothing was collected. */
+function pastOfAWeek(...clusters: readonly ClusterPeriod[]): ClusterPast[] {
+  const periods = earlierPeriods(PERIOD, 7)
+  return clusters.map(({ id, rows }) => ({
+    id,
+    periods: periods.map(({ from, to }, index): ClusterPast['periods'][number] => {
+      if (index < 2 || id === 'east') return { from, to, windows: [], rows: [] }
+      const windows = hours({ from, to, missing: index === 4 ? Array.from({ length: 169 }, (_, hour) => hour) : [] })
+      const open = rows.filter(({ state, episode: own }) => state === 'plaintext' && own !== null && own.openedAt < to)
+      const coverage = coverageOf(id, windows, workload('deployment', 'shop', 'web'), {
+        gapsOf: (hour, window) =>
+          hour < 8 * index ? [{ reason: 'scrape-failed', pods: 1, from: window.start, to: window.end }] : [],
+      })
+      const seen = [
+        ...new Map(rows.filter(({ state }) => state === 'mtls').map((row) => [row.pathId, row])).values(),
+        ...new Map(open.map((row) => [row.pathId, row])).values(),
+      ]
+      return { from, to, windows: measured(windows, coverage), rows: seen.map((row) => ({ ...row, from, to })) }
+    }),
+    episodes: [
+      ...new Map(
+        rows.flatMap(({ pathId: path, source, destination, port, episode: own }) =>
+          own === null ? [] : [[own.id, { pathId: path, source, destination, port, episode: own }] as const],
+        ),
+      ).values(),
+    ],
+  }))
 }
 
 /** A week with many paths on one cluster: one in forty not encrypted, the rest encrypted with quiet nights. */

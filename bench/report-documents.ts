@@ -1,0 +1,59 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import type { Judgement } from '../lib/model.ts'
+
+// The documents of a large period, and what they cost, as a line of JSON. Arguments: paths, weeks, the folder to write to.
+enableCompileCache()
+setFlagsFromString('--semi-space-growth-factor=1')
+/** The processor seconds of this process: what others do on the machine is not in them. */
+const cpu = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+const [paths = '2000', weeks = '4', folder = '.'] = process.argv.slice(2)
+const { largePeriod } = await import('./large-period.ts')
+const input = largePeriod(Number(paths), Number(weeks))
+const judgementFile = join(folder, 'judgement.json')
+if (!existsSync(judgementFile)) {
+  // Judged in a process before this one, so that what is measured here is the documents.
+  const { judge } = await import('../lib/assess/judge.ts')
+  writeFileSync(
+    judgementFile,
+    JSON.stringify(judge({ clusters: input.clusters, scopes: [], waivers: [], at: input.period.to })),
+  )
+  process.exit()
+}
+const judgement = JSON.parse(readFileSync(judgementFile, 'utf8')) as Judgement
+const began = cpu()
+const { dataOf } = await import('../lib/report/documents.ts')
+const { renderHtml } = await import('../lib/report/html.ts')
+const { renderPdf } = await import('../lib/report/pdf.ts')
+const { summarise } = await import('../lib/report/summary.ts')
+const { viewOf } = await import('../lib/report/view.ts')
+const summary = summarise({ ...input, judgement, checkpoint: null })
+const view = viewOf(summary)
+const beforeHtml = cpu()
+const html = renderHtml(view)
+const afterHtml = cpu()
+const data = dataOf(summary, view)
+const beforePdf = cpu()
+const beganPdf = performance.now()
+const pdf = renderPdf(view, input.period.to, data)
+const ended = cpu()
+const pdfElapsedSeconds = Math.round(performance.now() - beganPdf) / 1000
+writeFileSync(join(folder, 'report.html'), html)
+writeFileSync(join(folder, 'report.pdf'), pdf)
+const seconds = (from: number, to: number): number => Math.round(to - from) / 1000
+console.log(
+  JSON.stringify({
+    documentSeconds: seconds(began, ended),
+    viewSeconds: seconds(began, beforeHtml),
+    htmlSeconds: seconds(beforeHtml, afterHtml),
+    dataSeconds: seconds(afterHtml, beforePdf),
+    pdfSeconds: seconds(beforePdf, ended),
+    pdfElapsedSeconds,
+    peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
+  }),
+)

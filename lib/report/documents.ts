@@ -1,0 +1,47 @@
+/** All documents of a period, made from one view and one summary, so that all of them say the same. */
+import { csvFiles } from './csv.ts'
+import { renderHtml } from './html.ts'
+import type { ReportInput } from './input.ts'
+import { renderPdf } from './pdf.ts'
+import { summarise } from './summary.ts'
+import type { Summary } from './summary.ts'
+import { summaryJson } from './summary-json.ts'
+import { viewOf } from './view.ts'
+import type { ReportView } from './view.ts'
+
+export type Document = {
+  /** The name of its file. */
+  readonly name: string
+  readonly body: string | Uint8Array
+}
+
+export type Documents = {
+  readonly summary: Summary
+  readonly view: ReportView
+  /** The page first, then the PDF, then the data. */
+  readonly files: readonly Document[]
+}
+
+/** Makes all documents. Equal input gives equal bytes, wherever and whenever they are made. */
+export function documentsOf(input: ReportInput): Documents {
+  const summary = summarise(input)
+  const view = viewOf(summary)
+  const data = dataOf(summary, view)
+  return {
+    summary,
+    view,
+    files: [
+      { name: 'report.html', body: renderHtml(view) },
+      { name: 'report.pdf', body: renderPdf(view, input.period.to, data) },
+      ...data,
+    ],
+  }
+}
+
+/** What is written beside the documents for reading, and rides inside the PDF. */
+export function dataOf(summary: Summary, view: ReportView): readonly (Document & { readonly body: string })[] {
+  return [
+    { name: 'summary.json', body: summaryJson(summary, view.verdict) },
+    ...csvFiles(summary).map(({ name, body }) => ({ name, body })),
+  ]
+}

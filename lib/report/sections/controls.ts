@@ -1,0 +1,104 @@
+/** How each control and each rule stands, and what that rests on. */
+import { VERDICTS } from '../../model.ts'
+import type { FrameworkResult, Score } from '../../model.ts'
+import { printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import { lines, number, stateCell, table, text, verdictView } from '../table.ts'
+import type { CellView, TableView } from '../table.ts'
+import { capital, countWords, scoreWords, shareWords } from '../words.ts'
+
+export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
+  const { rules, frameworks, score, controls } = judgement
+  return section('controls', 'Verdict of each control', {
+    isOnNewPage: true,
+    paragraphs: [
+      ...(collectedWindows === 0 ? ['Nothing was collected, so no verdict rests on anything that was seen.'] : []),
+      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope; a failure that a waiver accepts stays a failure, and what is unknown is no pass.`,
+      '“Direct” says that the observation tests the control, “supports” that it is one input among others, “evidence handling” that it is about how records are kept. No verdict here says that a control is met.',
+      `Controls, their relations and paraphrases: data version ${printable(controls.version)}, SHA-256 ${printable(controls.sha256)}.`,
+    ],
+    tables: [...frameworksTable(frameworks), ...rulesTable(rules), ...frameworks.map(frameworkTable)],
+  })
+}
+
+function frameworksTable(frameworks: readonly FrameworkResult[]): readonly TableView[] {
+  if (frameworks.length === 0) return []
+  return [
+    table(
+      'Controls of each framework by verdict; each of them follows below.',
+      [
+        ['Framework', 38],
+        ['Judged on', 20],
+        ['Fail', 9, 'numbers'],
+        ['Unknown', 10, 'numbers'],
+        ['Pass', 9, 'numbers'],
+        ['Nothing to judge', 14, 'numbers'],
+      ],
+      frameworks.map(({ title, version, scopes, controls }) => [
+        lines([printable(title)], [printable(version)]),
+        text(scopes.length === 0 ? 'everything seen' : 'its declared scope'),
+        ...VERDICTS.map((verdict) =>
+          number(countWords(controls.filter((control) => control.verdict === verdict).length)),
+        ),
+      ]),
+    ),
+  ]
+}
+
+function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] {
+  if (rules.length === 0) return []
+  return [
+    table(
+      'Rules, over everything that was seen, in scope or not. Passed counts against all that was judged: passed, failed, waived and unknown.',
+      [
+        ['Rule', 39],
+        ['Verdict', 15],
+        ['Passed', 16, 'numbers'],
+        ['Failed', 9, 'numbers'],
+        ['Waived', 9, 'numbers'],
+        ['Unknown', 11, 'numbers'],
+      ],
+      rules.map((rule) => [
+        lines([rule.verdict === 'fail' ? rule.failTitle : rule.title], [rule.id]),
+        stateCell(verdictView(rule.verdict)),
+        scoreCell(rule.score),
+        number(countWords(rule.score.fail)),
+        number(countWords(rule.score.waived)),
+        number(countWords(rule.score.unknown)),
+      ]),
+    ),
+  ]
+}
+
+function frameworkTable({ title, version, controls, score, scopes }: FrameworkResult): TableView {
+  const stands = table(
+    `${capital(scoreWords(score))}${scopes.length === 0 ? '; no scope declared' : '; within the declared scope'}.`,
+    [
+      ['Control', 14],
+      ['In our words', 38],
+      ['Rests on', 19],
+      ['Verdict', 17],
+      ['Passed', 12, 'numbers'],
+    ],
+    controls.map((control) => [
+      lines([printable(control.id)], [control.relation]),
+      lines([printable(control.paraphrase)], control.note === null ? [] : [printable(control.note)]),
+      lines(control.rules, control.rules.length === 0 ? ['nothing here tests it'] : []),
+      stateCell(verdictView(control.verdict)),
+      scoreCell(control.score),
+    ]),
+  )
+  return { ...stands, title: `${printable(title)}, ${printable(version)}` }
+}
+
+/** A share with its denominator; where there is none, that is said. */
+function scoreCell({ pass, fail, waived, unknown, share }: Score): CellView {
+  const judged = pass + fail + waived + unknown
+  if (judged === 0) return number('none judged')
+  return {
+    ...number(share === null ? 'not known' : shareWords(share)),
+    notes: [`${countWords(pass)} of ${countWords(judged)}`],
+  }
+}

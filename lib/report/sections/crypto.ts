@@ -1,0 +1,152 @@
+/** The cryptography that the proxies state, and what follows from it. */
+import type { Crypto } from '../../model.ts'
+import { durationWords } from '../dates.ts'
+import { breakable, printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import { sum } from '../summary/sums.ts'
+import { lines, listPieces, nameCell, number, plain, table, text } from '../table.ts'
+import type { TableView } from '../table.ts'
+import { countWords, plural } from '../words.ts'
+import type { Wording } from '../wording.ts'
+
+export function cryptoSection(wording: Wording): SectionView {
+  const { clusters } = wording.summary
+  const known = clusters.filter(({ crypto }) => crypto !== null)
+  const silent = clusters.filter(({ crypto }) => crypto === null)
+  return section('crypto', 'Crypto inventory', {
+    paragraphs: [
+      'As the running proxies state it, in the latest window in which they could be asked. What was negotiated on a connection is not in any metric: what follows from settings is called inferred.',
+      ...(silent.length === 0
+        ? []
+        : [`No proxy could be asked on ${silent.map(({ id }) => `cluster ${printable(id)}`).join(', ')}.`]),
+    ],
+    tables: known.flatMap(({ id, crypto }) => (crypto === null ? [] : cryptoTables(wording, id, crypto))),
+  })
+}
+
+function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): readonly TableView[] {
+  const cluster = printable(id)
+  const until = (time: string): string => {
+    const left = (Date.parse(time) - Date.parse(summary.period.to)) / 1000
+    return `${dates.full(time)} (${left > 0 ? `${durationWords(left)} after` : 'before'} the end of the period)`
+  }
+  return [
+    table(
+      `Versions of running proxies, cluster ${cluster}.`,
+      [
+        ['Proxy version', 90],
+        ['Proxies', 10, 'numbers'],
+      ],
+      crypto.proxyVersions.map(({ version, proxies }) => [plain(version), number(countWords(proxies))]),
+    ),
+    table(
+      `TLS settings of running proxies, cluster ${cluster}.`,
+      [
+        ['Key exchange', 28],
+        ['Suites', 45],
+        ['FIPS', 15],
+        ['Proxies', 12, 'numbers'],
+      ],
+      crypto.tls.map(({ suites, keyExchange, fips, proxies }) => [
+        nameCell({ kind: '', pieces: listPieces(keyExchange) }),
+        nameCell({ kind: '', pieces: listPieces(suites) }),
+        plain(fips),
+        number(countWords(proxies)),
+      ]),
+    ),
+    table(
+      `What that comes to, cluster ${cluster}.`,
+      [
+        ['Question', 24],
+        ['Answer', 56],
+        ['How it is known', 20],
+      ],
+      answersOf(crypto).map(({ question, answer, basis }) => [text(question), text(answer), text(basis)]),
+    ),
+    table(
+      `Certificates and trust anchors, cluster ${cluster}. When a certificate was issued is not stated by any proxy; how long it is still valid is.`,
+      [
+        ['What', 24],
+        ['Valid from', 15],
+        ['Valid to', 31],
+        ['SHA-256', 30],
+      ],
+      [
+        [
+          text('proxy certificates'),
+          text('not stated'),
+          lines(
+            crypto.certificates === null
+              ? ['no proxy stated it']
+              : [
+                  `first of ${plural(crypto.certificates.proxies, 'proxy', 'proxies')}: ${until(crypto.certificates.earliestExpiry)}`,
+                  `last: ${until(crypto.certificates.latestExpiry)}`,
+                ],
+          ),
+          text('not stated'),
+        ],
+        ...crypto.trustAnchors.map(({ subject, sha256, notBefore, notAfter }) => [
+          nameCell({ kind: 'trust anchor', pieces: breakable(printable(subject)) }),
+          text(dates.full(notBefore)),
+          text(until(notAfter)),
+          plain(sha256),
+        ]),
+      ],
+    ),
+  ].filter(({ rows }) => rows.length > 0)
+}
+
+/** The key exchange with a post-quantum part that Linkerd's proxies know. */
+const POST_QUANTUM = 'X25519MLKEM768'
+
+/** What the settings of the proxies say, and what follows from them without being seen. */
+function answersOf({
+  tls,
+}: Crypto): readonly { readonly question: string; readonly answer: string; readonly basis: string }[] {
+  if (tls.length === 0)
+    return [
+      {
+        question: 'Key exchange, suites, FIPS',
+        answer: 'No proxy stated its TLS settings; Linkerd’s proxies do so since edge-25.8.3.',
+        basis: 'not known',
+      },
+    ]
+  const all = sum(tls, ({ proxies }) => proxies)
+  const of = (isOne: (setting: Crypto['tls'][number]) => boolean): number =>
+    sum(tls.filter(isOne), ({ proxies }) => proxies)
+  const hybrid = of(({ keyExchange }) => itemsOf(keyExchange).includes(POST_QUANTUM))
+  const fips = of((setting) => setting.fips === 'true')
+  const isAll13 = tls.every(({ suites }) => itemsOf(suites).every((suite) => suite.startsWith('TLS13_')))
+  return [
+    {
+      question: 'Post-quantum key exchange',
+      answer: `${POST_QUANTUM} is offered by ${countWords(hybrid)} of ${plural(all, 'proxy', 'proxies')}`,
+      basis: 'stated by the proxies',
+    },
+    {
+      question: '… on a connection of the mesh',
+      answer:
+        hybrid === all
+          ? 'both ends offer it, so connections between proxies of this cluster use it'
+          : hybrid === 0
+            ? 'neither end offers it'
+            : 'where both ends offer it; which connections these are is not known',
+      basis: 'inferred',
+    },
+    {
+      question: 'TLS version',
+      answer: isAll13
+        ? 'every suite on offer is one of TLS 1.3, so connections of the mesh use TLS 1.3'
+        : 'suites of other versions than TLS 1.3 are on offer; which version a connection uses is not known',
+      basis: 'inferred',
+    },
+    {
+      question: 'FIPS',
+      answer: `${countWords(fips)} of ${plural(all, 'proxy', 'proxies')} state a FIPS mode`,
+      basis: 'stated by the proxies',
+    },
+  ]
+}
+
+const itemsOf = (list: string): readonly string[] => list.split(',').map((item) => item.trim())

@@ -1,0 +1,88 @@
+/** Every run of windows in which a path was not encrypted, how it ended, and how long fixing took. */
+import { durationWords } from '../dates.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Episodes, EpisodeSummary } from '../summary/episodes.ts'
+import { destinationName, endpointName, lines, nameCell, number, table, text } from '../table.ts'
+import { capital, countWords, plural } from '../words.ts'
+import { firstOf } from '../wording.ts'
+import type { Wording } from '../wording.ts'
+import { endingWords } from './not-encrypted.ts'
+
+/** A table shows as many rows; all of them stand in the CSV. */
+const MOST_ROWS = 80
+
+export function episodesSection(wording: Wording): SectionView {
+  const { episodes, collectedWindows } = wording.summary
+  const { shown, note } = firstOf(episodes.all, MOST_ROWS, 'episodes.csv')
+  return section('episodes', 'Episodes', {
+    paragraphs:
+      episodes.all.length === 0
+        ? [
+            collectedWindows === 0
+              ? 'Nothing was collected, so no episode could begin or end.'
+              : 'No path was in an episode in this period. This says nothing about what was not seen.',
+          ]
+        : [countsOf(episodes), fixWords(episodes)],
+    tables:
+      shown.length === 0
+        ? []
+        : [
+            table(
+              `Episodes of the period, open ones first. A gap ends none; quiet says that nothing came for seven days, not that it was fixed.${note}`,
+              [
+                ['Source', 22],
+                ['Destination', 24],
+                ['Began', 17],
+                ['Ended', 24],
+                ['Lasted', 13, 'numbers'],
+              ],
+              shown.map((one) => [
+                nameCell(endpointName(one.source)),
+                nameCell(destinationName(one)),
+                text(begunWords(wording, one)),
+                lines(endWords(wording, one)),
+                number(lastedWords(wording, one)),
+              ]),
+            ),
+          ],
+  })
+}
+
+function countsOf({ all, open, endings }: Episodes): string {
+  const parts = [
+    `${countWords(open)} open at its end`,
+    `${countWords(endings.fixed)} fixed`,
+    `${countWords(endings.refused)} refused by policy now`,
+    `${countWords(endings.gone)} gone`,
+    `${countWords(endings.quiet)} quiet`,
+    `${countWords(all.filter(({ isNew }) => isNew).length)} begun in the period`,
+  ]
+  return `${plural(all.length, 'episode')} in the period: ${parts.slice(0, -1).join(', ')}; ${parts.at(-1) ?? ''}.`
+}
+
+/** Only fixed and refused ones count; what cannot be measured is said. */
+function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Episodes): string {
+  const unmeasured =
+    sinceUnknown === 0
+      ? ''
+      : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not in it.`
+  if (median === null || longest === null)
+    return `Time to fix: none can be told, since no episode of known beginning was fixed or refused in the period.${unmeasured}`
+  return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${durationWords(median)}, longest ${durationWords(longest)}.${unmeasured}`
+}
+
+function begunWords({ dates }: Wording, { episode: { openedAt, sinceUnknown } }: EpisodeSummary): string {
+  return sinceUnknown ? `before ${dates.moment(openedAt)}` : dates.moment(openedAt)
+}
+
+function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
+  const { endedAt, ending } = one.episode
+  if (endedAt === null) return ['not ended']
+  return [dates.moment(endedAt), ...(ending === null ? [] : [endingWords(ending, one)])]
+}
+
+function lastedWords({ summary }: Wording, { episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary): string {
+  const lasted = durationWords((Date.parse(endedAt ?? summary.period.to) - Date.parse(openedAt)) / 1000)
+  return sinceUnknown ? `at least ${lasted}` : lasted
+}

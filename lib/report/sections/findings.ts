@@ -1,0 +1,98 @@
+/** What fails and what could not be told, rule by rule. Paths that were not encrypted have a section of their own. */
+import type { Finding, RuleResult, Subject } from '../../model.ts'
+import { breakable, printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import { destinationName, EMPTY_CELL, endpointName, lines, number, stateCell, table, verdictView } from '../table.ts'
+import type { NameView, TableView } from '../table.ts'
+import { capital, countWords, plural } from '../words.ts'
+
+/** What was seen alike shares a row: so many rows for each rule, so many names in a row. All findings stand in the CSV. */
+const MOST_ROWS = 12
+const MOST_NAMES = 6
+
+/** Told path by path in sections of its own. */
+const TOLD_ELSEWHERE = 'path-is-encrypted'
+
+export function findingsSection({ judgement, clusters }: Summary): SectionView {
+  const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.unknown > 0)
+  return section('findings', 'What fails, rule by rule', {
+    paragraphs: [
+      judgement.findings.length === 0
+        ? 'No rule had anything to judge.'
+        : open.length === 0
+          ? 'No rule failed, and none was left unknown, on anything that was judged.'
+          : `${countWords(open.length)} of ${plural(judgement.rules.length, 'rule')} failed, or could not be told, on something. What was seen alike shares a row; failures come first, and one that a waiver accepts is marked so. The paths of ${TOLD_ELSEWHERE} stand in the sections before. Every finding stands in findings.csv.`,
+    ],
+    tables: open
+      .filter(({ id }) => id !== TOLD_ELSEWHERE)
+      .map((rule) => ruleTable(rule, judgement.findings, clusters.length > 1)),
+  })
+}
+
+function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster: boolean): TableView {
+  const own = findings.filter(
+    ({ rule: id, verdict }) => id === rule.id && (verdict === 'fail' || verdict === 'unknown'),
+  )
+  const groups = [
+    ...Map.groupBy(own, ({ verdict, waiver, detail }) => JSON.stringify([verdict, waiver, detail])).values(),
+  ].toSorted((a, b) => orderOf(a) - orderOf(b) || b.length - a.length)
+  const left = groups.slice(MOST_ROWS).flat().length
+  const told = table(
+    `${rule.why}${left === 0 ? '' : ` ${capital(plural(left, 'more finding'))} ${left === 1 ? 'stands' : 'stand'} in findings.csv only.`}`,
+    [
+      ['What was seen', 38],
+      ['Verdict', 16],
+      ['On', 8, 'numbers'],
+      ['Which', 38],
+    ],
+    groups.slice(0, MOST_ROWS).map((group) => {
+      const [{ verdict, waiver, detail } = { verdict: rule.verdict, waiver: null, detail: '' }] = group
+      return [
+        lines([printable(detail)], waiver === null ? [] : [`waiver ${printable(waiver)}`]),
+        stateCell(verdictView(verdict, waiver === null ? verdict : 'fail, waived')),
+        number(countWords(group.length)),
+        {
+          ...EMPTY_CELL,
+          names: group.slice(0, MOST_NAMES).map(({ subject }) => subjectName(subject, namesCluster)),
+          notes: group.length > MOST_NAMES ? [`and ${countWords(group.length - MOST_NAMES)} more`] : [],
+        },
+      ]
+    }),
+  )
+  return { ...told, title: `${rule.verdict === 'fail' ? rule.failTitle : rule.title} (${rule.id})` }
+}
+
+/** Failures before waived ones before what is unknown. */
+function orderOf([first]: readonly Finding[]): number {
+  if (first === undefined || first.verdict === 'unknown') return 2
+  return first.waiver === null ? 0 : 1
+}
+
+/** What a rule judged, as a name. */
+function subjectName(subject: Subject, namesCluster: boolean): NameView {
+  const name = bareName(subject)
+  if (!namesCluster || subject.kind === 'cluster') return name
+  return { ...name, kind: `${printable(subject.cluster)}: ${name.kind}`.trim() }
+}
+
+function bareName(subject: Subject): NameView {
+  switch (subject.kind) {
+    case 'path': {
+      const [from, to] = [endpointName(subject.source), destinationName(subject)]
+      return {
+        kind: from.kind,
+        pieces: [...from.pieces, ' → ', ...(to.kind === '' ? [] : [`${to.kind} `]), ...to.pieces],
+      }
+    }
+    case 'port': {
+      const { kind, pieces } = endpointName(subject.workload)
+      return { kind, pieces: [...pieces, `:${subject.port}`] }
+    }
+    case 'workload':
+      return endpointName(subject.workload)
+    case 'cluster':
+      return { kind: 'cluster', pieces: breakable(printable(subject.cluster)) }
+  }
+}

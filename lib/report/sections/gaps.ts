@@ -1,0 +1,154 @@
+/** What was not seen, one by one: missing windows, gaps, errors, paths without traffic, and blind spots. */
+import type { BlindSpot } from '../../model.ts'
+import { durationWords } from '../dates.ts'
+import { printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import type { ClusterSummary } from '../summary/coverage.ts'
+import { endpointName, nameCell, number, plain, table, text } from '../table.ts'
+import type { TableView } from '../table.ts'
+import { BLIND_SPOT_WORDS, countWords, GAP_WORDS, plural, shareWords } from '../words.ts'
+import { firstOf } from '../wording.ts'
+import type { Wording } from '../wording.ts'
+import { pathTables } from './other-paths.ts'
+
+/** Error lines longer than this are cut, and say so. */
+const LONGEST_LINE = 400
+
+/** A table shows as many rows; all of them stand in the CSV. */
+const MOST_ROWS = 100
+
+export function gapsSection(wording: Wording): SectionView {
+  const { summary } = wording
+  const tables = [
+    ...missingTable(wording),
+    ...summary.clusters.flatMap((cluster) => [...gapTable(wording, cluster), ...errorTable(wording, cluster)]),
+    ...pathTables(wording, summary.unseen, 'Known paths of which no traffic was seen'),
+    ...blindSpotTables(summary),
+  ]
+  return section('gaps', 'What was not seen, one by one', {
+    paragraphs:
+      tables.length > 0
+        ? []
+        : [
+            summary.expectedWindows === 0
+              ? 'No window was expected, so there is no gap to list; nothing is known of the period.'
+              : 'No missing window, no gap inside a window, no error and no blind spot was found in what was expected.',
+          ],
+    tables,
+  })
+}
+
+function missingTable({ summary, dates }: Wording): readonly TableView[] {
+  const missing = summary.clusters.flatMap(({ missingRuns }) => missingRuns)
+  if (missing.length === 0) return []
+  const { shown, note } = firstOf(missing, MOST_ROWS, 'windows.csv')
+  return [
+    table(
+      `Windows that were not collected, joined where they follow each other.${note}`,
+      [
+        ['Cluster', 15],
+        ['When', 35],
+        ['Windows', 10, 'numbers'],
+        ['Why', 40],
+      ],
+      shown.map(({ cluster, from, to, windows, isAttempted }) => [
+        plain(cluster),
+        text(dates.range(from, to)),
+        number(countWords(windows)),
+        text(
+          isAttempted ? 'an attempt was made, but no metrics could be read' : 'no attempt was kept for these windows',
+        ),
+      ]),
+    ),
+  ]
+}
+
+function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
+  if (cluster.gaps.length === 0) return []
+  const { shown, note } = firstOf(cluster.gaps, MOST_ROWS, 'coverage.csv')
+  return [
+    table(
+      `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${note}`,
+      [
+        ['Workload', 28],
+        ['Why not seen', 22],
+        ['Pod time lost', 11, 'numbers'],
+        ['Stretches', 8, 'numbers'],
+        ['Between', 21],
+        ['Observed', 10, 'numbers'],
+      ],
+      shown.map((gap) => [
+        nameCell(endpointName(gap.workload)),
+        text(GAP_WORDS[gap.reason]),
+        number(durationWords(gap.podSeconds)),
+        number(countWords(gap.stretches)),
+        text(dates.range(gap.from, gap.to)),
+        number(gap.ratio === null ? 'not known' : shareWords(gap.ratio)),
+      ]),
+    ),
+  ]
+}
+
+function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
+  if (cluster.errors.length === 0) return []
+  const { shown, note } = firstOf(cluster.errors, MOST_ROWS, 'summary.json')
+  return [
+    table(
+      `What could not be read from cluster ${printable(cluster.id)}.${note}`,
+      [
+        ['Error', 66],
+        ['Windows', 8, 'numbers'],
+        ['In windows that end', 26],
+      ],
+      shown.map(({ line, windows, first, last }) => [
+        text(errorLine(line)),
+        number(countWords(windows)),
+        text(first === last ? dates.moment(first) : `${dates.moment(first)} to ${dates.moment(last)}`),
+      ]),
+    ),
+  ]
+}
+
+function blindSpotTables({ blind }: Summary): readonly TableView[] {
+  // One row for each way in which a workload is not seen, whatever the number of its ports.
+  const spots = blind.flatMap((workload) =>
+    [...Map.groupBy(workload.blindSpots, ({ kind }) => kind)]
+      .filter(([kind]) => kind !== 'unmeshed')
+      .map(([kind, own]) => ({ workload, kind, where: spotPlaces(own) })),
+  )
+  if (spots.length === 0) return []
+  const { shown, note } = firstOf(spots, MOST_ROWS, 'workloads.csv')
+  return [
+    table(
+      `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that keep traffic from being seen, or from being named.${note}`,
+      [
+        ['Workload', 30],
+        ['Cluster', 15],
+        ['What is not seen', 35],
+        ['Where', 20],
+      ],
+      shown.map(({ workload, kind, where }) => [
+        nameCell(endpointName(workload)),
+        plain(workload.cluster),
+        text(BLIND_SPOT_WORDS[kind]),
+        text(where),
+      ]),
+    ),
+  ]
+}
+
+/** The ports of a blind spot; where it has none, what it says of itself. */
+function spotPlaces(spots: readonly BlindSpot[]): string {
+  const ports = [...new Set(spots.flatMap(({ port }) => port ?? []))]
+  if (ports.length > 0) return printable(`${ports.length === 1 ? 'port' : 'ports'} ${ports.join(', ')}`)
+  return printable([...new Set(spots.map(({ detail }) => detail))].filter(Boolean).join('; ')) || 'everywhere'
+}
+
+function errorLine(line: string): string {
+  const shown = printable(line)
+  return shown.length <= LONGEST_LINE
+    ? shown
+    : `${shown.slice(0, LONGEST_LINE)}… (${countWords(shown.length - LONGEST_LINE)} more characters)`
+}

@@ -1,0 +1,118 @@
+/** Page one, second half: what is judged, who says so, and what is left out. */
+import type { FrameworkResult, Scope } from '../../model.ts'
+import { printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import { lines, number, plain, table, text } from '../table.ts'
+import type { TableView } from '../table.ts'
+import { countWords, plural } from '../words.ts'
+import { firstOf } from '../wording.ts'
+
+/** Page one has room for as many rows; all of them stand in the CSV. */
+const MOST_ROWS = 15
+
+export function scopeSection({ judgement }: Summary): SectionView {
+  const { frameworks } = judgement
+  const scoped = frameworks.filter(({ scopes }) => scopes.length > 0)
+  const unscoped = frameworks.filter(({ scopes }) => scopes.length === 0)
+  return section('scope', 'What is judged, and what is out of scope', {
+    paragraphs: [
+      ...(frameworks.length === 0 ? ['No framework was judged.'] : []),
+      ...(unscoped.length === 0
+        ? []
+        : [
+            scoped.length === 0
+              ? 'No scope was declared: every framework is judged on everything that was seen, and nothing is out of scope.'
+              : `No scope was declared for ${namesOf(unscoped)}: judged on everything that was seen.`,
+          ]),
+      ...(scoped.length > 0 && scoped.every(({ outOfScope }) => outOfScope.length === 0)
+        ? ['Nothing that was seen is out of the declared scopes.']
+        : []),
+    ],
+    tables: [...scopeTable(scoped), ...outOfScopeTable(scoped)],
+  })
+}
+
+const namesOf = (frameworks: readonly FrameworkResult[]): string =>
+  frameworks.map(({ title }) => printable(title)).join(', ')
+
+/** Frameworks with the same scopes share a row. */
+function scopeTable(frameworks: readonly FrameworkResult[]): readonly TableView[] {
+  if (frameworks.length === 0) return []
+  const groups = [
+    ...Map.groupBy(frameworks, ({ scopes }) =>
+      JSON.stringify(scopes.map(({ framework: _, ...scope }) => scope)),
+    ).values(),
+  ]
+  return [
+    table(
+      'Declared scopes.',
+      [
+        ['Frameworks', 24],
+        ['In scope', 34],
+        ['Owner', 14],
+        ['Reason', 28],
+      ],
+      groups.flatMap((own) =>
+        (own[0]?.scopes ?? []).map((scope) => [
+          text(namesOf(own)),
+          lines(scopeWords(scope)),
+          plain(scope.owner),
+          text(printable(scope.reason)),
+        ]),
+      ),
+    ),
+  ]
+}
+
+function scopeWords({ clusters, namespaces, labels }: Scope): readonly string[] {
+  const list = (names: readonly string[]): string => printable(names.join(', '))
+  const wanted = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
+  return [
+    clusters.length === 0 ? 'every cluster' : `clusters ${list(clusters)}`,
+    namespaces.length === 0 ? 'every namespace' : `namespaces ${list(namespaces)}`,
+    ...(wanted.length === 0 ? [] : [`labels ${list(wanted)}`]),
+  ]
+}
+
+function outOfScopeTable(frameworks: readonly FrameworkResult[]): readonly TableView[] {
+  const left = [
+    ...Map.groupBy(
+      frameworks.flatMap((framework) => framework.outOfScope.map((row) => ({ framework, row }))),
+      ({ row: { cluster, namespace, workloads, paths } }) => JSON.stringify([cluster, namespace, workloads, paths]),
+    ).values(),
+  ]
+  if (left.length === 0) return []
+  const { shown, note } = firstOf(left, MOST_ROWS, 'out-of-scope.csv')
+  return [
+    table(
+      `Seen, and out of scope: not judged, and in no score of the frameworks named.${note}`,
+      [
+        ['Namespace', 26],
+        ['Cluster', 16],
+        ['Workloads', 9, 'numbers'],
+        ['Paths', 9, 'numbers'],
+        ['Out of scope for', 40],
+      ],
+      shown.flatMap((own) => {
+        const [first] = own
+        if (first === undefined) return []
+        const { cluster, namespace, workloads, paths } = first.row
+        return [
+          [
+            namespace === '' ? text('no namespace') : plain(namespace),
+            plain(cluster),
+            number(countWords(workloads)),
+            number(countWords(paths)),
+            text(
+              own.length === frameworks.length && own.length > 3
+                ? `all ${plural(own.length, 'framework')} with a scope`
+                : namesOf(own.map(({ framework }) => framework)),
+            ),
+          ],
+        ]
+      }),
+    ),
+  ]
+}

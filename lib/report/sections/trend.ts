@@ -1,0 +1,144 @@
+/** The last eight periods, in numbers and drawn. */
+import { layer } from '../drawing.ts'
+import type { DrawingView } from '../drawing.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { TrendPoint } from '../summary/trend.ts'
+import { number, table, text } from '../table.ts'
+import { countWords, plural, shareWords } from '../words.ts'
+import type { Wording } from '../wording.ts'
+
+export function trendSection(wording: Wording): SectionView {
+  const { trend } = wording.summary
+  const gaps = trend.filter(({ paths }) => paths === null).length
+  return section('trend', 'Trend', {
+    paragraphs: [
+      `${plural(trend.length, 'period')} of equal length, oldest first; the last is this one.${gaps === 0 ? '' : ` Of ${countWords(gaps)} of them nothing is known: ${gaps === 1 ? 'a gap' : 'gaps'}, not zero.`} A smaller number of paths beside a smaller observed share is no improvement.`,
+    ],
+    drawings: [drawTrend(wording, trend)],
+    tables: [
+      table(
+        'The same in numbers.',
+        [
+          ['From', 22],
+          ['Windows collected', 18, 'numbers'],
+          ['Observed', 14, 'numbers'],
+          ['Observed paths', 15, 'numbers'],
+          ['Not encrypted', 15, 'numbers'],
+          ['Unknown', 12, 'numbers'],
+        ],
+        trend.map((point) => [
+          text(wording.dates.full(point.from)),
+          number(
+            point.expectedWindows === 0
+              ? 'none expected'
+              : `${countWords(point.collectedWindows)} of ${countWords(point.expectedWindows)}`,
+          ),
+          number(point.share === null ? 'not known' : shareWords(point.share)),
+          number(point.paths === null ? 'no data' : countWords(point.paths.observedPaths)),
+          number(point.paths === null ? 'no data' : countWords(point.paths.notEncrypted)),
+          number(point.paths === null ? 'no data' : countWords(point.paths.unknown)),
+        ]),
+      ),
+    ],
+  })
+}
+
+// All in units of the drawing.
+const WIDTH = 720
+const LEFT = 96
+const BARS = { bottom: 90, height: 72 }
+const SHARES = { bottom: 138, height: 26 }
+const HEIGHT = 158
+const BAR = 20
+
+type Slot = { readonly point: TrendPoint; readonly middle: number }
+type Box = DrawingView['layers'][number]['boxes'][number]
+type Label = DrawingView['layers'][number]['labels'][number]
+
+function drawTrend({ dates }: Wording, trend: readonly TrendPoint[]): DrawingView {
+  const width = (WIDTH - LEFT) / Math.max(trend.length, 1)
+  const slots = trend.map((point, index) => ({ point, middle: round(LEFT + width * (index + 0.5)) }))
+  const most = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.notEncrypted, paths.unknown])))
+  return {
+    width: WIDTH,
+    height: HEIGHT,
+    caption:
+      'Paths not encrypted and paths unknown in each period, and the observed share below. Crossed: nothing is known.',
+    words: `Trend: ${slots.map(({ point }) => pointWords(dates.short(point.from), point)).join('; ')}`,
+    layers: [
+      layer({
+        boxes: [
+          ...[BARS.bottom, SHARES.bottom].map((y): Box => ({
+            x: LEFT,
+            y,
+            width: WIDTH - LEFT,
+            height: 0.6,
+            paint: 'rule',
+          })),
+          ...slots.flatMap((slot) => [...pathBars(slot, most), ...shareBars(slot)]),
+        ],
+        labels: [
+          { ...label(0, BARS.bottom - 26, '▲ not encrypted'), anchor: 'start' },
+          { ...label(0, BARS.bottom - 13, '? unknown'), anchor: 'start' },
+          { ...label(0, BARS.bottom, 'paths'), anchor: 'start' },
+          { ...label(0, SHARES.bottom, 'observed'), anchor: 'start' },
+          ...slots.flatMap((slot) => [
+            ...pathLabels(slot, most),
+            shareLabel(slot),
+            label(slot.middle, HEIGHT - 4, dates.short(slot.point.from)),
+          ]),
+        ],
+      }),
+    ],
+  }
+}
+
+const label = (x: number, y: number, words: string): Label => ({
+  x: round(x),
+  y: round(y),
+  text: words,
+  anchor: 'middle',
+  size: 9,
+  paint: 'quiet',
+})
+
+function pathBars({ point: { paths }, middle }: Slot, most: number): readonly Box[] {
+  if (paths === null)
+    return [{ x: middle - BAR, y: BARS.bottom - 24, width: 2 * BAR, height: 24, paint: 'not-collected' }]
+  return [
+    { ...column(BARS, paths.notEncrypted / most), x: middle - BAR - 1, width: BAR, paint: 'plaintext' },
+    { ...column(BARS, paths.unknown / most), x: middle + 1, width: BAR, paint: 'unknown' },
+  ]
+}
+
+function pathLabels({ point: { paths }, middle }: Slot, most: number): readonly Label[] {
+  if (paths === null) return [label(middle, BARS.bottom - 28, 'no data')]
+  return [
+    label(middle - BAR / 2 - 1, column(BARS, paths.notEncrypted / most).y - 3, countWords(paths.notEncrypted)),
+    label(middle + BAR / 2 + 1, column(BARS, paths.unknown / most).y - 3, countWords(paths.unknown)),
+  ]
+}
+
+function shareBars({ point: { share }, middle }: Slot): readonly Box[] {
+  if (share === null) return []
+  return [{ ...column(SHARES, share), x: middle - BAR, width: 2 * BAR, paint: 'quiet' }]
+}
+
+function shareLabel({ point: { share }, middle }: Slot): Label {
+  return share === null
+    ? label(middle, SHARES.bottom - 4, 'not known')
+    : label(middle, column(SHARES, share).y - 3, shareWords(share))
+}
+
+/** A bar that stands on the ground of its band. */
+function column({ bottom, height }: typeof BARS, part: number): Pick<Box, 'y' | 'height'> {
+  return { y: round(bottom - part * height), height: round(part * height) }
+}
+
+function pointWords(when: string, { paths, share }: TrendPoint): string {
+  if (paths === null) return `${when}: no data`
+  return `${when}: ${countWords(paths.notEncrypted)} not encrypted and ${countWords(paths.unknown)} unknown of ${countWords(paths.observedPaths)} observed paths, ${share === null ? 'share not known' : `${shareWords(share)} observed`}`
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100

@@ -1,0 +1,56 @@
+/** How to check that this report says what the evidence says, and that the evidence is what was collected. */
+import { printable } from '../printable.ts'
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import { countWords, plural } from '../words.ts'
+
+export function verificationSection({ checkpoint, period, version, judgement, replay }: Summary): SectionView {
+  const command = `ciphertrail report --from ${period.from} --to ${period.to} --time-zone ${printable(period.timeZone)}`
+  return section('verification', 'Verification', {
+    paragraphs: [
+      `Everything here is derived from evidence that was written once; the same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}).`,
+      ...(checkpoint === null
+        ? [
+            'Not sealed: there is no signed checkpoint of a log. That the evidence of this period was not changed since cannot be shown.',
+          ]
+        : [
+            ...sealedWords(checkpoint),
+            'Keep this checkpoint and the key. Whoever has them, and a copy of the store, can show later that nothing in it was changed or removed. Compare the key with one that you got elsewhere than from this report.',
+          ]),
+    ],
+    code: [
+      ...(checkpoint === null
+        ? []
+        : [
+            { caption: 'Root hash of the log', lines: [printable(checkpoint.root)] },
+            { caption: 'Key', lines: [printable(checkpoint.vkey)] },
+            { caption: 'Checkpoint as signed', lines: checkpoint.text.trimEnd().split('\n').map(printable) },
+          ]),
+      ...(checkpoint === null
+        ? []
+        : [
+            {
+              caption: 'To verify a copy of the store, with the checkpoint above in a file',
+              lines: [`ciphertrail verify STORE --key ${printable(checkpoint.vkey)} --since FILE`],
+            },
+          ]),
+      {
+        caption: 'To derive everything again from the evidence, and to make this report again',
+        lines: ['ciphertrail rebuild', ...(replay === null ? [command] : [])],
+      },
+    ],
+  })
+}
+
+/** Which of the evidence the log holds: a checkpoint says nothing of what it does not cover. */
+function sealedWords({ origin, size, attempts, unsealed }: NonNullable<Summary['checkpoint']>): readonly string[] {
+  const log = `the log ${printable(origin)}, which had ${plural(size, 'leaf', 'leaves')} when this checkpoint was signed`
+  const rests = `This report rests on ${plural(attempts, 'attempt')} to collect`
+  if (attempts === 0) return [`This report rests on no attempt to collect; the checkpoint is of ${log}.`]
+  return unsealed === 0
+    ? [`${rests}. ${attempts === 1 ? 'It is' : 'All are'} in ${log}.`]
+    : [
+        `${rests}. ${countWords(unsealed)} of them ${unsealed === 1 ? 'is' : 'are'} not in ${log}: that ${unsealed === 1 ? 'it was' : 'they were'} not changed since cannot be shown.`,
+      ]
+}

@@ -1,0 +1,52 @@
+/** The workloads that are not in the mesh, and why. */
+import { section } from '../section.ts'
+import type { SectionView } from '../section.ts'
+import type { Summary } from '../summary.ts'
+import { endpointName, nameCell, number, plain, table, text } from '../table.ts'
+import { countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words.ts'
+import { firstOf } from '../wording.ts'
+
+/** A table shows as many rows. */
+const MOST_ROWS = 100
+
+export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summary): SectionView {
+  const { shown, note } = firstOf(unmeshed, MOST_ROWS, 'workloads.csv')
+  return section('workloads', 'Workloads that are not in the mesh', {
+    paragraphs:
+      workloads === 0
+        ? [
+            collectedWindows === 0
+              ? 'Nothing was collected, so no workload is known.'
+              : 'No list of workloads could be read, so none is known.',
+          ]
+        : unmeshed.length === 0
+          ? [`All ${plural(workloads, 'listed workload')} had a proxy in the latest window in which they were listed.`]
+          : [
+              `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')}, as the Kubernetes API described them for the latest window in which it could be read.`,
+            ],
+    tables:
+      unmeshed.length === 0
+        ? []
+        : [
+            table(
+              `Workloads that are not, not wholly or not surely in the mesh.${note}`,
+              [
+                ['Workload', 28],
+                ['Cluster', 15],
+                ['In the mesh', 14],
+                ['Why', 22],
+                ['Pods', 6, 'numbers'],
+                ['ServiceAccount', 17],
+              ],
+              shown.map((workload) => [
+                nameCell(endpointName(workload)),
+                plain(workload.cluster),
+                text(MESHED_WORDS[workload.meshed]),
+                text(workload.reason === null ? 'not known' : UNMESHED_WORDS[workload.reason]),
+                number(countWords(workload.pods)),
+                workload.serviceAccount === null ? text('not known') : plain(workload.serviceAccount),
+              ]),
+            ),
+          ],
+  })
+}

@@ -1,0 +1,26 @@
+/** Sums of a report. A ratio without a whole is null, never a number. */
+
+export function sum<T>(items: readonly T[], valueOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + valueOf(item), 0)
+}
+
+export function ratio(part: number, whole: number): number | null {
+  return whole > 0 ? part / whole : null
+}
+
+/** The first of each key, in order. */
+export function distinct<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
+  return [...new Map(items.toReversed().map((item) => [keyOf(item), item])).values()].toReversed()
+}
+
+/** The middle of numbers, the lower one of two; null for none. */
+export function median(numbers: readonly number[]): number | null {
+  return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? null
+}
+
+export const isBefore = (a: string, b: string): boolean => Date.parse(a) < Date.parse(b)
+
+/** Seconds between two times. */
+export function lengthOf({ start, end }: { readonly start: string; readonly end: string }): number {
+  return (Date.parse(end) - Date.parse(start)) / 1000
+}

@@ -1,0 +1,263 @@
+/** All documents of a period say the same, on stories and on generated periods. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse } from 'csv-parse/sync'
+import fc from 'fast-check'
+import { extractText, getDocumentProxy } from 'unpdf'
+import type { State, Waiver } from '../../lib/model.ts'
+import { VERDICTS } from '../../lib/model.ts'
+import { documentsOf } from '../../lib/report/documents.ts'
+import type { Documents } from '../../lib/report/documents.ts'
+import type { ReportInput } from '../../lib/report/input.ts'
+import { summarise } from '../../lib/report/summary.ts'
+import { viewOf } from '../../lib/report/view.ts'
+import { LOOKS, MARKS } from '../../lib/report/states.ts'
+import type { Mark } from '../../lib/report/states.ts'
+import { countWords } from '../../lib/report/words.ts'
+import { cluster, episode, hours, report, storyOfAWeek, workload } from '../support/report-input.ts'
+
+type Row = Readonly<Record<string, string>>
+
+const bodyOf = ({ files }: Documents, name: string): string => {
+  const body = files.find((file) => file.name === name)?.body
+  assert.ok(typeof body === 'string', `there is no text "${name}"`)
+  return body
+}
+const rowsOf = (documents: Documents, name: string): readonly Row[] =>
+  parse(bodyOf(documents, name), { columns: true, record_delimiter: '\r\n' })
+
+/** Paths by state as each document has them: one object for each. */
+async function countsOf(documents: Documents): Promise<Readonly<Record<string, Partial<Record<Mark, number>>>>> {
+  const { summary, view } = documents
+  const counted = (values: readonly (readonly [Mark, number])[]): Partial<Record<Mark, number>> =>
+    Object.fromEntries(values.filter(([, count]) => count > 0))
+  const html = bodyOf(documents, 'report.html')
+  const list = /<ul class="counts"[^>]*>(.*?)<\/ul>/su.exec(html)?.[1] ?? ''
+  const pdf = documents.files.find(({ name }) => name === 'report.pdf')?.body
+  assert.ok(pdf instanceof Uint8Array)
+  const { text } = await extractText(await getDocumentProxy(new Uint8Array(pdf)), { mergePages: true })
+  const firstPage = text.replace(/\s/gu, '').split('Period')[0] ?? ''
+  const json = JSON.parse(bodyOf(documents, 'summary.json')) as { paths: { byState: Record<Mark, number> } }
+  const states = rowsOf(documents, 'paths.csv').map(({ state }) => state)
+  return {
+    summary: counted(MARKS.map((mark) => [mark, summary.counts[mark]])),
+    view: counted(view.counts.map(({ state, text: count }) => [state.word as Mark, Number(count.replaceAll(',', ''))])),
+    page: counted(
+      MARKS.map((mark) => {
+        const found = new RegExp(`class="state is-${mark}">.*?</span> ${mark}</span> ([\\d,]+)</li>`, 'u').exec(list)
+        return [mark, Number((found?.[1] ?? '0').replaceAll(',', ''))]
+      }),
+    ),
+    pdf: counted(
+      MARKS.map((mark) => {
+        const shape = LOOKS[mark].shape.replace('?', '\\?')
+        const found = new RegExp(`${shape}${mark}([\\d,]+)`, 'u').exec(firstPage)
+        return [mark, Number((found?.[1] ?? '0').replaceAll(',', ''))]
+      }),
+    ),
+    csv: counted(MARKS.map((mark) => [mark, states.filter((state) => state === mark).length])),
+    json: counted(MARKS.map((mark) => [mark, json.paths.byState[mark]])),
+  }
+}
+
+/** Everything that is a total in one document and a list in another. */
+async function assertTotalsAgree(documents: Documents): Promise<void> {
+  const counts = await countsOf(documents)
+  for (const [document, own] of Object.entries(counts)) assert.deepEqual(own, counts['summary'], document)
+  const { summary } = documents
+  const { judgement } = summary
+  const json = JSON.parse(bodyOf(documents, 'summary.json')) as {
+    paths: { known: number; observed: number; notEncrypted: number; openAtEnd: number; unknown: number }
+    episodes: { all: number; open: number; endings: Record<string, number> }
+    coverage: { expectedWindows: number; collectedWindows: number }
+    controls: { score: Record<string, number | null>; frameworks: readonly { controls: readonly unknown[] }[] }
+    changes: { counts: Record<string, number> }
+  }
+  const paths = rowsOf(documents, 'paths.csv')
+  assert.equal(paths.length, json.paths.known)
+  assert.equal(paths.filter((row) => row['not_encrypted'] === 'true').length, json.paths.notEncrypted)
+  assert.equal(paths.filter((row) => row['open_at_end'] === 'true').length, json.paths.openAtEnd)
+
+  const episodes = rowsOf(documents, 'episodes.csv')
+  assert.equal(episodes.length, json.episodes.all)
+  assert.equal(episodes.filter((row) => row['ended_at'] === '').length, json.episodes.open)
+  for (const [ending, count] of Object.entries(json.episodes.endings))
+    assert.equal(episodes.filter((row) => row['ending'] === ending).length, count, ending)
+
+  const windows = rowsOf(documents, 'windows.csv')
+  assert.equal(windows.length, json.coverage.expectedWindows)
+  assert.equal(windows.filter(({ status }) => status === 'collected').length, json.coverage.collectedWindows)
+
+  const findings = rowsOf(documents, 'findings.csv')
+  const waived = findings.filter(({ verdict, waiver }) => verdict === 'fail' && waiver !== '').length
+  assert.equal(findings.length, judgement.findings.length)
+  const of = (verdict: string): number => findings.filter((row) => row['verdict'] === verdict).length
+  assert.deepEqual(
+    { pass: of('pass'), fail: of('fail') - waived, waived, unknown: of('unknown') },
+    {
+      pass: json.controls.score['pass'],
+      fail: json.controls.score['fail'],
+      waived: json.controls.score['waived'],
+      unknown: json.controls.score['unknown'],
+    },
+  )
+  assert.equal(
+    rowsOf(documents, 'controls.csv').length,
+    json.controls.frameworks.reduce((sum, { controls }) => sum + controls.length, 0),
+  )
+  const changes = rowsOf(documents, 'changes.csv')
+  for (const [kind, count] of Object.entries(json.changes.counts))
+    assert.equal(changes.filter(({ change }) => change === kind).length, count, kind)
+  const verdict = documents.view.verdict
+  if (summary.collectedWindows > 0 && summary.observedPaths > 0)
+    assert.ok(
+      verdict
+        .toLowerCase()
+        .includes(`${countWords(json.paths.notEncrypted)} of ${countWords(json.paths.observed)} observed path`),
+      verdict,
+    )
+}
+
+const STATES_SEEN: readonly State[] = [
+  'plaintext',
+  'no-mesh-tls',
+  'unknown',
+  'tls-anonymous',
+  'app-tls',
+  'mtls',
+  'exempt',
+]
+
+/** Periods of one day: paths in random states, refused or not, with gaps, episodes and waivers. */
+const periods = fc
+  .record({
+    lives: fc.array(
+      fc.array(
+        fc.record({
+          length: fc.integer({ min: 1, max: 12 }),
+          state: fc.constantFrom(...STATES_SEEN),
+          isRefused: fc.boolean(),
+          hasEpisode: fc.boolean(),
+        }),
+        { minLength: 1, maxLength: 4 },
+      ),
+      { maxLength: 12 },
+    ),
+    missing: fc.uniqueArray(fc.nat({ max: 23 }), { maxLength: 24 }),
+    failed: fc.uniqueArray(fc.nat({ max: 23 }), { maxLength: 6 }),
+    waived: fc.option(fc.nat({ max: 12 }), { nil: undefined }),
+  })
+  .map(({ lives, missing, failed, waived }): ReportInput => {
+    const day = { from: '2026-11-20T00:00:00Z', to: '2026-11-21T00:00:00Z' }
+    const windows = hours({ ...day, missing, failed })
+    const paths = lives.map((life, index) => {
+      let from = 0
+      const stretches = life.map(({ length, state, isRefused, hasEpisode }) => {
+        const stretch = { from, to: Math.min(23, from + length - 1), state }
+        const isClear = state === 'plaintext' || state === 'no-mesh-tls'
+        const opened = windows[stretch.from]?.start ?? day.from
+        const closed = windows[stretch.to]?.end ?? day.to
+        from += length
+        return {
+          ...stretch,
+          outcome: isClear && isRefused ? ('refused' as const) : ('allowed' as const),
+          episode:
+            isClear && !isRefused && hasEpisode ? episode(`p${index}`, opened, closed >= day.to ? null : closed) : null,
+        }
+      })
+      return {
+        pathId: `p${index}`,
+        source: workload('deployment', `team-${index % 3}`, `web-${index}`),
+        destination: workload('deployment', `team-${index % 4}`, `api-${index}`),
+        port: 8080,
+        stretches: stretches.filter((stretch) => stretch.from <= 23),
+      }
+    })
+    const west = cluster('west', windows, paths)
+    const waivers: readonly Waiver[] =
+      waived === undefined
+        ? []
+        : [
+            {
+              id: 'w',
+              destination: `deployment/team-${waived % 4}/api-${waived}`,
+              owner: 'o',
+              reason: 'r',
+              compensatingControl: 'c',
+              expires: '2026-12-24T00:00:00Z',
+            },
+          ]
+    const episodes = [
+      ...new Map(
+        west.rows.flatMap(({ pathId, source, destination, port, episode: own }) =>
+          own === null ? [] : [[own.id, { pathId, source, destination, port, episode: own }] as const],
+        ),
+      ).values(),
+    ]
+    const before = {
+      from: '2026-11-19T00:00:00Z',
+      to: day.from,
+      windows: hours({ from: '2026-11-19T00:00:00Z', to: day.from }),
+      rows: [],
+    }
+    return report([west], {
+      period: { ...day, label: 'Fri 20 Nov 2026', timeZone: 'UTC' },
+      waivers,
+      past: [{ id: 'west', periods: [before], episodes }],
+    })
+  })
+
+test('totals agree in summary, view, page, PDF, CSV and JSON, on a story of a week', async () => {
+  await assertTotalsAgree(documentsOf(storyOfAWeek()))
+})
+
+test('totals agree in all documents on generated periods', async () => {
+  await fc.assert(
+    fc.asyncProperty(periods, async (input) => {
+      await assertTotalsAgree(documentsOf(input))
+    }),
+    { numRuns: 8 },
+  )
+})
+
+test('a period with a gap or something unknown never reads as if nothing was amiss', () => {
+  fc.assert(
+    fc.property(periods, (input) => {
+      const summary = summarise(input)
+      const { verdict } = viewOf(summary)
+      const isWhole = summary.share === 1 && summary.collectedWindows === summary.expectedWindows
+      if (!isWhole) assert.match(verdict, /not collected|Nothing was collected|nothing was observed|% of/u)
+      if (summary.unknown.length > 0 && summary.collectedWindows > 0) assert.match(verdict, /could not be told/u)
+      for (const { id, verdict: stands } of summary.judgement.rules)
+        if (summary.judgement.findings.some((finding) => finding.rule === id && finding.verdict === 'unknown'))
+          assert.ok(VERDICTS.indexOf(stands) <= VERDICTS.indexOf('unknown'), id)
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('a waived failure is shown as waived, and stays counted as not encrypted', () => {
+  const documents = documentsOf(storyOfAWeek())
+  const waived = documents.summary.notEncrypted.find(({ destination }) => destination.kind === 'external')
+  const entry = documents.view.sections
+    .find(({ id }) => id === 'not-encrypted')
+    ?.entries.find(({ id }) => id === `path-${waived?.pathId ?? ''}`)
+  assert.deepEqual(entry?.facts.find(({ term }) => term === 'Waiver')?.lines, [
+    'tax-api, until 31 Mar 2027 02:00, owner bank@example.com: accepts path-is-encrypted, path-is-mutual',
+  ])
+  assert.match(documents.view.verdict, /were not encrypted by the mesh \(2 accepted by a waiver\)/u)
+})
+
+test('an expired waiver accepts nothing, and is told in the register', () => {
+  const { view, summary } = documentsOf(storyOfAWeek())
+  const expired = summary.judgement.waivers.find(({ waiver }) => waiver.id === 'ledger-audit')
+  assert.equal(expired?.status, 'expired')
+  assert.ok(
+    summary.notEncrypted.some(
+      ({ destination, failures }) =>
+        destination.name === 'ledger-db' && failures.every(({ waiver }) => waiver === null),
+    ),
+  )
+  const register = view.sections.find(({ id }) => id === 'waivers')
+  assert.ok(JSON.stringify(register).includes('expired'))
+})
