@@ -8,13 +8,15 @@ import { type Console, FailedError, UsageError, processConsole } from './console
 import { addDemo } from './demo.ts'
 import { addEdges } from './edges.ts'
 import { addKeyCommands } from './key.ts'
+import { addLogCommands } from './log.ts'
 import { addPaths } from './paths.ts'
 import { addRebuild } from './rebuild.ts'
 import { addReport } from './report.ts'
 import { addScopeCommands } from './scope.ts'
-import { addWaiverCommands } from './waiver.ts'
 import { addSeal } from './seal.ts'
 import { STORE_HELP } from './store.ts'
+import { addVerify } from './verify.ts'
+import { addWaiverCommands } from './waiver.ts'
 import { addWorkloads } from './workloads.ts'
 
 /** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
@@ -62,6 +64,8 @@ function programOf(console: Console): Command {
   addWaiverCommands(program, console)
   addSeal(program, console)
   addKeyCommands(program, console)
+  addLogCommands(program, console)
+  addVerify(program, console)
   addRebuild(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })

@@ -1,5 +1,6 @@
-import { z } from 'zod'
+import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
+import { z } from 'zod'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import { parseJson } from '../store/json.ts'
@@ -24,6 +25,7 @@ const progressSchema = z.object({
   format: z.literal('ciphertrail/sealing/1'),
   sealedAt: z.iso.datetime(),
   sweptAt: z.iso.datetime(),
+  check: z.string(),
 })
 
 /** What is known of earlier runs, and the tag of the object; undefined where nothing is, or it cannot be read. */
@@ -31,7 +33,8 @@ export async function readProgress(objects: Objects): Promise<{ progress: Progre
   const stored = await objects.get(sealingKey)
   const parsed = progressSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
   const etag = stored?.etag ?? null
-  if (!parsed.success) return { progress: undefined, etag }
+  if (stored === undefined || !parsed.success || Buffer.compare(encode(parsed.data), stored.body) !== 0)
+    return { progress: undefined, etag }
   return { progress: { sealedAt: toSeconds(parsed.data.sealedAt), sweptAt: toSeconds(parsed.data.sweptAt) }, etag }
 }
 
@@ -57,14 +60,19 @@ export async function writeProgress(
   { now, isWhole }: { readonly now: Seconds; readonly isWhole: boolean },
   objects: Objects,
 ): Promise<void> {
-  const text = canonicalize({
-    format: 'ciphertrail/sealing/1',
+  const body = encode({
     sealedAt: toTime(Math.floor(now)),
     sweptAt: toTime(Math.floor(isWhole ? now : (progress?.sweptAt ?? 0))),
   })
   try {
-    await objects.putIf(sealingKey, Buffer.from(text ?? ''), etag)
+    await objects.putIf(sealingKey, body, etag)
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error
   }
+}
+
+/** With a hash over both times, so that a time that was changed by accident is not taken for one that was noted. */
+function encode({ sealedAt, sweptAt }: { readonly sealedAt: string; readonly sweptAt: string }): Uint8Array {
+  const check = hash('sha256', `${sealedAt} ${sweptAt}`, 'hex')
+  return Buffer.from(canonicalize({ format: 'ciphertrail/sealing/1', sealedAt, sweptAt, check }) ?? '')
 }

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { withFileLock } from './file-lock.ts'
 import {
@@ -276,9 +276,14 @@ function etagOf(body: Uint8Array): string {
 /** Undefined where there is no file. */
 async function digestOf(path: string): Promise<ObjectDigest | undefined> {
   try {
-    await using file = await open(path)
+    // What is no file, such as a pipe, must not be waited for: a copy of a store may come from anybody.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const hash = createHash('sha256')
-    const { size: stated } = await file.stat()
+    const stat = await file.stat()
+    if (stat.isDirectory()) return undefined
+    if (!stat.isFile())
+      throw new StoreError(`Cannot read "${path}": it is neither a file nor a directory, move it away`)
+    const { size: stated } = stat
     // One byte more than it has, so that most files are read, and found to end, at once.
     const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
     let size = 0

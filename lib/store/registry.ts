@@ -186,23 +186,68 @@ function optionError(id: string, state: string): ClusterOptionError {
 /** The registry as it stands: what is stored, and every change that was recorded after it. */
 async function readRegistry(objects: Objects): Promise<{ registry: Registry; etag: string | null }> {
   const stored = await objects.get(registryKey)
-  let registry: Registry = { format: 'ciphertrail/clusters/1', change: 0, clusters: [] }
+  let registry = EMPTY
   if (stored !== undefined) {
     const parsed = registrySchema.safeParse(parseJson(stored.body))
     if (!parsed.success) throw damaged(parsed.error)
     registry = parsed.data
   }
   // Its writer may have died between the change and the registry, or be about to write it.
-  for (;;) {
-    const change = await readChange('clusters', registry.change + 1, objects)
-    if (change === undefined) return { registry, etag: stored?.etag ?? null }
+  for await (const change of changesAfter(registry.change, objects)) registry = changed(registry, change)
+  return { registry, etag: stored?.etag ?? null }
+}
+
+type NumberedChange = RegistryChange & { readonly number: number }
+
+/** The recorded changes of the registry after the first few. Throws an `Error` that names the key of a damaged one. */
+async function* changesAfter(number: number, objects: Objects): AsyncGenerator<NumberedChange> {
+  for (let next = number + 1; ; next++) {
+    const change = await readChange('clusters', next, objects)
+    if (change === undefined) return
     const content = contentSchema.safeParse(change.content)
-    if (!content.success) throw damagedChange(changeKey('clusters', change.number))
-    const { id, cluster } = content.data
-    const others = registry.clusters.filter((one) => one.id !== id)
-    const clusters = cluster === null ? others : [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
-    registry = { ...registry, change: change.number, clusters }
+    if (!content.success) throw damagedChange(changeKey('clusters', next))
+    yield { ...content.data, number: next }
   }
+}
+
+function changed(registry: Registry, { id, cluster, number }: NumberedChange): Registry {
+  const others = registry.clusters.filter((one) => one.id !== id)
+  const clusters = cluster === null ? others : [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
+  return { ...registry, change: number, clusters }
+}
+
+/** What the recorded changes come to. */
+export type RecordedRegistry = {
+  /** Every cluster that was ever registered, as it was last. */
+  readonly clusters: readonly Cluster[]
+  /** How many changes are recorded. */
+  readonly changes: number
+  /** The bytes of the registry after the change whose number the stored registry has; undefined where it has none that is recorded. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/**
+ * Makes the registry again from every recorded change, up to the one that the stored registry says it has: it may be behind, where its writer died
+ * after recording a change. Throws an `Error` that names the key of a damaged change.
+ */
+export async function readRecorded({ objects }: RegistryDeps): Promise<RecordedRegistry> {
+  const stored = parseJson((await objects.get(registryKey))?.body ?? Buffer.of())
+  const number = z.object({ change: z.int() }).safeParse(stored).data?.change
+  const clusters = new Map<string, Cluster>()
+  let registry = EMPTY
+  let bytes: Uint8Array | undefined
+  for await (const change of changesAfter(0, objects)) {
+    registry = changed(registry, change)
+    if (change.cluster !== null) clusters.set(change.id, change.cluster)
+    if (change.number === number) bytes = encode(registry)
+  }
+  return { clusters: [...clusters.values()], changes: registry.change, bytes }
+}
+
+const EMPTY: Registry = { format: 'ciphertrail/clusters/1', change: 0, clusters: [] }
+
+function encode(registry: Registry): Uint8Array {
+  return Buffer.from(canonicalize(registry) ?? '')
 }
 
 function damaged({ issues: [issue] }: z.ZodError): Error {
@@ -234,7 +279,7 @@ async function changeRegistry(
   }
   const { registry, etag } = await readRegistry(objects)
   try {
-    await objects.putIf(registryKey, Buffer.from(canonicalize(registry) ?? ''), etag)
+    await objects.putIf(registryKey, encode(registry), etag)
   } catch (error) {
     // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
     if (!(error instanceof PreconditionFailedError)) throw error

@@ -32,13 +32,17 @@ const COMMANDS = [
   ['waiver', 'check'],
   ['waiver', 'set'],
   ['waiver', 'list'],
+  ['log'],
+  ['log', 'show'],
+  ['log', 'check'],
+  ['verify'],
   ['rebuild'],
   ['demo'],
   ['completion'],
 ]
 
 /** A group of commands, and what answers for people or shells only. */
-const WITHOUT_JSON = new Set(['cluster', 'scope', 'waiver', 'key', 'demo', 'completion'])
+const WITHOUT_JSON = new Set(['cluster', 'scope', 'waiver', 'key', 'log', 'demo', 'completion'])
 
 const ESCAPE = '\u001b'
 

@@ -202,6 +202,16 @@ test('list() passes over names that are no keys, and refuses a symbolic link', a
   })
 })
 
+test('digest() waits for no pipe, and reads no device, in the place of an object', async (t) => {
+  const folder = await freshDirectory(t)
+  await mkdir(join(folder, 'evidence'))
+  await run('mkfifo', [join(folder, 'evidence', 'pipe')])
+  await symlink('/dev/zero', join(folder, 'evidence', 'device'))
+  const objects = directoryObjects(folder)
+  for (const name of ['pipe', 'device'])
+    await assert.rejects(objects.digest(`evidence/${name}`), /neither a file nor a directory, move it away$/)
+})
+
 test('a store that does not exist yet is empty, and reading does not make it', async (t) => {
   const parent = await freshDirectory(t)
   const objects = directoryObjects(join(parent, 'deep', 'store'))

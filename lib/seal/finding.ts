@@ -1,0 +1,33 @@
+/** Something that is wrong with a store. */
+export type Finding = {
+  /** Where: the key of an object; null where it is no one object. */
+  readonly key: string | null
+  /** What, in one line: words that follow the key. */
+  readonly problem: string
+}
+
+/** Findings kept one by one; those after them are counted. A damaged store of millions of objects must not fill the memory. */
+const MOST_KEPT = 10_000
+
+/** What was found, in the order in which it was found. */
+export type Findings = {
+  readonly kept: readonly Finding[]
+  /** How many there are, kept or not. */
+  readonly total: number
+}
+
+/** Notes a finding: the key of the object, and words that follow it. */
+export type AddFinding = (key: string | null, problem: string) => void
+
+/** Collects findings. */
+export function findingsList(): { readonly add: AddFinding; readonly all: () => Findings } {
+  const kept: Finding[] = []
+  let total = 0
+  return {
+    add: (key, problem) => {
+      total++
+      if (kept.length < MOST_KEPT) kept.push({ key, problem })
+    },
+    all: () => ({ kept, total }),
+  }
+}

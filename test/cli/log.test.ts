@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import fc from 'fast-check'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { linesOf, parseNdjson, runOnTerminal } from '../support/command-line.ts'
+import type { Ran } from '../support/command-line.ts'
+import { damaged, DAMAGES } from '../support/damage.ts'
+import { startDemoMesh } from '../support/demo-mesh.ts'
+import type { DemoMesh } from '../support/demo-mesh.ts'
+
+/** The mesh of the demo, of which three windows were collected and sealed, and a report's leaf besides. */
+let mesh: DemoMesh
+let store: string
+let vkey: string
+/** The checkpoint after the first window. */
+let earlier: string
+/** The key of an attempt. */
+let attempt: string
+
+before(async () => {
+  mesh = await startDemoMesh()
+  store = join(mesh.folder, 'ciphertrail-data')
+  vkey = (await ok('key', 'new', 'example.com/ciphertrail')).trim()
+  earlier = join(mesh.folder, 'earlier')
+  for (const [index, window] of mesh.windows.slice(0, 3).entries()) {
+    const [, , , now = ''] = mesh.optionsAt(window)
+    await ok('collect', ...mesh.optionsAt(window))
+    await ok('seal', '--now', now)
+    if (index === 0) cpSync(join(store, 'log', 'checkpoint'), earlier)
+  }
+  for await (const key of directoryObjects(store).list('evidence/')) attempt = key
+})
+after(() => mesh.close())
+
+async function ok(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await mesh.run(...args)
+  assert.equal(code, 0, stderr)
+  return stdout
+}
+
+function copyOf(name: string): string {
+  const copy = join(mesh.folder, `copy-${name}`)
+  cpSync(store, copy, { recursive: true })
+  return copy
+}
+
+async function heldIn(folder: string): Promise<Map<string, Uint8Array>> {
+  const objects = directoryObjects(folder)
+  const held = new Map<string, Uint8Array>()
+  for await (const key of objects.list('')) held.set(key, (await objects.get(key))?.body ?? Buffer.of())
+  return held
+}
+
+function assertClear({ code, stdout, stderr }: Ran, expectedCode: number, says: RegExp): void {
+  assert.deepEqual([code, stdout, linesOf(stderr).length], [expectedCode, '', 1], stderr)
+  assert.match(stderr, says)
+  assert.match(stderr, /^Cannot [^\n]*[^.\s]\n$/)
+  assert.doesNotMatch(stderr, /\.ts:\d|node:internal|PRIVATE\+KEY/)
+}
+
+test('log check and verify find nothing in a store that nobody touched', async () => {
+  const checked = await mesh.run('log', 'check')
+  assert.deepEqual([checked.code, checked.stderr], [0, ''])
+  assert.match(
+    checked.stdout,
+    /^Looked at \d+ objects, 4 leaves and what is derived of 1 cluster: 0 findings, 0 not sealed yet\n$/,
+  )
+
+  const verified = await mesh.run('verify', store, '--key', vkey, '--since', earlier)
+  assert.deepEqual([verified.code, verified.stderr], [0, ''])
+  const page = verified.stdout
+  assert.match(
+    page,
+    /^Verified: 4 leaves are as they were signed, and 4 objects that they name are there as they were sealed\.\n/,
+  )
+  assert.match(
+    page,
+    /\nLog +example\.com\/ciphertrail, 4 leaves, root \S+\nKey +example\.com\/ciphertrail\+\S+\n +as given\n/,
+  )
+  assert.match(page, /\nSince +a checkpoint of 2 leaves: the log begins with them, and they are unchanged\n/)
+  assert.match(page, /\nshop +2026-11-24T13:00:00Z +2026-11-24T13:15:00Z +3 +3 +- +-\n/)
+  assert.ok(linesOf(page).length < 25)
+  // Whoever reads a page with nothing on it that failed is told what it does not show.
+  assert.match(page, /\nNot shown: what the attempts saw/)
+})
+
+test('without a key and an earlier checkpoint the page says what that leaves open', async () => {
+  const { code, stdout } = await mesh.run('verify', store)
+  assert.equal(code, 0)
+  assert.match(stdout, /^Verified by the key in the store itself: /)
+  assert.match(stdout, /\n +from the store itself: compare it with the key that you keep elsewhere/)
+  assert.match(stdout, /\nNot shown: that the store was not rolled back or rewritten as a whole/)
+  assert.match(stdout, /\nNot shown: that the log is the one you expect/)
+})
+
+test('a key may be given as the file that holds it, as key show prints it', async () => {
+  const file = join(mesh.folder, 'public')
+  writeFileSync(file, await ok('key', 'show'))
+  const [answer] = parseNdjson(await ok('verify', store, '--key', file, '--json'))
+  assert.deepEqual([answer?.['verified'], answer?.['key']], [true, { vkey, from: 'given' }])
+})
+
+test('whatever befalls an object of the recorded mesh, log check names it and ends with 1', async () => {
+  const copy = copyOf('damaged')
+  const held = await heldIn(copy)
+  const picks = fc.sample(
+    fc.tuple(
+      fc.constantFrom(...held.keys()),
+      fc.constantFrom(...DAMAGES),
+      fc.array(fc.nat(), { minLength: 3, maxLength: 3 }),
+    ),
+    6,
+  )
+  for (const [key, damage, numbers] of picks) {
+    let next = 0
+    const changes = damage.changes(key, held, (below) => (numbers[next++] ?? 0) % below)
+    if (changes.size === 0) continue
+    for (const [one, body] of changes) writeOver(join(copy, one), body)
+    const { code, stdout } = await mesh.run('log', 'check', '--store', copy)
+    for (const one of changes.keys()) assert.ok(stdout.includes(one), `${damage.name} of ${one}: ${stdout}`)
+    const isOnlyUnsealed = /: 0 findings, [1-9]/.test(stdout)
+    assert.equal(code, isOnlyUnsealed ? 0 : 1, stdout)
+    for (const one of changes.keys()) writeOver(join(copy, one), held.get(one) ?? null)
+    assert.deepEqual(await heldIn(copy), damaged(held, new Map()))
+  }
+})
+
+function writeOver(path: string, body: Uint8Array | null): void {
+  rmSync(path, { force: true })
+  if (body === null) return
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, body)
+}
+
+test('changed evidence is named by log check and by verify, as lines and as JSON', async () => {
+  const copy = copyOf('evidence')
+  const file = join(copy, attempt)
+  const body = readFileSync(file)
+  writeFileSync(file, Buffer.concat([body, Buffer.of(0)]))
+  const checked = await mesh.run('log', 'check', '--store', copy)
+  assert.equal(checked.code, 1)
+  const line = `${attempt}: it has ${body.length + 1} bytes, sealed were ${body.length} (leaf 3)`
+  assert.equal(linesOf(checked.stdout)[0], line)
+  const findings = parseNdjson((await mesh.run('log', 'check', '--store', copy, '--json')).stdout)
+  assert.deepEqual(findings[0], { key: attempt, problem: line.slice(attempt.length + 2), isWrong: true })
+  assert.equal(findings.at(-1)?.['findings'], findings.length - 1)
+
+  const verified = await mesh.run('verify', copy, '--key', vkey)
+  assert.deepEqual(
+    [verified.code, linesOf(verified.stdout).slice(0, 2)],
+    [1, ['Not verified: 1 finding.', `  ${line}`]],
+  )
+  const [answer] = parseNdjson((await mesh.run('verify', copy, '--key', vkey, '--json')).stdout)
+  assert.deepEqual([answer?.['verified'], answer?.['findingsTotal']], [false, 1])
+})
+
+test('a store that was rolled back as a whole verifies in itself, and --since says so', async () => {
+  const copy = copyOf('rolled-back')
+  const newest = join(mesh.folder, 'newest')
+  cpSync(join(store, 'log', 'checkpoint'), newest)
+  rmSync(copy, { recursive: true })
+  const window = mesh.windows[0]
+  assert.ok(window)
+  const [, , , now = ''] = mesh.optionsAt(window)
+  const key = ['--key', `${store}.key`]
+  await ok('seal', '--now', now, ...key, '--store', copy)
+  const { code, stdout } = await mesh.run('verify', copy, '--key', vkey)
+  assert.equal(code, 0, stdout)
+  const since = await mesh.run('verify', copy, '--key', vkey, '--since', newest)
+  assert.equal(since.code, 1)
+  assert.match(
+    since.stdout,
+    /\n +log\/checkpoint: the store was rolled back: the earlier checkpoint has 4 leaves, this one 1/,
+  )
+  assert.match(since.stdout, /\nSince +a checkpoint of 4 leaves: the log does not go on from it\n/)
+})
+
+test('a copy with some of the objects is verified in part, and only where that was said', async () => {
+  const copy = copyOf('partial')
+  rmSync(join(copy, attempt))
+  assert.equal((await mesh.run('verify', copy, '--key', vkey)).code, 1)
+  const { code, stdout } = await mesh.run('verify', copy, '--key', vkey, '--partial')
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /^Verified in part: 4 leaves are as they were signed; of 4 objects that they name, 3 are in this copy .*, 1 are not in it\.\n/,
+  )
+  assert.match(stdout, /\nNot shown: what 1 object held that this copy lacks\n/)
+})
+
+test('what is not sealed yet is said by both, and is no failure', async () => {
+  const copy = copyOf('unsealed')
+  const window = mesh.windows[3]
+  assert.ok(window)
+  await ok('collect', ...mesh.optionsAt(window), '--store', copy)
+  const checked = await mesh.run('log', 'check', '--store', copy)
+  assert.equal(checked.code, 0)
+  assert.match(checked.stdout, /^evidence\/\S+: not sealed yet\nLooked at .*: 0 findings, 1 not sealed yet\n$/)
+  const { code, stdout } = await mesh.run('verify', copy, '--key', vkey)
+  assert.equal(code, 0)
+  assert.match(stdout, /\nNot sealed: 1 object, of which nothing is proved:\n {2}evidence\/\S+\n/)
+})
+
+test('log show tells the head and the latest leaves', async () => {
+  const shown = linesOf(await ok('log', 'show', '--last', '2'))
+  assert.deepEqual(shown.slice(0, 4), [
+    `Key: ${vkey} (from the store itself)`,
+    'Leaves: 4',
+    'Checkpoint:',
+    'example.com/ciphertrail',
+  ])
+  assert.match(shown.at(-1) ?? '', new RegExp(`^3 +snapshot +${attempt}$`))
+  assert.equal(shown.at(-3)?.startsWith('LEAF'), true)
+  const [answer] = parseNdjson(await ok('log', 'show', '--json', '--key', vkey))
+  assert.equal(answer?.['checkpoint'], readFileSync(join(store, 'log', 'checkpoint'), 'utf8'))
+  assert.deepEqual([answer?.['size'], answer?.['origin']], [4, 'example.com/ciphertrail'])
+})
+
+test('a proof of one object is checked by the object and the key alone', async () => {
+  const file = join(mesh.folder, 'one.tlog-proof')
+  assert.equal(await ok('log', 'show', '--proof', attempt, '--out', file), `${file}\n`)
+  assert.equal(await ok('log', 'show', '--proof', attempt), readFileSync(file, 'utf8'))
+  const object = join(store, attempt)
+  const proved = linesOf(await ok('verify', '--proof', file, '--object', object, '--key', vkey))
+  assert.equal(
+    proved[0],
+    'Verified: leaf 3 of the 4 leaves of log example.com/ciphertrail names this object (snapshot):',
+  )
+  assert.match(proved[1] ?? '', new RegExp(`^${attempt}: sha256 [0-9a-f]{64}, \\d+ bytes$`))
+
+  const other = join(store, 'registry', 'clusters.json')
+  const wrong = await mesh.run('verify', '--proof', file, '--object', other, '--key', vkey)
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stdout, /^Not verified: the object is not the one that was sealed as "evidence\//)
+  const changed = join(mesh.folder, 'changed.tlog-proof')
+  writeFileSync(changed, readFileSync(file, 'utf8').replace('index 3', 'index 2'))
+  const unproved = await mesh.run('verify', '--proof', changed, '--object', object, '--key', vkey, '--json')
+  const [answer] = parseNdjson(unproved.stdout)
+  assert.deepEqual([unproved.code, answer?.['verified']], [1, false])
+  assert.match(String(answer?.['problem']), /^Cannot believe the proof: /)
+})
+
+test('what cannot be used is one line that says what is wanted', async () => {
+  const missing = join(mesh.folder, 'missing')
+  const file = join(store, attempt)
+  const privateKey = readFileSync(`${store}.key`, 'utf8').trim()
+  const proof = join(mesh.folder, 'some.tlog-proof')
+  await ok('log', 'show', '--proof', attempt, '--out', proof)
+  for (const [args, code, says] of [
+    [['verify'], 2, /without a store: give its directory/],
+    [['verify', missing], 2, /missing": it is no directory/],
+    [['verify', file], 2, /it is no directory/],
+    [['verify', store, '--since', missing], 2, /--since ".*missing": ENOENT, wanted a file that can be read/],
+    [['verify', store, '--since', store], 2, /--since .*EISDIR/],
+    [['verify', store, '--key', 'a+b+c'], 2, /Cannot read key "a\+b\+c": wanted a vkey of Ed25519/],
+    [['verify', store, '--key', 'nowhere'], 2, /--key "nowhere": wanted a public key, such as/],
+    [['verify', store, '--key', privateKey], 2, /this is a private one/],
+    [['verify', store, '--key', `${store}.key`], 2, /this is a private one/],
+    [['verify', store, '--object', file], 2, /--object without --proof/],
+    [['verify', '--proof', proof, '--key', vkey], 2, /give --object/],
+    [['verify', '--proof', proof, '--object', file], 2, /without --key: give the public key/],
+    [['verify', '--proof', missing, '--object', file, '--key', vkey], 2, /--proof ".*missing": ENOENT/],
+    [['verify', '--proof', proof, '--object', missing, '--key', vkey], 2, /--object ".*missing": ENOENT/],
+    [['verify', store, '--proof', proof, '--object', file, '--key', vkey], 2, /a proof and a store at once/],
+    [['log', 'show', '--last', '-1'], 2, /"-1" leaves: wanted --last/],
+    [['log', 'show', '--out', missing], 2, /--out without --proof/],
+    [['log', 'show', '--proof', 'evidence/none'], 1, /"evidence\/none": it is not sealed, run "ciphertrail seal"/],
+    [['log', 'show', '--proof', '../x'], 1, /"log\/index\/\.\.\/x" as a key/],
+    [['log', 'show', '--proof', attempt, '--out', store], 1, /Cannot write the proof to ".*": EISDIR/],
+    [['log', 'show', '--store', missing], 1, /Cannot show the log: log\/vkey: it is missing/],
+    [['log', 'check', '--key', 'nowhere'], 2, /--key "nowhere"/],
+  ] as const)
+    assertClear(await mesh.run(...args), code, says)
+  assert.equal((await mesh.run('log', 'check', '--store', missing)).code, 1)
+})
+
+test('a file that is no checkpoint is named as such, and compares with nothing', async () => {
+  const { code, stdout } = await mesh.run('verify', store, '--key', vkey, '--since', join(store, attempt))
+  assert.equal(code, 1)
+  assert.match(
+    stdout,
+    /\n {2}The earlier checkpoint cannot be compared with: Cannot read the note: it is not UTF-8 text\n/,
+  )
+})
+
+test('names in a store do nothing on a terminal', async () => {
+  const copy = copyOf('hostile')
+  writeFileSync(join(copy, 'log', 'vkey'), 'evil\u001b[31m\u202e+00000000+AAAA\n')
+  for (const args of [
+    ['verify', copy],
+    ['log', 'check', '--store', copy],
+    ['log', 'show', '--store', copy],
+  ]) {
+    const { stdout } = await runOnTerminal(args, { folder: mesh.folder })
+    assert.ok(!stdout.includes('\u001b[31m') && !stdout.includes('\u202e'))
+    assert.match(stdout, /it is no key/)
+  }
+})
