@@ -25,3 +25,10 @@ export function run(command: string, argv: readonly string[]): Promise<{ code: n
 export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 }
+
+/** How many seconds something takes, to the millisecond. */
+export async function secondsOf(work: () => Promise<void>): Promise<number> {
+  const begun = performance.now()
+  await work()
+  return Math.round(performance.now() - begun) / 1000
+}

@@ -4,8 +4,17 @@
  */
 import { benchCollecting } from './collecting.ts'
 import { benchReport } from './report.ts'
+import { benchSealing } from './sealing.ts'
+import { benchVerifying } from './verifying.ts'
 
-const scenarios = new Map(Object.entries({ collecting: benchCollecting, report: benchReport }))
+const scenarios = new Map(
+  Object.entries({
+    collecting: benchCollecting,
+    verifying: benchVerifying,
+    sealing: benchSealing,
+    report: benchReport,
+  }),
+)
 
 const [name, ...args] = process.argv.slice(2)
 const chosen = name === undefined ? [...scenarios.values()] : [scenarios.get(name)]
