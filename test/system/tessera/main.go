@@ -6,7 +6,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -196,32 +195,26 @@ func checkProof(file string, verifier note.Verifier) (*answer, error) {
 	if !found {
 		return nil, fmt.Errorf("the proof has no checkpoint")
 	}
-	lines := bufio.NewScanner(bytes.NewReader(head))
-	if !lines.Scan() || lines.Text() != "c2sp.org/tlog-proof@v1" {
-		return nil, fmt.Errorf("not a tlog-proof")
+	lines := strings.Split(string(head), "\n")
+	if len(lines) < 3 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		return nil, fmt.Errorf("not a tlog-proof with extra data")
 	}
-	lines.Buffer(nil, 1<<20)
-	lines.Scan()
-	extra, found := strings.CutPrefix(lines.Text(), "extra ")
-	if !found {
-		return nil, fmt.Errorf("the proof has no extra data")
+	extra, hasExtra := strings.CutPrefix(lines[1], "extra ")
+	number, hasIndex := strings.CutPrefix(lines[2], "index ")
+	if !hasExtra || !hasIndex {
+		return nil, fmt.Errorf("the proof has no extra data, or no index")
 	}
 	leaf, err := base64.StdEncoding.Strict().DecodeString(extra)
 	if err != nil {
 		return nil, err
-	}
-	lines.Scan()
-	number, found := strings.CutPrefix(lines.Text(), "index ")
-	if !found {
-		return nil, fmt.Errorf("the proof has no index")
 	}
 	index, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {
 		return nil, err
 	}
 	hashes := [][]byte{}
-	for lines.Scan() {
-		hash, err := base64.StdEncoding.Strict().DecodeString(lines.Text())
+	for _, line := range lines[3:] {
+		hash, err := base64.StdEncoding.Strict().DecodeString(line)
 		if err != nil {
 			return nil, err
 		}
