@@ -1,54 +1,22 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { windowOf, toSeconds } from '../lib/collect/windows.ts'
 import type { Cluster, WindowResult } from '../lib/model.ts'
-import { type EdgeRow, edgeRows, linkerdEdges } from '../lib/report/edges.ts'
+import { type VizEdge, VizEdgesError, parseVizEdges } from '../lib/collect/viz-edges.ts'
+import { edgesDifferences, securedText } from '../lib/report/edges-difference.ts'
+import { type EdgeRow, edgeRows, linkerdPairs } from '../lib/report/edges.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readLatest, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { endJson, toJson } from './json.ts'
+import { KINDS } from './kinds.ts'
 import { chosenClusters, historyProblem, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
-
-/** Kinds and their usual short forms. */
-const KINDS: Readonly<Record<string, string>> = {
-  cronjob: 'cronjob',
-  cronjobs: 'cronjob',
-  cj: 'cronjob',
-  daemonset: 'daemonset',
-  daemonsets: 'daemonset',
-  ds: 'daemonset',
-  deployment: 'deployment',
-  deployments: 'deployment',
-  deploy: 'deployment',
-  job: 'job',
-  jobs: 'job',
-  pod: 'pod',
-  pods: 'pod',
-  po: 'pod',
-  replicaset: 'replicaset',
-  replicasets: 'replicaset',
-  rs: 'replicaset',
-  replicationcontroller: 'replicationcontroller',
-  replicationcontrollers: 'replicationcontroller',
-  rc: 'replicationcontroller',
-  statefulset: 'statefulset',
-  statefulsets: 'statefulset',
-  sts: 'statefulset',
-  service: 'service',
-  services: 'service',
-  svc: 'service',
-  serviceaccount: 'serviceaccount',
-  serviceaccounts: 'serviceaccount',
-  sa: 'serviceaccount',
-  externalworkload: 'externalworkload',
-  external: 'external',
-  unmeshed: 'unmeshed',
-  probe: 'probe',
-}
 
 /** The options of `edges`. */
 type EdgesOptions = {
@@ -58,6 +26,7 @@ type EdgesOptions = {
   readonly at?: string
   readonly output: 'table' | 'wide' | 'json' | 'linkerd'
   readonly json?: boolean
+  readonly against?: string
   readonly store?: string
 }
 
@@ -81,9 +50,13 @@ export function addEdges(program: Command, console: Console): void {
       new Option('-o, --output <format>', 'format').choices(['table', 'wide', 'json', 'linkerd']).default('table'),
     )
     .option('--json', 'one JSON object a line; with -o linkerd, the JSON of linkerd viz edges')
+    .option(
+      '--against <file>',
+      'only where linkerd viz edges says otherwise: its -o json, or the dashboard’s /api/edges; "-" for standard input',
+    )
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json',
+      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json\n  linkerd viz edges deploy -A -o json | ciphertrail edges deploy --against -',
     )
     .action(async (kindText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<EdgesOptions>()
@@ -97,6 +70,13 @@ export function addEdges(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
+      const theirs = options.against === undefined ? undefined : await readAgainst(options.against, kind, clusters)
+      const exempt =
+        theirs !== undefined || options.output === 'linkerd'
+          ? 'admin-ports'
+          : options.output === 'wide'
+            ? 'all'
+            : 'none'
       const rows: EdgeRow[] = []
       let missing = 0
       for (const cluster of clusters) {
@@ -104,12 +84,73 @@ export function addEdges(program: Command, console: Console): void {
         if (typeof result === 'string') {
           missing++
           console.err(result)
-        } else rows.push(...edgeRows(result, { kind, namespace: options.namespace, isWide: options.output === 'wide' }))
+        } else rows.push(...edgeRows(result, { kind, namespace: options.namespace, exempt }))
+      }
+      if (missing === 0 && theirs !== undefined) {
+        printDifferences(theirs, rows, kind ?? '', options, console)
+        return
       }
       // Where nothing was collected, an empty list or "No edges found." would say that there is nothing.
       if (rows.length > 0 || missing === 0) print(rows, clusters.length > 1, options, console)
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** What `linkerd viz edges` said, of one kind in one cluster. */
+async function readAgainst(
+  file: string,
+  kind: string | undefined,
+  clusters: readonly Cluster[],
+): Promise<readonly VizEdge[]> {
+  if (kind === undefined || kind === 'pod')
+    throw new UsageError(
+      `Cannot compare edges of ${kind ?? 'all'} kinds: wanted one kind of workload, as linkerd viz edges was asked for`,
+    )
+  if (clusters.length !== 1)
+    throw new UsageError(
+      `Cannot compare edges without --cluster: registered are ${clusters.map(({ id }) => id).join(', ')}`,
+    )
+  const named = file === '-' ? 'standard input' : `"${printable(file)}"`
+  try {
+    const edges = parseVizEdges(file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'))
+    return edges.filter((edge) => edge.kind === null || edge.kind === kind)
+  } catch (error) {
+    if (error instanceof VizEdgesError)
+      throw new Error(`Cannot read edges from ${named}: ${error.message}`, { cause: error })
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code === '') throw error
+    const state = { ENOENT: 'it does not exist', EACCES: 'it may not be read', EISDIR: 'it is a folder' }[code]
+    throw new Error(`Cannot read edges from ${named}: ${state ?? `it cannot be opened (${code})`}`, { cause: error })
+  }
+}
+
+function printDifferences(
+  theirs: readonly VizEdge[],
+  rows: readonly EdgeRow[],
+  kind: string,
+  { json, output, namespace }: EdgesOptions,
+  console: Console,
+): void {
+  const isInside = ({ src_namespace: source, dst_namespace: destination }: VizEdge) =>
+    namespace === undefined || [source, destination].includes(namespace)
+  const wanted = theirs.filter(isInside)
+  const differences = edgesDifferences(wanted, linkerdPairs(rows), kind)
+  if (json === true || output === 'json') {
+    for (const difference of differences) console.out(toJson(difference))
+    return
+  }
+  const same = wanted.length - differences.length
+  console.err(`${same} of ${wanted.length} edges of linkerd viz edges are shown alike.`)
+  if (differences.length === 0) return
+  for (const line of tableLines(differences, [
+    { heading: 'SRC', text: ({ src }) => src },
+    { heading: 'DST', text: ({ dst, port }) => (port === null ? dst : `${dst}:${port}`) },
+    { heading: 'SRC_NS', text: ({ srcNamespace }) => srcNamespace },
+    { heading: 'DST_NS', text: ({ dstNamespace }) => dstNamespace },
+    { heading: 'LINKERD', text: (difference) => difference.theirs },
+    { heading: 'CIPHERTRAIL', text: ({ ours }) => ours ?? 'no such edge in the window' },
+  ]))
+    console.out(line)
 }
 
 /** The result of the window that holds a time, or of the latest collected one; a line that says why where there is none. */
@@ -132,17 +173,16 @@ async function resultAt(cluster: Cluster, at: string | undefined, objects: Objec
 function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOptions, console: Console): void {
   const isJson = options.json === true || options.output === 'json'
   if (options.output === 'linkerd') {
-    const edges = linkerdEdges(rows)
+    const edges = linkerdPairs(rows).map(({ edge }) => edge)
     if (isJson) console.out(toJson(edges))
     else if (edges.length === 0) console.err('No edges found.')
     else {
-      const secured = (reason: string) => (reason === '' ? '√' : reason)
       for (const line of tableLines(edges, [
         { heading: 'SRC', text: ({ src }) => src },
         { heading: 'DST', text: ({ dst }) => dst },
         { heading: 'SRC_NS', text: ({ src_namespace: namespace }) => namespace },
         { heading: 'DST_NS', text: ({ dst_namespace: namespace }) => namespace },
-        { heading: 'SECURED', text: ({ no_tls_reason: reason }) => secured(reason) },
+        { heading: 'SECURED', text: ({ no_tls_reason: reason }) => securedText(reason) },
       ]))
         console.out(line)
     }

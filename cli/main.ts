@@ -17,6 +17,8 @@ import { addSeal } from './seal.ts'
 import { STORE_HELP } from './store.ts'
 import { addVerify } from './verify.ts'
 import { addWaiverCommands } from './waiver.ts'
+import { addPackets } from './packets.ts'
+import { addTap } from './tap.ts'
 import { addWorkloads } from './workloads.ts'
 
 /** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
@@ -66,6 +68,8 @@ function programOf(console: Console): Command {
   addKeyCommands(program, console)
   addLogCommands(program, console)
   addVerify(program, console)
+  addTap(program, console)
+  addPackets(program, console)
   addRebuild(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })

@@ -37,6 +37,30 @@ export function readState(text: string): State | 'not-encrypted' {
   return state
 }
 
+/** Reads a port, 1 to 65535. Throws UsageError. */
+export function readPort(text: string): number {
+  return readNumber('--port', text, 65_535)
+}
+
+/** Reads `30s` or `5m` as seconds. Throws UsageError. */
+export function readDuration(option: string, text: string, mostSeconds: number): number {
+  const [, digits = '', unit] = /^(\d{1,6})(s|m)$/.exec(text) ?? []
+  const seconds = Number(digits) * (unit === 'm' ? 60 : 1)
+  if (seconds < 1 || seconds > mostSeconds)
+    throw new UsageError(
+      `Cannot read ${option} "${printable(text)}": wanted a time such as 30s or 5m, at most ${mostSeconds}s`,
+    )
+  return seconds
+}
+
+/** Reads a whole number, 1 or more. Throws UsageError. */
+export function readNumber(option: string, text: string, most: number): number {
+  const number = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (number < 1 || number > most)
+    throw new UsageError(`Cannot read ${option} "${printable(text)}": wanted a number from 1 to ${most}`)
+  return number
+}
+
 /** The longest that one request may be waited for. */
 const LONGEST_TIMEOUT_SECONDS = 3600
 

@@ -9,16 +9,18 @@ import { earlierScrapesQuery, queriesOf } from '../lib/collect/queries.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowsBetween } from '../lib/collect/windows.ts'
 import type { Cluster, KubernetesList, Window } from '../lib/model.ts'
 import { DEMO_FIXTURE, fromStamp, kubernetesFolder, prometheusFile, toStamp } from './fixture.ts'
+import { PACKETS_FIXTURE, recordPackets } from './record-packets.ts'
 import { startPrometheus } from './recorded-prometheus.ts'
 import { startKubernetesReplay } from './replay-kubernetes.ts'
 import { writeRecords } from './replay-prometheus.ts'
 import type { PrometheusRecord } from './replay-prometheus.ts'
 
 /**
- * `npm run record [demo|public]`: asks everything that the collector asks, of a real Prometheus on a recorded data directory and of
+ * `npm run record [demo|public|packets]`: asks everything that the collector asks, of a real Prometheus on a recorded data directory and of
  * recorded Kubernetes lists, and writes the answers as fixtures. The same recording gives the same bytes.
  *
- * Needs Debian's `prometheus` and `zstd`, and for `public` CIPHERTRAIL_RECORDINGS.
+ * Needs Debian's `prometheus` and `zstd`, for `packets` (demo/record-packets.ts) `tshark`, and for `public` and `packets`
+ * CIPHERTRAIL_RECORDINGS.
  */
 
 type Recording = {
@@ -209,15 +211,18 @@ function sizeOf(folder: string): { files: number; bytes: number } {
   return { files: files.length, bytes }
 }
 
+const NAMES: readonly string[] = [...Object.keys(RECORDINGS), 'packets']
+
 function isName(text: string): text is RecordingName {
   return Object.hasOwn(RECORDINGS, text)
 }
 
 async function main(names: readonly string[]): Promise<void> {
   for (const name of names) {
-    if (!isName(name)) throw new Error(`Cannot record "${name}": known are ${Object.keys(RECORDINGS).join(' and ')}`)
-    await record(name)
-    const { to } = RECORDINGS[name]
+    if (name !== 'packets' && !isName(name)) throw new Error(`Cannot record "${name}": known are ${NAMES.join(', ')}`)
+    if (name === 'packets') await recordPackets(RECORDINGS.public.from)
+    else await record(name)
+    const to = name === 'packets' ? PACKETS_FIXTURE : RECORDINGS[name].to
     const { files, bytes } = sizeOf(to)
     console.log(`${name}: ${files} files, ${bytes} bytes in ${relative(ROOT, to)}`)
   }
@@ -225,7 +230,7 @@ async function main(names: readonly string[]): Promise<void> {
 
 if (import.meta.main) {
   const names = process.argv.slice(2)
-  main(names.length > 0 ? names : Object.keys(RECORDINGS)).catch((error: unknown) => {
+  main(names.length > 0 ? names : NAMES).catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : String(error))
     process.exitCode = 1
   })

@@ -15,6 +15,8 @@ export type Config = {
   readonly servicePort: string | undefined
   /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
   readonly forceColor: string | undefined
+  /** `PATH`: where tshark is looked for. */
+  readonly searchPath: string | undefined
 }
 
 /** Reads the environment. An empty variable counts as absent. */
@@ -28,6 +30,7 @@ export function readConfig(): Config {
     serviceHost: read('KUBERNETES_SERVICE_HOST'),
     servicePort: read('KUBERNETES_SERVICE_PORT'),
     forceColor: read('FORCE_COLOR'),
+    searchPath: read('PATH'),
   }
 }
 

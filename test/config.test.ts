@@ -14,6 +14,7 @@ test('readConfig() takes an empty variable for absent', () => {
     'KUBERNETES_SERVICE_HOST',
     'KUBERNETES_SERVICE_PORT',
     'FORCE_COLOR',
+    'PATH',
   ]
   for (const name of names) process.env[name] = ''
   assert.deepEqual(new Set(Object.values(readConfig())), new Set([undefined]))
@@ -27,5 +28,6 @@ test('readConfig() takes an empty variable for absent', () => {
     serviceHost: 'KUBERNETES_SERVICE_HOST',
     servicePort: 'KUBERNETES_SERVICE_PORT',
     forceColor: 'FORCE_COLOR',
+    searchPath: 'PATH',
   })
 })

@@ -1,8 +1,8 @@
 import type { Pool } from 'undici'
 import type { Cluster } from '../model.ts'
 import type { ApiServer, Environment } from './credentials.ts'
-import { SetupError, SourceError, requestJson } from './http.ts'
-import type { Connection, Hints, Limits, Server } from './http.ts'
+import { SetupError, SourceError, requestJson, requestStream } from './http.ts'
+import type { Connection, Hints, Limits, Server, StreamAnswer } from './http.ts'
 import { oneLine } from './text.ts'
 
 /** What one request is for. */
@@ -17,6 +17,8 @@ type Asking = {
 export type KubernetesApi = {
   /** The parsed answer to a GET of `/api/v1/pods?limit=500` and the like. Throws SourceError. */
   readonly get: (path: string, asking: Asking) => Promise<unknown>
+  /** The answer to a POST of bytes, as it comes, for some time; null where none began. It asks as well: tap is a watch. Throws SourceError. */
+  readonly stream: (path: string, body: Uint8Array, forMs: number, asking: Asking) => Promise<StreamAnswer | null>
 }
 
 /** A cluster's Prometheus. */
@@ -90,6 +92,12 @@ export function openCluster(
           )
         }
       },
+      stream: (path, body, forMs, { what, hints }) =>
+        requestStream(
+          kubernetes,
+          { what, path, body, type: 'application/octet-stream', hints: { ...kubernetesHints(cluster), ...hints } },
+          forMs,
+        ),
     },
     prometheus: {
       ask: (method, path, parameters, { what, hints }) =>

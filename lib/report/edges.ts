@@ -1,4 +1,4 @@
-import { type PathWindow, STATES, type WindowResult } from '../model.ts'
+import { type PathWindow, STATES, type State, type WindowResult } from '../model.ts'
 import { compareText } from '../text-order.ts'
 
 /** One row of `ciphertrail edges`. */
@@ -20,8 +20,8 @@ export type EdgesQuery = {
   /** Of either end; absent: any. */
   readonly kind?: string | undefined
   readonly namespace?: string | undefined
-  /** Also what is exempt. */
-  readonly isWide: boolean
+  /** Which exempt rows: none, all, or those of named clients at the proxies' own ports, which `linkerd viz edges` shows, too. */
+  readonly exempt: 'none' | 'admin-ports' | 'all'
 }
 
 /** Linkerd's words for its reasons (`linkerd viz edges` lacks those for the last three). */
@@ -35,13 +35,18 @@ const REASONS: ReadonlyMap<string, string> = new Map([
 ])
 
 /** The rows of a window, by source, destination and port; quiet paths have none. */
-export function edgeRows(result: WindowResult, { kind, namespace, isWide }: EdgesQuery): EdgeRow[] {
+export function edgeRows(result: WindowResult, { kind, namespace, exempt }: EdgesQuery): EdgeRow[] {
   return result.paths
-    .filter(({ source, destination, state }) => {
+    .filter((path) => {
+      const { source, destination, state } = path
       const ends = [source, destination]
       const isKind = kind === undefined || ends.some((end) => end.kind === kind)
       const isInside = namespace === undefined || ends.some((end) => end.namespace === namespace)
-      return isKind && isInside && (isWide || state !== 'exempt')
+      const isWanted =
+        state !== 'exempt' ||
+        exempt === 'all' ||
+        (exempt === 'admin-ports' && source.name !== '' && adminPortState(path) !== null)
+      return isKind && isInside && isWanted
     })
     .map((path) => ({
       cluster: result.cluster,
@@ -91,27 +96,43 @@ export type LinkerdEdge = {
   readonly no_tls_reason: string
 }
 
+/** A pair of workloads, and the port that decided how it is shown. */
+export type LinkerdPair = { readonly edge: LinkerdEdge; readonly worst: EdgeRow }
+
 /** Collapses the ports of each pair to the worst of them, so that one clear port is never hidden by another's tick. */
-export function linkerdEdges(rows: readonly EdgeRow[]): LinkerdEdge[] {
+export function linkerdPairs(rows: readonly EdgeRow[]): LinkerdPair[] {
   const pairs = Map.groupBy(rows, ({ path, srcNamespace, src, dstNamespace }) =>
     JSON.stringify([srcNamespace, dstNamespace, src, path.destination.name, path.source.kind, path.destination.kind]),
   )
   return [...pairs.values()].flatMap((pair) => {
-    const rank = ({ path }: EdgeRow) => (path.outcome === 'refused' ? STATES.length : STATES.indexOf(path.state))
-    const [worst] = pair.toSorted((a, b) => rank(a) - rank(b))
+    const [worst] = pair.toSorted((a, b) => rankOf(a.path) - rankOf(b.path))
     if (worst === undefined) return []
+    const isSecured = (adminPortState(worst.path) ?? worst.path.state) === 'mtls' && worst.path.outcome === 'allowed'
     return [
       {
-        src: worst.src,
-        src_namespace: worst.srcNamespace,
-        dst: worst.path.destination.name,
-        dst_namespace: worst.dstNamespace,
-        client_id: worst.client === '-' ? '' : worst.client,
-        server_id: worst.server === '-' ? '' : worst.server,
-        no_tls_reason: worst.msg === '-' ? '' : worst.msg,
+        worst,
+        edge: {
+          src: worst.src,
+          src_namespace: worst.srcNamespace,
+          dst: worst.path.destination.name,
+          dst_namespace: worst.dstNamespace,
+          client_id: worst.client === '-' ? '' : worst.client,
+          server_id: worst.server === '-' ? '' : worst.server,
+          no_tls_reason: isSecured ? '' : worst.msg,
+        },
       },
     ]
   })
+}
+
+/** The state of a proxy's own port, which is exempt from scores and keeps its state in the reason; null of other paths. */
+function adminPortState({ state, reason }: PathWindow): State | null {
+  const said = state === 'exempt' ? /^admin-port \((.+)\)$/.exec(reason)?.[1] : undefined
+  return STATES.find((one) => one === said) ?? null
+}
+
+function rankOf(path: PathWindow): number {
+  return path.outcome === 'refused' ? STATES.length : STATES.indexOf(adminPortState(path) ?? path.state)
 }
 
 function orderOf({ srcNamespace, dstNamespace, src, dst, path }: EdgeRow): string {

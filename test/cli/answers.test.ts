@@ -13,6 +13,7 @@ import { linesOf, parseNdjson, run, start } from '../support/command-line.ts'
 import type { Ran } from '../support/command-line.ts'
 import { addArguments, startDemoMesh } from '../support/demo-mesh.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
+import { shownBelow } from '../support/doc-examples.ts'
 
 /** One mesh, of which the first four windows were tried and the third was not collected: for the tests that only read. */
 let mesh: DemoMesh
@@ -170,6 +171,80 @@ test('--at T is the window with start < T <= end, and the default is the latest 
   assert.deepEqual({ code: never.code, stdout: never.stdout }, { code: 1, stdout: '' })
   assert.match(never.stderr, /^Not collected: cluster "shop" has no attempt for the window [^\n]*\n$/)
 })
+
+test('edges --against tells where linkerd viz edges says otherwise, and docs/checking-by-hand.md shows it', async () => {
+  const at = ['--at', windows[1].end]
+  const recorded = (minute: string): string =>
+    join(import.meta.dirname, '../recordings/demo/edges', `20261124T13${minute}22Z-deployment.json`)
+  const { code, stdout, stderr } = await mesh.run('edges', 'deployment', ...at, '--against', recorded('09'))
+  assert.equal(code, 0)
+  const typed =
+    'linkerd viz edges deployment -A -o json | ciphertrail edges deployment --at 2026-11-24T13:10:00Z --against -'
+  assert.equal(`${stderr}${stdout}`.trimEnd(), shownBelow(typed))
+  assert.equal(
+    (await good('edges', 'deployment', '-n', 'emojivoto', ...at)).trimEnd(),
+    shownBelow('ciphertrail edges deployment -n emojivoto --at 2026-11-24T13:10:00Z'),
+  )
+  assert.deepEqual(parseNdjson(await good('edges', 'deployment', ...at, '--against', recorded('09'), '--json')), [
+    {
+      src: 'web',
+      srcNamespace: 'emojivoto',
+      dst: 'voting',
+      dstNamespace: 'emojivoto',
+      theirs: '√',
+      ours: 'Not Provided By Service Discovery',
+      port: 8080,
+    },
+  ])
+  const later = await mesh.run('edges', 'deployment', '--at', windows[3].end, '--against', recorded('17'))
+  assert.deepEqual([later.code, later.stdout], [0, ''])
+  assert.match(later.stderr, /^(\d+) of \1 edges of linkerd viz edges are shown alike\.\n$/)
+  const inside = await mesh.run('edges', 'deployment', ...at, '-n', 'billing', '--against', recorded('09'))
+  assert.deepEqual([inside.code, inside.stdout], [0, ''])
+})
+
+test('edges --against says what it cannot read or compare, and prints nothing then', async () => {
+  const lines: readonly (readonly [args: string[], code: number, line: RegExp])[] = [
+    [['deployment', '--against', 'nowhere.json'], 1, /^Cannot read edges from "nowhere\.json": it does not exist\n$/],
+    [['deployment', '--against', '.'], 1, /^Cannot read edges from "\.": it is a folder\n$/],
+    [['deployment', '--against', 'kubeconfig'], 1, /^Cannot read edges from "kubeconfig": it holds no edges, wanted/],
+    [['deployment', '--against', '-'], 1, /^Cannot read edges from standard input: it is no JSON\n$/],
+    [['all', '--against', 'kubeconfig'], 2, /^Cannot compare edges of all kinds: wanted one kind of workload/],
+    [['pod', '--against', 'kubeconfig'], 2, /^Cannot compare edges of pod kinds/],
+  ]
+  for (const [args, code, line] of lines) {
+    const ran = await mesh.run('edges', ...args)
+    assert.deepEqual([ran.code, ran.stdout], [code, ''], args.join(' '))
+    assert.match(ran.stderr, line)
+  }
+  const missing = await mesh.run('edges', 'deployment', '--at', windows[2].end, '--against', 'kubeconfig')
+  assert.equal(missing.code, 1)
+})
+
+test('edges -o linkerd shows everything that linkerd viz edges showed in the minutes of a window', async () => {
+  const folder = join(import.meta.dirname, '../recordings/demo/edges')
+  for (const [kind, option] of [
+    ['deployment', 'deploy'],
+    ['statefulset', 'sts'],
+  ] as const) {
+    const ours = JSON.parse(await good('edges', option, '-o', 'linkerd', '--json', '--at', windows[1].end)) as Edge[]
+    const named = new Set(ours.map((edge) => [edge.src_namespace, edge.src, edge.dst_namespace, edge.dst].join('/')))
+    for (const minute of ['05', '06', '07', '08', '09']) {
+      const file = readdirSync(folder).find(
+        (name) => name.startsWith(`20261124T13${minute}`) && name.endsWith(`${kind}.json`),
+      )
+      const theirs = JSON.parse(readFileSync(join(folder, file ?? ''), 'utf8')) as Edge[]
+      for (const edge of theirs)
+        assert.ok(
+          named.has([edge.src_namespace, edge.src, edge.dst_namespace, edge.dst].join('/')),
+          JSON.stringify(edge),
+        )
+    }
+  }
+})
+
+/** A row of the JSON of linkerd viz edges. */
+type Edge = Readonly<Record<'src' | 'src_namespace' | 'dst' | 'dst_namespace', string>>
 
 test('edges -o linkerd has the columns and the JSON of linkerd viz edges, one row for all ports of a pair', async () => {
   const at = ['--at', windows[1].end]

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { gunzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { makeAuthority, status } from '../../demo/replay-kubernetes.ts'
 import { isNotEncrypted } from '../../lib/assess/episodes.ts'
 import { STATES } from '../../lib/model.ts'
@@ -18,6 +18,7 @@ import type { Ran } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
 import { TOKEN } from '../support/kubernetes-server.ts'
+import { freshFolder } from '../support/recording.ts'
 import type { Misbehaviour } from '../support/misbehave.ts'
 
 /** The mesh of the demo, with the first window collected; each test goes on in a copy of that store. */
@@ -652,4 +653,25 @@ test('a command in an empty home finds no kubeconfig, and says so', async () => 
   const ran = await run(['collect', '--cluster', 'bare', '--at', window.end, ...now, '--store', store], { folder })
   assert.equal(ran.code, 1)
   assertClear(ran, /the kubeconfig ".*\/home\/\.kube\/config" does not exist$/)
+})
+
+test('packets says of a file that is no capture what it is, and of a machine without tshark how to get it', async (context) => {
+  const folder = freshFolder(context)
+  writeFileSync(join(folder, 'notes.txt'), 'It was encrypted, I think.')
+  writeFileSync(join(folder, 'packed.pcap.gz'), gzipSync('x'))
+  writeFileSync(join(folder, 'empty.pcap'), '')
+  writeFileSync(join(folder, 'real.pcap'), Buffer.from('d4c3b2a1020004000000000000000000ffff000001000000', 'hex'))
+  const lines: readonly (readonly [file: string, line: RegExp])[] = [
+    ['notes.txt', /^Cannot read "notes\.txt": it is no capture, wanted pcap or pcapng\n$/],
+    ['packed.pcap.gz', /^Cannot read "packed\.pcap\.gz": it is compressed; unpack it with gunzip\n$/],
+    ['empty.pcap', /^Cannot read "empty\.pcap": it is no capture, wanted pcap or pcapng\n$/],
+    ['nowhere.pcap', /^Cannot read "nowhere\.pcap": it does not exist\n$/],
+    ['.', /^Cannot read "\.": it is a folder\n$/],
+    ['real.pcap', /^Cannot read captures: tshark is not installed, .*apt-get install tshark.*\n$/],
+  ]
+  for (const [file, line] of lines) {
+    const { code, stdout, stderr } = await run(['packets', file], { folder, env: { PATH: folder } })
+    assert.deepEqual({ code, stdout }, { code: 1, stdout: '' }, file)
+    assert.match(stderr, line)
+  }
 })

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Outcome, PathWindow, State } from '../../lib/model.ts'
-import { type EdgesQuery, edgeRows, linkerdEdges } from '../../lib/report/edges.ts'
+import { type EdgesQuery, edgeRows, linkerdPairs } from '../../lib/report/edges.ts'
 import { halfDay, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
 
 /** The MSG column of one path. */
 function message(state: State, reason: string, outcome: Outcome = 'allowed'): string | undefined {
   const result = windowResult(halfDay(0), { paths: [pathWindow(named80, state, { reason, outcome })] })
-  return edgeRows(result, { isWide: true })[0]?.msg
+  return edgeRows(result, { exempt: 'all' })[0]?.msg
 }
 
 function rows(paths: PathWindow[], query: Partial<EdgesQuery> = {}): string[] {
-  return edgeRows(windowResult(halfDay(0), { paths }), { isWide: false, ...query }).map(
+  return edgeRows(windowResult(halfDay(0), { paths }), { exempt: 'none', ...query }).map(
     ({ src, dst, srcNamespace, dstNamespace, client, server, msg }) =>
       [src, srcNamespace, dst, dstNamespace, client, server, msg].join(' '),
   )
@@ -46,7 +46,7 @@ describe('edgeRows()', () => {
 
   test('leaves out what is exempt, unless it is asked for', () => {
     const paths = [pathWindow(named80, 'exempt', { reason: 'no payload' })]
-    assert.deepEqual([rows(paths).length, rows(paths, { isWide: true }).length], [0, 1])
+    assert.deepEqual([rows(paths).length, rows(paths, { exempt: 'all' }).length], [0, 1])
   })
 
   test('selects by the kind or the namespace of either end', () => {
@@ -61,9 +61,11 @@ describe('edgeRows()', () => {
   })
 })
 
-describe('linkerdEdges()', () => {
+describe('linkerdPairs()', () => {
   const pairs = (...paths: PathWindow[]) =>
-    linkerdEdges(edgeRows(windowResult(halfDay(0), { paths }), { isWide: false })).map((row) => row.no_tls_reason)
+    linkerdPairs(edgeRows(windowResult(halfDay(0), { paths }), { exempt: 'admin-ports' })).map(
+      ({ edge }) => edge.no_tls_reason,
+    )
   const on = (port: number) => ({ ...named80, pathId: String(port), port })
 
   test('prints the worst of the ports of a pair, so that no tick hides a clear one', () => {
@@ -78,19 +80,35 @@ describe('linkerdEdges()', () => {
     assert.deepEqual(pairs(pathWindow(on(80), 'tls-anonymous')), ['No Client Identity'])
   })
 
+  test('shows the proxies’ own ports by their own state, as linkerd viz edges does, of named clients only', () => {
+    const admin = (state: State) => pathWindow(on(4191), 'exempt', { reason: `admin-port (${state})` })
+    assert.deepEqual(pairs(admin('mtls')), [''])
+    assert.deepEqual(pairs(admin('plaintext')), ['Exempt: admin-port (plaintext)'])
+    assert.deepEqual(pairs(admin('no-mesh-tls'), pathWindow(on(80), 'mtls')), ['Exempt: admin-port (no-mesh-tls)'])
+    assert.deepEqual(pairs(admin('mtls'), pathWindow(on(80), 'plaintext', { reason: 'x' })), ['x'])
+    assert.deepEqual(pairs(pathWindow(on(80), 'exempt', { reason: 'no payload' })), [])
+    assert.deepEqual(pairs(pathWindow({ ...unnamed80, port: 4191 }, 'exempt', { reason: 'admin-port (mtls)' })), [])
+    for (const reason of ['admin-port (nonsense)', 'admin-port ()', 'x admin-port (mtls)', 'admin-port (mtls) x'])
+      assert.deepEqual(pairs(pathWindow(on(4191), 'exempt', { reason })), [])
+  })
+
   test('has the columns of linkerd viz edges, with an empty text for what is secured', () => {
     const paths = [pathWindow(named80, 'mtls', { clientId: 'web.shop', serverId: 'ledger.bank' })]
-    assert.deepEqual(linkerdEdges(edgeRows(windowResult(halfDay(0), { paths }), { isWide: false })), [
-      {
-        src: 'web',
-        src_namespace: 'shop',
-        dst: 'ledger',
-        dst_namespace: 'bank',
-        client_id: 'web.shop',
-        server_id: 'ledger.bank',
-        no_tls_reason: '',
-      },
-    ])
+    const pairs80 = linkerdPairs(edgeRows(windowResult(halfDay(0), { paths }), { exempt: 'none' }))
+    assert.deepEqual(
+      pairs80.map(({ edge }) => edge),
+      [
+        {
+          src: 'web',
+          src_namespace: 'shop',
+          dst: 'ledger',
+          dst_namespace: 'bank',
+          client_id: 'web.shop',
+          server_id: 'ledger.bank',
+          no_tls_reason: '',
+        },
+      ],
+    )
   })
 
   test('does not print as secured what has a port that is not mtls, whatever the order', () => {
@@ -103,7 +121,11 @@ describe('linkerdEdges()', () => {
     )
     fc.assert(
       fc.property(states, (all) => {
-        const paths = all.map((state, index) => pathWindow(on(80 + index), state, { reason: 'why' }))
+        const paths = all.map((state, index) =>
+          index % 3 === 2
+            ? pathWindow(on(4191), 'exempt', { reason: `admin-port (${state})` })
+            : pathWindow(on(80 + index), state, { reason: 'why' }),
+        )
         const [reason] = pairs(...paths)
         assert.equal(
           reason === '',

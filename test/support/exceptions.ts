@@ -186,10 +186,11 @@ function findingsOf({ blind, unknown, verdicts, phantoms }: Judgement): Finding[
 }
 
 /** `13:05` */
-function clock(time: string): string {
+export function clock(time: string): string {
   return time.slice(11, 16)
 }
 
-function isLike(pattern: string, text: string): boolean {
+/** Whether a text is like a pattern in which `*` stands for any text. */
+export function isLike(pattern: string, text: string): boolean {
   return new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`).test(text)
 }

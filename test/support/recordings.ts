@@ -96,7 +96,11 @@ export function readEdges(
     )
 }
 
-function readListings(folder: string): { at: string; kind: string; edges: z.infer<typeof edgesJson> }[] {
+/** One answer of `linkerd viz edges KIND -A -o json`. */
+export type EdgesListing = { readonly at: string; readonly kind: string; readonly edges: z.infer<typeof edgesJson> }
+
+/** What `linkerd viz edges` said during a recording, listing by listing, oldest first. */
+export function readListings(folder: string): EdgesListing[] {
   const lines = join(folder, 'edges.ndjson.gz')
   if (existsSync(lines))
     return gunzipSync(readFileSync(lines))

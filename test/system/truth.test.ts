@@ -7,12 +7,22 @@ import { gunzipSync } from 'node:zlib'
 import { DEMO_FIXTURE, openFixture } from '../../demo/fixture.ts'
 import { record } from '../../demo/record.ts'
 import { startPrometheus } from '../../demo/recorded-prometheus.ts'
+import type { Window, WindowResult } from '../../lib/model.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { readWindow } from '../../lib/store/state.ts'
 import { EXCEPTIONS, unnamed } from '../support/exceptions.ts'
-import { collectByCommand, reportedByCommand } from '../support/judged-line.ts'
+import { collectByCommand, reportedByCommand, storeFolder } from '../support/judged-line.ts'
 import { startKubernetesServer } from '../support/kubernetes-server.ts'
 import { freshFolder } from '../support/recording.ts'
-import { findRecording, openRecording, readEdges, readTruth } from '../support/recordings.ts'
+import { findRecording, openRecording, readEdges, readListings, readTruth } from '../support/recordings.ts'
 import { confusionTable, edgesTable, judge } from '../support/truth.ts'
+import {
+  VIZ_DIFFERENCES,
+  VIZ_POD_DIFFERENCES,
+  compareListings,
+  compareRows,
+  unexplained,
+} from '../support/viz-differences.ts'
 
 const FIXTURES = { demo: DEMO_FIXTURE, public: join(import.meta.dirname, '../fixtures/public') } as const
 
@@ -39,6 +49,21 @@ async function judgedOn(name: 'demo' | 'public', context: TestContext): Promise<
   assert.deepEqual(judgement.falseAlarms, [])
   assert.deepEqual(judgement.absent, [])
   assert.deepEqual(unnamed(judgement, EXCEPTIONS[name]), [])
+
+  const results = new Map<string, WindowResult>()
+  for (const { start, end } of windows) {
+    const result = await readWindow('mesh', start, directoryObjects(storeFolder(mesh)))
+    if (result !== undefined) results.set(end, result)
+  }
+  const resultOf = ({ end }: Window) => results.get(end)
+  const compared = compareListings(readListings(recording.folder), windows, resultOf)
+  assert.deepEqual(unexplained(compared, VIZ_DIFFERENCES[name], truth), [])
+  // Only the larger recording has listings of pods.
+  const rows = compareRows(readEdges(recording, 'workloads and pods'), windows, resultOf)
+  if (name === 'public') assert.deepEqual(unexplained(rows, VIZ_POD_DIFFERENCES, truth), [])
+  context.diagnostic(
+    `${name}: ${compared.alike} of ${compared.rows} rows alike, with pods ${rows.alike} of ${rows.rows}`,
+  )
   context.diagnostic(
     [
       `${name}, ciphertrail:\n${confusionTable(judgement)}`,

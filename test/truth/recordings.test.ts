@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { DEMO_FIXTURE, openFixture } from '../../demo/fixture.ts'
 import { startPrometheusReplay } from '../../demo/replay-prometheus.ts'
+import type { WindowResult } from '../../lib/model.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { readWindow } from '../../lib/store/state.ts'
 import { EXCEPTIONS, exceptionsTable, unnamed } from '../support/exceptions.ts'
-import { collectByCommand, reportedByCommand } from '../support/judged-line.ts'
+import { collectByCommand, reportedByCommand, storeFolder } from '../support/judged-line.ts'
 import { startKubernetesServer } from '../support/kubernetes-server.ts'
 import { freshFolder } from '../support/recording.ts'
-import { readEdges, readTruth } from '../support/recordings.ts'
+import { readEdges, readListings, readTruth } from '../support/recordings.ts'
 import { confusionTable, edgesTable, isCase, judge } from '../support/truth.ts'
+import { VIZ_DIFFERENCES, compareListings, differencesTable, unexplained } from '../support/viz-differences.ts'
 
 const TEST = join(import.meta.dirname, '..')
 
@@ -56,6 +60,18 @@ describe('What was on the wire, and what ciphertrail says of it', () => {
       context.diagnostic(`${name}, ciphertrail:\n${ours}\n${name}, linkerd viz edges:\n${edges}`)
       for (const table of [ours, edges, exceptionsTable(EXCEPTIONS[name])])
         assert.ok(page.includes(unpadded(table)), `docs/truth.md lacks\n${table}`)
+
+      const results = new Map<string, WindowResult>()
+      for (const { start: from, end } of fixture.windows) {
+        const result = await readWindow('mesh', from, directoryObjects(storeFolder(mesh)))
+        if (result !== undefined) results.set(end, result)
+      }
+      const listings = readListings(FIXTURES[name].truth)
+      const compared = compareListings(listings, fixture.windows, ({ end }) => results.get(end))
+      assert.deepEqual(unexplained(compared, VIZ_DIFFERENCES[name], truth), [])
+      const beside = `Of ${compared.rows} rows of its listings, ${compared.alike} are shown alike.`
+      for (const text of [beside, differencesTable(VIZ_DIFFERENCES[name])])
+        assert.ok(page.includes(unpadded(text)), `docs/truth.md lacks\n${text}`)
 
       // The demo is short, and its first window has no list before it: the exceptions name the two paths.
       if (name === 'public') {
