@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { checkCluster } from '../lib/collect/check.ts'
+import type { Check } from '../lib/collect/check.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
+import type { EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -14,7 +16,17 @@ import { TIMEOUT_HELP, readTimeout, readWindowMinutes } from './values.ts'
 type AddOptions = {
   readonly kubeconfig?: string
   readonly context?: string
+  readonly eks?: string
+  readonly eksRegion?: string
+  readonly eksRole?: string
   readonly prometheusUrl?: string
+  readonly portForward?: boolean
+  readonly prometheusTokenFile?: string
+  readonly prometheusUser?: string
+  readonly prometheusPasswordFile?: string
+  readonly prometheusCertFile?: string
+  readonly prometheusKeyFile?: string
+  readonly prometheusCaFile?: string
   readonly linkerdNamespace?: string
   readonly vizNamespace?: string
   readonly window?: string
@@ -30,7 +42,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .description('Registers clusters. A registration holds ways in, never credentials: those stay in the kubeconfig.')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail cluster check prod',
+      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster check prod',
     )
 
   cluster
@@ -42,24 +54,47 @@ export function addClusterCommands(program: Command, console: Console): void {
     .argument('<id>', '1 to 63 of a-z, 0-9 and "-"')
     .option('--kubeconfig <file>', 'default: KUBECONFIG, ~/.kube/config, or the ServiceAccount of the pod this runs in')
     .option('--context <name>', 'context of the kubeconfig; default its current one')
-    .option('--prometheus-url <url>', 'Prometheus of linkerd-viz, or one that has its scrape job')
+    .option('--eks <name>', 'cluster of Amazon EKS, instead of a kubeconfig; needs eks:DescribeCluster')
+    .option('--eks-region <region>', '... and its region')
+    .option('--eks-role <arn>', '... and a role to assume first')
+    .option(
+      '--prometheus-url <url>',
+      'Prometheus with the scrape job of linkerd-viz; default: viz’s own, by port-forward through the API server',
+    )
+    .option('--prometheus-token-file <file>', 'file with the bearer token for --prometheus-url')
+    .option('--prometheus-user <name>', 'user for --prometheus-url')
+    .option('--prometheus-password-file <file>', '... and the file with its password')
+    .option('--prometheus-cert-file <file>', 'client certificate for --prometheus-url')
+    .option('--prometheus-key-file <file>', '... and its key')
+    .option('--prometheus-ca-file <file>', 'authorities to trust for --prometheus-url')
+    .option('--port-forward', 'reach Prometheus by port-forward again, and forget --prometheus-url')
     .option('--linkerd-namespace <ns>', 'namespace of the control plane (default linkerd)')
     .option('--viz-namespace <ns>', 'namespace of the viz extension (default linkerd-viz)')
     .option('--window <size>', '5m, 15m, 30m or 60m (default 60m)')
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExample:\n  kubectl -n linkerd-viz port-forward deploy/prometheus 9090 &\n  ciphertrail cluster add prod --context prod --prometheus-url http://127.0.0.1:9090',
+      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --context prod --prometheus-url https://prometheus.example/prod',
     )
     .action(async (id: string, _: unknown, command: Command) => {
-      const { kubeconfig, context, prometheusUrl, linkerdNamespace, vizNamespace, window, json, store } =
-        command.optsWithGlobals<AddOptions>()
+      const options = command.optsWithGlobals<AddOptions>()
+      const { kubeconfig, context, prometheusUrl, portForward, linkerdNamespace, vizNamespace, window, json, store } =
+        options
+      const prometheusAuth = authOf(options)
+      const eks = eksOf(options)
+      if (portForward === true && (prometheusUrl !== undefined || prometheusAuth !== undefined))
+        throw new UsageError(
+          'Cannot use --port-forward together with --prometheus-url or its credentials: give one way to Prometheus',
+        )
       const objects = openStore({ store }, console)
       const given = {
         id,
         ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
         ...(context === undefined ? {} : { context }),
+        ...(eks === undefined ? {} : { eks }),
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
+        ...(portForward === true ? { prometheusUrl: null } : {}),
+        ...(prometheusAuth === undefined ? {} : { prometheusAuth }),
         ...(linkerdNamespace === undefined ? {} : { linkerdNamespace }),
         ...(vizNamespace === undefined ? {} : { vizNamespace }),
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),
@@ -70,11 +105,6 @@ export function addClusterCommands(program: Command, console: Console): void {
         const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects })
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else console.out(`Cluster "${id}" ${outcome}. Next: ciphertrail cluster check ${id}`)
-        const registered = (await readClusters({ objects })).find((one) => one.id === id)
-        if (registered !== undefined && registered.prometheusUrl === undefined)
-          console.err(
-            `Cluster "${id}" has no address of Prometheus, so nothing can be collected: add it with "ciphertrail cluster add ${id} --prometheus-url URL"`,
-          )
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error
       }
@@ -102,8 +132,11 @@ export function addClusterCommands(program: Command, console: Console): void {
                 .join(', '),
           },
           { heading: 'CONTEXT', text: ({ context }) => context ?? '-' },
-          { heading: 'KUBECONFIG', text: ({ kubeconfig }) => kubeconfig ?? '-' },
-          { heading: 'PROMETHEUS', text: ({ prometheusUrl }) => prometheusUrl ?? '-' },
+          {
+            heading: 'KUBECONFIG',
+            text: ({ kubeconfig, eks }) => kubeconfig ?? (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
+          },
+          { heading: 'PROMETHEUS', text: ({ prometheusUrl }) => prometheusUrl ?? 'port-forward' },
         ]))
           console.out(line)
     })
@@ -130,7 +163,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .command('check')
     .summary('check every way into a cluster, with a hint for each failure')
     .description(
-      'Checks that the API server can be reached, that each list is allowed, and that Prometheus answers and has series of proxies.',
+      'Asks the API server for each right that is needed, then tries each source as collecting does. What fails has a hint (×); what works but should be looked at has one, too (‼).',
     )
     .argument('<id>', 'a registered cluster')
     .option('--timeout <seconds>', TIMEOUT_HELP)
@@ -150,18 +183,50 @@ export function addClusterCommands(program: Command, console: Console): void {
       try {
         console.progress(`Checking ${id}`)
         const checks = await checkCluster(registered, { access, now: console.now })
-        for (const { title, problem } of checks) {
-          if (json === true) console.out(toJson({ cluster: id, check: title, ok: problem === null, problem }))
-          else
-            console.out(
-              problem === null
-                ? `${console.colors.green('√')} ${title}`
-                : `${console.colors.red('×')} ${title}\n    ${problem}`,
-            )
-        }
+        if (json === true)
+          for (const { section, title, problem, warning } of checks)
+            console.out(toJson({ cluster: id, section, check: title, ok: problem === null, problem, warning }))
+        else for (const line of checkLines(checks, console)) console.out(line)
         if (checks.some(({ problem }) => problem !== null)) throw new FailedError()
       } finally {
         await access.close()
       }
     })
+}
+
+/** The cluster of EKS that is named; undefined where none is. Throws UsageError where it is named in part. */
+function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): EksCluster | undefined {
+  if (name === undefined && region === undefined && roleArn === undefined) return undefined
+  if (name === undefined || region === undefined)
+    throw new UsageError('Cannot reach a cluster of EKS: --eks and --eks-region go together')
+  return { name, region, ...(roleArn === undefined ? {} : { roleArn }) }
+}
+
+/** The files that hold the credentials for Prometheus, as absolute paths; undefined where none is named. */
+function authOf(options: AddOptions): PrometheusAuth | undefined {
+  const { prometheusUser: user } = options
+  const files = {
+    tokenFile: options.prometheusTokenFile,
+    passwordFile: options.prometheusPasswordFile,
+    certFile: options.prometheusCertFile,
+    keyFile: options.prometheusKeyFile,
+    caFile: options.prometheusCaFile,
+  }
+  const named = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [[name, resolve(file)]]))
+  if (named.length === 0 && user === undefined) return undefined
+  return { ...(Object.fromEntries(named) as PrometheusAuth), ...(user === undefined ? {} : { user }) }
+}
+
+/** The checks as `linkerd check` shows them: a heading for each section, a mark for each line, the hint below it. */
+function checkLines(checks: readonly Check[], { colors }: Console): string[] {
+  return [...Map.groupBy(checks, ({ section }) => section)].flatMap(([section, all], index) => [
+    ...(index === 0 ? [] : ['']),
+    section,
+    '-'.repeat(section.length),
+    ...all.flatMap(({ title, problem, warning }) => {
+      if (problem !== null) return [`${colors.red('×')} ${title}`, `    ${problem}`]
+      if (warning !== null) return [`${colors.yellow('‼')} ${title}`, `    ${warning}`]
+      return [`${colors.green('√')} ${title}`]
+    }),
+  ])
 }

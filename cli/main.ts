@@ -54,7 +54,7 @@ function programOf(console: Console): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --prometheus-url http://127.0.0.1:9090\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
+      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
   addClusterCommands(program, console)
   addCollect(program, console)

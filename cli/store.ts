@@ -79,7 +79,7 @@ export async function chosenClusters(objects: Objects, ids: readonly string[] | 
   const clusters = await readClusters({ objects })
   if (clusters.length === 0)
     throw new UsageError(
-      'Cannot go on without a cluster: none is registered in this store, add one with "ciphertrail cluster add ID --prometheus-url URL", or choose another --store',
+      'Cannot go on without a cluster: none is registered in this store, add one with "ciphertrail cluster add ID", or choose another --store',
     )
   if (ids === undefined || ids.length === 0) return clusters
   return [...new Set(ids)].map((id) => {

@@ -122,12 +122,13 @@ async function collectAll(
   const start = windows[0]?.start ?? ''
   const work = await mkdtemp(join(tmpdir(), 'ciphertrail-demo-'))
   const kubeconfig = join(work, 'kubeconfig')
-  const kubernetes = await startKubernetesReplay(fixture.kubernetes, start, kubeconfig)
   const prometheus = await startPrometheusReplay(fixture.prometheus, start)
+  const prometheusPort = Number(new URL(prometheus.url).port)
+  const kubernetes = await startKubernetesReplay(fixture.kubernetes, start, kubeconfig, prometheusPort)
   try {
     // Registered now, after all windows of the replay: none is expected to follow the last one.
     await addCluster(
-      { id: CLUSTER, kubeconfig, prometheusUrl: prometheus.url, windowMinutes: 5 },
+      { id: CLUSTER, kubeconfig, windowMinutes: 5 },
       { now: console.now(), by: console.user },
       { objects },
     )
@@ -178,7 +179,7 @@ function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] 
   const meshed = 'emojivoto, billing, identity, warehouse and observability'
   return [
     `Registered: cluster "${CLUSTER}" with the namespaces ${meshed}; its Kubernetes API (TLS) and`,
-    'its Prometheus (HTTP) are played on this computer, and answer what the real ones answered.',
+    'its Prometheus (by port-forward) are played on this computer, and answer what the real ones answered.',
     `Collected:  ${plural(snapshots.length, 'window')} of 5 minutes, ${plural(answers.length, 'query', 'queries')} (${byteWords(bytes)}), ${plural(lists.length, 'list')} of Kubernetes objects, in ${seconds.toFixed(1)} s,`,
     'kept as evidence; all that follows is derived from it.',
   ]

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { generate } from 'selfsigned'
 import { listenOnLoopback } from './loopback.ts'
+import { servePortForward } from './replay-port-forward.ts'
+import type { ForwardDecision, WantedPort } from './replay-port-forward.ts'
 
 /** An answer as the Kubernetes API gives it: a status and a JSON body. */
 export type ReplayAnswer = { readonly status: number; readonly body: string }
@@ -19,12 +21,20 @@ type List = {
   readonly metadata: { readonly resourceVersion?: string }
   readonly items: readonly Item[]
 }
-type Item = { readonly metadata: { readonly name: string; readonly namespace?: string }; readonly reason?: string }
+type Item = {
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly labels?: Readonly<Record<string, string>>
+  }
+  readonly reason?: string
+}
 
 /**
  * Answers from recorded lists, `<folder>/<stamp>/<resource>.json` or `.json.gz`, with the newest stamp that is not after the
  * time. Knows both ways of naming the files (`servers.v1beta3.policy.linkerd.io`, `servers.policy.linkerd.io`), pages
- * (`limit`, `continue`) and the field selectors that the collector uses. What was not recorded is 404.
+ * (`limit`, `continue`), labels that are wanted (`a=b,c=d`) and the field selectors that the collector uses. What was not recorded is
+ * 404.
  */
 export function kubernetesReplay(folder: string): KubernetesReplay {
   const stamps = readdirSync(folder)
@@ -66,7 +76,7 @@ export function kubernetesReplay(folder: string): KubernetesReplay {
         ? status(404, 'NotFound', `${plural} "${name}" not found`)
         : ok({ kind: list.kind.replace(/List$/, ''), apiVersion: list.apiVersion, ...found })
     }
-    const selected = select(items, searchParams.get('fieldSelector'))
+    const selected = select(withLabels(items, searchParams.get('labelSelector')), searchParams.get('fieldSelector'))
     if (selected === undefined) return status(400, 'BadRequest', 'field label not supported')
     const limit = Number(searchParams.get('limit') ?? 0) || selected.length
     const offset = from?.offset ?? 0
@@ -112,6 +122,12 @@ function readList(folder: string, name: string): List | undefined {
     }
   }
   return undefined
+}
+
+function withLabels(items: readonly Item[], selector: string | null): readonly Item[] {
+  if (selector === null || selector === '') return items
+  const wanted = selector.split(',').map((part) => part.split('='))
+  return items.filter(({ metadata }) => wanted.every(([label = '', value]) => metadata.labels?.[label] === value))
 }
 
 function select(items: readonly Item[], selector: string | null): readonly Item[] | undefined {
@@ -204,11 +220,29 @@ export type ReplayServer = {
   readonly close: () => Promise<void>
 }
 
-/** Starts a TLS server on loopback that answers from recorded lists, and writes a kubeconfig that leads to it. */
+/** Whether a pod of that name runs Prometheus in the recorded lists at a time, and where a port-forward to it leads. */
+export function prometheusForward(
+  replay: KubernetesReplay,
+  time: Date,
+  { namespace, pod, port }: WantedPort,
+  loopbackPort: number,
+): ForwardDecision {
+  const { status: code, body } = replay(`/api/v1/namespaces/${namespace}/pods/${pod}`, time)
+  if (code !== 200) return { status: code, body }
+  const { metadata } = JSON.parse(body) as Item
+  if (metadata.labels?.['component'] === 'prometheus' && port === 9090) return { loopbackPort }
+  return status(500, 'InternalError', `error dialing backend: nothing listens on port ${port} of pod "${pod}"`)
+}
+
+/**
+ * Starts a TLS server on loopback that answers from recorded lists, and writes a kubeconfig that leads to it. It forwards the port of the
+ * recorded Prometheus to `prometheusPort` on loopback; without one it forwards nothing.
+ */
 export async function startKubernetesReplay(
   folder: string,
   start: string,
   kubeconfigFile: string,
+  prometheusPort?: number,
 ): Promise<ReplayServer> {
   const replay = kubernetesReplay(folder)
   const authority = await makeAuthority()
@@ -222,6 +256,12 @@ export async function startKubernetesReplay(
     response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
     response.end(body)
   })
+  if (prometheusPort !== undefined)
+    servePortForward(server, (wanted, { headers }) =>
+      headers.authorization === `Bearer ${token}`
+        ? prometheusForward(replay, time, wanted, prometheusPort)
+        : status(401, 'Unauthorized', 'Unauthorized'),
+    )
   const { port, close } = await listenOnLoopback(server)
   const url = `https://127.0.0.1:${port}`
   await writeFile(kubeconfigFile, kubeconfigText(url, authority.ca, { token }), { mode: 0o600 })

@@ -13,6 +13,10 @@ export type Config = {
   /** `KUBERNETES_SERVICE_HOST` and `_PORT`: set inside a pod; where the API server is. */
   readonly serviceHost: string | undefined
   readonly servicePort: string | undefined
+  /** `AWS_ENDPOINT_URL_EKS`: where EKS is asked, as every SDK of AWS reads it. */
+  readonly eksEndpoint: string | undefined
+  /** `CIPHERTRAIL_ALLOWED_NETWORKS`: the only networks that are connected to; else all but link-local ones and metadata services. */
+  readonly allowedNetworks: string | undefined
   /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
   readonly forceColor: string | undefined
   /** `PATH`: where tshark is looked for. */
@@ -29,6 +33,8 @@ export function readConfig(): Config {
     home: read('HOME') ?? read('USERPROFILE'),
     serviceHost: read('KUBERNETES_SERVICE_HOST'),
     servicePort: read('KUBERNETES_SERVICE_PORT'),
+    eksEndpoint: read('AWS_ENDPOINT_URL_EKS'),
+    allowedNetworks: read('CIPHERTRAIL_ALLOWED_NETWORKS'),
     forceColor: read('FORCE_COLOR'),
     searchPath: read('PATH'),
   }

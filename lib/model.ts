@@ -55,6 +55,26 @@ export type Window = { readonly start: string; readonly end: string }
 /** A window size and since when it is in force: a change takes effect at the next UTC midnight. */
 export type WindowSetting = { readonly since: string; readonly minutes: WindowMinutes }
 
+/** Files that hold what a Prometheus wants of whoever asks it; read for each request. Either a token, or a user with a password. */
+export type PrometheusAuth = {
+  readonly tokenFile?: string
+  readonly user?: string
+  readonly passwordFile?: string
+  /** A client certificate with its key, PEM. */
+  readonly certFile?: string
+  readonly keyFile?: string
+  /** Authorities to trust, PEM. Absent: those that Node trusts. */
+  readonly caFile?: string
+}
+
+/** A cluster of Amazon EKS, by its name there. Whoever asks proves it by the keys of AWS that the environment has. */
+export type EksCluster = {
+  readonly name: string
+  readonly region: string
+  /** ARN of a role to assume first. */
+  readonly roleArn?: string
+}
+
 /** A registered cluster. Holds ways in, never credentials. */
 export type Cluster = {
   /** `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?` */
@@ -63,7 +83,12 @@ export type Cluster = {
   /** Absent: the in-cluster ServiceAccount, or else the default kubeconfig. */
   readonly kubeconfig?: string
   readonly context?: string
+  /** Instead of a kubeconfig. */
+  readonly eks?: EksCluster
+  /** Absent: by port-forward through the API server. */
   readonly prometheusUrl?: string
+  /** Only with `prometheusUrl`. */
+  readonly prometheusAuth?: PrometheusAuth
   readonly linkerdNamespace: string
   readonly vizNamespace: string
   /** Oldest first; the first is in force from the beginning of time. */
@@ -133,6 +158,8 @@ export type Snapshot = {
   readonly metrics: SourceStatus & {
     /** Prometheus' own `time()`, or null where it was not read. */
     readonly prometheusTime: string | null
+    /** Which server answered: the pod that a port-forward led to. Absent where the way cannot tell, or none was reached. */
+    readonly server?: string
     readonly answers: readonly MetricsAnswer[]
   }
   readonly kubernetes: SourceStatus & {

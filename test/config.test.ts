@@ -13,6 +13,8 @@ test('readConfig() takes an empty variable for absent', () => {
     'USERPROFILE',
     'KUBERNETES_SERVICE_HOST',
     'KUBERNETES_SERVICE_PORT',
+    'AWS_ENDPOINT_URL_EKS',
+    'CIPHERTRAIL_ALLOWED_NETWORKS',
     'FORCE_COLOR',
     'PATH',
   ]
@@ -27,6 +29,8 @@ test('readConfig() takes an empty variable for absent', () => {
     home: 'HOME',
     serviceHost: 'KUBERNETES_SERVICE_HOST',
     servicePort: 'KUBERNETES_SERVICE_PORT',
+    eksEndpoint: 'AWS_ENDPOINT_URL_EKS',
+    allowedNetworks: 'CIPHERTRAIL_ALLOWED_NETWORKS',
     forceColor: 'FORCE_COLOR',
     searchPath: 'PATH',
   })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { DEMO_FIXTURE, openFixture } from '../demo/fixture.ts'
+import { kubernetesReplay, prometheusForward } from '../demo/replay-kubernetes.ts'
 import { startPrometheusReplay } from '../demo/replay-prometheus.ts'
 import { linesOf, run } from './support/command-line.ts'
 import { collectByCommand, collectWindowByCommand, storeFolder } from './support/judged-line.ts'
@@ -14,15 +15,20 @@ import { freshFolder } from './support/recording.ts'
 /** What follows from evidence. `state` also names each attempt, so it differs where there were more of them. */
 const DERIVED = ['windows', 'timeline', 'state']
 
-/** A recorded mesh with its first windows, and a fresh folder to collect them in. */
+/** A recorded mesh with its first windows, and a fresh folder to collect them in. Its Prometheus is forwarded to, too. */
 async function startMesh(context: TestContext) {
   const fixture = openFixture(DEMO_FIXTURE)
   const windows = fixture.windows.slice(0, 3)
   const start = windows[0]?.start ?? ''
+  const latest = windows.at(-1)?.end ?? ''
   const kubernetes = await startKubernetesServer(fixture.kubernetes, start)
   context.after(() => kubernetes.close())
   const prometheus = await startPrometheusReplay(fixture.prometheus, start)
   context.after(() => prometheus.close())
+  const { port } = new URL(prometheus.url)
+  kubernetes.forward((wanted) =>
+    prometheusForward(kubernetesReplay(fixture.kubernetes), new Date(latest), wanted, Number(port)),
+  )
   return { folder: freshFolder(context), kubernetes, prometheusUrl: prometheus.url, windows }
 }
 
@@ -69,6 +75,19 @@ describe('The same evidence gives the same content', () => {
     const paths = async ({ folder }: { folder: string }): Promise<string[]> =>
       linesOf((await run(['paths', '--json'], { folder })).stdout)
     assert.deepEqual(await paths(often), await paths(once))
+  })
+
+  test('a cluster that is registered by its kubeconfig alone is collected through its API server', async (context) => {
+    const { prometheusUrl, ...byUrl } = await startMesh(context)
+    await collectByCommand({ ...byUrl, prometheusUrl })
+    const { prometheusUrl: _, ...byForward } = await startMesh(context)
+    await collectByCommand(byForward)
+    assert.deepEqual(windowsIn(byForward), windowsIn(byUrl))
+    const forwards = ({ kubernetes }: typeof byUrl): string[] =>
+      kubernetes.asked.filter((url) => url.includes('/portforward'))
+    assert.deepEqual(forwards(byUrl), [])
+    // One for each of a few connections, in each of three runs.
+    assert.ok(forwards(byForward).length >= 3 && forwards(byForward).length <= 12, forwards(byForward).join('\n'))
   })
 
   test('rebuild makes every derived object again, byte for byte', async (context) => {

@@ -1,53 +1,170 @@
+import { z } from 'zod'
 import type { Cluster } from '../model.ts'
-import type { ClusterAccess } from './cluster.ts'
+import { askRights, lackText } from './check-rights.ts'
+import type { Rights } from './check-rights.ts'
+import type { ClusterAccess, KubernetesApi } from './cluster.ts'
 import { SKEW_SECONDS } from './collect.ts'
-import { SourceError } from './http.ts'
-import { listAll } from './kubernetes.ts'
+import { SourceError, UnreachableError } from './http.ts'
+import type { FailureKind } from './http.ts'
+import { listAll, listWhat } from './kubernetes.ts'
+import { findTarget } from './prometheus-pod.ts'
 import { queryInstant } from './prometheus.ts'
+import { forwardRights, kubernetesRights, rightText } from './rights.ts'
+import type { NeededRight, PrometheusPlace } from './rights.ts'
+import { oneLine } from './text.ts'
 
-/** One thing that must work, and why it does not: one line with a hint, null where it does. */
-export type Check = { readonly title: string; readonly problem: string | null }
+/** One thing that must work, and why it does not. */
+export type Check = {
+  /** What it belongs to: lines of one section follow each other. */
+  readonly section: string
+  readonly title: string
+  /** One line with a hint; null where it works. */
+  readonly problem: string | null
+  /** What should be looked at although it works; null: nothing. */
+  readonly warning: string | null
+}
 
 /** Tries everything that collecting does, and says what works. Never throws for what a source does. */
 export async function checkCluster(
   cluster: Cluster,
   { access, now }: { readonly access: ClusterAccess; readonly now: () => Date },
 ): Promise<readonly Check[]> {
+  const version = await readVersion(access.kubernetes, cluster)
+  const isAway = 'problem' in version
   const [kubernetes, prometheus] = await Promise.all([
-    checkKubernetes(cluster, access, now),
-    checkPrometheus(cluster, access, now),
+    isAway ? [works(API, 'the API server answers', version.problem)] : checkKubernetes(cluster, version, access, now),
+    isAway && cluster.prometheusUrl === undefined
+      ? [works(PROMETHEUS, 'Prometheus answers', notAsked(cluster))]
+      : checkPrometheus(cluster, access, now),
   ])
   return [...kubernetes, ...prometheus]
 }
 
-async function checkKubernetes(cluster: Cluster, access: ClusterAccess, now: () => Date): Promise<Check[]> {
-  const { errors, lists } = await listAll(access.kubernetes, cluster, { now })
-  const reached: Check = {
-    title: 'the API server answers',
-    problem: lists.length === 0 ? (errors[0] ?? 'it gave no list') : null,
+const API = 'Kubernetes API'
+const RIGHTS = 'Rights'
+const LISTS = 'Kubernetes lists'
+const PROMETHEUS = 'Prometheus'
+
+function works(section: string, title: string, problem: string | null = null, warning: string | null = null): Check {
+  return { section, title, problem, warning }
+}
+
+function notAsked({ id }: Cluster): string {
+  return `Cannot query the time of cluster "${id}": the API server does not answer, through which its Prometheus is reached`
+}
+
+/** What the version says; `minor` is undefined where it is not told. */
+type Version = { readonly text: string; readonly minor: number | undefined }
+
+const versionSchema = z.object({ gitVersion: z.string() })
+
+/** Answers that a working API server may give to whoever may not know its version. */
+const REACHED: ReadonlySet<FailureKind> = new Set(['forbidden', 'not-found', 'rejected'])
+
+async function readVersion(api: KubernetesApi, { id }: Cluster): Promise<Version | { readonly problem: string }> {
+  try {
+    const answer = versionSchema.safeParse(await api.get('/version', { what: `read the version of cluster "${id}"` }))
+    if (!answer.success) return { text: '', minor: undefined }
+    const { gitVersion } = answer.data
+    const minor = /^v1\.(\d+)\./.exec(gitVersion)?.[1]
+    return { text: ` (${oneLine(gitVersion)})`, minor: minor === undefined ? undefined : Number(minor) }
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error
+    return REACHED.has(error.kind) ? { text: '', minor: undefined } : { problem: error.message }
   }
-  if (lists.length === 0) return [reached]
-  const pods = lists.find(({ resource }) => resource === 'pods')?.items.length ?? 0
+}
+
+async function checkKubernetes(
+  cluster: Cluster,
+  version: Version,
+  { kubernetes }: ClusterAccess,
+  now: () => Date,
+): Promise<Check[]> {
+  const needed = [...kubernetesRights(cluster), ...(await wayRights(kubernetes, cluster))]
+  const [rights, read] = await Promise.all([
+    askRights(kubernetes, cluster, needed),
+    listAll(kubernetes, cluster, { now }),
+  ])
+  const lacking = rights.needed.flatMap(({ right, isThere }) => (isThere ? [] : [right]))
   return [
-    reached,
-    ...lists.map(({ resource, version, items }): Check => ({
-      title:
+    works(API, `the API server answers${version.text}`),
+    ...rightChecks(cluster, version, rights),
+    ...listChecks(cluster, read, lacking),
+  ]
+}
+
+/** What reaching Prometheus needs; where it cannot be told whose pods it is, what viz's own needs. */
+async function wayRights(api: KubernetesApi, cluster: Cluster): Promise<readonly NeededRight[]> {
+  if (cluster.prometheusUrl !== undefined) return []
+  let place: PrometheusPlace = { namespace: cluster.vizNamespace }
+  try {
+    place = await findTarget(api, cluster)
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error // said by whoever tries to reach it
+  }
+  return forwardRights(cluster, place)
+}
+
+function rightChecks(cluster: Cluster, { minor }: Version, { needed, needless, problem }: Rights): Check[] {
+  if (problem !== null) return [works(RIGHTS, 'the rights cannot be asked for, each is tried', null, problem)]
+  const also = needless.map(rightText).join(', ')
+  return [
+    ...needed.map(({ right, isThere }): Check => {
+      const title = `may ${rightText(right)}`
+      if (isThere) return works(RIGHTS, title)
+      const lack = lackText(right, cluster)
+      const isLater = right.since !== undefined && minor !== undefined && minor < right.since
+      return isLater
+        ? works(RIGHTS, `${title}: needed from Kubernetes 1.${right.since} on`, null, lack)
+        : works(RIGHTS, title, lack)
+    }),
+    works(
+      RIGHTS,
+      needless.length === 0 ? 'may not read Secrets, enter or delete pods' : 'may do more than is needed',
+      null,
+      needless.length === 0
+        ? null
+        : `The credentials may also ${also}, which ciphertrail never does; the least rights are in infra/rbac`,
+    ),
+  ]
+}
+
+function listChecks(
+  cluster: Cluster,
+  { errors, lists }: Awaited<ReturnType<typeof listAll>>,
+  lacking: readonly NeededRight[],
+): Check[] {
+  // What a right that lacks explains was said once.
+  const explained = lacking.flatMap((right) =>
+    right.verb === 'list' ? [`Cannot ${listWhat(right.resource, cluster)}: `] : [`configmap ${right.name} of cluster`],
+  )
+  const others = errors.filter((line) => !explained.some((part) => line.includes(part)))
+  const pods = lists.find(({ resource }) => resource === 'pods')
+  return [
+    ...lists.map(({ resource, version, items }) =>
+      works(
+        LISTS,
         version === undefined ? `${resource}: not served by this cluster` : `${resource} can be read (${items.length})`,
-      problem: null,
-    })),
-    ...errors.map((problem): Check => ({ title: 'a list can be read', problem })),
-    {
-      title: 'the cluster has pods',
-      problem:
-        pods > 0
-          ? null
-          : `Cannot find a pod in cluster "${cluster.id}": the list is empty, do the credentials see all namespaces?`,
-    },
+      ),
+    ),
+    ...others.map((problem) => works(LISTS, 'a list can be read', problem)),
+    ...(pods === undefined
+      ? []
+      : [
+          works(
+            LISTS,
+            'the cluster has pods',
+            pods.items.length > 0
+              ? null
+              : `Cannot find a pod in cluster "${cluster.id}": the list is empty, do the credentials see all namespaces?`,
+          ),
+        ]),
   ]
 }
 
 async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, now: () => Date): Promise<Check[]> {
   const of = `of cluster "${cluster.id}"`
+  const check = (title: string, problem: string | null = null): Check => works(PROMETHEUS, title, problem)
   const ask = async (query: string, what: string): Promise<number | null | string> => {
     try {
       const { series } = await queryInstant(prometheus, { what: `query ${what} ${of}`, query, time: undefined })
@@ -59,7 +176,7 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
   }
   const time = await ask('time()', 'the time')
   if (typeof time !== 'number')
-    return [{ title: 'Prometheus answers', problem: time ?? `Cannot read the time ${of}: Prometheus gave none` }]
+    return [check('Prometheus answers', time ?? `Cannot read the time ${of}: Prometheus gave none`)]
   const skew = Math.round(time - now().getTime() / 1000)
   const scraped = await ask('count(up{job="linkerd-proxy"} == 1)', 'scraped proxies')
   const opened = await ask('count(tcp_open_total{job="linkerd-proxy"})', 'connection counters')
@@ -67,25 +184,25 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
     typeof value === 'number' ? ` (${value}${unit})` : ''
   const found = (value: number | null | string, missing: string): string | null =>
     typeof value === 'string' ? value : value === null ? missing : null
+  const [pod] = prometheus.servers()
   return [
-    { title: 'Prometheus answers', problem: null },
-    {
-      title: `its clock agrees with ours (${skew} s)`,
-      problem:
-        Math.abs(skew) <= SKEW_SECONDS
-          ? null
-          : `Cannot trust the times ${of}: Prometheus' clock is ${Math.abs(skew)} s ${skew < 0 ? 'behind' : 'ahead of'} ours, set both by NTP`,
-    },
-    {
-      title: `it scrapes Linkerd proxies${counted(scraped)}`,
-      problem: found(
+    check(`Prometheus answers${pod === undefined ? '' : `, by port-forward to ${pod.replace(/ \(.*$/, '')}`}`),
+    check(
+      `its clock agrees with ours (${skew} s)`,
+      Math.abs(skew) <= SKEW_SECONDS
+        ? null
+        : `Cannot trust the times ${of}: Prometheus' clock is ${Math.abs(skew)} s ${skew < 0 ? 'behind' : 'ahead of'} ours, set both by NTP`,
+    ),
+    check(
+      `it scrapes Linkerd proxies${counted(scraped)}`,
+      found(
         scraped,
         `Cannot find a scraped proxy ${of}: up{job="linkerd-proxy"} is empty, is this the Prometheus of linkerd-viz, or one with its scrape job?`,
       ),
-    },
-    {
-      title: `it has their connection counters${counted(opened, ' series')}`,
-      problem: found(opened, `Cannot find tcp_open_total ${of}: it has no such series, do relabelling rules drop it?`),
-    },
+    ),
+    check(
+      `it has their connection counters${counted(opened, ' series')}`,
+      found(opened, `Cannot find tcp_open_total ${of}: it has no such series, do relabelling rules drop it?`),
+    ),
   ]
 }

@@ -1,8 +1,14 @@
 import type { Pool } from 'undici'
 import type { Cluster } from '../model.ts'
 import type { ApiServer, Environment } from './credentials.ts'
-import { SetupError, SourceError, requestJson, requestStream } from './http.ts'
-import type { Connection, Hints, Limits, Server, StreamAnswer } from './http.ts'
+import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
+import { openConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { SourceError, requestJson, requestStream } from './http.ts'
+import type { Connection, Hints, JsonRequest, Limits, Server, StreamAnswer } from './http.ts'
+import type { ApiServerWay } from './port-forward.ts'
+import { prometheusByForward } from './prometheus-by-forward.ts'
+import { prometheusByUrl } from './prometheus-by-url.ts'
 import { oneLine } from './text.ts'
 
 /** What one request is for. */
@@ -13,18 +19,22 @@ type Asking = {
   readonly hints?: Hints
 }
 
-/** A cluster's Kubernetes API, read only. */
+/** A cluster's Kubernetes API; nothing in it is ever changed. */
 export type KubernetesApi = {
   /** The parsed answer to a GET of `/api/v1/pods?limit=500` and the like. Throws SourceError. */
   readonly get: (path: string, asking: Asking) => Promise<unknown>
   /** The answer to a POST of bytes, as it comes, for some time; null where none began. It asks as well: tap is a watch. Throws SourceError. */
   readonly stream: (path: string, body: Uint8Array, forMs: number, asking: Asking) => Promise<StreamAnswer | null>
+  /** The parsed answer to a question that is sent by POST and changes nothing, as reviews of rights are. Throws SourceError. */
+  readonly review: (path: string, question: unknown, asking: Asking) => Promise<unknown>
 }
 
 /** A cluster's Prometheus. */
 export type PrometheusApi = {
   /** The answer's text, as received, to parameters sent to `/api/v1/query` and the like. Throws SourceError. */
   readonly ask: (method: 'GET' | 'POST', path: string, parameters: URLSearchParams, asking: Asking) => Promise<string>
+  /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
+  readonly servers: () => readonly string[]
 }
 
 /** The two sources of a cluster. Nothing is read or connected before the first request, so opening never fails. */
@@ -48,10 +58,7 @@ export type OpenOptions = {
   readonly retryDelayMs?: number
 }
 
-/** Requests to one server at the same time; lib/collect/kubernetes.ts lists with the same number. */
-export const CONNECTIONS = 4
-
-/** Opens a registered cluster. One pool of connections per server: each call would else begin with a new TLS handshake. */
+/** Opens a registered cluster. */
 export function openCluster(
   cluster: Cluster,
   {
@@ -62,54 +69,50 @@ export function openCluster(
     retryDelayMs = 500,
   }: OpenOptions,
 ): ClusterAccess {
-  const pools: Pool[] = []
-  const newPool = async (origin: string, connect: object): Promise<Pool> => {
-    const { Pool } = await import('undici') // a tenth of a second that commands on stored data need not pay
-    const pool = new Pool(origin, { connections: CONNECTIONS, connect })
-    pools.push(pool)
-    return pool
+  const { newPool, closing, close } = openConnections()
+  const kubernetesLimits = { deadlineMs: kubernetesDeadlineMs, maxBytes, retryDelayMs }
+  const way = apiServerWay(cluster, environment, { newPool, limits: kubernetesLimits })
+  const kubernetes = kubernetesServer(way, newPool, kubernetesLimits)
+  const ask = async ({ what, hints }: Asking, request: Pick<JsonRequest, 'path' | 'json'>): Promise<unknown> => {
+    const text = await requestJson(kubernetes, { what, ...request, hints: { ...kubernetesHints(cluster), ...hints } })
+    try {
+      return wellFormed(JSON.parse(text), text)
+    } catch {
+      const problem = 'the answer of the API server is cut or no JSON'
+      throw new SourceError({ source: 'kubernetes', what }, 'malformed', problem, { status: 200 })
+    }
   }
-  const kubernetes = kubernetesServer(cluster, environment, newPool, {
-    deadlineMs: kubernetesDeadlineMs,
-    maxBytes,
-    retryDelayMs,
-  })
-  const prometheus = prometheusServer(cluster, newPool, { deadlineMs: prometheusDeadlineMs, maxBytes, retryDelayMs })
+  const api: KubernetesApi = {
+    get: (path, asking) => ask(asking, { path }),
+    review: (path, question, asking) => ask(asking, { path, json: question }),
+    stream: (path, body, forMs, { what, hints }) =>
+      requestStream(
+        kubernetes,
+        { what, path, body, type: 'application/octet-stream', hints: { ...kubernetesHints(cluster), ...hints } },
+        forMs,
+      ),
+  }
+  const limits = { deadlineMs: prometheusDeadlineMs, maxBytes, retryDelayMs }
+  const prometheus =
+    cluster.prometheusUrl === undefined
+      ? prometheusByForward(cluster, { api, apiServer: way, newPool, limits, closing })
+      : prometheusByUrl(cluster.prometheusUrl, cluster.prometheusAuth ?? {}, {
+          allowedNetworks: environment.allowedNetworks,
+          newPool,
+          limits,
+        })
   return {
-    kubernetes: {
-      get: async (path, { what, hints }) => {
-        const text = await requestJson(kubernetes, { what, path, hints: { ...kubernetesHints(cluster), ...hints } })
-        try {
-          return wellFormed(JSON.parse(text), text)
-        } catch {
-          throw new SourceError(
-            { source: 'kubernetes', what },
-            'malformed',
-            'the answer of the API server is cut or no JSON',
-            {
-              status: 200,
-            },
-          )
-        }
-      },
-      stream: (path, body, forMs, { what, hints }) =>
-        requestStream(
-          kubernetes,
-          { what, path, body, type: 'application/octet-stream', hints: { ...kubernetesHints(cluster), ...hints } },
-          forMs,
-        ),
-    },
+    kubernetes: api,
     prometheus: {
+      servers: prometheus.servers,
       ask: (method, path, parameters, { what, hints }) =>
         requestJson(prometheus, {
           what,
-          hints: { ...PROMETHEUS_HINTS, ...hints },
+          hints: { ...prometheus.hints, ...hints },
           ...(method === 'POST' ? { path, form: parameters } : { path: `${path}?${parameters.toString()}` }),
         }),
     },
-    close: async () => {
-      await Promise.all(pools.map((pool) => pool.destroy()))
-    },
+    close,
   }
 }
 
@@ -125,63 +128,60 @@ function wellFormed(value: unknown, text: string): unknown {
   return repair(value)
 }
 
-type NewPool = (origin: string, connect: object) => Promise<Pool>
+type Way = () => Promise<ApiServerWay>
 
-function kubernetesServer(cluster: Cluster, environment: Environment, newPool: NewPool, limits: Limits): Server {
+/** How the API server is reached just now: its place is found once, its credentials are asked for each time, since they are renewed. */
+function apiServerWay(
+  cluster: Cluster,
+  environment: Environment,
+  { newPool, limits }: { readonly newPool: Connections['newPool']; readonly limits: Limits },
+): Way {
+  const find = async (): Promise<ApiServer> => {
+    // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
+    if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)
+    const { findEksServer } = await import('./eks.ts')
+    return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
+  }
   let found: Promise<ApiServer> | undefined
-  let pool: { readonly dispatcher: Pool; readonly certificate: string } | undefined
+  return async () => {
+    const check = addressCheck(environment.allowedNetworks)
+    found ??= find().catch((error: unknown) => {
+      found = undefined
+      throw error
+    })
+    const { url, ca, serverName, credentials } = await found
+    refuseAddress(url, check)
+    const { headers, certificate, secrets } = await credentials()
+    const tls = {
+      timeout: limits.deadlineMs,
+      lookup: checkedLookup(check),
+      rejectUnauthorized: true as const, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...certificate,
+    }
+    return { base: url, tls, headers, secrets }
+  }
+}
+
+function kubernetesServer(way: Way, newPool: Connections['newPool'], limits: Limits): Server {
+  let pool: { readonly dispatcher: Pool; readonly cert: unknown } | undefined
   return {
     source: 'kubernetes',
     name: 'the API server',
     limits,
     connect: async (): Promise<Connection> => {
-      // Its libraries take a third of the time in which a command starts, and most commands ask no cluster.
-      found ??= import('./credentials.ts').then(({ findApiServer }) => findApiServer(cluster, environment))
-      const { url, ca, serverName, credentials } = await found
-      const { headers, certificate, secrets } = await credentials()
+      const { base, tls, headers, secrets } = await way()
       // A plugin may give a new client certificate, which needs new connections.
-      if (pool === undefined || pool.certificate !== (certificate?.cert ?? '')) {
-        const tls = {
-          timeout: limits.deadlineMs,
-          rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-          ...(ca === undefined ? {} : { ca }),
-          ...(serverName === undefined ? {} : { servername: serverName }),
-          ...certificate,
-        }
-        pool = { dispatcher: await newPool(url.origin, tls), certificate: certificate?.cert ?? '' }
-      }
-      return { dispatcher: pool.dispatcher, base: url, headers, secrets }
+      if (pool === undefined || pool.cert !== tls.cert)
+        pool = { dispatcher: await newPool(base.origin, tls), cert: tls.cert }
+      return { dispatcher: pool.dispatcher, base, headers, secrets }
     },
   }
 }
 
-function prometheusServer({ prometheusUrl }: Cluster, newPool: NewPool, limits: Limits): Server {
-  let pool: Promise<Pool> | undefined
-  return {
-    source: 'metrics',
-    name: 'Prometheus',
-    limits,
-    connect: async (): Promise<Connection> => {
-      const base = prometheusBase(prometheusUrl)
-      pool ??= newPool(base.origin, { timeout: limits.deadlineMs, rejectUnauthorized: true })
-      return { dispatcher: await pool, base, headers: {}, secrets: [] }
-    },
-  }
-}
-
-function prometheusBase(text: string | undefined): URL {
-  if (text === undefined)
-    throw new SetupError('no address of Prometheus is registered: register the cluster with --prometheus-url')
-  if (!URL.canParse(text)) throw new SetupError(`the address of Prometheus is no URL: "${oneLine(text)}"`)
-  const url = new URL(text)
-  if (url.username !== '' || url.password !== '')
-    throw new SetupError('the address of Prometheus holds a user or password, which would be stored: remove them')
-  if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw new SetupError(`the address of Prometheus begins with "${oneLine(url.protocol)}": use http or https`)
-  return url
-}
-
-function kubernetesHints({ context }: Cluster): Hints {
+function kubernetesHints({ context, eks }: Cluster): Hints {
+  if (eks !== undefined) return EKS_HINTS
   const user = context === undefined ? 'the kubeconfig' : `the context "${oneLine(context)}" of the kubeconfig`
   return {
     unauthorized: `the credentials are wrong or expired, renew those in ${user}`,
@@ -196,16 +196,11 @@ function kubernetesHints({ context }: Cluster): Hints {
   }
 }
 
-const PROMETHEUS_HINTS: Hints = {
-  unauthorized:
-    'it wants credentials, which are not supported yet; use a way that needs none, such as kubectl port-forward',
-  forbidden: "viz's own Prometheus only answers over kubectl port-forward",
-  'not-found': "is --prometheus-url Prometheus' address, with its path prefix?",
-  connection: 'is it running, and is kubectl port-forward still open?',
-  timeout: 'is it reachable from here, and not overloaded?',
-  certificate: 'add the authority to NODE_EXTRA_CA_CERTS, or correct the name in --prometheus-url',
-  redirect: 'give the address that it redirects to, with --prometheus-url',
-  malformed: 'is --prometheus-url the address of a Prometheus?',
+const EKS_HINTS: Hints = {
+  unauthorized: 'EKS does not know whoever asks: give the role an access entry in the cluster',
+  connection: 'can its endpoint be reached from here, or is it private?',
+  timeout: 'can its endpoint be reached from here, or is it private?',
+  malformed: 'is there a proxy or login page in between?',
   'rate-limited': 'it is busy, collect again later',
   server: 'it is broken or overloaded, collect again later',
 }

@@ -69,6 +69,8 @@ async function collectMetrics(
   if (typeof prometheusTime === 'string')
     return { status: 'failed', errors: [prometheusTime], prometheusTime: null, answers: [] }
 
+  const asked = prometheus.servers()
+  const server = asked.at(-1)
   const queries = queriesOf(window)
   const answered: (MetricsAnswer & { readonly series: number })[] = []
   const failed: { readonly name: Query['name']; readonly line: string; readonly kind: FailureKind }[] = []
@@ -93,17 +95,22 @@ async function collectMetrics(
 
   const errors = failureLines(failed)
   if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
+  const replaced = prometheus.servers().slice(asked.length)
+  if (replaced.length > 0) errors.push(replacedError(server, replaced, of))
   const scraped = answered.some((answer) => answer?.name === 'scrapes' && answer.series > 0)
   if (!isReplay && failed.length === 0 && !scraped) errors.push(...(await missingErrors(window, deps, of)))
   const answers = answered
     .filter((answer) => answer !== undefined)
     .map(({ series, ...answer }): MetricsAnswer => answer)
   const isBlind =
-    failed.some(({ name }) => name === 'scrapes' || name === 'process-starts') || (errors.length > 0 && !scraped)
+    replaced.length > 0 ||
+    failed.some(({ name }) => name === 'scrapes' || name === 'process-starts') ||
+    (errors.length > 0 && !scraped)
   return {
     status: errors.length === 0 ? 'complete' : isBlind ? 'failed' : 'partial',
     errors,
     prometheusTime: toTime(prometheusTime),
+    ...(server === undefined ? {} : { server }),
     answers,
   }
 }
@@ -143,6 +150,11 @@ function skewErrors(prometheusTime: number, now: Date, window: Window, of: strin
   return [
     `Cannot trust the times of Prometheus ${of}: its clock is ${Math.abs(skew)} s ${direction} ours, wanted at most ${SKEW_SECONDS} s; set both by NTP, then collect the window again`,
   ]
+}
+
+/** A pod that takes another's place has other data: coverage from one and connections from the other would be an all-clear that nobody saw. */
+function replacedError(first: string | undefined, others: readonly string[], of: string): string {
+  return `Cannot trust the answers of Prometheus ${of}: they came from ${[first, ...others].join(', then ')}, wanted one Prometheus for a whole window; collect it again`
 }
 
 /** Why there is no scrape in a window: a Prometheus that was away leaves a gap for good, one that never had proxies is the wrong one. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import { isIPv6 } from 'node:net'
 import { delimiter, dirname, join, resolve } from 'node:path'
@@ -7,6 +6,8 @@ import { newClusters, newContexts, newUsers } from '@kubernetes/client-node/dist
 import type { Cluster as KubeCluster, Context, User } from '@kubernetes/client-node/dist/config_types.js'
 import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js'
 import { load } from 'js-yaml'
+import { basic, bearer, readSecret, readText } from './credential-files.ts'
+import type { SentCredentials } from './credential-files.ts'
 import { SetupError } from './http.ts'
 import { oneLine, withoutSecrets } from './text.ts'
 
@@ -16,6 +17,10 @@ export type Environment = {
   readonly home: string | undefined
   readonly serviceHost: string | undefined
   readonly servicePort: string | undefined
+  /** Where EKS is asked; undefined: at its endpoint in the cluster's region. */
+  readonly eksEndpoint?: string | undefined
+  /** The only networks that are connected to; undefined: all but those of metadata services and the like. */
+  readonly allowedNetworks?: string | undefined
 }
 
 /** Where an API server is and how to prove who asks. Read anew for each command, never stored. */
@@ -28,12 +33,9 @@ export type ApiServer = {
   readonly credentials: () => Promise<Credentials>
 }
 
-type Credentials = {
-  readonly headers: Readonly<Record<string, string>>
+type Credentials = SentCredentials & {
   /** A client certificate with its key, PEM. */
   readonly certificate: { readonly cert: string; readonly key: string } | undefined
-  /** Parts of the above that must never stand in a message. */
-  readonly secrets: readonly string[]
 }
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -182,9 +184,9 @@ function credentialsOf(user: Kubeconfig['users'][number], cluster: KubeCluster):
     let sent: Credentials
     if (user.exec) sent = await fromPlugin(plugin, user)
     else if (user.authProvider) sent = await fromAuthProvider(user, cluster)
-    else if (user.token) sent = bearer(user.token.trim())
+    else if (user.token) sent = withoutCertificate(bearer(user.token.trim()))
     else if (user.tokenFile !== undefined) sent = await fromTokenFile(resolve(user.folder, user.tokenFile))
-    else if (user.username) sent = basic(user.username, user.password ?? '')
+    else if (user.username) sent = withoutCertificate(basic(user.username, user.password ?? ''))
     else sent = { headers: {}, certificate: undefined, secrets: [] }
     return {
       headers: { ...sent.headers, ...impersonation },
@@ -194,17 +196,12 @@ function credentialsOf(user: Kubeconfig['users'][number], cluster: KubeCluster):
   }
 }
 
-function bearer(token: string): Credentials {
-  return { headers: { authorization: `Bearer ${token}` }, certificate: undefined, secrets: [token] }
-}
-
-function basic(username: string, password: string): Credentials {
-  const encoded = Buffer.from(`${username}:${password}`).toString('base64')
-  return { headers: { authorization: `Basic ${encoded}` }, certificate: undefined, secrets: [password, encoded] }
-}
-
 async function fromTokenFile(file: string): Promise<Credentials> {
-  return bearer((await readText(file, 'the token file')).trim())
+  return withoutCertificate(bearer(await readSecret(file, 'the token file')))
+}
+
+function withoutCertificate(sent: SentCredentials): Credentials {
+  return { ...sent, certificate: undefined }
 }
 
 /** A credential plugin (`aws eks get-token` and the like). The library runs it and keeps its answer until that expires. */
@@ -271,17 +268,6 @@ async function fileOrData(
   if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64').toString('utf8')
   if (typeof file === 'string' && file !== '') return readText(resolve(folder, file), `the ${name}`)
   return undefined
-}
-
-async function readText(file: string, name: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    const state =
-      { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
-    throw new SetupError(`${name} "${oneLine(file)}" ${state}`)
-  }
 }
 
 /** YAML errors go on with an excerpt of the file, which may hold credentials. */

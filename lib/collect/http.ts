@@ -1,10 +1,18 @@
 import { isUtf8 } from 'node:buffer'
-import { STATUS_CODES } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import pRetry from 'p-retry'
 import type { Dispatcher } from 'undici'
-import { oneLine, withoutSecrets } from './text.ts'
+import {
+  RETRIED_CODES,
+  RETRIED_STATUSES,
+  codeOf,
+  describeConnection,
+  describeStatus,
+  messageOf,
+  reasonOf,
+} from './failure-words.ts'
+import { oneLine } from './text.ts'
 
 /** Which of the two sources failed: the Kubernetes API, or Prometheus. */
 export type SourceName = 'kubernetes' | 'metrics'
@@ -38,6 +46,9 @@ export class SourceError extends Error {
   readonly kind: FailureKind
   /** What could not be done: `list pods of cluster "prod"`. */
   readonly what: string
+  /** What came instead, and what to do about it: the other parts of the message. */
+  readonly problem: string
+  readonly hint: string | undefined
   /** The HTTP status, where there was an answer. */
   readonly status: number | undefined
 
@@ -51,6 +62,8 @@ export class SourceError extends Error {
     this.source = source
     this.kind = kind
     this.what = what
+    this.problem = problem
+    this.hint = hint
     this.status = status
   }
 }
@@ -80,6 +93,8 @@ export type Server = {
   readonly source: SourceName
   /** In sentences: `the API server`. */
   readonly name: string
+  /** What `connect` waits for, before the name: default `credentials for`. */
+  readonly needs?: string
   /** Is called for each request. Throws {@link SetupError}, or any error of Node. */
   readonly connect: () => Promise<Connection>
   readonly limits: Limits
@@ -90,6 +105,30 @@ export class SetupError extends Error {
   override readonly name = 'SetupError'
 }
 
+/**
+ * A server that could not be reached this time. The message reads on from "Cannot ...: " and holds no credential. Is thrown by
+ * {@link Server.connect}, or by what opens the connections of its dispatcher.
+ */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError'
+  readonly kind: FailureKind
+  /** Whether another try may help. */
+  readonly again: boolean
+  /** Instead of the request's own hint for this kind. */
+  readonly hint: string | undefined
+
+  constructor(
+    kind: FailureKind,
+    problem: string,
+    { again = false, hint }: { readonly again?: boolean; readonly hint?: string | undefined } = {},
+  ) {
+    super(problem)
+    this.kind = kind
+    this.again = again
+    this.hint = hint
+  }
+}
+
 export type JsonRequest = {
   /** What it is for, after "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
@@ -97,6 +136,8 @@ export type JsonRequest = {
   readonly path: string
   /** Sent by POST as a form; absent: GET. */
   readonly form?: URLSearchParams | undefined
+  /** Sent by POST as JSON; absent: see `form`. */
+  readonly json?: unknown
   readonly hints?: Hints | undefined
 }
 
@@ -106,10 +147,6 @@ type Asked = Pick<JsonRequest, 'what' | 'hints'>
 /** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
 const TRIES = 3
 
-/** Tried again; everything else, a wrong request or wrong credentials, would fail in the same way. */
-const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
-const RETRIED_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET'])
-
 /** The part of an error answer that is read, to find out what it says. */
 const ERROR_BYTES = 64 * 1024
 
@@ -117,7 +154,7 @@ const ERROR_BYTES = 64 * 1024
  * Asks a server for JSON and returns the text exactly as received, decompressed. Does not parse it: who asked knows what
  * must be in it. Busy and broken servers, and lost connections, are tried again within the deadline.
  *
- * @throws SourceError for anything but a complete answer with status 200 and a JSON content type
+ * @throws SourceError for anything but a complete answer with status 200 (201 to JSON) and a JSON content type
  */
 export async function requestJson(server: Server, request: JsonRequest): Promise<string> {
   const deadline = startDeadline(server.limits.deadlineMs)
@@ -339,7 +376,7 @@ async function waitAsAsked(failure: Failure, deadline: Deadline): Promise<void> 
   if (waitMs === undefined || waitMs <= 0) return
   if (waitMs > deadline.remainingMs()) {
     const seconds = Math.ceil(waitMs / 1000)
-    const problem = `${reported.message.slice(`Cannot ${reported.what}: `.length)} (it asks to wait ${seconds} s, which is longer than the deadline)`
+    const problem = `${reported.problem} (it asks to wait ${seconds} s, which is longer than the deadline)`
     throw new Failure(new SourceError(reported, reported.kind, problem, { status: reported.status }))
   }
   await new Promise<void>((resolve, reject) => {
@@ -355,6 +392,11 @@ async function waitAsAsked(failure: Failure, deadline: Deadline): Promise<void> 
   })
 }
 
+function sentBody({ form, json }: JsonRequest): { readonly type: string; readonly text: string } | undefined {
+  if (form !== undefined) return { type: 'application/x-www-form-urlencoded', text: form.toString() }
+  return json === undefined ? undefined : { type: 'application/json', text: JSON.stringify(json) }
+}
+
 async function ask(
   server: Server,
   request: JsonRequest,
@@ -362,6 +404,7 @@ async function ask(
   progress: Progress,
   { signal }: Deadline,
 ): Promise<string> {
+  const sent = sentBody(request)
   const {
     statusCode,
     headers: answered,
@@ -369,15 +412,15 @@ async function ask(
   } = await dispatcher.request({
     origin: base.origin,
     path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
-    method: request.form === undefined ? 'GET' : 'POST',
+    method: sent === undefined ? 'GET' : 'POST',
     headers: {
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': 'ciphertrail',
-      ...(request.form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' }),
+      ...(sent === undefined ? {} : { 'content-type': sent.type }),
       ...headers,
     },
-    body: request.form === undefined ? null : request.form.toString(),
+    body: sent?.text ?? null,
     signal,
     headersTimeout: 0, // the deadline covers all
     bodyTimeout: 0,
@@ -391,7 +434,8 @@ async function ask(
       hint: request.hints?.[kind],
     })
 
-  if (statusCode !== 200) {
+  // 201: what was sent is answered like a thing that was created.
+  if (statusCode !== 200 && !(statusCode === 201 && request.json !== undefined)) {
     const said = await readReason(body, encoding, secrets)
     const failure = describeStatus(statusCode, said, server.name, headerText(answered['location']))
     throw new Failure(problem(failure.kind, failure.problem), {
@@ -445,7 +489,7 @@ async function decompress(bytes: Buffer, encoding: string, maxBytes: number): Pr
   return gunzipAsync(bytes, { maxOutputLength: maxBytes })
 }
 
-/** What an error answer says: `message` of a Kubernetes Status, `error` of Prometheus. Anything else may be a page, and is left out. */
+/** What an error answer says; empty where it cannot be read: the status says enough. */
 async function readReason(
   body: Dispatcher.ResponseData['body'],
   encoding: string,
@@ -454,37 +498,10 @@ async function readReason(
   try {
     const bytes = await readAll(body, ERROR_BYTES)
     if (bytes === undefined) return ''
-    const answer: unknown = JSON.parse((await decompress(bytes, encoding, ERROR_BYTES)).toString('utf8'))
-    if (typeof answer !== 'object' || answer === null) return ''
-    const said = 'message' in answer ? answer.message : 'error' in answer ? answer.error : ''
-    return typeof said === 'string' ? withoutSecrets(said, secrets) : ''
+    return reasonOf((await decompress(bytes, encoding, ERROR_BYTES)).toString('utf8'), secrets)
   } catch {
-    return '' // the status says enough
+    return ''
   }
-}
-
-function describeStatus(
-  status: number,
-  said: string,
-  server: string,
-  location: string,
-): { kind: FailureKind; problem: string } {
-  const named = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`.trim()
-  const text = said === '' ? `${named} from ${server}` : `${named} from ${server}, "${said}"`
-  if (status >= 300 && status < 400) {
-    const to = location === '' ? '' : ` to "${hostOf(location)}"`
-    return { kind: 'redirect', problem: `${named} from ${server}: a redirect${to} is not followed` }
-  }
-  return { kind: kindOfStatus(status), problem: text }
-}
-
-function kindOfStatus(status: number): FailureKind {
-  if (status === 401) return 'unauthorized'
-  if (status === 403) return 'forbidden'
-  if (status === 404) return 'not-found'
-  if (status === 429) return 'rate-limited'
-  if (status >= 500) return 'server'
-  return 'rejected'
 }
 
 /** Puts words to whatever a try threw. */
@@ -493,71 +510,28 @@ function toFailure(error: unknown, server: Server, request: Asked, progress: Pro
   const report = (kind: FailureKind, problem: string): SourceError =>
     new SourceError({ source: server.source, what: request.what }, kind, problem, { hint: request.hints?.[kind] })
   if (error instanceof SetupError) return new Failure(report('configuration', error.message))
+  if (error instanceof UnreachableError) {
+    const { kind, message, again, hint = request.hints?.[kind] } = error
+    return new Failure(new SourceError({ source: server.source, what: request.what }, kind, message, { hint }), {
+      again,
+    })
+  }
   const { connection } = progress
   if (connection === undefined)
     return new Failure(report('configuration', `${server.name} cannot be reached: ${oneLine(messageOf(error))}`))
-  const { kind, problem } = describeConnection(error, server.name, connection, progress)
+  const { kind, problem } = describeConnection(error, server.name, {
+    base: connection.base,
+    secrets: connection.secrets,
+    isReading: progress.phase === 'read',
+  })
   return new Failure(report(kind, problem), { again: RETRIED_CODES.has(codeOf(error)) })
-}
-
-const UNTRUSTED: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'CERT_SIGNATURE_FAILURE',
-  'CERT_UNTRUSTED',
-  'CERT_REJECTED',
-  'INVALID_CA',
-  'INVALID_PURPOSE',
-])
-
-function describeConnection(
-  error: unknown,
-  server: string,
-  { base, secrets }: Connection,
-  { phase }: Progress,
-): { kind: FailureKind; problem: string } {
-  const code = codeOf(error)
-  const at = `${server} at ${base.host}`
-  const certificate = (problem: string): { kind: FailureKind; problem: string } => ({ kind: 'certificate', problem })
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
-    return certificate(`the certificate of ${at} is for another name (${namesOf(error)})`)
-  if (UNTRUSTED.has(code)) return certificate(`the certificate of ${at} is not signed by a trusted authority (${code})`)
-  if (code === 'CERT_HAS_EXPIRED') return certificate(`the certificate of ${at} has expired`)
-  if (code === 'CERT_NOT_YET_VALID') return certificate(`the certificate of ${at} is not valid yet`)
-  if (/^ERR_SSL_.*ALERT/.test(code))
-    return certificate(`${at} refused the TLS handshake or the client certificate (${code})`)
-  if (code.startsWith('ERR_SSL_') || code === 'EPROTO')
-    return { kind: 'connection', problem: `${at} does not speak TLS as expected (${code})` }
-  if (code === 'ECONNREFUSED') return { kind: 'connection', problem: `${at} refused the connection` }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return { kind: 'connection', problem: `the name "${base.hostname}" of ${server} cannot be resolved` }
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT')
-    return { kind: 'timeout', problem: `${at} did not accept the connection in time` }
-  if (RETRIED_CODES.has(code))
-    return {
-      kind: 'connection',
-      problem:
-        phase === 'read' ? `${at} closed the connection in the middle of its answer` : `${at} closed the connection`,
-    }
-  const said = withoutSecrets(messageOf(error), secrets)
-  return { kind: 'connection', problem: `the connection to ${at} failed (${code === '' ? said : `${code}: ${said}`})` }
-}
-
-/** The names that a refused certificate is for. */
-function namesOf(error: unknown): string {
-  const certificate = error instanceof Error && 'cert' in error ? error.cert : undefined
-  const names = (certificate as { subjectaltname?: unknown } | undefined)?.subjectaltname
-  return typeof names === 'string' ? oneLine(names) : 'none'
 }
 
 function timeoutError(server: Server, request: Asked, { connection, phase }: Progress): SourceError {
   const seconds = `${server.limits.deadlineMs / 1000} s`
   const at = connection === undefined ? server.name : `${server.name} at ${connection.base.host}`
   const problem = {
-    connect: `no credentials for ${at} within ${seconds}`,
+    connect: `no ${server.needs ?? 'credentials for'} ${at} within ${seconds}`,
     ask: `no answer from ${at} within ${seconds}`,
     read: `the answer of ${at} did not end within ${seconds}`,
   }[phase]
@@ -573,23 +547,6 @@ function retryAfterMs(value: string): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }
 
-/** Host of a redirect's target, without what a URL may hold besides. */
-function hostOf(location: string): string {
-  return URL.canParse(location) ? new URL(location).host : oneLine(location.replace(/[?#].*$/s, ''))
-}
-
 function headerText(value: string | readonly string[] | undefined): string {
   return (typeof value === 'string' ? value : (value?.[0] ?? '')).trim().toLowerCase()
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-/** Node's code of an error, of its cause, or of the first of several (one per address that was tried). */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return ''
-  if ('code' in error && typeof error.code === 'string') return error.code
-  if (error instanceof AggregateError) return codeOf(error.errors[0])
-  return codeOf(error.cause)
 }

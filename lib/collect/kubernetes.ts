@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Cluster, KubernetesList, Snapshot } from '../model.ts'
-import { CONNECTIONS } from './cluster.ts'
+import { CONNECTIONS } from './connections.ts'
 import type { KubernetesApi } from './cluster.ts'
 import { SourceError } from './http.ts'
 import type { FailureKind, Hints } from './http.ts'
@@ -95,7 +95,7 @@ export const LISTINGS: readonly Listing[] = [
 ]
 
 /** The ConfigMaps of Linkerd's namespace that are read, by name. */
-const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as const
+export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as const
 
 const PAGE_SIZE = 500
 
@@ -173,7 +173,7 @@ export async function listAll(
 async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): Promise<KubernetesList> {
   const { resource, kind, versions, required } = listing
   const [plural] = splitResource(resource)
-  const what = `list ${plural} of cluster "${cluster.id}"`
+  const what = listWhat(plural, cluster)
   for (const [index, version] of versions.entries()) {
     try {
       const items = await listPages(api, listPath(resource, version), kind, listing.fieldSelector, {
@@ -191,6 +191,11 @@ async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): 
     }
   }
   return { resource, items: [] }
+}
+
+/** What a list is for, in messages: `list pods of cluster "prod"`. */
+export function listWhat(plural: string, cluster: Cluster): string {
+  return `list ${plural} of cluster "${cluster.id}"`
 }
 
 /** A server that does not know the field selector sends all events. */
@@ -317,7 +322,7 @@ function listPath(resource: Resource, version: string): string {
 }
 
 /** `servers.policy.linkerd.io` is the plural `servers` of the group `policy.linkerd.io`. */
-function splitResource(resource: Resource): [plural: string, group: string] {
+export function splitResource(resource: Resource): [plural: string, group: string] {
   const dot = resource.indexOf('.')
   return dot < 0 ? [resource, ''] : [resource.slice(0, dot), resource.slice(dot + 1)]
 }

@@ -121,6 +121,7 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
   metrics: z.looseObject({
     ...sourceStatus,
     prometheusTime: z.string().nullable(),
+    server: z.string().exactOptional(),
     answers: z.array(z.looseObject({ name: z.string(), query: z.string(), time: z.string(), body: z.string() })),
   }),
   kubernetes: z.looseObject({

@@ -1,8 +1,9 @@
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
+import { mayCarryCredentials } from '../collect/prometheus-url.ts'
 import { toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
-import type { Cluster, WindowMinutes, WindowSetting } from '../model.ts'
+import type { Cluster, EksCluster, PrometheusAuth, WindowMinutes, WindowSetting } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { damagedChange, readChange, recordChange } from './changes.ts'
 import type { ChangeAuthor } from './changes.ts'
@@ -16,7 +17,12 @@ export type ClusterOptions = {
   readonly id: string
   readonly kubeconfig?: string
   readonly context?: string
-  readonly prometheusUrl?: string
+  /** Takes the place of a kubeconfig and a context, and they take its place. */
+  readonly eks?: EksCluster
+  /** Null: none, Prometheus is reached by port-forward. */
+  readonly prometheusUrl?: string | null
+  /** Replaces all that was said of credentials before. */
+  readonly prometheusAuth?: PrometheusAuth
   /** Default `linkerd`. */
   readonly linkerdNamespace?: string
   /** Default `linkerd-viz`. */
@@ -49,7 +55,18 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
   registeredAt: z.iso.datetime(),
   kubeconfig: z.string().exactOptional(),
   context: z.string().exactOptional(),
+  eks: z.looseObject({ name: z.string(), region: z.string(), roleArn: z.string().exactOptional() }).exactOptional(),
   prometheusUrl: z.string().exactOptional(),
+  prometheusAuth: z
+    .looseObject({
+      tokenFile: z.string().exactOptional(),
+      user: z.string().exactOptional(),
+      passwordFile: z.string().exactOptional(),
+      certFile: z.string().exactOptional(),
+      keyFile: z.string().exactOptional(),
+      caFile: z.string().exactOptional(),
+    })
+    .exactOptional(),
   linkerdNamespace: namespace,
   vizNamespace: namespace,
   windows: z.array(z.looseObject({ since: z.iso.datetime(), minutes: z.literal(WINDOW_MINUTES) })).min(1),
@@ -91,6 +108,7 @@ export async function addCluster(
   await changeRegistry(author, objects, (clusters) => {
     const before = clusters.find((cluster) => cluster.id === id)
     const cluster = withOptions(before ?? newCluster(options, author.now), options, author.now)
+    if (options.prometheusAuth !== undefined) checkAuth(id, options.prometheusAuth, cluster.prometheusUrl)
     outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'
     return outcome === 'unchanged' ? undefined : { id, cluster }
   })
@@ -120,7 +138,23 @@ function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOpt
     windowMinutes === undefined
       ? cluster.windows
       : withWindow(cluster.windows, toWindowMinutes(cluster.id, windowMinutes), now)
-  return { ...cluster, ...given, windows }
+  const { prometheusUrl, prometheusAuth, ...changed } = { ...withWay(cluster, options), ...given, windows }
+  if (typeof prometheusUrl !== 'string') return changed
+  // What was meant for one server is not sent to another.
+  const isKept = options.prometheusAuth !== undefined || originOf(cluster.prometheusUrl) === originOf(prometheusUrl)
+  const auth = isKept && prometheusAuth !== undefined ? { prometheusAuth } : {}
+  return { ...changed, prometheusUrl, ...auth }
+}
+
+/** Without the way to the API server that what is given takes the place of. */
+function withWay(cluster: Cluster, { eks, kubeconfig, context }: Omit<ClusterOptions, 'windowMinutes'>): Cluster {
+  const isByKubeconfig = kubeconfig !== undefined || context !== undefined
+  const dropped = eks !== undefined ? ['kubeconfig', 'context'] : isByKubeconfig ? ['eks'] : []
+  return Object.fromEntries(Object.entries(cluster).filter(([name]) => !dropped.includes(name))) as Cluster
+}
+
+function originOf(url: string | undefined): string | undefined {
+  return url === undefined ? undefined : URL.parse(url)?.origin
 }
 
 /** A size that was to come is replaced by another; a size that was in force for any time stays in the list. */
@@ -158,7 +192,8 @@ function checkOptions(options: ClusterOptions): void {
       throw optionError(id, `${JSON.stringify(text)} is not the name of a ${what}`)
     }
   }
-  if (options.prometheusUrl !== undefined) checkPrometheusUrl(id, options.prometheusUrl)
+  if (options.eks !== undefined) checkEks(id, options.eks, options)
+  if (typeof options.prometheusUrl === 'string') checkPrometheusUrl(id, options.prometheusUrl)
 }
 
 /** Never quotes the URL: what is wrong with it may be the credential inside. */
@@ -173,10 +208,47 @@ function checkPrometheusUrl(id: string, text: string): void {
   if (url.username !== '' || url.password !== '') {
     throw optionError(
       id,
-      'its Prometheus URL holds a credential, which would be stored; reach Prometheus through a port-forward, or a proxy that adds the credential',
+      'its Prometheus URL holds a credential, which would be stored; name the file that holds it, with --prometheus-token-file or --prometheus-password-file',
     )
   }
   if (/[?#]/.test(text)) throw optionError(id, 'its Prometheus URL must have neither a query nor a fragment')
+}
+
+function checkEks(id: string, { name, region, roleArn }: EksCluster, { kubeconfig, context }: ClusterOptions): void {
+  if (kubeconfig !== undefined || context !== undefined)
+    throw optionError(id, 'its API server is reached either by EKS or by a kubeconfig, and both are given')
+  if (!/^[0-9A-Za-z][-_0-9A-Za-z]{0,99}$/.test(name))
+    throw optionError(id, `${JSON.stringify(name)} is not the name of a cluster in EKS`)
+  if (!/^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/.test(region))
+    throw optionError(id, `${JSON.stringify(region)} is not a region of AWS, such as eu-central-1`)
+  if (roleArn !== undefined && !/^arn:aws[-a-z]*:iam::\d{12}:role\/[-\w+=,.@/]{1,512}$/.test(roleArn))
+    throw optionError(
+      id,
+      `${JSON.stringify(roleArn)} is not the ARN of a role, such as arn:aws:iam::123456789012:role/auditor`,
+    )
+}
+
+function checkAuth(id: string, auth: PrometheusAuth, url: string | undefined): void {
+  const { tokenFile, user, passwordFile, certFile, keyFile } = auth
+  if (url === undefined)
+    throw optionError(id, 'credentials for Prometheus go with its URL, and none is given or registered')
+  if (tokenFile !== undefined && (user !== undefined || passwordFile !== undefined))
+    throw optionError(id, 'Prometheus takes either a token or a user with a password')
+  if ((user === undefined) !== (passwordFile === undefined))
+    throw optionError(id, 'a user of Prometheus and the file of its password go together')
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw optionError(id, 'a client certificate for Prometheus and its key go together')
+  for (const text of Object.values(auth))
+    if (text === '' || /\p{C}/u.test(text))
+      throw optionError(id, `${JSON.stringify(text)} is not the name of a file or user`)
+  const parsed = new URL(url)
+  if ((tokenFile !== undefined || user !== undefined) && !mayCarryCredentials(parsed))
+    throw optionError(
+      id,
+      'its Prometheus URL begins with http, so credentials would be sent in the clear; wanted https',
+    )
+  if (certFile !== undefined && parsed.protocol !== 'https:')
+    throw optionError(id, 'its Prometheus URL begins with http, where no client certificate is asked for; wanted https')
 }
 
 function optionError(id: string, state: string): ClusterOptionError {

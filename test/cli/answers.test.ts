@@ -648,5 +648,7 @@ test('cluster add changes what is given and keeps the rest; another window size 
     },
   )
   const table = await run(['cluster', 'list', ...store], { folder })
-  assert.match(table.stdout, /^prod .* 60m, 15m from \d{4}-\d\d-\d\dT00:00:00Z .* p /m)
+  assert.match(table.stdout, /^prod .* 60m, 15m from \d{4}-\d\d-\d\dT00:00:00Z .* p .* http:\/\/127\.0\.0\.1:9090$/m)
+  assert.match((await add('--port-forward')).stdout, /updated/)
+  assert.match((await run(['cluster', 'list', ...store], { folder })).stdout, /^prod .* port-forward$/m)
 })

@@ -223,7 +223,7 @@ const FAILURES: readonly Failing[] = [
   {
     what: '403 of Prometheus',
     isRepaired: true,
-    says: /query the time .*403 Forbidden from Prometheus, "trouble"; viz's own Prometheus only answers over kubectl port-forward$/,
+    says: /query the time .*403 Forbidden from Prometheus, "trouble"; viz's own Prometheus only answers over a port-forward, which is the way where no --prometheus-url is registered$/,
     prometheus: () => trouble(403),
     metrics: 'failed',
   },
@@ -352,7 +352,7 @@ test('where neither source answers, one attempt is stored, and the windows that 
   assert.deepEqual(more, [])
   assert.match(
     metrics,
-    /Prometheus at 127\.0\.0\.1:1 refused the connection; is it running, and is kubectl port-forward still open\?$/,
+    /Prometheus at 127\.0\.0\.1:1 refused the connection; is it running, and can it be reached from here\?$/,
   )
   assert.match(kubernetes, /401 Unauthorized/)
   assert.match(rest, /^Not tried: 2 more windows of cluster "shop", since neither source answered/)
@@ -406,6 +406,11 @@ test('cluster check tells each thing that does not work, with a hint, and fails'
   const table = await mesh.run('cluster', 'check', 'shop')
   assert.equal(linesOf(table.stdout).filter((line) => line.startsWith('×')).length, 3)
   assert.equal(linesOf(table.stdout).filter((line) => line.startsWith('    Cannot ')).length, 3)
+  assert.match(
+    table.stdout,
+    /^Kubernetes API\n-{14}\n√ the API server answers\n\nRights\n-{6}\n√ may list pods in all namespaces\n/,
+  )
+  assert.match(table.stdout, /\n‼ may do more than is needed\n {4}The credentials may also /)
 })
 
 test('cluster check waits no longer than --timeout', async (context) => {

@@ -8,8 +8,9 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { kubeconfigText, makeAuthority, status } from '../../demo/replay-kubernetes.ts'
 import { failure } from '../../demo/replay-prometheus.ts'
-import { CONNECTIONS, openCluster } from '../../lib/collect/cluster.ts'
+import { openCluster } from '../../lib/collect/cluster.ts'
 import type { ClusterAccess, OpenOptions } from '../../lib/collect/cluster.ts'
+import { CONNECTIONS } from '../../lib/collect/connections.ts'
 import { SourceError } from '../../lib/collect/http.ts'
 import type { Cluster } from '../../lib/model.ts'
 import { TOKEN, startKubernetesServer } from '../support/kubernetes-server.ts'
@@ -419,6 +420,27 @@ test('without a registered kubeconfig the default one is used: of two files, the
   assert.equal(server.asked.length, 1)
 })
 
+test('an API server is not looked for at an address that is refused, by number or by name, also for a port-forward', async (context) => {
+  const { server, file } = await apiServer(context)
+  const environment = { ...nothing, allowedNetworks: '10.0.0.0/8' }
+  const away =
+    /[:,] the address 127\.0\.0\.1 is refused, it is outside CIPHERTRAIL_ALLOWED_NETWORKS; if it is meant, name its network/
+  assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))), away)
+  assert.match(await lineOf(askUp(open(context, { kubeconfig: file }, { environment }))), away)
+  const { port } = new URL(server.url)
+  writeFileSync(file, kubeconfigText(`https://localhost:${port}`, server.ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))),
+    /: the address (127\.0\.0\.1|::1) of "localhost" is refused, it is outside/,
+  )
+  writeFileSync(file, kubeconfigText('https://169.254.169.254', server.ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }))),
+    /: the address 169\.254\.169\.254 is refused, it is link-local, where clouds have their metadata service; if/,
+  )
+  assert.deepEqual(server.asked, [])
+})
+
 test('inside a pod the ServiceAccount is used, unless a kubeconfig is registered', async (context) => {
   const { server, file } = await apiServer(context)
   const environment = { ...nothing, serviceHost: '127.0.0.1', servicePort: '1' }
@@ -460,7 +482,7 @@ const prometheusFailures: [name: string, how: Misbehaviour, line: RegExp][] = [
   [
     '403',
     { answer: { status: 403, body: '' } },
-    /: 403 Forbidden from Prometheus; viz's own Prometheus only answers over kubectl port-forward$/,
+    /: 403 Forbidden from Prometheus; viz's own Prometheus only answers over a port-forward, which is the way where no --prometheus-url is registered$/,
   ],
   [
     '503',
@@ -476,7 +498,7 @@ const prometheusFailures: [name: string, how: Misbehaviour, line: RegExp][] = [
   [
     'a reset',
     'reset',
-    /: Prometheus at 127\.0\.0\.1:\d+ closed the connection; is it running, and is kubectl port-forward still open\?$/,
+    /: Prometheus at 127\.0\.0\.1:\d+ closed the connection; is it running, and can it be reached from here\?$/,
   ],
 ]
 
@@ -492,7 +514,10 @@ for (const [name, how, line] of prometheusFailures) {
 
 test('ask() refuses an address that is none, or that holds a password', async (context) => {
   const cases: [url: string | undefined, line: RegExp][] = [
-    [undefined, /: no address of Prometheus is registered: register the cluster with --prometheus-url$/],
+    [
+      undefined,
+      /: could not read the namespace of linkerd-viz, there is no kubeconfig: give --kubeconfig, or set KUBECONFIG$/,
+    ],
     ['prometheus', /: the address of Prometheus is no URL: "prometheus"$/],
     ['ftp://prometheus', /: the address of Prometheus begins with "ftp:": use http or https$/],
     [

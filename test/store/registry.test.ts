@@ -40,11 +40,96 @@ test('addCluster() of a known cluster changes what is given and nothing else', a
     await addCluster({ id: 'shop', context: 'new', vizNamespace: 'viz' }, { ...ada, now: new Date(0) }, { objects }),
     'updated',
   )
+  assert.equal(await addCluster({ id: 'shop', prometheusUrl: 'http://prometheus' }, ada, { objects }), 'updated')
+  assert.equal((await readClusters({ objects }))[0]?.prometheusUrl, 'http://prometheus')
+  assert.equal(await addCluster({ id: 'shop', prometheusUrl: null }, ada, { objects }), 'updated')
+  assert.equal(await addCluster({ id: 'shop', prometheusUrl: null }, ada, { objects }), 'unchanged')
   const [cluster] = await readClusters({ objects })
+  assert.ok(cluster !== undefined && !('prometheusUrl' in cluster))
   assert.equal(cluster?.context, 'new')
   assert.equal(cluster?.vizNamespace, 'viz')
   assert.equal(cluster?.kubeconfig, '/etc/kube config')
   assert.equal(cluster?.registeredAt, '2026-11-24T12:34:56Z')
+})
+
+test('addCluster() keeps the names of files with credentials, and forgets them where the address is another server', async (t) => {
+  const objects = await freshStore(t)
+  const auth = async () => (await readClusters({ objects }))[0]?.prometheusAuth
+  const add = (options: Omit<ClusterOptions, 'id'>) => addCluster({ id: 'shop', ...options }, ada, { objects })
+  await add({ prometheusUrl: 'https://a.example/x', prometheusAuth: { tokenFile: '/t', caFile: '/ca' } })
+  assert.deepEqual(await auth(), { tokenFile: '/t', caFile: '/ca' })
+  await add({ prometheusUrl: 'https://a.example/y' })
+  assert.deepEqual(await auth(), { tokenFile: '/t', caFile: '/ca' })
+  await add({ prometheusAuth: { user: 'me', passwordFile: '/p' } })
+  assert.deepEqual(await auth(), { user: 'me', passwordFile: '/p' })
+  await add({ prometheusUrl: 'https://b.example/y' })
+  assert.equal(await auth(), undefined)
+  await add({ prometheusAuth: { certFile: '/c', keyFile: '/k' } })
+  await add({ prometheusUrl: null })
+  await add({ prometheusUrl: 'https://b.example/y' })
+  assert.equal(await auth(), undefined)
+
+  const url = 'https://a.example'
+  const cases: [options: Omit<ClusterOptions, 'id'>, line: RegExp][] = [
+    [
+      { prometheusUrl: url, prometheusAuth: { tokenFile: '/t', user: 'me', passwordFile: '/p' } },
+      /either a token or a user/,
+    ],
+    [
+      { prometheusUrl: url, prometheusAuth: { user: 'me' } },
+      /a user of Prometheus and the file of its password go together$/,
+    ],
+    [
+      { prometheusUrl: url, prometheusAuth: { passwordFile: '/p' } },
+      /a user of Prometheus and the file of its password go/,
+    ],
+    [
+      { prometheusUrl: url, prometheusAuth: { certFile: '/c' } },
+      /a client certificate for Prometheus and its key go together$/,
+    ],
+    [
+      { prometheusUrl: url, prometheusAuth: { tokenFile: '/\u001b' } },
+      /"\/\\u001b" is not the name of a file or user$/,
+    ],
+    [
+      { prometheusUrl: 'http://p.example', prometheusAuth: { tokenFile: '/t' } },
+      /would be sent in the clear; wanted https$/,
+    ],
+    [
+      { prometheusUrl: 'http://127.0.0.1', prometheusAuth: { certFile: '/c', keyFile: '/k' } },
+      /no client certificate is asked for; wanted https$/,
+    ],
+    [{ prometheusUrl: null, prometheusAuth: { tokenFile: '/t' } }, /go with its URL, and none is given or registered$/],
+  ]
+  for (const [options, line] of cases) await assert.rejects(add(options), { name: 'ClusterOptionError', message: line })
+  assert.equal(await add({ prometheusUrl: 'http://127.0.0.1:9090', prometheusAuth: { tokenFile: '/t' } }), 'updated')
+})
+
+test('addCluster() keeps one way to the API server: what is given takes the place of the other', async (t) => {
+  const objects = await freshStore(t)
+  const way = async () => {
+    const [{ kubeconfig, context, eks } = {}] = await readClusters({ objects })
+    return JSON.parse(JSON.stringify({ kubeconfig, context, eks })) as unknown
+  }
+  const add = (options: Omit<ClusterOptions, 'id'>) => addCluster({ id: 'shop', ...options }, ada, { objects })
+  const eks = { name: 'shop', region: 'eu-central-1', roleArn: 'arn:aws:iam::123456789012:role/team/auditor' }
+  await add({ kubeconfig: '/k', context: 'c' })
+  await add({ eks })
+  assert.deepEqual(await way(), { eks })
+  await add({ windowMinutes: 5 })
+  assert.deepEqual(await way(), { eks })
+  await add({ context: 'c' })
+  assert.deepEqual(await way(), { context: 'c' })
+  await add({ kubeconfig: '/k' })
+  assert.deepEqual(await way(), { kubeconfig: '/k', context: 'c' })
+
+  const cases: [options: Omit<ClusterOptions, 'id'>, line: RegExp][] = [
+    [{ eks, context: 'c' }, /either by EKS or by a kubeconfig, and both are given$/],
+    [{ eks: { ...eks, name: '../x' } }, /"\.\.\/x" is not the name of a cluster in EKS$/],
+    [{ eks: { ...eks, region: 'eu-central-1.evil.example/' } }, /is not a region of AWS, such as eu-central-1$/],
+    [{ eks: { ...eks, roleArn: 'arn:aws:iam::1:role/x' } }, /is not the ARN of a role, such as arn:aws:iam::/],
+  ]
+  for (const [options, line] of cases) await assert.rejects(add(options), { name: 'ClusterOptionError', message: line })
 })
 
 test('addCluster() lets another window size begin at the next UTC midnight, and forgets one that never began', async (t) => {
@@ -113,7 +198,7 @@ test('addCluster() refuses what cannot be, in one line and without a credential,
     [{ prometheusUrl: 'ftp://prometheus' }, /its Prometheus URL must be one such as/],
     [{ prometheusUrl: 'http://prometheus/a b' }, /its Prometheus URL must be one such as/],
     [{ prometheusUrl: 'http://prometheus\n' }, /its Prometheus URL must be one such as/],
-    [{ prometheusUrl: 'https://me:s3cret@prometheus' }, /holds a credential, which would be stored; reach/],
+    [{ prometheusUrl: 'https://me:s3cret@prometheus' }, /holds a credential, which would be stored; name the file/],
     [{ prometheusUrl: 'https://s3cret@prometheus' }, /holds a credential/],
     [{ prometheusUrl: 'https://prometheus?token=s3cret' }, /must have neither a query nor a fragment$/],
     [{ prometheusUrl: 'https://prometheus/#s3cret' }, /must have neither a query nor a fragment$/],

@@ -12,7 +12,8 @@ import type { Reported } from './truth.ts'
 type Mesh = {
   readonly folder: string
   readonly kubernetes: KubernetesServer
-  readonly prometheusUrl: string
+  /** Absent: by port-forward through `kubernetes`. */
+  readonly prometheusUrl?: string
   /** Oldest first. */
   readonly windows: readonly Window[]
 }
@@ -29,8 +30,8 @@ export function storeFolder({ folder }: Pick<Mesh, 'folder'>): string {
 export async function collectByCommand(mesh: Mesh): Promise<void> {
   const kubeconfig = join(mesh.folder, 'kubeconfig')
   mesh.kubernetes.writeKubeconfig(kubeconfig)
-  const ways = ['--kubeconfig', kubeconfig, '--prometheus-url', mesh.prometheusUrl]
-  await command(mesh, 'cluster', 'add', 'mesh', ...ways, '--window', '5m')
+  const url = mesh.prometheusUrl === undefined ? [] : ['--prometheus-url', mesh.prometheusUrl]
+  await command(mesh, 'cluster', 'add', 'mesh', '--kubeconfig', kubeconfig, ...url, '--window', '5m')
   for (const window of mesh.windows) await collectWindowByCommand(mesh, window)
 }
 

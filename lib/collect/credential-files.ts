@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { SetupError } from './http.ts'
+import { oneLine } from './text.ts'
+
+/** What to send with a request to prove who asks. */
+export type SentCredentials = {
+  readonly headers: Readonly<Record<string, string>>
+  /** Parts of it that must never stand in a message. */
+  readonly secrets: readonly string[]
+}
+
+/** A bearer token as a header. */
+export function bearer(token: string): SentCredentials {
+  return { headers: { authorization: `Bearer ${token}` }, secrets: [token] }
+}
+
+/** A user and password as a header. */
+export function basic(user: string, password: string): SentCredentials {
+  const encoded = Buffer.from(`${user}:${password}`).toString('base64')
+  return { headers: { authorization: `Basic ${encoded}` }, secrets: [password, encoded] }
+}
+
+/**
+ * The one line of a file that holds a token or a password, without the space around it.
+ *
+ * @param name in messages: `the token file`
+ * @throws SetupError where it cannot be read, is empty, or holds more
+ */
+export async function readSecret(file: string, name: string): Promise<string> {
+  const text = (await readText(file, name)).trim()
+  if (text === '') throw new SetupError(`${name} "${oneLine(file)}" is empty`)
+  if (/\p{Cc}/u.test(text)) throw new SetupError(`${name} "${oneLine(file)}" holds more than one line`)
+  return text
+}
+
+/** The text of a file. Throws SetupError that says why it cannot be read. */
+export async function readText(file: string, name: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const state =
+      { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
+    throw new SetupError(`${name} "${oneLine(file)}" ${state}`)
+  }
+}

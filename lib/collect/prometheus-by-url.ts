@@ -1,0 +1,95 @@
+import type { Pool } from 'undici'
+import type { PrometheusAuth } from '../model.ts'
+import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
+import type { Connections } from './connections.ts'
+import { basic, bearer, readSecret, readText } from './credential-files.ts'
+import type { SentCredentials } from './credential-files.ts'
+import { SetupError } from './http.ts'
+import type { Connection, Hints, Limits } from './http.ts'
+import { mayCarryCredentials } from './prometheus-url.ts'
+import { COMMON_HINTS } from './prometheus-way.ts'
+import type { PrometheusWay } from './prometheus-way.ts'
+import { oneLine } from './text.ts'
+
+export type UrlDeps = {
+  /** See {@link addressCheck}. */
+  readonly allowedNetworks: string | undefined
+  readonly newPool: Connections['newPool']
+  readonly limits: Limits
+}
+
+/** The way by a registered address, with what the registered files hold. */
+export function prometheusByUrl(
+  address: string,
+  auth: PrometheusAuth,
+  { allowedNetworks, newPool, limits }: UrlDeps,
+): PrometheusWay {
+  let pool: { readonly dispatcher: Pool; readonly of: string } | undefined
+  return {
+    source: 'metrics',
+    name: 'Prometheus',
+    limits,
+    hints: URL_HINTS,
+    servers: () => [],
+    connect: async (): Promise<Connection> => {
+      const base = baseOf(address)
+      const check = addressCheck(allowedNetworks)
+      refuseAddress(base, check)
+      const { headers, secrets, tls } = await readAuth(auth, base)
+      // Certificates are renewed, and new ones need new connections.
+      const of = JSON.stringify(tls)
+      if (pool?.of !== of) {
+        const options = { timeout: limits.deadlineMs, rejectUnauthorized: true, lookup: checkedLookup(check), ...tls }
+        pool = { dispatcher: await newPool(base.origin, options), of }
+      }
+      return { dispatcher: pool.dispatcher, base, headers, secrets }
+    },
+  }
+}
+
+type ReadAuth = SentCredentials & {
+  readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+}
+
+/** What the files hold. A credential goes over TLS, or to this machine, or nowhere. */
+async function readAuth(auth: PrometheusAuth, base: URL): Promise<ReadAuth> {
+  const { tokenFile, user, passwordFile, certFile, keyFile, caFile } = auth
+  const hasSecret = tokenFile !== undefined || user !== undefined
+  if (hasSecret && !mayCarryCredentials(base))
+    throw new SetupError('credentials would go over plain HTTP: give an address of Prometheus that begins with https')
+  const sent =
+    tokenFile !== undefined
+      ? bearer(await readSecret(tokenFile, 'the token file of Prometheus'))
+      : user !== undefined && passwordFile !== undefined
+        ? basic(user, await readSecret(passwordFile, 'the password file of Prometheus'))
+        : { headers: {}, secrets: [] }
+  const tls = {
+    ...(caFile === undefined ? {} : { ca: await readText(caFile, 'the authority of Prometheus') }),
+    ...(certFile === undefined ? {} : { cert: await readText(certFile, 'the client certificate for Prometheus') }),
+    ...(keyFile === undefined ? {} : { key: await readText(keyFile, 'the client key for Prometheus') }),
+  }
+  return { ...sent, tls }
+}
+
+function baseOf(text: string): URL {
+  if (!URL.canParse(text)) throw new SetupError(`the address of Prometheus is no URL: "${oneLine(text)}"`)
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '')
+    throw new SetupError('the address of Prometheus holds a user or password, which would be stored: remove them')
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new SetupError(`the address of Prometheus begins with "${oneLine(url.protocol)}": use http or https`)
+  return url
+}
+
+const URL_HINTS: Hints = {
+  ...COMMON_HINTS,
+  unauthorized:
+    'are the credentials right? They are read from --prometheus-token-file, or --prometheus-user with --prometheus-password-file',
+  forbidden:
+    "viz's own Prometheus only answers over a port-forward, which is the way where no --prometheus-url is registered",
+  'not-found': "is --prometheus-url Prometheus' address, with its path prefix?",
+  connection: 'is it running, and can it be reached from here?',
+  certificate: 'name its authority with --prometheus-ca-file, or correct the name in --prometheus-url',
+  redirect: 'give the address that it redirects to, with --prometheus-url',
+  malformed: 'is --prometheus-url the address of a Prometheus?',
+}
