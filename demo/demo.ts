@@ -33,6 +33,9 @@ import { derive } from '../lib/store/derive.ts'
 import { directoryObjects } from '../lib/store/directory.ts'
 import { writeAttempt } from '../lib/store/evidence.ts'
 import type { Objects } from '../lib/store/objects.ts'
+import { createKeyFile, keyFileSigner } from '../lib/seal/key-file.ts'
+import { seal } from '../lib/seal/seal.ts'
+import { type Verification, verifyStore } from '../lib/seal/verify.ts'
 import { addCluster, readClusters } from '../lib/store/registry.ts'
 import manifest from '../package.json' with { type: 'json' }
 import { DEMO_FIXTURE, openFixture } from './fixture.ts'
@@ -41,6 +44,9 @@ import { startPrometheusReplay } from './replay-prometheus.ts'
 
 /** The folder of the demo, in the folder in which it is started. */
 const OUT = 'demo-output'
+
+/** Beside the store, as for every store. */
+const KEY = join(OUT, 'store.key')
 
 /** What marks the folder as one that may be removed. */
 const MARK = 'this-is-a-ciphertrail-demo'
@@ -79,8 +85,14 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   const recorded = datesOf(period).range(period.from, period.to)
   const replay = `This is a replay of what a real Linkerd mesh did on ${recorded}, ${period.to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
   const cluster = await registered(objects)
+  // The key of a log that lasts would not lie in a folder that is removed.
+  const vkey = await createKeyFile(KEY, 'ciphertrail.example/demo')
+  const signer = await keyFileSigner(KEY)
+  await seal({ now: console.now() }, { objects, signer })
   const report = await writeReport([cluster], period, OUT, { objects, console, replay })
   const { summary, view } = report
+  await seal({ now: console.now() }, { objects, signer })
+  const verified = await verifyStore({ vkey }, { objects })
 
   const lines = [
     replay,
@@ -98,11 +110,12 @@ export async function runDemo(console: DemoConsole): Promise<number> {
     ),
     '',
     ...whereLines(report.files),
+    sealedLine(verified),
     '',
-    ...nextLines(windows),
+    ...nextLines(windows, vkey),
   ]
   for (const line of lines) console.out(line)
-  return snapshots.every(({ complete }) => complete) ? 0 : 1
+  return snapshots.every(({ complete }) => complete) && isProved(verified) ? 0 : 1
 }
 
 /** Nothing is there, or an older demo. */
@@ -298,8 +311,20 @@ function whereLines(files: readonly string[]): string[] {
   ]
 }
 
+/** Everything is sealed, and nothing was found to be wrong. */
+function isProved({ findings, unsealed }: Verification): boolean {
+  return findings.total === 0 && unsealed?.total === 0
+}
+
+function sealedLine(verified: Verification): string {
+  const { checkpoint, objects } = verified
+  return isProved(verified) && checkpoint !== null
+    ? `Sealed:   a log of ${plural(checkpoint.size, 'leaf', 'leaves')}, signed; ${plural(objects.asSealed, 'object')} verified to be as sealed`
+    : 'Sealed:   NOT PROVED, see "log check"'
+}
+
 /** Commands that work on what the demo stored, as they are to be typed in this folder. */
-function nextLines(windows: readonly Window[]): string[] {
+function nextLines(windows: readonly Window[], vkey: string): string[] {
   const command = `${commandName()} --store ${join(OUT, 'store')}`
   const middle = windows[Math.floor(windows.length / 2)]
   return [
@@ -309,6 +334,8 @@ function nextLines(windows: readonly Window[]): string[] {
     `  ${command} paths --state not-encrypted`,
     `  ${command} workloads`,
     `  ${command} rebuild`,
+    `  ${command} log check`,
+    `  ${commandName()} verify ${join(OUT, 'store')} --key ${vkey}`,
   ]
 }
 

@@ -42,9 +42,11 @@ describe('ciphertrail demo', () => {
     assert.equal(paths.status, 0)
     assert.doesNotMatch(paths.stdout, /window-missing/, 'nothing is expected after the replay')
 
+    assert.match(stdout, /\nSealed: {3}a log of 9 leaves, signed; 9 objects verified to be as sealed\n/)
+
     const [, next = ''] = stdout.split('Next, type:\n')
     const commands = next.trim().split('\n')
-    assert.equal(commands.length, 5)
+    assert.equal(commands.length, 7)
     for (const command of commands) {
       const one = run(folder, 'sh', '-c', command)
       assert.deepEqual([one.status, one.stderr], [0, ''], command)
