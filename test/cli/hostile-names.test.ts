@@ -10,7 +10,13 @@ import type { ReplayAnswer } from '../../demo/replay-kubernetes.ts'
 import { status } from '../../demo/replay-kubernetes.ts'
 import { printable } from '../../lib/report/printable.ts'
 import type { PathRow, Window } from '../../lib/model.ts'
-import { parseChangeKey, parseEvidenceKey, parseTimelineKey, parseWindowKey } from '../../lib/store/keys.ts'
+import {
+  isReportKey,
+  parseChangeKey,
+  parseEvidenceKey,
+  parseTimelineKey,
+  parseWindowKey,
+} from '../../lib/store/keys.ts'
 import { linesOf, parseNdjson, run, runOnTerminal } from '../support/command-line.ts'
 import type { Ran } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
@@ -256,6 +262,7 @@ test('keys come from no name, and no file is outside of the store and the report
     const isKnown =
       ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
       /^ciphertrail-report\/(report\.(html|pdf)|summary\.json|[a-z-]+\.csv)$/.test(key) ||
+      isReportKey(key) ||
       [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(
         (parseKey) => parseKey(key) !== undefined,
       )

@@ -62,8 +62,10 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
     return inDirectory
   }
 
-  const [operator, collector, sealer, reader] = ['operator', 'collector', 'sealer', 'reader'].map(policyOfDocs)
-  assert.ok(operator && collector && sealer && reader)
+  const [operator, collector, sealer, reader, reporter] = ['operator', 'collector', 'sealer', 'reader', 'reporter'].map(
+    policyOfDocs,
+  )
+  assert.ok(operator && collector && sealer && reader && reporter)
   server.permit(operator.allows)
   const added = await runOnS3(addArguments(mesh))
   assert.deepEqual(added, {
@@ -92,6 +94,7 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   await sameOnBoth('paths', '--json', ...period)
   await sameOnBoth('edges', 'all', '--json')
   await sameOnBoth('workloads', '--json')
+  server.permit(reporter.allows)
   const { stdout } = await sameOnBoth('report', ...period, '--json')
   assert.match(stdout, /"html":".*report\.html"/)
 
@@ -110,13 +113,13 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   assert.equal((await runOnS3(['key', 'new', 'example.com/s3'], env)).code, 0)
   const sealed = await runOnS3(['seal', '--json'], env)
   assert.deepEqual([sealed.code, sealed.stderr], [0, ''])
-  assert.deepEqual(JSON.parse(sealed.stdout).sealed, { snapshot: 3, 'registry-change': 3 })
+  assert.deepEqual(JSON.parse(sealed.stdout).sealed, { snapshot: 3, 'registry-change': 3, report: 1 })
   assert.equal((await runOnS3(['seal'], env)).code, 0)
 
   server.permit(operator.allows)
   assert.equal((await runOnS3(['cluster', 'remove', 'shop'])).code, 0)
   server.permit(() => true)
-  for (const policy of [operator, collector, sealer, reader]) assert.deepEqual(policy.unused(), [])
+  for (const policy of [operator, collector, sealer, reader, reporter]) assert.deepEqual(policy.unused(), [])
 })
 
 test('a leaf names the version of what was sealed', () => {
