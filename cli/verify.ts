@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { createReadStream, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -65,7 +66,7 @@ export function addVerify(program: Command, console: Console): void {
         throw new UsageError(
           `Cannot verify "${printable(store)}": it is no directory that can be read, and no address of S3`,
         )
-      const since = options.since === undefined ? undefined : await readGiven('--since', options.since)
+      const since = options.since === undefined ? undefined : asWritten(await readGiven('--since', options.since))
       const verification = await verifyStore(
         {
           ...(options.key === undefined ? {} : { vkey: readVkey(options.key) }),
@@ -158,6 +159,13 @@ function isDirectory(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** A checkpoint may be copied by hand from a report: what stands around it, and how its lines end, is not part of it. */
+function asWritten(checkpoint: Uint8Array): Uint8Array {
+  if (!isUtf8(checkpoint)) return checkpoint
+  const text = Buffer.from(checkpoint).toString().replaceAll('\r\n', '\n').trim()
+  return Buffer.from(`${text}\n`)
 }
 
 async function readGiven(option: string, file: string): Promise<Uint8Array> {

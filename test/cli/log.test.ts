@@ -276,6 +276,13 @@ test('what cannot be used is one line that says what is wanted', async () => {
   assert.equal((await mesh.run('log', 'check', '--store', missing)).code, 1)
 })
 
+test('a checkpoint that was copied by hand is the checkpoint', async () => {
+  const copied = join(mesh.folder, 'copied')
+  writeFileSync(copied, `\r\n${readFileSync(earlier, 'utf8').trimEnd().replaceAll('\n', '\r\n')}`)
+  const [answer] = parseNdjson(await ok('verify', store, '--key', vkey, '--since', copied, '--json'))
+  assert.deepEqual(answer?.['verified'], true)
+})
+
 test('a file that is no checkpoint is named as such, and compares with nothing', async () => {
   const { code, stdout } = await mesh.run('verify', store, '--key', vkey, '--since', join(store, attempt))
   assert.equal(code, 1)
