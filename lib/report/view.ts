@@ -69,7 +69,7 @@ export function viewOf(summary: Summary): ReportView {
         text:
           checkpoint === null
             ? 'not sealed yet'
-            : `${printable(checkpoint.origin)}, ${countWords(checkpoint.size)} entries, root ${printable(checkpoint.root)}`,
+            : `${printable(checkpoint.origin)}, ${plural(checkpoint.size, 'leaf', 'leaves')}, root ${printable(checkpoint.root)}`,
       },
     ],
     replay: summary.replay === null ? null : printable(summary.replay),
