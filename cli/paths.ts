@@ -80,6 +80,15 @@ export function addPaths(program: Command, console: Console): void {
               ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
               : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
           )
+        } else if (answer.length === 0) {
+          const { windows, uncollected } = windowsOf(history.months, { from, to })
+          // Who filters for what is wrong must not take silence for good news.
+          if (uncollected > 0) {
+            missing++
+            console.err(
+              `Not collected: ${uncollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
+            )
+          }
         }
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
@@ -98,6 +107,11 @@ export function addPaths(program: Command, console: Console): void {
 function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>): string {
   if (namespace === undefined || known.has(namespace)) return ''
   return ` No path has the namespace "${printable(namespace)}": known are ${[...known].sort().join(', ')}`
+}
+
+function windowsOf(months: readonly TimelineMonth[], period: Period): { windows: number; uncollected: number } {
+  const all = months.flatMap(({ windows }) => windows.filter(within(period)))
+  return { windows: all.length, uncollected: all.filter(({ collected }) => !collected).length }
 }
 
 /** Whether any window that ends in the period was read: if none was, no rows and no news say nothing. */

@@ -9,6 +9,7 @@ import type { Summary } from '../lib/report/summary.ts'
 import type { ReportView } from '../lib/report/view.ts'
 import { checkedZone, earlierPeriods, weekPeriod } from '../lib/report/week.ts'
 import { readPrintedHead } from '../lib/seal/printed-head.ts'
+import { readRecorded } from '../lib/store/registry.ts'
 import { declaredScopes, declaredWaivers } from '../lib/store/declarations.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
@@ -68,11 +69,22 @@ export function addReport(program: Command, console: Console): void {
         const problem = await historyProblem(cluster, objects)
         if (problem !== undefined) throw new Error(problem)
       }
-      const { verdict, files } = await writeReport(clusters, period, options.out, { objects, console })
+      const { verdict, files } = await writeReport(clusters, period, options.out, {
+        objects,
+        console,
+        removed: options.cluster === undefined ? await removedClusters(clusters, objects) : [],
+      })
       if (json)
         console.out(JSON.stringify({ verdict, html: pathOf(files, 'html'), pdf: pathOf(files, 'pdf'), files, period }))
       else for (const line of [verdict, ...files]) console.out(line)
     })
+}
+
+/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
+async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
+  const registered = new Set(clusters.map(({ id }) => id))
+  const recorded = await readRecorded({ objects })
+  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
 }
 
 /** The file of that kind among those written. */
@@ -121,10 +133,13 @@ export async function writeReport(
     objects,
     console,
     replay,
+    removed = [],
   }: {
     readonly objects: Objects
     readonly console: Pick<Console, 'now' | 'progress' | 'progressEnd' | 'version'>
     readonly replay?: string
+    /** Ids of clusters that are not in the registry any more. */
+    readonly removed?: readonly string[]
   },
 ): Promise<WrittenReport> {
   try {
@@ -154,21 +169,23 @@ export async function writeReport(
       past: read.map(({ past }) => past),
       judgement,
       checkpoint,
+      removed,
       ...(replay === undefined ? {} : { replay }),
     })
-    await writeFiles(files, out)
-    await recordReport(
-      {
-        period,
-        clusters: clusters.map(({ id }) => id).toSorted(compareText),
-        version: console.version,
-        checkpoint:
-          checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
-        documents: files
-          .map(({ name, body }) => documentOf(name, Buffer.from(body)))
-          .toSorted((a, b) => compareText(a.name, b.name)),
-      },
-      objects,
+    await writeFiles(files, out, () =>
+      recordReport(
+        {
+          period,
+          clusters: clusters.map(({ id }) => id).toSorted(compareText),
+          version: console.version,
+          checkpoint:
+            checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
+          documents: files
+            .map(({ name, body }) => documentOf(name, Buffer.from(body)))
+            .toSorted((a, b) => compareText(a.name, b.name)),
+        },
+        objects,
+      ),
     )
     const paths = files.map(({ name }) => join(out, name))
     return { files: paths, verdict: view.verdict, summary, view, clusters: kept }
@@ -177,18 +194,21 @@ export async function writeReport(
   }
 }
 
-/** Readers see each old document or the new one, whole. */
+/** Readers see each old document or the new one, whole, and no new one that could not be recorded. */
 async function writeFiles(
   files: readonly { readonly name: string; readonly body: string | Uint8Array }[],
   out: string,
+  record: () => Promise<unknown>,
 ): Promise<void> {
   try {
     await mkdir(out, { recursive: true })
     // All are on the disk before the first takes its place: a full disk leaves the older report as it was.
     for (const { name, body } of files) await writeFile(join(out, `${name}.new`), body, { flush: true })
+    await record()
     for (const { name } of files) await rename(join(out, `${name}.new`), join(out, name))
   } catch (error) {
     await Promise.allSettled(files.map(({ name }) => rm(join(out, `${name}.new`), { force: true })))
+    if (error instanceof StoreError) throw error
     throw new StoreError(
       `Cannot write the report to "${printable(out)}": ${error instanceof Error && 'code' in error ? String(error.code) : 'it failed'}, wanted a folder that can be written and has space`,
       { cause: error },

@@ -50,9 +50,9 @@ function isUnseen({ windows }: ClusterPeriod): boolean {
 
 function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], at: string): Finding[] {
   const inForce = waivers.filter((waiver) => isInForce(waiver, at))
-  return RULES.flatMap(({ id, check }) =>
+  return RULES.flatMap(({ id, check, readsLists = false }) =>
     periods
-      .flatMap((period) => withUnread(check(period), period))
+      .flatMap((period) => withUnread(check(period), period, readsLists))
       .map(({ subject, verdict, detail }) => ({ subject, verdict, detail, key: subjectKey(subject) }))
       .toSorted((a, b) => compareText(a.key, b.key))
       .map(({ subject, verdict, detail }): Finding => {
@@ -67,14 +67,22 @@ function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], 
  * What was there only while nothing was collected is not known, so a rule of paths, ports or workloads says so once of the cluster, whatever else
  * it found: what was found in one namespace must not stand for what was not seen in another.
  */
-function withUnread(findings: ReturnType<(typeof RULES)[number]['check']>, { cluster, uncollected }: RulePeriod) {
+function withUnread(
+  findings: ReturnType<(typeof RULES)[number]['check']>,
+  { cluster, facts, uncollected, unlisted }: RulePeriod,
+  readsLists: boolean,
+) {
   const { windows } = cluster
   const isOfCluster = findings.some(({ subject }) => subject.kind === 'cluster')
-  if (isOfCluster || (uncollected === 0 && windows.length > 0)) return findings
+  // Without any list nobody knows which workloads there were: a rule of them must not say that it has nothing to judge.
+  const isUnlisted = readsLists && unlisted > 0 && (facts?.workloads.length ?? 0) === 0
+  if (isOfCluster || (uncollected === 0 && windows.length > 0 && !isUnlisted)) return findings
   const detail =
     windows.length === 0
       ? 'No window of the cluster was expected in the period, so what was there is not known'
-      : `What was there only in windows that are missing is not known: ${uncollected} of ${windowCount(windows.length)}`
+      : uncollected === 0
+        ? `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`
+        : `What was there only in windows that are missing is not known: ${uncollected} of ${windowCount(windows.length)}`
   return [...findings, ofCluster(cluster.id, 'unknown', detail)]
 }
 

@@ -17,6 +17,8 @@ export type Rule = {
   readonly why: string
   /** What it is judged on, and what makes it unknown. */
   readonly needs: string
+  /** It judges the workloads that Kubernetes lists name, so that without any list it knows of none. Default false. */
+  readonly readsLists?: boolean
   readonly check: (period: RulePeriod) => readonly RuleFinding[]
 }
 

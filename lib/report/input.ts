@@ -38,6 +38,8 @@ export type ReportInput = {
   readonly judgement: Judgement
   /** Null where nothing was ever sealed. */
   readonly checkpoint: Checkpoint | null
+  /** Ids of clusters that were registered once and are not asked here any more, although they may have been in the period. */
+  readonly removed?: readonly string[]
   /** A sentence that is shown on top where the data is a replay. */
   readonly replay?: string
 }

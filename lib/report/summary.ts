@@ -25,6 +25,8 @@ export type Summary = {
   readonly version: string
   readonly replay: string | null
   readonly checkpoint: ReportInput['checkpoint']
+  /** In text order. */
+  readonly removed: readonly string[]
   readonly clusters: readonly ClusterSummary[]
   readonly expectedWindows: number
   readonly collectedWindows: number
@@ -71,6 +73,7 @@ export function summarise(input: ReportInput): Summary {
     version: input.version,
     replay: input.replay ?? null,
     checkpoint: input.checkpoint,
+    removed: (input.removed ?? []).toSorted(compareText),
     clusters,
     expectedWindows: sum(clusters, ({ expected }) => expected),
     collectedWindows: sum(clusters, ({ collected }) => collected),

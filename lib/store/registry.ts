@@ -8,7 +8,7 @@ import { compareText } from '../text-order.ts'
 import { damagedChange, readChange, recordChange } from './changes.ts'
 import type { ChangeAuthor } from './changes.ts'
 import { parseJson } from './json.ts'
-import { changeKey, changesPrefix, isClusterId, registryKey } from './keys.ts'
+import { changeKey, changesPrefix, isClusterId, parseChangeKey, registryKey } from './keys.ts'
 import { ConflictError, PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 
@@ -266,7 +266,19 @@ async function readRegistry(objects: Objects): Promise<{ registry: Registry; eta
   }
   // Its writer may have died between the change and the registry, or be about to write it.
   for await (const change of changesAfter(registry.change, objects)) registry = changed(registry, change)
+  if (stored === undefined) await refuseHole(registry.change, objects)
   return { registry, etag: stored?.etag ?? null }
+}
+
+/** Throws where there are changes after a number that is missing: what is made again from the ones before it would lack clusters in silence. */
+async function refuseHole(last: number, objects: Objects): Promise<void> {
+  const after = last === 0 ? undefined : changeKey('clusters', last)
+  for await (const key of objects.list(changesPrefix('clusters'), after)) {
+    if (parseChangeKey(key) === undefined) continue
+    throw new Error(
+      `Cannot read "${changeKey('clusters', last + 1)}": it is missing although "${key}" is there, put back a copy of it, as nothing can make it again`,
+    )
+  }
 }
 
 type NumberedChange = RegistryChange & { readonly number: number }

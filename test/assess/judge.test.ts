@@ -284,6 +284,16 @@ test('judge() gives no share of a cluster that was not seen, however well the ot
   assert.deepEqual(soc2?.outOfScope, [{ cluster: 'lost', namespace: '', workloads: 0, paths: 0 }])
 })
 
+test('judge() says unknown of workloads where no Kubernetes list was read, and never that there was nothing to judge', () => {
+  const none = period([])
+  const judged = whole([{ ...none, facts: { ...factsOf(none), listedWindows: 0 } }])
+  const verdicts = ['workload-is-meshed', 'ports-not-bypassed', 'identity-is-dedicated', 'labels-not-spoofed'].map(
+    (id) => judged.rules.find((rule) => rule.id === id)?.verdict,
+  )
+  assert.deepEqual(verdicts, ['unknown', 'unknown', 'unknown', 'unknown'])
+  assert.equal(judged.score.unknown, 4)
+})
+
 test('judge() says unknown of what was there only in windows that are missing, whatever else a rule found', () => {
   for (const [windows, verdict] of [
     [hours(HOURS), 'not-applicable'],

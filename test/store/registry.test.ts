@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readChange } from '../../lib/store/changes.ts'
+import { readChange, recordChange } from '../../lib/store/changes.ts'
 import { changeKey, registryKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { addCluster, ClusterOptionError, readClusters, removeCluster } from '../../lib/store/registry.ts'
@@ -335,4 +335,15 @@ test('a damaged change is one clear line that names its key, and nothing is deci
     await assert.rejects(readClusters({ objects }), { message })
     await assert.rejects(addCluster({ id: 'bank' }, ada, { objects }), { message })
   }
+})
+
+test('a registry that is made again says which change is missing, and passes over none', async (t) => {
+  const objects = await freshStore(t)
+  await addCluster({ id: 'shop' }, ada, { objects })
+  await recordChange({ kind: 'clusters', number: 3, content: { id: 'bank', cluster: null } }, ada, objects)
+  await objects.remove(registryKey)
+  await assert.rejects(readClusters({ objects }), {
+    message:
+      'Cannot read "changes/clusters/000002.json": it is missing although "changes/clusters/000003.json" is there, put back a copy of it, as nothing can make it again',
+  })
 })

@@ -9,6 +9,7 @@ export const identityIsDedicated: Rule = {
   why: 'The identity of the mesh is the ServiceAccount: who shares one cannot be told apart, on the wire or by policy.',
   needs:
     'The ServiceAccount of each workload with proxies, from complete lists that agree around every window. Workloads that had the same one in the same window share it; "default" is whoever names none.',
+  readsLists: true,
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
 

@@ -13,6 +13,7 @@ export const labelsNotSpoofed: Rule = {
   why: "The Prometheus of Linkerd's viz copies every pod label onto the series of its proxy: a pod labelled tls=true says so of all its connections.",
   needs:
     'The labels of all its pods, from complete lists that agree around every window. A path that was read under doubt makes both of its ends unknown.',
+  readsLists: true,
   check: (period) => {
     const doubted = new Set(
       period.cluster.rows

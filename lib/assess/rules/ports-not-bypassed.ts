@@ -9,6 +9,7 @@ export const portsNotBypassed: Rule = {
   why: 'What skips the proxy is neither encrypted by the mesh nor seen by it, and nothing refuses it.',
   needs:
     "The arguments of linkerd-init, else the annotations of the pods, from complete lists that agree around every window. Linkerd's own defaults (4567, 4568) and the ports of the proxy itself do not count.",
+  readsLists: true,
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
 

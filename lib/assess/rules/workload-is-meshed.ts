@@ -10,6 +10,7 @@ export const workloadIsMeshed: Rule = {
   why: 'A pod without a proxy sends and receives in the clear, and two of them do so unseen.',
   needs:
     'Complete Kubernetes lists that agree around every window. A workload that no list shows, but of which a proxy was scraped, is unknown.',
+  readsLists: true,
   check: (period) => {
     const { cluster, facts } = period
     const listed = new Set(facts?.workloads.map(workloadKey))

@@ -31,6 +31,8 @@ export function verdictOf(summary: Summary): string {
     parts.push(
       `${countWords(expectedWindows - collectedWindows)} of ${plural(expectedWindows, 'window')} ${expectedWindows - collectedWindows === 1 ? 'was' : 'were'} not collected`,
     )
+  const unmeasured = unmeasuredOf(summary)
+  if (unmeasured > 0) parts.push(`how much there was to see in ${plural(unmeasured, 'collected window')} is not known`)
   if (summary.share !== null && dark.length < clusters.length)
     parts.push(
       `${shareWords(summary.share)} of ${span} observed on ${countWords(clusters.length - dark.length)} of ${plural(clusters.length, 'cluster')}`,
@@ -41,7 +43,12 @@ export function verdictOf(summary: Summary): string {
       : `${countWords(notEncrypted.length)} of ${plural(observedPaths, 'observed path')} ${notEncrypted.length === 1 ? 'was' : 'were'} not encrypted by the mesh${waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`}${unknown.length === 0 ? '' : `, ${countWords(unknown.length)} could not be told`}`,
   )
   // Without a finding, a reader would stop here: the number must not outlive what it is a number of.
-  const isWhole = summary.share === 1 && part.length === 0 && collectedWindows === expectedWindows
+  const isWhole =
+    summary.share === 1 &&
+    part.length === 0 &&
+    dark.length === 0 &&
+    unmeasured === 0 &&
+    collectedWindows === expectedWindows
   if (observedPaths > 0 && notEncrypted.length === 0 && !isWhole)
     parts.push('of what was not observed, nothing is known')
   return `${capital(parts.join('; '))}.`
@@ -49,9 +56,13 @@ export function verdictOf(summary: Summary): string {
 
 /** What a reader of the first page must know beside the verdict. */
 export function notesOf(summary: Summary): readonly string[] {
-  const { unmeshed, workloads, refused, unseen, clusters } = summary
+  const { unmeshed, workloads, refused, unseen, removed } = summary
   const notes: string[] = []
-  const unmeasured = clusters.reduce((total, cluster) => total + cluster.unmeasured, 0)
+  if (removed.length > 0)
+    notes.push(
+      `Not in this report: ${removed.map((id) => `cluster ${printable(id)}`).join(', ')}, which ${removed.length === 1 ? 'was' : 'were'} taken out of the registry.`,
+    )
+  const unmeasured = unmeasuredOf(summary)
   if (unmeasured > 0)
     notes.push(
       `In ${plural(unmeasured, 'collected window')} it is not known how much there was to see: no meshed pod was listed.`,
@@ -69,4 +80,9 @@ export function notesOf(summary: Summary): readonly string[] {
       `${plural(refused.length, 'path')} without mesh TLS ${refused.length === 1 ? 'was' : 'were'} tried and refused by policy.`,
     )
   return notes
+}
+
+/** Collected windows of which it is not known how much should have been seen in them. */
+function unmeasuredOf({ clusters }: Summary): number {
+  return clusters.reduce((total, { unmeasured }) => total + unmeasured, 0)
 }
