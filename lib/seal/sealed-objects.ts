@@ -5,7 +5,7 @@ import { kindOf, type Leaf, LeafError, nameOf, parseLeaf, SEALED_PREFIXES } from
 import type { Bundle } from './read-entries.ts'
 
 /** So many objects are hashed at once: reading one and hashing another overlap. */
-const AT_ONCE = 4
+const AT_ONCE = 8
 
 /** What became of the object that a leaf names. */
 export type ObjectState = 'as-sealed' | 'changed' | 'missing'

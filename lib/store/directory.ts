@@ -286,12 +286,12 @@ async function digestOf(path: string): Promise<ObjectDigest | undefined> {
     const { size: stated } = stat
     // One byte more than it has, so that most files are read, and found to end, at once.
     const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
-    let size = 0
-    for (;;) {
+    for (let size = 0; ;) {
       const { bytesRead } = await file.read(piece, 0, piece.length, null)
-      if (bytesRead === 0) return { sha256: hash.digest('hex'), size, version: null }
       hash.update(piece.subarray(0, bytesRead))
       size += bytesRead
+      const isEnd = bytesRead === 0 || (bytesRead < piece.length && size >= stated)
+      if (isEnd) return { sha256: hash.digest('hex'), size, version: null }
     }
   } catch (error) {
     if (isAbsent(error)) return undefined
