@@ -257,6 +257,12 @@ export function ofWorkload(cluster: string, { kind, namespace, name }: Endpoint,
   return { subject, verdict, detail }
 }
 
+/** What is not known of a workload, since in so many windows nobody could tell whether it had a proxy. */
+export function ofUnlisted(cluster: string, workload: Endpoint, windows: number) {
+  const detail = `Not known in ${windowCount(windows)}: the lists around them were not read, or do not agree`
+  return ofWorkload(cluster, workload, 'unknown', detail)
+}
+
 /** A finding about a whole cluster. */
 export function ofCluster(cluster: string, verdict: Verdict, detail: string) {
   return { subject: { kind: 'cluster', cluster } as const, verdict, detail }

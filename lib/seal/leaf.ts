@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import type { Window } from '../model.ts'
+import { parseJson } from '../store/json.ts'
 import {
   changesPrefix,
   evidencePrefix,
@@ -118,7 +119,7 @@ export function formatLeaf(leaf: Leaf): Uint8Array {
 export function parseLeaf(bytes: Uint8Array): Leaf {
   if (!isUtf8(bytes)) throw new LeafError('Cannot read a leaf: it is not UTF-8 text')
   const text = Buffer.from(bytes).toString()
-  const parsed = leafSchema.safeParse(parseJson(text))
+  const parsed = leafSchema.safeParse(parseJson(bytes))
   if (!parsed.success) throw leafError('read', parsed.error)
   if (canonicalize(parsed.data) !== text) throw new LeafError('Cannot read a leaf: it is not in its canonical form')
   return parsed.data
@@ -149,16 +150,6 @@ function isWindow(window: Window): boolean {
     return parseWindow(windowText(window)) !== undefined
   } catch (error) {
     if (error instanceof RangeError) return false
-    throw error
-  }
-}
-
-/** Undefined of what is not JSON, which no leaf is. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }

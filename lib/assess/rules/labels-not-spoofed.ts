@@ -1,6 +1,6 @@
 import type { WorkloadHistory } from '../../model.ts'
 import { workloadKey } from '../facts.ts'
-import { type Rule, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
 
 /** Reasons of a path for which a pod's labels, or a proxy that is not its own, put a reading in doubt. */
 const DOUBTS: ReadonlySet<string> = new Set(['labels-overridden', 'instance-not-confirmed'])
@@ -33,11 +33,6 @@ function judge(workload: WorkloadHistory, isDoubted: boolean, { cluster, unliste
   if (isDoubted)
     return ofWorkload(cluster.id, workload, 'unknown', 'Paths of it were read under doubt: labels-overridden')
   return meshed.unknown + unlisted > 0
-    ? ofWorkload(
-        cluster.id,
-        workload,
-        'unknown',
-        `Not known in ${windowCount(meshed.unknown + unlisted)}: the lists around them were not read, or do not agree`,
-      )
+    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
     : ofWorkload(cluster.id, workload, 'pass', 'No label of its pods takes a name that readings go by')
 }

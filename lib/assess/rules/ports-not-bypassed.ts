@@ -1,5 +1,5 @@
 import type { WorkloadHistory } from '../../model.ts'
-import { type Rule, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
 
 /** Judges whether connections of a meshed workload can go around its proxies. */
 export const portsNotBypassed: Rule = {
@@ -22,11 +22,6 @@ function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
   if (meshed.yes + meshed.partly + meshed.unknown === 0)
     return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
   return meshed.unknown + unlisted > 0
-    ? ofWorkload(
-        cluster.id,
-        workload,
-        'unknown',
-        `Not known in ${windowCount(meshed.unknown + unlisted)}: the lists around them were not read, or do not agree`,
-      )
+    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
     : ofWorkload(cluster.id, workload, 'pass', 'Every port goes through the proxies')
 }

@@ -1,6 +1,6 @@
 import type { WorkloadHistory } from '../../model.ts'
 import { workloadKey } from '../facts.ts'
-import { type Rule, type RulePeriod, ofWorkload, windowCount, workloadsSeen } from '../rule.ts'
+import { type Rule, type RulePeriod, ofUnlisted, ofWorkload, windowCount, workloadsSeen } from '../rule.ts'
 
 /** Judges whether each pod of a workload had a proxy. */
 export const workloadIsMeshed: Rule = {
@@ -36,12 +36,6 @@ function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
     const who = meshed.no > 0 ? 'No pod had a proxy' : 'Some pods had no proxy'
     return ofWorkload(cluster.id, workload, 'fail', `${who} in ${windowCount(without)}${why}`)
   }
-  if (meshed.unknown + unlisted > 0)
-    return ofWorkload(
-      cluster.id,
-      workload,
-      'unknown',
-      `Not known in ${windowCount(meshed.unknown + unlisted)}: the lists around them were not read, or do not agree`,
-    )
+  if (meshed.unknown + unlisted > 0) return ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
   return ofWorkload(cluster.id, workload, 'pass', `Each pod had a proxy in ${windowCount(windows)}`)
 }
