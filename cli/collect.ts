@@ -12,7 +12,7 @@ import type { Objects } from '../lib/store/objects.ts'
 import { standingAttempt } from '../lib/store/standing.ts'
 import { readState, readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, deriveDeps, openStore } from './store.ts'
 import { TIMEOUT_HELP, collectValues, readTime, readTimeout } from './values.ts'
 

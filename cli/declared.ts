@@ -1,6 +1,6 @@
 import type { Declared } from '../lib/store/declarations.ts'
 import type { Console } from './console.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 
 /** Says what became of a file that was put in force. */
 export function printDeclared(

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { createKeyFile } from '../lib/seal/key-file.ts'
 import type { Console } from './console.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 import { addSignerOptions, keyFileOf, openSigner, readOrigin, type SignerOptions } from './signer.ts'
 
 /** Adds `ciphertrail key new|show`. */

@@ -14,7 +14,7 @@ import { TILE_WIDTH } from '../lib/seal/tiles.ts'
 import { checkpointKey } from '../lib/store/log-keys.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 import { deriveDeps, openStore } from './store.ts'
 import { tableLines } from './table.ts'
 

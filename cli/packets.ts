@@ -16,9 +16,10 @@ import {
 } from '../lib/report/flows.ts'
 import { listsAround } from '../lib/store/lists-around.ts'
 import type { Objects } from '../lib/store/objects.ts'
+import { historyProblem } from '../lib/store/history-problem.ts'
 import { type Console, FailedError } from './console.ts'
-import { toJson } from './json.ts'
-import { chosenClusters, historyProblem, openStore } from './store.ts'
+import { toJson } from '../lib/report/json.ts'
+import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { readPort } from './values.ts'
 

@@ -3,15 +3,16 @@ import { fixOf } from '../lib/assess/causes.ts'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { waivedRows } from '../lib/assess/waived.ts'
 import { toSeconds, toTime } from '../lib/collect/windows.ts'
-import type { PathRow, TimelineMonth } from '../lib/model.ts'
+import type { PathRow } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
 import { declaredWaivers } from '../lib/store/declarations.ts'
-import { type Period, type StripCell, rows, stripsOf, within } from '../lib/store/history.ts'
+import { type StripCell, collectedIn, rows, stripsOf } from '../lib/store/history.ts'
 import { readPresent } from '../lib/store/period.ts'
+import { historyProblem } from '../lib/store/history-problem.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { pathJson } from './json.ts'
-import { chosenClusters, historyProblem, openStore } from './store.ts'
+import { pathJson, toJson } from '../lib/report/json.ts'
+import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readState, readTime } from './values.ts'
 
@@ -72,7 +73,8 @@ export function addPaths(program: Command, console: Console): void {
         const wanted = { from, to, namespace: options.namespace, state }
         const answer = rows(history.months, history.episodes, wanted, fixOf)
         found.push(...answer)
-        if (isEmpty || !wasCollected(history.months, { from, to })) {
+        const { windows, notCollected } = collectedIn(history.months, { from, to })
+        if (isEmpty || windows === notCollected) {
           // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
           if (answer.length === 0) missing++
           console.err(
@@ -80,21 +82,18 @@ export function addPaths(program: Command, console: Console): void {
               ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
               : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
           )
-        } else if (answer.length === 0) {
-          const { windows, uncollected } = windowsOf(history.months, { from, to })
+        } else if (answer.length === 0 && notCollected > 0) {
           // Who filters for what is wrong must not take silence for good news.
-          if (uncollected > 0) {
-            missing++
-            console.err(
-              `Not collected: ${uncollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
-            )
-          }
+          missing++
+          console.err(
+            `Not collected: ${notCollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
+          )
         }
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
       const { declared: waivers } = await declaredWaivers(objects)
       const answer = waivedRows(found, waivers, to ?? toTime(Math.floor(console.now().getTime() / 1000)))
-      if (options.json === true) for (const row of answer) console.out(pathJson(row))
+      if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
       else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
         for (const line of tableLines(answer, columns(shown, strips, console))) console.out(line)
@@ -107,16 +106,6 @@ export function addPaths(program: Command, console: Console): void {
 function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>): string {
   if (namespace === undefined || known.has(namespace)) return ''
   return ` No path has the namespace "${printable(namespace)}": known are ${[...known].sort().join(', ')}`
-}
-
-function windowsOf(months: readonly TimelineMonth[], period: Period): { windows: number; uncollected: number } {
-  const all = months.flatMap(({ windows }) => windows.filter(within(period)))
-  return { windows: all.length, uncollected: all.filter(({ collected }) => !collected).length }
-}
-
-/** Whether any window that ends in the period was read: if none was, no rows and no news say nothing. */
-function wasCollected(months: readonly TimelineMonth[], period: Period): boolean {
-  return months.some(({ windows }) => windows.filter(within(period)).some(({ collected }) => collected))
 }
 
 function columns(

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { rebuild } from '../lib/store/derive.ts'
 import { type Console, FailedError } from './console.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, deriveDeps, openStore } from './store.ts'
 import { collectValues } from './values.ts'
 

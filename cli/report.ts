@@ -15,9 +15,10 @@ import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
 import { readPeriodAndPast } from '../lib/store/period.ts'
 import { documentOf, recordReport } from '../lib/store/reports.ts'
+import { historyProblem } from '../lib/store/history-problem.ts'
 import { compareText } from '../lib/text-order.ts'
 import { type Console, UsageError } from './console.ts'
-import { chosenClusters, historyProblem, openStore } from './store.ts'
+import { chosenClusters, openStore } from './store.ts'
 import { collectValues, readTime } from './values.ts'
 
 /** The options of `report`. */

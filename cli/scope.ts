@@ -9,7 +9,7 @@ import { readClusters } from '../lib/store/registry.ts'
 import { readChecked } from './checked-file.ts'
 import type { Console } from './console.ts'
 import { declaredBy, printDeclared } from './declared.ts'
-import { toJson } from './json.ts'
+import { toJson } from '../lib/report/json.ts'
 import { openStore } from './store.ts'
 
 /** Adds `ciphertrail scope check|set|show`. */

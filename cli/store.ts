@@ -1,16 +1,14 @@
 import type { Config } from '../lib/config.ts'
 import { assessWindow } from '../lib/assess/window.ts'
-import { type Cluster } from '../lib/model.ts'
+import type { Cluster } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import type { DeriveDeps } from '../lib/store/derive.ts'
 import { directoryObjects } from '../lib/store/directory.ts'
 import type { Objects } from '../lib/store/objects.ts'
-import { evidencePrefix, parseEvidenceKey, stateKey } from '../lib/store/keys.ts'
 import { readClusters } from '../lib/store/registry.ts'
 import { addressWarnings, parseAddress, StoreAddressError } from '../lib/store/s3/address.ts'
 import type { S3Address } from '../lib/store/s3/address.ts'
 import { s3Objects } from '../lib/store/s3.ts'
-import { readState } from '../lib/store/state.ts'
 import { type Console, UsageError } from './console.ts'
 
 /** What `--store` may say of S3. */
@@ -56,22 +54,6 @@ function addressOf(place: string): S3Address | undefined {
 /** What deriving needs: the store and our reading of a window. */
 export function deriveDeps(objects: Objects): DeriveDeps {
   return { objects, assess: assessWindow }
-}
-
-/**
- * Why the history of a cluster cannot be read although there is evidence of it, in one line; undefined where it can. Without asking, what is
- * damaged would read as what was never collected.
- */
-export async function historyProblem({ id }: Cluster, objects: Objects): Promise<string | undefined> {
-  const { state, etag, error } = await readState(id, objects)
-  const toMend = 'run "ciphertrail rebuild" to make it again from evidence'
-  if (error !== null) return `Cannot use "${stateKey(id)}": it is damaged, ${toMend}`
-  if (state !== undefined) return undefined
-  if (etag !== null) return `Cannot use "${stateKey(id)}": an earlier version of ciphertrail derived it, ${toMend}`
-  for await (const key of objects.list(evidencePrefix))
-    if (parseEvidenceKey(key)?.cluster === id)
-      return `Cannot use "${stateKey(id)}": it is missing although there is evidence, ${toMend}`
-  return undefined
 }
 
 /** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */

@@ -123,6 +123,15 @@ export function within({ from, to }: Period): (window: Pick<Window, 'end'>) => b
   return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
 }
 
+/** How many windows were expected in a period, and of how many of them nothing can be told. */
+export function collectedIn(
+  months: readonly TimelineMonth[],
+  period: Period,
+): { readonly windows: number; readonly notCollected: number } {
+  const all = months.flatMap(({ windows }) => windows.filter(within(period)))
+  return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }
+}
+
 function isQuiet({ interval: { state }, activity }: Piece): boolean {
   return state !== 'not-collected' && activity.length === 0
 }

@@ -1,4 +1,4 @@
-import type { Destination, PathRow, Source } from '../lib/model.ts'
+import type { Destination, PathRow, Source } from '../model.ts'
 
 // What a terminal would act on, or would not show: names come from clusters and are hostile input.
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
@@ -13,14 +13,14 @@ export function toJson(value: unknown): string {
   )
 }
 
-/** A row of `paths --json`. */
-export function pathJson(row: PathRow): string {
-  return toJson({
+/** A row of history as `paths --json` and the API show it. */
+export function pathJson(row: PathRow): Readonly<Record<string, unknown>> {
+  return {
     ...row,
     source: endJson(row.source),
     destination: endJson(row.destination),
     candidates: row.candidates.map(endJson),
-  })
+  }
 }
 
 /** An end of a path without the fields that it has not: who has no mesh identity is `{"kind":"unmeshed"}`. */
