@@ -27,6 +27,8 @@ type AddOptions = {
   readonly prometheusCertFile?: string
   readonly prometheusKeyFile?: string
   readonly prometheusCaFile?: string
+  readonly prometheusSigv4?: string
+  readonly prometheusRole?: string
   readonly linkerdNamespace?: string
   readonly vizNamespace?: string
   readonly window?: string
@@ -67,6 +69,8 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--prometheus-cert-file <file>', 'client certificate for --prometheus-url')
     .option('--prometheus-key-file <file>', '... and its key')
     .option('--prometheus-ca-file <file>', 'authorities to trust for --prometheus-url')
+    .option('--prometheus-sigv4 <region>', 'sign requests to --prometheus-url: Amazon Managed Prometheus')
+    .option('--prometheus-role <arn>', '... and a role to assume first')
     .option('--port-forward', 'reach Prometheus by port-forward again, and forget --prometheus-url')
     .option('--linkerd-namespace <ns>', 'namespace of the control plane (default linkerd)')
     .option('--viz-namespace <ns>', 'namespace of the viz extension (default linkerd-viz)')
@@ -202,9 +206,9 @@ function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): 
   return { name, region, ...(roleArn === undefined ? {} : { roleArn }) }
 }
 
-/** The files that hold the credentials for Prometheus, as absolute paths; undefined where none is named. */
+/** How Prometheus is shown who asks, files as absolute paths; undefined where nothing is said of it. */
 function authOf(options: AddOptions): PrometheusAuth | undefined {
-  const { prometheusUser: user } = options
+  const { prometheusUser: user, prometheusSigv4: sigv4Region, prometheusRole: sigv4RoleArn } = options
   const files = {
     tokenFile: options.prometheusTokenFile,
     passwordFile: options.prometheusPasswordFile,
@@ -212,9 +216,11 @@ function authOf(options: AddOptions): PrometheusAuth | undefined {
     keyFile: options.prometheusKeyFile,
     caFile: options.prometheusCaFile,
   }
-  const named = Object.entries(files).flatMap(([name, file]) => (file === undefined ? [] : [[name, resolve(file)]]))
-  if (named.length === 0 && user === undefined) return undefined
-  return { ...(Object.fromEntries(named) as PrometheusAuth), ...(user === undefined ? {} : { user }) }
+  const given = [
+    ...Object.entries(files).map(([name, file]) => [name, file === undefined ? undefined : resolve(file)]),
+    ...Object.entries({ user, sigv4Region, sigv4RoleArn }),
+  ].filter(([, value]) => value !== undefined)
+  return given.length === 0 ? undefined : (Object.fromEntries(given) as PrometheusAuth)
 }
 
 /** The checks as `linkerd check` shows them: a heading for each section, a mark for each line, the hint below it. */

@@ -55,7 +55,7 @@ export type Window = { readonly start: string; readonly end: string }
 /** A window size and since when it is in force: a change takes effect at the next UTC midnight. */
 export type WindowSetting = { readonly since: string; readonly minutes: WindowMinutes }
 
-/** Files that hold what a Prometheus wants of whoever asks it; read for each request. Either a token, or a user with a password. */
+/** How a Prometheus is shown who asks: by files, read for each request, or by the keys of AWS that the environment has. A token, a user with a password, or AWS. */
 export type PrometheusAuth = {
   readonly tokenFile?: string
   readonly user?: string
@@ -65,6 +65,10 @@ export type PrometheusAuth = {
   readonly keyFile?: string
   /** Authorities to trust, PEM. Absent: those that Node trusts. */
   readonly caFile?: string
+  /** Amazon Managed Prometheus: the region that requests are signed for (SigV4). */
+  readonly sigv4Region?: string
+  /** ARN of a role to assume first. */
+  readonly sigv4RoleArn?: string
 }
 
 /** A cluster of Amazon EKS, by its name there. Whoever asks proves it by the keys of AWS that the environment has. */

@@ -109,7 +109,9 @@ export function openCluster(
         requestJson(prometheus, {
           what,
           hints: { ...prometheus.hints, ...hints },
-          ...(method === 'POST' ? { path, form: parameters } : { path: `${path}?${parameters.toString()}` }),
+          ...(method === 'POST'
+            ? { path, form: parameters }
+            : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
         }),
     },
     close,

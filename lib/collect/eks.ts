@@ -2,20 +2,14 @@ import aws4 from 'aws4'
 import { z } from 'zod'
 import type { EksCluster } from '../model.ts'
 import type { Connections } from './connections.ts'
+import { CLOCK_HINT, awsKeys, readKeys, secretsOf, signingDate, signingKeys } from './aws.ts'
+import type { AwsKeys, KeySource } from './aws.ts'
 import { bearer } from './credential-files.ts'
 import type { SentCredentials } from './credential-files.ts'
 import type { ApiServer } from './credentials.ts'
 import { SetupError, SourceError, requestJson } from './http.ts'
 import type { Limits, Server } from './http.ts'
-import { messageOf } from './failure-words.ts'
-import { oneLine, withoutSecrets } from './text.ts'
-
-/** Keys of AWS, as its SDK finds them. */
-export type AwsKeys = {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string | undefined
-}
+import { oneLine } from './text.ts'
 
 /** EKS takes a token for a quarter of an hour after it was signed (aws-iam-authenticator: pkg/token/token.go). */
 const TOKEN_LIFE_MS = 15 * 60 * 1000
@@ -31,13 +25,13 @@ export function eksToken({ name, region }: EksCluster, keys: AwsKeys, now: Date)
   const { host, path } = aws4.sign(
     {
       host: hostOf('sts', region),
-      path: `/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60&X-Amz-Date=${dateOf(now)}`,
+      path: `/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Expires=60&X-Amz-Date=${signingDate(now)}`,
       service: 'sts',
       region,
       signQuery: true,
       headers: { 'x-k8s-aws-id': name },
     },
-    signing(keys),
+    signingKeys(keys),
   )
   return `k8s-aws-v1.${Buffer.from(`https://${host}${path}`).toString('base64url')}`
 }
@@ -46,14 +40,9 @@ function hostOf(service: 'sts' | 'eks', region: string): string {
   return `${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`
 }
 
-/** aws4 tells an absent session token from one that is undefined. */
-function signing({ accessKeyId, secretAccessKey, sessionToken }: AwsKeys): aws4.Credentials {
-  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
-}
-
 export type EksDeps = {
-  /** The keys of whoever runs this, or of the role to assume. Throws what the SDK throws. */
-  readonly keys: () => Promise<AwsKeys>
+  /** The keys of whoever runs this, or of the role to assume. */
+  readonly keys: KeySource
   readonly now: () => Date
 }
 
@@ -68,29 +57,6 @@ export function eksCredentials(cluster: EksCluster, { keys, now }: EksDeps): () 
   }
 }
 
-async function readKeys(keys: EksDeps['keys']): Promise<AwsKeys> {
-  try {
-    return await keys()
-  } catch (error) {
-    throw new SetupError(`there are no credentials of AWS (${withoutSecrets(messageOf(error), [])})`)
-  }
-}
-
-/**
- * The keys of the environment as every program of AWS finds them (variables, shared files, a container's or a function's role), or those of a
- * role that they may assume. Renewed by the SDK before they expire.
- */
-export async function awsKeys({ region, roleArn }: EksCluster): Promise<EksDeps['keys']> {
-  const { fromNodeProviderChain, fromTemporaryCredentials } = await import('@aws-sdk/credential-providers')
-  const own = fromNodeProviderChain({ clientConfig: { region } })
-  if (roleArn === undefined) return own
-  return fromTemporaryCredentials({
-    masterCredentials: own,
-    params: { RoleArn: roleArn, RoleSessionName: 'ciphertrail' },
-    clientConfig: { region },
-  })
-}
-
 /** The headers that prove to EKS who asks it to describe a cluster. */
 export function describeHeaders(
   { name, region }: EksCluster,
@@ -99,19 +65,14 @@ export function describeHeaders(
   host = hostOf('eks', region),
 ): Record<string, string> {
   const { headers = {} } = aws4.sign(
-    { host, path: pathOf(name), service: 'eks', region, headers: { 'X-Amz-Date': dateOf(now) } },
-    signing(keys),
+    { host, path: pathOf(name), service: 'eks', region, headers: { 'X-Amz-Date': signingDate(now) } },
+    signingKeys(keys),
   )
   return Object.fromEntries(Object.entries(headers).map(([header, value]) => [header.toLowerCase(), String(value)]))
 }
 
 function pathOf(name: string): string {
   return `/clusters/${encodeURIComponent(name)}`
-}
-
-/** `20261124T123456Z` */
-function dateOf(now: Date): string {
-  return now.toISOString().replaceAll(/[-:]|\.\d+/g, '')
 }
 
 const described = z.object({
@@ -149,7 +110,7 @@ export async function describeEks(
         dispatcher: await newPool(base.origin, { timeout: limits.deadlineMs, rejectUnauthorized: true }),
         base,
         headers,
-        secrets: [known.secretAccessKey, known.sessionToken ?? ''],
+        secrets: secretsOf(known),
       }
     },
   }
@@ -185,6 +146,7 @@ export async function findEksServer(cluster: EksCluster, deps: Omit<DescribeDeps
 }
 
 const HINTS = {
+  clock: CLOCK_HINT,
   forbidden: 'allow eks:DescribeCluster to whoever runs this, or to the role',
   'not-found': 'are the name and the region right?',
   rejected: 'are the name and the region right?',

@@ -34,8 +34,11 @@ export function describeStatus(status: number, said: string, server: string, loc
     const to = location === '' ? '' : ` to "${hostOf(location)}"`
     return { kind: 'redirect', problem: `${named} from ${server}: a redirect${to} is not followed` }
   }
-  return { kind: kindOfStatus(status), problem: text }
+  return { kind: CLOCK.test(said) ? 'clock' : kindOfStatus(status), problem: text }
 }
+
+/** What services of AWS say of a signature whose time is not theirs: with 403, or 400. */
+const CLOCK = /signature (expired|not yet current)|request (has )?expired|RequestTimeTooSkewed/i
 
 function kindOfStatus(status: number): FailureKind {
   if (status === 401) return 'unauthorized'

@@ -28,6 +28,7 @@ export type FailureKind =
   | 'server'
   | 'timeout'
   | 'certificate'
+  | 'clock'
   | 'connection'
   | 'redirect'
   | 'malformed'
@@ -78,12 +79,26 @@ export type Limits = {
   readonly retryDelayMs: number
 }
 
+/** A request as it goes over the wire, for whoever signs it. */
+export type SentRequest = {
+  readonly method: 'GET' | 'POST'
+  /** As the Host header has it: with its port, unless that is the protocol's own. */
+  readonly host: string
+  /** From the root, with its query. */
+  readonly path: string
+  /** Content type and text of the body; absent: none. */
+  readonly type?: string | undefined
+  readonly body?: string | undefined
+}
+
 /** A server that is ready to be asked. */
 export type Connection = {
   readonly dispatcher: Dispatcher
   /** Where the server is, with its base path and without a slash at the end. */
   readonly base: URL
   readonly headers: Readonly<Record<string, string>>
+  /** Headers that only one request may have, since they sign it; absent: none. */
+  readonly sign?: (request: SentRequest) => Readonly<Record<string, string>>
   /** Credentials that must never stand in a message. */
   readonly secrets: readonly string[]
 }
@@ -400,25 +415,28 @@ function sentBody({ form, json }: JsonRequest): { readonly type: string; readonl
 async function ask(
   server: Server,
   request: JsonRequest,
-  { dispatcher, base, headers, secrets }: Connection,
+  { dispatcher, base, headers, sign, secrets }: Connection,
   progress: Progress,
   { signal }: Deadline,
 ): Promise<string> {
   const sent = sentBody(request)
+  const method = sent === undefined ? 'GET' : 'POST'
+  const path = `${base.pathname.replace(/\/$/, '')}${request.path}`
   const {
     statusCode,
     headers: answered,
     body,
   } = await dispatcher.request({
     origin: base.origin,
-    path: `${base.pathname.replace(/\/$/, '')}${request.path}`,
-    method: sent === undefined ? 'GET' : 'POST',
+    path,
+    method,
     headers: {
       accept: 'application/json',
       'accept-encoding': 'gzip',
       'user-agent': 'ciphertrail',
       ...(sent === undefined ? {} : { 'content-type': sent.type }),
       ...headers,
+      ...sign?.({ method, host: base.host, path, type: sent?.type, body: sent?.text }),
     },
     body: sent?.text ?? null,
     signal,

@@ -1,6 +1,8 @@
 import type { Pool } from 'undici'
 import type { PrometheusAuth } from '../model.ts'
 import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
+import { CLOCK_HINT, awsKeys, readKeys, secretsOf, signedHeaders } from './aws.ts'
+import type { KeySource } from './aws.ts'
 import type { Connections } from './connections.ts'
 import { basic, bearer, readSecret, readText } from './credential-files.ts'
 import type { SentCredentials } from './credential-files.ts'
@@ -25,11 +27,21 @@ export function prometheusByUrl(
   { allowedNetworks, newPool, limits }: UrlDeps,
 ): PrometheusWay {
   let pool: { readonly dispatcher: Pool; readonly of: string } | undefined
+  let keys: KeySource | undefined
+  const signing = async (region: string): Promise<Pick<Connection, 'sign' | 'secrets'>> => {
+    const { sigv4RoleArn: roleArn } = auth
+    keys ??= await awsKeys({ region, ...(roleArn === undefined ? {} : { roleArn }) })
+    const known = await readKeys(keys)
+    return {
+      sign: (request) => signedHeaders(request, { service: 'aps', region }, known, new Date()),
+      secrets: secretsOf(known),
+    }
+  }
   return {
     source: 'metrics',
     name: 'Prometheus',
     limits,
-    hints: URL_HINTS,
+    hints: auth.sigv4Region === undefined ? URL_HINTS : SIGV4_HINTS,
     servers: () => [],
     connect: async (): Promise<Connection> => {
       const base = baseOf(address)
@@ -42,7 +54,8 @@ export function prometheusByUrl(
         const options = { timeout: limits.deadlineMs, rejectUnauthorized: true, lookup: checkedLookup(check), ...tls }
         pool = { dispatcher: await newPool(base.origin, options), of }
       }
-      return { dispatcher: pool.dispatcher, base, headers, secrets }
+      const signed = auth.sigv4Region === undefined ? { secrets } : await signing(auth.sigv4Region)
+      return { dispatcher: pool.dispatcher, base, headers, ...signed }
     },
   }
 }
@@ -54,7 +67,7 @@ type ReadAuth = SentCredentials & {
 /** What the files hold. A credential goes over TLS, or to this machine, or nowhere. */
 async function readAuth(auth: PrometheusAuth, base: URL): Promise<ReadAuth> {
   const { tokenFile, user, passwordFile, certFile, keyFile, caFile } = auth
-  const hasSecret = tokenFile !== undefined || user !== undefined
+  const hasSecret = tokenFile !== undefined || user !== undefined || auth.sigv4Region !== undefined
   if (hasSecret && !mayCarryCredentials(base))
     throw new SetupError('credentials would go over plain HTTP: give an address of Prometheus that begins with https')
   const sent =
@@ -92,4 +105,12 @@ const URL_HINTS: Hints = {
   certificate: 'name its authority with --prometheus-ca-file, or correct the name in --prometheus-url',
   redirect: 'give the address that it redirects to, with --prometheus-url',
   malformed: 'is --prometheus-url the address of a Prometheus?',
+}
+
+const SIGV4_HINTS: Hints = {
+  ...URL_HINTS,
+  unauthorized: 'may the keys of AWS, or the role, do aps:QueryMetrics on this workspace?',
+  forbidden: 'allow aps:QueryMetrics on this workspace to the keys of AWS, or to the role, and look at the region',
+  clock: CLOCK_HINT,
+  'not-found': 'is --prometheus-url https://aps-workspaces.<region>.amazonaws.com/workspaces/<workspace>?',
 }

@@ -65,6 +65,8 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
       certFile: z.string().exactOptional(),
       keyFile: z.string().exactOptional(),
       caFile: z.string().exactOptional(),
+      sigv4Region: z.string().exactOptional(),
+      sigv4RoleArn: z.string().exactOptional(),
     })
     .exactOptional(),
   linkerdNamespace: namespace,
@@ -219,6 +221,10 @@ function checkEks(id: string, { name, region, roleArn }: EksCluster, { kubeconfi
     throw optionError(id, 'its API server is reached either by EKS or by a kubeconfig, and both are given')
   if (!/^[0-9A-Za-z][-_0-9A-Za-z]{0,99}$/.test(name))
     throw optionError(id, `${JSON.stringify(name)} is not the name of a cluster in EKS`)
+  checkAws(id, region, roleArn)
+}
+
+function checkAws(id: string, region: string, roleArn: string | undefined): void {
   if (!/^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/.test(region))
     throw optionError(id, `${JSON.stringify(region)} is not a region of AWS, such as eu-central-1`)
   if (roleArn !== undefined && !/^arn:aws[-a-z]*:iam::\d{12}:role\/[-\w+=,.@/]{1,512}$/.test(roleArn))
@@ -229,11 +235,16 @@ function checkEks(id: string, { name, region, roleArn }: EksCluster, { kubeconfi
 }
 
 function checkAuth(id: string, auth: PrometheusAuth, url: string | undefined): void {
-  const { tokenFile, user, passwordFile, certFile, keyFile } = auth
+  const { tokenFile, user, passwordFile, certFile, keyFile, sigv4Region, sigv4RoleArn } = auth
   if (url === undefined)
     throw optionError(id, 'credentials for Prometheus go with its URL, and none is given or registered')
   if (tokenFile !== undefined && (user !== undefined || passwordFile !== undefined))
     throw optionError(id, 'Prometheus takes either a token or a user with a password')
+  if (sigv4Region === undefined && sigv4RoleArn !== undefined)
+    throw optionError(id, 'a role for Prometheus goes with the region that requests to it are signed for')
+  if (sigv4Region !== undefined && (tokenFile ?? user ?? passwordFile) !== undefined)
+    throw optionError(id, 'Prometheus takes either a signature of AWS, or a token or a user with a password')
+  if (sigv4Region !== undefined) checkAws(id, sigv4Region, sigv4RoleArn)
   if ((user === undefined) !== (passwordFile === undefined))
     throw optionError(id, 'a user of Prometheus and the file of its password go together')
   if ((certFile === undefined) !== (keyFile === undefined))
@@ -242,7 +253,7 @@ function checkAuth(id: string, auth: PrometheusAuth, url: string | undefined): v
     if (text === '' || /\p{C}/u.test(text))
       throw optionError(id, `${JSON.stringify(text)} is not the name of a file or user`)
   const parsed = new URL(url)
-  if ((tokenFile !== undefined || user !== undefined) && !mayCarryCredentials(parsed))
+  if ((tokenFile ?? user ?? sigv4Region) !== undefined && !mayCarryCredentials(parsed))
     throw optionError(
       id,
       'its Prometheus URL begins with http, so credentials would be sent in the clear; wanted https',

@@ -99,6 +99,23 @@ test('addCluster() keeps the names of files with credentials, and forgets them w
       { prometheusUrl: 'http://127.0.0.1', prometheusAuth: { certFile: '/c', keyFile: '/k' } },
       /no client certificate is asked for; wanted https$/,
     ],
+    [
+      { prometheusUrl: url, prometheusAuth: { sigv4RoleArn: 'arn:aws:iam::123456789012:role/x' } },
+      /a role for Prometheus goes with the region/,
+    ],
+    [
+      { prometheusUrl: url, prometheusAuth: { sigv4Region: 'eu-central-1', tokenFile: '/t' } },
+      /either a signature of AWS, or a token or a user with a password$/,
+    ],
+    [{ prometheusUrl: url, prometheusAuth: { sigv4Region: 'x/y' } }, /"x\/y" is not a region of AWS, such as/],
+    [
+      { prometheusUrl: url, prometheusAuth: { sigv4Region: 'eu-central-1', sigv4RoleArn: 'me' } },
+      /"me" is not the ARN of a role, such as/,
+    ],
+    [
+      { prometheusUrl: 'http://p.example', prometheusAuth: { sigv4Region: 'eu-central-1' } },
+      /would be sent in the clear; wanted https$/,
+    ],
     [{ prometheusUrl: null, prometheusAuth: { tokenFile: '/t' } }, /go with its URL, and none is given or registered$/],
   ]
   for (const [options, line] of cases) await assert.rejects(add(options), { name: 'ClusterOptionError', message: line })
