@@ -2,21 +2,15 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { toSeconds } from '../lib/collect/windows.ts'
-import { judge } from '../lib/assess/judge.ts'
 import type { Cluster, ClusterPeriod } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import type { Summary } from '../lib/report/summary.ts'
 import type { ReportView } from '../lib/report/view.ts'
-import { checkedZone, earlierPeriods, weekPeriod } from '../lib/report/week.ts'
-import { readPrintedHead } from '../lib/seal/printed-head.ts'
-import { readRecorded } from '../lib/store/registry.ts'
-import { declaredScopes, declaredWaivers } from '../lib/store/declarations.ts'
+import { checkedZone, weekPeriod } from '../lib/report/week.ts'
+import { makeReport, removedClusters } from '../lib/run/report.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
-import { readPeriodAndPast } from '../lib/store/period.ts'
-import { documentOf, recordReport } from '../lib/store/reports.ts'
-import { historyProblem } from '../lib/store/history-problem.ts'
-import { compareText } from '../lib/text-order.ts'
+import { recordReport } from '../lib/store/reports.ts'
 import { type Console, UsageError } from './console.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { collectValues, readTime } from './values.ts'
@@ -66,10 +60,6 @@ export function addReport(program: Command, console: Console): void {
       const { json = false } = options
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      for (const cluster of clusters) {
-        const problem = await historyProblem(cluster, objects)
-        if (problem !== undefined) throw new Error(problem)
-      }
       const { verdict, files } = await writeReport(clusters, period, options.out, {
         objects,
         console,
@@ -79,13 +69,6 @@ export function addReport(program: Command, console: Console): void {
         console.out(JSON.stringify({ verdict, html: pathOf(files, 'html'), pdf: pathOf(files, 'pdf'), files, period }))
       else for (const line of [verdict, ...files]) console.out(line)
     })
-}
-
-/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
-async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
-  const registered = new Set(clusters.map(({ id }) => id))
-  const recorded = await readRecorded({ objects })
-  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
 }
 
 /** The file of that kind among those written. */
@@ -112,9 +95,6 @@ function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions):
     throw error
   }
 }
-
-/** How many periods of equal length the trend shows, this one among them. */
-const TREND_PERIODS = 8
 
 /** What was written: the paths of the files, the page and the PDF first, and what they say. */
 export type WrittenReport = {
@@ -144,52 +124,19 @@ export async function writeReport(
   },
 ): Promise<WrittenReport> {
   try {
-    console.progress('Reading the history')
-    const earlier = earlierPeriods(period, TREND_PERIODS - 1)
-    const read = await Promise.all(
-      clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, console.now(), objects)),
+    const made = await makeReport(
+      {
+        clusters,
+        period,
+        now: console.now(),
+        version: console.version,
+        removed,
+        ...(replay === undefined ? {} : { replay }),
+      },
+      { objects, progress: console.progress },
     )
-    const kept = read.map(({ current }) => current)
-    console.progress('Judging the period')
-    const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
-      declaredScopes(objects),
-      declaredWaivers(objects),
-    ])
-    const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
-    const checkpoint = await readPrintedHead(
-      kept.flatMap(({ windows }) => windows.flatMap(({ evidence }) => evidence ?? [])),
-      objects,
-    )
-    console.progress('Setting the report')
-    // Loaded here, since the other commands need neither Typst nor Graphviz.
-    const { documentsOf } = await import('../lib/report/documents.ts')
-    const { files, summary, view } = documentsOf({
-      period,
-      version: console.version,
-      clusters: kept,
-      past: read.map(({ past }) => past),
-      judgement,
-      checkpoint,
-      removed,
-      ...(replay === undefined ? {} : { replay }),
-    })
-    await writeFiles(files, out, () =>
-      recordReport(
-        {
-          period,
-          clusters: clusters.map(({ id }) => id).toSorted(compareText),
-          version: console.version,
-          checkpoint:
-            checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
-          documents: files
-            .map(({ name, body }) => documentOf(name, Buffer.from(body)))
-            .toSorted((a, b) => compareText(a.name, b.name)),
-        },
-        objects,
-      ),
-    )
-    const paths = files.map(({ name }) => join(out, name))
-    return { files: paths, verdict: view.verdict, summary, view, clusters: kept }
+    await writeFiles(made.files, out, recordReport(made.record, objects).write)
+    return { ...made, files: made.files.map(({ name }) => join(out, name)) }
   } finally {
     console.progressEnd()
   }

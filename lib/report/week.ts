@@ -24,6 +24,14 @@ export function weekPeriod(week: string, timeZone: string): WeekPeriod {
   return { from: start(monday), to: start(monday.add({ weeks: 1 })) }
 }
 
+/** The last ISO week of a time zone that is over at a time, and its name. */
+export function lastWeek(at: Date, timeZone: string): WeekPeriod & { readonly week: string } {
+  const today = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone).toPlainDate()
+  const day = today.subtract({ weeks: 1 })
+  const week = `${day.yearOfWeek}-W${String(day.weekOfYear).padStart(2, '0')}`
+  return { week, ...weekPeriod(week, timeZone) }
+}
+
 /** An IANA time zone. Throws a RangeError that says what was wanted. */
 export function checkedZone(timeZone: string): string {
   try {

@@ -6,6 +6,7 @@ import {
   isReportKey,
   parseChangeKey,
   parseEvidenceKey,
+  parseDocumentKey,
   parseTimelineKey,
   parseWindowKey,
   registryKey,
@@ -17,6 +18,7 @@ import type { Objects } from '../store/objects.ts'
 import { readClusters, readRecorded } from '../store/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
 import { deletedAsAbsent } from './deleted.ts'
+import { checkDocuments } from './documents.ts'
 import { checkDerived } from './derived.ts'
 import { type AddFinding, type Findings, findingsList } from './finding.ts'
 import { kindOf, nameOf } from './leaf.ts'
@@ -86,6 +88,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Che
   const known = await checkRegistry(add, objects)
   if (checkpoint !== undefined) await checkProgress(add, objects)
   const listed = await checkNames({ log, names, known }, add, { objects, onProgress })
+  await checkDocuments(add, objects)
   for (const cluster of known.clusters) {
     onProgress(`what is derived of ${cluster.id}`)
     for (const { key, problem } of await checkDerived(cluster, deps)) add(key, problem)
@@ -202,7 +205,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if (key === registryKey || key === sealingKey) return true
+  if (key === registryKey || key === sealingKey || parseDocumentKey(key) !== undefined) return true
   const cluster = (parseWindowKey(key) ?? parseTimelineKey(key))?.cluster ?? /^state\/([^/]+)\.json$/.exec(key)?.[1]
   return isKnown(cluster) && (!key.startsWith('state/') || key === stateKey(cluster ?? ''))
 }

@@ -10,6 +10,7 @@ import type { Window } from '../model.ts'
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
  *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
+ *     documents/20261124T140000Z-0123456789abcdef/report.pdf           a document of that report
  *     changes/clusters/000001.json                                     what somebody changed; written once
  *     log/…                                                            see log-keys.ts
  *
@@ -51,6 +52,7 @@ const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
+const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -143,7 +145,6 @@ export function changesPrefix(kind: ChangeKind): string {
   return `changes/${kind}/`
 }
 
-/** The id as it is. Throws a `RangeError` for what is none. */
 /** What the keys of all reports begin with, those of the earliest periods first. */
 export const reportsPrefix = 'reports/'
 
@@ -156,11 +157,34 @@ export function reportKey(to: string, sha256: string): string {
   )
 }
 
+/** What the keys of the reports of all periods that end at a time (RFC 3339, whole seconds) begin with. */
+export function reportsUpTo(to: string): string {
+  return `${reportsPrefix}${basic(to)}-`
+}
+
 /** Whether a text is the key of a report. */
 export function isReportKey(key: string): boolean {
   return REPORT_KEY.test(key)
 }
 
+/** What the keys of all documents of all reports begin with. */
+export const documentsPrefix = 'documents/'
+
+/** The key of a document of a report, by the key of the report and the name of the document. */
+export function documentKey(report: string, name: string): string {
+  const key = `${documentsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/${name}`
+  if (isReportKey(report) && parseDocumentKey(key)?.name === name) return key
+  throw new RangeError(`Cannot make a key of document ${JSON.stringify(name)} of ${JSON.stringify(report)}`)
+}
+
+/** Which document a key names, and the key of its report; undefined where the text is no such key. */
+export function parseDocumentKey(key: string): { readonly report: string; readonly name: string } | undefined {
+  const [, id = '', name = ''] = DOCUMENT_KEY.exec(key) ?? []
+  const report = `${reportsPrefix}${id}.json`
+  return isReportKey(report) ? { report, name } : undefined
+}
+
+/** The id as it is. Throws a `RangeError` for what is none. */
 export function checkedCluster(cluster: string): string {
   if (isClusterId(cluster)) return cluster
   throw new RangeError(

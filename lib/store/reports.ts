@@ -1,7 +1,11 @@
 import canonicalize from 'canonicalize'
-import { reportKey } from './keys.ts'
-import type { Objects } from './objects.ts'
+import { z } from 'zod'
+import { parseJson } from './json.ts'
+import { documentKey, reportKey, reportsUpTo } from './keys.ts'
+import { type Objects, StoreError } from './objects.ts'
 import { sha256Of } from './state.ts'
+
+const FORMAT = 'ciphertrail/report/1'
 
 /** What is kept of a report that was made: enough to tell, years later, whether a document is the one that was made then. */
 export type ReportRecord = {
@@ -22,12 +26,47 @@ export function documentOf(name: string, body: Uint8Array): ReportRecord['docume
 }
 
 /**
- * Records a report under `reports/`, where the next seal makes it a leaf, and gives its key. Written once; the same report
- * again is the same record, since it holds neither the time nor the place at which it was made.
+ * Records a report under `reports/`, where the next seal makes it a leaf: gives its key, and what writes it. Written once; the same
+ * report again is the same record, since it holds neither the time nor the place at which it was made.
  */
-export async function recordReport(record: ReportRecord, objects: Objects): Promise<string> {
-  const body = Buffer.from(canonicalize({ format: 'ciphertrail/report/1', ...record }) ?? '')
+export function recordReport(
+  record: ReportRecord,
+  objects: Objects,
+): { readonly key: string; readonly write: () => Promise<void> } {
+  const body = Buffer.from(canonicalize({ format: FORMAT, ...record }) ?? '')
   const key = reportKey(record.period.to, sha256Of(body))
-  await objects.putOnce(key, body)
-  return key
+  return { key, write: () => objects.putOnce(key, body) }
+}
+
+const recordSchema = z.object({
+  format: z.literal(FORMAT),
+  period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }),
+  clusters: z.array(z.string()),
+  version: z.string(),
+  checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).nullable(),
+  documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() })),
+})
+
+/** What is recorded of a report; undefined where there is no such record. Throws {@link StoreError} for one that cannot be read. */
+export async function readReport(key: string, objects: Objects): Promise<ReportRecord | undefined> {
+  const stored = await objects.get(key)
+  if (stored === undefined) return undefined
+  const parsed = recordSchema.safeParse(parseJson(stored.body))
+  if (!parsed.success) throw new StoreError(`Cannot read "${key}": it is no record of a report, find out who wrote it`)
+  const { format: _, ...record } = parsed.data
+  return record
+}
+
+/** The key of the first report of exactly that period whose documents are kept in the store; undefined where there is none. */
+export async function findReport(
+  { from, to, label, timeZone }: ReportRecord['period'],
+  objects: Objects,
+): Promise<string | undefined> {
+  for await (const key of objects.list(reportsUpTo(to))) {
+    const { period } = (await readReport(key, objects)) ?? {}
+    if (period?.from !== from || period.label !== label || period.timeZone !== timeZone) continue
+    // Somebody may have made one elsewhere, which leaves its record here and not its documents.
+    if ((await objects.digest(documentKey(key, 'report.pdf'))) !== undefined) return key
+  }
+  return undefined
 }

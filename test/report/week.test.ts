@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { checkedZone, earlierPeriods, weekPeriod } from '../../lib/report/week.ts'
+import { checkedZone, earlierPeriods, lastWeek, weekPeriod } from '../../lib/report/week.ts'
 
 const hours = ({ from, to }: ReturnType<typeof weekPeriod>) => (Date.parse(to) - Date.parse(from)) / 3_600_000
 
@@ -82,6 +82,25 @@ test('earlierPeriods() leave no time between them, and end where the period begi
         const ends = earlier.map(({ to }) => to)
         assert.deepEqual([...earlier.map(({ from }) => from).slice(1), text(begin)], ends)
         for (const { from, to } of earlier) assert.ok(from < to, `${from} ${to}`)
+      },
+    ),
+  )
+})
+
+test('lastWeek() is over at any time of the week after it, to the second', () => {
+  const zones = ['UTC', 'Europe/Berlin', 'Pacific/Auckland', 'America/St_Johns']
+  fc.assert(
+    fc.property(
+      fc.date({ min: new Date('2000-01-01'), max: new Date('2100-01-01'), noInvalidDate: true }),
+      fc.constantFrom(...zones),
+      (at, zone) => {
+        const { week, ...period } = lastWeek(at, zone)
+        assert.deepEqual(period, weekPeriod(week, zone))
+        const { from, to } = lastWeek(new Date(period.to), zone)
+        assert.deepEqual({ from, to }, period)
+        assert.ok(Date.parse(period.to) <= at.getTime() && lastWeek(at, zone).week === week)
+        assert.notEqual(lastWeek(new Date(Date.parse(period.to) - 1000), zone).week, week)
+        assert.ok(at.getTime() - Date.parse(period.to) < 7.05 * 24 * 3_600_000)
       },
     ),
   )

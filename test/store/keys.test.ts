@@ -15,6 +15,9 @@ import {
   parseTimelineKey,
   parseWindowKey,
   isReportKey,
+  documentKey,
+  parseDocumentKey,
+  reportsUpTo,
   registryKey,
   reportKey,
   stateKey,
@@ -189,4 +192,21 @@ test('evidenceBefore() comes before the evidence of windows from that time on, a
   const before = evidenceBefore('2026-11-08T00:00:00Z')
   assert.ok(before < key('2026-11-08T00:00:00Z', '2026-11-08T01:00:00Z'))
   assert.ok(before > key('2026-11-07T23:00:00Z', '2026-11-08T00:00:00Z'))
+})
+
+test('a document lies under the name of its report, and what is no such key is none', () => {
+  const report = reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32))
+  assert.ok(report.startsWith(reportsUpTo('2026-11-24T14:00:00Z')))
+  fc.assert(
+    fc.property(fc.stringMatching(/^[a-z0-9_-][A-Za-z0-9._-]{0,99}$/), (name) => {
+      const key = documentKey(report, name)
+      checkKey(key)
+      assert.deepEqual(parseDocumentKey(key), { report, name })
+    }),
+  )
+  for (const name of ['', '..', '.hidden', 'a/b', 'a\nb', 'x'.repeat(101)])
+    assert.throws(() => documentKey(report, name), RangeError)
+  assert.throws(() => documentKey('reports/x.json', 'report.pdf'), RangeError)
+  for (const key of ['documents/x/report.pdf', `documents/20261124T140000Z-${'A'.repeat(16)}/a`, 'documents/', report])
+    assert.equal(parseDocumentKey(key), undefined)
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { documentOf, recordReport } from '../../lib/store/reports.ts'
+import { documentOf, findReport, readReport, recordReport } from '../../lib/store/reports.ts'
+import { documentKey, reportKey } from '../../lib/store/keys.ts'
 import { freshStore } from '../support/fresh-store.ts'
 
 const record = {
@@ -18,8 +19,11 @@ const record = {
 
 test('recordReport() keeps the hashes of the documents, once however often the same report is made', async (t) => {
   const objects = await freshStore(t)
-  const key = await recordReport(record, objects)
-  assert.equal(await recordReport(structuredClone(record), objects), key)
+  const { key, write } = recordReport(record, objects)
+  await write()
+  const again = recordReport(structuredClone(record), objects)
+  assert.equal(again.key, key)
+  await again.write()
   assert.match(key, /^reports\/20261123T000000Z-[0-9a-f]{16}\.json$/)
   assert.deepEqual(JSON.parse(Buffer.from((await objects.get(key))?.body ?? []).toString()), {
     format: 'ciphertrail/report/1',
@@ -34,9 +38,29 @@ test('recordReport() keeps the hashes of the documents, once however often the s
 test('another document, or another head of the log, is another report', async (t) => {
   const objects = await freshStore(t)
   const keys = [
-    await recordReport(record, objects),
-    await recordReport({ ...record, documents: [documentOf('report.html', Buffer.from('<html >'))] }, objects),
-    await recordReport({ ...record, checkpoint: { origin: 'example.com/log', size: 7, root: 'AAAA' } }, objects),
-  ]
+    record,
+    { ...record, documents: [documentOf('report.html', Buffer.from('<html >'))] },
+    { ...record, checkpoint: { origin: 'example.com/log', size: 7, root: 'AAAA' } },
+  ].map((one) => recordReport(one, objects).key)
   assert.equal(new Set(keys).size, 3)
+})
+
+test('a report is read back as it was recorded, and found by its period where its documents are kept', async (t) => {
+  const objects = await freshStore(t)
+  const { key, write } = recordReport(record, objects)
+  assert.equal(await readReport(key, objects), undefined)
+  await write()
+  assert.deepEqual(await readReport(key, objects), record)
+  assert.equal(await findReport(record.period, objects), undefined, 'its documents are elsewhere')
+  await objects.putOnce(documentKey(key, 'report.pdf'), Buffer.from('%PDF'))
+  assert.equal(await findReport(record.period, objects), key)
+  for (const other of [{ from: '2026-11-15T00:00:00Z' }, { to: '2026-11-24T00:00:00Z' }, { timeZone: 'Europe/Berlin' }])
+    assert.equal(await findReport({ ...record.period, ...other }, objects), undefined)
+})
+
+test('a record that cannot be read is an error, not an absence', async (t) => {
+  const objects = await freshStore(t)
+  const key = reportKey(record.period.to, 'ab'.repeat(32))
+  await objects.putOnce(key, Buffer.from('{"format":"ciphertrail/report/1"}'))
+  await assert.rejects(findReport(record.period, objects), /Cannot read "reports\/.*": it is no record of a report/)
 })

@@ -1,0 +1,138 @@
+/** A report of a period, from what is stored to what is kept of it. */
+import { judge } from '../assess/judge.ts'
+import type { Cluster, ClusterPeriod } from '../model.ts'
+import type { Document } from '../report/documents.ts'
+import type { Period } from '../report/input.ts'
+import type { Summary } from '../report/summary.ts'
+import type { ReportView } from '../report/view.ts'
+import { earlierPeriods, lastWeek } from '../report/week.ts'
+import { readPrintedHead } from '../seal/printed-head.ts'
+import { declaredScopes, declaredWaivers } from '../store/declarations.ts'
+import { historyProblem } from '../store/history-problem.ts'
+import { documentKey } from '../store/keys.ts'
+import { type Objects, StoreError } from '../store/objects.ts'
+import { readPeriodAndPast } from '../store/period.ts'
+import { readClusters, readRecorded } from '../store/registry.ts'
+import { type ReportRecord, documentOf, findReport, recordReport } from '../store/reports.ts'
+import { compareText } from '../text-order.ts'
+
+/** How many periods of equal length the trend shows, this one among them. */
+const TREND_PERIODS = 8
+
+export type ReportInstructions = {
+  readonly clusters: readonly Cluster[]
+  readonly period: Period
+  /** Windows that should have been collected by then and are not stored are told as missing. */
+  readonly now: Date
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** Ids of clusters that are not in the registry any more; default: none. */
+  readonly removed?: readonly string[]
+  /** A sentence for the top of the documents where the data is a replay. */
+  readonly replay?: string
+}
+
+/** A report in memory: its documents, and what is recorded of them. */
+export type MadeReport = {
+  /** The page first, then the PDF, then the data. */
+  readonly files: readonly Document[]
+  readonly record: ReportRecord
+  readonly verdict: string
+  readonly summary: Summary
+  readonly view: ReportView
+  readonly clusters: readonly ClusterPeriod[]
+}
+
+/** Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
+export async function makeReport(
+  { clusters, period, now, version, removed = [], replay }: ReportInstructions,
+  { objects, progress = () => {} }: { readonly objects: Objects; readonly progress?: (what: string) => void },
+): Promise<MadeReport> {
+  progress('Reading the history')
+  for (const cluster of clusters) {
+    const problem = await historyProblem(cluster, objects)
+    if (problem !== undefined) throw new StoreError(problem)
+  }
+  const earlier = earlierPeriods(period, TREND_PERIODS - 1)
+  const read = await Promise.all(clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, now, objects)))
+  const kept = read.map(({ current }) => current)
+  progress('Judging the period')
+  const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
+    declaredScopes(objects),
+    declaredWaivers(objects),
+  ])
+  const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
+  const checkpoint = await readPrintedHead(
+    kept.flatMap(({ windows }) => windows.flatMap(({ evidence }) => evidence ?? [])),
+    objects,
+  )
+  progress('Setting the report')
+  // Loaded here, since it brings Typst and Graphviz.
+  const { documentsOf } = await import('../report/documents.ts')
+  const { files, summary, view } = documentsOf({
+    period,
+    version,
+    clusters: kept,
+    past: read.map(({ past }) => past),
+    judgement,
+    checkpoint,
+    removed,
+    ...(replay === undefined ? {} : { replay }),
+  })
+  const record = {
+    period,
+    clusters: clusters.map(({ id }) => id).toSorted(compareText),
+    version,
+    checkpoint:
+      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
+    documents: files
+      .map(({ name, body }) => documentOf(name, Buffer.from(body)))
+      .toSorted((a, b) => compareText(a.name, b.name)),
+  }
+  return { files, record, verdict: view.verdict, summary, view, clusters: kept }
+}
+
+/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
+export async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
+  const registered = new Set(clusters.map(({ id }) => id))
+  const recorded = await readRecorded({ objects })
+  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
+}
+
+/** Keeps a report in the store: its documents, then the record of it, which so names nothing that is absent. Gives the record's key; the same report again changes nothing. */
+export async function keepReport({ files, record }: MadeReport, objects: Objects): Promise<string> {
+  const { key, write } = recordReport(record, objects)
+  await Promise.all(files.map(({ name, body }) => objects.putOnce(documentKey(key, name), Buffer.from(body))))
+  await write()
+  return key
+}
+
+/** What became of the report of a week. */
+export type WeeklyReport = {
+  readonly week: string
+  /** Of the record under `reports/`; null where no cluster is registered. */
+  readonly key: string | null
+  /** False where it was made before. */
+  readonly isNew: boolean
+  /** Null where it was not made now. */
+  readonly verdict: string | null
+}
+
+/**
+ * Makes and keeps the report of the last whole week before a time, over all registered clusters, unless there is one already: run every day, a day
+ * on which it failed is made good by the next. `now` is also the time up to which missing windows are told.
+ */
+export async function reportWeek(
+  { now, timeZone, version }: { readonly now: Date; readonly timeZone: string; readonly version: string },
+  { objects }: { readonly objects: Objects },
+): Promise<WeeklyReport> {
+  const { week, ...span } = lastWeek(now, timeZone)
+  const period = { ...span, label: `Week ${week}`, timeZone }
+  const existing = await findReport(period, objects)
+  if (existing !== undefined) return { week, key: existing, isNew: false, verdict: null }
+  const clusters = await readClusters({ objects })
+  if (clusters.length === 0) return { week, key: null, isNew: false, verdict: null }
+  const removed = await removedClusters(clusters, objects)
+  const made = await makeReport({ clusters, period, now, version, removed }, { objects })
+  return { week, key: await keepReport(made, objects), isNew: true, verdict: made.verdict }
+}
