@@ -191,6 +191,7 @@ function aboutOf(leaf: Leaf): string {
     case 'registry-change':
     case 'scope-change':
     case 'waiver-change':
+    case 'channel-change':
     case 'review':
     case 'report':
       return leaf.key

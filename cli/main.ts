@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
+import { addChannelCommands } from './channel.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addCollect } from './collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
@@ -62,6 +63,7 @@ function programOf(console: Console): Command {
   addPaths(program, console)
   addWorkloads(program, console)
   addReport(program, console)
+  addChannelCommands(program, console)
   addScopeCommands(program, console)
   addWaiverCommands(program, console)
   addSeal(program, console)

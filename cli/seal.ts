@@ -16,6 +16,7 @@ const NAMES: Readonly<Record<LeafKind, readonly [string, string]>> = {
   'registry-change': ['change of the registry', 'changes of the registry'],
   'scope-change': ['change of a scope', 'changes of scopes'],
   'waiver-change': ['change of a waiver', 'changes of waivers'],
+  'channel-change': ['change of a channel', 'changes of channels'],
   review: ['review', 'reviews'],
   report: ['report', 'reports'],
   heartbeat: ['heartbeat, as nothing was new', 'heartbeats'],

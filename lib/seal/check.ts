@@ -9,6 +9,7 @@ import {
   parseDocumentKey,
   parseTimelineKey,
   parseWindowKey,
+  recipientsKey,
   registryKey,
   reportsPrefix,
   stateKey,
@@ -205,7 +206,8 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if (key === registryKey || key === sealingKey || parseDocumentKey(key) !== undefined) return true
+  if (key === registryKey || key === recipientsKey || key === sealingKey || parseDocumentKey(key) !== undefined)
+    return true
   const cluster = (parseWindowKey(key) ?? parseTimelineKey(key))?.cluster ?? /^state\/([^/]+)\.json$/.exec(key)?.[1]
   return isKnown(cluster) && (!key.startsWith('state/') || key === stateKey(cluster ?? ''))
 }

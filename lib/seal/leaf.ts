@@ -33,7 +33,9 @@ export type Leaf =
   | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
   /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
   | { readonly kind: 'gap'; readonly cluster: string; readonly window: Window; readonly reason: string }
-  | ({ readonly kind: 'registry-change' | 'scope-change' | 'waiver-change' | 'review' | 'report' } & StoredThing)
+  | ({
+      readonly kind: 'registry-change' | 'scope-change' | 'waiver-change' | 'channel-change' | 'review' | 'report'
+    } & StoredThing)
   /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
   | { readonly kind: 'heartbeat'; readonly time: string }
 
@@ -53,6 +55,7 @@ export const SEALED_PREFIXES: readonly {
   { kind: 'registry-change', prefix: changesPrefix('clusters') },
   { kind: 'scope-change', prefix: changesPrefix('scope') },
   { kind: 'waiver-change', prefix: changesPrefix('waivers') },
+  { kind: 'channel-change', prefix: changesPrefix('channels') },
   { kind: 'report', prefix: reportsPrefix },
 ]
 
@@ -81,7 +84,7 @@ const snapshot = z
   }, 'it is not of the cluster and window of its key')
 
 const change = z.strictObject({
-  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'review', 'report']),
+  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'channel-change', 'review', 'report']),
   ...thing,
 })
 
@@ -139,6 +142,7 @@ export function nameOf(leaf: Leaf): string | undefined {
     case 'registry-change':
     case 'scope-change':
     case 'waiver-change':
+    case 'channel-change':
     case 'review':
     case 'report':
       return leaf.key

@@ -9,6 +9,7 @@ import type { Window } from '../model.ts'
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
+ *     registry/recipients.json                                         who is meant by the pseudonyms of channels
  *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
  *     documents/20261124T140000Z-0123456789abcdef/report.pdf           a document of that report
  *     changes/clusters/000001.json                                     what somebody changed; written once
@@ -39,8 +40,11 @@ export function evidenceBefore(time: string): string {
 /** The registry of clusters. */
 export const registryKey = 'registry/clusters.json'
 
-/** What people change: the registry of clusters, the scopes of frameworks, the waivers. */
-export const CHANGE_KINDS = ['clusters', 'scope', 'waivers'] as const
+/** The addresses of those who get mail; they stand nowhere else. */
+export const recipientsKey = 'registry/recipients.json'
+
+/** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */
+export const CHANGE_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
 
 /** More would break the text order. */

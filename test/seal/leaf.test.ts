@@ -91,6 +91,7 @@ test('kindOf() tells what is sealed from what is not', () => {
   assert.equal(kindOf('changes/clusters/000001.json'), 'registry-change')
   assert.equal(kindOf('changes/scope/000001.json'), 'scope-change')
   assert.equal(kindOf('changes/waivers/000001.json'), 'waiver-change')
+  assert.equal(kindOf('changes/channels/000001.json'), 'channel-change')
   assert.equal(kindOf('reports/2026-W47/report.pdf'), 'report')
   for (const key of ['windows/x', 'log/checkpoint', 'changes/other/1', 'registry/clusters.json', 'evidence'])
     assert.equal(kindOf(key), undefined)

@@ -39,6 +39,7 @@ const other: fc.Arbitrary<Leaf> = fc
       ['registry-change', 'changes/clusters/'] as const,
       ['scope-change', 'changes/scope/'] as const,
       ['waiver-change', 'changes/waivers/'] as const,
+      ['channel-change', 'changes/channels/'] as const,
       ['report', 'reports/'] as const,
       ['review', 'reviews/'] as const,
     ),

@@ -1,0 +1,235 @@
+import type { Command } from 'commander'
+import { toTime } from '../lib/collect/windows.ts'
+import type { Cluster } from '../lib/model.ts'
+import { type Channel, ChannelError, type ChannelOptions } from '../lib/deliver/channel.ts'
+import { addChannel, readChannels, removeChannel } from '../lib/deliver/channels.ts'
+import { checkChannel } from '../lib/deliver/check.ts'
+import { type Recipients, readRecipients } from '../lib/deliver/recipients.ts'
+import { toJson } from '../lib/report/json.ts'
+import { printable } from '../lib/report/printable.ts'
+import { historyProblem } from '../lib/store/history-problem.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { readHistory } from '../lib/store/state.ts'
+import { readClusters } from '../lib/store/registry.ts'
+import { type Console, FailedError, UsageError } from './console.ts'
+import { openStore } from './store.ts'
+import { tableLines } from './table.ts'
+import { collectValues, readTime } from './values.ts'
+
+type StoreOptions = { readonly json?: boolean; readonly store?: string }
+
+type AddOptions = StoreOptions & {
+  readonly to?: string[]
+  readonly cluster?: string[]
+  readonly allClusters?: boolean
+  readonly namespace?: string[]
+  readonly allNamespaces?: boolean
+  readonly team?: string
+  readonly timeZone?: string
+  readonly at?: string
+  readonly language?: string
+  readonly format?: string
+}
+
+/** Adds `ciphertrail channel add|list|check|remove`. */
+export function addChannelCommands(program: Command, console: Console): void {
+  const channel = program
+    .command('channel')
+    .summary('who gets the weekly mail, and of what')
+    .description(
+      'Channels say who gets mail of which clusters and namespaces, on which clock. Each change is recorded with who and when, and sealed; recipients stand there as pseudonyms, and their addresses in one place from which they are forgotten when they leave the last channel.',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail channel add payments --namespace "pay-*" --to ada@example.com --time-zone Europe/Berlin\n  ciphertrail channel check payments\n  ciphertrail channel list',
+    )
+
+  channel
+    .command('add')
+    .summary('add a channel, or change what is given of one')
+    .description(
+      'Adds a channel, or changes what is given of one that is there. A list that is given takes the place of the one before. A path belongs to a channel if either of its ends is in one of the namespaces.',
+    )
+    .argument('<id>', '1 to 63 of a-z, 0-9 and "-"')
+    .option('--to <address>', 'who gets it (may be repeated)', collectValues)
+    .option('--cluster <id>', 'only this cluster (may be repeated); default all that are registered', collectValues)
+    .option('--all-clusters', 'every registered cluster again')
+    .option('--namespace <pattern>', 'only this namespace, such as pay-* (may be repeated)', collectValues)
+    .option('--all-namespaces', 'every namespace again')
+    .option('--team <name>', 'for whom it is, as the subject says it; it narrows nothing')
+    .option('--time-zone <zone>', 'IANA time zone of its weeks and times (default UTC)')
+    .option('--at <time>', 'when it is sent on Monday, on that clock (default 07:00)')
+    .option('--language <tag>', 'language that its mails declare, such as en-GB (default en)')
+    .option('--format <format>', 'html (with a part in plain text) or text (default html)')
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" --to pay@example.com --time-zone Europe/Berlin --at 08:30',
+    )
+    .action(async (id: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<AddOptions>()
+      const objects = openStore(options, console)
+      try {
+        const author = { now: console.now(), by: console.user }
+        const outcome = await addChannel(optionsOf(id, options), author, objects)
+        if (options.json === true) console.out(toJson({ channel: id, outcome }))
+        else console.out(`Channel "${id}" ${outcome}. Next: ciphertrail channel check ${id}`)
+      } catch (error) {
+        throw error instanceof ChannelError ? new UsageError(printable(error.message)) : error
+      }
+    })
+
+  channel
+    .command('list')
+    .summary('list the channels')
+    .option('--json', 'one JSON object a line, with the addresses of its recipients')
+    .addHelpText('after', '\nExample:\n  ciphertrail channel list --json')
+    .action(async (_: unknown, command: Command) => {
+      const { json, store } = command.optsWithGlobals<StoreOptions>()
+      const objects = openStore({ store }, console)
+      const channels = await readChannels(objects)
+      const recipients = await readRecipients(objects)
+      if (json === true) for (const one of channels) console.out(toJson(withAddresses(one, recipients)))
+      else if (channels.length === 0)
+        console.err('There is no channel. Add one with "ciphertrail channel add ID --to ADDRESS"')
+      else
+        for (const line of tableLines(channels, [
+          { heading: 'ID', text: ({ id }) => id },
+          { heading: 'CLUSTERS', text: ({ clusters }) => clusters.join(', ') || 'all' },
+          { heading: 'NAMESPACES', text: ({ namespaces }) => namespaces.join(', ') || 'all' },
+          { heading: 'MONDAY', text: ({ sendAt, timeZone }) => `${sendAt} ${timeZone}` },
+          { heading: 'FORMAT', text: ({ format }) => format },
+          { heading: 'TEAM', text: ({ team }) => team ?? '-' },
+          {
+            heading: 'TO',
+            text: (one) =>
+              withAddresses(one, recipients)
+                .recipients.map(({ address }) => address ?? '(lost)')
+                .join(', ') || 'nobody',
+          },
+        ]))
+          console.out(line)
+    })
+
+  channel
+    .command('remove')
+    .summary('take a channel away, and forget addresses that no other has')
+    .argument('<id>', 'a channel')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', '\nExample:\n  ciphertrail channel remove payments')
+    .action(async (id: string, _: unknown, command: Command) => {
+      const { json, store } = command.optsWithGlobals<StoreOptions>()
+      const objects = openStore({ store }, console)
+      if (!(await removeChannel(id, { now: console.now(), by: console.user }, objects)))
+        throw new UsageError(`Cannot remove channel "${printable(id)}": there is none of that name`)
+      if (json === true) console.out(toJson({ channel: id, outcome: 'removed' }))
+      else console.out(`Channel "${id}" removed`)
+    })
+
+  channel
+    .command('check')
+    .summary('check whether a channel will say anything, and reach anybody')
+    .description(
+      'Compares what channels name with what is registered and was seen, and says when the next mail is due. What fails has a hint (×); what works but should be looked at has one, too (‼). Nothing is sent.',
+    )
+    .argument('[id]', 'a channel (default all)')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object for each check')
+    .addHelpText('after', '\nExample:\n  ciphertrail channel check payments\n\nExit code 1 if any check failed.')
+    .action(async (id: string | undefined, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<StoreOptions & { readonly now?: string }>()
+      const now =
+        options.now === undefined ? toTime(Math.floor(console.now().getTime() / 1000)) : readTime('--now', options.now)
+      const objects = openStore(options, console)
+      const channels = await chosenChannels(id, objects)
+      const clusters = await readClusters({ objects })
+      const around = {
+        clusters: clusters.map((one) => one.id),
+        recipients: await readRecipients(objects),
+        namespaces: await seenNamespaces(
+          clusters.filter((one) => channels.some((channel) => isAsked(channel, one.id))),
+          objects,
+        ),
+        now,
+      }
+      let isFailed = false
+      for (const [index, one] of channels.entries()) {
+        if (options.json !== true) for (const line of [...(index === 0 ? [] : ['']), one.id]) console.out(line)
+        for (const { title, problem, warning } of checkChannel(one, around)) {
+          isFailed ||= problem !== null
+          if (options.json === true)
+            console.out(toJson({ channel: one.id, check: title, ok: problem === null, problem, warning }))
+          else for (const line of checkLines(title, problem, warning, console)) console.out(line)
+        }
+      }
+      if (isFailed) throw new FailedError()
+    })
+}
+
+function optionsOf(id: string, options: AddOptions): ChannelOptions {
+  const { to, cluster, allClusters, namespace, allNamespaces, team, timeZone, at, language, format } = options
+  for (const [name, all, some] of [
+    ['cluster', allClusters, cluster],
+    ['namespace', allNamespaces, namespace],
+  ] as const)
+    if (all === true && some !== undefined)
+      throw new UsageError(`Cannot use --all-${name}s together with --${name}: give one of them`)
+  return {
+    id,
+    ...(to === undefined ? {} : { recipients: to }),
+    ...(allClusters === true ? { clusters: [] } : cluster === undefined ? {} : { clusters: cluster }),
+    ...(allNamespaces === true ? { namespaces: [] } : namespace === undefined ? {} : { namespaces: namespace }),
+    ...(team === undefined ? {} : { team }),
+    ...(timeZone === undefined ? {} : { timeZone }),
+    ...(at === undefined ? {} : { sendAt: at }),
+    ...(language === undefined ? {} : { language }),
+    ...(format === undefined ? {} : { format }),
+  }
+}
+
+/** The channel of that name, or all of them. Throws UsageError for one that is not there, and where there is none. */
+async function chosenChannels(id: string | undefined, objects: Objects): Promise<readonly Channel[]> {
+  const channels = await readChannels(objects)
+  if (channels.length === 0)
+    throw new UsageError(
+      'Cannot go on without a channel: there is none in this store, add one with "ciphertrail channel add ID --to ADDRESS"',
+    )
+  if (id === undefined) return channels
+  const chosen = channels.filter((one) => one.id === id)
+  if (chosen.length > 0) return chosen
+  throw new UsageError(`Cannot find channel "${printable(id)}": there are ${channels.map((one) => one.id).join(', ')}`)
+}
+
+const isAsked = ({ clusters }: Channel, cluster: string): boolean => clusters.length === 0 || clusters.includes(cluster)
+
+/** Namespaces at either end of any path that was ever seen; a cluster whose history cannot be read is absent. */
+async function seenNamespaces(
+  clusters: readonly Cluster[],
+  objects: Objects,
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const seen = new Map<string, ReadonlySet<string>>()
+  for (const cluster of clusters) {
+    if ((await historyProblem(cluster, objects)) !== undefined) continue
+    const history = await readHistory(cluster.id, objects)
+    if (history === undefined || history.months.length === 0) continue
+    const ends = history.months.flatMap(({ intervals }) =>
+      intervals.flatMap(({ source, destination }) => [source.namespace, destination.namespace]),
+    )
+    seen.set(cluster.id, new Set(ends))
+  }
+  return seen
+}
+
+/** The channel with what each pseudonym stands for; null where the address is lost. */
+function withAddresses(channel: Channel, recipients: Recipients) {
+  return {
+    ...channel,
+    recipients: channel.recipients.map((pseudonym) => ({ pseudonym, address: recipients.get(pseudonym) ?? null })),
+  }
+}
+
+function checkLines(title: string, problem: string | null, warning: string | null, { colors }: Console): string[] {
+  if (problem !== null) return [`${colors.red('×')} ${title}`, `    ${problem}`]
+  if (warning !== null) return [`${colors.yellow('‼')} ${title}`, `    ${warning}`]
+  return [`${colors.green('√')} ${title}`]
+}

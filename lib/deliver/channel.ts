@@ -1,0 +1,251 @@
+/** Who gets which part of the news, when and how. Pure: channels.ts keeps channels, recipients.ts the addresses. */
+import { domainToASCII } from 'node:url'
+import { z } from 'zod'
+import { matchesAny } from '../assess/pattern.ts'
+import { checkedZone } from '../report/week.ts'
+import { isClusterId } from '../store/keys.ts'
+import { compareText } from '../text-order.ts'
+
+/** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
+export const MAIL_FORMATS = ['html', 'text'] as const
+export type MailFormat = (typeof MAIL_FORMATS)[number]
+
+/** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
+export type Channel = {
+  /** As the id of a cluster: 1 to 63 of `a-z`, `0-9` and `-`. */
+  readonly id: string
+  /** RFC 3339. No mail is sent that was due before. */
+  readonly addedAt: string
+  /** Ids, in text order; empty: every cluster that is registered when a mail is made. */
+  readonly clusters: readonly string[]
+  /** Patterns with `*`, in text order; a path belongs to the channel if either end is in one of them. Empty: every namespace. */
+  readonly namespaces: readonly string[]
+  /** For whom it is, as the subject says it; null where that is not said. It narrows nothing. */
+  readonly team: string | null
+  /** Pseudonyms, in text order. */
+  readonly recipients: readonly string[]
+  /** IANA name: its weeks are the channel's, and mails tell times in it. */
+  readonly timeZone: string
+  /** `07:00`: on Monday, on the clock of the time zone. */
+  readonly sendAt: string
+  /** BCP 47, such as `en-GB`; the language that a mail declares. */
+  readonly language: string
+  readonly format: MailFormat
+}
+
+/** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
+export type ChannelOptions = {
+  readonly id: string
+  readonly clusters?: readonly string[]
+  readonly namespaces?: readonly string[]
+  readonly team?: string
+  /** Addresses of mail. */
+  readonly recipients?: readonly string[]
+  /** Default UTC. */
+  readonly timeZone?: string
+  /** Default `07:00`. */
+  readonly sendAt?: string
+  /** Default `en`. */
+  readonly language?: string
+  /** Default `html`. */
+  readonly format?: string
+}
+
+/** What was said of a channel cannot be. One line, which never quotes an address. */
+export class ChannelError extends Error {
+  override readonly name = 'ChannelError'
+}
+
+/** A mail that goes to more people is for a mailing list. */
+const MOST_RECIPIENTS = 200
+const MOST_NAMES = 100
+
+const PSEUDONYM = /^r[0-9a-f]{32}$/
+const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
+const NAMESPACE_PATTERN = /^(?=.{1,63}$)[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
+// The local part as HTML has it for `input type=email`: no quotes, no comments, nothing outside ASCII.
+const ADDRESS = /^([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([^@\s]{1,253})$/
+const DOMAIN = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+const channelSchema: z.ZodType<Channel> = z.strictObject({
+  id: z.string().refine(isClusterId),
+  addedAt: z.iso.datetime(),
+  clusters: z.array(z.string().refine(isClusterId)),
+  namespaces: z.array(z.string().regex(NAMESPACE_PATTERN)),
+  team: z.string().nullable(),
+  recipients: z.array(z.string().regex(PSEUDONYM)),
+  timeZone: z.string(),
+  sendAt: z.string().regex(SEND_AT),
+  language: z.string(),
+  format: z.enum(MAIL_FORMATS),
+})
+
+const contentSchema = z.object({
+  channels: z.array(channelSchema).refine((all) => new Set(all.map(({ id }) => id)).size === all.length),
+})
+
+/** The channels of a recorded change; undefined where it holds none that we write. */
+export function decodeChannels(content: unknown): readonly Channel[] | undefined {
+  return contentSchema.safeParse(content).data?.channels
+}
+
+/** Whether a text may be the pseudonym of somebody. */
+export function isPseudonym(text: string): boolean {
+  return PSEUDONYM.test(text)
+}
+
+/**
+ * A channel after an operator spoke. `recipients` are the pseudonyms of the addresses that were given.
+ * Throws {@link ChannelError} for what cannot be.
+ *
+ * @param before undefined for a new one
+ * @param now RFC 3339
+ */
+export function withOptions(
+  before: Channel | undefined,
+  options: ChannelOptions,
+  recipients: readonly string[] | undefined,
+  now: string,
+): Channel {
+  const { id } = options
+  const known = before ?? { ...DEFAULTS, id, addedAt: now }
+  return {
+    ...known,
+    clusters: options.clusters === undefined ? known.clusters : checkedClusters(id, options.clusters),
+    namespaces: options.namespaces === undefined ? known.namespaces : checkedNamespaces(id, options.namespaces),
+    team: options.team === undefined ? known.team : checkedTeam(id, options.team),
+    recipients: recipients === undefined ? known.recipients : sorted(recipients),
+    timeZone: options.timeZone === undefined ? known.timeZone : zoneOf(id, options.timeZone),
+    sendAt: options.sendAt === undefined ? known.sendAt : checkedSendAt(id, options.sendAt),
+    language: options.language === undefined ? known.language : languageOf(id, options.language),
+    format: options.format === undefined ? known.format : formatOf(id, options.format),
+  }
+}
+
+const DEFAULTS = {
+  clusters: [],
+  namespaces: [],
+  team: null,
+  recipients: [],
+  timeZone: 'UTC',
+  sendAt: '07:00',
+  language: 'en',
+  format: 'html',
+} as const
+
+/** Refuses what cannot be an id. Throws {@link ChannelError}. */
+export function checkChannelId(id: string): void {
+  if (!isClusterId(id))
+    throw channelError(id, 'an id has 1 to 63 of "a-z", "0-9" and "-", and neither begins nor ends with "-"')
+}
+
+/**
+ * Addresses as they are sent to, each once: the domain in lower case and ASCII. Two that differ in case alone are one, the first.
+ * Throws {@link ChannelError}, which says which one of them is wrong by its number, since errors end up in logs.
+ */
+export function checkedAddresses(id: string, addresses: readonly string[]): readonly string[] {
+  if (addresses.length > MOST_RECIPIENTS)
+    throw channelError(
+      id,
+      `it has ${addresses.length} recipients, wanted at most ${MOST_RECIPIENTS}; use a mailing list`,
+    )
+  const known = new Map<string, string>()
+  for (const [index, text] of addresses.entries()) {
+    const [, local = '', rest = ''] = ADDRESS.exec(text) ?? []
+    const domain = domainToASCII(rest.toLowerCase())
+    if (!DOMAIN.test(domain) || domain.length > 253 || /^\.|\.\.|\.$/.test(local))
+      throw channelError(
+        id,
+        `recipient ${index + 1} of ${addresses.length} is no address of mail, wanted one such as ada@example.com`,
+      )
+    const address = `${local}@${domain}`
+    if (!known.has(address.toLowerCase())) known.set(address.toLowerCase(), address)
+  }
+  return [...known.values()]
+}
+
+/** Whether the path between these namespaces is news for a channel. An end without a namespace (outside, or without a name) decides nothing. */
+export function isOfChannel({ namespaces }: Channel, ends: readonly { readonly namespace: string }[]): boolean {
+  return namespaces.length === 0 || ends.some(({ namespace }) => namespace !== '' && matchesAny(namespaces, namespace))
+}
+
+function checkedClusters(id: string, clusters: readonly string[]): readonly string[] {
+  const wrong = clusters.find((cluster) => !isClusterId(cluster))
+  if (wrong !== undefined) throw channelError(id, `${JSON.stringify(wrong)} is not the id of a cluster`)
+  return short(id, 'clusters', sorted(clusters))
+}
+
+function checkedNamespaces(id: string, namespaces: readonly string[]): readonly string[] {
+  const wrong = namespaces.find((namespace) => !NAMESPACE_PATTERN.test(namespace))
+  if (wrong !== undefined)
+    throw channelError(id, `${JSON.stringify(wrong)} is not a namespace or a pattern of one, such as pay-*`)
+  return short(id, 'namespaces', sorted(namespaces))
+}
+
+function short(id: string, what: string, names: readonly string[]): readonly string[] {
+  if (names.length <= MOST_NAMES) return names
+  throw channelError(
+    id,
+    `it has ${names.length} ${what}, wanted at most ${MOST_NAMES}; use a pattern, or leave them out`,
+  )
+}
+
+function checkedTeam(id: string, team: string): string | null {
+  if (team === '') return null
+  // It stands in subjects and in tables.
+  if (team.length > 60 || /[\p{C}\p{Zl}\p{Zp}\p{M}]/u.test(team))
+    throw channelError(id, 'the name of its team has at most 60 characters that can be seen')
+  return team
+}
+
+function zoneOf(id: string, timeZone: string): string {
+  try {
+    return checkedZone(timeZone)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw channelError(
+      id,
+      `${JSON.stringify(timeZone)} is no time zone, wanted an IANA name, such as Europe/Berlin or UTC`,
+    )
+  }
+}
+
+function checkedSendAt(id: string, sendAt: string): string {
+  if (SEND_AT.test(sendAt)) return sendAt
+  throw channelError(id, `${JSON.stringify(sendAt)} is no time of day, wanted one such as 07:00`)
+}
+
+function languageOf(id: string, language: string): string {
+  const [canonical] = canonicalLanguages(language)
+  if (canonical === undefined)
+    throw channelError(id, `${JSON.stringify(language)} is no tag of a language, wanted one such as en or en-GB`)
+  // A tag that the words do not keep would mislead whoever has a mail read aloud.
+  if (new Intl.Locale(canonical).language !== 'en')
+    throw channelError(
+      id,
+      `mails are written in English, so its language is en, or one such as en-GB, not ${canonical}`,
+    )
+  return canonical
+}
+
+function canonicalLanguages(language: string): readonly string[] {
+  try {
+    return Intl.getCanonicalLocales(language)
+  } catch (error) {
+    if (error instanceof RangeError) return []
+    throw error
+  }
+}
+
+function formatOf(id: string, format: string): MailFormat {
+  const known = MAIL_FORMATS.find((one) => one === format)
+  if (known !== undefined) return known
+  throw channelError(id, `${JSON.stringify(format)} is no format of a mail, wanted ${MAIL_FORMATS.join(' or ')}`)
+}
+
+const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)
+
+/** What to say of a channel that cannot be as it was said. */
+export function channelError(id: string, state: string): ChannelError {
+  return new ChannelError(`Cannot add channel ${JSON.stringify(id)}: ${state}`)
+}

@@ -1,0 +1,98 @@
+/** Whether the mail of a channel will say anything, and reach anybody. Pure. */
+import { matchesPattern } from '../assess/pattern.ts'
+import { toSeconds } from '../collect/windows.ts'
+import type { Channel } from './channel.ts'
+import { nextMail } from './due.ts'
+import type { Recipients } from './recipients.ts'
+
+/** One thing that was looked at. */
+export type ChannelCheck = {
+  readonly title: string
+  /** Why no mail will be sent, or none that says anything, and what to do; null where nothing is wrong. */
+  readonly problem: string | null
+  /** What works but should be looked at; null for nothing. */
+  readonly warning: string | null
+}
+
+/** What there is for a channel to be checked against. */
+export type ChannelSurroundings = {
+  /** Ids of the registered clusters. */
+  readonly clusters: readonly string[]
+  readonly recipients: Recipients
+  /** Namespaces that were ever seen, by id of their cluster. One that is absent has no history that can be read. */
+  readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
+  /** RFC 3339. */
+  readonly now: string
+}
+
+/** Looks at everything a channel names. */
+export function checkChannel(channel: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
+  return [
+    clusterCheck(channel, around),
+    namespaceCheck(channel, around),
+    recipientCheck(channel, around),
+    dueCheck(channel, around),
+  ]
+}
+
+function clusterCheck({ id, clusters }: Channel, around: ChannelSurroundings): ChannelCheck {
+  const registered = new Set(around.clusters)
+  const unknown = clusters.filter((cluster) => !registered.has(cluster))
+  const title =
+    clusters.length === 0
+      ? `every registered cluster (${around.clusters.length} now)`
+      : `clusters ${clusters.join(', ')}`
+  if (around.clusters.length === 0)
+    return { title, problem: 'no cluster is registered, add one with "ciphertrail cluster add ID"', warning: null }
+  if (unknown.length === 0) return { title, problem: null, warning: null }
+  return {
+    title,
+    problem: `not registered: ${unknown.join(', ')}; add it with "ciphertrail cluster add", or name others with "ciphertrail channel add ${id} --cluster ID"`,
+    warning: null,
+  }
+}
+
+function namespaceCheck({ clusters, namespaces }: Channel, around: ChannelSurroundings): ChannelCheck {
+  const title = namespaces.length === 0 ? 'every namespace' : `namespaces ${namespaces.join(', ')}`
+  const asked = clusters.length === 0 ? around.clusters : clusters
+  const unread = asked.filter((cluster) => !around.namespaces.has(cluster))
+  if (namespaces.length === 0) return { title, problem: null, warning: null }
+  // Without a history, nobody can tell a namespace that is quiet from one that is misspelt.
+  if (unread.length > 0)
+    return { title, problem: null, warning: `not compared with what was seen: no history of ${unread.join(', ')}` }
+  const seen = asked.flatMap((cluster) => [...(around.namespaces.get(cluster) ?? [])])
+  const idle = namespaces.filter((pattern) => !seen.some((namespace) => matchesPattern(pattern, namespace)))
+  return {
+    title,
+    problem: null,
+    warning:
+      idle.length === 0 ? null : `no path was ever seen in ${idle.join(', ')}; is it spelt as the cluster has it?`,
+  }
+}
+
+function recipientCheck({ id, recipients }: Channel, around: ChannelSurroundings): ChannelCheck {
+  const title = `${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}`
+  const lost = recipients.filter((pseudonym) => !around.recipients.has(pseudonym))
+  if (recipients.length === 0)
+    return {
+      title,
+      problem: `nobody gets it, add somebody with "ciphertrail channel add ${id} --to ADDRESS"`,
+      warning: null,
+    }
+  if (lost.length === 0) return { title, problem: null, warning: null }
+  return {
+    title,
+    problem: `the addresses of ${lost.length} of them are lost, give all recipients again with "ciphertrail channel add ${id} --to ADDRESS"`,
+    warning: null,
+  }
+}
+
+function dueCheck(channel: Channel, { now }: ChannelSurroundings): ChannelCheck {
+  const next = nextMail(channel, now)
+  const hours = (toSeconds(next.to) - toSeconds(next.from)) / 3600
+  return {
+    title: `next mail at ${next.sendAt} (${channel.sendAt} in ${channel.timeZone}), of week ${next.week}${hours === 168 ? '' : `, which has ${hours} hours`}`,
+    problem: null,
+    warning: null,
+  }
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { linesOf, parseNdjson, run } from '../support/command-line.ts'
+import { freshFolder } from '../support/recording.ts'
+
+test('ciphertrail channel adds, lists, checks and removes a channel', async (t) => {
+  const folder = freshFolder(t)
+  const channel = (...args: string[]) => run(['channel', ...args], { folder })
+  const none = await channel('list')
+  assert.deepEqual([none.code, none.stdout], [0, ''])
+  assert.match(none.stderr, /There is no channel/)
+
+  const added = await channel(
+    'add',
+    'pay',
+    '--namespace',
+    'pay-*',
+    '--to',
+    'ada@example.com',
+    '--to',
+    'bob@example.com',
+    '--time-zone',
+    'Europe/Berlin',
+    '--at',
+    '08:30',
+  )
+  assert.deepEqual([added.code, added.stdout], [0, 'Channel "pay" added. Next: ciphertrail channel check pay\n'])
+  const again = await channel('add', 'pay', '--team', 'Payments', '--json')
+  assert.deepEqual(JSON.parse(again.stdout), { channel: 'pay', outcome: 'updated' })
+
+  const [listed] = parseNdjson((await channel('list', '--json')).stdout)
+  for (const address of ['ada@example.com', 'bob@example.com'])
+    assert.ok(JSON.stringify(listed?.['recipients']).includes(`"address":"${address}"`))
+  const [heading, row] = linesOf((await channel('list')).stdout)
+  assert.match(heading ?? '', /^ID +CLUSTERS +NAMESPACES +MONDAY +FORMAT +TEAM +TO$/)
+  assert.match(
+    row ?? '',
+    /^pay +all +pay-\* +08:30 Europe\/Berlin +html +Payments +\S+@example\.com, \S+@example\.com$/,
+  )
+
+  const unregistered = await channel('check', 'pay', '--now', '2026-11-24T00:00:00Z')
+  assert.equal(unregistered.code, 1)
+  assert.match(unregistered.stdout, /^pay\n× every registered cluster \(0 now\)\n {4}no cluster is registered/)
+  assert.match(
+    unregistered.stdout,
+    /√ next mail at 2026-11-30T07:30:00Z \(08:30 in Europe\/Berlin\), of week 2026-W48\n$/,
+  )
+  await run(['cluster', 'add', 'prod', '--context', 'prod'], { folder })
+  const checked = await channel('check', '--now', '2026-11-24T00:00:00Z', '--json')
+  assert.equal(checked.code, 0, checked.stdout)
+  assert.equal(parseNdjson(checked.stdout).length, 4)
+
+  for (const [args, wanted] of [
+    [['add', 'pay', '--to', 'nobody'], /^Cannot add channel "pay": recipient 1 of 1 is no address/],
+    [['add', 'pay', '--all-clusters', '--cluster', 'prod'], /^Cannot use --all-clusters together with --cluster/],
+    [['check', 'other'], /^Cannot find channel "other": there are pay/],
+    [['remove', 'other'], /^Cannot remove channel "other"/],
+  ] as const) {
+    const refused = await channel(...args)
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, wanted)
+  }
+  assert.equal((await channel('remove', 'pay')).code, 0)
+  assert.equal((await channel('check')).code, 2)
+})
+
+test('the log seals a change of channels and finds nothing in the store that nobody makes', async (t) => {
+  const folder = freshFolder(t)
+  await run(['channel', 'add', 'pay', '--to', 'ada@example.com'], { folder })
+  assert.equal((await run(['key', 'new', 'example.com/log', '--key', 'log.key'], { folder })).code, 0)
+  const sealed = await run(['seal', '--key', 'log.key'], { folder })
+  assert.equal(sealed.code, 0, sealed.stderr)
+  assert.match(sealed.stdout, /1 change of a channel/)
+  const checked = await run(['log', 'check'], { folder })
+  assert.equal(checked.code, 0, `${checked.stdout}${checked.stderr}`)
+})

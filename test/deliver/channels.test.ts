@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { ChannelError, type ChannelOptions, checkedAddresses, isOfChannel } from '../../lib/deliver/channel.ts'
+import { addChannel, readChannels, removeChannel } from '../../lib/deliver/channels.ts'
+import { checkChannel } from '../../lib/deliver/check.ts'
+import { readRecipients } from '../../lib/deliver/recipients.ts'
+import { changeKey, changesPrefix, recipientsKey } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { compareText } from '../../lib/text-order.ts'
+import { freshStore } from '../support/fresh-store.ts'
+
+const ada = { now: new Date('2026-11-24T12:34:56Z'), by: 'ada' }
+const add = (objects: Objects, options: ChannelOptions) => addChannel(options, ada, objects)
+
+async function addressesOf(id: string, objects: Objects): Promise<readonly string[]> {
+  const recipients = await readRecipients(objects)
+  const channel = (await readChannels(objects)).find((one) => one.id === id)
+  return (channel?.recipients ?? []).map((pseudonym) => recipients.get(pseudonym) ?? '').toSorted(compareText)
+}
+
+test('addChannel() keeps what is not given, replaces what is, and says whether anything changed', async (t) => {
+  const objects = await freshStore(t)
+  assert.equal(await add(objects, { id: 'pay', recipients: ['ada@example.com'], timeZone: 'Europe/Berlin' }), 'added')
+  assert.equal(await add(objects, { id: 'pay', namespaces: ['pay-*', 'bank', 'bank'] }), 'updated')
+  assert.equal(await add(objects, { id: 'pay', recipients: ['ADA@EXAMPLE.COM'], sendAt: '07:00' }), 'unchanged')
+  const [channel] = await readChannels(objects)
+  assert.deepEqual(
+    { ...channel, recipients: channel?.recipients.length },
+    {
+      id: 'pay',
+      addedAt: '2026-11-24T12:34:56Z',
+      clusters: [],
+      namespaces: ['bank', 'pay-*'],
+      team: null,
+      recipients: 1,
+      timeZone: 'Europe/Berlin',
+      sendAt: '07:00',
+      language: 'en',
+      format: 'html',
+    },
+  )
+  assert.deepEqual(await addressesOf('pay', objects), ['ada@example.com'])
+})
+
+test('no recorded change holds an address, and whoever leaves the last channel is forgotten', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'one', recipients: ['ada@example.com', 'bob@example.com'] })
+  await add(objects, { id: 'two', recipients: ['bob@example.com'] })
+  const texts: string[] = []
+  for await (const key of objects.list(changesPrefix('channels')))
+    texts.push(Buffer.from((await objects.get(key))?.body ?? []).toString())
+  assert.equal(texts.length, 2)
+  for (const text of texts) assert.doesNotMatch(text, /@/)
+  assert.equal(await removeChannel('one', ada, objects), true)
+  assert.equal(await removeChannel('one', ada, objects), false)
+  assert.deepEqual([...(await readRecipients(objects)).values()], ['bob@example.com'])
+  await add(objects, { id: 'two', recipients: [] })
+  const book = Buffer.from((await objects.get(recipientsKey))?.body ?? []).toString()
+  assert.doesNotMatch(book, /@/)
+})
+
+test('a person has the same pseudonym in every channel, and another one in another store', async (t) => {
+  const [one, other] = [await freshStore(t), await freshStore(t)]
+  await add(one, { id: 'a', recipients: ['Ada@example.com'] })
+  await add(one, { id: 'b', recipients: ['ada@EXAMPLE.com'] })
+  await add(other, { id: 'a', recipients: ['ada@example.com'] })
+  const [a, b] = await readChannels(one)
+  const [elsewhere] = await readChannels(other)
+  assert.deepEqual(a?.recipients, b?.recipients)
+  assert.notDeepEqual(a?.recipients, elsewhere?.recipients)
+})
+
+const WRONG: readonly (readonly [options: ChannelOptions, wanted: RegExp])[] = [
+  [{ id: 'Pay' }, /an id has 1 to 63/],
+  [{ id: '../pay' }, /an id has 1 to 63/],
+  [{ id: 'pay', clusters: ['a b'] }, /not the id of a cluster/],
+  [{ id: 'pay', namespaces: ['Pay'] }, /not a namespace/],
+  [{ id: 'pay', namespaces: [''] }, /not a namespace/],
+  [{ id: 'pay', timeZone: 'Mars/Base' }, /no time zone/],
+  [{ id: 'pay', sendAt: '7:00' }, /no time of day/],
+  [{ id: 'pay', sendAt: '24:00' }, /no time of day/],
+  [{ id: 'pay', language: 'not a tag' }, /no tag of a language/],
+  [{ id: 'pay', language: 'de' }, /written in English/],
+  [{ id: 'pay', format: 'pdf' }, /no format/],
+  [{ id: 'pay', team: 'pay\r\nBcc: eve@example.com' }, /can be seen/],
+  [{ id: 'pay', team: 'x'.repeat(61) }, /at most 60/],
+  ...[
+    'ada',
+    'ada@',
+    '@example.com',
+    'ada@exa mple.com',
+    'ada@example.com\r\nBcc: eve@example.com',
+    'Ada <ada@example.com>',
+    'ada@example.com,eve@example.com',
+    'a..b@example.com',
+    '.a@example.com',
+    'ada@-example.com',
+    'ada@example..com',
+    `${'a'.repeat(65)}@example.com`,
+    'ada@[127.0.0.1]',
+  ].map(
+    (address) => [{ id: 'pay', recipients: ['bob@example.com', address] }, /recipient 2 of 2 is no address/] as const,
+  ),
+]
+
+for (const [options, wanted] of WRONG)
+  test(`addChannel() refuses ${JSON.stringify(options)} and keeps nothing of it`, async (t) => {
+    const objects = await freshStore(t)
+    await assert.rejects(add(objects, options), (error) => {
+      assert.ok(error instanceof ChannelError)
+      assert.match(error.message, wanted)
+      assert.doesNotMatch(error.message, /eve@|bob@/)
+      return true
+    })
+    for await (const key of objects.list('')) assert.fail(key)
+  })
+
+test('checkedAddresses() writes a domain as the wire has it, and keeps the first of two spellings', () => {
+  assert.deepEqual(checkedAddresses('pay', ['a@BÜCHER.example', 'Bob@example.com', 'bob@Example.com']), [
+    'a@xn--bcher-kva.example',
+    'Bob@example.com',
+  ])
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      try {
+        for (const address of checkedAddresses('pay', [text])) assert.match(address, /^[!-~]+$/)
+      } catch (error) {
+        assert.ok(error instanceof ChannelError)
+      }
+    }),
+  )
+})
+
+test('addChannel() by many at once loses no channel and no address', async (t) => {
+  const objects = await freshStore(t)
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f']
+  await Promise.all(ids.map((id) => add(objects, { id, recipients: [`${id}@example.com`, 'all@example.com'] })))
+  await Promise.all([removeChannel('a', ada, objects), add(objects, { id: 'g', recipients: ['a@example.com'] })])
+  assert.deepEqual(
+    (await readChannels(objects)).map(({ id }) => id),
+    ['b', 'c', 'd', 'e', 'f', 'g'],
+  )
+  for (const id of ['b', 'c', 'd', 'e', 'f'])
+    assert.deepEqual(await addressesOf(id, objects), ['all@example.com', `${id}@example.com`].toSorted())
+  assert.deepEqual(await addressesOf('g', objects), ['a@example.com'])
+})
+
+test('readChannels() names a damaged change, and readRecipients() its damaged object', async (t) => {
+  const objects = await freshStore(t)
+  await objects.putOnce(changeKey('channels', 1), Buffer.from('{"channels":[]}'))
+  await assert.rejects(readChannels(objects), /changes\/channels\/000001\.json/)
+  await objects.putIf(recipientsKey, Buffer.from('{}'), null)
+  await assert.rejects(readRecipients(objects), /registry\/recipients\.json/)
+})
+
+test('isOfChannel() takes a path for a channel if either named end is in one of its namespaces', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'pay', namespaces: ['pay-*'] })
+  await add(objects, { id: 'all' })
+  const [all, pay] = await readChannels(objects)
+  assert.ok(all && pay)
+  const ends = (...names: string[]) => names.map((namespace) => ({ namespace }))
+  assert.equal(isOfChannel(pay, ends('shop', 'pay-eu')), true)
+  assert.equal(isOfChannel(pay, ends('pay-eu', 'shop')), true)
+  assert.equal(isOfChannel(pay, ends('', 'shop')), false)
+  assert.equal(isOfChannel(pay, ends('', '')), false)
+  assert.equal(isOfChannel(all, ends('', '')), true)
+})
+
+test('checkChannel() says why nobody would get a mail, or one that says nothing', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'a', clusters: ['prod'], namespaces: ['pay-*', 'typo'], recipients: ['ada@example.com'] })
+  await add(objects, { id: 'b', timeZone: 'Europe/Berlin' })
+  const [a, b] = await readChannels(objects)
+  assert.ok(a && b)
+  const around = {
+    clusters: ['prod'],
+    recipients: await readRecipients(objects),
+    namespaces: new Map([['prod', new Set(['pay-eu'])]]),
+    now: '2026-10-20T00:00:00Z',
+  }
+  const said = (...args: Parameters<typeof checkChannel>) =>
+    checkChannel(...args).map(({ title, problem, warning }) => problem ?? warning ?? title)
+  assert.deepEqual(said(a, around), [
+    'clusters prod',
+    'no path was ever seen in typo; is it spelt as the cluster has it?',
+    '1 recipient',
+    'next mail at 2026-10-26T07:00:00Z (07:00 in UTC), of week 2026-W43',
+  ])
+  assert.match(said(a, { ...around, clusters: ['other'] }).join(), /not registered: prod/)
+  assert.match(said(a, { ...around, namespaces: new Map() }).join(), /no history of prod/)
+  assert.match(said(a, { ...around, recipients: new Map() }).join(), /addresses of 1 of them are lost/)
+  assert.match(said(b, { ...around, clusters: [] }).join(), /no cluster is registered/)
+  assert.deepEqual(said(b, around).slice(2), [
+    'nobody gets it, add somebody with "ciphertrail channel add b --to ADDRESS"',
+    'next mail at 2026-10-26T06:00:00Z (07:00 in Europe/Berlin), of week 2026-W43, which has 169 hours',
+  ])
+})
