@@ -1,9 +1,12 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { addressCheck, refuseAddress } from '../lib/collect/addresses.ts'
 import { checkCluster } from '../lib/collect/check.ts'
 import type { Check } from '../lib/collect/check.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
-import type { EksCluster, PrometheusAuth } from '../lib/model.ts'
+import { readText } from '../lib/collect/credential-files.ts'
+import { SetupError, UnreachableError } from '../lib/collect/http.ts'
+import type { ApiServerAddress, EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -19,6 +22,10 @@ type AddOptions = {
   readonly eks?: string
   readonly eksRegion?: string
   readonly eksRole?: string
+  readonly apiServer?: string
+  readonly ca?: string
+  readonly tokenFile?: string
+  readonly tokenSecret?: string
   readonly prometheusUrl?: string
   readonly portForward?: boolean
   readonly prometheusTokenFile?: string
@@ -59,6 +66,10 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--eks <name>', 'cluster of Amazon EKS, instead of a kubeconfig; needs eks:DescribeCluster')
     .option('--eks-region <region>', '... and its region')
     .option('--eks-role <arn>', '... and a role to assume first')
+    .option('--api-server <url>', 'address of the API server, instead of a kubeconfig')
+    .option('--ca <file>', '... and the certificate of its authority, which is kept')
+    .option('--token-file <file>', '... and the file with the token of a ServiceAccount')
+    .option('--token-secret <name>', '... or the name or ARN of a secret of AWS that holds the token')
     .option(
       '--prometheus-url <url>',
       'Prometheus with the scrape job of linkerd-viz; default: viz’s own, by port-forward through the API server',
@@ -78,7 +89,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --context prod --prometheus-url https://prometheus.example/prod',
+      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --api-server https://api.prod.example:6443 --ca ca.pem --token-file token\n  ciphertrail cluster add prod --context prod --prometheus-url https://prometheus.example/prod',
     )
     .action(async (id: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<AddOptions>()
@@ -86,16 +97,19 @@ export function addClusterCommands(program: Command, console: Console): void {
         options
       const prometheusAuth = authOf(options)
       const eks = eksOf(options)
+      const apiServer = await apiServerOf(options)
       if (portForward === true && (prometheusUrl !== undefined || prometheusAuth !== undefined))
         throw new UsageError(
           'Cannot use --port-forward together with --prometheus-url or its credentials: give one way to Prometheus',
         )
+      refuseAddresses(id, [apiServer?.url, prometheusUrl], console)
       const objects = openStore({ store }, console)
       const given = {
         id,
         ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
         ...(context === undefined ? {} : { context }),
         ...(eks === undefined ? {} : { eks }),
+        ...(apiServer === undefined ? {} : { apiServer }),
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(portForward === true ? { prometheusUrl: null } : {}),
         ...(prometheusAuth === undefined ? {} : { prometheusAuth }),
@@ -138,7 +152,8 @@ export function addClusterCommands(program: Command, console: Console): void {
           { heading: 'CONTEXT', text: ({ context }) => context ?? '-' },
           {
             heading: 'KUBECONFIG',
-            text: ({ kubeconfig, eks }) => kubeconfig ?? (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
+            text: ({ kubeconfig, eks, apiServer }) =>
+              kubeconfig ?? apiServer?.url ?? (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
           },
           { heading: 'PROMETHEUS', text: ({ prometheusUrl }) => prometheusUrl ?? 'port-forward' },
         ]))
@@ -204,6 +219,42 @@ function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): 
   if (name === undefined || region === undefined)
     throw new UsageError('Cannot reach a cluster of EKS: --eks and --eks-region go together')
   return { name, region, ...(roleArn === undefined ? {} : { roleArn }) }
+}
+
+/** Says at once what a connection would be refused for; names are looked at when they are connected to. Throws UsageError. */
+function refuseAddresses(id: string, urls: readonly (string | undefined)[], { config }: Console): void {
+  for (const text of urls) {
+    const url = text === undefined ? null : URL.parse(text)
+    try {
+      if (url !== null) refuseAddress(url, addressCheck(config.allowedNetworks))
+    } catch (error) {
+      if (error instanceof UnreachableError)
+        throw new UsageError(`Cannot add cluster "${printable(id)}": ${error.message}; ${error.hint}`)
+      throw error instanceof SetupError
+        ? new UsageError(`Cannot add cluster "${printable(id)}": ${error.message}`)
+        : error
+    }
+  }
+}
+
+/** The API server that is given by its address; undefined where none is. Throws UsageError where it is given in part, or its authority cannot be read. */
+async function apiServerOf(options: AddOptions): Promise<ApiServerAddress | undefined> {
+  const { apiServer: url, ca, tokenFile, tokenSecret } = options
+  if (url === undefined && ca === undefined && tokenFile === undefined && tokenSecret === undefined) return undefined
+  if (url === undefined || ca === undefined || (tokenFile === undefined && tokenSecret === undefined))
+    throw new UsageError(
+      'Cannot reach an API server by its address: --api-server, --ca, and --token-file or --token-secret go together',
+    )
+  try {
+    return {
+      url: url.replace(/\/+$/, ''),
+      ca: await readText(ca, 'the authority of the API server'),
+      ...(tokenFile === undefined ? {} : { tokenFile: resolve(tokenFile) }),
+      ...(tokenSecret === undefined ? {} : { tokenSecret }),
+    }
+  } catch (error) {
+    throw error instanceof SetupError ? new UsageError(`Cannot register an API server: ${error.message}`) : error
+  }
 }
 
 /** How Prometheus is shown who asks, files as absolute paths; undefined where nothing is said of it. */

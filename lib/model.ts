@@ -79,6 +79,18 @@ export type EksCluster = {
   readonly roleArn?: string
 }
 
+/** An API server by its address. Holds whom to trust and where the token is, never the token. */
+export type ApiServerAddress = {
+  /** `https://`, with its path prefix if it has one. */
+  readonly url: string
+  /** The certificates of the authorities to trust, PEM. */
+  readonly ca: string
+  /** The file with the token: this or the next. */
+  readonly tokenFile?: string
+  /** Name or ARN of the secret of AWS Secrets Manager that holds the token. */
+  readonly tokenSecret?: string
+}
+
 /** A registered cluster. Holds ways in, never credentials. */
 export type Cluster = {
   /** `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?` */
@@ -89,6 +101,8 @@ export type Cluster = {
   readonly context?: string
   /** Instead of a kubeconfig. */
   readonly eks?: EksCluster
+  /** Instead of a kubeconfig. */
+  readonly apiServer?: ApiServerAddress
   /** Absent: by port-forward through the API server. */
   readonly prometheusUrl?: string
   /** Only with `prometheusUrl`. */

@@ -1,5 +1,5 @@
 import type { Pool } from 'undici'
-import type { Cluster } from '../model.ts'
+import type { ApiServerAddress, Cluster } from '../model.ts'
 import type { ApiServer, Environment } from './credentials.ts'
 import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
 import { openConnections } from './connections.ts'
@@ -140,6 +140,8 @@ function apiServerWay(
 ): Way {
   const find = async (): Promise<ApiServer> => {
     // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
+    if (cluster.apiServer !== undefined)
+      return (await import('./address-server.ts')).addressServer(cluster.apiServer, limits.deadlineMs)
     if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)
     const { findEksServer } = await import('./eks.ts')
     return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
@@ -162,7 +164,16 @@ function apiServerWay(
       ...(serverName === undefined ? {} : { servername: serverName }),
       ...certificate,
     }
-    return { base: url, tls, headers, secrets }
+    const renewed = async (): Promise<boolean> => {
+      const sent = headers['authorization']
+      try {
+        return (await credentials(sent)).headers['authorization'] !== sent
+      } catch {
+        return false // what was refused is told, not why there is nothing else
+      }
+    }
+    const isByKubeconfig = cluster.eks === undefined && cluster.apiServer === undefined
+    return { base: url, tls, headers, secrets, renewed, ...(isByKubeconfig ? {} : { hints: kubernetesHints(cluster) }) }
   }
 }
 
@@ -173,17 +184,18 @@ function kubernetesServer(way: Way, newPool: Connections['newPool'], limits: Lim
     name: 'the API server',
     limits,
     connect: async (): Promise<Connection> => {
-      const { base, tls, headers, secrets } = await way()
+      const { base, tls, headers, secrets, renewed } = await way()
       // A plugin may give a new client certificate, which needs new connections.
       if (pool === undefined || pool.cert !== tls.cert)
         pool = { dispatcher: await newPool(base.origin, tls), cert: tls.cert }
-      return { dispatcher: pool.dispatcher, base, headers, secrets }
+      return { dispatcher: pool.dispatcher, base, headers, secrets, ...(renewed === undefined ? {} : { renewed }) }
     },
   }
 }
 
-function kubernetesHints({ context, eks }: Cluster): Hints {
+function kubernetesHints({ context, eks, apiServer }: Cluster): Hints {
   if (eks !== undefined) return EKS_HINTS
+  if (apiServer !== undefined) return addressHints(apiServer)
   const user = context === undefined ? 'the kubeconfig' : `the context "${oneLine(context)}" of the kubeconfig`
   return {
     unauthorized: `the credentials are wrong or expired, renew those in ${user}`,
@@ -192,6 +204,22 @@ function kubernetesHints({ context, eks }: Cluster): Hints {
     timeout: 'is it reachable from here, and not overloaded?',
     certificate: `correct certificate-authority-data, or the server's name, in ${user}`,
     redirect: `give the API server's own address in ${user}`,
+    malformed: 'is there a proxy or login page in between?',
+    'rate-limited': 'it is busy, collect again later',
+    server: 'it is broken or overloaded, collect again later',
+  }
+}
+
+function addressHints({ tokenFile, tokenSecret }: ApiServerAddress): Hints {
+  const place =
+    tokenSecret === undefined ? `the file "${oneLine(tokenFile ?? '')}"` : `the secret "${oneLine(tokenSecret)}"`
+  return {
+    unauthorized: `the token is wrong or expired, renew the one in ${place}`,
+    'not-found': 'is --api-server the address of a Kubernetes API server?',
+    connection: 'is --api-server right, and can it be reached from here?',
+    timeout: 'is it reachable from here, and not overloaded?',
+    certificate: 'register the authority that signed it, with --ca, or the name that it is for, with --api-server',
+    redirect: "register the API server's own address, with --api-server",
     malformed: 'is there a proxy or login page in between?',
     'rate-limited': 'it is busy, collect again later',
     server: 'it is broken or overloaded, collect again later',

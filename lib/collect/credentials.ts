@@ -29,8 +29,12 @@ export type ApiServer = {
   /** Authorities to trust; undefined: those that Node trusts. */
   readonly ca: string | undefined
   readonly serverName: string | undefined
-  /** What to send with one request. Throws SetupError where a file or a credential plugin fails. */
-  readonly credentials: () => Promise<Credentials>
+  /**
+   * What to send with one request. Throws SetupError where a file or a credential plugin fails.
+   *
+   * @param refused the `authorization` that the server refused just now: another one is wanted, if there is one by now
+   */
+  readonly credentials: (refused?: string) => Promise<Credentials>
 }
 
 type Credentials = SentCredentials & {

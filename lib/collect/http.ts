@@ -101,6 +101,8 @@ export type Connection = {
   readonly sign?: (request: SentRequest) => Readonly<Record<string, string>>
   /** Credentials that must never stand in a message. */
   readonly secrets: readonly string[]
+  /** Whether there are other credentials by now, where these were refused (401); absent: never. */
+  readonly renewed?: () => Promise<boolean>
 }
 
 /** One server of one cluster: how to name it, how to connect to it and how long to wait for it. */
@@ -415,7 +417,7 @@ function sentBody({ form, json }: JsonRequest): { readonly type: string; readonl
 async function ask(
   server: Server,
   request: JsonRequest,
-  { dispatcher, base, headers, sign, secrets }: Connection,
+  { dispatcher, base, headers, sign, secrets, renewed }: Connection,
   progress: Progress,
   { signal }: Deadline,
 ): Promise<string> {
@@ -457,7 +459,7 @@ async function ask(
     const said = await readReason(body, encoding, secrets)
     const failure = describeStatus(statusCode, said, server.name, headerText(answered['location']))
     throw new Failure(problem(failure.kind, failure.problem), {
-      again: RETRIED_STATUSES.has(statusCode),
+      again: RETRIED_STATUSES.has(statusCode) || (statusCode === 401 && (await renewed?.()) === true),
       waitMs: retryAfterMs(headerText(answered['retry-after'])),
     })
   }

@@ -65,6 +65,10 @@ export type ApiServerWay = {
   readonly headers: Readonly<Record<string, string>>
   /** Credentials that must never stand in a message. */
   readonly secrets: readonly string[]
+  /** Whether there are other credentials by now, where these were refused (401). */
+  readonly renewed?: () => Promise<boolean>
+  /** What to do where the API server is in the way and no kubeconfig leads to it; absent: one does. */
+  readonly hints?: Hints
 }
 
 /** A port of a pod. The names are valid names of Kubernetes. */
@@ -85,11 +89,12 @@ export type ForwardOptions = {
  * @throws UnreachableError that says what refused
  */
 export function openForward(
-  { base, tls, headers, secrets }: ApiServerWay,
+  { base, tls, headers, secrets, hints: own }: ApiServerWay,
   to: PodPort,
   { timeoutMs, signal }: ForwardOptions,
 ): Promise<Duplex> {
   const path = `/api/v1/namespaces/${to.namespace}/pods/${to.pod}/portforward?ports=${to.port}`
+  const hints = { ...HINTS, ...own }
   const url = `wss://${base.host}${base.pathname.replace(/\/$/, '')}${path}`
   return new Promise((resolve, reject) => {
     // Its types do not know `closeTimeout` yet.
@@ -103,7 +108,7 @@ export function openForward(
     const socket = new WebSocket(url, [PROTOCOL], options)
     const timer = setTimeout(() => {
       const problem = `the API server at ${base.host} did not forward to ${nameOf(to)} within ${timeoutMs / 1000} s`
-      fail(new UnreachableError('timeout', problem, { hint: HINTS.timeout }))
+      fail(new UnreachableError('timeout', problem, { hint: hints.timeout }))
     }, timeoutMs)
     const settle = (): void => {
       clearTimeout(timer)
@@ -121,10 +126,10 @@ export function openForward(
     socket.on('error', (error) => {
       if (error instanceof UnreachableError) return fail(error)
       const { kind, problem } = describeConnection(error, 'the API server', { base, secrets, isReading: false })
-      fail(new UnreachableError(kind, problem, { again: RETRIED_CODES.has(codeOf(error)), hint: HINTS[kind] }))
+      fail(new UnreachableError(kind, problem, { again: RETRIED_CODES.has(codeOf(error)), hint: hints[kind] }))
     })
     socket.on('unexpected-response', (_, response) => {
-      refusalOf(response, to, secrets).then(fail, fail)
+      refusalOf(response, to, { secrets, hints }).then(fail, fail)
     })
     socket.on('open', () => {
       settle()
@@ -142,7 +147,7 @@ function nameOf({ namespace, pod, port }: PodPort): string {
 async function refusalOf(
   response: IncomingMessage,
   { namespace }: PodPort,
-  secrets: readonly string[],
+  { secrets, hints }: { readonly secrets: readonly string[]; readonly hints: Hints },
 ): Promise<UnreachableError> {
   const status = response.statusCode ?? 0
   const chunks: Buffer[] = []
@@ -162,7 +167,7 @@ async function refusalOf(
   // From Kubernetes 1.35 on it asks for two rights, and says which one lacks.
   const verb = / cannot (get|create) resource \\?"pods\/portforward/.exec(text)?.[1] === 'create' ? 'create' : 'get'
   const grant = grantText({ verb, group: '', resource: 'pods/portforward', namespace })
-  const hint = kind === 'forbidden' ? grant : HINTS[kind]
+  const hint = kind === 'forbidden' ? grant : hints[kind]
   // 404: the pod is gone; there may be another by now.
   return new UnreachableError(kind, problem, { again: RETRIED_STATUSES.has(status) || status === 404, hint })
 }

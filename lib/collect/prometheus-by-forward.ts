@@ -43,7 +43,15 @@ export function prometheusByForward(
   const open = async (pod: PrometheusPod): Promise<Duplex> => {
     // Its library is loaded only where it is used: most commands ask no cluster.
     const { openForward } = await import('./port-forward.ts')
-    return openForward(await apiServer(), pod, { timeoutMs: limits.deadlineMs * OPENING_PART, signal: closing })
+    const options = { timeoutMs: limits.deadlineMs * OPENING_PART, signal: closing }
+    const way = await apiServer()
+    try {
+      return await openForward(way, pod, options)
+    } catch (error) {
+      const isRenewed = error instanceof UnreachableError && error.kind === 'unauthorized' && (await way.renewed?.())
+      if (isRenewed !== true) throw error
+      return openForward(await apiServer(), pod, options)
+    }
   }
   const poolOf = (pod: PrometheusPod): Promise<Pool> => {
     const known = pools.get(pod.uid)

@@ -1,9 +1,10 @@
+import { X509Certificate } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { mayCarryCredentials } from '../collect/prometheus-url.ts'
 import { toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
-import type { Cluster, EksCluster, PrometheusAuth, WindowMinutes, WindowSetting } from '../model.ts'
+import type { ApiServerAddress, Cluster, EksCluster, PrometheusAuth, WindowMinutes, WindowSetting } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { damagedChange, readChange, recordChange } from './changes.ts'
 import type { ChangeAuthor } from './changes.ts'
@@ -19,6 +20,8 @@ export type ClusterOptions = {
   readonly context?: string
   /** Takes the place of a kubeconfig and a context, and they take its place. */
   readonly eks?: EksCluster
+  /** Takes the place of both, and they take its place. */
+  readonly apiServer?: ApiServerAddress
   /** Null: none, Prometheus is reached by port-forward. */
   readonly prometheusUrl?: string | null
   /** Replaces all that was said of credentials before. */
@@ -56,6 +59,14 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
   kubeconfig: z.string().exactOptional(),
   context: z.string().exactOptional(),
   eks: z.looseObject({ name: z.string(), region: z.string(), roleArn: z.string().exactOptional() }).exactOptional(),
+  apiServer: z
+    .looseObject({
+      url: z.string(),
+      ca: z.string(),
+      tokenFile: z.string().exactOptional(),
+      tokenSecret: z.string().exactOptional(),
+    })
+    .exactOptional(),
   prometheusUrl: z.string().exactOptional(),
   prometheusAuth: z
     .looseObject({
@@ -149,10 +160,17 @@ function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOpt
 }
 
 /** Without the way to the API server that what is given takes the place of. */
-function withWay(cluster: Cluster, { eks, kubeconfig, context }: Omit<ClusterOptions, 'windowMinutes'>): Cluster {
-  const isByKubeconfig = kubeconfig !== undefined || context !== undefined
-  const dropped = eks !== undefined ? ['kubeconfig', 'context'] : isByKubeconfig ? ['eks'] : []
+function withWay(cluster: Cluster, options: Omit<ClusterOptions, 'windowMinutes'>): Cluster {
+  const [given] = waysIn(options)
+  const dropped: readonly string[] = WAYS.filter((names) => given !== undefined && names !== given).flat()
   return Object.fromEntries(Object.entries(cluster).filter(([name]) => !dropped.includes(name))) as Cluster
+}
+
+/** The ways to an API server, by what is given of each. */
+const WAYS = [['kubeconfig', 'context'], ['eks'], ['apiServer']] as const
+
+function waysIn(options: Omit<ClusterOptions, 'windowMinutes'>): readonly (typeof WAYS)[number][] {
+  return WAYS.filter((names) => names.some((name) => options[name] !== undefined))
 }
 
 function originOf(url: string | undefined): string | undefined {
@@ -194,7 +212,13 @@ function checkOptions(options: ClusterOptions): void {
       throw optionError(id, `${JSON.stringify(text)} is not the name of a ${what}`)
     }
   }
-  if (options.eks !== undefined) checkEks(id, options.eks, options)
+  if (waysIn(options).length > 1)
+    throw optionError(
+      id,
+      'its API server is reached by a kubeconfig, by EKS or by its address, and more than one is given',
+    )
+  if (options.eks !== undefined) checkEks(id, options.eks)
+  if (options.apiServer !== undefined) checkApiServer(id, options.apiServer)
   if (typeof options.prometheusUrl === 'string') checkPrometheusUrl(id, options.prometheusUrl)
 }
 
@@ -216,9 +240,42 @@ function checkPrometheusUrl(id: string, text: string): void {
   if (/[?#]/.test(text)) throw optionError(id, 'its Prometheus URL must have neither a query nor a fragment')
 }
 
-function checkEks(id: string, { name, region, roleArn }: EksCluster, { kubeconfig, context }: ClusterOptions): void {
-  if (kubeconfig !== undefined || context !== undefined)
-    throw optionError(id, 'its API server is reached either by EKS or by a kubeconfig, and both are given')
+/** Never quotes what may hold a credential. */
+function checkApiServer(id: string, { url: text, ca, tokenFile, tokenSecret }: ApiServerAddress): void {
+  const url = URL.parse(text)
+  if (url === null || !/^https:\/\/[^\s\p{C}]+$/iu.test(text) || /[?#]/.test(text) || text.endsWith('/'))
+    throw optionError(id, 'the address of its API server must be one such as https://api.prod.example:6443')
+  if (url.username !== '' || url.password !== '')
+    throw optionError(
+      id,
+      'the address of its API server holds a credential, which would be stored; name the file or the secret that holds the token',
+    )
+  if (!isCertificates(ca))
+    throw optionError(id, 'the authority of its API server must be certificates in PEM, and nothing else')
+  if ((tokenFile === undefined) === (tokenSecret === undefined))
+    throw optionError(id, 'the token for its API server lies either in a file or in a secret of AWS')
+  if (tokenFile !== undefined && (tokenFile === '' || /\p{C}/u.test(tokenFile)))
+    throw optionError(id, `${JSON.stringify(tokenFile)} is not the name of a file`)
+  if (
+    tokenSecret !== undefined &&
+    !/^(arn:aws[-a-z]*:secretsmanager:[-a-z0-9]+:\d{12}:secret:)?[-\w/+=.@]{1,512}$/.test(tokenSecret)
+  )
+    throw optionError(id, 'the secret that holds its token is named by a name or an ARN of AWS Secrets Manager')
+}
+
+/** Whether a text is one or more certificates in PEM, all of which can be read, and nothing besides. */
+function isCertificates(text: string): boolean {
+  const certificate = /-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----\s*/g
+  const blocks = text.match(certificate) ?? []
+  if (blocks.length === 0 || text.replaceAll(certificate, '').trim() !== '') return false
+  try {
+    return blocks.every((block) => new X509Certificate(block).fingerprint256 !== '')
+  } catch {
+    return false
+  }
+}
+
+function checkEks(id: string, { name, region, roleArn }: EksCluster): void {
   if (!/^[0-9A-Za-z][-_0-9A-Za-z]{0,99}$/.test(name))
     throw optionError(id, `${JSON.stringify(name)} is not the name of a cluster in EKS`)
   checkAws(id, region, roleArn)

@@ -13,6 +13,7 @@ import { keptKeys } from '../../lib/collect/aws.ts'
 import { openCluster } from '../../lib/collect/cluster.ts'
 import type { PrometheusAuth } from '../../lib/model.ts'
 import { run } from '../support/command-line.ts'
+import { setEnvironment } from '../support/environment.ts'
 import { freshFolder } from '../support/recording.ts'
 import { signatureProblem } from '../support/signature.ts'
 import type { ReceivedRequest } from '../support/signature.ts'
@@ -85,15 +86,6 @@ async function startSts(context: TestContext) {
   const { port, close } = await listenOnLoopback(server)
   context.after(close)
   return { asked, endpoint: `http://127.0.0.1:${port}` }
-}
-
-/** Sets variables of the environment, where the SDK of AWS looks for keys, for one test. */
-function setEnvironment(context: TestContext, values: Readonly<Record<string, string>>): void {
-  const before = { ...process.env }
-  context.after(() => {
-    process.env = before
-  })
-  process.env = { ...before, ...values }
 }
 
 function open(context: TestContext, prometheusUrl: string, prometheusAuth: PrometheusAuth) {

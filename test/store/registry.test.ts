@@ -6,6 +6,7 @@ import { changeKey, registryKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { addCluster, ClusterOptionError, readClusters, removeCluster } from '../../lib/store/registry.ts'
 import type { ClusterOptions } from '../../lib/store/registry.ts'
+import { makeAuthority } from '../../demo/replay-kubernetes.ts'
 import { freshStore } from '../support/fresh-store.ts'
 
 const ada = { now: new Date('2026-11-24T12:34:56.789Z'), by: 'ada' }
@@ -125,12 +126,19 @@ test('addCluster() keeps the names of files with credentials, and forgets them w
 test('addCluster() keeps one way to the API server: what is given takes the place of the other', async (t) => {
   const objects = await freshStore(t)
   const way = async () => {
-    const [{ kubeconfig, context, eks } = {}] = await readClusters({ objects })
-    return JSON.parse(JSON.stringify({ kubeconfig, context, eks })) as unknown
+    const [{ kubeconfig, context, eks, apiServer } = {}] = await readClusters({ objects })
+    return JSON.parse(JSON.stringify({ kubeconfig, context, eks, apiServer })) as unknown
   }
   const add = (options: Omit<ClusterOptions, 'id'>) => addCluster({ id: 'shop', ...options }, ada, { objects })
   const eks = { name: 'shop', region: 'eu-central-1', roleArn: 'arn:aws:iam::123456789012:role/team/auditor' }
+  const authority = await makeAuthority()
+  const { key } = await authority.issue()
+  const { ca } = authority
+  const apiServer = { url: 'https://api.example:6443/k8s', ca, tokenFile: '/t' }
   await add({ kubeconfig: '/k', context: 'c' })
+  await add({ apiServer: { ...apiServer, ca: `${ca}${ca}` } })
+  await add({ apiServer })
+  assert.deepEqual(await way(), { apiServer })
   await add({ eks })
   assert.deepEqual(await way(), { eks })
   await add({ windowMinutes: 5 })
@@ -139,9 +147,33 @@ test('addCluster() keeps one way to the API server: what is given takes the plac
   assert.deepEqual(await way(), { context: 'c' })
   await add({ kubeconfig: '/k' })
   assert.deepEqual(await way(), { kubeconfig: '/k', context: 'c' })
+  await add({ apiServer })
+  await add({ context: 'c' })
+  assert.deepEqual(await way(), { context: 'c' })
 
   const cases: [options: Omit<ClusterOptions, 'id'>, line: RegExp][] = [
-    [{ eks, context: 'c' }, /either by EKS or by a kubeconfig, and both are given$/],
+    [{ eks, context: 'c' }, /by a kubeconfig, by EKS or by its address, and more than one is given$/],
+    [{ eks, apiServer }, /by a kubeconfig, by EKS or by its address, and more than one is given$/],
+    [{ apiServer: { ...apiServer, tokenSecret: 'x' } }, /lies either in a file or in a secret of AWS$/],
+    [{ apiServer: { url: apiServer.url, ca } }, /lies either in a file or in a secret of AWS$/],
+    [{ apiServer: { url: apiServer.url, ca, tokenSecret: 'a b' } }, /a name or an ARN of AWS Secrets Manager$/],
+    [{ apiServer: { ...apiServer, tokenFile: '/\u001b' } }, /"\/\\u001b" is not the name of a file$/],
+    ...['http://10.0.0.1', 'https://h/?x', 'https://h/', 'https://h#', 'nonsense', 'https://h\n'].map(
+      (url): [Omit<ClusterOptions, 'id'>, RegExp] => [
+        { apiServer: { ...apiServer, url } },
+        /: the address of its API server must be one such as https:\/\/api\.prod\.example:6443$/,
+      ],
+    ),
+    [
+      { apiServer: { ...apiServer, url: 'https://me:hunter2@h' } },
+      /^[^"]*"shop": the address of its API server holds a credential, which would be stored; name the file or the secret that holds the token$/,
+    ],
+    ...[key, `${ca}${key}`, `mine\n${ca}`, ca.replace(/M[\w/+]{20}/, 'M'.repeat(21)), ''].map(
+      (text): [Omit<ClusterOptions, 'id'>, RegExp] => [
+        { apiServer: { ...apiServer, ca: text } },
+        /^[^"]*"shop": the authority of its API server must be certificates in PEM, and nothing else$/,
+      ],
+    ),
     [{ eks: { ...eks, name: '../x' } }, /"\.\.\/x" is not the name of a cluster in EKS$/],
     [{ eks: { ...eks, region: 'eu-central-1.evil.example/' } }, /is not a region of AWS, such as eu-central-1$/],
     [{ eks: { ...eks, roleArn: 'arn:aws:iam::1:role/x' } }, /is not the ARN of a role, such as arn:aws:iam::/],
