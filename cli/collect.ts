@@ -1,19 +1,15 @@
 import type { Command } from 'commander'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { type ClusterAccess, openCluster } from '../lib/collect/cluster.ts'
-import { collectWindow } from '../lib/collect/collect.ts'
-import { oldestSample } from '../lib/collect/oldest.ts'
-import { planOf } from '../lib/collect/plan.ts'
-import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../lib/collect/windows.ts'
-import type { Cluster, Seconds, Snapshot, Window } from '../lib/model.ts'
-import { derive } from '../lib/store/derive.ts'
-import { writeAttempt } from '../lib/store/evidence.ts'
+import { toSeconds } from '../lib/collect/windows.ts'
+import type { Cluster } from '../lib/model.ts'
+import { type Attempted, collectWindows } from '../lib/run/collect.ts'
+import { type Asked, dueByAsking } from '../lib/run/due-by-asking.ts'
 import type { Objects } from '../lib/store/objects.ts'
-import { standingAttempt } from '../lib/store/standing.ts'
-import { readState, readWindow } from '../lib/store/state.ts'
+import { readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
-import { chosenClusters, deriveDeps, openStore } from './store.ts'
+import { chosenClusters, openStore } from './store.ts'
 import { TIMEOUT_HELP, collectValues, readTime, readTimeout } from './values.ts'
 
 /** The options of `collect`. */
@@ -30,13 +26,6 @@ type CollectOptions = {
 
 /** More than any Prometheus keeps of five-minute windows by default: a mistyped year must not ask for a hundred thousand. */
 const MOST_WINDOWS = 5_000
-
-/** What became of one window. */
-type Attempted = {
-  readonly window: Window
-  readonly key: string
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes'>
-}
 
 /** Adds `ciphertrail collect`. */
 export function addCollect(program: Command, console: Console): void {
@@ -83,14 +72,10 @@ export function addCollect(program: Command, console: Console): void {
     })
 }
 
-/** Which windows were asked for; `at` and `period` exclude each other. */
-type Asked = {
-  readonly at?: string | undefined
-  readonly period?: { readonly from: string; readonly to: string } | undefined
-  readonly now?: string | undefined
-}
+/** Which windows were asked for, and when; `at` and `period` exclude each other. */
+type AskedAt = Asked & { readonly now?: string | undefined }
 
-function readAsked(options: CollectOptions): Asked {
+function readAsked(options: CollectOptions): AskedAt {
   const now = options.now === undefined ? undefined : readTime('--now', options.now)
   if (options.at !== undefined) {
     if (options.from !== undefined || options.to !== undefined)
@@ -114,44 +99,35 @@ type CollectClusterDeps = {
 }
 
 /** Collects a cluster's windows and derives. False if any asked window has no complete attempt. */
-async function collectCluster(cluster: Cluster, asked: Asked, deps: CollectClusterDeps): Promise<boolean> {
+async function collectCluster(
+  cluster: Cluster,
+  { now: replayed, ...asked }: AskedAt,
+  deps: CollectClusterDeps,
+): Promise<boolean> {
   const { objects, console, access } = deps
-  const { now: replayed } = asked
   const now = replayed === undefined ? console.now : () => new Date(replayed)
-  const { due, notes, isWhole } = await dueWindows(cluster, asked, now, deps)
+  if (asked.period !== undefined) refuseLong(cluster, asked.period)
+  const { due, notes, isWhole } = await dueByAsking(cluster, asked, now(), { objects, access })
   for (const note of notes) console.err(note)
 
-  const attempted: Attempted[] = []
-  let unreachable = 0
-  for (const [index, window] of due.entries()) {
-    const title = `${cluster.id} ${window.start} to ${window.end} (${index + 1} of ${due.length})`
-    const snapshot = await collectWindow(
-      cluster,
-      window,
-      { collector: { name: 'ciphertrail', version: console.version }, isReplay: replayed !== undefined },
-      {
-        access,
-        now,
-        progress: (done, all) => console.progress(`Collecting ${title}: ${done} of ${all} queries`),
+  const collected = await collectWindows(
+    cluster,
+    due,
+    { collector: { name: 'ciphertrail', version: console.version }, now, isReplay: replayed !== undefined },
+    {
+      objects,
+      access,
+      progress: (index, done, all) => {
+        const { start = '', end = '' } = due[index] ?? {}
+        const title = `${cluster.id} ${start} to ${end} (${index + 1} of ${due.length})`
+        console.progress(`Collecting ${title}: ${done} of ${all} queries`)
       },
-    )
-    const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes } = snapshot
-    attempted.push({
-      window,
-      key,
-      snapshot: { complete, metrics: { ...metrics, answers: [] }, kubernetes: { ...kubernetes, lists: [] } },
-    })
-    // Nobody answers: the other windows of this cluster would only wait for the same.
-    if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
-      unreachable = due.length - index - 1
-      break
-    }
-  }
-  console.progress(`Deriving ${cluster.id}`)
-  const derived = await derive(cluster, deriveDeps(objects))
+      deriving: () => console.progress(`Deriving ${cluster.id}`),
+    },
+  )
   console.progressEnd()
-  const lines = new Set(derived.errors)
+  const { attempted, unreachable } = collected
+  const lines = new Set(collected.errors)
   for (const line of lines) console.err(line)
   for (const one of attempted) await printAttempt(cluster, one, lines, deps)
   if (unreachable > 0)
@@ -162,78 +138,13 @@ async function collectCluster(cluster: Cluster, asked: Asked, deps: CollectClust
   return isWhole && unreachable === 0 && attempted.every(({ snapshot }) => snapshot.complete)
 }
 
-/** The windows to collect, and what to say beside. `isWhole` is false where an asked window cannot be collected. */
-async function dueWindows(
-  cluster: Cluster,
-  { at, period }: Asked,
-  now: () => Date,
-  { objects, access }: CollectClusterDeps,
-): Promise<{ due: readonly Window[]; notes: readonly string[]; isWhole: boolean }> {
-  const latest = now().getTime() / 1000 - SETTLE_SECONDS
-  const unsettled = (window: Window) =>
-    `Not collected: the window ${window.start} to ${window.end} of cluster "${cluster.id}" is not over, collect it after ${toTime(toSeconds(window.end) + SETTLE_SECONDS)}`
-  if (at !== undefined) {
-    const window = windowOf(cluster.windows, toSeconds(at))
-    return toSeconds(window.end) <= latest
-      ? { due: [window], notes: [], isWhole: true }
-      : { due: [], notes: [unsettled(window)], isWhole: false }
-  }
-  const known = await completeWindows(cluster, objects)
-  if (period !== undefined) {
-    const smallest = Math.min(...cluster.windows.map(({ minutes }) => minutes)) * 60
-    if ((toSeconds(period.to) - toSeconds(period.from)) / smallest > MOST_WINDOWS)
-      throw new UsageError(
-        `Cannot collect from ${period.from} to ${period.to} at once: wanted at most ${MOST_WINDOWS} windows of cluster "${cluster.id}", give a shorter period`,
-      )
-    const windows = windowsBetween(cluster.windows, toSeconds(period.from), toSeconds(period.to)).filter(
-      ({ end }) => !known.complete.has(end),
-    )
-    const early = windows.filter(({ end }) => toSeconds(end) > latest)
-    return {
-      due: windows.filter((window) => !early.includes(window)),
-      notes: early.slice(0, 1).map(unsettled),
-      isWhole: early.length === 0,
-    }
-  }
-  const seconds = now().getTime() / 1000
-  const oldest = await oldestSample(access.prometheus, cluster, seconds)
-  const plan = planOf({
-    settings: cluster.windows,
-    // A first run reaches back behind the registration; what it could not read there is still to be filled.
-    registeredAt: Math.min(toSeconds(cluster.registeredAt), known.since ?? Infinity),
-    now: seconds,
-    oldestSample: oldest.at,
-    complete: known.complete,
-    isFirstRun: known.isFirstRun,
-  })
-  const [first] = plan.lost
-  const last = plan.lost.at(-1)
-  const lost =
-    first === undefined || last === undefined
-      ? []
-      : [
-          `Lost: ${plan.lost.length} ${plan.lost.length === 1 ? 'window' : 'windows'} of cluster "${cluster.id}" between ${first.start} and ${last.end} have no complete attempt, and Prometheus no longer has them`,
-        ]
-  // With nothing due, nobody else would say that Prometheus cannot be asked for older windows.
-  const problem = plan.due.length === 0 && oldest.problem !== null ? [oldest.problem] : []
-  return { due: plan.due, notes: [...lost, ...problem], isWhole: problem.length === 0 }
-}
-
-async function completeWindows(
-  cluster: Cluster,
-  objects: Objects,
-): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
-  // Evidence that somebody else stored counts, too.
-  await derive(cluster, deriveDeps(objects))
-  const { state } = await readState(cluster.id, objects)
-  const evidence = state?.evidence ?? []
-  return {
-    complete: new Set(
-      evidence.filter(({ attempts }) => standingAttempt(attempts)?.complete === true).map(({ end }) => end),
-    ),
-    isFirstRun: evidence.length === 0,
-    since: evidence[0] === undefined ? undefined : toSeconds(evidence[0].start),
-  }
+/** Throws UsageError for a period of more windows than anybody wants at once. */
+function refuseLong({ id, windows }: Cluster, { from, to }: { readonly from: string; readonly to: string }): void {
+  const smallest = Math.min(...windows.map(({ minutes }) => minutes)) * 60
+  if ((toSeconds(to) - toSeconds(from)) / smallest <= MOST_WINDOWS) return
+  throw new UsageError(
+    `Cannot collect from ${from} to ${to} at once: wanted at most ${MOST_WINDOWS} windows of cluster "${id}", give a shorter period`,
+  )
 }
 
 async function printAttempt(

@@ -173,13 +173,21 @@ async function readAttempt(key: string, number: number, { objects, assess }: Der
     snapshot = await readSnapshot(key, objects)
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error
-    return { key, number, complete: false, listsAt: null, observedSeconds: null, error: error.message }
+    return {
+      key,
+      number,
+      complete: false,
+      startedAt: null,
+      listsAt: null,
+      observedSeconds: null,
+      error: error.message,
+    }
   }
-  const { complete } = snapshot
+  const { complete, startedAt } = snapshot
   const lists = listsOf(key, snapshot)
   // Its own list was taken after the window; whatever else is known must not decide between attempts.
   const observedSeconds = complete ? null : observedIn(assess({ key, snapshot, before: null, after: lists }).coverage)
-  return { key, number, complete, listsAt: lists?.takenAt ?? null, observedSeconds, error: null }
+  return { key, number, complete, startedAt, listsAt: lists?.takenAt ?? null, observedSeconds, error: null }
 }
 
 function observedIn(coverage: readonly Coverage[]): number {

@@ -8,6 +8,8 @@ export type KnownAttempt = {
   readonly number: number
   /** Every source answered everything that was asked. */
   readonly complete: boolean
+  /** When it was begun, RFC 3339 by the clock of who collected; null where it cannot be read. */
+  readonly startedAt: string | null
   /** When its Kubernetes lists were begun; null where they were not read completely. */
   readonly listsAt: string | null
   /** Seconds in which proxies were seen, by an assessment of this attempt alone; null where it is complete or unreadable. */

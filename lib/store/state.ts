@@ -25,6 +25,7 @@ const stateSchema = z.object({
               key: z.string(),
               number: z.int(),
               complete: z.boolean(),
+              startedAt: z.string().nullable(),
               listsAt: z.string().nullable(),
               observedSeconds: z.number().nullable(),
               error: z.string().nullable(),

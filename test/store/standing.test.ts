@@ -5,7 +5,16 @@ import { inputsOf, standingAttempt, tile } from '../../lib/store/standing.ts'
 import type { AttemptedWindow, KnownAttempt } from '../../lib/store/standing.ts'
 
 function attempt(number: number, changes: Partial<KnownAttempt> = {}): KnownAttempt {
-  return { key: `key-${number}`, number, complete: false, listsAt: null, observedSeconds: 0, error: null, ...changes }
+  return {
+    key: `key-${number}`,
+    number,
+    complete: false,
+    startedAt: '2026-11-24T13:01:00Z',
+    listsAt: null,
+    observedSeconds: 0,
+    error: null,
+    ...changes,
+  }
 }
 
 test('standingAttempt() takes the first complete one, else the one that saw most, else the lowest number', () => {

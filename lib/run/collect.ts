@@ -1,0 +1,141 @@
+import { assessWindow } from '../assess/window.ts'
+import type { ClusterAccess } from '../collect/cluster.ts'
+import { collectWindow } from '../collect/collect.ts'
+import type { Cluster, Snapshot, Window } from '../model.ts'
+import { derive } from '../store/derive.ts'
+import { listAttempts, writeAttempt } from '../store/evidence.ts'
+import { evidenceKey } from '../store/keys.ts'
+import type { Objects } from '../store/objects.ts'
+import { readClusters } from '../store/registry.ts'
+import { type DueWindow, refusalOf } from './due.ts'
+
+/** Who collects, and when. */
+export type CollectInput = {
+  readonly collector: Snapshot['collector']
+  /** Our clock, or the replay's. */
+  readonly now: () => Date
+  /** A replay of an old window: clock skew and retention are then not judged. Default false. */
+  readonly isReplay?: boolean
+}
+
+export type CollectDueDeps = {
+  readonly objects: Objects
+  /** Opens the way into a cluster, with its credentials. */
+  readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
+}
+
+/** What became of a message that asks for an attempt. */
+export type CollectedDue =
+  | {
+      /** `stored-before`: its attempt was there already, as where the message comes twice; it was only derived. */
+      readonly outcome: 'collected' | 'stored-before'
+      readonly key: string
+      /** Every source answered everything; null where the attempt was stored before, and was not looked at. */
+      readonly complete: boolean | null
+      /** What the sources, or the evidence that it was derived from, lack, in lines. The attempt is stored all the same. */
+      readonly errors: readonly string[]
+    }
+  /** It asks for what cannot be, and would however often it came: the line says why. Nothing was stored. */
+  | { readonly outcome: 'refused'; readonly error: string }
+
+/**
+ * Collects one window of one cluster, stores the attempt and derives. A source that fails is part of the attempt, and `plan` asks for the next
+ * one; this throws where the store fails or the cluster cannot be opened, and may then be called again with the same message.
+ */
+export async function collectDue(
+  { cluster: id, window, attempt }: DueWindow,
+  { collector, now, isReplay = false }: CollectInput,
+  { objects, open }: CollectDueDeps,
+): Promise<CollectedDue> {
+  const cluster = (await readClusters({ objects })).find((one) => one.id === id)
+  const refusal =
+    cluster === undefined
+      ? `Cannot collect from cluster ${JSON.stringify(id)}: it is not registered any more, or never was; add it with "ciphertrail cluster add"`
+      : refusalOf(cluster, window, now().getTime() / 1000)
+  if (cluster === undefined || refusal !== undefined) return { outcome: 'refused', error: refusal ?? '' }
+
+  const stored = (await listAttempts(window, id, { objects })).at(-1)
+  if (stored !== undefined && stored.attempt >= attempt) {
+    // Whoever stored it may have died before deriving.
+    const { errors } = await derive(cluster, { objects, assess: assessWindow })
+    return { outcome: 'stored-before', key: evidenceKey(stored), complete: null, errors }
+  }
+  const access = await open(cluster)
+  try {
+    const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
+    const key = await writeAttempt(snapshot, { objects })
+    const { errors } = await derive(cluster, { objects, assess: assessWindow })
+    const { complete, metrics, kubernetes } = snapshot
+    return {
+      outcome: 'collected',
+      key,
+      complete,
+      errors: [...new Set([...metrics.errors, ...kubernetes.errors, ...errors])],
+    }
+  } finally {
+    await access.close()
+  }
+}
+
+/** What became of one window. */
+export type Attempted = {
+  readonly window: Window
+  readonly key: string
+  /** Without answers and lists: a day of them would not fit into memory. */
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes'>
+}
+
+export type CollectWindowsDeps = {
+  readonly objects: Objects
+  readonly access: ClusterAccess
+  /** Called before each window with its place among all, from 0, and after each answer to it. */
+  readonly progress?: (index: number, done: number, all: number) => void
+  /** Called once all that could be collected is stored. */
+  readonly deriving?: () => void
+}
+
+/** What became of many windows of a cluster. */
+export type CollectedWindows = {
+  /** In the order in which they were asked for. */
+  readonly attempted: readonly Attempted[]
+  /** How many were not tried, since neither source answered for the one before. */
+  readonly unreachable: number
+  /** One line for each stored thing that could not be derived from. */
+  readonly errors: readonly string[]
+}
+
+/**
+ * Collects windows of one cluster one after the other, whatever is stored of them, and derives once. Stops where nobody answers: the other windows would
+ * only wait for the same. Throws where the store fails.
+ */
+export async function collectWindows(
+  cluster: Cluster,
+  windows: readonly Window[],
+  { collector, now, isReplay = false }: CollectInput,
+  { objects, access, progress, deriving }: CollectWindowsDeps,
+): Promise<CollectedWindows> {
+  const attempted: Attempted[] = []
+  let unreachable = 0
+  for (const [index, window] of windows.entries()) {
+    const snapshot = await collectWindow(
+      cluster,
+      window,
+      { collector, isReplay },
+      { access, now, progress: (done, all) => progress?.(index, done, all) },
+    )
+    const key = await writeAttempt(snapshot, { objects })
+    const { complete, metrics, kubernetes } = snapshot
+    attempted.push({
+      window,
+      key,
+      snapshot: { complete, metrics: { ...metrics, answers: [] }, kubernetes: { ...kubernetes, lists: [] } },
+    })
+    if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
+      unreachable = windows.length - index - 1
+      break
+    }
+  }
+  deriving?.()
+  const { errors } = await derive(cluster, { objects, assess: assessWindow })
+  return { attempted, unreachable, errors }
+}

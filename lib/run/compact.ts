@@ -1,0 +1,12 @@
+import { assessWindow } from '../assess/window.ts'
+import type { Cluster } from '../model.ts'
+import { derive, type Derived } from '../store/derive.ts'
+import type { Objects } from '../store/objects.ts'
+
+/**
+ * Brings everything that is derived of a cluster up to all evidence that is stored of it, also that of collectors that died before they derived.
+ * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
+ */
+export async function compact(cluster: Cluster, { objects }: { readonly objects: Objects }): Promise<Derived> {
+  return derive(cluster, { objects, assess: assessWindow })
+}
