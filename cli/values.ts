@@ -1,18 +1,12 @@
-import { toSeconds, toTime } from '../lib/collect/windows.ts'
+import { parseTime } from '../lib/collect/windows.ts'
 import { STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { UsageError } from './console.ts'
 
 /** Reads a time of the command line. Throws UsageError. */
 export function readTime(option: string, text: string): string {
-  const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
-  try {
-    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
-    const [date = ''] = text.split(/[T ]/)
-    if (isTime && new Date(date).toISOString().startsWith(date)) return toTime(toSeconds(text.replace(' ', 'T')))
-  } catch {
-    // Said below, with what is wanted.
-  }
+  const time = parseTime(text)
+  if (time !== undefined) return time
   throw new UsageError(
     `Cannot read ${option} "${printable(text)}": wanted a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date`,
   )

@@ -18,6 +18,19 @@ export function toTime(seconds: Seconds): string {
   return new Date(Math.round(seconds * 1000)).toISOString().replace('.000Z', 'Z')
 }
 
+/** The time that somebody wrote, with its zone or as a UTC date, as RFC 3339 in UTC; undefined where the text is none. */
+export function parseTime(text: string): string | undefined {
+  const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+  if (!isTime) return undefined
+  try {
+    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    const [date = ''] = text.split(/[T ]/)
+    return new Date(date).toISOString().startsWith(date) ? toTime(toSeconds(text.replace(' ', 'T'))) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The window `(start, end]` that holds a time: at exactly a window's end it is that window, not the next. */
 export function windowOf(settings: readonly WindowSetting[], time: Seconds): Window {
   // The moment just before decides the day, so that midnight belongs to the last window of its day.

@@ -2,18 +2,11 @@
  * The data behind the documents as CSV (RFC 4180, UTF-8): one file for each subject, one table of columns for each file. The columns
  * are described in docs/report-data.md, which a test holds to these.
  */
-import { stringify } from 'csv-stringify/sync'
-import type { Endpoint, Source, Subject } from '../model.ts'
-import { printable } from './printable.ts'
+import type { Endpoint, Subject } from '../model.ts'
+import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
 import { isClear, pathKey } from './summary/paths.ts'
 import type { Exposure, PathSummary } from './summary/paths.ts'
 import type { Summary } from './summary.ts'
-
-/** What a field may hold; null is an empty field: not known, or nothing to say. */
-type Field = string | number | boolean | null
-
-/** The columns of a file by name, with the field of a row. */
-type Columns<Row> = Readonly<Record<string, (row: Row) => Field>>
 
 type CsvFile = { readonly name: string; readonly columns: readonly string[]; readonly body: string }
 
@@ -53,40 +46,18 @@ export function csvFiles(summary: Summary): readonly CsvFile[] {
 }
 
 function file<Row>(name: string, columns: Columns<Row>, rows: readonly Row[]): CsvFile {
-  const names = Object.keys(columns)
-  const fields = Object.values(columns)
-  return {
-    name,
-    columns: names,
-    body: stringify([names, ...rows.map((row) => fields.map((field) => plainText(field(row))))], {
-      record_delimiter: 'windows',
-      // A name that begins like a formula gets an apostrophe before it: a spreadsheet then shows it and runs nothing.
-      escape_formulas: true,
-    }),
-  }
-}
-
-/** Numbers and truths as JSON writes them; names without what cannot be seen. */
-function plainText(field: Field): string {
-  return field === null ? '' : typeof field === 'string' ? printable(field) : String(field)
+  return { name, columns: Object.keys(columns), body: csvText(columns, rows) }
 }
 
 // ---------------------------------------------------------------- columns
-
-const end = <Row>(prefix: string, of: (row: Row) => Source): Columns<Row> => ({
-  [`${prefix}_kind`]: (row) => of(row).kind,
-  [`${prefix}_namespace`]: (row) => of(row).namespace,
-  [`${prefix}_name`]: (row) => of(row).name,
-  [`${prefix}_service_account`]: (row) => of(row).serviceAccount,
-})
 
 const named = <Row>(
   of: (row: Row) => Pick<PathSummary, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'>,
 ): Columns<Row> => ({
   cluster: (row) => of(row).cluster,
   path_id: (row) => of(row).pathId,
-  ...end<Row>('source', (row) => of(row).source),
-  ...end<Row>('destination', (row) => of(row).destination),
+  ...endColumns<Row>('source', (row) => of(row).source),
+  ...endColumns<Row>('destination', (row) => of(row).destination),
   destination_cluster: (row) => of(row).destination.cluster,
   port: (row) => of(row).port,
 })
@@ -199,7 +170,7 @@ const OUT_OF_SCOPE: Columns<OutOfScopeRow> = {
 
 const ENFORCEMENT: Columns<Summary['enforcement'][number]> = {
   cluster: ({ cluster }) => cluster,
-  ...end<Summary['enforcement'][number]>('workload', ({ workload }) => workload),
+  ...endColumns<Summary['enforcement'][number]>('workload', ({ workload }) => workload),
   port: ({ port }) => port,
   policy: ({ policy }) => (policy.length === 0 ? 'unknown' : listOf(policy)),
   worst_state: ({ mark }) => mark,
@@ -266,13 +237,6 @@ const WORKLOADS: Columns<Summary['unmeshed'][number]> = {
 }
 
 // ---------------------------------------------------------------- names
-
-/** Several values in one field. */
-const listOf = (values: readonly string[]): string | null =>
-  values.length === 0 ? null : [...new Set(values)].join('; ')
-
-const idOf = ({ kind, namespace, name }: Endpoint): string =>
-  namespace === '' && name === '' ? `(${kind})` : [kind, namespace, name].filter(Boolean).join('/')
 
 function subjectWorkload(subject: Subject): string | null {
   switch (subject.kind) {

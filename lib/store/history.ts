@@ -2,7 +2,7 @@ import { isNotEncrypted } from '../assess/episodes.ts'
 import { countLeading } from '../binary-search.ts'
 import { toSeconds } from '../collect/windows.ts'
 import { STATES } from '../model.ts'
-import type { Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth, Window } from '../model.ts'
+import type { Endpoint, Episode, Interval, Outcome, PathRow, Seconds, State, TimelineMonth, Window } from '../model.ts'
 import { QUIET } from './timeline.ts'
 import { compareText } from '../text-order.ts'
 
@@ -13,6 +13,8 @@ export type Period = { readonly from?: string | undefined; readonly to?: string 
 export type HistoryQuery = Period & {
   /** Of either end. */
   readonly namespace?: string | undefined
+  /** Of either end; with a namespace, of the end that has it. */
+  readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
   readonly state?: State | 'not-encrypted' | undefined
 }
 
@@ -179,9 +181,12 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
   }
 }
 
-function isWanted(row: Omit<PathRow, 'fix'>, { namespace, state }: HistoryQuery): boolean {
-  if (namespace !== undefined && row.source.namespace !== namespace && row.destination.namespace !== namespace)
-    return false
+function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: HistoryQuery): boolean {
+  const isAbout = (end: Endpoint) =>
+    (namespace === undefined || end.namespace === namespace) &&
+    (workload === undefined ||
+      (end.name === workload.name && (workload.kind === undefined || end.kind === workload.kind)))
+  if (!isAbout(row.source) && !isAbout(row.destination)) return false
   if (state === undefined) return true
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }

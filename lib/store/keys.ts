@@ -54,6 +54,7 @@ const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
+const STATE_KEY = /^state\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
@@ -106,7 +107,16 @@ export function windowPrefix(cluster: string): string {
 
 /** The key of what is known of a cluster's evidence. */
 export function stateKey(cluster: string): string {
-  return `state/${checkedCluster(cluster)}.json`
+  return `${statePrefix}${checkedCluster(cluster)}.json`
+}
+
+/** What the keys of all states begin with. */
+export const statePrefix = 'state/'
+
+/** Whose state a key names, or undefined where the text is no such key. */
+export function parseStateKey(key: string): string | undefined {
+  const [, cluster = ''] = STATE_KEY.exec(key) ?? []
+  return isClusterId(cluster) ? cluster : undefined
 }
 
 /** The key of a month (`2026-11`) of a cluster's timeline. */

@@ -8,16 +8,21 @@ import { derive } from '../../lib/store/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry.ts'
-import { evidenceOf } from './synthetic-cluster.ts'
+import { type SyntheticCluster, evidenceOf } from './synthetic-cluster.ts'
 import { pod, WINDOW } from './synthetic-pods.ts'
 
 /** What stands in a synthetic snapshot and moves with its window: RFC 3339 text, and seconds since the epoch. */
 const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b1795\d{6}\b/g
 
 /** A synthetic snapshot of a cluster, so many windows of five minutes after {@link WINDOW}. */
-export function snapshotOf(cluster: string, index: number, changes: Partial<Snapshot> = {}): Snapshot {
+export function snapshotOf(
+  cluster: string,
+  index: number,
+  changes: Partial<Snapshot> = {},
+  mesh: SyntheticCluster = { pods: [web, api] },
+): Snapshot {
   const seconds = index * 300
-  const text = JSON.stringify(evidenceOf({ pods: [web, api] }).snapshot)
+  const text = JSON.stringify(evidenceOf(mesh).snapshot)
   const moved = text.replaceAll(TIMES, (time) =>
     time.includes('T') ? toTime(toSeconds(time) + seconds) : String(Number(time) + seconds),
   )

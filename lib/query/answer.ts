@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import { toJson } from '../report/json.ts'
+import { type ProblemError, problemDocument, statusOf } from './problem.ts'
+
+/** What a route answers, before HTTP adds its own. */
+export type Answer = {
+  /** Media type with its parameters. */
+  readonly type: string
+  readonly body: string | Uint8Array<ArrayBuffer>
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** One object as JSON, safe to look at in a terminal. */
+export function jsonAnswer(content: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
+  return { type: 'application/json', body: `${toJson(content)}\n`, headers }
+}
+
+/** What every answer says to browsers: nothing of it is run, framed, guessed at or told to others. */
+const SECURITY_HEADERS = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+} as const
+
+/** May be kept by whoever asked, and is asked for again each time: access may have ended, and the history grown. */
+const PRIVATE = 'private, no-cache'
+
+/**
+ * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag
+ * (`If-None-Match`).
+ */
+export function responseOf({ type, body, headers = {} }: Answer, request: Request): Response {
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
+  const common = { ...SECURITY_HEADERS, 'cache-control': PRIVATE, vary: 'Accept, Authorization', etag, ...headers }
+  if (isKnown(request.headers.get('if-none-match'), etag)) return new Response(null, { status: 304, headers: common })
+  return new Response(body, { headers: { ...common, 'content-type': type } })
+}
+
+/** The response to a request that went wrong. */
+export function problemResponse(error: ProblemError, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(`${toJson(problemDocument(error))}\n`, {
+    status: statusOf(error.kind),
+    headers: {
+      ...SECURITY_HEADERS,
+      'cache-control': 'no-store',
+      'content-type': 'application/problem+json',
+      ...(error.kind === 'not-authenticated' ? { 'www-authenticate': 'Bearer' } : {}),
+      ...headers,
+    },
+  })
+}
+
+/** The response that says how the service is: for anybody, and never kept. */
+export function healthResponse(isHealthy: boolean, version: string): Response {
+  return new Response(`${toJson({ status: isHealthy ? 'ok' : 'degraded', version })}\n`, {
+    status: isHealthy ? 200 : 503,
+    headers: { ...SECURITY_HEADERS, 'cache-control': 'no-store', 'content-type': 'application/json' },
+  })
+}
+
+/** Compared weakly, as RFC 9110 has it for reading. */
+function isKnown(header: string | null, etag: string): boolean {
+  if (header === null) return false
+  return header.split(',').some((one) => ['*', etag].includes(one.trim().replace(/^W\//, '')))
+}

@@ -1,0 +1,112 @@
+import { Hono } from 'hono'
+import { printable } from '../report/printable.ts'
+import { type Objects, StoreError } from '../store/objects.ts'
+import { acceptedType } from './accept.ts'
+import type { Access, Grant } from './access.ts'
+import { healthResponse, problemResponse, responseOf } from './answer.ts'
+import { ProblemError } from './problem.ts'
+import { type Route, routesOf } from './routes.ts'
+
+/** A line of the log of requests. Holds no credential and no parameter. */
+export type RequestLog = {
+  readonly method: string
+  /** Printable. */
+  readonly path: string
+  readonly status: number
+  /** Who asked; null where nobody could be told. */
+  readonly subject: string | null
+  /** What went wrong on our side, for the operator; null where nothing did. */
+  readonly error: string | null
+}
+
+export type ApiDeps = {
+  readonly objects: Objects
+  readonly now: () => Date
+  readonly access: Access
+  /** Whether the service does its work: `/health` says so to everybody. */
+  readonly isHealthy: () => Promise<boolean>
+  readonly log: (line: RequestLog) => void
+}
+
+/** Nobody sends a longer one. */
+const LONGEST_LOGGED_PATH = 200
+
+/**
+ * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads. All but `/health` is closed to whom `access` does
+ * not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ *
+ * @param version of ciphertrail, which `/health` tells
+ */
+export function createApi(version: string, deps: ApiDeps): Hono {
+  const { access, isHealthy, log } = deps
+  const app = new Hono()
+  const routes = routesOf(deps)
+
+  app.all('/health', async ({ req }) => {
+    if (!isReading(req.method)) return methodProblem(req.method)
+    return healthResponse(await isHealthy(), version)
+  })
+  app.all('/v1/*', async ({ req, env }) => {
+    let grant: Grant | undefined
+    let error: string | null = null
+    let response: Response
+    try {
+      grant = await access(req.raw, env)
+      response = await answered(req.raw, grant, routes)
+    } catch (thrown) {
+      const problem = problemOf(thrown)
+      if (problem !== thrown) error = thrown instanceof Error ? thrown.message : String(thrown)
+      response = problemResponse(problem)
+    }
+    const path = printable(req.path).slice(0, LONGEST_LOGGED_PATH)
+    log({ method: printable(req.method), path, status: response.status, subject: grant?.subject ?? null, error })
+    return response
+  })
+  app.notFound(() => problemResponse(NOT_FOUND))
+  app.onError((thrown, { req }) => {
+    log({ method: req.method, path: '', status: 500, subject: null, error: thrown.message })
+    return problemResponse(problemOf(thrown))
+  })
+  return app
+}
+
+const NOT_FOUND = new ProblemError('not-found', 'Cannot find this: there is no such place in the API')
+
+async function answered(request: Request, grant: Grant | undefined, routes: readonly Route[]): Promise<Response> {
+  if (grant === undefined)
+    throw new ProblemError('not-authenticated', 'Cannot answer: wanted a token, as "Authorization: Bearer TOKEN"')
+  if (grant.clusters !== 'all' && grant.clusters.length === 0)
+    throw new ProblemError('not-allowed', 'Cannot answer: no cluster is granted to this token')
+  const { pathname, searchParams } = new URL(request.url)
+  const route = routes.find(({ path }) => path.test(pathname))
+  if (route === undefined) throw NOT_FOUND
+  if (!isReading(request.method)) return methodProblem(request.method)
+  const [, ...names] = route.path.exec(pathname) ?? []
+  const types = route.types(names)
+  const type = acceptedType(request.headers.get('accept'), types)
+  if (type === undefined)
+    throw new ProblemError('not-acceptable', `Cannot answer in the wanted form: there is ${types.join(', ')}`)
+  return responseOf(await route.answer({ search: searchParams, grant, type, names }), request)
+}
+
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function methodProblem(method: string): Response {
+  return problemResponse(
+    new ProblemError('method-not-allowed', `Cannot ${printable(method).slice(0, 20)} here: wanted GET or HEAD`),
+    { allow: 'GET, HEAD' },
+  )
+}
+
+/** What somebody outside may know of an error. */
+function problemOf(thrown: unknown): ProblemError {
+  if (thrown instanceof ProblemError) return thrown
+  if (thrown instanceof StoreError)
+    return new ProblemError(
+      'unreadable',
+      'Cannot read the store now: ask again later, or look into the log of the service',
+    )
+  return new ProblemError('failed', 'Cannot answer because of a failure in the service: its log tells more')
+}

@@ -1,0 +1,57 @@
+import { fixOf } from '../assess/causes.ts'
+import type { Cluster, PathRow } from '../model.ts'
+import { historyProblem } from '../store/history-problem.ts'
+import { type HistoryQuery, collectedIn, rows, within } from '../store/history.ts'
+import type { Objects } from '../store/objects.ts'
+import { readPresent } from '../store/period.ts'
+import { DamagedError } from '../store/state.ts'
+
+/** How many clusters are read at once. */
+export const CLUSTERS_AT_ONCE = 4
+
+/** What is known of a cluster in a period. */
+export type ClusterAnswer = {
+  readonly id: string
+  /** The end of the latest window of the period that was collected; null where none was. */
+  readonly collectedUntil: string | null
+  /** How many windows the period has, and of how many of them nothing can be told. */
+  readonly windows: number
+  readonly notCollected: number
+  /** Of the time that proxies lived, the share in which they were seen, 0 to 1; null where nothing was expected. */
+  readonly coverage: number | null
+  /** Why nothing can be read of it; null where it can. */
+  readonly problem: string | null
+}
+
+/** Reads what the paths of a cluster were in a period, and how much of it is known. */
+export async function readCluster(
+  cluster: Cluster,
+  { from, to, ...filters }: HistoryQuery & { readonly from: string; readonly to: string },
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
+  const unreadable = (problem: string) => ({
+    cluster: { id: cluster.id, collectedUntil: null, windows: 0, notCollected: 0, coverage: null, problem },
+    rows: [],
+  })
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return unreadable(problem)
+  try {
+    const { months, episodes } = await readPresent(cluster, now, objects)
+    const windows = months.flatMap((month) => month.windows).filter(within({ from, to }))
+    const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
+    const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+    return {
+      cluster: {
+        id: cluster.id,
+        collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
+        ...collectedIn(months, { from, to }),
+        coverage: expected === 0 ? null : observed / expected,
+        problem: null,
+      },
+      rows: rows(months, episodes, { from, to, ...filters }, fixOf),
+    }
+  } catch (error) {
+    if (error instanceof DamagedError) return unreadable(error.message)
+    throw error
+  }
+}

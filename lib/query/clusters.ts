@@ -1,0 +1,50 @@
+import type { Cluster } from '../model.ts'
+import { concurrently } from '../seal/concurrently.ts'
+import { parseStateKey, statePrefix } from '../store/keys.ts'
+import type { Objects } from '../store/objects.ts'
+import { readClusters } from '../store/registry.ts'
+import { type Grant, maySee } from './access.ts'
+import { CLUSTERS_AT_ONCE, type ClusterAnswer, readCluster } from './cluster-history.ts'
+import { type Page, pageOf } from './page.ts'
+import type { ClustersQuery } from './parameters.ts'
+
+/** A registered cluster, and what is known of it lately. */
+export type ClusterItem = {
+  readonly registeredAt: string
+  /** Of the windows that are collected now. */
+  readonly windowMinutes: number
+} & ClusterAnswer
+
+/** A page of the registered clusters, by id. */
+export type ClustersAnswer = Page<ClusterItem> & {
+  readonly period: { readonly from: string; readonly to: string }
+  /** Ids of clusters of which a history is kept and that are not registered any more: nothing of them is among any answer. */
+  readonly removed: readonly string[]
+}
+
+/** Answers which clusters are registered, and up to when each was collected. What leads into them is not told. */
+export async function answerClusters(
+  { limit, cursor, from, to }: ClustersQuery,
+  grant: Grant,
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<ClustersAnswer> {
+  const registered = await readClusters({ objects })
+  const seen = registered.filter(({ id }) => maySee(grant, id))
+  const question = ['clusters', grant.clusters, from, to]
+  const page = pageOf(seen, { limit, cursor, question, until: to }, ({ id }) => id)
+  const items = await concurrently(page.items, CLUSTERS_AT_ONCE, async (cluster): Promise<ClusterItem> => {
+    const { cluster: answer } = await readCluster(cluster, { from, to }, { objects, now })
+    return { ...answer, registeredAt: cluster.registeredAt, windowMinutes: minutesAt(cluster, now) }
+  })
+  const removed: string[] = []
+  for await (const key of objects.list(statePrefix)) {
+    const id = parseStateKey(key)
+    if (id !== undefined && maySee(grant, id) && registered.every((cluster) => cluster.id !== id)) removed.push(id)
+  }
+  return { ...page, items, period: { from, to }, removed }
+}
+
+/** A changed size counts from the next UTC midnight on. */
+function minutesAt({ windows }: Cluster, now: Date): number {
+  return windows.findLast(({ since }) => Date.parse(since) <= now.getTime())?.minutes ?? windows[0]?.minutes ?? 0
+}

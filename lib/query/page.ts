@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { ProblemError, badParameter } from './problem.ts'
+
+/** The most items of a page, and how many it has where nobody says. */
+export const MOST_ITEMS = 1000
+export const USUAL_ITEMS = 100
+
+/** Nothing that we gave is longer. */
+const LONGEST_CURSOR = 500
+
+const cursorSchema = z.strictObject({
+  /** Version of this form. */
+  v: z.literal(1),
+  /** Of which question: a digest of its parameters. */
+  q: z.string().regex(/^[0-9a-f]{16}$/),
+  /** Up to when the first page looked, RFC 3339. */
+  u: z.iso.datetime(),
+  /** How many items came before. */
+  n: z.int().positive().max(1e9),
+  /** A digest of the whole list, so that no item is lost or doubled where it changed meanwhile. */
+  d: z.string().regex(/^[0-9a-f]{16}$/),
+})
+
+/** Where a page begins. Holds nothing that gives access: a forged one leads to another place of the same list at most. */
+export type Cursor = z.infer<typeof cursorSchema>
+
+/** The text of a cursor: opaque to whoever gets it. */
+export function encodeCursor(cursor: Cursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url')
+}
+
+/** Reads a cursor. Throws a `ProblemError` for what we never gave. */
+export function decodeCursor(text: string): Cursor {
+  const parsed = cursorSchema.safeParse(text.length > LONGEST_CURSOR ? undefined : jsonOf(text))
+  if (parsed.success && encodeCursor(parsed.data) === text) return parsed.data
+  throw badParameter('cursor', text, 'one that came with an earlier page, as it was')
+}
+
+/** A digest of a question: what the cursor of one is worth for another. */
+export function digestOf(parts: unknown): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
+}
+
+/** A page of a list, and the cursor of the next one; null on the last. */
+export type Page<T> = { readonly items: readonly T[]; readonly next: string | null; readonly isFirst: boolean }
+
+export type PageQuery = {
+  readonly limit: number
+  /** Absent: the first page. */
+  readonly cursor: Cursor | undefined
+  /** All parameters that decide the list, in any JSON. */
+  readonly question: unknown
+  /** Up to when was looked, RFC 3339. */
+  readonly until: string
+}
+
+/**
+ * Cuts a page out of a whole list. Pages joined are the list, whatever their limits. Throws a `ProblemError` for the cursor of another question, and where the
+ * list is not the one that the first page was cut from.
+ *
+ * @param nameOf what tells an item from all others, so that any change of the list shows
+ */
+export function pageOf<T>(
+  list: readonly T[],
+  { limit, cursor, question, until }: PageQuery,
+  nameOf: (item: T) => unknown,
+): Page<T> {
+  const q = digestOf(question)
+  const d = digestOf(list.map(nameOf))
+  if (cursor !== undefined && cursor.q !== q)
+    throw new ProblemError(
+      'bad-parameter',
+      'Cannot use the cursor: it belongs to other parameters, wanted those of the first page',
+      'cursor',
+    )
+  if (cursor !== undefined && cursor.d !== d)
+    throw new ProblemError(
+      'history-changed',
+      'Cannot give the next page: what is listed changed since the first one, begin again without the cursor',
+      'cursor',
+    )
+  const begin = cursor?.n ?? 0
+  if (cursor !== undefined && begin >= list.length)
+    throw badParameter('cursor', encodeCursor(cursor), 'one that came with an earlier page, as it was')
+  const end = begin + limit
+  return {
+    items: list.slice(begin, end),
+    next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d }) : null,
+    isFirst: begin === 0,
+  }
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString())
+  } catch {
+    return undefined
+  }
+}

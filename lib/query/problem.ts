@@ -1,0 +1,60 @@
+import { printable } from '../report/printable.ts'
+
+/** What can go wrong with a request, with the status and the title of its problem document. */
+const PROBLEMS = {
+  'bad-parameter': [400, 'A parameter cannot be used'],
+  'not-authenticated': [401, 'Nobody is known to ask'],
+  'not-allowed': [403, 'Whoever asks may see nothing here'],
+  'not-found': [404, 'There is nothing of that name'],
+  'method-not-allowed': [405, 'Only reading is possible'],
+  'not-acceptable': [406, 'The answer has none of the wanted forms'],
+  'history-changed': [409, 'What is listed changed between two pages'],
+  failed: [500, 'The answer could not be made'],
+  unreadable: [503, 'What was asked for cannot be read'],
+} as const satisfies Readonly<Record<string, readonly [number, string]>>
+
+export type ProblemKind = keyof typeof PROBLEMS
+
+/** The longest stretch of what somebody sent that is quoted back, in characters. */
+const LONGEST_QUOTE = 100
+
+/** A request that gets a problem document (RFC 9457) for an answer. The message is its detail: one line, for whoever asked. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError'
+  readonly kind: ProblemKind
+  /** The query parameter that is to blame; null where none is. */
+  readonly parameter: string | null
+  constructor(kind: ProblemKind, detail: string, parameter: string | null = null) {
+    super(detail)
+    this.kind = kind
+    this.parameter = parameter
+  }
+}
+
+/** A parameter that cannot be used, with what was wanted instead. */
+export function badParameter(parameter: string, value: string, wanted: string): ProblemError {
+  return new ProblemError('bad-parameter', `Cannot use ${parameter} ${quoted(value)}: wanted ${wanted}`, parameter)
+}
+
+/** What somebody sent, fit to be shown: printable, cut, in quotes. */
+export function quoted(text: string): string {
+  const shown = printable(text)
+  return `"${shown.length > LONGEST_QUOTE ? `${shown.slice(0, LONGEST_QUOTE)}…` : shown}"`
+}
+
+/** The status of a problem. */
+export function statusOf(kind: ProblemKind): number {
+  return PROBLEMS[kind][0]
+}
+
+/** The problem document of an error, as RFC 9457 has it, with `parameter` as the one extension. */
+export function problemDocument({ kind, message, parameter }: ProblemError): Readonly<Record<string, string | number>> {
+  const [status, title] = PROBLEMS[kind]
+  return {
+    type: `urn:ciphertrail:problem:${kind}`,
+    title,
+    status,
+    detail: message,
+    ...(parameter === null ? {} : { parameter: printable(parameter) }),
+  }
+}

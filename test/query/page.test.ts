@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Cursor, MOST_ITEMS, decodeCursor, encodeCursor, pageOf } from '../../lib/query/page.ts'
+import { ProblemError } from '../../lib/query/problem.ts'
+
+const until = '2026-11-24T12:20:00Z'
+const limits = fc.integer({ min: 1, max: 12 })
+const names = fc.array(fc.oneof(fc.string(), fc.nat(3)), { maxLength: 40 })
+
+const hex16 = fc.stringMatching(/^[0-9a-f]{16}$/)
+const cursors: fc.Arbitrary<Cursor> = fc.record({
+  v: fc.constant(1 as const),
+  q: hex16,
+  u: fc.constant(until),
+  n: fc.integer({ min: 1, max: 1e9 }),
+  d: hex16,
+})
+
+test('pages joined are the whole list, also where each has a limit of its own and items are alike', () => {
+  fc.assert(
+    fc.property(names, fc.array(limits, { minLength: 1, maxLength: 5 }), (list, sizes) => {
+      const joined: unknown[] = []
+      let cursor: Cursor | undefined
+      for (let at = 0; at === 0 || cursor !== undefined; at++) {
+        const limit = sizes[at % sizes.length] ?? 1
+        const page = pageOf(list, { limit, cursor, question: 'all', until }, (item) => item)
+        assert.ok(page.items.length <= limit)
+        assert.equal(page.isFirst, at === 0)
+        joined.push(...page.items)
+        cursor = page.next === null ? undefined : decodeCursor(page.next)
+        assert.ok(at <= list.length)
+      }
+      assert.deepEqual(joined, list)
+    }),
+  )
+})
+
+test('a list that is not the one of the first page is refused, whatever changed in it', () => {
+  fc.assert(
+    fc.property(names, names, limits, (list, other, limit) => {
+      const { next } = pageOf(list, { limit, cursor: undefined, question: 'all', until }, (item) => item)
+      fc.pre(next !== null && JSON.stringify(list) !== JSON.stringify(other))
+      const again = { limit, cursor: decodeCursor(next ?? ''), question: 'all', until }
+      assert.throws(
+        () => pageOf(other, again, (item) => item),
+        (error) => error instanceof ProblemError && error.kind === 'history-changed',
+      )
+      assert.throws(
+        () => pageOf(list, { ...again, question: 'some' }, (item) => item),
+        (error) => error instanceof ProblemError && error.kind === 'bad-parameter',
+      )
+    }),
+  )
+})
+
+test('a cursor survives a round trip, and is made of letters that need no escape', () => {
+  fc.assert(
+    fc.property(cursors, (cursor) => {
+      const text = encodeCursor(cursor)
+      assert.match(text, /^[\w-]+$/)
+      assert.deepEqual(decodeCursor(text), { ...cursor })
+    }),
+  )
+})
+
+test('what is no cursor is a problem, never another error and never a place in the list', () => {
+  const forged = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.string().map((text) => Buffer.from(text).toString('base64url')),
+    fc.json().map((text) => Buffer.from(text).toString('base64url')),
+    fc
+      .tuple(cursors, fc.constantFrom('v', 'q', 'u', 'n', 'd', 'x'), fc.jsonValue())
+      .filter(([cursor, name, value]) => JSON.stringify({ ...cursor, [name]: value }) !== JSON.stringify(cursor))
+      .map(([cursor, name, value]) => ({ ...cursor, [name]: value }))
+      .filter(({ v, q, d, n, u, ...rest }) => {
+        const isHex = [q, d].every((text) => typeof text === 'string' && /^[0-9a-f]{16}$/.test(text))
+        const isPlace = Number.isInteger(n) && Number(n) > 0 && Number(n) <= 1e9
+        return v !== 1 || !isHex || !isPlace || u !== until || Object.keys(rest).length > 0
+      })
+      .map((content) => Buffer.from(JSON.stringify(content)).toString('base64url')),
+    cursors.map((cursor) => `${encodeCursor(cursor)}=`),
+    cursors.map((cursor) => Buffer.from(JSON.stringify(cursor, null, 1)).toString('base64url')),
+  )
+  fc.assert(
+    fc.property(forged, (text) => {
+      assert.throws(
+        () => decodeCursor(text),
+        (error) => error instanceof ProblemError && error.kind === 'bad-parameter' && error.parameter === 'cursor',
+      )
+    }),
+  )
+})
+
+test('a cursor that was forged to lie behind the end is a problem, since an empty page would read as the end', () => {
+  const list = ['a', 'b', 'c']
+  const { next } = pageOf(list, { limit: 1, cursor: undefined, question: 'all', until }, (item) => item)
+  for (const n of [3, 4, MOST_ITEMS])
+    assert.throws(
+      () =>
+        pageOf(list, { limit: 1, cursor: { ...decodeCursor(next ?? ''), n }, question: 'all', until }, (item) => item),
+      ProblemError,
+    )
+})
