@@ -19,6 +19,13 @@ export type Config = {
   readonly allowedNetworks: string | undefined
   /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
   readonly forceColor: string | undefined
+  /** `CIPHERTRAIL_KMS_KEY` and `CIPHERTRAIL_LOG_NAME`: the key in AWS KMS with which a function seals, and the name of its log. */
+  readonly kmsKey: string | undefined
+  readonly logName: string | undefined
+  /** `CIPHERTRAIL_TIME_ZONE`: the IANA name of the zone in whose weeks a function reports. */
+  readonly timeZone: string | undefined
+  /** `CIPHERTRAIL_COLLECT_QUEUE`: the URL of the queue of windows to collect. */
+  readonly collectQueue: string | undefined
   /** `PATH`: where tshark is looked for. */
   readonly searchPath: string | undefined
 }
@@ -36,6 +43,10 @@ export function readConfig(): Config {
     eksEndpoint: read('AWS_ENDPOINT_URL_EKS'),
     allowedNetworks: read('CIPHERTRAIL_ALLOWED_NETWORKS'),
     forceColor: read('FORCE_COLOR'),
+    kmsKey: read('CIPHERTRAIL_KMS_KEY'),
+    logName: read('CIPHERTRAIL_LOG_NAME'),
+    timeZone: read('CIPHERTRAIL_TIME_ZONE'),
+    collectQueue: read('CIPHERTRAIL_COLLECT_QUEUE'),
     searchPath: read('PATH'),
   }
 }

@@ -16,6 +16,10 @@ test('readConfig() takes an empty variable for absent', () => {
     'AWS_ENDPOINT_URL_EKS',
     'CIPHERTRAIL_ALLOWED_NETWORKS',
     'FORCE_COLOR',
+    'CIPHERTRAIL_KMS_KEY',
+    'CIPHERTRAIL_LOG_NAME',
+    'CIPHERTRAIL_TIME_ZONE',
+    'CIPHERTRAIL_COLLECT_QUEUE',
     'PATH',
   ]
   for (const name of names) process.env[name] = ''
@@ -32,6 +36,10 @@ test('readConfig() takes an empty variable for absent', () => {
     eksEndpoint: 'AWS_ENDPOINT_URL_EKS',
     allowedNetworks: 'CIPHERTRAIL_ALLOWED_NETWORKS',
     forceColor: 'FORCE_COLOR',
+    kmsKey: 'CIPHERTRAIL_KMS_KEY',
+    logName: 'CIPHERTRAIL_LOG_NAME',
+    timeZone: 'CIPHERTRAIL_TIME_ZONE',
+    collectQueue: 'CIPHERTRAIL_COLLECT_QUEUE',
     searchPath: 'PATH',
   })
 })

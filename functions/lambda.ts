@@ -1,0 +1,182 @@
+/**
+ * What all functions share: what a container keeps, the two kinds of events, one line of log and a few metrics for each event, an end before
+ * Lambda's own. No event, no credential and no stack of an expected error is ever logged.
+ */
+import { Logger } from '@aws-lambda-powertools/logger'
+import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
+import middy from '@middy/core'
+import type { Context, SQSBatchResponse } from 'aws-lambda'
+import { z } from 'zod'
+import manifest from '../package.json' with { type: 'json' }
+import { type Config, readConfig } from '../lib/config.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { parseAddress } from '../lib/store/s3/address.ts'
+import { s3Objects } from '../lib/store/s3.ts'
+
+/** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
+const EARLY_MS = 2_000
+
+/** What a container keeps from one event to the next. */
+export type Container = {
+  readonly config: Config
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** The store; opened once. Throws SettingError where none is named, or a directory. */
+  readonly objects: Objects
+}
+
+/** What came of an event: members of its line in the log, and counts that CloudWatch adds up over all containers. */
+export type Outcome = {
+  readonly said: Readonly<Record<string, unknown>>
+  readonly counts?: Readonly<Record<string, number>>
+}
+
+/** A setting that is absent or cannot be used. One line. */
+export class SettingError extends Error {
+  override readonly name = 'SettingError'
+}
+
+const config = readConfig()
+const logger = new Logger({ serviceName: 'ciphertrail' })
+const metrics = new Metrics({ serviceName: 'ciphertrail' })
+
+let opened: Objects | undefined
+
+const container: Container = {
+  config,
+  version: manifest.version,
+  get objects() {
+    opened ??= openStore()
+    return opened
+  },
+}
+
+function openStore(): Objects {
+  const address = parseAddress(setting(config.store, 'CIPHERTRAIL_STORE'))
+  if (address === undefined)
+    throw new SettingError('Cannot use CIPHERTRAIL_STORE: it names a directory, wanted s3://bucket?derived=bucket')
+  return s3Objects(address, { now: () => new Date(), isPathStyle: config.s3Endpoint !== undefined })
+}
+
+/** A setting that a function cannot do without. Throws {@link SettingError}. */
+export function setting(value: string | undefined, name: string): string {
+  if (value !== undefined) return value
+  throw new SettingError(`Cannot start: ${name} is not set; the template sets it, deploy again`)
+}
+
+/** What is made with the first event that needs it, and again after it failed. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    })
+    return made
+  }
+}
+
+const scheduleSchema = z.object({ time: z.iso.datetime() })
+
+/** A function that a schedule starts. `now` is the time it was scheduled for, so that a second delivery does the same again. */
+export function onSchedule(run: (now: Date, container: Container) => Promise<Outcome>) {
+  return withLog(async (event, context) => {
+    try {
+      const { time } = parsed(scheduleSchema, event)
+      tell(await inTime(context, () => run(new Date(time), container)))
+    } catch (error) {
+      throw told(error)
+    }
+  })
+}
+
+const batchSchema = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) })
+
+/**
+ * A function that a queue starts. A message that fails is named in the answer and comes again, by itself; so are those for which no time is
+ * left.
+ */
+export function onQueue<T>(schema: z.ZodType<T>, run: (message: T, container: Container) => Promise<Outcome>) {
+  return withLog(async (event, context): Promise<SQSBatchResponse> => {
+    try {
+      const failed: { itemIdentifier: string }[] = []
+      for (const { messageId, body } of parsed(batchSchema, event).Records) {
+        try {
+          const message = parsed(schema, jsonOf(body))
+          tell(await inTime(context, () => run(message, container)))
+        } catch (error) {
+          told(error)
+          failed.push({ itemIdentifier: messageId })
+        }
+      }
+      metrics.addMetric('FailedMessages', MetricUnit.Count, failed.length)
+      return { batchItemFailures: failed }
+    } catch (error) {
+      throw told(error)
+    }
+  })
+}
+
+/** Names the request in each line of the log, and hands over the metrics at the end. Time is kept by {@link inTime}, which can tell messages apart. */
+function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
+  return middy(run, { timeoutEarlyInMillis: 0 })
+    .before(({ context }) => {
+      logger.addContext(context)
+    })
+    .after(() => {
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
+    })
+}
+
+async function inTime<T>(context: Context, run: () => Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const left = context.getRemainingTimeInMillis() - EARLY_MS
+  if (left <= 0) return endEarly()
+  const timer = setTimeout(() => reject(timeError()), left)
+  try {
+    return await Promise.race([run(), promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function timeError(): Error {
+  return new SettingError(
+    'Cannot finish: the time of the function is over; it is tried again, give it more with "timeout"',
+  )
+}
+
+function endEarly(): never {
+  throw timeError()
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw new SettingError(`Cannot read the event: ${z.prettifyError(result.error).replaceAll(/\s+/g, ' ')}`)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function tell({ said, counts = {} }: Outcome): void {
+  logger.info('done', said)
+  for (const [name, count] of Object.entries(counts)) metrics.addMetric(name, MetricUnit.Count, count)
+}
+
+/** Logs an error, and gives what Lambda may know of it: an SDK's error has requests and answers in it, and those headers. */
+function told(error: unknown): Error {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+  // Only a fault of ours has a stack that helps.
+  const isFault = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'Error'].includes(name)
+  logger.error(message, { failure: name, ...(isFault ? { stack } : {}) })
+  const plain = new Error(message)
+  plain.name = name
+  delete plain.stack
+  return plain
+}

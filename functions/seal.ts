@@ -1,0 +1,16 @@
+/** Extends the log, each hour and after each report: everything that was stored since, and what nobody collected. */
+import { readConfig } from '../lib/config.ts'
+import { kmsSigner } from '../lib/seal/kms.ts'
+import { seal } from '../lib/seal/seal.ts'
+import { onSchedule, once, setting } from './lambda.ts'
+
+const signer = once(() => {
+  const { kmsKey, logName } = readConfig()
+  return kmsSigner({ keyId: setting(kmsKey, 'CIPHERTRAIL_KMS_KEY'), name: setting(logName, 'CIPHERTRAIL_LOG_NAME') })
+})
+
+export const handler = onSchedule(async (now, { objects }) => {
+  const { leaves, size, errors } = await seal({ now }, { objects, signer: await signer() })
+  const sealed = Object.values(leaves).reduce((sum, count) => sum + count, 0)
+  return { said: { leaves, size, errors }, counts: { Seals: 1, SealedLeaves: sealed, SealProblems: errors.length } }
+})

@@ -1,0 +1,158 @@
+/**
+ * `npm run package`: one zip for each function in dist/, with its code as one bundle. Everything comes from this folder and from npm as the lockfile
+ * names it; equal sources give equal bytes. What only one function needs lies only in its zip.
+ */
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { type Plugin, build } from 'esbuild'
+import { ZipFile } from 'yazl'
+
+const ROOT = join(import.meta.dirname, '..')
+const OUT = join(ROOT, 'dist')
+const MODULES = join(ROOT, 'node_modules')
+
+/** Lambda's processors, whatever this machine has. */
+const NATIVE = '@myriaddreamin/typst-ts-node-compiler-linux-arm64-gnu'
+const TYPST = '@myriaddreamin/typst-ts-node-compiler'
+const FONTS = '@expo-google-fonts/source-sans-3'
+
+/** The largest zip, in bytes, before a function takes noticeably longer to start. */
+const LIMIT = 1_000_000
+const LIMITS: Readonly<Record<string, number>> = { report: 60_000_000 }
+
+/** What is in a zip: names, and the files they come from or their bytes. */
+type Entries = Map<string, string | Buffer>
+
+/** The names of the functions: every file of functions/ but what they share. */
+export function functionNames(): string[] {
+  return readdirSync(join(ROOT, 'functions'))
+    .filter((file) => file.endsWith('.ts') && file !== 'lambda.ts')
+    .map((file) => file.replace(/\.ts$/, ''))
+    .toSorted()
+}
+
+/** Zod's messages in forty languages are a seventh of a bundle, and nobody can ask for another than English. */
+const englishOnly: Plugin = {
+  name: 'english-only',
+  setup(bundler) {
+    bundler.onResolve({ filter: /\/locales\/index\.js$/ }, ({ resolveDir, importer }) =>
+      importer.includes('node_modules/zod/') ? { path: join(resolveDir, '../locales/en.js') } : undefined,
+    )
+  },
+}
+
+async function bundle(name: string): Promise<Entries> {
+  const { outputFiles } = await build({
+    entryPoints: [join(ROOT, 'functions', `${name}.ts`)],
+    outfile: join(OUT, name, 'index.mjs'),
+    absWorkingDir: ROOT,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    // Names stay: stacks in the log are read by people.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    external: [TYPST],
+    plugins: [englishOnly],
+    // Some libraries are CommonJS and ask for Node's own modules.
+    banner: {
+      js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
+    },
+    write: false,
+    logLevel: 'error',
+  })
+  return new Map(
+    outputFiles.map(({ path, contents }) => [relative(join(OUT, name), path), Buffer.from(contents)] as const),
+  )
+}
+
+/** The page's and the PDF's templates, fonts and Typst, where the code looks for them. */
+function reportFiles(): Entries {
+  const files: Entries = new Map()
+  addFolder(files, join(ROOT, 'lib/report/templates'), 'templates')
+  files.set(`node_modules/${FONTS}/package.json`, join(MODULES, FONTS, 'package.json'))
+  for (const weight of ['400Regular', '600SemiBold'])
+    addFolder(files, join(MODULES, FONTS, weight), `node_modules/${FONTS}/${weight}`, /\.ttf$/)
+  addFolder(files, join(MODULES, TYPST), `node_modules/${TYPST}`, /\.(js|json)$/)
+  addFolder(files, nativeModule(), `node_modules/${NATIVE}`, /\.(node|json)$/)
+  return files
+}
+
+function addFolder(files: Entries, folder: string, as: string, isWanted = /./): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isFile() && isWanted.test(entry.name)) files.set(`${as}/${entry.name}`, join(folder, entry.name))
+}
+
+/** Typst for Lambda's processors: this machine's own, or as npm has it, with the checksum of the lockfile. Kept for the next time. */
+function nativeModule(): string {
+  if (existsSync(join(MODULES, NATIVE))) return join(MODULES, NATIVE)
+  const lockfile = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly version: string; readonly integrity: string }>>
+  }
+  const locked = lockfile.packages[`node_modules/${NATIVE}`]
+  if (locked === undefined) throw new Error(`Cannot package report: the lockfile does not name ${NATIVE}`)
+  const kept = join(MODULES, '.cache/ciphertrail', `${NATIVE.replace('/', '-')}-${locked.version}`)
+  if (existsSync(kept)) return join(kept, 'package')
+  const work = mkdtempSync(join(tmpdir(), 'ciphertrail-package-'))
+  try {
+    const packed = execFileSync(
+      'npm',
+      ['pack', '--silent', `${NATIVE}@${locked.version}`, '--pack-destination', work],
+      {
+        cwd: ROOT,
+        encoding: 'utf8',
+      },
+    ).trim()
+    const archive = join(work, packed)
+    const integrity = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`
+    if (integrity !== locked.integrity)
+      throw new Error(`Cannot package report: ${NATIVE} is not what the lockfile says, it is ${integrity}`)
+    mkdirSync(kept, { recursive: true })
+    execFileSync('tar', ['-xzf', archive, '-C', kept])
+  } catch (error) {
+    rmSync(kept, { recursive: true, force: true })
+    throw error
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return join(kept, 'package')
+}
+
+async function zip(files: Entries): Promise<Buffer> {
+  const archive = new ZipFile()
+  // The first moment that a zip can name, by the clock of wherever this runs.
+  const options = { mtime: new Date(1980, 0, 1), mode: 0o100644, forceDosTimestamp: true }
+  for (const [name, from] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    archive.addBuffer(typeof from === 'string' ? readFileSync(from) : from, name, options)
+  archive.end()
+  return buffer(archive.outputStream)
+}
+
+/** Makes the zip of a function and gives its path. Throws where it has grown too large. */
+async function packageFunction(name: string): Promise<string> {
+  const files = await bundle(name)
+  if (name === 'report') for (const [file, from] of reportFiles()) files.set(file, from)
+  const path = join(OUT, `${name}.zip`)
+  writeFileSync(path, await zip(files))
+  const limit = LIMITS[name] ?? LIMIT
+  const { size } = statSync(path)
+  if (size >= limit) throw new Error(`Cannot package ${name}: its zip has ${size} bytes, wanted less than ${limit}`)
+  return path
+}
+
+if (import.meta.main) {
+  rmSync(OUT, { recursive: true, force: true })
+  mkdirSync(OUT)
+  for (const name of functionNames()) {
+    const path = await packageFunction(name)
+    process.stdout.write(`${relative(ROOT, path)} ${statSync(path).size}\n`)
+  }
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { z } from 'zod'
+import { onQueue, onSchedule, once, setting } from '../../functions/lambda.ts'
+import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
+
+const SECRET = 'do-not-log-this'
+const TIME = '2026-11-24T13:00:00Z'
+
+test('a schedule gives its own time, whenever the event comes, and one line says what came of it', async (t) => {
+  const log = capturedLog(t)
+  const times: Date[] = []
+  const handler = onSchedule((now) => {
+    times.push(now)
+    return Promise.resolve({ said: { leaves: 3 }, counts: { SealedLeaves: 3 } })
+  })
+  await handler({ time: TIME }, contextOf())
+  await handler({ time: TIME }, contextOf())
+  assert.deepEqual(times, [new Date(TIME), new Date(TIME)])
+  const [done, metric] = log.lines()
+  assert.deepEqual(
+    [done?.['message'], done?.['leaves'], done?.['function_request_id']],
+    ['done', 3, contextOf().awsRequestId],
+  )
+  assert.equal(metric?.['SealedLeaves'], 3)
+  assert.ok(JSON.stringify(metric?.['_aws']).includes('"Name":"SealedLeaves","Unit":"Count"'))
+})
+
+test('an event of another shape is refused in one line, without what was in it', async (t) => {
+  const log = capturedLog(t)
+  const handler = onSchedule(() => assert.fail('it must not run'))
+  for (const event of [undefined, null, {}, { time: SECRET }, { time: 3 }, [], SECRET])
+    await assert.rejects(handler(event, contextOf()), {
+      name: 'SettingError',
+      message: /^Cannot read the event: [^\n]*$/,
+    })
+  assert.equal(log.lines().length, 7)
+  assert.ok(!log.text().includes(SECRET))
+})
+
+test('of a batch only what failed comes again, and a message that cannot be read fails alone', async (t) => {
+  const log = capturedLog(t)
+  const seen: number[] = []
+  const handler = onQueue(z.object({ number: z.number() }), ({ number }) => {
+    seen.push(number)
+    if (number === 2) throw new Error('no')
+    return Promise.resolve({ said: { number } })
+  })
+  const answer = await handler(
+    batchOf({ number: 1 }, { number: 2 }, 'no JSON', { number: SECRET }, { number: 3 }),
+    contextOf(),
+  )
+  assert.deepEqual(seen, [1, 2, 3])
+  assert.deepEqual(answer, { batchItemFailures: ['m1', 'm2', 'm3'].map((itemIdentifier) => ({ itemIdentifier })) })
+  assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 3)
+  assert.ok(!log.text().includes(SECRET))
+})
+
+test('what does not end in time ends in words before Lambda ends it without', async (t) => {
+  const log = capturedLog(t)
+  const never = (): Promise<never> => new Promise(() => {})
+  await assert.rejects(
+    onSchedule(never)({ time: TIME }, contextOf(2_050)),
+    /^SettingError: Cannot finish: the time of the function is over/,
+  )
+  const seen: string[] = []
+  const handler = onQueue(z.string(), (message) => {
+    seen.push(message)
+    return message === 'slow' ? never() : Promise.resolve({ said: {} })
+  })
+  assert.deepEqual(await handler(batchOf('"quick"', '"slow"', '"waiting"'), contextOf(2_100)), {
+    batchItemFailures: [{ itemIdentifier: 'm1' }, { itemIdentifier: 'm2' }],
+  })
+  assert.deepEqual(seen, ['quick', 'slow'])
+  assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 3)
+})
+
+test('what an SDK hangs on its errors reaches neither the log nor Lambda', async (t) => {
+  const log = capturedLog(t)
+  const error = Object.assign(new Error('Cannot sign: access is denied', { cause: new Error(SECRET) }), {
+    name: 'KmsError',
+    $response: { headers: { authorization: SECRET } },
+  })
+  const failed: unknown = await onSchedule(() => Promise.reject(error))({ time: TIME }, contextOf()).catch(
+    (reason: unknown) => reason,
+  )
+  assert.ok(failed instanceof Error)
+  assert.deepEqual(
+    [failed.name, failed.message, failed.stack],
+    ['KmsError', 'Cannot sign: access is denied', undefined],
+  )
+  assert.deepEqual(Object.getOwnPropertyNames(failed).toSorted(), ['message', 'name'])
+  const [line] = log.lines()
+  assert.deepEqual([line?.['message'], line?.['failure'], line?.['stack']], [error.message, 'KmsError', undefined])
+  assert.ok(!log.text().includes(SECRET))
+})
+
+test('once() makes a thing once, and again only where it failed', async () => {
+  let made = 0
+  const thing = once(() => (++made === 1 ? Promise.reject(new Error('not yet')) : Promise.resolve(made)))
+  await assert.rejects(thing(), /not yet/)
+  assert.deepEqual([await thing(), await thing()], [2, 2])
+})
+
+test('setting() says which variable lacks', () => {
+  assert.equal(setting('x', 'CIPHERTRAIL_STORE'), 'x')
+  assert.throws(() => setting(undefined, 'CIPHERTRAIL_STORE'), /Cannot start: CIPHERTRAIL_STORE is not set/)
+})

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { assessWindow } from '../../lib/assess/window.ts'
+import { verifyStore } from '../../lib/seal/verify.ts'
+import { formatVkey } from '../../lib/seal/note.ts'
+import { derive } from '../../lib/store/derive.ts'
+import { writeAttempt } from '../../lib/store/evidence.ts'
+import { documentsPrefix, reportsPrefix } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { addCluster, readClusters } from '../../lib/store/registry.ts'
+import { openStore } from '../store/open-s3.ts'
+import { capturedLog, contextOf } from '../support/lambda.ts'
+import { KEY_ARN, startKmsServer } from '../support/kms-server.ts'
+import type { KmsServer } from '../support/kms-server.ts'
+import { S3_SECRET_KEY, startS3Server } from '../support/s3-server.ts'
+import type { S3Server } from '../support/s3-server.ts'
+import { minutesIn, snapshotOf } from '../support/sealed-store.ts'
+
+const NAME = 'example.com/log'
+const STORE = 's3://evidence/?derived=derived'
+
+let s3: S3Server
+let kms: KmsServer
+let objects: Objects
+
+before(async () => {
+  s3 = await startS3Server()
+  kms = await startKmsServer()
+  s3.makeBucket('evidence')
+  s3.makeBucket('derived', { hasLock: false })
+  Object.assign(process.env, s3.env, {
+    AWS_ENDPOINT_URL_KMS: kms.url,
+    CIPHERTRAIL_STORE: STORE,
+    CIPHERTRAIL_KMS_KEY: KEY_ARN,
+    CIPHERTRAIL_LOG_NAME: NAME,
+    CIPHERTRAIL_TIME_ZONE: 'Europe/Berlin',
+    POWERTOOLS_METRICS_NAMESPACE: 'test',
+  })
+  objects = openStore(STORE)
+  await addCluster({ id: 'east', windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  for (const index of [0, 1]) await writeAttempt(snapshotOf('east', index), { objects })
+  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+})
+after(async () => {
+  await Promise.all([s3.close(), kms.close()])
+})
+
+async function count(prefix: string): Promise<number> {
+  const keys: string[] = []
+  for await (const key of objects.list(prefix)) keys.push(key)
+  return keys.length
+}
+
+test('seal extends the log with the key in KMS, and a second delivery adds no leaf of what is sealed', async (t) => {
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/seal.ts')
+  const event = { time: minutesIn(12).toISOString().replace('.000Z', 'Z') }
+  await handler(event, contextOf())
+  await handler(event, contextOf())
+  const [first, metric, second] = log.lines()
+  assert.deepEqual([first?.['leaves'], first?.['errors']], [{ 'registry-change': 1, snapshot: 2 }, []])
+  assert.deepEqual([metric?.['Seals'], metric?.['SealedLeaves'], metric?.['SealProblems']], [1, 3, 0])
+  assert.deepEqual(second?.['leaves'], { heartbeat: 1 })
+  const verified = await verifyStore({ vkey: formatVkey(NAME, kms.publicKey) }, { objects })
+  assert.equal(verified.findings.total, 0)
+  assert.equal(kms.asked.filter(({ action }) => action === 'GetPublicKey').length, 1)
+  assert.ok(!log.text().includes(S3_SECRET_KEY))
+})
+
+test('report keeps the documents of the last week once, and the next seal holds it', async (t) => {
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/report.ts')
+  const event = { time: '2026-11-30T05:00:00Z' }
+  await handler(event, contextOf())
+  const kept = [await count(reportsPrefix), await count(documentsPrefix)]
+  await handler(event, contextOf())
+  await handler({ time: '2026-12-01T05:00:00Z' }, contextOf())
+  assert.deepEqual([await count(reportsPrefix), await count(documentsPrefix)], kept)
+  assert.equal(kept[0], 1)
+  const said = log.lines().filter(({ message }) => message === 'done')
+  assert.deepEqual(
+    said.map(({ week, isNew }) => [week, isNew]),
+    [
+      ['2026-W48', true],
+      ['2026-W48', false],
+      ['2026-W48', false],
+    ],
+  )
+  const { handler: sealNext } = await import('../../functions/seal.ts')
+  await sealNext(event, contextOf())
+  assert.partialDeepStrictEqual(log.lines().at(-2), { leaves: { report: 1 } })
+})
+
+test('a key that cannot sign is one line, and the function fails', async (t) => {
+  const log = capturedLog(t)
+  kms.misbehave(({ action }) =>
+    action === 'Sign' ? { status: 400, body: { __type: 'AccessDeniedException', message: 'not allowed' } } : undefined,
+  )
+  t.after(() => {
+    kms.misbehave(() => undefined)
+  })
+  const { handler } = await import('../../functions/seal.ts')
+  await assert.rejects(handler({ time: '2026-11-30T06:00:00Z' }, contextOf()), {
+    name: 'KmsError',
+    message: /Cannot sign with KMS key .*AccessDeniedException: not allowed/,
+  })
+  assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
+})
