@@ -166,7 +166,14 @@ async function printAttempt(
           notEncrypted: paths.filter(isNotEncrypted).length,
           unknown: paths.filter(({ state }) => state === 'unknown').length,
         }
-  const errors = [...new Set([...snapshot.metrics.errors, ...snapshot.kubernetes.errors, ...(result?.errors ?? [])])]
+  const errors = [
+    ...new Set([
+      ...snapshot.metrics.errors,
+      ...snapshot.kubernetes.errors,
+      ...(snapshot.viz?.errors ?? []),
+      ...(result?.errors ?? []),
+    ]),
+  ]
   for (const line of errors) {
     // What fails in one window mostly fails in all of them.
     if (!said.has(line)) console.err(line)
@@ -182,6 +189,7 @@ async function printAttempt(
         collected: result?.collected ?? false,
         metrics: snapshot.metrics.status,
         kubernetes: snapshot.kubernetes.status,
+        viz: snapshot.viz?.status ?? null,
         coverage: ratio,
         ...(counts ?? { paths: null, notEncrypted: null, unknown: null }),
         errors,

@@ -41,6 +41,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { DEMO_FIXTURE, openFixture } from './fixture.ts'
 import { startKubernetesReplay } from './replay-kubernetes.ts'
 import { startPrometheusReplay } from './replay-prometheus.ts'
+import { startVizReplay } from './replay-viz.ts'
 
 /** The folder of the demo, in the folder in which it is started. */
 const OUT = 'demo-output'
@@ -78,7 +79,11 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   const { windows, snapshots } = collected
   const [first, last] = [windows[0], windows.at(-1)]
   if (first === undefined || last === undefined) throw new Error(`Cannot replay "${DEMO_FIXTURE}": it holds no window`)
-  for (const { errors } of snapshots.flatMap(({ metrics, kubernetes }) => [metrics, kubernetes]))
+  for (const { errors } of snapshots.flatMap(({ metrics, kubernetes, viz }) => [
+    metrics,
+    kubernetes,
+    viz ?? { errors: [] },
+  ]))
     for (const line of errors) console.err(line)
 
   const period = { from: first.start, to: last.end, label: 'Demo', timeZone: 'UTC' }
@@ -136,8 +141,10 @@ async function collectAll(
   const work = await mkdtemp(join(tmpdir(), 'ciphertrail-demo-'))
   const kubeconfig = join(work, 'kubeconfig')
   const prometheus = await startPrometheusReplay(fixture.prometheus, start)
-  const prometheusPort = Number(new URL(prometheus.url).port)
-  const kubernetes = await startKubernetesReplay(fixture.kubernetes, start, kubeconfig, prometheusPort)
+  const viz = await startVizReplay(DEMO_FIXTURE, start)
+  const [prometheusPort, web] = [prometheus, viz].map(({ url }) => Number(new URL(url).port))
+  const ports = { prometheus: prometheusPort ?? 0, web: web ?? 0 }
+  const kubernetes = await startKubernetesReplay(fixture.kubernetes, start, kubeconfig, ports)
   try {
     // Registered now, after all windows of the replay: none is expected to follow the last one.
     await addCluster(
@@ -153,6 +160,7 @@ async function collectAll(
         const time = toTime(toSeconds(window.end) + SETTLE_SECONDS)
         kubernetes.setTime(time)
         prometheus.setTime(time)
+        viz.setTime(time)
         const snapshot = await collectWindow(
           cluster,
           window,
@@ -174,7 +182,7 @@ async function collectAll(
     return { windows, snapshots }
   } finally {
     console.progressEnd()
-    await Promise.all([kubernetes.close(), prometheus.close()])
+    await Promise.all([kubernetes.close(), prometheus.close(), viz.close()])
     await rm(work, { recursive: true, force: true })
   }
 }
@@ -192,7 +200,7 @@ function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] 
   const meshed = 'emojivoto, billing, identity, warehouse and observability'
   return [
     `Registered: cluster "${CLUSTER}" with the namespaces ${meshed}; its Kubernetes API (TLS) and`,
-    'its Prometheus (by port-forward) are played on this computer, and answer what the real ones answered.',
+    'its Prometheus and dashboard (by port-forward) are played on this computer, and answer what the real ones answered.',
     `Collected:  ${plural(snapshots.length, 'window')} of 5 minutes, ${plural(answers.length, 'query', 'queries')} (${byteWords(bytes)}), ${plural(lists.length, 'list')} of Kubernetes objects, in ${seconds.toFixed(1)} s,`,
     'kept as evidence; all that follows is derived from it.',
   ]

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { openCluster } from '../lib/collect/cluster.ts'
 import { LISTINGS, listAll } from '../lib/collect/kubernetes.ts'
 import { queryInstant } from '../lib/collect/prometheus.ts'
@@ -14,6 +14,7 @@ import { startPrometheus } from './recorded-prometheus.ts'
 import { startKubernetesReplay } from './replay-kubernetes.ts'
 import { writeRecords } from './replay-prometheus.ts'
 import type { PrometheusRecord } from './replay-prometheus.ts'
+import { readListings, writeListings } from './replay-viz.ts'
 
 /**
  * `npm run record [demo|public|packets]`: asks everything that the collector asks, of a real Prometheus on a recorded data directory and of
@@ -106,6 +107,7 @@ export async function record(name: RecordingName, to = RECORDINGS[name].to): Pro
       mkdirSync(folder, { recursive: true })
       for (const list of lists) if (list.version !== undefined) writeList(folder, list, list.version)
     }
+    writeListings(join(to, 'edges.ndjson.gz'), readListings(from))
     if (withTruth) copyTruth(from, to)
   } finally {
     await access.close()
@@ -161,26 +163,6 @@ function copyTruth(from: string, to: string): void {
     windows: windows.map(({ active, ...window }) => window),
   }))
   writePacked(join(to, 'truth.json.gz'), JSON.stringify({ start, end, window_seconds, paths: kept }))
-  const edges = gunzipSync(readFileSync(join(from, 'edges.ndjson.gz')))
-    .toString()
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Listing)
-    .filter(({ kind }) => kind !== 'pod')
-    .map(({ time, kind, edges: rows }) =>
-      JSON.stringify({
-        time,
-        kind,
-        edges: rows.map(({ src, src_namespace, dst, dst_namespace, no_tls_reason }) => ({
-          src,
-          src_namespace,
-          dst,
-          dst_namespace,
-          no_tls_reason,
-        })),
-      }),
-    )
-  writePacked(join(to, 'edges.ndjson.gz'), `${edges.join('\n')}\n`)
 }
 
 type Truth = {
@@ -190,14 +172,6 @@ type Truth = {
   readonly paths: readonly (Readonly<Record<'src' | 'dst' | 'port' | 'proto' | 'case', unknown>> & {
     readonly windows: readonly ({ readonly active?: unknown } & Readonly<Record<string, unknown>>)[]
   })[]
-}
-
-type Listing = {
-  readonly time: string
-  readonly kind: string
-  readonly edges: readonly Readonly<
-    Record<'src' | 'src_namespace' | 'dst' | 'dst_namespace' | 'no_tls_reason', string>
-  >[]
 }
 
 function writePacked(file: string, text: string): void {

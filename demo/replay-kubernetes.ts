@@ -220,29 +220,34 @@ export type ReplayServer = {
   readonly close: () => Promise<void>
 }
 
-/** Whether a pod of that name runs Prometheus in the recorded lists at a time, and where a port-forward to it leads. */
-export function prometheusForward(
+/** Where port-forwards to viz's pods lead: ports on loopback. Absent: nothing listens there. */
+export type VizPorts = { readonly prometheus: number; readonly web?: number }
+
+/** Whether a pod of that name runs Prometheus or the dashboard in the recorded lists at a time, and where a port-forward to it leads. */
+export function vizForward(
   replay: KubernetesReplay,
   time: Date,
   { namespace, pod, port }: WantedPort,
-  loopbackPort: number,
+  { prometheus, web }: VizPorts,
 ): ForwardDecision {
   const { status: code, body } = replay(`/api/v1/namespaces/${namespace}/pods/${pod}`, time)
   if (code !== 200) return { status: code, body }
   const { metadata } = JSON.parse(body) as Item
-  if (metadata.labels?.['component'] === 'prometheus' && port === 9090) return { loopbackPort }
+  const component = metadata.labels?.['component']
+  if (component === 'prometheus' && port === 9090) return { loopbackPort: prometheus }
+  if (component === 'web' && port === 8084 && web !== undefined) return { loopbackPort: web }
   return status(500, 'InternalError', `error dialing backend: nothing listens on port ${port} of pod "${pod}"`)
 }
 
 /**
- * Starts a TLS server on loopback that answers from recorded lists, and writes a kubeconfig that leads to it. It forwards the port of the
- * recorded Prometheus to `prometheusPort` on loopback; without one it forwards nothing.
+ * Starts a TLS server on loopback that answers from recorded lists, and writes a kubeconfig that leads to it. It forwards the ports
+ * of viz's recorded pods as told; without any it forwards nothing.
  */
 export async function startKubernetesReplay(
   folder: string,
   start: string,
   kubeconfigFile: string,
-  prometheusPort?: number,
+  ports?: VizPorts,
 ): Promise<ReplayServer> {
   const replay = kubernetesReplay(folder)
   const authority = await makeAuthority()
@@ -256,10 +261,10 @@ export async function startKubernetesReplay(
     response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
     response.end(body)
   })
-  if (prometheusPort !== undefined)
+  if (ports !== undefined)
     servePortForward(server, (wanted, { headers }) =>
       headers.authorization === `Bearer ${token}`
-        ? prometheusForward(replay, time, wanted, prometheusPort)
+        ? vizForward(replay, time, wanted, ports)
         : status(401, 'Unauthorized', 'Unauthorized'),
     )
   const { port, close } = await listenOnLoopback(server)

@@ -185,6 +185,24 @@ export type Snapshot = {
     readonly takenAt: string | null
     readonly lists: readonly KubernetesList[]
   }
+  /**
+   * What `linkerd viz edges` showed when the attempt was made, which is after its window. A comparison: it fails without making the attempt
+   * incomplete. Absent where it was not asked, as of any window but the latest.
+   */
+  readonly viz?: SourceStatus & {
+    readonly takenAt: string
+    /** Which server answered: the pod that a port-forward led to. Absent where none was reached. */
+    readonly server?: string
+    readonly answers: readonly VizAnswer[]
+  }
+}
+
+/** What viz's dashboard answered to `/api/edges` of one kind. */
+export type VizAnswer = {
+  /** Of both ends of its edges, as viz was asked: `deployment`. */
+  readonly kind: string
+  /** The body exactly as received. */
+  readonly body: string
 }
 
 // ---------------------------------------------------------------- what it means
@@ -373,6 +391,33 @@ export type WindowResult = {
    * known paths are `unknown` in this window, also those that are not among `paths`. Absent: none.
    */
   readonly overridden?: readonly string[]
+  /** What `linkerd viz edges` showed when the attempt was made, which is after this window. Absent: it was not asked, or did not answer. */
+  readonly viz?: VizReading
+}
+
+/** What `linkerd viz edges` showed at one moment. */
+export type VizReading = {
+  readonly takenAt: string
+  /** By kind of both ends; sorted. A reason is in viz's words; empty is shown as a tick. */
+  readonly edges: readonly VizPair[]
+}
+
+/** Two workloads of one kind that `linkerd viz edges` shows. */
+export type VizPair = {
+  readonly kind: string
+  readonly src: string
+  readonly srcNamespace: string
+  readonly dst: string
+  readonly dstNamespace: string
+  /** Empty is shown as a tick, and only means that viz knew no reason. */
+  readonly reason: string
+}
+
+/** Where `linkerd viz edges` showed otherwise than ciphertrail does of the window that holds its moment, or alone. */
+export type VizDifference = VizPair & {
+  readonly at: string
+  /** The path that decided what ciphertrail shows; null where it knows no such pair. */
+  readonly path: (Pick<PathWindow, 'pathId' | 'port' | 'state' | 'outcome'> & { readonly why: string }) | null
 }
 
 // ---------------------------------------------------------------- what is kept and shown
@@ -508,6 +553,8 @@ export type PeriodFacts = {
   readonly identities: readonly PathIdentity[]
   /** What the proxies stated in each collected window, oldest first; `end` is the end of the window. */
   readonly crypto: readonly { readonly start: string; readonly end: string; readonly crypto: Crypto }[]
+  /** Where `linkerd viz edges` said otherwise; in order of time. Absent: it was never asked, or never answered. */
+  readonly viz?: { readonly compared: number; readonly differences: readonly VizDifference[] }
 }
 
 /** What a workload was in the windows of a period in which it had pods. Lists are sorted, and hold each thing once. */

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { DEMO_FIXTURE, openFixture } from '../demo/fixture.ts'
-import { kubernetesReplay, prometheusForward } from '../demo/replay-kubernetes.ts'
+import { kubernetesReplay, vizForward } from '../demo/replay-kubernetes.ts'
 import { startPrometheusReplay } from '../demo/replay-prometheus.ts'
+import { startVizReplay } from '../demo/replay-viz.ts'
 import { linesOf, run } from './support/command-line.ts'
 import { collectByCommand, collectWindowByCommand, storeFolder } from './support/judged-line.ts'
 import { startKubernetesServer } from './support/kubernetes-server.ts'
@@ -25,10 +26,10 @@ async function startMesh(context: TestContext) {
   context.after(() => kubernetes.close())
   const prometheus = await startPrometheusReplay(fixture.prometheus, start)
   context.after(() => prometheus.close())
-  const { port } = new URL(prometheus.url)
-  kubernetes.forward((wanted) =>
-    prometheusForward(kubernetesReplay(fixture.kubernetes), new Date(latest), wanted, Number(port)),
-  )
+  const viz = await startVizReplay(DEMO_FIXTURE, latest)
+  context.after(() => viz.close())
+  const ports = { prometheus: Number(new URL(prometheus.url).port), web: Number(new URL(viz.url).port) }
+  kubernetes.forward((wanted) => vizForward(kubernetesReplay(fixture.kubernetes), new Date(latest), wanted, ports))
   return { folder: freshFolder(context), kubernetes, prometheusUrl: prometheus.url, windows }
 }
 
@@ -47,7 +48,7 @@ function objectsIn(store: string, folders: readonly string[]): Map<string, strin
 }
 
 /** The window results of a store, without the names of the evidence: a later attempt may have the same Kubernetes lists. */
-function windowsIn(mesh: { readonly folder: string }): unknown[] {
+function windowsIn(mesh: { readonly folder: string }): Record<string, unknown>[] {
   const folder = join(storeFolder(mesh), 'windows/mesh')
   return readdirSync(folder)
     .toSorted()
@@ -84,12 +85,18 @@ describe('The same evidence gives the same content', () => {
     await collectByCommand({ ...byUrl, prometheusUrl })
     const { prometheusUrl: _, ...byForward } = await startMesh(context)
     await collectByCommand(byForward)
-    assert.deepEqual(windowsIn(byForward), windowsIn(byUrl))
+    // By port-forward viz's dashboard is asked as well; nothing that is told of paths depends on it.
+    const ofViz = windowsIn(byForward).map(({ viz }) => viz !== undefined)
+    assert.deepEqual(ofViz, [true, true, true])
+    assert.deepEqual(
+      windowsIn(byForward).map(({ viz, ...result }) => result),
+      windowsIn(byUrl),
+    )
     const forwards = ({ kubernetes }: typeof byUrl): string[] =>
       kubernetes.asked.filter((url) => url.includes('/portforward'))
     assert.deepEqual(forwards(byUrl), [])
-    // One for each of a few connections, in each of three runs.
-    assert.ok(forwards(byForward).length >= 3 && forwards(byForward).length <= 12, forwards(byForward).join('\n'))
+    // One for each of a few connections, to Prometheus and to the dashboard, in each of three runs.
+    assert.ok(forwards(byForward).length >= 3 && forwards(byForward).length <= 24, forwards(byForward).join('\n'))
   })
 
   test('rebuild makes every derived object again, byte for byte', async (context) => {

@@ -22,6 +22,7 @@ import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
 import { unreadableWindow } from './unreadable.ts'
+import { vizReading } from './viz-reading.ts'
 import { workloadsOf } from './workloads.ts'
 import { compareText } from '../text-order.ts'
 
@@ -107,6 +108,7 @@ function assessReadable(input: AssessInput): WindowResult {
     byPod,
     listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, attribute),
   )
+  const viz = vizReading(snapshot)
 
   return {
     format: 'ciphertrail/window/1',
@@ -133,6 +135,7 @@ function assessReadable(input: AssessInput): WindowResult {
     workloads: workloadsOf(cluster, facts, coverage, isCollected),
     crypto: cryptoOf(answers, listedAfter ?? listedBefore),
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
+    ...(viz === undefined ? {} : { viz }),
   }
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Cluster } from '../model.ts'
 import { askRights, lackText } from './check-rights.ts'
 import type { Rights } from './check-rights.ts'
-import type { ClusterAccess, KubernetesApi } from './cluster.ts'
+import type { ClusterAccess, KubernetesApi, VizApi } from './cluster.ts'
 import { SKEW_SECONDS } from './collect.ts'
 import { SourceError, UnreachableError } from './http.ts'
 import type { FailureKind } from './http.ts'
@@ -12,6 +12,7 @@ import { queryInstant } from './prometheus.ts'
 import { forwardRights, kubernetesRights, rightText } from './rights.ts'
 import type { NeededRight, PrometheusPlace } from './rights.ts'
 import { oneLine } from './text.ts'
+import { collectViz } from './viz.ts'
 
 /** One thing that must work, and why it does not. */
 export type Check = {
@@ -31,19 +32,28 @@ export async function checkCluster(
 ): Promise<readonly Check[]> {
   const version = await readVersion(access.kubernetes, cluster)
   const isAway = 'problem' in version
-  const [kubernetes, prometheus] = await Promise.all([
+  const [kubernetes, prometheus, viz] = await Promise.all([
     isAway ? [works(API, 'the API server answers', version.problem)] : checkKubernetes(cluster, version, access, now),
     isAway && cluster.prometheusUrl === undefined
       ? [works(PROMETHEUS, 'Prometheus answers', notAsked(cluster))]
       : checkPrometheus(cluster, access, now),
+    isAway || access.viz === null ? [] : checkViz(cluster, access.viz, now),
   ])
-  return [...kubernetes, ...prometheus]
+  return [...kubernetes, ...prometheus, ...viz]
+}
+
+/** What fails here is a comparison that is not made: a warning, since nothing is judged by it. */
+async function checkViz(cluster: Cluster, viz: VizApi, now: () => Date): Promise<Check[]> {
+  const read = await collectViz(viz, cluster, now())
+  if (read === undefined) return []
+  return [works(VIZ, 'what linkerd viz edges shows can be read, to compare with', null, read.errors[0] ?? null)]
 }
 
 const API = 'Kubernetes API'
 const RIGHTS = 'Rights'
 const LISTS = 'Kubernetes lists'
 const PROMETHEUS = 'Prometheus'
+const VIZ = 'linkerd viz edges'
 
 function works(section: string, title: string, problem: string | null = null, warning: string | null = null): Check {
   return { section, title, problem, warning }

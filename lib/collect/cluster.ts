@@ -10,6 +10,8 @@ import type { ApiServerWay } from './port-forward.ts'
 import { prometheusByForward } from './prometheus-by-forward.ts'
 import { prometheusByUrl } from './prometheus-by-url.ts'
 import { oneLine } from './text.ts'
+import { vizByForward } from './viz-by-forward.ts'
+import type { VizWay } from './viz-by-forward.ts'
 
 /** What one request is for. */
 type Asking = {
@@ -37,10 +39,20 @@ export type PrometheusApi = {
   readonly servers: () => readonly string[]
 }
 
-/** The two sources of a cluster. Nothing is read or connected before the first request, so opening never fails. */
+/** The dashboard of a cluster's linkerd-viz, which answers what `linkerd viz edges` shows. */
+export type VizApi = {
+  /** The answer's text, as received, to a GET of a path with its query. Throws SourceError. */
+  readonly get: (path: string, asking: Asking) => Promise<string>
+  /** As of {@link PrometheusApi}. */
+  readonly servers: () => readonly string[]
+}
+
+/** The sources of a cluster. Nothing is read or connected before the first request, so opening never fails. */
 export type ClusterAccess = {
   readonly kubernetes: KubernetesApi
   readonly prometheus: PrometheusApi
+  /** Null where Prometheus is not reached by port-forward, so that nothing else is either. */
+  readonly viz: VizApi | null
   /** Ends all connections at once. */
   readonly close: () => Promise<void>
 }
@@ -93,9 +105,10 @@ export function openCluster(
       ),
   }
   const limits = { deadlineMs: prometheusDeadlineMs, maxBytes, retryDelayMs }
+  const forwarding = { api, apiServer: way, newPool, limits, closing }
   const prometheus =
     cluster.prometheusUrl === undefined
-      ? prometheusByForward(cluster, { api, apiServer: way, newPool, limits, closing })
+      ? prometheusByForward(cluster, forwarding)
       : prometheusByUrl(cluster.prometheusUrl, cluster.prometheusAuth ?? {}, {
           allowedNetworks: environment.allowedNetworks,
           newPool,
@@ -114,7 +127,15 @@ export function openCluster(
             : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
         }),
     },
+    viz: cluster.prometheusUrl === undefined ? vizApi(vizByForward(cluster, forwarding)) : null,
     close,
+  }
+}
+
+function vizApi(viz: VizWay): VizApi {
+  return {
+    servers: viz.servers,
+    get: (path, { what, hints }) => requestJson(viz, { what, path, hints: { ...viz.hints, ...hints } }),
   }
 }
 

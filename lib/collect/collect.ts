@@ -4,6 +4,7 @@ import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
 import { queryInstant } from './prometheus.ts'
 import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
+import { collectViz, isJustOver } from './viz.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
 
 /** How far Prometheus' clock and ours may be apart before a window's edges are in doubt. */
@@ -27,8 +28,8 @@ export type CollectOptions = {
 }
 
 /**
- * Collects one window of one cluster: everything that Prometheus and the Kubernetes API answer, as received. Never throws for what a source
- * does: a source that fails is part of the attempt, with one line that says why.
+ * Collects one window of one cluster: everything that Prometheus and the Kubernetes API answer, as received, and what viz shows beside. Never
+ * throws for what a source does: a source that fails is part of the attempt, with one line that says why.
  */
 export async function collectWindow(
   cluster: Cluster,
@@ -41,6 +42,7 @@ export async function collectWindow(
     collectMetrics(cluster, window, isReplay, deps),
     listAll(deps.access.kubernetes, cluster, { now: deps.now }),
   ])
+  const viz = await vizOf(cluster, window, metrics, deps)
   return {
     format: 'ciphertrail/snapshot/1',
     cluster: cluster.id,
@@ -53,7 +55,20 @@ export async function collectWindow(
     complete: metrics.status === 'complete' && kubernetes.status === 'complete',
     metrics,
     kubernetes,
+    ...(viz === undefined ? {} : { viz }),
   }
+}
+
+/** Where Prometheus could not be reached, viz cannot be either, by the same way. */
+async function vizOf(
+  cluster: Cluster,
+  window: Window,
+  { answers }: Snapshot['metrics'],
+  { access, now }: CollectDeps,
+): Promise<Snapshot['viz']> {
+  const at = now()
+  if (access.viz === null || answers.length === 0 || !isJustOver(window, at)) return undefined
+  return collectViz(access.viz, cluster, at)
 }
 
 async function collectMetrics(

@@ -14,8 +14,8 @@ import {
 } from './failure-words.ts'
 import { oneLine } from './text.ts'
 
-/** Which of the two sources failed: the Kubernetes API, or Prometheus. */
-export type SourceName = 'kubernetes' | 'metrics'
+/** Which source failed: the Kubernetes API, Prometheus, or the dashboard of linkerd-viz. */
+export type SourceName = 'kubernetes' | 'metrics' | 'viz'
 
 /** How a source failed; each has its own wording and, from the caller, its own hint. */
 export type FailureKind =

@@ -1,25 +1,19 @@
 import { z } from 'zod'
 import type { Cluster } from '../model.ts'
 import type { KubernetesApi } from './cluster.ts'
-import { SourceError, UnreachableError } from './http.ts'
-import type { Hints } from './http.ts'
-import type { PodPort } from './port-forward.ts'
-import { compareText } from '../text-order.ts'
+import { UnreachableError } from './http.ts'
+import { findReadyPod, objectName as name, readObject as read } from './ready-pod.ts'
+import type { PodTarget, ReadyPod } from './ready-pod.ts'
 import { grantText } from './rights.ts'
 import { oneLine } from './text.ts'
 
 /** A pod that runs Prometheus. A pod of the same name with another `uid` is another one, with other data. */
-export type PrometheusPod = PodPort & {
-  readonly uid: string
+export type PrometheusPod = ReadyPod & {
   /** What paths begin with, without a slash at the end; empty for viz's own. */
   readonly prefix: string
 }
 
-/** Whose pods, and which of their ports: a number, or the name that a container gives it. */
-type Target = {
-  readonly namespace: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly port: number | string
+type Target = PodTarget & {
   readonly prefix: string
   /** The Service that leads to them; absent for viz's own. */
   readonly service?: string
@@ -32,9 +26,15 @@ const EXTERNAL_PROMETHEUS = 'viz.linkerd.io/external-prometheus'
 const VIZ_LABELS = { component: 'prometheus', 'linkerd.io/extension': 'viz' } as const
 const VIZ_PORT = 9090
 
+const WORDS = {
+  name: 'Prometheus',
+  missing:
+    'is linkerd-viz installed there? Else give --viz-namespace, or the address of another Prometheus with --prometheus-url',
+  starting: 'wait until Prometheus runs, then collect again',
+} as const
+
 const CORE = { group: '' } as const
 
-const name = z.string().regex(/^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/)
 const strings = z.record(z.string(), z.string())
 
 const namespaceSchema = z.object({ metadata: z.object({ annotations: strings.nullish() }) })
@@ -46,29 +46,6 @@ const serviceSchema = z.object({
   }),
 })
 
-const podSchema = z.object({
-  metadata: z.object({
-    name,
-    namespace: name,
-    uid: z.string().min(1),
-    creationTimestamp: z.string().nullish(),
-    deletionTimestamp: z.string().nullish(),
-    labels: strings.nullish(),
-  }),
-  spec: z.object({
-    containers: z.array(
-      z.object({ ports: z.array(z.object({ name: z.string().nullish(), containerPort: z.int() })).nullish() }),
-    ),
-  }),
-  status: z.object({
-    phase: z.string().nullish(),
-    containerStatuses: z.array(z.object({ ready: z.boolean().nullish() })).nullish(),
-  }),
-})
-type Pod = z.infer<typeof podSchema>
-
-const listSchema = z.object({ items: z.array(z.unknown()) })
-
 /**
  * Finds the pod to forward to: viz's own Prometheus by its labels, or, where the namespace of viz names another Prometheus that is a
  * Service of this cluster, a pod of that Service. Of several pods the oldest that is ready.
@@ -77,72 +54,7 @@ const listSchema = z.object({ items: z.array(z.unknown()) })
  */
 export async function findPrometheus(api: Pick<KubernetesApi, 'get'>, cluster: Cluster): Promise<PrometheusPod> {
   const target = await findTarget(api, cluster)
-  const selector = Object.entries(target.labels).map(([label, value]) => `${label}=${value}`)
-  const parameters = new URLSearchParams({ labelSelector: selector.join(',') })
-  const answer = await read(api, `/api/v1/namespaces/${target.namespace}/pods?${parameters.toString()}`, listSchema, {
-    what: 'list the pods of Prometheus',
-    hints: { forbidden: grantText({ ...CORE, verb: 'list', resource: 'pods', namespace: target.namespace }) },
-  })
-  return choosePod(
-    answer.items.flatMap((item) => podSchema.safeParse(item).data ?? []),
-    target,
-  )
-}
-
-/** Of several pods the oldest that is ready, so that two who ask choose the same. Throws UnreachableError. */
-function choosePod(pods: readonly Pod[], { namespace, labels, port, prefix }: Target): PrometheusPod {
-  // A server that does not know selectors sends all.
-  const selected = pods.filter(({ metadata }) =>
-    Object.entries(labels).every(([label, value]) => metadata.labels?.[label] === value),
-  )
-  const whose = `with the labels ${Object.entries(labels)
-    .map(([label, value]) => oneLine(`${label}=${value}`))
-    .join(', ')} in the namespace "${namespace}"`
-  if (selected.length === 0)
-    throw new UnreachableError('not-found', `there is no pod ${whose}`, {
-      hint: 'is linkerd-viz installed there? Else give --viz-namespace, or the address of another Prometheus with --prometheus-url',
-    })
-  const ready = selected
-    .filter(isReady)
-    .toSorted((a, b) => bornAt(a) - bornAt(b) || compareText(a.metadata.name, b.metadata.name))
-  const [pod] = ready
-  if (pod === undefined)
-    throw new UnreachableError('connection', `no pod ${whose} is ready`, {
-      again: true,
-      hint: 'wait until Prometheus runs, then collect again',
-    })
-  return {
-    namespace: pod.metadata.namespace,
-    pod: pod.metadata.name,
-    uid: pod.metadata.uid,
-    port: portOf(pod, port),
-    prefix,
-  }
-}
-
-function isReady({ metadata, status }: Pod): boolean {
-  const containers = status.containerStatuses ?? []
-  return (
-    typeof metadata.deletionTimestamp !== 'string' &&
-    status.phase === 'Running' &&
-    containers.length > 0 &&
-    containers.every(({ ready }) => ready === true)
-  )
-}
-
-function bornAt({ metadata }: Pod): number {
-  return Date.parse(metadata.creationTimestamp ?? '') || 0
-}
-
-function portOf({ metadata, spec }: Pod, wanted: number | string): number {
-  if (typeof wanted === 'number') return wanted
-  const ports = spec.containers.flatMap(({ ports: own }) => own ?? [])
-  const found = ports.find((port) => port.name === wanted)
-  if (found === undefined)
-    throw new UnreachableError('not-found', `the pod "${metadata.name}" has no port "${oneLine(wanted)}"`, {
-      hint: 'correct the targetPort of its Service',
-    })
-  return found.containerPort
+  return { ...(await findReadyPod(api, target, WORDS)), prefix: target.prefix }
 }
 
 /**
@@ -215,24 +127,4 @@ function outside(annotation: string): UnreachableError {
     `linkerd-viz uses a Prometheus${host} that is no pod of this cluster behind plain HTTP`,
     { hint: 'give its address with --prometheus-url' },
   )
-}
-
-async function read<T>(
-  api: Pick<KubernetesApi, 'get'>,
-  path: string,
-  schema: z.ZodType<T>,
-  asking: { readonly what: string; readonly hints: Hints },
-): Promise<T> {
-  let answer: unknown
-  try {
-    answer = await api.get(path, asking)
-  } catch (error) {
-    if (!(error instanceof SourceError)) throw error
-    // It was tried often enough.
-    throw new UnreachableError(error.kind, `could not ${error.what}, ${error.problem}`, { hint: error.hint })
-  }
-  const parsed = schema.safeParse(answer)
-  if (!parsed.success)
-    throw new UnreachableError('malformed', `could not ${asking.what}, the answer of the API server is of another kind`)
-  return parsed.data
 }

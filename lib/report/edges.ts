@@ -1,4 +1,5 @@
-import { type PathWindow, STATES, type State, type WindowResult } from '../model.ts'
+import { isShownByLinkerd, pairsOf } from '../edge-pairs.ts'
+import type { PathWindow, WindowResult } from '../model.ts'
 import { compareText } from '../text-order.ts'
 
 /** One row of `ciphertrail edges`. */
@@ -42,10 +43,7 @@ export function edgeRows(result: WindowResult, { kind, namespace, exempt }: Edge
       const ends = [source, destination]
       const isKind = kind === undefined || ends.some((end) => end.kind === kind)
       const isInside = namespace === undefined || ends.some((end) => end.namespace === namespace)
-      const isWanted =
-        state !== 'exempt' ||
-        exempt === 'all' ||
-        (exempt === 'admin-ports' && source.name !== '' && adminPortState(path) !== null)
+      const isWanted = state !== 'exempt' || exempt === 'all' || (exempt === 'admin-ports' && isShownByLinkerd(path))
       return isKind && isInside && isWanted
     })
     .map((path) => ({
@@ -99,15 +97,12 @@ export type LinkerdEdge = {
 /** A pair of workloads, and the port that decided how it is shown. */
 export type LinkerdPair = { readonly edge: LinkerdEdge; readonly worst: EdgeRow }
 
-/** Collapses the ports of each pair to the worst of them, so that one clear port is never hidden by another's tick. */
+/** The pairs of lib/assess/pairs.ts among rows, each as its worst port shows it. */
 export function linkerdPairs(rows: readonly EdgeRow[]): LinkerdPair[] {
-  const pairs = Map.groupBy(rows, ({ path, srcNamespace, src, dstNamespace }) =>
-    JSON.stringify([srcNamespace, dstNamespace, src, path.destination.name, path.source.kind, path.destination.kind]),
-  )
-  return [...pairs.values()].flatMap((pair) => {
-    const [worst] = pair.toSorted((a, b) => rankOf(a.path) - rankOf(b.path))
+  const rowOf = new Map(rows.map((row) => [row.path, row] as const))
+  return pairsOf(rows.map(({ path }) => path)).flatMap(({ worst: path, isSecured }) => {
+    const worst = rowOf.get(path)
     if (worst === undefined) return []
-    const isSecured = (adminPortState(worst.path) ?? worst.path.state) === 'mtls' && worst.path.outcome === 'allowed'
     return [
       {
         worst,
@@ -123,16 +118,6 @@ export function linkerdPairs(rows: readonly EdgeRow[]): LinkerdPair[] {
       },
     ]
   })
-}
-
-/** The state of a proxy's own port, which is exempt from scores and keeps its state in the reason; null of other paths. */
-function adminPortState({ state, reason }: PathWindow): State | null {
-  const said = state === 'exempt' ? /^admin-port \((.+)\)$/.exec(reason)?.[1] : undefined
-  return STATES.find((one) => one === said) ?? null
-}
-
-function rankOf(path: PathWindow): number {
-  return path.outcome === 'refused' ? STATES.length : STATES.indexOf(adminPortState(path) ?? path.state)
 }
 
 function orderOf({ srcNamespace, dstNamespace, src, dst, path }: EdgeRow): string {

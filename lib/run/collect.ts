@@ -65,12 +65,12 @@ export async function collectDue(
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects })
     const { errors } = await derive(cluster, { objects, assess: assessWindow })
-    const { complete, metrics, kubernetes } = snapshot
+    const { complete, metrics, kubernetes, viz } = snapshot
     return {
       outcome: 'collected',
       key,
       complete,
-      errors: [...new Set([...metrics.errors, ...kubernetes.errors, ...errors])],
+      errors: [...new Set([...metrics.errors, ...kubernetes.errors, ...(viz?.errors ?? []), ...errors])],
     }
   } finally {
     await access.close()
@@ -82,7 +82,7 @@ export type Attempted = {
   readonly window: Window
   readonly key: string
   /** Without answers and lists: a day of them would not fit into memory. */
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes'>
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz'>
 }
 
 export type CollectWindowsDeps = {
@@ -124,11 +124,16 @@ export async function collectWindows(
       { access, now, progress: (done, all) => progress?.(index, done, all) },
     )
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes } = snapshot
+    const { complete, metrics, kubernetes, viz } = snapshot
     attempted.push({
       window,
       key,
-      snapshot: { complete, metrics: { ...metrics, answers: [] }, kubernetes: { ...kubernetes, lists: [] } },
+      snapshot: {
+        complete,
+        metrics: { ...metrics, answers: [] },
+        kubernetes: { ...kubernetes, lists: [] },
+        ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
+      },
     })
     if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
       unreachable = windows.length - index - 1

@@ -131,6 +131,14 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
       z.looseObject({ resource: z.string(), version: z.string().exactOptional(), items: z.array(z.unknown()) }),
     ),
   }),
+  viz: z
+    .looseObject({
+      ...sourceStatus,
+      takenAt: z.iso.datetime(),
+      server: z.string().exactOptional(),
+      answers: z.array(z.looseObject({ kind: z.string(), body: z.string() })),
+    })
+    .exactOptional(),
 })
 
 /** The snapshot in stored bytes. Throws {@link EvidenceError} for any bytes that are not a snapshot of the key's cluster and window. */

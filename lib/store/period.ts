@@ -1,5 +1,6 @@
 import { fixOf } from '../assess/causes.ts'
 import { periodFacts } from '../assess/period-facts.ts'
+import { type VizComparison, compareViz, isComparable, sumOf } from '../assess/viz-reading.ts'
 import { toSeconds } from '../collect/windows.ts'
 import type {
   Cluster,
@@ -9,6 +10,7 @@ import type {
   Interval,
   PastPeriod,
   PathEpisode,
+  PeriodFacts,
   WindowResult,
 } from '../model.ts'
 import { rows, stripsOf, within } from './history.ts'
@@ -53,7 +55,10 @@ export async function readPeriodAndPast(
   const history = await readPresent(cluster, now, objects)
   const { months, episodes } = history
   const { state } = await readState(clusterId, objects)
-  const results = await readResults(clusterId, (state?.windows ?? []).filter(within(period)), objects)
+  const windows = state?.windows ?? []
+  // What viz showed in the first window was asked for when the one before was collected.
+  const before = windows.findLast(({ end }) => end <= period.from)
+  const { results, viz } = await readResults(clusterId, before, windows.filter(within(period)), objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
@@ -65,7 +70,7 @@ export async function readPeriodAndPast(
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
     crypto: results.findLast(({ collected }) => collected)?.crypto ?? null,
     errors: results.flatMap(({ window, errors }) => errors.map((line) => ({ window: window.end, line }))),
-    facts: periodFacts(results),
+    facts: { ...periodFacts(results), ...(viz === undefined ? {} : { viz }) },
   }
   return {
     current,
@@ -87,9 +92,10 @@ export async function readPeriodAndPast(
  */
 async function readResults(
   clusterId: string,
+  before: FoldedWindow | undefined,
   windows: readonly FoldedWindow[],
   objects: Objects,
-): Promise<readonly WindowResult[]> {
+): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz'] }> {
   const kept = new Map<string, unknown>()
   const once = <T>(value: T, key: string): T => {
     const known = kept.get(key)
@@ -97,10 +103,15 @@ async function readResults(
     return (known ?? value) as T
   }
   const results: WindowResult[] = []
+  const first = before === undefined ? [] : await readExpected(clusterId, [before], objects)
+  const readings = first.flatMap(({ result }) => result?.viz ?? [])
+  const compared: VizComparison[] = []
   for (const window of windows) {
     const [expected] = await readExpected(clusterId, [window], objects)
     if (expected === undefined || expected.result === null) continue
     const { result } = expected
+    compared.push(...readings.filter((reading) => isComparable(reading, result)).map((one) => compareViz(one, result)))
+    if (result.viz !== undefined) readings.push(result.viz)
     results.push({
       ...result,
       edges: [],
@@ -129,7 +140,7 @@ async function readResults(
       })),
     })
   }
-  return results
+  return { results, viz: compared.length === 0 ? undefined : sumOf(compared) }
 }
 
 const NO_GAPS: Coverage['gaps'] = []

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { rulePeriod, subjectKey } from '../../lib/assess/rule.ts'
 import { RULES } from '../../lib/assess/rules.ts'
 import { endName } from '../../lib/assess/waived.ts'
-import type { ClusterPeriod, Crypto, Subject, Verdict } from '../../lib/model.ts'
-import { CRYPTO, HOURS, UNMESHED, anyPeriod, path, period } from '../support/judged-period.ts'
+import type { ClusterPeriod, Crypto, State, Subject, Verdict, VizDifference } from '../../lib/model.ts'
+import { CRYPTO, HOURS, UNMESHED, anyPeriod, path, period, vizDifference } from '../support/judged-period.ts'
 import { coverageOf, hours, workload } from '../support/report-input.ts'
 
 function check(id: string, cluster: ClusterPeriod) {
@@ -330,6 +330,42 @@ test('sources-agree wants the word of both ends', () => {
       period([path([{}], { destination: { ...workload('service', 'shop', 'far'), cluster: 'east' } })]),
     ],
   ])
+})
+
+test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail does not, the other way round, and why', () => {
+  const beside = (paths: readonly ReturnType<typeof path>[], ...differences: VizDifference[]) =>
+    period(paths, { facts: { viz: { compared: 9, differences } } })
+  const tick = (state: State, hour?: number) => vizDifference('a1', { reason: '', state, ...(hour && { hour }) })
+  const alone = vizDifference(null, { reason: '', state: 'mtls' })
+  table('sources-agree', [
+    ['a tick over traffic in the clear', 'fail', beside([path([clear])], tick('plaintext'))],
+    ['a tick over what is not known', 'unknown', beside([path()], tick('unknown'))],
+    ['a tick over TLS without an identity', 'unknown', beside([path()], tick('tls-anonymous'))],
+    ['a reason over mutual TLS', 'fail', beside([path()], vizDifference('a1', { reason: 'Not HTTP', state: 'mtls' }))],
+    ['no difference', 'pass', beside([path()])],
+    ['that of another path', 'pass', beside([path()], vizDifference('b2', { reason: '', state: 'plaintext' }))],
+  ])
+  const [first] = check('sources-agree', beside([path([clear])], tick('plaintext', 3), tick('plaintext', 2)))
+  assert.equal(
+    first?.detail,
+    'Linkerd viz edges showed a tick at 2 moments, first at 2026-11-20T02:01:00Z, and in that window some of it was not encrypted (plaintext: no_tls_from_remote), which edges hides: it shows one of several connections, and only those open at one scrape',
+  )
+  assert.deepEqual(verdicts('sources-agree', beside([], alone, { ...alone, dst: 'other' })), {
+    'deployment/shop/web': 'fail',
+  })
+})
+
+test('sources-agree is never better for what linkerd viz edges shows', () => {
+  const order: readonly Verdict[] = ['fail', 'unknown', 'pass', 'not-applicable']
+  fc.assert(
+    fc.property(anyPeriod(), (cluster) => {
+      const { viz: _, ...facts } = cluster.facts ?? assert.fail()
+      const without = verdicts('sources-agree', { ...cluster, facts })
+      const beside = verdicts('sources-agree', cluster)
+      for (const [name, verdict] of Object.entries(without))
+        assert.ok(order.indexOf(beside[name] ?? 'not-applicable') <= order.indexOf(verdict), name)
+    }),
+  )
 })
 
 test('labels-not-spoofed fails labels that take a name, and doubts both ends of a doubted path', () => {

@@ -6,7 +6,7 @@ import { checkCluster } from '../../lib/collect/check.ts'
 import type { Check } from '../../lib/collect/check.ts'
 import { forwardRights, grantText, kubernetesRights } from '../../lib/collect/rights.ts'
 import type { Cluster } from '../../lib/model.ts'
-import { startForwardedPrometheus } from '../support/forwarded-prometheus.ts'
+import { startForwardedPrometheus, vizPod } from '../support/forwarded-prometheus.ts'
 import type { ForwardedPrometheus } from '../support/forwarded-prometheus.ts'
 import { freshFolder, recordedCluster, writeRecording } from '../support/recording.ts'
 
@@ -28,12 +28,14 @@ async function startChecked(
   const folder = freshFolder(context)
   writeRecording(folder, '20261124T000000Z', recordedCluster())
   const lists = kubernetesReplay(folder)
-  const world = await startForwardedPrometheus(context, (_, asked) => {
+  const world = await startForwardedPrometheus(context, (path, asked) => {
+    if (path === '/api/edges') return { status: 200, body: '{"ok":{"edges":[]}}' }
     const value = asked.get('query') === 'time()' ? NOW.getTime() / 1000 : 7
     const data = { resultType: 'vector', result: [{ metric: {}, value: [value, String(value)] }] }
     return { status: 200, body: JSON.stringify({ status: 'success', data }) }
   })
   world.serve({
+    pods: [vizPod(), vizPod('web-0', { component: 'web' })],
     answers: { '/version': { status: 200, body: JSON.stringify(version) } },
     others: (url) => lists(url, NOW),
   })
@@ -57,7 +59,7 @@ describe('checkCluster()', () => {
     assert.deepEqual([failed(checks), warned(checks)], [[], []])
     assert.deepEqual(
       [...new Set(checks.map(({ section }) => section))],
-      ['Kubernetes API', 'Rights', 'Kubernetes lists', 'Prometheus'],
+      ['Kubernetes API', 'Rights', 'Kubernetes lists', 'Prometheus', 'linkerd viz edges'],
     )
     const titles = checks.map(({ title }) => title)
     for (const title of [

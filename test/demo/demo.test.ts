@@ -36,6 +36,10 @@ describe('ciphertrail demo', () => {
     assert.match(notSeen, /statefulset\/warehouse\/inventory: no proxy, injection is disabled by annotation/)
 
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
+    assert.match(
+      readFileSync(join(folder, 'demo-output/report.html'), 'utf8'),
+      /Linkerd viz edges showed a tick at 2026-11-24T13:06:00Z, and in that window some of it was not encrypted \(plaintext/,
+    )
     assert.equal(readFileSync(join(folder, 'demo-output/report.pdf')).subarray(0, 5).toString(), '%PDF-')
 
     const paths = run(folder, join(ROOT, 'bin/ciphertrail.js'), '--store', 'demo-output/store', 'paths', '--json')

@@ -27,14 +27,18 @@ const cluster: Cluster = {
 }
 
 /** A store with twenty-eight half days: the unnamed source is in the clear from the sixth to the twentieth. */
-async function stored(): Promise<{ objects: Objects; reads: string[]; results: readonly WindowResult[] }> {
+async function stored(
+  more: { readonly viz?: (index: number) => WindowResult['viz']; readonly ends?: typeof named80 } = {},
+): Promise<{ objects: Objects; reads: string[]; results: readonly WindowResult[] }> {
   const objects = directoryObjects(mkdtempSync(join(folder, 'store-')))
   const results = Array.from({ length: 28 }, (_, index) => {
     const window = halfDay(index)
+    const viz = more.viz?.(index)
     return windowResult(window, {
       ...watched(window),
+      ...(viz === undefined ? {} : { viz }),
       paths: [
-        pathWindow(named80, 'mtls', { clientId: 'web.shop', serverId: 'ledger.bank' }),
+        pathWindow(more.ends ?? named80, 'mtls', { clientId: 'web.shop', serverId: 'ledger.bank' }),
         ...(index >= 6 && index < 20 ? [pathWindow(unnamed80, 'plaintext')] : []),
       ],
     })
@@ -81,10 +85,10 @@ async function stored(): Promise<{ objects: Objects; reads: string[]; results: r
 const span = (first: number, last: number) => ({ from: halfDay(first).start, to: halfDay(last).end })
 const now = new Date(halfDay(28).start)
 
-test('readPeriodAndPast() reads the windows of the period alone, and of what was before only months', async () => {
+test('readPeriodAndPast() reads the windows of the period and the one before, and of what was earlier only months', async () => {
   const { objects, reads } = await stored()
   const { past } = await readPeriodAndPast(cluster, span(20, 23), [span(12, 15), span(16, 19)], now, objects)
-  assert.equal(reads.filter((key) => key.startsWith('windows/')).length, 4)
+  assert.equal(reads.filter((key) => key.startsWith('windows/')).length, 5)
   assert.deepEqual(
     past.periods.map(({ windows, rows }) => [windows.length, rows.map(({ state }) => state).toSorted()]),
     [
@@ -146,4 +150,41 @@ test('what is kept once of many windows says the same of identities and workload
   )
   assert.equal(current.facts?.listedWindows, 10)
   assert.equal(current.workloads.length, 2)
+})
+
+test('readPeriod() holds what linkerd viz edges showed against the window of that moment, also where it was asked for before the period', async () => {
+  const { objects, results } = await stored({
+    ends: { ...named80, destination: { ...named80.destination, kind: 'deployment' } },
+    viz: (index) => ({
+      takenAt: halfDay(index + 1).start.replace('00:00Z', '01:00Z'),
+      edges: [
+        {
+          kind: 'deployment',
+          src: 'web',
+          srcNamespace: 'shop',
+          dst: 'ledger',
+          dstNamespace: 'bank',
+          reason: 'Not HTTP',
+        },
+        { kind: 'deployment', src: 'fake', srcNamespace: 'shop', dst: 'ledger', dstNamespace: 'bank', reason: '' },
+      ],
+    }),
+  })
+  const read = async (first: number, last: number) => {
+    const period = { from: halfDay(first).start, to: halfDay(last).end }
+    return (await readPeriod(cluster, period, new Date(halfDay(27).end), objects)).facts?.viz
+  }
+  const viz = await read(2, 4)
+  assert.equal(viz?.compared, 6)
+  assert.deepEqual(
+    viz.differences.map(({ at, src, path }) => [at, src, path?.state ?? null]),
+    [2, 3, 4].flatMap((index) => {
+      const at = results[index - 1]?.viz?.takenAt
+      return [
+        [at, 'web', 'mtls'],
+        [at, 'fake', null],
+      ]
+    }),
+  )
+  assert.equal(await read(0, 0), undefined)
 })

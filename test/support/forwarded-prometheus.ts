@@ -13,16 +13,19 @@ import { startPrometheusServer } from './prometheus-server.ts'
 import type { PrometheusServer } from './prometheus-server.ts'
 import { freshFolder } from './recording.ts'
 
-/** A pod of viz's Prometheus as an API server lists it. */
-export function vizPod(name = 'prometheus-0', change: { uid?: string; ready?: boolean; born?: string } = {}): object {
-  const { uid = `uid-${name}`, ready = true, born = '2026-11-24T00:00:00Z' } = change
+/** A pod of viz, of its Prometheus unless told otherwise, as an API server lists it. */
+export function vizPod(
+  name = 'prometheus-0',
+  change: { uid?: string; ready?: boolean; born?: string; component?: string } = {},
+): object {
+  const { uid = `uid-${name}`, ready = true, born = '2026-11-24T00:00:00Z', component = 'prometheus' } = change
   return {
     metadata: {
       name,
       namespace: 'linkerd-viz',
       uid,
       creationTimestamp: born,
-      labels: { component: 'prometheus', 'linkerd.io/extension': 'viz' },
+      labels: { component, 'linkerd.io/extension': 'viz' },
     },
     spec: { containers: [{ name: 'prometheus', ports: [{ name: 'admin', containerPort: 9090 }] }] },
     status: { phase: 'Running', containerStatuses: [{ ready }] },

@@ -8,6 +8,7 @@ import type {
   PathRow,
   PeriodFacts,
   State,
+  VizDifference,
   Workload,
   WorkloadHistory,
 } from '../../lib/model.ts'
@@ -207,6 +208,10 @@ export const anyPeriod = (id = 'prod'): fc.Arbitrary<ClusterPeriod> =>
         { weight: 1, arbitrary: fc.constant(Array.from({ length: 12 }, (_, index) => index)) },
       ),
       unlisted: fc.constantFrom(0, 0, 0, 1),
+      viz: fc.array(
+        fc.record({ index: fc.nat(5), reason: fc.constantFrom('', 'Not HTTP'), state: anyState, hour: fc.nat(9) }),
+        { maxLength: 3 },
+      ),
       history: fc.constantFrom<Partial<WorkloadHistory>>(
         {},
         {},
@@ -216,7 +221,7 @@ export const anyPeriod = (id = 'prod'): fc.Arbitrary<ClusterPeriod> =>
         { sharedWith: 'deployment/shop/other' },
       ),
     })
-    .map(({ paths, missing, unlisted, history }) => {
+    .map(({ paths, missing, unlisted, history, viz }) => {
       const made = period(
         paths.map((one, index) => ({ ...one, pathId: `${id}-${index}` })),
         { id, windows: hours({ ...HOURS, missing }), history },
@@ -224,5 +229,29 @@ export const anyPeriod = (id = 'prod'): fc.Arbitrary<ClusterPeriod> =>
       const { facts } = made
       return facts === undefined
         ? made
-        : { ...made, facts: { ...facts, listedWindows: Math.max(0, facts.listedWindows - unlisted) } }
+        : {
+            ...made,
+            facts: {
+              ...facts,
+              listedWindows: Math.max(0, facts.listedWindows - unlisted),
+              viz: { compared: 9, differences: viz.map((one) => vizDifference(`${id}-${one.index}`, one)) },
+            },
+          }
     })
+
+/** What viz showed otherwise of a path; of a pair that no proxy told of where the period has no such path. */
+export function vizDifference(
+  pathId: string | null,
+  { reason, state, hour = 1 }: { readonly reason: string; readonly state: State; readonly hour?: number },
+): VizDifference {
+  return {
+    at: `2026-11-20T0${hour}:01:00Z`,
+    kind: 'deployment',
+    src: 'web',
+    srcNamespace: 'shop',
+    dst: 'db',
+    dstNamespace: 'shop',
+    reason,
+    path: pathId === null ? null : { pathId, port: 80, state, outcome: 'allowed', why: 'no_tls_from_remote' },
+  }
+}

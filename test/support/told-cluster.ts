@@ -82,6 +82,7 @@ export function toldCluster(now: () => Date, state: () => 'up' | 'partial' | 'do
       review: (_path, _question, { what }) => refuse('kubernetes', what),
       stream: (_path, _body, _forMs, { what }) => refuse('kubernetes', what),
     },
+    viz: null,
     close: () => Promise.resolve(),
   }
   return { access, begun: () => begun }
