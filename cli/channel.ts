@@ -11,6 +11,8 @@ import { historyProblem } from '../lib/store/history-problem.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readHistory } from '../lib/store/state.ts'
 import { readClusters } from '../lib/store/registry.ts'
+import { addChannelPreview } from './channel-preview.ts'
+import { chosenChannels } from './channels.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { openStore } from './store.ts'
 import { tableLines } from './table.ts'
@@ -31,7 +33,7 @@ type AddOptions = StoreOptions & {
   readonly format?: string
 }
 
-/** Adds `ciphertrail channel add|list|check|remove`. */
+/** Adds `ciphertrail channel add|list|check|preview|remove`. */
 export function addChannelCommands(program: Command, console: Console): void {
   const channel = program
     .command('channel')
@@ -126,6 +128,8 @@ export function addChannelCommands(program: Command, console: Console): void {
       else console.out(`Channel "${id}" removed`)
     })
 
+  addChannelPreview(channel, console)
+
   channel
     .command('check')
     .summary('check whether a channel will say anything, and reach anybody')
@@ -185,19 +189,6 @@ function optionsOf(id: string, options: AddOptions): ChannelOptions {
     ...(language === undefined ? {} : { language }),
     ...(format === undefined ? {} : { format }),
   }
-}
-
-/** The channel of that name, or all of them. Throws UsageError for one that is not there, and where there is none. */
-async function chosenChannels(id: string | undefined, objects: Objects): Promise<readonly Channel[]> {
-  const channels = await readChannels(objects)
-  if (channels.length === 0)
-    throw new UsageError(
-      'Cannot go on without a channel: there is none in this store, add one with "ciphertrail channel add ID --to ADDRESS"',
-    )
-  if (id === undefined) return channels
-  const chosen = channels.filter((one) => one.id === id)
-  if (chosen.length > 0) return chosen
-  throw new UsageError(`Cannot find channel "${printable(id)}": there are ${channels.map((one) => one.id).join(', ')}`)
 }
 
 const isAsked = ({ clusters }: Channel, cluster: string): boolean => clusters.length === 0 || clusters.includes(cluster)

@@ -1,36 +1,15 @@
 /** A report of a period, from what is stored to what is kept of it. */
-import { judge } from '../assess/judge.ts'
 import type { Cluster, ClusterPeriod } from '../model.ts'
 import type { Document } from '../report/documents.ts'
-import type { Period } from '../report/input.ts'
 import type { Summary } from '../report/summary.ts'
 import type { ReportView } from '../report/view.ts'
-import { earlierPeriods, lastWeek } from '../report/week.ts'
-import { readPrintedHead } from '../seal/printed-head.ts'
-import { declaredScopes, declaredWaivers } from '../store/declarations.ts'
-import { historyProblem } from '../store/history-problem.ts'
+import { lastWeek } from '../report/week.ts'
 import { documentKey } from '../store/keys.ts'
-import { type Objects, StoreError } from '../store/objects.ts'
-import { readPeriodAndPast } from '../store/period.ts'
+import type { Objects } from '../store/objects.ts'
 import { readClusters, readRecorded } from '../store/registry.ts'
+import { type ReadDeps, type ReportInstructions, readReportInput } from './report-input.ts'
 import { type ReportRecord, documentOf, findReport, recordReport } from '../store/reports.ts'
 import { compareText } from '../text-order.ts'
-
-/** How many periods of equal length the trend shows, this one among them. */
-const TREND_PERIODS = 8
-
-export type ReportInstructions = {
-  readonly clusters: readonly Cluster[]
-  readonly period: Period
-  /** Windows that should have been collected by then and are not stored are told as missing. */
-  readonly now: Date
-  /** Version of ciphertrail. */
-  readonly version: string
-  /** Ids of clusters that are not in the registry any more; default: none. */
-  readonly removed?: readonly string[]
-  /** A sentence for the top of the documents where the data is a replay. */
-  readonly replay?: string
-}
 
 /** A report in memory: its documents, and what is recorded of them. */
 export type MadeReport = {
@@ -44,41 +23,14 @@ export type MadeReport = {
 }
 
 /** Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
-export async function makeReport(
-  { clusters, period, now, version, removed = [], replay }: ReportInstructions,
-  { objects, progress = () => {} }: { readonly objects: Objects; readonly progress?: (what: string) => void },
-): Promise<MadeReport> {
-  progress('Reading the history')
-  for (const cluster of clusters) {
-    const problem = await historyProblem(cluster, objects)
-    if (problem !== undefined) throw new StoreError(problem)
-  }
-  const earlier = earlierPeriods(period, TREND_PERIODS - 1)
-  const read = await Promise.all(clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, now, objects)))
-  const kept = read.map(({ current }) => current)
-  progress('Judging the period')
-  const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
-    declaredScopes(objects),
-    declaredWaivers(objects),
-  ])
-  const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
-  const checkpoint = await readPrintedHead(
-    kept.flatMap(({ windows }) => windows.flatMap(({ evidence }) => evidence ?? [])),
-    objects,
-  )
-  progress('Setting the report')
+export async function makeReport(instructions: ReportInstructions, deps: ReadDeps): Promise<MadeReport> {
+  const { clusters, period, version } = instructions
+  const input = await readReportInput(instructions, deps)
+  const { checkpoint } = input
+  deps.progress?.('Setting the report')
   // Loaded here, since it brings Typst and Graphviz.
   const { documentsOf } = await import('../report/documents.ts')
-  const { files, summary, view } = documentsOf({
-    period,
-    version,
-    clusters: kept,
-    past: read.map(({ past }) => past),
-    judgement,
-    checkpoint,
-    removed,
-    ...(replay === undefined ? {} : { replay }),
-  })
+  const { files, summary, view } = documentsOf(input)
   const record = {
     period,
     clusters: clusters.map(({ id }) => id).toSorted(compareText),
@@ -89,7 +41,7 @@ export async function makeReport(
       .map(({ name, body }) => documentOf(name, Buffer.from(body)))
       .toSorted((a, b) => compareText(a.name, b.name)),
   }
-  return { files, record, verdict: view.verdict, summary, view, clusters: kept }
+  return { files, record, verdict: view.verdict, summary, view, clusters: input.clusters }
 }
 
 /** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */

@@ -1,0 +1,133 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { Channel } from '../lib/deliver/channel.ts'
+import { type WeekMail, dueMail } from '../lib/deliver/due.ts'
+import { messageOf } from '../lib/deliver/message.ts'
+import { weekMail } from '../lib/run/mail.ts'
+import { toTime } from '../lib/collect/windows.ts'
+import { toJson } from '../lib/report/json.ts'
+import { printable } from '../lib/report/printable.ts'
+import { weekPeriod } from '../lib/report/week.ts'
+import { StoreError } from '../lib/store/objects.ts'
+import { chosenChannels } from './channels.ts'
+import { type Console, UsageError } from './console.ts'
+import { openStore } from './store.ts'
+import { readTime } from './values.ts'
+
+type PreviewOptions = {
+  readonly week?: string
+  readonly out: string
+  readonly url?: string
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Adds `ciphertrail channel preview`. */
+export function addChannelPreview(channel: Command, console: Console): void {
+  channel
+    .command('preview')
+    .summary('write the mail of a week to files, and send nothing')
+    .description(
+      'Makes the mail of a channel as it would be sent and writes it as .eml (the whole message, to a recipient that is none), .html and .txt (its two parts). Nothing is sent, opened or recorded.',
+    )
+    .argument('<id>', 'a channel')
+    .option(
+      '--week <week>',
+      'an ISO week, such as 2026-W47, in the time zone of the channel (default the one that is due)',
+    )
+    .option('--out <dir>', 'folder to write to', './ciphertrail-mail')
+    .option('--url <url>', 'where people reach the pages, for the links (default CIPHERTRAIL_URL, else no links)')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object that names what was written')
+    .addHelpText('after', '\nExample:\n  ciphertrail channel preview payments --week 2026-W47 --out mail')
+    .action(async (id: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PreviewOptions>()
+      const objects = openStore(options, console)
+      const [one] = await chosenChannels(id, objects)
+      if (one === undefined) throw new UsageError(`Cannot find channel "${printable(id)}": there is none of that name`)
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const week = weekOf(one, options.week, now)
+      const url = readUrl(options.url ?? console.config.url)
+      console.progress(`Reading eight weeks for ${one.id}`)
+      const content = await weekMail({ channel: one, week, now, version: console.version, url }, { objects })
+      console.progressEnd()
+      const unsubscribe = url === null ? null : `${url}/unsubscribe/preview`
+      const parts = { text: content.text(unsubscribe), html: content.html(unsubscribe) }
+      const message = await messageOf({
+        ...parts,
+        subject: content.view.subject,
+        format: one.format,
+        language: one.language,
+        channel: one.id,
+        name: `${one.id} ${week.week} preview`,
+        // RFC 2606: nobody's.
+        from: { name: 'ciphertrail', address: 'ciphertrail@example.invalid' },
+        to: 'recipient@example.invalid',
+        date: now,
+        unsubscribe,
+      })
+      const name = `${one.id}-${week.week}`
+      const files = await writeFiles(options.out, [
+        { name: `${name}.eml`, body: message },
+        ...(one.format === 'text' ? [] : [{ name: `${name}.html`, body: parts.html }]),
+        { name: `${name}.txt`, body: parts.text },
+      ])
+      if (options.json === true)
+        console.out(
+          toJson({ channel: one.id, week: week.week, subject: content.view.subject, bytes: message.byteLength, files }),
+        )
+      else for (const line of [content.view.subject, ...files]) console.out(printable(line))
+    })
+}
+
+/** The week that is asked for, or the one whose mail is due. Throws UsageError. */
+function weekOf(channel: Channel, week: string | undefined, now: Date): Pick<WeekMail, 'week' | 'from' | 'to'> {
+  // Whoever looks at a new channel wants to see the last week, whether its mail would be sent or not.
+  if (week === undefined) {
+    const due = dueMail({ ...channel, addedAt: '1970-01-01T00:00:00Z' }, toTime(Math.floor(now.getTime() / 1000)))
+    if (due !== null) return due
+    throw new UsageError('Cannot tell the week: give --week 2026-W47')
+  }
+  try {
+    return { week, ...weekPeriod(week, channel.timeZone) }
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
+  }
+}
+
+/** An address that links begin with, without a slash at its end; null where none is given. Throws UsageError. */
+export function readUrl(text: string | undefined): string | null {
+  if (text === undefined) return null
+  const url = URL.parse(text)
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username !== '' ||
+    url.password !== '' ||
+    text.length > 500
+  )
+    throw new UsageError(
+      `Cannot use --url "${printable(text)}": wanted the address of the pages, such as https://ciphertrail.example.com`,
+    )
+  return url.href.replace(/\/+$/, '')
+}
+
+async function writeFiles(
+  out: string,
+  files: readonly { readonly name: string; readonly body: string | Uint8Array }[],
+): Promise<readonly string[]> {
+  try {
+    await mkdir(out, { recursive: true })
+    for (const { name, body } of files) await writeFile(join(out, name), body)
+  } catch (error) {
+    throw new StoreError(
+      `Cannot write the mail to "${printable(out)}": ${error instanceof Error && 'code' in error ? String(error.code) : 'it failed'}, wanted a folder that can be written and has space`,
+      { cause: error },
+    )
+  }
+  return files.map(({ name }) => join(out, name))
+}

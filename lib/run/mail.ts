@@ -1,0 +1,46 @@
+/** The mail of a week of a channel, from what is stored to what is said. */
+import type { Channel } from '../deliver/channel.ts'
+import type { WeekMail } from '../deliver/due.ts'
+import { type MailContent, mailContent } from '../deliver/mail.ts'
+import { partOf } from '../deliver/part.ts'
+import { summarise } from '../report/summary.ts'
+import type { Objects } from '../store/objects.ts'
+import { readClusters } from '../store/registry.ts'
+import { compareText } from '../text-order.ts'
+import { readReportInput } from './report-input.ts'
+import { removedClusters } from './report.ts'
+
+export type MailInstructions = {
+  readonly channel: Channel
+  readonly week: Pick<WeekMail, 'week' | 'from' | 'to'>
+  /** Windows that should have been collected by then and are not stored are told as missing. */
+  readonly now: Date
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** Where people reach the pages, without a slash at its end; null where they cannot. */
+  readonly url: string | null
+}
+
+/** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
+export async function weekMail(
+  { channel, week, now, version, url }: MailInstructions,
+  { objects }: { readonly objects: Objects },
+): Promise<MailContent> {
+  const registered = await readClusters({ objects })
+  const known = new Set(registered.map(({ id }) => id))
+  const isEvery = channel.clusters.length === 0
+  const clusters = isEvery ? registered : registered.filter(({ id }) => channel.clusters.includes(id))
+  const period = { from: week.from, to: week.to, label: `Week ${week.week}`, timeZone: channel.timeZone }
+  const removed = isEvery ? await removedClusters(registered, objects) : []
+  const { input, empty } = partOf(
+    await readReportInput({ clusters, period, now, version, removed }, { objects }),
+    channel,
+  )
+  return mailContent({
+    summary: summarise(input),
+    channel,
+    unregistered: channel.clusters.filter((id) => !known.has(id)).toSorted(compareText),
+    empty,
+    links: { page: url },
+  })
+}

@@ -1,0 +1,345 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parse } from 'parse5'
+import PostalMime from 'postal-mime'
+import type { Channel } from '../../lib/deliver/channel.ts'
+import { mailContent } from '../../lib/deliver/mail.ts'
+import type { MailInput, MailView } from '../../lib/deliver/mail-view.ts'
+import { messageOf } from '../../lib/deliver/message.ts'
+import { newsOf } from '../../lib/deliver/news.ts'
+import { goldenPath, matchesGolden } from '../support/golden.ts'
+import { CHANNEL, HOSTILE, MAIL_STORIES, mailOf } from '../support/mail-stories.ts'
+import { storyOfAWeek } from '../support/report-input.ts'
+
+const UNSUBSCRIBE =
+  'https://ciphertrail.example.com/unsubscribe/everything/r0123456789abcdef0123456789abcdef/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+async function mailed(input: MailInput, more: Partial<Channel> = {}) {
+  const content = mailContent(input)
+  const channel = { ...input.channel, ...more }
+  const [text, html] = [content.text(UNSUBSCRIBE), content.html(UNSUBSCRIBE)]
+  const raw = await messageOf({
+    subject: content.view.subject,
+    text,
+    html,
+    format: channel.format,
+    language: channel.language,
+    channel: channel.id,
+    name: `${channel.id} 2026-W47 r1`,
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    to: 'ada@example.com',
+    date: new Date('2026-11-23T06:00:00Z'),
+    unsubscribe: UNSUBSCRIBE,
+  })
+  return { view: content.view, text, html, raw: Buffer.from(raw), parsed: await PostalMime.parse(raw) }
+}
+
+/** What a reader of the page reads, white space as one space. */
+function readHtml(html: string): string {
+  const texts: string[] = []
+  const walk = (node: { nodeName: string; value?: string; childNodes?: unknown[] }): void => {
+    if (['style', 'title', 'head'].includes(node.nodeName)) return
+    if (node.nodeName === '#text') texts.push(node.value ?? '')
+    for (const child of node.childNodes ?? []) walk(child as typeof node)
+  }
+  walk(parse(html) as unknown as Parameters<typeof walk>[0])
+  return texts.join('').replace(/\s/gu, '')
+}
+
+/** Every text that a reader must find. */
+function textsOf(view: MailView): readonly string[] {
+  const { coverage, trend } = view
+  const name = ({ kind, pieces }: { kind: string; pieces: readonly string[] }): string => `${kind}${pieces.join('')}`
+  return [
+    view.title,
+    view.about,
+    ...view.warnings,
+    view.verdict,
+    ...view.notes,
+    ...[coverage, trend].flatMap(({ title, columns, rows, more }) => [
+      title,
+      ...columns,
+      ...rows.flatMap(({ head, cells }) => [head, ...cells.map((cell) => cell.text)]),
+      more,
+    ]),
+    ...view.sections.flatMap(({ title, entries, more }) => [
+      title,
+      more,
+      ...entries.flatMap(({ shape, state, source, destination, lines, fix }) => [
+        `${shape}${state}`,
+        `${name(source)}to${name(destination)}`,
+        ...lines,
+        ...fix,
+      ]),
+    ]),
+    ...view.waivers,
+    ...view.footer,
+  ]
+}
+
+const bare = (text: string): string => text.replace(/\s/gu, '')
+
+/** Each rule of a good mail, asked of the message as a program reads it. */
+const RULES: readonly (readonly [rule: string, holds: (mail: Awaited<ReturnType<typeof mailed>>) => void])[] = [
+  [
+    'it is one message to one person, from the sender, with the news in its subject',
+    ({ parsed, view }) => {
+      assert.deepEqual(
+        parsed.to?.map(({ address }) => address),
+        ['ada@example.com'],
+      )
+      assert.equal(parsed.cc, undefined)
+      assert.equal(parsed.bcc, undefined)
+      assert.equal(parsed.from?.address, 'ciphertrail@example.com')
+      assert.equal(parsed.subject, view.subject)
+      assert.ok(view.subject.length <= 180)
+      assert.doesNotMatch(view.subject, /[\p{C}]/u)
+    },
+  ],
+  [
+    'its headers are those of a list that nobody answers by a machine, and one click unsubscribes',
+    ({ parsed }) => {
+      const headers = new Map(parsed.headers.map(({ key, value }) => [key, value]))
+      assert.equal(headers.size, parsed.headers.length, 'no header comes twice')
+      assert.deepEqual(
+        [...headers.keys()].toSorted((a, b) => (a < b ? -1 : 1)),
+        [
+          'auto-submitted',
+          'content-language',
+          'content-type',
+          'date',
+          'from',
+          'list-id',
+          'list-unsubscribe',
+          'list-unsubscribe-post',
+          'message-id',
+          'mime-version',
+          'references',
+          'subject',
+          'to',
+          'x-auto-response-suppress',
+        ],
+      )
+      assert.equal(headers.get('list-unsubscribe'), `<${UNSUBSCRIBE}>`)
+      assert.equal(headers.get('list-unsubscribe-post'), 'List-Unsubscribe=One-Click')
+      assert.equal(headers.get('auto-submitted'), 'auto-generated')
+      assert.match(headers.get('message-id') ?? '', /^<[0-9a-f]{32}@example\.com>$/)
+      assert.equal(headers.get('content-language'), 'en')
+    },
+  ],
+  [
+    'lines are shorter than RFC 5322 allows, and all is ASCII',
+    ({ raw }) => {
+      assert.match(raw.toString('latin1'), /^[\t\r\n -~]*$/)
+      assert.doesNotMatch(raw.toString('latin1').replaceAll('\r\n', ''), /[\r\n]/, 'only CRLF ends a line')
+      for (const line of raw.toString('latin1').split('\r\n')) assert.ok(line.length <= 998)
+    },
+  ],
+  [
+    'it has two parts that are what was made, without an attachment or an image',
+    ({ parsed, text, html }) => {
+      assert.equal(parsed.text?.replaceAll('\r\n', '\n').trimEnd(), text.trimEnd())
+      assert.equal(parsed.html?.replaceAll('\r\n', '\n').trimEnd(), html.trimEnd())
+      assert.equal(parsed.attachments.length, 0)
+      assert.doesNotMatch(html, /<(img|svg|script|link|iframe|form|object|video|progress|meter)\b/i)
+      assert.doesNotMatch(html, /url\(|["'(]data:|var\(|@import/i)
+    },
+  ],
+  [
+    'the page is less than 80 KB',
+    ({ html, text }) => {
+      assert.ok(Buffer.byteLength(html) < 80_000, String(Buffer.byteLength(html)))
+      assert.ok(Buffer.byteLength(text) < 80_000)
+    },
+  ],
+  [
+    'both parts say everything',
+    ({ view, text, html }) => {
+      const [read, plain] = [readHtml(html), bare(text)]
+      for (const one of textsOf(view)) {
+        assert.ok(read.includes(bare(one)), `HTML lacks ${one}`)
+        assert.ok(plain.includes(bare(one)), `text lacks ${one}`)
+      }
+    },
+  ],
+  [
+    'its links go to us and nowhere else, and both parts have them',
+    ({ html, text, view }) => {
+      const links = [...html.matchAll(/href="([^"]*)"/g)].map(([, href]) => href)
+      assert.deepEqual(links, [...(view.page === null ? [] : [view.page]), UNSUBSCRIBE])
+      for (const link of links) assert.ok(text.includes(link ?? ''))
+    },
+  ],
+  [
+    'coverage comes before what was found',
+    ({ text, view }) => {
+      const first = view.sections[0]
+      assert.ok(text.indexOf('What was seen') < (first === undefined ? Infinity : text.indexOf(`\n${first.title}\n`)))
+    },
+  ],
+  [
+    'layout tables say so, data tables have headings for columns and rows',
+    ({ html }) => {
+      for (const [table] of html.matchAll(/<table[^>]*>/g)) assert.match(table, /role="presentation"|aria-label="/)
+      assert.match(html, /<th scope="col"/)
+      assert.match(html, /<html lang="en">/)
+    },
+  ],
+  [
+    'nothing is called secure, compliant or good',
+    ({ text, view }) => {
+      assert.doesNotMatch(
+        `${view.subject} ${text}`,
+        /\b(all clear|all good|all well|secure|compliant|no issues|everything is)\b/i,
+      )
+    },
+  ],
+]
+
+for (const [name, story] of Object.entries(MAIL_STORIES)) {
+  test(`the mail "${name}" keeps every rule`, async () => {
+    const mail = await mailed(story())
+    for (const [rule, holds] of RULES) {
+      try {
+        holds(mail)
+      } catch (error) {
+        throw new Error(`Cannot keep the rule that ${rule}`, { cause: error })
+      }
+    }
+  })
+
+  test(`the mail "${name}" is as it was`, async () => {
+    const { html, text, raw } = await mailed(story())
+    const folder = goldenPath(`mail/${name}`)
+    if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
+    matchesGolden(`mail/${name}/mail.html`, html)
+    matchesGolden(`mail/${name}/mail.txt`, text)
+    matchesGolden(
+      `mail/${name}/headers.txt`,
+      raw
+        .toString('latin1')
+        .replace(/\r\n\r\n[^]*$/, '\n')
+        .replaceAll('\r\n', '\n'),
+    )
+  })
+}
+
+const subjectOf = (name: string): string => mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view.subject
+
+test('subjects carry the news, and what was not seen stands before what was', () => {
+  assert.deepEqual(
+    Object.keys(MAIL_STORIES).map((name) => subjectOf(name)),
+    [
+      '[everything] no path seen unencrypted, 100 % observed (week 2026-W47)',
+      '[everything] 1 of 2 clusters not observed, no path seen unencrypted, 100 % observed elsewhere (week 2026-W47)',
+      '[everything] 1 new path not encrypted, 1 open, 100 % observed (week 2026-W47)',
+      '[everything] 1 path not encrypted again, 1 open, 100 % observed (week 2026-W47)',
+      '[everything] 1 path not encrypted, 100 % of the expected time observed (week 2026-W47)',
+      '[everything] no data: no cluster is registered (week 2026-W47)',
+      '[everything] 500 new paths not encrypted, 500 open, 100 % observed (week 2026-W47)',
+      '[Payments & <Co>] 1 window missing, 8 new paths not encrypted, 8 open, 99.4 % observed (week 2026-W47)',
+      '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
+      '[Bank] 4 windows missing, 1 new path not encrypted, 2 open, 1 unknown, 97.6 % observed (week 2026-W47)',
+    ],
+  )
+})
+
+test('a list that is cut says so and counts what is left out', () => {
+  const { view } = mailContent((MAIL_STORIES['500-open-paths'] ?? assert.fail())())
+  const [section] = view.sections
+  assert.ok(section)
+  assert.equal(section.title, 'New (500)')
+  assert.match(
+    section.more,
+    new RegExp(`^${section.entries.length} of 500 paths; ${500 - section.entries.length} more stand in the page\\.$`),
+  )
+  assert.ok(section.entries.length >= 10)
+})
+
+test('no name does anything: no header, no tag, no turned text, in the subject or in either part', async () => {
+  const { raw, html, text, view } = await mailed((MAIL_STORIES['hostile-names'] ?? assert.fail())())
+  assert.doesNotMatch(raw.toString('latin1'), /^Bcc:/im)
+  assert.doesNotMatch(html, /<img|<script|<a href="https:\/\/evil/)
+  for (const part of [html, text, view.subject]) assert.doesNotMatch(part.replaceAll('\n', ''), /[\p{C}]/u)
+  assert.ok(readHtml(html).includes(bare('<script>alert(1)</script>')), 'names are shown all the same')
+  assert.equal(HOSTILE.length, 8)
+})
+
+test('a channel of some namespaces is told of no path, workload or waiver of others', () => {
+  const content = mailContent(mailOf(storyOfAWeek(), { namespaces: ['bank'] }))
+  const all = `${content.view.subject}\n${content.text(null)}\n${content.html(null)}`
+  assert.match(all, /bank\/ledger-db/)
+  assert.doesNotMatch(all, /warehouse|inventory|voting|migration/)
+  assert.doesNotMatch(all, /12 observed paths/)
+})
+
+test('a cluster without a workload of the channel is told as such, and never when it is the only one', () => {
+  const some = mailOf(storyOfAWeek(), { namespaces: ['bank'] })
+  const none = mailOf(storyOfAWeek(), { namespaces: ['nobody'] })
+  assert.deepEqual(none.empty, [])
+  assert.match(mailContent(none).view.subject, /2 of 2 clusters not observed/)
+  assert.doesNotMatch(mailContent(none).view.subject, /no path seen unencrypted/)
+  for (const { id } of some.empty) assert.ok(!some.summary.clusters.some((one) => one.id === id))
+})
+
+test('a channel that names a cluster that is not registered says so first', () => {
+  const { view } = mailContent(mailOf(storyOfAWeek(), { clusters: ['west', 'north'] }, { unregistered: ['north'] }))
+  assert.match(view.subject, /^\[everything\] 1 of 3 clusters not observed, /)
+  assert.match(view.warnings[0] ?? '', /^Not registered, so nothing is known of it: cluster north\.$/)
+})
+
+test('every path that was not encrypted in the week is in exactly one list', () => {
+  for (const story of Object.values(MAIL_STORIES)) {
+    const { summary } = story()
+    const listed = Object.values(newsOf(summary).items)
+      .flat()
+      .map(({ cluster, pathId }) => `${cluster} ${pathId}`)
+    assert.equal(new Set(listed).size, listed.length)
+    for (const { cluster, pathId } of summary.notEncrypted) assert.ok(listed.includes(`${cluster} ${pathId}`))
+  }
+})
+
+test('a message with any subject and any text is read back as it was, by a parser', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 200 }), async (words) => {
+      const subject = words
+        .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+        .replace(/\s+/gu, ' ')
+        .trim()
+      const raw = await messageOf({
+        subject: `x ${subject}`.trim(),
+        text: `${words}\n`,
+        html: '<p>x</p>',
+        format: 'html',
+        language: 'en',
+        channel: CHANNEL.id,
+        name: 'x',
+        from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+        to: 'ada@example.com',
+        date: new Date(0),
+        unsubscribe: null,
+      })
+      const parsed = await PostalMime.parse(raw)
+      assert.equal(parsed.subject, `x ${subject}`.trim())
+      assert.deepEqual(
+        parsed.to?.map(({ address }) => address),
+        ['ada@example.com'],
+      )
+      assert.equal(parsed.headers.length, 12)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('equal input gives equal bytes', async () => {
+  const story = MAIL_STORIES['a-week-of-two-clusters'] ?? assert.fail()
+  assert.deepEqual((await mailed(story())).raw, (await mailed(story())).raw)
+})
+
+test('a channel of format text gets one part', async () => {
+  const { parsed, text } = await mailed((MAIL_STORIES['all-well'] ?? assert.fail())(), { format: 'text' })
+  assert.equal(parsed.html, undefined)
+  assert.equal(parsed.text?.replaceAll('\r\n', '\n').trimEnd(), text.trimEnd())
+})
