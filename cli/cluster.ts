@@ -8,12 +8,12 @@ import { readText } from '../lib/collect/credential-files.ts'
 import { SetupError, UnreachableError } from '../lib/collect/http.ts'
 import type { ApiServerAddress, EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
-import { ClusterOptionError, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
+import { ClusterOptionError, MOST_TAP_SECONDS, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, openStore, storeWarnings } from './store.ts'
 import { tableLines } from './table.ts'
-import { TIMEOUT_HELP, readTimeout, readWindowMinutes } from './values.ts'
+import { TIMEOUT_HELP, readDuration, readTimeout, readWindowMinutes } from './values.ts'
 
 /** The options of `cluster add`. */
 type AddOptions = {
@@ -36,6 +36,7 @@ type AddOptions = {
   readonly prometheusCaFile?: string
   readonly prometheusSigv4?: string
   readonly prometheusRole?: string
+  readonly tap?: string
   readonly linkerdNamespace?: string
   readonly vizNamespace?: string
   readonly window?: string
@@ -83,6 +84,10 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--prometheus-sigv4 <region>', 'sign requests to --prometheus-url: Amazon Managed Prometheus')
     .option('--prometheus-role <arn>', '... and a role to assume first')
     .option('--port-forward', 'reach Prometheus by port-forward again, and forget --prometheus-url')
+    .option(
+      '--tap <time>',
+      'in each collection, tap workloads for so long (10s) to see who sends what arrives without mesh TLS; "off" ends it',
+    )
     .option('--linkerd-namespace <ns>', 'namespace of the control plane (default linkerd)')
     .option('--viz-namespace <ns>', 'namespace of the viz extension (default linkerd-viz)')
     .option('--window <size>', '5m, 15m, 30m or 60m (default 60m)')
@@ -113,6 +118,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(portForward === true ? { prometheusUrl: null } : {}),
         ...(prometheusAuth === undefined ? {} : { prometheusAuth }),
+        ...(options.tap === undefined ? {} : { tapSeconds: readTap(options.tap) }),
         ...(linkerdNamespace === undefined ? {} : { linkerdNamespace }),
         ...(vizNamespace === undefined ? {} : { vizNamespace }),
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),
@@ -211,6 +217,11 @@ export function addClusterCommands(program: Command, console: Console): void {
         await access.close()
       }
     })
+}
+
+/** For how many seconds to tap; null for "off". Throws UsageError. */
+function readTap(text: string): number | null {
+  return text === 'off' ? null : readDuration('--tap', text, MOST_TAP_SECONDS)
 }
 
 /** The cluster of EKS that is named; undefined where none is. Throws UsageError where it is named in part. */

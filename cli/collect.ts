@@ -171,6 +171,7 @@ async function printAttempt(
       ...snapshot.metrics.errors,
       ...snapshot.kubernetes.errors,
       ...(snapshot.viz?.errors ?? []),
+      ...(snapshot.tap?.errors ?? []),
       ...(result?.errors ?? []),
     ]),
   ]
@@ -190,6 +191,7 @@ async function printAttempt(
         metrics: snapshot.metrics.status,
         kubernetes: snapshot.kubernetes.status,
         viz: snapshot.viz?.status ?? null,
+        tap: snapshot.tap?.status ?? null,
         coverage: ratio,
         ...(counts ?? { paths: null, notEncrypted: null, unknown: null }),
         errors,

@@ -107,6 +107,8 @@ export type Cluster = {
   readonly prometheusUrl?: string
   /** Only with `prometheusUrl`. */
   readonly prometheusAuth?: PrometheusAuth
+  /** Seconds for which workloads are tapped in each collection. Absent: they are not. */
+  readonly tapSeconds?: number
   readonly linkerdNamespace: string
   readonly vizNamespace: string
   /** Oldest first; the first is in force from the beginning of time. */
@@ -195,6 +197,34 @@ export type Snapshot = {
     readonly server?: string
     readonly answers: readonly VizAnswer[]
   }
+  /**
+   * A sample of who sent what arrived without mesh TLS, taken when the attempt was made, which is after its window. It only ever names who a
+   * source may be. Absent where the cluster is not registered for it, or nothing was to be tapped.
+   */
+  readonly tap?: SourceStatus & {
+    readonly takenAt: string
+    /** How long each workload was listened to. */
+    readonly seconds: number
+    readonly tapped: readonly Endpoint[]
+    /** Workloads that were not, since there are too many for one sample. */
+    readonly left: number
+    /** Requests without mesh TLS. */
+    readonly requests: number
+    readonly sightings: readonly TapSighting[]
+  }
+}
+
+/** Who sent HTTP requests without mesh TLS to whom, as the server's proxy saw it while it was tapped. */
+export type TapSighting = {
+  /** Address of whoever opened the connection. */
+  readonly source: string
+  readonly destination: string
+  readonly port: number
+  /** The proxy's word for why there was none: `no_tls_from_remote`; empty where it said nothing. */
+  readonly tls: string
+  /** The server's policy let it in as a probe: told by its path, so that anybody may send it. */
+  readonly isOnProbePath: boolean
+  readonly requests: number
 }
 
 /** What viz's dashboard answered to `/api/edges` of one kind. */

@@ -7,6 +7,7 @@ import { isEncrypted } from './episodes.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
+import type { CandidatesOf } from './tap-candidates.ts'
 import { compareText } from '../text-order.ts'
 
 /** Everything that decides what the edges of a window come to. */
@@ -16,6 +17,8 @@ export type PathsInput = {
   readonly coverage: ReadonlyMap<PodFacts, PodCoverage>
   /** Workloads with a pod that hides behind its labels, as {@link workloadKey} names them. */
   readonly overridden: ReadonlySet<string>
+  /** Who an unnamed source may be; absent: nobody knows. */
+  readonly candidatesOf?: CandidatesOf
 }
 
 /** What is known of all paths when one is judged. */
@@ -130,7 +133,7 @@ function pathOf(
     ),
     sinceUnknown: standing.some((edge) => edge.state === worst.state && edge.sinceUnknown),
     corroborated: corroboration(seen, input),
-    candidates: [],
+    candidates: first.source.kind === 'unmeshed' ? (input.candidatesOf?.(first.destination, first.port) ?? []) : [],
     clientId: shortIdentity(clientIds[0] ?? ''),
     serverId: shortIdentity(serverIds[0] ?? ''),
   }

@@ -21,6 +21,7 @@ import { type Listed, listedOf } from './lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
+import { tapCandidates } from './tap-candidates.ts'
 import { unreadableWindow } from './unreadable.ts'
 import { vizReading } from './viz-reading.ts'
 import { workloadsOf } from './workloads.ts'
@@ -100,7 +101,8 @@ function assessReadable(input: AssessInput): WindowResult {
     : []
   const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
   const overridden = isCollected ? overriddenOf(facts.pods, byPod) : []
-  const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden) })
+  const candidatesOf = tapCandidates(snapshot, { before: listedBefore, after: listedAfter }, facts)
+  const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden), candidatesOf })
   const coverage = coverageOf(
     cluster,
     window,

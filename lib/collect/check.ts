@@ -9,7 +9,7 @@ import type { FailureKind } from './http.ts'
 import { listAll, listWhat } from './kubernetes.ts'
 import { findTarget } from './prometheus-pod.ts'
 import { queryInstant } from './prometheus.ts'
-import { forwardRights, kubernetesRights, rightText } from './rights.ts'
+import { forwardRights, kubernetesRights, rightText, tapRights } from './rights.ts'
 import type { NeededRight, PrometheusPlace } from './rights.ts'
 import { oneLine } from './text.ts'
 import { collectViz } from './viz.ts'
@@ -90,7 +90,7 @@ async function checkKubernetes(
   { kubernetes }: ClusterAccess,
   now: () => Date,
 ): Promise<Check[]> {
-  const needed = [...kubernetesRights(cluster), ...(await wayRights(kubernetes, cluster))]
+  const needed = [...kubernetesRights(cluster), ...(await wayRights(kubernetes, cluster)), ...tapRights(cluster)]
   const [rights, read] = await Promise.all([
     askRights(kubernetes, cluster, needed),
     listAll(kubernetes, cluster, { now }),

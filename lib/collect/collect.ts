@@ -4,6 +4,7 @@ import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
 import { queryInstant } from './prometheus.ts'
 import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
+import { sampleTap, tapTargets } from './tap-sample.ts'
 import { collectViz, isJustOver } from './viz.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
 
@@ -42,7 +43,7 @@ export async function collectWindow(
     collectMetrics(cluster, window, isReplay, deps),
     listAll(deps.access.kubernetes, cluster, { now: deps.now }),
   ])
-  const viz = await vizOf(cluster, window, metrics, deps)
+  const [viz, tap] = await Promise.all([vizOf(cluster, window, metrics, deps), tapOf(cluster, window, metrics, deps)])
   return {
     format: 'ciphertrail/snapshot/1',
     cluster: cluster.id,
@@ -56,7 +57,21 @@ export async function collectWindow(
     metrics,
     kubernetes,
     ...(viz === undefined ? {} : { viz }),
+    ...(tap === undefined ? {} : { tap }),
   }
+}
+
+/** Who sends what is in the clear is asked now, so of the window that was just over alone. */
+async function tapOf(
+  cluster: Cluster,
+  window: Window,
+  { answers }: Snapshot['metrics'],
+  { access, now }: CollectDeps,
+): Promise<Snapshot['tap']> {
+  if (cluster.tapSeconds === undefined || !isJustOver(window, now())) return undefined
+  const wanted = tapTargets(answers, cluster, window)
+  if (wanted.targets.length === 0) return undefined
+  return sampleTap(cluster, cluster.tapSeconds, wanted, { api: access.kubernetes, now })
 }
 
 /** Where Prometheus could not be reached, viz cannot be either, by the same way. */

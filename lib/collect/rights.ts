@@ -3,7 +3,7 @@ import { CONFIG_MAPS, LISTINGS, splitResource } from './kubernetes.ts'
 
 /** One right in a cluster, as a rule of RBAC grants it. */
 export type Right = {
-  readonly verb: 'get' | 'list' | 'create' | 'delete'
+  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'delete'
   /** Empty: the core group. */
   readonly group: string
   /** A plural, with its subresource: `pods/portforward`. */
@@ -97,6 +97,17 @@ export function forwardRights(
     { verb: 'get', ...core, resource: 'pods/portforward', why: 'it opens the way to Prometheus' },
     { verb: 'create', ...core, resource: 'pods/portforward', why: 'it opens the way to Prometheus', since: 35 },
   ]
+}
+
+/** What tapping workloads needs; none where the cluster is not registered for it. */
+export function tapRights({ tapSeconds }: Pick<Cluster, 'tapSeconds'>): readonly NeededRight[] {
+  if (tapSeconds === undefined) return []
+  return ['deployments', 'statefulsets', 'daemonsets'].map((kind) => ({
+    verb: 'watch',
+    group: 'tap.linkerd.io',
+    resource: `${kind}/tap`,
+    why: 'it tells who sends what arrives without mesh TLS',
+  }))
 }
 
 /** Rights that are not needed: who has them could do harm with them. */

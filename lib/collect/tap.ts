@@ -27,6 +27,8 @@ const ERROR_HEADER = 'linkerd-error'
 export type TapOptions = TapReading & {
   /** How long to listen. */
   readonly forMs: number
+  /** Most bytes of events; absent: what any answer may have. */
+  readonly maxBytes?: number
 }
 
 /**
@@ -39,7 +41,7 @@ export async function* tapEvents(
   api: KubernetesApi,
   cluster: Pick<Cluster, 'id' | 'vizNamespace'>,
   target: TapTarget,
-  { forMs, withPaths }: TapOptions,
+  { forMs, withPaths, maxBytes = Infinity }: TapOptions,
 ): AsyncGenerator<TapEvent> {
   const { kind, namespace, name } = target
   const place = kind === 'namespace' ? '' : ` in namespace "${oneLine(namespace)}"`
@@ -50,8 +52,16 @@ export async function* tapEvents(
   if (answer === null) return
   try {
     const failure = answer.header(ERROR_HEADER)
+    let size = 0
     for await (const frame of tapFrames(answer.bytes)) {
       if (failure !== '') throw said(decodeTapError(frame), failure, what)
+      size += frame.length
+      if (size > maxBytes)
+        throw new SourceError(
+          { source: 'kubernetes', what },
+          'too-large',
+          `more than ${maxBytes / 1e6} MB of events came`,
+        )
       yield readEvent(frame, withPaths, what)
     }
     if (failure !== '') throw said('', failure, what)

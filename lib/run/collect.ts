@@ -65,12 +65,20 @@ export async function collectDue(
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects })
     const { errors } = await derive(cluster, { objects, assess: assessWindow })
-    const { complete, metrics, kubernetes, viz } = snapshot
+    const { complete, metrics, kubernetes, viz, tap } = snapshot
     return {
       outcome: 'collected',
       key,
       complete,
-      errors: [...new Set([...metrics.errors, ...kubernetes.errors, ...(viz?.errors ?? []), ...errors])],
+      errors: [
+        ...new Set([
+          ...metrics.errors,
+          ...kubernetes.errors,
+          ...(viz?.errors ?? []),
+          ...(tap?.errors ?? []),
+          ...errors,
+        ]),
+      ],
     }
   } finally {
     await access.close()
@@ -82,7 +90,7 @@ export type Attempted = {
   readonly window: Window
   readonly key: string
   /** Without answers and lists: a day of them would not fit into memory. */
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz'>
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz' | 'tap'>
 }
 
 export type CollectWindowsDeps = {
@@ -124,7 +132,7 @@ export async function collectWindows(
       { access, now, progress: (done, all) => progress?.(index, done, all) },
     )
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes, viz } = snapshot
+    const { complete, metrics, kubernetes, viz, tap } = snapshot
     attempted.push({
       window,
       key,
@@ -133,6 +141,7 @@ export async function collectWindows(
         metrics: { ...metrics, answers: [] },
         kubernetes: { ...kubernetes, lists: [] },
         ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
+        ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
       },
     })
     if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {

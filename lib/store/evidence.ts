@@ -139,6 +139,26 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
       answers: z.array(z.looseObject({ kind: z.string(), body: z.string() })),
     })
     .exactOptional(),
+  tap: z
+    .looseObject({
+      ...sourceStatus,
+      takenAt: z.iso.datetime(),
+      seconds: z.number(),
+      tapped: z.array(z.looseObject({ kind: z.string(), namespace: z.string(), name: z.string() })),
+      left: z.int(),
+      requests: z.int(),
+      sightings: z.array(
+        z.looseObject({
+          source: z.string(),
+          destination: z.string(),
+          port: z.int(),
+          tls: z.string(),
+          isOnProbePath: z.boolean(),
+          requests: z.int(),
+        }),
+      ),
+    })
+    .exactOptional(),
 })
 
 /** The snapshot in stored bytes. Throws {@link EvidenceError} for any bytes that are not a snapshot of the key's cluster and window. */

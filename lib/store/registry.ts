@@ -26,6 +26,8 @@ export type ClusterOptions = {
   readonly prometheusUrl?: string | null
   /** Replaces all that was said of credentials before. */
   readonly prometheusAuth?: PrometheusAuth
+  /** Seconds, 1 to {@link MOST_TAP_SECONDS}; null: nothing is tapped, as by default. */
+  readonly tapSeconds?: number | null
   /** Default `linkerd`. */
   readonly linkerdNamespace?: string
   /** Default `linkerd-viz`. */
@@ -50,6 +52,9 @@ const DAY_SECONDS = 24 * 60 * 60
 
 /** How often others may be first with a change, before something else must be wrong. */
 const MOST_ROUNDS = 25
+
+/** The longest that workloads are tapped in a collection: a sample, no recording. */
+export const MOST_TAP_SECONDS = 60
 
 const namespace = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
 
@@ -80,6 +85,7 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
       sigv4RoleArn: z.string().exactOptional(),
     })
     .exactOptional(),
+  tapSeconds: z.int().min(1).max(MOST_TAP_SECONDS).exactOptional(),
   linkerdNamespace: namespace,
   vizNamespace: namespace,
   windows: z.array(z.looseObject({ since: z.iso.datetime(), minutes: z.literal(WINDOW_MINUTES) })).min(1),
@@ -151,7 +157,8 @@ function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOpt
     windowMinutes === undefined
       ? cluster.windows
       : withWindow(cluster.windows, toWindowMinutes(cluster.id, windowMinutes), now)
-  const { prometheusUrl, prometheusAuth, ...changed } = { ...withWay(cluster, options), ...given, windows }
+  const { prometheusUrl, prometheusAuth, tapSeconds, ...others } = { ...withWay(cluster, options), ...given, windows }
+  const changed = { ...others, ...(typeof tapSeconds === 'number' ? { tapSeconds } : {}) }
   if (typeof prometheusUrl !== 'string') return changed
   // What was meant for one server is not sent to another.
   const isKept = options.prometheusAuth !== undefined || originOf(cluster.prometheusUrl) === originOf(prometheusUrl)
@@ -217,6 +224,9 @@ function checkOptions(options: ClusterOptions): void {
       id,
       'its API server is reached by a kubeconfig, by EKS or by its address, and more than one is given',
     )
+  const { tapSeconds = null } = options
+  if (tapSeconds !== null && !(Number.isInteger(tapSeconds) && tapSeconds >= 1 && tapSeconds <= MOST_TAP_SECONDS))
+    throw optionError(id, `workloads are tapped for 1 to ${MOST_TAP_SECONDS} seconds, not ${tapSeconds}`)
   if (options.eks !== undefined) checkEks(id, options.eks)
   if (options.apiServer !== undefined) checkApiServer(id, options.apiServer)
   if (typeof options.prometheusUrl === 'string') checkPrometheusUrl(id, options.prometheusUrl)

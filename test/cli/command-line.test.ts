@@ -159,6 +159,8 @@ const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
   ['cluster add prod --window 7m', /window of "7m": wanted 5m, 15m, 30m, 60m/],
   ['cluster add prod --port-forward --prometheus-url http://p', /--port-forward together with --prometheus-url/],
   ['cluster add prod --port-forward --prometheus-token-file t', /together with --prometheus-url or its credentials/],
+  ['cluster add prod --tap 90s', /Cannot read --tap "90s": wanted a time such as 30s or 5m, at most 60s/],
+  ['cluster add prod --tap on', /Cannot read --tap "on"/],
   ['cluster add prod --eks prod', /--eks and --eks-region go together/],
   ['cluster add prod --eks prod --eks-region nowhere', /"nowhere" is not a region of AWS/],
   ['cluster add prod --prometheus-token-file t', /credentials for Prometheus go with its URL, and none is given/],

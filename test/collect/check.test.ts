@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import { kubernetesReplay, status } from '../../demo/replay-kubernetes.ts'
 import { checkCluster } from '../../lib/collect/check.ts'
 import type { Check } from '../../lib/collect/check.ts'
-import { forwardRights, grantText, kubernetesRights } from '../../lib/collect/rights.ts'
+import { forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/rights.ts'
 import type { Cluster } from '../../lib/model.ts'
 import { startForwardedPrometheus, vizPod } from '../support/forwarded-prometheus.ts'
 import type { ForwardedPrometheus } from '../support/forwarded-prometheus.ts'
@@ -79,8 +79,12 @@ describe('checkCluster()', () => {
 
   test('names exactly the right that lacks, whichever it is', async (context) => {
     const { check, kubernetes } = await startChecked(context)
-    const rights = [...kubernetesRights(cluster), ...forwardRights(cluster, { namespace: 'linkerd-viz' })]
-    assert.equal(rights.length, 27)
+    const rights = [
+      ...kubernetesRights(cluster),
+      ...forwardRights(cluster, { namespace: 'linkerd-viz' }),
+      ...tapRights({ tapSeconds: 10 }),
+    ]
+    assert.equal(rights.length, 30)
     for (const right of rights) {
       kubernetes.allow(({ verb, group, resource, subresource, namespace, name }) => {
         const asked = { verb, group, resource: [resource, subresource].filter(Boolean).join('/'), namespace, name }
@@ -92,7 +96,7 @@ describe('checkCluster()', () => {
           return true
         }
       })
-      const [line = '', ...more] = failed(await check())
+      const [line = '', ...more] = failed(await check({ tapSeconds: 10 }))
       assert.deepEqual(more, [])
       assert.ok(line.endsWith(`; ${grantText(right)}`), line)
       assert.ok(line.includes(`the credentials may not, and ${right.why}; `), line)

@@ -48,11 +48,12 @@ async function startViz(context: TestContext, answer: (request: IncomingMessage)
   context.after(close)
   const world = await startForwardedPrometheus(context, (_, parameters) => {
     const vector = [{ metric: {}, value: [0, String(NOW.getTime() / 1000)] }]
-    const result = parameters.get('query') === 'time()' ? vector : []
-    return {
-      status: 200,
-      body: JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }),
-    }
+    const query = parameters.get('query') ?? ''
+    const clear = [{ metric: { namespace: 'shop', deployment: 'web' }, values: [[NOW.getTime() / 1000, '1']] }]
+    const isClear = query.includes('direction="inbound",peer="src",tls!="true",target_port!~')
+    const result = query === 'time()' ? vector : isClear ? clear : []
+    const resultType = isClear ? 'matrix' : 'vector'
+    return { status: 200, body: JSON.stringify({ status: 'success', data: { resultType, result } }) }
   })
   world.serve({ pods: [vizPod(), vizPod('web-0', { component: 'web' })] })
   const prometheusPort = Number(new URL(world.prometheus.url).port)
@@ -142,6 +143,18 @@ describe('What linkerd viz edges shows', () => {
     serve({ answers: { '/api/v1/namespaces/linkerd-viz/pods': status(403, 'Forbidden', 'pods is forbidden') } })
     const [line = ''] = (await ask()) ?? []
     assert.ok(line.endsWith('; grant "list" on "pods" in the namespace "linkerd-viz"'), line)
+  })
+
+  test('stands beside a tap that failed without making the attempt incomplete, which is said', async (context) => {
+    const { collect } = await startViz(context)
+    const { tap: without } = await collect()
+    assert.equal(without, undefined)
+    const { tap, complete, metrics, kubernetes } = await collect(NOW, { tapSeconds: 1 })
+    assert.deepEqual([tap?.status, tap?.tapped, tap?.sightings, tap?.errors.length], ['failed', [], [], 1])
+    assert.match(tap?.errors[0] ?? '', /^Cannot tap deployment "web" in namespace "shop" .*the cluster has no tap API/)
+    assert.equal(complete, metrics.status === 'complete' && kubernetes.status === 'complete')
+    const { tap: late } = await collect(new Date('2026-11-24T13:00:01Z'), { tapSeconds: 1 })
+    assert.equal(late, undefined)
   })
 
   test('is not asked for where that would need a right of its own, or long after the window', async (context) => {

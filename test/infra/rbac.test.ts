@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { loadAll } from 'js-yaml'
-import { forwardRights, grantText, kubernetesRights } from '../../lib/collect/rights.ts'
+import { forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/rights.ts'
 import type { Right } from '../../lib/collect/rights.ts'
 import type { Cluster } from '../../lib/model.ts'
 
@@ -66,6 +66,8 @@ describe('infra/rbac', () => {
       right.resource === 'pods/portforward' ? { ...right, name: 'prometheus-0' } : right,
     )
     assert.deepEqual(granted('port-forward-service.yaml'), needed(named))
+    assert.deepEqual(granted('tap.yaml'), needed(tapRights({ tapSeconds: 10 })))
+    assert.deepEqual(tapRights({}), [])
   })
 
   test('binds each role, in its namespace, to the ServiceAccount and to nobody else', () => {

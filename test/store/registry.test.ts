@@ -53,6 +53,19 @@ test('addCluster() of a known cluster changes what is given and nothing else', a
   assert.equal(cluster?.registeredAt, '2026-11-24T12:34:56Z')
 })
 
+test('addCluster() says for how long workloads are tapped in each collection, and that they no longer are', async (t) => {
+  const objects = await freshStore(t)
+  const tapOf = async (tapSeconds?: number | null) => {
+    await addCluster({ id: 'shop', ...(tapSeconds === undefined ? {} : { tapSeconds }) }, ada, { objects })
+    return (await readClusters({ objects }))[0]?.tapSeconds
+  }
+  assert.deepEqual([await tapOf(), await tapOf(10), await tapOf(), await tapOf(null)], [undefined, 10, 10, undefined])
+  for (const seconds of [0, 61, 1.5, NaN])
+    await assert.rejects(tapOf(seconds), {
+      message: `Cannot add cluster "shop": workloads are tapped for 1 to 60 seconds, not ${seconds}`,
+    })
+})
+
 test('addCluster() keeps the names of files with credentials, and forgets them where the address is another server', async (t) => {
   const objects = await freshStore(t)
   const auth = async () => (await readClusters({ objects }))[0]?.prometheusAuth
