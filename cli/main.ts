@@ -13,6 +13,7 @@ import { addLogCommands } from './log.ts'
 import { addPaths } from './paths.ts'
 import { addRebuild } from './rebuild.ts'
 import { addReport } from './report.ts'
+import { addRun } from './run.ts'
 import { addScopeCommands } from './scope.ts'
 import { addSeal } from './seal.ts'
 import { STORE_HELP } from './store.ts'
@@ -73,6 +74,7 @@ function programOf(console: Console): Command {
   addTap(program, console)
   addPackets(program, console)
   addRebuild(program, console)
+  addRun(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })
   program.commands

@@ -1,0 +1,201 @@
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Cron } from 'croner'
+import type { Command } from 'commander'
+import { openCluster } from '../lib/collect/cluster.ts'
+import { readText } from '../lib/collect/credential-files.ts'
+import { type Access, TokenFileError, loopbackAccess, parseTokens, tokenAccess } from '../lib/query/access.ts'
+import { createApi } from '../lib/query/api.ts'
+import { type Listening, listen } from '../lib/query/listen.ts'
+import { printable } from '../lib/report/printable.ts'
+import { checkedZone } from '../lib/report/week.ts'
+import { type Service, createService } from '../lib/run/service.ts'
+import type { Signer } from '../lib/seal/note.ts'
+import { withFileLock } from '../lib/store/file-lock.ts'
+import { type Objects, StoreError } from '../lib/store/objects.ts'
+import { type Console, UsageError } from './console.ts'
+import { type RunLog, runLog } from './run-log.ts'
+import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
+import { openStore, placeOf } from './store.ts'
+import { readDuration, readNumber } from './values.ts'
+
+/** The options of `run`. */
+type RunOptions = SignerOptions & {
+  readonly listen: string
+  readonly tokenFile?: string
+  readonly timeZone?: string
+  readonly concurrency: string
+  readonly stopTimeout: string
+  readonly log: string
+}
+
+/** What the command line said, checked. */
+type RunSettings = {
+  readonly host: string
+  readonly port: number
+  readonly access: Access
+  readonly timeZone: string
+  readonly clustersAtOnce: number
+  readonly stopMs: number
+  readonly log: RunLog
+}
+
+/** Each minute, some seconds after it began: windows end with a minute, and everybody asks at its first second. */
+const EACH_MINUTE = '5 * * * * *'
+
+/** In a store that is a directory: held as long as somebody runs on it. */
+const RUN_LOCK = '.run.lock'
+
+const MOST_CLUSTERS_AT_ONCE = 100
+const LONGEST_STOP_SECONDS = 3600
+
+/** Adds `ciphertrail run`. */
+export function addRun(program: Command, console: Console): void {
+  addSignerOptions(
+    program
+      .command('run')
+      .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
+      .description(
+        'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+      ),
+  )
+    .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
+    .option('--token-file <file>', 'who gets in: a token a line, and after it the clusters that it opens')
+    .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
+    .option('--concurrency <n>', 'collect from so many clusters at once', '4')
+    .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
+    .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file it answers everybody on this machine, and listens on a loopback address only. The report of a week is made six hours after its end, when nothing of it can be collected any more.',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<RunOptions>()
+      const settings = await readSettings(options, console)
+      const objects = openStore(options, console)
+      const signer = await openSigner(options, console)
+      const place = placeOf(options, console.config)
+      if (place.includes('://')) return serve(settings, { objects, signer, console, place })
+      const ran = await withRunLock(place, () => serve(settings, { objects, signer, console, place }))
+      if (ran === undefined)
+        throw new Error(
+          `Cannot run on store "${printable(place)}": another "ciphertrail run" works on it, stop that one or choose another --store`,
+        )
+    })
+}
+
+async function readSettings(options: RunOptions, { config, out }: Console): Promise<RunSettings> {
+  const [, host = '', digits = ''] = /^(\[[0-9a-f:]+\]|[^:[\]]+):(\d{1,5})$/i.exec(options.listen) ?? []
+  const port = Number(digits)
+  if (host === '' || port > 65_535)
+    throw new UsageError(
+      `Cannot listen on "${printable(options.listen)}": wanted an address and a port, such as 127.0.0.1:8080 or [::1]:8080`,
+    )
+  if (options.log !== 'json' && options.log !== 'text')
+    throw new UsageError(`Cannot write the log as "${printable(options.log)}": wanted json or text`)
+  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  const isLoopback = bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
+  if (options.tokenFile === undefined && !isLoopback)
+    throw new UsageError(
+      `Cannot listen on "${printable(options.listen)}" for everybody: wanted --token-file, or a loopback address such as 127.0.0.1:8080`,
+    )
+  return {
+    host: bare,
+    port,
+    access: options.tokenFile === undefined ? loopbackAccess : await fileAccess(options.tokenFile),
+    timeZone: readZone(options.timeZone ?? config.timeZone ?? 'UTC'),
+    clustersAtOnce: readNumber('--concurrency', options.concurrency, MOST_CLUSTERS_AT_ONCE),
+    stopMs: readDuration('--stop-timeout', options.stopTimeout, LONGEST_STOP_SECONDS) * 1000,
+    log: runLog(options.log, out),
+  }
+}
+
+/** A file that is wrong is told at the start; one that becomes so later lets nobody in. */
+async function fileAccess(file: string): Promise<Access> {
+  const tokens = async () => parseTokens(await readText(file, 'the token file'))
+  try {
+    await tokens()
+  } catch (error) {
+    if (!(error instanceof TokenFileError) && error instanceof Error)
+      throw new Error(`Cannot let anybody in: ${error.message}`, { cause: error })
+    throw error
+  }
+  return tokenAccess(tokens)
+}
+
+function readZone(text: string): string {
+  try {
+    return checkedZone(text)
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
+  }
+}
+
+/** Runs while nobody else does on the same directory; undefined, and nothing was run, where somebody does. Gone with its process, however that ends. */
+async function withRunLock(place: string, run: () => Promise<void>): Promise<{ readonly result: void } | undefined> {
+  try {
+    await mkdir(place, { recursive: true })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
+    throw new StoreError(`Cannot make store "${printable(place)}": ${code}, wanted a folder that can be written`, {
+      cause: error,
+    })
+  }
+  return withFileLock(join(place, RUN_LOCK), 0, run)
+}
+
+/** Runs until a signal comes, and until what is under way then has ended or its time is over. */
+async function serve(
+  { host, port, access, timeZone, clustersAtOnce, stopMs, log }: RunSettings,
+  {
+    objects,
+    signer,
+    console,
+    place,
+  }: { readonly objects: Objects; readonly signer: Signer; readonly console: Console; readonly place: string },
+): Promise<void> {
+  const { version, now, config } = console
+  // Before anything is begun, so that no signal is missed. The second one ends the process at once.
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const service = createService(
+    { version, timeZone, clustersAtOnce },
+    {
+      objects,
+      signer,
+      open: (cluster) => openCluster(cluster, { environment: config }),
+      now,
+      log: ({ level, event, ...members }) => log(level, event, members),
+    },
+  )
+  const api = createApi(version, {
+    objects,
+    now,
+    access,
+    isHealthy: async () => service.isHealthy(),
+    log: ({ error, ...request }) =>
+      log(error === null ? 'info' : 'error', 'request', error === null ? request : { ...request, error }),
+  })
+  const server = await listen(api.fetch, { host, port })
+  log('info', 'started', { url: server.url, store: place, timeZone, version })
+  const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
+  void service.tick()
+  await stopped
+  clock.stop()
+  log('info', 'stopping', { seconds: stopMs / 1000 })
+  const isDone = await stop(service, server, stopMs)
+  log('info', 'stopped', { abandoned: !isDone })
+  // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
+  if (!isDone) process.exit(0)
+}
+
+/** False where something was still under way when the time was over. */
+async function stop(service: Service, server: Listening, stopMs: number): Promise<boolean> {
+  service.stop()
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(() => resolve(false), stopMs)
+  const ended = Promise.all([service.idle(), server.close(stopMs)]).then(() => true)
+  const isDone = await Promise.race([ended, late])
+  clearTimeout(timer)
+  return isDone
+}

@@ -1,0 +1,239 @@
+/** The steps one after the other on one machine: what schedules and queues do elsewhere. */
+import type { ClusterAccess } from '../collect/cluster.ts'
+import type { Cluster, Seconds } from '../model.ts'
+import type { Signer } from '../seal/note.ts'
+import { seal } from '../seal/seal.ts'
+import type { Objects } from '../store/objects.ts'
+import { readClusters } from '../store/registry.ts'
+import { collectDue } from './collect.ts'
+import { compact } from './compact.ts'
+import type { DueWindow } from './due.ts'
+import { plan } from './plan.ts'
+import { reportWeek } from './report.ts'
+import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
+
+/** Something that happened, for the log of the service. Holds no credential. */
+export type ServiceEvent = {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'failed'
+  readonly [member: string]: unknown
+}
+
+export type ServiceSettings = {
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** IANA name of the zone in whose weeks it reports. */
+  readonly timeZone: string
+  /** How many clusters are collected from at once. One cluster is asked for one window at a time. */
+  readonly clustersAtOnce: number
+}
+
+export type ServiceDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** Opens the way into a cluster, with its credentials. */
+  readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
+  readonly now: () => Date
+  readonly log: (event: ServiceEvent) => void
+}
+
+export type Service = {
+  /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
+  readonly tick: () => Promise<void>
+  /** Resolves once nothing is under way. */
+  readonly idle: () => Promise<void>
+  /** Begins nothing more. What is under way goes on to the end of its step. */
+  readonly stop: () => void
+  /** False where nothing was planned for two windows: the store cannot be read, or the scheduler hangs. */
+  readonly isHealthy: () => boolean
+}
+
+/** How long a report or a compaction that failed is not tried again. */
+const PAUSE_SECONDS: Seconds = 15 * 60
+
+/**
+ * The service. All that it must not forget is in the store: whoever is killed and started again plans what is missing. Safe to run twice on one store, where
+ * a window may then be collected twice.
+ */
+export function createService(
+  { version, timeZone, clustersAtOnce }: ServiceSettings,
+  { objects, signer, open, now, log }: ServiceDeps,
+): Service {
+  const started = now()
+  let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
+  let isStopped = false
+  let isPlanning = false
+
+  // ---- what went wrong is said when it begins, and not again each minute
+  const said = new Map<string, string>()
+  const failed = (what: string, error: unknown): void => {
+    const message = error instanceof Error ? error.message : String(error)
+    if (said.get(what) === message) return
+    said.set(what, message)
+    log({ level: 'error', event: 'failed', what, message })
+  }
+  const worked = (what: string): void => void said.delete(what)
+
+  const running = new Set<Promise<void>>()
+  const begin = (run: () => Promise<void>): void => {
+    const promise = run().finally(() => running.delete(promise))
+    running.add(promise)
+  }
+
+  // ---- collecting
+  let waiting = new Map<string, readonly DueWindow[]>()
+  const busy = new Set<string>()
+  let hasNews = true
+
+  function collectWaiting(): void {
+    for (const [cluster, due] of waiting) {
+      if (isStopped || busy.size >= clustersAtOnce) return
+      waiting.delete(cluster)
+      busy.add(cluster)
+      begin(async () => {
+        try {
+          await collectCluster(cluster, due)
+          worked(`collect ${cluster}`)
+        } catch (error) {
+          failed(`collect ${cluster}`, error)
+        } finally {
+          busy.delete(cluster)
+        }
+        collectWaiting()
+        if (busy.size === 0) keepHouse()
+      })
+    }
+  }
+
+  async function collectCluster(cluster: string, due: readonly DueWindow[]): Promise<void> {
+    for (const message of due) {
+      if (isStopped) return
+      const outcome = await collectDue(message, { collector: { name: 'ciphertrail', version }, now }, { objects, open })
+      hasNews = true
+      const { window } = message
+      if (outcome.outcome === 'refused') {
+        log({ level: 'warn', event: 'collected', cluster, window, outcome: 'refused', errors: [outcome.error] })
+        continue
+      }
+      const { key, complete, errors } = outcome
+      const level = complete === false || errors.length > 0 ? 'warn' : 'info'
+      log({ level, event: 'collected', cluster, window, outcome: outcome.outcome, key, complete, errors })
+      // A cluster that does not answer would keep others waiting: its next window is asked for with the next plan.
+      if (complete === false) return
+    }
+  }
+
+  // ---- what follows from what is stored
+  let isKeeping = false
+  let isWantedAgain = false
+  let sealedAt: Seconds | null = null
+  let compactedAt: Date | null = null
+  const reported = new Set<string>()
+  const pausedUntil = new Map<string, Seconds>()
+
+  function keepHouse(): void {
+    isWantedAgain = isKeeping
+    if (isKeeping || isStopped) return
+    isKeeping = true
+    begin(async () => {
+      try {
+        await attempt('compact', isDailyDue(now(), compactedAt), compactAll)
+        await attempt('seal', isSealDue(seconds(), sealedAt, hasNews), sealNews)
+        await attempt('report', true, reportWeeks)
+        // A report is a leaf, too.
+        await attempt('seal', hasNews, sealNews)
+      } finally {
+        isKeeping = false
+      }
+      if (isWantedAgain) keepHouse()
+    })
+  }
+
+  const seconds = (): Seconds => now().getTime() / 1000
+
+  async function attempt(what: string, isDue: boolean, run: () => Promise<void>): Promise<void> {
+    if (!isDue || isStopped || seconds() < (pausedUntil.get(what) ?? 0)) return
+    try {
+      await run()
+      worked(what)
+    } catch (error) {
+      failed(what, error)
+      if (what !== 'seal') pausedUntil.set(what, seconds() + PAUSE_SECONDS)
+    }
+  }
+
+  async function compactAll(): Promise<void> {
+    const at = now()
+    for (const cluster of await readClusters({ objects })) {
+      if (isStopped) return
+      const { windows, errors } = await compact(cluster, { objects })
+      const level = errors.length > 0 ? 'warn' : 'info'
+      if (windows.length > 0 || errors.length > 0)
+        log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
+    }
+    compactedAt = at
+  }
+
+  async function sealNews(): Promise<void> {
+    // What is stored from here on may be missed by this run.
+    hasNews = false
+    try {
+      const { leaves, size, errors } = await seal({ now: now() }, { objects, signer })
+      sealedAt = seconds()
+      log({ level: errors.length > 0 ? 'warn' : 'info', event: 'sealed', size, leaves, errors })
+    } catch (error) {
+      hasNews = true
+      throw error
+    }
+  }
+
+  async function reportWeeks(): Promise<void> {
+    for (const { week, at } of endedWeeks(await readClusters({ objects }), now(), timeZone)) {
+      if (isStopped) return
+      if (reported.has(week)) continue
+      const { key, isNew, verdict } = await reportWeek({ now: at, timeZone, version }, { objects })
+      reported.add(week)
+      if (!isNew) continue
+      hasNews = true
+      log({ level: 'info', event: 'reported', week, key, verdict })
+    }
+  }
+
+  return {
+    async tick() {
+      if (isStopped || isPlanning) return
+      isPlanning = true
+      try {
+        const at = now()
+        const clusters = await readClusters({ objects })
+        const { due, errors } = await plan({ now: at }, { objects })
+        planned = { at, patience: stuckAfter(clusters) }
+        if (errors.length > 0) failed('plan', new Error(errors.join('; ')))
+        else worked('plan')
+        // One that is under way is planned again, and must not wait behind itself.
+        waiting = new Map(
+          Map.groupBy(
+            due.filter(({ cluster }) => !busy.has(cluster)),
+            ({ cluster }) => cluster,
+          ),
+        )
+        const begun = [...waiting.values()].flat().length
+        if (begun > 0) log({ level: 'info', event: 'planned', windows: begun, clusters: waiting.size })
+        collectWaiting()
+        keepHouse()
+      } catch (error) {
+        failed('plan', error)
+      } finally {
+        isPlanning = false
+      }
+    },
+    async idle() {
+      while (running.size > 0) await Promise.allSettled(running)
+    },
+    stop() {
+      isStopped = true
+      waiting.clear()
+    },
+    isHealthy: () => seconds() - planned.at.getTime() / 1000 <= planned.patience,
+  }
+}

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { assessWindow } from '../../lib/assess/window.ts'
+import type { ClusterAccess } from '../../lib/collect/cluster.ts'
+import { type Service, type ServiceDeps, type ServiceEvent, createService } from '../../lib/run/service.ts'
+import { checkStore } from '../../lib/seal/check.ts'
+import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { addCluster } from '../../lib/store/registry.ts'
+import { readHistory } from '../../lib/store/state.ts'
+import { newSigner } from '../support/log.ts'
+import { type Gate, memoryObjects } from '../support/memory-objects.ts'
+import { minutesIn } from '../support/sealed-store.ts'
+import { toldCluster } from '../support/told-cluster.ts'
+
+const signer = newSigner()
+
+async function freshStore(held: Map<string, Uint8Array> = new Map(), ids = ['shop']): Promise<Objects> {
+  const objects = memoryObjects(held)
+  for (const id of ids) await addCluster({ id, windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  return objects
+}
+
+/** A service whose time is told minute by minute. */
+type Told = {
+  readonly service: Service
+  readonly events: readonly ServiceEvent[]
+  /** One look at so many minutes after the first window began, and all that comes of it. */
+  readonly at: (minutes: number) => Promise<void>
+  readonly setMinutes: (minutes: number) => void
+}
+
+function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> = {}): Told {
+  let minutes = 0
+  const now = () => minutesIn(minutes)
+  const events: ServiceEvent[] = []
+  const service = createService(
+    { version: '0.0.0', timeZone: 'UTC', clustersAtOnce: 2 },
+    { objects, signer, open: () => toldCluster(now).access, now, log: (event) => events.push(event), ...changes },
+  )
+  return {
+    service,
+    events,
+    setMinutes: (value) => {
+      minutes = value
+    },
+    async at(value) {
+      minutes = value
+      await service.tick()
+      await service.idle()
+    },
+  }
+}
+
+async function keysOf(prefix: string, objects: Objects): Promise<string[]> {
+  const keys: string[] = []
+  for await (const key of objects.list(prefix)) keys.push(key)
+  return keys
+}
+
+const lines = (events: readonly ServiceEvent[]) => events.map(({ event }) => event)
+
+test('each window is collected once it is over, and sealed; where nothing is due nothing is done', async () => {
+  const objects = await freshStore()
+  const { at, events } = start(objects)
+  await at(1)
+  assert.deepEqual(lines(events), ['sealed'])
+  await at(5)
+  assert.equal(events.length, 1)
+  await at(6)
+  assert.deepEqual(lines(events).slice(1), ['planned', 'collected', 'sealed'])
+  for (const minutes of [7, 8, 9, 10]) await at(minutes)
+  assert.equal(events.length, 4)
+  for (let minutes = 11; minutes <= 31; minutes++) await at(minutes)
+  assert.equal((await keysOf(evidencePrefix, objects)).length, 6)
+  const history = await readHistory('shop', objects)
+  const windows = history?.months.flatMap((month) => month.windows) ?? []
+  assert.equal(windows.filter(({ collected }) => collected).length, 6)
+  assert.ok(events.every(({ level }) => level === 'info'))
+})
+
+test('after hours in which nobody ran, what is missing is collected, oldest first', async () => {
+  const objects = await freshStore()
+  await start(objects).at(6)
+  const later = start(objects)
+  await later.at(61)
+  assert.equal((await keysOf(evidencePrefix, objects)).length, 12)
+  const collected = later.events.filter(({ event }) => event === 'collected').map((event) => event['window'])
+  assert.equal(collected.length, 11)
+  assert.deepEqual(
+    collected,
+    collected.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+  )
+})
+
+test('a cluster that is down keeps no other waiting, is said once a try, and is tried again later', async () => {
+  const objects = await freshStore(new Map(), ['down', 'hung', 'up'])
+  const now = { minutes: 0 }
+  const told = start(objects, {
+    open: ({ id }) => {
+      const { access } = toldCluster(
+        () => minutesIn(now.minutes),
+        () => (id === 'down' ? 'down' : 'up'),
+      )
+      return id === 'hung' ? hanging(access) : access
+    },
+  })
+  for (const minutes of [6, 7, 8, 11]) {
+    now.minutes = minutes
+    told.setMinutes(minutes)
+    await told.service.tick()
+    await new Promise((resolve) => setImmediate(resolve))
+    while (!(await settled(objects, 'up', minutes))) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const collected = (id: string) => told.events.filter(({ event, cluster }) => event === 'collected' && cluster === id)
+  assert.equal(collected('up').length, 2)
+  assert.deepEqual(
+    collected('down').map(({ level }) => level),
+    ['warn', 'warn'],
+  )
+  assert.equal(collected('hung').length, 0)
+})
+
+/** A way in on which nothing ever answers. */
+function hanging(access: ClusterAccess): ClusterAccess {
+  return { ...access, prometheus: { ...access.prometheus, ask: () => new Promise<never>(() => {}) } }
+}
+
+async function settled(objects: Objects, id: string, minutes: number): Promise<boolean> {
+  const history = await readHistory(id, objects)
+  const windows = history?.months.flatMap((month) => month.windows) ?? []
+  return windows.length >= Math.floor((minutes - 1) / 5)
+}
+
+test('weeks that ended are reported once, also those that ended while nobody ran', async () => {
+  const held = new Map<string, Uint8Array>()
+  const objects = await freshStore(held)
+  await start(objects).at(6)
+  // Tuesday the 24th is in week 48, which ends six days later; two more end before somebody starts again.
+  const days = 24 * 60
+  const later = start(objects)
+  await later.at(19 * days)
+  const reported = () => later.events.filter(({ event }) => event === 'reported').map((event) => event['week'])
+  assert.deepEqual(reported(), ['2026-W48', '2026-W49'])
+  assert.equal((await keysOf(reportsPrefix, objects)).length, 2)
+  // The third one is over at midnight, and made when nothing of it can be collected any more.
+  await later.at(20 * days - 7 * 60)
+  assert.equal((await keysOf(reportsPrefix, objects)).length, 2)
+  await later.at(20 * days)
+  assert.deepEqual(reported().slice(2), ['2026-W50'])
+  const again = start(objects)
+  await again.at(20 * days + 1)
+  assert.equal((await keysOf(reportsPrefix, objects)).length, 3)
+  assert.deepEqual(
+    again.events.filter(({ event }) => event === 'reported'),
+    [],
+  )
+})
+
+test('whoever is told that it is to stop begins nothing more, and what was begun ends whole', async () => {
+  const objects = await freshStore()
+  const told = start(objects)
+  told.setMinutes(61)
+  const ticked = told.service.tick()
+  await ticked
+  told.service.stop()
+  await told.service.idle()
+  const stored = await keysOf(evidencePrefix, objects)
+  assert.ok(stored.length <= 1, `${stored.length}`)
+  await told.service.tick()
+  await told.service.idle()
+  assert.equal((await keysOf(evidencePrefix, objects)).length, stored.length)
+})
+
+test('two services on one store at once come to one history and one log', async () => {
+  const held = new Map<string, Uint8Array>()
+  const objects = await freshStore(held)
+  const both = [start(objects), start(objects)]
+  for (const minutes of [1, 6, 11, 16, 21]) await Promise.all(both.map(({ at }) => at(minutes)))
+  const windows = (await readHistory('shop', objects))?.months.flatMap((month) => month.windows) ?? []
+  assert.deepEqual(
+    windows.map(({ collected }) => collected),
+    [true, true, true, true],
+  )
+  assert.ok((await keysOf(evidencePrefix, objects)).length <= 8)
+  await assertSound(objects)
+  assert.deepEqual(
+    both.flatMap(({ events }) => events.filter(({ level }) => level === 'error')),
+    [],
+  )
+})
+
+test('killed at any of its requests to the store and started again, nothing is lost and nothing doubled', async () => {
+  const whole = await countRequests()
+  assert.ok(whole > 60, `${whole}`)
+  for (let last = 1; last < whole; last += 7) {
+    const held = new Map<string, Uint8Array>()
+    await freshStore(held)
+    let requests = 0
+    const { promise: died, resolve: die } = Promise.withResolvers<void>()
+    const dying: Gate = async (_, effect) => {
+      await Promise.resolve()
+      if (++requests <= last) return effect()
+      die()
+      return new Promise<never>(() => {})
+    }
+    const first = start(memoryObjects(held, dying))
+    void first.at(11)
+    await died
+    const objects = memoryObjects(held)
+    const second = start(objects)
+    for (const minutes of [12, 13]) await second.at(minutes)
+    const windows = (await readHistory('shop', objects))?.months.flatMap((month) => month.windows) ?? []
+    assert.deepEqual(
+      windows.map(({ collected }) => collected),
+      [true, true],
+      `killed at request ${last}`,
+    )
+    assert.equal((await keysOf(evidencePrefix, objects)).length, 2, `killed at request ${last}`)
+    await assertSound(objects)
+  }
+})
+
+async function countRequests(): Promise<number> {
+  const held = new Map<string, Uint8Array>()
+  await freshStore(held)
+  let requests = 0
+  const objects = memoryObjects(held, async (_, effect) => {
+    requests++
+    return Promise.resolve().then(effect)
+  })
+  await start(objects).at(11)
+  return requests
+}
+
+/** Every object is what its leaf says, the log is signed, and what is derived follows from the evidence. */
+async function assertSound(objects: Objects): Promise<void> {
+  const { findings, unsealed } = await checkStore({ vkey: signer.vkey }, { objects, assess: assessWindow })
+  assert.deepEqual([findings.kept, unsealed.kept], [[], []])
+}
+
+test('a scheduler that cannot plan is told by its health, and heals by itself', async () => {
+  const held = new Map<string, Uint8Array>()
+  await freshStore(held)
+  let isBroken = false
+  const objects = memoryObjects(held, async (_, effect) => {
+    if (isBroken) throw new Error('the disk is gone')
+    return Promise.resolve().then(effect)
+  })
+  const { at, service, events } = start(objects)
+  await at(1)
+  assert.equal(service.isHealthy(), true)
+  isBroken = true
+  for (const minutes of [2, 3, 11]) await at(minutes)
+  assert.equal(service.isHealthy(), true)
+  await at(12)
+  assert.equal(service.isHealthy(), false)
+  // Said once, not each minute.
+  assert.equal(events.filter(({ event, what }) => event === 'failed' && what === 'plan').length, 1)
+  isBroken = false
+  await at(13)
+  assert.equal(service.isHealthy(), true)
+})
