@@ -6,7 +6,7 @@ import type { Check } from '../lib/collect/check.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
 import { readText } from '../lib/collect/credential-files.ts'
 import { SetupError, UnreachableError } from '../lib/collect/http.ts'
-import type { ApiServerAddress, EksCluster, PrometheusAuth } from '../lib/model.ts'
+import type { ApiServerAddress, EksCluster, PrometheusAuth, ProxiesSetting } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, MOST_TAP_SECONDS, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -28,6 +28,9 @@ type AddOptions = {
   readonly tokenSecret?: string
   readonly prometheusUrl?: string
   readonly portForward?: boolean
+  /** False: `--no-prometheus` was given. */
+  readonly prometheus?: boolean
+  readonly proxies?: string
   readonly prometheusTokenFile?: string
   readonly prometheusUser?: string
   readonly prometheusPasswordFile?: string
@@ -88,6 +91,11 @@ export function addClusterCommands(program: Command, console: Console): void {
       '--tap <time>',
       'in each collection, tap workloads for so long (10s) to see who sends what arrives without mesh TLS; "off" ends it',
     )
+    .option('--no-prometheus', 'there is no Prometheus: proxies are read by the names of their pods, and nothing else')
+    .option(
+      '--proxies <which>',
+      'read proxies by the names of their pods, by port-forward: auto (those that Prometheus does not read, or whose labels could lie), all, or off (default off)',
+    )
     .option('--linkerd-namespace <ns>', 'namespace of the control plane (default linkerd)')
     .option('--viz-namespace <ns>', 'namespace of the viz extension (default linkerd-viz)')
     .option('--window <size>', '5m, 15m, 30m or 60m (default 60m)')
@@ -103,6 +111,10 @@ export function addClusterCommands(program: Command, console: Console): void {
       const prometheusAuth = authOf(options)
       const eks = eksOf(options)
       const apiServer = await apiServerOf(options)
+      if (options.prometheus === false && (portForward === true || options.proxies === 'off'))
+        throw new UsageError(
+          'Cannot use --no-prometheus together with --port-forward or --proxies off: proxies are then all there is to read',
+        )
       if (portForward === true && (prometheusUrl !== undefined || prometheusAuth !== undefined))
         throw new UsageError(
           'Cannot use --port-forward together with --prometheus-url or its credentials: give one way to Prometheus',
@@ -117,6 +129,8 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(apiServer === undefined ? {} : { apiServer }),
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(portForward === true ? { prometheusUrl: null } : {}),
+        ...(options.prometheus === false ? { noPrometheus: true } : {}),
+        ...(options.proxies === undefined ? {} : { proxies: readProxies(options.proxies) }),
         ...(prometheusAuth === undefined ? {} : { prometheusAuth }),
         ...(options.tap === undefined ? {} : { tapSeconds: readTap(options.tap) }),
         ...(linkerdNamespace === undefined ? {} : { linkerdNamespace }),
@@ -161,7 +175,15 @@ export function addClusterCommands(program: Command, console: Console): void {
             text: ({ kubeconfig, eks, apiServer }) =>
               kubeconfig ?? apiServer?.url ?? (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
           },
-          { heading: 'PROMETHEUS', text: ({ prometheusUrl }) => prometheusUrl ?? 'port-forward' },
+          {
+            heading: 'PROMETHEUS',
+            text: ({ prometheusUrl, noPrometheus }) =>
+              noPrometheus === true ? 'none' : (prometheusUrl ?? 'port-forward'),
+          },
+          {
+            heading: 'PROXIES',
+            text: ({ proxies, noPrometheus }) => (noPrometheus === true ? 'all' : (proxies ?? 'off')),
+          },
         ]))
           console.out(line)
     })
@@ -230,6 +252,13 @@ function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): 
   if (name === undefined || region === undefined)
     throw new UsageError('Cannot reach a cluster of EKS: --eks and --eks-region go together')
   return { name, region, ...(roleArn === undefined ? {} : { roleArn }) }
+}
+
+/** Which proxies are read by name; null: none. Throws UsageError. */
+function readProxies(text: string): ProxiesSetting | null {
+  if (text === 'off') return null
+  if (text === 'auto' || text === 'all') return text
+  throw new UsageError(`Cannot use --proxies ${JSON.stringify(text)}: wanted auto, all or off`)
 }
 
 /** Says at once what a connection would be refused for; names are looked at when they are connected to. Throws UsageError. */

@@ -91,6 +91,9 @@ export type ApiServerAddress = {
   readonly tokenSecret?: string
 }
 
+/** Which proxies are read by the names of their pods: those of which Prometheus tells nothing or may be told lies, or all. */
+export type ProxiesSetting = 'auto' | 'all'
+
 /** A registered cluster. Holds ways in, never credentials. */
 export type Cluster = {
   /** `[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?` */
@@ -109,6 +112,10 @@ export type Cluster = {
   readonly prometheusAuth?: PrometheusAuth
   /** Seconds for which workloads are tapped in each collection. Absent: they are not. */
   readonly tapSeconds?: number
+  /** There is no Prometheus: the proxies are all that is asked. */
+  readonly noPrometheus?: true
+  /** Absent: no proxy is read by its pod's name. */
+  readonly proxies?: ProxiesSetting
   readonly linkerdNamespace: string
   readonly vizNamespace: string
   /** Oldest first; the first is in force from the beginning of time. */
@@ -162,6 +169,19 @@ export type SourceStatus = {
   readonly errors: readonly string[]
 }
 
+/** The metrics page of one proxy, read by the name of its pod, as the reducer of lib/collect/page.ts leaves it. */
+export type ProxyPage = {
+  readonly namespace: string
+  readonly pod: string
+  readonly uid: string
+  /** The pod's address, as the list of that moment has it. */
+  readonly address: string
+  /** When it was asked for, to the millisecond. */
+  readonly readAt: string
+  /** Lines as received. */
+  readonly body: string
+}
+
 /** All that one attempt collected from one cluster for one window. Written once, as canonical JSON (RFC 8785), gzipped. */
 export type Snapshot = {
   readonly format: 'ciphertrail/snapshot/1'
@@ -212,6 +232,8 @@ export type Snapshot = {
     readonly requests: number
     readonly sightings: readonly TapSighting[]
   }
+  /** Absent: no proxy was to be read. A proxy that was not read makes no attempt incomplete, since it cannot be read later; it is a gap. */
+  readonly proxies?: SourceStatus & { readonly pages: readonly ProxyPage[] }
 }
 
 /** Who sent HTTP requests without mesh TLS to whom, as the server's proxy saw it while it was tapped. */
@@ -293,6 +315,7 @@ export const GAP_REASONS = [
   'not-a-target',
   'prometheus-down',
   'source-unreadable',
+  'read-too-rarely',
   'window-missing',
 ] as const
 export type GapReason = (typeof GAP_REASONS)[number]

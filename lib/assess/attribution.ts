@@ -1,7 +1,8 @@
+import { relabelled } from '../collect/pod-labels.ts'
 import type { Endpoint } from '../model.ts'
 import type { Facts } from './facts.ts'
 import type { PodFacts } from './pods.ts'
-import { type Labels, hostOf, labelOf, overrideOf, ownLabels, relabelled } from './labels.ts'
+import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from './labels.ts'
 
 /**
  * Whose series it is. The workload comes from the API server by the scraped address, since viz's labels can be

@@ -1,7 +1,9 @@
+import { RETAIN_IDLE_SECONDS } from '../collect/page-times.ts'
 import { toTime } from '../collect/windows.ts'
 import type { Coverage, Endpoint, Gap, GapReason, Seconds, Window } from '../model.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
+import { type PagesOf, seenByPages } from './pages.ts'
 import { type ProxyScrapes, lastUntil } from './metrics.ts'
 import { compareText } from '../text-order.ts'
 
@@ -25,8 +27,8 @@ export type PodCoverage = {
 /** How many scrape intervals a stretch may be long before it is a gap. */
 const GAP_INTERVALS = 3
 
-/** After this time without use, Linkerd drops a series from the page (measured). */
-const RETAIN_IDLE_SECONDS = 600
+/** Where a pod was only read by its name: a process begins some seconds after its container, which is no gap. */
+const PAGE_INTERVAL: Seconds = 10
 
 /** Whether each pod was seen, for one window `(start, end]`. */
 export type CoverageInput = {
@@ -35,6 +37,10 @@ export type CoverageInput = {
   readonly facts: Facts
   /** The scrapes of what answered at an address. */
   readonly scrapesAt: (address: string) => readonly ProxyScrapes[]
+  /** The pages that were read of a pod by its name. */
+  readonly pagesOf: PagesOf
+  /** False: there is no Prometheus, and proxies are all that was to be read. */
+  readonly hasPrometheus: boolean
   /** When another pod was given a pod's address: what answers there since is not that pod. */
   readonly reusedAt: ReadonlyMap<PodFacts, Seconds>
   /** When Prometheus scraped any proxy, with success or not, oldest first. */
@@ -48,15 +54,19 @@ export type CoverageInput = {
 /** The coverage of one meshed pod. */
 export function podCoverage(
   pod: PodFacts,
-  { start, end, scrapesAt, reusedAt, anyScrape, interval, readable }: CoverageInput,
+  { start, end, scrapesAt, pagesOf, hasPrometheus, reusedAt, anyScrape, interval, readable }: CoverageInput,
 ): PodCoverage {
   const own = pod.addresses.flatMap(scrapesAt)
-  const ownInterval = Math.max(0, ...own.map((one) => one.interval)) || interval
+  const read = pagesOf(pod)
+  const pages = read?.pages ?? []
+  const ownInterval =
+    Math.max(0, ...own.map((one) => one.interval)) || interval || (pages.length > 0 ? PAGE_INTERVAL : 0)
   const from = Math.max(start, pod.life.from)
   const until = reusedAt.get(pod) ?? Infinity
   const inLife = (times: readonly Seconds[]) =>
     times.filter((time) => time >= pod.life.from - ownInterval && time < until)
-  const times = inLife(own.flatMap((one) => one.times)).sort((a, b) => a - b)
+  const scraped = inLife(own.flatMap((one) => one.times)).sort((a, b) => a - b)
+  const times = [...scraped, ...inLife(pages.map(({ time }) => time))].sort((a, b) => a - b)
   const failed = inLife(own.flatMap((one) => one.failed))
   const last = lastUntil(times, end)
   const known =
@@ -64,13 +74,13 @@ export function podCoverage(
     reusedAt.get(pod) ??
     (pod.isGone && last !== undefined ? vanishedAt([...times, ...failed], ownInterval, { end, anyScrape }) : null)
   const to = Math.max(from, Math.min(end, known ?? end))
-  const observed = times.slice(1).flatMap((time, index) => {
-    const before = times[index] ?? time
-    const piece = { from: Math.max(from, before), to: Math.min(to, time) }
-    return time - before <= 2 * ownInterval && piece.to > piece.from ? [piece] : []
+  const between = scraped.slice(1).flatMap((time, index) => {
+    const before = scraped[index] ?? time
+    return time - before <= 2 * ownInterval ? [{ from: before, to: time }] : []
   })
+  const observed = united([...between, ...(read === undefined ? [] : seenByPages(read))], from, to)
   const [first] = times
-  const processStarts = own.flatMap((one) => one.processStarts)
+  const processStarts = [...own.flatMap((one) => one.processStarts), ...pages.map(({ processStart }) => processStart)]
   // A proxy's counters begin with its process, so its first scrape tells all since, unless Linkerd evicted an idle series before it.
   const isBegun =
     first !== undefined &&
@@ -79,6 +89,7 @@ export function podCoverage(
   const observedSeconds = observed.reduce((sum, piece) => sum + piece.to - piece.from, 0)
   const reasonOf = (stretch: { from: Seconds; to: Seconds }): GapReason => {
     if (!readable) return 'source-unreadable'
+    if (!hasPrometheus) return pages.length > 0 ? 'read-too-rarely' : 'source-unreadable'
     const within = (time: Seconds) => time > stretch.from && time < stretch.to
     if (failed.some(within)) return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
     // Other pods were scraped a little before and after this one, so the edges of a stretch say nothing.
@@ -246,6 +257,20 @@ function joinGaps(stretches: readonly Stretch[]): Gap[] {
   return [...Map.groupBy(rounded, (gap) => `${gap.from} ${gap.to} ${gap.reason}`).entries()]
     .sort(([a], [b]) => compareText(a, b))
     .flatMap(([, gaps]) => gaps.slice(0, 1).map(({ reason, from, to }) => ({ reason, pods: gaps.length, from, to })))
+}
+
+/** The pieces inside `[from, to]`, in order and without overlap. */
+function united(
+  pieces: readonly { readonly from: Seconds; readonly to: Seconds }[],
+  from: Seconds,
+  to: Seconds,
+): { from: Seconds; to: Seconds }[] {
+  const joined: { from: Seconds; to: Seconds }[] = []
+  for (const piece of pieces.toSorted((a, b) => a.from - b.from)) {
+    const cut = { from: Math.max(from, piece.from, joined.at(-1)?.to ?? from), to: Math.min(to, piece.to) }
+    if (cut.to > cut.from) joined.push(cut)
+  }
+  return joined
 }
 
 /** What of `[from, to]` is in none of the pieces, which are in order. */

@@ -19,6 +19,15 @@ import type { PodFacts } from './pods.ts'
 import { hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
+import {
+  type PagesOfSnapshot,
+  type PodPages,
+  pageReadings,
+  pagesFinder,
+  podPages,
+  seenByPages,
+  withPages,
+} from './pages.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
 import { tapCandidates } from './tap-candidates.ts'
@@ -27,11 +36,13 @@ import { vizReading } from './viz-reading.ts'
 import { workloadsOf } from './workloads.ts'
 import { compareText } from '../text-order.ts'
 
-/** The Kubernetes lists of one snapshot. */
+/** The Kubernetes lists of one snapshot, and the pages of proxies that were read beside them. */
 export type ListsOfSnapshot = {
   readonly key: string
   readonly takenAt: string
   readonly lists: readonly KubernetesList[]
+  /** Absent: none were read. */
+  readonly pages?: PagesOfSnapshot
 }
 
 /** A standing attempt and the lists around its window; null where there is none. */
@@ -76,16 +87,26 @@ function assessReadable(input: AssessInput): WindowResult {
   const attribute = attributor(facts)
 
   const isReadable = metrics.status !== 'failed'
-  const isPartial = metrics.status === 'partial'
+  const hasPrometheus = !isWithoutPrometheus(snapshot)
+  const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
+  const pagesOf = pagesFinder(pages)
   const answers = readAnswers(isReadable ? metrics.answers : [])
   const scrapes = scrapesOf(answers)
-  const isCollected = [...scrapes.values()].some(({ times }) => times.some((time) => time > start && time <= end))
+  const isWithin = (time: number) => time > start && time <= end
+  const hasPages = pages.some((pod) => pod.pages.some(({ time }) => isWithin(time)))
+  const isCollected = hasPages || [...scrapes.values()].some(({ times }) => times.some(isWithin))
+  // Pages alone tell what they saw; what they did not see may have been there.
+  const isPartial =
+    metrics.status === 'partial' ||
+    (hasPages && (!isReadable || (!hasPrometheus && snapshot.proxies?.status !== 'complete')))
 
   const coverageInput = {
     start,
     end,
     facts,
     readable: isReadable,
+    hasPrometheus,
+    pagesOf,
     reusedAt: reusedAddresses(facts.pods),
     ...scrapesByAddress(scrapes),
   }
@@ -94,13 +115,31 @@ function assessReadable(input: AssessInput): WindowResult {
       .filter(({ meshed }) => meshed)
       .map((pod): [PodFacts, PodCoverage] => [pod, podCoverage(pod, coverageInput)]),
   )
-  const readings = isCollected
+  const told = isCollected
     ? [clearReadings, encryptedReadings, adminReadings].flatMap((read) =>
         read({ start, end, answers, scrapes, attribute }),
       )
     : []
-  const edges = edgesOf(cluster, isPartial ? readings.map(withoutTheRest) : readings, facts)
-  const overridden = isCollected ? overriddenOf(facts.pods, byPod) : []
+  const isSeen = (pod: PodFacts) => {
+    const own = pagesOf(pod)
+    return own !== undefined && isWhole(pod, own, { start, end })
+  }
+  const readings = withPages(
+    metrics.status === 'partial' ? told.map(withoutTheRest) : told,
+    pageReadings(pages, { start, end, facts }),
+    {
+      isSeen,
+      isScraped: (pod) =>
+        pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
+    },
+  )
+  const edges = edgesOf(cluster, readings, facts)
+  const overridden = isCollected
+    ? overriddenOf(
+        facts.pods.filter((pod) => !isSeen(pod)),
+        byPod,
+      )
+    : []
   const candidatesOf = tapCandidates(snapshot, { before: listedBefore, after: listedAfter }, facts)
   const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden), candidatesOf })
   const coverage = coverageOf(
@@ -123,8 +162,9 @@ function assessReadable(input: AssessInput): WindowResult {
     errors: [
       ...metrics.errors,
       ...kubernetes.errors,
+      ...(snapshot.proxies?.errors ?? []),
       ...listErrors,
-      ...(isReadable && !isCollected
+      ...(isReadable && hasPrometheus && !isCollected
         ? [
             `Cannot tell paths of window ${window.start} to ${window.end}: Prometheus holds no scrape of a Linkerd proxy in it`,
           ]
@@ -140,6 +180,28 @@ function assessReadable(input: AssessInput): WindowResult {
     ...(viz === undefined ? {} : { viz }),
   }
 }
+
+/** No Prometheus was to be asked: one that failed says why, and one that was asked has answers. */
+function isWithoutPrometheus({ metrics }: Snapshot): boolean {
+  return metrics.status === 'complete' && metrics.prometheusTime === null && metrics.answers.length === 0
+}
+
+/** Whether pages saw all of a pod's life in a window `(start, end]`. */
+function isWhole(
+  pod: PodFacts,
+  pages: PodPages,
+  { start, end }: { readonly start: number; readonly end: number },
+): boolean {
+  let reached = Math.max(start, pod.life.from)
+  const until = Math.min(end, pod.life.to ?? end)
+  for (const { from, to } of seenByPages(pages).toSorted((a, b) => a.from - b.from)) {
+    // A process begins a moment after its container.
+    if (from <= reached + (reached > start ? STARTING_SECONDS : 0)) reached = Math.max(reached, to)
+  }
+  return reached >= until
+}
+
+const STARTING_SECONDS = 5
 
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {

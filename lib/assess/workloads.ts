@@ -1,6 +1,6 @@
 import type { BlindSpot, Coverage, Workload } from '../model.ts'
 import { type Facts, workloadKey } from './facts.ts'
-import { decidingLabels } from './labels.ts'
+import { decidingLabels } from '../collect/pod-labels.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
 import { compareText } from '../text-order.ts'

@@ -1,5 +1,6 @@
 import { countLeading } from '../binary-search.ts'
 import type { Seconds } from '../model.ts'
+import { RETAIN_IDLE_SECONDS } from './page-times.ts'
 
 /** One sample of a counter. */
 export type Sample = { readonly time: Seconds; readonly value: number }
@@ -25,9 +26,6 @@ export type ActivityEvent = {
    */
   readonly kind: 'grew' | 'restarted' | 'born' | 'undated'
 }
-
-/** After this many seconds without use and without an open connection, Linkerd drops a series. */
-const RETAIN_IDLE: Seconds = 600
 
 /**
  * Decides what a counter says happened, sample by sample. Linkerd's counters
@@ -101,12 +99,12 @@ function evictionBetween(
   interval: Seconds,
 ): 'none' | 'possible' | 'certain' {
   if (idle === undefined) return 'none'
-  if (idle.after > -Infinity && previous - idle.by >= RETAIN_IDLE) return 'certain'
+  if (idle.after > -Infinity && previous - idle.by >= RETAIN_IDLE_SECONDS) return 'certain'
   // Scrapes jitter, so a twentieth of an interval of doubt is none; more of it (a scrape that failed, a process that began between two) may hide
   // an eviction.
-  if (previous - idle.after >= RETAIN_IDLE + interval / 20) return 'possible'
+  if (previous - idle.after >= RETAIN_IDLE_SECONDS + interval / 20) return 'possible'
   // Somebody else, or a scrape that failed late, may have read the page in a time without scrapes.
-  return time - previous > 1.5 * interval && time - idle.after > RETAIN_IDLE ? 'possible' : 'none'
+  return time - previous > 1.5 * interval && time - idle.after > RETAIN_IDLE_SECONDS ? 'possible' : 'none'
 }
 
 /** Whether a series that begins at `time` began after `lastScrape`: that scrape is near, or the process is younger than it. */

@@ -8,8 +8,10 @@ import { SourceError, UnreachableError } from './http.ts'
 import type { FailureKind } from './http.ts'
 import { listAll, listWhat } from './kubernetes.ts'
 import { findTarget } from './prometheus-pod.ts'
+import { PageError, parsePage } from './page.ts'
 import { queryInstant } from './prometheus.ts'
-import { forwardRights, kubernetesRights, rightText, tapRights } from './rights.ts'
+import { wantedPods } from './proxies.ts'
+import { PROXY_RIGHTS, forwardRights, kubernetesRights, rightText, tapRights } from './rights.ts'
 import type { NeededRight, PrometheusPlace } from './rights.ts'
 import { oneLine } from './text.ts'
 import { collectViz } from './viz.ts'
@@ -36,10 +38,12 @@ export async function checkCluster(
     isAway ? [works(API, 'the API server answers', version.problem)] : checkKubernetes(cluster, version, access, now),
     isAway && cluster.prometheusUrl === undefined
       ? [works(PROMETHEUS, 'Prometheus answers', notAsked(cluster))]
-      : checkPrometheus(cluster, access, now),
-    isAway || access.viz === null ? [] : checkViz(cluster, access.viz, now),
+      : cluster.noPrometheus === true
+        ? []
+        : checkPrometheus(cluster, access, now),
+    isAway || access.viz === null || cluster.noPrometheus === true ? [] : checkViz(cluster, access.viz, now),
   ])
-  return [...kubernetes, ...prometheus, ...viz]
+  return [...kubernetes, ...prometheus, ...viz, ...(isAway ? [] : await checkProxies(cluster, access, now))]
 }
 
 /** What fails here is a comparison that is not made: a warning, since nothing is judged by it. */
@@ -54,6 +58,7 @@ const RIGHTS = 'Rights'
 const LISTS = 'Kubernetes lists'
 const PROMETHEUS = 'Prometheus'
 const VIZ = 'linkerd viz edges'
+const PROXIES = 'Proxies'
 
 function works(section: string, title: string, problem: string | null = null, warning: string | null = null): Check {
   return { section, title, problem, warning }
@@ -105,14 +110,19 @@ async function checkKubernetes(
 
 /** What reaching Prometheus needs; where it cannot be told whose pods it is, what viz's own needs. */
 async function wayRights(api: KubernetesApi, cluster: Cluster): Promise<readonly NeededRight[]> {
-  if (cluster.prometheusUrl !== undefined) return []
+  const proxies = readsProxies(cluster) ? PROXY_RIGHTS : []
+  if (cluster.prometheusUrl !== undefined || cluster.noPrometheus === true) return proxies
   let place: PrometheusPlace = { namespace: cluster.vizNamespace }
   try {
     place = await findTarget(api, cluster)
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error // said by whoever tries to reach it
   }
-  return forwardRights(cluster, place)
+  return [...forwardRights(cluster, place), ...proxies]
+}
+
+function readsProxies({ proxies, noPrometheus }: Cluster): boolean {
+  return proxies !== undefined || noPrometheus === true
 }
 
 function rightChecks(cluster: Cluster, { minor }: Version, { needed, needless, problem }: Rights): Check[] {
@@ -215,4 +225,33 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
       found(opened, `Cannot find tcp_open_total ${of}: it has no such series, do relabelling rules drop it?`),
     ),
   ]
+}
+
+/** Reads one proxy as collecting does: where that works, the way to the others is the same. */
+async function checkProxies(
+  cluster: Cluster,
+  { kubernetes, proxyPage }: ClusterAccess,
+  now: () => Date,
+): Promise<Check[]> {
+  if (!readsProxies(cluster)) return []
+  const { lists } = await listAll(kubernetes, cluster, { now })
+  const [pod] = wantedPods({ ...cluster, proxies: 'all' }, { lists, answers: null })
+  const title = 'a proxy can be read by the name of its pod'
+  if (pod === undefined)
+    return [
+      works(
+        PROXIES,
+        title,
+        `Cannot find a meshed pod in cluster "${cluster.id}": no running pod has a proxy, is Linkerd there?`,
+      ),
+    ]
+  try {
+    parsePage(await proxyPage(pod))
+    return [works(PROXIES, `${title} (${pod.namespace}/${pod.pod})`)]
+  } catch (error) {
+    if (error instanceof SourceError) return [works(PROXIES, title, error.message)]
+    if (!(error instanceof PageError)) throw error
+    const line = `Cannot read the proxy of pod "${pod.namespace}/${pod.pod}" of cluster "${cluster.id}": its page ${error.message}`
+    return [works(PROXIES, title, line)]
+  }
 }

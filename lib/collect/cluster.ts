@@ -9,6 +9,8 @@ import type { Connection, Hints, JsonRequest, Limits, Server, StreamAnswer } fro
 import type { ApiServerWay } from './port-forward.ts'
 import { prometheusByForward } from './prometheus-by-forward.ts'
 import { prometheusByUrl } from './prometheus-by-url.ts'
+import { proxyPages } from './proxy-page.ts'
+import type { PageReader } from './proxy-page.ts'
 import { oneLine } from './text.ts'
 import { vizByForward } from './viz-by-forward.ts'
 import type { VizWay } from './viz-by-forward.ts'
@@ -53,6 +55,8 @@ export type ClusterAccess = {
   readonly prometheus: PrometheusApi
   /** Null where Prometheus is not reached by port-forward, so that nothing else is either. */
   readonly viz: VizApi | null
+  /** The metrics page of a proxy, by the name of its pod. */
+  readonly proxyPage: PageReader
   /** Ends all connections at once. */
   readonly close: () => Promise<void>
 }
@@ -69,6 +73,11 @@ export type OpenOptions = {
   /** Wait before a request is tried again, default 0.5 s; doubled for the third try. */
   readonly retryDelayMs?: number
 }
+
+const PAGE_DEADLINE_MS = 10_000
+
+/** A page of a proxy with a thousand neighbours has 3 MB. */
+const PAGE_BYTES = 32 * 1024 * 1024
 
 /** Opens a registered cluster. */
 export function openCluster(
@@ -116,6 +125,13 @@ export function openCluster(
         })
   return {
     kubernetes: api,
+    proxyPage: proxyPages(cluster.id, {
+      apiServer: way,
+      newPool,
+      closing,
+      // Of many pods some are just ending: none of them may hold up the others.
+      limits: { deadlineMs: Math.min(kubernetesDeadlineMs, PAGE_DEADLINE_MS), maxBytes: PAGE_BYTES, retryDelayMs },
+    }),
     prometheus: {
       servers: prometheus.servers,
       ask: (method, path, parameters, { what, hints }) =>

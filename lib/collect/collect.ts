@@ -2,7 +2,9 @@ import type { Cluster, MetricsAnswer, Snapshot, Window } from '../model.ts'
 import type { ClusterAccess } from './cluster.ts'
 import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
+import { PAGE_SLACK_SECONDS } from './page-times.ts'
 import { queryInstant } from './prometheus.ts'
+import { readProxies } from './proxies.ts'
 import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
 import { sampleTap, tapTargets } from './tap-sample.ts'
 import { collectViz, isJustOver } from './viz.ts'
@@ -39,9 +41,12 @@ export async function collectWindow(
   deps: CollectDeps,
 ): Promise<Snapshot> {
   const startedAt = deps.now().toISOString()
-  const [metrics, kubernetes] = await Promise.all([
-    collectMetrics(cluster, window, isReplay, deps),
-    listAll(deps.access.kubernetes, cluster, { now: deps.now }),
+  const asked = cluster.noPrometheus === true ? NO_PROMETHEUS : collectMetrics(cluster, window, isReplay, deps)
+  const listed = listAll(deps.access.kubernetes, cluster, { now: deps.now })
+  const [metrics, kubernetes, proxies] = await Promise.all([
+    asked,
+    listed,
+    collectProxies(cluster, window, { asked, listed }, deps),
   ])
   const [viz, tap] = await Promise.all([vizOf(cluster, window, metrics, deps), tapOf(cluster, window, metrics, deps)])
   return {
@@ -53,11 +58,15 @@ export async function collectWindow(
     collector,
     startedAt,
     endedAt: deps.now().toISOString(),
-    complete: metrics.status === 'complete' && kubernetes.status === 'complete',
+    complete:
+      metrics.status === 'complete' &&
+      kubernetes.status === 'complete' &&
+      !(cluster.noPrometheus === true && (proxies === undefined || proxies.status === 'failed')),
     metrics,
     kubernetes,
     ...(viz === undefined ? {} : { viz }),
     ...(tap === undefined ? {} : { tap }),
+    ...(proxies === undefined ? {} : { proxies }),
   }
 }
 
@@ -84,6 +93,30 @@ async function vizOf(
   const at = now()
   if (access.viz === null || answers.length === 0 || !isJustOver(window, at)) return undefined
   return collectViz(access.viz, cluster, at)
+}
+
+/** Nothing was to be asked, and nothing failed. */
+const NO_PROMETHEUS: Promise<Snapshot['metrics']> = Promise.resolve({
+  status: 'complete',
+  errors: [],
+  prometheusTime: null,
+  answers: [],
+})
+
+/** The pages of proxies; undefined where none is to be read, or Prometheus has the window and proxies no longer do. */
+async function collectProxies(
+  cluster: Cluster,
+  window: Window,
+  { asked, listed }: { readonly asked: Promise<Snapshot['metrics']>; readonly listed: Promise<Snapshot['kubernetes']> },
+  { access, now }: CollectDeps,
+): Promise<Snapshot['proxies']> {
+  const isOnly = cluster.noPrometheus === true
+  if (cluster.proxies === undefined && !isOnly) return undefined
+  if (!isOnly && now().getTime() / 1000 > toSeconds(window.end) + PAGE_SLACK_SECONDS) return undefined
+  const { lists } = await listed
+  // Which proxies Prometheus does not read is known only once it has answered.
+  const answers = isOnly ? null : cluster.proxies === 'all' ? [] : (await asked).answers
+  return readProxies(cluster, window, { lists, answers }, { proxyPage: access.proxyPage, now })
 }
 
 async function collectMetrics(

@@ -14,8 +14,8 @@ import {
 } from './failure-words.ts'
 import { oneLine } from './text.ts'
 
-/** Which source failed: the Kubernetes API, Prometheus, or the dashboard of linkerd-viz. */
-export type SourceName = 'kubernetes' | 'metrics' | 'viz'
+/** Which source failed: the Kubernetes API, Prometheus, the dashboard of linkerd-viz, or a proxy that was read by its pod's name. */
+export type SourceName = 'kubernetes' | 'metrics' | 'viz' | 'proxies'
 
 /** How a source failed; each has its own wording and, from the caller, its own hint. */
 export type FailureKind =
@@ -155,11 +155,15 @@ export type JsonRequest = {
   readonly form?: URLSearchParams | undefined
   /** Sent by POST as JSON; absent: see `form`. */
   readonly json?: unknown
+  /** The content types to take, and their name in messages; absent: JSON. */
+  readonly wanted?: { readonly types: readonly string[]; readonly name: string }
   readonly hints?: Hints | undefined
 }
 
 /** What the wording of a failure needs of a request. */
 type Asked = Pick<JsonRequest, 'what' | 'hints'>
+
+const JSON_TYPE = { types: ['application/json'], name: 'JSON' } as const
 
 /** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
 const TRIES = 3
@@ -168,10 +172,10 @@ const TRIES = 3
 const ERROR_BYTES = 64 * 1024
 
 /**
- * Asks a server for JSON and returns the text exactly as received, decompressed. Does not parse it: who asked knows what
+ * Asks a server for JSON, or what else is wanted, and returns the text exactly as received, decompressed. Does not parse it: who asked knows what
  * must be in it. Busy and broken servers, and lost connections, are tried again within the deadline.
  *
- * @throws SourceError for anything but a complete answer with status 200 (201 to JSON) and a JSON content type
+ * @throws SourceError for anything but a complete answer with status 200 (201 to JSON) and a wanted content type
  */
 export async function requestJson(server: Server, request: JsonRequest): Promise<string> {
   const deadline = startDeadline(server.limits.deadlineMs)
@@ -422,6 +426,7 @@ async function ask(
   { signal }: Deadline,
 ): Promise<string> {
   const sent = sentBody(request)
+  const wanted = request.wanted ?? JSON_TYPE
   const method = sent === undefined ? 'GET' : 'POST'
   const path = `${base.pathname.replace(/\/$/, '')}${request.path}`
   const {
@@ -433,7 +438,7 @@ async function ask(
     path,
     method,
     headers: {
-      accept: 'application/json',
+      accept: wanted.types.join(', '),
       'accept-encoding': 'gzip',
       'user-agent': 'ciphertrail',
       ...(sent === undefined ? {} : { 'content-type': sent.type }),
@@ -463,10 +468,10 @@ async function ask(
       waitMs: retryAfterMs(headerText(answered['retry-after'])),
     })
   }
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
+  if (!wanted.types.includes(type.replace(/\s*;.*$/s, ''))) {
     body.on('error', () => undefined).destroy()
     const came = type === '' ? 'an answer without a content type' : `"${oneLine(type)}"`
-    throw new Failure(problem('malformed', `${server.name} sent ${came} instead of JSON`))
+    throw new Failure(problem('malformed', `${server.name} sent ${came} instead of ${wanted.name}`))
   }
   const tooLarge = (): Failure =>
     new Failure(

@@ -5,24 +5,18 @@ import type { Pool } from 'undici'
 import type { KubernetesApi } from './cluster.ts'
 import type { Connections } from './connections.ts'
 import { UnreachableError } from './http.ts'
-import type { Connection, Limits } from './http.ts'
-import type { ApiServerWay } from './port-forward.ts'
+import type { Connection } from './http.ts'
+import { forwardTo } from './forward-to.ts'
+import type { ForwardToDeps } from './forward-to.ts'
 import type { ReadyPod } from './ready-pod.ts'
 
-export type ForwardDeps = {
+export type ForwardDeps = ForwardToDeps & {
   readonly api: Pick<KubernetesApi, 'get'>
-  readonly apiServer: () => Promise<ApiServerWay>
   readonly newPool: Connections['newPool']
-  readonly limits: Limits
-  /** Ends port-forwards that are being opened. */
-  readonly closing: AbortSignal
 }
 
 /** Connects to a pod, and tells to which pods it did: each change of them one more, in words that name them. */
 export type ForwardedPod = { readonly connect: () => Promise<Connection>; readonly servers: () => readonly string[] }
-
-/** A port-forward that does not open in this part of the deadline leaves time to try another one. */
-const OPENING_PART = 1 / 2
 
 /**
  * The way by port-forward through the API server, to the pod that `find` gives. The pod is kept as long as connections to it open and hold;
@@ -39,19 +33,7 @@ export function podByForward(
   const lookAgain = (): void => {
     found = undefined
   }
-  const open = async (pod: ReadyPod): Promise<Duplex> => {
-    // Its library is loaded only where it is used: most commands ask no cluster.
-    const { openForward } = await import('./port-forward.ts')
-    const options = { timeoutMs: limits.deadlineMs * OPENING_PART, signal: closing }
-    const way = await apiServer()
-    try {
-      return await openForward(way, pod, options)
-    } catch (error) {
-      const isRenewed = error instanceof UnreachableError && error.kind === 'unauthorized' && (await way.renewed?.())
-      if (isRenewed !== true) throw error
-      return openForward(await apiServer(), pod, options)
-    }
-  }
+  const open = (pod: ReadyPod): Promise<Duplex> => forwardTo(pod, { apiServer, limits, closing })
   const poolOf = (pod: ReadyPod): Promise<Pool> => {
     const known = pools.get(pod.uid)
     if (known !== undefined) return known

@@ -35,8 +35,16 @@ export type QueryName =
 /** The proxy's own ports: probes and scrapes of every pod go there, so they are reduced and never scored. */
 export const ADMIN_PORTS = [4190, 4191] as const
 
-const TCP = 'tcp_open_total|tcp_open_connections|tcp_read_bytes_total|tcp_write_bytes_total'
-const AUTHORIZED = [
+/** Counters and the gauge of connections, of either side. */
+export const TCP_COUNTERS = [
+  'tcp_open_total',
+  'tcp_open_connections',
+  'tcp_read_bytes_total',
+  'tcp_write_bytes_total',
+] as const
+
+/** What policy let in, or did not. */
+export const AUTHORIZED_COUNTERS = [
   'inbound_http_authz_allow_total',
   'inbound_http_authz_deny_total',
   'inbound_http_route_not_found_total',
@@ -44,7 +52,10 @@ const AUTHORIZED = [
   'inbound_tcp_authz_allow_total',
   'inbound_tcp_authz_deny_total',
   'inbound_tcp_authz_terminate_total',
-].join('|')
+] as const
+
+const TCP = TCP_COUNTERS.join('|')
+const AUTHORIZED = AUTHORIZED_COUNTERS.join('|')
 const ADMIN = ADMIN_PORTS.join('|')
 
 /**

@@ -110,6 +110,12 @@ export function tapRights({ tapSeconds }: Pick<Cluster, 'tapSeconds'>): readonly
   }))
 }
 
+/** What reading proxies by the names of their pods needs besides: they are in whatever namespace a meshed pod is. */
+export const PROXY_RIGHTS: readonly NeededRight[] = [
+  { verb: 'get', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies' },
+  { verb: 'create', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies', since: 35 },
+]
+
 /** Rights that are not needed: who has them could do harm with them. */
 export const NEEDLESS: readonly Right[] = [
   { verb: 'list', group: '', resource: 'secrets' },

@@ -44,6 +44,7 @@ export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'not-a-target': 'Prometheus did not scrape the pod',
   'prometheus-down': 'Prometheus was away',
   'source-unreadable': 'the source could not be read',
+  'read-too-rarely': 'the proxy was read too rarely to miss nothing',
   'window-missing': 'the window was not collected',
 }
 

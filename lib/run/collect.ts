@@ -65,7 +65,7 @@ export async function collectDue(
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects })
     const { errors } = await derive(cluster, { objects, assess: assessWindow })
-    const { complete, metrics, kubernetes, viz, tap } = snapshot
+    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
     return {
       outcome: 'collected',
       key,
@@ -76,6 +76,7 @@ export async function collectDue(
           ...kubernetes.errors,
           ...(viz?.errors ?? []),
           ...(tap?.errors ?? []),
+          ...(proxies?.errors ?? []),
           ...errors,
         ]),
       ],

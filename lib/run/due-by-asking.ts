@@ -1,6 +1,7 @@
 import { assessWindow } from '../assess/window.ts'
 import type { ClusterAccess } from '../collect/cluster.ts'
 import { oldestSample } from '../collect/oldest.ts'
+import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
 import { planOf } from '../collect/plan.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../collect/windows.ts'
 import type { Cluster, Seconds, Window } from '../model.ts'
@@ -56,7 +57,10 @@ export async function dueByAsking(
       isWhole: early.length === 0,
     }
   }
-  const oldest = await oldestSample(access.prometheus, cluster, seconds)
+  const oldest =
+    cluster.noPrometheus === true
+      ? { at: pagesSince(seconds), problem: null }
+      : await oldestSample(access.prometheus, cluster, seconds)
   const plan = planOf({
     settings: cluster.windows,
     // A first run reaches back behind the registration; what it could not read there is still to be filled.
@@ -72,11 +76,16 @@ export async function dueByAsking(
     first === undefined || last === undefined
       ? []
       : [
-          `Lost: ${plan.lost.length} ${plan.lost.length === 1 ? 'window' : 'windows'} of cluster "${cluster.id}" between ${first.start} and ${last.end} have no complete attempt, and Prometheus no longer has them`,
+          `Lost: ${plan.lost.length} ${plan.lost.length === 1 ? 'window' : 'windows'} of cluster "${cluster.id}" between ${first.start} and ${last.end} have no complete attempt, and ${cluster.noPrometheus === true ? 'proxies tell nothing of the past' : 'Prometheus no longer has them'}`,
         ]
   // With nothing due, nobody else would say that Prometheus cannot be asked for older windows.
   const problem = plan.due.length === 0 && oldest.problem !== null ? [oldest.problem] : []
   return { due: plan.due, notes: [...lost, ...problem], isWhole: problem.length === 0 }
+}
+
+/** What ended before this is over: proxies tell nothing of the past. */
+function pagesSince(now: Seconds): Seconds {
+  return now - PAGE_SLACK_SECONDS - 1
 }
 
 async function completeWindows(

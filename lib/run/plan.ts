@@ -1,3 +1,4 @@
+import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
 import type { Cluster, Seconds } from '../model.ts'
@@ -78,7 +79,7 @@ async function attemptsSince(time: Seconds, objects: Objects): Promise<Map<strin
 }
 
 async function planCluster(
-  { id, windows, registeredAt }: Cluster,
+  { id, windows, registeredAt, noPrometheus }: Cluster,
   {
     now,
     lostUntil,
@@ -97,7 +98,9 @@ async function planCluster(
     for (const { key, attempt } of byWindow.get(windowText(window)) ?? [])
       tried.push(known.get(key) ?? (await readTried(key, attempt, { objects, errors })))
     const last = Math.max(0, ...tried.map(({ number }) => number))
-    if (isDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
+    // Without a Prometheus, nobody can tell of a window that ended some minutes ago.
+    const isOver = noPrometheus === true && toSeconds(window.end) + PAGE_SLACK_SECONDS < now
+    if (!isOver && isDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
   }
   return { due, errors }
 }

@@ -194,8 +194,10 @@ function observedIn(coverage: readonly Coverage[]): number {
   return coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
 }
 
-function listsOf(key: string, { kubernetes: { status, takenAt, lists } }: Snapshot): ListsOfSnapshot | null {
-  return status === 'complete' && takenAt !== null ? { key, takenAt, lists } : null
+function listsOf(key: string, { kubernetes, proxies, window }: Snapshot): ListsOfSnapshot | null {
+  const { status, takenAt, lists } = kubernetes
+  if (status !== 'complete' || takenAt === null) return null
+  return { key, takenAt, lists, ...(proxies === undefined ? {} : { pages: { end: window.end, pages: proxies.pages } }) }
 }
 
 type MakeDeps = DeriveDeps & { readonly snapshots: (key: string) => Promise<Snapshot> }

@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { createGzip, gunzip } from 'node:zlib'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import type { MetricsAnswer, Snapshot, Window } from '../model.ts'
+import type { MetricsAnswer, ProxyPage, Snapshot, Window } from '../model.ts'
 import { attemptsPrefix, evidenceKey, MOST_ATTEMPTS, parseEvidenceKey } from './keys.ts'
 import type { EvidenceId } from './keys.ts'
 import { ConflictError, DeletedError } from './objects.ts'
@@ -50,11 +50,16 @@ export async function encodeSnapshot(snapshot: Snapshot): Promise<Uint8Array> {
 }
 
 function snapshotPieces(snapshot: Snapshot): Iterable<string> {
-  const answers = (): Iterable<string> => arrayPieces(snapshot.metrics.answers.map(answerPieces))
-  return objectPieces(snapshot, { metrics: objectPieces(snapshot.metrics, { answers: answers() }) })
+  const { metrics, proxies } = snapshot
+  return objectPieces(snapshot, {
+    metrics: objectPieces(metrics, { answers: arrayPieces(metrics.answers.map(bodyPieces)) }),
+    ...(proxies === undefined
+      ? {}
+      : { proxies: objectPieces(proxies, { pages: arrayPieces(proxies.pages.map(bodyPieces)) }) }),
+  })
 }
 
-function answerPieces(answer: MetricsAnswer): Iterable<string> {
+function bodyPieces(answer: MetricsAnswer | ProxyPage): Iterable<string> {
   return objectPieces(answer, { body: stringPieces(answer.body) })
 }
 
@@ -155,6 +160,21 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
           tls: z.string(),
           isOnProbePath: z.boolean(),
           requests: z.int(),
+        }),
+      ),
+    })
+    .exactOptional(),
+  proxies: z
+    .looseObject({
+      ...sourceStatus,
+      pages: z.array(
+        z.looseObject({
+          namespace: z.string(),
+          pod: z.string(),
+          uid: z.string(),
+          address: z.string(),
+          readAt: z.iso.datetime(),
+          body: z.string(),
         }),
       ),
     })

@@ -4,7 +4,15 @@ import { z } from 'zod'
 import { mayCarryCredentials } from '../collect/prometheus-url.ts'
 import { toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
-import type { ApiServerAddress, Cluster, EksCluster, PrometheusAuth, WindowMinutes, WindowSetting } from '../model.ts'
+import type {
+  ApiServerAddress,
+  Cluster,
+  EksCluster,
+  PrometheusAuth,
+  ProxiesSetting,
+  WindowMinutes,
+  WindowSetting,
+} from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { damagedChange, readChange, recordChange } from './changes.ts'
 import type { ChangeAuthor } from './changes.ts'
@@ -24,6 +32,10 @@ export type ClusterOptions = {
   readonly apiServer?: ApiServerAddress
   /** Null: none, Prometheus is reached by port-forward. */
   readonly prometheusUrl?: string | null
+  /** True: there is no Prometheus; false: there is one again. Naming one is as good. */
+  readonly noPrometheus?: boolean
+  /** Null: none is read by its pod's name. */
+  readonly proxies?: ProxiesSetting | null
   /** Replaces all that was said of credentials before. */
   readonly prometheusAuth?: PrometheusAuth
   /** Seconds, 1 to {@link MOST_TAP_SECONDS}; null: nothing is tapped, as by default. */
@@ -86,6 +98,8 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
     })
     .exactOptional(),
   tapSeconds: z.int().min(1).max(MOST_TAP_SECONDS).exactOptional(),
+  noPrometheus: z.literal(true).exactOptional(),
+  proxies: z.enum(['auto', 'all']).exactOptional(),
   linkerdNamespace: namespace,
   vizNamespace: namespace,
   windows: z.array(z.looseObject({ since: z.iso.datetime(), minutes: z.literal(WINDOW_MINUTES) })).min(1),
@@ -157,8 +171,23 @@ function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOpt
     windowMinutes === undefined
       ? cluster.windows
       : withWindow(cluster.windows, toWindowMinutes(cluster.id, windowMinutes), now)
-  const { prometheusUrl, prometheusAuth, tapSeconds, ...others } = { ...withWay(cluster, options), ...given, windows }
-  const changed = { ...others, ...(typeof tapSeconds === 'number' ? { tapSeconds } : {}) }
+  const {
+    prometheusUrl: url,
+    prometheusAuth,
+    noPrometheus,
+    proxies,
+    tapSeconds,
+    ...rest
+  } = { ...withWay(cluster, options), ...given, windows }
+  const isNamed = options.prometheusUrl !== undefined && options.noPrometheus !== true
+  const isWithout = noPrometheus === true && !isNamed
+  const changed = {
+    ...rest,
+    ...(isWithout ? { noPrometheus } : {}),
+    ...(typeof tapSeconds === 'number' ? { tapSeconds } : {}),
+    ...(proxies === undefined || proxies === null ? {} : { proxies }),
+  }
+  const prometheusUrl = isWithout ? null : url
   if (typeof prometheusUrl !== 'string') return changed
   // What was meant for one server is not sent to another.
   const isKept = options.prometheusAuth !== undefined || originOf(cluster.prometheusUrl) === originOf(prometheusUrl)
@@ -229,6 +258,11 @@ function checkOptions(options: ClusterOptions): void {
     throw optionError(id, `workloads are tapped for 1 to ${MOST_TAP_SECONDS} seconds, not ${tapSeconds}`)
   if (options.eks !== undefined) checkEks(id, options.eks)
   if (options.apiServer !== undefined) checkApiServer(id, options.apiServer)
+  if (
+    options.noPrometheus === true &&
+    (typeof options.prometheusUrl === 'string' || options.prometheusAuth !== undefined)
+  )
+    throw optionError(id, 'it has either no Prometheus or the one that is given')
   if (typeof options.prometheusUrl === 'string') checkPrometheusUrl(id, options.prometheusUrl)
 }
 

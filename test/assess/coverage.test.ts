@@ -174,7 +174,16 @@ test('A pod is not read to its end over a gap in which Linkerd may have dropped 
   const isRead = (gap: number) => {
     const times = every(10, -100, 3700).filter((time) => time <= 600 || time >= 600 + gap)
     const scrapes = { times: times.map((time) => start + time), failed: [], interval: 10, processStarts: [] }
-    const input = { start, end: start + 3600, facts, reusedAt: new Map(), anyScrape: scrapes.times, interval: 10 }
+    const input = {
+      start,
+      end: start + 3600,
+      facts,
+      reusedAt: new Map(),
+      anyScrape: scrapes.times,
+      interval: 10,
+      pagesOf: () => undefined,
+      hasPrometheus: true,
+    }
     return podCoverage(web, { ...input, readable: true, scrapesAt: () => [scrapes] }).isReadToItsEnd
   }
   assert.deepEqual([isRead(10), isRead(590), isRead(600), isRead(1000)], [true, true, false, false])

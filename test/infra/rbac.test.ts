@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { loadAll } from 'js-yaml'
-import { forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/rights.ts'
+import { PROXY_RIGHTS, forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/rights.ts'
 import type { Right } from '../../lib/collect/rights.ts'
 import type { Cluster } from '../../lib/model.ts'
 
@@ -62,6 +62,7 @@ describe('infra/rbac', () => {
   test('grants what each way needs, and nothing else', () => {
     assert.deepEqual(granted('kubernetes.yaml'), needed(kubernetesRights(cluster)))
     assert.deepEqual(granted('port-forward.yaml'), needed(forwardRights(cluster, { namespace: 'linkerd-viz' })))
+    assert.deepEqual(granted('proxies.yaml'), needed(PROXY_RIGHTS))
     const named = forwardRights(cluster, { namespace: 'monitoring', service: 'prometheus' }).map((right): Right =>
       right.resource === 'pods/portforward' ? { ...right, name: 'prometheus-0' } : right,
     )

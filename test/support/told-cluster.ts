@@ -45,6 +45,7 @@ export function toldCluster(now: () => Date, state: () => 'up' | 'partial' | 'do
     Promise.reject(new SourceError({ source, what }, 'connection', 'nobody answers'))
   const indexAt = (seconds: number) => Math.ceil((seconds - toSeconds(WINDOW.start)) / (MINUTES * 60)) - 1
   const access: ClusterAccess = {
+    proxyPage: () => Promise.reject(new Error('no proxy of this cluster can be read')),
     prometheus: {
       servers: () => [],
       ask(_method, _path, parameters, { what }) {

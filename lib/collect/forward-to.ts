@@ -1,0 +1,29 @@
+import type { Duplex } from 'node:stream'
+import { UnreachableError } from './http.ts'
+import type { Limits } from './http.ts'
+import type { ApiServerWay, PodPort } from './port-forward.ts'
+
+export type ForwardToDeps = {
+  readonly apiServer: () => Promise<ApiServerWay>
+  readonly limits: Limits
+  /** Ends port-forwards that are being opened. */
+  readonly closing: AbortSignal
+}
+
+/** A port-forward that does not open in this part of the deadline leaves time to try another one. */
+const OPENING_PART = 1 / 2
+
+/** Opens a port-forward; once more where the credentials were refused and there are others by now. Throws UnreachableError, SetupError. */
+export async function forwardTo(pod: PodPort, { apiServer, limits, closing }: ForwardToDeps): Promise<Duplex> {
+  // Its library is loaded only where it is used: most commands ask no cluster.
+  const { openForward } = await import('./port-forward.ts')
+  const options = { timeoutMs: limits.deadlineMs * OPENING_PART, signal: closing }
+  const way = await apiServer()
+  try {
+    return await openForward(way, pod, options)
+  } catch (error) {
+    const isRenewed = error instanceof UnreachableError && error.kind === 'unauthorized' && (await way.renewed?.())
+    if (isRenewed !== true) throw error
+    return openForward(await apiServer(), pod, options)
+  }
+}
