@@ -6,6 +6,8 @@ import { addChannel, readChannels, removeChannel } from '../lib/deliver/channels
 import { checkChannel } from '../lib/deliver/check.ts'
 import { type Recipients, readRecipients } from '../lib/deliver/recipients.ts'
 import { toJson } from '../lib/report/json.ts'
+import { liftSuppression, readSuppressions, suppressionOf } from '../lib/deliver/suppressions.ts'
+import type { Suppression } from '../lib/deliver/suppressions.ts'
 import { printable } from '../lib/report/printable.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
 import type { Objects } from '../lib/store/objects.ts'
@@ -33,7 +35,7 @@ type AddOptions = StoreOptions & {
   readonly format?: string
 }
 
-/** Adds `ciphertrail channel add|list|check|preview|remove`. */
+/** Adds `ciphertrail channel add|list|check|preview|resume|remove`. */
 export function addChannelCommands(program: Command, console: Console): void {
   const channel = program
     .command('channel')
@@ -91,7 +93,8 @@ export function addChannelCommands(program: Command, console: Console): void {
       const objects = openStore({ store }, console)
       const channels = await readChannels(objects)
       const recipients = await readRecipients(objects)
-      if (json === true) for (const one of channels) console.out(toJson(withAddresses(one, recipients)))
+      const suppressions = await readSuppressions(objects)
+      if (json === true) for (const one of channels) console.out(toJson(withAddresses(one, recipients, suppressions)))
       else if (channels.length === 0)
         console.err('There is no channel. Add one with "ciphertrail channel add ID --to ADDRESS"')
       else
@@ -105,8 +108,10 @@ export function addChannelCommands(program: Command, console: Console): void {
           {
             heading: 'TO',
             text: (one) =>
-              withAddresses(one, recipients)
-                .recipients.map(({ address }) => address ?? '(lost)')
+              withAddresses(one, recipients, suppressions)
+                .recipients.map(
+                  ({ address, suppressed }) => `${address ?? '(lost)'}${suppressed === null ? '' : ` (${suppressed})`}`,
+                )
                 .join(', ') || 'nobody',
           },
         ]))
@@ -129,6 +134,29 @@ export function addChannelCommands(program: Command, console: Console): void {
     })
 
   addChannelPreview(channel, console)
+
+  channel
+    .command('resume')
+    .summary('let a recipient have mail again who left, or whose mail came back')
+    .description(
+      'Takes back that a recipient of a channel gets no mail: who unsubscribed from it, or (from every channel) whose server refused mail or who complained. Ask them first.',
+    )
+    .argument('<id>', 'a channel')
+    .requiredOption('--to <address>', 'who gets it again')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', '\nExample:\n  ciphertrail channel resume payments --to ada@example.com')
+    .action(async (id: string, _: unknown, command: Command) => {
+      const { json, store, to } = command.optsWithGlobals<StoreOptions & { readonly to: string }>()
+      const objects = openStore({ store }, console)
+      const [one] = await chosenChannels(id, objects)
+      const recipients = await readRecipients(objects)
+      const recipient = one?.recipients.find((known) => recipients.get(known)?.toLowerCase() === to.toLowerCase())
+      if (recipient === undefined)
+        throw new UsageError(`Cannot resume mail of channel "${printable(id)}": that address is none of its recipients`)
+      for (const channel of [id, null]) await liftSuppression(recipient, channel, objects)
+      if (json === true) console.out(toJson({ channel: id, recipient, outcome: 'resumed' }))
+      else console.out(`Mail of channel "${id}" to that recipient resumed`)
+    })
 
   channel
     .command('check')
@@ -211,11 +239,15 @@ async function seenNamespaces(
   return seen
 }
 
-/** The channel with what each pseudonym stands for; null where the address is lost. */
-function withAddresses(channel: Channel, recipients: Recipients) {
+/** The channel with what each pseudonym stands for (null where the address is lost), and why somebody gets no mail (null where they do). */
+function withAddresses(channel: Channel, recipients: Recipients, suppressions: readonly Suppression[]) {
   return {
     ...channel,
-    recipients: channel.recipients.map((pseudonym) => ({ pseudonym, address: recipients.get(pseudonym) ?? null })),
+    recipients: channel.recipients.map((pseudonym) => ({
+      pseudonym,
+      address: recipients.get(pseudonym) ?? null,
+      suppressed: suppressionOf(suppressions, pseudonym, channel.id)?.reason ?? null,
+    })),
   }
 }
 

@@ -6,6 +6,7 @@ import { addChannelCommands } from './channel.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addCollect } from './collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
+import { addDeliver } from './deliver.ts'
 import { addDemo } from './demo.ts'
 import { addEdges } from './edges.ts'
 import { addKeyCommands } from './key.ts'
@@ -65,6 +66,7 @@ function programOf(console: Console): Command {
   addWorkloads(program, console)
   addReport(program, console)
   addChannelCommands(program, console)
+  addDeliver(program, console)
   addScopeCommands(program, console)
   addWaiverCommands(program, console)
   addSeal(program, console)

@@ -10,12 +10,14 @@ import { createApi } from '../lib/query/api.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
 import { printable } from '../lib/report/printable.ts'
 import { checkedZone } from '../lib/report/week.ts'
-import { type Service, createService } from '../lib/run/service.ts'
+import { type Service, type ServiceDeps, createService } from '../lib/run/service.ts'
 import type { Signer } from '../lib/seal/note.ts'
 import { withFileLock } from '../lib/store/file-lock.ts'
 import { type Objects, StoreError } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
 import { type RunLog, runLog } from './run-log.ts'
+import { readUrl } from './channel-preview.ts'
+import { MAIL_HELP, openMail } from './mail.ts'
 import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
 import { openStore, placeOf } from './store.ts'
 import { readDuration, readNumber } from './values.ts'
@@ -28,6 +30,8 @@ type RunOptions = SignerOptions & {
   readonly concurrency: string
   readonly stopTimeout: string
   readonly log: string
+  readonly mail?: string
+  readonly url?: string
 }
 
 /** What the command line said, checked. */
@@ -39,6 +43,7 @@ type RunSettings = {
   readonly clustersAtOnce: number
   readonly stopMs: number
   readonly log: RunLog
+  readonly mail: ServiceDeps['mail']
 }
 
 /** Each minute, some seconds after it began: windows end with a minute, and everybody asks at its first second. */
@@ -65,10 +70,18 @@ export function addRun(program: Command, console: Console): void {
     .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
     .option('--concurrency <n>', 'collect from so many clusters at once', '4')
     .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
+    .option(
+      '--mail <file>',
+      'send the weekly mails by the server that this file names (default CIPHERTRAIL_MAIL, else none are sent)',
+    )
+    .option(
+      '--url <url>',
+      'where people reach this service, for links in mails (default CIPHERTRAIL_URL, else no links)',
+    )
     .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file it answers everybody on this machine, and listens on a loopback address only. The report of a week is made six hours after its end, when nothing of it can be collected any more.',
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file it answers everybody on this machine, and listens on a loopback address only. The report of a week is made six hours after its end, when nothing of it can be collected any more.\n\n${MAIL_HELP}`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()
@@ -83,6 +96,12 @@ export function addRun(program: Command, console: Console): void {
           `Cannot run on store "${printable(place)}": another "ciphertrail run" works on it, stop that one or choose another --store`,
         )
     })
+}
+
+async function mailOf(options: RunOptions, config: Console['config']): Promise<ServiceDeps['mail']> {
+  const file = options.mail ?? config.mail
+  if (file === undefined) return null
+  return { ...(await openMail(file)), url: readUrl(options.url ?? config.url) }
 }
 
 async function readSettings(options: RunOptions, { config, out }: Console): Promise<RunSettings> {
@@ -108,6 +127,7 @@ async function readSettings(options: RunOptions, { config, out }: Console): Prom
     clustersAtOnce: readNumber('--concurrency', options.concurrency, MOST_CLUSTERS_AT_ONCE),
     stopMs: readDuration('--stop-timeout', options.stopTimeout, LONGEST_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
+    mail: await mailOf(options, config),
   }
 }
 
@@ -147,7 +167,7 @@ async function withRunLock(place: string, run: () => Promise<void>): Promise<{ r
 
 /** Runs until a signal comes, and until what is under way then has ended or its time is over. */
 async function serve(
-  { host, port, access, timeZone, clustersAtOnce, stopMs, log }: RunSettings,
+  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail }: RunSettings,
   {
     objects,
     signer,
@@ -166,6 +186,7 @@ async function serve(
       open: (cluster) => openCluster(cluster, { environment: config }),
       now,
       log: ({ level, event, ...members }) => log(level, event, members),
+      mail,
     },
   )
   const api = createApi(version, {

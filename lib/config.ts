@@ -17,6 +17,8 @@ export type Config = {
   readonly eksEndpoint: string | undefined
   /** `CIPHERTRAIL_URL`: where people reach the pages; links in mails begin with it. */
   readonly url: string | undefined
+  /** `CIPHERTRAIL_MAIL`: the file with the settings of the server of mail, unless the command line says otherwise. */
+  readonly mail: string | undefined
   /** `CIPHERTRAIL_ALLOWED_NETWORKS`: the only networks that are connected to; else all but link-local ones and metadata services. */
   readonly allowedNetworks: string | undefined
   /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
@@ -44,6 +46,7 @@ export function readConfig(): Config {
     servicePort: read('KUBERNETES_SERVICE_PORT'),
     eksEndpoint: read('AWS_ENDPOINT_URL_EKS'),
     url: read('CIPHERTRAIL_URL'),
+    mail: read('CIPHERTRAIL_MAIL'),
     allowedNetworks: read('CIPHERTRAIL_ALLOWED_NETWORKS'),
     forceColor: read('FORCE_COLOR'),
     kmsKey: read('CIPHERTRAIL_KMS_KEY'),

@@ -23,6 +23,8 @@ export type MailInput = {
   /** Ids of clusters that the channel names and that are not registered, in text order. */
   readonly unregistered: readonly string[]
   readonly empty: readonly EmptyCluster[]
+  /** How many recipients of the channel get no mail any more: they left it, or mail to them came back. */
+  readonly suppressed: number
   readonly links: MailLinks
 }
 
@@ -105,7 +107,10 @@ const LISTS: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended', 'fixed',
  *
  * @param most how many entries a list shows, and names a sentence; more are counted
  */
-export function mailView({ summary, channel, unregistered, empty, links }: MailInput, most: number): MailView {
+export function mailView(
+  { summary, channel, unregistered, empty, suppressed, links }: MailInput,
+  most: number,
+): MailView {
   const { period } = summary
   const dates = datesOf(period)
   const news = newsOf(summary)
@@ -126,6 +131,11 @@ export function mailView({ summary, channel, unregistered, empty, links }: MailI
     footer: [
       'A path counts as not encrypted where the mesh did not encrypt it; what was not observed is not known to be encrypted.',
       `You get this mail since you are a recipient of channel ${channel.id}. Times are in ${printable(period.timeZone)}. Made by ciphertrail ${printable(summary.version)}.`,
+      ...(suppressed === 0
+        ? []
+        : [
+            `${countWords(suppressed)} of ${plural(channel.recipients.length, 'recipient')} of this channel ${suppressed === 1 ? 'gets' : 'get'} no mail: they left it, or mail to them came back (ciphertrail channel list).`,
+          ]),
       ...(links.page === null ? [`The whole report of the week: ciphertrail report ${reportOptions(summary)}`] : []),
     ],
   }

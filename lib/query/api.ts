@@ -4,6 +4,7 @@ import { type Objects, StoreError } from '../store/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access.ts'
 import { healthResponse, problemResponse, responseOf } from './answer.ts'
+import { answerLeave } from './leave.ts'
 import { ProblemError } from './problem.ts'
 import { type Route, routesOf } from './routes.ts'
 
@@ -32,8 +33,8 @@ export type ApiDeps = {
 const LONGEST_LOGGED_PATH = 200
 
 /**
- * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads. All but `/health` is closed to whom `access` does
- * not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button to leave a
+ * channel of mail. All but `/health` and that page, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
  *
  * @param version of ciphertrail, which `/health` tells
  */
@@ -45,6 +46,19 @@ export function createApi(version: string, deps: ApiDeps): Hono {
   app.all('/health', async ({ req }) => {
     if (!isReading(req.method)) return methodProblem(req.method)
     return healthResponse(await isHealthy(), version)
+  })
+  app.all('/unsubscribe/:channel/:recipient/:mac', async ({ req }) => {
+    let error: string | null = null
+    let response: Response
+    try {
+      response = await answerLeave(req.raw, req.param(), deps)
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown.message : String(thrown)
+      response = problemResponse(problemOf(thrown))
+    }
+    // Of the path only the beginning: the rest is what lets somebody leave.
+    log({ method: printable(req.method), path: '/unsubscribe', status: response.status, subject: null, error })
+    return response
   })
   app.all('/v1/*', async ({ req, env }) => {
     let grant: Grant | undefined

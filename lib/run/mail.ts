@@ -19,11 +19,13 @@ export type MailInstructions = {
   readonly version: string
   /** Where people reach the pages, without a slash at its end; null where they cannot. */
   readonly url: string | null
+  /** How many recipients of the channel get no mail any more; default: none. */
+  readonly suppressed?: number
 }
 
 /** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
 export async function weekMail(
-  { channel, week, now, version, url }: MailInstructions,
+  { channel, week, now, version, url, suppressed = 0 }: MailInstructions,
   { objects }: { readonly objects: Objects },
 ): Promise<MailContent> {
   const registered = await readClusters({ objects })
@@ -41,6 +43,7 @@ export async function weekMail(
     channel,
     unregistered: channel.clusters.filter((id) => !known.has(id)).toSorted(compareText),
     empty,
+    suppressed,
     links: { page: url },
   })
 }

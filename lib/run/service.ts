@@ -1,5 +1,6 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
+import type { SendMail } from '../deliver/send.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'
@@ -7,6 +8,7 @@ import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { collectDue } from './collect.ts'
 import { compact } from './compact.ts'
+import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver.ts'
 import type { DueWindow } from './due.ts'
 import { plan } from './plan.ts'
 import { reportWeek } from './report.ts'
@@ -15,7 +17,7 @@ import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 /** Something that happened, for the log of the service. Holds no credential. */
 export type ServiceEvent = {
   readonly level: 'info' | 'warn' | 'error'
-  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'failed'
+  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'delivered' | 'failed'
   readonly [member: string]: unknown
 }
 
@@ -35,6 +37,8 @@ export type ServiceDeps = {
   readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
+  /** How mail is sent; null: it is not. */
+  readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
 }
 
 export type Service = {
@@ -57,7 +61,7 @@ const PAUSE_SECONDS: Seconds = 15 * 60
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, open, now, log }: ServiceDeps,
+  { objects, signer, open, now, log, mail }: ServiceDeps,
 ): Service {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -199,6 +203,39 @@ export function createService(
     }
   }
 
+  // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
+  const settled = new Set<string>()
+  let isDelivering = false
+
+  function deliver(): void {
+    if (isDelivering || isStopped || mail === null) return
+    isDelivering = true
+    begin(async () => {
+      try {
+        await attempt('deliver', true, deliverMails)
+      } finally {
+        isDelivering = false
+      }
+    })
+  }
+
+  async function deliverMails(): Promise<void> {
+    if (mail === null) return
+    const { send, from, url } = mail
+    const outcomes = await deliverDue({ at: now(), version, from, url }, { objects, send, now, settled })
+    for (const outcome of outcomes) tellDelivery(outcome)
+  }
+
+  function tellDelivery({ channel, week, tried, suppressed, problem }: ChannelDelivery): void {
+    if (problem === null) worked(`deliver ${channel}`)
+    else failed(`deliver ${channel}`, new Error(problem))
+    if (tried.length === 0) return
+    const of = (status: string) => tried.filter((one) => one.status === status).length
+    const [sent, refused, unknown] = [of('sent'), of('failed'), of('unknown')]
+    const level = sent === tried.length ? 'info' : 'warn'
+    log({ level, event: 'delivered', channel, week, sent, failed: refused, unknown, suppressed })
+  }
+
   return {
     async tick() {
       if (isStopped || isPlanning) return
@@ -221,6 +258,7 @@ export function createService(
         if (begun > 0) log({ level: 'info', event: 'planned', windows: begun, clusters: waiting.size })
         collectWaiting()
         keepHouse()
+        deliver()
       } catch (error) {
         failed('plan', error)
       } finally {

@@ -4,9 +4,12 @@ import {
   changesPrefix,
   CHANGE_KINDS,
   isReportKey,
+  linksKey,
   parseChangeKey,
+  parseClaimKey,
   parseEvidenceKey,
   parseDocumentKey,
+  parseSuppressionKey,
   parseTimelineKey,
   parseWindowKey,
   recipientsKey,
@@ -206,8 +209,8 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if (key === registryKey || key === recipientsKey || key === sealingKey || parseDocumentKey(key) !== undefined)
-    return true
+  if ([registryKey, recipientsKey, linksKey, sealingKey].includes(key)) return true
+  if ([parseDocumentKey, parseClaimKey, parseSuppressionKey].some((parse) => parse(key) !== undefined)) return true
   const cluster = (parseWindowKey(key) ?? parseTimelineKey(key))?.cluster ?? /^state\/([^/]+)\.json$/.exec(key)?.[1]
   return isKnown(cluster) && (!key.startsWith('state/') || key === stateKey(cluster ?? ''))
 }

@@ -5,9 +5,12 @@ import type { ClusterAccess } from '../../lib/collect/cluster.ts'
 import { type Service, type ServiceDeps, type ServiceEvent, createService } from '../../lib/run/service.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
+import { addChannel } from '../../lib/deliver/channels.ts'
+import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { readHistory } from '../../lib/store/state.ts'
+import { compareText } from '../../lib/text-order.ts'
 import { newSigner } from '../support/log.ts'
 import { type Gate, memoryObjects } from '../support/memory-objects.ts'
 import { minutesIn } from '../support/sealed-store.ts'
@@ -36,7 +39,15 @@ function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> 
   const events: ServiceEvent[] = []
   const service = createService(
     { version: '0.0.0', timeZone: 'UTC', clustersAtOnce: 2 },
-    { objects, signer, open: () => toldCluster(now).access, now, log: (event) => events.push(event), ...changes },
+    {
+      objects,
+      signer,
+      open: () => toldCluster(now).access,
+      now,
+      log: (event) => events.push(event),
+      mail: null,
+      ...changes,
+    },
   )
   return {
     service,
@@ -260,4 +271,43 @@ test('a scheduler that cannot plan is told by its health, and heals by itself', 
   isBroken = false
   await at(13)
   assert.equal(service.isHealthy(), true)
+})
+
+test('a service sends each mail that is due once, however often it looks and is started again', async () => {
+  const objects = memoryObjects()
+  await addChannel(
+    { id: 'one', recipients: ['ada@example.com', 'bob@example.com'] },
+    { now: minutesIn(0), by: 'test' },
+    objects,
+  )
+  const sent: string[] = []
+  let isAway = true
+  const mail = {
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    url: null,
+    send: async ({ to }: Envelope) => {
+      if (isAway) throw new NotSentError('the server is away', false)
+      sent.push(to)
+      return '250 taken'
+    },
+  }
+  const { at, events } = start(objects, { mail })
+  const week = 7 * 24 * 60
+  await at(10)
+  assert.deepEqual(sent, [])
+  await at(week)
+  isAway = false
+  for (const minutes of [1, 2, 6, 7, 8]) await at(week + minutes)
+  const again = start(objects, { mail })
+  await again.at(week + 60)
+  assert.deepEqual(sent.toSorted(compareText), ['ada@example.com', 'bob@example.com'])
+  assert.deepEqual(
+    events.filter(({ event }) => event === 'delivered').map(({ level, sent: count, failed }) => [level, count, failed]),
+    [
+      ['warn', 0, 2],
+      ['info', 2, 0],
+    ],
+  )
+  await again.at(2 * week)
+  assert.equal(sent.length, 4)
 })

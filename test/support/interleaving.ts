@@ -17,6 +17,9 @@ export type Telling = {
 
 type Waiting = { readonly request: StoreRequest; readonly actor: number; readonly go: (fate: Fate) => void }
 
+/** For so long an actor may be busy with itself. */
+const MOST_TURNS = 10_000
+
 /** How many stories are told at once: a turn of the event loop costs more than a request. */
 const AT_ONCE = 64
 
@@ -52,9 +55,11 @@ export async function tell<T extends Telling>(
 function begin({ actors, draw, fateOf }: Telling) {
   const waiting: Waiting[] = []
   const dead = new Set<number>()
+  const over = new Set<number>()
   const outcomes: unknown[] = actors.map(() => undefined)
   let alive = actors.length
   let started = 0
+  let turns = 0
 
   const start = (actor: number) => {
     const gate: Gate = (request, effect) =>
@@ -74,19 +79,30 @@ function begin({ actors, draw, fateOf }: Telling) {
       })
     const end = (outcome: unknown) => {
       outcomes[actor] = outcome
+      over.add(actor)
       alive -= 1
     }
     actors[actor]?.(gate).then(end, end)
+  }
+
+  /** Whether one that began works on something else than its store, such as setting a message: it is waited for, so that the same story comes again. */
+  const isAnyBusy = () => {
+    const idle = new Set([...waiting.map(({ actor }) => actor), ...dead, ...over])
+    return idle.size < started
   }
 
   return {
     outcomes,
     isOver: () => alive === 0,
     step() {
+      if (isAnyBusy()) {
+        if (++turns > MOST_TURNS) throw new Error('Cannot go on: an actor waits for something else than its store')
+        return
+      }
+      turns = 0
       const at = draw(waiting.length + (started < actors.length ? 1 : 0))
       const [next] = waiting.splice(at, 1)
       if (next === undefined) {
-        if (started === actors.length) throw new Error('Cannot go on: an actor waits for something else than its store')
         start(started++)
         return
       }

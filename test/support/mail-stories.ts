@@ -30,6 +30,7 @@ export function mailOf(input: ReportInput, channel: Partial<Channel> = {}, more:
     channel: whole,
     unregistered: [],
     empty,
+    suppressed: 0,
     links: { page: 'https://ciphertrail.example.com' },
     ...more,
   }

@@ -1,0 +1,147 @@
+import type { Command } from 'commander'
+import { readChannels } from '../lib/deliver/channels.ts'
+import { type Delivery, DELIVERY_STATUSES, listDeliveries } from '../lib/deliver/claims.ts'
+import { readRecipients } from '../lib/deliver/recipients.ts'
+import { toJson } from '../lib/report/json.ts'
+import { printable } from '../lib/report/printable.ts'
+import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
+import { readUrl } from './channel-preview.ts'
+import { chosenChannels } from './channels.ts'
+import { type Console, FailedError, UsageError } from './console.ts'
+import { MAIL_HELP, openMail } from './mail.ts'
+import { openStore } from './store.ts'
+import { tableLines } from './table.ts'
+import { readTime } from './values.ts'
+
+type DeliverOptions = {
+  readonly channel?: string
+  readonly mail?: string
+  readonly url?: string
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Adds `ciphertrail deliver` and `ciphertrail deliveries`. */
+export function addDeliver(program: Command, console: Console): void {
+  program
+    .command('deliver')
+    .summary('send every weekly mail that is due')
+    .description(
+      'Sends the mail of the last week to the recipients of each channel whose hour has come, over SMTP with TLS. Each mail is claimed before it is sent: run it as often as you like, and twice at once, nobody gets one twice. What may or may not have gone is listed as unknown and never sent again by itself.',
+    )
+    .option('--channel <id>', 'only this channel')
+    .option('--mail <file>', 'settings of the server of mail (default CIPHERTRAIL_MAIL)')
+    .option('--url <url>', 'where people reach the pages, for the links (default CIPHERTRAIL_URL, else no links)')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object for each channel')
+    .addHelpText(
+      'after',
+      `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent.`,
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<DeliverOptions>()
+      const { json = false } = options
+      const file = options.mail ?? console.config.mail
+      if (file === undefined)
+        throw new UsageError('Cannot send mail: no settings are given, name a file with --mail or CIPHERTRAIL_MAIL')
+      const objects = openStore(options, console)
+      if (options.channel !== undefined) await chosenChannels(options.channel, objects)
+      const url = readUrl(options.url ?? console.config.url)
+      const given = options.now === undefined ? undefined : new Date(readTime('--now', options.now))
+      const { from, send } = await openMail(file)
+      console.progress('Sending what is due')
+      const now = given === undefined ? console.now : () => given
+      const outcomes = await deliverDue(
+        {
+          at: now(),
+          version: console.version,
+          url,
+          from,
+          ...(options.channel === undefined ? {} : { channel: options.channel }),
+        },
+        { objects, send, now },
+      )
+      console.progressEnd()
+      for (const outcome of outcomes) {
+        if (json) console.out(toJson(outcome))
+        else for (const line of outcomeLines(outcome)) console.out(printable(line))
+      }
+      if (!json && outcomes.length === 0)
+        console.err('There is no channel. Add one with "ciphertrail channel add ID --to ADDRESS"')
+      if (outcomes.some(isFailed)) throw new FailedError()
+    })
+
+  program
+    .command('deliveries')
+    .summary('which mails were sent, and of which that is not known')
+    .description(
+      'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it), claimed (somebody is about to send it).',
+    )
+    .option('--week <week>', 'only of this ISO week')
+    .option('--channel <id>', 'only of this channel')
+    .option('--status <status>', `only ${DELIVERY_STATUSES.join(', ')}`)
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail deliveries --week 2026-W47\n  ciphertrail deliveries --status unknown --json',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<DeliverOptions & { readonly week?: string; readonly status?: string }>()
+      const { week, channel, status } = options
+      if (status !== undefined && !DELIVERY_STATUSES.some((one) => one === status))
+        throw new UsageError(
+          `Cannot filter by status "${printable(status)}": wanted one of ${DELIVERY_STATUSES.join(', ')}`,
+        )
+      const objects = openStore(options, console)
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const recipients = await readRecipients(objects)
+      const rows: (Delivery & { readonly address: string | null })[] = []
+      for await (const delivery of listDeliveries('week', now, objects)) {
+        if (week !== undefined && delivery.period !== week) continue
+        if (channel !== undefined && delivery.channel !== channel) continue
+        if (status !== undefined && delivery.status !== status) continue
+        rows.push({ ...delivery, address: recipients.get(delivery.recipient) ?? null })
+      }
+      if (options.json === true) for (const row of rows) console.out(toJson(row))
+      else if (rows.length === 0)
+        console.err(
+          `No mail was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`,
+        )
+      else
+        for (const line of tableLines(rows, [
+          { heading: 'WEEK', text: ({ period }) => period },
+          { heading: 'CHANNEL', text: (row) => row.channel },
+          { heading: 'TO', text: ({ address }) => address ?? '(left every channel)' },
+          { heading: 'STATUS', text: (row) => row.status },
+          { heading: 'AT', text: ({ at }) => at },
+          { heading: 'TRIES', text: ({ attempt }) => String(attempt) },
+          {
+            heading: 'DETAIL',
+            text: ({ detail, retryAt }) =>
+              `${detail ?? '-'}${retryAt === null ? '' : `; tried again after ${retryAt}`}`,
+          },
+        ]))
+          console.out(line)
+    })
+}
+
+const isFailed = ({ problem, tried }: ChannelDelivery): boolean =>
+  problem !== null || tried.some(({ status }) => status !== 'sent')
+
+function outcomeLines({ channel, week, tried, suppressed, problem }: ChannelDelivery): string[] {
+  if (week === null) return [`${channel}: no mail is due yet`]
+  const of = (status: Delivery['status']) => tried.filter((delivery) => delivery.status === status)
+  const counts = (['sent', 'failed', 'unknown'] as const).flatMap((status) =>
+    of(status).length === 0 ? [] : [`${of(status).length} ${status}`],
+  )
+  const silent = suppressed === 0 ? '' : `; ${suppressed} get none (ciphertrail channel list)`
+  return [
+    `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${silent}`,
+    ...[...of('failed'), ...of('unknown')].map(
+      ({ status, recipient, detail }) => `  ${recipient} ${status}: ${detail ?? 'no reason was given'}`,
+    ),
+    ...(problem === null ? [] : [`  ${problem}`]),
+  ]
+}

@@ -1,0 +1,154 @@
+/**
+ * Who sends which mail: a claim is written before a mail is sent, so that nobody sends it a second time, whoever races or dies. What then is not
+ * known is kept as not known.
+ */
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import { parseJson } from '../store/json.ts'
+import { type DeliveryId, claimKey, claimsPrefix, parseClaimKey } from '../store/keys.ts'
+import { type Objects, PreconditionFailedError } from '../store/objects.ts'
+
+/**
+ * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it. `unknown`: a server may have taken it, or whoever
+ * claimed it died; it is never sent again by itself.
+ */
+export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown'] as const
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
+
+/** How a delivery stands. */
+export type Delivery = DeliveryId & {
+  readonly status: DeliveryStatus
+  /** How often it was tried, 1 and up. */
+  readonly attempt: number
+  /** RFC 3339: when that began to be so. */
+  readonly at: string
+  /** What the server called it where it was sent, why not where it was not; null where there is nothing to say. One line, without addresses. */
+  readonly detail: string | null
+  /** RFC 3339: when a failed one may be tried again; null: never. */
+  readonly retryAt: string | null
+}
+
+/** A delivery that is ours to make. */
+export type Held = { readonly delivery: Delivery; readonly etag: string }
+
+/** How a try ended. */
+export type Outcome =
+  | { readonly status: 'sent'; readonly detail: string }
+  | { readonly status: 'failed'; readonly detail: string; /** Trying again is of no use. */ readonly isFinal: boolean }
+  | { readonly status: 'unknown'; readonly detail: string }
+
+/** Whoever claimed a mail longer ago is dead, or hangs: longer than any try takes. */
+export const CLAIM_SECONDS = 15 * 60
+
+const RETRY_SECONDS = [5 * 60, 20 * 60, 80 * 60, 320 * 60] as const
+
+const claimSchema = z.object({
+  format: z.literal('ciphertrail/claim/1'),
+  status: z.enum(DELIVERY_STATUSES),
+  attempt: z.int().positive(),
+  at: z.iso.datetime(),
+  detail: z.string().nullable(),
+  retryAt: z.iso.datetime().nullable(),
+})
+
+/** Claims a delivery, or one that failed and may be tried again by now; null where it is somebody else's, or done. */
+export async function claimDelivery(id: DeliveryId, now: Date, objects: Objects): Promise<Held | null> {
+  const key = claimKey(id)
+  const { delivery: before, etag } = await readClaim(id, now, objects)
+  if (before !== null && !isDue(before, now)) return null
+  const delivery: Delivery = {
+    ...id,
+    status: 'claimed',
+    attempt: (before?.attempt ?? 0) + 1,
+    at: timeOf(now),
+    detail: null,
+    retryAt: null,
+  }
+  try {
+    return { delivery, etag: await objects.putIf(key, encode(delivery), etag) }
+  } catch (error) {
+    if (error instanceof PreconditionFailedError) return null
+    throw error
+  }
+}
+
+/** Writes down how a try ended. What somebody took for dead meanwhile and calls unknown is told all the same: nobody else has sent it. */
+export async function settleDelivery(held: Held, outcome: Outcome, now: Date, objects: Objects): Promise<Delivery> {
+  const { delivery: before } = held
+  const delay = RETRY_SECONDS[before.attempt - 1]
+  const isOver = outcome.status !== 'failed' || outcome.isFinal || delay === undefined
+  const delivery: Delivery = {
+    ...before,
+    status: outcome.status,
+    at: timeOf(now),
+    detail: outcome.detail,
+    retryAt: isOver ? null : toTime(Math.floor(now.getTime() / 1000) + delay),
+  }
+  const key = claimKey(before)
+  try {
+    await objects.putIf(key, encode(delivery), held.etag)
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+    const stored = await objects.get(key)
+    await objects.putIf(key, encode(delivery), stored?.etag ?? null)
+  }
+  return delivery
+}
+
+/** Whether a delivery is to be tried: nobody claimed it, or it failed and its time has come. */
+export function isDue(delivery: Delivery | null, now: Date): boolean {
+  if (delivery === null) return true
+  return (
+    delivery.status === 'failed' && delivery.retryAt !== null && toSeconds(delivery.retryAt) * 1000 <= now.getTime()
+  )
+}
+
+/** How a delivery stands; null where nobody claimed it. Who claimed it and is not heard of since is taken for dead. */
+export async function readDelivery(id: DeliveryId, now: Date, objects: Objects): Promise<Delivery | null> {
+  return (await readClaim(id, now, objects)).delivery
+}
+
+/** Every delivery of a kind, by period, channel and recipient. A claim that cannot be read is `unknown`. */
+export async function* listDeliveries(kind: DeliveryId['kind'], now: Date, objects: Objects): AsyncGenerator<Delivery> {
+  for await (const key of objects.list(claimsPrefix(kind))) {
+    const id = parseClaimKey(key)
+    const delivery = id === undefined ? null : await readDelivery(id, now, objects)
+    if (delivery !== null) yield delivery
+  }
+}
+
+async function readClaim(
+  id: DeliveryId,
+  now: Date,
+  objects: Objects,
+): Promise<{ readonly delivery: Delivery | null; readonly etag: string | null }> {
+  const stored = await objects.get(claimKey(id))
+  if (stored === undefined) return { delivery: null, etag: null }
+  const parsed = claimSchema.safeParse(parseJson(stored.body))
+  // A damaged claim is a claim: to read it as none would send a second mail.
+  if (!parsed.success)
+    return {
+      delivery: {
+        ...id,
+        status: 'unknown',
+        attempt: 1,
+        at: timeOf(now),
+        detail: 'its claim is damaged',
+        retryAt: null,
+      },
+      etag: stored.etag,
+    }
+  const { status, attempt, at, detail, retryAt } = parsed.data
+  const isDead = status === 'claimed' && now.getTime() - toSeconds(at) * 1000 > CLAIM_SECONDS * 1000
+  const shown = isDead
+    ? { status: 'unknown' as const, detail: 'whoever was about to send it was not heard of again' }
+    : { status, detail }
+  return { delivery: { ...id, ...shown, attempt, at, retryAt }, etag: stored.etag }
+}
+
+function encode({ status, attempt, at, detail, retryAt }: Delivery): Uint8Array {
+  return Buffer.from(canonicalize({ format: 'ciphertrail/claim/1', status, attempt, at, detail, retryAt }) ?? '')
+}
+
+const timeOf = (at: Date): string => toTime(Math.floor(at.getTime() / 1000))

@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import PostalMime from 'postal-mime'
+import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
+import { listDeliveries } from '../../lib/deliver/claims.ts'
+import { NotSentError } from '../../lib/deliver/send.ts'
+import { MailSettingsError, readMailSettings, smtpMail } from '../../lib/deliver/smtp.ts'
+import { suppress } from '../../lib/deliver/suppressions.ts'
+import { readRecipients } from '../../lib/deliver/recipients.ts'
+import { deliverDue } from '../../lib/run/deliver.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { parseNdjson, run } from '../support/command-line.ts'
+import { freshStore } from '../support/fresh-store.ts'
+import { type MailServer, type MailServerOptions, startMailServer } from '../support/mail-server.ts'
+import { freshFolder } from '../support/recording.ts'
+
+const ADDED = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
+const DUE = Date.parse('2026-11-23T07:00:00Z')
+const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
+
+async function mailServer(t: TestContext, options: MailServerOptions = {}): Promise<MailServer> {
+  const server = await startMailServer(options)
+  t.after(() => server.close())
+  return server
+}
+
+const smtpOf = ({ port, ca }: MailServer, more: Partial<Parameters<typeof smtpMail>[0]> = {}) =>
+  smtpMail({ host: 'localhost', port, tls: 'starttls', user: null, password: null, ca, ...more })
+
+const deliver = (server: MailServer, objects: Objects, minutes = 0) => {
+  const now = () => new Date(DUE + minutes * 60_000)
+  return deliverDue(
+    { at: now(), version: '0.1.0', url: 'https://ct.example.com', from: FROM },
+    { objects, send: smtpOf(server), now },
+  )
+}
+
+/** Who was told how of which channel. */
+async function told(objects: Objects, minutes = 0): Promise<readonly string[]> {
+  const recipients = await readRecipients(objects)
+  const lines: string[] = []
+  for await (const one of listDeliveries('week', new Date(DUE + minutes * 60_000), objects))
+    lines.push(
+      `${one.channel} ${recipients.get(one.recipient) ?? ''} ${one.status}${one.retryAt === null ? '' : ' (again)'}`,
+    )
+  return lines.toSorted((a, b) => (a < b ? -1 : 1))
+}
+
+async function twoChannels(objects: Objects): Promise<void> {
+  await addChannel({ id: 'one', recipients: ['ada@example.com', 'bob@example.com'] }, ADDED, objects)
+  await addChannel(
+    { id: 'two', recipients: ['bob@example.com', 'eve@example.com'], timeZone: 'Europe/Berlin' },
+    ADDED,
+    objects,
+  )
+}
+
+test('runs that race and repeat give each recipient of two channels each mail once, over TLS', async (t) => {
+  const objects = await freshStore(t)
+  const server = await mailServer(t)
+  await twoChannels(objects)
+  assert.deepEqual(
+    (await deliver(server, objects, -61)).map(({ week }) => week),
+    [null, null],
+  )
+  await Promise.all([deliver(server, objects), deliver(server, objects), deliver(server, objects)])
+  await deliver(server, objects, 30)
+  await deliver(server, objects, 6 * 24 * 60)
+  const mails = await Promise.all(
+    server.taken.map(async ({ to, message, isEncrypted }) => {
+      assert.ok(isEncrypted)
+      const { headers, subject, to: shown } = await PostalMime.parse(message)
+      assert.deepEqual(
+        shown?.map(({ address }) => address),
+        [to],
+      )
+      assert.match(subject ?? '', /^\[(one|two)\] no data: no cluster is registered \(week 2026-W47\)$/)
+      const link = headers.find(({ key }) => key === 'list-unsubscribe')?.value ?? ''
+      return [`${/^\[(\w+)\]/.exec(subject ?? '')?.[1] ?? ''} ${to}`, link] as const
+    }),
+  )
+  assert.deepEqual(
+    mails.map(([mail]) => mail).toSorted((a, b) => (a < b ? -1 : 1)),
+    ['one ada@example.com', 'one bob@example.com', 'two bob@example.com', 'two eve@example.com'],
+  )
+  assert.equal(new Set(mails.map(([, link]) => link)).size, 4, 'everybody has a link of their own')
+  for (const [, link] of mails) assert.doesNotMatch(link, /example\.com%40|@/)
+  assert.ok((await told(objects)).every((line) => line.endsWith(' sent')))
+  await deliver(server, objects, 7 * 24 * 60)
+  assert.equal(server.taken.length, 8, 'the next week has mails of its own')
+})
+
+test('what a server refuses is tried again where that helps, and what is cut off is not known and never sent again', async (t) => {
+  const objects = await freshStore(t)
+  const server = await mailServer(t, {
+    mannerOf: (to, time) => {
+      switch (to) {
+        case 'busy@example.com':
+          return time < 2 ? { code: 451, at: 'rcpt' } : 'take'
+        case 'full@example.com':
+          return time === 0 ? { code: 452, at: 'data' } : 'take'
+        case 'nobody@example.com':
+          return { code: 550, at: 'rcpt' }
+        case 'cut@example.com':
+          return 'cut-before'
+        case 'lost@example.com':
+          return 'cut-after'
+        default:
+          return 'take'
+      }
+    },
+  })
+  const names = ['busy', 'full', 'nobody', 'cut', 'lost', 'well']
+  await addChannel({ id: 'one', recipients: names.map((name) => `${name}@example.com`) }, ADDED, objects)
+  const [first] = await deliver(server, objects)
+  assert.equal(first?.tried.length, 6)
+  for (const { detail } of first.tried) assert.doesNotMatch(detail ?? '', /@/)
+  assert.deepEqual(await told(objects), [
+    'one busy@example.com failed (again)',
+    'one cut@example.com unknown',
+    'one full@example.com failed (again)',
+    'one lost@example.com unknown',
+    'one nobody@example.com failed',
+    'one well@example.com sent',
+  ])
+  for (const minutes of [1, 6, 7, 40, 600, 5000]) await deliver(server, objects, minutes)
+  assert.deepEqual(
+    (await told(objects)).filter((line) => !line.endsWith(' sent')),
+    ['one cut@example.com unknown', 'one lost@example.com unknown', 'one nobody@example.com failed'],
+  )
+  const counts = Map.groupBy(server.taken, ({ to }) => to)
+  assert.deepEqual(
+    [...counts.values()].map((mails) => mails.length),
+    [1, 1, 1, 1],
+  )
+})
+
+test('a server without TLS, with another certificate or away is told as such, and nothing was sent', async (t) => {
+  const plain = await mailServer(t, { hasTls: false })
+  const other = await mailServer(t)
+  const envelope = {
+    from: FROM.address,
+    to: 'ada@example.com',
+    message: Buffer.from('Subject: x\r\n\r\nx\r\n'),
+    tags: { channel: 'a', recipient: 'b' },
+  }
+  for (const [send, isFinal] of [
+    [smtpOf(plain), false],
+    [smtpOf({ ...other, ca: plain.ca }), false],
+    [smtpOf({ ...other, port: 1 }), false],
+    [smtpOf(other, { user: 'ada', password: 'wrong-secret' }), false],
+  ] as const)
+    await assert.rejects(send(envelope), (error) => {
+      assert.ok(error instanceof NotSentError, String(error))
+      assert.equal(error.isFinal, isFinal)
+      assert.doesNotMatch(error.message, /wrong-secret|\n/)
+      return true
+    })
+  assert.equal(plain.taken.length + other.taken.length, 0)
+})
+
+test('whoever unsubscribed or whose mail came back gets none, of that channel or of any', async (t) => {
+  const objects = await freshStore(t)
+  const server = await mailServer(t)
+  await twoChannels(objects)
+  const [one, two] = await readChannels(objects)
+  const recipients = await readRecipients(objects)
+  const pseudonym = (address: string) => [...recipients].find(([, known]) => known === address)?.[0] ?? ''
+  await suppress(
+    { recipient: pseudonym('bob@example.com'), channel: 'one', reason: 'unsubscribed' },
+    ADDED.now,
+    objects,
+  )
+  await suppress({ recipient: pseudonym('eve@example.com'), channel: null, reason: 'bounced' }, ADDED.now, objects)
+  const outcomes = await deliver(server, objects)
+  assert.deepEqual(
+    outcomes.map(({ suppressed }) => suppressed),
+    [1, 1],
+  )
+  assert.deepEqual(
+    server.taken.map(({ to }) => to),
+    ['ada@example.com', 'bob@example.com'],
+  )
+  assert.ok(one && two)
+  const { text } = await PostalMime.parse(server.taken[0]?.message ?? '')
+  assert.match(text ?? '', /1 of 2 recipients of this channel gets no mail: they left it, or mail to them came back/)
+})
+
+test('readMailSettings() says what is wrong with a settings file, and never quotes a password', async (t) => {
+  const folder = freshFolder(t)
+  const file = join(folder, 'mail.json')
+  const read = (content: unknown) => {
+    writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+    return readMailSettings(file)
+  }
+  const good = { from: 'ciphertrail@example.com', host: 'smtp.example.com' }
+  assert.deepEqual(await read(good), {
+    from: FROM,
+    host: 'smtp.example.com',
+    port: 587,
+    tls: 'starttls',
+    user: null,
+    password: null,
+    ca: null,
+  })
+  writeFileSync(join(folder, 'secret'), 'hunter2\n')
+  assert.equal(
+    (await read({ ...good, tls: 'implicit', user: 'x', passwordFile: join(folder, 'secret') })).password,
+    'hunter2',
+  )
+  for (const [content, wanted] of [
+    ['{"password": "hunter2"', /it is no JSON/],
+    [{ ...good, password: 'hunter2' }, /go together/],
+    [{ ...good, user: 'x', password: 'hunter2', tls: 'none' }, /"tls" is "none"/],
+    [{ ...good, tls: 'none' }, /"tls" is "none"/],
+    [{ ...good, hots: 'x' }, /not known/],
+    [{ ...good, from: 'x' }, /"from" is no address/],
+    [{ ...good, fromName: 'x\r\nBcc: eve@example.com' }, /"fromName" holds/],
+    [{ ...good, caFile: join(folder, 'none.pem') }, /cannot be read \(ENOENT\)/],
+    [{ ...good, port: 0 }, /"port" is absent or wrong/],
+  ] as const)
+    await assert.rejects(read(content), (error) => {
+      assert.ok(error instanceof MailSettingsError)
+      assert.match(error.message, wanted)
+      assert.doesNotMatch(error.message, /hunter2/)
+      return true
+    })
+})
+
+test('ciphertrail deliver sends what is due, and deliveries lists it', async (t) => {
+  const folder = freshFolder(t)
+  const server = await mailServer(t, {
+    user: { name: 'ct', password: 'secret' },
+    mannerOf: (to) => (to.startsWith('nobody') ? { code: 550, at: 'rcpt' } : 'take'),
+  })
+  writeFileSync(join(folder, 'ca.pem'), server.ca)
+  writeFileSync(
+    join(folder, 'mail.json'),
+    JSON.stringify({
+      from: FROM.address,
+      host: 'localhost',
+      port: server.port,
+      user: 'ct',
+      password: 'secret',
+      caFile: 'ca.pem',
+    }),
+  )
+  await run(['channel', 'add', 'one', '--to', 'ada@example.com', '--to', 'nobody@example.com'], { folder })
+  const env = { CIPHERTRAIL_MAIL: 'mail.json' }
+  const none = await run(['deliver', '--now', '2020-01-01T00:00:00Z'], { folder, env })
+  assert.deepEqual([none.code, none.stdout], [0, 'one: no mail is due yet\n'])
+  // Far enough for a channel that was added just now, whenever that is.
+  const now = ['--now', '2099-01-05T12:00:00Z']
+  const sent = await run(['deliver', ...now], { folder, env })
+  assert.equal(sent.code, 1, sent.stderr)
+  assert.match(sent.stdout, /^one: week 2098-W\d\d|^one: week 2099-W01, 1 sent, 1 failed\n {2}r[0-9a-f]{32} failed: /)
+  assert.equal(server.taken.length, 1)
+  const again = await run(['deliver', ...now, '--json'], { folder, env })
+  assert.deepEqual(parseNdjson(again.stdout)[0]?.['tried'], [])
+  const listed = parseNdjson((await run(['deliveries', ...now, '--json'], { folder })).stdout)
+  assert.deepEqual(listed.map(({ address, status }) => `${String(address)} ${String(status)}`).toSorted(), [
+    'ada@example.com sent',
+    'nobody@example.com failed',
+  ])
+  const failed = await run(['deliveries', '--status', 'failed', ...now], { folder })
+  assert.match(failed.stdout, /^WEEK +CHANNEL +TO +STATUS +AT +TRIES +DETAIL\n\S+ +one +nobody@example\.com +failed /)
+  await run(['key', 'new', 'example.com/log', '--key', 'log.key'], { folder })
+  await run(['seal', '--key', 'log.key'], { folder })
+  const checked = await run(['log', 'check'], { folder })
+  assert.equal(checked.code, 0, `claims are known to whoever checks a store: ${checked.stdout}${checked.stderr}`)
+  for (const [args, wanted] of [
+    [['deliver'], /^Cannot send mail: no settings are given/],
+    [['deliver', '--mail', 'none.json'], /^Cannot use the mail settings "none.json": "none.json" cannot be read/],
+    [['deliver', '--mail', 'mail.json', '--channel', 'two'], /^Cannot find channel "two"/],
+    [['deliveries', '--status', 'lost'], /^Cannot filter by status "lost"/],
+  ] as const) {
+    const { code, stderr } = await run([...args], { folder })
+    assert.equal(code, 2)
+    assert.match(stderr, wanted)
+  }
+})
