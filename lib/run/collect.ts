@@ -2,9 +2,9 @@ import { assessWindow } from '../assess/window.ts'
 import type { ClusterAccess } from '../collect/cluster.ts'
 import { collectWindow } from '../collect/collect.ts'
 import type { Cluster, Snapshot, Window } from '../model.ts'
-import { derive } from '../store/derive.ts'
+import { compact, derive } from '../store/derive.ts'
 import { listAttempts, writeAttempt } from '../store/evidence.ts'
-import { evidenceKey } from '../store/keys.ts'
+import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { type DueWindow, refusalOf } from './due.ts'
@@ -54,17 +54,23 @@ export async function collectDue(
       : refusalOf(cluster, window, now().getTime() / 1000)
   if (cluster === undefined || refusal !== undefined) return { outcome: 'refused', error: refusal ?? '' }
 
-  const stored = (await listAttempts(window, id, { objects })).at(-1)
-  if (stored !== undefined && stored.attempt >= attempt) {
+  const stored = await listAttempts(window, id, { objects })
+  const last = stored.at(-1)
+  if (last !== undefined && last.attempt >= attempt) {
     // Whoever stored it may have died before deriving.
-    const { errors } = await derive(cluster, { objects, assess: assessWindow })
-    return { outcome: 'stored-before', key: evidenceKey(stored), complete: null, errors }
+    const { errors } = await derive(cluster, { objects, assess: assessWindow }, stored)
+    return { outcome: 'stored-before', key: evidenceKey(last), complete: null, errors }
   }
   const access = await open(cluster)
   try {
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
-    const key = await writeAttempt(snapshot, { objects })
-    const { errors } = await derive(cluster, { objects, assess: assessWindow })
+    const key = await writeAttempt(snapshot, { objects }, last?.attempt ?? 0)
+    const written = parseEvidenceKey(key)
+    const { errors } = await derive(
+      cluster,
+      { objects, assess: assessWindow },
+      written === undefined ? undefined : [...stored, written],
+    )
     const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
     return {
       outcome: 'collected',
@@ -151,6 +157,6 @@ export async function collectWindows(
     }
   }
   deriving?.()
-  const { errors } = await derive(cluster, { objects, assess: assessWindow })
+  const { errors } = await compact(cluster, { objects, assess: assessWindow })
   return { attempted, unreachable, errors }
 }

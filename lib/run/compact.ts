@@ -1,6 +1,6 @@
 import { assessWindow } from '../assess/window.ts'
 import type { Cluster } from '../model.ts'
-import { derive, type Derived } from '../store/derive.ts'
+import { compact as compactStored, type Derived } from '../store/derive.ts'
 import type { Objects } from '../store/objects.ts'
 
 /**
@@ -8,5 +8,5 @@ import type { Objects } from '../store/objects.ts'
  * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
  */
 export async function compact(cluster: Cluster, { objects }: { readonly objects: Objects }): Promise<Derived> {
-  return derive(cluster, { objects, assess: assessWindow })
+  return compactStored(cluster, { objects, assess: assessWindow })
 }

@@ -174,6 +174,8 @@ async function checkNames(
       if (problem !== undefined) add(key, problem)
       if (!names.has(key)) unsealed.add(key, 'not sealed yet')
     } else if (!isRewritten(key, isKnown)) add(key, NOBODYS)
+    else if (!known.areAll && !isRewritten(key, (cluster) => cluster !== undefined && ids.has(cluster)))
+      add(key, 'it was not checked, since its cluster is not known while the changes of the registry are damaged')
   }
   return { unsealed: unsealed.all(), objects: count }
 }

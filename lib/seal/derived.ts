@@ -1,8 +1,8 @@
 import type { Cluster } from '../model.ts'
 import { type DeriveDeps, rebuild } from '../store/derive.ts'
 import { stateKey, timelinePrefix, windowPrefix } from '../store/keys.ts'
-import { type Objects, PreconditionFailedError } from '../store/objects.ts'
-import { sha256Of } from '../store/state.ts'
+import { type Objects, PreconditionFailedError, StoreError } from '../store/objects.ts'
+import { readState, sha256Of } from '../store/state.ts'
 import type { Finding } from './finding.ts'
 
 /** How often a cluster is derived again because somebody wrote meanwhile. */
@@ -32,7 +32,7 @@ async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | 
 
 async function derivedOnce(cluster: Cluster, { objects, assess }: DeriveDeps): Promise<Finding[]> {
   const { overlay, derived } = derivedInMemory(objects)
-  const { errors } = await rebuild(cluster, { objects: overlay, assess })
+  const { errors } = await rebuild(cluster, { objects: overlay, assess }, await storedWatermark(cluster, objects))
   const findings: Finding[] = errors.map((problem) => ({ key: null, problem }))
   for (const [key, { body }] of derived) {
     if (body === undefined) continue
@@ -41,6 +41,19 @@ async function derivedOnce(cluster: Cluster, { objects, assess }: DeriveDeps): P
   for (const prefix of [stateKey(cluster.id), timelinePrefix(cluster.id), windowPrefix(cluster.id)])
     for await (const key of objects.list(prefix)) if (!derived.has(key)) findings.push({ key, problem: UNEXPECTED })
   return findings
+}
+
+/**
+ * How far the stored months go: what comes after is in none yet, and that is no fault, since readers fold it themselves. Undefined where no state can be
+ * read.
+ */
+async function storedWatermark({ id }: Cluster, objects: Objects): Promise<string | null | undefined> {
+  try {
+    return (await readState(id, objects)).state?.timeline.watermark
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    return undefined
+  }
 }
 
 /** A derived object: its hash, and its bytes where the store below does not have the same ones. */

@@ -239,11 +239,13 @@ export async function readSnapshot(key: string, objects: Objects): Promise<Snaps
 /**
  * Stores a snapshot as the next attempt at its window and gives its key. Where another collector takes that number first, the
  * number after it, so that every attempt stays readable.
+ *
+ * @param after the number of the last attempt that the caller has seen, 0 for none; absent: what is stored is listed
  */
-export async function writeAttempt(snapshot: Snapshot, { objects }: EvidenceDeps): Promise<string> {
+export async function writeAttempt(snapshot: Snapshot, { objects }: EvidenceDeps, after?: number): Promise<string> {
   const { cluster, window } = snapshot
   const body = await encodeSnapshot(snapshot)
-  const last = (await listAttempts(window, cluster, { objects })).at(-1)?.attempt ?? 0
+  const last = after ?? (await listAttempts(window, cluster, { objects })).at(-1)?.attempt ?? 0
   for (let attempt = last + 1; attempt <= MOST_ATTEMPTS; attempt++) {
     const key = evidenceKey({ window, cluster, attempt })
     try {

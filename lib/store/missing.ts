@@ -1,6 +1,6 @@
 import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts'
 import { DERIVATION } from '../model.ts'
-import type { Cluster, Interval, TimelineMonth, Window } from '../model.ts'
+import type { Cluster, Interval, Window } from '../model.ts'
 import type { History } from './state.ts'
 import { MISSING } from './timeline.ts'
 
@@ -8,16 +8,17 @@ import { MISSING } from './timeline.ts'
  * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
  * Between those, the timeline has them already. Silence is not evidence, so a reader must be told of them.
  */
-export function missingWindows(cluster: Cluster, months: readonly TimelineMonth[], now: Date): Window[] {
+export function missingWindows(
+  cluster: Cluster,
+  { since, watermark }: Pick<History, 'since' | 'watermark'>,
+  now: Date,
+): Window[] {
   const registered = toSeconds(cluster.registeredAt)
   const settled = now.getTime() / 1000 - SETTLE_SECONDS
-  const first = months.find(({ windows }) => windows.length > 0)?.windows[0]
-  const last = months.findLast(({ windows }) => windows.length > 0)?.windows.at(-1)
-  if (first === undefined || last === undefined) return windowsBetween(cluster.windows, registered, settled)
-  const before =
-    registered < toSeconds(first.start) ? windowsBetween(cluster.windows, registered, toSeconds(first.start)) : []
+  if (since === null || watermark === null) return windowsBetween(cluster.windows, registered, settled)
+  const before = registered < toSeconds(since) ? windowsBetween(cluster.windows, registered, toSeconds(since)) : []
   // What was collected from before the registration (a first run, a replay) is not expected to go on from there.
-  const after = windowsBetween(cluster.windows, Math.max(toSeconds(last.end), registered), settled)
+  const after = windowsBetween(cluster.windows, Math.max(toSeconds(watermark), registered), settled)
   return [...before, ...after]
 }
 

@@ -1,7 +1,8 @@
 import { fixOf } from '../assess/causes.ts'
 import { periodFacts } from '../assess/period-facts.ts'
 import { type VizComparison, compareViz, isComparable, sumOf } from '../assess/viz-reading.ts'
-import { toSeconds } from '../collect/windows.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import { WINDOW_MINUTES } from '../model.ts'
 import type {
   Cluster,
   ClusterPast,
@@ -16,20 +17,36 @@ import type {
 import { rows, stripsOf, within } from './history.ts'
 import type { Objects } from './objects.ts'
 import { missingWindows, withMissing } from './missing.ts'
-import { type FoldedWindow, type History, readExpected, readHistory, readState } from './state.ts'
+import { type History, readExpected, readHistory, readState, type State } from './state.ts'
 import { compareText } from '../text-order.ts'
 
 /** A period `(from, to]`, RFC 3339. */
 type Span = { readonly from: string; readonly to: string }
 
-/** Reads the history of a cluster up to now, with the windows that were expected and never came. */
+/**
+ * Reads the history of a cluster up to now, with the windows that were expected and never came.
+ *
+ * @param span the part that is asked for; absent: all. Months without any of it may be left out
+ */
 export async function readPresent(
   cluster: Cluster,
   now: Date,
   objects: Objects,
+  span?: Span,
 ): Promise<Pick<History, 'months' | 'episodes'>> {
-  const history = (await readHistory(cluster.id, objects)) ?? { months: [], episodes: [] }
-  return withMissing(cluster.id, history, missingWindows(cluster, history.months, now))
+  const isWanted = span === undefined ? undefined : monthsOf(span)
+  const history = (await readHistory(cluster.id, objects, isWanted)) ?? NOTHING
+  return withMissing(cluster.id, history, missingWindows(cluster, history, now))
+}
+
+const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
+
+/** Tells of a month whether windows in it may end in a span: a window belongs to the month in which it begins. */
+function monthsOf({ from, to }: Span): (month: string) => boolean {
+  const longest = Math.max(...WINDOW_MINUTES) * 60
+  const first = toTime(toSeconds(from) - longest).slice(0, 7)
+  const last = toTime(toSeconds(to)).slice(0, 7)
+  return (month) => month >= first && month <= last
 }
 
 /** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
@@ -52,13 +69,10 @@ export async function readPeriodAndPast(
   objects: Objects,
 ): Promise<{ current: ClusterPeriod; past: ClusterPast }> {
   const clusterId = cluster.id
-  const history = await readPresent(cluster, now, objects)
+  const history = await readPresent(cluster, now, objects, { from: earlier[0]?.from ?? period.from, to: period.to })
   const { months, episodes } = history
   const { state } = await readState(clusterId, objects)
-  const windows = state?.windows ?? []
-  // What viz showed in the first window was asked for when the one before was collected.
-  const before = windows.findLast(({ end }) => end <= period.from)
-  const { results, viz } = await readResults(clusterId, before, windows.filter(within(period)), objects)
+  const { results, viz } = await readResults(state, period, objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
@@ -91,9 +105,8 @@ export async function readPeriodAndPast(
  * of hours holds a million readings of a few thousand paths.
  */
 async function readResults(
-  clusterId: string,
-  before: FoldedWindow | undefined,
-  windows: readonly FoldedWindow[],
+  state: State | undefined,
+  period: Span,
   objects: Objects,
 ): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz'] }> {
   const kept = new Map<string, unknown>()
@@ -103,11 +116,15 @@ async function readResults(
     return (known ?? value) as T
   }
   const results: WindowResult[] = []
-  const first = before === undefined ? [] : await readExpected(clusterId, [before], objects)
+  const windows = state?.windows ?? []
+  const named = { cluster: state?.cluster ?? '', replacing: state?.replacing ?? [] }
+  // What viz showed in the first window was asked for when the one before was collected.
+  const before = windows.findLast(({ end }) => end <= period.from)
+  const first = before === undefined ? [] : await readExpected(named, [before], objects)
   const readings = first.flatMap(({ result }) => result?.viz ?? [])
   const compared: VizComparison[] = []
-  for (const window of windows) {
-    const [expected] = await readExpected(clusterId, [window], objects)
+  for (const window of windows.filter(within(period))) {
+    const [expected] = await readExpected(named, [window], objects)
     if (expected === undefined || expected.result === null) continue
     const { result } = expected
     compared.push(...readings.filter((reading) => isComparable(reading, result)).map((one) => compareViz(one, result)))

@@ -5,7 +5,7 @@ import type { TimelineMonth, Window, WindowResult } from '../model.ts'
 import { parseJson } from './json.ts'
 import { stateKey, timelineKey, windowKey } from './keys.ts'
 import type { Objects } from './objects.ts'
-import { emptyTimeline, foldWindows, timelineSchema } from './timeline.ts'
+import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline.ts'
 import { compareText } from '../text-order.ts'
 
@@ -35,8 +35,16 @@ const stateSchema = z.object({
       }),
     )
     .readonly(),
-  /** The windows folded, in time order, with the SHA-256 of their results; null where there is no attempt. */
+  /**
+   * All windows from the first to the last with evidence, in time order, with the SHA-256 of their results; null where there is no attempt. Those up to
+   * the watermark of the timeline are folded into months, the rest is folded by whoever reads.
+   */
   windows: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string().nullable() })).readonly(),
+  /**
+   * Results that are about to take the place of those that `windows` names: a reader accepts these, too. Empty but where somebody is replacing one,
+   * or died then.
+   */
+  replacing: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string() })).readonly(),
   timeline: timelineSchema,
   /** The months of the timeline, oldest first. */
   months: z.array(z.object({ month: z.string(), sha256: z.string() })).readonly(),
@@ -49,7 +57,7 @@ const derivationSchema = z.object({ derivation: z.int() })
 /** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
 export type State = z.infer<typeof stateSchema>
 
-/** A folded window as the state names it. */
+/** A window as the state names it. */
 export type FoldedWindow = State['windows'][number]
 
 /** A derived object is missing, or is not the one that the state names. */
@@ -63,7 +71,16 @@ export class DamagedError extends Error {
 }
 
 /** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
-export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'>
+export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
+  /** Start of the first window with evidence. */
+  readonly since: string | null
+}
+
+/** How many window results are in memory at once while a history is folded. */
+export const CHUNK = 100
+
+/** So many window results are read at once. */
+const READS_AT_ONCE = 16
 
 /**
  * The bytes of a derived object: JSON with sorted names, as RFC 8785 has it, so that equal content is equal bytes. Text that is not
@@ -87,55 +104,77 @@ export function sha256Of(body: Uint8Array): string {
   return createHash('sha256').update(body).digest('hex')
 }
 
+/** The state as it is stored, and what tells whether it still is. */
+export type StoredState = {
+  readonly state: State | undefined
+  /** Null where nothing is stored. */
+  readonly etag: string | null
+  /** Of the stored bytes, in hex; null where nothing is stored. */
+  readonly sha256: string | null
+  /** Why it cannot be read, in one line. */
+  readonly error: string | null
+}
+
 /**
  * Reads the state of a cluster. Undefined where there is none, or one that an earlier version of ciphertrail derived, or one that
  * cannot be read, which `error` then says: all of it is derived again. Throws where a later version derived it.
  */
-export async function readState(
-  clusterId: string,
-  objects: Objects,
-): Promise<{ state: State | undefined; etag: string | null; error: string | null }> {
+export async function readState(clusterId: string, objects: Objects): Promise<StoredState> {
   const key = stateKey(clusterId)
   const stored = await objects.get(key)
-  if (stored === undefined) return { state: undefined, etag: null, error: null }
+  if (stored === undefined) return { state: undefined, etag: null, sha256: null, error: null }
+  const found = { etag: stored.etag, sha256: sha256Of(stored.body) }
   const content = parseJson(stored.body)
   const derivation = derivationSchema.safeParse(content).data?.derivation
   // What an earlier derivation kept may have another shape: it is old, not damaged.
-  if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, etag: stored.etag, error: null }
+  if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, ...found, error: null }
   const parsed = stateSchema.safeParse(content)
   if (!parsed.success || parsed.data.cluster !== clusterId) {
-    return {
-      state: undefined,
-      etag: stored.etag,
-      error: `Cannot read "${key}": damaged, so it is derived again from evidence`,
-    }
+    return { state: undefined, ...found, error: `Cannot read "${key}": damaged, so it is derived again from evidence` }
   }
   if (parsed.data.derivation > DERIVATION) {
     throw new Error(
       `Cannot use "${key}": derived by a later version of ciphertrail (${parsed.data.derivation}, this one makes ${DERIVATION}), update this one`,
     )
   }
-  return { state: parsed.data, etag: stored.etag, error: null }
+  return { state: parsed.data, ...found, error: null }
+}
+
+/** How many of the state's windows are folded into its months: the first ones, up to the watermark. */
+export function foldedCount({ windows, timeline: { watermark } }: Pick<State, 'windows' | 'timeline'>): number {
+  return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
 }
 
 /**
- * Reads the history of a cluster, all its months; undefined where nothing was derived yet. A month that is not the one that the
- * state names, since somebody writes it or died before, is folded again in memory. Throws {@link DamagedError} where the window
- * results for that are damaged, too.
+ * Reads the history of a cluster; undefined where nothing was derived yet. Windows that are not in a month yet are folded in memory, and so is
+ * everything where a month is not the one that the state names, since somebody writes it or died before. Throws {@link DamagedError}
+ * where the window results for that are damaged.
+ *
+ * @param isWanted tells of a month (`2026-11`) whether it is asked for; by default all are. The latest is among the months in any case.
  */
-export async function readHistory(clusterId: string, objects: Objects): Promise<History | undefined> {
+export async function readHistory(
+  clusterId: string,
+  objects: Objects,
+  isWanted: (month: string) => boolean = () => true,
+): Promise<History | undefined> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    const { watermark, episodes } = state.timeline
-    const months = await readMonths(
-      state,
-      state.months.map(({ month }) => month),
-      objects,
-    )
-    if (months !== undefined) return { watermark, episodes, months }
-    return foldWindows(emptyTimeline(clusterId), await readExpected(clusterId, state.windows, objects))
+    const { watermark, episodes, months } = await foldedFurther(state, isWanted, objects)
+    return { watermark, episodes, months, since: state.windows[0]?.start ?? null }
   })
+}
+
+async function foldedFurther(state: State, isWanted: (month: string) => boolean, objects: Objects): Promise<Timeline> {
+  const hot = new Set(hotMonths({ ...state.timeline, months: state.months }))
+  const months = await readMonths(state, (month) => hot.has(month) || isWanted(month), objects)
+  let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
+  const from = months === undefined ? 0 : foldedCount(state)
+  for (let index = from; index < state.windows.length; index += CHUNK) {
+    const windows = await readExpected(state, state.windows.slice(index, index + CHUNK), objects)
+    timeline = foldWindows(timeline, windows)
+  }
+  return timeline
 }
 
 /** Reads the result of the window that begins at `start`; undefined where there is none. Throws {@link DamagedError}. */
@@ -147,8 +186,8 @@ export async function readWindow(
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
     const window = state?.windows.find((folded) => folded.start === start)
-    if (window === undefined) return undefined
-    const [expected] = await readExpected(clusterId, [window], objects)
+    if (state === undefined || window === undefined) return undefined
+    const [expected] = await readExpected(state, [window], objects)
     return expected?.result ?? undefined
   })
 }
@@ -161,48 +200,77 @@ export async function readLatest(
 ): Promise<WindowResult | undefined> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
-    for (const window of (state?.windows ?? []).toReversed()) {
-      const [expected] = await readExpected(clusterId, [window], objects)
+    if (state === undefined) return undefined
+    for (const window of state.windows.toReversed()) {
+      const [expected] = await readExpected(state, [window], objects)
       if (expected !== undefined && expected.result !== null && isWanted(expected.result)) return expected.result
     }
     return undefined
   })
 }
 
-/** Reads months, oldest first; undefined where one is missing or not the one that the state names. */
-export async function readMonths(
+/** Reads the months that are wanted, oldest first; undefined where one of them is missing or not the one that the state names. */
+async function readMonths(
   { cluster, months }: State,
-  wanted: readonly string[],
+  isWanted: (month: string) => boolean,
   objects: Objects,
 ): Promise<TimelineMonth[] | undefined> {
   const read: TimelineMonth[] = []
-  for (const { month, sha256 } of months) {
-    if (!wanted.includes(month)) continue
-    const stored = await objects.get(timelineKey(cluster, month))
-    if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
-    // The hash says that these are the bytes that were derived, so their shape needs no second proof.
-    read.push(parseJson(stored.body) as TimelineMonth)
+  for (const named of months) {
+    if (!isWanted(named.month)) continue
+    const month = await readMonth(cluster, named, objects)
+    if (month === undefined) return undefined
+    read.push(month)
   }
   return read
 }
 
-/** Reads window results, in the order given. Throws {@link DamagedError}. */
+/** Reads a month; undefined where it is missing or not the one that the state names. */
+export async function readMonth(
+  cluster: string,
+  { month, sha256 }: State['months'][number],
+  objects: Objects,
+): Promise<TimelineMonth | undefined> {
+  const stored = await objects.get(timelineKey(cluster, month))
+  if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
+  // The hash says that these are the bytes that were derived, so their shape needs no second proof.
+  return parseJson(stored.body) as TimelineMonth
+}
+
+/**
+ * Reads window results, a few at once, and gives them in the order given. Throws {@link DamagedError} for one that is neither what its window
+ * names nor what is replacing it.
+ */
 export async function readExpected(
-  clusterId: string,
+  { cluster, replacing }: Pick<State, 'cluster' | 'replacing'>,
   windows: readonly FoldedWindow[],
   objects: Objects,
 ): Promise<ExpectedWindow[]> {
   const read: ExpectedWindow[] = []
-  for (const { sha256, ...window } of windows) {
-    read.push({ window, result: sha256 === null ? null : await readResult(clusterId, window, sha256, objects) })
+  for (let index = 0; index < windows.length; index += READS_AT_ONCE) {
+    const some = windows.slice(index, index + READS_AT_ONCE).map(async ({ sha256, ...window }) => ({
+      window,
+      result:
+        sha256 === null ? null : await readResult(cluster, window, [sha256, ...hashesOf(window, replacing)], objects),
+    }))
+    read.push(...(await Promise.all(some)))
   }
   return read
 }
 
-async function readResult(clusterId: string, window: Window, sha256: string, objects: Objects): Promise<WindowResult> {
+function hashesOf({ start, end }: Window, replacing: State['replacing']): string[] {
+  return replacing.filter((one) => one.start === start && one.end === end).map(({ sha256 }) => sha256)
+}
+
+async function readResult(
+  clusterId: string,
+  window: Window,
+  hashes: readonly string[],
+  objects: Objects,
+): Promise<WindowResult> {
   const key = windowKey(clusterId, window)
   const stored = await objects.get(key)
-  if (stored === undefined || sha256Of(stored.body) !== sha256) throw new DamagedError(key)
+  if (stored === undefined || !hashes.includes(sha256Of(stored.body))) throw new DamagedError(key)
   return parseJson(stored.body) as WindowResult
 }
 

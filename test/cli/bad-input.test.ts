@@ -13,6 +13,9 @@ import { listAttempts, readSnapshot } from '../../lib/store/evidence.ts'
 import { evidenceKey, windowKey } from '../../lib/store/keys.ts'
 import { rows } from '../../lib/store/history.ts'
 import { readHistory, readWindow } from '../../lib/store/state.ts'
+import { assessWindow } from '../../lib/assess/window.ts'
+import { compact } from '../../lib/store/derive.ts'
+import { readClusters } from '../../lib/store/registry.ts'
 import { linesOf, parseNdjson, run, runShell } from '../support/command-line.ts'
 import type { Ran } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
@@ -618,6 +621,10 @@ test('damaged state is never read as "nothing was collected", and is made again'
 
 test('damaged results and months are never shown, and rebuild makes them again', async () => {
   const store = copyOf('results')
+  const objects = directoryObjects(store)
+  // As a day later, when the window is in a month.
+  for (const cluster of await readClusters({ objects }))
+    await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 0 })
   const reference = (await mesh.run('paths', '--json', '--to', window.end)).stdout
   const files = [join(store, windowKey('shop', earlier)), join(store, 'timeline', 'cluster=shop', 'month=2026-11.json')]
   for (const file of files) writeFileSync(file, readFileSync(file, 'utf8').replaceAll('"plaintext"', '"mtls"'))

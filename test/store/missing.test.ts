@@ -53,28 +53,34 @@ const month: TimelineMonth = {
   intervals: [seen],
 }
 
+/** From when to when the windows of months reach. */
+function toldBy(...months: readonly TimelineMonth[]): Parameters<typeof missingWindows>[1] {
+  const windows = months.flatMap((one) => one.windows)
+  return { since: windows[0]?.start ?? null, watermark: windows.at(-1)?.end ?? null }
+}
+
 const ends = (windows: readonly { readonly end: string }[]) => windows.map(({ end }) => end.slice(11, 13))
 
 test('missingWindows() names the windows from the registration to the first evidence, and from the last to now', () => {
-  assert.deepEqual(ends(missingWindows(cluster, [month], new Date('2026-11-24T15:01:00Z'))), ['11', '14', '15'])
+  assert.deepEqual(ends(missingWindows(cluster, toldBy(month), new Date('2026-11-24T15:01:00Z'))), ['11', '14', '15'])
 })
 
 test('missingWindows() leaves out a window that is not settled', () => {
-  assert.deepEqual(ends(missingWindows(cluster, [month], new Date('2026-11-24T14:00:59Z'))), ['11'])
+  assert.deepEqual(ends(missingWindows(cluster, toldBy(month), new Date('2026-11-24T14:00:59Z'))), ['11'])
 })
 
 test('missingWindows() names every window since the registration where nothing was ever collected', () => {
-  assert.deepEqual(ends(missingWindows(cluster, [], new Date('2026-11-24T12:01:00Z'))), ['11', '12'])
+  assert.deepEqual(ends(missingWindows(cluster, toldBy(), new Date('2026-11-24T12:01:00Z'))), ['11', '12'])
 })
 
 test('missingWindows() expects nothing between a replay of older windows and the registration', () => {
   const later = { ...cluster, registeredAt: '2026-11-25T09:30:00Z' }
-  assert.deepEqual(ends(missingWindows(later, [month], new Date('2026-11-25T11:01:00Z'))), ['10', '11'])
+  assert.deepEqual(ends(missingWindows(later, toldBy(month), new Date('2026-11-25T11:01:00Z'))), ['10', '11'])
 })
 
 test('withMissing() makes every known path not-collected where nothing came, and never quiet', () => {
   const now = new Date('2026-11-24T15:01:00Z')
-  const { months } = withMissing('shop', { months: [month], episodes: [] }, missingWindows(cluster, [month], now))
+  const { months } = withMissing('shop', { months: [month], episodes: [] }, missingWindows(cluster, toldBy(month), now))
   const [{ windows, intervals } = month] = months
   assert.deepEqual(ends(windows), ['11', '12', '13', '14', '15'])
   assert.deepEqual(
@@ -94,7 +100,7 @@ test('withMissing() cuts at the end of a month and keeps an open episode open', 
   const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'plaintext', episode }] }
   const now = new Date('2026-12-01T01:01:00Z')
-  const { months } = withMissing('shop', { months: [clear], episodes: [] }, missingWindows(cluster, [clear], now))
+  const { months } = withMissing('shop', { months: [clear], episodes: [] }, missingWindows(cluster, toldBy(clear), now))
   const last = months.map(({ month: name, intervals }) => [name, intervals.at(-1)?.to, intervals.at(-1)?.episode?.id])
   assert.deepEqual(last, [
     ['2026-11', '2026-12-01T00:00:00Z', 'e'],
@@ -106,7 +112,7 @@ test('withMissing() does not continue an episode that ended with the last window
   const episode = { id: 'e', openedAt: seen.from, sinceUnknown: false, endedAt: null, ending: null }
   const clear: TimelineMonth = { ...month, intervals: [{ ...seen, state: 'not-observed', episode }] }
   const ended = { ...episode, endedAt: seen.to, ending: 'quiet' as const }
-  const missing = missingWindows(cluster, [clear], new Date('2026-11-24T14:01:00Z'))
+  const missing = missingWindows(cluster, toldBy(clear), new Date('2026-11-24T14:01:00Z'))
   const { months } = withMissing('shop', { months: [clear], episodes: [ended] }, missing)
   assert.equal(months[0]?.intervals.at(-1)?.state, 'not-collected')
   assert.equal(months[0]?.intervals.at(-1)?.episode, null)
@@ -114,7 +120,7 @@ test('withMissing() does not continue an episode that ended with the last window
 
 test('a row ends where its evidence ends, also where nothing was expected for a while after it', () => {
   const later = { ...cluster, registeredAt: '2026-11-24T18:30:00Z' }
-  const missing = missingWindows(later, [month], new Date('2026-11-24T20:01:00Z'))
+  const missing = missingWindows(later, toldBy(month), new Date('2026-11-24T20:01:00Z'))
   const { months } = withMissing('shop', { months: [month], episodes: [] }, missing)
   const told = rows(months, [], {}, () => null).map(({ state, from, to }) => [
     state,

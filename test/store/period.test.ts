@@ -63,6 +63,7 @@ async function stored(
     cluster: 'demo',
     evidence: [],
     windows,
+    replacing: [],
     timeline,
     months: named,
     unwritten: [],

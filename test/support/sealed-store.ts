@@ -4,7 +4,7 @@ import type { Snapshot } from '../../lib/model.ts'
 import type { Signer } from '../../lib/seal/note.ts'
 import { seal } from '../../lib/seal/seal.ts'
 import { reportKey } from '../../lib/store/keys.ts'
-import { derive } from '../../lib/store/derive.ts'
+import { compact } from '../../lib/store/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry.ts'
@@ -46,7 +46,8 @@ export async function fillStore(objects: Objects, signer: Signer): Promise<void>
     seal({ now: minutesIn(minutes), retentionSeconds: 600, everything: true }, { objects, signer })
   const store = (...snapshot: Parameters<typeof snapshotOf>) => writeAttempt(snapshotOf(...snapshot), { objects })
   const deriveAll = async () => {
-    for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+    for (const cluster of await readClusters({ objects }))
+      await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 600 })
   }
   const author = { now: minutesIn(0), by: 'tester' }
   for (const id of ['east', 'west', 'old']) await addCluster({ id, windowMinutes: 5 }, author, { objects })

@@ -1,0 +1,137 @@
+import type { AssessInput, ListsOfSnapshot } from '../assess/window.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import type { Cluster, Coverage, Snapshot, WindowResult } from '../model.ts'
+import { compareText } from '../text-order.ts'
+import { EvidenceError, readSnapshot } from './evidence.ts'
+import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from './keys.ts'
+import type { EvidenceId } from './keys.ts'
+import type { Objects } from './objects.ts'
+import { windowId } from './standing.ts'
+import type { AttemptedWindow, KnownAttempt } from './standing.ts'
+
+/** Pure, and total: what it cannot read is told by `collected` and `errors` of the result. */
+export type Assess = (input: AssessInput) => WindowResult
+
+/** Evidence that is in the index cannot be read any more, so that it must be indexed again. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError'
+  readonly key: string
+  constructor(key: string, options: ErrorOptions) {
+    super(`Cannot read "${key}" any more`, options)
+    this.key = key
+  }
+}
+
+/** How long after its window evidence may come: Prometheus is asked for older windows for 15 days at most. */
+const LATEST_SECONDS = 16 * 24 * 60 * 60
+
+/** Snapshots kept decoded: neighbours in time share their lists. */
+const SNAPSHOTS_KEPT = 4
+
+export type IndexDeps = {
+  readonly objects: Objects
+  readonly assess: Assess
+  /** Of {@link snapshotReader}. */
+  readonly snapshots: (key: string) => Promise<Snapshot>
+}
+
+/** What is known already, and where to look for more. */
+export type IndexInput = {
+  /** In time order. */
+  readonly known: readonly AttemptedWindow[]
+  /** Keys of attempts that are known and to be read again. */
+  readonly distrusted: ReadonlySet<string>
+  /** The only attempts to look at; absent: whatever is stored of windows that could still be collected when the last known one was. */
+  readonly attempts?: readonly EvidenceId[] | undefined
+}
+
+/** Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, and what was read. */
+export async function indexEvidence(
+  cluster: Cluster,
+  { known, distrusted, attempts }: IndexInput,
+  deps: IndexDeps,
+): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[] }> {
+  const windows = new Map(known.map((window) => [windowId(window), window]))
+  const indexed = new Set(known.flatMap((window) => window.attempts.map(({ key }) => key)))
+  const added: KnownAttempt[] = []
+  const keys = attempts === undefined ? storedAfter(known, deps.objects) : attempts.map(evidenceKey)
+  for await (const key of keys) {
+    const parsed = parseEvidenceKey(key)
+    if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrusted.has(key))) continue
+    const attempt = await readAttempt(key, parsed.attempt, deps)
+    added.push(attempt)
+    const window = windows.get(windowId(parsed.window)) ?? { ...parsed.window, attempts: [] }
+    const others = window.attempts.filter((other) => other.key !== key)
+    windows.set(windowId(window), {
+      ...window,
+      attempts: [...others, attempt].toSorted((a, b) => a.number - b.number),
+    })
+  }
+  return { evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))), added }
+}
+
+/** Nothing is collected so late that it would come before these; whoever copies older evidence into a store rebuilds. */
+function storedAfter(known: readonly AttemptedWindow[], objects: Objects): AsyncIterable<string> {
+  const latest = known.at(-1)?.start
+  const startAfter = latest === undefined ? undefined : evidenceBefore(toTime(toSeconds(latest) - LATEST_SECONDS))
+  return objects.list(evidencePrefix, startAfter)
+}
+
+async function readAttempt(key: string, number: number, { assess, snapshots }: IndexDeps): Promise<KnownAttempt> {
+  let snapshot: Snapshot
+  try {
+    snapshot = await snapshots(key)
+  } catch (error) {
+    if (!(error instanceof UnreadableError) || !(error.cause instanceof EvidenceError)) throw error
+    const { message } = error.cause
+    return {
+      key,
+      number,
+      complete: false,
+      startedAt: null,
+      listsAt: null,
+      observedSeconds: null,
+      error: message,
+    }
+  }
+  const { complete, startedAt } = snapshot
+  const lists = listsOf(key, snapshot)
+  // Its own list was taken after the window; whatever else is known must not decide between attempts.
+  const observedSeconds = complete ? null : observedIn(assess({ key, snapshot, before: null, after: lists }).coverage)
+  return { key, number, complete, startedAt, listsAt: lists?.takenAt ?? null, observedSeconds, error: null }
+}
+
+function observedIn(coverage: readonly Coverage[]): number {
+  return coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+}
+
+/** The Kubernetes lists of a snapshot; null where they were not read completely. */
+export function listsOf(key: string, { kubernetes, proxies, window }: Snapshot): ListsOfSnapshot | null {
+  const { status, takenAt, lists } = kubernetes
+  if (status !== 'complete' || takenAt === null) return null
+  return { key, takenAt, lists, ...(proxies === undefined ? {} : { pages: { end: window.end, pages: proxies.pages } }) }
+}
+
+/** Reads snapshots, and keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its cause. */
+export function snapshotReader(objects: Objects): (key: string) => Promise<Snapshot> {
+  const kept = new Map<string, Snapshot>()
+  return async (key) => {
+    let snapshot = kept.get(key)
+    if (snapshot === undefined) {
+      try {
+        snapshot = await readSnapshot(key, objects)
+      } catch (error) {
+        if (error instanceof EvidenceError) throw new UnreadableError(key, { cause: error })
+        throw error
+      }
+    }
+    // The one used last comes last, so that the first is the one to go.
+    kept.delete(key)
+    kept.set(key, snapshot)
+    for (const oldest of kept.keys()) {
+      if (kept.size <= SNAPSHOTS_KEPT) break
+      kept.delete(oldest)
+    }
+    return snapshot
+  }
+}

@@ -1,0 +1,165 @@
+import { z } from 'zod'
+import { unreadableWindow } from '../assess/unreadable.ts'
+import type { ListsOfSnapshot } from '../assess/window.ts'
+import type { Cluster, Window, WindowResult } from '../model.ts'
+import { listsOf, type IndexDeps } from './evidence-index.ts'
+import { parseJson } from './json.ts'
+import { parseEvidenceKey, windowKey } from './keys.ts'
+import { PreconditionFailedError } from './objects.ts'
+import type { Objects } from './objects.ts'
+import { inputsOf, tile, windowId } from './standing.ts'
+import type { AttemptedWindow, KnownAttempt } from './standing.ts'
+import { encodeDerived, sha256Of } from './state.ts'
+import type { FoldedWindow, State } from './state.ts'
+
+/** What is to be taken for granted of the results that are stored. */
+export type ResultsInput = {
+  /** The state that names them; undefined where all of them are to be made again. */
+  readonly base: Pick<State, 'evidence' | 'windows'> | undefined
+  /** All evidence, in time order. */
+  readonly evidence: readonly AttemptedWindow[]
+  /** Keys of attempts that were read again: what was made from them is made again. */
+  readonly distrustedEvidence: ReadonlySet<string>
+  /** Keys of results that are not what the state names. */
+  readonly distrustedResults: ReadonlySet<string>
+  /**
+   * Makes it known that a result is about to take the place of another one, and throws `PreconditionFailedError` where somebody else changed what is
+   * known. Else a reader would find neither the one nor the other where we die in between.
+   */
+  readonly announce: (replacing: Window & { readonly sha256: string }) => Promise<void>
+}
+
+/** Results that are stored now. */
+export type Results = {
+  /** All windows from the first to the last with evidence, in time order, with the hashes of their results. */
+  readonly windows: readonly FoldedWindow[]
+  /** Those of which the result was made. */
+  readonly made: readonly Window[]
+  /** One line for each attempted window that overlaps another one. */
+  readonly overlapping: readonly string[]
+}
+
+/**
+ * Makes the results of the windows whose inputs changed since the base, and names those of all windows. A result is replaced only by one that knows
+ * all evidence that the present one was made from: else this throws `PreconditionFailedError` with the key of the result.
+ */
+export async function makeResults(
+  cluster: Cluster,
+  { base, evidence, distrustedEvidence, distrustedResults, announce }: ResultsInput,
+  deps: IndexDeps,
+): Promise<Results> {
+  const attempts = new Map(evidence.flatMap((window) => window.attempts.map((attempt) => [attempt.key, attempt])))
+  const inputs = inputsOf(evidence)
+  const inputsBefore = inputsOf(base?.evidence ?? [])
+  const before = new Map(base?.windows.map((window) => [windowId(window), window]))
+
+  const windows: FoldedWindow[] = []
+  const made: Window[] = []
+  for (const window of tile(cluster.windows, evidence)) {
+    const own = inputs.get(windowId(window))
+    if (own === undefined) {
+      windows.push({ ...window, sha256: null })
+      continue
+    }
+    const known = before.get(windowId(window))
+    const isTrusted = !distrustedResults.has(windowKey(cluster.id, window))
+    const keys = [own.evidence, own.before, own.after]
+    const isUnchanged =
+      isSame(own, inputsBefore.get(windowId(window))) &&
+      !keys.some((key) => key !== null && distrustedEvidence.has(key))
+    const sha256 = known?.sha256 ?? null
+    if (isTrusted && isUnchanged && sha256 !== null) windows.push({ ...window, sha256 })
+    else {
+      const isNew = base !== undefined && isTrusted && sha256 === null
+      windows.push({
+        ...window,
+        sha256: await makeResult(cluster.id, window, own, { attempts, isNew, announce }, deps),
+      })
+      made.push(window)
+    }
+  }
+  const tiled = new Set(windows.map(windowId))
+  const overlapping = evidence
+    .filter((window) => !tiled.has(windowId(window)))
+    .map(
+      ({ attempts: [first] }) =>
+        `Cannot use "${first?.key}": its window overlaps the one before, for which there is evidence, too`,
+    )
+  return { windows, made, overlapping }
+}
+
+function isSame(a: WindowResult['inputs'], b: WindowResult['inputs'] | undefined): boolean {
+  return a.evidence === b?.evidence && a.before === b.before && a.after === b.after
+}
+
+/** Gives the hash of the window's result, which is stored then. One that is new mostly is not there yet, so that nothing is read to write it. */
+async function makeResult(
+  clusterId: string,
+  window: Window,
+  inputs: WindowResult['inputs'],
+  {
+    attempts,
+    isNew,
+    announce,
+  }: Pick<ResultsInput, 'announce'> & {
+    readonly attempts: ReadonlyMap<string, KnownAttempt>
+    readonly isNew: boolean
+  },
+  { objects, assess, snapshots }: IndexDeps,
+): Promise<string> {
+  const lists = async (key: string | null): Promise<ListsOfSnapshot | null> =>
+    key === null ? null : listsOf(key, await snapshots(key))
+  const error = attempts.get(inputs.evidence)?.error ?? null
+  const result =
+    error === null
+      ? assess({
+          key: inputs.evidence,
+          snapshot: await snapshots(inputs.evidence),
+          before: await lists(inputs.before),
+          after: await lists(inputs.after),
+        })
+      : unreadableWindow(clusterId, window, inputs, [error])
+  const body = encodeDerived(result)
+  const key = windowKey(clusterId, window)
+  const sha256 = sha256Of(body)
+  if (isNew && (await isCreated(key, body, objects))) return sha256
+  const stored = await objects.get(key)
+  if (stored === undefined) await objects.putIf(key, body, null)
+  else if (sha256Of(stored.body) !== sha256) {
+    await refuseIfNewer(key, stored.body, attempts, objects)
+    // After the result was read: whoever changes what is known from now on has read this one or finds it changed.
+    await announce({ ...window, sha256 })
+    await objects.putIf(key, body, stored.etag)
+  }
+  return sha256
+}
+
+async function isCreated(key: string, body: Uint8Array, objects: Objects): Promise<boolean> {
+  try {
+    await objects.putIf(key, body, null)
+    return true
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+    return false
+  }
+}
+
+const resultInputs = z.object({
+  inputs: z.object({ evidence: z.string(), before: z.string().nullable(), after: z.string().nullable() }),
+})
+
+/** Throws PreconditionFailedError where a result was made from evidence that is not in this index, but in the store. */
+async function refuseIfNewer(
+  key: string,
+  body: Uint8Array,
+  attempts: ReadonlyMap<string, KnownAttempt>,
+  objects: Objects,
+): Promise<void> {
+  const parsed = resultInputs.safeParse(parseJson(body))
+  if (!parsed.success) return
+  const { evidence, before, after } = parsed.data.inputs
+  for (const other of [evidence, before, after]) {
+    if (other === null || attempts.has(other) || parseEvidenceKey(other) === undefined) continue
+    if ((await objects.get(other)) !== undefined) throw new PreconditionFailedError(key)
+  }
+}
