@@ -6,14 +6,14 @@ import type { Check } from '../lib/collect/check.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
 import { readText } from '../lib/collect/credential-files.ts'
 import { SetupError, UnreachableError } from '../lib/collect/http.ts'
-import type { ApiServerAddress, EksCluster, PrometheusAuth, ProxiesSetting } from '../lib/model.ts'
+import type { ApiServerAddress, EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { ClusterOptionError, MOST_TAP_SECONDS, addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, openStore, storeWarnings } from './store.ts'
 import { tableLines } from './table.ts'
-import { TIMEOUT_HELP, readDuration, readTimeout, readWindowMinutes } from './values.ts'
+import { TIMEOUT_HELP, readDuration, readProxies, readTimeout, readWindowMinutes } from './values.ts'
 
 /** The options of `cluster add`. */
 type AddOptions = {
@@ -26,6 +26,7 @@ type AddOptions = {
   readonly ca?: string
   readonly tokenFile?: string
   readonly tokenSecret?: string
+  readonly agent?: boolean
   readonly prometheusUrl?: string
   readonly portForward?: boolean
   /** False: `--no-prometheus` was given. */
@@ -74,6 +75,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--ca <file>', '... and the certificate of its authority, which is kept')
     .option('--token-file <file>', '... and the file with the token of a ServiceAccount')
     .option('--token-secret <name>', '... or the name or ARN of a secret of AWS that holds the token')
+    .option('--agent', 'it is collected from inside, by "ciphertrail agent", since nobody outside can reach it')
     .option(
       '--prometheus-url <url>',
       'Prometheus with the scrape job of linkerd-viz; default: viz’s own, by port-forward through the API server',
@@ -127,6 +129,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(context === undefined ? {} : { context }),
         ...(eks === undefined ? {} : { eks }),
         ...(apiServer === undefined ? {} : { apiServer }),
+        ...(options.agent === true ? { agent: true } : {}),
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(portForward === true ? { prometheusUrl: null } : {}),
         ...(options.prometheus === false ? { noPrometheus: true } : {}),
@@ -142,7 +145,10 @@ export function addClusterCommands(program: Command, console: Console): void {
       try {
         const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects })
         if (json === true) console.out(toJson({ cluster: id, outcome }))
-        else console.out(`Cluster "${id}" ${outcome}. Next: ciphertrail cluster check ${id}`)
+        else
+          console.out(
+            `Cluster "${id}" ${outcome}. ${options.agent === true ? 'Next: install its agent, see infra/agent' : `Next: ciphertrail cluster check ${id}`}`,
+          )
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error
       }
@@ -172,8 +178,11 @@ export function addClusterCommands(program: Command, console: Console): void {
           { heading: 'CONTEXT', text: ({ context }) => context ?? '-' },
           {
             heading: 'KUBECONFIG',
-            text: ({ kubeconfig, eks, apiServer }) =>
-              kubeconfig ?? apiServer?.url ?? (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
+            text: ({ kubeconfig, eks, apiServer, agent }) =>
+              kubeconfig ??
+              (agent === true ? 'agent' : undefined) ??
+              apiServer?.url ??
+              (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
           },
           {
             heading: 'PROMETHEUS',
@@ -226,6 +235,10 @@ export function addClusterCommands(program: Command, console: Console): void {
       const [registered] = await chosenClusters(openStore({ store }, console), [id])
       if (registered === undefined)
         throw new UsageError(`Cannot check cluster "${printable(id)}": it is not registered`)
+      if (registered.agent === true)
+        throw new UsageError(
+          `Cannot check cluster "${printable(id)}" from here: it is collected by its agent, look at what that one prints`,
+        )
       const access = openCluster(registered, { environment: console.config, ...deadlines })
       try {
         console.progress(`Checking ${id}`)
@@ -252,13 +265,6 @@ function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): 
   if (name === undefined || region === undefined)
     throw new UsageError('Cannot reach a cluster of EKS: --eks and --eks-region go together')
   return { name, region, ...(roleArn === undefined ? {} : { roleArn }) }
-}
-
-/** Which proxies are read by name; null: none. Throws UsageError. */
-function readProxies(text: string): ProxiesSetting | null {
-  if (text === 'off') return null
-  if (text === 'auto' || text === 'all') return text
-  throw new UsageError(`Cannot use --proxies ${JSON.stringify(text)}: wanted auto, all or off`)
 }
 
 /** Says at once what a connection would be refused for; names are looked at when they are connected to. Throws UsageError. */

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
 import { addChannelCommands } from './channel.ts'
 import { addClusterCommands } from './cluster.ts'
+import { addAgent } from './agent.ts'
 import { addCollect } from './collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
 import { addDeliver } from './deliver.ts'
@@ -61,6 +62,7 @@ function programOf(console: Console): Command {
     )
   addClusterCommands(program, console)
   addCollect(program, console)
+  addAgent(program, console)
   addEdges(program, console)
   addPaths(program, console)
   addWorkloads(program, console)

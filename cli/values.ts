@@ -1,5 +1,5 @@
 import { parseTime } from '../lib/collect/windows.ts'
-import { STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
+import { type ProxiesSetting, STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { UsageError } from './console.ts'
 
@@ -79,4 +79,11 @@ export const TIMEOUT_HELP =
 /** For options that may be given several times. */
 export function collectValues(value: string, values: readonly string[] = []): string[] {
   return [...values, value]
+}
+
+/** Which proxies are read by name; null: none. Throws UsageError. */
+export function readProxies(text: string): ProxiesSetting | null {
+  if (text === 'off') return null
+  if (text === 'auto' || text === 'all') return text
+  throw new UsageError(`Cannot use --proxies ${JSON.stringify(text)}: wanted auto, all or off`)
 }

@@ -106,6 +106,8 @@ export type Cluster = {
   readonly eks?: EksCluster
   /** Instead of a kubeconfig. */
   readonly apiServer?: ApiServerAddress
+  /** Instead of a kubeconfig: it is collected from inside, by `ciphertrail agent`, and nobody else reaches it. */
+  readonly agent?: true
   /** Absent: by port-forward through the API server. */
   readonly prometheusUrl?: string
   /** Only with `prometheusUrl`. */

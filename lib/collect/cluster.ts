@@ -4,7 +4,7 @@ import type { ApiServer, Environment } from './credentials.ts'
 import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
 import { openConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
-import { SourceError, requestJson, requestStream } from './http.ts'
+import { SetupError, SourceError, requestJson, requestStream } from './http.ts'
 import type { Connection, Hints, JsonRequest, Limits, Server, StreamAnswer } from './http.ts'
 import type { ApiServerWay } from './port-forward.ts'
 import { prometheusByForward } from './prometheus-by-forward.ts'
@@ -177,6 +177,7 @@ function apiServerWay(
 ): Way {
   const find = async (): Promise<ApiServer> => {
     // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
+    if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
     if (cluster.apiServer !== undefined)
       return (await import('./address-server.ts')).addressServer(cluster.apiServer, limits.deadlineMs)
     if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)

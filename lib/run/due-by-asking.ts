@@ -39,11 +39,19 @@ export async function dueByAsking(
   const latest = seconds - SETTLE_SECONDS
   const unsettled = (window: Window) =>
     `Not collected: the window ${window.start} to ${window.end} of cluster "${cluster.id}" is not over, collect it after ${toTime(toSeconds(window.end) + SETTLE_SECONDS)}`
+  const byAgent = `cluster "${cluster.id}" is collected by its agent, and by nobody else`
   if (at !== undefined) {
+    if (cluster.agent === true) return { due: [], notes: [`Not collected: ${byAgent}`], isWhole: false }
     const window = windowOf(cluster.windows, toSeconds(at))
     return toSeconds(window.end) <= latest
       ? { due: [window], notes: [], isWhole: true }
       : { due: [], notes: [unsettled(window)], isWhole: false }
+  }
+  if (cluster.agent === true) {
+    // What it stored is derived from here, and nowhere else.
+    await derive(cluster, { objects, assess: assessWindow })
+    const isAsked = period !== undefined
+    return { due: [], notes: isAsked ? [`Not collected: ${byAgent}`] : [], isWhole: !isAsked }
   }
   const known = await completeWindows(cluster, objects)
   if (period !== undefined) {

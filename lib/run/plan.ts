@@ -1,7 +1,7 @@
 import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
-import type { Cluster, Seconds } from '../model.ts'
+import type { Cluster, Seconds, Window } from '../model.ts'
 import { concurrently } from '../seal/concurrently.ts'
 import { RETENTION_SECONDS } from '../seal/seal.ts'
 import { EvidenceError, readSnapshot } from '../store/evidence.ts'
@@ -79,7 +79,7 @@ async function attemptsSince(time: Seconds, objects: Objects): Promise<Map<strin
 }
 
 async function planCluster(
-  { id, windows, registeredAt, noPrometheus }: Cluster,
+  { id, windows, registeredAt, noPrometheus, agent }: Cluster,
   {
     now,
     lostUntil,
@@ -92,6 +92,7 @@ async function planCluster(
   const hasAttempts = open.some((window) => byWindow.has(windowText(window)))
   const { known, errors } = hasAttempts ? await knownAttempts(id, objects) : { known: new Map(), errors: [] }
 
+  if (agent === true) return { due: storedByAgent(id, open, byWindow, known), errors }
   const due: DueWindow[] = []
   for (const window of open) {
     const tried: Tried[] = []
@@ -103,6 +104,24 @@ async function planCluster(
     if (!isOver && isDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
   }
   return { due, errors }
+}
+
+/**
+ * What is asked for of a cluster that its agent collects: the newest attempt that is stored and not derived from yet. Whoever is asked for it finds
+ * it stored, and derives from all that is there.
+ */
+function storedByAgent(
+  cluster: string,
+  windows: readonly Window[],
+  byWindow: ReadonlyMap<string, readonly StoredAttempt[]>,
+  known: ReadonlyMap<string, unknown>,
+): DueWindow[] {
+  const isNews = (window: Window): boolean =>
+    (byWindow.get(windowText(window)) ?? []).some(({ key }) => !known.has(key))
+  const window = windows.findLast(isNews)
+  if (window === undefined) return []
+  const attempts = byWindow.get(windowText(window)) ?? []
+  return [{ cluster, window, attempt: Math.max(...attempts.map(({ attempt }) => attempt)) }]
 }
 
 /** What the state knows of attempts, by key; nothing where it cannot be used, since they can be read themselves. */

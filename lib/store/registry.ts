@@ -30,6 +30,8 @@ export type ClusterOptions = {
   readonly eks?: EksCluster
   /** Takes the place of both, and they take its place. */
   readonly apiServer?: ApiServerAddress
+  /** True: nobody reaches it but its agent. Takes the place of all of them, and they take its place. */
+  readonly agent?: boolean
   /** Null: none, Prometheus is reached by port-forward. */
   readonly prometheusUrl?: string | null
   /** True: there is no Prometheus; false: there is one again. Naming one is as good. */
@@ -98,6 +100,7 @@ const clusterSchema: z.ZodType<Cluster> = z.looseObject({
     })
     .exactOptional(),
   tapSeconds: z.int().min(1).max(MOST_TAP_SECONDS).exactOptional(),
+  agent: z.literal(true).exactOptional(),
   noPrometheus: z.literal(true).exactOptional(),
   proxies: z.enum(['auto', 'all']).exactOptional(),
   linkerdNamespace: namespace,
@@ -140,12 +143,19 @@ export async function addCluster(
   let outcome: 'added' | 'updated' | 'unchanged' = 'unchanged'
   await changeRegistry(author, objects, (clusters) => {
     const before = clusters.find((cluster) => cluster.id === id)
-    const cluster = withOptions(before ?? newCluster(options, author.now), options, author.now)
+    const cluster =
+      before === undefined ? newRegistration(options, author.now) : withOptions(before, options, author.now)
     if (options.prometheusAuth !== undefined) checkAuth(id, options.prometheusAuth, cluster.prometheusUrl)
     outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'
     return outcome === 'unchanged' ? undefined : { id, cluster }
   })
   return outcome
+}
+
+/** A cluster as {@link addCluster} would register it if it was not known, without a store. Throws {@link ClusterOptionError} for what cannot be. */
+export function newRegistration(options: ClusterOptions, now: Date): Cluster {
+  checkOptions(options)
+  return withOptions(newCluster(options, now), options, now)
 }
 
 /** Takes a cluster out of the registry; its evidence and history stay. False where it was not registered. */
@@ -177,12 +187,14 @@ function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOpt
     noPrometheus,
     proxies,
     tapSeconds,
+    agent,
     ...rest
   } = { ...withWay(cluster, options), ...given, windows }
   const isNamed = options.prometheusUrl !== undefined && options.noPrometheus !== true
   const isWithout = noPrometheus === true && !isNamed
   const changed = {
     ...rest,
+    ...(agent === true ? { agent } : {}),
     ...(isWithout ? { noPrometheus } : {}),
     ...(typeof tapSeconds === 'number' ? { tapSeconds } : {}),
     ...(proxies === undefined || proxies === null ? {} : { proxies }),
@@ -203,7 +215,7 @@ function withWay(cluster: Cluster, options: Omit<ClusterOptions, 'windowMinutes'
 }
 
 /** The ways to an API server, by what is given of each. */
-const WAYS = [['kubeconfig', 'context'], ['eks'], ['apiServer']] as const
+const WAYS = [['kubeconfig', 'context'], ['eks'], ['apiServer'], ['agent']] as const
 
 function waysIn(options: Omit<ClusterOptions, 'windowMinutes'>): readonly (typeof WAYS)[number][] {
   return WAYS.filter((names) => names.some((name) => options[name] !== undefined))
@@ -251,7 +263,7 @@ function checkOptions(options: ClusterOptions): void {
   if (waysIn(options).length > 1)
     throw optionError(
       id,
-      'its API server is reached by a kubeconfig, by EKS or by its address, and more than one is given',
+      'its API server is reached by a kubeconfig, by EKS, by its address or by an agent, and more than one is given',
     )
   const { tapSeconds = null } = options
   if (tapSeconds !== null && !(Number.isInteger(tapSeconds) && tapSeconds >= 1 && tapSeconds <= MOST_TAP_SECONDS))

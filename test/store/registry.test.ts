@@ -163,10 +163,16 @@ test('addCluster() keeps one way to the API server: what is given takes the plac
   await add({ apiServer })
   await add({ context: 'c' })
   assert.deepEqual(await way(), { context: 'c' })
+  await add({ agent: true })
+  assert.deepEqual(await way(), {})
+  assert.equal((await readClusters({ objects }))[0]?.agent, true)
+  await add({ context: 'c' })
+  assert.ok(!('agent' in ((await readClusters({ objects }))[0] ?? {})))
 
   const cases: [options: Omit<ClusterOptions, 'id'>, line: RegExp][] = [
-    [{ eks, context: 'c' }, /by a kubeconfig, by EKS or by its address, and more than one is given$/],
-    [{ eks, apiServer }, /by a kubeconfig, by EKS or by its address, and more than one is given$/],
+    [{ eks, context: 'c' }, /by a kubeconfig, by EKS, by its address or by an agent, and more than one is given$/],
+    [{ eks, agent: true }, /by its address or by an agent, and more than one is given$/],
+    [{ eks, apiServer }, /by a kubeconfig, by EKS, by its address or by an agent, and more than one is given$/],
     [{ apiServer: { ...apiServer, tokenSecret: 'x' } }, /lies either in a file or in a secret of AWS$/],
     [{ apiServer: { url: apiServer.url, ca } }, /lies either in a file or in a secret of AWS$/],
     [{ apiServer: { url: apiServer.url, ca, tokenSecret: 'a b' } }, /a name or an ARN of AWS Secrets Manager$/],

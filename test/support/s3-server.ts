@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import type { Policy } from './iam-policy.ts'
 import { sendAnswer } from './s3-misbehave.ts'
 import type { Answer, S3Misbehaviour } from './s3-misbehave.ts'
 
@@ -39,7 +40,7 @@ export type S3Server = {
   /** What somebody else with rights to the bucket may do, past the store: write over an object, or delete it (null). */
   readonly meddle: (bucket: string, key: string, body: Buffer | null) => void
   /** Who may do what, by action and ARN, until it is told otherwise; at first everybody everything. */
-  readonly permit: (allows: (action: string, resource: string) => boolean) => void
+  readonly permit: (allows: Policy['allows']) => void
   /** Decides for each request; undefined: it is answered well. */
   readonly misbehave: (decide: (request: S3Request) => S3Misbehaviour | undefined) => void
   /** What the variables of the SDK must say to reach it. */
@@ -81,7 +82,7 @@ export async function startS3Server(): Promise<S3Server> {
   const buckets = new Map<string, Bucket>()
   const requests: S3Request[] = []
   let decide: (request: S3Request) => S3Misbehaviour | undefined = () => undefined
-  let allows: (action: string, resource: string) => boolean = () => true
+  let allows: Policy['allows'] = () => true
 
   async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '', 'http://s3')
@@ -193,7 +194,7 @@ function checkAuthorization({ headers }: IncomingMessage): void {
 function checkPermission(
   { action, bucket: name, key, headers }: S3Request,
   { objects }: Bucket,
-  allows: (action: string, resource: string) => boolean,
+  allows: Policy['allows'],
 ): void {
   const bucket = `arn:aws:s3:::${name}`
   const object = `${bucket}/${key}`
@@ -204,7 +205,13 @@ function checkPermission(
     ...(headers['if-match'] === undefined ? [] : [['s3:GetObject', object] as const]),
     ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [['s3:PutObjectRetention', object] as const]),
   ]
-  const lacking = needed.find(([one, resource]) => !allows(one, resource))
+  const lacking = needed.find(
+    ([one, resource]) =>
+      !allows(one, resource, {
+        prefix: action === 's3:ListBucket' ? key : undefined,
+        ifNoneMatch: one === 's3:PutObject' ? headers['if-none-match'] : undefined,
+      }),
+  )
   if (lacking === undefined) return
   throw new S3Refusal(
     403,

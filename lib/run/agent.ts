@@ -1,0 +1,88 @@
+import type { ClusterAccess } from '../collect/cluster.ts'
+import { collectWindow } from '../collect/collect.ts'
+import { oldestSample } from '../collect/oldest.ts'
+import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
+import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts'
+import type { Cluster, Seconds, Snapshot, Window } from '../model.ts'
+import { RETENTION_SECONDS } from '../seal/seal.ts'
+import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../store/evidence.ts'
+import { evidenceKey } from '../store/keys.ts'
+import type { EvidenceId } from '../store/keys.ts'
+import type { Objects } from '../store/objects.ts'
+import { type Tried, isDue } from './due.ts'
+
+/** What became of one window. */
+export type AgentAttempt = {
+  readonly window: Window
+  readonly key: string
+  readonly complete: boolean
+  /** What the sources lack, in lines. */
+  readonly errors: readonly string[]
+}
+
+export type AgentInput = {
+  readonly collector: Snapshot['collector']
+  readonly now: () => Date
+  /** A replay of an old window: clock skew and retention are then not judged. */
+  readonly isReplay: boolean
+}
+
+/** How long an incomplete attempt is looked at again, to decide whether another one is due: reading it back costs as much as it is large. */
+const READ_BACK_SECONDS: Seconds = 60 * 60
+
+/**
+ * Collects the due windows of one cluster and stores the attempts, the newest window first. Of the store it touches the attempts of this cluster
+ * alone, and never replaces one: no registry, nothing derived, no log. Ends early where neither source answers. Throws where the store fails.
+ */
+export async function* collectAsAgent(
+  cluster: Cluster,
+  { collector, now, isReplay }: AgentInput,
+  { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
+): AsyncGenerator<AgentAttempt> {
+  for (const window of await dueForAgent(cluster, now().getTime() / 1000, { objects, access })) {
+    const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
+    const key = await writeAttempt(snapshot, { objects })
+    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
+    const errors = [metrics, kubernetes, viz, tap, proxies].flatMap((source) => source?.errors ?? [])
+    yield { window, key, complete, errors: [...new Set(errors)] }
+    const isAway = metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed'
+    if (isAway) return
+  }
+}
+
+/** The windows that are over, that Prometheus still has, and that have no complete attempt; newest first. */
+async function dueForAgent(
+  cluster: Cluster,
+  now: Seconds,
+  { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
+): Promise<readonly Window[]> {
+  // Proxies tell nothing of what ended some minutes ago.
+  const reach = cluster.noPrometheus === true ? PAGE_SLACK_SECONDS : RETENTION_SECONDS
+  const over = windowsBetween(cluster.windows, now - reach - 1, now - SETTLE_SECONDS)
+  const due: Window[] = []
+  for (const window of over.toReversed()) {
+    const attempts = await listAttempts(window, cluster.id, { objects })
+    const last = attempts.at(-1)
+    if (last === undefined) due.push(window)
+    else if (toSeconds(window.end) > now - READ_BACK_SECONDS) {
+      const others = attempts
+        .slice(0, -1)
+        .map(({ attempt }): Tried => ({ number: attempt, complete: false, startedAt: null }))
+      if (isDue(window, [...others, await readBack(last, objects)], now)) due.push(window)
+    }
+  }
+  const latest = over.at(-1)
+  if (cluster.noPrometheus === true || due.every((window) => window === latest)) return due
+  const { at } = await oldestSample(access.prometheus, cluster, now)
+  return due.filter((window) => window === latest || at === null || toSeconds(window.end) > at)
+}
+
+async function readBack(id: EvidenceId, objects: Objects): Promise<Tried> {
+  try {
+    const { complete, startedAt } = await readSnapshot(evidenceKey(id), objects)
+    return { number: id.attempt, complete, startedAt }
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error
+    return { number: id.attempt, complete: false, startedAt: null }
+  }
+}
