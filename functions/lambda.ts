@@ -5,7 +5,7 @@
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
 import middy from '@middy/core'
-import type { Context, SQSBatchResponse } from 'aws-lambda'
+import type { APIGatewayProxyStructuredResultV2, Context, SQSBatchResponse } from 'aws-lambda'
 import { z } from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
@@ -117,6 +117,49 @@ export function onQueue<T>(schema: z.ZodType<T>, run: (message: T, container: Co
   })
 }
 
+const requestSchema = z.object({
+  rawPath: z.string(),
+  rawQueryString: z.string(),
+  headers: z.record(z.string(), z.string()),
+  requestContext: z.object({ domainName: z.string(), http: z.object({ method: z.string() }) }),
+})
+
+/** The most that Lambda hands over, less what base64 and the other members may add. */
+const LARGEST_BODY = 4_400_000
+
+/**
+ * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` gets the request and, as `event` of what is beside it, the event with
+ * what the authoriser found. Bodies of requests are not read: the API takes none.
+ */
+export function onRequest(
+  fetch: (request: Request, beside: { readonly event: unknown }, container: Container) => Response | Promise<Response>,
+) {
+  return withLog(async (event, context): Promise<APIGatewayProxyStructuredResultV2> => {
+    try {
+      const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
+      const { domainName, http } = requestContext
+      const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
+      const request = new Request(url, { method: http.method, headers })
+      const response = await inTime(context, async () => fetch(request, { event }, container))
+      const body = Buffer.from(await response.arrayBuffer())
+      if (body.length > LARGEST_BODY)
+        throw new SettingError(
+          `Cannot answer ${http.method} ${rawPath} with ${body.length} bytes: Lambda hands over ${LARGEST_BODY}, fetch it from the bucket`,
+        )
+      return {
+        statusCode: response.status,
+        headers: Object.fromEntries(response.headers),
+        body: body.toString('base64'),
+        isBase64Encoded: true,
+      }
+    } catch (error) {
+      told(error)
+      const problem = { type: 'about:blank', status: 500, title: 'Cannot answer because of a failure in the service' }
+      return { statusCode: 500, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(problem) }
+    }
+  })
+}
+
 /** Names the request in each line of the log, and hands over the metrics at the end. Time is kept by {@link inTime}, which can tell messages apart. */
 function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
   return middy(run, { timeoutEarlyInMillis: 0 })
@@ -162,6 +205,11 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** A line in the log that is no outcome of an event, such as one for each request. */
+export function logLine(what: string, said: Readonly<Record<string, unknown>>): void {
+  logger.info(what, said)
 }
 
 function tell({ said, counts = {} }: Outcome): void {

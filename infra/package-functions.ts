@@ -35,13 +35,23 @@ export function functionNames(): string[] {
     .toSorted()
 }
 
-/** Zod's messages in forty languages are a seventh of a bundle, and nobody can ask for another than English. */
-const englishOnly: Plugin = {
-  name: 'english-only',
+/**
+ * Leaves out what no function can use: zod's messages in forty languages, a seventh of a bundle, and every generated API of Kubernetes' client, three
+ * fifths of `collect`, which only the `auth-provider` of a kubeconfig wants, and there is no kubeconfig in a function.
+ */
+const leftOut: Plugin = {
+  name: 'left-out',
   setup(bundler) {
     bundler.onResolve({ filter: /\/locales\/index\.js$/ }, ({ resolveDir, importer }) =>
       importer.includes('node_modules/zod/') ? { path: join(resolveDir, '../locales/en.js') } : undefined,
     )
+    bundler.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client', namespace: 'left-out' }))
+    bundler.onLoad({ filter: /./, namespace: 'left-out' }, () => ({
+      contents: `export class KubeConfig {
+        loadFromClusterAndUser() {}
+        applyToHTTPSOptions() { throw new Error('a function has none, register the cluster with --api-server or --eks') }
+      }`,
+    }))
   },
 }
 
@@ -58,10 +68,11 @@ async function bundle(name: string): Promise<Entries> {
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
-    sourcemap: 'linked',
+    // The map stays here, since it would be two fifths of a zip: equal sources give the same one again.
+    sourcemap: 'external',
     sourcesContent: false,
     external: [TYPST],
-    plugins: [englishOnly],
+    plugins: [leftOut],
     // Some libraries are CommonJS and ask for Node's own modules.
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
@@ -69,9 +80,12 @@ async function bundle(name: string): Promise<Entries> {
     write: false,
     logLevel: 'error',
   })
-  return new Map(
-    outputFiles.map(({ path, contents }) => [relative(join(OUT, name), path), Buffer.from(contents)] as const),
-  )
+  const files: Entries = new Map()
+  for (const { path, contents } of outputFiles) {
+    if (path.endsWith('.map')) writeFileSync(join(OUT, `${name}.mjs.map`), contents)
+    else files.set(relative(join(OUT, name), path), Buffer.from(contents))
+  }
+  return files
 }
 
 /** The page's and the PDF's templates, fonts and Typst, where the code looks for them. */

@@ -22,6 +22,7 @@ test('readConfig() takes an empty variable for absent', () => {
     'CIPHERTRAIL_LOG_NAME',
     'CIPHERTRAIL_TIME_ZONE',
     'CIPHERTRAIL_COLLECT_QUEUE',
+    'CIPHERTRAIL_API_CLAIM',
     'PATH',
   ]
   for (const name of names) process.env[name] = ''
@@ -44,6 +45,7 @@ test('readConfig() takes an empty variable for absent', () => {
     logName: 'CIPHERTRAIL_LOG_NAME',
     timeZone: 'CIPHERTRAIL_TIME_ZONE',
     collectQueue: 'CIPHERTRAIL_COLLECT_QUEUE',
+    apiClaim: 'CIPHERTRAIL_API_CLAIM',
     searchPath: 'PATH',
   })
 })

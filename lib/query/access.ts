@@ -109,6 +109,23 @@ export function gatewayAccess(claim: string): Access {
   }
 }
 
+const signed = z.object({
+  event: z.object({
+    requestContext: z.object({ authorizer: z.object({ iam: z.object({ userArn: z.string().min(1) }) }) }),
+  }),
+})
+
+/**
+ * Lets in whom API Gateway let through by a signature with IAM credentials: who may call the API is what IAM's policies say, and all of them see
+ * every cluster.
+ */
+export const signedAccess: Access = async (_, environment) => {
+  const parsed = signed.safeParse(environment)
+  return parsed.success
+    ? { subject: parsed.data.event.requestContext.authorizer.iam.userArn, clusters: 'all' }
+    : undefined
+}
+
 /** What a claim opens. API Gateway writes a list as `[a b]`. */
 export function clustersOf(claim: unknown): Grant['clusters'] {
   const texts = typeof claim === 'string' ? claim.replace(/^\[(.*)\]$/s, '$1').split(/[\s,]+/) : claim

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { onQueue, onSchedule, once, setting } from '../../functions/lambda.ts'
-import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
+import { onQueue, onRequest, onSchedule, once, setting } from '../../functions/lambda.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 
 const SECRET = 'do-not-log-this'
 const TIME = '2026-11-24T13:00:00Z'
@@ -105,4 +105,46 @@ test('once() makes a thing once, and again only where it failed', async () => {
 test('setting() says which variable lacks', () => {
   assert.equal(setting('x', 'CIPHERTRAIL_STORE'), 'x')
   assert.throws(() => setting(undefined, 'CIPHERTRAIL_STORE'), /Cannot start: CIPHERTRAIL_STORE is not set/)
+})
+
+test('a request of API Gateway comes and goes as it is, with what the authoriser found beside it', async (t) => {
+  capturedLog(t)
+  const handler = onRequest(async (request, { event }) => {
+    const { pathname, search } = new URL(request.url)
+    const beside = JSON.stringify((event as { requestContext: { authorizer: unknown } }).requestContext.authorizer)
+    return new Response(`${request.method} ${pathname}${search} ${beside} \u00e9`, {
+      status: 201,
+      headers: { etag: '"x"' },
+    })
+  })
+  const answer = await handler(
+    requestOf('/v1/paths?state=not-encrypted&cluster=a%20b', { iam: { userArn: 'ann' } }),
+    contextOf(),
+  )
+  assert.deepEqual([answer.statusCode, answer.headers?.['etag'], answer.isBase64Encoded], [201, '"x"', true])
+  assert.equal(
+    Buffer.from(answer.body ?? '', 'base64').toString(),
+    'GET /v1/paths?state=not-encrypted&cluster=a+b {"iam":{"userArn":"ann"}} \u00e9',
+  )
+})
+
+test('what the API fails at, and what Lambda could not hand over, is a problem without the inside', async (t) => {
+  const log = capturedLog(t)
+  const fails = onRequest(() => {
+    throw new Error(SECRET)
+  })
+  const large = onRequest(() => new Response(new Uint8Array(5_000_000)))
+  for (const answer of [
+    await fails(requestOf('/v1/x'), contextOf()),
+    await large(requestOf('/v1/x'), contextOf()),
+    await large({}, contextOf()),
+  ]) {
+    assert.equal(answer.statusCode, 500)
+    assert.equal(answer.headers?.['content-type'], 'application/problem+json')
+    assert.ok(!answer.body?.includes(SECRET))
+  }
+  assert.deepEqual(
+    log.lines().map(({ level }) => level),
+    ['ERROR', 'ERROR', 'ERROR'],
+  )
 })

@@ -5,6 +5,7 @@ import {
   TokenFileError,
   clustersOf,
   gatewayAccess,
+  signedAccess,
   loopbackAccess,
   maySee,
   parseTokens,
@@ -97,6 +98,23 @@ test('behind API Gateway a claim says which clusters are seen, and without it no
   assert.equal((await granted(event({ ciphertrail_clusters: '*' })))?.subject, 'unnamed')
   for (const none of [undefined, null, {}, { event: {} }, event(undefined), event('x')])
     assert.equal(await granted(none), undefined)
+})
+
+test('behind API Gateway a signature with IAM credentials opens all clusters, and nothing else does', async () => {
+  const granted = (authorizer: unknown) => signedAccess(asking({}), { event: { requestContext: { authorizer } } })
+  const userArn = 'arn:aws:iam::111122223333:user/ann'
+  assert.deepEqual(await granted({ iam: { userArn } }), { subject: userArn, clusters: 'all' })
+  for (const none of [
+    undefined,
+    null,
+    {},
+    { iam: {} },
+    { iam: { userArn: '' } },
+    { iam: { userArn: 7 } },
+    { jwt: { claims: {} } },
+  ])
+    assert.equal(await granted(none), undefined)
+  assert.equal(await signedAccess(asking({ authorization: 'AWS4-HMAC-SHA256 Credential=x' }), undefined), undefined)
 })
 
 test('no claim opens a cluster that it does not name', () => {

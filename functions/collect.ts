@@ -1,0 +1,22 @@
+/** Collects one window of one cluster, for each message of the queue. That a cluster does not answer is evidence and no failure; `plan` asks again. */
+import { openCluster } from '../lib/collect/cluster.ts'
+import { collectDue } from '../lib/run/collect.ts'
+import { dueWindowSchema } from '../lib/run/due.ts'
+import { onQueue } from './lambda.ts'
+
+export const handler = onQueue(dueWindowSchema, async (message, { config, objects, version }) => {
+  const collected = await collectDue(
+    message,
+    { collector: { name: 'ciphertrail', version }, now: () => new Date() },
+    { objects, open: (cluster) => openCluster(cluster, { environment: config }) },
+  )
+  const isNew = collected.outcome === 'collected'
+  return {
+    said: { ...message, ...collected },
+    counts: {
+      Windows: isNew ? 1 : 0,
+      IncompleteWindows: isNew && collected.complete !== true ? 1 : 0,
+      RefusedWindows: collected.outcome === 'refused' ? 1 : 0,
+    },
+  }
+})

@@ -1,0 +1,41 @@
+/** Answers the HTTP API. API Gateway lets in who brings a token or a signature; what of it all they see is decided here. */
+import { readConfig } from '../lib/config.ts'
+import { type Access, gatewayAccess, signedAccess } from '../lib/query/access.ts'
+import { createApi } from '../lib/query/api.ts'
+import { readProgress } from '../lib/seal/progress.ts'
+import { type Container, logLine, onRequest } from './lambda.ts'
+
+/** Two runs of `seal` may fail before it is said. */
+const BEHIND_MS = 3 * 60 * 60 * 1000
+
+/** Everybody may ask for health, so that the store is asked for it once a minute. */
+const HEALTH_MS = 60_000
+
+const byToken = gatewayAccess(readConfig().apiClaim ?? 'ciphertrail_clusters')
+const access: Access = async (request, beside) => (await byToken(request, beside)) ?? signedAccess(request, beside)
+
+let api: ReturnType<typeof createApi> | undefined
+
+export const handler = onRequest((request, beside, container) => {
+  api ??= createApi(container.version, {
+    objects: container.objects,
+    now: () => new Date(),
+    access,
+    isHealthy: () => isHealthy(container),
+    log: (line) => logLine('request', line),
+  })
+  return api.fetch(request, beside)
+})
+
+let health: { readonly until: number; readonly isGood: boolean } | undefined
+
+/** Whether the store answers and the log was extended lately: with no schedule running, nothing is sealed either. */
+async function isHealthy({ objects }: Container): Promise<boolean> {
+  const now = Date.now()
+  if (health === undefined || now >= health.until) {
+    const { progress } = await readProgress(objects).catch(() => ({ progress: undefined }))
+    const isGood = progress !== undefined && now - progress.sealedAt * 1000 < BEHIND_MS
+    health = { until: now + HEALTH_MS, isGood }
+  }
+  return health.isGood
+}

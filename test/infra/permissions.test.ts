@@ -1,0 +1,362 @@
+/**
+ * The roles of the template against the code: every handler runs under its own role, on servers that refuse what the role does not allow and note what
+ * was asked. So each call is allowed, and what no call needs is found.
+ */
+import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { after, before, test } from 'node:test'
+import { toSeconds, toTime } from '../../lib/collect/windows.ts'
+import type { Snapshot, Window } from '../../lib/model.ts'
+import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/evidence.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { evidenceKey } from '../../lib/store/keys.ts'
+import { addCluster } from '../../lib/store/registry.ts'
+import { openStore } from '../store/open-s3.ts'
+import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
+import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
+import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
+import { snapshotOf } from '../support/sealed-store.ts'
+import { WINDOW } from '../support/synthetic-pods.ts'
+import { TOKEN } from '../support/kubernetes-server.ts'
+import { type S3Server, startS3Server } from '../support/s3-server.ts'
+
+const STORE = 's3://evidencebucket?derived=derivedbucket'
+const GIVEN = {
+  EksClusters: 'arn:aws:eks:eu-central-1:111122223333:cluster/prod',
+  ClusterRoles: 'arn:aws:iam::444455556666:role/reader',
+  TokenSecrets: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf',
+  PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
+  VpcSubnets: 'subnet-1',
+}
+
+/** What the code asked for, by the function that did: actions and resources. */
+type Call = { readonly action: string; readonly resource: string }
+
+let template: Readonly<Record<string, Resource>>
+let s3: S3Server
+let kms: KmsServer
+let other: Awaited<ReturnType<typeof startOtherServices>>
+let mesh: DemoMesh
+let objects: Objects
+/** Whether Prometheus of the mesh fails at everything. */
+let isDown = false
+
+before(async () => {
+  template = resolved(await packagedTemplate(), GIVEN)
+  ;[s3, kms, other, mesh] = await Promise.all([
+    startS3Server(),
+    startKmsServer(),
+    startOtherServices(),
+    startDemoMesh({ isLive: true, changeMetrics: (answer) => (isDown ? { status: 503, body: '' } : answer) }),
+  ])
+  s3.makeBucket('evidencebucket')
+  s3.makeBucket('derivedbucket', { hasLock: false })
+  Object.assign(process.env, s3.env, {
+    AWS_ENDPOINT_URL_KMS: kms.url,
+    AWS_ENDPOINT_URL_STS: other.url,
+    AWS_ENDPOINT_URL_EKS: other.url,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: other.url,
+    CIPHERTRAIL_STORE: STORE,
+    CIPHERTRAIL_KMS_KEY: KEY_ARN,
+    CIPHERTRAIL_LOG_NAME: 'example.com/log',
+    // The SDK asks wherever the queue's URL leads.
+    CIPHERTRAIL_COLLECT_QUEUE: `${other.url}/111122223333/CollectQueue`,
+    POWERTOOLS_METRICS_NAMESPACE: 'test',
+  })
+  objects = openStore(STORE)
+})
+after(() => Promise.all([s3, kms, other, mesh].map((server) => server.close())))
+
+/** The other services of AWS that the code asks: notes what is asked, and answers as little as will do. */
+async function startOtherServices() {
+  const calls: Call[] = []
+  const sent: string[] = []
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const {
+        call,
+        answer,
+        messages = [],
+      } = answerTo(
+        String(request.headers['x-amz-target']),
+        request.url ?? '',
+        request.headers.authorization ?? '',
+        body,
+      )
+      calls.push(call)
+      sent.push(...messages)
+      response.writeHead(answer === undefined ? 403 : 200, { 'content-type': 'application/x-amz-json-1.0' })
+      response.end(answer ?? '{"message":"not now"}')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
+    sent,
+    close: async () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+type Answered = { readonly call: Call; readonly answer?: string; readonly messages?: readonly string[] }
+
+function answerTo(target: string, url: string, authorization: string, body: string): Answered {
+  const [, service = 'unknown'] = /\/([a-z]+)\/aws4_request/.exec(authorization) ?? []
+  const own = 'eu-central-1:111122223333'
+  switch (service) {
+    case 'sqs': {
+      const { QueueUrl, Entries } = JSON.parse(body) as {
+        QueueUrl: string
+        Entries: { Id: string; MessageBody: string }[]
+      }
+      // A batch wants the permission of one message.
+      const action = target.replace('AmazonSQS.', 'sqs:').replace(/Batch$/, '')
+      const Successful = Entries.map(({ Id, MessageBody }) => ({
+        Id,
+        MessageId: Id,
+        MD5OfMessageBody: hash('md5', MessageBody),
+      }))
+      return {
+        call: { action, resource: `arn:aws:sqs:${own}:${QueueUrl.split('/').at(-1) ?? ''}` },
+        answer: JSON.stringify({ Successful, Failed: [] }),
+        messages: Entries.map(({ MessageBody }) => MessageBody),
+      }
+    }
+    case 'secretsmanager': {
+      const { SecretId } = JSON.parse(body) as { SecretId: string }
+      return {
+        call: { action: target.replace('secretsmanager.', 'secretsmanager:'), resource: SecretId },
+        answer: JSON.stringify({ SecretString: TOKEN }),
+      }
+    }
+    case 'sts': {
+      const form = new URLSearchParams(body)
+      const answer = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>y</SessionToken><Expiration>2199-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`
+      return { call: { action: `sts:${form.get('Action') ?? ''}`, resource: form.get('RoleArn') ?? '' }, answer }
+    }
+    case 'eks':
+      return {
+        call: { action: 'eks:DescribeCluster', resource: `arn:aws:eks:${own}:cluster/${url.split('/').at(-1) ?? ''}` },
+      }
+    case 'aps':
+      return {
+        call: { action: 'aps:QueryMetrics', resource: `arn:aws:aps:${own}:workspace/${url.split('/')[2] ?? ''}` },
+      }
+    default:
+      return { call: { action: `${service}:${target}`, resource: url } }
+  }
+}
+
+/** What a call on S3 needs, as S3 judges it: a condition and a lock want permissions of their own, and encryption one on the key of the buckets. */
+function neededFor({ action, bucket, key, headers }: S3Server['requests'][number]): Call[] {
+  const place = `arn:aws:s3:::${bucket === 'evidencebucket' ? 'EvidenceBucket' : 'DerivedBucket'}`
+  const dataKey = 'arn:aws:kms:eu-central-1:111122223333:key/DataKey'
+  const object = `${place}/${key}`
+  return [
+    { action, resource: action === 's3:ListBucket' ? place : object },
+    ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
+    ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource: object }]),
+    ...(action === 's3:GetObject' ? [{ action: 'kms:Decrypt', resource: dataKey }] : []),
+    ...(action === 's3:PutObject' ? [{ action: 'kms:GenerateDataKey', resource: dataKey }] : []),
+  ]
+}
+
+/** What Lambda itself does with a function's role, by what else the template says of that function. */
+function usedByLambda(name: string): Call[] {
+  const id = `${name}LambdaFunction`
+  const properties = template[id]?.Properties ?? {}
+  const calls: Call[] = ['CreateLogStream', 'PutLogEvents'].map((action) => ({
+    action: `logs:${action}`,
+    resource: `arn:aws:logs:eu-central-1:111122223333:log-group:${String(template[`${name}LogGroup`]?.Properties['LogGroupName'])}:log-stream:x`,
+  }))
+  if (properties['TracingConfig']?.Mode === 'Active')
+    for (const action of ['PutTraceSegments', 'PutTelemetryRecords'])
+      calls.push({ action: `xray:${action}`, resource: '*' })
+  if (properties['VpcConfig'] !== undefined)
+    for (const action of [
+      'CreateNetworkInterface',
+      'DescribeNetworkInterfaces',
+      'DescribeSubnets',
+      'DeleteNetworkInterface',
+      'AssignPrivateIpAddresses',
+      'UnassignPrivateIpAddresses',
+    ])
+      calls.push({ action: `ec2:${action}`, resource: '*' })
+  for (const { Type, Properties } of Object.values(template)) {
+    if (Type === 'AWS::Lambda::EventInvokeConfig' && Properties['FunctionName'] === id)
+      calls.push({ action: 'sqs:SendMessage', resource: Properties['DestinationConfig'].OnFailure.Destination })
+    if (Type === 'AWS::Lambda::EventSourceMapping' && Properties['FunctionName'].endsWith(`:${id}`))
+      for (const action of ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'])
+        calls.push({ action: `sqs:${action}`, resource: Properties['EventSourceArn'] })
+  }
+  return calls
+}
+
+/** Runs a function under its role: whatever that does not allow is refused. Gives each thing that the role allows and nobody needed. */
+async function runAs(name: string, run: () => Promise<void>): Promise<void> {
+  const grants = grantsOf(template).filter(({ role }) => role === `${name}Role`)
+  const unused = new Set(
+    grants.flatMap(({ action, resources }) => resources.map((resource) => `${action} on ${resource}`)),
+  )
+  const refused = new Set<string>()
+  const need = ({ action, resource }: Call): boolean => {
+    const allowing = grants
+      .filter((grant) => grant.action === action)
+      .flatMap(({ resources }) => resources.filter((pattern) => covers(pattern, resource)))
+    for (const pattern of allowing) unused.delete(`${action} on ${pattern}`)
+    if (allowing.length === 0) refused.add(`${action} on ${resource}`)
+    return allowing.length > 0
+  }
+  s3.forget()
+  kms.asked.length = 0
+  other.calls.length = 0
+  s3.permit((action, resource) => {
+    const named = resource.replace('evidencebucket', 'EvidenceBucket').replace('derivedbucket', 'DerivedBucket')
+    return need({ action, resource: named })
+  })
+  try {
+    await run()
+  } finally {
+    s3.permit(() => true)
+  }
+  for (const request of s3.requests) for (const call of neededFor(request)) need(call)
+  for (const { action } of kms.asked)
+    need({ action: `kms:${action}`, resource: 'arn:aws:kms:eu-central-1:111122223333:key/SigningKey' })
+  for (const call of other.calls) need(call)
+  for (const call of usedByLambda(name)) need(call)
+  assert.deepEqual([...refused], [], `${name} needs what its role does not allow`)
+  assert.deepEqual([...unused].toSorted(), [], `the role of ${name} allows what nobody needs`)
+}
+
+/** A snapshot of a cluster of ten hours before a window of five minutes. */
+function longAgo(cluster: string, { start }: Window): Snapshot {
+  return snapshotOf(cluster, Math.round((toSeconds(start) - toSeconds(WINDOW.start)) / 300) - 120)
+}
+
+const SCHEDULED = { time: '' }
+
+test('collect is allowed what it asks of the store and of every way into a cluster, and nothing else', async (t) => {
+  capturedLog(t)
+  const [first] = mesh.windows
+  assert.ok(first)
+  const author = { now: new Date(first.start), by: 'tester' }
+  await addCluster(
+    { id: 'shop', kubeconfig: mesh.kubeconfig, prometheusUrl: mesh.prometheus.url, windowMinutes: 5 },
+    author,
+    { objects },
+  )
+  await addCluster(
+    {
+      id: 'prod',
+      eks: { name: 'prod', region: 'eu-central-1', roleArn: GIVEN.ClusterRoles },
+      prometheusUrl: `${other.url}/workspaces/ws-1`,
+      prometheusAuth: { sigv4Region: 'eu-central-1' },
+      windowMinutes: 5,
+    },
+    author,
+    { objects },
+  )
+  await addCluster(
+    {
+      id: 'token',
+      apiServer: { url: mesh.kubernetes.url, ca: mesh.kubernetes.ca, tokenSecret: GIVEN.TokenSecrets },
+      windowMinutes: 5,
+    },
+    author,
+    { objects },
+  )
+  // Evidence that is old enough for the months: whoever finds no state, as after an upgrade, makes these as well.
+  await writeAttempt(longAgo('shop', first), { objects })
+  const { handler } = await import('../../functions/collect.ts')
+  await runAs('Collect', async () => {
+    isDown = true
+    const down = await handler(batchOf({ cluster: 'shop', window: first, attempt: 1 }), contextOf())
+    isDown = false
+    const rest = await handler(
+      batchOf(
+        ...mesh.windows.map((window) => ({ cluster: 'shop', window, attempt: 2 })),
+        ...['prod', 'token'].map((cluster) => ({ cluster, window: first, attempt: 1 })),
+      ),
+      contextOf(),
+    )
+    assert.deepEqual([down, rest], [{ batchItemFailures: [] }, { batchItemFailures: [] }])
+  })
+  // For plan: one attempt that nobody derived from, and a cluster of which nothing is derived.
+  const { key } = (await listAttempts(first, 'shop', { objects })).map((id) => ({ key: evidenceKey(id) }))[0] ?? {}
+  const snapshot = await readSnapshot(key ?? '', objects)
+  const last = mesh.windows.at(-1) ?? first
+  await addCluster({ id: 'late', kubeconfig: mesh.kubeconfig, windowMinutes: 5 }, author, { objects })
+  await writeAttempt({ ...snapshot, cluster: 'late', window: last }, { objects })
+  await writeAttempt(longAgo('late', first), { objects })
+  SCHEDULED.time = toTime(toSeconds(last.end) + 1200)
+})
+
+test('plan is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const { handler } = await import('../../functions/plan.ts')
+  await runAs('Plan', async () => {
+    await handler(SCHEDULED, contextOf())
+  })
+  assert.ok(other.sent.some((message) => message.includes('"late"')))
+})
+
+test('seal is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const { handler } = await import('../../functions/seal.ts')
+  await runAs('Seal', async () => {
+    await handler(SCHEDULED, contextOf())
+    await handler(SCHEDULED, contextOf())
+  })
+})
+
+test('compact is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const { handler } = await import('../../functions/compact.ts')
+  await runAs('Compact', async () => {
+    await handler(SCHEDULED, contextOf())
+  })
+})
+
+test('report is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const { handler } = await import('../../functions/report.ts')
+  const time = toTime(toSeconds(SCHEDULED.time) + 7 * 24 * 3600)
+  // Of one that was just registered nothing is there, which S3 tells only to those who may list.
+  const author = { now: new Date(SCHEDULED.time), by: 'tester' }
+  await addCluster({ id: 'silent', kubeconfig: mesh.kubeconfig, windowMinutes: 5 }, author, { objects })
+  await runAs('Report', async () => {
+    await handler({ time }, contextOf())
+    await handler({ time }, contextOf())
+  })
+})
+
+test('query is allowed what it asks, and nothing else', async (t) => {
+  capturedLog(t)
+  const { handler } = await import('../../functions/query.ts')
+  const ask = async (address: string) => {
+    const { statusCode = 0, body = '' } = await handler(requestOf(address), contextOf())
+    assert.equal(statusCode, 200, `${address}: ${Buffer.from(body, 'base64').toString()}`)
+    return Buffer.from(body, 'base64').toString()
+  }
+  await runAs('Query', async () => {
+    for (const address of [
+      '/health',
+      '/v1/clusters',
+      '/v1/checkpoint',
+      `/v1/paths?cluster=shop&from=${mesh.windows[0]?.start ?? ''}`,
+    ])
+      await ask(address)
+    const { items } = JSON.parse(await ask('/v1/reports')) as { items: { id: string }[] }
+    assert.equal(items.length, 1)
+    await ask(`/v1/reports/${items[0]?.id ?? ''}/html`)
+  })
+})

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { functionNames } from '../../infra/package-functions.ts'
+import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
+import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
+
+const template = await packagedTemplate()
+const all = resolved(template)
+const guide = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
+
+function ofType(type: string, resources = all): (readonly [id: string, properties: Resource['Properties']])[] {
+  return Object.entries(resources).flatMap(([id, { Type, Properties }]) =>
+    Type === type ? [[id, Properties] as const] : [],
+  )
+}
+const logicalId = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1)}`
+
+test('each function runs its own zip on arm64 with Node 24, under a role of its own, and its log is kept', () => {
+  const functions = ofType('AWS::Lambda::Function')
+  assert.deepEqual(
+    functions.map(([id]) => id).toSorted(),
+    functionNames()
+      .map((name) => `${logicalId(name)}LambdaFunction`)
+      .toSorted(),
+  )
+  for (const [id, properties] of functions) {
+    const name = id.replace('LambdaFunction', '')
+    assert.deepEqual([properties['Runtime'], properties['Architectures']], ['nodejs24.x', ['arm64']], id)
+    assert.match(properties['Code'].S3Key, new RegExp(`/${name.toLowerCase()}\\.zip$`))
+    assert.equal(properties['Role'], `arn:aws:iam::111122223333:role/${name}Role`)
+    assert.equal(properties['TracingConfig'].Mode, 'Active')
+    assert.equal(all[`${name}LogGroup`]?.Properties['RetentionInDays'], 400)
+    assert.equal(properties['VpcConfig'], undefined)
+  }
+  const inVpc = resolved(template, { VpcSubnets: 'subnet-1,subnet-2', VpcSecurityGroups: 'sg-1' })
+  for (const [id, properties] of ofType('AWS::Lambda::Function', inVpc))
+    assert.deepEqual(properties['VpcConfig'], { SecurityGroupIds: ['sg-1'], SubnetIds: ['subnet-1', 'subnet-2'] }, id)
+})
+
+test('the store that functions get is the one that the template makes, locked as the bucket is', () => {
+  for (const [given, mode, days] of [
+    [{}, 'GOVERNANCE', 397],
+    [{ Retention: '6-years' }, 'GOVERNANCE', 2192],
+    [{ LockMode: 'compliance-that-nobody-can-end' }, 'COMPLIANCE', 397],
+  ] as const) {
+    const resources = resolved(template, given)
+    for (const [, properties] of ofType('AWS::Lambda::Function', resources)) {
+      const address = parseAddress(
+        properties['Environment'].Variables.CIPHERTRAIL_STORE.replace('EvidenceBucket', 'evidence').replace(
+          'DerivedBucket',
+          'derived',
+        ),
+      )
+      assert.deepEqual(
+        [address?.evidence.bucket, address?.derived.bucket, address?.lock?.mode.toUpperCase()],
+        ['evidence', 'derived', mode],
+      )
+      // Never shorter than what objects ask for themselves, whatever months they fall into.
+      assert.ok(address?.lock)
+      for (const now of ['2027-01-31T00:00:00Z', '2027-07-01T00:00:00Z', '2028-02-29T00:00:00Z']) {
+        const asked = (retainUntil(address.lock.retention, new Date(now)).getTime() - Date.parse(now)) / 86_400_000
+        assert.ok(asked <= days && days - asked < 3.5, `${asked} days`)
+      }
+    }
+    assert.deepEqual(resources['EvidenceBucket']?.Properties['ObjectLockConfiguration'], {
+      ObjectLockEnabled: 'Enabled',
+      Rule: { DefaultRetention: { Mode: mode, Days: days } },
+    })
+  }
+  assert.deepEqual((template.Parameters['LockMode'] as { AllowedValues?: unknown } | undefined)?.AllowedValues, [
+    'governance',
+    'compliance-that-nobody-can-end',
+  ])
+  assert.match(template.Parameters['LockMode']?.Description ?? '', /^WARNING - .*nobody, not even the root user/)
+})
+
+test('both buckets have versions and are encrypted, closed to the public and to requests without TLS, and outlive the stack', () => {
+  for (const id of ['EvidenceBucket', 'DerivedBucket']) {
+    const bucket = all[id]?.Properties ?? {}
+    assert.equal(all[id]?.DeletionPolicy, 'Retain')
+    assert.deepEqual(bucket['VersioningConfiguration'], { Status: 'Enabled' })
+    assert.deepEqual(new Set(Object.values(bucket['PublicAccessBlockConfiguration'])), new Set([true]))
+    assert.equal(Object.keys(bucket['PublicAccessBlockConfiguration']).length, 4)
+    const [encryption] = bucket['BucketEncryption'].ServerSideEncryptionConfiguration
+    assert.equal(encryption.ServerSideEncryptionByDefault.SSEAlgorithm, 'aws:kms')
+    assert.match(encryption.ServerSideEncryptionByDefault.KMSMasterKeyID, /DataKey$/)
+    const [tls] = all[`${id}Policy`]?.Properties['PolicyDocument'].Statement ?? []
+    assert.deepEqual(tls, {
+      Sid: 'OnlyByTls',
+      Effect: 'Deny',
+      Principal: '*',
+      Action: 's3:*',
+      Resource: [`arn:aws:s3:::${id}`, `arn:aws:s3:::${id}/*`],
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+    })
+  }
+  for (const id of ['SigningKey', 'DataKey']) assert.equal(all[id]?.DeletionPolicy, 'Retain')
+  assert.deepEqual(
+    [all['SigningKey']?.Properties['KeySpec'], all['SigningKey']?.Properties['KeyUsage']],
+    ['ECC_NIST_EDWARDS25519', 'SIGN_VERIFY'],
+  )
+})
+
+test('nothing that is locked is to expire before its lock ends, and the log never does', () => {
+  for (const given of [{}, { EvidenceExpires: 'yes' }, { EvidenceExpires: 'yes', Retention: '6-years' }]) {
+    const bucket = resolved(template, given)['EvidenceBucket']?.Properties ?? {}
+    const locked = bucket['ObjectLockConfiguration'].Rule.DefaultRetention.Days as number
+    for (const rule of bucket['LifecycleConfiguration'].Rules as Resource['Properties'][]) {
+      if (rule['Status'] === 'Disabled' || rule['AbortIncompleteMultipartUpload'] !== undefined) continue
+      assert.ok(rule['Prefix'] === 'log/checkpoint' || rule['Prefix'] === 'evidence/', JSON.stringify(rule))
+      if (rule['Prefix'] === 'evidence/') assert.ok(rule['ExpirationInDays'] > locked && 'EvidenceExpires' in given)
+      else
+        assert.ok(rule['ExpirationInDays'] === undefined && rule['NoncurrentVersionExpiration'].NoncurrentDays > locked)
+    }
+  }
+})
+
+const MAY_DO_EVERYWHERE = new Set(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'])
+
+test('no role deletes evidence, ends or shortens a lock, or reaches beyond what the service has', () => {
+  const given = {
+    EksClusters: 'arn:aws:eks:eu-central-1:111122223333:cluster/prod',
+    ClusterRoles: 'arn:aws:iam::444455556666:role/reader',
+    TokenSecrets: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf',
+    PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
+    VpcSubnets: 'subnet-1',
+  }
+  const grants = grantsOf(resolved(template, given))
+  assert.ok(grants.length > 60)
+  for (const { role, action, resources } of grants) {
+    const what = `${role}: ${action} on ${resources.join(' ')}`
+    assert.ok(!action.includes('*'), what)
+    if (!MAY_DO_EVERYWHERE.has(action) && !action.startsWith('ec2:')) assert.ok(!resources.includes('*'), what)
+    assert.doesNotMatch(
+      action,
+      /Bypass|LegalHold|PutBucket|DeleteBucket|DeleteObjectVersion|Policy|^iam:|ScheduleKey|kms:(Put|Create|Disable)/,
+      what,
+    )
+    for (const resource of resources) {
+      if (action.startsWith('s3:Delete'))
+        assert.match(resource, /^arn:aws:s3:::DerivedBucket\/(windows|timeline)\/\*$/, what)
+      if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
+        assert.match(
+          resource,
+          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)|DerivedBucket\/[a-z]+)\/\*$/,
+          what,
+        )
+    }
+  }
+  // What a function may write of the evidence is one prefix, and no two functions write the same one.
+  const writers = grants
+    .filter(({ action }) => action === 's3:PutObject')
+    .flatMap(({ role, resources }) =>
+      resources.filter((one) => one.includes('EvidenceBucket')).map((one) => `${role} ${one.split('/')[1]}`),
+    )
+  assert.deepEqual(writers.toSorted(), ['CollectRole evidence', 'ReportRole reports', 'SealRole log'])
+  assert.deepEqual(
+    new Set(grants.filter(({ action }) => action === 'kms:Sign').map(({ role }) => role)),
+    new Set(['SealRole']),
+  )
+  const denied = all['EvidenceBucketPolicy']?.Properties['PolicyDocument'].Statement as Resource['Properties'][]
+  assert.deepEqual(denied.find(({ Sid }) => Sid === 'NobodyDeletes')?.['Action'], [
+    's3:DeleteObject',
+    's3:DeleteObjectVersion',
+    's3:BypassGovernanceRetention',
+    's3:PutObjectLegalHold',
+  ])
+})
+
+test('every asynchronous edge ends in dead letters that somebody is told of', () => {
+  const queues = new Map(ofType('AWS::SQS::Queue'))
+  const isDead = (arn: string): boolean =>
+    arn.endsWith('DeadLetters') && queues.get(arn.split(':').at(-1) ?? '')?.['MessageRetentionPeriod'] === 1_209_600
+  for (const [id, properties] of queues) {
+    assert.equal(properties['SqsManagedSseEnabled'], true, id)
+    if (!id.endsWith('DeadLetters')) assert.ok(isDead(properties['RedrivePolicy'].deadLetterTargetArn), id)
+    else assert.ok(all[`${id}NotEmpty`], `no alarm on ${id}`)
+  }
+  const scheduled = ofType('AWS::Scheduler::Schedule')
+  assert.deepEqual(
+    scheduled.map(([, { Target }]) => Target.Arn.split(':').at(-1)),
+    ['Plan', 'Seal', 'Compact', 'Report'].map((name) => `${name}LambdaFunction`),
+  )
+  for (const [id, { Target, ScheduleExpressionTimezone }] of scheduled) {
+    assert.ok(isDead(Target.DeadLetterConfig.Arn), id)
+    assert.ok(Target.RetryPolicy.MaximumEventAgeInSeconds <= 21_600, id)
+    assert.deepEqual(JSON.parse(Target.Input), { time: '<aws.scheduler.scheduled-time>' })
+    assert.ok(typeof ScheduleExpressionTimezone === 'string')
+    const started = ofType('AWS::Lambda::EventInvokeConfig').find(([, { FunctionName }]) =>
+      Target.Arn.endsWith(`:${FunctionName}`),
+    )
+    assert.ok(isDead(started?.[1]['DestinationConfig'].OnFailure.Destination), id)
+  }
+  const berlin = resolved(template, { TimeZone: 'Europe/Berlin' })
+  assert.equal(berlin['ReportScheduled']?.Properties['ScheduleExpressionTimezone'], 'Europe/Berlin')
+  assert.equal(
+    berlin['ReportLambdaFunction']?.Properties['Environment'].Variables.CIPHERTRAIL_TIME_ZONE,
+    'Europe/Berlin',
+  )
+  for (const [id, mapping] of ofType('AWS::Lambda::EventSourceMapping')) {
+    assert.deepEqual(mapping['FunctionResponseTypes'], ['ReportBatchItemFailures'], id)
+    const queue = queues.get(mapping['EventSourceArn'].split(':').at(-1))
+    const timeout = all[mapping['FunctionName'].split(':').at(-1)]?.Properties['Timeout'] as number
+    assert.ok(queue?.['VisibilityTimeout'] >= 6 * timeout, id)
+  }
+})
+
+test('no route of the API is open but /health', () => {
+  for (const [given, type] of [
+    [{}, 'AWS_IAM'],
+    [{ ApiIssuer: 'https://login.example', ApiAudience: 'ciphertrail' }, 'JWT'],
+  ] as const) {
+    const resources = resolved(template, given)
+    const routes = ofType('AWS::ApiGatewayV2::Route', resources)
+    assert.deepEqual(
+      routes.map(([, { RouteKey, AuthorizationType, AuthorizerId }]) => [RouteKey, AuthorizationType, AuthorizerId]),
+      [
+        ['ANY /v1/{proxy+}', type, type === 'JWT' ? 'ApiAuthorizer' : undefined],
+        ['GET /health', 'NONE', undefined],
+      ],
+    )
+    assert.deepEqual(
+      resources['ApiAuthorizer']?.Properties['JwtConfiguration'],
+      type === 'JWT' ? { Issuer: 'https://login.example', Audience: ['ciphertrail'] } : undefined,
+    )
+    assert.equal(resources['ApiToQuery']?.Properties['PayloadFormatVersion'], '2.0')
+    assert.ok(
+      !resources['ApiStage']?.Properties['AccessLogSettings'].Format.match(
+        /authorization|querystring|\$context\.authorizer\.token/i,
+      ),
+    )
+  }
+})
+
+test('each function has an alarm on its errors, each alarm tells the topic, and the guide says what to do', () => {
+  const alarms = ofType('AWS::CloudWatch::Alarm')
+  for (const name of functionNames()) assert.ok(all[`${logicalId(name)}Failed`], name)
+  for (const [, { Target }] of ofType('AWS::Scheduler::Schedule')) {
+    const name = Target.Arn.split(':').at(-1).replace('LambdaFunction', '')
+    const absence = all[name === 'Seal' ? 'SealIsBehind' : `${name}DidNotStart`]?.Properties
+    assert.deepEqual(
+      [absence?.['TreatMissingData'], absence?.['ComparisonOperator']],
+      ['breaching', 'LessThanThreshold'],
+      name,
+    )
+  }
+  for (const [id, properties] of alarms) {
+    assert.deepEqual(properties['AlarmActions'], [all['Alarms'] && 'arn:aws:sns:eu-central-1:111122223333:Alarms'], id)
+    assert.ok(guide.includes(`\`${id}\``), `docs/operations.md says nothing of alarm ${id}`)
+    // CloudWatch refuses to look back further.
+    assert.ok(properties['Period'] * properties['EvaluationPeriods'] <= 604_800, id)
+  }
+  const { DashboardBody } = all['Dashboard']?.Properties ?? {}
+  const shown = (JSON.parse(DashboardBody) as { widgets: { properties: { alarms?: string[] } }[] }).widgets[0]
+    ?.properties.alarms
+  assert.deepEqual(
+    shown?.map((arn) => arn.split(':').at(-1)),
+    alarms.map(([id]) => id),
+  )
+})
+
+test('every parameter is in the guide, and can be given to osls', async () => {
+  for (const [name, { Description }] of Object.entries(template.Parameters)) {
+    assert.ok(Description.length > 20, name)
+    const option = name.replaceAll(/[A-Z]/g, (letter, index) => `${index === 0 ? '' : '-'}${letter.toLowerCase()}`)
+    assert.ok(guide.includes(`\`${option}\``), `docs/operations.md says nothing of parameter ${option}`)
+  }
+  const given = await packagedTemplate({ 'log-name': 'example.com/log', retention: '6-years', 'api-audience': 'a,b' })
+  assert.deepEqual(
+    ['LogName', 'Retention', 'ApiAudience'].map((name) => given.Parameters[name]?.Default),
+    ['example.com/log', '6-years', 'a,b'],
+  )
+})
