@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import { endNamer } from '../lib/assess/flow-ends.ts'
 import { type ReadFlow, readFlows } from '../lib/assess/flow-verdict.ts'
 import { flowTable } from '../lib/assess/flows.ts'
-import type { PacketEnd } from '../lib/collect/packet-rows.ts'
+import { openCluster } from '../lib/collect/cluster.ts'
+import type { PacketEnd, PacketRow } from '../lib/collect/packet-rows.ts'
+import { capturePod, findCapturePlace } from '../lib/collect/pod-capture.ts'
 import { CaptureError, readCapture } from '../lib/collect/tshark.ts'
 import { toTime } from '../lib/collect/windows.ts'
 import type { Cluster, Endpoint } from '../lib/model.ts'
@@ -17,15 +19,18 @@ import {
 import { listsAround } from '../lib/store/lists-around.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
-import { type Console, FailedError } from './console.ts'
+import { printable } from '../lib/report/printable.ts'
+import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { chosenClusters, onlyCluster, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
-import { readPort } from './values.ts'
+import { readDuration, readPort } from './values.ts'
 
 /** The options of `packets`. */
 type PacketsOptions = {
   readonly port?: string
+  readonly pod?: string
+  readonly for?: string
   readonly cluster?: string
   readonly json?: boolean
   readonly store?: string
@@ -45,22 +50,37 @@ export function addPackets(program: Command, console: Console): void {
     .command('packets')
     .summary('what a packet capture shows: TLS, clear, or no payload')
     .description(
-      'Reads a capture by tshark and says of each connection what its packets show. Payload is neither printed nor kept. What is called TLS has a whole handshake in the capture; a connection that began before it is unknown.',
+      'Reads a capture by tshark, or captures in the debug container of a pod, and says of each connection what its packets show. Payload is neither printed nor kept. What is called TLS has a whole handshake in the capture; a connection that began before it is unknown.',
     )
-    .argument('<file>', 'a capture, pcap or pcapng')
+    .argument('[file]', 'a capture, pcap or pcapng')
+    .option('--pod <ns/name>', "instead of a file: capture in this pod, by tshark in Linkerd's debug container")
+    .option('--for <time>', '... for so long: 30s, 5m (default 30s)')
     .option('--port <n>', 'only connections of this port')
-    .option('--cluster <id>', "name addresses by the Kubernetes lists next to the capture's time in the store")
+    .option(
+      '--cluster <id>',
+      "name addresses by the Kubernetes lists next to the capture's time in the store; with --pod, the cluster it is in",
+    )
     .option('--json', 'one JSON object for each connection')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail packets backend.pcap\n  ciphertrail packets backend.pcap --port 4143 --cluster prod --json',
+      '\nExamples:\n  ciphertrail packets backend.pcap\n  ciphertrail packets backend.pcap --port 4143 --cluster prod --json\n  ciphertrail packets --pod shop/web-7d9c --for 1m --port 8080',
     )
-    .action(async (file: string, _: unknown, command: Command) => {
-      const { port: portText, cluster: id, json, store } = command.optsWithGlobals<PacketsOptions>()
-      const port = portText === undefined ? undefined : readPort(portText)
+    .action(async (file: string | undefined, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PacketsOptions>()
+      const { cluster: id, json, store } = options
+      const port = options.port === undefined ? undefined : readPort(options.port)
+      const source = readSource(file, options)
       const objects = openStore({ store }, console)
-      const [cluster] = id === undefined ? [] : await chosenClusters(objects, [id])
-      const { flows, packets, problem } = await flowsOf(file, port, console)
+      const [cluster] =
+        'pod' in source
+          ? [await onlyCluster(objects, id, 'capture')]
+          : id === undefined
+            ? []
+            : await chosenClusters(objects, [id])
+      const { flows, packets, problem } =
+        'pod' in source && cluster !== undefined
+          ? await flowsOfPod(cluster, source, port, console)
+          : await flowsOf(readCapture('file' in source ? source.file : '', console.config.searchPath), port, console)
       const nameEnd = cluster === undefined ? () => null : await namesFrom(cluster, flows, objects, console)
       const named = flows.map((flow) => ({
         ...flow,
@@ -76,9 +96,52 @@ export function addPackets(program: Command, console: Console): void {
     })
 }
 
+/** Where packets come from. */
+type Source =
+  | { readonly file: string }
+  | { readonly pod: { readonly namespace: string; readonly name: string }; readonly seconds: number }
+
+/** A sample: whoever wants more captures into a file. */
+const LONGEST_SECONDS = 600
+
+function readSource(file: string | undefined, { pod, for: duration }: PacketsOptions): Source {
+  if ((file === undefined) === (pod === undefined))
+    throw new UsageError('Cannot read packets: give either a file or --pod NAMESPACE/NAME')
+  if (file !== undefined) {
+    if (duration !== undefined) throw new UsageError('Cannot use --for with a file: it goes with --pod')
+    return { file }
+  }
+  const [namespace, name, ...more] = (pod ?? '').split('/')
+  if (!isName(namespace) || !isName(name) || more.length > 0)
+    throw new UsageError(`Cannot read --pod "${printable(pod ?? '')}": wanted NAMESPACE/NAME, such as shop/web-7d9c`)
+  return { pod: { namespace, name }, seconds: readDuration('--for', duration ?? '30s', LONGEST_SECONDS) }
+}
+
+function isName(text: string | undefined): text is string {
+  return text !== undefined && /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(text)
+}
+
+/** Captures in a pod, and gives its flows. */
+async function flowsOfPod(
+  cluster: Cluster,
+  { pod, seconds }: Extract<Source, { readonly pod: unknown }>,
+  port: number | undefined,
+  console: Console,
+): ReturnType<typeof flowsOf> {
+  const access = openCluster(cluster, { environment: console.config })
+  try {
+    const place = await findCapturePlace(access, cluster, pod)
+    console.progress(`Capturing in ${pod.namespace}/${pod.name} for ${seconds} s`)
+    return await flowsOf(capturePod(access, cluster, place, { seconds, port }), port, console)
+  } finally {
+    console.progressEnd()
+    await access.close()
+  }
+}
+
 /** The flows of a capture. What cannot be read to its end is read as far as it goes, and `problem` says so in a line. */
 async function flowsOf(
-  file: string,
+  capture: AsyncIterable<PacketRow>,
   port: number | undefined,
   console: Console,
 ): Promise<{ flows: ReadFlow[]; packets: number; problem: string | null }> {
@@ -86,7 +149,7 @@ async function flowsOf(
   let packets = 0
   let problem: string | null = null
   try {
-    for await (const row of readCapture(file, console.config.searchPath)) {
+    for await (const row of capture) {
       packets++
       if (packets % PROGRESS_PACKETS === 0) console.progress(`${packets} packets`)
       if (port === undefined || row.source.port === port || row.destination.port === port) table.add(row)

@@ -73,3 +73,13 @@ export async function chosenClusters(objects: Objects, ids: readonly string[] | 
     return cluster
   })
 }
+
+/** The cluster that `--cluster` names, or the only one. Throws UsageError where there are several, with what cannot be done: `tap`. */
+export async function onlyCluster(objects: Objects, id: string | undefined, what: string): Promise<Cluster> {
+  const [cluster, ...others] = await chosenClusters(objects, id === undefined ? undefined : [id])
+  if (cluster === undefined || others.length > 0)
+    throw new UsageError(
+      `Cannot ${what} without --cluster: registered are ${[cluster, ...others].map((one) => one?.id).join(', ')}`,
+    )
+  return cluster
+}

@@ -5,14 +5,12 @@ import { openCluster } from '../lib/collect/cluster.ts'
 import { SourceError } from '../lib/collect/http.ts'
 import { TAP_KINDS, tapEvents } from '../lib/collect/tap.ts'
 import type { TapTarget } from '../lib/collect/tap-events.ts'
-import type { Cluster } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { tapLine, tapSentence } from '../lib/report/tap.ts'
-import type { Objects } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { KINDS } from './kinds.ts'
-import { chosenClusters, openStore } from './store.ts'
+import { onlyCluster, openStore } from './store.ts'
 import { readDuration, readNumber } from './values.ts'
 
 /** The options of `tap`. */
@@ -57,7 +55,7 @@ export function addTap(program: Command, console: Console): void {
       const options = command.optsWithGlobals<TapOptions>()
       const seconds = readDuration('--for', options.for, LONGEST_SECONDS)
       const target = readTarget(text, options)
-      const cluster = await onlyCluster(openStore(options, console), options.cluster)
+      const cluster = await onlyCluster(openStore(options, console), options.cluster, 'tap')
       const access = openCluster(cluster, { environment: console.config })
       const withPaths = options.showPaths === true
       const requests: { readonly state: TapState['state']; readonly isOnProbePath: boolean }[] = []
@@ -98,15 +96,6 @@ function readTarget(text: string, { namespace, maxRps: rps }: TapOptions): TapTa
     throw new UsageError(`Cannot tap "${printable(text)}" in another namespace: leave -n out`)
   const maxRps = readNumber('--max-rps', rps, MOST_RPS)
   return { kind, namespace: isNamespace ? '' : (namespace ?? ''), name, maxRps }
-}
-
-async function onlyCluster(objects: Objects, id: string | undefined): Promise<Cluster> {
-  const [cluster, ...others] = await chosenClusters(objects, id === undefined ? undefined : [id])
-  if (cluster === undefined || others.length > 0)
-    throw new UsageError(
-      `Cannot tap without --cluster: registered are ${[cluster, ...others].map((one) => one?.id).join(', ')}`,
-    )
-  return cluster
 }
 
 function print(event: TapEvent, read: TapState, { output, json }: TapOptions, console: Console): void {

@@ -19,11 +19,14 @@ const PROTOCOL = 'v4.channel.k8s.io'
 /**
  * Makes a server forward ports of pods, as an API server with a kubelet behind it does: WebSocket with the protocol
  * `v4.channel.k8s.io`, one TCP connection each, the first two bytes of each channel the port.
+ *
+ * @param isOthers which addresses are left to others that listen
  */
 export function servePortForward(
   server: Server,
   decide: (wanted: WantedPort, request: IncomingMessage) => ForwardDecision,
   relay: Relay = relayToPort,
+  isOthers: (url: string) => boolean = () => false,
 ): void {
   const sockets = new WebSocketServer({
     noServer: true,
@@ -31,6 +34,7 @@ export function servePortForward(
     handleProtocols: (offered) => (offered.has(PROTOCOL) ? PROTOCOL : false),
   })
   server.on('upgrade', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    if (isOthers(request.url ?? '')) return
     stream.on('error', () => undefined) // whoever hangs up needs no answer
     const wanted = readWanted(request.url ?? '')
     const decision = wanted === undefined ? { status: 404, body: '{}' } : decide(wanted, request)

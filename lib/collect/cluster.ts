@@ -5,8 +5,9 @@ import { addressCheck, checkedLookup, refuseAddress } from './addresses.ts'
 import { openConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
 import { SetupError, SourceError, requestJson, requestStream } from './http.ts'
+import type { Execution, PodContainer } from './exec.ts'
 import type { Connection, Hints, JsonRequest, Limits, Server, StreamAnswer } from './http.ts'
-import type { ApiServerWay } from './port-forward.ts'
+import type { ApiServerWay } from './api-websocket.ts'
 import { prometheusByForward } from './prometheus-by-forward.ts'
 import { prometheusByUrl } from './prometheus-by-url.ts'
 import { proxyPages } from './proxy-page.ts'
@@ -57,6 +58,8 @@ export type ClusterAccess = {
   readonly viz: VizApi | null
   /** The metrics page of a proxy, by the name of its pod. */
   readonly proxyPage: PageReader
+  /** Starts a command in a container. It is closed by whoever asked for it. Throws UnreachableError. */
+  readonly exec: (container: PodContainer, command: readonly string[]) => Promise<Execution>
   /** Ends all connections at once. */
   readonly close: () => Promise<void>
 }
@@ -142,6 +145,11 @@ export function openCluster(
             ? { path, form: parameters }
             : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
         }),
+    },
+    exec: async (container, command) => {
+      const [{ openRenewed }, { openExec }] = await Promise.all([import('./api-websocket.ts'), import('./exec.ts')])
+      const options = { timeoutMs: kubernetesDeadlineMs, signal: closing }
+      return openRenewed(way, (now) => openExec(now, container, command, options))
     },
     viz: cluster.prometheusUrl === undefined ? vizApi(vizByForward(cluster, forwarding)) : null,
     close,

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
-import { UnreachableError } from './http.ts'
+import type { ApiServerWay } from './api-websocket.ts'
 import type { Limits } from './http.ts'
-import type { ApiServerWay, PodPort } from './port-forward.ts'
+import type { PodPort } from './port-forward.ts'
 
 export type ForwardToDeps = {
   readonly apiServer: () => Promise<ApiServerWay>
@@ -16,14 +16,10 @@ const OPENING_PART = 1 / 2
 /** Opens a port-forward; once more where the credentials were refused and there are others by now. Throws UnreachableError, SetupError. */
 export async function forwardTo(pod: PodPort, { apiServer, limits, closing }: ForwardToDeps): Promise<Duplex> {
   // Its library is loaded only where it is used: most commands ask no cluster.
-  const { openForward } = await import('./port-forward.ts')
+  const [{ openRenewed }, { openForward }] = await Promise.all([
+    import('./api-websocket.ts'),
+    import('./port-forward.ts'),
+  ])
   const options = { timeoutMs: limits.deadlineMs * OPENING_PART, signal: closing }
-  const way = await apiServer()
-  try {
-    return await openForward(way, pod, options)
-  } catch (error) {
-    const isRenewed = error instanceof UnreachableError && error.kind === 'unauthorized' && (await way.renewed?.())
-    if (isRenewed !== true) throw error
-    return openForward(await apiServer(), pod, options)
-  }
+  return openRenewed(apiServer, (way) => openForward(way, pod, options))
 }

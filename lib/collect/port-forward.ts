@@ -1,18 +1,9 @@
-import type { IncomingMessage } from 'node:http'
-import type { LookupFunction } from 'node:net'
 import { Duplex } from 'node:stream'
-import WebSocket from 'ws'
-import {
-  RETRIED_CODES,
-  RETRIED_STATUSES,
-  codeOf,
-  describeConnection,
-  describeStatus,
-  reasonOf,
-} from './failure-words.ts'
+import type WebSocket from 'ws'
+import { openWebSocket } from './api-websocket.ts'
+import type { ApiServerWay, OpenWebSocketOptions } from './api-websocket.ts'
+import { codeOf } from './failure-words.ts'
 import { UnreachableError } from './http.ts'
-import type { Hints } from './http.ts'
-import { grantText } from './rights.ts'
 import { withoutSecrets } from './text.ts'
 
 /**
@@ -24,62 +15,8 @@ const PROTOCOL = 'v4.channel.k8s.io'
 const DATA = 0
 const ERROR = 1
 
-/** The kubelet copies in pieces of 32 KiB. */
-const LARGEST_MESSAGE = 16 * 1024 * 1024
-
-/** The part of a refusal that is read, to find out what it says. */
-const REFUSAL_BYTES = 64 * 1024
-
-/** How long a peer that said goodbye may keep its connection open. */
-const GOODBYE_MS = 1_000
-
-/** What to do where the API server, and not what runs in the pod, is in the way. */
-const HINTS: Hints = {
-  unauthorized: 'the credentials are wrong or expired, renew those in the kubeconfig',
-  'not-found': 'the pod may have been replaced, collect again',
-  connection: 'is the server in the kubeconfig right, and can it be reached from here?',
-  timeout: 'is the API server reachable from here, and not overloaded?',
-  certificate: "correct certificate-authority-data, or the server's name, in the kubeconfig",
-  redirect: "give the API server's own address in the kubeconfig",
-  'rate-limited': 'the API server is busy, collect again later',
-  server: 'the API server or the kubelet is broken or overloaded, collect again later',
-}
-
-/** Whom to trust and how to prove who asks, as options of Node's `tls.connect`. PEM. */
-type ApiServerTls = {
-  readonly rejectUnauthorized: true
-  /** For connecting, in milliseconds. */
-  readonly timeout?: number
-  readonly ca?: string
-  readonly servername?: string
-  readonly cert?: string
-  readonly key?: string
-  readonly lookup?: LookupFunction
-}
-
-/** How an API server is reached just now. */
-export type ApiServerWay = {
-  /** Its address, with its base path. */
-  readonly base: URL
-  readonly tls: ApiServerTls
-  readonly headers: Readonly<Record<string, string>>
-  /** Credentials that must never stand in a message. */
-  readonly secrets: readonly string[]
-  /** Whether there are other credentials by now, where these were refused (401). */
-  readonly renewed?: () => Promise<boolean>
-  /** What to do where the API server is in the way and no kubeconfig leads to it; absent: one does. */
-  readonly hints?: Hints
-}
-
 /** A port of a pod. The names are valid names of Kubernetes. */
 export type PodPort = { readonly namespace: string; readonly pod: string; readonly port: number }
-
-export type ForwardOptions = {
-  /** For everything until the port is open. */
-  readonly timeoutMs: number
-  /** Ends whatever is being opened. */
-  readonly signal?: AbortSignal
-}
 
 /**
  * Opens a connection to a port of a pod, through the API server. What comes back is used like a socket, but it never ends, since an end
@@ -88,88 +25,15 @@ export type ForwardOptions = {
  *
  * @throws UnreachableError that says what refused
  */
-export function openForward(
-  { base, tls, headers, secrets, hints: own }: ApiServerWay,
-  to: PodPort,
-  { timeoutMs, signal }: ForwardOptions,
-): Promise<Duplex> {
+export function openForward(way: ApiServerWay, to: PodPort, options: OpenWebSocketOptions): Promise<Duplex> {
   const path = `/api/v1/namespaces/${to.namespace}/pods/${to.pod}/portforward?ports=${to.port}`
-  const hints = { ...HINTS, ...own }
-  const url = `wss://${base.host}${base.pathname.replace(/\/$/, '')}${path}`
-  return new Promise((resolve, reject) => {
-    // Its types do not know `closeTimeout` yet.
-    const options: WebSocket.ClientOptions & { readonly closeTimeout: number } = {
-      ...tls,
-      headers: { 'user-agent': 'ciphertrail', ...headers },
-      perMessageDeflate: false,
-      maxPayload: LARGEST_MESSAGE,
-      closeTimeout: GOODBYE_MS,
-    }
-    const socket = new WebSocket(url, [PROTOCOL], options)
-    const timer = setTimeout(() => {
-      const problem = `the API server at ${base.host} did not forward to ${nameOf(to)} within ${timeoutMs / 1000} s`
-      fail(new UnreachableError('timeout', problem, { hint: hints.timeout }))
-    }, timeoutMs)
-    const settle = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-    }
-    const fail = (error: UnreachableError): void => {
-      settle()
-      socket.terminate()
-      reject(error)
-    }
-    const onAbort = (): void => fail(new UnreachableError('connection', 'the port-forward is no longer wanted'))
-    signal?.addEventListener('abort', onAbort)
-    if (signal?.aborted === true) onAbort()
-
-    socket.on('error', (error) => {
-      if (error instanceof UnreachableError) return fail(error)
-      const { kind, problem } = describeConnection(error, 'the API server', { base, secrets, isReading: false })
-      fail(new UnreachableError(kind, problem, { again: RETRIED_CODES.has(codeOf(error)), hint: hints[kind] }))
-    })
-    socket.on('unexpected-response', (_, response) => {
-      refusalOf(response, to, { secrets, hints }).then(fail, fail)
-    })
-    socket.on('open', () => {
-      settle()
-      socket.removeAllListeners('error')
-      resolve(new Forward(socket, to, secrets))
-    })
-  })
+  const late = `forward to ${nameOf(to)}`
+  const asking = { path, protocol: PROTOCOL, late, resource: 'pods/portforward', namespace: to.namespace } as const
+  return openWebSocket(way, asking, options, (socket) => new Forward(socket, to, way.secrets))
 }
 
 function nameOf({ namespace, pod, port }: PodPort): string {
   return `pod "${pod}" in the namespace "${namespace}", port ${port}`
-}
-
-/** Why the API server did not open a WebSocket. */
-async function refusalOf(
-  response: IncomingMessage,
-  { namespace }: PodPort,
-  { secrets, hints }: { readonly secrets: readonly string[]; readonly hints: Hints },
-): Promise<UnreachableError> {
-  const status = response.statusCode ?? 0
-  const chunks: Buffer[] = []
-  let size = 0
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      size += chunk.length
-      if (size > REFUSAL_BYTES) break
-    }
-  } catch {
-    // The status says enough.
-  }
-  const text = Buffer.concat(chunks).toString('utf8')
-  const said = reasonOf(text, secrets)
-  const { kind, problem } = describeStatus(status, said, 'the API server', response.headers.location ?? '')
-  // From Kubernetes 1.35 on it asks for two rights, and says which one lacks.
-  const verb = / cannot (get|create) resource \\?"pods\/portforward/.exec(text)?.[1] === 'create' ? 'create' : 'get'
-  const grant = grantText({ verb, group: '', resource: 'pods/portforward', namespace })
-  const hint = kind === 'forbidden' ? grant : hints[kind]
-  // 404: the pod is gone; there may be another by now.
-  return new UnreachableError(kind, problem, { again: RETRIED_STATUSES.has(status) || status === 404, hint })
 }
 
 /** A WebSocket that is open, as a stream of the bytes of one TCP connection in the pod. */

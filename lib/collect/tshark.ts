@@ -11,7 +11,7 @@ export class CaptureError extends Error {
   override readonly name = 'CaptureError'
 }
 
-/** Bytes from a command that runs somewhere else, as they come: tshark beside us, or one day in a container. */
+/** Bytes from a command that runs somewhere else, as they come: tshark beside us, or in a container. */
 export type CommandBytes = AsyncIterable<Uint8Array>
 
 /** A line holds a packet's payload in hexadecimal, and no packet is longer than 256 KiB. */
@@ -26,7 +26,7 @@ const NEWLINE = 0x0a
  * The dissectors that are needed; all others are switched off. That a port belongs to another protocol then hides no TLS, and a capture,
  * which anybody may have filled, reaches as little of tshark's code as can be.
  */
-const DISSECTORS = new Set(
+export const DISSECTORS: ReadonlySet<string> = new Set(
   'frame pkt_comment data eth ethertype llc vlan ieee8021ad sll null raw mpls gre erspan vxlan geneve ip ipv6 tcp udp tls'.split(
     ' ',
   ),
@@ -42,7 +42,7 @@ const SESSION_PACKETS = 100_000
 const MOST_PACKETS = 5_000_000
 
 /** What to ask tshark for, so that {@link packetRows} understands the answer. */
-const TSHARK_ARGUMENTS: readonly string[] = [
+export const TSHARK_ARGUMENTS: readonly string[] = [
   '-n', // no names: neither of hosts nor of services
   '-otcp.try_heuristic_first:TRUE', // TLS is TLS on every port
   `-M${SESSION_PACKETS}`,
@@ -200,7 +200,11 @@ function startError(error: Error): CaptureError {
   )
 }
 
-function lastLine(errors: string): string {
+/** What it says on standard error although nothing is wrong. */
+const SAID_ALWAYS = /^Running as user|^Capturing on |^\d+ packets? captured$|^\*\* \(tshark:\d+\) .*\[Main MESSAGE\]/
+
+/** The last thing that tshark said on standard error, in one line. */
+export function lastLine(errors: string): string {
   const lines = errors.split('\n').map((line) => oneLine(line.replace(/^tshark: /, '')))
-  return lines.findLast((line) => line !== '' && !line.startsWith('Running as user')) ?? 'nothing'
+  return lines.findLast((line) => line !== '' && !SAID_ALWAYS.test(line)) ?? 'nothing'
 }

@@ -3,7 +3,14 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { loadAll } from 'js-yaml'
-import { PROXY_RIGHTS, forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/rights.ts'
+import {
+  PROXY_RIGHTS,
+  forwardRights,
+  grantText,
+  kubernetesRights,
+  packetsRights,
+  tapRights,
+} from '../../lib/collect/rights.ts'
 import type { Right } from '../../lib/collect/rights.ts'
 import type { Cluster } from '../../lib/model.ts'
 
@@ -69,6 +76,7 @@ describe('infra/rbac', () => {
     assert.deepEqual(granted('port-forward-service.yaml'), needed(named))
     assert.deepEqual(granted('tap.yaml'), needed(tapRights({ tapSeconds: 10 })))
     assert.deepEqual(tapRights({}), [])
+    assert.deepEqual(granted('packets.yaml'), needed(packetsRights('shop')))
   })
 
   test('binds each role, in its namespace, to the ServiceAccount and to nobody else', () => {

@@ -9,6 +9,8 @@ import { kubeconfigText, kubernetesReplay, makeAuthority, status } from '../../d
 import type { KubernetesReplay, ReplayAnswer, ReplayServer } from '../../demo/replay-kubernetes.ts'
 import { relayToPort, servePortForward } from '../../demo/replay-port-forward.ts'
 import type { ForwardDecision, Relay, WantedPort } from '../../demo/replay-port-forward.ts'
+import { serveExec } from './exec-server.ts'
+import type { ExecDecision, WantedCommand } from './exec-server.ts'
 import { respond } from './misbehave.ts'
 import type { Misbehaviour } from './misbehave.ts'
 
@@ -40,6 +42,8 @@ export type KubernetesServer = ReplayServer & {
   ) => void
   /** Forwards ports of pods, as told; `relay` carries the bytes, well unless told otherwise. Without this nothing is forwarded. */
   readonly forward: (decide: (wanted: WantedPort) => ForwardDecision, relay?: Relay) => void
+  /** Runs commands in containers, as told. Without this none is run. */
+  readonly run: (decide: (wanted: WantedCommand) => ExecDecision) => void
   /** What reviews of rights say; all is allowed unless told otherwise. */
   readonly allow: (isAllowed: (attributes: ResourceAttributes) => boolean) => void
   /** Cuts all port-forwards that are open. */
@@ -102,7 +106,13 @@ export async function startKubernetesServer(
       socket.on('close', () => forwards.delete(socket))
       ;(relay ?? relayToPort)(socket, wanted, port)
     },
+    (upgraded) => upgraded.includes('/exec?'),
   )
+  let run: (wanted: WantedCommand) => ExecDecision = () => status(404, 'NotFound', 'nothing runs')
+  serveExec(server, (wanted, request) => {
+    asked.push(request.url ?? '')
+    return isKnown(request) ? run(wanted) : status(401, 'Unauthorized', 'Unauthorized')
+  })
   const { port, close } = await listenOnLoopback(server)
   const url = `https://127.0.0.1:${port}`
   return {
@@ -114,6 +124,9 @@ export async function startKubernetesServer(
     forward: (next, carry) => {
       decide = next
       relay = carry
+    },
+    run: (next) => {
+      run = next
     },
     allow: (next) => {
       isAllowed = next

@@ -84,6 +84,7 @@ export function toldCluster(now: () => Date, state: () => 'up' | 'partial' | 'do
       stream: (_path, _body, _forMs, { what }) => refuse('kubernetes', what),
     },
     viz: null,
+    exec: () => Promise.reject(new Error('Nothing runs here')),
     close: () => Promise.resolve(),
   }
   return { access, begun: () => begun }

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { type ServerResponse, createServer as createHttpServer, get as httpGet } from 'node:http'
+import { createServer as createHttpsServer, get as httpsGet } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import { listenOnLoopback } from '../../demo/loopback.ts'
 import { recordedCaptures } from '../../demo/record-packets.ts'
 import { makeAuthority } from '../../demo/replay-kubernetes.ts'
 import { readCapture } from '../../lib/collect/tshark.ts'
@@ -13,6 +16,8 @@ import { captureNames, captureRows, flowsOf } from '../support/captures.ts'
 import { linesOf, parseNdjson, run, runOnTerminal, start } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
 import { shownBelow } from '../support/doc-examples.ts'
+import { runHere } from '../support/exec-server.ts'
+import { startKubernetesServer } from '../support/kubernetes-server.ts'
 import { freshFolder } from '../support/recording.ts'
 import { MARKER, type PcapConnection, type Sent, pcapOf, recordTls } from '../support/tls-captures.ts'
 
@@ -339,4 +344,62 @@ function memoryOf(pid: number): number {
   } catch {
     return 0 // it has ended
   }
+}
+
+describe('packets --pod', () => {
+  test('captures in a pod while connections are made, says of each what it was, and lets tshark end', async (context) => {
+    const served = await startTraffic(context)
+    const processes: ChildProcess[] = []
+    const pod = {
+      metadata: { name: 'web-0', namespace: 'shop', uid: 'uid-1' },
+      spec: { nodeName: 'node-1', containers: [{ name: 'web' }, { name: 'linkerd-debug' }] },
+      status: { phase: 'Running', podIP: '127.0.0.1' },
+    }
+    const pods = { status: 200, body: JSON.stringify({ items: [pod] }) }
+    const kubernetes = await startKubernetesServer(() => pods, '2026-11-24T12:00:00Z')
+    context.after(() => kubernetes.close())
+    // This machine stands for the container: the command is run as it was asked for.
+    kubernetes.run(({ command }) => runHere(command, (child) => processes.push(child)))
+    const folder = freshFolder(context)
+    kubernetes.writeKubeconfig(join(folder, 'kubeconfig'))
+    assert.equal((await run(['cluster', 'add', 'prod', '--kubeconfig', 'kubeconfig'], { folder })).code, 0)
+
+    const verdictsAt = async (port: number) => {
+      const { code, stdout, stderr } = await run(
+        ['packets', '--pod', 'shop/web-0', '--for', '4s', '--port', String(port), '--json'],
+        { folder },
+      )
+      assert.equal(code, 0, stderr)
+      assert.ok(!stdout.includes(MARKER) && !stderr.includes(MARKER))
+      const flows = parseNdjson(stdout) as unknown as Flow[]
+      assert.ok(flows.length > 0, 'no connection was captured')
+      return new Set(flows.filter(({ server }) => server.port === port).map(({ verdict }) => verdict))
+    }
+    // What had begun before, or is not over at the end, is known in part.
+    const clear = await verdictsAt(served.clear)
+    assert.ok(clear.has('clear') && !clear.has('tls'), [...clear].join())
+    const tls = await verdictsAt(served.tls)
+    assert.ok(tls.has('tls') && [...tls].every((verdict) => verdict !== 'clear'), [...tls].join())
+    assert.equal(processes.length, 2)
+    for (const { exitCode, signalCode } of processes) assert.deepEqual([exitCode, signalCode], [0, null])
+  })
+})
+
+/** Two servers, one in the clear and one with TLS, and a client that asks each of them again and again. */
+async function startTraffic(context: TestContext): Promise<{ readonly clear: number; readonly tls: number }> {
+  const authority = await makeAuthority()
+  const answer = (_: unknown, response: ServerResponse) => void response.end(MARKER)
+  const clear = await listenOnLoopback(createHttpServer(answer))
+  const tls = await listenOnLoopback(createHttpsServer(await authority.issue(), answer))
+  const timer = setInterval(() => {
+    for (const url of [`http://127.0.0.1:${clear.port}/`, `https://127.0.0.1:${tls.port}/`]) {
+      const get = url.startsWith('https') ? httpsGet : httpGet
+      get(url, { ca: authority.ca, agent: false }, (response) => response.resume()).on('error', () => undefined)
+    }
+  }, 150)
+  context.after(async () => {
+    clearInterval(timer)
+    await Promise.all([clear.close(), tls.close()])
+  })
+  return { clear: clear.port, tls: tls.port }
 }
