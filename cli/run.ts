@@ -4,8 +4,7 @@ import { join } from 'node:path'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { openCluster } from '../lib/collect/cluster.ts'
-import { readText } from '../lib/collect/credential-files.ts'
-import { type Access, TokenFileError, loopbackAccess, parseTokens, tokenAccess } from '../lib/query/access.ts'
+import type { Access } from '../lib/query/access.ts'
 import { createApi } from '../lib/query/api.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
 import { printable } from '../lib/report/printable.ts'
@@ -15,6 +14,7 @@ import type { Signer } from '../lib/seal/note.ts'
 import { withFileLock } from '../lib/store/file-lock.ts'
 import { type Objects, StoreError } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
+import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { readUrl } from './channel-preview.ts'
 import { MAIL_HELP, openMail } from './mail.ts'
@@ -23,16 +23,16 @@ import { openStore, placeOf } from './store.ts'
 import { readDuration, readNumber } from './values.ts'
 
 /** The options of `run`. */
-type RunOptions = SignerOptions & {
-  readonly listen: string
-  readonly tokenFile?: string
-  readonly timeZone?: string
-  readonly concurrency: string
-  readonly stopTimeout: string
-  readonly log: string
-  readonly mail?: string
-  readonly url?: string
-}
+type RunOptions = SignerOptions &
+  AccessOptions & {
+    readonly listen: string
+    readonly timeZone?: string
+    readonly concurrency: string
+    readonly stopTimeout: string
+    readonly log: string
+    readonly mail?: string
+    readonly url?: string
+  }
 
 /** What the command line said, checked. */
 type RunSettings = {
@@ -57,16 +57,17 @@ const LONGEST_STOP_SECONDS = 3600
 
 /** Adds `ciphertrail run`. */
 export function addRun(program: Command, console: Console): void {
-  addSignerOptions(
-    program
-      .command('run')
-      .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
-      .description(
-        'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
-      ),
+  addAccessOptions(
+    addSignerOptions(
+      program
+        .command('run')
+        .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
+        .description(
+          'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+        ),
+    ),
   )
     .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
-    .option('--token-file <file>', 'who gets in: a token a line, and after it the clusters that it opens')
     .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
     .option('--concurrency <n>', 'collect from so many clusters at once', '4')
     .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
@@ -81,7 +82,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
     .addHelpText(
       'after',
-      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file it answers everybody on this machine, and listens on a loopback address only. The report of a week is made six hours after its end, when nothing of it can be collected any more.\n\n${MAIL_HELP}`,
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file and --jwt-issuer it answers everybody on this machine, and listens on a loopback address only. The report of a week is made six hours after its end, when nothing of it can be collected any more.\n\n${MAIL_HELP}`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()
@@ -104,7 +105,7 @@ async function mailOf(options: RunOptions, config: Console['config']): Promise<S
   return { ...(await openMail(file)), url: readUrl(options.url ?? config.url) }
 }
 
-async function readSettings(options: RunOptions, { config, out }: Console): Promise<RunSettings> {
+async function readSettings(options: RunOptions, { config, now, out }: Console): Promise<RunSettings> {
   const [, host = '', digits = ''] = /^(\[[0-9a-f:]+\]|[^:[\]]+):(\d{1,5})$/i.exec(options.listen) ?? []
   const port = Number(digits)
   if (host === '' || port > 65_535)
@@ -114,34 +115,17 @@ async function readSettings(options: RunOptions, { config, out }: Console): Prom
   if (options.log !== 'json' && options.log !== 'text')
     throw new UsageError(`Cannot write the log as "${printable(options.log)}": wanted json or text`)
   const bare = host.replace(/^\[(.*)\]$/, '$1')
-  const isLoopback = bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare)
-  if (options.tokenFile === undefined && !isLoopback)
-    throw new UsageError(
-      `Cannot listen on "${printable(options.listen)}" for everybody: wanted --token-file, or a loopback address such as 127.0.0.1:8080`,
-    )
+  const access = accessOn(bare, await openAccess(options, now))
   return {
     host: bare,
     port,
-    access: options.tokenFile === undefined ? loopbackAccess : await fileAccess(options.tokenFile),
+    access,
     timeZone: readZone(options.timeZone ?? config.timeZone ?? 'UTC'),
     clustersAtOnce: readNumber('--concurrency', options.concurrency, MOST_CLUSTERS_AT_ONCE),
     stopMs: readDuration('--stop-timeout', options.stopTimeout, LONGEST_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
   }
-}
-
-/** A file that is wrong is told at the start; one that becomes so later lets nobody in. */
-async function fileAccess(file: string): Promise<Access> {
-  const tokens = async () => parseTokens(await readText(file, 'the token file'))
-  try {
-    await tokens()
-  } catch (error) {
-    if (!(error instanceof TokenFileError) && error instanceof Error)
-      throw new Error(`Cannot let anybody in: ${error.message}`, { cause: error })
-    throw error
-  }
-  return tokenAccess(tokens)
 }
 
 function readZone(text: string): string {

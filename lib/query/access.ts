@@ -62,10 +62,26 @@ export function parseTokens(text: string): readonly KnownToken[] {
   return tokens
 }
 
+/** The token of `Authorization: Bearer`; undefined where there is none. */
+export function bearerOf(request: Request): string | undefined {
+  return /^Bearer +([^\s]+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+}
+
+/** Asks one after the other, and lets in whom the first one knows. One that fails is answered as a failure, unless one before it knew who asks. */
+export function firstOf(ways: readonly Access[]): Access {
+  return async (request, environment) => {
+    for (const way of ways) {
+      const grant = await way(request, environment)
+      if (grant !== undefined) return grant
+    }
+    return undefined
+  }
+}
+
 /** Lets in who brings one of the tokens, as `Authorization: Bearer`. They are read for each request, so that one can be replaced at any time. */
 export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): Access {
   return async (request) => {
-    const [, brought] = /^Bearer +([^\s]+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
+    const brought = bearerOf(request)
     if (brought === undefined) return undefined
     const sha256 = sha256Of(brought)
     // All are compared, so that the time tells nothing of which one it was.

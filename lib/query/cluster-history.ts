@@ -36,7 +36,7 @@ export async function readCluster(
   const problem = await historyProblem(cluster, objects)
   if (problem !== undefined) return unreadable(problem)
   try {
-    const { months, episodes } = await readPresent(cluster, now, objects)
+    const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
     const windows = months.flatMap((month) => month.windows).filter(within({ from, to }))
     const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
     const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)

@@ -188,6 +188,12 @@ test('what cannot be run is one line, before anything is begun', async () => {
     [['--listen', '0.0.0.0:8080'], 2, /for everybody: wanted --token-file/],
     [['--listen', '8080'], 2, /Cannot listen on "8080": wanted an address and a port/],
     [['--listen', '127.0.0.1:70000'], 2, /wanted an address and a port/],
+    [['--jwt-issuer', 'https://login.example.com'], 2, /wanted --jwt-issuer, --jwt-audience and --jwt-keys together/],
+    [
+      ['--jwt-issuer', 'https://a.example', '--jwt-audience', 'a', '--jwt-keys', 'http://a.example/keys'],
+      2,
+      /Cannot read keys from "http:\/\/a.example\/keys": wanted an address such as https/,
+    ],
     [['--log', 'xml'], 2, /wanted json or text/],
     [['--time-zone', 'Mars/Olympus'], 2, /wanted an IANA name/],
     [['--concurrency', '0'], 2, /wanted a number from 1 to 100/],
