@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -79,4 +89,17 @@ test('any other command is run by its name, and what is native in a report works
     made.some((name) => name.endsWith('report.pdf')),
     made.join(' '),
   )
+})
+
+test('the agent runs from the same image, as whatever user its CronJob names', () => {
+  const job = readFileSync(new URL('../../infra/agent/agent.yaml', import.meta.url), 'utf8')
+  const [, user] = /runAsUser: (\d+)/.exec(job) ?? []
+  const [, name = ''] = /args:\n +- (\S+)/.exec(job) ?? []
+  const ran = inLayer(image.written, command(name, '--help'), {
+    env: image.environment,
+    user: `${user}:${user}`,
+    isReadOnly: true,
+  })
+  assert.deepEqual([ran.status, ran.stderr], [0, ''])
+  assert.match(ran.stdout, /^Usage: ciphertrail agent/)
 })
