@@ -1,5 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,6 +44,9 @@ export type Node = {
   readonly logs: () => string
   readonly stop: () => Promise<void>
 }
+
+/** The network that a process is in. */
+const networkOf = (id: string): string => readlinkSync(`/proc/${id}/ns/net`)
 
 const PREFIX = 'ciphertrail-node-'
 
@@ -135,6 +147,8 @@ export async function startNode({ programs, number, images }: NodeOptions): Prom
   const isReady = async (): Promise<boolean> => (await ask('GET', '/readyz').catch(() => undefined))?.status === 200
 
   try {
+    // Before the process has a network of its own, the cable would be plugged into this machine's.
+    await until('a network', () => networkOf(String(child.pid)) !== networkOf('self'))
     execFileSync('ip', ['link', 'add', cable, 'type', 'veth', 'peer', 'name', 'node', 'netns', String(child.pid)])
     execFileSync('ip', ['address', 'add', `${outside}/30`, 'dev', cable])
     execFileSync('ip', ['link', 'set', cable, 'up'])

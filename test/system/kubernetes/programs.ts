@@ -55,6 +55,26 @@ export function buildPrograms(say: (line: string) => void = () => undefined): Pr
   }
 }
 
+/** A static program for images, built from `cmd/<name>` or kept from an earlier run. Takes seconds. */
+export function buildTool(name: string): string {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'ciphertrail')
+  const source = readFileSync(join(SOURCES, 'cmd', name, 'main.go'))
+  const key = createHash('sha256')
+    .update(source)
+    .update(execFileSync('go', ['env', 'GOVERSION', 'GOARCH']))
+  const file = join(cache, `${name}-${key.digest('hex').slice(0, 16)}`)
+  if (existsSync(file)) return file
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(cache, 'building-'))
+  try {
+    build(join(work, name), `./cmd/${name}`)
+    renameSync(join(work, name), file)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return file
+}
+
 /** Changes with whatever the programs are made from. */
 function keyOf(): string {
   const hash = createHash('sha256').update(VERSION)

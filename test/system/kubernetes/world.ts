@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { loadAll } from 'js-yaml'
 import { z } from 'zod'
 import type { Answered } from './ask.ts'
+import type { Image } from './image.ts'
 import { startNode } from './node.ts'
 import type { Node } from './node.ts'
 import { buildPrograms } from './programs.ts'
@@ -42,16 +43,20 @@ export type World = Node & {
   /** Replaces the rules of a role. */
   readonly setRules: (role: Role, rules: readonly Rule[]) => Promise<void>
   readonly apply: (manifest: unknown) => Promise<void>
+  /** Waits until a pod is ready. */
+  readonly untilReady: (namespace: string, name: string) => Promise<void>
 }
 
 export type WorldOptions = {
   readonly number: number
   /** A packed data directory of Prometheus. */
   readonly tsdb: string
+  /** Further images for pods. */
+  readonly images?: readonly Image[]
 }
 
 /** Starts a node and furnishes it. */
-export async function startWorld({ number, tsdb }: WorldOptions): Promise<World> {
+export async function startWorld({ number, tsdb, images = [] }: WorldOptions): Promise<World> {
   const programs = buildPrograms()
   const node = await startNode({
     programs,
@@ -63,6 +68,7 @@ export async function startWorld({ number, tsdb }: WorldOptions): Promise<World>
         files: { '/prometheus': '/usr/bin/prometheus', '/prometheus.yml': '/dev/null' },
         entrypoint: ['/prometheus'],
       },
+      ...images,
     ],
   })
   const expect = async (method: string, path: string, body?: unknown): Promise<Answered> => {
@@ -85,12 +91,14 @@ export async function startWorld({ number, tsdb }: WorldOptions): Promise<World>
     const data = mkdtempSync(join(node.folder, `${name}-`))
     execFileSync('tar', ['--zstd', '-xf', tsdb, '-C', data])
     await apply(prometheusPod(namespace, name, join(data, 'tsdb')))
-    await waitFor(`pod ${name}`, node, async () => {
+    await untilReady(namespace, name)
+  }
+  const untilReady = (namespace: string, name: string): Promise<void> =>
+    waitFor(`pod ${name}`, node, async () => {
       const { body } = await node.ask('GET', `/api/v1/namespaces/${namespace}/pods/${name}`)
       const ready = z.object({ status: z.object({ containerStatuses: z.array(z.object({ ready: z.literal(true) })) }) })
       return ready.safeParse(body).success
     })
-  }
 
   try {
     for (const name of ['linkerd', 'linkerd-viz', 'shop']) {
@@ -134,6 +142,7 @@ export async function startWorld({ number, tsdb }: WorldOptions): Promise<World>
         await expect('PATCH', `${collectionOf(role)}/${role.metadata.name}`, { rules })
       },
       apply,
+      untilReady,
     }
   } catch (error) {
     await node.stop()
