@@ -83,7 +83,7 @@ export async function makeResults(
     .filter((window) => !tiled.has(windowId(window)))
     .map(
       ({ attempts: [first] }) =>
-        `Cannot use "${first?.key}": its window overlaps the one before, for which there is evidence, too`,
+        `Cannot use "${first?.key}": its window overlaps another one, for which there is evidence, too`,
     )
   return { windows, made, overlapping }
 }

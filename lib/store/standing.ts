@@ -1,5 +1,5 @@
 import { countLeading } from '../binary-search.ts'
-import { toSeconds, toTime, windowsBetween } from '../collect/windows.ts'
+import { toSeconds, toTime, windowOf, windowsBetween } from '../collect/windows.ts'
 import type { Window, WindowResult, WindowSetting } from '../model.ts'
 
 /** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
@@ -71,20 +71,28 @@ export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, Windo
 
 /**
  * Every window from the first to the last with evidence, in time order and without a hole: those with evidence, and between
- * them what was expected by the settings. An attempted window that overlaps an earlier one is left out: two windows would tell
- * one time twice.
+ * them what was expected by the settings. Of attempted windows that overlap one stays, since two would tell one time twice: the one that the
+ * settings expect, so that whoever adds a window of another size hides none of these, else the earlier one.
  *
  * @param windows in time order
  */
 export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[]): Window[] {
+  const expected = windows.filter((window) => isExpected(settings, window))
   const tiles: Window[] = []
   for (const { start, end } of windows) {
     const last = tiles.at(-1)
     if (last !== undefined && start < last.end) continue
+    const next = expected[countLeading(expected, (one) => one.end <= start)]
+    if (next !== undefined && next.start < end && !(next.start === start && next.end === end)) continue
     if (last !== undefined && start > last.end) tiles.push(...fill(settings, last.end, start))
     tiles.push({ start, end })
   }
   return tiles
+}
+
+function isExpected(settings: readonly WindowSetting[], { start, end }: Window): boolean {
+  const own = windowOf(settings, toSeconds(end))
+  return own.start === start && own.end === end
 }
 
 /** The expected windows in a hole, the last cut short where the hole does not end with one. */
