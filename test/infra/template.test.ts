@@ -261,6 +261,20 @@ test('each function has an alarm on its errors, each alarm tells the topic, and 
   )
 })
 
+test('what a function answers for itself, and is no error to Lambda, has an alarm, too', () => {
+  // onQueue names the messages that failed, onRequest answers 500.
+  const seen = ofType('AWS::CloudWatch::Alarm').map(([, { Namespace, MetricName, Dimensions, Threshold }]) =>
+    [Namespace, MetricName, ...Dimensions.flatMap(Object.values), Threshold].join(' '),
+  )
+  const stack = all['MessagesFailed']?.Properties['Namespace'] as string
+  assert.ok(seen.includes(`${stack} FailedMessages service ciphertrail 1`))
+  assert.ok(seen.includes('AWS/ApiGateway 5xx ApiId Api 1'), seen.join('\n'))
+  // Windows that are asked for and that nobody collects: the queue forgets them without a word.
+  const [, waiting] = ofType('AWS::CloudWatch::Alarm').find(([id]) => id === 'CollectIsBehind') ?? []
+  assert.equal(waiting?.['MetricName'], 'ApproximateAgeOfOldestMessage')
+  assert.ok(waiting['Threshold'] < all['CollectQueue']?.Properties['MessageRetentionPeriod'])
+})
+
 test('every parameter is in the guide, and can be given to osls', async () => {
   for (const [name, { Description }] of Object.entries(template.Parameters)) {
     assert.ok(Description.length > 20, name)
