@@ -12,7 +12,7 @@ import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './de
 import type { DueWindow } from './due.ts'
 import { plan } from './plan.ts'
 import { reportWeek } from './report.ts'
-import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
+import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './schedule.ts'
 
 /** Something that happened, for the log of the service. Holds no credential. */
 export type ServiceEvent = {
@@ -48,7 +48,10 @@ export type Service = {
   readonly idle: () => Promise<void>
   /** Begins nothing more. What is under way goes on to the end of its step. */
   readonly stop: () => void
-  /** False where nothing was planned for two windows: the store cannot be read, or the scheduler hangs. */
+  /**
+   * False where nothing was planned for two windows, or nothing sealed for three hours: the store cannot be read or written, nobody can sign, or the
+   * service hangs.
+   */
   readonly isHealthy: () => boolean
 }
 
@@ -168,13 +171,21 @@ export function createService(
 
   async function compactAll(): Promise<void> {
     const at = now()
+    const problems: string[] = []
     for (const cluster of await readClusters({ objects })) {
       if (isStopped) return
-      const { windows, errors } = await compact(cluster, { objects })
-      const level = errors.length > 0 ? 'warn' : 'info'
-      if (windows.length > 0 || errors.length > 0)
-        log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
+      try {
+        const { windows, errors } = await compact(cluster, { objects })
+        const level = errors.length > 0 ? 'warn' : 'info'
+        if (windows.length > 0 || errors.length > 0)
+          log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
+      } catch (error) {
+        // One cluster must not keep the others from being brought up.
+        if (!(error instanceof Error)) throw error
+        problems.push(error.message)
+      }
     }
+    if (problems.length > 0) throw new Error(problems.join('; '))
     compactedAt = at
   }
 
@@ -184,7 +195,8 @@ export function createService(
     try {
       const { leaves, size, errors } = await seal({ now: now() }, { objects, signer })
       sealedAt = seconds()
-      log({ level: errors.length > 0 ? 'warn' : 'info', event: 'sealed', size, leaves, errors })
+      const isGood = errors.length === 0 && (leaves.gap ?? 0) === 0
+      log({ level: isGood ? 'info' : 'warn', event: 'sealed', size, leaves, errors })
     } catch (error) {
       hasNews = true
       throw error
@@ -272,6 +284,8 @@ export function createService(
       isStopped = true
       waiting.clear()
     },
-    isHealthy: () => seconds() - planned.at.getTime() / 1000 <= planned.patience,
+    isHealthy: () =>
+      seconds() - planned.at.getTime() / 1000 <= planned.patience &&
+      !isSealBehind(seconds(), sealedAt ?? started.getTime() / 1000),
   }
 }

@@ -273,6 +273,57 @@ test('a scheduler that cannot plan is told by its health, and heals by itself', 
   assert.equal(service.isHealthy(), true)
 })
 
+test('a store that can be read and not written is told by its health, and heals by itself', async () => {
+  const held = new Map<string, Uint8Array>()
+  await freshStore(held)
+  let isFull = false
+  const objects = memoryObjects(held, async ({ member }, effect) => {
+    if (isFull && (member === 'putOnce' || member === 'putIf')) throw new Error('the disk is full')
+    return Promise.resolve().then(effect)
+  })
+  const { at, service } = start(objects)
+  await at(1)
+  isFull = true
+  for (let minutes = 2; minutes <= 181; minutes += 5) await at(minutes)
+  assert.equal(service.isHealthy(), true)
+  await at(182)
+  assert.equal(service.isHealthy(), false)
+  isFull = false
+  await at(183)
+  assert.equal(service.isHealthy(), true)
+})
+
+test('a cluster whose history cannot be written keeps no other from being brought up, and is said', async () => {
+  const held = new Map<string, Uint8Array>()
+  await freshStore(held, ['bad', 'good'])
+  await start(memoryObjects(held)).at(6)
+  // As where whoever collected died before it derived.
+  for (const key of held.keys()) if (/^(state|windows|timeline)\//.test(key)) held.delete(key)
+  const objects = memoryObjects(held, async ({ member, key }, effect) => {
+    if (member === 'putIf' && /^(state|windows|timeline)\/(cluster=)?bad\b/.test(key)) throw new Error('no')
+    return Promise.resolve().then(effect)
+  })
+  const { at, events } = start(objects)
+  await at(7)
+  assert.deepEqual(
+    events.filter(({ event }) => event === 'compacted').map(({ cluster }) => cluster),
+    ['good'],
+  )
+  assert.ok(events.some(({ event, what, message }) => event === 'failed' && what === 'compact' && message === 'no'))
+})
+
+test('a gap that is sealed is a warning', async () => {
+  const objects = await freshStore(new Map(), ['shop'])
+  const { at, events } = start(objects, { open: () => Promise.reject(new Error('no key')) })
+  await at(6)
+  await at(6 * 60 + 20)
+  const sealed = events.filter(({ event }) => event === 'sealed')
+  assert.deepEqual(
+    sealed.map(({ level }) => level),
+    ['info', 'warn'],
+  )
+})
+
 test('a service sends each mail that is due once, however often it looks and is started again', async () => {
   const objects = memoryObjects()
   await addChannel(
