@@ -19,6 +19,7 @@ import type { PodFacts } from './pods.ts'
 import { hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
+import { pageCrypto } from './page-crypto.ts'
 import {
   type PagesOfSnapshot,
   type PodPages,
@@ -175,7 +176,7 @@ function assessReadable(input: AssessInput): WindowResult {
     ...(overridden.length > 0 ? { overridden } : {}),
     coverage,
     workloads: workloadsOf(cluster, facts, coverage, isCollected),
-    crypto: cryptoOf(answers, listedAfter ?? listedBefore),
+    crypto: cryptoOf(hasPrometheus ? answers : pageCrypto(pages, { start, end }), listedAfter ?? listedBefore),
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
     ...(viz === undefined ? {} : { viz }),
   }

@@ -73,6 +73,35 @@ describe('Proxies that are read by the names of their pods', () => {
     assert.ok(ratio(input) > 98)
   })
 
+  test('state what their cryptography is, each once', () => {
+    const of = (on: typeof web, name: string, labels: Record<string, string>, value = 1): Counter => ({
+      on,
+      name,
+      labels,
+      value: () => value,
+    })
+    const stated = [web, api].flatMap((one, index) => [
+      of(one, 'rustls_info', { tls_suites: 'TLS13_AES_128_GCM_SHA256,', tls_kx_groups: 'X25519,', tls_fips: 'false' }),
+      of(one, 'proxy_build_info', { version: index === 0 ? '2.1' : '2.2' }),
+      of(one, 'control_identity_cert_expiration_timestamp_seconds', {}, 1_796_000_000 + index),
+    ])
+    const { crypto } = assessWindow(pagedEvidence({ pods: [web, api], counters: stated }, { alone: true }))
+    assert.deepEqual(crypto, {
+      proxyVersions: [
+        { version: '2.1', proxies: 1 },
+        { version: '2.2', proxies: 1 },
+      ],
+      tls: [{ suites: 'TLS13_AES_128_GCM_SHA256', keyExchange: 'X25519', fips: 'false', proxies: 2 }],
+      certificates: { earliestExpiry: '2026-11-30T00:53:20Z', latestExpiry: '2026-11-30T00:53:21Z', proxies: 2 },
+      trustAnchors: [],
+    })
+    // Where Prometheus states it, pages do not state it again.
+    assert.deepEqual(
+      assessWindow(pagedEvidence({ pods: [web, api], counters: stated })).crypto,
+      assessed({ pods: [web, api], counters: stated }).crypto,
+    )
+  })
+
   test('tell what was clear, and as encrypted only what was seen in full, where their pages are further apart', () => {
     const input = pagedEvidence(MESH, { alone: true, before: -3540, beforeEnd: -3600 })
     const lines = told(input)
