@@ -18,7 +18,7 @@ import { startS3Server } from '../support/s3-server.ts'
 import type { S3Server } from '../support/s3-server.ts'
 import { toldCluster, toldTime, toldWindow } from '../support/told-cluster.ts'
 import { collectAsAgent } from '../../lib/run/agent.ts'
-import { newRegistration } from '../../lib/store/registry.ts'
+import { newRegistration } from '../../lib/store/registration.ts'
 
 const EVIDENCE = 'acme-evidence'
 const DERIVED = 'acme-derived'
