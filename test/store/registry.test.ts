@@ -416,3 +416,22 @@ test('a registry that is made again says which change is missing, and passes ove
       'Cannot read "changes/clusters/000002.json": it is missing although "changes/clusters/000003.json" is there, put back a copy of it, as nothing can make it again',
   })
 })
+
+test('a change that is recorded while the registry is made again is no hole in it', async (t) => {
+  const objects = await freshStore(t)
+  const add = (number: number, id: string) =>
+    recordChange({ kind: 'clusters', number, content: { id, cluster: null } }, ada, objects)
+  await addCluster({ id: 'shop' }, ada, { objects })
+  await objects.remove(registryKey)
+  const racing: Objects = {
+    ...objects,
+    async *list(prefix, after) {
+      await add(2, 'bank')
+      yield* objects.list(prefix, after)
+    },
+  }
+  assert.deepEqual(
+    (await readClusters({ objects: racing })).map(({ id }) => id),
+    ['shop'],
+  )
+})
