@@ -132,7 +132,7 @@ export function smtpMail({ host, port, tls, user, password, ca }: Omit<SmtpSetti
         connection.close()
       }
       const sent = (response: string): void => {
-        resolve(nameIn(response))
+        resolve(nameIn(withoutAddress(response, to)))
         connection.quit()
       }
       connection.on('error', fail)
@@ -166,12 +166,16 @@ function failureOf(
   { isAsked, isBegun, to }: { readonly isAsked: boolean; readonly isBegun: boolean; readonly to: string },
 ): Error {
   const code = 'responseCode' in error && typeof error.responseCode === 'number' ? error.responseCode : null
-  const said = error.message.replaceAll(to, '(the recipient)')
-  const line = printable(said.split('\n')[0] ?? '').slice(0, 300)
+  const line = printable(withoutAddress(error.message, to).split('\n')[0] ?? '').slice(0, 300)
   if (code === null && isBegun) return new Error(line, { cause: error })
   // 5xx to MAIL, RCPT or DATA is about this mail, for good; before that it is about us, and may be mended.
   const isFinal = isAsked && code !== null && code >= 500 && !ABOUT_US.includes(code)
   return new NotSentError(line, isFinal, { cause: error })
+}
+
+/** Servers repeat an address in whatever letters they like. */
+function withoutAddress(text: string, address: string): string {
+  return text.replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')
 }
 
 /** What a server calls a message that it took, as far as it says: the end of `250 2.0.0 Ok: queued as 4F…`. */

@@ -49,7 +49,9 @@ export async function startMailServer({
   const taken: Taken[] = []
   const tries = new Map<string, number>()
   const manners = new Map<string, Manner>()
-  const refusal = (code: number): Error => Object.assign(new Error(`refused with ${code}`), { responseCode: code })
+  // As many do, it names whom it means, and not in the letters in which it was told.
+  const refusal = (code: number, of = ''): Error =>
+    Object.assign(new Error(`refused with ${code} ${of.toUpperCase()}`), { responseCode: code })
   const server = new SMTPServer({
     key: pem.private,
     cert: pem.cert,
@@ -62,7 +64,7 @@ export async function startMailServer({
       tries.set(address, time + 1)
       const manner = mannerOf(address, time)
       manners.set(session.id, manner)
-      if (typeof manner === 'object' && manner.at === 'rcpt') done(refusal(manner.code))
+      if (typeof manner === 'object' && manner.at === 'rcpt') done(refusal(manner.code, `<${address}>`))
       else done()
     },
     onData: (stream, session, done) => {
@@ -91,7 +93,7 @@ export async function startMailServer({
             isEncrypted: session.secure,
           })
         if (manner === 'cut-after') cut()
-        else done()
+        else done(null, `OK: queued for ${rcptTo.map(({ address }) => address.toUpperCase()).join(' ')}`)
       })
     },
   })
