@@ -11,11 +11,13 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
     { objects, open: (cluster) => openCluster(cluster, { environment: config }) },
   )
   const isNew = collected.outcome === 'collected'
+  // Of an agent's cluster nobody else says so.
+  const isIncomplete = collected.outcome !== 'refused' && collected.complete === false
   return {
     said: { ...message, ...collected },
     counts: {
       Windows: isNew ? 1 : 0,
-      IncompleteWindows: isNew && collected.complete !== true ? 1 : 0,
+      IncompleteWindows: isIncomplete ? 1 : 0,
       RefusedWindows: collected.outcome === 'refused' ? 1 : 0,
     },
   }

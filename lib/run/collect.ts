@@ -7,6 +7,7 @@ import { listAttempts, writeAttempt } from '../store/evidence.ts'
 import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
+import { readState } from '../store/state.ts'
 import { type DueWindow, refusalOf } from './due.ts'
 
 /** Who collects, and when. */
@@ -30,7 +31,7 @@ export type CollectedDue =
       /** `stored-before`: its attempt was there already, as where the message comes twice; it was only derived. */
       readonly outcome: 'collected' | 'stored-before'
       readonly key: string
-      /** Every source answered everything; null where the attempt was stored before, and was not looked at. */
+      /** Every source answered everything; null where the attempt was stored before, and was told of then. What an agent stored is told of here. */
       readonly complete: boolean | null
       /** What the sources, or the evidence that it was derived from, lack, in lines. The attempt is stored all the same. */
       readonly errors: readonly string[]
@@ -59,7 +60,9 @@ export async function collectDue(
   if (last !== undefined && last.attempt >= attempt) {
     // Whoever stored it may have died before deriving.
     const { errors } = await derive(cluster, { objects, assess: assessWindow }, stored)
-    return { outcome: 'stored-before', key: evidenceKey(last), complete: null, errors }
+    const key = evidenceKey(last)
+    const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
+    return { outcome: 'stored-before', key, complete, errors }
   }
   const access = await open(cluster)
   try {
@@ -90,6 +93,12 @@ export async function collectDue(
   } finally {
     await access.close()
   }
+}
+
+/** Of an attempt that was derived from; false where it could not be read. */
+async function wasComplete(cluster: string, key: string, objects: Objects): Promise<boolean> {
+  const { state } = await readState(cluster, objects)
+  return (state?.evidence ?? []).some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
 }
 
 /** What became of one window. */

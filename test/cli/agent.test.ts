@@ -213,6 +213,27 @@ describe('The agent and the service', () => {
     assert.ok((await objects.get(windowKey('told', toldWindow(1)))) !== undefined)
     assert.deepEqual((await plan({ now: now() }, { objects })).due, [])
   })
+
+  test('whoever derives from what an agent stored says whether it is complete: nobody else could', async () => {
+    const objects = memoryObjects()
+    await addCluster({ ...settings, agent: true }, { now: toldTime(0), by: 'ada' }, { objects })
+    const told: (boolean | null)[] = []
+    for (const [index, is] of [
+      [1, 'up'],
+      [2, 'partial'],
+    ] as const) {
+      const now = () => toldTime(index)
+      const { access } = toldCluster(now, () => is)
+      const cluster = newRegistration(settings, now())
+      for await (const { key } of collectAsAgent(cluster, { collector, now, isReplay: true }, { objects, access }))
+        assert.ok(key)
+      for (const message of (await plan({ now: now() }, { objects })).due) {
+        const outcome = await collectDue(message, { collector, now }, { objects, open: () => assert.fail('opened') })
+        told.push(outcome.outcome === 'stored-before' ? outcome.complete : null)
+      }
+    }
+    assert.deepEqual(told, [true, false])
+  })
 })
 
 test('the manifest of the agent asks for no right beyond its own, and runs without any', () => {
