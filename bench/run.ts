@@ -3,6 +3,7 @@
  * defaults; `npm run bench -- collecting --series 20000 --runs 3` one of them with its options.
  */
 import { benchCollecting } from './collecting.ts'
+import { benchColdStart } from './cold-start.ts'
 import { benchReport } from './report.ts'
 import { benchSealing } from './sealing.ts'
 import { benchVerifying } from './verifying.ts'
@@ -13,6 +14,7 @@ const scenarios = new Map(
     verifying: benchVerifying,
     sealing: benchSealing,
     report: benchReport,
+    'cold-start': benchColdStart,
   }),
 )
 

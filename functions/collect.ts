@@ -1,5 +1,4 @@
 /** Collects one window of one cluster, for each message of the queue. That a cluster does not answer is evidence and no failure; `plan` asks again. */
-import { openCluster } from '../lib/collect/cluster.ts'
 import { collectDue } from '../lib/run/collect.ts'
 import { dueWindowSchema } from '../lib/run/due.ts'
 import { onQueue } from './lambda.ts'
@@ -8,7 +7,14 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
   const collected = await collectDue(
     message,
     { collector: { name: 'ciphertrail', version }, now: () => new Date() },
-    { objects, open: (cluster) => openCluster(cluster, { environment: config }) },
+    {
+      objects,
+      // What asks clusters is half of the bundle, and a message that comes again asks none.
+      open: async (cluster) => {
+        const { openCluster } = await import('../lib/collect/cluster.ts')
+        return openCluster(cluster, { environment: config })
+      },
+    },
   )
   const isNew = collected.outcome === 'collected'
   // Of an agent's cluster nobody else says so.

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { type Plugin, build } from 'esbuild'
 import { ZipFile } from 'yazl'
@@ -37,7 +37,8 @@ export function functionNames(): string[] {
 
 /**
  * Leaves out what no function can use: zod's messages in forty languages, a seventh of a bundle, and every generated API of Kubernetes' client, three
- * fifths of `collect`, which only the `auth-provider` of a kubeconfig wants, and there is no kubeconfig in a function.
+ * fifths of `collect`, which only the `auth-provider` of a kubeconfig wants, and there is no kubeconfig in a function; and all ways of the SDK to credentials
+ * but the environment, where Lambda puts those of the role.
  */
 const leftOut: Plugin = {
   name: 'left-out',
@@ -46,6 +47,20 @@ const leftOut: Plugin = {
       importer.includes('node_modules/zod/') ? { path: join(resolveDir, '../locales/en.js') } : undefined,
     )
     bundler.onResolve({ filter: /^@kubernetes\/client-node$/ }, () => ({ path: 'client', namespace: 'left-out' }))
+    // A CommonJS library that is a file of its own exports its names only if they are said.
+    bundler.onResolve({ filter: /^undici$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: 'undici', namespace: 'named' } : undefined,
+    )
+    bundler.onLoad({ filter: /./, namespace: 'named' }, () => ({
+      resolveDir: ROOT,
+      contents: "export { Pool, buildConnector } from 'undici'",
+    }))
+    bundler.onResolve({ filter: /^@aws-sdk\/credential-provider-node$/ }, () => ({ path: 'keys', namespace: 'lambda' }))
+    bundler.onLoad({ filter: /./, namespace: 'lambda' }, () => ({
+      resolveDir: ROOT,
+      contents: `import { fromEnv } from '@aws-sdk/credential-provider-env'
+      export const defaultProvider = () => fromEnv()`,
+    }))
     bundler.onLoad({ filter: /./, namespace: 'left-out' }, () => ({
       contents: `export class KubeConfig {
         loadFromClusterAndUser() {}
@@ -58,12 +73,19 @@ const leftOut: Plugin = {
 async function bundle(name: string): Promise<Entries> {
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'functions', `${name}.ts`)],
-    outfile: join(OUT, name, 'index.mjs'),
+    outdir: join(OUT, name),
+    entryNames: 'index',
+    outExtension: { '.js': '.mjs' },
+    // What is imported only when it is needed is a file of its own beside it, since reading costs as much as running.
+    splitting: true,
     absWorkingDir: ROOT,
     bundle: true,
     platform: 'node',
     target: 'node24',
     format: 'esm',
+    // Of what comes as a module and as CommonJS the module, of which esbuild can leave out parts.
+    mainFields: ['module', 'main'],
+    conditions: ['module'],
     // Names stay: stacks in the log are read by people.
     minifySyntax: true,
     minifyWhitespace: true,
@@ -82,7 +104,7 @@ async function bundle(name: string): Promise<Entries> {
   })
   const files: Entries = new Map()
   for (const { path, contents } of outputFiles) {
-    if (path.endsWith('.map')) writeFileSync(join(OUT, `${name}.mjs.map`), contents)
+    if (path.endsWith('.map')) writeFileSync(join(OUT, 'maps', `${name}-${basename(path)}`), contents)
     else files.set(relative(join(OUT, name), path), Buffer.from(contents))
   }
   return files
@@ -164,7 +186,7 @@ async function packageFunction(name: string): Promise<string> {
 
 if (import.meta.main) {
   rmSync(OUT, { recursive: true, force: true })
-  mkdirSync(OUT)
+  mkdirSync(join(OUT, 'maps'), { recursive: true })
   for (const name of functionNames()) {
     const path = await packageFunction(name)
     process.stdout.write(`${relative(ROOT, path)} ${statSync(path).size}\n`)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Temporal } from 'temporal-polyfill'
 import { addressWarnings, parseAddress, placeName, retainUntil, StoreAddressError } from '../../lib/store/s3/address.ts'
 import type { S3Address } from '../../lib/store/s3/address.ts'
 
@@ -251,4 +252,19 @@ test('addressWarnings() warns of what cannot be undone, of what is not locked an
   const lines = addressWarnings(parsed('s3://evidence?lock=none'))
   assert.match(lines[0] ?? '', /^Store "s3:\/\/evidence" asks for no lock/)
   assert.match(lines[1] ?? '', /one bucket for all.*"\?derived=bucket\/prefix" names a second bucket$/)
+})
+
+test('retainUntil() counts as the calendar of Temporal does, at any time', () => {
+  const retention = fc.oneof(
+    fc.record({ days: fc.integer({ min: 1, max: 36_500 }) }),
+    fc.record({ months: fc.integer({ min: 1, max: 240 }) }),
+    fc.record({ years: fc.integer({ min: 1, max: 100 }) }),
+  )
+  const time = fc.date({ min: new Date('2000-01-01'), max: new Date('2200-01-01'), noInvalidDate: true })
+  fc.assert(
+    fc.property(retention, time, (kept, now) => {
+      const zoned = Temporal.Instant.fromEpochMilliseconds(now.getTime()).toZonedDateTimeISO('UTC')
+      assert.equal(retainUntil(kept, now).getTime(), zoned.add(kept).epochMilliseconds)
+    }),
+  )
 })

@@ -110,7 +110,8 @@ function moved(time: string, shift: Seconds): string {
   return toTime(toSeconds(time) + shift)
 }
 
-function movedLists(replay: KubernetesReplay, shift: Seconds): KubernetesReplay {
+/** Recorded lists as if they had been made so much later. */
+export function movedLists(replay: KubernetesReplay, shift: Seconds): KubernetesReplay {
   if (shift === 0) return replay
   return (url, time) => {
     const { status, body } = replay(url, new Date(time.getTime() - shift * 1000))
@@ -131,7 +132,8 @@ function vector(count: number): ReplayAnswer {
 type Vector = { readonly value: [Seconds, string] }
 type Matrix = { readonly values: readonly [Seconds, string][] }
 
-function movedMetrics(replay: PrometheusReplay, shift: Seconds): PrometheusReplay {
+/** Recorded answers as if they had been given so much later. */
+export function movedMetrics(replay: PrometheusReplay, shift: Seconds): PrometheusReplay {
   if (shift === 0) return replay
   return (path, parameters) => {
     const asked = new URLSearchParams(parameters)
@@ -153,7 +155,8 @@ function movedMetrics(replay: PrometheusReplay, shift: Seconds): PrometheusRepla
   }
 }
 
-function scalar(seconds: Seconds): ReplayAnswer {
+/** The answer to a question for one number. */
+export function scalar(seconds: Seconds): ReplayAnswer {
   return success({ resultType: 'scalar', result: [seconds, String(seconds)] })
 }
 

@@ -1,4 +1,3 @@
-import { Temporal } from 'temporal-polyfill'
 import { oneLine } from '../../collect/text.ts'
 import { isKeySegment } from '../objects.ts'
 
@@ -124,10 +123,15 @@ export function placeName({ bucket, prefix }: Place): string {
   return `s3://${bucket}/${prefix}`.replace(/\/$/, '')
 }
 
-/** Until when what is written now stays locked. */
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Until when what is written now stays locked: a month that is shorter ends earlier. */
 export function retainUntil(retention: Retention, now: Date): Date {
-  const written = Temporal.Instant.fromEpochMilliseconds(now.getTime()).toZonedDateTimeISO('UTC')
-  return new Date(written.add(retention).epochMilliseconds)
+  if ('days' in retention) return new Date(now.getTime() + retention.days * DAY_MS)
+  const months = 'years' in retention ? retention.years * 12 : retention.months
+  const [year, month] = [now.getUTCFullYear(), now.getUTCMonth() + months]
+  const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate()
+  return new Date(Date.UTC(year, month, Math.min(now.getUTCDate(), lastDay)) + (now.getTime() % DAY_MS))
 }
 
 /** What somebody should know before the first object is written, a line each; empty where there is nothing to say. */

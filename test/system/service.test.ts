@@ -1,0 +1,228 @@
+/**
+ * The service as it is deployed, from the zips: two meshes are collected over the end of a week, one of them is down for hours, reports are made of both weeks
+ * and asked for. Then every event comes again, twice and in another order.
+ */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { formatVkey } from '../../lib/seal/note.ts'
+import { verifyStore } from '../../lib/seal/verify.ts'
+import { checkStore } from '../../lib/seal/check.ts'
+import { assessWindow } from '../../lib/assess/window.ts'
+import { toSeconds, toTime } from '../../lib/collect/windows.ts'
+import { evidencePrefix } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { addCluster } from '../../lib/store/registry.ts'
+import { openStore } from '../store/open-s3.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
+import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
+import { TOKEN } from '../support/kubernetes-server.ts'
+import { type LoopedMesh, startLoopedMesh } from '../support/looped-mesh.ts'
+import { type MotoServer, startMoto } from '../support/moto-server.ts'
+import { packagedHandler } from '../support/packaged-functions.ts'
+
+const STORE = 's3://evidence?derived=derived'
+const LOG = 'example.com/ciphertrail'
+
+/** Sunday evening in week 48 to Monday morning in week 49. */
+const BEGIN = toSeconds('2026-11-29T22:30:00Z')
+const END = toSeconds('2026-11-30T01:20:00Z')
+const DOWN = { from: toSeconds('2026-11-29T22:40:00Z'), to: toSeconds('2026-11-30T00:15:00Z') }
+const STEP = 300
+
+let moto: MotoServer
+let kms: KmsServer
+let meshes: readonly LoopedMesh[]
+let objects: Objects
+let sqs: SQSClient
+let queue: string
+let handlers: Readonly<Record<string, Awaited<ReturnType<typeof packagedHandler>>>>
+
+before(async () => {
+  ;[moto, kms, ...meshes] = await Promise.all([startMoto(), startKmsServer(), startLoopedMesh(), startLoopedMesh()])
+  Object.assign(process.env, moto.env, {
+    AWS_ENDPOINT_URL_SQS: moto.url,
+    AWS_ENDPOINT_URL_SECRETS_MANAGER: moto.url,
+    AWS_ENDPOINT_URL_KMS: kms.url,
+    CIPHERTRAIL_STORE: STORE,
+    CIPHERTRAIL_KMS_KEY: KEY_ARN,
+    CIPHERTRAIL_LOG_NAME: LOG,
+    POWERTOOLS_METRICS_NAMESPACE: 'test',
+  })
+  const s3 = new S3Client({ forcePathStyle: true })
+  const where = { LocationConstraint: 'eu-central-1' } as const
+  await s3.send(
+    new CreateBucketCommand({ Bucket: 'evidence', ObjectLockEnabledForBucket: true, CreateBucketConfiguration: where }),
+  )
+  await s3.send(new CreateBucketCommand({ Bucket: 'derived', CreateBucketConfiguration: where }))
+  await s3.send(new PutBucketVersioningCommand({ Bucket: 'derived', VersioningConfiguration: { Status: 'Enabled' } }))
+  sqs = new SQSClient({})
+  queue = (await sqs.send(new CreateQueueCommand({ QueueName: 'collect' }))).QueueUrl ?? ''
+  process.env['CIPHERTRAIL_COLLECT_QUEUE'] = queue
+  const secrets = new SecretsManagerClient({})
+  await secrets.send(new CreateSecretCommand({ Name: 'token', SecretString: JSON.stringify({ token: TOKEN }) }))
+  objects = openStore(STORE)
+  const names = ['plan', 'collect', 'seal', 'compact', 'report', 'query']
+  handlers = Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await packagedHandler(name)] as const)),
+  )
+})
+after(() => Promise.all([moto, kms, ...meshes].map((server) => server.close())))
+
+type Event = { readonly name: string; readonly event: unknown; readonly at: number }
+
+/** All that was delivered, in order. */
+const delivered: Event[] = []
+
+async function deliver({ name, event, at }: Event): Promise<unknown> {
+  clock.setTime(at * 1000)
+  const handler = handlers[name]
+  assert.ok(handler)
+  return handler(event, contextOf())
+}
+
+async function first(name: string, event: unknown, at: number): Promise<unknown> {
+  delivered.push({ name, event, at })
+  return deliver({ name, event, at })
+}
+
+let clock: { readonly setTime: (milliseconds: number) => void }
+
+/** Takes what waits in the queue to its function, in the order in which the queue gives it. */
+async function drain(at: number): Promise<void> {
+  for (;;) {
+    const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queue, MaxNumberOfMessages: 10 }))
+    if (Messages.length === 0) return
+    const answer = await first('collect', batchOf(...Messages.map(({ Body = '' }) => Body)), at)
+    assert.deepEqual(answer, { batchItemFailures: [] })
+    for (const { ReceiptHandle } of Messages)
+      await sqs.send(new DeleteMessageCommand({ QueueUrl: queue, ReceiptHandle }))
+  }
+}
+
+/** The hash of each object, by key; what changes with each run of seal is left out. */
+async function contents(): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for await (const key of objects.list('')) {
+    if (key.startsWith('log/') || key.startsWith('sealing/')) continue
+    found.set(
+      key,
+      createHash('sha256')
+        .update((await objects.get(key))?.body ?? '')
+        .digest('hex'),
+    )
+  }
+  return found
+}
+
+const vkey = (): string => formatVkey(LOG, kms.publicKey)
+
+test('two weeks of two meshes, one of them down for hours, and then everything twice and out of order', async (t) => {
+  const log = capturedLog(t)
+  t.mock.timers.enable({ apis: ['Date'], now: BEGIN * 1000 })
+  clock = t.mock.timers
+  const author = { now: new Date(BEGIN * 1000), by: 'tester' }
+  for (const [index, { kubernetes, prometheus }] of meshes.entries())
+    await addCluster(
+      {
+        id: index === 0 ? 'shop' : 'pay',
+        apiServer: { url: kubernetes.url, ca: kubernetes.ca, tokenSecret: 'token' },
+        prometheusUrl: prometheus.url,
+        windowMinutes: 5,
+      },
+      author,
+      { objects },
+    )
+
+  for (let time = BEGIN; time <= END; time += STEP) {
+    const at = time + 120
+    const event = { time: toTime(at) }
+    meshes[1]?.setDown(time >= DOWN.from && time < DOWN.to)
+    await first('plan', event, at)
+    await drain(at)
+    if (time % 3600 === 1200) await first('seal', event, at)
+  }
+  const closing = END + 600
+  await first('compact', { time: toTime(closing) }, closing)
+  for (const time of ['2026-11-30T06:00:00Z', '2026-12-07T06:00:00Z']) await first('report', { time }, toSeconds(time))
+  await first('seal', { time: toTime(END + 1200) }, END + 1200)
+
+  const windows = (END - BEGIN) / STEP
+  const said = log.lines().filter(({ message }) => message === 'done')
+  const complete = said.filter(({ outcome, complete: isWhole }) => outcome === 'collected' && isWhole === true)
+  const whole = new Set(complete.map(({ cluster, window }) => `${String(cluster)} ${JSON.stringify(window)}`))
+  const lacking = said.filter(
+    ({ cluster, window, outcome }) =>
+      outcome !== undefined && !whole.has(`${String(cluster)} ${JSON.stringify(window)}`),
+  )
+  assert.deepEqual(lacking, [], 'each window is whole in the end')
+  assert.equal(complete.length, 2 * windows)
+  assert.ok(said.filter(({ complete: isWhole }) => isWhole === false).length > 25, 'what was down was tried meanwhile')
+  assert.deepEqual(
+    said.flatMap(({ isNew, week }) => (isNew === true ? [week] : [])),
+    ['2026-W48', '2026-W49'],
+  )
+  assert.ok(!log.text().includes(TOKEN))
+
+  const before = await contents()
+  const verified = await verifyStore({ vkey: vkey() }, { objects })
+  assert.deepEqual([verified.isWhole, verified.findings.total, verified.objects.missing], [true, 0, 0])
+  const attempts = [...before.keys()].filter((key) => key.startsWith(evidencePrefix)).length
+  assert.equal(verified.kinds.snapshot, attempts)
+  assert.deepEqual([verified.kinds.report, verified.kinds['registry-change'], verified.kinds.gap], [2, 2, undefined])
+
+  // Twice, and by the hash of what they say in no order that has to do with time.
+  const again = [...delivered, ...delivered].toSorted((a, b) => order(a) - order(b))
+  for (const one of again) await deliver(one)
+  const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queue }))
+  assert.equal(Messages, undefined, 'nothing is asked for again')
+  assert.deepEqual(await contents(), before)
+
+  const afterwards = await verifyStore({ vkey: vkey() }, { objects })
+  assert.deepEqual([afterwards.isWhole, afterwards.findings.total], [true, 0])
+  const { heartbeat: _, ...kinds } = afterwards.kinds
+  const { heartbeat: __, ...kindsBefore } = verified.kinds
+  assert.deepEqual(kinds, kindsBefore, 'each object has one leaf')
+  assert.equal(afterwards.objects.asSealed, verified.objects.asSealed)
+  clock.setTime((END + 1800) * 1000)
+  const check = await checkStore({ vkey: vkey() }, { objects, assess: assessWindow })
+  assert.deepEqual(check.findings.kept, [])
+
+  await asksTheApi()
+})
+
+function order({ name, event, at }: Event): number {
+  return createHash('md5')
+    .update(`${name} ${at} ${JSON.stringify(event)}`)
+    .digest()
+    .readUInt32BE()
+}
+
+async function asksTheApi(): Promise<void> {
+  const ask = async (address: string): Promise<string> => {
+    const answer = (await deliver({ name: 'query', event: requestOf(address), at: END + 1800 })) as {
+      readonly statusCode: number
+      readonly body: string
+    }
+    const body = Buffer.from(answer.body, 'base64').toString()
+    assert.equal(answer.statusCode, 200, `${address}: ${body}`)
+    return body
+  }
+  assert.match(await ask('/health'), /"status":"ok"/)
+  const { items: clusters } = JSON.parse(await ask('/v1/clusters')) as { items: readonly { id: string }[] }
+  assert.deepEqual(clusters.map(({ id }) => id).toSorted(), ['pay', 'shop'])
+  const paths = JSON.parse(
+    await ask(`/v1/paths?cluster=pay&state=not-encrypted&from=${toTime(BEGIN)}&to=${toTime(END)}`),
+  ) as {
+    readonly collected: string
+    readonly items: readonly unknown[]
+  }
+  assert.equal(paths.collected, 'all')
+  assert.ok(paths.items.length > 0)
+  const { items: reports } = JSON.parse(await ask('/v1/reports')) as { items: readonly { id: string }[] }
+  assert.equal(reports.length, 2)
+  assert.match(await ask(`/v1/reports/${reports[0]?.id ?? ''}/html`), /^<!doctype html>/i)
+}
