@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadAll } from 'js-yaml'
@@ -28,7 +28,10 @@ export type Role = {
   readonly rules: readonly Rule[]
 }
 
-/** A real cluster with linkerd-viz's namespace, in which a real Prometheus on recorded data runs, and the published rights. */
+/**
+ * A real cluster with linkerd-viz's namespace and the published rights: in it are a real Prometheus on recorded data, and `web-NUMBER`, which plays the
+ * dashboard and has a debug container with a real tshark.
+ */
 export type World = Node & {
   /** The roles that were applied. */
   readonly roles: readonly Role[]
@@ -69,6 +72,22 @@ export async function startWorld({ number, tsdb, images = [] }: WorldOptions): P
         entrypoint: ['/prometheus'],
       },
       ...images,
+      {
+        name: 'docker.io/library/web:test',
+        files: { '/node': process.execPath },
+        entrypoint: ['/node', '/data/web.mjs'],
+      },
+      {
+        // What of Linkerd's debug image is asked for.
+        name: 'docker.io/library/debug:test',
+        files: Object.fromEntries(
+          ['/bin/sh', '/usr/bin/cut', '/usr/bin/sleep', '/usr/bin/tshark', '/usr/bin/dumpcap'].map((file) => [
+            file,
+            file,
+          ]),
+        ),
+        entrypoint: ['/usr/bin/sleep', '1000000'],
+      },
     ],
   })
   const expect = async (method: string, path: string, body?: unknown): Promise<Answered> => {
@@ -99,6 +118,13 @@ export async function startWorld({ number, tsdb, images = [] }: WorldOptions): P
       const ready = z.object({ status: z.object({ containerStatuses: z.array(z.object({ ready: z.literal(true) })) }) })
       return ready.safeParse(body).success
     })
+  const startWeb = async (namespace: string, name: string): Promise<void> => {
+    const data = mkdtempSync(join(node.folder, `${name}-`))
+    cpSync(join(import.meta.dirname, 'web.mjs'), join(data, 'web.mjs'))
+    cpSync(join(import.meta.dirname, '../../fixtures/viz'), data, { recursive: true })
+    await apply(webPod(namespace, name, data))
+    await untilReady(namespace, name)
+  }
 
   try {
     for (const name of ['linkerd', 'linkerd-viz', 'shop']) {
@@ -118,6 +144,7 @@ export async function startWorld({ number, tsdb, images = [] }: WorldOptions): P
     )
     for (const manifest of published) await apply(manifest)
     await startPrometheus('linkerd-viz', `prometheus-${number}`)
+    await startWeb('linkerd-viz', `web-${number}`)
     return {
       ...node,
       roles: published.filter((manifest): manifest is Role & Record<string, unknown> => 'rules' in manifest),
@@ -191,6 +218,34 @@ function prometheusPod(namespace: string, name: string, data: string): object {
           readinessProbe: { httpGet: { path: '/-/ready', port: 9090 }, periodSeconds: 1 },
           volumeMounts: [{ name: 'data', mountPath: '/data' }],
         },
+      ],
+      volumes: [{ name: 'data', hostPath: { path: data, type: 'Directory' } }],
+    },
+  }
+}
+
+/** The dashboard, with Linkerd's debug container. The kubelet asks it each second. */
+function webPod(namespace: string, name: string, data: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, labels: { component: 'web', 'linkerd.io/extension': 'viz' } },
+    spec: {
+      nodeName: 'node',
+      serviceAccountName: 'prometheus',
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      terminationGracePeriodSeconds: 0,
+      tolerations: [{ operator: 'Exists' }],
+      containers: [
+        {
+          name: 'web',
+          image: 'docker.io/library/web:test',
+          imagePullPolicy: 'Never',
+          readinessProbe: { httpGet: { path: '/ping', port: 8084 }, periodSeconds: 1 },
+          volumeMounts: [{ name: 'data', mountPath: '/data' }],
+        },
+        { name: 'linkerd-debug', image: 'docker.io/library/debug:test', imagePullPolicy: 'Never' },
       ],
       volumes: [{ name: 'data', hostPath: { path: data, type: 'Directory' } }],
     },
