@@ -172,6 +172,7 @@ async function printAttempt(
       ...snapshot.kubernetes.errors,
       ...(snapshot.viz?.errors ?? []),
       ...(snapshot.tap?.errors ?? []),
+      ...(snapshot.proxies?.errors ?? []),
       ...(result?.errors ?? []),
     ]),
   ]
@@ -192,6 +193,7 @@ async function printAttempt(
         kubernetes: snapshot.kubernetes.status,
         viz: snapshot.viz?.status ?? null,
         tap: snapshot.tap?.status ?? null,
+        proxies: snapshot.proxies?.status ?? null,
         coverage: ratio,
         ...(counts ?? { paths: null, notEncrypted: null, unknown: null }),
         errors,

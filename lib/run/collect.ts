@@ -105,8 +105,8 @@ async function wasComplete(cluster: string, key: string, objects: Objects): Prom
 export type Attempted = {
   readonly window: Window
   readonly key: string
-  /** Without answers and lists: a day of them would not fit into memory. */
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz' | 'tap'>
+  /** Without answers, lists and pages: a day of them would not fit into memory. */
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz' | 'tap' | 'proxies'>
 }
 
 export type CollectWindowsDeps = {
@@ -148,7 +148,7 @@ export async function collectWindows(
       { access, now, progress: (done, all) => progress?.(index, done, all) },
     )
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes, viz, tap } = snapshot
+    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
     attempted.push({
       window,
       key,
@@ -158,6 +158,7 @@ export async function collectWindows(
         kubernetes: { ...kubernetes, lists: [] },
         ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
         ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
+        ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),
       },
     })
     if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {

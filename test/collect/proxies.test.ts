@@ -240,6 +240,15 @@ describe('Proxies read by port-forward', () => {
       'deployment 8080 mtls',
       'unmeshed 9000 plaintext',
     ])
+    // Another attempt is not the one that stands, and says all the same what it lacks.
+    mesh.setTime(900)
+    const again = await command('collect', '--at', WINDOW.end, '--now', timeAt(900))
+    assert.match(again.stdout, /: incomplete, /)
+    assert.match(
+      again.stderr,
+      /^Cannot read the proxies of cluster "prod" .*: it ended 600 s ago, wanted at most 120 s\n$/,
+    )
+
     // Hours later nothing of the past can be asked for.
     mesh.setTime(4000)
     const later = await command('collect', '--now', timeAt(3960))
@@ -248,8 +257,8 @@ describe('Proxies read by port-forward', () => {
 
     const refused = await command('cluster', 'add', 'prod', '--no-prometheus', '--proxies', 'off')
     assert.equal(refused.code, 2)
-    const again = await command('cluster', 'add', 'prod', '--port-forward', '--proxies', 'auto')
-    assert.equal(again.code, 0)
+    const back = await command('cluster', 'add', 'prod', '--port-forward', '--proxies', 'auto')
+    assert.equal(back.code, 0)
     assert.match((await command('cluster', 'list')).stdout, / port-forward +auto\n$/)
   })
 })
