@@ -111,16 +111,24 @@ export function pageReadings(all: readonly PodPages[], { start, end, facts }: Pa
   return all.flatMap((pod) => {
     if (!pod.pages.some(({ time }) => time > start && time <= end)) return []
     const at = attributionOf(pod, facts)
-    const series = joined(pod.pages)
+    const series = joined(pod.pages, ({ time }) => time)
     const scrapes: ProxyScrapes = {
       times: pod.pages.map(({ time }) => time),
       failed: [],
       interval: INTERVAL,
       processStarts: [...new Set(pod.pages.map(({ processStart }) => processStart))].sort((a, b) => a - b),
     }
-    const answers: Answers = (name) => series.filter(({ labels }) => ANSWERS[name]?.(labels) === true)
+    const clearSeries = joined(withoutIdle(pod.pages, start), (page) => clearTime(page, end))
+    const answers: Answers = (name) => clearSeries.filter(({ labels }) => ANSWERS[name]?.(labels) === true)
     const attribute = (labels: Labels): Attribution => ({ ...at, labels })
-    const clear = clearReadings({ start, end, answers, attribute, scrapes: new Map([[at.instance, scrapes]]) })
+    const times = pod.pages.map((page) => clearTime(page, end))
+    const clear = clearReadings({
+      start,
+      end,
+      answers,
+      attribute,
+      scrapes: new Map([[at.instance, { ...scrapes, times }]]),
+    })
     return [...clear, ...encrypted(series, { start, end, scrapes, attribute })]
   })
 }
@@ -135,16 +143,39 @@ function attributionOf({ namespace, pod: name, address }: PodPages, facts: Facts
   return { ...common, workload, pod: null, standing: 'pod-not-listed' }
 }
 
-function joined(pages: readonly ReadPage[]): Series[] {
+function joined(pages: readonly ReadPage[], timeOf: (page: ReadPage) => Seconds): Series[] {
   const byKey = new Map<string, { readonly labels: Labels; readonly samples: Sample[] }>()
-  for (const { time, series } of pages)
-    for (const { labels, value } of series) {
-      const key = `${labelOf(labels, '__name__')}${seriesKey(labels)}`
+  for (const page of pages)
+    for (const { labels, value } of page.series) {
+      const key = keyOf(labels)
       const known = byKey.get(key) ?? { labels, samples: [] }
       byKey.set(key, known)
-      known.samples.push({ time, value })
+      known.samples.push({ time: timeOf(page), value })
     }
   return [...byKey.values()]
+}
+
+function keyOf(labels: Labels): string {
+  return `${labelOf(labels, '__name__')}${seriesKey(labels)}`
+}
+
+/**
+ * When a page tells of what was clear. What the page of the window before holds may have come after that window's end, and another attempt may
+ * stand for it, in which it is not told: so it is told of this window, too.
+ */
+function clearTime({ time, readAt }: ReadPage, end: Seconds): Seconds {
+  return Math.min(readAt, Math.max(time, end))
+}
+
+/** Pages without the series that surely were not used after `start`: a later page of the same process has dropped them. */
+function withoutIdle(pages: readonly ReadPage[], start: Seconds): ReadPage[] {
+  return pages.map((page, index) => {
+    const next = pages[index + 1]
+    const isSame = next !== undefined && next.processStart === page.processStart
+    if (!isSame || next.readAt - RETAIN_IDLE_SECONDS > start) return page
+    const kept = new Set(next.series.map(({ labels }) => keyOf(labels)))
+    return { ...page, series: page.series.filter(({ labels }) => kept.has(keyOf(labels))) }
+  })
 }
 
 const isAdmin = (labels: Labels): boolean => ADMIN_PORTS.some((port) => port === portOf(labels))

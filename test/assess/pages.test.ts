@@ -146,6 +146,14 @@ describe('Proxies that are read by the names of their pods', () => {
     )
   })
 
+  test('tell what was clear between the end of the window before and its page, since another attempt may stand for that window', () => {
+    const young = pod('deployment/young', { from: -200 })
+    const lines = told(
+      pagedEvidence({ pods: [web, young], counters: clearHttp(young, 9000, [80]) }, { alone: true, before: 110 }),
+    )
+    assert.deepEqual(lines, ['unmeshed -> deployment/young:9000 plaintext (no_tls_from_remote)'])
+  })
+
   test('lift what labels would lower, if they saw all of the window, and only that', () => {
     const line = 'deployment/liar -> deployment/api:8080 unknown (labels-overridden)'
     assert.ok(linesOf(assessed(MESH).paths).includes(line))
@@ -246,9 +254,11 @@ describe('Two pages of a proxy that anybody else may read meanwhile', () => {
     let seen = 0
     fc.assert(
       fc.property(story, (one) => {
-        const { pages, opened, window, readings } = simulated(one, inbound(api, 80, NO_TLS))
+        const { pages, recorded, window, readings, last } = simulated(one, inbound(api, 80, NO_TLS))
         const [own] = pages
-        if (own === undefined || opened.length === 0) return
+        // From the window's start on, not only from the first page on: another attempt may stand for the window before.
+        const isAny = recorded.opened.some(({ openedAt }) => openedAt > 0 && openedAt <= last)
+        if (own === undefined || !isAny) return
         const pieces = seenByPages(own).toSorted((a, b) => a.from - b.from)
         let reached = window.start
         for (const { from, to } of pieces) if (from <= reached) reached = Math.max(reached, to)
