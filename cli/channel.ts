@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { toTime } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
@@ -33,6 +34,10 @@ type AddOptions = StoreOptions & {
   readonly at?: string
   readonly language?: string
   readonly format?: string
+  readonly alerts?: string
+  readonly webhook?: string | false
+  readonly webhookSecretFile?: string
+  readonly sns?: string | false
 }
 
 /** Adds `ciphertrail channel add|list|check|preview|resume|remove`. */
@@ -65,6 +70,12 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--at <time>', 'when it is sent on Monday, on that clock (default 07:00)')
     .option('--language <tag>', 'language that its mails declare, such as en-GB (default en)')
     .option('--format <format>', 'html (with a part in plain text) or text (default html)')
+    .option('--alerts <on|off>', 'tell its recipients at once of what cannot wait (default on)')
+    .option('--webhook <url>', 'post alerts to this https address, too; it is recorded, so put no secret into it')
+    .option('--webhook-secret-file <file>', '... signed by the secret in this file')
+    .option('--no-webhook', 'post them nowhere any more')
+    .option('--sns <arn>', 'publish alerts to this topic of Amazon SNS, too')
+    .option('--no-sns', 'publish them nowhere any more')
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
@@ -216,6 +227,22 @@ function optionsOf(id: string, options: AddOptions): ChannelOptions {
     ...(at === undefined ? {} : { sendAt: at }),
     ...(language === undefined ? {} : { language }),
     ...(format === undefined ? {} : { format }),
+    ...alertOptions(options),
+  }
+}
+
+function alertOptions({ alerts, webhook, webhookSecretFile, sns }: AddOptions): Partial<ChannelOptions> {
+  if (alerts !== undefined && alerts !== 'on' && alerts !== 'off')
+    throw new UsageError(`Cannot use --alerts "${printable(alerts)}": wanted on or off`)
+  if ((typeof webhook === 'string') !== (webhookSecretFile !== undefined))
+    throw new UsageError('Cannot use a webhook: --webhook and --webhook-secret-file go together')
+  return {
+    ...(alerts === undefined ? {} : { hasAlerts: alerts === 'on' }),
+    ...(webhook === false ? { webhook: null } : {}),
+    ...(typeof webhook === 'string' && webhookSecretFile !== undefined
+      ? { webhook: { url: webhook, secretFile: resolve(webhookSecretFile) } }
+      : {}),
+    ...(sns === false ? { snsTopic: null } : sns === undefined ? {} : { snsTopic: sns }),
   }
 }
 

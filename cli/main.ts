@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
+import { addAlert } from './alert.ts'
 import { addChannelCommands } from './channel.ts'
 import { addClusterCommands } from './cluster.ts'
 import { addAgent } from './agent.ts'
@@ -69,6 +70,7 @@ function programOf(console: Console): Command {
   addReport(program, console)
   addChannelCommands(program, console)
   addDeliver(program, console)
+  addAlert(program, console)
   addScopeCommands(program, console)
   addWaiverCommands(program, console)
   addSeal(program, console)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { openCluster } from '../lib/collect/cluster.ts'
+import { webhookPost } from '../lib/deliver/webhook.ts'
 import type { Access } from '../lib/query/access.ts'
 import { createApi } from '../lib/query/api.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
@@ -171,6 +172,7 @@ async function serve(
       now,
       log: ({ level, event, ...members }) => log(level, event, members),
       mail,
+      post: webhookPost(config.allowedNetworks),
     },
   )
   const api = createApi(version, {

@@ -31,6 +31,12 @@ export type Channel = {
   /** BCP 47, such as `en-GB`; the language that a mail declares. */
   readonly language: string
   readonly format: MailFormat
+  /** Whether its recipients are told at once of what cannot wait. */
+  readonly hasAlerts: boolean
+  /** Where alerts are posted, too: an https address, which is recorded, and the file with the secret that signs them; null: nowhere. */
+  readonly webhook: { readonly url: string; readonly secretFile: string } | null
+  /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
+  readonly snsTopic: string | null
 }
 
 /** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
@@ -49,6 +55,12 @@ export type ChannelOptions = {
   readonly language?: string
   /** Default `html`. */
   readonly format?: string
+  /** Default true. */
+  readonly hasAlerts?: boolean
+  /** Null: none. */
+  readonly webhook?: Channel['webhook']
+  /** Null: none. */
+  readonly snsTopic?: string | null
 }
 
 /** What was said of a channel cannot be. One line, which never quotes an address. */
@@ -78,6 +90,9 @@ const channelSchema: z.ZodType<Channel> = z.strictObject({
   sendAt: z.string().regex(SEND_AT),
   language: z.string(),
   format: z.enum(MAIL_FORMATS),
+  hasAlerts: z.boolean(),
+  webhook: z.strictObject({ url: z.string(), secretFile: z.string() }).nullable(),
+  snsTopic: z.string().nullable(),
 })
 
 const contentSchema = z.object({
@@ -119,6 +134,9 @@ export function withOptions(
     sendAt: options.sendAt === undefined ? known.sendAt : checkedSendAt(id, options.sendAt),
     language: options.language === undefined ? known.language : languageOf(id, options.language),
     format: options.format === undefined ? known.format : formatOf(id, options.format),
+    hasAlerts: options.hasAlerts ?? known.hasAlerts,
+    webhook: options.webhook === undefined ? known.webhook : checkedWebhook(id, options.webhook),
+    snsTopic: options.snsTopic === undefined ? known.snsTopic : checkedTopic(id, options.snsTopic),
   }
 }
 
@@ -131,6 +149,9 @@ const DEFAULTS = {
   sendAt: '07:00',
   language: 'en',
   format: 'html',
+  hasAlerts: true,
+  webhook: null,
+  snsTopic: null,
 } as const
 
 /** Refuses what cannot be an id. Throws {@link ChannelError}. */
@@ -241,6 +262,35 @@ function formatOf(id: string, format: string): MailFormat {
   const known = MAIL_FORMATS.find((one) => one === format)
   if (known !== undefined) return known
   throw channelError(id, `${JSON.stringify(format)} is no format of a mail, wanted ${MAIL_FORMATS.join(' or ')}`)
+}
+
+/** Never quotes the address: what is wrong with it may be a credential inside. */
+function checkedWebhook(id: string, webhook: Channel['webhook']): Channel['webhook'] {
+  if (webhook === null) return null
+  const url = URL.parse(webhook.url)
+  const isLoopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url?.hostname ?? '')
+  if (
+    url === null ||
+    !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) ||
+    webhook.url.length > 500
+  )
+    throw channelError(
+      id,
+      'its webhook must be an address that begins with https, such as https://hooks.example.com/ciphertrail',
+    )
+  if (url.username !== '' || url.password !== '' || url.hash !== '')
+    throw channelError(id, 'its webhook holds a credential or a fragment; it is signed by the secret in a file')
+  if (webhook.secretFile === '' || /\p{C}/u.test(webhook.secretFile))
+    throw channelError(id, 'the file with the secret of its webhook is not the name of a file')
+  return { url: url.href, secretFile: webhook.secretFile }
+}
+
+function checkedTopic(id: string, topic: string | null): string | null {
+  if (topic === null || /^arn:aws[-a-z]*:sns:[a-z0-9-]{1,30}:\d{12}:[-_A-Za-z0-9]{1,256}$/.test(topic)) return topic
+  throw channelError(
+    id,
+    `${JSON.stringify(topic)} is not the ARN of a topic, such as arn:aws:sns:eu-central-1:123456789012:alerts`,
+  )
 }
 
 const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)

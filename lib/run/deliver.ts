@@ -1,18 +1,17 @@
 /** The mails that are due, each to each person once. */
 import type { Channel } from '../deliver/channel.ts'
 import { readChannels } from '../deliver/channels.ts'
-import { type Delivery, type Outcome, claimDelivery, isDue, readDelivery, settleDelivery } from '../deliver/claims.ts'
+import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
 import { type WeekMail, dueMail } from '../deliver/due.ts'
-import { leavePath, linkKey } from '../deliver/links.ts'
-import type { MailContent } from '../deliver/mail.ts'
-import { type Sender, messageOf } from '../deliver/message.ts'
-import { type Recipients, readRecipients } from '../deliver/recipients.ts'
-import { NotSentError, type SendMail } from '../deliver/send.ts'
+import { linkKey } from '../deliver/links.ts'
+import type { Sender } from '../deliver/message.ts'
+import { readRecipients } from '../deliver/recipients.ts'
+import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
 import { toTime } from '../collect/windows.ts'
-import { printable } from '../report/printable.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
+import { deliverMessage, errorLine } from './deliver-message.ts'
 import { weekMail } from './mail.ts'
 
 export type DeliverInstructions = {
@@ -95,13 +94,14 @@ async function deliverChannel(
       const recipients = await readRecipients(deps.objects)
       const key = url === null ? null : await linkKey(deps.objects)
       for (const id of due) {
-        const delivery = await deliverOne(id, { channel, content, recipients, key, url, from: rest.from }, deps)
+        const words = { subject: content.view.subject, text: content.text, html: content.html }
+        const delivery = await deliverMessage(id, { channel, words, recipients, key, url, from: rest.from }, deps)
         if (delivery !== null) tried.push(delivery)
       }
     }
     if (await isSettled(wanted, channel, mail, deps)) deps.settled?.add(name)
   } catch (error) {
-    problem = lineOf(error)
+    problem = errorLine(error)
   }
   return { channel: channel.id, week: mail.week, tried, suppressed, problem }
 }
@@ -134,68 +134,4 @@ async function stillDue(
     if (isDue(await readDelivery(id, now(), objects), now())) due.push(id)
   }
   return due
-}
-
-type ToSend = {
-  readonly channel: Channel
-  readonly content: MailContent
-  readonly recipients: Recipients
-  readonly key: Uint8Array | null
-  readonly url: string | null
-  readonly from: Sender
-}
-
-/** Claims, sends, and writes down how it ended. Null where somebody else has it. */
-async function deliverOne(id: DeliveryId, mail: ToSend, { objects, send, now }: DeliverDeps): Promise<Delivery | null> {
-  const held = await claimDelivery(id, now(), objects)
-  if (held === null) return null
-  const outcome = await attempt(id, mail, send, now())
-  return settleDelivery(held, outcome, now(), objects)
-}
-
-async function attempt(
-  { channel: name, period, recipient }: DeliveryId,
-  { channel, content, recipients, key, url, from }: ToSend,
-  send: SendMail,
-  date: Date,
-): Promise<Outcome> {
-  const to = recipients.get(recipient)
-  if (to === undefined)
-    return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
-  const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
-  try {
-    const message = await setMessage(
-      messageOf({
-        subject: content.view.subject,
-        text: content.text(unsubscribe),
-        html: content.html(unsubscribe),
-        format: channel.format,
-        language: channel.language,
-        channel: name,
-        name: `${name} ${period} ${recipient}`,
-        from,
-        to,
-        date,
-        unsubscribe,
-      }),
-    )
-    const detail = await send({ from: from.address, to, message, tags: { channel: name, recipient } })
-    return { status: 'sent', detail }
-  } catch (error) {
-    if (error instanceof NotSentError) return { status: 'failed', detail: lineOf(error), isFinal: error.isFinal }
-    return { status: 'unknown', detail: lineOf(error) }
-  }
-}
-
-/** A message that cannot be set was not sent. */
-async function setMessage(setting: Promise<Uint8Array>): Promise<Uint8Array> {
-  try {
-    return await setting
-  } catch (error) {
-    throw new NotSentError(`the message cannot be set: ${lineOf(error)}`, false, { cause: error })
-  }
-}
-
-function lineOf(error: unknown): string {
-  return printable((error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '').slice(0, 500)
 }

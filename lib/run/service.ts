@@ -1,11 +1,13 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
 import type { SendMail } from '../deliver/send.ts'
+import type { PostAlert } from '../deliver/webhook.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
+import { type ChannelAlerts, alertDue } from './alert.ts'
 import { collectDue } from './collect.ts'
 import { compact } from './compact.ts'
 import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver.ts'
@@ -17,7 +19,7 @@ import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './s
 /** Something that happened, for the log of the service. Holds no credential. */
 export type ServiceEvent = {
   readonly level: 'info' | 'warn' | 'error'
-  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'delivered' | 'failed'
+  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'delivered' | 'alerted' | 'failed'
   readonly [member: string]: unknown
 }
 
@@ -37,6 +39,8 @@ export type ServiceDeps = {
   readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
+  /** How alerts are posted to webhooks. */
+  readonly post: PostAlert
   /** How mail is sent; null: it is not. */
   readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
 }
@@ -58,13 +62,19 @@ export type Service = {
 /** How long a report or a compaction that failed is not tried again. */
 const PAUSE_SECONDS: Seconds = 15 * 60
 
+/** How often it is looked for what is to be told at once, where nothing was collected. */
+const ALERT_SECONDS: Seconds = 5 * 60
+
+/** Whom a mail is from that is never sent. */
+const NOBODY = { name: 'ciphertrail', address: 'ciphertrail@example.invalid' }
+
 /**
  * The service. All that it must not forget is in the store: whoever is killed and started again plans what is missing. Safe to run twice on one store, where
  * a window may then be collected twice.
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, open, now, log, mail }: ServiceDeps,
+  { objects, signer, open, now, log, mail, post }: ServiceDeps,
 ): Service {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -117,6 +127,7 @@ export function createService(
       if (isStopped) return
       const outcome = await collectDue(message, { collector: { name: 'ciphertrail', version }, now }, { objects, open })
       hasNews = true
+      isAlertDue = true
       const { window } = message
       if (outcome.outcome === 'refused') {
         log({ level: 'warn', event: 'collected', cluster, window, outcome: 'refused', errors: [outcome.error] })
@@ -218,17 +229,39 @@ export function createService(
   // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
   const settled = new Set<string>()
   let isDelivering = false
+  let isAlertDue = true
+  let alertedAt: Seconds = 0
 
   function deliver(): void {
-    if (isDelivering || isStopped || mail === null) return
+    if (isDelivering || isStopped) return
     isDelivering = true
     begin(async () => {
       try {
-        await attempt('deliver', true, deliverMails)
+        // Nothing that is collected is what an alert may be about, too.
+        await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
+        await attempt('deliver', mail !== null, deliverMails)
       } finally {
         isDelivering = false
       }
     })
+  }
+
+  async function tellAlerts(): Promise<void> {
+    isAlertDue = false
+    const { send = null, from = NOBODY, url = null } = mail ?? {}
+    const outcomes = await alertDue({ at: now(), from, url }, { objects, now, send, post, publish: null, settled })
+    alertedAt = seconds()
+    for (const outcome of outcomes) tellAlert(outcome)
+  }
+
+  function tellAlert({ channel, notice, tried, problem }: ChannelAlerts): void {
+    if (problem === null) worked(`alert ${channel}`)
+    else failed(`alert ${channel}`, new Error(problem))
+    if (notice === null && tried.length === 0) return
+    const sent = tried.filter(({ status }) => status === 'sent').length
+    const [began, ended] = [notice?.began.length ?? 0, notice?.ended.length ?? 0]
+    const level = sent === tried.length ? 'info' : 'warn'
+    log({ level, event: 'alerted', channel, began, ended, sent, failed: tried.length - sent })
   }
 
   async function deliverMails(): Promise<void> {

@@ -14,6 +14,7 @@ import type { Window } from '../model.ts'
  *     documents/20261124T140000Z-0123456789abcdef/report.pdf           a document of that report
  *     registry/links.json                                              the key that links to unsubscribe are made with
  *     claims/week/2026-W47/payments/r0123….json                        a mail of one person: claimed before it is sent
+ *     alerts/payments.json                                             what was told to a channel of what cannot wait
  *     suppressed/r0123…/payments.json                                  who gets no mail of a channel; `_all` of any
  *     changes/clusters/000001.json                                     what somebody changed; written once
  *     log/…                                                            see log-keys.ts
@@ -82,6 +83,17 @@ export function parseClaimKey(key: string): DeliveryId | undefined {
   const [, kindPart, period = '', channel = '', recipient = ''] = CLAIM_KEY.exec(key) ?? []
   const kind = DELIVERY_KINDS.find((one) => one === kindPart)
   return kind !== undefined && isClusterId(channel) ? { kind, period, channel, recipient } : undefined
+}
+
+/** The key of what was told to a channel. */
+export function alertsKey(channel: string): string {
+  return `alerts/${checkedCluster(channel)}.json`
+}
+
+/** Which channel's alerts a key names, or undefined where the text is no such key. */
+export function parseAlertsKey(key: string): string | undefined {
+  const [, channel = ''] = /^alerts\/([^/]+)\.json$/.exec(key) ?? []
+  return isClusterId(channel) ? channel : undefined
 }
 
 /** What the keys of all suppressions begin with. */

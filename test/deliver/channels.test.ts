@@ -38,6 +38,9 @@ test('addChannel() keeps what is not given, replaces what is, and says whether a
       sendAt: '07:00',
       language: 'en',
       format: 'html',
+      hasAlerts: true,
+      webhook: null,
+      snsTopic: null,
     },
   )
   assert.deepEqual(await addressesOf('pay', objects), ['ada@example.com'])
@@ -83,6 +86,9 @@ const WRONG: readonly (readonly [options: ChannelOptions, wanted: RegExp])[] = [
   [{ id: 'pay', language: 'not a tag' }, /no tag of a language/],
   [{ id: 'pay', language: 'de' }, /written in English/],
   [{ id: 'pay', format: 'pdf' }, /no format/],
+  [{ id: 'pay', webhook: { url: 'http://hooks.example.com', secretFile: 's' } }, /begins with https/],
+  [{ id: 'pay', webhook: { url: 'https://bob@hooks.example.com', secretFile: 's' } }, /holds a credential/],
+  [{ id: 'pay', snsTopic: 'arn:aws:sqs:eu-central-1:123456789012:alerts' }, /ARN of a topic/],
   [{ id: 'pay', team: 'pay\r\nBcc: eve@example.com' }, /can be seen/],
   [{ id: 'pay', team: 'x'.repeat(61) }, /at most 60/],
   ...[

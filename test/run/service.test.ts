@@ -45,6 +45,7 @@ function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> 
       open: () => toldCluster(now).access,
       now,
       log: (event) => events.push(event),
+      post: () => Promise.reject(new Error('no webhook is told')),
       mail: null,
       ...changes,
     },
@@ -327,7 +328,7 @@ test('a gap that is sealed is a warning', async () => {
 test('a service sends each mail that is due once, however often it looks and is started again', async () => {
   const objects = memoryObjects()
   await addChannel(
-    { id: 'one', recipients: ['ada@example.com', 'bob@example.com'] },
+    { id: 'one', recipients: ['ada@example.com', 'bob@example.com'], hasAlerts: false },
     { now: minutesIn(0), by: 'test' },
     objects,
   )

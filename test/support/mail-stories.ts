@@ -19,6 +19,9 @@ export const CHANNEL: Channel = {
   sendAt: '07:00',
   language: 'en',
   format: 'html',
+  hasAlerts: true,
+  webhook: null,
+  snsTopic: null,
 }
 
 /** A mail of a story, with links. */

@@ -1,0 +1,104 @@
+/** One message to one person: claimed, sent, and written down. */
+import type { Channel } from '../deliver/channel.ts'
+import { type Delivery, type Outcome, claimDelivery, settleDelivery } from '../deliver/claims.ts'
+import { leavePath } from '../deliver/links.ts'
+import { type Sender, messageOf } from '../deliver/message.ts'
+import type { Recipients } from '../deliver/recipients.ts'
+import { NotSentError, type SendMail } from '../deliver/send.ts'
+import { printable } from '../report/printable.ts'
+import type { DeliveryId } from '../store/keys.ts'
+import type { Objects } from '../store/objects.ts'
+
+/** What is said, with the recipient's own link to unsubscribe; null for none. */
+export type Words = {
+  readonly subject: string
+  readonly text: (unsubscribe: string | null) => string
+  readonly html: (unsubscribe: string | null) => string
+}
+
+/** What a message of a channel is made from. */
+export type ToSend = {
+  readonly channel: Channel
+  readonly words: Words
+  readonly recipients: Recipients
+  /** Of links to unsubscribe; null: there are none. */
+  readonly key: Uint8Array | null
+  /** Where people reach the pages; null: nowhere. */
+  readonly url: string | null
+  readonly from: Sender
+}
+
+export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
+
+/** Claims a message, sends it, and writes down how that ended. Null where somebody else has it. */
+export async function deliverMessage(
+  id: DeliveryId,
+  mail: ToSend,
+  { objects, send, now }: MessageDeps,
+): Promise<Delivery | null> {
+  return deliverOnce(id, () => attempt(id, mail, send, now()), { objects, now })
+}
+
+/** Claims a delivery, makes it, and writes down how that ended. Null where somebody else has it. */
+export async function deliverOnce(
+  id: DeliveryId,
+  make: () => Promise<Outcome>,
+  { objects, now }: Omit<MessageDeps, 'send'>,
+): Promise<Delivery | null> {
+  const held = await claimDelivery(id, now(), objects)
+  if (held === null) return null
+  return settleDelivery(held, await make(), now(), objects)
+}
+
+async function attempt(
+  { channel: name, period, recipient }: DeliveryId,
+  { channel, words, recipients, key, url, from }: ToSend,
+  send: SendMail,
+  date: Date,
+): Promise<Outcome> {
+  const to = recipients.get(recipient)
+  if (to === undefined)
+    return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
+  const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
+  try {
+    const message = await setMessage(
+      messageOf({
+        subject: words.subject,
+        text: words.text(unsubscribe),
+        html: words.html(unsubscribe),
+        format: channel.format,
+        language: channel.language,
+        channel: name,
+        name: `${name} ${period} ${recipient}`,
+        from,
+        to,
+        date,
+        unsubscribe,
+      }),
+    )
+    const detail = await send({ from: from.address, to, message, tags: { channel: name, recipient } })
+    return { status: 'sent', detail }
+  } catch (error) {
+    return outcomeOf(error)
+  }
+}
+
+/** How a try ended that threw. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof NotSentError) return { status: 'failed', detail: errorLine(error), isFinal: error.isFinal }
+  return { status: 'unknown', detail: errorLine(error) }
+}
+
+/** A message that cannot be set was not sent. */
+async function setMessage(setting: Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    return await setting
+  } catch (error) {
+    throw new NotSentError(`the message cannot be set: ${errorLine(error)}`, false, { cause: error })
+  }
+}
+
+/** An error as one printable line. */
+export function errorLine(error: unknown): string {
+  return printable((error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '').slice(0, 500)
+}

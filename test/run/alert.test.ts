@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { addChannel } from '../../lib/deliver/channels.ts'
+import { listDeliveries } from '../../lib/deliver/claims.ts'
+import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
+import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
+import { alertDue } from '../../lib/run/alert.ts'
+import { checkStore } from '../../lib/seal/check.ts'
+import { assessWindow } from '../../lib/assess/window.ts'
+import { addCluster } from '../../lib/store/registry.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { memoryObjects } from '../support/memory-objects.ts'
+import { freshFolder } from '../support/recording.ts'
+
+const START = Date.parse('2026-11-24T00:00:00Z')
+const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
+const at = (minutes: number): Date => new Date(START + minutes * 60_000)
+
+type Posted = { readonly headers: Readonly<Record<string, string | string[] | undefined>>; readonly body: string }
+
+/** A webhook that answers with these codes, one after the other, then with 204. */
+async function webhook(t: TestContext, codes: number[] = []): Promise<{ url: string; posted: Posted[] }> {
+  const posted: Posted[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => (body += String(chunk)))
+    request.on('end', () => {
+      posted.push({ headers: request.headers, body })
+      const code = codes.shift() ?? 204
+      response.writeHead(code, code === 302 ? { location: 'http://169.254.169.254/' } : {}).end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, posted }
+}
+
+/** A cluster that nobody collects from: two windows are lost after a time. */
+async function lostCluster(objects: Objects): Promise<void> {
+  await addCluster({ id: 'west', windowMinutes: 5 }, { now: at(0), by: 'test' }, { objects })
+}
+
+test('what is lost is told once by mail and by a signed webhook, by runs that race, repeat and meet failures', async (t) => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  const hook = await webhook(t, [503, 302])
+  const secretFile = join(freshFolder(t), 'secret')
+  writeFileSync(secretFile, 'hunter2\n')
+  await addChannel(
+    { id: 'ops', recipients: ['ada@example.com', 'bob@example.com'], webhook: { url: hook.url, secretFile } },
+    { now: at(0), by: 'test' },
+    objects,
+  )
+  const sent: Envelope[] = []
+  const look = (minutes: number) =>
+    alertDue(
+      { at: at(minutes), url: 'https://ct.example.com', from: FROM },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: null,
+        post: webhookPost(undefined),
+        send: async (envelope) => {
+          if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', false)
+          sent.push(envelope)
+          return '250'
+        },
+      },
+    )
+  assert.deepEqual(
+    (await look(14)).map(({ notice }) => notice),
+    [null],
+    'one window may be late',
+  )
+  await Promise.all([look(20), look(20), look(20)])
+  for (const minutes of [21, 26, 30, 60, 100]) await look(minutes)
+  assert.deepEqual(
+    sent.map(({ to }) => to),
+    ['ada@example.com', 'bob@example.com'],
+  )
+  for (const { message } of sent)
+    assert.match(Buffer.from(message).toString(), /^Subject: \[ops\] 1 cluster not observed\r$/m)
+  // 503, then a way to elsewhere, which is not gone, then taken.
+  assert.equal(hook.posted.length, 3)
+  const [{ headers, body } = { headers: {}, body: '' }] = hook.posted
+  const [, seconds, digest] = /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(headers['ciphertrail-signature'])) ?? []
+  assert.equal(
+    digest,
+    createHmac('sha256', 'hunter2')
+      .update(`${seconds ?? ''}.${body}`)
+      .digest('hex'),
+  )
+  assert.equal(new Set(hook.posted.map((one) => one.headers['ciphertrail-id'])).size, 1)
+  const told = JSON.parse(body) as { channel: string; began: { kind: string; line: string }[] }
+  assert.deepEqual([told.channel, told.began.map(({ kind }) => kind)], ['ops', ['coverage']])
+  const statuses: string[] = []
+  for await (const { status } of listDeliveries('alert', at(100), objects)) statuses.push(status)
+  assert.deepEqual(statuses, ['sent', 'sent', 'sent'])
+  const { findings } = await checkStore({}, { objects, assess: assessWindow })
+  assert.deepEqual(
+    findings.kept.filter(({ key }) => key?.startsWith('alerts/') === true || key?.startsWith('claims/') === true),
+    [],
+  )
+})
+
+test('a run that dies after it decided is made good by the next', async () => {
+  const held = new Map<string, Uint8Array>()
+  const objects = memoryObjects(held)
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  const sent: string[] = []
+  const deps = (store: Objects) => ({
+    objects: store,
+    now: () => at(20),
+    publish: null,
+    post: webhookPost(undefined),
+    send: async ({ to }: Envelope) => (sent.push(to), '250'),
+  })
+  const dying = {
+    ...objects,
+    putIf: (key: string, body: Uint8Array, etag: string | null) =>
+      key.startsWith('claims/') ? Promise.reject(new Error('died')) : objects.putIf(key, body, etag),
+  }
+  const [died] = await alertDue({ at: at(20), url: null, from: FROM }, deps(dying))
+  assert.equal(died?.problem, 'died')
+  assert.deepEqual(sent, [])
+  await alertDue({ at: at(20), url: null, from: FROM }, deps(objects))
+  assert.deepEqual(sent, ['ada@example.com'])
+})
+
+test('a webhook is never posted to a metadata service, whatever its name leads to, and no secret is in what is said', async (t) => {
+  const secretFile = join(freshFolder(t), 'secret')
+  writeFileSync(secretFile, 'hunter2')
+  const post = webhookPost(undefined)
+  for (const url of ['https://169.254.169.254/latest', 'https://[fd00:ec2::254]/', 'http://127.0.0.1:1/'])
+    await assert.rejects(post({ url, secretFile }, { id: 'x', body: '{}' }, at(0)), (error) => {
+      assert.ok(error instanceof NotSentError)
+      assert.doesNotMatch(error.message, /hunter2/)
+      return true
+    })
+  await assert.rejects(
+    webhookPost('10.0.0.0/8')({ url: 'http://127.0.0.1:1/', secretFile }, { id: 'x', body: '{}' }, at(0)),
+    /CIPHERTRAIL_ALLOWED_NETWORKS/,
+  )
+  assert.notEqual(signatureOf('{}', 'a', 1), signatureOf('{}', 'a', 2))
+})
