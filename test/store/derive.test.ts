@@ -279,11 +279,10 @@ test('derive() of one attempt looks at no other, but for those that others deriv
   assert.equal((await readWindow('demo', hour(0).start, objects))?.inputs.evidence, first.key)
 
   // Somebody who knows more died after the result: what is made from less must not replace it.
-  const dead = dying(objects, 1, true)
+  const dead = dying(objects, 2, true)
   await assert.rejects(derive(cluster, deps(dead)), Killed)
-  await put(objects, [simple(0, 'unknown', { number: 3, complete: false })])
+  await put(objects, [simple(0, 'unknown', { number: 3, complete: false, observed: 2 })])
   await derive(cluster, deps(objects), [idOf(0, 3)])
-  await compact(cluster, deps(objects))
   assert.equal((await readWindow('demo', hour(0).start, objects))?.inputs.evidence, again.key)
 })
 
@@ -723,4 +722,29 @@ test('readHistory() of some months reads no other but the latest, and gives them
   const some = await readHistory('demo', counting, (month) => month === '2026-11')
   assert.deepEqual(reads, [timelineKey('demo', '2026-11'), timelineKey('demo', '2027-01')])
   assert.deepEqual(some, { ...whole, months: whole?.months.filter(({ month }) => month !== '2026-12') })
+})
+
+test('a month that somebody could not write before he died is written by the next compact(), also where windows came between', async () => {
+  // The late attempt changes the first month alone.
+  const early = Array.from({ length: 10 }, (_, index) =>
+    simple(index, index === 1 ? 'unknown' : 'mtls', { complete: index !== 1 }),
+  )
+  const [late, next] = [simple(1, 'mtls', { number: 2 }), simple(10, 'mtls')]
+  const expected = await derivedFrom([...early, late, next])
+  let kills = 0
+  for (let isKilled = true; isKilled; kills++) {
+    const objects = await emptyStore()
+    await put(objects, early)
+    await compact(cluster, deps(objects))
+    await put(objects, [late])
+    isKilled = await derive(cluster, deps(dying(objects, kills, true))).then(
+      () => false,
+      () => true,
+    )
+    await put(objects, [next])
+    await derive(cluster, deps(objects), [{ cluster: cluster.id, window: hour(10), attempt: 1 }])
+    await compact(cluster, deps(objects))
+    assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
+  }
+  assert.equal(kills, 6)
 })

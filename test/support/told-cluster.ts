@@ -4,7 +4,8 @@ import { LISTINGS, splitResource } from '../../lib/collect/kubernetes.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/collect/windows.ts'
 import type { Snapshot, Window } from '../../lib/model.ts'
 import { snapshotOf } from './sealed-store.ts'
-import { WINDOW } from './synthetic-pods.ts'
+import { pod, WINDOW } from './synthetic-pods.ts'
+import { NO_DISCOVERY, outbound, tcp } from './synthetic-prometheus.ts'
 
 const MINUTES = 5
 
@@ -27,14 +28,18 @@ export type ToldCluster = {
 
 const kept = new Map<number, Snapshot>()
 
+const web = pod('deployment/web')
+const api = pod('deployment/api', { meshed: false })
+const mesh = { pods: [web, api], counters: tcp(web, outbound(api, 8080, NO_DISCOVERY)) }
+
 function told(index: number): Snapshot {
-  const snapshot = kept.get(index) ?? snapshotOf('told', index)
+  const snapshot = kept.get(index) ?? snapshotOf('told', index, {}, mesh)
   kept.set(index, snapshot)
   return snapshot
 }
 
 /**
- * A way into a cluster that goes on for ever and always looks alike: two workloads, of which one is not meshed. Answers from memory, without
+ * A way into a cluster that goes on for ever and always looks alike: two workloads, of which one is not meshed and is called by the other. Answers from memory, without
  * sockets, so that thousands of collections can be told. Where it is down, neither source answers; where it is `partial`, its API server does not.
  *
  * @param now the time that its Prometheus has, and at which its lists are made
