@@ -33,7 +33,7 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups"
 
-/** Answers which reports were made, those of the latest periods first. Only those are shown of which every cluster may be seen. */
+/** Answers which reports were made, those of the latest periods first. Only those are shown of which every cluster may be seen, also those that they name as removed. */
 export async function answerReports(
   { limit, cursor }: PageParameters,
   grant: Grant,
@@ -118,9 +118,9 @@ async function grantedReport(
   return { key, record }
 }
 
-/** A report without clusters, or over more than are granted, may tell what must not be seen. */
-function isGranted({ clusters }: ReportRecord, grant: Grant): boolean {
-  return grant.clusters === 'all' || (clusters.length > 0 && clusters.every((id) => maySee(grant, id)))
+/** A report without clusters, or that tells of more than are granted, may tell what must not be seen. */
+function isGranted({ clusters, removed = [] }: ReportRecord, grant: Grant): boolean {
+  return grant.clusters === 'all' || (clusters.length > 0 && [...clusters, ...removed].every((id) => maySee(grant, id)))
 }
 
 async function itemOf(key: string, record: ReportRecord, objects: Objects): Promise<ReportItem> {

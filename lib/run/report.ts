@@ -24,7 +24,7 @@ export type MadeReport = {
 
 /** Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
 export async function makeReport(instructions: ReportInstructions, deps: ReadDeps): Promise<MadeReport> {
-  const { clusters, period, version } = instructions
+  const { clusters, period, version, removed = [] } = instructions
   const input = await readReportInput(instructions, deps)
   const { checkpoint } = input
   deps.progress?.('Setting the report')
@@ -34,6 +34,7 @@ export async function makeReport(instructions: ReportInstructions, deps: ReadDep
   const record = {
     period,
     clusters: clusters.map(({ id }) => id).toSorted(compareText),
+    ...(removed.length === 0 ? {} : { removed: removed.toSorted(compareText) }),
     version,
     checkpoint:
       checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },

@@ -12,6 +12,8 @@ export type ReportRecord = {
   readonly period: { readonly from: string; readonly to: string; readonly label: string; readonly timeZone: string }
   /** Ids, in text order. */
   readonly clusters: readonly string[]
+  /** Ids that it names as taken out of the registry, in text order; absent: none. */
+  readonly removed?: readonly string[]
   /** Version of ciphertrail. */
   readonly version: string
   /** The head of the log that is printed in the report; null where nothing was sealed yet. */
@@ -42,6 +44,7 @@ const recordSchema = z.object({
   format: z.literal(FORMAT),
   period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }),
   clusters: z.array(z.string()),
+  removed: z.array(z.string()).exactOptional(),
   version: z.string(),
   checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).nullable(),
   documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() })),

@@ -14,12 +14,19 @@ const DOCUMENTS = [
 ] as const
 
 /** Keeps a report of clusters over a week, with its documents unless it was made elsewhere. */
-async function keep(objects: Objects, week: number, clusters: readonly string[], isHere = true): Promise<string> {
+async function keep(
+  objects: Objects,
+  week: number,
+  clusters: readonly string[],
+  isHere = true,
+  removed: readonly string[] = [],
+): Promise<string> {
   const day = (number: number) => `2026-11-${String(number).padStart(2, '0')}T00:00:00Z`
   const { key, write } = recordReport(
     {
       period: { from: day(7 * week - 6), to: day(7 * week + 1), label: `Week ${week}`, timeZone: 'UTC' },
       clusters,
+      ...(removed.length === 0 ? {} : { removed }),
       version: '1.2.3',
       checkpoint: null,
       documents: DOCUMENTS.map(([name, body]) => documentOf(name, Buffer.from(body))),
@@ -92,6 +99,8 @@ test('a report is shown only to whoever may see all of its clusters, and no name
   const mine = await keep(objects, 1, ['west'])
   const both = await keep(objects, 2, ['east', 'west'])
   const nobody = await keep(objects, 3, [])
+  // Its first page says that "east" was taken out of the registry.
+  const names = await keep(objects, 4, ['west'], true, ['east'])
   const { ask } = await startApi(t, { objects })
   const west = { headers: { authorization: 'Bearer west' } }
   const { items } = (await (await ask('/v1/reports', west)).json()) as { items: Item[] }
@@ -101,7 +110,7 @@ test('a report is shown only to whoever may see all of its clusters, and no name
   )
   const absent = '20261108T000000Z-0123456789abcdef'
   const bodies = await Promise.all(
-    [both, nobody, absent, 'x', '..%2F..%2Fregistry%2Fclusters', '%00'].map(async (id) => {
+    [both, nobody, names, absent, 'x', '..%2F..%2Fregistry%2Fclusters', '%00'].map(async (id) => {
       const [record, page] = await Promise.all([ask(`/v1/reports/${id}`, west), ask(`/v1/reports/${id}/html`, west)])
       assert.deepEqual([record.status, page.status], [404, 404], id)
       return `${await record.text()}${await page.text()}`

@@ -128,7 +128,10 @@ test('a document lies in the store before the record that names it', async () =>
   }
   const clusters = await readClusters({ objects })
   const period = { from: '2026-11-24T00:00:00Z', to: '2026-11-25T00:00:00Z', label: 'A day', timeZone: 'UTC' }
-  const made = await makeReport({ clusters, period, now: monday, version: '0.0.0' }, { objects })
+  const removed = ['west', 'east']
+  const made = await makeReport({ clusters, period, now: monday, version: '0.0.0', removed }, { objects })
+  // Whoever may see a report may see whom it names.
+  assert.deepEqual(made.record.removed, ['east', 'west'])
   const key = await keepReport(made, recording)
   assert.equal(written.at(-1), key)
   assert.equal(written.length, made.files.length + 1)
