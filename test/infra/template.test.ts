@@ -3,6 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { functionNames } from '../../infra/package-functions.ts'
+import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
+import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
+import { WINDOW_MINUTES } from '../../lib/model.ts'
 import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
 import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
 
@@ -273,6 +276,16 @@ test('what a function answers for itself, and is no error to Lambda, has an alar
   const [, waiting] = ofType('AWS::CloudWatch::Alarm').find(([id]) => id === 'CollectIsBehind') ?? []
   assert.equal(waiting?.['MetricName'], 'ApproximateAgeOfOldestMessage')
   assert.ok(waiting['Threshold'] < all['CollectQueue']?.Properties['MessageRetentionPeriod'])
+})
+
+test('windows are asked for once they can be collected, while proxies read by name and viz still tell of them', () => {
+  const given = String(template.Parameters['PlanSchedule']?.['Default'])
+  const [, minute = '', every = ''] = /^cron\((\d+)\/(\d+) \* \* \* \? \*\)$/.exec(given) ?? []
+  for (const minutes of WINDOW_MINUTES) assert.equal(minutes % Number(every), 0, given)
+  const after = Number(minute) * 60
+  assert.ok(after >= SETTLE_SECONDS, given)
+  // A schedule, a queue and a function that begins anew take some seconds each, and reading takes some more.
+  assert.ok(after + 60 <= PAGE_SLACK_SECONDS, given)
 })
 
 test('every parameter is in the guide, and can be given to osls', async () => {
