@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Cluster } from '../model.ts'
+import type { Cluster, KubernetesList } from '../model.ts'
 import { askRights, lackText } from './check-rights.ts'
 import type { Rights } from './check-rights.ts'
 import type { ClusterAccess, KubernetesApi, VizApi } from './cluster.ts'
@@ -35,15 +35,17 @@ export async function checkCluster(
   const version = await readVersion(access.kubernetes, cluster)
   const isAway = 'problem' in version
   const [kubernetes, prometheus, viz] = await Promise.all([
-    isAway ? [works(API, 'the API server answers', version.problem)] : checkKubernetes(cluster, version, access, now),
-    isAway && cluster.prometheusUrl === undefined
-      ? [works(PROMETHEUS, 'Prometheus answers', notAsked(cluster))]
-      : cluster.noPrometheus === true
-        ? []
+    isAway
+      ? { checks: [works(API, 'the API server answers', version.problem)], lists: [] }
+      : checkKubernetes(cluster, version, access, now),
+    cluster.noPrometheus === true
+      ? []
+      : isAway && cluster.prometheusUrl === undefined
+        ? [works(PROMETHEUS, 'Prometheus answers', notAsked(cluster))]
         : checkPrometheus(cluster, access, now),
     isAway || access.viz === null || cluster.noPrometheus === true ? [] : checkViz(cluster, access.viz, now),
   ])
-  return [...kubernetes, ...prometheus, ...viz, ...(isAway ? [] : await checkProxies(cluster, access, now))]
+  return [...kubernetes.checks, ...prometheus, ...viz, ...(await checkProxies(cluster, kubernetes.lists, access))]
 }
 
 /** What fails here is a comparison that is not made: a warning, since nothing is judged by it. */
@@ -94,18 +96,21 @@ async function checkKubernetes(
   version: Version,
   { kubernetes }: ClusterAccess,
   now: () => Date,
-): Promise<Check[]> {
+): Promise<{ readonly checks: readonly Check[]; readonly lists: readonly KubernetesList[] }> {
   const needed = [...kubernetesRights(cluster), ...(await wayRights(kubernetes, cluster)), ...tapRights(cluster)]
   const [rights, read] = await Promise.all([
     askRights(kubernetes, cluster, needed),
     listAll(kubernetes, cluster, { now }),
   ])
   const lacking = rights.needed.flatMap(({ right, isThere }) => (isThere ? [] : [right]))
-  return [
-    works(API, `the API server answers${version.text}`),
-    ...rightChecks(cluster, version, rights),
-    ...listChecks(cluster, read, lacking),
-  ]
+  return {
+    checks: [
+      works(API, `the API server answers${version.text}`),
+      ...rightChecks(cluster, version, rights),
+      ...listChecks(cluster, read, lacking),
+    ],
+    lists: read.lists,
+  }
 }
 
 /** What reaching Prometheus needs; where it cannot be told whose pods it is, what viz's own needs. */
@@ -227,31 +232,28 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
   ]
 }
 
-/** Reads one proxy as collecting does: where that works, the way to the others is the same. */
+/** Of several proxies one may be just starting or ending. */
+const PROXIES_TRIED = 3
+
+/** Reads a proxy as collecting does: where one can be read, the way to the others is the same. Without a list of pods, nothing is known to try. */
 async function checkProxies(
   cluster: Cluster,
-  { kubernetes, proxyPage }: ClusterAccess,
-  now: () => Date,
+  lists: readonly KubernetesList[],
+  { proxyPage }: ClusterAccess,
 ): Promise<Check[]> {
-  if (!readsProxies(cluster)) return []
-  const { lists } = await listAll(kubernetes, cluster, { now })
-  const [pod] = wantedPods({ ...cluster, proxies: 'all' }, { lists, answers: null })
+  if (!readsProxies(cluster) || !lists.some(({ resource }) => resource === 'pods')) return []
   const title = 'a proxy can be read by the name of its pod'
-  if (pod === undefined)
-    return [
-      works(
-        PROXIES,
-        title,
-        `Cannot find a meshed pod in cluster "${cluster.id}": no running pod has a proxy, is Linkerd there?`,
-      ),
-    ]
-  try {
-    parsePage(await proxyPage(pod))
-    return [works(PROXIES, `${title} (${pod.namespace}/${pod.pod})`)]
-  } catch (error) {
-    if (error instanceof SourceError) return [works(PROXIES, title, error.message)]
-    if (!(error instanceof PageError)) throw error
-    const line = `Cannot read the proxy of pod "${pod.namespace}/${pod.pod}" of cluster "${cluster.id}": its page ${error.message}`
-    return [works(PROXIES, title, line)]
+  let problem = `Cannot find a meshed pod in cluster "${cluster.id}": no running pod has a proxy, is Linkerd there?`
+  for (const pod of wantedPods({ ...cluster, proxies: 'all' }, { lists, answers: null }).slice(0, PROXIES_TRIED)) {
+    try {
+      parsePage(await proxyPage(pod))
+      return [works(PROXIES, `${title} (${pod.namespace}/${pod.pod})`)]
+    } catch (error) {
+      if (error instanceof SourceError) problem = error.message
+      else if (error instanceof PageError)
+        problem = `Cannot read the proxy of pod "${pod.namespace}/${pod.pod}" of cluster "${cluster.id}": its page ${error.message}`
+      else throw error
+    }
   }
+  return [works(PROXIES, title, problem)]
 }

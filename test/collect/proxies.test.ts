@@ -255,6 +255,15 @@ describe('Proxies read by port-forward', () => {
     assert.match(later.stderr, /^Lost: 11 windows of cluster "prod" .*, and proxies tell nothing of the past\n/)
     assert.match(later.stdout, /^prod 2026-11-24T13:00:00Z to 2026-11-24T13:05:00Z: complete, /)
 
+    const without = await startMesh(context, { pods: [pod('deployment/bare', { meshed: false })] })
+    const bare = ['cluster', 'add', 'bare', '--kubeconfig', without.kubeconfig, '--no-prometheus']
+    assert.equal((await command(...bare)).code, 0)
+    const unmeshed = await command('cluster', 'check', 'bare')
+    assert.equal(unmeshed.code, 1)
+    assert.match(
+      unmeshed.stdout,
+      /× a proxy can be read .*\n +Cannot find a meshed pod in cluster "bare": no running pod has a proxy, /,
+    )
     const refused = await command('cluster', 'add', 'prod', '--no-prometheus', '--proxies', 'off')
     assert.equal(refused.code, 2)
     const back = await command('cluster', 'add', 'prod', '--port-forward', '--proxies', 'auto')

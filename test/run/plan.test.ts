@@ -195,3 +195,13 @@ test('refusalOf() refuses whatever window a cluster does not have', async () => 
   // The same time in other words is another key of evidence.
   assert.match(refusal({ ...toldWindow(0), end: '2026-11-24T12:05:00.000Z' }) ?? '', /has none such/)
 })
+
+test('plan() asks for windows of a cluster without a Prometheus only as long as its proxies can tell of them', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'shop', windowMinutes: 5, noPrometheus: true }, author, { objects })
+  assert.deepEqual(await dueAt(objects, 5), [])
+  assert.deepEqual(await dueAt(objects, 6), ['shop 0 1'])
+  assert.deepEqual(await dueAt(objects, 7), ['shop 0 1'])
+  assert.deepEqual(await dueAt(objects, 7.1), [])
+  assert.deepEqual(await dueAt(objects, 31), ['shop 5 1'])
+})
