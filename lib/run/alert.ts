@@ -125,7 +125,14 @@ async function deliverNotice(
   if (settled?.has(name) === true) return []
   const content = alertContent(notice, channel, url)
   const idOf = (recipient: string) => ({ kind: 'alert', period: notice.id, channel: channel.id, recipient }) as const
-  const due = async (recipient: string) => isDue(await readDelivery(idOf(recipient), now(), objects), now())
+  let isLeft = false
+  const due = async (recipient: string) => {
+    const delivery = await readDelivery(idOf(recipient), now(), objects)
+    const isNow = isDue(delivery, now())
+    // It failed, and its time has not come.
+    if (!isNow && delivery !== null && delivery.retryAt !== null) isLeft = true
+    return isNow
+  }
   const tried: (Delivery | null)[] = []
   if (send !== null) {
     const suppressions = await readSuppressions(objects)
@@ -162,7 +169,7 @@ async function deliverNotice(
     )
   }
   const made = tried.flatMap((delivery) => delivery ?? [])
-  if (made.length === tried.length && made.every(({ retryAt }) => retryAt === null)) settled?.add(name)
+  if (!isLeft && made.length === tried.length && made.every(({ retryAt }) => retryAt === null)) settled?.add(name)
   return made
 }
 

@@ -60,12 +60,15 @@ test('what is lost is told once by mail and by a signed webhook, by runs that ra
     objects,
   )
   const sent: Envelope[] = []
+  // As the service has it; it must not take for done what is only to be tried again later.
+  const settled = new Set<string>()
   const look = (minutes: number) =>
     alertDue(
       { at: at(minutes), url: 'https://ct.example.com', from: FROM },
       {
         objects,
         now: () => at(minutes),
+        settled,
         publish: null,
         post: webhookPost(undefined),
         send: async (envelope) => {
