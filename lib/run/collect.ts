@@ -167,6 +167,7 @@ export async function collectWindows(
     }
   }
   deriving?.()
-  const { errors } = await compact(cluster, { objects, assess: assessWindow })
+  const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
+  const { errors } = await compact(cluster, { objects, assess: assessWindow }, written)
   return { attempted, unreachable, errors }
 }

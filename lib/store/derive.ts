@@ -63,11 +63,16 @@ export async function derive(cluster: Cluster, deps: DeriveDeps, attempts?: read
   })
 }
 
-/** Derives as {@link derive} does, from all evidence, and brings the months up to every window that is old enough not to change any more. */
-export async function compact(cluster: Cluster, deps: DeriveDeps): Promise<Derived> {
+/**
+ * Derives as {@link derive} does, from all evidence, and brings the months up to every window that is old enough not to change any more.
+ *
+ * @param more attempts that may be of windows so old that nothing new is looked for there
+ */
+export async function compact(cluster: Cluster, deps: DeriveDeps, more: readonly EvidenceId[] = []): Promise<Derived> {
   return deriveInRounds(cluster, deps, {
     isRebuild: false,
     readsMonths: true,
+    more,
     countOf: (windows, folded = 0) => Math.max(folded, settledCountOf(windows, deps)),
   })
 }
@@ -104,6 +109,8 @@ type Task = {
   /** Months that are up to date are looked at, too: somebody may have died before writing them. */
   readonly readsMonths: boolean
   readonly attempts?: readonly EvidenceId[] | undefined
+  /** Attempts to look at besides. */
+  readonly more?: readonly EvidenceId[]
   /** How many of the windows go into the months; `folded` is how many are in them, if these still are what was folded. */
   readonly countOf: (windows: readonly FoldedWindow[], folded: number | undefined) => number
 }
@@ -139,7 +146,7 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
 async function deriveOnce(
   cluster: Cluster,
   { objects, assess }: DeriveDeps,
-  { isRebuild, readsMonths, attempts, countOf }: Task,
+  { isRebuild, readsMonths, attempts, more = [], countOf }: Task,
   found: Found,
 ): Promise<Derived> {
   const stored = await readState(cluster.id, objects)
@@ -148,7 +155,7 @@ async function deriveOnce(
   const looked = base === undefined || found.looksEverywhere ? undefined : attempts
   const { evidence, added } = await indexEvidence(
     cluster,
-    { known: base?.evidence ?? [], distrusted: found.evidence, attempts: looked },
+    { known: base?.evidence ?? [], distrusted: found.evidence, attempts: looked, more },
     deps,
   )
   // A rebuild mends whatever state there is: that it was damaged is no error of it.

@@ -43,21 +43,24 @@ export type IndexInput = {
   readonly distrusted: ReadonlySet<string>
   /** The only attempts to look at; absent: whatever is stored of windows that could still be collected when the last known one was. */
   readonly attempts?: readonly EvidenceId[] | undefined
+  /** Attempts to look at besides. */
+  readonly more: readonly EvidenceId[]
 }
 
 /** Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, and what was read. */
 export async function indexEvidence(
   cluster: Cluster,
-  { known, distrusted, attempts }: IndexInput,
+  { known, distrusted, attempts, more }: IndexInput,
   deps: IndexDeps,
 ): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[] }> {
   const windows = new Map(known.map((window) => [windowId(window), window]))
   const indexed = new Set(known.flatMap((window) => window.attempts.map(({ key }) => key)))
   const added: KnownAttempt[] = []
   const keys = attempts === undefined ? storedAfter(known, deps.objects) : attempts.map(evidenceKey)
-  for await (const key of keys) {
+  for await (const key of eachOf(keys, more.map(evidenceKey))) {
     const parsed = parseEvidenceKey(key)
     if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrusted.has(key))) continue
+    indexed.add(key)
     const attempt = await readAttempt(key, parsed.attempt, deps)
     added.push(attempt)
     const window = windows.get(windowId(parsed.window)) ?? { ...parsed.window, attempts: [] }
@@ -70,7 +73,12 @@ export async function indexEvidence(
   return { evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))), added }
 }
 
-/** Nothing is collected so late that it would come before these; whoever copies older evidence into a store rebuilds. */
+async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Iterable<string>): AsyncGenerator<string> {
+  yield* keys
+  yield* more
+}
+
+/** Nothing is planned so late that it would come before these; who collects older windows names them, and whoever copies evidence into a store rebuilds. */
 function storedAfter(known: readonly AttemptedWindow[], objects: Objects): AsyncIterable<string> {
   const latest = known.at(-1)?.start
   const startAfter = latest === undefined ? undefined : evidenceBefore(toTime(toSeconds(latest) - LATEST_SECONDS))

@@ -235,3 +235,21 @@ test('collectWindows() collects one after the other, derives once, and stops whe
   )
   assert.deepEqual({ unreachable, errors, asked }, { unreachable: 2, errors: [], asked: 1 })
 })
+
+test('collectWindows() derives from windows weeks before the last one, too, where a Prometheus still has them', async () => {
+  const objects = await freshStore()
+  const [cluster] = await readClusters({ objects })
+  assert.ok(cluster)
+  const weeks = 3 * 7 * 24 * 12
+  for (const index of [weeks, 0]) {
+    const { access } = toldCluster(() => toldTime(weeks))
+    const windows = [toldWindow(index)]
+    await collectWindows(
+      cluster,
+      windows,
+      { collector, now: () => toldTime(weeks), isReplay: true },
+      { objects, access },
+    )
+  }
+  assert.equal((await readWindow('shop', toldWindow(0).start, objects))?.collected, true)
+})
