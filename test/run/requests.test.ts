@@ -92,9 +92,14 @@ async function weeksOf(clusters: readonly string[], weeks = WEEKS): Promise<Coun
 
 const message = (index: number, attempt = 1) => ({ cluster: 'shop', window: toldWindow(index), attempt })
 
-async function collect(index: number, { objects }: Counted): ReturnType<typeof collectDue> {
+async function collect(
+  index: number,
+  { objects }: Counted,
+  { attempt = 1, state = 'up' as 'up' | 'partial' } = {},
+): ReturnType<typeof collectDue> {
   const now = () => toldTime(index)
-  return collectDue(message(index), { collector, now }, { objects, open: () => toldCluster(now).access })
+  const open = () => toldCluster(now, () => state).access
+  return collectDue(message(index, attempt), { collector, now }, { objects, open })
 }
 
 test('collecting a window of a store with weeks of history takes 6 reads and 3 writes; what grows is only the state', async (context) => {
@@ -122,6 +127,16 @@ test('a message that comes again takes 4 reads and no write', async () => {
   assert.equal((await collect(0, store)).outcome, 'stored-before')
   const { reads, writes } = store.taken()
   assert.deepEqual([reads.length, writes], [4, []])
+})
+
+test('an attempt that makes a window good takes 7 reads and 4 writes, since it takes the place of a result', async () => {
+  const store = await weeksOf(['shop'])
+  await collect(0, store)
+  await collect(1, store, { state: 'partial' })
+  store.taken()
+  assert.equal((await collect(1, store, { attempt: 2 })).outcome, 'collected')
+  const { reads, writes } = store.taken()
+  assert.deepEqual([reads.length, writes.length], [7, 4], [...reads, ...writes].join('\n'))
 })
 
 test('planning takes two reads, a page of a list, and one read for each cluster with evidence of those hours; it writes nothing', async () => {
