@@ -53,11 +53,14 @@ export type Service = {
   /** Begins nothing more. What is under way goes on to the end of its step. */
   readonly stop: () => void
   /**
-   * False where nothing was planned for two windows, or nothing sealed for three hours: the store cannot be read or written, nobody can sign, or the
-   * service hangs.
+   * False where nothing was planned for two windows, nothing sealed for three hours, or one window is collected for an hour: the store cannot be read or
+   * written, nobody can sign, or the service hangs.
    */
   readonly isHealthy: () => boolean
 }
+
+/** Longer than one window of a cluster takes, whatever times out. */
+const HUNG_SECONDS: Seconds = 60 * 60
 
 /** How long a report or a compaction that failed is not tried again. */
 const PAUSE_SECONDS: Seconds = 15 * 60
@@ -99,14 +102,15 @@ export function createService(
 
   // ---- collecting
   let waiting = new Map<string, readonly DueWindow[]>()
-  const busy = new Set<string>()
+  /** Clusters that are collected from, with when their present window was begun. */
+  const busy = new Map<string, Seconds>()
   let hasNews = true
 
   function collectWaiting(): void {
     for (const [cluster, due] of waiting) {
       if (isStopped || busy.size >= clustersAtOnce) return
       waiting.delete(cluster)
-      busy.add(cluster)
+      busy.set(cluster, seconds())
       begin(async () => {
         try {
           await collectCluster(cluster, due)
@@ -125,6 +129,7 @@ export function createService(
   async function collectCluster(cluster: string, due: readonly DueWindow[]): Promise<void> {
     for (const message of due) {
       if (isStopped) return
+      busy.set(cluster, seconds())
       const outcome = await collectDue(message, { collector: { name: 'ciphertrail', version }, now }, { objects, open })
       hasNews = true
       isAlertDue = true
@@ -319,6 +324,7 @@ export function createService(
     },
     isHealthy: () =>
       seconds() - planned.at.getTime() / 1000 <= planned.patience &&
-      !isSealBehind(seconds(), sealedAt ?? started.getTime() / 1000),
+      !isSealBehind(seconds(), sealedAt ?? started.getTime() / 1000) &&
+      [...busy.values()].every((at) => seconds() - at <= HUNG_SECONDS),
   }
 }

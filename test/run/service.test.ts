@@ -133,6 +133,18 @@ test('a cluster that is down keeps no other waiting, is said once a try, and is 
   assert.equal(collected('hung').length, 0)
 })
 
+test('a cluster on which collecting hangs is told by the health of the service', async () => {
+  const objects = await freshStore()
+  const now = { minutes: 6 }
+  const { access } = toldCluster(() => minutesIn(now.minutes))
+  const { service, setMinutes } = start(objects, { open: () => hanging(access) })
+  for (; now.minutes <= 67; now.minutes++) {
+    setMinutes(now.minutes)
+    await service.tick()
+    assert.equal(service.isHealthy(), now.minutes <= 66, `${now.minutes}`)
+  }
+})
+
 /** A way in on which nothing ever answers. */
 function hanging(access: ClusterAccess): ClusterAccess {
   return { ...access, prometheus: { ...access.prometheus, ask: () => new Promise<never>(() => {}) } }
