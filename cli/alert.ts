@@ -6,7 +6,7 @@ import { alertDue, type ChannelAlerts } from '../lib/run/alert.ts'
 import { readUrl } from './channel-preview.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, FailedError } from './console.ts'
-import { MAIL_HELP, openMail } from './mail.ts'
+import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
 import { openStore } from './store.ts'
 import { readTime } from './values.ts'
 
@@ -54,7 +54,13 @@ export function addAlert(program: Command, console: Console): void {
           from: mail?.from ?? NOBODY,
           ...(options.channel === undefined ? {} : { channel: options.channel }),
         },
-        { objects, now, send: mail?.send ?? null, post: webhookPost(console.config.allowedNetworks), publish: null },
+        {
+          objects,
+          now,
+          send: mail?.send ?? null,
+          post: webhookPost(console.config.allowedNetworks),
+          publish: publishAlert,
+        },
       )
       for (const outcome of outcomes) {
         if (options.json === true) console.out(toJson(outcome))

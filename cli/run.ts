@@ -18,7 +18,7 @@ import { type Console, UsageError } from './console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { readUrl } from './channel-preview.ts'
-import { MAIL_HELP, openMail } from './mail.ts'
+import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
 import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
 import { openStore, placeOf } from './store.ts'
 import { readDuration, readNumber } from './values.ts'
@@ -173,6 +173,7 @@ async function serve(
       log: ({ level, event, ...members }) => log(level, event, members),
       mail,
       post: webhookPost(config.allowedNetworks),
+      publish: publishAlert,
     },
   )
   const api = createApi(version, {

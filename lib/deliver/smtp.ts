@@ -7,6 +7,7 @@ import { printable } from '../report/printable.ts'
 import { NotSentError, type SendMail } from './send.ts'
 import { checkedAddresses } from './channel.ts'
 import type { Sender } from './message.ts'
+import type { SesSettings } from './ses.ts'
 
 /** How a server of mail is reached, as the settings file says it. */
 export type SmtpSettings = {
@@ -21,6 +22,9 @@ export type SmtpSettings = {
   readonly ca: string | null
 }
 
+/** What a settings file says: whom mail is from, and the way to send it. */
+export type MailSettings = SmtpSettings | { readonly from: Sender; readonly ses: SesSettings }
+
 /** The settings file cannot be used. One line, which holds no secret. */
 export class MailSettingsError extends Error {
   override readonly name = 'MailSettingsError'
@@ -31,6 +35,18 @@ const TIMEOUT_MS = 10 * 60 * 1000
 const CONNECT_TIMEOUT_MS = 30 * 1000
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
+
+const sesSchema = z.strictObject({
+  from: z.string(),
+  fromName: z.string().min(1).max(60).default('ciphertrail'),
+  ses: z.strictObject({
+    region: z.string().regex(/^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/),
+    configurationSet: z
+      .string()
+      .regex(/^[-_A-Za-z0-9]{1,64}$/)
+      .exactOptional(),
+  }),
+})
 
 const settingsSchema = z.strictObject({
   from: z.string(),
@@ -45,18 +61,15 @@ const settingsSchema = z.strictObject({
 })
 
 /** Reads the settings file: JSON, with the files that it names. Throws {@link MailSettingsError}. */
-export async function readMailSettings(file: string): Promise<SmtpSettings> {
-  const parsed = settingsSchema.safeParse(parseText(await readText(file, file), file))
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    const place = issue?.path.join('.') ?? ''
-    throw settingsError(
-      file,
-      place === '' ? 'it has a field that is not known, or is no object' : `"${place}" is absent or wrong`,
-    )
+export async function readMailSettings(file: string): Promise<MailSettings> {
+  const content = parseText(await readText(file, file), file)
+  if (content !== null && typeof content === 'object' && 'ses' in content) {
+    const { from, fromName, ses } = checked(sesSchema, content, file)
+    const { region, configurationSet } = ses
+    return { from: senderOf(from, fromName, file), ses: { region, configurationSet: configurationSet ?? null } }
   }
-  const { from, fromName, host, tls, user, password, passwordFile, caFile, port } = parsed.data
-  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(fromName)) throw settingsError(file, '"fromName" holds what cannot be seen')
+  const settings = checked(settingsSchema, content, file)
+  const { from, fromName, host, tls, user, password, passwordFile, caFile, port } = settings
   const secret = passwordFile === undefined ? password : (await readText(passwordFile, file)).trim()
   if ((user === undefined) !== (secret === undefined))
     throw settingsError(file, '"user" and "password" (or "passwordFile") go together')
@@ -68,7 +81,7 @@ export async function readMailSettings(file: string): Promise<SmtpSettings> {
       '"tls" is "none", which is for a server on loopback without a user; wanted "starttls" or "implicit"',
     )
   return {
-    from: { name: fromName, address: addressOf(from, file) },
+    from: senderOf(from, fromName, file),
     host,
     port: port ?? (tls === 'implicit' ? 465 : tls === 'starttls' ? 587 : 25),
     tls,
@@ -76,6 +89,21 @@ export async function readMailSettings(file: string): Promise<SmtpSettings> {
     password: secret ?? null,
     ca: caFile === undefined ? null : await readText(caFile, file),
   }
+}
+
+function checked<T>(schema: z.ZodType<T>, content: unknown, file: string): T {
+  const parsed = schema.safeParse(content)
+  if (parsed.success) return parsed.data
+  const place = parsed.error.issues[0]?.path.join('.') ?? ''
+  throw settingsError(
+    file,
+    place === '' ? 'it has a field that is not known, or is no object' : `"${place}" is absent or wrong`,
+  )
+}
+
+function senderOf(from: string, name: string, file: string): Sender {
+  if (/[\p{C}\p{Zl}\p{Zp}]/u.test(name)) throw settingsError(file, '"fromName" holds what cannot be seen')
+  return { name, address: addressOf(from, file) }
 }
 
 function addressOf(from: string, file: string): string {

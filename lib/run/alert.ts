@@ -9,6 +9,7 @@ import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
+import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, PathEpisode } from '../model.ts'
@@ -22,20 +23,13 @@ import { type State, readExpected, readState, sha256Of } from '../store/state.ts
 import { type DeliverInstructions } from './deliver.ts'
 import { deliverMessage, deliverOnce, errorLine, outcomeOf } from './deliver-message.ts'
 
-/** Publishes an alert to a topic, and gives what it calls it. */
-export type PublishAlert = (
-  topic: string,
-  alert: { readonly id: string; readonly subject: string; readonly json: string },
-) => Promise<string>
-
 export type AlertDeps = {
   readonly objects: Objects
   readonly now: () => Date
   /** Null: no mail is sent. */
   readonly send: SendMail | null
   readonly post: PostAlert
-  /** Null: nothing is published. */
-  readonly publish: PublishAlert | null
+  readonly publish: PublishAlert
   /** As `DeliverDeps` has it. */
   readonly settled?: Set<string>
 }
@@ -158,7 +152,7 @@ async function deliverNotice(
         deps,
       ),
     )
-  if (snsTopic !== null && publish !== null && (await due(placeName(snsTopic)))) {
+  if (snsTopic !== null && (await due(placeName(snsTopic)))) {
     const { subject, json } = content
     tried.push(
       await deliverOnce(

@@ -1,6 +1,7 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
 import type { SendMail } from '../deliver/send.ts'
+import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import type { Signer } from '../seal/note.ts'
@@ -41,6 +42,8 @@ export type ServiceDeps = {
   readonly log: (event: ServiceEvent) => void
   /** How alerts are posted to webhooks. */
   readonly post: PostAlert
+  /** How alerts are published to topics of SNS. */
+  readonly publish: PublishAlert
   /** How mail is sent; null: it is not. */
   readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
 }
@@ -77,7 +80,7 @@ const NOBODY = { name: 'ciphertrail', address: 'ciphertrail@example.invalid' }
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, open, now, log, mail, post }: ServiceDeps,
+  { objects, signer, open, now, log, mail, post, publish }: ServiceDeps,
 ): Service {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -254,7 +257,7 @@ export function createService(
   async function tellAlerts(): Promise<void> {
     isAlertDue = false
     const { send = null, from = NOBODY, url = null } = mail ?? {}
-    const outcomes = await alertDue({ at: now(), from, url }, { objects, now, send, post, publish: null, settled })
+    const outcomes = await alertDue({ at: now(), from, url }, { objects, now, send, post, publish, settled })
     alertedAt = seconds()
     for (const outcome of outcomes) tellAlert(outcome)
   }

@@ -69,7 +69,7 @@ test('what is lost is told once by mail and by a signed webhook, by runs that ra
         objects,
         now: () => at(minutes),
         settled,
-        publish: null,
+        publish: () => Promise.reject(new Error('nothing is published')),
         post: webhookPost(undefined),
         send: async (envelope) => {
           if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', false)
@@ -123,7 +123,7 @@ test('a run that dies after it decided is made good by the next', async () => {
   const deps = (store: Objects) => ({
     objects: store,
     now: () => at(20),
-    publish: null,
+    publish: () => Promise.reject(new Error('nothing is published')),
     post: webhookPost(undefined),
     send: async ({ to }: Envelope) => (sent.push(to), '250'),
   })

@@ -207,10 +207,19 @@ test('readMailSettings() says what is wrong with a settings file, and never quot
     ca: null,
   })
   writeFileSync(join(folder, 'secret'), 'hunter2\n')
-  assert.equal(
-    (await read({ ...good, tls: 'implicit', user: 'x', passwordFile: join(folder, 'secret') })).password,
-    'hunter2',
-  )
+  assert.deepEqual(await read({ ...good, tls: 'implicit', user: 'x', passwordFile: join(folder, 'secret') }), {
+    from: FROM,
+    host: 'smtp.example.com',
+    port: 465,
+    tls: 'implicit',
+    user: 'x',
+    password: 'hunter2',
+    ca: null,
+  })
+  assert.deepEqual(await read({ from: FROM.address, ses: { region: 'eu-central-1' } }), {
+    from: FROM,
+    ses: { region: 'eu-central-1', configurationSet: null },
+  })
   for (const [content, wanted] of [
     ['{"password": "hunter2"', /it is no JSON/],
     [{ ...good, password: 'hunter2' }, /go together/],
@@ -221,6 +230,8 @@ test('readMailSettings() says what is wrong with a settings file, and never quot
     [{ ...good, fromName: 'x\r\nBcc: eve@example.com' }, /"fromName" holds/],
     [{ ...good, caFile: join(folder, 'none.pem') }, /cannot be read \(ENOENT\)/],
     [{ ...good, port: 0 }, /"port" is absent or wrong/],
+    [{ from: FROM.address, ses: { region: 'here' } }, /"ses.region" is absent or wrong/],
+    [{ ...good, ses: { region: 'eu-central-1' } }, /not known/],
   ] as const)
     await assert.rejects(read(content), (error) => {
       assert.ok(error instanceof MailSettingsError)

@@ -46,6 +46,7 @@ function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> 
       now,
       log: (event) => events.push(event),
       post: () => Promise.reject(new Error('no webhook is told')),
+      publish: () => Promise.reject(new Error('nothing is published')),
       mail: null,
       ...changes,
     },

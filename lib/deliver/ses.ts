@@ -1,0 +1,51 @@
+/** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
+import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
+import { printable } from '../report/printable.ts'
+import { NotSentError, type SendMail } from './send.ts'
+
+/** Where SES is asked. */
+export type SesSettings = {
+  readonly region: string
+  /** Tells where SES reports bounces and complaints to; null: nowhere. */
+  readonly configurationSet: string | null
+}
+
+/** Errors that speak of the address or the message, for good. */
+const FINAL = ['MessageRejected', 'BadRequestException']
+
+/** Nothing was asked of SES yet when these came. */
+const NEVER_ASKED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'CredentialsProviderError', 'TokenProviderError']
+
+/** Sends through SES, once: the SDK's own second try could be a second mail, where the first was taken and its answer lost. */
+export function sesMail({ region, configurationSet }: SesSettings): SendMail {
+  const client = new SESv2Client({ region, maxAttempts: 1 })
+  return async ({ from, to, message, tags }) => {
+    try {
+      const { MessageId: id } = await client.send(
+        new SendEmailCommand({
+          FromEmailAddress: from,
+          Destination: { ToAddresses: [to] },
+          Content: { Raw: { Data: message } },
+          EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })),
+          ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
+        }),
+      )
+      return printable(id ?? 'taken').slice(0, 200)
+    } catch (error) {
+      throw failureOf(error, to)
+    }
+  }
+}
+
+function failureOf(error: unknown, to: string): Error {
+  if (!(error instanceof Error)) return new Error('the SDK failed')
+  const line = printable(
+    `${error.name}: ${error.message.replaceAll(to, '(the recipient)').split('\n')[0] ?? ''}`,
+  ).slice(0, 300)
+  const { $metadata: metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown }
+  const status = metadata?.httpStatusCode ?? 0
+  const isRefused = status >= 400 && status < 500
+  if (isRefused || NEVER_ASKED.includes(error.name) || NEVER_ASKED.includes(String(code)))
+    return new NotSentError(line, isRefused && FINAL.includes(error.name), { cause: error })
+  return new Error(line, { cause: error })
+}

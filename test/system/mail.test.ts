@@ -1,0 +1,142 @@
+/** Mail by Amazon SES, and alerts by Amazon SNS, as moto has them: two channels with recipients in common, runs that race and repeat. */
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { CreateEmailIdentityCommand, SESv2Client } from '@aws-sdk/client-sesv2'
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
+import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import PostalMime from 'postal-mime'
+import { addChannel } from '../../lib/deliver/channels.ts'
+import { listDeliveries } from '../../lib/deliver/claims.ts'
+import { NotSentError } from '../../lib/deliver/send.ts'
+import { sesMail } from '../../lib/deliver/ses.ts'
+import { snsPublish } from '../../lib/deliver/sns.ts'
+import { deliverDue } from '../../lib/run/deliver.ts'
+import { compareText } from '../../lib/text-order.ts'
+import { parseNdjson, run } from '../support/command-line.ts'
+import { freshStore } from '../support/fresh-store.ts'
+import { type MotoServer, startMoto } from '../support/moto-server.ts'
+import { freshFolder } from '../support/recording.ts'
+
+const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
+const ADDED = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
+const DUE = new Date('2026-11-23T07:00:00Z')
+const SES = { region: 'eu-central-1', configurationSet: null }
+
+let moto: MotoServer
+
+before(async () => {
+  moto = await startMoto()
+  Object.assign(process.env, moto.env, { AWS_ENDPOINT_URL: moto.url })
+})
+after(() => moto.close())
+
+/** What SES took, each with its recipient, whom moto names by the envelope and by the header. */
+async function taken(): Promise<readonly { readonly to: string; readonly raw: string }[]> {
+  const response = await fetch(`${moto.url}/moto-api/data.json`)
+  const data = (await response.json()) as { readonly ses: Readonly<Record<string, readonly unknown[]>> }
+  const messages = (data.ses['RawMessage'] ?? []) as readonly { destinations: string[]; raw_data: string }[]
+  return messages.flatMap(({ destinations, raw_data: raw }) => [...new Set(destinations)].map((to) => ({ to, raw })))
+}
+
+const deliver = (objects: Awaited<ReturnType<typeof freshStore>>) =>
+  deliverDue(
+    { at: DUE, version: '0.1.0', url: 'https://ct.example.com', from: FROM },
+    { objects, send: sesMail(SES), now: () => DUE },
+  )
+
+async function statuses(objects: Awaited<ReturnType<typeof freshStore>>): Promise<readonly string[]> {
+  const all: string[] = []
+  for await (const { status } of listDeliveries('week', DUE, objects)) all.push(status)
+  return all
+}
+
+test('a sender that SES does not know sends nothing, and that is told as such', async (t) => {
+  const objects = await freshStore(t)
+  await addChannel({ id: 'one', recipients: ['ada@example.com'] }, ADDED, objects)
+  const [outcome] = await deliver(objects)
+  assert.equal(outcome?.tried[0]?.status, 'failed')
+  assert.doesNotMatch(outcome.tried[0].detail ?? '', /ada@/)
+})
+
+test('runs that race and repeat give each recipient of two channels each mail once', async (t) => {
+  const client = new SESv2Client({ region: SES.region })
+  await client.send(new CreateEmailIdentityCommand({ EmailIdentity: FROM.address }))
+  client.destroy()
+  const objects = await freshStore(t)
+  await addChannel({ id: 'one', recipients: ['ada@example.com', 'bob@example.com'] }, ADDED, objects)
+  await addChannel({ id: 'two', recipients: ['bob@example.com', 'eve@example.com'] }, ADDED, objects)
+  await Promise.all([deliver(objects), deliver(objects), deliver(objects)])
+  await deliver(objects)
+  const mails = await Promise.all(
+    (await taken()).map(async ({ to, raw }) => {
+      const { subject, to: shown } = await PostalMime.parse(raw)
+      assert.deepEqual(
+        shown?.map(({ address }) => address),
+        [to],
+      )
+      return `${/^\[(\w+)\]/.exec(subject ?? '')?.[1] ?? ''} ${to}`
+    }),
+  )
+  assert.deepEqual(mails.toSorted(compareText), [
+    'one ada@example.com',
+    'one bob@example.com',
+    'two bob@example.com',
+    'two eve@example.com',
+  ])
+  assert.deepEqual(await statuses(objects), ['sent', 'sent', 'sent', 'sent'])
+})
+
+test('SES that is away was not asked, and SES that is cut off may have taken it', async () => {
+  const envelope = {
+    from: FROM.address,
+    to: 'ada@example.com',
+    message: Buffer.from('Subject: x\r\n\r\nx\r\n'),
+    tags: { channel: 'a', recipient: 'b' },
+  }
+  process.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1'
+  try {
+    await assert.rejects(sesMail(SES)(envelope), NotSentError)
+  } finally {
+    process.env['AWS_ENDPOINT_URL'] = moto.url
+  }
+})
+
+test('ciphertrail deliver sends by SES, and alert publishes to a topic once', async (t) => {
+  const folder = freshFolder(t)
+  const env = { ...moto.env, AWS_ENDPOINT_URL: moto.url }
+  const sns = new SNSClient({ region: SES.region })
+  const sqs = new SQSClient({ region: SES.region })
+  t.after(() => {
+    sns.destroy()
+    sqs.destroy()
+  })
+  const { TopicArn: topic = '' } = await sns.send(new CreateTopicCommand({ Name: 'alerts' }))
+  const { QueueUrl: queue = '' } = await sqs.send(new CreateQueueCommand({ QueueName: 'alerts' }))
+  const { Attributes } = await sqs.send(
+    new GetQueueAttributesCommand({ QueueUrl: queue, AttributeNames: ['QueueArn'] }),
+  )
+  await sns.send(new SubscribeCommand({ TopicArn: topic, Protocol: 'sqs', Endpoint: Attributes?.['QueueArn'] ?? '' }))
+  writeFileSync(join(folder, 'mail.json'), JSON.stringify({ from: FROM.address, ses: { region: SES.region } }))
+  const added = await run(['channel', 'add', 'ops', '--to', 'cli@example.com', '--sns', topic], { folder, env })
+  assert.equal(added.code, 0, added.stderr)
+  const later = ['--now', '2099-01-05T12:00:00Z']
+  const sent = await run(['deliver', '--mail', 'mail.json', ...later], { folder, env })
+  assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`)
+  assert.equal((await taken()).filter(({ to }) => to === 'cli@example.com').length, 1)
+  await run(['cluster', 'add', 'west', '--context', 'west', '--window', '5m'], { folder, env })
+  for (let time = 0; time < 2; time++) {
+    // Within a day, or each window of decades would be looked at.
+    const now = new Date(Date.now() + 6 * 3_600_000).toISOString().slice(0, 19)
+    const told = await run(['alert', '--mail', 'mail.json', '--now', `${now}Z`, '--json'], { folder, env })
+    assert.equal(told.code, 0, `${told.stdout}${told.stderr}`)
+    assert.equal((parseNdjson(told.stdout)[0]?.['tried'] as unknown[] | undefined)?.length, time === 0 ? 2 : 0)
+  }
+  const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queue, MaxNumberOfMessages: 10 }))
+  assert.equal(Messages.length, 1)
+  const { Message, Subject } = JSON.parse(Messages[0]?.Body ?? '') as { Message: string; Subject: string }
+  assert.equal(Subject, '[ops] 1 cluster not observed')
+  assert.equal((JSON.parse(Message) as { channel: string }).channel, 'ops')
+  await assert.rejects(snsPublish(`${topic}-none`, { id: 'x', subject: 'x', json: '{}' }), NotSentError)
+})
