@@ -104,7 +104,7 @@ export function addLogCommands(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const { findings, unsealed, ...counts } = await checkStore(
         options.key === undefined ? {} : { vkey: readVkey(options.key) },
-        { ...deriveDeps(objects), onProgress: (what) => console.progress(`Checking ${what}`) },
+        { ...deriveDeps(objects, console.now()), onProgress: (what) => console.progress(`Checking ${what}`) },
       )
       console.progressEnd()
       const isJson = options.json === true

@@ -26,7 +26,7 @@ export function addRebuild(program: Command, console: Console): void {
       let errors = 0
       for (const cluster of await chosenClusters(objects, options.cluster)) {
         console.progress(`Deriving ${cluster.id} again`)
-        const derived = await rebuild(cluster, deriveDeps(objects))
+        const derived = await rebuild(cluster, deriveDeps(objects, console.now()))
         console.progressEnd()
         for (const line of derived.errors) console.err(line)
         errors += derived.errors.length

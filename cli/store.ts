@@ -52,8 +52,8 @@ function addressOf(place: string): S3Address | undefined {
 }
 
 /** What deriving needs: the store and our reading of a window. */
-export function deriveDeps(objects: Objects): DeriveDeps {
-  return { objects, assess: assessWindow }
+export function deriveDeps(objects: Objects, now: Date): DeriveDeps {
+  return { objects, assess: assessWindow, now }
 }
 
 /** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */

@@ -173,7 +173,7 @@ async function collectAll(
           },
         )
         await writeAttempt(snapshot, { objects })
-        await derive(cluster, deriveDeps(objects))
+        await derive(cluster, deriveDeps(objects, console.now()))
         snapshots.push(snapshot)
       }
     } finally {

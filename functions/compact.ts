@@ -16,7 +16,7 @@ export const handler = onSchedule(async (now, { objects }) => {
   const inTurn = [...clusters.slice(begin), ...clusters.slice(0, begin)]
   const errors = await concurrently(inTurn, MOST_AT_ONCE, async (cluster): Promise<readonly string[]> => {
     try {
-      return (await compact(cluster, { objects })).errors
+      return (await compact(cluster, now, { objects })).errors
     } catch (error) {
       // One cluster must not keep the others from being brought up.
       if (!(error instanceof Error)) throw error

@@ -59,7 +59,7 @@ export async function collectDue(
   const last = stored.at(-1)
   if (last !== undefined && last.attempt >= attempt) {
     // Whoever stored it may have died before deriving.
-    const { errors } = await derive(cluster, { objects, assess: assessWindow }, stored)
+    const { errors } = await derive(cluster, { objects, assess: assessWindow, now: now() }, stored)
     const key = evidenceKey(last)
     const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
     return { outcome: 'stored-before', key, complete, errors }
@@ -71,7 +71,7 @@ export async function collectDue(
     const written = parseEvidenceKey(key)
     const { errors } = await derive(
       cluster,
-      { objects, assess: assessWindow },
+      { objects, assess: assessWindow, now: now() },
       written === undefined ? undefined : [...stored, written],
     )
     const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
@@ -168,6 +168,6 @@ export async function collectWindows(
   }
   deriving?.()
   const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
-  const { errors } = await compact(cluster, { objects, assess: assessWindow }, written)
+  const { errors } = await compact(cluster, { objects, assess: assessWindow, now: now() }, written)
   return { attempted, unreachable, errors }
 }

@@ -7,6 +7,10 @@ import type { Objects } from '../store/objects.ts'
  * Brings everything that is derived of a cluster up to all evidence that is stored of it, also that of collectors that died before they derived.
  * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
  */
-export async function compact(cluster: Cluster, { objects }: { readonly objects: Objects }): Promise<Derived> {
-  return compactStored(cluster, { objects, assess: assessWindow })
+export async function compact(
+  cluster: Cluster,
+  now: Date,
+  { objects }: { readonly objects: Objects },
+): Promise<Derived> {
+  return compactStored(cluster, { objects, assess: assessWindow, now })
 }

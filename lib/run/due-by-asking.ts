@@ -49,11 +49,11 @@ export async function dueByAsking(
   }
   if (cluster.agent === true) {
     // What it stored is derived from here, and nowhere else.
-    await derive(cluster, { objects, assess: assessWindow })
+    await derive(cluster, { objects, assess: assessWindow, now })
     const isAsked = period !== undefined
     return { due: [], notes: isAsked ? [`Not collected: ${byAgent}`] : [], isWhole: !isAsked }
   }
-  const known = await completeWindows(cluster, objects)
+  const known = await completeWindows(cluster, now, objects)
   if (period !== undefined) {
     const windows = windowsBetween(cluster.windows, toSeconds(period.from), toSeconds(period.to)).filter(
       ({ end }) => !known.complete.has(end),
@@ -98,10 +98,11 @@ function pagesSince(now: Seconds): Seconds {
 
 async function completeWindows(
   cluster: Cluster,
+  now: Date,
   objects: Objects,
 ): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
   // Evidence that somebody else stored counts, too.
-  await derive(cluster, { objects, assess: assessWindow })
+  await derive(cluster, { objects, assess: assessWindow, now })
   const { state } = await readState(cluster.id, objects)
   const evidence = state?.evidence ?? []
   return {

@@ -194,7 +194,7 @@ export function createService(
     for (const cluster of await readClusters({ objects })) {
       if (isStopped) return
       try {
-        const { windows, errors } = await compact(cluster, { objects })
+        const { windows, errors } = await compact(cluster, at, { objects })
         const level = errors.length > 0 ? 'warn' : 'info'
         if (windows.length > 0 || errors.length > 0)
           log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })

@@ -16,10 +16,11 @@ const UNEXPECTED = 'no evidence comes to it, run "ciphertrail rebuild"'
  * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Gives what differs, by key; empty
  * where all is the same. Nothing is written. What somebody derives meanwhile is waited for, a few times.
  */
-export async function checkDerived(cluster: Cluster, { objects, assess }: DeriveDeps): Promise<Finding[]> {
+export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+  const { objects } = deps
   for (let round = 1; ; round++) {
     const before = await fingerprint(cluster, objects)
-    const findings = await derivedOnce(cluster, { objects, assess })
+    const findings = await derivedOnce(cluster, deps)
     if (findings.length === 0 || round === MOST_ROUNDS || before === (await fingerprint(cluster, objects)))
       return findings
   }
@@ -30,9 +31,10 @@ async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | 
   return (await objects.get(stateKey(id)))?.etag
 }
 
-async function derivedOnce(cluster: Cluster, { objects, assess }: DeriveDeps): Promise<Finding[]> {
+async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+  const { objects } = deps
   const { overlay, derived } = derivedInMemory(objects)
-  const { errors } = await rebuild(cluster, { objects: overlay, assess }, await storedWatermark(cluster, objects))
+  const { errors } = await rebuild(cluster, { ...deps, objects: overlay }, await storedWatermark(cluster, objects))
   const findings: Finding[] = errors.map((problem) => ({ key: null, problem }))
   for (const [key, { body }] of derived) {
     if (body === undefined) continue

@@ -26,6 +26,8 @@ export type DeriveDeps = {
   readonly assess: Assess
   /** Default {@link UNSETTLED_SECONDS}. */
   readonly unsettledSeconds?: number
+  /** When this is asked: evidence of windows years after it is not used. Absent: all is. */
+  readonly now?: Date
 }
 
 export type Derived = {
@@ -145,7 +147,7 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
 
 async function deriveOnce(
   cluster: Cluster,
-  { objects, assess }: DeriveDeps,
+  { objects, assess, now }: DeriveDeps,
   { isRebuild, readsMonths, attempts, more = [], countOf }: Task,
   found: Found,
 ): Promise<Derived> {
@@ -153,14 +155,14 @@ async function deriveOnce(
   const base = isRebuild ? undefined : stored.state
   const deps = { objects, assess, snapshots: snapshotReader(objects) }
   const looked = base === undefined || found.looksEverywhere ? undefined : attempts
-  const { evidence, added } = await indexEvidence(
+  const { evidence, added, impossible } = await indexEvidence(
     cluster,
-    { known: base?.evidence ?? [], distrusted: found.evidence, attempts: looked, more },
+    { known: base?.evidence ?? [], distrusted: found.evidence, attempts: looked, more, now },
     deps,
   )
   // A rebuild mends whatever state there is: that it was damaged is no error of it.
   const damaged = isRebuild || stored.error === null ? [] : [stored.error]
-  const errors = [...damaged, ...added.flatMap(({ error }) => error ?? [])]
+  const errors = [...damaged, ...impossible, ...added.flatMap(({ error }) => error ?? [])]
   if (evidence.length === 0) return { windows: [], errors }
 
   const current = stateWriter(cluster.id, stored, objects)

@@ -1,6 +1,6 @@
 import type { AssessInput, ListsOfSnapshot } from '../assess/window.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
-import type { Cluster, Coverage, Snapshot, WindowResult } from '../model.ts'
+import type { Cluster, Coverage, Snapshot, Window, WindowResult } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { EvidenceError, readSnapshot } from './evidence.ts'
 import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from './keys.ts'
@@ -25,6 +25,12 @@ export class UnreadableError extends Error {
 /** How long after its window evidence may come: Prometheus is asked for older windows for 15 days at most. */
 const LATEST_SECONDS = 16 * 24 * 60 * 60
 
+/** Replays may be of another time than it is said to be. */
+const AHEAD_SECONDS = 2 * 366 * 24 * 60 * 60
+
+/** Nothing was collected before; some years of windows without evidence can be told. */
+const EARLIEST = '2020-01-01T00:00:00Z'
+
 /** Snapshots kept decoded: neighbours in time share their lists. */
 const SNAPSHOTS_KEPT = 4
 
@@ -45,22 +51,35 @@ export type IndexInput = {
   readonly attempts?: readonly EvidenceId[] | undefined
   /** Attempts to look at besides. */
   readonly more: readonly EvidenceId[]
+  /** When this is asked; absent: not known, so that no window is too far ahead. */
+  readonly now?: Date | undefined
 }
 
-/** Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, and what was read. */
+/**
+ * Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, what was read, and a
+ * line where attempts were left out: at windows that nobody can have collected, since all that is expected between them and the others would be
+ * made, and centuries of it fit into no memory.
+ */
 export async function indexEvidence(
   cluster: Cluster,
-  { known, distrusted, attempts, more }: IndexInput,
+  { known, distrusted, attempts, more, now }: IndexInput,
   deps: IndexDeps,
-): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[] }> {
+): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[]; impossible: readonly string[] }> {
+  const latest = now === undefined ? undefined : toTime(Math.ceil(now.getTime() / 1000) + AHEAD_SECONDS)
+  const isPossible = ({ start, end }: Window): boolean => start >= EARLIEST && (latest === undefined || end <= latest)
+  const impossible: string[] = []
   const windows = new Map(known.map((window) => [windowId(window), window]))
   const indexed = new Set(known.flatMap((window) => window.attempts.map(({ key }) => key)))
   const added: KnownAttempt[] = []
-  const keys = attempts === undefined ? storedAfter(known, deps.objects) : attempts.map(evidenceKey)
+  const keys = attempts === undefined ? storedAfter(known, now, deps.objects) : attempts.map(evidenceKey)
   for await (const key of eachOf(keys, more.map(evidenceKey))) {
     const parsed = parseEvidenceKey(key)
     if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrusted.has(key))) continue
     indexed.add(key)
+    if (!isPossible(parsed.window)) {
+      impossible.push(key)
+      continue
+    }
     const attempt = await readAttempt(key, parsed.attempt, deps)
     added.push(attempt)
     const window = windows.get(windowId(parsed.window)) ?? { ...parsed.window, attempts: [] }
@@ -70,7 +89,17 @@ export async function indexEvidence(
       attempts: [...others, attempt].toSorted((a, b) => a.number - b.number),
     })
   }
-  return { evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))), added }
+  return {
+    evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))),
+    added,
+    impossible: impossibleLines(impossible),
+  }
+}
+
+function impossibleLines([first, ...more]: readonly string[]): string[] {
+  if (first === undefined) return []
+  const others = more.length === 0 ? '' : ` and ${more.length} more`
+  return [`Cannot use "${first}"${others}: nobody can have collected such a window by now, find out who stored it`]
 }
 
 async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Iterable<string>): AsyncGenerator<string> {
@@ -79,8 +108,14 @@ async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Ite
 }
 
 /** Nothing is planned so late that it would come before these; who collects older windows names them, and whoever copies evidence into a store rebuilds. */
-function storedAfter(known: readonly AttemptedWindow[], objects: Objects): AsyncIterable<string> {
-  const latest = known.at(-1)?.start
+function storedAfter(
+  known: readonly AttemptedWindow[],
+  now: Date | undefined,
+  objects: Objects,
+): AsyncIterable<string> {
+  // One that is ahead of its time must not put what is collected now out of sight.
+  const isPast = ({ start }: Window): boolean => now === undefined || toSeconds(start) * 1000 <= now.getTime()
+  const latest = known.findLast(isPast)?.start
   const startAfter = latest === undefined ? undefined : evidenceBefore(toTime(toSeconds(latest) - LATEST_SECONDS))
   return objects.list(evidencePrefix, startAfter)
 }

@@ -186,7 +186,7 @@ test('messages that come twice, in any order and at the same time end in the sam
         const quiet = memoryObjects(held)
         const [cluster] = await readClusters({ objects: quiet })
         assert.ok(cluster)
-        assert.deepEqual((await compact(cluster, { objects: quiet })).errors, [])
+        assert.deepEqual((await compact(cluster, toldTime(3), { objects: quiet })).errors, [])
         const attempts = await keysOf(evidencePrefix, quiet)
         // Two workers at one window may both collect it: then there are two attempts, and the first stands.
         assert.ok(attempts.length >= windows.length && attempts.length <= 2 * windows.length)

@@ -163,7 +163,7 @@ test('compact that fails or dies at any request ends in the same months, and rea
   const copy: Held = new Map(held)
   await collect(memoryObjects(copy), missed, { at: 110 })
   for (const [key, body] of copy) if (key.startsWith('evidence/')) held.set(key, body)
-  const run = async (objects: Objects) => compact(await shop(objects), { objects })
+  const run = async (objects: Objects) => compact(await shop(objects), toldTime(110), { objects })
   const before = await readHistory('shop', memoryObjects(held))
   await run(memoryObjects(copy))
   const after = await readHistory('shop', memoryObjects(copy))

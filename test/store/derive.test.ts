@@ -666,6 +666,34 @@ test('rebuild() removes what no evidence is behind, and leaves other clusters al
   assert.deepEqual(await derivedIn(objects), { ...expected, [other]: '{}' })
 })
 
+test('derive() does not fill centuries up to a window that nobody can have collected, and goes on past one that is ahead', async () => {
+  const objects = await emptyStore()
+  const now = new Date(toSeconds(hour(6).end) * 1000)
+  const attempt = (index: number): Evidence =>
+    evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: ['mtls', null] })
+  await put(objects, [attempt(0), attempt(1)])
+  for (const year of ['0001', '9999'])
+    await objects.putOnce(
+      evidenceKey({
+        cluster: cluster.id,
+        window: { start: `${year}-01-01T00:00:00Z`, end: `${year}-01-01T01:00:00Z` },
+        attempt: 1,
+      }),
+      await damagedBody(),
+    )
+  const refused =
+    'Cannot use "evidence/00010101T000000Z-00010101T010000Z/demo/0001.json.gz" and 1 more: nobody can have collected such a window by now, find out who stored it'
+  assert.deepEqual(await compact(cluster, { ...deps(objects), now }), {
+    windows: [hour(0), hour(1)],
+    errors: [refused],
+  })
+  const ahead = 24 * 30
+  await put(objects, [attempt(ahead)])
+  await compact(cluster, { ...deps(objects), now })
+  await put(objects, [attempt(2)])
+  assert.ok((await compact(cluster, { ...deps(objects), now })).windows.some(({ start }) => start === hour(2).start))
+})
+
 test('derive() and readHistory() of a cluster without evidence are empty', async () => {
   const objects = await emptyStore()
   assert.deepEqual(await derive(cluster, deps(objects)), { windows: [], errors: [] })
