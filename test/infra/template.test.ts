@@ -6,8 +6,9 @@ import { functionNames } from '../../infra/package-functions.ts'
 import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model.ts'
+import { linksKey, recipientsKey } from '../../lib/store/keys.ts'
 import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
-import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
+import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
 
 const template = await packagedTemplate()
 const all = resolved(template)
@@ -142,6 +143,10 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       what,
     )
     for (const resource of resources) {
+      // Addresses of people and the key of their links lie beside the registry.
+      if (action.startsWith('s3:'))
+        for (const key of [recipientsKey, linksKey])
+          assert.ok(!covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
       if (action.startsWith('s3:Delete'))
         assert.match(resource, /^arn:aws:s3:::DerivedBucket\/(windows|timeline)\/\*$/, what)
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
