@@ -26,3 +26,8 @@ export class NotSentError extends Error {
     this.isFinal = isFinal
   }
 }
+
+/** What a server said without an address, which it may repeat in whatever letters it likes. */
+export function withoutAddress(text: string, address: string): string {
+  return text.replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')
+}

@@ -1,7 +1,7 @@
 /** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { printable } from '../report/printable.ts'
-import { NotSentError, type SendMail } from './send.ts'
+import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 
 /** Where SES is asked. */
 export type SesSettings = {
@@ -39,9 +39,7 @@ export function sesMail({ region, configurationSet }: SesSettings): SendMail {
 
 function failureOf(error: unknown, to: string): Error {
   if (!(error instanceof Error)) return new Error('the SDK failed')
-  const line = printable(
-    `${error.name}: ${error.message.replaceAll(to, '(the recipient)').split('\n')[0] ?? ''}`,
-  ).slice(0, 300)
+  const line = printable(`${error.name}: ${withoutAddress(error.message, to).split('\n')[0] ?? ''}`).slice(0, 300)
   const { $metadata: metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown }
   const status = metadata?.httpStatusCode ?? 0
   const isRefused = status >= 400 && status < 500

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { z } from 'zod'
 import { printable } from '../report/printable.ts'
-import { NotSentError, type SendMail } from './send.ts'
+import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 import { checkedAddresses } from './channel.ts'
 import type { Sender } from './message.ts'
 import type { SesSettings } from './ses.ts'
@@ -199,11 +199,6 @@ function failureOf(
   // 5xx to MAIL, RCPT or DATA is about this mail, for good; before that it is about us, and may be mended.
   const isFinal = isAsked && code !== null && code >= 500 && !ABOUT_US.includes(code)
   return new NotSentError(line, isFinal, { cause: error })
-}
-
-/** Servers repeat an address in whatever letters they like. */
-function withoutAddress(text: string, address: string): string {
-  return text.replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')
 }
 
 /** What a server calls a message that it took, as far as it says: the end of `250 2.0.0 Ok: queued as 4F…`. */
