@@ -125,15 +125,13 @@ function assessReadable(input: AssessInput): WindowResult {
     const own = pagesOf(pod)
     return own !== undefined && isWhole(pod, own, { start, end })
   }
-  const readings = withPages(
-    metrics.status === 'partial' ? told.map(withoutTheRest) : told,
-    pageReadings(pages, { start, end, facts }),
-    {
-      isSeen,
-      isScraped: (pod) =>
-        pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
-    },
-  )
+  // A page tells of one end, and what the other one got in the clear may be in the query that was not answered.
+  const lower = (all: readonly Reading[]) => (metrics.status === 'partial' ? all.map(withoutTheRest) : all)
+  const readings = withPages(lower(told), lower(pageReadings(pages, { start, end, facts })), {
+    isSeen,
+    isScraped: (pod) =>
+      pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
+  })
   const edges = edgesOf(cluster, readings, facts)
   const overridden = isCollected
     ? overriddenOf(

@@ -182,6 +182,23 @@ describe('Proxies that are read by the names of their pods', () => {
     assert.deepEqual(gapsOf(rare), ['scrape-refused'])
   })
 
+  test('do not make up for what Prometheus did not answer of the other end', () => {
+    const shut = pod('deployment/half', { policy: 'deny', scrape: () => 'failure' })
+    const counters = [...mutual(shut, api, 8080, { at: [100] }), ...clearHttp(api, 8080, [150])]
+    const whole = pagedEvidence({ pods: [bare, shut, api], counters }, { of: (one) => one === shut })
+    const { metrics } = whole.snapshot
+    const answers = metrics.answers.filter(({ name }) => !['clear-inbound', 'clear-authorized'].includes(name))
+    const partial: AssessInput = {
+      ...whole,
+      snapshot: { ...whole.snapshot, metrics: { ...metrics, status: 'partial', errors: ['Cannot query'], answers } },
+    }
+    assert.ok(told(whole).includes('deployment/half -> deployment/api:8080 unknown (source-partly-unmeshed (1 of 2))'))
+    assert.deepEqual(
+      told(partial).filter((line) => line.includes('mtls')),
+      [],
+    )
+  })
+
   test('a page that names another pod speaks for nobody but the pod that it was read of', () => {
     const labels = { namespace: 'hr', pod: web.name, instance: `${web.ip}:4191`, exported_tls: 'true' }
     const clear = tcp(api, { ...inbound(api, 7000, NO_TLS), ...labels }, { at: [150] })
