@@ -194,6 +194,7 @@ function aboutOf(leaf: Leaf): string {
     case 'channel-change':
     case 'review':
     case 'report':
+    case 'packets':
       return leaf.key
   }
 }

@@ -16,6 +16,7 @@ import {
   flowRows,
   flowSentence,
 } from '../lib/report/flows.ts'
+import { capturedFlows, writeCapture } from '../lib/store/captures.ts'
 import { listsAround } from '../lib/store/lists-around.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
@@ -31,6 +32,7 @@ type PacketsOptions = {
   readonly port?: string
   readonly pod?: string
   readonly for?: string
+  readonly save?: boolean
   readonly cluster?: string
   readonly json?: boolean
   readonly store?: string
@@ -55,6 +57,7 @@ export function addPackets(program: Command, console: Console): void {
     .argument('[file]', 'a capture, pcap or pcapng')
     .option('--pod <ns/name>', "instead of a file: capture in this pod, by tshark in Linkerd's debug container")
     .option('--for <time>', '... for so long: 30s, 5m (default 30s)')
+    .option('--save', '... and keep what it showed as evidence, which seal makes a leaf of the log')
     .option('--port <n>', 'only connections of this port')
     .option(
       '--cluster <id>',
@@ -79,7 +82,7 @@ export function addPackets(program: Command, console: Console): void {
             : await chosenClusters(objects, [id])
       const { flows, packets, problem } =
         'pod' in source && cluster !== undefined
-          ? await flowsOfPod(cluster, source, port, console)
+          ? await flowsOfPod(cluster, source, port, { objects, console, isSaved: options.save === true })
           : await flowsOf(readCapture('file' in source ? source.file : '', console.config.searchPath), port, console)
       const nameEnd = cluster === undefined ? () => null : await namesFrom(cluster, flows, objects, console)
       const named = flows.map((flow) => ({
@@ -104,10 +107,14 @@ type Source =
 /** A sample: whoever wants more captures into a file. */
 const LONGEST_SECONDS = 600
 
-function readSource(file: string | undefined, { pod, for: duration }: PacketsOptions): Source {
+function readSource(file: string | undefined, { pod, for: duration, save }: PacketsOptions): Source {
   if ((file === undefined) === (pod === undefined))
     throw new UsageError('Cannot read packets: give either a file or --pod NAMESPACE/NAME')
   if (file !== undefined) {
+    if (save === true)
+      throw new UsageError(
+        'Cannot use --save with a file: nobody knows where and when it was captured; it goes with --pod',
+      )
     if (duration !== undefined) throw new UsageError('Cannot use --for with a file: it goes with --pod')
     return { file }
   }
@@ -126,13 +133,34 @@ async function flowsOfPod(
   cluster: Cluster,
   { pod, seconds }: Extract<Source, { readonly pod: unknown }>,
   port: number | undefined,
-  console: Console,
+  { objects, console, isSaved }: { readonly objects: Objects; readonly console: Console; readonly isSaved: boolean },
 ): ReturnType<typeof flowsOf> {
   const access = openCluster(cluster, { environment: console.config })
   try {
     const place = await findCapturePlace(access, cluster, pod)
     console.progress(`Capturing in ${pod.namespace}/${pod.name} for ${seconds} s`)
-    return await flowsOf(capturePod(access, cluster, place, { seconds, port }), port, console)
+    const from = console.now()
+    const read = await flowsOf(capturePod(access, cluster, place, { seconds, port }), port, console)
+    if (!isSaved) return read
+    const { packets, problem } = read
+    const secondOf = (time: Date): string => toTime(Math.floor(time.getTime() / 1000))
+    const key = await writeCapture(
+      {
+        cluster: cluster.id,
+        from: secondOf(from),
+        to: secondOf(console.now()),
+        seconds,
+        port: port ?? null,
+        place,
+        collector: { name: 'ciphertrail', version: console.version },
+        problem,
+        packets,
+        ...capturedFlows(read.flows),
+      },
+      objects,
+    )
+    console.err(`Kept as evidence: ${key}`)
+    return read
   } finally {
     console.progressEnd()
     await access.close()

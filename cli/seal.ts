@@ -19,6 +19,7 @@ const NAMES: Readonly<Record<LeafKind, readonly [string, string]>> = {
   'channel-change': ['change of a channel', 'changes of channels'],
   review: ['review', 'reviews'],
   report: ['report', 'reports'],
+  packets: ['capture of packets', 'captures of packets'],
   heartbeat: ['heartbeat, as nothing was new', 'heartbeats'],
 }
 

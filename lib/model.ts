@@ -610,6 +610,22 @@ export type PeriodFacts = {
   readonly crypto: readonly { readonly start: string; readonly end: string; readonly crypto: Crypto }[]
   /** Where `linkerd viz edges` said otherwise; in order of time. Absent: it was never asked, or never answered. */
   readonly viz?: { readonly compared: number; readonly differences: readonly VizDifference[] }
+  /** Where captures that were kept showed clear bytes that no proxy told of; in order of time. Absent: none was kept of the period. */
+  readonly packets?: { readonly compared: number; readonly differences: readonly PacketDifference[] }
+}
+
+/** Clear bytes in a capture, to a workload's port at which the proxies told of nothing clear from there in the window of that moment. */
+export type PacketDifference = {
+  /** The connection's first packet in the capture. */
+  readonly at: string
+  /** A workload or, where that is not known, an address. */
+  readonly client: Endpoint
+  readonly server: Endpoint
+  readonly port: number
+  /** Why it is clear, as `packets` says it. */
+  readonly reason: string
+  /** The path from the client to there that the proxies told of; null where they told of none. */
+  readonly pathId: string | null
 }
 
 /** What a workload was in the windows of a period in which it had pods. Lists are sorted, and hold each thing once. */

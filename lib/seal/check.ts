@@ -15,6 +15,7 @@ import {
   parseWindowKey,
   recipientsKey,
   registryKey,
+  parsePacketsKey,
   reportsPrefix,
   stateKey,
 } from '../store/keys.ts'
@@ -195,9 +196,9 @@ function sealedNameProblem(
     changes.set(change.kind, change.number)
     return change.number === wanted ? undefined : `the changes before it, from number ${wanted} on, are missing`
   }
-  const attempt = parseEvidenceKey(key)
-  if (attempt === undefined) return NOBODYS
-  return isKnown(attempt.cluster) ? undefined : `cluster "${attempt.cluster}" was never registered`
+  const named = parseEvidenceKey(key) ?? parsePacketsKey(key)
+  if (named === undefined) return NOBODYS
+  return isKnown(named.cluster) ? undefined : `cluster "${named.cluster}" was never registered`
 }
 
 function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: LeafNames): boolean {

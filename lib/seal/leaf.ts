@@ -7,6 +7,7 @@ import {
   changesPrefix,
   evidencePrefix,
   isClusterId,
+  packetsPrefix,
   parseEvidenceKey,
   parseWindow,
   reportsPrefix,
@@ -31,6 +32,8 @@ type StoredThing = {
 export type Leaf =
   /** An attempt. Cluster and window are its key's; both absent where the key is none that a collector makes. */
   | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
+  /** What a capture of packets showed. */
+  | ({ readonly kind: 'packets' } & StoredThing)
   /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
   | { readonly kind: 'gap'; readonly cluster: string; readonly window: Window; readonly reason: string }
   | ({
@@ -51,6 +54,8 @@ export const SEALED_PREFIXES: readonly {
   readonly kind: Exclude<LeafKind, 'gap' | 'heartbeat'>
   readonly prefix: string
 }[] = [
+  // Before what it lies in.
+  { kind: 'packets', prefix: packetsPrefix },
   { kind: 'snapshot', prefix: evidencePrefix },
   { kind: 'registry-change', prefix: changesPrefix('clusters') },
   { kind: 'scope-change', prefix: changesPrefix('scope') },
@@ -84,7 +89,7 @@ const snapshot = z
   }, 'it is not of the cluster and window of its key')
 
 const change = z.strictObject({
-  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'channel-change', 'review', 'report']),
+  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'channel-change', 'review', 'report', 'packets']),
   ...thing,
 })
 
@@ -145,6 +150,7 @@ export function nameOf(leaf: Leaf): string | undefined {
     case 'channel-change':
     case 'review':
     case 'report':
+    case 'packets':
       return leaf.key
   }
 }

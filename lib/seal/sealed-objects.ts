@@ -111,6 +111,7 @@ async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolea
 
 /** The objects that the log is to seal and that none of the leaves names, in text order of their prefixes. */
 export async function* unsealedObjects(names: LeafNames, objects: Objects): AsyncGenerator<string> {
-  for (const { prefix } of SEALED_PREFIXES)
-    for await (const key of objects.list(prefix)) if (kindOf(key) !== undefined && !names.has(key)) yield key
+  for (const { prefix, kind } of SEALED_PREFIXES)
+    // One prefix may lie in another: each object is of one kind.
+    for await (const key of objects.list(prefix)) if (kindOf(key) === kind && !names.has(key)) yield key
 }

@@ -5,6 +5,7 @@ import type { Window } from '../model.ts'
  * that text order is time order:
  *
  *     evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz     an attempt; written once
+ *     evidence/packets/shop/20261124T123210Z-0123456789abcdef.json      what a capture showed that began then; written once
  *     windows/shop/20261124T123000Z-20261124T123500Z.json              what a window comes to
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
@@ -39,6 +40,30 @@ export const evidencePrefix = 'evidence/'
 /** What comes before the keys of all evidence of windows that begin at a time (RFC 3339, whole seconds) or later. */
 export function evidenceBefore(time: string): string {
   return `${evidencePrefix}${basic(time)}`
+}
+
+/** What the keys of all captures begin with. */
+export const packetsPrefix = `${evidencePrefix}packets/`
+
+/** What the keys of all captures of one cluster begin with, oldest first. */
+export function packetsOf(cluster: string): string {
+  return `${packetsPrefix}${checkedCluster(cluster)}/`
+}
+
+/** The key of what a capture showed: by when it began (RFC 3339, whole seconds) and the SHA-256 of what is kept of it, in hex. */
+export function packetsKey(cluster: string, from: string, sha256: string): string {
+  const key = `${packetsOf(cluster)}${basic(from)}-${sha256.slice(0, 16)}.json`
+  if (parsePacketsKey(key) !== undefined) return key
+  throw new RangeError(
+    `Cannot make a key of a capture at ${JSON.stringify(from)}: wanted a time such as 2026-11-24T12:30:00Z`,
+  )
+}
+
+/** Which cluster's capture a key names and when it began (RFC 3339), or undefined where the text is no such key. */
+export function parsePacketsKey(key: string): { readonly cluster: string; readonly from: string } | undefined {
+  const [, cluster = '', ...parts] = PACKETS_KEY.exec(key) ?? []
+  const from = timeOf(parts)
+  return from !== undefined && isClusterId(cluster) ? { cluster, from } : undefined
 }
 
 /** The registry of clusters. */
@@ -128,6 +153,7 @@ const MOST_CHANGES = 999_999
 const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
+const PACKETS_KEY = /^evidence\/packets\/([^/]+)\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{16}\.json$/
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
 const STATE_KEY = /^state\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/

@@ -1,4 +1,6 @@
 import { fixOf } from '../assess/causes.ts'
+import { endNamer } from '../assess/flow-ends.ts'
+import { comparePackets } from '../assess/packet-difference.ts'
 import { periodFacts } from '../assess/period-facts.ts'
 import { type VizComparison, compareViz, isComparable, sumOf } from '../assess/viz-reading.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
@@ -14,7 +16,9 @@ import type {
   PeriodFacts,
   WindowResult,
 } from '../model.ts'
+import { type KeptCapture, readCaptures } from './captures.ts'
 import { rows, stripsOf, within } from './history.ts'
+import { listsAround } from './lists-around.ts'
 import type { Objects } from './objects.ts'
 import { missingWindows, withMissing } from './missing.ts'
 import { type History, readExpected, readHistory, readState, type State } from './state.ts'
@@ -72,7 +76,8 @@ export async function readPeriodAndPast(
   const history = await readPresent(cluster, now, objects, { from: earlier[0]?.from ?? period.from, to: period.to })
   const { months, episodes } = history
   const { state } = await readState(clusterId, objects)
-  const { results, viz } = await readResults(state, period, objects)
+  const captures = await namedCaptures(cluster, period, objects)
+  const { results, viz, packets } = await readResults(state, period, captures, objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
@@ -84,7 +89,11 @@ export async function readPeriodAndPast(
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
     crypto: results.findLast(({ collected }) => collected)?.crypto ?? null,
     errors: results.flatMap(({ window, errors }) => errors.map((line) => ({ window: window.end, line }))),
-    facts: { ...periodFacts(results), ...(viz === undefined ? {} : { viz }) },
+    facts: {
+      ...periodFacts(results),
+      ...(viz === undefined ? {} : { viz }),
+      ...(packets === undefined ? {} : { packets }),
+    },
   }
   return {
     current,
@@ -107,8 +116,9 @@ export async function readPeriodAndPast(
 async function readResults(
   state: State | undefined,
   period: Span,
+  captures: readonly NamedCapture[],
   objects: Objects,
-): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz'] }> {
+): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz']; packets: PeriodFacts['packets'] }> {
   const kept = new Map<string, unknown>()
   const once = <T>(value: T, key: string): T => {
     const known = kept.get(key)
@@ -123,12 +133,14 @@ async function readResults(
   const first = before === undefined ? [] : await readExpected(named, [before], objects)
   const readings = first.flatMap(({ result }) => result?.viz ?? [])
   const compared: VizComparison[] = []
+  const ofPackets: NonNullable<PeriodFacts['packets']>[] = []
   for (const window of windows.filter(within(period))) {
     const [expected] = await readExpected(named, [window], objects)
     if (expected === undefined || expected.result === null) continue
     const { result } = expected
     compared.push(...readings.filter((reading) => isComparable(reading, result)).map((one) => compareViz(one, result)))
     if (result.viz !== undefined) readings.push(result.viz)
+    ofPackets.push(...captures.map(({ flows, nameOf }) => comparePackets(flows, result, nameOf)))
     results.push({
       ...result,
       edges: [],
@@ -157,7 +169,30 @@ async function readResults(
       })),
     })
   }
-  return { results, viz: compared.length === 0 ? undefined : sumOf(compared) }
+  return {
+    results,
+    viz: compared.length === 0 ? undefined : sumOf(compared),
+    packets:
+      captures.length === 0
+        ? undefined
+        : {
+            compared: ofPackets.reduce((sum, one) => sum + one.compared, 0),
+            differences: ofPackets.flatMap(({ differences }) => differences),
+          },
+  }
+}
+
+/** A capture that was kept, and who has an address in its time. */
+type NamedCapture = Pick<KeptCapture, 'flows'> & { readonly nameOf: ReturnType<typeof endNamer> }
+
+async function namedCaptures(cluster: Cluster, period: Span, objects: Objects): Promise<NamedCapture[]> {
+  const named: NamedCapture[] = []
+  for (const { flows, from, to } of await readCaptures(cluster.id, period, objects)) {
+    const time = { start: toSeconds(from), end: toSeconds(to) }
+    const lists = await listsAround(cluster.id, time.start, objects)
+    named.push({ flows, nameOf: endNamer(lists, time, cluster.linkerdNamespace) })
+  }
+  return named
 }
 
 const NO_GAPS: Coverage['gaps'] = []

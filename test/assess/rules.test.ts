@@ -5,7 +5,15 @@ import fc from 'fast-check'
 import { rulePeriod, subjectKey } from '../../lib/assess/rule.ts'
 import { RULES } from '../../lib/assess/rules.ts'
 import { endName } from '../../lib/assess/waived.ts'
-import type { ClusterPeriod, Crypto, State, Subject, Verdict, VizDifference } from '../../lib/model.ts'
+import type {
+  ClusterPeriod,
+  Crypto,
+  PacketDifference,
+  State,
+  Subject,
+  Verdict,
+  VizDifference,
+} from '../../lib/model.ts'
 import { CRYPTO, HOURS, UNMESHED, anyPeriod, path, period, vizDifference } from '../support/judged-period.ts'
 import { coverageOf, hours, workload } from '../support/report-input.ts'
 
@@ -353,6 +361,32 @@ test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail 
   assert.deepEqual(verdicts('sources-agree', beside([], alone, { ...alone, dst: 'other' })), {
     'deployment/shop/web': 'fail',
   })
+})
+
+test('sources-agree fails a path, or a workload, to which a capture showed clear bytes that no proxy told of', () => {
+  const difference = (pathId: string | null): PacketDifference => ({
+    at: '2026-11-20T02:03:04Z',
+    client: { kind: 'deployment', namespace: 'shop', name: 'web' },
+    server: { kind: 'deployment', namespace: 'shop', name: 'db' },
+    port: 80,
+    reason: 'text',
+    pathId,
+  })
+  const beside = (...differences: PacketDifference[]) =>
+    period([path()], { facts: { packets: { compared: 9, differences } } })
+  const [first] = check('sources-agree', beside(difference('a1'), difference('a1')))
+  assert.deepEqual(
+    [first?.verdict, first?.detail],
+    [
+      'fail',
+      'A capture showed clear bytes (text) from deployment/shop/web to port 80 at 2026-11-20T02:03:04Z, the first of 2 connections, and the proxies told of none in that window',
+    ],
+  )
+  assert.deepEqual(verdicts('sources-agree', beside(difference(null), difference('gone'))), {
+    'deployment/shop/web deployment/shop/db:80': 'pass',
+    'deployment/shop/db': 'fail',
+  })
+  assert.deepEqual(verdicts('sources-agree', beside()), { 'deployment/shop/web deployment/shop/db:80': 'pass' })
 })
 
 test('sources-agree is never better for what linkerd viz edges shows', () => {

@@ -161,6 +161,7 @@ const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
   ['packets', /give either a file or --pod NAMESPACE\/NAME/],
   ['packets a.pcap --pod shop/web', /give either a file or --pod/],
   ['packets a.pcap --for 3s', /Cannot use --for with a file/],
+  ['packets a.pcap --save', /Cannot use --save with a file/],
   ['packets --pod web', /Cannot read --pod "web": wanted NAMESPACE\/NAME/],
   ['packets --pod shop/web/x', /Cannot read --pod/],
   ['packets --pod shop/web --for 1h', /Cannot read --for "1h"/],

@@ -14,10 +14,12 @@ import type { Snapshot, Window } from '../../lib/model.ts'
 import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
-import { addCluster } from '../../lib/store/registry.ts'
+import { writeCapture } from '../../lib/store/captures.ts'
+import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
+import { captureOf } from '../support/captures.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
 import { snapshotOf } from '../support/sealed-store.ts'
@@ -333,6 +335,9 @@ test('report is allowed what it asks, and nothing else', async (t) => {
   // Of one that was just registered nothing is there, which S3 tells only to those who may list.
   const author = { now: new Date(SCHEDULED.time), by: 'tester' }
   await addCluster({ id: 'silent', kubeconfig: mesh.kubeconfig, windowMinutes: 5 }, author, { objects })
+  // What a capture showed, whose addresses are named by the lists around it.
+  for (const { id } of await readClusters({ objects }))
+    await writeCapture(captureOf({ cluster: id, from: toTime(toSeconds(SCHEDULED.time) - 60) }), objects)
   await runAs('Report', async () => {
     await handler({ time }, contextOf())
     await handler({ time }, contextOf())

@@ -9,6 +9,7 @@ import { listedOf } from '../../lib/assess/lists.ts'
 import type { PacketRow } from '../../lib/collect/packet-rows.ts'
 import { toSeconds } from '../../lib/collect/windows.ts'
 import type { KubernetesList } from '../../lib/model.ts'
+import type { Capture } from '../../lib/store/captures.ts'
 import type { ListsAround } from '../../lib/store/lists-around.ts'
 
 /** The names of the captures whose rows were recorded. */
@@ -51,4 +52,29 @@ function readLists(folder: string): KubernetesList[] {
     const { items } = JSON.parse(gunzipSync(readFileSync(join(folder, file))).toString()) as { items: unknown[] }
     return { resource: file.replace(/\.json\.gz$/, ''), version: 'v1', items }
   })
+}
+
+/** A capture as `packets --pod --save` keeps it; of nothing, unless told otherwise. */
+export function captureOf(changes: Partial<Capture> = {}): Capture {
+  return {
+    cluster: 'shop',
+    from: '2026-11-24T13:13:26Z',
+    to: '2026-11-24T13:13:46Z',
+    seconds: 20,
+    port: null,
+    place: {
+      namespace: 'shop',
+      pod: 'web-0',
+      uid: 'u',
+      container: 'linkerd-debug',
+      node: null,
+      addresses: ['10.0.0.1'],
+    },
+    collector: { name: 'ciphertrail', version: '0.0.0' },
+    problem: null,
+    packets: 57,
+    flows: [],
+    omitted: 0,
+    ...changes,
+  }
 }

@@ -76,13 +76,21 @@ describe('The checks of the guide on a real node', () => {
     )
 
     // The kubelet asks the pod each second, in the clear.
-    const { code, stdout, stderr } = await packets('web-4')
+    const { code, stdout, stderr } = await packets('web-4', '--save')
     assert.equal(code, 0, stderr)
+    assert.match(stderr, /^Kept as evidence: evidence\/packets\/real\/\d{8}T\d{6}Z-[0-9a-f]{16}\.json$/m)
     const flows = parseNdjson(stdout).filter(({ loopback }) => loopback === false)
     const verdicts = new Set(flows.map(({ verdict }) => verdict))
     assert.ok(verdicts.has('clear') && !verdicts.has('tls'), stdout)
     assert.ok(!stdout.includes('pong'))
     assert.deepEqual(capturing(), [])
+
+    // It is sealed as all evidence is, and what is sealed is as it was.
+    assert.equal((await command('key', 'new', 'example.com/checks')).code, 0)
+    const sealed = await command('seal')
+    assert.match(sealed.stdout, /1 capture of packets/, sealed.stderr)
+    const log = await command('log', 'check')
+    assert.equal(log.code, 0, log.stdout + log.stderr)
 
     const without = await packets('prometheus-4')
     assert.equal(without.code, 1)

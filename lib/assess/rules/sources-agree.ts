@@ -1,5 +1,6 @@
-import type { Verdict, VizDifference } from '../../model.ts'
+import type { PacketDifference, Verdict, VizDifference } from '../../model.ts'
 import { compareText } from '../../text-order.ts'
+import { workloadKey } from '../facts.ts'
 import { type PathHistory, type Rule, hasNamelessEnd, ofPath, ofWorkload, sentence } from '../rule.ts'
 import { untoldWindows, untoldWords } from '../rule.ts'
 
@@ -10,15 +11,29 @@ export const sourcesAgree: Rule = {
   failTitle: 'The sources contradict each other',
   why: 'What one proxy says is one witness; that the other end saw the same identity is a second one, and what an operator is shown by linkerd viz edges is to be the same.',
   needs:
-    "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A shared ServiceAccount, or an end that was not read, makes it unknown. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked; that it agrees proves nothing.",
+    "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A shared ServiceAccount, or an end that was not read, makes it unknown. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked, and what a kept capture of packets shows against that of its moment; that they agree proves nothing.",
   check: ({ cluster, paths, facts }) => {
     const differences = inOrder(facts?.viz?.differences ?? [])
     const byPath = Map.groupBy(differences, ({ path }) => path?.pathId)
     const alone = differences.filter(({ path }) => path === null)
-    const bySource = Map.groupBy(alone, ({ kind, srcNamespace, src }) => JSON.stringify([kind, srcNamespace, src]))
+    const packets = (facts?.packets?.differences ?? []).toSorted((a, b) => compareText(orderOf(a), orderOf(b)))
+    const captured = Map.groupBy(packets, ({ pathId }) => pathId)
+    const known = new Set(paths.map(({ pathId }) => pathId))
+    const ofWorkloads = [
+      ...packets
+        .filter(({ pathId }) => pathId === null || !known.has(pathId))
+        .map((one) => ofWorkload(cluster.id, one.server, 'fail', capturedWords([one]))),
+      ...alone.map((one) => unseenPair(cluster.id, one)),
+    ]
     return [
-      ...paths.map((path) => worse(judge(path), besideViz(path, byPath.get(path.pathId) ?? []))),
-      ...[...bySource.values()].flatMap(([first]) => (first === undefined ? [] : [unseenPair(cluster.id, first)])),
+      ...paths.map((path) =>
+        worse(
+          besidePackets(path, captured.get(path.pathId) ?? []) ?? judge(path),
+          besideViz(path, byPath.get(path.pathId) ?? []),
+        ),
+      ),
+      // The first of what is said of each.
+      ...new Map(ofWorkloads.toReversed().map((one) => [workloadKey(one.subject.workload), one])).values(),
     ]
   },
 }
@@ -52,6 +67,24 @@ function judge(path: PathHistory) {
   return untoldWindows(path) > 0
     ? ofPath(path, 'unknown', sentence(untoldWords(path)))
     : ofPath(path, 'pass', 'The server saw the identity of the client, which one workload has')
+}
+
+function orderOf({ at, client, server, port, reason }: PacketDifference): string {
+  return JSON.stringify([at, workloadKey(server), port, workloadKey(client), reason])
+}
+
+/** Clear bytes in a capture of which the proxies of a path told nothing: one witness that saw the wire. */
+function besidePackets(path: PathHistory, differences: readonly PacketDifference[]): PathFinding | undefined {
+  return differences.length === 0 ? undefined : ofPath(path, 'fail', capturedWords(differences))
+}
+
+function capturedWords(differences: readonly PacketDifference[]): string {
+  const [first] = differences
+  if (first === undefined) return ''
+  const { at, client, port, reason } = first
+  const from = client.kind === 'external' ? client.name : workloadKey(client)
+  const count = differences.length === 1 ? '' : `, the first of ${differences.length} connections`
+  return `A capture showed clear bytes (${reason}) from ${from} to port ${port} at ${at}${count}, and the proxies told of none in that window`
 }
 
 type PathFinding = ReturnType<typeof ofPath>
