@@ -50,7 +50,7 @@ export function addAgent(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each window')
     .addHelpText(
       'after',
-      '\nExample:\n  ciphertrail agent --cluster prod --store s3://acme-evidence/ciphertrail --prometheus-url http://prometheus.linkerd-viz.svc.cluster.local:9090\n\nExit code 1 if any window that was due has no complete attempt.',
+      '\nExample:\n  ciphertrail agent --cluster prod --store s3://acme-evidence/ciphertrail \\\n      --prometheus-url http://prometheus.linkerd-viz.svc.cluster.local:9090\n\nExit code 1 if any window that was due has no complete attempt.',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<AgentOptions>()

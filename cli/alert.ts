@@ -37,7 +37,7 @@ export function addAlert(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each channel')
     .addHelpText(
       'after',
-      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook gets JSON by POST, with the headers ciphertrail-id (the same when it comes twice) and\nciphertrail-signature: t=SECONDS,v1=HEX, where HEX is HMAC-SHA256 of "SECONDS.BODY" under the secret.\n\nExit code 1 if anything was not told.`,
+      `\nExample:\n  ciphertrail alert --mail mail.json\n\n${MAIL_HELP}\n\nA webhook gets JSON by POST, with the headers ciphertrail-id (the same\nwhen it comes twice) and ciphertrail-signature: t=SECONDS,v1=HEX, where HEX is\nHMAC-SHA256 of "SECONDS.BODY" under the secret.\n\nExit code 1 if anything was not told.`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<AlertOptions>()

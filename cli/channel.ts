@@ -50,7 +50,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail channel add payments --namespace "pay-*" --to ada@example.com --time-zone Europe/Berlin\n  ciphertrail channel check payments\n  ciphertrail channel list',
+      '\nExamples:\n  ciphertrail channel add payments --namespace "pay-*" --to ada@example.com \\\n      --time-zone Europe/Berlin\n  ciphertrail channel check payments\n  ciphertrail channel list',
     )
 
   channel
@@ -79,7 +79,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" --to pay@example.com --time-zone Europe/Berlin --at 08:30',
+      '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" \\\n      --to pay@example.com --time-zone Europe/Berlin --at 08:30',
     )
     .action(async (id: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<AddOptions>()

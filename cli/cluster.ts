@@ -105,7 +105,7 @@ export function addClusterCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --api-server https://api.prod.example:6443 --ca ca.pem --token-file token\n  ciphertrail cluster add prod --context prod --prometheus-url https://prometheus.example/prod',
+      '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --api-server https://api.prod.example:6443 \\\n      --ca ca.pem --token-file token\n  ciphertrail cluster add prod --context prod \\\n      --prometheus-url https://prometheus.example/prod',
     )
     .action(async (id: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<AddOptions>()

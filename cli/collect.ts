@@ -44,7 +44,7 @@ export function addCollect(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each window')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail collect\n  ciphertrail collect --cluster prod --at 2026-11-24T12:30:00Z\n  ciphertrail collect --from 2026-11-24T06:00:00Z --to 2026-11-24T12:00:00Z\n\nExit code 1 if any window that was asked for has no complete attempt; what was found never changes it.',
+      '\nExamples:\n  ciphertrail collect\n  ciphertrail collect --cluster prod --at 2026-11-24T12:30:00Z\n  ciphertrail collect --from 2026-11-24T06:00:00Z --to 2026-11-24T12:00:00Z\n\nExit code 1 if any window that was asked for has no complete attempt;\nwhat was found never changes it.',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<CollectOptions>()

@@ -41,7 +41,7 @@ export function addKeyCommands(program: Command, console: Console): void {
   addSignerOptions(key.command('show').summary('show the public half of the key').option('--json', 'one JSON object'))
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail key show\n  ciphertrail key show --kms-key arn:aws:kms:eu-central-1:111122223333:key/1234abcd --name example.com/ciphertrail',
+      '\nExamples:\n  ciphertrail key show\n  ciphertrail key show \\\n      --kms-key arn:aws:kms:eu-central-1:111122223333:key/1234abcd \\\n      --name example.com/ciphertrail',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SignerOptions & { readonly json?: boolean }>()

@@ -61,7 +61,7 @@ export function addLogCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail log show\n  ciphertrail log show --last 100 --json\n  ciphertrail log show --proof evidence/20261124T120000Z-20261124T130000Z/prod/0001.json.gz --out 0001.tlog-proof',
+      '\nExamples:\n  ciphertrail log show\n  ciphertrail log show --last 100 --json\n  ciphertrail log show \\\n      --proof evidence/20261124T120000Z-20261124T130000Z/prod/0001.json.gz \\\n      --out 0001.tlog-proof',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<ShowOptions>()

@@ -6,10 +6,13 @@ import { UsageError } from './console.ts'
 
 /** What the help says of the settings file. */
 export const MAIL_HELP = `The settings file is JSON:
-  {"from": "ciphertrail@example.com", "host": "smtp.example.com", "user": "ciphertrail", "passwordFile": "/run/secrets/smtp"}
-Further fields: fromName, port, tls ("starttls", the default and then required, "implicit", or "none" for a server on
-loopback), password, caFile. Or, by Amazon SES, with the AWS credentials of the environment:
-  {"from": "ciphertrail@example.com", "ses": {"region": "eu-central-1", "configurationSet": "ciphertrail"}}`
+  {"from": "ciphertrail@example.com", "host": "smtp.example.com",
+   "user": "ciphertrail", "passwordFile": "/run/secrets/smtp"}
+Further fields: fromName, port, tls ("starttls", the default and then required,
+"implicit", or "none" for a server on loopback), password, caFile. Or, by Amazon
+SES, with the AWS credentials of the environment:
+  {"from": "ciphertrail@example.com",
+   "ses": {"region": "eu-central-1", "configurationSet": "ciphertrail"}}`
 
 /** The way to send mail that a settings file names, and whom it is from. Throws UsageError where it cannot be used. */
 export async function openMail(file: string): Promise<{ readonly from: Sender; readonly send: SendMail }> {

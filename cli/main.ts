@@ -29,17 +29,18 @@ import { addWorkloads } from './workloads.ts'
 /** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
 export async function main(argv: readonly string[], config: Config = readConfig()): Promise<number> {
   const console = processConsole(config, manifest.version)
+  const program = programOf(console)
   // A reader that has seen enough (`| head`) closes the pipe; that is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
   try {
-    await programOf(console).parseAsync([...argv], { from: 'user' })
+    await program.parseAsync([...argv], { from: 'user' })
     return 0
   } catch (error) {
     console.progressEnd()
-    return report(error, console)
+    return report(error, console, calledOf(program, argv))
   }
 }
 
@@ -59,7 +60,7 @@ function programOf(console: Console): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command line was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
+      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
   addClusterCommands(program, console)
   addCollect(program, console)
@@ -93,7 +94,7 @@ function programOf(console: Console): Command {
   return program
 }
 
-function report(error: unknown, console: Console): number {
+function report(error: unknown, console: Console, called: string): number {
   if (error instanceof FailedError) return error.exitCode
   if (error instanceof UsageError) {
     console.err(error.message)
@@ -101,16 +102,29 @@ function report(error: unknown, console: Console): number {
   }
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0
-    console.err(usageLine(error))
+    console.err(usageLine(error, called))
     return 2
   }
   console.err(error instanceof Error ? error.message : String(error))
   return 1
 }
 
-/** Commander's message as one line in our wording. */
-function usageLine({ code, message }: CommanderError): string {
-  if (code === 'commander.help') return 'Cannot run ciphertrail without a command: see "ciphertrail --help"'
+/** The command that a command line calls, as its help is asked for: `ciphertrail cluster add`. */
+function calledOf(program: Command, argv: readonly string[]): string {
+  let called = program
+  const names = [program.name()]
+  for (const word of argv) {
+    const next = called.commands.find((command) => command.name() === word)
+    if (next === undefined) continue
+    called = next
+    names.push(word)
+  }
+  return names.join(' ')
+}
+
+/** Commander's message as one line in our wording, which names the help of the command that was called. */
+function usageLine({ code, message }: CommanderError, called: string): string {
+  if (code === 'commander.help') return `Cannot run ${called} without a command: see "${called} --help"`
   const [line = '', suggestion] = message.replace(/^error: /, '').split('\n')
-  return `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "ciphertrail --help"`
+  return `Cannot understand the command line: ${line}${suggestion === undefined ? '' : ` ${suggestion}`}; see "${called} --help"`
 }

@@ -52,7 +52,7 @@ export function addReport(program: Command, console: Console): void {
     .option('--json', 'one JSON object that names what was written')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail report --week 2026-W47 --time-zone Europe/Berlin\n  ciphertrail report --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z --cluster prod --out november',
+      '\nExamples:\n  ciphertrail report --week 2026-W47 --time-zone Europe/Berlin\n  ciphertrail report --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z \\\n      --cluster prod --out november',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReportOptions>()

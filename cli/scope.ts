@@ -35,7 +35,7 @@ export function addScopeCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each scope, or for each thing that is wrong')
     .addHelpText(
       'after',
-      '\nExample:\n  ciphertrail scope check scope.yaml\n\nA scope.yaml:\n  pci-dss:\n    clusters: [prod-*]\n    namespaces: [payments, billing]\n    labels: {tier: backend}\n    owner: payments-platform\n    reason: Card data is processed there\n\nExit code 2 where something is wrong: one line for each thing, as file:line:column.',
+      '\nExample:\n  ciphertrail scope check scope.yaml\n\nA scope.yaml:\n  pci-dss:\n    clusters: [prod-*]\n    namespaces: [payments, billing]\n    labels: {tier: backend}\n    owner: payments-platform\n    reason: Card data is processed there\n\nExit code 2 where something is wrong: one line for each thing, as\nfile:line:column.',
     )
     .action(async (file: string, _: unknown, command: Command) => {
       const { json = false, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()

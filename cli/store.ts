@@ -12,14 +12,18 @@ import { s3Objects } from '../lib/store/s3.ts'
 import { type Console, UsageError } from './console.ts'
 
 /** What `--store` may say of S3. */
-export const STORE_HELP = `A store on S3, with the AWS credentials and the region that the environment gives:
+export const STORE_HELP = `A store on S3, with the AWS credentials and the region of the environment:
   --store s3://evidence-bucket/prefix
-  --store "s3://evidence-bucket/prefix?derived=other-bucket/prefix&lock=governance&retention=13-months"
-derived    another place for what is derived; the first one then holds only evidence and log
-lock       governance (default), compliance, or none (a default retention of the bucket, if there is one)
-retention  13-months (default), 6-years, or days such as 400-days
-WARNING: with lock=compliance nobody can delete what was written or end its lock before that time, not even the root
-user of the account. Try it with retention=1-day first.`
+  --store "s3://evidence-bucket/prefix?derived=other-bucket/prefix"
+After the question mark stand, parted by "&":
+  derived    another place for what is derived; the first one then holds only
+             evidence and log
+  lock       governance (default), compliance, or none (a default retention of
+             the bucket, if there is one)
+  retention  13-months (default), 6-years, or days such as 400-days
+WARNING: with lock=compliance nobody can delete what was written or end its lock
+before that time, not even the root user of the account. Try it with
+retention=1-day first.`
 
 type StoreOptions = { readonly store?: string | undefined }
 

@@ -50,7 +50,7 @@ export function addVerify(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExit codes: 0 verified, 1 something failed or is missing, 2 the command line was not understood.\n\nExamples:\n  ciphertrail verify ./copy --key example.com/log+0123abcd+AQ... --since checkpoint-of-october\n  ciphertrail verify --proof 0001.tlog-proof --object 0001.json.gz --key example.com/log+0123abcd+AQ...',
+      '\nExit codes: 0 verified, 1 something failed or is missing, 2 the command\nline was not understood.\n\nExamples:\n  ciphertrail verify ./copy --key example.com/log+0123abcd+AQ... \\\n      --since checkpoint-of-october\n  ciphertrail verify --proof 0001.tlog-proof --object 0001.json.gz \\\n      --key example.com/log+0123abcd+AQ...',
     )
     .action(async (store: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<VerifyOptions>()
@@ -194,7 +194,7 @@ async function digestOf(file: string): Promise<FileDigest> {
 
 function unreadable(option: string, file: string, error: unknown): unknown {
   if (!(error instanceof Error && 'code' in error)) return error
-  return new UsageError(
-    `Cannot read ${option} "${printable(file)}": ${String(error.code)}, wanted a file that can be read`,
-  )
+  const code = String(error.code)
+  const state = { ENOENT: 'it does not exist', EACCES: 'it may not be read', EISDIR: 'it is a folder' }[code] ?? code
+  return new UsageError(`Cannot read ${option} "${printable(file)}": ${state}`)
 }

@@ -49,7 +49,7 @@ export function addWaiverCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each waiver, or for each thing that is wrong')
     .addHelpText(
       'after',
-      '\nExample:\n  ciphertrail waiver check waivers.yaml\n\nA waivers.yaml:\n  ledger-export:\n    cluster: prod\n    rules: [path-is-encrypted, path-is-mutual]\n    source: (unmeshed)\n    destination: statefulset/bank/ledger-db\n    port: 5432\n    owner: bank\n    reason: The exporter cannot speak TLS\n    compensatingControl: Both run on one node\n    expires: 2027-01-31T00:00:00Z\n\nExit code 2 where something is wrong: one line for each thing, as file:line:column. How a waiver stands never changes the exit code.',
+      '\nExample:\n  ciphertrail waiver check waivers.yaml\n\nA waivers.yaml:\n  ledger-export:\n    cluster: prod\n    rules: [path-is-encrypted, path-is-mutual]\n    source: (unmeshed)\n    destination: statefulset/bank/ledger-db\n    port: 5432\n    owner: bank\n    reason: The exporter cannot speak TLS\n    compensatingControl: Both run on one node\n    expires: 2027-01-31T00:00:00Z\n\nExit code 2 where something is wrong: one line for each thing, as\nfile:line:column. How a waiver stands never changes the exit code.',
     )
     .action(async (file: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<StandingOptions>()

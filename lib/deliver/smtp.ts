@@ -119,7 +119,9 @@ async function readText(name: string, file: string): Promise<string> {
     return await readFile(name, 'utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
-    throw settingsError(file, `"${printable(name)}" cannot be read (${code})`)
+    const state =
+      { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
+    throw settingsError(file, `"${printable(name)}" ${state}`)
   }
 }
 

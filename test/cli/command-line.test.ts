@@ -39,12 +39,24 @@ const COMMANDS = [
   ['rebuild'],
   ['tap'],
   ['packets'],
+  ['agent'],
+  ['alert'],
+  ['channel'],
+  ['channel', 'add'],
+  ['channel', 'list'],
+  ['channel', 'check'],
+  ['channel', 'preview'],
+  ['channel', 'resume'],
+  ['channel', 'remove'],
+  ['deliver'],
+  ['deliveries'],
+  ['run'],
   ['demo'],
   ['completion'],
 ]
 
 /** A group of commands, and what answers for people or shells only. */
-const WITHOUT_JSON = new Set(['cluster', 'scope', 'waiver', 'key', 'log', 'demo', 'completion'])
+const WITHOUT_JSON = new Set(['cluster', 'channel', 'scope', 'waiver', 'key', 'log', 'run', 'demo', 'completion'])
 
 const ESCAPE = '\u001b'
 
@@ -66,6 +78,10 @@ test('--help and --version answer on standard output and end well', async (conte
   assert.deepEqual({ code: help.code, stderr: help.stderr }, { code: 0, stderr: '' })
   assert.match(help.stdout, /^Usage: ciphertrail/)
   for (const [name] of COMMANDS) assert.match(help.stdout, new RegExp(`^ {2}${name}\\b`, 'm'))
+  assert.deepEqual(
+    linesOf(help.stdout).filter((line) => line.length > 80),
+    [],
+  )
   assert.match(help.stdout, /Exit codes: 0 done, 1 .*, 2 /)
   assert.deepEqual(await run(['--version'], { folder }), {
     code: 0,
@@ -76,13 +92,18 @@ test('--help and --version answer on standard output and end well', async (conte
   assert.deepEqual(readdirSync(folder), [])
 })
 
-test('the help of every command says what it is for, and has an example; every command that answers has --json', async (context) => {
+test('the help of every command says what it is for, and has an example, in 80 columns; every command that answers has --json', async (context) => {
   const folder = freshFolder(context)
   for (const command of COMMANDS) {
     const { code, stdout, stderr } = await run([...command, '--help'], { folder })
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
     assert.match(stdout, new RegExp(`^Usage: ciphertrail ${command.join(' ')}\\b`))
     assert.match(stdout, new RegExp(`\nExamples?:\n(.*\n)*.*ciphertrail ${command.join(' ')}\\b`))
+    assert.deepEqual(
+      linesOf(stdout).filter((line) => line.length > 80),
+      [],
+      'it fits on a terminal of 80 columns',
+    )
     if (!WITHOUT_JSON.has(command.join(' '))) assert.match(stdout, /^ {2}--json\b/m, command.join(' '))
   }
 })
@@ -111,12 +132,12 @@ test('a symbolic link to the command is the command', async (context) => {
 
 const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
   ['', /without a command/],
-  ['cluster', /without a command/],
+  ['cluster', /run ciphertrail cluster without a command: see "ciphertrail cluster --help"/],
   ['edge', /unknown command 'edge'.*Did you mean edges/],
   ['cluster ad', /unknown command 'ad'.*Did you mean add/],
   ['collect --form 2026-11-24', /unknown option '--form'.*Did you mean --from/],
   ['collect extra', /too many arguments/],
-  ['edges', /missing required argument 'kind'/],
+  ['edges', /missing required argument 'kind'; see "ciphertrail edges --help"/],
   ['edges secrets', /edges of "secrets": wanted all or one of .*deployment/],
   ['edges deploy -o yaml', /'yaml' is invalid/],
   ['edges deploy -n shop -A', /-n together with -A/],
