@@ -134,7 +134,7 @@ describe('Proxies read by port-forward', () => {
   })
 
   test('one that cannot be read is a line, and keeps no other from being read', async (context) => {
-    const odd = ['gone', 'html', 'cut', 'shut', 'slow'].map((name) => pod(`deployment/${name}`))
+    const odd = ['gone', 'html', 'cut', 'large', 'shut', 'slow'].map((name) => pod(`deployment/${name}`))
     const is = (one: Pod, name: string) => one.owner === `deployment/${name}`
     const { collect } = await startMesh(context, {
       pods: [web, ...odd],
@@ -145,7 +145,13 @@ describe('Proxies read by port-forward', () => {
             ? { status: 200, type: 'text/html', body: '<html>' }
             : is(one, 'cut')
               ? { status: 200, type: 'text/plain', body: 'process_start_time_seconds 1\ntcp_open_total{tls="tr' }
-              : undefined,
+              : is(one, 'large')
+                ? {
+                    status: 200,
+                    type: 'text/plain',
+                    body: `process_start_time_seconds 1\n# ${'x'.repeat(9_000_000)}\n`,
+                  }
+                : undefined,
       refused: (one) =>
         is(one, 'shut')
           ? status(403, 'Forbidden', 'pods "x" is forbidden: cannot get resource "pods/portforward"')
@@ -154,11 +160,12 @@ describe('Proxies read by port-forward', () => {
     const { proxies, complete } = await collect({ proxies: 'all', noPrometheus: true })
     assert.deepEqual([proxies?.status, proxies?.pages.length, complete], ['partial', 2, true])
     const lines = proxies?.errors ?? []
-    assert.equal(lines.length, 4)
+    assert.equal(lines.length, 5)
     const expected = [
       /^Cannot read the proxy of pod "shop\/cut-.*" of cluster "prod": its page has a line that cannot be read: tcp_open_total\{tls="tr$/,
       /^Cannot read the proxy of pod "shop\/gone-.*": 404 Not Found from the proxy of pod ".*"; is it a Linkerd proxy that listens there\?$/,
       /^Cannot read the proxy of pod "shop\/html-.*" sent "text\/html" instead of a metrics page; is it a Linkerd proxy that listens there\?$/,
+      /^Cannot read the proxy of pod "shop\/large-.*" is larger than 8 MB$/,
       /^Cannot read the proxy of pod "shop\/shut-.*: 403 Forbidden .*; grant "get" on "pods\/portforward" in the namespace "shop"$/,
     ]
     for (const [index, line] of expected.entries()) assert.match(lines[index] ?? '', line)
