@@ -124,6 +124,12 @@ const requestSchema = z.object({
   requestContext: z.object({ domainName: z.string(), http: z.object({ method: z.string() }) }),
 })
 
+const NOWHERE = {
+  statusCode: 404,
+  headers: { 'content-type': 'application/problem+json' },
+  body: JSON.stringify({ type: 'about:blank', status: 404, title: 'There is nothing of that name' }),
+}
+
 /** The most that Lambda hands over, less what base64 and the other members may add. */
 const LARGEST_BODY = 4_400_000
 
@@ -139,6 +145,8 @@ export function onRequest(
       const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
       const { domainName, http } = requestContext
       const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
+      // IAM's policies and the log of API Gateway know the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
+      if (new URL(url).pathname !== rawPath) return NOWHERE
       const request = new Request(url, { method: http.method, headers })
       const response = await inTime(context, async () => fetch(request, { event }, container))
       const body = Buffer.from(await response.arrayBuffer())

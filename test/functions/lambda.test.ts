@@ -107,6 +107,21 @@ test('setting() says which variable lacks', () => {
   assert.throws(() => setting(undefined, 'CIPHERTRAIL_STORE'), /Cannot start: CIPHERTRAIL_STORE is not set/)
 })
 
+test('a path that would be read as another one than IAM and the log of API Gateway know leads nowhere', async (t) => {
+  capturedLog(t)
+  const handler = onRequest(() => assert.fail('it was asked'))
+  for (const rawPath of [
+    '/v1/checkpoint/%2e%2e/paths',
+    '/v1/checkpoint/../paths',
+    '/v1/./paths',
+    '/v1/paths#x',
+    '/v1\\paths',
+  ]) {
+    const answer = await handler({ ...(requestOf('/v1/paths') as object), rawPath }, contextOf())
+    assert.equal(answer.statusCode, 404, rawPath)
+  }
+})
+
 test('a request of API Gateway comes and goes as it is, with what the authoriser found beside it', async (t) => {
   capturedLog(t)
   const handler = onRequest(async (request, { event }) => {
