@@ -92,7 +92,7 @@ export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): A
 }
 
 /** Names of this machine that no other name server can lead here. */
-const LOOPBACK_HOST = /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/i
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
 /**
  * Lets in everybody on this machine: for a server that listens on a loopback address only. The `Host` header must name that address, or else a page on the

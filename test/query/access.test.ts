@@ -69,13 +69,14 @@ test('only the very token opens anything', () => {
 })
 
 test('on loopback only a name that cannot be led there by others is let in', async () => {
-  for (const host of ['127.0.0.1', '127.0.0.1:8080', 'localhost:8080', 'LOCALHOST', '[::1]:80'])
+  for (const host of ['127.0.0.1', '127.0.0.1:8080', '127.0.0.2:8080', 'localhost:8080', 'LOCALHOST', '[::1]:80'])
     assert.equal((await loopbackAccess(asking({ host }), undefined))?.clusters, 'all', host)
   for (const host of [
     '',
     'evil.example',
     'localhost.evil.example',
     '127.0.0.1.evil.example',
+    '127.0.0.evil',
     'evil.example:127',
     '127.0.0.1@evil',
   ])
