@@ -178,10 +178,10 @@ export function addClusterCommands(program: Command, console: Console): void {
           },
           { heading: 'CONTEXT', text: ({ context }) => context ?? '-' },
           {
-            heading: 'KUBECONFIG',
+            heading: 'REACHED BY',
             text: ({ kubeconfig, eks, apiServer, agent }) =>
               kubeconfig ??
-              (agent === true ? 'agent' : undefined) ??
+              (agent === true ? 'its agent' : undefined) ??
               apiServer?.url ??
               (eks === undefined ? '-' : `EKS ${eks.region} ${eks.name}`),
           },

@@ -8,7 +8,7 @@ export function addDemo(program: Command, console: Console): void {
     .command('demo')
     .summary('replay a recorded mesh: no cluster, no account')
     .description(
-      'Replays recorded answers of a real mesh through the real collector, and writes evidence, history and a report to ./demo-output.',
+      'Replays recorded answers of a real mesh through the real collector, and writes evidence, history and a report to ./demo-output, whatever --store says.',
     )
     .addHelpText('after', '\nExample:\n  ciphertrail demo')
     .action(async () => {

@@ -197,12 +197,14 @@ function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] 
   const answers = snapshots.flatMap(({ metrics }) => metrics.answers)
   const lists = snapshots.flatMap(({ kubernetes }) => kubernetes.lists)
   const bytes = answers.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0)
-  const meshed = 'emojivoto, billing, identity, warehouse and observability'
   return [
-    `Registered: cluster "${CLUSTER}" with the namespaces ${meshed}; its Kubernetes API (TLS) and`,
-    'its Prometheus and dashboard (by port-forward) are played on this computer, and answer what the real ones answered.',
-    `Collected:  ${plural(snapshots.length, 'window')} of 5 minutes, ${plural(answers.length, 'query', 'queries')} (${byteWords(bytes)}), ${plural(lists.length, 'list')} of Kubernetes objects, in ${seconds.toFixed(1)} s,`,
-    'kept as evidence; all that follows is derived from it.',
+    `Registered: cluster "${CLUSTER}" with the namespaces emojivoto, billing, identity,`,
+    '            warehouse and observability. Its Kubernetes API (TLS), Prometheus',
+    '            and dashboard (by port-forward) are played on this computer, and',
+    '            answer what the real ones answered.',
+    `Collected:  ${plural(snapshots.length, 'window')} of 5 minutes, ${plural(answers.length, 'query', 'queries')} (${byteWords(bytes)}) and`,
+    `            ${plural(lists.length, 'list')} of Kubernetes objects in ${seconds.toFixed(1)} s, kept as evidence;`,
+    '            all that follows is derived from it.',
   ]
 }
 
