@@ -66,6 +66,9 @@ export async function* tapEvents(
     }
     if (failure !== '') throw said('', failure, what)
   } catch (error) {
+    // The API server has answered, so it is there: so it ends as well where the tap API behind it dies.
+    if (error instanceof SourceError && error.kind === 'connection')
+      throw new SourceError({ source: 'kubernetes', what }, error.kind, error.problem, { hint: hints.server })
     if (!(error instanceof TapFormatError)) throw error
     throw new SourceError(
       { source: 'kubernetes', what },

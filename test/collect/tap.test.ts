@@ -113,7 +113,7 @@ test('tapEvents() gives the whole events of an answer whose server is gone at an
     assert.equal(cut.events.length, wholeAt(length))
     assert.match(
       cut.line ?? '',
-      /^the API server at 127\.0\.0\.1:\d+ closed the connection in the middle of its answer; /,
+      /^the API server at 127\.0\.0\.1:\d+ closed the connection in the middle of its answer; is the pod of the Deployment tap in the namespace "linkerd-viz" running\?$/,
     )
 
     server.answer(replay(short.subarray(0, length), { after: 'end' }))
