@@ -1,4 +1,5 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { isIP } from 'node:net'
 import { generate } from 'selfsigned'
 
 /** A certificate with its key, PEM. */
@@ -7,7 +8,7 @@ export type Pair = { readonly cert: string; readonly key: string }
 /** The authority of a cluster: what it signed is believed by all its parts. */
 export type ClusterAuthority = {
   readonly ca: string
-  /** A certificate for a user or a server; `group` is `system:masters` and the like, `addresses` what a server is reached by. */
+  /** A certificate for a user or a server; `group` is `system:masters` and the like, `addresses` what a server is reached by, addresses or names. */
   readonly issue: (name: string, group?: string, addresses?: readonly string[]) => Promise<Pair>
 }
 
@@ -33,14 +34,16 @@ export async function makeClusterAuthority(): Promise<ClusterAuthority> {
           { name: 'basicConstraints', cA: false },
           { name: 'keyUsage', digitalSignature: true },
           { name: 'extKeyUsage', serverAuth: true, clientAuth: true },
-          ...(addresses.length === 0
-            ? []
-            : [{ name: 'subjectAltName' as const, altNames: addresses.map((ip) => ({ type: 7 as const, ip })) }]),
+          ...(addresses.length === 0 ? [] : [{ name: 'subjectAltName' as const, altNames: addresses.map(altName) }]),
         ],
       })
       return { cert: leaf.cert, key: leaf.private }
     },
   }
+}
+
+function altName(text: string): { type: 7; ip: string } | { type: 2; value: string } {
+  return isIP(text) === 0 ? { type: 2, value: text } : { type: 7, ip: text }
 }
 
 /** The keys with which a cluster signs the tokens of its ServiceAccounts. PEM. */

@@ -29,6 +29,9 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
       --kubelet-preferred-address-types=InternalIP \
       --service-account-issuer=https://kubernetes.default.svc.cluster.local \
       --service-account-key-file="$keys/tokens.pub" --service-account-signing-key-file="$keys/tokens.key" \
+      --enable-aggregator-routing=true --requestheader-client-ca-file="$keys/front-ca.pem" --requestheader-allowed-names=front \
+      --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra- \
+      --proxy-client-cert-file="$keys/front.pem" --proxy-client-key-file="$keys/front.key" \
       --profiling=false >>"$work/kube-apiserver.log" 2>&1 || sleep 0.2
   done
 ) &

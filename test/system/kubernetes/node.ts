@@ -19,7 +19,7 @@ import { makeGroups, processesIn, processesOf, removeGroups } from './groups.ts'
 import { packImage } from './image.ts'
 import type { Image } from './image.ts'
 import { makeClusterAuthority, makeTokenKeys, signToken } from './keys.ts'
-import type { TokenOf } from './keys.ts'
+import type { ClusterAuthority, TokenKeys, TokenOf } from './keys.ts'
 import type { Programs } from './programs.ts'
 
 /** A Kubernetes node: etcd, kube-apiserver, containerd and kubelet, apart from everything else on this machine. */
@@ -27,6 +27,8 @@ export type Node = {
   readonly url: string
   /** A folder that goes with the node. */
   readonly folder: string
+  /** What an API of this process needs to stand behind the API server: an address that this reaches, and who signs its certificate. PEM. */
+  readonly aggregation: { readonly address: string; readonly clientAuthority: string }
   /** Asks the API server as an administrator. */
   readonly ask: (method: string, path: string, body?: unknown) => Promise<Answered>
   /** Asks it with a token. */
@@ -84,11 +86,12 @@ export async function startNode({ programs, number, images }: NodeOptions): Prom
   const [outside, inside] = [`198.18.${number}.1`, `198.18.${number}.2`] as const // of RFC 2544, which leads nowhere
   const cable = `ciphertrail${number}`
   const authority = await makeClusterAuthority()
+  const front = await makeClusterAuthority()
   const tokens = makeTokenKeys()
   const admin = await authority.issue('admin', 'system:masters')
   const url = `https://${inside}:6443`
 
-  await writeKeys(join(work, 'keys'), authority, tokens, inside)
+  await writeKeys(join(work, 'keys'), { authority, front, tokens }, inside)
   const node = await authority.issue('system:node:node', 'system:nodes', [inside])
   writeConfigurations(work, { address: inside, group, number })
   writeFileSync(
@@ -174,6 +177,7 @@ export async function startNode({ programs, number, images }: NodeOptions): Prom
   return {
     url,
     folder: work,
+    aggregation: { address: outside, clientAuthority: front.ca },
     ask,
     askAs: (token, method, path, body) =>
       askServer({ host: inside, ca: authority.ca }, { authorization: `Bearer ${token}` }, method, path, body),
@@ -197,14 +201,26 @@ export async function startNode({ programs, number, images }: NodeOptions): Prom
 
 async function writeKeys(
   folder: string,
-  authority: Awaited<ReturnType<typeof makeClusterAuthority>>,
-  tokens: ReturnType<typeof makeTokenKeys>,
+  {
+    authority,
+    front,
+    tokens,
+  }: {
+    readonly authority: ClusterAuthority
+    /** Of the API server's own requests to aggregated APIs. */
+    readonly front: ClusterAuthority
+    readonly tokens: TokenKeys
+  },
   address: string,
 ): Promise<void> {
   mkdirSync(folder)
   const server = await authority.issue('kube-apiserver', undefined, [address, '10.96.0.1'])
   const api = await authority.issue('kube-apiserver-kubelet-client', 'system:masters')
+  const proxy = await front.issue('front')
   for (const [name, content] of Object.entries({
+    'front-ca.pem': front.ca,
+    'front.pem': proxy.cert,
+    'front.key': proxy.key,
     'ca.pem': authority.ca,
     'server.pem': server.cert,
     'server.key': server.key,
