@@ -70,6 +70,32 @@ const leftOut: Plugin = {
   },
 }
 
+/** What is imported from `node:http` by name; esbuild names another one where it is missing here. */
+const HTTP_NAMES = ['Agent', 'request', 'STATUS_CODES']
+
+/**
+ * Makes the start cheap. For a module that imports `node:http` Node reads all its names, and loads its own `fetch` for one that nobody uses, `WebSocket`;
+ * `require` does not. Of zod as `{ z }` esbuild keeps everything, of `* as z` what is used.
+ */
+const cheapStart: Plugin = {
+  name: 'cheap-start',
+  setup(bundler) {
+    bundler.onResolve({ filter: /^(node:)?http$/ }, ({ kind }) =>
+      kind === 'require-call' ? undefined : { path: 'http', namespace: 'required' },
+    )
+    bundler.onLoad({ filter: /./, namespace: 'required' }, () => ({
+      contents: `const http = require('node:http')
+      export default http
+      export const { ${HTTP_NAMES.join(', ')} } = http`,
+    }))
+    bundler.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+      if (path.startsWith(MODULES)) return undefined
+      const source = readFileSync(path, 'utf8')
+      return { loader: 'ts', contents: source.replace("import { z } from 'zod'", "import * as z from 'zod'") }
+    })
+  },
+}
+
 async function bundle(name: string): Promise<Entries> {
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, 'functions', `${name}.ts`)],
@@ -94,7 +120,7 @@ async function bundle(name: string): Promise<Entries> {
     sourcemap: 'external',
     sourcesContent: false,
     external: [TYPST],
-    plugins: [leftOut],
+    plugins: [leftOut, cheapStart],
     // Some libraries are CommonJS and ask for Node's own modules.
     banner: {
       js: "import{createRequire as createRequireOfBundle}from'node:module';const require=createRequireOfBundle(import.meta.url);",
