@@ -58,7 +58,7 @@ function whyWords({
   return cause === null || cause === 'unknown' ? printable(reasonWords(reason)) : CAUSE_WORDS[cause]
 }
 
-function whenWords({ episode, exposure, source }: NewsItem, { period }: Summary, dates: Dates): string {
+function whenWords({ episode, exposure, source }: NewsItem, { until }: Summary, dates: Dates): string {
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   if (episode === null)
     return exposure === null
@@ -67,8 +67,8 @@ function whenWords({ episode, exposure, source }: NewsItem, { period }: Summary,
   const { openedAt, endedAt, ending, sinceUnknown } = episode
   if (endedAt === null)
     return sinceUnknown
-      ? `not encrypted since an unknown time; first seen ${dates.moment(openedAt)}, at least ${lasted(openedAt, period.to)}`
-      : `not encrypted since ${dates.moment(openedAt)} (${lasted(openedAt, period.to)})`
+      ? `not encrypted since an unknown time; first seen ${dates.moment(openedAt)}, at least ${lasted(openedAt, until)}`
+      : `not encrypted since ${dates.moment(openedAt)} (${lasted(openedAt, until)})`
   const from = sinceUnknown ? `an unknown time before ${dates.moment(openedAt)}` : dates.moment(openedAt)
   const how = ending === null ? 'no end of it is known' : endingWords(ending, { source })
   return `not encrypted from ${from} to ${dates.moment(endedAt)} (${sinceUnknown ? 'at least ' : ''}${lasted(openedAt, endedAt)}); ${how}`

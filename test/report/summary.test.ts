@@ -5,6 +5,7 @@ import type { ClusterPeriod, State } from '../../lib/model.ts'
 import { STATES } from '../../lib/model.ts'
 import { summarise } from '../../lib/report/summary.ts'
 import type { Summary } from '../../lib/report/summary.ts'
+import { viewOf } from '../../lib/report/view.ts'
 import { cluster, coverageOf, episode, hours, PERIOD, report, workload } from '../support/report-input.ts'
 import type { StoryPath, Stretch } from '../support/report-input.ts'
 
@@ -44,6 +45,17 @@ test('a share is null, never a number, where nothing was expected or collected',
   )
   const { clusters } = of(hours(), [], { coverage: [] })
   assert.equal(clusters[0]?.unmeasured, 168)
+})
+
+test('what is open in a week that is not over has lasted up to its last window, and not to its end', () => {
+  const begun = episode('a', PERIOD.from)
+  const open: StoryPath = path([{ from: 0, to: 47, state: 'plaintext', episode: begun }])
+  const summary = of(hours().slice(0, 48), [open])
+  assert.equal(Date.parse(summary.until) - Date.parse(PERIOD.from), 48 * 3_600_000)
+  const headlines = viewOf(summary).sections.flatMap(({ entries }) => entries.map(({ headline }) => headline))
+  assert.match(headlines[0] ?? '', /^not encrypted since .* \(2 d\); not ended at the end of the period$/)
+  assert.equal(of(hours(), [path([whole('plaintext')])]).until, PERIOD.to)
+  assert.equal(summarise(report([])).until, PERIOD.to)
 })
 
 test('a cluster of which nothing is known keeps its null beside one with a good number', () => {

@@ -83,6 +83,6 @@ function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
 }
 
 function lastedWords({ summary }: Wording, { episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary): string {
-  const lasted = durationWords((Date.parse(endedAt ?? summary.period.to) - Date.parse(openedAt)) / 1000)
+  const lasted = durationWords((Date.parse(endedAt ?? summary.until) - Date.parse(openedAt)) / 1000)
   return sinceUnknown ? `at least ${lasted}` : lasted
 }

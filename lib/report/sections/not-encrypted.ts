@@ -114,7 +114,7 @@ function entryOf(wording: Wording, path: Exposure): EntryView {
 }
 
 function headlineOf({ dates, summary }: Wording, path: Exposure): string {
-  const end = summary.period.to
+  const end = summary.until
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   const current = path.episodes.at(-1)
   if (current === undefined)
