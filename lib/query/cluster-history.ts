@@ -1,4 +1,5 @@
 import { fixOf } from '../assess/causes.ts'
+import { toSeconds } from '../collect/windows.ts'
 import type { Cluster, PathRow } from '../model.ts'
 import { historyProblem } from '../store/history-problem.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../store/history.ts'
@@ -14,6 +15,8 @@ export type ClusterAnswer = {
   readonly id: string
   /** The end of the latest window of the period that was collected; null where none was. */
   readonly collectedUntil: string | null
+  /** The begin of the first window of the period that was expected or collected; null where there is none. Of what lies before it nothing is known. */
+  readonly expectedFrom: string | null
   /** How many windows the period has, and of how many of them nothing can be told. */
   readonly windows: number
   readonly notCollected: number
@@ -23,6 +26,19 @@ export type ClusterAnswer = {
   readonly problem: string | null
 }
 
+/** What of a period is not known of a cluster, in words; null where every window of all of it was collected. */
+export function notKnown(
+  { problem, windows, notCollected, expectedFrom }: ClusterAnswer,
+  period: { readonly from: string },
+): string | null {
+  if (problem !== null) return problem
+  if (expectedFrom === null) return 'no window of the period was expected'
+  if (notCollected > 0) return `${notCollected} of ${windows} windows of the period were not collected`
+  return toSeconds(expectedFrom) > toSeconds(period.from)
+    ? `no window before ${expectedFrom} was expected or collected`
+    : null
+}
+
 /** Reads what the paths of a cluster were in a period, and how much of it is known. */
 export async function readCluster(
   cluster: Cluster,
@@ -30,7 +46,15 @@ export async function readCluster(
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const unreadable = (problem: string) => ({
-    cluster: { id: cluster.id, collectedUntil: null, windows: 0, notCollected: 0, coverage: null, problem },
+    cluster: {
+      id: cluster.id,
+      collectedUntil: null,
+      expectedFrom: null,
+      windows: 0,
+      notCollected: 0,
+      coverage: null,
+      problem,
+    },
     rows: [],
   })
   const problem = await historyProblem(cluster, objects)
@@ -44,6 +68,7 @@ export async function readCluster(
       cluster: {
         id: cluster.id,
         collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
+        expectedFrom: windows[0]?.start ?? null,
         ...collectedIn(months, { from, to }),
         coverage: expected === 0 ? null : observed / expected,
         problem: null,

@@ -6,7 +6,7 @@ import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { compareText } from '../text-order.ts'
 import { type Grant, maySee } from './access.ts'
-import { CLUSTERS_AT_ONCE, type ClusterAnswer, readCluster } from './cluster-history.ts'
+import { CLUSTERS_AT_ONCE, type ClusterAnswer, notKnown, readCluster } from './cluster-history.ts'
 import { type Page, pageOf } from './page.ts'
 import type { PathsQuery } from './parameters.ts'
 import { ProblemError, quoted } from './problem.ts'
@@ -17,7 +17,7 @@ const MOST_CLUSTERS = 100
 /** A page of what the paths were, and what must be known to read it. */
 export type PathsAnswer = Page<PathRow> & {
   readonly period: { readonly from: string; readonly to: string }
-  /** Whether every window of every cluster was collected. Where it is not `all`, silence says nothing. */
+  /** Whether windows cover all of the period, of every cluster, and every one was collected. Where it is not `all`, silence says nothing. */
   readonly collected: 'all' | 'partly' | 'none'
   readonly clusters: readonly ClusterAnswer[]
 }
@@ -52,7 +52,7 @@ export async function answerPaths(
     ...page,
     items: waivedRows(page.items, waivers, to),
     period: { from, to },
-    collected: collectedOf(read),
+    collected: collectedOf(read, { from }),
     clusters: read,
   }
 }
@@ -94,9 +94,7 @@ async function askedClusters(
   return clusters
 }
 
-function collectedOf(clusters: readonly ClusterAnswer[]): PathsAnswer['collected'] {
+function collectedOf(clusters: readonly ClusterAnswer[], period: { readonly from: string }): PathsAnswer['collected'] {
   if (clusters.every(({ collectedUntil }) => collectedUntil === null)) return 'none'
-  return clusters.every(({ problem, windows, notCollected }) => problem === null && windows > 0 && notCollected === 0)
-    ? 'all'
-    : 'partly'
+  return clusters.every((cluster) => notKnown(cluster, period) === null) ? 'all' : 'partly'
 }

@@ -4,6 +4,7 @@ import type { Objects } from '../store/objects.ts'
 import type { Grant } from './access.ts'
 import { type Answer, jsonAnswer } from './answer.ts'
 import { answerCheckpoint } from './checkpoint.ts'
+import { notKnown } from './cluster-history.ts'
 import { answerClusters } from './clusters.ts'
 import { readClustersQuery, readNoQuery, readPageQuery, readPathsQuery, settledBefore } from './parameters.ts'
 import { type PathsAnswer, answerPaths } from './paths.ts'
@@ -107,15 +108,9 @@ function csvType({ isFirst }: PathsAnswer): string {
 }
 
 function pathsCsv({ clusters, items, period, isFirst }: PathsAnswer): string {
-  const missing = clusters.flatMap(({ id, problem, windows, notCollected }) => {
-    const reason =
-      problem ??
-      (windows === 0
-        ? 'no window of the period was expected'
-        : notCollected > 0
-          ? `${notCollected} of ${windows} windows of the period were not collected`
-          : null)
-    return reason === null ? [] : [{ cluster: id, ...period, reason }]
+  const missing = clusters.flatMap((cluster) => {
+    const reason = notKnown(cluster, period)
+    return reason === null ? [] : [{ cluster: cluster.id, ...period, reason }]
   })
   return historyCsv(isFirst ? missing : [], items, { hasNames: isFirst })
 }

@@ -187,7 +187,7 @@ describe('The way into an EKS cluster', () => {
     const command = (...args: string[]) => run(args, options)
     assert.equal((await command('cluster', 'add', 'prod', '--kubeconfig', 'old')).code, 0)
     assert.equal((await command('cluster', 'add', 'prod', '--eks', 'prod', '--eks-region', 'eu-central-1')).code, 0)
-    assert.match((await command('cluster', 'list')).stdout, / EKS eu-central-1 prod +port-forward\n$/)
+    assert.match((await command('cluster', 'list')).stdout, / EKS eu-central-1 prod +port-forward +off\n$/)
     const { stdout } = await command('cluster', 'check', 'prod')
     assert.match(stdout, /^√ the API server answers \(v1\.34\.4-eks\)$/m)
     assert.equal(eks.asked.length, 1)

@@ -21,6 +21,7 @@ import { minutesIn } from '../support/sealed-store.ts'
 type ClusterAnswer = {
   id: string
   windows: number
+  expectedFrom: string | null
   notCollected: number
   collectedUntil: string
   problem: string | null
@@ -112,6 +113,12 @@ test('an answer says until when data goes, and where there is none', async (t) =
       { cluster: 'east', from: '2026-11-24T12:10:00Z', to: '2026-11-24T12:15:00Z' },
     )
   assert.equal((await paths(api, '?cluster=west&from=2026-11-24T12:00:00Z')).collected, 'all')
+  const early = await paths(api, '?cluster=west&from=2026-11-20T12:00:00Z')
+  assert.deepEqual(
+    [early.collected, early.clusters.map(({ expectedFrom }) => expectedFrom)],
+    ['partly', ['2026-11-24T12:00:00Z']],
+    'of the days before the first window nothing is known',
+  )
   // What is filtered away must not read as good news.
   const silent = await paths(api, '?cluster=east&namespace=nowhere')
   assert.deepEqual([silent.items, silent.collected], [[], 'partly'])
