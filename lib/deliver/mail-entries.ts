@@ -1,6 +1,7 @@
 /** One path in a list of a mail: how it stands, since when, why, and what would fix it. */
 import type { Dates } from '../report/dates.ts'
 import { durationWords } from '../report/dates.ts'
+import { openWords } from '../report/open-words.ts'
 import { printable } from '../report/printable.ts'
 import { endingWords } from '../report/sections/not-encrypted.ts'
 import { LOOKS } from '../report/states.ts'
@@ -58,17 +59,14 @@ function whyWords({
   return cause === null || cause === 'unknown' ? printable(reasonWords(reason)) : CAUSE_WORDS[cause]
 }
 
-function whenWords({ episode, exposure, source }: NewsItem, { until }: Summary, dates: Dates): string {
+function whenWords({ cluster, episode, exposure, source }: NewsItem, summary: Summary, dates: Dates): string {
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   if (episode === null)
     return exposure === null
       ? 'since when is not known'
       : `not encrypted in windows from ${dates.moment(exposure.first)} to ${dates.moment(exposure.last)}; since when is not known`
   const { openedAt, endedAt, ending, sinceUnknown } = episode
-  if (endedAt === null)
-    return sinceUnknown
-      ? `not encrypted since an unknown time; first seen ${dates.moment(openedAt)}, at least ${lasted(openedAt, until)}`
-      : `not encrypted since ${dates.moment(openedAt)} (${lasted(openedAt, until)})`
+  if (endedAt === null) return openWords(cluster, episode, summary, dates)
   const from = sinceUnknown ? `an unknown time before ${dates.moment(openedAt)}` : dates.moment(openedAt)
   const how = ending === null ? 'no end of it is known' : endingWords(ending, { source })
   return `not encrypted from ${from} to ${dates.moment(endedAt)} (${sinceUnknown ? 'at least ' : ''}${lasted(openedAt, endedAt)}); ${how}`

@@ -16,14 +16,12 @@ import { episodesOf } from './summary/episodes.ts'
 import type { Episodes } from './summary/episodes.ts'
 import { countMarks, endpointKey, exposuresOf, JUDGED, summarisePaths } from './summary/paths.ts'
 import type { Exposure, PathSummary } from './summary/paths.ts'
-import { isBefore, sum } from './summary/sums.ts'
+import { sum } from './summary/sums.ts'
 import { trendOf } from './summary/trend.ts'
 import type { TrendPoint } from './summary/trend.ts'
 
 export type Summary = {
   readonly period: Period
-  /** Up to when windows were expected: the end of the period, or the end of the last window where that is earlier, as in a week that is not over. RFC 3339. */
-  readonly until: string
   readonly version: string
   readonly replay: string | null
   readonly checkpoint: ReportInput['checkpoint']
@@ -72,7 +70,6 @@ export function summarise(input: ReportInput): Summary {
 
   return {
     period,
-    until: expectedUntil(clusters, period),
     version: input.version,
     replay: input.replay ?? null,
     checkpoint: input.checkpoint,
@@ -100,12 +97,6 @@ export function summarise(input: ReportInput): Summary {
     blind: workloads.filter(({ blindSpots }) => blindSpots.some(({ kind }) => kind !== 'unmeshed')),
     workloads: workloads.length,
   }
-}
-
-/** What lasts to the end of a period that is not over has lasted to now, and no longer. */
-function expectedUntil(clusters: readonly ClusterSummary[], { to }: Period): string {
-  const ends = clusters.flatMap(({ windows }) => windows.at(-1)?.end ?? [])
-  return ends.length === 0 ? to : ends.reduce((latest, end) => (isBefore(latest, end) ? end : latest))
 }
 
 function byWorkload(a: Workload, b: Workload): number {

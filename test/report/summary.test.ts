@@ -47,15 +47,21 @@ test('a share is null, never a number, where nothing was expected or collected',
   assert.equal(clusters[0]?.unmeasured, 168)
 })
 
-test('what is open in a week that is not over has lasted up to its last window, and not to its end', () => {
-  const begun = episode('a', PERIOD.from)
-  const open: StoryPath = path([{ from: 0, to: 47, state: 'plaintext', episode: begun }])
-  const summary = of(hours().slice(0, 48), [open])
-  assert.equal(Date.parse(summary.until) - Date.parse(PERIOD.from), 48 * 3_600_000)
-  const headlines = viewOf(summary).sections.flatMap(({ entries }) => entries.map(({ headline }) => headline))
-  assert.match(headlines[0] ?? '', /^not encrypted since .* \(2 d\); not ended at the end of the period$/)
-  assert.equal(of(hours(), [path([whole('plaintext')])]).until, PERIOD.to)
-  assert.equal(summarise(report([])).until, PERIOD.to)
+test('what has not ended has lasted up to the last window that was collected, and no longer', () => {
+  const open = (windows: ReturnType<typeof hours>): string => {
+    const last = windows.length - 1
+    const stretch: Stretch = { from: 0, to: last, state: 'plaintext', episode: episode('a', PERIOD.from) }
+    const { sections } = viewOf(of(windows, [path([stretch])]))
+    return sections.flatMap(({ entries }) => entries.map(({ headline }) => headline))[0] ?? ''
+  }
+  assert.match(open(hours()), /^not encrypted since [^;]* \(7 d\); not ended at the end of the period$/)
+  assert.match(
+    open(hours().slice(0, 48)),
+    /^not encrypted since [^;]* \(2 d\); not ended/,
+    'in a week that is not over',
+  )
+  const dark = hours({ missing: Array.from({ length: 120 }, (_, index) => 48 + index) })
+  assert.match(open(dark), /^not encrypted since [^;]* \(2 d up to the last window collected, [^;]*\); not ended/)
 })
 
 test('a cluster of which nothing is known keeps its null beside one with a good number', () => {

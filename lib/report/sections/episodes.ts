@@ -1,5 +1,6 @@
 /** Every run of windows in which a path was not encrypted, how it ended, and how long fixing took. */
 import { durationWords } from '../dates.ts'
+import { openFor } from '../open-words.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Episodes, EpisodeSummary } from '../summary/episodes.ts'
@@ -82,7 +83,15 @@ function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
   return [dates.moment(endedAt), ...(ending === null ? [] : [endingWords(ending, one)])]
 }
 
-function lastedWords({ summary }: Wording, { episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary): string {
-  const lasted = durationWords((Date.parse(endedAt ?? summary.until) - Date.parse(openedAt)) / 1000)
+function lastedWords(
+  { summary }: Wording,
+  { cluster, episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary,
+): string {
+  if (endedAt === null) {
+    const open = openFor(cluster, openedAt, summary)
+    if (open === null) return 'not known'
+    return sinceUnknown || !open.isUpToDate ? `at least ${open.words}` : open.words
+  }
+  const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)
   return sinceUnknown ? `at least ${lasted}` : lasted
 }

@@ -1,6 +1,7 @@
 /** Each path that was not encrypted: since when, why, how to fix it, and who accepted it. */
 import type { Episode } from '../../model.ts'
 import { durationWords } from '../dates.ts'
+import { openWords } from '../open-words.ts'
 import { printable } from '../printable.ts'
 import { fact, section } from '../section.ts'
 import type { EntryView, SectionView } from '../section.ts'
@@ -114,17 +115,12 @@ function entryOf(wording: Wording, path: Exposure): EntryView {
 }
 
 function headlineOf({ dates, summary }: Wording, path: Exposure): string {
-  const end = summary.until
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   const current = path.episodes.at(-1)
   if (current === undefined)
     return `not encrypted in windows from ${dates.moment(path.first)} to ${dates.moment(path.last)}; since when is not known`
-  if (current.endedAt === null) {
-    const since = path.isSinceUnknown
-      ? `not encrypted since an unknown time; first seen ${dates.moment(path.since)}, at least ${lasted(path.since, end)}`
-      : `not encrypted since ${dates.moment(path.since)} (${lasted(path.since, end)})`
-    return `${since}; not ended at the end of the period`
-  }
+  if (current.endedAt === null)
+    return `${openWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)}; not ended at the end of the period`
   const how = current.ending === null ? 'ended' : endingWords(current.ending, path)
   const from = path.isSinceUnknown ? `an unknown time before ${dates.moment(path.since)}` : dates.moment(path.since)
   return `not encrypted from ${from} to ${dates.moment(current.endedAt)} (${path.isSinceUnknown ? 'at least ' : ''}${lasted(path.since, current.endedAt)}); ${how}`

@@ -53,6 +53,8 @@ export type ClusterSummary = Observed & {
   readonly windows: TimelineMonth['windows']
   readonly expected: number
   readonly collected: number
+  /** End of the last window that was collected; null where none was. */
+  readonly collectedUntil: string | null
   /** Start of the first and end of the last expected window, where they leave a part of the period out; else null. */
   readonly expectedOnly: { readonly from: string; readonly to: string } | null
   /** No attempt stands. */
@@ -120,6 +122,7 @@ export function summariseCluster(cluster: ClusterPeriod, period: Period): Cluste
     windows,
     expected: windows.length,
     collected: windows.filter(({ collected }) => collected).length,
+    collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
     expectedOnly: expectedOnly(windows, period),
     missing: windows.filter(({ evidence }) => evidence === null).length,
     failed: windows.filter((window) => window.evidence !== null && !window.collected).length,
