@@ -7,7 +7,7 @@ import { notesOf, verdictOf } from '../report/sections/opening.ts'
 import { LOOKS } from '../report/states.ts'
 import type { Summary } from '../report/summary.ts'
 import type { NameView } from '../report/table.ts'
-import { countWords, plural, shareWords } from '../report/words.ts'
+import { countWords, knownShareWords, plural, shareWords } from '../report/words.ts'
 import { datesOf } from '../report/dates.ts'
 import type { Dates } from '../report/dates.ts'
 import type { Channel } from './channel.ts'
@@ -303,7 +303,7 @@ function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTab
   return {
     title: `Trend of ${plural(trend.length, 'week')}`,
     columns: ['Week from', 'Windows collected', ...(hasShare ? ['Observed'] : []), 'Unknown', 'Not encrypted'],
-    rows: trend.map(({ from, expectedWindows, collectedWindows, share, paths }) => ({
+    rows: trend.map(({ from, expectedWindows, collectedWindows, share, unknownClusters, paths }) => ({
       head: dates.short(from),
       cells: [
         {
@@ -313,7 +313,7 @@ function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTab
               : `${countWords(collectedWindows)} of ${countWords(expectedWindows)}`,
           bar: null,
         },
-        ...(hasShare ? [{ text: pastShare(share, collectedWindows, expectedWindows), bar: null }] : []),
+        ...(hasShare ? [{ text: knownShareWords({ share, unknownClusters }), bar: null }] : []),
         { text: paths === null ? 'no data' : countWords(paths.unknown), bar: null },
         paths === null
           ? { text: 'no data', bar: null }
@@ -325,12 +325,6 @@ function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTab
     })),
     more: 'A smaller number beside fewer collected windows is no improvement.',
   }
-}
-
-/** Clusters of which nothing is known are not in the share: where it is better than the windows, it says so. */
-function pastShare(share: number | null, collected: number, expected: number): string {
-  if (share === null) return 'not known'
-  return `${shareWords(share)}${share * expected > collected ? ' where known' : ''}`
 }
 
 /** The colour of a bar. */

@@ -148,6 +148,18 @@ export function shareWords(share: number): string {
   return `${Math.min(99.9, Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`
 }
 
+/** A share that some clusters are not in is told as `98.4 % where known`: a cluster that was dark must not make it look whole. */
+export function knownShareWords({
+  share,
+  unknownClusters,
+}: {
+  readonly share: number | null
+  readonly unknownClusters: number
+}): string {
+  if (share === null) return 'not known'
+  return unknownClusters === 0 ? shareWords(share) : `${shareWords(share)} where known`
+}
+
 /** `3.4 MB`, in powers of a thousand. */
 export function byteWords(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const

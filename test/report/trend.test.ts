@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { trendOf } from '../../lib/report/summary/trend.ts'
 import { summarise } from '../../lib/report/summary.ts'
 import { viewOf } from '../../lib/report/view.ts'
-import { storyOfAWeek } from '../support/report-input.ts'
+import { cluster, hours, report, storyOfAWeek, workload } from '../support/report-input.ts'
 
 test('the last point of the trend has the numbers of the period itself', () => {
   const summary = summarise(storyOfAWeek())
@@ -21,6 +21,32 @@ test('the last point of the trend has the numbers of the period itself', () => {
       },
     ],
   )
+})
+
+test('a cluster that was dark in a period keeps its share from reading as whole', () => {
+  const trendSection = (clusters: ReturnType<typeof cluster>[]) => {
+    const { sections } = viewOf(summarise(report(clusters)))
+    return sections.find(({ id }) => id === 'trend')
+  }
+  const dark = cluster('dark', hours({ missing: Array.from({ length: 168 }, (_, index) => index) }), [])
+  const mtls = {
+    pathId: 'a',
+    source: workload('deployment', 'shop', 'web'),
+    destination: workload('deployment', 'shop', 'cart'),
+    port: 80,
+    stretches: [{ from: 0, to: 167, state: 'mtls' }],
+  } as const
+  const seen = cluster('seen', hours(), [mtls])
+  const observed = (clusters: ReturnType<typeof cluster>[]) =>
+    trendSection(clusters)?.tables[0]?.rows.at(-1)?.cells[1]?.lines[0]
+  assert.deepEqual(
+    [observed([seen]), observed([seen, dark]), observed([dark])],
+    ['100 %', '100 % where known', 'not known'],
+  )
+  const [drawing] = trendSection([seen, dark])?.drawings ?? []
+  const labels = drawing?.layers.flatMap((one) => one.labels.map(({ text }) => text)) ?? []
+  assert.ok(labels.includes('partly known') && !labels.some((text) => text.includes('100 %')))
+  assert.match(drawing?.words ?? '', /100 % observed where known/)
 })
 
 test('a period without a collected window is a gap, never a zero', () => {

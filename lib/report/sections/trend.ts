@@ -5,7 +5,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { TrendPoint } from '../summary/trend.ts'
 import { number, table, text } from '../table.ts'
-import { countWords, plural, shareWords } from '../words.ts'
+import { countWords, knownShareWords, plural, shareWords } from '../words.ts'
 import type { Wording } from '../wording.ts'
 
 export function trendSection(wording: Wording): SectionView {
@@ -34,7 +34,7 @@ export function trendSection(wording: Wording): SectionView {
               ? 'none expected'
               : `${countWords(point.collectedWindows)} of ${countWords(point.expectedWindows)}`,
           ),
-          number(point.share === null ? 'not known' : shareWords(point.share)),
+          number(knownShareWords(point)),
           number(point.paths === null ? 'no data' : countWords(point.paths.observedPaths)),
           number(point.paths === null ? 'no data' : countWords(point.paths.notEncrypted)),
           number(point.paths === null ? 'no data' : countWords(point.paths.unknown)),
@@ -120,14 +120,15 @@ function pathLabels({ point: { paths }, middle }: Slot, most: number): readonly 
   ]
 }
 
-function shareBars({ point: { share }, middle }: Slot): readonly Box[] {
-  if (share === null) return []
+/** A bar that is full beside a dark cluster would say that all was seen. */
+function shareBars({ point: { share, unknownClusters }, middle }: Slot): readonly Box[] {
+  if (share === null || unknownClusters > 0) return []
   return [{ ...column(SHARES, share), x: middle - BAR, width: 2 * BAR, paint: 'quiet' }]
 }
 
-function shareLabel({ point: { share }, middle }: Slot): Label {
-  return share === null
-    ? label(middle, SHARES.bottom - 4, 'not known')
+function shareLabel({ point: { share, unknownClusters }, middle }: Slot): Label {
+  return share === null || unknownClusters > 0
+    ? label(middle, SHARES.bottom - 4, share === null ? 'not known' : 'partly known')
     : label(middle, column(SHARES, share).y - 3, shareWords(share))
 }
 
@@ -136,9 +137,9 @@ function column({ bottom, height }: typeof BARS, part: number): Pick<Box, 'y' | 
   return { y: round(bottom - part * height), height: round(part * height) }
 }
 
-function pointWords(when: string, { paths, share }: TrendPoint): string {
+function pointWords(when: string, { paths, share, unknownClusters }: TrendPoint): string {
   if (paths === null) return `${when}: no data`
-  return `${when}: ${countWords(paths.notEncrypted)} not encrypted and ${countWords(paths.unknown)} unknown of ${countWords(paths.observedPaths)} observed paths, ${share === null ? 'share not known' : `${shareWords(share)} observed`}`
+  return `${when}: ${countWords(paths.notEncrypted)} not encrypted and ${countWords(paths.unknown)} unknown of ${countWords(paths.observedPaths)} observed paths, ${share === null ? 'share not known' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

@@ -16,8 +16,10 @@ export type TrendPoint = {
   readonly to: string
   readonly expectedWindows: number
   readonly collectedWindows: number
-  /** Null where nothing can be said. */
+  /** Over the clusters whose own is known; null where that is none. */
   readonly share: number | null
+  /** Clusters of which windows were expected and whose share is not known: they are not in `share`. */
+  readonly unknownClusters: number
   /** Null where no window was collected. */
   readonly paths: PathCounts | null
 }
@@ -47,13 +49,15 @@ export function trendOf(
 }
 
 function pointOf({ from, to }: Span, parts: readonly Part[]): TrendPoint {
+  const observed = parts.filter(({ windows }) => windows.length > 0).map(({ windows }) => observedOf(windows))
   const collectedWindows = sum(parts, ({ windows }) => windows.filter(({ collected }) => collected).length)
   return {
     from,
     to,
     expectedWindows: sum(parts, ({ windows }) => windows.length),
     collectedWindows,
-    share: shareOfAll(parts.map(({ windows }) => observedOf(windows))),
+    share: shareOfAll(observed),
+    unknownClusters: observed.filter(({ share }) => share === null).length,
     paths: collectedWindows === 0 ? null : countPaths(parts),
   }
 }
