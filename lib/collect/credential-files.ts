@@ -38,9 +38,13 @@ export async function readText(file: string, name: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    const state =
-      { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
-    throw new SetupError(`${name} "${oneLine(file)}" ${state}`)
+    throw new SetupError(`${name} "${oneLine(file)}" ${unreadWords(error)}`)
   }
+}
+
+/** Why a file was not read, in words that follow its name. */
+export function unreadWords(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
+  const known = { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code]
+  return known ?? `cannot be read (${code})`
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { z } from 'zod'
+import { unreadWords } from '../collect/credential-files.ts'
 import { printable } from '../report/printable.ts'
 import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 import { checkedAddresses } from './channel.ts'
@@ -118,10 +119,7 @@ async function readText(name: string, file: string): Promise<string> {
   try {
     return await readFile(name, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
-    const state =
-      { ENOENT: 'does not exist', EACCES: 'may not be read', EISDIR: 'is a folder' }[code] ?? `cannot be read (${code})`
-    throw settingsError(file, `"${printable(name)}" ${state}`)
+    throw settingsError(file, `"${printable(name)}" ${unreadWords(error)}`)
   }
 }
 
