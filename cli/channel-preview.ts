@@ -5,7 +5,7 @@ import type { Channel } from '../lib/deliver/channel.ts'
 import { type WeekMail, dueMail } from '../lib/deliver/due.ts'
 import { messageOf } from '../lib/deliver/message.ts'
 import { weekMail } from '../lib/run/mail.ts'
-import { toTime } from '../lib/collect/windows.ts'
+import { timeOf } from '../lib/collect/windows.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { weekPeriod } from '../lib/report/week.ts'
@@ -86,7 +86,7 @@ export function addChannelPreview(channel: Command, console: Console): void {
 function weekOf(channel: Channel, week: string | undefined, now: Date): Pick<WeekMail, 'week' | 'from' | 'to'> {
   // Whoever looks at a new channel wants to see the last week, whether its mail would be sent or not.
   if (week === undefined) {
-    const due = dueMail({ ...channel, addedAt: '1970-01-01T00:00:00Z' }, toTime(Math.floor(now.getTime() / 1000)))
+    const due = dueMail({ ...channel, addedAt: '1970-01-01T00:00:00Z' }, timeOf(now))
     if (due !== null) return due
     throw new UsageError('Cannot tell the week: give --week 2026-W47')
   }

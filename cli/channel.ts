@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { toTime } from '../lib/collect/windows.ts'
+import { timeOf } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
 import { type Channel, ChannelError, type ChannelOptions } from '../lib/deliver/channel.ts'
 import { addChannel, readChannels, removeChannel } from '../lib/deliver/channels.ts'
@@ -181,8 +181,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail channel check payments\n\nExit code 1 if any check failed.')
     .action(async (id: string | undefined, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<StoreOptions & { readonly now?: string }>()
-      const now =
-        options.now === undefined ? toTime(Math.floor(console.now().getTime() / 1000)) : readTime('--now', options.now)
+      const now = options.now === undefined ? timeOf(console.now()) : readTime('--now', options.now)
       const objects = openStore(options, console)
       const channels = await chosenChannels(id, objects)
       const clusters = await readClusters({ objects })

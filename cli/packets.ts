@@ -6,7 +6,7 @@ import { openCluster } from '../lib/collect/cluster.ts'
 import type { PacketEnd, PacketRow } from '../lib/collect/packet-rows.ts'
 import { capturePod, findCapturePlace } from '../lib/collect/pod-capture.ts'
 import { CaptureError, readCapture } from '../lib/collect/tshark.ts'
-import { toTime } from '../lib/collect/windows.ts'
+import { timeOf, toTime } from '../lib/collect/windows.ts'
 import type { Cluster, Endpoint } from '../lib/model.ts'
 import {
   FLOW_PLACES,
@@ -143,12 +143,11 @@ async function flowsOfPod(
     const read = await flowsOf(capturePod(access, cluster, place, { seconds, port }), port, console)
     if (!isSaved) return read
     const { packets, problem } = read
-    const secondOf = (time: Date): string => toTime(Math.floor(time.getTime() / 1000))
     const key = await writeCapture(
       {
         cluster: cluster.id,
-        from: secondOf(from),
-        to: secondOf(console.now()),
+        from: timeOf(from),
+        to: timeOf(console.now()),
         seconds,
         port: port ?? null,
         place,

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { fixOf } from '../lib/assess/causes.ts'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { waivedRows } from '../lib/assess/waived.ts'
-import { toSeconds, toTime } from '../lib/collect/windows.ts'
+import { timeOf, toSeconds } from '../lib/collect/windows.ts'
 import type { PathRow } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { LOOKS } from '../lib/report/states.ts'
@@ -92,7 +92,7 @@ export function addPaths(program: Command, console: Console): void {
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
       const { declared: waivers } = await declaredWaivers(objects)
-      const answer = waivedRows(found, waivers, to ?? toTime(Math.floor(console.now().getTime() / 1000)))
+      const answer = waivedRows(found, waivers, to ?? timeOf(console.now()))
       if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
       else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { judge } from '../lib/assess/judge.ts'
 import { waiverResult } from '../lib/assess/waived.ts'
 import { readWaivers } from '../lib/assess/waivers.ts'
-import { toSeconds, toTime } from '../lib/collect/windows.ts'
+import { timeOf, toSeconds, toTime } from '../lib/collect/windows.ts'
 import type { ClusterPeriod, Waiver, WaiverResult } from '../lib/model.ts'
 import { declareWaivers, declaredWaivers } from '../lib/store/declarations.ts'
 import { readPeriod } from '../lib/store/period.ts'
@@ -93,8 +93,7 @@ export function addWaiverCommands(program: Command, console: Console): void {
 type StandingOptions = { readonly json?: boolean; readonly store?: string; readonly now?: string }
 
 async function printStanding(waivers: readonly Waiver[], options: StandingOptions, console: Console): Promise<void> {
-  const at =
-    options.now === undefined ? toTime(Math.floor(console.now().getTime() / 1000)) : readTime('--now', options.now)
+  const at = options.now === undefined ? timeOf(console.now()) : readTime('--now', options.now)
   const periods = waivers.length === 0 ? null : await readPeriods(at, options, console)
   const checked = standing(waivers, periods, at)
   if (options.json === true) for (const one of checked) console.out(toJson({ ok: true, ...one }))

@@ -6,7 +6,7 @@ import { CONNECTIONS } from './connections.ts'
 import { SourceError } from './http.ts'
 import { tapEvents } from './tap.ts'
 import type { TapEvent } from './tap-events.ts'
-import { toSeconds, toTime } from './windows.ts'
+import { timeOf, toSeconds } from './windows.ts'
 
 /** Workloads that are tapped in one collection; {@link CONNECTIONS} of them at once. */
 export const MOST_TAPPED = 12
@@ -80,7 +80,7 @@ export async function sampleTap(
   { targets, left }: ReturnType<typeof tapTargets>,
   { api, now }: TapSampleDeps,
 ): Promise<NonNullable<Snapshot['tap']>> {
-  const takenAt = toTime(Math.floor(now().getTime() / 1000))
+  const takenAt = timeOf(now())
   const errors: string[] = []
   const tapped: Endpoint[] = []
   const sightings: TapSighting[] = []

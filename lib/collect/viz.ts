@@ -2,7 +2,7 @@ import type { Cluster, Snapshot, VizAnswer, Window } from '../model.ts'
 import type { VizApi } from './cluster.ts'
 import { SourceError } from './http.ts'
 import { VizEdgesError, parseVizEdges } from './viz-edges.ts'
-import { toSeconds, toTime } from './windows.ts'
+import { timeOf, toSeconds } from './windows.ts'
 
 /**
  * Kinds that `linkerd viz edges` is asked for. Not pods, since workloads are kept; nor Jobs and ReplicaSets, which are put down to what owns
@@ -42,7 +42,7 @@ export async function collectViz(viz: VizApi, cluster: Cluster, now: Date): Prom
   return {
     status: errors.length === 0 ? 'complete' : answers.length === 0 ? 'failed' : 'partial',
     errors,
-    takenAt: toTime(Math.floor(now.getTime() / 1000)),
+    takenAt: timeOf(now),
     ...(server === undefined ? {} : { server }),
     answers,
   }

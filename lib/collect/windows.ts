@@ -18,6 +18,11 @@ export function toTime(seconds: Seconds): string {
   return new Date(Math.round(seconds * 1000)).toISOString().replace('.000Z', 'Z')
 }
 
+/** A moment of a clock as {@link toTime} writes it, in whole seconds: what lies between two counts as the earlier. */
+export function timeOf(at: Date): string {
+  return toTime(Math.floor(at.getTime() / 1000))
+}
+
 /** The time that somebody wrote, with its zone or as a UTC date, as RFC 3339 in UTC; undefined where the text is none. */
 export function parseTime(text: string): string | undefined {
   const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)

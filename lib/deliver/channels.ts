@@ -1,6 +1,6 @@
 /** The channels in force: those of the latest change that is recorded. */
 import canonicalize from 'canonicalize'
-import { toTime } from '../collect/windows.ts'
+import { timeOf } from '../collect/windows.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from '../store/changes.ts'
 import { changeKey } from '../store/keys.ts'
 import { ConflictError, type Objects } from '../store/objects.ts'
@@ -32,7 +32,7 @@ export async function addChannel(
   const { id } = options
   checkChannelId(id)
   const addresses = checkedAddresses(id, options.recipients ?? [])
-  const now = toTime(Math.floor(author.now.getTime() / 1000))
+  const now = timeOf(author.now)
   // Once without the pseudonyms: what cannot be leaves no address behind.
   withOptions(undefined, options, undefined, now)
   const kept = await keepRecipients(addresses, objects)

@@ -4,7 +4,7 @@
  */
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import { toSeconds, toTime } from '../collect/windows.ts'
+import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from '../store/json.ts'
 import { type DeliveryId, claimKey, claimsPrefix, parseClaimKey } from '../store/keys.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects.ts'
@@ -150,5 +150,3 @@ async function readClaim(
 function encode({ status, attempt, at, detail, retryAt }: Delivery): Uint8Array {
   return Buffer.from(canonicalize({ format: 'ciphertrail/claim/1', status, attempt, at, detail, retryAt }) ?? '')
 }
-
-const timeOf = (at: Date): string => toTime(Math.floor(at.getTime() / 1000))

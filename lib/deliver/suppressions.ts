@@ -1,7 +1,7 @@
 /** Who gets no mail: whoever unsubscribed, whose server refuses it, or who complained. Kept by pseudonym, apart from the channels. */
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import { toTime } from '../collect/windows.ts'
+import { timeOf } from '../collect/windows.ts'
 import { parseJson } from '../store/json.ts'
 import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../store/keys.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects.ts'
@@ -30,7 +30,7 @@ export async function suppress(
   now: Date,
   objects: Objects,
 ): Promise<void> {
-  const at = toTime(Math.floor(now.getTime() / 1000))
+  const at = timeOf(now)
   const body = Buffer.from(canonicalize({ format: 'ciphertrail/suppression/1', reason, at }) ?? '')
   try {
     await objects.putIf(suppressionKey(recipient, channel), body, null)

@@ -11,7 +11,7 @@ import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
-import { toSeconds, toTime } from '../collect/windows.ts'
+import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, PathEpisode } from '../model.ts'
 import { readProgress } from '../seal/progress.ts'
 import { historyProblem } from '../store/history-problem.ts'
@@ -64,7 +64,7 @@ export async function alertDue(
     ({ id, hasAlerts }) => hasAlerts && (only === undefined || id === only),
   )
   if (channels.length === 0) return []
-  const now = toTime(Math.floor(at.getTime() / 1000))
+  const now = timeOf(at)
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
   const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, objects)))

@@ -8,7 +8,7 @@ import type { Sender } from '../deliver/message.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
-import { toTime } from '../collect/windows.ts'
+import { timeOf } from '../collect/windows.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { deliverMessage, errorLine } from './deliver-message.ts'
@@ -74,7 +74,7 @@ async function deliverChannel(
   deps: DeliverDeps,
 ): Promise<ChannelDelivery> {
   const { at } = instructions
-  const mail = dueMail(channel, toTime(Math.floor(at.getTime() / 1000)))
+  const mail = dueMail(channel, timeOf(at))
   if (mail === null) return { channel: channel.id, week: null, tried: [], suppressed: 0, problem: null }
   const tried: Delivery[] = []
   let suppressed = 0

@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import { toTime } from '../collect/windows.ts'
+import { timeOf } from '../collect/windows.ts'
 import { changeKey, changesPrefix, parseChangeKey } from './keys.ts'
 import type { ChangeKind } from './keys.ts'
 import { parseJson } from './json.ts'
@@ -43,7 +43,7 @@ export async function recordChange(
   { now, by }: ChangeAuthor,
   objects: Objects,
 ): Promise<void> {
-  const at = toTime(Math.floor(now.getTime() / 1000))
+  const at = timeOf(now)
   const text = canonicalize({ format: 'ciphertrail/change/1', kind, number, at, by, content }) ?? ''
   await objects.putOnce(changeKey(kind, number), Buffer.from(text))
 }

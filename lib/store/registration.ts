@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { mayCarryCredentials } from '../collect/prometheus-url.ts'
-import { toTime } from '../collect/windows.ts'
+import { timeOf, toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
 import type {
   ApiServerAddress,
@@ -107,7 +107,7 @@ function newCluster({ id, windowMinutes = DEFAULTS.windowMinutes }: ClusterOptio
   const minutes = toWindowMinutes(id, windowMinutes)
   const { linkerdNamespace, vizNamespace } = DEFAULTS
   const windows = [{ since: BEGINNING, minutes }]
-  return { id, registeredAt: toTime(Math.floor(now.getTime() / 1000)), linkerdNamespace, vizNamespace, windows }
+  return { id, registeredAt: timeOf(now), linkerdNamespace, vizNamespace, windows }
 }
 
 /** A cluster with what is given of it changed. Throws {@link ClusterOptionError}. */
