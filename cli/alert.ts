@@ -3,12 +3,11 @@ import { webhookPost } from '../lib/deliver/webhook.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { alertDue, type ChannelAlerts } from '../lib/run/alert.ts'
-import { readUrl } from './channel-preview.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, FailedError } from './console.ts'
 import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
 import { openStore } from './store.ts'
-import { readTime } from './values.ts'
+import { readTime, readUrl } from './values.ts'
 
 type AlertOptions = {
   readonly channel?: string

@@ -13,7 +13,7 @@ import { StoreError } from '../lib/store/objects.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, UsageError } from './console.ts'
 import { openStore } from './store.ts'
-import { readTime } from './values.ts'
+import { readTime, readUrl } from './values.ts'
 
 type PreviewOptions = {
   readonly week?: string
@@ -95,25 +95,6 @@ function weekOf(channel: Channel, week: string | undefined, now: Date): Pick<Wee
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
   }
-}
-
-/** An address that links begin with, without a slash at its end; null where none is given. Throws UsageError. */
-export function readUrl(text: string | undefined): string | null {
-  if (text === undefined) return null
-  const url = URL.parse(text)
-  if (
-    url === null ||
-    !/^https?:$/.test(url.protocol) ||
-    url.search !== '' ||
-    url.hash !== '' ||
-    url.username !== '' ||
-    url.password !== '' ||
-    text.length > 500
-  )
-    throw new UsageError(
-      `Cannot use --url "${printable(text)}": wanted the address of the pages, such as https://ciphertrail.example.com`,
-    )
-  return url.href.replace(/\/+$/, '')
 }
 
 async function writeFiles(

@@ -5,13 +5,12 @@ import { readRecipients } from '../lib/deliver/recipients.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
-import { readUrl } from './channel-preview.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { MAIL_HELP, openMail } from './mail.ts'
 import { openStore } from './store.ts'
 import { tableLines } from './table.ts'
-import { readTime } from './values.ts'
+import { readTime, readUrl } from './values.ts'
 
 type DeliverOptions = {
   readonly channel?: string

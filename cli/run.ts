@@ -17,11 +17,10 @@ import { type Objects, StoreError } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
-import { readUrl } from './channel-preview.ts'
 import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
 import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
 import { openStore, placeOf } from './store.ts'
-import { readDuration, readNumber } from './values.ts'
+import { readDuration, readNumber, readUrl } from './values.ts'
 
 /** The options of `run`. */
 type RunOptions = SignerOptions &

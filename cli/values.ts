@@ -87,3 +87,22 @@ export function readProxies(text: string): ProxiesSetting | null {
   if (text === 'auto' || text === 'all') return text
   throw new UsageError(`Cannot use --proxies ${JSON.stringify(text)}: wanted auto, all or off`)
 }
+
+/** An address that links begin with, without a slash at its end; null where none is given. Throws UsageError. */
+export function readUrl(text: string | undefined): string | null {
+  if (text === undefined) return null
+  const url = URL.parse(text)
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username !== '' ||
+    url.password !== '' ||
+    text.length > 500
+  )
+    throw new UsageError(
+      `Cannot use --url "${printable(text)}": wanted the address of the pages, such as https://ciphertrail.example.com`,
+    )
+  return url.href.replace(/\/+$/, '')
+}
