@@ -49,11 +49,13 @@ export async function collectDue(
   { objects, open }: CollectDueDeps,
 ): Promise<CollectedDue> {
   const cluster = (await readClusters({ objects })).find((one) => one.id === id)
-  const refusal =
-    cluster === undefined
-      ? `Cannot collect from cluster ${JSON.stringify(id)}: it is not registered any more, or never was; add it with "ciphertrail cluster add"`
-      : refusalOf(cluster, window, now().getTime() / 1000)
-  if (cluster === undefined || refusal !== undefined) return { outcome: 'refused', error: refusal ?? '' }
+  if (cluster === undefined)
+    return {
+      outcome: 'refused',
+      error: `Cannot collect from cluster ${JSON.stringify(id)}: it is not registered any more, or never was; add it with "ciphertrail cluster add"`,
+    }
+  const refusal = refusalOf(cluster, window, now().getTime() / 1000)
+  if (refusal !== undefined) return { outcome: 'refused', error: refusal }
 
   const stored = await listAttempts(window, id, { objects })
   const last = stored.at(-1)
