@@ -37,6 +37,13 @@ export type Channel = {
   readonly webhook: { readonly url: string; readonly secretFile: string } | null
   /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
   readonly snsTopic: string | null
+  /**
+   * RFC 3339: since when its mails have a link to download the report, which works without login; what was made before does not work. Null: they have
+   * none, and none works.
+   */
+  readonly downloadsSince: string | null
+  /** Whether the report is attached to its mails, as a PDF. */
+  readonly attachesPdf: boolean
 }
 
 /** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
@@ -61,6 +68,10 @@ export type ChannelOptions = {
   readonly webhook?: Channel['webhook']
   /** Null: none. */
   readonly snsTopic?: string | null
+  /** Default false. */
+  readonly hasDownloads?: boolean
+  /** Default false. */
+  readonly attachesPdf?: boolean
 }
 
 /** What was said of a channel cannot be. One line, which never quotes an address. */
@@ -93,6 +104,9 @@ const channelSchema: z.ZodType<Channel> = z.strictObject({
   hasAlerts: z.boolean(),
   webhook: z.strictObject({ url: z.string(), secretFile: z.string() }).nullable(),
   snsTopic: z.string().nullable(),
+  // Absent in what was recorded before there were any.
+  downloadsSince: z.iso.datetime().nullable().default(null),
+  attachesPdf: z.boolean().default(false),
 })
 
 const contentSchema = z.object({
@@ -124,7 +138,7 @@ export function withOptions(
 ): Channel {
   const { id } = options
   const known = before ?? { ...DEFAULTS, id, addedAt: now }
-  return {
+  const channel: Channel = {
     ...known,
     clusters: options.clusters === undefined ? known.clusters : checkedClusters(id, options.clusters),
     namespaces: options.namespaces === undefined ? known.namespaces : checkedNamespaces(id, options.namespaces),
@@ -137,7 +151,30 @@ export function withOptions(
     hasAlerts: options.hasAlerts ?? known.hasAlerts,
     webhook: options.webhook === undefined ? known.webhook : checkedWebhook(id, options.webhook),
     snsTopic: options.snsTopic === undefined ? known.snsTopic : checkedTopic(id, options.snsTopic),
+    downloadsSince:
+      options.hasDownloads === undefined
+        ? known.downloadsSince
+        : options.hasDownloads
+          ? (known.downloadsSince ?? now)
+          : null,
+    attachesPdf: options.attachesPdf ?? known.attachesPdf,
   }
+  if (givesReport(channel) && !isOfEverything(channel))
+    throw channelError(
+      id,
+      'a report tells of every cluster and namespace, so only a channel of all of them can have --download-links on or --attach-pdf on',
+    )
+  return channel
+}
+
+/** Whether the report itself leaves with the mails of a channel: by a link without login, or attached. */
+function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
+  return downloadsSince !== null || attachesPdf
+}
+
+/** Whether a channel is told of all that there is, and so may have what tells of all. */
+function isOfEverything({ clusters, namespaces }: Channel): boolean {
+  return clusters.length === 0 && namespaces.length === 0
 }
 
 const DEFAULTS = {
@@ -152,6 +189,8 @@ const DEFAULTS = {
   hasAlerts: true,
   webhook: null,
   snsTopic: null,
+  downloadsSince: null,
+  attachesPdf: false,
 } as const
 
 /** Refuses what cannot be an id. Throws {@link ChannelError}. */

@@ -34,7 +34,12 @@ export async function addChannel(
   const addresses = checkedAddresses(id, options.recipients ?? [])
   const now = timeOf(author.now)
   // Once without the pseudonyms: what cannot be leaves no address behind.
-  withOptions(undefined, options, undefined, now)
+  withOptions(
+    (await readChannels(objects)).find((channel) => channel.id === id),
+    options,
+    undefined,
+    now,
+  )
   const kept = await keepRecipients(addresses, objects)
   let outcome: 'added' | 'updated' | 'unchanged' = 'unchanged'
   await changeChannels(author, objects, (channels) => {

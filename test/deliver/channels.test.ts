@@ -41,6 +41,8 @@ test('addChannel() keeps what is not given, replaces what is, and says whether a
       hasAlerts: true,
       webhook: null,
       snsTopic: null,
+      downloadsSince: null,
+      attachesPdf: false,
     },
   )
   assert.deepEqual(await addressesOf('pay', objects), ['ada@example.com'])
@@ -136,6 +138,38 @@ test('checkedAddresses() writes a domain as the wire has it, and keeps the first
       }
     }),
   )
+})
+
+test('addChannel() gives the report away only where it is asked to, and only to a channel of everything', async (t) => {
+  const objects = await freshStore(t)
+  const one = async () => (await readChannels(objects))[0]
+  const later = { now: new Date('2026-11-25T00:00:00Z'), by: 'ada' }
+  const refused = /Cannot add channel "pay": a report tells of every cluster and namespace, so only a channel/
+  for (const options of [{ hasDownloads: true }, { attachesPdf: true }])
+    for (const filter of [{ clusters: ['prod'] }, { namespaces: ['*'] }])
+      await assert.rejects(add(objects, { id: 'pay', ...options, ...filter }), refused)
+  await add(objects, { id: 'pay', hasDownloads: true, attachesPdf: true })
+  assert.deepEqual([(await one())?.downloadsSince, (await one())?.attachesPdf], ['2026-11-24T12:34:56Z', true])
+  assert.equal(await addChannel({ id: 'pay', hasDownloads: true }, later, objects), 'unchanged')
+  for (const filter of [{ clusters: ['prod'] }, { namespaces: ['pay-*'] }])
+    await assert.rejects(add(objects, { id: 'pay', recipients: ['ada@example.com'], ...filter }), refused)
+  assert.deepEqual([...(await readRecipients(objects)).values()], [], 'nothing is kept of what was refused')
+  await add(objects, { id: 'pay', hasDownloads: false, attachesPdf: false, namespaces: ['pay-*'] })
+  assert.deepEqual([(await one())?.downloadsSince, (await one())?.attachesPdf], [null, false])
+  await addChannel({ id: 'pay', hasDownloads: true, namespaces: [] }, later, objects)
+  assert.equal((await one())?.downloadsSince, '2026-11-25T00:00:00Z', 'links of the time before stay ended')
+})
+
+test('readChannels() reads what was recorded before reports could leave with a mail, as a channel whose do not', async (t) => {
+  const objects = await freshStore(t)
+  const change = changeKey('channels', 1)
+  await add(objects, { id: 'pay' })
+  const recorded = Buffer.from((await objects.get(change))?.body ?? []).toString()
+  const older = recorded.replace('"attachesPdf":false,', '').replace('"downloadsSince":null,', '')
+  assert.equal(recorded.length - older.length, 42)
+  const other = await freshStore(t)
+  await other.putOnce(change, Buffer.from(older))
+  assert.deepEqual(await readChannels(other), await readChannels(objects))
 })
 
 test('addChannel() by many at once loses no channel and no address', async (t) => {

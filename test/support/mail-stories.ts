@@ -22,6 +22,8 @@ export const CHANNEL: Channel = {
   hasAlerts: true,
   webhook: null,
   snsTopic: null,
+  downloadsSince: null,
+  attachesPdf: false,
 }
 
 /** A mail of a story, with links. */
