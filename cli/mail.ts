@@ -1,8 +1,13 @@
+import type { Command } from 'commander'
 import type { Sender } from '../lib/deliver/message.ts'
 import type { SendMail } from '../lib/deliver/send.ts'
 import type { PublishAlert } from '../lib/deliver/sns.ts'
-import { MailSettingsError, readMailSettings, smtpMail } from '../lib/deliver/smtp.ts'
-import { UsageError } from './console.ts'
+import { MailSettingsError, readMailSettings } from '../lib/deliver/mail-settings.ts'
+import { smtpMail } from '../lib/deliver/smtp.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { chosenChannels } from './channels.ts'
+import { type Console, UsageError } from './console.ts'
+import { readTime, readUrl } from './values.ts'
 
 /** What the help says of the settings file. */
 export const MAIL_HELP = `The settings file is JSON:
@@ -13,6 +18,43 @@ Further fields: fromName, port, tls ("starttls", the default and then required,
 SES, with the AWS credentials of the environment:
   {"from": "ciphertrail@example.com",
    "ses": {"region": "eu-central-1", "configurationSet": "ciphertrail"}}`
+
+/** The options of the commands that tell channels. */
+export type SendOptions = {
+  readonly channel?: string
+  readonly mail?: string
+  readonly url?: string
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Adds them. `without` says what is not sent where no settings of mail are given; absent: they are wanted. */
+export function addSendOptions(command: Command, without?: string): Command {
+  return command
+    .option('--channel <id>', 'only this channel')
+    .option(
+      '--mail <file>',
+      `settings of the server of mail (default CIPHERTRAIL_MAIL${without === undefined ? '' : `, else ${without}`})`,
+    )
+    .option('--url <url>', 'where people reach the pages, for the links (default CIPHERTRAIL_URL, else no links)')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object for each channel')
+}
+
+/** What they said, checked against the store; `mail` is null where no settings are given. Throws UsageError. */
+export async function readSendOptions(options: SendOptions, { config, now }: Console, objects: Objects) {
+  const { channel } = options
+  if (channel !== undefined) await chosenChannels(channel, objects)
+  const file = options.mail ?? config.mail
+  const given = options.now === undefined ? undefined : new Date(readTime('--now', options.now))
+  return {
+    mail: file === undefined ? null : await openMail(file),
+    url: readUrl(options.url ?? config.url),
+    now: given === undefined ? now : () => given,
+    ...(channel === undefined ? {} : { channel }),
+  }
+}
 
 /** The way to send mail that a settings file names, and whom it is from. Throws UsageError where it cannot be used. */
 export async function openMail(file: string): Promise<{ readonly from: Sender; readonly send: SendMail }> {

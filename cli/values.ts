@@ -1,4 +1,5 @@
 import { parseTime } from '../lib/collect/windows.ts'
+import { pagesUrl } from '../lib/deliver/mail-settings.ts'
 import { type ProxiesSetting, STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { UsageError } from './console.ts'
@@ -91,18 +92,9 @@ export function readProxies(text: string): ProxiesSetting | null {
 /** An address that links begin with, without a slash at its end; null where none is given. Throws UsageError. */
 export function readUrl(text: string | undefined): string | null {
   if (text === undefined) return null
-  const url = URL.parse(text)
-  if (
-    url === null ||
-    !/^https?:$/.test(url.protocol) ||
-    url.search !== '' ||
-    url.hash !== '' ||
-    url.username !== '' ||
-    url.password !== '' ||
-    text.length > 500
+  const url = pagesUrl(text)
+  if (url !== undefined) return url
+  throw new UsageError(
+    `Cannot use --url "${printable(text)}": wanted the address of the pages, such as https://ciphertrail.example.com`,
   )
-    throw new UsageError(
-      `Cannot use --url "${printable(text)}": wanted the address of the pages, such as https://ciphertrail.example.com`,
-    )
-  return url.href.replace(/\/+$/, '')
 }

@@ -19,6 +19,13 @@ export type Config = {
   readonly url: string | undefined
   /** `CIPHERTRAIL_MAIL`: the file with the settings of the server of mail, unless the command line says otherwise. */
   readonly mail: string | undefined
+  /** `CIPHERTRAIL_MAIL_FROM` and `CIPHERTRAIL_MAIL_FROM_NAME`: whom mail of a function is from. Without the first one no function sends any. */
+  readonly mailFrom: string | undefined
+  readonly mailFromName: string | undefined
+  /** `CIPHERTRAIL_CONFIGURATION_SET`: the configuration set of Amazon SES that mail of a function is sent with. */
+  readonly configurationSet: string | undefined
+  /** `AWS_REGION`: the region of a function; the SDK reads it itself. */
+  readonly region: string | undefined
   /** `CIPHERTRAIL_ALLOWED_NETWORKS`: the only networks that are connected to; else all but link-local ones and metadata services. */
   readonly allowedNetworks: string | undefined
   /** `FORCE_COLOR`: colours also where no terminal is; `0` and `false` do not ask for them. NO_COLOR is stronger. */
@@ -49,6 +56,10 @@ export function readConfig(): Config {
     eksEndpoint: read('AWS_ENDPOINT_URL_EKS'),
     url: read('CIPHERTRAIL_URL'),
     mail: read('CIPHERTRAIL_MAIL'),
+    mailFrom: read('CIPHERTRAIL_MAIL_FROM'),
+    mailFromName: read('CIPHERTRAIL_MAIL_FROM_NAME'),
+    configurationSet: read('CIPHERTRAIL_CONFIGURATION_SET'),
+    region: read('AWS_REGION'),
     allowedNetworks: read('CIPHERTRAIL_ALLOWED_NETWORKS'),
     forceColor: read('FORCE_COLOR'),
     kmsKey: read('CIPHERTRAIL_KMS_KEY'),

@@ -7,7 +7,8 @@ import PostalMime from 'postal-mime'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
-import { MailSettingsError, readMailSettings, smtpMail } from '../../lib/deliver/smtp.ts'
+import { mailByEnvironment, MailSettingsError, readMailSettings } from '../../lib/deliver/mail-settings.ts'
+import { smtpMail } from '../../lib/deliver/smtp.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
 import { readRecipients } from '../../lib/deliver/recipients.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
@@ -239,6 +240,43 @@ test('readMailSettings() says what is wrong with a settings file, and never quot
       assert.doesNotMatch(error.message, /hunter2/)
       return true
     })
+})
+
+test('mailByEnvironment() takes what a function is given by the same rules, names the variable that is wrong, and quotes no address', () => {
+  const given = {
+    mailFrom: FROM.address,
+    mailFromName: undefined,
+    configurationSet: 'ciphertrail-prod',
+    region: 'eu-central-1',
+    url: 'https://ct.example.com/pages/',
+  }
+  assert.deepEqual(mailByEnvironment(given), {
+    from: FROM,
+    ses: { region: 'eu-central-1', configurationSet: 'ciphertrail-prod' },
+    url: 'https://ct.example.com/pages',
+  })
+  assert.deepEqual(mailByEnvironment({ ...given, mailFromName: 'mTLS', configurationSet: undefined, url: undefined }), {
+    from: { ...FROM, name: 'mTLS' },
+    ses: { region: 'eu-central-1', configurationSet: null },
+    url: null,
+  })
+  assert.equal(mailByEnvironment({ ...given, mailFrom: undefined, region: undefined }), null)
+  for (const [wrong, wanted] of [
+    [{ mailFrom: 'ada@@example.com' }, /^Cannot use CIPHERTRAIL_MAIL_FROM: it is no address of mail$/],
+    [{ mailFromName: 'x\r\nBcc: eve@example.com' }, /^Cannot use CIPHERTRAIL_MAIL_FROM_NAME: it holds what cannot be/],
+    [{ configurationSet: 'a b' }, /^Cannot use CIPHERTRAIL_CONFIGURATION_SET: it is absent or wrong$/],
+    [{ region: undefined }, /^Cannot use AWS_REGION: it is absent or wrong$/],
+    [{ url: 'https://user:hunter2@ct.example.com' }, /^Cannot use CIPHERTRAIL_URL: it is no address of pages/],
+  ] as const)
+    assert.throws(
+      () => mailByEnvironment({ ...given, ...wrong }),
+      (error) => {
+        assert.ok(error instanceof MailSettingsError)
+        assert.match(error.message, wanted)
+        assert.doesNotMatch(error.message, /ada|eve|hunter2|\n/)
+        return true
+      },
+    )
 })
 
 test('ciphertrail deliver sends what is due, and deliveries lists it', async (t) => {
