@@ -5,62 +5,36 @@ import { readRecipients } from '../lib/deliver/recipients.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
-import { chosenChannels } from './channels.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { MAIL_HELP, openMail } from './mail.ts'
+import { addSendOptions, MAIL_HELP, readSendOptions, type SendOptions } from './mail.ts'
 import { openStore } from './store.ts'
 import { tableLines } from './table.ts'
-import { readTime, readUrl } from './values.ts'
-
-type DeliverOptions = {
-  readonly channel?: string
-  readonly mail?: string
-  readonly url?: string
-  readonly now?: string
-  readonly json?: boolean
-  readonly store?: string
-}
+import { readTime } from './values.ts'
 
 /** Adds `ciphertrail deliver` and `ciphertrail deliveries`. */
 export function addDeliver(program: Command, console: Console): void {
-  program
-    .command('deliver')
-    .summary('send every weekly mail that is due')
-    .description(
-      'Sends the mail of the last week to the recipients of each channel whose hour has come, over SMTP with TLS. Each mail is claimed before it is sent: run it as often as you like, and twice at once, nobody gets one twice. What may or may not have gone is listed as unknown and never sent again by itself.',
-    )
-    .option('--channel <id>', 'only this channel')
-    .option('--mail <file>', 'settings of the server of mail (default CIPHERTRAIL_MAIL)')
-    .option('--url <url>', 'where people reach the pages, for the links (default CIPHERTRAIL_URL, else no links)')
-    .option('--now <time>', 'take this for the present: for replays')
-    .option('--json', 'one JSON object for each channel')
+  addSendOptions(
+    program
+      .command('deliver')
+      .summary('send every weekly mail that is due')
+      .description(
+        'Sends the mail of the last week to the recipients of each channel whose hour has come, over SMTP with TLS. Each mail is claimed before it is sent: run it as often as you like, and twice at once, nobody gets one twice. What may or may not have gone is listed as unknown and never sent again by itself.',
+      ),
+  )
     .addHelpText(
       'after',
       `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent.`,
     )
     .action(async (_: unknown, command: Command) => {
-      const options = command.optsWithGlobals<DeliverOptions>()
+      const options = command.optsWithGlobals<SendOptions>()
       const { json = false } = options
-      const file = options.mail ?? console.config.mail
-      if (file === undefined)
-        throw new UsageError('Cannot send mail: no settings are given, name a file with --mail or CIPHERTRAIL_MAIL')
       const objects = openStore(options, console)
-      if (options.channel !== undefined) await chosenChannels(options.channel, objects)
-      const url = readUrl(options.url ?? console.config.url)
-      const given = options.now === undefined ? undefined : new Date(readTime('--now', options.now))
-      const { from, send } = await openMail(file)
+      const { mail, now, ...rest } = await readSendOptions(options, console, objects)
+      if (mail === null)
+        throw new UsageError('Cannot send mail: no settings are given, name a file with --mail or CIPHERTRAIL_MAIL')
+      const { from, send } = mail
       console.progress('Sending what is due')
-      const now = given === undefined ? console.now : () => given
-      const outcomes = await deliverDue(
-        {
-          at: now(),
-          version: console.version,
-          url,
-          from,
-          ...(options.channel === undefined ? {} : { channel: options.channel }),
-        },
-        { objects, send, now },
-      )
+      const outcomes = await deliverDue({ at: now(), version: console.version, from, ...rest }, { objects, send, now })
       console.progressEnd()
       for (const outcome of outcomes) {
         if (json) console.out(toJson(outcome))
@@ -87,7 +61,7 @@ export function addDeliver(program: Command, console: Console): void {
       '\nExamples:\n  ciphertrail deliveries --week 2026-W47\n  ciphertrail deliveries --status unknown --json',
     )
     .action(async (_: unknown, command: Command) => {
-      const options = command.optsWithGlobals<DeliverOptions & { readonly week?: string; readonly status?: string }>()
+      const options = command.optsWithGlobals<SendOptions & { readonly week?: string; readonly status?: string }>()
       const { week, channel, status } = options
       if (status !== undefined && !DELIVERY_STATUSES.some((one) => one === status))
         throw new UsageError(

@@ -7,6 +7,7 @@ import { readChannels } from '../deliver/channels.ts'
 import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
 import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/recipients.ts'
+import type { Sender } from '../deliver/message.ts'
 import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
@@ -27,7 +28,7 @@ export type AlertDeps = {
   readonly objects: Objects
   readonly now: () => Date
   /** Null: no mail is sent. */
-  readonly send: SendMail | null
+  readonly mail: { readonly from: Sender; readonly send: SendMail } | null
   readonly post: PostAlert
   readonly publish: PublishAlert
   /** As `DeliverDeps` has it. */
@@ -56,7 +57,7 @@ const LOOKED_AT = 6
  * delivered, and each run delivers what is left of the last days.
  */
 export async function alertDue(
-  { at, url, from, channel: only }: Omit<DeliverInstructions, 'version'>,
+  { at, url, channel: only }: Omit<DeliverInstructions, 'version' | 'from'>,
   deps: AlertDeps,
 ): Promise<readonly ChannelAlerts[]> {
   const { objects } = deps
@@ -75,7 +76,7 @@ export async function alertDue(
       await alertChannel(
         channel,
         { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), unsealed },
-        { url, from },
+        url,
         deps,
       ),
     )
@@ -87,7 +88,7 @@ const isAsked = ({ clusters }: Channel, id: string): boolean => clusters.length 
 async function alertChannel(
   channel: Channel,
   facts: AlertFacts,
-  mail: Pick<DeliverInstructions, 'url' | 'from'>,
+  url: string | null,
   deps: AlertDeps,
 ): Promise<ChannelAlerts> {
   const { objects } = deps
@@ -101,7 +102,7 @@ async function alertChannel(
     if (isChanged && !(await keepAlerts(channel.id, state, etag, objects)))
       return { channel: channel.id, notice: null, tried, problem: null }
     told = notice
-    for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, mail, deps)))
+    for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, url, deps)))
     return { channel: channel.id, notice: told, tried, problem: null }
   } catch (error) {
     return { channel: channel.id, notice: told, tried, problem: errorLine(error) }
@@ -111,10 +112,10 @@ async function alertChannel(
 async function deliverNotice(
   notice: Notice,
   channel: Channel,
-  { url, from }: Pick<DeliverInstructions, 'url' | 'from'>,
+  url: string | null,
   deps: AlertDeps,
 ): Promise<readonly Delivery[]> {
-  const { objects, now, send, post, publish, settled } = deps
+  const { objects, now, mail, post, publish, settled } = deps
   const name = [channel.id, notice.id, ...channel.recipients, channel.webhook?.url, channel.snsTopic].join(' ')
   if (settled?.has(name) === true) return []
   const content = alertContent(notice, channel, url)
@@ -128,7 +129,8 @@ async function deliverNotice(
     return isNow
   }
   const tried: (Delivery | null)[] = []
-  if (send !== null) {
+  if (mail !== null) {
+    const { from, send } = mail
     const suppressions = await readSuppressions(objects)
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)

@@ -71,9 +71,6 @@ const PAUSE_SECONDS: Seconds = 15 * 60
 /** How often it is looked for what is to be told at once, where nothing was collected. */
 const ALERT_SECONDS: Seconds = 5 * 60
 
-/** Whom a mail is from that is never sent. */
-const NOBODY = { name: 'ciphertrail', address: 'ciphertrail@example.invalid' }
-
 /**
  * The service. All that it must not forget is in the store: whoever is killed and started again plans what is missing. Safe to run twice on one store, where
  * a window may then be collected twice.
@@ -256,8 +253,8 @@ export function createService(
 
   async function tellAlerts(): Promise<void> {
     isAlertDue = false
-    const { send = null, from = NOBODY, url = null } = mail ?? {}
-    const outcomes = await alertDue({ at: now(), from, url }, { objects, now, send, post, publish, settled })
+    const instructions = { at: now(), url: mail?.url ?? null }
+    const outcomes = await alertDue(instructions, { objects, now, mail, post, publish, settled })
     alertedAt = seconds()
     for (const outcome of outcomes) tellAlert(outcome)
   }

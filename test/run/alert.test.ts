@@ -64,17 +64,20 @@ test('what is lost is told once by mail and by a signed webhook, by runs that ra
   const settled = new Set<string>()
   const look = (minutes: number) =>
     alertDue(
-      { at: at(minutes), url: 'https://ct.example.com', from: FROM },
+      { at: at(minutes), url: 'https://ct.example.com' },
       {
         objects,
         now: () => at(minutes),
         settled,
         publish: () => Promise.reject(new Error('nothing is published')),
         post: webhookPost(undefined),
-        send: async (envelope) => {
-          if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', false)
-          sent.push(envelope)
-          return '250'
+        mail: {
+          from: FROM,
+          send: async (envelope: Envelope) => {
+            if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', false)
+            sent.push(envelope)
+            return '250'
+          },
         },
       },
     )
@@ -125,17 +128,17 @@ test('a run that dies after it decided is made good by the next', async () => {
     now: () => at(20),
     publish: () => Promise.reject(new Error('nothing is published')),
     post: webhookPost(undefined),
-    send: async ({ to }: Envelope) => (sent.push(to), '250'),
+    mail: { from: FROM, send: async ({ to }: Envelope) => (sent.push(to), '250') },
   })
   const dying = {
     ...objects,
     putIf: (key: string, body: Uint8Array, etag: string | null) =>
       key.startsWith('claims/') ? Promise.reject(new Error('died')) : objects.putIf(key, body, etag),
   }
-  const [died] = await alertDue({ at: at(20), url: null, from: FROM }, deps(dying))
+  const [died] = await alertDue({ at: at(20), url: null }, deps(dying))
   assert.equal(died?.problem, 'died')
   assert.deepEqual(sent, [])
-  await alertDue({ at: at(20), url: null, from: FROM }, deps(objects))
+  await alertDue({ at: at(20), url: null }, deps(objects))
   assert.deepEqual(sent, ['ada@example.com'])
 })
 
