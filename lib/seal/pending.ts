@@ -1,8 +1,9 @@
-import type { Cluster, Seconds } from '../model.ts'
+import type { Seconds } from '../model.ts'
 import { toTime } from '../collect/windows.ts'
 import { evidenceBefore, evidencePrefix, parseEvidenceKey } from '../store/keys.ts'
 import { gapBefore, gapName, gapPrefix, indexKey, parseIndexKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
+import type { WatchedCluster } from '../store/registry.ts'
 import { expectedWindows } from './expected.ts'
 import { kindOf, type Leaf } from './leaf.ts'
 
@@ -13,8 +14,8 @@ export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, {
 export type Scope = {
   /** Evidence and gaps of windows that begin at this time or later; of all windows where it is null. Changes and reports are always looked at. */
   readonly from: Seconds | null
-  /** The clusters of which windows are expected. */
-  readonly clusters: readonly Cluster[]
+  /** The clusters of which windows are expected, those that were taken out of the registry up to then. */
+  readonly clusters: readonly WatchedCluster[]
   /** Windows that end at this time or before can no longer be filled. */
   readonly lostUntil: Seconds
 }

@@ -1,9 +1,9 @@
 import { toTime } from '../collect/windows.ts'
-import type { Cluster, Seconds } from '../model.ts'
+import type { Seconds } from '../model.ts'
 import { parseEvidenceKey } from '../store/keys.ts'
 import { batchKey, vkeyKey } from '../store/log-keys.ts'
 import { ConflictError, type Objects } from '../store/objects.ts'
-import { readClusters } from '../store/registry.ts'
+import { type WatchedCluster, readWatched } from '../store/registry.ts'
 import { encodeBatch, entryOf, MOST_LEAVES } from './batch.ts'
 import { concurrently } from './concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
@@ -157,9 +157,11 @@ async function readVkey(objects: Objects): Promise<string | undefined> {
   return stored === undefined ? undefined : Buffer.from(stored.body).toString().replace(/\n$/, '')
 }
 
-async function clustersOf(objects: Objects): Promise<{ clusters: readonly Cluster[]; errors: readonly string[] }> {
+async function clustersOf(
+  objects: Objects,
+): Promise<{ clusters: readonly WatchedCluster[]; errors: readonly string[] }> {
   try {
-    return { clusters: await readClusters({ objects }), errors: [] }
+    return { clusters: await readWatched({ objects }), errors: [] }
   } catch (error) {
     if (!(error instanceof Error)) throw error
     // What is stored must be sealed also where nobody knows what else was expected.

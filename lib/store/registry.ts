@@ -23,6 +23,8 @@ const registrySchema = z.looseObject({
   clusters: z
     .array(clusterSchema)
     .refine((clusters) => new Set(clusters.map(({ id }) => id)).size === clusters.length, 'two clusters have one id'),
+  /** Those that were taken out, as they were then, in the order of the changes; absent where none was. */
+  removed: z.array(clusterSchema.extend({ removedAt: z.iso.datetime() })).exactOptional(),
 })
 
 type Registry = z.infer<typeof registrySchema>
@@ -35,6 +37,18 @@ type RegistryChange = z.infer<typeof contentSchema>
 export async function readClusters({ objects }: RegistryDeps): Promise<Cluster[]> {
   const { clusters } = (await readRegistry(objects)).registry
   return clusters
+}
+
+/** A cluster with the time (RFC 3339) at which it was taken out of the registry; absent while it is in it. */
+export type WatchedCluster = Cluster & { readonly removedAt?: string }
+
+/**
+ * Every cluster for as long as it was registered: those of {@link readClusters}, and each time that one was taken out, since what was to be
+ * collected until then must not be missed in silence. Throws as {@link readClusters} does.
+ */
+export async function readWatched({ objects }: RegistryDeps): Promise<WatchedCluster[]> {
+  const { clusters, removed = [] } = (await readRegistry(objects)).registry
+  return [...clusters, ...removed]
 }
 
 /**
@@ -99,7 +113,7 @@ async function refuseHole(last: number, objects: Objects): Promise<void> {
   }
 }
 
-type NumberedChange = RegistryChange & { readonly number: number }
+type NumberedChange = RegistryChange & { readonly number: number; readonly at: string }
 
 /** The recorded changes of the registry after the first few. Throws an `Error` that names the key of a damaged one. */
 async function* changesAfter(number: number, objects: Objects): AsyncGenerator<NumberedChange> {
@@ -108,14 +122,18 @@ async function* changesAfter(number: number, objects: Objects): AsyncGenerator<N
     if (change === undefined) return
     const content = contentSchema.safeParse(change.content)
     if (!content.success) throw damagedChange(changeKey('clusters', next))
-    yield { ...content.data, number: next }
+    yield { ...content.data, at: change.at, number: next }
   }
 }
 
-function changed(registry: Registry, { id, cluster, number }: NumberedChange): Registry {
+function changed(registry: Registry, { id, cluster, number, at }: NumberedChange): Registry {
   const others = registry.clusters.filter((one) => one.id !== id)
-  const clusters = cluster === null ? others : [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
-  return { ...registry, change: number, clusters }
+  if (cluster !== null) {
+    const clusters = [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
+    return { ...registry, change: number, clusters }
+  }
+  const gone = registry.clusters.filter((one) => one.id === id).map((one) => ({ ...one, removedAt: at }))
+  return { ...registry, change: number, clusters: others, removed: [...(registry.removed ?? []), ...gone] }
 }
 
 /** What the recorded changes come to. */

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { toSeconds, toTime, windowsBetween } from '../../lib/collect/windows.ts'
-import type { Cluster } from '../../lib/model.ts'
 import { expectedWindows } from '../../lib/seal/expected.ts'
 import { type Pending, pendingOf, type Scope } from '../../lib/seal/pending.ts'
 import { attemptsPrefix, evidenceKey } from '../../lib/store/keys.ts'
 import { gapName, indexKey } from '../../lib/store/log-keys.ts'
+import type { WatchedCluster } from '../../lib/store/registry.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 
 const BEGINNING = toSeconds('2026-11-24T20:00:00Z')
@@ -18,10 +18,11 @@ const minutes = fc.constantFrom(5, 15, 30, 60) as fc.Arbitrary<5 | 15 | 30 | 60>
 const hours = fc.integer({ min: -2, max: 10 }).map((hour) => BEGINNING + hour * HOUR)
 const times = fc.integer({ min: -2 * HOUR, max: 10 * HOUR }).map((offset) => BEGINNING + offset)
 
-const cluster = (id: string): fc.Arbitrary<Cluster> =>
-  fc.tuple(hours, minutes, minutes).map(([registeredAt, size, next]) => ({
+const cluster = (id: string): fc.Arbitrary<WatchedCluster> =>
+  fc.tuple(hours, minutes, minutes, fc.option(times)).map(([registeredAt, size, next, removedAt]) => ({
     id,
     registeredAt: toTime(registeredAt),
+    ...(removedAt === null ? {} : { removedAt: toTime(removedAt) }),
     linkerdNamespace: 'linkerd',
     vizNamespace: 'linkerd-viz',
     windows: [
@@ -32,7 +33,7 @@ const cluster = (id: string): fc.Arbitrary<Cluster> =>
 const clusters = fc
   .subarray(ids)
   .chain((chosen) => fc.tuple(...chosen.map(cluster)))
-  .map((list): readonly Cluster[] => list)
+  .map((list): readonly WatchedCluster[] => list)
 const scope: fc.Arbitrary<Scope> = fc.record(
   { from: fc.option(times), clusters, lostUntil: times },
   { noNullPrototype: true },
@@ -51,9 +52,10 @@ test('expectedWindows() gives every window of every cluster once, in the order o
   fc.assert(
     fc.property(scope, ({ from, clusters: registered, lostUntil }) => {
       const prefixes = [...expectedWindows(registered, from, lostUntil)].map(({ prefix }) => prefix)
-      const naive = registered.flatMap(({ id, registeredAt, windows }) =>
+      const naive = registered.flatMap(({ id, registeredAt, removedAt, windows }) =>
         windowsBetween(windows, toSeconds(registeredAt), lostUntil)
           .filter(({ start }) => from === null || toSeconds(start) >= from)
+          .filter(({ end }) => removedAt === undefined || toSeconds(end) <= toSeconds(removedAt))
           .map((window) => attemptsPrefix(window, id)),
       )
       assert.deepEqual(prefixes, naive.sort())

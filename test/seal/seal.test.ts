@@ -124,11 +124,21 @@ test('what lies in the place of an attempt, and is none, fills no window and is 
   )
 })
 
-test('a cluster that was taken out of the registry is expected no more', async () => {
-  const { add, objects, run } = world()
+test('a cluster that was taken out of the registry is expected up to then, and no more', async () => {
+  const { put, add, objects, run, leaves } = world()
+  const author = { by: 'tester' }
   await add('shop')
-  await removeCluster('shop', { now: later(1), by: 'tester' }, { objects })
-  assert.deepEqual((await run(later(48))).leaves, { 'registry-change': 2 })
+  await put(attempt(1))
+  await removeCluster('shop', { ...author, now: later(3.5) }, { objects })
+  await add('shop', later(5))
+  await removeCluster('shop', { ...author, now: later(6) }, { objects })
+  await run(later(8))
+  assert.deepEqual((await run(later(48))).leaves, { gap: 2 })
+  assert.deepEqual((await run(later(49), { everything: true })).leaves, { heartbeat: 1 })
+  assert.deepEqual(
+    leaves().flatMap(({ kind, window }) => (kind === 'gap' ? [window] : [])),
+    [windowAt(0), windowAt(2), windowAt(5)],
+  )
 })
 
 test('runs that were far apart leave no window out', async () => {

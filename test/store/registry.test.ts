@@ -6,7 +6,7 @@ import { changeKey, registryKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { ClusterOptionError } from '../../lib/store/registration.ts'
 import type { ClusterOptions } from '../../lib/store/registration.ts'
-import { addCluster, readClusters, removeCluster } from '../../lib/store/registry.ts'
+import { addCluster, readClusters, readRecorded, readWatched, removeCluster } from '../../lib/store/registry.ts'
 import { makeAuthority } from '../../demo/replay-kubernetes.ts'
 import { freshStore } from '../support/fresh-store.ts'
 
@@ -296,6 +296,30 @@ test('removeCluster() takes a cluster out and says whether it was there', async 
     (await readClusters({ objects })).map(({ id }) => id),
     ['bank'],
   )
+})
+
+test('readWatched() gives each time that a cluster was registered, also where the registry is made again', async (t) => {
+  const objects = await freshStore(t)
+  const at = (now: string) => ({ now: new Date(now), by: 'ada' })
+  await addCluster({ id: 'shop' }, at('2026-11-24T08:00:00Z'), { objects })
+  await addCluster({ id: 'bank' }, at('2026-11-24T08:00:00Z'), { objects })
+  await removeCluster('shop', at('2026-11-24T09:00:00Z'), { objects })
+  await addCluster({ id: 'shop', context: 'new' }, at('2026-11-24T10:00:00Z'), { objects })
+  await removeCluster('shop', at('2026-11-24T11:00:00Z'), { objects })
+  await addCluster({ id: 'shop' }, at('2026-11-24T12:00:00Z'), { objects })
+  const watched = [
+    ['bank', '2026-11-24T08:00:00Z', undefined],
+    ['shop', '2026-11-24T12:00:00Z', undefined],
+    ['shop', '2026-11-24T08:00:00Z', '2026-11-24T09:00:00Z'],
+    ['shop', '2026-11-24T10:00:00Z', '2026-11-24T11:00:00Z'],
+  ]
+  const read = async () =>
+    (await readWatched({ objects })).map(({ id, registeredAt, removedAt }) => [id, registeredAt, removedAt])
+  assert.deepEqual(await read(), watched)
+  const stored = await objects.get(registryKey)
+  assert.equal(String((await readRecorded({ objects })).bytes), Buffer.from(stored?.body ?? []).toString())
+  await objects.remove(registryKey)
+  assert.deepEqual(await read(), watched)
 })
 
 test('clusters that are added at once are all kept', async (t) => {
