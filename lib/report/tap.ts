@@ -80,7 +80,8 @@ export function tapSentence(
   maxRps: number,
 ): string {
   const limits = `Only HTTP is tapped, at most ${maxRps} requests a second.`
-  if (requests.length === 0) return `No request was seen in ${seconds} s. ${limits}`
+  if (requests.length === 0)
+    return `No request was seen in ${seconds} s: none came, or the tap API hangs, which looks the same. ${limits}`
   const counts = STATES.flatMap((state) => {
     const those = requests.filter((request) => request.state === state)
     const probes = those.filter(({ isOnProbePath }) => isOnProbePath).length

@@ -24,7 +24,7 @@ const registrySchema = z.looseObject({
     .array(clusterSchema)
     .refine((clusters) => new Set(clusters.map(({ id }) => id)).size === clusters.length, 'two clusters have one id'),
   /** Those that were taken out, as they were then, in the order of the changes; absent where none was. */
-  removed: z.array(clusterSchema.extend({ removedAt: z.iso.datetime() })).exactOptional(),
+  removed: z.array(clusterSchema.and(z.object({ removedAt: z.iso.datetime() }))).exactOptional(),
 })
 
 type Registry = z.infer<typeof registrySchema>

@@ -92,7 +92,8 @@ test('tap says that nothing was seen where nothing was, and that nothing could b
     code: 0,
     signal: null,
     stdout: '',
-    stderr: 'No request was seen in 1 s. Only HTTP is tapped, at most 5 requests a second.\n',
+    stderr:
+      'No request was seen in 1 s: none came, or the tap API hangs, which looks the same. Only HTTP is tapped, at most 5 requests a second.\n',
   })
   server.answer(refuse(status(403, 'Forbidden', 'deployments.tap.linkerd.io "web" is forbidden')))
   const refused = await command(...web)

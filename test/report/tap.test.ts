@@ -125,7 +125,10 @@ test('tapLine() lets no client write a further field or a control character into
 
 test('tapSentence() counts requests by what they were, worst first, and says what tap cannot see', () => {
   const limits = 'Only HTTP is tapped, at most 100 requests a second.'
-  assert.equal(tapSentence([], 10, 100), `No request was seen in 10 s. ${limits}`)
+  assert.equal(
+    tapSentence([], 10, 100),
+    `No request was seen in 10 s: none came, or the tap API hangs, which looks the same. ${limits}`,
+  )
   assert.equal(
     tapSentence(
       [
