@@ -4,6 +4,7 @@ import { type Objects, StoreError } from '../store/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access.ts'
 import { healthResponse, problemResponse, responseOf } from './answer.ts'
+import { frontPage } from './front-page.ts'
 import { answerLeave } from './leave.ts'
 import { ProblemError } from './problem.ts'
 import { type Route, routesOf } from './routes.ts'
@@ -34,7 +35,7 @@ const LONGEST_LOGGED_PATH = 200
 
 /**
  * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button to leave a
- * channel of mail. All but `/health` and that page, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ * channel of mail. All but `/`, `/health` and that page, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
  *
  * @param version of ciphertrail, which `/health` tells
  */
@@ -47,6 +48,7 @@ export function createApi(version: string, deps: ApiDeps): Hono {
     if (!isReading(req.method)) return methodProblem(req.method)
     return healthResponse(await isHealthy(), version)
   })
+  app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem(req.method)))
   app.all('/unsubscribe/:channel/:recipient/:mac', async ({ req }) => {
     let error: string | null = null
     let response: Response

@@ -337,16 +337,7 @@ test('HEAD has the headers of GET without the body; other methods, forms and pla
       await problem(response)
     }
   assert.equal((await problem(await ask('/v1/paths', { headers: { accept: 'image/png' } })))['status'], 406)
-  for (const path of [
-    '/',
-    '/v1/',
-    '/v1/paths/',
-    '/v1/paths/x/y',
-    '/v2/paths',
-    '/v1/../health/x',
-    '/%2e%2e/',
-    '/v1/%00',
-  ])
+  for (const path of ['/v1/', '/v1/paths/', '/v1/paths/x/y', '/v2/paths', '/v1/../health/x', '/%2e%2e/', '/v1/%00'])
     assert.equal((await problem(await ask(path)))['status'], 404, path)
 })
 
@@ -391,4 +382,15 @@ test('each request is logged with who asked and what came of it, without paramet
     { method: 'GET', path: '/v1/paths', status: 200, subject: 'all', error: null },
     { method: 'GET', path: '/v1/paths', status: 401, subject: null, error: null },
   ])
+})
+
+test('who follows the link of a mail to the address of the service finds a page, which tells nothing of what is kept', async (t) => {
+  const { ask } = await startApi(t, { objects: memoryObjects() })
+  const response = await ask('/', { headers: { authorization: '' } })
+  assert.equal(response.status, 200)
+  assert.equal(response.headers.get('content-type'), 'text/html; charset=utf-8')
+  const page = await response.text()
+  assert.match(page, /<h1>ciphertrail<\/h1>/)
+  assert.doesNotMatch(page, /<form|<a |<script/)
+  assert.equal((await ask('/', { method: 'POST' })).status, 405)
 })
