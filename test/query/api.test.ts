@@ -337,7 +337,7 @@ test('HEAD has the headers of GET without the body; other methods, forms and pla
       await problem(response)
     }
   assert.equal((await problem(await ask('/v1/paths', { headers: { accept: 'image/png' } })))['status'], 406)
-  for (const path of ['/v1/', '/v1/paths/', '/v1/paths/x/y', '/v2/paths', '/v1/../health/x', '/%2e%2e/', '/v1/%00'])
+  for (const path of ['/v1/', '/v1/paths/', '/v1/paths/x/y', '/v2/paths', '/v1/../health/x', '/v1/%00'])
     assert.equal((await problem(await ask(path)))['status'], 404, path)
 })
 
