@@ -293,6 +293,12 @@ test('windows are asked for once they can be collected, while proxies read by na
   assert.ok(after + 60 <= PAGE_SLACK_SECONDS, given)
 })
 
+test('mail is sent with a configuration set that wants TLS of every server, and only where somebody is named whom it is from', () => {
+  assert.deepEqual(ofType('AWS::SES::ConfigurationSet'), [])
+  const [set] = ofType('AWS::SES::ConfigurationSet', resolved(template, { MailFrom: 'ciphertrail@example.com' }))
+  assert.deepEqual(set?.[1], { Name: 'ciphertrail-prod', DeliveryOptions: { TlsPolicy: 'REQUIRE' } })
+})
+
 test('every parameter is in the guide, and can be given to osls', async () => {
   for (const [name, { Description }] of Object.entries(template.Parameters)) {
     assert.ok(Description.length > 20, name)
