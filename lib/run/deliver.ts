@@ -1,4 +1,5 @@
 /** The mails that are due, each to each person once. */
+import { z } from 'zod'
 import type { Channel } from '../deliver/channel.ts'
 import { readChannels } from '../deliver/channels.ts'
 import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
@@ -9,6 +10,8 @@ import { readRecipients } from '../deliver/recipients.ts'
 import type { SendMail } from '../deliver/send.ts'
 import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
 import { timeOf } from '../collect/windows.ts'
+import { printable } from '../report/printable.ts'
+import { concurrently } from '../seal/concurrently.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { deliverMessage, errorLine } from './deliver-message.ts'
@@ -26,9 +29,9 @@ export type DeliverInstructions = {
   readonly channel?: string
 }
 
-export type DeliverDeps = {
+/** What looking at mails needs of the world. */
+export type LookDeps = {
   readonly objects: Objects
-  readonly send: SendMail
   /** The time of each claim. */
   readonly now: () => Date
   /**
@@ -36,6 +39,12 @@ export type DeliverDeps = {
    * remembered. Only a saving: whoever forgets it sends nothing twice.
    */
   readonly settled?: Set<string>
+}
+
+export type DeliverDeps = LookDeps & {
+  readonly send: SendMail
+  /** Asked before each message: whether the rest is left to the next run, since no time is left; default: it never is. */
+  readonly isOver?: () => boolean
 }
 
 /** What became of the mail of a channel. */
@@ -47,8 +56,74 @@ export type ChannelDelivery = {
   readonly tried: readonly Delivery[]
   /** How many recipients get none, since they unsubscribed, or mail to them came back. */
   readonly suppressed: number
+  /** How many were left to the next run, since no time was left or something failed. */
+  readonly left: number
   /** Why the mail could not be made or written down; null where it could. One line. */
   readonly problem: string | null
+}
+
+/** The message that asks for the mail of a week of a channel: `{"channel":"payments","week":"2026-W47"}`. */
+export const askedMailSchema = z.object({ channel: z.string(), week: z.string() })
+
+export type AskedMail = z.infer<typeof askedMailSchema>
+
+/** What is left of the mails that are due. */
+export type DueMails = {
+  /** By channel; each has a recipient to whom it is to be sent now. */
+  readonly due: readonly AskedMail[]
+  /** One line for each channel of which that cannot be told. */
+  readonly errors: readonly string[]
+}
+
+/** What became of a mail that was asked for. */
+export type AskedDelivery =
+  | { readonly outcome: 'refused'; /** One line. */ readonly reason: string }
+  | {
+      readonly outcome: 'delivered'
+      readonly delivery: ChannelDelivery
+      /** What stopped it; null where nothing did. What is in `tried` was done all the same. */
+      readonly error: unknown
+    }
+
+/** So many claims are read at once. */
+const MOST_AT_ONCE = 16
+
+/** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels cannot be read. */
+export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
+  const due: AskedMail[] = []
+  const errors: string[] = []
+  for (const channel of await readChannels(deps.objects)) {
+    const mail = dueMail(channel, timeOf(at))
+    if (mail === null) continue
+    try {
+      const { ids } = await toSend(channel, mail, deps)
+      if (ids.length > 0) due.push({ channel: channel.id, week: mail.week })
+    } catch (error) {
+      errors.push(`Cannot tell whether the mail of channel "${channel.id}" is due: ${errorLine(error)}`)
+    }
+  }
+  return { due, errors }
+}
+
+/**
+ * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
+ * more. One of a channel that is gone, or of another week than the one that is due by now, is refused. Throws where the channels cannot be read.
+ */
+export async function deliverAsked(
+  { channel: id, week }: AskedMail,
+  instructions: Omit<DeliverInstructions, 'channel'>,
+  deps: DeliverDeps,
+): Promise<AskedDelivery> {
+  const refused = (state: string): AskedDelivery => ({
+    outcome: 'refused',
+    reason: `Cannot send the mail of week "${printable(week)}" of channel "${printable(id)}": ${state}`,
+  })
+  const channel = (await readChannels(deps.objects)).find((one) => one.id === id)
+  if (channel === undefined) return refused('there is no such channel')
+  const mail = dueMail(channel, timeOf(instructions.at))
+  if (mail === null) return refused('none of that channel is due yet')
+  if (mail.week !== week) return refused(`the one that is due is that of ${mail.week}`)
+  return { outcome: 'delivered', ...(await deliverMail(channel, mail, instructions, deps)) }
 }
 
 /**
@@ -59,79 +134,83 @@ export async function deliverDue(
   instructions: DeliverInstructions,
   deps: DeliverDeps,
 ): Promise<readonly ChannelDelivery[]> {
-  const channels = await readChannels(deps.objects)
   const outcomes: ChannelDelivery[] = []
-  for (const channel of channels) {
+  for (const channel of await readChannels(deps.objects)) {
     if (instructions.channel !== undefined && instructions.channel !== channel.id) continue
-    outcomes.push(await deliverChannel(channel, instructions, deps))
+    const mail = dueMail(channel, timeOf(instructions.at))
+    outcomes.push(
+      mail === null
+        ? { channel: channel.id, week: null, tried: [], suppressed: 0, left: 0, problem: null }
+        : (await deliverMail(channel, mail, instructions, deps)).delivery,
+    )
   }
   return outcomes
 }
 
-async function deliverChannel(
+async function deliverMail(
   channel: Channel,
-  instructions: DeliverInstructions,
+  mail: WeekMail,
+  { at, version, url, from }: DeliverInstructions,
   deps: DeliverDeps,
-): Promise<ChannelDelivery> {
-  const { at } = instructions
-  const mail = dueMail(channel, timeOf(at))
-  if (mail === null) return { channel: channel.id, week: null, tried: [], suppressed: 0, problem: null }
+): Promise<{ readonly delivery: ChannelDelivery; readonly error: unknown }> {
+  const { objects, isOver = () => false } = deps
   const tried: Delivery[] = []
   let suppressed = 0
-  let problem: string | null = null
-  const name = [channel.id, mail.week, ...channel.recipients].join(' ')
-  if (deps.settled?.has(name) === true) return { channel: channel.id, week: mail.week, tried, suppressed, problem }
+  let left = 0
+  const outcome = (error: unknown) => ({
+    delivery: {
+      channel: channel.id,
+      week: mail.week,
+      tried,
+      suppressed,
+      left,
+      problem: error === null ? null : errorLine(error),
+    },
+    error,
+  })
   try {
-    const suppressions = await readSuppressions(deps.objects)
-    const wanted = channel.recipients.filter(
-      (recipient) => suppressionOf(suppressions, recipient, channel.id) === undefined,
-    )
-    suppressed = channel.recipients.length - wanted.length
-    const due = await stillDue(wanted, channel, mail, deps)
-    if (due.length > 0) {
-      const { version, url, channel: _, ...rest } = instructions
-      const content = await weekMail({ channel, week: mail, now: at, version, url, suppressed }, deps)
-      const recipients = await readRecipients(deps.objects)
-      const key = url === null ? null : await linkKey(deps.objects)
-      for (const id of due) {
-        const words = { subject: content.view.subject, text: content.text, html: content.html }
-        const delivery = await deliverMessage(id, { channel, words, recipients, key, url, from: rest.from }, deps)
-        if (delivery !== null) tried.push(delivery)
-      }
+    const { ids, suppressed: silent } = await toSend(channel, mail, deps)
+    suppressed = silent
+    left = ids.length
+    if (ids.length === 0 || isOver()) return outcome(null)
+    const content = await weekMail({ channel, week: mail, now: at, version, url, suppressed }, deps)
+    const recipients = await readRecipients(objects)
+    const key = url === null ? null : await linkKey(objects)
+    for (const id of ids) {
+      if (isOver()) break
+      const words = { subject: content.view.subject, text: content.text, html: content.html }
+      const delivery = await deliverMessage(id, { channel, words, recipients, key, url, from }, deps)
+      left -= 1
+      if (delivery !== null) tried.push(delivery)
     }
-    if (await isSettled(wanted, channel, mail, deps)) deps.settled?.add(name)
+    return outcome(null)
   } catch (error) {
-    problem = errorLine(error)
+    return outcome(error)
   }
-  return { channel: channel.id, week: mail.week, tried, suppressed, problem }
 }
 
-/** Whether nobody of them will be sent this mail again, whatever comes. */
-async function isSettled(
-  recipients: readonly string[],
+/** To whom a mail is to be sent now: nobody has claimed it, or it failed and its time has come. */
+async function toSend(
   channel: Channel,
   { week }: WeekMail,
-  { objects, now, settled }: DeliverDeps,
-): Promise<boolean> {
-  if (settled === undefined) return false
-  for (const recipient of recipients) {
-    const delivery = await readDelivery({ kind: 'week', period: week, channel: channel.id, recipient }, now(), objects)
-    if (delivery === null || (delivery.status === 'failed' && delivery.retryAt !== null)) return false
-  }
-  return true
-}
-
-/** Those whom nobody has claimed yet, so that a mail that all have is not made again every few minutes. */
-async function stillDue(
-  recipients: readonly string[],
-  channel: Channel,
-  { week }: WeekMail,
-  { objects, now }: DeliverDeps,
-): Promise<readonly DeliveryId[]> {
-  const due: DeliveryId[] = []
-  for (const recipient of recipients) {
+  { objects, now, settled }: LookDeps,
+): Promise<{ readonly ids: readonly DeliveryId[]; readonly suppressed: number }> {
+  const name = [channel.id, week, ...channel.recipients].join(' ')
+  if (settled?.has(name) === true) return { ids: [], suppressed: 0 }
+  const suppressions = await readSuppressions(objects)
+  const wanted = channel.recipients.filter(
+    (recipient) => suppressionOf(suppressions, recipient, channel.id) === undefined,
+  )
+  const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
-    if (isDue(await readDelivery(id, now(), objects), now())) due.push(id)
+    const delivery = await readDelivery(id, now(), objects)
+    // Whoever holds it now may fail.
+    const isOpen = delivery === null || delivery.status === 'claimed' || delivery.retryAt !== null
+    return { id, isOpen, isNow: isDue(delivery, now()) }
+  })
+  if (!looked.some(({ isOpen }) => isOpen)) settled?.add(name)
+  return {
+    ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])),
+    suppressed: channel.recipients.length - wanted.length,
   }
-  return due
 }
