@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { Channel } from '../lib/deliver/channel.ts'
 import { type WeekMail, dueMail } from '../lib/deliver/due.ts'
 import { messageOf } from '../lib/deliver/message.ts'
+import { readSuppressions, withoutSuppressed } from '../lib/deliver/suppressions.ts'
 import { weekMail } from '../lib/run/mail.ts'
 import { timeOf } from '../lib/collect/windows.ts'
 import { toJson } from '../lib/report/json.ts'
@@ -51,7 +52,11 @@ export function addChannelPreview(channel: Command, console: Console): void {
       const week = weekOf(one, options.week, now)
       const url = readUrl(options.url ?? console.config.url)
       console.progress(`Reading eight weeks for ${one.id}`)
-      const content = await weekMail({ channel: one, week, now, version: console.version, url }, { objects })
+      const { suppressed } = withoutSuppressed(one, await readSuppressions(objects))
+      const content = await weekMail(
+        { channel: one, week, now, version: console.version, url, suppressed },
+        { objects },
+      )
       console.progressEnd()
       const unsubscribe = url === null ? null : `${url}/unsubscribe/preview`
       const parts = { text: content.text(unsubscribe), html: content.html(unsubscribe) }

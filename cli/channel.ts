@@ -7,7 +7,7 @@ import { addChannel, readChannels, removeChannel } from '../lib/deliver/channels
 import { checkChannel } from '../lib/deliver/check.ts'
 import { type Recipients, readRecipients } from '../lib/deliver/recipients.ts'
 import { toJson } from '../lib/report/json.ts'
-import { liftSuppression, readSuppressions, suppressionOf } from '../lib/deliver/suppressions.ts'
+import { liftSuppression, readSuppressions, suppress, suppressionOf } from '../lib/deliver/suppressions.ts'
 import type { Suppression } from '../lib/deliver/suppressions.ts'
 import { printable } from '../lib/report/printable.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
@@ -22,6 +22,11 @@ import { tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
 
 type StoreOptions = { readonly json?: boolean; readonly store?: string }
+
+type RecipientOptions = StoreOptions & { readonly to: string }
+
+/** Why somebody gets no mail of any channel. Whoever left one says so by the link in a mail. */
+const BY_HAND = ['bounced', 'complained'] as const
 
 type AddOptions = StoreOptions & {
   readonly to?: string[]
@@ -40,7 +45,7 @@ type AddOptions = StoreOptions & {
   readonly sns?: string | false
 }
 
-/** Adds `ciphertrail channel add|list|check|preview|resume|remove`. */
+/** Adds `ciphertrail channel add|list|check|preview|suppress|resume|remove`. */
 export function addChannelCommands(program: Command, console: Console): void {
   const channel = program
     .command('channel')
@@ -147,6 +152,35 @@ export function addChannelCommands(program: Command, console: Console): void {
   addChannelPreview(channel, console)
 
   channel
+    .command('suppress')
+    .summary('send no mail to a recipient whose mail came back, or who complained')
+    .description(
+      'Says that a recipient of a channel gets no mail of any channel, until "ciphertrail channel resume" takes it back. Where Amazon SES reports bounces and complaints, this happens by itself; a server of mail tells them to whoever reads the mailbox of the sender.',
+    )
+    .argument('<id>', 'a channel')
+    .requiredOption('--to <address>', 'who gets none')
+    .requiredOption('--reason <reason>', BY_HAND.join(' or '))
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'after',
+      '\nExample:\n  ciphertrail channel suppress payments --to ada@example.com --reason bounced\n\nIf nobody is left who gets the mail of a channel, "ciphertrail channel check"\nfails.',
+    )
+    .action(async (id: string, _: unknown, command: Command) => {
+      const { json, store, ...given } = command.optsWithGlobals<RecipientOptions & { readonly reason: string }>()
+      const reason = BY_HAND.find((one) => one === given.reason)
+      if (reason === undefined)
+        throw new UsageError(
+          `Cannot suppress mail for reason "${printable(given.reason)}": wanted ${BY_HAND.join(' or ')}`,
+        )
+      const objects = openStore({ store }, console)
+      const recipient = await recipientOf(id, given.to, 'suppress', objects)
+      const isNew = await suppress({ recipient, channel: null, reason }, console.now(), objects)
+      const outcome = isNew ? 'suppressed' : 'unchanged'
+      if (json === true) console.out(toJson({ channel: id, recipient, reason, outcome }))
+      else console.out(`Mail to that recipient ${isNew ? 'suppressed in every channel' : 'was suppressed before'}`)
+    })
+
+  channel
     .command('resume')
     .summary('let a recipient have mail again who left, or whose mail came back')
     .description(
@@ -157,13 +191,9 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText('after', '\nExample:\n  ciphertrail channel resume payments --to ada@example.com')
     .action(async (id: string, _: unknown, command: Command) => {
-      const { json, store, to } = command.optsWithGlobals<StoreOptions & { readonly to: string }>()
+      const { json, store, to } = command.optsWithGlobals<RecipientOptions>()
       const objects = openStore({ store }, console)
-      const [one] = await chosenChannels(id, objects)
-      const recipients = await readRecipients(objects)
-      const recipient = one?.recipients.find((known) => recipients.get(known)?.toLowerCase() === to.toLowerCase())
-      if (recipient === undefined)
-        throw new UsageError(`Cannot resume mail of channel "${printable(id)}": that address is none of its recipients`)
+      const recipient = await recipientOf(id, to, 'resume', objects)
       for (const channel of [id, null]) await liftSuppression(recipient, channel, objects)
       if (json === true) console.out(toJson({ channel: id, recipient, outcome: 'resumed' }))
       else console.out(`Mail of channel "${id}" to that recipient resumed`)
@@ -188,6 +218,7 @@ export function addChannelCommands(program: Command, console: Console): void {
       const around = {
         clusters: clusters.map((one) => one.id),
         recipients: await readRecipients(objects),
+        suppressions: await readSuppressions(objects),
         namespaces: await seenNamespaces(
           clusters.filter((one) => channels.some((channel) => isAsked(channel, one.id))),
           objects,
@@ -206,6 +237,15 @@ export function addChannelCommands(program: Command, console: Console): void {
       }
       if (isFailed) throw new FailedError()
     })
+}
+
+/** The pseudonym of a recipient of a channel. Throws UsageError, which does not quote the address. */
+async function recipientOf(id: string, to: string, what: string, objects: Objects): Promise<string> {
+  const [one] = await chosenChannels(id, objects)
+  const recipients = await readRecipients(objects)
+  const recipient = one?.recipients.find((known) => recipients.get(known)?.toLowerCase() === to.toLowerCase())
+  if (recipient !== undefined) return recipient
+  throw new UsageError(`Cannot ${what} mail of channel "${printable(id)}": that address is none of its recipients`)
 }
 
 function optionsOf(id: string, options: AddOptions): ChannelOptions {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { readChannels } from '../lib/deliver/channels.ts'
 import { type Delivery, DELIVERY_STATUSES, listDeliveries } from '../lib/deliver/claims.ts'
 import { readRecipients } from '../lib/deliver/recipients.ts'
+import { countSuppressed, suppressedWords } from '../lib/deliver/suppressions.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
@@ -109,9 +110,9 @@ function outcomeLines({ channel, week, tried, suppressed, problem }: ChannelDeli
   const counts = (['sent', 'failed', 'unknown'] as const).flatMap((status) =>
     of(status).length === 0 ? [] : [`${of(status).length} ${status}`],
   )
-  const silent = suppressed === 0 ? '' : `; ${suppressed} get none (ciphertrail channel list)`
+  const silent = countSuppressed(suppressed)
   return [
-    `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${silent}`,
+    `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${silent === 0 ? '' : `; ${silent} get none: ${suppressedWords(suppressed)} (ciphertrail channel check ${channel})`}`,
     ...[...of('failed'), ...of('unknown')].map(
       ({ status, recipient, detail }) => `  ${recipient} ${status}: ${detail ?? 'no reason was given'}`,
     ),

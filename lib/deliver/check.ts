@@ -4,6 +4,14 @@ import { toSeconds } from '../collect/windows.ts'
 import type { Channel } from './channel.ts'
 import { nextMail } from './due.ts'
 import type { Recipients } from './recipients.ts'
+import {
+  countSuppressed,
+  nobodyLeft,
+  type SuppressedCounts,
+  type Suppression,
+  suppressedWords,
+  withoutSuppressed,
+} from './suppressions.ts'
 
 /** One thing that was looked at. */
 export type ChannelCheck = {
@@ -19,6 +27,7 @@ export type ChannelSurroundings = {
   /** Ids of the registered clusters. */
   readonly clusters: readonly string[]
   readonly recipients: Recipients
+  readonly suppressions: readonly Suppression[]
   /** Namespaces that were ever seen, by id of their cluster. One that is absent has no history that can be read. */
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
   /** RFC 3339. */
@@ -70,7 +79,8 @@ function namespaceCheck({ clusters, namespaces }: Channel, around: ChannelSurrou
   }
 }
 
-function recipientCheck({ id, recipients }: Channel, around: ChannelSurroundings): ChannelCheck {
+function recipientCheck(channel: Channel, around: ChannelSurroundings): ChannelCheck {
+  const { id, recipients } = channel
   const title = `${recipients.length} ${recipients.length === 1 ? 'recipient' : 'recipients'}`
   const lost = recipients.filter((pseudonym) => !around.recipients.has(pseudonym))
   if (recipients.length === 0)
@@ -79,12 +89,21 @@ function recipientCheck({ id, recipients }: Channel, around: ChannelSurroundings
       problem: `nobody gets it, add somebody with "ciphertrail channel add ${id} --to ADDRESS"`,
       warning: null,
     }
-  if (lost.length === 0) return { title, problem: null, warning: null }
+  const { suppressed } = withoutSuppressed(channel, around.suppressions)
+  const nobody = nobodyLeft(channel, suppressed)
+  if (nobody !== null) return { title, problem: nobody, warning: null }
+  if (lost.length === 0) return { title, problem: null, warning: silentWarning(id, suppressed) }
   return {
     title,
     problem: `the addresses of ${lost.length} of them are lost, give all recipients again with "ciphertrail channel add ${id} --to ADDRESS"`,
     warning: null,
   }
+}
+
+function silentWarning(id: string, suppressed: SuppressedCounts): string | null {
+  const count = countSuppressed(suppressed)
+  if (count === 0) return null
+  return `${count} of them ${count === 1 ? 'gets' : 'get'} none: ${suppressedWords(suppressed)}; "ciphertrail channel list" says who, and "ciphertrail channel resume ${id} --to ADDRESS" takes it back, once they agree or their address works`
 }
 
 function dueCheck(channel: Channel, { now }: ChannelSurroundings): ChannelCheck {

@@ -15,6 +15,7 @@ import { entryOf } from './mail-entries.ts'
 import { subjectOf } from './mail-subject.ts'
 import { type News, type NewsItem, type NewsKind, newsOf } from './news.ts'
 import type { EmptyCluster } from './part.ts'
+import { countSuppressed, type SuppressedCounts, suppressedWords } from './suppressions.ts'
 
 /** What a mail is made from. */
 export type MailInput = {
@@ -23,8 +24,8 @@ export type MailInput = {
   /** Ids of clusters that the channel names and that are not registered, in text order. */
   readonly unregistered: readonly string[]
   readonly empty: readonly EmptyCluster[]
-  /** How many recipients of the channel get no mail any more: they left it, or mail to them came back. */
-  readonly suppressed: number
+  /** How many recipients of the channel get no mail any more. */
+  readonly suppressed: SuppressedCounts
   readonly links: MailLinks
 }
 
@@ -131,14 +132,18 @@ export function mailView(
     footer: [
       'A path counts as not encrypted where the mesh did not encrypt it; what was not observed is not known to be encrypted.',
       `You get this mail since you are a recipient of channel ${channel.id}. Times are in ${printable(period.timeZone)}. Made by ciphertrail ${printable(summary.version)}.`,
-      ...(suppressed === 0
-        ? []
-        : [
-            `${countWords(suppressed)} of ${plural(channel.recipients.length, 'recipient')} of this channel ${suppressed === 1 ? 'gets' : 'get'} no mail: they left it, or mail to them came back (ciphertrail channel list).`,
-          ]),
+      ...silentWords(channel, suppressed),
       ...(links.page === null ? [`The whole report of the week: ciphertrail report ${reportOptions(summary)}`] : []),
     ],
   }
+}
+
+function silentWords({ id, recipients }: Channel, suppressed: SuppressedCounts): readonly string[] {
+  const count = countSuppressed(suppressed)
+  if (count === 0) return []
+  return [
+    `${countWords(count)} of ${plural(recipients.length, 'recipient')} of this channel ${count === 1 ? 'gets' : 'get'} no mail: ${suppressedWords(suppressed)} (ciphertrail channel check ${id} says how to take that back).`,
+  ]
 }
 
 function reportOptions({ period }: Summary): string {

@@ -8,7 +8,8 @@ import { linkKey } from '../deliver/links.ts'
 import type { Sender } from '../deliver/message.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { SendMail } from '../deliver/send.ts'
-import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
+import { nobodyLeft, readSuppressions, type SuppressedCounts, withoutSuppressed } from '../deliver/suppressions.ts'
+import type { Suppression } from '../deliver/suppressions.ts'
 import { timeOf } from '../collect/windows.ts'
 import { printable } from '../report/printable.ts'
 import { concurrently } from '../seal/concurrently.ts'
@@ -54,11 +55,11 @@ export type ChannelDelivery = {
   readonly week: string | null
   /** Those that were tried now, by recipient; what others hold, or was sent before, is not among them. */
   readonly tried: readonly Delivery[]
-  /** How many recipients get none, since they unsubscribed, or mail to them came back. */
-  readonly suppressed: number
+  /** How many recipients get none. */
+  readonly suppressed: SuppressedCounts
   /** How many were left to the next run, since no time was left or something failed. */
   readonly left: number
-  /** Why the mail could not be made or written down; null where it could. One line. */
+  /** Why the mail could not be made or written down, or that nobody is left who gets it; null where it could. One line. */
   readonly problem: string | null
 }
 
@@ -71,7 +72,7 @@ export type AskedMail = z.infer<typeof askedMailSchema>
 export type DueMails = {
   /** By channel; each has a recipient to whom it is to be sent now. */
   readonly due: readonly AskedMail[]
-  /** One line for each channel of which that cannot be told. */
+  /** One line for each channel of which that cannot be told, and for each of which nobody is left who gets its mail. */
   readonly errors: readonly string[]
 }
 
@@ -88,15 +89,17 @@ export type AskedDelivery =
 /** So many claims are read at once. */
 const MOST_AT_ONCE = 16
 
-/** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels cannot be read. */
+/** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels, or who gets no mail, cannot be read. */
 export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
   const due: AskedMail[] = []
   const errors: string[] = []
-  for (const channel of await readChannels(deps.objects)) {
+  const { channels, suppressions } = await readAll(deps.objects)
+  for (const channel of channels) {
     const mail = dueMail(channel, timeOf(at))
     if (mail === null) continue
     try {
-      const { ids } = await toSend(channel, mail, deps)
+      const { ids, nobody } = await toSend(channel, mail, suppressions, deps)
+      if (nobody !== null) errors.push(`Cannot send the mail of channel "${channel.id}": ${nobody}`)
       if (ids.length > 0) due.push({ channel: channel.id, week: mail.week })
     } catch (error) {
       errors.push(`Cannot tell whether the mail of channel "${channel.id}" is due: ${errorLine(error)}`)
@@ -107,7 +110,8 @@ export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
 
 /**
  * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
- * more. One of a channel that is gone, or of another week than the one that is due by now, is refused. Throws where the channels cannot be read.
+ * more. One of a channel that is gone, or of another week than the one that is due by now, is refused. Throws where the channels, or who gets no mail,
+ * cannot be read.
  */
 export async function deliverAsked(
   { channel: id, week }: AskedMail,
@@ -118,12 +122,13 @@ export async function deliverAsked(
     outcome: 'refused',
     reason: `Cannot send the mail of week "${printable(week)}" of channel "${printable(id)}": ${state}`,
   })
-  const channel = (await readChannels(deps.objects)).find((one) => one.id === id)
+  const { channels, suppressions } = await readAll(deps.objects)
+  const channel = channels.find((one) => one.id === id)
   if (channel === undefined) return refused('there is no such channel')
   const mail = dueMail(channel, timeOf(instructions.at))
   if (mail === null) return refused('none of that channel is due yet')
   if (mail.week !== week) return refused(`the one that is due is that of ${mail.week}`)
-  return { outcome: 'delivered', ...(await deliverMail(channel, mail, instructions, deps)) }
+  return { outcome: 'delivered', ...(await deliverMail(channel, mail, suppressions, instructions, deps)) }
 }
 
 /**
@@ -135,27 +140,44 @@ export async function deliverDue(
   deps: DeliverDeps,
 ): Promise<readonly ChannelDelivery[]> {
   const outcomes: ChannelDelivery[] = []
-  for (const channel of await readChannels(deps.objects)) {
+  const { channels, suppressions } = await readAll(deps.objects)
+  for (const channel of channels) {
     if (instructions.channel !== undefined && instructions.channel !== channel.id) continue
     const mail = dueMail(channel, timeOf(instructions.at))
     outcomes.push(
       mail === null
-        ? { channel: channel.id, week: null, tried: [], suppressed: 0, left: 0, problem: null }
-        : (await deliverMail(channel, mail, instructions, deps)).delivery,
+        ? {
+            channel: channel.id,
+            week: null,
+            tried: [],
+            suppressed: withoutSuppressed(channel, suppressions).suppressed,
+            left: 0,
+            problem: null,
+          }
+        : (await deliverMail(channel, mail, suppressions, instructions, deps)).delivery,
     )
   }
   return outcomes
 }
 
+/** The channels, and who gets no mail, once for all of them. */
+async function readAll(
+  objects: Objects,
+): Promise<{ readonly channels: readonly Channel[]; readonly suppressions: readonly Suppression[] }> {
+  const channels = await readChannels(objects)
+  return { channels, suppressions: channels.length === 0 ? [] : await readSuppressions(objects) }
+}
+
 async function deliverMail(
   channel: Channel,
   mail: WeekMail,
+  suppressions: readonly Suppression[],
   { at, version, url, from }: DeliverInstructions,
   deps: DeliverDeps,
 ): Promise<{ readonly delivery: ChannelDelivery; readonly error: unknown }> {
   const { objects, isOver = () => false } = deps
   const tried: Delivery[] = []
-  let suppressed = 0
+  const { suppressed } = withoutSuppressed(channel, suppressions)
   let left = 0
   const outcome = (error: unknown) => ({
     delivery: {
@@ -164,13 +186,12 @@ async function deliverMail(
       tried,
       suppressed,
       left,
-      problem: error === null ? null : errorLine(error),
+      problem: error === null ? nobodyLeft(channel, suppressed) : errorLine(error),
     },
     error,
   })
   try {
-    const { ids, suppressed: silent } = await toSend(channel, mail, deps)
-    suppressed = silent
+    const { ids } = await toSend(channel, mail, suppressions, deps)
     left = ids.length
     if (ids.length === 0 || isOver()) return outcome(null)
     const content = await weekMail({ channel, week: mail, now: at, version, url, suppressed }, deps)
@@ -193,14 +214,13 @@ async function deliverMail(
 async function toSend(
   channel: Channel,
   { week }: WeekMail,
+  suppressions: readonly Suppression[],
   { objects, now, settled }: LookDeps,
-): Promise<{ readonly ids: readonly DeliveryId[]; readonly suppressed: number }> {
+): Promise<{ readonly ids: readonly DeliveryId[]; readonly nobody: string | null }> {
+  const { wanted, suppressed } = withoutSuppressed(channel, suppressions)
+  const nobody = nobodyLeft(channel, suppressed)
   const name = [channel.id, week, ...channel.recipients].join(' ')
-  if (settled?.has(name) === true) return { ids: [], suppressed: 0 }
-  const suppressions = await readSuppressions(objects)
-  const wanted = channel.recipients.filter(
-    (recipient) => suppressionOf(suppressions, recipient, channel.id) === undefined,
-  )
+  if (settled?.has(name) === true) return { ids: [], nobody }
   const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
     const delivery = await readDelivery(id, now(), objects)
@@ -209,8 +229,5 @@ async function toSend(
     return { id, isOpen, isNow: isDue(delivery, now()) }
   })
   if (!looked.some(({ isOpen }) => isOpen)) settled?.add(name)
-  return {
-    ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])),
-    suppressed: channel.recipients.length - wanted.length,
-  }
+  return { ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])), nobody }
 }

@@ -3,6 +3,7 @@ import type { Channel } from '../deliver/channel.ts'
 import type { WeekMail } from '../deliver/due.ts'
 import { type MailContent, mailContent } from '../deliver/mail.ts'
 import { partOf } from '../deliver/part.ts'
+import type { SuppressedCounts } from '../deliver/suppressions.ts'
 import { summarise } from '../report/summary.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
@@ -19,13 +20,13 @@ export type MailInstructions = {
   readonly version: string
   /** Where people reach the pages, without a slash at its end; null where they cannot. */
   readonly url: string | null
-  /** How many recipients of the channel get no mail any more; default: none. */
-  readonly suppressed?: number
+  /** How many recipients of the channel get no mail any more. */
+  readonly suppressed: SuppressedCounts
 }
 
 /** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
 export async function weekMail(
-  { channel, week, now, version, url, suppressed = 0 }: MailInstructions,
+  { channel, week, now, version, url, suppressed }: MailInstructions,
   { objects }: { readonly objects: Objects },
 ): Promise<MailContent> {
   const registered = await readClusters({ objects })

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { linesOf, parseNdjson, run } from '../support/command-line.ts'
 import { freshFolder } from '../support/recording.ts'
@@ -73,4 +75,51 @@ test('the log seals a change of channels and finds nothing in the store that nob
   assert.match(sealed.stdout, /1 change of a channel/)
   const checked = await run(['log', 'check'], { folder })
   assert.equal(checked.code, 0, `${checked.stdout}${checked.stderr}`)
+})
+
+test('ciphertrail channel suppress keeps a recipient from all mail, which list, check and preview tell and resume takes back', async (t) => {
+  const folder = freshFolder(t)
+  const channel = (...args: string[]) => run(['channel', ...args], { folder })
+  await run(['cluster', 'add', 'prod', '--context', 'prod'], { folder })
+  await channel('add', 'pay', '--to', 'ada@example.com', '--to', 'bob@example.com')
+  await channel('add', 'all', '--to', 'Bob@example.com')
+  const suppress = (...args: string[]) => channel('suppress', 'pay', '--to', 'BOB@example.com', ...args)
+  const done = await suppress('--reason', 'bounced')
+  assert.deepEqual([done.code, done.stdout], [0, 'Mail to that recipient suppressed in every channel\n'])
+  const again = await suppress('--reason', 'complained', '--json')
+  assert.deepEqual(
+    [again.code, (JSON.parse(again.stdout) as { outcome: string }).outcome],
+    [0, 'unchanged'],
+    'what was said first stays',
+  )
+  assert.match((await channel('list')).stdout, /bob@example\.com \(bounced\)/)
+
+  const now = ['--now', '2026-11-24T00:00:00Z']
+  const warned = await channel('check', 'pay', ...now)
+  assert.equal(warned.code, 0, warned.stdout)
+  assert.match(warned.stdout, /‼ 2 recipients\n {4}1 of them gets none: mail to 1 came back; /)
+  const failed = await channel('check', 'all', ...now)
+  assert.equal(failed.code, 1)
+  assert.match(failed.stdout, /× 1 recipient\n {4}nobody is left who gets its mail: mail to 1 came back; /)
+  const preview = await channel('preview', 'pay', ...now, '--out', 'mail', '--json')
+  assert.equal(preview.code, 0, preview.stderr)
+  const [, , text = ''] = (JSON.parse(preview.stdout) as { files: string[] }).files
+  assert.match(
+    readFileSync(join(folder, text), 'utf8').replaceAll(/\s+/g, ' '),
+    /1 of 2 recipients of this channel gets no mail: mail to 1 came back \(ciphertrail channel check pay says how to take that back\)\./,
+  )
+
+  for (const [args, wanted] of [
+    [['pay', '--to', 'eve@example.com', '--reason', 'bounced'], /^Cannot suppress mail of channel "pay": that address/],
+    [['pay', '--to', 'bob@example.com', '--reason', 'rude'], /^Cannot suppress mail for reason "rude": wanted bounced/],
+    [['none', '--to', 'bob@example.com', '--reason', 'bounced'], /^Cannot find channel "none": there are all, pay/],
+    [['pay', '--to', 'bob@example.com'], /--reason/],
+  ] as const) {
+    const refused = await channel('suppress', ...args)
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, wanted)
+    assert.doesNotMatch(refused.stderr, /eve@|bob@/)
+  }
+  assert.equal((await channel('resume', 'all', '--to', 'bob@example.com')).code, 0)
+  assert.equal((await channel('check', 'all', ...now)).code, 0)
 })

@@ -46,6 +46,7 @@ const COMMANDS = [
   ['channel', 'list'],
   ['channel', 'check'],
   ['channel', 'preview'],
+  ['channel', 'suppress'],
   ['channel', 'resume'],
   ['channel', 'remove'],
   ['deliver'],

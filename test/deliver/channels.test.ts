@@ -217,6 +217,7 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
   const around = {
     clusters: ['prod'],
     recipients: await readRecipients(objects),
+    suppressions: [],
     namespaces: new Map([['prod', new Set(['pay-eu'])]]),
     now: '2026-10-20T00:00:00Z',
   }
@@ -236,4 +237,42 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
     'nobody gets it, add somebody with "ciphertrail channel add b --to ADDRESS"',
     'next mail at 2026-10-26T06:00:00Z (07:00 in Europe/Berlin), of week 2026-W43, which has 169 hours',
   ])
+})
+
+test('checkChannel() warns of recipients who get no mail and says why, and fails where nobody is left', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com'] })
+  const [pay] = await readChannels(objects)
+  const around = {
+    clusters: ['prod'],
+    recipients: await readRecipients(objects),
+    namespaces: new Map<string, Set<string>>(),
+    now: '2026-10-20T00:00:00Z',
+  }
+  const [one = '', two = '', three = ''] = pay?.recipients ?? []
+  const suppressed = (
+    [
+      [one, 'pay', 'unsubscribed'],
+      [two, null, 'bounced'],
+      [three, null, 'complained'],
+      // Of another channel, and of nobody here.
+      [one, 'other', 'unsubscribed'],
+      [`r${'f'.repeat(32)}`, null, 'bounced'],
+    ] as const
+  ).map(([recipient, channel, reason]) => ({ recipient, channel, reason, at: '2026-10-19T00:00:00Z' }))
+  const said = (suppressions: typeof suppressed) => {
+    const { problem, warning } = checkChannel(pay ?? assert.fail(), { ...around, suppressions })[2] ?? assert.fail()
+    return { problem, warning }
+  }
+  assert.deepEqual(said(suppressed.slice(3)), { problem: null, warning: null })
+  assert.deepEqual(said(suppressed.slice(0, 2)), {
+    problem: null,
+    warning:
+      '2 of them get none: 1 left it, mail to 1 came back; "ciphertrail channel list" says who, and "ciphertrail channel resume pay --to ADDRESS" takes it back, once they agree or their address works',
+  })
+  assert.deepEqual(said(suppressed), {
+    problem:
+      'nobody is left who gets its mail: 1 left it, mail to 1 came back, 1 called it unwanted; let somebody have it again with "ciphertrail channel resume pay --to ADDRESS", or give others with "ciphertrail channel add pay --to ADDRESS"',
+    warning: null,
+  })
 })

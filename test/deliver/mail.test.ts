@@ -241,6 +241,7 @@ test('subjects carry the news, and what was not seen stands before what was', ()
       '[everything] 500 new paths not encrypted, 500 open, 100 % observed (week 2026-W47)',
       '[Payments & <Co>] 1 window missing, 8 new paths not encrypted, 8 open, 99.4 % observed (week 2026-W47)',
       '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
+      '[everything] 1 new path not encrypted, 1 open, 100 % observed (week 2026-W47)',
       '[Bank] 4 windows missing, 1 new path not encrypted, 2 open, 1 unknown, 97.6 % observed (week 2026-W47)',
     ],
   )

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addChannel, removeChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, readChannels, removeChannel } from '../../lib/deliver/channels.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
+import { suppress } from '../../lib/deliver/suppressions.ts'
 import { deliverAsked, deliverDue, mailsDue } from '../../lib/run/deliver.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { compareText } from '../../lib/text-order.ts'
@@ -92,6 +93,30 @@ test('a channel whose claims cannot be read keeps no other from being asked for,
     due: [{ channel: 'two', week: WEEK }],
     errors: ['Cannot tell whether the mail of channel "one" is due: the store is away'],
   })
+})
+
+test('a channel of which nobody is left who gets its mail is told each time, settled or not', async () => {
+  const objects = memoryObjects(new Map())
+  await channels(objects)
+  const settled = new Set<string>()
+  const look = async () => mailsDue(at(0), { objects, now: () => at(0), settled })
+  const message = { channel: 'one', week: WEEK }
+  await asked(message, 0, { objects, send: sender().send, settled })
+  assert.deepEqual((await look()).errors, [])
+  const one = (await readChannels(objects)).find(({ id }) => id === 'one')
+  for (const recipient of one?.recipients ?? [])
+    await suppress({ recipient, channel: null, reason: 'bounced' }, at(1), objects)
+  for (let time = 0; time < 2; time++) {
+    const { due, errors } = await look()
+    assert.deepEqual(due, [])
+    assert.match(
+      errors.join('\n'),
+      /^Cannot send the mail of channel "one": nobody is left [^\n]*: mail to 2 came back;/,
+    )
+  }
+  const outcome = await asked(message, 2, { objects, send: sender().send, settled })
+  assert.ok(outcome.outcome === 'delivered')
+  assert.match(outcome.delivery.problem ?? '', /^nobody is left/)
 })
 
 test('deliverAsked() sends once, however often and late it is asked, and refuses what is not due in words', async () => {

@@ -179,7 +179,10 @@ test('whoever unsubscribed or whose mail came back gets none, of that channel or
   const outcomes = await deliver(server, objects)
   assert.deepEqual(
     outcomes.map(({ suppressed }) => suppressed),
-    [1, 1],
+    [
+      { unsubscribed: 1, bounced: 0, complained: 0 },
+      { unsubscribed: 0, bounced: 1, complained: 0 },
+    ],
   )
   assert.deepEqual(
     server.taken.map(({ to }) => to),
@@ -187,7 +190,36 @@ test('whoever unsubscribed or whose mail came back gets none, of that channel or
   )
   assert.ok(one && two)
   const { text } = await PostalMime.parse(server.taken[0]?.message ?? '')
-  assert.match(text ?? '', /1 of 2 recipients of this channel gets no mail: they left it, or mail to them came back/)
+  assert.match(text ?? '', /1 of 2 recipients of this channel gets no mail: 1 left it/)
+})
+
+test('a channel of which nobody is left to get mail is a problem each time, and keeps no other from its mail', async (t) => {
+  const objects = await freshStore(t)
+  const server = await mailServer(t)
+  await addChannel({ id: 'one', recipients: ['ada@example.com', 'bob@example.com'] }, ADDED, objects)
+  await addChannel({ id: 'two', recipients: ['eve@example.com'] }, ADDED, objects)
+  const [one] = await readChannels(objects)
+  for (const recipient of one?.recipients ?? [])
+    await suppress({ recipient, channel: null, reason: 'complained' }, ADDED.now, objects)
+  const settled = new Set<string>()
+  for (let time = 0; time < 2; time++) {
+    const now = () => new Date(DUE)
+    const outcomes = await deliverDue(
+      { at: now(), version: '0.1.0', url: null, from: FROM },
+      { objects, send: smtpOf(server), now, settled },
+    )
+    assert.deepEqual(
+      outcomes.map(({ channel, problem }) => [channel, problem?.split(';')[0] ?? null]),
+      [
+        ['one', 'nobody is left who gets its mail: 2 called it unwanted'],
+        ['two', null],
+      ],
+    )
+  }
+  assert.deepEqual(
+    server.taken.map(({ to }) => to),
+    ['eve@example.com'],
+  )
 })
 
 test('readMailSettings() says what is wrong with a settings file, and never quotes a password', async (t) => {

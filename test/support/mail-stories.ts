@@ -35,7 +35,7 @@ export function mailOf(input: ReportInput, channel: Partial<Channel> = {}, more:
     channel: whole,
     unregistered: [],
     empty,
-    suppressed: 0,
+    suppressed: { unsubscribed: 0, bounced: 0, complained: 0 },
     links: { page: 'https://ciphertrail.example.com' },
     ...more,
   }
@@ -208,5 +208,11 @@ export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
     mailOf(story([...WELL, ...Array.from({ length: 500 }, (_, index) => opened(1000 + index, index % 100))])),
   'hostile-names': () => mailOf(hostile(), { team: 'Payments & <Co>' }),
   'a-week-of-two-clusters': () => mailOf(storyOfAWeek()),
+  'recipients-without-mail': () =>
+    mailOf(
+      story([...WELL, opened(9, 40)]),
+      { recipients: Array.from({ length: 9 }, (_, index) => `r${String(index).padStart(32, '0')}`) },
+      { suppressed: { unsubscribed: 1, bounced: 2, complained: 1 } },
+    ),
   'one-namespace': () => mailOf(storyOfAWeek(), { id: 'bank', namespaces: ['bank'], team: 'Bank' }),
 }
