@@ -173,7 +173,7 @@ function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
 }
 
 /** Whether a channel is told of all that there is, and so may have what tells of all. */
-function isOfEverything({ clusters, namespaces }: Channel): boolean {
+export function isOfEverything({ clusters, namespaces }: Channel): boolean {
   return clusters.length === 0 && namespaces.length === 0
 }
 

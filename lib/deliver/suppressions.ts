@@ -98,6 +98,12 @@ export function nobodyLeft(channel: Pick<Channel, 'id' | 'recipients'>, suppress
   return `nobody is left who gets its mail: ${suppressedWords(suppressed)}; let somebody have it again with "ciphertrail channel resume ${id} --to ADDRESS", or give others with "ciphertrail channel add ${id} --to ADDRESS"`
 }
 
+/** Whether somebody gets no mail of a channel, by the two objects that may say so. One that cannot be read says so, too. */
+export async function isSuppressed(recipient: string, channel: string, objects: Objects): Promise<boolean> {
+  for (const one of [channel, null]) if ((await objects.get(suppressionKey(recipient, one))) !== undefined) return true
+  return false
+}
+
 /** Why somebody gets no mail of a channel; undefined where they do. */
 export function suppressionOf(
   suppressions: readonly Suppression[],

@@ -1,11 +1,14 @@
 import { Hono } from 'hono'
+import { type Download, linkName } from '../deliver/downloads.ts'
 import { printable } from '../report/printable.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access.ts'
 import { healthResponse, problemResponse, responseOf } from './answer.ts'
+import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './download.ts'
 import { frontPage } from './front-page.ts'
 import { answerLeave } from './leave.ts'
+import { PAGE_HEADERS } from './form-page.ts'
 import { ProblemError } from './problem.ts'
 import { type Route, routesOf } from './routes.ts'
 
@@ -19,6 +22,8 @@ export type RequestLog = {
   readonly subject: string | null
   /** What went wrong on our side, for the operator; null where nothing did. */
   readonly error: string | null
+  /** What a link from a mail led to; absent elsewhere. The subject is whose mail it stood in. */
+  readonly download?: { readonly link: string; readonly channel: string; readonly report: string }
 }
 
 export type ApiDeps = {
@@ -34,8 +39,8 @@ export type ApiDeps = {
 const LONGEST_LOGGED_PATH = 200
 
 /**
- * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button to leave a
- * channel of mail. All but `/`, `/health` and that page, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button of a page
+ * behind a link from a mail. All but `/`, `/health` and those pages, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
  *
  * @param version of ciphertrail, which `/health` tells
  */
@@ -49,19 +54,43 @@ export function createApi(version: string, deps: ApiDeps): Hono {
     return healthResponse(await isHealthy(), version)
   })
   app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem(req.method)))
-  app.all('/unsubscribe/:channel/:recipient/:mac', async ({ req }) => {
+  /** Answers a page whose address is its key: of that only a part is logged that is no secret. */
+  async function answerByLink(
+    request: Request,
+    path: string,
+    answer: () => Promise<DownloadAnswer>,
+  ): Promise<Response> {
+    let answered: DownloadAnswer
     let error: string | null = null
-    let response: Response
     try {
-      response = await answerLeave(req.raw, req.param(), deps)
+      answered = await answer()
     } catch (thrown) {
       error = thrown instanceof Error ? thrown.message : String(thrown)
-      response = problemResponse(problemOf(thrown))
+      answered = { response: problemResponse(problemOf(thrown), UNSEARCHED), download: null }
     }
-    // Of the path only the beginning: the rest is what lets somebody leave.
-    log({ method: printable(req.method), path: '/unsubscribe', status: response.status, subject: null, error })
+    const { response, download } = answered
+    log({
+      method: printable(request.method),
+      path,
+      status: response.status,
+      subject: download?.recipient ?? null,
+      error,
+      ...(download === null ? {} : { download: loggedOf(download) }),
+    })
     return response
-  })
+  }
+  app.all('/unsubscribe/:channel/:recipient/:mac', ({ req }) =>
+    answerByLink(req.raw, '/unsubscribe', async () => ({
+      response: await answerLeave(req.raw, req.param(), deps),
+      download: null,
+    })),
+  )
+  app.all('/d/:token', ({ req }) =>
+    answerByLink(req.raw, '/d', () => answerDownload(req.raw, req.param('token'), deps)),
+  )
+  app.all('/d/:ticket/:name', ({ req }) =>
+    answerByLink(req.raw, '/d/file', () => answerDownloadBytes(req.raw, req.param(), deps)),
+  )
   app.all('/v1/*', async ({ req, env }) => {
     let grant: Grant | undefined
     let error: string | null = null
@@ -84,6 +113,14 @@ export function createApi(version: string, deps: ApiDeps): Hono {
     return problemResponse(problemOf(thrown))
   })
   return app
+}
+
+/** Of a problem at an address that is a secret. */
+const UNSEARCHED = { 'x-robots-tag': PAGE_HEADERS['x-robots-tag'] }
+
+/** Which link it was, as `ciphertrail channel links` has it. */
+function loggedOf({ id, channel, report }: Download): NonNullable<RequestLog['download']> {
+  return { link: linkName(id), channel, report }
 }
 
 const NOT_FOUND = new ProblemError('not-found', 'Cannot find this: there is no such place in the API')

@@ -1,10 +1,10 @@
 /** Small pages with at most one button, for whoever comes from a mail. */
 
-const HEADERS = {
+/** Of every answer to whoever comes from a mail: its address, which may be a secret, is told to nobody, and nothing of it is kept, run or framed. */
+export const PAGE_HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-  'content-type': 'text/html; charset=utf-8',
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'strict-transport-security': 'max-age=31536000',
@@ -43,7 +43,10 @@ ${lines.map((line) => `<p>${escaped(line)}</p>\n`).join('')}${button === null ? 
 </body>
 </html>
 `
-  return new Response(body, { status, headers: { ...HEADERS, ...headers } })
+  return new Response(body, {
+    status,
+    headers: { ...PAGE_HEADERS, 'content-type': 'text/html; charset=utf-8', ...headers },
+  })
 }
 
 function escaped(text: string): string {

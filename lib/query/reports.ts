@@ -1,7 +1,7 @@
 import { concurrently } from '../seal/concurrently.ts'
-import { documentKey, documentsPrefix, isReportKey, parseDocumentKey, reportsPrefix } from '../store/keys.ts'
+import { documentsPrefix, isReportKey, parseDocumentKey, reportsPrefix } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
-import { type ReportRecord, documentOf, readReport } from '../store/reports.ts'
+import { type ReportRecord, readDocument, readReport } from '../store/reports.ts'
 import { type Grant, maySee } from './access.ts'
 import type { Answer } from './answer.ts'
 import { type Page, pageOf } from './page.ts'
@@ -80,17 +80,16 @@ export function documentType(asked: string): string | undefined {
 export async function answerDocument(id: string, asked: string, grant: Grant, objects: Objects): Promise<Answer> {
   const { key, record } = await grantedReport(id, grant, objects)
   const name = documentName(asked)
-  const recorded = record.documents.find((document) => document.name === name)
   const type = documentType(asked)
-  if (recorded === undefined || type === undefined)
+  if (type === undefined || !record.documents.some((document) => document.name === name))
     throw new ProblemError('not-found', 'Cannot find this document: the report has none of that name')
-  const stored = await objects.get(documentKey(key, name))
-  if (stored === undefined)
+  const body = await readDocument({ key, record }, name, objects)
+  if (body === 'absent')
     throw new ProblemError(
       'not-found',
       'Cannot find this document: it is not kept in the store, only what was recorded of it',
     )
-  if (documentOf(name, stored.body).sha256 !== recorded.sha256)
+  if (body === 'changed')
     throw new ProblemError(
       'unreadable',
       'Cannot show this document: it is not the one that was recorded when it was made',
@@ -98,7 +97,7 @@ export async function answerDocument(id: string, asked: string, grant: Grant, ob
   const isShown = type === TYPES['html'] || type === TYPES['pdf']
   return {
     type,
-    body: new Uint8Array(stored.body),
+    body,
     headers: {
       'content-disposition': `${isShown ? 'inline' : 'attachment'}; filename="ciphertrail-${id}-${name}"`,
       ...(type === TYPES['html'] ? { 'content-security-policy': PAGE_POLICY } : {}),

@@ -10,6 +10,7 @@ import {
   parseClaimKey,
   parseEvidenceKey,
   parseDocumentKey,
+  parseDownloadKey,
   parseSuppressionKey,
   parseTimelineKey,
   parseWindowKey,
@@ -214,7 +215,11 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
   if ([registryKey, recipientsKey, linksKey, sealingKey].includes(key)) return true
-  if ([parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey].some((parse) => parse(key) !== undefined))
+  if (
+    [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey].some(
+      (parse) => parse(key) !== undefined,
+    )
+  )
     return true
   const cluster = (parseWindowKey(key) ?? parseTimelineKey(key))?.cluster ?? /^state\/([^/]+)\.json$/.exec(key)?.[1]
   return isKnown(cluster) && (!key.startsWith('state/') || key === stateKey(cluster ?? ''))

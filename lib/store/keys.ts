@@ -17,6 +17,7 @@ import type { Window } from '../model.ts'
  *     claims/week/2026-W47/payments/r0123….json                        a mail of one person: claimed before it is sent
  *     alerts/payments.json                                             what was told to a channel of what cannot wait
  *     suppressed/r0123…/payments.json                                  who gets no mail of a channel; `_all` of any
+ *     downloads/<64 hex digits>.json                                   a link to a report: by the SHA-256 of its token, which stands in a mail alone
  *     changes/clusters/000001.json                                     what somebody changed; written once
  *     log/…                                                            see log-keys.ts
  *
@@ -141,6 +142,21 @@ export function parseSuppressionKey(
   const [, recipient, channel = ''] = SUPPRESSION_KEY.exec(key) ?? []
   if (recipient === undefined || !(channel === ALL || isClusterId(channel))) return undefined
   return { recipient, channel: channel === ALL ? null : channel }
+}
+
+/** What the keys of all links to reports begin with. */
+export const downloadsPrefix = 'downloads/'
+
+/** The key of a link to a report, by the SHA-256 of its token in hex. */
+export function downloadKey(sha256: string): string {
+  const key = `${downloadsPrefix}${sha256}.json`
+  if (parseDownloadKey(key) !== undefined) return key
+  throw new RangeError(`Cannot make a key of download ${JSON.stringify(sha256)}: wanted 64 hex digits`)
+}
+
+/** The SHA-256 that a key of that kind names, or undefined where the text is no such key. */
+export function parseDownloadKey(key: string): string | undefined {
+  return /^downloads\/([0-9a-f]{64})\.json$/.exec(key)?.[1]
 }
 
 /** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */

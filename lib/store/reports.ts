@@ -1,7 +1,8 @@
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
+import { toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from './json.ts'
-import { documentKey, reportKey, reportsUpTo } from './keys.ts'
+import { documentKey, reportKey, reportsPrefix, reportsUpTo } from './keys.ts'
 import { type Objects, StoreError } from './objects.ts'
 import { sha256Of } from './state.ts'
 
@@ -69,7 +70,49 @@ export async function findReport(
     const { period } = (await readReport(key, objects)) ?? {}
     if (period?.from !== from || period.label !== label || period.timeZone !== timeZone) continue
     // Somebody may have made one elsewhere, which leaves its record here and not its documents.
-    if ((await objects.digest(documentKey(key, 'report.pdf'))) !== undefined) return key
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return key
   }
   return undefined
+}
+
+/** The document that every report has. */
+export const PDF = 'report.pdf'
+
+/** No two clocks are further apart, so the same week ends at most so much earlier or later elsewhere. */
+const ZONES_APART = 27 * 60 * 60
+
+/**
+ * The report of a week whose documents are kept in the store: in the wanted time zone, else in another one, in which the week of that name begins and ends
+ * at another time. Undefined where there is none.
+ *
+ * @param period with the label that the week has in every zone
+ */
+export async function findWeekReport(
+  period: ReportRecord['period'],
+  objects: Objects,
+): Promise<{ readonly key: string; readonly record: ReportRecord } | undefined> {
+  const exact = await findReport(period, objects)
+  const record = exact === undefined ? undefined : await readReport(exact, objects)
+  if (exact !== undefined && record !== undefined) return { key: exact, record }
+  const end = toSeconds(period.to)
+  const last = reportsUpTo(toTime(end + ZONES_APART))
+  for await (const key of objects.list(reportsPrefix, reportsUpTo(toTime(end - ZONES_APART)))) {
+    if (key > last) break
+    const other = await readReport(key, objects)
+    if (other?.period.label !== period.label) continue
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return { key, record: other }
+  }
+  return undefined
+}
+
+/** A document as it was recorded; `absent` where the report names none such or it is not kept here, `changed` where its bytes are others. */
+export async function readDocument(
+  { key, record }: { readonly key: string; readonly record: ReportRecord },
+  name: string,
+  objects: Objects,
+): Promise<Uint8Array<ArrayBuffer> | 'absent' | 'changed'> {
+  const recorded = record.documents.find((document) => document.name === name)
+  const stored = recorded === undefined ? undefined : await objects.get(documentKey(key, name))
+  if (recorded === undefined || stored === undefined) return 'absent'
+  return documentOf(name, stored.body).sha256 === recorded.sha256 ? new Uint8Array(stored.body) : 'changed'
 }

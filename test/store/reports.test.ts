@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { documentOf, findReport, readReport, recordReport } from '../../lib/store/reports.ts'
+import {
+  documentOf,
+  findReport,
+  findWeekReport,
+  readDocument,
+  readReport,
+  recordReport,
+} from '../../lib/store/reports.ts'
 import { documentKey, reportKey } from '../../lib/store/keys.ts'
 import { freshStore } from '../support/fresh-store.ts'
 
@@ -63,4 +70,43 @@ test('a record that cannot be read is an error, not an absence', async (t) => {
   const key = reportKey(record.period.to, 'ab'.repeat(32))
   await objects.putOnce(key, Buffer.from('{"format":"ciphertrail/report/1"}'))
   await assert.rejects(findReport(record.period, objects), /Cannot read "reports\/.*": it is no record of a report/)
+})
+
+test('findWeekReport() gives the report of the week in the wanted zone, else in another, and none whose documents are elsewhere', async (t) => {
+  const objects = await freshStore(t)
+  const keep = async (period: typeof record.period, isKept = true) => {
+    const { key, write } = recordReport({ ...record, period }, objects)
+    await write()
+    if (isKept) await objects.putOnce(documentKey(key, 'report.pdf'), Buffer.from('%PDF'))
+    return key
+  }
+  const { period } = record
+  const far = { ...period, from: '2026-11-15T10:00:00Z', to: '2026-11-22T10:00:00Z', timeZone: 'Pacific/Kiritimati' }
+  const near = { ...period, from: '2026-11-16T12:00:00Z', to: '2026-11-23T12:00:00Z', timeZone: 'Etc/GMT+12' }
+  const found = async (wanted: typeof period) => (await findWeekReport(wanted, objects))?.key
+  await keep(period, false)
+  // Neither the week before nor one of another length.
+  await keep({ ...period, from: '2026-11-09T00:00:00Z', to: '2026-11-16T00:00:00Z', label: 'Week 2026-W46' })
+  await keep({ ...period, from: '2026-11-22T00:00:00Z', label: '22 Nov 2026' })
+  assert.equal(await found(period), undefined)
+  const last = await keep(near)
+  assert.equal(await found(period), last)
+  assert.equal(await found(far), last, '26 hours apart')
+  const first = await keep(far)
+  assert.equal(await found(near), last)
+  assert.equal(await found(far), first)
+  assert.deepEqual((await findWeekReport(far, objects))?.record.period, far)
+})
+
+test('readDocument() gives the bytes that were recorded, and no others', async (t) => {
+  const objects = await freshStore(t)
+  const { key } = recordReport(record, objects)
+  const read = (name: string) => readDocument({ key, record }, name, objects)
+  assert.equal(await read('report.pdf'), 'absent')
+  await objects.putOnce(documentKey(key, 'report.pdf'), Buffer.from('%PDF'))
+  await objects.putOnce(documentKey(key, 'report.html'), Buffer.from('<other>'))
+  await objects.putOnce(documentKey(key, 'report.csv'), Buffer.from('a,b'))
+  assert.deepEqual(await read('report.pdf'), new Uint8Array(Buffer.from('%PDF')))
+  assert.equal(await read('report.html'), 'changed')
+  assert.equal(await read('report.csv'), 'absent')
 })

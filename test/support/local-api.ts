@@ -13,7 +13,11 @@ const trusting: Access = async (request) => {
 }
 
 /** How a test asks. */
-export type Asking = { readonly method?: string; readonly headers?: Readonly<Record<string, string>> }
+export type Asking = {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly redirect?: 'follow' | 'manual'
+}
 
 /** The API of a store behind a real server. */
 export type LocalApi = {
