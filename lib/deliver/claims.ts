@@ -25,7 +25,7 @@ export type Delivery = DeliveryId & {
   readonly at: string
   /** What the server called it where it was sent, why not where it was not; null where there is nothing to say. One line, without addresses. */
   readonly detail: string | null
-  /** RFC 3339: when a failed one may be tried again; null: never. */
+  /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
   readonly retryAt: string | null
 }
 
@@ -52,8 +52,16 @@ const claimSchema = z.object({
   retryAt: z.iso.datetime().nullable(),
 })
 
-/** Claims a delivery, or one that failed and may be tried again by now; null where it is somebody else's, or done. */
-export async function claimDelivery(id: DeliveryId, now: Date, objects: Objects): Promise<Held | null> {
+/**
+ * Claims a delivery, or one that failed and may be tried again by now; null where it is somebody else's, or done.
+ *
+ * @param mayRepeat whoever gets it knows a second one as that: it is tried again where whoever claimed it died
+ */
+export async function claimDelivery(
+  id: DeliveryId,
+  { now, mayRepeat }: { readonly now: Date; readonly mayRepeat: boolean },
+  objects: Objects,
+): Promise<Held | null> {
   const key = claimKey(id)
   const { delivery: before, etag } = await readClaim(id, now, objects)
   if (before !== null && !isDue(before, now)) return null
@@ -63,7 +71,7 @@ export async function claimDelivery(id: DeliveryId, now: Date, objects: Objects)
     attempt: (before?.attempt ?? 0) + 1,
     at: timeOf(now),
     detail: null,
-    retryAt: null,
+    retryAt: mayRepeat ? toTime(Math.floor(now.getTime() / 1000) + CLAIM_SECONDS + 1) : null,
   }
   try {
     return { delivery, etag: await objects.putIf(key, encode(delivery), etag) }
@@ -96,12 +104,10 @@ export async function settleDelivery(held: Held, outcome: Outcome, now: Date, ob
   return delivery
 }
 
-/** Whether a delivery is to be tried: nobody claimed it, or it failed and its time has come. */
+/** Whether a delivery is to be tried: nobody claimed it, or it may be tried again and its time has come. */
 export function isDue(delivery: Delivery | null, now: Date): boolean {
   if (delivery === null) return true
-  return (
-    delivery.status === 'failed' && delivery.retryAt !== null && toSeconds(delivery.retryAt) * 1000 <= now.getTime()
-  )
+  return delivery.retryAt !== null && toSeconds(delivery.retryAt) * 1000 <= now.getTime()
 }
 
 /** How a delivery stands; null where nobody claimed it. Who claimed it and is not heard of since is taken for dead. */

@@ -49,7 +49,8 @@ export function entryOf(
   }
 }
 
-function whyWords({
+/** Why a path is not encrypted: its cause, or, where that is not known, the reason that was told. */
+export function whyWords({
   reason,
   cause,
 }: {

@@ -1,7 +1,9 @@
 /** What cannot wait, told to each channel at once: decided, kept, then delivered, each to each once. */
-import { type AlertFacts, type ClusterFacts, type Notice, decideAlerts } from '../deliver/alerts.ts'
+import { isNotEncrypted } from '../assess/episodes.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from '../deliver/alert-conditions.ts'
 import { alertContent } from '../deliver/alert-mail.ts'
-import { keepAlerts, readAlerts } from '../deliver/alert-state.ts'
+import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert-state.ts'
+import { type Notice, decideAlerts, placeName } from '../deliver/alerts.ts'
 import type { Channel } from '../deliver/channel.ts'
 import { readChannels } from '../deliver/channels.ts'
 import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
@@ -13,14 +15,16 @@ import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
 import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
-import type { Cluster, PathEpisode } from '../model.ts'
+import type { Cluster, Episode, Interval, TimelineMonth } from '../model.ts'
 import { readProgress } from '../seal/progress.ts'
 import { historyProblem } from '../store/history-problem.ts'
 import { vkeyKey } from '../store/log-keys.ts'
-import type { Objects } from '../store/objects.ts'
+import { DamagedChangeError } from '../store/changes.ts'
+import { declaredWaivers } from '../store/declarations.ts'
+import { DeletedError, type Objects } from '../store/objects.ts'
 import { readPresent } from '../store/period.ts'
 import { readClusters } from '../store/registry.ts'
-import { type State, readExpected, readState, sha256Of } from '../store/state.ts'
+import { type State, readExpected, readState } from '../store/state.ts'
 import { type DeliverInstructions } from './deliver.ts'
 import { deliverMessage, deliverOnce, errorLine, outcomeOf } from './deliver-message.ts'
 
@@ -50,7 +54,6 @@ export type ChannelAlerts = {
 const GRACE_SECONDS = 10 * 60
 /** The service seals each hour; twice it may fail. */
 const SEAL_SECONDS = 3 * 60 * 60
-const LOOKED_AT = 6
 
 /**
  * Tells each channel that has alerts what began and what ended since it was told last. Safe to run twice at once, and to die anywhere: what was decided is kept before it is
@@ -66,20 +69,17 @@ export async function alertDue(
   )
   if (channels.length === 0) return []
   const now = timeOf(at)
+  // Before anything that is decided on: who decided meanwhile knew more, and what was kept since then tells so.
+  const kept = await Promise.allSettled(channels.map((channel) => readAlerts(channel, objects)))
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
   const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, objects)))
-  const unsealed = await unsealedSince(at, objects)
+  const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, objects)])
   const outcomes: ChannelAlerts[] = []
-  for (const channel of channels)
-    outcomes.push(
-      await alertChannel(
-        channel,
-        { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), unsealed },
-        url,
-        deps,
-      ),
-    )
+  for (const [index, channel] of channels.entries()) {
+    const look = { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), waivers, seal }
+    outcomes.push(await alertChannel(channel, kept[index], look, url, deps))
+  }
   return outcomes
 }
 
@@ -87,6 +87,7 @@ const isAsked = ({ clusters }: Channel, id: string): boolean => clusters.length 
 
 async function alertChannel(
   channel: Channel,
+  kept: PromiseSettledResult<KeptAlerts> | undefined,
   facts: AlertFacts,
   url: string | null,
   deps: AlertDeps,
@@ -95,11 +96,12 @@ async function alertChannel(
   const tried: Delivery[] = []
   let told: Notice | null = null
   try {
-    const { state: before, etag } = await readAlerts(channel.id, objects)
+    if (kept?.status !== 'fulfilled') throw kept?.reason
+    const { state: before, etag } = kept.value
     const { state, notice } = decideAlerts(channel, before, facts)
     const isChanged = JSON.stringify(state) !== JSON.stringify(before)
     // Whoever was first has decided; what it decided is delivered with the next run, if it does not do so itself.
-    if (isChanged && !(await keepAlerts(channel.id, state, etag, objects)))
+    if (isChanged && !(await keepAlerts(channel, state, etag, objects)))
       return { channel: channel.id, notice: null, tried, problem: null }
     told = notice
     for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, url, deps)))
@@ -135,6 +137,7 @@ async function deliverNotice(
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
     for (const recipient of channel.recipients) {
+      if (!notice.to.includes(recipient)) continue
       if (suppressionOf(suppressions, recipient, channel.id) !== undefined || !(await due(recipient))) continue
       tried.push(
         await deliverMessage(
@@ -145,33 +148,19 @@ async function deliverNotice(
       )
     }
   }
-  const { webhook, snsTopic } = channel
-  if (webhook !== null && (await due(placeName(webhook.url))))
-    tried.push(
-      await deliverOnce(
-        idOf(placeName(webhook.url)),
-        () => outcome(() => post(webhook, { id: notice.id, body: content.json }, now())),
-        deps,
-      ),
-    )
-  if (snsTopic !== null && (await due(placeName(snsTopic)))) {
-    const { subject, json } = content
-    tried.push(
-      await deliverOnce(
-        idOf(placeName(snsTopic)),
-        () => outcome(() => publish(snsTopic, { id: notice.id, subject, json })),
-        deps,
-      ),
-    )
+  // A place knows by its id what comes a second time, so that none must be lost.
+  const tell = async (address: string, make: () => Promise<string>): Promise<void> => {
+    const place = placeName(address)
+    if (notice.to.includes(place) && (await due(place)))
+      tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
   }
+  const { webhook, snsTopic } = channel
+  const { subject, json } = content
+  if (webhook !== null) await tell(webhook.url, () => post(webhook, { id: notice.id, body: json }, now()))
+  if (snsTopic !== null) await tell(snsTopic, () => publish(snsTopic, { id: notice.id, subject, json }))
   const made = tried.flatMap((delivery) => delivery ?? [])
   if (!isLeft && made.length === tried.length && made.every(({ retryAt }) => retryAt === null)) settled?.add(name)
   return made
-}
-
-/** A place that is no person, as claims name it. */
-function placeName(address: string): string {
-  return `r${sha256Of(Buffer.from(address)).slice(0, 32)}`
 }
 
 async function outcome(make: () => Promise<string>) {
@@ -189,30 +178,42 @@ async function clusterFacts(cluster: Cluster, at: Date, objects: Objects): Promi
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) return { ...nothing, problem }
     const { months, episodes } = await readPresent(cluster, at, objects)
-    const paths = new Map(
-      months.flatMap(({ intervals }) =>
-        intervals.flatMap((interval) => (interval.episode === null ? [] : [[interval.episode.id, interval] as const])),
-      ),
-    )
-    const known = episodes.flatMap((episode): PathEpisode[] => {
-      const path = paths.get(episode.id)
-      if (path === undefined) return []
-      const { pathId, source, destination, port } = path
-      return [{ pathId, source, destination, port, episode }]
-    })
     const windows = months
       .flatMap((month) => month.windows)
       .filter(({ end }) => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000)
-      .slice(-LOOKED_AT)
       .map(({ end, collected, expectedSeconds, observedSeconds }) => ({
         end,
         isObserved: collected && !(expectedSeconds > 0 && observedSeconds === 0),
       }))
     const { state } = await readState(cluster.id, objects)
-    return { ...nothing, problem: null, episodes: known, windows, ...(await cryptoFacts(state, objects)) }
+    return {
+      ...nothing,
+      problem: null,
+      episodes: pathsOf(months, episodes),
+      windows,
+      ...(await cryptoFacts(state, objects)),
+    }
   } catch (error) {
     return { ...nothing, problem: errorLine(error) }
   }
+}
+
+/** Each episode with the path that it is of, and how that was seen last. */
+function pathsOf(months: readonly TimelineMonth[], episodes: readonly Episode[]): readonly AlertPath[] {
+  const paths = new Map<string, Interval>()
+  const seen = new Map<string, Interval>()
+  for (const { intervals } of months)
+    for (const interval of intervals) {
+      if (interval.episode === null) continue
+      paths.set(interval.episode.id, interval)
+      if (isNotEncrypted(interval)) seen.set(interval.episode.id, interval)
+    }
+  return episodes.flatMap((episode): readonly AlertPath[] => {
+    const path = paths.get(episode.id)
+    if (path === undefined) return []
+    const { pathId, source, destination, port } = path
+    return [{ pathId, source, destination, port, episode, seen: seen.get(episode.id) ?? null }]
+  })
 }
 
 /** As of the last window that was folded; what it does not tell is not known. */
@@ -231,10 +232,20 @@ async function cryptoFacts(
   }
 }
 
-/** Since when nothing was sealed; null where that is in time, or no log was ever begun. */
-async function unsealedSince(at: Date, objects: Objects): Promise<AlertFacts['unsealed']> {
+/** Since when nothing was sealed; null where no log was ever begun. */
+async function sealFacts(at: Date, objects: Objects): Promise<AlertFacts['seal']> {
   if ((await objects.get(vkeyKey)) === undefined) return null
   const { progress } = await readProgress(objects)
-  if (progress === undefined) return { since: null }
-  return at.getTime() / 1000 - progress.sealedAt > SEAL_SECONDS ? { since: toTime(progress.sealedAt) } : null
+  if (progress === undefined) return { isBehind: true, since: null }
+  return { isBehind: at.getTime() / 1000 - progress.sealedAt > SEAL_SECONDS, since: toTime(progress.sealedAt) }
+}
+
+/** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */
+async function readWaivers(objects: Objects): Promise<AlertFacts['waivers']> {
+  try {
+    return { all: (await declaredWaivers(objects)).declared, problem: null }
+  } catch (error) {
+    if (!(error instanceof DamagedChangeError || error instanceof DeletedError)) throw error
+    return { all: [], problem: errorLine(error) }
+  }
 }

@@ -36,16 +36,21 @@ export async function deliverMessage(
   mail: ToSend,
   { objects, send, now }: MessageDeps,
 ): Promise<Delivery | null> {
-  return deliverOnce(id, () => attempt(id, mail, send, now()), { objects, now })
+  return deliverOnce(id, false, () => attempt(id, mail, send, now()), { objects, now })
 }
 
-/** Claims a delivery, makes it, and writes down how that ended. Null where somebody else has it. */
+/**
+ * Claims a delivery, makes it, and writes down how that ended. Null where somebody else has it.
+ *
+ * @param mayRepeat as `claimDelivery` has it
+ */
 export async function deliverOnce(
   id: DeliveryId,
+  mayRepeat: boolean,
   make: () => Promise<Outcome>,
   { objects, now }: Omit<MessageDeps, 'send'>,
 ): Promise<Delivery | null> {
-  const held = await claimDelivery(id, now(), objects)
+  const held = await claimDelivery(id, { now: now(), mayRepeat }, objects)
   if (held === null) return null
   return settleDelivery(held, await make(), now(), objects)
 }

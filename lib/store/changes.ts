@@ -59,9 +59,16 @@ export async function readChange(kind: ChangeKind, number: number, objects: Obje
   return { kind, number, at, by, content }
 }
 
+/** A change is there and is none that we wrote. One line. */
+export class DamagedChangeError extends Error {
+  override readonly name = 'DamagedChangeError'
+}
+
 /** What to say of a change that is there and cannot be read. */
-export function damagedChange(key: string): Error {
-  return new Error(`Cannot read "${key}": it is damaged, put back a copy of it, as nothing can make it again`)
+export function damagedChange(key: string): DamagedChangeError {
+  return new DamagedChangeError(
+    `Cannot read "${key}": it is damaged, put back a copy of it, as nothing can make it again`,
+  )
 }
 
 /** Reads the latest change of a kind; undefined where there is none. */

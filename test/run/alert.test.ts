@@ -7,13 +7,14 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { addChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, removeChannel } from '../../lib/deliver/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
 import { alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { assessWindow } from '../../lib/assess/window.ts'
+import { changeKey } from '../../lib/store/keys.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
@@ -140,6 +141,55 @@ test('a run that dies after it decided is made good by the next', async () => {
   assert.deepEqual(sent, [])
   await alertDue({ at: at(20), url: null }, deps(objects))
   assert.deepEqual(sent, ['ada@example.com'])
+})
+
+test('who joins a channel is not sent what was told before, and who is back under its name is told what is so', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  const author = { now: at(0), by: 'test' }
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
+  const sent: string[] = []
+  const look = (minutes: number) =>
+    alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: () => Promise.reject(new Error('nothing is published')),
+        post: webhookPost(undefined),
+        mail: { from: FROM, send: async ({ to }: Envelope) => (sent.push(to), '250') },
+      },
+    )
+  await look(20)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com', 'eve@example.com'] }, author, objects)
+  await look(25)
+  assert.deepEqual(sent, ['ada@example.com'])
+  await removeChannel('ops', author, objects)
+  await addChannel({ id: 'ops', recipients: ['eve@example.com'] }, { now: at(30), by: 'test' }, objects)
+  await look(35)
+  assert.deepEqual(sent, ['ada@example.com', 'eve@example.com'])
+})
+
+test('a register of waivers that is damaged is told, and keeps nobody from being told', async () => {
+  const held = new Map<string, Uint8Array>()
+  const objects = memoryObjects(held)
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  held.set(changeKey('waivers', 1), Buffer.from('{}'))
+  const [told] = await alertDue(
+    { at: at(20), url: null },
+    {
+      objects,
+      now: () => at(20),
+      publish: () => Promise.reject(new Error('nothing is published')),
+      post: webhookPost(undefined),
+      mail: null,
+    },
+  )
+  assert.deepEqual(
+    told?.notice?.began.map(({ kind }) => kind),
+    ['unreadable', 'coverage'],
+  )
 })
 
 test('a webhook is never posted to a metadata service, whatever its name leads to, and no secret is in what is said', async (t) => {

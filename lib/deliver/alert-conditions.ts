@@ -1,0 +1,422 @@
+/** What is so now of all that cannot wait, and how each of it ended, in words. Pure. */
+import { fixOf } from '../assess/causes.ts'
+import { isAbout, isInForce, waiverFor } from '../assess/waived.ts'
+import { toSeconds } from '../collect/windows.ts'
+import type { PathEpisode, PathRow, Waiver } from '../model.ts'
+import { type Dates, datesOf, durationWords } from '../report/dates.ts'
+import { printable } from '../report/printable.ts'
+import { endingWords } from '../report/sections/not-encrypted.ts'
+import { destinationName, endpointName } from '../report/table.ts'
+import { compareText } from '../text-order.ts'
+import { type Channel, isOfChannel } from './channel.ts'
+import { whyWords } from './mail-entries.ts'
+
+export const CONDITION_KINDS = ['path', 'coverage', 'certificate', 'trust-anchor', 'seal', 'unreadable'] as const
+export type ConditionKind = (typeof CONDITION_KINDS)[number]
+
+/** Something that is so, or was. */
+export type Condition = {
+  /** Names it for as long as it lasts, and when it comes again. */
+  readonly key: string
+  readonly kind: ConditionKind
+  /** Null where it is of no single cluster. */
+  readonly cluster: string | null
+  /** RFC 3339: since when it is known. */
+  readonly since: string
+  /** In words, printable, one line. */
+  readonly line: string
+  /** Why it is so and what would fix it, each a printable line; empty where that is not known or nothing is to be said. */
+  readonly details: readonly string[]
+}
+
+/** What is so now. */
+export type Present = Condition & {
+  /** Id of the episode of a path; null for whatever else. */
+  readonly episode: string | null
+  /** Id of the waiver that accepts a path; null where none does. What is accepted is not told. */
+  readonly waiver: string | null
+}
+
+/**
+ * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends. `over`: whatever else is seen not
+ * to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
+ */
+export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
+export type Ending = (typeof ENDINGS)[number]
+
+/** Something that was told, and how that ended: its line says so, too. */
+export type Ended = Condition & { readonly ending: Ending }
+
+/** A condition and what was told of it. */
+export type Watched = Omit<Present, 'details'> & {
+  /** It is so, and no waiver accepts it. */
+  readonly isActive: boolean
+  /** Whether it was told that it is so; what was not told to begin is not told to end. */
+  readonly isTold: boolean
+  /** RFC 3339: when it was last told to begin; null for never. */
+  readonly toldAt: string | null
+}
+
+/** An episode of a path, and how it was seen last while it was not encrypted; null where that is not known. */
+export type AlertPath = PathEpisode & {
+  readonly seen: Pick<PathRow, 'state' | 'outcome' | 'reason' | 'cause'> | null
+}
+
+/** What is known of a cluster. */
+export type ClusterFacts = {
+  readonly id: string
+  /** Why its history cannot be read; then nothing else of it is known. One line. */
+  readonly problem: string | null
+  /** Every episode that is open, and those that ended. */
+  readonly episodes: readonly AlertPath[]
+  /** The expected windows that should be collected by now, oldest first. */
+  readonly windows: readonly { readonly end: string; readonly isObserved: boolean }[]
+  /** The earliest end of a proxy's certificate, as of the end of the window that told it; null where that is not known. */
+  readonly certificate: { readonly expires: string; readonly asOf: string } | null
+  /** Null where they are not known. */
+  readonly trustAnchors:
+    | readonly { readonly subject: string; readonly sha256: string; readonly notAfter: string }[]
+    | null
+}
+
+export type AlertFacts = {
+  /** RFC 3339. */
+  readonly now: string
+  readonly clusters: readonly ClusterFacts[]
+  /** The register. Where it cannot be read, `problem` says why in one line, and nothing counts as accepted. */
+  readonly waivers: { readonly all: readonly Waiver[]; readonly problem: string | null }
+  /** Since when nothing was sealed, RFC 3339, null where that is not known. Null: there is no log. */
+  readonly seal: { readonly isBehind: boolean; readonly since: string | null } | null
+}
+
+const DAY = 24 * 60 * 60
+/** Linkerd renews a proxy's certificate of a day with seven hours left; with less than two it does not. */
+const CERTIFICATE_SECONDS = 2 * 60 * 60
+/** A new anchor takes weeks to be everywhere. */
+const TRUST_ANCHOR_SECONDS = 30 * DAY
+
+/** Names from clusters have any length. */
+const LONGEST_LINE = 600
+
+/** The facts of a look, so that each of ten thousand conditions is found at once. */
+export type Known = {
+  readonly channel: Channel
+  readonly facts: AlertFacts
+  readonly dates: Dates
+  readonly clusters: ReadonlyMap<string, KnownCluster>
+}
+
+type KnownCluster = ClusterFacts & {
+  readonly byEpisode: ReadonlyMap<string, AlertPath>
+  /** Oldest first. */
+  readonly byPath: ReadonlyMap<string, readonly AlertPath[]>
+}
+
+/** Prepares the facts of a look for a channel. */
+export function knownOf(channel: Channel, facts: AlertFacts): Known {
+  const { now, clusters } = facts
+  return {
+    channel,
+    facts,
+    dates: datesOf({ from: now, to: now, timeZone: channel.timeZone }),
+    clusters: new Map(
+      clusters.map((cluster) => [
+        cluster.id,
+        {
+          ...cluster,
+          byEpisode: new Map(cluster.episodes.map((one) => [one.episode.id, one])),
+          byPath: Map.groupBy(
+            cluster.episodes.toSorted((a, b) => compareText(a.episode.openedAt, b.episode.openedAt)),
+            ({ pathId }) => pathId,
+          ),
+        },
+      ]),
+    ),
+  }
+}
+
+/**
+ * Everything that is so now, what a waiver accepts among it; what is of a whole cluster, or of all, before the many paths.
+ *
+ * @param before what was known before, by key
+ */
+export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): readonly Present[] {
+  const whole = [...registerConditions(known), ...sealConditions(known)]
+  const clusters = [...known.clusters.values()]
+  return [
+    ...whole,
+    ...clusters.flatMap((cluster) => wholeConditions(known, cluster, before)),
+    ...clusters.flatMap((cluster) => pathConditions(known, cluster, before)),
+  ]
+}
+
+const present = (condition: Omit<Condition, 'details'>): Present => ({
+  ...condition,
+  line: cutLine(condition.line),
+  details: [],
+  episode: null,
+  waiver: null,
+})
+
+function registerConditions({ facts: { now, waivers } }: Known): readonly Present[] {
+  if (waivers.problem === null) return []
+  const line = `the register of waivers cannot be read, so nothing counts as accepted: ${printable(waivers.problem)}`
+  return [present({ key: 'unreadable', kind: 'unreadable', cluster: null, since: now, line })]
+}
+
+function sealConditions({ facts: { now, seal }, dates }: Known): readonly Present[] {
+  if (seal?.isBehind !== true) return []
+  const since = seal.since === null ? 'nobody knows since when' : `since ${dates.moment(seal.since)}`
+  const line = `nothing was sealed ${since}: what is stored meanwhile can be changed unseen`
+  return [present({ key: 'seal', kind: 'seal', cluster: null, since: seal.since ?? now, line })]
+}
+
+/** What is of a cluster as a whole. */
+function wholeConditions(
+  { channel, facts: { now }, dates }: Known,
+  { id, problem, windows, certificate, trustAnchors }: KnownCluster,
+  before: ReadonlyMap<string, Watched>,
+): readonly Present[] {
+  const where = `cluster ${printable(id)}`
+  if (problem !== null)
+    return [
+      present({
+        key: `unreadable/${id}`,
+        kind: 'unreadable',
+        cluster: id,
+        since: now,
+        line: `the history of ${where} cannot be read: ${printable(problem)}`,
+      }),
+    ]
+  const conditions: Present[] = []
+  const [last, secondLast] = [windows.at(-1), windows.at(-2)]
+  // Two windows begin it, one that is seen ends it: one late window that was filled must not.
+  const isLost = before.get(`coverage/${id}`)?.isActive === true || secondLast?.isObserved === false
+  if (last?.isObserved === false && isLost) {
+    const seen = windows.findLast(({ isObserved }) => isObserved)
+    conditions.push(
+      present({
+        key: `coverage/${id}`,
+        kind: 'coverage',
+        cluster: id,
+        since: seen?.end ?? windows[0]?.end ?? now,
+        line: `nothing was observed on ${where} ${seen === undefined ? 'so far' : `after ${dates.moment(seen.end)}`}`,
+      }),
+    )
+  }
+  if (channel.namespaces.length > 0) return conditions
+  if (certificate !== null && toSeconds(certificate.expires) - toSeconds(certificate.asOf) < CERTIFICATE_SECONDS)
+    conditions.push(
+      present({
+        key: `certificate/${id}`,
+        kind: 'certificate',
+        cluster: id,
+        since: certificate.asOf,
+        line: `the certificate of a proxy on ${where} ends ${dates.full(certificate.expires)} and is not renewed`,
+      }),
+    )
+  for (const { subject, sha256, notAfter } of trustAnchors ?? []) {
+    const left = toSeconds(notAfter) - toSeconds(now)
+    if (left >= TRUST_ANCHOR_SECONDS) continue
+    conditions.push(
+      present({
+        key: `trust-anchor/${id}/${sha256}`,
+        kind: 'trust-anchor',
+        cluster: id,
+        since: now,
+        line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'ended' : 'ends'} ${dates.full(notAfter)}`,
+      }),
+    )
+  }
+  return conditions
+}
+
+function pathConditions(
+  known: Known,
+  { id, problem, episodes, byPath }: KnownCluster,
+  before: ReadonlyMap<string, Watched>,
+): readonly Present[] {
+  if (problem !== null) return []
+  const { channel, facts, dates } = known
+  const conditions: Present[] = []
+  for (const path of episodes) {
+    const { episode, source, destination, pathId } = path
+    if (episode.endedAt !== null || !isOfChannel(channel, [source, destination])) continue
+    const key = `path/${id}/${pathId}`
+    const watched = before.get(key)
+    const lapsed = lapsedWaiver(path, id, facts)
+    // What was there before the channel is no news, the mail of the week tells it; but that it is not accepted any more is.
+    const isNews =
+      toSeconds(episode.openedAt) > toSeconds(channel.addedAt) ||
+      (lapsed !== undefined && toSeconds(lapsed.expires) > toSeconds(channel.addedAt))
+    const waiver = acceptedBy(path, id, facts)
+    if (waiver === null && !isNews && watched?.isActive !== true && (watched?.waiver ?? null) === null) continue
+    const isAgain = byPath.get(pathId)?.[0] !== path
+    const since = episode.sinceUnknown
+      ? `first seen ${dates.moment(episode.openedAt)}`
+      : `since ${dates.moment(episode.openedAt)}`
+    const how = waiver === null ? notAcceptedWords(lapsed, watched?.waiver ?? null, known) : ''
+    conditions.push({
+      key,
+      kind: 'path',
+      cluster: id,
+      since: episode.openedAt,
+      line: cutLine(`${how}${isAgain ? 'again ' : ''}not encrypted ${since}: ${pathWords(path, id)}`),
+      details: waiver === null ? detailsOf(path) : [],
+      episode: episode.id,
+      waiver,
+    })
+  }
+  return conditions
+}
+
+const RULE = ['path-is-encrypted']
+
+function acceptedBy(path: PathEpisode, cluster: string, { waivers, now }: AlertFacts): string | null {
+  return waivers.problem === null ? waiverFor({ ...path, cluster }, RULE, waivers.all, now) : null
+}
+
+/** The waiver that ended last of those that accepted a path while it was open. */
+function lapsedWaiver(path: PathEpisode, cluster: string, { waivers, now }: AlertFacts): Waiver | undefined {
+  return waivers.all
+    .filter(
+      (waiver) =>
+        !isInForce(waiver, now) &&
+        toSeconds(waiver.expires) > toSeconds(path.episode.openedAt) &&
+        RULE.every((rule) => isAbout(waiver, { ...path, cluster }, rule)),
+    )
+    .toSorted((a, b) => toSeconds(a.expires) - toSeconds(b.expires))
+    .at(-1)
+}
+
+/**
+ * Why a path that was accepted is not any more.
+ *
+ * @param accepted id of the waiver that accepted it when it was looked at last; null for none
+ */
+function notAcceptedWords(
+  lapsed: Waiver | undefined,
+  accepted: string | null,
+  { facts: { waivers, now }, dates }: Known,
+): string {
+  if (waivers.problem !== null && accepted !== null)
+    return `it cannot be read whether waiver ${printable(accepted)} still accepts it; `
+  if (lapsed !== undefined && (accepted === null || accepted === lapsed.id))
+    return `no longer accepted, waiver ${printable(lapsed.id)} ended ${dates.moment(lapsed.expires)}; `
+  if (accepted === null) return ''
+  const isKept = waivers.all.some((waiver) => waiver.id === accepted && isInForce(waiver, now))
+  return `no longer accepted, waiver ${printable(accepted)} ${isKept ? 'is not about it any more' : 'was taken back'}; `
+}
+
+function detailsOf({ seen, ...path }: AlertPath): readonly string[] {
+  if (seen === null) return []
+  const fix = fixOf({ ...path, ...seen }) ?? ''
+  return [
+    `why: ${whyWords(seen)}`,
+    ...fix
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => `fix: ${printable(line)}`),
+  ].map(cutLine)
+}
+
+function pathWords({ source, destination, port }: PathEpisode, cluster: string): string {
+  const [from, to] = [endpointName(source), destinationName({ destination, port })].map(({ kind, pieces }) =>
+    `${kind} ${pieces.join('')}`.trim(),
+  )
+  return `${from ?? ''} to ${to ?? ''} on cluster ${printable(cluster)}`
+}
+
+/** By code points, so that no character is cut in two. */
+function cutLine(line: string): string {
+  const [start = ''] = new RegExp(`^.{0,${LONGEST_LINE}}`, 'su').exec(line) ?? []
+  return start === line ? line : `${start} …`
+}
+
+/**
+ * How something that was so and is not among what is so now stands: how it ended, or null where that is not known, so that it stays. What was not seen to
+ * end is told as not watched.
+ */
+export function endOf(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+  const end = endedAs(watched, known)
+  return end === null ? null : { ...end, line: cutLine(end.line) }
+}
+
+function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+  const { kind, cluster: id, since } = watched
+  const told = toldWords(watched)
+  const { channel, facts, dates } = known
+  if (id === null) {
+    if (kind === 'seal') return facts.seal === null ? null : { ending: 'over', line: `sealed again ${told}` }
+    return { ending: 'over', line: `it can be read again ${told}` }
+  }
+  const cluster = known.clusters.get(id)
+  if (cluster === undefined) return left('the cluster', told)
+  if (kind === 'unreadable') return { ending: 'over', line: `it can be read again ${told}` }
+  if (cluster.problem !== null) return null
+  switch (kind) {
+    case 'path':
+      return pathEnd(watched, cluster, known)
+    case 'coverage': {
+      const last = cluster.windows.at(-1)
+      if (last?.isObserved !== true || toSeconds(last.end) <= toSeconds(since)) return null
+      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)} ${told}` }
+    }
+    case 'certificate':
+      if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
+      if (cluster.certificate === null) return null
+      return {
+        ending: 'over',
+        line: `no proxy that was seen up to ${dates.moment(cluster.certificate.asOf)} has one that ends so soon ${told}`,
+      }
+    case 'trust-anchor':
+      if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
+      return cluster.trustAnchors === null
+        ? null
+        : { ending: 'over', line: `not among the trust anchors any more ${told}` }
+    case 'seal':
+      return null
+  }
+}
+
+/** Nobody looks at it for the channel any more, which says nothing of how it is. */
+const left = (what: string, told: string): Pick<Ended, 'line' | 'ending'> => ({
+  ending: 'not-watched',
+  line: `no longer watched, since ${what} left the channel ${told}`,
+})
+
+/** What is told to have ended, in the words of its beginning. */
+const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(told: ${line})`
+
+function pathEnd(
+  watched: Watched,
+  { id, byEpisode, byPath }: KnownCluster,
+  { channel, dates }: Known,
+): Pick<Ended, 'line' | 'ending'> | null {
+  const { key, since, episode } = watched
+  const told = toldWords(watched)
+  const own = byPath.get(key.slice(`path/${id}/`.length)) ?? []
+  // Where a window came late, the same stretch may begin earlier, and has another name.
+  const path =
+    byEpisode.get(episode ?? '') ??
+    own.findLast(({ episode: { endedAt } }) => endedAt !== null && toSeconds(endedAt) > toSeconds(since))
+  if (path === undefined)
+    return { ending: 'not-watched', line: `no longer known, since its history was derived again ${told}` }
+  const { openedAt, endedAt, ending } = path.episode
+  if (endedAt === null)
+    return isOfChannel(channel, [path.source, path.destination]) ? null : left('its namespaces', told)
+  const how = ending === null ? 'its end is not known' : endingWords(ending, path)
+  const lasted = durationWords(toSeconds(endedAt) - toSeconds(openedAt))
+  return {
+    ending: ending ?? 'not-watched',
+    line: `${how}, at ${dates.moment(endedAt)} after ${lasted}: ${pathWords(path, id)}`,
+  }
+}
+
+/** How something that was told is told to be accepted: it is as it was. */
+export function acceptedWords({ line, waiver }: Present, { facts, dates }: Known): string {
+  const accepting = facts.waivers.all.find(({ id }) => id === waiver)
+  const until =
+    accepting === undefined ? '' : ` until ${dates.full(accepting.expires)}, by ${printable(accepting.owner)}`
+  return cutLine(`accepted by waiver ${printable(waiver ?? '')}${until}; ${line}`)
+}
