@@ -8,8 +8,7 @@ import { summarise } from '../report/summary.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { compareText } from '../text-order.ts'
-import { readReportInput } from './report-input.ts'
-import { removedClusters } from './report.ts'
+import { readReportInput, removedClusters } from './report-input.ts'
 
 export type MailInstructions = {
   readonly channel: Channel

@@ -8,6 +8,7 @@ import { declaredScopes, declaredWaivers } from '../store/declarations.ts'
 import { historyProblem } from '../store/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { readPeriodAndPast } from '../store/period.ts'
+import { readRecorded } from '../store/registry.ts'
 
 /** How many periods of equal length the trend shows, this one among them. */
 const TREND_PERIODS = 8
@@ -60,4 +61,11 @@ export async function readReportInput(
     removed,
     ...(replay === undefined ? {} : { replay }),
   }
+}
+
+/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
+export async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
+  const registered = new Set(clusters.map(({ id }) => id))
+  const recorded = await readRecorded({ objects })
+  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
 }

@@ -1,13 +1,13 @@
 /** A report of a period, from what is stored to what is kept of it. */
-import type { Cluster, ClusterPeriod } from '../model.ts'
+import type { ClusterPeriod } from '../model.ts'
 import type { Document } from '../report/documents.ts'
 import type { Summary } from '../report/summary.ts'
 import type { ReportView } from '../report/view.ts'
 import { lastWeek } from '../report/week.ts'
 import { documentKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
-import { readClusters, readRecorded } from '../store/registry.ts'
-import { type ReadDeps, type ReportInstructions, readReportInput } from './report-input.ts'
+import { readClusters } from '../store/registry.ts'
+import { type ReadDeps, type ReportInstructions, readReportInput, removedClusters } from './report-input.ts'
 import { type ReportRecord, documentOf, findReport, recordReport } from '../store/reports.ts'
 import { compareText } from '../text-order.ts'
 
@@ -43,13 +43,6 @@ export async function makeReport(instructions: ReportInstructions, deps: ReadDep
       .toSorted((a, b) => compareText(a.name, b.name)),
   }
   return { files, record, verdict: view.verdict, summary, view, clusters: input.clusters }
-}
-
-/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
-export async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
-  const registered = new Set(clusters.map(({ id }) => id))
-  const recorded = await readRecorded({ objects })
-  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
 }
 
 /** Keeps a report in the store: its documents, then the record of it, which so names nothing that is absent. Gives the record's key; the same report again changes nothing. */
