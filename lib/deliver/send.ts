@@ -27,7 +27,9 @@ export class NotSentError extends Error {
   }
 }
 
-/** What a server said without an address, which it may repeat in whatever letters it likes. */
+/** What a server said without an address, which it may repeat in whatever letters it likes, and without whatever else looks like one. */
 export function withoutAddress(text: string, address: string): string {
-  return text.replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')
+  return text
+    .replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')
+    .replaceAll(/[^\s<>()"',;:]+@[^\s<>()"',;:]+/g, '(an address)')
 }

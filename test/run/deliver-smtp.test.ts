@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import PostalMime from 'postal-mime'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
-import { NotSentError } from '../../lib/deliver/send.ts'
+import { NotSentError, withoutAddress } from '../../lib/deliver/send.ts'
 import { mailByEnvironment, MailSettingsError, readMailSettings } from '../../lib/deliver/mail-settings.ts'
 import { smtpMail } from '../../lib/deliver/smtp.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
@@ -161,6 +161,13 @@ test('a server without TLS, with another certificate or away is told as such, an
       return true
     })
   assert.equal(plain.taken.length + other.taken.length, 0)
+})
+
+test('withoutAddress() leaves no address in what a server said, in whatever letters', () => {
+  assert.equal(
+    withoutAddress('550 <Ada@Example.COM>: no; failed in EU: ciphertrail@example.com, eve@x.org.', 'ada@example.com'),
+    '550 <(the recipient)>: no; failed in EU: (an address), (an address)',
+  )
 })
 
 test('whoever unsubscribed or whose mail came back gets none, of that channel or of any', async (t) => {
