@@ -26,7 +26,8 @@ import { readPresent } from '../store/period.ts'
 import { readClusters } from '../store/registry.ts'
 import { type State, readExpected, readState } from '../store/state.ts'
 import { type DeliverInstructions } from './deliver.ts'
-import { deliverMessage, deliverOnce, errorLine, outcomeOf } from './deliver-message.ts'
+import { deliverMessage, deliverOnce, outcomeOf } from './deliver-message.ts'
+import { errorLine } from './error-line.ts'
 
 export type AlertDeps = {
   readonly objects: Objects

@@ -5,9 +5,9 @@ import { leavePath } from '../deliver/links.ts'
 import { type Sender, messageOf } from '../deliver/message.ts'
 import type { Recipients } from '../deliver/recipients.ts'
 import { NotSentError, type SendMail } from '../deliver/send.ts'
-import { printable } from '../report/printable.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
+import { errorLine } from './error-line.ts'
 
 /** What is said, with the recipient's own link to unsubscribe; null for none. */
 export type Words = {
@@ -101,9 +101,4 @@ async function setMessage(setting: Promise<Uint8Array>): Promise<Uint8Array> {
   } catch (error) {
     throw new NotSentError(`the message cannot be set: ${errorLine(error)}`, false, { cause: error })
   }
-}
-
-/** An error as one printable line. */
-export function errorLine(error: unknown): string {
-  return printable((error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '').slice(0, 500)
 }

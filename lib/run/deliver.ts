@@ -1,21 +1,17 @@
 /** The mails that are due, each to each person once. */
-import { z } from 'zod'
 import type { Channel } from '../deliver/channel.ts'
-import { readChannels } from '../deliver/channels.ts'
-import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
+import type { Delivery } from '../deliver/claims.ts'
 import { type WeekMail, dueMail } from '../deliver/due.ts'
 import { linkKey } from '../deliver/links.ts'
 import type { Sender } from '../deliver/message.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { SendMail } from '../deliver/send.ts'
-import { nobodyLeft, readSuppressions, type SuppressedCounts, withoutSuppressed } from '../deliver/suppressions.ts'
-import type { Suppression } from '../deliver/suppressions.ts'
+import { nobodyLeft, type SuppressedCounts, type Suppression, withoutSuppressed } from '../deliver/suppressions.ts'
 import { timeOf } from '../collect/windows.ts'
 import { printable } from '../report/printable.ts'
-import { concurrently } from '../seal/concurrently.ts'
-import type { DeliveryId } from '../store/keys.ts'
-import type { Objects } from '../store/objects.ts'
-import { deliverMessage, errorLine } from './deliver-message.ts'
+import { deliverMessage } from './deliver-message.ts'
+import { type AskedMail, type LookDeps, readAll, toSend } from './due-mails.ts'
+import { errorLine } from './error-line.ts'
 import { weekMail } from './mail.ts'
 
 export type DeliverInstructions = {
@@ -28,18 +24,6 @@ export type DeliverInstructions = {
   readonly from: Sender
   /** Id of the only channel; undefined: all. */
   readonly channel?: string
-}
-
-/** What looking at mails needs of the world. */
-export type LookDeps = {
-  readonly objects: Objects
-  /** The time of each claim. */
-  readonly now: () => Date
-  /**
-   * Remembers mails of which nothing is left to do, so that a service that looks each minute need not read each claim again; default: nothing is
-   * remembered. Only a saving: whoever forgets it sends nothing twice.
-   */
-  readonly settled?: Set<string>
 }
 
 export type DeliverDeps = LookDeps & {
@@ -63,19 +47,6 @@ export type ChannelDelivery = {
   readonly problem: string | null
 }
 
-/** The message that asks for the mail of a week of a channel: `{"channel":"payments","week":"2026-W47"}`. */
-export const askedMailSchema = z.object({ channel: z.string(), week: z.string() })
-
-export type AskedMail = z.infer<typeof askedMailSchema>
-
-/** What is left of the mails that are due. */
-export type DueMails = {
-  /** By channel; each has a recipient to whom it is to be sent now. */
-  readonly due: readonly AskedMail[]
-  /** One line for each channel of which that cannot be told, and for each of which nobody is left who gets its mail. */
-  readonly errors: readonly string[]
-}
-
 /** What became of a mail that was asked for. */
 export type AskedDelivery =
   | { readonly outcome: 'refused'; /** One line. */ readonly reason: string }
@@ -85,28 +56,6 @@ export type AskedDelivery =
       /** What stopped it; null where nothing did. What is in `tried` was done all the same. */
       readonly error: unknown
     }
-
-/** So many claims are read at once. */
-const MOST_AT_ONCE = 16
-
-/** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels, or who gets no mail, cannot be read. */
-export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
-  const due: AskedMail[] = []
-  const errors: string[] = []
-  const { channels, suppressions } = await readAll(deps.objects)
-  for (const channel of channels) {
-    const mail = dueMail(channel, timeOf(at))
-    if (mail === null) continue
-    try {
-      const { ids, nobody } = await toSend(channel, mail, suppressions, deps)
-      if (nobody !== null) errors.push(`Cannot send the mail of channel "${channel.id}": ${nobody}`)
-      if (ids.length > 0) due.push({ channel: channel.id, week: mail.week })
-    } catch (error) {
-      errors.push(`Cannot tell whether the mail of channel "${channel.id}" is due: ${errorLine(error)}`)
-    }
-  }
-  return { due, errors }
-}
 
 /**
  * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
@@ -160,14 +109,6 @@ export async function deliverDue(
   return outcomes
 }
 
-/** The channels, and who gets no mail, once for all of them. */
-async function readAll(
-  objects: Objects,
-): Promise<{ readonly channels: readonly Channel[]; readonly suppressions: readonly Suppression[] }> {
-  const channels = await readChannels(objects)
-  return { channels, suppressions: channels.length === 0 ? [] : await readSuppressions(objects) }
-}
-
 async function deliverMail(
   channel: Channel,
   mail: WeekMail,
@@ -208,26 +149,4 @@ async function deliverMail(
   } catch (error) {
     return outcome(error)
   }
-}
-
-/** To whom a mail is to be sent now: nobody has claimed it, or it failed and its time has come. */
-async function toSend(
-  channel: Channel,
-  { week }: WeekMail,
-  suppressions: readonly Suppression[],
-  { objects, now, settled }: LookDeps,
-): Promise<{ readonly ids: readonly DeliveryId[]; readonly nobody: string | null }> {
-  const { wanted, suppressed } = withoutSuppressed(channel, suppressions)
-  const nobody = nobodyLeft(channel, suppressed)
-  const name = [channel.id, week, ...channel.recipients].join(' ')
-  if (settled?.has(name) === true) return { ids: [], nobody }
-  const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
-    const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
-    const delivery = await readDelivery(id, now(), objects)
-    // Whoever holds it now may fail.
-    const isOpen = delivery === null || delivery.status === 'claimed' || delivery.retryAt !== null
-    return { id, isOpen, isNow: isDue(delivery, now()) }
-  })
-  if (!looked.some(({ isOpen }) => isOpen)) settled?.add(name)
-  return { ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])), nobody }
 }
