@@ -42,6 +42,7 @@ type AddOptions = StoreOptions & {
   readonly alerts?: string
   readonly webhook?: string | false
   readonly webhookSecretFile?: string
+  readonly webhookSecret?: string
   readonly sns?: string | false
 }
 
@@ -78,6 +79,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--alerts <on|off>', 'tell its recipients at once of what cannot wait (default on)')
     .option('--webhook <url>', 'post alerts to this https address, too; it is recorded, so put no secret into it')
     .option('--webhook-secret-file <file>', '... signed by the secret in this file')
+    .option('--webhook-secret <arn>', '... or by this secret of AWS Secrets Manager, as a function on AWS needs')
     .option('--no-webhook', 'post them nowhere any more')
     .option('--sns <arn>', 'publish alerts to this topic of Amazon SNS, too')
     .option('--no-sns', 'publish them nowhere any more')
@@ -270,16 +272,25 @@ function optionsOf(id: string, options: AddOptions): ChannelOptions {
   }
 }
 
-function alertOptions({ alerts, webhook, webhookSecretFile, sns }: AddOptions): Partial<ChannelOptions> {
+function alertOptions({ alerts, webhook, webhookSecretFile, webhookSecret, sns }: AddOptions): Partial<ChannelOptions> {
   if (alerts !== undefined && alerts !== 'on' && alerts !== 'off')
     throw new UsageError(`Cannot use --alerts "${printable(alerts)}": wanted on or off`)
-  if ((typeof webhook === 'string') !== (webhookSecretFile !== undefined))
-    throw new UsageError('Cannot use a webhook: --webhook and --webhook-secret-file go together')
+  const secrets = [webhookSecretFile, webhookSecret].filter((one) => one !== undefined)
+  if (secrets.length !== (typeof webhook === 'string' ? 1 : 0))
+    throw new UsageError(
+      'Cannot use a webhook: --webhook and either --webhook-secret-file or --webhook-secret go together',
+    )
   return {
     ...(alerts === undefined ? {} : { hasAlerts: alerts === 'on' }),
     ...(webhook === false ? { webhook: null } : {}),
-    ...(typeof webhook === 'string' && webhookSecretFile !== undefined
-      ? { webhook: { url: webhook, secretFile: resolve(webhookSecretFile) } }
+    ...(typeof webhook === 'string'
+      ? {
+          webhook: {
+            url: webhook,
+            ...(webhookSecretFile === undefined ? {} : { secretFile: resolve(webhookSecretFile) }),
+            ...(webhookSecret === undefined ? {} : { secret: webhookSecret }),
+          },
+        }
       : {}),
     ...(sns === false ? { snsTopic: null } : sns === undefined ? {} : { snsTopic: sns }),
   }

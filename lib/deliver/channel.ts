@@ -2,6 +2,7 @@
 import { domainToASCII } from 'node:url'
 import { z } from 'zod'
 import { matchesAny } from '../assess/pattern.ts'
+import { isManagedSecret } from '../collect/secret-name.ts'
 import { checkedZone } from '../report/week.ts'
 import { isClusterId } from '../store/keys.ts'
 import { compareText } from '../text-order.ts'
@@ -9,6 +10,15 @@ import { compareText } from '../text-order.ts'
 /** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
 export const MAIL_FORMATS = ['html', 'text'] as const
 export type MailFormat = (typeof MAIL_FORMATS)[number]
+
+/** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
+export type Webhook = {
+  readonly url: string
+  /** The name of a file with the secret. */
+  readonly secretFile?: string
+  /** The name or the ARN of a secret of AWS Secrets Manager. */
+  readonly secret?: string
+}
 
 /** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
 export type Channel = {
@@ -33,8 +43,8 @@ export type Channel = {
   readonly format: MailFormat
   /** Whether its recipients are told at once of what cannot wait. */
   readonly hasAlerts: boolean
-  /** Where alerts are posted, too: an https address, which is recorded, and the file with the secret that signs them; null: nowhere. */
-  readonly webhook: { readonly url: string; readonly secretFile: string } | null
+  /** Where alerts are posted, too; null: nowhere. */
+  readonly webhook: Webhook | null
   /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
   readonly snsTopic: string | null
   /**
@@ -102,7 +112,10 @@ const channelSchema: z.ZodType<Channel> = z.strictObject({
   language: z.string(),
   format: z.enum(MAIL_FORMATS),
   hasAlerts: z.boolean(),
-  webhook: z.strictObject({ url: z.string(), secretFile: z.string() }).nullable(),
+  webhook: z
+    .strictObject({ url: z.string(), secretFile: z.string().exactOptional(), secret: z.string().exactOptional() })
+    .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
+    .nullable(),
   snsTopic: z.string().nullable(),
   // Absent in what was recorded before there were any.
   downloadsSince: z.iso.datetime().nullable().default(null),
@@ -318,10 +331,15 @@ function checkedWebhook(id: string, webhook: Channel['webhook']): Channel['webho
       'its webhook must be an address that begins with https, such as https://hooks.example.com/ciphertrail',
     )
   if (url.username !== '' || url.password !== '' || url.hash !== '')
-    throw channelError(id, 'its webhook holds a credential or a fragment; it is signed by the secret in a file')
-  if (webhook.secretFile === '' || /\p{C}/u.test(webhook.secretFile))
+    throw channelError(id, 'its webhook holds a credential or a fragment; the secret that signs it is kept elsewhere')
+  const { secretFile, secret } = webhook
+  if ((secretFile === undefined) === (secret === undefined))
+    throw channelError(id, 'the secret of its webhook is in a file or in AWS Secrets Manager, one of the two')
+  if (secretFile !== undefined && (secretFile === '' || /\p{C}/u.test(secretFile)))
     throw channelError(id, 'the file with the secret of its webhook is not the name of a file')
-  return { url: url.href, secretFile: webhook.secretFile }
+  if (secret !== undefined && !isManagedSecret(secret))
+    throw channelError(id, 'the secret of its webhook is named by a name or an ARN of AWS Secrets Manager')
+  return { ...webhook, url: url.href }
 }
 
 function checkedTopic(id: string, topic: string | null): string | null {

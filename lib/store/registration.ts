@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { mayCarryCredentials } from '../collect/prometheus-url.ts'
+import { isManagedSecret } from '../collect/secret-name.ts'
 import { timeOf, toTime } from '../collect/windows.ts'
 import { WINDOW_MINUTES } from '../model.ts'
 import type {
@@ -249,10 +250,7 @@ function checkApiServer(id: string, { url: text, ca, tokenFile, tokenSecret }: A
     throw optionError(id, 'the token for its API server lies either in a file or in a secret of AWS')
   if (tokenFile !== undefined && (tokenFile === '' || /\p{C}/u.test(tokenFile)))
     throw optionError(id, `${JSON.stringify(tokenFile)} is not the name of a file`)
-  if (
-    tokenSecret !== undefined &&
-    !/^(arn:aws[-a-z]*:secretsmanager:[-a-z0-9]+:\d{12}:secret:)?[-\w/+=.@]{1,512}$/.test(tokenSecret)
-  )
+  if (tokenSecret !== undefined && !isManagedSecret(tokenSecret))
     throw optionError(id, 'the secret that holds its token is named by a name or an ARN of AWS Secrets Manager')
 }
 

@@ -1,25 +1,20 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import fc from 'fast-check'
-import { listenOnLoopback } from '../../demo/loopback.ts'
 import { makeAuthority } from '../../demo/replay-kubernetes.ts'
 import { openCluster } from '../../lib/collect/cluster.ts'
 import { SourceError } from '../../lib/collect/http.ts'
 import { expiryOf, keptToken } from '../../lib/collect/kept-token.ts'
 import type { ApiServerAddress } from '../../lib/model.ts'
 import { run } from '../support/command-line.ts'
-import { setEnvironment } from '../support/environment.ts'
 import { TOKEN, startKubernetesServer } from '../support/kubernetes-server.ts'
+import { startSecrets } from '../support/secrets-server.ts'
 import { startPrometheusServer } from '../support/prometheus-server.ts'
 import { freshFolder } from '../support/recording.ts'
-import { signatureProblem } from '../support/signature.ts'
 
-const KEYS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
 const ARN = 'arn:aws:secretsmanager:eu-west-3:123456789012:secret:prod/token-AbCdEf'
 
 /** A JSON web token that expires at a time, in seconds since the epoch. */
@@ -38,40 +33,6 @@ async function startServer(context: TestContext) {
   )
   context.after(() => server.close())
   return server
-}
-
-/** A Secrets Manager that verifies who asks, and answers what a function says; it tells what it was asked. */
-async function startSecrets(context: TestContext, secret: (id: string) => object) {
-  const asked: string[] = []
-  const server = createServer((request, response) => {
-    const answer = async (): Promise<void> => {
-      const body = await text(request)
-      const { method = '', url = '', headers } = request
-      const region = /\/\d{8}\/([^/]+)\//.exec(headers.authorization ?? '')?.[1] ?? ''
-      const problem = signatureProblem(
-        { method, url, headers, body },
-        { ...KEYS, region, service: 'secretsmanager' },
-        new Date(),
-      )
-      const { SecretId: id } = JSON.parse(body) as { SecretId: string }
-      asked.push(`${String(headers['x-amz-target'])} ${region} ${id}`)
-      const said = problem === null ? secret(id) : { __type: 'AccessDeniedException', Message: problem }
-      response
-        .writeHead('__type' in said ? 400 : 200, { 'content-type': 'application/x-amz-json-1.1' })
-        .end(JSON.stringify(said))
-    }
-    answer().catch(() => response.destroy())
-  })
-  const { port, close } = await listenOnLoopback(server)
-  context.after(close)
-  setEnvironment(context, {
-    AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
-    AWS_REGION: 'eu-central-1',
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_ENDPOINT_URL_SECRETS_MANAGER: `http://127.0.0.1:${port}`,
-  })
-  return asked
 }
 
 function open(context: TestContext, apiServer: ApiServerAddress) {

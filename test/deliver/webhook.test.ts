@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { decodeChannels } from '../../lib/deliver/channel.ts'
+import { NotSentError } from '../../lib/deliver/send.ts'
+import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
+import { parseNdjson, run } from '../support/command-line.ts'
+import { CHANNEL } from '../support/mail-stories.ts'
+import { freshFolder } from '../support/recording.ts'
+import { startSecrets } from '../support/secrets-server.ts'
+
+const ARN = 'arn:aws:secretsmanager:eu-west-3:123456789012:secret:hook-AbCdEf'
+const NOW = Date.parse('2026-11-24T12:00:00Z')
+const at = (minutes: number): Date => new Date(NOW + minutes * 60_000)
+
+/** A webhook that takes what is signed by its secret of now, and refuses whatever else. */
+async function signedHook(t: TestContext, secret: () => string) {
+  const answered: number[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => (body += String(chunk)))
+    request.on('end', () => {
+      const given = String(request.headers['ciphertrail-signature'])
+      const seconds = Number(/^t=(\d+),/.exec(given)?.[1])
+      const code = given === signatureOf(body, secret(), seconds) ? 204 : 401
+      answered.push(code)
+      response.writeHead(code).end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, answered }
+}
+
+test('a secret in AWS Secrets Manager is read once in ten minutes, and again at once where what it signs is refused', async (t) => {
+  let kept = 'old-secret'
+  const asked = await startSecrets(t, () => ({ SecretString: JSON.stringify({ secret: kept }) }))
+  let wanted = kept
+  const hook = await signedHook(t, () => wanted)
+  const post = webhookPost(undefined, { hasFiles: false })
+  const tell = (minutes: number) => post({ url: hook.url, secret: ARN }, { id: 'x', body: '{}' }, at(minutes))
+  await tell(0)
+  await tell(9)
+  assert.deepEqual(asked, [`secretsmanager.GetSecretValue eu-west-3 ${ARN}`])
+  await tell(11)
+  assert.equal(asked.length, 2)
+  // It was replaced at both ends; then at the other end alone, which is tried again later.
+  wanted = 'new-secret'
+  kept = 'new-secret'
+  await tell(12)
+  assert.deepEqual(hook.answered, [204, 204, 204, 401, 204])
+  wanted = 'newest-secret'
+  await assert.rejects(tell(13), (error) => {
+    assert.ok(error instanceof NotSentError)
+    assert.equal(error.isFinal, false)
+    assert.equal(error.message, 'the webhook answered HTTP 401')
+    return true
+  })
+})
+
+test('a secret that cannot be read, or is in a file that is not here, is told without it, and nothing is posted', async (t) => {
+  let answer: object = { SecretString: 'hunter2\nhunter3' }
+  await startSecrets(t, () => answer)
+  const hook = await signedHook(t, () => 'hunter2')
+  const post = webhookPost(undefined, { hasFiles: false })
+  const told = async (webhook: { readonly secret?: string; readonly secretFile?: string }): Promise<string> => {
+    try {
+      return await post({ url: hook.url, ...webhook }, { id: 'x', body: '{}' }, at(0))
+    } catch (error) {
+      assert.ok(error instanceof NotSentError && !error.isFinal)
+      return error.message
+    }
+  }
+  assert.match(await told({ secret: ARN }), /holds more than one line or word$/)
+  answer = { __type: 'ResourceNotFoundException', Message: 'no' }
+  assert.match(await told({ secret: ARN }), /cannot be read \(ResourceNotFoundException: no\)$/)
+  assert.match(
+    await told({ secretFile: '/etc/hook' }),
+    /is in a file, which is not here: name one of AWS Secrets Manager/,
+  )
+  assert.deepEqual(hook.answered, [])
+})
+
+test('a channel names one secret of its webhook, in a file or in AWS Secrets Manager, and one that was recorded before is read', async (t) => {
+  const folder = freshFolder(t)
+  const url = 'https://hooks.example.com/ct'
+  const add = (...more: readonly string[]) =>
+    run(['channel', 'add', 'ops', '--to', 'a@example.com', ...more], { folder })
+  assert.equal((await add('--webhook', url, '--webhook-secret', ARN)).code, 0)
+  const [listed] = parseNdjson((await run(['channel', 'list', '--json'], { folder })).stdout)
+  assert.deepEqual(listed?.['webhook'], { url, secret: ARN })
+  for (const wrong of [
+    ['--webhook', url],
+    ['--webhook-secret', ARN],
+    ['--webhook', url, '--webhook-secret', ARN, '--webhook-secret-file', 's'],
+  ]) {
+    const { code, stderr } = await add(...wrong)
+    assert.equal(code, 2)
+    assert.match(stderr, /--webhook and either --webhook-secret-file or --webhook-secret go together/)
+  }
+  const recorded = { ...CHANNEL, webhook: { url, secretFile: '/etc/hook' } }
+  assert.deepEqual(decodeChannels({ channels: [recorded] }), [recorded])
+  assert.equal(decodeChannels({ channels: [{ ...CHANNEL, webhook: { url } }] }), undefined)
+})
