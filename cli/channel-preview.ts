@@ -59,7 +59,8 @@ export function addChannelPreview(channel: Command, console: Console): void {
       )
       console.progressEnd()
       const unsubscribe = url === null ? null : `${url}/unsubscribe/preview`
-      const parts = { text: content.text(unsubscribe), html: content.html(unsubscribe) }
+      const download = content.download === null ? null : `${url}/d/preview`
+      const parts = { text: content.text(unsubscribe, download), html: content.html(unsubscribe, download) }
       const message = await messageOf({
         ...parts,
         subject: content.view.subject,
@@ -72,6 +73,7 @@ export function addChannelPreview(channel: Command, console: Console): void {
         to: 'recipient@example.invalid',
         date: now,
         unsubscribe,
+        attachments: content.attachments,
       })
       const name = `${one.id}-${week.week}`
       const files = await writeFiles(options.out, [

@@ -44,6 +44,8 @@ type AddOptions = StoreOptions & {
   readonly webhookSecretFile?: string
   readonly webhookSecret?: string
   readonly sns?: string | false
+  readonly downloadLinks?: string
+  readonly attachPdf?: string
 }
 
 /** Adds `ciphertrail channel add|list|check|preview|suppress|resume|remove`. */
@@ -83,6 +85,11 @@ export function addChannelCommands(program: Command, console: Console): void {
     .option('--no-webhook', 'post them nowhere any more')
     .option('--sns <arn>', 'publish alerts to this topic of Amazon SNS, too')
     .option('--no-sns', 'publish them nowhere any more')
+    .option(
+      '--download-links <on|off>',
+      'give each recipient a link to download the report without login, for 30 days (default off; only for all clusters and namespaces)',
+    )
+    .option('--attach-pdf <on|off>', 'attach the report as a PDF (default off; only for all clusters and namespaces)')
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
@@ -121,7 +128,11 @@ export function addChannelCommands(program: Command, console: Console): void {
           { heading: 'CLUSTERS', text: ({ clusters }) => clusters.join(', ') || 'all' },
           { heading: 'NAMESPACES', text: ({ namespaces }) => namespaces.join(', ') || 'all' },
           { heading: 'MONDAY', text: ({ sendAt, timeZone }) => `${sendAt} ${timeZone}` },
-          { heading: 'FORMAT', text: ({ format }) => format },
+          {
+            heading: 'FORMAT',
+            text: ({ format, downloadsSince, attachesPdf }) =>
+              [format, ...(downloadsSince === null ? [] : ['link']), ...(attachesPdf ? ['pdf'] : [])].join('+'),
+          },
           { heading: 'TEAM', text: ({ team }) => team ?? '-' },
           {
             heading: 'TO',
@@ -269,19 +280,31 @@ function optionsOf(id: string, options: AddOptions): ChannelOptions {
     ...(language === undefined ? {} : { language }),
     ...(format === undefined ? {} : { format }),
     ...alertOptions(options),
+    ...switchOption('hasDownloads', '--download-links', options.downloadLinks),
+    ...switchOption('attachesPdf', '--attach-pdf', options.attachPdf),
   }
 }
 
+/** An option that is on or off; nothing where it is not given. Throws UsageError. */
+function switchOption(
+  member: 'hasAlerts' | 'hasDownloads' | 'attachesPdf',
+  option: string,
+  text: string | undefined,
+): Partial<ChannelOptions> {
+  if (text === undefined) return {}
+  if (text !== 'on' && text !== 'off')
+    throw new UsageError(`Cannot use ${option} "${printable(text)}": wanted on or off`)
+  return { [member]: text === 'on' }
+}
+
 function alertOptions({ alerts, webhook, webhookSecretFile, webhookSecret, sns }: AddOptions): Partial<ChannelOptions> {
-  if (alerts !== undefined && alerts !== 'on' && alerts !== 'off')
-    throw new UsageError(`Cannot use --alerts "${printable(alerts)}": wanted on or off`)
   const secrets = [webhookSecretFile, webhookSecret].filter((one) => one !== undefined)
   if (secrets.length !== (typeof webhook === 'string' ? 1 : 0))
     throw new UsageError(
       'Cannot use a webhook: --webhook and either --webhook-secret-file or --webhook-secret go together',
     )
   return {
-    ...(alerts === undefined ? {} : { hasAlerts: alerts === 'on' }),
+    ...switchOption('hasAlerts', '--alerts', alerts),
     ...(webhook === false ? { webhook: null } : {}),
     ...(typeof webhook === 'string'
       ? {

@@ -181,7 +181,7 @@ export function withOptions(
 }
 
 /** Whether the report itself leaves with the mails of a channel: by a link without login, or attached. */
-function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
+export function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
   return downloadsSince !== null || attachesPdf
 }
 

@@ -13,7 +13,8 @@ const place = Handlebars.create().compile(readFileSync(new URL('templates/mail.h
  * Renders a view; everything in it is escaped.
  *
  * @param unsubscribe absolute address of the page that takes the recipient off the channel; null where there is none
+ * @param download absolute address of the page by which the recipient downloads the report; null where there is none
  */
-export function mailHtml(view: MailView, unsubscribe: string | null): string {
-  return place({ view, unsubscribe, barFill: BAR_FILL }).trimStart()
+export function mailHtml(view: MailView, unsubscribe: string | null, download: string | null): string {
+  return place({ view, unsubscribe, download, barFill: BAR_FILL }).trimStart()
 }

@@ -6,14 +6,17 @@ import type { EntryView, MailSection, MailTable, MailView } from './mail-view.ts
  * Sets a view as text.
  *
  * @param unsubscribe as {@link mailHtml} has it
+ * @param download as {@link mailHtml} has it
  */
-export function mailText(view: MailView, unsubscribe: string | null): string {
+export function mailText(view: MailView, unsubscribe: string | null, download: string | null): string {
   const blocks = [
     [view.title, view.about],
     ...view.warnings.map((line) => [`! ${line}`]),
     [view.verdict],
     ...(view.notes.length === 0 ? [] : [view.notes]),
     ...(view.page === null ? [] : [['The report of the week, with every path:', view.page]]),
+    ...(download === null ? [] : [['Download the report as a PDF:', download]]),
+    ...(view.report.length === 0 ? [] : [view.report]),
     tableLines(view.coverage),
     ...view.sections.map(sectionLines),
     ...(view.waivers.length === 0 ? [] : [[...heading('Waivers that end within 14 days'), ...view.waivers]]),

@@ -15,6 +15,7 @@ import { entryOf } from './mail-entries.ts'
 import { subjectOf } from './mail-subject.ts'
 import { type News, type NewsItem, type NewsKind, newsOf } from './news.ts'
 import type { EmptyCluster } from './part.ts'
+import { type ReportOffer, reportLines } from './report-offer.ts'
 import { countSuppressed, type SuppressedCounts, suppressedWords } from './suppressions.ts'
 
 /** What a mail is made from. */
@@ -27,6 +28,8 @@ export type MailInput = {
   /** How many recipients of the channel get no mail any more. */
   readonly suppressed: SuppressedCounts
   readonly links: MailLinks
+  /** Null where the report does not leave with mails of the channel. */
+  readonly report: ReportOffer | null
 }
 
 /** Absolute addresses; null where there is no page that could be named. */
@@ -85,6 +88,8 @@ export type MailView = {
   readonly waivers: readonly string[]
   readonly trend: MailTable
   readonly page: string | null
+  /** Of the report that is linked or attached, or why it is not; empty where the channel wants neither. */
+  readonly report: readonly string[]
   /** Where the whole stands, where there is no page. */
   readonly footer: readonly string[]
 }
@@ -109,7 +114,7 @@ const LISTS: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended', 'fixed',
  * @param most how many entries a list shows, and names a sentence; more are counted
  */
 export function mailView(
-  { summary, channel, unregistered, empty, suppressed, links }: MailInput,
+  { summary, channel, unregistered, empty, suppressed, links, report }: MailInput,
   most: number,
 ): MailView {
   const { period } = summary
@@ -129,6 +134,7 @@ export function mailView(
     waivers: waiverLines(news, dates, most),
     trend: trendTable(summary, channel, dates),
     page: links.page,
+    report: report === null ? [] : reportLines(report, period.timeZone, dates),
     footer: [
       'A path counts as not encrypted where the mesh did not encrypt it; what was not observed is not known to be encrypted.',
       `You get this mail since you are a recipient of channel ${channel.id}. Times are in ${printable(period.timeZone)}. Made by ciphertrail ${printable(summary.version)}.`,

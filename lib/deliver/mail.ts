@@ -6,9 +6,9 @@ import { type MailInput, type MailView, mailView } from './mail-view.ts'
 /** What is said to every recipient of a channel. */
 export type MailContent = {
   readonly view: MailView
-  /** With the recipient's own link to unsubscribe; null for none. */
-  readonly text: (unsubscribe: string | null) => string
-  readonly html: (unsubscribe: string | null) => string
+  /** With the recipient's own links, to unsubscribe and to download the report; null for none. */
+  readonly text: (unsubscribe: string | null, download: string | null) => string
+  readonly html: (unsubscribe: string | null, download: string | null) => string
 }
 
 /** Gmail cuts a page of more than 102 KB, and with its end the way to unsubscribe (facts of mail programs, measured by many senders). */
@@ -25,11 +25,11 @@ export function mailContent(input: MailInput): MailContent {
   let view = mailView(input, STEPS[0])
   for (const most of STEPS) {
     view = mailView(input, most)
-    if (Buffer.byteLength(mailHtml(view, LONGEST_LINK)) < MOST_BYTES) break
+    if (Buffer.byteLength(mailHtml(view, LONGEST_LINK, LONGEST_LINK)) < MOST_BYTES) break
   }
   return {
     view,
-    text: (unsubscribe) => mailText(view, unsubscribe),
-    html: (unsubscribe) => mailHtml(view, unsubscribe),
+    text: (unsubscribe, download) => mailText(view, unsubscribe, download),
+    html: (unsubscribe, download) => mailHtml(view, unsubscribe, download),
   }
 }

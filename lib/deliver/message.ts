@@ -10,6 +10,14 @@ export type Sender = {
   readonly name: string
 }
 
+/** A file that goes with a message. */
+export type Attachment = {
+  readonly name: string
+  /** Media type. */
+  readonly type: string
+  readonly body: Uint8Array
+}
+
 /** What is to be put into one message. */
 export type MessageInput = {
   readonly subject: string
@@ -26,7 +34,7 @@ export type MessageInput = {
   readonly date: Date
   /** Absolute addresses of the one-click way to unsubscribe (RFC 8058); null where there is none. */
   readonly unsubscribe: string | null
-  readonly attachments?: readonly { readonly name: string; readonly type: string; readonly body: Uint8Array }[]
+  readonly attachments?: readonly Attachment[]
 }
 
 /** Sets a message. */

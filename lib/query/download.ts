@@ -12,6 +12,7 @@ import {
 } from '../deliver/downloads.ts'
 import { downloadTicket, readLinkKey, readTicket } from '../deliver/links.ts'
 import { datesOf } from '../report/dates.ts'
+import { byteWords } from '../report/words.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { linksKey } from '../store/keys.ts'
 import { PDF, type ReportRecord, readDocument, readReport } from '../store/reports.ts'
@@ -44,7 +45,7 @@ export async function answerDownload(request: Request, token: string, deps: Down
         200,
         `Download the report: ${period.label}, times in ${period.timeZone}?`,
         [
-          `A PDF of ${kilobytes(opened.body.length)}, about every cluster.`,
+          `A PDF of ${byteWords(opened.body.length)}, about every cluster.`,
           `This link works until ${fullDate(download, opened.timeZone)}. Whoever has it can download the report; each download is written down with whose link it was.`,
         ],
         'Download',
@@ -143,5 +144,3 @@ function ended(download: Download, end: DownloadEnd | null, timeZone: string): R
 function fullDate({ madeAt, expiresAt }: Download, timeZone: string): string {
   return `${datesOf({ from: madeAt, to: expiresAt, timeZone }).full(expiresAt)} (${timeZone})`
 }
-
-const kilobytes = (bytes: number): string => `${Math.ceil(bytes / 1000).toLocaleString('en')} KB`

@@ -1,19 +1,20 @@
 /** One message to one person: claimed, sent, and written down. */
 import type { Channel } from '../deliver/channel.ts'
 import { type Delivery, type Outcome, claimDelivery, settleDelivery } from '../deliver/claims.ts'
+import { type Download, makeDownload } from '../deliver/downloads.ts'
 import { leavePath } from '../deliver/links.ts'
-import { type Sender, messageOf } from '../deliver/message.ts'
+import { type Attachment, type Sender, messageOf } from '../deliver/message.ts'
 import type { Recipients } from '../deliver/recipients.ts'
 import { NotSentError, type SendMail } from '../deliver/send.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { errorLine } from './error-line.ts'
 
-/** What is said, with the recipient's own link to unsubscribe; null for none. */
+/** What is said, with the recipient's own links, to unsubscribe and to download the report; null for none. */
 export type Words = {
   readonly subject: string
-  readonly text: (unsubscribe: string | null) => string
-  readonly html: (unsubscribe: string | null) => string
+  readonly text: (unsubscribe: string | null, download: string | null) => string
+  readonly html: (unsubscribe: string | null, download: string | null) => string
 }
 
 /** What a message of a channel is made from. */
@@ -26,6 +27,9 @@ export type ToSend = {
   /** Where people reach the pages; null: nowhere. */
   readonly url: string | null
   readonly from: Sender
+  /** The report to which each recipient gets a link of their own, and until when that works (RFC 3339); absent or null: none. */
+  readonly download?: Pick<Download, 'report' | 'expiresAt'> | null
+  readonly attachments?: readonly Attachment[]
 }
 
 export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
@@ -36,7 +40,7 @@ export async function deliverMessage(
   mail: ToSend,
   { objects, send, now }: MessageDeps,
 ): Promise<Delivery | null> {
-  return deliverOnce(id, false, () => attempt(id, mail, send, now()), { objects, now })
+  return deliverOnce(id, false, () => attempt(id, mail, now(), { objects, send }), { objects, now })
 }
 
 /**
@@ -57,20 +61,26 @@ export async function deliverOnce(
 
 async function attempt(
   { channel: name, period, recipient }: DeliveryId,
-  { channel, words, recipients, key, url, from }: ToSend,
-  send: SendMail,
+  { channel, words, recipients, key, url, from, download: report = null, attachments = [] }: ToSend,
   date: Date,
+  { objects, send }: Pick<MessageDeps, 'objects' | 'send'>,
 ): Promise<Outcome> {
   const to = recipients.get(recipient)
   if (to === undefined)
     return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
   const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
   try {
-    const message = await setMessage(
+    const token =
+      url === null || report === null
+        ? null
+        : await unsent('a link cannot be made', makeDownload({ ...report, channel: name, recipient }, date, objects))
+    const download = token === null ? null : `${url}/d/${token}`
+    const message = await unsent(
+      'the message cannot be set',
       messageOf({
         subject: words.subject,
-        text: words.text(unsubscribe),
-        html: words.html(unsubscribe),
+        text: words.text(unsubscribe, download),
+        html: words.html(unsubscribe, download),
         format: channel.format,
         language: channel.language,
         channel: name,
@@ -79,6 +89,7 @@ async function attempt(
         to,
         date,
         unsubscribe,
+        attachments,
       }),
     )
     const detail = await send({ from: from.address, to, message, tags: { channel: name, recipient } })
@@ -94,11 +105,11 @@ export function outcomeOf(error: unknown): Outcome {
   return { status: 'unknown', detail: errorLine(error) }
 }
 
-/** A message that cannot be set was not sent. */
-async function setMessage(setting: Promise<Uint8Array>): Promise<Uint8Array> {
+/** What fails before a server is asked was not sent. */
+async function unsent<T>(what: string, made: Promise<T>): Promise<T> {
   try {
-    return await setting
+    return await made
   } catch (error) {
-    throw new NotSentError(`the message cannot be set: ${errorLine(error)}`, false, { cause: error })
+    throw new NotSentError(`${what}: ${errorLine(error)}`, false, { cause: error })
   }
 }

@@ -136,12 +136,17 @@ async function deliverMail(
     left = ids.length
     if (ids.length === 0 || isOver()) return outcome(null)
     const content = await weekMail({ channel, week: mail, now: at, version, url, suppressed }, deps)
+    const { download, attachments } = content
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
     for (const id of ids) {
       if (isOver()) break
       const words = { subject: content.view.subject, text: content.text, html: content.html }
-      const delivery = await deliverMessage(id, { channel, words, recipients, key, url, from }, deps)
+      const delivery = await deliverMessage(
+        id,
+        { channel, words, recipients, key, url, from, download, attachments },
+        deps,
+      )
       left -= 1
       if (delivery !== null) tried.push(delivery)
     }

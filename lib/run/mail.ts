@@ -8,6 +8,7 @@ import { summarise } from '../report/summary.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { compareText } from '../text-order.ts'
+import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from './report-input.ts'
 
 export type MailInstructions = {
@@ -23,11 +24,14 @@ export type MailInstructions = {
   readonly suppressed: SuppressedCounts
 }
 
+/** What is said to the recipients of a channel, and what of the report goes with it. */
+export type WeekMailContent = MailContent & Pick<MailReport, 'download' | 'attachments'>
+
 /** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
 export async function weekMail(
   { channel, week, now, version, url, suppressed }: MailInstructions,
   { objects }: { readonly objects: Objects },
-): Promise<MailContent> {
+): Promise<WeekMailContent> {
   const registered = await readClusters({ objects })
   const known = new Set(registered.map(({ id }) => id))
   const isEvery = channel.clusters.length === 0
@@ -38,12 +42,18 @@ export async function weekMail(
     await readReportInput({ clusters, period, now, version, removed }, { objects }),
     channel,
   )
-  return mailContent({
+  const { offer, download, attachments } = await readMailReport(
+    { channel, period, now, hasPages: url !== null },
+    objects,
+  )
+  const content = mailContent({
     summary: summarise(input),
     channel,
     unregistered: channel.clusters.filter((id) => !known.has(id)).toSorted(compareText),
     empty,
     suppressed,
     links: { page: url },
+    report: offer,
   })
+  return { ...content, download, attachments }
 }

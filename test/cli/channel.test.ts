@@ -55,6 +55,11 @@ test('ciphertrail channel adds, lists, checks and removes a channel', async (t) 
   for (const [args, wanted] of [
     [['add', 'pay', '--to', 'nobody'], /^Cannot add channel "pay": recipient 1 of 1 is no address/],
     [['add', 'pay', '--all-clusters', '--cluster', 'prod'], /^Cannot use --all-clusters together with --cluster/],
+    [['add', 'pay', '--attach-pdf', 'yes'], /^Cannot use --attach-pdf "yes": wanted on or off/],
+    [
+      ['add', 'pay', '--download-links', 'on'],
+      /^Cannot add channel "pay": a report tells of every cluster and namespace/,
+    ],
     [['check', 'other'], /^Cannot find channel "other": there are pay/],
     [['remove', 'other'], /^Cannot remove channel "other"/],
   ] as const) {
@@ -64,6 +69,23 @@ test('ciphertrail channel adds, lists, checks and removes a channel', async (t) 
   }
   assert.equal((await channel('remove', 'pay')).code, 0)
   assert.equal((await channel('check')).code, 2)
+})
+
+test('ciphertrail channel add gives the report away with the mails of a channel of everything, and takes it back', async (t) => {
+  const folder = freshFolder(t)
+  const channel = (...args: string[]) => run(['channel', ...args], { folder })
+  const formatOf = async () => /^all +all +all +07:00 UTC +(\S+) /m.exec((await channel('list')).stdout)?.[1]
+  const added = await channel('add', 'all', '--to', 'ada@example.com', '--download-links', 'on', '--attach-pdf', 'on')
+  assert.equal(added.code, 0, added.stderr)
+  assert.equal(await formatOf(), 'html+link+pdf')
+  const refused = await channel('add', 'all', '--cluster', 'prod')
+  assert.equal(refused.code, 2)
+  assert.match(
+    refused.stderr,
+    /^Cannot add channel "all": a report tells of every cluster and namespace, so only .*\n$/,
+  )
+  assert.equal((await channel('add', 'all', '--download-links', 'off')).code, 0)
+  assert.equal(await formatOf(), 'html+pdf')
 })
 
 test('the log seals a change of channels and finds nothing in the store that nobody makes', async (t) => {

@@ -9,6 +9,7 @@ import { mailContent } from '../../lib/deliver/mail.ts'
 import type { MailInput, MailView } from '../../lib/deliver/mail-view.ts'
 import { messageOf } from '../../lib/deliver/message.ts'
 import { newsOf } from '../../lib/deliver/news.ts'
+import { hasLink } from '../../lib/deliver/report-offer.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
 import { CHANNEL, HOSTILE, MAIL_STORIES, mailOf } from '../support/mail-stories.ts'
 import { storyOfAWeek } from '../support/report-input.ts'
@@ -16,10 +17,13 @@ import { storyOfAWeek } from '../support/report-input.ts'
 const UNSUBSCRIBE =
   'https://ciphertrail.example.com/unsubscribe/everything/r0123456789abcdef0123456789abcdef/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
+const DOWNLOAD = `https://ciphertrail.example.com/d/${'A'.repeat(43)}`
+
 async function mailed(input: MailInput, more: Partial<Channel> = {}) {
   const content = mailContent(input)
   const channel = { ...input.channel, ...more }
-  const [text, html] = [content.text(UNSUBSCRIBE), content.html(UNSUBSCRIBE)]
+  const download = input.report !== null && hasLink(input.report) ? DOWNLOAD : null
+  const [text, html] = [content.text(UNSUBSCRIBE, download), content.html(UNSUBSCRIBE, download)]
   const raw = await messageOf({
     subject: content.view.subject,
     text,
@@ -33,7 +37,7 @@ async function mailed(input: MailInput, more: Partial<Channel> = {}) {
     date: new Date('2026-11-23T06:00:00Z'),
     unsubscribe: UNSUBSCRIBE,
   })
-  return { view: content.view, text, html, raw: Buffer.from(raw), parsed: await PostalMime.parse(raw) }
+  return { view: content.view, text, html, download, raw: Buffer.from(raw), parsed: await PostalMime.parse(raw) }
 }
 
 /** What a reader of the page reads, white space as one space. */
@@ -75,6 +79,7 @@ function textsOf(view: MailView): readonly string[] {
       ]),
     ]),
     ...view.waivers,
+    ...view.report,
     ...view.footer,
   ]
 }
@@ -166,9 +171,13 @@ const RULES: readonly (readonly [rule: string, holds: (mail: Awaited<ReturnType<
   ],
   [
     'its links go to us and nowhere else, and both parts have them',
-    ({ html, text, view }) => {
+    ({ html, text, view, download }) => {
       const links = [...html.matchAll(/href="([^"]*)"/g)].map(([, href]) => href)
-      assert.deepEqual(links, [...(view.page === null ? [] : [view.page]), UNSUBSCRIBE])
+      assert.deepEqual(links, [
+        ...(view.page === null ? [] : [view.page]),
+        ...(download === null ? [] : [download]),
+        UNSUBSCRIBE,
+      ])
       for (const link of links) assert.ok(text.includes(link ?? ''))
     },
   ],
@@ -242,6 +251,9 @@ test('subjects carry the news, and what was not seen stands before what was', ()
       '[Payments & <Co>] 1 window missing, 8 new paths not encrypted, 8 open, 99.4 % observed (week 2026-W47)',
       '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
       '[everything] 1 new path not encrypted, 1 open, 100 % observed (week 2026-W47)',
+      '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
+      '[everything] no path seen unencrypted, 100 % observed (week 2026-W47)',
+      '[everything] no path seen unencrypted, 100 % observed (week 2026-W47)',
       '[Bank] 4 windows missing, 1 new path not encrypted, 2 open, 1 unknown, 97.6 % observed (week 2026-W47)',
     ],
   )
@@ -270,7 +282,7 @@ test('no name does anything: no header, no tag, no turned text, in the subject o
 
 test('a channel of some namespaces is told of no path, workload or waiver of others', () => {
   const content = mailContent(mailOf(storyOfAWeek(), { namespaces: ['bank'] }))
-  const all = `${content.view.subject}\n${content.text(null)}\n${content.html(null)}`
+  const all = `${content.view.subject}\n${content.text(null, null)}\n${content.html(null, null)}`
   assert.match(all, /bank\/ledger-db/)
   assert.doesNotMatch(all, /warehouse|inventory|voting|migration/)
   assert.doesNotMatch(all, /12 observed paths/)

@@ -37,6 +37,7 @@ export function mailOf(input: ReportInput, channel: Partial<Channel> = {}, more:
     empty,
     suppressed: { unsubscribed: 0, bounced: 0, complained: 0 },
     links: { page: 'https://ciphertrail.example.com' },
+    report: null,
     ...more,
   }
 }
@@ -196,6 +197,11 @@ function hostile(): ReportInput {
   })
 }
 
+/** 30 days after a mail of the week. */
+const UNTIL = '2026-12-23T06:00:00Z'
+
+const IN_UTC = { from: '2026-11-16T00:00:00Z', to: '2026-11-23T00:00:00Z', timeZone: 'UTC' } as const
+
 /** By the name of its folder under test/golden/mail. */
 export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
   'all-well': () => mailOf(story(WELL)),
@@ -213,6 +219,24 @@ export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
       story([...WELL, opened(9, 40)]),
       { recipients: Array.from({ length: 9 }, (_, index) => `r${String(index).padStart(32, '0')}`) },
       { suppressed: { unsubscribed: 1, bounced: 2, complained: 1 } },
+    ),
+  'with-the-report': () =>
+    mailOf(
+      storyOfAWeek(),
+      { downloadsSince: '2026-01-01T00:00:00Z', attachesPdf: true },
+      { report: { report: { period: PERIOD, bytes: 312_345 }, linkUntil: UNTIL, hasPages: true, isAttached: true } },
+    ),
+  'report-of-another-zone-too-large-to-attach': () =>
+    mailOf(
+      story(WELL),
+      { downloadsSince: '2026-01-01T00:00:00Z', attachesPdf: true },
+      { report: { report: { period: IN_UTC, bytes: 7_200_000 }, linkUntil: UNTIL, hasPages: true, isAttached: true } },
+    ),
+  'report-not-kept-yet': () =>
+    mailOf(
+      story(WELL),
+      { downloadsSince: '2026-01-01T00:00:00Z', attachesPdf: true },
+      { report: { report: 'absent', linkUntil: UNTIL, hasPages: true, isAttached: true } },
     ),
   'one-namespace': () => mailOf(storyOfAWeek(), { id: 'bank', namespaces: ['bank'], team: 'Bank' }),
 }

@@ -9,6 +9,7 @@ import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
 import { mailContent } from '../../lib/deliver/mail.ts'
+import { hasLink } from '../../lib/deliver/report-offer.ts'
 import { MAIL_STORIES } from '../support/mail-stories.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-mails-'))
@@ -28,7 +29,9 @@ after(async () => {
 
 for (const [name, story] of Object.entries(MAIL_STORIES)) {
   const file = join(folder, `${name}.html`)
-  writeFileSync(file, mailContent(story()).html('https://ciphertrail.example.com/unsubscribe/x'))
+  const input = story()
+  const download = input.report !== null && hasLink(input.report) ? 'https://ciphertrail.example.com/d/x' : null
+  writeFileSync(file, mailContent(input).html('https://ciphertrail.example.com/unsubscribe/x', download))
   const address = pathToFileURL(file).href
 
   for (const colorScheme of ['light', 'dark'] as const)

@@ -1,0 +1,58 @@
+/** What of the report of a week goes with the mail of a channel. */
+import type { Channel } from '../deliver/channel.ts'
+import { givesReport, isOfEverything } from '../deliver/channel.ts'
+import { DOWNLOAD_SECONDS, type Download } from '../deliver/downloads.ts'
+import type { Attachment } from '../deliver/message.ts'
+import { type ReportOffer, hasAttachment, hasLink } from '../deliver/report-offer.ts'
+import { toTime } from '../collect/windows.ts'
+import type { Objects } from '../store/objects.ts'
+import { PDF, type ReportRecord, findWeekReport, readDocument } from '../store/reports.ts'
+
+/** What is said of the report, and what is given. */
+export type MailReport = {
+  /** Null where the report does not leave with mails of the channel. */
+  readonly offer: ReportOffer | null
+  /** To what each recipient gets a link, and until when; null: none. */
+  readonly download: Pick<Download, 'report' | 'expiresAt'> | null
+  readonly attachments: readonly Attachment[]
+}
+
+/** Reads the report that is kept of a week, where the channel wants it. Throws `StoreError` where the store cannot be read. */
+export async function readMailReport(
+  {
+    channel,
+    period,
+    now,
+    hasPages,
+  }: {
+    readonly channel: Channel
+    readonly period: ReportRecord['period']
+    readonly now: Date
+    /** Whether it is known where people reach the pages. */
+    readonly hasPages: boolean
+  },
+  objects: Objects,
+): Promise<MailReport> {
+  // What was recorded by an earlier version, or by hand, may not have been refused.
+  if (!givesReport(channel) || !isOfEverything(channel)) return { offer: null, download: null, attachments: [] }
+  const expiresAt = toTime(Math.floor(now.getTime() / 1000) + DOWNLOAD_SECONDS)
+  const found = await findWeekReport(period, objects)
+  const body = found === undefined ? 'absent' : await readDocument(found, PDF, objects)
+  const report =
+    found === undefined || typeof body === 'string' ? 'absent' : { period: found.record.period, bytes: body.length }
+  const offer = {
+    report: body === 'changed' ? 'changed' : report,
+    linkUntil: channel.downloadsSince === null ? null : expiresAt,
+    hasPages,
+    isAttached: channel.attachesPdf,
+  } as const
+  const week = /\d{4}-W\d\d/.exec(period.label)?.[0] ?? 'report'
+  return {
+    offer,
+    download: found !== undefined && hasLink(offer) ? { report: found.key, expiresAt } : null,
+    attachments:
+      typeof body !== 'string' && hasAttachment(offer)
+        ? [{ name: `ciphertrail-${week}.pdf`, type: 'application/pdf', body }]
+        : [],
+  }
+}
