@@ -29,6 +29,8 @@ export type Container = {
 export type Outcome = {
   readonly said: Readonly<Record<string, unknown>>
   readonly counts?: Readonly<Record<string, number>>
+  /** What stopped it: it counts as failed, and what was done is told all the same. */
+  readonly error?: unknown
 }
 
 /** A setting that is absent or cannot be used. One line. */
@@ -83,7 +85,7 @@ export function onSchedule(run: (now: Date, container: Container) => Promise<Out
   return withLog(async (event, context) => {
     try {
       const { time } = parsed(scheduleSchema, event)
-      tell(await inTime(context, () => run(new Date(time), container)))
+      ended(await inTime(context, () => run(new Date(time), container)))
     } catch (error) {
       throw told(error)
     }
@@ -94,16 +96,20 @@ const batchSchema = z.object({ Records: z.array(z.object({ messageId: z.string()
 
 /**
  * A function that a queue starts. A message that fails is named in the answer and comes again, by itself; so are those for which no time is
- * left.
+ * left. `leftMs` tells how much time is left.
  */
-export function onQueue<T>(schema: z.ZodType<T>, run: (message: T, container: Container) => Promise<Outcome>) {
+export function onQueue<T>(
+  schema: z.ZodType<T>,
+  run: (message: T, container: Container, leftMs: () => number) => Promise<Outcome>,
+) {
   return withLog(async (event, context): Promise<SQSBatchResponse> => {
     try {
       const failed: { itemIdentifier: string }[] = []
       for (const { messageId, body } of parsed(batchSchema, event).Records) {
         try {
           const message = parsed(schema, jsonOf(body))
-          tell(await inTime(context, () => run(message, container)))
+          const leftMs = () => context.getRemainingTimeInMillis() - EARLY_MS
+          ended(await inTime(context, () => run(message, container, leftMs)))
         } catch (error) {
           told(error)
           failed.push({ itemIdentifier: messageId })
@@ -220,9 +226,11 @@ export function logLine(what: string, said: Readonly<Record<string, unknown>>): 
   logger.info(what, said)
 }
 
-function tell({ said, counts = {} }: Outcome): void {
+/** Tells an outcome. Throws what stopped it. */
+function ended({ said, counts = {}, error = null }: Outcome): void {
   logger.info('done', said)
   for (const [name, count] of Object.entries(counts)) metrics.addMetric(name, MetricUnit.Count, count)
+  if (error !== null) throw error
 }
 
 /** Logs an error, and gives what Lambda may know of it: an SDK's error has requests and answers in it, and those headers. */

@@ -1,6 +1,6 @@
-/** Finds the windows that are due and asks for each of them by one message. Started every few minutes; where nothing is due nothing is sent. */
+/** Finds the windows and the mails that are due and asks for each of them by one message. Started every few minutes; where nothing is due nothing is sent. */
 import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
-import type { DueWindow } from '../lib/run/due.ts'
+import { mailsDue } from '../lib/run/due-mails.ts'
 import { plan } from '../lib/run/plan.ts'
 import { onSchedule, setting } from './lambda.ts'
 
@@ -9,14 +9,42 @@ const MOST_AT_ONCE = 10
 
 const client = new SQSClient({})
 
+/** Mails of which nothing is left to do. */
+const settled = new Set<string>()
+
 export const handler = onSchedule(async (now, { config, objects }) => {
-  const queue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
-  const { due, errors } = await plan({ now }, { objects })
-  for (let sent = 0; sent < due.length; sent += MOST_AT_ONCE) await send(queue, due.slice(sent, sent + MOST_AT_ONCE))
-  return { said: { due: due.length, errors }, counts: { PlannedWindows: due.length, PlanProblems: errors.length } }
+  const askForWindows = async () => {
+    const queue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
+    const { due, errors } = await plan({ now }, { objects })
+    await ask('windows', due, queue)
+    return { due, errors }
+  }
+  const askForMails = async () => {
+    const queue = setting(config.deliverQueue, 'CIPHERTRAIL_DELIVER_QUEUE')
+    const { due, errors } = await mailsDue(now, { objects, now: () => new Date(), settled })
+    await ask('mails', due, queue)
+    return { due, errors }
+  }
+  // Neither keeps the other from being asked for.
+  const [windows, mails] = await Promise.allSettled([askForWindows(), askForMails()])
+  if (windows.status === 'rejected') throw windows.reason
+  const errors = [
+    ...windows.value.errors,
+    ...(mails.status === 'rejected' ? [lineOf(mails.reason)] : mails.value.errors),
+  ]
+  const [due, mailsAsked] = [windows.value.due.length, mails.status === 'rejected' ? 0 : mails.value.due.length]
+  return {
+    said: { due, mails: mailsAsked, errors },
+    counts: { PlannedWindows: due, PlannedMails: mailsAsked, PlanProblems: errors.length },
+  }
 })
 
-async function send(queue: string, messages: readonly DueWindow[]): Promise<void> {
+async function ask(what: string, due: readonly unknown[], queue: string): Promise<void> {
+  for (let sent = 0; sent < due.length; sent += MOST_AT_ONCE)
+    await send(what, due.slice(sent, sent + MOST_AT_ONCE), queue)
+}
+
+async function send(what: string, messages: readonly unknown[], queue: string): Promise<void> {
   const { Failed: failed = [] } = await client.send(
     new SendMessageBatchCommand({
       QueueUrl: queue,
@@ -26,6 +54,10 @@ async function send(queue: string, messages: readonly DueWindow[]): Promise<void
   // The next run finds them due again.
   if (failed.length > 0)
     throw new Error(
-      `Cannot ask for ${failed.length} of ${messages.length} windows: ${failed[0]?.Message ?? 'SQS refused them'}`,
+      `Cannot ask for ${failed.length} of ${messages.length} ${what}: ${failed[0]?.Message ?? 'SQS refused them'}`,
     )
+}
+
+function lineOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

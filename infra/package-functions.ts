@@ -148,6 +148,14 @@ function reportFiles(): Entries {
   return files
 }
 
+/** What is in a zip beside its bundle. */
+function filesOf(name: string): Entries {
+  if (name === 'report') return reportFiles()
+  const files: Entries = new Map()
+  if (name === 'deliver' || name === 'alert') addFolder(files, join(ROOT, 'lib/deliver/templates'), 'templates')
+  return files
+}
+
 function addFolder(files: Entries, folder: string, as: string, isWanted = /./): void {
   for (const entry of readdirSync(folder, { withFileTypes: true }))
     if (entry.isFile() && isWanted.test(entry.name)) files.set(`${as}/${entry.name}`, join(folder, entry.name))
@@ -201,7 +209,7 @@ async function zip(files: Entries): Promise<Buffer> {
 /** Makes the zip of a function and gives its path. Throws where it has grown too large. */
 async function packageFunction(name: string): Promise<string> {
   const files = await bundle(name)
-  if (name === 'report') for (const [file, from] of reportFiles()) files.set(file, from)
+  for (const [file, from] of filesOf(name)) files.set(file, from)
   const path = join(OUT, `${name}.zip`)
   writeFileSync(path, await zip(files))
   const limit = LIMITS[name] ?? LIMIT

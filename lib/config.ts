@@ -37,6 +37,8 @@ export type Config = {
   readonly timeZone: string | undefined
   /** `CIPHERTRAIL_COLLECT_QUEUE`: the URL of the queue of windows to collect. */
   readonly collectQueue: string | undefined
+  /** `CIPHERTRAIL_DELIVER_QUEUE`: the URL of the queue of mails to send. */
+  readonly deliverQueue: string | undefined
   /** `CIPHERTRAIL_API_CLAIM`: the claim of a token that names the clusters its bearer may see. */
   readonly apiClaim: string | undefined
   /** `PATH`: where tshark is looked for. */
@@ -66,6 +68,7 @@ export function readConfig(): Config {
     logName: read('CIPHERTRAIL_LOG_NAME'),
     timeZone: read('CIPHERTRAIL_TIME_ZONE'),
     collectQueue: read('CIPHERTRAIL_COLLECT_QUEUE'),
+    deliverQueue: read('CIPHERTRAIL_DELIVER_QUEUE'),
     apiClaim: read('CIPHERTRAIL_API_CLAIM'),
     searchPath: read('PATH'),
   }

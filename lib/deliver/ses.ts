@@ -1,6 +1,8 @@
 /** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { printable } from '../report/printable.ts'
+import { mailByEnvironment, type MailEnvironment } from './mail-settings.ts'
+import type { Sender } from './message.ts'
 import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 
 /** Where SES is asked. */
@@ -12,6 +14,9 @@ export type SesSettings = {
 
 /** Errors that speak of the address or the message, for good. */
 const FINAL = ['MessageRejected', 'BadRequestException']
+
+/** Longer than SES takes; what it has not answered by then may have been taken. */
+const TIMEOUT_MS = 30_000
 
 /** Nothing was asked of SES yet when these came. */
 const NEVER_ASKED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'CredentialsProviderError', 'TokenProviderError']
@@ -29,12 +34,23 @@ export function sesMail({ region, configurationSet }: SesSettings): SendMail {
           EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })),
           ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
         }),
+        { abortSignal: AbortSignal.timeout(TIMEOUT_MS) },
       )
       return printable(id ?? 'taken').slice(0, 200)
     } catch (error) {
       throw failureOf(error, to)
     }
   }
+}
+
+/** Mail as the environment of a function has it; null where it names nobody whom mail is from. Throws `MailSettingsError`. */
+export function mailOnAws(
+  environment: MailEnvironment,
+): { readonly from: Sender; readonly url: string | null; readonly send: SendMail } | null {
+  const settings = mailByEnvironment(environment)
+  if (settings === null) return null
+  const { from, url, ses } = settings
+  return { from, url, send: sesMail(ses) }
 }
 
 function failureOf(error: unknown, to: string): Error {

@@ -15,12 +15,15 @@ import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/eviden
 import type { Objects } from '../../lib/store/objects.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
+import { addChannel } from '../../lib/deliver/channels.ts'
+import { suppress } from '../../lib/deliver/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { captureOf } from '../support/captures.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
+import type { RequestContext } from '../support/iam-policy.ts'
 import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
 import { snapshotOf } from '../support/sealed-store.ts'
 import { WINDOW } from '../support/synthetic-pods.ts'
@@ -34,10 +37,11 @@ const GIVEN = {
   TokenSecrets: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf',
   PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
   VpcSubnets: 'subnet-1',
+  MailFrom: 'ciphertrail@example.com',
 }
 
 /** What the code asked for, by the function that did: actions and resources. */
-type Call = { readonly action: string; readonly resource: string }
+type Call = { readonly action: string; readonly resource: string; readonly context?: RequestContext }
 
 let template: Readonly<Record<string, Resource>>
 let s3: S3Server
@@ -68,6 +72,11 @@ before(async () => {
     CIPHERTRAIL_LOG_NAME: 'example.com/log',
     // The SDK asks wherever the queue's URL leads.
     CIPHERTRAIL_COLLECT_QUEUE: `${other.url}/111122223333/CollectQueue`,
+    CIPHERTRAIL_DELIVER_QUEUE: `${other.url}/111122223333/DeliverQueue`,
+    AWS_ENDPOINT_URL_SESV2: other.url,
+    CIPHERTRAIL_MAIL_FROM: GIVEN.MailFrom,
+    CIPHERTRAIL_CONFIGURATION_SET: 'MailConfiguration',
+    CIPHERTRAIL_URL: 'https://ct.example.com',
     POWERTOOLS_METRICS_NAMESPACE: 'test',
   })
   objects = openStore(STORE)
@@ -81,7 +90,7 @@ async function startOtherServices() {
   const server = createServer((request, response) => {
     void text(request).then((body) => {
       const {
-        call,
+        asked,
         answer,
         messages = [],
       } = answerTo(
@@ -90,7 +99,7 @@ async function startOtherServices() {
         request.headers.authorization ?? '',
         body,
       )
-      calls.push(call)
+      calls.push(...asked)
       sent.push(...messages)
       response.writeHead(answer === undefined ? 403 : 200, { 'content-type': 'application/x-amz-json-1.0' })
       response.end(answer ?? '{"message":"not now"}')
@@ -109,7 +118,7 @@ async function startOtherServices() {
   }
 }
 
-type Answered = { readonly call: Call; readonly answer?: string; readonly messages?: readonly string[] }
+type Answered = { readonly asked: readonly Call[]; readonly answer?: string; readonly messages?: readonly string[] }
 
 function answerTo(target: string, url: string, authorization: string, body: string): Answered {
   const [, service = 'unknown'] = /\/([a-z]+)\/aws4_request/.exec(authorization) ?? []
@@ -128,7 +137,7 @@ function answerTo(target: string, url: string, authorization: string, body: stri
         MD5OfMessageBody: hash('md5', MessageBody),
       }))
       return {
-        call: { action, resource: `arn:aws:sqs:${own}:${QueueUrl.split('/').at(-1) ?? ''}` },
+        asked: [{ action, resource: `arn:aws:sqs:${own}:${QueueUrl.split('/').at(-1) ?? ''}` }],
         answer: JSON.stringify({ Successful, Failed: [] }),
         messages: Entries.map(({ MessageBody }) => MessageBody),
       }
@@ -136,25 +145,43 @@ function answerTo(target: string, url: string, authorization: string, body: stri
     case 'secretsmanager': {
       const { SecretId } = JSON.parse(body) as { SecretId: string }
       return {
-        call: { action: target.replace('secretsmanager.', 'secretsmanager:'), resource: SecretId },
+        asked: [{ action: target.replace('secretsmanager.', 'secretsmanager:'), resource: SecretId }],
         answer: JSON.stringify({ SecretString: TOKEN }),
       }
+    }
+    case 'ses': {
+      const { FromEmailAddress: fromAddress, ConfigurationSetName: set } = JSON.parse(body) as {
+        FromEmailAddress: string
+        ConfigurationSetName: string
+      }
+      // Whichever of the two is verified; and a message in bytes wants the action of API version 1, too.
+      const identities = [fromAddress, fromAddress.replace(/^.*@/, '')].map((name) => `identity/${name}`)
+      const asked = [...identities, `configuration-set/${set}`].flatMap((name) =>
+        ['ses:SendEmail', 'ses:SendRawEmail'].map((action) => ({
+          action,
+          resource: `arn:aws:ses:${own}:${name}`,
+          context: { fromAddress },
+        })),
+      )
+      return { asked, answer: JSON.stringify({ MessageId: 'm' }) }
     }
     case 'sts': {
       const form = new URLSearchParams(body)
       const answer = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken>y</SessionToken><Expiration>2199-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`
-      return { call: { action: `sts:${form.get('Action') ?? ''}`, resource: form.get('RoleArn') ?? '' }, answer }
+      return { asked: [{ action: `sts:${form.get('Action') ?? ''}`, resource: form.get('RoleArn') ?? '' }], answer }
     }
     case 'eks':
       return {
-        call: { action: 'eks:DescribeCluster', resource: `arn:aws:eks:${own}:cluster/${url.split('/').at(-1) ?? ''}` },
+        asked: [
+          { action: 'eks:DescribeCluster', resource: `arn:aws:eks:${own}:cluster/${url.split('/').at(-1) ?? ''}` },
+        ],
       }
     case 'aps':
       return {
-        call: { action: 'aps:QueryMetrics', resource: `arn:aws:aps:${own}:workspace/${url.split('/')[2] ?? ''}` },
+        asked: [{ action: 'aps:QueryMetrics', resource: `arn:aws:aps:${own}:workspace/${url.split('/')[2] ?? ''}` }],
       }
     default:
-      return { call: { action: `${service}:${target}`, resource: url } }
+      return { asked: [{ action: `${service}:${target}`, resource: url }] }
   }
 }
 
@@ -164,7 +191,11 @@ function neededFor({ action, bucket, key, headers }: S3Server['requests'][number
   const dataKey = 'arn:aws:kms:eu-central-1:111122223333:key/DataKey'
   const object = `${place}/${key}`
   return [
-    { action, resource: action === 's3:ListBucket' ? place : object },
+    {
+      action,
+      resource: action === 's3:ListBucket' ? place : object,
+      context: { ifNoneMatch: action === 's3:PutObject' ? headers['if-none-match'] : undefined },
+    },
     ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
     ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource: object }]),
     ...(action === 's3:GetObject' ? [{ action: 'kms:Decrypt', resource: dataKey }] : []),
@@ -210,9 +241,9 @@ async function runAs(name: string, run: () => Promise<void>): Promise<void> {
     grants.flatMap(({ action, resources }) => resources.map((resource) => `${action} on ${resource}`)),
   )
   const refused = new Set<string>()
-  const need = ({ action, resource }: Call): boolean => {
+  const need = ({ action, resource, context = {} }: Call): boolean => {
     const allowing = grants
-      .filter((grant) => grant.action === action)
+      .filter((grant) => grant.action === action && grant.holds(context))
       .flatMap(({ resources }) => resources.filter((pattern) => covers(pattern, resource)))
     for (const pattern of allowing) unused.delete(`${action} on ${pattern}`)
     if (allowing.length === 0) refused.add(`${action} on ${resource}`)
@@ -221,9 +252,9 @@ async function runAs(name: string, run: () => Promise<void>): Promise<void> {
   s3.forget()
   kms.asked.length = 0
   other.calls.length = 0
-  s3.permit((action, resource) => {
+  s3.permit((action, resource, context = {}) => {
     const named = resource.replace('evidencebucket', 'EvidenceBucket').replace('derivedbucket', 'DerivedBucket')
-    return need({ action, resource: named })
+    return need({ action, resource: named, context })
   })
   try {
     await run()
@@ -302,13 +333,22 @@ test('collect is allowed what it asks of the store and of every way into a clust
   SCHEDULED.time = toTime(toSeconds(last.end) + 1200)
 })
 
+/** A channel whose mail is due at that time, and somebody who left another one. */
+async function addOps(): Promise<void> {
+  const author = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
+  await addChannel({ id: 'ops', recipients: ['ada@example.com', 'bob@example.com'] }, author, objects)
+  await suppress({ recipient: `r${'0'.repeat(32)}`, channel: 'old', reason: 'unsubscribed' }, author.now, objects)
+}
+
 test('plan is allowed what it asks, and nothing else', async (t) => {
   capturedLog(t)
   const { handler } = await import('../../functions/plan.ts')
+  await addOps()
   await runAs('Plan', async () => {
     await handler(SCHEDULED, contextOf())
   })
   assert.ok(other.sent.some((message) => message.includes('"late"')))
+  assert.ok(other.sent.includes('{"channel":"ops","week":"2026-W47"}'))
 })
 
 test('seal is allowed what it asks, and nothing else', async (t) => {
@@ -342,6 +382,18 @@ test('report is allowed what it asks, and nothing else', async (t) => {
     await handler({ time }, contextOf())
     await handler({ time }, contextOf())
   })
+})
+
+test('deliver is allowed what it asks, and sends as nobody else than whom mail is from', async (t) => {
+  capturedLog(t)
+  // The week of the meshes, with the captures of the test of reports.
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) + 7 * 24 * 3_600_000 })
+  const { handler } = await import('../../functions/deliver.ts')
+  await runAs('Deliver', async () => {
+    const answer = await handler(batchOf({ channel: 'ops', week: '2026-W48' }), contextOf())
+    assert.deepEqual(answer, { batchItemFailures: [] })
+  })
+  assert.equal(other.calls.filter(({ action }) => action === 'ses:SendEmail').length, 2 * 3)
 })
 
 test('query is allowed what it asks, and nothing else', async (t) => {

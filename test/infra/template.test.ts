@@ -19,6 +19,8 @@ function ofType(type: string, resources = all): (readonly [id: string, propertie
     Type === type ? [[id, Properties] as const] : [],
   )
 }
+const FROM = 'ciphertrail@example.com'
+
 const logicalId = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1)}`
 
 test('each function runs its own zip on arm64 with Node 24, under a role of its own, and its log is kept', () => {
@@ -131,7 +133,7 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
     PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
     VpcSubnets: 'subnet-1',
   }
-  const grants = grantsOf(resolved(template, given))
+  const grants = grantsOf(resolved(template, { ...given, MailFrom: FROM }))
   assert.ok(grants.length > 60)
   for (const { role, action, resources } of grants) {
     const what = `${role}: ${action} on ${resources.join(' ')}`
@@ -145,14 +147,17 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
     for (const resource of resources) {
       // Addresses of people and the key of their links lie beside the registry.
       if (action.startsWith('s3:'))
-        for (const key of [recipientsKey, linksKey])
-          assert.ok(!covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
+        for (const [key, roles] of [
+          [recipientsKey, ['DeliverRole']],
+          [linksKey, ['DeliverRole']],
+        ] as const)
+          assert.ok(roles.some((one) => one === role) || !covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
       if (action.startsWith('s3:Delete'))
         assert.match(resource, /^arn:aws:s3:::DerivedBucket\/(windows|timeline)\/\*$/, what)
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)|DerivedBucket\/[a-z]+)\/\*$/,
+          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)\/\*|DerivedBucket\/([a-z]+\/\*|claims\/week\/\*|registry\/links.json))$/,
           what,
         )
     }
@@ -293,10 +298,29 @@ test('windows are asked for once they can be collected, while proxies read by na
   assert.ok(after + 60 <= PAGE_SLACK_SECONDS, given)
 })
 
-test('mail is sent with a configuration set that wants TLS of every server, and only where somebody is named whom it is from', () => {
+test('mail is sent with a configuration set that wants TLS of every server, by few functions, and as nobody else than whom it is from', () => {
   assert.deepEqual(ofType('AWS::SES::ConfigurationSet'), [])
-  const [set] = ofType('AWS::SES::ConfigurationSet', resolved(template, { MailFrom: 'ciphertrail@example.com' }))
+  assert.ok(!grantsOf(all).some(({ action }) => action.startsWith('ses:')))
+  assert.equal(all['DeliverLambdaFunction']?.Properties['Environment'].Variables.CIPHERTRAIL_MAIL_FROM, '')
+  const resources = resolved(template, { MailFrom: FROM, PagesUrl: 'https://ct.example.com' })
+  const [set] = ofType('AWS::SES::ConfigurationSet', resources)
   assert.deepEqual(set?.[1], { Name: 'ciphertrail-prod', DeliveryOptions: { TlsPolicy: 'REQUIRE' } })
+  const grants = grantsOf(resources).filter(({ action }) => action.startsWith('ses:'))
+  assert.deepEqual([...new Set(grants.map(({ role }) => role))], ['DeliverRole'])
+  for (const { role, resources: on, holds } of grants) {
+    assert.deepEqual(
+      on.map((arn) => arn.replace('arn:aws:ses:eu-central-1:111122223333:', '')),
+      ['identity/ciphertrail@example.com', 'identity/example.com', 'configuration-set/MailConfiguration'],
+      role,
+    )
+    assert.deepEqual(
+      [FROM, 'Ciphertrail@EXAMPLE.com', 'ceo@example.com', undefined].map((fromAddress) => holds({ fromAddress })),
+      [true, true, false, false],
+    )
+  }
+  const variables = resources['DeliverLambdaFunction']?.Properties['Environment'].Variables
+  assert.equal(variables.CIPHERTRAIL_URL, 'https://ct.example.com')
+  assert.equal(all['DeliverLambdaFunction'].Properties['Environment'].Variables.CIPHERTRAIL_URL, 'Api.ApiEndpoint')
 })
 
 test('every parameter is in the guide, and can be given to osls', async () => {

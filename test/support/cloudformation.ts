@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { functionNames } from '../../infra/package-functions.ts'
+import { type Condition, conditionOf, type RequestContext } from './iam-policy.ts'
 
 export type Resource = {
   readonly Type: string
@@ -134,6 +135,10 @@ export function resolved(
         return valueOf(holds(String(list[0])) ? list[1] : list[2])
       case 'Fn::Join':
         return (valueOf(list[1]) as string[]).join(String(list[0]))
+      case 'Fn::Split':
+        return String(valueOf(list[1])).split(String(list[0]))
+      case 'Fn::Select':
+        return (valueOf(list[1]) as unknown[])[Number(list[0])]
       case 'Fn::Equals':
         return JSON.stringify(valueOf(list[0])) === JSON.stringify(valueOf(list[1]))
       case 'Fn::Not':
@@ -167,9 +172,11 @@ export type Grant = {
   readonly statement: number
   readonly action: string
   readonly resources: readonly string[]
+  /** What must hold besides. */
+  readonly holds: (context: RequestContext) => boolean
 }
 
-/** All that the roles of the functions are allowed, a line for each action. Throws for a statement that is more than that. */
+/** All that the roles of the functions are allowed, a line for each action. Throws for a statement that is more than that and a known condition. */
 export function grantsOf(resources: Readonly<Record<string, Resource>>): readonly Grant[] {
   return Object.entries(resources).flatMap(([role, { Type, Properties }]) => {
     if (Type !== 'AWS::IAM::Role') return []
@@ -181,14 +188,17 @@ export function grantsOf(resources: Readonly<Record<string, Resource>>): readonl
     return policies
       .flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
       .flatMap((statement, index) => {
-        if (statement['Effect'] !== 'Allow' || Object.keys(statement).length !== 3)
+        const { Effect, Action, Resource: on, Condition: condition, ...more } = statement
+        if (Effect !== 'Allow' || Object.keys(more).length > 0)
           throw new Error(`Cannot judge role "${role}": statement ${index} is more than an action and a resource`)
-        const granted = [statement['Resource']].flat() as string[]
-        return ([statement['Action']].flat() as string[]).map((action) => ({
+        const holds = conditionOf(condition as Condition | undefined, `statement ${index} of role "${role}"`)
+        const granted = [on].flat() as string[]
+        return ([Action].flat() as string[]).map((action) => ({
           role,
           statement: index,
           action,
           resources: granted,
+          holds,
         }))
       })
   })

@@ -7,6 +7,8 @@ export type RequestContext = {
   readonly prefix?: string | undefined
   /** Of a put. */
   readonly ifNoneMatch?: string | undefined
+  /** Of a mail. */
+  readonly fromAddress?: string | undefined
 }
 
 /** A policy, and which of what it allows was ever needed. */
@@ -16,15 +18,18 @@ export type Policy = {
   readonly unused: () => string[]
 }
 
+/** The conditions that policies and roles use. */
+export type Condition = {
+  readonly StringLike?: { readonly 's3:prefix': string }
+  readonly Null?: { readonly 's3:if-none-match': 'false' }
+  readonly StringEqualsIgnoreCase?: { readonly 'ses:FromAddress': string }
+}
+
 type Statement = {
   readonly Effect: string
   readonly Action: string | readonly string[]
   readonly Resource: string | readonly string[]
-  /** The two that the policies use. */
-  readonly Condition?: {
-    readonly StringLike?: { readonly 's3:prefix': string }
-    readonly Null?: { readonly 's3:if-none-match': 'false' }
-  }
+  readonly Condition?: Condition
 }
 
 /** The policy that docs/operations.md gives under a name. Throws for what it does not understand, since that would be passed over else. */
@@ -56,8 +61,8 @@ export function policyOfDocs(name: string): Policy {
   }
 }
 
-/** Throws for a condition that it does not know. */
-function conditionOf(condition: Statement['Condition'], where: string): (context: RequestContext) => boolean {
+/** When a condition holds. Throws for one that it does not know. */
+export function conditionOf(condition: Condition | undefined, where: string): (context: RequestContext) => boolean {
   if (condition === undefined) return () => true
   const [operator, ...more] = Object.entries(condition)
   const [keys] = operator === undefined ? [] : [JSON.stringify(operator)]
@@ -66,6 +71,9 @@ function conditionOf(condition: Statement['Condition'], where: string): (context
     return (context) => context.prefix !== undefined && patternOf(prefix).test(context.prefix)
   if (more.length === 0 && keys === '["Null",{"s3:if-none-match":"false"}]')
     return (context) => context.ifNoneMatch !== undefined
+  const from = condition.StringEqualsIgnoreCase?.['ses:FromAddress']
+  if (more.length === 0 && from !== undefined && Object.keys(condition.StringEqualsIgnoreCase ?? {}).length === 1)
+    return ({ fromAddress }) => fromAddress?.toLowerCase() === from.toLowerCase()
   throw new Error(`Cannot judge by ${where}: its condition is not known here`)
 }
 

@@ -62,6 +62,7 @@ before(async () => {
   sqs = new SQSClient({})
   queue = (await sqs.send(new CreateQueueCommand({ QueueName: 'collect' }))).QueueUrl ?? ''
   process.env['CIPHERTRAIL_COLLECT_QUEUE'] = queue
+  process.env['CIPHERTRAIL_DELIVER_QUEUE'] = queue
   const secrets = new SecretsManagerClient({})
   await secrets.send(new CreateSecretCommand({ Name: 'token', SecretString: JSON.stringify({ token: TOKEN }) }))
   objects = openStore(STORE)

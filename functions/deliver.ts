@@ -1,0 +1,44 @@
+/**
+ * Sends the mail of a week of a channel, for each message of the queue. Who could not be sent it now is left to the next message, which `plan` sends; only what
+ * the store or the code does wrong makes this one come again.
+ */
+import { readConfig } from '../lib/config.ts'
+import { mailOnAws } from '../lib/deliver/ses.ts'
+import { deliverAsked } from '../lib/run/deliver.ts'
+import { askedMailSchema } from '../lib/run/due-mails.ts'
+import { onQueue, once } from './lambda.ts'
+
+/** With less time than this left nobody more is begun with: longer than one message takes at the most. */
+const LEAST_MS = 45_000
+
+const mail = once(async () => mailOnAws(readConfig()))
+
+export const handler = onQueue(askedMailSchema, async (message, { objects, version }, leftMs) => {
+  const way = await mail()
+  if (way === null) {
+    const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter MailFrom'
+    return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
+  }
+  const { send, ...from } = way
+  const now = () => new Date()
+  const asked = await deliverAsked(
+    message,
+    { at: now(), version, ...from },
+    { objects, send, now, isOver: () => leftMs() < LEAST_MS },
+  )
+  if (asked.outcome === 'refused') return { said: { ...message, ...asked } }
+  const { tried, suppressed, left, problem } = asked.delivery
+  const of = (status: string) => tried.filter((delivery) => delivery.status === status).length
+  const [sent, failed, unknown] = [of('sent'), of('failed'), of('unknown')]
+  const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
+  return {
+    said: { ...message, outcome: 'delivered', sent, failed, unknown, suppressed, left, reasons: [...reasons] },
+    counts: {
+      Mails: sent,
+      FailedMails: failed,
+      UnknownMails: unknown,
+      MailProblems: problem === null ? 0 : 1,
+    },
+    error: asked.error,
+  }
+})
