@@ -50,7 +50,7 @@ export function addDeliver(program: Command, console: Console): void {
     .command('deliveries')
     .summary('which mails were sent, and of which that is not known')
     .description(
-      'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it), claimed (somebody is about to send it).',
+      'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )
     .option('--week <week>', 'only of this ISO week')
     .option('--channel <id>', 'only of this channel')
@@ -93,8 +93,8 @@ export function addDeliver(program: Command, console: Console): void {
           { heading: 'TRIES', text: ({ attempt }) => String(attempt) },
           {
             heading: 'DETAIL',
-            text: ({ detail, retryAt }) =>
-              `${detail ?? '-'}${retryAt === null ? '' : `; tried again after ${retryAt}`}`,
+            text: ({ detail, report, retryAt }) =>
+              `${[report, detail].filter((part) => part !== null).join('; ') || '-'}${retryAt === null ? '' : `; tried again after ${retryAt}`}`,
           },
         ]))
           console.out(line)

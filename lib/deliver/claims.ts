@@ -10,10 +10,11 @@ import { type DeliveryId, claimKey, claimsPrefix, parseClaimKey } from '../store
 import { type Objects, PreconditionFailedError } from '../store/objects.ts'
 
 /**
- * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it. `unknown`: a server may have taken it, or whoever
- * claimed it died; it is never sent again by itself.
+ * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it, or the recipient's did not for now. `unknown`: a
+ * server may have taken it, or whoever claimed it died; it is never sent again by itself. `bounced`: it was sent and came back for good.
+ * `complained`: it was sent, and its recipient called it unwanted.
  */
-export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown'] as const
+export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
 /** How a delivery stands. */
@@ -25,6 +26,8 @@ export type Delivery = DeliveryId & {
   readonly at: string
   /** What the server called it where it was sent, why not where it was not; null where there is nothing to say. One line, without addresses. */
   readonly detail: string | null
+  /** What was reported of it after it was sent; null: nothing. One line, without addresses. */
+  readonly report: string | null
   /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
   readonly retryAt: string | null
 }
@@ -49,6 +52,8 @@ const claimSchema = z.object({
   attempt: z.int().positive(),
   at: z.iso.datetime(),
   detail: z.string().nullable(),
+  // Claims from before anything was reported have none.
+  report: z.string().nullable().default(null),
   retryAt: z.iso.datetime().nullable(),
 })
 
@@ -71,6 +76,7 @@ export async function claimDelivery(
     attempt: (before?.attempt ?? 0) + 1,
     at: timeOf(now),
     detail: null,
+    report: null,
     retryAt: mayRepeat ? toTime(Math.floor(now.getTime() / 1000) + CLAIM_SECONDS + 1) : null,
   }
   try {
@@ -81,7 +87,10 @@ export async function claimDelivery(
   }
 }
 
-/** Writes down how a try ended. What somebody took for dead meanwhile and calls unknown is told all the same: nobody else has sent it. */
+/**
+ * Writes down how a try ended. What somebody took for dead meanwhile and calls unknown is told all the same: nobody else has sent it. What was
+ * reported of it meanwhile stays: it is later news than that a server took it.
+ */
 export async function settleDelivery(held: Held, outcome: Outcome, now: Date, objects: Objects): Promise<Delivery> {
   const { delivery: before } = held
   const delay = RETRY_SECONDS[before.attempt - 1]
@@ -93,15 +102,41 @@ export async function settleDelivery(held: Held, outcome: Outcome, now: Date, ob
     detail: outcome.detail,
     retryAt: isOver ? null : toTime(Math.floor(now.getTime() / 1000) + delay),
   }
-  const key = claimKey(before)
+  const later = (stored: Delivery | null) => (stored !== null && stored.report !== null ? stored : delivery)
   try {
-    await objects.putIf(key, encode(delivery), held.etag)
+    await objects.putIf(claimKey(before), encode(delivery), held.etag)
   } catch (error) {
     if (!(error instanceof PreconditionFailedError)) throw error
-    const stored = await objects.get(key)
-    await objects.putIf(key, encode(delivery), stored?.etag ?? null)
+    return (await changeDelivery(before, later, now, objects)) ?? delivery
   }
   return delivery
+}
+
+/** How often others may be first, before something else must be wrong. */
+const MOST_ROUNDS = 25
+
+/**
+ * Changes what is stored of a delivery; decided again, if somebody else was first. Gives what is stored then; null where that is nothing.
+ *
+ * @param decide gets the delivery as it stands, null where nobody claimed it, and gives it as it is to be: the same where there is nothing to write
+ */
+export async function changeDelivery(
+  id: DeliveryId,
+  decide: (delivery: Delivery | null) => Delivery | null | Promise<Delivery | null>,
+  now: Date,
+  objects: Objects,
+): Promise<Delivery | null> {
+  for (let round = 1; ; round++) {
+    const { delivery: before, etag } = await readClaim(id, now, objects)
+    const after = await decide(before)
+    if (after === null || after === before) return before
+    try {
+      await objects.putIf(claimKey(id), encode(after), etag)
+      return after
+    } catch (error) {
+      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
+    }
+  }
 }
 
 /** Whether a delivery is to be tried: nobody claimed it, or it may be tried again and its time has come. */
@@ -141,18 +176,21 @@ async function readClaim(
         attempt: 1,
         at: timeOf(now),
         detail: 'its claim is damaged',
+        report: null,
         retryAt: null,
       },
       etag: stored.etag,
     }
-  const { status, attempt, at, detail, retryAt } = parsed.data
+  const { status, attempt, at, detail, report, retryAt } = parsed.data
   const isDead = status === 'claimed' && now.getTime() - toSeconds(at) * 1000 > CLAIM_SECONDS * 1000
   const shown = isDead
     ? { status: 'unknown' as const, detail: 'whoever was about to send it was not heard of again' }
     : { status, detail }
-  return { delivery: { ...id, ...shown, attempt, at, retryAt }, etag: stored.etag }
+  return { delivery: { ...id, ...shown, attempt, at, report, retryAt }, etag: stored.etag }
 }
 
-function encode({ status, attempt, at, detail, retryAt }: Delivery): Uint8Array {
-  return Buffer.from(canonicalize({ format: 'ciphertrail/claim/1', status, attempt, at, detail, retryAt }) ?? '')
+function encode({ status, attempt, at, detail, report, retryAt }: Delivery): Uint8Array {
+  return Buffer.from(
+    canonicalize({ format: 'ciphertrail/claim/1', status, attempt, at, detail, report, retryAt }) ?? '',
+  )
 }

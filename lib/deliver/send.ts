@@ -1,4 +1,5 @@
 /** What a way to send mail is to us. */
+import type { DeliveryId } from '../store/keys.ts'
 
 /** One message to one address. */
 export type Envelope = {
@@ -6,8 +7,8 @@ export type Envelope = {
   readonly to: string
   /** As it goes over the wire. */
   readonly message: Uint8Array
-  /** Of the store: what a way that reports back later names it by. */
-  readonly tags: { readonly channel: string; readonly recipient: string }
+  /** Of the store, without an address: what a way that reports back later names it by. */
+  readonly tags: DeliveryId
 }
 
 /**

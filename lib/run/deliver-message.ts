@@ -60,11 +60,12 @@ export async function deliverOnce(
 }
 
 async function attempt(
-  { channel: name, period, recipient }: DeliveryId,
+  id: DeliveryId,
   { channel, words, recipients, key, url, from, download: report = null, attachments = [] }: ToSend,
   date: Date,
   { objects, send }: Pick<MessageDeps, 'objects' | 'send'>,
 ): Promise<Outcome> {
+  const { channel: name, period, recipient } = id
   const to = recipients.get(recipient)
   if (to === undefined)
     return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
@@ -92,7 +93,7 @@ async function attempt(
         attachments,
       }),
     )
-    const detail = await send({ from: from.address, to, message, tags: { channel: name, recipient } })
+    const detail = await send({ from: from.address, to, message, tags: id })
     return { status: 'sent', detail }
   } catch (error) {
     return outcomeOf(error)

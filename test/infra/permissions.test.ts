@@ -10,16 +10,18 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
+import { claimDelivery, readDelivery, settleDelivery } from '../../lib/deliver/claims.ts'
 import type { Snapshot, Window } from '../../lib/model.ts'
 import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
-import { addChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
+import { bounceEvent, enveloped } from '../support/ses-events.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { captureOf } from '../support/captures.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
@@ -394,6 +396,26 @@ test('deliver is allowed what it asks, and sends as nobody else than whom mail i
     assert.deepEqual(answer, { batchItemFailures: [] })
   })
   assert.equal(other.calls.filter(({ action }) => action === 'ses:SendEmail').length, 2 * 3)
+})
+
+test('feedback is allowed what it asks, and nothing else: no address', async (t) => {
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/feedback.ts')
+  const now = new Date(SCHEDULED.time)
+  await addChannel({ id: 'pay', recipients: ['ada@example.com'] }, { now, by: 'tester' }, objects)
+  const [channel] = await readChannels(objects)
+  const tags = { kind: 'week', period: '2026-W47', channel: 'pay', recipient: channel?.recipients[0] ?? '' } as const
+  const held = (await claimDelivery(tags, { now, mayRepeat: false }, objects)) ?? assert.fail()
+  await settleDelivery(held, { status: 'sent', detail: 'ses-1' }, now, objects)
+  const event = bounceEvent('Permanent', 'General', { tags, messageId: 'ses-1', to: 'ada@example.com' })
+  const unknown = { ...event, mail: { ...event.mail, tags: { ...event.mail.tags, channel: ['other'] } } }
+  await runAs('Feedback', async () => {
+    assert.deepEqual(await handler(batchOf(enveloped(JSON.stringify(event)), event, unknown, 'no JSON'), contextOf()), {
+      batchItemFailures: [],
+    })
+  })
+  assert.equal((await readDelivery(tags, now, objects))?.status, 'bounced')
+  assert.ok(!log.text().includes('ada@'))
 })
 
 test('query is allowed what it asks, and nothing else', async (t) => {

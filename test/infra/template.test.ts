@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { functionNames } from '../../infra/package-functions.ts'
+import { CLAIM_SECONDS } from '../../lib/deliver/claims.ts'
 import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model.ts'
@@ -218,6 +219,64 @@ test('every asynchronous edge ends in dead letters that somebody is told of', ()
     const timeout = all[mapping['FunctionName'].split(':').at(-1)]?.Properties['Timeout'] as number
     assert.ok(queue?.['VisibilityTimeout'] >= 6 * timeout, id)
   }
+})
+
+test('bounces and complaints go from SES of that configuration set to the topic, and to the queue from that topic alone', () => {
+  const resources = resolved(template, { MailFrom: 'ciphertrail@example.com' })
+  const topic = 'arn:aws:sns:eu-central-1:111122223333:Feedback'
+  const [[, destination] = assert.fail()] = ofType('AWS::SES::ConfigurationSetEventDestination', resources)
+  assert.deepEqual(destination['EventDestination'], {
+    Name: 'feedback',
+    Enabled: true,
+    MatchingEventTypes: ['bounce', 'complaint'],
+    SnsDestination: { TopicARN: topic },
+  })
+  assert.deepEqual(ofType('AWS::SES::ConfigurationSetEventDestination'), [], 'none where no mail goes')
+  const name = resources['MailConfiguration']?.Properties['Name'] as string
+  assert.deepEqual(resources['FeedbackPolicy']?.Properties['PolicyDocument'].Statement, [
+    {
+      Sid: 'OurMailTells',
+      Effect: 'Allow',
+      Principal: { Service: 'ses.amazonaws.com' },
+      Action: 'sns:Publish',
+      Resource: topic,
+      Condition: {
+        StringEquals: {
+          'aws:SourceAccount': '111122223333',
+          'aws:SourceArn': `arn:aws:ses:eu-central-1:111122223333:configuration-set/${name}`,
+        },
+      },
+    },
+  ])
+  const queue = 'arn:aws:sqs:eu-central-1:111122223333:FeedbackQueue'
+  const subscription = resources['FeedbackToQueue']?.Properties ?? {}
+  assert.deepEqual(
+    [subscription['TopicArn'], subscription['Protocol'], subscription['Endpoint']],
+    [topic, 'sqs', queue],
+  )
+  const policies = ofType('AWS::SQS::QueuePolicy', resources).filter(([, { Queues }]) =>
+    (Queues as string[]).includes('FeedbackQueue'),
+  )
+  assert.equal(policies.length, 1, 'of two policies of a queue the later one wins')
+  const statements = policies[0]?.[1]['PolicyDocument'].Statement as Resource['Properties'][]
+  assert.deepEqual(
+    statements.map(({ Sid, Effect, Principal, Action, Condition }) => [Sid, Effect, Principal, Action, Condition]),
+    [
+      ['OnlyByTls', 'Deny', '*', 'sqs:*', { Bool: { 'aws:SecureTransport': 'false' } }],
+      [
+        'TheTopicHandsOver',
+        'Allow',
+        { Service: 'sns.amazonaws.com' },
+        'sqs:SendMessage',
+        { ArnEquals: { 'aws:SourceArn': topic } },
+      ],
+    ],
+  )
+  const { VisibilityTimeout: pause, RedrivePolicy: given } = resources['FeedbackQueue']?.Properties ?? {}
+  assert.ok(
+    (given.maxReceiveCount - 1) * pause > CLAIM_SECONDS,
+    'the last try comes after whoever sent it counts as dead',
+  )
 })
 
 test('no route of the API is open but /health', () => {

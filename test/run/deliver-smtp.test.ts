@@ -146,7 +146,7 @@ test('a server without TLS, with another certificate or away is told as such, an
     from: FROM.address,
     to: 'ada@example.com',
     message: Buffer.from('Subject: x\r\n\r\nx\r\n'),
-    tags: { channel: 'a', recipient: 'b' },
+    tags: { kind: 'week', period: '2026-W47', channel: 'a', recipient: 'b' } as const,
   }
   for (const [send, isFinal] of [
     [smtpOf(plain), false],

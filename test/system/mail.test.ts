@@ -93,7 +93,7 @@ test('SES that is away was not asked, and SES that is cut off may have taken it'
     from: FROM.address,
     to: 'ada@example.com',
     message: Buffer.from('Subject: x\r\n\r\nx\r\n'),
-    tags: { channel: 'a', recipient: 'b' },
+    tags: { kind: 'week', period: '2026-W47', channel: 'a', recipient: 'b' } as const,
   }
   process.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1'
   try {

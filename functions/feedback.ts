@@ -1,0 +1,20 @@
+/** Takes what Amazon SES reports of mails after it took them: bounces and complaints, for each message of the queue. What is foreign changes nothing. */
+import { z } from 'zod'
+import { takeFeedback } from '../lib/run/feedback.ts'
+import { onQueue } from './lambda.ts'
+
+// Whatever comes: a message that cannot be used is told and done with, and not tried again.
+export const handler = onQueue(z.unknown(), async (notification, { objects }) => {
+  const outcome = await takeFeedback(notification, new Date(), { objects })
+  if ('nothing' in outcome)
+    return { said: { nothing: outcome.nothing }, counts: { ForeignNotifications: outcome.isForeign ? 1 : 0 } }
+  const { id, status, report, isSuppressed } = outcome
+  return {
+    said: { ...id, status, report, isSuppressed },
+    counts: {
+      Bounces: status === 'complained' ? 0 : 1,
+      Complaints: status === 'complained' ? 1 : 0,
+      SilencedRecipients: isSuppressed ? 1 : 0,
+    },
+  }
+})
