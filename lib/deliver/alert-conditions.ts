@@ -150,10 +150,10 @@ export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): r
   ]
 }
 
-const present = (condition: Omit<Condition, 'details'>): Present => ({
+const present = (condition: Omit<Condition, 'details'>, ...details: readonly string[]): Present => ({
   ...condition,
   line: cutLine(condition.line),
-  details: [],
+  details: details.map(cutLine),
   episode: null,
   waiver: null,
 })
@@ -168,7 +168,12 @@ function sealConditions({ facts: { now, seal }, dates }: Known): readonly Presen
   if (seal?.isBehind !== true) return []
   const since = seal.since === null ? 'nobody knows since when' : `since ${dates.moment(seal.since)}`
   const line = `nothing was sealed ${since}: what is stored meanwhile can be changed unseen`
-  return [present({ key: 'seal', kind: 'seal', cluster: null, since: seal.since ?? now, line })]
+  return [
+    present(
+      { key: 'seal', kind: 'seal', cluster: null, since: seal.since ?? now, line },
+      'fix: see what keeps it from that: ciphertrail seal',
+    ),
+  ]
 }
 
 /** What is of a cluster as a whole. */
@@ -195,37 +200,46 @@ function wholeConditions(
   if (last?.isObserved === false && isLost) {
     const seen = windows.findLast(({ isObserved }) => isObserved)
     conditions.push(
-      present({
-        key: `coverage/${id}`,
-        kind: 'coverage',
-        cluster: id,
-        since: seen?.end ?? windows[0]?.end ?? now,
-        line: `nothing was observed on ${where} ${seen === undefined ? 'so far' : `after ${dates.moment(seen.end)}`}`,
-      }),
+      present(
+        {
+          key: `coverage/${id}`,
+          kind: 'coverage',
+          cluster: id,
+          since: seen?.end ?? windows[0]?.end ?? now,
+          line: `nothing was observed on ${where} ${seen === undefined ? 'so far' : `after ${dates.moment(seen.end)}`}`,
+        },
+        `fix: see what does not answer: ciphertrail cluster check ${printable(id)}`,
+      ),
     )
   }
   if (channel.namespaces.length > 0) return conditions
   if (certificate !== null && toSeconds(certificate.expires) - toSeconds(certificate.asOf) < CERTIFICATE_SECONDS)
     conditions.push(
-      present({
-        key: `certificate/${id}`,
-        kind: 'certificate',
-        cluster: id,
-        since: certificate.asOf,
-        line: `the certificate of a proxy on ${where} ends ${dates.full(certificate.expires)} and is not renewed`,
-      }),
+      present(
+        {
+          key: `certificate/${id}`,
+          kind: 'certificate',
+          cluster: id,
+          since: certificate.asOf,
+          line: `the certificate of a proxy on ${where} ends ${dates.full(certificate.expires)} and is not renewed`,
+        },
+        'fix: see whether the identity service answers: linkerd check --proxy',
+      ),
     )
   for (const { subject, sha256, notAfter } of trustAnchors ?? []) {
     const left = toSeconds(notAfter) - toSeconds(now)
     if (left >= TRUST_ANCHOR_SECONDS) continue
     conditions.push(
-      present({
-        key: `trust-anchor/${id}/${sha256}`,
-        kind: 'trust-anchor',
-        cluster: id,
-        since: now,
-        line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'ended' : 'ends'} ${dates.full(notAfter)}`,
-      }),
+      present(
+        {
+          key: `trust-anchor/${id}/${sha256}`,
+          kind: 'trust-anchor',
+          cluster: id,
+          since: now,
+          line: `the trust anchor ${printable(subject)} of ${where} ${left <= 0 ? 'ended' : 'ends'} ${dates.full(notAfter)}`,
+        },
+        'fix: have a new anchor trusted everywhere first, then issue by it, then take this one away',
+      ),
     )
   }
   return conditions

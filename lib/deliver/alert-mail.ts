@@ -21,7 +21,12 @@ export type AlertView = {
   readonly about: string
   readonly sections: readonly {
     readonly title: string
-    readonly entries: readonly { readonly line: string; readonly details: readonly string[] }[]
+    readonly entries: readonly {
+      readonly line: string
+      readonly notes: readonly string[]
+      /** What would fix it, in words that can be pasted. */
+      readonly fix: readonly string[]
+    }[]
     /** How many are not shown; empty where all are. */
     readonly more: string
   }[]
@@ -107,7 +112,11 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
       .filter(({ conditions }) => conditions.length > 0)
       .map(({ title, conditions }) => ({
         title: `${title} (${countWords(conditions.length)})`,
-        entries: conditions.slice(0, most).map(({ line, details }) => ({ line, details })),
+        entries: conditions.slice(0, most).map(({ line, details }) => ({
+          line,
+          notes: details.filter((detail) => !isFix(detail)),
+          fix: details.filter(isFix),
+        })),
         more: conditions.length <= most ? '' : `${countWords(conditions.length - most)} more are not shown here.`,
       })),
     page,
@@ -118,13 +127,18 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
   }
 }
 
+const isFix = (detail: string): boolean => detail.startsWith('fix: ')
+
 function alertText({ subject, about, sections, page, footer }: AlertView, unsubscribe: string | null): string {
   const blocks = [
     [subject, about],
     ...sections.map(({ title, entries, more }) => [
       title,
       '-'.repeat(title.length),
-      ...entries.flatMap(({ line, details }) => [`- ${line}`, ...details.map((detail) => `    ${detail}`)]),
+      ...entries.flatMap(({ line, notes, fix }) => [
+        `- ${line}`,
+        ...[...notes, ...fix].map((detail) => `    ${detail}`),
+      ]),
       ...(more === '' ? [] : [more]),
     ]),
     ...(page === null ? [] : [['Every path, as it is now:', page]]),
@@ -180,5 +194,7 @@ function subjectOf({ began, ended }: Notice, channel: Channel): string {
       return words === '' ? '' : `${word}: ${words}`
     }),
   ].filter((words) => words !== '')
-  return printable(`[${channel.team ?? channel.id}] ${news.join('; ')}`).slice(0, LONGEST_SUBJECT)
+  const [cluster, ...others] = new Set([...began, ...ended].map((condition) => condition.cluster))
+  const where = cluster === undefined || cluster === null || others.length > 0 ? '' : ` (cluster ${cluster})`
+  return printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`).slice(0, LONGEST_SUBJECT)
 }

@@ -551,7 +551,7 @@ test('alertContent() says the same in every form, and no name does anything', ()
   const { notice } = decideAlerts(CHANNEL, NO_ALERTS, facts(200, cluster({ episodes })))
   assert.ok(notice)
   const content = alertContent(notice, CHANNEL, 'https://ct.example.com')
-  assert.equal(content.subject, '[everything] 8 paths not encrypted')
+  assert.equal(content.subject, '[everything] 8 paths not encrypted (cluster west)')
   const [text, html] = [content.text('https://ct.example.com/u'), content.html('https://ct.example.com/u')]
   for (const part of [text, html, content.json]) assert.doesNotMatch(part.replaceAll('\n', ''), /\p{C}/u)
   assert.doesNotMatch(html, /<img|<script|href="https:\/\/evil/)

@@ -94,7 +94,7 @@ test('what is lost is told once by mail and by a signed webhook, by runs that ra
     ['ada@example.com', 'bob@example.com'],
   )
   for (const { message } of sent)
-    assert.match(Buffer.from(message).toString(), /^Subject: \[ops\] 1 cluster not observed\r$/m)
+    assert.match(Buffer.from(message).toString(), /^Subject: \[ops\] 1 cluster not observed \(cluster west\)\r$/m)
   // 503, then a way to elsewhere, which is not gone, then taken.
   assert.equal(hook.posted.length, 3)
   const [{ headers, body } = { headers: {}, body: '' }] = hook.posted

@@ -8,8 +8,10 @@ import { pathToFileURL } from 'node:url'
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
+import { alertContent } from '../../lib/deliver/alert-mail.ts'
 import { mailContent } from '../../lib/deliver/mail.ts'
 import { hasLink } from '../../lib/deliver/report-offer.ts'
+import { ALERT_STORIES } from '../support/alert-stories.ts'
 import { MAIL_STORIES } from '../support/mail-stories.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-mails-'))
@@ -27,11 +29,29 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-for (const [name, story] of Object.entries(MAIL_STORIES)) {
+const LEAVE = 'https://ciphertrail.example.com/unsubscribe/x'
+
+const PAGES: readonly (readonly [name: string, html: () => string])[] = [
+  ...Object.entries(MAIL_STORIES).map(([name, story]) => {
+    const html = (): string => {
+      const input = story()
+      const hasDownload = input.report !== null && hasLink(input.report)
+      return mailContent(input).html(LEAVE, hasDownload ? 'https://ciphertrail.example.com/d/x' : null)
+    }
+    return [name, html] as const
+  }),
+  ...Object.entries(ALERT_STORIES).map(([name, story]) => {
+    const html = (): string => {
+      const { notice, channel } = story()
+      return alertContent(notice, channel, 'https://ciphertrail.example.com').html(LEAVE)
+    }
+    return [`alert ${name}`, html] as const
+  }),
+]
+
+for (const [name, html] of PAGES) {
   const file = join(folder, `${name}.html`)
-  const input = story()
-  const download = input.report !== null && hasLink(input.report) ? 'https://ciphertrail.example.com/d/x' : null
-  writeFileSync(file, mailContent(input).html('https://ciphertrail.example.com/unsubscribe/x', download))
+  writeFileSync(file, html())
   const address = pathToFileURL(file).href
 
   for (const colorScheme of ['light', 'dark'] as const)

@@ -136,7 +136,7 @@ test('ciphertrail deliver sends by SES, and alert publishes to a topic once', as
   const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queue, MaxNumberOfMessages: 10 }))
   assert.equal(Messages.length, 1)
   const { Message, Subject } = JSON.parse(Messages[0]?.Body ?? '') as { Message: string; Subject: string }
-  assert.equal(Subject, '[ops] 1 cluster not observed')
+  assert.equal(Subject, '[ops] 1 cluster not observed (cluster west)')
   assert.equal((JSON.parse(Message) as { channel: string }).channel, 'ops')
   await assert.rejects(snsPublish(`${topic}-none`, { id: 'x', subject: 'x', json: '{}' }), NotSentError)
 })
