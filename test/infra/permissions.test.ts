@@ -14,7 +14,7 @@ import { claimDelivery, readDelivery, settleDelivery } from '../../lib/deliver/c
 import type { Snapshot, Window } from '../../lib/model.ts'
 import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
-import { evidenceKey } from '../../lib/store/keys.ts'
+import { evidenceKey, linksKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
@@ -40,6 +40,8 @@ const GIVEN = {
   PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
   VpcSubnets: 'subnet-1',
   MailFrom: 'ciphertrail@example.com',
+  AlertTopics: 'arn:aws:sns:eu-central-1:111122223333:alerts',
+  WebhookSecrets: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:hook-AbCdEf',
 }
 
 /** What the code asked for, by the function that did: actions and resources. */
@@ -76,6 +78,7 @@ before(async () => {
     CIPHERTRAIL_COLLECT_QUEUE: `${other.url}/111122223333/CollectQueue`,
     CIPHERTRAIL_DELIVER_QUEUE: `${other.url}/111122223333/DeliverQueue`,
     AWS_ENDPOINT_URL_SESV2: other.url,
+    AWS_ENDPOINT_URL_SNS: other.url,
     CIPHERTRAIL_MAIL_FROM: GIVEN.MailFrom,
     CIPHERTRAIL_CONFIGURATION_SET: 'MailConfiguration',
     CIPHERTRAIL_URL: 'https://ct.example.com',
@@ -166,6 +169,12 @@ function answerTo(target: string, url: string, authorization: string, body: stri
         })),
       )
       return { asked, answer: JSON.stringify({ MessageId: 'm' }) }
+    }
+    case 'sns': {
+      const form = new URLSearchParams(body)
+      const answer =
+        '<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>'
+      return { asked: [{ action: `sns:${form.get('Action') ?? ''}`, resource: form.get('TopicArn') ?? '' }], answer }
     }
     case 'sts': {
       const form = new URLSearchParams(body)
@@ -416,6 +425,22 @@ test('feedback is allowed what it asks, and nothing else: no address', async (t)
   })
   assert.equal((await readDelivery(tags, now, objects))?.status, 'bounced')
   assert.ok(!log.text().includes('ada@'))
+})
+
+test('alert is allowed what it asks, and nothing else', async (t) => {
+  const log = capturedLog(t)
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) })
+  const webhook = { url: 'https://127.0.0.1:1/hook', secret: GIVEN.WebhookSecrets }
+  const author = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
+  await addChannel({ id: 'ops', webhook, snsTopic: GIVEN.AlertTopics }, author, objects)
+  // Whoever is first makes the key of the links.
+  await objects.remove(linksKey)
+  const { handler } = await import('../../functions/alert.ts')
+  await runAs('Alert', async () => {
+    await handler(SCHEDULED, contextOf())
+    await handler(SCHEDULED, contextOf())
+  })
+  assert.partialDeepStrictEqual(log.lines()[0], { problems: [] })
 })
 
 test('query is allowed what it asks, and nothing else', async (t) => {

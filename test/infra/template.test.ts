@@ -149,8 +149,8 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       // Addresses of people and the key of their links lie beside the registry.
       if (action.startsWith('s3:'))
         for (const [key, roles] of [
-          [recipientsKey, ['DeliverRole']],
-          [linksKey, ['DeliverRole']],
+          [recipientsKey, ['DeliverRole', 'AlertRole']],
+          [linksKey, ['DeliverRole', 'AlertRole']],
         ] as const)
           assert.ok(roles.some((one) => one === role) || !covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
       if (action.startsWith('s3:Delete'))
@@ -158,7 +158,7 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)\/\*|DerivedBucket\/([a-z]+\/\*|claims\/week\/\*|registry\/links.json))$/,
+          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)\/\*|DerivedBucket\/([a-z]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
           what,
         )
     }
@@ -195,7 +195,7 @@ test('every asynchronous edge ends in dead letters that somebody is told of', ()
   const scheduled = ofType('AWS::Scheduler::Schedule')
   assert.deepEqual(
     scheduled.map(([, { Target }]) => Target.Arn.split(':').at(-1)),
-    ['Plan', 'Seal', 'Compact', 'Report'].map((name) => `${name}LambdaFunction`),
+    ['Plan', 'Alert', 'Seal', 'Compact', 'Report'].map((name) => `${name}LambdaFunction`),
   )
   for (const [id, { Target, ScheduleExpressionTimezone }] of scheduled) {
     assert.ok(isDead(Target.DeadLetterConfig.Arn), id)
@@ -365,7 +365,7 @@ test('mail is sent with a configuration set that wants TLS of every server, by f
   const [set] = ofType('AWS::SES::ConfigurationSet', resources)
   assert.deepEqual(set?.[1], { Name: 'ciphertrail-prod', DeliveryOptions: { TlsPolicy: 'REQUIRE' } })
   const grants = grantsOf(resources).filter(({ action }) => action.startsWith('ses:'))
-  assert.deepEqual([...new Set(grants.map(({ role }) => role))], ['DeliverRole'])
+  assert.deepEqual([...new Set(grants.map(({ role }) => role))], ['DeliverRole', 'AlertRole'])
   for (const { role, resources: on, holds } of grants) {
     assert.deepEqual(
       on.map((arn) => arn.replace('arn:aws:ses:eu-central-1:111122223333:', '')),
@@ -380,6 +380,17 @@ test('mail is sent with a configuration set that wants TLS of every server, by f
   const variables = resources['DeliverLambdaFunction']?.Properties['Environment'].Variables
   assert.equal(variables.CIPHERTRAIL_URL, 'https://ct.example.com')
   assert.equal(all['DeliverLambdaFunction'].Properties['Environment'].Variables.CIPHERTRAIL_URL, 'Api.ApiEndpoint')
+})
+
+test('what cannot wait is looked for at least once in the shortest window, some minutes after windows are asked for', () => {
+  const [plan, alert] = ['PlanSchedule', 'AlertSchedule'].map((name) =>
+    (/^cron\((\d+)\/(\d+) /.exec(String(template.Parameters[name]?.['Default'])) ?? []).slice(1).map(Number),
+  )
+  const [[asked = 0, every = 0] = [], [looked = 0, again = 0] = []] = [plan, alert]
+  assert.deepEqual([every, again], [5, 5])
+  assert.ok(again <= Math.min(...WINDOW_MINUTES))
+  // Minutes for collecting; and what is collected later than that waits for the next look, not for longer.
+  assert.ok(looked - asked >= 2 && looked < again, `${asked} ${looked}`)
 })
 
 test('every parameter is in the guide, and can be given to osls', async () => {

@@ -1,0 +1,56 @@
+/** Tells channels at once of what cannot wait. Started every few minutes, once `plan` had what was over collected. */
+import { readConfig } from '../lib/config.ts'
+import { readChannels } from '../lib/deliver/channels.ts'
+import { mailOnAws } from '../lib/deliver/ses.ts'
+import { snsPublish } from '../lib/deliver/sns.ts'
+import { webhookPost } from '../lib/deliver/webhook.ts'
+import { alertDue } from '../lib/run/alert.ts'
+import type { Objects } from '../lib/store/objects.ts'
+import { onSchedule, once } from './lambda.ts'
+
+const mail = once(async () => mailOnAws(readConfig()))
+const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
+
+/** Notices of which nothing is left to do. */
+const settled = new Set<string>()
+
+// By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
+export const handler = onSchedule(async (_, { objects }) => {
+  const now = () => new Date()
+  const way = await mail()
+  const outcomes = await alertDue(
+    { at: now(), url: way?.url ?? null },
+    { objects, now, mail: way, post, publish: snsPublish, settled },
+  )
+  const tried = outcomes.flatMap((outcome) => outcome.tried)
+  const sent = tried.filter(({ status }) => status === 'sent').length
+  const notices = outcomes.flatMap(({ notice }) => notice ?? [])
+  const problems = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [`${channel}: ${problem}`]))
+  if (way === null) problems.push(...(await withoutSender(objects)))
+  const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
+  return {
+    said: {
+      channels: outcomes.length,
+      began: notices.flatMap(({ began }) => began).length,
+      ended: notices.flatMap(({ ended }) => ended).length,
+      sent,
+      left: tried.length - sent,
+      reasons: [...reasons],
+      problems,
+    },
+    counts: {
+      Alerts: notices.length,
+      AlertMessages: sent,
+      AlertsNotTold: tried.length - sent,
+      AlertProblems: problems.length,
+    },
+  }
+})
+
+/** Who would get no mail of what cannot wait, since nobody is named whom it is from. */
+async function withoutSender(objects: Objects): Promise<string[]> {
+  const silent = (await readChannels(objects)).filter(({ hasAlerts, recipients }) => hasAlerts && recipients.length > 0)
+  return silent.map(
+    ({ id }) => `${id}: no mail is sent, since nobody is named whom it is from; deploy with the parameter MailFrom`,
+  )
+}
