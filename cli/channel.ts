@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { timeOf } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
-import { type Channel, ChannelError, type ChannelOptions } from '../lib/deliver/channel.ts'
+import { type Channel, ChannelError, type ChannelOptions, givesReport } from '../lib/deliver/channel.ts'
 import { addChannel, readChannels, removeChannel } from '../lib/deliver/channels.ts'
 import { checkChannel } from '../lib/deliver/check.ts'
 import { type Recipients, readRecipients } from '../lib/deliver/recipients.ts'
@@ -13,7 +13,9 @@ import { printable } from '../lib/report/printable.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readHistory } from '../lib/store/state.ts'
+import { lastWeekReport } from '../lib/store/reports.ts'
 import { readClusters } from '../lib/store/registry.ts'
+import { addChannelLinks } from './channel-links.ts'
 import { addChannelPreview } from './channel-preview.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -48,7 +50,7 @@ type AddOptions = StoreOptions & {
   readonly attachPdf?: string
 }
 
-/** Adds `ciphertrail channel add|list|check|preview|suppress|resume|remove`. */
+/** Adds `ciphertrail channel add|list|check|preview|links|revoke|suppress|resume|remove`. */
 export function addChannelCommands(program: Command, console: Console): void {
   const channel = program
     .command('channel')
@@ -163,6 +165,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     })
 
   addChannelPreview(channel, console)
+  addChannelLinks(channel, console)
 
   channel
     .command('suppress')
@@ -236,6 +239,7 @@ export function addChannelCommands(program: Command, console: Console): void {
           clusters.filter((one) => channels.some((channel) => isAsked(channel, one.id))),
           objects,
         ),
+        lastReport: channels.some(givesReport) ? await lastWeekReport(objects) : null,
         now,
       }
       let isFailed = false

@@ -1,7 +1,9 @@
 /** Whether the mail of a channel will say anything, and reach anybody. Pure. */
 import { matchesPattern } from '../assess/pattern.ts'
-import { toSeconds } from '../collect/windows.ts'
-import type { Channel } from './channel.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import { weekPeriod } from '../report/week.ts'
+import { RETENTION_SECONDS } from '../seal/seal.ts'
+import { type Channel, givesReport } from './channel.ts'
 import { nextMail } from './due.ts'
 import type { Recipients } from './recipients.ts'
 import {
@@ -30,6 +32,8 @@ export type ChannelSurroundings = {
   readonly suppressions: readonly Suppression[]
   /** Namespaces that were ever seen, by id of their cluster. One that is absent has no history that can be read. */
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
+  /** The latest week of which a report is kept, in its own time zone; null where there is none, or nobody asks. */
+  readonly lastReport: { readonly label: string; readonly timeZone: string } | null
   /** RFC 3339. */
   readonly now: string
 }
@@ -41,6 +45,7 @@ export function checkChannel(channel: Channel, around: ChannelSurroundings): rea
     namespaceCheck(channel, around),
     recipientCheck(channel, around),
     dueCheck(channel, around),
+    ...(givesReport(channel) ? [reportCheck(channel, around)] : []),
   ]
 }
 
@@ -113,5 +118,32 @@ function dueCheck(channel: Channel, { now }: ChannelSurroundings): ChannelCheck 
     title: `next mail at ${next.sendAt} (${channel.sendAt} in ${channel.timeZone}), of week ${next.week}${hours === 168 ? '' : `, which has ${hours} hours`}`,
     problem: null,
     warning: null,
+  }
+}
+
+/** Whether there will be a report to give by the time of the mail. */
+function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings): ChannelCheck {
+  const { id, downloadsSince, attachesPdf, timeZone } = channel
+  const title = `the report leaves with it, ${[...(downloadsSince === null ? [] : ['by a link without login']), ...(attachesPdf ? ['attached'] : [])].join(' and ')}`
+  if (lastReport === null)
+    return {
+      title,
+      problem: null,
+      warning:
+        'no report of a week is kept in this store yet, so mails are without it; "ciphertrail run" keeps one each week, as does the service on AWS',
+    }
+  const next = nextMail(channel, now)
+  const made = toSeconds(weekPeriod(next.week, lastReport.timeZone).to) + RETENTION_SECONDS
+  if (made > toSeconds(next.sendAt))
+    return {
+      title,
+      problem: null,
+      warning: `its mail of week ${next.week} goes before the report of that week is made, at ${toTime(made)} or later, so it is without it; send it later with "ciphertrail channel add ${id} --at TIME"`,
+    }
+  if (lastReport.timeZone === timeZone) return { title, problem: null, warning: null }
+  return {
+    title,
+    problem: null,
+    warning: `reports are of weeks in ${lastReport.timeZone}, mails of this channel of weeks in ${timeZone}: the numbers of the two differ, and each mail says so`,
   }
 }

@@ -2,7 +2,7 @@ import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from './json.ts'
-import { documentKey, reportKey, reportsPrefix, reportsUpTo } from './keys.ts'
+import { documentKey, isReportKey, reportKey, reportsPrefix, reportsUpTo } from './keys.ts'
 import { type Objects, StoreError } from './objects.ts'
 import { sha256Of } from './state.ts'
 
@@ -103,6 +103,18 @@ export async function findWeekReport(
     if ((await objects.digest(documentKey(key, PDF))) !== undefined) return { key, record: other }
   }
   return undefined
+}
+
+/** The period of the latest week of which a report is kept with its documents; null where there is none. */
+export async function lastWeekReport(objects: Objects): Promise<ReportRecord['period'] | null> {
+  const keys: string[] = []
+  for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
+  for (const key of keys.toReversed()) {
+    const { period } = (await readReport(key, objects)) ?? {}
+    if (period?.label.startsWith('Week ') !== true) continue
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return period
+  }
+  return null
 }
 
 /** A document as it was recorded; `absent` where the report names none such or it is not kept here, `changed` where its bytes are others. */

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { readChannels } from '../../lib/deliver/channels.ts'
+import { downloadIdOf, makeDownload, useDownload } from '../../lib/deliver/downloads.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
 import { linesOf, parseNdjson, run } from '../support/command-line.ts'
+import { keepPdf } from '../support/kept-report.ts'
 import { freshFolder } from '../support/recording.ts'
 
 test('ciphertrail channel adds, lists, checks and removes a channel', async (t) => {
@@ -86,6 +90,61 @@ test('ciphertrail channel add gives the report away with the mails of a channel 
   )
   assert.equal((await channel('add', 'all', '--download-links', 'off')).code, 0)
   assert.equal(await formatOf(), 'html+pdf')
+})
+
+test('ciphertrail channel links and revoke show and end what stands in mails, and never what opens it', async (t) => {
+  const folder = freshFolder(t)
+  const channel = (...args: string[]) => run(['channel', ...args], { folder })
+  await channel('add', 'grc', '--to', 'ada@example.com', '--download-links', 'on')
+  const none = await channel('links', 'grc')
+  assert.deepEqual([none.code, none.stdout], [0, ''])
+  assert.match(none.stderr, /There is no link of channel "grc"/)
+  assert.match((await channel('check', 'grc')).stdout, /‼ the report leaves with it, by a link without login\n/)
+
+  const objects = directoryObjects(join(folder, 'ciphertrail-data'))
+  const report = await keepPdf(objects)
+  const [recipient = ''] = (await readChannels(objects))[0]?.recipients ?? []
+  // Far enough for a channel that was added just now, whenever that is.
+  const link = { report, channel: 'grc', recipient, expiresAt: '2099-12-31T00:00:00Z' }
+  const tokens = []
+  for (const day of [1, 2, 3]) tokens.push(await makeDownload(link, new Date(`2099-12-0${day}T00:00:00Z`), objects))
+  await useDownload(downloadIdOf(tokens[2] ?? '') ?? '', new Date('2099-12-04T00:00:00Z'), objects)
+
+  const [heading, ...rows] = linesOf((await channel('links', 'grc')).stdout)
+  assert.match(heading ?? '', /^LINK +TO +REPORT +UNTIL +WORKS +USED +LAST$/)
+  assert.match(
+    rows[0] ?? '',
+    /^[0-9a-f]{16} +ada@example\.com +Week 2026-W47 UTC +2099-12-31T00:00:00Z +yes +1 +2099-12-04T00:00:00Z$/,
+  )
+  const listed = await channel('links', 'grc', '--json')
+  const [first, second, third] = parseNdjson(listed.stdout)
+  assert.deepEqual([first?.['madeAt'], first?.['end'], second?.['uses']], ['2099-12-03T00:00:00Z', null, 0])
+  for (const token of tokens) assert.ok(!listed.stdout.includes(token))
+
+  const one = await channel('revoke', 'grc', '--link', String(third?.['link']))
+  assert.deepEqual([one.code, one.stdout], [0, '1 link of channel "grc" revoked\n'])
+  assert.match(linesOf((await channel('links', 'grc')).stdout).at(-1) ?? '', / no: revoked +0 +-$/)
+  const all = await channel('revoke', 'grc', '--all', '--json')
+  assert.deepEqual(JSON.parse(all.stdout), { channel: 'grc', revoked: 2, before: 1 })
+  for (const [args, wanted] of [
+    [['revoke', 'grc'], /^Cannot tell which links to revoke: /],
+    [['revoke', 'grc', '--all', '--link', 'x'], /^Cannot tell which links to revoke: /],
+    [['revoke', 'grc', '--link', 'x'], /^Cannot revoke link "x": channel "grc" has none of that name/],
+    [['links', 'other'], /^Cannot find channel "other"/],
+    [['revoke', 'other', '--all'], /^Cannot find channel "other"/],
+  ] as const) {
+    const refused = await channel(...args)
+    assert.equal(refused.code, 2)
+    assert.match(refused.stderr, wanted)
+  }
+  // Those of a channel that is gone are still listed: who could read what then.
+  await channel('add', 'other', '--to', 'ada@example.com')
+  await channel('remove', 'grc')
+  assert.equal(parseNdjson((await channel('links', 'grc', '--json')).stdout).length, 3)
+  await run(['key', 'new', 'example.com/log', '--key', 'log.key'], { folder })
+  await run(['seal', '--key', 'log.key'], { folder })
+  const checked = await run(['log', 'check'], { folder })
+  assert.equal(checked.code, 0, `links are known to whoever checks a store: ${checked.stdout}${checked.stderr}`)
 })
 
 test('the log seals a change of channels and finds nothing in the store that nobody makes', async (t) => {

@@ -46,6 +46,8 @@ const COMMANDS = [
   ['channel', 'list'],
   ['channel', 'check'],
   ['channel', 'preview'],
+  ['channel', 'links'],
+  ['channel', 'revoke'],
   ['channel', 'suppress'],
   ['channel', 'resume'],
   ['channel', 'remove'],

@@ -222,6 +222,7 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
     recipients: await readRecipients(objects),
     suppressions: [],
     namespaces: new Map([['prod', new Set(['pay-eu'])]]),
+    lastReport: null,
     now: '2026-10-20T00:00:00Z',
   }
   const said = (...args: Parameters<typeof checkChannel>) =>
@@ -250,6 +251,7 @@ test('checkChannel() warns of recipients who get no mail and says why, and fails
     clusters: ['prod'],
     recipients: await readRecipients(objects),
     namespaces: new Map<string, Set<string>>(),
+    lastReport: null,
     now: '2026-10-20T00:00:00Z',
   }
   const [one = '', two = '', three = ''] = pay?.recipients ?? []
@@ -278,4 +280,38 @@ test('checkChannel() warns of recipients who get no mail and says why, and fails
       'nobody is left who gets its mail: 1 left it, mail to 1 came back, 1 called it unwanted; let somebody have it again with "ciphertrail channel resume pay --to ADDRESS", or give others with "ciphertrail channel add pay --to ADDRESS"',
     warning: null,
   })
+})
+
+test('checkChannel() says where the report cannot leave with the mail, or is of another week', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'grc', hasDownloads: true, attachesPdf: true, timeZone: 'Europe/Berlin' })
+  const [grc] = await readChannels(objects)
+  assert.ok(grc)
+  const around = {
+    clusters: ['prod'],
+    recipients: new Map(),
+    suppressions: [],
+    namespaces: new Map(),
+    now: '2026-11-20T00:00:00Z',
+  }
+  const said = (changes: Partial<typeof grc>, timeZone: string | null) => {
+    const lastReport = timeZone === null ? null : { label: 'Week 2026-W46', timeZone }
+    return checkChannel({ ...grc, ...changes }, { ...around, lastReport }).at(-1)
+  }
+  assert.deepEqual(said({}, 'Europe/Berlin'), {
+    title: 'the report leaves with it, by a link without login and attached',
+    problem: null,
+    warning: null,
+  })
+  assert.equal(said({ downloadsSince: null }, 'Europe/Berlin')?.title, 'the report leaves with it, attached')
+  assert.match(said({}, null)?.warning ?? '', /no report of a week is kept in this store yet/)
+  // 07:00 in Berlin is 06:00 UTC.
+  assert.equal(said({ sendAt: '07:00' }, 'UTC')?.warning?.includes('goes before the report'), false)
+  assert.match(
+    said({ sendAt: '06:59' }, 'UTC')?.warning ?? '',
+    /mail of week 2026-W47 goes before the report of that week is made, at 2026-11-23T06:00:00Z or later/,
+  )
+  assert.match(said({}, 'UTC')?.warning ?? '', /of weeks in UTC, mails of this channel of weeks in Europe\/Berlin/)
+  const none = checkChannel({ ...grc, downloadsSince: null, attachesPdf: false }, { ...around, lastReport: null })
+  assert.equal(none.length, 4)
 })
