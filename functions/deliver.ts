@@ -32,7 +32,7 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
   const [sent, failed, unknown] = [of('sent'), of('failed'), of('unknown')]
   const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
   return {
-    said: { ...message, outcome: 'delivered', sent, failed, unknown, suppressed, left, reasons: [...reasons] },
+    said: { ...message, outcome: 'delivered', sent, failed, unknown, suppressed, left, reasons: [...reasons], problem },
     counts: {
       Mails: sent,
       FailedMails: failed,

@@ -11,7 +11,7 @@ import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { Sender } from '../deliver/message.ts'
 import type { SendMail } from '../deliver/send.ts'
-import { readSuppressions, suppressionOf } from '../deliver/suppressions.ts'
+import { nobodyLeft, readSuppressions, suppressionOf, withoutSuppressed } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
 import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
@@ -47,7 +47,7 @@ export type ChannelAlerts = {
   readonly notice: Notice | null
   /** Of this notice and of earlier ones that were left. */
   readonly tried: readonly Delivery[]
-  /** Why it could not be decided or written down; null where it could. One line. */
+  /** Why it could not be decided or written down, or that nobody is left who is told; null where neither is so. One line. */
   readonly problem: string | null
 }
 
@@ -106,10 +106,17 @@ async function alertChannel(
       return { channel: channel.id, notice: null, tried, problem: null }
     told = notice
     for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, url, deps)))
-    return { channel: channel.id, notice: told, tried, problem: null }
+    const isTold = deps.mail === null || state.notices.length === 0
+    return { channel: channel.id, notice: told, tried, problem: isTold ? null : await nobodyTold(channel, objects) }
   } catch (error) {
     return { channel: channel.id, notice: told, tried, problem: errorLine(error) }
   }
+}
+
+/** That an alert reaches nobody; null where it reaches somebody, or some place. */
+async function nobodyTold(channel: Channel, objects: Objects): Promise<string | null> {
+  if (channel.webhook !== null || channel.snsTopic !== null) return null
+  return nobodyLeft(channel, withoutSuppressed(channel, await readSuppressions(objects)).suppressed)
 }
 
 async function deliverNotice(

@@ -7,9 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { addChannel, removeChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, readChannels, removeChannel } from '../../lib/deliver/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
+import { suppress } from '../../lib/deliver/suppressions.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
 import { alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
@@ -207,4 +208,31 @@ test('a webhook is never posted to a metadata service, whatever its name leads t
     /CIPHERTRAIL_ALLOWED_NETWORKS/,
   )
   assert.notEqual(signatureOf('{}', 'a', 1), signatureOf('{}', 'a', 2))
+})
+
+test('an alert that nobody is left to get is a problem, unless it is told to a place', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  const author = { now: at(0), by: 'test' }
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
+  const [ops] = await readChannels(objects)
+  await suppress({ recipient: ops?.recipients[0] ?? '', channel: null, reason: 'bounced' }, at(0), objects)
+  const look = async (minutes: number) => {
+    const [outcome] = await alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: async () => 'published',
+        post: () => Promise.reject(new Error('nothing is posted')),
+        mail: { from: FROM, send: () => Promise.reject(new Error('nothing is sent')) },
+      },
+    )
+    return outcome?.problem ?? null
+  }
+  assert.equal(await look(10), null, 'nothing was to be told yet')
+  for (const minutes of [20, 25])
+    assert.match((await look(minutes)) ?? '', /^nobody is left who gets its mail: mail to 1 came back; /)
+  await addChannel({ id: 'ops', snsTopic: 'arn:aws:sns:eu-central-1:123456789012:alerts' }, author, objects)
+  assert.equal(await look(30), null)
 })

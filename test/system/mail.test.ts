@@ -1,21 +1,33 @@
-/** Mail by Amazon SES, and alerts by Amazon SNS, as moto has them: two channels with recipients in common, runs that race and repeat. */
+/** Mail by Amazon SES, and alerts by Amazon SNS, as moto has them: two channels with recipients in common, runs that race and repeat; and what comes back. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateEmailIdentityCommand, SESv2Client } from '@aws-sdk/client-sesv2'
-import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
-import { CreateQueueCommand, GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { CreateTopicCommand, PublishCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
+import {
+  CreateQueueCommand,
+  DeleteMessageCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
 import PostalMime from 'postal-mime'
 import { addChannel } from '../../lib/deliver/channels.ts'
-import { listDeliveries } from '../../lib/deliver/claims.ts'
+import { type Delivery, listDeliveries } from '../../lib/deliver/claims.ts'
+import { readRecipients } from '../../lib/deliver/recipients.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
 import { sesMail } from '../../lib/deliver/ses.ts'
 import { snsPublish } from '../../lib/deliver/sns.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
+import { readSuppressions } from '../../lib/deliver/suppressions.ts'
 import { compareText } from '../../lib/text-order.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
+import { openStore } from '../store/open-s3.ts'
 import { freshStore } from '../support/fresh-store.ts'
+import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
+import { bounceEvent, complaintEvent } from '../support/ses-events.ts'
 import { type MotoServer, startMoto } from '../support/moto-server.ts'
 import { freshFolder } from '../support/recording.ts'
 
@@ -139,4 +151,104 @@ test('ciphertrail deliver sends by SES, and alert publishes to a topic once', as
   assert.equal(Subject, '[ops] 1 cluster not observed (cluster west)')
   assert.equal((JSON.parse(Message) as { channel: string }).channel, 'ops')
   await assert.rejects(snsPublish(`${topic}-none`, { id: 'x', subject: 'x', json: '{}' }), NotSentError)
+})
+
+/** A topic, and what it hands over to a queue, as the template has the two. */
+async function feedbackQueue() {
+  const sns = new SNSClient({ region: SES.region })
+  const sqs = new SQSClient({ region: SES.region })
+  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: 'feedback' }))
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'feedback' }))
+  const { Attributes } = await sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['QueueArn'] }))
+  await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint: Attributes?.['QueueArn'] ?? '' }))
+  return {
+    publish: (event: unknown) => sns.send(new PublishCommand({ TopicArn, Message: JSON.stringify(event) })),
+    /** The bodies of what waits, which then waits no more. */
+    taken: async () => {
+      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }))
+      for (const { ReceiptHandle } of Messages) await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }))
+      return Messages.map(({ Body = '' }) => Body)
+    },
+    close: () => {
+      sns.destroy()
+      sqs.destroy()
+    },
+  }
+}
+
+test('what SES says of mails that it took silences whom it means, through a topic and a queue, and the next week is without them', async (t) => {
+  const s3 = new S3Client({ region: SES.region, forcePathStyle: true })
+  const where = { LocationConstraint: 'eu-central-1' } as const
+  for (const Bucket of ['evidence', 'derived'])
+    await s3.send(
+      new CreateBucketCommand({
+        Bucket,
+        CreateBucketConfiguration: where,
+        ...(Bucket === 'evidence' ? { ObjectLockEnabledForBucket: true } : {}),
+      }),
+    )
+  s3.destroy()
+  const store = 's3://evidence?derived=derived'
+  Object.assign(process.env, { CIPHERTRAIL_STORE: store, POWERTOOLS_METRICS_NAMESPACE: 'test' })
+  const objects = openStore(store)
+  const names = ['gone', 'angry', 'full', 'fine']
+  await addChannel({ id: 'pay', recipients: names.map((name) => `${name}@example.com`) }, ADDED, objects)
+  await addChannel({ id: 'all', recipients: ['gone@example.com', 'fine@example.com'] }, ADDED, objects)
+  const [first] = (await deliver(objects)).filter(({ channel }) => channel === 'pay')
+  const recipients = await readRecipients(objects)
+  const mailOf = (name: string): Delivery =>
+    first?.tried.find(({ recipient }) => recipients.get(recipient) === `${name}@example.com`) ?? assert.fail(name)
+  const about = (name: string) => {
+    const { kind, period, channel, recipient, detail } = mailOf(name)
+    return { tags: { kind, period, channel, recipient }, messageId: detail ?? '', to: `${name}@example.com` }
+  }
+
+  const queue = await feedbackQueue()
+  t.after(queue.close)
+  const bounce = bounceEvent('Permanent', 'NoEmail', about('gone'))
+  for (const event of [
+    bounce,
+    bounce,
+    complaintEvent('abuse', about('angry')),
+    bounceEvent('Transient', 'MailboxFull', about('full')),
+    // With the name of another mail.
+    bounceEvent('Permanent', 'NoEmail', { ...about('fine'), messageId: about('full').messageId }),
+  ])
+    await queue.publish(event)
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/feedback.ts')
+  const bodies = await queue.taken()
+  assert.equal(bodies.length, 5)
+  assert.deepEqual(await handler(batchOf(...bodies), contextOf()), { batchItemFailures: [] })
+  assert.doesNotMatch(log.text(), /@example\.com/)
+
+  const told: string[] = []
+  for await (const { channel, recipient, status } of listDeliveries('week', DUE, objects))
+    told.push(`${channel} ${recipients.get(recipient) ?? ''} ${status}`)
+  assert.deepEqual(told.toSorted(compareText), [
+    'all fine@example.com sent',
+    'all gone@example.com sent',
+    'pay angry@example.com complained',
+    'pay fine@example.com sent',
+    'pay full@example.com failed',
+    'pay gone@example.com bounced',
+  ])
+  assert.deepEqual(
+    (await readSuppressions(objects))
+      .map(({ recipient, channel, reason }) => `${recipients.get(recipient) ?? ''} ${channel ?? 'all'} ${reason}`)
+      .toSorted(compareText),
+    ['angry@example.com all complained', 'gone@example.com all bounced'],
+  )
+  const later = new Date('2026-11-30T07:00:00Z')
+  const next = await deliverDue(
+    { at: later, version: '0.1.0', url: null, from: FROM },
+    { objects, send: sesMail(SES), now: () => later },
+  )
+  assert.deepEqual(
+    next.map(({ channel, tried, suppressed }) => [channel, tried.length, suppressed]),
+    [
+      ['all', 1, { unsubscribed: 0, bounced: 1, complained: 0 }],
+      ['pay', 2, { unsubscribed: 0, bounced: 1, complained: 1 }],
+    ],
+  )
 })
