@@ -158,7 +158,7 @@ export function onRequest(
       const body = Buffer.from(await response.arrayBuffer())
       if (body.length > LARGEST_BODY)
         throw new SettingError(
-          `Cannot answer ${http.method} ${rawPath} with ${body.length} bytes: Lambda hands over ${LARGEST_BODY}, fetch it from the bucket`,
+          `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${LARGEST_BODY}, fetch it from the bucket`,
         )
       return {
         statusCode: response.status,

@@ -17,6 +17,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { evidenceKey, linksKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
+import { leavePath, linkKey } from '../../lib/deliver/links.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
@@ -444,7 +445,7 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
 })
 
 test('query is allowed what it asks, and nothing else', async (t) => {
-  capturedLog(t)
+  const log = capturedLog(t)
   const { handler } = await import('../../functions/query.ts')
   const ask = async (address: string) => {
     const { statusCode = 0, body = '' } = await handler(requestOf(address), contextOf())
@@ -453,6 +454,7 @@ test('query is allowed what it asks, and nothing else', async (t) => {
   }
   await runAs('Query', async () => {
     for (const address of [
+      '/',
       '/health',
       '/v1/clusters',
       '/v1/checkpoint',
@@ -462,5 +464,11 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     const { items } = JSON.parse(await ask('/v1/reports')) as { items: { id: string }[] }
     assert.equal(items.length, 1)
     await ask(`/v1/reports/${items[0]?.id ?? ''}/html`)
+    const leave = { channel: 'ops', recipient: `r${'1'.repeat(32)}` }
+    const path = leavePath(leave, await linkKey(objects))
+    const link = requestOf(path) as { requestContext: { http: object } }
+    const pressed = { ...link, requestContext: { ...link.requestContext, http: { method: 'POST' } } }
+    assert.equal((await handler(pressed, contextOf())).statusCode, 200)
+    assert.ok(!log.text().includes(path.split('/').at(-1) ?? ''), 'no log has a link')
   })
 })

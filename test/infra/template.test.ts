@@ -150,7 +150,7 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       if (action.startsWith('s3:'))
         for (const [key, roles] of [
           [recipientsKey, ['DeliverRole', 'AlertRole']],
-          [linksKey, ['DeliverRole', 'AlertRole']],
+          [linksKey, ['DeliverRole', 'AlertRole', 'QueryRole']],
         ] as const)
           assert.ok(roles.some((one) => one === role) || !covers(resource, `arn:aws:s3:::DerivedBucket/${key}`), what)
       if (action.startsWith('s3:Delete'))
@@ -279,7 +279,7 @@ test('bounces and complaints go from SES of that configuration set to the topic,
   )
 })
 
-test('no route of the API is open but /health', () => {
+test('no route of the API is open but /health, the front page and the links in mails, whose paths no log has', () => {
   for (const [given, type] of [
     [{}, 'AWS_IAM'],
     [{ ApiIssuer: 'https://login.example', ApiAudience: 'ciphertrail' }, 'JWT'],
@@ -291,6 +291,8 @@ test('no route of the API is open but /health', () => {
       [
         ['ANY /v1/{proxy+}', type, type === 'JWT' ? 'ApiAuthorizer' : undefined],
         ['GET /health', 'NONE', undefined],
+        ['GET /', 'NONE', undefined],
+        ['ANY /unsubscribe/{proxy+}', 'NONE', undefined],
       ],
     )
     assert.deepEqual(
@@ -300,7 +302,7 @@ test('no route of the API is open but /health', () => {
     assert.equal(resources['ApiToQuery']?.Properties['PayloadFormatVersion'], '2.0')
     assert.ok(
       !resources['ApiStage']?.Properties['AccessLogSettings'].Format.match(
-        /authorization|querystring|\$context\.authorizer\.token/i,
+        /authorization|querystring|\$context\.authorizer\.token|\.path|proxy|requestOverride/i,
       ),
     )
   }
