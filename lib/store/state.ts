@@ -275,7 +275,7 @@ async function readResult(
 }
 
 /** Reads again where what the state named was replaced between two reads. */
-async function whileItChanges<T>(read: () => Promise<T>): Promise<T> {
+export async function whileItChanges<T>(read: () => Promise<T>): Promise<T> {
   for (let left = 3; ; left--) {
     try {
       return await read()

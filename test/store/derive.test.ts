@@ -14,7 +14,9 @@ import type { DirectoryEffects } from '../../lib/store/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence.ts'
 import { evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
+import { type Memory, readRecent } from '../../lib/store/recent.ts'
 import { encodeDerived, readHistory, readWindow } from '../../lib/store/state.ts'
+import { isNotEncrypted } from '../../lib/assess/episodes.ts'
 import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 import type { Cluster, Snapshot, State, Window, WindowResult } from '../../lib/model.ts'
 import {
@@ -775,4 +777,93 @@ test('a month that somebody could not write before he died is written by the nex
     assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
   }
   assert.equal(kills, 6)
+})
+
+/** What a reader of the whole history would say of what {@link readRecent} says without months. */
+async function recentByHistory(objects: Objects, from: string) {
+  const history = await readHistory('demo', objects)
+  const intervals = (history?.months ?? []).flatMap((month) => month.intervals)
+  const seen = new Map(
+    intervals
+      .filter((interval) => interval.episode !== null && isNotEncrypted(interval) && interval.from >= from)
+      .map(({ episode, state, outcome, reason, cause }) => [episode?.id ?? '', { state, outcome, reason, cause }]),
+  )
+  return {
+    since: history?.since ?? null,
+    watermark: history?.watermark ?? null,
+    episodes: history?.episodes,
+    windows: history?.months.flatMap((month) => month.windows).filter(({ start }) => start >= from),
+    paths: new Set(intervals.map(({ pathId }) => pathId)),
+    seen,
+  }
+}
+
+test('readRecent() says without a month what the whole history says, whatever it remembers and however evidence came', async () => {
+  let remembered = 0
+  await fc.assert(
+    fc.asyncProperty(
+      anyEvidence.chain((evidence) =>
+        fc.tuple(
+          fc.shuffledSubarray(evidence, { minLength: evidence.length }),
+          fc.infiniteStream(fc.constantFrom('look', 'compact', 'nothing')),
+        ),
+      ),
+      async ([shuffled, steps]) => {
+        const objects = await emptyStore()
+        const memory: Memory = new Map()
+        for (const one of shuffled) {
+          await put(objects, [one])
+          const step = steps.next().value
+          await (step === 'compact' ? compact : derive)(cluster, deps(objects))
+          if (step === 'nothing') continue
+          const before = memory.get('demo')?.folded.length ?? 0
+          const recent = await readRecent('demo', objects, memory)
+          assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
+          if (recent === undefined) continue
+          if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
+          const { paths, last, seen, ...rest } = recent
+          const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
+          const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
+          assert.deepEqual(rest, wholeRest)
+          assert.deepEqual(new Set(paths.map(({ pathId }) => pathId)), wholePaths)
+          for (const [id, reading] of wholeSeen) assert.deepEqual(seen.get(id), reading)
+          const result = await readWindow('demo', last?.window.start ?? '', objects)
+          assert.deepEqual(last?.window, result?.window)
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
+  assert.ok(remembered > 10, `${remembered} looks went on from what was remembered`)
+})
+
+test('readRecent() reads the state, and each result once', async () => {
+  const objects = await emptyStore()
+  const reads: string[] = []
+  const counting: Objects = {
+    ...objects,
+    get(key) {
+      reads.push(key)
+      return objects.get(key)
+    },
+  }
+  const memory: Memory = new Map()
+  const look = async (): Promise<readonly string[]> => {
+    reads.length = 0
+    await readRecent('demo', counting, memory)
+    return reads.map((key) => key.split('/')[0] ?? '')
+  }
+  await put(
+    objects,
+    Array.from({ length: 50 }, (_, index) => simple(index, 'plaintext')),
+  )
+  await compact(cluster, deps(objects))
+  assert.deepEqual(await look(), ['state', 'windows', 'windows'], 'the others are in months')
+  assert.deepEqual(await look(), ['state'])
+  await put(objects, [simple(50, 'mtls')])
+  await derive(cluster, deps(objects))
+  assert.deepEqual(await look(), ['state', 'windows'])
+  const recent = await readRecent('demo', objects, memory)
+  assert.equal(recent?.episodes[0]?.endedAt, hour(50).start)
+  assert.equal(recent?.paths[0]?.pathId, named80.pathId)
 })

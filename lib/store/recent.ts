@@ -1,0 +1,102 @@
+/**
+ * How a cluster stands now, for whoever looks every few minutes: read from its state and the results of the windows that are in no month yet, and
+ * from no month.
+ */
+import { isNotEncrypted } from '../assess/episodes.ts'
+import type { Episode, Interval, TimelineMonth, WindowResult } from '../model.ts'
+import type { Objects } from './objects.ts'
+import {
+  type FoldedWindow,
+  type State,
+  foldedCount,
+  readExpected,
+  readState,
+  sha256Of,
+  whileItChanges,
+} from './state.ts'
+import { type ExpectedWindow, type Timeline, foldWindows } from './timeline.ts'
+
+/** A history as it ends. */
+export type Recent = {
+  /** Start of the first window with evidence. */
+  readonly since: string | null
+  /** End of the last window that is known. */
+  readonly watermark: string | null
+  /** Every path that was ever seen, by id, with its ends as they were seen last. */
+  readonly paths: Timeline['paths']
+  /** Every episode, by id. */
+  readonly episodes: readonly Episode[]
+  /** How the path of an episode was when it was not encrypted last, by the episode's id; absent where that was in a month already. */
+  readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause'>>
+  /** Those that are in no month yet, oldest first. */
+  readonly windows: TimelineMonth['windows']
+  /** What the last window came to of which anything is stored; null where that is in a month already. */
+  readonly last: Pick<WindowResult, 'window' | 'collected' | 'crypto'> | null
+}
+
+/**
+ * What a reader remembers from one look to the next, by cluster, so that each result is read once. Only a saving: whoever forgets it reads the same
+ * again.
+ */
+export type Memory = Map<
+  string,
+  { readonly base: string; readonly folded: readonly FoldedWindow[]; readonly recent: Recent }
+>
+
+/** Reads how a cluster stands; undefined where nothing was derived yet, or not by this version. Throws `DamagedError` for a result that is damaged. */
+export async function readRecent(clusterId: string, objects: Objects, memory: Memory): Promise<Recent | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    if (state === undefined) {
+      memory.delete(clusterId)
+      return undefined
+    }
+    const base = sha256Of(Buffer.from(JSON.stringify(state.timeline)))
+    const windows = state.windows.slice(foldedCount(state))
+    const known = memory.get(clusterId)
+    const isKnown = known?.base === base && isBeginning(known.folded, windows)
+    const before = { ...(isKnown ? known.recent : startOf(state)), since: state.windows[0]?.start ?? null }
+    const news = windows.slice(isKnown ? known.folded.length : 0)
+    const recent = foldFurther(clusterId, before, await readExpected(state, news, objects))
+    memory.set(clusterId, { base, folded: windows, recent })
+    return recent
+  })
+}
+
+function startOf({ timeline: { watermark, paths, episodes } }: State): Omit<Recent, 'since'> {
+  return { watermark, paths, episodes, seen: new Map(), windows: [], last: null }
+}
+
+/** Whether the remembered windows are the first ones, each with the same result. */
+function isBeginning(folded: readonly FoldedWindow[], windows: readonly FoldedWindow[]): boolean {
+  return (
+    folded.length <= windows.length &&
+    folded.every(({ start, end, sha256 }, index) => {
+      const window = windows[index]
+      return window?.start === start && window.end === end && window.sha256 === sha256
+    })
+  )
+}
+
+/** Without months there are no intervals from before: paths and episodes do not depend on them. */
+function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWindow[]): Recent {
+  const { paths, episodes, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
+  const seen = new Map(before.seen)
+  for (const { intervals } of months)
+    for (const { episode, state, outcome, reason, cause } of intervals)
+      if (episode !== null && isNotEncrypted({ state, outcome }))
+        seen.set(episode.id, { state, outcome, reason, cause })
+  const last = news.findLast(({ result }) => result !== null)?.result
+  return {
+    since: before.since,
+    watermark,
+    paths,
+    episodes,
+    seen,
+    windows: [...before.windows, ...months.flatMap((month) => month.windows)],
+    last:
+      last === undefined || last === null
+        ? before.last
+        : { window: last.window, collected: last.collected, crypto: last.crypto },
+  }
+}
