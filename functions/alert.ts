@@ -6,6 +6,7 @@ import { snsPublish } from '../lib/deliver/sns.ts'
 import { webhookPost } from '../lib/deliver/webhook.ts'
 import { alertDue } from '../lib/run/alert.ts'
 import type { Objects } from '../lib/store/objects.ts'
+import type { Memory } from '../lib/store/recent.ts'
 import { onSchedule, once } from './lambda.ts'
 
 const mail = once(async () => mailOnAws(readConfig()))
@@ -14,13 +15,16 @@ const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 /** Notices of which nothing is left to do. */
 const settled = new Set<string>()
 
+/** What was read of clusters, so that a container that is warm reads each result once. */
+const memory: Memory = new Map()
+
 // By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
 export const handler = onSchedule(async (_, { objects }) => {
   const now = () => new Date()
   const way = await mail()
   const outcomes = await alertDue(
     { at: now(), url: way?.url ?? null },
-    { objects, now, mail: way, post, publish: snsPublish, settled },
+    { objects, now, mail: way, post, publish: snsPublish, settled, memory },
   )
   const tried = outcomes.flatMap((outcome) => outcome.tried)
   const sent = tried.filter(({ status }) => status === 'sent').length

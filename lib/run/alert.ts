@@ -1,6 +1,5 @@
 /** What cannot wait, told to each channel at once: decided, kept, then delivered, each to each once. */
-import { isNotEncrypted } from '../assess/episodes.ts'
-import type { AlertFacts, AlertPath, ClusterFacts } from '../deliver/alert-conditions.ts'
+import type { AlertFacts } from '../deliver/alert-conditions.ts'
 import { alertContent } from '../deliver/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert-state.ts'
 import { type Notice, decideAlerts, placeName } from '../deliver/alerts.ts'
@@ -14,17 +13,11 @@ import type { SendMail } from '../deliver/send.ts'
 import { nobodyLeft, readSuppressions, suppressionOf, withoutSuppressed } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
-import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
-import type { Cluster, Episode, Interval, TimelineMonth } from '../model.ts'
-import { readProgress } from '../seal/progress.ts'
-import { historyProblem } from '../store/history-problem.ts'
-import { vkeyKey } from '../store/log-keys.ts'
-import { DamagedChangeError } from '../store/changes.ts'
-import { declaredWaivers } from '../store/declarations.ts'
-import { DeletedError, type Objects } from '../store/objects.ts'
-import { readPresent } from '../store/period.ts'
+import { timeOf } from '../collect/windows.ts'
+import type { Objects } from '../store/objects.ts'
+import type { Memory } from '../store/recent.ts'
 import { readClusters } from '../store/registry.ts'
-import { type State, readExpected, readState } from '../store/state.ts'
+import { clusterFacts, readWaivers, sealFacts } from './alert-facts.ts'
 import { type DeliverInstructions } from './deliver.ts'
 import { deliverMessage, deliverOnce, outcomeOf } from './deliver-message.ts'
 import { errorLine } from './error-line.ts'
@@ -38,6 +31,8 @@ export type AlertDeps = {
   readonly publish: PublishAlert
   /** As `DeliverDeps` has it. */
   readonly settled?: Set<string>
+  /** What is remembered of clusters from one look to the next; default: nothing is. */
+  readonly memory?: Memory
 }
 
 /** What became of the alerts of a channel. */
@@ -51,11 +46,6 @@ export type ChannelAlerts = {
   readonly problem: string | null
 }
 
-/** So long a window may take to be collected before it counts as not collected. */
-const GRACE_SECONDS = 10 * 60
-/** The service seals each hour; twice it may fail. */
-const SEAL_SECONDS = 3 * 60 * 60
-
 /**
  * Tells each channel that has alerts what began and what ended since it was told last. Safe to run twice at once, and to die anywhere: what was decided is kept before it is
  * delivered, and each run delivers what is left of the last days.
@@ -64,7 +54,7 @@ export async function alertDue(
   { at, url, channel: only }: Omit<DeliverInstructions, 'version' | 'from'>,
   deps: AlertDeps,
 ): Promise<readonly ChannelAlerts[]> {
-  const { objects } = deps
+  const { objects, memory = new Map() } = deps
   const channels = (await readChannels(objects)).filter(
     ({ id, hasAlerts }) => hasAlerts && (only === undefined || id === only),
   )
@@ -74,7 +64,7 @@ export async function alertDue(
   const kept = await Promise.allSettled(channels.map((channel) => readAlerts(channel, objects)))
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
-  const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, objects)))
+  const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, { objects, memory })))
   const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, objects)])
   const outcomes: ChannelAlerts[] = []
   for (const [index, channel] of channels.entries()) {
@@ -176,84 +166,5 @@ async function outcome(make: () => Promise<string>) {
     return { status: 'sent', detail: await make() } as const
   } catch (error) {
     return outcomeOf(error)
-  }
-}
-
-/** What is known of a cluster now. */
-async function clusterFacts(cluster: Cluster, at: Date, objects: Objects): Promise<ClusterFacts> {
-  const nothing = { id: cluster.id, episodes: [], windows: [], certificate: null, trustAnchors: null }
-  try {
-    const problem = await historyProblem(cluster, objects)
-    if (problem !== undefined) return { ...nothing, problem }
-    const { months, episodes } = await readPresent(cluster, at, objects)
-    const windows = months
-      .flatMap((month) => month.windows)
-      .filter(({ end }) => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000)
-      .map(({ end, collected, expectedSeconds, observedSeconds }) => ({
-        end,
-        isObserved: collected && !(expectedSeconds > 0 && observedSeconds === 0),
-      }))
-    const { state } = await readState(cluster.id, objects)
-    return {
-      ...nothing,
-      problem: null,
-      episodes: pathsOf(months, episodes),
-      windows,
-      ...(await cryptoFacts(state, objects)),
-    }
-  } catch (error) {
-    return { ...nothing, problem: errorLine(error) }
-  }
-}
-
-/** Each episode with the path that it is of, and how that was seen last. */
-function pathsOf(months: readonly TimelineMonth[], episodes: readonly Episode[]): readonly AlertPath[] {
-  const paths = new Map<string, Interval>()
-  const seen = new Map<string, Interval>()
-  for (const { intervals } of months)
-    for (const interval of intervals) {
-      if (interval.episode === null) continue
-      paths.set(interval.episode.id, interval)
-      if (isNotEncrypted(interval)) seen.set(interval.episode.id, interval)
-    }
-  return episodes.flatMap((episode): readonly AlertPath[] => {
-    const path = paths.get(episode.id)
-    if (path === undefined) return []
-    const { pathId, source, destination, port } = path
-    return [{ pathId, source, destination, port, episode, seen: seen.get(episode.id) ?? null }]
-  })
-}
-
-/** As of the last window that was folded; what it does not tell is not known. */
-async function cryptoFacts(
-  state: State | undefined,
-  objects: Objects,
-): Promise<Pick<ClusterFacts, 'certificate' | 'trustAnchors'>> {
-  const last = state?.windows.findLast(({ sha256 }) => sha256 !== null)
-  const [expected] = state === undefined || last === undefined ? [] : await readExpected(state, [last], objects)
-  const result = expected?.result
-  if (result === null || result === undefined || !result.collected) return { certificate: null, trustAnchors: null }
-  const { certificates, trustAnchors } = result.crypto
-  return {
-    certificate: certificates === null ? null : { expires: certificates.earliestExpiry, asOf: result.window.end },
-    trustAnchors: trustAnchors.length === 0 ? null : trustAnchors,
-  }
-}
-
-/** Since when nothing was sealed; null where no log was ever begun. */
-async function sealFacts(at: Date, objects: Objects): Promise<AlertFacts['seal']> {
-  if ((await objects.get(vkeyKey)) === undefined) return null
-  const { progress } = await readProgress(objects)
-  if (progress === undefined) return { isBehind: true, since: null }
-  return { isBehind: at.getTime() / 1000 - progress.sealedAt > SEAL_SECONDS, since: toTime(progress.sealedAt) }
-}
-
-/** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */
-async function readWaivers(objects: Objects): Promise<AlertFacts['waivers']> {
-  try {
-    return { all: (await declaredWaivers(objects)).declared, problem: null }
-  } catch (error) {
-    if (!(error instanceof DamagedChangeError || error instanceof DeletedError)) throw error
-    return { all: [], problem: errorLine(error) }
   }
 }

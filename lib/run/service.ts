@@ -7,6 +7,7 @@ import type { Cluster, Seconds } from '../model.ts'
 import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'
 import type { Objects } from '../store/objects.ts'
+import type { Memory } from '../store/recent.ts'
 import { readClusters } from '../store/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert.ts'
 import { collectDue } from './collect.ts'
@@ -233,6 +234,7 @@ export function createService(
 
   // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
   const settled = new Set<string>()
+  const memory: Memory = new Map()
   let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0
@@ -254,7 +256,7 @@ export function createService(
   async function tellAlerts(): Promise<void> {
     isAlertDue = false
     const instructions = { at: now(), url: mail?.url ?? null }
-    const outcomes = await alertDue(instructions, { objects, now, mail, post, publish, settled })
+    const outcomes = await alertDue(instructions, { objects, now, mail, post, publish, settled, memory })
     alertedAt = seconds()
     for (const outcome of outcomes) tellAlert(outcome)
   }

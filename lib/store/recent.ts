@@ -10,6 +10,7 @@ import {
   type State,
   foldedCount,
   readExpected,
+  readMonth,
   readState,
   sha256Of,
   whileItChanges,
@@ -99,4 +100,18 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
         ? before.last
         : { window: last.window, collected: last.collected, crypto: last.crypto },
   }
+}
+
+/** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */
+export async function readLastOfMonths(
+  clusterId: string,
+  isWanted: (window: TimelineMonth['windows'][number]) => boolean,
+  objects: Objects,
+): Promise<TimelineMonth['windows'][number] | undefined> {
+  const { state } = await readState(clusterId, objects)
+  for (const named of state?.months.toReversed() ?? []) {
+    const found = (await readMonth(clusterId, named, objects))?.windows.findLast(isWanted)
+    if (found !== undefined) return found
+  }
+  return undefined
 }

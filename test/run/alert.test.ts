@@ -16,11 +16,19 @@ import { alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { assessWindow } from '../../lib/assess/window.ts'
 import { changeKey } from '../../lib/store/keys.ts'
-import { addCluster } from '../../lib/store/registry.ts'
+import type { Snapshot } from '../../lib/model.ts'
+import { compact } from '../../lib/store/derive.ts'
+import { writeAttempt } from '../../lib/store/evidence.ts'
+import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 import { freshFolder } from '../support/recording.ts'
+import { minutesIn, snapshotOf } from '../support/sealed-store.ts'
+import type { SyntheticCluster } from '../support/synthetic-cluster.ts'
+import { pod } from '../support/synthetic-pods.ts'
+import { clearHttp, mutual } from '../support/synthetic-prometheus.ts'
 
+const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:alerts'
 const START = Date.parse('2026-11-24T00:00:00Z')
 const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
 const at = (minutes: number): Date => new Date(START + minutes * 60_000)
@@ -235,4 +243,56 @@ test('an alert that nobody is left to get is a problem, unless it is told to a p
     assert.match((await look(minutes)) ?? '', /^nobody is left who gets its mail: mail to 1 came back; /)
   await addChannel({ id: 'ops', snsTopic: 'arn:aws:sns:eu-central-1:123456789012:alerts' }, author, objects)
   assert.equal(await look(30), null)
+})
+
+test('an alert needs no month: a path is back again, or nothing is observed since a window that only months have', async () => {
+  const objects = memoryObjects()
+  const minutes = (index: number): Date => minutesIn(5 * index)
+  await addCluster({ id: 'shop', windowMinutes: 5 }, { now: minutesIn(-1), by: 'test' }, { objects })
+  await addChannel({ id: 'ops', snsTopic: TOPIC }, { now: minutesIn(-1), by: 'test' }, objects)
+  const [web, api] = [pod('deployment/web'), pod('deployment/api')]
+  const mesh = (counters: SyntheticCluster['counters']): SyntheticCluster => ({
+    pods: [web, api],
+    counters: counters ?? [],
+  })
+  const [clear, encrypted] = [mesh(clearHttp(api, 9000)), mesh(mutual(web, api, 9000))]
+  const unread = { status: 'failed', errors: ['Cannot ask'], prometheusTime: null, answers: [] } as const
+  const collect = async (index: number, ...rest: [Partial<Snapshot>?, SyntheticCluster?]): Promise<void> => {
+    await writeAttempt(snapshotOf('shop', index, ...rest), { objects })
+    const [cluster] = await readClusters({ objects })
+    assert.ok(cluster)
+    await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 300 })
+  }
+  const reads: string[] = []
+  const counting = { ...objects, get: (key: string) => (reads.push(key), objects.get(key)) }
+  const look = async (index: number) => {
+    reads.length = 0
+    const now = minutes(index)
+    const [told] = await alertDue(
+      { at: now, url: null },
+      {
+        objects: counting,
+        now: () => now,
+        publish: async () => 'taken',
+        post: webhookPost(undefined),
+        mail: null,
+      },
+    )
+    assert.equal(told?.problem, null)
+    return { notice: told.notice, months: reads.filter((key) => key.startsWith('timeline/')).length }
+  }
+  for (const index of [0, 1, 2, 3]) await collect(index, {}, index === 1 || index === 2 ? encrypted : clear)
+  const again = await look(7)
+  assert.deepEqual(
+    again.notice?.began.map(({ line }) => line.replace(/: .*/, '')),
+    ['again not encrypted since Tue 24 Nov 12:15'],
+  )
+  assert.equal(again.months, 0)
+  for (const index of [4, 5, 6, 7, 8]) await collect(index, { metrics: unread, complete: false })
+  const lost = await look(12)
+  assert.deepEqual(
+    lost.notice?.began.map(({ line }) => line),
+    ['nothing was observed on cluster shop after Tue 24 Nov 12:20'],
+  )
+  assert.ok(lost.months > 0, 'since when is told by months alone')
 })

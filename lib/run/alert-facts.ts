@@ -1,0 +1,109 @@
+/** What alerts are decided on, read from the store. */
+import type { AlertFacts, AlertPath, ClusterFacts } from '../deliver/alert-conditions.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
+import type { Cluster, TimelineMonth } from '../model.ts'
+import { readProgress } from '../seal/progress.ts'
+import { DamagedChangeError } from '../store/changes.ts'
+import { declaredWaivers } from '../store/declarations.ts'
+import { historyProblem } from '../store/history-problem.ts'
+import { vkeyKey } from '../store/log-keys.ts'
+import { missingWindows } from '../store/missing.ts'
+import { DeletedError, type Objects } from '../store/objects.ts'
+import { type Memory, type Recent, readLastOfMonths, readRecent } from '../store/recent.ts'
+import { errorLine } from './error-line.ts'
+
+/** So long a window may take to be collected before it counts as not collected. */
+const GRACE_SECONDS = 10 * 60
+/** The service seals each hour; twice it may fail. */
+const SEAL_SECONDS = 3 * 60 * 60
+
+/** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */
+export async function clusterFacts(
+  cluster: Cluster,
+  at: Date,
+  { objects, memory }: { readonly objects: Objects; readonly memory: Memory },
+): Promise<ClusterFacts> {
+  const nothing = { id: cluster.id, episodes: [], windows: [], certificate: null, trustAnchors: null }
+  try {
+    const recent = await readRecent(cluster.id, objects, memory)
+    const problem = recent === undefined ? await historyProblem(cluster, objects) : undefined
+    if (problem !== undefined) return { ...nothing, problem }
+    const missing = missingWindows(cluster, recent ?? { since: null, watermark: null }, at)
+    const windows = [
+      ...(recent?.windows ?? []).map((window) => ({ end: window.end, isObserved: isObserved(window) })),
+      ...missing.map(({ end }) => ({ end, isObserved: false })),
+    ]
+      .filter(({ end }) => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000)
+      .toSorted((a, b) => toSeconds(a.end) - toSeconds(b.end))
+    return {
+      ...nothing,
+      problem: null,
+      episodes: recent === undefined ? [] : pathsOf(recent),
+      windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
+      ...cryptoFacts(recent),
+    }
+  } catch (error) {
+    return { ...nothing, problem: errorLine(error) }
+  }
+}
+
+type SeenWindow = ClusterFacts['windows'][number]
+
+/** The last window that was observed, where none of these was: since when nothing is, is to be told. */
+async function seenBefore(
+  clusterId: string,
+  windows: readonly SeenWindow[],
+  objects: Objects,
+): Promise<readonly SeenWindow[]> {
+  if (windows.some((window) => window.isObserved)) return []
+  const seen = await readLastOfMonths(clusterId, isObserved, objects)
+  return seen === undefined ? [] : [{ end: seen.end, isObserved: true }]
+}
+
+function isObserved({
+  collected,
+  expectedSeconds,
+  observedSeconds,
+}: Pick<TimelineMonth['windows'][number], 'collected' | 'expectedSeconds' | 'observedSeconds'>): boolean {
+  return collected && !(expectedSeconds > 0 && observedSeconds === 0)
+}
+
+/** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */
+function pathsOf({ paths, episodes, seen }: Recent): readonly AlertPath[] {
+  const byId = new Map(paths.map((path) => [path.pathId, path]))
+  return episodes.flatMap((episode): readonly AlertPath[] => {
+    const path = byId.get(episode.id.slice(0, episode.id.lastIndexOf('-')))
+    if (path === undefined) return []
+    const { pathId, source, destination, port } = path
+    return [{ pathId, source, destination, port, episode, seen: seen.get(episode.id) ?? null }]
+  })
+}
+
+/** As of the last window that anything is stored of; what it does not tell is not known. */
+function cryptoFacts(recent: Recent | undefined): Pick<ClusterFacts, 'certificate' | 'trustAnchors'> {
+  const last = recent?.last ?? null
+  if (last?.collected !== true) return { certificate: null, trustAnchors: null }
+  const { certificates, trustAnchors } = last.crypto
+  return {
+    certificate: certificates === null ? null : { expires: certificates.earliestExpiry, asOf: last.window.end },
+    trustAnchors: trustAnchors.length === 0 ? null : trustAnchors,
+  }
+}
+
+/** Since when nothing was sealed; null where no log was ever begun. */
+export async function sealFacts(at: Date, objects: Objects): Promise<AlertFacts['seal']> {
+  if ((await objects.get(vkeyKey)) === undefined) return null
+  const { progress } = await readProgress(objects)
+  if (progress === undefined) return { isBehind: true, since: null }
+  return { isBehind: at.getTime() / 1000 - progress.sealedAt > SEAL_SECONDS, since: toTime(progress.sealedAt) }
+}
+
+/** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */
+export async function readWaivers(objects: Objects): Promise<AlertFacts['waivers']> {
+  try {
+    return { all: (await declaredWaivers(objects)).declared, problem: null }
+  } catch (error) {
+    if (!(error instanceof DamagedChangeError || error instanceof DeletedError)) throw error
+    return { all: [], problem: errorLine(error) }
+  }
+}
