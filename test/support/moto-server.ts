@@ -37,3 +37,11 @@ export async function startMoto(command = process.env['CIPHERTRAIL_MOTO']): Prom
     },
   }
 }
+
+/** What moto's SES took, each with its recipient, whom moto names by the envelope and by the header. */
+export async function takenBySes(url: string): Promise<readonly { readonly to: string; readonly raw: string }[]> {
+  const response = await fetch(`${url}/moto-api/data.json`)
+  const data = (await response.json()) as { readonly ses: Readonly<Record<string, readonly unknown[]>> }
+  const messages = (data.ses['RawMessage'] ?? []) as readonly { destinations: string[]; raw_data: string }[]
+  return messages.flatMap(({ destinations, raw_data: raw }) => [...new Set(destinations)].map((to) => ({ to, raw })))
+}

@@ -28,7 +28,7 @@ import { openStore } from '../store/open-s3.ts'
 import { freshStore } from '../support/fresh-store.ts'
 import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
 import { bounceEvent, complaintEvent } from '../support/ses-events.ts'
-import { type MotoServer, startMoto } from '../support/moto-server.ts'
+import { type MotoServer, startMoto, takenBySes } from '../support/moto-server.ts'
 import { freshFolder } from '../support/recording.ts'
 
 const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
@@ -43,14 +43,6 @@ before(async () => {
   Object.assign(process.env, moto.env, { AWS_ENDPOINT_URL: moto.url })
 })
 after(() => moto.close())
-
-/** What SES took, each with its recipient, whom moto names by the envelope and by the header. */
-async function taken(): Promise<readonly { readonly to: string; readonly raw: string }[]> {
-  const response = await fetch(`${moto.url}/moto-api/data.json`)
-  const data = (await response.json()) as { readonly ses: Readonly<Record<string, readonly unknown[]>> }
-  const messages = (data.ses['RawMessage'] ?? []) as readonly { destinations: string[]; raw_data: string }[]
-  return messages.flatMap(({ destinations, raw_data: raw }) => [...new Set(destinations)].map((to) => ({ to, raw })))
-}
 
 const deliver = (objects: Awaited<ReturnType<typeof freshStore>>) =>
   deliverDue(
@@ -82,7 +74,7 @@ test('runs that race and repeat give each recipient of two channels each mail on
   await Promise.all([deliver(objects), deliver(objects), deliver(objects)])
   await deliver(objects)
   const mails = await Promise.all(
-    (await taken()).map(async ({ to, raw }) => {
+    (await takenBySes(moto.url)).map(async ({ to, raw }) => {
       const { subject, to: shown } = await PostalMime.parse(raw)
       assert.deepEqual(
         shown?.map(({ address }) => address),
@@ -136,7 +128,7 @@ test('ciphertrail deliver sends by SES, and alert publishes to a topic once', as
   const later = ['--now', '2099-01-05T12:00:00Z']
   const sent = await run(['deliver', '--mail', 'mail.json', ...later], { folder, env })
   assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`)
-  assert.equal((await taken()).filter(({ to }) => to === 'cli@example.com').length, 1)
+  assert.equal((await takenBySes(moto.url)).filter(({ to }) => to === 'cli@example.com').length, 1)
   await run(['cluster', 'add', 'west', '--context', 'west', '--window', '5m'], { folder, env })
   for (let time = 0; time < 2; time++) {
     // Within a day, or each window of decades would be looked at.
