@@ -12,13 +12,17 @@ import { clusterNote } from '../report/wording.ts'
 import type { EntryView } from './mail-view.ts'
 import type { NewsItem, NewsKind } from './news.ts'
 
-/** Lists in which what would fix a path is told; in the others it was told before, or there is nothing left to fix. */
+/** Lists in which what would fix a path is told; of what is still open it was told before, and of the others there is nothing left to fix. */
 const FIXABLE: readonly NewsKind[] = ['new', 'reopened']
 
-/** Words a path. */
+/**
+ * Words a path.
+ *
+ * @param around `isFirstTold`: nothing was collected in the week before, so that no mail has told of what is open
+ */
 export function entryOf(
   item: NewsItem,
-  { summary, dates }: { readonly summary: Summary; readonly dates: Dates },
+  { summary, dates, isFirstTold }: { readonly summary: Summary; readonly dates: Dates; readonly isFirstTold: boolean },
 ): EntryView {
   const { exposure } = item
   const mark = exposure?.mark ?? 'not-observed'
@@ -40,12 +44,13 @@ export function entryOf(
           : [`why: ${whyWords(told)}`]),
       ...waiverLine(item, summary, dates),
     ],
-    fix: FIXABLE.includes(item.kind)
-      ? (told?.fix ?? '')
-          .split('\n')
-          .filter((line) => line !== '')
-          .map(printable)
-      : [],
+    fix:
+      FIXABLE.includes(item.kind) || (isFirstTold && item.kind === 'open')
+        ? (told?.fix ?? '')
+            .split('\n')
+            .filter((line) => line !== '')
+            .map(printable)
+        : [],
   }
 }
 

@@ -287,7 +287,9 @@ function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around)
     {
       id: kind,
       title: `${titleOf(kind, notCompared)} (${countWords(all.length)})`,
-      entries: shown.map((item: NewsItem) => entryOf(item, around)),
+      entries: shown.map((item: NewsItem) =>
+        entryOf(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
+      ),
       more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', around.where),
     },
   ]
