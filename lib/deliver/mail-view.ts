@@ -148,7 +148,7 @@ function silentWords({ id, recipients }: Channel, suppressed: SuppressedCounts):
   const count = countSuppressed(suppressed)
   if (count === 0) return []
   return [
-    `${countWords(count)} of ${plural(recipients.length, 'recipient')} of this channel ${count === 1 ? 'gets' : 'get'} no mail: ${suppressedWords(suppressed)} (ciphertrail channel check ${id} says how to take that back).`,
+    `${countWords(count)} of ${plural(recipients.length, 'recipient')} of this channel ${count === 1 ? 'gets' : 'get'} no mail: ${suppressedWords(suppressed)} (ciphertrail channel check ${id}).`,
   ]
 }
 

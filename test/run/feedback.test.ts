@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { CLAIM_SECONDS, claimDelivery, readDelivery, settleDelivery } from '../../lib/deliver/claims.ts'
@@ -6,6 +7,9 @@ import { liftSuppression, readSuppressions } from '../../lib/deliver/suppression
 import { takeFeedback, TooEarlyError } from '../../lib/run/feedback.ts'
 import { claimKey, type DeliveryId } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { linesOf, parseNdjson, run } from '../support/command-line.ts'
+import { freshFolder } from '../support/recording.ts'
 import { freshStore } from '../support/fresh-store.ts'
 import { type Actor, drawer, tell } from '../support/interleaving.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
@@ -129,6 +133,21 @@ test('a bounce that is faster than the sender comes again later, and one of a se
   const settled = await settleDelivery(held, { status: 'sent', detail: NAME }, dead, objects)
   assert.equal(settled.status, 'bounced', 'who was taken for dead does not write over what is known since')
   assert.equal((await readDelivery(id, dead, objects))?.status, 'bounced')
+})
+
+test('ciphertrail deliveries tells what came back, by a status of its own and in words', async (t) => {
+  const folder = freshFolder(t)
+  const objects = directoryObjects(join(folder, 'ciphertrail-data'))
+  const id = await sent(objects)
+  await takeFeedback(bounce(id), LATER, { objects })
+  const deliveries = (...args: string[]) => run(['deliveries', ...args], { folder })
+  assert.match(
+    linesOf((await deliveries()).stdout)[1] ?? '',
+    /ada@example\.com +bounced +2026-11-23T08:00:00Z +1 +came back for good \(Permanent, NoEmail, 5\.1\.1\); 0107019ab-1-000000$/,
+  )
+  assert.equal((await deliveries('--status', 'sent')).stdout, '')
+  const [row] = parseNdjson((await deliveries('--status', 'bounced', '--json')).stdout)
+  assert.deepEqual([row?.['detail'], row?.['report']], [NAME, 'came back for good (Permanent, NoEmail, 5.1.1)'])
 })
 
 test('300 stories of a sender, notifications that come twice and deaths in between: what came back is never last called sent, and silences once it is told', async () => {
