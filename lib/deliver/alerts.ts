@@ -51,6 +51,15 @@ const NOTICE_SECONDS = 3 * 24 * 60 * 60
 /** Of so many it is kept how to fix them: no form of an alert shows more. */
 const MOST_DETAILED = 200
 
+/** Longer than any run takes from its beginning to its decision. */
+const SLOW_SECONDS = 60 * 60
+
+/** Whether what was told last is younger than a look that began at a time: then it knows less, and must not decide. */
+export function isOutrun({ notices }: AlertState, now: string): boolean {
+  const ahead = toSeconds(notices.at(-1)?.at ?? now) - toSeconds(now)
+  return ahead > 0 && ahead < SLOW_SECONDS
+}
+
 /** Decides what is to be told to a channel, and what is known to be told then. The notice is null where nothing is. */
 export function decideAlerts(
   channel: Channel,
@@ -61,8 +70,9 @@ export function decideAlerts(
   const known = knownOf(channel, facts)
   const before = new Map(state.watched.map((one) => [one.key, one]))
   const current = new Map(presentOf(known, before).map((one) => [one.key, one]))
-  const isCool = (toldAt: string | null): boolean =>
-    toldAt === null || toSeconds(now) - toSeconds(toldAt) >= COOL_DOWN_SECONDS
+  // Also of a time far ahead, which a clock that was wrong or a replay left: nobody must be kept from knowing by it.
+  const isLongAgo = (time: string, seconds: number): boolean => Math.abs(toSeconds(now) - toSeconds(time)) >= seconds
+  const isCool = (toldAt: string | null): boolean => toldAt === null || isLongAgo(toldAt, COOL_DOWN_SECONDS)
   const began: Condition[] = []
   const ended: Ended[] = []
   const watched: Watched[] = []
@@ -95,7 +105,7 @@ export function decideAlerts(
     if (isNew) began.push(conditionOf(condition, began.length < MOST_DETAILED ? details : []))
     watched.push({ ...condition, isActive: true, isTold: isNew || wasTold, toldAt: isNew ? now : toldAt })
   }
-  const recent = state.notices.filter(({ at }) => toSeconds(now) - toSeconds(at) < NOTICE_SECONDS)
+  const recent = state.notices.filter(({ at }) => !isLongAgo(at, NOTICE_SECONDS))
   if (began.length + ended.length === 0) return { state: { ...state, watched, notices: recent }, notice: null }
   const sequence = state.sequence + 1
   const notice = { id: noticeId(channel.id, sequence, now), at: now, began, ended, to: addresseesOf(channel) }

@@ -2,14 +2,14 @@
 import type { AlertFacts } from '../deliver/alert-conditions.ts'
 import { alertContent } from '../deliver/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert-state.ts'
-import { type Notice, decideAlerts, placeName } from '../deliver/alerts.ts'
+import { type Notice, decideAlerts, isOutrun, placeName } from '../deliver/alerts.ts'
 import type { Channel } from '../deliver/channel.ts'
 import { readChannels } from '../deliver/channels.ts'
-import { type Delivery, isDue, readDelivery } from '../deliver/claims.ts'
+import { type Delivery, type Outcome, isDue, readDelivery } from '../deliver/claims.ts'
 import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { Sender } from '../deliver/message.ts'
-import type { SendMail } from '../deliver/send.ts'
+import { NotSentError, type SendMail } from '../deliver/send.ts'
 import { nobodyLeft, readSuppressions, suppressionOf, withoutSuppressed } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
@@ -19,7 +19,7 @@ import type { Memory } from '../store/recent.ts'
 import { readClusters } from '../store/registry.ts'
 import { clusterFacts, readWaivers, sealFacts } from './alert-facts.ts'
 import { type DeliverInstructions } from './deliver.ts'
-import { deliverMessage, deliverOnce, outcomeOf } from './deliver-message.ts'
+import { deliverMessage, deliverOnce } from './deliver-message.ts'
 import { errorLine } from './error-line.ts'
 
 export type AlertDeps = {
@@ -89,7 +89,9 @@ async function alertChannel(
   try {
     if (kept?.status !== 'fulfilled') throw kept?.reason
     const { state: before, etag } = kept.value
-    const { state, notice } = decideAlerts(channel, before, facts)
+    const { state, notice } = isOutrun(before, facts.now)
+      ? { state: before, notice: null }
+      : decideAlerts(channel, before, facts)
     const isChanged = JSON.stringify(state) !== JSON.stringify(before)
     // Whoever was first has decided; what it decided is delivered with the next run, if it does not do so itself.
     if (isChanged && !(await keepAlerts(channel, state, etag, objects)))
@@ -161,10 +163,11 @@ async function deliverNotice(
   return made
 }
 
-async function outcome(make: () => Promise<string>) {
+/** Whatever went wrong, it is tried again: the id tells one that came twice. */
+async function outcome(make: () => Promise<string>): Promise<Outcome> {
   try {
-    return { status: 'sent', detail: await make() } as const
+    return { status: 'sent', detail: await make() }
   } catch (error) {
-    return outcomeOf(error)
+    return { status: 'failed', detail: errorLine(error), isFinal: error instanceof NotSentError && error.isFinal }
   }
 }

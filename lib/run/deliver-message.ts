@@ -101,7 +101,7 @@ async function attempt(
 }
 
 /** How a try ended that threw. */
-export function outcomeOf(error: unknown): Outcome {
+function outcomeOf(error: unknown): Outcome {
   if (error instanceof NotSentError) return { status: 'failed', detail: errorLine(error), isFinal: error.isFinal }
   return { status: 'unknown', detail: errorLine(error) }
 }

@@ -335,6 +335,12 @@ test('decideAlerts(): a waiver that ends tells a path that was there before the 
   ])
 })
 
+test('decideAlerts(): a replay of years ahead keeps nobody from being told', () => {
+  const ahead = decideAlerts(CHANNEL, NO_ALERTS, openAt(60_000_000)).state
+  const closed = decideAlerts(CHANNEL, ahead, facts(200, cluster({ episodes: [path(190, 195)] }))).state
+  assert.equal(decideAlerts(CHANNEL, closed, facts(300, cluster({ episodes: [path(290)] }))).notice?.began.length, 1)
+})
+
 test('decideAlerts(): a notice is for whoever was of the channel then', () => {
   const channel = { ...CHANNEL, recipients: ['r1', 'r2'], snsTopic: 'arn:aws:sns:eu-central-1:123456789012:alerts' }
   const { notice } = decideAlerts(channel, NO_ALERTS, openAt(200))

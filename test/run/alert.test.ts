@@ -16,6 +16,8 @@ import { alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { assessWindow } from '../../lib/assess/window.ts'
 import { changeKey } from '../../lib/store/keys.ts'
+import { readProgress, writeProgress } from '../../lib/seal/progress.ts'
+import { vkeyKey } from '../../lib/store/log-keys.ts'
 import type { Snapshot } from '../../lib/model.ts'
 import { compact } from '../../lib/store/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence.ts'
@@ -27,6 +29,8 @@ import { minutesIn, snapshotOf } from '../support/sealed-store.ts'
 import type { SyntheticCluster } from '../support/synthetic-cluster.ts'
 import { pod } from '../support/synthetic-pods.ts'
 import { clearHttp, mutual } from '../support/synthetic-prometheus.ts'
+import { inThread } from '../support/thread.ts'
+import type { AlertsTold } from './alert-child.ts'
 
 const TOPIC = 'arn:aws:sns:eu-central-1:111122223333:alerts'
 const START = Date.parse('2026-11-24T00:00:00Z')
@@ -179,6 +183,31 @@ test('who joins a channel is not sent what was told before, and who is back unde
   assert.deepEqual(sent, ['ada@example.com', 'eve@example.com'])
 })
 
+test('a run that began before another one decided takes nothing back, and delivers what is left', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  await objects.putOnce(vkeyKey, Buffer.from('a key'))
+  await writeProgress(await readProgress(objects), { now: at(0).getTime() / 1000, isWhole: true }, objects)
+  const look = async (minutes: number) => {
+    const [outcome] = await alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: () => Promise.reject(new Error('nothing is published')),
+        post: webhookPost(undefined),
+        mail: null,
+      },
+    )
+    return [outcome?.notice?.began.map(({ kind }) => kind), outcome?.notice?.ended.map(({ kind }) => kind)]
+  }
+  assert.deepEqual(await look(185), [['seal', 'coverage'], []])
+  assert.deepEqual(await look(175), [undefined, undefined])
+  await writeProgress(await readProgress(objects), { now: at(190).getTime() / 1000, isWhole: true }, objects)
+  assert.deepEqual(await look(195), [[], ['seal']])
+})
+
 test('a register of waivers that is damaged is told, and keeps nobody from being told', async () => {
   const held = new Map<string, Uint8Array>()
   const objects = memoryObjects(held)
@@ -295,4 +324,28 @@ test('an alert needs no month: a path is back again, or nothing is observed sinc
     ['nothing was observed on cluster shop after Tue 24 Nov 12:20'],
   )
   assert.ok(lost.months > 0, 'since when is told by months alone')
+})
+
+const STORIES = 500
+const SEED = Number(process.env['PROPERTY_SEED'] ?? 20_261_124)
+
+const toldIn = (count: number, manner: string): Promise<AlertsTold> =>
+  inThread<AlertsTold>(new URL('alert-child.ts', import.meta.url), { seed: SEED, count, manner })
+
+test(`alertDue(): ${STORIES} stories of runs that race, repeat, fail and die, told request by request: one decides, no notice is lost, nobody gets a mail twice, and what comes twice to a place has one id`, async () => {
+  const { wrong, first, ...counts } = await toldIn(STORIES, 'right')
+  assert.deepEqual([wrong, first], [0, undefined])
+  assert.ok(counts.mails > 4 * STORIES && counts.notices > 2 * STORIES, JSON.stringify(counts))
+  assert.ok(counts.again > 100 && counts.unknown > 100, JSON.stringify(counts))
+})
+
+test('alertDue(): the same stories show a run that sends without a claim, and one that writes over what another decided', async () => {
+  for (const [manner, wanted] of [
+    ['hasty', /twice|sent|thought of/],
+    ['careless', /decided|twice|sequence|equal/],
+  ] as const) {
+    const { wrong, first } = await toldIn(100, manner)
+    assert.ok(wrong > 0, manner)
+    assert.match(first ?? '', wanted)
+  }
 })
