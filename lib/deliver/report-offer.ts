@@ -56,7 +56,7 @@ export function reportLines(offer: ReportOffer, timeZone: string, dates: Dates):
       ? []
       : hasPages
         ? [
-            `The link needs no login and works until ${dates.full(linkUntil)}. Whoever has this mail has it, too: do not forward it. Each download is written down as yours.`,
+            `The link to download needs no login and works until ${dates.full(linkUntil)}. Whoever has this mail has it, too: do not forward it. Each download is written down as yours.`,
           ]
         : ['There is no link to the report, since whoever runs ciphertrail did not say where its pages are (--url).']),
     ...(isAttached

@@ -43,7 +43,7 @@ export async function answerDownload(request: Request, token: string, deps: Down
     return {
       response: pageResponse(
         200,
-        `Download the report: ${period.label}, times in ${period.timeZone}?`,
+        `Download the report of ${period.label.replace(/^W/, 'w')} (${period.timeZone})?`,
         [
           `A PDF of ${byteWords(opened.body.length)}, about every cluster.`,
           `This link works until ${fullDate(download, opened.timeZone)}. Whoever has it can download the report; each download is written down with whose link it was.`,

@@ -68,7 +68,7 @@ test('a link shows a page with one button, and whoever follows links gets nothin
     assert.doesNotMatch(body, /%PDF/)
     if (method !== 'GET') continue
     assert.equal(body.match(/<form method="post"><button/g)?.length, 1)
-    assert.match(body, /Download the report: Week 2026-W47, times in UTC/)
+    assert.match(body, /Download the report of week 2026-W47 \(UTC\)\?/)
     assert.match(body, /until 23 Dec 2026 08:00 \(Europe\/Berlin\)/)
     assert.doesNotMatch(body, new RegExp(token))
     assert.doesNotMatch(body, /<a |<img|<script|<link/)
@@ -291,6 +291,19 @@ test('what cannot be written down is not given, and what is not the recorded rep
   assert.equal((await keyless.visit('POST')).status, 503)
   assert.equal(await keyless.uses(), 0)
   assert.match(keyless.logged[0]?.error ?? '', /registry\/links\.json/)
+})
+
+test('a link that is revoked while its use is written down gives nothing', async (t) => {
+  const around = await world(t, {
+    async putIf(key, body, etag) {
+      if (key.startsWith('downloads/')) await revokeDownload(around.id, SENT, around.objects)
+      return around.objects.putIf(key, body, etag)
+    },
+  })
+  const response = await around.visit('POST')
+  assert.equal(response.status, 410)
+  assert.match(await response.text(), /It was ended/)
+  assert.equal(await around.uses(), 0)
 })
 
 test('whoever revokes while the button is pressed many times stops all that come after', async (t) => {

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { type Delivery, listDeliveries } from '../../lib/deliver/claims.ts'
+import { downloadIdOf, readDownload } from '../../lib/deliver/downloads.ts'
 import { readRecipients } from '../../lib/deliver/recipients.ts'
 import { type Envelope, NotSentError, type SendMail } from '../../lib/deliver/send.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
 import { type Actor, drawer, tell, type Telling } from '../support/interleaving.ts'
+import { keepPdf } from '../support/kept-report.ts'
 import { type Gate, memoryObjects } from '../support/memory-objects.ts'
 
 // Tells the stories of deliver.test.ts in a thread of its own; see test/support/thread.ts.
@@ -50,14 +52,19 @@ const runner =
         key.startsWith('claims/') ? Promise.resolve('') : objects.putIf(key, body, etag),
     }
     return deliverDue(
-      { at: now(), version: '0.1.0', url: null, from: { name: 'ciphertrail', address: 'ciphertrail@example.com' } },
+      {
+        at: now(),
+        version: '0.1.0',
+        url: 'https://ct.example.com',
+        from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+      },
       { objects: isHasty ? hasty : objects, send, now },
     )
   }
 
 let template: Map<string, Uint8Array> | undefined
 
-/** Two channels with recipients in common. */
+/** Two channels with recipients in common, of which one is given links to the report. */
 async function channels(): Promise<Map<string, Uint8Array>> {
   if (template === undefined) {
     const held = new Map<string, Uint8Array>()
@@ -65,10 +72,11 @@ async function channels(): Promise<Map<string, Uint8Array>> {
     const author = { now: ADDED, by: 'test' }
     await addChannel({ id: 'one', recipients: ['ada@example.com', 'bob@example.com'] }, author, objects)
     await addChannel(
-      { id: 'two', recipients: ['bob@example.com', 'BOB@example.com', 'eve@example.com'] },
+      { id: 'two', recipients: ['bob@example.com', 'BOB@example.com', 'eve@example.com'], hasDownloads: true },
       author,
       objects,
     )
+    await keepPdf(objects)
     template = held
   }
   return new Map(template)
@@ -90,21 +98,31 @@ async function storyOf(seed: number, isHasty: boolean): Promise<Story> {
   return { seed, world, actors, draw, fateOf }
 }
 
-/** Fails where somebody got a mail twice or one of others, or where what is written down is not what happened. */
+/** Fails where somebody got a mail twice or one of others, a link of others or one that anybody could find, or where what is written down is not what happened. */
 async function check({ held, taken }: World): Promise<void> {
   const objects = memoryObjects(held)
   const recipients = await readRecipients(objects)
   const member = new Map(
     (await readChannels(objects)).map(({ id, recipients: own }) => [id, own.map((one) => recipients.get(one))]),
   )
+  const tokens: { readonly to: string; readonly token: string }[] = []
   const mails = taken.map(({ to, message }) => {
     const text = Buffer.from(message).toString('latin1')
     const channel = /^List-Id: <([a-z]+)\./im.exec(text)?.[1] ?? ''
     assert.match(text, new RegExp(`^To: ${to.replaceAll('.', '\\.')}\r$`, 'm'))
     assert.ok(member.get(channel)?.includes(to), `${to} got a mail of "${channel}"`)
+    const links = new Set(text.replaceAll('=\r\n', '').match(/\/d\/[A-Za-z0-9_-]{43}/g))
+    assert.equal(links.size, channel === 'two' ? 1 : 0, `a mail of "${channel}" has ${links.size} links`)
+    tokens.push(...[...links].map((link) => ({ to, token: link.slice(3) })))
     return `${channel} ${to}`
   })
   assert.equal(new Set(mails).size, mails.length, `somebody got a mail twice: ${mails.join(', ')}`)
+  assert.equal(new Set(tokens.map(({ token }) => token)).size, tokens.length, 'a link stands in two mails')
+  for (const { to, token } of tokens) {
+    const download = await readDownload(downloadIdOf(token) ?? '', objects)
+    assert.deepEqual([recipients.get(download?.recipient ?? ''), download?.channel], [to, 'two'])
+    for (const [key, body] of held) assert.ok(!`${key} ${Buffer.from(body).toString('latin1')}`.includes(token), key)
+  }
   const told = new Map<string, Delivery>()
   for await (const delivery of listDeliveries('week', new Date(DUE + 24 * 60 * MINUTE), objects))
     told.set(`${delivery.channel} ${recipients.get(delivery.recipient) ?? ''}`, delivery)

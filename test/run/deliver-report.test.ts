@@ -8,11 +8,13 @@ import { listDownloads } from '../../lib/deliver/downloads.ts'
 import { smtpMail } from '../../lib/deliver/smtp.ts'
 import { readRecipients } from '../../lib/deliver/recipients.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
+import { readMailReport } from '../../lib/run/mail-report.ts'
 import { documentKey } from '../../lib/store/keys.ts'
 import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { REPORT_PDF, WEEK, keepPdf } from '../support/kept-report.ts'
 import { startApi } from '../support/local-api.ts'
 import { startMailServer } from '../support/mail-server.ts'
+import { CHANNEL } from '../support/mail-stories.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 
 const ADDED = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
@@ -187,4 +189,22 @@ test('where a link cannot be written down no mail goes, and it goes with the nex
   assert.deepEqual(told, [failed, failed])
   assert.equal((await deliver({ minutes: 6 })).length, 2)
   assert.equal((await deliver({ minutes: 12 })).length, 2)
+})
+
+test('a channel of a part gets nothing of the report, whatever is recorded of it', async () => {
+  const objects = memoryObjects()
+  await keepPdf(objects)
+  const read = (filter: Partial<typeof CHANNEL>) =>
+    readMailReport(
+      {
+        channel: { ...CHANNEL, downloadsSince: '2026-11-20T00:00:00Z', attachesPdf: true, ...filter },
+        period: WEEK,
+        now: new Date(DUE),
+        hasPages: true,
+      },
+      objects,
+    )
+  assert.equal((await read({})).attachments.length, 1)
+  for (const filter of [{ clusters: ['prod'] }, { namespaces: ['bank'] }])
+    assert.deepEqual(await read(filter), { offer: null, download: null, attachments: [] })
 })
