@@ -9,6 +9,14 @@ export const COUNTED = {
   collect: { gets: 5, lists: 1, puts: 3 },
   /** A run, whatever the number of clusters; for each cluster with evidence in the last seven hours one get more. */
   plan: { gets: 2, lists: 1, puts: 0 },
+  /** What a run of plan looks at for mail, where channels are and nothing is due: the channels, and who gets none. */
+  mailLook: { gets: 1, lists: 2, puts: 0 },
+  /** A run where nothing is to be told: channels and what was told to one, registry twice, waivers, whether there is a log. */
+  alert: { gets: 5, lists: 3, puts: 0 },
+  /** Of it, each cluster: its state, and the result of a window that came since. */
+  alertCluster: { gets: 2, lists: 0, puts: 0 },
+  /** A mail: its claim read twice, claimed, and settled. What a channel's mail is made from comes once for all of its recipients. */
+  mail: { gets: 2, lists: 0, puts: 2 },
 } as const satisfies Readonly<Record<string, S3Requests>>
 
 /** Of a leaf, and of a run: see decision 0029, and test/run/requests.test.ts. */
@@ -24,6 +32,8 @@ const RUNS = {
   seal: { seconds: 5, gigabytes: 1 },
   compact: { seconds: 5, gigabytes: 1 },
   report: { seconds: 60, gigabytes: 3 },
+  alert: { seconds: 2, gigabytes: 1 },
+  deliver: { seconds: 10, gigabytes: 1 },
 }
 
 /** US dollars, list prices of us-east-1 without free tiers. Prices change and other regions differ: put yours here. */
@@ -35,6 +45,7 @@ export const PRICES = {
   'lambda request': 0.2 / 1e6,
   'sqs request': 0.4 / 1e6,
   'scheduler invocation': 1 / 1e6,
+  'ses mail': 0.1 / 1000,
   'kms key month': 1,
   'kms signature (ecc)': 0.15 / 10_000,
   'log gigabyte': 0.5,
@@ -45,10 +56,15 @@ export const PRICES = {
 
 const HOURS = 730
 const KEPT_MONTHS = 13
-const METRICS = 12
-const ALARMS = 19
+/** As functions/ and infra/resources/alarms.yml have them. */
+export const METRICS = 25
+export const ALARMS = 36
 /** Lambda asks an empty queue all the time: five pollers, twenty seconds each. */
-const EMPTY_RECEIVES = (5 * HOURS * 3600) / 20
+const QUEUES = 3
+const EMPTY_RECEIVES = (QUEUES * 5 * HOURS * 3600) / 20
+/** Two channels of ten people. */
+const CHANNELS = 2
+const MAILS = (CHANNELS * 10 * 52) / 12
 const LOG_BYTES = 1500
 
 export type Cost = {
@@ -69,6 +85,10 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const requests = sum([
     times(windows, COUNTED.collect),
     times(plans, COUNTED.plan),
+    times(plans, COUNTED.mailLook),
+    times(plans, COUNTED.alert),
+    times(plans * clusters, COUNTED.alertCluster),
+    times(MAILS, COUNTED.mail),
     { gets: plans * clusters, lists: plans * Math.floor((clusters * 420) / minutes / 1000), puts: 0 },
     times(seals, SEAL.run),
     times(windows, SEAL.leaf),
@@ -83,15 +103,18 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
     seconds(RUNS.collect, windows) +
     seconds(RUNS.seal, seals) +
     seconds(RUNS.compact, days * clusters) +
-    seconds(RUNS.report, days + 4 * clusters)
-  const events = plans + windows + seals + 2 * days
+    seconds(RUNS.report, days + 4 * clusters) +
+    seconds(RUNS.alert, plans) +
+    seconds(RUNS.deliver, (CHANNELS * 52) / 12)
+  const events = 2 * plans + windows + seals + 2 * days
   const parts = {
     'S3 requests': requests.gets * PRICES['s3 get'] + (requests.lists + requests.puts) * PRICES['s3 put or list'],
     'S3 storage': stored * PRICES['s3 gigabyte month'],
     Lambda: compute * PRICES['lambda gigabyte second (arm64)'] + events * PRICES['lambda request'],
     'SQS and schedules':
       (EMPTY_RECEIVES + windows * 2.1) * PRICES['sqs request'] +
-      (plans + seals + 2 * days) * PRICES['scheduler invocation'],
+      (2 * plans + seals + 2 * days) * PRICES['scheduler invocation'],
+    mail: MAILS * PRICES['ses mail'],
     'two keys, and signing': 2 * PRICES['kms key month'] + seals * PRICES['kms signature (ecc)'],
     'logs, metrics, alarms, dashboard':
       (events * LOG_BYTES * PRICES['log gigabyte']) / 1e9 +
@@ -120,7 +143,7 @@ export function costPage(): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const rows = (title: string, cell: (cost: Cost) => string): string =>
     row([title, ...cases.map(({ cost }) => cell(cost))])
-  const { collect, plan } = COUNTED
+  const { collect, plan, mailLook, alert, alertCluster, mail } = COUNTED
   return `# What the service costs
 
 A month of the service on AWS, by clusters and the size of their windows, once evidence has been kept for its ${KEPT_MONTHS} months. \`npm run cost\` makes this page from \`docs/cost-model.ts\`: put your prices and bytes there.
@@ -139,15 +162,15 @@ ${row(['for each cluster', ...cases.map(({ clusters, cost }) => dollars(cost.tot
 
 ## Where the numbers come from
 
-- **Requests are counted** by tests. A window is ${collect.gets} gets, ${collect.lists} list and ${collect.puts} puts (\`test/infra/cost.test.ts\`); a run of \`plan\`, ${plan.gets} gets and ${plan.lists} list, and one get for each cluster; \`seal\` and \`compact\` as in [decision 0029](decisions/0029-who-writes-months.md) (\`test/run/requests.test.ts\`). One cluster costs the same whatever the number of the others.
+- **Requests are counted** by tests. A window is ${collect.gets} gets, ${collect.lists} list and ${collect.puts} puts (\`test/infra/cost.test.ts\`); a run of \`plan\`, ${plan.gets + mailLook.gets} gets and ${plan.lists + mailLook.lists} lists, and one get for each cluster; a run of \`alert\`, ${alert.gets} gets and ${alert.lists} lists, and ${alertCluster.gets} gets for each cluster, as long as a container lives that remembers what it read; a mail, ${mail.gets} gets and ${mail.puts} puts; \`seal\` and \`compact\` as in [decision 0029](decisions/0029-who-writes-months.md) (\`test/run/requests.test.ts\`). One cluster costs the same whatever the number of the others.
 - **Bytes are measured** on the recorded mesh of the demo: ${count(BYTES.evidence)} bytes of evidence and ${count(BYTES.result)} of result for 30 proxies and five minutes. They grow with proxies and with the traffic that had no mesh TLS. Of an hour nothing was measured; it is taken as ${BYTES.hourFactor} times as much.
 - **Seconds and memory are assumed**, generously: ${Object.entries(RUNS)
     .map(([name, { seconds, gigabytes }]) => `${name} ${seconds} s at ${gigabytes} GB`)
     .join(', ')}. Only AWS can show them.
 - **Prices** are list prices of us-east-1 in US dollars, without free tiers (which cover the functions, queues and schedules of a handful of clusters), and are nowhere asked for: look yours up.
 
-Not in it: the API and its transfers (a dollar for a million requests), mail, a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). Keys of buckets keep requests to KMS for encryption to a few; the API of CloudTrail's data events on the evidence bucket, where a policy wants them, costs about as much as the writes.
+Mail is that of ${CHANNELS} channels of ten people: 10 cents for a thousand mails, and as much for what is written down of them. Not in it: the API and its transfers (a dollar for a million requests), a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). Keys of buckets keep requests to KMS for encryption to a few; the API of CloudTrail's data events on the evidence bucket, where a policy wants them, costs about as much as the writes.
 
-**What makes it cheaper:** windows of an hour where nobody needs to know within minutes; \`plan-schedule\` every quarter of an hour then, too; evidence that expires (\`evidence-expires\`).
+**What makes it cheaper:** windows of an hour where nobody needs to know within minutes; \`plan-schedule\` and \`alert-schedule\` every quarter of an hour then, too; evidence that expires (\`evidence-expires\`).
 `
 }

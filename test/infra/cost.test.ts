@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { COUNTED, type S3Requests, costPage, monthOf } from '../../docs/cost-model.ts'
+import { functionNames } from '../../infra/package-functions.ts'
+import { ALARMS, COUNTED, METRICS, type S3Requests, costPage, monthOf } from '../../docs/cost-model.ts'
+import { addChannel } from '../../lib/deliver/channels.ts'
+import { alertDue } from '../../lib/run/alert.ts'
 import { collectDue } from '../../lib/run/collect.ts'
+import { deliverAsked } from '../../lib/run/deliver.ts'
+import { mailsDue } from '../../lib/run/due-mails.ts'
 import { plan } from '../../lib/run/plan.ts'
+import type { Memory } from '../../lib/store/recent.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { memoryObjects, type StoreRequest } from '../support/memory-objects.ts'
 import { toldCluster, toldTime, toldWindow } from '../support/told-cluster.ts'
@@ -15,6 +21,13 @@ test('docs/cost.md is what the model says: "npm run cost" makes it again', () =>
   assert.equal(words(page), words(costPage()))
 })
 
+function countsOf(requests: readonly StoreRequest[]): S3Requests {
+  const of = (...members: string[]) => requests.filter(({ member }) => members.includes(member)).length
+  const counts = { gets: of('get', 'digest'), lists: of('list'), puts: of('putOnce', 'putIf') }
+  assert.equal(counts.gets + counts.lists + counts.puts, requests.length)
+  return counts
+}
+
 test('the requests of the model are those that are made', async () => {
   let requests: StoreRequest[] = []
   const objects = memoryObjects(new Map(), async (request, effect) => {
@@ -22,9 +35,7 @@ test('the requests of the model are those that are made', async () => {
     return effect()
   })
   const taken = (): S3Requests => {
-    const of = (...members: string[]) => requests.filter(({ member }) => members.includes(member)).length
-    const counts = { gets: of('get', 'digest'), lists: of('list'), puts: of('putOnce', 'putIf') }
-    assert.equal(counts.gets + counts.lists + counts.puts, requests.length)
+    const counts = countsOf(requests)
     requests = []
     return counts
   }
@@ -46,6 +57,76 @@ test('the requests of the model are those that are made', async () => {
   }
   await plan({ now: toldTime(4) }, { objects })
   assert.deepEqual(taken(), { ...COUNTED.plan, gets: COUNTED.plan.gets + 1 })
+})
+
+test('the requests of the model for mail and alerts are those that are made', async () => {
+  let requests: StoreRequest[] = []
+  const objects = memoryObjects(new Map(), async (request, effect) => {
+    requests.push(request)
+    return effect()
+  })
+  const taken = (): S3Requests => {
+    const counts = countsOf(requests)
+    requests = []
+    return counts
+  }
+  const added = new Date('2026-11-20T00:00:00Z')
+  const author = { now: added, by: 'tester' }
+  await addCluster({ id: 'told', windowMinutes: 5 }, { now: new Date(toldWindow(0).start), by: 'tester' }, { objects })
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
+  const send = async () => '250'
+  const from = { name: 'ciphertrail', address: 'ciphertrail@example.com' }
+  const memory: Memory = new Map()
+  const settled = new Set<string>()
+  for (let index = 0; index < 4; index++) {
+    const now = () => toldTime(index)
+    const message = { cluster: 'told', window: toldWindow(index), attempt: 1 }
+    const collector = { name: 'ciphertrail', version: '0.0.0' }
+    await collectDue(message, { collector, now }, { objects, open: () => toldCluster(now).access })
+    taken()
+    const publish = () => Promise.reject(new Error('nothing is published'))
+    const deps = { objects, now, mail: { from, send }, post: publish, publish, memory, settled }
+    const [outcome] = await alertDue({ at: now(), url: null }, deps)
+    assert.equal(outcome?.problem, null)
+    const counts = taken()
+    // The first ones find nothing that they remember, and a condition that begins.
+    if (index > 1) assert.deepEqual(counts, sumOf(COUNTED.alert, COUNTED.alertCluster))
+  }
+  const sendTo = async (recipients: readonly string[], weeks: number) => {
+    await addChannel({ id: 'ops', recipients }, author, objects)
+    const now = () => new Date(toldTime(4).getTime() + weeks * 7 * 24 * 3_600_000)
+    const [asked] = (await mailsDue(now(), { objects, now, settled })).due
+    taken()
+    const instructions = { at: now(), version: '0.0.0', url: null, from }
+    await deliverAsked(asked ?? assert.fail(), instructions, { objects, send, now })
+    const counts = taken()
+    await mailsDue(now(), { objects, now, settled })
+    taken()
+    await mailsDue(now(), { objects, now, settled })
+    assert.deepEqual(taken(), COUNTED.mailLook)
+    return counts
+  }
+  const one = await sendTo(['ada@example.com'], 1)
+  const two = await sendTo(['ada@example.com', 'bob@example.com'], 2)
+  assert.deepEqual(two, sumOf(one, COUNTED.mail))
+})
+
+const sumOf = (a: S3Requests, b: S3Requests): S3Requests => ({
+  gets: a.gets + b.gets,
+  lists: a.lists + b.lists,
+  puts: a.puts + b.puts,
+})
+
+test('alarms and metrics are counted as the template and the functions have them', () => {
+  const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+  assert.equal(read('infra/resources/alarms.yml').match(/Type: AWS::CloudWatch::Alarm/g)?.length, ALARMS)
+  const metrics = ['lambda', ...functionNames()].flatMap((name) => [
+    ...[...read(`functions/${name}.ts`).matchAll(/counts: \{([^}]*)\}/g)].flatMap(([, counts = '']) =>
+      [...counts.matchAll(/\b([A-Z]\w+):/g)].map(([, metric]) => metric),
+    ),
+    ...[...read(`functions/${name}.ts`).matchAll(/addMetric\('(\w+)'/g)].map(([, metric]) => metric),
+  ])
+  assert.equal(new Set(metrics).size, METRICS, metrics.join(' '))
 })
 
 test('a cluster costs the same or less, the more there are', () => {
