@@ -4,6 +4,7 @@ import { type Delivery, DELIVERY_STATUSES, listDeliveries } from '../lib/deliver
 import { readRecipients } from '../lib/deliver/recipients.ts'
 import { countSuppressed, suppressedWords } from '../lib/deliver/suppressions.ts'
 import { toJson } from '../lib/report/json.ts'
+import { DELIVERY_KINDS } from '../lib/store/keys.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -52,6 +53,7 @@ export function addDeliver(program: Command, console: Console): void {
     .description(
       'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )
+    .option('--kind <kind>', 'week: the weekly mails, or alert: alerts, by their ids (default week)')
     .option('--week <week>', 'only of this ISO week')
     .option('--channel <id>', 'only of this channel')
     .option('--status <status>', `only ${DELIVERY_STATUSES.join(', ')}`)
@@ -59,11 +61,16 @@ export function addDeliver(program: Command, console: Console): void {
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail deliveries --week 2026-W47\n  ciphertrail deliveries --status unknown --json',
+      '\nExamples:\n  ciphertrail deliveries --week 2026-W47\n  ciphertrail deliveries --status unknown --json\n  ciphertrail deliveries --kind alert --status bounced',
     )
     .action(async (_: unknown, command: Command) => {
-      const options = command.optsWithGlobals<SendOptions & { readonly week?: string; readonly status?: string }>()
+      const options = command.optsWithGlobals<ListOptions>()
       const { week, channel, status } = options
+      const kind = DELIVERY_KINDS.find((one) => one === (options.kind ?? 'week'))
+      if (kind === undefined)
+        throw new UsageError(
+          `Cannot list kind "${printable(options.kind ?? '')}": wanted ${DELIVERY_KINDS.join(' or ')}`,
+        )
       if (status !== undefined && !DELIVERY_STATUSES.some((one) => one === status))
         throw new UsageError(
           `Cannot filter by status "${printable(status)}": wanted one of ${DELIVERY_STATUSES.join(', ')}`,
@@ -72,7 +79,7 @@ export function addDeliver(program: Command, console: Console): void {
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const recipients = await readRecipients(objects)
       const rows: (Delivery & { readonly address: string | null })[] = []
-      for await (const delivery of listDeliveries('week', now, objects)) {
+      for await (const delivery of listDeliveries(kind, now, objects)) {
         if (week !== undefined && delivery.period !== week) continue
         if (channel !== undefined && delivery.channel !== channel) continue
         if (status !== undefined && delivery.status !== status) continue
@@ -81,13 +88,17 @@ export function addDeliver(program: Command, console: Console): void {
       if (options.json === true) for (const row of rows) console.out(toJson(row))
       else if (rows.length === 0)
         console.err(
-          `No mail was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`,
+          `${kind === 'week' ? 'No mail' : 'No alert'} was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`,
         )
       else
         for (const line of tableLines(rows, [
-          { heading: 'WEEK', text: ({ period }) => period },
+          { heading: kind.toUpperCase(), text: ({ period }) => period },
           { heading: 'CHANNEL', text: (row) => row.channel },
-          { heading: 'TO', text: ({ address }) => address ?? '(left every channel)' },
+          {
+            heading: 'TO',
+            text: ({ address }) =>
+              address ?? (kind === 'week' ? '(left every channel)' : '(a place, or left every channel)'),
+          },
           { heading: 'STATUS', text: (row) => row.status },
           { heading: 'AT', text: ({ at }) => at },
           { heading: 'TRIES', text: ({ attempt }) => String(attempt) },
@@ -100,6 +111,8 @@ export function addDeliver(program: Command, console: Console): void {
           console.out(line)
     })
 }
+
+type ListOptions = SendOptions & { readonly kind?: string; readonly week?: string; readonly status?: string }
 
 const isFailed = ({ problem, tried }: ChannelDelivery): boolean =>
   problem !== null || tried.some(({ status }) => status !== 'sent')

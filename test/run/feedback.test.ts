@@ -146,6 +146,16 @@ test('ciphertrail deliveries tells what came back, by a status of its own and in
     /ada@example\.com +bounced +2026-11-23T08:00:00Z +1 +came back for good \(Permanent, NoEmail, 5\.1\.1\); 0107019ab-1-000000$/,
   )
   assert.equal((await deliveries('--status', 'sent')).stdout, '')
+  const alert = { ...id, kind: 'alert', period: '20261123T070000Z-1' } as const
+  const held = (await claimDelivery(alert, { now: SENT, mayRepeat: false }, objects)) ?? assert.fail()
+  await settleDelivery(held, { status: 'sent', detail: NAME }, SENT, objects)
+  await takeFeedback(complaint(alert), LATER, { objects })
+  assert.match(
+    (await deliveries('--kind', 'alert')).stdout,
+    /^ALERT +CHANNEL.*\n20261123T070000Z-1 +pay +ada@\S+ +complained /,
+  )
+  const refused = await deliveries('--kind', 'year')
+  assert.deepEqual([refused.code, refused.stderr], [2, 'Cannot list kind "year": wanted week or alert\n'])
   const [row] = parseNdjson((await deliveries('--status', 'bounced', '--json')).stdout)
   assert.deepEqual([row?.['detail'], row?.['report']], [NAME, 'came back for good (Permanent, NoEmail, 5.1.1)'])
 })
