@@ -17,6 +17,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { evidenceKey, linksKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
+import { listDownloads, makeDownload } from '../../lib/deliver/downloads.ts'
 import { leavePath, linkKey } from '../../lib/deliver/links.ts'
 import { suppress } from '../../lib/deliver/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
@@ -348,7 +349,11 @@ test('collect is allowed what it asks of the store and of every way into a clust
 /** A channel whose mail is due at that time, and somebody who left another one. */
 async function addOps(): Promise<void> {
   const author = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
-  await addChannel({ id: 'ops', recipients: ['ada@example.com', 'bob@example.com'] }, author, objects)
+  await addChannel(
+    { id: 'ops', recipients: ['ada@example.com', 'bob@example.com'], hasDownloads: true, attachesPdf: true },
+    author,
+    objects,
+  )
   await suppress({ recipient: `r${'0'.repeat(32)}`, channel: 'old', reason: 'unsubscribed' }, author.now, objects)
 }
 
@@ -406,6 +411,7 @@ test('deliver is allowed what it asks, and sends as nobody else than whom mail i
     assert.deepEqual(answer, { batchItemFailures: [] })
   })
   assert.equal(other.calls.filter(({ action }) => action === 'ses:SendEmail').length, 2 * 3)
+  assert.equal((await listDownloads(objects)).downloads.length, 2)
 })
 
 test('feedback is allowed what it asks, and nothing else: no address', async (t) => {
@@ -464,11 +470,22 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     const { items } = JSON.parse(await ask('/v1/reports')) as { items: { id: string }[] }
     assert.equal(items.length, 1)
     await ask(`/v1/reports/${items[0]?.id ?? ''}/html`)
-    const leave = { channel: 'ops', recipient: `r${'1'.repeat(32)}` }
-    const path = leavePath(leave, await linkKey(objects))
-    const link = requestOf(path) as { requestContext: { http: object } }
-    const pressed = { ...link, requestContext: { ...link.requestContext, http: { method: 'POST' } } }
-    assert.equal((await handler(pressed, contextOf())).statusCode, 200)
-    assert.ok(!log.text().includes(path.split('/').at(-1) ?? ''), 'no log has a link')
+    const press = async (path: string) => {
+      const link = requestOf(path) as { requestContext: { http: object } }
+      return handler({ ...link, requestContext: { ...link.requestContext, http: { method: 'POST' } } }, contextOf())
+    }
+    const path = leavePath({ channel: 'ops', recipient: `r${'1'.repeat(32)}` }, await linkKey(objects))
+    assert.equal((await press(path)).statusCode, 200)
+    const [{ report, recipient } = assert.fail()] = (await listDownloads(objects)).downloads
+    const made = new Date(SCHEDULED.time)
+    const wanted = { report, channel: 'ops', recipient, expiresAt: '2199-01-01T00:00:00Z' }
+    const token = await makeDownload(wanted, made, objects)
+    assert.match(await ask(`/d/${token}`), /<button/)
+    const { statusCode, headers } = await press(`/d/${token}`)
+    assert.equal(statusCode, 303)
+    const location = String(headers?.['location'])
+    assert.match(await ask(`/d/${location}`), /^%PDF/)
+    for (const secret of [path.split('/').at(-1), token, /\.([^./]{43})\//.exec(location)?.[1]])
+      assert.ok(secret !== undefined && !log.text().includes(secret), 'no log has a link')
   })
 })

@@ -293,6 +293,7 @@ test('no route of the API is open but /health, the front page and the links in m
         ['GET /health', 'NONE', undefined],
         ['GET /', 'NONE', undefined],
         ['ANY /unsubscribe/{proxy+}', 'NONE', undefined],
+        ['ANY /d/{proxy+}', 'NONE', undefined],
       ],
     )
     assert.deepEqual(
