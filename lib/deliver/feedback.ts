@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { timeOf } from '../collect/windows.ts'
+import { parseJson } from '../store/json.ts'
 import { DELIVERY_KINDS, type DeliveryId, isClusterId } from '../store/keys.ts'
 import { isPseudonym } from './channel.ts'
 import type { Delivery, DeliveryStatus } from './claims.ts'
@@ -119,7 +120,7 @@ const complaintSchema = z.object({
 export function readFeedback(notification: unknown): Feedback | Nothing {
   const envelope = envelopeSchema.safeParse(notification)
   if (envelope.data?.Message.startsWith(WELCOME) === true) return expected('it says that notifications come here')
-  const event = envelope.success ? jsonOf(envelope.data.Message) : notification
+  const event = envelope.success ? parseJson(Buffer.from(envelope.data.Message)) : notification
   if (typeof event !== 'object' || event === null || Array.isArray(event))
     return foreign('it is no notification of Amazon SES')
   const { eventType, notificationType, mail, bounce, complaint } = event as Readonly<Record<string, unknown>>
@@ -181,15 +182,6 @@ function wordsOf(words: readonly (string | null | undefined)[]): string {
 function isSame(given: string, address: string): boolean {
   const [one, other] = [given, address].map((text) => (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim().toLowerCase())
   return one === other
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
 }
 
 /** What follows from a notification. */

@@ -65,7 +65,7 @@ async function attempt(
   date: Date,
   { objects, send }: Pick<MessageDeps, 'objects' | 'send'>,
 ): Promise<Outcome> {
-  const { channel: name, period, recipient } = id
+  const { kind, period, channel: name, recipient } = id
   const to = recipients.get(recipient)
   if (to === undefined)
     return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
@@ -93,7 +93,7 @@ async function attempt(
         attachments,
       }),
     )
-    const detail = await send({ from: from.address, to, message, tags: id })
+    const detail = await send({ from: from.address, to, message, tags: { kind, period, channel: name, recipient } })
     return { status: 'sent', detail }
   } catch (error) {
     return outcomeOf(error)
