@@ -3,8 +3,10 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import PostalMime from 'postal-mime'
+import { directoryObjects } from '../../lib/store/directory.ts'
 import { linesOf, run } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
+import { keepPdf } from '../support/kept-report.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
 import { freshFolder } from '../support/recording.ts'
 
@@ -72,6 +74,23 @@ test('ciphertrail channel preview --json names what was written; a text channel 
   assert.deepEqual(told.files, ['mail/plain-2026-W48.eml', 'mail/plain-2026-W48.txt'])
   assert.equal(told.week, '2026-W48')
   assert.equal(readFileSync(join(mesh.folder, 'mail/plain-2026-W48.eml')).length, told.bytes)
+})
+
+test('ciphertrail channel preview shows the report that would go along, and makes no link to it', async () => {
+  const week = { from: '2026-11-23T00:00:00Z', to: '2026-11-30T00:00:00Z', label: 'Week 2026-W48', timeZone: 'UTC' }
+  const objects = directoryObjects(join(mesh.folder, 'ciphertrail-data'))
+  await keepPdf(objects, week)
+  await mesh.run('channel', 'add', 'grc', '--to', 'ada@example.com', '--download-links', 'on', '--attach-pdf', 'on')
+  const { code, stderr } = await mesh.run('channel', 'preview', 'grc', ...NOW, '--url', 'https://ct.example.com')
+  assert.equal(code, 0, stderr)
+  const message = await PostalMime.parse(readFileSync(join(mesh.folder, 'ciphertrail-mail/grc-2026-W48.eml')))
+  assert.deepEqual(
+    message.attachments.map(({ filename }) => filename),
+    ['ciphertrail-2026-W48.pdf'],
+  )
+  assert.match(message.html ?? '', /href="https:\/\/ct\.example\.com\/d\/preview"/)
+  assert.match(message.text ?? '', /https:\/\/ct\.example\.com\/d\/preview\n/)
+  for await (const key of objects.list('downloads/')) assert.fail(key)
 })
 
 test('ciphertrail channel preview refuses what it cannot show, in one line', async (t) => {

@@ -306,6 +306,40 @@ test('a link that is revoked while its use is written down gives nothing', async
   assert.equal(await around.uses(), 0)
 })
 
+test('whichever request to the store fails, nothing is given, and what was counted was written down first', async (t) => {
+  let left = Infinity
+  const failing = <T>(effect: () => T): T => {
+    left -= 1
+    if (left === 0) throw new StoreError('Cannot reach the store')
+    return effect()
+  }
+  const around = await world(t, {
+    get: async (key) => failing(() => around.objects.get(key)),
+    putIf: async (key, body, etag) => failing(() => around.objects.putIf(key, body, etag)),
+    list: (prefix, after) => failing(() => around.objects.list(prefix, after)),
+  })
+  const location = (await around.visit('POST')).headers.get('location') ?? ''
+  for (const [method, path] of [
+    ['GET', undefined],
+    ['POST', undefined],
+    ['GET', `/d/${location}`],
+  ] as const) {
+    let requests = 0
+    for (let at = 1; ; at++) {
+      left = at
+      const before = await around.uses()
+      const response = await around.visit(method, path)
+      if (left > 0) break
+      requests = at
+      assert.equal(response.status, 503, `${method} with request ${at} failing`)
+      assert.equal(response.headers.get('location'), null)
+      assert.doesNotMatch(await response.text(), /%PDF|<form/)
+      assert.equal(await around.uses(), before)
+    }
+    assert.ok(requests >= 6, `${method} asks ${requests} times`)
+  }
+})
+
 test('whoever revokes while the button is pressed many times stops all that come after', async (t) => {
   const { objects, id, visit, uses } = await world(t)
   const first = Array.from({ length: 5 }, () => visit('POST'))
