@@ -5,7 +5,8 @@ import type { ClusterAccess } from '../../lib/collect/cluster.ts'
 import { type Service, type ServiceDeps, type ServiceEvent, createService } from '../../lib/run/service.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
-import { addChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
+import { liftSuppression, suppress } from '../../lib/deliver/suppressions.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
@@ -375,4 +376,37 @@ test('a service sends each mail that is due once, however often it looks and is 
   )
   await again.at(2 * week)
   assert.equal(sent.length, 4)
+})
+
+test('a service says once that nobody of a channel is left to get its mail, and counts by why who gets none', async () => {
+  const objects = memoryObjects()
+  await addChannel(
+    { id: 'one', recipients: ['ada@example.com', 'bob@example.com'], hasAlerts: false },
+    { now: minutesIn(0), by: 'test' },
+    objects,
+  )
+  const [one, two] = (await readChannels(objects))[0]?.recipients ?? []
+  for (const [recipient, reason] of [
+    [one, 'bounced'],
+    [two, 'complained'],
+  ] as const)
+    await suppress({ recipient: recipient ?? '', channel: null, reason }, minutesIn(0), objects)
+  const { at, events } = start(objects, {
+    mail: {
+      from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+      url: null,
+      send: async () => '250 taken',
+    },
+  })
+  const week = 7 * 24 * 60
+  for (const minutes of [0, 1, 2]) await at(week + minutes)
+  const failed = () => events.flatMap(({ event, what, message }) => (event === 'failed' ? [[what, message]] : []))
+  assert.equal(failed().length, 1)
+  assert.match(failed().flat().join(' '), /^deliver one nobody is left .*: mail to 1 came back, 1 called it unwanted; /)
+  await liftSuppression(one ?? '', null, objects)
+  await at(week + 3)
+  assert.deepEqual(
+    events.flatMap(({ event, sent, suppressed }) => (event === 'delivered' ? [[sent, suppressed]] : [])),
+    [[1, { unsubscribed: 0, bounced: 0, complained: 1 }]],
+  )
 })
