@@ -75,7 +75,7 @@ export async function toSend(
 ): Promise<{ readonly ids: readonly DeliveryId[]; readonly nobody: string | null }> {
   const { wanted, suppressed } = withoutSuppressed(channel, suppressions)
   const nobody = nobodyLeft(channel, suppressed)
-  const name = [channel.id, week, ...channel.recipients].join(' ')
+  const name = [channel.id, week, ...wanted].join(' ')
   if (settled?.has(name) === true) return { ids: [], nobody }
   const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
