@@ -47,7 +47,7 @@ const GIVEN = {
 }
 
 /** What the code asked for, by the function that did: actions and resources. */
-type Call = { readonly action: string; readonly resource: string; readonly context?: RequestContext }
+type Call = { readonly action: string; readonly resource: string; readonly context?: RequestContext | undefined }
 
 let template: Readonly<Record<string, Resource>>
 let s3: S3Server
@@ -207,7 +207,8 @@ function neededFor({ action, bucket, key, headers }: S3Server['requests'][number
     {
       action,
       resource: action === 's3:ListBucket' ? place : object,
-      context: { ifNoneMatch: action === 's3:PutObject' ? headers['if-none-match'] : undefined },
+      context:
+        action === 's3:PutObject' ? { ifNoneMatch: headers['if-none-match'], ifMatch: headers['if-match'] } : undefined,
     },
     ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
     ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource: object }]),

@@ -8,6 +8,7 @@ import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model.ts'
 import { linksKey, recipientsKey } from '../../lib/store/keys.ts'
+import { compareText } from '../../lib/text-order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
 
@@ -158,18 +159,25 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/(evidence|log|reports)\/\*|DerivedBucket\/([a-z]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
+          /^arn:aws:s3:::(EvidenceBucket\/((evidence|log|reports)\/\*|log\/checkpoint)|DerivedBucket\/([a-z]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
           what,
         )
     }
   }
-  // What a function may write of the evidence is one prefix, and no two functions write the same one.
-  const writers = grants
-    .filter(({ action }) => action === 's3:PutObject')
-    .flatMap(({ role, resources }) =>
-      resources.filter((one) => one.includes('EvidenceBucket')).map((one) => `${role} ${one.split('/')[1]}`),
+  // What a function may write of the evidence is one prefix, once; and no two functions write the same one.
+  const writers = new Set<string>()
+  for (const { role, action, resources, holds } of grants) {
+    const own = resources.filter((one) => one.includes('EvidenceBucket'))
+    if (action !== 's3:PutObject' || own.length === 0) continue
+    for (const one of own) writers.add(`${role} ${one.split('/')[1] ?? ''}`)
+    const isHead = own.every((one) => one.endsWith('/log/checkpoint'))
+    assert.deepEqual(
+      [holds({}), holds({ ifNoneMatch: '*' }), holds({ ifMatch: '"x"' })],
+      [false, !isHead, isHead],
+      `${role} writes ${own.join(' ')}`,
     )
-  assert.deepEqual(writers.toSorted(), ['CollectRole evidence', 'ReportRole reports', 'SealRole log'])
+  }
+  assert.deepEqual([...writers].toSorted(compareText), ['CollectRole evidence', 'ReportRole reports', 'SealRole log'])
   assert.deepEqual(
     new Set(grants.filter(({ action }) => action === 'kms:Sign').map(({ role }) => role)),
     new Set(['SealRole']),

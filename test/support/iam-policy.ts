@@ -7,6 +7,7 @@ export type RequestContext = {
   readonly prefix?: string | undefined
   /** Of a put. */
   readonly ifNoneMatch?: string | undefined
+  readonly ifMatch?: string | undefined
   /** Of a mail. */
   readonly fromAddress?: string | undefined
 }
@@ -21,7 +22,7 @@ export type Policy = {
 /** The conditions that policies and roles use. */
 export type Condition = {
   readonly StringLike?: { readonly 's3:prefix': string }
-  readonly Null?: { readonly 's3:if-none-match': 'false' }
+  readonly Null?: { readonly 's3:if-none-match': 'false' } | { readonly 's3:if-match': 'false' }
   readonly StringEqualsIgnoreCase?: { readonly 'ses:FromAddress': string }
 }
 
@@ -71,6 +72,8 @@ export function conditionOf(condition: Condition | undefined, where: string): (c
     return (context) => context.prefix !== undefined && patternOf(prefix).test(context.prefix)
   if (more.length === 0 && keys === '["Null",{"s3:if-none-match":"false"}]')
     return (context) => context.ifNoneMatch !== undefined
+  if (more.length === 0 && keys === '["Null",{"s3:if-match":"false"}]')
+    return (context) => context.ifMatch !== undefined
   const from = condition.StringEqualsIgnoreCase?.['ses:FromAddress']
   if (more.length === 0 && from !== undefined && Object.keys(condition.StringEqualsIgnoreCase ?? {}).length === 1)
     return ({ fromAddress }) => fromAddress?.toLowerCase() === from.toLowerCase()

@@ -210,6 +210,7 @@ function checkPermission(
       !allows(one, resource, {
         prefix: action === 's3:ListBucket' ? key : undefined,
         ifNoneMatch: one === 's3:PutObject' ? headers['if-none-match'] : undefined,
+        ifMatch: one === 's3:PutObject' ? headers['if-match'] : undefined,
       }),
   )
   if (lacking === undefined) return
