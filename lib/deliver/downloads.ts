@@ -35,7 +35,7 @@ export type Download = {
 }
 
 /** Why a link does not work. */
-export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a recipient' | 'no mail' | 'expired'
+export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a recipient' | 'gets no mail' | 'expired'
 
 /** How long a link works: a mail is read in its week, and asked for again by the end of the month. */
 export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
@@ -150,7 +150,7 @@ export function endOf(
   if (downloadsSince === null || toSeconds(madeAt) < toSeconds(downloadsSince) || !isOfEverything(channel))
     return 'links off'
   if (!channel.recipients.includes(recipient)) return 'not a recipient'
-  if (isSuppressed) return 'no mail'
+  if (isSuppressed) return 'gets no mail'
   return isExpired(download, now) ? 'expired' : null
 }
 

@@ -166,7 +166,7 @@ test('endOf() ends a link with whatever it was made for, and names the first rea
     ['links off', download, { ...channel, namespaces: ['pay-*'] }, around],
     ['links off', download, { ...channel, clusters: ['prod'] }, around],
     ['not a recipient', download, { ...channel, recipients: [`r${'b'.repeat(32)}`] }, around],
-    ['no mail', download, channel, { ...around, isSuppressed: true }],
+    ['gets no mail', download, channel, { ...around, isSuppressed: true }],
     ['expired', download, channel, { ...around, now: new Date(LINK.expiresAt) }],
   ] as const)
     assert.equal(endOf(args[0], args[1], args[2]), wanted)

@@ -1,5 +1,5 @@
 /**
- * Mail as it is deployed, from the zips: plan asks for it by a queue, deliver sends it by SES, alert tells by SES and SNS. Messages come twice, at once and again,
+ * Mail as it is deployed, from the zips: plan asks for it by a queue, deliver sends it by SES, alert tells by SES and SNS, query answers the links. Messages come twice, at once and again,
  * and one deliver is killed while SES takes a mail.
  */
 import assert from 'node:assert/strict'
@@ -22,12 +22,14 @@ import {
 } from '@aws-sdk/client-sqs'
 import PostalMime from 'postal-mime'
 import { addChannel } from '../../lib/deliver/channels.ts'
+import { linkName, listDownloads, revokeDownload } from '../../lib/deliver/downloads.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { compareText } from '../../lib/text-order.ts'
 import { openStore } from '../store/open-s3.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
-import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
+import { REPORT_PDF, keepPdf } from '../support/kept-report.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 import { type MotoServer, startMoto, takenBySes } from '../support/moto-server.ts'
 import { packagedHandler, unpackFunction } from '../support/packaged-functions.ts'
 import { freshFolder } from '../support/recording.ts'
@@ -227,4 +229,55 @@ test('what cannot wait is told once to the topic and to each recipient, by howev
     counted.reduce((sum, { AlertMessages: count }) => sum + Number(count), 0),
     2,
   )
+})
+
+test('the report leaves with a mail by SES, and its link is answered without login, a log or an object that holds it', async (t) => {
+  const log = capturedLog(t)
+  t.mock.timers.enable({ apis: ['Date'], now: DUE })
+  const [deliver, query] = await Promise.all(['deliver', 'query'].map(packagedHandler))
+  assert.ok(deliver && query)
+  const report = await keepPdf(objects)
+  await addChannel(
+    { id: 'grc', recipients: ['grc@example.com'], hasDownloads: true, attachesPdf: true },
+    AUTHOR,
+    objects,
+  )
+  const asked = batchOf({ channel: 'grc', week: '2026-W47' })
+  assert.deepEqual(await deliver(asked, contextOf()), { batchItemFailures: [] })
+  const { raw } = (await takenBySes(moto.url)).find(({ to }) => to === 'grc@example.com') ?? assert.fail()
+  const { text, attachments } = await PostalMime.parse(raw)
+  const [attached] = attachments
+  assert.ok(attached?.content instanceof ArrayBuffer)
+  assert.deepEqual([attached.filename, Buffer.from(attached.content)], ['ciphertrail-2026-W47.pdf', REPORT_PDF])
+  const token = /https:\/\/ct\.example\.com\/d\/([A-Za-z0-9_-]{43})\n/.exec(text ?? '')?.[1] ?? assert.fail(text)
+
+  const visit = async (path: string, method = 'GET') => {
+    const request = requestOf(path) as { requestContext: { http: object } }
+    const event = { ...request, requestContext: { ...request.requestContext, http: { method } } }
+    const answer = (await query(event, contextOf())) as {
+      statusCode: number
+      headers: Readonly<Record<string, string>>
+      body: string
+    }
+    return { ...answer, body: Buffer.from(answer.body, 'base64') }
+  }
+  assert.match((await visit(`/d/${token}`)).body.toString(), /Download the report of week 2026-W47/)
+  const pressed = await visit(`/d/${token}`, 'POST')
+  assert.equal(pressed.statusCode, 303)
+  const file = `/d/${pressed.headers['location'] ?? ''}`
+  assert.deepEqual((await visit(file)).body, REPORT_PDF)
+  const [{ id, uses } = assert.fail()] = (await listDownloads(objects)).downloads
+  assert.equal(uses, 1)
+  t.mock.timers.setTime(DUE + MINUTE)
+  assert.equal((await visit(file)).statusCode, 404)
+  await revokeDownload(id, new Date(DUE), objects)
+  assert.equal((await visit(`/d/${token}`, 'POST')).statusCode, 410)
+
+  const told = log.lines().findLast(({ path, status }) => path === '/d/file' && status === 200)
+  assert.partialDeepStrictEqual(told, { download: { link: linkName(id), channel: 'grc', report } })
+  assert.ok(!log.text().includes(token))
+  for await (const key of objects.list('')) {
+    const body = Buffer.from((await objects.get(key))?.body ?? []).toString('latin1')
+    assert.ok(!`${key} ${body}`.includes(token), key)
+  }
 })
