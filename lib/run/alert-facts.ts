@@ -90,12 +90,19 @@ function cryptoFacts(recent: Recent | undefined): Pick<ClusterFacts, 'certificat
   }
 }
 
-/** Since when nothing was sealed; null where no log was ever begun. */
-export async function sealFacts(at: Date, objects: Objects): Promise<AlertFacts['seal']> {
+/**
+ * Since when nothing was sealed; null where no log was ever begun, or it is not known yet: the first run of a log that has just been begun may be under way.
+ *
+ * @param clusters those that are registered
+ */
+export async function sealFacts(at: Date, clusters: readonly Cluster[], objects: Objects): Promise<AlertFacts['seal']> {
   if ((await objects.get(vkeyKey)) === undefined) return null
+  const isLongAgo = (time: number): boolean => at.getTime() / 1000 - time > SEAL_SECONDS
   const { progress } = await readProgress(objects)
-  if (progress === undefined) return { isBehind: true, since: null }
-  return { isBehind: at.getTime() / 1000 - progress.sealedAt > SEAL_SECONDS, since: toTime(progress.sealedAt) }
+  if (progress !== undefined) return { isBehind: isLongAgo(progress.sealedAt), since: toTime(progress.sealedAt) }
+  return clusters.some(({ registeredAt }) => isLongAgo(toSeconds(registeredAt)))
+    ? { isBehind: true, since: null }
+    : null
 }
 
 /** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */

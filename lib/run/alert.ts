@@ -65,7 +65,7 @@ export async function alertDue(
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
   const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, { objects, memory })))
-  const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, objects)])
+  const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, clusters, objects)])
   const outcomes: ChannelAlerts[] = []
   for (const [index, channel] of channels.entries()) {
     const look = { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), waivers, seal }

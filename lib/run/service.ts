@@ -66,7 +66,7 @@ export type Service = {
 /** Longer than one window of a cluster takes, whatever times out. */
 const HUNG_SECONDS: Seconds = 60 * 60
 
-/** How long a report or a compaction that failed is not tried again. */
+/** How long a report, a compaction or a mail that failed is not tried again. */
 const PAUSE_SECONDS: Seconds = 15 * 60
 
 /** How often it is looked for what is to be told at once, where nothing was collected. */
@@ -122,7 +122,10 @@ export function createService(
           busy.delete(cluster)
         }
         collectWaiting()
-        if (busy.size === 0) keepHouse()
+        if (busy.size > 0) return
+        keepHouse()
+        // Once all are asked, so that what is seen on many clusters is one notice; if one hangs, the next look tells what is known.
+        deliver()
       })
     }
   }
@@ -182,7 +185,7 @@ export function createService(
       worked(what)
     } catch (error) {
       failed(what, error)
-      if (what !== 'seal') pausedUntil.set(what, seconds() + PAUSE_SECONDS)
+      if (what !== 'seal' && what !== 'alert') pausedUntil.set(what, seconds() + PAUSE_SECONDS)
     }
   }
 

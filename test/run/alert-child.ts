@@ -111,7 +111,7 @@ async function store(): Promise<Map<string, Uint8Array>> {
     const held = new Map<string, Uint8Array>()
     const objects = memoryObjects(held)
     const author = { now: at(0), by: 'test' }
-    await addCluster({ id: 'west', windowMinutes: 5 }, author, { objects })
+    await addCluster({ id: 'west', windowMinutes: 5 }, { ...author, now: at(-300) }, { objects })
     await addChannel(
       { id: 'one', recipients: ['ada@example.com', 'bob@example.com'], webhook: { url: HOOK, secretFile: '/s' } },
       author,

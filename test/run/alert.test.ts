@@ -208,6 +208,28 @@ test('a run that began before another one decided takes nothing back, and delive
   assert.deepEqual(await look(195), [[], ['seal']])
 })
 
+test('a log that has just been begun is not told as behind, and one that was never sealed in hours is', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  await objects.putOnce(vkeyKey, Buffer.from('a key'))
+  const kinds = async (minutes: number) => {
+    const [outcome] = await alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: () => Promise.reject(new Error('nothing is published')),
+        post: webhookPost(undefined),
+        mail: null,
+      },
+    )
+    return outcome?.notice?.began.map(({ kind }) => kind)
+  }
+  assert.deepEqual(await kinds(20), ['coverage'])
+  assert.deepEqual(await kinds(181), ['seal'])
+})
+
 test('a register of waivers that is damaged is told, and keeps nobody from being told', async () => {
   const held = new Map<string, Uint8Array>()
   const objects = memoryObjects(held)

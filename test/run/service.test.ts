@@ -410,3 +410,51 @@ test('a service says once that nobody of a channel is left to get its mail, and 
     [[1, { unsubscribed: 0, bounced: 0, complained: 1 }]],
   )
 })
+
+test('a window that shows new plain text is told in the look that collects it, though what keeps the house fails', async () => {
+  const objects = await freshStore(new Map(), ['shop', 'far'])
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: minutesIn(-1), by: 'test' }, objects)
+  const sent: string[] = []
+  const mail = {
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    url: null,
+    send: async ({ message }: Envelope) => {
+      sent.push(/^Subject: (.*)\r$/m.exec(Buffer.from(message).toString())?.[1] ?? '')
+      return '250 taken'
+    },
+  }
+  const failing = { ...signer, sign: () => Promise.reject(new Error('nobody signs')) }
+  const { at, events } = start(objects, { mail, signer: failing })
+  for (const minutes of [1, 2, 3, 4, 5]) await at(minutes)
+  assert.deepEqual(sent, [])
+  await at(6)
+  assert.deepEqual(sent, ['[ops] 2 paths not encrypted'])
+  for (const minutes of [7, 8, 11, 12, 16]) await at(minutes)
+  assert.equal(sent.length, 1)
+  assert.equal(events.filter(({ event }) => event === 'alerted').length, 1)
+})
+
+test('a look for alerts that failed is made again by the next minute', async () => {
+  const objects = await freshStore()
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: minutesIn(-1), by: 'test' }, objects)
+  const sent: string[] = []
+  const mail = {
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    url: null,
+    send: async ({ to }: Envelope) => (sent.push(to), '250 taken'),
+  }
+  let isAway = true
+  const broken = {
+    ...objects,
+    list: (prefix: string, after?: string) => {
+      if (isAway && prefix.includes('waivers')) throw new Error('the store is away')
+      return objects.list(prefix, after)
+    },
+  }
+  const { at } = start(broken, { mail })
+  await at(6)
+  assert.deepEqual(sent, [])
+  isAway = false
+  await at(7)
+  assert.deepEqual(sent, ['ada@example.com'])
+})
