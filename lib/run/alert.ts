@@ -10,7 +10,7 @@ import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/recipients.ts'
 import type { Sender } from '../deliver/message.ts'
 import { NotSentError, type SendMail } from '../deliver/send.ts'
-import { nobodyLeft, readSuppressions, suppressionOf, withoutSuppressed } from '../deliver/suppressions.ts'
+import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/suppressions.ts'
 import type { PublishAlert } from '../deliver/sns.ts'
 import type { PostAlert } from '../deliver/webhook.ts'
 import { timeOf } from '../collect/windows.ts'
@@ -97,28 +97,25 @@ async function alertChannel(
     if (isChanged && !(await keepAlerts(channel, state, etag, objects)))
       return { channel: channel.id, notice: null, tried, problem: null }
     told = notice
-    for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, url, deps)))
-    const isTold = deps.mail === null || state.notices.length === 0
-    return { channel: channel.id, notice: told, tried, problem: isTold ? null : await nobodyTold(channel, objects) }
+    if (state.notices.length === 0) return { channel: channel.id, notice: told, tried, problem: null }
+    const { wanted, suppressed } = withoutSuppressed(channel, await readSuppressions(objects))
+    for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, wanted, url, deps)))
+    const isTold = deps.mail === null || channel.webhook !== null || channel.snsTopic !== null
+    return { channel: channel.id, notice: told, tried, problem: isTold ? null : nobodyLeft(channel, suppressed) }
   } catch (error) {
     return { channel: channel.id, notice: told, tried, problem: errorLine(error) }
   }
 }
 
-/** That an alert reaches nobody; null where it reaches somebody, or some place. */
-async function nobodyTold(channel: Channel, objects: Objects): Promise<string | null> {
-  if (channel.webhook !== null || channel.snsTopic !== null) return null
-  return nobodyLeft(channel, withoutSuppressed(channel, await readSuppressions(objects)).suppressed)
-}
-
 async function deliverNotice(
   notice: Notice,
   channel: Channel,
+  wanted: readonly string[],
   url: string | null,
   deps: AlertDeps,
 ): Promise<readonly Delivery[]> {
   const { objects, now, mail, post, publish, settled } = deps
-  const name = [channel.id, notice.id, ...channel.recipients, channel.webhook?.url, channel.snsTopic].join(' ')
+  const name = [channel.id, notice.id, ...wanted, channel.webhook?.url, channel.snsTopic].join(' ')
   if (settled?.has(name) === true) return []
   const content = alertContent(notice, channel, url)
   const idOf = (recipient: string) => ({ kind: 'alert', period: notice.id, channel: channel.id, recipient }) as const
@@ -133,12 +130,10 @@ async function deliverNotice(
   const tried: (Delivery | null)[] = []
   if (mail !== null) {
     const { from, send } = mail
-    const suppressions = await readSuppressions(objects)
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
-    for (const recipient of channel.recipients) {
-      if (!notice.to.includes(recipient)) continue
-      if (suppressionOf(suppressions, recipient, channel.id) !== undefined || !(await due(recipient))) continue
+    for (const recipient of wanted) {
+      if (!notice.to.includes(recipient) || !(await due(recipient))) continue
       tried.push(
         await deliverMessage(
           idOf(recipient),

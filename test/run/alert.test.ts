@@ -10,7 +10,7 @@ import type { TestContext } from 'node:test'
 import { addChannel, readChannels, removeChannel } from '../../lib/deliver/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
-import { suppress } from '../../lib/deliver/suppressions.ts'
+import { liftSuppression, suppress } from '../../lib/deliver/suppressions.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
 import { alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
@@ -276,15 +276,18 @@ test('an alert that nobody is left to get is a problem, unless it is told to a p
   await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
   const [ops] = await readChannels(objects)
   await suppress({ recipient: ops?.recipients[0] ?? '', channel: null, reason: 'bounced' }, at(0), objects)
+  const sent: string[] = []
+  const settled = new Set<string>()
   const look = async (minutes: number) => {
     const [outcome] = await alertDue(
       { at: at(minutes), url: null },
       {
         objects,
         now: () => at(minutes),
+        settled,
         publish: async () => 'published',
         post: () => Promise.reject(new Error('nothing is posted')),
-        mail: { from: FROM, send: () => Promise.reject(new Error('nothing is sent')) },
+        mail: { from: FROM, send: async ({ to }) => `${sent.push(to)}` },
       },
     )
     return outcome?.problem ?? null
@@ -292,8 +295,13 @@ test('an alert that nobody is left to get is a problem, unless it is told to a p
   assert.equal(await look(10), null, 'nothing was to be told yet')
   for (const minutes of [20, 25])
     assert.match((await look(minutes)) ?? '', /^nobody is left who gets its mail: mail to 1 came back; /)
+  assert.deepEqual(sent, [])
+  await liftSuppression(ops?.recipients[0] ?? '', null, objects)
+  for (const minutes of [30, 35]) assert.equal(await look(minutes), null)
+  assert.deepEqual(sent, ['ada@example.com'], 'who is let have mail again is told of the last days, once')
+  await suppress({ recipient: ops?.recipients[0] ?? '', channel: null, reason: 'bounced' }, at(35), objects)
   await addChannel({ id: 'ops', snsTopic: 'arn:aws:sns:eu-central-1:123456789012:alerts' }, author, objects)
-  assert.equal(await look(30), null)
+  assert.equal(await look(40), null)
 })
 
 test('an alert needs no month: a path is back again, or nothing is observed since a window that only months have', async () => {
