@@ -80,12 +80,15 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 const scheduleSchema = z.object({ time: z.iso.datetime() })
 
-/** A function that a schedule starts. `now` is the time it was scheduled for, so that a second delivery does the same again. */
-export function onSchedule(run: (now: Date, container: Container) => Promise<Outcome>) {
+/**
+ * A function that a schedule starts. `now` is the time it was scheduled for, so that a second delivery does the same again; `leftMs` tells how much
+ * time is left.
+ */
+export function onSchedule(run: (now: Date, container: Container, leftMs: () => number) => Promise<Outcome>) {
   return withLog(async (event, context) => {
     try {
       const { time } = parsed(scheduleSchema, event)
-      ended(await inTime(context, () => run(new Date(time), container)))
+      ended(await inTime(context, () => run(new Date(time), container, leftMsOf(context))))
     } catch (error) {
       throw told(error)
     }
@@ -108,8 +111,7 @@ export function onQueue<T>(
       for (const { messageId, body } of parsed(batchSchema, event).Records) {
         try {
           const message = parsed(schema, jsonOf(body))
-          const leftMs = () => context.getRemainingTimeInMillis() - EARLY_MS
-          ended(await inTime(context, () => run(message, container, leftMs)))
+          ended(await inTime(context, () => run(message, container, leftMsOf(context))))
         } catch (error) {
           told(error)
           failed.push({ itemIdentifier: messageId })
@@ -185,9 +187,11 @@ function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
     })
 }
 
+const leftMsOf = (context: Context) => () => context.getRemainingTimeInMillis() - EARLY_MS
+
 async function inTime<T>(context: Context, run: () => Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const left = context.getRemainingTimeInMillis() - EARLY_MS
+  const left = leftMsOf(context)()
   if (left <= 0) return endEarly()
   const timer = setTimeout(() => reject(timeError()), left)
   try {

@@ -1,11 +1,34 @@
-/** Keeps the report of the last week. Started every day, so that a day on which it failed is made good by the next. */
+/**
+ * Keeps the reports of the weeks that ended and of which there is none, oldest first, as far back as `endedWeeks` goes. Started every day, so that a day on which
+ * one failed is made good by the next.
+ */
 import { reportWeek } from '../lib/run/report.ts'
+import { endedWeeks } from '../lib/run/schedule.ts'
+import { readClusters } from '../lib/store/registry.ts'
 import { onSchedule } from './lambda.ts'
 
-export const handler = onSchedule(async (now, { config, objects, version }) => {
-  const { week, key, isNew, verdict } = await reportWeek(
-    { now, timeZone: config.timeZone ?? 'UTC', version },
-    { objects },
-  )
-  return { said: { week, key, isNew, verdict }, counts: { Reports: isNew ? 1 : 0 } }
+/** With less time than this left no further report is begun. */
+const LEAST_MS = 5 * 60_000
+
+export const handler = onSchedule(async (now, { config, objects, version }, leftMs) => {
+  const timeZone = config.timeZone ?? 'UTC'
+  const made: { readonly week: string; readonly key: string | null; readonly verdict: string | null }[] = []
+  const problems: string[] = []
+  let error: unknown = null
+  let left = 0
+  for (const { week, at } of endedWeeks(await readClusters({ objects }), now, timeZone)) {
+    if (made.length > 0 && leftMs() < LEAST_MS) {
+      left += 1
+      continue
+    }
+    try {
+      const { key, isNew, verdict } = await reportWeek({ now: at, timeZone, version }, { objects })
+      if (isNew) made.push({ week, key, verdict })
+    } catch (thrown) {
+      // One week must not keep the others from being reported.
+      error ??= thrown
+      problems.push(`${week}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+    }
+  }
+  return { said: { made, left, problems }, counts: { Reports: made.length }, error }
 })

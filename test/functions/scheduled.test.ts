@@ -79,16 +79,27 @@ test('report keeps the documents of the last week once, and the next seal holds 
   assert.equal(kept[0], 1)
   const said = log.lines().filter(({ message }) => message === 'done')
   assert.deepEqual(
-    said.map(({ week, isNew }) => [week, isNew]),
-    [
-      ['2026-W48', true],
-      ['2026-W48', false],
-      ['2026-W48', false],
-    ],
+    said.map(({ made }) => (made as { week: string }[]).map(({ week }) => week)),
+    [['2026-W48'], [], []],
   )
   const { handler: sealNext } = await import('../../functions/seal.ts')
   await sealNext(event, contextOf())
   assert.partialDeepStrictEqual(log.lines().at(-2), { leaves: { report: 1 } })
+})
+
+test('weeks that ended while nobody reported are made good, oldest first, as far as the time goes', async (t) => {
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/report.ts')
+  await handler({ time: '2026-12-20T05:00:00Z' }, contextOf(100_000))
+  await handler({ time: '2026-12-20T05:00:00Z' }, contextOf(900_000))
+  const said = log.lines().filter(({ message }) => message === 'done')
+  assert.deepEqual(
+    said.map(({ made, left }) => [(made as { week: string }[]).map(({ week }) => week), left]),
+    [
+      [['2026-W49'], 1],
+      [['2026-W50'], 0],
+    ],
+  )
 })
 
 test('a key that cannot sign is one line, and the function fails', async (t) => {
