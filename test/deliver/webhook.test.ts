@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type IncomingHttpHeaders, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import type { TestContext } from 'node:test'
+import { CONDITION_KINDS, ENDINGS } from '../../lib/deliver/alert-conditions.ts'
 import { decodeChannels } from '../../lib/deliver/channel.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
@@ -105,4 +109,45 @@ test('a channel names one secret of its webhook, in a file or in AWS Secrets Man
   const recorded = { ...CHANNEL, webhook: { url, secretFile: '/etc/hook' } }
   assert.deepEqual(decodeChannels({ channels: [recorded] }), [recorded])
   assert.equal(decodeChannels({ channels: [{ ...CHANNEL, webhook: { url } }] }), undefined)
+})
+
+const DOC = readFileSync(new URL('../../docs/alerts.md', import.meta.url), 'utf8')
+
+test('the code of docs/alerts.md knows what is ours, and takes nothing that is old, of others or changed', async (t) => {
+  const code = /```js\n([^]*?)```/.exec(DOC)?.[1] ?? ''
+  const file = join(freshFolder(t), 'verify.mjs')
+  writeFileSync(file, code)
+  const { isFromCiphertrail } = (await import(pathToFileURL(file).href)) as {
+    isFromCiphertrail: (headers: object, body: string, secret: string, now?: number) => boolean
+  }
+  const received: { headers: IncomingHttpHeaders; body: string }[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk) => (body += String(chunk)))
+    request.on('end', () => {
+      received.push({ headers: request.headers, body })
+      response.writeHead(204).end()
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const secretFile = join(freshFolder(t), 'secret')
+  writeFileSync(secretFile, 'hunter2\n')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  await webhookPost(undefined)({ url, secretFile }, { id: 'x', body: '{"line":"ä"}' }, at(0))
+  const [{ headers, body } = { headers: {}, body: '' }] = received
+  const now = at(0).getTime() / 1000
+  assert.equal(isFromCiphertrail(headers, body, 'hunter2', now + 299), true)
+  assert.equal(isFromCiphertrail(headers, body, 'hunter2', now + 301), false)
+  assert.equal(isFromCiphertrail(headers, body, 'hunter3', now), false)
+  assert.equal(isFromCiphertrail(headers, `${body} `, 'hunter2', now), false)
+  assert.equal(isFromCiphertrail({}, body, 'hunter2', now), false)
+})
+
+test('docs/alerts.md names every member of the JSON, every kind and every ending', () => {
+  const json = readFileSync(new URL('../golden/alert/waived/alert.json', import.meta.url), 'utf8')
+  const members = [...json.matchAll(/"(\w+)":/g)].map(([, member]) => member ?? '')
+  for (const name of [...members, ...CONDITION_KINDS, ...ENDINGS])
+    assert.ok(DOC.includes(`\`${name}\``) || name === 'format', `docs/alerts.md lacks ${name}`)
 })

@@ -1,6 +1,7 @@
 /** Mail by Amazon SES, and alerts by Amazon SNS, as moto has them: two channels with recipients in common, runs that race and repeat; and what comes back. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
@@ -20,6 +21,7 @@ import { readRecipients } from '../../lib/deliver/recipients.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
 import { sesMail } from '../../lib/deliver/ses.ts'
 import { snsPublish } from '../../lib/deliver/sns.ts'
+import { signatureOf } from '../../lib/deliver/webhook.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
 import { readSuppressions } from '../../lib/deliver/suppressions.ts'
 import { compareText } from '../../lib/text-order.ts'
@@ -243,4 +245,24 @@ test('what SES says of mails that it took silences whom it means, through a topi
       ['pay', 2, { unsubscribed: 0, bounced: 1, complained: 1 }],
     ],
   )
+})
+
+test('the Python of docs/alerts.md knows what is ours, and takes nothing that is old, of others or changed', () => {
+  const code =
+    /```python\n([^]*?)```/.exec(readFileSync(new URL('../../docs/alerts.md', import.meta.url), 'utf8'))?.[1] ?? ''
+  const signature = signatureOf('{"line":"ä"}', 'hunter2', 1000)
+  const checks = [
+    ['{"line":"ä"}', 'hunter2', 1299],
+    ['{"line":"ä"}', 'hunter2', 1301],
+    ['{"line":"ä"}', 'hunter3', 1000],
+    ['{"line":"ä"} ', 'hunter2', 1000],
+  ]
+  const script = `${code}
+import json, sys
+for body, secret, now in json.loads(sys.argv[1]):
+    print(is_from_ciphertrail({"ciphertrail-signature": sys.argv[2]}, body.encode(), secret, now))
+print(is_from_ciphertrail({}, b"", "hunter2"))
+`
+  const said = execFileSync('python3', ['-c', script, JSON.stringify(checks), signature], { encoding: 'utf8' })
+  assert.equal(said, 'True\nFalse\nFalse\nFalse\nFalse\n')
 })
