@@ -157,12 +157,18 @@ function answerTo(target: string, url: string, authorization: string, body: stri
       }
     }
     case 'ses': {
-      const { FromEmailAddress: fromAddress, ConfigurationSetName: set } = JSON.parse(body) as {
+      const {
+        FromEmailAddress: fromAddress,
+        Destination: { ToAddresses: to },
+        ConfigurationSetName: set,
+      } = JSON.parse(body) as {
         FromEmailAddress: string
+        Destination: { ToAddresses: readonly string[] }
         ConfigurationSetName: string
       }
-      // Whichever of the two is verified; and a message in bytes wants the action of API version 1, too.
-      const identities = [fromAddress, fromAddress.replace(/^.*@/, '')].map((name) => `identity/${name}`)
+      const domain = fromAddress.replace(/^.*@/, '')
+      // Whichever of the sender's is verified, in SES' sandbox the recipient's, too; and a message in bytes wants the action of API version 1.
+      const identities = [fromAddress, domain, ...to].map((name) => `identity/${name}`)
       const asked = [...identities, `configuration-set/${set}`].flatMap((name) =>
         ['ses:SendEmail', 'ses:SendRawEmail'].map((action) => ({
           action,
