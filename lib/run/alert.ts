@@ -123,8 +123,8 @@ async function deliverNotice(
   const due = async (recipient: string) => {
     const delivery = await readDelivery(idOf(recipient), now(), objects)
     const isNow = isDue(delivery, now())
-    // It failed, and its time has not come.
-    if (!isNow && delivery !== null && delivery.retryAt !== null) isLeft = true
+    // It failed, and its time has not come; or somebody else holds it, who may fail.
+    if (!isNow && delivery !== null && (delivery.retryAt !== null || delivery.status === 'claimed')) isLeft = true
     return isNow
   }
   const tried: (Delivery | null)[] = []

@@ -156,6 +156,36 @@ test('a run that dies after it decided is made good by the next', async () => {
   assert.deepEqual(sent, ['ada@example.com'])
 })
 
+test('a mail that somebody else is about to send is looked after until it was sent, since they may fail', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  const sent: string[] = []
+  const look = (minutes: number, settled: Set<string>, send: (envelope: Envelope) => Promise<string>) =>
+    alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        settled,
+        publish: () => Promise.reject(new Error('nothing is published')),
+        post: webhookPost(undefined),
+        mail: { from: FROM, send },
+      },
+    )
+  const begun = Promise.withResolvers<void>()
+  const refused = Promise.withResolvers<string>()
+  const slow = look(20, new Set(), () => (begun.resolve(), refused.promise))
+  await begun.promise
+  const settled = new Set<string>()
+  const send = async ({ to }: Envelope) => (sent.push(to), '250')
+  await look(21, settled, send)
+  refused.reject(new NotSentError('later', false))
+  await slow
+  await look(30, settled, send)
+  assert.deepEqual(sent, ['ada@example.com'])
+})
+
 test('who joins a channel is not sent what was told before, and who is back under its name is told what is so', async () => {
   const objects = memoryObjects()
   await lostCluster(objects)
