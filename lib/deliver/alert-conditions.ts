@@ -1,12 +1,13 @@
 /** What is so now of all that cannot wait, and how each of it ended, in words. Pure. */
 import { fixOf } from '../assess/causes.ts'
 import { isAbout, isInForce, waiverFor } from '../assess/waived.ts'
-import { toSeconds } from '../collect/windows.ts'
+import { toSeconds, toTime } from '../collect/windows.ts'
 import type { PathEpisode, PathRow, Waiver } from '../model.ts'
 import { type Dates, datesOf, durationWords } from '../report/dates.ts'
 import { printable } from '../report/printable.ts'
 import { endingWords } from '../report/sections/not-encrypted.ts'
 import { destinationName, endpointName } from '../report/table.ts'
+import { shareWords } from '../report/words.ts'
 import { compareText } from '../text-order.ts'
 import { type Channel, isOfChannel } from './channel.ts'
 import { whyWords } from './mail-entries.ts'
@@ -35,11 +36,13 @@ export type Present = Condition & {
   readonly episode: string | null
   /** Id of the waiver that accepts a path; null where none does. What is accepted is not told. */
   readonly waiver: string | null
+  /** RFC 3339: when it is to be told again although it was told, since it grew worse; empty for never. */
+  readonly tellAgainAt: readonly string[]
 }
 
 /**
- * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends. `over`: whatever else is seen not
- * to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
+ * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also what is not seen any
+ * more where not all was. `over`: whatever else is seen not to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
  */
 export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
 export type Ending = (typeof ENDINGS)[number]
@@ -48,7 +51,7 @@ export type Ending = (typeof ENDINGS)[number]
 export type Ended = Condition & { readonly ending: Ending }
 
 /** A condition and what was told of it. */
-export type Watched = Omit<Present, 'details'> & {
+export type Watched = Omit<Present, 'details' | 'tellAgainAt'> & {
   /** It is so, and no waiver accepts it. */
   readonly isActive: boolean
   /** Whether it was told that it is so; what was not told to begin is not told to end. */
@@ -70,9 +73,20 @@ export type ClusterFacts = {
   /** Every episode that is open, and those that ended. */
   readonly episodes: readonly AlertPath[]
   /** The expected windows that should be collected by now, oldest first. */
-  readonly windows: readonly { readonly end: string; readonly isObserved: boolean }[]
+  readonly windows: readonly {
+    readonly end: string
+    /** Null: there was nothing to see, as a list of what there was says. That is no loss, and ends none. */
+    readonly isObserved: boolean | null
+    /** How much of what was to be seen was; null where that is not known. */
+    readonly share: number | null
+  }[]
   /** The earliest end of a proxy's certificate, as of the end of the window that told it; null where that is not known. */
-  readonly certificate: { readonly expires: string; readonly asOf: string } | null
+  readonly certificate: {
+    readonly expires: string
+    readonly asOf: string
+    /** Whether every proxy that was to be seen then was. */
+    readonly isOfAll: boolean
+  } | null
   /** Null where they are not known. */
   readonly trustAnchors:
     | readonly { readonly subject: string; readonly sha256: string; readonly notAfter: string }[]
@@ -94,6 +108,8 @@ const DAY = 24 * 60 * 60
 const CERTIFICATE_SECONDS = 2 * 60 * 60
 /** A new anchor takes weeks to be everywhere. */
 const TRUST_ANCHOR_SECONDS = 30 * DAY
+/** Before its end, and with it, whoever forgot what was told weeks ago is told again. */
+const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
 
 /** Names from clusters have any length. */
 const LONGEST_LINE = 600
@@ -156,6 +172,7 @@ const present = (condition: Omit<Condition, 'details'>, ...details: readonly str
   details: details.map(cutLine),
   episode: null,
   waiver: null,
+  tellAgainAt: [],
 })
 
 function registerConditions({ facts: { now, waivers } }: Known): readonly Present[] {
@@ -198,7 +215,7 @@ function wholeConditions(
   // Two windows begin it, one that is seen ends it: one late window that was filled must not.
   const isLost = before.get(`coverage/${id}`)?.isActive === true || secondLast?.isObserved === false
   if (last?.isObserved === false && isLost) {
-    const seen = windows.findLast(({ isObserved }) => isObserved)
+    const seen = windows.findLast(({ isObserved }) => isObserved === true)
     conditions.push(
       present(
         {
@@ -229,8 +246,8 @@ function wholeConditions(
   for (const { subject, sha256, notAfter } of trustAnchors ?? []) {
     const left = toSeconds(notAfter) - toSeconds(now)
     if (left >= TRUST_ANCHOR_SECONDS) continue
-    conditions.push(
-      present(
+    conditions.push({
+      ...present(
         {
           key: `trust-anchor/${id}/${sha256}`,
           kind: 'trust-anchor',
@@ -240,7 +257,8 @@ function wholeConditions(
         },
         'fix: have a new anchor trusted everywhere first, then issue by it, then take this one away',
       ),
-    )
+      tellAgainAt: ANCHOR_TOLD_AGAIN_SECONDS.map((seconds) => toTime(toSeconds(notAfter) - seconds)),
+    })
   }
   return conditions
 }
@@ -279,6 +297,7 @@ function pathConditions(
       details: waiver === null ? detailsOf(path) : [],
       episode: episode.id,
       waiver,
+      tellAgainAt: [],
     })
   }
   return conditions
@@ -374,23 +393,36 @@ function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'>
     case 'coverage': {
       const last = cluster.windows.at(-1)
       if (last?.isObserved !== true || toSeconds(last.end) <= toSeconds(since)) return null
-      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)} ${told}` }
+      // One proxy of a hundred ends it, too, so that must be said.
+      const share = last.share === null || last.share === 1 ? '' : `, ${shareWords(last.share)} of what was to be seen`
+      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${share} ${told}` }
     }
     case 'certificate':
       if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
-      if (cluster.certificate === null) return null
-      return {
-        ending: 'over',
-        line: `no proxy that was seen up to ${dates.moment(cluster.certificate.asOf)} has one that ends so soon ${told}`,
-      }
+      return certificateEnd(cluster.certificate, dates, told)
     case 'trust-anchor':
       if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
-      return cluster.trustAnchors === null
+      // One that is still trusted and ends later than it did is so by another clock.
+      return cluster.trustAnchors === null ||
+        cluster.trustAnchors.some(({ sha256 }) => watched.key === `trust-anchor/${id}/${sha256}`)
         ? null
         : { ending: 'over', line: `not among the trust anchors any more ${told}` }
     case 'seal':
       return null
   }
+}
+
+/** A proxy that nobody read may still have it. */
+function certificateEnd(
+  certificate: ClusterFacts['certificate'],
+  dates: Dates,
+  told: string,
+): Pick<Ended, 'line' | 'ending'> | null {
+  if (certificate === null) return null
+  const seen = `no proxy that was seen up to ${dates.moment(certificate.asOf)} has one that ends so soon`
+  return certificate.isOfAll
+    ? { ending: 'over', line: `${seen} ${told}` }
+    : { ending: 'gone', line: `${seen}, and not every proxy was seen ${told}` }
 }
 
 /** Nobody looks at it for the channel any more, which says nothing of how it is. */

@@ -121,7 +121,7 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
       })),
     page,
     footer: [
-      'Each of these is told once when it begins and once when it ends. What comes back within six hours of being told is told again only after them, if it is so then. The mail on Monday has everything.',
+      'Each of these is told once when it begins and once when it ends; a trust anchor also a week and a day before its end, and at it. What comes back within six hours of being told is told again only after them, if it is so then. The mail on Monday counts every path.',
       `You get this mail since you are a recipient of channel ${channel.id}, which has alerts (ciphertrail channel add ${channel.id} --alerts off ends them).`,
     ],
   }

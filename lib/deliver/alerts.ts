@@ -93,14 +93,15 @@ export function decideAlerts(
     const toldAt = was?.toldAt ?? null
     if (one.waiver !== null) {
       if (wasTold) ended.push({ ...conditionOf(one), line: acceptedWords(one, known), ending: 'waived' })
-      const { details: _, ...accepted } = one
+      const { details: _, tellAgainAt: _again, ...accepted } = one
       watched.push({ ...accepted, isActive: false, isTold: false, toldAt })
       continue
     }
+    const { details, tellAgainAt, ...found } = one
     const isSame = was?.isActive === true && !isAnother(was, one, known)
     // What is back before it was told to end is told again, if its time has come; else it was told, and is so.
-    const isNew = !(isSame && wasTold) && isCool(toldAt)
-    const { details, ...found } = one
+    const isWorse = tellAgainAt.some((time) => isBetween(time, toldAt ?? now, now))
+    const isNew = (!(isSame && wasTold) || isWorse) && isCool(toldAt)
     const condition = isSame ? { ...found, ...keptOf(was, one) } : found
     if (isNew) began.push(conditionOf(condition, began.length < MOST_DETAILED ? details : []))
     watched.push({ ...condition, isActive: true, isTold: isNew || wasTold, toldAt: isNew ? now : toldAt })
@@ -111,6 +112,10 @@ export function decideAlerts(
   const notice = { id: noticeId(channel.id, sequence, now), at: now, began, ended, to: addresseesOf(channel) }
   return { state: { sequence, watched, notices: [...recent, notice] }, notice }
 }
+
+/** After the first of two times, and not after the second. */
+const isBetween = (time: string, from: string, to: string): boolean =>
+  toSeconds(from) < toSeconds(time) && toSeconds(time) <= toSeconds(to)
 
 /** Everybody and every place that a channel tells, as claims name them. */
 function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly string[] {

@@ -30,8 +30,8 @@ export async function clusterFacts(
     if (problem !== undefined) return { ...nothing, problem }
     const missing = missingWindows(cluster, recent ?? { since: null, watermark: null }, at)
     const windows = [
-      ...(recent?.windows ?? []).map((window) => ({ end: window.end, isObserved: isObserved(window) })),
-      ...missing.map(({ end }) => ({ end, isObserved: false })),
+      ...(recent?.windows ?? []).map((window) => ({ end: window.end, ...observedOf(window, recent?.unlisted) })),
+      ...missing.map(({ end }) => ({ end, isObserved: false, share: null })),
     ]
       .filter(({ end }) => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000)
       .toSorted((a, b) => toSeconds(a.end) - toSeconds(b.end))
@@ -55,17 +55,21 @@ async function seenBefore(
   windows: readonly SeenWindow[],
   objects: Objects,
 ): Promise<readonly SeenWindow[]> {
-  if (windows.some((window) => window.isObserved)) return []
-  const seen = await readLastOfMonths(clusterId, isObserved, objects)
-  return seen === undefined ? [] : [{ end: seen.end, isObserved: true }]
+  if (windows.some((window) => window.isObserved === true)) return []
+  const isSeen = (window: StoredWindow): boolean => observedOf(window).isObserved === true
+  const seen = await readLastOfMonths(clusterId, isSeen, objects)
+  return seen === undefined ? [] : [{ end: seen.end, ...observedOf(seen) }]
 }
 
-function isObserved({
-  collected,
-  expectedSeconds,
-  observedSeconds,
-}: Pick<TimelineMonth['windows'][number], 'collected' | 'expectedSeconds' | 'observedSeconds'>): boolean {
-  return collected && !(expectedSeconds > 0 && observedSeconds === 0)
+type StoredWindow = TimelineMonth['windows'][number]
+
+/** Where no proxy was to be seen, silence is no loss if a list says so, and no sight either. */
+function observedOf(
+  { start, collected, expectedSeconds, observedSeconds, ratio }: StoredWindow,
+  unlisted: ReadonlySet<string> = new Set(),
+): Pick<SeenWindow, 'isObserved' | 'share'> {
+  if (collected && expectedSeconds === 0 && !unlisted.has(start)) return { isObserved: null, share: null }
+  return { isObserved: collected && observedSeconds > 0, share: collected ? ratio : null }
 }
 
 /** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */
@@ -85,7 +89,10 @@ function cryptoFacts(recent: Recent | undefined): Pick<ClusterFacts, 'certificat
   if (last?.collected !== true) return { certificate: null, trustAnchors: null }
   const { certificates, trustAnchors } = last.crypto
   return {
-    certificate: certificates === null ? null : { expires: certificates.earliestExpiry, asOf: last.window.end },
+    certificate:
+      certificates === null
+        ? null
+        : { expires: certificates.earliestExpiry, asOf: last.window.end, isOfAll: last.isWhole },
     trustAnchors: trustAnchors.length === 0 ? null : trustAnchors,
   }
 }

@@ -31,8 +31,15 @@ export type Recent = {
   readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause'>>
   /** Those that are in no month yet, oldest first. */
   readonly windows: TimelineMonth['windows']
+  /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
+  readonly unlisted: ReadonlySet<string>
   /** What the last window came to of which anything is stored; null where that is in a month already. */
-  readonly last: Pick<WindowResult, 'window' | 'collected' | 'crypto'> | null
+  readonly last:
+    | (Pick<WindowResult, 'window' | 'collected' | 'crypto'> & {
+        /** Whether each proxy that was to be seen in it was seen in all of it. */
+        readonly isWhole: boolean
+      })
+    | null
 }
 
 /**
@@ -65,7 +72,7 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
 }
 
 function startOf({ timeline: { watermark, paths, episodes } }: State): Omit<Recent, 'since'> {
-  return { watermark, paths, episodes, seen: new Map(), windows: [], last: null }
+  return { watermark, paths, episodes, seen: new Map(), windows: [], unlisted: new Set(), last: null }
 }
 
 /** Whether the remembered windows are the first ones, each with the same result. */
@@ -88,6 +95,7 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
       if (episode !== null && isNotEncrypted({ state, outcome }))
         seen.set(episode.id, { state, outcome, reason, cause })
   const last = news.findLast(({ result }) => result !== null)?.result
+  const unlisted = news.filter(({ result }) => result?.collected === true && result.existing === null)
   return {
     since: before.since,
     watermark,
@@ -95,11 +103,15 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
     episodes,
     seen,
     windows: [...before.windows, ...months.flatMap((month) => month.windows)],
-    last:
-      last === undefined || last === null
-        ? before.last
-        : { window: last.window, collected: last.collected, crypto: last.crypto },
+    unlisted: new Set([...before.unlisted, ...unlisted.map(({ window }) => window.start)]),
+    last: last === undefined || last === null ? before.last : lastOf(last),
   }
+}
+
+function lastOf({ window, collected, crypto, coverage, partial = false }: WindowResult): Recent['last'] {
+  const isWhole =
+    collected && !partial && coverage.every(({ gaps, pods }) => gaps.length === 0 && pods.scraped === pods.meshed)
+  return { window, collected, crypto, isWhole }
 }
 
 /** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */

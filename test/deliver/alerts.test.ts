@@ -25,11 +25,13 @@ const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   id: 'west',
   problem: null,
   episodes: [],
-  windows: [1, 2, 3].map((hour) => ({ end: at(hour * 60), isObserved: true })),
-  certificate: { expires: at(24 * 60), asOf: at(180) },
+  windows: [1, 2, 3].map((hour) => ({ end: at(hour * 60), isObserved: true, share: null })),
+  certificate: { expires: at(24 * 60), asOf: at(180), isOfAll: true },
   trustAnchors: [{ subject: 'root', sha256: 'ab', notAfter: '2027-11-24T00:00:00Z' }],
   ...more,
 })
+
+const ANCHOR = { subject: 'root', sha256: 'ab', notAfter: '2026-12-20T00:00:00Z' }
 
 const facts = (minutes: number, ...clusters: readonly ClusterFacts[]): AlertFacts => ({
   now: at(minutes),
@@ -113,7 +115,9 @@ const cases: readonly (readonly [name: string, looks: readonly AlertFacts[], wan
     ].map((seen, index) =>
       facts(
         200 + index * 60,
-        cluster({ windows: seen.map((isObserved, hour) => ({ end: at((hour + 1 + index) * 60), isObserved })) }),
+        cluster({
+          windows: seen.map((isObserved, hour) => ({ end: at((hour + 1 + index) * 60), isObserved, share: null })),
+        }),
       ),
     ),
     [
@@ -126,7 +130,7 @@ const cases: readonly (readonly [name: string, looks: readonly AlertFacts[], wan
   [
     'a certificate that is not renewed, and one of which nothing is known any more',
     [
-      facts(200, cluster({ certificate: { expires: at(250), asOf: at(180) } })),
+      facts(200, cluster({ certificate: { expires: at(250), asOf: at(180), isOfAll: true } })),
       facts(210, cluster({ certificate: null })),
       facts(220, cluster()),
     ],
@@ -140,6 +144,69 @@ const cases: readonly (readonly [name: string, looks: readonly AlertFacts[], wan
     'a trust anchor with less than thirty days',
     [facts(200, cluster({ trustAnchors: [{ subject: 'root', sha256: 'ab', notAfter: '2026-12-20T00:00:00Z' }] }))],
     ['+ the trust anchor root of cluster west ends 20 Dec 2026 01:00'],
+  ],
+  [
+    'a trust anchor is told again a week and a day before its end, and at it, each once',
+    ['2026-11-24', '2026-12-12', '2026-12-13', '2026-12-13', '2026-12-19', '2026-12-20', '2026-12-21'].map((day) => ({
+      ...facts(200, cluster({ trustAnchors: [ANCHOR] })),
+      now: `${day}T12:00:00Z`,
+    })),
+    [
+      '+ the trust anchor root of cluster west ends 20 Dec 2026 01:00',
+      null,
+      '+ the trust anchor root of cluster west ends 20 Dec 2026 01:00',
+      null,
+      '+ the trust anchor root of cluster west ends 20 Dec 2026 01:00',
+      '+ the trust anchor root of cluster west ended 20 Dec 2026 01:00',
+      null,
+    ],
+  ],
+  [
+    'a trust anchor that is still there is not told as gone, by a clock that went back',
+    ['2026-11-24', '2026-11-10', '2026-11-24'].map((day) => ({
+      ...facts(200, cluster({ trustAnchors: [ANCHOR] })),
+      now: `${day}T12:00:00Z`,
+    })),
+    ['+ the trust anchor root of cluster west ends 20 Dec 2026 01:00', null, null],
+  ],
+  [
+    'a certificate is not told as over where not every proxy was seen',
+    [
+      facts(200, cluster({ certificate: { expires: at(250), asOf: at(180), isOfAll: true } })),
+      facts(210, cluster({ certificate: { expires: at(900), asOf: at(200), isOfAll: false } })),
+    ],
+    [
+      '+ the certificate of a proxy on cluster west ends 24 Nov 2026 05:10 and is not renewed',
+      '- no proxy that was seen up to Tue 24 Nov 04:20 has one that ends so soon, and not every proxy was seen (told: the certificate of a proxy on cluster west ends 24 Nov 2026 05:10 and is not renewed)',
+    ],
+  ],
+  [
+    'windows with nothing to see are no loss, and end none; what is seen of a part is told as that',
+    [
+      [true, null, null],
+      [null, false, null],
+      [true, false, false],
+      [false, false, null],
+      [false, null, true],
+    ].map((seen, index) =>
+      facts(
+        200 + index * 60,
+        cluster({
+          windows: seen.map((isObserved, hour) => ({
+            end: at((hour + 1 + index) * 60),
+            isObserved,
+            share: isObserved === true ? 0.031 : null,
+          })),
+        }),
+      ),
+    ),
+    [
+      null,
+      null,
+      '+ nothing was observed on cluster west after Tue 24 Nov 04:00',
+      null,
+      '- observed again, up to Tue 24 Nov 08:00, 3.1 % of what was to be seen (told: nothing was observed on cluster west after Tue 24 Nov 04:00)',
+    ],
   ],
   [
     'a log that nobody seals',
@@ -229,7 +296,10 @@ const waiverCases: typeof cases = [
 ]
 
 const lostAt = (minutes: number, ...seen: readonly boolean[]) =>
-  facts(minutes, cluster({ windows: seen.map((isObserved, hour) => ({ end: at((hour + 1) * 60), isObserved })) }))
+  facts(
+    minutes,
+    cluster({ windows: seen.map((isObserved, hour) => ({ end: at((hour + 1) * 60), isObserved, share: null })) }),
+  )
 const LOST = 'nothing was observed on cluster west after Tue 24 Nov 02:00'
 
 const reviewCases: typeof cases = [
@@ -306,7 +376,7 @@ for (const [name, looks, wanted] of [...waiverCases, ...reviewCases])
 
 test('decideAlerts(): what leaves a channel with its namespaces is told as not watched, never as over', () => {
   const look = (minutes: number) =>
-    facts(minutes, cluster({ episodes: [path(190)], certificate: { expires: at(250), asOf: at(180) } }))
+    facts(minutes, cluster({ episodes: [path(190)], certificate: { expires: at(250), asOf: at(180), isOfAll: true } }))
   const first = decideAlerts(CHANNEL, NO_ALERTS, look(200))
   assert.equal(first.notice?.began.length, 2)
   const { notice } = decideAlerts({ ...CHANNEL, namespaces: ['care'] }, first.state, look(210))
@@ -363,7 +433,7 @@ test('decideAlerts(): all that begins at one time is told in one notice', () => 
 
 test('decideAlerts(): what comes and goes is told at most once in six hours, and is told then if it is so', () => {
   const lost = (minutes: number, isLost: boolean) =>
-    facts(minutes, cluster({ windows: [1, 2].map((hour) => ({ end: at(hour), isObserved: !isLost })) }))
+    facts(minutes, cluster({ windows: [1, 2].map((hour) => ({ end: at(hour), isObserved: !isLost, share: null })) }))
   const looks = Array.from({ length: 60 }, (_, index) => lost(index * 10, index % 2 === 0))
   const begins = told(looks).flatMap((one, index) => (one?.startsWith('+') === true ? [index * 10] : []))
   assert.deepEqual(begins, [0, 360])
@@ -428,11 +498,19 @@ function looksOf(steps: readonly Step[]): readonly AlertFacts[] {
     if ((open === undefined && step.path === 'open') || (open !== undefined && step.path === 'reopened'))
       episodes = [...episodes, path(before + (2 * step.minutes) / 3)]
     const asOf = at(now)
-    const certificates = { good: { expires: at(now + 600), asOf }, bad: { expires: at(now + 60), asOf }, unknown: null }
+    const certificates = {
+      good: { expires: at(now + 600), asOf, isOfAll: true },
+      bad: { expires: at(now + 60), asOf, isOfAll: true },
+      unknown: null,
+    }
     const west = cluster({
       episodes,
       problem: step.is === 'unreadable' ? 'it is damaged' : null,
-      windows: step.seen.map((isObserved, index) => ({ end: at(now - step.seen.length + index + 1), isObserved })),
+      windows: step.seen.map((isObserved, index) => ({
+        end: at(now - step.seen.length + index + 1),
+        isObserved,
+        share: null,
+      })),
       certificate: certificates[step.certificate],
     })
     return {

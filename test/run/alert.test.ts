@@ -19,7 +19,7 @@ import { changeKey } from '../../lib/store/keys.ts'
 import { readProgress, writeProgress } from '../../lib/seal/progress.ts'
 import { vkeyKey } from '../../lib/store/log-keys.ts'
 import type { Snapshot } from '../../lib/model.ts'
-import { compact } from '../../lib/store/derive.ts'
+import { compact, derive } from '../../lib/store/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence.ts'
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import type { Objects } from '../../lib/store/objects.ts'
@@ -384,6 +384,33 @@ test('an alert needs no month: a path is back again, or nothing is observed sinc
     ['nothing was observed on cluster shop after Tue 24 Nov 12:20'],
   )
   assert.ok(lost.months > 0, 'since when is told by months alone')
+})
+
+test('a cluster whose lists nobody may read is not observed, though its metrics are read', async () => {
+  const objects = memoryObjects()
+  await addCluster({ id: 'shop', windowMinutes: 5 }, { now: minutesIn(-1), by: 'test' }, { objects })
+  await addChannel({ id: 'ops', snsTopic: TOPIC }, { now: minutesIn(-1), by: 'test' }, objects)
+  const unlisted = { status: 'failed', errors: ['403'], takenAt: null, lists: [] } as const
+  const told: (string | undefined)[] = []
+  for (const index of [0, 1, 2, 3]) {
+    await writeAttempt(snapshotOf('shop', index, index < 3 ? { kubernetes: unlisted, complete: false } : {}), {
+      objects,
+    })
+    const [cluster] = await readClusters({ objects })
+    assert.ok(cluster)
+    await derive(cluster, { objects, assess: assessWindow })
+    const now = minutesIn(5 * (index + 3))
+    const [outcome] = await alertDue(
+      { at: now, url: null },
+      { objects, now: () => now, publish: async () => 'taken', post: webhookPost(undefined), mail: null },
+    )
+    assert.equal(outcome?.problem, null)
+    told.push(...[...(outcome.notice?.began ?? []), ...(outcome.notice?.ended ?? [])].map(({ line }) => line))
+  }
+  assert.deepEqual(told, [
+    'nothing was observed on cluster shop so far',
+    'observed again, up to Tue 24 Nov 12:20 (told: nothing was observed on cluster shop so far)',
+  ])
 })
 
 const STORIES = 500

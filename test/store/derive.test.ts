@@ -821,7 +821,7 @@ test('readRecent() says without a month what the whole history says, whatever it
           assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
           if (recent === undefined) continue
           if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
-          const { paths, last, seen, ...rest } = recent
+          const { paths, last, seen, unlisted, ...rest } = recent
           const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
           const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
           assert.deepEqual(rest, wholeRest)
@@ -829,6 +829,10 @@ test('readRecent() says without a month what the whole history says, whatever it
           for (const [id, reading] of wholeSeen) assert.deepEqual(seen.get(id), reading)
           const result = await readWindow('demo', last?.window.start ?? '', objects)
           assert.deepEqual(last?.window, result?.window)
+          for (const { start } of recent.windows) {
+            const own = await readWindow('demo', start, objects)
+            assert.equal(unlisted.has(start), own?.collected === true && own.existing === null)
+          }
         }
       },
     ),

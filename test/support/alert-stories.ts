@@ -35,8 +35,8 @@ const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   id: 'west',
   problem: null,
   episodes: [],
-  windows: [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: true })),
-  certificate: { expires: at(24 * 60), asOf: at(0) },
+  windows: [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: true, share: null })),
+  certificate: { expires: at(24 * 60), asOf: at(0), isOfAll: true },
   trustAnchors: [{ subject: 'root.linkerd.cluster.local', sha256: 'ab', notAfter: '2027-11-24T00:00:00Z' }],
   ...more,
 })
@@ -63,7 +63,7 @@ function story(looks: readonly AlertFacts[], more: Partial<Channel> = {}): Alert
   return { channel, notice: last }
 }
 
-const darkWindows = [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: minutes < -60 }))
+const darkWindows = [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: minutes < -60, share: null }))
 
 /** Everything that is told of at all, on two clusters. */
 const everything = (minutes: number): AlertFacts =>
@@ -75,7 +75,7 @@ const everything = (minutes: number): AlertFacts =>
     },
     cluster({
       episodes: [path(1, -20), path(2, -20)],
-      certificate: { expires: at(60), asOf: at(0) },
+      certificate: { expires: at(60), asOf: at(0), isOfAll: true },
       trustAnchors: [{ subject: 'root.linkerd.cluster.local', sha256: 'ab', notAfter: '2026-12-10T00:00:00Z' }],
     }),
     cluster({ id: 'east', windows: darkWindows }),
@@ -121,7 +121,7 @@ export const ALERT_STORIES: Readonly<Record<string, () => AlertStory>> = {
       ),
     ]),
   'coverage-lost': () => story([look(15, {}, cluster({ windows: darkWindows }))]),
-  certificate: () => story([look(5, {}, cluster({ certificate: { expires: at(60), asOf: at(0) } }))]),
+  certificate: () => story([look(5, {}, cluster({ certificate: { expires: at(60), asOf: at(0), isOfAll: true } }))]),
   'trust-anchor': () =>
     story(
       [
@@ -144,7 +144,7 @@ export const ALERT_STORIES: Readonly<Record<string, () => AlertStory>> = {
         { seal: { isBehind: true, since: at(-200) } },
         cluster({
           episodes: [1, 2, 3, 4].map((number) => path(number, -20)),
-          certificate: { expires: at(60), asOf: at(0) },
+          certificate: { expires: at(60), asOf: at(0), isOfAll: true },
         }),
         cluster({ id: 'east', windows: darkWindows }),
       ),
@@ -153,9 +153,9 @@ export const ALERT_STORIES: Readonly<Record<string, () => AlertStory>> = {
         { seal: { isBehind: false, since: at(50) } },
         cluster({
           episodes: [ended(1, 'fixed'), ended(2, 'refused'), ended(3, 'gone'), ended(4, 'quiet')],
-          certificate: { expires: at(24 * 60), asOf: at(60) },
+          certificate: { expires: at(24 * 60), asOf: at(60), isOfAll: true },
         }),
-        cluster({ id: 'east', windows: [...darkWindows, { end: at(60), isObserved: true }] }),
+        cluster({ id: 'east', windows: [...darkWindows, { end: at(60), isObserved: true, share: null }] }),
       ),
     ]),
   waived: () =>
