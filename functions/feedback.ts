@@ -1,4 +1,4 @@
-/** Takes what Amazon SES reports of mails after it took them: bounces and complaints, for each message of the queue. What is foreign changes nothing. */
+/** Takes what Amazon SES reports of mails after it took them: bounces, complaints and what it dropped, for each message of the queue. What is foreign changes nothing. */
 import { z } from 'zod'
 import { takeFeedback } from '../lib/run/feedback.ts'
 import { onQueue } from './lambda.ts'
@@ -14,6 +14,7 @@ export const handler = onQueue(z.unknown(), async (notification, { objects }) =>
     counts: {
       Bounces: status === 'complained' ? 0 : 1,
       Complaints: status === 'complained' ? 1 : 0,
+      FailedMails: status === 'failed' ? 1 : 0,
       SilencedRecipients: isSuppressed ? 1 : 0,
     },
   }

@@ -43,11 +43,10 @@ const SUPPRESSING: Readonly<Partial<Record<DeliveryStatus, SuppressionReason>>> 
   complained: 'complained',
 }
 
-/** Events that SES publishes beside the two that say something of a recipient. */
+/** Events that SES publishes beside those that say that a mail did not do what it was sent for. */
 const OTHER_EVENTS: readonly unknown[] = [
   'Delivery',
   'Send',
-  'Reject',
   'Open',
   'Click',
   'Rendering Failure',
@@ -57,6 +56,12 @@ const OTHER_EVENTS: readonly unknown[] = [
 
 /** Bounces for now of which it is known that the mail did not arrive. The others may be answers of a machine, such as a holiday note. */
 const NOT_ARRIVED: readonly unknown[] = ['MailboxFull', 'MessageTooLarge', 'ContentRejected', 'AttachmentRejected']
+
+/** A rule of the server refused the sender or the message: DMARC, a filter, who may write to whom. A company may do so with all of its mailboxes at once. */
+const BY_RULE = /^5\.7\./
+
+/** Bounces for good of which the mailbox is the reason, whatever number comes with them. */
+const OF_MAILBOX: readonly unknown[] = ['NoEmail', 'Suppressed', 'OnAccountSuppressionList', 'UnsubscribedRecipient']
 
 /** Complaints that are none: somebody took the mail out of the unwanted, or a server tells of signatures. */
 const NO_COMPLAINT: readonly unknown[] = ['not-spam', 'auth-failure']
@@ -126,8 +131,9 @@ export function readFeedback(notification: unknown): Feedback | Nothing {
   const { eventType, notificationType, mail, bounce, complaint } = event as Readonly<Record<string, unknown>>
   if (eventType === undefined && notificationType !== undefined)
     return foreign('it is a notification of an identity, which names no tags, wanted one of a configuration set')
-  if (OTHER_EVENTS.includes(eventType)) return expected('it tells of neither a bounce nor a complaint')
-  if (eventType !== 'Bounce' && eventType !== 'Complaint') return foreign('it is no notification of Amazon SES')
+  if (OTHER_EVENTS.includes(eventType)) return expected('it tells of nothing that went wrong')
+  if (eventType !== 'Bounce' && eventType !== 'Complaint' && eventType !== 'Reject')
+    return foreign('it is no notification of Amazon SES')
   const about = mailSchema.safeParse(mail)
   if (!about.success) return foreign('it does not say which mail it is about')
   const tags = tagsSchema.safeParse(about.data.tags)
@@ -136,7 +142,8 @@ export function readFeedback(notification: unknown): Feedback | Nothing {
   const [to] = about.data.destination
   if (to === undefined || about.data.destination.length > 1)
     return foreign('the mail went to several addresses, so it is none of ours')
-  const said = eventType === 'Bounce' ? bounceOf(bounce, to) : complaintOf(complaint, to)
+  const said =
+    eventType === 'Bounce' ? bounceOf(bounce, to) : eventType === 'Complaint' ? complaintOf(complaint, to) : DROPPED
   if ('nothing' in said) return said
   const { kind, period, channel, recipient } = tags.data
   return {
@@ -148,6 +155,9 @@ export function readFeedback(notification: unknown): Feedback | Nothing {
 
 type Said = Pick<Feedback, 'status' | 'report'>
 
+/** SES takes a mail before it looks for what is harmful in it. */
+const DROPPED: Said = { status: 'failed', report: 'was dropped by SES, which took it for harmful' }
+
 function bounceOf(value: unknown, to: string): Said | Nothing {
   const bounce = bounceSchema.safeParse(value)
   if (!bounce.success) return foreign('it does not say what came back')
@@ -157,6 +167,8 @@ function bounceOf(value: unknown, to: string): Said | Nothing {
   // Behind the address may be a list, or somebody who forwards: that one of many is gone silences nobody else.
   if (own === undefined)
     return { status: 'unknown', report: `came back from another address behind the recipient's${words}` }
+  if (bounceType === 'Permanent' && BY_RULE.test(own.status ?? '') && !OF_MAILBOX.includes(bounceSubType))
+    return { status: 'failed', report: `was refused by a rule of the server${words}` }
   if (bounceType === 'Permanent') return { status: 'bounced', report: `came back for good${words}` }
   if (bounceType === 'Transient' && NOT_ARRIVED.includes(bounceSubType))
     return { status: 'failed', report: `came back this time${words}` }

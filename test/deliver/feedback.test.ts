@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Delivery } from '../../lib/deliver/claims.ts'
 import { type Feedback, consequenceOf, readFeedback } from '../../lib/deliver/feedback.ts'
 import { claimKey, type DeliveryId } from '../../lib/store/keys.ts'
-import { bounceEvent, complaintEvent, enveloped } from '../support/ses-events.ts'
+import { bounceEvent, complaintEvent, enveloped, rejectEvent } from '../support/ses-events.ts'
 
 const ID: DeliveryId = { kind: 'week', period: '2026-W47', channel: 'pay', recipient: `r${'0'.repeat(32)}` }
 const MAIL = { tags: ID, messageId: '0107019ab-1-000000', to: 'ada@example.com' }
@@ -27,6 +27,20 @@ test('readFeedback() tells bounces for good from those for now, and complaints',
       bounceEvent('Permanent', 'OnAccountSuppressionList', MAIL),
       'bounced: came back for good (Permanent, OnAccountSuppressionList, 5.1.1)',
     ],
+    // A rule of the server refuses whom mail is from, which all of a company meet at once, and says nothing of a mailbox.
+    [
+      bounceEvent('Permanent', 'General', { ...MAIL, number: '5.7.26' }),
+      'failed: was refused by a rule of the server (Permanent, General, 5.7.26)',
+    ],
+    [
+      bounceEvent('Permanent', 'NoEmail', { ...MAIL, number: '5.7.1' }),
+      'bounced: came back for good (Permanent, NoEmail, 5.7.1)',
+    ],
+    [
+      bounceEvent('Permanent', 'OnAccountSuppressionList', { ...MAIL, number: '5.7.1' }),
+      'bounced: came back for good (Permanent, OnAccountSuppressionList, 5.7.1)',
+    ],
+    [rejectEvent(MAIL), 'failed: was dropped by SES, which took it for harmful'],
     [bounceEvent('Transient', 'MailboxFull', MAIL), 'failed: came back this time (Transient, MailboxFull, 5.1.1)'],
     [
       bounceEvent('Transient', 'General', MAIL),
@@ -41,11 +55,8 @@ test('readFeedback() tells bounces for good from those for now, and complaints',
     [complaintEvent(null, MAIL), 'complained: called unwanted'],
     [complaintEvent('not-spam', MAIL), 'it tells of no complaint'],
     [complaintEvent('auth-failure', MAIL), 'it tells of no complaint'],
-    [
-      { ...bounceEvent('Permanent', 'General', MAIL), eventType: 'Delivery' },
-      'it tells of neither a bounce nor a complaint',
-    ],
-    [{ eventType: 'DeliveryDelay' }, 'it tells of neither a bounce nor a complaint'],
+    [{ ...bounceEvent('Permanent', 'General', MAIL), eventType: 'Delivery' }, 'it tells of nothing that went wrong'],
+    [{ eventType: 'DeliveryDelay' }, 'it tells of nothing that went wrong'],
   ] as const)
     assert.equal(said(event), wanted)
 })

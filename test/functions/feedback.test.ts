@@ -8,7 +8,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { openStore } from '../store/open-s3.ts'
 import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
 import { type S3Server, startS3Server } from '../support/s3-server.ts'
-import { bounceEvent, complaintEvent, enveloped } from '../support/ses-events.ts'
+import { bounceEvent, complaintEvent, enveloped, rejectEvent } from '../support/ses-events.ts'
 
 const STORE = 's3://evidence/?derived=derived'
 
@@ -24,7 +24,7 @@ before(async () => {
   objects = openStore(STORE)
   const now = new Date()
   await addChannel(
-    { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com'] },
+    { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com', 'joe@example.com'] },
     { now, by: 'tester' },
     objects,
   )
@@ -35,10 +35,10 @@ before(async () => {
     channel: 'pay',
     recipient,
   }))
-  // The last one is still being sent.
+  // The third one is still being sent.
   for (const [index, id] of ids.entries()) {
     const held = (await claimDelivery(id, { now, mayRepeat: false }, objects)) ?? assert.fail()
-    if (index < 2) await settleDelivery(held, { status: 'sent', detail: `ses-${index}` }, now, objects)
+    if (index !== 2) await settleDelivery(held, { status: 'sent', detail: `ses-${index}` }, now, objects)
   }
 })
 after(() => s3.close())
@@ -46,8 +46,8 @@ after(() => s3.close())
 test('feedback takes what counts, leaves alone what is foreign, and lets come again what is too early, without an address in the log', async (t) => {
   const log = capturedLog(t)
   const { handler } = await import('../../functions/feedback.ts')
-  const [one, two, three] = ids
-  assert.ok(one && two && three)
+  const [one, two, three, four] = ids
+  assert.ok(one && two && three && four)
   const to = 'ada@example.com'
   const answer = await handler(
     batchOf(
@@ -57,6 +57,7 @@ test('feedback takes what counts, leaves alone what is foreign, and lets come ag
       bounceEvent('Permanent', 'NoEmail', { tags: three, messageId: 'ses-2', to }),
       bounceEvent('Permanent', 'NoEmail', { tags: { ...one, channel: 'other' }, messageId: 'ses-0', to }),
       enveloped('Successfully validated SNS topic for Amazon SES event publishing.'),
+      rejectEvent({ tags: four, messageId: 'ses-3', to }),
       'to ada@example.com '.repeat(50_000),
     ),
     contextOf(),
@@ -64,7 +65,7 @@ test('feedback takes what counts, leaves alone what is foreign, and lets come ag
   assert.deepEqual(answer, { batchItemFailures: [{ itemIdentifier: 'm3' }] })
   const now = new Date()
   const statuses = await Promise.all(ids.map(async (id) => (await readDelivery(id, now, objects))?.status))
-  assert.deepEqual(statuses, ['bounced', 'complained', 'claimed'])
+  assert.deepEqual(statuses, ['bounced', 'complained', 'claimed', 'failed'])
   assert.deepEqual((await readSuppressions(objects)).map(({ reason }) => reason).toSorted(), ['bounced', 'complained'])
   assert.doesNotMatch(log.text(), /@example\.com/)
   const lines = log.lines()
@@ -76,13 +77,14 @@ test('feedback takes what counts, leaves alone what is foreign, and lets come ag
       'it was told before',
       'no such mail was ever claimed',
       'it says that notifications come here',
+      'failed',
       'it is no notification of Amazon SES',
     ],
   )
   const metrics = lines.find((line) => '_aws' in line)
   const sum = (name: string) => [metrics?.[name]].flat().reduce((all: number, one) => all + Number(one), 0)
   assert.deepEqual(
-    ['Bounces', 'Complaints', 'SilencedRecipients', 'ForeignNotifications', 'FailedMessages'].map(sum),
-    [1, 1, 2, 2, 1],
+    ['Bounces', 'Complaints', 'FailedMails', 'SilencedRecipients', 'ForeignNotifications', 'FailedMessages'].map(sum),
+    [2, 1, 1, 2, 2, 1],
   )
 })

@@ -229,14 +229,14 @@ test('every asynchronous edge ends in dead letters that somebody is told of', ()
   }
 })
 
-test('bounces and complaints go from SES of that configuration set to the topic, and to the queue from that topic alone', () => {
+test('bounces, complaints and what SES dropped go from SES of that configuration set to the topic, and to the queue from that topic alone', () => {
   const resources = resolved(template, { MailFrom: 'ciphertrail@example.com' })
   const topic = 'arn:aws:sns:eu-central-1:111122223333:Feedback'
   const [[, destination] = assert.fail()] = ofType('AWS::SES::ConfigurationSetEventDestination', resources)
   assert.deepEqual(destination['EventDestination'], {
     Name: 'feedback',
     Enabled: true,
-    MatchingEventTypes: ['bounce', 'complaint'],
+    MatchingEventTypes: ['bounce', 'complaint', 'reject'],
     SnsDestination: { TopicARN: topic },
   })
   assert.deepEqual(ofType('AWS::SES::ConfigurationSetEventDestination'), [], 'none where no mail goes')

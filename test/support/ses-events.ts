@@ -7,10 +7,12 @@ export type EventOptions = {
   readonly to: string
   /** Of the address that bounced or complained; default: `to`. */
   readonly from?: string
+  /** Of RFC 3463; default: that there is no such mailbox. */
+  readonly number?: string
 }
 
 /** A notification of a bounce by SES' event publishing, as AWS' examples have it. */
-export function bounceEvent(type: string, subType: string, { from, ...options }: EventOptions) {
+export function bounceEvent(type: string, subType: string, { from, number = '5.1.1', ...options }: EventOptions) {
   return {
     eventType: 'Bounce',
     bounce: {
@@ -21,8 +23,8 @@ export function bounceEvent(type: string, subType: string, { from, ...options }:
         {
           emailAddress: from ?? options.to,
           action: 'failed',
-          status: '5.1.1',
-          diagnosticCode: `smtp; 550 5.1.1 <${options.to}>: user unknown`,
+          status: number,
+          diagnosticCode: `smtp; 550 ${number} <${options.to}>: no`,
         },
       ],
       timestamp: '2026-11-23T07:00:02.669Z',
@@ -47,6 +49,11 @@ export function complaintEvent(type: string | null, { from, ...options }: EventO
     },
     mail: mailOf(options),
   }
+}
+
+/** A notification that SES did not hand on what it took, likewise. */
+export function rejectEvent(options: EventOptions) {
+  return { eventType: 'Reject', reject: { reason: 'Bad content' }, mail: mailOf(options) }
 }
 
 function mailOf({ tags, messageId, to }: EventOptions) {
