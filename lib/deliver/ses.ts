@@ -15,6 +15,9 @@ export type SesSettings = {
 /** Errors that speak of the address or the message, for good. */
 const FINAL = ['MessageRejected', 'BadRequestException']
 
+/** Of who we are: an identity that is not verified yet, or an account in the sandbox, which verifying mends. */
+const ABOUT_US = /not verified/i
+
 /** Longer than SES takes; what it has not answered by then may have been taken. */
 const TIMEOUT_MS = 30_000
 
@@ -60,6 +63,8 @@ function failureOf(error: unknown, to: string): Error {
   const status = metadata?.httpStatusCode ?? 0
   const isRefused = status >= 400 && status < 500
   if (isRefused || NEVER_ASKED.includes(error.name) || NEVER_ASKED.includes(String(code)))
-    return new NotSentError(line, isRefused && FINAL.includes(error.name), { cause: error })
+    return new NotSentError(line, isRefused && FINAL.includes(error.name) && !ABOUT_US.test(error.message), {
+      cause: error,
+    })
   return new Error(line, { cause: error })
 }

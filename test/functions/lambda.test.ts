@@ -56,6 +56,24 @@ test('of a batch only what failed comes again, and a message that cannot be read
   assert.ok(!log.text().includes(SECRET))
 })
 
+test('what stopped an event fails it, and what was done before is told all the same', async (t) => {
+  const log = capturedLog(t)
+  const outcome = () =>
+    Promise.resolve({ said: { sent: 3 }, counts: { Mails: 3 }, error: new Error('the store is away') })
+  await assert.rejects(onSchedule(outcome)({ time: TIME }, contextOf()), { message: 'the store is away' })
+  const handler = onQueue(z.string(), outcome)
+  assert.deepEqual(await handler(batchOf('"a"'), contextOf()), { batchItemFailures: [{ itemIdentifier: 'm0' }] })
+  assert.deepEqual(
+    log.lines().flatMap(({ message, sent }) => (message === undefined ? [] : [[message, sent]])),
+    [
+      ['done', 3],
+      ['the store is away', undefined],
+      ['done', 3],
+      ['the store is away', undefined],
+    ],
+  )
+})
+
 test('what does not end in time ends in words before Lambda ends it without', async (t) => {
   const log = capturedLog(t)
   const never = (): Promise<never> => new Promise(() => {})

@@ -59,13 +59,13 @@ test('plan asks for windows and for mails, and where it cannot for the one it as
   assert.ok(windows > 0)
 
   t.after(() => services.misbehave(() => undefined))
-  services.misbehave((_, queue) => (queue === 'deliver' ? 403 : undefined))
+  services.misbehave((_, queue) => (queue === 'deliver' ? { status: 403 } : undefined))
   await handler({ time: timeOf(0) }, contextOf())
   assert.equal(services.asked('collect').length, 2 * windows)
   const [told, metric] = log.lines().slice(-2)
   assert.partialDeepStrictEqual([told, metric], [{ mails: 0, errors: ['not now'] }, { PlanProblems: 1 }])
 
-  services.misbehave((_, queue) => (queue === 'collect' ? 403 : undefined))
+  services.misbehave((_, queue) => (queue === 'collect' ? { status: 403 } : undefined))
   await assert.rejects(handler({ time: timeOf(0) }, contextOf()))
   assert.equal(services.asked('deliver').length, 2, 'the mail is asked for all the same')
 })
@@ -76,7 +76,7 @@ test('deliver sends to each once, what SES refuses does not bring the message ba
   await addChannel({ id: 'team', recipients: ['ada@example.com', 'busy@example.com'] }, AUTHOR, objects)
   t.after(() => removeChannel('team', AUTHOR, objects))
   t.after(() => services.misbehave(() => undefined))
-  services.misbehave((_, to) => (to === 'busy@example.com' ? 429 : undefined))
+  services.misbehave((_, to) => (to === 'busy@example.com' ? { status: 429 } : undefined))
   const { handler } = await import('../../functions/deliver.ts')
   const message = { channel: 'team', week: '2026-W47' }
   const fine = { batchItemFailures: [] }
@@ -100,6 +100,31 @@ test('deliver sends to each once, what SES refuses does not bring the message ba
   s3.permit(() => true)
   assert.deepEqual(await handler(batchOf(message), contextOf()), fine)
   assert.deepEqual(services.mails, ['ada@example.com', 'busy@example.com'])
+  assert.doesNotMatch(log.text(), /@example\.com/)
+})
+
+test('a mail that SES refuses since nobody is verified yet is tried again, and one that it refuses for itself is not', async (t) => {
+  const log = capturedLog(t)
+  t.mock.timers.enable({ apis: ['Date'], now: DUE })
+  await addChannel({ id: 'new', recipients: ['kim@example.com', 'odd@example.com'] }, AUTHOR, objects)
+  t.after(() => removeChannel('new', AUTHOR, objects))
+  t.after(() => services.misbehave(() => undefined))
+  services.misbehave((_, to) => ({
+    status: 400,
+    name: 'MessageRejected',
+    message: to.startsWith('kim')
+      ? 'Email address is not verified. The following identities failed the check in region EU: ciphertrail@example.com'
+      : 'Transaction failed: a virus was found',
+  }))
+  const { handler } = await import('../../functions/deliver.ts')
+  await handler(batchOf({ channel: 'new', week: '2026-W47' }), contextOf())
+  const again: (string | null)[] = []
+  for await (const one of listDeliveries('week', new Date(), objects))
+    if (one.channel === 'new') again.push(one.retryAt)
+  assert.deepEqual(
+    again.map((time) => time !== null).toSorted((a, b) => Number(a) - Number(b)),
+    [false, true],
+  )
   assert.doesNotMatch(log.text(), /@example\.com/)
 })
 

@@ -5,14 +5,17 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
+/** An error as AWS words it. */
+type Refusal = { readonly status: number; readonly name?: string; readonly message?: string }
+
 export type MailServices = {
   readonly url: string
   /** Bodies of messages, by the name of their queue. */
   readonly asked: (queue: string) => readonly unknown[]
   /** To whom SES took a mail, in order. */
   readonly mails: string[]
-  /** Decides for each request; a status: it is answered by that, undefined: well. */
-  readonly misbehave: (decide: (what: 'sqs' | 'ses', to: string) => number | undefined) => void
+  /** Decides for each request; undefined: it is answered well. */
+  readonly misbehave: (decide: (what: 'sqs' | 'ses', to: string) => Refusal | undefined) => void
   readonly close: () => Promise<void>
 }
 
@@ -27,12 +30,13 @@ export async function startMailServices(): Promise<MailServices> {
         response.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' })
         response.end(JSON.stringify(content))
       }
-      const refused = (status: number) => answer(status, { __type: 'Refused', message: 'not now' })
+      const refused = ({ status, name = 'Refused', message = 'not now' }: Refusal) =>
+        answer(status, { __type: name, message })
       if (request.url?.startsWith('/v2/email') === true) {
         const { Destination } = JSON.parse(body) as { Destination: { ToAddresses: string[] } }
         const [to = ''] = Destination.ToAddresses
-        const status = decide('ses', to)
-        if (status !== undefined) return refused(status)
+        const refusal = decide('ses', to)
+        if (refusal !== undefined) return refused(refusal)
         mails.push(to)
         return answer(200, { MessageId: `m${mails.length}` })
       }
@@ -41,8 +45,8 @@ export async function startMailServices(): Promise<MailServices> {
         Entries: { Id: string; MessageBody: string }[]
       }
       const queue = QueueUrl.split('/').at(-1) ?? ''
-      const status = decide('sqs', queue)
-      if (status !== undefined) return refused(status)
+      const refusal = decide('sqs', queue)
+      if (refusal !== undefined) return refused(refusal)
       for (const { MessageBody } of Entries) messages.push({ queue, body: JSON.parse(MessageBody) })
       return answer(200, {
         Failed: [],
