@@ -43,6 +43,7 @@ function entryLines({ shape, state, source, destination, lines, fix }: EntryView
 }
 
 function tableLines({ title, columns, rows, more }: MailTable): readonly string[] {
+  if (rows.length === 0) return [...heading(title), more]
   const grid = [columns, ...rows.map(({ head, cells }) => [head, ...cells.map(({ text }) => text)])]
   const widths = columns.map((_, index) => Math.max(...grid.map((row) => row[index]?.length ?? 0)))
   const lines = grid.map((row) =>

@@ -257,9 +257,11 @@ function coverageTable({ clusters }: Summary, most: number, where: string): Mail
       ],
     })),
     more:
-      shown.length === worst.length
-        ? ''
-        : cutWords(shown.length, worst.length, 'clusters, those of which least is known first', where),
+      worst.length === 0
+        ? 'Nothing, since no cluster was asked. Add one with "ciphertrail cluster add ID".'
+        : shown.length === worst.length
+          ? ''
+          : cutWords(shown.length, worst.length, 'clusters, those of which least is known first', where),
   }
 }
 

@@ -60,7 +60,7 @@ function textsOf(view: MailView): readonly string[] {
     ...view.notes,
     ...[coverage, trend].flatMap(({ title, columns, rows, more }) => [
       title,
-      ...columns,
+      ...(rows.length === 0 ? [] : columns),
       ...rows.flatMap(({ head, cells }) => [head, ...cells.map((cell) => cell.text)]),
       more,
     ]),
