@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import PostalMime from 'postal-mime'
 import { assessWindow } from '../../lib/assess/window.ts'
 import type { ClusterAccess } from '../../lib/collect/cluster.ts'
+import { timeOf } from '../../lib/collect/windows.ts'
+import type { Waiver } from '../../lib/model.ts'
 import { type Service, type ServiceDeps, type ServiceEvent, createService } from '../../lib/run/service.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
 import { liftSuppression, suppress } from '../../lib/deliver/suppressions.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
+import { declareScopes, declareWaivers } from '../../lib/store/declarations.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { readHistory } from '../../lib/store/state.ts'
@@ -457,4 +461,51 @@ test('a look for alerts that failed is made again by the next minute', async () 
   isAway = false
   await at(7)
   assert.deepEqual(sent, ['ada@example.com'])
+})
+
+test('what a waiver accepts is told once it ends, and what is out of scope is told as the mail of the week tells it', async () => {
+  const objects = await freshStore()
+  const author = { now: minutesIn(-1), by: 'test' }
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
+  const waiver = (expires: string): Waiver => ({
+    id: 'api-until-then',
+    destination: 'deployment/*/api',
+    owner: 'Ada',
+    reason: 'it is being replaced',
+    compensatingControl: 'none',
+    expires,
+  })
+  await declareWaivers([waiver(timeOf(minutesIn(20)))], author, objects)
+  await declareScopes(
+    [{ framework: 'pci-dss', clusters: ['other'], namespaces: ['*'], labels: {}, owner: 'Ada', reason: 'cards' }],
+    author,
+    objects,
+  )
+  const sent: string[] = []
+  const mail = {
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    url: null,
+    send: async ({ message }: Envelope) => {
+      const { subject, text } = await PostalMime.parse(message)
+      sent.push(`${subject ?? ''}: ${/^- (.*)$/m.exec(text ?? '')?.[1] ?? ''}`)
+      return '250 taken'
+    },
+  }
+  const { at } = start(objects, { mail })
+  for (const minutes of [6, 11, 16, 19]) await at(minutes)
+  assert.equal(sent.length, 0)
+  await at(21)
+  assert.equal(sent.length, 1)
+  assert.match(
+    sent[0] ?? '',
+    /^\[ops\] 1 path not encrypted \(cluster shop\): no longer accepted, waiver api-until-then ended Tue 24 Nov 12:20; not encrypted since /,
+  )
+  await declareWaivers([waiver('2027-03-01T00:00:00Z')], author, objects)
+  await at(26)
+  assert.match(
+    sent[1] ?? '',
+    /^\[ops\] accepted: 1 path not encrypted \(cluster shop\): accepted by waiver api-until-then until 1 Mar 2027 00:00, by Ada; not encrypted since /,
+  )
+  for (const minutes of [31, 36, 600]) await at(minutes)
+  assert.ok(sent.every((one) => !one.includes('fixed')))
 })
