@@ -171,7 +171,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .command('suppress')
     .summary('send no mail to a recipient whose mail came back, or who complained')
     .description(
-      'Says that a recipient of a channel gets no mail of any channel, until "ciphertrail channel resume" takes it back. Where Amazon SES reports bounces and complaints, this happens by itself; a server of mail tells them to whoever reads the mailbox of the sender.',
+      'Says that a recipient of a channel gets no mail of any channel, until "ciphertrail channel resume" takes it back. In the service on AWS this happens by itself, by what Amazon SES reports; elsewhere whoever reads the mailbox of the sender learns it.',
     )
     .argument('<id>', 'a channel')
     .requiredOption('--to <address>', 'who gets none')

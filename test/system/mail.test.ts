@@ -30,6 +30,7 @@ import { openStore } from '../store/open-s3.ts'
 import { freshStore } from '../support/fresh-store.ts'
 import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
 import { bounceEvent, complaintEvent } from '../support/ses-events.ts'
+import { packagedHandler } from '../support/packaged-functions.ts'
 import { type MotoServer, startMoto, takenBySes } from '../support/moto-server.ts'
 import { freshFolder } from '../support/recording.ts'
 
@@ -210,7 +211,7 @@ test('what SES says of mails that it took silences whom it means, through a topi
   ])
     await queue.publish(event)
   const log = capturedLog(t)
-  const { handler } = await import('../../functions/feedback.ts')
+  const handler = await packagedHandler('feedback')
   const bodies = await queue.taken()
   assert.equal(bodies.length, 5)
   assert.deepEqual(await handler(batchOf(...bodies), contextOf()), { batchItemFailures: [] })
