@@ -21,12 +21,20 @@ const ABOUT_US = /not verified/i
 /** Longer than SES takes; what it has not answered by then may have been taken. */
 const TIMEOUT_MS = 30_000
 
+/** Where there is no way to SES, as from a VPC without one, packets are dropped: nothing was asked of it then. */
+const CONNECT_TIMEOUT_MS = 5_000
+
 /** Nothing was asked of SES yet when these came. */
-const NEVER_ASKED = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'CredentialsProviderError', 'TokenProviderError']
+const NEVER_ASKED = ['CredentialsProviderError', 'TokenProviderError']
+const NEVER_CONNECTED = ['connect', 'getaddrinfo']
 
 /** Sends through SES, once: the SDK's own second try could be a second mail, where the first was taken and its answer lost. */
 export function sesMail({ region, configurationSet }: SesSettings): SendMail {
-  const client = new SESv2Client({ region, maxAttempts: 1 })
+  const client = new SESv2Client({
+    region,
+    maxAttempts: 1,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+  })
   return async ({ from, to, message, tags }) => {
     try {
       const { MessageId: id } = await client.send(
@@ -59,12 +67,18 @@ export function mailOnAws(
 function failureOf(error: unknown, to: string): Error {
   if (!(error instanceof Error)) return new Error('the SDK failed')
   const line = printable(`${error.name}: ${withoutAddress(error.message, to).split('\n')[0] ?? ''}`).slice(0, 300)
-  const { $metadata: metadata, code } = error as { $metadata?: { httpStatusCode?: number }; code?: unknown }
+  const { $metadata: metadata } = error as { $metadata?: { httpStatusCode?: number } }
   const status = metadata?.httpStatusCode ?? 0
   const isRefused = status >= 400 && status < 500
-  if (isRefused || NEVER_ASKED.includes(error.name) || NEVER_ASKED.includes(String(code)))
-    return new NotSentError(line, isRefused && FINAL.includes(error.name) && !ABOUT_US.test(error.message), {
-      cause: error,
-    })
+  if (isRefused)
+    return new NotSentError(line, FINAL.includes(error.name) && !ABOUT_US.test(error.message), { cause: error })
+  if (NEVER_ASKED.includes(error.name) || isUnconnected(error)) return new NotSentError(line, false, { cause: error })
   return new Error(line, { cause: error })
+}
+
+/** Whether there was no connection yet. Of several addresses of one name each has failed. */
+function isUnconnected(error: Error): boolean {
+  if (error instanceof AggregateError) return error.errors.every((one) => one instanceof Error && isUnconnected(one))
+  if ('syscall' in error) return NEVER_CONNECTED.includes(String(error.syscall))
+  return error.name === 'TimeoutError' && error.message.includes('did not establish a connection')
 }
