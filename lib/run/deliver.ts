@@ -43,7 +43,7 @@ export type ChannelDelivery = {
   readonly suppressed: SuppressedCounts
   /** How many were left to the next run, since no time was left or something failed. */
   readonly left: number
-  /** Why the mail could not be made or written down, or that nobody is left who gets it; null where it could. One line. */
+  /** Why the mail could not be made, in time, or written down, or that nobody is left who gets it; null where it could. One line. */
   readonly problem: string | null
 }
 
@@ -56,6 +56,10 @@ export type AskedDelivery =
       /** What stopped it; null where nothing did. What is in `tried` was done all the same. */
       readonly error: unknown
     }
+
+/** A mail of which the making took all the time there was. */
+const TOO_LATE =
+  'no time was left to send it: making it took too long, give the function more time or memory ("timeout", "memorySize")'
 
 /**
  * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
@@ -120,6 +124,7 @@ async function deliverMail(
   const tried: Delivery[] = []
   const { suppressed } = withoutSuppressed(channel, suppressions)
   let left = 0
+  let late: string | null = null
   const outcome = (error: unknown) => ({
     delivery: {
       channel: channel.id,
@@ -127,7 +132,7 @@ async function deliverMail(
       tried,
       suppressed,
       left,
-      problem: error === null ? nobodyLeft(channel, suppressed) : errorLine(error),
+      problem: error === null ? (nobodyLeft(channel, suppressed) ?? late) : errorLine(error),
     },
     error,
   })
@@ -140,7 +145,11 @@ async function deliverMail(
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
     for (const id of ids) {
-      if (isOver()) break
+      if (isOver()) {
+        // The next run makes it again, and may have as little time.
+        if (left === ids.length) late = TOO_LATE
+        break
+      }
       const words = { subject: content.view.subject, text: content.text, html: content.html }
       const delivery = await deliverMessage(
         id,

@@ -163,6 +163,18 @@ test('a run that has no time left leaves the rest, and the next goes on where it
   assert.deepEqual((await mailsDue(at(10), { objects, now: () => at(10) })).due, [])
 })
 
+test('a mail of which the making leaves no time to send it to anybody is a problem, since the next run may do no better', async () => {
+  const objects = memoryObjects(new Map())
+  await channels(objects)
+  const { sent, send } = sender()
+  let asks = 0
+  const message = { channel: 'one', week: WEEK }
+  const first = await asked(message, 0, { objects, send, isOver: () => (asks += 1) > 1 })
+  assert.ok(first.outcome === 'delivered')
+  assert.deepEqual([sent, first.delivery.left, first.error], [[], 2, null])
+  assert.match(first.delivery.problem ?? '', /^no time was left to send it: .+"timeout"/)
+})
+
 test('a store that fails in the middle is told with what was sent before, and nobody gets it twice', async () => {
   let writes = 0
   const objects = memoryObjects(new Map(), async ({ member, key }, effect) => {
