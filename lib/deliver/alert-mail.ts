@@ -141,7 +141,7 @@ function alertText({ subject, about, sections, page, footer }: AlertView, unsubs
       ]),
       ...(more === '' ? [] : [more]),
     ]),
-    ...(page === null ? [] : [['Every path, as it is now:', page]]),
+    ...(page === null ? [] : [['How to see every path, as it is now:', page]]),
     ...footer.map((line) => [line]),
     ...(unsubscribe === null ? [] : [['Unsubscribe from this channel:', unsubscribe]]),
   ]

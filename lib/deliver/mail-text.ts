@@ -14,7 +14,7 @@ export function mailText(view: MailView, unsubscribe: string | null, download: s
     ...view.warnings.map((line) => [`! ${line}`]),
     [view.verdict],
     ...(view.notes.length === 0 ? [] : [view.notes]),
-    ...(view.page === null ? [] : [['The report of the week, with every path:', view.page]]),
+    ...(view.page === null ? [] : [['How to get the report of the week, with every path:', view.page]]),
     ...(download === null ? [] : [['Download the report as a PDF:', download]]),
     ...(view.report.length === 0 ? [] : [view.report]),
     tableLines(view.coverage),
