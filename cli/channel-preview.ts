@@ -9,12 +9,11 @@ import { weekMail } from '../lib/run/mail.ts'
 import { timeOf } from '../lib/collect/windows.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
-import { weekPeriod } from '../lib/report/week.ts'
 import { StoreError } from '../lib/store/objects.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, UsageError } from './console.ts'
 import { openStore } from './store.ts'
-import { readTime, readUrl } from './values.ts'
+import { readTime, readUrl, readWeek } from './values.ts'
 
 type PreviewOptions = {
   readonly week?: string
@@ -97,11 +96,7 @@ function weekOf(channel: Channel, week: string | undefined, now: Date): Pick<Wee
     if (due !== null) return due
     throw new UsageError('Cannot tell the week: give --week 2026-W47')
   }
-  try {
-    return { week, ...weekPeriod(week, channel.timeZone) }
-  } catch (error) {
-    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
-  }
+  return { week, ...readWeek(week, channel.timeZone) }
 }
 
 async function writeFiles(

@@ -11,7 +11,7 @@ import { type Console, FailedError, UsageError } from './console.ts'
 import { addSendOptions, MAIL_HELP, readSendOptions, type SendOptions } from './mail.ts'
 import { openStore } from './store.ts'
 import { tableLines } from './table.ts'
-import { readTime } from './values.ts'
+import { readTime, readWeek } from './values.ts'
 
 /** Adds `ciphertrail deliver` and `ciphertrail deliveries`. */
 export function addDeliver(program: Command, console: Console): void {
@@ -20,12 +20,12 @@ export function addDeliver(program: Command, console: Console): void {
       .command('deliver')
       .summary('send every weekly mail that is due')
       .description(
-        'Sends the mail of the last week to the recipients of each channel whose hour has come, over SMTP with TLS. Each mail is claimed before it is sent: run it as often as you like, and twice at once, nobody gets one twice. What may or may not have gone is listed as unknown and never sent again by itself.',
+        'Sends the mail of the last week to the recipients of each channel whose hour has come, over SMTP with TLS or by Amazon SES. Each mail is claimed before it is sent: run it as often as you like, and twice at once, nobody gets one twice. What may or may not have gone is listed as unknown and never sent again by itself.',
       ),
   )
     .addHelpText(
       'after',
-      `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent.`,
+      `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent; "ciphertrail deliveries" says to whom.`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SendOptions>()
@@ -54,7 +54,7 @@ export function addDeliver(program: Command, console: Console): void {
       'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )
     .option('--kind <kind>', 'week: the weekly mails, or alert: alerts, by their ids (default week)')
-    .option('--week <week>', 'only of this ISO week')
+    .option('--week <week>', 'only of this ISO week, of weekly mails')
     .option('--channel <id>', 'only of this channel')
     .option('--status <status>', `only ${DELIVERY_STATUSES.join(', ')}`)
     .option('--now <time>', 'take this for the present: for replays')
@@ -75,20 +75,30 @@ export function addDeliver(program: Command, console: Console): void {
         throw new UsageError(
           `Cannot filter by status "${printable(status)}": wanted one of ${DELIVERY_STATUSES.join(', ')}`,
         )
+      if (week !== undefined && kind === 'alert')
+        throw new UsageError(
+          `Cannot list alerts of week "${printable(week)}": alerts belong to no week, leave --week out`,
+        )
+      if (week !== undefined) readWeek(week, 'UTC')
       const objects = openStore(options, console)
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const recipients = await readRecipients(objects)
       const rows: (Delivery & { readonly address: string | null })[] = []
+      let claimed = 0
       for await (const delivery of listDeliveries(kind, now, objects)) {
+        claimed++
         if (week !== undefined && delivery.period !== week) continue
         if (channel !== undefined && delivery.channel !== channel) continue
         if (status !== undefined && delivery.status !== status) continue
         rows.push({ ...delivery, address: recipients.get(delivery.recipient) ?? null })
       }
+      const noun = kind === 'week' ? 'mail' : 'alert'
       if (options.json === true) for (const row of rows) console.out(toJson(row))
       else if (rows.length === 0)
         console.err(
-          `${kind === 'week' ? 'No mail' : 'No alert'} was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`,
+          claimed === 0
+            ? `No ${noun} was claimed${(await readChannels(objects)).length === 0 ? ', and there is no channel' : ''}.`
+            : `None of the ${claimed} ${noun}s that were claimed is what was asked for.`,
         )
       else
         for (const line of tableLines(rows, [

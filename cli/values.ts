@@ -2,6 +2,7 @@ import { parseTime } from '../lib/collect/windows.ts'
 import { pagesUrl } from '../lib/deliver/mail-settings.ts'
 import { type ProxiesSetting, STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
+import { type WeekPeriod, weekPeriod } from '../lib/report/week.ts'
 import { UsageError } from './console.ts'
 
 /** Reads a time of the command line. Throws UsageError. */
@@ -11,6 +12,15 @@ export function readTime(option: string, text: string): string {
   throw new UsageError(
     `Cannot read ${option} "${printable(text)}": wanted a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date`,
   )
+}
+
+/** The begin and end of an ISO week in a time zone. Throws UsageError. */
+export function readWeek(week: string, timeZone: string): WeekPeriod {
+  try {
+    return weekPeriod(week, timeZone)
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
+  }
 }
 
 /** Reads `5m`, `15m`, `30m` or `60m`. Throws UsageError. */

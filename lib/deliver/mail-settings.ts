@@ -51,6 +51,16 @@ const settingsSchema = z.strictObject({
   caFile: z.string().min(1).exactOptional(),
 })
 
+/** What is wanted in the fields whose form is not plain from their names. */
+const WANTED: Readonly<Record<string, string>> = {
+  from: 'an address of mail',
+  host: 'the name of a server of mail, or "ses" in its place',
+  port: 'a number from 1 to 65535',
+  tls: '"starttls", "implicit" or "none"',
+  region: 'a region of AWS, such as eu-central-1',
+  'ses.region': 'a region of AWS, such as eu-central-1',
+}
+
 /** Reads the settings file: JSON, with the files that it names. Throws {@link MailSettingsError}. */
 export async function readMailSettings(file: string): Promise<MailSettings> {
   const content = parseText(await readText(file, file), file)
@@ -145,8 +155,18 @@ const inFile =
 function checked<T>(schema: z.ZodType<T>, content: unknown, wrong: Wrong): T {
   const parsed = schema.safeParse(content)
   if (parsed.success) return parsed.data
-  const field = parsed.error.issues[0]?.path.join('.') ?? ''
-  throw wrong(field, field === '' ? 'has a field that is not known, or is no object' : 'is absent or wrong')
+  // What is not known first: it may be the misspelt name of what is absent.
+  const issue = parsed.error.issues.find(({ code }) => code === 'unrecognized_keys') ?? parsed.error.issues[0]
+  const path = issue?.path ?? []
+  if (issue?.code === 'unrecognized_keys')
+    throw wrong(
+      printable([...path, issue.keys[0] ?? ''].join('.')),
+      'is not known here, see "ciphertrail deliver --help"',
+    )
+  const field = path.join('.')
+  if (field === '') throw wrong(field, 'is no JSON object')
+  const wanted = WANTED[field]
+  throw wrong(field, `is absent or wrong${wanted === undefined ? '' : `, wanted ${wanted}`}`)
 }
 
 function sesOf({ region, configurationSet }: z.infer<z.ZodObject<typeof sesFields>>): SesSettings {

@@ -265,13 +265,20 @@ test('readMailSettings() says what is wrong with a settings file, and never quot
     [{ ...good, password: 'hunter2' }, /go together/],
     [{ ...good, user: 'x', password: 'hunter2', tls: 'none' }, /"tls" is "none"/],
     [{ ...good, tls: 'none' }, /"tls" is "none"/],
-    [{ ...good, hots: 'x' }, /not known/],
+    [{ ...good, hots: 'x' }, /: "hots" is not known here, see "ciphertrail deliver --help"$/],
+    [{ from: FROM.address, hots: 'x' }, /: "hots" is not known here/],
+    [{ ...good, 'a\u001b[31m': 'x' }, /: "a\[U\+001B\]\[31m" is not known here/],
+    [[], /: it is no JSON object$/],
+    [{ host: 'smtp.example.com' }, /"from" is absent or wrong, wanted an address of mail$/],
+    [{ from: FROM.address }, /"host" is absent or wrong, wanted the name of a server of mail, or "ses" in its place$/],
+    [{ ...good, tls: 'no' }, /"tls" is absent or wrong, wanted "starttls", "implicit" or "none"$/],
+    [{ from: FROM.address, ses: { region: 'eu-central-1', key: 'hunter2' } }, /: "ses\.key" is not known here/],
     [{ ...good, from: 'x' }, /"from" is no address/],
     [{ ...good, fromName: 'x\r\nBcc: eve@example.com' }, /"fromName" holds/],
     [{ ...good, caFile: join(folder, 'none.pem') }, /none\.pem" does not exist$/],
     [{ ...good, port: 0 }, /"port" is absent or wrong/],
     [{ from: FROM.address, ses: { region: 'here' } }, /"ses.region" is absent or wrong/],
-    [{ ...good, ses: { region: 'eu-central-1' } }, /not known/],
+    [{ ...good, ses: { region: 'eu-central-1' } }, /: "host" is not known here/],
   ] as const)
     await assert.rejects(read(content), (error) => {
       assert.ok(error instanceof MailSettingsError)
@@ -304,7 +311,10 @@ test('mailByEnvironment() takes what a function is given by the same rules, name
     [{ mailFrom: 'ada@@example.com' }, /^Cannot use CIPHERTRAIL_MAIL_FROM: it is no address of mail$/],
     [{ mailFromName: 'x\r\nBcc: eve@example.com' }, /^Cannot use CIPHERTRAIL_MAIL_FROM_NAME: it holds what cannot be/],
     [{ configurationSet: 'a b' }, /^Cannot use CIPHERTRAIL_CONFIGURATION_SET: it is absent or wrong$/],
-    [{ region: undefined }, /^Cannot use AWS_REGION: it is absent or wrong$/],
+    [
+      { region: undefined },
+      /^Cannot use AWS_REGION: it is absent or wrong, wanted a region of AWS, such as eu-central-1$/,
+    ],
     [{ url: 'https://user:hunter2@ct.example.com' }, /^Cannot use CIPHERTRAIL_URL: it is no address of pages/],
   ] as const)
     assert.throws(
@@ -355,6 +365,13 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
   ])
   const failed = await run(['deliveries', '--status', 'failed', ...now], { folder })
   assert.match(failed.stdout, /^WEEK +CHANNEL +TO +STATUS +AT +TRIES +DETAIL\n\S+ +one +nobody@example\.com +failed /)
+  const unknown = await run(['deliveries', '--status', 'unknown', ...now], { folder })
+  assert.deepEqual(
+    [unknown.code, unknown.stdout, unknown.stderr],
+    [0, '', 'None of the 2 mails that were claimed is what was asked for.\n'],
+  )
+  const alerts = await run(['deliveries', '--kind', 'alert', '--channel', 'one', ...now], { folder })
+  assert.deepEqual([alerts.code, alerts.stderr], [0, 'No alert was claimed.\n'])
   await run(['key', 'new', 'example.com/log', '--key', 'log.key'], { folder })
   await run(['seal', '--key', 'log.key'], { folder })
   const checked = await run(['log', 'check'], { folder })
@@ -364,6 +381,12 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
     [['deliver', '--mail', 'none.json'], /^Cannot use the mail settings "none.json": "none.json" does not exist\n$/],
     [['deliver', '--mail', 'mail.json', '--channel', 'two'], /^Cannot find channel "two"/],
     [['deliveries', '--status', 'lost'], /^Cannot filter by status "lost"/],
+    [['deliveries', '--week', '2026-W60'], /^Cannot read week "2026-W60": 2026 has no such week\n$/],
+    [['deliveries', '--week', 'last'], /^Cannot read week "last": wanted an ISO week, such as 2026-W47\n$/],
+    [
+      ['deliveries', '--kind', 'alert', '--week', '2026-W47'],
+      /^Cannot list alerts of week "2026-W47": alerts belong to no week, leave --week out\n$/,
+    ],
   ] as const) {
     const { code, stderr } = await run([...args], { folder })
     assert.equal(code, 2)
