@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
+import { readChannels } from '../../lib/deliver/channels.ts'
+import { claimDelivery } from '../../lib/deliver/claims.ts'
+import { makeDownload } from '../../lib/deliver/downloads.ts'
+import { openStore } from '../store/open-s3.ts'
 import { writeCapture } from '../../lib/store/captures.ts'
 import { captureOf } from '../support/captures.ts'
 import { linesOf, run } from '../support/command-line.ts'
@@ -130,6 +134,36 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   assert.equal((await runOnS3(['cluster', 'remove', 'shop'])).code, 0)
   server.permit(() => true)
   for (const policy of [operator, collector, sealer, reader, reporter]) assert.deepEqual(policy.unused(), [])
+})
+
+test('whoever looks after mail is allowed what the commands ask, and nothing else', async (t) => {
+  t.after(() => server.permit(() => true))
+  Object.assign(process.env, server.env)
+  const objects = openStore(STORE)
+  const policy = policyOfDocs('postmaster')
+  server.permit(policy.allows)
+  const ok = async (...command: string[]): Promise<Ran> => {
+    const ran = await runOnS3(command)
+    assert.equal(ran.code, 0, `${command.join(' ')}: ${ran.stdout}${ran.stderr}`)
+    return ran
+  }
+  await ok('channel', 'add', 'ops', '--to', 'ada@example.com', '--to', 'bob@example.com', '--download-links', 'on')
+  server.permit(() => true)
+  const [channel] = await readChannels(objects)
+  const recipient = channel?.recipients[0] ?? ''
+  const now = new Date('2026-11-30T00:00:00Z')
+  const id = { kind: 'week', period: '2026-W48', channel: 'ops', recipient } as const
+  await claimDelivery(id, { now, mayRepeat: false }, objects)
+  await makeDownload({ report: 'x', channel: 'ops', recipient, expiresAt: '2199-01-01T00:00:00Z' }, now, objects)
+  server.permit(policy.allows)
+  await ok('channel', 'list')
+  await ok('channel', 'suppress', 'ops', '--to', 'ada@example.com', '--reason', 'bounced')
+  await ok('channel', 'resume', 'ops', '--to', 'ada@example.com')
+  assert.match((await ok('deliveries')).stdout, /2026-W48/)
+  await ok('channel', 'links', 'ops')
+  await ok('channel', 'revoke', 'ops', '--all')
+  await ok('channel', 'remove', 'ops')
+  assert.deepEqual(policy.unused(), [])
 })
 
 test('a leaf names the version of what was sealed', () => {
