@@ -24,8 +24,8 @@ export async function answerLeave(
   if (request.method === 'GET' || request.method === 'HEAD')
     return pageResponse(
       200,
-      `Unsubscribe from the weekly mail of channel ${channel}?`,
-      ['Nothing has changed yet.'],
+      `Unsubscribe from all mail of channel ${channel}?`,
+      ['That is the mail of each week, and alerts of what cannot wait. Nothing has changed yet.'],
       'Unsubscribe',
     )
   if (request.method !== 'POST')
