@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { AlertFacts, AlertPath, ClusterFacts } from '../../lib/deliver/alert-conditions.ts'
+import { keepAlerts, readAlerts } from '../../lib/deliver/alert-state.ts'
 import { alertContent } from '../../lib/deliver/alert-mail.ts'
 import { type AlertState, NO_ALERTS, decideAlerts } from '../../lib/deliver/alerts.ts'
 import type { Waiver } from '../../lib/model.ts'
+import { memoryObjects } from '../support/memory-objects.ts'
 import { CHANNEL, HOSTILE } from '../support/mail-stories.ts'
 import { episode, workload } from '../support/report-input.ts'
 
@@ -596,6 +598,28 @@ test('decideAlerts(): whatever happens, what is told to be over is, what lasts i
     { numRuns: 500 },
   )
   assert.ok(notices > 1000 && lasting > 1000, `${notices} notices, ${lasting} times something was so`)
+})
+
+test('readAlerts() gives back what keepAlerts() kept, and nothing of what is damaged or another channel was told', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 6 }), fc.nat(), async (steps, place) => {
+      const objects = memoryObjects()
+      let state: AlertState = NO_ALERTS
+      let etag: string | null = null
+      for (const look of looksOf(steps)) {
+        state = decideAlerts(CHANNEL, state, look).state
+        assert.equal(await keepAlerts(CHANNEL, state, etag, objects), true)
+        const kept = await readAlerts(CHANNEL, objects)
+        etag = kept.etag
+        assert.equal(JSON.stringify(kept.state), JSON.stringify(state))
+      }
+      assert.equal(await keepAlerts(CHANNEL, state, 'another', objects), false)
+      assert.deepEqual((await readAlerts({ ...CHANNEL, addedAt: at(0) }, objects)).state, NO_ALERTS)
+      const body = Buffer.from((await objects.get('alerts/everything.json'))?.body ?? [])
+      await objects.putIf('alerts/everything.json', body.subarray(0, place % body.length), etag)
+      assert.deepEqual((await readAlerts(CHANNEL, objects)).state, NO_ALERTS)
+    }),
+  )
 })
 
 test('decideAlerts(): ten thousand paths at once are told in one notice that every way can carry', () => {

@@ -260,6 +260,32 @@ test('a log that has just been begun is not told as behind, and one that was nev
   assert.deepEqual(await kinds(181), ['seal'])
 })
 
+test('a look that finds what was told writes nothing', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  const written: string[] = []
+  const counting = {
+    ...objects,
+    putIf: (key: string, body: Uint8Array, etag: string | null) => {
+      written.push(key)
+      return objects.putIf(key, body, etag)
+    },
+  }
+  for (const minutes of [20, 25, 30, 400])
+    await alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects: counting,
+        now: () => at(minutes),
+        publish: () => Promise.reject(new Error('nothing is published')),
+        post: webhookPost(undefined),
+        mail: null,
+      },
+    )
+  assert.deepEqual(written, ['alerts/ops.json'])
+})
+
 test('a register of waivers that is damaged is told, and keeps nobody from being told', async () => {
   const held = new Map<string, Uint8Array>()
   const objects = memoryObjects(held)
