@@ -156,19 +156,10 @@ function alertJson({ id, at, began, ended }: Notice, channel: Channel, subject: 
     at,
     subject,
     counts: { began: began.length, ended: ended.length },
-    began: fitting(began).map(forPrograms),
-    ended: fitting(ended).map((one) => ({ ...forPrograms(one), ending: one.ending })),
+    began: fitting(began),
+    ended: fitting(ended),
   })
 }
-
-const forPrograms = ({ key, kind, cluster, since, line, details }: Condition) => ({
-  key,
-  kind,
-  cluster,
-  since,
-  line,
-  details,
-})
 
 /** The first of them, as many as a message may hold. */
 function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {

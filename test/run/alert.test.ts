@@ -12,7 +12,7 @@ import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send.ts'
 import { liftSuppression, suppress } from '../../lib/deliver/suppressions.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
-import { alertDue } from '../../lib/run/alert.ts'
+import { type AlertDeps, alertDue } from '../../lib/run/alert.ts'
 import { checkStore } from '../../lib/seal/check.ts'
 import { assessWindow } from '../../lib/assess/window.ts'
 import { changeKey } from '../../lib/store/keys.ts'
@@ -56,6 +56,20 @@ async function webhook(t: TestContext, codes: number[] = []): Promise<{ url: str
   t.after(() => server.close())
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`, posted }
 }
+
+/** A look at what is so after some minutes, told to nobody unless it is said how. */
+const lookAt = (objects: Objects, minutes: number, more: Partial<AlertDeps> = {}) =>
+  alertDue(
+    { at: at(minutes), url: null },
+    {
+      objects,
+      now: () => at(minutes),
+      publish: () => Promise.reject(new Error('nothing is published')),
+      post: webhookPost(undefined),
+      mail: null,
+      ...more,
+    },
+  )
 
 /** A cluster that nobody collects from: two windows are lost after a time. */
 async function lostCluster(objects: Objects): Promise<void> {
@@ -193,16 +207,7 @@ test('who joins a channel is not sent what was told before, and who is back unde
   await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
   const sent: string[] = []
   const look = (minutes: number) =>
-    alertDue(
-      { at: at(minutes), url: null },
-      {
-        objects,
-        now: () => at(minutes),
-        publish: () => Promise.reject(new Error('nothing is published')),
-        post: webhookPost(undefined),
-        mail: { from: FROM, send: async ({ to }: Envelope) => (sent.push(to), '250') },
-      },
-    )
+    lookAt(objects, minutes, { mail: { from: FROM, send: async ({ to }: Envelope) => (sent.push(to), '250') } })
   await look(20)
   await addChannel({ id: 'ops', recipients: ['ada@example.com', 'eve@example.com'] }, author, objects)
   await look(25)
@@ -220,16 +225,7 @@ test('a run that began before another one decided takes nothing back, and delive
   await objects.putOnce(vkeyKey, Buffer.from('a key'))
   await writeProgress(await readProgress(objects), { now: at(0).getTime() / 1000, isWhole: true }, objects)
   const look = async (minutes: number) => {
-    const [outcome] = await alertDue(
-      { at: at(minutes), url: null },
-      {
-        objects,
-        now: () => at(minutes),
-        publish: () => Promise.reject(new Error('nothing is published')),
-        post: webhookPost(undefined),
-        mail: null,
-      },
-    )
+    const [outcome] = await lookAt(objects, minutes)
     return [outcome?.notice?.began.map(({ kind }) => kind), outcome?.notice?.ended.map(({ kind }) => kind)]
   }
   assert.deepEqual(await look(185), [['seal', 'coverage'], []])
@@ -244,16 +240,7 @@ test('a log that has just been begun is not told as behind, and one that was nev
   await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
   await objects.putOnce(vkeyKey, Buffer.from('a key'))
   const kinds = async (minutes: number) => {
-    const [outcome] = await alertDue(
-      { at: at(minutes), url: null },
-      {
-        objects,
-        now: () => at(minutes),
-        publish: () => Promise.reject(new Error('nothing is published')),
-        post: webhookPost(undefined),
-        mail: null,
-      },
-    )
+    const [outcome] = await lookAt(objects, minutes)
     return outcome?.notice?.began.map(({ kind }) => kind)
   }
   assert.deepEqual(await kinds(20), ['coverage'])
@@ -272,17 +259,7 @@ test('a look that finds what was told writes nothing', async () => {
       return objects.putIf(key, body, etag)
     },
   }
-  for (const minutes of [20, 25, 30, 400])
-    await alertDue(
-      { at: at(minutes), url: null },
-      {
-        objects: counting,
-        now: () => at(minutes),
-        publish: () => Promise.reject(new Error('nothing is published')),
-        post: webhookPost(undefined),
-        mail: null,
-      },
-    )
+  for (const minutes of [20, 25, 30, 400]) await lookAt(counting, minutes)
   assert.deepEqual(written, ['alerts/ops.json'])
 })
 
@@ -292,16 +269,7 @@ test('a register of waivers that is damaged is told, and keeps nobody from being
   await lostCluster(objects)
   await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
   held.set(changeKey('waivers', 1), Buffer.from('{}'))
-  const [told] = await alertDue(
-    { at: at(20), url: null },
-    {
-      objects,
-      now: () => at(20),
-      publish: () => Promise.reject(new Error('nothing is published')),
-      post: webhookPost(undefined),
-      mail: null,
-    },
-  )
+  const [told] = await lookAt(objects, 20)
   assert.deepEqual(
     told?.notice?.began.map(({ kind }) => kind),
     ['unreadable', 'coverage'],
