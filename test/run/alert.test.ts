@@ -247,6 +247,23 @@ test('a log that has just been begun is not told as behind, and one that was nev
   assert.deepEqual(await kinds(181), ['seal'])
 })
 
+test('two windows of a cluster are lost ten minutes after the second is over, whether they last five minutes or an hour', async () => {
+  const objects = memoryObjects()
+  const author = { now: at(0), by: 'test' }
+  await addCluster({ id: 'fast', windowMinutes: 5 }, author, { objects })
+  await addCluster({ id: 'slow', windowMinutes: 60 }, author, { objects })
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, author, objects)
+  const told: [minutes: number, cluster: string | null][] = []
+  for (let minutes = 1; minutes <= 140; minutes++) {
+    const [outcome] = await lookAt(objects, minutes)
+    for (const { cluster } of outcome?.notice?.began ?? []) told.push([minutes, cluster])
+  }
+  assert.deepEqual(told, [
+    [20, 'fast'],
+    [130, 'slow'],
+  ])
+})
+
 test('a look that finds what was told writes nothing', async () => {
   const objects = memoryObjects()
   await lostCluster(objects)
