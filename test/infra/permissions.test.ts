@@ -417,7 +417,8 @@ test('deliver is allowed what it asks, and sends as nobody else than whom mail i
     const answer = await handler(batchOf({ channel: 'ops', week: '2026-W48' }), contextOf())
     assert.deepEqual(answer, { batchItemFailures: [] })
   })
-  assert.equal(other.calls.filter(({ action }) => action === 'ses:SendEmail').length, 2 * 3)
+  // Two mails, each judged for the sender, the domain, the recipient and the configuration set.
+  assert.equal(other.calls.filter(({ action }) => action === 'ses:SendEmail').length, 2 * 4)
   assert.equal((await listDownloads(objects)).downloads.length, 2)
 })
 
