@@ -45,7 +45,7 @@ function outcomeLines({ channel, notice, tried, problem }: ChannelAlerts): strin
       ? `${channel}: nothing new`
       : `${channel}: ${notice.began.length} began, ${notice.ended.length} ended`,
     ...(notice?.began ?? []).flatMap(({ line, details }) => [`  ${line}`, ...details.map((detail) => `    ${detail}`)]),
-    ...(notice?.ended ?? []).map(({ line, ending }) => `  ended, ${ending}: ${line}`),
+    ...(notice?.ended ?? []).map(({ line, ending }) => `  ended (${ending}): ${line}`),
     ...(tried.length === 0 ? [] : [`  told ${sent} of ${tried.length}`]),
     ...tried.flatMap(({ recipient, status, detail }) =>
       status === 'sent' ? [] : [`  ${recipient} ${status}: ${detail ?? ''}`],

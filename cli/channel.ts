@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { readSecret } from '../lib/collect/credential-files.ts'
+import { SetupError } from '../lib/collect/http.ts'
 import { timeOf } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
 import { type Channel, ChannelError, type ChannelOptions, givesReport } from '../lib/deliver/channel.ts'
@@ -19,7 +21,7 @@ import { addChannelLinks } from './channel-links.ts'
 import { addChannelPreview } from './channel-preview.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { openStore } from './store.ts'
+import { isSharedStore, openStore } from './store.ts'
 import { tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
 
@@ -240,6 +242,8 @@ export function addChannelCommands(program: Command, console: Console): void {
           objects,
         ),
         lastReport: channels.some(givesReport) ? await lastWeekReport(objects) : null,
+        unreadSecrets: await unreadSecrets(channels),
+        isShared: isSharedStore(options, console),
         now,
       }
       let isFailed = false
@@ -254,6 +258,21 @@ export function addChannelCommands(program: Command, console: Console): void {
       }
       if (isFailed) throw new FailedError()
     })
+}
+
+/** Why secret files of webhooks cannot be read here, by id of their channel. */
+async function unreadSecrets(channels: readonly Channel[]): Promise<ReadonlyMap<string, string>> {
+  const unread = new Map<string, string>()
+  for (const { id, webhook } of channels) {
+    if (webhook?.secretFile === undefined) continue
+    try {
+      await readSecret(webhook.secretFile, 'its secret file')
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error
+      unread.set(id, error.message)
+    }
+  }
+  return unread
 }
 
 /** The pseudonym of a recipient of a channel. Throws UsageError, which does not quote the address. */

@@ -42,6 +42,11 @@ export function storeWarnings(options: StoreOptions, { config }: Console): strin
   return address === undefined ? [] : addressWarnings(address)
 }
 
+/** Whether the store is in S3, so that functions may work on it, too. Throws UsageError as {@link openStore} does. */
+export function isSharedStore(options: StoreOptions, { config }: Console): boolean {
+  return addressOf(placeOf(options, config)) !== undefined
+}
+
 /** Where that store is, as the operator says it. */
 export function placeOf({ store }: StoreOptions, config: Config): string {
   return store ?? config.store ?? './ciphertrail-data'

@@ -34,6 +34,10 @@ export type ChannelSurroundings = {
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
   /** The latest week of which a report is kept, in its own time zone; null where there is none, or nobody asks. */
   readonly lastReport: { readonly label: string; readonly timeZone: string } | null
+  /** Why the secret file of a webhook cannot be read on this machine, by id of the channel; absent where it can, or there is none. One line. */
+  readonly unreadSecrets: ReadonlyMap<string, string>
+  /** Whether functions may work on the store, too: they have no file of this machine. */
+  readonly isShared: boolean
   /** RFC 3339. */
   readonly now: string
 }
@@ -46,6 +50,7 @@ export function checkChannel(channel: Channel, around: ChannelSurroundings): rea
     recipientCheck(channel, around),
     dueCheck(channel, around),
     ...(givesReport(channel) ? [reportCheck(channel, around)] : []),
+    ...webhookCheck(channel, around),
   ]
 }
 
@@ -146,4 +151,19 @@ function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings)
     problem: null,
     warning: `reports are of weeks in ${lastReport.timeZone}, mails of this channel of weeks in ${timeZone}: the numbers of the two differ, and each mail says so`,
   }
+}
+
+/** Who alone knows whether the webhook answers is whoever posts to it: nothing is sent here. */
+function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
+  if (webhook === null) return []
+  const title = `webhook on ${new URL(webhook.url).host}`
+  const unread = around.unreadSecrets.get(id)
+  const warning = !hasAlerts
+    ? `nothing is posted, since its alerts are off; "ciphertrail channel add ${id} --alerts on" begins them`
+    : webhook.secretFile !== undefined && around.isShared
+      ? 'its secret is in a file, which functions on AWS have not; if they are to post, name one of AWS Secrets Manager with --webhook-secret'
+      : unread === undefined
+        ? null
+        : `${unread} on this machine; whoever posts must be able to read it`
+  return [{ title, problem: null, warning }]
 }

@@ -211,6 +211,8 @@ test('isOfChannel() takes a path for a channel if either named end is in one of 
   assert.equal(isOfChannel(all, ends('', '')), true)
 })
 
+const NO_WEBHOOK = { unreadSecrets: new Map<string, string>(), isShared: false }
+
 test('checkChannel() says why nobody would get a mail, or one that says nothing', async (t) => {
   const objects = await freshStore(t)
   await add(objects, { id: 'a', clusters: ['prod'], namespaces: ['pay-*', 'typo'], recipients: ['ada@example.com'] })
@@ -223,6 +225,7 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
     suppressions: [],
     namespaces: new Map([['prod', new Set(['pay-eu'])]]),
     lastReport: null,
+    ...NO_WEBHOOK,
     now: '2026-10-20T00:00:00Z',
   }
   const said = (...args: Parameters<typeof checkChannel>) =>
@@ -252,6 +255,7 @@ test('checkChannel() warns of recipients who get no mail and says why, and fails
     recipients: await readRecipients(objects),
     namespaces: new Map<string, Set<string>>(),
     lastReport: null,
+    ...NO_WEBHOOK,
     now: '2026-10-20T00:00:00Z',
   }
   const [one = '', two = '', three = ''] = pay?.recipients ?? []
@@ -291,6 +295,7 @@ test('checkChannel() says where the report cannot leave with the mail, or is of 
     clusters: ['prod'],
     recipients: new Map(),
     suppressions: [],
+    ...NO_WEBHOOK,
     namespaces: new Map(),
     now: '2026-11-20T00:00:00Z',
   }

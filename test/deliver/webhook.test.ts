@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 import type { TestContext } from 'node:test'
 import { CONDITION_KINDS, ENDINGS } from '../../lib/deliver/alert-conditions.ts'
 import { decodeChannels } from '../../lib/deliver/channel.ts'
+import { checkChannel } from '../../lib/deliver/check.ts'
 import { NotSentError } from '../../lib/deliver/send.ts'
 import { signatureOf, webhookPost } from '../../lib/deliver/webhook.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
@@ -109,6 +110,42 @@ test('a channel names one secret of its webhook, in a file or in AWS Secrets Man
   const recorded = { ...CHANNEL, webhook: { url, secretFile: '/etc/hook' } }
   assert.deepEqual(decodeChannels({ channels: [recorded] }), [recorded])
   assert.equal(decodeChannels({ channels: [{ ...CHANNEL, webhook: { url } }] }), undefined)
+})
+
+test('channel check says where nobody could sign what is posted, and posts nothing', async (t) => {
+  const folder = freshFolder(t)
+  const url = 'https://hooks.example.com/ct'
+  const secretFile = join(folder, 'secret')
+  const checked = async (...more: readonly string[]) => {
+    const added = await run(['channel', 'add', 'ops', '--to', 'a@example.com', '--webhook', url, ...more], { folder })
+    assert.equal(added.code, 0, added.stderr)
+    const { stdout } = await run(['channel', 'check', 'ops', '--json'], { folder })
+    return parseNdjson(stdout).find(({ check }) => check === 'webhook on hooks.example.com')?.['warning']
+  }
+  assert.match(
+    String(await checked('--webhook-secret-file', secretFile)),
+    /^its secret file ".*" does not exist on this machine; /,
+  )
+  writeFileSync(secretFile, 'hunter2')
+  assert.equal(await checked('--webhook-secret-file', secretFile), null)
+  assert.match(
+    String(await checked('--webhook-secret-file', secretFile, '--alerts', 'off')),
+    /^nothing is posted, since its alerts are off/,
+  )
+  const [webhook] = checkChannel(
+    { ...CHANNEL, webhook: { url, secretFile } },
+    {
+      clusters: [],
+      recipients: new Map(),
+      suppressions: [],
+      namespaces: new Map(),
+      lastReport: null,
+      unreadSecrets: new Map(),
+      isShared: true,
+      now: '2026-11-24T00:00:00Z',
+    },
+  ).slice(-1)
+  assert.match(webhook?.warning ?? '', /in a file, which functions on AWS have not; .* --webhook-secret$/)
 })
 
 const DOC = readFileSync(new URL('../../docs/alerts.md', import.meta.url), 'utf8')
