@@ -42,6 +42,8 @@ export function sesMail({ region, configurationSet }: SesSettings): SendMail {
           FromEmailAddress: from,
           Destination: { ToAddresses: [to] },
           Content: { Raw: { Data: message } },
+          // Whatever the account or the configuration set says: a link in a mail is a key, and SES would lead each by an address of its own.
+          ConfigurationOverrides: { Tracking: { OpenTrackingEnabled: 'DISABLED', ClickTrackingEnabled: 'DISABLED' } },
           EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })),
           ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
         }),

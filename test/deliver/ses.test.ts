@@ -94,7 +94,7 @@ for (const [status, name, message, wanted] of [
     assert.doesNotMatch(words, /ada@/i)
   })
 
-test('sesMail() names the mail by the four parts of its claim and the configuration set, by which SES reports of it', async (t) => {
+test('sesMail() names the mail by the four parts of its claim and the configuration set, by which SES reports of it, and wants no link rewritten', async (t) => {
   const asked: unknown[] = []
   const server = createServer((request, response) => {
     void text(request).then((body) => {
@@ -133,6 +133,7 @@ test('sesMail() names the mail by the four parts of its claim and the configurat
         { Name: 'channel', Value: 'pay' },
         { Name: 'recipient', Value: recipient },
       ],
+      ConfigurationOverrides: { Tracking: { OpenTrackingEnabled: 'DISABLED', ClickTrackingEnabled: 'DISABLED' } },
       ConfigurationSetName: 'ciphertrail-prod',
     },
   ])
