@@ -55,6 +55,6 @@ export const handler = onSchedule(async (_, { objects }) => {
 async function withoutSender(objects: Objects): Promise<string[]> {
   const silent = (await readChannels(objects)).filter(({ hasAlerts, recipients }) => hasAlerts && recipients.length > 0)
   return silent.map(
-    ({ id }) => `${id}: no mail is sent, since nobody is named whom it is from; deploy with the parameter MailFrom`,
+    ({ id }) => `${id}: no mail is sent, since nobody is named whom it is from; deploy with the parameter mail-from`,
   )
 }

@@ -16,7 +16,7 @@ const mail = once(async () => mailOnAws(readConfig()))
 export const handler = onQueue(askedMailSchema, async (message, { objects, version }, leftMs) => {
   const way = await mail()
   if (way === null) {
-    const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter MailFrom'
+    const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
     return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
   const { send, ...from } = way

@@ -42,7 +42,7 @@ export type ChannelAlerts = {
   readonly notice: Notice | null
   /** Of this notice and of earlier ones that were left. */
   readonly tried: readonly Delivery[]
-  /** Why it could not be decided or written down, or that nobody is left who is told; null where neither is so. One line. */
+  /** Why it could not be decided or written down, that nobody is left who is told, or that no settings of mail are given and nothing else tells it; null where neither is so. One line. */
   readonly problem: string | null
 }
 
@@ -100,11 +100,29 @@ async function alertChannel(
     if (state.notices.length === 0) return { channel: channel.id, notice: told, tried, problem: null }
     const { wanted, suppressed } = withoutSuppressed(channel, await readSuppressions(objects))
     for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, wanted, url, deps)))
-    const isTold = deps.mail === null || channel.webhook !== null || channel.snsTopic !== null
-    return { channel: channel.id, notice: told, tried, problem: isTold ? null : nobodyLeft(channel, suppressed) }
+    const hasPlace = channel.webhook !== null || channel.snsTopic !== null
+    const isAbsent = !hasPlace && deps.mail === null && (await isUntold(channel, state.notices, wanted, deps))
+    const problem = hasPlace ? null : isAbsent ? withoutMail(wanted.length) : nobodyLeft(channel, suppressed)
+    return { channel: channel.id, notice: told, tried, problem }
   } catch (error) {
     return { channel: channel.id, notice: told, tried, problem: errorLine(error) }
   }
+}
+
+const withoutMail = (recipients: number): string =>
+  `nobody is told: there are no settings of mail for its ${recipients === 1 ? 'recipient' : `${recipients} recipients`}, and it has no webhook or topic`
+
+/** Whether somebody was not told of something. */
+async function isUntold(
+  { id: channel }: Channel,
+  notices: readonly Notice[],
+  wanted: readonly string[],
+  { objects, now }: AlertDeps,
+): Promise<boolean> {
+  for (const { id: period, to } of notices)
+    for (const recipient of wanted.filter((one) => to.includes(one)))
+      if (isDue(await readDelivery({ kind: 'alert', period, channel, recipient }, now(), objects), now())) return true
+  return false
 }
 
 async function deliverNotice(

@@ -345,6 +345,35 @@ test('an alert that nobody is left to get is a problem, unless it is told to a p
   assert.equal(await look(40), null)
 })
 
+test('an alert that only mail could tell is a problem where no settings of mail are given, and is told once they are', async () => {
+  const objects = memoryObjects()
+  await lostCluster(objects)
+  const author = { now: at(0), by: 'test' }
+  await addChannel({ id: 'mail', recipients: ['ada@example.com', 'bob@example.com'] }, author, objects)
+  await addChannel({ id: 'topic', recipients: ['cem@example.com'], snsTopic: TOPIC }, author, objects)
+  await addChannel({ id: 'weekly', recipients: ['eve@example.com'], hasAlerts: false }, author, objects)
+  const sent: string[] = []
+  const look = async (minutes: number, hasMail = false) => {
+    const outcomes = await alertDue(
+      { at: at(minutes), url: null },
+      {
+        objects,
+        now: () => at(minutes),
+        publish: async () => 'published',
+        post: () => Promise.reject(new Error('nothing is posted')),
+        mail: hasMail ? { from: FROM, send: async ({ to }) => `${sent.push(to)}` } : null,
+      },
+    )
+    return outcomes.map(({ channel, problem }) => `${channel}: ${problem ?? 'none'}`)
+  }
+  assert.deepEqual(await look(10), ['mail: none', 'topic: none'], 'nothing was to be told yet')
+  const problem = 'nobody is told: there are no settings of mail for its 2 recipients, and it has no webhook or topic'
+  for (const minutes of [20, 25]) assert.deepEqual(await look(minutes), [`mail: ${problem}`, 'topic: none'])
+  assert.deepEqual(await look(30, true), ['mail: none', 'topic: none'])
+  assert.deepEqual(sent.toSorted(), ['ada@example.com', 'bob@example.com', 'cem@example.com'])
+  assert.deepEqual(await look(35), ['mail: none', 'topic: none'], 'all of it was told')
+})
+
 test('an alert needs no month: a path is back again, or nothing is observed since a window that only months have', async () => {
   const objects = memoryObjects()
   const minutes = (index: number): Date => minutesIn(5 * index)
