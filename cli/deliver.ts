@@ -107,7 +107,7 @@ export function addDeliver(program: Command, console: Console): void {
           {
             heading: 'TO',
             text: ({ address }) =>
-              address ?? (kind === 'week' ? '(left every channel)' : '(a place, or left every channel)'),
+              address ?? (kind === 'week' ? '(left every channel)' : '(webhook, topic, or left every channel)'),
           },
           { heading: 'STATUS', text: (row) => row.status },
           { heading: 'AT', text: ({ at }) => at },

@@ -63,7 +63,7 @@ export function addRun(program: Command, console: Console): void {
         .command('run')
         .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
         .description(
-          'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+          'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, tells channels of the week and of what cannot wait, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
         ),
     ),
   )
@@ -73,7 +73,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
     .option(
       '--mail <file>',
-      'send the weekly mails by the server that this file names (default CIPHERTRAIL_MAIL, else none are sent)',
+      'send the weekly mails and alerts by the server that this file names (default CIPHERTRAIL_MAIL, else no mail is sent)',
     )
     .option(
       '--url <url>',
