@@ -139,7 +139,7 @@ const NOWHERE = {
 }
 
 /** The most that Lambda hands over, less what base64 and the other members may add. */
-const LARGEST_BODY = 4_400_000
+export const LARGEST_BODY = 4_400_000
 
 /**
  * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` gets the request and, as `event` of what is beside it, the event with

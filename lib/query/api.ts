@@ -33,6 +33,8 @@ export type ApiDeps = {
   /** Whether the service does its work: `/health` says so to everybody. */
   readonly isHealthy: () => Promise<boolean>
   readonly log: (line: RequestLog) => void
+  /** The most bytes that can be handed over in one answer; absent: any number. */
+  readonly largestBody?: number
 }
 
 /** Nobody sends a longer one. */

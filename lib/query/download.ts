@@ -22,14 +22,19 @@ import { ProblemError } from './problem.ts'
 /** The answer, and the link that it is about: null for one that is none of ours. */
 export type DownloadAnswer = { readonly response: Response; readonly download: Download | null }
 
-export type DownloadDeps = { readonly objects: Objects; readonly now: () => Date }
+export type DownloadDeps = {
+  readonly objects: Objects
+  readonly now: () => Date
+  /** The most bytes that whoever serves this can hand over; absent: any number. */
+  readonly largestBody?: number
+}
 
 /**
  * Answers `/d/{token}`. GET shows a page with one button; POST writes down that it was pressed, and answers 303 to an address where the bytes are for a
  * minute. One that we did not make is answered like a page that is not there; one that we made and that has ended says so to whoever has it.
  */
 export async function answerDownload(request: Request, token: string, deps: DownloadDeps): Promise<DownloadAnswer> {
-  const { objects, now } = deps
+  const { objects, now, largestBody = Infinity } = deps
   const id = downloadIdOf(token)
   const download = id === undefined ? undefined : await readDownload(id, objects)
   if (download === undefined) return { response: nowhere(), download: null }
@@ -39,6 +44,8 @@ export async function answerDownload(request: Request, token: string, deps: Down
   const opened = await open(download, deps)
   if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
   const { period } = opened.record
+  if (opened.body.length > largestBody)
+    return { response: tooLarge(period.label, opened.body.length, largestBody), download }
   if (isReading)
     return {
       response: pageResponse(
@@ -125,6 +132,18 @@ function nowhere(): Response {
 
 function notSo(title: string, allow: string): Response {
   return pageResponse(405, title, [], null, { allow })
+}
+
+/** Said before the button, so that nobody presses it for nothing. */
+function tooLarge(label: string, bytes: number, most: number): Response {
+  return pageResponse(
+    503,
+    `The report of ${label.replace(/^W/, 'w')} is too large to be downloaded here`,
+    [
+      `Its PDF has ${byteWords(bytes)}, and ${byteWords(most)} can be handed over here. Whoever runs ciphertrail where you work can send it to you.`,
+    ],
+    null,
+  )
 }
 
 /** Only that it expired is told, since the mail says so, too; who left or was taken out is nobody's business. */

@@ -30,7 +30,7 @@ const add = (objects: Objects, more: Partial<Parameters<typeof addChannel>[0]> =
   )
 
 /** A report that is kept, a channel of two, and a link to the report in the mail of one of them; asked of a server with a clock that can be set. */
-async function world(t: TestContext, changes: Partial<Objects> = {}) {
+async function world(t: TestContext, changes: Partial<Objects> = {}, largestBody = Infinity) {
   const held = new Map<string, Uint8Array>()
   const objects = memoryObjects(held)
   const report = await keepPdf(objects)
@@ -40,7 +40,7 @@ async function world(t: TestContext, changes: Partial<Objects> = {}) {
   const token = await makeDownload({ report, channel: 'grc', recipient, expiresAt: UNTIL }, SENT, objects)
   const id = downloadIdOf(token) ?? ''
   const clock = { now: SENT }
-  const { ask, logged } = await startApi(t, { objects: { ...objects, ...changes }, now: () => clock.now })
+  const { ask, logged } = await startApi(t, { objects: { ...objects, ...changes }, now: () => clock.now, largestBody })
   /** Without any login, and without following on. */
   const visit = (method: string, path = `/d/${token}`) =>
     ask(path, { method, redirect: 'manual', headers: { authorization: '' } })
@@ -356,4 +356,19 @@ test('whoever revokes while the button is pressed many times stops all that come
   for (const answer of answers)
     if (answer.status === 303)
       assert.equal((await visit('GET', `/d/${answer.headers.get('location') ?? ''}`)).status, 410)
+})
+
+test('a report that is too large to be handed over is told before the button is there, and no press is counted', async (t) => {
+  for (const [largest, status] of [
+    [REPORT_PDF.length, 200],
+    [REPORT_PDF.length - 1, 503],
+  ] as const) {
+    const { visit, uses } = await world(t, {}, largest)
+    const page = await visit('GET')
+    assert.equal(page.status, status)
+    assertTellsNobody(page)
+    assert.equal(/<form/.test(await page.text()), status === 200)
+    assert.equal((await visit('POST')).status, status === 200 ? 303 : 503)
+    assert.equal(await uses(), status === 200 ? 1 : 0)
+  }
 })
