@@ -4,7 +4,7 @@ import { isAbout, isInForce, waiverFor } from '../assess/waived.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { PathEpisode, PathRow, Waiver } from '../model.ts'
 import { type Dates, datesOf, durationWords } from '../report/dates.ts'
-import { printable } from '../report/printable.ts'
+import { cutLine, printable } from '../report/printable.ts'
 import { endingWords } from '../report/sections/not-encrypted.ts'
 import { destinationName, endpointName } from '../report/table.ts'
 import { shareWords } from '../report/words.ts'
@@ -168,8 +168,8 @@ export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): r
 
 const present = (condition: Omit<Condition, 'details'>, ...details: readonly string[]): Present => ({
   ...condition,
-  line: cutLine(condition.line),
-  details: details.map(cutLine),
+  line: cut(condition.line),
+  details: details.map(cut),
   episode: null,
   waiver: null,
   tellAgainAt: [],
@@ -293,7 +293,7 @@ function pathConditions(
       kind: 'path',
       cluster: id,
       since: episode.openedAt,
-      line: cutLine(`${how}${isAgain ? 'again ' : ''}not encrypted ${since}: ${pathWords(path, id)}`),
+      line: cut(`${how}${isAgain ? 'again ' : ''}not encrypted ${since}: ${pathWords(path, id)}`),
       details: waiver === null ? detailsOf(path) : [],
       episode: episode.id,
       waiver,
@@ -350,7 +350,7 @@ function detailsOf({ seen, ...path }: AlertPath): readonly string[] {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => `fix: ${printable(line)}`),
-  ].map(cutLine)
+  ].map(cut)
 }
 
 function pathWords({ source, destination, port }: PathEpisode, cluster: string): string {
@@ -360,11 +360,7 @@ function pathWords({ source, destination, port }: PathEpisode, cluster: string):
   return `${from ?? ''} to ${to ?? ''} on cluster ${printable(cluster)}`
 }
 
-/** By code points, so that no character is cut in two. */
-function cutLine(line: string): string {
-  const [start = ''] = new RegExp(`^.{0,${LONGEST_LINE}}`, 'su').exec(line) ?? []
-  return start === line ? line : `${start} …`
-}
+const cut = (line: string): string => cutLine(line, LONGEST_LINE)
 
 /**
  * How something that was so and is not among what is so now stands: how it ended, or null where that is not known, so that it stays. What was not seen to
@@ -372,7 +368,7 @@ function cutLine(line: string): string {
  */
 export function endOf(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
   const end = endedAs(watched, known)
-  return end === null ? null : { ...end, line: cutLine(end.line) }
+  return end === null ? null : { ...end, line: cut(end.line) }
 }
 
 function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
@@ -464,5 +460,5 @@ export function acceptedWords({ line, waiver }: Present, { facts, dates }: Known
   const accepting = facts.waivers.all.find(({ id }) => id === waiver)
   const until =
     accepting === undefined ? '' : ` until ${dates.full(accepting.expires)}, by ${printable(accepting.owner)}`
-  return cutLine(`accepted by waiver ${printable(waiver ?? '')}${until}; ${line}`)
+  return cut(`accepted by waiver ${printable(waiver ?? '')}${until}; ${line}`)
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
 import { datesOf } from '../report/dates.ts'
-import { printable } from '../report/printable.ts'
+import { cutLine, printable } from '../report/printable.ts'
 import { countWords, plural } from '../report/words.ts'
 import type { Condition, ConditionKind, Ended, Ending } from './alert-conditions.ts'
 import type { Notice } from './alerts.ts'
@@ -66,16 +66,16 @@ const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several:
   unreadable: ['record unreadable', 'records unreadable'],
 }
 
-/** What is told to have ended, by how much that says: only the first is good news. */
+/** What is told to have ended, by how much that says, the least first, so that a cut leaves no good news alone: only the last is that. */
 const ENDED_GROUPS: readonly {
   readonly title: string
   readonly word: string
   readonly endings: readonly Ending[]
 }[] = [
-  { title: 'Over', word: 'over', endings: ['fixed', 'refused', 'over'] },
+  { title: 'No longer watched; how it is now is not known', word: 'no longer watched', endings: ['not-watched'] },
   { title: 'Not seen any more, and not known to be fixed', word: 'not seen any more', endings: ['gone', 'quiet'] },
   { title: 'Not encrypted, and accepted by a waiver', word: 'accepted', endings: ['waived'] },
-  { title: 'No longer watched; how it is now is not known', word: 'no longer watched', endings: ['not-watched'] },
+  { title: 'Over', word: 'over', endings: ['fixed', 'refused', 'over'] },
 ]
 
 /** Words a notice. */
@@ -187,5 +187,5 @@ function subjectOf({ began, ended }: Notice, channel: Channel): string {
   ].filter((words) => words !== '')
   const [cluster, ...others] = new Set([...began, ...ended].map((condition) => condition.cluster))
   const where = cluster === undefined || cluster === null || others.length > 0 ? '' : ` (cluster ${cluster})`
-  return printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`).slice(0, LONGEST_SUBJECT)
+  return cutLine(printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`), LONGEST_SUBJECT)
 }

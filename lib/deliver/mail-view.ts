@@ -120,7 +120,6 @@ export function mailView(
   const { period } = summary
   const dates = datesOf(period)
   const news = newsOf(summary)
-  const where = links.page === null ? 'the report of the week' : 'the page'
   return {
     language: channel.language,
     subject: subjectOf({ summary, channel, unregistered, news }),
@@ -129,8 +128,8 @@ export function mailView(
     warnings: warningsOf({ summary, unregistered, empty, news, dates }, most),
     verdict: verdictOf(summary),
     notes: notesOf(summary),
-    coverage: coverageTable(summary, most, where),
-    sections: LISTS.flatMap((kind) => sectionOf(kind, news, { summary, dates, most, where })),
+    coverage: coverageTable(summary, most),
+    sections: LISTS.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
     waivers: waiverLines(news, dates, most),
     trend: trendTable(summary, channel, dates),
     page: links.page,
@@ -242,7 +241,7 @@ function warningsOf(
   return warnings
 }
 
-function coverageTable({ clusters }: Summary, most: number, where: string): MailTable {
+function coverageTable({ clusters }: Summary, most: number): MailTable {
   // Those of which least is known first, so that a cut hides the best.
   const worst = clusters.toSorted((a, b) => (a.share ?? -1) - (b.share ?? -1))
   const shown = worst.slice(0, Math.max(1, most))
@@ -261,9 +260,12 @@ function coverageTable({ clusters }: Summary, most: number, where: string): Mail
         ? 'Nothing, since no cluster was asked. Add one with "ciphertrail cluster add ID".'
         : shown.length === worst.length
           ? ''
-          : cutWords(shown.length, worst.length, 'clusters, those of which least is known first', where),
+          : cutWords(shown.length, worst.length, 'clusters, those of which least is known first', REPORT),
   }
 }
+
+/** Where the rest of a list stands: the page that a mail links to tells only how to get it. */
+const REPORT = 'the report of the week'
 
 function cutWords(shown: number, all: number, what: string, where: string): string {
   return `${countWords(shown)} of ${countWords(all)} ${what}; ${countWords(all - shown)} more stand in ${where}.`
@@ -273,7 +275,6 @@ type Around = {
   readonly summary: Summary
   readonly dates: Dates
   readonly most: number
-  readonly where: string
 }
 
 /** "Still" needs a week before. */
@@ -292,7 +293,7 @@ function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around)
       entries: shown.map((item: NewsItem) =>
         entryOf(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
       ),
-      more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', around.where),
+      more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', REPORT),
     },
   ]
 }

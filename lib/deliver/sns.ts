@@ -12,6 +12,12 @@ export type PublishAlert = (
 /** SNS takes no longer subject, and nothing but ASCII in it. */
 const LONGEST_SUBJECT = 100
 
+/** What is cut must not read as whole. */
+function subjectOf(subject: string): string {
+  const ascii = subject.replaceAll('…', '...').replace(/[^ -~]/gu, '?')
+  return ascii.length <= LONGEST_SUBJECT ? ascii : `${ascii.slice(0, LONGEST_SUBJECT - 4)} ...`
+}
+
 /**
  * Publishes the JSON of an alert in the region of its topic. Throws {@link NotSentError} where it failed: one that was taken and whose answer was lost comes
  * a second time, with the same id.
@@ -23,7 +29,7 @@ export const snsPublish: PublishAlert = async (topic, { id, subject, json }) => 
     const { MessageId: name } = await client.send(
       new PublishCommand({
         TopicArn: topic,
-        Subject: subject.replace(/[^ -~]/gu, '?').slice(0, LONGEST_SUBJECT),
+        Subject: subjectOf(subject),
         Message: json,
         MessageAttributes: { 'ciphertrail-id': { DataType: 'String', StringValue: id } },
       }),

@@ -12,6 +12,12 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => (character === ' ' ? character : codePointName(character)))
 }
 
+/** The first characters of a printable line, with `…` where some are left out: what is cut must not read as whole. No character is cut in two. */
+export function cutLine(line: string, longest: number): string {
+  const [start = ''] = new RegExp(`^.{0,${longest}}`, 'su').exec(line) ?? []
+  return start === line ? line : `${start} …`
+}
+
 /** The code point of a character as `[U+202E]`. */
 export function codePointName(character: string): string {
   const codePoint = character.codePointAt(0) ?? 0

@@ -168,6 +168,17 @@ test('subjects carry the news, and what was not seen stands before what was', ()
   )
 })
 
+test('a subject that is too long leaves out whole parts from its end, and says so', () => {
+  const subjectFor = (team: string | null): string => mailContent(mailOf(storyOfAWeek(), { team })).view.subject
+  assert.match(subjectFor(null), /, 1 unknown, 90\.4 % of the expected time observed \(week 2026-W47\)$/)
+  const long = subjectFor('Wallets, ledgers and whatever else is paid for or into here')
+  assert.match(long, /^\[Wallets.*\] 4 windows missing, .*1 unknown, … \(week 2026-W47\)$/)
+  assert.match(
+    subjectFor('\u3164'.repeat(60)),
+    /…\] 4 windows missing, 1 new path not encrypted, .*… \(week 2026-W47\)$/,
+  )
+})
+
 test('a list that is cut says so and counts what is left out', () => {
   const { view } = mailContent((MAIL_STORIES['500-open-paths'] ?? assert.fail())())
   const [section] = view.sections
@@ -175,7 +186,9 @@ test('a list that is cut says so and counts what is left out', () => {
   assert.equal(section.title, 'New (500)')
   assert.match(
     section.more,
-    new RegExp(`^${section.entries.length} of 500 paths; ${500 - section.entries.length} more stand in the page\\.$`),
+    new RegExp(
+      `^${section.entries.length} of 500 paths; ${500 - section.entries.length} more stand in the report of the week\\.$`,
+    ),
   )
   assert.ok(section.entries.length >= 10)
 })
