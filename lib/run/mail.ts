@@ -1,4 +1,5 @@
 /** The mail of a week of a channel, from what is stored to what is said. */
+import { toSeconds } from '../collect/windows.ts'
 import type { Channel } from '../deliver/channel.ts'
 import type { WeekMail } from '../deliver/due.ts'
 import { type MailContent, mailContent } from '../deliver/mail.ts'
@@ -6,7 +7,7 @@ import { partOf } from '../deliver/part.ts'
 import type { SuppressedCounts } from '../deliver/suppressions.ts'
 import { summarise } from '../report/summary.ts'
 import type { Objects } from '../store/objects.ts'
-import { readClusters } from '../store/registry.ts'
+import { readClusters, readWatched } from '../store/registry.ts'
 import { compareText } from '../text-order.ts'
 import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from './report-input.ts'
@@ -36,6 +37,7 @@ export async function weekMail(
   const known = new Set(registered.map(({ id }) => id))
   const isEvery = channel.clusters.length === 0
   const clusters = isEvery ? registered : registered.filter(({ id }) => channel.clusters.includes(id))
+  const asked = isEvery ? await takenOut(week, objects) : channel.clusters
   const period = { from: week.from, to: week.to, label: `Week ${week.week}`, timeZone: channel.timeZone }
   const removed = isEvery ? await removedClusters(registered, objects) : []
   const { input, empty } = partOf(
@@ -49,11 +51,19 @@ export async function weekMail(
   const content = mailContent({
     summary: summarise(input),
     channel,
-    unregistered: channel.clusters.filter((id) => !known.has(id)).toSorted(compareText),
+    unregistered: [...new Set(asked)].filter((id) => !known.has(id)).toSorted(compareText),
     empty,
     suppressed,
     links: { page: url },
     report: offer,
   })
   return { ...content, download, attachments }
+}
+
+/** Clusters that were taken out of the registry since the week began: what was open there must not be missed in silence by who gets every cluster. */
+async function takenOut({ from }: Pick<WeekMail, 'from'>, objects: Objects): Promise<readonly string[]> {
+  const watched = await readWatched({ objects })
+  return watched.flatMap(({ id, removedAt }) =>
+    removedAt !== undefined && toSeconds(removedAt) > toSeconds(from) ? [id] : [],
+  )
 }
