@@ -29,8 +29,12 @@ export const handler = onSchedule(async (_, { objects }) => {
   const tried = outcomes.flatMap((outcome) => outcome.tried)
   const sent = tried.filter(({ status }) => status === 'sent').length
   const notices = outcomes.flatMap(({ notice }) => notice ?? [])
-  const problems = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [`${channel}: ${problem}`]))
-  if (way === null) problems.push(...(await withoutSender(objects)))
+  const told = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [[channel, problem] as const]))
+  const silent = way === null ? await withoutSender(objects) : []
+  // One line for each channel, whatever lacks.
+  const problems = [...Map.groupBy([...silent, ...told], ([channel]) => channel)].map(
+    ([channel, all]) => `${channel}: ${all.map(([, problem]) => problem).join('; ')}`,
+  )
   const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
   return {
     said: {
@@ -52,9 +56,8 @@ export const handler = onSchedule(async (_, { objects }) => {
 })
 
 /** Who would get no mail of what cannot wait, since nobody is named whom it is from. */
-async function withoutSender(objects: Objects): Promise<string[]> {
+async function withoutSender(objects: Objects): Promise<(readonly [channel: string, problem: string])[]> {
   const silent = (await readChannels(objects)).filter(({ hasAlerts, recipients }) => hasAlerts && recipients.length > 0)
-  return silent.map(
-    ({ id }) => `${id}: no mail is sent, since nobody is named whom it is from; deploy with the parameter mail-from`,
-  )
+  const problem = 'no mail is sent, since nobody is named whom it is from; deploy with the parameter mail-from'
+  return silent.map(({ id }) => [id, problem] as const)
 }
