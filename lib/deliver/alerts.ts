@@ -7,15 +7,13 @@ import { toSeconds } from '../collect/windows.ts'
 import {
   type AlertFacts,
   type Condition,
-  type Ended,
   type Known,
   type Present,
   type Watched,
-  acceptedWords,
-  endOf,
   knownOf,
   presentOf,
 } from './alert-conditions.ts'
+import { type Ended, acceptedWords, endOf } from './alert-endings.ts'
 import type { Channel } from './channel.ts'
 
 /** What is told at one time, all of it together. */
