@@ -1,5 +1,6 @@
 /** Whether the mail of a channel will say anything, and reach anybody. Pure. */
 import { matchesPattern } from '../assess/pattern.ts'
+import { addressCheck, refuseAddress } from '../collect/addresses.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import { weekPeriod } from '../report/week.ts'
 import { RETENTION_SECONDS } from '../seal/seal.ts'
@@ -156,7 +157,10 @@ function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings)
 /** Who alone knows whether the webhook answers is whoever posts to it: nothing is sent here. */
 function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
   if (webhook === null) return []
-  const title = `webhook on ${new URL(webhook.url).host}`
+  const url = new URL(webhook.url)
+  const title = `webhook on ${url.host}`
+  const refused = refusalOf(url)
+  if (refused !== null) return [{ title, problem: null, warning: `nothing is posted to it: ${refused}` }]
   const unread = around.unreadSecrets.get(id)
   const warning = !hasAlerts
     ? `nothing is posted, since its alerts are off; "ciphertrail channel add ${id} --alerts on" begins them`
@@ -166,4 +170,14 @@ function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurrou
         ? null
         : `${unread} on this machine; whoever posts must be able to read it`
   return [{ title, problem: null, warning }]
+}
+
+/** Why nothing is posted to an address, unless whoever posts is allowed its network, in one line; null where that is not known, as of a name. */
+function refusalOf(url: URL): string | null {
+  try {
+    refuseAddress(url, addressCheck(undefined))
+    return null
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }

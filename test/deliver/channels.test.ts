@@ -246,6 +246,26 @@ test('checkChannel() says why nobody would get a mail, or one that says nothing'
   ])
 })
 
+test('checkChannel() warns of a webhook to which nothing is posted', async (t) => {
+  const objects = await freshStore(t)
+  await add(objects, { id: 'ops', webhook: { url: 'https://169.254.169.254/hook', secretFile: '/run/hook' } })
+  const [channel] = await readChannels(objects)
+  assert.ok(channel)
+  const checks = checkChannel(channel, {
+    clusters: ['prod'],
+    recipients: new Map(),
+    suppressions: [],
+    namespaces: new Map(),
+    lastReport: null,
+    ...NO_WEBHOOK,
+    now: '2026-11-25T00:00:00Z',
+  })
+  assert.match(
+    checks.at(-1)?.warning ?? '',
+    /^nothing is posted to it: .*169\.254\.169\.254 is refused, it is link-local/,
+  )
+})
+
 test('checkChannel() warns of recipients who get no mail and says why, and fails where nobody is left', async (t) => {
   const objects = await freshStore(t)
   await add(objects, { id: 'pay', recipients: ['ada@example.com', 'bob@example.com', 'eve@example.com'] })
