@@ -92,7 +92,7 @@ async function storyOf(seed: number, isHasty: boolean): Promise<Story> {
     runner(world, [0, 0, 6, 16, 30][draw(5)] ?? 0, draw, isHasty),
   )
   const fateOf = () => {
-    const drawn = draw(40)
+    const drawn = draw(60)
     return (['dies-before', 'dies-after', 'fails-before', 'fails-after'] as const)[drawn] ?? 'done'
   }
   return { seed, world, actors, draw, fateOf }
