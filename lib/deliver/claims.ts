@@ -8,6 +8,7 @@ import { timeOf, toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from '../store/json.ts'
 import { type DeliveryId, claimKey, claimsPrefix, parseClaimKey } from '../store/keys.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects.ts'
+import { replaceObject } from '../store/replace.ts'
 
 /**
  * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it, or the recipient's did not for now. `unknown`: a
@@ -112,9 +113,6 @@ export async function settleDelivery(held: Held, outcome: Outcome, now: Date, ob
   return delivery
 }
 
-/** How often others may be first, before something else must be wrong. */
-const MOST_ROUNDS = 25
-
 /**
  * Changes what is stored of a delivery; decided again, if somebody else was first. Gives what is stored then; null where that is nothing.
  *
@@ -126,17 +124,16 @@ export async function changeDelivery(
   now: Date,
   objects: Objects,
 ): Promise<Delivery | null> {
-  for (let round = 1; ; round++) {
-    const { delivery: before, etag } = await readClaim(id, now, objects)
-    const after = await decide(before)
-    if (after === null || after === before) return before
-    try {
-      await objects.putIf(claimKey(id), encode(after), etag)
-      return after
-    } catch (error) {
-      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
-    }
-  }
+  return replaceObject(
+    claimKey(id),
+    async () => {
+      const { delivery: before, etag } = await readClaim(id, now, objects)
+      const after = await decide(before)
+      if (after === null || after === before) return { result: before, body: null, etag }
+      return { result: after, body: encode(after), etag }
+    },
+    objects,
+  )
 }
 
 /** Whether a delivery is to be tried: nobody claimed it, or it may be tried again and its time has come. */

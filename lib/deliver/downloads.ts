@@ -8,7 +8,8 @@ import { z } from 'zod'
 import { timeOf, toSeconds } from '../collect/windows.ts'
 import { parseJson } from '../store/json.ts'
 import { downloadKey, downloadsPrefix, isClusterId, isReportKey, parseDownloadKey } from '../store/keys.ts'
-import { type Objects, PreconditionFailedError, StoreError } from '../store/objects.ts'
+import { type Objects, StoreError } from '../store/objects.ts'
+import { replaceObject } from '../store/replace.ts'
 import { type Channel, isOfEverything, isPseudonym } from './channel.ts'
 import { readChannels } from './channels.ts'
 import { isSuppressed } from './suppressions.ts'
@@ -39,9 +40,6 @@ export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a r
 
 /** How long a link works: a mail is read in its week, and asked for again by the end of the month. */
 export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
-
-/** How often others may be first with a change, before something else must be wrong. */
-const MOST_ROUNDS = 25
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
@@ -173,17 +171,15 @@ async function change(
   objects: Objects,
   decide: (download: Download) => Download | undefined,
 ): Promise<Download | undefined> {
-  for (let round = 1; ; round++) {
-    const stored = await read(id, objects)
-    const after = stored === undefined ? undefined : decide(stored.download)
-    if (stored === undefined || after === undefined) return undefined
-    try {
-      await objects.putIf(downloadKey(id), encode(after), stored.etag)
-      return after
-    } catch (error) {
-      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
-    }
-  }
+  return replaceObject(
+    downloadKey(id),
+    async () => {
+      const stored = await read(id, objects)
+      const result = stored === undefined ? undefined : decide(stored.download)
+      return { result, body: result === undefined ? null : encode(result), etag: stored?.etag ?? null }
+    },
+    objects,
+  )
 }
 
 async function read(

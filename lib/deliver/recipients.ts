@@ -7,14 +7,12 @@ import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { parseJson } from '../store/json.ts'
 import { recipientsKey } from '../store/keys.ts'
-import { type Objects, PreconditionFailedError } from '../store/objects.ts'
+import type { Objects } from '../store/objects.ts'
+import { replaceObject } from '../store/replace.ts'
 import { isPseudonym } from './channel.ts'
 
 /** Addresses by pseudonym. */
 export type Recipients = ReadonlyMap<string, string>
-
-/** How often others may be first, before something else must be wrong. */
-const MOST_ROUNDS = 25
 
 const bookSchema = z.object({
   format: z.literal('ciphertrail/recipients/1'),
@@ -82,21 +80,21 @@ async function readBook(objects: Objects): Promise<{ readonly book: Book | undef
 
 /** Decides what the addresses are and writes it; again, if somebody else was first. */
 async function changeBook(objects: Objects, decide: (book: Book) => Book | Promise<Book>): Promise<Book> {
-  for (let round = 1; ; round++) {
-    const { book, etag } = await readBook(objects)
-    const before = book ?? {
-      format: 'ciphertrail/recipients/1',
-      key: randomBytes(32).toString('base64'),
-      change: 0,
-      addresses: {},
-    }
-    const after = await decide(before)
-    if (book !== undefined && canonicalize(after) === canonicalize(book)) return after
-    try {
-      await objects.putIf(recipientsKey, Buffer.from(canonicalize(after) ?? ''), etag)
-      return after
-    } catch (error) {
-      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
-    }
-  }
+  return replaceObject(
+    recipientsKey,
+    async () => {
+      const { book, etag } = await readBook(objects)
+      const result = await decide(
+        book ?? {
+          format: 'ciphertrail/recipients/1',
+          key: randomBytes(32).toString('base64'),
+          change: 0,
+          addresses: {},
+        },
+      )
+      const isSame = book !== undefined && canonicalize(result) === canonicalize(book)
+      return { result, body: isSame ? null : Buffer.from(canonicalize(result) ?? ''), etag }
+    },
+    objects,
+  )
 }
