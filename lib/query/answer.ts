@@ -16,7 +16,7 @@ export function jsonAnswer(content: unknown, headers: Readonly<Record<string, st
 }
 
 /** What every answer says to browsers: nothing of it is run, framed, guessed at or told to others. */
-const SECURITY_HEADERS = {
+export const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',

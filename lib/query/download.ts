@@ -16,6 +16,7 @@ import { byteWords } from '../report/words.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { linksKey } from '../store/keys.ts'
 import { PDF, type ReportRecord, readDocument, readReport } from '../store/reports.ts'
+import { SECURITY_HEADERS } from './answer.ts'
 import { PAGE_HEADERS, pageResponse } from './form-page.ts'
 import { ProblemError } from './problem.ts'
 
@@ -91,8 +92,7 @@ export async function answerDownloadBytes(
     response: new Response(opened.body, {
       headers: {
         ...PAGE_HEADERS,
-        'content-security-policy':
-          "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox",
+        'content-security-policy': `${SECURITY_HEADERS['content-security-policy']}; sandbox`,
         'content-disposition': `attachment; filename="ciphertrail-${week}.pdf"`,
         'content-type': 'application/pdf',
       },

@@ -1,15 +1,12 @@
 /** Small pages with at most one button, for whoever comes from a mail. */
+import { SECURITY_HEADERS } from './answer.ts'
 
 /** Of every answer to whoever comes from a mail: its address, which may be a secret, is told to nobody, and nothing of it is kept, run or framed. */
 export const PAGE_HEADERS = {
+  ...SECURITY_HEADERS,
   'cache-control': 'no-store',
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'strict-transport-security': 'max-age=31536000',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
   'x-robots-tag': 'noindex, nofollow',
 } as const
 
