@@ -15,7 +15,7 @@ import { datesOf } from '../report/dates.ts'
 import { byteWords } from '../report/words.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { linksKey } from '../store/keys.ts'
-import { PDF, type ReportRecord, readDocument, readReport } from '../store/reports.ts'
+import { PDF, type ReportRecord, pdfFileName, readDocument, readReport } from '../store/reports.ts'
 import { SECURITY_HEADERS } from './answer.ts'
 import { PAGE_HEADERS, pageResponse } from './form-page.ts'
 import { ProblemError } from './problem.ts'
@@ -87,13 +87,12 @@ export async function answerDownloadBytes(
     return { response: notSo('This is only read', 'GET, HEAD'), download }
   const opened = await open(download, deps)
   if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
-  const week = /\d{4}-W\d\d/.exec(opened.record.period.label)?.[0] ?? 'report'
   return {
     response: new Response(opened.body, {
       headers: {
         ...PAGE_HEADERS,
         'content-security-policy': `${SECURITY_HEADERS['content-security-policy']}; sandbox`,
-        'content-disposition': `attachment; filename="ciphertrail-${week}.pdf"`,
+        'content-disposition': `attachment; filename="${pdfFileName(opened.record.period)}"`,
         'content-type': 'application/pdf',
       },
     }),

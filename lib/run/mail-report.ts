@@ -6,7 +6,7 @@ import type { Attachment } from '../deliver/message.ts'
 import { type ReportOffer, hasAttachment, hasLink } from '../deliver/report-offer.ts'
 import { toTime } from '../collect/windows.ts'
 import type { Objects } from '../store/objects.ts'
-import { PDF, type ReportRecord, findWeekReport, readDocument } from '../store/reports.ts'
+import { PDF, type ReportRecord, findWeekReport, pdfFileName, readDocument } from '../store/reports.ts'
 
 /** What is said of the report, and what is given. */
 export type MailReport = {
@@ -46,13 +46,12 @@ export async function readMailReport(
     hasPages,
     isAttached: channel.attachesPdf,
   } as const
-  const week = /\d{4}-W\d\d/.exec(period.label)?.[0] ?? 'report'
   return {
     offer,
     download: found !== undefined && hasLink(offer) ? { report: found.key, expiresAt } : null,
     attachments:
       typeof body !== 'string' && hasAttachment(offer)
-        ? [{ name: `ciphertrail-${week}.pdf`, type: 'application/pdf', body }]
+        ? [{ name: pdfFileName(period), type: 'application/pdf', body }]
         : [],
   }
 }

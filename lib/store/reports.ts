@@ -78,6 +78,11 @@ export async function findReport(
 /** The document that every report has. */
 export const PDF = 'report.pdf'
 
+/** The name under which that leaves the service, with the week that the label of a period names. */
+export function pdfFileName({ label }: Pick<ReportRecord['period'], 'label'>): string {
+  return `ciphertrail-${/\d{4}-W\d\d/.exec(label)?.[0] ?? 'report'}.pdf`
+}
+
 /** No two clocks are further apart, so the same week ends at most so much earlier or later elsewhere. */
 const ZONES_APART = 27 * 60 * 60
 
