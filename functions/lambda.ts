@@ -88,7 +88,7 @@ export function onSchedule(run: (now: Date, container: Container, leftMs: () => 
   return withLog(async (event, context) => {
     try {
       const { time } = parsed(scheduleSchema, event)
-      ended(await inTime(context, () => run(new Date(time), container, leftMsOf(context))))
+      ended(await timed(context)(() => run(new Date(time), container, leftMsOf(context))))
     } catch (error) {
       throw told(error)
     }
@@ -108,10 +108,11 @@ export function onQueue<T>(
   return withLog(async (event, context): Promise<SQSBatchResponse> => {
     try {
       const failed: { itemIdentifier: string }[] = []
+      const inTime = timed(context)
       for (const { messageId, body } of parsed(batchSchema, event).Records) {
         try {
           const message = parsed(schema, jsonOf(body))
-          ended(await inTime(context, () => run(message, container, leftMsOf(context))))
+          ended(await inTime(() => run(message, container, leftMsOf(context))))
         } catch (error) {
           told(error)
           failed.push({ itemIdentifier: messageId })
@@ -156,7 +157,7 @@ export function onRequest(
       // IAM's policies and the log of API Gateway know the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
       if (new URL(url).pathname !== rawPath) return NOWHERE
       const request = new Request(url, { method: http.method, headers })
-      const response = await inTime(context, async () => fetch(request, { event }, container))
+      const response = await timed(context)(async () => fetch(request, { event }, container))
       const body = Buffer.from(await response.arrayBuffer())
       if (body.length > LARGEST_BODY)
         throw new SettingError(
@@ -176,7 +177,7 @@ export function onRequest(
   })
 }
 
-/** Names the request in each line of the log, and hands over the metrics at the end. Time is kept by {@link inTime}, which can tell messages apart. */
+/** Names the request in each line of the log, and hands over the metrics at the end. Time is kept by {@link timed}, which can tell messages apart. */
 function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
   return middy(run, { timeoutEarlyInMillis: 0 })
     .before(({ context }) => {
@@ -189,15 +190,25 @@ function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
 
 const leftMsOf = (context: Context) => () => context.getRemainingTimeInMillis() - EARLY_MS
 
-async function inTime<T>(context: Context, run: () => Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const left = leftMsOf(context)()
-  if (left <= 0) return endEarly()
-  const timer = setTimeout(() => reject(timeError()), left)
-  try {
-    return await Promise.race([run(), promise])
-  } finally {
-    clearTimeout(timer)
+/**
+ * Gives what runs one thing after another until the time is over. Once it is over for one, nothing more begins: a timer leaves out parts of a
+ * millisecond, so the context may still say that one is left.
+ */
+function timed(context: Context): <T>(run: () => Promise<T>) => Promise<T> {
+  let isOver = false
+  return async (run) => {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const left = leftMsOf(context)()
+    if (isOver || left <= 0) throw timeError()
+    const timer = setTimeout(() => {
+      isOver = true
+      reject(timeError())
+    }, left)
+    try {
+      return await Promise.race([run(), promise])
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 
@@ -205,10 +216,6 @@ function timeError(): Error {
   return new SettingError(
     'Cannot finish: the time of the function is over; it is tried again, give it more with "timeout"',
   )
-}
-
-function endEarly(): never {
-  throw timeError()
 }
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
