@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { webhookPost } from '../lib/deliver/webhook.ts'
+import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import { alertDue, type ChannelAlerts } from '../lib/run/alert.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { readChannels } from '../lib/deliver/channels.ts'
+import { readChannels } from '../lib/deliver/channel/channels.ts'
 import {
   type Download,
   type DownloadEnd,
@@ -8,8 +8,8 @@ import {
   listDownloads,
   revokeDownload,
 } from '../lib/deliver/downloads.ts'
-import { type Recipients, readRecipients } from '../lib/deliver/recipients.ts'
-import { readSuppressions, suppressionOf } from '../lib/deliver/suppressions.ts'
+import { type Recipients, readRecipients } from '../lib/deliver/channel/recipients.ts'
+import { readSuppressions, suppressionOf } from '../lib/deliver/channel/suppressions.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
 import type { Objects } from '../lib/store/objects.ts'

@@ -1,5 +1,5 @@
-import type { Channel } from '../lib/deliver/channel.ts'
-import { readChannels } from '../lib/deliver/channels.ts'
+import type { Channel } from '../lib/deliver/channel/channel.ts'
+import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { printable } from '../lib/report/printable.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { UsageError } from './console.ts'

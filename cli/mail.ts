@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import type { Sender } from '../lib/deliver/message.ts'
-import type { SendMail } from '../lib/deliver/send.ts'
-import type { PublishAlert } from '../lib/deliver/sns.ts'
-import { MailSettingsError, readMailSettings } from '../lib/deliver/mail-settings.ts'
-import { smtpMail } from '../lib/deliver/smtp.ts'
+import type { Sender } from '../lib/deliver/send/message.ts'
+import type { SendMail } from '../lib/deliver/send/send.ts'
+import type { PublishAlert } from '../lib/deliver/send/sns.ts'
+import { MailSettingsError, readMailSettings } from '../lib/deliver/send/settings.ts'
+import { smtpMail } from '../lib/deliver/send/smtp.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, UsageError } from './console.ts'
@@ -62,7 +62,7 @@ export async function openMail(file: string): Promise<{ readonly from: Sender; r
     const { from, ...way } = await readMailSettings(file)
     if (!('ses' in way)) return { from, send: smtpMail(way) }
     // Loaded here, since nothing else needs that part of the SDK.
-    const { sesMail } = await import('../lib/deliver/ses.ts')
+    const { sesMail } = await import('../lib/deliver/send/ses.ts')
     return { from, send: sesMail(way.ses) }
   } catch (error) {
     throw error instanceof MailSettingsError ? new UsageError(error.message) : error
@@ -72,6 +72,6 @@ export async function openMail(file: string): Promise<{ readonly from: Sender; r
 /** Publishes alerts to topics of Amazon SNS. */
 export const publishAlert: PublishAlert = async (topic, alert) => {
   // Loaded here, since nothing else needs that part of the SDK.
-  const { snsPublish } = await import('../lib/deliver/sns.ts')
+  const { snsPublish } = await import('../lib/deliver/send/sns.ts')
   return snsPublish(topic, alert)
 }

@@ -1,5 +1,5 @@
 import { parseTime } from '../lib/collect/windows.ts'
-import { pagesUrl } from '../lib/deliver/mail-settings.ts'
+import { pagesUrl } from '../lib/deliver/send/settings.ts'
 import { type ProxiesSetting, STATES, type State, WINDOW_MINUTES, type WindowMinutes } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type WeekPeriod, weekPeriod } from '../lib/report/week.ts'

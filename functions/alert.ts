@@ -1,9 +1,9 @@
 /** Tells channels at once of what cannot wait. Started every few minutes, once `plan` had what was over collected. */
 import { readConfig } from '../lib/config.ts'
-import { readChannels } from '../lib/deliver/channels.ts'
-import { mailOnAws } from '../lib/deliver/ses.ts'
-import { snsPublish } from '../lib/deliver/sns.ts'
-import { webhookPost } from '../lib/deliver/webhook.ts'
+import { readChannels } from '../lib/deliver/channel/channels.ts'
+import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
+import { snsPublish } from '../lib/deliver/send/sns.ts'
+import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/run/alert.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import type { Memory } from '../lib/store/recent.ts'

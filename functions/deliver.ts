@@ -3,7 +3,7 @@
  * the store or the code does wrong makes this one come again.
  */
 import { readConfig } from '../lib/config.ts'
-import { mailOnAws } from '../lib/deliver/ses.ts'
+import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
 import { deliverAsked } from '../lib/run/deliver.ts'
 import { askedMailSchema } from '../lib/run/due-mails.ts'
 import { onQueue, once } from './lambda.ts'

@@ -10,9 +10,9 @@ import { parseJson } from '../store/json.ts'
 import { downloadKey, downloadsPrefix, isClusterId, isReportKey, parseDownloadKey } from '../store/keys.ts'
 import { type Objects, StoreError } from '../store/objects.ts'
 import { replaceObject } from '../store/replace.ts'
-import { type Channel, isOfEverything, isPseudonym } from './channel.ts'
-import { readChannels } from './channels.ts'
-import { isSuppressed } from './suppressions.ts'
+import { type Channel, isOfEverything, isPseudonym } from './channel/channel.ts'
+import { readChannels } from './channel/channels.ts'
+import { isSuppressed } from './channel/suppressions.ts'
 
 /** What is kept of a link. */
 export type Download = {

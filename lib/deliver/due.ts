@@ -2,7 +2,7 @@
 import { Temporal } from 'temporal-polyfill'
 import { toSeconds } from '../collect/windows.ts'
 import { weekPeriod } from '../report/week.ts'
-import type { Channel } from './channel.ts'
+import type { Channel } from './channel/channel.ts'
 
 /** The mail of one week of one channel. */
 export type WeekMail = {

@@ -6,9 +6,9 @@ import { z } from 'zod'
 import { timeOf } from '../collect/windows.ts'
 import { parseJson } from '../store/json.ts'
 import { DELIVERY_KINDS, type DeliveryId, isClusterId } from '../store/keys.ts'
-import { isPseudonym } from './channel.ts'
+import { isPseudonym } from './channel/channel.ts'
 import type { Delivery, DeliveryStatus } from './claims.ts'
-import type { SuppressionReason } from './suppressions.ts'
+import type { SuppressionReason } from './channel/suppressions.ts'
 
 /** What a notification says of one of our mails. */
 export type Feedback = {

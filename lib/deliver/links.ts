@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { isClusterId, linksKey } from '../store/keys.ts'
 import { parseJson } from '../store/json.ts'
 import { type Objects, PreconditionFailedError } from '../store/objects.ts'
-import { isPseudonym } from './channel.ts'
+import { isPseudonym } from './channel/channel.ts'
 
 /** Whom a link takes off which channel. */
 export type Leave = { readonly channel: string; readonly recipient: string }

@@ -1,6 +1,6 @@
 /** The page behind the link in a mail by which somebody leaves a channel. Programs that follow links change nothing: only its button does. */
 import { isLeave, readLinkKey } from '../deliver/links.ts'
-import { suppress } from '../deliver/suppressions.ts'
+import { suppress } from '../deliver/channel/suppressions.ts'
 import type { Objects } from '../store/objects.ts'
 import { pageResponse } from './form-page.ts'
 

@@ -1,5 +1,5 @@
 /** What alerts are decided on, read from the store. */
-import type { AlertFacts, AlertPath, ClusterFacts } from '../deliver/alert-conditions.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from '../deliver/alert/conditions.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, TimelineMonth } from '../model.ts'
 import { readProgress } from '../seal/progress.ts'

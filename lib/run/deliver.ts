@@ -1,12 +1,17 @@
 /** The mails that are due, each to each person once. */
-import type { Channel } from '../deliver/channel.ts'
+import type { Channel } from '../deliver/channel/channel.ts'
 import type { Delivery } from '../deliver/claims.ts'
 import { type WeekMail, dueMail } from '../deliver/due.ts'
 import { linkKey } from '../deliver/links.ts'
-import type { Sender } from '../deliver/message.ts'
-import { readRecipients } from '../deliver/recipients.ts'
-import type { SendMail } from '../deliver/send.ts'
-import { nobodyLeft, type SuppressedCounts, type Suppression, withoutSuppressed } from '../deliver/suppressions.ts'
+import type { Sender } from '../deliver/send/message.ts'
+import { readRecipients } from '../deliver/channel/recipients.ts'
+import type { SendMail } from '../deliver/send/send.ts'
+import {
+  nobodyLeft,
+  type SuppressedCounts,
+  type Suppression,
+  withoutSuppressed,
+} from '../deliver/channel/suppressions.ts'
 import { timeOf } from '../collect/windows.ts'
 import { printable } from '../report/printable.ts'
 import { deliverMessage } from './deliver-message.ts'

@@ -1,7 +1,7 @@
 /** What became of a mail after it was sent, as whoever carried it reports: written down with the delivery, and minded with the next mails. */
 import { changeDelivery } from '../deliver/claims.ts'
 import { type Feedback, type Nothing, consequenceOf, readFeedback } from '../deliver/feedback.ts'
-import { suppress } from '../deliver/suppressions.ts'
+import { suppress } from '../deliver/channel/suppressions.ts'
 import type { Objects } from '../store/objects.ts'
 
 /** What came of a notification. Without addresses. */

@@ -1,9 +1,9 @@
 /** What of the report of a week goes with the mail of a channel. */
-import type { Channel } from '../deliver/channel.ts'
-import { givesReport, isOfEverything } from '../deliver/channel.ts'
+import type { Channel } from '../deliver/channel/channel.ts'
+import { givesReport, isOfEverything } from '../deliver/channel/channel.ts'
 import { DOWNLOAD_SECONDS, type Download } from '../deliver/downloads.ts'
-import type { Attachment } from '../deliver/message.ts'
-import { type ReportOffer, hasAttachment, hasLink } from '../deliver/report-offer.ts'
+import type { Attachment } from '../deliver/send/message.ts'
+import { type ReportOffer, hasAttachment, hasLink } from '../deliver/mail/report-offer.ts'
 import { toTime } from '../collect/windows.ts'
 import type { Objects } from '../store/objects.ts'
 import { PDF, type ReportRecord, findWeekReport, pdfFileName, readDocument } from '../store/reports.ts'

@@ -1,8 +1,8 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
-import type { SendMail } from '../deliver/send.ts'
-import type { PublishAlert } from '../deliver/sns.ts'
-import type { PostAlert } from '../deliver/webhook.ts'
+import type { SendMail } from '../deliver/send/send.ts'
+import type { PublishAlert } from '../deliver/send/sns.ts'
+import type { PostAlert } from '../deliver/send/webhook.ts'
 import type { Cluster, Seconds } from '../model.ts'
 import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'

@@ -21,7 +21,7 @@ export type Change = {
   /** RFC 3339. */
   readonly at: string
   readonly by: string
-  /** What the kind keeps: lib/store/registry.ts says it of `clusters`, lib/store/declarations.ts of `scope` and `waivers`, lib/deliver/channel.ts of `channels`. */
+  /** What the kind keeps: lib/store/registry.ts says it of `clusters`, lib/store/declarations.ts of `scope` and `waivers`, lib/deliver/channel/channel.ts of `channels`. */
   readonly content: unknown
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { addChannel, removeChannel } from '../../lib/deliver/channels.ts'
+import { addChannel, removeChannel } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'

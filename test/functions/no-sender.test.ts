@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addChannel } from '../../lib/deliver/channels.ts'
+import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'

@@ -3,8 +3,8 @@
  * A step is an effect on the disk, or the beginning or the end of sending a message. Prints `done` if there were fewer steps.
  */
 import { readFileSync } from 'node:fs'
-import type { SendMail } from '../../lib/deliver/send.ts'
-import { smtpMail } from '../../lib/deliver/smtp.ts'
+import type { SendMail } from '../../lib/deliver/send/send.ts'
+import { smtpMail } from '../../lib/deliver/send/smtp.ts'
 import { alertDue } from '../../lib/run/alert.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
 import { directoryObjects } from '../../lib/store/directory.ts'

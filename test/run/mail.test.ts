@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addChannel, readChannels } from '../../lib/deliver/channels.ts'
+import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { weekMail } from '../../lib/run/mail.ts'
 import { addCluster, removeCluster } from '../../lib/store/registry.ts'
 import { memoryObjects } from '../support/memory-objects.ts'

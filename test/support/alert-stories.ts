@@ -1,7 +1,7 @@
 /** Notices that an alert must tell rightly, each as it is decided from what was and what is so. */
-import type { AlertFacts, AlertPath, ClusterFacts } from '../../lib/deliver/alert-conditions.ts'
-import { type AlertState, type Notice, NO_ALERTS, decideAlerts } from '../../lib/deliver/alerts.ts'
-import type { Channel } from '../../lib/deliver/channel.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from '../../lib/deliver/alert/conditions.ts'
+import { type AlertState, type Notice, NO_ALERTS, decideAlerts } from '../../lib/deliver/alert/alerts.ts'
+import type { Channel } from '../../lib/deliver/channel/channel.ts'
 import type { Episode, Waiver } from '../../lib/model.ts'
 import { CHANNEL, HOSTILE } from './mail-stories.ts'
 import { episode, workload } from './report-input.ts'

@@ -1,8 +1,8 @@
 /** Weeks that a mail must tell rightly, each with the channel that gets it. */
-import type { Channel } from '../../lib/deliver/channel.ts'
+import type { Channel } from '../../lib/deliver/channel/channel.ts'
 import type { ClusterPast, ClusterPeriod, PathEpisode } from '../../lib/model.ts'
-import { partOf } from '../../lib/deliver/part.ts'
-import type { MailInput } from '../../lib/deliver/mail-view.ts'
+import { partOf } from '../../lib/deliver/mail/part.ts'
+import type { MailInput } from '../../lib/deliver/mail/view.ts'
 import type { ReportInput } from '../../lib/report/input.ts'
 import { summarise } from '../../lib/report/summary.ts'
 import { earlierPeriods } from '../../lib/report/week.ts'

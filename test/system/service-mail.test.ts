@@ -21,7 +21,7 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs'
 import PostalMime from 'postal-mime'
-import { addChannel } from '../../lib/deliver/channels.ts'
+import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { linkName, listDownloads, revokeDownload } from '../../lib/deliver/downloads.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'

@@ -1,0 +1,128 @@
+/** How what was told and is not so any more ended, in words: over only what was seen to be. Pure. */
+import { toSeconds } from '../../collect/windows.ts'
+import { type Dates, durationWords } from '../../report/dates.ts'
+import { printable } from '../../report/printable.ts'
+import { endingWords } from '../../report/sections/not-encrypted.ts'
+import { shareWords } from '../../report/words.ts'
+import {
+  type ClusterFacts,
+  type Condition,
+  type Known,
+  type KnownCluster,
+  type Present,
+  type Watched,
+  cut,
+  pathWords,
+} from './conditions.ts'
+import { isOfChannel } from '../channel/channel.ts'
+
+/**
+ * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also what is not seen any
+ * more where not all was. `over`: whatever else is seen not to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
+ */
+export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
+export type Ending = (typeof ENDINGS)[number]
+
+/** Something that was told, and how that ended: its line says so, too. */
+export type Ended = Condition & { readonly ending: Ending }
+
+/**
+ * How something that was so and is not among what is so now stands: how it ended, or null where that is not known, so that it stays. What was not seen to
+ * end is told as not watched.
+ */
+export function endOf(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+  const end = endedAs(watched, known)
+  return end === null ? null : { ...end, line: cut(end.line) }
+}
+
+function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+  const { kind, cluster: id, since } = watched
+  const told = toldWords(watched)
+  const { channel, facts, dates } = known
+  if (id === null) {
+    if (kind === 'seal') return facts.seal === null ? null : { ending: 'over', line: `sealed again ${told}` }
+    return { ending: 'over', line: `it can be read again ${told}` }
+  }
+  const cluster = known.clusters.get(id)
+  if (cluster === undefined) return left('the cluster', told)
+  if (kind === 'unreadable') return { ending: 'over', line: `it can be read again ${told}` }
+  if (cluster.problem !== null) return null
+  switch (kind) {
+    case 'path':
+      return pathEnd(watched, cluster, known)
+    case 'coverage': {
+      const last = cluster.windows.at(-1)
+      if (last?.isObserved !== true || toSeconds(last.end) <= toSeconds(since)) return null
+      // One proxy of a hundred ends it, too, so that must be said.
+      const share = last.share === null || last.share === 1 ? '' : `, ${shareWords(last.share)} of what was to be seen`
+      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${share} ${told}` }
+    }
+    case 'certificate':
+      if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
+      return certificateEnd(cluster.certificate, dates, told)
+    case 'trust-anchor':
+      if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
+      // One that is still trusted and ends later than it did is so by another clock.
+      return cluster.trustAnchors === null ||
+        cluster.trustAnchors.some(({ sha256 }) => watched.key === `trust-anchor/${id}/${sha256}`)
+        ? null
+        : { ending: 'over', line: `not among the trust anchors any more ${told}` }
+    case 'seal':
+      return null
+  }
+}
+
+/** A proxy that nobody read may still have it. */
+function certificateEnd(
+  certificate: ClusterFacts['certificate'],
+  dates: Dates,
+  told: string,
+): Pick<Ended, 'line' | 'ending'> | null {
+  if (certificate === null) return null
+  const seen = `no proxy that was seen up to ${dates.moment(certificate.asOf)} has one that ends so soon`
+  return certificate.isOfAll
+    ? { ending: 'over', line: `${seen} ${told}` }
+    : { ending: 'gone', line: `${seen}, and not every proxy was seen ${told}` }
+}
+
+/** Nobody looks at it for the channel any more, which says nothing of how it is. */
+const left = (what: string, told: string): Pick<Ended, 'line' | 'ending'> => ({
+  ending: 'not-watched',
+  line: `no longer watched, since ${what} left the channel ${told}`,
+})
+
+/** What is told to have ended, in the words of its beginning. */
+const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(told: ${line})`
+
+function pathEnd(
+  watched: Watched,
+  { id, byEpisode, byPath }: KnownCluster,
+  { channel, dates }: Known,
+): Pick<Ended, 'line' | 'ending'> | null {
+  const { key, since, episode } = watched
+  const told = toldWords(watched)
+  const own = byPath.get(key.slice(`path/${id}/`.length)) ?? []
+  // Where a window came late, the same stretch may begin earlier, and has another name.
+  const path =
+    byEpisode.get(episode ?? '') ??
+    own.findLast(({ episode: { endedAt } }) => endedAt !== null && toSeconds(endedAt) > toSeconds(since))
+  if (path === undefined)
+    return { ending: 'not-watched', line: `no longer known, since its history was derived again ${told}` }
+  const { openedAt, endedAt, ending } = path.episode
+  if (endedAt === null)
+    return isOfChannel(channel, [path.source, path.destination]) ? null : left('its namespaces', told)
+  const how = ending === null ? 'its end is not known' : endingWords(ending, path)
+  const lasted = durationWords(toSeconds(endedAt) - toSeconds(openedAt))
+  return {
+    ending: ending ?? 'not-watched',
+    line: `${how}, at ${dates.moment(endedAt)} after ${lasted}: ${pathWords(path, id)}`,
+  }
+}
+
+/** How something that was told is told to be accepted: it is as it was. */
+export function acceptedWords({ line, waiver }: Present, { facts, dates }: Known): string {
+  const accepting = facts.waivers.all.find(({ id }) => id === waiver)
+  const until =
+    accepting === undefined ? '' : ` until ${dates.full(accepting.expires)}, by ${printable(accepting.owner)}`
+  return cut(`accepted by waiver ${printable(waiver ?? '')}${until}; ${line}`)
+}

@@ -1,0 +1,358 @@
+/** Who gets which part of the news, when and how. Pure: channels.ts keeps channels, recipients.ts the addresses. */
+import { domainToASCII } from 'node:url'
+import { z } from 'zod'
+import { matchesAny } from '../../assess/pattern.ts'
+import { isManagedSecret } from '../../collect/secret-name.ts'
+import { checkedZone } from '../../report/week.ts'
+import { isClusterId } from '../../store/keys.ts'
+import { compareText } from '../../text-order.ts'
+
+/** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
+export const MAIL_FORMATS = ['html', 'text'] as const
+export type MailFormat = (typeof MAIL_FORMATS)[number]
+
+/** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
+export type Webhook = {
+  readonly url: string
+  /** The name of a file with the secret. */
+  readonly secretFile?: string
+  /** The name or the ARN of a secret of AWS Secrets Manager. */
+  readonly secret?: string
+}
+
+/** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
+export type Channel = {
+  /** As the id of a cluster: 1 to 63 of `a-z`, `0-9` and `-`. */
+  readonly id: string
+  /** RFC 3339. No mail is sent that was due before. */
+  readonly addedAt: string
+  /** Ids, in text order; empty: every cluster that is registered when a mail is made. */
+  readonly clusters: readonly string[]
+  /** Patterns with `*`, in text order; a path belongs to the channel if either end is in one of them. Empty: every namespace. */
+  readonly namespaces: readonly string[]
+  /** For whom it is, as the subject says it; null where that is not said. It narrows nothing. */
+  readonly team: string | null
+  /** Pseudonyms, in text order. */
+  readonly recipients: readonly string[]
+  /** IANA name: its weeks are the channel's, and mails tell times in it. */
+  readonly timeZone: string
+  /** `07:00`: on Monday, on the clock of the time zone. */
+  readonly sendAt: string
+  /** BCP 47, such as `en-GB`; the language that a mail declares. */
+  readonly language: string
+  readonly format: MailFormat
+  /** Whether its recipients are told at once of what cannot wait. */
+  readonly hasAlerts: boolean
+  /** Where alerts are posted, too; null: nowhere. */
+  readonly webhook: Webhook | null
+  /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
+  readonly snsTopic: string | null
+  /**
+   * RFC 3339: since when its mails have a link to download the report, which works without login; what was made before does not work. Null: they have
+   * none, and none works.
+   */
+  readonly downloadsSince: string | null
+  /** Whether the report is attached to its mails, as a PDF. */
+  readonly attachesPdf: boolean
+}
+
+/** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
+export type ChannelOptions = {
+  readonly id: string
+  readonly clusters?: readonly string[]
+  readonly namespaces?: readonly string[]
+  readonly team?: string
+  /** Addresses of mail. */
+  readonly recipients?: readonly string[]
+  /** Default UTC. */
+  readonly timeZone?: string
+  /** Default `07:00`. */
+  readonly sendAt?: string
+  /** Default `en`. */
+  readonly language?: string
+  /** Default `html`. */
+  readonly format?: string
+  /** Default true. */
+  readonly hasAlerts?: boolean
+  /** Null: none. */
+  readonly webhook?: Channel['webhook']
+  /** Null: none. */
+  readonly snsTopic?: string | null
+  /** Default false. */
+  readonly hasDownloads?: boolean
+  /** Default false. */
+  readonly attachesPdf?: boolean
+}
+
+/** What was said of a channel cannot be. One line, which never quotes an address. */
+export class ChannelError extends Error {
+  override readonly name = 'ChannelError'
+}
+
+/** A mail that goes to more people is for a mailing list. */
+const MOST_RECIPIENTS = 200
+const MOST_NAMES = 100
+
+const PSEUDONYM = /^r[0-9a-f]{32}$/
+const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
+const NAMESPACE_PATTERN = /^(?=.{1,63}$)[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
+// The local part as HTML has it for `input type=email`: no quotes, no comments, nothing outside ASCII.
+const ADDRESS = /^([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([^@\s]{1,253})$/
+const DOMAIN = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+
+const channelSchema: z.ZodType<Channel> = z.strictObject({
+  id: z.string().refine(isClusterId),
+  addedAt: z.iso.datetime(),
+  clusters: z.array(z.string().refine(isClusterId)),
+  namespaces: z.array(z.string().regex(NAMESPACE_PATTERN)),
+  team: z.string().nullable(),
+  recipients: z.array(z.string().regex(PSEUDONYM)),
+  timeZone: z.string(),
+  sendAt: z.string().regex(SEND_AT),
+  language: z.string(),
+  format: z.enum(MAIL_FORMATS),
+  hasAlerts: z.boolean(),
+  webhook: z
+    .strictObject({ url: z.string(), secretFile: z.string().exactOptional(), secret: z.string().exactOptional() })
+    .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
+    .nullable(),
+  snsTopic: z.string().nullable(),
+  // Absent in what was recorded before there were any.
+  downloadsSince: z.iso.datetime().nullable().default(null),
+  attachesPdf: z.boolean().default(false),
+})
+
+const contentSchema = z.object({
+  channels: z.array(channelSchema).refine((all) => new Set(all.map(({ id }) => id)).size === all.length),
+})
+
+/** The channels of a recorded change; undefined where it holds none that we write. */
+export function decodeChannels(content: unknown): readonly Channel[] | undefined {
+  return contentSchema.safeParse(content).data?.channels
+}
+
+/** Whether a text may be the pseudonym of somebody. */
+export function isPseudonym(text: string): boolean {
+  return PSEUDONYM.test(text)
+}
+
+/**
+ * A channel after an operator spoke. `recipients` are the pseudonyms of the addresses that were given.
+ * Throws {@link ChannelError} for what cannot be.
+ *
+ * @param before undefined for a new one
+ * @param now RFC 3339
+ */
+export function withOptions(
+  before: Channel | undefined,
+  options: ChannelOptions,
+  recipients: readonly string[] | undefined,
+  now: string,
+): Channel {
+  const { id } = options
+  const known = before ?? { ...DEFAULTS, id, addedAt: now }
+  const channel: Channel = {
+    ...known,
+    clusters: options.clusters === undefined ? known.clusters : checkedClusters(id, options.clusters),
+    namespaces: options.namespaces === undefined ? known.namespaces : checkedNamespaces(id, options.namespaces),
+    team: options.team === undefined ? known.team : checkedTeam(id, options.team),
+    recipients: recipients === undefined ? known.recipients : sorted(recipients),
+    timeZone: options.timeZone === undefined ? known.timeZone : zoneOf(id, options.timeZone),
+    sendAt: options.sendAt === undefined ? known.sendAt : checkedSendAt(id, options.sendAt),
+    language: options.language === undefined ? known.language : languageOf(id, options.language),
+    format: options.format === undefined ? known.format : formatOf(id, options.format),
+    hasAlerts: options.hasAlerts ?? known.hasAlerts,
+    webhook: options.webhook === undefined ? known.webhook : checkedWebhook(id, options.webhook),
+    snsTopic: options.snsTopic === undefined ? known.snsTopic : checkedTopic(id, options.snsTopic),
+    downloadsSince:
+      options.hasDownloads === undefined
+        ? known.downloadsSince
+        : options.hasDownloads
+          ? (known.downloadsSince ?? now)
+          : null,
+    attachesPdf: options.attachesPdf ?? known.attachesPdf,
+  }
+  if (givesReport(channel) && !isOfEverything(channel))
+    throw channelError(
+      id,
+      'a report tells of every cluster and namespace, so only a channel of all of them can have --download-links on or --attach-pdf on',
+    )
+  return channel
+}
+
+/** Whether the report itself leaves with the mails of a channel: by a link without login, or attached. */
+export function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
+  return downloadsSince !== null || attachesPdf
+}
+
+/** Whether a channel is told of all that there is, and so may have what tells of all. */
+export function isOfEverything({ clusters, namespaces }: Channel): boolean {
+  return clusters.length === 0 && namespaces.length === 0
+}
+
+const DEFAULTS = {
+  clusters: [],
+  namespaces: [],
+  team: null,
+  recipients: [],
+  timeZone: 'UTC',
+  sendAt: '07:00',
+  language: 'en',
+  format: 'html',
+  hasAlerts: true,
+  webhook: null,
+  snsTopic: null,
+  downloadsSince: null,
+  attachesPdf: false,
+} as const
+
+/** Refuses what cannot be an id. Throws {@link ChannelError}. */
+export function checkChannelId(id: string): void {
+  if (!isClusterId(id))
+    throw channelError(id, 'an id has 1 to 63 of "a-z", "0-9" and "-", and neither begins nor ends with "-"')
+}
+
+/**
+ * Addresses as they are sent to, each once: the domain in lower case and ASCII. Two that differ in case alone are one, the first.
+ * Throws {@link ChannelError}, which says which one of them is wrong by its number, since errors end up in logs.
+ */
+export function checkedAddresses(id: string, addresses: readonly string[]): readonly string[] {
+  if (addresses.length > MOST_RECIPIENTS)
+    throw channelError(
+      id,
+      `it has ${addresses.length} recipients, wanted at most ${MOST_RECIPIENTS}; use a mailing list`,
+    )
+  const known = new Map<string, string>()
+  for (const [index, text] of addresses.entries()) {
+    const [, local = '', rest = ''] = ADDRESS.exec(text) ?? []
+    const domain = domainToASCII(rest.toLowerCase())
+    if (!DOMAIN.test(domain) || domain.length > 253 || /^\.|\.\.|\.$/.test(local))
+      throw channelError(
+        id,
+        `recipient ${index + 1} of ${addresses.length} is no address of mail, wanted one such as ada@example.com`,
+      )
+    const address = `${local}@${domain}`
+    if (!known.has(address.toLowerCase())) known.set(address.toLowerCase(), address)
+  }
+  return [...known.values()]
+}
+
+/** Whether the path between these namespaces is news for a channel. An end without a namespace (outside, or without a name) decides nothing. */
+export function isOfChannel({ namespaces }: Channel, ends: readonly { readonly namespace: string }[]): boolean {
+  return namespaces.length === 0 || ends.some(({ namespace }) => namespace !== '' && matchesAny(namespaces, namespace))
+}
+
+function checkedClusters(id: string, clusters: readonly string[]): readonly string[] {
+  const wrong = clusters.find((cluster) => !isClusterId(cluster))
+  if (wrong !== undefined) throw channelError(id, `${JSON.stringify(wrong)} is not the id of a cluster`)
+  return short(id, 'clusters', sorted(clusters))
+}
+
+function checkedNamespaces(id: string, namespaces: readonly string[]): readonly string[] {
+  const wrong = namespaces.find((namespace) => !NAMESPACE_PATTERN.test(namespace))
+  if (wrong !== undefined)
+    throw channelError(id, `${JSON.stringify(wrong)} is not a namespace or a pattern of one, such as pay-*`)
+  return short(id, 'namespaces', sorted(namespaces))
+}
+
+function short(id: string, what: string, names: readonly string[]): readonly string[] {
+  if (names.length <= MOST_NAMES) return names
+  throw channelError(
+    id,
+    `it has ${names.length} ${what}, wanted at most ${MOST_NAMES}; use a pattern, or leave them out`,
+  )
+}
+
+function checkedTeam(id: string, team: string): string | null {
+  if (team === '') return null
+  // It stands in subjects and in tables.
+  if (team.length > 60 || /[\p{C}\p{Zl}\p{Zp}\p{M}]/u.test(team))
+    throw channelError(id, 'the name of its team has at most 60 characters that can be seen')
+  return team
+}
+
+function zoneOf(id: string, timeZone: string): string {
+  try {
+    return checkedZone(timeZone)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw channelError(
+      id,
+      `${JSON.stringify(timeZone)} is no time zone, wanted an IANA name, such as Europe/Berlin or UTC`,
+    )
+  }
+}
+
+function checkedSendAt(id: string, sendAt: string): string {
+  if (SEND_AT.test(sendAt)) return sendAt
+  throw channelError(id, `${JSON.stringify(sendAt)} is no time of day, wanted one such as 07:00`)
+}
+
+function languageOf(id: string, language: string): string {
+  const [canonical] = canonicalLanguages(language)
+  if (canonical === undefined)
+    throw channelError(id, `${JSON.stringify(language)} is no tag of a language, wanted one such as en or en-GB`)
+  // A tag that the words do not keep would mislead whoever has a mail read aloud.
+  if (new Intl.Locale(canonical).language !== 'en')
+    throw channelError(
+      id,
+      `mails are written in English, so its language is en, or one such as en-GB, not ${canonical}`,
+    )
+  return canonical
+}
+
+function canonicalLanguages(language: string): readonly string[] {
+  try {
+    return Intl.getCanonicalLocales(language)
+  } catch (error) {
+    if (error instanceof RangeError) return []
+    throw error
+  }
+}
+
+function formatOf(id: string, format: string): MailFormat {
+  const known = MAIL_FORMATS.find((one) => one === format)
+  if (known !== undefined) return known
+  throw channelError(id, `${JSON.stringify(format)} is no format of a mail, wanted ${MAIL_FORMATS.join(' or ')}`)
+}
+
+/** Never quotes the address: what is wrong with it may be a credential inside. */
+function checkedWebhook(id: string, webhook: Channel['webhook']): Channel['webhook'] {
+  if (webhook === null) return null
+  const url = URL.parse(webhook.url)
+  const isLoopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url?.hostname ?? '')
+  if (
+    url === null ||
+    !(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)) ||
+    webhook.url.length > 500
+  )
+    throw channelError(
+      id,
+      'its webhook must be an address that begins with https, such as https://hooks.example.com/ciphertrail',
+    )
+  if (url.username !== '' || url.password !== '' || url.hash !== '')
+    throw channelError(id, 'its webhook holds a credential or a fragment; the secret that signs it is kept elsewhere')
+  const { secretFile, secret } = webhook
+  if ((secretFile === undefined) === (secret === undefined))
+    throw channelError(id, 'the secret of its webhook is in a file or in AWS Secrets Manager, one of the two')
+  if (secretFile !== undefined && (secretFile === '' || /\p{C}/u.test(secretFile)))
+    throw channelError(id, 'the file with the secret of its webhook is not the name of a file')
+  if (secret !== undefined && !isManagedSecret(secret))
+    throw channelError(id, 'the secret of its webhook is named by a name or an ARN of AWS Secrets Manager')
+  return { ...webhook, url: url.href }
+}
+
+function checkedTopic(id: string, topic: string | null): string | null {
+  if (topic === null || /^arn:aws[-a-z]*:sns:[a-z0-9-]{1,30}:\d{12}:[-_A-Za-z0-9]{1,256}$/.test(topic)) return topic
+  throw channelError(
+    id,
+    `${JSON.stringify(topic)} is not the ARN of a topic, such as arn:aws:sns:eu-central-1:123456789012:alerts`,
+  )
+}
+
+const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)
+
+/** What to say of a channel that cannot be as it was said. */
+export function channelError(id: string, state: string): ChannelError {
+  return new ChannelError(`Cannot add channel ${JSON.stringify(id)}: ${state}`)
+}

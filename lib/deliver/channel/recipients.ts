@@ -1,0 +1,100 @@
+/**
+ * Who is meant by a pseudonym. Addresses stand here and nowhere else, in an object that is replaced: whoever leaves the last channel is
+ * forgotten, while what is recorded of changes and deliveries keeps its pseudonyms and stays true.
+ */
+import { createHmac, randomBytes } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { parseJson } from '../../store/json.ts'
+import { recipientsKey } from '../../store/keys.ts'
+import type { Objects } from '../../store/objects.ts'
+import { replaceObject } from '../../store/replace.ts'
+import { isPseudonym } from './channel.ts'
+
+/** Addresses by pseudonym. */
+export type Recipients = ReadonlyMap<string, string>
+
+const bookSchema = z.object({
+  format: z.literal('ciphertrail/recipients/1'),
+  /** 32 bytes, base64. A pseudonym is an HMAC under it: without it, nobody can try addresses until one fits. */
+  key: z.base64(),
+  /** Number of the change of channels that was looked at last. */
+  change: z.int().nonnegative(),
+  addresses: z.record(z.string().refine(isPseudonym), z.string()),
+})
+type Book = z.infer<typeof bookSchema>
+
+/** The addresses that are known, by pseudonym. Throws an `Error` that names the key where they are damaged. */
+export async function readRecipients(objects: Objects): Promise<Recipients> {
+  const { book } = await readBook(objects)
+  return new Map(Object.entries(book?.addresses ?? {}))
+}
+
+/** The pseudonyms of addresses, in their order, and keeps the addresses. Two that differ in case alone have one. */
+export async function keepRecipients(addresses: readonly string[], objects: Objects): Promise<readonly string[]> {
+  if (addresses.length === 0) return []
+  const book = await changeBook(objects, (known) => withAddresses(known, addresses))
+  return addresses.map((address) => pseudonymOf(book, address))
+}
+
+/**
+ * Forgets every address that no channel needs, and keeps those that one does. It writes whenever channels were changed since, so that
+ * whoever looked at an earlier list of them and is about to forget an address looks again.
+ *
+ * @param needed reads the channels' pseudonyms as they are now, with the number of the latest change; asked in each round
+ */
+export async function settleRecipients(
+  addresses: readonly string[],
+  needed: () => Promise<{ readonly pseudonyms: ReadonlySet<string>; readonly change: number }>,
+  objects: Objects,
+): Promise<void> {
+  await changeBook(objects, async (known) => {
+    const { pseudonyms, change } = await needed()
+    const book = withAddresses(known, addresses)
+    const kept = Object.entries(book.addresses).filter(([pseudonym]) => pseudonyms.has(pseudonym))
+    return { ...book, change, addresses: Object.fromEntries(kept) }
+  })
+}
+
+function withAddresses(book: Book, addresses: readonly string[]): Book {
+  // An address that is known stays as it was written first: that it is another person in other letters is not to be thought.
+  const added = Object.fromEntries(addresses.map((address) => [pseudonymOf(book, address), address]))
+  return { ...book, addresses: { ...added, ...book.addresses } }
+}
+
+function pseudonymOf({ key }: Pick<Book, 'key'>, address: string): string {
+  const digest = createHmac('sha256', Buffer.from(key, 'base64')).update(address.toLowerCase()).digest('hex')
+  return `r${digest.slice(0, 32)}`
+}
+
+async function readBook(objects: Objects): Promise<{ readonly book: Book | undefined; readonly etag: string | null }> {
+  const stored = await objects.get(recipientsKey)
+  if (stored === undefined) return { book: undefined, etag: null }
+  const parsed = bookSchema.safeParse(parseJson(stored.body))
+  if (!parsed.success)
+    throw new Error(
+      `Cannot read "${recipientsKey}": it is damaged, put back a copy of it, or move it away and add the recipients of every channel again`,
+    )
+  return { book: parsed.data, etag: stored.etag }
+}
+
+/** Decides what the addresses are and writes it; again, if somebody else was first. */
+async function changeBook(objects: Objects, decide: (book: Book) => Book | Promise<Book>): Promise<Book> {
+  return replaceObject(
+    recipientsKey,
+    async () => {
+      const { book, etag } = await readBook(objects)
+      const result = await decide(
+        book ?? {
+          format: 'ciphertrail/recipients/1',
+          key: randomBytes(32).toString('base64'),
+          change: 0,
+          addresses: {},
+        },
+      )
+      const isSame = book !== undefined && canonicalize(result) === canonicalize(book)
+      return { result, body: isSame ? null : Buffer.from(canonicalize(result) ?? ''), etag }
+    },
+    objects,
+  )
+}

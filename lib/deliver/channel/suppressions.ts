@@ -1,0 +1,114 @@
+/** Who gets no mail: whoever unsubscribed, whose server refuses it, or who complained. Kept by pseudonym, apart from the channels. */
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { timeOf } from '../../collect/windows.ts'
+import { parseJson } from '../../store/json.ts'
+import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/keys.ts'
+import { type Objects, PreconditionFailedError } from '../../store/objects.ts'
+import type { Channel } from './channel.ts'
+
+export const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
+export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
+
+export type Suppression = {
+  readonly recipient: string
+  /** Null: of every channel. */
+  readonly channel: string | null
+  readonly reason: SuppressionReason
+  /** RFC 3339. */
+  readonly at: string
+}
+
+const suppressionSchema = z.object({
+  format: z.literal('ciphertrail/suppression/1'),
+  reason: z.enum(SUPPRESSION_REASONS),
+  at: z.iso.datetime(),
+})
+
+/** Says that somebody gets no mail any more; false where that was said before. What was said first stays. */
+export async function suppress(
+  { recipient, channel, reason }: Omit<Suppression, 'at'>,
+  now: Date,
+  objects: Objects,
+): Promise<boolean> {
+  const at = timeOf(now)
+  const body = Buffer.from(canonicalize({ format: 'ciphertrail/suppression/1', reason, at }) ?? '')
+  try {
+    await objects.putIf(suppressionKey(recipient, channel), body, null)
+    return true
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+    return false
+  }
+}
+
+/** Lets somebody have mail again; of a channel, or (null) whatever stood against every channel. */
+export async function liftSuppression(recipient: string, channel: string | null, objects: Objects): Promise<void> {
+  await objects.remove(suppressionKey(recipient, channel))
+}
+
+/** Everybody who gets no mail. One that cannot be read counts as unsubscribed: who may have asked for silence gets it. */
+export async function readSuppressions(objects: Objects): Promise<readonly Suppression[]> {
+  const all: Suppression[] = []
+  for await (const key of objects.list(suppressedPrefix)) {
+    const id = parseSuppressionKey(key)
+    const stored = id === undefined ? undefined : await objects.get(key)
+    if (id === undefined || stored === undefined) continue
+    const parsed = suppressionSchema.safeParse(parseJson(stored.body))
+    const { reason, at } = parsed.data ?? { reason: 'unsubscribed' as const, at: '1970-01-01T00:00:00Z' }
+    all.push({ ...id, reason, at })
+  }
+  return all
+}
+
+/** How many recipients of a channel get no mail, by why. */
+export type SuppressedCounts = Readonly<Record<SuppressionReason, number>>
+
+/** Parts the recipients of a channel, in their order: who gets its mail, and how many get none. */
+export function withoutSuppressed(
+  { id, recipients }: Pick<Channel, 'id' | 'recipients'>,
+  suppressions: readonly Suppression[],
+): { readonly wanted: readonly string[]; readonly suppressed: SuppressedCounts } {
+  const reasons = recipients.map((recipient) => suppressionOf(suppressions, recipient, id)?.reason)
+  const count = (reason: SuppressionReason) => reasons.filter((one) => one === reason).length
+  return {
+    wanted: recipients.filter((_, index) => reasons[index] === undefined),
+    suppressed: { unsubscribed: count('unsubscribed'), bounced: count('bounced'), complained: count('complained') },
+  }
+}
+
+/** How many get no mail, for whatever reason. */
+export function countSuppressed(suppressed: SuppressedCounts): number {
+  return SUPPRESSION_REASONS.reduce((sum, reason) => sum + suppressed[reason], 0)
+}
+
+/** Why they get none, in words, such as `1 left it, mail to 2 came back`; empty where all get it. */
+export function suppressedWords({ unsubscribed, bounced, complained }: SuppressedCounts): string {
+  return [
+    ...(unsubscribed === 0 ? [] : [`${unsubscribed} left it`]),
+    ...(bounced === 0 ? [] : [`mail to ${bounced} came back`]),
+    ...(complained === 0 ? [] : [`${complained} called it unwanted`]),
+  ].join(', ')
+}
+
+/** That nobody of a channel's recipients gets its mail, and what to do; null where somebody does, and where it never had any. */
+export function nobodyLeft(channel: Pick<Channel, 'id' | 'recipients'>, suppressed: SuppressedCounts): string | null {
+  const { id, recipients } = channel
+  if (recipients.length === 0 || countSuppressed(suppressed) < recipients.length) return null
+  return `nobody is left who gets its mail: ${suppressedWords(suppressed)}; let somebody have it again with "ciphertrail channel resume ${id} --to ADDRESS", or give others with "ciphertrail channel add ${id} --to ADDRESS"`
+}
+
+/** Whether somebody gets no mail of a channel, by the two objects that may say so. One that cannot be read says so, too. */
+export async function isSuppressed(recipient: string, channel: string, objects: Objects): Promise<boolean> {
+  for (const one of [channel, null]) if ((await objects.get(suppressionKey(recipient, one))) !== undefined) return true
+  return false
+}
+
+/** Why somebody gets no mail of a channel; undefined where they do. */
+export function suppressionOf(
+  suppressions: readonly Suppression[],
+  recipient: string,
+  channel: string,
+): Suppression | undefined {
+  return suppressions.find((one) => one.recipient === recipient && (one.channel === null || one.channel === channel))
+}

@@ -1,0 +1,114 @@
+/** What a weekly mail tells, as lists and numbers. Pure, and made from the same summary as the report of the week. */
+import type { Episode, WaiverResult } from '../../model.ts'
+import type { Summary } from '../../report/summary.ts'
+import { type Exposure, type Named, byName, pathKey } from '../../report/summary/paths.ts'
+import { isWaived } from '../../report/sections/not-encrypted.ts'
+
+/** What became of a path that was not encrypted, in the order in which a mail tells it. */
+export const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
+export type NewsKind = (typeof NEWS_KINDS)[number]
+
+/** A path that was not encrypted by the mesh, at the end of the week or at some time in it. */
+export type NewsItem = Named & {
+  readonly kind: NewsKind
+  /** Null where it was not seen in the week, and so was not seen encrypted either. */
+  readonly exposure: Exposure | null
+  /** The one that decides; null where none is known. */
+  readonly episode: Episode | null
+  readonly isWaived: boolean
+}
+
+export type News = {
+  /** By kind; in each kind the most urgent first: the oldest that is open, the last that ended. */
+  readonly items: Readonly<Record<NewsKind, readonly NewsItem[]>>
+  /** Not encrypted at the end of the week, or when it was last seen. */
+  readonly open: number
+  /** Clusters of which nothing can be called new: nothing was collected there in the week before. In text order. */
+  readonly notCompared: readonly string[]
+  /** Clusters of which nothing was observed in the week, or of which it is not known how much was. In text order. */
+  readonly dark: readonly string[]
+  /** Waivers of the part that end within 14 days, first the one that ends first. */
+  readonly endingWaivers: readonly WaiverResult[]
+}
+
+/** Sorts what a summary says of paths that were not encrypted. Each path is in one list, whatever happened to it in the week. */
+export function newsOf(summary: Summary): News {
+  const { changes, clusters, episodes, judgement, notEncrypted } = summary
+  const compared = new Set(
+    changes.comparisons.filter(({ basis }) => basis === 'whole' || basis === 'partly').map(({ cluster }) => cluster),
+  )
+  const exposures = new Map(notEncrypted.map((exposure) => [pathKey(exposure), exposure]))
+  const known = new Map<string, NewsItem>()
+  const add = (path: Named, kind: NewsKind, episode: Episode | null): void => {
+    const key = pathKey(path)
+    const exposure = exposures.get(key) ?? null
+    if (known.has(key)) return
+    const { cluster, pathId, source, destination, port } = path
+    known.set(key, {
+      cluster,
+      pathId,
+      source,
+      destination,
+      port,
+      kind,
+      exposure,
+      episode,
+      isWaived: exposure !== null && isWaived(exposure),
+    })
+  }
+  for (const change of changes.all)
+    if (change.episode !== null) add(change, kindOf(change.kind, change.episode), change.episode)
+  // Where nothing is known of the week before, nothing is called new: what is open is open.
+  for (const { episode, ...path } of episodes.all)
+    if (!compared.has(path.cluster)) add(path, episode.endedAt === null ? 'open' : endingKind(episode), episode)
+  for (const exposure of notEncrypted)
+    add(exposure, exposure.isOpen ? 'open' : endingKind(exposure.episodes.at(-1)), exposure.episodes.at(-1) ?? null)
+  const all = [...known.values()].sort(byUrgency)
+  const of = (kind: NewsKind): readonly NewsItem[] => all.filter((item) => item.kind === kind)
+  const items = {
+    new: of('new'),
+    reopened: of('reopened'),
+    open: of('open'),
+    fixed: of('fixed'),
+    refused: of('refused'),
+    gone: of('gone'),
+    quiet: of('quiet'),
+    ended: of('ended'),
+  }
+  return {
+    items,
+    open: items.new.length + items.reopened.length + items.open.length,
+    notCompared: clusters.map(({ id }) => id).filter((id) => !compared.has(id)),
+    dark: clusters.filter(({ share }) => share === null || share === 0).map(({ id }) => id),
+    endingWaivers: judgement.waivers
+      .filter(({ status }) => status === 'expiring')
+      .toSorted((a, b) => Date.parse(a.waiver.expires) - Date.parse(b.waiver.expires)),
+  }
+}
+
+function kindOf(change: Summary['changes']['all'][number]['kind'], episode: Episode): NewsKind {
+  switch (change) {
+    case 'new':
+    case 'reopened':
+      return change
+    case 'still-open':
+    case 'identity':
+      return 'open'
+    case 'fixed':
+    case 'gone':
+    case 'quiet':
+      return endingKind(episode)
+  }
+}
+
+/** `ended`: seen without encryption in the week, and nothing says how that ended. */
+function endingKind(episode: Episode | undefined): NewsKind {
+  return episode?.ending ?? 'ended'
+}
+
+function byUrgency(a: NewsItem, b: NewsItem): number {
+  const endOf = ({ episode }: NewsItem): number => Date.parse(episode?.endedAt ?? '') || 0
+  const beginOf = ({ episode, exposure }: NewsItem): number =>
+    Date.parse(episode?.openedAt ?? exposure?.first ?? '') || 0
+  return Number(a.isWaived) - Number(b.isWaived) || endOf(b) - endOf(a) || beginOf(a) - beginOf(b) || byName(a, b)
+}

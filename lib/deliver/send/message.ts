@@ -1,0 +1,85 @@
+/** A mail as it goes over the wire: headers and parts (RFC 5322, 2045, 8058). The same input gives the same bytes. */
+import { createHash } from 'node:crypto'
+import MailComposer from 'nodemailer/lib/mail-composer'
+import type { MailFormat } from '../channel/channel.ts'
+
+/** Who a mail comes from. */
+export type Sender = {
+  /** An address of mail, in ASCII. */
+  readonly address: string
+  readonly name: string
+}
+
+/** A file that goes with a message. */
+export type Attachment = {
+  readonly name: string
+  /** Media type. */
+  readonly type: string
+  readonly body: Uint8Array
+}
+
+/** What is to be put into one message. */
+export type MessageInput = {
+  readonly subject: string
+  readonly text: string
+  readonly html: string
+  readonly format: MailFormat
+  readonly language: string
+  /** Id of the channel: it names the list, by which people sort and mute. */
+  readonly channel: string
+  /** Names this mail among all of the sender, and says nothing of the recipient: a hash of it becomes the Message-ID. */
+  readonly name: string
+  readonly from: Sender
+  readonly to: string
+  readonly date: Date
+  /** Absolute addresses of the one-click way to unsubscribe (RFC 8058); null where there is none. */
+  readonly unsubscribe: string | null
+  readonly attachments?: readonly Attachment[]
+}
+
+/** Sets a message. */
+export async function messageOf(input: MessageInput): Promise<Uint8Array> {
+  const { subject, text, html, format, language, channel, from, to, date, unsubscribe, attachments = [] } = input
+  const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
+  const composer = new MailComposer({
+    from: { name: from.name, address: from.address },
+    to: { name: '', address: to },
+    subject,
+    date,
+    messageId: `<${idOf(input.name)}@${domain}>`,
+    // One conversation for each channel.
+    references: `<${idOf(`channel ${channel}`)}@${domain}>`,
+    text: part(text),
+    ...(format === 'text' ? {} : { html: part(html) }),
+    baseBoundary: idOf(`boundary ${input.name}`),
+    disableFileAccess: true,
+    disableUrlAccess: true,
+    attachments: attachments.map(({ name, type, body }) => ({
+      filename: name,
+      contentType: type,
+      content: Buffer.from(body),
+    })),
+    headers: {
+      // No holiday note answers it.
+      'Auto-Submitted': 'auto-generated',
+      'X-Auto-Response-Suppress': 'All',
+      'Content-Language': language,
+      'List-Id': `<${channel}.channels.${domain}>`,
+      ...(unsubscribe === null
+        ? {}
+        : { 'List-Unsubscribe': `<${unsubscribe}>`, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' }),
+    },
+  })
+  return composer.compile().build()
+}
+
+/** Lines of any length, and any character, on every server. The library keeps line ends as they are, and mail has only CRLF. */
+const part = (content: string) => ({
+  content: content.replace(/\r?\n/g, '\r\n'),
+  contentTransferEncoding: 'quoted-printable',
+})
+
+/** The first 32 hex digits of the SHA-256. */
+function idOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}

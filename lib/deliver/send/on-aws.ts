@@ -1,0 +1,15 @@
+/** The way of mail that a function is given. */
+import type { Sender } from './message.ts'
+import type { SendMail } from './send.ts'
+import { sesMail } from './ses.ts'
+import { mailByEnvironment, type MailEnvironment } from './settings.ts'
+
+/** Mail as the environment of a function has it; null where it names nobody whom mail is from. Throws `MailSettingsError`. */
+export function mailOnAws(
+  environment: MailEnvironment,
+): { readonly from: Sender; readonly url: string | null; readonly send: SendMail } | null {
+  const settings = mailByEnvironment(environment)
+  if (settings === null) return null
+  const { from, url, ses } = settings
+  return { from, url, send: sesMail(ses) }
+}

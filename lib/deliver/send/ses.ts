@@ -1,0 +1,74 @@
+/** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
+import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
+import { printable } from '../../report/printable.ts'
+import { NotSentError, type SendMail, withoutAddress } from './send.ts'
+
+/** Where SES is asked. */
+export type SesSettings = {
+  readonly region: string
+  /** Tells where SES reports bounces and complaints to; null: nowhere. */
+  readonly configurationSet: string | null
+}
+
+/** Errors that speak of the address or the message, for good. */
+const FINAL = ['MessageRejected', 'BadRequestException']
+
+/** Of who we are: an identity that is not verified yet, or an account in the sandbox, which verifying mends. */
+const ABOUT_US = /not verified/i
+
+/** Longer than SES takes; what it has not answered by then may have been taken. */
+const TIMEOUT_MS = 30_000
+
+/** Where there is no way to SES, as from a VPC without one, packets are dropped: nothing was asked of it then. */
+const CONNECT_TIMEOUT_MS = 5_000
+
+/** Nothing was asked of SES yet when these came. */
+const NEVER_ASKED = ['CredentialsProviderError', 'TokenProviderError']
+const NEVER_CONNECTED = ['connect', 'getaddrinfo']
+
+/** Sends through SES, once: the SDK's own second try could be a second mail, where the first was taken and its answer lost. */
+export function sesMail({ region, configurationSet }: SesSettings): SendMail {
+  const client = new SESv2Client({
+    region,
+    maxAttempts: 1,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS },
+  })
+  return async ({ from, to, message, tags }) => {
+    try {
+      const { MessageId: id } = await client.send(
+        new SendEmailCommand({
+          FromEmailAddress: from,
+          Destination: { ToAddresses: [to] },
+          Content: { Raw: { Data: message } },
+          // Whatever the account or the configuration set says: a link in a mail is a key, and SES would lead each by an address of its own.
+          ConfigurationOverrides: { Tracking: { OpenTrackingEnabled: 'DISABLED', ClickTrackingEnabled: 'DISABLED' } },
+          EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })),
+          ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
+        }),
+        { abortSignal: AbortSignal.timeout(TIMEOUT_MS) },
+      )
+      return printable(id ?? 'taken').slice(0, 200)
+    } catch (error) {
+      throw failureOf(error, to)
+    }
+  }
+}
+
+function failureOf(error: unknown, to: string): Error {
+  if (!(error instanceof Error)) return new Error('the SDK failed')
+  const line = printable(`${error.name}: ${withoutAddress(error.message, to).split('\n')[0] ?? ''}`).slice(0, 300)
+  const { $metadata: metadata } = error as { $metadata?: { httpStatusCode?: number } }
+  const status = metadata?.httpStatusCode ?? 0
+  const isRefused = status >= 400 && status < 500
+  if (isRefused)
+    return new NotSentError(line, FINAL.includes(error.name) && !ABOUT_US.test(error.message), { cause: error })
+  if (NEVER_ASKED.includes(error.name) || isUnconnected(error)) return new NotSentError(line, false, { cause: error })
+  return new Error(line, { cause: error })
+}
+
+/** Whether there was no connection yet. Of several addresses of one name each has failed. */
+function isUnconnected(error: Error): boolean {
+  if (error instanceof AggregateError) return error.errors.every((one) => one instanceof Error && isUnconnected(one))
+  if ('syscall' in error) return NEVER_CONNECTED.includes(String(error.syscall))
+  return error.name === 'TimeoutError' && error.message.includes('did not establish a connection')
+}

@@ -1,0 +1,91 @@
+/** Mail over SMTP with TLS (RFC 5321, 3207), one connection for each message. */
+import { Readable } from 'node:stream'
+import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import { printable } from '../../report/printable.ts'
+import { NotSentError, type SendMail, withoutAddress } from './send.ts'
+
+/** How a server of mail is reached. */
+export type SmtpSettings = {
+  readonly host: string
+  readonly port: number
+  /** `starttls`: refused where the server offers none. `none`: on loopback only. */
+  readonly tls: 'starttls' | 'implicit' | 'none'
+  readonly user: string | null
+  readonly password: string | null
+  /** Authorities to trust, PEM; null: those that Node trusts. */
+  readonly ca: string | null
+}
+
+/** A server that says nothing for longer is gone; RFC 5321 wants ten minutes after the message, and a claim lives for fifteen. */
+const TIMEOUT_MS = 10 * 60 * 1000
+const CONNECT_TIMEOUT_MS = 30 * 1000
+
+/** Sends over SMTP. The certificate of the server is always verified. */
+export function smtpMail({ host, port, tls, user, password, ca }: SmtpSettings): SendMail {
+  return ({ from, to, message }) =>
+    new Promise((resolve, reject) => {
+      // From the moment on which a part of the message is read, a server may have taken it, unless it says that it has not.
+      let isBegun = false
+      let isAsked = false
+      const connection = new SMTPConnection({
+        host,
+        port,
+        secure: tls === 'implicit',
+        requireTLS: tls === 'starttls',
+        ignoreTLS: tls === 'none',
+        connectionTimeout: CONNECT_TIMEOUT_MS,
+        greetingTimeout: CONNECT_TIMEOUT_MS,
+        socketTimeout: TIMEOUT_MS,
+        tls: { minVersion: 'TLSv1.2', ...(ca === null ? {} : { ca }) },
+      })
+      const fail = (error: Error): void => {
+        // First, since closing is told as an end of its own.
+        reject(failureOf(error, { isAsked, isBegun, to }))
+        connection.close()
+      }
+      const sent = (response: string): void => {
+        resolve(nameIn(withoutAddress(response, to)))
+        connection.quit()
+      }
+      connection.on('error', fail)
+      connection.on('end', () => fail(new Error('the server ended the connection')))
+      const send = (): void => {
+        const body = Readable.from(
+          (function* () {
+            isBegun = true
+            yield Buffer.from(message)
+          })(),
+        )
+        isAsked = true
+        connection.send({ from, to }, body, (error, info) => (error ? fail(error) : sent(String(info?.response ?? ''))))
+      }
+      connection.connect((error) => {
+        if (error) fail(error)
+        else if (user === null || password === null) send()
+        else
+          connection.login({ user, credentials: { user, pass: password } }, (refused) =>
+            refused ? fail(refused) : send(),
+          )
+      })
+    })
+}
+
+/** What a server says of who we are, and not of the mail (RFC 4954). */
+const ABOUT_US = [530, 534, 535, 538]
+
+function failureOf(
+  error: Error,
+  { isAsked, isBegun, to }: { readonly isAsked: boolean; readonly isBegun: boolean; readonly to: string },
+): Error {
+  const code = 'responseCode' in error && typeof error.responseCode === 'number' ? error.responseCode : null
+  const line = printable(withoutAddress(error.message, to).split('\n')[0] ?? '').slice(0, 300)
+  if (code === null && isBegun) return new Error(line, { cause: error })
+  // 5xx to MAIL, RCPT or DATA is about this mail, for good; before that it is about us, and may be mended.
+  const isFinal = isAsked && code !== null && code >= 500 && !ABOUT_US.includes(code)
+  return new NotSentError(line, isFinal, { cause: error })
+}
+
+/** What a server calls a message that it took, as far as it says: the end of `250 2.0.0 Ok: queued as 4F…`. */
+function nameIn(response: string): string {
+  return printable(response.split('\n')[0] ?? '').slice(0, 200)
+}

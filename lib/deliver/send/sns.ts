@@ -1,0 +1,44 @@
+/** Alerts to a topic of Amazon SNS, with the credentials that the environment gives. */
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
+import { printable } from '../../report/printable.ts'
+import { NotSentError } from './send.ts'
+
+/** Publishes an alert to a topic, and gives what it calls it. */
+export type PublishAlert = (
+  topic: string,
+  alert: { readonly id: string; readonly subject: string; readonly json: string },
+) => Promise<string>
+
+/** SNS takes no longer subject, and nothing but ASCII in it. */
+const LONGEST_SUBJECT = 100
+
+/** What is cut must not read as whole. */
+function subjectOf(subject: string): string {
+  const ascii = subject.replaceAll('…', '...').replace(/[^ -~]/gu, '?')
+  return ascii.length <= LONGEST_SUBJECT ? ascii : `${ascii.slice(0, LONGEST_SUBJECT - 4)} ...`
+}
+
+/**
+ * Publishes the JSON of an alert in the region of its topic. Throws {@link NotSentError} where it failed: one that was taken and whose answer was lost comes
+ * a second time, with the same id.
+ */
+export const snsPublish: PublishAlert = async (topic, { id, subject, json }) => {
+  const [, , , region = ''] = topic.split(':')
+  const client = new SNSClient({ region })
+  try {
+    const { MessageId: name } = await client.send(
+      new PublishCommand({
+        TopicArn: topic,
+        Subject: subjectOf(subject),
+        Message: json,
+        MessageAttributes: { 'ciphertrail-id': { DataType: 'String', StringValue: id } },
+      }),
+    )
+    return printable(name ?? 'taken').slice(0, 200)
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error))
+    throw new NotSentError(printable(`${name}: ${message.split('\n')[0] ?? ''}`).slice(0, 300), false, { cause: error })
+  } finally {
+    client.destroy()
+  }
+}

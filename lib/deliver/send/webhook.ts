@@ -1,0 +1,118 @@
+/** Alerts as signed requests: whoever gets one can tell that it is ours, and when it was made. */
+import { createHmac } from 'node:crypto'
+import { request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { addressCheck, checkedLookup, refuseAddress } from '../../collect/addresses.ts'
+import { readSecret } from '../../collect/credential-files.ts'
+import { type TokenSource, keptToken } from '../../collect/kept-token.ts'
+import { readManagedSecret } from '../../collect/managed-secret.ts'
+import { printable } from '../../report/printable.ts'
+import type { Webhook } from '../channel/channel.ts'
+import { NotSentError } from './send.ts'
+
+/** What is posted: the id names it, so that one that comes twice can be told. */
+export type Post = { readonly id: string; readonly body: string }
+
+export type PostAlert = (webhook: Webhook, post: Post, now: Date) => Promise<string>
+
+const TIMEOUT_MS = 10_000
+
+/** The value of `ciphertrail-signature`: HMAC-SHA256 over the time in seconds, a dot, and the body. */
+export function signatureOf(body: string, secret: string, seconds: number): string {
+  return `t=${seconds},v1=${createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')}`
+}
+
+/**
+ * Posts to registered addresses, but to none of a metadata service or the like, whatever its name leads to. Nothing that a server answers is followed. Throws
+ * {@link NotSentError} where it was not taken; one that is cut off counts as that, since the id tells a second one. A secret of AWS Secrets Manager is kept
+ * for ten minutes, and read again where the server refuses what it signs.
+ *
+ * @param allowedNetworks as `CIPHERTRAIL_ALLOWED_NETWORKS` has it
+ * @param hasFiles false: there are no files to read secrets from
+ */
+export function webhookPost(
+  allowedNetworks: string | undefined,
+  { hasFiles }: { readonly hasFiles: boolean } = { hasFiles: true },
+): PostAlert {
+  const check = addressCheck(allowedNetworks)
+  const sources = new Map<string, TokenSource>()
+  let clock = new Date(0)
+  const sourceOf = (secret: string): TokenSource => {
+    const source =
+      sources.get(secret) ??
+      keptToken(
+        () => readManagedSecret(secret, 'secret', TIMEOUT_MS),
+        () => clock,
+      )
+    sources.set(secret, source)
+    return source
+  }
+  const secretOf = async ({ secretFile, secret }: Webhook, refused?: string): Promise<string> => {
+    if (secret !== undefined) return sourceOf(secret)(refused)
+    if (hasFiles) return readSecret(secretFile ?? '', 'the secret file of the webhook')
+    throw new NotSentError(
+      'the secret of the webhook is in a file, which is not here: name one of AWS Secrets Manager (ciphertrail channel add --webhook-secret)',
+      false,
+    )
+  }
+  return async (webhook, { id, body }, now) => {
+    try {
+      const url = new URL(webhook.url)
+      refuseAddress(url, check)
+      const tell = (secret: string): Promise<number> =>
+        posted(
+          url,
+          {
+            'content-type': 'application/json',
+            'content-length': Buffer.byteLength(body),
+            'user-agent': 'ciphertrail',
+            'ciphertrail-id': id,
+            'ciphertrail-signature': signatureOf(body, secret, Math.floor(now.getTime() / 1000)),
+          },
+          body,
+          checkedLookup(check),
+        )
+      clock = now
+      const secret = await secretOf(webhook)
+      let status = await tell(secret)
+      if (isRefusal(status)) {
+        const newer = await secretOf(webhook, secret)
+        if (newer !== secret) status = await tell(newer)
+      }
+      if (status >= 200 && status < 300) return `HTTP ${status}`
+      throw new NotSentError(
+        `the webhook answered HTTP ${status}`,
+        status >= 400 && status < 500 && ![408, 429].includes(status) && !isRefusal(status),
+      )
+    } catch (error) {
+      if (error instanceof NotSentError) throw error
+      throw new NotSentError(printable(error instanceof Error ? error.message : String(error)).slice(0, 300), false, {
+        cause: error,
+      })
+    }
+  }
+}
+
+/** The secret is being replaced, at either end. */
+const isRefusal = (status: number): boolean => status === 401 || status === 403
+
+function posted(
+  url: URL,
+  headers: Readonly<Record<string, string | number>>,
+  body: string,
+  lookup: ReturnType<typeof checkedLookup>,
+): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const send = url.protocol === 'https:' ? requestHttps : requestHttp
+  const request = send(
+    url,
+    { method: 'POST', headers, lookup, signal: AbortSignal.timeout(TIMEOUT_MS), agent: false },
+    (response) => {
+      resolve(response.statusCode ?? 0)
+      response.destroy()
+    },
+  )
+  request.on('error', reject)
+  request.end(body)
+  return promise
+}
