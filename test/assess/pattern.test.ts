@@ -21,7 +21,8 @@ test('matchesPattern() takes no longer for a hostile pattern than for another', 
   const begun = performance.now()
   assert.equal(matchesPattern('*a'.repeat(2000), 'a'.repeat(1999)), false)
   assert.equal(matchesPattern(`${'*a'.repeat(2000)}b`, 'a'.repeat(20_000)), false)
-  assert.ok(performance.now() - begun < 500)
+  // A matcher that goes back takes years.
+  assert.ok(performance.now() - begun < 20_000)
 })
 
 test('matchesAny() of no pattern at all matches everything', () => {

@@ -401,14 +401,14 @@ test('a credential plugin that is missing, fails, hangs or says nothing is one c
       exec('sh', '-c', 'echo "{\\"status\\":{}}"'),
       /: the credential plugin "sh" of the kubeconfig gave no credentials$/,
     ],
-    [exec('sleep', '3'), /: no credentials for the API server within 0\.5 s/],
+    [exec('sleep', '120'), /: no credentials for the API server within 0\.5 s/],
   ]
   for (const [user, line] of cases) {
     server.writeKubeconfig(file, { user })
     assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 500 }))), line)
   }
   assert.equal(server.asked.length, 0)
-  assert.ok(performance.now() - start < 2_500, 'the deadline did not end the wait for the plugin')
+  assert.ok(performance.now() - start < 60_000, 'the deadline did not end the wait for the plugin')
 })
 
 test('without a registered kubeconfig the default one is used: of two files, the first that has the context', async (context) => {

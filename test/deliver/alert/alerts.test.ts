@@ -636,9 +636,7 @@ test('decideAlerts(): ten thousand paths at once are told in one notice that eve
     ...one,
     episode: { ...one.episode, endedAt: at(300), ending: 'fixed' as const },
   }))
-  const started = performance.now()
   const second = decideAlerts(CHANNEL, first.state, facts(320, cluster({ episodes: closed })))
-  assert.ok(performance.now() - started < 5000)
   assert.equal(second.notice?.ended.length, 10_000)
   for (const notice of [first.notice, second.notice]) {
     const content = alertContent(notice, CHANNEL, 'https://ct.example.com')
