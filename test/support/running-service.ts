@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers'
 const BIN = join(import.meta.dirname, '../../bin/ciphertrail.js')
 
 /** Nothing that a test waits for takes longer. */
-const LONGEST_MS = 60_000
+const LONGEST_MS = 180_000
 
 /** A line of the log. */
 export type LogLine = { readonly event: string; readonly level: string; readonly [member: string]: unknown }

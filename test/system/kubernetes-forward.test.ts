@@ -293,7 +293,7 @@ describe('What happens to a real cluster', () => {
     second.killApiServer()
     for (const { body, line } of await Promise.all(asked)) assert.ok(body !== undefined || line !== undefined)
     assert.match((await askLine(access)).line ?? '', /the API server at 198\.18\.2\.2:6443 refused the connection/)
-    assert.ok(performance.now() - start < 20_500, `${performance.now() - start} ms`)
+    assert.ok(performance.now() - start < 40_000, `${performance.now() - start} ms`)
     const away = await collect(window)
     assert.equal(away.code, 1)
     const [metrics = '', kubernetes = '', ...more] = linesOf(away.stderr)

@@ -52,7 +52,7 @@ const networkOf = (id: string): string => readlinkSync(`/proc/${id}/ns/net`)
 
 const PREFIX = 'ciphertrail-node-'
 
-const READY_WITHIN_MS = 120_000
+const READY_WITHIN_MS = 300_000
 
 /** Names of Debian's programs and files that a node needs, with their packages. */
 const NEEDED = [

@@ -121,7 +121,7 @@ const serviceSchema = z.object({
 })
 
 async function untilAvailable(world: World): Promise<void> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 180_000
   for (;;) {
     const { body } = await world.ask('GET', `/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.${GROUP}`)
     const { data } = serviceSchema.safeParse(body)

@@ -253,7 +253,7 @@ function webPod(namespace: string, name: string, data: string): object {
 }
 
 async function waitFor(what: string, node: Node, happened: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 180_000
   while (!(await happened())) {
     if (Date.now() > deadline) throw new Error(`Cannot go on: ${what} did not come in time\n${node.logs()}`)
     await sleep(100)
