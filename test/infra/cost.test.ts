@@ -21,6 +21,19 @@ test('docs/cost.md is what the model says: "npm run cost" makes it again', () =>
   assert.equal(words(page), words(costPage()))
 })
 
+test('the README says of the cost what the page says', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const [, one, least, most] =
+    /some (\d+) USD a month for one cluster and ([\d.]+) to ([\d.]+) USD for each/.exec(readme) ?? []
+  const each = costPage()
+    .split('\n')
+    .find((line) => line.startsWith('| for each cluster'))
+  const costs = [...(each ?? '').matchAll(/\$([\d.]+)/g)].map(([, cost]) => Number(cost))
+  const rounded = (cost: number | undefined) => Number(cost?.toPrecision(1))
+  assert.equal(Number(one), costs[0])
+  assert.deepEqual([Number(least), Number(most)], [rounded(costs[4]), rounded(costs[5])])
+})
+
 function countsOf(requests: readonly StoreRequest[]): S3Requests {
   const of = (...members: string[]) => requests.filter(({ member }) => members.includes(member)).length
   const counts = { gets: of('get', 'digest'), lists: of('list'), puts: of('putOnce', 'putIf') }
