@@ -5,7 +5,7 @@ import { historyProblem } from '../store/history-problem.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../store/history.ts'
 import type { Objects } from '../store/objects.ts'
 import { readPresent } from '../store/period.ts'
-import { DamagedError } from '../store/state.ts'
+import { DamagedError } from '../store/derived-object.ts'
 
 /** How many clusters are read at once. */
 export const CLUSTERS_AT_ONCE = 4

@@ -2,7 +2,8 @@ import type { Cluster } from '../model.ts'
 import { type DeriveDeps, rebuild } from '../store/derive.ts'
 import { stateKey, timelinePrefix, windowPrefix } from '../store/keys.ts'
 import { type Objects, PreconditionFailedError, StoreError } from '../store/objects.ts'
-import { readState, sha256Of } from '../store/state.ts'
+import { sha256Of } from '../store/derived-object.ts'
+import { readState } from '../store/state.ts'
 import type { Finding } from './finding.ts'
 
 /** How often a cluster is derived again because somebody wrote meanwhile. */

@@ -6,7 +6,7 @@ import { toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from './json.ts'
 import { packetsKey, packetsOf, parsePacketsKey } from './keys.ts'
 import { type Objects, StoreError } from './objects.ts'
-import { sha256Of } from './state.ts'
+import { sha256Of } from './derived-object.ts'
 
 const FORMAT = 'ciphertrail/packets/1'
 

@@ -18,7 +18,8 @@ import { PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 import { makeResults } from './results.ts'
 import { windowId } from './standing.ts'
-import { DamagedError, encodeDerived, readState, sha256Of } from './state.ts'
+import { DamagedError, encodeDerived, sha256Of } from './derived-object.ts'
+import { readState } from './state.ts'
 import type { FoldedWindow, State, StoredState } from './state.ts'
 
 export type DeriveDeps = {

@@ -5,16 +5,8 @@
 import { isNotEncrypted } from '../assess/episodes.ts'
 import type { Episode, Interval, TimelineMonth, WindowResult } from '../model.ts'
 import type { Objects } from './objects.ts'
-import {
-  type FoldedWindow,
-  type State,
-  foldedCount,
-  readExpected,
-  readMonth,
-  readState,
-  sha256Of,
-  whileItChanges,
-} from './state.ts'
+import { sha256Of, whileItChanges } from './derived-object.ts'
+import { type FoldedWindow, type State, foldedCount, readExpected, readMonth, readState } from './state.ts'
 import { type ExpectedWindow, type Timeline, foldWindows } from './timeline.ts'
 
 /** A history as it ends. */

@@ -4,7 +4,7 @@ import { toSeconds, toTime } from '../collect/windows.ts'
 import { parseJson } from './json.ts'
 import { documentKey, isReportKey, reportKey, reportsPrefix, reportsUpTo } from './keys.ts'
 import { type Objects, StoreError } from './objects.ts'
-import { sha256Of } from './state.ts'
+import { sha256Of } from './derived-object.ts'
 
 const FORMAT = 'ciphertrail/report/1'
 

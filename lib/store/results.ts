@@ -9,7 +9,7 @@ import { PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 import { inputsOf, tile, windowId } from './standing.ts'
 import type { AttemptedWindow, KnownAttempt } from './standing.ts'
-import { encodeDerived, sha256Of } from './state.ts'
+import { encodeDerived, sha256Of } from './derived-object.ts'
 import type { FoldedWindow, State } from './state.ts'
 
 /** What is to be taken for granted of the results that are stored. */

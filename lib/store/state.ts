@@ -1,13 +1,12 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { DERIVATION } from '../model.ts'
 import type { TimelineMonth, Window, WindowResult } from '../model.ts'
+import { DamagedError, sha256Of, whileItChanges } from './derived-object.ts'
 import { parseJson } from './json.ts'
 import { stateKey, timelineKey, windowKey } from './keys.ts'
 import type { Objects } from './objects.ts'
 import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline.ts'
-import { compareText } from '../text-order.ts'
 
 const stateSchema = z.object({
   format: z.literal('ciphertrail/state/1'),
@@ -60,16 +59,6 @@ export type State = z.infer<typeof stateSchema>
 /** A window as the state names it. */
 export type FoldedWindow = State['windows'][number]
 
-/** A derived object is missing, or is not the one that the state names. */
-export class DamagedError extends Error {
-  override readonly name = 'DamagedError'
-  readonly key: string
-  constructor(key: string) {
-    super(`Cannot use "${key}": it is not what was derived, run "ciphertrail rebuild" to make it again from evidence`)
-    this.key = key
-  }
-}
-
 /** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
 export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
   /** Start of the first window with evidence. */
@@ -81,28 +70,6 @@ export const CHUNK = 100
 
 /** So many window results are read at once. */
 const READS_AT_ONCE = 16
-
-/**
- * The bytes of a derived object: JSON with sorted names, as RFC 8785 has it, so that equal content is equal bytes. Text that is not
- * Unicode, as a hostile label may be, is made so: it must not keep a cluster from being derived.
- */
-export function encodeDerived(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(sorted(value)))
-}
-
-/** `canonicalize` takes three times as long for a month, and refuses text that is not Unicode. No name here looks like a number. */
-function sorted(value: unknown): unknown {
-  if (typeof value === 'string') return value.toWellFormed()
-  if (value === null || typeof value !== 'object') return value
-  if (Array.isArray(value)) return value.map(sorted)
-  const members = Object.entries(value).toSorted(([a], [b]) => compareText(a, b))
-  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
-}
-
-/** The SHA-256 of bytes, in hex: unlike an etag the same in every store. */
-export function sha256Of(body: Uint8Array): string {
-  return createHash('sha256').update(body).digest('hex')
-}
 
 /** The state as it is stored, and what tells whether it still is. */
 export type StoredState = {
@@ -272,15 +239,4 @@ async function readResult(
   const stored = await objects.get(key)
   if (stored === undefined || !hashes.includes(sha256Of(stored.body))) throw new DamagedError(key)
   return parseJson(stored.body) as WindowResult
-}
-
-/** Reads again where what the state named was replaced between two reads. */
-export async function whileItChanges<T>(read: () => Promise<T>): Promise<T> {
-  for (let left = 3; ; left--) {
-    try {
-      return await read()
-    } catch (error) {
-      if (!(error instanceof DamagedError) || left === 0) throw error
-    }
-  }
 }

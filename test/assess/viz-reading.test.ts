@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { compareViz, isComparable, vizReading } from '../../lib/assess/viz-reading.ts'
 import type { Snapshot, VizAnswer } from '../../lib/model.ts'
-import { encodeDerived } from '../../lib/store/state.ts'
+import { encodeDerived } from '../../lib/store/derived-object.ts'
 import { halfDay, named80, pathWindow, windowResult } from '../support/window-results.ts'
 
 const RECORDED = readFileSync(join(import.meta.dirname, '../fixtures/viz/edges-deployment.json'), 'utf8')

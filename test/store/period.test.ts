@@ -9,7 +9,7 @@ import { directoryObjects } from '../../lib/store/directory.ts'
 import { stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { readPeriod, readPeriodAndPast } from '../../lib/store/period.ts'
-import { encodeDerived, sha256Of } from '../../lib/store/state.ts'
+import { encodeDerived, sha256Of } from '../../lib/store/derived-object.ts'
 import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 import { halfDay, named80, pathWindow, unnamed80, watched, windowResult } from '../support/window-results.ts'
 
