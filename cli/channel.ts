@@ -173,7 +173,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     .command('suppress')
     .summary('send no mail to a recipient whose mail came back, or who complained')
     .description(
-      'Says that a recipient of a channel gets no mail of any channel, until "ciphertrail channel resume" takes it back. In the service on AWS this happens by itself, by what Amazon SES reports; elsewhere whoever reads the mailbox of the sender learns it.',
+      'Says that a recipient of a channel gets no mail of any channel, until "ciphertrail channel resume" takes it back. This happens by itself where the server of mail says at once that nobody has the address, and in the service on AWS by what Amazon SES reports; what else comes back to the mailbox of the sender is learnt by whoever reads it.',
     )
     .argument('<id>', 'a channel')
     .requiredOption('--to <address>', 'who gets none')

@@ -51,7 +51,7 @@ export function addDeliver(program: Command, console: Console): void {
     .command('deliveries')
     .summary('which mails were sent, and of which that is not known')
     .description(
-      'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
+      'Lists each mail that was claimed: sent (a server took it), failed (none did; it is tried again where that helps), unknown (a server may have taken it, or it may have come back), claimed (somebody is about to send it), bounced (the server said that nobody has the address, and the recipient gets no more). What Amazon SES reports later takes the place of sent: bounced (it came back for good, and the recipient gets no more), complained (its recipient called it unwanted, and gets no more).',
     )
     .option('--kind <kind>', 'week: the weekly mails, or alert: alerts, by their ids (default week)')
     .option('--week <week>', 'only of this ISO week, of weekly mails')
@@ -130,13 +130,13 @@ const isFailed = ({ problem, tried }: ChannelDelivery): boolean =>
 function outcomeLines({ channel, week, tried, suppressed, problem }: ChannelDelivery): string[] {
   if (week === null) return [`${channel}: no mail is due yet`]
   const of = (status: Delivery['status']) => tried.filter((delivery) => delivery.status === status)
-  const counts = (['sent', 'failed', 'unknown'] as const).flatMap((status) =>
+  const counts = (['sent', 'failed', 'unknown', 'bounced'] as const).flatMap((status) =>
     of(status).length === 0 ? [] : [`${of(status).length} ${status}`],
   )
   const silent = countSuppressed(suppressed)
   return [
     `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${silent === 0 ? '' : `; ${silent} get none: ${suppressedWords(suppressed)} (ciphertrail channel check ${channel})`}`,
-    ...[...of('failed'), ...of('unknown')].map(
+    ...[...of('failed'), ...of('unknown'), ...of('bounced')].map(
       ({ status, recipient, detail }) => `  ${recipient} ${status}: ${detail ?? 'no reason was given'}`,
     ),
     ...(problem === null ? [] : [`  ${problem}`]),

@@ -12,7 +12,8 @@ import { replaceObject } from '../store/replace.ts'
 
 /**
  * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it, or the recipient's did not for now. `unknown`: a
- * server may have taken it, or whoever claimed it died; it is never sent again by itself. `bounced`: it was sent and came back for good.
+ * server may have taken it, or whoever claimed it died; it is never sent again by itself. `bounced`: it was sent and came back for good, or no server took it
+ * since nobody has the address.
  * `complained`: it was sent, and its recipient called it unwanted.
  */
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
@@ -41,6 +42,8 @@ export type Outcome =
   | { readonly status: 'sent'; readonly detail: string }
   | { readonly status: 'failed'; readonly detail: string; /** Trying again is of no use. */ readonly isFinal: boolean }
   | { readonly status: 'unknown'; readonly detail: string }
+  /** Nobody has the address. */
+  | { readonly status: 'bounced'; readonly detail: string }
 
 /** Whoever claimed a mail longer ago is dead, or hangs: longer than any try takes. */
 export const CLAIM_SECONDS = 15 * 60

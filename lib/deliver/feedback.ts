@@ -221,7 +221,8 @@ export function consequenceOf(
   if (delivery === null) return foreign('no such mail was ever claimed')
   const isReported = delivery.report !== null
   if (delivery.status === 'claimed') return 'too-early'
-  if (delivery.status === 'failed' && !isReported) return foreign('that mail was not sent')
+  if ((delivery.status === 'failed' || delivery.status === 'bounced') && !isReported)
+    return foreign('that mail was not sent')
   if ((delivery.status === 'sent' || isReported) && delivery.detail !== messageId)
     return foreign('the mail that was sent has another name')
   if (isReported && rankOf(status) <= rankOf(delivery.status)) return expected('it was told before')

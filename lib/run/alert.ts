@@ -181,6 +181,10 @@ async function outcome(make: () => Promise<string>): Promise<Outcome> {
   try {
     return { status: 'sent', detail: await make() }
   } catch (error) {
-    return { status: 'failed', detail: errorLine(error), isFinal: error instanceof NotSentError && error.isFinal }
+    return {
+      status: 'failed',
+      detail: errorLine(error),
+      isFinal: error instanceof NotSentError && error.refusal !== 'for-now',
+    }
   }
 }

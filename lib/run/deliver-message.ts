@@ -5,6 +5,7 @@ import { type Download, makeDownload } from '../deliver/downloads.ts'
 import { leavePath } from '../deliver/links.ts'
 import { type Attachment, type Sender, messageOf } from '../deliver/send/message.ts'
 import type { Recipients } from '../deliver/channel/recipients.ts'
+import { suppress } from '../deliver/channel/suppressions.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
@@ -34,7 +35,10 @@ export type ToSend = {
 
 export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
 
-/** Claims a message, sends it, and writes down how that ended. Null where somebody else has it. */
+/**
+ * Claims a message, sends it, and writes down how that ended. Null where somebody else has it. A recipient whose address nobody has gets no mail of any channel
+ * from then on.
+ */
 export async function deliverMessage(
   id: DeliveryId,
   mail: ToSend,
@@ -96,14 +100,13 @@ async function attempt(
     const detail = await send({ from: from.address, to, message, tags: { kind, period, channel: name, recipient } })
     return { status: 'sent', detail }
   } catch (error) {
-    return outcomeOf(error)
+    const detail = errorLine(error)
+    if (!(error instanceof NotSentError)) return { status: 'unknown', detail }
+    if (error.refusal !== 'no-mailbox') return { status: 'failed', detail, isFinal: error.refusal === 'for-good' }
+    // Before the claim says so, as for what comes back later: who dies in between leaves nobody who is refused each week.
+    await suppress({ recipient, channel: null, reason: 'bounced' }, date, objects)
+    return { status: 'bounced', detail }
   }
-}
-
-/** How a try ended that threw. */
-function outcomeOf(error: unknown): Outcome {
-  if (error instanceof NotSentError) return { status: 'failed', detail: errorLine(error), isFinal: error.isFinal }
-  return { status: 'unknown', detail: errorLine(error) }
 }
 
 /** What fails before a server is asked was not sent. */
@@ -111,6 +114,6 @@ async function unsent<T>(what: string, made: Promise<T>): Promise<T> {
   try {
     return await made
   } catch (error) {
-    throw new NotSentError(`${what}: ${errorLine(error)}`, false, { cause: error })
+    throw new NotSentError(`${what}: ${errorLine(error)}`, 'for-now', { cause: error })
   }
 }

@@ -286,9 +286,9 @@ export function createService(
     else failed(`deliver ${channel}`, new Error(problem))
     if (tried.length === 0) return
     const of = (status: string) => tried.filter((one) => one.status === status).length
-    const [sent, refused, unknown] = [of('sent'), of('failed'), of('unknown')]
+    const [sent, refused, unknown, bounced] = [of('sent'), of('failed'), of('unknown'), of('bounced')]
     const level = sent === tried.length ? 'info' : 'warn'
-    log({ level, event: 'delivered', channel, week, sent, failed: refused, unknown, suppressed })
+    log({ level, event: 'delivered', channel, week, sent, failed: refused, unknown, bounced, suppressed })
   }
 
   return {

@@ -42,9 +42,9 @@ function waysOf({ taken, told }: World, gate: Gate, draw: (limit: number) => num
     const drawn = draw(6)
     return gate(request, () => {
       told.push({ place, id, body, isTaken: drawn > 2 })
-      if (drawn === 0) throw new NotSentError('503 later', false)
-      if (drawn === 1) throw new NotSentError('410 never', true)
-      if (drawn === 2) throw new NotSentError('the connection was cut', false)
+      if (drawn === 0) throw new NotSentError('503 later', 'for-now')
+      if (drawn === 1) throw new NotSentError('410 never', 'for-good')
+      if (drawn === 2) throw new NotSentError('the connection was cut', 'for-now')
       return 'taken'
     })
   }
@@ -55,8 +55,8 @@ function waysOf({ taken, told }: World, gate: Gate, draw: (limit: number) => num
     send: (envelope: Envelope): Promise<string> => {
       const drawn = draw(8)
       return gate(request, () => {
-        if (drawn === 0) throw new NotSentError('450 later', false)
-        if (drawn === 1) throw new NotSentError('550 never', true)
+        if (drawn === 0) throw new NotSentError('450 later', 'for-now')
+        if (drawn === 1) throw new NotSentError('550 never', 'for-good')
         taken.push(envelope)
         if (drawn === 2) throw new Error('the connection was cut')
         return '250 taken'

@@ -102,7 +102,7 @@ test('what is lost is told once by mail and by a signed webhook, by runs that ra
         mail: {
           from: FROM,
           send: async (envelope: Envelope) => {
-            if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', false)
+            if (minutes === 20 && envelope.to.startsWith('bob')) throw new NotSentError('later', 'for-now')
             sent.push(envelope)
             return '250'
           },
@@ -194,7 +194,7 @@ test('a mail that somebody else is about to send is looked after until it was se
   const settled = new Set<string>()
   const send = async ({ to }: Envelope) => (sent.push(to), '250')
   await look(21, settled, send)
-  refused.reject(new NotSentError('later', false))
+  refused.reject(new NotSentError('later', 'for-now'))
   await slow
   await look(30, settled, send)
   assert.deepEqual(sent, ['ada@example.com'])

@@ -57,7 +57,7 @@ test('mailsDue() names each mail that somebody is still to get, on the clock of 
     { channel: 'one', week: WEEK },
     { channel: 'two', week: WEEK },
   ])
-  const { send } = sender((to) => (to.startsWith('bob') ? new NotSentError('later', false) : null))
+  const { send } = sender((to) => (to.startsWith('bob') ? new NotSentError('later', 'for-now') : null))
   await asked({ channel: 'one', week: WEEK }, 0, { objects, send })
   assert.deepEqual(await due(1), [], 'what failed waits until its time has come')
   assert.deepEqual(await due(6), [{ channel: 'one', week: WEEK }])

@@ -26,11 +26,11 @@ const serverOf =
     const drawn = draw(8)
     if (drawn === 0)
       return gate({ member: 'get', key: 'smtp', size: 0 }, () => {
-        throw new NotSentError('450 later', false)
+        throw new NotSentError('450 later', 'for-now')
       })
     if (drawn === 1)
       return gate({ member: 'get', key: 'smtp', size: 0 }, () => {
-        throw new NotSentError('550 never', true)
+        throw new NotSentError('550 never', 'for-good')
       })
     return gate({ member: 'putIf', key: 'smtp', size: envelope.message.length }, () => {
       taken.push(envelope)

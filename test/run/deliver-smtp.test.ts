@@ -9,7 +9,7 @@ import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { NotSentError, withoutAddress } from '../../lib/deliver/send/send.ts'
 import { mailByEnvironment, MailSettingsError, readMailSettings } from '../../lib/deliver/send/settings.ts'
 import { smtpMail } from '../../lib/deliver/send/smtp.ts'
-import { suppress } from '../../lib/deliver/channel/suppressions.ts'
+import { readSuppressions, suppress } from '../../lib/deliver/channel/suppressions.ts'
 import { readRecipients } from '../../lib/deliver/channel/recipients.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
 import type { Objects } from '../../lib/store/objects.ts'
@@ -139,6 +139,62 @@ test('what a server refuses is tried again where that helps, and what is cut off
   )
 })
 
+test('whom a server says nobody has is silenced at once, told in the next mail and not tried again; what it says of others silences nobody', async (t) => {
+  const objects = await freshStore(t)
+  const server = await mailServer(t, {
+    mannerOf: (to) => {
+      switch (to) {
+        case 'gone@example.com':
+          return { code: 550, enhanced: '5.1.1', at: 'rcpt' }
+        case 'plain@example.com':
+          return { code: 550, at: 'rcpt' }
+        case 'policy@example.com':
+          return { code: 550, enhanced: '5.7.1', at: 'rcpt' }
+        case 'domain@example.com':
+          return { code: 550, enhanced: '5.1.2', at: 'rcpt' }
+        // Of the message, whatever the number says.
+        case 'data@example.com':
+          return { code: 550, enhanced: '5.1.1', at: 'data' }
+        case 'later@example.com':
+          return { code: 450, enhanced: '4.1.1', at: 'rcpt' }
+        default:
+          return 'take'
+      }
+    },
+  })
+  const names = ['gone', 'plain', 'policy', 'domain', 'data', 'later', 'well']
+  await addChannel({ id: 'one', recipients: names.map((name) => `${name}@example.com`) }, ADDED, objects)
+  await addChannel({ id: 'two', recipients: ['gone@example.com'] }, ADDED, objects)
+  await deliver(server, objects)
+  assert.deepEqual(
+    (await told(objects)).filter((line) => line.startsWith('one')),
+    [
+      'one data@example.com failed',
+      'one domain@example.com failed',
+      'one gone@example.com bounced',
+      'one later@example.com failed (again)',
+      'one plain@example.com failed',
+      'one policy@example.com failed',
+      'one well@example.com sent',
+    ],
+  )
+  const recipients = await readRecipients(objects)
+  assert.deepEqual(
+    (await readSuppressions(objects)).map(({ recipient, ...rest }) => [recipients.get(recipient), rest]),
+    [['gone@example.com', { channel: null, reason: 'bounced', at: '2026-11-23T07:00:00Z' }]],
+  )
+  const next = await deliver(server, objects, 7 * 24 * 60)
+  assert.deepEqual(
+    next.map(({ tried, suppressed, problem }) => [tried.length, suppressed.bounced, problem?.split(';')[0] ?? null]),
+    [
+      [6, 1, null],
+      [0, 1, 'nobody is left who gets its mail: mail to 1 came back'],
+    ],
+  )
+  const { text } = await PostalMime.parse(server.taken.at(-1)?.message ?? '')
+  assert.match(text ?? '', /1 of 7 recipients of this channel gets no mail: mail to 1 came back/)
+})
+
 test('a server without TLS, with another certificate or away is told as such, and nothing was sent', async (t) => {
   const plain = await mailServer(t, { hasTls: false })
   const other = await mailServer(t)
@@ -148,15 +204,15 @@ test('a server without TLS, with another certificate or away is told as such, an
     message: Buffer.from('Subject: x\r\n\r\nx\r\n'),
     tags: { kind: 'week', period: '2026-W47', channel: 'a', recipient: 'b' } as const,
   }
-  for (const [send, isFinal] of [
-    [smtpOf(plain), false],
-    [smtpOf({ ...other, ca: plain.ca }), false],
-    [smtpOf({ ...other, port: 1 }), false],
-    [smtpOf(other, { user: 'ada', password: 'wrong-secret' }), false],
-  ] as const)
+  for (const send of [
+    smtpOf(plain),
+    smtpOf({ ...other, ca: plain.ca }),
+    smtpOf({ ...other, port: 1 }),
+    smtpOf(other, { user: 'ada', password: 'wrong-secret' }),
+  ])
     await assert.rejects(send(envelope), (error) => {
       assert.ok(error instanceof NotSentError, String(error))
-      assert.equal(error.isFinal, isFinal)
+      assert.equal(error.refusal, 'for-now')
       assert.doesNotMatch(error.message, /wrong-secret|\n/)
       return true
     })
@@ -332,7 +388,7 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
   const folder = freshFolder(t)
   const server = await mailServer(t, {
     user: { name: 'ct', password: 'secret' },
-    mannerOf: (to) => (to.startsWith('nobody') ? { code: 550, at: 'rcpt' } : 'take'),
+    mannerOf: (to) => (to.startsWith('nobody') ? { code: 550, enhanced: '5.1.1', at: 'rcpt' } : 'take'),
   })
   writeFileSync(join(folder, 'ca.pem'), server.ca)
   writeFileSync(
@@ -354,17 +410,23 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
   const now = ['--now', '2099-01-05T12:00:00Z']
   const sent = await run(['deliver', ...now], { folder, env })
   assert.equal(sent.code, 1, sent.stderr)
-  assert.match(sent.stdout, /^one: week 2098-W\d\d|^one: week 2099-W01, 1 sent, 1 failed\n {2}r[0-9a-f]{32} failed: /)
+  assert.match(
+    sent.stdout,
+    /^one: week 2098-W\d\d|^one: week 2099-W01, 1 sent, 1 bounced\n {2}r[0-9a-f]{32} bounced: Can't send mail - all recipients were rejected: 550 5\.1\.1 /,
+  )
   assert.equal(server.taken.length, 1)
   const again = await run(['deliver', ...now, '--json'], { folder, env })
   assert.deepEqual(parseNdjson(again.stdout)[0]?.['tried'], [])
   const listed = parseNdjson((await run(['deliveries', ...now, '--json'], { folder })).stdout)
   assert.deepEqual(listed.map(({ address, status }) => `${String(address)} ${String(status)}`).toSorted(), [
     'ada@example.com sent',
-    'nobody@example.com failed',
+    'nobody@example.com bounced',
   ])
-  const failed = await run(['deliveries', '--status', 'failed', ...now], { folder })
-  assert.match(failed.stdout, /^WEEK +CHANNEL +TO +STATUS +AT +TRIES +DETAIL\n\S+ +one +nobody@example\.com +failed /)
+  const bounced = await run(['deliveries', '--status', 'bounced', ...now], { folder })
+  assert.match(bounced.stdout, /^WEEK +CHANNEL +TO +STATUS +AT +TRIES +DETAIL\n\S+ +one +nobody@example\.com +bounced /)
+  const checkedChannel = await run(['channel', 'check', 'one'], { folder })
+  assert.match(checkedChannel.stdout, /1 of them gets none: mail to 1 came back; "ciphertrail channel list" says who/)
+  assert.match((await run(['channel', 'list', '--json'], { folder })).stdout, /"bounced"/)
   const unknown = await run(['deliveries', '--status', 'unknown', ...now], { folder })
   assert.deepEqual(
     [unknown.code, unknown.stdout, unknown.stderr],

@@ -101,6 +101,18 @@ test('a complaint is a later word than a bounce, and the first reason to be sile
   })
 })
 
+test('what is reported of a mail that a server refused changes nothing: it was not sent', async (t) => {
+  const objects = await freshStore(t)
+  const id = await oneChannel(objects)
+  const held = (await claimDelivery(id, { now: SENT, mayRepeat: false }, objects)) ?? assert.fail()
+  await settleDelivery(held, { status: 'bounced', detail: '550 5.1.1' }, SENT, objects)
+  assert.deepEqual(await takeFeedback(complaint(id), LATER, { objects }), {
+    nothing: 'that mail was not sent',
+    isForeign: true,
+  })
+  assert.equal((await readDelivery(id, LATER, objects))?.status, 'bounced')
+})
+
 test('a notification with the tags of a mail and the name of another changes nothing', async (t) => {
   const objects = await freshStore(t)
   const id = await sent(objects)

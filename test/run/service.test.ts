@@ -356,7 +356,7 @@ test('a service sends each mail that is due once, however often it looks and is 
     from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
     url: null,
     send: async ({ to }: Envelope) => {
-      if (isAway) throw new NotSentError('the server is away', false)
+      if (isAway) throw new NotSentError('the server is away', 'for-now')
       sent.push(to)
       return '250 taken'
     },

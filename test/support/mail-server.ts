@@ -12,7 +12,11 @@ export type Taken = {
 }
 
 /** What a server does with a recipient: takes the mail; refuses it with a code; cuts the connection in the middle of it, or after it took it. */
-export type Manner = 'take' | 'cut-before' | 'cut-after' | { readonly code: number; readonly at: 'rcpt' | 'data' }
+export type Manner =
+  | 'take'
+  | 'cut-before'
+  | 'cut-after'
+  | { readonly code: number; /** RFC 3463; default: none. */ readonly enhanced?: string; readonly at: 'rcpt' | 'data' }
 
 export type MailServer = {
   readonly port: number
@@ -50,8 +54,8 @@ export async function startMailServer({
   const tries = new Map<string, number>()
   const manners = new Map<string, Manner>()
   // As many do, it names whom it means, and not in the letters in which it was told.
-  const refusal = (code: number, of = ''): Error =>
-    Object.assign(new Error(`refused with ${code} ${of.toUpperCase()}`), { responseCode: code })
+  const refusal = (code: number, of = '', enhanced = ''): Error =>
+    Object.assign(new Error(`${enhanced} refused with ${code} ${of.toUpperCase()}`.trim()), { responseCode: code })
   const server = new SMTPServer({
     key: pem.private,
     cert: pem.cert,
@@ -64,7 +68,8 @@ export async function startMailServer({
       tries.set(address, time + 1)
       const manner = mannerOf(address, time)
       manners.set(session.id, manner)
-      if (typeof manner === 'object' && manner.at === 'rcpt') done(refusal(manner.code, `<${address}>`))
+      if (typeof manner === 'object' && manner.at === 'rcpt')
+        done(refusal(manner.code, `<${address}>`, manner.enhanced))
       else done()
     },
     onData: (stream, session, done) => {
@@ -81,7 +86,7 @@ export async function startMailServer({
       stream.on('end', () => {
         if (manner === 'cut-before') return
         if (typeof manner === 'object') {
-          done(refusal(manner.code))
+          done(refusal(manner.code, '', manner.enhanced))
           return
         }
         const { mailFrom, rcptTo } = session.envelope

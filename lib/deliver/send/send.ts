@@ -17,14 +17,19 @@ export type Envelope = {
  */
 export type SendMail = (envelope: Envelope) => Promise<string>
 
+/**
+ * How a message was not taken. `for-now`: trying again may help. `for-good`: it does not, the address or the message was refused. `no-mailbox`: neither does any
+ * other message, since nobody has the address.
+ */
+export type Refusal = 'for-now' | 'for-good' | 'no-mailbox'
+
 /** No server took the message. One line, without an address or a secret. */
 export class NotSentError extends Error {
   override readonly name = 'NotSentError'
-  /** Trying again is of no use: the address or the message was refused for good. */
-  readonly isFinal: boolean
-  constructor(message: string, isFinal: boolean, options?: ErrorOptions) {
+  readonly refusal: Refusal
+  constructor(message: string, refusal: Refusal, options?: ErrorOptions) {
     super(message, options)
-    this.isFinal = isFinal
+    this.refusal = refusal
   }
 }
 

@@ -61,8 +61,15 @@ function failureOf(error: unknown, to: string): Error {
   const status = metadata?.httpStatusCode ?? 0
   const isRefused = status >= 400 && status < 500
   if (isRefused)
-    return new NotSentError(line, FINAL.includes(error.name) && !ABOUT_US.test(error.message), { cause: error })
-  if (NEVER_ASKED.includes(error.name) || isUnconnected(error)) return new NotSentError(line, false, { cause: error })
+    return new NotSentError(
+      line,
+      FINAL.includes(error.name) && !ABOUT_US.test(error.message) ? 'for-good' : 'for-now',
+      {
+        cause: error,
+      },
+    )
+  if (NEVER_ASKED.includes(error.name) || isUnconnected(error))
+    return new NotSentError(line, 'for-now', { cause: error })
   return new Error(line, { cause: error })
 }
 

@@ -82,7 +82,27 @@ function failureOf(
   if (code === null && isBegun) return new Error(line, { cause: error })
   // 5xx to MAIL, RCPT or DATA is about this mail, for good; before that it is about us, and may be mended.
   const isFinal = isAsked && code !== null && code >= 500 && !ABOUT_US.includes(code)
-  return new NotSentError(line, isFinal, { cause: error })
+  const isOfRecipient = 'command' in error && error.command === 'RCPT TO'
+  const reply = 'response' in error ? String(error.response) : ''
+  const refusal = !isFinal ? 'for-now' : isOfRecipient && isNoMailbox(reply) ? 'no-mailbox' : 'for-good'
+  return new NotSentError(line, refusal, { cause: error })
+}
+
+/**
+ * What speaks of one mailbox (RFC 3463; 5.1.10: RFC 7505, and unknown recipients at Exchange): none of that name, no address, moved, takes nothing, disabled. Not
+ * 5.1.2: whether a domain is there is asked of somebody else, whose failure would silence a whole company; nor 5.7, which speaks of us.
+ */
+const NO_MAILBOX = ['5.1.1', '5.1.3', '5.1.6', '5.1.10', '5.2.1']
+
+/**
+ * Whether what a server answered to RCPT says that nobody has the address: 5xx, and on its lines one enhanced status code (RFC 2034) that speaks of the mailbox. Where
+ * there is none, or two, that is not known, and false.
+ */
+export function isNoMailbox(reply: string): boolean {
+  const lines = reply.split(/\r?\n/).map((line) => /^(\d)\d\d(?:[ -](?:(\d\.\d{1,3}\.\d{1,3})(?=\s|$))?|$)/.exec(line))
+  if (!lines.every((line) => line?.[1] === '5')) return false
+  const [code, ...others] = new Set(lines.flatMap((line) => line?.[2] ?? []))
+  return code !== undefined && others.length === 0 && NO_MAILBOX.includes(code)
 }
 
 /** What a server calls a message that it took, as far as it says: the end of `250 2.0.0 Ok: queued as 4F…`. */

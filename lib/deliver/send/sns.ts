@@ -37,7 +37,9 @@ export const snsPublish: PublishAlert = async (topic, { id, subject, json }) => 
     return printable(name ?? 'taken').slice(0, 200)
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
-    throw new NotSentError(printable(`${name}: ${message.split('\n')[0] ?? ''}`).slice(0, 300), false, { cause: error })
+    throw new NotSentError(printable(`${name}: ${message.split('\n')[0] ?? ''}`).slice(0, 300), 'for-now', {
+      cause: error,
+    })
   } finally {
     client.destroy()
   }

@@ -52,7 +52,7 @@ export function webhookPost(
     if (hasFiles) return readSecret(secretFile ?? '', 'the secret file of the webhook')
     throw new NotSentError(
       'the secret of the webhook is in a file, which is not here: name one of AWS Secrets Manager (ciphertrail channel add --webhook-secret)',
-      false,
+      'for-now',
     )
   }
   return async (webhook, { id, body }, now) => {
@@ -82,13 +82,17 @@ export function webhookPost(
       if (status >= 200 && status < 300) return `HTTP ${status}`
       throw new NotSentError(
         `the webhook answered HTTP ${status}`,
-        status >= 400 && status < 500 && ![408, 429].includes(status) && !isRefusal(status),
+        status >= 400 && status < 500 && ![408, 429].includes(status) && !isRefusal(status) ? 'for-good' : 'for-now',
       )
     } catch (error) {
       if (error instanceof NotSentError) throw error
-      throw new NotSentError(printable(error instanceof Error ? error.message : String(error)).slice(0, 300), false, {
-        cause: error,
-      })
+      throw new NotSentError(
+        printable(error instanceof Error ? error.message : String(error)).slice(0, 300),
+        'for-now',
+        {
+          cause: error,
+        },
+      )
     }
   }
 }

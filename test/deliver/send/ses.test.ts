@@ -16,7 +16,7 @@ const ENVELOPE = {
   tags: { kind: 'week', period: '2026-W47', channel: 'pay', recipient: `r${'0'.repeat(32)}` },
 } as const
 
-/** How a try ends where SES is at an address: `not sent`, `not sent, for good`, or `unknown`; and what it says. */
+/** How a try ends where SES is at an address: `not sent`, `not sent, for-good`, or `unknown`; and what it says. */
 async function outcomeAt(endpoint: string): Promise<readonly [string, string]> {
   Object.assign(process.env, {
     AWS_ENDPOINT_URL_SESV2: endpoint,
@@ -28,7 +28,10 @@ async function outcomeAt(endpoint: string): Promise<readonly [string, string]> {
   } catch (error) {
     assert.ok(error instanceof Error)
     const isSurelyNot = error instanceof NotSentError
-    return [isSurelyNot ? `not sent${error.isFinal ? ', for good' : ''}` : 'unknown', error.message]
+    return [
+      isSurelyNot ? `not sent${error.refusal === 'for-now' ? '' : `, ${error.refusal}`}` : 'unknown',
+      error.message,
+    ]
   }
 }
 
@@ -64,7 +67,7 @@ test('sesMail() calls a mail not sent where SES was never reached, also where pa
 })
 
 for (const [status, name, message, wanted] of [
-  [400, 'MessageRejected', 'Local address contains control or whitespace', 'not sent, for good'],
+  [400, 'MessageRejected', 'Local address contains control or whitespace', 'not sent, for-good'],
   // The account is in the sandbox, or its identity is gone: what is mended helps the next try.
   [
     400,
