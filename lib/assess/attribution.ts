@@ -1,7 +1,7 @@
 import { relabelled } from '../collect/pod-labels.ts'
 import type { Endpoint } from '../model.ts'
 import type { Facts } from './facts.ts'
-import type { PodFacts } from './pods.ts'
+import { type PodFacts, isDoubted } from './pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from './labels.ts'
 
 /**
@@ -53,7 +53,10 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
     const pod =
       atAddress.find(named(series)) ?? atAddress.find((candidate) => takesName(candidate, ['pod', 'namespace']))
     const known = ownLabels(series, pod === undefined ? undefined : overrides.get(pod))
-    const own = { ...known, overridden: known.overridden || claimed.has(instance) }
+    const own = {
+      ...known,
+      overridden: known.overridden || (pod !== undefined && isDoubted(pod)) || claimed.has(instance),
+    }
     if (pod !== undefined) return { ...own, instance, workload: pod.workload, pod, standing: 'confirmed' }
 
     const namesakes = byName.get(`${labelOf(own.labels, 'namespace')}/${labelOf(own.labels, 'pod')}`) ?? []

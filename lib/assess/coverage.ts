@@ -14,8 +14,10 @@ type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: 
 export type PodCoverage = {
   readonly expectedSeconds: Seconds
   readonly observedSeconds: Seconds
-  /** At least one successful scrape in the window. */
+  /** At least one successful scrape in the window, or a page that was read by the pod's name. */
   readonly scraped: boolean
+  /** At least one successful scrape in the window by Prometheus. */
+  readonly isInPrometheus: boolean
   readonly gaps: readonly Stretch[]
   /**
    * Its counters were read up to its end in the window, and no process was lost unread: whatever its proxy counted is known, even across a
@@ -118,6 +120,7 @@ export function podCoverage(
     expectedSeconds: to - from,
     observedSeconds,
     scraped: times.some((time) => time > start && time <= end),
+    isInPrometheus: scraped.some((time) => time > start && time <= end),
     gaps,
     isReadToItsEnd:
       readable &&
@@ -183,6 +186,7 @@ export function coverageOf(
           expectedSeconds: seconds,
           observedSeconds: seconds,
           scraped: times.length > 0,
+          isInPrometheus: times.length > 0,
           gaps: [],
           isReadToItsEnd: false,
         }

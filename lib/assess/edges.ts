@@ -36,7 +36,11 @@ const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAcc
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
 /** An edge, and how sure it is whose it is. */
-export type ReadEdge = Edge & { readonly standing: Attribution['standing'] }
+export type ReadEdge = Edge & {
+  readonly standing: Attribution['standing']
+  /** The word of a pod whose labels may lie: what is encrypted in it needs another proxy that saw it. */
+  readonly isDoubted: boolean
+}
 
 /** Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing. */
 export function edgesOf(cluster: string, readings: readonly Reading[], facts: Facts): ReadEdge[] {
@@ -63,6 +67,7 @@ export function edgesOf(cluster: string, readings: readonly Reading[], facts: Fa
       clientId: side === 'inbound' && peerId !== '' ? peerId : null,
       serverId: side === 'outbound' && peerId !== '' ? peerId : null,
       standing: at.standing,
+      isDoubted: at.overridden,
     }
   })
   return edges

@@ -54,7 +54,14 @@ export const QUIET_SECONDS = 7 * 24 * 60 * 60
 /** Prepares a window for {@link nextEpisode}. */
 export function readingsOf(result: WindowResult): Readings {
   const paths = new Map(result.paths.map((path) => [path.pathId, path]))
-  const covered = new Set(result.coverage.filter(isFullyCovered).map(({ workload }) => workloadKey(workload)))
+  // Whose labels may lie is not known to have told all that reached it.
+  const doubted = new Set(result.workloads.filter(({ overriding }) => overriding !== undefined).map(workloadKey))
+  const covered = new Set(
+    result.coverage
+      .filter(isFullyCovered)
+      .map(({ workload }) => workloadKey(workload))
+      .filter((key) => !doubted.has(key)),
+  )
   const clean = new Map<string, boolean>()
   const refusing = new Map<string, boolean>()
   for (const path of paths.values()) {

@@ -7,12 +7,12 @@ import { ADMIN_PORTS, AUTHORIZED_COUNTERS, LEFT_OUT, TCP_COUNTERS } from '../col
 import { toSeconds } from '../collect/windows.ts'
 import type { ProxyPage, Seconds } from '../model.ts'
 import type { Attribution } from './attribution.ts'
-import { stateOfLabels } from './classify.ts'
+import { lowered, stateOfLabels } from './classify.ts'
 import { isEncrypted } from './episodes.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
 import { type Answers, type ProxyScrapes, mostWithin } from './metrics.ts'
-import type { PodFacts } from './pods.ts'
+import { type PodFacts, isDoubted } from './pods.ts'
 import { type Reading, clearReadings } from './readings.ts'
 
 /** The pages of one attempt, and the end of its window. */
@@ -106,7 +106,11 @@ const INTERVAL = RETAIN_IDLE_SECONDS / 3
 
 export type PageReadingInput = { readonly start: Seconds; readonly end: Seconds; readonly facts: Facts }
 
-/** Reads the pages of pods in a window `(start, end]`, with what the API server says of each pod: no label of it can be the pod's own. */
+/**
+ * Reads the pages of pods in a window `(start, end]`, with what the API server says of each pod: no label of it can be the pod's own. A pod whose
+ * labels may lie answers on 4191 itself, so its page is its own word, too: it tells what was not encrypted, and with whom the pod says that it spoke
+ * mutual TLS, which another proxy must have seen (`paths.ts`). All else that it says of encryption is lowered.
+ */
 export function pageReadings(all: readonly PodPages[], { start, end, facts }: PageReadingInput): Reading[] {
   return all.flatMap((pod) => {
     if (!pod.pages.some(({ time }) => time > start && time <= end)) return []
@@ -137,10 +141,11 @@ function attributionOf({ namespace, pod: name, address }: PodPages, facts: Facts
   const pod = facts.pods.find(
     (one) => one.namespace === namespace && one.name === name && one.addresses.includes(address),
   )
-  const common = { instance: `page of ${namespace}/${name} at ${address}`, overridden: false }
-  if (pod !== undefined) return { ...common, workload: pod.workload, pod, standing: 'confirmed' }
+  const instance = `page of ${namespace}/${name} at ${address}`
+  if (pod !== undefined)
+    return { instance, workload: pod.workload, pod, standing: 'confirmed', overridden: isDoubted(pod) }
   const workload = facts.ownerByName(namespace, name) ?? facts.rollUp({ kind: 'pod', namespace, name })
-  return { ...common, workload, pod: null, standing: 'pod-not-listed' }
+  return { instance, workload, pod: null, standing: 'pod-not-listed', overridden: false }
 }
 
 function joined(pages: readonly ReadPage[], timeOf: (page: ReadPage) => Seconds): Series[] {
@@ -228,12 +233,15 @@ function encrypted(
     const at = attribute(first.labels)
     const side = labelOf(first.labels, 'direction') === 'outbound' ? 'outbound' : 'inbound'
     const peerId = labelOf(first.labels, side === 'outbound' ? 'server_id' : 'client_id')
-    const { state, reason } = stateOfLabels(side, {
+    const own = stateOfLabels(side, {
       tls: labelOf(first.labels, 'tls'),
       reason: labelOf(first.labels, 'no_tls_reason'),
       peerId,
       sni: labelOf(first.labels, 'sni'),
     })
+    // Whom a pod in doubt says it received is known to nobody else; whom it says it called, the called one's proxy may have seen.
+    const { state, reason } =
+      side === 'outbound' ? own : lowered(own.state, own.reason, { overridden: at.overridden, impostor: false })
     return [
       {
         side,
@@ -252,8 +260,9 @@ function encrypted(
 
 /**
  * What both sources come to, with no connection counted twice. Where Prometheus reads a pod and its labels cannot lie, a page only adds what was not
- * encrypted and Prometheus did not tell. Where its labels may lie and its pages saw all of it, they say what was encrypted, and what the labels
- * lowered is dropped. Where Prometheus does not read a pod, its pages are all there is.
+ * encrypted and Prometheus did not tell. Where it is in doubt whose its series are and its pages saw all of it, they say what was encrypted, and
+ * what that doubt lowered is dropped; where its own labels may lie, only what its pages name, too, so that no row goes away by its own word. Where
+ * Prometheus does not read a pod, its pages are all there is.
  *
  * @param isSeen whether the pages of a pod saw all of its life in the window
  * @param isScraped whether Prometheus scraped a pod in the window
@@ -266,8 +275,14 @@ export function withPages(
     isScraped,
   }: { readonly isSeen: (pod: PodFacts) => boolean; readonly isScraped: (pod: PodFacts) => boolean },
 ): Reading[] {
-  const isLifted = ({ at: { pod } }: Reading): boolean => pod !== null && isSeen(pod)
-  const kept = told.filter((reading) => !(isLifted(reading) && reading.verdict.reason === 'labels-overridden'))
+  const named = new Set(
+    pages.filter(({ side, verdict }) => side === 'outbound' && isEncrypted(verdict.state)).map(subjectOf),
+  )
+  const isLifted = (reading: Reading): boolean => {
+    const { pod } = reading.at
+    return pod !== null && isSeen(pod) && (!isDoubted(pod) || named.has(subjectOf(reading)))
+  }
+  const kept = told.filter((reading) => !(reading.verdict.reason === 'labels-overridden' && isLifted(reading)))
   const overridden = new Set(told.filter(({ at }) => at.overridden).map(({ at: { pod } }) => pod))
   const subjects = new Set(kept.filter(isToldClear).map(subjectOf))
   const added = pages.filter((reading) => {

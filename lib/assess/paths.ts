@@ -5,7 +5,7 @@ import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
 import { isEncrypted } from './episodes.ts'
 import { type Facts, workloadKey } from './facts.ts'
-import type { PodFacts } from './pods.ts'
+import { type PodFacts, isDoubted } from './pods.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
 import type { CandidatesOf } from './tap-candidates.ts'
 import { compareText } from '../text-order.ts'
@@ -99,7 +99,7 @@ function pathOf(
   input: PathInput,
 ): PathWindow {
   const { facts } = input
-  const standing = own.map((edge) => standingEdge(edge, seen))
+  const standing = own.map((edge) => standingEdge(edge, seen, input))
   const allowed = standing.filter(({ outcome }) => outcome === 'allowed')
   // Refused traffic is evidence of enforcement: it counts only where there is nothing else.
   const worst = worstOf(allowed.length > 0 ? allowed : standing)
@@ -149,9 +149,15 @@ function isHidden(
   return [source, destination].some((end) => overridden.has(workloadKey(end)))
 }
 
-/** What a pod in no list says of encryption stands only if a listed server saw its identity. */
-function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[]): ReadEdge {
-  if (!isEncrypted(edge.state) || edge.standing !== 'pod-not-listed') return edge
+/**
+ * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, and what a pod says whose labels may lie only
+ * if that identity is of one workload, too: else it may have been another's.
+ */
+function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInput): ReadEdge {
+  if (!isEncrypted(edge.state)) return edge
+  if (edge.isDoubted && (edge.side !== 'outbound' || corroboration(seen, input) !== 'yes'))
+    return { ...edge, state: 'unknown', reason: 'labels-overridden (not corroborated)' }
+  if (edge.standing !== 'pod-not-listed') return edge
   const isSeen =
     edge.side === 'outbound' && seen.some(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
@@ -165,8 +171,8 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
 }
 
 /**
- * A path is `mtls` only if every pod of the source that lived in the window had a proxy, in the way and read. Else its clear traffic may be among what
- * the destination's port got without a name, and must then be seen not to be.
+ * A path is `mtls` only if every pod of the source that lived in the window had a proxy, in the way, read, and not in doubt by its labels. Else its
+ * clear traffic may be among what the destination's port got without a name, and must then be seen not to be.
  */
 function halfMeshed(
   { source, destination, port }: ReadEdge,
@@ -179,11 +185,17 @@ function halfMeshed(
   const dialled = dialledPorts(destination, port, facts)
   // Whether the destination lies in a skipped subnet is not worked out: it may.
   const lacking = pods.filter(
-    (pod) => coverage.get(pod)?.isReadToItsEnd !== true || skipsAny(pod, dialled) || pod.skipSubnets.length > 0,
+    (pod) =>
+      isDoubted(pod) ||
+      coverage.get(pod)?.isReadToItsEnd !== true ||
+      skipsAny(pod, dialled) ||
+      pod.skipSubnets.length > 0,
   )
   const hasFacts = facts.before !== null && facts.after !== null
   if (hasFacts && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
+  if (hasFacts && lacking.length > 0 && lacking.every(isDoubted))
+    return { state: 'unknown', reason: 'labels-overridden (not corroborated)' }
   const why = hasFacts ? (pods.length > 0 ? `${lacking.length} of ${pods.length}` : 'pod-not-listed') : 'no list'
   return { state: 'unknown', reason: `source-partly-unmeshed (${why})` }
 }
@@ -193,10 +205,10 @@ function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[]
   return facts.pods.filter((pod) => pod.namespace === source.namespace && pod.serviceAccount === source.name)
 }
 
-/** No gap longer than three scrape intervals in the life of any of a workload's pods. What has no proxy was not seen at all. */
+/** No gap longer than three scrape intervals in the life of any of a workload's pods, all of them beyond doubt. What has no proxy was not seen at all. */
 function isFullyCovered(destination: Destination, facts: Facts, coverage: ReadonlyMap<PodFacts, PodCoverage>): boolean {
   const pods = facts.podsOf.get(workloadKey(destination)) ?? []
-  return pods.length > 0 && pods.every((pod) => coverage.get(pod)?.gaps.length === 0)
+  return pods.length > 0 && pods.every((pod) => !isDoubted(pod) && coverage.get(pod)?.gaps.length === 0)
 }
 
 /** Who else saw it: one workload's identity, a shared one, or nobody. */

@@ -1,3 +1,4 @@
+import { decidingLabels } from '../collect/pod-labels.ts'
 import type { OwnerReference, Pod } from '../collect/reduce.ts'
 import { toSeconds } from '../collect/windows.ts'
 import type { Endpoint, Seconds } from '../model.ts'
@@ -25,6 +26,8 @@ export type PodFacts = {
   readonly hostNetwork: boolean
   readonly addresses: readonly string[]
   readonly labels: Readonly<Record<string, string>>
+  /** Its labels, in either list, that take a name by which its proxy is read. In no order. */
+  readonly overriding: readonly string[]
   readonly annotations: Readonly<Record<string, string>>
   /** Ports whose inbound, and outbound, traffic goes around the proxy (`linkerd-init`'s arguments, else the annotations). */
   readonly skipInbound: PortRanges
@@ -47,6 +50,11 @@ export type PodFacts = {
   readonly createdAt: Seconds
 }
 
+/** Whether labels of a pod may say anything in the place of its proxy: then its own word raises nothing, however it was read. */
+export function isDoubted({ overriding }: Pick<PodFacts, 'overriding'>): boolean {
+  return overriding.length > 0
+}
+
 /**
  * A pod as both lists show it. The kubelet remembers one restart, so the earlier list knows a longer life; and a pod whose sandbox was made
  * again has another address since.
@@ -56,6 +64,7 @@ export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodF
   return {
     ...later,
     addresses: [...new Set([...later.addresses, ...earlier.addresses])],
+    overriding: [...new Set([...later.overriding, ...earlier.overriding])],
     life: {
       ...later.life,
       from: Math.min(earlier.life.from, later.life.from),
@@ -109,6 +118,7 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
         ? []
         : [...new Set([status?.podIP ?? '', ...(status?.podIPs ?? []).map(({ ip }) => ip ?? '')])].filter(Boolean),
     labels,
+    overriding: decidingLabels(labels, { namespace, pod: metadata.name }),
     annotations,
     skipInbound: skipped('--inbound-ports-to-ignore', 'config.linkerd.io/skip-inbound-ports'),
     skipOutbound: skipped('--outbound-ports-to-ignore', 'config.linkerd.io/skip-outbound-ports'),

@@ -136,7 +136,11 @@ function assessReadable(input: AssessInput): WindowResult {
   const overridden = isCollected
     ? overriddenOf(
         facts.pods.filter((pod) => !isSeen(pod)),
-        byPod,
+        (pod) => {
+          const covered = byPod.get(pod)
+          // A page that did not see all of the window says nothing of what Prometheus does not show of the pod.
+          return (hasPrometheus ? covered?.isInPrometheus : covered?.scraped) === false
+        },
       )
     : []
   const candidatesOf = tapCandidates(snapshot, { before: listedBefore, after: listedAfter }, facts)
@@ -205,7 +209,7 @@ const STARTING_SECONDS = 5
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
-  return edges.flatMap(({ standing, ...edge }) => {
+  return edges.flatMap(({ standing, isDoubted, ...edge }) => {
     const path = byId.get(edge.pathId)
     const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
     return path === undefined || isTold ? [] : [edge]
@@ -263,10 +267,8 @@ function unlistedOf(
 }
 
 /** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */
-function overriddenOf(pods: readonly PodFacts[], coverage: ReadonlyMap<PodFacts, PodCoverage>): string[] {
-  const hidden = pods.filter(
-    (pod) => coverage.get(pod)?.scraped === false && takesName(pod, ['instance', 'job', 'namespace', 'pod']),
-  )
+function overriddenOf(pods: readonly PodFacts[], isUnread: (pod: PodFacts) => boolean): string[] {
+  const hidden = pods.filter((pod) => isUnread(pod) && takesName(pod, ['instance', 'job', 'namespace', 'pod']))
   return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compareText)
 }
 

@@ -1,6 +1,5 @@
 import type { BlindSpot, Coverage, Workload } from '../model.ts'
 import { type Facts, workloadKey } from './facts.ts'
-import { decidingLabels } from '../collect/pod-labels.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
 import { compareText } from '../text-order.ts'
@@ -83,9 +82,7 @@ function labelsOf(pods: readonly PodFacts[]): Pick<Workload, 'labels' | 'overrid
   const shared = Object.entries(first.labels).filter(
     ([name, value]) => !COUNTING_LABELS.has(name) && others.every(({ labels }) => labels[name] === value),
   )
-  const overriding = new Set(
-    pods.flatMap(({ labels, namespace, name }) => decidingLabels(labels, { namespace, pod: name })),
-  )
+  const overriding = new Set(pods.flatMap((pod) => pod.overriding))
   return {
     labels: Object.fromEntries(shared),
     ...(overriding.size > 0 ? { overriding: [...overriding].sort(compareText) } : {}),

@@ -101,6 +101,8 @@ const REASON_WORDS: Readonly<Record<string, string>> = {
   'metrics-partly-read': 'metrics of the window were read in part only',
   'no-port': 'the proxy named no port',
   'labels-overridden': 'labels of a pod replace the proxy’s own, so its reading cannot be trusted',
+  'labels-overridden (not corroborated)':
+    'labels of a pod replace the proxy’s own, and no other proxy saw what it says of itself',
   'destination-not-seen': 'the source may be partly outside the mesh, and the destination was not wholly seen',
   'source-partly-unmeshed (no list)':
     'pods of the source may have had no proxy, as no Kubernetes list from before the window says, and the port saw unnamed clear traffic',

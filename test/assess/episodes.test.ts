@@ -101,6 +101,8 @@ test('nextEpisode() ends the episode of an unnamed source only where its port wa
   assert.ok(!end(busy, [coverageOf(window, { pods: { total: 2, meshed: 2, scraped: 1 } })]), 'a proxy without a scrape')
   const gaps = [{ reason: 'scrape-failed' as const, pods: 1, from: window.start, to: window.end }]
   assert.ok(!end(busy, [coverageOf(window, { gaps })]), 'a gap')
+  const doubted = [workloadOf('ledger', { overriding: ['tls'] })]
+  assert.equal(follow(open, unnamed80, { paths: busy, coverage: covered, workloads: doubted }), open, 'labels that lie')
 })
 
 test('nextEpisode() ends an episode as refused exactly where policy refuses plain text and let nothing in that may have been clear', () => {

@@ -3,7 +3,11 @@ import { workloadKey } from '../facts.ts'
 import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
 
 /** Reasons of a path for which a pod's labels, or a proxy that is not its own, put a reading in doubt. */
-const DOUBTS: ReadonlySet<string> = new Set(['labels-overridden', 'instance-not-confirmed'])
+const DOUBTS: ReadonlySet<string> = new Set([
+  'labels-overridden',
+  'labels-overridden (not corroborated)',
+  'instance-not-confirmed',
+])
 
 /** Judges whether what is read of a workload is open to its own say. */
 export const labelsNotSpoofed: Rule = {
