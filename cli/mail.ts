@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Sender } from '../lib/deliver/send/message.ts'
+import { patientMail } from '../lib/deliver/send/patience.ts'
 import type { SendMail } from '../lib/deliver/send/send.ts'
 import type { PublishAlert } from '../lib/deliver/send/sns.ts'
 import { MailSettingsError, readMailSettings } from '../lib/deliver/send/settings.ts'
@@ -63,7 +65,7 @@ export async function openMail(file: string): Promise<{ readonly from: Sender; r
     if (!('ses' in way)) return { from, send: smtpMail(way) }
     // Loaded here, since nothing else needs that part of the SDK.
     const { sesMail } = await import('../lib/deliver/send/ses.ts')
-    return { from, send: sesMail(way.ses) }
+    return { from, send: patientMail(sesMail(way.ses), { mayWait: () => true, wait: sleep, random: Math.random }) }
   } catch (error) {
     throw error instanceof MailSettingsError ? new UsageError(error.message) : error
   }

@@ -1,7 +1,9 @@
 /** Tells channels at once of what cannot wait. Started every few minutes, once `plan` had what was over collected. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
+import { patientMail } from '../lib/deliver/send/patience.ts'
 import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/run/alert.ts'
@@ -12,6 +14,9 @@ import { onSchedule, once } from './lambda.ts'
 const mail = once(async () => mailOnAws(readConfig()))
 const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 
+/** With less time than this left nothing is waited for: longer than one message takes at the most, and a webhook and a topic after it. */
+const LEAST_MS = 90_000
+
 /** Notices of which nothing is left to do. */
 const settled = new Set<string>()
 
@@ -19,12 +24,22 @@ const settled = new Set<string>()
 const memory: Memory = new Map()
 
 // By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
-export const handler = onSchedule(async (_, { objects }) => {
+export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const now = () => new Date()
   const way = await mail()
+  const mayWait = (ms: number) => leftMs() - ms > LEAST_MS
   const outcomes = await alertDue(
     { at: now(), url: way?.url ?? null },
-    { objects, now, mail: way, post, publish: snsPublish, settled, memory },
+    {
+      objects,
+      now,
+      mail:
+        way === null ? null : { ...way, send: patientMail(way.send, { mayWait, wait: sleep, random: Math.random }) },
+      post,
+      publish: snsPublish,
+      settled,
+      memory,
+    },
   )
   const tried = outcomes.flatMap((outcome) => outcome.tried)
   const sent = tried.filter(({ status }) => status === 'sent').length

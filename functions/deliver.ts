@@ -2,14 +2,19 @@
  * Sends the mail of a week of a channel, for each message of the queue. Who could not be sent it now is left to the next message, which `plan` sends; only what
  * the store or the code does wrong makes this one come again.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
+import { patientMail } from '../lib/deliver/send/patience.ts'
 import { deliverAsked } from '../lib/run/deliver.ts'
 import { askedMailSchema } from '../lib/run/due-mails.ts'
 import { onQueue, once } from './lambda.ts'
 
-/** With less time than this left nobody more is begun with: longer than one message takes at the most. */
+/** With less time than this left nothing is waited for: longer than one message takes at the most. */
 const LEAST_MS = 45_000
+
+/** With less time than this left nobody more is begun with: a message may have to wait for its turn. */
+const BEGIN_MS = LEAST_MS + 15_000
 
 const mail = once(async () => mailOnAws(readConfig()))
 
@@ -19,12 +24,14 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
     const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
     return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
-  const { send, ...from } = way
+  const { send: sendOnce, ...from } = way
+  const mayWait = (ms: number) => leftMs() - ms > LEAST_MS
+  const send = patientMail(sendOnce, { mayWait, wait: sleep, random: Math.random })
   const now = () => new Date()
   const asked = await deliverAsked(
     message,
     { at: now(), version, ...from },
-    { objects, send, now, isOver: () => leftMs() < LEAST_MS },
+    { objects, send, now, isOver: () => leftMs() < BEGIN_MS },
   )
   if (asked.outcome === 'refused') return { said: { ...message, ...asked } }
   const { tried, suppressed, left, problem } = asked.delivery

@@ -22,7 +22,7 @@ export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 /** How a delivery stands. */
 export type Delivery = DeliveryId & {
   readonly status: DeliveryStatus
-  /** How often it was tried, 1 and up. */
+  /** How often it was tried, 0 and up: what was refused since too many were sent is no try. */
   readonly attempt: number
   /** RFC 3339: when that began to be so. */
   readonly at: string
@@ -40,7 +40,12 @@ export type Held = { readonly delivery: Delivery; readonly etag: string }
 /** How a try ended. */
 export type Outcome =
   | { readonly status: 'sent'; readonly detail: string }
-  | { readonly status: 'failed'; readonly detail: string; /** Trying again is of no use. */ readonly isFinal: boolean }
+  | {
+      readonly status: 'failed'
+      readonly detail: string
+      /** `no-try`: what was refused was not this delivery, which is tried again soon as if it had not been. `never`: trying again is of no use. */
+      readonly next: 'again' | 'no-try' | 'never'
+    }
   | { readonly status: 'unknown'; readonly detail: string }
   /** Nobody has the address. */
   | { readonly status: 'bounced'; readonly detail: string }
@@ -50,10 +55,13 @@ export const CLAIM_SECONDS = 15 * 60
 
 const RETRY_SECONDS = [5 * 60, 20 * 60, 80 * 60, 320 * 60] as const
 
+/** With the next look. */
+const NO_TRY_SECONDS = 60
+
 const claimSchema = z.object({
   format: z.literal('ciphertrail/claim/1'),
   status: z.enum(DELIVERY_STATUSES),
-  attempt: z.int().positive(),
+  attempt: z.int().nonnegative(),
   at: z.iso.datetime(),
   detail: z.string().nullable(),
   // Claims from before anything was reported have none.
@@ -97,10 +105,12 @@ export async function claimDelivery(
  */
 export async function settleDelivery(held: Held, outcome: Outcome, now: Date, objects: Objects): Promise<Delivery> {
   const { delivery: before } = held
-  const delay = RETRY_SECONDS[before.attempt - 1]
-  const isOver = outcome.status !== 'failed' || outcome.isFinal || delay === undefined
+  const isNoTry = outcome.status === 'failed' && outcome.next === 'no-try'
+  const delay = isNoTry ? NO_TRY_SECONDS : RETRY_SECONDS[before.attempt - 1]
+  const isOver = outcome.status !== 'failed' || outcome.next === 'never' || delay === undefined
   const delivery: Delivery = {
     ...before,
+    attempt: isNoTry ? before.attempt - 1 : before.attempt,
     status: outcome.status,
     at: timeOf(now),
     detail: outcome.detail,

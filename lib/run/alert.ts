@@ -9,6 +9,7 @@ import { type Delivery, type Outcome, isDue, readDelivery } from '../deliver/cla
 import { linkKey } from '../deliver/links.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/message.ts'
+import { pacedMail } from '../deliver/send/patience.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/channel/suppressions.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
@@ -147,11 +148,16 @@ async function deliverNotice(
   }
   const tried: (Delivery | null)[] = []
   if (mail !== null) {
-    const { from, send } = mail
+    const { from } = mail
+    const { send, isHeldUp } = pacedMail(mail.send)
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
     for (const recipient of wanted) {
       if (!notice.to.includes(recipient) || !(await due(recipient))) continue
+      if (isHeldUp()) {
+        isLeft = true
+        break
+      }
       tried.push(
         await deliverMessage(
           idOf(recipient),
@@ -184,7 +190,7 @@ async function outcome(make: () => Promise<string>): Promise<Outcome> {
     return {
       status: 'failed',
       detail: errorLine(error),
-      isFinal: error instanceof NotSentError && error.refusal !== 'for-now',
+      next: error instanceof NotSentError && error.refusal === 'for-good' ? 'never' : 'again',
     }
   }
 }

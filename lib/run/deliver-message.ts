@@ -6,6 +6,7 @@ import { leavePath } from '../deliver/links.ts'
 import { type Attachment, type Sender, messageOf } from '../deliver/send/message.ts'
 import type { Recipients } from '../deliver/channel/recipients.ts'
 import { suppress } from '../deliver/channel/suppressions.ts'
+import { isOfPace } from '../deliver/send/patience.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import type { DeliveryId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
@@ -72,7 +73,7 @@ async function attempt(
   const { kind, period, channel: name, recipient } = id
   const to = recipients.get(recipient)
   if (to === undefined)
-    return { status: 'failed', detail: 'the address is lost, add the recipient again', isFinal: false }
+    return { status: 'failed', detail: 'the address is lost, add the recipient again', next: 'again' }
   const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
   try {
     const token =
@@ -102,11 +103,16 @@ async function attempt(
   } catch (error) {
     const detail = errorLine(error)
     if (!(error instanceof NotSentError)) return { status: 'unknown', detail }
-    if (error.refusal !== 'no-mailbox') return { status: 'failed', detail, isFinal: error.refusal === 'for-good' }
+    if (error.refusal !== 'no-mailbox') return { status: 'failed', detail, next: nextOf(error) }
     // Before the claim says so, as for what comes back later: who dies in between leaves nobody who is refused each week.
     await suppress({ recipient, channel: null, reason: 'bounced' }, date, objects)
     return { status: 'bounced', detail }
   }
+}
+
+function nextOf(error: NotSentError): (Outcome & { readonly status: 'failed' })['next'] {
+  if (isOfPace(error)) return 'no-try'
+  return error.refusal === 'for-good' ? 'never' : 'again'
 }
 
 /** What fails before a server is asked was not sent. */

@@ -5,6 +5,7 @@ import { type WeekMail, dueMail } from '../deliver/due.ts'
 import { linkKey } from '../deliver/links.ts'
 import type { Sender } from '../deliver/send/message.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
+import { pacedMail } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import {
   nobodyLeft,
@@ -65,6 +66,9 @@ export type AskedDelivery =
 /** A mail of which the making took all the time there was. */
 const TOO_LATE =
   'no time was left to send it: making it took too long, give the function more time or memory ("timeout", "memorySize")'
+
+const heldUp = (left: number): string =>
+  `${left} more ${left === 1 ? 'was' : 'were'} not tried, since no more mail was taken for now; that is tried again with the next run`
 
 /**
  * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
@@ -149,7 +153,12 @@ async function deliverMail(
     const { download, attachments } = content
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
+    const { send, isHeldUp } = pacedMail(deps.send)
     for (const id of ids) {
+      if (isHeldUp()) {
+        late = heldUp(left)
+        break
+      }
       if (isOver()) {
         // The next run makes it again, and may have as little time.
         if (left === ids.length) late = TOO_LATE
@@ -159,7 +168,7 @@ async function deliverMail(
       const delivery = await deliverMessage(
         id,
         { channel, words, recipients, key, url, from, download, attachments },
-        deps,
+        { ...deps, send },
       )
       left -= 1
       if (delivery !== null) tried.push(delivery)

@@ -19,9 +19,9 @@ export type SendMail = (envelope: Envelope) => Promise<string>
 
 /**
  * How a message was not taken. `for-now`: trying again may help. `for-good`: it does not, the address or the message was refused. `no-mailbox`: neither does any
- * other message, since nobody has the address.
+ * other message, since nobody has the address. `too-fast`, `quota`: none is taken for some seconds, or for hours, whatever it is.
  */
-export type Refusal = 'for-now' | 'for-good' | 'no-mailbox'
+export type Refusal = 'for-now' | 'for-good' | 'no-mailbox' | 'too-fast' | 'quota'
 
 /** No server took the message. One line, without an address or a secret. */
 export class NotSentError extends Error {

@@ -1,7 +1,7 @@
 /** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { printable } from '../../report/printable.ts'
-import { NotSentError, type SendMail, withoutAddress } from './send.ts'
+import { NotSentError, type Refusal, type SendMail, withoutAddress } from './send.ts'
 
 /** Where SES is asked. */
 export type SesSettings = {
@@ -12,6 +12,10 @@ export type SesSettings = {
 
 /** Errors that speak of the address or the message, for good. */
 const FINAL = ['MessageRejected', 'BadRequestException']
+
+/** "Maximum sending rate exceeded" is of a second, "Daily message quota exceeded" of a day. */
+const OF_PACE = ['TooManyRequestsException', 'ThrottlingException', 'Throttling', 'LimitExceededException']
+const OF_DAY = /\b(daily|quota)\b/i
 
 /** Of who we are: an identity that is not verified yet, or an account in the sandbox, which verifying mends. */
 const ABOUT_US = /not verified/i
@@ -60,17 +64,16 @@ function failureOf(error: unknown, to: string): Error {
   const { $metadata: metadata } = error as { $metadata?: { httpStatusCode?: number } }
   const status = metadata?.httpStatusCode ?? 0
   const isRefused = status >= 400 && status < 500
-  if (isRefused)
-    return new NotSentError(
-      line,
-      FINAL.includes(error.name) && !ABOUT_US.test(error.message) ? 'for-good' : 'for-now',
-      {
-        cause: error,
-      },
-    )
+  if (isRefused) return new NotSentError(line, refusalOf(error), { cause: error })
   if (NEVER_ASKED.includes(error.name) || isUnconnected(error))
     return new NotSentError(line, 'for-now', { cause: error })
   return new Error(line, { cause: error })
+}
+
+/** Of how many mails SES takes from the account, in a second or in a day: nothing of this mail. */
+function refusalOf({ name, message }: Error): Refusal {
+  if (OF_PACE.includes(name)) return OF_DAY.test(message) ? 'quota' : 'too-fast'
+  return FINAL.includes(name) && !ABOUT_US.test(message) ? 'for-good' : 'for-now'
 }
 
 /** Whether there was no connection yet. Of several addresses of one name each has failed. */

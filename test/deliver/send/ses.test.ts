@@ -76,7 +76,9 @@ for (const [status, name, message, wanted] of [
     'not sent',
   ],
   [400, 'AccessDeniedException', 'is not authorized on identity/ada@example.com', 'not sent'],
-  [429, 'TooManyRequestsException', 'Maximum sending rate exceeded.', 'not sent'],
+  [429, 'TooManyRequestsException', 'Maximum sending rate exceeded.', 'not sent, too-fast'],
+  [429, 'TooManyRequestsException', 'Daily message quota exceeded.', 'not sent, quota'],
+  [400, 'ThrottlingException', 'Rate exceeded', 'not sent, too-fast'],
   [500, 'InternalFailure', 'x', 'unknown'],
 ] as const)
   test(`sesMail() takes ${name} (${message.slice(0, 40)}) for ${wanted}, and says it without an address`, async (t) => {

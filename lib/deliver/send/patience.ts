@@ -1,0 +1,65 @@
+/** Waiting for a server of mail that takes only so many in a time. */
+import { NotSentError, type SendMail } from './send.ts'
+
+export type Patience = {
+  /** Whether there is time to wait for so many milliseconds, and to send then. */
+  readonly mayWait: (ms: number) => boolean
+  readonly wait: (ms: number) => Promise<void>
+  /** From 0 up to 1. */
+  readonly random: () => number
+}
+
+const FIRST_MS = 500
+const LONGEST_MS = 8_000
+
+/** For each message: a rate is counted in seconds, and a claim lives for fifteen minutes. */
+const ALL_MS = 60_000
+
+/**
+ * Sends, and where the server took it for too fast, waits and asks again: half a second, then twice as long each time up to eight, and of that a half at least, so that
+ * several who wait do not come back together. After a minute, or where there is no time, that it was too fast is thrown, as whatever else is at once.
+ */
+export function patientMail(send: SendMail, { mayWait, wait, random }: Patience): SendMail {
+  return async (envelope) => {
+    let waited = 0
+    for (let longest = FIRST_MS; ; longest = Math.min(2 * longest, LONGEST_MS)) {
+      try {
+        return await send(envelope)
+      } catch (error) {
+        if (!(error instanceof NotSentError) || error.refusal !== 'too-fast') throw error
+        const ms = Math.ceil((longest * (1 + random())) / 2)
+        if (waited + ms > ALL_MS || !mayWait(ms)) throw error
+        waited += ms
+        await wait(ms)
+      }
+    }
+  }
+}
+
+/** A way to send that remembers whether the server took no more, whatever the mail was. */
+export type PacedMail = {
+  readonly send: SendMail
+  /** Whether it did: then nobody else need be tried for now. */
+  readonly isHeldUp: () => boolean
+}
+
+/** Watches a way to send for the first message that was refused for its rate or a quota. */
+export function pacedMail(send: SendMail): PacedMail {
+  let isHeldUp = false
+  return {
+    send: async (envelope) => {
+      try {
+        return await send(envelope)
+      } catch (error) {
+        if (error instanceof NotSentError && isOfPace(error)) isHeldUp = true
+        throw error
+      }
+    },
+    isHeldUp: () => isHeldUp,
+  }
+}
+
+/** Whether a message was refused for how many were sent, which says nothing of it. */
+export function isOfPace({ refusal }: NotSentError): boolean {
+  return refusal === 'too-fast' || refusal === 'quota'
+}
