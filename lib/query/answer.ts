@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { toJson } from '../report/json.ts'
+import type { ReadDocument } from '../store/reports.ts'
+import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } from './large.ts'
 import { type ProblemError, problemDocument, statusOf } from './problem.ts'
 
 /** What a route answers, before HTTP adds its own. */
@@ -8,11 +10,15 @@ export type Answer = {
   readonly type: string
   readonly body: string | Uint8Array<ArrayBuffer>
   readonly headers?: Readonly<Record<string, string>>
+  /** How many items of a list it holds, of which fewer could be asked for; absent where it is no list. */
+  readonly items?: number
+  /** Where the store has these very bytes; absent where they were made for the answer. */
+  readonly stored?: Pick<ReadDocument, 'key' | 'version'>
 }
 
 /** One object as JSON, safe to look at in a terminal. */
-export function jsonAnswer(content: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
-  return { type: 'application/json', body: `${toJson(content)}\n`, headers }
+export function jsonAnswer(content: unknown): Answer {
+  return { type: 'application/json', body: `${toJson(content)}\n` }
 }
 
 /** What every answer says to browsers: nothing of it is run, framed, guessed at or told to others. */
@@ -29,14 +35,33 @@ export const SECURITY_HEADERS = {
 const PRIVATE = 'private, no-cache'
 
 /**
- * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag
- * (`If-None-Match`).
+ * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag. A document that is
+ * too large for one answer is 303 to where the store gives it. Throws a `ProblemError` for anything else that is.
  */
-export function responseOf({ type, body, headers = {} }: Answer, request: Request): Response {
+export async function responseOf(answer: Answer, request: Request, deps: HandOverDeps): Promise<Response> {
+  const { type, body, headers = {} } = answer
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
-  const common = { ...SECURITY_HEADERS, 'cache-control': PRIVATE, vary: 'Accept, Authorization', etag, ...headers }
-  if (isKnown(request.headers.get('if-none-match'), etag)) return new Response(null, { status: 304, headers: common })
-  return new Response(body, { headers: { ...common, 'content-type': type } })
+  const common = { ...SECURITY_HEADERS, 'cache-control': PRIVATE, vary: 'Accept, Authorization', etag }
+  if (isKnown(request.headers.get('if-none-match'), etag))
+    return new Response(null, { status: 304, headers: { ...common, ...headers } })
+  const { largestBody = Infinity } = deps
+  if (Buffer.byteLength(body) <= largestBody)
+    return new Response(body, { headers: { ...common, ...headers, 'content-type': type } })
+  const location = await addressOf(answer, request, { ...deps, largestBody })
+  return new Response(null, { status: 303, headers: { ...common, 'cache-control': 'no-store', location } })
+}
+
+async function addressOf(
+  { type, body, headers = {}, items, stored }: Answer,
+  { method }: Request,
+  deps: Required<HandOverDeps>,
+): Promise<string> {
+  const bytes = Buffer.byteLength(body)
+  if (stored === undefined) throw tooLargeAnswer(bytes, items ?? null, deps.largestBody)
+  const disposition = headers['content-disposition'] ?? 'attachment'
+  const location = await storeAddress(stored, { method: method === 'HEAD' ? 'HEAD' : 'GET', type, disposition }, deps)
+  if (location === null) throw tooLargeDocument(bytes, deps.largestBody)
+  return location
 }
 
 /** The response to a request that went wrong. */

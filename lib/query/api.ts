@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import { type Download, linkName } from '../deliver/downloads.ts'
 import { printable } from '../report/printable.ts'
-import { type Objects, StoreError } from '../store/objects.ts'
+import { StoreError } from '../store/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access.ts'
 import { healthResponse, problemResponse, responseOf } from './answer.ts'
@@ -9,6 +9,7 @@ import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './down
 import { frontPage } from './front-page.ts'
 import { answerLeave } from './leave.ts'
 import { PAGE_HEADERS } from './form-page.ts'
+import type { HandOverDeps } from './large.ts'
 import { ProblemError } from './problem.ts'
 import { type Route, routesOf } from './routes.ts'
 
@@ -26,15 +27,12 @@ export type RequestLog = {
   readonly download?: { readonly link: string; readonly channel: string; readonly report: string }
 }
 
-export type ApiDeps = {
-  readonly objects: Objects
+export type ApiDeps = HandOverDeps & {
   readonly now: () => Date
   readonly access: Access
   /** Whether the service does its work: `/health` says so to everybody. */
   readonly isHealthy: () => Promise<boolean>
   readonly log: (line: RequestLog) => void
-  /** The most bytes that can be handed over in one answer; absent: any number. */
-  readonly largestBody?: number
 }
 
 /** Nobody sends a longer one. */
@@ -99,7 +97,7 @@ export function createApi(version: string, deps: ApiDeps): Hono {
     let response: Response
     try {
       grant = await access(req.raw, env)
-      response = await answered(req.raw, grant, routes)
+      response = await answered(req.raw, grant, { routes, deps })
     } catch (thrown) {
       const problem = problemOf(thrown)
       if (problem !== thrown) error = thrown instanceof Error ? thrown.message : String(thrown)
@@ -127,7 +125,11 @@ function loggedOf({ id, channel, report }: Download): NonNullable<RequestLog['do
 
 const NOT_FOUND = new ProblemError('not-found', 'Cannot find this: there is no such place in the API')
 
-async function answered(request: Request, grant: Grant | undefined, routes: readonly Route[]): Promise<Response> {
+async function answered(
+  request: Request,
+  grant: Grant | undefined,
+  { routes, deps }: { readonly routes: readonly Route[]; readonly deps: HandOverDeps },
+): Promise<Response> {
   if (grant === undefined)
     throw new ProblemError('not-authenticated', 'Cannot answer: wanted a token, as "Authorization: Bearer TOKEN"')
   if (grant.clusters !== 'all' && grant.clusters.length === 0)
@@ -141,7 +143,7 @@ async function answered(request: Request, grant: Grant | undefined, routes: read
   const type = acceptedType(request.headers.get('accept'), types)
   if (type === undefined)
     throw new ProblemError('not-acceptable', `Cannot answer in the wanted form: there is ${types.join(', ')}`)
-  return responseOf(await route.answer({ search: searchParams, grant, type, names }), request)
+  return responseOf(await route.answer({ search: searchParams, grant, type, names }), request, deps)
 }
 
 function isReading(method: string): boolean {

@@ -13,29 +13,25 @@ import {
 import { downloadTicket, readLinkKey, readTicket } from '../deliver/links.ts'
 import { datesOf } from '../report/dates.ts'
 import { byteWords } from '../report/words.ts'
-import { type Objects, StoreError } from '../store/objects.ts'
+import { type LinkRequest, StoreError } from '../store/objects.ts'
 import { linksKey } from '../store/keys.ts'
-import { PDF, type ReportRecord, pdfFileName, readDocument, readReport } from '../store/reports.ts'
+import { PDF, type ReadDocument, type ReportRecord, pdfFileName, readDocument, readReport } from '../store/reports.ts'
 import { SECURITY_HEADERS } from './answer.ts'
 import { PAGE_HEADERS, pageResponse } from './form-page.ts'
+import { type HandOverDeps, storeAddress } from './large.ts'
 import { ProblemError } from './problem.ts'
 
 /** The answer, and the link that it is about: null for one that is none of ours. */
 export type DownloadAnswer = { readonly response: Response; readonly download: Download | null }
 
-export type DownloadDeps = {
-  readonly objects: Objects
-  readonly now: () => Date
-  /** The most bytes that whoever serves this can hand over; absent: any number. */
-  readonly largestBody?: number
-}
+export type DownloadDeps = HandOverDeps & { readonly now: () => Date }
 
 /**
  * Answers `/d/{token}`. GET shows a page with one button; POST writes down that it was pressed, and answers 303 to an address where the bytes are for a
- * minute. One that we did not make is answered like a page that is not there; one that we made and that has ended says so to whoever has it.
+ * minute: ours, or the store's for more than can be handed over. One that we did not make is answered like a page that is not there; one that we made and that has ended says so to whoever has it.
  */
 export async function answerDownload(request: Request, token: string, deps: DownloadDeps): Promise<DownloadAnswer> {
-  const { objects, now, largestBody = Infinity } = deps
+  const { objects, now } = deps
   const id = downloadIdOf(token)
   const download = id === undefined ? undefined : await readDownload(id, objects)
   if (download === undefined) return { response: nowhere(), download: null }
@@ -45,18 +41,19 @@ export async function answerDownload(request: Request, token: string, deps: Down
   const opened = await open(download, deps)
   if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
   const { period } = opened.record
-  if (opened.body.length > largestBody)
-    return { response: tooLarge(period.label, opened.body.length, largestBody), download }
+  const way = await wayOf(opened, 'GET', deps)
+  if (way.by === 'nobody') return { response: tooLarge(opened, way.largestBody), download }
   if (isReading)
     return {
       response: pageResponse(
         200,
         `Download the report of ${period.label.replace(/^W/, 'w')} (${period.timeZone})?`,
         [
-          `A PDF of ${byteWords(opened.body.length)}, about every cluster.`,
+          `A PDF of ${byteWords(opened.document.body.length)}, about every cluster.`,
           `This link works until ${fullDate(download, opened.timeZone)}. Whoever has it can download the report; each download is written down with whose link it was.`,
         ],
         'Download',
+        way.by === 'us' ? {} : { 'content-security-policy': policyTowards(way.address) },
       ),
       download,
     }
@@ -67,9 +64,9 @@ export async function answerDownload(request: Request, token: string, deps: Down
     )
   const used = await useDownload(download.id, now(), objects)
   if (used === undefined) return { response: ended(download, null, opened.timeZone), download }
-  // Relative, since the pages may lie behind a path of somebody else's server.
-  const location = `${downloadTicket(used.id, now(), key)}/${PDF}`
-  return { response: new Response(null, { status: 303, headers: { ...PAGE_HEADERS, location } }), download: used }
+  // Ours is relative, since the pages may lie behind a path of somebody else's server.
+  const location = way.by === 'store' ? way.address : `${downloadTicket(used.id, now(), key)}/${PDF}`
+  return { response: seeOther(location), download: used }
 }
 
 /** Answers `/d/{ticket}/report.pdf` with the bytes, for a minute after the button was pressed, unless the link has ended since. */
@@ -87,34 +84,64 @@ export async function answerDownloadBytes(
     return { response: notSo('This is only read', 'GET, HEAD'), download }
   const opened = await open(download, deps)
   if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
+  const way = await wayOf(opened, request.method === 'HEAD' ? 'HEAD' : 'GET', deps)
+  if (way.by === 'nobody') return { response: tooLarge(opened, way.largestBody), download }
+  if (way.by === 'store') return { response: seeOther(way.address), download }
   return {
-    response: new Response(opened.body, {
+    response: new Response(opened.document.body, {
       headers: {
         ...PAGE_HEADERS,
         'content-security-policy': `${SECURITY_HEADERS['content-security-policy']}; sandbox`,
-        'content-disposition': `attachment; filename="${pdfFileName(opened.record.period)}"`,
-        'content-type': 'application/pdf',
+        'content-disposition': dispositionOf(opened),
+        'content-type': TYPE,
       },
     }),
     download,
   }
 }
 
+const TYPE = 'application/pdf'
+
+type OpenedReport = { readonly record: ReportRecord; readonly document: ReadDocument }
+
 /** Of a link that works: its report. Of one that does not: why; null where the report is not kept any more. */
-type Opened = { readonly timeZone: string } & (
-  | { readonly record: ReportRecord; readonly body: Uint8Array<ArrayBuffer> }
-  | { readonly end: DownloadEnd | null }
-)
+type Opened = { readonly timeZone: string } & (OpenedReport | { readonly end: DownloadEnd | null })
+
+const dispositionOf = ({ record }: OpenedReport): string => `attachment; filename="${pdfFileName(record.period)}"`
+
+/** Who hands the report over: nobody, where it is too large for us and the store gives no address. */
+type Way =
+  | { readonly by: 'us' }
+  | { readonly by: 'store'; readonly address: string }
+  | { readonly by: 'nobody'; readonly largestBody: number }
+
+async function wayOf(opened: OpenedReport, method: LinkRequest['method'], deps: DownloadDeps): Promise<Way> {
+  const { document } = opened
+  const { largestBody = Infinity } = deps
+  if (document.body.length <= largestBody) return { by: 'us' }
+  const address = await storeAddress(document, { method, type: TYPE, disposition: dispositionOf(opened) }, deps)
+  return address === null ? { by: 'nobody', largestBody } : { by: 'store', address }
+}
+
+/** Browsers hold the button to its policy also where its answer leads elsewhere. */
+function policyTowards(address: string): string {
+  const { origin } = new URL(address)
+  return PAGE_HEADERS['content-security-policy'].replace("form-action 'self'", `form-action 'self' ${origin}`)
+}
+
+function seeOther(location: string): Response {
+  return new Response(null, { status: 303, headers: { ...PAGE_HEADERS, location } })
+}
 
 async function open(download: Download, { objects, now }: DownloadDeps): Promise<Opened> {
   const { end, timeZone } = await readEnd(download, now(), objects)
   if (end !== null) return { timeZone, end }
   const record = await readReport(download.report, objects)
-  const body = record === undefined ? 'absent' : await readDocument({ key: download.report, record }, PDF, objects)
-  if (record === undefined || body === 'absent') return { timeZone, end: null }
-  if (body === 'changed')
+  const document = record === undefined ? 'absent' : await readDocument({ key: download.report, record }, PDF, objects)
+  if (record === undefined || document === 'absent') return { timeZone, end: null }
+  if (document === 'changed')
     throw new ProblemError('unreadable', 'Cannot show the report: it is not the one that was recorded when it was made')
-  return { timeZone, record, body }
+  return { timeZone, record, document }
 }
 
 /** A text for all that we did not make, so that nobody learns from it what there is. */
@@ -134,12 +161,12 @@ function notSo(title: string, allow: string): Response {
 }
 
 /** Said before the button, so that nobody presses it for nothing. */
-function tooLarge(label: string, bytes: number, most: number): Response {
+function tooLarge({ record, document }: OpenedReport, largestBody: number): Response {
   return pageResponse(
     503,
-    `The report of ${label.replace(/^W/, 'w')} is too large to be downloaded here`,
+    `The report of ${record.period.label.replace(/^W/, 'w')} is too large to be downloaded here`,
     [
-      `Its PDF has ${byteWords(bytes)}, and ${byteWords(most)} can be handed over here. Whoever runs ciphertrail where you work can send it to you.`,
+      `Its PDF has ${byteWords(document.body.length)}, and ${byteWords(largestBody)} can be handed over here. Whoever runs ciphertrail where you work can send it to you.`,
     ],
     null,
   )

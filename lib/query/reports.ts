@@ -83,13 +83,13 @@ export async function answerDocument(id: string, asked: string, grant: Grant, ob
   const type = documentType(asked)
   if (type === undefined || !record.documents.some((document) => document.name === name))
     throw new ProblemError('not-found', 'Cannot find this document: the report has none of that name')
-  const body = await readDocument({ key, record }, name, objects)
-  if (body === 'absent')
+  const read = await readDocument({ key, record }, name, objects)
+  if (read === 'absent')
     throw new ProblemError(
       'not-found',
       'Cannot find this document: it is not kept in the store, only what was recorded of it',
     )
-  if (body === 'changed')
+  if (read === 'changed')
     throw new ProblemError(
       'unreadable',
       'Cannot show this document: it is not the one that was recorded when it was made',
@@ -97,7 +97,8 @@ export async function answerDocument(id: string, asked: string, grant: Grant, ob
   const isShown = type === TYPES['html'] || type === TYPES['pdf']
   return {
     type,
-    body,
+    body: read.body,
+    stored: read,
     headers: {
       'content-disposition': `${isShown ? 'inline' : 'attachment'}; filename="ciphertrail-${id}-${name}"`,
       ...(type === TYPES['html'] ? { 'content-security-policy': PAGE_POLICY } : {}),

@@ -6,6 +6,7 @@ import { type Answer, jsonAnswer } from './answer.ts'
 import { answerCheckpoint } from './checkpoint.ts'
 import { notKnown } from './cluster-history.ts'
 import { answerClusters } from './clusters.ts'
+import type { Page } from './page.ts'
 import { readClustersQuery, readNoQuery, readPageQuery, readPathsQuery, settledBefore } from './parameters.ts'
 import { type PathsAnswer, answerPaths } from './paths.ts'
 import { answerDocument, answerReport, answerReports, documentType } from './reports.ts'
@@ -39,7 +40,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       async answer({ search, grant }) {
         const answer = await answerClusters(readClustersQuery(search, now()), grant, { objects, now: now() })
         const { items, next, period, removed } = answer
-        return jsonAnswer({ period, removed, items, next }, nextLink(search, next))
+        return { ...jsonAnswer({ period, removed, items, next }), ...listOf(answer, search) }
       },
     },
     {
@@ -47,10 +48,10 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       types: () => ['application/json', 'text/csv'],
       async answer({ search, grant, type }) {
         const answer = await answerPaths(readPathsQuery(search, now()), grant, { objects, now: now() })
-        const headers = nextLink(search, answer.next)
-        if (type === 'text/csv') return { type: csvType(answer), body: pathsCsv(answer), headers }
+        const list = listOf(answer, search)
+        if (type === 'text/csv') return { type: csvType(answer), body: pathsCsv(answer), ...list }
         const { period, collected, clusters, items, next } = answer
-        return jsonAnswer({ period, collected, clusters, items: items.map(pathJson), next }, headers)
+        return { ...jsonAnswer({ period, collected, clusters, items: items.map(pathJson), next }), ...list }
       },
     },
     {
@@ -67,11 +68,9 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       path: /^\/v1\/reports$/,
       types: JSON_ONLY,
       async answer({ search, grant }) {
-        const { items, next } = await answerReports(readPageQuery(search), grant, {
-          objects,
-          now: settledBefore(now()),
-        })
-        return jsonAnswer({ items, next }, nextLink(search, next))
+        const page = await answerReports(readPageQuery(search), grant, { objects, now: settledBefore(now()) })
+        const { items, next } = page
+        return { ...jsonAnswer({ items, next }), ...listOf(page, search) }
       },
     },
     {
@@ -94,12 +93,12 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
   ]
 }
 
-/** The same question with the cursor of its next page (RFC 8288), relative to where it was asked. */
-function nextLink(search: URLSearchParams, next: string | null): Readonly<Record<string, string>> {
-  if (next === null) return {}
+/** How many items a page has, and the same question with the cursor of the next one (RFC 8288), relative to where it was asked. */
+function listOf({ items, next }: Page<unknown>, search: URLSearchParams): Pick<Answer, 'items' | 'headers'> {
+  if (next === null) return { items: items.length }
   const parameters = new URLSearchParams(search)
   parameters.set('cursor', next)
-  return { link: `<?${parameters.toString()}>; rel="next"` }
+  return { items: items.length, headers: { link: `<?${parameters.toString()}>; rel="next"` } }
 }
 
 /** The parts of a list joined are one file: only the first one has names. */

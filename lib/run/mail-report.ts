@@ -37,11 +37,13 @@ export async function readMailReport(
   if (!givesReport(channel) || !isOfEverything(channel)) return { offer: null, download: null, attachments: [] }
   const expiresAt = toTime(Math.floor(now.getTime() / 1000) + DOWNLOAD_SECONDS)
   const found = await findWeekReport(period, objects)
-  const body = found === undefined ? 'absent' : await readDocument(found, PDF, objects)
+  const read = found === undefined ? 'absent' : await readDocument(found, PDF, objects)
   const report =
-    found === undefined || typeof body === 'string' ? 'absent' : { period: found.record.period, bytes: body.length }
+    found === undefined || typeof read === 'string'
+      ? 'absent'
+      : { period: found.record.period, bytes: read.body.length }
   const offer = {
-    report: body === 'changed' ? 'changed' : report,
+    report: read === 'changed' ? 'changed' : report,
     linkUntil: channel.downloadsSince === null ? null : expiresAt,
     hasPages,
     isAttached: channel.attachesPdf,
@@ -50,8 +52,8 @@ export async function readMailReport(
     offer,
     download: found !== undefined && hasLink(offer) ? { report: found.key, expiresAt } : null,
     attachments:
-      typeof body !== 'string' && hasAttachment(offer)
-        ? [{ name: pdfFileName(period), type: 'application/pdf', body }]
+      typeof read !== 'string' && hasAttachment(offer)
+        ? [{ name: pdfFileName(period), type: 'application/pdf', body: read.body }]
         : [],
   }
 }

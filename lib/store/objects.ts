@@ -19,6 +19,19 @@ export type ObjectDigest = {
   readonly version: string | null
 }
 
+/** How an object is to be handed over by the store itself. */
+export type LinkRequest = {
+  /** As {@link StoredObject} has it. */
+  readonly version: string
+  /** What the address may be asked by, and nothing else. */
+  readonly method: 'GET' | 'HEAD'
+  /** How long the address works. */
+  readonly seconds: number
+  /** What the answer says of itself: `Content-Type` and `Content-Disposition`. */
+  readonly type: string
+  readonly disposition: string
+}
+
 /**
  * What ciphertrail needs of a place that keeps objects: a directory, or S3. A write has reached the disk when its promise
  * resolves, a reader sees the old bytes or the new ones and nothing between, and several processes may write at once. Each
@@ -43,6 +56,11 @@ export type Objects = {
   readonly list: (prefix: string, startAfter?: string) => AsyncIterable<string>
   /** Removes a derived object; success where there is none. Refuses what lies with the evidence. */
   readonly remove: (key: string) => Promise<void>
+  /**
+   * An address at which whoever has it reads one version of an object from the store, without credentials, until its time is over: a secret for that long.
+   * Absent where the store answers nobody else, as a directory. Whether the object is there is not looked at.
+   */
+  readonly link?: (key: string, request: LinkRequest) => Promise<string>
 }
 
 /** A key that is written once already has other bytes. */

@@ -122,14 +122,24 @@ export async function lastWeekReport(objects: Objects): Promise<ReportRecord['pe
   return null
 }
 
+/** A document as it was recorded, and where in the store these very bytes are. */
+export type ReadDocument = {
+  readonly body: Uint8Array<ArrayBuffer>
+  readonly key: string
+  /** Names them for ever; null where the store keeps no versions. */
+  readonly version: string | null
+}
+
 /** A document as it was recorded; `absent` where the report names none such or it is not kept here, `changed` where its bytes are others. */
 export async function readDocument(
   { key, record }: { readonly key: string; readonly record: ReportRecord },
   name: string,
   objects: Objects,
-): Promise<Uint8Array<ArrayBuffer> | 'absent' | 'changed'> {
+): Promise<ReadDocument | 'absent' | 'changed'> {
   const recorded = record.documents.find((document) => document.name === name)
-  const stored = recorded === undefined ? undefined : await objects.get(documentKey(key, name))
+  const place = documentKey(key, name)
+  const stored = recorded === undefined ? undefined : await objects.get(place)
   if (recorded === undefined || stored === undefined) return 'absent'
-  return documentOf(name, stored.body).sha256 === recorded.sha256 ? new Uint8Array(stored.body) : 'changed'
+  if (documentOf(name, stored.body).sha256 !== recorded.sha256) return 'changed'
+  return { body: new Uint8Array(stored.body), key: place, version: stored.version }
 }

@@ -160,6 +160,14 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
         s3.remove(place.bucket, place.prefix + key),
       )
     },
+
+    async link(key, request) {
+      checkKey(key)
+      const place = placeOf(key)
+      return failing(`sign an address for "${key}" of`, place, ['s3:GetObjectVersion'], (s3) =>
+        s3.link(place.bucket, place.prefix + key, request, now()),
+      )
+    },
   }
 }
 

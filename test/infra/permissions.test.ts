@@ -23,6 +23,7 @@ import { readSuppressions, suppress, suppressionOf } from '../../lib/deliver/cha
 import { addCluster, readClusters } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
+import { WEEK, keepPdf } from '../support/kept-report.ts'
 import { bounceEvent, enveloped } from '../support/ses-events.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { captureOf } from '../support/captures.ts'
@@ -218,7 +219,9 @@ function neededFor({ action, bucket, key, headers }: S3Server['requests'][number
     },
     ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
     ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource: object }]),
-    ...(action === 's3:GetObject' ? [{ action: 'kms:Decrypt', resource: dataKey }] : []),
+    ...(action === 's3:GetObject' || action === 's3:GetObjectVersion'
+      ? [{ action: 'kms:Decrypt', resource: dataKey }]
+      : []),
     ...(action === 's3:PutObject' ? [{ action: 'kms:GenerateDataKey', resource: dataKey }] : []),
   ]
 }
@@ -460,12 +463,18 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
 
 test('query is allowed what it asks, and nothing else', async (t) => {
   const log = capturedLog(t)
+  // So that no address expires, however slow this machine is.
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) })
+  s3.setNow(new Date())
   const { handler } = await import('../../functions/query.ts')
+  const { LARGEST_BODY } = await import('../../functions/lambda.ts')
   const ask = async (address: string) => {
     const { statusCode = 0, body = '' } = await handler(requestOf(address), contextOf())
     assert.equal(statusCode, 200, `${address}: ${Buffer.from(body, 'base64').toString()}`)
     return Buffer.from(body, 'base64').toString()
   }
+  const large = Buffer.alloc(LARGEST_BODY + 1, '%PDF')
+  const id = (await keepPdf(objects, WEEK, large)).replace(/^reports\/(.*)\.json$/, '$1')
   await runAs('Query', async () => {
     for (const address of [
       '/',
@@ -476,8 +485,8 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     ])
       await ask(address)
     const { items } = JSON.parse(await ask('/v1/reports')) as { items: { id: string }[] }
-    assert.equal(items.length, 1)
-    await ask(`/v1/reports/${items[0]?.id ?? ''}/html`)
+    assert.equal(items.length, 2)
+    await ask(`/v1/reports/${items.find((one) => one.id !== id)?.id ?? ''}/html`)
     const press = async (path: string) => {
       const link = requestOf(path) as { requestContext: { http: object } }
       return handler({ ...link, requestContext: { ...link.requestContext, http: { method: 'POST' } } }, contextOf())
@@ -497,6 +506,12 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     assert.equal(statusCode, 303)
     const location = String(headers?.['location'])
     assert.match(await ask(`/d/${location}`), /^%PDF/)
+    // More than Lambda hands over is given by S3 to whoever has the address, with the rights of the function.
+    const sent = await handler(requestOf(`/v1/reports/${id}/pdf`), contextOf())
+    assert.equal(sent.statusCode, 303)
+    const given = await fetch(String(sent.headers?.['location']))
+    assert.ok(given.status === 200 && large.equals(Buffer.from(await given.arrayBuffer())))
+    assert.ok(!log.text().includes('X-Amz-'), 'no log has an address')
     for (const secret of [path.split('/').at(-1), token, /\.([^./]{43})\//.exec(location)?.[1]])
       assert.ok(secret !== undefined && !log.text().includes(secret), 'no log has a link')
   })

@@ -106,7 +106,11 @@ test('readDocument() gives the bytes that were recorded, and no others', async (
   await objects.putOnce(documentKey(key, 'report.pdf'), Buffer.from('%PDF'))
   await objects.putOnce(documentKey(key, 'report.html'), Buffer.from('<other>'))
   await objects.putOnce(documentKey(key, 'report.csv'), Buffer.from('a,b'))
-  assert.deepEqual(await read('report.pdf'), new Uint8Array(Buffer.from('%PDF')))
+  assert.deepEqual(await read('report.pdf'), {
+    body: new Uint8Array(Buffer.from('%PDF')),
+    key: documentKey(key, 'report.pdf'),
+    version: null,
+  })
   assert.equal(await read('report.html'), 'changed')
   assert.equal(await read('report.csv'), 'absent')
 })

@@ -580,3 +580,66 @@ test('a server that is not there is told in one line', async () => {
     process.env['AWS_ENDPOINT_URL_S3'] = server.url
   }
 })
+
+test('an address gives one version of an object to whoever has it, by one method, until its time is over', async (t) => {
+  const { address } = freshStore()
+  const signedAt = new Date('2026-11-23T07:00:00Z')
+  const objects = openStore(address, { now: () => signedAt })
+  t.after(() => server.setNow(new Date()))
+  const key = 'documents/a=b/report.pdf'
+  const etag = await objects.putIf(key, Buffer.from('first'), null)
+  const { version } = (await objects.get(key)) ?? assert.fail()
+  await objects.putIf(key, Buffer.from('second'), etag)
+  assert.ok(version !== null && objects.link !== undefined)
+  const how = { version, seconds: 60, type: 'text/html; charset=utf-8', disposition: 'inline; filename="a.html"' }
+  const url = await objects.link(key, { ...how, method: 'GET' })
+  assert.ok(!decodeURIComponent(url).includes(S3_SECRET_KEY))
+  const at = (milliseconds: number) => server.setNow(new Date(signedAt.getTime() + milliseconds))
+
+  at(59_999)
+  const given = await fetch(url)
+  assert.deepEqual([given.status, await given.text()], [200, 'first'])
+  for (const [name, value] of [
+    ['content-type', how.type],
+    ['content-disposition', how.disposition],
+    ['cache-control', 'no-store'],
+    ['x-amz-version-id', version],
+  ] as const)
+    assert.equal(given.headers.get(name), value)
+  const refused = async (other: string, init: RequestInit = {}) => {
+    const { status } = await fetch(other, init)
+    assert.ok(status === 403 || status === 400, `${status} for ${other}`)
+  }
+  await refused(url, { method: 'HEAD' })
+  const head = await objects.link(key, { ...how, method: 'HEAD' })
+  assert.equal((await fetch(head, { method: 'HEAD' })).headers.get('content-length'), '5')
+  await refused(head)
+  for (const method of ['PUT', 'DELETE']) await refused(url, { method })
+  // Whatever of it is another one, or is not there.
+  for (const name of new URL(url).searchParams.keys()) {
+    const changed = new URL(url)
+    changed.searchParams.set(name, `${changed.searchParams.get(name) ?? ''}1`)
+    await refused(changed.href)
+    changed.searchParams.delete(name)
+    await refused(changed.href)
+  }
+  await refused(url.replace('report.pdf', 'report.html'))
+  at(60_000)
+  await refused(url)
+  assert.equal(await textOf(objects, key), 'second')
+})
+
+test('an address without credentials to sign it is a line of ours', async () => {
+  const { objects } = freshStore()
+  const { AWS_ACCESS_KEY_ID: id } = process.env
+  delete process.env['AWS_ACCESS_KEY_ID']
+  try {
+    const how = { version: 'v', seconds: 60, method: 'GET', type: 'application/pdf', disposition: 'inline' } as const
+    await assert.rejects(async () => objects.link?.('documents/a/report.pdf', how), {
+      name: 'StoreError',
+      message: /^Cannot sign an address for "documents\/a\/report\.pdf" of store .*no credentials can be had/,
+    })
+  } finally {
+    process.env['AWS_ACCESS_KEY_ID'] = id
+  }
+})

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { Policy } from './iam-policy.ts'
+import { presignedProblem } from './signature.ts'
 import { sendAnswer } from './s3-misbehave.ts'
 import type { Answer, S3Misbehaviour } from './s3-misbehave.ts'
 
@@ -43,6 +44,8 @@ export type S3Server = {
   readonly permit: (allows: Policy['allows']) => void
   /** Decides for each request; undefined: it is answered well. */
   readonly misbehave: (decide: (request: S3Request) => S3Misbehaviour | undefined) => void
+  /** What time it is there, by which addresses that were signed for a while expire; at first the clock of this machine. */
+  readonly setNow: (now: Date) => void
   /** What the variables of the SDK must say to reach it. */
   readonly env: Readonly<Record<string, string>>
   readonly close: () => Promise<void>
@@ -83,6 +86,7 @@ export async function startS3Server(): Promise<S3Server> {
   const requests: S3Request[] = []
   let decide: (request: S3Request) => S3Misbehaviour | undefined = () => undefined
   let allows: Policy['allows'] = () => true
+  let clock = (): Date => new Date()
 
   async function answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(message.url ?? '', 'http://s3')
@@ -108,7 +112,7 @@ export async function startS3Server(): Promise<S3Server> {
     let sent: Answer
     try {
       if (typeof how === 'object') throw new S3Refusal(how.status, how.code, how.message)
-      checkAuthorization(message)
+      checkAuthorization(message, clock())
       const bucket = buckets.get(bucketName)
       if (bucket === undefined) throw new S3Refusal(404, 'NoSuchBucket', 'The specified bucket does not exist')
       checkPermission(request, bucket, allows)
@@ -157,6 +161,9 @@ export async function startS3Server(): Promise<S3Server> {
     misbehave: (how) => {
       decide = how
     },
+    setNow: (now) => {
+      clock = () => now
+    },
     env: {
       AWS_ENDPOINT_URL_S3: url,
       AWS_REGION: REGION,
@@ -172,7 +179,8 @@ export async function startS3Server(): Promise<S3Server> {
   }
 }
 
-function checkAuthorization({ headers }: IncomingMessage): void {
+function checkAuthorization({ method = '', url = '', headers }: IncomingMessage, now: Date): void {
+  if (url.includes('X-Amz-Signature=')) return checkPresigned({ method, url, headers }, now)
   const [, accessKey, region] =
     /^AWS4-HMAC-SHA256 Credential=([^/]+)\/\d{8}\/([^/]+)\/s3\/aws4_request, SignedHeaders=[^,]+, Signature=[\da-f]{64}$/.exec(
       headers.authorization ?? '',
@@ -188,6 +196,15 @@ function checkAuthorization({ headers }: IncomingMessage): void {
       'AuthorizationHeaderMalformed',
       `The authorization header is malformed; the region '${region}' is wrong; expecting '${REGION}'`,
     )
+}
+
+/** An address that somebody else signed. It wants nobody to say who they are besides. */
+function checkPresigned(request: Parameters<typeof presignedProblem>[0], now: Date): void {
+  if (request.headers.authorization !== undefined)
+    throw new S3Refusal(400, 'InvalidArgument', 'Only one auth mechanism allowed')
+  const signer = { accessKeyId: S3_ACCESS_KEY, secretAccessKey: S3_SECRET_KEY, region: REGION, service: 's3' }
+  const problem = presignedProblem(request, signer, now)
+  if (problem !== null) throw new S3Refusal(403, 'AccessDenied', problem)
 }
 
 /** Judges as S3 does: also a condition and a lock need permissions, and what is absent is told only to those who may list. */
@@ -227,7 +244,7 @@ function perform(request: S3Request, bucket: Bucket, query: URLSearchParams, bod
       return put(request, bucket, body)
     case 's3:GetObject':
     case 's3:GetObjectVersion':
-      return get(request, bucket, query.get('versionId'))
+      return overridden(get(request, bucket, query.get('versionId')), query)
     case 's3:ListBucket':
       return list(request, bucket, query)
     case 's3:DeleteObject':
@@ -292,6 +309,15 @@ function get({ key, headers }: S3Request, bucket: Bucket, id: string | null): An
     },
     body: found.body,
   }
+}
+
+/** Whoever asks may say what the answer is to say of itself. */
+function overridden(answer: Answer, query: URLSearchParams): Answer {
+  const headers = ['content-type', 'content-disposition', 'cache-control'].flatMap((name) => {
+    const value = query.get(`response-${name}`)
+    return value === null ? [] : [[name, value] as const]
+  })
+  return { ...answer, headers: { ...answer.headers, ...Object.fromEntries(headers) } }
 }
 
 function list({ key: prefix, bucket: name }: S3Request, { objects, options }: Bucket, query: URLSearchParams): Answer {

@@ -54,27 +54,73 @@ export function signatureProblem(
   if (unsigned !== undefined) return `Header '${unsigned}' must be signed`
 
   const [path = '', query = ''] = url.split('?')
+  // Every service but S3 encodes the path once more.
+  const canonicalPath = path.split('/').map(encoded).join('/')
+  const canonical = canonicalRequest({ method, path: canonicalPath, query, headers, names, hash: sha256(body) })
+  return signatureOf(canonical, date, { secretAccessKey, region, service }) === signature ? null : WRONG
+}
+
+const WRONG =
+  'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.'
+
+/** Why S3 would refuse a request whose query signs it ("Authenticating Requests: Using Query Parameters"), in its words; null where it would not. */
+export function presignedProblem(
+  { method, url, headers }: Omit<ReceivedRequest, 'body'>,
+  { accessKeyId, secretAccessKey, region, service }: Signer,
+  now: Date,
+): string | null {
+  const [path = '', query = ''] = url.split('?')
+  const given = new URLSearchParams(query)
+  const of = (name: string): string => given.get(`X-Amz-${name}`) ?? ''
+  const [key, ...scope] = of('Credential').split('/')
+  const [date, seconds, names] = [of('Date'), Number(of('Expires')), of('SignedHeaders')]
+  if (key !== accessKeyId) return 'The AWS Access Key Id you provided does not exist in our records.'
+  const [, y, mo, d, h, mi, s] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date) ?? []
+  const at = Date.parse(`${y}-${mo}-${d}T${h}:${mi}:${s}Z`)
+  if (!(seconds >= 1 && seconds <= 604_800)) return 'X-Amz-Expires must be between 1 and 604800'
+  if (!(now.getTime() < at + seconds * 1000)) return 'Request has expired'
+  if (at - now.getTime() > 15 * 60_000) return 'Request is not valid yet'
+  if (scope.join('/') !== `${date.slice(0, 8)}/${region}/${service}/aws4_request`)
+    return 'Error parsing the X-Amz-Credential parameter'
+  if (!names.split(';').includes('host')) return 'Header "host" must be signed'
+  const rest = query.replace(/(^|&)X-Amz-Signature=[^&]*/, '').replace(/^&/, '')
+  const canonical = canonicalRequest({ method, path, query: rest, headers, names, hash: 'UNSIGNED-PAYLOAD' })
+  return signatureOf(canonical, date, { secretAccessKey, region, service }) === of('Signature') ? null : WRONG
+}
+
+/** @param path encoded as the service wants it */
+function canonicalRequest({
+  method,
+  path,
+  query,
+  headers,
+  names,
+  hash,
+}: {
+  readonly method: string
+  readonly path: string
+  readonly query: string
+  readonly headers: IncomingHttpHeaders
+  readonly names: string
+  readonly hash: string
+}): string {
   const pairs = query === '' ? [] : query.split('&').map((pair) => pair.split('='))
   const canonicalQuery = pairs
     .map(([name = '', value = '']) => [encoded(decodeURIComponent(name)), encoded(decodeURIComponent(value))])
     .toSorted(([a = '', b = ''], [c = '', e = '']) => (a < c ? -1 : a > c ? 1 : b < e ? -1 : 1))
     .map((pair) => pair.join('='))
     .join('&')
-  // Every service but S3 encodes the path once more.
-  const canonicalPath = path.split('/').map(encoded).join('/')
-  const canonical = [
-    method,
-    canonicalPath,
-    canonicalQuery,
-    ...signed.map((name) => `${name}:${String(headers[name]).trim().replaceAll(/ +/g, ' ')}`),
-    '',
-    names,
-    sha256(body),
-  ].join('\n')
+  const signed = names.split(';').map((name) => `${name}:${String(headers[name]).trim().replaceAll(/ +/g, ' ')}`)
+  return [method, path, canonicalQuery, ...signed, '', names, hash].join('\n')
+}
+
+function signatureOf(
+  canonical: string,
+  date: string,
+  { secretAccessKey, region, service }: Omit<Signer, 'accessKeyId'>,
+): string {
+  const scope = `${date.slice(0, 8)}/${region}/${service}/aws4_request`
   const dayKey = hmac(`AWS4${secretAccessKey}`, date.slice(0, 8))
   const signingKey = hmac(hmac(hmac(dayKey, region), service), 'aws4_request')
-  const wanted = hmac(signingKey, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')
-  return wanted === signature
-    ? null
-    : 'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.'
+  return hmac(signingKey, ['AWS4-HMAC-SHA256', date, scope, sha256(canonical)].join('\n')).toString('hex')
 }

@@ -2,11 +2,13 @@ import { Readable } from 'node:stream'
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3'
+import type { LinkRequest } from '../objects.ts'
 import type { LockMode } from './address.ts'
 import { UnexpectedAnswerError } from './listing.ts'
 import type { ListPage, ListRequest } from './listing.ts'
@@ -45,12 +47,14 @@ export type PutOutcome =
   | { readonly isWritten: true; readonly etag: string }
   | { readonly isWritten: false; readonly attempts: number }
 
-/** The four requests of S3 that a store needs. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
+/** The four requests of S3 that a store needs, and the address of a fifth that somebody else makes. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
 export type S3Calls = {
   readonly get: (bucket: string, key: string, version: string | null) => Promise<FoundObject | 'absent' | 'deleted'>
   readonly put: (request: PutRequest) => Promise<PutOutcome>
   readonly list: (bucket: string, request: ListRequest) => Promise<ListPage>
   readonly remove: (bucket: string, key: string) => Promise<void>
+  /** Asks S3 for nothing: whoever has the URL reads this version with the rights of whoever signed it, from `now` on. */
+  readonly link: (bucket: string, key: string, request: LinkRequest, now: Date) => Promise<string>
   /** The credentials that were sent, which must stand in no message; empty where none were found. */
   readonly secrets: () => Promise<readonly string[]>
 }
@@ -179,6 +183,22 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
         // Amazon's S3 does not say it; others do.
         if (!(error instanceof S3ServiceException) || !ABSENT.has(error.name)) throw error
       }
+    },
+
+    async link(bucket, key, { version, method, seconds, type, disposition }, now) {
+      const { getSignedUrl } = await import('@aws-sdk/s3-request-presigner')
+      const asked = {
+        Bucket: bucket,
+        Key: key,
+        VersionId: version,
+        ResponseContentType: type,
+        ResponseContentDisposition: disposition,
+        ResponseCacheControl: 'no-store',
+      }
+      const signed = { expiresIn: seconds, signingDate: now }
+      return method === 'HEAD'
+        ? getSignedUrl(client, new HeadObjectCommand(asked), signed)
+        : getSignedUrl(client, new GetObjectCommand(asked), signed)
     },
 
     async secrets() {
