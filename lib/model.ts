@@ -221,7 +221,8 @@ export type Snapshot = {
   }
   /**
    * A sample of who sent what arrived without mesh TLS, taken when the attempt was made, which is after its window. It only ever names who a
-   * source may be. Absent where the cluster is not registered for it, or nothing was to be tapped.
+   * source may be. Failed where the window was not the one that was just over. Absent where the cluster is not registered for it, or nothing was to be
+   * tapped.
    */
   readonly tap?: SourceStatus & {
     readonly takenAt: string
@@ -234,7 +235,10 @@ export type Snapshot = {
     readonly requests: number
     readonly sightings: readonly TapSighting[]
   }
-  /** Absent: no proxy was to be read. A proxy that was not read makes no attempt incomplete, since it cannot be read later; it is a gap. */
+  /**
+   * Absent: no proxy was to be read. Failed: none was read, as where the window ended too long ago. A proxy that was not read makes no attempt
+   * incomplete, since it cannot be read later; it is a gap.
+   */
   readonly proxies?: SourceStatus & { readonly pages: readonly ProxyPage[] }
 }
 

@@ -2,11 +2,10 @@ import type { Cluster, MetricsAnswer, Snapshot, Window } from '../model.ts'
 import type { ClusterAccess } from './cluster.ts'
 import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
-import { PAGE_SLACK_SECONDS } from './page-times.ts'
 import { queryInstant } from './prometheus.ts'
 import { readProxies } from './proxies.ts'
 import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
-import { sampleTap, tapTargets } from './tap-sample.ts'
+import { sampleTap, tapTargets, tooLateToTap } from './tap-sample.ts'
 import { collectViz, isJustOver } from './viz.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
 
@@ -77,9 +76,10 @@ async function tapOf(
   { answers }: Snapshot['metrics'],
   { access, now }: CollectDeps,
 ): Promise<Snapshot['tap']> {
-  if (cluster.tapSeconds === undefined || !isJustOver(window, now())) return undefined
+  if (cluster.tapSeconds === undefined) return undefined
   const wanted = tapTargets(answers, cluster, window)
   if (wanted.targets.length === 0) return undefined
+  if (!isJustOver(window, now())) return tooLateToTap(cluster, cluster.tapSeconds, wanted, now())
   return sampleTap(cluster, cluster.tapSeconds, wanted, { api: access.kubernetes, now })
 }
 
@@ -103,7 +103,7 @@ const NO_PROMETHEUS: Promise<Snapshot['metrics']> = Promise.resolve({
   answers: [],
 })
 
-/** The pages of proxies; undefined where none is to be read, or Prometheus has the window and proxies no longer do. */
+/** The pages of proxies; undefined where none is to be read. */
 async function collectProxies(
   cluster: Cluster,
   window: Window,
@@ -112,7 +112,6 @@ async function collectProxies(
 ): Promise<Snapshot['proxies']> {
   const isOnly = cluster.noPrometheus === true
   if (cluster.proxies === undefined && !isOnly) return undefined
-  if (!isOnly && now().getTime() / 1000 > toSeconds(window.end) + PAGE_SLACK_SECONDS) return undefined
   const { lists } = await listed
   // Which proxies Prometheus does not read is known only once it has answered.
   const answers = isOnly ? null : cluster.proxies === 'all' ? [] : (await asked).answers

@@ -67,6 +67,26 @@ function isName(text: string): boolean {
   return /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(text)
 }
 
+/** A sample that was asked for and not taken, since it would not be of this window: who is seen now says nothing of then. */
+export function tooLateToTap(
+  { id }: Cluster,
+  seconds: number,
+  { targets, left }: ReturnType<typeof tapTargets>,
+  now: Date,
+): NonNullable<Snapshot['tap']> {
+  const line = `Cannot tap workloads of cluster "${id}" for a window that is not the one that was just over: tap shows nothing of the past; run collect before the next window ends`
+  return {
+    status: 'failed',
+    errors: [line],
+    takenAt: timeOf(now),
+    seconds,
+    tapped: [],
+    left: targets.length + left,
+    requests: 0,
+    sightings: [],
+  }
+}
+
 export type TapSampleDeps = { readonly api: KubernetesApi; readonly now: () => Date }
 
 /**

@@ -154,7 +154,10 @@ describe('What linkerd viz edges shows', () => {
     assert.match(tap?.errors[0] ?? '', /^Cannot tap deployment "web" in namespace "shop" .*the cluster has no tap API/)
     assert.equal(complete, metrics.status === 'complete' && kubernetes.status === 'complete')
     const { tap: late } = await collect(new Date('2026-11-24T13:00:01Z'), { tapSeconds: 1 })
-    assert.equal(late, undefined)
+    assert.deepEqual([late?.status, late?.tapped, late?.left, late?.sightings], ['failed', [], 1, []])
+    assert.deepEqual(late?.errors, [
+      'Cannot tap workloads of cluster "prod" for a window that is not the one that was just over: tap shows nothing of the past; run collect before the next window ends',
+    ])
   })
 
   test('is not asked for where that would need a right of its own, or long after the window', async (context) => {
