@@ -351,6 +351,7 @@ test('what a function answers for itself, and is no error to Lambda, has an alar
   )
   const stack = all['MessagesFailed']?.Properties['Namespace'] as string
   assert.ok(seen.includes(`${stack} FailedMessages service ciphertrail 1`))
+  assert.ok(seen.includes(`${stack} RefusedWindows service ciphertrail 1`))
   assert.ok(seen.includes('AWS/ApiGateway 5xx ApiId Api 1'), seen.join('\n'))
   // Windows that are asked for and that nobody collects: the queue forgets them without a word.
   const [, waiting] = ofType('AWS::CloudWatch::Alarm').find(([id]) => id === 'CollectIsBehind') ?? []
