@@ -29,8 +29,11 @@ export type Outcome = 'allowed' | 'refused'
 /** What policy says about plain text on a workload's port: a second axis, never mixed with the state. */
 export type Enforcement = 'plaintext-refused' | 'plaintext-allowed' | 'audited' | 'unknown'
 
-/** Whether the other side of a path saw the same. `contradicted` does not occur before proxies are read by name. */
-export type Corroborated = 'yes' | 'ambiguous' | 'no' | 'contradicted'
+/**
+ * Whether the other side of a path saw the same: `yes` by an identity that one workload has, `ambiguous` by one that several have, `no`. That the two
+ * sides contradict each other is no value: what could show it is a finding of the rule `sources-agree`.
+ */
+export type Corroborated = 'yes' | 'ambiguous' | 'no'
 
 /** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/causes.ts). */
 export const CAUSES = [

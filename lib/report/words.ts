@@ -34,7 +34,6 @@ export const CORROBORATED_WORDS: Readonly<Record<Corroborated, string>> = {
   yes: 'seen by both sides',
   ambiguous: 'seen by both sides, but the identity is shared by several workloads',
   no: 'seen by one side only',
-  contradicted: 'the two sides disagree',
 }
 
 export const GAP_WORDS: Readonly<Record<GapReason, string>> = {

@@ -104,7 +104,7 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
 ])
 
 /** Worst first. */
-const CORROBORATION: readonly Corroborated[] = ['contradicted', 'no', 'ambiguous', 'yes']
+const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 
 type Reading = Omit<
   Interval,

@@ -323,12 +323,11 @@ test('trust-anchor-is-valid fails an anchor out of its time, and knows nothing w
 })
 
 test('sources-agree wants the word of both ends', () => {
-  const by = (corroborated: 'yes' | 'no' | 'ambiguous' | 'contradicted') => period([path([{ more: { corroborated } }])])
+  const by = (corroborated: 'yes' | 'no' | 'ambiguous') => period([path([{ more: { corroborated } }])])
   table('sources-agree', [
     ['both', 'pass', by('yes')],
     ['one', 'unknown', by('no')],
     ['a shared identity', 'unknown', by('ambiguous')],
-    ['contradicted', 'fail', by('contradicted')],
     ['nothing to join by', 'not-applicable', period([path([clear])])],
     ['no mesh identity', 'not-applicable', period([path([clear], { source: UNMESHED })], missing(3))],
     ['not collected', 'unknown', period([path()], missing(3))],

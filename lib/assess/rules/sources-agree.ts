@@ -47,9 +47,6 @@ function inOrder(differences: readonly VizDifference[]): VizDifference[] {
 
 function judge(path: PathHistory) {
   const { rows, windows, destination } = path
-  const contradicted = rows.find(({ corroborated }) => corroborated === 'contradicted')
-  if (contradicted !== undefined)
-    return ofPath(path, 'fail', `The two ends contradict each other, first from ${contradicted.from}`)
   if (hasNamelessEnd(path))
     return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh, so nothing joins the two sides')
   const mutual = rows.filter(({ state, outcome }) => state === 'mtls' && outcome === 'allowed')
