@@ -24,7 +24,7 @@ const KINDS = ['deployments', 'statefulsets', 'daemonsets'] as const
 const recordings = tapRecordings()
 const voting = recordings.find(({ workload }) => workload === 'voting') ?? assert.fail('no recording of voting')
 const web = recordings.find(({ workload }) => workload === 'web') ?? assert.fail('no recording of web')
-const tapVoting = ['tap', 'deploy/voting', '-n', 'emojivoto', '--for', '3s'] as const
+const tapVoting = ['tap', 'deploy/voting', '-n', 'emojivoto', '--for', '10s'] as const
 const CANNOT = 'Cannot tap deployment "voting" in namespace "emojivoto" of cluster "real": '
 const NO_PODS_TEXT = 'no pods to tap for type="deployment" name="voting"'
 /** As the tap API says it: an ApiError, whose first field is its text. */
@@ -145,7 +145,7 @@ describe('The tap API behind a real API server', () => {
     answer(replay(voting.bytes, { sizes: [333], after: 'silence' }))
     const heard = await run(tapVoting, { folder })
     assert.equal(heard.code, 0, heard.stderr)
-    assert.match(heard.stderr, /^16 requests were seen in 3 s: 5 plaintext \(4 on a probe path\), 11 mtls\. /)
+    assert.match(heard.stderr, /^16 requests were seen in 10 s: 5 plaintext \(4 on a probe path\), 11 mtls\. /)
     assert.deepEqual(
       linesOf(heard.stdout).map((line) => /^(\w+) +id=(\S+) proxy=(in|out)/.exec(line)?.slice(1)),
       voting.decoded.map(({ http, proxyDirection }) => {
