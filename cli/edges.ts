@@ -5,6 +5,7 @@ import { isNotEncrypted } from '../lib/assess/episodes.ts'
 import { windowOf, toSeconds } from '../lib/collect/windows.ts'
 import type { Cluster, WindowResult } from '../lib/model.ts'
 import { type VizEdge, VizEdgesError, parseVizEdges } from '../lib/collect/viz-edges.ts'
+import { type StoredVizEdges, storedVizEdges } from '../lib/run/stored-viz-edges.ts'
 import { edgesDifferences, securedText } from '../lib/report/edges-difference.ts'
 import { type EdgeRow, edgeRows, linkerdPairs } from '../lib/report/edges.ts'
 import { printable } from '../lib/report/printable.ts'
@@ -53,11 +54,11 @@ export function addEdges(program: Command, console: Console): void {
     .option('--json', 'one JSON object a line; with -o linkerd, the JSON of linkerd viz edges')
     .option(
       '--against <file>',
-      'only where linkerd viz edges says otherwise: its -o json, or the dashboard’s /api/edges; "-" for standard input',
+      'only where linkerd viz edges says otherwise: its -o json, or the dashboard’s /api/edges; "-" for standard input; "stored" for what it answered in that window, as evidence has it',
     )
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json\n  linkerd viz edges deploy -A -o json | ciphertrail edges deploy --against -',
+      '\nExamples:\n  ciphertrail edges deployment\n  ciphertrail edges all -n shop -o wide --at 2026-11-24T12:30:00Z\n  ciphertrail edges deploy -o linkerd --json\n  linkerd viz edges deploy -A -o json | ciphertrail edges deploy --against -\n  ciphertrail edges deploy --at 2026-11-24T12:30:00Z --against stored',
     )
     .action(async (kindText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<EdgesOptions>()
@@ -71,24 +72,37 @@ export function addEdges(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
-      const theirs = options.against === undefined ? undefined : await readAgainst(options.against, kind, clusters)
+      const against = options.against === undefined ? undefined : comparedBy(options.against, kind, clusters)
+      const given =
+        against === undefined || against.file === STORED ? undefined : await readAgainst(against.file, against.kind)
       const exempt =
-        theirs !== undefined || options.output === 'linkerd'
+        against !== undefined || options.output === 'linkerd'
           ? 'admin-ports'
           : options.output === 'wide'
             ? 'all'
             : 'none'
       const rows: EdgeRow[] = []
+      let theirs: ComparedEdges | undefined = given
       let missing = 0
       for (const cluster of clusters) {
         const result = (await historyProblem(cluster, objects)) ?? (await resultAt(cluster, at, objects))
         if (typeof result === 'string') {
           missing++
           console.err(result)
-        } else rows.push(...edgeRows(result, { kind, namespace: options.namespace, exempt }))
+          continue
+        }
+        rows.push(...edgeRows(result, { kind, namespace: options.namespace, exempt }))
+        if (against?.file !== STORED) continue
+        const stored = await storedVizEdges(cluster, result.window, against.kind, { objects })
+        if (typeof stored !== 'string') theirs = stored
+        else {
+          missing++
+          console.err(stored)
+        }
       }
-      if (missing === 0 && theirs !== undefined) {
-        printDifferences(theirs, rows, kind ?? '', options, console)
+      if (against !== undefined) {
+        if (missing > 0 || theirs === undefined) throw new FailedError()
+        printDifferences(theirs, rows, against.kind, options, console)
         return
       }
       // Where nothing was collected, an empty list or "No edges found." would say that there is nothing.
@@ -97,12 +111,18 @@ export function addEdges(program: Command, console: Console): void {
     })
 }
 
-/** What `linkerd viz edges` said, of one kind in one cluster. */
-async function readAgainst(
+/** What `linkerd viz edges` said; the time is null where it was given as a file, which does not tell it. */
+type ComparedEdges = StoredVizEdges | (Pick<StoredVizEdges, 'edges'> & { readonly takenAt: null })
+
+/** The value of `--against` for what viz answered when the window was there; a file of that name is `./stored`. */
+const STORED = 'stored'
+
+/** Of one kind in one cluster, as `linkerd viz edges` is. Throws UsageError. */
+function comparedBy(
   file: string,
   kind: string | undefined,
   clusters: readonly Cluster[],
-): Promise<readonly VizEdge[]> {
+): { readonly file: string; readonly kind: string } {
   if (kind === undefined || kind === 'pod')
     throw new UsageError(
       `Cannot compare edges of ${kind ?? 'all'} kinds: wanted one kind of workload, as linkerd viz edges was asked for`,
@@ -111,10 +131,15 @@ async function readAgainst(
     throw new UsageError(
       `Cannot compare edges without --cluster: registered are ${clusters.map(({ id }) => id).join(', ')}`,
     )
+  return { file, kind }
+}
+
+/** What `linkerd viz edges` said, of one kind, when somebody typed it. */
+async function readAgainst(file: string, kind: string): Promise<ComparedEdges> {
   const named = file === '-' ? 'standard input' : `"${printable(file)}"`
   try {
     const edges = parseVizEdges(file === '-' ? await text(process.stdin) : await readFile(file, 'utf8'))
-    return edges.filter((edge) => edge.kind === null || edge.kind === kind)
+    return { takenAt: null, edges: edges.filter((edge) => edge.kind === null || edge.kind === kind) }
   } catch (error) {
     if (error instanceof VizEdgesError)
       throw new Error(`Cannot read edges from ${named}: ${error.message}`, { cause: error })
@@ -126,7 +151,7 @@ async function readAgainst(
 }
 
 function printDifferences(
-  theirs: readonly VizEdge[],
+  theirs: ComparedEdges,
   rows: readonly EdgeRow[],
   kind: string,
   { json, output, namespace }: EdgesOptions,
@@ -134,14 +159,15 @@ function printDifferences(
 ): void {
   const isInside = ({ src_namespace: source, dst_namespace: destination }: VizEdge) =>
     namespace === undefined || [source, destination].includes(namespace)
-  const wanted = theirs.filter(isInside)
+  const wanted = theirs.edges.filter(isInside)
   const differences = edgesDifferences(wanted, linkerdPairs(rows), kind)
   if (json === true || output === 'json') {
     for (const difference of differences) console.out(toJson(difference))
     return
   }
   const same = wanted.length - differences.length
-  console.err(`${same} of ${wanted.length} edges of linkerd viz edges are shown alike.`)
+  const asked = theirs.takenAt === null ? '' : `, as it answered at ${theirs.takenAt},`
+  console.err(`${same} of ${wanted.length} edges of linkerd viz edges${asked} are shown alike.`)
   if (differences.length === 0) return
   for (const line of tableLines(differences, [
     { heading: 'SRC', text: ({ src }) => src },
