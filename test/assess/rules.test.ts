@@ -162,6 +162,7 @@ test('inbound-plaintext-absent says so only of a port of which everything was se
     ['not known to have one', 'unknown', meshed({ yes: 11, unknown: 1 })],
     ['a list that was not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
     ['in no list', 'unknown', period([path()], { facts: { workloads: [] } })],
+    ['labels that may say anything', 'unknown', period([path()], { history: { overriding: ['tls'] } })],
     ['the port goes around the proxy', 'unknown', skips('skip-inbound', '80')],
     ['it lies in a range that does', 'unknown', skips('skip-inbound', '79-90')],
     ['a subnet goes around the proxy', 'unknown', skips('skip-subnet', null)],

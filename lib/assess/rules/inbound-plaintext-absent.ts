@@ -21,7 +21,7 @@ export const inboundPlaintextAbsent: Rule = {
   failTitle: 'Traffic reached the port in the clear',
   why: 'A client without a proxy has no path of its own in any metric: only the port that it reached tells of it.',
   needs:
-    'Every window of the cluster, with a proxy in the way of each pod of the workload and no gap in what was read of them: that something is absent can only be said where all was seen.',
+    'Every window of the cluster, with a proxy in the way of each pod of the workload, no label of theirs that readings go by, and no gap in what was read of them: that something is absent can only be said where all was seen.',
   check: (period) => {
     const workloads = new Map(period.facts?.workloads.map((workload) => [workloadKey(workload), workload]))
     return period.ports.map((port) => judge(port, workloads.get(workloadKey(port.workload)), period))
@@ -55,10 +55,11 @@ function unseenWords(
   const gap = coverage.get(workloadKey(end))?.incomplete ?? 0
   if (gap > 0) return `not all of its pods were seen in ${windowCount(gap)}`
   if (workload === undefined) return 'no list shows its pods'
-  const { meshed } = workload
+  const { meshed, overriding } = workload
   if (meshed.no + meshed.partly > 0) return `some pod had no proxy in ${windowCount(meshed.no + meshed.partly)}`
   if (unlisted + meshed.unknown > 0)
     return `whether each pod had a proxy is not known in ${windowCount(unlisted + meshed.unknown)}`
+  if (overriding.length > 0) return `its pods have labels that may hide what reached them: ${overriding.join(', ')}`
   const skipped = workload.bypasses.some(
     (spot) => spot.kind !== 'skip-outbound' && (spot.port === null || includesPort(parsePorts(spot.port), port)),
   )
