@@ -8,9 +8,12 @@ import type { Browser, Page } from 'playwright-core'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { downloadIdOf, makeDownload, readDownload, revokeDownload } from '../../lib/deliver/downloads.ts'
 import { leavePath, linkKey } from '../../lib/deliver/links.ts'
+import type { Objects } from '../../lib/store/objects.ts'
 import { REPORT_PDF, keepPdf } from '../support/kept-report.ts'
 import { startApi } from '../support/local-api.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
+import { startS3Server } from '../support/s3-server.ts'
+import { openStore } from '../store/open-s3.ts'
 
 const SENT = new Date('2026-11-23T07:00:00Z')
 
@@ -25,15 +28,21 @@ before(async () => {
 
 after(() => browser.close())
 
+/** Keeps a report and a channel with links, and gives who gets them and what makes one. */
+async function keepChannel(objects: Objects) {
+  const report = await keepPdf(objects)
+  await addChannel(
+    { id: 'grc', recipients: ['ada@example.com'], timeZone: 'America/Argentina/ComodRivadavia', hasDownloads: true },
+    { now: new Date('2026-11-20T00:00:00Z'), by: 'test' },
+    objects,
+  )
+  const [recipient = ''] = (await readChannels(objects))[0]?.recipients ?? []
+  const link = (expiresAt: string) => makeDownload({ report, channel: 'grc', recipient, expiresAt }, SENT, objects)
+  return { recipient, link }
+}
+
 const objects = memoryObjects()
-const report = await keepPdf(objects)
-await addChannel(
-  { id: 'grc', recipients: ['ada@example.com'], timeZone: 'America/Argentina/ComodRivadavia', hasDownloads: true },
-  { now: new Date('2026-11-20T00:00:00Z'), by: 'test' },
-  objects,
-)
-const [recipient = ''] = (await readChannels(objects))[0]?.recipients ?? []
-const link = (expiresAt: string) => makeDownload({ report, channel: 'grc', recipient, expiresAt }, SENT, objects)
+const { recipient, link } = await keepChannel(objects)
 const [works, expired, revoked] = await Promise.all([
   link('2026-12-23T07:00:00Z'),
   link('2026-11-23T07:00:00Z'),
@@ -80,14 +89,34 @@ for (const [name, path] of Object.entries(PAGES))
         await context.close()
       })
 
-test('a browser that presses the button downloads the report under the name of its week, and stays on the page', async (t) => {
-  const { url } = await startApi(t, { objects, now: () => SENT })
+/** Presses the button of a page, and sees that the report comes under the name of its week. */
+async function assertDownloads(address: string): Promise<void> {
   const page = await browser.newPage()
-  await page.goto(`${url}/d/${works}`)
+  await page.goto(address)
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('button')])
   assert.equal(download.suggestedFilename(), 'ciphertrail-2026-W47.pdf')
   assert.deepEqual(await readFile(await download.path()), REPORT_PDF)
-  assert.equal(page.url(), `${url}/d/${works}`)
-  assert.equal((await readDownload(downloadIdOf(works) ?? '', objects))?.uses, 1)
+  assert.equal(page.url(), address)
   await page.close()
+}
+
+test('a browser that presses the button downloads the report under the name of its week, and stays on the page', async (t) => {
+  const { url } = await startApi(t, { objects, now: () => SENT })
+  await assertDownloads(`${url}/d/${works}`)
+  assert.equal((await readDownload(downloadIdOf(works) ?? '', objects))?.uses, 1)
+})
+
+test('a browser follows the button to the bucket, where the report is too large to be handed over', async (t) => {
+  const s3 = await startS3Server()
+  t.after(() => s3.close())
+  Object.assign(process.env, s3.env)
+  s3.makeBucket('bucket')
+  s3.setNow(SENT)
+  const stored = openStore('s3://bucket', { now: () => SENT })
+  const token = await (await keepChannel(stored)).link('2026-12-23T07:00:00Z')
+  await linkKey(stored)
+  const { url } = await startApi(t, { objects: stored, now: () => SENT, largestBody: REPORT_PDF.length - 1 })
+  await assertDownloads(`${url}/d/${token}`)
+  const { headers } = s3.requests.findLast(({ action }) => action === 's3:GetObjectVersion') ?? assert.fail()
+  assert.deepEqual([headers.referer, headers.authorization], [undefined, undefined])
 })

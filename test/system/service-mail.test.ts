@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateConfigurationSetCommand, CreateEmailIdentityCommand, SESv2Client } from '@aws-sdk/client-sesv2'
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
 import {
@@ -22,13 +22,13 @@ import {
 } from '@aws-sdk/client-sqs'
 import PostalMime from 'postal-mime'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import { linkName, listDownloads, revokeDownload } from '../../lib/deliver/downloads.ts'
+import { linkName, listDownloads, makeDownload, readDownload, revokeDownload } from '../../lib/deliver/downloads.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { compareText } from '../../lib/text-order.ts'
 import { openStore } from '../store/open-s3.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
-import { REPORT_PDF, keepPdf } from '../support/kept-report.ts'
+import { REPORT_PDF, WEEK, keepPdf } from '../support/kept-report.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 import { type MotoServer, startMoto, takenBySes } from '../support/moto-server.ts'
 import { packagedHandler, unpackFunction } from '../support/packaged-functions.ts'
@@ -94,6 +94,7 @@ before(async () => {
     new CreateBucketCommand({ Bucket: 'evidence', ObjectLockEnabledForBucket: true, CreateBucketConfiguration: where }),
   )
   await s3.send(new CreateBucketCommand({ Bucket: 'derived', CreateBucketConfiguration: where }))
+  await s3.send(new PutBucketVersioningCommand({ Bucket: 'derived', VersioningConfiguration: { Status: 'Enabled' } }))
   const client = new SESv2Client({})
   await client.send(new CreateEmailIdentityCommand({ EmailIdentity: 'ciphertrail@example.com' }))
   await client.send(new CreateConfigurationSetCommand({ ConfigurationSetName: 'ciphertrail-prod' }))
@@ -266,8 +267,23 @@ test('the report leaves with a mail by SES, and its link is answered without log
   assert.equal(pressed.statusCode, 303)
   const file = `/d/${pressed.headers['location'] ?? ''}`
   assert.deepEqual((await visit(file)).body, REPORT_PDF)
-  const [{ id, uses } = assert.fail()] = (await listDownloads(objects)).downloads
+  const [{ id, uses, recipient } = assert.fail()] = (await listDownloads(objects)).downloads
   assert.equal(uses, 1)
+
+  const large = Buffer.alloc(5_000_000, '%PDF of a year ')
+  const year = await keepPdf(objects, { ...WEEK, label: 'Week 2026-W46' }, large)
+  const wanted = { report: year, channel: 'grc', recipient, expiresAt: '2026-12-23T07:00:00Z' }
+  const other = await makeDownload(wanted, new Date(DUE), objects)
+  const led = await visit(`/d/${other}`, 'POST')
+  assert.equal(led.statusCode, 303)
+  const given = await fetch(led.headers['location'] ?? '')
+  assert.ok(large.equals(Buffer.from(await given.arrayBuffer())))
+  assert.equal(given.headers.get('content-disposition'), 'attachment; filename="ciphertrail-2026-W46.pdf"')
+  const { id: otherId = '' } =
+    (await listDownloads(objects)).downloads.find(({ report: leadsTo }) => leadsTo === year) ?? {}
+  assert.equal((await readDownload(otherId, objects))?.uses, 1)
+  assert.ok(!log.text().includes('X-Amz-'))
+
   t.mock.timers.setTime(DUE + MINUTE)
   assert.equal((await visit(file)).statusCode, 404)
   await revokeDownload(id, new Date(DUE), objects)

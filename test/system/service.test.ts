@@ -18,6 +18,7 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
+import { WEEK, keepPdf } from '../support/kept-report.ts'
 import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
 import { TOKEN } from '../support/kubernetes-server.ts'
 import { type LoopedMesh, startLoopedMesh } from '../support/looped-mesh.ts'
@@ -226,4 +227,16 @@ async function asksTheApi(): Promise<void> {
   const { items: reports } = JSON.parse(await ask('/v1/reports')) as { items: readonly { id: string }[] }
   assert.equal(reports.length, 2)
   assert.match(await ask(`/v1/reports/${reports[0]?.id ?? ''}/html`), /^<!doctype html>/i)
+
+  const large = Buffer.alloc(5_000_000, '%PDF of a year ')
+  const id = (await keepPdf(objects, WEEK, large)).replace(/^reports\/(.*)\.json$/, '$1')
+  const event = requestOf(`/v1/reports/${id}/pdf`)
+  const { statusCode, headers } = (await deliver({ name: 'query', event, at: END + 1800 })) as {
+    readonly statusCode: number
+    readonly headers: Readonly<Record<string, string>>
+  }
+  assert.equal(statusCode, 303)
+  const given = await fetch(headers['location'] ?? '')
+  assert.deepEqual([given.status, given.headers.get('content-type')], [200, 'application/pdf'])
+  assert.ok(large.equals(Buffer.from(await given.arrayBuffer())))
 }
