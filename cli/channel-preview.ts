@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { Channel } from '../lib/deliver/channel/channel.ts'
@@ -9,6 +9,7 @@ import { weekMail } from '../lib/run/mail.ts'
 import { timeOf } from '../lib/collect/windows.ts'
 import { toJson } from '../lib/report/json.ts'
 import { printable } from '../lib/report/printable.ts'
+import { makeFolder } from '../lib/store/folder.ts'
 import { StoreError } from '../lib/store/objects.ts'
 import { chosenChannels } from './channels.ts'
 import { type Console, UsageError } from './console.ts'
@@ -104,7 +105,7 @@ async function writeFiles(
   files: readonly { readonly name: string; readonly body: string | Uint8Array }[],
 ): Promise<readonly string[]> {
   try {
-    await mkdir(out, { recursive: true })
+    await makeFolder(out)
     for (const { name, body } of files) await writeFile(join(out, name), body)
   } catch (error) {
     throw new StoreError(

@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { toSeconds } from '../lib/collect/windows.ts'
@@ -9,6 +9,7 @@ import type { ReportView } from '../lib/report/view.ts'
 import { checkedZone, weekPeriod } from '../lib/report/week.ts'
 import { makeReport } from '../lib/run/report.ts'
 import { removedClusters } from '../lib/run/report-input.ts'
+import { makeFolder } from '../lib/store/folder.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { StoreError } from '../lib/store/objects.ts'
 import { recordReport } from '../lib/store/reports.ts'
@@ -150,7 +151,7 @@ async function writeFiles(
   record: () => Promise<unknown>,
 ): Promise<void> {
   try {
-    await mkdir(out, { recursive: true })
+    await makeFolder(out)
     // All are on the disk before the first takes its place: a full disk leaves the older report as it was.
     for (const { name, body } of files) await writeFile(join(out, `${name}.new`), body, { flush: true })
     await record()

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
@@ -13,6 +12,7 @@ import { checkedZone } from '../lib/report/week.ts'
 import { type Service, type ServiceDeps, createService } from '../lib/run/service.ts'
 import type { Signer } from '../lib/seal/note.ts'
 import { withFileLock } from '../lib/store/file-lock.ts'
+import { makeFolder } from '../lib/store/folder.ts'
 import { type Objects, StoreError } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
@@ -139,7 +139,7 @@ function readZone(text: string): string {
 /** Runs while nobody else does on the same directory; undefined, and nothing was run, where somebody does. Gone with its process, however that ends. */
 async function withRunLock(place: string, run: () => Promise<void>): Promise<{ readonly result: void } | undefined> {
   try {
-    await mkdir(place, { recursive: true })
+    await makeFolder(place)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
     throw new StoreError(`Cannot make store "${printable(place)}": ${code}, wanted a folder that can be written`, {

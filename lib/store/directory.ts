@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { constants, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { withFileLock } from './file-lock.ts'
+import { makeFolder } from './folder.ts'
 import {
   checkKey,
   checkPrefix,
@@ -32,9 +33,7 @@ export type DirectoryEffects = {
 
 /** The effects on a real file system. */
 export const diskEffects: DirectoryEffects = {
-  async makeDirectory(path) {
-    await mkdir(path, { recursive: true })
-  },
+  makeDirectory: makeFolder,
   async writeFile(path, body) {
     const file = await open(path, 'wx')
     try {

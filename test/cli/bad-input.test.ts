@@ -646,6 +646,28 @@ test('a report that cannot be written is one line', async () => {
   assert.equal(readFileSync(out, 'utf8'), 'a file')
 })
 
+test('where no folder can be made is said in one line, and not tried for ever', async () => {
+  // Of a name in it /proc says that /proc is not there.
+  const nowhere = '/proc/ciphertrail/reports'
+  const store = copyOf('nowhere')
+  assert.equal((await mesh.run('channel', 'add', 'ops', '--to', 'ada@example.com', '--store', store)).code, 0)
+  assert.equal((await mesh.run('key', 'new', 'example.com/log', '--key', `${store}.key`)).code, 0)
+  assert.equal((await mesh.run('seal', '--key', `${store}.key`, '--store', store)).code, 0)
+  const [proved = ''] = (await listAttempts(earlier, 'shop', { objects: directoryObjects(store) })).map(evidenceKey)
+  for (const [says, ...args] of [
+    ['write the report to', 'report', '--from', earlier.start, '--to', earlier.end, '--out', nowhere],
+    ['write the mail to', 'channel', 'preview', 'ops', '--week', '2026-W47', '--out', nowhere],
+    ['write the proof to', 'log', 'show', '--proof', proved, '--out', nowhere],
+  ]) {
+    const ran = await mesh.run(...args, '--store', store)
+    assert.deepEqual({ code: ran.code, stdout: ran.stdout }, { code: 1, stdout: '' }, ran.stderr)
+    assertClear(ran, new RegExp(`^Cannot ${says} "${nowhere}": \\w+, wanted `))
+  }
+  const ran = await mesh.run('channel', 'add', 'ops', '--to', 'ada@example.com', '--store', nowhere)
+  assert.deepEqual({ code: ran.code, stdout: ran.stdout }, { code: 1, stdout: '' })
+  assertClear(ran, /^Cannot write ".*" to store "\/proc\/ciphertrail\/reports": /)
+})
+
 test('one cluster that fails does not keep the others from being collected', async () => {
   const store = copyOf('two')
   const args = ['--kubeconfig', mesh.kubeconfig, '--prometheus-url', 'http://127.0.0.1:1', '--window', '5m']
