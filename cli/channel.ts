@@ -212,9 +212,12 @@ export function addChannelCommands(program: Command, console: Console): void {
       const { json, store, to } = command.optsWithGlobals<RecipientOptions>()
       const objects = openStore({ store }, console)
       const recipient = await recipientOf(id, to, 'resume', objects)
-      for (const channel of [id, null]) await liftSuppression(recipient, channel, objects)
-      if (json === true) console.out(toJson({ channel: id, recipient, outcome: 'resumed' }))
-      else console.out(`Mail of channel "${id}" to that recipient resumed`)
+      const isSilenced = suppressionOf(await readSuppressions(objects), recipient, id) !== undefined
+      if (isSilenced) for (const channel of [id, null]) await liftSuppression(recipient, channel, objects)
+      const outcome = isSilenced ? 'resumed' : 'unchanged'
+      if (json === true) console.out(toJson({ channel: id, recipient, outcome }))
+      else if (isSilenced) console.out(`Mail of channel "${id}" to that recipient resumed`)
+      else console.out(`Mail of channel "${id}" to that recipient was not suppressed`)
     })
 
   channel

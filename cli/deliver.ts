@@ -25,7 +25,7 @@ export function addDeliver(program: Command, console: Console): void {
   )
     .addHelpText(
       'after',
-      `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent; "ciphertrail deliveries" says to whom.`,
+      `\nExample:\n  ciphertrail deliver --mail mail.json --url https://ciphertrail.example.com\n\n${MAIL_HELP}\n\nExit code 1 if any mail was not sent by this run; "ciphertrail deliveries" says\nto whom. What is unknown of an earlier run is told again with each, and was\na failure of that one.`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<SendOptions>()
@@ -127,7 +127,7 @@ type ListOptions = SendOptions & { readonly kind?: string; readonly week?: strin
 const isFailed = ({ problem, tried }: ChannelDelivery): boolean =>
   problem !== null || tried.some(({ status }) => status !== 'sent')
 
-function outcomeLines({ channel, week, tried, suppressed, problem }: ChannelDelivery): string[] {
+function outcomeLines({ channel, week, tried, suppressed, unknown, problem }: ChannelDelivery): string[] {
   if (week === null) return [`${channel}: no mail is due yet`]
   const of = (status: Delivery['status']) => tried.filter((delivery) => delivery.status === status)
   const counts = (['sent', 'failed', 'unknown', 'bounced'] as const).flatMap((status) =>
@@ -135,7 +135,7 @@ function outcomeLines({ channel, week, tried, suppressed, problem }: ChannelDeli
   )
   const silent = countSuppressed(suppressed)
   return [
-    `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${silent === 0 ? '' : `; ${silent} get none: ${suppressedWords(suppressed)} (ciphertrail channel check ${channel})`}`,
+    `${channel}: week ${week}, ${counts.join(', ') || 'nothing to send'}${unknown === null || unknown === 0 ? '' : `; of ${unknown} before it is unknown whether ${unknown === 1 ? 'it' : 'they'} went, and ${unknown === 1 ? 'it is' : 'they are'} not sent again (ciphertrail deliveries --status unknown)`}${silent === 0 ? '' : `; ${silent} get none: ${suppressedWords(suppressed)} (ciphertrail channel check ${channel})`}`,
     ...[...of('failed'), ...of('unknown'), ...of('bounced')].map(
       ({ status, recipient, detail }) => `  ${recipient} ${status}: ${detail ?? 'no reason was given'}`,
     ),

@@ -47,6 +47,8 @@ export type ChannelDelivery = {
   readonly tried: readonly Delivery[]
   /** How many recipients get none. */
   readonly suppressed: SuppressedCounts
+  /** To how many it may or may not have gone before this run, which are not sent to again; null where that was not looked at. */
+  readonly unknown: number | null
   /** How many were left to the next run, since no time was left or something failed. */
   readonly left: number
   /** Why the mail could not be made, in time, or written down, or that nobody is left who gets it; null where it could. One line. */
@@ -113,6 +115,7 @@ export async function deliverDue(
             week: null,
             tried: [],
             suppressed: withoutSuppressed(channel, suppressions).suppressed,
+            unknown: null,
             left: 0,
             problem: null,
           }
@@ -133,6 +136,7 @@ async function deliverMail(
   const tried: Delivery[] = []
   const { suppressed } = withoutSuppressed(channel, suppressions)
   let left = 0
+  let unknown: number | null = null
   let late: string | null = null
   const outcome = (error: unknown) => ({
     delivery: {
@@ -140,13 +144,15 @@ async function deliverMail(
       week: mail.week,
       tried,
       suppressed,
+      unknown,
       left,
       problem: error === null ? (nobodyLeft(channel, suppressed) ?? late) : errorLine(error),
     },
     error,
   })
   try {
-    const { ids } = await toSend(channel, mail, suppressions, deps)
+    const { ids, unknown: before } = await toSend(channel, mail, suppressions, deps)
+    unknown = before
     left = ids.length
     if (ids.length === 0 || isOver()) return outcome(null)
     const content = await weekMail({ channel, week: mail, now: at, version, url, suppressed }, deps)

@@ -66,24 +66,38 @@ export async function readAll(
   return { channels, suppressions: channels.length === 0 ? [] : await readSuppressions(objects) }
 }
 
-/** To whom a mail is to be sent now: nobody has claimed it, or it failed and its time has come. */
+/** What is known of a mail before it is sent. */
+export type LookedAt = {
+  /** To whom it is to be sent now: nobody has claimed it, or it failed and its time has come. */
+  readonly ids: readonly DeliveryId[]
+  /** That nobody is left who gets it; null where somebody is. One line. */
+  readonly nobody: string | null
+  /** To how many it may or may not have gone before; null where that is not looked at again. */
+  readonly unknown: number | null
+}
+
+/** Looks at how the mail of a channel stands with each recipient. */
 export async function toSend(
   channel: Channel,
   { week }: WeekMail,
   suppressions: readonly Suppression[],
   { objects, now, settled }: LookDeps,
-): Promise<{ readonly ids: readonly DeliveryId[]; readonly nobody: string | null }> {
+): Promise<LookedAt> {
   const { wanted, suppressed } = withoutSuppressed(channel, suppressions)
   const nobody = nobodyLeft(channel, suppressed)
   const name = [channel.id, week, ...wanted].join(' ')
-  if (settled?.has(name) === true) return { ids: [], nobody }
+  if (settled?.has(name) === true) return { ids: [], nobody, unknown: null }
   const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
     const delivery = await readDelivery(id, now(), objects)
     // Whoever holds it now may fail.
     const isOpen = delivery === null || delivery.status === 'claimed' || delivery.retryAt !== null
-    return { id, isOpen, isNow: isDue(delivery, now()) }
+    return { id, isOpen, isNow: isDue(delivery, now()), isUnknown: delivery?.status === 'unknown' }
   })
   if (!looked.some(({ isOpen }) => isOpen)) settled?.add(name)
-  return { ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])), nobody }
+  return {
+    ids: looked.flatMap(({ id, isNow }) => (isNow ? [id] : [])),
+    nobody,
+    unknown: looked.filter(({ isUnknown }) => isUnknown).length,
+  }
 }

@@ -201,6 +201,12 @@ test('ciphertrail channel suppress keeps a recipient from all mail, which list, 
     assert.match(refused.stderr, wanted)
     assert.doesNotMatch(refused.stderr, /eve@|bob@/)
   }
-  assert.equal((await channel('resume', 'all', '--to', 'bob@example.com')).code, 0)
+  const resume = (...args: string[]) => channel('resume', 'all', '--to', 'bob@example.com', ...args)
+  const resumed = await resume()
+  assert.deepEqual([resumed.code, resumed.stdout], [0, 'Mail of channel "all" to that recipient resumed\n'])
   assert.equal((await channel('check', 'all', ...now)).code, 0)
+  const nobody = await resume()
+  assert.deepEqual([nobody.code, nobody.stdout], [0, 'Mail of channel "all" to that recipient was not suppressed\n'])
+  const { outcome } = JSON.parse((await resume('--json')).stdout) as { outcome: string }
+  assert.equal(outcome, 'unchanged')
 })

@@ -127,7 +127,11 @@ test('what a server refuses is tried again where that helps, and what is cut off
     'one nobody@example.com failed',
     'one well@example.com sent',
   ])
-  for (const minutes of [1, 6, 7, 40, 600, 5000]) await deliver(server, objects, minutes)
+  assert.equal(first.unknown, 0, 'before it')
+  for (const minutes of [1, 6, 7, 40, 600, 5000]) {
+    const [{ unknown } = assert.fail()] = await deliver(server, objects, minutes)
+    assert.equal(unknown, 2)
+  }
   assert.deepEqual(
     (await told(objects)).filter((line) => !line.endsWith(' sent')),
     ['one cut@example.com unknown', 'one lost@example.com unknown', 'one nobody@example.com failed'],
@@ -384,12 +388,8 @@ test('mailByEnvironment() takes what a function is given by the same rules, name
     )
 })
 
-test('ciphertrail deliver sends what is due, and deliveries lists it', async (t) => {
-  const folder = freshFolder(t)
-  const server = await mailServer(t, {
-    user: { name: 'ct', password: 'secret' },
-    mannerOf: (to) => (to.startsWith('nobody') ? { code: 550, enhanced: '5.1.1', at: 'rcpt' } : 'take'),
-  })
+/** A folder with settings of mail that lead to a server. */
+function settingsFor(server: MailServer, folder: string): void {
   writeFileSync(join(folder, 'ca.pem'), server.ca)
   writeFileSync(
     join(folder, 'mail.json'),
@@ -402,6 +402,15 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
       caFile: 'ca.pem',
     }),
   )
+}
+
+test('ciphertrail deliver sends what is due, and deliveries lists it', async (t) => {
+  const folder = freshFolder(t)
+  const server = await mailServer(t, {
+    user: { name: 'ct', password: 'secret' },
+    mannerOf: (to) => (to.startsWith('nobody') ? { code: 550, enhanced: '5.1.1', at: 'rcpt' } : 'take'),
+  })
+  settingsFor(server, folder)
   await run(['channel', 'add', 'one', '--to', 'ada@example.com', '--to', 'nobody@example.com'], { folder })
   const env = { CIPHERTRAIL_MAIL: 'mail.json' }
   const none = await run(['deliver', '--now', '2020-01-01T00:00:00Z'], { folder, env })
@@ -454,4 +463,26 @@ test('ciphertrail deliver sends what is due, and deliveries lists it', async (t)
     assert.equal(code, 2)
     assert.match(stderr, wanted)
   }
+})
+
+test('ciphertrail deliver says with each run to how many a mail may or may not have gone, which fails the run in which it happens', async (t) => {
+  const folder = freshFolder(t)
+  const server = await mailServer(t, {
+    user: { name: 'ct', password: 'secret' },
+    mannerOf: (to) => (to.startsWith('lost') ? 'cut-after' : 'take'),
+  })
+  settingsFor(server, folder)
+  await run(['channel', 'add', 'one', '--to', 'ada@example.com', '--to', 'lost@example.com'], { folder })
+  const deliver = (...args: string[]) =>
+    run(['deliver', '--now', '2099-01-05T12:00:00Z', ...args], { folder, env: { CIPHERTRAIL_MAIL: 'mail.json' } })
+  const first = await deliver()
+  assert.equal(first.code, 1, first.stderr)
+  assert.match(first.stdout, /^one: week \S+, 1 sent, 1 unknown\n {2}r[0-9a-f]{32} unknown: /)
+  const second = await deliver()
+  assert.deepEqual([second.code, second.stderr], [0, ''])
+  assert.match(
+    second.stdout,
+    /^one: week \S+, nothing to send; of 1 before it is unknown whether it went, and it is not sent again \(ciphertrail deliveries --status unknown\)\n$/,
+  )
+  assert.equal(parseNdjson((await deliver('--json')).stdout)[0]?.['unknown'], 1)
 })
