@@ -8,8 +8,10 @@ import { declaredWaivers } from '../store/declarations.ts'
 import { historyProblem } from '../store/history-problem.ts'
 import { vkeyKey } from '../store/log-keys.ts'
 import { missingWindows } from '../store/missing.ts'
+import { type NamespaceStandings, nextStandings } from '../store/namespaces.ts'
 import { DeletedError, type Objects } from '../store/objects.ts'
 import { type Memory, type Recent, readLastOfMonths, readRecent } from '../store/recent.ts'
+import { compareText } from '../text-order.ts'
 import { errorLine } from './error-line.ts'
 
 /** So long a window may take to be collected before it counts as not collected. */
@@ -23,23 +25,33 @@ export async function clusterFacts(
   at: Date,
   { objects, memory }: { readonly objects: Objects; readonly memory: Memory },
 ): Promise<ClusterFacts> {
-  const nothing = { id: cluster.id, episodes: [], windows: [], certificate: null, trustAnchors: null }
+  const nothing = {
+    id: cluster.id,
+    episodes: [],
+    windows: [],
+    namespaces: [],
+    isListed: false,
+    certificate: null,
+    trustAnchors: null,
+  }
   try {
     const recent = await readRecent(cluster.id, objects, memory)
     const problem = recent === undefined ? await historyProblem(cluster, objects) : undefined
     if (problem !== undefined) return { ...nothing, problem }
     const missing = missingWindows(cluster, recent ?? { since: null, watermark: null }, at)
+    const isDue = ({ end }: { readonly end: string }): boolean => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000
     const windows = [
       ...(recent?.windows ?? []).map((window) => ({ end: window.end, ...observedOf(window, recent?.unlisted) })),
       ...missing.map(({ end }) => ({ end, isObserved: false, share: null })),
     ]
-      .filter(({ end }) => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000)
+      .filter(isDue)
       .toSorted((a, b) => toSeconds(a.end) - toSeconds(b.end))
     return {
       ...nothing,
       problem: null,
       episodes: recent === undefined ? [] : pathsOf(recent),
       windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
+      ...namespaceFacts(recent, missing.filter(isDue), isDue),
       ...cryptoFacts(recent),
     }
   } catch (error) {
@@ -70,6 +82,30 @@ function observedOf(
 ): Pick<SeenWindow, 'isObserved' | 'share'> {
   if (collected && expectedSeconds === 0 && !unlisted.has(start)) return { isObserved: null, share: null }
   return { isObserved: collected && observedSeconds > 0, share: collected ? ratio : null }
+}
+
+/** Windows that nobody stored, before all that are stored, say nothing of a namespace; of those after them the last two say all. */
+function namespaceFacts(
+  recent: Recent | undefined,
+  missing: readonly { readonly end: string }[],
+  isDue: (window: { readonly end: string }) => boolean,
+): Pick<ClusterFacts, 'namespaces' | 'isListed'> {
+  const { before = new Map<string, never>(), last = [] } = recent?.namespaces ?? {}
+  const watermark = recent?.watermark ?? null
+  const sights = [
+    ...last.filter(isDue),
+    ...missing
+      .filter(({ end }) => watermark !== null && toSeconds(end) > toSeconds(watermark))
+      .slice(-2)
+      .map(({ end }) => ({ end, collected: false, isListed: false, seconds: new Map() })),
+  ]
+  const standings = sights.reduce<NamespaceStandings>(nextStandings, before)
+  return {
+    namespaces: [...standings]
+      .map(([name, { windows, seenAt }]) => ({ name, windows, seenAt }))
+      .toSorted((a, b) => compareText(a.name, b.name)),
+    isListed: sights.at(-1)?.isListed === true,
+  }
 }
 
 /** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */

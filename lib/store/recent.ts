@@ -4,6 +4,7 @@
  */
 import { isNotEncrypted } from '../assess/episodes.ts'
 import type { Episode, Interval, TimelineMonth, WindowResult } from '../model.ts'
+import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from './objects.ts'
 import { sha256Of, whileItChanges } from './derived-object.ts'
 import { type FoldedWindow, type State, foldedCount, readExpected, readMonth, readState } from './state.ts'
@@ -25,6 +26,8 @@ export type Recent = {
   readonly windows: TimelineMonth['windows']
   /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
   readonly unlisted: ReadonlySet<string>
+  /** How each namespace stood before the last of those windows, and what these tell of it: the last may be too young to be judged. */
+  readonly namespaces: { readonly before: NamespaceStandings; readonly last: readonly NamespaceSight[] }
   /** What the last window came to of which anything is stored; null where that is in a month already. */
   readonly last:
     | (Pick<WindowResult, 'window' | 'collected' | 'crypto'> & {
@@ -64,7 +67,16 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
 }
 
 function startOf({ timeline: { watermark, paths, episodes } }: State): Omit<Recent, 'since'> {
-  return { watermark, paths, episodes, seen: new Map(), windows: [], unlisted: new Set(), last: null }
+  return {
+    watermark,
+    paths,
+    episodes,
+    seen: new Map(),
+    windows: [],
+    unlisted: new Set(),
+    namespaces: { before: new Map(), last: [] },
+    last: null,
+  }
 }
 
 /** Whether the remembered windows are the first ones, each with the same result. */
@@ -96,8 +108,21 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
     seen,
     windows: [...before.windows, ...months.flatMap((month) => month.windows)],
     unlisted: new Set([...before.unlisted, ...unlisted.map(({ window }) => window.start)]),
+    namespaces: namespacesAfter(before.namespaces, news),
     last: last === undefined || last === null ? before.last : lastOf(last),
   }
+}
+
+/** More than are younger than what a look judges. */
+const LAST_SIGHTS = 4
+
+function namespacesAfter(
+  { before, last }: Recent['namespaces'],
+  news: readonly ExpectedWindow[],
+): Recent['namespaces'] {
+  const sights = [...last, ...news.map(sightOf)]
+  const kept = sights.slice(-LAST_SIGHTS)
+  return { before: sights.slice(0, sights.length - kept.length).reduce(nextStandings, before), last: kept }
 }
 
 function lastOf({ window, collected, crypto, coverage, partial = false }: WindowResult): Recent['last'] {

@@ -453,6 +453,61 @@ test('a cluster whose lists nobody may read is not observed, though its metrics 
   ])
 })
 
+test('a namespace whose proxies nobody scrapes is told to a channel of it and to one of everything, while the rest of its cluster is seen', async () => {
+  const objects = memoryObjects()
+  const added = { now: minutesIn(-1), by: 'test' }
+  await addCluster({ id: 'shop', windowMinutes: 5 }, added, { objects })
+  await addChannel({ id: 'all', snsTopic: TOPIC }, added, objects)
+  await addChannel({ id: 'bank', snsTopic: TOPIC, namespaces: ['ba*'] }, added, objects)
+  await addChannel({ id: 'care', snsTopic: TOPIC, namespaces: ['care'] }, added, objects)
+  const web = pod('deployment/web')
+  const job = pod('deployment/job', { namespace: 'care', to: -600 })
+  const ledger = pod('deployment/ledger', { namespace: 'bank' })
+  const meshOf = (isScraped: boolean, isThere = true): SyntheticCluster => ({
+    pods: [
+      web,
+      job,
+      ...(isThere ? [{ ...ledger, scrape: () => (isScraped ? ('success' as const) : ('failure' as const)) }] : []),
+    ],
+  })
+  const told = new Map<string, string[]>()
+  const memory = new Map()
+  // Seen, two windows not, not collected at all, not seen, seen again; then its pod is gone, which is no loss.
+  const shown = [meshOf(true), meshOf(false), meshOf(false), null, meshOf(false), meshOf(true)]
+  for (const [index, mesh] of [...shown, ...Array.from({ length: 4 }, () => meshOf(true, false))].entries()) {
+    if (mesh !== null) await writeAttempt(snapshotOf('shop', index, {}, mesh), { objects })
+    const [cluster] = await readClusters({ objects })
+    assert.ok(cluster)
+    await derive(cluster, { objects, assess: assessWindow })
+    const now = minutesIn(5 * (index + 1) + 10)
+    for (const use of [memory, new Map()])
+      for (const { channel, notice, problem } of await alertDue(
+        { at: now, url: null },
+        {
+          objects,
+          now: () => now,
+          publish: async () => 'taken',
+          post: webhookPost(undefined),
+          mail: null,
+          memory: use,
+        },
+      )) {
+        assert.equal(problem, null)
+        for (const { line } of [...(notice?.began ?? []), ...(notice?.ended ?? [])])
+          told.set(channel, [...(told.get(channel) ?? []), `${index} ${line}`])
+      }
+  }
+  const lost = 'nothing was observed in namespace bank of cluster shop after Tue 24 Nov 12:05'
+  const lines = [`2 ${lost}`, `5 observed again, up to Tue 24 Nov 12:30 (told: ${lost})`]
+  assert.deepEqual(
+    [...told],
+    [
+      ['all', lines],
+      ['bank', lines],
+    ],
+  )
+})
+
 const STORIES = 500
 const SEED = Number(process.env['PROPERTY_SEED'] ?? 20_261_124)
 

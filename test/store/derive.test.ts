@@ -14,6 +14,7 @@ import type { DirectoryEffects } from '../../lib/store/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence.ts'
 import { evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
+import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/store/namespaces.ts'
 import { type Memory, readRecent } from '../../lib/store/recent.ts'
 import { encodeDerived } from '../../lib/store/derived-object.ts'
 import { readHistory, readWindow } from '../../lib/store/state.ts'
@@ -822,7 +823,7 @@ test('readRecent() says without a month what the whole history says, whatever it
           assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
           if (recent === undefined) continue
           if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
-          const { paths, last, seen, unlisted, ...rest } = recent
+          const { paths, last, seen, unlisted, namespaces, ...rest } = recent
           const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
           const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
           assert.deepEqual(rest, wholeRest)
@@ -834,6 +835,13 @@ test('readRecent() says without a month what the whole history says, whatever it
             const own = await readWindow('demo', start, objects)
             assert.equal(unlisted.has(start), own?.collected === true && own.existing === null)
           }
+          let standings: NamespaceStandings = new Map()
+          for (const window of recent.windows)
+            standings = nextStandings(
+              standings,
+              sightOf({ window, result: (await readWindow('demo', window.start, objects)) ?? null }),
+            )
+          assert.deepEqual(namespaces.last.reduce(nextStandings, namespaces.before), standings)
         }
       },
     ),

@@ -36,6 +36,8 @@ const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   problem: null,
   episodes: [],
   windows: [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: true, share: null })),
+  namespaces: [],
+  isListed: true,
   certificate: { expires: at(24 * 60), asOf: at(0), isOfAll: true },
   trustAnchors: [{ subject: 'root.linkerd.cluster.local', sha256: 'ab', notAfter: '2027-11-24T00:00:00Z' }],
   ...more,
@@ -121,6 +123,23 @@ export const ALERT_STORIES: Readonly<Record<string, () => AlertStory>> = {
       ),
     ]),
   'coverage-lost': () => story([look(15, {}, cluster({ windows: darkWindows }))]),
+  'namespace-not-observed': () =>
+    story(
+      [
+        look(
+          15,
+          {},
+          cluster({
+            namespaces: ['bank', 'care'].map((name) => ({
+              name,
+              windows: [-60, 0].map((minutes) => ({ end: at(minutes), isObserved: false, share: 0 })),
+              seenAt: name === 'bank' ? at(-120) : null,
+            })),
+          }),
+        ),
+      ],
+      { namespaces: ['bank', 'care'], id: 'pay' },
+    ),
   certificate: () => story([look(5, {}, cluster({ certificate: { expires: at(60), asOf: at(0), isOfAll: true } }))]),
   'trust-anchor': () =>
     story(
@@ -204,6 +223,11 @@ export const ALERT_STORIES: Readonly<Record<string, () => AlertStory>> = {
                 seen: { state: 'plaintext', outcome: 'allowed', reason: name, cause: null },
               }),
             ),
+            namespaces: HOSTILE.map((name) => ({
+              name,
+              windows: [-60, 0].map((minutes) => ({ end: at(minutes), isObserved: false, share: 0 })),
+              seenAt: at(-120),
+            })),
             trustAnchors: [{ subject: hostileName(1), sha256: 'ab', notAfter: '2026-12-10T00:00:00Z' }],
           }),
           cluster({ id: 'east', problem: hostileName(7) }),

@@ -10,7 +10,15 @@ import { compareText } from '../../text-order.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
 import { whyWords } from '../mail/entries.ts'
 
-export const CONDITION_KINDS = ['path', 'coverage', 'certificate', 'trust-anchor', 'seal', 'unreadable'] as const
+export const CONDITION_KINDS = [
+  'path',
+  'coverage',
+  'namespace-coverage',
+  'certificate',
+  'trust-anchor',
+  'seal',
+  'unreadable',
+] as const
 export type ConditionKind = (typeof CONDITION_KINDS)[number]
 
 /** Something that is so, or was. */
@@ -68,6 +76,16 @@ export type ClusterFacts = {
     /** How much of what was to be seen was; null where that is not known. */
     readonly share: number | null
   }[]
+  /** Every namespace in which a pod with a proxy was to be seen lately. */
+  readonly namespaces: readonly {
+    readonly name: string
+    /** The last two of `windows`, as to what was to be seen in the namespace; null: nothing, as the last complete list says. */
+    readonly windows: ClusterFacts['windows']
+    /** RFC 3339: end of the last window in which some of it was observed; null where that is not known. */
+    readonly seenAt: string | null
+  }[]
+  /** Whether a complete list tells what there was in the last window: in a namespace that is not among them nothing was to be seen. */
+  readonly isListed: boolean
   /** The earliest end of a proxy's certificate, as of the end of the window that told it; null where that is not known. */
   readonly certificate: {
     readonly expires: string
@@ -98,6 +116,9 @@ const CERTIFICATE_SECONDS = 2 * 60 * 60
 const TRUST_ANCHOR_SECONDS = 30 * DAY
 /** Before its end, and with it, whoever forgot what was told weeks ago is told again. */
 const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
+
+/** Kubernetes has none that is longer. */
+const LONGEST_NAME = 63
 
 /** Names from clusters have any length. */
 const LONGEST_LINE = 600
@@ -185,9 +206,10 @@ function sealConditions({ facts: { now, seal }, dates }: Known): readonly Presen
 /** What is of a cluster as a whole. */
 function wholeConditions(
   { channel, facts: { now }, dates }: Known,
-  { id, problem, windows, certificate, trustAnchors }: KnownCluster,
+  cluster: KnownCluster,
   before: ReadonlyMap<string, Watched>,
 ): readonly Present[] {
+  const { id, problem, windows, certificate, trustAnchors } = cluster
   const where = `cluster ${printable(id)}`
   if (problem !== null)
     return [
@@ -203,7 +225,8 @@ function wholeConditions(
   const [last, secondLast] = [windows.at(-1), windows.at(-2)]
   // Two windows begin it, one that is seen ends it: one late window that was filled must not.
   const isLost = before.get(`coverage/${id}`)?.isActive === true || secondLast?.isObserved === false
-  if (last?.isObserved === false && isLost) {
+  const isDark = last?.isObserved === false && isLost
+  if (isDark) {
     const seen = windows.findLast(({ isObserved }) => isObserved === true)
     conditions.push(
       present(
@@ -218,6 +241,7 @@ function wholeConditions(
       ),
     )
   }
+  conditions.push(...namespaceConditions({ channel, dates }, cluster, isDark, before))
   if (channel.namespaces.length > 0) return conditions
   if (certificate !== null && toSeconds(certificate.expires) - toSeconds(certificate.asOf) < CERTIFICATE_SECONDS)
     conditions.push(
@@ -251,6 +275,42 @@ function wholeConditions(
   }
   return conditions
 }
+
+/**
+ * Namespaces of which nothing was observed on a cluster of which something was.
+ *
+ * @param isDark the whole cluster is told as not observed, which says it of each namespace
+ */
+function namespaceConditions(
+  { channel, dates }: Pick<Known, 'channel' | 'dates'>,
+  { id, namespaces }: KnownCluster,
+  isDark: boolean,
+  before: ReadonlyMap<string, Watched>,
+): readonly Present[] {
+  return namespaces.flatMap(({ name, windows, seenAt }): readonly Present[] => {
+    const [last, secondLast] = [windows.at(-1), windows.at(-2)]
+    if (last?.isObserved !== false || !isOfChannel(channel, [{ namespace: name }])) return []
+    const key = namespaceKey(id, name)
+    const was = before.get(key)
+    // What was told keeps its words: windows that told since when go into months.
+    if (was?.isActive === true) return [namespaceCondition({ key, cluster: id, since: was.since, line: was.line })]
+    if (isDark || secondLast?.isObserved !== false) return []
+    const since = seenAt ?? secondLast.end
+    const how = seenAt === null ? `since ${dates.moment(since)} at the latest` : `after ${dates.moment(since)}`
+    const line = `nothing was observed in namespace ${printable(name)} of cluster ${printable(id)} ${how}`
+    return [namespaceCondition({ key, cluster: id, since, line })]
+  })
+}
+
+/** Names the lost coverage of a namespace. What is no name of one, which a label may be, is made printable, and cut. */
+export const namespaceKey = (cluster: string, name: string): string =>
+  `coverage/${cluster}/${cutLine(printable(name), LONGEST_NAME)}`
+
+const namespaceCondition = ({ key, cluster, since, line }: Omit<Condition, 'details' | 'kind'>): Present =>
+  present(
+    { key, kind: 'namespace-coverage', cluster, since, line },
+    'fix: see whether its proxies answer, and whether policy lets them be read: linkerd check --proxy',
+  )
 
 function pathConditions(
   known: Known,

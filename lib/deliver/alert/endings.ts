@@ -12,6 +12,7 @@ import {
   type Present,
   type Watched,
   cut,
+  namespaceKey,
   pathWords,
 } from './conditions.ts'
 import { isOfChannel } from '../channel/channel.ts'
@@ -53,10 +54,10 @@ function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'>
     case 'coverage': {
       const last = cluster.windows.at(-1)
       if (last?.isObserved !== true || toSeconds(last.end) <= toSeconds(since)) return null
-      // One proxy of a hundred ends it, too, so that must be said.
-      const share = last.share === null || last.share === 1 ? '' : `, ${shareWords(last.share)} of what was to be seen`
-      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${share} ${told}` }
+      return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${shareOf(last.share)} ${told}` }
     }
+    case 'namespace-coverage':
+      return namespaceEnd(watched, cluster, known)
     case 'certificate':
       if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
       return certificateEnd(cluster.certificate, dates, told)
@@ -71,6 +72,28 @@ function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'>
       return null
   }
 }
+
+/** Where no list says that there is nothing to be seen any more, a namespace that is not observed stays so. */
+function namespaceEnd(
+  watched: Watched,
+  { id, namespaces, windows, isListed }: KnownCluster,
+  { channel, dates }: Known,
+): Pick<Ended, 'line' | 'ending'> | null {
+  const told = toldWords(watched)
+  const name = watched.key.slice(`coverage/${id}/`.length)
+  if (!isOfChannel(channel, [{ namespace: name }])) return left('its namespace', told)
+  const found = namespaces.find((one) => namespaceKey(id, one.name) === watched.key)
+  const last = found === undefined ? windows.at(-1) : found.windows.at(-1)
+  if (last === undefined || toSeconds(last.end) <= toSeconds(watched.since)) return null
+  if (found === undefined ? isListed : last.isObserved === null)
+    return { ending: 'gone', line: `no pod with a proxy is in it any more, up to ${dates.moment(last.end)} ${told}` }
+  if (found === undefined || last.isObserved !== true) return null
+  return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${shareOf(last.share)} ${told}` }
+}
+
+/** One proxy of a hundred ends it, too, so that must be said. */
+const shareOf = (share: number | null): string =>
+  share === null || share === 1 ? '' : `, ${shareWords(share)} of what was to be seen`
 
 /** A proxy that nobody read may still have it. */
 function certificateEnd(

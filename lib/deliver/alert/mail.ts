@@ -61,6 +61,7 @@ const MOST_JSON_BYTES = 100_000
 const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several: string]>> = {
   path: ['path not encrypted', 'paths not encrypted'],
   coverage: ['cluster not observed', 'clusters not observed'],
+  'namespace-coverage': ['namespace not observed', 'namespaces not observed'],
   certificate: ['certificate not renewed', 'certificates not renewed'],
   'trust-anchor': ['trust anchor about to end', 'trust anchors about to end'],
   seal: ['seal behind', 'seals behind'],

@@ -7,6 +7,7 @@ import { alertContent } from '../../../lib/deliver/alert/mail.ts'
 import { type AlertState, NO_ALERTS, decideAlerts } from '../../../lib/deliver/alert/alerts.ts'
 import type { Waiver } from '../../../lib/model.ts'
 import { memoryObjects } from '../../support/memory-objects.ts'
+import { shareWords } from '../../../lib/report/words.ts'
 import { CHANNEL, HOSTILE } from '../../support/mail-stories.ts'
 import { episode, workload } from '../../support/report-input.ts'
 
@@ -28,10 +29,26 @@ const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   problem: null,
   episodes: [],
   windows: [1, 2, 3].map((hour) => ({ end: at(hour * 60), isObserved: true, share: null })),
+  namespaces: [],
+  isListed: true,
   certificate: { expires: at(24 * 60), asOf: at(180), isOfAll: true },
   trustAnchors: [{ subject: 'root', sha256: 'ab', notAfter: '2027-11-24T00:00:00Z' }],
   ...more,
 })
+
+/** A namespace in its last two windows, of ten minutes each. */
+const bank = (
+  end: number,
+  seen: readonly (boolean | null)[],
+  { seenAt = null, share = null }: { readonly seenAt?: number | null; readonly share?: number | null } = {},
+): ClusterFacts['namespaces'][number] => ({
+  name: 'bank',
+  windows: seen.map((isObserved, index) => ({ end: at(end - 10 * (seen.length - 1 - index)), isObserved, share })),
+  seenAt: seenAt === null ? null : at(seenAt),
+})
+
+const dark = (...seen: readonly boolean[]): ClusterFacts['windows'] =>
+  seen.map((isObserved, index) => ({ end: at((index + 2) * 60), isObserved, share: null }))
 
 const ANCHOR = { subject: 'root', sha256: 'ab', notAfter: '2026-12-20T00:00:00Z' }
 
@@ -105,6 +122,62 @@ const cases: readonly (readonly [name: string, looks: readonly AlertFacts[], wan
       '+ not encrypted since Tue 24 Nov 04:10: deployment shop/web to statefulset bank/ledger:5432 on cluster west',
       '+ the history of cluster west cannot be read: it is damaged',
       '- it can be read again (told: the history of cluster west cannot be read: it is damaged)',
+    ],
+  ],
+  [
+    'a namespace of which nothing is observed is told on a cluster of which something is, and its end with how much',
+    [
+      facts(200, cluster({ namespaces: [bank(190, [true, false], { seenAt: 180 })] })),
+      facts(210, cluster({ namespaces: [bank(200, [false, false], { seenAt: 180 })] })),
+      facts(220, cluster({ namespaces: [bank(210, [false, false])] })),
+      facts(230, cluster({ namespaces: [bank(220, [false, true], { seenAt: 220, share: 0.25 })] })),
+    ],
+    [
+      null,
+      '+ nothing was observed in namespace bank of cluster west after Tue 24 Nov 04:00',
+      null,
+      `- observed again, up to Tue 24 Nov 04:40, ${shareWords(0.25)} of what was to be seen (told: nothing was observed in namespace bank of cluster west after Tue 24 Nov 04:00)`,
+    ],
+  ],
+  [
+    'a namespace in which nothing is to be seen is no loss; where that is so by a list, what was told is not seen any more',
+    [
+      facts(200, cluster({ namespaces: [bank(190, [null, null])] })),
+      facts(210, cluster({ namespaces: [bank(200, [false, false])] })),
+      facts(220, cluster({ namespaces: [], isListed: false })),
+      facts(230, cluster({ namespaces: [bank(220, [false, null])] })),
+      facts(900, cluster({ namespaces: [bank(890, [false, false], { seenAt: 60 })] })),
+      facts(910, cluster({ namespaces: [], windows: [{ end: at(900), isObserved: true, share: null }] })),
+    ],
+    [
+      null,
+      '+ nothing was observed in namespace bank of cluster west since Tue 24 Nov 04:10 at the latest',
+      null,
+      '- no pod with a proxy is in it any more, up to Tue 24 Nov 04:40 (told: nothing was observed in namespace bank of cluster west since Tue 24 Nov 04:10 at the latest)',
+      '+ nothing was observed in namespace bank of cluster west after Tue 24 Nov 02:00',
+      '- no pod with a proxy is in it any more, up to Tue 24 Nov 16:00 (told: nothing was observed in namespace bank of cluster west after Tue 24 Nov 02:00)',
+    ],
+  ],
+  [
+    'where nothing of a cluster is observed no namespace is told apart, and what is dark after it is',
+    [
+      facts(
+        200,
+        cluster({ windows: dark(true, false, false), namespaces: [bank(190, [false, false], { seenAt: 120 })] }),
+      ),
+      facts(
+        260,
+        cluster({ windows: dark(true, false, false, false), namespaces: [bank(250, [false, false], { seenAt: 120 })] }),
+      ),
+      facts(
+        320,
+        cluster({ windows: dark(true, false, false, true), namespaces: [bank(310, [false, false], { seenAt: 120 })] }),
+      ),
+    ],
+    [
+      '+ nothing was observed on cluster west after Tue 24 Nov 03:00',
+      null,
+      '+ nothing was observed in namespace bank of cluster west after Tue 24 Nov 03:00\n- observed again, up to Tue 24 Nov 06:00 (told: nothing was observed on cluster west after Tue 24 Nov 03:00)',
     ],
   ],
   [
@@ -462,6 +535,9 @@ type Step = {
   readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet'
   readonly isWaived: boolean
   readonly seen: readonly boolean[]
+  /** Of a namespace in the last two windows; undefined: it is among none. */
+  readonly bank: readonly (boolean | null)[] | undefined
+  readonly isListed: boolean
   readonly is: 'there' | 'unreadable' | 'removed'
   readonly certificate: 'good' | 'bad' | 'unknown'
   readonly seal: 'behind' | 'in-time' | 'unknown'
@@ -474,6 +550,10 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
   ending: fc.constantFrom('fixed', 'refused', 'gone', 'quiet'),
   isWaived: fc.boolean(),
   seen: fc.array(fc.boolean(), { maxLength: 4 }),
+  bank: fc.option(fc.array(fc.constantFrom(true, false, false, null), { minLength: 1, maxLength: 2 }), {
+    nil: undefined,
+  }),
+  isListed: fc.boolean(),
   is: fc.constantFrom('there', 'there', 'there', 'unreadable', 'removed'),
   certificate: fc.constantFrom('good', 'bad', 'unknown'),
   seal: fc.constantFrom('behind', 'in-time', 'unknown'),
@@ -513,6 +593,21 @@ function looksOf(steps: readonly Step[]): readonly AlertFacts[] {
         isObserved,
         share: null,
       })),
+      namespaces:
+        step.bank === undefined
+          ? []
+          : [
+              {
+                name: 'bank',
+                windows: step.bank.map((isObserved, index) => ({
+                  end: at(now - (step.bank?.length ?? 0) + index + 1),
+                  isObserved,
+                  share: null,
+                })),
+                seenAt: null,
+              },
+            ],
+      isListed: step.isListed,
       certificate: certificates[step.certificate],
     })
     return {
@@ -535,9 +630,16 @@ function isOver(key: string, { clusters: [west], seal, waivers }: AlertFacts): b
   if (key === 'unreadable/west') return west.problem === null
   if (west.problem !== null) return false
   if (key === 'coverage/west') return west.windows.at(-1)?.isObserved === true
+  if (key === 'coverage/west/bank') return west.namespaces[0]?.windows.at(-1)?.isObserved === true
   if (key === 'certificate/west')
     return west.certificate !== null && toMinutes(west.certificate.expires) - toMinutes(west.certificate.asOf) >= 120
   return west.episodes.every(({ episode: { endedAt } }) => endedAt !== null)
+}
+
+/** Whether a list says that nothing is to be seen in the namespace. */
+function isGone({ clusters: [west] }: AlertFacts): boolean {
+  const [bank] = west?.namespaces ?? []
+  return bank === undefined ? west?.isListed === true : bank.windows.at(-1)?.isObserved === null
 }
 
 /** What is so, whoever accepts it not. */
@@ -550,6 +652,14 @@ function isSo({ clusters: [west], seal, waivers }: AlertFacts): readonly string[
     ...(west !== undefined && west.problem !== null ? ['unreadable/west'] : []),
     ...(isRead && west.windows.slice(-2).length === 2 && west.windows.slice(-2).every((one) => !one.isObserved)
       ? ['coverage/west']
+      : []),
+    // Of a cluster of which nothing is observed that is told of the whole.
+    ...(isRead &&
+    west.windows.at(-1)?.isObserved !== false &&
+    west.namespaces.some(
+      ({ windows }) => windows.length === 2 && windows.every(({ isObserved }) => isObserved === false),
+    )
+      ? ['coverage/west/bank']
       : []),
     ...(isRead &&
     west.certificate !== null &&
@@ -576,6 +686,7 @@ test('decideAlerts(): whatever happens, what is told to be over is, what lasts i
         for (const { key, ending } of notice?.ended ?? []) {
           assert.ok(believed.delete(key), `${key} ends without a beginning`)
           if (ending === 'waived') assert.ok(look.waivers.all.length > 0, `${key} is accepted by nobody`)
+          else if (ending === 'gone' && key === 'coverage/west/bank') assert.ok(isGone(look), `${key} may be there`)
           else if (ending !== 'not-watched') assert.ok(isOver(key, look), `${key} is told as ${ending}`)
           else assert.equal(look.clusters.length, 0, `${key} is watched`)
         }
