@@ -51,21 +51,25 @@ export async function readSendOptions(options: SendOptions, { config, now }: Con
   const file = options.mail ?? config.mail
   const given = options.now === undefined ? undefined : new Date(readTime('--now', options.now))
   return {
-    mail: file === undefined ? null : await openMail(file),
+    mail: file === undefined ? null : patiently(await openMail(file)),
     url: readUrl(options.url ?? config.url),
     now: given === undefined ? now : () => given,
     ...(channel === undefined ? {} : { channel }),
   }
 }
 
-/** The way to send mail that a settings file names, and whom it is from. Throws UsageError where it cannot be used. */
+function patiently<T extends { readonly send: SendMail }>(mail: T): T {
+  return { ...mail, send: patientMail(mail.send, { mayWait: () => true, wait: sleep, random: Math.random }) }
+}
+
+/** The way to send mail that a settings file names, and whom it is from. It waits for nothing. Throws UsageError where it cannot be used. */
 export async function openMail(file: string): Promise<{ readonly from: Sender; readonly send: SendMail }> {
   try {
     const { from, ...way } = await readMailSettings(file)
     if (!('ses' in way)) return { from, send: smtpMail(way) }
     // Loaded here, since nothing else needs that part of the SDK.
     const { sesMail } = await import('../lib/deliver/send/ses.ts')
-    return { from, send: patientMail(sesMail(way.ses), { mayWait: () => true, wait: sleep, random: Math.random }) }
+    return { from, send: sesMail(way.ses) }
   } catch (error) {
     throw error instanceof MailSettingsError ? new UsageError(error.message) : error
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { openCluster } from '../lib/collect/cluster.ts'
@@ -173,6 +174,7 @@ async function serve(
       mail,
       post: webhookPost(config.allowedNetworks),
       publish: publishAlert,
+      wait: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     },
   )
   const api = createApi(version, {

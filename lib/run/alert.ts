@@ -30,8 +30,9 @@ export type AlertDeps = {
   readonly mail: { readonly from: Sender; readonly send: SendMail } | null
   readonly post: PostAlert
   readonly publish: PublishAlert
-  /** As `DeliverDeps` has it. */
+  /** As `DeliverDeps` has them. */
   readonly settled?: Set<string>
+  readonly isOver?: () => boolean
   /** What is remembered of clusters from one look to the next; default: nothing is. */
   readonly memory?: Memory
 }
@@ -133,7 +134,7 @@ async function deliverNotice(
   url: string | null,
   deps: AlertDeps,
 ): Promise<readonly Delivery[]> {
-  const { objects, now, mail, post, publish, settled } = deps
+  const { objects, now, mail, post, publish, settled, isOver = () => false } = deps
   const name = [channel.id, notice.id, ...wanted, channel.webhook?.url, channel.snsTopic].join(' ')
   if (settled?.has(name) === true) return []
   const content = alertContent(notice, channel, url)
@@ -154,7 +155,7 @@ async function deliverNotice(
     const key = url === null ? null : await linkKey(objects)
     for (const recipient of wanted) {
       if (!notice.to.includes(recipient) || !(await due(recipient))) continue
-      if (isHeldUp()) {
+      if (isHeldUp() || isOver()) {
         isLeft = true
         break
       }
@@ -170,8 +171,9 @@ async function deliverNotice(
   // A place knows by its id what comes a second time, so that none must be lost.
   const tell = async (address: string, make: () => Promise<string>): Promise<void> => {
     const place = placeName(address)
-    if (notice.to.includes(place) && (await due(place)))
-      tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
+    if (!notice.to.includes(place) || !(await due(place))) return
+    if (isOver()) isLeft = true
+    else tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
   }
   const { webhook, snsTopic } = channel
   const { subject, json } = content

@@ -1,5 +1,6 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
+import { patientMail } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
@@ -47,6 +48,8 @@ export type ServiceDeps = {
   readonly publish: PublishAlert
   /** How mail is sent; null: it is not. */
   readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
+  /** Resolves after so many milliseconds, or at once when the signal comes. Never rejects. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
 export type Service = {
@@ -78,11 +81,12 @@ const ALERT_SECONDS: Seconds = 5 * 60
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, open, now, log, mail, post, publish }: ServiceDeps,
+  { objects, signer, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
 ): Service {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
   let isStopped = false
+  const stopped = new AbortController()
   let isPlanning = false
 
   // ---- what went wrong is said when it begins, and not again each minute
@@ -238,6 +242,13 @@ export function createService(
   // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
   const settled = new Set<string>()
   const memory: Memory = new Map()
+  // What waits for its turn when the service ends would be taken for a mail that may have gone.
+  const patience = {
+    mayWait: () => !isStopped,
+    wait: (ms: number) => wait(ms, stopped.signal),
+    random: Math.random,
+  }
+  const mail = way === null ? null : { ...way, send: patientMail(way.send, patience) }
   let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0
@@ -259,7 +270,16 @@ export function createService(
   async function tellAlerts(): Promise<void> {
     isAlertDue = false
     const instructions = { at: now(), url: mail?.url ?? null }
-    const outcomes = await alertDue(instructions, { objects, now, mail, post, publish, settled, memory })
+    const outcomes = await alertDue(instructions, {
+      objects,
+      now,
+      mail,
+      post,
+      publish,
+      settled,
+      memory,
+      isOver: () => isStopped,
+    })
     alertedAt = seconds()
     for (const outcome of outcomes) tellAlert(outcome)
   }
@@ -277,13 +297,17 @@ export function createService(
   async function deliverMails(): Promise<void> {
     if (mail === null) return
     const { send, from, url } = mail
-    const outcomes = await deliverDue({ at: now(), version, from, url }, { objects, send, now, settled })
+    const outcomes = await deliverDue(
+      { at: now(), version, from, url },
+      { objects, send, now, settled, isOver: () => isStopped },
+    )
     for (const outcome of outcomes) tellDelivery(outcome)
   }
 
-  function tellDelivery({ channel, week, tried, suppressed, problem }: ChannelDelivery): void {
+  function tellDelivery({ channel, week, tried, suppressed, left, problem }: ChannelDelivery): void {
     if (problem === null) worked(`deliver ${channel}`)
-    else failed(`deliver ${channel}`, new Error(problem))
+    // What is left when the service ends is no problem: the next start goes on there.
+    else if (!isStopped || left === 0) failed(`deliver ${channel}`, new Error(problem))
     if (tried.length === 0) return
     const of = (status: string) => tried.filter((one) => one.status === status).length
     const [sent, refused, unknown, bounced] = [of('sent'), of('failed'), of('unknown'), of('bounced')]
@@ -325,6 +349,7 @@ export function createService(
     },
     stop() {
       isStopped = true
+      stopped.abort()
       waiting.clear()
     },
     isHealthy: () =>

@@ -9,6 +9,7 @@ import { type Service, type ServiceDeps, type ServiceEvent, createService } from
 import { checkStore } from '../../lib/seal/check.ts'
 import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
+import { listDeliveries } from '../../lib/deliver/claims.ts'
 import { liftSuppression, suppress } from '../../lib/deliver/channel/suppressions.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send/send.ts'
 import { declareScopes, declareWaivers } from '../../lib/store/declarations.ts'
@@ -53,6 +54,7 @@ function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> 
       post: () => Promise.reject(new Error('no webhook is told')),
       publish: () => Promise.reject(new Error('nothing is published')),
       mail: null,
+      wait: () => Promise.reject(new Error('nothing is waited for')),
       ...changes,
     },
   )
@@ -382,6 +384,50 @@ test('a service sends each mail that is due once, however often it looks and is 
   assert.equal(sent.length, 4)
 })
 
+test('a service that is stopped while mails wait for their turn begins with no other and calls none uncertain: the next start sends them', async () => {
+  const objects = memoryObjects()
+  const recipients = ['ada@example.com', 'bob@example.com', 'cyd@example.com']
+  await addChannel({ id: 'one', recipients, hasAlerts: false }, { now: minutesIn(0), by: 'test' }, objects)
+  const sent: string[] = []
+  let isFast = false
+  const mail = {
+    from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+    url: null,
+    send: async ({ to }: Envelope) => {
+      if (sent.length > 0 && !isFast) throw new NotSentError('Maximum sending rate exceeded.', 'too-fast')
+      sent.push(to)
+      return 'ses'
+    },
+  }
+  const waits: boolean[] = []
+  const first = start(objects, {
+    mail,
+    wait: async (_, signal) => {
+      first.service.stop()
+      waits.push(signal.aborted)
+    },
+  })
+  const week = 7 * 24 * 60
+  await first.at(week)
+  assert.deepEqual([sent.length, waits], [1, [true]])
+  const stands = async (minutes: number) => {
+    const all: string[] = []
+    for await (const { status, attempt } of listDeliveries('week', minutesIn(minutes), objects))
+      all.push(`${status} ${attempt}`)
+    return all.toSorted(compareText)
+  }
+  assert.deepEqual(await stands(week + 20), ['failed 0', 'sent 1'])
+  assert.deepEqual(
+    first.events.filter(({ level }) => level === 'error'),
+    [],
+  )
+
+  isFast = true
+  await start(objects, { mail }).at(week + 20)
+  assert.deepEqual(await stands(week + 20), ['sent 1', 'sent 1', 'sent 1'])
+  assert.deepEqual(sent.toSorted(compareText), recipients)
+})
+
 test('a service says once that nobody of a channel is left to get its mail, and counts by why who gets none', async () => {
   const objects = memoryObjects()
   await addChannel(
@@ -436,6 +482,37 @@ test('a window that shows new plain text is told in the look that collects it, t
   for (const minutes of [7, 8, 11, 12, 16]) await at(minutes)
   assert.equal(sent.length, 1)
   assert.equal(events.filter(({ event }) => event === 'alerted').length, 1)
+})
+
+test('a service that is stopped while it alerts tells nobody more, and the next start tells the rest', async () => {
+  const objects = await freshStore()
+  const webhook = { url: 'https://hooks.example.com/a', secret: '/run/secrets/hook' }
+  const recipients = ['ada@example.com', 'bob@example.com']
+  await addChannel({ id: 'ops', recipients, webhook }, { now: minutesIn(-1), by: 'test' }, objects)
+  const told: string[] = []
+  const changes = (service: () => Service | null) => ({
+    mail: {
+      from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
+      url: null,
+      send: async ({ to }: Envelope) => {
+        service()?.stop()
+        told.push(to)
+        return '250 taken'
+      },
+    },
+    post: async () => (told.push(webhook.url), 'HTTP 200'),
+  })
+  const first = start(
+    objects,
+    changes(() => first.service),
+  )
+  await first.at(6)
+  assert.equal(told.length, 1)
+  await start(
+    objects,
+    changes(() => null),
+  ).at(7)
+  assert.deepEqual(told.toSorted(compareText), [...recipients, webhook.url])
 })
 
 test('a look for alerts that failed is made again by the next minute', async () => {
