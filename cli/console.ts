@@ -13,6 +13,8 @@ export type Console = {
   readonly progress: (text: string) => void
   /** Ends the progress line. */
   readonly progressEnd: () => void
+  /** How many characters a line of the terminal holds to which the answer goes; null where it goes to none, or that is not known. */
+  readonly width: number | null
   readonly colors: ReturnType<typeof picocolors.createColors>
   readonly now: () => Date
   /** Who runs the command, for the record of a change. */
@@ -64,6 +66,7 @@ export function processConsole(config: Config, version: string): Console {
       hasProgress = true
     },
     progressEnd,
+    width: stdout.isTTY && stdout.columns > 0 ? stdout.columns : null,
     // Where CI is set picocolors would colour pipes, too: there only FORCE_COLOR asks for it.
     colors: picocolors.createColors((stdout.isTTY || isForced) && picocolors.isColorSupported),
     now: () => new Date(),

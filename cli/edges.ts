@@ -169,14 +169,18 @@ function printDifferences(
   const asked = theirs.takenAt === null ? '' : `, as it answered at ${theirs.takenAt},`
   console.err(`${same} of ${wanted.length} edges of linkerd viz edges${asked} are shown alike.`)
   if (differences.length === 0) return
-  for (const line of tableLines(differences, [
-    { heading: 'SRC', text: ({ src }) => src },
-    { heading: 'DST', text: ({ dst, port }) => (port === null ? dst : `${dst}:${port}`) },
-    { heading: 'SRC_NS', text: ({ srcNamespace }) => srcNamespace },
-    { heading: 'DST_NS', text: ({ dstNamespace }) => dstNamespace },
-    { heading: 'LINKERD', text: (difference) => difference.theirs },
-    { heading: 'CIPHERTRAIL', text: ({ ours }) => ours ?? 'no such edge in the window' },
-  ]))
+  for (const line of tableLines(
+    differences,
+    [
+      { heading: 'SRC', text: ({ src }) => src },
+      { heading: 'DST', text: ({ dst, port }) => (port === null ? dst : `${dst}:${port}`) },
+      { heading: 'SRC_NS', text: ({ srcNamespace }) => srcNamespace },
+      { heading: 'DST_NS', text: ({ dstNamespace }) => dstNamespace },
+      { heading: 'LINKERD', text: (difference) => difference.theirs },
+      { heading: 'CIPHERTRAIL', text: ({ ours }) => ours ?? 'no such edge in the window' },
+    ],
+    console.width,
+  ))
     console.out(line)
 }
 
@@ -234,15 +238,16 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
   }
   const { colors } = console
   const columns: Column<EdgeRow>[] = [
-    ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: EdgeRow) => cluster }] : []),
-    { heading: 'SRC', text: ({ src }) => src },
-    { heading: 'DST', text: ({ dst }) => dst },
-    { heading: 'SRC_NS', text: ({ srcNamespace }) => srcNamespace || '-' },
-    { heading: 'DST_NS', text: ({ dstNamespace }) => dstNamespace || '-' },
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EdgeRow) => cluster }] : []),
+    { heading: 'SRC', isMain: true, text: ({ src }) => src },
+    { heading: 'DST', isMain: true, text: ({ dst }) => dst },
+    { heading: 'SRC_NS', isMain: true, text: ({ srcNamespace }) => srcNamespace || '-' },
+    { heading: 'DST_NS', isMain: true, text: ({ dstNamespace }) => dstNamespace || '-' },
     { heading: 'CLIENT', text: ({ client }) => client },
     { heading: 'SERVER', text: ({ server }) => server },
     {
       heading: 'MSG',
+      isMain: true,
       text: ({ msg }) => msg,
       color: (text, { path }) =>
         path.outcome === 'refused'
@@ -270,5 +275,5 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
         ]
       : []),
   ]
-  for (const line of tableLines(rows, columns)) console.out(line)
+  for (const line of tableLines(rows, columns, console.width)) console.out(line)
 }

@@ -96,7 +96,7 @@ export function addPaths(program: Command, console: Console): void {
       if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
       else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
-        for (const line of tableLines(answer, columns(shown, strips, console))) console.out(line)
+        for (const line of tableLines(answer, columns(shown, strips, console), console.width)) console.out(line)
       } else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
       if (missing > 0) throw new FailedError()
     })
@@ -121,19 +121,21 @@ function columns(
       .map(({ state, outcome }) => (state === null ? ' ' : lookOf({ state, outcome }).shape))
       .join('')
   return [
-    ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: PathRow) => cluster }] : []),
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: PathRow) => cluster }] : []),
     {
       heading: 'STATE',
+      isMain: true,
       text: (row) => `${lookOf(row).shape} ${row.outcome === 'refused' ? `refused (${row.state})` : row.state}`,
       color: (text, row) =>
         isNotEncrypted(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text,
     },
-    { heading: 'SOURCE', text: ({ source }) => endText(source) },
-    { heading: 'DESTINATION', text: ({ destination, port }) => `${endText(destination)}:${port}` },
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endText(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endText(destination)}:${port}` },
     { heading: 'FROM', text: ({ from }) => from },
     { heading: 'TO', text: ({ to }) => to },
     {
       heading: 'SINCE',
+      isMain: true,
       text: ({ episode }) =>
         episode === null
           ? '-'

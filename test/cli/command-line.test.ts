@@ -300,6 +300,22 @@ test('there are colours on a terminal, unless NO_COLOR is set, and nowhere else,
   assert.ok((await run(args, { folder, env: { FORCE_COLOR: '1' } })).stdout.includes(red))
 })
 
+test('tables fit the terminal: what a path is about stays whole on lines of its own, and nothing wraps', async () => {
+  const { folder } = mesh
+  for (const columns of [80, 120])
+    for (const args of [['paths'], ['edges', 'all'], ['edges', 'all', '-o', 'wide']]) {
+      const { code, stdout } = await runOnTerminal(args, { folder, columns, env: { NO_COLOR: '1' } })
+      assert.equal(code, 0)
+      const lines = linesOf(stdout.replaceAll('\r\n', '\n'))
+      for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`)
+      const words = new Set(lines.flatMap((line) => line.split(/ {2,}/)))
+      const { stdout: piped } = await run(args, { folder, env: { NO_COLOR: '1' } })
+      const [headings = '', ...rows] = linesOf(piped)
+      assert.ok(headings.length > 80 && rows.length > 0)
+      for (const word of rows.flatMap((row) => row.split(/ {2,}/))) assert.ok(words.has(word), `${columns}: ${word}`)
+    }
+})
+
 test('progress is shown on a terminal only, and is gone when the answer comes', async (context) => {
   const own = await startDemoMesh()
   context.after(() => own.close())

@@ -70,12 +70,15 @@ export async function runShell(line: string, { folder, env = {}, node = process.
   return outcome(child)
 }
 
-/** Runs `ciphertrail` on a pseudo terminal of 100 columns; what it wrote to either stream comes as `stdout`, as the terminal got it. */
-export async function runOnTerminal(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { node = process.execPath } = options
+/** Runs `ciphertrail` on a pseudo terminal, of 100 columns by default; what it wrote to either stream comes as `stdout`, as the terminal got it. */
+export async function runOnTerminal(
+  args: readonly string[],
+  options: RunOptions & { readonly columns?: number },
+): Promise<Ran> {
+  const { node = process.execPath, columns = 100 } = options
   const command = [node, BIN, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
   return runShell(
-    `stty cols 100 2>/dev/null; exec script -qec "stty cols 100; ${command.replaceAll('"', '\\"')}" /dev/null`,
+    `stty cols ${columns} 2>/dev/null; exec script -qec "stty cols ${columns}; ${command.replaceAll('"', '\\"')}" /dev/null`,
     options,
   )
 }
