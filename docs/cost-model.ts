@@ -81,7 +81,7 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const plans = HOURS * 12
   const seals = HOURS
   const days = HOURS / 24
-  const compactRequests = { gets: clusters * days * 7 + windows, lists: clusters * days * 2, puts: clusters * days * 3 }
+  const compactRequests = { gets: clusters * days * 9 + windows, lists: clusters * days * 2, puts: clusters * days * 4 }
   const requests = sum([
     times(windows, COUNTED.collect),
     times(plans, COUNTED.plan),

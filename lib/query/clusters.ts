@@ -1,6 +1,6 @@
 import type { Cluster } from '../model.ts'
 import { concurrently } from '../seal/concurrently.ts'
-import { parseStateKey, statePrefix } from '../store/keys.ts'
+import { archiveEnd, archivePrefix, parseStateKey, statePrefix } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { type Grant, maySee } from './access.ts'
@@ -37,11 +37,19 @@ export async function answerClusters(
     return { ...answer, registeredAt: cluster.registeredAt, windowMinutes: minutesAt(cluster, now) }
   })
   const removed: string[] = []
-  for await (const key of objects.list(statePrefix)) {
+  for await (const key of stateKeys(objects)) {
     const id = parseStateKey(key)
     if (id !== undefined && maySee(grant, id) && registered.every((cluster) => cluster.id !== id)) removed.push(id)
   }
   return { ...page, items, period: { from, to }, removed }
+}
+
+/** The keys of all states, without those of archived days, of which there are a hundred times as many. */
+async function* stateKeys(objects: Objects): AsyncGenerator<string> {
+  for await (const key of objects.list(statePrefix)) {
+    if (key.startsWith(archivePrefix)) return yield* objects.list(statePrefix, archiveEnd)
+    yield key
+  }
 }
 
 /** A changed size counts from the next UTC midnight on. */

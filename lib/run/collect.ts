@@ -3,6 +3,8 @@ import type { ClusterAccess } from '../collect/cluster.ts'
 import { collectWindow } from '../collect/collect.ts'
 import type { Cluster, Snapshot, Window } from '../model.ts'
 import { compact, derive } from '../store/derive.ts'
+import { readEvidenceSince } from '../store/archive.ts'
+import { whileItChanges } from '../store/derived-object.ts'
 import { listAttempts, writeAttempt } from '../store/evidence.ts'
 import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
@@ -99,8 +101,13 @@ export async function collectDue(
 
 /** Of an attempt that was derived from; false where it could not be read. */
 async function wasComplete(cluster: string, key: string, objects: Objects): Promise<boolean> {
-  const { state } = await readState(cluster, objects)
-  return (state?.evidence ?? []).some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
+  const start = parseEvidenceKey(key)?.window.start
+  if (start === undefined) return false
+  const evidence = await whileItChanges(async () => {
+    const { state } = await readState(cluster, objects)
+    return state === undefined ? [] : readEvidenceSince(state, start, objects)
+  })
+  return evidence.some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
 }
 
 /** What became of one window. */

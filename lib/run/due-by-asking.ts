@@ -5,7 +5,9 @@ import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
 import { planOf } from '../collect/plan.ts'
 import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../collect/windows.ts'
 import type { Cluster, Seconds, Window } from '../model.ts'
+import { readUnarchived } from '../store/archive.ts'
 import { derive } from '../store/derive.ts'
+import { whileItChanges } from '../store/derived-object.ts'
 import type { Objects } from '../store/objects.ts'
 import { standingAttempt } from '../store/standing.ts'
 import { readState } from '../store/state.ts'
@@ -103,8 +105,10 @@ async function completeWindows(
 ): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
   // Evidence that somebody else stored counts, too.
   await derive(cluster, { objects, assess: assessWindow, now })
-  const { state } = await readState(cluster.id, objects)
-  const evidence = state?.evidence ?? []
+  const evidence = await whileItChanges(async () => {
+    const { state } = await readState(cluster.id, objects)
+    return state === undefined ? [] : (await readUnarchived(state, objects)).evidence
+  })
   return {
     complete: new Set(
       evidence.filter(({ attempts }) => standingAttempt(attempts)?.complete === true).map(({ end }) => end),

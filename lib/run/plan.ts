@@ -4,6 +4,8 @@ import { WINDOW_MINUTES } from '../model.ts'
 import type { Cluster, Seconds, Window } from '../model.ts'
 import { concurrently } from '../seal/concurrently.ts'
 import { RETENTION_SECONDS } from '../seal/seal.ts'
+import { readEvidenceSince } from '../store/archive.ts'
+import { whileItChanges } from '../store/derived-object.ts'
 import { EvidenceError, readSnapshot } from '../store/evidence.ts'
 import { evidenceBefore, evidencePrefix, parseEvidenceKey, windowText } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
@@ -90,7 +92,9 @@ async function planCluster(
   const open = windowsBetween(windows, Math.max(toSeconds(registeredAt), lostUntil), now - SETTLE_SECONDS)
   const byWindow = Map.groupBy(attempts, ({ window }) => windowText(window))
   const hasAttempts = open.some((window) => byWindow.has(windowText(window)))
-  const { known, errors } = hasAttempts ? await knownAttempts(id, objects) : { known: new Map(), errors: [] }
+  const { known, errors } = hasAttempts
+    ? await knownAttempts(id, open[0]?.start, objects)
+    : { known: new Map(), errors: [] }
 
   if (agent === true) return { due: storedByAgent(id, open, byWindow, known), errors }
   const due: DueWindow[] = []
@@ -124,14 +128,19 @@ function storedByAgent(
   return [{ cluster, window, attempt: Math.max(...attempts.map(({ attempt }) => attempt)) }]
 }
 
-/** What the state knows of attempts, by key; nothing where it cannot be used, since they can be read themselves. */
+/** What the state knows of attempts at windows that begin at a time or later, by key; nothing where it cannot be used, since they can be read themselves. */
 async function knownAttempts(
   id: string,
+  since: string | undefined,
   objects: Objects,
 ): Promise<{ readonly known: ReadonlyMap<string, KnownAttempt>; readonly errors: string[] }> {
   try {
-    const { state, error } = await readState(id, objects)
-    const attempts = (state?.evidence ?? []).flatMap((window) => window.attempts)
+    const { evidence, error } = await whileItChanges(async () => {
+      const { state, error: problem } = await readState(id, objects)
+      const known = state === undefined || since === undefined ? [] : await readEvidenceSince(state, since, objects)
+      return { evidence: known, error: problem }
+    })
+    const attempts = evidence.flatMap((window) => window.attempts)
     return { known: new Map(attempts.map((attempt) => [attempt.key, attempt])), errors: error === null ? [] : [error] }
   } catch (error) {
     if (!(error instanceof Error)) throw error

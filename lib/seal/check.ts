@@ -6,6 +6,7 @@ import {
   isReportKey,
   linksKey,
   parseAlertsKey,
+  parseArchiveKey,
   parseChangeKey,
   parseClaimKey,
   parseEvidenceKey,
@@ -221,6 +222,11 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
     )
   )
     return true
-  const cluster = (parseWindowKey(key) ?? parseTimelineKey(key))?.cluster ?? /^state\/([^/]+)\.json$/.exec(key)?.[1]
-  return isKnown(cluster) && (!key.startsWith('state/') || key === stateKey(cluster ?? ''))
+  const cluster =
+    (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseArchiveKey(key))?.cluster ??
+    /^state\/([^/]+)\.json$/.exec(key)?.[1]
+  return (
+    isKnown(cluster) &&
+    (!key.startsWith('state/') || parseArchiveKey(key) !== undefined || key === stateKey(cluster ?? ''))
+  )
 }

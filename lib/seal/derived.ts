@@ -1,6 +1,6 @@
 import type { Cluster } from '../model.ts'
-import { type DeriveDeps, rebuild } from '../store/derive.ts'
-import { stateKey, timelinePrefix, windowPrefix } from '../store/keys.ts'
+import { type DeriveDeps, type Extent, rebuild } from '../store/derive.ts'
+import { archiveOf, stateKey, timelinePrefix, windowPrefix } from '../store/keys.ts'
 import { type Objects, PreconditionFailedError, StoreError } from '../store/objects.ts'
 import { sha256Of } from '../store/derived-object.ts'
 import { readState } from '../store/state.ts'
@@ -35,24 +35,31 @@ async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | 
 async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
   const { objects } = deps
   const { overlay, derived } = derivedInMemory(objects)
-  const { errors } = await rebuild(cluster, { ...deps, objects: overlay }, await storedWatermark(cluster, objects))
+  const { errors } = await rebuild(cluster, { ...deps, objects: overlay }, await storedExtent(cluster, objects))
   const findings: Finding[] = errors.map((problem) => ({ key: null, problem }))
   for (const [key, { body }] of derived) {
     if (body === undefined) continue
     findings.push({ key, problem: (await objects.get(key)) === undefined ? MISSING : CHANGED })
   }
-  for (const prefix of [stateKey(cluster.id), timelinePrefix(cluster.id), windowPrefix(cluster.id)])
+  for (const prefix of [
+    stateKey(cluster.id),
+    archiveOf(cluster.id),
+    timelinePrefix(cluster.id),
+    windowPrefix(cluster.id),
+  ])
     for await (const key of objects.list(prefix)) if (!derived.has(key)) findings.push({ key, problem: UNEXPECTED })
   return findings
 }
 
 /**
- * How far the stored months go: what comes after is in none yet, and that is no fault, since readers fold it themselves. Undefined where no state can be
- * read.
+ * How far the stored months and the archive go: what comes after is in none yet, and that is no fault, since readers fold it themselves and find it in the
+ * state. Undefined where no state can be read.
  */
-async function storedWatermark({ id }: Cluster, objects: Objects): Promise<string | null | undefined> {
+async function storedExtent({ id }: Cluster, objects: Objects): Promise<Extent | undefined> {
   try {
-    return (await readState(id, objects)).state?.timeline.watermark
+    const { state } = await readState(id, objects)
+    if (state === undefined) return undefined
+    return { watermark: state.timeline.watermark, archived: state.archive?.days.at(-1)?.day ?? null }
   } catch (error) {
     if (error instanceof StoreError) throw error
     return undefined

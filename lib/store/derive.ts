@@ -1,8 +1,24 @@
+import { isDeepStrictEqual } from 'node:util'
+import { toSeconds } from '../collect/windows.ts'
 import { DERIVATION } from '../model.ts'
 import type { Cluster, Window } from '../model.ts'
+import {
+  archiveBefore,
+  ArchiveNeededError,
+  dayAfter,
+  firstKeptDay,
+  type FoldedWindow,
+  listsIn,
+  type NamedDay,
+  readUnarchived,
+  settingsUntil,
+} from './archive.ts'
 import { type Assess, indexEvidence, snapshotReader, UnreadableError } from './evidence-index.ts'
 import {
+  archiveKey,
+  archiveOf,
   evidencePrefix,
+  parseArchiveKey,
   parseEvidenceKey,
   parseTimelineKey,
   parseWindowKey,
@@ -17,10 +33,10 @@ import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './mont
 import { PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 import { makeResults } from './results.ts'
-import { windowId } from './standing.ts'
-import { DamagedError, encodeDerived, sha256Of } from './derived-object.ts'
-import { readState } from './state.ts'
-import type { FoldedWindow, State, StoredState } from './state.ts'
+import { BEFORE_SLACK_SECONDS, type KnownAttempt, windowId } from './standing.ts'
+import { DamagedError, sha256Of } from './derived-object.ts'
+import { encodeState, readState } from './state.ts'
+import type { State, StoredState } from './state.ts'
 
 export type DeriveDeps = {
   readonly objects: Objects
@@ -84,19 +100,29 @@ export async function compact(cluster: Cluster, deps: DeriveDeps, more: readonly
  * Derives all of a cluster again from evidence alone, whatever is stored, and removes derived objects that no evidence is behind.
  * An object that is right already stays as it is, so that readers find a history all the time.
  *
- * @param watermark the end of the last window that goes into the months, null for none; absent: as {@link compact} has it
+ * @param extent how far months and archive are to go; absent: as {@link compact} has it
  */
-export async function rebuild(cluster: Cluster, deps: DeriveDeps, watermark?: string | null): Promise<Derived> {
+export async function rebuild(cluster: Cluster, deps: DeriveDeps, extent?: Extent): Promise<Derived> {
+  const days = await keysUnder(archiveOf(cluster.id), deps.objects)
   const derived = await deriveInRounds(cluster, deps, {
     isRebuild: true,
     readsMonths: true,
+    ...(extent === undefined ? {} : { archived: extent.archived }),
     countOf: (windows) =>
-      watermark === undefined
+      extent === undefined
         ? settledCountOf(windows, deps)
-        : windows.filter(({ end }) => watermark !== null && end <= watermark).length,
+        : windows.filter(({ end }) => extent.watermark !== null && end <= extent.watermark).length,
   })
-  await removeOrphans(cluster.id, deps.objects)
+  await removeOrphans(cluster.id, days, deps.objects)
   return derived
+}
+
+/** How far something that is derived goes. */
+export type Extent = {
+  /** The end of the last window that is in the months; null for none. */
+  readonly watermark: string | null
+  /** The last day that is in the archive, `2026-11-24`; null for none. */
+  readonly archived: string | null
 }
 
 function settledCountOf(
@@ -114,6 +140,8 @@ type Task = {
   readonly attempts?: readonly EvidenceId[] | undefined
   /** Attempts to look at besides. */
   readonly more?: readonly EvidenceId[]
+  /** The last day that may go into the archive, null for none; absent: whatever is old enough. */
+  readonly archived?: string | null
   /** How many of the windows go into the months; `folded` is how many are in them, if these still are what was folded. */
   readonly countOf: (windows: readonly FoldedWindow[], folded: number | undefined) => number
 }
@@ -125,18 +153,27 @@ type Found = {
   readonly results: Set<string>
   /** Others know evidence that was not looked at. */
   looksEverywhere: boolean
+  /** What changed may be in the archive, or needs it. */
+  readsArchive: boolean
   /** The bytes of months that were made, by hash. */
   readonly bodies: Map<string, Uint8Array>
 }
 
 async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): Promise<Derived> {
-  const found: Found = { evidence: new Set(), results: new Set(), looksEverywhere: false, bodies: new Map() }
+  const found: Found = {
+    evidence: new Set(),
+    results: new Set(),
+    looksEverywhere: false,
+    readsArchive: false,
+    bodies: new Map(),
+  }
   for (let round = 0; round < MOST_ROUNDS; round++) {
     try {
       return await deriveOnce(cluster, deps, task, found)
     } catch (error) {
       if (error instanceof UnreadableError) found.evidence.add(error.key)
       else if (error instanceof DamagedError) found.results.add(error.key)
+      else if (error instanceof ArchiveNeededError) found.readsArchive = true
       else if (!(error instanceof PreconditionFailedError)) throw error
       else if (parseWindowKey(error.key) !== undefined) found.looksEverywhere = true
     }
@@ -149,22 +186,32 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
 async function deriveOnce(
   cluster: Cluster,
   { objects, assess, now }: DeriveDeps,
-  { isRebuild, readsMonths, attempts, more = [], countOf }: Task,
+  { isRebuild, readsMonths, attempts, more = [], archived, countOf }: Task,
   found: Found,
 ): Promise<Derived> {
   const stored = await readState(cluster.id, objects)
-  const base = isRebuild ? undefined : stored.state
+  const { base, damaged: damagedDay } = isRebuild
+    ? { base: undefined, damaged: [] }
+    : await baseOf(cluster, stored, found, objects)
   const deps = { objects, assess, snapshots: snapshotReader(objects) }
   const looked = base === undefined || found.looksEverywhere ? undefined : attempts
   const { evidence, added, impossible } = await indexEvidence(
     cluster,
-    { known: base?.evidence ?? [], distrusted: found.evidence, attempts: looked, more, now },
+    {
+      known: base?.evidence ?? [],
+      archive: base?.archive ?? null,
+      distrusted: found.evidence,
+      attempts: looked,
+      more,
+      now,
+    },
     deps,
   )
+  if (base !== undefined && changesArchive(added, base)) throw new ArchiveNeededError()
   // A rebuild mends whatever state there is: that it was damaged is no error of it.
   const damaged = isRebuild || stored.error === null ? [] : [stored.error]
-  const errors = [...damaged, ...impossible, ...added.flatMap(({ error }) => error ?? [])]
-  if (evidence.length === 0) return { windows: [], errors }
+  const errors = [...damaged, ...damagedDay, ...impossible, ...added.flatMap(({ error }) => error ?? [])]
+  if (evidence.length === 0 && (base?.archive ?? null) === null) return { windows: [], errors }
 
   const current = stateWriter(cluster.id, stored, objects)
   const replacing = [...(stored.state?.replacing ?? [])]
@@ -175,6 +222,7 @@ async function deriveOnce(
     cluster,
     {
       base,
+      archive: base?.archive ?? null,
       evidence,
       distrustedEvidence: found.evidence,
       distrustedResults: new Set([...found.results, ...unsettled]),
@@ -196,7 +244,6 @@ async function deriveOnce(
       : await foldMonths(cluster.id, base, windows.slice(0, count), { objects, bodies: found.bodies })
   const settled = new Set(made.map(windowId))
   const state: State = {
-    format: 'ciphertrail/state/1',
     derivation: DERIVATION,
     cluster: cluster.id,
     evidence,
@@ -205,9 +252,89 @@ async function deriveOnce(
     timeline: months.timeline,
     months: months.months,
     unwritten: months.unwritten,
+    archive: base?.archive ?? null,
   }
-  await write(state, current, { objects, bodies: found.bodies })
+  const layout = layOut(state, archived, cluster.windows, {
+    isTrusted: base !== undefined,
+    named: stored.state?.archive?.days ?? [],
+  })
+  await write(layout, current, { objects, bodies: found.bodies })
   return { windows: made, errors: [...errors, ...overlapping] }
+}
+
+/** What is known already, to be continued: with all that is archived where that may change, else without. Undefined where all is made again. */
+async function baseOf(
+  cluster: Cluster,
+  { state, etag }: StoredState,
+  { evidence, results, readsArchive }: Found,
+  objects: Objects,
+): Promise<{ readonly base: State | undefined; readonly damaged: readonly string[] }> {
+  const archive = state?.archive ?? null
+  if (state === undefined || archive === null) return { base: state, damaged: [] }
+  const isSettled =
+    evidence.size + results.size === 0 &&
+    !readsArchive &&
+    state.replacing.every(({ start }) => start >= archive.until) &&
+    isDeepStrictEqual(archive.settings, settingsUntil(cluster.windows, archive.until))
+  if (isSettled) return { base: state, damaged: [] }
+  try {
+    return { base: await readUnarchived(state, objects), damaged: [] }
+  } catch (error) {
+    if (!(error instanceof DamagedError)) throw error
+    const key = stateKey(cluster.id)
+    // Whoever replaces a day replaces the state before.
+    if ((await objects.get(key))?.etag !== etag) throw new PreconditionFailedError(key)
+    return {
+      base: undefined,
+      damaged: [`Cannot read "${error.key}": damaged, so everything is derived again from evidence`],
+    }
+  }
+}
+
+/**
+ * Whether the Kubernetes lists of new attempts may be those before or after an archived window. They are not where they were taken later than any
+ * of these could use, and another one stands between.
+ */
+function changesArchive(added: readonly KnownAttempt[], { archive, evidence }: State): boolean {
+  if (archive === null) return false
+  const until = toSeconds(archive.until)
+  const known = [...archive.lists, ...listsIn(evidence)]
+    .map(({ takenAt }) => toSeconds(takenAt))
+    .filter((takenAt) => takenAt >= until)
+  const first = Math.min(...known)
+  return added.some(
+    ({ listsAt }) =>
+      listsAt !== null && (toSeconds(listsAt) <= until + BEFORE_SLACK_SECONDS || toSeconds(listsAt) <= first),
+  )
+}
+
+/** What is to be stored: the state as it is to be, and the one that stands while what it names is written. */
+type Layout = {
+  readonly state: State
+  /** The same, without the days in the archive that are to be written: their windows are in it themselves. */
+  readonly before: State
+  /** By key. */
+  readonly days: ReadonlyMap<string, Uint8Array>
+}
+
+/** Moves the days of a state that are old enough into the archive. */
+function layOut(
+  state: State,
+  archived: string | null | undefined,
+  settings: Cluster['windows'],
+  stored: { readonly isTrusted: boolean; readonly named: readonly NamedDay[] },
+): Layout {
+  const oldEnough = firstKeptDay(state.windows, state.timeline)
+  const wanted = archived === undefined || archived === null ? archived : dayAfter(archived)
+  if (oldEnough === undefined || wanted === null) return { state, before: state, days: new Map() }
+  const day = wanted === undefined || oldEnough < wanted ? oldEnough : wanted
+  const { state: next, bodies } = archiveBefore(state, day, settings)
+  const unnamed = next.archive?.days.find((named, index) => !isDeepStrictEqual(named, stored.named[index]))
+  const before = unnamed === undefined ? next : archiveBefore(state, unnamed.day, settings).state
+  // Those that the state names already are there, where they were believed.
+  const isWritten = (name: string): boolean => stored.isTrusted && (unnamed === undefined || name < unnamed.day)
+  const days = [...bodies].filter(([name]) => !isWritten(name))
+  return { state: next, before, days: new Map(days.map(([name, body]) => [archiveKey(state.cluster, name), body])) }
 }
 
 /** Replaces the state of a cluster by compare-and-swap, one time after the other; what is stored already is not written. */
@@ -221,7 +348,7 @@ function stateWriter(clusterId: string, stored: StoredState, objects: Objects): 
   let { etag, sha256 } = stored
   return {
     async replace(next) {
-      const body = encodeDerived(next)
+      const body = encodeState(next)
       if (sha256Of(body) === sha256) return
       etag = await objects.putIf(stateKey(clusterId), body, etag)
       sha256 = sha256Of(body)
@@ -230,14 +357,17 @@ function stateWriter(clusterId: string, stored: StoredState, objects: Objects): 
   }
 }
 
-/** Stores the state, then the months that it lists as not written and whose bytes are there, then the state without these; nothing where all is stored. */
+/**
+ * Stores the state with all in it that is not written yet, then the months that it lists as such and whose bytes are there and the days of the archive,
+ * then the state without these; nothing where all is stored.
+ */
 async function write(
-  state: State,
+  { state, before: first, days }: Layout,
   { replace, etag }: StateWriter,
   { objects, bodies }: { readonly objects: Objects; readonly bodies: ReadonlyMap<string, Uint8Array> },
 ): Promise<void> {
   const key = stateKey(state.cluster)
-  await replace(state)
+  await replace(first)
   const left = new Set(state.unwritten)
   for (const named of state.months) {
     const body = bodies.get(named.sha256)
@@ -251,11 +381,44 @@ async function write(
     }
     left.delete(named.month)
   }
+  await writeDays(days, { key, etag }, objects)
   await replace({ ...state, unwritten: state.unwritten.filter((month) => left.has(month)) })
 }
 
-/** Removes results of windows without evidence, and months before the first evidence and after the last folded window. */
-async function removeOrphans(clusterId: string, objects: Objects): Promise<void> {
+/** So many days of the archive are read and written at once. */
+const DAYS_AT_ONCE = 16
+
+async function writeDays(
+  days: ReadonlyMap<string, Uint8Array>,
+  { key, etag }: Pick<StateWriter, 'etag'> & { readonly key: string },
+  objects: Objects,
+): Promise<void> {
+  const wrong: { readonly dayKey: string; readonly body: Uint8Array; readonly before: string | null }[] = []
+  await inBatches([...days], async ([dayKey, body]) => {
+    const stored = await objects.get(dayKey)
+    if (stored === undefined || Buffer.compare(stored.body, body) !== 0)
+      wrong.push({ dayKey, body, before: stored?.etag ?? null })
+  })
+  if (wrong.length === 0) return
+  // Looked at after the days were read: whoever replaces the state from now on also replaces the days, or finds them changed.
+  if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
+  await inBatches(wrong, async ({ dayKey, body, before }) => {
+    await objects.putIf(dayKey, body, before)
+  })
+}
+
+async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let index = 0; index < items.length; index += DAYS_AT_ONCE)
+    await Promise.all(items.slice(index, index + DAYS_AT_ONCE).map(run))
+}
+
+/**
+ * Removes results of windows without evidence, months before the first evidence and after the last folded window, and of days those that the state does
+ * not name.
+ *
+ * @param days keys of archived days from before the state was replaced: who wrote one of these to name it begins again
+ */
+async function removeOrphans(clusterId: string, days: readonly string[], objects: Objects): Promise<void> {
   // Listed before evidence and state are read: what others derive meanwhile is behind what these say then.
   const results = await keysUnder(windowPrefix(clusterId), objects)
   const months = await keysUnder(timelinePrefix(clusterId), objects)
@@ -273,6 +436,8 @@ async function removeOrphans(clusterId: string, objects: Objects): Promise<void>
     const month = parseTimelineKey(key)?.month ?? ''
     if (month < first || month > last) await objects.remove(key)
   }
+  const named = new Set(state?.archive?.days.map(({ day }) => day))
+  for (const key of days) if (!named.has(parseArchiveKey(key)?.day ?? '')) await objects.remove(key)
   if (windows.length === 0) await objects.remove(stateKey(clusterId))
 }
 

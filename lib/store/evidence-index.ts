@@ -2,6 +2,7 @@ import type { AssessInput, ListsOfSnapshot } from '../assess/window.ts'
 import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, Coverage, Snapshot, Window, WindowResult } from '../model.ts'
 import { compareText } from '../text-order.ts'
+import { type Archive, ArchiveNeededError, dayOf, digestOfKeys } from './archive.ts'
 import { EvidenceError, readSnapshot } from './evidence.ts'
 import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from './keys.ts'
 import type { EvidenceId } from './keys.ts'
@@ -45,6 +46,8 @@ export type IndexDeps = {
 export type IndexInput = {
   /** In time order. */
   readonly known: readonly AttemptedWindow[]
+  /** What is known besides, by name only; null where that is all. */
+  readonly archive: Archive | null
   /** Keys of attempts that are known and to be read again. */
   readonly distrusted: ReadonlySet<string>
   /** The only attempts to look at; absent: whatever is stored of windows that could still be collected when the last known one was. */
@@ -58,11 +61,11 @@ export type IndexInput = {
 /**
  * Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, what was read, and a
  * line where attempts were left out: at windows that nobody can have collected, since all that is expected between them and the others would be
- * made, and centuries of it fit into no memory.
+ * made, and centuries of it fit into no memory. Throws {@link ArchiveNeededError} for an attempt of the archive's time that the archive does not have.
  */
 export async function indexEvidence(
   cluster: Cluster,
-  { known, distrusted, attempts, more, now }: IndexInput,
+  { known, archive, distrusted, attempts, more, now }: IndexInput,
   deps: IndexDeps,
 ): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[]; impossible: readonly string[] }> {
   const latest = now === undefined ? undefined : toTime(Math.ceil(now.getTime() / 1000) + AHEAD_SECONDS)
@@ -71,13 +74,21 @@ export async function indexEvidence(
   const windows = new Map(known.map((window) => [windowId(window), window]))
   const indexed = new Set(known.flatMap((window) => window.attempts.map(({ key }) => key)))
   const added: KnownAttempt[] = []
-  const keys = attempts === undefined ? storedAfter(known, now, deps.objects) : attempts.map(evidenceKey)
-  for await (const key of eachOf(keys, more.map(evidenceKey))) {
+  const isOld = ({ start }: Window): boolean => archive !== null && start < archive.until
+  const named = [...(attempts ?? []), ...more]
+  if (named.some(({ window }) => isOld(window))) throw new ArchiveNeededError()
+  const listed = attempts === undefined ? storedAfter(known, now, deps.objects) : []
+  const old: string[] = []
+  for await (const key of eachOf(listed, named.map(evidenceKey))) {
     const parsed = parseEvidenceKey(key)
     if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrusted.has(key))) continue
     indexed.add(key)
     if (!isPossible(parsed.window)) {
       impossible.push(key)
+      continue
+    }
+    if (isOld(parsed.window)) {
+      old.push(key)
       continue
     }
     const attempt = await readAttempt(key, parsed.attempt, deps)
@@ -89,11 +100,19 @@ export async function indexEvidence(
       attempts: [...others, attempt].toSorted((a, b) => a.number - b.number),
     })
   }
+  refuseUnarchived(old, archive)
   return {
     evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))),
     added,
     impossible: impossibleLines(impossible),
   }
+}
+
+/** Throws where keys that were listed, all of each day, are others than those of the archive. */
+function refuseUnarchived(keys: readonly string[], archive: Archive | null): void {
+  const named = new Map(archive?.days.map((day) => [day.day, day.keys]))
+  for (const [day, own] of Map.groupBy(keys, (key) => dayOf(parseEvidenceKey(key)?.window.start ?? '')))
+    if (named.get(day) !== digestOfKeys(own)) throw new ArchiveNeededError()
 }
 
 function impossibleLines([first, ...more]: readonly string[]): string[] {
@@ -116,7 +135,9 @@ function storedAfter(
   // One that is ahead of its time must not put what is collected now out of sight.
   const isPast = ({ start }: Window): boolean => now === undefined || toSeconds(start) * 1000 <= now.getTime()
   const latest = known.findLast(isPast)?.start
-  const startAfter = latest === undefined ? undefined : evidenceBefore(toTime(toSeconds(latest) - LATEST_SECONDS))
+  // From the begin of a day on, since what is archived is compared day by day.
+  const startAfter =
+    latest === undefined ? undefined : evidenceBefore(`${dayOf(toTime(toSeconds(latest) - LATEST_SECONDS))}T00:00:00Z`)
   return objects.list(evidencePrefix, startAfter)
 }
 

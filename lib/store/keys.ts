@@ -8,6 +8,7 @@ import type { Window } from '../model.ts'
  *     evidence/packets/shop/20261124T123210Z-0123456789abcdef.json      what a capture showed that began then; written once
  *     windows/shop/20261124T123000Z-20261124T123500Z.json              what a window comes to
  *     state/shop.json                                                  what is known of a cluster's evidence
+ *     state/_archive/shop/2026-11-24.json                              a day of that, once it is old; no cluster is named so
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
  *     registry/recipients.json                                         who is meant by the pseudonyms of channels
@@ -175,6 +176,8 @@ const STATE_KEY = /^state\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
+const DAY = /^\d{4}-\d\d-\d\d$/
+const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -235,6 +238,29 @@ export function parseStateKey(key: string): string | undefined {
   const [, cluster = ''] = STATE_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
 }
+
+/** The key of a day (`2026-11-24`) of what is known of a cluster's evidence, once that has left the state. */
+export function archiveKey(cluster: string, day: string): string {
+  if (!DAY.test(day)) throw new RangeError(`Cannot make a key of day "${day}": wanted one such as 2026-11-24`)
+  return `${archiveOf(cluster)}${day}.json`
+}
+
+/** Which archived day a key names, or undefined where the text is no such key. */
+export function parseArchiveKey(key: string): { readonly cluster: string; readonly day: string } | undefined {
+  const [, cluster = '', day = ''] = ARCHIVE_KEY.exec(key) ?? []
+  return isClusterId(cluster) && DAY.test(day) ? { cluster, day } : undefined
+}
+
+/** What the keys of all archived days of one cluster begin with, oldest first. */
+export function archiveOf(cluster: string): string {
+  return `${archivePrefix}${checkedCluster(cluster)}/`
+}
+
+/** What the keys of all archived days begin with: between the states of clusters that begin with a digit and those that begin with a letter. */
+export const archivePrefix = `${statePrefix}_archive/`
+
+/** What comes after the keys of all archived days, and before those of the states that come after them. */
+export const archiveEnd = `${statePrefix}_archive0`
 
 /** The key of a month (`2026-11`) of a cluster's timeline. */
 export function timelineKey(cluster: string, month: string): string {

@@ -2,8 +2,11 @@ import { listedOf } from '../assess/lists.ts'
 import type { Listed } from '../assess/lists.ts'
 import { toSeconds } from '../collect/windows.ts'
 import type { Seconds } from '../model.ts'
+import { readListsAround } from './archive.ts'
+import { whileItChanges } from './derived-object.ts'
 import { readSnapshot } from './evidence.ts'
 import type { Objects } from './objects.ts'
+import type { KnownList } from './standing.ts'
 import { readState } from './state.ts'
 
 /** The Kubernetes lists of a cluster next to a time; null where the store holds none on that side. */
@@ -12,18 +15,16 @@ export type ListsAround = { readonly before: Listed | null; readonly after: List
 /**
  * Reads the last complete lists that were taken at a time or before it, and the first after it.
  *
- * @throws EvidenceError where the evidence cannot be read any more, ReduceError where an object in it does not fit
+ * @throws DamagedError where the archive of the state is not what it names, EvidenceError where the evidence cannot be read any more, ReduceError where an object in it does not fit
  */
 export async function listsAround(clusterId: string, time: Seconds, objects: Objects): Promise<ListsAround> {
-  const { state } = await readState(clusterId, objects)
-  const lists = (state?.evidence ?? [])
-    .flatMap(({ attempts }) => attempts)
-    .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
-    .toSorted((a, b) => a.takenAt - b.takenAt)
-  const read = async (found: { readonly key: string; readonly takenAt: Seconds } | undefined) =>
-    found === undefined ? null : listedOf((await readSnapshot(found.key, objects)).kubernetes.lists, found.takenAt)
-  return {
-    before: await read(lists.findLast(({ takenAt }) => takenAt <= time)),
-    after: await read(lists.find(({ takenAt }) => takenAt > time)),
-  }
+  const { before, after } = await whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    return state === undefined ? { before: undefined, after: undefined } : readListsAround(state, time, objects)
+  })
+  const read = async (found: KnownList | undefined) =>
+    found === undefined
+      ? null
+      : listedOf((await readSnapshot(found.key, objects)).kubernetes.lists, toSeconds(found.takenAt))
+  return { before: await read(before), after: await read(after) }
 }

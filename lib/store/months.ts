@@ -1,9 +1,10 @@
 import { toSeconds } from '../collect/windows.ts'
 import type { TimelineMonth } from '../model.ts'
+import { ArchiveNeededError, type FoldedWindow } from './archive.ts'
 import type { Objects } from './objects.ts'
 import { encodeDerived, sha256Of } from './derived-object.ts'
 import { CHUNK, foldedCount, readExpected, readMonth } from './state.ts'
-import type { FoldedWindow, State } from './state.ts'
+import type { State } from './state.ts'
 import { emptyTimeline, foldWindows, hotMonths } from './timeline.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -34,9 +35,9 @@ export function stillFolded(base: State, windows: readonly FoldedWindow[]): numb
 
 /**
  * Folds windows into months: onto those of the state where all that they were folded from is still so, else from the first window. Results are read
- * back from the store.
+ * back from the store. Throws {@link ArchiveNeededError} where all is to be folded and a part of it is archived.
  *
- * @param windows those to be folded, in time order, from the first on
+ * @param windows those to be folded, in time order, from the first on that is not archived
  * @param bodies the bytes of months that this run made and that may not be stored yet, by hash; it adds to them
  */
 export async function foldMonths(
@@ -46,6 +47,7 @@ export async function foldMonths(
   { objects, bodies }: { readonly objects: Objects; readonly bodies: Map<string, Uint8Array> },
 ): Promise<Folded> {
   const start = await foldedSoFar(base, windows, { objects, bodies })
+  if (start === undefined && (base?.archive ?? null) !== null) throw new ArchiveNeededError()
   let timeline = start?.timeline ?? emptyTimeline(clusterId)
   const months = new Map(start?.months.map(({ month, sha256 }) => [month, sha256]))
   const unwritten = new Set(start?.unwritten)

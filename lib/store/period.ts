@@ -16,7 +16,9 @@ import type {
   PeriodFacts,
   WindowResult,
 } from '../model.ts'
+import { type FoldedWindow, readWindowsOf } from './archive.ts'
 import { type KeptCapture, readCaptures } from './captures.ts'
+import { whileItChanges } from './derived-object.ts'
 import { rows, stripsOf, within } from './history.ts'
 import { listsAround } from './lists-around.ts'
 import type { Objects } from './objects.ts'
@@ -75,9 +77,12 @@ export async function readPeriodAndPast(
   const clusterId = cluster.id
   const history = await readPresent(cluster, now, objects, { from: earlier[0]?.from ?? period.from, to: period.to })
   const { months, episodes } = history
-  const { state } = await readState(clusterId, objects)
+  const { state, windows } = await whileItChanges(async () => {
+    const { state: read } = await readState(clusterId, objects)
+    return { state: read, windows: read === undefined ? [] : await readWindowsOf(read, period, objects) }
+  })
   const captures = await namedCaptures(cluster, period, objects)
-  const { results, viz, packets } = await readResults(state, period, captures, objects)
+  const { results, viz, packets } = await readResults(state, { windows, period, captures }, objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
@@ -114,9 +119,17 @@ export async function readPeriodAndPast(
  * of hours holds a million readings of a few thousand paths.
  */
 async function readResults(
-  state: State | undefined,
-  period: Span,
-  captures: readonly NamedCapture[],
+  state: Pick<State, 'cluster' | 'replacing'> | undefined,
+  {
+    windows,
+    period,
+    captures,
+  }: {
+    /** Of the period, and the one before. */
+    readonly windows: readonly FoldedWindow[]
+    readonly period: Span
+    readonly captures: readonly NamedCapture[]
+  },
   objects: Objects,
 ): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz']; packets: PeriodFacts['packets'] }> {
   const kept = new Map<string, unknown>()
@@ -126,7 +139,6 @@ async function readResults(
     return (known ?? value) as T
   }
   const results: WindowResult[] = []
-  const windows = state?.windows ?? []
   const named = { cluster: state?.cluster ?? '', replacing: state?.replacing ?? [] }
   // What viz showed in the first window was asked for when the one before was collected.
   const before = windows.findLast(({ end }) => end <= period.from)

@@ -4,10 +4,11 @@
  */
 import { isNotEncrypted } from '../assess/episodes.ts'
 import type { Episode, Interval, TimelineMonth, WindowResult } from '../model.ts'
+import { type FoldedWindow, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from './objects.ts'
 import { sha256Of, whileItChanges } from './derived-object.ts'
-import { type FoldedWindow, type State, foldedCount, readExpected, readMonth, readState } from './state.ts'
+import { type State, foldedCount, readExpected, readMonth, readState } from './state.ts'
 import { type ExpectedWindow, type Timeline, foldWindows } from './timeline.ts'
 
 /** A history as it ends. */
@@ -58,7 +59,7 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
     const windows = state.windows.slice(foldedCount(state))
     const known = memory.get(clusterId)
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
-    const before = { ...(isKnown ? known.recent : startOf(state)), since: state.windows[0]?.start ?? null }
+    const before = { ...(isKnown ? known.recent : startOf(state)), since: sinceOf(state) }
     const news = windows.slice(isKnown ? known.folded.length : 0)
     const recent = foldFurther(clusterId, before, await readExpected(state, news, objects))
     memory.set(clusterId, { base, folded: windows, recent })

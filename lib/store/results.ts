@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { unreadableWindow } from '../assess/unreadable.ts'
 import type { ListsOfSnapshot } from '../assess/window.ts'
 import type { Cluster, Window, WindowResult } from '../model.ts'
+import type { Archive, FoldedWindow } from './archive.ts'
 import { listsOf, type IndexDeps } from './evidence-index.ts'
 import { parseJson } from './json.ts'
 import { parseEvidenceKey, windowKey } from './keys.ts'
@@ -10,13 +11,15 @@ import type { Objects } from './objects.ts'
 import { inputsOf, tile, windowId } from './standing.ts'
 import type { AttemptedWindow, KnownAttempt } from './standing.ts'
 import { encodeDerived, sha256Of } from './derived-object.ts'
-import type { FoldedWindow, State } from './state.ts'
+import type { State } from './state.ts'
 
 /** What is to be taken for granted of the results that are stored. */
 export type ResultsInput = {
   /** The state that names them; undefined where all of them are to be made again. */
   readonly base: Pick<State, 'evidence' | 'windows'> | undefined
-  /** All evidence, in time order. */
+  /** What is archived is not among evidence and windows, and stays as it is; null where nothing is. */
+  readonly archive: Archive | null
+  /** All evidence that is not archived, in time order. */
   readonly evidence: readonly AttemptedWindow[]
   /** Keys of attempts that were read again: what was made from them is made again. */
   readonly distrustedEvidence: ReadonlySet<string>
@@ -31,7 +34,7 @@ export type ResultsInput = {
 
 /** Results that are stored now. */
 export type Results = {
-  /** All windows from the first to the last with evidence, in time order, with the hashes of their results. */
+  /** All windows that are not archived to the last with evidence, in time order, with the hashes of their results. */
   readonly windows: readonly FoldedWindow[]
   /** Those of which the result was made. */
   readonly made: readonly Window[]
@@ -45,35 +48,37 @@ export type Results = {
  */
 export async function makeResults(
   cluster: Cluster,
-  { base, evidence, distrustedEvidence, distrustedResults, announce }: ResultsInput,
+  { base, archive, evidence, distrustedEvidence, distrustedResults, announce }: ResultsInput,
   deps: IndexDeps,
 ): Promise<Results> {
   const attempts = new Map(evidence.flatMap((window) => window.attempts.map((attempt) => [attempt.key, attempt])))
-  const inputs = inputsOf(evidence)
-  const inputsBefore = inputsOf(base?.evidence ?? [])
-  const before = new Map(base?.windows.map((window) => [windowId(window), window]))
+  const lists = archive?.lists ?? []
+  const known = new Set([...attempts.keys(), ...lists.map(({ key }) => key)])
+  const inputs = inputsOf(evidence, lists)
+  const inputsBefore = inputsOf(base?.evidence ?? [], lists)
+  const windowsBefore = new Map(base?.windows.map((window) => [windowId(window), window]))
 
   const windows: FoldedWindow[] = []
   const made: Window[] = []
-  for (const window of tile(cluster.windows, evidence)) {
+  for (const window of tile(cluster.windows, evidence, archive?.until)) {
     const own = inputs.get(windowId(window))
     if (own === undefined) {
       windows.push({ ...window, sha256: null })
       continue
     }
-    const known = before.get(windowId(window))
+    const before = windowsBefore.get(windowId(window))
     const isTrusted = !distrustedResults.has(windowKey(cluster.id, window))
     const keys = [own.evidence, own.before, own.after]
     const isUnchanged =
       isSame(own, inputsBefore.get(windowId(window))) &&
       !keys.some((key) => key !== null && distrustedEvidence.has(key))
-    const sha256 = known?.sha256 ?? null
+    const sha256 = before?.sha256 ?? null
     if (isTrusted && isUnchanged && sha256 !== null) windows.push({ ...window, sha256 })
     else {
       const isNew = base !== undefined && isTrusted && sha256 === null
       windows.push({
         ...window,
-        sha256: await makeResult(cluster.id, window, own, { attempts, isNew, announce }, deps),
+        sha256: await makeResult(cluster.id, window, own, { attempts, known, isNew, announce }, deps),
       })
       made.push(window)
     }
@@ -99,10 +104,13 @@ async function makeResult(
   inputs: WindowResult['inputs'],
   {
     attempts,
+    known,
     isNew,
     announce,
   }: Pick<ResultsInput, 'announce'> & {
     readonly attempts: ReadonlyMap<string, KnownAttempt>
+    /** Keys of attempts. */
+    readonly known: ReadonlySet<string>
     readonly isNew: boolean
   },
   { objects, assess, snapshots }: IndexDeps,
@@ -126,7 +134,7 @@ async function makeResult(
   const stored = await objects.get(key)
   if (stored === undefined) await objects.putIf(key, body, null)
   else if (sha256Of(stored.body) !== sha256) {
-    await refuseIfNewer(key, stored.body, attempts, objects)
+    await refuseIfNewer(key, stored.body, known, objects)
     // After the result was read: whoever changes what is known from now on has read this one or finds it changed.
     await announce({ ...window, sha256 })
     await objects.putIf(key, body, stored.etag)
@@ -152,14 +160,14 @@ const resultInputs = z.object({
 async function refuseIfNewer(
   key: string,
   body: Uint8Array,
-  attempts: ReadonlyMap<string, KnownAttempt>,
+  known: ReadonlySet<string>,
   objects: Objects,
 ): Promise<void> {
   const parsed = resultInputs.safeParse(parseJson(body))
   if (!parsed.success) return
   const { evidence, before, after } = parsed.data.inputs
   for (const other of [evidence, before, after]) {
-    if (other === null || attempts.has(other) || parseEvidenceKey(other) === undefined) continue
+    if (other === null || known.has(other) || parseEvidenceKey(other) === undefined) continue
     if ((await objects.get(other)) !== undefined) throw new PreconditionFailedError(key)
   }
 }

@@ -24,13 +24,21 @@ export type AttemptedWindow = Window & {
   readonly attempts: readonly KnownAttempt[]
 }
 
+/** Complete Kubernetes lists of an attempt, whatever window it was at. */
+export type KnownList = {
+  /** Of the attempt. */
+  readonly key: string
+  /** When they were begun, RFC 3339. */
+  readonly takenAt: string
+}
+
 /** Names a window among others. */
 export function windowId({ start, end }: Window): string {
   return `${start}/${end}`
 }
 
 /** How long after a window's start a list may be taken and still be one before it. */
-const BEFORE_SLACK_SECONDS = 2 * 60
+export const BEFORE_SLACK_SECONDS = 2 * 60
 
 /**
  * The attempt that stands for its window: the first complete one, else the one that saw most, ties to the lowest number; one
@@ -47,11 +55,16 @@ export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt
  * first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
  *
  * @param windows in time order
+ * @param others lists of attempts at other windows that these may need
  */
-export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, WindowResult['inputs']> {
+export function inputsOf(
+  windows: readonly AttemptedWindow[],
+  others: readonly KnownList[] = [],
+): Map<string, WindowResult['inputs']> {
   const lists = windows
     .flatMap(({ attempts }) => attempts)
     .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
+    .concat(others.map(({ key, takenAt }) => ({ key, takenAt: toSeconds(takenAt) })))
     .toSorted((a, b) => a.takenAt - b.takenAt || (a.key < b.key ? -1 : 1))
     // Of lists of the same moment the first stands, so that a repeated collection changes nothing.
     .filter((list, index, all) => list.takenAt !== all[index - 1]?.takenAt)
@@ -75,16 +88,17 @@ export function inputsOf(windows: readonly AttemptedWindow[]): Map<string, Windo
  * settings expect, so that whoever adds a window of another size hides none of these, else the earlier one.
  *
  * @param windows in time order
+ * @param from where the last window before these ends, so that none of them begins earlier; absent: there is none
  */
-export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[]): Window[] {
+export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[], from?: string): Window[] {
   const expected = windows.filter((window) => isExpected(settings, window))
   const tiles: Window[] = []
   for (const { start, end } of windows) {
-    const last = tiles.at(-1)
-    if (last !== undefined && start < last.end) continue
+    const lastEnd = tiles.at(-1)?.end ?? from
+    if (lastEnd !== undefined && start < lastEnd) continue
     const next = expected[countLeading(expected, (one) => one.end <= start)]
     if (next !== undefined && next.start < end && !(next.start === start && next.end === end)) continue
-    if (last !== undefined && start > last.end) tiles.push(...fill(settings, last.end, start))
+    if (lastEnd !== undefined && start > lastEnd) tiles.push(...fill(settings, lastEnd, start))
     tiles.push({ start, end })
   }
   return tiles

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { DERIVATION } from '../model.ts'
 import type { TimelineMonth, Window, WindowResult } from '../model.ts'
-import { DamagedError, sha256Of, whileItChanges } from './derived-object.ts'
+import { archiveSchema, type FoldedWindow, latestFirst, readUnarchived, readWindowFrom, sinceOf } from './archive.ts'
+import { DamagedError, encodeDerived, sha256Of, whileItChanges } from './derived-object.ts'
 import { parseJson } from './json.ts'
 import { stateKey, timelineKey, windowKey } from './keys.ts'
 import type { Objects } from './objects.ts'
@@ -9,10 +10,9 @@ import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from './timelin
 import type { ExpectedWindow, Timeline } from './timeline.ts'
 
 const stateSchema = z.object({
-  format: z.literal('ciphertrail/state/1'),
   derivation: z.int(),
   cluster: z.string(),
-  /** All evidence that was read, in time order. */
+  /** All evidence that was read and is not in the archive, in time order. */
   evidence: z
     .array(
       z.object({
@@ -35,8 +35,8 @@ const stateSchema = z.object({
     )
     .readonly(),
   /**
-   * All windows from the first to the last with evidence, in time order, with the SHA-256 of their results; null where there is no attempt. Those up to
-   * the watermark of the timeline are folded into months, the rest is folded by whoever reads.
+   * All windows to the last with evidence, in time order, with the SHA-256 of their results; null where there is no attempt. They begin with the first
+   * with evidence, or where the archive ends. Those up to the watermark of the timeline are folded into months, the rest is folded by whoever reads.
    */
   windows: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string().nullable() })).readonly(),
   /**
@@ -49,15 +49,23 @@ const stateSchema = z.object({
   months: z.array(z.object({ month: z.string(), sha256: z.string() })).readonly(),
   /** Months that may not be written yet: whoever comes next looks after them. */
   unwritten: z.array(z.string()).readonly(),
+  /** The windows and the evidence that have left `windows` and `evidence`; null, and not stored, where none have. */
+  archive: archiveSchema.nullable(),
 })
+
+/** The first form has no archive: it is written where nothing is in one, and what was stored before there was any is read by it. */
+const storedSchema = z.union([
+  stateSchema.extend({ format: z.literal('ciphertrail/state/2'), archive: archiveSchema }),
+  stateSchema
+    .omit({ archive: true })
+    .extend({ format: z.literal('ciphertrail/state/1') })
+    .transform((state) => ({ ...state, archive: null })),
+])
 
 const derivationSchema = z.object({ derivation: z.int() })
 
 /** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
 export type State = z.infer<typeof stateSchema>
-
-/** A window as the state names it. */
-export type FoldedWindow = State['windows'][number]
 
 /** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
 export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
@@ -70,6 +78,15 @@ export const CHUNK = 100
 
 /** So many window results are read at once. */
 const READS_AT_ONCE = 16
+
+/** The bytes of a state. */
+export function encodeState({ archive, ...state }: State): Buffer {
+  return encodeDerived(
+    archive === null
+      ? { ...state, format: 'ciphertrail/state/1' }
+      : { ...state, format: 'ciphertrail/state/2', archive },
+  )
+}
 
 /** The state as it is stored, and what tells whether it still is. */
 export type StoredState = {
@@ -95,7 +112,7 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
   const derivation = derivationSchema.safeParse(content).data?.derivation
   // What an earlier derivation kept may have another shape: it is old, not damaged.
   if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, ...found, error: null }
-  const parsed = stateSchema.safeParse(content)
+  const parsed = storedSchema.safeParse(content)
   if (!parsed.success || parsed.data.cluster !== clusterId) {
     return { state: undefined, ...found, error: `Cannot read "${key}": damaged, so it is derived again from evidence` }
   }
@@ -104,10 +121,11 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
       `Cannot use "${key}": derived by a later version of ciphertrail (${parsed.data.derivation}, this one makes ${DERIVATION}), update this one`,
     )
   }
-  return { state: parsed.data, ...found, error: null }
+  const { format: _, ...state } = parsed.data
+  return { state, ...found, error: null }
 }
 
-/** How many of the state's windows are folded into its months: the first ones, up to the watermark. */
+/** How many of the state's windows are folded into its months: the first ones, up to the watermark. What is archived is, and is not counted. */
 export function foldedCount({ windows, timeline: { watermark } }: Pick<State, 'windows' | 'timeline'>): number {
   return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
 }
@@ -128,7 +146,7 @@ export async function readHistory(
     const { state } = await readState(clusterId, objects)
     if (state === undefined) return undefined
     const { watermark, episodes, months } = await foldedFurther(state, isWanted, objects)
-    return { watermark, episodes, months, since: state.windows[0]?.start ?? null }
+    return { watermark, episodes, months, since: sinceOf(state) }
   })
 }
 
@@ -137,9 +155,9 @@ async function foldedFurther(state: State, isWanted: (month: string) => boolean,
   const months = await readMonths(state, (month) => hot.has(month) || isWanted(month), objects)
   let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
   const from = months === undefined ? 0 : foldedCount(state)
-  for (let index = from; index < state.windows.length; index += CHUNK) {
-    const windows = await readExpected(state, state.windows.slice(index, index + CHUNK), objects)
-    timeline = foldWindows(timeline, windows)
+  const { windows } = months === undefined ? await readUnarchived(state, objects) : state
+  for (let index = from; index < windows.length; index += CHUNK) {
+    timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + CHUNK), objects))
   }
   return timeline
 }
@@ -152,8 +170,9 @@ export async function readWindow(
 ): Promise<WindowResult | undefined> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
-    const window = state?.windows.find((folded) => folded.start === start)
-    if (state === undefined || window === undefined) return undefined
+    if (state === undefined) return undefined
+    const window = await readWindowFrom(state, start, objects)
+    if (window === undefined) return undefined
     const [expected] = await readExpected(state, [window], objects)
     return expected?.result ?? undefined
   })
@@ -168,9 +187,11 @@ export async function readLatest(
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
     if (state === undefined) return undefined
-    for (const window of state.windows.toReversed()) {
-      const [expected] = await readExpected(state, [window], objects)
-      if (expected !== undefined && expected.result !== null && isWanted(expected.result)) return expected.result
+    for await (const windows of latestFirst(state, objects)) {
+      for (const window of windows.toReversed()) {
+        const [expected] = await readExpected(state, [window], objects)
+        if (expected !== undefined && expected.result !== null && isWanted(expected.result)) return expected.result
+      }
     }
     return undefined
   })

@@ -9,8 +9,8 @@ import { isNotEncrypted } from '../../lib/assess/episodes.ts'
 import type { PathRow } from '../../lib/model.ts'
 import { seal } from '../../lib/seal/seal.ts'
 import { directoryObjects } from '../../lib/store/directory.ts'
-import { timelineKey, windowKey } from '../../lib/store/keys.ts'
-import { StoreError } from '../../lib/store/objects.ts'
+import { archiveKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { HOSTILE, collectLate, fillHistories } from '../support/asked-store.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
 import { type Asking, type LocalApi, startApi } from '../support/local-api.ts'
@@ -267,6 +267,25 @@ test('nobody gets in without being known, and nobody sees more than is granted',
   )
   assert.equal(other, unknown)
   assert.equal((await ask('/v1/paths', { headers: { authorization: 'Bearer ' } })).status, 401)
+})
+
+test('archived days are none of the clusters that are not registered any more, and hide none of these', async (t) => {
+  const objects = memoryObjects()
+  await fillHistories(objects)
+  for (const key of [archiveKey('gone', '2026-11-01'), stateKey('0-first')])
+    await objects.putIf(key, Buffer.from('{}'), null)
+  const lists: string[] = []
+  const counting: Objects = {
+    ...objects,
+    list(prefix, startAfter) {
+      lists.push(prefix)
+      return objects.list(prefix, startAfter)
+    },
+  }
+  const { ask } = await startApi(t, { objects: counting })
+  const { removed } = (await (await ask('/v1/clusters')).json()) as { removed: string[] }
+  assert.deepEqual(removed, ['0-first', 'old'])
+  assert.equal(lists.filter((prefix) => prefix === 'state/').length, 2)
 })
 
 test('clusters are told with what is known of each, and those that are not registered any more by name', async (t) => {

@@ -12,7 +12,7 @@ import { compact, derive, type DeriveDeps, rebuild } from '../../lib/store/deriv
 import { directoryObjects, diskEffects } from '../../lib/store/directory.ts'
 import type { DirectoryEffects } from '../../lib/store/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence.ts'
-import { evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import { archiveKey, evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/store/namespaces.ts'
 import { type Memory, readRecent } from '../../lib/store/recent.ts'
@@ -192,6 +192,7 @@ test('compact() keeps a result for each window, the months and the state, and do
   assert.deepEqual(
     Object.keys(derived).toSorted(),
     [
+      archiveKey('demo', '2026-11-30'),
       stateKey('demo'),
       timelineKey('demo', '2026-11'),
       timelineKey('demo', '2026-12'),
@@ -778,7 +779,7 @@ test('a month that somebody could not write before he died is written by the nex
     await compact(cluster, deps(objects))
     assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
   }
-  assert.equal(kills, 6)
+  assert.equal(kills, 7)
 })
 
 /** What a reader of the whole history would say of what {@link readRecent} says without months. */

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  archiveKey,
+  archiveOf,
+  parseArchiveKey,
   CHANGE_KINDS,
   changeKey,
   changesPrefix,
@@ -48,6 +51,10 @@ test('keys read as the design says', () => {
   )
   assert.equal(windowKey('shop', window), 'windows/shop/20261124T123000Z-20261124T123500Z.json')
   assert.equal(stateKey('shop'), 'state/shop.json')
+  assert.equal(archiveKey('shop', '2026-11-24'), 'state/_archive/shop/2026-11-24.json')
+  assert.deepEqual(parseArchiveKey('state/_archive/shop/2026-11-24.json'), { cluster: 'shop', day: '2026-11-24' })
+  for (const other of ['state/shop.json', 'state/_archive/shop/2026-11.json', 'state/_archive/Shop/2026-11-24.json'])
+    assert.equal(parseArchiveKey(other), undefined)
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
   assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
   assert.equal(reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32)), 'reports/20261124T140000Z-abababababababab.json')
@@ -169,7 +176,7 @@ test('making a key of a part that has no place in it throws one clear line', () 
   }
   for (const id of ['', 'Shop', '../shop', '-shop', 'shop-', 's/hop', 'a'.repeat(64), 'shop\n', 'ｓhop']) {
     assert.equal(isClusterId(id), false)
-    for (const make of [stateKey, windowPrefix, timelinePrefix]) {
+    for (const make of [stateKey, archiveOf, windowPrefix, timelinePrefix]) {
       assert.throws(() => make(id), { name: 'RangeError', message: /^Cannot make a key of cluster ".*": [ -~]+$/ })
     }
   }
