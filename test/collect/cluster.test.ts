@@ -283,7 +283,7 @@ test('get() names a host that does not exist', async (context) => {
   const file = join(freshFolder(context), 'config')
   writeFileSync(file, kubeconfigText('https://cluster.invalid', (await makeAuthority()).ca, { token: TOKEN }))
   assert.match(
-    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 5_000 }))),
+    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 20_000 }))),
     /: the name "cluster\.invalid" of the API server cannot be resolved/,
   )
 })
@@ -387,7 +387,8 @@ test('a credential plugin that is missing, fails, hangs or says nothing is one c
   const exec = (command: string, ...args: string[]): Record<string, unknown> => ({
     exec: { apiVersion: 'v1', command, args },
   })
-  const cases: [user: Record<string, unknown>, line: RegExp][] = [
+  // What answers may take as long as a busy machine needs.
+  const cases: [user: Record<string, unknown>, line: RegExp, kubernetesDeadlineMs?: number][] = [
     [
       exec('ciphertrail-no-such-command'),
       /: the credential plugin "ciphertrail-no-such-command" of the kubeconfig is not installed$/,
@@ -401,14 +402,14 @@ test('a credential plugin that is missing, fails, hangs or says nothing is one c
       exec('sh', '-c', 'echo "{\\"status\\":{}}"'),
       /: the credential plugin "sh" of the kubeconfig gave no credentials$/,
     ],
-    [exec('sleep', '120'), /: no credentials for the API server within 0\.5 s/],
+    [exec('sleep', '120'), /: no credentials for the API server within 0\.5 s/, 500],
   ]
-  for (const [user, line] of cases) {
+  for (const [user, line, kubernetesDeadlineMs = 60_000] of cases) {
     server.writeKubeconfig(file, { user })
-    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 500 }))), line)
+    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs }))), line)
   }
   assert.equal(server.asked.length, 0)
-  assert.ok(performance.now() - start < 60_000, 'the deadline did not end the wait for the plugin')
+  assert.ok(performance.now() - start < 110_000, 'the deadline did not end the wait for the plugin')
 })
 
 test('without a registered kubeconfig the default one is used: of two files, the first that has the context', async (context) => {

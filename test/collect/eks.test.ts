@@ -125,7 +125,7 @@ describe('The way into an EKS cluster', () => {
   test('describeEks() says what is wrong in one line', async (context) => {
     const connections = openConnections()
     context.after(() => connections.close())
-    const limits = { deadlineMs: 5_000, maxBytes: 1_000_000, retryDelayMs: 1 }
+    const limits = { deadlineMs: 20_000, maxBytes: 1_000_000, retryDelayMs: 1 }
     const cases: [status: number, body: string, line: RegExp][] = [
       [
         403,

@@ -304,7 +304,7 @@ describe('Prometheus by port-forward', () => {
 
   test(
     'close() ends what never opens: a port-forward, and a connection to the API server',
-    { timeout: 10_000 },
+    { timeout: 120_000 },
     async (context) => {
       const { kubeconfig, kubernetes, open } = await startForwardedPrometheus(context, SHORT)
       for (const isCut of [() => true, () => isFound(kubernetes)]) {
@@ -375,7 +375,7 @@ describe('Prometheus by port-forward', () => {
         secrets: [TOKEN],
       },
       { namespace: 'linkerd-viz', pod: 'prometheus-0', port: 9090 },
-      { timeoutMs: 5_000 },
+      { timeoutMs: 20_000 },
     )
 
   test('all that came before a port-forward was closed is read, then it breaks', async (context) => {

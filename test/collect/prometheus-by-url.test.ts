@@ -48,7 +48,7 @@ function open(context: TestContext, prometheusUrl: string, prometheusAuth: Prome
     servicePort: undefined,
     allowedNetworks,
   }
-  const access = openCluster(cluster, { environment, retryDelayMs: 1, prometheusDeadlineMs: 5_000 })
+  const access = openCluster(cluster, { environment, retryDelayMs: 1, prometheusDeadlineMs: 20_000 })
   context.after(() => access.close())
   /** The answer, or the one line that says why there is none. */
   return async (): Promise<string> => {

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 
 /** Runs a command in a folder, as a person would. */
 function run(folder: string, command: string, ...options: string[]) {
-  return spawnSync(command, options, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
+  return spawnSync(command, options, { cwd: folder, encoding: 'utf8', timeout: 300_000 })
 }
 
 const runDemo = (folder: string) => run(folder, join(ROOT, 'bin/ciphertrail.js'), 'demo')

@@ -257,7 +257,7 @@ for (const [how, times] of PASSING) {
 
 test('a body that is cut, or does not end, is asked for again', async () => {
   const { address } = freshStore()
-  const objects = openStore(address, { limits: { attempts: 3, attemptMs: 1000, deadlineMs: 20_000 } })
+  const objects = openStore(address, { limits: { attempts: 10, attemptMs: 1000, deadlineMs: 20_000 } })
   await objects.putOnce('evidence/w/c/1', numberedBody(1))
   for (const how of ['cut-body', 'drip', 'hang'] as const) {
     failFirst(1, how)
