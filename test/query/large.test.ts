@@ -27,8 +27,10 @@ before(async () => {
 })
 after(() => server.close())
 
+type WorldOptions = { readonly hasVersions?: boolean | 'suspended'; readonly largestBody?: number }
+
 /** The API over a fresh store in S3, with what time it is here and there. */
-async function world(t: TestContext, { hasVersions = true, largestBody = LARGEST } = {}) {
+async function world(t: TestContext, { hasVersions = true, largestBody = LARGEST }: WorldOptions = {}) {
   const number = stores++
   server.makeBucket(`evidence-${number}`)
   server.makeBucket(`derived-${number}`, { hasLock: false, hasVersions })
@@ -135,11 +137,13 @@ test('nobody is sent to a large document who may not see it, nor to one that is 
   assert.deepEqual(Buffer.from(await given.arrayBuffer()), LARGE)
   await refused(503, `/v1/reports/${id}/html`)
 
-  const unversioned = await world(t, { hasVersions: false })
-  const other = await keepDocuments(unversioned.objects, LARGE)
-  const answer = await unversioned.ask(`/v1/reports/${other}/pdf`, { redirect: 'manual' })
-  assert.deepEqual([answer.status, answer.headers.get('location')], [503, null])
-  assert.match(await answer.text(), /it has 2\.3 kB, and 1\.0 kB can be handed over here; read it from the bucket/)
+  for (const hasVersions of [false, 'suspended'] as const) {
+    const unversioned = await world(t, { hasVersions })
+    const other = await keepDocuments(unversioned.objects, LARGE)
+    const answer = await unversioned.ask(`/v1/reports/${other}/pdf`, { redirect: 'manual' })
+    assert.deepEqual([answer.status, answer.headers.get('location')], [503, null])
+    assert.match(await answer.text(), /it has 2\.3 kB, and 1\.0 kB can be handed over here; read it from the bucket/)
+  }
 })
 
 /** A channel with a link to a large report, asked without any login. */

@@ -52,7 +52,8 @@ export type S3Server = {
 }
 
 export type BucketOptions = {
-  readonly hasVersions?: boolean
+  /** `suspended`: it kept them once, and now each write replaces the version that is named "null". */
+  readonly hasVersions?: boolean | 'suspended'
   readonly hasLock?: boolean
   /** Keys of one page of a list. */
   readonly pageSize?: number
@@ -278,14 +279,17 @@ function put({ key, headers }: S3Request, bucket: Bucket, body: Buffer): Answer 
     name.startsWith('x-amz-meta-') && typeof value === 'string' ? [[name, value]] : [],
   )
   const version: ObjectVersion = {
-    id: bucket.options.hasVersions ? randomBytes(16).toString('base64url') : 'null',
+    id: bucket.options.hasVersions === true ? randomBytes(16).toString('base64url') : 'null',
     body,
     etag: `"${createHash('md5').update(body).digest('hex')}"`,
     sha256: told,
     metadata: Object.fromEntries(metadata),
     lock: mode === undefined || until === undefined ? undefined : { mode, until },
   }
-  bucket.objects.set(key, bucket.options.hasVersions ? [...(bucket.objects.get(key) ?? []), version] : [version])
+  bucket.objects.set(
+    key,
+    bucket.options.hasVersions === true ? [...(bucket.objects.get(key) ?? []), version] : [version],
+  )
   return { status: 200, headers: { etag: version.etag, ...versionHeader(version, bucket) }, body: Buffer.alloc(0) }
 }
 
@@ -353,7 +357,7 @@ function remove({ key, headers }: S3Request, bucket: Bucket, id: string | null):
       key,
       versions.filter((version) => version.id !== id),
     )
-  } else if (bucket.options.hasVersions) {
+  } else if (bucket.options.hasVersions === true) {
     const marker = { id: randomBytes(16).toString('base64url'), body: null, etag: '', sha256: undefined, metadata: {} }
     bucket.objects.set(key, [...versions, { ...marker, lock: undefined }])
   } else bucket.objects.delete(key)
@@ -371,7 +375,7 @@ function headerOf(headers: IncomingMessage['headers'], name: string): string | u
 }
 
 function versionHeader({ id }: ObjectVersion, { options }: Bucket): Record<string, string> {
-  return options.hasVersions ? { 'x-amz-version-id': id } : {}
+  return options.hasVersions === false ? {} : { 'x-amz-version-id': id }
 }
 
 function failedCondition(): S3Refusal {

@@ -135,7 +135,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
           cause: error,
         })
       }
-      return { body, etag, version: VersionId ?? null, write: Metadata?.[METADATA] }
+      return { body, etag, version: versionOf(VersionId), write: Metadata?.[METADATA] }
     },
 
     async put({ bucket, key, body, etag, lock, write }) {
@@ -213,6 +213,11 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
 }
 
 const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion'])
+
+/** Where versions were switched off, S3 names what it has "null", and the next write takes its place: that names no bytes for ever. */
+function versionOf(id: string | undefined): string | null {
+  return id === undefined || id === 'null' ? null : id
+}
 
 function ignore(): void {
   // Nothing is logged.
