@@ -10,7 +10,7 @@ import { vkeyKey } from '../store/log-keys.ts'
 import { missingWindows } from '../store/missing.ts'
 import { type NamespaceStandings, nextStandings } from '../store/namespaces.ts'
 import { DeletedError, type Objects } from '../store/objects.ts'
-import { type Memory, type Recent, readLastOfMonths, readRecent } from '../store/recent.ts'
+import { type Memory, type Recent, readLast, readLastOfMonths, readRecent } from '../store/recent.ts'
 import { compareText } from '../text-order.ts'
 import { errorLine } from './error-line.ts'
 
@@ -19,21 +19,27 @@ const GRACE_SECONDS = 10 * 60
 /** The service seals each hour; twice it may fail. */
 const SEAL_SECONDS = 3 * 60 * 60
 
+const NOTHING = {
+  episodes: [],
+  windows: [],
+  namespaces: [],
+  isListed: false,
+  certificate: null,
+  trustAnchors: null,
+} as const
+
+/** What is known of a cluster's certificates and trust anchors now, and nothing else of it; read by two requests. Throws for a result that is damaged. */
+export async function expiryFacts(clusterId: string, objects: Objects): Promise<ClusterFacts> {
+  return { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(await readLast(clusterId, objects)) }
+}
+
 /** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */
 export async function clusterFacts(
   cluster: Cluster,
   at: Date,
   { objects, memory }: { readonly objects: Objects; readonly memory: Memory },
 ): Promise<ClusterFacts> {
-  const nothing = {
-    id: cluster.id,
-    episodes: [],
-    windows: [],
-    namespaces: [],
-    isListed: false,
-    certificate: null,
-    trustAnchors: null,
-  }
+  const nothing = { id: cluster.id, ...NOTHING }
   try {
     const recent = await readRecent(cluster.id, objects, memory)
     const problem = recent === undefined ? await historyProblem(cluster, objects) : undefined
@@ -52,7 +58,7 @@ export async function clusterFacts(
       episodes: recent === undefined ? [] : pathsOf(recent),
       windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
       ...namespaceFacts(recent, missing.filter(isDue), isDue),
-      ...cryptoFacts(recent),
+      ...cryptoFacts(recent?.last ?? null),
     }
   } catch (error) {
     return { ...nothing, problem: errorLine(error) }
@@ -120,8 +126,7 @@ function pathsOf({ paths, episodes, seen }: Recent): readonly AlertPath[] {
 }
 
 /** As of the last window that anything is stored of; what it does not tell is not known. */
-function cryptoFacts(recent: Recent | undefined): Pick<ClusterFacts, 'certificate' | 'trustAnchors'> {
-  const last = recent?.last ?? null
+function cryptoFacts(last: Recent['last']): Pick<ClusterFacts, 'certificate' | 'trustAnchors'> {
   if (last?.collected !== true) return { certificate: null, trustAnchors: null }
   const { certificates, trustAnchors } = last.crypto
   return {

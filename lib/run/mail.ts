@@ -1,5 +1,6 @@
 /** The mail of a week of a channel, from what is stored to what is said. */
-import { toSeconds } from '../collect/windows.ts'
+import { timeOf, toSeconds } from '../collect/windows.ts'
+import { besidePaths, countWordsOf } from '../deliver/alert/conditions.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
 import type { WeekMail } from '../deliver/due.ts'
 import { type MailContent, mailContent } from '../deliver/mail/mail.ts'
@@ -9,6 +10,7 @@ import { summarise } from '../report/summary.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters, readWatched } from '../store/registry.ts'
 import { compareText } from '../text-order.ts'
+import { expiryFacts, sealFacts } from './alert-facts.ts'
 import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from './report-input.ts'
 
@@ -48,12 +50,19 @@ export async function weekMail(
     { channel, period, now, hasPages: url !== null },
     objects,
   )
+  const beside = besidePaths(channel, {
+    now: timeOf(now),
+    clusters: await Promise.all(clusters.map(({ id }) => expiryFacts(id, objects))),
+    waivers: { all: [], problem: null },
+    seal: await sealFacts(now, registered, objects),
+  })
   const content = mailContent({
     summary: summarise(input),
     channel,
     unregistered: [...new Set(asked)].filter((id) => !known.has(id)).toSorted(compareText),
     empty,
     suppressed,
+    beside: { words: countWordsOf(beside), conditions: beside, at: timeOf(now) },
     links: { page: url },
     report: offer,
   })

@@ -132,6 +132,17 @@ function lastOf({ window, collected, crypto, coverage, partial = false }: Window
   return { window, collected, crypto, isWhole }
 }
 
+/** Reads what `Recent.last` has, and nothing else: the state and one result. Null also where nothing was derived yet. */
+export async function readLast(clusterId: string, objects: Objects): Promise<Recent['last']> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    const window = state?.windows.slice(foldedCount(state)).findLast(({ sha256 }) => sha256 !== null)
+    if (state === undefined || window === undefined) return null
+    const [last] = await readExpected(state, [window], objects)
+    return last === undefined || last.result === null ? null : lastOf(last.result)
+  })
+}
+
 /** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */
 export async function readLastOfMonths(
   clusterId: string,

@@ -15,7 +15,7 @@ import { encodeSnapshot } from '../../lib/store/evidence.ts'
 import { archiveKey, evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/store/namespaces.ts'
-import { type Memory, readRecent } from '../../lib/store/recent.ts'
+import { type Memory, readLast, readRecent } from '../../lib/store/recent.ts'
 import { encodeDerived } from '../../lib/store/derived-object.ts'
 import { readHistory, readWindow } from '../../lib/store/state.ts'
 import { isNotEncrypted } from '../../lib/assess/episodes.ts'
@@ -832,6 +832,7 @@ test('readRecent() says without a month what the whole history says, whatever it
           for (const [id, reading] of wholeSeen) assert.deepEqual(seen.get(id), reading)
           const result = await readWindow('demo', last?.window.start ?? '', objects)
           assert.deepEqual(last?.window, result?.window)
+          assert.deepEqual(await readLast('demo', objects), last, 'the last result alone says the same')
           for (const { start } of recent.windows) {
             const own = await readWindow('demo', start, objects)
             assert.equal(unlisted.has(start), own?.collected === true && own.existing === null)

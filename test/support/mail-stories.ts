@@ -2,6 +2,7 @@
 import type { Channel } from '../../lib/deliver/channel/channel.ts'
 import type { ClusterPast, ClusterPeriod, PathEpisode } from '../../lib/model.ts'
 import { partOf } from '../../lib/deliver/mail/part.ts'
+import { besidePaths } from '../../lib/deliver/alert/conditions.ts'
 import type { MailInput } from '../../lib/deliver/mail/view.ts'
 import type { ReportInput } from '../../lib/report/input.ts'
 import { summarise } from '../../lib/report/summary.ts'
@@ -36,6 +37,7 @@ export function mailOf(input: ReportInput, channel: Partial<Channel> = {}, more:
     unregistered: [],
     empty,
     suppressed: { unsubscribed: 0, bounced: 0, complained: 0 },
+    beside: { words: '', conditions: [], at: '2026-11-23T06:00:00Z' },
     links: { page: 'https://ciphertrail.example.com' },
     report: null,
     ...more,
@@ -202,6 +204,29 @@ const UNTIL = '2026-12-23T06:00:00Z'
 
 const IN_UTC = { from: '2026-11-16T00:00:00Z', to: '2026-11-23T00:00:00Z', timeZone: 'UTC' } as const
 
+/** What alerts told of meanwhile, on a channel of everything. */
+const BESIDE: MailInput['beside'] = {
+  words: '1 certificate not renewed, 1 trust anchor about to end, 1 seal behind',
+  conditions: besidePaths(CHANNEL, {
+    now: '2026-11-23T06:00:00Z',
+    clusters: [
+      {
+        id: 'west',
+        problem: null,
+        episodes: [],
+        windows: [],
+        namespaces: [],
+        isListed: true,
+        certificate: { expires: '2026-11-23T06:30:00Z', asOf: '2026-11-23T05:00:00Z', isOfAll: true },
+        trustAnchors: [{ subject: '<img src=x onerror=alert(1)>', sha256: 'ab', notAfter: '2026-12-10T00:00:00Z' }],
+      },
+    ],
+    waivers: { all: [], problem: null },
+    seal: { isBehind: true, since: '2026-11-22T20:00:00Z' },
+  }),
+  at: '2026-11-23T06:00:00Z',
+}
+
 /** By the name of its folder under test/golden/mail. */
 export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
   'all-well': () => mailOf(story(WELL)),
@@ -238,5 +263,7 @@ export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
       { downloadsSince: '2026-01-01T00:00:00Z', attachesPdf: true },
       { report: { report: 'absent', linkUntil: UNTIL, hasPages: true, isAttached: true } },
     ),
+  'all-well-but-an-anchor-ends': () => mailOf(story(WELL), {}, { beside: BESIDE }),
+  'open-paths-and-an-anchor-ends': () => mailOf(storyOfAWeek(), {}, { beside: BESIDE }),
   'one-namespace': () => mailOf(storyOfAWeek(), { id: 'bank', namespaces: ['bank'], team: 'Bank' }),
 }

@@ -6,6 +6,7 @@ import type { PathEpisode, PathRow, Waiver } from '../../model.ts'
 import { type Dates, datesOf } from '../../report/dates.ts'
 import { cutLine, printable } from '../../report/printable.ts'
 import { destinationName, endpointName } from '../../report/table.ts'
+import { plural } from '../../report/words.ts'
 import { compareText } from '../../text-order.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
 import { whyWords } from '../mail/entries.ts'
@@ -20,6 +21,24 @@ export const CONDITION_KINDS = [
   'unreadable',
 ] as const
 export type ConditionKind = (typeof CONDITION_KINDS)[number]
+
+const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several: string]>> = {
+  path: ['path not encrypted', 'paths not encrypted'],
+  coverage: ['cluster not observed', 'clusters not observed'],
+  'namespace-coverage': ['namespace not observed', 'namespaces not observed'],
+  certificate: ['certificate not renewed', 'certificates not renewed'],
+  'trust-anchor': ['trust anchor about to end', 'trust anchors about to end'],
+  seal: ['seal behind', 'seals behind'],
+  unreadable: ['record unreadable', 'records unreadable'],
+}
+
+/** How many there are of each kind, such as `2 paths not encrypted, 1 seal behind`; empty where there are none. */
+export function countWordsOf(conditions: readonly Pick<Condition, 'kind'>[]): string {
+  return CONDITION_KINDS.flatMap((kind) => {
+    const count = conditions.filter((condition) => condition.kind === kind).length
+    return count === 0 ? [] : [plural(count, ...KIND_WORDS[kind])]
+  }).join(', ')
+}
 
 /** Something that is so, or was. */
 export type Condition = {
@@ -174,6 +193,14 @@ export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): r
     ...clusters.flatMap((cluster) => wholeConditions(known, cluster, before)),
     ...clusters.flatMap((cluster) => pathConditions(known, cluster, before)),
   ]
+}
+
+/** What the mail of a week tells beside paths and coverage, which it tells itself. */
+const BESIDE_PATHS: readonly ConditionKind[] = ['certificate', 'trust-anchor', 'seal']
+
+/** What else is so now that a channel is to know, in the words of its alerts; of certificates and trust anchors only where the channel has every namespace. */
+export function besidePaths(channel: Channel, facts: AlertFacts): readonly Condition[] {
+  return presentOf(knownOf(channel, facts), new Map()).filter(({ kind }) => BESIDE_PATHS.includes(kind))
 }
 
 const present = (condition: Omit<Condition, 'details'>, ...details: readonly string[]): Present => ({

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
 import { datesOf } from '../../report/dates.ts'
 import { cutLine, printable } from '../../report/printable.ts'
-import { countWords, plural } from '../../report/words.ts'
-import type { Condition, ConditionKind } from './conditions.ts'
-import type { Ended, Ending } from './endings.ts'
+import { countWords } from '../../report/words.ts'
+import { type Condition, countWordsOf } from './conditions.ts'
+import type { Ending } from './endings.ts'
 import type { Notice } from './alerts.ts'
 import type { Channel } from '../channel/channel.ts'
 
@@ -57,16 +57,6 @@ const LONGEST_SUBJECT = 180
 
 /** Of each list: SNS takes 256 KB in all. */
 const MOST_JSON_BYTES = 100_000
-
-const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several: string]>> = {
-  path: ['path not encrypted', 'paths not encrypted'],
-  coverage: ['cluster not observed', 'clusters not observed'],
-  'namespace-coverage': ['namespace not observed', 'namespaces not observed'],
-  certificate: ['certificate not renewed', 'certificates not renewed'],
-  'trust-anchor': ['trust anchor about to end', 'trust anchors about to end'],
-  seal: ['seal behind', 'seals behind'],
-  unreadable: ['record unreadable', 'records unreadable'],
-}
 
 /** What is told to have ended, by how much that says, the least first, so that a cut leaves no good news alone: only the last is that. */
 const ENDED_GROUPS: readonly {
@@ -175,15 +165,10 @@ function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {
 
 /** `over` only of what was seen to be: what is accepted, or not watched, is counted as that. */
 function subjectOf({ began, ended }: Notice, channel: Channel): string {
-  const counted = (conditions: readonly (Condition | Ended)[]): readonly string[] =>
-    (Object.keys(KIND_WORDS) as ConditionKind[]).flatMap((kind) => {
-      const count = conditions.filter((condition) => condition.kind === kind).length
-      return count === 0 ? [] : [plural(count, ...KIND_WORDS[kind])]
-    })
   const news = [
-    counted(began).join(', '),
+    countWordsOf(began),
     ...ENDED_GROUPS.map(({ word, endings }) => {
-      const words = counted(ended.filter(({ ending }) => endings.includes(ending))).join(', ')
+      const words = countWordsOf(ended.filter(({ ending }) => endings.includes(ending)))
       return words === '' ? '' : `${word}: ${words}`
     }),
   ].filter((words) => words !== '')

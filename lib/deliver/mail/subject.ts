@@ -4,6 +4,7 @@ import type { Summary } from '../../report/summary.ts'
 import { countWords, plural, shareWords } from '../../report/words.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { News } from './news.ts'
+import type { MailInput } from './view.ts'
 
 /** A subject is cut by most programs long before; the news stands in front. */
 const LONGEST = 180
@@ -18,15 +19,18 @@ export function subjectOf({
   channel,
   unregistered,
   news,
+  beside,
 }: {
   readonly summary: Summary
   readonly channel: Channel
   readonly unregistered: readonly string[]
   readonly news: News
+  /** What else is so, as `MailInput` has it. */
+  readonly beside: MailInput['beside']
 }): string {
   const week = summary.period.label.replace(/^Week /, 'week ')
   const name = cutLine(printable(channel.team ?? channel.id), LONGEST_NAME)
-  const parts = newsParts(summary, unregistered, news)
+  const parts = newsParts(summary, unregistered, news, beside.words)
   const lineOf = (count: number): string => {
     const words = [...parts.slice(0, count), ...(count < parts.length ? ['…'] : [])].join(', ')
     return `[${name}] ${words} (${printable(week)})`
@@ -36,7 +40,8 @@ export function subjectOf({
   return lineOf(count)
 }
 
-function newsParts(summary: Summary, unregistered: readonly string[], news: News): readonly string[] {
+/** @param beside what else is so: told where there is no worse news, before what is well */
+function newsParts(summary: Summary, unregistered: readonly string[], news: News, beside: string): readonly string[] {
   const { clusters, collectedWindows, expectedWindows, observedPaths, unknown, notEncrypted } = summary
   const all = clusters.length + unregistered.length
   if (all === 0) return ['no data: no cluster is registered']
@@ -52,6 +57,8 @@ function newsParts(summary: Summary, unregistered: readonly string[], news: News
   const back = news.items.reopened.length
   if (added > 0) parts.push(`${plural(added, 'new path')} not encrypted`)
   if (back > 0) parts.push(`${plural(back, 'path')} not encrypted again`)
+  const isWorse = parts.length > 0 || news.open > 0 || unknown.length > 0
+  if (!isWorse && beside !== '') parts.push(beside)
   if (news.open > 0) parts.push(openWords(added + back > 0, news))
   else if (observedPaths === 0) parts.push('no path observed')
   else parts.push(notEncrypted.length === 0 ? 'no path seen unencrypted' : 'none open at its end')

@@ -31,8 +31,8 @@ const heading = (title: string): readonly string[] => [title, '-'.repeat(title.l
 
 const nameText = ({ kind, pieces }: NameView): string => `${kind === '' ? '' : `${kind} `}${pieces.join('')}`
 
-function sectionLines({ title, entries, more }: MailSection): readonly string[] {
-  return [...heading(title), ...entries.flatMap(entryLines), ...(more === '' ? [] : [more])]
+function sectionLines({ title, entries, lines, more }: MailSection): readonly string[] {
+  return [...heading(title), ...entries.flatMap(entryLines), ...lines, ...(more === '' ? [] : [more])]
 }
 
 function entryLines({ shape, state, source, destination, lines, fix }: EntryView): readonly string[] {

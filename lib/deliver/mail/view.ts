@@ -27,6 +27,17 @@ export type MailInput = {
   readonly empty: readonly EmptyCluster[]
   /** How many recipients of the channel get no mail any more. */
   readonly suppressed: SuppressedCounts
+  /** What else is so when the mail is made, not of a path or of what was seen; in printable lines. */
+  readonly beside: {
+    /** How many there are of each kind; empty for none. */
+    readonly words: string
+    readonly conditions: readonly {
+      readonly line: string
+      /** What would mend it. */ readonly details: readonly string[]
+    }[]
+    /** RFC 3339. */
+    readonly at: string
+  }
   readonly links: MailLinks
   /** Null where the report does not leave with mails of the channel. */
   readonly report: ReportOffer | null
@@ -55,6 +66,8 @@ export type MailSection = {
   readonly id: string
   readonly title: string
   readonly entries: readonly EntryView[]
+  /** Sentences that are of no path. */
+  readonly lines: readonly string[]
   /** Says that the list is cut, how many there are and where the rest stands; empty where it is whole. */
   readonly more: string
 }
@@ -105,8 +118,9 @@ const TITLES: Readonly<Record<NewsKind, string>> = {
   ended: 'Seen without encryption, and no end of it is known',
 }
 
-/** The order of the lists, and of which a mail shows up to how many at most. */
-const LISTS: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended', 'fixed', 'refused', 'gone', 'quiet']
+/** The order of the lists: what else is so stands between them, before what is well. */
+const NOT_WELL: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended']
+const LESS_BAD: readonly NewsKind[] = ['fixed', 'refused', 'gone', 'quiet']
 
 /**
  * Words a mail.
@@ -114,7 +128,7 @@ const LISTS: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended', 'fixed',
  * @param most how many entries a list shows, and names a sentence; more are counted
  */
 export function mailView(
-  { summary, channel, unregistered, empty, suppressed, links, report }: MailInput,
+  { summary, channel, unregistered, empty, suppressed, beside, links, report }: MailInput,
   most: number,
 ): MailView {
   const { period } = summary
@@ -122,14 +136,18 @@ export function mailView(
   const news = newsOf(summary)
   return {
     language: channel.language,
-    subject: subjectOf({ summary, channel, unregistered, news }),
+    subject: subjectOf({ summary, channel, unregistered, news, beside }),
     title: `${printable(period.label)}: ${dates.range(period.from, period.to)}`,
     about: aboutWords(channel, summary, dates, most),
     warnings: warningsOf({ summary, unregistered, empty, news, dates }, most),
     verdict: verdictOf(summary),
     notes: notesOf(summary),
     coverage: coverageTable(summary, most),
-    sections: LISTS.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
+    sections: [
+      ...NOT_WELL.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
+      ...besideSection(beside, dates, most),
+      ...LESS_BAD.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
+    ],
     waivers: waiverLines(news, dates, most),
     trend: trendTable(summary, channel, dates),
     page: links.page,
@@ -293,7 +311,22 @@ function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around)
       entries: shown.map((item: NewsItem) =>
         entryOf(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
       ),
+      lines: [],
       more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', REPORT),
+    },
+  ]
+}
+
+function besideSection({ conditions, at }: MailInput['beside'], dates: Dates, most: number): readonly MailSection[] {
+  if (conditions.length === 0) return []
+  const shown = conditions.slice(0, Math.max(1, most))
+  return [
+    {
+      id: 'beside',
+      title: `About to end, or behind, at ${dates.moment(at)} (${countWords(conditions.length)})`,
+      entries: [],
+      lines: shown.flatMap(({ line, details }) => [`${line}.`, ...details]),
+      more: shown.length === conditions.length ? '' : cutWords(shown.length, conditions.length, 'of these', REPORT),
     },
   ]
 }

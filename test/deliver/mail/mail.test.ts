@@ -64,8 +64,9 @@ function textsOf(view: MailView): readonly string[] {
       ...rows.flatMap(({ head, cells }) => [head, ...cells.map((cell) => cell.text)]),
       more,
     ]),
-    ...view.sections.flatMap(({ title, entries, more }) => [
+    ...view.sections.flatMap(({ title, entries, lines: sentences, more }) => [
       title,
+      ...sentences,
       more,
       ...entries.flatMap(({ shape, state, source, destination, lines, fix }) => [
         `${shape}${state}`,
@@ -163,9 +164,26 @@ test('subjects carry the news, and what was not seen stands before what was', ()
       '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
       '[everything] no path seen unencrypted, 100 % observed (week 2026-W47)',
       '[everything] no path seen unencrypted, 100 % observed (week 2026-W47)',
+      '[everything] 1 certificate not renewed, 1 trust anchor about to end, 1 seal behind, no path seen unencrypted, 100 % observed (week 2026-W47)',
+      '[everything] 4 windows missing, 1 new path not encrypted, 1 path not encrypted again, 4 open, 1 unknown, 90.4 % of the expected time observed (week 2026-W47)',
       '[Bank] 4 windows missing, 1 new path not encrypted, 2 open, 1 unknown, 97.6 % observed (week 2026-W47)',
     ],
   )
+})
+
+test('what ends soon or is behind stands after what is open and before what is well, and in no mail without it', () => {
+  const sections = (name: string) =>
+    mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view.sections.map(({ id }) => id)
+  assert.deepEqual(sections('all-well-but-an-anchor-ends'), ['beside'])
+  const [all, plain] = [sections('open-paths-and-an-anchor-ends'), sections('a-week-of-two-clusters')]
+  assert.deepEqual(
+    all.filter((id) => id !== 'beside'),
+    plain,
+  )
+  const place = all.indexOf('beside')
+  const isWell = (id: string): boolean => ['fixed', 'refused', 'gone', 'quiet'].includes(id)
+  assert.ok(all.slice(0, place).length > 0 && !all.slice(0, place).some(isWell))
+  assert.ok(all.slice(place + 1).length > 0 && all.slice(place + 1).every(isWell))
 })
 
 test('a subject that is too long leaves out whole parts from its end, and says so', () => {
