@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { type Delivery, DELIVERY_STATUSES, listDeliveries } from '../lib/deliver/claims.ts'
+import { removeOldDownloads } from '../lib/deliver/downloads.ts'
 import { readRecipients } from '../lib/deliver/channel/recipients.ts'
 import { countSuppressed, suppressedWords } from '../lib/deliver/channel/suppressions.ts'
 import { toJson } from '../lib/report/json.ts'
 import { DELIVERY_KINDS } from '../lib/store/keys.ts'
+import { StoreError } from '../lib/store/objects.ts'
 import { printable } from '../lib/report/printable.ts'
 import { type ChannelDelivery, deliverDue } from '../lib/run/deliver.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -44,6 +46,12 @@ export function addDeliver(program: Command, console: Console): void {
       }
       if (!json && outcomes.length === 0)
         console.err('There is no channel. Add one with "ciphertrail channel add ID --to ADDRESS"')
+      // Whoever makes links takes old ones away. By the clock, and not by --now: those that work stay.
+      if (outcomes.some(({ tried }) => tried.length > 0))
+        await removeOldDownloads(console.now(), objects).catch((error: unknown) => {
+          if (!(error instanceof StoreError)) throw error
+          console.err(error.message)
+        })
       if (outcomes.some(isFailed)) throw new FailedError()
     })
 

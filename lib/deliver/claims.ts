@@ -32,6 +32,8 @@ export type Delivery = DeliveryId & {
   readonly report: string | null
   /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
   readonly retryAt: string | null
+  /** Name of the link by which its reader could download the report, also once that link is not kept any more; null: it brought none. */
+  readonly link: string | null
 }
 
 /** A delivery that is ours to make. */
@@ -39,14 +41,14 @@ export type Held = { readonly delivery: Delivery; readonly etag: string }
 
 /** How a try ended. */
 export type Outcome =
-  | { readonly status: 'sent'; readonly detail: string }
+  | { readonly status: 'sent'; readonly detail: string; readonly link?: string | null }
   | {
       readonly status: 'failed'
       readonly detail: string
       /** `no-try`: what was refused was not this delivery, which is tried again soon as if it had not been. `never`: trying again is of no use. */
       readonly next: 'again' | 'no-try' | 'never'
     }
-  | { readonly status: 'unknown'; readonly detail: string }
+  | { readonly status: 'unknown'; readonly detail: string; readonly link?: string | null }
   /** Nobody has the address. */
   | { readonly status: 'bounced'; readonly detail: string }
 
@@ -67,6 +69,8 @@ const claimSchema = z.object({
   // Claims from before anything was reported have none.
   report: z.string().nullable().default(null),
   retryAt: z.iso.datetime().nullable(),
+  // Those from before it was written down have none.
+  link: z.string().nullable().default(null),
 })
 
 /**
@@ -89,6 +93,7 @@ export async function claimDelivery(
     at: timeOf(now),
     detail: null,
     report: null,
+    link: null,
     retryAt: mayRepeat ? toTime(Math.floor(now.getTime() / 1000) + CLAIM_SECONDS + 1) : null,
   }
   try {
@@ -115,6 +120,7 @@ export async function settleDelivery(held: Held, outcome: Outcome, now: Date, ob
     at: timeOf(now),
     detail: outcome.detail,
     retryAt: isOver ? null : toTime(Math.floor(now.getTime() / 1000) + delay),
+    link: 'link' in outcome ? (outcome.link ?? null) : null,
   }
   const later = (stored: Delivery | null) => (stored !== null && stored.report !== null ? stored : delivery)
   try {
@@ -188,19 +194,19 @@ async function readClaim(
         detail: 'its claim is damaged',
         report: null,
         retryAt: null,
+        link: null,
       },
       etag: stored.etag,
     }
-  const { status, attempt, at, detail, report, retryAt } = parsed.data
+  const { status, attempt, at, detail, report, retryAt, link } = parsed.data
   const isDead = status === 'claimed' && now.getTime() - toSeconds(at) * 1000 > CLAIM_SECONDS * 1000
   const shown = isDead
     ? { status: 'unknown' as const, detail: 'whoever was about to send it was not heard of again' }
     : { status, detail }
-  return { delivery: { ...id, ...shown, attempt, at, report, retryAt }, etag: stored.etag }
+  return { delivery: { ...id, ...shown, attempt, at, report, retryAt, link }, etag: stored.etag }
 }
 
-function encode({ status, attempt, at, detail, report, retryAt }: Delivery): Uint8Array {
-  return Buffer.from(
-    canonicalize({ format: 'ciphertrail/claim/1', status, attempt, at, detail, report, retryAt }) ?? '',
-  )
+function encode({ status, attempt, at, detail, report, retryAt, link }: Delivery): Uint8Array {
+  const content = { format: 'ciphertrail/claim/1', status, attempt, at, detail, report, retryAt }
+  return Buffer.from(canonicalize(link === null ? content : { ...content, link }) ?? '')
 }

@@ -41,6 +41,12 @@ export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a r
 /** How long a link works: a mail is read in its week, and asked for again by the end of the month. */
 export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
 
+/**
+ * How long a link that expired is kept, with how often it was used: who asks what became of the mails of a quarter finds them. That there was one stays
+ * with its mail (`Delivery.link`), and each use in the log of requests.
+ */
+const KEPT_SECONDS = 60 * 24 * 60 * 60
+
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
 const downloadSchema = z.object({
@@ -127,6 +133,17 @@ export async function revokeDownload(id: string, now: Date, objects: Objects): P
   return change(id, objects, (download) =>
     download.revokedAt === null ? { ...download, revokedAt: timeOf(now) } : undefined,
   )
+}
+
+/**
+ * Removes the links that expired 60 days ago or earlier, whatever else ended them, and gives how many these were. One that cannot be read stays, so that
+ * somebody looks at it. Throws {@link StoreError} where the store cannot be read, or refuses.
+ */
+export async function removeOldDownloads(now: Date, objects: Objects): Promise<number> {
+  const { downloads } = await listDownloads(objects)
+  const old = downloads.filter(({ expiresAt }) => toSeconds(expiresAt) + KEPT_SECONDS <= now.getTime() / 1000)
+  for (const { id } of old) await objects.remove(downloadKey(id))
+  return old.length
 }
 
 /**

@@ -150,7 +150,7 @@ function nowhere(): Response {
     404,
     'This link leads nowhere',
     [
-      'It is not one from a mail, it was not copied whole, or it is the address of a download that was over: open the link in the mail again.',
+      'It is not one from a mail, it was not copied whole, it ended months ago, or it is the address of a download that was over: open the link in the mail again.',
     ],
     null,
   )

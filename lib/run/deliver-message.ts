@@ -1,7 +1,7 @@
 /** One message to one person: claimed, sent, and written down. */
 import type { Channel } from '../deliver/channel/channel.ts'
 import { type Delivery, type Outcome, claimDelivery, settleDelivery } from '../deliver/claims.ts'
-import { type Download, makeDownload } from '../deliver/downloads.ts'
+import { type Download, downloadIdOf, linkName, makeDownload } from '../deliver/downloads.ts'
 import { leavePath } from '../deliver/links.ts'
 import { type Attachment, type Sender, messageOf } from '../deliver/send/message.ts'
 import type { Recipients } from '../deliver/channel/recipients.ts'
@@ -75,11 +75,13 @@ async function attempt(
   if (to === undefined)
     return { status: 'failed', detail: 'the address is lost, add the recipient again', next: 'again' }
   const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
+  let link: string | null = null
   try {
     const token =
       url === null || report === null
         ? null
         : await unsent('a link cannot be made', makeDownload({ ...report, channel: name, recipient }, date, objects))
+    link = token === null ? null : linkName(downloadIdOf(token) ?? '')
     const download = token === null ? null : `${url}/d/${token}`
     const message = await unsent(
       'the message cannot be set',
@@ -99,10 +101,10 @@ async function attempt(
       }),
     )
     const detail = await send({ from: from.address, to, message, tags: { kind, period, channel: name, recipient } })
-    return { status: 'sent', detail }
+    return { status: 'sent', detail, link }
   } catch (error) {
     const detail = errorLine(error)
-    if (!(error instanceof NotSentError)) return { status: 'unknown', detail }
+    if (!(error instanceof NotSentError)) return { status: 'unknown', detail, link }
     if (error.refusal !== 'no-mailbox') return { status: 'failed', detail, next: nextOf(error) }
     // Before the claim says so, as for what comes back later: who dies in between leaves nobody who is refused each week.
     await suppress({ recipient, channel: null, reason: 'bounced' }, date, objects)

@@ -1,5 +1,6 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import type { ClusterAccess } from '../collect/cluster.ts'
+import { removeOldDownloads } from '../deliver/downloads.ts'
 import { patientMail } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
@@ -22,7 +23,16 @@ import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './s
 /** Something that happened, for the log of the service. Holds no credential. */
 export type ServiceEvent = {
   readonly level: 'info' | 'warn' | 'error'
-  readonly event: 'planned' | 'collected' | 'sealed' | 'compacted' | 'reported' | 'delivered' | 'alerted' | 'failed'
+  readonly event:
+    | 'planned'
+    | 'collected'
+    | 'sealed'
+    | 'compacted'
+    | 'reported'
+    | 'delivered'
+    | 'alerted'
+    | 'removed'
+    | 'failed'
   readonly [member: string]: unknown
 }
 
@@ -159,6 +169,7 @@ export function createService(
   let isWantedAgain = false
   let sealedAt: Seconds | null = null
   let compactedAt: Date | null = null
+  let removedAt: Date | null = null
   const reported = new Set<string>()
   const pausedUntil = new Map<string, Seconds>()
 
@@ -173,6 +184,7 @@ export function createService(
         await attempt('report', true, reportWeeks)
         // A report is a leaf, too.
         await attempt('seal', hasNews, sealNews)
+        await attempt('remove links', isDailyDue(now(), removedAt), removeLinks)
       } finally {
         isKeeping = false
       }
@@ -237,6 +249,13 @@ export function createService(
       hasNews = true
       log({ level: 'info', event: 'reported', week, key, verdict })
     }
+  }
+
+  async function removeLinks(): Promise<void> {
+    const at = now()
+    const links = await removeOldDownloads(at, objects)
+    removedAt = at
+    if (links > 0) log({ level: 'info', event: 'removed', links })
   }
 
   // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting

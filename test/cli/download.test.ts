@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import PostalMime from 'postal-mime'
+import { makeDownload } from '../../lib/deliver/downloads.ts'
 import { dueMail } from '../../lib/deliver/due.ts'
 import { directoryObjects } from '../../lib/store/directory.ts'
 import { parseNdjson, run } from '../support/command-line.ts'
@@ -10,6 +11,8 @@ import { REPORT_PDF, keepPdf } from '../support/kept-report.ts'
 import { startMailServer } from '../support/mail-server.ts'
 import { freshFolder } from '../support/recording.ts'
 import { startService } from '../support/running-service.ts'
+
+const REPORT = 'reports/20261123T000000Z-0123456789abcdef.json'
 
 test('a link that ciphertrail deliver mails is answered by ciphertrail run, listed and revoked, and no file and no line of its log holds it', async (t) => {
   const folder = freshFolder(t)
@@ -44,6 +47,9 @@ test('a link that ciphertrail deliver mails is answered by ciphertrail run, list
     label: `Week ${week}`,
     timeZone: 'UTC',
   })
+  const objects = directoryObjects(join(folder, 'ciphertrail-data'))
+  const old = { report: REPORT, channel: 'grc', recipient: `r${'a'.repeat(32)}`, expiresAt: '2020-01-01T00:00:00Z' }
+  await makeDownload(old, new Date('2019-12-01T00:00:00Z'), objects)
   await command('deliver', '--mail', 'mail.json', '--url', 'https://ct.example.com/reports', '--now', now)
   const { text, attachments } = await PostalMime.parse(server.taken[0]?.message ?? '')
   assert.equal(attachments[0]?.filename, `ciphertrail-${week}.pdf`)
@@ -59,7 +65,10 @@ test('a link that ciphertrail deliver mails is answered by ciphertrail run, list
   assert.equal(pressed.headers.get('content-disposition'), `attachment; filename="ciphertrail-${week}.pdf"`)
   assert.deepEqual(Buffer.from(await pressed.arrayBuffer()), REPORT_PDF)
 
-  const [listed] = parseNdjson(await command('channel', 'links', 'grc', '--json'))
+  const [listed, ...more] = parseNdjson(await command('channel', 'links', 'grc', '--json'))
+  assert.deepEqual(more, [], 'who makes links removes those that were over for long')
+  const [mailed] = parseNdjson(await command('deliveries', '--json'))
+  assert.equal(mailed?.['link'], listed?.['link'])
   assert.deepEqual([listed?.['address'], listed?.['uses'], listed?.['end']], ['ada@example.com', 1, null])
   const line = await service.until(({ event, path }) => event === 'request' && path === '/d/file')
   assert.deepEqual(line['download'], { link: listed?.['link'], channel: 'grc', report: listed?.['report'] })

@@ -9,6 +9,7 @@ import {
   listDownloads,
   makeDownload,
   readDownload,
+  removeOldDownloads,
   revokeDownload,
   useDownload,
 } from '../../lib/deliver/downloads.ts'
@@ -21,6 +22,7 @@ import { CHANNEL } from '../support/mail-stories.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 
 const NOW = new Date('2026-11-23T07:00:00Z')
+const DAY_MS = 24 * 60 * 60 * 1000
 const RECIPIENT = `r${'a'.repeat(32)}`
 const REPORT = 'reports/20261123T000000Z-0123456789abcdef.json'
 const LINK = { report: REPORT, channel: 'everything', recipient: RECIPIENT, expiresAt: '2026-12-23T07:00:00Z' }
@@ -184,4 +186,42 @@ test('a damaged link is named, works for nobody, and hides no other', async (t) 
   const { downloads, damaged } = await listDownloads(objects)
   assert.deepEqual([downloads.map((one) => one.id), damaged], [[other.id], [key]])
   assert.equal(linkName(other.id).length, 16)
+})
+
+test('removeOldDownloads() removes what expired 60 days ago or earlier, and nothing else', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: -100, max: 100 }), { maxLength: 8 }), async (days) => {
+      const objects = memoryObjects()
+      const beside = 'claims/week/2026-W47/everything/x.json'
+      await objects.putIf(beside, Buffer.from('{}'), null)
+      const damaged = downloadKey('d'.repeat(64))
+      await objects.putIf(damaged, Buffer.from('{}'), null)
+      const expiresAt = (day: number) => new Date(NOW.getTime() + day * DAY_MS).toISOString().replace('.000', '')
+      const tokens = await Promise.all(
+        days.map(async (day) => makeDownload({ ...LINK, expiresAt: expiresAt(day) }, NOW, objects)),
+      )
+      await revokeDownload(downloadIdOf(tokens[0] ?? '') ?? 'e'.repeat(64), NOW, objects)
+      assert.equal(await removeOldDownloads(NOW, objects), days.filter((day) => day <= -60).length)
+      const { downloads, damaged: left } = await listDownloads(objects)
+      assert.deepEqual(
+        downloads.map((one) => one.expiresAt).toSorted(),
+        days
+          .filter((day) => day > -60)
+          .map(expiresAt)
+          .toSorted(),
+      )
+      assert.deepEqual(left, [damaged])
+      assert.ok((await objects.get(beside)) !== undefined)
+      assert.equal(await removeOldDownloads(NOW, objects), 0)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('a link is removed in the second in which it expired 60 days ago', async () => {
+  const objects = memoryObjects()
+  await made(objects)
+  const end = Date.parse(LINK.expiresAt) + 60 * DAY_MS
+  assert.equal(await removeOldDownloads(new Date(end - 1), objects), 0)
+  assert.equal(await removeOldDownloads(new Date(end), objects), 1)
 })

@@ -176,6 +176,7 @@ const delivery = (more: Partial<Delivery> = {}): Delivery => ({
   detail: MAIL.messageId,
   report: null,
   retryAt: null,
+  link: null,
   ...more,
 })
 

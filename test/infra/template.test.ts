@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { functionNames } from '../../infra/package-functions.ts'
 import { CLAIM_SECONDS } from '../../lib/deliver/claims.ts'
+import { DOWNLOAD_SECONDS } from '../../lib/deliver/downloads.ts'
 import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model.ts'
-import { linksKey, recipientsKey } from '../../lib/store/keys.ts'
+import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/keys.ts'
 import { compareText } from '../../lib/text-order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
@@ -123,6 +124,16 @@ test('nothing that is locked is to expire before its lock ends, and the log neve
         assert.ok(rule['ExpirationInDays'] === undefined && rule['NoncurrentVersionExpiration'].NoncurrentDays > locked)
     }
   }
+})
+
+test('a link is removed once it was over for two months, and nothing else of what is derived', () => {
+  const { DerivedBucket = assert.fail() } = resolved(template)
+  const rules = DerivedBucket.Properties['LifecycleConfiguration'].Rules as Resource['Properties'][]
+  const expiring = rules.filter((rule) => rule['ExpirationInDays'] !== undefined)
+  assert.deepEqual(
+    expiring.map((rule) => [rule['Prefix'], rule['Status'], rule['ExpirationInDays']]),
+    [[downloadsPrefix, 'Enabled', DOWNLOAD_SECONDS / 86_400 + 60]],
+  )
 })
 
 const MAY_DO_EVERYWHERE = new Set(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'])

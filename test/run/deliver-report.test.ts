@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import PostalMime from 'postal-mime'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
-import { listDownloads } from '../../lib/deliver/downloads.ts'
+import { linkName, listDownloads } from '../../lib/deliver/downloads.ts'
 import { smtpMail } from '../../lib/deliver/send/smtp.ts'
 import { readRecipients } from '../../lib/deliver/channel/recipients.ts'
 import { deliverDue } from '../../lib/run/deliver.ts'
@@ -100,6 +100,16 @@ test('each recipient gets a link of their own to the report of the week, and the
     new Set(['ada@example.com', 'bob@example.com']),
   )
   assert.deepEqual([...new Set(downloads.map(({ expiresAt }) => expiresAt))], ['2026-12-23T07:00:00Z'])
+
+  // That a mail brought a link stays with the mail, once the link is not kept any more.
+  const kept = async () => {
+    const named: string[] = []
+    for await (const { recipient, link } of listDeliveries('week', new Date(DUE), objects))
+      named.push(`${recipient} ${link ?? ''}`)
+    return named.toSorted()
+  }
+  const named = downloads.map(({ recipient, id }) => `${recipient} ${linkName(id)}`).toSorted()
+  assert.deepEqual(await kept(), named)
 
   const { ask, logged } = await startApi(t, { objects, now: () => new Date(DUE) })
   for (const { links, to } of mails) {

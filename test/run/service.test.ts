@@ -10,10 +10,11 @@ import { checkStore } from '../../lib/seal/check.ts'
 import { evidencePrefix, reportsPrefix } from '../../lib/store/keys.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/claims.ts'
+import { listDownloads, makeDownload } from '../../lib/deliver/downloads.ts'
 import { liftSuppression, suppress } from '../../lib/deliver/channel/suppressions.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send/send.ts'
 import { declareScopes, declareWaivers } from '../../lib/store/declarations.ts'
-import type { Objects } from '../../lib/store/objects.ts'
+import { type Objects, StoreError } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { readHistory } from '../../lib/store/state.ts'
 import { compareText } from '../../lib/text-order.ts'
@@ -23,6 +24,7 @@ import { minutesIn } from '../support/sealed-store.ts'
 import { toldCluster } from '../support/told-cluster.ts'
 
 const signer = newSigner()
+const REPORT = 'reports/20261123T000000Z-0123456789abcdef.json'
 
 async function freshStore(held: Map<string, Uint8Array> = new Map(), ids = ['shop']): Promise<Objects> {
   const objects = memoryObjects(held)
@@ -585,4 +587,40 @@ test('what a waiver accepts is told once it ends, and what is out of scope is to
   )
   for (const minutes of [31, 36, 600]) await at(minutes)
   assert.ok(sent.every((one) => !one.includes('fixed')))
+})
+
+test('once a day links are removed that were over for long, and where that fails nothing else is kept waiting', async () => {
+  const store = await freshStore()
+  let isRefused = true
+  const objects: Objects = {
+    ...store,
+    remove: (key) =>
+      isRefused ? Promise.reject(new StoreError('Cannot remove: access is denied')) : store.remove(key),
+  }
+  const link = (expiresAt: string) =>
+    makeDownload({ report: REPORT, channel: 'grc', recipient: `r${'a'.repeat(32)}`, expiresAt }, minutesIn(0), store)
+  await link('2026-01-01T00:00:00Z')
+  await link('2026-12-23T07:00:00Z')
+  const { at, events } = start(objects)
+  const count = async () => (await listDownloads(store)).downloads.length
+  await at(6)
+  assert.deepEqual(
+    events.filter(({ level }) => level !== 'info').map(({ event, message }) => [event, message]),
+    [['failed', 'Cannot remove: access is denied']],
+  )
+  assert.ok(lines(events).includes('collected'))
+  isRefused = false
+  await at(7)
+  assert.equal(await count(), 2, 'not again at once')
+  await at(67)
+  assert.equal(await count(), 1)
+  assert.deepEqual(
+    events.filter(({ event }) => event === 'removed').map(({ links }) => links),
+    [1],
+  )
+  await link('2026-01-01T00:00:00Z')
+  await at(90)
+  assert.equal(await count(), 2, 'once a day')
+  await at(24 * 60 + 67)
+  assert.equal(await count(), 1)
 })
