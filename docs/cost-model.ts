@@ -81,7 +81,9 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const plans = HOURS * 12
   const seals = HOURS
   const days = HOURS / 24
-  const compactRequests = { gets: clusters * days * 9 + windows, lists: clusters * days * 2, puts: clusters * days * 4 }
+  // Nineteen days of everybody's evidence are listed once (decision 0051).
+  const compactLists = Math.ceil((clusters * 19 * 24 * 60) / minutes / 1000)
+  const compactRequests = { gets: clusters * days * 9 + windows, lists: days * compactLists, puts: clusters * days * 4 }
   const requests = sum([
     times(windows, COUNTED.collect),
     times(plans, COUNTED.plan),

@@ -1,6 +1,7 @@
 /** Brings what is derived of every cluster up to all evidence, once a day: collectors may have died before they derived. */
 import { compact } from '../lib/run/compact.ts'
 import { concurrently } from '../lib/seal/concurrently.ts'
+import { listEvidence } from '../lib/store/listed-evidence.ts'
 import { readClusters } from '../lib/store/registry.ts'
 import { onSchedule } from './lambda.ts'
 
@@ -14,9 +15,10 @@ export const handler = onSchedule(async (now, { objects }) => {
   // Begins with another one each day: if the time were ever over before the end, it would not always be the same that wait.
   const begin = clusters.length === 0 ? 0 : Math.floor(now.getTime() / DAY_MS) % clusters.length
   const inTurn = [...clusters.slice(begin), ...clusters.slice(0, begin)]
+  const listed = await listEvidence(now, objects)
   const errors = await concurrently(inTurn, MOST_AT_ONCE, async (cluster): Promise<readonly string[]> => {
     try {
-      return (await compact(cluster, now, { objects })).errors
+      return (await compact(cluster, now, { objects, listed })).errors
     } catch (error) {
       // One cluster must not keep the others from being brought up.
       if (!(error instanceof Error)) throw error

@@ -1,6 +1,7 @@
 import { assessWindow } from '../assess/window.ts'
 import type { Cluster } from '../model.ts'
 import { compact as compactStored, type Derived } from '../store/derive.ts'
+import type { ListedEvidence } from '../store/listed-evidence.ts'
 import type { Objects } from '../store/objects.ts'
 
 /**
@@ -10,7 +11,14 @@ import type { Objects } from '../store/objects.ts'
 export async function compact(
   cluster: Cluster,
   now: Date,
-  { objects }: { readonly objects: Objects },
+  {
+    objects,
+    listed,
+  }: {
+    readonly objects: Objects
+    /** What was listed of the evidence of all clusters a moment ago; absent: that of this one is listed. */
+    readonly listed?: ListedEvidence | undefined
+  },
 ): Promise<Derived> {
-  return compactStored(cluster, { objects, assess: assessWindow, now })
+  return compactStored(cluster, { objects, assess: assessWindow, now }, [], listed)
 }

@@ -10,6 +10,7 @@ import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'
 import type { Objects } from '../store/objects.ts'
 import type { Memory } from '../store/recent.ts'
+import { listEvidence } from '../store/listed-evidence.ts'
 import { readClusters } from '../store/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert.ts'
 import { collectDue } from './collect.ts'
@@ -208,10 +209,12 @@ export function createService(
   async function compactAll(): Promise<void> {
     const at = now()
     const problems: string[] = []
-    for (const cluster of await readClusters({ objects })) {
+    const clusters = await readClusters({ objects })
+    const listed = clusters.length === 0 ? undefined : await listEvidence(at, objects)
+    for (const cluster of clusters) {
       if (isStopped) return
       try {
-        const { windows, errors } = await compact(cluster, at, { objects })
+        const { windows, errors } = await compact(cluster, at, { objects, listed })
         const level = errors.length > 0 ? 'warn' : 'info'
         if (windows.length > 0 || errors.length > 0)
           log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })

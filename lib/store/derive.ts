@@ -29,6 +29,7 @@ import {
   windowPrefix,
 } from './keys.ts'
 import type { EvidenceId } from './keys.ts'
+import type { ListedEvidence } from './listed-evidence.ts'
 import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './months.ts'
 import { PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
@@ -86,12 +87,19 @@ export async function derive(cluster: Cluster, deps: DeriveDeps, attempts?: read
  * Derives as {@link derive} does, from all evidence, and brings the months up to every window that is old enough not to change any more.
  *
  * @param more attempts that may be of windows so old that nothing new is looked for there
+ * @param listed what was listed of all clusters a moment ago; absent: the evidence is listed for this one
  */
-export async function compact(cluster: Cluster, deps: DeriveDeps, more: readonly EvidenceId[] = []): Promise<Derived> {
+export async function compact(
+  cluster: Cluster,
+  deps: DeriveDeps,
+  more: readonly EvidenceId[] = [],
+  listed?: ListedEvidence,
+): Promise<Derived> {
   return deriveInRounds(cluster, deps, {
     isRebuild: false,
     readsMonths: true,
     more,
+    listed,
     countOf: (windows, folded = 0) => Math.max(folded, settledCountOf(windows, deps)),
   })
 }
@@ -140,6 +148,7 @@ type Task = {
   readonly attempts?: readonly EvidenceId[] | undefined
   /** Attempts to look at besides. */
   readonly more?: readonly EvidenceId[]
+  readonly listed?: ListedEvidence | undefined
   /** The last day that may go into the archive, null for none; absent: whatever is old enough. */
   readonly archived?: string | null
   /** How many of the windows go into the months; `folded` is how many are in them, if these still are what was folded. */
@@ -186,7 +195,7 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
 async function deriveOnce(
   cluster: Cluster,
   { objects, assess, now }: DeriveDeps,
-  { isRebuild, readsMonths, attempts, more = [], archived, countOf }: Task,
+  { isRebuild, readsMonths, attempts, more = [], listed, archived, countOf }: Task,
   found: Found,
 ): Promise<Derived> {
   const stored = await readState(cluster.id, objects)
@@ -203,6 +212,8 @@ async function deriveOnce(
       distrusted: found.evidence,
       attempts: looked,
       more,
+      // Others may know what came since.
+      listed: found.looksEverywhere ? undefined : listed,
       now,
     },
     deps,

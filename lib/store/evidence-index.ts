@@ -3,6 +3,7 @@ import { toSeconds, toTime } from '../collect/windows.ts'
 import type { Cluster, Coverage, Snapshot, Window, WindowResult } from '../model.ts'
 import { compareText } from '../text-order.ts'
 import { type Archive, ArchiveNeededError, dayOf, digestOfKeys } from './archive.ts'
+import { type ListedEvidence, newsOf } from './listed-evidence.ts'
 import { EvidenceError, readSnapshot } from './evidence.ts'
 import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from './keys.ts'
 import type { EvidenceId } from './keys.ts'
@@ -54,6 +55,8 @@ export type IndexInput = {
   readonly attempts?: readonly EvidenceId[] | undefined
   /** Attempts to look at besides. */
   readonly more: readonly EvidenceId[]
+  /** What was listed of all clusters already, so that less is to be listed; absent: nothing. */
+  readonly listed?: ListedEvidence | undefined
   /** When this is asked; absent: not known, so that no window is too far ahead. */
   readonly now?: Date | undefined
 }
@@ -65,7 +68,7 @@ export type IndexInput = {
  */
 export async function indexEvidence(
   cluster: Cluster,
-  { known, archive, distrusted, attempts, more, now }: IndexInput,
+  { known, archive, distrusted, attempts, more, listed: all, now }: IndexInput,
   deps: IndexDeps,
 ): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[]; impossible: readonly string[] }> {
   const latest = now === undefined ? undefined : toTime(Math.ceil(now.getTime() / 1000) + AHEAD_SECONDS)
@@ -77,7 +80,12 @@ export async function indexEvidence(
   const isOld = ({ start }: Window): boolean => archive !== null && start < archive.until
   const named = [...(attempts ?? []), ...more]
   if (named.some(({ window }) => isOld(window))) throw new ArchiveNeededError()
-  const listed = attempts === undefined ? storedAfter(known, now, deps.objects) : []
+  const since = dayToLookFrom(known, now)
+  const listed =
+    attempts === undefined
+      ? ((all === undefined ? undefined : newsOf(cluster.id, { since, archive }, all)) ??
+        storedSince(since, deps.objects))
+      : []
   const old: string[] = []
   for await (const key of eachOf(listed, named.map(evidenceKey))) {
     const parsed = parseEvidenceKey(key)
@@ -126,19 +134,19 @@ async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Ite
   yield* more
 }
 
-/** Nothing is planned so late that it would come before these; who collects older windows names them, and whoever copies evidence into a store rebuilds. */
-function storedAfter(
-  known: readonly AttemptedWindow[],
-  now: Date | undefined,
-  objects: Objects,
-): AsyncIterable<string> {
+/**
+ * The day from which on what is stored is looked through, since what is archived is compared day by day; undefined for all of it. Nothing is planned so
+ * late that it would come before; who collects older windows names them, and whoever copies evidence into a store rebuilds.
+ */
+function dayToLookFrom(known: readonly AttemptedWindow[], now: Date | undefined): string | undefined {
   // One that is ahead of its time must not put what is collected now out of sight.
   const isPast = ({ start }: Window): boolean => now === undefined || toSeconds(start) * 1000 <= now.getTime()
   const latest = known.findLast(isPast)?.start
-  // From the begin of a day on, since what is archived is compared day by day.
-  const startAfter =
-    latest === undefined ? undefined : evidenceBefore(`${dayOf(toTime(toSeconds(latest) - LATEST_SECONDS))}T00:00:00Z`)
-  return objects.list(evidencePrefix, startAfter)
+  return latest === undefined ? undefined : dayOf(toTime(toSeconds(latest) - LATEST_SECONDS))
+}
+
+function storedSince(day: string | undefined, objects: Objects): AsyncIterable<string> {
+  return objects.list(evidencePrefix, day === undefined ? undefined : evidenceBefore(`${day}T00:00:00Z`))
 }
 
 async function readAttempt(key: string, number: number, { assess, snapshots }: IndexDeps): Promise<KnownAttempt> {

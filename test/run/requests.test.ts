@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
 import type { AssessInput } from '../../lib/assess/window.ts'
-import type { WindowResult } from '../../lib/model.ts'
+import type { Window, WindowResult } from '../../lib/model.ts'
 import { collectDue } from '../../lib/run/collect.ts'
 import { compact } from '../../lib/run/compact.ts'
 import { plan } from '../../lib/run/plan.ts'
 import { seal } from '../../lib/seal/seal.ts'
 import { compact as compactStored } from '../../lib/store/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence.ts'
+import { listEvidence } from '../../lib/store/listed-evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry.ts'
 import { readHistory, readState } from '../../lib/store/state.ts'
@@ -195,6 +196,40 @@ test('compacting a day reads each of its windows once and writes its month and t
   context.diagnostic(`${reads.length} reads, of which ${results.length} results of windows`)
   assert.ok(reads.length - results.length <= 9, reads.filter((one) => !one.includes('windows/')).join('\n'))
   assert.deepEqual(await readHistory('shop', objects), before)
+})
+
+test('compacting many clusters lists the evidence once for all of them, and each that has nothing new reads its state alone', async (context) => {
+  const ids = ['bank', 'mill', 'shop']
+  const store = await weeksOf(ids)
+  const { objects } = store
+  const now = toldTime(0)
+  const listsOf = (reads: readonly string[]) => reads.filter((one) => one.startsWith('list evidence/')).length
+  store.taken()
+  for (const cluster of await readClusters({ objects })) await compact(cluster, now, { objects })
+  const alone = store.taken()
+  // One of them was collected since, by somebody who died before he derived.
+  const held = new Map(store.held)
+  await collect(0, store)
+  for (const key of store.held.keys()) {
+    const before = held.get(key)
+    if (key.startsWith('evidence/')) continue
+    if (before === undefined) store.held.delete(key)
+    else store.held.set(key, before)
+  }
+  const clusters = await readClusters({ objects })
+  store.taken()
+  const listed = await listEvidence(now, objects)
+  const made: Record<string, readonly Window[]> = {}
+  for (const cluster of clusters) made[cluster.id] = (await compact(cluster, now, { objects, listed })).windows
+  const together = store.taken()
+  context.diagnostic(`${listsOf(alone.reads)} pages of lists alone, ${listsOf(together.reads)} together`)
+  assert.deepEqual([made['bank'], made['mill'], made['shop']?.at(-1)], [[], [], toldWindow(0)])
+  assert.equal(listsOf(alone.reads), ids.length * listsOf(together.reads))
+  for (const id of ids.slice(0, 2))
+    assert.deepEqual(
+      together.reads.filter((one) => one.includes(id) && !one.includes('timeline/')),
+      [`get state/${id}.json`],
+    )
 })
 
 test('a run of seal writes a batch, its entries, the checkpoint and its progress, a tile for each level and a number for each leaf', async (context) => {

@@ -26,6 +26,7 @@ import {
   windowKey,
   stateKey,
 } from '../../lib/store/keys.ts'
+import { listEvidence } from '../../lib/store/listed-evidence.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { type AttemptedWindow, windowId } from '../../lib/store/standing.ts'
 import { encodeState, readHistory, readLatest, readState, readWindow, type State } from '../../lib/store/state.ts'
@@ -34,6 +35,7 @@ import { memoryObjects } from '../support/memory-objects.ts'
 import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/window-results.ts'
 
 const HOUR = 3600
+const LOOKED_AT = new Date('2026-12-02T00:00:00Z')
 const FIRST = toSeconds('2026-11-27T00:00:00Z')
 
 const cluster: Cluster = {
@@ -168,7 +170,7 @@ const anyAttempt: fc.Arbitrary<Attempt> = fc.record({
   state: fc.constantFrom<PathState | null>('plaintext', 'unknown', 'mtls', 'mtls', null),
 })
 
-type Step = 'derive' | 'derive this one' | 'compact' | 'nothing'
+type Step = 'derive' | 'derive this one' | 'compact' | 'compact by a list' | 'nothing'
 
 /** Attempts in the order in which they are stored, mostly that of time, and what is done after each. */
 const anyStory = fc
@@ -183,7 +185,15 @@ const anyStory = fc
       late: fc.subarray(ordered, { maxLength: 4 }),
       ordered: fc.constant(ordered),
       steps: fc.infiniteStream(
-        fc.constantFrom<Step>('derive', 'derive this one', 'derive this one', 'compact', 'compact', 'nothing'),
+        fc.constantFrom<Step>(
+          'derive',
+          'derive this one',
+          'derive this one',
+          'compact',
+          'compact by a list',
+          'compact by a list',
+          'nothing',
+        ),
       ),
       // From some moment on windows are of another size, from a day on that may be over by then.
       resizedAt: fc.option(fc.nat(12), { freq: 3 }),
@@ -208,9 +218,16 @@ test('the archive is what the state would say if nothing ever left it, however e
         const step = steps.next().value
         if (step === 'nothing') continue
         if (step === 'compact') await compact(registered, deps(objects))
+        else if (step === 'compact by a list')
+          await compact(registered, deps(objects), [], await listEvidence(LOOKED_AT, objects))
         else await derive(registered, deps(objects), step === 'derive' ? undefined : [idOf(attempt)])
         const state = await stateOf(objects)
         await compareReaders(state, objects)
+        if (step !== 'derive this one') {
+          const { evidence } = await readUnarchived(state, objects)
+          const known = evidence.flatMap((window) => window.attempts.map(({ key }) => key))
+          assert.deepEqual(known.toSorted(), await keysIn('evidence/', objects), `${step} knows all that is stored`)
+        }
         if (state.archive !== null) archived++
         if (late.includes(attempt) && attempt.window.start < (state.archive?.until ?? '')) lateOnes++
       }
