@@ -28,9 +28,13 @@ const NOTHING = {
   trustAnchors: null,
 } as const
 
-/** What is known of a cluster's certificates and trust anchors now, and nothing else of it; read by two requests. Throws for a result that is damaged. */
-export async function expiryFacts(clusterId: string, objects: Objects): Promise<ClusterFacts> {
-  return { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(await readLast(clusterId, objects)) }
+/**
+ * What is known of a cluster's certificates and trust anchors now, and nothing else of it; null where nothing was collected lately, so that it is not known. Read by two
+ * requests. Throws for a result that is damaged.
+ */
+export async function expiryFacts(clusterId: string, objects: Objects): Promise<ClusterFacts | null> {
+  const last = await readLast(clusterId, objects)
+  return last?.collected === true ? { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(last) } : null
 }
 
 /** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */

@@ -50,9 +50,10 @@ export async function weekMail(
     { channel, period, now, hasPages: url !== null },
     objects,
   )
+  const expiries = await Promise.all(clusters.map(async ({ id }) => ({ id, facts: await expiryFacts(id, objects) })))
   const beside = besidePaths(channel, {
     now: timeOf(now),
-    clusters: await Promise.all(clusters.map(({ id }) => expiryFacts(id, objects))),
+    clusters: expiries.flatMap(({ facts }) => facts ?? []),
     waivers: { all: [], problem: null },
     seal: await sealFacts(now, registered, objects),
   })
@@ -62,7 +63,13 @@ export async function weekMail(
     unregistered: [...new Set(asked)].filter((id) => !known.has(id)).toSorted(compareText),
     empty,
     suppressed,
-    beside: { words: countWordsOf(beside), conditions: beside, at: timeOf(now) },
+    beside: {
+      words: countWordsOf(beside),
+      conditions: beside,
+      // As what ends: not told to channels of some namespaces.
+      untold: channel.namespaces.length > 0 ? [] : expiries.flatMap(({ id, facts }) => (facts === null ? [id] : [])),
+      at: timeOf(now),
+    },
     links: { page: url },
     report: offer,
   })

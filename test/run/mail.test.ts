@@ -95,3 +95,42 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
     'fix: have a new anchor trusted everywhere first, then issue by it, then take this one away',
   ])
 })
+
+test('weekMail(): that nobody knows of certificates and trust anchors, since nothing was collected lately, is said to whoever would be told of them', async () => {
+  const objects = memoryObjects()
+  const author = { now: minutesIn(-1), by: 'test' }
+  for (const id of ['shop', 'down']) await addCluster({ id, windowMinutes: 5 }, author, { objects })
+  await addChannel({ id: 'all', recipients: ['ada@example.com'] }, author, objects)
+  await addChannel({ id: 'some', recipients: ['ada@example.com'], namespaces: ['shop'] }, author, objects)
+  const failed = { status: 'failed', errors: ['Prometheus is away'], prometheusTime: null, answers: [] } as const
+  for (const snapshot of [
+    snapshotOf('shop', 0),
+    snapshotOf('shop', 1),
+    snapshotOf('down', 0),
+    snapshotOf('down', 1, { complete: false, metrics: failed }),
+  ])
+    await writeAttempt(snapshot, { objects })
+  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  const warnings = async (channel: Channel) => {
+    const { view, text, html } = await weekMail(
+      {
+        channel,
+        week: { week: '2026-W48', from: '2026-11-23T00:00:00Z', to: '2026-11-30T00:00:00Z' },
+        now: new Date('2026-11-30T07:00:00Z'),
+        version: '0.1.0',
+        url: null,
+        suppressed: { unsubscribed: 0, bounced: 0, complained: 0 },
+      },
+      { objects },
+    )
+    const told = view.warnings.filter((warning) => warning.startsWith('Whether certificates or trust anchors '))
+    for (const line of told) assert.ok(html(null, null).includes(line) && text(null, null).includes('is not known on'))
+    return told
+  }
+  const [all, some] = await readChannels(objects)
+  assert.ok(all && some)
+  assert.deepEqual(await warnings(all), [
+    'Whether certificates or trust anchors are about to end is not known on cluster down: nothing was collected there lately.',
+  ])
+  assert.deepEqual(await warnings(some), [])
+})

@@ -37,7 +37,7 @@ export function mailOf(input: ReportInput, channel: Partial<Channel> = {}, more:
     unregistered: [],
     empty,
     suppressed: { unsubscribed: 0, bounced: 0, complained: 0 },
-    beside: { words: '', conditions: [], at: '2026-11-23T06:00:00Z' },
+    beside: { words: '', conditions: [], untold: [], at: '2026-11-23T06:00:00Z' },
     links: { page: 'https://ciphertrail.example.com' },
     report: null,
     ...more,
@@ -207,6 +207,7 @@ const IN_UTC = { from: '2026-11-16T00:00:00Z', to: '2026-11-23T00:00:00Z', timeZ
 /** What alerts told of meanwhile, on a channel of everything. */
 const BESIDE: MailInput['beside'] = {
   words: '1 certificate not renewed, 1 trust anchor about to end, 1 seal behind',
+  untold: [],
   conditions: besidePaths(CHANNEL, {
     now: '2026-11-23T06:00:00Z',
     clusters: [

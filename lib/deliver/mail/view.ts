@@ -35,6 +35,8 @@ export type MailInput = {
       readonly line: string
       /** What would mend it. */ readonly details: readonly string[]
     }[]
+    /** Ids of clusters of which it is not known whether certificates or trust anchors are about to end. */
+    readonly untold: readonly string[]
     /** RFC 3339. */
     readonly at: string
   }
@@ -139,7 +141,7 @@ export function mailView(
     subject: subjectOf({ summary, channel, unregistered, news, beside }),
     title: `${printable(period.label)}: ${dates.range(period.from, period.to)}`,
     about: aboutWords(channel, summary, dates, most),
-    warnings: warningsOf({ summary, unregistered, empty, news, dates }, most),
+    warnings: warningsOf({ summary, unregistered, empty, beside, news, dates }, most),
     verdict: verdictOf(summary),
     notes: notesOf(summary),
     coverage: coverageTable(summary, most),
@@ -206,9 +208,10 @@ function warningsOf(
     summary,
     unregistered,
     empty,
+    beside,
     news,
     dates,
-  }: Pick<MailInput, 'summary' | 'unregistered' | 'empty'> & { readonly news: News; readonly dates: Dates },
+  }: Pick<MailInput, 'summary' | 'unregistered' | 'empty' | 'beside'> & { readonly news: News; readonly dates: Dates },
   most: number,
 ): readonly string[] {
   const { clusters } = summary
@@ -243,6 +246,11 @@ function warningsOf(
   if (news.notCompared.length > 0)
     warnings.push(
       `What is new is not known on ${clusterWord(news.notCompared.length)} ${namesWords(news.notCompared, most)}: nothing was collected there in the week before.`,
+    )
+  const { untold } = beside
+  if (untold.length > 0)
+    warnings.push(
+      `Whether certificates or trust anchors are about to end is not known on ${clusterWord(untold.length)} ${namesWords(untold, most)}: nothing was collected there lately.`,
     )
   if (empty.length > 0)
     warnings.push(
