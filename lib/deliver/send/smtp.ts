@@ -89,10 +89,11 @@ function failureOf(
 }
 
 /**
- * What speaks of one mailbox (RFC 3463; 5.1.10: RFC 7505, and unknown recipients at Exchange): none of that name, no address, moved, takes nothing, disabled. Not
- * 5.1.2: whether a domain is there is asked of somebody else, whose failure would silence a whole company; nor 5.7, which speaks of us.
+ * What speaks of one mailbox (RFC 3463; 5.1.10: RFC 7505, and unknown recipients at Exchange): none of that name, no address, moved, takes nothing. Not
+ * 5.1.2: whether a domain is there is asked of somebody else, whose failure would silence a whole company; nor 5.2.1, of a mailbox that is there, which Gmail
+ * says of one that gets too much mail just now; nor 5.7, which speaks of us.
  */
-const NO_MAILBOX = ['5.1.1', '5.1.3', '5.1.6', '5.1.10', '5.2.1']
+const NO_MAILBOX = ['5.1.1', '5.1.3', '5.1.6', '5.1.10']
 
 /**
  * Whether what a server answered to RCPT says that nobody has the address: 5xx, and on its lines one enhanced status code (RFC 2034) that speaks of the mailbox. Where
