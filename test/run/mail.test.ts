@@ -73,7 +73,9 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
       },
       { objects },
     )
-    return view.sections.flatMap(({ id, title, lines }) => (id === 'beside' ? [title, ...lines] : []))
+    return view.sections.flatMap(({ id, title, facts }) =>
+      id === 'beside' ? [title, ...facts.flatMap(({ line, details }) => [line, ...details])] : [],
+    )
   }
   assert.deepEqual(await sections(all, '2026-11-30T07:00:00Z'), [])
   const sealedAt = toSeconds('2026-11-30T00:00:00Z')
@@ -81,7 +83,7 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
   await writeProgress({ progress: undefined, etag: null }, { now: sealedAt, isWhole: true }, objects)
   assert.deepEqual(await sections(all, '2026-11-30T02:00:00Z'), [])
   const behind = [
-    'nothing was sealed since Mon 30 Nov 00:00: what is stored meanwhile can be changed unseen.',
+    'nothing was sealed since Mon 30 Nov 00:00: what is stored meanwhile can be changed unseen',
     'fix: see what keeps it from that: ciphertrail seal',
   ]
   assert.deepEqual(await sections(some, '2026-12-05T07:00:00Z'), [
@@ -91,7 +93,7 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
   assert.deepEqual(await sections(all, '2026-12-05T07:00:00Z'), [
     'About to end, or behind, at Sat 5 Dec 07:00 (2)',
     ...behind,
-    'the trust anchor CN=root of cluster shop ends 1 Jan 2027 00:00.',
+    'the trust anchor CN=root of cluster shop ends 1 Jan 2027 00:00',
     'fix: have a new anchor trusted everywhere first, then issue by it, then take this one away',
   ])
 })

@@ -1,6 +1,6 @@
 /** The part of a mail in plain text, which says the same as the one in HTML. */
 import type { NameView } from '../../report/table.ts'
-import type { EntryView, MailSection, MailTable, MailView } from './view.ts'
+import type { EntryView, FactView, MailSection, MailTable, MailView } from './view.ts'
 
 /**
  * Sets a view as text.
@@ -31,8 +31,13 @@ const heading = (title: string): readonly string[] => [title, '-'.repeat(title.l
 
 const nameText = ({ kind, pieces }: NameView): string => `${kind === '' ? '' : `${kind} `}${pieces.join('')}`
 
-function sectionLines({ title, entries, lines, more }: MailSection): readonly string[] {
-  return [...heading(title), ...entries.flatMap(entryLines), ...lines, ...(more === '' ? [] : [more])]
+function sectionLines({ title, entries, facts, more }: MailSection): readonly string[] {
+  return [
+    ...heading(title),
+    ...entries.flatMap(entryLines),
+    ...facts.flatMap(factLines),
+    ...(more === '' ? [] : [more]),
+  ]
 }
 
 function entryLines({ shape, state, source, destination, lines, fix }: EntryView): readonly string[] {
@@ -40,6 +45,10 @@ function entryLines({ shape, state, source, destination, lines, fix }: EntryView
     `${shape} ${state}  ${nameText(source)} to ${nameText(destination)}`,
     ...[...lines, ...fix.map((line) => `fix: ${line}`)].map((line) => `    ${line}`),
   ]
+}
+
+function factLines({ line, details }: FactView): readonly string[] {
+  return [`- ${line}`, ...details.map((detail) => `    ${detail}`)]
 }
 
 function tableLines({ title, columns, rows, more }: MailTable): readonly string[] {

@@ -31,10 +31,7 @@ export type MailInput = {
   readonly beside: {
     /** How many there are of each kind; empty for none. */
     readonly words: string
-    readonly conditions: readonly {
-      readonly line: string
-      /** What would mend it. */ readonly details: readonly string[]
-    }[]
+    readonly conditions: readonly FactView[]
     /** Ids of clusters of which it is not known whether certificates or trust anchors are about to end. */
     readonly untold: readonly string[]
     /** RFC 3339. */
@@ -64,12 +61,19 @@ export type EntryView = {
   readonly fix: readonly string[]
 }
 
+/** What else is so, in a sentence. */
+export type FactView = {
+  readonly line: string
+  /** What would mend it, in lines. */
+  readonly details: readonly string[]
+}
+
 export type MailSection = {
   readonly id: string
   readonly title: string
   readonly entries: readonly EntryView[]
-  /** Sentences that are of no path. */
-  readonly lines: readonly string[]
+  /** What is of no path. */
+  readonly facts: readonly FactView[]
   /** Says that the list is cut, how many there are and where the rest stands; empty where it is whole. */
   readonly more: string
 }
@@ -319,7 +323,7 @@ function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around)
       entries: shown.map((item: NewsItem) =>
         entryOf(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
       ),
-      lines: [],
+      facts: [],
       more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', REPORT),
     },
   ]
@@ -333,7 +337,7 @@ function besideSection({ conditions, at }: MailInput['beside'], dates: Dates, mo
       id: 'beside',
       title: `About to end, or behind, at ${dates.moment(at)} (${countWords(conditions.length)})`,
       entries: [],
-      lines: shown.flatMap(({ line, details }) => [`${line}.`, ...details]),
+      facts: shown,
       more: shown.length === conditions.length ? '' : cutWords(shown.length, conditions.length, 'of these', REPORT),
     },
   ]

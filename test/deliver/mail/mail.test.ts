@@ -64,9 +64,9 @@ function textsOf(view: MailView): readonly string[] {
       ...rows.flatMap(({ head, cells }) => [head, ...cells.map((cell) => cell.text)]),
       more,
     ]),
-    ...view.sections.flatMap(({ title, entries, lines: sentences, more }) => [
+    ...view.sections.flatMap(({ title, entries, facts, more }) => [
       title,
-      ...sentences,
+      ...facts.flatMap(({ line, details }) => [line, ...details]),
       more,
       ...entries.flatMap(({ shape, state, source, destination, lines, fix }) => [
         `${shape}${state}`,
