@@ -87,10 +87,13 @@ export async function indexEvidence(
         storedSince(since, deps.objects))
       : []
   const old: string[] = []
-  for await (const key of eachOf(listed, named.map(evidenceKey))) {
+  // Also where only some are looked at: what is believed of one that cannot be read any more would fail again and again.
+  const again = new Set(distrusted)
+  for await (const key of eachOf(listed, [...named.map(evidenceKey), ...distrusted])) {
     const parsed = parseEvidenceKey(key)
-    if (parsed?.cluster !== cluster.id || (indexed.has(key) && !distrusted.has(key))) continue
+    if (parsed?.cluster !== cluster.id || (indexed.has(key) && !again.has(key))) continue
     indexed.add(key)
+    again.delete(key)
     if (!isPossible(parsed.window)) {
       impossible.push(key)
       continue

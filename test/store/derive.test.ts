@@ -12,7 +12,7 @@ import { compact, derive, type DeriveDeps, rebuild } from '../../lib/store/deriv
 import { directoryObjects, diskEffects } from '../../lib/store/directory.ts'
 import type { DirectoryEffects } from '../../lib/store/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence.ts'
-import { archiveKey, evidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import { archiveKey, evidenceKey, parseEvidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/store/namespaces.ts'
 import { type Memory, readLast, readRecent } from '../../lib/store/recent.ts'
@@ -576,19 +576,22 @@ test('derive() gives up a window whose evidence is damaged, with one line, and k
   )
 })
 
-test('derive() takes an attempt for damaged once it cannot be read again, as rebuild() does', async () => {
-  const directory = await mkdtemp(join(root, 'store-'))
-  const objects = directoryObjects(directory)
-  await put(objects, [simple(1, 'mtls'), simple(2, 'mtls', { listsAfter: null })])
-  await derive(cluster, deps(objects))
-  await rm(join(directory, simple(1, 'mtls').key))
-  await put(objects, [{ key: simple(1, 'mtls').key, body: damagedBody }, simple(3, 'mtls')])
-  const { errors } = await derive(cluster, deps(objects))
-  assert.equal(errors.length, 1)
-  await compact(cluster, deps(objects))
-  const derived = await derivedIn(objects)
-  await rebuild(cluster, deps(objects))
-  assert.deepEqual(await derivedIn(objects), derived)
+test('derive() takes an attempt for damaged once it cannot be read again, as rebuild() does, whether it looks everywhere or at news alone', async () => {
+  const news = simple(3, 'mtls')
+  for (const attempts of [undefined, [parseEvidenceKey(news.key) ?? assert.fail()]]) {
+    const directory = await mkdtemp(join(root, 'store-'))
+    const objects = directoryObjects(directory)
+    await put(objects, [simple(1, 'mtls'), simple(2, 'mtls', { listsAfter: null })])
+    await derive(cluster, deps(objects))
+    await rm(join(directory, simple(1, 'mtls').key))
+    await put(objects, [{ key: simple(1, 'mtls').key, body: damagedBody }, news])
+    const { errors } = await derive(cluster, deps(objects), attempts)
+    assert.equal(errors.length, 1)
+    await compact(cluster, deps(objects))
+    const derived = await derivedIn(objects)
+    await rebuild(cluster, deps(objects))
+    assert.deepEqual(await derivedIn(objects), derived)
+  }
 })
 
 test('derived objects that were damaged or removed are made again', async () => {
