@@ -143,7 +143,14 @@ describe('The tap API behind a real API server', () => {
     await bind(context, 'emojivoto')
 
     answer(replay(voting.bytes, { sizes: [333], after: 'silence' }))
-    const heard = await run(tapVoting, { folder })
+    // An API server that learnt of an API a moment ago may cut what it passes on, which is told as such: then it was not heard yet.
+    const wasCut = ({ stderr }: { readonly stderr: string }) => stderr.includes('in the middle of its answer')
+    let heard = await run(tapVoting, { folder })
+    for (let more = 3; more > 0 && wasCut(heard); more--) {
+      context.diagnostic(heard.stderr.trim())
+      await asked.shift()?.gone
+      heard = await run(tapVoting, { folder })
+    }
     assert.equal(heard.code, 0, heard.stderr)
     assert.match(heard.stderr, /^16 requests were seen in 10 s: 5 plaintext \(4 on a probe path\), 11 mtls\. /)
     assert.deepEqual(
