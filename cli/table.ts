@@ -53,7 +53,7 @@ function foldedColumns<T>(rows: readonly T[], columns: readonly Column<T>[], wid
     const lines = [...begun]
     let line: Column<T>[] = []
     for (const column of some) {
-      const indent = lines.length <= 1 && line === lines[0] ? 0 : GAP.length
+      const indent = lines.length <= 1 ? 0 : GAP.length
       if (line.length === 0 || indent + lengthOf([...line, column]) > width) {
         line = []
         lines.push(line)
