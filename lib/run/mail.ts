@@ -50,7 +50,9 @@ export async function weekMail(
     { channel, period, now, hasPages: url !== null },
     objects,
   )
-  const expiries = await Promise.all(clusters.map(async ({ id }) => ({ id, facts: await expiryFacts(id, objects) })))
+  // Of a whole cluster: not told to channels of some namespaces, as in alerts.
+  const told = channel.namespaces.length > 0 ? [] : clusters
+  const expiries = await Promise.all(told.map(async ({ id }) => ({ id, facts: await expiryFacts(id, objects) })))
   const beside = besidePaths(channel, {
     now: timeOf(now),
     clusters: expiries.flatMap(({ facts }) => facts ?? []),
@@ -66,8 +68,7 @@ export async function weekMail(
     beside: {
       words: countWordsOf(beside),
       conditions: beside,
-      // As what ends: not told to channels of some namespaces.
-      untold: channel.namespaces.length > 0 ? [] : expiries.flatMap(({ id, facts }) => (facts === null ? [id] : [])),
+      untold: expiries.flatMap(({ id, facts }) => (facts === null ? [id] : [])),
       at: timeOf(now),
     },
     links: { page: url },
