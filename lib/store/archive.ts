@@ -13,7 +13,7 @@ import { DamagedError, encodeDerived, sha256Of } from './derived-object.ts'
 import { parseJson } from './json.ts'
 import { archiveKey } from './keys.ts'
 import type { Objects } from './objects.ts'
-import type { AttemptedWindow, KnownList } from './standing.ts'
+import { type AttemptedWindow, distinctLists, type KnownList, listsIn } from './standing.ts'
 
 /** The archive as a state names it. */
 export const archiveSchema = z.object({
@@ -121,7 +121,7 @@ export function archiveBefore<T extends Remembered>(
     taken = begun
     const evidence = candidates.filter(({ end }) => end <= over)
     waiting = candidates.filter(({ end }) => end > over)
-    const own = listsIn(evidence)
+    const own = distinctLists(listsIn(evidence))
     lists.push(...own)
     const content: ArchivedDay = {
       format: 'ciphertrail/archive/1',
@@ -159,32 +159,11 @@ export function settingsUntil(settings: readonly WindowSetting[], until: string)
     .map(({ since, minutes }) => ({ since, minutes }))
 }
 
-/** The Kubernetes lists of all attempts, in the order in which they were taken. */
-export function listsIn(evidence: readonly AttemptedWindow[]): KnownList[] {
-  return inOrder(
-    evidence
-      .flatMap(({ attempts }) => attempts)
-      .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: listsAt }])),
-  )
-}
-
 /** Those that were taken at a time or later, and the last before. */
 function listsFrom(lists: readonly KnownList[], from: Seconds): KnownList[] {
-  const ordered = oneOfAMoment(inOrder(lists))
+  const ordered = distinctLists(lists)
   const before = ordered.findLast(({ takenAt }) => toSeconds(takenAt) < from)
   return [...(before === undefined ? [] : [before]), ...ordered.filter(({ takenAt }) => toSeconds(takenAt) >= from)]
-}
-
-/** Of lists of the same moment the first stands, by its key, as for windows. */
-function oneOfAMoment(ordered: readonly KnownList[]): KnownList[] {
-  return ordered.filter(({ takenAt }, index) => {
-    const before = ordered[index - 1]
-    return before === undefined || toSeconds(before.takenAt) !== toSeconds(takenAt)
-  })
-}
-
-function inOrder(lists: readonly KnownList[]): KnownList[] {
-  return lists.toSorted((a, b) => toSeconds(a.takenAt) - toSeconds(b.takenAt) || compareText(a.key, b.key))
 }
 
 /** Stands for the keys of a day's evidence, 64 hex digits: equal where a list of the store shows the same ones. Their order does not matter. */
@@ -285,7 +264,7 @@ export async function readListsAround(
   time: Seconds,
   objects: Objects,
 ): Promise<{ readonly before: KnownList | undefined; readonly after: KnownList | undefined }> {
-  let lists = oneOfAMoment(inOrder([...(archive?.lists ?? []), ...listsIn(evidence)]))
+  let lists = distinctLists([...(archive?.lists ?? []), ...listsIn(evidence)])
   const found = () => ({
     before: lists.findLast(({ takenAt }) => toSeconds(takenAt) <= time),
     after: lists.find(({ takenAt }) => toSeconds(takenAt) > time),
@@ -304,7 +283,7 @@ export async function readListsAround(
   for (const named of archive?.days.toSorted((a, b) => distance(a) - distance(b)) ?? []) {
     if (!mayBeNearer(named)) continue
     const day = await readDay(cluster, named, objects)
-    lists = oneOfAMoment(inOrder([...lists, ...listsIn(day.evidence)]))
+    lists = distinctLists([...lists, ...listsIn(day.evidence)])
   }
   return found()
 }

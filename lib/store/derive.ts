@@ -8,7 +8,6 @@ import {
   dayAfter,
   firstKeptDay,
   type FoldedWindow,
-  listsIn,
   type NamedDay,
   readUnarchived,
   settingsUntil,
@@ -34,7 +33,7 @@ import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './mont
 import { PreconditionFailedError } from './objects.ts'
 import type { Objects } from './objects.ts'
 import { makeResults } from './results.ts'
-import { BEFORE_SLACK_SECONDS, type KnownAttempt, windowId } from './standing.ts'
+import { BEFORE_SLACK_SECONDS, type KnownAttempt, listsIn, windowId } from './standing.ts'
 import { DamagedError, sha256Of } from './derived-object.ts'
 import { encodeState, readState } from './state.ts'
 import type { State, StoredState } from './state.ts'

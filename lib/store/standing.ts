@@ -1,6 +1,7 @@
 import { countLeading } from '../binary-search.ts'
 import { toSeconds, toTime, windowOf, windowsBetween } from '../collect/windows.ts'
 import type { Window, WindowResult, WindowSetting } from '../model.ts'
+import { compareText } from '../text-order.ts'
 
 /** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
 export type KnownAttempt = {
@@ -37,6 +38,24 @@ export function windowId({ start, end }: Window): string {
   return `${start}/${end}`
 }
 
+/** The Kubernetes lists of all attempts, in the order of these. */
+export function listsIn(windows: readonly AttemptedWindow[]): KnownList[] {
+  return windows
+    .flatMap(({ attempts }) => attempts)
+    .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: listsAt }]))
+}
+
+/**
+ * Lists in the order in which they were taken. Of those of the same moment the first stands, by its key, so that a repeated collection changes nothing.
+ */
+export function distinctLists(lists: readonly KnownList[]): KnownList[] {
+  return lists
+    .map((list) => ({ list, at: toSeconds(list.takenAt) }))
+    .toSorted((a, b) => a.at - b.at || compareText(a.list.key, b.list.key))
+    .filter(({ at }, index, all) => at !== all[index - 1]?.at)
+    .map(({ list }) => list)
+}
+
 /** How long after a window's start a list may be taken and still be one before it. */
 export const BEFORE_SLACK_SECONDS = 2 * 60
 
@@ -61,13 +80,10 @@ export function inputsOf(
   windows: readonly AttemptedWindow[],
   others: readonly KnownList[] = [],
 ): Map<string, WindowResult['inputs']> {
-  const lists = windows
-    .flatMap(({ attempts }) => attempts)
-    .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: toSeconds(listsAt) }]))
-    .concat(others.map(({ key, takenAt }) => ({ key, takenAt: toSeconds(takenAt) })))
-    .toSorted((a, b) => a.takenAt - b.takenAt || (a.key < b.key ? -1 : 1))
-    // Of lists of the same moment the first stands, so that a repeated collection changes nothing.
-    .filter((list, index, all) => list.takenAt !== all[index - 1]?.takenAt)
+  const lists = distinctLists([...listsIn(windows), ...others]).map(({ key, takenAt }) => ({
+    key,
+    takenAt: toSeconds(takenAt),
+  }))
   const inputs = new Map<string, WindowResult['inputs']>()
   for (const window of windows) {
     const { start, end } = window
