@@ -170,6 +170,7 @@ async function printAttempt(
     ...new Set([
       ...snapshot.metrics.errors,
       ...snapshot.kubernetes.errors,
+      ...(snapshot.cadvisor?.errors ?? []),
       ...(snapshot.viz?.errors ?? []),
       ...(snapshot.tap?.errors ?? []),
       ...(snapshot.proxies?.errors ?? []),

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { cadvisorQueriesOf } from '../lib/collect/cadvisor.ts'
 import { openCluster } from '../lib/collect/cluster.ts'
 import { LISTINGS, listAll } from '../lib/collect/kubernetes.ts'
 import { queryInstant } from '../lib/collect/prometheus.ts'
@@ -17,11 +18,11 @@ import type { PrometheusRecord } from './replay-prometheus.ts'
 import { readListings, writeListings } from './replay-viz.ts'
 
 /**
- * `npm run record [demo|public|packets]`: asks everything that the collector asks, of a real Prometheus on a recorded data directory and of
+ * `npm run record [demo|public|lives|packets]`: asks everything that the collector asks, of a real Prometheus on a recorded data directory and of
  * recorded Kubernetes lists, and writes the answers as fixtures. The same recording gives the same bytes.
  *
- * Needs Debian's `prometheus` and `zstd`, for `packets` (demo/record-packets.ts) `tshark`, and for `public` and `packets`
- * CIPHERTRAIL_RECORDINGS.
+ * Needs Debian's `prometheus` and `zstd`, for `packets` (demo/record-packets.ts) `tshark`, and for all but `demo`
+ * CIPHERTRAIL_RECORDINGS: the folder `public`, beside which `lives` lies.
  */
 
 type Recording = {
@@ -40,7 +41,9 @@ const ROOT = join(import.meta.dirname, '..')
 /** The kubeconfig that is given says all. */
 const NO_ENVIRONMENT = { kubeconfig: undefined, home: undefined, serviceHost: undefined, servicePort: undefined }
 
-type RecordingName = 'demo' | 'public'
+type RecordingName = 'demo' | 'public' | 'lives'
+
+const PUBLIC = process.env['CIPHERTRAIL_RECORDINGS'] || undefined
 
 const RECORDINGS: Readonly<Record<RecordingName, Recording>> = {
   demo: {
@@ -51,10 +54,17 @@ const RECORDINGS: Readonly<Record<RecordingName, Recording>> = {
     withTruth: false,
   },
   public: {
-    from: process.env['CIPHERTRAIL_RECORDINGS'] || undefined,
+    from: PUBLIC,
     to: join(ROOT, 'test/fixtures/public'),
     after: '2026-11-24T12:10:00Z',
     until: '2026-11-24T13:00:00Z',
+    withTruth: true,
+  },
+  lives: {
+    from: PUBLIC === undefined ? undefined : join(dirname(PUBLIC), 'lives'),
+    to: join(ROOT, 'test/fixtures/lives'),
+    after: '2026-11-30T11:25:00Z',
+    until: '2026-11-30T12:00:00Z',
     withTruth: true,
   },
 }
@@ -91,7 +101,11 @@ export async function record(name: RecordingName, to = RECORDINGS[name].to): Pro
     mkdirSync(join(to, 'prometheus'), { recursive: true })
     for (const window of windows) {
       const records: PrometheusRecord[] = []
-      for (const { query, time } of [...queriesOf(window), earlierScrapesQuery(window)]) {
+      for (const { query, time } of [
+        ...queriesOf(window),
+        ...cadvisorQueriesOf(window),
+        earlierScrapesQuery(window),
+      ]) {
         const at = String(time)
         const { body } = await queryInstant(access.prometheus, { what: `record ${query}`, query, time: at })
         records.push({ query, time: at, body: inOrder(body) })

@@ -149,7 +149,7 @@ export type Destination = Source & {
 
 /** One answer of Prometheus, as received. */
 export type MetricsAnswer = {
-  /** The name of the query in the plan (lib/collect/queries.ts). */
+  /** The name of the query in its plan (lib/collect/queries.ts, lib/collect/cadvisor.ts). */
   readonly name: string
   readonly query: string
   /** The evaluation time, seconds since the epoch as decimal text. */
@@ -212,6 +212,11 @@ export type Snapshot = {
     readonly takenAt: string | null
     readonly lists: readonly KubernetesList[]
   }
+  /**
+   * What the kubelet's cAdvisor showed of pods and their containers, through the same Prometheus. A second witness: it fails without making the
+   * attempt incomplete. Complete with empty answers where that Prometheus does not scrape it. Absent where no Prometheus was asked, or none answered.
+   */
+  readonly cadvisor?: SourceStatus & { readonly answers: readonly MetricsAnswer[] }
   /**
    * What `linkerd viz edges` showed when the attempt was made, which is after its window. A comparison: it fails without making the attempt
    * incomplete. Absent where it was not asked, as of any window but the latest.

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Cluster, KubernetesList } from '../model.ts'
+import { CADVISOR_PODS_QUERY } from './cadvisor.ts'
 import { askRights, lackText } from './check-rights.ts'
 import type { Rights } from './check-rights.ts'
 import type { ClusterAccess, KubernetesApi, VizApi } from './cluster.ts'
@@ -205,6 +206,7 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
   const skew = Math.round(time - now().getTime() / 1000)
   const scraped = await ask('count(up{job="linkerd-proxy"} == 1)', 'scraped proxies')
   const opened = await ask('count(tcp_open_total{job="linkerd-proxy"})', 'connection counters')
+  const seen = await ask(CADVISOR_PODS_QUERY, 'pods seen by cAdvisor')
   const counted = (value: number | null | string, unit = ''): string =>
     typeof value === 'number' ? ` (${value}${unit})` : ''
   const found = (value: number | null | string, missing: string): string | null =>
@@ -228,6 +230,15 @@ async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, 
     check(
       `it has their connection counters${counted(opened, ' series')}`,
       found(opened, `Cannot find tcp_open_total ${of}: it has no such series, do relabelling rules drop it?`),
+    ),
+    works(
+      PROMETHEUS,
+      `it has what cAdvisor shows of pods${counted(seen)}`,
+      null,
+      found(
+        seen,
+        `Cannot find container_cpu_usage_seconds_total ${of}: without it, pods that live between two Kubernetes lists are not known by name, and the first hours of a cluster and the bytes that no proxy saw are unknown; scrape the kubelet's /metrics/cadvisor, as linkerd-viz's own Prometheus does`,
+      ),
     ),
   ]
 }

@@ -1,10 +1,11 @@
-import type { Cluster, MetricsAnswer, Snapshot, Window } from '../model.ts'
+import type { Cluster, MetricsAnswer, Seconds, Snapshot, Window } from '../model.ts'
+import { cadvisorQueriesOf } from './cadvisor.ts'
 import type { ClusterAccess } from './cluster.ts'
 import { type FailureKind, SourceError } from './http.ts'
 import { listAll } from './kubernetes.ts'
 import { queryInstant } from './prometheus.ts'
 import { readProxies } from './proxies.ts'
-import { type Query, earlierScrapesQuery, queriesOf } from './queries.ts'
+import { earlierScrapesQuery, queriesOf } from './queries.ts'
 import { sampleTap, tapTargets, tooLateToTap } from './tap-sample.ts'
 import { collectViz, isJustOver } from './viz.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from './windows.ts'
@@ -40,10 +41,12 @@ export async function collectWindow(
   deps: CollectDeps,
 ): Promise<Snapshot> {
   const startedAt = deps.now().toISOString()
-  const asked = cluster.noPrometheus === true ? NO_PROMETHEUS : collectMetrics(cluster, window, isReplay, deps)
+  const fromPrometheus =
+    cluster.noPrometheus === true ? NO_PROMETHEUS : collectFromPrometheus(cluster, window, isReplay, deps)
+  const asked = fromPrometheus.then(({ metrics }) => metrics)
   const listed = listAll(deps.access.kubernetes, cluster, { now: deps.now })
-  const [metrics, kubernetes, proxies] = await Promise.all([
-    asked,
+  const [{ metrics, cadvisor }, kubernetes, proxies] = await Promise.all([
+    fromPrometheus,
     listed,
     collectProxies(cluster, window, { asked, listed }, deps),
   ])
@@ -63,6 +66,7 @@ export async function collectWindow(
       !(cluster.noPrometheus === true && (proxies === undefined || proxies.status === 'failed')),
     metrics,
     kubernetes,
+    ...(cadvisor === undefined ? {} : { cadvisor }),
     ...(viz === undefined ? {} : { viz }),
     ...(tap === undefined ? {} : { tap }),
     ...(proxies === undefined ? {} : { proxies }),
@@ -96,11 +100,8 @@ async function vizOf(
 }
 
 /** Nothing was to be asked, and nothing failed. */
-const NO_PROMETHEUS: Promise<Snapshot['metrics']> = Promise.resolve({
-  status: 'complete',
-  errors: [],
-  prometheusTime: null,
-  answers: [],
+const NO_PROMETHEUS: Promise<FromPrometheus> = Promise.resolve({
+  metrics: { status: 'complete', errors: [], prometheusTime: null, answers: [] },
 })
 
 /** The pages of proxies; undefined where none is to be read. */
@@ -118,24 +119,88 @@ async function collectProxies(
   return readProxies(cluster, window, { lists, answers }, { proxyPage: access.proxyPage, now })
 }
 
-async function collectMetrics(
+/** The two sources that one Prometheus answers for. */
+type FromPrometheus = Pick<Snapshot, 'metrics' | 'cadvisor'>
+
+async function collectFromPrometheus(
   cluster: Cluster,
   window: Window,
   isReplay: boolean,
   deps: CollectDeps,
-): Promise<Snapshot['metrics']> {
+): Promise<FromPrometheus> {
   const { prometheus } = deps.access
   const of = `of cluster "${cluster.id}"`
   const prometheusTime = await readTime(deps, of)
   // A Prometheus that does not tell the time answers nothing else either.
   if (typeof prometheusTime === 'string')
-    return { status: 'failed', errors: [prometheusTime], prometheusTime: null, answers: [] }
+    return { metrics: { status: 'failed', errors: [prometheusTime], prometheusTime: null, answers: [] } }
 
   const asked = prometheus.servers()
   const server = asked.at(-1)
   const queries = queriesOf(window)
-  const answered: (MetricsAnswer & { readonly series: number })[] = []
-  const failed: { readonly name: Query['name']; readonly line: string; readonly kind: FailureKind }[] = []
+  const ofCadvisor = cadvisorQueriesOf(window)
+  const all = queries.length + ofCadvisor.length
+  const { answered, failed } = await askAll(queries, of, deps, (done) => deps.progress?.(done, all))
+  const errors = failureLines(failed)
+  if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
+  // After the plan of queries, without which it would tell nothing, and before it is known whether one Prometheus answered them all.
+  const cadvisor = answered.length === 0 ? undefined : await collectCadvisor(ofCadvisor, of, deps, (done) =>
+    deps.progress?.(queries.length + done, all),
+  )
+  const replaced = prometheus.servers().slice(asked.length)
+  if (replaced.length > 0) errors.push(replacedError(server, replaced, of))
+  const scraped = answered.some((answer) => answer.name === 'scrapes' && answer.series > 0)
+  if (!isReplay && failed.length === 0 && !scraped) errors.push(...(await missingErrors(window, deps, of)))
+  const answers = answered.map(({ series, ...answer }): MetricsAnswer => answer)
+  const isBlind =
+    replaced.length > 0 ||
+    failed.some(({ name }) => name === 'scrapes' || name === 'process-starts') ||
+    (errors.length > 0 && !scraped)
+  return {
+    metrics: {
+      status: errors.length === 0 ? 'complete' : isBlind ? 'failed' : 'partial',
+      errors,
+      prometheusTime: toTime(prometheusTime),
+      ...(server === undefined ? {} : { server }),
+      answers,
+    },
+    ...(cadvisor === undefined ? {} : { cadvisor }),
+  }
+}
+
+/** What cAdvisor shows. A Prometheus that cannot tell it has told what the proxies say, so its failure stands here alone. */
+async function collectCadvisor(
+  queries: readonly AskedQuery[],
+  of: string,
+  deps: CollectDeps,
+  progress: (done: number) => void,
+): Promise<Snapshot['cadvisor']> {
+  const { answered, failed } = await askAll(queries, of, deps, progress)
+  return {
+    status: failed.length === 0 ? 'complete' : answered.length === 0 ? 'failed' : 'partial',
+    errors: failureLines(failed),
+    answers: answered.map(({ series, ...answer }): MetricsAnswer => answer),
+  }
+}
+
+/** A query of a plan. */
+type AskedQuery = { readonly name: string; readonly query: string; readonly time: Seconds }
+
+/** One query that was not answered. */
+type FailedQuery = { readonly name: string; readonly line: string; readonly kind: FailureKind }
+
+/** Asks some queries at once. Answers come in the order of their queries, whichever came first. */
+async function askAll(
+  queries: readonly AskedQuery[],
+  of: string,
+  { access: { prometheus } }: CollectDeps,
+  progress: (done: number) => void,
+): Promise<{
+  readonly answered: readonly (MetricsAnswer & { readonly series: number })[]
+  readonly failed: readonly FailedQuery[]
+}> {
+  const answered: ((MetricsAnswer & { readonly series: number }) | undefined)[] = []
+  const failed: FailedQuery[] = []
   let done = 0
   const queue = queries.entries()
   const ask = async () => {
@@ -150,35 +215,15 @@ async function collectMetrics(
         // Each worker has waited a whole deadline for nothing: every further query would.
         if (answered.length === 0 && failed.filter(({ kind }) => kind === 'timeout').length >= CONCURRENCY) return
       }
-      deps.progress?.(++done, queries.length)
+      progress(++done)
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, ask))
-
-  const errors = failureLines(failed)
-  if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
-  const replaced = prometheus.servers().slice(asked.length)
-  if (replaced.length > 0) errors.push(replacedError(server, replaced, of))
-  const scraped = answered.some((answer) => answer?.name === 'scrapes' && answer.series > 0)
-  if (!isReplay && failed.length === 0 && !scraped) errors.push(...(await missingErrors(window, deps, of)))
-  const answers = answered
-    .filter((answer) => answer !== undefined)
-    .map(({ series, ...answer }): MetricsAnswer => answer)
-  const isBlind =
-    replaced.length > 0 ||
-    failed.some(({ name }) => name === 'scrapes' || name === 'process-starts') ||
-    (errors.length > 0 && !scraped)
-  return {
-    status: errors.length === 0 ? 'complete' : isBlind ? 'failed' : 'partial',
-    errors,
-    prometheusTime: toTime(prometheusTime),
-    ...(server === undefined ? {} : { server }),
-    answers,
-  }
+  return { answered: answered.filter((answer) => answer !== undefined), failed }
 }
 
 /** One line for each way to fail, with the queries that failed so. */
-function failureLines(failed: readonly { readonly name: Query['name']; readonly line: string }[]): string[] {
+function failureLines(failed: readonly FailedQuery[]): string[] {
   const byProblem = Map.groupBy(failed, ({ name, line }) => line.slice(`Cannot query ${name} `.length))
   return [...byProblem]
     .map(([problem, group]) => {

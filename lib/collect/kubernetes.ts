@@ -22,7 +22,8 @@ type Listing = {
   readonly versions: readonly string[]
   /** False: a cluster without it (404 for every version) is in order. */
   readonly required: boolean
-  readonly fieldSelector?: string
+  /** The reasons of events that are read, each asked for by itself: a field selector has no `or`. */
+  readonly reasons?: readonly string[]
 }
 
 /**
@@ -90,8 +91,14 @@ export const LISTINGS: readonly Listing[] = [
     versions: ['v1beta1', 'v1alpha1'],
     required: false,
   },
-  // Why the injector left a pod alone. The API server keeps events for an hour and sends only these.
-  { resource: 'events', kind: 'Event', versions: ['v1'], required: false, fieldSelector: 'reason=InjectionSkipped' },
+  // Why the injector left a pod alone, and which pods controllers made. The API server keeps events for an hour and sends only these.
+  {
+    resource: 'events',
+    kind: 'Event',
+    versions: ['v1'],
+    required: false,
+    reasons: ['InjectionSkipped', 'SuccessfulCreate'],
+  },
 ]
 
 /** The ConfigMaps of Linkerd's namespace that are read, by name. */
@@ -176,15 +183,14 @@ async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): 
   const what = listWhat(plural, cluster)
   for (const [index, version] of versions.entries()) {
     try {
-      const items = await listPages(api, listPath(resource, version), kind, listing.fieldSelector, {
-        what,
-        hints: listHints(resource),
-      })
-      return {
-        resource,
-        version,
-        items: reduceItems(resource, keptItems(resource, items), `${plural} of cluster "${cluster.id}"`),
+      const items: unknown[] = []
+      for (const reason of listing.reasons ?? [undefined]) {
+        const selector = reason === undefined ? undefined : `reason=${reason}`
+        const asking = { what, hints: listHints(resource) }
+        const all = await listPages(api, listPath(resource, version), kind, selector, asking)
+        for (const item of all) if (reason === undefined || isOfReason(item, reason)) items.push(item)
       }
+      return { resource, version, items: reduceItems(resource, items, `${plural} of cluster "${cluster.id}"`) }
     } catch (error) {
       const isMissing = error instanceof SourceError && error.kind === 'not-found'
       if (!isMissing || (required && index === versions.length - 1)) throw error
@@ -199,9 +205,8 @@ export function listWhat(plural: string, cluster: Cluster): string {
 }
 
 /** A server that does not know the field selector sends all events. */
-function keptItems(resource: Resource, items: readonly unknown[]): readonly unknown[] {
-  if (resource !== 'events') return items
-  return items.filter((item) => z.object({ reason: z.literal('InjectionSkipped') }).safeParse(item).success)
+function isOfReason(item: unknown, reason: string): boolean {
+  return z.object({ reason: z.literal(reason) }).safeParse(item).success
 }
 
 type ListAsking = { readonly what: string; readonly hints: Hints }

@@ -42,8 +42,8 @@ export async function* collectAsAgent(
   for (const window of await dueForAgent(cluster, now().getTime() / 1000, { objects, access })) {
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
-    const errors = [metrics, kubernetes, viz, tap, proxies].flatMap((source) => source?.errors ?? [])
+    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
+    const errors = [metrics, kubernetes, cadvisor, viz, tap, proxies].flatMap((source) => source?.errors ?? [])
     yield { window, key, complete, errors: [...new Set(errors)] }
     const isAway = metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed'
     if (isAway) return

@@ -78,7 +78,7 @@ export async function collectDue(
       { objects, assess: assessWindow, now: now() },
       written === undefined ? undefined : [...stored, written],
     )
-    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
+    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
     return {
       outcome: 'collected',
       key,
@@ -87,6 +87,7 @@ export async function collectDue(
         ...new Set([
           ...metrics.errors,
           ...kubernetes.errors,
+          ...(cadvisor?.errors ?? []),
           ...(viz?.errors ?? []),
           ...(tap?.errors ?? []),
           ...(proxies?.errors ?? []),
@@ -115,7 +116,7 @@ export type Attempted = {
   readonly window: Window
   readonly key: string
   /** Without answers, lists and pages: a day of them would not fit into memory. */
-  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'viz' | 'tap' | 'proxies'>
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'cadvisor' | 'viz' | 'tap' | 'proxies'>
 }
 
 export type CollectWindowsDeps = {
@@ -157,7 +158,7 @@ export async function collectWindows(
       { access, now, progress: (done, all) => progress?.(index, done, all) },
     )
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes, viz, tap, proxies } = snapshot
+    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
     attempted.push({
       window,
       key,
@@ -165,6 +166,7 @@ export async function collectWindows(
         complete,
         metrics: { ...metrics, answers: [] },
         kubernetes: { ...kubernetes, lists: [] },
+        ...(cadvisor === undefined ? {} : { cadvisor: { ...cadvisor, answers: [] } }),
         ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
         ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
         ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),

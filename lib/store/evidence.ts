@@ -50,9 +50,12 @@ export async function encodeSnapshot(snapshot: Snapshot): Promise<Uint8Array> {
 }
 
 function snapshotPieces(snapshot: Snapshot): Iterable<string> {
-  const { metrics, proxies } = snapshot
+  const { metrics, cadvisor, proxies } = snapshot
   return objectPieces(snapshot, {
     metrics: objectPieces(metrics, { answers: arrayPieces(metrics.answers.map(bodyPieces)) }),
+    ...(cadvisor === undefined
+      ? {}
+      : { cadvisor: objectPieces(cadvisor, { answers: arrayPieces(cadvisor.answers.map(bodyPieces)) }) }),
     ...(proxies === undefined
       ? {}
       : { proxies: objectPieces(proxies, { pages: arrayPieces(proxies.pages.map(bodyPieces)) }) }),
@@ -110,6 +113,10 @@ function notUnicode(cause?: unknown): RangeError {
   return new RangeError('Cannot store snapshot: it holds text that is not Unicode', { cause })
 }
 
+const metricsAnswers = z.array(
+  z.looseObject({ name: z.string(), query: z.string(), time: z.string(), body: z.string() }),
+)
+
 const sourceStatus = { status: z.enum(['complete', 'partial', 'failed']), errors: z.array(z.string()) }
 
 /** What derived facts rely on. Members that it does not know are kept. */
@@ -127,8 +134,9 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
     ...sourceStatus,
     prometheusTime: z.string().nullable(),
     server: z.string().exactOptional(),
-    answers: z.array(z.looseObject({ name: z.string(), query: z.string(), time: z.string(), body: z.string() })),
+    answers: metricsAnswers,
   }),
+  cadvisor: z.looseObject({ ...sourceStatus, answers: metricsAnswers }).exactOptional(),
   kubernetes: z.looseObject({
     ...sourceStatus,
     takenAt: z.iso.datetime().nullable(),
