@@ -101,11 +101,7 @@ export async function record(name: RecordingName, to = RECORDINGS[name].to): Pro
     mkdirSync(join(to, 'prometheus'), { recursive: true })
     for (const window of windows) {
       const records: PrometheusRecord[] = []
-      for (const { query, time } of [
-        ...queriesOf(window),
-        ...cadvisorQueriesOf(window),
-        earlierScrapesQuery(window),
-      ]) {
+      for (const { query, time } of [...queriesOf(window), ...cadvisorQueriesOf(window), earlierScrapesQuery(window)]) {
         const at = String(time)
         const { body } = await queryInstant(access.prometheus, { what: `record ${query}`, query, time: at })
         records.push({ query, time: at, body: inOrder(body) })

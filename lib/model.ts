@@ -330,19 +330,31 @@ export const GAP_REASONS = [
   'prometheus-down',
   'source-unreadable',
   'read-too-rarely',
+  'no-proxy',
+  'pod-unknown',
   'window-missing',
 ] as const
 export type GapReason = (typeof GAP_REASONS)[number]
 
 /** A stretch of a window in which pods of a workload were not seen. */
-export type Gap = { readonly reason: GapReason; readonly pods: number; readonly from: string; readonly to: string }
+export type Gap = {
+  readonly reason: GapReason
+  readonly pods: number
+  readonly from: string
+  readonly to: string
+  /**
+   * The end of a pod's life after its last scrape, of three scrape intervals at most: every pod that ends has one, so that by itself it stops
+   * nothing from counting as fully covered. Absent: any other gap.
+   */
+  readonly isBrief?: true
+}
 
 /** What should have been seen of a workload in a window, and what was. */
 export type Coverage = {
   readonly cluster: string
   readonly window: Window
   readonly workload: Endpoint
-  /** The life of the workload's meshed pods inside the window, summed. */
+  /** The life of the workload's pods inside the window, summed; those without a proxy, or of whom nothing is known, are among them. */
   readonly expectedSeconds: number
   /** Time between successful scrapes at most two intervals apart, summed. */
   readonly observedSeconds: number
@@ -361,6 +373,7 @@ export const BLIND_SPOTS = [
   'udp',
   'host-network',
   'not-scraped',
+  'pod-unknown',
 ] as const
 export type BlindSpot = {
   readonly kind: (typeof BLIND_SPOTS)[number]
@@ -394,6 +407,16 @@ export type Workload = {
   readonly skipOutbound: readonly string[]
   readonly opaque: readonly string[]
   readonly blindSpots: readonly BlindSpot[]
+  /**
+   * Bytes of the network interfaces of its pods without a proxy, with all headers: what they sent and received, of which a meshed other end may have
+   * counted its part. Absent: nothing tells it (no cAdvisor, the host's network), or every pod has a proxy.
+   */
+  readonly withoutProxy?: { readonly sentBytes: number; readonly receivedBytes: number }
+  /**
+   * What went around the proxies of its pods with skipped ports or subnets, UDP or IPv6, at most: the bytes of their interfaces without the headers
+   * of packets (66 bytes each), less what the proxies counted. DNS, the proxy's own streams and the overhead of TLS are in it. Absent as above.
+   */
+  readonly aroundProxy?: { readonly maxBytes: number }
   /** Those that all of its pods share, without what a controller counts by (template hashes). Absent: not known, as of no pod. */
   readonly labels?: Readonly<Record<string, string>>
   /** Labels of its pods that take a name by which its proxies are read: whoever set them may say anything. Sorted; absent: none. */

@@ -7,8 +7,8 @@ import { type PagesOf, seenByPages } from './pages.ts'
 import { type ProxyScrapes, lastUntil } from './metrics.ts'
 import { compareText } from '../text-order.ts'
 
-/** A gap of one pod. Stretches of up to three scrape intervals are not listed. */
-type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason }
+/** A gap of one pod. Stretches of up to three scrape intervals are not listed, but at the end of its life. */
+type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason; readonly isBrief?: true }
 
 /** What was seen of one meshed pod in a window. */
 export type PodCoverage = {
@@ -39,6 +39,8 @@ export type CoverageInput = {
   readonly facts: Facts
   /** The scrapes of what answered at an address. */
   readonly scrapesAt: (address: string) => readonly ProxyScrapes[]
+  /** The scrapes of what answered under a pod's name, at an address of no listed pod. */
+  readonly scrapesNamed: (namespace: string, pod: string) => readonly ProxyScrapes[]
   /** The pages that were read of a pod by its name. */
   readonly pagesOf: PagesOf
   /** False: there is no Prometheus, and proxies are all that was to be read. */
@@ -56,9 +58,20 @@ export type CoverageInput = {
 /** The coverage of one meshed pod. */
 export function podCoverage(
   pod: PodFacts,
-  { start, end, scrapesAt, pagesOf, hasPrometheus, reusedAt, anyScrape, interval, readable }: CoverageInput,
+  {
+    start,
+    end,
+    scrapesAt,
+    scrapesNamed,
+    pagesOf,
+    hasPrometheus,
+    reusedAt,
+    anyScrape,
+    interval,
+    readable,
+  }: CoverageInput,
 ): PodCoverage {
-  const own = pod.addresses.flatMap(scrapesAt)
+  const own = pod.unlisted === undefined ? pod.addresses.flatMap(scrapesAt) : scrapesNamed(pod.namespace, pod.name)
   const read = pagesOf(pod)
   const pages = read?.pages ?? []
   const ownInterval =
@@ -72,6 +85,11 @@ export function podCoverage(
   const failed = inLife(own.flatMap((one) => one.failed))
   const last = lastUntil(times, end)
   const known =
+    endOfUnlisted(pod, {
+      times,
+      failed,
+      vanished: vanishedAt([...times, ...failed], ownInterval, { end, anyScrape }),
+    }) ??
     pod.life.to ??
     reusedAt.get(pod) ??
     (pod.isGone && last !== undefined ? vanishedAt([...times, ...failed], ownInterval, { end, anyScrape }) : null)
@@ -100,14 +118,21 @@ export function podCoverage(
     if (!anyScrape.some(amid)) return 'prometheus-down'
     return known !== null && stretch.to >= to ? 'ended-unscraped' : 'not-a-target'
   }
+  const lastEver = times.at(-1)
+  // What a proxy did after its last scrape is lost with it.
+  const hasEnded = pod.isGone || known !== null
   const gaps = missing(observed, from, to)
-    // A pod that was never scraped is a gap, however short it lived.
-    .filter(
-      (stretch) =>
-        times.length === 0 ||
-        (stretch.to - stretch.from > GAP_INTERVALS * ownInterval && !(isBegun && stretch.to <= first)),
-    )
-    .map((stretch) => ({ ...stretch, reason: reasonOf(stretch) }))
+    .flatMap((stretch) => cutAt(stretch, lastEver))
+    .flatMap((stretch): Stretch[] => {
+      const isLong = stretch.to - stretch.from > GAP_INTERVALS * ownInterval
+      if (hasEnded && readable && lastEver !== undefined && stretch.from >= lastEver && stretch.to >= to)
+        return [
+          { ...stretch, reason: isLong ? reasonOf(stretch) : 'ended-unscraped', ...(isLong ? {} : { isBrief: true }) },
+        ]
+      // A pod that was never scraped is a gap, however short it lived.
+      const isListed = times.length === 0 || (isLong && !(isBegun && stretch.to <= first))
+      return isListed ? [{ ...stretch, reason: reasonOf(stretch) }] : []
+    })
   const lostUnread = processStarts.some(
     (started) =>
       started > from &&
@@ -132,11 +157,38 @@ export function podCoverage(
   }
 }
 
+/** When a pod that only cAdvisor showed ended: that is known to half a minute, and its scrapes know better: the first that failed, or the last try. */
+function endOfUnlisted(
+  { unlisted, life }: PodFacts,
+  {
+    times,
+    failed,
+    vanished,
+  }: { readonly times: readonly Seconds[]; readonly failed: readonly Seconds[]; readonly vanished: Seconds | null },
+): Seconds | null {
+  const last = times.at(-1)
+  if (unlisted === undefined || life.to === null || last === undefined) return null
+  return Math.max(last, Math.min(life.to, vanished ?? Infinity, ...failed.filter((time) => time > last)))
+}
+
+/** A stretch in two where a moment lies inside it. */
+function cutAt<S extends { readonly from: Seconds; readonly to: Seconds }>(
+  stretch: S,
+  at: Seconds | undefined,
+): { from: Seconds; to: Seconds }[] {
+  return at === undefined || at <= stretch.from || at >= stretch.to
+    ? [stretch]
+    : [
+        { from: stretch.from, to: at },
+        { from: at, to: stretch.to },
+      ]
+}
+
 /**
  * When a pod that no later list holds ended: soon after Prometheus last tried it, as its target went away with it. Null where nobody was scraped
  * since, for then it may have lived on.
  */
-function vanishedAt(
+export function vanishedAt(
   tries: readonly Seconds[],
   ownInterval: Seconds,
   { end, anyScrape }: Pick<CoverageInput, 'end' | 'anyScrape'>,
@@ -169,11 +221,14 @@ export function coverageOf(
 ): Coverage[] {
   const listed = [...input.facts.podsOf.values()].flatMap((pods): Coverage[] => {
     const [first] = pods
-    const meshed = pods.filter((pod) => byPod.has(pod))
-    if (first === undefined || meshed.length === 0) return []
-    const covered = meshed.flatMap((pod) => byPod.get(pod) ?? [])
-    return [row(cluster, window, first.workload, pods.length, covered)]
+    const covered = pods.flatMap((pod) => byPod.get(pod) ?? [])
+    if (first === undefined || covered.length === 0) return []
+    const others = pods.filter((pod) => !byPod.has(pod)).map((pod) => unseen(pod.life, 'no-proxy', input))
+    return [row(cluster, window, first.workload, pods.length, { meshed: covered, others })]
   })
+  const unknown = input.facts.unknownPods.map((pod) =>
+    row(cluster, window, pod.workload, 1, { meshed: [], others: [unseen(pod, 'pod-unknown', input)] }),
+  )
   const others = [...Map.groupBy(unlisted, ({ workload }) => workloadKey(workload)).values()].flatMap(
     (pods): Coverage[] => {
       const [first] = pods
@@ -191,11 +246,24 @@ export function coverageOf(
           isReadToItsEnd: false,
         }
       })
-      return [row(cluster, window, first.workload, pods.length, covered)]
+      return [row(cluster, window, first.workload, pods.length, { meshed: covered, others: [] })]
     },
   )
-  const merged = Map.groupBy([...listed, ...others], ({ workload }) => workloadKey(workload))
+  const merged = Map.groupBy([...listed, ...unknown, ...others], ({ workload }) => workloadKey(workload))
   return [...merged.entries()].sort(([a], [b]) => compareText(a, b)).flatMap(([, rows]) => joinRows(rows))
+}
+
+/** What is expected of a pod without a proxy, or of whom nothing is known, and was not seen. */
+type Unseen = { readonly expectedSeconds: Seconds; readonly gaps: readonly Stretch[] }
+
+function unseen(
+  life: { readonly from: Seconds; readonly to: Seconds | null },
+  reason: GapReason,
+  { start, end }: Pick<CoverageInput, 'start' | 'end'>,
+): Unseen {
+  const from = Math.max(start, life.from)
+  const to = Math.max(from, Math.min(end, life.to ?? end))
+  return { expectedSeconds: to - from, gaps: to > from ? [{ from, to, reason }] : [] }
 }
 
 function row(
@@ -203,10 +271,10 @@ function row(
   window: Window,
   workload: Endpoint,
   total: number,
-  pods: readonly PodCoverage[],
+  { meshed, others }: { readonly meshed: readonly PodCoverage[]; readonly others: readonly Unseen[] },
 ): Coverage {
-  const expectedSeconds = seconds(pods.map((pod) => pod.expectedSeconds))
-  const observedSeconds = seconds(pods.map((pod) => pod.observedSeconds))
+  const expectedSeconds = seconds([...meshed, ...others].map((pod) => pod.expectedSeconds))
+  const observedSeconds = seconds(meshed.map((pod) => pod.observedSeconds))
   return {
     cluster,
     window,
@@ -214,18 +282,18 @@ function row(
     expectedSeconds,
     observedSeconds,
     ratio: ratioOf(observedSeconds, expectedSeconds),
-    pods: { total, meshed: pods.length, scraped: pods.filter(({ scraped }) => scraped).length },
-    gaps: joinGaps(pods.flatMap(({ gaps }) => gaps)),
+    pods: { total, meshed: meshed.length, scraped: meshed.filter(({ scraped }) => scraped).length },
+    gaps: joinGaps([...meshed, ...others].flatMap(({ gaps }) => gaps)),
   }
 }
 
 function joinRows(rows: readonly Coverage[]): Coverage[] {
   const [first, ...rest] = rows
   if (first === undefined) return []
-  const [second] = rest
-  if (second === undefined) return [first]
-  const expectedSeconds = seconds([first.expectedSeconds, second.expectedSeconds])
-  const observedSeconds = seconds([first.observedSeconds, second.observedSeconds])
+  if (rest.length === 0) return [first]
+  const sum = (read: (one: Coverage) => number) => rows.reduce((total, one) => total + read(one), 0)
+  const expectedSeconds = seconds(rows.map((one) => one.expectedSeconds))
+  const observedSeconds = seconds(rows.map((one) => one.observedSeconds))
   return [
     {
       ...first,
@@ -233,10 +301,13 @@ function joinRows(rows: readonly Coverage[]): Coverage[] {
       observedSeconds,
       ratio: ratioOf(observedSeconds, expectedSeconds),
       pods: {
-        total: first.pods.total + second.pods.total,
-        meshed: first.pods.meshed + second.pods.meshed,
-        scraped: first.pods.scraped + second.pods.scraped,
+        total: sum(({ pods }) => pods.total),
+        meshed: sum(({ pods }) => pods.meshed),
+        scraped: sum(({ pods }) => pods.scraped),
       },
+      gaps: rows
+        .flatMap(({ gaps }) => gaps)
+        .toSorted((a, b) => compareText(`${a.from} ${a.to} ${a.reason}`, `${b.from} ${b.to} ${b.reason}`)),
     },
   ]
 }
@@ -253,14 +324,14 @@ function seconds(values: readonly Seconds[]): Seconds {
 
 /** Pods with the same gap make one row. */
 function joinGaps(stretches: readonly Stretch[]): Gap[] {
-  const rounded = stretches.map(({ reason, from, to }) => ({
-    reason,
+  const rounded = stretches.map(({ from, to, ...gap }) => ({
+    ...gap,
     from: toTime(Math.floor(from)),
     to: toTime(Math.ceil(to)),
   }))
-  return [...Map.groupBy(rounded, (gap) => `${gap.from} ${gap.to} ${gap.reason}`).entries()]
+  return [...Map.groupBy(rounded, (gap) => `${gap.from} ${gap.to} ${gap.reason} ${gap.isBrief ?? false}`).entries()]
     .sort(([a], [b]) => compareText(a, b))
-    .flatMap(([, gaps]) => gaps.slice(0, 1).map(({ reason, from, to }) => ({ reason, pods: gaps.length, from, to })))
+    .flatMap(([, gaps]) => gaps.slice(0, 1).map((gap) => ({ ...gap, pods: gaps.length })))
 }
 
 /** The pieces inside `[from, to]`, in order and without overlap. */

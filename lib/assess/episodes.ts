@@ -11,6 +11,7 @@ import type {
   WindowResult,
 } from '../model.ts'
 import { workloadKey } from './facts.ts'
+import { isCoveredBy } from './gaps.ts'
 
 /** Whether a state counts as encrypted. `exempt` does not: it is listed, not scored. */
 export function isEncrypted(state: State): boolean {
@@ -161,11 +162,11 @@ export function timeToFix({ openedAt, endedAt, ending }: Episode): Seconds | nul
 }
 
 /**
- * No gap, and a scraped proxy in each pod. The ratio may stay under 1 without a gap, since the time from the start of a pod's
+ * No gap but the brief end of a life, and a scraped proxy in each pod. The ratio may stay under 1 without a gap, since the time from the start of a pod's
  * life to its first scrape is never observed.
  */
 function isFullyCovered({ ratio, gaps, pods }: Coverage): boolean {
-  return ratio !== null && gaps.length === 0 && pods.meshed === pods.total && pods.scraped === pods.meshed
+  return ratio !== null && isCoveredBy(gaps) && pods.meshed === pods.total && pods.scraped === pods.meshed
 }
 
 function portKey({

@@ -1,6 +1,8 @@
 import type { Endpoint, Seconds } from '../model.ts'
+import { END_SECONDS, type SeenPods, type Traffic, findSeen } from './cadvisor.ts'
 import type { Listed } from './lists.ts'
 import { type PodFacts, controllerOf, joinPods, podFacts } from './pods.ts'
+import { type UnknownPod, unlistedPods } from './unlisted.ts'
 import { compareText } from '../text-order.ts'
 
 /** What is known of a workload for a window: `changed` where the lists before and after it do not agree. */
@@ -15,14 +17,23 @@ export type Fact<T> =
 export type Facts = {
   readonly before: Listed | null
   readonly after: Listed | null
-  /** Pods that lived in the window, each once, sorted by namespace and name. */
+  /**
+   * Who lived in the window is known, with what its spec says: two lists hold its ends and agree, or a list after it tells of everybody whom
+   * cAdvisor showed on every node, since the spec of a pod does not change while it lives. What can change (labels, policies) needs both lists.
+   */
+  readonly isSettled: boolean
+  /** Pods that lived in the window, each once, sorted by namespace and name; those that only cAdvisor showed are among them. */
   readonly pods: readonly PodFacts[]
+  /** Pods that lived in the window, of which nothing else is known. In order of time. */
+  readonly unknownPods: readonly UnknownPod[]
   readonly podsOf: ReadonlyMap<string, readonly PodFacts[]>
   /** Every listed workload, with and without pods. */
   readonly workloads: ReadonlyMap<string, Endpoint>
+  /** What a pod's network interfaces carried in the window, with all headers; null where nothing tells it. */
+  readonly trafficOf: (pod: PodFacts) => Traffic | null
   /** A fact of a workload's pods, where both lists agree on it. */
   readonly fact: <T>(workload: string, read: (pod: PodFacts) => T) => Fact<readonly T[]>
-  /** The owner of a pod that no list holds, by the name of its ReplicaSet, Job, StatefulSet or DaemonSet. */
+  /** The owner of a pod that no list holds: the listed controller with the longest name that begins the pod's; null where there is none. */
   readonly ownerByName: (namespace: string, podName: string) => Endpoint | null
   /** The ServiceAccount of a workload's pods; null where they have several or none is listed. */
   readonly serviceAccountOf: (workload: Endpoint) => string | null
@@ -37,12 +48,23 @@ export function workloadKey({ kind, namespace, name }: Endpoint): string {
   return `${kind}/${namespace}/${name}`
 }
 
-/** Merges the lists before and after a window `(start, end]` into what held in it. */
+/** What other sources say of who lived in a window. */
+export type Witnesses = {
+  /** What cAdvisor showed; null where nothing. */
+  readonly seen: SeenPods | null
+  /** When a pod that no later list holds was gone, as its scrapes tell; null where they do not. */
+  readonly vanishedAt: (pod: PodFacts) => Seconds | null
+}
+
+const NO_WITNESSES: Witnesses = { seen: null, vanishedAt: () => null }
+
+/** Merges the lists before and after a window `(start, end]`, and what other sources saw in it, into what held in it. */
 export function factsOf(
   before: Listed | null,
   after: Listed | null,
   window: { readonly start: Seconds; readonly end: Seconds },
   linkerdNamespace: string,
+  witnesses: Witnesses = NO_WITNESSES,
 ): Facts {
   const taken = [before, after].filter((listed) => listed !== null)
   const rollUp = rollUpBy(taken)
@@ -56,12 +78,16 @@ export function factsOf(
     )
   const later = read(after, () => false)
   const earlier = read(before, (uid) => after !== null && !later.has(uid))
-  const pods = [...new Map([...earlier, ...later])]
+  const listed = [...new Map([...earlier, ...later])]
     .map(([uid, pod]) => joinPods(earlier.get(uid) ?? null, pod))
-    .filter(
-      (pod): pod is PodFacts => pod !== null && pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start,
-    )
-    .sort((a, b) => (a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace)))
+    .filter((pod) => pod !== null)
+    .map((pod) => ended(pod, window, witnesses))
+    .filter((pod) => pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start)
+  const ownerOf = ownerByName(taken, rollUp)
+  const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf })
+  const pods = [...listed, ...unlisted.pods].sort((a, b) =>
+    a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace),
+  )
   const podsOf = Map.groupBy(pods, (pod) => workloadKey(pod.workload))
 
   const present = (all: Map<string, PodFacts | null>) =>
@@ -70,28 +96,80 @@ export function factsOf(
       (pod) => workloadKey(pod.workload),
     )
   const [earlierOf, laterOf] = [present(earlier), present(later)]
+  const isSettled = after !== null && (before !== null || isAllSeen(listed, window, witnesses.seen))
   return {
     before,
     after,
+    isSettled,
     pods,
     podsOf,
-    workloads: listedWorkloads(taken, pods, rollUp),
+    unknownPods: unlisted.unknown,
+    workloads: listedWorkloads(taken, [...pods, ...unlisted.unknown], rollUp),
     rollUp,
-    ownerByName: ownerByName(taken, rollUp),
+    trafficOf: (pod) => (witnesses.seen === null ? null : (findSeen(witnesses.seen, pod)?.traffic ?? null)),
+    ownerByName: ownerOf,
     templateServiceAccount: templateServiceAccount(taken),
     serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
+      const inWindow = podsOf.get(workload) ?? []
+      // Without a list before the window, only the specs of pods that lived in it say anything of it.
+      if (after !== null && before === null && isSettled && inWindow.length > 0)
+        return { known: true, value: valuesOf(inWindow, value) }
       if (before === null || after === null) return { known: false, why: 'no list' }
-      const values = (of: readonly PodFacts[] | undefined) =>
-        [...new Map((of ?? []).map((pod) => [JSON.stringify(value(pod)), value(pod)] as const))].sort(([a], [b]) =>
-          compareText(a, b),
-        )
-      const [was, is] = [values(earlierOf.get(workload)), values(laterOf.get(workload))]
+      const [was, is] = [valuesOf(earlierOf.get(workload) ?? [], value), valuesOf(laterOf.get(workload) ?? [], value)]
       const agree = was.length === 0 || is.length === 0 || JSON.stringify(was) === JSON.stringify(is)
       if (!agree) return { known: false, why: 'changed' }
-      return { known: true, value: (is.length === 0 ? was : is).map(([, one]) => one) }
+      const between = inWindow.filter(({ unlisted: by }) => by !== undefined)
+      const ofLists = is.length === 0 ? (earlierOf.get(workload) ?? []) : (laterOf.get(workload) ?? [])
+      return { known: true, value: valuesOf([...ofLists, ...between], value) }
     },
   }
+}
+
+/** Each value once, in the order of their texts. */
+function valuesOf<T>(pods: readonly PodFacts[], value: (pod: PodFacts) => T): T[] {
+  return [...new Map(pods.map((pod) => [JSON.stringify(value(pod)), value(pod)] as const))]
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([, one]) => one)
+}
+
+/**
+ * A pod that no later list holds, with the end that cAdvisor or its scrapes tell. Where cAdvisor saw every node and did not see it, it was gone before the window.
+ */
+function ended(
+  pod: PodFacts,
+  { start, end }: { readonly start: Seconds; readonly end: Seconds },
+  { seen, vanishedAt }: Witnesses,
+): PodFacts {
+  if (!pod.isGone || pod.life.to !== null) return pod
+  const own = seen === null ? undefined : findSeen(seen, pod)
+  const byScrapes = vanishedAt(pod) ?? Infinity
+  const to =
+    seen?.isWhole !== true
+      ? byScrapes
+      : own === undefined
+        ? start
+        : own.last + END_SECONDS > end
+          ? Infinity
+          : // Its target may have gone before it did.
+            Math.max(own.last, Math.min(byScrapes, own.last + END_SECONDS))
+  return to === Infinity ? pod : { ...pod, life: { ...pod.life, to } }
+}
+
+/** A pod that lived for less may have had no sample. */
+const SAMPLED_WITHIN: Seconds = 60
+
+/** Whether cAdvisor saw every node, and on them every listed pod: then whom no list holds it saw, too. */
+function isAllSeen(
+  listed: readonly PodFacts[],
+  { start, end }: { readonly start: Seconds; readonly end: Seconds },
+  seen: SeenPods | null,
+): boolean {
+  if (seen?.isWhole !== true) return false
+  return listed.every((pod) => {
+    const lived = Math.min(end, pod.life.to ?? end) - Math.max(start, pod.life.from)
+    return lived < SAMPLED_WITHIN || findSeen(seen, pod) !== undefined
+  })
 }
 
 function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
@@ -121,17 +199,21 @@ function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
   }
 }
 
+/** The listed controller with the longest name that begins the pod's: a guess, which only ever lowers what is said of it. */
 function ownerByName(taken: readonly Listed[], rollUp: (workload: Endpoint) => Endpoint): Facts['ownerByName'] {
   const owners = new Map(taken.flatMap(ownersOf).map((owner) => [`${owner.namespace}/${owner.name}`, owner] as const))
   return (namespace, podName) => {
-    const owner = owners.get(`${namespace}/${podName.replace(/-([a-z0-9]{5}|\d+)$/, '')}`)
-    return owner === undefined ? null : rollUp(owner)
+    for (let length = podName.lastIndexOf('-'); length > 0; length = podName.lastIndexOf('-', length - 1)) {
+      const owner = owners.get(`${namespace}/${podName.slice(0, length)}`)
+      if (owner !== undefined) return rollUp(owner)
+    }
+    return null
   }
 }
 
 function listedWorkloads(
   taken: readonly Listed[],
-  pods: readonly PodFacts[],
+  pods: readonly Pick<PodFacts, 'workload'>[],
   rollUp: (workload: Endpoint) => Endpoint,
 ): Map<string, Endpoint> {
   const workloads = [...taken.flatMap(ownersOf).map(rollUp), ...pods.map(({ workload }) => workload)]

@@ -5,6 +5,7 @@ import type { ReadEdge } from './edges.ts'
 import { enforcementOf } from './enforcement.ts'
 import { isEncrypted } from './episodes.ts'
 import { type Facts, workloadKey } from './facts.ts'
+import { isCoveredBy } from './gaps.ts'
 import { type PodFacts, isDoubted } from './pods.ts'
 import { parseIdentity, shortIdentity } from './identity.ts'
 import type { CandidatesOf } from './tap-candidates.ts'
@@ -182,21 +183,28 @@ function halfMeshed(
   const hasUnnamed = unnamed.has(endKey(destination, port))
   if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   const pods = podsOfSource(source, facts)
+  const unknown = facts.unknownPods.filter((pod) => workloadKey(pod.workload) === workloadKey(source))
   const dialled = dialledPorts(destination, port, facts)
   // Whether the destination lies in a skipped subnet is not worked out: it may.
   const lacking = pods.filter(
     (pod) =>
       isDoubted(pod) ||
+      pod.unlisted === 'spec-unknown' ||
       coverage.get(pod)?.isReadToItsEnd !== true ||
       skipsAny(pod, dialled) ||
       pod.skipSubnets.length > 0,
   )
-  const hasFacts = facts.before !== null && facts.after !== null
-  if (hasFacts && pods.length > 0 && lacking.length === 0) return mtls
+  const isKnown = facts.isSettled && unknown.length === 0
+  if (isKnown && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
-  if (hasFacts && lacking.length > 0 && lacking.every(isDoubted))
+  if (isKnown && lacking.length > 0 && lacking.every(isDoubted))
     return { state: 'unknown', reason: 'labels-overridden (not corroborated)' }
-  const why = hasFacts ? (pods.length > 0 ? `${lacking.length} of ${pods.length}` : 'pod-not-listed') : 'no list'
+  const all = pods.length + unknown.length
+  const why = facts.isSettled
+    ? all > 0
+      ? `${lacking.length + unknown.length} of ${all}`
+      : 'pod-not-listed'
+    : 'no list'
   return { state: 'unknown', reason: `source-partly-unmeshed (${why})` }
 }
 
@@ -205,10 +213,18 @@ function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[]
   return facts.pods.filter((pod) => pod.namespace === source.namespace && pod.serviceAccount === source.name)
 }
 
-/** No gap longer than three scrape intervals in the life of any of a workload's pods, all of them beyond doubt. What has no proxy was not seen at all. */
+/**
+ * No gap longer than three scrape intervals in the life of any of a workload's pods, all of them known and beyond doubt. What has no proxy was not
+ * seen at all.
+ */
 function isFullyCovered(destination: Destination, facts: Facts, coverage: ReadonlyMap<PodFacts, PodCoverage>): boolean {
-  const pods = facts.podsOf.get(workloadKey(destination)) ?? []
-  return pods.length > 0 && pods.every((pod) => !isDoubted(pod) && coverage.get(pod)?.gaps.length === 0)
+  const key = workloadKey(destination)
+  const pods = facts.podsOf.get(key) ?? []
+  return (
+    pods.length > 0 &&
+    pods.every((pod) => !isDoubted(pod) && isCoveredBy(coverage.get(pod)?.gaps ?? [{}])) &&
+    !facts.unknownPods.some(({ workload }) => workloadKey(workload) === key)
+  )
 }
 
 /** Who else saw it: one workload's identity, a shared one, or nobody. */

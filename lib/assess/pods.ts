@@ -16,6 +16,10 @@ type Life = {
 export type PodFacts = {
   readonly namespace: string
   readonly name: string
+  /** Null where only cAdvisor showed the pod and did not tell it. */
+  readonly uid: string | null
+  /** It belongs to its node, whose kubelet knows it by another uid. */
+  readonly isStatic: boolean
   readonly workload: Endpoint
   readonly serviceAccount: string
   /** The identity that its proxy was told to ask for; null where it has none. */
@@ -48,6 +52,11 @@ export type PodFacts = {
   readonly isGone: boolean
   readonly automount: boolean | null
   readonly createdAt: Seconds
+  /**
+   * Absent: a list holds the pod. Else only cAdvisor showed it, with its containers, and what its spec says is that of a pod of the same template
+   * (`spec-of-sibling`) or a guess (`spec-unknown`). Addresses and overriding labels are not known of it.
+   */
+  readonly unlisted?: 'spec-of-sibling' | 'spec-unknown'
 }
 
 /** Whether labels of a pod may say anything in the place of its proxy: then its own word raises nothing, however it was read. */
@@ -103,6 +112,8 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
   return {
     namespace,
     name: metadata.name,
+    uid: metadata.uid ?? null,
+    isStatic: metadata.ownerReferences?.some(({ kind }) => kind === 'Node') ?? false,
     workload: rollUp(
       controllerOf(metadata.ownerReferences, namespace) ?? { kind: 'pod', namespace, name: metadata.name },
     ),

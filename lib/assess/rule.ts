@@ -3,6 +3,7 @@ import type { ClusterPeriod, Endpoint, Finding, PathRow, PeriodFacts, State, Sub
 import { compareText } from '../text-order.ts'
 import { isNotEncrypted } from './episodes.ts'
 import { workloadKey } from './facts.ts'
+import { isCoveredBy } from './gaps.ts'
 
 /**
  * One thing that a period is judged by. A rule fails closed: what could not be read is `unknown`, and where nothing is there to judge it is
@@ -165,7 +166,7 @@ function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHis
       histories.set(workloadKey(workload), history)
     }
     history.windows += 1
-    if (gaps.length > 0 || pods.scraped < pods.total) history.incomplete += 1
+    if (!isCoveredBy(gaps) || pods.scraped < pods.total) history.incomplete += 1
     history.expectedSeconds += expectedSeconds
     history.observedSeconds += observedSeconds
   }

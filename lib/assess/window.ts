@@ -10,13 +10,21 @@ import {
   type WindowResult,
 } from '../model.ts'
 import { attributor, takesName } from './attribution.ts'
-import { type CoverageInput, type PodCoverage, coverageOf, podCoverage, reusedAddresses } from './coverage.ts'
+import { type SeenPods, seenPods } from './cadvisor.ts'
+import {
+  type CoverageInput,
+  type PodCoverage,
+  coverageOf,
+  podCoverage,
+  reusedAddresses,
+  vanishedAt,
+} from './coverage.ts'
 import { cryptoOf } from './crypto.ts'
 import { type ReadEdge, edgesOf } from './edges.ts'
 import { isEncrypted } from './episodes.ts'
-import { factsOf, workloadKey } from './facts.ts'
+import { type Facts, factsOf, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
-import { hostOf, labelOf } from './labels.ts'
+import { type Labels, hostOf, labelOf } from './labels.ts'
 import { type Listed, listedOf } from './lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from './metrics.ts'
 import { pageCrypto } from './page-crypto.ts'
@@ -84,15 +92,19 @@ function assessReadable(input: AssessInput): WindowResult {
   const listErrors: string[] = []
   const listedBefore = readLists(before, listErrors)
   const listedAfter = readLists(after, listErrors)
-  const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace)
-  const attribute = attributor(facts)
-
   const isReadable = metrics.status !== 'failed'
   const hasPrometheus = !isWithoutPrometheus(snapshot)
-  const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
-  const pagesOf = pagesFinder(pages)
   const answers = readAnswers(isReadable ? metrics.answers : [])
   const scrapes = scrapesOf(answers)
+  const byAddress = scrapesByAddress(scrapes)
+  const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace, {
+    seen: readSeen(snapshot, { start, end }, listErrors),
+    vanishedAt: (pod) => lastScrapeOf(pod, end, byAddress),
+  })
+  const attribute = attributor(facts)
+
+  const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
+  const pagesOf = pagesFinder(pages)
   const isWithin = (time: number) => time > start && time <= end
   const hasPages = pages.some((pod) => pod.pages.some(({ time }) => isWithin(time)))
   const isCollected = hasPages || [...scrapes.values()].some(({ times }) => times.some(isWithin))
@@ -109,7 +121,8 @@ function assessReadable(input: AssessInput): WindowResult {
     hasPrometheus,
     pagesOf,
     reusedAt: reusedAddresses(facts.pods),
-    ...scrapesByAddress(scrapes),
+    ...byAddress,
+    scrapesNamed: scrapesByName(answers, scrapes, facts),
   }
   const byPod = new Map(
     facts.pods
@@ -150,7 +163,7 @@ function assessReadable(input: AssessInput): WindowResult {
     window,
     coverageInput,
     byPod,
-    listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, attribute),
+    listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, { attribute, facts, isWithin }),
   )
   const viz = vizReading(snapshot)
 
@@ -165,6 +178,7 @@ function assessReadable(input: AssessInput): WindowResult {
     errors: [
       ...metrics.errors,
       ...kubernetes.errors,
+      ...(snapshot.cadvisor?.errors ?? []),
       ...(snapshot.proxies?.errors ?? []),
       ...listErrors,
       ...(isReadable && hasPrometheus && !isCollected
@@ -177,7 +191,7 @@ function assessReadable(input: AssessInput): WindowResult {
     paths,
     ...(overridden.length > 0 ? { overridden } : {}),
     coverage,
-    workloads: workloadsOf(cluster, facts, coverage, isCollected),
+    workloads: workloadsOf(cluster, facts, { coverage, isCollected, proxiedBytes: proxiedBytes(readings) }),
     crypto: cryptoOf(hasPrometheus ? answers : pageCrypto(pages, { start, end }), listedAfter ?? listedBefore),
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
     ...(viz === undefined ? {} : { viz }),
@@ -252,18 +266,84 @@ function scrapesByAddress(
   }
 }
 
-/** Proxies that were scraped and that no list holds. */
+/** Proxies that were scraped, and that neither a list nor cAdvisor shows. */
 function unlistedOf(
   answers: Answers,
   scrapes: ReadonlyMap<string, ProxyScrapes>,
-  attribute: ReturnType<typeof attributor>,
+  {
+    attribute,
+    facts: { pods },
+    isWithin,
+  }: {
+    readonly attribute: ReturnType<typeof attributor>
+    readonly facts: Facts
+    readonly isWithin: (time: number) => boolean
+  },
 ) {
   const seen = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), labels] as const))
+  const known = new Set(
+    pods.filter(({ unlisted }) => unlisted !== undefined).map(({ namespace, name }) => `${namespace}/${name}`),
+  )
   return [...seen].flatMap(([instance, labels]) => {
-    const at = attribute(labels)
     const own = scrapes.get(instance)
-    return at.standing === 'pod-not-listed' && own !== undefined ? [{ workload: at.workload, scrapes: own }] : []
+    if (known.has(nameOf(labels)) || own?.times.some(isWithin) !== true) return []
+    const at = attribute(labels)
+    return at.standing === 'pod-not-listed' ? [{ workload: at.workload, scrapes: own }] : []
   })
+}
+
+/** The pod that a target's labels name. */
+function nameOf(labels: Labels): string {
+  return `${labelOf(labels, 'namespace')}/${labelOf(labels, 'pod')}`
+}
+
+/** Finds the scrapes of what named itself as a pod, at an address that no list gives to a pod. */
+function scrapesByName(
+  answers: Answers,
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  { pods }: Facts,
+): CoverageInput['scrapesNamed'] {
+  const listed = new Set(pods.flatMap(({ addresses }) => addresses))
+  const names = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), nameOf(labels)] as const))
+  const byName = Map.groupBy(
+    [...scrapes].filter(([instance]) => !listed.has(hostOf(instance))),
+    ([instance]) => names.get(instance),
+  )
+  return (namespace, pod) => (byName.get(`${namespace}/${pod}`) ?? []).map(([, one]) => one)
+}
+
+/** The bytes that each pod's proxy counted, both ways. */
+function proxiedBytes(readings: readonly Reading[]): ReadonlyMap<PodFacts, number> {
+  const all = new Map<PodFacts, number>()
+  for (const {
+    at: { pod },
+    bytes,
+  } of readings)
+    if (pod !== null) all.set(pod, (all.get(pod) ?? 0) + bytes)
+  return all
+}
+
+/** When a pod was gone, as the scrapes of its address tell: null where it may have lived on. */
+function lastScrapeOf(
+  { addresses, life }: PodFacts,
+  end: number,
+  { scrapesAt, anyScrape, interval }: ReturnType<typeof scrapesByAddress>,
+): number | null {
+  const own = addresses.flatMap(scrapesAt)
+  const every = Math.max(0, ...own.map((one) => one.interval)) || interval
+  const tries = own.flatMap(({ times, failed }) => [...times, ...failed]).filter((time) => time >= life.from - every)
+  return tries.some((time) => time <= end) ? vanishedAt(tries, every, { end, anyScrape }) : null
+}
+
+/** What cAdvisor shows that cannot be read shows nothing: then less is known of who lived. `errors` takes the line that says so. */
+function readSeen(snapshot: Snapshot, window: { start: number; end: number }, errors: string[]): SeenPods | null {
+  try {
+    return seenPods(snapshot, window)
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error
+    errors.push(`Cannot use what cAdvisor shows: ${error.message}`)
+    return null
+  }
 }
 
 /** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */

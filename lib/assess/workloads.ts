@@ -1,7 +1,9 @@
-import type { BlindSpot, Coverage, Workload } from '../model.ts'
+import { toTime } from '../collect/windows.ts'
+import type { BlindSpot, Coverage, Gap, Workload } from '../model.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort, parsePorts, printPorts } from './ports.ts'
+import type { UnknownPod } from './unlisted.ts'
 import { compareText } from '../text-order.ts'
 
 /** Ports that Linkerd leaves alone, and treats as opaque, unless it is told otherwise (Linkerd's own defaults). */
@@ -19,14 +21,27 @@ const UNSEEN: readonly BlindSpot[] = [
 export function workloadsOf(
   cluster: string,
   facts: Facts,
-  coverage: readonly Coverage[],
-  isCollected: boolean,
+  {
+    coverage,
+    isCollected,
+    proxiedBytes,
+  }: {
+    readonly coverage: readonly Coverage[]
+    readonly isCollected: boolean
+    /** What the proxy of each pod counted, both ways. */
+    readonly proxiedBytes: ReadonlyMap<PodFacts, number>
+  },
 ): Workload[] {
+  const unknown = Map.groupBy(facts.unknownPods, (pod) => workloadKey(pod.workload))
   const covered = new Map(coverage.map((row) => [workloadKey(row.workload), row] as const))
   return [...facts.workloads].flatMap(([key, workload]): Workload[] => {
     const pods = facts.podsOf.get(key) ?? []
+    const unknownPods = unknown.get(key) ?? []
     // A finished Job or an old ReplicaSet runs nothing any more; what can run again is listed with 0 pods.
-    if (pods.length === 0 && (workload.kind === 'job' || workload.kind === 'replicaset' || workload.kind === 'pod'))
+    if (
+      pods.length + unknownPods.length === 0 &&
+      (workload.kind === 'job' || workload.kind === 'replicaset' || workload.kind === 'pod')
+    )
       return []
     const meshed = facts.fact(key, (pod) => pod.meshed)
     const agreed = <T>(read: (pod: PodFacts) => T): T | null => {
@@ -41,7 +56,7 @@ export function workloadsOf(
         ...workload,
         serviceAccount: agreed((pod) => pod.serviceAccount),
         meshed:
-          !meshed.known || meshed.value.length === 0
+          !meshed.known || meshed.value.length === 0 || unknownPods.length > 0
             ? 'unknown'
             : meshed.value.length > 1
               ? 'partly'
@@ -54,8 +69,12 @@ export function workloadsOf(
         skipInbound: agreed((pod) => notable(pod.skipInbound, DEFAULT_SKIPPED)) ?? [],
         skipOutbound: agreed((pod) => notable(pod.skipOutbound, DEFAULT_SKIPPED)) ?? [],
         opaque: agreed((pod) => opaqueOf(pod)) ?? [],
-        blindSpots: isCollected || pods.length > 0 ? blindSpotsOf(pods, unmeshed, facts, covered.get(key)) : UNSEEN,
-        ...labelsOf(pods),
+        blindSpots:
+          isCollected || pods.length > 0
+            ? blindSpotsOf({ pods, unmeshed, unknownPods }, facts, covered.get(key))
+            : UNSEEN,
+        ...unseenBytes(pods, facts, proxiedBytes),
+        ...labelsOf(pods.filter(({ unlisted }) => unlisted === undefined)),
       },
     ]
   })
@@ -114,9 +133,85 @@ function reasonOf(pod: PodFacts, facts: Facts): Workload['reason'] {
   return skipped === true || webhookOff ? 'injection-skipped' : 'created-before-injection'
 }
 
-function blindSpotsOf(
+/** Headers of Ethernet, IP and TCP with its usual options. */
+const PACKET_OVERHEAD_BYTES = 66
+
+/** What no proxy saw of a workload's pods, in bytes. */
+function unseenBytes(
   pods: readonly PodFacts[],
-  unmeshed: readonly PodFacts[],
+  { trafficOf }: Facts,
+  proxiedBytes: ReadonlyMap<PodFacts, number>,
+): Pick<Workload, 'withoutProxy' | 'aroundProxy'> {
+  const traffic = (of: readonly PodFacts[]) =>
+    of.flatMap((pod) => {
+      const own = pod.hostNetwork ? null : trafficOf(pod)
+      return own === null ? [] : [{ ...own, proxied: proxiedBytes.get(pod) ?? 0 }]
+    })
+  const unmeshed = traffic(pods.filter(({ meshed }) => !meshed))
+  const bypassing = traffic(pods.filter((pod) => pod.meshed && isBypassed(pod)))
+  const sum = (values: readonly number[]) => Math.round(values.reduce((total, value) => total + value, 0))
+  return {
+    ...(unmeshed.length === 0
+      ? {}
+      : {
+          withoutProxy: {
+            sentBytes: sum(unmeshed.map(({ sentBytes }) => sentBytes)),
+            receivedBytes: sum(unmeshed.map(({ receivedBytes }) => receivedBytes)),
+          },
+        }),
+    ...(bypassing.length === 0
+      ? {}
+      : {
+          aroundProxy: {
+            maxBytes: sum(
+              bypassing.map(({ sentBytes, receivedBytes, packets, proxied }) =>
+                Math.max(0, sentBytes + receivedBytes - PACKET_OVERHEAD_BYTES * packets - proxied),
+              ),
+            ),
+          },
+        }),
+  }
+}
+
+/** Whether something of a meshed pod may go around its proxy. */
+function isBypassed(pod: PodFacts): boolean {
+  return (
+    notable(pod.skipInbound, DEFAULT_SKIPPED).length > 0 ||
+    notable(pod.skipOutbound, DEFAULT_SKIPPED).length > 0 ||
+    pod.skipSubnets.length > 0 ||
+    pod.ports.some(({ protocol }) => protocol === 'UDP')
+  )
+}
+
+/** When pods that no list holds lived, as far as it is known; empty for those that are listed. */
+function timesOf(pods: readonly PodFacts[]): string {
+  const times = pods
+    .filter(({ unlisted }) => unlisted !== undefined)
+    .map(({ life: { from, to } }) => `${timeOf(from)} to ${to === null ? 'now' : timeOf(to)}`)
+  return times.length === 0 ? '' : `; in no Kubernetes list, seen by cAdvisor about ${[...new Set(times)].join(', ')}`
+}
+
+function timeOf(seconds: number): string {
+  return toTime(Math.round(seconds))
+}
+
+const UNKNOWN_POD: Readonly<Record<UnknownPod['why'], string>> = {
+  'sandbox-only': 'a pod whose containers were not sampled',
+  created: 'a pod that an event says was created, and that nothing else shows',
+  replicaset: 'pods of a ReplicaSet that was created, and of which none is known',
+  replicas: 'fewer pods are known than the workload was to have',
+}
+
+function blindSpotsOf(
+  {
+    pods,
+    unmeshed,
+    unknownPods,
+  }: {
+    readonly pods: readonly PodFacts[]
+    readonly unmeshed: readonly PodFacts[]
+    readonly unknownPods: readonly UnknownPod[]
+  },
   facts: Facts,
   covered: Coverage | undefined,
 ): BlindSpot[] {
@@ -129,7 +224,7 @@ function blindSpotsOf(
     add(
       why === 'host-network' ? 'host-network' : 'unmeshed',
       null,
-      `${unmeshed.length} of ${pods.length} pods have no proxy: ${why ?? 'unknown'}`,
+      `${unmeshed.length} of ${pods.length} pods have no proxy: ${why ?? 'unknown'}${timesOf(unmeshed)}`,
     )
     if (why === 'host-network')
       add('unmeshed', null, `${unmeshed.length} of ${pods.length} pods have no proxy: host-network`)
@@ -146,7 +241,12 @@ function blindSpotsOf(
     for (const { port, protocol } of pod.ports)
       if (protocol === 'UDP') add('udp', String(port), 'Linkerd carries TCP only')
   }
-  for (const gap of covered?.gaps ?? [])
+  for (const { why, from, to } of unknownPods)
+    add('pod-unknown', null, `${UNKNOWN_POD[why]}, from ${timeOf(from)} to ${timeOf(to)}`)
+  // What the others tell is told above.
+  const isUnscraped = ({ reason, isBrief }: Gap) =>
+    isBrief !== true && reason !== 'no-proxy' && reason !== 'pod-unknown'
+  for (const gap of (covered?.gaps ?? []).filter(isUnscraped))
     add(
       'not-scraped',
       null,

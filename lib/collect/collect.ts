@@ -144,9 +144,10 @@ async function collectFromPrometheus(
   const errors = failureLines(failed)
   if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
   // After the plan of queries, without which it would tell nothing, and before it is known whether one Prometheus answered them all.
-  const cadvisor = answered.length === 0 ? undefined : await collectCadvisor(ofCadvisor, of, deps, (done) =>
-    deps.progress?.(queries.length + done, all),
-  )
+  const cadvisor =
+    answered.length === 0
+      ? undefined
+      : await collectCadvisor(ofCadvisor, of, deps, (done) => deps.progress?.(queries.length + done, all))
   const replaced = prometheus.servers().slice(asked.length)
   if (replaced.length > 0) errors.push(replacedError(server, replaced, of))
   const scraped = answered.some((answer) => answer.name === 'scrapes' && answer.series > 0)

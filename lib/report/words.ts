@@ -44,6 +44,8 @@ export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'prometheus-down': 'Prometheus was away',
   'source-unreadable': 'the source could not be read',
   'read-too-rarely': 'the proxy was read too rarely to miss nothing',
+  'no-proxy': 'the pod had no proxy',
+  'pod-unknown': 'a pod lived of which no list tells',
   'window-missing': 'the window was not collected',
 }
 
@@ -66,6 +68,7 @@ export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
   udp: 'UDP: not seen',
   'host-network': 'host network: not seen',
   'not-scraped': 'the proxy is not scraped: seen only from peers',
+  'pod-unknown': 'a pod lived of which it is not known whether it had a proxy',
 }
 
 export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, string>> = {

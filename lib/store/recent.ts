@@ -3,6 +3,7 @@
  * from no month.
  */
 import { isNotEncrypted } from '../assess/episodes.ts'
+import { isCoveredBy } from '../assess/gaps.ts'
 import type { Episode, Interval, TimelineMonth, WindowResult } from '../model.ts'
 import { type FoldedWindow, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
@@ -128,7 +129,7 @@ function namespacesAfter(
 
 function lastOf({ window, collected, crypto, coverage, partial = false }: WindowResult): Recent['last'] {
   const isWhole =
-    collected && !partial && coverage.every(({ gaps, pods }) => gaps.length === 0 && pods.scraped === pods.meshed)
+    collected && !partial && coverage.every(({ gaps, pods }) => isCoveredBy(gaps) && pods.scraped === pods.meshed)
   return { window, collected, crypto, isWhole }
 }
 

@@ -48,7 +48,18 @@ describe('Coverage', () => {
     assert.deepEqual(seen({ from: 100 }), [200, 195, 0.975, []])
     assert.deepEqual(seen({ from: -10 }), [300, 300, 1, []])
     // Its target went away with it, soon after it was last scraped.
-    assert.deepEqual(seen({ to: 200 }), [205, 195, 0.95122, []])
+    assert.deepEqual(seen({ to: 200 }), [205, 195, 0.95122, ['ended-unscraped 195 205']])
+  })
+
+  test('lists what a pod did after its last scrape, which by itself keeps nothing from being covered', () => {
+    const brief = (changes: Partial<Pod>) =>
+      rows({ pods: [pod('deployment/web', changes)] })[0]?.gaps.map(({ isBrief }) => isBrief)
+    assert.deepEqual(brief({ to: 200 }), [true])
+    assert.deepEqual(brief({ to: 200, scrape: without(150, 400, 'failure') }), [undefined])
+    // One that goes just after the window was not scraped again: the rest of the window is its last words, too.
+    assert.deepEqual(seen({ to: 302 }).at(-1), ['ended-unscraped 295 300'])
+    // One scrape sees what was before it, and nothing of what came after.
+    assert.deepEqual(seen({ from: 50, to: 120, scrape: without(-1000, 110) }).at(-1), ['ended-unscraped 115 125'])
   })
 
   test('names why it was not seen', () => {
@@ -140,11 +151,11 @@ describe('Coverage', () => {
     assert.deepEqual(row?.pods, { total: 2, meshed: 2, scraped: 1 })
   })
 
-  test('leaves what has no proxy out of the denominator', () => {
+  test('counts the pods without a proxy of a workload that has others, and no workload that has none', () => {
     const pods = [pod('deployment/web'), pod('deployment/web', { meshed: false })]
     assert.deepEqual(
-      rows({ pods }).map((row) => [row.expectedSeconds, row.pods]),
-      [[300, { total: 2, meshed: 1, scraped: 1 }]],
+      rows({ pods }).map((row) => [row.expectedSeconds, row.ratio, row.pods, row.gaps.map(({ reason }) => reason)]),
+      [[600, 0.5, { total: 2, meshed: 1, scraped: 1 }, ['no-proxy']]],
     )
     assert.deepEqual(rows({ pods: [pod('deployment/bare', { meshed: false })] }), [])
   })
@@ -184,7 +195,8 @@ test('A pod is not read to its end over a gap in which Linkerd may have dropped 
       pagesOf: () => undefined,
       hasPrometheus: true,
     }
-    return podCoverage(web, { ...input, readable: true, scrapesAt: () => [scrapes] }).isReadToItsEnd
+    return podCoverage(web, { ...input, readable: true, scrapesAt: () => [scrapes], scrapesNamed: () => [] })
+      .isReadToItsEnd
   }
   assert.deepEqual([isRead(10), isRead(590), isRead(600), isRead(1000)], [true, true, false, false])
 })

@@ -2,6 +2,7 @@ import { type ListsOfSnapshot, assessWindow } from '../../lib/assess/window.ts'
 import { type Resource, reduceItems } from '../../lib/collect/reduce.ts'
 import type { KubernetesList, PathWindow, Snapshot, WindowResult } from '../../lib/model.ts'
 import { type Pod, WINDOW, ownersOf, podObject, timeAt } from './synthetic-pods.ts'
+import { type SyntheticKubelet, cadvisorOf } from './synthetic-cadvisor.ts'
 import { type Counter, answersOf } from './synthetic-prometheus.ts'
 
 /** A synthetic cluster: what it is, what its proxies counted, and when its lists were taken. */
@@ -16,6 +17,8 @@ export type SyntheticCluster = {
   /** Pods that no list holds: too short, or gone. */
   readonly unlisted?: readonly Pod[]
   readonly metrics?: Partial<Snapshot['metrics']>
+  /** What cAdvisor shows of all pods. Absent: Prometheus does not scrape it. */
+  readonly kubelet?: SyntheticKubelet
 }
 
 /** The snapshot of a synthetic cluster, and the lists around its window. */
@@ -45,6 +48,7 @@ export function evidenceOf(cluster: SyntheticCluster): Parameters<typeof assessW
         answers: answersOf(WINDOW, all, cluster.counters ?? []),
         ...metrics,
       },
+      ...(cluster.kubelet === undefined ? {} : { cadvisor: cadvisorOf(WINDOW, all, cluster.kubelet) }),
       kubernetes: { status: 'complete', errors: [], takenAt: timeAt(360), lists: listsOf(cluster, after ?? 360) },
     },
   }
