@@ -45,6 +45,11 @@ async function run() {
   // V8 lets the space for new objects grow with the machine's memory; answers of a large cluster would fill all of it.
   setFlagsFromString('--semi-space-growth-factor=1')
   if (self.includes(`${sep}node_modules${sep}`)) stripTypesInPackage()
+  // A reader that has seen enough (`| head`) closes the pipe; that is no failure.
+  process.stdout.on('error', (error) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
   const { main } = await import(new URL('../cli/main.ts', pathToFileURL(self)).href)
   process.exitCode = await main(process.argv.slice(2))
 }

@@ -40,7 +40,7 @@ export class FailedError extends Error {
 }
 
 /** Writes to the process's own streams. Colours respect NO_COLOR and FORCE_COLOR (picocolors), progress a terminal. */
-export function processConsole(config: Config, version: string): Console {
+export function processConsole(config: Config, version: string, now = (): Date => new Date()): Console {
   const { stdout, stderr } = process
   const isTerminal = stderr.isTTY
   const { forceColor = '0' } = config
@@ -69,7 +69,7 @@ export function processConsole(config: Config, version: string): Console {
     width: stdout.isTTY && stdout.columns > 0 ? stdout.columns : null,
     // Where CI is set picocolors would colour pipes, too: there only FORCE_COLOR asks for it.
     colors: picocolors.createColors((stdout.isTTY || isForced) && picocolors.isColorSupported),
-    now: () => new Date(),
+    now,
     user: userName(),
     config,
     version,

@@ -26,15 +26,14 @@ import { addPackets } from './packets.ts'
 import { addTap } from './tap.ts'
 import { addWorkloads } from './workloads.ts'
 
-/** Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood. */
-export async function main(argv: readonly string[], config: Config = readConfig()): Promise<number> {
-  const console = processConsole(config, manifest.version)
+/**
+ * Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood.
+ *
+ * @param now what commands take for the present, unless `--now` says otherwise; default the clock of the machine
+ */
+export async function main(argv: readonly string[], config: Config = readConfig(), now?: () => Date): Promise<number> {
+  const console = processConsole(config, manifest.version, now)
   const program = programOf(console)
-  // A reader that has seen enough (`| head`) closes the pipe; that is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
-    throw error
-  })
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return 0

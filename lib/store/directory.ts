@@ -313,10 +313,24 @@ async function entriesOf(path: string) {
 }
 
 async function removeAbandoned(unfinished: string, effects: DirectoryEffects): Promise<void> {
-  for (const { name } of await entriesOf(unfinished)) {
+  const entries = await entriesOf(unfinished)
+  if (entries.length === 0) return
+  const now = await fileClock(unfinished, effects)
+  for (const { name } of entries) {
     const path = join(unfinished, name)
     const { mtimeMs } = await stat(path).catch(missing)
-    if (Date.now() - mtimeMs > ABANDONED_MS) await effects.removeFile(path)
+    if (now - mtimeMs > ABANDONED_MS) await effects.removeFile(path)
+  }
+}
+
+/** The present by the clock that dates the files of a folder: it may be another machine's, and by ours what is just being written would look old. */
+async function fileClock(folder: string, effects: DirectoryEffects): Promise<number> {
+  const path = join(folder, `${process.pid}-${randomUUID()}`)
+  try {
+    await effects.writeFile(path, Buffer.of())
+    return (await stat(path)).mtimeMs
+  } finally {
+    await effects.removeFile(path).catch(() => {})
   }
 }
 

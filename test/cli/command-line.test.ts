@@ -4,7 +4,7 @@ import { existsSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
-import { linesOf, parseNdjson, run, runOnTerminal, runShell } from '../support/command-line.ts'
+import { linesOf, parseNdjson, run, runOnTerminal, runProcess, runShell } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
 import { freshFolder } from '../support/recording.ts'
@@ -77,7 +77,7 @@ after(() => mesh.close())
 
 test('--help and --version answer on standard output and end well', async (context) => {
   const folder = freshFolder(context)
-  const help = await run(['--help'], { folder })
+  const help = await runProcess(['--help'], { folder })
   assert.deepEqual({ code: help.code, stderr: help.stderr }, { code: 0, stderr: '' })
   assert.match(help.stdout, /^Usage: ciphertrail/)
   for (const [name] of COMMANDS) assert.match(help.stdout, new RegExp(`^ {2}${name}\\b`, 'm'))
@@ -86,7 +86,7 @@ test('--help and --version answer on standard output and end well', async (conte
     [],
   )
   assert.match(help.stdout, /Exit codes: 0 done, 1 .*, 2 /)
-  assert.deepEqual(await run(['--version'], { folder }), {
+  assert.deepEqual(await runProcess(['--version'], { folder }), {
     code: 0,
     signal: null,
     stdout: `${manifest.version}\n`,
@@ -119,8 +119,11 @@ test('the system’s own Node starts the command, whichever version it is', asyn
     .find((file) => existsSync(file) && realpathSync(file) !== own)
   if (node === undefined) return context.skip('there is no other Node on this machine')
   const options = { folder: mesh.folder, node }
-  assert.deepEqual(await run(['cluster', 'list', '--json'], options), await mesh.run('cluster', 'list', '--json'))
-  const wrong = await run(['edges', 'nonsense'], options)
+  assert.deepEqual(
+    await runProcess(['cluster', 'list', '--json'], options),
+    await mesh.run('cluster', 'list', '--json'),
+  )
+  const wrong = await runProcess(['edges', 'nonsense'], options)
   assert.equal(wrong.code, 2)
   assert.equal(linesOf(wrong.stderr).length, 1)
 })

@@ -8,8 +8,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { after, before, test } from 'node:test'
-import { toSeconds, toTime } from '../../lib/collect/windows.ts'
+import { after, before, mock, test } from 'node:test'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/collect/windows.ts'
 import { claimDelivery, readDelivery, settleDelivery } from '../../lib/deliver/claims.ts'
 import type { Snapshot, Window } from '../../lib/model.ts'
 import { listAttempts, readSnapshot, writeAttempt } from '../../lib/store/evidence.ts'
@@ -65,8 +65,9 @@ before(async () => {
     startS3Server(),
     startKmsServer(),
     startOtherServices(),
-    startDemoMesh({ isLive: true, changeMetrics: (answer) => (isDown ? { status: 503, body: '' } : answer) }),
+    startDemoMesh({ changeMetrics: (answer) => (isDown ? { status: 503, body: '' } : answer) }),
   ])
+  setClock(toTime(toSeconds(mesh.windows.at(-1)?.end ?? '') + SETTLE_SECONDS))
   s3.makeBucket('evidencebucket')
   s3.makeBucket('derivedbucket', { hasLock: false })
   Object.assign(process.env, s3.env, {
@@ -90,6 +91,14 @@ before(async () => {
   objects = openStore(STORE)
 })
 after(() => Promise.all([s3, kms, other, mesh].map((server) => server.close())))
+
+/** Handlers read the clock of their machine: here it stands still, in the week of the recording, until the next call. */
+function setClock(time: string): void {
+  mock.timers.reset()
+  mock.timers.enable({ apis: ['Date'], now: Date.parse(time) })
+  s3.setNow(new Date(time))
+  mesh.kubernetes.setTime(time)
+}
 
 /** The other services of AWS that the code asks: notes what is asked, and answers as little as will do. */
 async function startOtherServices() {
@@ -414,7 +423,7 @@ test('report is allowed what it asks, and nothing else', async (t) => {
 test('deliver is allowed what it asks, and sends as nobody else than whom mail is from', async (t) => {
   capturedLog(t)
   // The week of the meshes, with the captures of the test of reports.
-  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) + 7 * 24 * 3_600_000 })
+  setClock(toTime(toSeconds(SCHEDULED.time) + 7 * 24 * 3600))
   const { handler } = await import('../../functions/deliver.ts')
   await runAs('Deliver', async () => {
     const answer = await handler(batchOf({ channel: 'ops', week: '2026-W48' }), contextOf())
@@ -447,7 +456,7 @@ test('feedback is allowed what it asks, and nothing else: no address', async (t)
 
 test('alert is allowed what it asks, and nothing else', async (t) => {
   const log = capturedLog(t)
-  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) })
+  setClock(SCHEDULED.time)
   const webhook = { url: 'https://127.0.0.1:1/hook', secret: GIVEN.WebhookSecrets }
   const author = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }
   await addChannel({ id: 'ops', webhook, snsTopic: GIVEN.AlertTopics }, author, objects)
@@ -463,9 +472,8 @@ test('alert is allowed what it asks, and nothing else', async (t) => {
 
 test('query is allowed what it asks, and nothing else', async (t) => {
   const log = capturedLog(t)
-  // So that no address expires, however slow this machine is.
-  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(SCHEDULED.time) })
-  s3.setNow(new Date())
+  // No address expires, however slow this machine is: the clock stands still.
+  setClock(SCHEDULED.time)
   const { handler } = await import('../../functions/query.ts')
   const { LARGEST_BODY } = await import('../../functions/lambda.ts')
   const ask = async (address: string) => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { functionNames } from '../../infra/package-functions.ts'
+import { clockVariables } from './clock.ts'
 import { type Condition, conditionOf, type RequestContext } from './iam-policy.ts'
 
 export type Resource = {
@@ -42,7 +43,7 @@ export async function packagedTemplate(params: Readonly<Record<string, string>> 
       [join(ROOT, 'node_modules/osls/bin/serverless.js'), 'package', ...given],
       {
         cwd: folder,
-        env: { PATH: process.env['PATH'], HOME: folder, SLS_TELEMETRY_DISABLED: '1' },
+        env: { PATH: process.env['PATH'], HOME: folder, SLS_TELEMETRY_DISABLED: '1', ...clockVariables() },
       },
     )
     return JSON.parse(

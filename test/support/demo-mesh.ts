@@ -23,6 +23,8 @@ export type DemoMesh = {
   readonly windows: readonly Window[]
   readonly kubernetes: KubernetesServer
   readonly prometheus: PrometheusServer
+  /** What commands here take for the present, RFC 3339: just after the recording; undefined in a mesh that is live: the clock of the machine. */
+  readonly now: string | undefined
   /** What Prometheus' own clock is ahead of ours; only looked at without `--now`. */
   readonly setSkew: (seconds: Seconds) => void
   /** Moves the simulated time to when a window can first be collected, and gives the options that collect it then. */
@@ -49,12 +51,13 @@ export async function startDemoMesh({
 }: DemoMeshOptions = {}): Promise<DemoMesh> {
   const fixture = openFixture(DEMO_FIXTURE)
   const recordedEnd = toSeconds(fixture.windows.at(-1)?.end ?? '')
-  const now = Date.now() / 1000
   // A whole number of windows, so that windows stay windows.
-  const shift = isLive ? Math.floor((now - SETTLE_SECONDS - recordedEnd) / 300) * 300 : 0
+  const shift = isLive ? Math.floor((Date.now() / 1000 - SETTLE_SECONDS - recordedEnd) / 300) * 300 : 0
   const windows = fixture.windows.map(({ start, end }) => ({ start: moved(start, shift), end: moved(end, shift) }))
   const oldest = windows[0]?.start ?? ''
   const latest = windows.at(-1)?.end ?? ''
+  const settled = toTime(recordedEnd + SETTLE_SECONDS)
+  const clock = (): Seconds => (isLive ? Date.now() / 1000 : toSeconds(settled))
   let skew = 0
 
   const lists = movedLists(kubernetesReplay(fixture.kubernetes), shift)
@@ -62,23 +65,25 @@ export async function startDemoMesh({
   const metrics = movedMetrics(await prometheusReplay(fixture.prometheus), shift)
   const prometheus = await startPrometheusServer((path, parameters) => {
     const query = parameters.get('query') ?? ''
-    if (query === 'time()') return scalar(Date.now() / 1000 + skew)
+    if (query === 'time()') return scalar(clock() + skew)
     if (path === '/api/v1/query_range') return scrapedRange(parameters, toSeconds(oldest), toSeconds(latest))
     const counted = COUNTED.get(query)
-    const answer = counted === undefined ? metrics(path, parameters) : vector(counted)
+    const answer = counted === undefined ? metrics(path, parameters) : vector(clock(), counted)
     return changeMetrics(answer, parameters)
   })
 
   const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-cli-'))
   const kubeconfig = join(folder, 'kubeconfig')
   kubernetes.writeKubeconfig(kubeconfig)
-  const runHere = (...args: string[]): Promise<Ran> => run(args, { folder })
+  const now = isLive ? undefined : settled
+  const runHere = (...args: string[]): Promise<Ran> => run(args, { folder, now })
   const mesh: DemoMesh = {
     folder,
     kubeconfig,
     windows,
     kubernetes,
     prometheus,
+    now,
     setSkew: (seconds) => {
       skew = seconds
     },
@@ -125,8 +130,8 @@ const COUNTED: ReadonlyMap<string, number> = new Map([
   ['count(tcp_open_total{job="linkerd-proxy"})', 1000],
 ])
 
-function vector(count: number): ReplayAnswer {
-  return success({ resultType: 'vector', result: [{ metric: {}, value: [Date.now() / 1000, String(count)] }] })
+function vector(at: Seconds, count: number): ReplayAnswer {
+  return success({ resultType: 'vector', result: [{ metric: {}, value: [at, String(count)] }] })
 }
 
 type Vector = { readonly value: [Seconds, string] }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { SMTPServer } from 'smtp-server'
 import { generate } from 'selfsigned'
+import { ANY_DAY } from '../../demo/replay-kubernetes.ts'
 
 /** A message as a server of mail took it. */
 export type Taken = {
@@ -40,6 +41,9 @@ export async function startMailServer({
   hasTls = true,
 }: MailServerOptions = {}): Promise<MailServer> {
   const pem = await generate([{ name: 'commonName', value: 'localhost' }], {
+    ...ANY_DAY,
+    keyType: 'ec',
+    algorithm: 'sha256',
     extensions: [
       {
         name: 'subjectAltName',

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { clockVariables } from './clock.ts'
 
 const BIN = join(import.meta.dirname, '../../bin/ciphertrail.js')
 
@@ -30,7 +31,7 @@ export type RunningService = {
 export async function startService(args: readonly string[], folder: string): Promise<RunningService> {
   const child = spawn(process.execPath, [BIN, 'run', '--listen', '127.0.0.1:0', '--log', 'json', ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, TZ: 'Pacific/Auckland' },
+    env: { PATH: process.env['PATH'] ?? '', HOME: folder, TZ: 'Pacific/Auckland', ...clockVariables() },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LONGEST_MS,
     killSignal: 'SIGKILL',
