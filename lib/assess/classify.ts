@@ -50,6 +50,8 @@ export type Inbound = {
   } | null
 }
 
+const COUNTED_BEFORE = 'counted before the first scrape'
+
 /** The reason of what the kubelet may have sent in full, or not. */
 export const MAYBE_PROBES = 'probes, or more than probes'
 
@@ -147,16 +149,17 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   if (state !== 'no-mesh-tls') return [verdict(state, 'allowed', reason)]
 
   const verdicts: Verdict[] = []
-  const unsure = (outcome: Outcome) => verdict('unknown', outcome, 'counted before the first scrape')
+  const unsure = (outcome: Outcome) => verdict('unknown', outcome, COUNTED_BEFORE)
   const isHeld = seen.heldOpen === 'surely' || (seen.heldOpen === 'perhaps' && !seen.isLikeProbes)
   // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
   const isStill = (counter: Moved, isOpen: boolean) => counter.ever && (isOpen || (!moved && isPresent))
   const did = (counter: Moved, isOpen: boolean) => counter.count > 0 || isStill(counter, isOpen)
   const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): Verdict[] => {
-    if (!did(counter, isOpen)) return isNew(counter) && byProbes !== 'within' ? [unsure('allowed')] : []
+    const byRate = verdict('exempt', 'allowed', 'probe, by its rate', 'probe')
+    if (!did(counter, isOpen)) return isNew(counter) ? [byProbes === 'within' ? byRate : unsure('allowed')] : []
     // No probe is open at two scrapes in a row while another one begins.
     if (counter.count === 0 || seen.heldOpen === 'surely') return [verdict(is, 'allowed', reason)]
-    if (byProbes === 'within') return [verdict('exempt', 'allowed', 'probe, by its rate', 'probe')]
+    if (byProbes === 'within') return [byRate]
     if (byProbes === 'perhaps') return [verdict('unknown', 'allowed', MAYBE_PROBES)]
     return [verdict(is, 'allowed', reason)]
   }
@@ -177,12 +180,17 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
     else if (seen.probes.httpProbed === 'within') verdicts.push(verdict('exempt', 'allowed', 'probe path', 'probe'))
     else verdicts.push(verdict('unknown', 'allowed', MAYBE_PROBES))
   }
-  if (verdicts.length > 0) return verdicts
+  // What was opened in the window is not what was counted before it.
+  if (verdicts.length > 0) return verdicts.toSorted((a, b) => Number(isBefore(a)) - Number(isBefore(b)))
   return [
     hasNone
       ? verdict('exempt', 'allowed', 'no payload')
       : verdict('unknown', 'allowed', hasPayload ? 'no authorization counter moved' : 'no byte counters'),
   ]
+}
+
+function isBefore({ reason }: Verdict): boolean {
+  return reason === COUNTED_BEFORE
 }
 
 /** Everything that a counter showed, dated or not. */

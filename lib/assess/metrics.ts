@@ -86,7 +86,7 @@ export function movedWithin(
   { open = [], isKept = false }: CounterKind = {},
 ): Moved {
   const [first] = scrapes.times
-  const all = activity(samples, scrapes, open).map((event) =>
+  const all = activity(samples, scrapes, open, end).map((event) =>
     // What is never evicted was 0 at any scrape that lacked it, or its process is younger than that.
     isKept && event.kind === 'undated' && first !== undefined && first < event.time
       ? { ...event, kind: 'born' as const }

@@ -294,6 +294,9 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
   ]
 }
 
+/** A pod that ends is probed less, for as long as its containers may take to. */
+const ENDING_SECONDS = 90
+
 /** The pod of a series, or what it may have been where it is in no list; empty where its probes are not known. */
 function probedPods(at: Attribution, { scrapes, unlistedProbes }: ReadingInput): readonly ProbedPod[] {
   if (at.pod !== null) return [at.pod]
@@ -327,7 +330,7 @@ function comparedWithProbes(
     isOnlyByRate,
   }: { readonly at: Attribution; readonly input: ReadingInput; readonly isOnlyByRate: boolean },
 ): ByProbes {
-  const { times } = scrapes.get(at.instance) ?? NO_SCRAPES
+  const { times, interval } = scrapes.get(at.instance) ?? NO_SCRAPES
   const to = lastUntil(times, end) ?? end
   const allowed = (from: Seconds | null, until = to): Allowance => {
     const all = pods.map((pod) =>
@@ -339,8 +342,10 @@ function comparedWithProbes(
   if (pods.every(({ probes }) => !probes.some(of))) return 'none'
   const { usual, most } = allowed(from)
   if (count > most) return 'more'
+  const isEnding = to < end - 2 * interval || at.pod?.isGone === true || typeof at.pod?.life.to === 'number'
+  const until = isEnding ? to - ENDING_SECONDS : to
   const fewest = isOnlyByRate
-    ? Math.min(...pods.map((pod) => fewestProbes(pod, { from: Math.max(from, pod.life.from), to }, of)))
+    ? Math.min(...pods.map((pod) => fewestProbes(pod, { from: Math.max(from, pod.life.from), to: until }, of)))
     : 0
   if (count > 0 && count < fewest) return count < fewest / 2 ? 'more' : 'perhaps'
   if (count > usual || undated > allowed(null, undatedAt ?? to).most) return 'perhaps'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { movedWithin } from '../../lib/assess/metrics.ts'
 import { assessed, linesOf, pathLines } from '../support/synthetic-cluster.ts'
 import { type Pod, identityOf, pod, podObject, timeAt } from '../support/synthetic-pods.ts'
@@ -229,10 +230,36 @@ describe('What was authorised at an unknown time', () => {
       authorized(server, 8080, 'http_authz_allow', [-3000]),
     ]
     assert.deepEqual(said(counters, server), [PROBED, UNSURE])
+    const opens = assessed({ pods: [server], counters }).paths.map(({ source, opens: count }) => [source.kind, count])
+    assert.deepEqual(
+      new Map(opens as [string, number][]),
+      new Map([
+        ['probe', 23],
+        ['unmeshed', 0],
+      ]),
+    )
     for (const name of ['http_authz_deny', 'tcp_authz_deny'] as const) {
       const refused = [...counters.slice(0, -1), authorized(server, 8080, name, [-3000])]
       assert.deepEqual(said(refused, server), [PROBED, 'unmeshed unknown refused (counted before the first scrape)'])
     }
+  })
+
+  test('is a probe by its rate where the life of the pod has room for it', () => {
+    const server = late({ probes: [{ port: 8080, periodSeconds: 10, kind: 'grpc' }] })
+    const counters = (period: number) => [
+      ...tcp(server, inbound(server, 8080, NO_TLS), { at: every(period, -3600) }),
+      authorized(server, 8080, 'http_authz_allow', every(period, -3600)),
+    ]
+    assert.deepEqual(said(counters(10), server), ['probe exempt (probe, by its rate)'])
+    const once = { ...server, scrape: (time: number) => (time > 290 ? ('success' as const) : ('none' as const)) }
+    assert.deepEqual(
+      said(
+        counters(10).map((counter) => ({ ...counter, on: once })),
+        once,
+      ),
+      ['probe exempt (probe, by its rate)'],
+    )
+    assert.deepEqual(said(counters(7), server), [CLEAR_HTTP])
   })
 
   test('is of before where no series of a connection stands beside it', () => {
@@ -464,6 +491,40 @@ describe('Probes', () => {
   })
 })
 
+test('whoever sends more than the kubelet is told, and the kubelet alone never is', () => {
+  const story = fc.record({
+    kind: fc.constantFrom('http' as const, 'grpc' as const, 'https' as const),
+    period: fc.constantFrom(5, 7, 10, 15, 30, 60),
+    phase: fc.integer({ min: 1, max: 999 }),
+    isOnPath: fc.boolean(),
+    client: fc.uniqueArray(fc.integer({ min: 6, max: 284 }), { maxLength: 8 }),
+  })
+  fc.assert(
+    fc.property(story, ({ kind, period, phase, isOnPath, client }) => {
+      const server = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: period, kind }] })
+      const kubelet = every(period, -3600 + (period * phase) / 1000)
+      const name = kind === 'https' ? 'tcp_authz_allow' : 'http_authz_allow'
+      const isApart = kind === 'http' && !isOnPath
+      const beside = isApart ? kubelet : [...kubelet, ...client]
+      const counters = [
+        ...tcp(server, inbound(server, 8080, NO_TLS), { at: [...kubelet, ...client], lasts: 0 }),
+        authorized(server, 8080, name, beside, kind === 'http' ? PROBE : {}),
+        ...(isApart && client.length > 0 ? [authorized(server, 8080, name, client)] : []),
+      ]
+      const unmeshed = said(counters, server).filter((line) => line.startsWith('unmeshed'))
+      if (client.length === 0) assert.deepEqual(unmeshed, [])
+      else if (isApart) assert.deepEqual(unmeshed, [CLEAR_HTTP])
+      else {
+        // Of a span that is no whole number of periods, the phase hides one more.
+        const hidden = 300 % period === 0 ? 1 : 2
+        if (client.length > hidden) assert.equal(unmeshed.length, 1)
+        if (client.length > hidden + 1) assert.match(unmeshed[0] ?? '', /^unmeshed (plaintext|no-mesh-tls) /)
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
 describe("The proxy's own ports", () => {
   test('keep what they are as a reason, and are not scored', () => {
     const prometheus = pod('deployment/prometheus', { namespace: 'linkerd-viz' })
@@ -550,6 +611,20 @@ describe('Clear outbound traffic', () => {
       paths.map(({ state, opens, sinceUnknown }) => [state, opens, sinceUnknown]),
       [['no-mesh-tls', 0, true]],
     )
+  })
+})
+
+describe('A clear call while Prometheus was away', () => {
+  const away = pod('deployment/web', { scrape: (time) => (time > -440 && time < -340 ? 'none' : 'success') })
+  const told = (connections: Parameters<typeof tcp>[2]) =>
+    pathLines({ pods: [away], counters: tcp(away, outboundTo('203.0.113.7', 80), connections) })
+  const AGAIN = 'deployment/web -> external/203.0.113.7:80 no-mesh-tls (not_provided_by_service_discovery)'
+
+  test('is not told again when its series ends, as that of an idle one does', () => {
+    assert.deepEqual(told({ at: [-390], evictedAt: 215 }), [])
+    // Another call may be hidden in a series that stays.
+    assert.deepEqual(told({ at: [-390] }), [AGAIN])
+    assert.deepEqual(told({ at: [-390], evictedAt: 301 }), [AGAIN])
   })
 })
 
