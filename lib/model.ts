@@ -284,9 +284,9 @@ export type Edge = {
   readonly outcome: Outcome
   /** Linkerd's raw value or one of ours; empty where there is nothing to explain. */
   readonly reason: string
-  /** Connections opened in the window; `undated` ones included only where not encrypted. */
+  /** Connections that surely were opened in the window: what a counter showed when it was first looked at is not among them. */
   readonly opens: number
-  /** The first of the counted opens could not be dated (a time without scrapes before it): "since unknown". */
+  /** It was not seen to begin in the window: it was there when first looked at, open at the start, or seen just before. */
   readonly sinceUnknown: boolean
   /** The most connections found open at one scrape in the window. */
   readonly openAtScrape: number
@@ -516,7 +516,7 @@ export type Episode = {
   /** `<pathId>-<opened at, basic format>` */
   readonly id: string
   readonly openedAt: string
-  /** The opening connection could not be dated. */
+  /** It was not seen to begin: it is older than `openedAt`, by an unknown time. */
   readonly sinceUnknown: boolean
   /** Null while open. */
   readonly endedAt: string | null

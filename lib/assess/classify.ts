@@ -24,8 +24,13 @@ export type Standing = { readonly overridden: boolean; readonly impostor: boolea
 export type Inbound = {
   readonly opened: Moved
   readonly openAtScrape: number
-  /** A connection was open at two scrapes in a row: at one scrape it may be a probe that happened to be there. */
-  readonly isHeldOpen: boolean
+  /**
+   * A connection was open at two scrapes in a row: surely, where fewer were opened in between than are open; else it looks like it, as a slow probe
+   * does that is in phase with the scrapes.
+   */
+  readonly heldOpen: 'surely' | 'perhaps' | 'no'
+  /** Nothing but the pod's probes need have made what looks held open: each connection was one of them, and all had the same bytes. */
+  readonly isLikeProbes: boolean
   /** Read and written bytes together. */
   readonly bytes: Moved
   /** Both byte counters were there: missing is not zero. */
@@ -35,9 +40,23 @@ export type Inbound = {
   readonly httpRefused: Moved
   readonly tcpAllowed: Moved
   readonly tcpRefused: Moved
-  /** How many requests the pod's own probes can have made in the time that was read; null where its probes are not known. */
-  readonly probesExpected: number | null
+  /** What was counted when the counter was first seen may be of the window: no scrape and no dropped series shows that it is older. */
+  readonly mayBeNew: boolean
+  /** How much of each counter the pod's probes can account for; null where its probes are not known. */
+  readonly probes: {
+    readonly httpProbed: ByProbes
+    readonly httpAllowed: ByProbes
+    readonly tcpAllowed: ByProbes
+  } | null
 }
+
+const COUNTED_BEFORE = 'counted before the first scrape'
+
+/** The reason of what the kubelet may have sent in full, or not. */
+export const MAYBE_PROBES = 'probes, or more than probes'
+
+/** How a counter compares with what the kubelet can have sent: as much, perhaps more, surely others; `none`: no probe is counted there. */
+export type ByProbes = 'within' | 'perhaps' | 'more' | 'none'
 
 /** What an outbound series and the requests with the same labels say. */
 export type Outbound = {
@@ -87,7 +106,7 @@ export function lowered(
 
 /** Classifies outbound traffic without mesh TLS; null where nothing was open or opened in the window. */
 export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing): Verdict | null {
-  if (seen.opened.count === 0 && seen.openAtScrape === 0 && seen.bytes.count === 0) return null
+  if (total(seen.opened) === 0 && seen.openAtScrape === 0 && total(seen.bytes) === 0) return null
   const named = (state: State, reason: string): Verdict => ({
     ...lowered(state, reason, standing),
     outcome: 'allowed',
@@ -96,7 +115,7 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
   const { state, reason } = stateOfLabels('outbound', labels)
   if (state !== 'no-mesh-tls') return named(state, reason)
   // Counters of bytes move while a connection lives, so none over the series' life means that nothing was sent in the clear.
-  if (seen.isCounted && !seen.bytes.ever && seen.requests.count === 0) return named('exempt', 'no payload')
+  if (seen.isCounted && !seen.bytes.ever && total(seen.requests) === 0) return named('exempt', 'no payload')
   return named(isProved(seen.requests, seen.opened) ? 'plaintext' : 'no-mesh-tls', reason)
 }
 
@@ -116,10 +135,12 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
     source,
   })
   const { state, reason } = stateOfLabels('inbound', labels)
-  const moved = [seen.httpAllowed, seen.httpProbed, seen.httpRefused, seen.tcpAllowed, seen.tcpRefused].some(
-    ({ count }) => count > 0,
-  )
-  if (!moved && seen.opened.count === 0 && seen.openAtScrape === 0 && seen.bytes.count === 0) return []
+  const decided = [seen.httpAllowed, seen.httpProbed, seen.httpRefused, seen.tcpAllowed, seen.tcpRefused]
+  const moved = decided.some(({ count }) => count > 0)
+  const isPresent = seen.opened.count > 0 || seen.openAtScrape > 0 || seen.bytes.count > 0
+  // Linkerd never evicts what it has authorised: a value that was there when first looked at is of any time since the proxy's start.
+  const isNew = (counter: Moved) => counter.undated > 0 && seen.mayBeNew
+  if (!moved && !isPresent && total(seen.opened) === 0 && total(seen.bytes) === 0 && !decided.some(isNew)) return []
   if (state === 'exempt') return [verdict(state, 'allowed', reason)]
   if (state === 'app-tls') {
     const refused = seen.tcpRefused.count > 0 && seen.tcpAllowed.count === 0 && seen.openAtScrape === 0
@@ -128,21 +149,39 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   if (state !== 'no-mesh-tls') return [verdict(state, 'allowed', reason)]
 
   const verdicts: Verdict[] = []
+  const unsure = (outcome: Outcome) => verdict('unknown', outcome, COUNTED_BEFORE)
+  const isHeld = seen.heldOpen === 'surely' || (seen.heldOpen === 'perhaps' && !seen.isLikeProbes)
   // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
-  const did = (counter: Moved) => counter.count > 0 || (counter.ever && (seen.isHeldOpen || !moved))
+  const isStill = (counter: Moved, isOpen: boolean) => counter.ever && (isOpen || (!moved && isPresent))
+  const did = (counter: Moved, isOpen: boolean) => counter.count > 0 || isStill(counter, isOpen)
+  const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): Verdict[] => {
+    const byRate = verdict('exempt', 'allowed', 'probe, by its rate', 'probe')
+    if (!did(counter, isOpen)) return isNew(counter) ? [byProbes === 'within' ? byRate : unsure('allowed')] : []
+    // No probe is open at two scrapes in a row while another one begins.
+    if (counter.count === 0 || seen.heldOpen === 'surely') return [verdict(is, 'allowed', reason)]
+    if (byProbes === 'within') return [byRate]
+    if (byProbes === 'perhaps') return [verdict('unknown', 'allowed', MAYBE_PROBES)]
+    return [verdict(is, 'allowed', reason)]
+  }
   const hasPayload = seen.bytes.ever
   const hasNone = seen.isCounted && !seen.bytes.ever
-  if (did(seen.httpAllowed)) verdicts.push(verdict('plaintext', 'allowed', reason))
-  else if (did(seen.tcpAllowed) && hasPayload) verdicts.push(verdict('no-mesh-tls', 'allowed', reason))
-  if (did(seen.httpRefused)) verdicts.push(verdict('plaintext', 'refused', reason))
-  else if (did(seen.tcpRefused)) verdicts.push(verdict('no-mesh-tls', 'refused', reason))
-  if (did(seen.httpProbed)) {
-    if (seen.probesExpected === null) verdicts.push(verdict('unknown', 'allowed', 'probe path, probes not known'))
-    else if (seen.httpProbed.count > seen.probesExpected)
+  const http = allowed(seen.httpAllowed, seen.probes?.httpAllowed ?? 'none', isHeld, 'plaintext')
+  const tcp = hasPayload
+    ? allowed(seen.tcpAllowed, seen.probes?.tcpAllowed ?? 'none', seen.heldOpen !== 'no', 'no-mesh-tls')
+    : []
+  verdicts.push(...(http.some((one) => one.state === 'plaintext') ? http : [...tcp, ...http]))
+  if (did(seen.httpRefused, isHeld)) verdicts.push(verdict('plaintext', 'refused', reason))
+  else if (did(seen.tcpRefused, isHeld)) verdicts.push(verdict('no-mesh-tls', 'refused', reason))
+  else if (isNew(seen.httpRefused) || seen.tcpRefused.undated > 0) verdicts.push(unsure('refused'))
+  if (did(seen.httpProbed, isHeld) || isNew(seen.httpProbed)) {
+    if (seen.probes === null) verdicts.push(verdict('unknown', 'allowed', 'probe path, probes not known'))
+    else if (seen.httpProbed.count > 0 && (seen.probes.httpProbed === 'more' || seen.probes.httpProbed === 'none'))
       verdicts.push(verdict('plaintext', 'allowed', 'probe path called too often'))
-    else verdicts.push(verdict('exempt', 'allowed', 'probe path', 'probe'))
+    else if (seen.probes.httpProbed === 'within') verdicts.push(verdict('exempt', 'allowed', 'probe path', 'probe'))
+    else verdicts.push(verdict('unknown', 'allowed', MAYBE_PROBES))
   }
-  if (verdicts.length > 0) return verdicts
+  // What was opened in the window is not what was counted before it.
+  if (verdicts.length > 0) return verdicts.toSorted((a, b) => Number(isBefore(a)) - Number(isBefore(b)))
   return [
     hasNone
       ? verdict('exempt', 'allowed', 'no payload')
@@ -150,7 +189,16 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   ]
 }
 
+function isBefore({ reason }: Verdict): boolean {
+  return reason === COUNTED_BEFORE
+}
+
+/** Everything that a counter showed, dated or not. */
+function total({ count, undated }: Moved): number {
+  return count + undated
+}
+
 /** HTTP was parsed with the same labels: in the window, or before it where the connection is an old one. */
 function isProved(parsed: Moved, opened: Moved): boolean {
-  return parsed.count > 0 || (parsed.ever && opened.count === 0)
+  return total(parsed) > 0 || (parsed.ever && total(opened) === 0)
 }

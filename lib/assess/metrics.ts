@@ -1,4 +1,4 @@
-import { type Sample, type Scrapes, activity, eventsWithin } from '../collect/activity.ts'
+import { type ActivityEvent, type Sample, type Scrapes, activity, eventsWithin } from '../collect/activity.ts'
 import type { Series } from '../collect/answers.ts'
 import type { QueryName } from '../collect/queries.ts'
 import type { Seconds } from '../model.ts'
@@ -18,9 +18,16 @@ export type ProxyScrapes = Scrapes & {
 
 /** What a counter did in a window. */
 export type Moved = {
+  /** What surely was added after the scrape before. */
   readonly count: number
-  /** The first of it could not be dated. */
-  readonly sinceUnknown: boolean
+  /** What it showed when it was first seen: added at an unknown time, in the window or before it. */
+  readonly undated: number
+  /** The time of the sample that showed `undated`; null where there is none. */
+  readonly undatedAt: Seconds | null
+  /** What was added in the look back, as far as its time is known. */
+  readonly recent: number
+  /** It surely moved in the look back, no longer before the window than the window is long. */
+  readonly justBefore: boolean
   /** The counter was above 0 at some sample, in the window or in the look back. */
   readonly ever: boolean
 }
@@ -68,26 +75,48 @@ export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
   )
 }
 
-/** What a counter did in `(start, end]`; `open` is the gauge of open connections with the same labels, where there is one. */
+/** Of a counter: the gauge of open connections with the same labels, where there is one, and whether Linkerd never evicts it. */
+export type CounterKind = { readonly open?: readonly Sample[]; readonly isKept?: boolean }
+
+/** What a counter did in `(start, end]`, and in the look back before it. */
 export function movedWithin(
   samples: readonly Sample[],
   scrapes: Scrapes,
   { start, end }: { readonly start: Seconds; readonly end: Seconds },
-  open: readonly Sample[] = [],
+  { open = [], isKept = false }: CounterKind = {},
 ): Moved {
-  const events = eventsWithin(activity(samples, scrapes, open), start, end)
+  const [first] = scrapes.times
+  const all = activity(samples, scrapes, open, end).map((event) =>
+    // What is never evicted was 0 at any scrape that lacked it, or its process is younger than that.
+    isKept && event.kind === 'undated' && first !== undefined && first < event.time
+      ? { ...event, kind: 'born' as const }
+      : event,
+  )
+  const within = eventsWithin(all, start, end)
+  const undated = within.find(({ kind }) => kind === 'undated')
+  const before = all.filter(({ time }) => time <= start)
+  const sum = (events: readonly ActivityEvent[]) =>
+    events.reduce((total, { kind, count }) => (kind === 'undated' ? total : total + count), 0)
   return {
-    count: events.reduce((sum, { count }) => sum + count, 0),
-    sinceUnknown: events[0]?.kind === 'undated',
+    count: sum(within),
+    undated: undated?.count ?? 0,
+    undatedAt: undated?.time ?? null,
+    recent: sum(before),
+    justBefore: before.some(({ time, kind }) => kind !== 'undated' && time > 2 * start - end),
     ever: samples.some(({ value }) => value > 0),
   }
 }
 
 /** Adds up what several counters of one subject did. */
 export function addMoved(all: readonly Moved[]): Moved {
+  const sum = (read: (moved: Moved) => number) => all.reduce((total, moved) => total + read(moved), 0)
+  const times = all.flatMap(({ undatedAt }) => undatedAt ?? [])
   return {
-    count: all.reduce((sum, { count }) => sum + count, 0),
-    sinceUnknown: all.some(({ count, sinceUnknown }) => count > 0 && sinceUnknown),
+    count: sum(({ count }) => count),
+    undated: sum(({ undated }) => undated),
+    undatedAt: times.length === 0 ? null : Math.max(...times),
+    recent: sum(({ recent }) => recent),
+    justBefore: all.some(({ justBefore }) => justBefore),
     ever: all.some(({ ever }) => ever),
   }
 }

@@ -14,6 +14,7 @@ import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
 import { type Answers, type ProxyScrapes, mostWithin } from './metrics.ts'
 import { type PodFacts, isDoubted } from './pods.ts'
 import { type Reading, clearReadings } from './readings.ts'
+import { unlistedProbes } from './unlisted-probes.ts'
 
 /** The pages of one attempt, and the end of its window. */
 export type PagesOfSnapshot = { readonly end: string; readonly pages: readonly ProxyPage[] }
@@ -132,6 +133,7 @@ export function pageReadings(all: readonly PodPages[], { start, end, facts }: Pa
       answers,
       attribute,
       scrapes: new Map([[at.instance, { ...scrapes, times }]]),
+      unlistedProbes: unlistedProbes(facts),
     })
     return [...clear, ...encrypted(series, { start, end, scrapes, attribute })]
   })

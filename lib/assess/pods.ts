@@ -3,6 +3,7 @@ import type { OwnerReference, Pod } from '../collect/reduce.ts'
 import { toSeconds } from '../collect/windows.ts'
 import type { Endpoint, Seconds } from '../model.ts'
 import { type PortRanges, parsePorts } from './ports.ts'
+import { type Look, type Probe, lookOf, probesOf } from './probes.ts'
 
 /** When a pod was there; `to` is null where the end is not known. */
 type Life = {
@@ -41,13 +42,13 @@ export type PodFacts = {
   readonly defaultPolicy: string | null
   readonly requiresIdentity: PortRanges
   readonly trustAnchors: string | null
-  /** The pod's own httpGet probes: the only ones that Linkerd lets in as `probe`. */
-  readonly probes: readonly { readonly port: number; readonly periodSeconds: number; readonly isStartup: boolean }[]
+  /** What the kubelet probes. Linkerd lets in as `probe` only those of kind `http`. */
+  readonly probes: readonly Probe[]
+  /** What the lists show of its readiness, oldest first. */
+  readonly looks: readonly Look[]
   readonly ports: readonly { readonly name: string | null; readonly port: number; readonly protocol: string }[]
   /** When its proxy (meshed) or the pod was running. */
   readonly life: Life
-  /** When the last of its containers was started; infinite while one of them is not ready. */
-  readonly lastStart: Seconds
   /** The list after the window lacks it, so it ended at an unknown time in between. */
   readonly isGone: boolean
   readonly automount: boolean | null
@@ -74,6 +75,7 @@ export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodF
     ...later,
     addresses: [...new Set([...later.addresses, ...earlier.addresses])],
     overriding: [...new Set([...later.overriding, ...earlier.overriding])],
+    looks: [...earlier.looks, ...later.looks],
     life: {
       ...later.life,
       from: Math.min(earlier.life.from, later.life.from),
@@ -143,22 +145,14 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
     defaultPolicy: env.get('LINKERD2_PROXY_INBOUND_DEFAULT_POLICY') ?? null,
     requiresIdentity: parsePorts(env.get('LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY') ?? ''),
     trustAnchors: env.get('LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS') ?? null,
-    probes: containers.flatMap((container) =>
-      [container.livenessProbe, container.readinessProbe, container.startupProbe].flatMap((probe, index) => {
-        const port = probe?.httpGet?.port
-        const number = typeof port === 'string' ? ports.find(({ name }) => name === port)?.containerPort : port
-        return probe === undefined || number === undefined
-          ? []
-          : [{ port: number, periodSeconds: probe.periodSeconds ?? 10, isStartup: index === 2 }]
-      }),
-    ),
+    probes: probesOf(containers),
+    looks: [lookOf(pod, takenAt)],
     ports: ports.map(({ name, containerPort, protocol }) => ({
       name: name ?? null,
       port: containerPort,
       protocol: protocol ?? 'TCP',
     })),
     life,
-    lastStart: lastStartOf(statuses),
     isGone,
     automount: spec.automountServiceAccountToken ?? null,
     createdAt: metadata.creationTimestamp === undefined ? life.from : toSeconds(metadata.creationTimestamp),
@@ -189,17 +183,6 @@ function lifeOf({ metadata, status }: Pod, statuses: readonly ContainerStatus[],
   // A deletion is announced with its grace period in the future; a pod that is still listed after it may still run.
   const deleted = metadata.deletionTimestamp
   return { from, to: deleted === undefined ? null : Math.max(toSeconds(deleted), takenAt), isOver: false }
-}
-
-function lastStartOf(statuses: readonly ContainerStatus[]): Seconds {
-  return Math.max(
-    ...statuses.map(({ ready, state }) => {
-      const started = state?.running?.startedAt
-      // Init containers that are no sidecars have ended.
-      if (state?.terminated !== undefined) return -Infinity
-      return ready === true && started !== undefined ? toSeconds(started) : Infinity
-    }),
-  )
 }
 
 /** `sa.namespace.serviceaccount.identity...`, where the proxy's own template names it through its pod. */

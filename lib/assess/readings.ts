@@ -1,8 +1,12 @@
 import type { Series } from '../collect/answers.ts'
 import { LEFT_OUT, type QueryName } from '../collect/queries.ts'
+import { RETAIN_IDLE_SECONDS } from '../collect/page-times.ts'
 import type { Seconds } from '../model.ts'
 import type { Attribution } from './attribution.ts'
+import { type Allowance, type ProbedPod, fewestProbes, probesWithin, regularProbes } from './probe-allowance.ts'
+import type { Probe } from './probes.ts'
 import {
+  type ByProbes,
   type Inbound,
   type Outbound,
   type Tls,
@@ -32,7 +36,9 @@ export type Reading = {
   readonly verdict: Verdict
   /** The identity of the other side, as it was on the wire; empty where there was none. */
   readonly peerId: string
+  /** Connections that surely were opened after the scrape before the sample that shows them. */
   readonly opens: number
+  /** It was not seen to begin in the window: it was there when first looked at, or just before the window. */
   readonly sinceUnknown: boolean
   readonly openAtScrape: number
   readonly bytes: number
@@ -45,6 +51,8 @@ export type ReadingInput = {
   readonly answers: Answers
   readonly scrapes: ReadonlyMap<string, ProxyScrapes>
   readonly attribute: (series: Labels) => Attribution
+  /** What the probes of a pod in no list may be, from its template or its siblings; absent or empty: not known. */
+  readonly unlistedProbes?: (at: Attribution) => readonly (readonly Probe[])[]
 }
 
 const NO_SCRAPES: ProxyScrapes = { times: [], failed: [], interval: 0, processStarts: [] }
@@ -120,9 +128,10 @@ function movedOf(group: readonly RawSeries[], input: ReadingInput, is: (series: 
     group.filter(is).map(({ name, key, at, samples }) => {
       const open =
         name === 'tcp_open_total'
-          ? group.find((other) => other.name === 'tcp_open_connections' && other.key === key)
+          ? group.find((other) => other.name === 'tcp_open_connections' && other.key === key)?.samples
           : undefined
-      return movedWithin(samples, input.scrapes.get(at.instance) ?? NO_SCRAPES, input, open?.samples)
+      const kind = { ...(open === undefined ? {} : { open }), isKept: name.startsWith('inbound_') }
+      return movedWithin(samples, input.scrapes.get(at.instance) ?? NO_SCRAPES, input, kind)
     }),
   )
 }
@@ -154,14 +163,32 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
   // Policies have names, too: only Linkerd's own authorisation of probes is of kind `default`.
   const isProbe = ({ at: { labels } }: RawSeries) =>
     labelOf(labels, 'authz_name') === 'probe' && labelOf(labels, 'authz_kind') === 'default'
-  const seen: Omit<Inbound, 'probesExpected'> = {
-    opened: moved(named('tcp_open_total')),
+  const httpProbed = moved((series) => series.name === 'inbound_http_authz_allow_total' && isProbe(series))
+  const httpAllowed = moved((series) => series.name === 'inbound_http_authz_allow_total' && !isProbe(series))
+  const tcpAllowed = moved(named('inbound_tcp_authz_allow_total', 'inbound_tcp_authz_terminate_total'))
+  const opened = moved(named('tcp_open_total'))
+  const labels = tlsOf(at.labels, 'client_id')
+  const pods = probedPods(at, input)
+  const byProbes = (counter: Moved, kinds: readonly Probe['kind'][], isOnlyByRate = true) =>
+    comparedWithProbes(counter, pods, (probe) => probe.port === portOf(at.labels) && kinds.includes(probe.kind), {
+      at,
+      input,
+      isOnlyByRate,
+    })
+  const isOpaque = labels.reason === 'port_skipped'
+  const seen: Inbound = {
+    opened,
     openAtScrape: openAtScrape(group, input),
-    isHeldOpen: group.some(({ name, samples }) => name === 'tcp_open_connections' && isHeldOpen(samples, input)),
+    heldOpen: heldOpen(group, input),
+    isLikeProbes:
+      httpProbed.count > 0 &&
+      opened.count <= httpProbed.count + 1 &&
+      httpAllowed.count + httpAllowed.recent === 0 &&
+      hasRegularBytes(group),
     bytes: moved(named('tcp_read_bytes_total', 'tcp_write_bytes_total')),
     isCounted: isCounted(group),
-    httpAllowed: moved((series) => series.name === 'inbound_http_authz_allow_total' && !isProbe(series)),
-    httpProbed: moved((series) => series.name === 'inbound_http_authz_allow_total' && isProbe(series)),
+    httpAllowed,
+    httpProbed,
     httpRefused: moved(
       named(
         'inbound_http_authz_deny_total',
@@ -169,12 +196,21 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
         'inbound_http_local_ratelimit_total',
       ),
     ),
-    tcpAllowed: moved(named('inbound_tcp_authz_allow_total', 'inbound_tcp_authz_terminate_total')),
+    tcpAllowed,
     tcpRefused: moved(named('inbound_tcp_authz_deny_total')),
+    mayBeNew: [httpAllowed, httpProbed, tcpAllowed].some(({ undatedAt }) => mayBeNew(undatedAt, group, input)),
+    probes:
+      pods.length === 0
+        ? null
+        : {
+            httpProbed: byProbes(httpProbed, ['http'], false),
+            // Where routes are attached to the port, Linkerd makes none for probes, and counts them as other requests.
+            httpAllowed: byProbes(httpAllowed, httpProbed.count > 0 ? ['grpc'] : ['grpc', 'http']),
+            // TLS by address names no server, so that it is passed on as it is; and an opaque port is not looked into.
+            tcpAllowed: byProbes(tcpAllowed, isOpaque ? ['http', 'https', 'grpc', 'tcp'] : ['https']),
+          },
   }
-  const labels = tlsOf(at.labels, 'client_id')
-  const probesExpected = expectedProbes(at, portOf(at.labels), seen.httpProbed, input)
-  return classifyInbound(labels, { ...seen, probesExpected }, standingOf(at)).map((verdict, index): Reading => {
+  return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): Reading => {
     // Connections and bytes are not told apart by what became of them: the first verdict has them.
     const refusedOnly = verdict.outcome === 'refused' && seen.opened.count === 0
     return {
@@ -184,11 +220,47 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
       verdict,
       peerId: labels.peerId,
       opens: index > 0 ? 0 : refusedOnly ? seen.tcpRefused.count : seen.opened.count,
-      sinceUnknown: seen.opened.sinceUnknown && verdict.state !== 'exempt',
+      sinceUnknown: verdict.state !== 'exempt' && !isBegun(verdict, seen, group, input),
       openAtScrape: index > 0 ? 0 : seen.openAtScrape,
       bytes: index > 0 ? 0 : seen.bytes.count,
     }
   })
+}
+
+/** Whether what a verdict tells was seen to begin in the window. */
+function isBegun(
+  { outcome, reason }: Verdict,
+  seen: Inbound,
+  group: readonly RawSeries[],
+  input: ReadingInput,
+): boolean {
+  const deciding =
+    outcome === 'refused'
+      ? [seen.httpRefused, seen.tcpRefused]
+      : [seen.httpAllowed, seen.tcpAllowed, ...(reason.startsWith('probe') ? [seen.httpProbed] : [])]
+  const isFirst = deciding.every(({ undated, justBefore }) => undated === 0 && !justBefore)
+  // Beside probes, what is open at the start is likely to be one of them.
+  const wasOpen = outcome === 'allowed' && !seen.httpProbed.ever && isOpenAtStart(group, input)
+  return isFirst && !wasOpen && deciding.some(({ count }) => count > 0)
+}
+
+function isOpenAtStart(group: readonly RawSeries[], { start }: ReadingInput): boolean {
+  return group.some(
+    ({ name, samples }) =>
+      name === 'tcp_open_connections' && (samples.findLast(({ time }) => time <= start)?.value ?? 0) > 0,
+  )
+}
+
+/**
+ * Whether what a counter showed when it was first seen may be of the window. Linkerd drops a series of connections ten minutes after their last
+ * use, so that where the first page lacks it there was none in that time.
+ */
+function mayBeNew(undatedAt: Seconds | null, group: readonly RawSeries[], { start }: ReadingInput): boolean {
+  if (undatedAt === null) return false
+  const isShown = group.some(
+    ({ name, samples }) => name === 'tcp_open_total' && samples.some(({ time }) => time === undatedAt),
+  )
+  return isShown || undatedAt - start > RETAIN_IDLE_SECONDS
 }
 
 function outboundReading(group: readonly RawSeries[], input: ReadingInput): Reading[] {
@@ -203,6 +275,8 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
     requests: movedOf(group, input, named('request_total')),
   }
   const labels = tlsOf(at.labels, 'server_id')
+  const isBegunHere =
+    seen.opened.count > 0 && seen.opened.undated === 0 && !seen.opened.justBefore && !isOpenAtStart(group, input)
   const verdict = classifyOutbound(labels, seen, standingOf(at))
   if (verdict === null) return []
   return [
@@ -213,43 +287,110 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Read
       verdict,
       peerId: labels.peerId,
       opens: seen.opened.count,
-      sinceUnknown: seen.opened.sinceUnknown && verdict.state !== 'exempt',
+      sinceUnknown: verdict.state !== 'exempt' && !isBegunHere,
       openAtScrape: seen.openAtScrape,
       bytes: seen.bytes.count,
     },
   ]
 }
 
-/** For how long after its start a container that is ready may have been starting. */
-const STARTUP_SECONDS = 600
+/** A pod that ends is probed less, for as long as its containers may take to. */
+const ENDING_SECONDS = 90
 
-/**
- * How many requests the pod's own httpGet probes of a port can have made since the scrape before the window's first (one extra each),
- * or in the pod's life where the requests cannot be dated. Null where the pod is in no list: its probes are not known.
- */
-function expectedProbes(
-  at: Attribution,
-  port: number | null,
-  probed: Moved,
-  { start, end, scrapes }: ReadingInput,
-): number | null {
-  if (at.pod === null) return null
-  const times = scrapes.get(at.instance)?.times ?? []
-  const { from: begun } = at.pod.life
-  const from = probed.sinceUnknown ? begun : Math.max(lastUntil(times, start) ?? start, begun)
-  const seconds = Math.max(0, (lastUntil(times, end) ?? end) - from)
-  // A startup probe runs until its container has started, and never again: its allowance is not there for others to use.
-  const isStarting = at.pod.lastStart > from - STARTUP_SECONDS
-  return at.pod.probes
-    .filter((probe) => probe.port === port && (isStarting || !probe.isStartup))
-    .reduce((sum, { periodSeconds }) => sum + Math.floor(seconds / periodSeconds) + 1, 0)
+/** The pod of a series, or what it may have been where it is in no list; empty where its probes are not known. */
+function probedPods(at: Attribution, { scrapes, unlistedProbes }: ReadingInput): readonly ProbedPod[] {
+  if (at.pod !== null) return [at.pod]
+  const { processStarts, times } = scrapes.get(at.instance) ?? NO_SCRAPES
+  const from = Math.min(...processStarts, ...times)
+  return (unlistedProbes?.(at) ?? []).map((probes): ProbedPod => {
+    const containers = [...new Set(probes.map(({ container }) => container))].map((name) => ({
+      name,
+      isReady: true,
+      isStarted: null,
+      startedAt: from,
+      restarts: 0,
+    }))
+    return { probes, life: { from }, looks: [{ takenAt: Infinity, isReady: true, since: null, containers }] }
+  })
 }
 
-/** Whether a gauge was above 0 at two samples in a row, the later one in `(start, end]`. */
-function isHeldOpen(samples: Series['samples'], { start, end }: ReadingInput): boolean {
-  return samples.some(
-    ({ time, value }, index) => time > start && time <= end && value > 0 && (samples[index - 1]?.value ?? 0) > 0,
-  )
+/**
+ * Whether a counter shows more than the kubelet can have sent: since the scrape before the window's first, and, of what cannot be dated, in the
+ * pod's life until then. Where it is as much as the schedule leaves room for, but more than its regular beat, the look back is counted, too: one
+ * request too many in each window is many in a longer time. What nothing but its rate makes a probe must also be as many as the kubelet sends:
+ * fewer than half of them are not the kubelet's.
+ */
+function comparedWithProbes(
+  { count, undated, undatedAt, recent }: Moved,
+  pods: readonly ProbedPod[],
+  of: (probe: Probe) => boolean,
+  {
+    at,
+    input: { start, end, scrapes },
+    isOnlyByRate,
+  }: { readonly at: Attribution; readonly input: ReadingInput; readonly isOnlyByRate: boolean },
+): ByProbes {
+  const { times, interval } = scrapes.get(at.instance) ?? NO_SCRAPES
+  const to = lastUntil(times, end) ?? end
+  const allowed = (from: Seconds | null, until = to): Allowance => {
+    const all = pods.map((pod) =>
+      probesWithin(pod, { from: Math.max(from ?? pod.life.from, pod.life.from), to: until }, of),
+    )
+    return { usual: Math.min(...all.map(({ usual }) => usual)), most: Math.max(...all.map(({ most }) => most)) }
+  }
+  const from = Math.max(lastUntil(times, start) ?? start, undatedAt ?? -Infinity)
+  if (pods.every(({ probes }) => !probes.some(of))) return 'none'
+  const { usual, most } = allowed(from)
+  if (count > most) return 'more'
+  const isEnding = to < end - 2 * interval || at.pod?.isGone === true || typeof at.pod?.life.to === 'number'
+  const until = isEnding ? to - ENDING_SECONDS : to
+  const fewest = isOnlyByRate
+    ? Math.min(...pods.map((pod) => fewestProbes(pod, { from: Math.max(from, pod.life.from), to: until }, of)))
+    : 0
+  if (count > 0 && count < fewest) return count < fewest / 2 ? 'more' : 'perhaps'
+  if (count > usual || undated > allowed(null, undatedAt ?? to).most) return 'perhaps'
+  const isRegular = pods.some((pod) => count <= regularProbes(pod, { from: Math.max(from, pod.life.from), to }, of))
+  return isRegular || recent + count <= allowed(times[0] ?? from).usual ? 'within' : 'perhaps'
+}
+
+/** Whether a connection was open at two samples of a gauge in a row, the later one in `(start, end]`. */
+function heldOpen(group: readonly RawSeries[], { start, end }: ReadingInput): Inbound['heldOpen'] {
+  const pairs = group.flatMap(({ name, key, samples }) => {
+    if (name !== 'tcp_open_connections') return []
+    const opened = group.find((other) => other.name === 'tcp_open_total' && other.key === key)?.samples ?? []
+    const totals = new Map(opened.map(({ time, value }) => [time, value]))
+    return samples.flatMap(({ time, value }, index) => {
+      const previous = samples[index - 1]
+      if (time <= start || time > end || value === 0 || (previous?.value ?? 0) === 0) return []
+      const [now, then] = [totals.get(time), totals.get(previous?.time ?? time)]
+      // Fewer were opened in between than are open now: one of them was open before.
+      return now === undefined || then === undefined || (now >= then && now - then < value) ? ['surely'] : ['perhaps']
+    })
+  })
+  return pairs.includes('surely') ? 'surely' : pairs.length > 0 ? 'perhaps' : 'no'
+}
+
+/** Whether as many connections always had as many bytes, from one sample to the next: a stream beside probes has its own beat. */
+function hasRegularBytes(group: readonly RawSeries[]): boolean {
+  return group
+    .filter(({ name }) => name === 'tcp_open_total')
+    .every(({ key, samples }) => {
+      const bytes = ['tcp_read_bytes_total', 'tcp_write_bytes_total'].map(
+        (name) =>
+          new Map(
+            group.find((one) => one.name === name && one.key === key)?.samples.map(({ time, value }) => [time, value]),
+          ),
+      )
+      const byOpened = new Map<number, string>()
+      return samples.slice(1).every(({ time, value }, index) => {
+        const previous = samples[index]
+        const opened = value - (previous?.value ?? 0)
+        const moved = JSON.stringify(bytes.map((of) => (of.get(time) ?? 0) - (of.get(previous?.time ?? time) ?? 0)))
+        const known = byOpened.get(opened) ?? moved
+        byOpened.set(opened, known)
+        return known === moved
+      })
+    })
 }
 
 function standingOf(at: Attribution): { overridden: boolean; impostor: boolean } {

@@ -14,8 +14,8 @@ const MOST_CANDIDATES = 20
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
 /**
- * Who was seen to send requests without mesh TLS while workloads were tapped: the workload whose pod has the address, `probe` for what came on
- * a probe's path, else the address itself. They are words beside a path, and never change what it is.
+ * Who was seen to send requests without mesh TLS while workloads were tapped: the workload whose pod has the address, `probe` for what
+ * came on a probe's path from an address of no pod, else the address itself. They are words beside a path.
  *
  * @param lists those around the window; the sample was taken soon after it
  */
@@ -33,9 +33,11 @@ export function tapCandidates(
     if (server === null) continue
     const named = nameOf({ address: source, port: 0 })
     const client: Endpoint = named ?? { kind: 'external', namespace: '', name: source }
-    const candidate = isOnProbePath
-      ? PROBE
-      : { ...client, serviceAccount: named === null ? null : facts.serviceAccountOf(client) }
+    // A pod's address is no kubelet's.
+    const candidate =
+      isOnProbePath && (named === null || named.kind === 'service')
+        ? PROBE
+        : { ...client, serviceAccount: named === null ? null : facts.serviceAccountOf(client) }
     const key = endKey(server, port)
     byEnd.set(key, (byEnd.get(key) ?? new Map<string, Source>()).set(workloadKey(candidate), candidate))
   }

@@ -40,6 +40,8 @@ import {
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
 import { tapCandidates } from './tap-candidates.ts'
+import { withoutCallersOfProbes } from './tap-probes.ts'
+import { unlistedProbes } from './unlisted-probes.ts'
 import { unreadableWindow } from './unreadable.ts'
 import { vizReading } from './viz-reading.ts'
 import { workloadsOf } from './workloads.ts'
@@ -131,7 +133,7 @@ function assessReadable(input: AssessInput): WindowResult {
   )
   const told = isCollected
     ? [clearReadings, encryptedReadings, adminReadings].flatMap((read) =>
-        read({ start, end, answers, scrapes, attribute }),
+        read({ start, end, answers, scrapes, attribute, unlistedProbes: unlistedProbes(facts) }),
       )
     : []
   const isSeen = (pod: PodFacts) => {
@@ -145,7 +147,11 @@ function assessReadable(input: AssessInput): WindowResult {
     isScraped: (pod) =>
       pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
   })
-  const edges = edgesOf(cluster, readings, facts)
+  const edges = edgesOf(
+    cluster,
+    withoutCallersOfProbes(readings, snapshot, { before: listedBefore, after: listedAfter }),
+    facts,
+  )
   const overridden = isCollected
     ? overriddenOf(
         facts.pods.filter((pod) => !isSeen(pod)),

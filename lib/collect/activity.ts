@@ -39,8 +39,14 @@ export type ActivityEvent = {
  *
  * @param samples oldest first; a sample belongs to exactly one scrape, at the same time
  * @param open the samples of `tcp_open_connections` with the same labels; empty for counters that have none or are never evicted
+ * @param until up to when samples were asked for: a later scrape lacks none
  */
-export function activity(samples: readonly Sample[], scrapes: Scrapes, open: readonly Sample[] = []): ActivityEvent[] {
+export function activity(
+  samples: readonly Sample[],
+  scrapes: Scrapes,
+  open: readonly Sample[] = [],
+  until: Seconds = Infinity,
+): ActivityEvent[] {
   const events: ActivityEvent[] = []
   const openAt = new Map(open.map(({ time, value }) => [time, value]))
   let previous: Sample | undefined
@@ -59,7 +65,7 @@ export function activity(samples: readonly Sample[], scrapes: Scrapes, open: rea
       // More connections were opened than the counter knows: it began again.
       else if (opened > grown || eviction === 'certain') event = { time, count: value, kind: 'born' }
       else if (grown > 0) event = { time, count: grown, kind: 'grew' }
-      else if (eviction === 'possible') {
+      else if (eviction === 'possible' && !endsSoon(samples, previous.time, scrapes, until)) {
         event = { time, count: value, kind: 'undated' }
         inDoubt = true
       }
@@ -105,6 +111,18 @@ function evictionBetween(
   if (previous - idle.after >= RETAIN_IDLE_SECONDS + interval / 20) return 'possible'
   // Somebody else, or a scrape that failed late, may have read the page in a time without scrapes.
   return time - previous > 1.5 * interval && time - idle.after > RETAIN_IDLE_SECONDS ? 'possible' : 'none'
+}
+
+/**
+ * Whether a series ended less than ten minutes after a moment, while its process ran on: Linkerd drops it only after ten minutes without use, so that
+ * it was not used, and not born again, after that moment.
+ */
+function endsSoon(samples: readonly Sample[], moment: Seconds, scrapes: Scrapes, until: Seconds): boolean {
+  const last = Math.min(until, moment + RETAIN_IDLE_SECONDS)
+  const soon = scrapes.times.filter((time) => time > moment && time <= last)
+  const shown = new Set(samples.map(({ time }) => time))
+  const ended = soon.find((time) => !shown.has(time))
+  return ended !== undefined && !startedWithin(scrapes, moment, ended)
 }
 
 /** Whether a series that begins at `time` began after `lastScrape`: that scrape is near, or the process is younger than it. */

@@ -63,7 +63,19 @@ const probe = fields({
   tcpSocket: fields({ port: portNumberOrName }).optional(),
   grpc: fields({ port: portNumberOrName }).optional(),
   periodSeconds: z.number().optional(),
+  initialDelaySeconds: z.number().optional(),
+  failureThreshold: z.number().optional(),
 })
+
+const ports = z
+  .array(fields({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }))
+  .optional()
+
+const probes = {
+  livenessProbe: probe.optional(),
+  readinessProbe: probe.optional(),
+  startupProbe: probe.optional(),
+}
 
 /** The only environment values that are stored, and only where they are literal. */
 const KEPT_ENVIRONMENT: ReadonlySet<string> = new Set([
@@ -78,16 +90,12 @@ const container = fields({
   name: z.string(),
   /** `Always` on an init container: a native sidecar. */
   restartPolicy: z.string().optional(),
-  ports: z
-    .array(fields({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }))
-    .optional(),
+  ports,
   /** Only of `linkerd-init`: the ports and subnets it leaves alone. */
   args: z.array(z.string()).optional(),
   /** Only of `linkerd-proxy`. */
   env: z.array(fields({ name: z.string(), value: z.string().optional() })).optional(),
-  livenessProbe: probe.optional(),
-  readinessProbe: probe.optional(),
-  startupProbe: probe.optional(),
+  ...probes,
 }).transform(({ args, env, ...kept }) => {
   const keptEnvironment =
     kept.name !== 'linkerd-proxy'
@@ -109,10 +117,19 @@ const containerState = fields({ running: running.optional(), terminated: termina
 const containerStatus = fields({
   name: z.string(),
   ready: z.boolean().optional(),
+  /** Its startup probe has succeeded, or it has none. */
+  started: z.boolean().optional(),
   restartCount: z.number().optional(),
   state: containerState.optional(),
   lastState: containerState.optional(),
 })
+
+/** Conditions that are kept of a pod: since when it is ready, or is not. */
+const KEPT_CONDITIONS: ReadonlySet<string> = new Set(['Ready'])
+
+const conditions = z
+  .array(fields({ type: z.string(), status: z.string().optional(), lastTransitionTime: time.optional() }))
+  .transform((all) => all.filter(({ type }) => KEPT_CONDITIONS.has(type)))
 
 const pod = fields({
   metadata,
@@ -130,10 +147,14 @@ const pod = fields({
     podIPs: z.array(fields({ ip: z.string() })).optional(),
     hostIP: z.string().optional(),
     startTime: time.optional(),
+    conditions: conditions.optional(),
     containerStatuses: z.array(containerStatus).optional(),
     initContainerStatuses: z.array(containerStatus).optional(),
   }),
 })
+
+/** A container of a template: only what says which probes the pods made from it have. */
+const templateContainer = fields({ name: z.string(), restartPolicy: z.string().optional(), ports, ...probes })
 
 const template = fields({
   metadata: fields({ labels: strings.optional(), annotations: annotations.optional() }).optional(),
@@ -141,6 +162,8 @@ const template = fields({
     serviceAccountName: z.string().optional(),
     hostNetwork: z.boolean().optional(),
     automountServiceAccountToken: z.boolean().optional(),
+    containers: z.array(templateContainer).optional(),
+    initContainers: z.array(templateContainer).optional(),
   }).optional(),
 })
 
@@ -293,6 +316,8 @@ export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
 
 export type OwnerReference = z.infer<typeof ownerReference>
 export type Pod = z.infer<typeof pod>
+export type Container = z.infer<typeof container>
+export type Template = z.infer<typeof template>
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
 export type Owner = z.infer<typeof owner>
 export type CronJob = z.infer<typeof cronJob>

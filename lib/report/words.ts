@@ -113,6 +113,11 @@ const REASON_WORDS: Readonly<Record<string, string>> = {
   'no list': 'no Kubernetes list holds for this window',
   'probe path': 'kubelet probes, as often as the pods’ own probes run',
   'probe path called too often': 'more requests to the probe path than the pods’ own probes make',
+  'probe path called by a pod': 'a pod, which is no kubelet, sent requests to the probe path',
+  'probe, by its rate': 'as many as the pods’ own probes, which Linkerd does not tell apart from others here',
+  'probes, or more than probes': 'perhaps more than the pods’ own probes make: somebody else may be among them',
+  'counted before the first scrape':
+    'the proxy had let it in, or refused it, when it was first looked at: in the window or at any time before',
   'no payload': 'connections without a byte of payload',
   'admin-port': 'the proxy’s own port',
   'no byte counters': 'connections whose bytes the proxy did not count',

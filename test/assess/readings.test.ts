@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { movedWithin } from '../../lib/assess/metrics.ts'
 import { assessed, linesOf, pathLines } from '../support/synthetic-cluster.ts'
-import { type Pod, identityOf, pod, timeAt } from '../support/synthetic-pods.ts'
+import { type Pod, identityOf, pod, podObject, timeAt } from '../support/synthetic-pods.ts'
 import {
   type Counter,
   NO_TLS,
@@ -194,8 +195,90 @@ describe('Clear inbound traffic', () => {
     const { paths } = assessed({ pods: [api], counters: clearHttp(api, 80, [-20, 60, 70, 296]) })
     assert.deepEqual(
       paths.map(({ opens, bytes, clearBytes, sinceUnknown }) => [opens, bytes, clearBytes, sinceUnknown]),
-      [[2, 400, 400, false]],
+      [[2, 400, 400, true]],
     )
+  })
+
+  test('is said to begin in a window only where it was seen to', () => {
+    const since = (counters: readonly Counter[], server: Pod = api) =>
+      assessed({ pods: [server], counters }).paths.map(({ state, opens, sinceUnknown }) => [state, opens, sinceUnknown])
+    assert.deepEqual(since(clearHttp(api, 80, [60])), [['plaintext', 1, false]])
+    // A call of hours ago left its counter, and begins nothing.
+    assert.deepEqual(since(clearHttp(api, 80, [-5000, 60])), [['plaintext', 1, false]])
+    assert.deepEqual(since(clearHttp(api, 80, [-250, 60])), [['plaintext', 1, true]])
+    const open = clear(80, [authorized(api, 80, 'tcp_authz_allow', [-2000])], { at: [-2000], lasts: Infinity })
+    assert.deepEqual(since(open), [['no-mesh-tls', 0, true]])
+    const late = pod('deployment/api', { scrape: (time) => (time > 100 ? 'success' : 'none') })
+    assert.deepEqual(since(clearHttp(late, 80, [90, 150]), late), [['plaintext', 1, true]])
+  })
+})
+
+describe('What was authorised at an unknown time', () => {
+  const late = (changes: Partial<Pod> = {}) =>
+    pod('deployment/api', {
+      probes: [{ port: 8080, periodSeconds: 10 }],
+      scrape: (time) => (time > 60 ? 'success' : 'none'),
+      ...changes,
+    })
+  const UNSURE = 'unmeshed unknown (counted before the first scrape)'
+
+  test('never makes a window plaintext, and is unknown where it may be of the window', () => {
+    const server = late()
+    const counters = [
+      ...tcp(server, inbound(server, 8080, NO_TLS), { at: every(10, -3600) }),
+      authorized(server, 8080, 'http_authz_allow', every(10, -3600), PROBE),
+      authorized(server, 8080, 'http_authz_allow', [-3000]),
+    ]
+    assert.deepEqual(said(counters, server), [PROBED, UNSURE])
+    const opens = assessed({ pods: [server], counters }).paths.map(({ source, opens: count }) => [source.kind, count])
+    assert.deepEqual(
+      new Map(opens as [string, number][]),
+      new Map([
+        ['probe', 23],
+        ['unmeshed', 0],
+      ]),
+    )
+    for (const name of ['http_authz_deny', 'tcp_authz_deny'] as const) {
+      const refused = [...counters.slice(0, -1), authorized(server, 8080, name, [-3000])]
+      assert.deepEqual(said(refused, server), [PROBED, 'unmeshed unknown refused (counted before the first scrape)'])
+    }
+  })
+
+  test('is a probe by its rate where the life of the pod has room for it', () => {
+    const server = late({ probes: [{ port: 8080, periodSeconds: 10, kind: 'grpc' }] })
+    const counters = (period: number) => [
+      ...tcp(server, inbound(server, 8080, NO_TLS), { at: every(period, -3600) }),
+      authorized(server, 8080, 'http_authz_allow', every(period, -3600)),
+    ]
+    assert.deepEqual(said(counters(10), server), ['probe exempt (probe, by its rate)'])
+    const once = { ...server, scrape: (time: number) => (time > 290 ? ('success' as const) : ('none' as const)) }
+    assert.deepEqual(
+      said(
+        counters(10).map((counter) => ({ ...counter, on: once })),
+        once,
+      ),
+      ['probe exempt (probe, by its rate)'],
+    )
+    assert.deepEqual(said(counters(7), server), [CLEAR_HTTP])
+  })
+
+  test('is of before where no series of a connection stands beside it', () => {
+    const server = late()
+    for (const name of ['http_authz_allow', 'tcp_authz_allow', 'http_authz_deny'] as const)
+      assert.deepEqual(said([authorized(server, 80, name, [-3000])], server), [])
+    // In a window that is longer than Linkerd keeps an idle series, it may have come and gone.
+    const quarter = late({ scrape: (time) => (time > 290 ? 'success' : 'none') })
+    assert.deepEqual(said(clearHttp(quarter, 80, [200]), quarter), [UNSURE])
+  })
+
+  test('is told where an earlier scrape lacked it: what is never dropped began since', () => {
+    const away = pod('deployment/api', { scrape: (time) => (time < -60 || time > 30 ? 'success' : 'none') })
+    assert.deepEqual(said(clearHttp(away, 80, [20]), away), [CLEAR_HTTP])
+    assert.deepEqual(said([authorized(away, 80, 'tcp_authz_deny', [20])], away), [
+      'unmeshed no-mesh-tls refused (no_tls_from_remote)',
+    ])
+    const old = [authorized(away, 80, 'http_authz_allow', [-3000])]
+    assert.deepEqual(said(old, away), [])
   })
 })
 
@@ -211,6 +294,129 @@ describe('Probes', () => {
     ]
     assert.deepEqual(said(at(10), late), [PROBED])
     assert.deepEqual(said(at(9), late), [TOO_OFTEN])
+  })
+
+  test('that Linkerd does not tell apart are exempt by their rate, and others are not', () => {
+    const BY_RATE = 'probe exempt (probe, by its rate)'
+    const UNSURE = 'unmeshed unknown (probes, or more than probes)'
+    const kinds = [
+      ['grpc', 'http_authz_allow', CLEAR_HTTP, NO_TLS],
+      ['http', 'http_authz_allow', CLEAR_HTTP, NO_TLS],
+      ['https', 'tcp_authz_allow', CLEAR_TCP, NO_TLS],
+      ['tcp', 'tcp_authz_allow', 'unmeshed no-mesh-tls (port_skipped)', { ...NO_TLS, no_tls_reason: 'port_skipped' }],
+    ] as const
+    for (const [kind, name, told, tls] of kinds) {
+      const server = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: 10, kind }] })
+      const saidOf = (at: readonly number[], more: readonly Counter[] = []) =>
+        said(
+          [...tcp(server, inbound(server, 8080, tls), { at }), authorized(server, 8080, name, at, tls), ...more],
+          server,
+        )
+      assert.deepEqual(saidOf(every(10)), [BY_RATE], kind)
+      assert.deepEqual(saidOf(every(9)), [told], kind)
+      assert.deepEqual(saidOf([...every(10), 100, 101]), [told], kind)
+      // A few are no kubelet's, which sends its own all the time.
+      assert.deepEqual(saidOf([60]), [told], kind)
+      assert.deepEqual(saidOf(every(15)), [UNSURE], kind)
+      const elsewhere = pod('deployment/api', { probes: [{ port: 9000, periodSeconds: 10, kind }] })
+      const counters = [
+        ...tcp(elsewhere, inbound(elsewhere, 8080, tls), { at: every(10) }),
+        authorized(elsewhere, 8080, name, every(10), tls),
+      ]
+      assert.deepEqual(said(counters, elsewhere), [told], kind)
+    }
+    // Where a probe has a route of its own, no other request is one.
+    assert.deepEqual(
+      said(clear(8080, [probes(every(10)), authorized(api, 8080, 'http_authz_allow', every(10))], { at: every(5) })),
+      [PROBED, CLEAR_HTTP],
+    )
+    // Nor is a connection that stays open.
+    const rpc = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: 30, kind: 'grpc' }] })
+    const kept = [
+      ...tcp(rpc, inbound(rpc, 8080, NO_TLS), { at: [-2000], lasts: Infinity }),
+      authorized(rpc, 8080, 'http_authz_allow', every(30)),
+    ]
+    assert.deepEqual(said(kept, rpc), [CLEAR_HTTP])
+  })
+
+  test('once too often in each window are in doubt once the look back shows it', () => {
+    const monitored = [...every(10), -800, -500, -200, 100]
+    assert.deepEqual(said(clear(8080, [probes(monitored)], { at: monitored })), [
+      'unmeshed unknown (probes, or more than probes)',
+    ])
+    const once = [...every(10), 100]
+    assert.deepEqual(said(clear(8080, [probes(once)], { at: once })), [PROBED])
+  })
+
+  test('of a pod that is not ready have room for what the kubelet sends besides', () => {
+    const server = (conditions: readonly object[]) =>
+      pod('deployment/api', { probes: [{ port: 8080, periodSeconds: 10 }], status: { conditions } })
+    const extra = [20, 85, 150, 215, 280]
+    const saidOf = (conditions: readonly object[]) => {
+      const at = [...every(10), ...extra]
+      const one = server(conditions)
+      return said(
+        [...tcp(one, inbound(one, 8080, NO_TLS), { at }), authorized(one, 8080, 'http_authz_allow', at, PROBE)],
+        one,
+      )
+    }
+    const since = (status: string, time: number) => [{ type: 'Ready', status, lastTransitionTime: timeAt(time) }]
+    assert.deepEqual(saidOf(since('True', -3600)), [TOO_OFTEN])
+    assert.deepEqual(saidOf(since('True', 290)), [PROBED])
+    assert.deepEqual(saidOf([]), ['unmeshed unknown (probes, or more than probes)'])
+  })
+
+  test('that are slow and in phase with the scrapes hold no connection of before open', () => {
+    const old = authorized(api, 8080, 'http_authz_allow', [-2000])
+    const slow = { at: every(10, -1004), lasts: 9.5 }
+    const path = probes(every(10, -1004))
+    assert.deepEqual(said(clear(8080, [old, path], slow)), [PROBED])
+    // A client of minutes ago may have stayed, and a stream has bytes of its own.
+    assert.deepEqual(said(clear(8080, [authorized(api, 8080, 'http_authz_allow', [-600]), path], slow)), [
+      PROBED,
+      CLEAR_HTTP,
+    ])
+    const stream = clear(8080, [old, path], slow).map((counter) => ({
+      ...counter,
+      value: (time: number) => {
+        const value = counter.value(time)
+        return value === undefined || !counter.name.endsWith('bytes_total')
+          ? value
+          : value + Math.floor(time / 70) * 900
+      },
+    }))
+    assert.deepEqual(said(stream), [PROBED, CLEAR_HTTP])
+    const tcpClient = authorized(api, 8080, 'tcp_authz_allow', [-2000])
+    assert.deepEqual(said(clear(8080, [tcpClient, path], slow)), [PROBED, CLEAR_TCP])
+  })
+
+  test('of a pod in no list are those of its template, else of its siblings', () => {
+    const short = pod('deployment/api', { from: 20, to: 290, probes: [{ port: 8080, periodSeconds: 10 }] })
+    const counters = (period: number) => [
+      ...tcp(short, inbound(short, 8080, NO_TLS), { at: every(period, 20, 290) }),
+      authorized(short, 8080, 'http_authz_allow', every(period, 20, 290), PROBE),
+    ]
+    const lines = (listed: readonly Pod[], period = 10) =>
+      pathLines({ pods: listed, unlisted: [short], counters: counters(period) })
+    assert.deepEqual(lines([api]), ['probe -> deployment/api:8080 exempt (probe path)'])
+    assert.deepEqual(lines([api], 3), ['unmeshed -> deployment/api:8080 plaintext (probe path called too often)'])
+    const withoutTemplates = () => ({
+      'replicasets.apps': [
+        {
+          metadata: {
+            name: 'api-6f5d8c7b9',
+            namespace: 'shop',
+            ownerReferences: [{ apiVersion: 'v1', kind: 'Deployment', name: 'api', uid: 'u', controller: true }],
+          },
+          spec: {},
+        },
+      ],
+      'deployments.apps': [{ metadata: { name: 'api', namespace: 'shop' }, spec: {} }],
+    })
+    const saidBy = (pods: readonly Pod[]) =>
+      pathLines({ pods, unlisted: [short], counters: counters(10), objects: withoutTemplates })
+    assert.deepEqual(saidBy([api]), ['probe -> deployment/api:8080 exempt (probe path)'])
+    assert.deepEqual(saidBy([]), ['unmeshed -> deployment/api:8080 unknown (probe path, probes not known)'])
   })
 
   test('of a pod in no list are not known', () => {
@@ -242,7 +448,34 @@ describe('Probes', () => {
       probes: [startup],
       status: { containerStatuses: [{ name: 'app', ready: false, restartCount: 0, state }] },
     })
-    assert.deepEqual(said(counters(starting), starting), [PROBED])
+    assert.deepEqual(said(counters(starting), starting), [TOO_OFTEN])
+    const slow = { ...starting, probes: [{ ...startup, failureThreshold: 5000 }] }
+    assert.deepEqual(said(counters(slow), slow), [PROBED])
+  })
+
+  test('by a name of a port are those of their own container', () => {
+    const container = (name: string, containerPort: number) => ({
+      name,
+      ports: [{ name: 'http', containerPort }],
+      readinessProbe: { httpGet: { port: 'http' }, periodSeconds: 10 },
+    })
+    const two = pod('deployment/api')
+    const objects = (time: number) => {
+      const { metadata, spec, status } = podObject(two, time)
+      return {
+        pods: [{ metadata, spec: { ...spec, containers: [container('app', 8080), container('side', 9090)] }, status }],
+      }
+    }
+    const counters = [8080, 9090].flatMap((port) => [
+      ...tcp(two, inbound(two, port, NO_TLS), { at: every(10) }),
+      authorized(two, port, 'http_authz_allow', every(10), PROBE),
+    ])
+    assert.deepEqual(
+      pathLines({ pods: [], unlisted: [two], counters, objects }),
+      [`probe -> pod/${two.name}:8080 exempt (probe path)`, `probe -> pod/${two.name}:9090 exempt (probe path)`].map(
+        (line) => line.replace(`pod/${two.name}`, 'replicaset/api-6f5d8c7b9'),
+      ),
+    )
   })
 
   test('by a name of a port are those of its number', () => {
@@ -256,6 +489,40 @@ describe('Probes', () => {
     ]
     assert.deepEqual(said(counters, named), [PROBED])
   })
+})
+
+test('whoever sends more than the kubelet is told, and the kubelet alone never is', () => {
+  const story = fc.record({
+    kind: fc.constantFrom('http' as const, 'grpc' as const, 'https' as const),
+    period: fc.constantFrom(5, 7, 10, 15, 30, 60),
+    phase: fc.integer({ min: 1, max: 999 }),
+    isOnPath: fc.boolean(),
+    client: fc.uniqueArray(fc.integer({ min: 6, max: 284 }), { maxLength: 8 }),
+  })
+  fc.assert(
+    fc.property(story, ({ kind, period, phase, isOnPath, client }) => {
+      const server = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: period, kind }] })
+      const kubelet = every(period, -3600 + (period * phase) / 1000)
+      const name = kind === 'https' ? 'tcp_authz_allow' : 'http_authz_allow'
+      const isApart = kind === 'http' && !isOnPath
+      const beside = isApart ? kubelet : [...kubelet, ...client]
+      const counters = [
+        ...tcp(server, inbound(server, 8080, NO_TLS), { at: [...kubelet, ...client], lasts: 0 }),
+        authorized(server, 8080, name, beside, kind === 'http' ? PROBE : {}),
+        ...(isApart && client.length > 0 ? [authorized(server, 8080, name, client)] : []),
+      ]
+      const unmeshed = said(counters, server).filter((line) => line.startsWith('unmeshed'))
+      if (client.length === 0) assert.deepEqual(unmeshed, [])
+      else if (isApart) assert.deepEqual(unmeshed, [CLEAR_HTTP])
+      else {
+        // Of a span that is no whole number of periods, the phase hides one more.
+        const hidden = 300 % period === 0 ? 1 : 2
+        if (client.length > hidden) assert.equal(unmeshed.length, 1)
+        if (client.length > hidden + 1) assert.match(unmeshed[0] ?? '', /^unmeshed (plaintext|no-mesh-tls) /)
+      }
+    }),
+    { numRuns: 300 },
+  )
 })
 
 describe("The proxy's own ports", () => {
@@ -337,13 +604,27 @@ describe('Clear outbound traffic', () => {
     assert.deepEqual(lines(tcp(web, { ...external, ...loopback })), [`${NAME} exempt (loopback)`])
   })
 
-  test('that appears after a time without scrapes counts, since nobody knows when', () => {
+  test('that appears after a time without scrapes is told, and was not opened in the window', () => {
     const late = pod('deployment/web', { scrape: (time) => (time > 100 ? 'success' : 'none') })
     const { paths } = assessed({ pods: [late], counters: tcp(late, external, { at: [-2000, -1900] }) })
     assert.deepEqual(
       paths.map(({ state, opens, sinceUnknown }) => [state, opens, sinceUnknown]),
-      [['no-mesh-tls', 2, true]],
+      [['no-mesh-tls', 0, true]],
     )
+  })
+})
+
+describe('A clear call while Prometheus was away', () => {
+  const away = pod('deployment/web', { scrape: (time) => (time > -440 && time < -340 ? 'none' : 'success') })
+  const told = (connections: Parameters<typeof tcp>[2]) =>
+    pathLines({ pods: [away], counters: tcp(away, outboundTo('203.0.113.7', 80), connections) })
+  const AGAIN = 'deployment/web -> external/203.0.113.7:80 no-mesh-tls (not_provided_by_service_discovery)'
+
+  test('is not told again when its series ends, as that of an idle one does', () => {
+    assert.deepEqual(told({ at: [-390], evictedAt: 215 }), [])
+    // Another call may be hidden in a series that stays.
+    assert.deepEqual(told({ at: [-390] }), [AGAIN])
+    assert.deepEqual(told({ at: [-390], evictedAt: 301 }), [AGAIN])
   })
 })
 

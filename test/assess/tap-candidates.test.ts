@@ -64,6 +64,10 @@ test('a source without a name may be the workload whose pod has the address that
   assert.deepEqual(candidatesOf([sighting(legacy.ip, { destination: '192.0.2.1' })]), [])
 })
 
+test('a pod that is on a probe path is named, since it is no kubelet', () => {
+  assert.deepEqual(candidatesOf([sighting(legacy.ip, { isOnProbePath: true })]), ['deployment/legacy'])
+})
+
 test('what tap saw changes nothing but who a source without a name may be', () => {
   const address = fc.constantFrom(web.ip, api.ip, legacy.ip, '203.0.113.9', '::1', 'nonsense', '')
   const anySighting = fc.record({

@@ -66,6 +66,66 @@ test('reduceItems() keeps the named fields of a pod and nothing else', () => {
   ])
 })
 
+test('reduceItems() keeps of a template what says how its pods are probed, and nothing else of its containers', () => {
+  const probe = {
+    httpGet: {
+      port: 'http',
+      path: '/SECRET',
+      scheme: 'HTTPS',
+      httpHeaders: [{ name: 'authorization', value: 'SECRET' }],
+    },
+    periodSeconds: 5,
+    initialDelaySeconds: 30,
+    failureThreshold: 7,
+    timeoutSeconds: 2,
+  }
+  const container = {
+    name: 'app',
+    image: 'SECRET',
+    args: ['SECRET'],
+    env: [{ name: 'LINKERD2_PROXY_INBOUND_DEFAULT_POLICY', value: 'SECRET' }],
+    ports: [{ name: 'http', containerPort: 8443, hostPort: 1 }],
+    livenessProbe: probe,
+    startupProbe: { exec: { command: ['SECRET'] } },
+  }
+  const template = { spec: { containers: [container], initContainers: [{ name: 'linkerd-init', args: ['SECRET'] }] } }
+  const kept = {
+    httpGet: { port: 'http', scheme: 'HTTPS' },
+    periodSeconds: 5,
+    initialDelaySeconds: 30,
+    failureThreshold: 7,
+  }
+  assert.deepEqual(
+    reduceItems('deployments.apps', [{ metadata: { name: 'web' }, spec: { template } }], 'deployments'),
+    [
+      {
+        metadata: { name: 'web' },
+        spec: {
+          template: {
+            spec: {
+              containers: [
+                { name: 'app', ports: [{ name: 'http', containerPort: 8443 }], livenessProbe: kept, startupProbe: {} },
+              ],
+              initContainers: [{ name: 'linkerd-init' }],
+            },
+          },
+        },
+      },
+    ],
+  )
+})
+
+test('reduceItems() keeps since when a pod is ready, and no other condition', () => {
+  const pod = recordedPod('web')
+  const lastTransitionTime = '2026-11-24T12:00:12Z'
+  const conditions = [
+    { type: 'Ready', status: 'True', lastTransitionTime, lastProbeTime: null, message: 'SECRET' },
+    { type: 'example.com/gate', status: 'True', lastTransitionTime },
+  ]
+  const [reduced] = reduceItems('pods', [{ ...pod, status: { conditions } }], 'pods')
+  assert.deepEqual(reduced?.status.conditions, [{ type: 'Ready', status: 'True', lastTransitionTime }])
+})
+
 test('reduceItems() names the item that does not fit, and why', () => {
   const pod = recordedPod('web')
   const cases: [item: unknown, line: RegExp][] = [

@@ -65,13 +65,6 @@ export const EXCEPTIONS: Readonly<Record<'demo' | 'public', readonly Exception[]
       windows: ['13:30'],
       reason: 'Prometheus was away while the pod lived, which is a coverage gap',
     },
-    {
-      finding: 'accused',
-      path: 'unmeshed -> deployment/linkerd/linkerd-*',
-      windows: ['13:05'],
-      reason:
-        'somebody read the admin ports in the clear before the recording began: connections that no scrape dates count where they are first seen, marked "since unknown"',
-    },
   ],
   public: [
     ...EVERYWHERE,

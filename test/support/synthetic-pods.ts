@@ -37,13 +37,23 @@ export type Pod = {
   readonly skipOutbound: string
   readonly skipSubnets: string
   readonly ports: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[]
-  /** httpGet probes of the application. */
-  readonly probes: readonly { readonly port: number; readonly periodSeconds: number; readonly isStartup?: boolean }[]
+  /** Probes of the application: by httpGet, unless they say otherwise. The first is that of readiness, the second that of liveness. */
+  readonly probes: readonly SyntheticProbe[]
   readonly adminPort: number
   /** When Prometheus scraped it: by default always, with success. */
   readonly scrape: (time: number) => 'success' | 'failure' | 'none'
   /** Replaces what the kubelet says of the pod. */
   readonly status?: Readonly<Record<string, unknown>>
+}
+
+/** A probe as a container has it. */
+export type SyntheticProbe = {
+  readonly port: number
+  readonly periodSeconds: number
+  readonly isStartup?: boolean
+  readonly kind?: 'http' | 'https' | 'grpc' | 'tcp'
+  readonly initialDelaySeconds?: number
+  readonly failureThreshold?: number
 }
 
 let pods = 0
@@ -116,7 +126,7 @@ export function identityOf({ serviceAccount, namespace }: Pick<Pod, 'serviceAcco
 export function ownersOf(listed: readonly Pod[]): Partial<Record<Resource, readonly unknown[]>> {
   const objects = new Map<string, { resource: Resource; object: unknown }>()
   const add = (one: Pod, kind: string, name: string, owner?: { kind: string; name: string }) => {
-    const template = { spec: { serviceAccountName: one.serviceAccount } }
+    const template = { spec: { serviceAccountName: one.serviceAccount, containers: [appContainer(one)] } }
     objects.set(`${kind}/${one.namespace}/${name}`, {
       resource: RESOURCES[kind] ?? 'deployments.apps',
       object: {
@@ -172,6 +182,29 @@ function reference(kind: string, name: string): object {
   return { apiVersion: 'v1', kind, name, uid: `uid-of-${name}`, controller: true }
 }
 
+/** The application's container, as a pod and its template have it. */
+function appContainer({ ports, probes }: Pod): object {
+  const probe = (isStartup: boolean) => {
+    const [first, second] = probes.filter((candidate) => (candidate.isStartup ?? false) === isStartup)
+    return isStartup
+      ? { startupProbe: probeObject(first) }
+      : { readinessProbe: probeObject(first), livenessProbe: probeObject(second) }
+  }
+  return { name: 'app', ports, ...probe(false), ...probe(true) }
+}
+
+function probeObject(probe: SyntheticProbe | undefined): object | undefined {
+  if (probe === undefined) return undefined
+  const { port, kind = 'http', isStartup: _isStartup, ...times } = probe
+  const how = {
+    http: { httpGet: { port } },
+    https: { httpGet: { port, scheme: 'HTTPS' } },
+    grpc: { grpc: { port } },
+    tcp: { tcpSocket: { port } },
+  }[kind]
+  return { ...how, ...times }
+}
+
 /** A pod as the API server shows it at a time. */
 export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 'spec' | 'status', object>> {
   const proxy = {
@@ -193,13 +226,7 @@ export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 
     name: 'linkerd-init',
     args: ['--inbound-ports-to-ignore', one.skipInbound, '--outbound-ports-to-ignore', one.skipOutbound, ...subnets],
   }
-  const probe = (isStartup: boolean) => {
-    const [first, second] = one.probes.filter((candidate) => (candidate.isStartup ?? false) === isStartup)
-    const of = (wanted: typeof first) =>
-      wanted === undefined ? undefined : { httpGet: { port: wanted.port }, periodSeconds: wanted.periodSeconds }
-    return isStartup ? { startupProbe: of(first) } : { readinessProbe: of(first), livenessProbe: of(second) }
-  }
-  const app = { name: 'app', ports: one.ports, ...probe(false), ...probe(true) }
+  const app = appContainer(one)
   const isNative = one.meshed && one.nativeSidecar
   const state = { running: { startedAt: timeAt(one.from) } }
   const status = (name: string) => ({ name, ready: true, restartCount: 0, state })
@@ -225,6 +252,7 @@ export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 
       podIP: one.ip,
       podIPs: [one.ip, ...one.moreIps].map((ip) => ({ ip })),
       startTime: timeAt(one.from),
+      conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: timeAt(one.from) }],
       containerStatuses: ['app', ...(one.meshed && !isNative ? ['linkerd-proxy'] : [])].map(status),
       initContainerStatuses: isNative ? [status('linkerd-proxy')] : [],
       ...one.status,

@@ -1,0 +1,61 @@
+import type { Template } from '../collect/reduce.ts'
+import type { Attribution } from './attribution.ts'
+import { type Facts, workloadKey } from './facts.ts'
+import { labelOf } from './labels.ts'
+import type { Listed } from './lists.ts'
+import { type Probe, probesOf } from './probes.ts'
+
+/**
+ * What the probes of a pod that no list holds may be: those of the template of the ReplicaSet whose name begins the pod's, else of its workload's
+ * template in either list, else of the workload's other pods. Several where these do not agree; empty where there is nothing to go by.
+ */
+export function unlistedProbes({
+  before,
+  after,
+  podsOf,
+}: Pick<Facts, 'before' | 'after' | 'podsOf'>): (at: Attribution) => readonly (readonly Probe[])[] {
+  const templates = Map.groupBy(
+    [before, after].flatMap((listed) => (listed === null ? [] : templatesOf(listed))),
+    ({ key }) => key,
+  )
+  const ofKey = (key: string): readonly (readonly Probe[])[] =>
+    distinct((templates.get(key) ?? []).flatMap(({ probes }) => (probes === null ? [] : [probes])))
+  return ({ workload, labels }) => {
+    const name = labelOf(labels, 'pod').replace(/-[a-z0-9]+$/, '')
+    const own = ofKey(workloadKey({ kind: 'replicaset', namespace: workload.namespace, name }))
+    if (own.length > 0) return own
+    const template = ofKey(workloadKey(workload))
+    return template.length > 0
+      ? template
+      : distinct((podsOf.get(workloadKey(workload)) ?? []).map(({ probes }) => probes))
+  }
+}
+
+/** Each list of probes once. */
+function distinct(all: readonly (readonly Probe[])[]): readonly (readonly Probe[])[] {
+  return [...new Map(all.map((probes) => [JSON.stringify(probes), probes])).values()]
+}
+
+/** The probes of each template; null where the stored list lacks its containers. */
+function templatesOf(listed: Listed): { readonly key: string; readonly probes: readonly Probe[] | null }[] {
+  const { cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets } = listed
+  const all = [
+    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
+    ...Object.entries({
+      daemonset: daemonsets,
+      deployment: deployments,
+      job: jobs,
+      replicaset: replicasets,
+      statefulset: statefulsets,
+    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
+  ]
+  return all.map(({ kind, metadata, template }) => ({
+    key: workloadKey({ kind, namespace: metadata.namespace ?? '', name: metadata.name }),
+    probes: probesOfTemplate(template),
+  }))
+}
+
+function probesOfTemplate(template: Template | undefined): readonly Probe[] | null {
+  const { containers, initContainers = [] } = template?.spec ?? {}
+  return containers === undefined ? null : probesOf([...initContainers, ...containers])
+}
