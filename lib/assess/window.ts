@@ -31,6 +31,7 @@ import {
 } from './pages.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
+import { byScraper } from './scrapers.ts'
 import { tapCandidates } from './tap-candidates.ts'
 import { unreadableWindow } from './unreadable.ts'
 import { vizReading } from './viz-reading.ts'
@@ -85,7 +86,6 @@ function assessReadable(input: AssessInput): WindowResult {
   const listedBefore = readLists(before, listErrors)
   const listedAfter = readLists(after, listErrors)
   const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace)
-  const attribute = attributor(facts)
 
   const isReadable = metrics.status !== 'failed'
   const hasPrometheus = !isWithoutPrometheus(snapshot)
@@ -93,6 +93,7 @@ function assessReadable(input: AssessInput): WindowResult {
   const pagesOf = pagesFinder(pages)
   const answers = readAnswers(isReadable ? metrics.answers : [])
   const scrapes = scrapesOf(answers)
+  const attribute = attributor(facts, scrapes)
   const isWithin = (time: number) => time > start && time <= end
   const hasPages = pages.some((pod) => pod.pages.some(({ time }) => isWithin(time)))
   const isCollected = hasPages || [...scrapes.values()].some(({ times }) => times.some(isWithin))
@@ -117,9 +118,7 @@ function assessReadable(input: AssessInput): WindowResult {
       .map((pod): [PodFacts, PodCoverage] => [pod, podCoverage(pod, coverageInput)]),
   )
   const told = isCollected
-    ? [clearReadings, encryptedReadings, adminReadings].flatMap((read) =>
-        read({ start, end, answers, scrapes, attribute }),
-      )
+    ? [clearReadings, encryptedReadings, adminReadings].flatMap(byScraper({ start, end, answers, scrapes, attribute }))
     : []
   const isSeen = (pod: PodFacts) => {
     const own = pagesOf(pod)
@@ -132,7 +131,7 @@ function assessReadable(input: AssessInput): WindowResult {
     isScraped: (pod) =>
       pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
   })
-  const edges = edgesOf(cluster, readings, facts)
+  const edges = edgesOf(cluster, readings, facts, snapshot.vizNamespace)
   const overridden = isCollected
     ? overriddenOf(
         facts.pods.filter((pod) => !isSeen(pod)),
@@ -209,7 +208,7 @@ const STARTING_SECONDS = 5
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
-  return edges.flatMap(({ standing, isDoubted, ...edge }) => {
+  return edges.flatMap(({ standing, isDoubted, reached, ...edge }) => {
     const path = byId.get(edge.pathId)
     const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
     return path === undefined || isTold ? [] : [edge]
