@@ -14,10 +14,13 @@ import type { Summary } from './summary.ts'
 
 export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   'destination-not-meshed': 'the destination has no proxy',
+  'destination-on-host-network': 'the destination is on the host’s network, where no proxy is injected',
   'destination-skips-port': 'the destination keeps this port out of its proxy (skip-inbound-ports)',
   'source-skips-port': 'the source keeps this port out of its proxy (skip-outbound-ports)',
   'source-not-meshed': 'the source has no proxy',
   'opaque-port-unmeshed-client': 'a client without a proxy reaches an opaque port',
+  'init-container': 'an init container that runs before linkerd-init may be the client',
+  'kubernetes-api': 'the destination is the Kubernetes API server, which takes no mesh TLS',
   'outside-cluster': 'the destination is outside the cluster',
   'application-tls': 'the application speaks TLS itself',
   unknown: 'not known',
@@ -64,6 +67,8 @@ export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
   'skip-subnet': 'subnet kept out of the proxy: not seen',
   'opaque-port': 'opaque port: connections are seen, their protocol is not',
   udp: 'UDP: not seen',
+  ipv6: 'IPv6 goes around the proxy: not seen',
+  'init-container': 'init container before linkerd-init: its connections go around the proxy',
   'host-network': 'host network: not seen',
   'not-scraped': 'the proxy is not scraped: seen only from peers',
 }
@@ -112,6 +117,8 @@ const REASON_WORDS: Readonly<Record<string, string>> = {
   'probe path called too often': 'more requests to the probe path than the pods’ own probes make',
   'no payload': 'connections without a byte of payload',
   'admin-port': 'the proxy’s own port',
+  'kubernetes-api': 'outside the mesh, TLS of its own by its port; not verified',
+  'ipv6-not-proxied': 'both ends have IPv6 addresses, and IPv6 goes around their proxies',
   'no byte counters': 'connections whose bytes the proxy did not count',
   'no authorization counter moved': 'connections with payload that the proxy neither let in nor refused',
   'probe path, probes not known': 'requests to a probe path of a pod that is in no list',
