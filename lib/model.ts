@@ -38,10 +38,13 @@ export type Corroborated = 'yes' | 'ambiguous' | 'no'
 /** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/causes.ts). */
 export const CAUSES = [
   'destination-not-meshed',
+  'destination-on-host-network',
   'destination-skips-port',
   'source-skips-port',
   'source-not-meshed',
   'opaque-port-unmeshed-client',
+  'init-container',
+  'kubernetes-api',
   'outside-cluster',
   'application-tls',
   'unknown',
@@ -304,7 +307,7 @@ export type PathWindow = {
   readonly state: State
   readonly outcome: Outcome
   readonly reason: string
-  /** Null where there is nothing to explain (`mtls`, `exempt`). */
+  /** Null where there is nothing to explain (`mtls`, `exempt` other than the API server's). */
   readonly cause: Cause | null
   readonly enforcement: Enforcement
   readonly opens: number
@@ -371,6 +374,8 @@ export const BLIND_SPOTS = [
   'skip-subnet',
   'opaque-port',
   'udp',
+  'ipv6',
+  'init-container',
   'host-network',
   'not-scraped',
   'pod-unknown',

@@ -1,6 +1,7 @@
 import { relabelled } from '../collect/pod-labels.ts'
 import type { Endpoint } from '../model.ts'
 import type { Facts } from './facts.ts'
+import type { ProxyScrapes } from './metrics.ts'
 import { type PodFacts, isDoubted } from './pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from './labels.ts'
 
@@ -25,8 +26,15 @@ export type Attribution = {
   readonly overridden: boolean
 }
 
-/** Finds pods by address and by name, for many series of one window. */
-export function attributor(facts: Facts): (series: Labels) => Attribution {
+/**
+ * Finds pods by address and by name, for many series of one window.
+ *
+ * @param scrapes of each proxy by the scraped address: they tell a life that no list holds from a second instance of a pod
+ */
+export function attributor(
+  facts: Facts,
+  scrapes: ReadonlyMap<string, ProxyScrapes> = new Map(),
+): (series: Labels) => Attribution {
   const byAddress = Map.groupBy(
     facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
     ({ address }) => address,
@@ -43,6 +51,24 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
       relabelled(labels).flatMap(([name, value]) => (name === 'instance' ? value : [])),
     ),
   )
+
+  const scrapesAt = Map.groupBy(scrapes, ([instance]) => hostOf(instance))
+  /**
+   * Whether a pod at an address that no listed pod of its name has lived before or after each of them, as a pod of a StatefulSet does that was moved twice
+   * between two lists: of one name there is only one pod at a time. Whoever answers while a listed one lives is no such pod.
+   */
+  const isLifeBetween = (instance: string, namesakes: readonly PodFacts[]): boolean => {
+    const own = scrapes.get(instance)
+    const [first, last] = [own?.times[0], own?.times.at(-1)]
+    if (own === undefined || first === undefined || last === undefined) return false
+    return namesakes.every(({ life, isGone, addresses }) => {
+      if (life.from >= last) return true
+      const seen = addresses.flatMap((address) => scrapesAt.get(address) ?? []).flatMap(([, { times }]) => times)
+      // A deletion is announced with its grace period, which need not pass.
+      const to = life.isOver ? life.to : isGone && seen.length > 0 ? Math.max(...seen) : null
+      return to !== null && to <= first
+    })
+  }
 
   return (series) => {
     const instance = labelOf(series, 'instance')
@@ -61,7 +87,10 @@ export function attributor(facts: Facts): (series: Labels) => Attribution {
 
     const namesakes = byName.get(`${labelOf(own.labels, 'namespace')}/${labelOf(own.labels, 'pod')}`) ?? []
     const [namesake] = namesakes
-    const isElsewhere = namesake !== undefined && namesakes.every(({ addresses }) => addresses.length > 0)
+    const isElsewhere =
+      namesake !== undefined &&
+      namesakes.every(({ addresses }) => addresses.length > 0) &&
+      !isLifeBetween(instance, namesakes)
     return {
       ...own,
       instance,

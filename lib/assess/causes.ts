@@ -1,4 +1,6 @@
 import type { Cause, Destination, PathRow, Source } from '../model.ts'
+import { ranEarlyInit } from './around-proxy.ts'
+import type { Reached } from './destination.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { includesPort } from './ports.ts'
@@ -7,8 +9,17 @@ import { includesPort } from './ports.ts'
  * The likely cause of a reading that is not encrypted by the mesh, from the Kubernetes facts of the window; `unknown` where they do not
  * hold or do not explain it. Null for what needs no explanation.
  */
-export function causeOfOutbound(destination: Destination, port: number, facts: Facts): Cause {
-  if (destination.kind === 'external') return 'outside-cluster'
+export function causeOfOutbound(
+  {
+    destination,
+    port,
+    reached,
+  }: { readonly destination: Destination; readonly port: number; readonly reached: Reached['by'] | null },
+  facts: Facts,
+): Cause {
+  if (reached === 'api-server') return 'kubernetes-api'
+  if (reached === 'node') return 'destination-on-host-network'
+  if (reached === 'other-cluster' || destination.kind === 'external') return 'outside-cluster'
   const key = workloadKey(destination)
   const pods = facts.podsOf.get(key) ?? []
   const lacks = (says: (pod: PodFacts) => boolean) => {
@@ -16,6 +27,7 @@ export function causeOfOutbound(destination: Destination, port: number, facts: F
     return fact.known && fact.value.includes(true)
   }
   if (pods.length === 0) return 'unknown'
+  if (lacks(({ hostNetwork }) => hostNetwork)) return 'destination-on-host-network'
   if (lacks(({ meshed }) => !meshed)) return 'destination-not-meshed'
   if (lacks(({ skipInbound }) => includesPort(skipInbound, port))) return 'destination-skips-port'
   return 'unknown'
@@ -31,7 +43,8 @@ export function causeOfInbound(reason: string, destination: Destination, port: n
   if (reason !== 'no_tls_from_remote' && !reason.startsWith('probe path')) return 'unknown'
   if (facts.before === null || facts.after === null) return 'unknown'
   const dialled = dialledPorts(destination, port, facts)
-  return facts.pods.some((pod) => pod.meshed && skipsAny(pod, dialled)) ? 'unknown' : 'source-not-meshed'
+  if (facts.pods.some((pod) => pod.meshed && skipsAny(pod, dialled))) return 'unknown'
+  return facts.pods.some((pod) => ranEarlyInit(pod, facts)) ? 'init-container' : 'source-not-meshed'
 }
 
 /** Whether connections of a pod go around its proxy where it dials one of these ports. */
@@ -86,6 +99,8 @@ export function fixOf({
   switch (cause) {
     case 'destination-not-meshed':
       return `Mesh ${to.label}, which restarts it, whatever its namespace says: ${meshCommand(to)}`
+    case 'destination-on-host-network':
+      return `Use TLS in the application on port ${port} of ${to.label}, and record who accepted it: it is on the host's network, where Linkerd injects no proxy, so that it cannot be meshed`
     case 'destination-skips-port':
       return `Take ${port} out of config.linkerd.io/skip-inbound-ports on the pods of ${to.label} (or mark it in config.linkerd.io/opaque-ports if the server speaks first), then kubectl rollout restart ${to.resource} -n ${to.namespace}`
     case 'source-skips-port':
@@ -94,6 +109,10 @@ export function fixOf({
       return `Mesh the client: find it with linkerd viz tap ${to.resource} -n ${to.namespace} -o wide, then annotate its namespace with linkerd.io/inject=enabled and restart it. To refuse it until then: config.linkerd.io/default-inbound-policy: all-authenticated on ${to.label}`
     case 'opaque-port-unmeshed-client':
       return `Mesh the client that connects to ${to.label}:${port}: meshed clients reach an opaque port through port 4143, this one did not. Find it with tshark in the linkerd-debug container (tap shows HTTP only), then annotate its namespace with linkerd.io/inject=enabled and restart it`
+    case 'init-container':
+      return `Find the client of ${to.label}:${port} with linkerd viz tap ${to.resource} -n ${to.namespace} -o wide. A pod that starts sends it from an init container before linkerd-init: set config.beta.linkerd.io/proxy-enable-native-sidecar: "true" there, so that the proxy starts first, or move that work into a container of the application. A client without a proxy: mesh it`
+    case 'kubernetes-api':
+      return `Let the client of ${to.label}:${port} use https with the authority of its ServiceAccount: the API server cannot be meshed, and no TLS was seen`
     case 'outside-cluster':
       return `Traffic to ${to.label}:${port} leaves the cluster, where Linkerd does not encrypt: use TLS in the application, or route it through an egress gateway that does, and record who accepted it`
     case 'application-tls':

@@ -2,10 +2,12 @@ import { hash } from 'node:crypto'
 import { ADMIN_PORTS } from '../collect/queries.ts'
 import type { Destination, Edge, Endpoint, Source } from '../model.ts'
 import type { Attribution } from './attribution.ts'
-import { destinations } from './destination.ts'
+import { API_SERVER_REASON } from './api-server.ts'
+import { type Reached, destinations } from './destination.ts'
 import { isEncrypted } from './episodes.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import { parseIdentity } from './identity.ts'
+import { addressOf } from './labels.ts'
 import type { Reading } from './readings.ts'
 import { compareText } from '../text-order.ts'
 
@@ -40,17 +42,29 @@ export type ReadEdge = Edge & {
   readonly standing: Attribution['standing']
   /** The word of a pod whose labels may lie: what is encrypted in it needs another proxy that saw it. */
   readonly isDoubted: boolean
+  /** How the destination of an outbound edge is known; null of an inbound one. */
+  readonly reached: Reached['by'] | null
 }
 
-/** Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing. */
-export function edgesOf(cluster: string, readings: readonly Reading[], facts: Facts): ReadEdge[] {
+/**
+ * Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing.
+ *
+ * @param vizNamespace where the Prometheus that scrapes every proxy is
+ */
+export function edgesOf(
+  cluster: string,
+  readings: readonly Reading[],
+  facts: Facts,
+  vizNamespace: string | null = null,
+): ReadEdge[] {
   const destinationOf = destinations(facts)
   const edges = readings.map((reading): ReadEdge => {
     const { at, side, port, peerId, opens, sinceUnknown, openAtScrape, bytes } = reading
     const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? facts.serviceAccountOf(at.workload) }
     const source = side === 'outbound' ? own : sourceOf(reading)
-    const destination: Destination = side === 'outbound' ? destinationOf(at.labels) : { ...own, cluster: null }
-    const { state, reason } = onPort(reading, destination, facts)
+    const reached = side === 'outbound' ? destinationOf(at.labels) : null
+    const destination: Destination = reached?.destination ?? { ...own, cluster: null }
+    const { state, reason } = onPort(reading, { destination, by: reached?.by ?? null }, { facts, vizNamespace })
     return {
       pathId: pathId(cluster, source, destination, port),
       side,
@@ -68,6 +82,7 @@ export function edgesOf(cluster: string, readings: readonly Reading[], facts: Fa
       serverId: side === 'outbound' && peerId !== '' ? peerId : null,
       standing: at.standing,
       isDoubted: at.overridden,
+      reached: reached?.by ?? null,
     }
   })
   return edges
@@ -103,19 +118,41 @@ function sourceOf({ peerId, verdict }: Reading): Source {
       }
 }
 
-/** The proxy's own ports keep their state as a reason, and are not scored; a port that is none cannot be told. */
-function onPort(reading: Reading, destination: Destination, facts: Facts): { state: Edge['state']; reason: string } {
+type End = { readonly destination: Destination; readonly by: Reached['by'] | null }
+type Known = { readonly facts: Facts; readonly vizNamespace: string | null }
+
+/**
+ * The proxy's own ports, and TLS to the Kubernetes API server, keep their state as a reason, and are not scored; a port that is none cannot be
+ * told.
+ */
+function onPort(reading: Reading, end: End, known: Known): { state: Edge['state']; reason: string } {
   const { port, verdict } = reading
   if (port === 0) return { state: 'unknown', reason: 'no-port' }
-  if (!ADMIN_PORTS.some((admin) => admin === port) || !isProxys(reading, destination, facts)) return verdict
+  if (end.by === 'api-server' && verdict.state === 'no-mesh-tls' && isTrusted(reading))
+    return { state: 'exempt', reason: `${API_SERVER_REASON} (${verdict.state})` }
+  if (!ADMIN_PORTS.some((admin) => admin === port) || !(isProxys(reading, end, known) || isScrape(reading, end, known)))
+    return verdict
   return { state: 'exempt', reason: `admin-port (${verdict.state})` }
 }
 
+/** Whether the series is surely of the pod that it names, by labels that the pod cannot set. */
+function isTrusted({ at }: Reading): boolean {
+  return at.standing !== 'impostor' && !at.overridden
+}
+
 /** Whether a port with the number of the proxy's own is that: whoever may lie may not hide behind it, nor an application that took it. */
-function isProxys({ side, port, at, verdict }: Reading, destination: Destination, facts: Facts): boolean {
+function isProxys({ side, port, at, verdict }: Reading, { destination }: End, { facts }: Known): boolean {
   if (at.standing === 'impostor' || (at.standing !== 'confirmed' && at.overridden)) return false
   const pods = side === 'inbound' ? [at.pod] : (facts.podsOf.get(workloadKey(destination)) ?? [])
   const admin = pods.flatMap((pod) => pod?.ports.filter(({ name }) => name === 'linkerd-admin') ?? [])
   if (admin.length > 0) return port === 4190 || admin.some((one) => one.port === port)
   return side === 'inbound' || isEncrypted(verdict.state)
+}
+
+/** Whether viz's own Prometheus scraped a pod that no list holds: it goes on for a moment after the pod's end. */
+function isScrape(reading: Reading, { destination, by }: End, { vizNamespace }: Known): boolean {
+  const { side, at } = reading
+  if (side !== 'outbound' || at.standing !== 'confirmed' || !isTrusted(reading)) return false
+  const isByAddress = by === 'unlisted' || (by === 'outside' && destination.name === addressOf(at.labels))
+  return at.workload.namespace === vizNamespace && isByAddress
 }

@@ -68,12 +68,16 @@ export function factsOf(
 ): Facts {
   const taken = [before, after].filter((listed) => listed !== null)
   const rollUp = rollUpBy(taken)
+  const isIPv6Disabled = taken
+    .flatMap(({ configmaps }) => configmaps)
+    .find(({ values }) => values?.disableIPv6 !== undefined)?.values?.disableIPv6
   const read = (listed: Listed | null, isGone: (uid: string) => boolean) =>
     new Map(
       (listed?.pods ?? []).map((pod) => {
         const uid = pod.metadata.uid ?? `${pod.metadata.namespace}/${pod.metadata.name}`
         const { takenAt } = listed ?? { takenAt: 0 }
-        return [uid, podFacts(pod, { rollUp, linkerdNamespace, takenAt, isGone: isGone(uid) })] as const
+        const context = { rollUp, linkerdNamespace, isIPv6Disabled, takenAt, isGone: isGone(uid) }
+        return [uid, podFacts(pod, context)] as const
       }),
     )
   const later = read(after, () => false)

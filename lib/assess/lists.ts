@@ -1,6 +1,7 @@
 import {
   type ConfigMap,
   type CronJob,
+  type EndpointSlice,
   type Event,
   type LinkerdResource,
   type Namespace,
@@ -23,6 +24,7 @@ export type Listed = {
   readonly daemonsets: readonly Owner[]
   readonly jobs: readonly Owner[]
   readonly cronjobs: readonly CronJob[]
+  readonly endpointslices: readonly EndpointSlice[]
   readonly events: readonly Event[]
   readonly configmaps: readonly ConfigMap[]
   /** Null where one of Linkerd's policy lists was not read: then nothing is known of enforcement. */
@@ -52,6 +54,7 @@ export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Li
     daemonsets: itemsOf(lists, 'daemonsets.apps') ?? [],
     jobs: itemsOf(lists, 'jobs.batch') ?? [],
     cronjobs: itemsOf(lists, 'cronjobs.batch') ?? [],
+    endpointslices: itemsOf(lists, 'endpointslices.discovery.k8s.io') ?? [],
     events: itemsOf(lists, 'events') ?? [],
     configmaps: itemsOf(lists, 'configmaps') ?? [],
     policies: policiesOf(lists),

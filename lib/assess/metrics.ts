@@ -46,34 +46,59 @@ export function joinSlices(series: readonly Series[]): Series[] {
 
 /** The scrapes of each proxy, by the scraped address. */
 export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
-  const processStarts = new Map<string, Set<Seconds>>()
-  for (const { labels, samples } of answers('process-starts')) {
-    const instance = labelOf(labels, 'instance')
-    const starts = processStarts.get(instance) ?? new Set()
-    for (const { value } of samples) starts.add(value)
-    processStarts.set(instance, starts)
-  }
+  const processStarts = Map.groupBy(joinSlices(answers('process-starts')), ({ labels }) => labelOf(labels, 'instance'))
   const targets = Map.groupBy(joinSlices(answers('scrapes')), ({ labels }) => labelOf(labels, 'instance'))
   const all = [...targets].map(([instance, series]) => {
     const times = new Set<Seconds>()
     const failed = new Set<Seconds>()
     for (const { samples } of series) for (const { time, value } of samples) (value === 1 ? times : failed).add(time)
-    return { instance, times: ordered(times), failed: ordered(failed), every: ordered(new Set([...times, ...failed])) }
+    // Whoever is scraped by two jobs is looked at as often as by the rarer one, where the other is away.
+    const own = Math.max(
+      ...series
+        .filter(({ samples }) => samples.length > 2)
+        .map(({ samples }) => median(differences(samples.map(({ time }) => time)))),
+    )
+    return {
+      instance,
+      own,
+      times: ordered(times),
+      failed: ordered(failed),
+      every: ordered(new Set([...times, ...failed])),
+    }
   })
   const usual = median(all.flatMap(({ every }) => differences(every)))
   return new Map(
-    all.map(({ instance, times, failed, every }) => [
-      instance,
-      {
-        times,
-        failed,
-        processStarts: ordered(processStarts.get(instance) ?? []),
-        // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
-        interval: every.length > 2 ? median(differences(every)) : usual,
-      },
-    ]),
+    all.map(({ instance, own, times, failed, every }) => {
+      // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
+      const interval = own > 0 ? own : every.length > 2 ? median(differences(every)) : usual
+      const stated = processStarts.get(instance) ?? []
+      const starts = new Set(stated.flatMap(({ samples }) => startsOf(samples, interval)))
+      return [instance, { times, failed, processStarts: ordered(starts), interval }]
+    }),
   )
 }
+
+/**
+ * When the processes of one target started, by what they stated at its scrapes, oldest first. A node's clock may be wrong: a start after its own
+ * process was scraped, or before another one still was, cannot be. Then it was between those two scrapes, or is not known.
+ */
+function startsOf(stated: readonly Sample[], interval: Seconds): Seconds[] {
+  return stated.flatMap(({ time, value }, index) => {
+    const previous = stated[index - 1]
+    if (previous?.value === value) return []
+    const after = previous?.time ?? -Infinity
+    if (value > after && value <= time + ROUNDING) return [Math.min(value, time)]
+    if (previous === undefined) return []
+    // After a longer time without scrapes it may have been as late as can be: until then the other process may have done more.
+    return [time - after > 2 * interval ? time : after + MOMENT]
+  })
+}
+
+/** Starts are stated in whole seconds. */
+const ROUNDING: Seconds = 1
+
+/** Less than the time between two scrapes. */
+const MOMENT: Seconds = 0.001
 
 /** Of a counter: the gauge of open connections with the same labels, where there is one, and whether Linkerd never evicts it. */
 export type CounterKind = { readonly open?: readonly Sample[]; readonly isKept?: boolean }

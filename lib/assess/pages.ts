@@ -58,11 +58,16 @@ export function podPages(before: PagesOfSnapshot | null, own: PagesOfSnapshot): 
   })
 }
 
-/** A process that began after the time that its first page stands for begins with that page, and is the same one on the next. */
+/**
+ * A process that began after the time that its first page stands for begins with that page, and is the same one on the next. So does another process
+ * that says it began before the page of the one before it was read: its node's clock is behind, and when it began is not known.
+ */
 function withStarts(pages: readonly ReadPage[]): ReadPage[] {
   const starts = new Map<Seconds, Seconds>()
-  return pages.map((page) => {
-    const processStart = starts.get(page.processStart) ?? Math.min(page.processStart, page.time)
+  return pages.map((page, index) => {
+    const isBehind = page.processStart <= (pages[index - 1]?.readAt ?? -Infinity)
+    const processStart =
+      starts.get(page.processStart) ?? (isBehind ? page.time : Math.min(page.processStart, page.time))
     starts.set(page.processStart, processStart)
     return { ...page, processStart }
   })

@@ -1,4 +1,5 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
+import { aroundProxy } from './around-proxy.ts'
 import { causeOfInbound, causeOfOutbound, dialledPorts, skipsAny } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
@@ -107,7 +108,8 @@ function pathOf(
   const judged = isHidden(first, worst, input)
     ? ({ state: 'unknown', reason: 'labels-overridden' } as const)
     : worst.state === 'mtls'
-      ? halfMeshed(first, input)
+      ? (aroundProxy(first, facts, input.unnamed.has(endKey(first.destination, first.port))) ??
+        halfMeshed(first, input))
       : worst
   const side = own.filter((edge) => edge.side === first.side)
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
@@ -248,13 +250,14 @@ function ownersOf({ pods }: Facts): Map<string, Set<string>> {
 }
 
 function causeOf(
-  { side, destination, port }: ReadEdge,
+  { side, destination, port, reached }: ReadEdge,
   { state, reason }: Pick<Edge, 'state' | 'reason'>,
   facts: Facts,
 ): PathWindow['cause'] {
+  if (state === 'exempt' && reached === 'api-server') return 'kubernetes-api'
   if (state === 'mtls' || state === 'tls-anonymous' || state === 'exempt') return null
   if (state === 'unknown') return 'unknown'
   return side === 'outbound'
-    ? causeOfOutbound(destination, port, facts)
+    ? causeOfOutbound({ destination, port, reached }, facts)
     : causeOfInbound(reason, destination, port, facts)
 }

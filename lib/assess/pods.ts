@@ -2,6 +2,7 @@ import { decidingLabels } from '../collect/pod-labels.ts'
 import type { OwnerReference, Pod } from '../collect/reduce.ts'
 import { toSeconds } from '../collect/windows.ts'
 import type { Endpoint, Seconds } from '../model.ts'
+import { isIPv6 } from './pod-network.ts'
 import { type PortRanges, parsePorts } from './ports.ts'
 import { type Look, type Probe, lookOf, probesOf } from './probes.ts'
 
@@ -30,6 +31,12 @@ export type PodFacts = {
   readonly otherControlPlane: boolean
   readonly hostNetwork: boolean
   readonly addresses: readonly string[]
+  /** Of a pod on the host's network: the node's, which it shares. */
+  readonly hostAddresses: readonly string[]
+  /** It has a proxy and an IPv6 address, and connections by IPv6 are not led to the proxy. */
+  readonly isIPv6Unproxied: boolean
+  /** Its own init containers that run before `linkerd-init`, which is when connections begin to be led to the proxy. */
+  readonly earlyInit: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   /** Its labels, in either list, that take a name by which its proxy is read. In no order. */
   readonly overriding: readonly string[]
@@ -87,12 +94,17 @@ export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodF
 type PodContext = {
   readonly rollUp: (workload: Endpoint) => Endpoint
   readonly linkerdNamespace: string
+  /** `disableIPv6` of the control plane's settings; undefined where it is not known. */
+  readonly isIPv6Disabled: boolean | undefined
   readonly takenAt: Seconds
   readonly isGone: boolean
 }
 
 /** What a list says of a pod. Null for a pod that never ran: it could not send anything. */
-export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }: PodContext): PodFacts | null {
+export function podFacts(
+  pod: Pod,
+  { rollUp, linkerdNamespace, isIPv6Disabled, takenAt, isGone }: PodContext,
+): PodFacts | null {
   const { metadata, spec, status } = pod
   const containers = [...(spec.initContainers ?? []), ...(spec.containers ?? [])]
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
@@ -107,6 +119,9 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
   const env = new Map((proxy?.env ?? []).map(({ name, value }) => [name, value ?? '']))
   const namespace = metadata.namespace ?? ''
   const serviceAccount = spec.serviceAccountName ?? 'default'
+  const addresses = [...new Set([status?.podIP ?? '', ...(status?.podIPs ?? []).map(({ ip }) => ip ?? '')])].filter(
+    Boolean,
+  )
   const ports = containers.flatMap((container) => container.ports ?? [])
   const argument = (flag: string) => init?.args?.[init.args.indexOf(flag) + 1] ?? ''
   const skipped = (flag: string, annotation: string) =>
@@ -126,10 +141,10 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
     otherControlPlane: proxy !== undefined && controlPlane !== linkerdNamespace,
     hostNetwork: spec.hostNetwork ?? false,
     // Pods on the host's network share its address with each other and with the kubelet.
-    addresses:
-      spec.hostNetwork === true
-        ? []
-        : [...new Set([status?.podIP ?? '', ...(status?.podIPs ?? []).map(({ ip }) => ip ?? '')])].filter(Boolean),
+    addresses: spec.hostNetwork === true ? [] : addresses,
+    hostAddresses: spec.hostNetwork === true ? addresses : [],
+    isIPv6Unproxied: proxy !== undefined && addresses.some(isIPv6) && !isIPv6Proxied(init?.args, isIPv6Disabled),
+    earlyInit: earlyInitOf(spec.initContainers ?? []),
     labels,
     overriding: decidingLabels(labels, { namespace, pod: metadata.name }),
     annotations,
@@ -157,6 +172,26 @@ export function podFacts(pod: Pod, { rollUp, linkerdNamespace, takenAt, isGone }
     automount: spec.automountServiceAccountToken ?? null,
     createdAt: metadata.creationTimestamp === undefined ? life.from : toSeconds(metadata.creationTimestamp),
   }
+}
+
+/**
+ * Whether `linkerd-init` leads connections by IPv6 to the proxy. Its own default is that it does (`--ipv6`, true where it is absent; linkerd2-proxy-init,
+ * cmd/root.go), and Linkerd's is that it does not: its chart writes `--ipv6=false` unless it is installed with `disableIPv6=false`. Without
+ * `linkerd-init` the CNI plugin does it, which has the same setting with the same default; a value that Go does not take makes it fail.
+ */
+function isIPv6Proxied(args: readonly string[] | undefined, isDisabled: boolean | undefined): boolean {
+  if (args === undefined) return isDisabled === false
+  const flag = args.findLast((arg) => /^--?ipv6(=|$)/.test(arg))
+  return flag === undefined || !/=(0|f|F|false|FALSE|False)$/.test(flag)
+}
+
+/** Init containers before `linkerd-init`: with a proxy that is no native sidecar, the injector puts it behind all others. */
+function earlyInitOf(initContainers: NonNullable<Pod['spec']['initContainers']>): string[] {
+  const init = initContainers.findIndex(({ name }) => name === 'linkerd-init')
+  return initContainers
+    .slice(0, Math.max(0, init))
+    .map(({ name }) => name)
+    .filter((name) => name !== 'linkerd-proxy')
 }
 
 type ContainerStatus = NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number]

@@ -113,58 +113,45 @@ function podOf(
   const sameTemplate = own.find((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
   const sibling = sameTemplate ?? own.find((pod) => pod.meshed === meshed) ?? own[0]
   return {
+    ...(sibling ?? NO_SPEC),
     namespace,
     name,
     uid,
     isStatic: false,
     workload,
-    serviceAccount: sibling?.serviceAccount ?? 'default',
     identity: null,
     meshed,
     otherControlPlane: false,
     hostNetwork: false,
-    annotations: {},
-    skipInbound: [],
-    skipOutbound: [],
-    skipSubnets: [],
-    opaque: [],
-    defaultPolicy: null,
-    requiresIdentity: [],
-    trustAnchors: null,
-    probes: [],
-    ports: [],
-    automount: null,
-    labels: {},
-    ...(sibling === undefined ? {} : specOf(sibling)),
+    hostAddresses: [],
+    looks: [],
     overriding: [],
     addresses: [],
     life: { from: first, to: last + END_SECONDS, isOver: true },
-    lastStart: first,
     isGone: true,
     createdAt: first,
     unlisted: sameTemplate === undefined ? 'spec-unknown' : 'spec-of-sibling',
   }
 }
 
-function specOf(sibling: PodFacts): Partial<PodFacts> {
-  const { annotations, skipInbound, skipOutbound, skipSubnets, opaque, requiresIdentity, probes, ports, labels } =
-    sibling
-  const { defaultPolicy, trustAnchors, automount } = sibling
-  return {
-    annotations,
-    skipInbound,
-    skipOutbound,
-    skipSubnets,
-    opaque,
-    requiresIdentity,
-    probes,
-    ports,
-    labels,
-    defaultPolicy,
-    trustAnchors,
-    automount,
-  }
-}
+/** Where no pod of the workload is listed. */
+const NO_SPEC = {
+  serviceAccount: 'default',
+  isIPv6Unproxied: false,
+  earlyInit: [],
+  annotations: {},
+  labels: {},
+  skipInbound: [],
+  skipOutbound: [],
+  skipSubnets: [],
+  opaque: [],
+  defaultPolicy: null,
+  requiresIdentity: [],
+  trustAnchors: null,
+  probes: [],
+  ports: [],
+  automount: null,
+} as const
 
 /** A pod's name without what its controller adds to it: the name of its ReplicaSet, StatefulSet, DaemonSet or Job. */
 function stemOf(name: string): string {

@@ -39,6 +39,7 @@ import {
 } from './pages.ts'
 import { pathsOf } from './paths.ts'
 import { type Reading, adminReadings, clearReadings, encryptedReadings } from './readings.ts'
+import { byScraper } from './scrapers.ts'
 import { tapCandidates } from './tap-candidates.ts'
 import { withoutCallersOfProbes } from './tap-probes.ts'
 import { unlistedProbes } from './unlisted-probes.ts'
@@ -103,7 +104,7 @@ function assessReadable(input: AssessInput): WindowResult {
     seen: readSeen(snapshot, { start, end }, listErrors),
     vanishedAt: (pod) => lastScrapeOf(pod, end, byAddress),
   })
-  const attribute = attributor(facts)
+  const attribute = attributor(facts, scrapes)
 
   const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
   const pagesOf = pagesFinder(pages)
@@ -132,8 +133,8 @@ function assessReadable(input: AssessInput): WindowResult {
       .map((pod): [PodFacts, PodCoverage] => [pod, podCoverage(pod, coverageInput)]),
   )
   const told = isCollected
-    ? [clearReadings, encryptedReadings, adminReadings].flatMap((read) =>
-        read({ start, end, answers, scrapes, attribute, unlistedProbes: unlistedProbes(facts) }),
+    ? [clearReadings, encryptedReadings, adminReadings].flatMap(
+        byScraper({ start, end, answers, scrapes, attribute, unlistedProbes: unlistedProbes(facts) }),
       )
     : []
   const isSeen = (pod: PodFacts) => {
@@ -151,6 +152,7 @@ function assessReadable(input: AssessInput): WindowResult {
     cluster,
     withoutCallersOfProbes(readings, snapshot, { before: listedBefore, after: listedAfter }),
     facts,
+    snapshot.vizNamespace,
   )
   const overridden = isCollected
     ? overriddenOf(
@@ -229,7 +231,7 @@ const STARTING_SECONDS = 5
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
-  return edges.flatMap(({ standing, isDoubted, ...edge }) => {
+  return edges.flatMap(({ standing, isDoubted, reached, ...edge }) => {
     const path = byId.get(edge.pathId)
     const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
     return path === undefined || isTold ? [] : [edge]

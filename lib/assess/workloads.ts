@@ -238,6 +238,10 @@ function blindSpotsOf(
       for (const subnet of pod.skipSubnets) add('skip-subnet', null, `connections with ${subnet} go around the proxy`)
       for (const port of opaqueOf(pod)) add('opaque-port', port, 'only TCP is seen; what the application spoke is not')
     }
+    if (pod.isIPv6Unproxied) add('ipv6', null, 'connections by IPv6 go around the proxy (disableIPv6)')
+    if (pod.meshed)
+      for (const name of pod.earlyInit)
+        add('init-container', null, `${name} runs before linkerd-init, so its connections go around the proxy`)
     for (const { port, protocol } of pod.ports)
       if (protocol === 'UDP') add('udp', String(port), 'Linkerd carries TCP only')
   }

@@ -104,7 +104,10 @@ export function queriesOf(window: Window): Query[] {
   // samples are cut to the window by their time; what is reduced leaves a millisecond out, since there absence is safe.
   const within = `${length * 1000 - 1}ms`
   const before = `offset ${length}s`
-  const leftOut = [...LEFT_OUT].join(', ')
+  // Two jobs that scrape one proxy count the same twice.
+  const summed = (expression: string) =>
+    `sum without (${[...LEFT_OUT].filter((name) => name !== 'job').join(', ')}) (max without (job) (${expression}))`
+  const perProxy = 'instance, namespace, pod'
   const raw = (name: QueryName, selector: string, until = end): Query[] =>
     slices(start - LOOKBACK_SECONDS, until).map(({ time, seconds }) => ({
       name,
@@ -143,21 +146,24 @@ export function queriesOf(window: Window): Query[] {
     ...encrypted.flatMap((selector) => {
       const opened = `tcp_open_total${selector}`
       return [
-        once(
-          'encrypted-open',
-          `sum without (${leftOut}) (max_over_time(tcp_open_connections${selector}[${within}])) > 0`,
-        ),
+        once('encrypted-open', `${summed(`max_over_time(tcp_open_connections${selector}[${within}])`)} > 0`),
         once('encrypted-moved', `last_over_time(${opened}[${within}]) - (${opened} ${before}) != 0`),
         once('encrypted-new-last', added('last_over_time', opened)),
         once('encrypted-new-first', added('min_over_time', opened)),
         once('encrypted-new-count', added('count_over_time', opened)),
-        once('encrypted-bytes', `sum without (${leftOut}) (${movedBytes(selector)})`),
+        once('encrypted-bytes', summed(movedBytes(selector))),
       ]
     }),
     once('admin-opened', moved(`tcp_open_total{direction="inbound",peer="src",tls!="true",target_port=~"${ADMIN}"}`)),
     once('admin-requests', moved(`inbound_http_authz_allow_total{tls!="true",target_port=~"${ADMIN}"}`)),
-    once('crypto-tls', `count by (tls_suites, tls_kx_groups, tls_fips) (last_over_time(rustls_info[${within}]))`),
-    once('crypto-versions', `count by (version) (last_over_time(proxy_build_info[${within}]))`),
+    once(
+      'crypto-tls',
+      `count by (tls_suites, tls_kx_groups, tls_fips) (max by (${perProxy}, tls_suites, tls_kx_groups, tls_fips) (last_over_time(rustls_info[${within}])))`,
+    ),
+    once(
+      'crypto-versions',
+      `count by (version) (max by (${perProxy}, version) (last_over_time(proxy_build_info[${within}])))`,
+    ),
     once(
       'crypto-certificate-first',
       `min(last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}]))`,
@@ -168,7 +174,7 @@ export function queriesOf(window: Window): Query[] {
     ),
     once(
       'crypto-certificate-count',
-      `count(last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}]) > 0)`,
+      `count(max by (${perProxy}) (last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}])) > 0)`,
     ),
   ]
 }

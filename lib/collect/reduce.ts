@@ -201,6 +201,8 @@ const service = fields({
       .optional(),
     clusterIP: z.string().optional(),
     clusterIPs: z.array(z.string()).optional(),
+    /** `IPv4`, `IPv6` or both: of a headless Service, too, whose name then leads to such addresses alone. */
+    ipFamilies: z.array(z.string()).optional(),
     type: z.string().optional(),
     externalName: z.string().optional(),
   }),
@@ -255,6 +257,8 @@ const linkerdValues = fields({
   identityTrustDomain: z.string().optional(),
   linkerdVersion: helmText.optional(),
   cniEnabled: z.boolean().optional(),
+  /** True, as Linkerd has it unless it is told otherwise: connections by IPv6 are not led to the proxy. */
+  disableIPv6: z.boolean().optional(),
   identity: fields({
     /** False: the injector refuses pods that do not mount a ServiceAccount token. */
     serviceAccountTokenProjection: z.boolean().optional(),
@@ -322,6 +326,7 @@ export type Template = z.infer<typeof template>
 export type Owner = z.infer<typeof owner>
 export type CronJob = z.infer<typeof cronJob>
 export type Service = z.infer<typeof service>
+export type EndpointSlice = z.infer<typeof endpointSlice>
 export type Namespace = z.infer<typeof namespace>
 /** Server, AuthorizationPolicy and the like: `spec` as the API gave it. */
 export type LinkerdResource = z.infer<typeof linkerdResource>

@@ -192,6 +192,50 @@ describe('A pod that is in neither list', () => {
   })
 })
 
+describe('A pod that lived between two listed ones of its name', () => {
+  const legacy = pod('deployment/legacy', { meshed: false })
+  const [first, between, last] = [
+    pod('statefulset/db', { to: 90 }),
+    pod('statefulset/db', { from: 92, to: 235 }),
+    pod('statefulset/db', { from: 237 }),
+  ]
+  const clear = (of: Pod, at = [100, 200]) => tcp(of, outbound(legacy, 8080, NO_DISCOVERY), { at })
+  const CALLED = 'statefulset/db -> deployment/legacy:8080 no-mesh-tls (not_provided_by_service_discovery)'
+  const DOUBTED = 'statefulset/db -> deployment/legacy:8080 unknown (instance-not-confirmed)'
+
+  test('stands with what it sent in the clear', () => {
+    const lines = pathLines({ pods: [first, last, legacy], unlisted: [between], counters: clear(between) })
+    assert.deepEqual(lines, [CALLED])
+  })
+
+  test('also where no list after the window holds one of its name, or none before it does', () => {
+    for (const listed of [[first], [last]])
+      assert.deepEqual(pathLines({ pods: [...listed, legacy], unlisted: [between], counters: clear(between) }), [
+        CALLED,
+      ])
+  })
+
+  test('stands with mTLS only where a listed server saw its identity', () => {
+    const api = pod('deployment/api')
+    const both = mutual(between, api, 80, { at: [120] })
+    const lines = (counters: typeof both) => pathLines({ pods: [first, last, api], unlisted: [between], counters })
+    assert.deepEqual(lines(both), ['statefulset/db -> deployment/api:80 mtls'])
+    assert.deepEqual(lines(both.slice(0, 4)), ['statefulset/db -> deployment/api:80 unknown (pod-not-listed)'])
+  })
+
+  test('is a second instance where it answers while a listed one of its name does', () => {
+    for (const [pods, poser] of [
+      [[pod('statefulset/db')], between],
+      [[first, last], pod('statefulset/db', { from: 60, to: 235 })],
+      [[first, last], pod('statefulset/db', { from: 92, to: 270 })],
+      [[pod('statefulset/db', { to: 90, scrape: () => 'none' })], between],
+    ] as const)
+      assert.deepEqual(pathLines({ pods: [...pods, legacy], unlisted: [poser], counters: clear(poser, [120]) }), [
+        DOUBTED,
+      ])
+  })
+})
+
 describe('A pod and its addresses', () => {
   test('a StatefulSet pod that came back under another address is itself at both', () => {
     const first = pod('statefulset/db', { to: 150 })
@@ -238,17 +282,6 @@ describe('A pod and its addresses', () => {
         'deployment/web -> deployment/api:9000 no-mesh-tls (not_provided_by_service_discovery)',
       ])
     }
-  })
-
-  test('an address of the host names no pod on its network', () => {
-    const [web, agent] = [
-      pod('deployment/web'),
-      pod('daemonset/agent', { ip: '192.0.2.1', hostNetwork: true, meshed: false }),
-    ]
-    const lines = pathLines({ pods: [web, agent], counters: tcp(web, outboundTo('192.0.2.1', 9100)) })
-    assert.deepEqual(lines, [
-      'deployment/web -> external/192.0.2.1:9100 no-mesh-tls (not_provided_by_service_discovery)',
-    ])
   })
 
   test('a proxy with another admin port is read like any other', () => {

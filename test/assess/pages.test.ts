@@ -73,6 +73,14 @@ describe('Proxies that are read by the names of their pods', () => {
     assert.ok(ratio(input) > 80)
   })
 
+  test('are not called seen across a restart that their node’s clock hides', () => {
+    const observed = (clock: number) => {
+      const again = pod('deployment/web', { restarts: [100], clock })
+      return assessWindow(pagedEvidence({ pods: [again] }, { alone: true })).coverage[0]?.observedSeconds ?? 0
+    }
+    for (const clock of [-45, -120, 120]) assert.ok(observed(clock) <= observed(0), String(clock))
+  })
+
   test('state what their cryptography is, each once', () => {
     const of = (on: typeof web, name: string, labels: Record<string, string>, value = 1): Counter => ({
       on,

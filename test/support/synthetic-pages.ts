@@ -16,7 +16,8 @@ function line(name: string, labels: Readonly<Record<string, string>>, value: num
 
 /** The page of a pod at a time in seconds after the window's start. */
 export function pageAt(pod: Pod, counters: readonly Counter[], time: number): string {
-  const started = line('process_start_time_seconds', {}, toSeconds(WINDOW.start) + pod.from)
+  const begun = [pod.from, ...pod.restarts].findLast((one) => one <= time) ?? pod.from
+  const started = line('process_start_time_seconds', {}, toSeconds(WINDOW.start) + begun + pod.clock)
   const lines = counters.flatMap(({ on, name, labels, value }) => {
     const now = on === pod ? value(time) : undefined
     return now === undefined ? [] : [line(name, labels, now)]

@@ -29,6 +29,14 @@ export type Pod = {
   readonly controlPlane: string
   readonly nativeSidecar: boolean
   readonly hostNetwork: boolean
+  /** The node's address. */
+  readonly hostIP: string
+  /** False: the CNI plugin does what `linkerd-init` does. */
+  readonly hasInit: boolean
+  /** Further arguments of `linkerd-init`. */
+  readonly initArgs: readonly string[]
+  /** Names of its own init containers that run before `linkerd-init`. */
+  readonly earlyInit: readonly string[]
   readonly automount: boolean | null
   readonly policy: string
   readonly requireIdentity: string
@@ -42,6 +50,17 @@ export type Pod = {
   readonly adminPort: number
   /** When Prometheus scraped it: by default always, with success. */
   readonly scrape: (time: number) => 'success' | 'failure' | 'none'
+  /** Who scrapes it: the labels that tell them apart, and how much later than the first each does, in seconds. */
+  readonly scrapers: readonly {
+    readonly labels: Readonly<Record<string, string>>
+    readonly offset: number
+    /** Instead of the pod's own. */
+    readonly scrape?: (time: number) => 'success' | 'failure' | 'none'
+  }[]
+  /** How many seconds its node's clock is ahead of Prometheus'. */
+  readonly clock: number
+  /** When its proxy was restarted: counters are described by what they are, its start is stated by this. */
+  readonly restarts: readonly number[]
   /** Replaces what the kubelet says of the pod. */
   readonly status?: Readonly<Record<string, unknown>>
 }
@@ -82,6 +101,10 @@ export function pod(owner: string, changes: Partial<Pod> = {}): Pod {
     controlPlane: 'linkerd',
     nativeSidecar: true,
     hostNetwork: false,
+    hostIP: '192.0.2.1',
+    hasInit: true,
+    initArgs: [],
+    earlyInit: [],
     automount: null,
     policy: 'all-unauthenticated',
     requireIdentity: '',
@@ -93,6 +116,9 @@ export function pod(owner: string, changes: Partial<Pod> = {}): Pod {
     probes: [],
     adminPort: 4191,
     scrape: () => 'success',
+    scrapers: [{ labels: {}, offset: 0 }],
+    clock: 0,
+    restarts: [],
     ...changes,
   }
   return { ...all, labels: { ...injectedLabels(all), ...changes.labels } }
@@ -224,7 +250,14 @@ export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 
   const subnets = one.skipSubnets === '' ? [] : ['--subnets-to-ignore', one.skipSubnets]
   const init = {
     name: 'linkerd-init',
-    args: ['--inbound-ports-to-ignore', one.skipInbound, '--outbound-ports-to-ignore', one.skipOutbound, ...subnets],
+    args: [
+      '--inbound-ports-to-ignore',
+      one.skipInbound,
+      '--outbound-ports-to-ignore',
+      one.skipOutbound,
+      ...subnets,
+      ...one.initArgs,
+    ],
   }
   const app = appContainer(one)
   const isNative = one.meshed && one.nativeSidecar
@@ -244,12 +277,17 @@ export function podObject(one: Pod, time: number): Readonly<Record<'metadata' | 
       serviceAccountName: one.serviceAccount,
       hostNetwork: one.hostNetwork,
       ...(one.automount === null ? {} : { automountServiceAccountToken: one.automount }),
-      initContainers: [...(one.meshed ? [init] : []), ...(isNative ? [{ ...proxy, restartPolicy: 'Always' }] : [])],
+      initContainers: [
+        ...one.earlyInit.map((name) => ({ name })),
+        ...(one.meshed && one.hasInit ? [init] : []),
+        ...(isNative ? [{ ...proxy, restartPolicy: 'Always' }] : []),
+      ],
       containers: [app, ...(one.meshed && !isNative ? [proxy] : [])],
     },
     status: {
       phase: one.from > time ? 'Pending' : 'Running',
       podIP: one.ip,
+      hostIP: one.hostIP,
       podIPs: [one.ip, ...one.moreIps].map((ip) => ({ ip })),
       startTime: timeAt(one.from),
       conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: timeAt(one.from) }],

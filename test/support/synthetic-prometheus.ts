@@ -131,7 +131,7 @@ export function clearHttp(server: Pod, port: number, at: readonly number[] = [60
 /** All answers of Prometheus for a window: it scraped the pods, relabelled them as viz does, and was asked the collector's queries. */
 export function answersOf(window: Window, pods: readonly Pod[], counters: readonly Counter[]): MetricsAnswer[] {
   const start = toSeconds(window.start)
-  const series = [...scrapeSeries(start, pods), ...counters.map((counter) => toSeries(start, counter))]
+  const series = [...scrapeSeries(start, pods), ...counters.flatMap((counter) => toSeries(start, counter))]
   return queriesOf(window).map((query) => ({
     name: query.name,
     query: query.query,
@@ -148,10 +148,13 @@ type Stored = {
   readonly scrapes: readonly number[]
 }
 
-function scrapeTimes(pod: Pod): { time: number; isUp: boolean }[] {
+function scrapeTimes(
+  pod: Pod,
+  { offset, scrape = pod.scrape }: Pod['scrapers'][number],
+): { time: number; isUp: boolean }[] {
   const times: { time: number; isUp: boolean }[] = []
-  for (let time = FIRST_SCRAPE; time <= LAST_SCRAPE; time += SCRAPE_SECONDS) {
-    const answer = pod.meshed && time >= pod.from && time < pod.to ? pod.scrape(time) : 'none'
+  for (let time = FIRST_SCRAPE + offset; time <= LAST_SCRAPE; time += SCRAPE_SECONDS) {
+    const answer = pod.meshed && time >= pod.from && time < pod.to ? scrape(time) : 'none'
     if (answer !== 'none') times.push({ time, isUp: answer === 'success' })
   }
   return times
@@ -159,30 +162,36 @@ function scrapeTimes(pod: Pod): { time: number; isUp: boolean }[] {
 
 function scrapeSeries(start: number, pods: readonly Pod[]): Stored[] {
   return pods.flatMap((pod) => {
-    const scrapes = scrapeTimes(pod)
-    const times = scrapes.map(({ time }) => start + time)
-    const labels = targetLabels(pod)
-    if (scrapes.length === 0) return []
-    const up: Stored = {
-      labels: { ...labels, __name__: 'up' },
-      samples: scrapes.map(({ time, isUp }) => [start + time, isUp ? 1 : 0]),
-      scrapes: times,
-    }
-    const started = { on: pod, name: 'process_start_time_seconds', labels: {}, value: () => start + pod.from }
-    return [up, toSeries(start, started)]
+    const up = pod.scrapers.flatMap((scraper): Stored[] => {
+      const scrapes = scrapeTimes(pod, scraper)
+      if (scrapes.length === 0) return []
+      return [
+        {
+          labels: { ...targetLabels(pod), ...scraper.labels, __name__: 'up' },
+          samples: scrapes.map(({ time, isUp }) => [start + time, isUp ? 1 : 0]),
+          scrapes: scrapes.map(({ time }) => start + time),
+        },
+      ]
+    })
+    const startedAt = (time: number) => [pod.from, ...pod.restarts].findLast((one) => one <= time) ?? pod.from
+    const value = (time: number) => start + startedAt(time) + pod.clock
+    const started = { on: pod, name: 'process_start_time_seconds', labels: {}, value }
+    return up.length === 0 ? [] : [...up, ...toSeries(start, started)]
   })
 }
 
-function toSeries(start: number, { on, name, labels, value }: Counter): Stored {
-  const scrapes = scrapeTimes(on)
-  return {
-    labels: { ...joined(targetLabels(on), labels), __name__: name },
-    samples: scrapes.flatMap(({ time, isUp }) => {
-      const seen = isUp ? value(time) : undefined
-      return seen === undefined ? [] : [[start + time, seen] as const]
-    }),
-    scrapes: scrapes.map(({ time }) => start + time),
-  }
+function toSeries(start: number, { on, name, labels, value }: Counter): Stored[] {
+  return on.scrapers.map((scraper): Stored => {
+    const scrapes = scrapeTimes(on, scraper)
+    return {
+      labels: { ...joined({ ...targetLabels(on), ...scraper.labels }, labels), __name__: name },
+      samples: scrapes.flatMap(({ time, isUp }) => {
+        const seen = isUp ? value(time) : undefined
+        return seen === undefined ? [] : [[start + time, seen] as const]
+      }),
+      scrapes: scrapes.map(({ time }) => start + time),
+    }
+  })
 }
 
 /** viz's relabelling: what the pod is, then the injector's labels, then every label of the pod, of which the last wins (measured). */
@@ -267,21 +276,31 @@ function atStart({ samples, scrapes }: Stored, start: number): number | undefine
 
 type Instant = { readonly metric: Labels; readonly value: readonly [number, string] }
 
+/** `sum without (...) (max without (job) (...))`: what two jobs count of one proxy is the same. */
 function summed(result: readonly Instant[]): Instant[] {
-  const sums = new Map<string, Instant>()
+  // Read and written bytes are added up by the query before, and here at the end.
+  const largest = aggregated(result, new Set(['job']), Math.max)
+  return aggregated(largest, new Set([...LEFT_OUT, '__name__']), (a, b) => a + b)
+}
+
+function aggregated(
+  result: readonly Instant[],
+  without: ReadonlySet<string>,
+  join: (a: number, b: number) => number,
+): Instant[] {
+  const joinedBy = new Map<string, Instant>()
   for (const { metric, value } of result) {
-    const kept = Object.fromEntries(
-      Object.entries(metric).filter(([name]) => name !== '__name__' && !LEFT_OUT.has(name)),
-    )
+    const kept = Object.fromEntries(Object.entries(metric).filter(([name]) => !without.has(name)))
     const key = JSON.stringify(
       Object.keys(kept)
         .toSorted()
         .map((name) => [name, kept[name]]),
     )
-    const sum = Number(sums.get(key)?.value[1] ?? 0) + Number(value[1])
-    sums.set(key, { metric: kept, value: [value[0], String(sum)] })
+    const known = joinedBy.get(key)
+    const sum = known === undefined ? Number(value[1]) : join(Number(known.value[1]), Number(value[1]))
+    joinedBy.set(key, { metric: kept, value: [value[0], String(sum)] })
   }
-  return [...sums.values()]
+  return [...joinedBy.values()]
 }
 
 /** Reads the first selector of a query: `name{label="a",other!~"b|c"}`. */
