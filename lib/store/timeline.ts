@@ -246,6 +246,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     start: window.start,
     end: window.end,
     evidence: result?.inputs.evidence ?? null,
+    ...(result?.inputs.also === undefined ? {} : { also: result.inputs.also }),
     collected: result?.collected ?? false,
     ...secondsOf(result?.coverage ?? []),
   })
