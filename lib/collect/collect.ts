@@ -40,7 +40,7 @@ export async function collectWindow(
   deps: CollectDeps,
 ): Promise<Snapshot> {
   const startedAt = deps.now().toISOString()
-  const asked = cluster.noPrometheus === true ? NO_PROMETHEUS : collectMetrics(cluster, window, isReplay, deps)
+  const asked = askMetrics(cluster, window, isReplay, deps)
   const listed = listAll(deps.access.kubernetes, cluster, { now: deps.now })
   const [metrics, kubernetes, proxies] = await Promise.all([
     asked,
@@ -66,6 +66,44 @@ export async function collectWindow(
     ...(viz === undefined ? {} : { viz }),
     ...(tap === undefined ? {} : { tap }),
     ...(proxies === undefined ? {} : { proxies }),
+  }
+}
+
+/** What Prometheus answers for a window, as {@link collectWindow} has it. */
+export async function askMetrics(
+  cluster: Cluster,
+  window: Window,
+  isReplay: boolean,
+  deps: CollectDeps,
+): Promise<Snapshot['metrics']> {
+  return cluster.noPrometheus === true ? NO_PROMETHEUS : collectMetrics(cluster, window, isReplay, deps)
+}
+
+/**
+ * The attempt of a window that was asked again and answered differently: what Prometheus said, and the lists of now. What can be asked only as a window ends
+ * (pages of proxies, tap, viz) is not in it.
+ *
+ * @param startedAt when Prometheus was asked
+ */
+export async function collectAgain(
+  cluster: Cluster,
+  window: Window,
+  { collector, metrics, startedAt }: Pick<Snapshot, 'collector' | 'metrics' | 'startedAt'>,
+  { access, now }: CollectDeps,
+): Promise<Snapshot> {
+  const kubernetes = await listAll(access.kubernetes, cluster, { now })
+  return {
+    format: 'ciphertrail/snapshot/1',
+    cluster: cluster.id,
+    window,
+    linkerdNamespace: cluster.linkerdNamespace,
+    vizNamespace: cluster.vizNamespace,
+    collector,
+    startedAt,
+    endedAt: now().toISOString(),
+    complete: metrics.status === 'complete' && kubernetes.status === 'complete',
+    metrics,
+    kubernetes,
   }
 }
 
