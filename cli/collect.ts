@@ -126,10 +126,15 @@ async function collectCluster(
     },
   )
   console.progressEnd()
-  const { attempted, unreachable } = collected
+  const { attempted, again, unreachable } = collected
   const lines = new Set(collected.errors)
   for (const line of lines) console.err(line)
   for (const one of attempted) await printAttempt(cluster, one, lines, deps)
+  for (const one of again) {
+    if (!deps.isJson)
+      console.out(`${cluster.id}: asked again, and samples had come since; of each path the worse reading stands`)
+    await printAttempt(cluster, one, lines, deps)
+  }
   if (unreachable > 0)
     console.err(
       `Not tried: ${unreachable} more ${unreachable === 1 ? 'window' : 'windows'} of cluster "${cluster.id}", since neither source answered; the next collect tries again`,

@@ -7,6 +7,8 @@ export type S3Requests = { readonly gets: number; readonly lists: number; readon
 export const COUNTED = {
   /** A window: registry twice, the state, the attempt read back, the one before it; its attempts listed; attempt, result and state written. */
   collect: { gets: 5, lists: 1, puts: 3 },
+  /** Of the window whose time to be asked again has come: the state, what was asked, the attempt that stands; what was asked written. */
+  again: { gets: 3, lists: 0, puts: 1 },
   /** A run, whatever the number of clusters; for each cluster with evidence in the last seven hours one get more. */
   plan: { gets: 2, lists: 1, puts: 0 },
   /** What a run of plan looks at for mail, where channels are and nothing is due: the channels, and who gets none. */
@@ -28,7 +30,7 @@ export const BYTES = { evidence: 125_000, result: 66_000, hourFactor: 4 }
 /** Seconds that a function is taken to run, and its memory in GB. Assumed: only AWS can show it. */
 const RUNS = {
   plan: { seconds: 1, gigabytes: 1 },
-  collect: { seconds: 8, gigabytes: 2 },
+  collect: { seconds: 12, gigabytes: 2 },
   seal: { seconds: 5, gigabytes: 1 },
   compact: { seconds: 5, gigabytes: 1 },
   report: { seconds: 60, gigabytes: 3 },
@@ -86,6 +88,7 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const compactRequests = { gets: clusters * days * 9 + windows, lists: days * compactLists, puts: clusters * days * 4 }
   const requests = sum([
     times(windows, COUNTED.collect),
+    times(windows, COUNTED.again),
     times(plans, COUNTED.plan),
     times(plans, COUNTED.mailLook),
     times(plans, COUNTED.alert),
@@ -145,7 +148,7 @@ export function costPage(): string {
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   const rows = (title: string, cell: (cost: Cost) => string): string =>
     row([title, ...cases.map(({ cost }) => cell(cost))])
-  const { collect, plan, mailLook, alert, alertCluster, mail } = COUNTED
+  const { collect, again, plan, mailLook, alert, alertCluster, mail } = COUNTED
   return `# What the service costs
 
 A month of the service on AWS, by clusters and the size of their windows, once evidence has been kept for its ${KEPT_MONTHS} months. \`npm run cost\` makes this page from \`docs/cost-model.ts\`: put your prices and bytes there.
@@ -164,8 +167,9 @@ ${row(['for each cluster', ...cases.map(({ clusters, cost }) => dollars(cost.tot
 
 ## Where the numbers come from
 
-- **Requests are counted** by tests. A window is ${collect.gets} gets, ${collect.lists} list and ${collect.puts} puts (\`test/infra/cost.test.ts\`); a run of \`plan\`, ${plan.gets + mailLook.gets} gets and ${plan.lists + mailLook.lists} lists, and one get for each cluster; a run of \`alert\`, ${alert.gets} gets and ${alert.lists} lists, and ${alertCluster.gets} gets for each cluster, as long as a container lives that remembers what it read; a mail, ${mail.gets} gets and ${mail.puts} puts; \`seal\` and \`compact\` as in [decision 0029](decisions/0029-who-writes-months.md) (\`test/run/requests.test.ts\`). One cluster costs the same whatever the number of the others.
+- **Requests are counted** by tests. A window is ${collect.gets} gets, ${collect.lists} list and ${collect.puts} puts, and ${again.gets} gets and ${again.puts} put where it is asked again (\`test/infra/cost.test.ts\`); a run of \`plan\`, ${plan.gets + mailLook.gets} gets and ${plan.lists + mailLook.lists} lists, and one get for each cluster; a run of \`alert\`, ${alert.gets} gets and ${alert.lists} lists, and ${alertCluster.gets} gets for each cluster, as long as a container lives that remembers what it read; a mail, ${mail.gets} gets and ${mail.puts} puts; \`seal\` and \`compact\` as in [decision 0029](decisions/0029-who-writes-months.md) (\`test/run/requests.test.ts\`). One cluster costs the same whatever the number of the others.
 - **Bytes are measured** on the recorded mesh of the demo: ${count(BYTES.evidence)} bytes of evidence and ${count(BYTES.result)} of result for 30 proxies and five minutes. They grow with proxies and with the traffic that had no mesh TLS. Of an hour nothing was measured; it is taken as ${BYTES.hourFactor} times as much.
+- **Each window is asked twice**, the second time some minutes after its end, by the run that collects a later one ([decision 0059](decisions/0059-asked-again.md)): Prometheus answers the same queries twice, the lists are read once, and a second attempt is stored only where the answer differs. Where remote write is late in every window, evidence takes twice the storage.
 - **Seconds and memory are assumed**, generously: ${Object.entries(RUNS)
     .map(([name, { seconds, gigabytes }]) => `${name} ${seconds} s at ${gigabytes} GB`)
     .join(', ')}. Only AWS can show them.

@@ -467,6 +467,8 @@ export type WindowResult = {
     /** Key of the snapshot whose Kubernetes lists hold before, and after, the window; null where there is none. */
     readonly before: string | null
     readonly after: string | null
+    /** Other complete attempts at the window, which answered differently: of each path the worse reading stands. Absent: there are none. */
+    readonly also?: readonly string[]
   }
   /** Metrics were read. False: no path of this window can be told, and each known one is `not-collected`. */
   readonly collected: boolean
@@ -589,7 +591,7 @@ export type PathRow = {
   readonly episode: Episode | null
   /** Id of the waiver in force that accepts that the path is not encrypted, or null. */
   readonly waiver: string | null
-  /** Keys of the first and the last snapshot behind the row; empty where nothing was collected. */
+  /** Keys of the snapshots behind the first and the last window of the row, all attempts that were used; empty where nothing was collected. */
   readonly evidence: readonly string[]
 }
 
@@ -601,13 +603,14 @@ export type TimelineMonth = {
   /** `2026-11` */
   readonly month: string
   /**
-   * Every expected window, oldest first. `evidence` is null where there is no standing attempt. Seconds are the sums of the
+   * Every expected window, oldest first. `evidence` is null where there is no standing attempt; `also` names the others that were used. Seconds are the sums of the
    * cluster's coverage, 0 where nothing is known of it; `ratio` is observed over expected, null where nothing was expected.
    */
   readonly windows: readonly {
     readonly start: string
     readonly end: string
     readonly evidence: string | null
+    readonly also?: readonly string[]
     readonly collected: boolean
     readonly expectedSeconds: number
     readonly observedSeconds: number

@@ -75,8 +75,11 @@ describe('The same evidence gives the same content', () => {
     assert.deepEqual(windowsIn(often), windowsIn(once))
     // What was missed since then grows while the test runs.
     const period = ['--to', once.windows.at(-1)?.end ?? '']
+    // Each attempt is named; what they say is the same.
     const paths = async ({ folder }: { folder: string }): Promise<string[]> =>
-      linesOf((await run(['paths', '--json', ...period], { folder })).stdout)
+      linesOf((await run(['paths', '--json', ...period], { folder })).stdout).map((line) =>
+        JSON.stringify({ ...(JSON.parse(line) as object), evidence: null }),
+      )
     assert.deepEqual(await paths(often), await paths(once))
   })
 
@@ -103,6 +106,8 @@ describe('The same evidence gives the same content', () => {
     const mesh = await startMesh(context)
     await collectByCommand(mesh)
     const store = storeFolder(mesh)
+    // What was asked again is not derived: without it some windows are asked once more.
+    rmSync(join(store, 'state', '_asked'), { recursive: true, force: true })
     const expected = objectsIn(store, DERIVED)
     // Of the months none is written before the next day.
     assert.equal(expected.size, mesh.windows.length + 1)

@@ -41,8 +41,7 @@ export async function collectWindow(
   deps: CollectDeps,
 ): Promise<Snapshot> {
   const startedAt = deps.now().toISOString()
-  const fromPrometheus =
-    cluster.noPrometheus === true ? NO_PROMETHEUS : collectFromPrometheus(cluster, window, isReplay, deps)
+  const fromPrometheus = askPrometheus(cluster, window, isReplay, deps)
   const asked = fromPrometheus.then(({ metrics }) => metrics)
   const listed = listAll(deps.access.kubernetes, cluster, { now: deps.now })
   const [{ metrics, cadvisor }, kubernetes, proxies] = await Promise.all([
@@ -73,6 +72,45 @@ export async function collectWindow(
   }
 }
 
+/** What Prometheus answers for a window, as {@link collectWindow} has it. */
+export async function askPrometheus(
+  cluster: Cluster,
+  window: Window,
+  isReplay: boolean,
+  deps: CollectDeps,
+): Promise<FromPrometheus> {
+  return cluster.noPrometheus === true ? NO_PROMETHEUS : collectFromPrometheus(cluster, window, isReplay, deps)
+}
+
+/**
+ * The attempt of a window that was asked again and answered differently: what Prometheus said, and the lists of now. What can be asked only as a window ends
+ * (pages of proxies, tap, viz) is not in it.
+ *
+ * @param startedAt when Prometheus was asked
+ */
+export async function collectAgain(
+  cluster: Cluster,
+  window: Window,
+  { collector, metrics, cadvisor, startedAt }: Pick<Snapshot, 'collector' | 'metrics' | 'cadvisor' | 'startedAt'>,
+  { access, now }: CollectDeps,
+): Promise<Snapshot> {
+  const kubernetes = await listAll(access.kubernetes, cluster, { now })
+  return {
+    format: 'ciphertrail/snapshot/1',
+    cluster: cluster.id,
+    window,
+    linkerdNamespace: cluster.linkerdNamespace,
+    vizNamespace: cluster.vizNamespace,
+    collector,
+    startedAt,
+    endedAt: now().toISOString(),
+    complete: metrics.status === 'complete' && kubernetes.status === 'complete',
+    metrics,
+    kubernetes,
+    ...(cadvisor === undefined ? {} : { cadvisor }),
+  }
+}
+
 /** Who sends what is in the clear is asked now, so of the window that was just over alone. */
 async function tapOf(
   cluster: Cluster,
@@ -100,9 +138,9 @@ async function vizOf(
 }
 
 /** Nothing was to be asked, and nothing failed. */
-const NO_PROMETHEUS: Promise<FromPrometheus> = Promise.resolve({
+const NO_PROMETHEUS: FromPrometheus = {
   metrics: { status: 'complete', errors: [], prometheusTime: null, answers: [] },
-})
+}
 
 /** The pages of proxies; undefined where none is to be read. */
 async function collectProxies(

@@ -68,6 +68,20 @@ export function windowAfter(settings: readonly WindowSetting[], window: Window):
  */
 export const SETTLE_SECONDS = 60
 
+/** Bounds of how long after its end a window is asked again. */
+const AGAIN_LEAST_SECONDS: Seconds = 10 * 60
+const AGAIN_MOST_SECONDS: Seconds = 30 * 60
+
+/**
+ * When a window is asked again: two windows later, but after ten minutes at least and thirty at most. What a remote write sends late has come by then,
+ * and a Prometheus that keeps six hours still has all that the first time had.
+ */
+export function againAt({ start, end }: Window): Seconds {
+  const over = toSeconds(end)
+  const length = over - toSeconds(start)
+  return over + Math.min(Math.max(2 * length, AGAIN_LEAST_SECONDS), AGAIN_MOST_SECONDS)
+}
+
 /** A changed size takes effect at the next UTC midnight, so within a day all windows have one size. */
 function minutesAt(settings: readonly WindowSetting[], day: Seconds): number {
   const inForce = settings.findLast(({ since }) => toSeconds(since) <= day) ?? settings[0]

@@ -219,7 +219,7 @@ const WINDOWS: Columns<WindowRow> = {
   expected_pod_seconds: ({ expectedSeconds }) => expectedSeconds,
   observed_pod_seconds: ({ observedSeconds }) => observedSeconds,
   observed_share: ({ ratio }) => ratio,
-  evidence: ({ evidence }) => evidence,
+  evidence: ({ evidence, also = [] }) => (evidence === null ? null : listOf([evidence, ...also])),
 }
 
 const WORKLOADS: Columns<Summary['unmeshed'][number]> = {

@@ -2,14 +2,15 @@ import type { ClusterAccess } from '../collect/cluster.ts'
 import { collectWindow } from '../collect/collect.ts'
 import { oldestSample } from '../collect/oldest.ts'
 import { PAGE_SLACK_SECONDS } from '../collect/page-times.ts'
-import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts'
+import { againAt, SETTLE_SECONDS, toSeconds, windowsBetween } from '../collect/windows.ts'
 import type { Cluster, Seconds, Snapshot, Window } from '../model.ts'
 import { RETENTION_SECONDS } from '../seal/seal.ts'
 import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../store/evidence.ts'
 import { evidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
-import { type Tried, isDue } from './due.ts'
+import { anotherAnswer } from './ask-again.ts'
+import { type Tried, isDue, isDueAgain } from './due.ts'
 
 /** What became of one window. */
 export type AgentAttempt = {
@@ -31,7 +32,8 @@ export type AgentInput = {
 const READ_BACK_SECONDS: Seconds = 60 * 60
 
 /**
- * Collects the due windows of one cluster and stores the attempts, the newest window first. Of the store it touches the attempts of this cluster
+ * Collects the due windows of one cluster and stores the attempts, the newest window first; then asks earlier ones again whose time for that came since the
+ * last run. Of the store it touches the attempts of this cluster
  * alone, and never replaces one: no registry, nothing derived, no log. Ends early where neither source answers. Throws where the store fails.
  */
 export async function* collectAsAgent(
@@ -39,7 +41,9 @@ export async function* collectAsAgent(
   { collector, now, isReplay }: AgentInput,
   { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
 ): AsyncGenerator<AgentAttempt> {
-  for (const window of await dueForAgent(cluster, now().getTime() / 1000, { objects, access })) {
+  const at = now().getTime() / 1000
+  const again = await dueAgain(cluster, at, objects)
+  for (const window of await dueForAgent(cluster, at, { objects, access })) {
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects })
     const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
@@ -48,6 +52,43 @@ export async function* collectAsAgent(
     const isAway = metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed'
     if (isAway) return
   }
+  for (const { window, standing } of again) {
+    const answer = await anotherAnswer(cluster, window, standing, { collector, now, isReplay }, { objects, access })
+    if (answer === 'no answer') return
+    if (answer !== 'same') yield { window, key: answer.key, complete: true, errors: [] }
+  }
+}
+
+/**
+ * The windows to ask again, oldest first. An agent remembers nothing but attempts, so it goes by them: the run that collects a window first asks those whose
+ * time came after the end of the newest window that was stored before, and up to the end of this one. A run that dies in between asks them never.
+ */
+async function dueAgain(
+  cluster: Cluster,
+  now: Seconds,
+  objects: Objects,
+): Promise<readonly { readonly window: Window; readonly standing: string }[]> {
+  if (cluster.noPrometheus === true) return []
+  const over = windowsBetween(cluster.windows, now - RETENTION_SECONDS, now - SETTLE_SECONDS)
+  const latest = over.at(-1)
+  if (latest === undefined) return []
+  let newest: Window | undefined
+  const due: { window: Window; standing: string }[] = []
+  for (const window of over.toReversed()) {
+    const asked = againAt(window)
+    // Their time came before the run that stored the newest.
+    if (newest !== undefined && asked <= toSeconds(newest.end)) break
+    const attempts = await listAttempts(window, cluster.id, { objects })
+    if (attempts.length === 0) continue
+    newest ??= window
+    if (asked <= toSeconds(newest.end) || asked > toSeconds(latest.end)) continue
+    const tried: Tried[] = []
+    for (const id of attempts) tried.push(await readBack(id, objects))
+    const standing = tried.find(({ complete }) => complete)
+    if (standing !== undefined && isDueAgain(window, tried, now))
+      due.unshift({ window, standing: evidenceKey({ window, cluster: cluster.id, attempt: standing.number }) })
+  }
+  return due
 }
 
 /** The windows that are over, that Prometheus still has, and that have no complete attempt; newest first. */

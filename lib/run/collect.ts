@@ -10,6 +10,7 @@ import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { readClusters } from '../store/registry.ts'
 import { readState } from '../store/state.ts'
+import { type AnotherAnswer, type AskDeps, askAgain } from './ask-again.ts'
 import { type DueWindow, refusalOf } from './due.ts'
 
 /** Who collects, and when. */
@@ -35,6 +36,8 @@ export type CollectedDue =
       readonly key: string
       /** Every source answered everything; null where the attempt was stored before, and was told of then. What an agent stored is told of here. */
       readonly complete: boolean | null
+      /** Keys of attempts that were stored since earlier windows were asked again and said something else. Absent: there are none. */
+      readonly again?: readonly string[]
       /** What the sources, or the evidence that it was derived from, lack, in lines. The attempt is stored all the same. */
       readonly errors: readonly string[]
     }
@@ -42,7 +45,7 @@ export type CollectedDue =
   | { readonly outcome: 'refused'; readonly error: string }
 
 /**
- * Collects one window of one cluster, stores the attempt and derives. A source that fails is part of the attempt, and `plan` asks for the next
+ * Collects one window of one cluster, stores the attempt and derives; then asks earlier windows of the cluster again whose time for that has come. A source that fails is part of the attempt, and `plan` asks for the next
  * one; this throws where the store fails or the cluster cannot be opened, and may then be called again with the same message.
  */
 export async function collectDue(
@@ -79,10 +82,15 @@ export async function collectDue(
       written === undefined ? undefined : [...stored, written],
     )
     const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
+    const again =
+      metrics.status === 'complete'
+        ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
+        : NOTHING_AGAIN
     return {
       outcome: 'collected',
       key,
       complete,
+      ...(again.answers.length === 0 ? {} : { again: again.answers.map((answer) => answer.key) }),
       errors: [
         ...new Set([
           ...metrics.errors,
@@ -92,12 +100,26 @@ export async function collectDue(
           ...(tap?.errors ?? []),
           ...(proxies?.errors ?? []),
           ...errors,
+          ...again.errors,
         ]),
       ],
     }
   } finally {
     await access.close()
   }
+}
+
+type Again = { readonly answers: readonly AnotherAnswer[]; readonly errors: readonly string[] }
+
+const NOTHING_AGAIN: Again = { answers: [], errors: [] }
+
+/** Asks windows again whose time for that has come, and derives where one of them answered differently. */
+async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps: AskDeps): Promise<Again> {
+  const answers = await askAgain(cluster, input, deps)
+  if (answers.length === 0) return NOTHING_AGAIN
+  const written = answers.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
+  const { errors } = await derive(cluster, { objects: deps.objects, assess: assessWindow, now: input.now() }, written)
+  return { answers, errors }
 }
 
 /** Of an attempt that was derived from; false where it could not be read. */
@@ -132,6 +154,8 @@ export type CollectWindowsDeps = {
 export type CollectedWindows = {
   /** In the order in which they were asked for. */
   readonly attempted: readonly Attempted[]
+  /** Attempts at earlier windows that were asked again and answered differently. */
+  readonly again: readonly Attempted[]
   /** How many were not tried, since neither source answered for the one before. */
   readonly unreachable: number
   /** One line for each stored thing that could not be derived from. */
@@ -139,8 +163,8 @@ export type CollectedWindows = {
 }
 
 /**
- * Collects windows of one cluster one after the other, whatever is stored of them, and derives once. Stops where nobody answers: the other windows would
- * only wait for the same. Throws where the store fails.
+ * Collects windows of one cluster one after the other, whatever is stored of them, and derives once; then asks earlier windows again whose time for that has
+ * come. Stops where nobody answers: the other windows would only wait for the same. Throws where the store fails.
  */
 export async function collectWindows(
   cluster: Cluster,
@@ -158,20 +182,8 @@ export async function collectWindows(
       { access, now, progress: (done, all) => progress?.(index, done, all) },
     )
     const key = await writeAttempt(snapshot, { objects })
-    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
-    attempted.push({
-      window,
-      key,
-      snapshot: {
-        complete,
-        metrics: { ...metrics, answers: [] },
-        kubernetes: { ...kubernetes, lists: [] },
-        ...(cadvisor === undefined ? {} : { cadvisor: { ...cadvisor, answers: [] } }),
-        ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
-        ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
-        ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),
-      },
-    })
+    const { metrics, kubernetes } = snapshot
+    attempted.push({ window, key, snapshot: withoutContent(snapshot) })
     if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
       unreachable = windows.length - index - 1
       break
@@ -180,5 +192,34 @@ export async function collectWindows(
   deriving?.()
   const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
   const { errors } = await compact(cluster, { objects, assess: assessWindow, now: now() }, written)
-  return { attempted, unreachable, errors }
+  // Who just did not answer is asked by the next run.
+  const answers = attempted.every(({ snapshot }) => snapshot.metrics.status === 'complete')
+    ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
+    : NOTHING_AGAIN
+  return {
+    attempted,
+    again: answers.answers.map(({ snapshot, ...one }) => ({ ...one, snapshot: withoutContent(snapshot) })),
+    unreachable,
+    errors: [...errors, ...answers.errors],
+  }
+}
+
+function withoutContent({
+  complete,
+  metrics,
+  kubernetes,
+  cadvisor,
+  viz,
+  tap,
+  proxies,
+}: Snapshot): Attempted['snapshot'] {
+  return {
+    complete,
+    metrics: { ...metrics, answers: [] },
+    kubernetes: { ...kubernetes, lists: [] },
+    ...(cadvisor === undefined ? {} : { cadvisor: { ...cadvisor, answers: [] } }),
+    ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
+    ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
+    ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),
+  }
 }

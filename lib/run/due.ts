@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { SETTLE_SECONDS, toSeconds, windowOf } from '../collect/windows.ts'
+import { againAt, LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '../collect/windows.ts'
 import type { Cluster, Seconds, Window } from '../model.ts'
+import { RETENTION_SECONDS } from '../seal/seal.ts'
 import { MOST_ATTEMPTS } from '../store/keys.ts'
 import type { KnownAttempt } from '../store/standing.ts'
 
@@ -54,6 +55,18 @@ function begunAt({ startedAt }: Tried, end: string, count: number, now: Seconds)
 /** After so many attempts. */
 function pauseAfter(count: number): Seconds {
   return PAUSES[Math.min(count, PAUSES.length) - 1] ?? 0
+}
+
+/**
+ * Whether a window of which a complete attempt is stored is to be asked again: its time for that has come, no complete attempt was begun since, and
+ * Prometheus still has all that the first one read, or what it forgot would look like another answer.
+ */
+export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seconds): boolean {
+  const at = againAt(window)
+  const complete = attempts.filter((one) => one.complete)
+  if (complete.length === 0 || now < at) return false
+  if (toSeconds(window.start) - LOOKBACK_SECONDS <= now - RETENTION_SECONDS) return false
+  return complete.every(({ startedAt }) => startedAt === null || toSeconds(startedAt) < at)
 }
 
 /**

@@ -48,7 +48,9 @@ export async function readReportInput(
   ])
   const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
   const checkpoint = await readPrintedHead(
-    kept.flatMap(({ windows }) => windows.flatMap(({ evidence }) => evidence ?? [])),
+    kept.flatMap(({ windows }) =>
+      windows.flatMap(({ evidence, also = [] }) => [...(evidence === null ? [] : [evidence]), ...also]),
+    ),
     objects,
   )
   return {

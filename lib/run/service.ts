@@ -158,8 +158,9 @@ export function createService(
         continue
       }
       const { key, complete, errors } = outcome
+      const again = outcome.outcome === 'collected' ? outcome.again : undefined
       const level = complete === false || errors.length > 0 ? 'warn' : 'info'
-      log({ level, event: 'collected', cluster, window, outcome: outcome.outcome, key, complete, errors })
+      log({ level, event: 'collected', cluster, window, outcome: outcome.outcome, key, complete, again, errors })
       // A cluster that does not answer would keep others waiting: its next window is asked for with the next plan.
       if (complete === false) return
     }

@@ -7,6 +7,7 @@ import {
   linksKey,
   parseAlertsKey,
   parseArchiveKey,
+  parseAskedKey,
   parseChangeKey,
   parseClaimKey,
   parseEvidenceKey,
@@ -224,9 +225,8 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
     return true
   const cluster =
     (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseArchiveKey(key))?.cluster ??
+    parseAskedKey(key) ??
     /^state\/([^/]+)\.json$/.exec(key)?.[1]
-  return (
-    isKnown(cluster) &&
-    (!key.startsWith('state/') || parseArchiveKey(key) !== undefined || key === stateKey(cluster ?? ''))
-  )
+  const isBesideStates = parseArchiveKey(key) !== undefined || parseAskedKey(key) !== undefined
+  return isKnown(cluster) && (!key.startsWith('state/') || isBesideStates || key === stateKey(cluster ?? ''))
 }

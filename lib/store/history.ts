@@ -177,7 +177,7 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
     candidates,
     episode: episode === null ? null : (episodes.get(episode.id) ?? episode),
     waiver: null,
-    evidence: firstAndLast(windows.flatMap(({ evidence }) => evidence ?? [])),
+    evidence: firstAndLast(windows),
   }
 }
 
@@ -191,9 +191,14 @@ function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: His
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }
 
-/** One key where both are the same. */
-function firstAndLast(keys: readonly string[]): string[] {
-  return [...new Set([...keys.slice(0, 1), ...keys.slice(-1)])]
+/** The keys of the attempts at the first and the last window with any; each once. */
+function firstAndLast(windows: readonly MonthWindow[]): string[] {
+  const attempted = windows.filter(({ evidence }) => evidence !== null)
+  const keys = [...attempted.slice(0, 1), ...attempted.slice(-1)].flatMap(({ evidence, also = [] }) => [
+    ...(evidence === null ? [] : [evidence]),
+    ...also,
+  ])
+  return [...new Set(keys)]
 }
 
 function inTimeOrder(months: readonly TimelineMonth[]): TimelineMonth[] {

@@ -9,6 +9,7 @@ import type { Window } from '../model.ts'
  *     windows/shop/20261124T123000Z-20261124T123500Z.json              what a window comes to
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     state/_archive/shop/2026-11-24.json                              a day of that, once it is old; no cluster is named so
+ *     state/_asked/shop.json                                           which windows were asked again; no cluster is named so
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
  *     registry/recipients.json                                         who is meant by the pseudonyms of channels
@@ -178,6 +179,7 @@ const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
 const DAY = /^\d{4}-\d\d-\d\d$/
 const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
+const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -259,8 +261,19 @@ export function archiveOf(cluster: string): string {
 /** What the keys of all archived days begin with: between the states of clusters that begin with a digit and those that begin with a letter. */
 export const archivePrefix = `${statePrefix}_archive/`
 
-/** What comes after the keys of all archived days, and before those of the states that come after them. */
-export const archiveEnd = `${statePrefix}_archive0`
+/** What comes after the keys of all archived days, and of what was asked again, and before those of the states that come after them. */
+export const archiveEnd = `${statePrefix}_asked0`
+
+/** The key of which windows of a cluster were asked again. */
+export function askedKey(cluster: string): string {
+  return `${statePrefix}_asked/${checkedCluster(cluster)}.json`
+}
+
+/** Which cluster's a key of that kind is, or undefined where the text is no such key. */
+export function parseAskedKey(key: string): string | undefined {
+  const [, cluster = ''] = ASKED_KEY.exec(key) ?? []
+  return isClusterId(cluster) ? cluster : undefined
+}
 
 /** The key of a month (`2026-11`) of a cluster's timeline. */
 export function timelineKey(cluster: string, month: string): string {

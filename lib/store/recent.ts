@@ -22,6 +22,8 @@ export type Recent = {
   readonly paths: Timeline['paths']
   /** Every episode, by id. */
   readonly episodes: readonly Episode[]
+  /** What the next fold needs, and nobody else. */
+  readonly ends: Timeline['ends']
   /** How the path of an episode was when it was not encrypted last, by the episode's id; absent where that was in a month already. */
   readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause'>>
   /** Those that are in no month yet, oldest first. */
@@ -68,11 +70,12 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
   })
 }
 
-function startOf({ timeline: { watermark, paths, episodes } }: State): Omit<Recent, 'since'> {
+function startOf({ timeline: { watermark, paths, episodes, ends } }: State): Omit<Recent, 'since'> {
   return {
     watermark,
     paths,
     episodes,
+    ends,
     seen: new Map(),
     windows: [],
     unlisted: new Set(),
@@ -94,7 +97,7 @@ function isBeginning(folded: readonly FoldedWindow[], windows: readonly FoldedWi
 
 /** Without months there are no intervals from before: paths and episodes do not depend on them. */
 function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWindow[]): Recent {
-  const { paths, episodes, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
+  const { paths, episodes, ends, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
   const seen = new Map(before.seen)
   for (const { intervals } of months)
     for (const { episode, state, outcome, reason, cause } of intervals)
@@ -107,6 +110,7 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
     watermark,
     paths,
     episodes,
+    ends,
     seen,
     windows: [...before.windows, ...months.flatMap((month) => month.windows)],
     unlisted: new Set([...before.unlisted, ...unlisted.map(({ window }) => window.start)]),

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { unreadableWindow } from '../assess/unreadable.ts'
+import { mergeResults } from '../assess/merge-results.ts'
 import type { ListsOfSnapshot } from '../assess/window.ts'
-import type { Cluster, Window, WindowResult } from '../model.ts'
+import type { Cluster, Snapshot, Window, WindowResult } from '../model.ts'
 import type { Archive, FoldedWindow } from './archive.ts'
 import { listsOf, type IndexDeps } from './evidence-index.ts'
 import { parseJson } from './json.ts'
@@ -68,7 +70,7 @@ export async function makeResults(
     }
     const before = windowsBefore.get(windowId(window))
     const isTrusted = !distrustedResults.has(windowKey(cluster.id, window))
-    const keys = [own.evidence, own.before, own.after]
+    const keys = [own.evidence, own.before, own.after, ...(own.also ?? [])]
     const isUnchanged =
       isSame(own, inputsBefore.get(windowId(window))) &&
       !keys.some((key) => key !== null && distrustedEvidence.has(key))
@@ -94,7 +96,7 @@ export async function makeResults(
 }
 
 function isSame(a: WindowResult['inputs'], b: WindowResult['inputs'] | undefined): boolean {
-  return a.evidence === b?.evidence && a.before === b.before && a.after === b.after
+  return a.evidence === b?.evidence && a.before === b.before && a.after === b.after && isDeepStrictEqual(a.also, b.also)
 }
 
 /** Gives the hash of the window's result, which is stored then. One that is new mostly is not there yet, so that nothing is read to write it. */
@@ -113,20 +115,12 @@ async function makeResult(
     readonly known: ReadonlySet<string>
     readonly isNew: boolean
   },
-  { objects, assess, snapshots }: IndexDeps,
+  deps: IndexDeps,
 ): Promise<string> {
-  const lists = async (key: string | null): Promise<ListsOfSnapshot | null> =>
-    key === null ? null : listsOf(key, await snapshots(key))
+  const { objects } = deps
   const error = attempts.get(inputs.evidence)?.error ?? null
   const result =
-    error === null
-      ? assess({
-          key: inputs.evidence,
-          snapshot: await snapshots(inputs.evidence),
-          before: await lists(inputs.before),
-          after: await lists(inputs.after),
-        })
-      : unreadableWindow(clusterId, window, inputs, [error])
+    error === null ? await assessAttempts(inputs, deps) : unreadableWindow(clusterId, window, inputs, [error])
   const body = encodeDerived(result)
   const key = windowKey(clusterId, window)
   const sha256 = sha256Of(body)
@@ -142,6 +136,31 @@ async function makeResult(
   return sha256
 }
 
+/** Assesses each attempt that counts, with the same lists, and gives what all of them come to. */
+async function assessAttempts(
+  { evidence, before, after, also = [] }: WindowResult['inputs'],
+  { assess, snapshots }: IndexDeps,
+): Promise<WindowResult> {
+  const lists = async (key: string | null): Promise<ListsOfSnapshot | null> =>
+    key === null ? null : listsOf(key, await snapshots(key))
+  const [listedBefore, listedAfter] = [await lists(before), await lists(after)]
+  const standing = await snapshots(evidence)
+  const own = assess({ key: evidence, snapshot: standing, before: listedBefore, after: listedAfter })
+  const { proxies } = standing
+  const others: WindowResult[] = []
+  for (const key of also) {
+    const snapshot = withPages(await snapshots(key), proxies)
+    others.push(assess({ key, snapshot, before: listedBefore, after: listedAfter }))
+  }
+  return mergeResults([own, ...others])
+}
+
+/** Pages of proxies can be read once only, as the window ends: what one attempt read holds for one that came too late. */
+function withPages(snapshot: Snapshot, proxies: Snapshot['proxies']): Snapshot {
+  const hasOwn = (snapshot.proxies?.pages.length ?? 0) > 0
+  return hasOwn || proxies === undefined ? snapshot : { ...snapshot, proxies }
+}
+
 async function isCreated(key: string, body: Uint8Array, objects: Objects): Promise<boolean> {
   try {
     await objects.putIf(key, body, null)
@@ -153,7 +172,12 @@ async function isCreated(key: string, body: Uint8Array, objects: Objects): Promi
 }
 
 const resultInputs = z.object({
-  inputs: z.object({ evidence: z.string(), before: z.string().nullable(), after: z.string().nullable() }),
+  inputs: z.object({
+    evidence: z.string(),
+    before: z.string().nullable(),
+    after: z.string().nullable(),
+    also: z.array(z.string()).exactOptional(),
+  }),
 })
 
 /** Throws PreconditionFailedError where a result was made from evidence that is not in this index, but in the store. */
@@ -165,8 +189,8 @@ async function refuseIfNewer(
 ): Promise<void> {
   const parsed = resultInputs.safeParse(parseJson(body))
   if (!parsed.success) return
-  const { evidence, before, after } = parsed.data.inputs
-  for (const other of [evidence, before, after]) {
+  const { evidence, before, after, also = [] } = parsed.data.inputs
+  for (const other of [evidence, before, after, ...also]) {
     if (other === null || known.has(other) || parseEvidenceKey(other) === undefined) continue
     if ((await objects.get(other)) !== undefined) throw new PreconditionFailedError(key)
   }

@@ -70,8 +70,8 @@ export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt
 }
 
 /**
- * What each window is derived from, by its {@link windowId}: the standing attempt, the latest Kubernetes list before the window and the
- * first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
+ * What each window is derived from, by its {@link windowId}: the standing attempt and, where that is complete, every other one that is, the latest
+ * Kubernetes list before the window and the first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
  *
  * @param windows in time order
  * @param others lists of attempts at other windows that these may need
@@ -93,7 +93,16 @@ export function inputsOf(
     const over = toSeconds(end)
     const before = lists[countLeading(lists, ({ takenAt }) => takenAt <= begun) - 1]
     const after = lists[countLeading(lists, ({ takenAt }) => takenAt < over)]
-    inputs.set(windowId(window), { evidence: standing.key, before: before?.key ?? null, after: after?.key ?? null })
+    const also = window.attempts
+      .filter(({ complete, key }) => complete && standing.complete && key !== standing.key)
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ key }) => key)
+    inputs.set(windowId(window), {
+      evidence: standing.key,
+      before: before?.key ?? null,
+      after: after?.key ?? null,
+      ...(also.length === 0 ? {} : { also }),
+    })
   }
   return inputs
 }

@@ -33,6 +33,9 @@ type KnownPath = PathEnds & {
   readonly isGone: boolean
 }
 
+/** `yes`, `no` or `partly`; the ServiceAccount, null where its pods have several or that is not known. */
+type EndStanding = readonly [meshed: string, serviceAccount: string | null]
+
 /** How far the windows of a cluster are folded, and what the next one is folded onto. All of it is JSON. */
 export type Timeline = {
   readonly cluster: string
@@ -42,6 +45,8 @@ export type Timeline = {
   readonly paths: readonly KnownPath[]
   /** Every episode of the cluster, as it stands; sorted by id. */
   readonly episodes: readonly Episode[]
+  /** How the lists last showed the workloads at the ends of known paths: in the mesh or not, and the ServiceAccount; by `kind/namespace/name`. */
+  readonly ends: Readonly<Record<string, EndStanding>>
   /**
    * Oldest first. Only those that {@link hotMonths} names are read or changed by the next fold; older ones may be left out.
    *
@@ -87,6 +92,7 @@ export const timelineSchema = z.object({
       }),
     )
     .readonly(),
+  ends: z.record(z.string(), z.tuple([z.string(), z.string().nullable()]).readonly()).readonly(),
 })
 
 /**
@@ -130,7 +136,7 @@ const OVERRIDDEN: Reading = { ...SILENT, state: 'unknown', reason: 'labels-overr
 
 /** The timeline of a cluster before its first window. */
 export function emptyTimeline(cluster: string): Timeline {
-  return { cluster, watermark: null, paths: [], episodes: [], months: [] }
+  return { cluster, watermark: null, paths: [], episodes: [], ends: {}, months: [] }
 }
 
 /** The months (`2026-11`, oldest first) that the next fold may still change: a short quiet run may reach back into the one before. */
@@ -163,6 +169,10 @@ export function hotMonths({
  *   interval belongs to has ended by what others did on the port: then the run is `not-observed` at once.
  * - Not collected begins or extends an interval `not-collected`.
  *
+ * Where the lists show that an end of a path joined or left the mesh, or has another ServiceAccount, no interval goes on: what is seen in that
+ * window begins another, and a quiet run that it is in, or that came before it, is `not-observed` from its first window on, since nobody knows of
+ * which of these windows it held.
+ *
  * Episodes end by what is seen ({@link nextEpisode}) from the window on, and by silence ({@link silentEpisode}) after it: the last quiet window
  * still belongs to an episode that ended so.
  */
@@ -185,6 +195,7 @@ type Fold = {
   watermark: string | null
   readonly paths: Map<string, DraftPath>
   readonly episodes: Map<string, Episode>
+  readonly ends: Map<string, EndStanding>
   readonly cold: readonly TimelineMonth[]
   readonly hot: DraftMonth[]
 }
@@ -205,12 +216,13 @@ function startFold(timeline: Timeline): Fold {
     watermark: timeline.watermark,
     paths,
     episodes: new Map(timeline.episodes.map((episode) => [episode.id, episode])),
+    ends: new Map(Object.entries(timeline.ends)),
     cold: timeline.months.filter(({ month }) => !hot.has(month)),
     hot: months,
   }
 }
 
-function finishFold({ cluster, watermark, paths, episodes, cold, hot }: Fold): Timeline {
+function finishFold({ cluster, watermark, paths, episodes, ends, cold, hot }: Fold): Timeline {
   const sorted = [...paths.values()].toSorted((a, b) => compareText(a.pathId, b.pathId))
   const intervals = new Map(hot.map(({ month }): [string, Interval[]] => [month, []]))
   for (const path of sorted)
@@ -220,6 +232,7 @@ function finishFold({ cluster, watermark, paths, episodes, cold, hot }: Fold): T
     watermark,
     paths: sorted.map(({ intervals: _, ...path }) => path),
     episodes: [...episodes.values()].toSorted((a, b) => compareText(a.id, b.id)),
+    ends: Object.fromEntries([...ends].toSorted(([a], [b]) => compareText(a, b))),
     months: [...cold, ...hot.map((month) => ({ ...month, intervals: intervals.get(month.month) ?? [] }))],
   }
 }
@@ -233,6 +246,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     start: window.start,
     end: window.end,
     evidence: result?.inputs.evidence ?? null,
+    ...(result?.inputs.also === undefined ? {} : { also: result.inputs.also }),
     collected: result?.collected ?? false,
     ...secondsOf(result?.coverage ?? []),
   })
@@ -258,18 +272,16 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
   const existing = result.existing === null ? null : new Set(result.existing)
   const overridden = new Set(result.overridden)
   const unread = unreadWorkloads(result.coverage)
+  const changed = changedEnds(fold, result)
   for (const path of fold.paths.values()) {
     followEpisode(fold, path, readings)
+    const isCut = endsOf(path).some((end) => changed.has(end))
+    if (isCut && path.quietSince !== null) separateQuiet(path, path.quietSince)
     const seen = readings.paths.get(path.pathId)
-    if (seen !== undefined) addSeen(fold, path, window, seen)
+    if (seen !== undefined) addSeen(fold, path, window, seen, isCut)
     else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(workloadKey(end)))) {
-      addReading(fold, path, window, OVERRIDDEN, {
-        end: window.end,
-        opens: 0,
-        openAtScrape: 0,
-        bytes: 0,
-        clearBytes: 0,
-      })
+      const activity = { end: window.end, opens: 0, openAtScrape: 0, bytes: 0, clearBytes: 0 }
+      addReading(fold, path, window, OVERRIDDEN, { activity, isCut })
       path.quietSince = null
       path.watchedSince = null
       path.isGone = false
@@ -278,10 +290,39 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
       // Nobody read the proxy that would have seen it: silence of that is not quiet.
       addGap(fold, path, window, { ...UNREADABLE, reason: unread.get(witnessOf(path)) ?? UNREADABLE.reason })
     } else {
-      addQuiet(fold, path, window, existing)
+      addQuiet(fold, path, window, { existing, isCut })
       followSilence(fold, path, readings)
     }
   }
+}
+
+function endsOf({ source: from, destination }: PathEnds): string[] {
+  // What lies behind a gateway is in another cluster's list.
+  return (destination.cluster === null ? [from, destination] : [from]).map(workloadKey)
+}
+
+/**
+ * The workloads that joined or left the mesh or changed their ServiceAccount, in this window or in one before it that no list told of. Remembers how
+ * the ends of known paths stand. A workload of which the lists around the window disagree changed in it; one that they do not show tells nothing.
+ */
+function changedEnds({ ends, paths }: Fold, { inputs, workloads }: WindowResult): ReadonlySet<string> {
+  const known = new Set([...paths.values()].flatMap(endsOf))
+  const hasLists = inputs.before !== null && inputs.after !== null
+  const changed = new Set<string>()
+  for (const workload of workloads) {
+    const key = workloadKey(workload)
+    const { meshed, serviceAccount, pods } = workload
+    if (!known.has(key) || pods === 0) continue
+    if (meshed === 'unknown') {
+      if (hasLists) changed.add(key)
+      continue
+    }
+    const [wasMeshed, wasServiceAccount] = ends.get(key) ?? [meshed, serviceAccount]
+    const isOther = wasServiceAccount !== null && serviceAccount !== null && wasServiceAccount !== serviceAccount
+    if (wasMeshed !== meshed || isOther) changed.add(key)
+    ends.set(key, [meshed, serviceAccount ?? wasServiceAccount])
+  }
+  return changed
 }
 
 /** Workloads with proxies of which none was read in the window, and the reason of their first gap. */
@@ -297,7 +338,7 @@ function witnessOf({ source: from, destination }: PathEnds): string {
   )
 }
 
-function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow): void {
+function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow, isCut: boolean): void {
   path.source = { ...seen.source, serviceAccount: seen.source.serviceAccount ?? path.source.serviceAccount }
   path.destination = {
     ...seen.destination,
@@ -308,7 +349,10 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow):
   path.isGone = false
   const { opens, openAtScrape, bytes, clearBytes } = seen
   const reading = { ...seen, candidates: uniteCandidates([], seen.candidates) }
-  addReading(fold, path, window, reading, { end: window.end, opens, openAtScrape, bytes, clearBytes })
+  addReading(fold, path, window, reading, {
+    activity: { end: window.end, opens, openAtScrape, bytes, clearBytes },
+    isCut,
+  })
 }
 
 function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
@@ -318,7 +362,12 @@ function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): 
   addReading(fold, path, window, reading)
 }
 
-function addQuiet(fold: Fold, path: DraftPath, window: Window, existing: ReadonlySet<string> | null): void {
+function addQuiet(
+  fold: Fold,
+  path: DraftPath,
+  window: Window,
+  { existing, isCut }: { readonly existing: ReadonlySet<string> | null; readonly isCut: boolean },
+): void {
   if (path.isGone) return
   if (isGone(path, existing)) {
     path.isGone = true
@@ -330,7 +379,7 @@ function addQuiet(fold: Fold, path: DraftPath, window: Window, existing: Readonl
   const last = path.intervals.at(-1)
   const isEnded = last?.episode !== null && last?.episode.id !== path.episode
   if (isEnded) separateQuiet(path, path.quietSince)
-  const isExtensible = last !== undefined && last.state !== 'not-collected' && !isEnded
+  const isExtensible = last !== undefined && last.state !== 'not-collected' && !isEnded && !isCut
   addReading(fold, path, window, isExtensible ? last : QUIET)
   if (toSeconds(window.end) - toSeconds(path.quietSince) >= QUIET_SECONDS) separateQuiet(path, path.quietSince)
 }
@@ -349,11 +398,21 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
   }
 }
 
-/** Takes of `reading` only what a {@link Reading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs. */
-function addReading(fold: Fold, path: DraftPath, window: Window, reading: Reading, activity?: Activity): void {
+/**
+ * Takes of `reading` only what a {@link Reading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs, or
+ * is told to.
+ */
+function addReading(
+  fold: Fold,
+  path: DraftPath,
+  window: Window,
+  reading: Reading,
+  { activity, isCut = false }: { readonly activity?: Activity; readonly isCut?: boolean } = {},
+): void {
   const last = path.intervals.at(-1)
   const { source: from, destination } = path
   if (
+    isCut ||
     last?.to !== window.start ||
     monthOf(last.from) !== monthOf(window.start) ||
     !isSame(last, reading, path.episode)

@@ -5,6 +5,7 @@ import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { csvFiles } from '../../lib/report/csv.ts'
 import { printable } from '../../lib/report/printable.ts'
+import { verificationSection } from '../../lib/report/sections/verification.ts'
 import { summarise } from '../../lib/report/summary.ts'
 import type { Summary } from '../../lib/report/summary.ts'
 import { cluster, hours, PERIOD, report, storyOfAWeek, workload } from '../support/report-input.ts'
@@ -51,6 +52,21 @@ test('every file is read back as it was, whatever names hold', () => {
       assert.equal(field.replace(/^'(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/u, ''), printable(name))
     }),
   )
+})
+
+test('windows.csv names every attempt that was used, and the report says of how many windows there are several', () => {
+  const windows = hours(day).map((window, index) => (index === 0 ? { ...window, also: ['evidence/two'] } : window))
+  const summary = summarise(report([cluster('west', windows, [])], { period: { ...PERIOD, ...day } }))
+  const [head, ...told] = parse(csvFiles(summary).find((file) => file.name === 'windows.csv')?.body ?? '', {
+    record_delimiter: '\r\n',
+  }) as string[][]
+  assert.deepEqual(
+    told.map((row) => row[head?.indexOf('evidence') ?? -1]),
+    ['evidence/2026-11-20T01:00:00Z; evidence/two', 'evidence/2026-11-20T02:00:00Z'],
+  )
+  assert.match(verificationSection(summary).paragraphs.join('\n'), /^1 window was collected more than once/m)
+  const single = summarise(report([cluster('west', hours(day), [])], { period: { ...PERIOD, ...day } }))
+  assert.doesNotMatch(verificationSection(single).paragraphs.join('\n'), /more than once/)
 })
 
 test('lines end with CRLF, and each has as many fields as the first', () => {

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  archiveEnd,
   archiveKey,
+  archivePrefix,
+  askedKey,
+  parseAskedKey,
+  parseStateKey,
   archiveOf,
   parseArchiveKey,
   CHANGE_KINDS,
@@ -55,6 +60,12 @@ test('keys read as the design says', () => {
   assert.deepEqual(parseArchiveKey('state/_archive/shop/2026-11-24.json'), { cluster: 'shop', day: '2026-11-24' })
   for (const other of ['state/shop.json', 'state/_archive/shop/2026-11.json', 'state/_archive/Shop/2026-11-24.json'])
     assert.equal(parseArchiveKey(other), undefined)
+  const asked = askedKey('shop')
+  assert.equal(asked, 'state/_asked/shop.json')
+  assert.deepEqual([parseAskedKey(asked), parseStateKey(asked), parseArchiveKey(asked)], ['shop', undefined, undefined])
+  assert.equal(parseAskedKey('state/shop.json'), undefined)
+  // Whoever lists states skips both at once.
+  assert.ok(archivePrefix < asked && asked < archiveEnd && archiveEnd < stateKey('a') && stateKey('9') < archivePrefix)
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
   assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
   assert.equal(reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32)), 'reports/20261124T140000Z-abababababababab.json')
@@ -176,7 +187,7 @@ test('making a key of a part that has no place in it throws one clear line', () 
   }
   for (const id of ['', 'Shop', '../shop', '-shop', 'shop-', 's/hop', 'a'.repeat(64), 'shop\n', 'ｓhop']) {
     assert.equal(isClusterId(id), false)
-    for (const make of [stateKey, archiveOf, windowPrefix, timelinePrefix]) {
+    for (const make of [stateKey, askedKey, archiveOf, windowPrefix, timelinePrefix]) {
       assert.throws(() => make(id), { name: 'RangeError', message: /^Cannot make a key of cluster ".*": [ -~]+$/ })
     }
   }

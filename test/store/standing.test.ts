@@ -65,6 +65,24 @@ test('inputsOf() takes the latest list up to two minutes after the start, and th
   )
 })
 
+test('inputsOf() names every other complete attempt beside a standing one that is complete, in the order of their numbers', () => {
+  const window = (...attempts: KnownAttempt[]) => ({
+    start: '2026-11-24T12:00:00Z',
+    end: '2026-11-24T13:00:00Z',
+    attempts,
+  })
+  const named = (...attempts: KnownAttempt[]) => {
+    const [input] = [...inputsOf([window(...attempts)]).values()]
+    return [input?.evidence, input?.also]
+  }
+  const complete = { complete: true, observedSeconds: null }
+  const [one, two, three] = [attempt(1), attempt(2, complete), attempt(3, complete)]
+  assert.deepEqual(named(two), ['key-2', undefined])
+  assert.deepEqual(named(one, two), ['key-2', undefined])
+  assert.deepEqual(named(one, three, two), ['key-2', ['key-3']])
+  assert.deepEqual(named(one, attempt(4, { observedSeconds: 10 })), ['key-4', undefined], 'none of them is complete')
+})
+
 const hourly = [{ since: '2026-01-01T00:00:00Z', minutes: 60 as const }]
 
 test('tile() names the windows expected between those with evidence, and tells no time twice', () => {

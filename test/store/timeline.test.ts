@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { emptyTimeline, foldWindows, hotMonths, timelineSchema } from '../../lib/store/timeline.ts'
 import type { ExpectedWindow, Timeline } from '../../lib/store/timeline.ts'
-import type { Episode, Interval, PathWindow, WindowResult } from '../../lib/model.ts'
+import type { Episode, Interval, PathWindow, WindowResult, Workload } from '../../lib/model.ts'
 import {
   anyHistory,
   coverageOf,
@@ -16,6 +16,7 @@ import {
   unnamed80,
   unnamed90,
   watched,
+  workloadOf,
 } from '../support/window-results.ts'
 
 function fold(expected: Iterable<ExpectedWindow>): Timeline {
@@ -85,6 +86,54 @@ test('foldWindows() cuts an interval where state, outcome, reason, cause or enfo
     assert.equal(intervals(fold(expectedWindows([mtls, changed, mtls]))).length, 3, JSON.stringify(change))
   }
   assert.deepEqual(outline(fold(expectedWindows(times(24, mtls)))), ['mtls 22', 'mtls 2'], 'and at month ends')
+})
+
+const listed = { inputs: { evidence: 'evidence/1', before: 'evidence/0', after: 'evidence/1' } }
+const standing = (changes: Partial<Workload>) => ({
+  ...listed,
+  workloads: [workloadOf('web'), workloadOf('ledger', changes)],
+})
+const meshed = standing({})
+
+test('foldWindows() keeps no quiet window in the row of a path of which an end left the mesh', () => {
+  const seen = { ...mtls, ...meshed }
+  const [left, changing] = [standing({ meshed: 'no' }), standing({ meshed: 'unknown', serviceAccount: null, pods: 2 })]
+  assert.deepEqual(outline(fold(expectedWindows([seen, meshed, meshed, seen]))), ['mtls 4'])
+  assert.deepEqual(outline(fold(expectedWindows([seen, changing, left, left]))), ['mtls 1', 'not-observed 3'])
+  assert.deepEqual(outline(fold(expectedWindows([seen, changing, meshed, seen]))), [
+    'mtls 1',
+    'not-observed 2',
+    'mtls 1',
+  ])
+  const other = standing({ serviceAccount: 'other' })
+  assert.deepEqual(outline(fold(expectedWindows([seen, other, other]))), ['mtls 1', 'not-observed 2'])
+})
+
+test('foldWindows() takes back a quiet run of which later lists show that an end changed some time', () => {
+  const seen = { ...mtls, ...meshed }
+  const unlisted = {
+    workloads: [workloadOf('web', { meshed: 'unknown' }), workloadOf('ledger', { meshed: 'unknown' })],
+  }
+  const stopped = standing({ pods: 0, meshed: 'unknown', serviceAccount: null })
+  for (const silence of [unlisted, stopped, quiet]) {
+    assert.deepEqual(outline(fold(expectedWindows([seen, silence, silence, meshed]))), ['mtls 4'])
+    const left = [seen, silence, silence, standing({ meshed: 'no' })]
+    assert.deepEqual(outline(fold(expectedWindows(left))), ['mtls 1', 'not-observed 3'])
+    const renamed = [seen, silence, silence, { ...mtls, ...standing({ serviceAccount: 'other' }) }]
+    assert.deepEqual(outline(fold(expectedWindows(renamed))), ['mtls 1', 'not-observed 2', 'mtls 1'])
+  }
+})
+
+test('foldWindows() begins another row where an end is seen with another ServiceAccount, and leaves episodes as they are', () => {
+  const seen = { ...clear, ...meshed }
+  const other = { ...clear, ...standing({ serviceAccount: 'other' }) }
+  const timeline = fold(expectedWindows([seen, seen, other, other]))
+  assert.deepEqual(outline(timeline), ['plaintext 2', 'plaintext 2'])
+  assert.equal(timeline.episodes.length, 1)
+  assert.deepEqual(timeline.ends, {
+    'deployment/shop/web': ['yes', 'web'],
+    'statefulset/bank/ledger': ['yes', 'other'],
+  })
 })
 
 test('foldWindows() says not-collected of each path known before a gap, by what failed, and extends nothing over it', () => {
@@ -357,7 +406,9 @@ function seenIn({ result }: ExpectedWindow, ends: typeof named80) {
       delivered.every(isEncrypted),
     isWatched:
       isCovered(witness) &&
-      result.workloads.some(({ name, blindSpots }) => name === witness && blindSpots.length === 0),
+      result.workloads.some(
+        ({ name, meshed, blindSpots }) => name === witness && meshed === 'yes' && blindSpots.length === 0,
+      ),
   } as const
 }
 
@@ -429,6 +480,33 @@ test('foldWindows() tells the episodes that the rules tell, told the plain way, 
   assert.deepEqual([...endings].toSorted(), ['fixed', 'gone', 'open', 'quiet', 'refused'])
 })
 
+/** Whether the lists of a window show that an end of a path changed in it or since the window that showed it last, told from all windows before. */
+function isChangedByRule(history: readonly ExpectedWindow[], index: number, ends: typeof named80): boolean {
+  const shows = (at: number, name: string) => {
+    const result = history[at]?.result
+    const own = result?.collected ? result.workloads.find((workload) => workload.name === name) : undefined
+    return own === undefined || own.pods === 0 ? undefined : { ...own, hasLists: result?.inputs.before !== null }
+  }
+  const names = [ends.source.name, ends.destination.name].filter((name) => name === 'web' || name === 'ledger')
+  return names.some((name) => {
+    const now = shows(index, name)
+    if (now === undefined) return false
+    if (now.meshed === 'unknown') return now.hasLists
+    // Nobody remembers a workload that is at the end of no path yet.
+    const seenAt = history.findIndex(
+      ({ result }) =>
+        result?.collected === true &&
+        result.paths.some(({ source, destination }) => [source.name, destination.name].includes(name)),
+    )
+    if (seenAt === -1) return false
+    const before = Array.from({ length: Math.max(0, index - seenAt) }, (_, back) => shows(index - 1 - back, name))
+    const known = before.filter((one) => one !== undefined && one.meshed !== 'unknown')
+    const lastMeshed = known[0]?.meshed ?? now.meshed
+    const lastAccount = known.find((one) => one?.serviceAccount !== null)?.serviceAccount ?? now.serviceAccount
+    return lastMeshed !== now.meshed || (now.serviceAccount !== null && lastAccount !== now.serviceAccount)
+  })
+}
+
 /** The rules of contracts.md 6, told window by window with all of the history in sight. */
 function stateByRule(history: readonly ExpectedWindow[], ends: typeof named80): (string | null)[] {
   const states: (string | null)[] = []
@@ -447,6 +525,9 @@ function stateByRule(history: readonly ExpectedWindow[], ends: typeof named80): 
     const isOverridden = known && result?.collected && !seen && result.overridden?.includes('statefulset/bank/ledger')
     const touchesLedger = ends.destination.name === 'ledger'
     const isSilent = result?.collected && !result.partial
+    const isChanged = result?.collected === true && isChangedByRule(history, index, ends)
+    // Since when it is so is not known: nothing of the silence before goes on with what was seen.
+    if (known && !gone && isChanged && run) states.fill('not-observed', run.from, index)
     if (seen || (isOverridden && touchesLedger)) {
       known = true
       gone = false
@@ -464,7 +545,7 @@ function stateByRule(history: readonly ExpectedWindow[], ends: typeof named80): 
       states.push(null)
     } else {
       run ??= { from: index, own: before === null }
-      if (isFixed || index + 1 - run.from >= 14) run.own = true
+      if (isFixed || isChanged || index + 1 - run.from >= 14) run.own = true
       states.push(before)
       if (run.own) states.fill('not-observed', run.from, index + 1)
     }
@@ -489,6 +570,28 @@ test('foldWindows() says of each path and window what the rules say, told the pl
     }),
     { numRuns: 300 },
   )
+})
+
+test('foldWindows() lets no interval but one of silence hold a window in which an end changed behind another window', () => {
+  let cuts = 0
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const timeline = fold(history)
+      for (const ends of [named80, unnamed80, unnamed90, named443]) {
+        for (const { from, to, state } of intervals(timeline, ends.pathId)) {
+          if (state === 'not-observed' || state === 'not-collected') continue
+          for (const [index, { window, result }] of history.entries()) {
+            if (window.start < from || window.end > to || result?.collected !== true || result.partial) continue
+            if (!isChangedByRule(history, index, ends)) continue
+            assert.equal(window.start, from)
+            cuts++
+          }
+        }
+      }
+    }),
+    { numRuns: 300 },
+  )
+  assert.ok(cuts > 100, `${cuts}`)
 })
 
 test('foldWindows() sorts intervals by path and time, and keeps each inside its month with its own windows', () => {

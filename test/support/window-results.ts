@@ -182,6 +182,14 @@ function lookedAt(covered: string): Pick<WindowResult, 'coverage' | 'workloads'>
   }
 }
 
+/** How the lists show an end of a path: mostly as ever. */
+const standing: fc.Arbitrary<Partial<Workload>> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant({}) },
+  { weight: 1, arbitrary: fc.constantFrom<Partial<Workload>>({ meshed: 'no' }, { meshed: 'partly' }) },
+  { weight: 1, arbitrary: fc.constantFrom<Partial<Workload>>({ meshed: 'unknown' }, { meshed: 'unknown', pods: 0 }) },
+  { weight: 1, arbitrary: fc.constantFrom<Partial<Workload>>({ serviceAccount: 'other' }, { serviceAccount: null }) },
+)
+
 /** What one window shows; windows in which nothing was seen are often, since silence is where the rules are. */
 const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
   { weight: 1, arbitrary: fc.constant(null) },
@@ -197,8 +205,19 @@ const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
         partial: fc.constantFrom(false, false, false, false, true),
         overridden: fc.constantFrom<string[]>([], [], [], [], ['statefulset/bank/ledger']),
         existing,
+        ends: fc.tuple(standing, standing),
+        hasLists: fc.boolean(),
       })
-      .map(({ covered, ...changes }) => ({ ...changes, ...lookedAt(covered) })),
+      .map(({ covered, ends: [web, ledger], hasLists, ...changes }) => {
+        const { coverage, workloads } = lookedAt(covered)
+        const own = { web, ledger }
+        return {
+          ...changes,
+          coverage,
+          workloads: workloads.map((one) => ({ ...one, ...own[one.name === 'web' ? 'web' : 'ledger'] })),
+          ...(hasLists ? { inputs: { evidence: 'evidence/1', before: 'evidence/0', after: 'evidence/1' } } : {}),
+        }
+      }),
   },
 )
 

@@ -5,11 +5,19 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary.ts'
 import { countWords, plural } from '../words.ts'
 
-export function verificationSection({ checkpoint, period, version, judgement, replay }: Summary): SectionView {
+export function verificationSection({
+  checkpoint,
+  clusters,
+  period,
+  version,
+  judgement,
+  replay,
+}: Summary): SectionView {
   const command = `ciphertrail report --from ${period.from} --to ${period.to} --time-zone ${printable(period.timeZone)}`
   return section('verification', 'Verification', {
     paragraphs: [
       `Everything here is derived from evidence that was written once; the same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}).`,
+      ...severalWords(clusters.flatMap(({ windows }) => windows).filter(({ also }) => also !== undefined).length),
       ...(checkpoint === null
         ? [
             'Not sealed: there is no signed checkpoint of a log. That the evidence of this period was not changed since cannot be shown.',
@@ -41,6 +49,14 @@ export function verificationSection({ checkpoint, period, version, judgement, re
       },
     ],
   })
+}
+
+/** Of windows that are told by more than one attempt: of each path the worse reading stands. */
+function severalWords(windows: number): readonly string[] {
+  if (windows === 0) return []
+  return [
+    `${countWords(windows)} ${windows === 1 ? 'window was' : 'windows were'} collected more than once, with different answers. Each attempt counts, and of each path the worse reading stands; windows.csv names the attempts.`,
+  ]
 }
 
 /** Which of the evidence the log holds: a checkpoint says nothing of what it does not cover. */
