@@ -23,6 +23,7 @@ type PathsOptions = {
   readonly state?: string
   readonly from?: string
   readonly to?: string
+  readonly now?: string
   readonly json?: boolean
   readonly store?: string
 }
@@ -41,6 +42,7 @@ export function addPaths(program: Command, console: Console): void {
     .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
     .option('--from <time>', 'only windows that end after this time')
     .option('--to <time>', 'only windows that end at this time or before')
+    .option('--now <time>', 'take this for the present: for replays')
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
@@ -53,6 +55,7 @@ export function addPaths(program: Command, console: Console): void {
       const to = options.to === undefined ? undefined : readTime('--to', options.to)
       if (from !== undefined && to !== undefined && toSeconds(from) >= toSeconds(to))
         throw new UsageError(`Cannot show paths from ${from} to ${to}: wanted --from before --to`)
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
       const found: PathRow[] = []
@@ -66,7 +69,7 @@ export function addPaths(program: Command, console: Console): void {
           console.err(problem)
           continue
         }
-        const history = await readPresent(cluster, console.now(), objects)
+        const history = await readPresent(cluster, now, objects)
         const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
         for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
           for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
@@ -92,7 +95,7 @@ export function addPaths(program: Command, console: Console): void {
         for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
       }
       const { declared: waivers } = await declaredWaivers(objects)
-      const answer = waivedRows(found, waivers, to ?? timeOf(console.now()))
+      const answer = waivedRows(found, waivers, to ?? timeOf(now))
       if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
       else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }

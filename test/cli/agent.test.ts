@@ -73,7 +73,7 @@ describe('ciphertrail agent', () => {
 
     // The service, elsewhere: it knows of the cluster that an agent collects it.
     server.permit(() => true)
-    const elsewhere = { folder: freshFolder(context), env: { ...server.env, CIPHERTRAIL_STORE: STORE } }
+    const elsewhere = { folder: freshFolder(context), now: mesh.now, env: { ...server.env, CIPHERTRAIL_STORE: STORE } }
     const command = (...args: string[]) => run(args, elsewhere)
     const added = await command('cluster', 'add', 'prod', '--agent', '--window', '5m')
     assert.match(added.stdout, /^Cluster "prod" added\. Next: install its agent, see infra\/agent\n$/)

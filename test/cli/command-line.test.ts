@@ -154,6 +154,7 @@ const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
   ['edges deploy --cluster nowhere', /cluster "nowhere": it is not registered, registered are shop/],
   ['paths --state secure', /state "secure": wanted one of not-encrypted, plaintext/],
   ['paths --from 2026-11-24T13:00:00Z --to 2026-11-24T13:00:00Z', /wanted --from before --to/],
+  ['paths --now today', /--now "today": wanted a time with its zone/],
   ['workloads --at 13:00', /--at "13:00"/],
   ['collect --at 2026-11-24T13:00:00Z --from 2026-11-24T12:00:00Z', /--at together with --from/],
   ['collect --from 2026-11-24T12:00:00Z', /both --from and --to/],
@@ -304,15 +305,16 @@ test('there are colours on a terminal, unless NO_COLOR is set, and nowhere else,
 })
 
 test('tables fit the terminal: what a path is about stays whole on lines of its own, and nothing wraps', async () => {
-  const { folder } = mesh
+  const { folder, now = '' } = mesh
   for (const columns of [80, 120])
-    for (const args of [['paths'], ['edges', 'all'], ['edges', 'all', '-o', 'wide']]) {
+    // Else a window that ends while the one command or the other runs would be told by one of them.
+    for (const args of [['paths', '--now', now], ['edges', 'all'], ['edges', 'all', '-o', 'wide']]) {
       const { code, stdout } = await runOnTerminal(args, { folder, columns, env: { NO_COLOR: '1' } })
       assert.equal(code, 0)
       const lines = linesOf(stdout.replaceAll('\r\n', '\n'))
       for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`)
       const words = new Set(lines.flatMap((line) => line.split(/ {2,}/)))
-      const { stdout: piped } = await run(args, { folder, env: { NO_COLOR: '1' } })
+      const { stdout: piped } = await mesh.run(...args)
       const [headings = '', ...rows] = linesOf(piped)
       assert.ok(headings.length > 80 && rows.length > 0)
       for (const word of rows.flatMap((row) => row.split(/ {2,}/))) assert.ok(words.has(word), `${columns}: ${word}`)
@@ -341,8 +343,8 @@ test('progress is shown on a terminal only, and is gone when the answer comes', 
 })
 
 test('a reader that closes the pipe early ends the command in silence', async () => {
-  const { folder } = mesh
-  for (const line of ['edges all -o wide', 'edges all --json', 'paths --json', 'workloads', '--help']) {
+  const { folder, now = '' } = mesh
+  for (const line of ['edges all -o wide', 'edges all --json', `paths --json --now ${now}`, 'workloads', '--help']) {
     const shell = `ciphertrail ${line} | head -1; echo "\${PIPESTATUS[0]}"`
     const { stdout, stderr } = await runShell(shell, { folder })
     assert.equal(stderr, '', line)

@@ -36,7 +36,7 @@ afterEach(() => server.permit(() => true))
 
 /** Runs a command on the store in S3, as CIPHERTRAIL_STORE says. */
 function runOnS3(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
-  return run(args, { folder: mesh.folder, env: { ...server.env, CIPHERTRAIL_STORE: STORE, ...env } })
+  return run(args, { folder: mesh.folder, now: mesh.now, env: { ...server.env, CIPHERTRAIL_STORE: STORE, ...env } })
 }
 
 /** What is derived, by key. */

@@ -246,7 +246,7 @@ describe('Proxies read by port-forward', () => {
       assert.deepEqual([code, stderr], [0, ''], stderr)
       assert.match(stdout, /^prod .*: complete, /)
     }
-    const { stdout } = await command('paths', '--json', '--from', WINDOW.start, '--to', WINDOW.end)
+    const { stdout } = await command('paths', '--json', '--from', WINDOW.start, '--to', WINDOW.end, '--now', WINDOW.end)
     const rows = stdout
       .trim()
       .split('\n')

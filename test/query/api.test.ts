@@ -67,7 +67,8 @@ test('the API tells the rows that the command line tells of the same store, newe
   await fillHistories(objects)
   const api = await startApi(t, { objects })
   const period = ['--from', '2026-11-24T12:00:00Z', '--to', '2026-11-24T12:20:00Z']
-  const told = await run(['paths', '--json', '--store', folder, ...period], { folder })
+  const now = '2026-11-24T12:20:00Z'
+  const told = await run(['paths', '--json', '--store', folder, ...period], { folder, now })
   const { items } = await paths(api, '?from=2026-11-24T12:00:00Z&to=2026-11-24T12:20:00Z')
   const sorted = (rows: readonly unknown[]) => rows.map((row) => JSON.stringify(row)).toSorted()
   assert.deepEqual(sorted(items), sorted(parseNdjson(told.stdout)))
