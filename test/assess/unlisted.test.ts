@@ -122,19 +122,17 @@ describe('Without cAdvisor', () => {
 
   test('a ReplicaSet that came in the window, and of which no pod is known, is doubt from then on', () => {
     const replicaSet = (time: number) => ({
-      'replicasets.apps': [
-        ...['web-6f5d8c7b9', 'api-6f5d8c7b9', ...(time < 100 ? [] : ['web-newer'])].map((name) => ({
-          metadata: {
-            name,
-            namespace: 'shop',
-            creationTimestamp: timeAt(name === 'web-newer' ? 100 : -3600),
-            ownerReferences: [
-              { apiVersion: 'apps/v1', kind: 'Deployment', name: name.slice(0, 3), uid: 'u', controller: true },
-            ],
-          },
-          spec: {},
-        })),
-      ],
+      'replicasets.apps': ['web-6f5d8c7b9', 'api-6f5d8c7b9', ...(time < 100 ? [] : ['web-newer'])].map((name) => ({
+        metadata: {
+          name,
+          namespace: 'shop',
+          creationTimestamp: timeAt(name === 'web-newer' ? 100 : -3600),
+          ownerReferences: [
+            { apiVersion: 'apps/v1', kind: 'Deployment', name: name.slice(0, 3), uid: 'u', controller: true },
+          ],
+        },
+        spec: {},
+      })),
     })
     const result = assessed({ ...OUT_AND_IN, objects: replicaSet })
     assert.match(spots(result, 'web')?.join() ?? '', /pod-unknown: pods of a ReplicaSet that was created/)
