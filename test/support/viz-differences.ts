@@ -25,7 +25,7 @@ export type VizDifference = {
 const NO_LIST = 'no Kubernetes list was taken before the first window, so the source may have had a pod without a proxy'
 const FIRST = 'Unknown: source-partly-unmeshed (no list)'
 
-export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public', readonly VizDifference[]>> = {
+export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public' | 'lives', readonly VizDifference[]>> = {
   demo: [
     {
       edge: 'emojivoto/web -> emojivoto/voting',
@@ -79,6 +79,29 @@ export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public', readonly VizDif
       tick: 'not told',
       reason:
         'the recording Prometheus was away in the whole window, and `edges` says that nothing was collected; viz has its own',
+    },
+  ],
+  lives: [
+    {
+      edge: 'rec-a/web -> rec-a/api',
+      windows: ['11:35'],
+      ours: 'Not Provided By Service Discovery',
+      tick: 'wrong',
+      reason: 'both were rolled out of the mesh and into it again between two lists: a part of it was in the clear',
+    },
+    {
+      edge: 'rec-a/batcher -> rec-a/store',
+      windows: ['11:45'],
+      ours: 'Unknown: source-partly-unmeshed (3 of 4)',
+      tick: 'wrong',
+      reason: 'three more pods of batcher lived between two lists, without a proxy, and called store in the clear',
+    },
+    {
+      edge: 'rec-a/web -> rec-a/api',
+      windows: ['12:00'],
+      ours: 'Unknown: source-partly-unmeshed (1 of 3)',
+      tick: 'wrong',
+      reason: 'web was rolled out of the mesh and into it again between two lists, and called api in the clear',
     },
   ],
 }
