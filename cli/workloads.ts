@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { toSeconds, windowOf } from '../lib/collect/windows.ts'
-import type { Cluster, Workload, WindowResult } from '../lib/model.ts'
+import type { BlindSpot, Cluster, Workload, WindowResult } from '../lib/model.ts'
 import type { Objects } from '../lib/store/objects.ts'
 import { readLatest, readWindow } from '../lib/store/state.ts'
 import { historyProblem } from '../lib/store/history-problem.ts'
 import { type Console, FailedError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
+import { byteWords } from '../lib/report/words.ts'
 import { chosenClusters, openStore } from './store.ts'
 import { type Column, tableLines } from './table.ts'
 import { collectValues, readTime } from './values.ts'
@@ -52,9 +53,10 @@ export function addWorkloads(program: Command, console: Console): void {
           continue
         }
         found.push(...result.workloads)
-        if (result.inputs.before === null && options.json !== true)
+        const isUnsettled = result.inputs.before === null && result.workloads.some(({ meshed }) => meshed === 'unknown')
+        if (isUnsettled && options.json !== true)
           console.err(
-            `Meshed or not is unknown in the first window of cluster "${cluster.id}": there is no list from before it to agree with`,
+            `Unknown in the first window of cluster "${cluster.id}": there is no Kubernetes list from before it, and cAdvisor does not tell who else ran`,
           )
       }
       if (options.json === true) for (const workload of found) console.out(toJson(workload))
@@ -89,8 +91,15 @@ function columns(hasClusters: boolean, { colors }: Console): Column<Workload>[] 
     { heading: 'POLICY', text: ({ defaultPolicy }) => defaultPolicy ?? '-' },
     {
       heading: 'BLIND SPOTS',
-      text: ({ blindSpots }) =>
-        [...new Set(blindSpots.map(({ kind, port }) => (port === null ? kind : `${kind} ${port}`)))].join(', ') || '-',
+      text: (workload) => [...new Set(workload.blindSpots.map((spot) => spotText(spot, workload)))].join(', ') || '-',
     },
   ]
+}
+
+/** A blind spot with its port, and the bytes that no proxy saw where they are known. */
+function spotText({ kind, port }: BlindSpot, { withoutProxy }: Workload): string {
+  if (port !== null) return `${kind} ${port}`
+  return kind === 'unmeshed' && withoutProxy !== undefined
+    ? `${kind} (sent ${byteWords(withoutProxy.sentBytes)})`
+    : kind
 }

@@ -688,6 +688,9 @@ export type WorkloadHistory = Endpoint & {
   /** Each set of labels it had; empty where they are not known. */
   readonly labels: readonly Readonly<Record<string, string>>[]
   readonly overriding: readonly string[]
+  /** Sums over the windows that told them, as {@link Workload} has them; absent: none did. */
+  readonly withoutProxy?: NonNullable<Workload['withoutProxy']>
+  readonly aroundProxy?: NonNullable<Workload['aroundProxy']>
 }
 
 /** The identities that were on the wire of a path, and whose they should have been, as the lists of the window said. */

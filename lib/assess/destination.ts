@@ -74,7 +74,12 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     const [namespace, pod] = [labelOf(labels, 'dst_namespace'), labelOf(labels, 'dst_pod')]
     const isNamed =
       pod !== '' && hasReplicaSets && owner?.kind === 'deployment' && facts.workloads.has(workloadKey(owner))
-    return place === 'wide' && isNamed && facts.ownerByName(namespace, pod) === null
+    return (
+      place === 'wide' &&
+      isNamed &&
+      !byName.has(`${namespace}/${pod}`) &&
+      facts.controllerByName(namespace, pod) === null
+    )
   }
 
   const otherClusters = (labels: Labels): Reached => {

@@ -35,6 +35,8 @@ export type Facts = {
   readonly fact: <T>(workload: string, read: (pod: PodFacts) => T) => Fact<readonly T[]>
   /** The owner of a pod that no list holds: the listed controller with the longest name that begins the pod's; null where there is none. */
   readonly ownerByName: (namespace: string, podName: string) => Endpoint | null
+  /** The owner of a pod whose name is that of a listed controller and one part more, as controllers name their pods; null where none is. */
+  readonly controllerByName: (namespace: string, podName: string) => Endpoint | null
   /** The ServiceAccount of a workload's pods; null where they have several or none is listed. */
   readonly serviceAccountOf: (workload: Endpoint) => string | null
   /** The ServiceAccount that a workload's pod template names; null where the workload is in no list. */
@@ -87,7 +89,7 @@ export function factsOf(
     .filter((pod) => pod !== null)
     .map((pod) => ended(pod, window, witnesses))
     .filter((pod) => pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start)
-  const ownerOf = ownerByName(taken, rollUp)
+  const { ownerByName: ownerOf, controllerByName } = ownersByName(taken, rollUp)
   const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf })
   const pods = [...listed, ...unlisted.pods].sort((a, b) =>
     a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace),
@@ -112,6 +114,7 @@ export function factsOf(
     rollUp,
     trafficOf: (pod) => (witnesses.seen === null ? null : (findSeen(witnesses.seen, pod)?.traffic ?? null)),
     ownerByName: ownerOf,
+    controllerByName,
     templateServiceAccount: templateServiceAccount(taken),
     serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
@@ -203,15 +206,25 @@ function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
   }
 }
 
-/** The listed controller with the longest name that begins the pod's: a guess, which only ever lowers what is said of it. */
-function ownerByName(taken: readonly Listed[], rollUp: (workload: Endpoint) => Endpoint): Facts['ownerByName'] {
+/** Finds controllers by the name of a pod. The longest name that begins the pod's is a guess, which only ever lowers what is said of it. */
+function ownersByName(
+  taken: readonly Listed[],
+  rollUp: (workload: Endpoint) => Endpoint,
+): Pick<Facts, 'ownerByName' | 'controllerByName'> {
   const owners = new Map(taken.flatMap(ownersOf).map((owner) => [`${owner.namespace}/${owner.name}`, owner] as const))
-  return (namespace, podName) => {
-    for (let length = podName.lastIndexOf('-'); length > 0; length = podName.lastIndexOf('-', length - 1)) {
-      const owner = owners.get(`${namespace}/${podName.slice(0, length)}`)
-      if (owner !== undefined) return rollUp(owner)
-    }
-    return null
+  const named = (namespace: string, name: string) => {
+    const owner = owners.get(`${namespace}/${name}`)
+    return owner === undefined ? null : rollUp(owner)
+  }
+  return {
+    ownerByName(namespace, podName) {
+      for (let length = podName.lastIndexOf('-'); length > 0; length = podName.lastIndexOf('-', length - 1)) {
+        const owner = named(namespace, podName.slice(0, length))
+        if (owner !== null) return owner
+      }
+      return null
+    },
+    controllerByName: (namespace, podName) => named(namespace, podName.replace(/-([a-z0-9]{5}|\d+)$/, '')),
   }
 }
 

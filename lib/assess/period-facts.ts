@@ -42,6 +42,8 @@ type Draft = {
   readonly bypasses: Map<string, BlindSpot>
   readonly labels: Map<string, Readonly<Record<string, string>>>
   readonly overriding: Set<string>
+  withoutProxy: Workload['withoutProxy']
+  aroundProxy: Workload['aroundProxy']
 }
 
 function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] {
@@ -83,6 +85,8 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
         bypasses: byKey(draft.bypasses),
         labels: byKey(draft.labels),
         overriding: [...draft.overriding].sort(compareText),
+        ...(draft.withoutProxy === undefined ? {} : { withoutProxy: draft.withoutProxy }),
+        ...(draft.aroundProxy === undefined ? {} : { aroundProxy: draft.aroundProxy }),
       }
     })
     .toSorted(
@@ -103,6 +107,8 @@ function newDraft(workload: Workload): Draft {
     bypasses: new Map(),
     labels: new Map(),
     overriding: new Set(),
+    withoutProxy: undefined,
+    aroundProxy: undefined,
   }
 }
 
@@ -119,6 +125,14 @@ function addWorkload(draft: Draft, workload: Workload): void {
     draft.labels.set(JSON.stringify(Object.entries(labels).sort(byName)), labels)
   draft.lastLabels = labels
   for (const name of overriding ?? []) draft.overriding.add(name)
+  const { withoutProxy, aroundProxy } = workload
+  if (withoutProxy !== undefined)
+    draft.withoutProxy = {
+      sentBytes: (draft.withoutProxy?.sentBytes ?? 0) + withoutProxy.sentBytes,
+      receivedBytes: (draft.withoutProxy?.receivedBytes ?? 0) + withoutProxy.receivedBytes,
+    }
+  if (aroundProxy !== undefined)
+    draft.aroundProxy = { maxBytes: (draft.aroundProxy?.maxBytes ?? 0) + aroundProxy.maxBytes }
 }
 
 /** Most workloads keep their labels, which is seen faster than a key of them is made. */

@@ -179,6 +179,7 @@ function isBypassed(pod: PodFacts): boolean {
     notable(pod.skipInbound, DEFAULT_SKIPPED).length > 0 ||
     notable(pod.skipOutbound, DEFAULT_SKIPPED).length > 0 ||
     pod.skipSubnets.length > 0 ||
+    pod.isIPv6Unproxied ||
     pod.ports.some(({ protocol }) => protocol === 'UDP')
   )
 }

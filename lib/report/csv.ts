@@ -234,6 +234,9 @@ const WORKLOADS: Columns<Summary['unmeshed'][number]> = {
   default_policy: ({ defaultPolicy }) => defaultPolicy,
   blind_spots: ({ blindSpots }) =>
     listOf(blindSpots.map(({ kind, port }) => (port === null ? kind : `${kind} ${port}`))),
+  sent_without_proxy_bytes: ({ withoutProxy }) => withoutProxy?.sentBytes ?? null,
+  received_without_proxy_bytes: ({ withoutProxy }) => withoutProxy?.receivedBytes ?? null,
+  around_proxy_max_bytes: ({ aroundProxy }) => aroundProxy?.maxBytes ?? null,
 }
 
 // ---------------------------------------------------------------- names

@@ -66,7 +66,7 @@ export function summarise(input: ReportInput): Summary {
   const clusters = input.clusters.map((cluster) => summariseCluster(cluster, period))
   const paths = summarisePaths(input.clusters, input.judgement.findings)
   const withMark = (...marks: readonly Mark[]): PathSummary[] => paths.filter(({ mark }) => marks.includes(mark))
-  const workloads = input.clusters.flatMap((cluster) => cluster.workloads).sort(byWorkload)
+  const workloads = clusters.flatMap((cluster) => cluster.workloads).sort(byWorkload)
 
   return {
     period,

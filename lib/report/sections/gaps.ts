@@ -1,5 +1,5 @@
 /** What was not seen, one by one: missing windows, gaps, errors, paths without traffic, and blind spots. */
-import type { BlindSpot } from '../../model.ts'
+import type { BlindSpot, Workload } from '../../model.ts'
 import { durationWords } from '../dates.ts'
 import { printable } from '../printable.ts'
 import { section } from '../section.ts'
@@ -8,7 +8,7 @@ import type { Summary } from '../summary.ts'
 import type { ClusterSummary } from '../summary/coverage.ts'
 import { endpointName, nameCell, number, plain, table, text } from '../table.ts'
 import type { TableView } from '../table.ts'
-import { BLIND_SPOT_WORDS, countWords, GAP_WORDS, plural, shareWords } from '../words.ts'
+import { BLIND_SPOT_WORDS, byteWords, countWords, GAP_WORDS, plural, shareWords } from '../words.ts'
 import { firstOf } from '../wording.ts'
 import type { Wording } from '../wording.ts'
 import { pathTables } from './other-paths.ts'
@@ -116,7 +116,7 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
   const spots = blind.flatMap((workload) =>
     [...Map.groupBy(workload.blindSpots, ({ kind }) => kind)]
       .filter(([kind]) => kind !== 'unmeshed')
-      .map(([kind, own]) => ({ workload, kind, where: spotPlaces(own) })),
+      .map(([kind, own]) => ({ workload, kind, where: `${spotPlaces(own)}${aroundWords(kind, workload)}` })),
   )
   if (spots.length === 0) return []
   const { shown, note } = firstOf(spots, MOST_ROWS, 'workloads.csv')
@@ -137,6 +137,15 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
       ]),
     ),
   ]
+}
+
+const AROUND: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet', 'udp', 'ipv6'])
+
+/** How much of a workload's traffic may have gone around its proxies: an upper bound, and no verdict. */
+function aroundWords(kind: BlindSpot['kind'], { aroundProxy }: Workload): string {
+  return aroundProxy === undefined || !AROUND.has(kind)
+    ? ''
+    : `; at most ${byteWords(aroundProxy.maxBytes)} went around its proxies`
 }
 
 /** The ports of a blind spot; where it has none, what it says of itself. */

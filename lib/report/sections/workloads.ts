@@ -3,7 +3,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary.ts'
 import { endpointName, nameCell, number, plain, table, text } from '../table.ts'
-import { countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words.ts'
+import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words.ts'
 import { firstOf } from '../wording.ts'
 
 /** A table shows as many rows. */
@@ -31,12 +31,13 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
             table(
               `Workloads that are not, not wholly or not surely in the mesh.${note}`,
               [
-                ['Workload', 28],
-                ['Cluster', 15],
-                ['In the mesh', 14],
-                ['Why', 22],
-                ['Pods', 6, 'numbers'],
-                ['ServiceAccount', 17],
+                ['Workload', 26],
+                ['Cluster', 13],
+                ['In the mesh', 13],
+                ['Why', 20],
+                ['Pods', 5, 'numbers'],
+                ['ServiceAccount', 15],
+                ['Sent without a proxy', 8, 'numbers'],
               ],
               shown.map((workload) => [
                 nameCell(endpointName(workload)),
@@ -45,6 +46,7 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
                 text(workload.reason === null ? 'not known' : UNMESHED_WORDS[workload.reason]),
                 number(countWords(workload.pods)),
                 workload.serviceAccount === null ? text('not known') : plain(workload.serviceAccount),
+                number(workload.withoutProxy === undefined ? 'not known' : byteWords(workload.withoutProxy.sentBytes)),
               ]),
             ),
           ],

@@ -66,6 +66,7 @@ export type ClusterSummary = Observed & {
   readonly coverage: readonly WorkloadCoverage[]
   readonly gaps: readonly GapSummary[]
   readonly errors: readonly ErrorSummary[]
+  /** As of the latest window with lists, with the bytes that no proxy saw in the period. */
   readonly workloads: readonly Workload[]
   readonly crypto: Crypto | null
 }
@@ -131,9 +132,23 @@ export function summariseCluster(cluster: ClusterPeriod, period: Period): Cluste
     coverage: workloads.map((rows) => coverageOf(id, rows)),
     gaps: gapsOf(id, workloads),
     errors: errorsOf(cluster),
-    workloads: cluster.workloads,
+    workloads: workloadsOf(cluster),
     crypto: cluster.crypto,
   }
+}
+
+/** As of the latest window with lists, with the bytes that no proxy saw in the period. */
+function workloadsOf({ workloads, facts }: ClusterPeriod): readonly Workload[] {
+  const histories = new Map(facts?.workloads.map((history) => [endpointKey(history), history]))
+  return workloads.map(({ withoutProxy, aroundProxy, ...workload }) => {
+    const history = histories.get(endpointKey(workload))
+    const told = facts === undefined ? { withoutProxy, aroundProxy } : history
+    return {
+      ...workload,
+      ...(told?.withoutProxy === undefined ? {} : { withoutProxy: told.withoutProxy }),
+      ...(told?.aroundProxy === undefined ? {} : { aroundProxy: told.aroundProxy }),
+    }
+  })
 }
 
 function expectedOnly(windows: Windows, { from, to }: Period): ClusterSummary['expectedOnly'] {
