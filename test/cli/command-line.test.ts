@@ -308,7 +308,11 @@ test('tables fit the terminal: what a path is about stays whole on lines of its 
   const { folder, now = '' } = mesh
   for (const columns of [80, 120])
     // Else a window that ends while the one command or the other runs would be told by one of them.
-    for (const args of [['paths', '--now', now], ['edges', 'all'], ['edges', 'all', '-o', 'wide']]) {
+    for (const args of [
+      ['paths', '--now', now],
+      ['edges', 'all'],
+      ['edges', 'all', '-o', 'wide'],
+    ]) {
       const { code, stdout } = await runOnTerminal(args, { folder, columns, env: { NO_COLOR: '1' } })
       assert.equal(code, 0)
       const lines = linesOf(stdout.replaceAll('\r\n', '\n'))
