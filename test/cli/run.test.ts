@@ -203,21 +203,13 @@ test('what cannot be run is one line, before anything is begun', async () => {
     [['--key', 'no.key'], 1, /Cannot use key file "no.key"/],
     [['--listen', `127.0.0.1:${port}`], 1, /something else listens there/],
   ]
-  await Promise.all(
-    cases.map(async ([args, code, stderr]) => {
-      const ran = await mesh.run(
-        'run',
-        '--store',
-        `refused${args.join('').replaceAll(/[^a-z]/gi, '')}`,
-        '--key',
-        'log.key',
-        ...args,
-      )
-      assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stderr}`)
-      assert.match(ran.stderr, stderr)
-      assert.equal(linesOf(ran.stderr).length, 1)
-    }),
-  )
+  for (const [args, code, stderr] of cases) {
+    const store = `refused${args.join('').replaceAll(/[^a-z]/gi, '')}`
+    const ran = await mesh.run('run', '--store', store, '--key', 'log.key', ...args)
+    assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stderr}`)
+    assert.match(ran.stderr, stderr)
+    assert.equal(linesOf(ran.stderr).length, 1)
+  }
   await close()
 })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -9,8 +9,7 @@ import fc from 'fast-check'
 import { toSeconds, toTime } from '../../lib/collect/windows.ts'
 import type { AssessInput } from '../../lib/assess/window.ts'
 import { compact, derive, type DeriveDeps, rebuild } from '../../lib/store/derive.ts'
-import { directoryObjects, diskEffects } from '../../lib/store/directory.ts'
-import type { DirectoryEffects } from '../../lib/store/directory.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence.ts'
 import { archiveKey, evidenceKey, parseEvidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects.ts'
@@ -21,6 +20,7 @@ import { readHistory, readWindow } from '../../lib/store/state.ts'
 import { isNotEncrypted } from '../../lib/assess/episodes.ts'
 import { emptyTimeline, foldWindows } from '../../lib/store/timeline.ts'
 import type { Cluster, Snapshot, State, Window, WindowResult } from '../../lib/model.ts'
+import { memoryObjects } from '../support/memory-objects.ts'
 import {
   anyHistory,
   coverageOf,
@@ -48,17 +48,6 @@ const deps = (objects: Objects, read: DeriveDeps['assess'] = assess): DeriveDeps
   assess: read,
   unsettledSeconds: 2 * 3600,
 })
-
-/** Real files, which need not outlive the machine. */
-const unsynced: DirectoryEffects = {
-  ...diskEffects,
-  writeFile: (path, body) => writeFile(path, body, { flag: 'wx' }),
-  syncDirectory: () => Promise.resolve(),
-}
-
-async function emptyStore(): Promise<Objects> {
-  return directoryObjects(await mkdtemp(join(root, 'store-')), unsynced)
-}
 
 /** The hour number `index` from 2026-11-30T20:00Z on: the month ends after the fourth. */
 function hour(index: number): Window {
@@ -152,7 +141,7 @@ async function derivedIn(objects: Objects): Promise<Record<string, string>> {
 
 /** What the evidence comes to, derived in one go in a store of its own. */
 async function derivedFrom(evidence: readonly Evidence[]): Promise<Record<string, string>> {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   await put(objects, evidence)
   await compact(cluster, deps(objects))
   return derivedIn(objects)
@@ -185,7 +174,7 @@ const simple = (index: number, state: State | null, changes: Partial<Attempt> = 
   evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: [state, null], ...changes })
 
 test('compact() keeps a result for each window, the months and the state, and does nothing more without new evidence', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   await put(objects, [simple(3, 'plaintext'), simple(5, 'mtls'), simple(6, 'mtls')])
   assert.deepEqual(await compact(cluster, deps(objects)), { windows: [hour(3), hour(5), hour(6)], errors: [] })
   const derived = await derivedIn(objects)
@@ -224,7 +213,7 @@ test('compact() keeps a result for each window, the months and the state, and do
 })
 
 test('derive() reads new evidence only, and makes a window again where a list around it changed', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const reads: string[] = []
   const counting: Objects = {
     ...objects,
@@ -269,7 +258,7 @@ test('derive() reads new evidence only, and makes a window again where a list ar
 })
 
 test('derive() of one attempt looks at no other, but for those that others derived meanwhile', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const [first, again, second] = [
     simple(0, 'plaintext', { complete: false }),
     simple(0, 'mtls', { number: 2 }),
@@ -303,7 +292,7 @@ test('derive() ends in the same bytes in whatever order evidence came, and so do
       ),
       async ([evidence, shuffled, now]) => {
         const expected = await derivedFrom(evidence)
-        const objects = await emptyStore()
+        const objects = memoryObjects()
         for (const one of shuffled) {
           await put(objects, [one])
           if (now.next().value) await derive(cluster, deps(objects))
@@ -349,7 +338,7 @@ test('derive() comes to the same endings by silence in whatever order days came,
       fc.shuffledSubarray(days, { minLength: 9 }),
       fc.integer({ min: 2, max: 7 }),
       async (order, last) => {
-        const objects = await emptyStore()
+        const objects = memoryObjects()
         const late = days[last]
         for (const one of order.filter((other) => other !== late)) {
           await put(objects, [one])
@@ -373,7 +362,7 @@ test('derive() of several at once, while evidence comes, ends in the bytes of al
   await fc.assert(
     fc.asyncProperty(anyEvidence, fc.scheduler(), fc.boolean(), async (evidence, scheduler, withRebuild) => {
       const expected = await derivedFrom(evidence)
-      const objects = await emptyStore()
+      const objects = memoryObjects()
       const [early, late] = [evidence.slice(0, evidence.length / 2), evidence.slice(evidence.length / 2)]
       await put(objects, early)
 
@@ -457,7 +446,7 @@ async function killEverywhere(early: readonly Evidence[], late: readonly Evidenc
     return windows.map(({ start, evidence }) => `${start} ${evidence}`)
   }
   const toldFrom = async (evidence: readonly Evidence[]): Promise<string[]> => {
-    const objects = await emptyStore()
+    const objects = memoryObjects()
     await put(objects, evidence)
     await compact(cluster, deps(objects))
     return told(objects)
@@ -468,7 +457,7 @@ async function killEverywhere(early: readonly Evidence[], late: readonly Evidenc
     for (const isBefore of [true, false]) {
       let kills = 0
       for (let isKilled = true; isKilled; kills++) {
-        const objects = await emptyStore()
+        const objects = memoryObjects()
         await put(objects, early)
         await derive(cluster, deps(objects))
         await put(objects, late)
@@ -527,7 +516,7 @@ test('derive() never leaves something older behind, wherever others with more ev
       let steps = 0
       for (let cameBetween = true; cameBetween; steps++) {
         cameBetween = false
-        const objects = await emptyStore()
+        const objects = memoryObjects()
         await put(objects, early.slice(0, 3))
         await derive(cluster, deps(objects))
         await put(objects, early.slice(3))
@@ -553,7 +542,7 @@ test('derive() never leaves something older behind, wherever others with more ev
 })
 
 test('derive() gives up a window whose evidence is damaged, with one line, and keeps all others', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const damaged = simple(2, 'plaintext')
   await put(objects, [simple(1, 'mtls'), { ...damaged, body: damagedBody }, simple(3, 'mtls')])
   const { errors } = await derive(cluster, deps(objects))
@@ -599,7 +588,7 @@ test('derived objects that were damaged or removed are made again', async () => 
   const expected = await derivedFrom(evidence)
   for (const key of Object.keys(expected)) {
     for (const harm of ['damaged', 'removed']) {
-      const objects = await emptyStore()
+      const objects = memoryObjects()
       await put(objects, evidence)
       await derive(cluster, deps(objects))
       const { etag = null } = (await objects.get(key)) ?? {}
@@ -624,7 +613,7 @@ test('derived objects that were damaged or removed are made again', async () => 
 })
 
 test('derive() starts from evidence where the state is damaged, and says so', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
   await objects.putIf(stateKey('demo'), Buffer.from('no JSON'), null)
   assert.deepEqual((await derive(cluster, deps(objects))).errors, [
@@ -634,7 +623,7 @@ test('derive() starts from evidence where the state is damaged, and says so', as
 })
 
 test('derive() starts from evidence where an earlier version derived the state, whatever its shape, and says nothing of it', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const evidence = [simple(1, 'plaintext'), simple(2, 'mtls')]
   await put(objects, evidence)
   await objects.putIf(stateKey('demo'), Buffer.from('{"derivation":1,"timeline":{"paths":[{}]}}'), null)
@@ -643,7 +632,7 @@ test('derive() starts from evidence where an earlier version derived the state, 
 })
 
 test('derive() leaves alone what a later version derived', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
   await derive(cluster, deps(objects))
   const stored = await objects.get(stateKey('demo'))
@@ -657,7 +646,7 @@ test('derive() leaves alone what a later version derived', async () => {
 })
 
 test('rebuild() removes what no evidence is behind, and leaves other clusters alone', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
   await derive(cluster, deps(objects))
   const expected = await derivedIn(objects)
@@ -675,7 +664,7 @@ test('rebuild() removes what no evidence is behind, and leaves other clusters al
 })
 
 test('derive() does not fill centuries up to a window that nobody can have collected, and goes on past one that is ahead', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const now = new Date(toSeconds(hour(6).end) * 1000)
   const attempt = (index: number): Evidence =>
     evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: ['mtls', null] })
@@ -703,7 +692,7 @@ test('derive() does not fill centuries up to a window that nobody can have colle
 })
 
 test('derive() and readHistory() of a cluster without evidence are empty', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   assert.deepEqual(await derive(cluster, deps(objects)), { windows: [], errors: [] })
   assert.equal(await readHistory('demo', objects), undefined)
   assert.deepEqual(await derivedIn(objects), {})
@@ -721,7 +710,7 @@ test('encodeDerived() writes canonical JSON, and makes text that is not Unicode 
 })
 
 test('derive() folds a long history in steps to what folding it at once gives', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const indexes = Array.from({ length: 130 }, (_, index) => index)
   await put(
     objects,
@@ -735,7 +724,7 @@ test('derive() folds a long history in steps to what folding it at once gives', 
 })
 
 test('readHistory() of some months reads no other but the latest, and gives them as the whole history has them', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const indexes = Array.from({ length: 800 }, (_, index) => index)
   await put(
     objects,
@@ -769,7 +758,7 @@ test('a month that somebody could not write before he died is written by the nex
   const expected = await derivedFrom([...early, late, next])
   let kills = 0
   for (let isKilled = true; isKilled; kills++) {
-    const objects = await emptyStore()
+    const objects = memoryObjects()
     await put(objects, early)
     await compact(cluster, deps(objects))
     await put(objects, [late])
@@ -815,7 +804,7 @@ test('readRecent() says without a month what the whole history says, whatever it
         ),
       ),
       async ([shuffled, steps]) => {
-        const objects = await emptyStore()
+        const objects = memoryObjects()
         const memory: Memory = new Map()
         for (const one of shuffled) {
           await put(objects, [one])
@@ -856,7 +845,7 @@ test('readRecent() says without a month what the whole history says, whatever it
 })
 
 test('readRecent() reads the state, and each result once', async () => {
-  const objects = await emptyStore()
+  const objects = memoryObjects()
   const reads: string[] = []
   const counting: Objects = {
     ...objects,

@@ -5,7 +5,7 @@
  */
 import { directoryObjects } from '../../lib/store/directory.ts'
 import { dyingAt, dyingEffects } from '../support/dying-effects.ts'
-import { numberedBody } from './objects-conformance.ts'
+import { numberedBody } from './numbered-body.ts'
 
 const [directory = '', call = '', key = '', step = ''] = process.argv.slice(2)
 

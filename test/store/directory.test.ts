@@ -11,7 +11,8 @@ import { diskEffects, directoryObjects } from '../../lib/store/directory.ts'
 import type { DirectoryEffects } from '../../lib/store/directory.ts'
 import { StoreError } from '../../lib/store/objects.ts'
 import type { Objects } from '../../lib/store/objects.ts'
-import { numberedBody, objectsConformance } from './objects-conformance.ts'
+import { numberedBody } from './numbered-body.ts'
+import { objectsConformance } from './objects-conformance.ts'
 
 const run = promisify(execFile)
 

@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { ConflictError, PreconditionFailedError } from '../../lib/store/objects.ts'
 import type { Objects } from '../../lib/store/objects.ts'
-import { numberedBody } from './objects-conformance.ts'
+import { numberedBody } from './numbered-body.ts'
 
 const [module = '', argument = '', action = '', key = '', detail = ''] = process.argv.slice(2)
 const { openStore }: { openStore: (argument: string) => Objects } = await import(module)

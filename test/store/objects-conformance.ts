@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ConflictError, PreconditionFailedError } from '../../lib/store/objects.ts'
 import type { Objects } from '../../lib/store/objects.ts'
+import { numberedBody } from './numbered-body.ts'
 
 /** A fresh, empty store, and how another process opens the same one. */
 export type StoreUnderTest = {
@@ -19,12 +20,6 @@ export type StoreUnderTest = {
     readonly module: string
     readonly argument: string
   }
-}
-
-/** A body that shows whether it is whole, and which one it is. */
-export function numberedBody(number: number): Buffer {
-  const filling = createHash('sha256').update(String(number)).digest('hex').repeat(2000)
-  return Buffer.from(`${number}:${filling}:${number}`)
 }
 
 function numberOf(body: Uint8Array): number {

@@ -7,7 +7,8 @@ import type { Objects } from '../../lib/store/objects.ts'
 import { S3_ACCESS_KEY, S3_SECRET_KEY, startS3Server } from '../support/s3-server.ts'
 import type { S3Misbehaviour } from '../support/s3-misbehave.ts'
 import type { S3Request, S3Server } from '../support/s3-server.ts'
-import { numberedBody, objectsConformance } from './objects-conformance.ts'
+import { numberedBody } from './numbered-body.ts'
+import { objectsConformance } from './objects-conformance.ts'
 import { openStore } from './open-s3.ts'
 
 let server: S3Server
