@@ -80,12 +80,13 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Che
   const { objects, onProgress = () => undefined } = deps
   const findings = findingsList()
   const { add } = findings
-  const { checkpoint } = await readSignedHead(vkey, add, objects)
+  const { checkpoint, verifier } = await readSignedHead(vkey, add, objects)
   if (checkpoint !== undefined) await checkNoteIsOurs(add, objects)
 
   const names = leafNames()
   const log = await checkLog(
-    checkpoint,
+    // Claims of a log that nothing signs with this key say nothing more than that.
+    { checkpoint, verifier: checkpoint === undefined ? undefined : verifier },
     async (leaves) => {
       for (const { key, problem } of await checkLeaves(leaves, names, objects))
         if (problem !== undefined) add(key, problem)

@@ -1,6 +1,6 @@
-import { batchKey, checkpointKey, indexKey, tileKey } from '../store/log-keys.ts'
+import { checkpointKey, indexKey, tileKey } from '../store/log-keys.ts'
 import { ConflictError, type Objects, PreconditionFailedError } from '../store/objects.ts'
-import { decodeBatch, type Entry } from './batch.ts'
+import type { Entry } from './batch.ts'
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { concurrently } from './concurrently.ts'
 import { grow, rootOfEdge } from './edge.ts'
@@ -9,6 +9,7 @@ import { nameOf } from './leaf.ts'
 import { leafHash } from './merkle.ts'
 import type { Signer, Verifier } from './note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from './tiles.ts'
+import { type Unfinished, unfinishedAfter } from './unfinished.ts'
 
 export type LogDeps = {
   readonly objects: Objects
@@ -23,15 +24,22 @@ export type Log = { readonly head: Head; readonly tail?: Tail }
 /** Each leaf is one more object, so a run writes some of them at once. */
 const MOST_WRITES_AT_ONCE = 32
 
-/** Publishes every batch that is there: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to it. */
-export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
+/**
+ * Publishes every batch that the log's key claimed: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to
+ * it. `onUnfinished` gets what lies at each place on the way.
+ */
+export async function finishAll(
+  log: Log,
+  deps: LogDeps,
+  onUnfinished: (found: Unfinished) => void,
+): Promise<{ readonly log: Log; readonly found: Unfinished }> {
   let finished = log
   for (;;) {
     const tail = finished.tail ?? (await readTail(finished.head, deps.objects))
-    const key = batchKey(finished.head.size)
-    const stored = await deps.objects.get(key)
-    if (stored === undefined) return { head: finished.head, tail }
-    finished = await finish({ head: finished.head, tail }, decodeBatch(key, stored.body), deps)
+    const found = await unfinishedAfter(finished.head, deps)
+    if (found.claimed === undefined) return { log: { head: finished.head, tail }, found }
+    onUnfinished(found)
+    finished = await finish({ head: finished.head, tail }, found.claimed.entries, deps)
   }
 }
 
