@@ -20,6 +20,7 @@ import {
   parsePacketsKey,
   reportsPrefix,
   stateKey,
+  trustKey,
 } from '../store/keys.ts'
 import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
@@ -216,7 +217,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if ([registryKey, recipientsKey, linksKey, sealingKey].includes(key)) return true
+  if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
   if (
     [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey].some(
       (parse) => parse(key) !== undefined,

@@ -74,6 +74,9 @@ export const registryKey = 'registry/clusters.json'
 /** The addresses of those who get mail; they stand nowhere else. */
 export const recipientsKey = 'registry/recipients.json'
 
+/** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
+export const trustKey = 'registry/trust.json'
+
 /** The key that links to unsubscribe are made with; apart from the addresses, so that whoever checks a link need not read those. */
 export const linksKey = 'registry/links.json'
 

@@ -14,6 +14,7 @@ import { addCluster, removeCluster } from '../../lib/store/registry.ts'
 import { linesOf } from '../support/command-line.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { type LogLine, type RunningService, startService } from '../support/running-service.ts'
+import { vouchFor } from '../support/trust.ts'
 
 const TOKEN = '0123456789abcdef0123456789abcdef'
 
@@ -36,6 +37,7 @@ async function storeWithDue(
   const now = new Date(toSeconds(mesh.windows.at(-2)?.start ?? '') * 1000)
   const { kubeconfig } = mesh
   await addCluster({ id: 'past', kubeconfig, prometheusUrl, windowMinutes: 5 }, { now, by: 'tester' }, { objects })
+  await vouchFor(store, objects)
   return { store, objects }
 }
 
