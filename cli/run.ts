@@ -18,7 +18,7 @@ import { type Console, UsageError } from './console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
-import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
+import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from './signer.ts'
 import { openStore, placeOf } from './store.ts'
 import { openRegistered } from './trust.ts'
 import { readDuration, readNumber, readUrl } from './values.ts'
@@ -92,7 +92,7 @@ export function addRun(program: Command, console: Console): void {
       const signer = await openSigner(options, console)
       const place = placeOf(options, console.config)
       const open = (cluster: Cluster) => openRegistered(cluster, options, console)
-      const deps = { objects, signer, open, console, place }
+      const deps = { objects, signer, last: openLastHead(options, console), open, console, place }
       if (place.includes('://')) return serve(settings, deps)
       const ran = await withRunLock(place, () => serve(settings, deps))
       if (ran === undefined)
@@ -158,10 +158,11 @@ async function serve(
   {
     objects,
     signer,
+    last,
     open,
     console,
     place,
-  }: Pick<ServiceDeps, 'objects' | 'signer' | 'open'> & { readonly console: Console; readonly place: string },
+  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last' | 'open'> & { readonly console: Console; readonly place: string },
 ): Promise<void> {
   const { version, now, config } = console
   // Before anything is begun, so that no signal is missed. The second one ends the process at once.
@@ -171,6 +172,7 @@ async function serve(
     {
       objects,
       signer,
+      last,
       open,
       now,
       log: ({ level, event, ...members }) => log(level, event, members),

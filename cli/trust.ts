@@ -10,7 +10,7 @@ import { fileTrust } from '../lib/run/trust-file.ts'
 import { noteTrust } from '../lib/run/trust-note.ts'
 import type { Trust } from '../lib/run/trust.ts'
 import { type Console, UsageError } from './console.ts'
-import { openStore, placeOf } from './store.ts'
+import { openStore, placeOf, storePlace } from './store.ts'
 
 /** The options that say where the store is, and where the files of a command that are no credentials of a cluster. */
 export type TrustOptions = {
@@ -114,10 +114,4 @@ function trustFileOf({ store }: TrustOptions, console: Console): string {
 
 function isShared(place: string): boolean {
   return place.includes('://')
-}
-
-/** The store by its name alone: how it is locked does not make it another one. */
-function storePlace({ store }: TrustOptions, { config }: Console): string {
-  const place = placeOf({ store }, config)
-  return isShared(place) ? (place.split('?')[0] ?? '').replace(/\/+$/, '') : resolve(place)
 }

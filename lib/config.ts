@@ -43,6 +43,8 @@ export type Config = {
   readonly apiClaim: string | undefined
   /** `PATH`: where tshark is looked for. */
   readonly searchPath: string | undefined
+  /** `CIPHERTRAIL_LOG_HEAD`: the file that remembers the head of the log that was signed last; else it lies beside the key file. */
+  readonly logHead: string | undefined
   /** `CIPHERTRAIL_TRUST`: the file that vouches for the ways into clusters; else it lies beside the store. */
   readonly trust: string | undefined
   /** `CIPHERTRAIL_TRUST_KEY`: the key in AWS KMS that vouches for them instead, which only operators may use. */
@@ -85,6 +87,7 @@ export function readConfig(): Config {
     deliverQueue: read('CIPHERTRAIL_DELIVER_QUEUE'),
     apiClaim: read('CIPHERTRAIL_API_CLAIM'),
     searchPath: read('PATH'),
+    logHead: read('CIPHERTRAIL_LOG_HEAD'),
     trust: read('CIPHERTRAIL_TRUST'),
     trustKey: read('CIPHERTRAIL_TRUST_KEY'),
     credentials: read('CIPHERTRAIL_CREDENTIALS'),

@@ -6,6 +6,7 @@ import { concurrently } from './concurrently.ts'
 import { grow, rootOfEdge } from './edge.ts'
 import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
 import { nameOf } from './leaf.ts'
+import type { LastHead } from './last-head.ts'
 import { leafHash } from './merkle.ts'
 import type { Signer, Verifier } from './note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from './tiles.ts'
@@ -16,6 +17,8 @@ export type LogDeps = {
   readonly signer: Signer
   /** Checks what the signer signs. */
   readonly verifier: Verifier
+  /** Where the key remembers what it signed last; undefined: nowhere. */
+  readonly last?: LastHead | undefined
 }
 
 /** A log that may be added to: its head, and its tail where this run has read or made it. */
@@ -49,7 +52,7 @@ export async function finishAll(
  * the one that this one signed or a longer one. Throws {@link LogError} where the log has something else in a place.
  */
 export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
-  const { objects, signer, verifier } = deps
+  const { objects, signer, verifier, last } = deps
   const before = tail ?? (await readTail(head, objects))
   const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
   const { parts, tail: after } = partsOf(before, named)
@@ -60,6 +63,8 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const note = await signCheckpoint({ size: edge.size, root }, signer)
   // A signer that is broken, or that has another key than it says, must not spoil the log.
   openCheckpoint(note, verifier)
+  // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
+  await last?.write({ size: edge.size, root })
   try {
     const etag = await objects.putIf(checkpointKey, note, head.etag)
     return { head: { size: edge.size, root, etag }, tail: after }

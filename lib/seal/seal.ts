@@ -7,6 +7,7 @@ import { claimOf, encodeBatch, entryOf, isClaimed, MOST_LEAVES } from './batch.t
 import { concurrently } from './concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
 import { LogError, readHead } from './head.ts'
+import { checkLastHead, type LastHead } from './last-head.ts'
 import { kindOf, type Leaf, type LeafKind } from './leaf.ts'
 import type { Hash } from './merkle.ts'
 import { NoteError, type Signer, verifierOf } from './note.ts'
@@ -34,6 +35,8 @@ export type SealInput = {
 export type SealDeps = {
   readonly objects: Objects
   readonly signer: Signer
+  /** Where the key remembers what it signed last; undefined: nowhere, and a store that was put back to an earlier state is sealed on. */
+  readonly last?: LastHead | undefined
   /** Is told after each batch how many leaves this run has sealed. */
   readonly onProgress?: (leaves: number) => void
 }
@@ -55,9 +58,9 @@ export type Sealed = {
  */
 export async function seal(
   { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
-  { objects, signer, onProgress }: SealDeps,
+  { objects, signer, last, onProgress }: SealDeps,
 ): Promise<Sealed> {
-  const deps = { objects, signer, verifier: verifierOf(signer.vkey) }
+  const deps = { objects, signer, verifier: verifierOf(signer.vkey), last }
   await claimLog(deps)
   const seconds = now.getTime() / 1000
   const { clusters, errors } = await clustersOf(objects)
@@ -88,6 +91,7 @@ export async function extend(
 }> {
   const leaves: Partial<Record<LeafKind, number>> = {}
   let log: Log = { head: await readHead(deps.objects, deps.verifier) }
+  if (deps.last !== undefined) await checkLastHead(log.head, deps.last, deps)
   let isQuiet = true
   const aside = new Map<string, string>()
 
