@@ -7,7 +7,7 @@ import { readText } from '../lib/collect/credential-files.ts'
 import { SetupError, UnreachableError } from '../lib/collect/http.ts'
 import type { ApiServerAddress, Cluster, EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
-import type { Trust } from '../lib/run/trust.ts'
+import { type Trust, wayOf } from '../lib/run/trust.ts'
 import { ClusterOptionError, MOST_TAP_SECONDS } from '../lib/store/registration.ts'
 import { addCluster, type DecidedCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
@@ -166,7 +166,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         let decided: DecidedCluster | undefined
         const onDecided = (one: DecidedCluster): void => void (decided = one)
         const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects, onDecided })
-        await vouchDecided(decided, trust)
+        await vouchDecided(decided, registered, trust)
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else
           console.out(
@@ -299,11 +299,16 @@ export function addClusterCommands(program: Command, console: Console): void {
     })
 }
 
-/** Vouches for what was registered, unless what it was made from is none that was vouched for. Throws as `Trust` does. */
-async function vouchDecided(decided: DecidedCluster | undefined, trust: Trust): Promise<void> {
+/** Vouches for what was registered, unless what it was made from is not what was looked at before. Throws as `Trust` does. */
+async function vouchDecided(
+  decided: DecidedCluster | undefined,
+  checked: Cluster | undefined,
+  trust: Trust,
+): Promise<void> {
   if (decided === undefined) return
-  // Somebody may have changed it since it was looked at.
-  if (decided.before !== undefined) await trust.check(decided.before)
+  // Somebody may have changed it since.
+  const isThat = decided.before === undefined || (checked !== undefined && wayOf(decided.before) === wayOf(checked))
+  if (!isThat) await trust.check(decided.cluster)
   await trust.vouch([decided.cluster])
 }
 
