@@ -142,7 +142,7 @@ function readZone(text: string): string {
 /** Runs while nobody else does on the same directory; undefined, and nothing was run, where somebody does. Gone with its process, however that ends. */
 async function withRunLock(place: string, run: () => Promise<void>): Promise<{ readonly result: void } | undefined> {
   try {
-    await makeFolder(place)
+    await makeFolder(place, 0o700)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
     throw new StoreError(`Cannot make store "${printable(place)}": ${code}, wanted a folder that can be written`, {

@@ -23,7 +23,7 @@ let mesh: DemoMesh
 before(async () => {
   mesh = await startDemoMesh({ isLive: true })
   assert.equal((await mesh.run('key', 'new', 'example.com/log', '--key', 'log.key')).code, 0)
-  writeFileSync(join(mesh.folder, 'tokens'), `${TOKEN}\n`)
+  writeFileSync(join(mesh.folder, 'tokens'), `${TOKEN}\n`, { mode: 0o600 })
 })
 after(() => mesh.close())
 
