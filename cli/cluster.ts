@@ -3,17 +3,18 @@ import type { Command } from 'commander'
 import { addressCheck, refuseAddress } from '../lib/collect/addresses.ts'
 import { checkCluster } from '../lib/collect/check.ts'
 import type { Check } from '../lib/collect/check.ts'
-import { openCluster } from '../lib/collect/cluster.ts'
 import { readText } from '../lib/collect/credential-files.ts'
 import { SetupError, UnreachableError } from '../lib/collect/http.ts'
-import type { ApiServerAddress, EksCluster, PrometheusAuth } from '../lib/model.ts'
+import type { ApiServerAddress, Cluster, EksCluster, PrometheusAuth } from '../lib/model.ts'
 import { printable } from '../lib/report/printable.ts'
+import { type Trust, wayOf } from '../lib/run/trust.ts'
 import { ClusterOptionError, MOST_TAP_SECONDS } from '../lib/store/registration.ts'
-import { addCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
+import { addCluster, type DecidedCluster, readClusters, removeCluster } from '../lib/store/registry.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, openStore, storeWarnings } from './store.ts'
 import { tableLines } from './table.ts'
+import { openRegistered, openTrust, refusePlaces } from './trust.ts'
 import { TIMEOUT_HELP, readDuration, readProxies, readTimeout, readWindowMinutes } from './values.ts'
 
 /** The options of `cluster add`. */
@@ -123,7 +124,22 @@ export function addClusterCommands(program: Command, console: Console): void {
           'Cannot use --port-forward together with --prometheus-url or its credentials: give one way to Prometheus',
         )
       refuseAddresses(id, [apiServer?.url, prometheusUrl], console)
+      await refusePlaces(
+        id,
+        [
+          [kubeconfig, 'the kubeconfig'],
+          [apiServer?.tokenFile, 'the token file'],
+          [prometheusAuth?.tokenFile, 'the token file of Prometheus'],
+          [prometheusAuth?.passwordFile, 'the password file of Prometheus'],
+          [prometheusAuth?.certFile, 'the client certificate for Prometheus'],
+          [prometheusAuth?.keyFile, 'the client key for Prometheus'],
+          [prometheusAuth?.caFile, 'the authority of Prometheus'],
+        ],
+        { store },
+        console,
+      )
       const objects = openStore({ store }, console)
+      const trust = openTrust({ store }, console)
       const given = {
         id,
         ...(kubeconfig === undefined ? {} : { kubeconfig: resolve(kubeconfig) }),
@@ -144,7 +160,13 @@ export function addClusterCommands(program: Command, console: Console): void {
       // Every store begins with a cluster, so this is where its first user can still turn back.
       for (const line of storeWarnings({ store }, console)) console.err(line)
       try {
-        const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects })
+        // What is vouched for is what is given here, on top of what was vouched for: else it would be whatever somebody wrote to the store.
+        const registered = (await readClusters({ objects })).find((one) => one.id === id)
+        if (registered !== undefined) await trust.check(registered)
+        let decided: DecidedCluster | undefined
+        const onDecided = (one: DecidedCluster): void => void (decided = one)
+        const outcome = await addCluster(given, { now: console.now(), by: console.user }, { objects, onDecided })
+        await vouchDecided(decided, registered, trust)
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else
           console.out(
@@ -153,6 +175,27 @@ export function addClusterCommands(program: Command, console: Console): void {
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error
       }
+    })
+
+  cluster
+    .command('trust')
+    .summary('vouch for how clusters are reached, as they are registered')
+    .description(
+      'Vouches for registrations that "cluster add" on this machine did not write: those of a store from elsewhere, or of a version that vouched for none. Look at each before ("cluster list --json"): a registration says where credentials are sent, and which kubeconfig, with its commands, is obeyed.',
+    )
+    .argument('<id...>', 'registered clusters')
+    .option('--json', 'one JSON object for each cluster')
+    .addHelpText(
+      'after',
+      '\nExample:\n  ciphertrail cluster trust prod\n\nWhat vouches is a file outside the store, <store>.trust (or CIPHERTRAIL_TRUST),\nor with CIPHERTRAIL_TRUST_KEY a signature by a key in AWS KMS.',
+    )
+    .action(async (ids: string[], _: unknown, command: Command) => {
+      const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
+      const clusters = await chosenClusters(openStore({ store }, console), ids)
+      await openTrust({ store }, console).vouch(clusters)
+      for (const one of clusters)
+        if (json === true) console.out(toJson({ cluster: one.id, outcome: 'trusted' }))
+        else console.out(`Cluster "${one.id}" trusted: ${wayText(one)}`)
     })
 
   cluster
@@ -212,6 +255,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         { objects: openStore({ store }, console) },
       )
       if (!wasThere) throw new UsageError(`Cannot remove cluster "${printable(id)}": it is not registered`)
+      await openTrust({ store }, console).forget(id)
       if (json === true) console.out(toJson({ cluster: id, outcome: 'removed' }))
       else console.out(`Cluster "${id}" removed. Its evidence and history stay in the store`)
     })
@@ -240,7 +284,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         throw new UsageError(
           `Cannot check cluster "${printable(id)}" from here: it is collected by its agent, look at what that one prints`,
         )
-      const access = openCluster(registered, { environment: console.config, ...deadlines })
+      const access = await openRegistered(registered, { store }, console, deadlines)
       try {
         console.progress(`Checking ${id}`)
         const checks = await checkCluster(registered, { access, now: console.now })
@@ -253,6 +297,44 @@ export function addClusterCommands(program: Command, console: Console): void {
         await access.close()
       }
     })
+}
+
+/** Vouches for what was registered, unless what it was made from is not what was looked at before. Throws as `Trust` does. */
+async function vouchDecided(
+  decided: DecidedCluster | undefined,
+  checked: Cluster | undefined,
+  trust: Trust,
+): Promise<void> {
+  if (decided === undefined) return
+  // Somebody may have changed it since.
+  const isThat = decided.before === undefined || (checked !== undefined && wayOf(decided.before) === wayOf(checked))
+  if (!isThat) await trust.check(decided.cluster)
+  await trust.vouch([decided.cluster])
+}
+
+/** Where a registration leads, and with what credentials, for people. */
+function wayText(cluster: Cluster): string {
+  const { kubeconfig, context, eks, apiServer, agent, prometheusUrl, prometheusAuth, noPrometheus } = cluster
+  const server =
+    apiServer === undefined
+      ? eks === undefined
+        ? agent === true
+          ? 'by its agent'
+          : `by kubeconfig ${quoted(kubeconfig ?? 'default')}, context ${quoted(context ?? 'current')}`
+        : `EKS ${eks.region} ${quoted(eks.name)}${eks.roleArn === undefined ? '' : ` as ${quoted(eks.roleArn)}`}`
+      : `${quoted(apiServer.url)} with the token in ${quoted(apiServer.tokenFile ?? apiServer.tokenSecret ?? '')}`
+  const credentials = Object.values(prometheusAuth ?? {}).map((one) => quoted(String(one)))
+  const prometheus =
+    prometheusUrl === undefined
+      ? noPrometheus === true
+        ? 'no Prometheus'
+        : 'Prometheus by port-forward'
+      : `Prometheus ${quoted(prometheusUrl)}${credentials.length === 0 ? '' : ` with ${credentials.join(', ')}`}`
+  return `${server}; ${prometheus}`
+}
+
+function quoted(text: string): string {
+  return `"${printable(text)}"`
 }
 
 /** For how many seconds to tap; null for "off". Throws UsageError. */

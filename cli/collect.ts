@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { isNotEncrypted } from '../lib/assess/episodes.ts'
-import { type ClusterAccess, openCluster } from '../lib/collect/cluster.ts'
+import type { ClusterAccess } from '../lib/collect/cluster.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
 import { type Attempted, collectWindows } from '../lib/run/collect.ts'
@@ -10,6 +10,7 @@ import { readWindow } from '../lib/store/state.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, openStore } from './store.ts'
+import { openRegistered } from './trust.ts'
 import { TIMEOUT_HELP, collectValues, readTime, readTimeout } from './values.ts'
 
 /** The options of `collect`. */
@@ -54,8 +55,9 @@ export function addCollect(program: Command, console: Console): void {
       const clusters = await chosenClusters(objects, options.cluster)
       let isComplete = true
       for (const cluster of clusters) {
-        const access = openCluster(cluster, { environment: console.config, ...deadlines })
+        let access: ClusterAccess | undefined
         try {
+          access = await openRegistered(cluster, options, console, deadlines)
           isComplete =
             (await collectCluster(cluster, asked, { objects, access, console, isJson: options.json === true })) &&
             isComplete
@@ -65,7 +67,7 @@ export function addCollect(program: Command, console: Console): void {
           isComplete = false
           console.err(error.message)
         } finally {
-          await access.close()
+          await access?.close()
         }
       }
       if (!isComplete) throw new FailedError()

@@ -11,6 +11,7 @@ import { type Console, FailedError, UsageError, processConsole } from './console
 import { addDeliver } from './deliver.ts'
 import { addDemo } from './demo.ts'
 import { addEdges } from './edges.ts'
+import { addExport } from './export.ts'
 import { addKeyCommands } from './key.ts'
 import { addLogCommands } from './log.ts'
 import { addPaths } from './paths.ts'
@@ -65,6 +66,7 @@ function programOf(console: Console): Command {
   addCollect(program, console)
   addAgent(program, console)
   addEdges(program, console)
+  addExport(program, console)
   addPaths(program, console)
   addWorkloads(program, console)
   addReport(program, console)

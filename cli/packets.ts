@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { endNamer } from '../lib/assess/flow-ends.ts'
 import { type ReadFlow, readFlows } from '../lib/assess/flow-verdict.ts'
 import { flowTable } from '../lib/assess/flows.ts'
-import { openCluster } from '../lib/collect/cluster.ts'
 import type { PacketEnd, PacketRow } from '../lib/collect/packet-rows.ts'
 import { capturePod, findCapturePlace } from '../lib/collect/pod-capture.ts'
 import { CaptureError, readCapture } from '../lib/collect/tshark.ts'
@@ -24,6 +23,7 @@ import { printable } from '../lib/report/printable.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { chosenClusters, onlyCluster, openStore } from './store.ts'
+import { openRegistered } from './trust.ts'
 import { type Column, tableLines } from './table.ts'
 import { readDuration, readPort } from './values.ts'
 
@@ -82,7 +82,7 @@ export function addPackets(program: Command, console: Console): void {
             : await chosenClusters(objects, [id])
       const { flows, packets, problem } =
         'pod' in source && cluster !== undefined
-          ? await flowsOfPod(cluster, source, port, { objects, console, isSaved: options.save === true })
+          ? await flowsOfPod(cluster, source, port, { objects, store, console, isSaved: options.save === true })
           : await flowsOf(readCapture('file' in source ? source.file : '', console.config.searchPath), port, console)
       const nameEnd = cluster === undefined ? () => null : await namesFrom(cluster, flows, objects, console)
       const named = flows.map((flow) => ({
@@ -133,9 +133,19 @@ async function flowsOfPod(
   cluster: Cluster,
   { pod, seconds }: Extract<Source, { readonly pod: unknown }>,
   port: number | undefined,
-  { objects, console, isSaved }: { readonly objects: Objects; readonly console: Console; readonly isSaved: boolean },
+  {
+    objects,
+    store,
+    console,
+    isSaved,
+  }: {
+    readonly objects: Objects
+    readonly store: string | undefined
+    readonly console: Console
+    readonly isSaved: boolean
+  },
 ): ReturnType<typeof flowsOf> {
-  const access = openCluster(cluster, { environment: console.config })
+  const access = await openRegistered(cluster, { store }, console)
   try {
     const place = await findCapturePlace(access, cluster, pod)
     console.progress(`Capturing in ${pod.namespace}/${pod.name} for ${seconds} s`)

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { readText } from '../lib/collect/credential-files.ts'
 import { type Access, TokenFileError, firstOf, loopbackAccess, parseTokens, tokenAccess } from '../lib/query/access.ts'
@@ -64,9 +65,24 @@ function readKeysUrl(text: string): URL {
   )
 }
 
+/** As of the log's key: whoever else can read it gets in, and whoever can write it lets others in. One that is not there is told by whoever reads it. */
+async function refuseReadable(file: string): Promise<void> {
+  const mode = await stat(file).then(
+    (stats) => stats.mode,
+    () => 0,
+  )
+  if ((mode & 0o077) !== 0)
+    throw new Error(
+      `others than its owner may read or write the token file "${printable(file)}", run "chmod 600 ${printable(file)}" and judge whether they have`,
+    )
+}
+
 /** A file that is wrong is told at the start; one that becomes so later lets nobody in. */
 async function fileAccess(file: string): Promise<Access> {
-  const tokens = async () => parseTokens(await readText(file, 'the token file'))
+  const tokens = async () => {
+    await refuseReadable(file)
+    return parseTokens(await readText(file, 'the token file'))
+  }
   try {
     await tokens()
   } catch (error) {

@@ -3,24 +3,24 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
-import { openCluster } from '../lib/collect/cluster.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
+import type { Cluster } from '../lib/model.ts'
 import type { Access } from '../lib/query/access.ts'
 import { createApi } from '../lib/query/api.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
 import { printable } from '../lib/report/printable.ts'
 import { checkedZone } from '../lib/report/week.ts'
 import { type Service, type ServiceDeps, createService } from '../lib/run/service.ts'
-import type { Signer } from '../lib/seal/note.ts'
 import { withFileLock } from '../lib/store/file-lock.ts'
 import { makeFolder } from '../lib/store/folder.ts'
-import { type Objects, StoreError } from '../lib/store/objects.ts'
+import { StoreError } from '../lib/store/objects.ts'
 import { type Console, UsageError } from './console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { MAIL_HELP, openMail, publishAlert } from './mail.ts'
-import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
+import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from './signer.ts'
 import { openStore, placeOf } from './store.ts'
+import { openRegistered } from './trust.ts'
 import { readDuration, readNumber, readUrl } from './values.ts'
 
 /** The options of `run`. */
@@ -91,8 +91,10 @@ export function addRun(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
       const place = placeOf(options, console.config)
-      if (place.includes('://')) return serve(settings, { objects, signer, console, place })
-      const ran = await withRunLock(place, () => serve(settings, { objects, signer, console, place }))
+      const open = (cluster: Cluster) => openRegistered(cluster, options, console)
+      const deps = { objects, signer, last: openLastHead(options, console), open, console, place }
+      if (place.includes('://')) return serve(settings, deps)
+      const ran = await withRunLock(place, () => serve(settings, deps))
       if (ran === undefined)
         throw new Error(
           `Cannot run on store "${printable(place)}": another "ciphertrail run" works on it, stop that one or choose another --store`,
@@ -140,7 +142,7 @@ function readZone(text: string): string {
 /** Runs while nobody else does on the same directory; undefined, and nothing was run, where somebody does. Gone with its process, however that ends. */
 async function withRunLock(place: string, run: () => Promise<void>): Promise<{ readonly result: void } | undefined> {
   try {
-    await makeFolder(place)
+    await makeFolder(place, 0o700)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
     throw new StoreError(`Cannot make store "${printable(place)}": ${code}, wanted a folder that can be written`, {
@@ -156,9 +158,11 @@ async function serve(
   {
     objects,
     signer,
+    last,
+    open,
     console,
     place,
-  }: { readonly objects: Objects; readonly signer: Signer; readonly console: Console; readonly place: string },
+  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last' | 'open'> & { readonly console: Console; readonly place: string },
 ): Promise<void> {
   const { version, now, config } = console
   // Before anything is begun, so that no signal is missed. The second one ends the process at once.
@@ -168,7 +172,8 @@ async function serve(
     {
       objects,
       signer,
-      open: (cluster) => openCluster(cluster, { environment: config }),
+      last,
+      open,
       now,
       log: ({ level, event, ...members }) => log(level, event, members),
       mail,

@@ -3,7 +3,7 @@ import type { LeafKind } from '../lib/seal/leaf.ts'
 import { seal } from '../lib/seal/seal.ts'
 import { type Console, FailedError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
-import { addSignerOptions, openSigner, type SignerOptions } from './signer.ts'
+import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from './signer.ts'
 import { openStore } from './store.ts'
 import { readTime } from './values.ts'
 
@@ -51,6 +51,7 @@ export function addSeal(program: Command, console: Console): void {
         {
           objects,
           signer,
+          last: openLastHead(options, console),
           onProgress: (sealed) => {
             console.progress(`Sealing: ${sealed} leaves`)
           },

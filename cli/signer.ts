@@ -3,9 +3,10 @@ import type { Command } from 'commander'
 import { printable } from '../lib/report/printable.ts'
 import { isOrigin } from '../lib/seal/key.ts'
 import { keyFileSigner } from '../lib/seal/key-file.ts'
+import { fileLastHead, type LastHead } from '../lib/seal/last-head.ts'
 import type { Signer } from '../lib/seal/note.ts'
 import { type Console, UsageError } from './console.ts'
-import { placeOf } from './store.ts'
+import { placeOf, storePlace } from './store.ts'
 
 /** The options that say which key signs the log. */
 export type SignerOptions = {
@@ -39,6 +40,16 @@ export async function openSigner(options: SignerOptions, console: Console): Prom
   const origin = readOrigin(name)
   const { kmsSigner } = await import('../lib/seal/kms.ts')
   return kmsSigner({ keyId: kmsKey, name: origin })
+}
+
+/**
+ * Where the key remembers the head that it signed last: in a file beside it, or with a key in KMS in the file that CIPHERTRAIL_LOG_HEAD names. Throws
+ * UsageError as {@link keyFileOf} does.
+ */
+export function openLastHead(options: SignerOptions, console: Console): LastHead | undefined {
+  const { logHead } = console.config
+  const path = logHead ?? (options.kmsKey === undefined ? `${keyFileOf(options, console)}.head` : undefined)
+  return path === undefined ? undefined : fileLastHead(resolve(path), storePlace(options, console))
 }
 
 /** Reads the name of a log. Throws UsageError. */

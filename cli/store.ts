@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { Config } from '../lib/config.ts'
 import { assessWindow } from '../lib/assess/window.ts'
 import type { Cluster } from '../lib/model.ts'
@@ -50,6 +51,12 @@ export function isSharedStore(options: StoreOptions, { config }: Console): boole
 /** Where that store is, as the operator says it. */
 export function placeOf({ store }: StoreOptions, config: Config): string {
   return store ?? config.store ?? './ciphertrail-data'
+}
+
+/** That store by its name alone: how it is locked, and where what is derived lies, does not make it another one. */
+export function storePlace(options: StoreOptions, { config }: Console): string {
+  const place = placeOf(options, config)
+  return place.includes('://') ? (place.split('?')[0] ?? '').replace(/\/+$/, '') : resolve(place)
 }
 
 function addressOf(place: string): S3Address | undefined {

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander'
 import { isOnProbePath, readTap } from '../lib/assess/tap-reading.ts'
 import type { TapEvent, TapState } from '../lib/assess/tap-reading.ts'
-import { openCluster } from '../lib/collect/cluster.ts'
 import { SourceError } from '../lib/collect/http.ts'
 import { TAP_KINDS, tapEvents } from '../lib/collect/tap.ts'
 import type { TapTarget } from '../lib/collect/tap-events.ts'
@@ -11,6 +10,7 @@ import { type Console, UsageError } from './console.ts'
 import { toJson } from '../lib/report/json.ts'
 import { KINDS } from './kinds.ts'
 import { onlyCluster, openStore } from './store.ts'
+import { openRegistered } from './trust.ts'
 import { readDuration, readNumber } from './values.ts'
 
 /** The options of `tap`. */
@@ -56,7 +56,7 @@ export function addTap(program: Command, console: Console): void {
       const seconds = readDuration('--for', options.for, LONGEST_SECONDS)
       const target = readTarget(text, options)
       const cluster = await onlyCluster(openStore(options, console), options.cluster, 'tap')
-      const access = openCluster(cluster, { environment: console.config })
+      const access = await openRegistered(cluster, options, console)
       const withPaths = options.showPaths === true
       const requests: { readonly state: TapState['state']; readonly isOnProbePath: boolean }[] = []
       const started = performance.now()

@@ -5,8 +5,11 @@ export type S3Requests = { readonly gets: number; readonly lists: number; readon
 
 /** Counted by test/infra/cost.test.ts. */
 export const COUNTED = {
-  /** A window: registry twice, the state, the attempt read back, the one before it; its attempts listed; attempt, result and state written. */
-  collect: { gets: 5, lists: 1, puts: 3 },
+  /**
+   * A window: registry twice, what vouches for the cluster and whether it was changed since, the state, the attempt read back, the one before it; its
+   * attempts listed; attempt, result and state written.
+   */
+  collect: { gets: 7, lists: 1, puts: 3 },
   /** Of the window whose time to be asked again has come: the state, what was asked, the attempt that stands; what was asked written. */
   again: { gets: 3, lists: 0, puts: 1 },
   /** A run, whatever the number of clusters; for each cluster with evidence in the last seven hours one get more. */
@@ -120,7 +123,7 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
       (EMPTY_RECEIVES + windows * 2.1) * PRICES['sqs request'] +
       (2 * plans + seals + 2 * days) * PRICES['scheduler invocation'],
     mail: MAILS * PRICES['ses mail'],
-    'two keys, and signing': 2 * PRICES['kms key month'] + seals * PRICES['kms signature (ecc)'],
+    'three keys, and signing': 3 * PRICES['kms key month'] + 2 * seals * PRICES['kms signature (ecc)'],
     'logs, metrics, alarms, dashboard':
       (events * LOG_BYTES * PRICES['log gigabyte']) / 1e9 +
       METRICS * PRICES['metric month'] +

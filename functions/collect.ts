@@ -1,9 +1,22 @@
 /** Collects one window of one cluster, for each message of the queue. That a cluster does not answer is evidence and no failure; `plan` asks again. */
-import { collectDue } from '../lib/run/collect.ts'
+import { type CollectedDue, collectDue } from '../lib/run/collect.ts'
 import { dueWindowSchema } from '../lib/run/due.ts'
-import { onQueue } from './lambda.ts'
+import { readConfig } from '../lib/config.ts'
+import { noteTrust } from '../lib/run/trust-note.ts'
+import { UntrustedError } from '../lib/run/trust.ts'
+import { onQueue, once, setting } from './lambda.ts'
+
+/** The key that only operators may sign with: asked for once, and for its public part alone. */
+const signer = once(async () => {
+  const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
+  const { kmsSigner } = await import('../lib/seal/kms.ts')
+  return kmsSigner({ keyId, name: 'ciphertrail-trust' })
+})
 
 export const handler = onQueue(dueWindowSchema, async (message, { config, objects, version }) => {
+  const place = (config.store ?? '').split('?')[0]?.replace(/\/+$/, '') ?? ''
+  const trust = noteTrust({ objects, signer, place })
+  const places = { secrets: config.secrets?.split(/[\s,]+/) ?? [], never: [] }
   const collected = await collectDue(
     message,
     { collector: { name: 'ciphertrail', version }, now: () => new Date() },
@@ -11,11 +24,16 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
       objects,
       // What asks clusters is half of the bundle, and a message that comes again asks none.
       open: async (cluster) => {
+        await trust.check(cluster)
         const { openCluster } = await import('../lib/collect/cluster.ts')
-        return openCluster(cluster, { environment: config })
+        return openCluster(cluster, { environment: { ...config, places } })
       },
     },
-  )
+  ).catch((error: unknown): CollectedDue => {
+    // However often it comes, until an operator vouches for it.
+    if (error instanceof UntrustedError) return { outcome: 'refused', error: error.message }
+    throw error
+  })
   const isNew = collected.outcome === 'collected'
   // Of an agent's cluster nobody else says so.
   const isIncomplete = collected.outcome !== 'refused' && collected.complete === false

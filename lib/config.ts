@@ -43,7 +43,23 @@ export type Config = {
   readonly apiClaim: string | undefined
   /** `PATH`: where tshark is looked for. */
   readonly searchPath: string | undefined
+  /** `CIPHERTRAIL_LOG_HEAD`: the file that remembers the head of the log that was signed last; else it lies beside the key file. */
+  readonly logHead: string | undefined
+  /** `CIPHERTRAIL_TRUST`: the file that vouches for the ways into clusters; else it lies beside the store. */
+  readonly trust: string | undefined
+  /** `CIPHERTRAIL_TRUST_KEY`: the key in AWS KMS that vouches for them instead, which only operators may use. */
+  readonly trustKey: string | undefined
+  /** `CIPHERTRAIL_CREDENTIALS`: the only folders in which credentials of clusters are read, separated as in PATH. */
+  readonly credentials: string | undefined
+  /** `CIPHERTRAIL_SECRETS`: what the names of the only secrets begin with that are read for clusters, parted by commas. */
+  readonly secrets: string | undefined
+  /** What a credential plugin of a kubeconfig gets of the environment: what programs need, and what the plugins of clouds read. */
+  readonly pluginEnvironment: Readonly<Record<string, string>>
 }
+
+/** Never what is ours: CIPHERTRAIL_KEY and the like tell where keys are; nor what changes how programs run, as NODE_OPTIONS and LD_PRELOAD do. */
+const PLUGIN_VARIABLES =
+  /^(PATH|HOME|USER|LOGNAME|USERPROFILE|APPDATA|SYSTEMROOT|TMPDIR|TEMP|LANG|LC_ALL|TZ|SSL_CERT_FILE|SSL_CERT_DIR|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|USE_GKE_GCLOUD_AUTH_PLUGIN|(AWS|CLOUDSDK|GOOGLE|AZURE|AAD|XDG)_[A-Z0-9_]+)$/
 
 /** Reads the environment. An empty variable counts as absent. */
 export function readConfig(): Config {
@@ -71,6 +87,16 @@ export function readConfig(): Config {
     deliverQueue: read('CIPHERTRAIL_DELIVER_QUEUE'),
     apiClaim: read('CIPHERTRAIL_API_CLAIM'),
     searchPath: read('PATH'),
+    logHead: read('CIPHERTRAIL_LOG_HEAD'),
+    trust: read('CIPHERTRAIL_TRUST'),
+    trustKey: read('CIPHERTRAIL_TRUST_KEY'),
+    credentials: read('CIPHERTRAIL_CREDENTIALS'),
+    secrets: read('CIPHERTRAIL_SECRETS'),
+    pluginEnvironment: Object.fromEntries(
+      Object.entries(process.env).flatMap(([name, value]) =>
+        value !== undefined && PLUGIN_VARIABLES.test(name) ? [[name, value]] : [],
+      ),
+    ),
   }
 }
 

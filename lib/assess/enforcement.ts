@@ -158,7 +158,7 @@ function selects(wanted: z.infer<typeof selector> | undefined, labels: Readonly<
   return (
     byLabels &&
     (wanted?.matchExpressions ?? []).every(({ key, operator, values }) => {
-      const value = labels[key]
+      const value = Object.hasOwn(labels, key) ? labels[key] : undefined
       if (operator === 'In') return value !== undefined && (values ?? []).includes(value)
       if (operator === 'NotIn') return value === undefined || !(values ?? []).includes(value)
       if (operator === 'Exists') return value !== undefined

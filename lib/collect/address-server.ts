@@ -1,16 +1,25 @@
 import type { ApiServerAddress } from '../model.ts'
 import type { ApiServer } from './credentials.ts'
 import { bearer, readSecret } from './credential-files.ts'
+import type { CredentialPlaces } from './credential-places.ts'
+import { checkSecret } from './credential-places.ts'
 import { keptToken } from './kept-token.ts'
 import { readManagedSecret } from './managed-secret.ts'
 
 /** The way to an API server that is registered by its address, the authority to trust, and where the token is. */
-export function addressServer({ url, ca, tokenFile, tokenSecret }: ApiServerAddress, deadlineMs: number): ApiServer {
+export function addressServer(
+  { url, ca, tokenFile, tokenSecret }: ApiServerAddress,
+  deadlineMs: number,
+  places?: CredentialPlaces,
+): ApiServer {
   const now = (): Date => new Date()
   const read =
     tokenSecret === undefined
-      ? (): Promise<string> => readSecret(tokenFile ?? '', 'the token file')
-      : keptToken(() => readManagedSecret(tokenSecret, 'token', deadlineMs), now)
+      ? (): Promise<string> => readSecret(tokenFile ?? '', 'the token file', places)
+      : keptToken(async () => {
+          if (places !== undefined) checkSecret(tokenSecret, places)
+          return readManagedSecret(tokenSecret, 'token', deadlineMs, url)
+        }, now)
   return {
     url: new URL(url),
     ca,

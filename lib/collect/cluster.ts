@@ -123,6 +123,7 @@ export function openCluster(
       ? prometheusByForward(cluster, forwarding)
       : prometheusByUrl(cluster.prometheusUrl, cluster.prometheusAuth ?? {}, {
           allowedNetworks: environment.allowedNetworks,
+          places: environment.places,
           newPool,
           limits,
         })
@@ -187,7 +188,11 @@ function apiServerWay(
     // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
     if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
     if (cluster.apiServer !== undefined)
-      return (await import('./address-server.ts')).addressServer(cluster.apiServer, limits.deadlineMs)
+      return (await import('./address-server.ts')).addressServer(
+        cluster.apiServer,
+        limits.deadlineMs,
+        environment.places,
+      )
     if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)
     const { findEksServer } = await import('./eks.ts')
     return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import type { CredentialPlaces } from './credential-places.ts'
+import { readPlaced } from './credential-places.ts'
 import { SetupError } from './http.ts'
 import { oneLine } from './text.ts'
 
@@ -26,18 +28,21 @@ export function basic(user: string, password: string): SentCredentials {
  * @param name in messages: `the token file`
  * @throws SetupError where it cannot be read, is empty, or holds more
  */
-export async function readSecret(file: string, name: string): Promise<string> {
-  const text = (await readText(file, name)).trim()
+export async function readSecret(file: string, name: string, places?: CredentialPlaces): Promise<string> {
+  const text = (await readText(file, name, places)).trim()
   if (text === '') throw new SetupError(`${name} "${oneLine(file)}" is empty`)
   if (/\p{Cc}/u.test(text)) throw new SetupError(`${name} "${oneLine(file)}" holds more than one line`)
+  if (text.startsWith('PRIVATE+KEY+'))
+    throw new SetupError(`${name} "${oneLine(file)}" is refused: it holds a private key of a log`)
   return text
 }
 
-/** The text of a file. Throws SetupError that says why it cannot be read. */
-export async function readText(file: string, name: string): Promise<string> {
+/** The text of a file, which must lie in the places where they are given. Throws SetupError that says why it cannot be read. */
+export async function readText(file: string, name: string, places?: CredentialPlaces): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await (places === undefined ? readFile(file, 'utf8') : readPlaced(file, name, places))
   } catch (error) {
+    if (error instanceof SetupError) throw error
     throw new SetupError(`${name} "${oneLine(file)}" ${unreadWords(error)}`)
   }
 }

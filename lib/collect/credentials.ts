@@ -1,6 +1,10 @@
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { stat } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import { isIPv6 } from 'node:net'
 import { delimiter, dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 // Deep imports: the package's index and its `config.js` load every generated API, 0.5 s of CPU for each command (measured).
 import { newClusters, newContexts, newUsers } from '@kubernetes/client-node/dist/config_types.js'
 import type { Cluster as KubeCluster, Context, User } from '@kubernetes/client-node/dist/config_types.js'
@@ -8,6 +12,7 @@ import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js'
 import { load } from 'js-yaml'
 import { basic, bearer, readSecret, readText } from './credential-files.ts'
 import type { SentCredentials } from './credential-files.ts'
+import type { CredentialPlaces } from './credential-places.ts'
 import { SetupError } from './http.ts'
 import { oneLine, withoutSecrets } from './text.ts'
 
@@ -21,6 +26,10 @@ export type Environment = {
   readonly eksEndpoint?: string | undefined
   /** The only networks that are connected to; undefined: all but those of metadata services and the like. */
   readonly allowedNetworks?: string | undefined
+  /** Where credentials are read; undefined: anywhere. */
+  readonly places?: CredentialPlaces | undefined
+  /** All that a plugin gets of the environment, beside what the kubeconfig gives it. */
+  readonly pluginEnvironment?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where an API server is and how to prove who asks. Read anew for each command, never stored. */
@@ -56,7 +65,8 @@ export async function findApiServer(
 ): Promise<ApiServer> {
   if (way.kubeconfig === undefined && way.context === undefined && environment.serviceHost !== undefined)
     return inCluster(environment.serviceHost, environment.servicePort ?? '443')
-  return fromKubeconfig(kubeconfigFiles(way.kubeconfig, environment), way.context)
+  const isRegistered = way.kubeconfig !== undefined
+  return fromKubeconfig(kubeconfigFiles(way.kubeconfig, environment), way.context, environment, isRegistered)
 }
 
 async function inCluster(host: string, port: string): Promise<ApiServer> {
@@ -83,9 +93,16 @@ type Kubeconfig = {
   readonly current: string | undefined
 }
 
-async function fromKubeconfig(files: readonly string[], wanted: string | undefined): Promise<ApiServer> {
+async function fromKubeconfig(
+  files: readonly string[],
+  wanted: string | undefined,
+  environment: Environment,
+  isRegistered: boolean,
+): Promise<ApiServer> {
+  // What the environment names was named at the start, and so was what a kubeconfig names from there on.
+  const anywhere = environment.places === undefined ? undefined : { never: environment.places.never }
   // As kubectl does: of two entries with one name, the one in the earlier file holds.
-  const all = await Promise.all(files.map(readKubeconfig))
+  const all = await Promise.all(files.map((file) => readKubeconfig(file, isRegistered ? environment.places : anywhere)))
   const named = files.map((file) => `"${oneLine(file)}"`).join(', ')
   const contextName = wanted ?? all.find(({ current }) => current !== undefined)?.current
   if (contextName === undefined)
@@ -122,12 +139,12 @@ async function fromKubeconfig(files: readonly string[], wanted: string | undefin
     url: apiUrl(cluster.server, `the kubeconfig "${oneLine(cluster.file)}"`),
     ca: await fileOrData(cluster.folder, cluster.caFile, cluster.caData, 'certificate-authority'),
     serverName: cluster.tlsServerName,
-    credentials: credentialsOf(user, cluster),
+    credentials: credentialsOf(user, cluster, { ...environment, places: anywhere }),
   }
 }
 
-async function readKubeconfig(file: string): Promise<Kubeconfig> {
-  const text = await readText(file, 'the kubeconfig')
+async function readKubeconfig(file: string, places: CredentialPlaces | undefined): Promise<Kubeconfig> {
+  const text = await readText(file, 'the kubeconfig', places)
   try {
     const content: unknown = load(text)
     if (typeof content !== 'object' || content === null || Array.isArray(content))
@@ -171,11 +188,15 @@ function apiUrl(text: string, where: string): URL {
 }
 
 /** How a user proves who they are, decided once; what comes out is read for each request, since tokens are renewed. */
-function credentialsOf(user: Kubeconfig['users'][number], cluster: KubeCluster): () => Promise<Credentials> {
+function credentialsOf(
+  user: Kubeconfig['users'][number],
+  cluster: KubeCluster,
+  { places, pluginEnvironment = {} }: Environment,
+): () => Promise<Credentials> {
   const impersonation: Record<string, string> = user.impersonateUser ? { 'Impersonate-User': user.impersonateUser } : {}
   const certificate = async (): Promise<Credentials['certificate']> => {
-    const cert = await fileOrData(user.folder, user.certFile, user.certData, 'client-certificate')
-    const key = await fileOrData(user.folder, user.keyFile, user.keyData, 'client-key')
+    const cert = await fileOrData(user.folder, user.certFile, user.certData, 'client-certificate', places)
+    const key = await fileOrData(user.folder, user.keyFile, user.keyData, 'client-key', places)
     if (cert === undefined && key === undefined) return undefined
     if (cert === undefined || key === undefined)
       throw new SetupError(
@@ -183,13 +204,13 @@ function credentialsOf(user: Kubeconfig['users'][number], cluster: KubeCluster):
       )
     return { cert, key }
   }
-  const plugin = new ExecAuth()
+  const plugin = pluginIn(pluginEnvironment, user)
   return async () => {
     let sent: Credentials
     if (user.exec) sent = await fromPlugin(plugin, user)
-    else if (user.authProvider) sent = await fromAuthProvider(user, cluster)
+    else if (user.authProvider) sent = await fromAuthProvider(user, cluster, pluginEnvironment)
     else if (user.token) sent = withoutCertificate(bearer(user.token.trim()))
-    else if (user.tokenFile !== undefined) sent = await fromTokenFile(resolve(user.folder, user.tokenFile))
+    else if (user.tokenFile !== undefined) sent = await fromTokenFile(resolve(user.folder, user.tokenFile), places)
     else if (user.username) sent = withoutCertificate(basic(user.username, user.password ?? ''))
     else sent = { headers: {}, certificate: undefined, secrets: [] }
     return {
@@ -200,16 +221,51 @@ function credentialsOf(user: Kubeconfig['users'][number], cluster: KubeCluster):
   }
 }
 
-async function fromTokenFile(file: string): Promise<Credentials> {
-  return withoutCertificate(bearer(await readSecret(file, 'the token file')))
+async function fromTokenFile(file: string, places?: CredentialPlaces): Promise<Credentials> {
+  return withoutCertificate(bearer(await readSecret(file, 'the token file', places)))
 }
 
 function withoutCertificate(sent: SentCredentials): Credentials {
   return { ...sent, certificate: undefined }
 }
 
+/** Runs plugins with the environment that is named, and what the kubeconfig gives them, and nothing else of ours: it names the log's key, among others. */
+function pluginIn(environment: Readonly<Record<string, string>>, user: User): ExecAuth {
+  const plugin = new ExecAuth()
+  const { env } = (user.exec ?? {}) as { env?: unknown }
+  const given = new Set(Array.isArray(env) ? (env as { name?: unknown }[]).map(({ name }) => name) : [])
+  const execFn = (
+    command: string,
+    args: readonly string[],
+    { env: all = {}, ...options }: SpawnOptions,
+  ): ChildProcess => {
+    const named = Object.entries(all).filter(([name]) => given.has(name) || name === EXEC_INFO)
+    return spawn(command, args, { ...options, env: { ...environment, ...Object.fromEntries(named) } })
+  }
+  // It gives commands all of our environment, and its types hide how it starts them.
+  return Object.assign(plugin, { execFn })
+}
+
+const EXEC_INFO = 'KUBERNETES_EXEC_INFO'
+
+/**
+ * A kubeconfig can name a command, so it must be the operator's own: of whoever runs this, or of root, and nobody else may write it.
+ *
+ * @throws SetupError
+ */
+async function refuseForeign(user: Named<User>): Promise<void> {
+  const { mode, uid } = await stat(user.file)
+  const own = process.getuid?.()
+  const isOwn = own === undefined || uid === own || uid === 0
+  if (isOwn && (mode & 0o022) === 0) return
+  throw new SetupError(
+    `the kubeconfig "${oneLine(user.file)}" names a command, which is not run: ${isOwn ? 'others than its owner may write it, run "chmod go-w" on it and judge whether they have' : 'it belongs to another user'}`,
+  )
+}
+
 /** A credential plugin (`aws eks get-token` and the like). The library runs it and keeps its answer until that expires. */
-async function fromPlugin(plugin: ExecAuth, user: User): Promise<Credentials> {
+async function fromPlugin(plugin: ExecAuth, user: Named<User>): Promise<Credentials> {
+  await refuseForeign(user)
   const { command, apiVersion, env } = user.exec as { command?: unknown; apiVersion?: unknown; env?: unknown }
   const name = `the credential plugin "${oneLine(typeof command === 'string' ? command : '')}"`
   const information = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
@@ -217,10 +273,7 @@ async function fromPlugin(plugin: ExecAuth, user: User): Promise<Credentials> {
     ...user,
     exec: {
       ...(user.exec as object),
-      env: [
-        ...(Array.isArray(env) ? (env as unknown[]) : []),
-        { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(information) },
-      ],
+      env: [...(Array.isArray(env) ? (env as unknown[]) : []), { name: EXEC_INFO, value: JSON.stringify(information) }],
     },
   }
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} }
@@ -244,7 +297,12 @@ async function fromPlugin(plugin: ExecAuth, user: User): Promise<Credentials> {
 }
 
 /** The older way of OIDC and of clouds. Rare, so its library is loaded only here. */
-async function fromAuthProvider(user: User, cluster: KubeCluster): Promise<Credentials> {
+async function fromAuthProvider(
+  user: Named<User>,
+  cluster: KubeCluster,
+  environment: Readonly<Record<string, string>>,
+): Promise<Credentials> {
+  await runTokenCommand(user, environment)
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   config.loadFromClusterAndUser(cluster, user)
@@ -262,15 +320,61 @@ async function fromAuthProvider(user: User, cluster: KubeCluster): Promise<Crede
   return { headers: { authorization }, certificate: undefined, secrets: [authorization.replace(/^Bearer /, '')] }
 }
 
+type TokenCommand = Readonly<Record<'cmd-path' | 'cmd-args' | 'token-key' | 'expiry-key' | 'expiry', unknown>> & {
+  'access-token'?: unknown
+  expiry?: unknown
+}
+
+/**
+ * The command (`cmd-path`) of the older way of clouds, where its last token is over. The library would give it all of our environment, and a shell; with
+ * the token in place it runs none.
+ */
+async function runTokenCommand(user: Named<User>, environment: Readonly<Record<string, string>>): Promise<void> {
+  const { config } = (user.authProvider ?? {}) as { config?: TokenCommand }
+  const command = config?.['cmd-path']
+  if (config === undefined || typeof command !== 'string') return
+  await refuseForeign(user)
+  const expiry = Date.parse(String(config.expiry))
+  if (config['access-token'] !== undefined && (Number.isNaN(expiry) || expiry > Date.now())) return
+  const args = typeof config['cmd-args'] === 'string' ? config['cmd-args'].split(/\s+/).filter((arg) => arg !== '') : []
+  const name = `the command "${oneLine(command)}" of the user "${oneLine(user.name)}"`
+  let answer: unknown
+  try {
+    const { stdout } = await promisify(execFile)(command, args, { env: environment, timeout: 60_000 })
+    answer = JSON.parse(stdout)
+  } catch (error) {
+    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    throw new SetupError(isAbsent ? `${name} is not installed` : `${name} failed, or gave no JSON`)
+  }
+  const token = memberOf(answer, config['token-key'] ?? '{.access_token}')
+  if (typeof token !== 'string' || token === '') throw new SetupError(`${name} gave no token`)
+  const until = memberOf(answer, config['expiry-key'] ?? '{.token_expiry}')
+  config['access-token'] = token
+  config.expiry = typeof until === 'string' ? until : new Date(Date.now() + 60_000).toISOString()
+}
+
+/** What a path such as `{.credential.access_token}` leads to. */
+function memberOf(value: unknown, path: unknown): unknown {
+  const names = String(path)
+    .replaceAll(/[{}]/g, '')
+    .split('.')
+    .filter((name) => name !== '')
+  return names.reduce<unknown>((part, name) => {
+    const isObject = typeof part === 'object' && part !== null && Object.hasOwn(part, name)
+    return isObject ? (part as Record<string, unknown>)[name] : undefined
+  }, value)
+}
+
 async function fileOrData(
   folder: string,
   file: string | undefined | null,
   data: string | undefined | null,
   name: string,
+  places?: CredentialPlaces,
 ): Promise<string | undefined> {
   // As kubectl does: data holds where both are given.
   if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64').toString('utf8')
-  if (typeof file === 'string' && file !== '') return readText(resolve(folder, file), `the ${name}`)
+  if (typeof file === 'string' && file !== '') return readText(resolve(folder, file), `the ${name}`, places)
   return undefined
 }
 

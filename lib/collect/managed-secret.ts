@@ -8,9 +8,15 @@ import { oneLine, withoutSecrets } from './text.ts'
  *
  * @param secret a name, then in the region of the environment, or an ARN, which says its region
  * @param member of JSON, and what it is called in messages: `token`
+ * @param server where it is to be sent; JSON with a member `server` is for that one and goes to no other
  * @throws SetupError in one line that holds nothing of it
  */
-export async function readManagedSecret(secret: string, member: string, deadlineMs: number): Promise<string> {
+export async function readManagedSecret(
+  secret: string,
+  member: string,
+  deadlineMs: number,
+  server?: string,
+): Promise<string> {
   const name = `the secret "${oneLine(secret)}" of AWS Secrets Manager`
   // Its library is loaded only where it is used.
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
@@ -31,6 +37,9 @@ export async function readManagedSecret(secret: string, member: string, deadline
   } finally {
     client.destroy()
   }
+  const meant = membersOf(text ?? '')?.['server']
+  if (server !== undefined && meant !== undefined && originOf(meant) !== originOf(server))
+    throw new SetupError(`${name} is for another server than "${oneLine(server)}", and is not sent there`)
   const value = valueIn(text ?? '', member).trim()
   if (value === '')
     throw new SetupError(`${name} holds no ${member}: wanted its text, or JSON with a member "${member}"`)
@@ -40,10 +49,20 @@ export async function readManagedSecret(secret: string, member: string, deadline
 
 function valueIn(text: string, member: string): string {
   if (!text.trimStart().startsWith('{')) return text
+  const value = membersOf(text)?.[member]
+  return typeof value === 'string' ? value : ''
+}
+
+/** The members of a secret that is JSON. */
+function membersOf(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value = (JSON.parse(text) as Readonly<Record<string, unknown>>)[member]
-    return typeof value === 'string' ? value : ''
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : undefined
   } catch {
-    return ''
+    return undefined
   }
+}
+
+function originOf(url: unknown): string | undefined {
+  return typeof url === 'string' ? URL.parse(url)?.origin : undefined
 }

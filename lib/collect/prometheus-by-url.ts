@@ -6,6 +6,7 @@ import type { KeySource } from './aws.ts'
 import type { Connections } from './connections.ts'
 import { basic, bearer, readSecret, readText } from './credential-files.ts'
 import type { SentCredentials } from './credential-files.ts'
+import type { CredentialPlaces } from './credential-places.ts'
 import { SetupError } from './http.ts'
 import type { Connection, Hints, Limits } from './http.ts'
 import { mayCarryCredentials } from './prometheus-url.ts'
@@ -16,6 +17,8 @@ import { oneLine } from './text.ts'
 export type UrlDeps = {
   /** See {@link addressCheck}. */
   readonly allowedNetworks: string | undefined
+  /** Where credentials are read; undefined: anywhere. */
+  readonly places?: CredentialPlaces | undefined
   readonly newPool: Connections['newPool']
   readonly limits: Limits
 }
@@ -24,7 +27,7 @@ export type UrlDeps = {
 export function prometheusByUrl(
   address: string,
   auth: PrometheusAuth,
-  { allowedNetworks, newPool, limits }: UrlDeps,
+  { allowedNetworks, places, newPool, limits }: UrlDeps,
 ): PrometheusWay {
   let pool: { readonly dispatcher: Pool; readonly of: string } | undefined
   let keys: KeySource | undefined
@@ -47,7 +50,7 @@ export function prometheusByUrl(
       const base = baseOf(address)
       const check = addressCheck(allowedNetworks)
       refuseAddress(base, check)
-      const { headers, secrets, tls } = await readAuth(auth, base)
+      const { headers, secrets, tls } = await readAuth(auth, base, places)
       // Certificates are renewed, and new ones need new connections.
       const of = JSON.stringify(tls)
       if (pool?.of !== of) {
@@ -65,21 +68,23 @@ type ReadAuth = SentCredentials & {
 }
 
 /** What the files hold. A credential goes over TLS, or to this machine, or nowhere. */
-async function readAuth(auth: PrometheusAuth, base: URL): Promise<ReadAuth> {
+async function readAuth(auth: PrometheusAuth, base: URL, places: CredentialPlaces | undefined): Promise<ReadAuth> {
   const { tokenFile, user, passwordFile, certFile, keyFile, caFile } = auth
   const hasSecret = tokenFile !== undefined || user !== undefined || auth.sigv4Region !== undefined
   if (hasSecret && !mayCarryCredentials(base))
     throw new SetupError('credentials would go over plain HTTP: give an address of Prometheus that begins with https')
   const sent =
     tokenFile !== undefined
-      ? bearer(await readSecret(tokenFile, 'the token file of Prometheus'))
+      ? bearer(await readSecret(tokenFile, 'the token file of Prometheus', places))
       : user !== undefined && passwordFile !== undefined
-        ? basic(user, await readSecret(passwordFile, 'the password file of Prometheus'))
+        ? basic(user, await readSecret(passwordFile, 'the password file of Prometheus', places))
         : { headers: {}, secrets: [] }
   const tls = {
-    ...(caFile === undefined ? {} : { ca: await readText(caFile, 'the authority of Prometheus') }),
-    ...(certFile === undefined ? {} : { cert: await readText(certFile, 'the client certificate for Prometheus') }),
-    ...(keyFile === undefined ? {} : { key: await readText(keyFile, 'the client key for Prometheus') }),
+    ...(caFile === undefined ? {} : { ca: await readText(caFile, 'the authority of Prometheus', places) }),
+    ...(certFile === undefined
+      ? {}
+      : { cert: await readText(certFile, 'the client certificate for Prometheus', places) }),
+    ...(keyFile === undefined ? {} : { key: await readText(keyFile, 'the client key for Prometheus', places) }),
   }
   return { ...sent, tls }
 }

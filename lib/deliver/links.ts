@@ -56,7 +56,7 @@ export function isLeave(leave: Leave, mac: string, key: Uint8Array): boolean {
 const leaveWords = ({ channel, recipient }: Leave): string => `unsubscribe ${channel} ${recipient}`
 
 /** How long the bytes of a report can be fetched after the button was pressed: a browser follows at once. */
-const TICKET_MS = 60_000
+export const TICKET_MS = 60_000
 
 const TICKET = /^([0-9a-f]{64})\.([1-9]\d{9,14})\.([A-Za-z0-9_-]{43})$/
 

@@ -10,7 +10,7 @@ import {
   readEnd,
   useDownload,
 } from '../deliver/downloads.ts'
-import { downloadTicket, readLinkKey, readTicket } from '../deliver/links.ts'
+import { downloadTicket, readLinkKey, readTicket, TICKET_MS } from '../deliver/links.ts'
 import { datesOf } from '../report/dates.ts'
 import { byteWords } from '../report/words.ts'
 import { type LinkRequest, StoreError } from '../store/objects.ts'
@@ -79,7 +79,8 @@ export async function answerDownloadBytes(
   const key = await readLinkKey(objects)
   const id = key === undefined || name !== PDF ? undefined : readTicket(ticket, now(), key)
   const download = id === undefined ? undefined : await readDownload(id, objects)
-  if (download === undefined) return { response: nowhere(), download: null }
+  // Whoever has the key of the links could make a ticket that nobody pressed a button for.
+  if (download === undefined || !wasJustUsed(download, now())) return { response: nowhere(), download: null }
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return { response: notSo('This is only read', 'GET, HEAD'), download }
   const opened = await open(download, deps)
@@ -98,6 +99,11 @@ export async function answerDownloadBytes(
     }),
     download,
   }
+}
+
+/** Whether its button was pressed within the life of a ticket, as is written down: times there are whole seconds. */
+function wasJustUsed({ usedAt }: Download, now: Date): boolean {
+  return usedAt !== null && Math.abs(now.getTime() - Date.parse(usedAt)) < TICKET_MS + 1000
 }
 
 const TYPE = 'application/pdf'

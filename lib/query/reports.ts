@@ -70,7 +70,8 @@ function documentName(asked: string): string {
 /** The media type of a document by its name; undefined where we make none such. */
 export function documentType(asked: string): string | undefined {
   const name = documentName(asked)
-  return TYPES[name.slice(name.lastIndexOf('.') + 1)]
+  const end = name.slice(name.lastIndexOf('.') + 1)
+  return Object.hasOwn(TYPES, end) ? TYPES[end] : undefined
 }
 
 /**

@@ -6,6 +6,7 @@ import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
 import type { Cluster, Seconds } from '../model.ts'
+import type { LastHead } from '../seal/last-head.ts'
 import type { Signer } from '../seal/note.ts'
 import { seal } from '../seal/seal.ts'
 import type { Objects } from '../store/objects.ts'
@@ -49,6 +50,8 @@ export type ServiceSettings = {
 export type ServiceDeps = {
   readonly objects: Objects
   readonly signer: Signer
+  /** As of `seal`. */
+  readonly last?: LastHead | undefined
   /** Opens the way into a cluster, with its credentials. */
   readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
   readonly now: () => Date
@@ -92,7 +95,7 @@ const ALERT_SECONDS: Seconds = 5 * 60
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
+  { objects, signer, last, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
 ): Service {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -233,7 +236,7 @@ export function createService(
     // What is stored from here on may be missed by this run.
     hasNews = false
     try {
-      const { leaves, size, errors } = await seal({ now: now() }, { objects, signer })
+      const { leaves, size, errors } = await seal({ now: now() }, { objects, signer, last })
       sealedAt = seconds()
       const isGood = errors.length === 0 && (leaves.gap ?? 0) === 0
       log({ level: isGood ? 'info' : 'warn', event: 'sealed', size, leaves, errors })

@@ -1,16 +1,17 @@
 import { countLeading } from '../binary-search.ts'
 import { batchKey, batchPrefix, checkpointKey, parseBatchKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
-import { BatchError, decodeBatch, type Entry } from './batch.ts'
+import { BatchError, decodeBatch, type Entry, hasClaim, isClaimed } from './batch.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { concurrently } from './concurrently.ts'
 import type { AddFinding } from './finding.ts'
 import { partsOf } from './finish.ts'
 import { EMPTY_TAIL } from './head.ts'
 import { LeafError, nameOf, parseLeaf } from './leaf.ts'
-import { areEqual, appendLeaf, EMPTY_RANGE, leafHash, rootOf } from './merkle.ts'
+import { areEqual, appendLeaf, EMPTY_RANGE, type Hash, leafHash, rootOf } from './merkle.ts'
+import type { Verifier } from './note.ts'
 import { type Bundle, PartError, readEntries, treeOfEntries } from './read-entries.ts'
-import { encodeBundle, hashesAt, type Tile, TILE_WIDTH } from './tiles.ts'
+import { hashesAt, type Tile, TILE_WIDTH } from './tiles.ts'
 
 /** So many objects of the log are compared at once. */
 const AT_ONCE = 8
@@ -30,18 +31,18 @@ export type CheckedLog = {
  * entries: the one that comes to the root tells what the other should be. Hands on the leaves in order, a batch at a time.
  */
 export async function checkLog(
-  checkpoint: Checkpoint | undefined,
+  { checkpoint, verifier }: { readonly checkpoint: Checkpoint | undefined; readonly verifier: Verifier | undefined },
   onLeaves: (leaves: Bundle) => Promise<void>,
   { objects, add }: { readonly objects: Objects; readonly add: AddFinding },
 ): Promise<CheckedLog> {
-  const survey = await surveyBatches(checkpoint, add, objects)
+  const survey = await surveyBatches(checkpoint, verifier, add, objects)
   const source = await trustedSource(checkpoint, survey, add, objects)
   let tail = EMPTY_TAIL
   const ends: number[] = []
   for await (const { key, first, entries } of source) {
     if (!survey.areWhole && !survey.unreadable.has(first)) {
       const stored = await objects.get(key)
-      if (stored !== undefined && !areEqual(stored.body, encodeBundle(entries)))
+      if (stored !== undefined && !haveSameLeaves(decodeBatch(key, stored.body), entries))
         add(key, 'its leaves are not those that were signed')
     }
     const { parts, tail: after } = partsOf(
@@ -63,6 +64,10 @@ export async function checkLog(
   return { ends, unfinished: survey.unfinished, isRead }
 }
 
+function haveSameLeaves(batch: readonly Entry[], entries: readonly Uint8Array[]): boolean {
+  return batch.length === entries.length && batch.every(({ bytes }, at) => areEqual(bytes, entries[at] ?? Buffer.of()))
+}
+
 /** Undefined for a heartbeat, and for an entry that is no leaf, which is told where leaves are checked. */
 function nameIn(entry: Uint8Array): string | undefined {
   try {
@@ -77,6 +82,8 @@ function nameIn(entry: Uint8Array): string | undefined {
 type Survey = {
   /** The numbers of the leaves with which a batch begins, or should begin. */
   readonly firsts: readonly number[]
+  /** Where the batch lies that begins with a leaf, for those that lie in another place than the first. */
+  readonly keys: ReadonlyMap<number, string>
   /** The number after the last leaf. */
   readonly end: number
   /** Of {@link firsts}, those whose batch is missing or damaged. */
@@ -86,13 +93,25 @@ type Survey = {
   readonly unfinished: readonly Entry[]
 }
 
-async function surveyBatches(checkpoint: Checkpoint | undefined, add: AddFinding, objects: Objects): Promise<Survey> {
-  const listed: number[] = []
+async function surveyBatches(
+  checkpoint: Checkpoint | undefined,
+  verifier: Verifier | undefined,
+  add: AddFinding,
+  objects: Objects,
+): Promise<Survey> {
+  const places = new Map<number, string[]>()
   for await (const key of objects.list(batchPrefix)) {
     const first = parseBatchKey(key)
-    if (first !== undefined) listed.push(first)
+    if (first !== undefined) places.set(first, [...(places.get(first) ?? []), key])
   }
+  const listed = [...places.keys()].toSorted((a, b) => a - b)
   const known = new Set(listed)
+  const keys = new Map<number, string>()
+  const pick = async (first: number, root: Hash | undefined): Promise<Entry[] | undefined> => {
+    const { key, entries } = await pickBatch(places.get(first) ?? [], { size: first, root, verifier }, add, objects)
+    keys.set(first, key)
+    return entries
+  }
   const size = checkpoint?.size ?? Infinity
   const firsts: number[] = []
   const unreadable = new Set<number>()
@@ -102,7 +121,7 @@ async function surveyBatches(checkpoint: Checkpoint | undefined, add: AddFinding
   while (end < size) {
     const next = listed[countLeading(listed, (first) => first <= end)]
     if (!known.has(end) && size === Infinity && next === undefined) break
-    const entries = known.has(end) ? await readBatch(end, add, objects) : undefined
+    const entries = known.has(end) ? await pick(end, unreadable.size === 0 ? rootOf(tree) : undefined) : undefined
     if (!known.has(end)) add(batchKey(end), missingAfter(last))
     firsts.push(end)
     last = end
@@ -118,15 +137,47 @@ async function surveyBatches(checkpoint: Checkpoint | undefined, add: AddFinding
   if (checkpoint !== undefined && end > checkpoint.size)
     add(
       checkpointKey,
-      `it has ${checkpoint.size} leaves, and batch "${batchKey(last ?? 0)}" goes on to leaf ${end - 1}`,
+      `it has ${checkpoint.size} leaves, and batch "${keys.get(last ?? 0) ?? batchKey(last ?? 0)}" goes on to leaf ${end - 1}`,
     )
   for (const first of listed.filter((one) => one < end && !firsts.includes(one)))
-    add(batchKey(first), 'it begins inside another batch')
+    for (const key of places.get(first) ?? []) add(key, 'it begins inside another batch')
   const areWhole =
     unreadable.size === 0 &&
     (checkpoint === undefined || (end === checkpoint.size && areEqual(rootOf(tree), checkpoint.root)))
-  const unfinished = await readUnfinished(listed, end, add, objects)
-  return { firsts, end: Math.min(end, size), unreadable, areWhole, unfinished }
+  const root = checkpoint?.size === end ? checkpoint.root : undefined
+  const unfinished = await readUnfinished(listed, end, (first) => pick(first, root), add)
+  return { firsts, keys, end: Math.min(end, size), unreadable, areWhole, unfinished }
+}
+
+/**
+ * Of what lies in the places of one batch, the one that the log's key claimed; of a version without claims the first. Everything else there is none.
+ * Without entries where it is damaged.
+ */
+async function pickBatch(
+  keys: readonly string[],
+  { size, root, verifier }: { size: number; root: Hash | undefined; verifier: Verifier | undefined },
+  add: AddFinding,
+  objects: Objects,
+): Promise<{ readonly key: string; readonly entries: Entry[] | undefined }> {
+  const place = { size, ...(root === undefined ? {} : { root }) }
+  const bodies = new Map<string, Uint8Array>()
+  for (const key of verifier === undefined ? keys.slice(0, 1) : keys) {
+    const stored = await objects.get(key)
+    if (stored !== undefined) bodies.set(key, stored.body)
+  }
+  const claimed = keys.find(
+    (key) => verifier !== undefined && isClaimed(bodies.get(key) ?? Buffer.of(), place, verifier),
+  )
+  const picked = claimed ?? keys[0] ?? batchKey(size)
+  if (verifier !== undefined && claimed === undefined && hasClaim(bodies.get(picked) ?? Buffer.of()))
+    add(picked, "its claim is not one of the log's key for this place")
+  for (const key of keys)
+    if (key !== picked)
+      add(
+        key,
+        `the log's key did not claim it, and "${picked}" has its place: somebody else wrote it, or a run of an earlier version died`,
+      )
+  return { key: picked, entries: await readBatch(picked, add, objects) }
 }
 
 /** Where a batch is cut exactly after a leaf, the one after it seems to be missing. */
@@ -135,8 +186,7 @@ function missingAfter(last: number | undefined): string {
 }
 
 /** Undefined where it is damaged. */
-async function readBatch(first: number, add: AddFinding, objects: Objects): Promise<Entry[] | undefined> {
-  const key = batchKey(first)
+async function readBatch(key: string, add: AddFinding, objects: Objects): Promise<Entry[] | undefined> {
   const stored = await objects.get(key)
   try {
     if (stored !== undefined) return decodeBatch(key, stored.body)
@@ -152,8 +202,8 @@ async function readBatch(first: number, add: AddFinding, objects: Objects): Prom
 async function readUnfinished(
   listed: readonly number[],
   end: number,
+  pick: (first: number) => Promise<Entry[] | undefined>,
   add: AddFinding,
-  objects: Objects,
 ): Promise<readonly Entry[]> {
   const [first, ...rest] = listed.filter((one) => one >= end)
   for (const one of rest)
@@ -168,7 +218,7 @@ async function readUnfinished(
       batchKey(first),
       `"${checkpointKey}" does not reach it: a run of seal is under way or died, or the checkpoint was put back; run "ciphertrail seal"`,
     )
-  return first === end ? ((await readBatch(first, add, objects)) ?? []) : []
+  return first === end ? ((await pick(first)) ?? []) : []
 }
 
 /** The leaves, a batch at a time, from the copy of them that can be believed. */
@@ -196,9 +246,9 @@ async function comeToRoot({ size, root }: Checkpoint, objects: Objects): Promise
 }
 
 /** Ends before the first batch that cannot be read. */
-async function* batches({ firsts, unreadable }: Survey, objects: Objects): AsyncGenerator<Bundle> {
+async function* batches({ firsts, keys, unreadable }: Survey, objects: Objects): AsyncGenerator<Bundle> {
   for (const first of firsts) {
-    const key = batchKey(first)
+    const key = keys.get(first) ?? batchKey(first)
     const stored = unreadable.has(first) ? undefined : await objects.get(key)
     if (stored === undefined) return
     yield { key, first, entries: decodeBatch(key, stored.body).map(({ bytes }) => bytes) }
@@ -206,7 +256,7 @@ async function* batches({ firsts, unreadable }: Survey, objects: Objects): Async
 }
 
 /** The entries of the log, cut as the batches are. */
-async function* entries({ firsts, end }: Survey, objects: Objects): AsyncGenerator<Bundle> {
+async function* entries({ firsts, keys, end }: Survey, objects: Objects): AsyncGenerator<Bundle> {
   let waiting: Uint8Array[] = []
   let next = 0
   for await (const bundle of readEntries(end, objects)) {
@@ -215,7 +265,7 @@ async function* entries({ firsts, end }: Survey, objects: Objects): AsyncGenerat
       const first = firsts[next]
       const width = (firsts[next + 1] ?? end) - (first ?? end)
       if (first === undefined || waiting.length < width) break
-      yield { key: batchKey(first), first, entries: waiting.slice(0, width) }
+      yield { key: keys.get(first) ?? batchKey(first), first, entries: waiting.slice(0, width) }
       waiting = waiting.slice(width)
       next++
     }

@@ -21,6 +21,7 @@ import {
   parsePacketsKey,
   reportsPrefix,
   stateKey,
+  trustKey,
 } from '../store/keys.ts'
 import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
@@ -81,12 +82,13 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Che
   const { objects, onProgress = () => undefined } = deps
   const findings = findingsList()
   const { add } = findings
-  const { checkpoint } = await readSignedHead(vkey, add, objects)
+  const { checkpoint, verifier } = await readSignedHead(vkey, add, objects)
   if (checkpoint !== undefined) await checkNoteIsOurs(add, objects)
 
   const names = leafNames()
   const log = await checkLog(
-    checkpoint,
+    // Claims of a log that nothing signs with this key say nothing more than that.
+    { checkpoint, verifier: checkpoint === undefined ? undefined : verifier },
     async (leaves) => {
       for (const { key, problem } of await checkLeaves(leaves, names, objects))
         if (problem !== undefined) add(key, problem)
@@ -216,7 +218,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 
 /** What is derived, and what is replaced: compared by its content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
-  if ([registryKey, recipientsKey, linksKey, sealingKey].includes(key)) return true
+  if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
   if (
     [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey].some(
       (parse) => parse(key) !== undefined,

@@ -1,20 +1,24 @@
-import { batchKey, checkpointKey, indexKey, tileKey } from '../store/log-keys.ts'
+import { checkpointKey, indexKey, tileKey } from '../store/log-keys.ts'
 import { ConflictError, type Objects, PreconditionFailedError } from '../store/objects.ts'
-import { decodeBatch, type Entry } from './batch.ts'
+import type { Entry } from './batch.ts'
 import { openCheckpoint, signCheckpoint } from './checkpoint.ts'
 import { concurrently } from './concurrently.ts'
 import { grow, rootOfEdge } from './edge.ts'
 import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
 import { nameOf } from './leaf.ts'
+import type { LastHead } from './last-head.ts'
 import { leafHash } from './merkle.ts'
 import type { Signer, Verifier } from './note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from './tiles.ts'
+import { type Unfinished, unfinishedAfter } from './unfinished.ts'
 
 export type LogDeps = {
   readonly objects: Objects
   readonly signer: Signer
   /** Checks what the signer signs. */
   readonly verifier: Verifier
+  /** Where the key remembers what it signed last; undefined: nowhere. */
+  readonly last?: LastHead | undefined
 }
 
 /** A log that may be added to: its head, and its tail where this run has read or made it. */
@@ -23,15 +27,22 @@ export type Log = { readonly head: Head; readonly tail?: Tail }
 /** Each leaf is one more object, so a run writes some of them at once. */
 const MOST_WRITES_AT_ONCE = 32
 
-/** Publishes every batch that is there: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to it. */
-export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
+/**
+ * Publishes every batch that the log's key claimed: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to
+ * it. `onUnfinished` gets what lies at each place on the way.
+ */
+export async function finishAll(
+  log: Log,
+  deps: LogDeps,
+  onUnfinished: (found: Unfinished) => void,
+): Promise<{ readonly log: Log; readonly found: Unfinished }> {
   let finished = log
   for (;;) {
     const tail = finished.tail ?? (await readTail(finished.head, deps.objects))
-    const key = batchKey(finished.head.size)
-    const stored = await deps.objects.get(key)
-    if (stored === undefined) return { head: finished.head, tail }
-    finished = await finish({ head: finished.head, tail }, decodeBatch(key, stored.body), deps)
+    const found = await unfinishedAfter(finished.head, deps)
+    if (found.claimed === undefined) return { log: { head: finished.head, tail }, found }
+    onUnfinished(found)
+    finished = await finish({ head: finished.head, tail }, found.claimed.entries, deps)
   }
 }
 
@@ -41,7 +52,7 @@ export async function finishAll(log: Log, deps: LogDeps): Promise<Log> {
  * the one that this one signed or a longer one. Throws {@link LogError} where the log has something else in a place.
  */
 export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
-  const { objects, signer, verifier } = deps
+  const { objects, signer, verifier, last } = deps
   const before = tail ?? (await readTail(head, objects))
   const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
   const { parts, tail: after } = partsOf(before, named)
@@ -52,6 +63,8 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const note = await signCheckpoint({ size: edge.size, root }, signer)
   // A signer that is broken, or that has another key than it says, must not spoil the log.
   openCheckpoint(note, verifier)
+  // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
+  await last?.write({ size: edge.size, root })
   try {
     const etag = await objects.putIf(checkpointKey, note, head.etag)
     return { head: { size: edge.size, root, etag }, tail: after }

@@ -1,6 +1,6 @@
 import { batchKey, batchPrefix, checkpointKey, parseBatchKey, tileKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
-import { decodeBatch, MOST_LEAVES } from './batch.ts'
+import { BatchError, decodeBatch, MOST_LEAVES } from './batch.ts'
 import { openCheckpoint } from './checkpoint.ts'
 import { type Edge, EMPTY_EDGE, hashesIn, rootOfEdge, tilesOfEdge } from './edge.ts'
 import { areEqual, EMPTY_ROOT, type Hash, leafHash } from './merkle.ts'
@@ -37,8 +37,7 @@ export async function readHead(objects: Objects, verifier: Verifier): Promise<He
   const stored = await objects.get(checkpointKey)
   if (stored === undefined) return { size: 0, root: EMPTY_ROOT, etag: null }
   const { size, root } = openCheckpoint(stored.body, verifier)
-  const last = await lastBatchBefore(size, objects)
-  const end = last === undefined ? 0 : last.first + last.length
+  const end = await endOfBatchesBefore(size, objects)
   if (end !== size)
     throw new LogError(
       `Cannot extend the log: "${checkpointKey}" has ${size} leaves, but the batches before it end with leaf ${end}; ${TO_MEND}`,
@@ -46,23 +45,34 @@ export async function readHead(objects: Objects, verifier: Verifier): Promise<He
   return { size, root, etag: stored.etag }
 }
 
-/** The batch that begins last before a leaf. A batch is bounded, so that it costs one short list. */
-async function lastBatchBefore(
-  leaf: number,
-  objects: Objects,
-): Promise<{ readonly first: number; readonly length: number } | undefined> {
+/**
+ * Where the last batch before a leaf ends: there, if any does, since somebody else may have written more. A batch is bounded, so that it costs one short
+ * list, and mostly one read.
+ */
+async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<number> {
   const after = leaf > MOST_LEAVES ? batchKey(leaf - MOST_LEAVES - 1) : undefined
-  let first: number | undefined
+  const before: { key: string; first: number }[] = []
   for await (const key of objects.list(batchPrefix, after)) {
-    const number = parseBatchKey(key)
-    if (number === undefined) continue
-    if (number >= leaf) break
-    first = number
+    const first = parseBatchKey(key)
+    if (first === undefined) continue
+    if (first >= leaf) break
+    before.push({ key, first })
   }
-  if (first === undefined) return undefined
-  const key = batchKey(first)
-  const stored = await objects.get(key)
-  return { first, length: stored === undefined ? 0 : decodeBatch(key, stored.body).length }
+  let latest: number | undefined
+  let damage: BatchError | undefined
+  for (const { key, first } of before.toReversed()) {
+    const stored = await objects.get(key)
+    try {
+      const end = stored === undefined ? first : first + decodeBatch(key, stored.body).length
+      if (end === leaf) return end
+      latest ??= end
+    } catch (error) {
+      if (!(error instanceof BatchError)) throw error
+      damage ??= error
+    }
+  }
+  if (damage !== undefined) throw damage
+  return latest ?? 0
 }
 
 /**

@@ -21,7 +21,7 @@ export type Scope = {
 }
 
 /** Nobody tried to collect the window, or nothing of it was stored, while Prometheus still had it. */
-const NO_ATTEMPT = 'no-attempt'
+export const NO_ATTEMPT = 'no-attempt'
 
 /**
  * Everything in the scope that has no place in the log: what is listed and has no number in the log's index, and the gaps. Costs two lists of each

@@ -1,11 +1,12 @@
 import { evidencePrefix } from '../store/keys.ts'
-import { batchKey, checkpointKey, indexKey, indexPrefix, vkeyKey } from '../store/log-keys.ts'
+import { checkpointKey, indexKey, indexPrefix, vkeyKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects.ts'
 import { toBase64 } from './base64.ts'
-import { decodeBatch } from './batch.ts'
+import { BatchError, type BatchPlace, decodeBatch, type Entry } from './batch.ts'
 import { openCheckpoint } from './checkpoint.ts'
 import { nameOf } from './leaf.ts'
-import { verifierOf } from './note.ts'
+import { type Verifier, verifierOf } from './note.ts'
+import { unfinishedAfter } from './unfinished.ts'
 
 /** The head of the log as a report prints it, so that every reader keeps one. */
 export type PrintedHead = {
@@ -31,9 +32,11 @@ export async function readPrintedHead(evidence: readonly string[], objects: Obje
   const [key, stored] = await Promise.all([objects.get(vkeyKey), objects.get(checkpointKey)])
   if (key === undefined || stored === undefined) return null
   const vkey = Buffer.from(key.body).toString().trimEnd()
-  const { origin, size, root } = openCheckpoint(stored.body, verifierOf(vkey))
+  const verifier = verifierOf(vkey)
+  const { origin, size, root } = openCheckpoint(stored.body, verifier)
   const sealed = await indexed(evidence, objects)
-  for await (const name of unfinished(size, objects)) sealed.delete(name)
+  for await (const name of unfinished({ size, root }, verifier, objects))
+    if (sealed.has(name) && !(await isNumbered(name, size, objects))) sealed.delete(name)
   return {
     origin,
     size,
@@ -63,16 +66,32 @@ async function indexed(evidence: readonly string[], objects: Objects): Promise<S
 }
 
 /** What a run that died, or is under way, has in batches after the head: it may be indexed already, and is not signed yet. */
-async function* unfinished(size: number, objects: Objects): AsyncGenerator<string> {
-  for (let end = size; ;) {
-    const key = batchKey(end)
-    const stored = await objects.get(key)
-    if (stored === undefined) return
-    const entries = decodeBatch(key, stored.body)
-    for (const { leaf } of entries) {
+async function* unfinished(head: BatchPlace, verifier: Verifier, objects: Objects): AsyncGenerator<string> {
+  for (let after: Pick<BatchPlace, 'size'> & Partial<BatchPlace> = head; ;) {
+    const { claimed, unclaimed } = await unfinishedAfter(after, { objects, verifier })
+    const batches = [...unclaimed.map(({ key, body }) => entriesIn(key, body)), ...(claimed ? [claimed.entries] : [])]
+    for (const { leaf } of batches.flat()) {
       const name = nameOf(leaf)
       if (name !== undefined) yield name
     }
-    end += entries.length
+    const length = batches.at(-1)?.length ?? 0
+    if (length === 0) return
+    after = { size: after.size + length }
+  }
+}
+
+/** Whether something has the number of a leaf before this one. */
+async function isNumbered(name: string, size: number, objects: Objects): Promise<boolean> {
+  const stored = await objects.get(indexKey(name))
+  return stored !== undefined && Number(Buffer.from(stored.body).toString()) < size
+}
+
+/** Of a batch that nobody claimed: a version without claims may have written it, or somebody else, and then it may be anything. */
+function entriesIn(key: string, body: Uint8Array): Entry[] {
+  try {
+    return decodeBatch(key, body)
+  } catch (error) {
+    if (error instanceof BatchError) return []
+    throw error
   }
 }

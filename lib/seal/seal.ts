@@ -1,18 +1,19 @@
 import { toTime } from '../collect/windows.ts'
-import type { Seconds } from '../model.ts'
 import { parseEvidenceKey } from '../store/keys.ts'
 import { batchKey, vkeyKey } from '../store/log-keys.ts'
 import { ConflictError, type Objects } from '../store/objects.ts'
 import { type WatchedCluster, readWatched } from '../store/registry.ts'
-import { encodeBatch, entryOf, MOST_LEAVES } from './batch.ts'
+import { claimOf, encodeBatch, entryOf, isClaimed, MOST_LEAVES } from './batch.ts'
 import { concurrently } from './concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
 import { LogError, readHead } from './head.ts'
+import { checkLastHead, type LastHead } from './last-head.ts'
 import { kindOf, type Leaf, type LeafKind } from './leaf.ts'
 import type { Hash } from './merkle.ts'
-import { type Signer, verifierOf } from './note.ts'
+import { NoteError, type Signer, verifierOf } from './note.ts'
 import { type Pending, pendingOf } from './pending.ts'
 import { readProgress, scopeFrom, writeProgress } from './progress.ts'
+import { type Known, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
 
 /** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
@@ -34,6 +35,8 @@ export type SealInput = {
 export type SealDeps = {
   readonly objects: Objects
   readonly signer: Signer
+  /** Where the key remembers what it signed last; undefined: nowhere, and a store that was put back to an earlier state is sealed on. */
+  readonly last?: LastHead | undefined
   /** Is told after each batch how many leaves this run has sealed. */
   readonly onProgress?: (leaves: number) => void
 }
@@ -44,7 +47,7 @@ export type Sealed = {
   readonly leaves: Readonly<Partial<Record<LeafKind, number>>>
   readonly size: number
   readonly root: Hash
-  /** What was left out, in lines: gaps, where the registry cannot be read. */
+  /** What was left out, in lines: gaps, where the registry cannot be read, and what lay in the log that its key had not claimed. */
   readonly errors: readonly string[]
 }
 
@@ -55,41 +58,57 @@ export type Sealed = {
  */
 export async function seal(
   { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
-  { objects, signer, onProgress }: SealDeps,
+  { objects, signer, last, onProgress }: SealDeps,
 ): Promise<Sealed> {
-  const deps = { objects, signer, verifier: verifierOf(signer.vkey) }
+  const deps = { objects, signer, verifier: verifierOf(signer.vkey), last }
   await claimLog(deps)
   const seconds = now.getTime() / 1000
   const { clusters, errors } = await clustersOf(objects)
   const progress = await readProgress(objects)
   const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
   const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
-  const { log, leaves } = await extend(() => pendingOf(scope, objects), seconds, deps, onProgress)
+  const known = { ...scope, now: seconds, sealedAt: progress.progress?.sealedAt ?? null }
+  const { log, leaves, putAside } = await extend(() => pendingOf(scope, objects), known, deps, onProgress)
   if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
-  return { leaves, size: log.head.size, root: log.head.root, errors }
+  return { leaves, size: log.head.size, root: log.head.root, errors: [...errors, ...putAside] }
 }
 
 /**
  * The steps of a run on a log that is its key's: finish the batches that are there, then list what is in none of them, then claim the next
  * batch. The order matters: what was listed before an unfinished batch is finished, is listed again and sealed twice. `list` is called anew whenever
- * another run was first.
+ * another run was first. What lies where a batch belongs and was not claimed by the log's key is put aside, which `putAside` tells in lines; its
+ * leaves are made again from what is stored.
  */
 export async function extend(
   list: () => AsyncIterable<Pending>,
-  now: Seconds,
+  known: Known,
   deps: LogDeps,
   onProgress: (leaves: number) => void = () => {},
-): Promise<{ readonly log: Log; readonly leaves: Partial<Record<LeafKind, number>> }> {
+): Promise<{
+  readonly log: Log
+  readonly leaves: Partial<Record<LeafKind, number>>
+  readonly putAside: readonly string[]
+}> {
   const leaves: Partial<Record<LeafKind, number>> = {}
   let log: Log = { head: await readHead(deps.objects, deps.verifier) }
+  if (deps.last !== undefined) await checkLastHead(log.head, deps.last, deps)
   let isQuiet = true
+  const aside = new Map<string, string>()
 
-  /** Makes the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
-  async function add(batch: readonly Leaf[]): Promise<boolean> {
+  function putAside(key: string, why: string): void {
+    aside.set(key, `Put aside "${key}", which the log's key did not claim: ${why}; find out who wrote it`)
+  }
+
+  /** Claims the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
+  async function add(batch: readonly Leaf[], place = 1): Promise<boolean> {
     const entries = batch.map(entryOf)
+    const body = encodeBatch(entries, await claimOf(entries, log.head, deps.signer))
+    // A signer that is broken, or that has another key than it says, must not spoil the log.
+    if (!isClaimed(body, log.head, deps.verifier))
+      throw new NoteError('Cannot claim a batch of the log: the signature does not fit the key')
     isQuiet = false
     try {
-      await deps.objects.putOnce(batchKey(log.head.size), encodeBatch(entries))
+      await deps.objects.putOnce(batchKey(log.head.size, place), body)
     } catch (error) {
       if (error instanceof ConflictError) return false
       throw error
@@ -101,17 +120,33 @@ export async function extend(
     return log.head.size === end
   }
 
-  async function addListed(): Promise<boolean> {
+  /** Claims what lies there unclaimed, where it is what is stored: nothing else could follow tiles that an earlier version made of it. */
+  async function addUnclaimed({ unclaimed, place }: Unfinished): Promise<'added' | 'beaten' | 'none'> {
+    for (const one of unclaimed) {
+      const found = await leavesOfUnclaimed(one, log.head.size, known, deps.objects)
+      if (typeof found !== 'string') return (await add(found, place)) ? 'added' : 'beaten'
+      putAside(one.key, found)
+    }
+    return 'none'
+  }
+
+  async function addListed(firstPlace: number): Promise<boolean> {
+    let place = firstPlace
     for await (const group of groupsOf(list(), MOST_LEAVES)) {
       const batch = await concurrently(group, MOST_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
-      if (!(await add(batch))) return false
+      if (!(await add(batch, place))) return false
+      place = 1
     }
-    return !isQuiet || (await add([{ kind: 'heartbeat', time: toTime(Math.floor(now)) }]))
+    return !isQuiet || (await add([{ kind: 'heartbeat', time: toTime(Math.floor(known.now)) }], place))
   }
 
   for (let round = 1; round <= MOST_ROUNDS; round++) {
-    log = await finishAll(log, deps)
-    if (await addListed()) return { log, leaves }
+    const { log: finished, found } = await finishAll(log, deps, ({ claimed, unclaimed }) => {
+      for (const { key } of unclaimed) putAside(key, `"${claimed?.key ?? ''}" took its place`)
+    })
+    log = finished
+    const outcome = await addUnclaimed(found)
+    if (outcome === 'none' && (await addListed(found.place))) return { log, leaves, putAside: [...aside.values()] }
   }
   throw new LogError(`Cannot extend the log: other runs were first ${MOST_ROUNDS} times, run it again`)
 }

@@ -33,9 +33,10 @@ export type DirectoryEffects = {
 
 /** The effects on a real file system. */
 export const diskEffects: DirectoryEffects = {
-  makeDirectory: makeFolder,
+  // A store holds addresses of people, and the key of the links in their mails: it is its owner's, whatever the umask.
+  makeDirectory: (path) => makeFolder(path, 0o700),
   async writeFile(path, body) {
-    const file = await open(path, 'wx')
+    const file = await open(path, 'wx', 0o600)
     try {
       await file.writeFile(body)
       await file.sync()

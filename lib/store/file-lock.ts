@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -19,6 +20,12 @@ export async function withFileLock<T>(
   run: () => Promise<T>,
 ): Promise<{ readonly result: T } | undefined> {
   // Opened for each use, so that a file that was removed and made anew in between is not locked by its old node.
+  // Made before SQLite would, which lets others read it: who holds it keeps its owner waiting.
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // SQLite says why.
+  }
   const database = new DatabaseSync(path, { timeout: 0 })
   try {
     if (!(await acquired(database, waitMs))) return undefined

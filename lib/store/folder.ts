@@ -2,22 +2,22 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder, and those above it that are not there; success where it is. Throws Node's error with the code of the system.
+ * Makes a folder, and those above it that are not there, with these rights less the umask; success where it is. Throws Node's error with the code of the system.
  *
  * Not by Node's `recursive`, which never ends where a file system says of a new name that the folder above it is not there, as /proc does.
  */
-export async function makeFolder(path: string): Promise<void> {
+export async function makeFolder(path: string, mode = 0o777): Promise<void> {
   const place = resolve(path)
-  if (await isMade(place)) return
-  await makeFolder(dirname(place))
-  if (!(await isMade(place)))
+  if (await isMade(place, mode)) return
+  await makeFolder(dirname(place), mode)
+  if (!(await isMade(place, mode)))
     throw Object.assign(new Error(`Cannot make "${place}": no folder can be made there`), { code: 'ENOENT' })
 }
 
 /** Makes one folder; true also where it is there, false where the one above it is not. */
-async function isMade(place: string): Promise<boolean> {
+async function isMade(place: string, mode: number): Promise<boolean> {
   try {
-    await mkdir(place)
+    await mkdir(place, mode)
     return true
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined

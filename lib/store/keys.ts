@@ -75,6 +75,26 @@ export const registryKey = 'registry/clusters.json'
 /** The addresses of those who get mail; they stand nowhere else. */
 export const recipientsKey = 'registry/recipients.json'
 
+/** Whether a key is of what an auditor needs: nobody's address, no link in a mail and nothing of what was sent to whom lies there. Anything else is not. */
+export function isForAuditors(key: string): boolean {
+  return key === registryKey || FOR_AUDITORS.some((prefix) => key.startsWith(prefix))
+}
+
+const FOR_AUDITORS = [
+  'evidence/',
+  'changes/',
+  'reports/',
+  'log/',
+  'documents/',
+  'windows/',
+  'state/',
+  'timeline/',
+  'sealing/',
+]
+
+/** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
+export const trustKey = 'registry/trust.json'
+
 /** The key that links to unsubscribe are made with; apart from the addresses, so that whoever checks a link need not read those. */
 export const linksKey = 'registry/links.json'
 

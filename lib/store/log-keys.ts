@@ -8,6 +8,7 @@ import { checkedCluster, isClusterId, parseWindow, windowText } from './keys.ts'
  *     log/checkpoint                                                       its signed head
  *     log/vkey                                                             the key that it is signed with
  *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
+ *     log/batch/0000000000000070-2                                         the same, where the log's key did not claim what lies before it
  *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
  *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
  *     log/index/gap/20261124T120000Z-20261124T130000Z/shop.none            the number of the leaf of a gap
@@ -33,17 +34,20 @@ export const gapPrefix = 'gap/'
 /** Up to when runs of `seal` have looked at what; only ever saves listing. */
 export const sealingKey = 'sealing/progress.json'
 
-const BATCH_KEY = /^log\/batch\/(\d{16})$/
+const BATCH_KEY = /^log\/batch\/(\d{16})(?:-[1-9]\d{0,5})?$/
 const GAP_NAME = /^gap\/([^/]+)\/([^/.]+)\.none$/
 
-/** The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. */
-export function batchKey(firstLeaf: number): string {
+/**
+ * The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. Where something
+ * that is no batch of the log lies there, the next place is tried: 1 and up.
+ */
+export function batchKey(firstLeaf: number, place = 1): string {
   if (!Number.isSafeInteger(firstLeaf) || firstLeaf < 0)
     throw new RangeError(`Cannot make a key of the batch at leaf "${firstLeaf}": it must be a whole number`)
-  return `${batchPrefix}${String(firstLeaf).padStart(16, '0')}`
+  return `${batchPrefix}${String(firstLeaf).padStart(16, '0')}${place === 1 ? '' : `-${place}`}`
 }
 
-/** The number of the first leaf of the batch that a key names, or undefined where the text is no such key. */
+/** The number of the first leaf of the batch that a key names, whichever place it is; undefined where the text is no such key. */
 export function parseBatchKey(key: string): number | undefined {
   const [, digits] = BATCH_KEY.exec(key) ?? []
   const number = Number(digits)

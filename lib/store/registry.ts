@@ -51,14 +51,18 @@ export async function readWatched({ objects }: RegistryDeps): Promise<WatchedClu
   return [...clusters, ...removed]
 }
 
+/** A cluster as it was registered, if it was, and as it is from now on. */
+export type DecidedCluster = { readonly before: Cluster | undefined; readonly cluster: Cluster }
+
 /**
  * Registers a cluster, or changes what is given of one that is. Another window size takes effect at the next UTC midnight after
- * the author's `now`. Throws {@link ClusterOptionError} for what cannot be.
+ * the author's `now`. Throws {@link ClusterOptionError} for what cannot be. `onDecided` is told each time before it is recorded, and again where somebody
+ * else was first; the last one holds.
  */
 export async function addCluster(
   options: ClusterOptions,
   author: ChangeAuthor,
-  { objects }: RegistryDeps,
+  { objects, onDecided = () => undefined }: RegistryDeps & { readonly onDecided?: (decided: DecidedCluster) => void },
 ): Promise<'added' | 'updated' | 'unchanged'> {
   const { id } = options
   checkOptions(options)
@@ -68,6 +72,7 @@ export async function addCluster(
     const cluster =
       before === undefined ? newRegistration(options, author.now) : withOptions(before, options, author.now)
     if (options.prometheusAuth !== undefined) checkAuth(id, options.prometheusAuth, cluster.prometheusUrl)
+    onDecided({ before, cluster })
     outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'
     return outcome === 'unchanged' ? undefined : { id, cluster }
   })
@@ -134,6 +139,23 @@ function changed(registry: Registry, { id, cluster, number, at }: NumberedChange
   }
   const gone = registry.clusters.filter((one) => one.id === id).map((one) => ({ ...one, removedAt: at }))
   return { ...registry, change: number, clusters: others, removed: [...(registry.removed ?? []), ...gone] }
+}
+
+/**
+ * The clusters that were changed or removed after the first few changes, and how many changes there are. A registry that was rolled back says nothing of
+ * them; the changes, which are written once, do. Throws an `Error` that names the key of a damaged change.
+ */
+export async function readChangedSince(
+  number: number,
+  { objects }: RegistryDeps,
+): Promise<{ readonly ids: ReadonlySet<string>; readonly changes: number }> {
+  const ids = new Set<string>()
+  let changes = number
+  for await (const change of changesAfter(number, objects)) {
+    ids.add(change.id)
+    changes = change.number
+  }
+  return { ids, changes }
 }
 
 /** What the recorded changes come to. */

@@ -73,6 +73,8 @@ describe('Whether plain text is refused', () => {
       { ...SELECTOR, port: 'grpc' },
       { ...SELECTOR, podSelector: { matchLabels: { app: 'web' } } },
       { ...SELECTOR, podSelector: { matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['api'] }] } },
+      // Every object of JavaScript has that one, and no pod has it as a label.
+      { ...SELECTOR, podSelector: { matchExpressions: [{ key: 'constructor', operator: 'Exists' }] } },
       { externalWorkloadSelector: {}, port: 8080 },
     ]
     for (const spec of others)

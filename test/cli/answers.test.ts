@@ -409,7 +409,10 @@ test('workloads tells who is meshed, who is not and why, and what nobody sees', 
   const [first] = windows
   const early = await mesh.run('workloads', '--at', first.end)
   assert.equal(early.code, 0)
-  assert.match(early.stderr, /^Unknown in the first window of cluster "shop": there is no Kubernetes list from before it/)
+  assert.match(
+    early.stderr,
+    /^Unknown in the first window of cluster "shop": there is no Kubernetes list from before it/,
+  )
   assert.ok(
     cellsOf(early.stdout)
       .slice(1)

@@ -14,6 +14,7 @@ import { addCluster, removeCluster } from '../../lib/store/registry.ts'
 import { linesOf } from '../support/command-line.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { type LogLine, type RunningService, startService } from '../support/running-service.ts'
+import { vouchFor } from '../support/trust.ts'
 
 const TOKEN = '0123456789abcdef0123456789abcdef'
 
@@ -22,7 +23,7 @@ let mesh: DemoMesh
 before(async () => {
   mesh = await startDemoMesh({ isLive: true })
   assert.equal((await mesh.run('key', 'new', 'example.com/log', '--key', 'log.key')).code, 0)
-  writeFileSync(join(mesh.folder, 'tokens'), `${TOKEN}\n`)
+  writeFileSync(join(mesh.folder, 'tokens'), `${TOKEN}\n`, { mode: 0o600 })
 })
 after(() => mesh.close())
 
@@ -36,6 +37,7 @@ async function storeWithDue(
   const now = new Date(toSeconds(mesh.windows.at(-2)?.start ?? '') * 1000)
   const { kubeconfig } = mesh
   await addCluster({ id: 'past', kubeconfig, prometheusUrl, windowMinutes: 5 }, { now, by: 'tester' }, { objects })
+  await vouchFor(store, objects)
   return { store, objects }
 }
 

@@ -9,8 +9,10 @@ import { collectDue } from '../../lib/run/collect.ts'
 import { deliverAsked } from '../../lib/run/deliver.ts'
 import { mailsDue } from '../../lib/run/due-mails.ts'
 import { plan } from '../../lib/run/plan.ts'
+import { noteTrust } from '../../lib/run/trust-note.ts'
 import type { Memory } from '../../lib/store/recent.ts'
-import { addCluster } from '../../lib/store/registry.ts'
+import { addCluster, readClusters } from '../../lib/store/registry.ts'
+import { newSigner } from '../support/log.ts'
 import { memoryObjects, type StoreRequest } from '../support/memory-objects.ts'
 import { toldCluster, toldTime, toldWindow } from '../support/told-cluster.ts'
 
@@ -52,7 +54,10 @@ test('the requests of the model are those that are made', async () => {
     requests = []
     return counts
   }
+  const signer = newSigner('ciphertrail-trust')
   await addCluster({ id: 'shop', windowMinutes: 5 }, { now: new Date(toldWindow(0).start), by: 'tester' }, { objects })
+  const trust = noteTrust({ objects, signer: () => Promise.resolve(signer), place: 's3://evidence' })
+  await trust.vouch(await readClusters({ objects }))
   taken()
   await plan({ now: toldTime(0) }, { objects })
   assert.deepEqual(taken(), COUNTED.plan)
@@ -62,7 +67,13 @@ test('the requests of the model are those that are made', async () => {
     await collectDue(
       message,
       { collector: { name: 'ciphertrail', version: '0.0.0' }, now },
-      { objects, open: () => toldCluster(now).access },
+      {
+        objects,
+        open: async (cluster) => {
+          await trust.check(cluster)
+          return toldCluster(now).access
+        },
+      },
     )
     const counts = taken()
     // The first ones find nothing before them.

@@ -27,11 +27,13 @@ import { WEEK, keepPdf } from '../support/kept-report.ts'
 import { bounceEvent, enveloped } from '../support/ses-events.ts'
 import { type DemoMesh, startDemoMesh } from '../support/demo-mesh.ts'
 import { captureOf } from '../support/captures.ts'
+import { run } from '../support/command-line.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 import type { RequestContext } from '../support/iam-policy.ts'
-import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
+import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../support/kms-server.ts'
 import { snapshotOf } from '../support/sealed-store.ts'
 import { WINDOW } from '../support/synthetic-pods.ts'
+import { vouchFor } from '../support/trust.ts'
 import { TOKEN } from '../support/kubernetes-server.ts'
 import { type S3Server, startS3Server } from '../support/s3-server.ts'
 
@@ -78,6 +80,8 @@ before(async () => {
     CIPHERTRAIL_STORE: STORE,
     CIPHERTRAIL_KMS_KEY: KEY_ARN,
     CIPHERTRAIL_LOG_NAME: 'example.com/log',
+    CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN,
+    CIPHERTRAIL_SECRETS: GIVEN.TokenSecrets,
     // The SDK asks wherever the queue's URL leads.
     CIPHERTRAIL_COLLECT_QUEUE: `${other.url}/111122223333/CollectQueue`,
     CIPHERTRAIL_DELIVER_QUEUE: `${other.url}/111122223333/DeliverQueue`,
@@ -294,10 +298,12 @@ async function runAs(name: string, run: () => Promise<void>): Promise<void> {
     s3.permit(() => true)
   }
   for (const request of s3.requests) for (const call of neededFor(request)) need(call)
-  for (const { action } of kms.asked)
-    need({ action: `kms:${action}`, resource: 'arn:aws:kms:eu-central-1:111122223333:key/SigningKey' })
+  for (const { action, members } of kms.asked) {
+    const key = members['KeyId'] === TRUST_KEY_ARN ? 'TrustKey' : 'SigningKey'
+    need({ action: `kms:${action}`, resource: `arn:aws:kms:eu-central-1:111122223333:key/${key}` })
+  }
   for (const call of other.calls) need(call)
-  for (const call of usedByLambda(name)) need(call)
+  if (template[`${name}LambdaFunction`] !== undefined) for (const call of usedByLambda(name)) need(call)
   assert.deepEqual([...refused], [], `${name} needs what its role does not allow`)
   assert.deepEqual([...unused].toSorted(), [], `the role of ${name} allows what nobody needs`)
 }
@@ -308,6 +314,23 @@ function longAgo(cluster: string, { start }: Window): Snapshot {
 }
 
 const SCHEDULED = { time: '' }
+
+test('who registers clusters is allowed that and to vouch for them, and nothing else', async () => {
+  const operator = (...args: string[]) => run(args, { folder: mesh.folder, env: { ...s3.env, ...OPERATOR } })
+  const OPERATOR = { AWS_ENDPOINT_URL_KMS: kms.url, CIPHERTRAIL_STORE: STORE, CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN }
+  await runAs('Operator', async () => {
+    for (const args of [
+      ['cluster', 'add', 'registered', '--kubeconfig', mesh.kubeconfig],
+      ['cluster', 'add', 'registered', '--window', '5m'],
+      ['cluster', 'trust', 'registered'],
+      ['cluster', 'remove', 'registered'],
+      ['cluster', 'list'],
+    ]) {
+      const { code, stderr } = await operator(...args)
+      assert.equal(code, 0, stderr)
+    }
+  })
+})
 
 test('collect is allowed what it asks of the store and of every way into a cluster, and nothing else', async (t) => {
   capturedLog(t)
@@ -339,6 +362,7 @@ test('collect is allowed what it asks of the store and of every way into a clust
     author,
     { objects },
   )
+  await vouchFor(STORE, objects)
   // Evidence that is old enough for the months: whoever finds no state, as after an upgrade, makes these as well.
   await writeAttempt(longAgo('shop', first), { objects })
   const { handler } = await import('../../functions/collect.ts')

@@ -8,7 +8,7 @@ import { DOWNLOAD_SECONDS } from '../../lib/deliver/downloads.ts'
 import { PAGE_SLACK_SECONDS } from '../../lib/collect/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/collect/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model.ts'
-import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/keys.ts'
+import { downloadsPrefix, linksKey, recipientsKey, registryKey, trustKey } from '../../lib/store/keys.ts'
 import { compareText } from '../../lib/text-order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/s3/address.ts'
 import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/cloudformation.ts'
@@ -146,7 +146,10 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
     PrometheusWorkspaces: 'arn:aws:aps:eu-central-1:111122223333:workspace/ws-1',
     VpcSubnets: 'subnet-1',
   }
-  const grants = grantsOf(resolved(template, { ...given, MailFrom: FROM }))
+  // Of the functions; what operators may do is told below.
+  const grants = grantsOf(resolved(template, { ...given, MailFrom: FROM })).filter(
+    ({ role }) => role !== 'OperatorRole',
+  )
   assert.ok(grants.length > 60)
   for (const { role, action, resources } of grants) {
     const what = `${role}: ${action} on ${resources.join(' ')}`
@@ -200,6 +203,61 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
     's3:BypassGovernanceRetention',
     's3:PutObjectLegalHold',
   ])
+})
+
+test('only operators vouch for clusters: their key signs for that role alone, whatever IAM says, and no function may sign', () => {
+  const arn = 'arn:aws:kms:eu-central-1:111122223333:key/TrustKey'
+  const { TrustKey = assert.fail() } = all
+  assert.deepEqual(
+    [TrustKey.DeletionPolicy, TrustKey.Properties['KeySpec'], TrustKey.Properties['KeyUsage']],
+    ['Retain', 'ECC_NIST_EDWARDS25519', 'SIGN_VERIFY'],
+  )
+  const statements = TrustKey.Properties['KeyPolicy'].Statement as Resource['Properties'][]
+  assert.deepEqual(
+    statements.map(({ Sid, Effect, Principal }) => [Sid, Effect, Principal.AWS]),
+    [
+      ['TheAccountLooksAfterIt', 'Allow', 'arn:aws:iam::111122223333:root'],
+      ['OperatorsSign', 'Allow', 'arn:aws:iam::111122223333:role/OperatorRole'],
+    ],
+  )
+  const delegated = statements[0]?.['Action'] as string[]
+  for (const action of ['kms:Sign', 'kms:CreateGrant', 'kms:ReplicateKey'])
+    assert.ok(!delegated.some((pattern) => covers(pattern, action)), action)
+  assert.deepEqual(statements[1]?.['Action'], ['kms:GetPublicKey', 'kms:Sign'])
+
+  const used = grantsOf(all).filter(({ resources }) => resources.includes(arn))
+  assert.deepEqual(used.map(({ role, action }) => `${role} ${action}`).toSorted(compareText), [
+    'CollectRole kms:GetPublicKey',
+    'OperatorRole kms:GetPublicKey',
+    'OperatorRole kms:Sign',
+  ])
+  const { Variables } = all['CollectLambdaFunction']?.Properties['Environment'] as { Variables: Record<string, string> }
+  assert.equal(Variables['CIPHERTRAIL_TRUST_KEY'], arn)
+  // Nor may any function write what is signed, or what is registered.
+  for (const { role, action, resources } of grantsOf(all))
+    if (role !== 'OperatorRole' && action === 's3:PutObject')
+      for (const key of [
+        'EvidenceBucket/changes/clusters/000001.json',
+        `DerivedBucket/${registryKey}`,
+        `DerivedBucket/${trustKey}`,
+      ])
+        assert.ok(!resources.some((pattern) => covers(pattern, `arn:aws:s3:::${key}`)), `${role} ${key}`)
+  // Of the evidence operators write the changes, once, and they read neither evidence nor addresses.
+  for (const { role, action, resources, holds } of grantsOf(all)) {
+    if (role !== 'OperatorRole' || !action.startsWith('s3:') || action === 's3:ListBucket') continue
+    for (const resource of resources)
+      assert.match(
+        resource,
+        /^arn:aws:s3:::(EvidenceBucket\/changes\/\*|DerivedBucket\/registry\/(clusters|trust)\.json)$/,
+      )
+    if (action === 's3:PutObject' && resources.some((one) => one.includes('EvidenceBucket')))
+      assert.deepEqual([holds({}), holds({ ifNoneMatch: '*' })], [false, true])
+  }
+  const trusted = (resources: typeof all) =>
+    resources['OperatorRole']?.Properties['AssumeRolePolicyDocument'].Statement[0].Principal.AWS as unknown
+  assert.equal(trusted(all), '111122223333')
+  const ada = 'arn:aws:iam::111122223333:role/ada'
+  assert.deepEqual(trusted(resolved(template, { Operators: ada })), [ada])
 })
 
 test('every asynchronous edge ends in dead letters that somebody is told of', () => {

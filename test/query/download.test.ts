@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { addChannel, removeChannel } from '../../lib/deliver/channel/channels.ts'
 import { downloadIdOf, linkName, makeDownload, readDownload, revokeDownload } from '../../lib/deliver/downloads.ts'
-import { linkKey } from '../../lib/deliver/links.ts'
+import { downloadTicket, linkKey, readLinkKey } from '../../lib/deliver/links.ts'
 import { readRecipients } from '../../lib/deliver/channel/recipients.ts'
 import { suppress } from '../../lib/deliver/channel/suppressions.ts'
 import { documentKey, downloadKey, linksKey } from '../../lib/store/keys.ts'
@@ -252,6 +252,18 @@ test('a link leads to its own report, also where there is one of another week', 
   await keepPdf(objects, other, Buffer.from('%PDF of another week'))
   const file = await visit('GET', `/d/${(await visit('POST')).headers.get('location') ?? ''}`)
   assert.deepEqual(Buffer.from(await file.arrayBuffer()), REPORT_PDF)
+})
+
+test('whoever has the key of the links gets no report by a ticket of their own that no press of the button stands behind', async (t) => {
+  const { objects, id, clock, visit, uses } = await world(t)
+  const key = (await readLinkKey(objects)) ?? assert.fail()
+  const forged = () => visit('GET', `/d/${downloadTicket(id, clock.now, key)}/report.pdf`)
+  assert.equal((await forged()).status, 404)
+  assert.equal(await uses(), 0)
+  await visit('POST')
+  clock.now = new Date(clock.now.getTime() + 5 * 60_000)
+  assert.equal((await forged()).status, 404)
+  assert.equal(await uses(), 1)
 })
 
 test('a ticket of one store opens nothing in another', async (t) => {

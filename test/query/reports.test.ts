@@ -84,6 +84,23 @@ test('a document is given as it was recorded, with its type, and runs nothing in
   assert.equal((await ask(`/v1/reports/${id}/pdf`, { headers: { accept: 'text/csv' } })).status, 406)
 })
 
+test('a document by a name that every object has is not there, and no failure', async (t) => {
+  const objects = memoryObjects()
+  const id = await keep(objects, 1, ['east'])
+  const { ask } = await startApi(t, { objects })
+  for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf', 'report.constructor']) {
+    for (const place of [
+      `/v1/reports/${id}/${name}`,
+      `/v1/reports/${name}`,
+      `/v1/reports/x/${name}`,
+      `/v1/clusters/${name}`,
+      `/v1/${name}`,
+    ])
+      assert.equal((await ask(place)).status, 404, place)
+    assert.equal((await ask(`/v1/paths?${name}=1`)).status, 400, name)
+  }
+})
+
 test('a document that is not the one that was recorded is never shown', async (t) => {
   const held = new Map<string, Uint8Array>()
   const objects = memoryObjects(held)

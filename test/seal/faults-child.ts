@@ -5,6 +5,7 @@ import { evidenceKey } from '../../lib/store/keys.ts'
 import { StoreError } from '../../lib/store/objects.ts'
 import { addCluster } from '../../lib/store/registry.ts'
 import { type Actor, drawer, type Fate, tell, type Telling } from '../support/interleaving.ts'
+import { verifierOf } from '../../lib/seal/note.ts'
 import { checkSigned, newSigner, readLog } from '../support/log.ts'
 import { memoryObjects, type StoreRequest } from '../support/memory-objects.ts'
 
@@ -70,7 +71,7 @@ async function check({ held, signer }: World): Promise<string[]> {
       assert.ok(ofWindow.length > 0, `${cluster} ${start}`)
     }
   }
-  checkSigned(signer.signed, held)
+  checkSigned(signer.signed, held, verifierOf(signer.vkey))
   return leaves.map(({ kind }) => kind)
 }
 

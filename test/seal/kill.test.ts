@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { formatVkey } from '../../lib/seal/note.ts'
+import { formatVkey, verifierOf } from '../../lib/seal/note.ts'
 import { seal } from '../../lib/seal/seal.ts'
 import { directoryObjects } from '../../lib/store/directory.ts'
 import { drawer } from '../support/interleaving.ts'
@@ -82,7 +82,7 @@ test(`seal(): ${ROUNDS} times ${RUNS} processes that seal a directory while othe
     // Who is killed between making its file and writing to it leaves an empty one.
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as string)
-  checkSigned(signed, held)
+  checkSigned(signed, held, verifierOf(signer.vkey))
 })
 
 function killLater(child: ChildProcess, milliseconds: number): void {

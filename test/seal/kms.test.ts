@@ -40,7 +40,8 @@ test('kmsSigner() seals a log with a key that only KMS has', async (t) => {
   )
   assert.deepEqual(
     server.asked.map(({ action }) => action),
-    ['GetPublicKey', 'Sign', 'Sign'],
+    // Of each batch its claim, and the head that it leads to.
+    ['GetPublicKey', 'Sign', 'Sign', 'Sign', 'Sign'],
   )
 })
 

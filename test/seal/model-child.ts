@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
+import { encodeBatch, entryOf } from '../../lib/seal/batch.ts'
+import type { Leaf } from '../../lib/seal/leaf.ts'
 import { type Pending, unsealed } from '../../lib/seal/pending.ts'
 import { extend } from '../../lib/seal/seal.ts'
+import { batchKey } from '../../lib/store/log-keys.ts'
+import { ConflictError } from '../../lib/store/objects.ts'
 import { type Actor, drawer, tell, type Telling } from '../support/interleaving.ts'
 import { checkSigned, hashingSigner, readLog } from '../support/log.ts'
 import { memoryObjects } from '../support/memory-objects.ts'
 
 // Tells the stories of model.test.ts in a thread of its own; see test/support/thread.ts.
+
+/** No cluster is registered, and no run ever came to its end. */
+const KNOWN = { now: 0, sealedAt: null, clusters: [], lostUntil: 0 }
 
 type World = { readonly held: Map<string, Uint8Array>; readonly signer: ReturnType<typeof hashingSigner> }
 
@@ -15,7 +23,7 @@ const sealer =
   ({ held, signer }: World): Actor =>
   (gate) => {
     const objects = memoryObjects(held, gate)
-    return extend(() => unsealed('reports/', objects), 0, { objects, signer, verifier: signer.verifier })
+    return extend(() => unsealed('reports/', objects), KNOWN, { objects, signer, verifier: signer.verifier })
   }
 
 /** A run that lists before it finishes what is there, the first time. */
@@ -31,7 +39,7 @@ const hastySealer =
       else yield* unsealed('reports/', objects)
       isFirst = false
     }
-    return extend(list, 0, { objects, signer, verifier: signer.verifier })
+    return extend(list, KNOWN, { objects, signer, verifier: signer.verifier })
   }
 
 /** Stores some evidence, one thing after the other. */
@@ -42,16 +50,52 @@ const collector =
     for (let number = 0; number < count; number++) await objects.putOnce(`reports/${name}${number}`, Buffer.from(name))
   }
 
-/** Two or three runs and a collector, of which any may die at any request, on a store that has some evidence. */
+/** What somebody without the key would have signed: a heartbeat of another day, a false hash, evidence twice, what is stored, and no batch at all. */
+const HOSTILE: readonly ((name: string) => Uint8Array)[] = [
+  () => encodeBatch([entryOf({ kind: 'heartbeat', time: '2020-01-01T00:00:00Z' })]),
+  (name) => encodeBatch([entryOf(reportLeaf(name, 'false'))]),
+  () => encodeBatch([entryOf(reportLeaf('old', 'old')), entryOf(reportLeaf('old', 'old'))]),
+  () => encodeBatch([entryOf(reportLeaf('old', 'old'))]),
+  () => Buffer.from('?'),
+]
+
+function reportLeaf(name: string, text: string): Leaf {
+  const body = Buffer.from(text)
+  return { kind: 'report', key: `reports/${name}`, sha256: hash('sha256', body), size: body.length }
+}
+
+/** Writes what nobody claimed where batches may come to lie, as far as nothing lies there. */
+const intruder =
+  ({ held }: World, draw: (limit: number) => number): Actor =>
+  async (gate) => {
+    const objects = memoryObjects(held, gate)
+    for (let number = 0; number < 4; number++) {
+      const body = HOSTILE[draw(HOSTILE.length)]?.(`new${draw(2)}`) ?? Buffer.of()
+      try {
+        await objects.putOnce(batchKey(draw(4), 1 + draw(3)), body)
+      } catch (error) {
+        if (!(error instanceof ConflictError)) throw error
+      }
+    }
+  }
+
+/** Two or three runs, a collector, and perhaps an intruder, of which any may die at any request, on a store that has some evidence. */
 function storyOf(
   seed: number,
   run: (world: World) => Actor,
+  isAttacked: boolean,
 ): Telling & { readonly seed: number; readonly world: World } {
   const draw = drawer(seed)
   const world: World = { held: new Map(), signer: hashingSigner() }
   world.held.set('log/vkey', Buffer.from(`${world.signer.vkey}\n`))
   world.held.set('reports/old', Buffer.from('old'))
-  const actors = [run(world), collector(world, 'new', 1 + draw(2)), run(world), ...(draw(4) === 0 ? [run(world)] : [])]
+  const actors = [
+    ...(isAttacked ? [intruder(world, draw)] : []),
+    run(world),
+    collector(world, 'new', 1 + draw(2)),
+    run(world),
+    ...(draw(4) === 0 ? [run(world)] : []),
+  ]
   const fateOf = () => {
     const drawn = draw(60)
     return drawn === 0 ? 'dies-before' : drawn === 1 ? 'dies-after' : 'done'
@@ -62,20 +106,27 @@ function storyOf(
 /** Fails where the log is not one line that has each thing once, after a run that nobody disturbs. */
 async function check({ held, signer }: World): Promise<void> {
   const objects = memoryObjects(held)
-  await extend(() => unsealed('reports/', objects), 0, { objects, signer, verifier: signer.verifier })
-  const logged = readLog(held, signer.vkey, signer.verifier).flatMap(({ key }) => key ?? [])
+  await extend(() => unsealed('reports/', objects), KNOWN, { objects, signer, verifier: signer.verifier })
+  const leaves = readLog(held, signer.vkey, signer.verifier)
+  assert.ok(leaves.every((leaf) => leaf.kind !== 'heartbeat' || leaf['time'] === '1970-01-01T00:00:00Z'))
+  const logged = leaves.flatMap(({ key }) => key ?? [])
   const stored = [...held.keys()].filter((key) => key.startsWith('reports/'))
   assert.deepEqual(logged.toSorted(), stored.toSorted())
-  checkSigned(signer.signed, held)
+  checkSigned(signer.signed, held, signer.verifier)
 }
 
 /** How many stories went wrong, and the first of them. */
 export type Told = { readonly wrong: number; readonly first: string | undefined }
 
 /** Tells the stories of so many seeds. */
-async function tellAll(firstSeed: number, count: number, run: (world: World) => Actor): Promise<Told> {
+async function tellAll(
+  firstSeed: number,
+  count: number,
+  run: (world: World) => Actor,
+  isAttacked: boolean,
+): Promise<Told> {
   function* stories() {
-    for (let one = firstSeed; one < firstSeed + count; one++) yield storyOf(one, run)
+    for (let one = firstSeed; one < firstSeed + count; one++) yield storyOf(one, run, isAttacked)
   }
   let wrong = 0
   let first: string | undefined
@@ -91,5 +142,15 @@ async function tellAll(firstSeed: number, count: number, run: (world: World) => 
   return { wrong, first }
 }
 
-const { seed, count, isHasty } = workerData as { seed: number; count: number; isHasty: boolean }
-parentPort?.postMessage(await tellAll(seed, count, isHasty ? hastySealer : sealer))
+/** Which stories to tell. */
+export type ToTell = {
+  readonly seed: number
+  readonly count: number
+  /** Runs list before they finish what is there. */
+  readonly isHasty: boolean
+  /** Somebody writes batches that the key did not claim. */
+  readonly isAttacked: boolean
+}
+
+const { seed, count, isHasty, isAttacked } = workerData as ToTell
+parentPort?.postMessage(await tellAll(seed, count, isHasty ? hastySealer : sealer, isAttacked))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync, sign } from 'node:crypto'
 import { appendLeaf, type CompactRange, EMPTY_RANGE, leafHash, rootOf } from '../../lib/seal/merkle.ts'
-import { formatVkey, parseVkey, type Signer, type Verifier, verifierOf } from '../../lib/seal/note.ts'
+import { formatVkey, openNote, parseVkey, type Signer, type Verifier, verifierOf } from '../../lib/seal/note.ts'
 import { openCheckpoint, parseCheckpoint } from '../../lib/seal/checkpoint.ts'
 import { hashesAt, TILE_WIDTH, tilePath } from '../../lib/seal/tiles.ts'
 
@@ -42,6 +42,29 @@ export function hashingSigner(
   }
 }
 
+const CLAIM = 'ciphertrail batch\n'
+
+/** The batches that the key claimed, in the order of their leaves; what else lies among them is not looked at. */
+function batchesOf(held: ReadonlyMap<string, Uint8Array>, verifier: Verifier) {
+  const claimed = [...held].flatMap(([key, body]) => {
+    const [, digits] = /^log\/batch\/(\d{16})(-\d+)?$/.exec(key) ?? []
+    const leaves = digits === undefined ? [] : unbundle(body)
+    const claim = leaves.pop()
+    if (digits === undefined || claim?.toString().startsWith(`${CLAIM}${Number(digits)}\n`) !== true) return []
+    if (!isSigned(claim, verifier)) return []
+    return [{ key, first: Number(digits), leaves }]
+  })
+  return claimed.sort((a, b) => a.first - b.first)
+}
+
+function isSigned(note: Uint8Array, verifier: Verifier): boolean {
+  try {
+    return openNote(note, [verifier]).signatures.length === 1
+  } catch {
+    return false
+  }
+}
+
 /** A leaf as it stands in a log. */
 export type LoggedLeaf = Readonly<Record<string, unknown>> & { readonly kind: string; readonly key?: string }
 
@@ -58,13 +81,10 @@ export function readLog(
   assert.equal(text('log/vkey'), `${vkey}\n`)
   const head = openCheckpoint(held.get('log/checkpoint') ?? assert.fail('no checkpoint'), verifier)
 
-  const entries = [...held]
-    .filter(([key]) => key.startsWith('log/batch/'))
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .reduce<Uint8Array[]>((before, [key, body]) => {
-      assert.equal(Number(key.slice('log/batch/'.length)), before.length, `${key} begins where the one before ends`)
-      return [...before, ...unbundle(body)]
-    }, [])
+  const entries = batchesOf(held, verifier).reduce<Uint8Array[]>((before, { key, first, leaves }) => {
+    assert.equal(first, before.length, `${key} begins where the one before ends`)
+    return [...before, ...leaves]
+  }, [])
   assert.equal(entries.length, head.size)
   checkTiles(held, entries)
   checkHeads([{ size: head.size, root: Buffer.from(head.root).toString('base64') }], entries)
@@ -87,13 +107,18 @@ export function readLog(
 }
 
 /** Fails where two of the texts that a key signed, or one of them and the log, contradict each other. */
-export function checkSigned(signed: readonly string[], held: ReadonlyMap<string, Uint8Array>): void {
-  const batches = [...held].filter(([key]) => key.startsWith('log/batch/')).sort(([a], [b]) => (a < b ? -1 : 1))
-  const entries = batches.flatMap(([, body]) => unbundle(body))
-  const heads = signed.map((text) => {
-    const { size, root } = parseCheckpoint(text)
-    return { size, root: Buffer.from(root).toString('base64') }
-  })
+export function checkSigned(
+  signed: readonly string[],
+  held: ReadonlyMap<string, Uint8Array>,
+  verifier: Verifier,
+): void {
+  const entries = batchesOf(held, verifier).flatMap(({ leaves }) => leaves)
+  const heads = signed
+    .filter((text) => !text.startsWith(CLAIM))
+    .map((text) => {
+      const { size, root } = parseCheckpoint(text)
+      return { size, root: Buffer.from(root).toString('base64') }
+    })
   checkHeads(heads, entries)
 }
 
@@ -133,7 +158,7 @@ function checkTiles(held: ReadonlyMap<string, Uint8Array>, entries: readonly Uin
 function unbundle(bytes: Uint8Array): Buffer[] {
   const buffer = Buffer.from(bytes)
   const entries: Buffer[] = []
-  for (let at = 0; at < buffer.length; at += 2 + buffer.readUInt16BE(at)) {
+  for (let at = 0; at + 2 <= buffer.length; at += 2 + buffer.readUInt16BE(at)) {
     entries.push(buffer.subarray(at + 2, at + 2 + buffer.readUInt16BE(at)))
   }
   return entries

@@ -27,7 +27,8 @@ before(() => {
   const [data, secrets] = [join(folder, 'data'), join(folder, 'secrets')]
   for (const one of [data, secrets]) mkdirSync(one)
   chownSync(data, 1000, 1000)
-  writeFileSync(join(secrets, 'tokens'), `${'t'.repeat(32)}\n`)
+  writeFileSync(join(secrets, 'tokens'), `${'t'.repeat(32)}\n`, { mode: 0o600 })
+  chownSync(join(secrets, 'tokens'), 1000, 1000)
   container = {
     env: image.environment,
     user: image.last('USER'),

@@ -19,11 +19,12 @@ import { addCluster } from '../../lib/store/registry.ts'
 import { openStore } from '../store/open-s3.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
 import { WEEK, keepPdf } from '../support/kept-report.ts'
-import { KEY_ARN, type KmsServer, startKmsServer } from '../support/kms-server.ts'
+import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../support/kms-server.ts'
 import { TOKEN } from '../support/kubernetes-server.ts'
 import { type LoopedMesh, startLoopedMesh } from '../support/looped-mesh.ts'
 import { type MotoServer, startMoto } from '../support/moto-server.ts'
 import { packagedHandler } from '../support/packaged-functions.ts'
+import { vouchFor } from '../support/trust.ts'
 
 const STORE = 's3://evidence?derived=derived'
 const LOG = 'example.com/ciphertrail'
@@ -50,6 +51,8 @@ before(async () => {
     AWS_ENDPOINT_URL_KMS: kms.url,
     CIPHERTRAIL_STORE: STORE,
     CIPHERTRAIL_KMS_KEY: KEY_ARN,
+    CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN,
+    CIPHERTRAIL_SECRETS: 'token',
     CIPHERTRAIL_LOG_NAME: LOG,
     POWERTOOLS_METRICS_NAMESPACE: 'test',
   })
@@ -138,6 +141,7 @@ test('two weeks of two meshes, one of them down for hours, and then everything t
       author,
       { objects },
     )
+  await vouchFor(STORE, objects)
 
   for (let time = BEGIN; time <= END; time += STEP) {
     const at = time + 120

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { linkKey } from '../../lib/deliver/links.ts'
+import { makeDownload } from '../../lib/deliver/downloads.ts'
+import { directoryObjects } from '../../lib/store/directory.ts'
+import { linksKey } from '../../lib/store/keys.ts'
+import { run, runShell } from '../support/command-line.ts'
+import { keepPdf } from '../support/kept-report.ts'
+
+/** Files and folders below a folder, with their rights. */
+function rightsIn(folder: string): (readonly [name: string, mode: number, isFolder: boolean])[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => {
+    const stats = statSync(join(folder, name))
+    return [name, stats.mode & 0o777, stats.isDirectory()]
+  })
+}
+
+/** A sealed store with a report, a channel of one address, and a link, made under the umask of most machines. */
+async function world(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-export-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const store = join(folder, 'ciphertrail-data')
+  const before = process.umask(0o022)
+  t.after(() => process.umask(before))
+  const line =
+    'umask 022 && ciphertrail key new example.com/log && ciphertrail cluster add prod --agent && ciphertrail channel add all --to ada@example.com'
+  const { code, stderr } = await runShell(line, { folder })
+  assert.equal(code, 0, stderr)
+  const objects = directoryObjects(store)
+  const report = await keepPdf(objects)
+  await linkKey(objects)
+  const recipient = `r${'0'.repeat(32)}`
+  await makeDownload({ report, channel: 'all', recipient, expiresAt: '2027-01-01T00:00:00Z' }, new Date(), objects)
+  assert.equal((await run(['seal'], { folder })).code, 0)
+  return { folder, store, command: (...args: string[]) => run(args, { folder }) }
+}
+
+test('a store is readable by its owner alone, whatever the umask, and so is what lies beside it', async (t) => {
+  const { folder, store } = await world(t)
+  assert.equal(statSync(store).mode & 0o777, 0o700)
+  const rights = rightsIn(store)
+  assert.ok(rights.some(([name]) => name === linksKey) && rights.some(([name]) => name.startsWith('reports/')))
+  for (const [name, mode, isFolder] of rights) assert.equal(mode, isFolder ? 0o700 : 0o600, name)
+  for (const name of ['ciphertrail-data.key', 'ciphertrail-data.key.head', 'ciphertrail-data.trust'])
+    assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name)
+})
+
+test('export copies a store that verifies, and leaves behind who gets mail, addresses, links and what opens them', async (t) => {
+  const { folder, command } = await world(t)
+  const { code, stdout, stderr } = await command('export', 'copy')
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(stdout, /^Copied \d+ objects to "copy"; 3 of mail and links stayed behind\n$/)
+  const vkey = (await command('key', 'show')).stdout.trim()
+  const verified = await command('verify', 'copy', '--key', vkey)
+  assert.equal(verified.code, 0, verified.stdout)
+  for (const [name, , isFolder] of rightsIn(join(folder, 'copy'))) {
+    assert.doesNotMatch(name, /recipients|links|downloads|claims|suppressed|alerts/)
+    if (!isFolder) assert.doesNotMatch(readFileSync(join(folder, 'copy', name), 'latin1'), /ada@example\.com/, name)
+  }
+})
+
+test('export writes into no folder that holds something, and says so in one line', async (t) => {
+  const { folder, command } = await world(t)
+  mkdirSync(join(folder, 'full'))
+  writeFileSync(join(folder, 'full/x'), '')
+  writeFileSync(join(folder, 'file'), '')
+  for (const [name, state] of [
+    ['full', /^Cannot copy to "full": it is not empty, choose another one\n$/],
+    ['file', /^Cannot copy to "file": EEXIST, wanted a folder that can be made\n$/],
+  ] as const) {
+    const { code, stderr } = await command('export', name)
+    assert.equal(code, 2)
+    assert.match(stderr, state)
+  }
+})
+
+test('run refuses a file of tokens that others may read or write', async (t) => {
+  const { folder, command } = await world(t)
+  writeFileSync(join(folder, 'tokens'), `${'t'.repeat(32)}\n`)
+  for (const mode of [0o644, 0o640, 0o602]) {
+    chmodSync(join(folder, 'tokens'), mode)
+    const { code, stderr } = await command('run', '--token-file', 'tokens')
+    assert.deepEqual(
+      [code, stderr],
+      [
+        1,
+        'Cannot let anybody in: others than its owner may read or write the token file "tokens", run "chmod 600 tokens" and judge whether they have\n',
+      ],
+    )
+  }
+})

@@ -1,0 +1,23 @@
+import { readConfig } from '../../lib/config.ts'
+import { fileTrust } from '../../lib/run/trust-file.ts'
+import { noteTrust } from '../../lib/run/trust-note.ts'
+import { kmsSigner } from '../../lib/seal/kms.ts'
+import type { Objects } from '../../lib/store/objects.ts'
+import { readClusters } from '../../lib/store/registry.ts'
+
+/**
+ * Vouches for every cluster of a store, as its operator would: with the key that the environment names, else in the file beside it. Tests that register past
+ * the command line need it for what is opened by it.
+ */
+export async function vouchFor(place: string, objects: Objects): Promise<void> {
+  const { trustKey: keyId } = readConfig()
+  const trust =
+    keyId === undefined
+      ? fileTrust(`${place}.trust`)
+      : noteTrust({
+          objects,
+          signer: () => kmsSigner({ keyId, name: 'ciphertrail-trust' }),
+          place: place.split('?')[0] ?? '',
+        })
+  await trust.vouch(await readClusters({ objects }))
+}
