@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -12,6 +12,7 @@ import { linesOf, run } from './support/command-line.ts'
 import { collectByCommand, collectWindowByCommand, storeFolder } from './support/judged-line.ts'
 import { startKubernetesServer } from './support/kubernetes-server.ts'
 import { freshFolder } from './support/recording.ts'
+import { copyStore } from './support/trust.ts'
 
 /** What follows from evidence. `state` also names each attempt, so it differs where there were more of them. */
 const DERIVED = ['windows', 'state']
@@ -114,7 +115,7 @@ describe('The same evidence gives the same content', () => {
     assert.ok(!existsSync(join(store, 'timeline')))
 
     const copy = join(freshFolder(context), 'copy')
-    cpSync(store, copy, { recursive: true })
+    copyStore(store, copy)
     for (const folder of DERIVED) rmSync(join(copy, folder), { recursive: true })
     const rebuilt = await run(['--store', copy, 'rebuild'], { folder: mesh.folder })
     assert.deepEqual([rebuilt.code, rebuilt.stderr], [0, ''])

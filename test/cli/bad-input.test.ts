@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -23,6 +23,7 @@ import type { DemoMesh } from '../support/demo-mesh.ts'
 import { TOKEN } from '../support/kubernetes-server.ts'
 import { freshFolder } from '../support/recording.ts'
 import type { Misbehaviour } from '../support/misbehave.ts'
+import { copyStore } from '../support/trust.ts'
 
 /** The mesh of the demo, with the first window collected; each test goes on in a copy of that store. */
 let mesh: DemoMesh
@@ -50,7 +51,7 @@ after(() => mesh.close())
 
 function copyOf(name: string): string {
   const store = join(mesh.folder, `store-${name}`)
-  cpSync(join(mesh.folder, 'ciphertrail-data'), store, { recursive: true })
+  copyStore(join(mesh.folder, 'ciphertrail-data'), store)
   return store
 }
 

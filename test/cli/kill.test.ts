@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { cpSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
@@ -14,6 +14,7 @@ import { readClusters } from '../../lib/store/registry.ts'
 import { linesOf, start } from '../support/command-line.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
+import { copyStore } from '../support/trust.ts'
 
 /** A store with the first window collected, and what is derived from one and from two windows when nobody is killed. */
 let mesh: DemoMesh
@@ -37,7 +38,7 @@ after(() => mesh.close())
 
 function copyOf(name: string): string {
   const store = join(mesh.folder, `store-${name}`)
-  cpSync(join(mesh.folder, 'ciphertrail-data'), store, { recursive: true })
+  copyStore(join(mesh.folder, 'ciphertrail-data'), store)
   return store
 }
 

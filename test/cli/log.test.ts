@@ -9,6 +9,7 @@ import type { Ran } from '../support/command-line.ts'
 import { damaged, DAMAGES } from '../support/damage.ts'
 import { startDemoMesh } from '../support/demo-mesh.ts'
 import type { DemoMesh } from '../support/demo-mesh.ts'
+import { copyStore } from '../support/trust.ts'
 
 /** The mesh of the demo, of which three windows were collected and sealed, and a report's leaf besides. */
 let mesh: DemoMesh
@@ -42,7 +43,7 @@ async function ok(...args: string[]): Promise<string> {
 
 function copyOf(name: string): string {
   const copy = join(mesh.folder, `copy-${name}`)
-  cpSync(store, copy, { recursive: true })
+  copyStore(store, copy)
   return copy
 }
 

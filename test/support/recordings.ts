@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
 import type { Window } from '../../lib/model.ts'
@@ -20,10 +20,15 @@ export type Recording = {
 
 const WINDOW_MS = 5 * 60 * 1000
 
-/** The folder of a recording that may not be there: `demo` lies in this repository, `public` where CIPHERTRAIL_RECORDINGS says. */
-export function findRecording(name: 'demo' | 'public'): string | undefined {
+/** The folder of a recording that may not be there: `demo` lies in this repository, `public` where CIPHERTRAIL_RECORDINGS says, `lives` beside that. */
+export function findRecording(name: 'demo' | 'public' | 'lives'): string | undefined {
+  const other = process.env['CIPHERTRAIL_RECORDINGS']
   const folder =
-    name === 'demo' ? join(import.meta.dirname, '..', 'recordings', 'demo') : process.env['CIPHERTRAIL_RECORDINGS']
+    name === 'demo'
+      ? join(import.meta.dirname, '..', 'recordings', 'demo')
+      : other === undefined || name === 'public'
+        ? other
+        : join(dirname(other), name)
   return folder !== undefined && existsSync(join(folder, 'truth.json')) ? folder : undefined
 }
 

@@ -1,3 +1,4 @@
+import { cpSync, existsSync } from 'node:fs'
 import { readConfig } from '../../lib/config.ts'
 import { fileTrust } from '../../lib/run/trust-file.ts'
 import { noteTrust } from '../../lib/run/trust-note.ts'
@@ -20,4 +21,10 @@ export async function vouchFor(place: string, objects: Objects): Promise<void> {
           place: place.split('?')[0] ?? '',
         })
   await trust.vouch(await readClusters({ objects }))
+}
+
+/** Copies a store with the file that vouches for what is registered in it. */
+export function copyStore(from: string, to: string): void {
+  cpSync(from, to, { recursive: true })
+  if (existsSync(`${from}.trust`)) cpSync(`${from}.trust`, `${to}.trust`)
 }
