@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { addressCheck, refuseAddress } from '../lib/collect/addresses.ts'
 import { readSecret } from '../lib/collect/credential-files.ts'
-import { SetupError } from '../lib/collect/http.ts'
+import { SetupError, UnreachableError } from '../lib/collect/http.ts'
 import { timeOf } from '../lib/collect/windows.ts'
 import type { Cluster } from '../lib/model.ts'
 import { type Channel, ChannelError, type ChannelOptions, givesReport } from '../lib/deliver/channel/channel.ts'
@@ -101,6 +102,7 @@ export function addChannelCommands(program: Command, console: Console): void {
     )
     .action(async (id: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<AddOptions>()
+      refuseWebhook(id, options, console)
       const objects = openStore(options, console)
       try {
         const author = { now: console.now(), by: console.user }
@@ -321,6 +323,19 @@ function switchOption(
   if (text !== 'on' && text !== 'off')
     throw new UsageError(`Cannot use ${option} "${printable(text)}": wanted on or off`)
   return { [member]: text === 'on' }
+}
+
+/** Says at once where no alert would be posted; a name is looked at when it is posted to. Throws UsageError. */
+function refuseWebhook(id: string, { webhook }: AddOptions, { config }: Console): void {
+  const url = typeof webhook === 'string' ? URL.parse(webhook) : null
+  if (url === null) return
+  try {
+    refuseAddress(url, addressCheck(config.allowedNetworks))
+  } catch (error) {
+    if (!(error instanceof UnreachableError || error instanceof SetupError)) throw error
+    const hint = error instanceof UnreachableError ? `; ${error.hint}` : ''
+    throw new UsageError(`Cannot add channel "${printable(id)}": ${error.message}${hint}`)
+  }
 }
 
 function alertOptions({ alerts, webhook, webhookSecretFile, webhookSecret, sns }: AddOptions): Partial<ChannelOptions> {

@@ -19,6 +19,10 @@ const REFUSED: readonly [network: string, what: string][] = [
   ['192.0.0.192/32', 'the metadata service of Oracle Cloud'],
   ['224.0.0.0/3', 'no address of a server'],
   ['::/128', 'no address of a server'],
+  // Behind these stands any IPv4 address, wherever that is in them: nobody reaches a server by one, and who translates it is not known.
+  ['64:ff9b:1::/48', 'an IPv4 address in disguise'],
+  ['2002::/16', 'an IPv4 address in disguise'],
+  ['::/96', 'an IPv4 address in disguise'],
   ['fe80::/10', 'link-local'],
   ['fd00:ec2::/32', 'the metadata service of AWS'],
   ['fd20:ce::254/128', 'the metadata service of Google Cloud'],
@@ -37,7 +41,10 @@ const NAT64 = '64:ff9b::'
 export function addressCheck(networks: string | undefined): AddressCheck {
   if (networks === undefined) {
     const lists = REFUSED.map(([network, what]) => ({ list: listOf(network), what }))
-    return (address) => lists.find(({ list }) => includes(list, address))?.what
+    // It lies in ::/96, and is this machine.
+    const loopback = listOf('::1')
+    return (address) =>
+      includes(loopback, address) ? undefined : lists.find(({ list }) => includes(list, address))?.what
   }
   const allowed = networks
     .split(/[\s,]+/)

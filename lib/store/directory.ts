@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { constants, link, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { withFileLock } from './file-lock.ts'
 import { makeFolder } from './folder.ts'
@@ -151,7 +152,8 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
 
   async function read(key: string): Promise<Uint8Array | undefined> {
     try {
-      return await readFile(join(root, key))
+      await using file = await openObject(join(root, key))
+      return await file?.readFile()
     } catch (error) {
       if (isAbsent(error)) return undefined
       throw error
@@ -273,17 +275,44 @@ function etagOf(body: Uint8Array): string {
   return createHash('sha256').update(body).digest('hex')
 }
 
+/** Nothing that is stored is larger, but for what is only hashed. */
+const MOST_BYTES = 512 * 1024 * 1024
+
+/**
+ * Opens a file to be read whole; undefined for a directory. A copy of a store may come from anybody: what is no file, such as a pipe or a device, is not
+ * waited for, a link is not followed, and what would fill the memory is not read.
+ */
+async function openObject(path: string, most = MOST_BYTES): Promise<FileHandle | undefined> {
+  const refused = (state: string) => new StoreError(`Cannot read "${path}": ${state}, move it away`)
+  let file: FileHandle
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
+    // A socket, and a device that is not there.
+    if (codeOf(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
+    throw error
+  }
+  try {
+    const stat = await file.stat()
+    if (stat.isFile() && stat.size <= most) return file
+    if (stat.isFile()) throw refused(`it has ${stat.size} bytes, more than any object of a store`)
+    if (!stat.isDirectory()) throw refused('it is neither a file nor a directory')
+    await file.close()
+    return undefined
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
 /** Undefined where there is no file. */
 async function digestOf(path: string): Promise<ObjectDigest | undefined> {
   try {
-    // What is no file, such as a pipe, must not be waited for: a copy of a store may come from anybody.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    await using file = await openObject(path, Infinity)
+    if (file === undefined) return undefined
     const hash = createHash('sha256')
-    const stat = await file.stat()
-    if (stat.isDirectory()) return undefined
-    if (!stat.isFile())
-      throw new StoreError(`Cannot read "${path}": it is neither a file nor a directory, move it away`)
-    const { size: stated } = stat
+    const { size: stated } = await file.stat()
     // One byte more than it has, so that most files are read, and found to end, at once.
     const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
     for (let size = 0; ;) {

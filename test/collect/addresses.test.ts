@@ -34,9 +34,15 @@ test('refuseAddress() refuses metadata services and link-local addresses, howeve
     'http://0xA9.0xFE.0xA9.0xFE',
     'http://[::ffff:169.254.169.254]',
     'http://[64:ff9b::a9fe:a9fe]',
+    'http://[64:ff9b:1::a9fe:a9fe]',
+    'http://[64:ff9b:1:fffe::a9fe:a9fe]',
+    'http://[2002:a9fe:a9fe::1]',
+    'http://[::a9fe:a9fe]',
+    'http://[::169.254.169.254]',
   ]
   for (const url of refused) assert.ok(isRefused(url), url)
   const allowed = [
+    'http://[::1]:9090',
     'http://127.0.0.1',
     'http://[::1]',
     'https://10.1.2.3',

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -208,14 +220,28 @@ test('list() passes over names that are no keys, and refuses a symbolic link', a
   })
 })
 
-test('digest() waits for no pipe, and reads no device, in the place of an object', async (t) => {
+test('nothing waits for a pipe, reads a device, follows a link or fills the memory in the place of an object', async (t) => {
   const folder = await freshDirectory(t)
   await mkdir(join(folder, 'evidence'))
   await run('mkfifo', [join(folder, 'evidence', 'pipe')])
   await symlink('/dev/zero', join(folder, 'evidence', 'device'))
+  await symlink('/etc/hostname', join(folder, 'evidence', 'link'))
+  // Sparse: it takes no room, and would be read whole.
+  await writeFile(join(folder, 'evidence', 'huge'), '')
+  await truncate(join(folder, 'evidence', 'huge'), 4 * 1024 ** 3)
   const objects = directoryObjects(folder)
-  for (const name of ['pipe', 'device'])
-    await assert.rejects(objects.digest(`evidence/${name}`), /neither a file nor a directory, move it away$/)
+  const same = Buffer.from('x')
+  for (const name of ['pipe', 'device', 'link'])
+    for (const ask of [objects.digest, objects.get, (key: string) => objects.putOnce(key, same)])
+      await assert.rejects(
+        ask(`evidence/${name}`),
+        /^StoreError: Cannot read ".+": it is neither a file nor a directory, move it away$/,
+      )
+  for (const ask of [objects.get, (key: string) => objects.putOnce(key, same)])
+    await assert.rejects(
+      ask('evidence/huge'),
+      /it has 4294967296 bytes, more than any object of a store, move it away$/,
+    )
 })
 
 test('a store that does not exist yet is empty, and reading does not make it', async (t) => {
