@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { toSeconds, toTime } from '../lib/collect/windows.ts'
 import { newPrivateKey, signerOf } from '../lib/seal/key.ts'
 import { concurrently } from '../lib/seal/concurrently.ts'
+import { fileLastHead } from '../lib/seal/last-head.ts'
 import { seal } from '../lib/seal/seal.ts'
 import { directoryObjects, diskEffects } from '../lib/store/directory.ts'
 import { evidenceKey, evidencePrefix, windowText } from '../lib/store/keys.ts'
@@ -39,7 +40,8 @@ export async function benchSealing(args: readonly string[]): Promise<void> {
   try {
     const store = join(folder, 'store')
     const signer = signerOf(newPrivateKey('bench.example/log'))
-    await build(store, windows, (now, objects) => seal({ now }, { objects, signer }))
+    const last = fileLastHead(join(folder, 'key.head'), store)
+    await build(store, windows, (now, objects) => seal({ now }, { objects, signer, last }))
     // What was built is brought to the disk first, or the measured runs would wait for that.
     await run('sync', [])
 
@@ -52,7 +54,7 @@ export async function benchSealing(args: readonly string[]): Promise<void> {
       const { counted, bytes } = counting(objects)
       const before = process.cpuUsage()
       const seconds = await secondsOf(async () => {
-        const { leaves } = await seal({ now: endOf(until) }, { objects: counted, signer })
+        const { leaves } = await seal({ now: endOf(until) }, { objects: counted, signer, last })
         if (leaves.snapshot !== 1000) throw new Error(`Cannot measure: ${JSON.stringify(leaves)} was sealed`)
       })
       const { user, system } = process.cpuUsage(before)

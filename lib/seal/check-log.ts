@@ -140,7 +140,13 @@ async function surveyBatches(
       `it has ${checkpoint.size} leaves, and batch "${keys.get(last ?? 0) ?? batchKey(last ?? 0)}" goes on to leaf ${end - 1}`,
     )
   for (const first of listed.filter((one) => one < end && !firsts.includes(one)))
-    for (const key of places.get(first) ?? []) add(key, 'it begins inside another batch')
+    for (const key of places.get(first) ?? []) {
+      add(key, 'it begins inside another batch')
+      const stored = verifier === undefined ? undefined : await objects.get(key)
+      if (verifier === undefined || stored === undefined || !isClaimed(stored.body, { size: first }, verifier)) continue
+      const outer = firsts.findLast((one) => one < first) ?? 0
+      add(keys.get(outer) ?? batchKey(outer), `it has the place of "${key}", which the log's key claimed`)
+    }
   const areWhole =
     unreadable.size === 0 &&
     (checkpoint === undefined || (end === checkpoint.size && areEqual(rootOf(tree), checkpoint.root)))

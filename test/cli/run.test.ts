@@ -185,7 +185,7 @@ test('a second run on the same directory is refused, and the first one goes on',
 
 test('what cannot be run is one line, before anything is begun', async () => {
   const { port, close } = await listenOnLoopback(createServer())
-  writeFileSync(join(mesh.folder, 'bad-tokens'), 'short\n')
+  writeFileSync(join(mesh.folder, 'bad-tokens'), 'short\n', { mode: 0o600 })
   const cases: [args: string[], code: number, stderr: RegExp][] = [
     [['--listen', '0.0.0.0:8080'], 2, /for everybody: wanted --token-file/],
     [['--listen', '8080'], 2, /Cannot listen on "8080": wanted an address and a port/],

@@ -231,10 +231,8 @@ test('only operators vouch for clusters: their key signs for that role alone, wh
     'OperatorRole kms:GetPublicKey',
     'OperatorRole kms:Sign',
   ])
-  const { Variables } = (all['CollectLambdaFunction']?.Properties['Environment'] ?? {}) as {
-    Variables: Record<string, string>
-  }
-  assert.equal(Variables['CIPHERTRAIL_TRUST_KEY'], arn)
+  const { CollectLambdaFunction = assert.fail() } = all
+  assert.equal(CollectLambdaFunction.Properties['Environment'].Variables.CIPHERTRAIL_TRUST_KEY, arn)
   // Nor may any function write what is signed, or what is registered.
   for (const { role, action, resources } of grantsOf(all))
     if (role !== 'OperatorRole' && action === 's3:PutObject')
