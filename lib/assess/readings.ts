@@ -330,7 +330,7 @@ function comparedWithProbes(
     isOnlyByRate,
   }: { readonly at: Attribution; readonly input: ReadingInput; readonly isOnlyByRate: boolean },
 ): ByProbes {
-  const { times, interval } = scrapes.get(at.instance) ?? NO_SCRAPES
+  const { times, interval, processStarts } = scrapes.get(at.instance) ?? NO_SCRAPES
   const to = lastUntil(times, end) ?? end
   const allowed = (from: Seconds | null, until = to): Allowance => {
     const all = pods.map((pod) =>
@@ -338,7 +338,9 @@ function comparedWithProbes(
     )
     return { usual: Math.min(...all.map(({ usual }) => usual)), most: Math.max(...all.map(({ most }) => most)) }
   }
-  const from = Math.max(lastUntil(times, start) ?? start, undatedAt ?? -Infinity)
+  // The first page of a young process tells all since it began, also what was before the window.
+  const begun = processStarts.findLast((started) => started <= (times[0] ?? end))
+  const from = Math.max(lastUntil(times, start) ?? begun ?? start, undatedAt ?? -Infinity)
   if (pods.every(({ probes }) => !probes.some(of))) return 'none'
   const { usual, most } = allowed(from)
   if (count > most) return 'more'
