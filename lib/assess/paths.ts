@@ -1,5 +1,6 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
 import { aroundProxy } from './around-proxy.ts'
+import { BY_RATE } from './classify.ts'
 import { causeOfInbound, causeOfOutbound, dialledPorts, skipsAny } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
@@ -27,6 +28,8 @@ export type PathsInput = {
 type PathInput = PathsInput & {
   /** Ends at which traffic without a name was let in, as {@link endKey} names them. */
   readonly unnamed: ReadonlySet<string>
+  /** Ends at which requests count as probes by their rate alone: some of somebody else's may be among them. */
+  readonly byRate: ReadonlySet<string>
   /** The workloads that have an identity. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>
 }
@@ -40,13 +43,16 @@ export function pathsOf(input: PathsInput): PathWindow[] {
   const joined = joinByIdentity(outbound, inbound, facts)
   const rows = [...outbound, ...inbound.filter((edge) => !joined.taken.has(edge))]
   const unnamed = unnamedTraffic(inbound)
+  const byRate = new Set(
+    inbound.filter(({ reason }) => reason === BY_RATE).map((edge) => endKey(edge.destination, edge.port)),
+  )
   return [...Map.groupBy(rows, (edge) => edge.pathId).entries()]
     .sort(([a], [b]) => compareText(a, b))
     .flatMap(([id, own]) => {
       const [first] = own
       return first === undefined
         ? []
-        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, owners })]
+        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, byRate, owners })]
     })
 }
 
@@ -179,14 +185,17 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
  */
 function halfMeshed(
   { source, destination, port }: ReadEdge,
-  { facts, coverage, unnamed }: PathInput,
+  { facts, coverage, unnamed, byRate }: PathInput,
 ): { state: State; reason: string } {
   const mtls = { state: 'mtls', reason: '' } as const
-  const hasUnnamed = unnamed.has(endKey(destination, port))
-  if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   const pods = podsOfSource(source, facts)
   const unknown = facts.unknownPods.filter((pod) => workloadKey(pod.workload) === workloadKey(source))
   const dialled = dialledPorts(destination, port, facts)
+  const end = endKey(destination, port)
+  // Few requests of a client that surely goes around a proxy are not told from probes that only their rate makes such.
+  const isAround = unknown.length > 0 || pods.some((pod) => !pod.meshed || skipsAny(pod, dialled))
+  const hasUnnamed = unnamed.has(end) || (byRate.has(end) && isAround)
+  if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   // Whether the destination lies in a skipped subnet is not worked out: it may.
   const lacking = pods.filter(
     (pod) =>
