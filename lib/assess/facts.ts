@@ -90,7 +90,8 @@ export function factsOf(
     .map((pod) => ended(pod, window, witnesses))
     .filter((pod) => pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start)
   const { ownerByName: ownerOf, controllerByName } = ownersByName(taken, rollUp)
-  const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf })
+  const serviceAccountOf = templateServiceAccount(taken)
+  const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf, serviceAccountOf })
   const pods = [...listed, ...unlisted.pods].sort((a, b) =>
     a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace),
   )
@@ -115,7 +116,7 @@ export function factsOf(
     trafficOf: (pod) => (witnesses.seen === null ? null : (findSeen(witnesses.seen, pod)?.traffic ?? null)),
     ownerByName: ownerOf,
     controllerByName,
-    templateServiceAccount: templateServiceAccount(taken),
+    templateServiceAccount: serviceAccountOf,
     serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
       const inWindow = podsOf.get(workload) ?? []

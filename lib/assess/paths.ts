@@ -77,7 +77,9 @@ function hasIdentity(source: Edge['source'], identity: string, facts: Facts): bo
   const parsed = parseIdentity(identity)
   if (parsed === null || parsed.namespace !== source.namespace) return false
   const pods = facts.podsOf.get(workloadKey(source)) ?? []
-  if (pods.length > 0) return pods.some((pod) => pod.identity === identity)
+  if (pods.some((pod) => pod.identity === identity)) return true
+  // Of pods that no list holds only the ServiceAccount is known.
+  if (pods.some(({ unlisted }) => unlisted === undefined)) return false
   return parsed.serviceAccount === (facts.serviceAccountOf(source) ?? facts.templateServiceAccount(source))
 }
 
@@ -159,7 +161,8 @@ function isHidden(
 }
 
 /**
- * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, and what a pod says whose labels may lie only
+ * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, or another pod in no list did whose identity it
+ * saw itself, and cAdvisor shows both of them with a proxy; and what a pod says whose labels may lie only
  * if that identity is of one workload, too: else it may have been another's.
  */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInput): ReadEdge {
@@ -168,8 +171,20 @@ function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInpu
     return { ...edge, state: 'unknown', reason: 'labels-overridden (not corroborated)' }
   if (edge.standing !== 'pod-not-listed') return edge
   const isSeen =
-    edge.side === 'outbound' && seen.some(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
+    edge.side === 'outbound' &&
+    seen.some((other) => other.state === 'mtls' && (other.standing === 'confirmed' || isAgreed(edge, other, input)))
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
+}
+
+/** Two proxies of pods in no list, which cAdvisor shows: each saw the identity of the other's workload on the wire. */
+function isAgreed(client: ReadEdge, server: ReadEdge, { facts }: PathInput): boolean {
+  return (
+    client.witness !== null &&
+    server.witness !== null &&
+    client.witness !== server.witness &&
+    client.serverId !== null &&
+    hasIdentity(client.destination, client.serverId, facts)
+  )
 }
 
 function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'outcome' | 'side'> {

@@ -34,11 +34,13 @@ type UnlistedInput = {
   readonly listed: readonly PodFacts[]
   readonly seen: SeenPods | null
   readonly ownerOf: (namespace: string, podName: string) => Endpoint | null
+  /** The ServiceAccount that a workload's template names; null where no list holds it. */
+  readonly serviceAccountOf: (workload: Endpoint) => string | null
 }
 
 /** Finds pods that lived in a window and are in neither of its lists, by what else says so. Sorted. */
 export function unlistedPods(input: UnlistedInput): Unlisted {
-  const { start, end, listed, seen, ownerOf, before, after } = input
+  const { start, end, listed, seen, ownerOf, serviceAccountOf, before, after } = input
   const inLists = listedByName([before, after].filter((list) => list !== null))
   const isListed = (pod: SeenPod) =>
     inLists.get(`${pod.namespace}/${pod.name}`)?.some((one) => isSameUid(pod, one)) === true
@@ -49,7 +51,10 @@ export function unlistedPods(input: UnlistedInput): Unlisted {
     ownerOf(namespace, name) ?? { kind: 'pod', namespace, name }
   const pods = others
     .filter(({ containers }) => containers.length > 0)
-    .map((pod) => podOf(pod, ownerOfPod(pod.namespace, pod.name), listed))
+    .map((pod) => {
+      const workload = ownerOfPod(pod.namespace, pod.name)
+      return podOf(pod, workload, { listed, serviceAccount: serviceAccountOf(workload) })
+    })
   const sandboxes = others
     .filter(({ containers }) => containers.length === 0)
     .map((pod): UnknownPod => ({
@@ -101,7 +106,7 @@ function lifeOf(
 function podOf(
   { namespace, name, uid, containers, first, last }: SeenPod,
   workload: Endpoint,
-  listed: readonly PodFacts[],
+  { listed, serviceAccount }: { readonly listed: readonly PodFacts[]; readonly serviceAccount: string | null },
 ): PodFacts {
   const own = listed.filter(
     (pod) =>
@@ -113,7 +118,7 @@ function podOf(
   const sameTemplate = own.find((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
   const sibling = sameTemplate ?? own.find((pod) => pod.meshed === meshed) ?? own[0]
   return {
-    ...(sibling ?? NO_SPEC),
+    ...(sibling ?? { ...NO_SPEC, serviceAccount: serviceAccount ?? NO_SPEC.serviceAccount }),
     namespace,
     name,
     uid,
