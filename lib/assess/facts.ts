@@ -22,6 +22,8 @@ export type Facts = {
    * cAdvisor showed on every node, since the spec of a pod does not change while it lives. What can change (labels, policies) needs both lists.
    */
   readonly isSettled: boolean
+  /** cAdvisor showed every node all the time, so that no pod can have come and gone between the lists unseen. */
+  readonly isEverybodySeen: boolean
   /** Pods that lived in the window, each once, sorted by namespace and name; those that only cAdvisor showed are among them. */
   readonly pods: readonly PodFacts[]
   /** Pods that lived in the window, of which nothing else is known. In order of time. */
@@ -108,6 +110,7 @@ export function factsOf(
     before,
     after,
     isSettled,
+    isEverybodySeen: witnesses.seen?.isWhole === true,
     pods,
     podsOf,
     unknownPods: unlisted.unknown,

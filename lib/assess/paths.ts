@@ -220,14 +220,15 @@ function halfMeshed(
       skipsAny(pod, dialled) ||
       pod.skipSubnets.length > 0,
   )
-  const isKnown = facts.isSettled && unknown.length === 0
+  // A CronJob's pods come and go between lists, and no count of replicas says that one is missing.
+  const isKnown = facts.isSettled && unknown.length === 0 && (source.kind !== 'cronjob' || facts.isEverybodySeen)
   if (isKnown && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
   if (isKnown && lacking.length > 0 && lacking.every(isDoubted))
     return { state: 'unknown', reason: 'labels-overridden (not corroborated)' }
   const all = pods.length + unknown.length
   const why = facts.isSettled
-    ? all > 0
+    ? lacking.length + unknown.length > 0
       ? `${lacking.length + unknown.length} of ${all}`
       : 'pod-not-listed'
     : 'no list'

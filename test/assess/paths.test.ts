@@ -130,6 +130,17 @@ describe('A source of which a pod has no proxy', () => {
     assert.deepEqual(to([web, bare]), ['deployment/web -> west:service/ledger:4143 unknown (destination-not-seen)'])
   })
 
+  test('may be a pod of a CronJob that came and went between the lists, unless cAdvisor saw everybody', () => {
+    const tick = pod('cronjob/tick')
+    const counters = [...mutual(tick, api, 8080), ...clearHttp(api, 8080)]
+    const of = (more: Partial<SyntheticCluster>) =>
+      pathLines({ pods: [tick, api], counters, ...more }).find((line) => line.startsWith('cronjob/tick'))
+    const path = 'cronjob/tick -> deployment/api:8080'
+    assert.equal(of({}), `${path} unknown (source-partly-unmeshed (pod-not-listed))`)
+    assert.equal(of({ kubelet: {} }), `${path} mtls`)
+    assert.equal(of({ counters: mutual(tick, api, 8080) }), `${path} mtls`)
+  })
+
   test('counts with pods whose proxy is not in the way of the port that is dialled', () => {
     const service = () => ({
       services: [
