@@ -57,6 +57,17 @@ describe('Pods that lived between two lists', () => {
     assert.deepEqual(gaps(result, 'web'), [])
   })
 
+  test('are blind spots where no list tells what their proxies leave alone', () => {
+    const bare = pod('deployment/web', { from: 220, meshed: false })
+    const result = assessed({ pods: [bare], unlisted: [pod('deployment/web', between)], kubelet: {} })
+    assert.match(
+      spots(result, 'web')?.join() ?? '',
+      /pod-unknown: a pod with a proxy that no list holds, .* from 2026-11-24T12:01:40Z to 2026-11-24T12:0[34]:\d\dZ/,
+    )
+    const known = assessed({ pods: [webAgain], unlisted: [pod('deployment/web', between)], kubelet: {} })
+    assert.deepEqual(spots(known, 'web'), [])
+  })
+
   test('make clear traffic without a name possibly theirs', () => {
     const server = pod('deployment/api')
     const result = assessed({
