@@ -2,7 +2,7 @@ import { toSeconds } from '../collect/windows.ts'
 import type { Endpoint, Seconds } from '../model.ts'
 import { END_SECONDS, type ListedPod, type SeenPod, type SeenPods, isSameUid } from './cadvisor.ts'
 import type { Listed } from './lists.ts'
-import type { PodFacts } from './pods.ts'
+import { type PodFacts, controllerOf } from './pods.ts'
 import { compareText } from '../text-order.ts'
 
 /** A pod, or pods, that lived in a window, of which it is not known whether they had a proxy. */
@@ -226,6 +226,18 @@ function replicaSets(
 /** Less than this between the end of one pod and the creation of the next is how controllers work. */
 const REPLACED_WITHIN: Seconds = 60
 
+/** A DaemonSet says nowhere how many pods it is to have: as many as there are nodes for it, which are those that it has. */
+function podsOfDaemonSets(listed: Listed | null): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { metadata } of listed?.pods ?? []) {
+    const owner = controllerOf(metadata.ownerReferences, metadata.namespace ?? '')
+    if (owner?.kind !== 'daemonset') continue
+    const key = `${owner.kind}/${owner.namespace}/${owner.name}`
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
 /** Times in which fewer pods are known than a workload was to have, by both lists. */
 function missingReplicas(
   { start, end, before, after }: UnlistedInput,
@@ -233,8 +245,8 @@ function missingReplicas(
   created: readonly Created[],
 ): UnknownPod[] {
   const wanted = (listed: Listed | null) =>
-    new Map(
-      [
+    new Map([
+      ...[
         ['deployment', listed?.deployments ?? []] as const,
         ['statefulset', listed?.statefulsets ?? []] as const,
       ].flatMap(([kind, objects]) =>
@@ -242,7 +254,8 @@ function missingReplicas(
           ({ metadata, spec }) => [`${kind}/${metadata.namespace ?? ''}/${metadata.name}`, spec.replicas ?? 0] as const,
         ),
       ),
-    )
+      ...podsOfDaemonSets(listed),
+    ])
   const [was, is] = [wanted(before), wanted(after)]
   const byWorkload = Map.groupBy(pods, ({ workload: { kind, namespace, name } }) => `${kind}/${namespace}/${name}`)
   return [...is].flatMap(([key, replicas]): UnknownPod[] => {

@@ -131,6 +131,17 @@ describe('Without cAdvisor', () => {
     assert.equal(workload(result, 'web')?.meshed, 'unknown')
   })
 
+  test('fewer pods than a DaemonSet has in both lists is doubt, too', () => {
+    const pods = [pod('daemonset/agent', { to: 100 }), pod('daemonset/agent', { from: 220 })]
+    const result = assessed({ pods })
+    assert.deepEqual(
+      gaps(result, 'agent')?.map(({ reason, from, to }) => [reason, from, to]),
+      [['pod-unknown', timeAt(105), timeAt(220)]],
+    )
+    const rolled = [pod('daemonset/agent', { to: 100 }), pod('daemonset/agent', { from: 102 })]
+    assert.deepEqual(gaps(assessed({ pods: rolled }), 'agent'), [])
+  })
+
   test('a ReplicaSet that came in the window, and of which no pod is known, is doubt from then on', () => {
     const replicaSet = (time: number) => ({
       'replicasets.apps': ['web-6f5d8c7b9', 'api-6f5d8c7b9', ...(time < 100 ? [] : ['web-newer'])].map((name) => ({
