@@ -79,7 +79,7 @@ function hasIdentity(source: Edge['source'], identity: string, facts: Facts): bo
   const pods = facts.podsOf.get(workloadKey(source)) ?? []
   if (pods.some((pod) => pod.identity === identity)) return true
   // Of pods that no list holds only the ServiceAccount is known.
-  if (pods.some(({ unlisted }) => unlisted === undefined)) return false
+  if (pods.length > 0 && !pods.some(({ unlisted, meshed }) => unlisted !== undefined && meshed)) return false
   return parsed.serviceAccount === (facts.serviceAccountOf(source) ?? facts.templateServiceAccount(source))
 }
 

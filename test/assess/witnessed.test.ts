@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type SyntheticCluster, assessed, pathLines } from '../support/synthetic-cluster.ts'
 import { type Pod, identityOf, pod } from '../support/synthetic-pods.ts'
-import { type Counter, inbound, mutual, outbound, tcp } from '../support/synthetic-prometheus.ts'
+import { type Counter, clearHttp, inbound, mutual, outbound, tcp } from '../support/synthetic-prometheus.ts'
 
 /** Both ends were rolled at 200 s; the only list was taken later. */
 const web = pod('deployment/web', { to: 200 })
@@ -36,6 +36,17 @@ describe('Two pods in no list', () => {
   test('are believed where cAdvisor shows both with a proxy, and each saw the identity of the other', () => {
     assert.deepEqual(pathLines(cluster()), [`${PATH} mtls`])
     assert.equal(assessed(cluster()).paths[0]?.source.serviceAccount, 'web')
+  })
+
+  test('are believed also where their workload has left the mesh since', () => {
+    const bare = pod('deployment/web', { from: 198, meshed: false })
+    assert.deepEqual(pathLines(cluster({ pods: [bare, apiNow] })), [`${PATH} mtls`])
+    // The one without a proxy may have called, too.
+    const clear = clearHttp(api, 8080, [195])
+    assert.match(
+      pathLines(cluster({ pods: [bare, apiNow], counters: [...mutual(web, api, 8080), ...clear] })).join(),
+      /deployment\/web -> deployment\/api:8080 unknown \(source-partly-unmeshed/,
+    )
   })
 
   test('are not believed where cAdvisor does not show them, or not with a proxy', () => {
