@@ -24,16 +24,20 @@ export type Attribution = {
   readonly standing: 'confirmed' | 'pod-not-listed' | 'impostor'
   /** A label that the decision uses was open to the pod's own say. */
   readonly overridden: boolean
+  /** Of a pod in no list: cAdvisor shows such a pod with a proxy, and nobody else names itself so. Absent: not so. */
+  readonly isWitnessed?: true
 }
 
 /**
  * Finds pods by address and by name, for many series of one window.
  *
  * @param scrapes of each proxy by the scraped address: they tell a life that no list holds from a second instance of a pod
+ * @param witnessed scraped addresses of pods that no list holds and cAdvisor shows
  */
 export function attributor(
   facts: Facts,
   scrapes: ReadonlyMap<string, ProxyScrapes> = new Map(),
+  witnessed: ReadonlySet<string> = new Set(),
 ): (series: Labels) => Attribution {
   const byAddress = Map.groupBy(
     facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
@@ -97,6 +101,7 @@ export function attributor(
       workload: isElsewhere ? namesake.workload : workloadByLabels(own.labels, facts),
       pod: null,
       standing: isElsewhere ? 'impostor' : 'pod-not-listed',
+      ...(!isElsewhere && !own.overridden && witnessed.has(instance) ? { isWitnessed: true } : {}),
     }
   }
 }

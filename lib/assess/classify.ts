@@ -55,6 +55,9 @@ const COUNTED_BEFORE = 'counted before the first scrape'
 /** The reason of what the kubelet may have sent in full, or not. */
 export const MAYBE_PROBES = 'probes, or more than probes'
 
+/** The reason of what nothing but its rate makes the kubelet's. */
+export const BY_RATE = 'probe, by its rate'
+
 /** How a counter compares with what the kubelet can have sent: as much, perhaps more, surely others; `none`: no probe is counted there. */
 export type ByProbes = 'within' | 'perhaps' | 'more' | 'none'
 
@@ -155,7 +158,7 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   const isStill = (counter: Moved, isOpen: boolean) => counter.ever && (isOpen || (!moved && isPresent))
   const did = (counter: Moved, isOpen: boolean) => counter.count > 0 || isStill(counter, isOpen)
   const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): Verdict[] => {
-    const byRate = verdict('exempt', 'allowed', 'probe, by its rate', 'probe')
+    const byRate = verdict('exempt', 'allowed', BY_RATE, 'probe')
     if (!did(counter, isOpen)) return isNew(counter) ? [byProbes === 'within' ? byRate : unsure('allowed')] : []
     // No probe is open at two scrapes in a row while another one begins.
     if (counter.count === 0 || seen.heldOpen === 'surely') return [verdict(is, 'allowed', reason)]

@@ -42,6 +42,8 @@ export type ReadEdge = Edge & {
   readonly standing: Attribution['standing']
   /** The word of a pod whose labels may lie: what is encrypted in it needs another proxy that saw it. */
   readonly isDoubted: boolean
+  /** The scraped address, where it is that of a pod in no list that cAdvisor shows with a proxy. */
+  readonly witness: string | null
   /** How the destination of an outbound edge is known; null of an inbound one. */
   readonly reached: Reached['by'] | null
 }
@@ -82,6 +84,7 @@ export function edgesOf(
       serverId: side === 'outbound' && peerId !== '' ? peerId : null,
       standing: at.standing,
       isDoubted: at.overridden,
+      witness: at.isWitnessed === true ? at.instance : null,
       reached: reached?.by ?? null,
     }
   })

@@ -22,6 +22,8 @@ export type Facts = {
    * cAdvisor showed on every node, since the spec of a pod does not change while it lives. What can change (labels, policies) needs both lists.
    */
   readonly isSettled: boolean
+  /** cAdvisor showed every node all the time, so that no pod can have come and gone between the lists unseen. */
+  readonly isEverybodySeen: boolean
   /** Pods that lived in the window, each once, sorted by namespace and name; those that only cAdvisor showed are among them. */
   readonly pods: readonly PodFacts[]
   /** Pods that lived in the window, of which nothing else is known. In order of time. */
@@ -90,7 +92,8 @@ export function factsOf(
     .map((pod) => ended(pod, window, witnesses))
     .filter((pod) => pod.life.from <= window.end && (pod.life.to ?? Infinity) > window.start)
   const { ownerByName: ownerOf, controllerByName } = ownersByName(taken, rollUp)
-  const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf })
+  const serviceAccountOf = templateServiceAccount(taken)
+  const unlisted = unlistedPods({ ...window, before, after, listed, seen: witnesses.seen, ownerOf, serviceAccountOf })
   const pods = [...listed, ...unlisted.pods].sort((a, b) =>
     a.namespace === b.namespace ? compareText(a.name, b.name) : compareText(a.namespace, b.namespace),
   )
@@ -107,6 +110,7 @@ export function factsOf(
     before,
     after,
     isSettled,
+    isEverybodySeen: witnesses.seen?.isWhole === true,
     pods,
     podsOf,
     unknownPods: unlisted.unknown,
@@ -115,7 +119,7 @@ export function factsOf(
     trafficOf: (pod) => (witnesses.seen === null ? null : (findSeen(witnesses.seen, pod)?.traffic ?? null)),
     ownerByName: ownerOf,
     controllerByName,
-    templateServiceAccount: templateServiceAccount(taken),
+    templateServiceAccount: serviceAccountOf,
     serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
       const inWindow = podsOf.get(workload) ?? []

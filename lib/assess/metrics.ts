@@ -30,6 +30,8 @@ export type Moved = {
   readonly justBefore: boolean
   /** The counter was above 0 at some sample, in the window or in the look back. */
   readonly ever: boolean
+  /** The time of its last sample up to the window's end: what came since is not counted. Null where there is none. */
+  readonly lastAt: Seconds | null
 }
 
 /** Joins the slices of one query: each series once, its samples oldest first and each time once. */
@@ -129,6 +131,7 @@ export function movedWithin(
     recent: sum(before),
     justBefore: before.some(({ time, kind }) => kind !== 'undated' && time > 2 * start - end),
     ever: samples.some(({ value }) => value > 0),
+    lastAt: samples.findLast(({ time }) => time <= end)?.time ?? null,
   }
 }
 
@@ -136,6 +139,7 @@ export function movedWithin(
 export function addMoved(all: readonly Moved[]): Moved {
   const sum = (read: (moved: Moved) => number) => all.reduce((total, moved) => total + read(moved), 0)
   const times = all.flatMap(({ undatedAt }) => undatedAt ?? [])
+  const last = all.flatMap(({ lastAt }) => lastAt ?? [])
   return {
     count: sum(({ count }) => count),
     undated: sum(({ undated }) => undated),
@@ -143,6 +147,7 @@ export function addMoved(all: readonly Moved[]): Moved {
     recent: sum(({ recent }) => recent),
     justBefore: all.some(({ justBefore }) => justBefore),
     ever: all.some(({ ever }) => ever),
+    lastAt: last.length === 0 ? null : Math.max(...last),
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Destination, type Edge, type PathWindow, STATES, type State } from '../model.ts'
 import { aroundProxy } from './around-proxy.ts'
+import { BY_RATE } from './classify.ts'
 import { causeOfInbound, causeOfOutbound, dialledPorts, skipsAny } from './causes.ts'
 import type { PodCoverage } from './coverage.ts'
 import type { ReadEdge } from './edges.ts'
@@ -27,6 +28,8 @@ export type PathsInput = {
 type PathInput = PathsInput & {
   /** Ends at which traffic without a name was let in, as {@link endKey} names them. */
   readonly unnamed: ReadonlySet<string>
+  /** Ends at which requests count as probes by their rate alone: some of somebody else's may be among them. */
+  readonly byRate: ReadonlySet<string>
   /** The workloads that have an identity. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>
 }
@@ -40,13 +43,16 @@ export function pathsOf(input: PathsInput): PathWindow[] {
   const joined = joinByIdentity(outbound, inbound, facts)
   const rows = [...outbound, ...inbound.filter((edge) => !joined.taken.has(edge))]
   const unnamed = unnamedTraffic(inbound)
+  const byRate = new Set(
+    inbound.filter(({ reason }) => reason === BY_RATE).map((edge) => endKey(edge.destination, edge.port)),
+  )
   return [...Map.groupBy(rows, (edge) => edge.pathId).entries()]
     .sort(([a], [b]) => compareText(a, b))
     .flatMap(([id, own]) => {
       const [first] = own
       return first === undefined
         ? []
-        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, owners })]
+        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, byRate, owners })]
     })
 }
 
@@ -71,7 +77,9 @@ function hasIdentity(source: Edge['source'], identity: string, facts: Facts): bo
   const parsed = parseIdentity(identity)
   if (parsed === null || parsed.namespace !== source.namespace) return false
   const pods = facts.podsOf.get(workloadKey(source)) ?? []
-  if (pods.length > 0) return pods.some((pod) => pod.identity === identity)
+  if (pods.some((pod) => pod.identity === identity)) return true
+  // Of pods that no list holds only the ServiceAccount is known.
+  if (pods.length > 0 && !pods.some(({ unlisted, meshed }) => unlisted !== undefined && meshed)) return false
   return parsed.serviceAccount === (facts.serviceAccountOf(source) ?? facts.templateServiceAccount(source))
 }
 
@@ -153,7 +161,8 @@ function isHidden(
 }
 
 /**
- * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, and what a pod says whose labels may lie only
+ * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, or another pod in no list did whose identity it
+ * saw itself, and cAdvisor shows both of them with a proxy; and what a pod says whose labels may lie only
  * if that identity is of one workload, too: else it may have been another's.
  */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInput): ReadEdge {
@@ -162,8 +171,20 @@ function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInpu
     return { ...edge, state: 'unknown', reason: 'labels-overridden (not corroborated)' }
   if (edge.standing !== 'pod-not-listed') return edge
   const isSeen =
-    edge.side === 'outbound' && seen.some(({ state, standing }) => state === 'mtls' && standing === 'confirmed')
+    edge.side === 'outbound' &&
+    seen.some((other) => other.state === 'mtls' && (other.standing === 'confirmed' || isAgreed(edge, other, input)))
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
+}
+
+/** Two proxies of pods in no list, which cAdvisor shows: each saw the identity of the other's workload on the wire. */
+function isAgreed(client: ReadEdge, server: ReadEdge, { facts }: PathInput): boolean {
+  return (
+    client.witness !== null &&
+    server.witness !== null &&
+    client.witness !== server.witness &&
+    client.serverId !== null &&
+    hasIdentity(client.destination, client.serverId, facts)
+  )
 }
 
 function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'outcome' | 'side'> {
@@ -179,14 +200,17 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
  */
 function halfMeshed(
   { source, destination, port }: ReadEdge,
-  { facts, coverage, unnamed }: PathInput,
+  { facts, coverage, unnamed, byRate }: PathInput,
 ): { state: State; reason: string } {
   const mtls = { state: 'mtls', reason: '' } as const
-  const hasUnnamed = unnamed.has(endKey(destination, port))
-  if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   const pods = podsOfSource(source, facts)
   const unknown = facts.unknownPods.filter((pod) => workloadKey(pod.workload) === workloadKey(source))
   const dialled = dialledPorts(destination, port, facts)
+  const end = endKey(destination, port)
+  // Few requests of a client that surely goes around a proxy are not told from probes that only their rate makes such.
+  const isAround = unknown.length > 0 || pods.some((pod) => !pod.meshed || skipsAny(pod, dialled))
+  const hasUnnamed = unnamed.has(end) || (byRate.has(end) && isAround)
+  if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
   // Whether the destination lies in a skipped subnet is not worked out: it may.
   const lacking = pods.filter(
     (pod) =>
@@ -196,14 +220,15 @@ function halfMeshed(
       skipsAny(pod, dialled) ||
       pod.skipSubnets.length > 0,
   )
-  const isKnown = facts.isSettled && unknown.length === 0
+  // A CronJob's pods come and go between lists, and no count of replicas says that one is missing.
+  const isKnown = facts.isSettled && unknown.length === 0 && (source.kind !== 'cronjob' || facts.isEverybodySeen)
   if (isKnown && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
   if (isKnown && lacking.length > 0 && lacking.every(isDoubted))
     return { state: 'unknown', reason: 'labels-overridden (not corroborated)' }
   const all = pods.length + unknown.length
   const why = facts.isSettled
-    ? all > 0
+    ? lacking.length + unknown.length > 0
       ? `${lacking.length + unknown.length} of ${all}`
       : 'pod-not-listed'
     : 'no list'

@@ -15,6 +15,9 @@ export type ProbedPod = {
  */
 export type Allowance = { readonly usual: number; readonly most: number }
 
+/** Clocks of nodes may be wrong by as much: what only that explains is in doubt, and no more. */
+const CLOCK_SECONDS = 15
+
 /** Scrapes jitter by less. */
 const JITTER_SECONDS = 0.5
 
@@ -53,11 +56,16 @@ export function probesWithin(pod: ProbedPod, span: Span, of: (probe: Probe) => b
     }
     const active = activeSpan(probe, pod, span)
     const count = ticks(probe, active)
-    if (count === 0) return NO_PROBES
+    // When a container began is told by its node's clock, and scrapes by that of Prometheus.
+    const isYoung = active.since > span.from - CLOCK_SECONDS
+    const byClock = isYoung
+      ? Math.max(0, ticks(probe, { from: active.since - CLOCK_SECONDS, to: active.to }) - count)
+      : 0
+    if (count === 0) return { usual: 0, most: byClock }
     // A restart of the kubelet is one more, but in a whole number of periods.
     const isWhole = (active.to - active.from + JITTER_SECONDS) % probe.periodSeconds <= 2 * JITTER_SECONDS
     const more = probe.use === 'readiness' ? syncs(probe.container, pod.looks, span) : NO_PROBES
-    return { usual: count + more.usual, most: count + (isWhole ? 0 : 1) + more.most }
+    return { usual: count + more.usual, most: count + byClock + (isWhole ? 0 : 1) + more.most }
   })
   return addAllowances(all)
 }
@@ -97,20 +105,21 @@ export function fewestProbes({ probes, looks }: ProbedPod, span: Span, of: (prob
   }, 0)
 }
 
-/** When a probe of liveness or readiness was sent; empty where `to` is not after `from`. */
-function activeSpan(probe: Probe, { looks, life }: ProbedPod, span: Span): Span {
+/** When a probe of liveness or readiness was sent, empty where `to` is not after `from`; and since when it is sent at all. */
+function activeSpan(probe: Probe, { looks, life }: ProbedPod, span: Span): Span & { readonly since: Seconds } {
   const own = looksOf(probe.container, looks)
   const isHeldBack = own.some(
     ({ isStarted, startedAt, takenAt }) =>
       isStarted === false && startedAt !== null && startedAt <= span.from && takenAt >= span.to,
   )
-  if (isHeldBack) return { from: span.to, to: span.to }
+  if (isHeldBack) return { from: span.to, to: span.to, since: -Infinity }
   // A container that was restarted ran before, and was probed.
   const first = own.find(({ startedAt }) => startedAt !== null)
   const wasRestarted =
     first !== undefined && first.restarts > 0 && (restartsWithin(own, span) > 0 || (first.startedAt ?? 0) > span.from)
   const begun = wasRestarted ? life.from : (first?.startedAt ?? life.from)
-  return { from: Math.max(span.from, begun + probe.initialDelaySeconds), to: span.to }
+  const since = begun + probe.initialDelaySeconds
+  return { from: Math.max(span.from, since), to: span.to, since }
 }
 
 function looksOf(container: string, looks: readonly Look[]): TimedLook[] {

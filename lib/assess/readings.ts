@@ -321,7 +321,7 @@ function probedPods(at: Attribution, { scrapes, unlistedProbes }: ReadingInput):
  * fewer than half of them are not the kubelet's.
  */
 function comparedWithProbes(
-  { count, undated, undatedAt, recent }: Moved,
+  { count, undated, undatedAt, recent, lastAt }: Moved,
   pods: readonly ProbedPod[],
   of: (probe: Probe) => boolean,
   {
@@ -330,27 +330,48 @@ function comparedWithProbes(
     isOnlyByRate,
   }: { readonly at: Attribution; readonly input: ReadingInput; readonly isOnlyByRate: boolean },
 ): ByProbes {
-  const { times, interval } = scrapes.get(at.instance) ?? NO_SCRAPES
-  const to = lastUntil(times, end) ?? end
+  const { times, interval, processStarts } = scrapes.get(at.instance) ?? NO_SCRAPES
+  // Samples may come later than those of `up`.
+  const to = Math.min(lastUntil(times, end) ?? end, lastAt ?? Infinity)
   const allowed = (from: Seconds | null, until = to): Allowance => {
     const all = pods.map((pod) =>
       probesWithin(pod, { from: Math.max(from ?? pod.life.from, pod.life.from), to: until }, of),
     )
     return { usual: Math.min(...all.map(({ usual }) => usual)), most: Math.max(...all.map(({ most }) => most)) }
   }
-  const from = Math.max(lastUntil(times, start) ?? start, undatedAt ?? -Infinity)
+  // The first page of a young process tells all since it began, also what was before the window.
+  const begun = processStarts.findLast((started) => started <= (times[0] ?? end))
+  const from = Math.max(lastUntil(times, start) ?? begun ?? start, undatedAt ?? -Infinity)
   if (pods.every(({ probes }) => !probes.some(of))) return 'none'
   const { usual, most } = allowed(from)
   if (count > most) return 'more'
   const isEnding = to < end - 2 * interval || at.pod?.isGone === true || typeof at.pod?.life.to === 'number'
   const until = isEnding ? to - ENDING_SECONDS : to
   const fewest = isOnlyByRate
-    ? Math.min(...pods.map((pod) => fewestProbes(pod, { from: Math.max(from, pod.life.from), to: until }, of)))
+    ? Math.min(
+        ...pods.map((pod) =>
+          countedSpans({ from: Math.max(from, pod.life.from), to: until }, scrapes.get(at.instance) ?? NO_SCRAPES)
+            .map((span) => fewestProbes(pod, span, of))
+            .reduce((sum, count) => sum + count, 0),
+        ),
+      )
     : 0
   if (count > 0 && count < fewest) return count < fewest / 2 ? 'more' : 'perhaps'
   if (count > usual || undated > allowed(null, undatedAt ?? to).most) return 'perhaps'
   const isRegular = pods.some((pod) => count <= regularProbes(pod, { from: Math.max(from, pod.life.from), to }, of))
   return isRegular || recent + count <= allowed(times[0] ?? from).usual ? 'within' : 'perhaps'
+}
+
+/** What of a span is in the counters of a proxy: what a process counted after its last scrape was lost with it. */
+function countedSpans(
+  { from, to }: { readonly from: Seconds; readonly to: Seconds },
+  { times, processStarts }: ProxyScrapes,
+): { from: Seconds; to: Seconds }[] {
+  const starts = processStarts.filter((start) => start > from && start <= to)
+  return [from, ...starts].map((begun, index) => {
+    const next = starts[index]
+    return { from: begun, to: next === undefined ? to : Math.max(begun, lastUntil(times, next) ?? begun) }
+  })
 }
 
 /** Whether a connection was open at two samples of a gauge in a row, the later one in `(start, end]`. */

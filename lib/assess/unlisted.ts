@@ -2,7 +2,7 @@ import { toSeconds } from '../collect/windows.ts'
 import type { Endpoint, Seconds } from '../model.ts'
 import { END_SECONDS, type ListedPod, type SeenPod, type SeenPods, isSameUid } from './cadvisor.ts'
 import type { Listed } from './lists.ts'
-import type { PodFacts } from './pods.ts'
+import { type PodFacts, controllerOf } from './pods.ts'
 import { compareText } from '../text-order.ts'
 
 /** A pod, or pods, that lived in a window, of which it is not known whether they had a proxy. */
@@ -34,11 +34,13 @@ type UnlistedInput = {
   readonly listed: readonly PodFacts[]
   readonly seen: SeenPods | null
   readonly ownerOf: (namespace: string, podName: string) => Endpoint | null
+  /** The ServiceAccount that a workload's template names; null where no list holds it. */
+  readonly serviceAccountOf: (workload: Endpoint) => string | null
 }
 
 /** Finds pods that lived in a window and are in neither of its lists, by what else says so. Sorted. */
 export function unlistedPods(input: UnlistedInput): Unlisted {
-  const { start, end, listed, seen, ownerOf, before, after } = input
+  const { start, end, listed, seen, ownerOf, serviceAccountOf, before, after } = input
   const inLists = listedByName([before, after].filter((list) => list !== null))
   const isListed = (pod: SeenPod) =>
     inLists.get(`${pod.namespace}/${pod.name}`)?.some((one) => isSameUid(pod, one)) === true
@@ -49,7 +51,10 @@ export function unlistedPods(input: UnlistedInput): Unlisted {
     ownerOf(namespace, name) ?? { kind: 'pod', namespace, name }
   const pods = others
     .filter(({ containers }) => containers.length > 0)
-    .map((pod) => podOf(pod, ownerOfPod(pod.namespace, pod.name), listed))
+    .map((pod) => {
+      const workload = ownerOfPod(pod.namespace, pod.name)
+      return podOf(pod, workload, { listed, serviceAccount: serviceAccountOf(workload) })
+    })
   const sandboxes = others
     .filter(({ containers }) => containers.length === 0)
     .map((pod): UnknownPod => ({
@@ -101,7 +106,7 @@ function lifeOf(
 function podOf(
   { namespace, name, uid, containers, first, last }: SeenPod,
   workload: Endpoint,
-  listed: readonly PodFacts[],
+  { listed, serviceAccount }: { readonly listed: readonly PodFacts[]; readonly serviceAccount: string | null },
 ): PodFacts {
   const own = listed.filter(
     (pod) =>
@@ -113,7 +118,7 @@ function podOf(
   const sameTemplate = own.find((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
   const sibling = sameTemplate ?? own.find((pod) => pod.meshed === meshed) ?? own[0]
   return {
-    ...(sibling ?? NO_SPEC),
+    ...(sibling ?? { ...NO_SPEC, serviceAccount: serviceAccount ?? NO_SPEC.serviceAccount }),
     namespace,
     name,
     uid,
@@ -221,6 +226,18 @@ function replicaSets(
 /** Less than this between the end of one pod and the creation of the next is how controllers work. */
 const REPLACED_WITHIN: Seconds = 60
 
+/** A DaemonSet says nowhere how many pods it is to have: as many as there are nodes for it, which are those that it has. */
+function podsOfDaemonSets(listed: Listed | null): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  for (const { metadata } of listed?.pods ?? []) {
+    const owner = controllerOf(metadata.ownerReferences, metadata.namespace ?? '')
+    if (owner?.kind !== 'daemonset') continue
+    const key = `${owner.kind}/${owner.namespace}/${owner.name}`
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  return counts
+}
+
 /** Times in which fewer pods are known than a workload was to have, by both lists. */
 function missingReplicas(
   { start, end, before, after }: UnlistedInput,
@@ -228,8 +245,8 @@ function missingReplicas(
   created: readonly Created[],
 ): UnknownPod[] {
   const wanted = (listed: Listed | null) =>
-    new Map(
-      [
+    new Map([
+      ...[
         ['deployment', listed?.deployments ?? []] as const,
         ['statefulset', listed?.statefulsets ?? []] as const,
       ].flatMap(([kind, objects]) =>
@@ -237,7 +254,8 @@ function missingReplicas(
           ({ metadata, spec }) => [`${kind}/${metadata.namespace ?? ''}/${metadata.name}`, spec.replicas ?? 0] as const,
         ),
       ),
-    )
+      ...podsOfDaemonSets(listed),
+    ])
   const [was, is] = [wanted(before), wanted(after)]
   const byWorkload = Map.groupBy(pods, ({ workload: { kind, namespace, name } }) => `${kind}/${namespace}/${name}`)
   return [...is].flatMap(([key, replicas]): UnknownPod[] => {

@@ -45,6 +45,7 @@ import { withoutCallersOfProbes } from './tap-probes.ts'
 import { unlistedProbes } from './unlisted-probes.ts'
 import { unreadableWindow } from './unreadable.ts'
 import { vizReading } from './viz-reading.ts'
+import { witnessed } from './witnessed.ts'
 import { workloadsOf } from './workloads.ts'
 import { compareText } from '../text-order.ts'
 
@@ -104,7 +105,8 @@ function assessReadable(input: AssessInput): WindowResult {
     seen: readSeen(snapshot, { start, end }, listErrors),
     vanishedAt: (pod) => lastScrapeOf(pod, end, byAddress),
   })
-  const attribute = attributor(facts, scrapes)
+  const names = namesByAddress(answers)
+  const attribute = attributor(facts, scrapes, witnessed(facts, scrapes, { names, start, end }))
 
   const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
   const pagesOf = pagesFinder(pages)
@@ -231,7 +233,7 @@ const STARTING_SECONDS = 5
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
-  return edges.flatMap(({ standing, isDoubted, reached, ...edge }) => {
+  return edges.flatMap(({ standing, isDoubted, witness, reached, ...edge }) => {
     const path = byId.get(edge.pathId)
     const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
     return path === undefined || isTold ? [] : [edge]
@@ -298,6 +300,16 @@ function unlistedOf(
     const at = attribute(labels)
     return at.standing === 'pod-not-listed' ? [{ workload: at.workload, scrapes: own }] : []
   })
+}
+
+/** The pods that each scraped address said it was. */
+function namesByAddress(answers: Answers): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = new Map<string, Set<string>>()
+  for (const { labels } of answers('scrapes')) {
+    const instance = labelOf(labels, 'instance')
+    all.set(instance, (all.get(instance) ?? new Set()).add(nameOf(labels)))
+  }
+  return all
 }
 
 /** The pod that a target's labels name. */

@@ -246,6 +246,13 @@ function blindSpotsOf(
     for (const { port, protocol } of pod.ports)
       if (protocol === 'UDP') add('udp', String(port), 'Linkerd carries TCP only')
   }
+  for (const { meshed, unlisted, life } of pods)
+    if (meshed && unlisted === 'spec-unknown')
+      add(
+        'pod-unknown',
+        null,
+        `a pod with a proxy that no list holds, so that what goes around it is not known, from ${timeOf(life.from)} to ${life.to === null ? 'now' : timeOf(life.to)}`,
+      )
   for (const { why, from, to } of unknownPods)
     add('pod-unknown', null, `${UNKNOWN_POD[why]}, from ${timeOf(from)} to ${timeOf(to)}`)
   // What the others tell is told above.

@@ -47,6 +47,19 @@ describe('A source of which a pod has no proxy', () => {
     assert.equal(said(cluster(tcp(api, inbound(api, 8080, { tls: 'maybe' })))), unknown)
   })
 
+  test('is unknown where a request of it may hide among probes that only their rate makes such', () => {
+    const rpc = pod('deployment/api', { probes: [{ port: 8080, periodSeconds: 10, kind: 'grpc' }] })
+    const counters = [
+      ...mutual(web, rpc, 8080),
+      ...tcp(rpc, inbound(rpc, 8080, NO_TLS), { at: every(10) }),
+      authorized(rpc, 8080, 'http_authz_allow', every(10)),
+    ]
+    assert.equal(said({ pods: [web, bare, rpc], counters }), 'unknown (source-partly-unmeshed (1 of 2))')
+    const skipper = pod('deployment/web', { skipOutbound: '8080' })
+    assert.equal(said({ pods: [web, skipper, rpc], counters }), 'unknown (source-partly-unmeshed (1 of 2))')
+    assert.equal(said({ pods: [web, rpc], counters }), 'mtls')
+  })
+
   test('is mtls where its destination was fully covered and got none', () => {
     assert.equal(said(cluster([])), 'mtls')
     assert.equal(said(cluster(clearHttp(api, 9090))), 'mtls')
@@ -115,6 +128,17 @@ describe('A source of which a pod has no proxy', () => {
     const to = (pods: readonly Pod[]) => pathLines({ pods, counters: tcp(web, labels) })
     assert.deepEqual(to([web]), ['deployment/web -> west:service/ledger:4143 mtls'])
     assert.deepEqual(to([web, bare]), ['deployment/web -> west:service/ledger:4143 unknown (destination-not-seen)'])
+  })
+
+  test('may be a pod of a CronJob that came and went between the lists, unless cAdvisor saw everybody', () => {
+    const tick = pod('cronjob/tick')
+    const counters = [...mutual(tick, api, 8080), ...clearHttp(api, 8080)]
+    const of = (more: Partial<SyntheticCluster>) =>
+      pathLines({ pods: [tick, api], counters, ...more }).find((line) => line.startsWith('cronjob/tick'))
+    const path = 'cronjob/tick -> deployment/api:8080'
+    assert.equal(of({}), `${path} unknown (source-partly-unmeshed (pod-not-listed))`)
+    assert.equal(of({ kubelet: {} }), `${path} mtls`)
+    assert.equal(of({ counters: mutual(tick, api, 8080) }), `${path} mtls`)
   })
 
   test('counts with pods whose proxy is not in the way of the port that is dialled', () => {

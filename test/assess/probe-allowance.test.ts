@@ -71,9 +71,16 @@ describe('probesWithin()', () => {
 
   test('counts none before the initial delay has passed', () => {
     const young = [look(360, { startedAt: 5, since: 5 })]
-    assert.deepEqual(within([{ ...LIVENESS, initialDelaySeconds: 240 }], young, { from: 5, to: 300 }, 5), [6, 7])
+    assert.deepEqual(within([{ ...LIVENESS, initialDelaySeconds: 240 }], young, { from: 5, to: 300 }, 5), [6, 9])
     assert.deepEqual(within([{ ...LIVENESS, initialDelaySeconds: 600 }], young, { from: 5, to: 300 }, 5), [0, 0])
     assert.deepEqual(within([{ ...LIVENESS, initialDelaySeconds: 240 }], READY), [31, 31])
+  })
+
+  test('leaves room for the clock of the node, which tells when a young container began, as a doubt', () => {
+    const young = [look(360, { startedAt: 100, since: 100 })]
+    assert.deepEqual(within([LIVENESS], young, { from: 100, to: 300 }, 100), [21, 22])
+    const old = [look(360, { startedAt: -100, since: -100 })]
+    assert.deepEqual(within([LIVENESS], old, { from: 100, to: 300 }, -100), [21, 21])
   })
 
   test('counts no other probe while the startup probe has not succeeded', () => {

@@ -296,6 +296,20 @@ describe('Probes', () => {
     assert.deepEqual(said(at(9), late), [TOO_OFTEN])
   })
 
+  test('of a young pod are all in its first page, also those of before the window', () => {
+    const young = pod('deployment/api', {
+      from: -25,
+      probes: [{ port: 8080, periodSeconds: 10, kind: 'grpc' }],
+      scrape: (time) => (time % 30 === 5 && time > 0 ? 'success' : 'none'),
+    })
+    const counters = (period: number) => [
+      ...tcp(young, inbound(young, 8080, NO_TLS), { at: every(period, -24) }),
+      authorized(young, 8080, 'http_authz_allow', every(period, -24)),
+    ]
+    assert.deepEqual(said(counters(10), young), ['probe exempt (probe, by its rate)'])
+    assert.deepEqual(said(counters(9), young), [CLEAR_HTTP])
+  })
+
   test('that Linkerd does not tell apart are exempt by their rate, and others are not', () => {
     const BY_RATE = 'probe exempt (probe, by its rate)'
     const UNSURE = 'unmeshed unknown (probes, or more than probes)'

@@ -57,6 +57,17 @@ describe('Pods that lived between two lists', () => {
     assert.deepEqual(gaps(result, 'web'), [])
   })
 
+  test('are blind spots where no list tells what their proxies leave alone', () => {
+    const bare = pod('deployment/web', { from: 220, meshed: false })
+    const result = assessed({ pods: [bare], unlisted: [pod('deployment/web', between)], kubelet: {} })
+    assert.match(
+      spots(result, 'web')?.join() ?? '',
+      /pod-unknown: a pod with a proxy that no list holds, .* from 2026-11-24T12:01:40Z to 2026-11-24T12:0[34]:\d\dZ/,
+    )
+    const known = assessed({ pods: [webAgain], unlisted: [pod('deployment/web', between)], kubelet: {} })
+    assert.deepEqual(spots(known, 'web'), [])
+  })
+
   test('make clear traffic without a name possibly theirs', () => {
     const server = pod('deployment/api')
     const result = assessed({
@@ -118,6 +129,17 @@ describe('Without cAdvisor', () => {
       [['pod-unknown', timeAt(105), timeAt(220)]],
     )
     assert.equal(workload(result, 'web')?.meshed, 'unknown')
+  })
+
+  test('fewer pods than a DaemonSet has in both lists is doubt, too', () => {
+    const pods = [pod('daemonset/agent', { to: 100 }), pod('daemonset/agent', { from: 220 })]
+    const result = assessed({ pods })
+    assert.deepEqual(
+      gaps(result, 'agent')?.map(({ reason, from, to }) => [reason, from, to]),
+      [['pod-unknown', timeAt(105), timeAt(220)]],
+    )
+    const rolled = [pod('daemonset/agent', { to: 100 }), pod('daemonset/agent', { from: 102 })]
+    assert.deepEqual(gaps(assessed({ pods: rolled }), 'agent'), [])
   })
 
   test('a ReplicaSet that came in the window, and of which no pod is known, is doubt from then on', () => {
