@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cadvisorQueriesOf } from '../lib/collect/cadvisor.ts'
 import { queriesOf } from '../lib/collect/queries.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
 import { startKubernetesReplay } from '../demo/replay-kubernetes.ts'
@@ -61,7 +62,7 @@ export async function benchCollecting(args: readonly string[]): Promise<void> {
     const config = join(folder, 'curl.txt')
     writeFileSync(
       config,
-      queriesOf(window)
+      [...queriesOf(window), ...cadvisorQueriesOf(window)]
         .map(
           ({ query, time }) =>
             `url = "${prometheus.url}/api/v1/query"\ndata-urlencode = ${JSON.stringify(`query=${query}`)}\ndata-urlencode = "time=${time}"\noutput = "/dev/null"\nsilent\n`,

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { listenOnLoopback } from '../demo/loopback.ts'
 import type { Window } from '../lib/model.ts'
+import { type CadvisorQueryName, cadvisorQueriesOf } from '../lib/collect/cadvisor.ts'
 import { LEFT_OUT, queriesOf } from '../lib/collect/queries.ts'
 import { toSeconds } from '../lib/collect/windows.ts'
 
@@ -122,7 +123,39 @@ export function answersOf(window: Window, size: Size): Map<string, string> {
       `{"status":"success","data":{"resultType":"${type}","result":[${rows.join(',')}]}}`,
     )
   }
+  for (const { name, query, time } of cadvisorQueriesOf(window))
+    answers.set(
+      `${query} @ ${time}`,
+      `{"status":"success","data":{"resultType":"${name === 'nodes' ? 'matrix' : 'vector'}","result":[${seenRows(name, { window, time, pods }).join(',')}]}}`,
+    )
   return answers
+}
+
+/** What cAdvisor shows of the pods: a sandbox and two containers each, on one node for fifty of them. */
+function seenRows(
+  name: CadvisorQueryName,
+  { window, time, pods }: { readonly window: Window; readonly time: number; readonly pods: number },
+): string[] {
+  const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
+  if (name === 'nodes')
+    return Array.from({ length: Math.ceil(pods / 50) }, (_, node) => {
+      const values: string[] = []
+      for (let at = start; at <= time; at += 30) values.push(`[${at},"${at - 4}"]`)
+      return `{"metric":{"instance":"node-${node}"},"values":[${values.join(',')}]}`
+    })
+  const isLife = name === 'containers-first' || name === 'containers-last'
+  return Array.from({ length: pods }, (_, pod) => pod).flatMap((pod) =>
+    (isLife ? ['', 'app', 'linkerd-proxy'] : ['']).map((container) => {
+      const labels = {
+        ...(container === '' ? {} : { container }),
+        namespace: `team-${pod % 20}`,
+        pod: podName(pod),
+        uid: `uid-${pod}`,
+      }
+      const value = name === 'containers-first' ? start - 5 : name === 'containers-last' ? end + 40 : 1_234_567
+      return `{"metric":${JSON.stringify(labels)},"value":[${time},"${value}"]}`
+    }),
+  )
 }
 
 /** The pods of the cluster as the API server lists them, before the reducer. */
