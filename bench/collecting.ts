@@ -71,22 +71,22 @@ export async function benchCollecting(args: readonly string[]): Promise<void> {
     )
     const runs: { collector: Cost; command: Cost; curlSeconds: number }[] = []
     for (let run = 0; run < Number(values.runs); run++) {
-      const store = join(folder, `store-${run}`)
-      await measured('measured.ts', [
-        '--store',
-        store,
-        'cluster',
-        'add',
-        'bench',
-        '--kubeconfig',
-        join(folder, 'kubeconfig'),
-        '--prometheus-url',
-        prometheus.url,
-        '--window',
-        `${values.minutes}m`,
-      ])
-      // The collector alone writes attempt 1, the whole command collects attempt 2 and derives both.
-      const collector = await measured('collector.ts', [store, window.start, window.end, now])
+      const [store, alone] = [join(folder, `store-${run}`), join(folder, `collector-${run}`)]
+      for (const each of [store, alone])
+        await measured('measured.ts', [
+          '--store',
+          each,
+          'cluster',
+          'add',
+          'bench',
+          '--kubeconfig',
+          join(folder, 'kubeconfig'),
+          '--prometheus-url',
+          prometheus.url,
+          '--window',
+          `${values.minutes}m`,
+        ])
+      const collector = await measured('collector.ts', [alone, window.start, window.end, now])
       const command = await measured('measured.ts', ['--store', store, 'collect', '--at', end, '--now', now])
       const curlSeconds = await curl(config)
       runs.push({ collector, command, curlSeconds })
