@@ -87,8 +87,9 @@ export function toldOf(
  * What no source can see, by name. `tail`: between the last scrape of a proxy and its end, which is told as a gap, but does not stop the path from
  * being encrypted for all that was read. `among-probes`: no more requests than gRPC or HTTPS probes leave room for, which Linkerd counts as others.
  * `undated`: a clear connection of some minutes before that may have come again since, as its time is not known; it is marked "since unknown".
+ * `before-the-list`: without cAdvisor, by a pod without a proxy that was gone when the list before the window was taken, up to two minutes after its begin.
  */
-export const EXCEPTIONS = ['tail', 'among-probes', 'undated'] as const
+export const EXCEPTIONS = ['tail', 'among-probes', 'undated', 'before-the-list'] as const
 
 /** What a judge finds wrong with, or has to say of, a path in a window. */
 export type Finding = {
@@ -164,7 +165,8 @@ export function judge(
         const isCalledEncrypted = named.some(({ state }) => ENCRYPTED.has(state))
         const detail = `said ${said}; true: ${wordMoments(silent.length > 0 ? silent : inClear)}`
         if (silent.length === 0 && isCalledEncrypted && inClear.every((one) => isTail(one))) find('tail', path, detail)
-        else if (isCalledEncrypted) find('false', path, detail)
+        else if (isCalledEncrypted)
+          find(inClear.every((one) => isBeforeList(one, mesh, start)) ? 'before-the-list' : 'false', path, detail)
         else if (silent.length > 0) find(isAmongProbes(silent) ? 'among-probes' : 'missed', path, detail)
       } else if (own.some((one) => classOf(one.call) === 'mtls' && one.readAt !== Infinity)) {
         mtls += 1
@@ -195,6 +197,12 @@ function isClear({ call }: Moment): boolean {
 /** Nobody could read a proxy that was in the way. */
 function isTail({ readAt, isUnseen }: Moment): boolean {
   return readAt === Infinity && !isUnseen
+}
+
+/** Whether nothing but a list that came too late could have shown who sent it. */
+function isBeforeList({ call, isUnseen }: Moment, { hasCadvisor }: SimulatedMesh, start: Seconds): boolean {
+  const ends = [call.from, call.to].flatMap((end) => (end === 'kubelet' ? [] : [end]))
+  return !hasCadvisor && isUnseen && ends.some(({ meshed, deleted }) => !meshed && deleted <= start + COLLECTED_AFTER)
 }
 
 /** How many requests a probe leaves room for in a window: a phase that is not known, and a kubelet that is restarted. */

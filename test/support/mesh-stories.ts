@@ -155,11 +155,10 @@ function workloadOf(
 }
 
 const DAY: Seconds = 86_400
-let made = 0
-
-function uidOf(): string {
-  made += 1
-  return `5a0f0000-0000-4000-8000-${made.toString(16).padStart(12, '0')}`
+/** The same story has the same pods, whatever was told before it. */
+function uidOf(workload: number, pod: number): string {
+  const hex = (number: number, digits: number) => number.toString(16).padStart(digits, '0')
+  return `5a0f0000-0000-4000-${hex(workload, 4)}-${hex(pod, 12)}`
 }
 
 /** viz's own Prometheus, which is meshed as all others. */
@@ -168,7 +167,7 @@ function scraperOf(start: Seconds): SimulatedPod {
   return {
     workload: { ...workload, replicas: [{ since: 0, pods: 1 }] },
     name: 'prometheus-7c9d5b8f6-q2w4e',
-    uid: uidOf(),
+    uid: uidOf(0xffff, 0),
     ip: '10.2.255.1',
     node: 'node-1',
     owner: 'prometheus-7c9d5b8f6',
@@ -213,8 +212,8 @@ function podsOf(
     created: Seconds,
     { isMeshed, ordinal, owner }: { isMeshed: boolean; ordinal: number; owner?: string },
   ) => {
-    const uid = uidOf()
     const number = all.length
+    const uid = uidOf(index, number)
     const ownerName =
       owner ?? (plan.kind === 'deployment' ? `${workload.name}-${hashText(workload.name, revision)}` : workload.name)
     const suffix = hashText(`${workload.name}-${number}`, story.seed).slice(0, 5)

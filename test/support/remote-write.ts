@@ -9,7 +9,7 @@ import { freshFolder } from './recording.ts'
 
 /** A real Prometheus that holds what is written to it, staleness markers among it. */
 export type WrittenPrometheus = {
-  /** Writes samples that are no more than an hour older than the newest that is there. */
+  /** Writes samples that are newer than those which are there. */
   readonly write: (series: readonly StoredSeries[]) => Promise<void>
   /** The body of the answer to an instant query. */
   readonly ask: (query: string, time: Seconds) => Promise<string>
@@ -27,6 +27,9 @@ export async function startWrittenPrometheus(context: TestContext): Promise<Writ
       `--config.file=${join(folder, 'none.yml')}`,
       `--storage.tsdb.path=${join(folder, 'tsdb')}`,
       '--storage.tsdb.retention.time=100y',
+      // What is written stays in the head: blocks would be cut while it is asked.
+      '--storage.tsdb.min-block-duration=60d',
+      '--storage.tsdb.max-block-duration=60d',
       '--web.enable-remote-write-receiver',
       '--web.listen-address=127.0.0.1:0',
       '--log.level=info',
@@ -72,7 +75,7 @@ export async function startWrittenPrometheus(context: TestContext): Promise<Writ
   }
 }
 
-/** Prometheus takes no sample that is more than an hour older than its newest, so all series are written side by side. */
+/** All series are written side by side, a part at a time, since Prometheus takes no sample that is much older than its newest. */
 const SLICE_SECONDS: Seconds = 1200
 
 function slicesOf(series: readonly StoredSeries[]): StoredSeries[][] {
