@@ -115,7 +115,9 @@ function podOf(
       pod.workload.name === workload.name,
   )
   const meshed = containers.includes('linkerd-proxy')
-  const sameTemplate = own.find((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
+  // The pods of a StatefulSet or a DaemonSet have one stem before and after a rollout: where they differ, it is not known which it was like.
+  const alike = own.filter((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
+  const sameTemplate = new Set(alike.map(bypassOf)).size === 1 ? alike[0] : undefined
   const sibling = sameTemplate ?? own.find((pod) => pod.meshed === meshed) ?? own[0]
   return {
     ...(sibling ?? { ...NO_SPEC, serviceAccount: serviceAccount ?? NO_SPEC.serviceAccount }),
@@ -137,6 +139,11 @@ function podOf(
     createdAt: first,
     unlisted: sameTemplate === undefined ? 'spec-unknown' : 'spec-of-sibling',
   }
+}
+
+/** What of a pod's spec lets connections go around its proxy, as text. */
+function bypassOf({ skipInbound, skipOutbound, skipSubnets, isIPv6Unproxied }: PodFacts): string {
+  return JSON.stringify([skipInbound, skipOutbound, skipSubnets, isIPv6Unproxied])
 }
 
 /** Where no pod of the workload is listed. */

@@ -101,6 +101,24 @@ describe('Pods that lived between two lists', () => {
   })
 })
 
+test('A pod with a proxy may have skipped ports, where the listed ones of its name before and after it differ', () => {
+  const shard = (changes: Partial<Pod>) => pod('statefulset/db', changes)
+  const server = pod('deployment/api')
+  const told = (skipOutbound: string) => {
+    const [first, last] = [shard({ to: 100 }), shard({ from: 220, skipOutbound })]
+    return linesOf(
+      assessed({
+        pods: [first, last, server],
+        unlisted: [shard(between)],
+        counters: [...mutual(first, server, 8080, { at: [50] }), ...clearHttp(server, 8080, [150])],
+        kubelet: {},
+      }).paths,
+    )
+  }
+  const doubt = 'statefulset/db -> deployment/api:8080 unknown (source-partly-unmeshed (1 of 3))'
+  assert.deepEqual([told('4567,4568').includes(doubt), told('9000').includes(doubt)], [false, true])
+})
+
 describe('Without cAdvisor', () => {
   const replicas = (name: string) => ({
     'deployments.apps': [{ metadata: { name, namespace: 'shop' }, spec: { replicas: 1 } }],
