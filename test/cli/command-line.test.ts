@@ -376,12 +376,14 @@ test('completion scripts are printed for bash, zsh and fish, and complete comman
 test('--store wins over CIPHERTRAIL_STORE, which wins over the folder of the command', async (context) => {
   const folder = freshFolder(context)
   const add = (args: string[], env: Record<string, string>) => run([...args, 'cluster', 'add', 'shop'], { folder, env })
+  // Beside each store lies what vouches for its clusters.
+  const withTrust = (...stores: string[]) => stores.flatMap((store) => [store, `${store}.trust`, `${store}.trust.lock`])
   await add(['--store', 'a'], { CIPHERTRAIL_STORE: 'b' })
-  assert.deepEqual(readdirSync(folder), ['a'])
+  assert.deepEqual(readdirSync(folder), withTrust('a'))
   await add([], { CIPHERTRAIL_STORE: 'b' })
-  assert.deepEqual(readdirSync(folder), ['a', 'b'])
+  assert.deepEqual(readdirSync(folder), withTrust('a', 'b'))
   await add([], {})
-  assert.deepEqual(readdirSync(folder), ['a', 'b', 'ciphertrail-data'])
+  assert.deepEqual(readdirSync(folder), withTrust('a', 'b', 'ciphertrail-data'))
   rmSync(join(folder, 'a'), { recursive: true })
   const after = await run(['cluster', 'list', '--store', 'b', '--json'], { folder })
   assert.equal(parseNdjson(after.stdout)[0]?.['id'], 'shop')

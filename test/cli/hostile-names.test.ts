@@ -12,6 +12,7 @@ import { printable } from '../../lib/report/printable.ts'
 import type { PathRow, Window } from '../../lib/model.ts'
 import {
   isReportKey,
+  parseAskedKey,
   parseChangeKey,
   parseEvidenceKey,
   parseTimelineKey,
@@ -261,6 +262,9 @@ test('keys come from no name, and no file is outside of the store and the report
     const key = file.replace(/^ciphertrail-data\//, '')
     const isKnown =
       ['kubeconfig', 'registry/clusters.json', 'state/shop.json', '.lock'].includes(key) ||
+      // What vouches for the clusters lies beside the store.
+      ['ciphertrail-data.trust', 'ciphertrail-data.trust.lock'].includes(file) ||
+      parseAskedKey(key) === 'shop' ||
       /^ciphertrail-report\/(report\.(html|pdf)|summary\.json|[a-z-]+\.csv)$/.test(key) ||
       isReportKey(key) ||
       [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(

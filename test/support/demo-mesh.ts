@@ -6,6 +6,7 @@ import { kubernetesReplay } from '../../demo/replay-kubernetes.ts'
 import type { KubernetesReplay, ReplayAnswer } from '../../demo/replay-kubernetes.ts'
 import { prometheusReplay } from '../../demo/replay-prometheus.ts'
 import type { PrometheusReplay } from '../../demo/replay-prometheus.ts'
+import { CADVISOR_PODS_QUERY } from '../../lib/collect/cadvisor.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/collect/windows.ts'
 import type { Seconds, Window } from '../../lib/model.ts'
 import { run } from './command-line.ts'
@@ -128,6 +129,7 @@ export function movedLists(replay: KubernetesReplay, shift: Seconds): Kubernetes
 const COUNTED: ReadonlyMap<string, number> = new Map([
   ['count(up{job="linkerd-proxy"} == 1)', 30],
   ['count(tcp_open_total{job="linkerd-proxy"})', 1000],
+  [CADVISOR_PODS_QUERY, 22],
 ])
 
 function vector(at: Seconds, count: number): ReplayAnswer {
