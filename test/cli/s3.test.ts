@@ -88,13 +88,13 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   assert.match((await runOnS3([...addArguments(mesh), '--viz-namespace', 'linkerd-viz'])).stdout, /updated/)
 
   server.permit(collector.allows)
-  for (const window of windows) {
+  for (const [index, window] of windows.entries()) {
     server.forget()
     await sameOnBoth('collect', ...mesh.optionsAt(window))
     const count = (wanted: string) => server.requests.filter(({ action }) => action === wanted).length
     const counts = [count('s3:PutObject'), count('s3:GetObject'), count('s3:ListBucket'), server.requests.length]
-    // As docs/operations.md says.
-    assert.deepEqual(counts, [3, 7, 2, 12])
+    // As docs/operations.md says. The third is collected when the first can be asked again.
+    assert.deepEqual(counts, index < 2 ? [3, 8, 2, 13] : [4, 10, 2, 16])
   }
   assert.deepEqual(derivedInS3(), derivedInDirectory())
 
@@ -180,8 +180,8 @@ test('all that is written once is locked for 13 months from when it was written,
     // The capture was laid there by the test itself.
     if (key.endsWith('/log/checkpoint') || key.includes('/evidence/packets/')) continue
     assert.equal(version?.lock?.mode, 'GOVERNANCE', key)
-    const months = (Date.parse(version.lock.until) - Date.now()) / (30.44 * 24 * 60 * 60 * 1000)
-    assert.ok(months > 12.9 && months < 13.1, version.lock.until)
+    // The clock of the commands stands still.
+    assert.equal(version.lock.until, '2027-12-24T13:36:00Z', key)
   }
   for (const [, versions] of server.buckets.get(DERIVED) ?? [])
     for (const { lock } of versions) assert.equal(lock, undefined)
