@@ -14,7 +14,7 @@ import { readClusters } from '../store/registry.ts'
 import type { KnownAttempt } from '../store/standing.ts'
 import { readState } from '../store/state.ts'
 import { compareText } from '../text-order.ts'
-import { type DueWindow, firstWindow, isDue, type Tried } from './due.ts'
+import { type DueWindow, isDue, type Tried } from './due.ts'
 
 export type PlanInput = {
   readonly now: Date
@@ -89,9 +89,7 @@ async function planCluster(
   }: { readonly now: Seconds; readonly lostUntil: Seconds; readonly attempts: readonly StoredAttempt[] },
   objects: Objects,
 ): Promise<Planned> {
-  // The first attempt takes the first list: of the window that was over when the cluster was registered, so that it need not wait for the next.
-  const since = attempts.length === 0 ? toSeconds(firstWindow(windows, registeredAt).start) : toSeconds(registeredAt)
-  const open = windowsBetween(windows, Math.max(since, lostUntil), now - SETTLE_SECONDS)
+  const open = windowsBetween(windows, Math.max(toSeconds(registeredAt), lostUntil), now - SETTLE_SECONDS)
   const byWindow = Map.groupBy(attempts, ({ window }) => windowText(window))
   const hasAttempts = open.some((window) => byWindow.has(windowText(window)))
   const { known, errors } = hasAttempts
