@@ -29,11 +29,24 @@ test('readConfig() takes an empty variable for absent', () => {
     'CIPHERTRAIL_DELIVER_QUEUE',
     'CIPHERTRAIL_API_CLAIM',
     'PATH',
+    'CIPHERTRAIL_LOG_HEAD',
+    'CIPHERTRAIL_TRUST',
+    'CIPHERTRAIL_TRUST_KEY',
+    'CIPHERTRAIL_CREDENTIALS',
+    'CIPHERTRAIL_SECRETS',
   ]
   for (const name of names) process.env[name] = ''
-  assert.deepEqual(new Set(Object.values(readConfig())), new Set([undefined]))
+  const { pluginEnvironment: _, ...values } = readConfig()
+  assert.deepEqual(new Set(Object.values(values)), new Set([undefined]))
   for (const name of names) process.env[name] = name
-  assert.deepEqual(readConfig(), {
+  const { pluginEnvironment, ...told } = readConfig()
+  // A plugin gets what programs and clouds need, and nothing of ours.
+  assert.deepEqual([pluginEnvironment['HOME'], pluginEnvironment['AWS_REGION']], ['HOME', 'AWS_REGION'])
+  assert.deepEqual(
+    Object.keys(pluginEnvironment).filter((name) => name.startsWith('CIPHERTRAIL_')),
+    [],
+  )
+  assert.deepEqual(told, {
     store: 'CIPHERTRAIL_STORE',
     key: 'CIPHERTRAIL_KEY',
     s3Endpoint: 'AWS_ENDPOINT_URL_S3',
@@ -57,5 +70,10 @@ test('readConfig() takes an empty variable for absent', () => {
     deliverQueue: 'CIPHERTRAIL_DELIVER_QUEUE',
     apiClaim: 'CIPHERTRAIL_API_CLAIM',
     searchPath: 'PATH',
+    logHead: 'CIPHERTRAIL_LOG_HEAD',
+    trust: 'CIPHERTRAIL_TRUST',
+    trustKey: 'CIPHERTRAIL_TRUST_KEY',
+    credentials: 'CIPHERTRAIL_CREDENTIALS',
+    secrets: 'CIPHERTRAIL_SECRETS',
   })
 })

@@ -410,7 +410,10 @@ test('cluster check tells each thing that does not work, with a hint, and fails'
   const table = await mesh.run('cluster', 'check', 'shop')
   assert.equal(linesOf(table.stdout).filter((line) => line.startsWith('×')).length, 3)
   // One more is a warning: this Prometheus has nothing of cAdvisor.
-  assert.match(table.stdout, /\n‼ it has what cAdvisor shows of pods\n {4}Cannot find container_cpu_usage_seconds_total /)
+  assert.match(
+    table.stdout,
+    /\n‼ it has what cAdvisor shows of pods\n {4}Cannot find container_cpu_usage_seconds_total /,
+  )
   assert.equal(linesOf(table.stdout).filter((line) => line.startsWith('    Cannot ')).length, 4)
   assert.match(
     table.stdout,
