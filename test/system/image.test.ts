@@ -74,7 +74,12 @@ test('it runs without being root on a disk that it cannot write to, is healthy, 
   assert.deepEqual([status, user, lines.at(-1)], [0, '1000', 'ended with 0'], stdout + stderr)
   assert.match(stdout, /"event":"started","url":"http:\/\/0\.0\.0\.0:8080","store":"\/data\/store"/)
   assert.match(stdout, /"event":"sealed","size":1,/)
-  assert.deepEqual(readdirSync(join(folder, 'data')).toSorted(), ['log.key', 'store'])
+  assert.deepEqual(readdirSync(join(folder, 'data')).toSorted(), [
+    'log.key',
+    'log.key.head',
+    'log.key.head.lock',
+    'store',
+  ])
 })
 
 test('any other command is run by its name, and what is native in a report works', () => {

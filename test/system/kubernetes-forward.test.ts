@@ -86,7 +86,7 @@ describe('Port-forward through a real kubelet', () => {
       // The recording is over, so nothing is scraped now.
       assert.deepEqual(
         checked.filter(({ ok, warning }) => ok !== true || warning !== null).map(({ check }) => check),
-        ['it scrapes Linkerd proxies', 'it has their connection counters'],
+        ['it scrapes Linkerd proxies', 'it has their connection counters', 'it has what cAdvisor shows of pods'],
       )
     }
     const windows = [windowAt(2), windowAt(3)]
