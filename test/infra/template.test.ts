@@ -225,6 +225,7 @@ test('only operators vouch for clusters: their key signs for that role alone, wh
     assert.ok(!delegated.some((pattern) => covers(pattern, action)), action)
   assert.deepEqual(statements[1]?.['Action'], ['kms:GetPublicKey', 'kms:Sign'])
 
+  // The policy of the key alone lets operators sign: their role naming the key, too, would be a circle.
   const used = grantsOf(all).filter(({ resources }) => resources.includes(arn))
   assert.deepEqual(used.map(({ role, action }) => `${role} ${action}`).toSorted(compareText), [
     'CollectRole kms:GetPublicKey',

@@ -179,6 +179,32 @@ export type Grant = {
 
 /** All that the roles of the functions are allowed, a line for each action. Throws for a statement that is more than that and a known condition. */
 export function grantsOf(resources: Readonly<Record<string, Resource>>): readonly Grant[] {
+  return [...grantsOfRoles(resources), ...grantsOfKeys(resources)]
+}
+
+/** What the policy of a key lets a role do by itself. */
+function grantsOfKeys(resources: Readonly<Record<string, Resource>>): readonly Grant[] {
+  return Object.entries(resources).flatMap(([key, { Type, Properties }]) => {
+    if (Type !== 'AWS::KMS::Key') return []
+    const { Statement } = Properties['KeyPolicy'] as {
+      Statement: readonly { Effect: string; Principal: { AWS?: string }; Action: string | readonly string[] }[]
+    }
+    return Statement.flatMap(({ Effect, Principal, Action }, index) => {
+      const [, role] = /:role\/(\w+)$/.exec(String(Principal.AWS)) ?? []
+      if (Effect !== 'Allow' || role === undefined || !Object.hasOwn(resources, role)) return []
+      return ([Action].flat() as string[]).map((action) => ({
+        role,
+        // Behind those of the role's own policies.
+        statement: 1000 + index,
+        action,
+        resources: [`arn:aws:kms:eu-central-1:111122223333:key/${key}`],
+        holds: () => true,
+      }))
+    })
+  })
+}
+
+function grantsOfRoles(resources: Readonly<Record<string, Resource>>): readonly Grant[] {
   return Object.entries(resources).flatMap(([role, { Type, Properties }]) => {
     if (Type !== 'AWS::IAM::Role') return []
     const policies = (Properties['Policies'] ?? []) as readonly {
