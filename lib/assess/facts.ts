@@ -1,6 +1,6 @@
 import type { Endpoint, Seconds } from '../model.ts'
 import { END_SECONDS, type SeenPods, type Traffic, findSeen } from './cadvisor.ts'
-import type { Listed } from './lists.ts'
+import { type Listed, templatesOf } from './lists.ts'
 import { type PodFacts, controllerOf, joinPods, podFacts } from './pods.ts'
 import { type UnknownPod, unlistedPods } from './unlisted.ts'
 import { compareText } from '../text-order.ts'
@@ -254,24 +254,12 @@ function serviceAccountsOf(podsOf: ReadonlyMap<string, readonly PodFacts[]>): Fa
 }
 
 function templateServiceAccount(taken: readonly Listed[]): Facts['templateServiceAccount'] {
-  const templates = taken.flatMap(({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }) => [
-    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
-    ...Object.entries({
-      daemonset: daemonsets,
-      deployment: deployments,
-      job: jobs,
-      replicaset: replicasets,
-      statefulset: statefulsets,
-    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
-  ])
   const names = new Map(
-    templates.map(
-      ({ kind, metadata, template }) =>
-        [
-          workloadKey({ kind, namespace: metadata.namespace ?? '', name: metadata.name }),
-          template?.spec?.serviceAccountName ?? 'default',
-        ] as const,
-    ),
+    taken
+      .flatMap(templatesOf)
+      .map(
+        ({ workload, template }) => [workloadKey(workload), template?.spec?.serviceAccountName ?? 'default'] as const,
+      ),
   )
   return (workload) => names.get(workloadKey(workload)) ?? null
 }

@@ -8,9 +8,10 @@ import {
   type Owner,
   type Pod,
   type Service,
+  type Template,
   itemsOf,
 } from '../collect/reduce.ts'
-import type { KubernetesList, Seconds } from '../model.ts'
+import type { Endpoint, KubernetesList, Seconds } from '../model.ts'
 
 /** The Kubernetes lists of one snapshot, and when they were taken. Empty where a list was not read or is not served. */
 export type Listed = {
@@ -39,6 +40,27 @@ export type Policies = {
   readonly networkAuthentications: readonly LinkerdResource[]
   readonly serverAuthorizations: readonly LinkerdResource[]
   readonly httpRoutes: readonly LinkerdResource[]
+}
+
+/** The pod template of everything in a snapshot's lists that owns pods; undefined where the stored list lacks it. */
+export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: Listed): {
+  readonly workload: Endpoint
+  readonly template: Template | undefined
+}[] {
+  const all = [
+    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
+    ...Object.entries({
+      daemonset: daemonsets,
+      deployment: deployments,
+      job: jobs,
+      replicaset: replicasets,
+      statefulset: statefulsets,
+    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
+  ]
+  return all.map(({ kind, metadata, template }) => ({
+    workload: { kind, namespace: metadata.namespace ?? '', name: metadata.name },
+    template,
+  }))
 }
 
 /** Reads stored lists. Throws ReduceError where an object does not fit its schema. */

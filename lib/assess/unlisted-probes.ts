@@ -2,7 +2,7 @@ import type { Template } from '../collect/reduce.ts'
 import type { Attribution } from './attribution.ts'
 import { type Facts, workloadKey } from './facts.ts'
 import { labelOf } from './labels.ts'
-import type { Listed } from './lists.ts'
+import { templatesOf } from './lists.ts'
 import { type Probe, probesOf } from './probes.ts'
 
 /**
@@ -16,10 +16,15 @@ export function unlistedProbes({
 }: Pick<Facts, 'before' | 'after' | 'podsOf'>): (at: Attribution) => readonly (readonly Probe[])[] {
   const templates = Map.groupBy(
     [before, after].flatMap((listed) => (listed === null ? [] : templatesOf(listed))),
-    ({ key }) => key,
+    ({ workload }) => workloadKey(workload),
   )
   const ofKey = (key: string): readonly (readonly Probe[])[] =>
-    distinct((templates.get(key) ?? []).flatMap(({ probes }) => (probes === null ? [] : [probes])))
+    distinct(
+      (templates.get(key) ?? []).flatMap(({ template }) => {
+        const probes = probesOfTemplate(template)
+        return probes === null ? [] : [probes]
+      }),
+    )
   return ({ workload, labels }) => {
     const name = labelOf(labels, 'pod').replace(/-[a-z0-9]+$/, '')
     const own = ofKey(workloadKey({ kind: 'replicaset', namespace: workload.namespace, name }))
@@ -36,25 +41,7 @@ function distinct(all: readonly (readonly Probe[])[]): readonly (readonly Probe[
   return [...new Map(all.map((probes) => [JSON.stringify(probes), probes])).values()]
 }
 
-/** The probes of each template; null where the stored list lacks its containers. */
-function templatesOf(listed: Listed): { readonly key: string; readonly probes: readonly Probe[] | null }[] {
-  const { cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets } = listed
-  const all = [
-    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
-    ...Object.entries({
-      daemonset: daemonsets,
-      deployment: deployments,
-      job: jobs,
-      replicaset: replicasets,
-      statefulset: statefulsets,
-    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
-  ]
-  return all.map(({ kind, metadata, template }) => ({
-    key: workloadKey({ kind, namespace: metadata.namespace ?? '', name: metadata.name }),
-    probes: probesOfTemplate(template),
-  }))
-}
-
+/** The probes of a template; null where the stored list lacks its containers. */
 function probesOfTemplate(template: Template | undefined): readonly Probe[] | null {
   const { containers, initContainers = [] } = template?.spec ?? {}
   return containers === undefined ? null : probesOf([...initContainers, ...containers])
