@@ -6,11 +6,11 @@ enableCompileCache()
 setFlagsFromString('--semi-space-growth-factor=1')
 const [{ openCluster }, { collectWindow }, { directoryObjects }, { readClusters }, { writeAttempt }, { readConfig }] =
   await Promise.all([
-    import('../lib/collect/cluster.ts'),
-    import('../lib/collect/collect.ts'),
-    import('../lib/store/directory.ts'),
-    import('../lib/store/registry.ts'),
-    import('../lib/store/evidence.ts'),
+    import('../lib/collect/cluster/open-cluster.ts'),
+    import('../lib/collect/snapshot.ts'),
+    import('../lib/store/objects/directory.ts'),
+    import('../lib/store/registry/registry.ts'),
+    import('../lib/store/evidence/evidence.ts'),
     import('../lib/config.ts'),
   ])
 const [store = '', start = '', end = '', at = ''] = process.argv.slice(2)

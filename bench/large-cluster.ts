@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import { listenOnLoopback } from '../demo/loopback.ts'
-import type { Window } from '../lib/model.ts'
-import { type CadvisorQueryName, cadvisorQueriesOf } from '../lib/collect/cadvisor.ts'
-import { LEFT_OUT, queriesOf } from '../lib/collect/queries.ts'
-import { toSeconds } from '../lib/collect/windows.ts'
+import type { Window } from '../lib/model/time.ts'
+import { type CadvisorQueryName, cadvisorQueriesOf } from '../lib/observed/cadvisor-queries.ts'
+import { LEFT_OUT, queriesOf } from '../lib/observed/queries.ts'
+import { toSeconds } from '../lib/time/windows.ts'
 
 /**
  * How large the made-up cluster is. `series` are those that Prometheus holds and the plan reads: `up` and the process start of each pod, and

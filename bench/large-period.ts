@@ -1,6 +1,9 @@
 /** A period of one cluster with many paths: one in twenty in the clear at some time, one in thirty unknown, and quiet nights. */
-import type { ClusterPeriod, Coverage, PathRow, PastPeriod, State, Workload } from '../lib/model.ts'
-import type { ReportInput } from '../lib/report/input.ts'
+import type { ClusterPeriod, PastPeriod } from '../lib/model/period.ts'
+import type { Coverage, Workload } from '../lib/model/window.ts'
+import type { PathRow } from '../lib/model/history.ts'
+import type { State } from '../lib/model/path.ts'
+import type { ReportInput } from '../lib/report/report-input.ts'
 
 const HOUR = 3_600_000
 const TO = '2026-11-22T23:00:00Z'

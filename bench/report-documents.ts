@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import type { Judgement } from '../lib/model.ts'
+import type { Judgement } from '../lib/model/judgement.ts'
 
 // The documents of a large period, and what they cost, as a line of JSON. Arguments: paths, weeks, the folder to write to.
 enableCompileCache()
@@ -18,7 +18,7 @@ const input = largePeriod(Number(paths), Number(weeks))
 const judgementFile = join(folder, 'judgement.json')
 if (!existsSync(judgementFile)) {
   // Judged in a process before this one, so that what is measured here is the documents.
-  const { judge } = await import('../lib/assess/judge.ts')
+  const { judge } = await import('../lib/assess/judge/judge.ts')
   writeFileSync(
     judgementFile,
     JSON.stringify(judge({ clusters: input.clusters, scopes: [], waivers: [], at: input.period.to })),
@@ -28,10 +28,10 @@ if (!existsSync(judgementFile)) {
 const judgement = JSON.parse(readFileSync(judgementFile, 'utf8')) as Judgement
 const began = cpu()
 const { dataOf } = await import('../lib/report/documents.ts')
-const { renderHtml } = await import('../lib/report/html.ts')
-const { renderPdf } = await import('../lib/report/pdf.ts')
-const { summarise } = await import('../lib/report/summary.ts')
-const { viewOf } = await import('../lib/report/view.ts')
+const { renderHtml } = await import('../lib/report/report-html.ts')
+const { renderPdf } = await import('../lib/report/report-pdf.ts')
+const { summarise } = await import('../lib/report/summary/summary.ts')
+const { viewOf } = await import('../lib/report/report-view.ts')
 const summary = summarise({ ...input, judgement, checkpoint: null })
 const view = viewOf(summary)
 const beforeHtml = cpu()

@@ -4,16 +4,17 @@ import { open, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { toSeconds, toTime } from '../lib/collect/windows.ts'
-import { newPrivateKey, signerOf } from '../lib/seal/key.ts'
-import { concurrently } from '../lib/seal/concurrently.ts'
-import { fileLastHead } from '../lib/seal/last-head.ts'
-import { seal } from '../lib/seal/seal.ts'
-import { directoryObjects, diskEffects } from '../lib/store/directory.ts'
+import { closing } from '../lib/store/objects/closing.ts'
+import { toSeconds, toTime } from '../lib/time/windows.ts'
+import { newPrivateKey, signerOf } from '../lib/seal/key/key.ts'
+import { concurrently } from '../lib/concurrently.ts'
+import { fileLastHead } from '../lib/seal/write/last-head.ts'
+import { seal } from '../lib/seal/write/seal.ts'
+import { directoryObjects, diskEffects } from '../lib/store/objects/directory.ts'
 import { evidenceKey, evidencePrefix, windowText } from '../lib/store/keys.ts'
 import { indexKey } from '../lib/store/log-keys.ts'
-import type { Objects } from '../lib/store/objects.ts'
-import { addCluster } from '../lib/store/registry.ts'
+import type { Objects } from '../lib/store/objects/objects.ts'
+import { addCluster } from '../lib/store/registry/registry.ts'
 import { median, run, secondsOf } from './processes.ts'
 
 const CLUSTERS = 100
@@ -177,8 +178,9 @@ function counting(objects: Objects): {
 async function writeFiles(folder: string, count: number): Promise<void> {
   mkdirSync(folder)
   await concurrently([...Array(count).keys()], 32, async (number) => {
-    await using file = await open(join(folder, String(number)), 'wx')
-    await file.writeFile(String(number))
-    await file.sync()
+    await closing(await open(join(folder, String(number)), 'wx'), async (file) => {
+      await file.writeFile(String(number))
+      await file.sync()
+    })
   })
 }

@@ -1,8 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
-import type { Problem, Read } from '../lib/assess/yaml.ts'
-import { printable } from '../lib/report/printable.ts'
+import type { Problem, Read } from '../lib/text/yaml.ts'
+import { printable } from '../lib/text/printable.ts'
 import { type Console, FailedError, UsageError } from './console.ts'
-import { toJson } from '../lib/report/json.ts'
+import { toJson } from '../lib/text/format-json.ts'
 
 /** Larger than any text that the readers take, in whatever script. */
 const LARGEST_BYTES = 4_000_000

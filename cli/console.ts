@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import picocolors from 'picocolors'
 import type { Config } from '../lib/config.ts'
-import { printable } from '../lib/report/printable.ts'
+import { printable } from '../lib/text/printable.ts'
 
 /** Where a command reads its settings and writes what it has to say. */
 export type Console = {

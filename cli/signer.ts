@@ -1,12 +1,12 @@
 import { relative, resolve, sep } from 'node:path'
 import type { Command } from 'commander'
-import { printable } from '../lib/report/printable.ts'
-import { isOrigin } from '../lib/seal/key.ts'
-import { keyFileSigner } from '../lib/seal/key-file.ts'
-import { fileLastHead, type LastHead } from '../lib/seal/last-head.ts'
-import type { Signer } from '../lib/seal/note.ts'
+import { printable } from '../lib/text/printable.ts'
+import { isOrigin } from '../lib/seal/key/key.ts'
+import { keyFileSigner } from '../lib/seal/key/key-file.ts'
+import { fileLastHead, type LastHead } from '../lib/seal/write/last-head.ts'
+import type { Signer } from '../lib/seal/tlog/note.ts'
 import { type Console, UsageError } from './console.ts'
-import { placeOf, storePlace } from './store.ts'
+import { placeOf, storePlace } from './open-store.ts'
 
 /** The options that say which key signs the log. */
 export type SignerOptions = {
@@ -38,7 +38,7 @@ export async function openSigner(options: SignerOptions, console: Console): Prom
       'Cannot use --kms-key without --name: wanted the name of the log, such as example.com/ciphertrail',
     )
   const origin = readOrigin(name)
-  const { kmsSigner } = await import('../lib/seal/kms.ts')
+  const { kmsSigner } = await import('../lib/seal/key/kms.ts')
   return kmsSigner({ keyId: kmsKey, name: origin })
 }
 

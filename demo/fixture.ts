@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { toTime, toSeconds } from '../lib/collect/windows.ts'
-import type { Window } from '../lib/model.ts'
+import { toTime, toSeconds } from '../lib/time/windows.ts'
+import type { Window } from '../lib/model/time.ts'
 
 /** What `npm run record` made of a recording: the answers to everything that the collector asks for some windows. */
 export type Fixture = {

@@ -8,9 +8,7 @@ import { generate } from 'selfsigned'
 import { listenOnLoopback } from './loopback.ts'
 import { servePortForward } from './replay-port-forward.ts'
 import type { ForwardDecision, WantedPort } from './replay-port-forward.ts'
-
-/** An answer as the Kubernetes API gives it: a status and a JSON body. */
-export type ReplayAnswer = { readonly status: number; readonly body: string }
+import type { ReplayAnswer } from './replay-answer.ts'
 
 /** Answers a GET of a path with its query, as the API server did at a time. */
 export type KubernetesReplay = (url: string, time: Date) => ReplayAnswer

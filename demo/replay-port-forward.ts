@@ -3,7 +3,7 @@ import type { Server } from 'node:https'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { ReplayAnswer } from './replay-kubernetes.ts'
+import type { ReplayAnswer } from './replay-answer.ts'
 
 /** A port of a pod that somebody wants to reach. */
 export type WantedPort = { readonly namespace: string; readonly pod: string; readonly port: number }

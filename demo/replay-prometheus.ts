@@ -5,7 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 import { createGunzip, gzipSync } from 'node:zlib'
 import { listenOnLoopback } from './loopback.ts'
-import type { ReplayAnswer, ReplayServer } from './replay-kubernetes.ts'
+import type { ReplayServer } from './replay-kubernetes.ts'
+import type { ReplayAnswer } from './replay-answer.ts'
 
 /**
  * One recorded answer of Prometheus: the parameters of an instant query (`query`, `time`) or of a range (`query`, `start`,

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { fromStamp } from './fixture.ts'
 import { listenOnLoopback } from './loopback.ts'
-import type { ReplayAnswer, ReplayServer } from './replay-kubernetes.ts'
+import type { ReplayServer } from './replay-kubernetes.ts'
+import type { ReplayAnswer } from './replay-answer.ts'
 
 type Column = 'src' | 'src_namespace' | 'dst' | 'dst_namespace' | 'no_tls_reason'
 

@@ -6,9 +6,9 @@ import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
 import { patientMail } from '../lib/deliver/send/patience.ts'
 import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
-import { alertDue } from '../lib/run/alert.ts'
-import type { Objects } from '../lib/store/objects.ts'
-import type { Memory } from '../lib/store/recent.ts'
+import { alertDue } from '../lib/jobs/alert-channels.ts'
+import type { Objects } from '../lib/store/objects/objects.ts'
+import type { Memory } from '../lib/history/recent.ts'
 import { onSchedule, once } from './lambda.ts'
 
 const mail = once(async () => mailOnAws(readConfig()))

@@ -1,15 +1,15 @@
 /** Collects one window of one cluster, for each message of the queue. That a cluster does not answer is evidence and no failure; `plan` asks again. */
-import { type CollectedDue, collectDue } from '../lib/run/collect.ts'
-import { dueWindowSchema } from '../lib/run/due.ts'
+import { type CollectedDue, collectDue } from '../lib/jobs/collect-window.ts'
+import { dueWindowSchema } from '../lib/jobs/due-windows.ts'
 import { readConfig } from '../lib/config.ts'
-import { noteTrust } from '../lib/run/trust-note.ts'
-import { UntrustedError } from '../lib/run/trust.ts'
+import { noteTrust } from '../lib/jobs/trust-note.ts'
+import { UntrustedError } from '../lib/store/registry/trust.ts'
 import { onQueue, once, setting } from './lambda.ts'
 
 /** The key that only operators may sign with: asked for once, and for its public part alone. */
 const signer = once(async () => {
   const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
-  const { kmsSigner } = await import('../lib/seal/kms.ts')
+  const { kmsSigner } = await import('../lib/seal/key/kms.ts')
   return kmsSigner({ keyId, name: 'ciphertrail-trust' })
 })
 
@@ -25,7 +25,7 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
       // What asks clusters is half of the bundle, and a message that comes again asks none.
       open: async (cluster) => {
         await trust.check(cluster)
-        const { openCluster } = await import('../lib/collect/cluster.ts')
+        const { openCluster } = await import('../lib/collect/cluster/open-cluster.ts')
         return openCluster(cluster, { environment: { ...config, places } })
       },
     },

@@ -1,8 +1,8 @@
 /** Brings what is derived of every cluster up to all evidence, once a day: collectors may have died before they derived. */
-import { compact } from '../lib/run/compact.ts'
-import { concurrently } from '../lib/seal/concurrently.ts'
-import { listEvidence } from '../lib/store/listed-evidence.ts'
-import { readClusters } from '../lib/store/registry.ts'
+import { compact } from '../lib/jobs/compact-history.ts'
+import { concurrently } from '../lib/concurrently.ts'
+import { listEvidence } from '../lib/history/listed-evidence.ts'
+import { readClusters } from '../lib/store/registry/registry.ts'
 import { onSchedule } from './lambda.ts'
 
 /** So many clusters are brought up at once. */

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
 import { patientMail } from '../lib/deliver/send/patience.ts'
-import { deliverAsked } from '../lib/run/deliver.ts'
-import { askedMailSchema } from '../lib/run/due-mails.ts'
+import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
+import { askedMailSchema } from '../lib/jobs/due-mails.ts'
 import { onQueue, once } from './lambda.ts'
 
 /** With less time than this left nothing is waited for: longer than one message takes at the most. */

@@ -1,6 +1,6 @@
 /** Takes what Amazon SES reports of mails after it took them: bounces, complaints and what it dropped, for each message of the queue. What is foreign changes nothing. */
 import { z } from 'zod'
-import { takeFeedback } from '../lib/run/feedback.ts'
+import { takeFeedback } from '../lib/jobs/record-feedback.ts'
 import { onQueue } from './lambda.ts'
 
 // Whatever comes: a message that cannot be used is told and done with, and not tried again.

@@ -9,9 +9,9 @@ import type { APIGatewayProxyStructuredResultV2, Context, SQSBatchResponse } fro
 import { z } from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
-import type { Objects } from '../lib/store/objects.ts'
-import { parseAddress } from '../lib/store/s3/address.ts'
-import { s3Objects } from '../lib/store/s3.ts'
+import type { Objects } from '../lib/store/objects/objects.ts'
+import { parseAddress } from '../lib/store/objects/s3/address.ts'
+import { s3Objects } from '../lib/store/objects/s3/s3.ts'
 
 /** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
 const EARLY_MS = 2_000

@@ -1,7 +1,7 @@
 /** Finds the windows and the mails that are due and asks for each of them by one message. Started every few minutes; where nothing is due nothing is sent. */
 import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
-import { mailsDue } from '../lib/run/due-mails.ts'
-import { plan } from '../lib/run/plan.ts'
+import { mailsDue } from '../lib/jobs/due-mails.ts'
+import { plan } from '../lib/jobs/plan-collection.ts'
 import { onSchedule, setting } from './lambda.ts'
 
 /** What SQS takes at once. */

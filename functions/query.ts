@@ -1,8 +1,8 @@
 /** Answers the HTTP API. API Gateway lets in who brings a token or a signature; what of it all they see is decided here. */
 import { readConfig } from '../lib/config.ts'
-import { type Access, gatewayAccess, signedAccess } from '../lib/query/access.ts'
+import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { createApi } from '../lib/query/api.ts'
-import { readProgress } from '../lib/seal/progress.ts'
+import { readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, LARGEST_BODY, logLine, onRequest } from './lambda.ts'
 
 /** Two runs of `seal` may fail before it is said. */

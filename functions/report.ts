@@ -2,9 +2,9 @@
  * Keeps the reports of the weeks that ended and of which there is none, oldest first, as far back as `endedWeeks` goes. Started every day, so that a day on which
  * one failed is made good by the next.
  */
-import { reportWeek } from '../lib/run/report.ts'
-import { endedWeeks } from '../lib/run/schedule.ts'
-import { readClusters } from '../lib/store/registry.ts'
+import { reportWeek } from '../lib/jobs/make-report.ts'
+import { endedWeeks } from '../lib/jobs/schedule.ts'
+import { readClusters } from '../lib/store/registry/registry.ts'
 import { onSchedule } from './lambda.ts'
 
 /** With less time than this left no further report is begun. */

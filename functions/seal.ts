@@ -1,7 +1,7 @@
 /** Extends the log, each hour and after each report: everything that was stored since, and what nobody collected. */
 import { readConfig } from '../lib/config.ts'
-import { kmsSigner } from '../lib/seal/kms.ts'
-import { seal } from '../lib/seal/seal.ts'
+import { kmsSigner } from '../lib/seal/key/kms.ts'
+import { seal } from '../lib/seal/write/seal.ts'
 import { onSchedule, once, setting } from './lambda.ts'
 
 const signer = once(() => {

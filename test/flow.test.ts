@@ -8,11 +8,11 @@ import { DEMO_FIXTURE, openFixture } from '../demo/fixture.ts'
 import { kubernetesReplay, vizForward } from '../demo/replay-kubernetes.ts'
 import { startPrometheusReplay } from '../demo/replay-prometheus.ts'
 import { startVizReplay } from '../demo/replay-viz.ts'
-import { linesOf, run } from './support/command-line.ts'
-import { collectByCommand, collectWindowByCommand, storeFolder } from './support/judged-line.ts'
-import { startKubernetesServer } from './support/kubernetes-server.ts'
-import { freshFolder } from './support/recording.ts'
-import { copyStore } from './support/trust.ts'
+import { linesOf, run } from './support/process/command-line.ts'
+import { collectByCommand, collectWindowByCommand, storeFolder } from './support/truth/judged-line.ts'
+import { startKubernetesServer } from './support/servers/kubernetes-server.ts'
+import { freshFolder } from './support/recorder.ts'
+import { copyStore } from './support/stored/trusted-store.ts'
 
 /** What follows from evidence. `state` also names each attempt, so it differs where there were more of them. */
 const DERIVED = ['windows', 'state']

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { toJson } from '../report/json.ts'
-import type { ReadDocument } from '../store/reports.ts'
+import { toJson } from '../text/format-json.ts'
+import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } from './large.ts'
 import { type ProblemError, problemDocument, statusOf } from './problem.ts'
 

@@ -1,4 +1,4 @@
-import { printable } from '../report/printable.ts'
+import { printable } from '../text/printable.ts'
 
 /** What can go wrong with a request, with the status and the title of its problem document. */
 const PROBLEMS = {

@@ -1,13 +1,13 @@
 /** All documents of a period, made from one view and one summary, so that all of them say the same. */
-import { csvFiles } from './csv.ts'
-import { renderHtml } from './html.ts'
-import type { ReportInput } from './input.ts'
-import { renderPdf } from './pdf.ts'
-import { summarise } from './summary.ts'
-import type { Summary } from './summary.ts'
-import { summaryJson } from './summary-json.ts'
-import { viewOf } from './view.ts'
-import type { ReportView } from './view.ts'
+import { csvFiles } from './csv/report-csv.ts'
+import { renderHtml } from './report-html.ts'
+import type { ReportInput } from './report-input.ts'
+import { renderPdf } from './report-pdf.ts'
+import { summarise } from './summary/summary.ts'
+import type { Summary } from './summary/summary.ts'
+import { summaryJson } from './summary/summary-json.ts'
+import { viewOf } from './report-view.ts'
+import type { ReportView } from './report-view.ts'
 
 export type Document = {
   /** The name of its file. */

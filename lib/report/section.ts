@@ -1,7 +1,7 @@
 /** What a section of the report is made of. Each has a file of its own in sections/. */
-import type { DrawingView } from './drawing.ts'
-import type { StripView } from './strip-view.ts'
-import type { NameView, StateView, TableView } from './table.ts'
+import type { DrawingView } from './drawing/drawing.ts'
+import type { StripView } from './drawing/strip-view.ts'
+import type { NameView, StateView, TableView } from './table-cells.ts'
 
 /** A path that was not encrypted. */
 export type EntryView = {

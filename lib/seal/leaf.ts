@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import type { Window } from '../model.ts'
-import { parseJson } from '../store/json.ts'
+import type { Window } from '../model/time.ts'
+import { parseJson } from '../text/parse-json.ts'
 import {
   changesPrefix,
   evidencePrefix,
@@ -10,12 +10,12 @@ import {
   packetsPrefix,
   parseEvidenceKey,
   parseWindow,
-  reportsPrefix,
   windowText,
 } from '../store/keys.ts'
 import { gapName } from '../store/log-keys.ts'
-import { isKey } from '../store/objects.ts'
-import { MOST_ENTRY_BYTES } from './tiles.ts'
+import { isKey } from '../store/objects/objects.ts'
+import { MOST_ENTRY_BYTES } from './tlog/tiles.ts'
+import { reportsPrefix } from '../store/report-keys.ts'
 
 /** An object of the store, by its hash: the log holds no content and no addresses. */
 type StoredThing = {

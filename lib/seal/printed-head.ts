@@ -1,12 +1,12 @@
 import { evidencePrefix } from '../store/keys.ts'
 import { checkpointKey, indexKey, indexPrefix, vkeyKey } from '../store/log-keys.ts'
-import type { Objects } from '../store/objects.ts'
-import { toBase64 } from './base64.ts'
-import { BatchError, type BatchPlace, decodeBatch, type Entry } from './batch.ts'
-import { openCheckpoint } from './checkpoint.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { toBase64 } from '../text/base64.ts'
+import { BatchError, type BatchPlace, decodeBatch, type Entry } from './write/batch.ts'
+import { openCheckpoint } from './tlog/checkpoint.ts'
 import { nameOf } from './leaf.ts'
-import { type Verifier, verifierOf } from './note.ts'
-import { unfinishedAfter } from './unfinished.ts'
+import { type Verifier, verifierOf } from './tlog/note.ts'
+import { unfinishedAfter } from './write/unfinished.ts'
 
 /** The head of the log as a report prints it, so that every reader keeps one. */
 export type PrintedHead = {

@@ -1,7 +1,7 @@
 import { tileKey } from '../store/log-keys.ts'
-import type { Objects } from '../store/objects.ts'
-import { areEqual, appendLeaf, type CompactRange, EMPTY_RANGE, HASH_BYTES, leafHash } from './merkle.ts'
-import { BundleError, decodeBundle, type Tile, TILE_WIDTH, tilePath } from './tiles.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { areEqual, appendLeaf, type CompactRange, EMPTY_RANGE, HASH_BYTES, leafHash } from './tlog/merkle.ts'
+import { BundleError, decodeBundle, type Tile, TILE_WIDTH, tilePath } from './tlog/tiles.ts'
 
 /** The entries of one bundle of a log. */
 export type Bundle = {

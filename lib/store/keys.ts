@@ -1,4 +1,4 @@
-import type { Window } from '../model.ts'
+import type { Window } from '../model/time.ts'
 
 /**
  * Every key of the store, made and parsed here and nowhere else. Times are ISO 8601 basic in UTC and numbers are padded, so
@@ -72,9 +72,6 @@ export function parsePacketsKey(key: string): { readonly cluster: string; readon
 /** The registry of clusters. */
 export const registryKey = 'registry/clusters.json'
 
-/** The addresses of those who get mail; they stand nowhere else. */
-export const recipientsKey = 'registry/recipients.json'
-
 /** Whether a key is of what an auditor needs: nobody's address, no link in a mail and nothing of what was sent to whom lies there. Anything else is not. */
 export function isForAuditors(key: string): boolean {
   return key === registryKey || FOR_AUDITORS.some((prefix) => key.startsWith(prefix))
@@ -94,93 +91,6 @@ const FOR_AUDITORS = [
 
 /** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
 export const trustKey = 'registry/trust.json'
-
-/** The key that links to unsubscribe are made with; apart from the addresses, so that whoever checks a link need not read those. */
-export const linksKey = 'registry/links.json'
-
-/** What is delivered: the mail of a week, or an alert. */
-export const DELIVERY_KINDS = ['week', 'alert'] as const
-
-/** One delivery: what, to whom. */
-export type DeliveryId = {
-  readonly kind: (typeof DELIVERY_KINDS)[number]
-  /** `2026-W47`, or the id of an alert: 1 to 63 letters, digits and `-`. */
-  readonly period: string
-  readonly channel: string
-  /** A pseudonym. */
-  readonly recipient: string
-}
-
-const CLAIM_KEY = /^claims\/(week|alert)\/([A-Za-z0-9-]{1,63})\/([^/]+)\/(r[0-9a-f]{32})\.json$/
-const SUPPRESSION_KEY = /^suppressed\/(r[0-9a-f]{32})\/([^/]+)\.json$/
-
-/** What the keys of all claims of a kind begin with, in the order of their periods. */
-export function claimsPrefix(kind: DeliveryId['kind']): string {
-  return `claims/${kind}/`
-}
-
-/** The key of a claim. */
-export function claimKey(id: DeliveryId): string {
-  const key = `${claimsPrefix(id.kind)}${id.period}/${id.channel}/${id.recipient}.json`
-  if (parseClaimKey(key) !== undefined) return key
-  throw new RangeError(`Cannot make a key of delivery ${JSON.stringify(id)}: a part has no place in it`)
-}
-
-/** Which delivery a key claims, or undefined where the text is no such key. */
-export function parseClaimKey(key: string): DeliveryId | undefined {
-  const [, kindPart, period = '', channel = '', recipient = ''] = CLAIM_KEY.exec(key) ?? []
-  const kind = DELIVERY_KINDS.find((one) => one === kindPart)
-  return kind !== undefined && isClusterId(channel) ? { kind, period, channel, recipient } : undefined
-}
-
-/** The key of what was told to a channel. */
-export function alertsKey(channel: string): string {
-  return `alerts/${checkedCluster(channel)}.json`
-}
-
-/** Which channel's alerts a key names, or undefined where the text is no such key. */
-export function parseAlertsKey(key: string): string | undefined {
-  const [, channel = ''] = /^alerts\/([^/]+)\.json$/.exec(key) ?? []
-  return isClusterId(channel) ? channel : undefined
-}
-
-/** What the keys of all suppressions begin with. */
-export const suppressedPrefix = 'suppressed/'
-
-/** No channel has such an id. */
-const ALL = '_all'
-
-/** The key that says that somebody gets no mail of a channel; null: of any. */
-export function suppressionKey(recipient: string, channel: string | null): string {
-  const key = `${suppressedPrefix}${recipient}/${channel ?? ALL}.json`
-  if (parseSuppressionKey(key) !== undefined) return key
-  throw new RangeError(`Cannot make a key of ${JSON.stringify({ recipient, channel })}: a part has no place in it`)
-}
-
-/** Whom a key of that kind names, or undefined where the text is no such key. */
-export function parseSuppressionKey(
-  key: string,
-): { readonly recipient: string; readonly channel: string | null } | undefined {
-  const [, recipient, channel = ''] = SUPPRESSION_KEY.exec(key) ?? []
-  if (recipient === undefined || !(channel === ALL || isClusterId(channel))) return undefined
-  return { recipient, channel: channel === ALL ? null : channel }
-}
-
-/** What the keys of all links to reports begin with. */
-export const downloadsPrefix = 'downloads/'
-
-/** The key of a link to a report, by the SHA-256 of its token in hex. */
-export function downloadKey(sha256: string): string {
-  const key = `${downloadsPrefix}${sha256}.json`
-  if (parseDownloadKey(key) !== undefined) return key
-  throw new RangeError(`Cannot make a key of download ${JSON.stringify(sha256)}: wanted 64 hex digits`)
-}
-
-/** The SHA-256 that a key of that kind names, or undefined where the text is no such key. */
-export function parseDownloadKey(key: string): string | undefined {
-  return /^downloads\/([0-9a-f]{64})\.json$/.exec(key)?.[1]
-}
-
 /** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */
 export const CHANGE_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
@@ -195,8 +105,6 @@ const PACKETS_KEY = /^evidence\/packets\/([^/]+)\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\
 const WINDOW_KEY = /^windows\/([^/]+)\/([^/]+)\.json$/
 const STATE_KEY = /^state\/([^/]+)\.json$/
 const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
-const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
-const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
 const DAY = /^\d{4}-\d\d-\d\d$/
 const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
@@ -335,45 +243,6 @@ export function changesPrefix(kind: ChangeKind): string {
   return `changes/${kind}/`
 }
 
-/** What the keys of all reports begin with, those of the earliest periods first. */
-export const reportsPrefix = 'reports/'
-
-/** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
-export function reportKey(to: string, sha256: string): string {
-  const key = `${reportsPrefix}${basic(to)}-${sha256.slice(0, 16)}.json`
-  if (isReportKey(key)) return key
-  throw new RangeError(
-    `Cannot make a key of a report up to ${JSON.stringify(to)}: wanted a time such as 2026-11-24T12:30:00Z`,
-  )
-}
-
-/** What the keys of the reports of all periods that end at a time (RFC 3339, whole seconds) begin with. */
-export function reportsUpTo(to: string): string {
-  return `${reportsPrefix}${basic(to)}-`
-}
-
-/** Whether a text is the key of a report. */
-export function isReportKey(key: string): boolean {
-  return REPORT_KEY.test(key)
-}
-
-/** What the keys of all documents of all reports begin with. */
-export const documentsPrefix = 'documents/'
-
-/** The key of a document of a report, by the key of the report and the name of the document. */
-export function documentKey(report: string, name: string): string {
-  const key = `${documentsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/${name}`
-  if (isReportKey(report) && parseDocumentKey(key)?.name === name) return key
-  throw new RangeError(`Cannot make a key of document ${JSON.stringify(name)} of ${JSON.stringify(report)}`)
-}
-
-/** Which document a key names, and the key of its report; undefined where the text is no such key. */
-export function parseDocumentKey(key: string): { readonly report: string; readonly name: string } | undefined {
-  const [, id = '', name = ''] = DOCUMENT_KEY.exec(key) ?? []
-  const report = `${reportsPrefix}${id}.json`
-  return isReportKey(report) ? { report, name } : undefined
-}
-
 /** The id as it is. Throws a `RangeError` for what is none. */
 export function checkedCluster(cluster: string): string {
   if (isClusterId(cluster)) return cluster
@@ -393,7 +262,7 @@ export function windowText({ start, end }: Window): string {
 }
 
 /** ISO 8601 basic of RFC 3339. */
-function basic(time: string): string {
+export function basic(time: string): string {
   return time.replaceAll(/[-:]/g, '')
 }
 

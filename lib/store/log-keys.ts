@@ -1,4 +1,4 @@
-import type { Window } from '../model.ts'
+import type { Window } from '../model/time.ts'
 import { checkedCluster, isClusterId, parseWindow, windowText } from './keys.ts'
 
 /**

@@ -3,12 +3,12 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import PostalMime from 'postal-mime'
-import { directoryObjects } from '../../lib/store/directory.ts'
-import { linesOf, run } from '../support/command-line.ts'
-import { startDemoMesh } from '../support/demo-mesh.ts'
-import { keepPdf } from '../support/kept-report.ts'
-import type { DemoMesh } from '../support/demo-mesh.ts'
-import { freshFolder } from '../support/recording.ts'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { linesOf, run } from '../support/process/command-line.ts'
+import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
+import { keepPdf } from '../support/deliver/kept-report.ts'
+import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
+import { freshFolder } from '../support/recorder.ts'
 
 /** A recorded mesh with three windows collected, in week 48. */
 let mesh: DemoMesh

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readChannels } from '../../lib/deliver/channel/channels.ts'
-import { downloadIdOf, makeDownload, useDownload } from '../../lib/deliver/downloads.ts'
-import { directoryObjects } from '../../lib/store/directory.ts'
-import { linesOf, parseNdjson, run } from '../support/command-line.ts'
-import { keepPdf } from '../support/kept-report.ts'
-import { freshFolder } from '../support/recording.ts'
+import { downloadIdOf, makeDownload, useDownload } from '../../lib/deliver/link/downloads.ts'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { linesOf, parseNdjson, run } from '../support/process/command-line.ts'
+import { keepPdf } from '../support/deliver/kept-report.ts'
+import { freshFolder } from '../support/recorder.ts'
 
 test('ciphertrail channel adds, lists, checks and removes a channel', async (t) => {
   const folder = freshFolder(t)

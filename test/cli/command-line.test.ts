@@ -4,10 +4,10 @@ import { existsSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
-import { linesOf, parseNdjson, run, runOnTerminal, runProcess, runShell } from '../support/command-line.ts'
-import { startDemoMesh } from '../support/demo-mesh.ts'
-import type { DemoMesh } from '../support/demo-mesh.ts'
-import { freshFolder } from '../support/recording.ts'
+import { linesOf, parseNdjson, run, runOnTerminal, runProcess, runShell } from '../support/process/command-line.ts'
+import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
+import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
+import { freshFolder } from '../support/recorder.ts'
 
 const COMMANDS = [
   ['cluster'],

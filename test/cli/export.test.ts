@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { linkKey } from '../../lib/deliver/links.ts'
-import { makeDownload } from '../../lib/deliver/downloads.ts'
-import { directoryObjects } from '../../lib/store/directory.ts'
-import { linksKey } from '../../lib/store/keys.ts'
-import { run, runShell } from '../support/command-line.ts'
-import { keepPdf } from '../support/kept-report.ts'
+import { linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
+import { makeDownload } from '../../lib/deliver/link/downloads.ts'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { run, runShell } from '../support/process/command-line.ts'
+import { keepPdf } from '../support/deliver/kept-report.ts'
+import { linksKey } from '../../lib/store/delivery-keys.ts'
 
 /** Files and folders below a folder, with their rights. */
 function rightsIn(folder: string): (readonly [name: string, mode: number, isFolder: boolean])[] {

@@ -6,22 +6,23 @@ import { after, before, test } from 'node:test'
 import { parse } from 'parse5'
 import type { DefaultTreeAdapterTypes } from 'parse5'
 import { extractText, getDocumentProxy } from 'unpdf'
-import type { ReplayAnswer } from '../../demo/replay-kubernetes.ts'
 import { status } from '../../demo/replay-kubernetes.ts'
-import { printable } from '../../lib/report/printable.ts'
-import type { PathRow, Window } from '../../lib/model.ts'
+import { printable } from '../../lib/text/printable.ts'
+import type { PathRow } from '../../lib/model/history.ts'
+import type { Window } from '../../lib/model/time.ts'
 import {
-  isReportKey,
   parseAskedKey,
   parseChangeKey,
   parseEvidenceKey,
   parseTimelineKey,
   parseWindowKey,
 } from '../../lib/store/keys.ts'
-import { linesOf, parseNdjson, run, runOnTerminal } from '../support/command-line.ts'
-import type { Ran } from '../support/command-line.ts'
-import { startDemoMesh } from '../support/demo-mesh.ts'
-import type { DemoMesh } from '../support/demo-mesh.ts'
+import { linesOf, parseNdjson, run, runOnTerminal } from '../support/process/command-line.ts'
+import type { Ran } from '../support/process/command-line.ts'
+import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
+import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
+import type { ReplayAnswer } from '../../demo/replay-answer.ts'
+import { isReportKey } from '../../lib/store/report-keys.ts'
 
 /**
  * What a lying API and lying labels may call things. Each takes the place of a recorded name everywhere: in objects, labels, identities,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Column, tableLines } from '../../cli/table.ts'
+import { type Column, tableLines } from '../../cli/terminal-table.ts'
 
 type Row = readonly string[]
 

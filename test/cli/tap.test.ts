@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, after, before, test } from 'node:test'
 import { status } from '../../demo/replay-kubernetes.ts'
-import { linesOf, parseNdjson, run, runOnTerminal } from '../support/command-line.ts'
-import type { Ran } from '../support/command-line.ts'
-import { freshFolder } from '../support/recording.ts'
+import { linesOf, parseNdjson, run, runOnTerminal } from '../support/process/command-line.ts'
+import type { Ran } from '../support/process/command-line.ts'
+import { freshFolder } from '../support/recorder.ts'
 import { shownBelow } from '../support/doc-examples.ts'
-import { tapRecordings } from '../support/tap-recordings.ts'
-import { TAP_TOKEN, type TapServer, refuse, replay, startTapServer } from '../support/tap-server.ts'
+import { tapRecordings } from '../support/truth/tap-recordings.ts'
+import { TAP_TOKEN, type TapServer, refuse, replay, startTapServer } from '../support/servers/tap-server.ts'
 
 const recording = tapRecordings()[1]
 assert.ok(recording)

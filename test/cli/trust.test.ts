@@ -17,11 +17,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { listenOnLoopback } from '../../demo/loopback.ts'
-import { directoryObjects } from '../../lib/store/directory.ts'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { registryKey } from '../../lib/store/keys.ts'
-import type { ClusterOptions } from '../../lib/store/registration.ts'
-import { addCluster, readClusters } from '../../lib/store/registry.ts'
-import { type Ran, linesOf, run } from '../support/command-line.ts'
+import type { ClusterOptions } from '../../lib/store/registry/registration.ts'
+import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
+import { type Ran, linesOf, run } from '../support/process/command-line.ts'
 
 /** What somebody gets who may write to the store, and to nothing else. */
 

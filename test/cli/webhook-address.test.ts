@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { run } from '../support/command-line.ts'
+import { run } from '../support/process/command-line.ts'
 
 test('channel add refuses a webhook at the address of a metadata service at once, and records nothing', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-webhook-'))

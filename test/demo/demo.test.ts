@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { freshFolder } from '../support/recording.ts'
+import { freshFolder } from '../support/recorder.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { onQueue, onRequest, onSchedule, once, setting } from '../../functions/lambda.ts'
-import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/aws/lambda.ts'
 
 const SECRET = 'do-not-log-this'
 const TIME = '2026-11-24T13:00:00Z'

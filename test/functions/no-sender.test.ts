@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import { listDeliveries } from '../../lib/deliver/claims.ts'
-import { addCluster } from '../../lib/store/registry.ts'
-import { openStore } from '../store/open-s3.ts'
-import { batchOf, capturedLog, contextOf } from '../support/lambda.ts'
-import { startS3Server } from '../support/s3-server.ts'
+import { listDeliveries } from '../../lib/deliver/send/claims.ts'
+import { addCluster } from '../../lib/store/registry/registry.ts'
+import { openStore } from '../store/objects/open-s3.ts'
+import { batchOf, capturedLog, contextOf } from '../support/aws/lambda.ts'
+import { startS3Server } from '../support/servers/s3-server.ts'
 
 const STORE = 's3://evidence?derived=derived'
 const AUTHOR = { now: new Date('2026-11-20T00:00:00Z'), by: 'tester' }

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { toSeconds } from '../../lib/collect/windows.ts'
+import { toSeconds } from '../../lib/time/windows.ts'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import { alertDue } from '../../lib/run/alert.ts'
-import { collectDue } from '../../lib/run/collect.ts'
-import { plan } from '../../lib/run/plan.ts'
-import type { Memory } from '../../lib/store/recent.ts'
-import { addCluster } from '../../lib/store/registry.ts'
-import { memoryObjects } from '../support/memory-objects.ts'
-import { toldCluster, toldWindow } from '../support/told-cluster.ts'
+import { alertDue } from '../../lib/jobs/alert-channels.ts'
+import { collectDue } from '../../lib/jobs/collect-window.ts'
+import { plan } from '../../lib/jobs/plan-collection.ts'
+import type { Memory } from '../../lib/history/recent.ts'
+import { addCluster } from '../../lib/store/registry/registry.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { toldCluster, toldWindow } from '../support/stored/told-cluster.ts'
 
 const parameters = readFileSync(new URL('../../infra/resources/parameters.yml', import.meta.url), 'utf8')
 

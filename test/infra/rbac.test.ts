@@ -10,9 +10,9 @@ import {
   kubernetesRights,
   packetsRights,
   tapRights,
-} from '../../lib/collect/rights.ts'
-import type { Right } from '../../lib/collect/rights.ts'
-import type { Cluster } from '../../lib/model.ts'
+} from '../../lib/collect/cluster/rights.ts'
+import type { Right } from '../../lib/collect/cluster/rights.ts'
+import type { Cluster } from '../../lib/model/registry.ts'
 
 const FOLDER = join(import.meta.dirname, '../../infra/rbac')
 

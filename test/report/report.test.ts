@@ -6,22 +6,31 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { extractText, getDocumentProxy } from 'unpdf'
-import { renderHtml } from '../../lib/report/html.ts'
-import { renderPdf } from '../../lib/report/pdf.ts'
-import { MARKS } from '../../lib/report/states.ts'
-import type { ReportInput } from '../../lib/report/input.ts'
-import { csvFiles } from '../../lib/report/csv.ts'
+import { renderHtml } from '../../lib/report/report-html.ts'
+import { renderPdf } from '../../lib/report/report-pdf.ts'
+import { MARKS } from '../../lib/report/drawing/state-looks.ts'
+import type { ReportInput } from '../../lib/report/report-input.ts'
+import { csvFiles } from '../../lib/report/csv/report-csv.ts'
 import { documentsOf } from '../../lib/report/documents.ts'
-import { summaryJson } from '../../lib/report/summary-json.ts'
+import { summaryJson } from '../../lib/report/summary/summary-json.ts'
 import { section } from '../../lib/report/section.ts'
-import { summarise } from '../../lib/report/summary.ts'
-import type { Summary } from '../../lib/report/summary.ts'
-import type { NameView } from '../../lib/report/table.ts'
-import { viewOf } from '../../lib/report/view.ts'
-import type { ReportView } from '../../lib/report/view.ts'
+import { summarise } from '../../lib/report/summary/summary.ts'
+import type { Summary } from '../../lib/report/summary/summary.ts'
+import type { NameView } from '../../lib/report/table-cells.ts'
+import { viewOf } from '../../lib/report/report-view.ts'
+import type { ReportView } from '../../lib/report/report-view.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
-import { cluster, hours, judged, manyPaths, PERIOD, report, storyOfAWeek, workload } from '../support/report-input.ts'
-import type { UnjudgedInput } from '../support/report-input.ts'
+import {
+  cluster,
+  hours,
+  judged,
+  manyPaths,
+  PERIOD,
+  report,
+  storyOfAWeek,
+  workload,
+} from '../support/stored/report-input.ts'
+import type { UnjudgedInput } from '../support/stored/report-input.ts'
 
 const CASES = readdirSync(goldenPath('report'))
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BatchError, decodeBatch, encodeBatch, entryOf, MOST_LEAVES } from '../../lib/seal/batch.ts'
+import { BatchError, decodeBatch, encodeBatch, entryOf, MOST_LEAVES } from '../../lib/seal/write/batch.ts'
 import { formatLeaf, kindOf, type Leaf, LeafError, nameOf, parseLeaf } from '../../lib/seal/leaf.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
-import { anyLeaf, anyWindow } from '../support/leaves.ts'
+import { anyLeaf, anyWindow } from '../support/stored/leaves.ts'
 
 const window = { start: '2026-11-24T12:00:00Z', end: '2026-11-24T13:00:00Z' }
 const sha256 = 'ab'.repeat(32)

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NoteError } from '../../lib/seal/note.ts'
+import { NoteError } from '../../lib/seal/tlog/note.ts'
 import { readPrintedHead } from '../../lib/seal/printed-head.ts'
-import { seal } from '../../lib/seal/seal.ts'
-import { writeAttempt } from '../../lib/store/evidence.ts'
-import type { Objects } from '../../lib/store/objects.ts'
-import { StoreError } from '../../lib/store/objects.ts'
-import { newSigner } from '../support/log.ts'
-import { memoryObjects } from '../support/memory-objects.ts'
-import { minutesIn, snapshotOf } from '../support/sealed-store.ts'
+import { seal } from '../../lib/seal/write/seal.ts'
+import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
+import { StoreError } from '../../lib/store/objects/objects.ts'
+import { newSigner } from '../support/stored/memory-log.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
 
 const signer = newSigner()
 

@@ -22,19 +22,15 @@ import {
   parseEvidenceKey,
   parseTimelineKey,
   parseWindowKey,
-  isReportKey,
-  documentKey,
-  parseDocumentKey,
-  reportsUpTo,
   registryKey,
-  reportKey,
   stateKey,
   timelineKey,
   timelinePrefix,
   windowKey,
   windowPrefix,
 } from '../../lib/store/keys.ts'
-import { checkKey } from '../../lib/store/objects.ts'
+import { checkKey } from '../../lib/store/objects/objects.ts'
+import { isReportKey, documentKey, parseDocumentKey, reportsUpTo, reportKey } from '../../lib/store/report-keys.ts'
 
 const window = { start: '2026-11-24T12:30:00Z', end: '2026-11-24T12:35:00Z' }
 const DAY = 24 * 60 * 60

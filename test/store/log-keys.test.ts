@@ -17,8 +17,8 @@ import {
   vkeyKey,
 } from '../../lib/store/log-keys.ts'
 import { attemptsPrefix } from '../../lib/store/keys.ts'
-import { checkKey, checkReplaceable } from '../../lib/store/objects.ts'
-import { anyCluster, anyWindow } from '../support/leaves.ts'
+import { checkKey, checkReplaceable } from '../../lib/store/objects/objects.ts'
+import { anyCluster, anyWindow } from '../support/stored/leaves.ts'
 
 test('keys of the log read as the design says', () => {
   const window = { start: '2026-11-24T12:00:00Z', end: '2026-11-24T13:00:00Z' }

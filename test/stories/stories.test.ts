@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { WindowResult } from '../../lib/model.ts'
+import type { WindowResult } from '../../lib/model/window.ts'
 import {
   EXCEPTIONS,
   type Finding,
@@ -10,7 +10,7 @@ import {
   judge,
   judgeStory,
   toldOf,
-} from '../support/mesh-judge.ts'
+} from '../support/mesh/mesh-judge.ts'
 import {
   type Change,
   type FlowPlan,
@@ -21,9 +21,9 @@ import {
   endOf,
   healthyStory,
   meshOf,
-} from '../support/mesh-stories.ts'
-import { scrape } from '../support/simulated-scrapes.ts'
-import { linesOf } from '../support/synthetic-cluster.ts'
+} from '../support/mesh/mesh-stories.ts'
+import { scrape } from '../support/mesh/simulated-scrapes.ts'
+import { linesOf } from '../support/mesh/synthetic-cluster.ts'
 
 const STORIES = Number(process.env['STORIES'] ?? 300)
 

@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type BuiltImage, type LayerOptions, buildImage, execForm, inLayer } from '../support/image-build.ts'
+import { type BuiltImage, type LayerOptions, buildImage, execForm, inLayer } from '../support/aws/image-build.ts'
 
 /** No registry of images is asked: this machine's root stands for the base image, so what that one brings is not tested here. */
 let image: BuiltImage

@@ -8,11 +8,11 @@ import { pathToFileURL } from 'node:url'
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser } from 'playwright-core'
-import { alertContent } from '../../lib/deliver/alert/mail.ts'
-import { mailContent } from '../../lib/deliver/mail/mail.ts'
+import { alertContent } from '../../lib/deliver/alert/alert-mail.ts'
+import { mailContent } from '../../lib/deliver/mail/weekly-mail.ts'
 import { hasLink } from '../../lib/deliver/mail/report-offer.ts'
-import { ALERT_STORIES } from '../support/alert-stories.ts'
-import { MAIL_STORIES } from '../support/mail-stories.ts'
+import { ALERT_STORIES } from '../support/deliver/alert-stories.ts'
+import { MAIL_STORIES } from '../support/deliver/mail-stories.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-mails-'))
 let browser: Browser

@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { freshFolder } from '../support/recording.ts'
+import { freshFolder } from '../support/recorder.ts'
 import { startPrometheus } from '../../demo/recorded-prometheus.ts'
 
 /** A packed data directory with one sample of one series. */

@@ -8,12 +8,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
-import { renderHtml } from '../../lib/report/html.ts'
-import { summarise } from '../../lib/report/summary.ts'
-import type { ReportInput } from '../../lib/report/input.ts'
-import { viewOf } from '../../lib/report/view.ts'
+import { renderHtml } from '../../lib/report/report-html.ts'
+import { summarise } from '../../lib/report/summary/summary.ts'
+import type { ReportInput } from '../../lib/report/report-input.ts'
+import { viewOf } from '../../lib/report/report-view.ts'
 import { goldenPath } from '../support/golden.ts'
-import { storyOfAWeek } from '../support/report-input.ts'
+import { storyOfAWeek } from '../support/stored/report-input.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pages-'))
 let browser: Browser

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { documentsOf } from '../../lib/report/documents.ts'
-import type { ReportInput } from '../../lib/report/input.ts'
+import type { ReportInput } from '../../lib/report/report-input.ts'
 import { goldenPath } from '../support/golden.ts'
-import { judged, storyOfAWeek } from '../support/report-input.ts'
-import type { UnjudgedInput } from '../support/report-input.ts'
+import { judged, storyOfAWeek } from '../support/stored/report-input.ts'
+import type { UnjudgedInput } from '../support/stored/report-input.ts'
 
 const VERSION = '1.28.2'
 const kept = join(tmpdir(), 'ciphertrail-verapdf')

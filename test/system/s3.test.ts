@@ -8,13 +8,13 @@ import {
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3'
-import { StoreError } from '../../lib/store/objects.ts'
-import { run } from '../support/command-line.ts'
-import { addArguments, startDemoMesh } from '../support/demo-mesh.ts'
-import { startMoto } from '../support/moto-server.ts'
-import type { MotoServer } from '../support/moto-server.ts'
-import { objectsConformance } from '../store/objects-conformance.ts'
-import { openStore } from '../store/open-s3.ts'
+import { StoreError } from '../../lib/store/objects/objects.ts'
+import { run } from '../support/process/command-line.ts'
+import { addArguments, startDemoMesh } from '../support/mesh/demo-mesh.ts'
+import { startMoto } from '../support/servers/moto-server.ts'
+import type { MotoServer } from '../support/servers/moto-server.ts'
+import { objectsConformance } from '../store/objects/objects-conformance.ts'
+import { openStore } from '../store/objects/open-s3.ts'
 
 let moto: MotoServer
 let client: S3Client
@@ -50,7 +50,7 @@ objectsConformance(
     const argument = await freshAddress()
     return {
       objects: openStore(argument),
-      opener: { module: new URL('../store/open-s3.ts', import.meta.url).href, argument },
+      opener: { module: new URL('../store/objects/open-s3.ts', import.meta.url).href, argument },
     }
   },
   // Between its threads a conditional put is not atomic.

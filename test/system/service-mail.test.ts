@@ -22,17 +22,23 @@ import {
 } from '@aws-sdk/client-sqs'
 import PostalMime from 'postal-mime'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import { linkName, listDownloads, makeDownload, readDownload, revokeDownload } from '../../lib/deliver/downloads.ts'
-import type { Objects } from '../../lib/store/objects.ts'
-import { addCluster } from '../../lib/store/registry.ts'
-import { compareText } from '../../lib/text-order.ts'
-import { openStore } from '../store/open-s3.ts'
-import { parseNdjson, run } from '../support/command-line.ts'
-import { REPORT_PDF, WEEK, keepPdf } from '../support/kept-report.ts'
-import { batchOf, capturedLog, contextOf, requestOf } from '../support/lambda.ts'
-import { type MotoServer, startMoto, takenBySes } from '../support/moto-server.ts'
-import { packagedHandler, unpackFunction } from '../support/packaged-functions.ts'
-import { freshFolder } from '../support/recording.ts'
+import {
+  linkName,
+  listDownloads,
+  makeDownload,
+  readDownload,
+  revokeDownload,
+} from '../../lib/deliver/link/downloads.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
+import { addCluster } from '../../lib/store/registry/registry.ts'
+import { compareText } from '../../lib/text/order.ts'
+import { openStore } from '../store/objects/open-s3.ts'
+import { parseNdjson, run } from '../support/process/command-line.ts'
+import { REPORT_PDF, WEEK, keepPdf } from '../support/deliver/kept-report.ts'
+import { batchOf, capturedLog, contextOf, requestOf } from '../support/aws/lambda.ts'
+import { type MotoServer, startMoto, takenBySes } from '../support/servers/moto-server.ts'
+import { packagedHandler, unpackFunction } from '../support/aws/packaged-functions.ts'
+import { freshFolder } from '../support/recorder.ts'
 
 const STORE = 's3://evidence?derived=derived'
 const AUTHOR = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }

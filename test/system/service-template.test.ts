@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { packagedTemplate } from '../support/cloudformation.ts'
+import { packagedTemplate } from '../support/aws/cloudformation.ts'
 
 test('cfn-lint has nothing to say of the template', async (t) => {
   const command = process.env['CIPHERTRAIL_CFN_LINT']

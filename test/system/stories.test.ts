@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cadvisorQueriesOf } from '../../lib/collect/cadvisor.ts'
-import { queriesOf } from '../../lib/collect/queries.ts'
-import type { Seconds } from '../../lib/model.ts'
-import { type Finding, askSimulated, judge, toldOf, windowsOf } from '../support/mesh-judge.ts'
-import { anyStory, meshOf } from '../support/mesh-stories.ts'
-import { startWrittenPrometheus } from '../support/remote-write.ts'
-import { scrape } from '../support/simulated-scrapes.ts'
+import { cadvisorQueriesOf } from '../../lib/observed/cadvisor-queries.ts'
+import { queriesOf } from '../../lib/observed/queries.ts'
+import type { Seconds } from '../../lib/model/time.ts'
+import { type Finding, askSimulated, judge, toldOf, windowsOf } from '../support/mesh/mesh-judge.ts'
+import { anyStory, meshOf } from '../support/mesh/mesh-stories.ts'
+import { startWrittenPrometheus } from '../support/servers/remote-write.ts'
+import { scrape } from '../support/mesh/simulated-scrapes.ts'
 
 const STORIES = 50
 

@@ -3,10 +3,10 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { readTap } from '../../lib/assess/tap-reading.ts'
-import { decodeTapEvent } from '../../lib/collect/tap-events.ts'
-import { findRecording } from '../support/recordings.ts'
-import { type Decoded, framesOf } from '../support/tap-recordings.ts'
+import { readTap } from '../../lib/assess/window/tap-reading.ts'
+import { decodeTapEvent } from '../../lib/observed/tap-events.ts'
+import { findRecording } from '../support/truth/recordings.ts'
+import { type Decoded, framesOf } from '../support/truth/tap-recordings.ts'
 
 function read(file: string): Buffer {
   return existsSync(file) ? readFileSync(file) : gunzipSync(readFileSync(`${file}.gz`))

@@ -5,24 +5,25 @@ import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { DEMO_FIXTURE, openFixture } from '../../demo/fixture.ts'
-import { record } from '../../demo/record.ts'
+import { record } from '../../record/record.ts'
 import { startPrometheus } from '../../demo/recorded-prometheus.ts'
-import type { Window, WindowResult } from '../../lib/model.ts'
-import { directoryObjects } from '../../lib/store/directory.ts'
-import { readWindow } from '../../lib/store/state.ts'
-import { EXCEPTIONS, unnamed } from '../support/exceptions.ts'
-import { collectByCommand, reportedByCommand, storeFolder } from '../support/judged-line.ts'
-import { startKubernetesServer } from '../support/kubernetes-server.ts'
-import { freshFolder } from '../support/recording.ts'
-import { findRecording, openRecording, readEdges, readListings, readTruth } from '../support/recordings.ts'
-import { confusionTable, edgesTable, judge } from '../support/truth.ts'
+import type { Window } from '../../lib/model/time.ts'
+import type { WindowResult } from '../../lib/model/window.ts'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { readWindow } from '../../lib/history/cluster-state.ts'
+import { EXCEPTIONS, unnamed } from '../support/truth/exceptions.ts'
+import { collectByCommand, reportedByCommand, storeFolder } from '../support/truth/judged-line.ts'
+import { startKubernetesServer } from '../support/servers/kubernetes-server.ts'
+import { freshFolder } from '../support/recorder.ts'
+import { findRecording, openRecording, readEdges, readListings, readTruth } from '../support/truth/recordings.ts'
+import { confusionTable, edgesTable, judge } from '../support/truth/truth.ts'
 import {
   VIZ_DIFFERENCES,
   VIZ_POD_DIFFERENCES,
   compareListings,
   compareRows,
   unexplained,
-} from '../support/viz-differences.ts'
+} from '../support/truth/viz-differences.ts'
 
 const FIXTURES = {
   demo: DEMO_FIXTURE,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { unnamed } from '../support/exceptions.ts'
-import type { Exception } from '../support/exceptions.ts'
-import { judge, parseTruth } from '../support/truth.ts'
+import { unnamed } from '../support/truth/exceptions.ts'
+import type { Exception } from '../support/truth/exceptions.ts'
+import { judge, parseTruth } from '../support/truth/truth.ts'
 
 const window = { start: '2026-11-24T12:10:00Z', end: '2026-11-24T12:15:00Z' }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import type { Coverage, Endpoint, PathRow, State, Workload } from '../../lib/model.ts'
-import { readEdges, readTruth } from '../support/recordings.ts'
-import { confusionTable, edgesTable, judge, parseTruth } from '../support/truth.ts'
-import type { Reported, Truth, Verdict } from '../support/truth.ts'
+import type { Coverage, Workload } from '../../lib/model/window.ts'
+import type { Endpoint, State } from '../../lib/model/path.ts'
+import type { PathRow } from '../../lib/model/history.ts'
+import { readEdges, readTruth } from '../support/truth/recordings.ts'
+import { confusionTable, edgesTable, judge, parseTruth } from '../support/truth/truth.ts'
+import type { Reported, Truth, Verdict } from '../support/truth/truth.ts'
 
 const WINDOW = { start: '2026-11-24T12:10:00Z', end: '2026-11-24T12:15:00Z' }
 const NEXT = { start: '2026-11-24T12:15:00Z', end: '2026-11-24T12:20:00Z' }

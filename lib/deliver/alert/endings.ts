@@ -1,21 +1,14 @@
 /** How what was told and is not so any more ended, in words: over only what was seen to be. Pure. */
-import { toSeconds } from '../../collect/windows.ts'
-import { type Dates, durationWords } from '../../report/dates.ts'
-import { printable } from '../../report/printable.ts'
+import { toSeconds } from '../../time/windows.ts'
+import { type Dates, durationWords } from '../../time/dates.ts'
+import { printable } from '../../text/printable.ts'
 import { endingWords } from '../../report/sections/not-encrypted.ts'
-import { shareWords } from '../../report/words.ts'
-import {
-  type ClusterFacts,
-  type Condition,
-  type Known,
-  type KnownCluster,
-  type Present,
-  type Watched,
-  cut,
-  namespaceKey,
-  pathWords,
-} from './conditions.ts'
+import { shareWords } from '../../report/words/words.ts'
+import { namespaceKey } from './conditions.ts'
 import { isOfChannel } from '../channel/channel.ts'
+import type { ClusterFacts, Condition, Present, Watched, Known, KnownCluster } from './condition.ts'
+import { pathWords } from './path-conditions.ts'
+import { cut } from './condition.ts'
 
 /**
  * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also what is not seen any

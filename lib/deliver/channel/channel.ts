@@ -1,11 +1,11 @@
 /** Who gets which part of the news, when and how. Pure: channels.ts keeps channels, recipients.ts the addresses. */
 import { domainToASCII } from 'node:url'
 import { z } from 'zod'
-import { matchesAny } from '../../assess/pattern.ts'
-import { isManagedSecret } from '../../collect/secret-name.ts'
-import { checkedZone } from '../../report/week.ts'
+import { matchesAny } from '../../text/pattern.ts'
+import { isManagedSecret } from '../../net/secret-name.ts'
+import { checkedZone } from '../../time/week.ts'
 import { isClusterId } from '../../store/keys.ts'
-import { compareText } from '../../text-order.ts'
+import { compareText } from '../../text/order.ts'
 
 /** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
 export const MAIL_FORMATS = ['html', 'text'] as const

@@ -1,10 +1,10 @@
 /** The channels in force: those of the latest change that is recorded. */
 import canonicalize from 'canonicalize'
-import { timeOf } from '../../collect/windows.ts'
-import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from '../../store/changes.ts'
+import { timeOf } from '../../time/windows.ts'
+import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from '../../store/registry/changes.ts'
 import { changeKey } from '../../store/keys.ts'
-import { ConflictError, type Objects } from '../../store/objects.ts'
-import { compareText } from '../../text-order.ts'
+import { ConflictError, type Objects } from '../../store/objects/objects.ts'
+import { compareText } from '../../text/order.ts'
 import {
   type Channel,
   type ChannelOptions,

@@ -5,11 +5,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import { parseJson } from '../../store/json.ts'
-import { recipientsKey } from '../../store/keys.ts'
-import type { Objects } from '../../store/objects.ts'
-import { replaceObject } from '../../store/replace.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { replaceObject } from '../../store/objects/replace.ts'
 import { isPseudonym } from './channel.ts'
+import { recipientsKey } from '../../store/delivery-keys.ts'
 
 /** Addresses by pseudonym. */
 export type Recipients = ReadonlyMap<string, string>

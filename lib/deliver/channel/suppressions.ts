@@ -1,11 +1,11 @@
 /** Who gets no mail: whoever unsubscribed, whose server refuses it, or who complained. Kept by pseudonym, apart from the channels. */
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
-import { timeOf } from '../../collect/windows.ts'
-import { parseJson } from '../../store/json.ts'
-import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/keys.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects.ts'
+import { timeOf } from '../../time/windows.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
 import type { Channel } from './channel.ts'
+import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/delivery-keys.ts'
 
 export const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]

@@ -1,16 +1,16 @@
 /** One path in a list of a mail: how it stands, since when, why, and what would fix it. */
-import type { Dates } from '../../report/dates.ts'
-import { durationWords } from '../../report/dates.ts'
-import { openWords } from '../../report/open-words.ts'
-import { printable } from '../../report/printable.ts'
+import type { Dates } from '../../time/dates.ts'
+import { durationWords } from '../../time/dates.ts'
+import { openWords } from '../../report/words/format-episode.ts'
+import { printable } from '../../text/printable.ts'
 import { endingWords } from '../../report/sections/not-encrypted.ts'
-import { LOOKS } from '../../report/states.ts'
-import type { Summary } from '../../report/summary.ts'
-import { destinationName, endpointName } from '../../report/table.ts'
-import { CAUSE_WORDS, reasonWords } from '../../report/words.ts'
-import { clusterNote } from '../../report/wording.ts'
-import type { EntryView } from './view.ts'
+import { LOOKS } from '../../report/drawing/state-looks.ts'
+import type { Summary } from '../../report/summary/summary.ts'
+import { destinationName, endpointName } from '../../report/table-cells.ts'
+import { CAUSE_WORDS, reasonWords } from '../../report/words/words.ts'
+import { clusterNote } from '../../report/words/report-context.ts'
 import type { NewsItem, NewsKind } from './news.ts'
+import type { EntryView } from './view-parts.ts'
 
 /** Lists in which what would fix a path is told; of what is still open it was told before, and of the others there is nothing left to fix. */
 const FIXABLE: readonly NewsKind[] = ['new', 'reopened']

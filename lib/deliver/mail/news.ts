@@ -1,7 +1,8 @@
 /** What a weekly mail tells, as lists and numbers. Pure, and made from the same summary as the report of the week. */
-import type { Episode, WaiverResult } from '../../model.ts'
-import type { Summary } from '../../report/summary.ts'
-import { type Exposure, type Named, byName, pathKey } from '../../report/summary/paths.ts'
+import type { Episode } from '../../model/history.ts'
+import type { WaiverResult } from '../../model/judgement.ts'
+import type { Summary } from '../../report/summary/summary.ts'
+import { type Exposure, type Named, byName, pathKey } from '../../report/summary/path-summary.ts'
 import { isWaived } from '../../report/sections/not-encrypted.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */

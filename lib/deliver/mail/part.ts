@@ -1,15 +1,10 @@
 /** The part of a period that is a channel's: of nothing else may its mail speak. Pure. */
-import type {
-  ClusterPast,
-  ClusterPeriod,
-  Coverage,
-  Endpoint,
-  Finding,
-  PathRow,
-  Subject,
-  Workload,
-} from '../../model.ts'
-import type { ReportInput } from '../../report/input.ts'
+import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
+import type { Coverage, Workload } from '../../model/window.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { Finding, Subject } from '../../model/judgement.ts'
+import type { PathRow } from '../../model/history.ts'
+import type { ReportInput } from '../../report/report-input.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
 
 /** A cluster on which no workload of the channel's namespaces is known, and how much of the period was collected there. */

@@ -1,10 +1,10 @@
 /** The subject of a weekly mail: the news in one line, what was not seen before what was. */
-import { cutLine, printable } from '../../report/printable.ts'
-import type { Summary } from '../../report/summary.ts'
-import { countWords, plural, shareWords } from '../../report/words.ts'
+import { cutLine, printable } from '../../text/printable.ts'
+import type { Summary } from '../../report/summary/summary.ts'
+import { countWords, plural, shareWords } from '../../report/words/words.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { News } from './news.ts'
-import type { MailInput } from './view.ts'
+import type { MailInput } from './mail-input.ts'
 
 /** A subject is cut by most programs long before; the news stands in front. */
 const LONGEST = 180

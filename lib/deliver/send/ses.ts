@@ -1,6 +1,6 @@
 /** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
-import { printable } from '../../report/printable.ts'
+import { printable } from '../../text/printable.ts'
 import { NotSentError, type Refusal, type SendMail, withoutAddress } from './send.ts'
 
 /** Where SES is asked. */

@@ -1,8 +1,8 @@
 /** Whom mail is from and the way to send it, as a settings file says it, or the environment of a function. */
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { unreadWords } from '../../collect/credential-files.ts'
-import { printable } from '../../report/printable.ts'
+import { unreadWords } from '../../net/credential-files.ts'
+import { printable } from '../../text/printable.ts'
 import { checkedAddresses } from '../channel/channel.ts'
 import type { Sender } from './message.ts'
 import type { SesSettings } from './ses.ts'

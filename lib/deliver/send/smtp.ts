@@ -1,7 +1,7 @@
 /** Mail over SMTP with TLS (RFC 5321, 3207), one connection for each message. */
 import { Readable } from 'node:stream'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import { printable } from '../../report/printable.ts'
+import { printable } from '../../text/printable.ts'
 import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 
 /** How a server of mail is reached. */

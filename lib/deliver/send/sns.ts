@@ -1,6 +1,6 @@
 /** Alerts to a topic of Amazon SNS, with the credentials that the environment gives. */
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
-import { printable } from '../../report/printable.ts'
+import { printable } from '../../text/printable.ts'
 import { NotSentError } from './send.ts'
 
 /** Publishes an alert to a topic, and gives what it calls it. */

@@ -1,14 +1,14 @@
 /** What changed since the period before. */
-import { printable } from '../printable.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { CHANGE_KINDS } from '../summary/changes.ts'
-import type { Change, ChangeKind, Changes } from '../summary/changes.ts'
-import { destinationName, endpointName, nameCell, table, text } from '../table.ts'
-import type { TableView } from '../table.ts'
-import { countWords, periodWord, plural } from '../words.ts'
-import { firstOf } from '../wording.ts'
-import type { Wording } from '../wording.ts'
+import { CHANGE_KINDS } from '../summary/change-summary.ts'
+import type { Change, ChangeKind, Changes } from '../summary/change-summary.ts'
+import { destinationName, endpointName, nameCell, table, text } from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
+import { countWords, periodWord, plural } from '../words/words.ts'
+import { firstOf } from '../words/report-context.ts'
+import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */

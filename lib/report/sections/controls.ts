@@ -1,13 +1,13 @@
 /** How each control and each rule stands, and what that rests on. */
-import { VERDICTS } from '../../model.ts'
-import type { FrameworkResult, Score } from '../../model.ts'
-import { printable } from '../printable.ts'
+import { VERDICTS } from '../../model/judgement.ts'
+import type { FrameworkResult, Score } from '../../model/judgement.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { lines, number, stateCell, table, text, verdictView } from '../table.ts'
-import type { CellView, TableView } from '../table.ts'
-import { capital, countWords, scoreWords, shareWords } from '../words.ts'
+import type { Summary } from '../summary/summary.ts'
+import { lines, number, stateCell, table, text, verdictView } from '../table-cells.ts'
+import type { CellView, TableView } from '../table-cells.ts'
+import { capital, countWords, scoreWords, shareWords } from '../words/words.ts'
 
 export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
   const { rules, frameworks, score, controls } = judgement

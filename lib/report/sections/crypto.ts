@@ -1,14 +1,14 @@
 /** The cryptography that the proxies state, and what follows from it. */
-import type { Crypto } from '../../model.ts'
-import { durationWords } from '../dates.ts'
-import { breakable, printable } from '../printable.ts'
+import type { Crypto } from '../../model/window.ts'
+import { durationWords } from '../../time/dates.ts'
+import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { sum } from '../summary/sums.ts'
-import { lines, listPieces, nameCell, number, plain, table, text } from '../table.ts'
-import type { TableView } from '../table.ts'
-import { countWords, plural } from '../words.ts'
-import type { Wording } from '../wording.ts'
+import { lines, listPieces, nameCell, number, plain, table, text } from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
+import { countWords, plural } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 export function cryptoSection(wording: Wording): SectionView {
   const { clusters } = wording.summary

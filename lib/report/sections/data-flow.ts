@@ -1,17 +1,17 @@
 /** Who talks to whom, drawn from what was observed: namespaces grouped, what was not encrypted in front. */
-import { curvePath, layer, outlinePath } from '../drawing.ts'
-import type { DrawingView } from '../drawing.ts'
-import { layOut } from '../layout.ts'
-import type { GraphEdge, Layout } from '../layout.ts'
-import { printable } from '../printable.ts'
+import { curvePath, layer, outlinePath } from '../drawing/drawing.ts'
+import type { DrawingView } from '../drawing/drawing.ts'
+import { layOut } from '../drawing/graph-layout.ts'
+import type { GraphEdge, Layout } from '../drawing/graph-layout.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { LOOKS, MARKS } from '../states.ts'
-import type { Mark } from '../states.ts'
-import { isClear } from '../summary/paths.ts'
-import type { PathSummary } from '../summary/paths.ts'
-import { plural } from '../words.ts'
-import type { Wording } from '../wording.ts'
+import { LOOKS, MARKS } from '../drawing/state-looks.ts'
+import type { Mark } from '../drawing/state-looks.ts'
+import { isClear } from '../summary/path-summary.ts'
+import type { PathSummary } from '../summary/path-summary.ts'
+import { plural } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 /** A drawing with more boxes or arrows than these shows namespaces instead of workloads; one with more still, only what asks for attention. */
 const MOST_NODES = 34

@@ -1,13 +1,13 @@
 /** What policy says beside what was seen, port by port. */
-import type { Enforcement } from '../../model.ts'
+import type { Enforcement } from '../../model/path.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { ENFORCEMENT_READINGS } from '../summary/enforcement.ts'
-import type { EnforcementReading } from '../summary/enforcement.ts'
-import { destinationName, nameCell, stateCell, stateView, table, text } from '../table.ts'
-import { capital, countWords, plural } from '../words.ts'
-import { firstOf } from '../wording.ts'
+import type { Summary } from '../summary/summary.ts'
+import { ENFORCEMENT_READINGS } from '../summary/enforcement-summary.ts'
+import type { EnforcementReading } from '../summary/enforcement-summary.ts'
+import { destinationName, nameCell, stateCell, stateView, table, text } from '../table-cells.ts'
+import { capital, countWords, plural } from '../words/words.ts'
+import { firstOf } from '../words/report-context.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MOST_ROWS = 80

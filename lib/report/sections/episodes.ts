@@ -1,13 +1,13 @@
 /** Every run of windows in which a path was not encrypted, how it ended, and how long fixing took. */
-import { durationWords } from '../dates.ts'
-import { openFor } from '../open-words.ts'
+import { durationWords } from '../../time/dates.ts'
+import { openFor } from '../words/format-episode.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Episodes, EpisodeSummary } from '../summary/episodes.ts'
-import { destinationName, endpointName, lines, nameCell, number, table, text } from '../table.ts'
-import { capital, countWords, plural } from '../words.ts'
-import { firstOf } from '../wording.ts'
-import type { Wording } from '../wording.ts'
+import type { Episodes, EpisodeSummary } from '../summary/episode-summary.ts'
+import { destinationName, endpointName, lines, nameCell, number, table, text } from '../table-cells.ts'
+import { capital, countWords, plural } from '../words/words.ts'
+import { firstOf } from '../words/report-context.ts'
+import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */

@@ -1,12 +1,21 @@
 /** What fails and what could not be told, rule by rule. Paths that were not encrypted have a section of their own. */
-import type { Finding, RuleResult, Subject } from '../../model.ts'
-import { breakable, printable } from '../printable.ts'
+import type { Finding, RuleResult, Subject } from '../../model/judgement.ts'
+import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { destinationName, EMPTY_CELL, endpointName, lines, number, stateCell, table, verdictView } from '../table.ts'
-import type { NameView, TableView } from '../table.ts'
-import { capital, countWords, plural } from '../words.ts'
+import type { Summary } from '../summary/summary.ts'
+import {
+  destinationName,
+  EMPTY_CELL,
+  endpointName,
+  lines,
+  number,
+  stateCell,
+  table,
+  verdictView,
+} from '../table-cells.ts'
+import type { NameView, TableView } from '../table-cells.ts'
+import { capital, countWords, plural } from '../words/words.ts'
 
 /** What was seen alike shares a row: so many rows for each rule, so many names in a row. All findings stand in the CSV. */
 const MOST_ROWS = 12

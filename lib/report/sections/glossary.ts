@@ -1,10 +1,10 @@
 /** What states, verdicts and words mean. */
-import { VERDICTS } from '../../model.ts'
+import { VERDICTS } from '../../model/judgement.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { LOOKS, MARKS, VERDICT_LOOKS } from '../states.ts'
-import { swatch } from '../strip-view.ts'
-import { EMPTY_CELL, stateCell, stateView, table, text, verdictView } from '../table.ts'
+import { LOOKS, MARKS, VERDICT_LOOKS } from '../drawing/state-looks.ts'
+import { swatch } from '../drawing/strip-view.ts'
+import { EMPTY_CELL, stateCell, stateView, table, text, verdictView } from '../table-cells.ts'
 
 const TERMS: readonly (readonly [word: string, meaning: string])[] = [
   [

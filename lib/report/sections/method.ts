@@ -1,7 +1,7 @@
 /** How the numbers came to be, and what they cannot say. */
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
+import type { Summary } from '../summary/summary.ts'
 
 export function methodSection({ checkpoint }: Summary): SectionView {
   return section('method', 'Method and limits', {

@@ -1,14 +1,23 @@
 /** Each path that was not encrypted: since when, why, how to fix it, and who accepted it. */
-import type { Episode } from '../../model.ts'
-import { durationWords } from '../dates.ts'
-import { openWords } from '../open-words.ts'
-import { printable } from '../printable.ts'
+import type { Episode } from '../../model/history.ts'
+import { durationWords } from '../../time/dates.ts'
+import { openWords } from '../words/format-episode.ts'
+import { printable } from '../../text/printable.ts'
 import { fact, section } from '../section.ts'
 import type { EntryView, SectionView } from '../section.ts'
-import { binWords, pathStrip, stripWords } from '../strip-view.ts'
-import type { Exposure, PathSummary } from '../summary/paths.ts'
-import { destinationName, endpointName, nameCell, plainName, stateCell, stateView, table, text } from '../table.ts'
-import type { TableView } from '../table.ts'
+import { binWords, pathStrip, stripWords } from '../drawing/strip-view.ts'
+import type { Exposure, PathSummary } from '../summary/path-summary.ts'
+import {
+  destinationName,
+  endpointName,
+  nameCell,
+  plainName,
+  stateCell,
+  stateView,
+  table,
+  text,
+} from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
 import {
   byteWords,
   CAUSE_WORDS,
@@ -20,9 +29,9 @@ import {
   plural,
   reasonWords,
   shareWords,
-} from '../words.ts'
-import { clusterNote, firstOf } from '../wording.ts'
-import type { Wording } from '../wording.ts'
+} from '../words/words.ts'
+import { clusterNote, firstOf } from '../words/report-context.ts'
+import type { Wording } from '../words/report-context.ts'
 
 /** So many are told in detail, the most urgent first; the others have a row each, up to the second number. */
 const MOST_ENTRIES = 50

@@ -1,14 +1,14 @@
 /** Page one, first half: how much of what was expected was seen at all. */
-import { durationWords } from '../dates.ts'
-import { printable } from '../printable.ts'
+import { durationWords } from '../../time/dates.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { binWords, coverageStrip } from '../strip-view.ts'
-import type { Summary } from '../summary.ts'
-import { EMPTY_CELL, number, plain, table } from '../table.ts'
-import type { TableView } from '../table.ts'
-import { countWords, plural, shareWords } from '../words.ts'
-import type { Wording } from '../wording.ts'
+import { binWords, coverageStrip } from '../drawing/strip-view.ts'
+import type { Summary } from '../summary/summary.ts'
+import { EMPTY_CELL, number, plain, table } from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
+import { countWords, plural, shareWords } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 export function notSeenSection(wording: Wording): SectionView {
   const { summary, dates } = wording

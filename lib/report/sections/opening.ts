@@ -1,8 +1,8 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
-import { printable } from '../printable.ts'
-import type { Summary } from '../summary.ts'
-import { capital, countWords, periodWord, plural, shareWords } from '../words.ts'
-import { spanWord } from '../wording.ts'
+import { printable } from '../../text/printable.ts'
+import type { Summary } from '../summary/summary.ts'
+import { capital, countWords, periodWord, plural, shareWords } from '../words/words.ts'
+import { spanWord } from '../words/report-context.ts'
 import { isWaived } from './not-encrypted.ts'
 
 /** The sentence on top. What was not seen comes first; a cluster of which nothing is known outweighs a good number. */

@@ -1,10 +1,10 @@
 /** The paths that are not in the clear: what could not be told, what was refused, exempt, or encrypted. */
-import { printable } from '../printable.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { pathStrip, stripWords } from '../strip-view.ts'
-import { countMarks } from '../summary/paths.ts'
-import type { PathSummary } from '../summary/paths.ts'
+import { pathStrip, stripWords } from '../drawing/strip-view.ts'
+import { countMarks } from '../summary/path-summary.ts'
+import type { PathSummary } from '../summary/path-summary.ts'
 import {
   destinationName,
   EMPTY_CELL,
@@ -17,12 +17,12 @@ import {
   stateView,
   table,
   text,
-} from '../table.ts'
-import type { TableView } from '../table.ts'
-import { MARKS } from '../states.ts'
-import { compareText } from '../../text-order.ts'
-import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words.ts'
-import type { Wording } from '../wording.ts'
+} from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
+import { MARKS } from '../drawing/state-looks.ts'
+import { compareText } from '../../text/order.ts'
+import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 /** So many reasons are named, that a row fits a page of paper; the rest are counted. */
 const MOST_REASONS = 8

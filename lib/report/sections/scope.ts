@@ -1,13 +1,13 @@
 /** Page one, second half: what is judged, who says so, and what is left out. */
-import type { FrameworkResult, Scope } from '../../model.ts'
-import { printable } from '../printable.ts'
+import type { FrameworkResult, Scope } from '../../model/judgement.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { lines, number, plain, table, text } from '../table.ts'
-import type { TableView } from '../table.ts'
-import { countWords, plural } from '../words.ts'
-import { firstOf } from '../wording.ts'
+import type { Summary } from '../summary/summary.ts'
+import { lines, number, plain, table, text } from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
+import { countWords, plural } from '../words/words.ts'
+import { firstOf } from '../words/report-context.ts'
 
 /** Page one has room for as many rows; all of them stand in the CSV. */
 const MOST_ROWS = 15

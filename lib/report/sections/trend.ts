@@ -1,12 +1,12 @@
 /** The last eight periods, in numbers and drawn. */
-import { layer } from '../drawing.ts'
-import type { DrawingView } from '../drawing.ts'
+import { layer } from '../drawing/drawing.ts'
+import type { DrawingView } from '../drawing/drawing.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { TrendPoint } from '../summary/trend.ts'
-import { number, table, text } from '../table.ts'
-import { countWords, knownShareWords, plural, shareWords } from '../words.ts'
-import type { Wording } from '../wording.ts'
+import type { TrendPoint } from '../summary/trend-summary.ts'
+import { number, table, text } from '../table-cells.ts'
+import { countWords, knownShareWords, plural, shareWords } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 export function trendSection(wording: Wording): SectionView {
   const { trend } = wording.summary

@@ -1,9 +1,9 @@
 /** How to check that this report says what the evidence says, and that the evidence is what was collected. */
-import { printable } from '../printable.ts'
+import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { countWords, plural } from '../words.ts'
+import type { Summary } from '../summary/summary.ts'
+import { countWords, plural } from '../words/words.ts'
 
 export function verificationSection({
   checkpoint,

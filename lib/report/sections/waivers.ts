@@ -1,12 +1,12 @@
 /** The register of accepted exceptions, as it stood at the end of the period. */
-import type { Waiver, WaiverResult } from '../../model.ts'
-import { durationWords } from '../dates.ts'
-import { breakable, printable } from '../printable.ts'
+import type { Waiver, WaiverResult } from '../../model/judgement.ts'
+import { durationWords } from '../../time/dates.ts'
+import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { lines, nameCell, number, table } from '../table.ts'
-import { countWords, plural, WAIVER_WORDS } from '../words.ts'
-import type { Wording } from '../wording.ts'
+import { lines, nameCell, number, table } from '../table-cells.ts'
+import { countWords, plural, WAIVER_WORDS } from '../words/words.ts'
+import type { Wording } from '../words/report-context.ts'
 
 export function waiversSection(wording: Wording): SectionView {
   const { waivers } = wording.summary.judgement

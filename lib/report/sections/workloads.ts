@@ -1,10 +1,10 @@
 /** The workloads that are not in the mesh, and why. */
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import type { Summary } from '../summary.ts'
-import { endpointName, nameCell, number, plain, table, text } from '../table.ts'
-import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words.ts'
-import { firstOf } from '../wording.ts'
+import type { Summary } from '../summary/summary.ts'
+import { endpointName, nameCell, number, plain, table, text } from '../table-cells.ts'
+import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words/words.ts'
+import { firstOf } from '../words/report-context.ts'
 
 /** A table shows as many rows. */
 const MOST_ROWS = 100

@@ -8,12 +8,13 @@ import {
   isOfChannel,
 } from '../../../lib/deliver/channel/channel.ts'
 import { addChannel, readChannels, removeChannel } from '../../../lib/deliver/channel/channels.ts'
-import { checkChannel } from '../../../lib/deliver/channel/check.ts'
+import { checkChannel } from '../../../lib/deliver/channel/check-channels.ts'
 import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
-import { changeKey, changesPrefix, recipientsKey } from '../../../lib/store/keys.ts'
-import type { Objects } from '../../../lib/store/objects.ts'
-import { compareText } from '../../../lib/text-order.ts'
-import { freshStore } from '../../support/fresh-store.ts'
+import { changeKey, changesPrefix } from '../../../lib/store/keys.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { compareText } from '../../../lib/text/order.ts'
+import { freshStore } from '../../support/stored/fresh-store.ts'
+import { recipientsKey } from '../../../lib/store/delivery-keys.ts'
 
 const ada = { now: new Date('2026-11-24T12:34:56Z'), by: 'ada' }
 const add = (objects: Objects, options: ChannelOptions) => addChannel(options, ada, objects)

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type ReportOffer, hasAttachment, hasLink, reportLines } from '../../../lib/deliver/mail/report-offer.ts'
-import { datesOf } from '../../../lib/report/dates.ts'
-import { weekPeriod } from '../../../lib/report/week.ts'
-import { findWeekReport } from '../../../lib/store/reports.ts'
-import { WEEK, keepPdf } from '../../support/kept-report.ts'
-import { memoryObjects } from '../../support/memory-objects.ts'
+import { datesOf } from '../../../lib/time/dates.ts'
+import { weekPeriod } from '../../../lib/time/week.ts'
+import { findWeekReport } from '../../../lib/store/evidence/report-records.ts'
+import { WEEK, keepPdf } from '../../support/deliver/kept-report.ts'
+import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
 const offers: fc.Arbitrary<ReportOffer> = fc.record({
   report: fc.oneof(

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import type { TapAnswer } from '../../support/tap-server.ts'
+import type { TapAnswer } from '../../support/servers/tap-server.ts'
 import { makeClusterAuthority } from './keys.ts'
 import type { World } from './world.ts'
 

@@ -1,0 +1,158 @@
+import type { Command } from 'commander'
+import { fixOf } from '../../lib/assess/window/causes.ts'
+import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
+import { waivedRows } from '../../lib/assess/judge/waived.ts'
+import { timeOf, toSeconds } from '../../lib/time/windows.ts'
+import type { PathRow } from '../../lib/model/history.ts'
+import { printable } from '../../lib/text/printable.ts'
+import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
+import { declaredWaivers } from '../../lib/store/registry/declarations.ts'
+import { type StripCell, collectedIn, rows, stripsOf } from '../../lib/history/path-history.ts'
+import { readPresent } from '../../lib/history/period.ts'
+import { historyProblem } from '../../lib/history/history-problem.ts'
+import { type Console, FailedError, UsageError } from '../console.ts'
+import { pathJson, toJson } from '../../lib/text/format-json.ts'
+import { chosenClusters, openStore } from '../open-store.ts'
+import { type Column, tableLines } from '../terminal-table.ts'
+import { collectValues, readState, readTime } from '../option-values.ts'
+
+/** The options of `paths`. */
+type PathsOptions = {
+  readonly cluster?: string[]
+  readonly namespace?: string
+  readonly state?: string
+  readonly from?: string
+  readonly to?: string
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** How many of the latest windows the strip of a row shows. */
+const STRIP_CELLS = 24
+
+/** Adds `ciphertrail paths`. */
+export function addPaths(program: Command, console: Console): void {
+  program
+    .command('paths')
+    .summary('the history of paths: what was encrypted, what was not, since when and why')
+    .description('Shows the history of paths, one row for each interval of equal state, reason, cause and enforcement.')
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('-n, --namespace <ns>', 'namespace of either end')
+    .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
+    .option('--from <time>', 'only windows that end after this time')
+    .option('--to <time>', 'only windows that end at this time or before')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail paths --state not-encrypted\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PathsOptions>()
+      const state = options.state === undefined ? undefined : readState(options.state)
+      const from = options.from === undefined ? undefined : readTime('--from', options.from)
+      const to = options.to === undefined ? undefined : readTime('--to', options.to)
+      if (from !== undefined && to !== undefined && toSeconds(from) >= toSeconds(to))
+        throw new UsageError(`Cannot show paths from ${from} to ${to}: wanted --from before --to`)
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const found: PathRow[] = []
+      const strips = new Map<string, readonly StripCell[]>()
+      const known = new Set<string>()
+      let missing = 0
+      for (const cluster of clusters) {
+        const problem = await historyProblem(cluster, objects)
+        if (problem !== undefined) {
+          missing++
+          console.err(problem)
+          continue
+        }
+        const history = await readPresent(cluster, now, objects)
+        const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
+        for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
+          for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
+        const wanted = { from, to, namespace: options.namespace, state }
+        const answer = rows(history.months, history.episodes, wanted, fixOf)
+        found.push(...answer)
+        const { windows, notCollected } = collectedIn(history.months, { from, to })
+        if (isEmpty || windows === notCollected) {
+          // Rows that say not-collected are an answer; no rows would read as if there were nothing to tell.
+          if (answer.length === 0) missing++
+          console.err(
+            isEmpty
+              ? `Not collected: nothing is kept of cluster "${cluster.id}" yet; run "ciphertrail collect --cluster ${cluster.id}"`
+              : `Not collected: no path of cluster "${cluster.id}" can be told in any window of the period`,
+          )
+        } else if (answer.length === 0 && notCollected > 0) {
+          // Who filters for what is wrong must not take silence for good news.
+          missing++
+          console.err(
+            `Not collected: ${notCollected} of ${windows} windows of cluster "${cluster.id}" in the period; what was in them is not known`,
+          )
+        }
+        for (const [pathId, cells] of stripsOf(history.months, { from, to })) strips.set(pathId, cells)
+      }
+      const { declared: waivers } = await declaredWaivers(objects)
+      const answer = waivedRows(found, waivers, to ?? timeOf(now))
+      if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
+      else if (answer.length > 0) {
+        const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
+        for (const line of tableLines(answer, columns(shown, strips, console), console.width)) console.out(line)
+      } else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
+      if (missing > 0) throw new FailedError()
+    })
+}
+
+/** A namespace that no path ever had is more likely a typing error than good news. */
+function namespaceHint(namespace: string | undefined, known: ReadonlySet<string>): string {
+  if (namespace === undefined || known.has(namespace)) return ''
+  return ` No path has the namespace "${printable(namespace)}": known are ${[...known].sort().join(', ')}`
+}
+
+function columns(
+  { hasClusters, hasWaivers }: { readonly hasClusters: boolean; readonly hasWaivers: boolean },
+  strips: ReadonlyMap<string, readonly StripCell[]>,
+  { colors }: Console,
+): Column<PathRow>[] {
+  const lookOf = ({ state, outcome }: Pick<StripCell, 'outcome'> & { state: PathRow['state'] }) =>
+    LOOKS[outcome === 'refused' ? 'refused' : state]
+  const strip = ({ pathId }: PathRow) =>
+    (strips.get(pathId) ?? [])
+      .slice(-STRIP_CELLS)
+      .map(({ state, outcome }) => (state === null ? ' ' : lookOf({ state, outcome }).shape))
+      .join('')
+  return [
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: PathRow) => cluster }] : []),
+    {
+      heading: 'STATE',
+      isMain: true,
+      text: (row) => `${lookOf(row).shape} ${row.outcome === 'refused' ? `refused (${row.state})` : row.state}`,
+      color: (text, row) =>
+        isNotEncrypted(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text,
+    },
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endText(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endText(destination)}:${port}` },
+    { heading: 'FROM', text: ({ from }) => from },
+    { heading: 'TO', text: ({ to }) => to },
+    {
+      heading: 'SINCE',
+      isMain: true,
+      text: ({ episode }) =>
+        episode === null
+          ? '-'
+          : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.ending === null ? '' : ` (${episode.ending})`}`,
+    },
+    { heading: 'OPENS', text: ({ opens }) => String(opens) },
+    { heading: 'REASON', text: ({ reason }) => reason || '-' },
+    { heading: 'CAUSE', text: ({ cause }) => cause ?? '-' },
+    ...(hasWaivers ? [{ heading: 'WAIVER', text: ({ waiver }: PathRow) => waiver ?? '-' }] : []),
+    { heading: 'WINDOWS', text: strip },
+  ]
+}
+
+/** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
+export function endText({ kind, namespace, name }: PathRow['source'] | PathRow['destination']): string {
+  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
+}

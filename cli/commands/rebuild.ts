@@ -1,0 +1,42 @@
+import type { Command } from 'commander'
+import { rebuild } from '../../lib/history/derive.ts'
+import { type Console, FailedError } from '../console.ts'
+import { toJson } from '../../lib/text/format-json.ts'
+import { chosenClusters, deriveDeps, openStore } from '../open-store.ts'
+import { collectValues } from '../option-values.ts'
+
+/** Adds `ciphertrail rebuild`. */
+export function addRebuild(program: Command, console: Console): void {
+  program
+    .command('rebuild')
+    .summary('derive everything again from the evidence')
+    .description(
+      'Makes window results, state and timeline again from the stored evidence, which is the truth. Needs no cluster.',
+    )
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('--json', 'one JSON object for each cluster')
+    .addHelpText('after', '\nExamples:\n  ciphertrail rebuild\n  ciphertrail rebuild --cluster prod --json')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<{
+        readonly cluster?: string[]
+        readonly json?: boolean
+        readonly store?: string
+      }>()
+      const objects = openStore(options, console)
+      let errors = 0
+      for (const cluster of await chosenClusters(objects, options.cluster)) {
+        console.progress(`Deriving ${cluster.id} again`)
+        const derived = await rebuild(cluster, deriveDeps(objects, console.now()))
+        console.progressEnd()
+        for (const line of derived.errors) console.err(line)
+        errors += derived.errors.length
+        if (options.json === true)
+          console.out(toJson({ cluster: cluster.id, windows: derived.windows.length, errors: derived.errors }))
+        else
+          console.out(
+            `${cluster.id}: ${derived.windows.length} ${derived.windows.length === 1 ? 'window' : 'windows'} derived again`,
+          )
+      }
+      if (errors > 0) throw new FailedError()
+    })
+}

@@ -1,0 +1,101 @@
+import { stat } from 'node:fs/promises'
+import type { Command } from 'commander'
+import { readText } from '../../../lib/net/credential-files.ts'
+import {
+  type Access,
+  TokenFileError,
+  firstOf,
+  loopbackAccess,
+  parseTokens,
+  tokenAccess,
+} from '../../../lib/query/access/access.ts'
+import { jwtAccess, publishedKeys } from '../../../lib/query/access/jwt.ts'
+import { printable } from '../../../lib/text/printable.ts'
+import { UsageError } from '../../console.ts'
+
+/** The options that say who gets in. */
+export type AccessOptions = {
+  readonly tokenFile?: string
+  readonly jwtIssuer?: string
+  readonly jwtAudience?: string
+  readonly jwtKeys?: string
+  readonly jwtClaim: string
+}
+
+/** Adds the options that {@link openAccess} reads. */
+export function addAccessOptions(command: Command): Command {
+  return command
+    .option('--token-file <file>', 'who gets in: a token a line, and after it the clusters that it opens')
+    .option('--jwt-issuer <url>', 'who gets in, too: whoever has a token (JWT) of this issuer')
+    .option('--jwt-audience <name>', '... that is meant for this audience')
+    .option('--jwt-keys <url>', '... and signed by a key that stands there (JWKS)')
+    .option('--jwt-claim <name>', '... the claim that names the clusters', 'ciphertrail_clusters')
+}
+
+/** Who gets in; undefined where no option says so. Throws UsageError, and an `Error` of one line for a file that cannot be used. */
+export async function openAccess(options: AccessOptions, now: () => Date): Promise<Access | undefined> {
+  const { tokenFile } = options
+  const ways = [...(tokenFile === undefined ? [] : [await fileAccess(tokenFile)]), ...tokensOfIssuer(options, now)]
+  return ways.length === 0 ? undefined : firstOf(ways)
+}
+
+/** On loopback everybody on this machine gets in where nobody else is named; elsewhere somebody must be. Throws UsageError. */
+export function accessOn(host: string, access: Access | undefined): Access {
+  const isLoopback = host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+  if (access === undefined && !isLoopback)
+    throw new UsageError(
+      `Cannot listen on "${printable(host)}" for everybody: wanted --token-file or --jwt-issuer, or a loopback address such as 127.0.0.1`,
+    )
+  return access ?? loopbackAccess
+}
+
+function tokensOfIssuer(
+  { jwtIssuer: issuer, jwtAudience: audience, jwtKeys, jwtClaim: claim }: AccessOptions,
+  now: () => Date,
+): Access[] {
+  if (issuer === undefined && audience === undefined && jwtKeys === undefined) return []
+  if (issuer === undefined || audience === undefined || jwtKeys === undefined)
+    throw new UsageError(
+      'Cannot check tokens of an issuer: wanted --jwt-issuer, --jwt-audience and --jwt-keys together',
+    )
+  return [jwtAccess({ issuer, audience, claim }, publishedKeys(readKeysUrl(jwtKeys)), now)]
+}
+
+/** Whoever can change the keys on their way lets himself in. */
+function readKeysUrl(text: string): URL {
+  const url = URL.parse(text)
+  const isHere = url?.hostname === '127.0.0.1' || url?.hostname === 'localhost' || url?.hostname === '[::1]'
+  if (url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isHere)) && url.username === '')
+    return url
+  throw new UsageError(
+    `Cannot read keys from "${printable(text)}": wanted an address such as https://login.example.com/keys`,
+  )
+}
+
+/** As of the log's key: whoever else can read it gets in, and whoever can write it lets others in. One that is not there is told by whoever reads it. */
+async function refuseReadable(file: string): Promise<void> {
+  const mode = await stat(file).then(
+    (stats) => stats.mode,
+    () => 0,
+  )
+  if ((mode & 0o077) !== 0)
+    throw new Error(
+      `others than its owner may read or write the token file "${printable(file)}", run "chmod 600 ${printable(file)}" and judge whether they have`,
+    )
+}
+
+/** A file that is wrong is told at the start; one that becomes so later lets nobody in. */
+async function fileAccess(file: string): Promise<Access> {
+  const tokens = async () => {
+    await refuseReadable(file)
+    return parseTokens(await readText(file, 'the token file'))
+  }
+  try {
+    await tokens()
+  } catch (error) {
+    if (!(error instanceof TokenFileError) && error instanceof Error)
+      throw new Error(`Cannot let anybody in: ${error.message}`, { cause: error })
+    throw error
+  }
+  return tokenAccess(tokens)
+}

@@ -1,0 +1,215 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Cron } from 'croner'
+import type { Command } from 'commander'
+import { webhookPost } from '../../../lib/deliver/send/webhook.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import type { Access } from '../../../lib/query/access/access.ts'
+import { createApi } from '../../../lib/query/api.ts'
+import { type Listening, listen } from '../../../lib/query/listen.ts'
+import { printable } from '../../../lib/text/printable.ts'
+import { checkedZone } from '../../../lib/time/week.ts'
+import { type Service, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
+import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
+import { makeFolder } from '../../../lib/store/objects/folder.ts'
+import { StoreError } from '../../../lib/store/objects/objects.ts'
+import { type Console, UsageError } from '../../console.ts'
+import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
+import { type RunLog, runLog } from './run-log.ts'
+import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
+import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
+import { openStore, placeOf } from '../../open-store.ts'
+import { openRegistered } from '../../operator-trust.ts'
+import { readDuration, readNumber, readUrl } from '../../option-values.ts'
+
+/** The options of `run`. */
+type RunOptions = SignerOptions &
+  AccessOptions & {
+    readonly listen: string
+    readonly timeZone?: string
+    readonly concurrency: string
+    readonly stopTimeout: string
+    readonly log: string
+    readonly mail?: string
+    readonly url?: string
+  }
+
+/** What the command line said, checked. */
+type RunSettings = {
+  readonly host: string
+  readonly port: number
+  readonly access: Access
+  readonly timeZone: string
+  readonly clustersAtOnce: number
+  readonly stopMs: number
+  readonly log: RunLog
+  readonly mail: ServiceDeps['mail']
+}
+
+/** Each minute, some seconds after it began: windows end with a minute, and everybody asks at its first second. */
+const EACH_MINUTE = '5 * * * * *'
+
+/** In a store that is a directory: held as long as somebody runs on it. */
+const RUN_LOCK = '.run.lock'
+
+const MOST_CLUSTERS_AT_ONCE = 100
+const LONGEST_STOP_SECONDS = 3600
+
+/** Adds `ciphertrail run`. */
+export function addRun(program: Command, console: Console): void {
+  addAccessOptions(
+    addSignerOptions(
+      program
+        .command('run')
+        .summary('the service on one machine: collect, seal and report by itself, and answer over HTTP')
+        .description(
+          'Collects each window of the registered clusters once it is over, seals what was stored, keeps the report of each week in the store, tells channels of the week and of what cannot wait, and answers questions over HTTP. Stopped or killed at any time, it makes good what is missing when it starts again. Ends on SIGTERM or SIGINT.',
+        ),
+    ),
+  )
+    .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
+    .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
+    .option('--concurrency <n>', 'collect from so many clusters at once', '4')
+    .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
+    .option(
+      '--mail <file>',
+      'send the weekly mails and alerts by the server that this file names (default CIPHERTRAIL_MAIL, else no mail is sent)',
+    )
+    .option(
+      '--url <url>',
+      'where people reach this service, for links in mails (default CIPHERTRAIL_URL, else no links)',
+    )
+    .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file and --jwt-issuer it answers everybody on this machine, and\nlistens on a loopback address only. The report of a week is made six hours after\nits end, when nothing of it can be collected any more.\n\n${MAIL_HELP}`,
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<RunOptions>()
+      const settings = await readSettings(options, console)
+      const objects = openStore(options, console)
+      const signer = await openSigner(options, console)
+      const place = placeOf(options, console.config)
+      const open = (cluster: Cluster) => openRegistered(cluster, options, console)
+      const deps = { objects, signer, last: openLastHead(options, console), open, console, place }
+      if (place.includes('://')) return serve(settings, deps)
+      const ran = await withRunLock(place, () => serve(settings, deps))
+      if (ran === undefined)
+        throw new Error(
+          `Cannot run on store "${printable(place)}": another "ciphertrail run" works on it, stop that one or choose another --store`,
+        )
+    })
+}
+
+async function mailOf(options: RunOptions, config: Console['config']): Promise<ServiceDeps['mail']> {
+  const file = options.mail ?? config.mail
+  if (file === undefined) return null
+  return { ...(await openMail(file)), url: readUrl(options.url ?? config.url) }
+}
+
+async function readSettings(options: RunOptions, { config, now, out }: Console): Promise<RunSettings> {
+  const [, host = '', digits = ''] = /^(\[[0-9a-f:]+\]|[^:[\]]+):(\d{1,5})$/i.exec(options.listen) ?? []
+  const port = Number(digits)
+  if (host === '' || port > 65_535)
+    throw new UsageError(
+      `Cannot listen on "${printable(options.listen)}": wanted an address and a port, such as 127.0.0.1:8080 or [::1]:8080`,
+    )
+  if (options.log !== 'json' && options.log !== 'text')
+    throw new UsageError(`Cannot write the log as "${printable(options.log)}": wanted json or text`)
+  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  const access = accessOn(bare, await openAccess(options, now))
+  return {
+    host: bare,
+    port,
+    access,
+    timeZone: readZone(options.timeZone ?? config.timeZone ?? 'UTC'),
+    clustersAtOnce: readNumber('--concurrency', options.concurrency, MOST_CLUSTERS_AT_ONCE),
+    stopMs: readDuration('--stop-timeout', options.stopTimeout, LONGEST_STOP_SECONDS) * 1000,
+    log: runLog(options.log, out),
+    mail: await mailOf(options, config),
+  }
+}
+
+function readZone(text: string): string {
+  try {
+    return checkedZone(text)
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
+  }
+}
+
+/** Runs while nobody else does on the same directory; undefined, and nothing was run, where somebody does. Gone with its process, however that ends. */
+async function withRunLock(place: string, run: () => Promise<void>): Promise<{ readonly result: void } | undefined> {
+  try {
+    await makeFolder(place, 0o700)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'it failed'
+    throw new StoreError(`Cannot make store "${printable(place)}": ${code}, wanted a folder that can be written`, {
+      cause: error,
+    })
+  }
+  return withFileLock(join(place, RUN_LOCK), 0, run)
+}
+
+/** Runs until a signal comes, and until what is under way then has ended or its time is over. */
+async function serve(
+  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail }: RunSettings,
+  {
+    objects,
+    signer,
+    last,
+    open,
+    console,
+    place,
+  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last' | 'open'> & { readonly console: Console; readonly place: string },
+): Promise<void> {
+  const { version, now, config } = console
+  // Before anything is begun, so that no signal is missed. The second one ends the process at once.
+  const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const service = createService(
+    { version, timeZone, clustersAtOnce },
+    {
+      objects,
+      signer,
+      last,
+      open,
+      now,
+      log: ({ level, event, ...members }) => log(level, event, members),
+      mail,
+      post: webhookPost(config.allowedNetworks),
+      publish: publishAlert,
+      wait: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    },
+  )
+  const api = createApi(version, {
+    objects,
+    now,
+    access,
+    isHealthy: async () => service.isHealthy(),
+    log: ({ error, ...request }) =>
+      log(error === null ? 'info' : 'error', 'request', error === null ? request : { ...request, error }),
+  })
+  const server = await listen(api.fetch, { host, port })
+  log('info', 'started', { url: server.url, store: place, timeZone, version })
+  const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
+  void service.tick()
+  await stopped
+  clock.stop()
+  log('info', 'stopping', { seconds: stopMs / 1000 })
+  const isDone = await stop(service, server, stopMs)
+  log('info', 'stopped', { abandoned: !isDone })
+  // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
+  if (!isDone) process.exit(0)
+}
+
+/** False where something was still under way when the time was over. */
+async function stop(service: Service, server: Listening, stopMs: number): Promise<boolean> {
+  service.stop()
+  const { promise: late, resolve } = Promise.withResolvers<false>()
+  const timer = setTimeout(() => resolve(false), stopMs)
+  const ended = Promise.all([service.idle(), server.close(stopMs)]).then(() => true)
+  const isDone = await Promise.race([ended, late])
+  clearTimeout(timer)
+  return isDone
+}

@@ -1,0 +1,200 @@
+import { isUtf8 } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { createReadStream, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import type { Command } from 'commander'
+import { printable } from '../../../lib/text/printable.ts'
+import { LeafError } from '../../../lib/seal/leaf.ts'
+import { NoteError, verifierOf } from '../../../lib/seal/tlog/note.ts'
+import { checkProof, type Proved } from '../../../lib/seal/verify/prove.ts'
+import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-period.ts'
+import type { ObjectDigest } from '../../../lib/store/objects/objects.ts'
+import { type Console, FailedError, UsageError } from '../../console.ts'
+import { toJson } from '../../../lib/text/format-json.ts'
+import { findingLine, KEY_HELP, readVkey } from '../log.ts'
+import { openStore } from '../../open-store.ts'
+import { verificationLines } from './verification-page.ts'
+
+type VerifyOptions = {
+  readonly key?: string
+  readonly since?: string
+  readonly partial?: boolean
+  readonly proof?: string
+  readonly object?: string
+  readonly json?: boolean
+}
+
+type FileDigest = Pick<ObjectDigest, 'sha256' | 'size'>
+
+/** Adds `ciphertrail verify`. */
+export function addVerify(program: Command, console: Console): void {
+  program
+    .command('verify')
+    .summary('verify a copy of a store: that nothing was changed, removed or added since it was sealed')
+    .description(
+      'Verifies a copy of a store by nothing but itself, the public key of its log and an earlier checkpoint: the signature, that the log begins with what was signed before, and that every object it names is there with the bytes that were sealed. Needs no network, no cluster and no account. What is derived from the evidence is looked at by "ciphertrail log check".',
+    )
+    .argument('[store]', 'the directory of the copy, or a store on S3 as --store takes it')
+    .option('--key <vkey>', KEY_HELP)
+    .option(
+      '--since <file>',
+      'a checkpoint that was kept earlier: shows that the store was not rolled back or rewritten',
+    )
+    .option(
+      '--partial',
+      'the copy holds only some of the objects: those that are absent are counted, and are no failure',
+    )
+    .option('--proof <file>', 'check a proof of "ciphertrail log show --proof" instead of a store; needs --key')
+    .option('--object <file>', 'the object that the proof is about')
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 verified, 1 something failed or is missing, 2 the command\nline was not understood.\n\nExamples:\n  ciphertrail verify ./copy --key example.com/log+0123abcd+AQ... \\\n      --since checkpoint-of-october\n  ciphertrail verify --proof 0001.tlog-proof --object 0001.json.gz \\\n      --key example.com/log+0123abcd+AQ...',
+    )
+    .action(async (store: string | undefined, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<VerifyOptions>()
+      if (options.proof !== undefined) {
+        if (store !== undefined || options.since !== undefined || options.partial === true)
+          throw new UsageError('Cannot check a proof and a store at once: give --proof and --object, or a store')
+        return verifyOneObject(options, console)
+      }
+      if (options.object !== undefined) throw new UsageError('Cannot use --object without --proof')
+      if (store === undefined)
+        throw new UsageError('Cannot verify without a store: give its directory, such as "ciphertrail verify ./copy"')
+      if (!store.startsWith('s3://') && !isDirectory(store))
+        throw new UsageError(
+          `Cannot verify "${printable(store)}": it is no directory that can be read, and no address of S3`,
+        )
+      const since = options.since === undefined ? undefined : asWritten(await readGiven('--since', options.since))
+      const verification = await verifyStore(
+        {
+          ...(options.key === undefined ? {} : { vkey: readVkey(options.key) }),
+          ...(since === undefined ? {} : { since }),
+          isPartial: options.partial === true,
+        },
+        {
+          objects: openStore({ store }, console),
+          onProgress: (done, of) => console.progress(`Verified ${done} of ${of} leaves`),
+        },
+      )
+      console.progressEnd()
+      if (options.json === true) console.out(toJson(jsonOf(verification)))
+      else for (const line of verificationLines(verification)) console.out(line)
+      if (verification.findings.total > 0) throw new FailedError()
+    })
+}
+
+/** What `verify --json` prints. Hashes are base64, as checkpoints have them. */
+function jsonOf({ checkpoint, since, findings, ...rest }: Verification): unknown {
+  const base64 = (root: Uint8Array): string => Buffer.from(root).toString('base64')
+  return {
+    verified: findings.total === 0,
+    ...rest,
+    checkpoint:
+      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
+    since: since === null ? null : { ...since, root: base64(since.root) },
+    findings: findings.kept,
+    findingsTotal: findings.total,
+  }
+}
+
+/** Checks that a proof is about an object. */
+async function verifyOneObject({ proof = '', object, key, json }: VerifyOptions, console: Console): Promise<void> {
+  if (object === undefined)
+    throw new UsageError('Cannot check a proof without the object that it is about: give --object')
+  if (key === undefined)
+    throw new UsageError('Cannot check a proof without --key: give the public key of the log ("ciphertrail key show")')
+  const verifier = verifierOf(readVkey(key))
+  const bytes = await readGiven('--proof', proof)
+  const digest = await digestOf(object)
+  const proved = provedBy(bytes, verifier)
+  const problem = typeof proved === 'string' ? proved : differenceOf(proved, digest)
+  const isProved = problem === undefined && typeof proved !== 'string'
+  if (json === true) {
+    console.out(
+      toJson({
+        verified: isProved,
+        problem: problem ?? null,
+        object: digest,
+        ...(typeof proved === 'string'
+          ? {}
+          : {
+              leaf: proved.leaf,
+              number: proved.index,
+              origin: proved.checkpoint.origin,
+              size: proved.checkpoint.size,
+            }),
+      }),
+    )
+  } else if (isProved) {
+    const { leaf, index, checkpoint } = proved
+    console.out(
+      `Verified: leaf ${index} of the ${checkpoint.size} leaves of log ${printable(checkpoint.origin)} names this object (${leaf.kind}):`,
+    )
+    console.out(findingLine('key' in leaf ? leaf.key : null, `sha256 ${digest.sha256}, ${digest.size} bytes`))
+  } else console.out(`Not verified: ${printable(problem ?? '')}`)
+  if (!isProved) throw new FailedError()
+}
+
+/** What a proof shows, or why it shows nothing. */
+function provedBy(bytes: Uint8Array, verifier: ReturnType<typeof verifierOf>): Proved | string {
+  try {
+    return checkProof(bytes, verifier)
+  } catch (error) {
+    if (error instanceof NoteError || error instanceof LeafError) return error.message
+    throw error
+  }
+}
+
+function differenceOf({ leaf }: Proved, { sha256, size }: FileDigest): string | undefined {
+  if (!('key' in leaf)) return `the proof is about a ${leaf.kind}, and not about an object`
+  if (leaf.sha256 === sha256 && leaf.size === size) return undefined
+  return `the object is not the one that was sealed as "${leaf.key}": it has SHA-256 ${sha256} and ${size} bytes, sealed were ${leaf.sha256} and ${leaf.size}`
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** A checkpoint may be copied by hand from a report: what stands around it, and how its lines end, is not part of it. */
+function asWritten(checkpoint: Uint8Array): Uint8Array {
+  if (!isUtf8(checkpoint)) return checkpoint
+  const text = Buffer.from(checkpoint).toString().replaceAll('\r\n', '\n').trim()
+  return Buffer.from(`${text}\n`)
+}
+
+async function readGiven(option: string, file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw unreadable(option, file, error)
+  }
+}
+
+async function digestOf(file: string): Promise<FileDigest> {
+  const hash = createHash('sha256')
+  let size = 0
+  try {
+    await pipeline(createReadStream(file), async (pieces: AsyncIterable<Uint8Array>) => {
+      for await (const piece of pieces) {
+        hash.update(piece)
+        size += piece.length
+      }
+    })
+  } catch (error) {
+    throw unreadable('--object', file, error)
+  }
+  return { sha256: hash.digest('hex'), size }
+}
+
+function unreadable(option: string, file: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error)) return error
+  const code = String(error.code)
+  const state = { ENOENT: 'it does not exist', EACCES: 'it may not be read', EISDIR: 'it is a folder' }[code] ?? code
+  return new UsageError(`Cannot read ${option} "${printable(file)}": ${state}`)
+}

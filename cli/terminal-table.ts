@@ -1,0 +1,101 @@
+import Table from 'cli-table3'
+import { printable } from '../lib/text/printable.ts'
+
+/** One column of a table for people: a heading and what stands under it. */
+export type Column<T> = {
+  readonly heading: string
+  readonly text: (row: T) => string
+  readonly color?: (text: string, row: T) => string
+  /** What a row is about: it stands before all else where a row is folded. */
+  readonly isMain?: true
+}
+
+/** Between two columns, and before what goes on on the next line. */
+const GAP = '  '
+
+/**
+ * Lines of a table in the manner of kubectl: headings, two spaces between columns, no rules. Names are made printable.
+ *
+ * Where a line would be longer than `width`, each row is folded: it goes on on lines below that are indented, with the same columns in the same places
+ * in each row, and headings likewise; lines at its end that hold nothing are left out. So nothing is cut, and no line breaks but one with a single text
+ * that is longer than the terminal is wide.
+ *
+ * @param width columns of the terminal; null or absent: none, so that each row is one line
+ */
+export function tableLines<T>(
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  width: number | null = null,
+): string[] {
+  const folds = width === null ? [columns] : foldedColumns(rows, columns, width)
+  const all = folds.map((some, index) => linesOf(rows, some).map((line) => `${index === 0 ? '' : GAP}${line}`))
+  const [first = []] = all
+  return first.flatMap((_, index) => {
+    const row = rows[index - 1]
+    const isTold = (some: readonly Column<T>[]) => row === undefined || some.some(({ text }) => !NOTHING.has(text(row)))
+    const last = folds.findLastIndex(isTold)
+    return all.slice(0, Math.max(0, last) + 1).map((lines) => lines[index] ?? '')
+  })
+}
+
+/** What stands where there is nothing to say. */
+const NOTHING: ReadonlySet<string> = new Set(['', '-'])
+
+/** The columns of each line of a row, the main ones first: all in one where they fit. */
+function foldedColumns<T>(rows: readonly T[], columns: readonly Column<T>[], width: number): Column<T>[][] {
+  const widthOf = ({ heading, text }: Column<T>): number =>
+    rows.reduce((most, row) => Math.max(most, (printable(text(row)).match(/./gu) ?? []).length), heading.length)
+  const widths = new Map(columns.map((column) => [column, widthOf(column)]))
+  const lengthOf = (some: readonly Column<T>[]): number =>
+    some.reduce((sum, column) => sum + (widths.get(column) ?? 0), (some.length - 1) * GAP.length)
+  if (lengthOf(columns) <= width) return [[...columns]]
+  const packed = (some: readonly Column<T>[], begun: Column<T>[][] = []): Column<T>[][] => {
+    const lines = [...begun]
+    let line: Column<T>[] = []
+    for (const column of some) {
+      const indent = lines.length <= 1 ? 0 : GAP.length
+      if (line.length === 0 || indent + lengthOf([...line, column]) > width) {
+        line = []
+        lines.push(line)
+      }
+      line.push(column)
+    }
+    return lines
+  }
+  const main = columns.filter(({ isMain }) => isMain === true)
+  const others = columns.filter(({ isMain }) => isMain !== true)
+  // What is not main begins on a line of its own, unless that costs one.
+  const [apart, together] = [packed(others, packed(main)), packed([...main, ...others])]
+  return together.length < apart.length ? together : apart
+}
+
+/** The headings and each row, each one line. */
+function linesOf<T>(rows: readonly T[], columns: readonly Column<T>[]): string[] {
+  const none = {
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+  }
+  const table = new Table({
+    head: columns.map(({ heading }) => heading),
+    chars: { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: GAP },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  })
+  for (const row of rows) {
+    table.push(
+      columns.map(({ text, color }) => {
+        const shown = printable(text(row))
+        return color === undefined ? shown : color(shown, row)
+      }),
+    )
+  }
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+}

@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import type { Waiver } from '../../model/judgement.ts'
+import { compareText } from '../../text/order.ts'
+import { RULES } from './rules.ts'
+import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, short, wrong } from '../../text/yaml.ts'
+import { pattern, text } from './yaml-fields.ts'
+
+const FIELDS = [
+  'cluster',
+  'rules',
+  'source',
+  'destination',
+  'port',
+  'owner',
+  'reason',
+  'compensatingControl',
+  'expires',
+] as const
+
+const RULE_IDS = RULES.map(({ id }) => id)
+
+const END = '"kind/namespace/name", with "*" for any text, or (unmeshed) for who has no mesh identity'
+
+/** `kind/namespace/name`, `external/name`, `(unmeshed)`, `(probe)` or `*`. */
+const end = pattern(/^(\*|\(unmeshed\)|\(probe\)|[a-z*]+\/[^\s/]+(\/[^\s/]+)?)$/, END)
+
+const entry = z.strictObject({
+  cluster: pattern(
+    /^[-a-z0-9*]{1,63}$/,
+    'the id of a cluster: a-z, 0-9 and "-", with "*" for any text',
+  ).exactOptional(),
+  rules: z
+    .array(
+      z
+        .string({ error: ({ input }) => `it is ${kindOf(input)}, wanted the id of a rule` })
+        .refine((id) => RULE_IDS.includes(id), { error: `it is no rule, known are ${RULE_IDS.join(', ')}` }),
+      {
+        error: ({ input }) =>
+          typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${kindOf(input)}, wanted a list`,
+      },
+    )
+    .min(1, { error: 'it is an empty list, wanted rules, or no "rules" for every rule' })
+    .exactOptional(),
+  source: end.exactOptional(),
+  destination: end.exactOptional(),
+  port: z
+    .int({ error: 'wanted a number from 1 to 65535, without quotes' })
+    .min(1, { error: 'wanted a number from 1 to 65535' })
+    .max(65_535, { error: 'wanted a number from 1 to 65535' })
+    .exactOptional(),
+  owner: text('who answers for the exception', 200),
+  reason: text('why it is accepted', 2000),
+  compensatingControl: text('what is done instead', 2000),
+  expires: z
+    .string({
+      error: ({ input }) =>
+        input === undefined
+          ? 'wanted when it ends, such as 2027-01-31T00:00:00Z: an exception without an end is none'
+          : `it is ${kindOf(input)}, wanted a time such as 2027-01-31T00:00:00Z`,
+    })
+    .transform((given, context) => {
+      const time = readExpiry(given)
+      if (typeof time !== 'string') {
+        context.addIssue({ code: 'custom', message: time.problem })
+        return z.NEVER
+      }
+      return time
+    }),
+})
+
+/** Stored waivers as they are read back. */
+const storedWaivers = z.object({
+  format: z.literal('ciphertrail/waivers/1'),
+  waivers: z
+    .array(
+      z.object({
+        id: z.string(),
+        cluster: z.string().exactOptional(),
+        rules: z.array(z.string()).exactOptional(),
+        source: z.string().exactOptional(),
+        destination: z.string().exactOptional(),
+        port: z.int().exactOptional(),
+        owner: z.string(),
+        reason: z.string(),
+        compensatingControl: z.string(),
+        expires: z.iso.datetime(),
+      }),
+    )
+    .readonly(),
+})
+
+/**
+ * Reads the text of `waivers.yaml`: a mapping of ids to exceptions.
+ *
+ * @returns the waivers by id; or one problem for each thing that is wrong
+ */
+export function readWaivers(source: string): Read<readonly Waiver[]> {
+  const yaml = readYaml(source)
+  if (yaml.value === null) return yaml
+  const file = yaml.value
+  const problems: Problem[] = []
+  const waivers: Waiver[] = []
+  for (const [id, given] of Object.entries(file.value)) {
+    const what = `waiver "${short(id)}"`
+    if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id))
+      problems.push(
+        problemAt(
+          file,
+          [id],
+          `Cannot use "${short(id)}" as the id of a waiver: wanted 1 to 63 of a-z, 0-9 and "-", neither first nor last "-"`,
+          true,
+        ),
+      )
+    if (kindOf(given) !== 'a mapping') {
+      problems.push(
+        problemAt(file, [id], `Cannot use ${what}: it is ${kindOf(given)}, wanted a mapping with ${FIELDS.join(', ')}`),
+      )
+      continue
+    }
+    const parsed = entry.safeParse(given)
+    if (parsed.success) waivers.push({ id, ...parsed.data })
+    else problems.push(...schemaProblems(file, [id], what, parsed.error.issues, FIELDS))
+  }
+  if (problems.length > 0) return wrong(...problems)
+  return { value: waivers.toSorted((a, b) => compareText(a.id, b.id)), problems: [] }
+}
+
+/** A time in UTC, or what is wrong with it. */
+function readExpiry(given: string): string | { readonly problem: string } {
+  const [, date = '', clock, zone] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?(Z|[+-]\d\d:\d\d)?$/.exec(given) ?? []
+  if (date === '') return { problem: 'wanted a time such as 2027-01-31T00:00:00Z' }
+  if (zone === undefined || clock === undefined)
+    return {
+      problem: `it has no ${clock === undefined ? 'time of day' : 'time zone'}, write ${date}T${clock ?? '00:00:00'}Z for UTC`,
+    }
+  try {
+    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    if (new Date(date).toISOString().startsWith(date)) return toTime(toSeconds(given.replace(' ', 'T')))
+  } catch {
+    // Said below: no calendar or clock has it.
+  }
+  return { problem: 'no calendar or clock has this time, wanted one such as 2027-01-31T00:00:00Z' }
+}
+
+/** Waivers as they are stored: JSON without a place for anything else. */
+export function encodeWaivers(waivers: readonly Waiver[]): unknown {
+  return { format: 'ciphertrail/waivers/1', waivers }
+}
+
+/** Reads what {@link encodeWaivers} gave; undefined of anything else. */
+export function decodeWaivers(stored: unknown): readonly Waiver[] | undefined {
+  return storedWaivers.safeParse(stored).data?.waivers
+}

@@ -1,0 +1,299 @@
+import { countLeading } from '../../partition-point.ts'
+import type { ClusterPeriod, PeriodFacts } from '../../model/period.ts'
+import type { Endpoint, State } from '../../model/path.ts'
+import type { Finding, Subject, Verdict } from '../../model/judgement.ts'
+import type { PathRow } from '../../model/history.ts'
+import { compareText } from '../../text/order.ts'
+import { isNotEncrypted } from '../window/merge-episodes.ts'
+import { workloadKey } from '../pods/facts.ts'
+import { isCoveredBy } from '../window/gap-covers.ts'
+
+/**
+ * One thing that a period is judged by. A rule fails closed: what could not be read is `unknown`, and where nothing is there to judge it is
+ * `not-applicable`; neither is a pass. A pass is said of a whole period, so each window of it must have been read.
+ */
+export type Rule = {
+  /** The name of its file. */
+  readonly id: string
+  /** What holds where it passes, and what does not where it fails. */
+  readonly title: string
+  readonly failTitle: string
+  readonly why: string
+  /** What it is judged on, and what makes it unknown. */
+  readonly needs: string
+  /** It judges the workloads that Kubernetes lists name, so that without any list it knows of none. Default false. */
+  readonly readsLists?: boolean
+  readonly check: (period: RulePeriod) => readonly RuleFinding[]
+}
+
+/** What a rule says of a subject; which rule it was, and who accepted it, is added by lib/assess/judge/judge.ts. */
+export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail'>
+
+/** What a path was in a window: its state, or `refused` where that was clear and policy stopped it. */
+export type Seen = State | 'refused'
+
+/** A path over all windows of a period. */
+export type PathHistory = Pick<PathRow, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'> & {
+  /** In time order. */
+  readonly rows: readonly PathRow[]
+  /** Windows by what it was in them; those before it was first seen, and after an end of it was gone, are in none. */
+  readonly windows: Readonly<Record<Seen, number>>
+}
+
+/** A port of a workload of the cluster, and the paths that lead to it. */
+export type PortHistory = {
+  readonly cluster: string
+  readonly workload: Endpoint
+  readonly port: number
+  readonly paths: readonly PathHistory[]
+}
+
+/** A period of one cluster as rules read it: made once for all of them, and the same for every order of its input. */
+export type RulePeriod = {
+  readonly cluster: ClusterPeriod
+  /** By path id. */
+  readonly paths: readonly PathHistory[]
+  /** By workload, then port. */
+  readonly ports: readonly PortHistory[]
+  readonly facts: PeriodFacts | null
+  /** Windows that were expected and not collected. */
+  readonly uncollected: number
+  /** Windows for which no Kubernetes list was read. */
+  readonly unlisted: number
+  /** What was seen of the proxies of workloads, by `kind/namespace/name`. */
+  readonly coverage: ReadonlyMap<string, CoverageHistory>
+}
+
+/** What should have been seen of a workload over a period, and what was. */
+export type CoverageHistory = {
+  readonly workload: Endpoint
+  readonly windows: number
+  /** Windows in which a proxy was not seen for a time, or a pod had none. */
+  readonly incomplete: number
+  readonly expectedSeconds: number
+  readonly observedSeconds: number
+}
+
+/** Kinds of a destination that are no workload of this cluster: nobody's port, or nobody knows whose. */
+const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
+
+/** Prepares a period for rules. */
+export function rulePeriod(cluster: ClusterPeriod): RulePeriod {
+  const paths = pathHistories(cluster)
+  return {
+    cluster,
+    paths,
+    ports: portHistories(paths),
+    facts: cluster.facts ?? null,
+    uncollected: cluster.windows.filter(({ collected }) => !collected).length,
+    unlisted: cluster.windows.length - Math.min(cluster.windows.length, cluster.facts?.listedWindows ?? 0),
+    coverage: coverageHistories(cluster),
+  }
+}
+
+function pathHistories({ rows, strips, windows }: ClusterPeriod): PathHistory[] {
+  const byPath = Map.groupBy(rows, ({ pathId }) => pathId)
+  return [...byPath]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .flatMap(([pathId, own]) => {
+      const sorted = own.toSorted((a, b) => compareText(a.from, b.from) || compareText(a.state, b.state))
+      const last = sorted.at(-1)
+      if (last === undefined) return []
+      const counts = noWindows()
+      const strip = Object.hasOwn(strips, pathId) ? strips[pathId] : undefined
+      for (const row of sorted) {
+        const begin = countLeading(windows, ({ start }) => start < row.from)
+        const end = countLeading(windows, ({ start }) => start < row.to)
+        for (let index = begin; index < end; index++) {
+          const state = strip?.[index] ?? row.state
+          counts[state === row.state ? seenAs(row) : state] += 1
+        }
+      }
+      const { cluster, source, destination, port } = last
+      return [{ cluster, pathId, source, destination, port, rows: sorted, windows: counts }]
+    })
+}
+
+/** Nobody knows what was refused of what is not known. */
+function seenAs({ state, outcome }: PathRow): Seen {
+  return outcome === 'refused' && state !== 'unknown' ? 'refused' : state
+}
+
+function noWindows(): Record<Seen, number> {
+  return {
+    plaintext: 0,
+    'no-mesh-tls': 0,
+    unknown: 0,
+    'tls-anonymous': 0,
+    'app-tls': 0,
+    mtls: 0,
+    refused: 0,
+    exempt: 0,
+    'not-observed': 0,
+    'not-collected': 0,
+  }
+}
+
+function portHistories(paths: readonly PathHistory[]): PortHistory[] {
+  const own = paths.filter(({ destination: { kind, cluster } }) => cluster === null && !NO_WORKLOAD.has(kind))
+  const byPort = Map.groupBy(own, ({ destination, port }) => JSON.stringify([workloadKey(destination), port]))
+  return [...byPort.values()]
+    .flatMap((leading): PortHistory[] => {
+      const [first] = leading
+      if (first === undefined) return []
+      const { kind, namespace, name } = first.destination
+      return [{ cluster: first.cluster, workload: { kind, namespace, name }, port: first.port, paths: leading }]
+    })
+    .toSorted((a, b) => compareText(workloadKey(a.workload), workloadKey(b.workload)) || a.port - b.port)
+}
+
+function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHistory> {
+  type Draft = { -readonly [Key in keyof CoverageHistory]: CoverageHistory[Key] }
+  const histories = new Map<string, Draft>()
+  // A period has a row for each workload and window: names are looked up as they are, since making a key of each takes longer than all rules.
+  const byName = new Map<string, Map<string, Map<string, Draft>>>()
+  for (const { workload, gaps, pods, expectedSeconds, observedSeconds } of coverage) {
+    const { kind, namespace, name } = workload
+    const ofName = byName.get(name) ?? new Map<string, Map<string, Draft>>()
+    const ofNamespace = ofName.get(namespace) ?? new Map<string, Draft>()
+    let history = ofNamespace.get(kind)
+    if (history === undefined) {
+      history = {
+        workload: { kind, namespace, name },
+        windows: 0,
+        incomplete: 0,
+        expectedSeconds: 0,
+        observedSeconds: 0,
+      }
+      byName.set(name, ofName.set(namespace, ofNamespace.set(kind, history)))
+      histories.set(workloadKey(workload), history)
+    }
+    history.windows += 1
+    if (!isCoveredBy(gaps) || pods.scraped < pods.total) history.incomplete += 1
+    history.expectedSeconds += expectedSeconds
+    history.observedSeconds += observedSeconds
+  }
+  return histories
+}
+
+/** Every workload that was seen in a period, by whatever source, each once. */
+export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoint[] {
+  const seen = [
+    ...cluster.workloads,
+    ...(facts?.workloads ?? []),
+    ...[...coverage.values()].map(({ workload }) => workload),
+  ]
+  return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
+}
+
+/**
+ * Whether a path is exempt whatever its windows that nobody read would have shown: probes, whose identity is in the path, and the ports of the
+ * proxy itself.
+ */
+export function isExempt({ source, rows }: PathHistory): boolean {
+  const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
+  if (seen.some(({ state }) => state !== 'exempt')) return false
+  return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))
+}
+
+/** Whether an end of a path can have no identity of the mesh: who shows none has a path of its own, and so has who is outside the cluster. */
+export function hasNamelessEnd({ source, destination }: PathHistory): boolean {
+  return source.kind === 'unmeshed' || source.kind === 'probe' || destination.kind === 'external'
+}
+
+/** Windows in which a path was let through without encryption by the mesh. */
+export function clearWindows({ windows }: PathHistory): number {
+  return windows.plaintext + windows['no-mesh-tls']
+}
+
+/** Windows in which a path was encrypted, by the mesh or by the application. */
+export function encryptedWindows({ windows }: PathHistory): number {
+  return windows.mtls + windows['tls-anonymous'] + windows['app-tls']
+}
+
+/** Windows in which what a path was is not known, since it could not be told or nobody could look; none of one that is exempt anyway. */
+export function untoldWindows(path: PathHistory): number {
+  return isExempt(path) ? 0 : path.windows.unknown + path.windows['not-collected']
+}
+
+/** What of a path was let through in the clear: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty where nothing was. */
+export function clearWords(path: PathHistory): string {
+  const first = path.rows.find(isNotEncrypted)
+  if (first === undefined) return ''
+  const reason = first.reason === '' ? '' : `: ${first.reason}`
+  return `not encrypted in ${windowCount(Math.max(1, clearWindows(path)))}, first from ${first.from}${reason}`
+}
+
+/** Why it is not known what a path was in some windows; empty where it is known. */
+export function untoldWords(path: PathHistory): string {
+  const { unknown, 'not-collected': missing } = path.windows
+  const [first] = path.rows.filter(({ state }) => state === 'unknown')
+  const reason = first === undefined || first.reason === '' ? '' : ` (${first.reason})`
+  return [
+    ...(unknown > 0 ? [`unknown in ${windowCount(unknown)}${reason}`] : []),
+    ...(missing > 0 ? [`not collected in ${windowCount(missing)}`] : []),
+  ].join(', ')
+}
+
+/** `1 window`, `2 windows`. */
+export function windowCount(count: number): string {
+  return count === 1 ? '1 window' : `${count} windows`
+}
+
+/** The first letter of a sentence, upper case. */
+export function sentence(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1)
+}
+
+/** A finding about a path. */
+export function ofPath({ cluster, pathId, source, destination, port }: PathHistory, verdict: Verdict, detail: string) {
+  return { subject: { kind: 'path', cluster, pathId, source, destination, port } as const, verdict, detail }
+}
+
+/** A finding about a workload's port. */
+export function ofPort({ cluster, workload, port }: PortHistory, verdict: Verdict, detail: string) {
+  return { subject: { kind: 'port', cluster, workload, port } as const, verdict, detail }
+}
+
+/** A finding about a workload. */
+export function ofWorkload(cluster: string, { kind, namespace, name }: Endpoint, verdict: Verdict, detail: string) {
+  const subject = { kind: 'workload', cluster, workload: { kind, namespace, name } } as const
+  return { subject, verdict, detail }
+}
+
+/** What is not known of a workload, since in so many windows nobody could tell whether it had a proxy. */
+export function ofUnlisted(cluster: string, workload: Endpoint, windows: number) {
+  const detail = `Not known in ${windowCount(windows)}: the lists around them were not read, or do not agree`
+  return ofWorkload(cluster, workload, 'unknown', detail)
+}
+
+/** A finding about a whole cluster. */
+export function ofCluster(cluster: string, verdict: Verdict, detail: string) {
+  return { subject: { kind: 'cluster', cluster } as const, verdict, detail }
+}
+
+/** The text by which findings of one rule are sorted, and by which a subject is told from others. */
+export function subjectKey(subject: Subject): string {
+  switch (subject.kind) {
+    case 'path':
+      return JSON.stringify([
+        subject.cluster,
+        'path',
+        workloadKey(subject.destination),
+        String(subject.port).padStart(5, '0'),
+        workloadKey(subject.source),
+        subject.pathId,
+      ])
+    case 'port':
+      return JSON.stringify([
+        subject.cluster,
+        'port',
+        workloadKey(subject.workload),
+        String(subject.port).padStart(5, '0'),
+      ])
+    case 'workload':
+      return JSON.stringify([subject.cluster, 'workload', workloadKey(subject.workload)])
+    case 'cluster':
+      return JSON.stringify([subject.cluster, 'cluster'])
+  }
+}

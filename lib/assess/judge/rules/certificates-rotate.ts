@@ -1,0 +1,57 @@
+import type { Crypto } from '../../../model/window.ts'
+import { type Rule, type RulePeriod, ofCluster, windowCount } from '../rule.ts'
+
+type Stated = { readonly start: string; readonly end: string; readonly crypto: Crypto }
+
+/** Judges whether the certificates of proxies were renewed before they ended. */
+export const certificatesRotate: Rule = {
+  id: 'certificates-rotate',
+  title: 'The certificates of all proxies were renewed in time',
+  failTitle: 'The certificate of a proxy had ended',
+  why: 'A short life bounds what a stolen key is worth, and a proxy that does not renew will one day refuse everybody.',
+  needs:
+    'The end of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). Where the earliest end of all did not move within the period, no renewal was seen, and it is unknown.',
+  check: (period) => [judge(period)],
+}
+
+function judge({ cluster, facts, uncollected }: RulePeriod) {
+  const stated: readonly Stated[] = facts?.crypto ?? []
+  const ended = stated.find(({ start, crypto }) => isBefore(crypto.certificates?.earliestExpiry, start))
+  if (ended !== undefined)
+    return ofCluster(
+      cluster.id,
+      'fail',
+      `A certificate ended at ${ended.crypto.certificates?.earliestExpiry ?? ''}, and its proxy ran at ${ended.start}`,
+    )
+  const doubtful = stated.filter(
+    ({ end, crypto }) => !isStatedByAll(crypto) || isBefore(crypto.certificates?.earliestExpiry, end),
+  ).length
+  const unread = Math.max(uncollected, cluster.windows.length - stated.length)
+  if (stated.length === 0) return ofCluster(cluster.id, 'unknown', 'No window shows the certificates of proxies')
+  if (unread + doubtful > 0)
+    return ofCluster(cluster.id, 'unknown', `Not stated by every proxy in ${windowCount(unread + doubtful)}`)
+  const [first, last] = [stated[0]?.crypto.certificates, stated.at(-1)?.crypto.certificates]
+  const isMoved =
+    isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
+  return isMoved
+    ? ofCluster(
+        cluster.id,
+        'pass',
+        `The earliest end moved from ${first?.earliestExpiry ?? ''} to ${last?.earliestExpiry ?? ''}, and none was reached`,
+      )
+    : ofCluster(
+        cluster.id,
+        'unknown',
+        `No renewal was seen in the period: the earliest certificate ends at ${last?.earliestExpiry ?? ''}`,
+      )
+}
+
+function isStatedByAll({ certificates, proxyVersions }: Crypto): boolean {
+  const proxies = proxyVersions.reduce((sum, version) => sum + version.proxies, 0)
+  return certificates !== null && certificates.proxies > 0 && certificates.proxies >= proxies
+}
+
+/** At or before; false where one is not known. */
+function isBefore(time: string | undefined, other: string | undefined): boolean {
+  return time !== undefined && other !== undefined && Date.parse(time) <= Date.parse(other)
+}

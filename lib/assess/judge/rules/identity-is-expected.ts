@@ -1,0 +1,77 @@
+import type { PathIdentity } from '../../../model/period.ts'
+import {
+  type PathHistory,
+  type Rule,
+  clearWindows,
+  hasNamelessEnd,
+  ofPath,
+  sentence,
+  untoldWindows,
+  untoldWords,
+  windowCount,
+} from '../rule.ts'
+
+/** Judges whether the identities on the wire are those that the API server gives to the ends. */
+export const identityIsExpected: Rule = {
+  id: 'identity-is-expected',
+  title: 'Both identities on the wire were those of the workloads',
+  failTitle: 'An identity on the wire was not that of the workload',
+  why: 'A name in a metric is what a label says; the identity on the wire was proved with a key.',
+  needs:
+    'The identity that each side saw of the other, and the ServiceAccounts that the lists of the same window give to both workloads. Where one side was not read, it is unknown. A client that shows no identity is not applicable here: path-is-mutual says so.',
+  check: ({ paths, facts }) => {
+    const byPath = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
+    return paths.map((path) => judge(path, byPath.get(path.pathId) ?? []))
+  },
+}
+
+function judge(path: PathHistory, identities: readonly PathIdentity[]) {
+  const { source, destination, windows } = path
+  for (const seen of identities) {
+    const wrong = mismatch(path, seen)
+    if (wrong !== null) return ofPath(path, 'fail', wrong)
+  }
+  if (hasNamelessEnd(path)) return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh')
+  if (windows.mtls === 0) {
+    return untoldWindows(path) > 0 && clearWindows(path) === 0
+      ? ofPath(path, 'unknown', sentence(untoldWords(path)))
+      : ofPath(path, 'not-applicable', 'No mutual TLS of the mesh in the period')
+  }
+  if (source.kind === 'serviceaccount')
+    return ofPath(path, 'unknown', 'Only the server was read: no proxy of a workload with this identity told of it')
+  if (destination.cluster !== null)
+    return ofPath(path, 'unknown', 'The destination is in another cluster, whose lists are not these')
+  if (untoldWindows(path) > 0) return ofPath(path, 'unknown', sentence(untoldWords(path)))
+  const unproved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? 0 : seen.windows), 0)
+  const proved = windows.mtls - unproved
+  if (identities.length === 0 || unproved > 0 || proved <= 0)
+    return ofPath(
+      path,
+      'unknown',
+      `In ${windowCount(identities.length === 0 ? windows.mtls : unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,
+    )
+  return ofPath(path, 'pass', `In ${windowCount(windows.mtls)} both sides proved to be who the API server says`)
+}
+
+/** Says how an identity is not that of the end; null where none is wrong, be it right or not known. */
+function mismatch({ source, destination }: PathHistory, seen: PathIdentity): string | null {
+  const client = identityOf(seen.source, source.namespace)
+  const server = identityOf(seen.destination, destination.namespace)
+  if (source.kind !== 'serviceaccount' && client !== null && seen.clientId !== null && seen.clientId !== client)
+    return `The server saw the client ${seen.clientId}, the API server says ${client}`
+  if (destination.cluster === null && server !== null && seen.serverId !== null && seen.serverId !== server)
+    return `The client saw the server ${seen.serverId}, the API server says ${server}`
+  return null
+}
+
+function isProved({ source, destination }: PathHistory, seen: PathIdentity): boolean {
+  const [client, server] = [
+    identityOf(seen.source, source.namespace),
+    identityOf(seen.destination, destination.namespace),
+  ]
+  return client !== null && server !== null && seen.clientId === client && seen.serverId === server
+}
+
+function identityOf(serviceAccount: string | null, namespace: string): string | null {
+  return serviceAccount === null ? null : `${serviceAccount}.${namespace}`
+}

@@ -1,0 +1,42 @@
+import type { WorkloadHistory } from '../../../model/period.ts'
+import { workloadKey } from '../../pods/facts.ts'
+import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
+
+/** Reasons of a path for which a pod's labels, or a proxy that is not its own, put a reading in doubt. */
+const DOUBTS: ReadonlySet<string> = new Set([
+  'labels-overridden',
+  'labels-overridden (not corroborated)',
+  'instance-not-confirmed',
+])
+
+/** Judges whether what is read of a workload is open to its own say. */
+export const labelsNotSpoofed: Rule = {
+  id: 'labels-not-spoofed',
+  title: 'No label of the workload replaces what its proxies say',
+  failTitle: 'Labels of the workload replace what its proxies say',
+  why: "The Prometheus of Linkerd's viz copies every pod label onto the series of its proxy: a pod labelled tls=true says so of all its connections.",
+  needs:
+    'The labels of all its pods, from complete lists that agree around every window. A path that was read under doubt makes both of its ends unknown.',
+  readsLists: true,
+  check: (period) => {
+    const doubted = new Set(
+      period.cluster.rows
+        .filter(({ reason }) => DOUBTS.has(reason))
+        .flatMap(({ source, destination }) => [workloadKey(source), workloadKey(destination)]),
+    )
+    return (period.facts?.workloads ?? []).map((workload) =>
+      judge(workload, doubted.has(workloadKey(workload)), period),
+    )
+  },
+}
+
+function judge(workload: WorkloadHistory, isDoubted: boolean, { cluster, unlisted }: RulePeriod) {
+  const { overriding, meshed } = workload
+  if (overriding.length > 0)
+    return ofWorkload(cluster.id, workload, 'fail', `Its pods have labels of these names: ${overriding.join(', ')}`)
+  if (isDoubted)
+    return ofWorkload(cluster.id, workload, 'unknown', 'Paths of it were read under doubt: labels-overridden')
+  return meshed.unknown + unlisted > 0
+    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
+    : ofWorkload(cluster.id, workload, 'pass', 'No label of its pods takes a name that readings go by')
+}

@@ -1,0 +1,27 @@
+import type { WorkloadHistory } from '../../../model/period.ts'
+import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
+
+/** Judges whether connections of a meshed workload can go around its proxies. */
+export const portsNotBypassed: Rule = {
+  id: 'ports-not-bypassed',
+  title: 'No port of the workload goes around its proxies',
+  failTitle: 'Connections of the workload go around its proxies',
+  why: 'What skips the proxy is neither encrypted by the mesh nor seen by it, and nothing refuses it.',
+  needs:
+    "The arguments of linkerd-init, else the annotations of the pods, from complete lists that agree around every window. Linkerd's own defaults (4567, 4568) and the ports of the proxy itself do not count.",
+  readsLists: true,
+  check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
+}
+
+function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
+  const { meshed, bypasses } = workload
+  if (bypasses.length > 0) {
+    const spots = bypasses.map(({ kind, port, detail }) => `${kind} ${port ?? detail}`)
+    return ofWorkload(cluster.id, workload, 'fail', `Around the proxies go: ${spots.join(', ')}`)
+  }
+  if (meshed.yes + meshed.partly + meshed.unknown === 0)
+    return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
+  return meshed.unknown + unlisted > 0
+    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
+    : ofWorkload(cluster.id, workload, 'pass', 'Every port goes through the proxies')
+}

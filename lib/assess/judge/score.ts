@@ -1,0 +1,25 @@
+import type { Finding, Score, Verdict } from '../../model/judgement.ts'
+import { VERDICTS } from '../../model/judgement.ts'
+
+/**
+ * Counts findings: the one function that makes a score, for a rule, a control, a framework and a whole period. What is not applicable does not
+ * count at all.
+ *
+ * @param isBlind a cluster that is judged had no collected window: then no share is told, whatever the others come to
+ */
+export function scoreOf(findings: Iterable<Pick<Finding, 'verdict' | 'waiver'>>, isBlind: boolean): Score {
+  const counts = { pass: 0, fail: 0, waived: 0, unknown: 0 }
+  for (const { verdict, waiver } of findings) {
+    if (verdict === 'not-applicable') continue
+    counts[verdict === 'fail' && waiver !== null ? 'waived' : verdict] += 1
+  }
+  const judged = counts.pass + counts.fail + counts.waived + counts.unknown
+  return { ...counts, share: isBlind || judged === 0 ? null : counts.pass / judged }
+}
+
+/** The worst verdict; `not-applicable` of none. A failure that is waived is a failure. */
+export function worstVerdict(findings: Iterable<Pick<Finding, 'verdict'>>): Verdict {
+  let worst = VERDICTS.length - 1
+  for (const { verdict } of findings) worst = Math.min(worst, VERDICTS.indexOf(verdict))
+  return VERDICTS[worst] ?? 'not-applicable'
+}

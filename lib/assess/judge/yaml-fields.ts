@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { kindOf } from '../../text/yaml.ts'
+
+/** A text that must be there, says something, and has an end. `wanted` completes `wanted ...`. */
+export function text(wanted: string, longest: number) {
+  return z
+    .string({
+      error: ({ input }) =>
+        input === undefined ? `wanted ${wanted}` : `it is ${kindOf(input)}, wanted text: ${wanted}`,
+    })
+    .trim()
+    .min(1, { error: `it is empty, wanted ${wanted}` })
+    .max(longest, { error: `it is longer than ${longest} characters` })
+}
+
+/** A text with `*` for any text. */
+export function pattern(expression: RegExp, wanted: string) {
+  return z
+    .string({ error: ({ input }) => `it is ${kindOf(input)}, wanted ${wanted}` })
+    .regex(expression, { error: `wanted ${wanted}` })
+}
+
+/** A list of texts that may be left out: then it is empty. */
+export function names<T extends z.ZodType<string>>(name: T) {
+  return z
+    .array(name, {
+      error: ({ input }) =>
+        typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${kindOf(input)}, wanted a list`,
+    })
+    .default([])
+}

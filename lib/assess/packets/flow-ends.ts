@@ -1,0 +1,33 @@
+import type { PacketEnd } from '../../observed/packet-rows.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { Seconds } from '../../model/time.ts'
+import { factsOf, workloadKey } from '../pods/facts.ts'
+import type { Listed } from '../pods/lists.ts'
+
+/**
+ * Finds who has an address: the workload of the pod that the Kubernetes lists give it to, or the service. Null for an address that they
+ * do not know, that several workloads may have had in that time, or that pods share with their node.
+ *
+ * @param lists those next to the capture's time, before and after it
+ * @param time of the capture: addresses are given to other pods after a pod has ended
+ */
+export function endNamer(
+  { before, after }: { readonly before: Listed | null; readonly after: Listed | null },
+  time: { readonly start: Seconds; readonly end: Seconds },
+  linkerdNamespace: string,
+): (end: PacketEnd) => Endpoint | null {
+  const owners = new Map<string, Endpoint | null>()
+  const give = (address: string, owner: Endpoint): void => {
+    const known = owners.get(address)
+    const isOther = known === null || (known !== undefined && workloadKey(known) !== workloadKey(owner))
+    owners.set(address, isOther ? null : owner)
+  }
+  for (const { addresses, workload } of factsOf(before, after, time, linkerdNamespace).pods)
+    for (const address of addresses) give(address, workload)
+  for (const { metadata, spec } of [before, after].flatMap((listed) => listed?.services ?? [])) {
+    const service = { kind: 'service', namespace: metadata.namespace ?? '', name: metadata.name }
+    for (const address of new Set([spec.clusterIP ?? '', ...(spec.clusterIPs ?? [])]))
+      if (address !== '' && address !== 'None') give(address, service)
+  }
+  return ({ address }) => owners.get(address) ?? null
+}

@@ -1,0 +1,112 @@
+import {
+  type ConfigMap,
+  type CronJob,
+  type EndpointSlice,
+  type Event,
+  type LinkerdResource,
+  type Namespace,
+  type Owner,
+  type Pod,
+  type Service,
+  type Template,
+  itemsOf,
+} from '../../observed/kubernetes-objects.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { KubernetesList } from '../../model/snapshot.ts'
+import type { Seconds } from '../../model/time.ts'
+
+/** The Kubernetes lists of one snapshot, and when they were taken. Empty where a list was not read or is not served. */
+export type Listed = {
+  readonly takenAt: Seconds
+  readonly pods: readonly Pod[]
+  readonly namespaces: readonly Namespace[]
+  readonly services: readonly Service[]
+  readonly deployments: readonly Owner[]
+  readonly replicasets: readonly Owner[]
+  readonly statefulsets: readonly Owner[]
+  readonly daemonsets: readonly Owner[]
+  readonly jobs: readonly Owner[]
+  readonly cronjobs: readonly CronJob[]
+  readonly endpointslices: readonly EndpointSlice[]
+  readonly events: readonly Event[]
+  readonly configmaps: readonly ConfigMap[]
+  /** Null where one of Linkerd's policy lists was not read: then nothing is known of enforcement. */
+  readonly policies: Policies | null
+}
+
+/** Linkerd's policies. Empty where the cluster does not serve the resource. */
+export type Policies = {
+  readonly servers: readonly LinkerdResource[]
+  readonly authorizationPolicies: readonly LinkerdResource[]
+  readonly meshTlsAuthentications: readonly LinkerdResource[]
+  readonly networkAuthentications: readonly LinkerdResource[]
+  readonly serverAuthorizations: readonly LinkerdResource[]
+  readonly httpRoutes: readonly LinkerdResource[]
+}
+
+/** The pod template of everything in a snapshot's lists that owns pods; undefined where the stored list lacks it. */
+export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: Listed): {
+  readonly workload: Endpoint
+  readonly template: Template | undefined
+}[] {
+  const all = [
+    ...cronjobs.map(({ metadata, spec }) => ({ kind: 'cronjob', metadata, template: spec.jobTemplate.spec?.template })),
+    ...Object.entries({
+      daemonset: daemonsets,
+      deployment: deployments,
+      job: jobs,
+      replicaset: replicasets,
+      statefulset: statefulsets,
+    }).flatMap(([kind, objects]) => objects.map(({ metadata, spec }) => ({ kind, metadata, template: spec.template }))),
+  ]
+  return all.map(({ kind, metadata, template }) => ({
+    workload: { kind, namespace: metadata.namespace ?? '', name: metadata.name },
+    template,
+  }))
+}
+
+/** Reads stored lists. Throws ReduceError where an object does not fit its schema. */
+export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Listed {
+  return {
+    takenAt,
+    pods: itemsOf(lists, 'pods') ?? [],
+    namespaces: itemsOf(lists, 'namespaces') ?? [],
+    services: itemsOf(lists, 'services') ?? [],
+    deployments: itemsOf(lists, 'deployments.apps') ?? [],
+    replicasets: itemsOf(lists, 'replicasets.apps') ?? [],
+    statefulsets: itemsOf(lists, 'statefulsets.apps') ?? [],
+    daemonsets: itemsOf(lists, 'daemonsets.apps') ?? [],
+    jobs: itemsOf(lists, 'jobs.batch') ?? [],
+    cronjobs: itemsOf(lists, 'cronjobs.batch') ?? [],
+    endpointslices: itemsOf(lists, 'endpointslices.discovery.k8s.io') ?? [],
+    events: itemsOf(lists, 'events') ?? [],
+    configmaps: itemsOf(lists, 'configmaps') ?? [],
+    policies: policiesOf(lists),
+  }
+}
+
+function policiesOf(lists: readonly KubernetesList[]): Policies | null {
+  const servers = itemsOf(lists, 'servers.policy.linkerd.io')
+  const authorizationPolicies = itemsOf(lists, 'authorizationpolicies.policy.linkerd.io')
+  const meshTlsAuthentications = itemsOf(lists, 'meshtlsauthentications.policy.linkerd.io')
+  const networkAuthentications = itemsOf(lists, 'networkauthentications.policy.linkerd.io')
+  const serverAuthorizations = itemsOf(lists, 'serverauthorizations.policy.linkerd.io')
+  const httpRoutes = itemsOf(lists, 'httproutes.policy.linkerd.io')
+  if (
+    !servers ||
+    !authorizationPolicies ||
+    !meshTlsAuthentications ||
+    !networkAuthentications ||
+    !serverAuthorizations ||
+    !httpRoutes
+  )
+    return null
+  return {
+    servers,
+    authorizationPolicies,
+    meshTlsAuthentications,
+    networkAuthentications,
+    serverAuthorizations,
+    httpRoutes,
+  }
+}

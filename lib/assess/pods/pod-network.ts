@@ -1,0 +1,54 @@
+import type { Facts } from './facts.ts'
+import { isIPv6, MAPPED } from './ip-family.ts'
+
+/**
+ * Where an address lies, as the addresses of listed pods show it. `pod`: a listed pod has it. `node`: a node's own, or that of pods on its
+ * network. `near`: beside listed pods, in a range that no node is in: a pod that no list holds. `wide`: of the cluster's larger range, or of one
+ * that nodes and pods share. `outside`: in none of these. `unknown`: no listed pod has an address of that kind.
+ */
+export type Place = 'pod' | 'node' | 'near' | 'wide' | 'outside' | 'unknown'
+
+/**
+ * Finds where an address lies. Nodes get small ranges of the pod network each, so that the 24 first bits of a listed pod's IPv4 address (64 of
+ * an IPv6 address) hold pods alone; where a cloud gives nodes and pods addresses of the same subnets, other machines are in there, too, and
+ * the range says less.
+ */
+export function placesOf(facts: Pick<Facts, 'before' | 'after' | 'pods'>): (address: string) => Place {
+  const listed = new Set(facts.pods.flatMap(({ addresses }) => addresses))
+  const nodes = new Set<string>()
+  const addresses = new Set<string>()
+  for (const { spec, status } of [...(facts.before?.pods ?? []), ...(facts.after?.pods ?? [])]) {
+    const own = [status.podIP ?? '', ...(status.podIPs ?? []).map(({ ip }) => ip)].filter((ip) => ip !== '')
+    for (const ip of own) (spec.hostNetwork === true ? nodes : addresses).add(ip)
+    if (status.hostIP !== undefined && status.hostIP !== '') nodes.add(status.hostIP)
+  }
+  const ranges = (all: ReadonlySet<string>, size: 'near' | 'wide') =>
+    new Set([...all].map((address) => rangeOf(address, size)))
+  const [near, wide, ofNodes] = [ranges(addresses, 'near'), ranges(addresses, 'wide'), ranges(nodes, 'near')]
+  const isKnown = { true: [...addresses].some(isIPv6), false: [...addresses].some((address) => !isIPv6(address)) }
+  return (address) => {
+    if (listed.has(address)) return 'pod'
+    if (nodes.has(address)) return 'node'
+    const range = rangeOf(address, 'near')
+    if (range === null || !isKnown[`${isIPv6(address)}`]) return 'unknown'
+    if (near.has(range)) return ofNodes.has(range) ? 'wide' : 'near'
+    if (ofNodes.has(range)) return 'node'
+    return wide.has(rangeOf(address, 'wide')) ? 'wide' : 'outside'
+  }
+}
+
+/** The first bits of an address as text: 24 and 16 of IPv4, 64 and 48 of IPv6. Null for what is no address. */
+function rangeOf(address: string, size: 'near' | 'wide'): string | null {
+  const v4 = MAPPED.exec(address)
+  if (v4 !== null) return v4.slice(1, size === 'near' ? 4 : 3).join('.')
+  const [left = '', right] = address.split('::')
+  const groups = (text: string) => (text === '' ? [] : text.split(':'))
+  const [first, last] = [groups(left), groups(right ?? '')]
+  const zeros = right === undefined ? 0 : 8 - first.length - last.length
+  const all = [...first, ...Array.from({ length: Math.max(0, zeros) }, () => '0'), ...last]
+  if (all.length !== 8 || !all.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return null
+  return all
+    .slice(0, size === 'near' ? 4 : 3)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')
+}

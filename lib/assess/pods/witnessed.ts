@@ -1,0 +1,56 @@
+import type { Seconds } from '../../model/time.ts'
+import { END_SECONDS } from './seen-pods.ts'
+import type { Facts } from './facts.ts'
+import type { ProxyScrapes } from '../counters/metrics.ts'
+import type { PodFacts } from './pods.ts'
+
+/**
+ * Which scraped addresses belong to pods that no list holds and cAdvisor shows with a proxy: alone in naming itself so while it was scraped, and in
+ * the life of such a pod. Whoever takes the name of a pod that is scraped itself is not alone, and the kubelet shows each pod by its own name; so
+ * there must be two such liars, who agree, to be believed.
+ *
+ * @param names who each address said it was, `namespace/pod`
+ */
+export function witnessed(
+  { pods }: Pick<Facts, 'pods'>,
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  {
+    names,
+    start,
+    end,
+  }: {
+    readonly names: ReadonlyMap<string, ReadonlySet<string>>
+    readonly start: Seconds
+    readonly end: Seconds
+  },
+): ReadonlySet<string> {
+  const byName = Map.groupBy(pods, ({ namespace, name }) => `${namespace}/${name}`)
+  const scraped = [...scrapes].flatMap(([instance, { times }]) => {
+    const own = times.filter((time) => time > start && time <= end)
+    const claims = names.get(instance)
+    if (own.length === 0 || claims === undefined) return []
+    return [{ instance, claims, from: Math.min(...own), to: Math.max(...own) }]
+  })
+  const lived = (pod: PodFacts, from: Seconds, to: Seconds) =>
+    pod.life.from - END_SECONDS <= from && (pod.life.to ?? Infinity) + END_SECONDS >= to
+  return new Set(
+    scraped
+      .filter(({ instance, claims, from, to }) => {
+        const [name, ...more] = claims
+        if (name === undefined || more.length > 0) return false
+        const isAlone = scraped.every(
+          (other) => other.instance === instance || !other.claims.has(name) || other.from > to || other.to < from,
+        )
+        const namesakes = byName.get(name) ?? []
+        const isListed = namesakes.some(
+          ({ unlisted, life }) => unlisted === undefined && life.from <= to && (life.to ?? Infinity) >= from,
+        )
+        return (
+          isAlone &&
+          !isListed &&
+          namesakes.some((pod) => pod.unlisted !== undefined && pod.meshed && lived(pod, from, to))
+        )
+      })
+      .map(({ instance }) => instance),
+  )
+}

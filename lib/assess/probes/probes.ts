@@ -1,0 +1,98 @@
+import type { Container, Pod } from '../../observed/kubernetes-objects.ts'
+import { toSeconds } from '../../time/windows.ts'
+import type { Seconds } from '../../model/time.ts'
+
+/** A probe that the kubelet sends to a container. */
+export type Probe = {
+  readonly container: string
+  /** 0 where it goes to none. */
+  readonly port: number
+  /** What it speaks: how the server's proxy counts it depends on it. One of kind `exec` sends nothing. */
+  readonly kind: 'http' | 'https' | 'grpc' | 'tcp' | 'exec'
+  readonly use: 'liveness' | 'readiness' | 'startup'
+  readonly periodSeconds: number
+  readonly initialDelaySeconds: number
+  /** Null in lists that were stored without it. */
+  readonly failureThreshold: number | null
+}
+
+/** What one list shows of a pod, as far as it decides how often the kubelet probes it. */
+export type Look = {
+  readonly takenAt: Seconds
+  readonly isReady: boolean
+  /** Since when it is as `isReady` says; null where the list does not say it. */
+  readonly since: Seconds | null
+  readonly containers: readonly ContainerLook[]
+}
+
+/** One container in a {@link Look}. */
+export type ContainerLook = {
+  readonly name: string
+  readonly isReady: boolean
+  /** Whether its startup probe has succeeded; null where the list does not say it. */
+  readonly isStarted: boolean | null
+  /** When it was started last; null while it does not run. */
+  readonly startedAt: Seconds | null
+  readonly restarts: number
+}
+
+/** Kubernetes' own default of `periodSeconds`. */
+const PERIOD_SECONDS = 10
+
+/** The probes of containers. A named port is looked up in its own container alone, as the kubelet does. */
+export function probesOf(
+  containers: readonly Pick<Container, 'name' | 'ports' | 'livenessProbe' | 'readinessProbe' | 'startupProbe'>[],
+): Probe[] {
+  return containers.flatMap(({ name, ports, livenessProbe, readinessProbe, startupProbe }) =>
+    Object.entries({ liveness: livenessProbe, readiness: readinessProbe, startup: startupProbe }).flatMap(
+      ([use, probe]): Probe[] => {
+        if (probe === undefined) return []
+        const wanted = (probe.httpGet ?? probe.grpc ?? probe.tcpSocket)?.port
+        const port =
+          typeof wanted === 'string' ? ports?.find((candidate) => candidate.name === wanted)?.containerPort : wanted
+        return [
+          {
+            container: name,
+            port: port ?? 0,
+            kind: kindOf(probe),
+            use: use as Probe['use'],
+            periodSeconds: Math.max(1, probe.periodSeconds ?? PERIOD_SECONDS),
+            initialDelaySeconds: probe.initialDelaySeconds ?? 0,
+            failureThreshold: probe.failureThreshold ?? null,
+          },
+        ]
+      },
+    ),
+  )
+}
+
+function kindOf({ httpGet, grpc, tcpSocket }: NonNullable<Container['livenessProbe']>): Probe['kind'] {
+  if (httpGet !== undefined) return httpGet.scheme?.toUpperCase() === 'HTTPS' ? 'https' : 'http'
+  return grpc === undefined ? (tcpSocket === undefined ? 'exec' : 'tcp') : 'grpc'
+}
+
+/** What a list shows of a pod's readiness. */
+export function lookOf({ status }: Pick<Pod, 'status'>, takenAt: Seconds): Look {
+  const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
+  const condition = status?.conditions?.find(({ type }) => type === 'Ready')
+  const containers = statuses.map(({ name, ready, started, restartCount, state }): ContainerLook => {
+    const startedAt = state?.running?.startedAt
+    return {
+      name,
+      isReady: ready ?? false,
+      isStarted: started ?? null,
+      startedAt: startedAt === undefined ? null : toSeconds(startedAt),
+      restarts: restartCount ?? 0,
+    }
+  })
+  const changedAt = condition?.lastTransitionTime
+  return {
+    takenAt,
+    isReady:
+      condition === undefined
+        ? (status?.containerStatuses ?? []).every(({ ready }) => ready === true)
+        : condition.status === 'True',
+    since: changedAt === undefined ? null : toSeconds(changedAt),
+    containers,
+  }
+}

@@ -1,0 +1,162 @@
+import { hash } from 'node:crypto'
+import { ADMIN_PORTS } from '../../observed/queries.ts'
+import type { Destination, Endpoint, Source } from '../../model/path.ts'
+import type { Edge } from '../../model/window.ts'
+import type { Attribution } from '../ends/attribution.ts'
+import { API_SERVER_REASON } from '../ends/api-server.ts'
+import { type Reached, destinations } from '../ends/destination.ts'
+import { isEncrypted } from './merge-episodes.ts'
+import { type Facts, workloadKey } from '../pods/facts.ts'
+import { parseIdentity } from '../ends/identity.ts'
+import { addressOf } from '../counters/labels.ts'
+import { compareText } from '../../text/order.ts'
+import type { Reading } from '../counters/reading.ts'
+
+/** The lasting identity of a path. ServiceAccounts are not in it: a changed identity is a change of the path. */
+export function pathId(
+  cluster: string,
+  source: Endpoint,
+  destination: Endpoint & { readonly cluster: string | null },
+  port: number,
+): string {
+  const part = (text: string) => (text === '' ? null : text)
+  // An array of texts, numbers and nulls is its own canonical JSON (RFC 8785).
+  const identity = [
+    cluster,
+    source.kind,
+    part(source.namespace),
+    part(source.name),
+    destination.kind,
+    part(destination.namespace),
+    part(destination.name),
+    destination.cluster,
+    port,
+  ]
+  return hash('sha256', JSON.stringify(identity), 'hex').slice(0, 16)
+}
+
+const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
+
+/** An edge, and how sure it is whose it is. */
+export type ReadEdge = Edge & {
+  readonly standing: Attribution['standing']
+  /** The word of a pod whose labels may lie: what is encrypted in it needs another proxy that saw it. */
+  readonly isDoubted: boolean
+  /** The scraped address, where it is that of a pod in no list that cAdvisor shows with a proxy. */
+  readonly witness: string | null
+  /** How the destination of an outbound edge is known; null of an inbound one. */
+  readonly reached: Reached['by'] | null
+}
+
+/**
+ * Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing.
+ *
+ * @param vizNamespace where the Prometheus that scrapes every proxy is
+ */
+export function edgesOf(
+  cluster: string,
+  readings: readonly Reading[],
+  facts: Facts,
+  vizNamespace: string | null = null,
+): ReadEdge[] {
+  const destinationOf = destinations(facts)
+  const edges = readings.map((reading): ReadEdge => {
+    const { at, side, port, peerId, opens, sinceUnknown, openAtScrape, bytes } = reading
+    const own = { ...at.workload, serviceAccount: at.pod?.serviceAccount ?? facts.serviceAccountOf(at.workload) }
+    const source = side === 'outbound' ? own : sourceOf(reading)
+    const reached = side === 'outbound' ? destinationOf(at.labels) : null
+    const destination: Destination = reached?.destination ?? { ...own, cluster: null }
+    const { state, reason } = onPort(reading, { destination, by: reached?.by ?? null }, { facts, vizNamespace })
+    return {
+      pathId: pathId(cluster, source, destination, port),
+      side,
+      source,
+      destination,
+      port,
+      state,
+      outcome: reading.verdict.outcome,
+      reason,
+      opens,
+      sinceUnknown,
+      openAtScrape,
+      bytes,
+      clientId: side === 'inbound' && peerId !== '' ? peerId : null,
+      serverId: side === 'outbound' && peerId !== '' ? peerId : null,
+      standing: at.standing,
+      isDoubted: at.overridden,
+      witness: at.isWitnessed === true ? at.instance : null,
+      reached: reached?.by ?? null,
+    }
+  })
+  return edges
+    .map((edge) => ({
+      edge,
+      order: JSON.stringify([
+        edge.pathId,
+        edge.side,
+        edge.state,
+        edge.outcome,
+        edge.reason,
+        edge.clientId,
+        edge.serverId,
+        edge.opens,
+        edge.bytes,
+      ]),
+    }))
+    .sort((a, b) => compareText(a.order, b.order))
+    .map(({ edge }) => edge)
+}
+
+/** Who an inbound reading came from: an identity that was on the wire, a probe, or nobody that the mesh knows. */
+function sourceOf({ peerId, verdict }: Reading): Source {
+  if (peerId === '') return verdict.source === 'probe' ? PROBE : UNMESHED
+  const identity = parseIdentity(peerId)
+  return identity === null
+    ? { kind: 'serviceaccount', namespace: '', name: peerId, serviceAccount: peerId }
+    : {
+        kind: 'serviceaccount',
+        namespace: identity.namespace,
+        name: identity.serviceAccount,
+        serviceAccount: identity.serviceAccount,
+      }
+}
+
+type End = { readonly destination: Destination; readonly by: Reached['by'] | null }
+type Known = { readonly facts: Facts; readonly vizNamespace: string | null }
+
+/**
+ * The proxy's own ports, and TLS to the Kubernetes API server, keep their state as a reason, and are not scored; a port that is none cannot be
+ * told.
+ */
+function onPort(reading: Reading, end: End, known: Known): { state: Edge['state']; reason: string } {
+  const { port, verdict } = reading
+  if (port === 0) return { state: 'unknown', reason: 'no-port' }
+  if (end.by === 'api-server' && verdict.state === 'no-mesh-tls' && isTrusted(reading))
+    return { state: 'exempt', reason: `${API_SERVER_REASON} (${verdict.state})` }
+  if (!ADMIN_PORTS.some((admin) => admin === port) || !(isProxys(reading, end, known) || isScrape(reading, end, known)))
+    return verdict
+  return { state: 'exempt', reason: `admin-port (${verdict.state})` }
+}
+
+/** Whether the series is surely of the pod that it names, by labels that the pod cannot set. */
+function isTrusted({ at }: Reading): boolean {
+  return at.standing !== 'impostor' && !at.overridden
+}
+
+/** Whether a port with the number of the proxy's own is that: whoever may lie may not hide behind it, nor an application that took it. */
+function isProxys({ side, port, at, verdict }: Reading, { destination }: End, { facts }: Known): boolean {
+  if (at.standing === 'impostor' || (at.standing !== 'confirmed' && at.overridden)) return false
+  const pods = side === 'inbound' ? [at.pod] : (facts.podsOf.get(workloadKey(destination)) ?? [])
+  const admin = pods.flatMap((pod) => pod?.ports.filter(({ name }) => name === 'linkerd-admin') ?? [])
+  if (admin.length > 0) return port === 4190 || admin.some((one) => one.port === port)
+  return side === 'inbound' || isEncrypted(verdict.state)
+}
+
+/** Whether viz's own Prometheus scraped a pod that no list holds: it goes on for a moment after the pod's end. */
+function isScrape(reading: Reading, { destination, by }: End, { vizNamespace }: Known): boolean {
+  const { side, at } = reading
+  if (side !== 'outbound' || at.standing !== 'confirmed' || !isTrusted(reading)) return false
+  const isByAddress = by === 'unlisted' || (by === 'outside' && destination.name === addressOf(at.labels))
+  return at.workload.namespace === vizNamespace && isByAddress
+}

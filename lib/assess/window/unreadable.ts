@@ -1,0 +1,27 @@
+import { DERIVATION } from '../../model/window.ts'
+import type { Window } from '../../model/time.ts'
+import type { WindowResult } from '../../model/window.ts'
+
+/** What a window comes to whose evidence cannot be read: nothing is told of it but why, so that its known paths are `not-collected`. */
+export function unreadableWindow(
+  cluster: string,
+  window: Window,
+  inputs: WindowResult['inputs'],
+  errors: readonly string[],
+): WindowResult {
+  return {
+    format: 'ciphertrail/window/1',
+    derivation: DERIVATION,
+    cluster,
+    window,
+    inputs,
+    collected: false,
+    errors,
+    edges: [],
+    paths: [],
+    coverage: [],
+    workloads: [],
+    crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
+    existing: null,
+  }
+}

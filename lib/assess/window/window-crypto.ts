@@ -1,0 +1,62 @@
+import { X509Certificate } from 'node:crypto'
+import { toTime } from '../../time/windows.ts'
+import type { Crypto } from '../../model/window.ts'
+import { labelOf } from '../counters/labels.ts'
+import type { Listed } from '../pods/lists.ts'
+import type { Answers } from '../counters/metrics.ts'
+import { compareText } from '../../text/order.ts'
+
+/** Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. */
+export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
+  const counted = (name: 'crypto-tls' | 'crypto-versions') =>
+    answers(name).map(({ labels, samples }) => ({ labels, proxies: samples[0]?.value ?? 0 }))
+  const value = (name: 'crypto-certificate-first' | 'crypto-certificate-last' | 'crypto-certificate-count') =>
+    answers(name)[0]?.samples[0]?.value
+  const [first, last, proxies] = [
+    value('crypto-certificate-first'),
+    value('crypto-certificate-last'),
+    value('crypto-certificate-count'),
+  ]
+  return {
+    proxyVersions: counted('crypto-versions')
+      .map(({ labels, proxies: count }) => ({ version: labelOf(labels, 'version'), proxies: count }))
+      .sort((a, b) => compareText(a.version, b.version)),
+    tls: counted('crypto-tls')
+      .map(({ labels, proxies: count }) => ({
+        suites: labelOf(labels, 'tls_suites').replace(/,$/, ''),
+        keyExchange: labelOf(labels, 'tls_kx_groups').replace(/,$/, ''),
+        fips: labelOf(labels, 'tls_fips'),
+        proxies: count,
+      }))
+      .sort((a, b) => compareText(JSON.stringify(a), JSON.stringify(b))),
+    certificates:
+      first === undefined || last === undefined || proxies === undefined
+        ? null
+        : { earliestExpiry: toTime(Math.floor(first)), latestExpiry: toTime(Math.floor(last)), proxies },
+    trustAnchors: trustAnchorsOf(listed),
+  }
+}
+
+function trustAnchorsOf(listed: Listed | null): Crypto['trustAnchors'] {
+  const bundle =
+    listed?.configmaps.find(({ metadata }) => metadata.name === 'linkerd-identity-trust-roots')?.data?.[
+      'ca-bundle.crt'
+    ] ?? ''
+  return (bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).flatMap((pem) => {
+    try {
+      const { subject, fingerprint256, validFrom, validTo } = new X509Certificate(pem)
+      const time = (text: string) => toTime(Math.floor(Date.parse(text) / 1000))
+      return [
+        {
+          subject: subject.replaceAll('\n', ', '),
+          sha256: fingerprint256.replaceAll(':', '').toLowerCase(),
+          notBefore: time(validFrom),
+          notAfter: time(validTo),
+        },
+      ]
+    } catch {
+      // A block that is no certificate anchors no trust; what the proxies trust is read from them.
+      return []
+    }
+  })
+}

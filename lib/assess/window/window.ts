@@ -1,0 +1,378 @@
+import { AnswerError, parseAnswer } from '../../observed/answers.ts'
+import { ReduceError } from '../../observed/kubernetes-objects.ts'
+import { toSeconds } from '../../time/windows.ts'
+import { DERIVATION } from '../../model/window.ts'
+import type { Edge, PathWindow, WindowResult } from '../../model/window.ts'
+import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
+import { attributor, takesName } from '../ends/attribution.ts'
+import { type SeenPods, seenPods } from '../pods/seen-pods.ts'
+import {
+  type CoverageInput,
+  type PodCoverage,
+  coverageOf,
+  podCoverage,
+  reusedAddresses,
+  vanishedAt,
+} from './pod-coverage.ts'
+import { cryptoOf } from './window-crypto.ts'
+import { type ReadEdge, edgesOf } from './path-edges.ts'
+import { isEncrypted } from './merge-episodes.ts'
+import { type Facts, factsOf, workloadKey } from '../pods/facts.ts'
+import type { PodFacts } from '../pods/pods.ts'
+import { type Labels, hostOf, labelOf } from '../counters/labels.ts'
+import { type Listed, listedOf } from '../pods/lists.ts'
+import { type Answers, type ProxyScrapes, scrapesOf } from '../counters/metrics.ts'
+import { pageCrypto } from '../counters/page-crypto.ts'
+import {
+  type PagesOfSnapshot,
+  type PodPages,
+  pageReadings,
+  pagesFinder,
+  podPages,
+  seenByPages,
+  withPages,
+} from '../counters/page-readings.ts'
+import { pathsOf } from './path-windows.ts'
+import { clearReadings } from '../counters/readings.ts'
+import { byScraper } from '../counters/scrapers.ts'
+import { tapCandidates } from './tap-candidates.ts'
+import { withoutCallersOfProbes } from '../probes/tap-probes.ts'
+import { unlistedProbes } from '../probes/unlisted-probes.ts'
+import { unreadableWindow } from './unreadable.ts'
+import { vizReading } from './viz-reading.ts'
+import { witnessed } from '../pods/witnessed.ts'
+import { workloadsOf } from './window-workloads.ts'
+import { compareText } from '../../text/order.ts'
+import type { Reading } from '../counters/reading.ts'
+import { adminReadings, encryptedReadings } from '../counters/encrypted-readings.ts'
+
+/** The Kubernetes lists of one snapshot, and the pages of proxies that were read beside them. */
+export type ListsOfSnapshot = {
+  readonly key: string
+  readonly takenAt: string
+  readonly lists: readonly KubernetesList[]
+  /** Absent: none were read. */
+  readonly pages?: PagesOfSnapshot
+}
+
+/** A standing attempt and the lists around its window; null where there is none. */
+export type AssessInput = {
+  readonly key: string
+  readonly snapshot: Snapshot
+  readonly before: ListsOfSnapshot | null
+  readonly after: ListsOfSnapshot | null
+}
+
+/**
+ * What a snapshot means: edges, paths, coverage, workloads and cryptography of one window. Pure and total: the same evidence gives the same
+ * result, and evidence that holds what is no answer gives a window that was not collected, with one line that says why.
+ */
+export function assessWindow(input: AssessInput): WindowResult {
+  const { snapshot } = input
+  try {
+    return assessReadable(input)
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error
+    const { cluster, window } = snapshot
+    return unreadableWindow(cluster, window, inputsOf(input), [
+      ...snapshot.metrics.errors,
+      ...snapshot.kubernetes.errors,
+      `Cannot read what was collected of window ${window.start} to ${window.end}: ${error.message}`,
+    ])
+  }
+}
+
+function inputsOf({ key, before, after }: AssessInput): WindowResult['inputs'] {
+  return { evidence: key, before: before?.key ?? null, after: after?.key ?? null }
+}
+
+function assessReadable(input: AssessInput): WindowResult {
+  const { snapshot, before, after } = input
+  const { cluster, window, metrics, kubernetes, linkerdNamespace } = snapshot
+  const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
+  const listErrors: string[] = []
+  const listedBefore = readLists(before, listErrors)
+  const listedAfter = readLists(after, listErrors)
+  const isReadable = metrics.status !== 'failed'
+  const hasPrometheus = !isWithoutPrometheus(snapshot)
+  const answers = readAnswers(isReadable ? metrics.answers : [])
+  const scrapes = scrapesOf(answers)
+  const byAddress = scrapesByAddress(scrapes)
+  const facts = factsOf(listedBefore, listedAfter, { start, end }, linkerdNamespace, {
+    seen: readSeen(snapshot, { start, end }, listErrors),
+    vanishedAt: (pod) => lastScrapeOf(pod, end, byAddress),
+  })
+  const names = namesByAddress(answers)
+  const attribute = attributor(facts, scrapes, witnessed(facts, scrapes, { names, start, end }))
+
+  const pages = podPages(before?.pages ?? null, { end: window.end, pages: snapshot.proxies?.pages ?? [] })
+  const pagesOf = pagesFinder(pages)
+  const isWithin = (time: number) => time > start && time <= end
+  const hasPages = pages.some((pod) => pod.pages.some(({ time }) => isWithin(time)))
+  const isCollected = hasPages || [...scrapes.values()].some(({ times }) => times.some(isWithin))
+  // Pages alone tell what they saw; what they did not see may have been there.
+  const isPartial =
+    metrics.status === 'partial' ||
+    (hasPages && (!isReadable || (!hasPrometheus && snapshot.proxies?.status !== 'complete')))
+
+  const coverageInput = {
+    start,
+    end,
+    facts,
+    readable: isReadable,
+    hasPrometheus,
+    pagesOf,
+    reusedAt: reusedAddresses(facts.pods),
+    ...byAddress,
+    scrapesNamed: scrapesByName(answers, scrapes, facts),
+  }
+  const byPod = new Map(
+    facts.pods
+      .filter(({ meshed }) => meshed)
+      .map((pod): [PodFacts, PodCoverage] => [pod, podCoverage(pod, coverageInput)]),
+  )
+  const told = isCollected
+    ? [clearReadings, encryptedReadings, adminReadings].flatMap(
+        byScraper({ start, end, answers, scrapes, attribute, unlistedProbes: unlistedProbes(facts) }),
+      )
+    : []
+  const isSeen = (pod: PodFacts) => {
+    const own = pagesOf(pod)
+    return own !== undefined && isWhole(pod, own, { start, end })
+  }
+  // A page tells of one end, and what the other one got in the clear may be in the query that was not answered.
+  const lower = (all: readonly Reading[]) => (metrics.status === 'partial' ? all.map(withoutTheRest) : all)
+  const readings = withPages(lower(told), lower(pageReadings(pages, { start, end, facts })), {
+    isSeen,
+    isScraped: (pod) =>
+      pod.addresses.some((at) => coverageInput.scrapesAt(at).some(({ times }) => times.some(isWithin))),
+  })
+  const edges = edgesOf(
+    cluster,
+    withoutCallersOfProbes(readings, snapshot, { before: listedBefore, after: listedAfter }),
+    facts,
+    snapshot.vizNamespace,
+  )
+  const overridden = isCollected
+    ? overriddenOf(
+        facts.pods.filter((pod) => !isSeen(pod)),
+        (pod) => {
+          const covered = byPod.get(pod)
+          // A page that did not see all of the window says nothing of what Prometheus does not show of the pod.
+          return (hasPrometheus ? covered?.isInPrometheus : covered?.scraped) === false
+        },
+      )
+    : []
+  const candidatesOf = tapCandidates(snapshot, { before: listedBefore, after: listedAfter }, facts)
+  const paths = pathsOf({ edges, facts, coverage: byPod, overridden: new Set(overridden), candidatesOf })
+  const coverage = coverageOf(
+    cluster,
+    window,
+    coverageInput,
+    byPod,
+    listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, { attribute, facts, isWithin }),
+  )
+  const viz = vizReading(snapshot)
+
+  return {
+    format: 'ciphertrail/window/1',
+    derivation: DERIVATION,
+    cluster,
+    window,
+    inputs: inputsOf(input),
+    collected: isCollected,
+    ...(isPartial ? { partial: true } : {}),
+    errors: [
+      ...metrics.errors,
+      ...kubernetes.errors,
+      ...(snapshot.cadvisor?.errors ?? []),
+      ...(snapshot.proxies?.errors ?? []),
+      ...listErrors,
+      ...(isReadable && hasPrometheus && !isCollected
+        ? [
+            `Cannot tell paths of window ${window.start} to ${window.end}: Prometheus holds no scrape of a Linkerd proxy in it`,
+          ]
+        : []),
+    ],
+    edges: besides(paths, edges),
+    paths,
+    ...(overridden.length > 0 ? { overridden } : {}),
+    coverage,
+    workloads: workloadsOf(cluster, facts, { coverage, isCollected, proxiedBytes: proxiedBytes(readings) }),
+    crypto: cryptoOf(hasPrometheus ? answers : pageCrypto(pages, { start, end }), listedAfter ?? listedBefore),
+    existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
+    ...(viz === undefined ? {} : { viz }),
+  }
+}
+
+/** No Prometheus was to be asked: one that failed says why, and one that was asked has answers. */
+function isWithoutPrometheus({ metrics }: Snapshot): boolean {
+  return metrics.status === 'complete' && metrics.prometheusTime === null && metrics.answers.length === 0
+}
+
+/** Whether pages saw all of a pod's life in a window `(start, end]`. */
+function isWhole(
+  pod: PodFacts,
+  pages: PodPages,
+  { start, end }: { readonly start: number; readonly end: number },
+): boolean {
+  let reached = Math.max(start, pod.life.from)
+  const until = Math.min(end, pod.life.to ?? end)
+  for (const { from, to } of seenByPages(pages).toSorted((a, b) => a.from - b.from)) {
+    // A process begins a moment after its container.
+    if (from <= reached + (reached > start ? STARTING_SECONDS : 0)) reached = Math.max(reached, to)
+  }
+  return reached >= until
+}
+
+const STARTING_SECONDS = 5
+
+/** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
+function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
+  const byId = new Map(paths.map((path) => [path.pathId, path]))
+  return edges.flatMap(({ standing, isDoubted, witness, reached, ...edge }) => {
+    const path = byId.get(edge.pathId)
+    const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
+    return path === undefined || isTold ? [] : [edge]
+  })
+}
+
+/** Where a query was not answered, clear traffic may be in it: what was read as encrypted or exempt proves nothing. */
+function withoutTheRest(reading: Reading): Reading {
+  const { verdict } = reading
+  return isEncrypted(verdict.state) || verdict.state === 'exempt'
+    ? { ...reading, verdict: { ...verdict, state: 'unknown', reason: 'metrics-partly-read' } }
+    : reading
+}
+
+/** Lists that cannot be read are no lists: facts are then unknown, which is safe. `errors` takes the line that says so. */
+function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed | null {
+  if (snapshot === null) return null
+  try {
+    return listedOf(snapshot.lists, toSeconds(snapshot.takenAt))
+  } catch (error) {
+    if (!(error instanceof ReduceError)) throw error
+    errors.push(`Cannot use the lists taken at ${snapshot.takenAt}: ${error.message}`)
+    return null
+  }
+}
+
+function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
+  const read: Answers = (name) => answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body) : []))
+  // Small, and asked for by everybody.
+  let scrapes: ReturnType<Answers> | undefined
+  return (name) => (name === 'scrapes' ? (scrapes ??= read(name)) : read(name))
+}
+
+function scrapesByAddress(
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+): Pick<CoverageInput, 'scrapesAt' | 'anyScrape' | 'interval'> {
+  const byAddress = Map.groupBy([...scrapes], ([instance]) => hostOf(instance))
+  const all = [...scrapes.values()]
+  return {
+    scrapesAt: (address) => (byAddress.get(address) ?? []).map(([, one]) => one),
+    anyScrape: [...new Set(all.flatMap(({ times, failed }) => [...times, ...failed]))].sort((a, b) => a - b),
+    interval: all.reduce((most, { interval }) => Math.max(most, interval), 0),
+  }
+}
+
+/** Proxies that were scraped, and that neither a list nor cAdvisor shows. */
+function unlistedOf(
+  answers: Answers,
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  {
+    attribute,
+    facts: { pods },
+    isWithin,
+  }: {
+    readonly attribute: ReturnType<typeof attributor>
+    readonly facts: Facts
+    readonly isWithin: (time: number) => boolean
+  },
+) {
+  const seen = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), labels] as const))
+  const known = new Set(
+    pods.filter(({ unlisted }) => unlisted !== undefined).map(({ namespace, name }) => `${namespace}/${name}`),
+  )
+  return [...seen].flatMap(([instance, labels]) => {
+    const own = scrapes.get(instance)
+    if (known.has(nameOf(labels)) || own?.times.some(isWithin) !== true) return []
+    const at = attribute(labels)
+    return at.standing === 'pod-not-listed' ? [{ workload: at.workload, scrapes: own }] : []
+  })
+}
+
+/** The pods that each scraped address said it was. */
+function namesByAddress(answers: Answers): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = new Map<string, Set<string>>()
+  for (const { labels } of answers('scrapes')) {
+    const instance = labelOf(labels, 'instance')
+    all.set(instance, (all.get(instance) ?? new Set()).add(nameOf(labels)))
+  }
+  return all
+}
+
+/** The pod that a target's labels name. */
+function nameOf(labels: Labels): string {
+  return `${labelOf(labels, 'namespace')}/${labelOf(labels, 'pod')}`
+}
+
+/** Finds the scrapes of what named itself as a pod, at an address that no list gives to a pod. */
+function scrapesByName(
+  answers: Answers,
+  scrapes: ReadonlyMap<string, ProxyScrapes>,
+  { pods }: Facts,
+): CoverageInput['scrapesNamed'] {
+  const listed = new Set(pods.flatMap(({ addresses }) => addresses))
+  const names = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), nameOf(labels)] as const))
+  const byName = Map.groupBy(
+    [...scrapes].filter(([instance]) => !listed.has(hostOf(instance))),
+    ([instance]) => names.get(instance),
+  )
+  return (namespace, pod) => (byName.get(`${namespace}/${pod}`) ?? []).map(([, one]) => one)
+}
+
+/** The bytes that each pod's proxy counted, both ways. */
+function proxiedBytes(readings: readonly Reading[]): ReadonlyMap<PodFacts, number> {
+  const all = new Map<PodFacts, number>()
+  for (const {
+    at: { pod },
+    bytes,
+  } of readings)
+    if (pod !== null) all.set(pod, (all.get(pod) ?? 0) + bytes)
+  return all
+}
+
+/** When a pod was gone, as the scrapes of its address tell: null where it may have lived on. */
+function lastScrapeOf(
+  { addresses, life }: PodFacts,
+  end: number,
+  { scrapesAt, anyScrape, interval }: ReturnType<typeof scrapesByAddress>,
+): number | null {
+  const own = addresses.flatMap(scrapesAt)
+  const every = Math.max(0, ...own.map((one) => one.interval)) || interval
+  const tries = own.flatMap(({ times, failed }) => [...times, ...failed]).filter((time) => time >= life.from - every)
+  return tries.some((time) => time <= end) ? vanishedAt(tries, every, { end, anyScrape }) : null
+}
+
+/** What cAdvisor shows that cannot be read shows nothing: then less is known of who lived. `errors` takes the line that says so. */
+function readSeen(snapshot: Snapshot, window: { start: number; end: number }, errors: string[]): SeenPods | null {
+  try {
+    return seenPods(snapshot, window)
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error
+    errors.push(`Cannot use what cAdvisor shows: ${error.message}`)
+    return null
+  }
+}
+
+/** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */
+function overriddenOf(pods: readonly PodFacts[], isUnread: (pod: PodFacts) => boolean): string[] {
+  const hidden = pods.filter((pod) => isUnread(pod) && takesName(pod, ['instance', 'job', 'namespace', 'pod']))
+  return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compareText)
+}
+
+/** What a list after the window shows, to tell when an end of a path is gone. */
+function existingIn(listed: Listed, linkerdNamespace: string, window: { start: number; end: number }): string[] {
+  return [...factsOf(null, listed, window, linkerdNamespace).workloads.keys()]
+}

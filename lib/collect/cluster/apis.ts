@@ -1,0 +1,36 @@
+import type { Hints } from '../../net/errors.ts'
+import type { StreamAnswer } from '../../net/http-stream.ts'
+
+/** What one request is for. */
+export type Asking = {
+  /** After "Cannot ": `list pods of cluster "prod"`. */
+  readonly what: string
+  /** What to do about each kind of failure, beside the hints that hold for every request. */
+  readonly hints?: Hints
+}
+
+/** A cluster's Kubernetes API; nothing in it is ever changed. */
+export type KubernetesApi = {
+  /** The parsed answer to a GET of `/api/v1/pods?limit=500` and the like. Throws SourceError. */
+  readonly get: (path: string, asking: Asking) => Promise<unknown>
+  /** The answer to a POST of bytes, as it comes, for some time; null where none began. It asks as well: tap is a watch. Throws SourceError. */
+  readonly stream: (path: string, body: Uint8Array, forMs: number, asking: Asking) => Promise<StreamAnswer | null>
+  /** The parsed answer to a question that is sent by POST and changes nothing, as reviews of rights are. Throws SourceError. */
+  readonly review: (path: string, question: unknown, asking: Asking) => Promise<unknown>
+}
+
+/** A cluster's Prometheus. */
+export type PrometheusApi = {
+  /** The answer's text, as received, to parameters sent to `/api/v1/query` and the like. Throws SourceError. */
+  readonly ask: (method: 'GET' | 'POST', path: string, parameters: URLSearchParams, asking: Asking) => Promise<string>
+  /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
+  readonly servers: () => readonly string[]
+}
+
+/** The dashboard of a cluster's linkerd-viz, which answers what `linkerd viz edges` shows. */
+export type VizApi = {
+  /** The answer's text, as received, to a GET of a path with its query. Throws SourceError. */
+  readonly get: (path: string, asking: Asking) => Promise<string>
+  /** As of {@link PrometheusApi}. */
+  readonly servers: () => readonly string[]
+}

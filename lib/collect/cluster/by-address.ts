@@ -1,0 +1,32 @@
+import type { ApiServerAddress } from '../../model/registry.ts'
+import type { ApiServer } from './kubeconfig.ts'
+import { bearer, readSecret } from '../../net/credential-files.ts'
+import type { CredentialPlaces } from '../../net/credential-places.ts'
+import { checkSecret } from '../../net/credential-places.ts'
+import { keptToken } from '../../net/cached-token.ts'
+import { readManagedSecret } from '../../net/managed-secret.ts'
+
+/** The way to an API server that is registered by its address, the authority to trust, and where the token is. */
+export function addressServer(
+  { url, ca, tokenFile, tokenSecret }: ApiServerAddress,
+  deadlineMs: number,
+  places?: CredentialPlaces,
+): ApiServer {
+  const now = (): Date => new Date()
+  const read =
+    tokenSecret === undefined
+      ? (): Promise<string> => readSecret(tokenFile ?? '', 'the token file', places)
+      : keptToken(async () => {
+          if (places !== undefined) checkSecret(tokenSecret, places)
+          return readManagedSecret(tokenSecret, 'token', deadlineMs, url)
+        }, now)
+  return {
+    url: new URL(url),
+    ca,
+    serverName: undefined,
+    credentials: async (refused) => ({
+      ...bearer(await read(refused?.replace(/^Bearer /, ''))),
+      certificate: undefined,
+    }),
+  }
+}

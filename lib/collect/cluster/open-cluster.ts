@@ -1,0 +1,241 @@
+import type { Pool } from 'undici'
+import type { ApiServerAddress, Cluster } from '../../model/registry.ts'
+import type { ApiServer, Environment } from './kubeconfig.ts'
+import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.ts'
+import { openConnections } from '../../net/connections.ts'
+import type { Connections } from '../../net/connections.ts'
+import { requestJson } from '../../net/http.ts'
+import type { ApiServerWay } from './api-websocket.ts'
+import { prometheusByForward } from '../prometheus/by-forward.ts'
+import { prometheusByUrl } from '../prometheus/by-url.ts'
+import { proxyPages } from '../proxies/proxy-page.ts'
+import { oneLine } from '../../text/redact.ts'
+import { vizByForward } from '../viz/by-forward.ts'
+import type { VizWay } from '../viz/by-forward.ts'
+import type { ClusterAccess } from './cluster-access.ts'
+import type { Asking, KubernetesApi, VizApi } from './apis.ts'
+import { SetupError, SourceError } from '../../net/errors.ts'
+import type { Hints } from '../../net/errors.ts'
+import type { Connection, Limits, Server, JsonRequest } from '../../net/http-attempt.ts'
+import { requestStream } from '../../net/http-stream.ts'
+
+export type OpenOptions = {
+  /** What lib/config.ts read. */
+  readonly environment: Environment
+  /** Default 30 s. */
+  readonly kubernetesDeadlineMs?: number
+  /** Default 60 s. */
+  readonly prometheusDeadlineMs?: number
+  /** Largest answer, default 512 MB. */
+  readonly maxBytes?: number
+  /** Wait before a request is tried again, default 0.5 s; doubled for the third try. */
+  readonly retryDelayMs?: number
+}
+
+const PAGE_DEADLINE_MS = 10_000
+
+/** A page of a proxy with a thousand neighbours has 3 MB. What a pod sends is its own say, and several are read at once: with 32 MB they took 0.9 GB. */
+const PAGE_BYTES = 8 * 1024 * 1024
+
+/** Opens a registered cluster. */
+export function openCluster(
+  cluster: Cluster,
+  {
+    environment,
+    kubernetesDeadlineMs = 30_000,
+    prometheusDeadlineMs = 60_000,
+    maxBytes = 512 * 1024 * 1024,
+    retryDelayMs = 500,
+  }: OpenOptions,
+): ClusterAccess {
+  const { newPool, closing, close } = openConnections()
+  const kubernetesLimits = { deadlineMs: kubernetesDeadlineMs, maxBytes, retryDelayMs }
+  const way = apiServerWay(cluster, environment, { newPool, limits: kubernetesLimits })
+  const kubernetes = kubernetesServer(way, newPool, kubernetesLimits)
+  const ask = async ({ what, hints }: Asking, request: Pick<JsonRequest, 'path' | 'json'>): Promise<unknown> => {
+    const text = await requestJson(kubernetes, { what, ...request, hints: { ...kubernetesHints(cluster), ...hints } })
+    try {
+      return wellFormed(JSON.parse(text), text)
+    } catch {
+      const problem = 'the answer of the API server is cut or no JSON'
+      throw new SourceError({ source: 'kubernetes', what }, 'malformed', problem, { status: 200 })
+    }
+  }
+  const api: KubernetesApi = {
+    get: (path, asking) => ask(asking, { path }),
+    review: (path, question, asking) => ask(asking, { path, json: question }),
+    stream: (path, body, forMs, { what, hints }) =>
+      requestStream(
+        kubernetes,
+        { what, path, body, type: 'application/octet-stream', hints: { ...kubernetesHints(cluster), ...hints } },
+        forMs,
+      ),
+  }
+  const limits = { deadlineMs: prometheusDeadlineMs, maxBytes, retryDelayMs }
+  const forwarding = { api, apiServer: way, newPool, limits, closing }
+  const prometheus =
+    cluster.prometheusUrl === undefined
+      ? prometheusByForward(cluster, forwarding)
+      : prometheusByUrl(cluster.prometheusUrl, cluster.prometheusAuth ?? {}, {
+          allowedNetworks: environment.allowedNetworks,
+          places: environment.places,
+          newPool,
+          limits,
+        })
+  return {
+    kubernetes: api,
+    proxyPage: proxyPages(cluster.id, {
+      apiServer: way,
+      newPool,
+      closing,
+      // Of many pods some are just ending: none of them may hold up the others.
+      limits: { deadlineMs: Math.min(kubernetesDeadlineMs, PAGE_DEADLINE_MS), maxBytes: PAGE_BYTES, retryDelayMs },
+    }),
+    prometheus: {
+      servers: prometheus.servers,
+      ask: (method, path, parameters, { what, hints }) =>
+        requestJson(prometheus, {
+          what,
+          hints: { ...prometheus.hints, ...hints },
+          ...(method === 'POST'
+            ? { path, form: parameters }
+            : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
+        }),
+    },
+    exec: async (container, command) => {
+      const [{ openRenewed }, { openExec }] = await Promise.all([
+        import('./api-websocket.ts'),
+        import('../packets/exec.ts'),
+      ])
+      const options = { timeoutMs: kubernetesDeadlineMs, signal: closing }
+      return openRenewed(way, (now) => openExec(now, container, command, options))
+    },
+    viz: cluster.prometheusUrl === undefined ? vizApi(vizByForward(cluster, forwarding)) : null,
+    close,
+  }
+}
+
+function vizApi(viz: VizWay): VizApi {
+  return {
+    servers: viz.servers,
+    get: (path, { what, hints }) => requestJson(viz, { what, path, hints: { ...viz.hints, ...hints } }),
+  }
+}
+
+/** Half a surrogate pair, which JSON can hold, is no Unicode text and could not be stored: it is replaced by U+FFFD. */
+function wellFormed(value: unknown, text: string): unknown {
+  if (!/\\u[dD][89a-fA-F]/.test(text)) return value
+  const repair = (part: unknown): unknown => {
+    if (typeof part === 'string') return part.toWellFormed()
+    if (Array.isArray(part)) return part.map(repair)
+    if (typeof part !== 'object' || part === null) return part
+    return Object.fromEntries(Object.entries(part).map(([name, member]) => [name.toWellFormed(), repair(member)]))
+  }
+  return repair(value)
+}
+
+type Way = () => Promise<ApiServerWay>
+
+/** How the API server is reached just now: its place is found once, its credentials are asked for each time, since they are renewed. */
+function apiServerWay(
+  cluster: Cluster,
+  environment: Environment,
+  { newPool, limits }: { readonly newPool: Connections['newPool']; readonly limits: Limits },
+): Way {
+  const find = async (): Promise<ApiServer> => {
+    // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
+    if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
+    if (cluster.apiServer !== undefined)
+      return (await import('./by-address.ts')).addressServer(cluster.apiServer, limits.deadlineMs, environment.places)
+    if (cluster.eks === undefined) return (await import('./kubeconfig.ts')).findApiServer(cluster, environment)
+    const { findEksServer } = await import('./eks.ts')
+    return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
+  }
+  let found: Promise<ApiServer> | undefined
+  return async () => {
+    const check = addressCheck(environment.allowedNetworks)
+    found ??= find().catch((error: unknown) => {
+      found = undefined
+      throw error
+    })
+    const { url, ca, serverName, credentials } = await found
+    refuseAddress(url, check)
+    const { headers, certificate, secrets } = await credentials()
+    const tls = {
+      timeout: limits.deadlineMs,
+      lookup: checkedLookup(check),
+      rejectUnauthorized: true as const, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...certificate,
+    }
+    const renewed = async (): Promise<boolean> => {
+      const sent = headers['authorization']
+      try {
+        return (await credentials(sent)).headers['authorization'] !== sent
+      } catch {
+        return false // what was refused is told, not why there is nothing else
+      }
+    }
+    const isByKubeconfig = cluster.eks === undefined && cluster.apiServer === undefined
+    return { base: url, tls, headers, secrets, renewed, ...(isByKubeconfig ? {} : { hints: kubernetesHints(cluster) }) }
+  }
+}
+
+function kubernetesServer(way: Way, newPool: Connections['newPool'], limits: Limits): Server {
+  let pool: { readonly dispatcher: Pool; readonly cert: unknown } | undefined
+  return {
+    source: 'kubernetes',
+    name: 'the API server',
+    limits,
+    connect: async (): Promise<Connection> => {
+      const { base, tls, headers, secrets, renewed } = await way()
+      // A plugin may give a new client certificate, which needs new connections.
+      if (pool === undefined || pool.cert !== tls.cert)
+        pool = { dispatcher: await newPool(base.origin, tls), cert: tls.cert }
+      return { dispatcher: pool.dispatcher, base, headers, secrets, ...(renewed === undefined ? {} : { renewed }) }
+    },
+  }
+}
+
+function kubernetesHints({ context, eks, apiServer }: Cluster): Hints {
+  if (eks !== undefined) return EKS_HINTS
+  if (apiServer !== undefined) return addressHints(apiServer)
+  const user = context === undefined ? 'the kubeconfig' : `the context "${oneLine(context)}" of the kubeconfig`
+  return {
+    unauthorized: `the credentials are wrong or expired, renew those in ${user}`,
+    'not-found': 'is this the address of a Kubernetes API server?',
+    connection: `is the server in ${user} right, and can it be reached from here?`,
+    timeout: 'is it reachable from here, and not overloaded?',
+    certificate: `correct certificate-authority-data, or the server's name, in ${user}`,
+    redirect: `give the API server's own address in ${user}`,
+    malformed: 'is there a proxy or login page in between?',
+    'rate-limited': 'it is busy, collect again later',
+    server: 'it is broken or overloaded, collect again later',
+  }
+}
+
+function addressHints({ tokenFile, tokenSecret }: ApiServerAddress): Hints {
+  const place =
+    tokenSecret === undefined ? `the file "${oneLine(tokenFile ?? '')}"` : `the secret "${oneLine(tokenSecret)}"`
+  return {
+    unauthorized: `the token is wrong or expired, renew the one in ${place}`,
+    'not-found': 'is --api-server the address of a Kubernetes API server?',
+    connection: 'is --api-server right, and can it be reached from here?',
+    timeout: 'is it reachable from here, and not overloaded?',
+    certificate: 'register the authority that signed it, with --ca, or the name that it is for, with --api-server',
+    redirect: "register the API server's own address, with --api-server",
+    malformed: 'is there a proxy or login page in between?',
+    'rate-limited': 'it is busy, collect again later',
+    server: 'it is broken or overloaded, collect again later',
+  }
+}
+
+const EKS_HINTS: Hints = {
+  unauthorized: 'EKS does not know whoever asks: give the role an access entry in the cluster',
+  connection: 'can its endpoint be reached from here, or is it private?',
+  timeout: 'can its endpoint be reached from here, or is it private?',
+  malformed: 'is there a proxy or login page in between?',
+  'rate-limited': 'it is busy, collect again later',
+  server: 'it is broken or overloaded, collect again later',
+}

@@ -1,0 +1,152 @@
+import type { Cluster } from '../../model/registry.ts'
+import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/list-objects.ts'
+
+/** One right in a cluster, as a rule of RBAC grants it. */
+export type Right = {
+  readonly verb: 'get' | 'list' | 'watch' | 'create' | 'delete'
+  /** Empty: the core group. */
+  readonly group: string
+  /** A plural, with its subresource: `pods/portforward`. */
+  readonly resource: string
+  /** Absent: all namespaces, or what belongs to none. */
+  readonly namespace?: string
+  /** Absent: whatever its name is. */
+  readonly name?: string
+}
+
+/** A right that a way into a cluster needs. */
+export type NeededRight = Right & {
+  /** What is not known without it. */
+  readonly why: string
+  /** The first minor version of Kubernetes 1 that asks for it; absent: all do. */
+  readonly since?: number
+}
+
+/** What each list tells, by its plural. */
+const WHY: Readonly<Record<string, string>> = {
+  pods: 'it tells which pod an address is, and which pods have a proxy',
+  namespaces: 'it tells where proxies are injected',
+  services: 'it tells what an address of a Service stands for',
+  serviceaccounts: 'it tells whose identity a certificate is',
+  replicasets: 'it tells which Deployment a pod belongs to',
+  deployments: 'it tells the workloads and what their pods are to be',
+  statefulsets: 'it tells the workloads and what their pods are to be',
+  daemonsets: 'it tells the workloads and what their pods are to be',
+  jobs: 'it tells which CronJob a pod belongs to',
+  cronjobs: 'it tells the workloads and what their pods are to be',
+  endpointslices: 'it tells which pods stand behind a Service',
+  servers: 'it tells whether policy refuses plain text',
+  authorizationpolicies: 'it tells whether policy refuses plain text',
+  meshtlsauthentications: 'it tells whether policy refuses plain text',
+  networkauthentications: 'it tells whether policy refuses plain text',
+  egressnetworks: 'it tells what leaves the cluster',
+  httplocalratelimitpolicies: 'it tells whether policy refuses plain text',
+  serverauthorizations: 'it tells whether policy refuses plain text',
+  httproutes: 'it tells whether policy refuses plain text',
+  externalworkloads: 'it tells which addresses outside the cluster are meshed',
+  events: 'it tells why the injector left a pod alone',
+}
+
+/** What reading the Kubernetes API needs, on every way. */
+export function kubernetesRights({ linkerdNamespace }: Cluster): readonly NeededRight[] {
+  return [
+    ...LISTINGS.map(({ resource }): NeededRight => {
+      const [plural, group] = splitResource(resource)
+      return { verb: 'list', group, resource: plural, why: WHY[plural] ?? 'it is part of the evidence' }
+    }),
+    ...CONFIG_MAPS.map((name): NeededRight => ({
+      verb: 'get',
+      group: '',
+      resource: 'configmaps',
+      namespace: linkerdNamespace,
+      name,
+      why: 'it tells the defaults of the mesh and its trust anchors',
+    })),
+  ]
+}
+
+/** Where the pods of Prometheus are, and which Service leads to them where they are not viz's own. */
+export type PrometheusPlace = { readonly namespace: string; readonly service?: string }
+
+/** What reaching Prometheus by port-forward needs besides. */
+export function forwardRights(
+  { vizNamespace }: Cluster,
+  { namespace, service }: PrometheusPlace,
+): readonly NeededRight[] {
+  const core = { group: '', namespace }
+  return [
+    {
+      verb: 'get',
+      group: '',
+      resource: 'namespaces',
+      name: vizNamespace,
+      why: 'it tells whether linkerd-viz has a Prometheus of its own',
+    },
+    ...(service === undefined
+      ? []
+      : [
+          {
+            verb: 'get',
+            ...core,
+            resource: 'services',
+            name: service,
+            why: 'it leads to the pods of Prometheus',
+          } as const,
+        ]),
+    { verb: 'list', ...core, resource: 'pods', why: 'it finds the pod of Prometheus' },
+    { verb: 'get', ...core, resource: 'pods/portforward', why: 'it opens the way to Prometheus' },
+    { verb: 'create', ...core, resource: 'pods/portforward', why: 'it opens the way to Prometheus', since: 35 },
+  ]
+}
+
+/** What tapping workloads needs; none where the cluster is not registered for it. */
+export function tapRights({ tapSeconds }: Pick<Cluster, 'tapSeconds'>): readonly NeededRight[] {
+  if (tapSeconds === undefined) return []
+  return ['deployments', 'statefulsets', 'daemonsets'].map((kind) => ({
+    verb: 'watch',
+    group: 'tap.linkerd.io',
+    resource: `${kind}/tap`,
+    why: 'it tells who sends what arrives without mesh TLS',
+  }))
+}
+
+/** What reading proxies by the names of their pods needs besides: they are in whatever namespace a meshed pod is. */
+export const PROXY_RIGHTS: readonly NeededRight[] = [
+  { verb: 'get', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies' },
+  { verb: 'create', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies', since: 35 },
+]
+
+/** What capturing packets in the debug containers of a namespace needs, which is asked for by hand alone. */
+export function packetsRights(namespace: string): readonly NeededRight[] {
+  const core = { group: '', namespace }
+  const why = 'it runs tshark in the debug container of a pod'
+  return [
+    { verb: 'list', ...core, resource: 'pods', why: 'it tells whether the pod has a debug container' },
+    { verb: 'get', ...core, resource: 'pods/exec', why },
+    { verb: 'create', ...core, resource: 'pods/exec', why, since: 35 },
+  ]
+}
+
+/** Rights that are not needed: who has them could do harm with them. */
+export const NEEDLESS: readonly Right[] = [
+  { verb: 'list', group: '', resource: 'secrets' },
+  { verb: 'create', group: '', resource: 'pods/exec' },
+  { verb: 'delete', group: '', resource: 'pods' },
+]
+
+/** A right in a few words: `list pods in all namespaces`. */
+export function rightText({ verb, resource, group, namespace, name }: Right): string {
+  const what = group === '' ? resource : `${resource}.${group}`
+  const which = name === undefined ? '' : ` "${name}"`
+  const where =
+    namespace !== undefined ? ` in the namespace "${namespace}"` : name === undefined ? ' in all namespaces' : ''
+  return `${verb} ${what}${which}${where}`
+}
+
+/** The rule that grants a right, in words: `grant "list" on "jobs" in the API group "batch"`. */
+export function grantText({ verb, resource, group, namespace, name }: Right): string {
+  const inGroup = group === '' ? '' : ` in the API group "${group}"`
+  const where = namespace === undefined ? '' : ` in the namespace "${namespace}"`
+  const which = name === undefined ? '' : `, with the resource name "${name}"`
+  return `grant "${verb}" on "${resource}"${inGroup}${where}${which}`
+}

@@ -1,0 +1,128 @@
+import { Duplex } from 'node:stream'
+import type WebSocket from 'ws'
+import { openWebSocket } from '../cluster/api-websocket.ts'
+import type { ApiServerWay, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
+import { codeOf } from '../../net/error-messages.ts'
+import { withoutSecrets } from '../../text/redact.ts'
+import { UnreachableError } from '../../net/errors.ts'
+
+/**
+ * Port-forward as the kubelet speaks it over WebSocket (kubernetes: pkg/kubelet/cri/streaming/portforward/websocket.go): each binary
+ * message begins with a byte that says its channel, 0 for data in both directions, 1 for errors from the server. The first two bytes
+ * on each channel are the port, low byte first. One WebSocket is one TCP connection in the pod; neither side can end only its half.
+ */
+const PROTOCOL = 'v4.channel.k8s.io'
+const DATA = 0
+const ERROR = 1
+
+/** A port of a pod. The names are valid names of Kubernetes. */
+export type PodPort = { readonly namespace: string; readonly pod: string; readonly port: number }
+
+/**
+ * Opens a connection to a port of a pod, through the API server. What comes back is used like a socket, but it never ends, since an end
+ * would make an answer that was cut look whole: whatever closes it is an {@link UnreachableError}, after all that came before has been
+ * read. Until it is destroyed it holds the process.
+ *
+ * @throws UnreachableError that says what refused
+ */
+export function openForward(way: ApiServerWay, to: PodPort, options: OpenWebSocketOptions): Promise<Duplex> {
+  const path = `/api/v1/namespaces/${to.namespace}/pods/${to.pod}/portforward?ports=${to.port}`
+  const late = `forward to ${nameOf(to)}`
+  const asking = { path, protocol: PROTOCOL, late, resource: 'pods/portforward', namespace: to.namespace } as const
+  return openWebSocket(way, asking, options, (socket) => new Forward(socket, to, way.secrets))
+}
+
+function nameOf({ namespace, pod, port }: PodPort): string {
+  return `pod "${pod}" in the namespace "${namespace}", port ${port}`
+}
+
+/** A WebSocket that is open, as a stream of the bytes of one TCP connection in the pod. */
+class Forward extends Duplex {
+  readonly #socket: WebSocket
+  readonly #to: PodPort
+  readonly #secrets: readonly string[]
+  /** What came of the two bytes that begin each channel. */
+  readonly #portBytes = { [DATA]: Buffer.alloc(0), [ERROR]: Buffer.alloc(0) }
+  /** Why nothing more will come. */
+  #over: UnreachableError | undefined
+
+  constructor(socket: WebSocket, to: PodPort, secrets: readonly string[]) {
+    super()
+    // It may break before whoever asked for it can listen; `errored` then tells them.
+    this.on('error', () => undefined)
+    this.#socket = socket
+    this.#to = to
+    this.#secrets = secrets
+    socket.on('message', (message, isBinary) => this.#receive(message, isBinary))
+    socket.on('close', () => this.#end('was closed'))
+    socket.on('error', (error) => this.#end(`broke (${codeOf(error) || withoutSecrets(error.message, secrets)})`))
+  }
+
+  #receive(message: WebSocket.RawData, isBinary: boolean): void {
+    if (this.#over !== undefined || this.destroyed) return
+    if (!isBinary || !Buffer.isBuffer(message)) return this.#end('brought text where bytes were wanted')
+    const channel = message[0]
+    if (channel === undefined) return // a message without a channel says nothing
+    if (channel !== DATA && channel !== ERROR) return this.#end(`brought a message on the unknown channel ${channel}`)
+    const payload = this.#withoutPort(channel, message.subarray(1))
+    if (payload === undefined) return this.#end('is to another port than was asked for')
+    if (payload.length === 0) return
+    if (channel === ERROR) {
+      const said = payload.toString('utf8')
+      // Before it come the names of pods and namespaces as the container runtime has them.
+      const [reason] = /failed to connect to .*/s.exec(said) ?? [said]
+      return this.#end(`failed in the cluster: "${withoutSecrets(reason, this.#secrets)}"`)
+    }
+    if (!this.push(payload)) this.#socket.pause()
+  }
+
+  /** What follows the two bytes of the port; undefined where they are of another port. */
+  #withoutPort(channel: typeof DATA | typeof ERROR, bytes: Buffer): Buffer | undefined {
+    const known = this.#portBytes[channel]
+    if (known.length === 2) return bytes
+    const missing = 2 - known.length
+    const port = Buffer.concat([known, bytes.subarray(0, missing)])
+    this.#portBytes[channel] = port
+    if (port.length === 2 && port.readUInt16LE() !== this.#to.port) return undefined
+    return bytes.subarray(missing)
+  }
+
+  /** Closes the connection. What came before is still read; then the stream breaks. */
+  #end(how: string): void {
+    if (this.#over !== undefined || this.destroyed) return
+    this.#over = new UnreachableError('connection', `the port-forward to ${nameOf(this.#to)} ${how}`, { again: true })
+    this.#socket.terminate()
+    this.#breakWhenRead()
+  }
+
+  #breakWhenRead(): void {
+    if (this.#over !== undefined && this.readableLength === 0) this.destroy(this.#over)
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size)
+    // Only later: whoever reads may give a part back.
+    if (this.#over !== undefined) process.nextTick(() => this.#breakWhenRead())
+    return chunk
+  }
+
+  override _read(): void {
+    this.#socket.resume()
+  }
+
+  /** What was written together goes in one message. */
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    const message = Buffer.concat([Buffer.of(DATA), ...chunks.map(({ chunk }) => chunk)])
+    // Where it fails, the connection is over, and tells why better than the code of a write.
+    this.#socket.send(message, { binary: true }, () => done())
+  }
+
+  override _final(done: () => void): void {
+    done() // the other half stays open: there is no way to say that this one ended
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.terminate()
+    done(error)
+  }
+}

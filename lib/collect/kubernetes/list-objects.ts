@@ -1,0 +1,342 @@
+import { z } from 'zod'
+import type { Cluster } from '../../model/registry.ts'
+import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
+import { CONNECTIONS } from '../../net/connections.ts'
+import { ReduceError, reduceItems } from '../../observed/kubernetes-objects.ts'
+import type { Resource } from '../../observed/kubernetes-objects.ts'
+import { oneLine } from '../../text/redact.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import type { KubernetesApi } from '../cluster/apis.ts'
+import { SourceError } from '../../net/errors.ts'
+import type { FailureKind, Hints } from '../../net/errors.ts'
+
+export type ListDeps = {
+  /** Our clock, or the replay's. */
+  readonly now: () => Date
+}
+
+type Listing = {
+  readonly resource: Resource
+  /** Of the objects; the list's kind has "List" at its end. */
+  readonly kind: string
+  /** Newest first; the first that the cluster serves is read. Empty text: the core group's path. */
+  readonly versions: readonly string[]
+  /** False: a cluster without it (404 for every version) is in order. */
+  readonly required: boolean
+  /** The reasons of events that are read, each asked for by itself: a field selector has no `or`. */
+  readonly reasons?: readonly string[]
+}
+
+/**
+ * Everything that is read, pods first: they are what the other lists explain, and a window's facts hold from that moment.
+ * Secrets are not among them.
+ */
+export const LISTINGS: readonly Listing[] = [
+  { resource: 'pods', kind: 'Pod', versions: ['v1'], required: true },
+  { resource: 'namespaces', kind: 'Namespace', versions: ['v1'], required: true },
+  { resource: 'services', kind: 'Service', versions: ['v1'], required: true },
+  { resource: 'serviceaccounts', kind: 'ServiceAccount', versions: ['v1'], required: true },
+  { resource: 'replicasets.apps', kind: 'ReplicaSet', versions: ['v1'], required: true },
+  { resource: 'deployments.apps', kind: 'Deployment', versions: ['v1'], required: true },
+  { resource: 'statefulsets.apps', kind: 'StatefulSet', versions: ['v1'], required: true },
+  { resource: 'daemonsets.apps', kind: 'DaemonSet', versions: ['v1'], required: true },
+  { resource: 'jobs.batch', kind: 'Job', versions: ['v1'], required: true },
+  { resource: 'cronjobs.batch', kind: 'CronJob', versions: ['v1'], required: true },
+  { resource: 'endpointslices.discovery.k8s.io', kind: 'EndpointSlice', versions: ['v1'], required: false },
+  {
+    resource: 'servers.policy.linkerd.io',
+    kind: 'Server',
+    versions: ['v1beta3', 'v1beta2', 'v1beta1', 'v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'authorizationpolicies.policy.linkerd.io',
+    kind: 'AuthorizationPolicy',
+    versions: ['v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'meshtlsauthentications.policy.linkerd.io',
+    kind: 'MeshTLSAuthentication',
+    versions: ['v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'networkauthentications.policy.linkerd.io',
+    kind: 'NetworkAuthentication',
+    versions: ['v1alpha1'],
+    required: false,
+  },
+  { resource: 'egressnetworks.policy.linkerd.io', kind: 'EgressNetwork', versions: ['v1alpha1'], required: false },
+  {
+    resource: 'httplocalratelimitpolicies.policy.linkerd.io',
+    kind: 'HTTPLocalRateLimitPolicy',
+    versions: ['v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'serverauthorizations.policy.linkerd.io',
+    kind: 'ServerAuthorization',
+    versions: ['v1beta1', 'v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'httproutes.policy.linkerd.io',
+    kind: 'HTTPRoute',
+    versions: ['v1beta3', 'v1beta2', 'v1beta1', 'v1alpha1'],
+    required: false,
+  },
+  {
+    resource: 'externalworkloads.workload.linkerd.io',
+    kind: 'ExternalWorkload',
+    versions: ['v1beta1', 'v1alpha1'],
+    required: false,
+  },
+  // Why the injector left a pod alone, and which pods controllers made. The API server keeps events for an hour and sends only these.
+  {
+    resource: 'events',
+    kind: 'Event',
+    versions: ['v1'],
+    required: false,
+    reasons: ['InjectionSkipped', 'SuccessfulCreate'],
+  },
+]
+
+/** The ConfigMaps of Linkerd's namespace that are read, by name. */
+export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as const
+
+const PAGE_SIZE = 500
+
+/** More pages than any real cluster has: a server that never ends must not fill the memory. */
+const MOST_PAGES = 2_000
+
+/**
+ * Failures of the first list, the pods, that every other one would repeat: one line is enough. Only rights differ from list to list; and
+ * without pods no other list is of use.
+ */
+const HOPELESS: ReadonlySet<FailureKind> = new Set([
+  'configuration',
+  'unauthorized',
+  'not-found',
+  'rate-limited',
+  'server',
+  'timeout',
+  'certificate',
+  'connection',
+  'redirect',
+  'malformed',
+])
+
+/**
+ * Lists what a cluster's API says, across all namespaces, in pages, without watching. What could be read is kept when
+ * something else fails.
+ *
+ * The status is `complete` if every list was read or is not served by the cluster, `failed` if the pods were not read (without
+ * them nothing can be said about any workload), else `partial`. Never throws for what a server does.
+ */
+export async function listAll(
+  api: KubernetesApi,
+  cluster: Cluster,
+  { now }: ListDeps,
+): Promise<Snapshot['kubernetes']> {
+  const takenAt = toTime(Math.floor(toSeconds(now().toISOString())))
+  const results = new Map<Resource, KubernetesList>()
+  const errors = new Map<Resource, string>()
+  const [pods, ...others] = LISTINGS
+  const read = async (resource: Resource, list: () => Promise<KubernetesList>): Promise<SourceError | undefined> => {
+    try {
+      results.set(resource, await list())
+      return undefined
+    } catch (error) {
+      if (!(error instanceof SourceError) && !(error instanceof ReduceError)) throw error
+      errors.set(resource, error.message)
+      return error instanceof SourceError ? error : undefined
+    }
+  }
+
+  const failure = pods === undefined ? undefined : await read('pods', () => listOne(api, cluster, pods))
+  if (failure === undefined || !HOPELESS.has(failure.kind)) {
+    const tasks = [
+      ...others.map((listing) => () => read(listing.resource, () => listOne(api, cluster, listing))),
+      () => read('configmaps', () => readConfigMaps(api, cluster)),
+    ]
+    await Promise.all(
+      Array.from({ length: CONNECTIONS }, async () => {
+        for (let task = tasks.shift(); task !== undefined; task = tasks.shift()) await task()
+      }),
+    )
+  }
+
+  // In the order of the table, whichever list came first.
+  const order: readonly Resource[] = [...LISTINGS.map(({ resource }) => resource), 'configmaps']
+  return {
+    status: !results.has('pods') ? 'failed' : errors.size > 0 ? 'partial' : 'complete',
+    errors: order.flatMap((resource) => errors.get(resource) ?? []),
+    takenAt: results.size === 0 ? null : takenAt,
+    lists: order.flatMap((resource) => results.get(resource) ?? []),
+  }
+}
+
+/** A list of one resource, in the newest version that the cluster serves; without a version where it serves none. */
+async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): Promise<KubernetesList> {
+  const { resource, kind, versions, required } = listing
+  const [plural] = splitResource(resource)
+  const what = listWhat(plural, cluster)
+  for (const [index, version] of versions.entries()) {
+    try {
+      const items: unknown[] = []
+      for (const reason of listing.reasons ?? [undefined]) {
+        const selector = reason === undefined ? undefined : `reason=${reason}`
+        const asking = { what, hints: listHints(resource) }
+        const all = await listPages(api, listPath(resource, version), kind, selector, asking)
+        for (const item of all) if (reason === undefined || isOfReason(item, reason)) items.push(item)
+      }
+      return { resource, version, items: reduceItems(resource, items, `${plural} of cluster "${cluster.id}"`) }
+    } catch (error) {
+      const isMissing = error instanceof SourceError && error.kind === 'not-found'
+      if (!isMissing || (required && index === versions.length - 1)) throw error
+    }
+  }
+  return { resource, items: [] }
+}
+
+/** What a list is for, in messages: `list pods of cluster "prod"`. */
+export function listWhat(plural: string, cluster: Cluster): string {
+  return `list ${plural} of cluster "${cluster.id}"`
+}
+
+/** A server that does not know the field selector sends all events. */
+function isOfReason(item: unknown, reason: string): boolean {
+  return z.object({ reason: z.literal(reason) }).safeParse(item).success
+}
+
+type ListAsking = { readonly what: string; readonly hints: Hints }
+
+/** All pages of a list. A page that expired (410) begins the list again, once: half of an old list is no list. */
+async function listPages(
+  api: KubernetesApi,
+  path: string,
+  kind: string,
+  fieldSelector: string | undefined,
+  asking: ListAsking,
+): Promise<unknown[]> {
+  try {
+    return await listOnce(api, path, kind, fieldSelector, asking)
+  } catch (error) {
+    if (!(error instanceof SourceError && error.status === 410)) throw error
+    return await listOnce(api, path, kind, fieldSelector, asking)
+  }
+}
+
+async function listOnce(
+  api: KubernetesApi,
+  path: string,
+  kind: string,
+  fieldSelector: string | undefined,
+  asking: ListAsking,
+): Promise<unknown[]> {
+  const items: unknown[] = []
+  let next = ''
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const parameters = new URLSearchParams({ limit: String(PAGE_SIZE) })
+    if (fieldSelector !== undefined) parameters.set('fieldSelector', fieldSelector)
+    if (next !== '') parameters.set('continue', next)
+    const answer = readPage(await api.get(`${path}?${parameters.toString()}`, asking), kind, asking)
+    for (const item of answer.items) items.push(item)
+    const following = answer.metadata?.continue ?? ''
+    if (following === '') return items
+    if (following === next) throw malformed(asking, 'the API server sent the same page again')
+    next = following
+  }
+  throw malformed(asking, `the list did not end after ${MOST_PAGES} pages`)
+}
+
+const listSchema = z.object({
+  kind: z.string(),
+  metadata: z.object({ continue: z.string().nullish() }).nullish(),
+  items: z.array(z.unknown()),
+})
+
+function readPage(answer: unknown, kind: string, asking: ListAsking): z.infer<typeof listSchema> {
+  const page = listSchema.safeParse(answer)
+  if (!page.success) throw malformed(asking, 'the answer of the API server is no Kubernetes list')
+  if (page.data.kind !== `${kind}List`)
+    throw malformed(asking, `the API server sent a "${oneLine(page.data.kind)}" instead of a "${kind}List"`)
+  return page.data
+}
+
+function malformed({ what, hints }: ListAsking, problem: string): SourceError {
+  return new SourceError({ source: 'kubernetes', what }, 'malformed', problem, { status: 200, hint: hints.malformed })
+}
+
+/**
+ * Linkerd's two ConfigMaps, each by name, since the right to read only those is the least right. Where there is none of that
+ * name, a list of the namespace, then of all, is tried: a read-only copy of an API may hold only lists. Whoever may not list
+ * has still learnt that the ConfigMap does not exist.
+ */
+async function readConfigMaps(api: KubernetesApi, cluster: Cluster): Promise<KubernetesList> {
+  const namespace = cluster.linkerdNamespace
+  const base = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
+  const items: unknown[] = []
+  for (const name of CONFIG_MAPS) {
+    const asking = {
+      what: `read configmap ${name} of cluster "${cluster.id}"`,
+      hints: { forbidden: `grant "get" on "configmaps" in the namespace "${oneLine(namespace)}"` },
+    }
+    const found = await firstFound([
+      () => api.get(`${base}/${name}`, asking),
+      () => findInList(api, base, name, namespace, asking),
+      () => findInList(api, '/api/v1/configmaps', name, namespace, asking),
+    ])
+    if (found !== undefined) items.push(found)
+  }
+  if (items.length === 0) return { resource: 'configmaps', items }
+  const reduced = reduceItems('configmaps', items, `configmaps of cluster "${cluster.id}"`)
+  return { resource: 'configmaps', version: 'v1', items: reduced }
+}
+
+/** The first answer; undefined where none has it. Only what keeps the first way from answering is an error. */
+async function firstFound(ways: readonly (() => Promise<unknown>)[]): Promise<unknown> {
+  for (const [index, way] of ways.entries()) {
+    try {
+      const found = await way()
+      if (found !== undefined) return found
+    } catch (error) {
+      const isMissing = error instanceof SourceError && error.kind === 'not-found'
+      const mayNotList = index > 0 && error instanceof SourceError && error.kind === 'forbidden'
+      if (!isMissing && !mayNotList) throw error
+    }
+  }
+  return undefined
+}
+
+async function findInList(
+  api: KubernetesApi,
+  path: string,
+  name: string,
+  namespace: string,
+  asking: ListAsking,
+): Promise<unknown> {
+  const items = await listPages(api, path, 'ConfigMap', `metadata.name=${name}`, asking)
+  const wanted = z.object({ metadata: z.object({ name: z.literal(name), namespace: z.literal(namespace) }) })
+  return items.find((item) => wanted.safeParse(item).success)
+}
+
+function listPath(resource: Resource, version: string): string {
+  const [plural, group] = splitResource(resource)
+  return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`
+}
+
+/** `servers.policy.linkerd.io` is the plural `servers` of the group `policy.linkerd.io`. */
+export function splitResource(resource: Resource): [plural: string, group: string] {
+  const dot = resource.indexOf('.')
+  return dot < 0 ? [resource, ''] : [resource.slice(0, dot), resource.slice(dot + 1)]
+}
+
+function listHints(resource: Resource): Hints {
+  const [plural, group] = splitResource(resource)
+  const inGroup = group === '' ? '' : ` in the API group "${group}"`
+  return {
+    forbidden: `the credentials may not list ${plural} in all namespaces, grant "list" on "${plural}"${inGroup}`,
+  }
+}

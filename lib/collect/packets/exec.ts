@@ -1,0 +1,138 @@
+import { Readable } from 'node:stream'
+import type WebSocket from 'ws'
+import { z } from 'zod'
+import { openWebSocket } from '../cluster/api-websocket.ts'
+import type { ApiServerWay, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
+import { codeOf } from '../../net/error-messages.ts'
+import { withoutSecrets } from '../../text/redact.ts'
+import { UnreachableError } from '../../net/errors.ts'
+
+/**
+ * A command in a container, as the API server carries it over WebSocket (kubernetes: staging/src/k8s.io/apimachinery/pkg/util/remotecommand):
+ * each binary message begins with a byte that says its channel. The last one is a Status that says how the command ended.
+ */
+const PROTOCOL = 'v5.channel.k8s.io'
+const [STDOUT, STDERR, STATUS, CLOSE] = [1, 2, 3, 255]
+
+/** What stays of standard error and of the status, in bytes. */
+const SAID_BYTES = 8 * 1024
+
+/** A container of a pod. The names are valid names of Kubernetes. */
+export type PodContainer = { readonly namespace: string; readonly pod: string; readonly container: string }
+
+/** How a command ended. */
+export type Ending = {
+  /** Null where the container's runtime could not run it, or does not tell. */
+  readonly code: number | null
+  /** The end of its standard error; where it was not run, why. */
+  readonly said: string
+}
+
+/** A command that runs in a container. */
+export type Execution = {
+  /** Its standard output, as it comes. Breaks with an UnreachableError where the connection ended before the command. */
+  readonly output: AsyncIterable<Uint8Array>
+  /** Is there once the output was read to its end. */
+  readonly ending: () => Ending | undefined
+  /** Lets go of it. What runs in the container is not told: it must end by itself. */
+  readonly close: () => void
+}
+
+const statusSchema = z.object({
+  status: z.string(),
+  message: z.string().optional(),
+  details: z
+    .object({ causes: z.array(z.object({ reason: z.string().optional(), message: z.string() })).optional() })
+    .nullish(),
+})
+
+/**
+ * Starts a command in a container, without a terminal and without input.
+ *
+ * @throws UnreachableError that says what refused
+ */
+export function openExec(
+  way: ApiServerWay,
+  { namespace, pod, container }: PodContainer,
+  command: readonly string[],
+  options: OpenWebSocketOptions,
+): Promise<Execution> {
+  const query = new URLSearchParams([
+    ['container', container],
+    ['stdout', 'true'],
+    ['stderr', 'true'],
+    ...command.map((word): [string, string] => ['command', word]),
+  ])
+  const path = `/api/v1/namespaces/${namespace}/pods/${pod}/exec?${query.toString()}`
+  const late = `begin a command in pod "${pod}" in the namespace "${namespace}"`
+  const asking = { path, protocol: PROTOCOL, late, resource: 'pods/exec', namespace } as const
+  return openWebSocket(way, asking, options, (socket) => execution(socket, way.secrets))
+}
+
+function execution(socket: WebSocket, secrets: readonly string[]): Execution {
+  let said: Buffer = Buffer.alloc(0)
+  let status: Buffer = Buffer.alloc(0)
+  let ending: Ending | undefined
+  const output = new Readable({
+    read: () => socket.resume(),
+    destroy: (error, done) => {
+      socket.terminate()
+      done(error)
+    },
+  })
+  output.on('error', () => undefined) // told by whoever reads
+  const fail = (how: string): void => {
+    if (!output.destroyed) output.destroy(new UnreachableError('connection', `the command's connection ${how}`))
+  }
+  const end = (): void => {
+    if (output.destroyed || output.readableEnded || ending !== undefined) return
+    ending = endingOf(status, said, secrets)
+    if (ending === undefined) return fail('was closed before it ended')
+    output.push(null)
+    socket.terminate()
+  }
+  socket.on('message', (message, isBinary) => {
+    if (output.destroyed || ending !== undefined) return
+    if (!isBinary || !Buffer.isBuffer(message)) return fail('brought text where bytes were wanted')
+    const payload = message.subarray(1)
+    switch (message[0]) {
+      case STDOUT:
+        if (payload.length > 0 && !output.push(payload)) socket.pause()
+        return
+      case STDERR:
+        said = Buffer.concat([said, payload]).subarray(-SAID_BYTES)
+        return
+      case STATUS:
+        status = Buffer.concat([status, payload])
+        if (status.length > SAID_BYTES) return fail('brought a status without end')
+        // In one message or in several: it is whole when it can be read.
+        if (endingOf(status, said, secrets) !== undefined) end()
+        return
+      case CLOSE:
+      case undefined:
+        return
+      default:
+        fail(`brought a message on the unknown channel ${message[0]}`)
+    }
+  })
+  socket.on('close', end)
+  socket.on('error', (error) => fail(`broke (${codeOf(error) || withoutSecrets(error.message, secrets)})`))
+  return { output: output as AsyncIterable<Buffer>, ending: () => ending, close: () => void output.destroy() }
+}
+
+/** How a command ended, by its status; undefined where that is not whole. */
+function endingOf(status: Buffer, stderr: Buffer, secrets: readonly string[]): Ending | undefined {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(status.toString('utf8'))
+  } catch {
+    return undefined
+  }
+  const read = statusSchema.safeParse(parsed)
+  if (!read.success) return undefined
+  const text = stderr.toString('utf8')
+  if (read.data.status === 'Success') return { code: 0, said: text }
+  const exit = read.data.details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message ?? ''
+  if (/^\d{1,3}$/.test(exit)) return { code: Number(exit), said: text }
+  return { code: null, said: withoutSecrets(read.data.message ?? 'it could not be run', secrets) }
+}

@@ -1,0 +1,210 @@
+import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { AGGREGATOR, PACKET_FIELDS, type PacketRow, packetNumber, parsePacketRow } from '../../observed/packet-rows.ts'
+import { oneLine } from '../../text/redact.ts'
+
+/** tshark is absent, or could not read a capture to its end. One line that says what to do. */
+export class CaptureError extends Error {
+  override readonly name = 'CaptureError'
+}
+
+/** Bytes from a command that runs somewhere else, as they come: tshark beside us, or in a container. */
+export type CommandBytes = AsyncIterable<Uint8Array>
+
+/** A line holds a packet's payload in hexadecimal, and no packet is longer than 256 KiB. */
+const LONGEST_LINE = 1024 * 1024
+
+/** What stays of standard error, in UTF-16 units. */
+const ERROR_LENGTH = 8 * 1024
+
+const NEWLINE = 0x0a
+
+/**
+ * The dissectors that are needed; all others are switched off. That a port belongs to another protocol then hides no TLS, and a capture,
+ * which anybody may have filled, reaches as little of tshark's code as can be.
+ */
+export const DISSECTORS: ReadonlySet<string> = new Set(
+  'frame pkt_comment data eth ethertype llc vlan ieee8021ad sll null raw mpls gre erspan vxlan geneve ip ipv6 tcp udp tls'.split(
+    ' ',
+  ),
+)
+
+/**
+ * tshark forgets what it knows of connections, and the memory for it, after so many packets. A TLS record that lies across is not seen
+ * as one. Measured on two million packets: 422 MB instead of 1236 MB.
+ */
+const SESSION_PACKETS = 100_000
+
+/** The rest of what it keeps, about 110 bytes a packet, is bounded by their number. */
+const MOST_PACKETS = 5_000_000
+
+/** What to ask tshark for, so that {@link packetRows} understands the answer. */
+export const TSHARK_ARGUMENTS: readonly string[] = [
+  '-n', // no names: neither of hosts nor of services
+  '-otcp.try_heuristic_first:TRUE', // TLS is TLS on every port
+  `-M${SESSION_PACKETS}`,
+  '-Tfields',
+  '-Eoccurrence=a',
+  `-Eaggregator=${AGGREGATOR}`,
+  ...PACKET_FIELDS.map((field) => `-e${field}`),
+]
+
+/**
+ * The packets in tshark's output, as they come.
+ *
+ * @param named how the capture is called in messages, in quotes
+ * @throws CaptureError where there are more than tshark has memory for, and for a line that is none of tshark's
+ */
+export async function* packetRows(bytes: CommandBytes, named: string): AsyncGenerator<PacketRow> {
+  let rest: Buffer = Buffer.alloc(0)
+  let packets = 0
+  let session = 0
+  let number = 0
+  for await (const chunk of bytes) {
+    const lines = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk])
+    let from = 0
+    for (let end = lines.indexOf(NEWLINE); end >= 0; end = lines.indexOf(NEWLINE, from)) {
+      const line = lines.subarray(from, end)
+      from = end + 1
+      if (++packets > MOST_PACKETS)
+        throw new CaptureError(
+          `Cannot read all of ${named}: it holds more than ${MOST_PACKETS} packets; what is shown comes from those, cut it with editcap (-A, -B) and read the parts`,
+        )
+      const next = packetNumber(line)
+      if (next <= number) session++
+      number = next
+      const row = parsePacketRow(line, session)
+      if (row !== undefined) yield row
+    }
+    rest = lines.subarray(from)
+    if (rest.length > LONGEST_LINE)
+      throw new CaptureError(`Cannot read all of ${named}: tshark prints a line of more than ${LONGEST_LINE} bytes`)
+  }
+}
+
+/**
+ * Reads the TCP and UDP packets of a capture file, in its order, by the tshark of this machine. Nothing of it stays in memory, and nothing
+ * is written.
+ *
+ * @param searchPath where programs are looked for (`PATH`)
+ * @throws CaptureError where tshark is absent, and, after the packets that could be read, where it did not come to the end of the file
+ */
+export async function* readCapture(file: string, searchPath: string | undefined): AsyncGenerator<PacketRow> {
+  await checkIsCapture(file)
+  // Nobody's own settings, keys or plugins: the same capture reads the same for everybody.
+  const nowhere = join(tmpdir(), `ciphertrail-no-settings-${randomUUID()}`)
+  const environment = {
+    ...(searchPath === undefined ? {} : { PATH: searchPath }),
+    HOME: nowhere,
+    WIRESHARK_CONFIG_DIR: nowhere,
+    LC_ALL: 'C.UTF-8',
+    TZ: 'UTC',
+  }
+  const others = await otherDissectors(environment)
+  // An absolute path, since `-` would be standard input.
+  const child = start(
+    [...TSHARK_ARGUMENTS, ...others.flatMap((name) => ['--disable-protocol', name]), '-r', resolve(file)],
+    environment,
+  )
+  const named = `"${oneLine(file)}"`
+  let rows = 0
+  try {
+    for await (const row of packetRows(child.output, named)) {
+      rows++
+      yield row
+    }
+    const { code, signal, said } = await child.ended
+    if (code === 0) return
+    const problem = code === null ? `tshark was ended by ${signal ?? 'a signal'}` : `tshark says: ${said}`
+    throw new CaptureError(
+      rows === 0
+        ? `Cannot read ${named}: ${problem}`
+        : `Cannot read all of ${named}: ${problem}; what is shown comes from the ${rows} packets before`,
+    )
+  } finally {
+    child.kill()
+  }
+}
+
+/** What captures begin with: pcap in either byte order, with microseconds or nanoseconds, and pcapng. */
+const MAGICS = new Set(['a1b2c3d4', 'd4c3b2a1', 'a1b23c4d', '4d3cb2a1', '0a0d0d0a'])
+
+/** tshark takes many kinds of files for captures, also plain text, of which it then reads nothing without a word. */
+async function checkIsCapture(file: string): Promise<void> {
+  const cannot = (state: string, options?: ErrorOptions): CaptureError =>
+    new CaptureError(`Cannot read "${oneLine(file)}": ${state}`, options)
+  const magic = Buffer.alloc(4)
+  try {
+    const handle = await open(file)
+    try {
+      await handle.read(magic, 0, magic.length, 0)
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    const state = { ENOENT: 'it does not exist', EACCES: 'it may not be read', EISDIR: 'it is a folder' }[code]
+    throw cannot(state ?? `it cannot be opened (${code})`, { cause: error })
+  }
+  const digits = magic.toString('hex')
+  if (MAGICS.has(digits)) return
+  throw cannot(
+    digits.startsWith('1f8b') ? 'it is compressed; unpack it with gunzip' : 'it is no capture, wanted pcap or pcapng',
+  )
+}
+
+/** The names of all dissectors of this tshark but those that are needed. */
+async function otherDissectors(environment: NodeJS.ProcessEnv): Promise<string[]> {
+  const { output, ended } = start(['-G', 'protocols'], environment)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of output) chunks.push(chunk)
+  const { code, said } = await ended
+  if (code !== 0) throw new CaptureError(`Cannot run tshark: it does not list its protocols but says: ${said}`)
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.split('\t')[2] ?? '')
+    .filter((name) => name !== '' && !name.startsWith('_ws.') && !name.startsWith('ipv6.') && !DISSECTORS.has(name))
+}
+
+type Running = {
+  readonly output: CommandBytes
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null; readonly said: string }>
+  readonly kill: () => void
+}
+
+function start(commandLine: readonly string[], environment: NodeJS.ProcessEnv): Running {
+  const child = spawn('tshark', commandLine, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  let errors = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors = `${errors}${text}`.slice(-ERROR_LENGTH)
+  })
+  const ended = new Promise<Awaited<Running['ended']>>((settle, fail) => {
+    child.on('close', (code, signal) => settle({ code, signal, said: lastLine(errors) }))
+    child.on('error', (error) => fail(startError(error)))
+  })
+  ended.catch(() => undefined) // told by whoever waits for it
+  return { output: child.stdout as AsyncIterable<Buffer>, ended, kill: () => void child.kill('SIGKILL') }
+}
+
+function startError(error: Error): CaptureError {
+  const isAbsent = 'code' in error && error.code === 'ENOENT'
+  return new CaptureError(
+    isAbsent
+      ? 'Cannot read captures: tshark is not installed, it comes with Wireshark (Debian and Ubuntu: apt-get install tshark, macOS: brew install wireshark)'
+      : `Cannot run tshark: ${oneLine(error.message)}`,
+    { cause: error },
+  )
+}
+
+/** What it says on standard error although nothing is wrong. */
+const SAID_ALWAYS = /^Running as user|^Capturing on |^\d+ packets? captured$|^\*\* \(tshark:\d+\) .*\[Main MESSAGE\]/
+
+/** The last thing that tshark said on standard error, in one line. */
+export function lastLine(errors: string): string {
+  const lines = errors.split('\n').map((line) => oneLine(line.replace(/^tshark: /, '')))
+  return lines.findLast((line) => line !== '' && !SAID_ALWAYS.test(line)) ?? 'nothing'
+}

@@ -1,0 +1,49 @@
+import { AnswerError, type Series, parseAnswer } from '../../observed/answers.ts'
+import type { PrometheusApi } from '../cluster/apis.ts'
+import { SourceError } from '../../net/errors.ts'
+
+/** An answer of Prometheus: its text as received, and what it says. */
+export type Answer = { readonly body: string; readonly series: readonly Series[] }
+
+export type InstantQuery = {
+  /** What it is for, after "Cannot ": `query connections of cluster "prod"`. */
+  readonly what: string
+  readonly query: string
+  /** Seconds since the epoch, as decimal text; undefined: Prometheus' own now. */
+  readonly time: string | undefined
+}
+
+export type RangeQuery = {
+  readonly what: string
+  readonly query: string
+  /** Seconds since the epoch, as decimal text; both ends belong to the range. */
+  readonly start: string
+  readonly end: string
+  /** Seconds, as decimal text. */
+  readonly step: string
+}
+
+/** Asks for values at one time; with a range selector, for the samples before it. Throws SourceError. */
+export function queryInstant(api: PrometheusApi, { what, query, time }: InstantQuery): Promise<Answer> {
+  return ask(api, '/api/v1/query', new URLSearchParams(time === undefined ? { query } : { query, time }), what)
+}
+
+/** Asks for values at each step of a range. Throws SourceError. */
+export function queryRange(api: PrometheusApi, { what, query, start, end, step }: RangeQuery): Promise<Answer> {
+  return ask(api, '/api/v1/query_range', new URLSearchParams({ query, start, end, step }), what)
+}
+
+async function ask(api: PrometheusApi, path: string, parameters: URLSearchParams, what: string): Promise<Answer> {
+  const body = await api.ask('POST', path, parameters, { what }).catch((error: unknown) => {
+    // Queries are long, hence POST; but some proxies in front of Prometheus let only GET pass.
+    const getOnly = error instanceof SourceError && (error.status === 404 || error.status === 405)
+    if (!getOnly) throw error
+    return api.ask('GET', path, parameters, { what })
+  })
+  try {
+    return { body, series: parseAnswer(body) }
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error
+    throw new SourceError({ source: 'metrics', what }, 'malformed', error.message, { status: 200 })
+  }
+}

@@ -1,0 +1,17 @@
+import type { Hints } from '../../net/errors.ts'
+import type { Server } from '../../net/http-attempt.ts'
+
+/** A way to Prometheus. */
+export type PrometheusWay = Server & {
+  /** What to do about each kind of failure. */
+  readonly hints: Hints
+  /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
+  readonly servers: () => readonly string[]
+}
+
+/** What to do about failures that are the same on each way. */
+export const COMMON_HINTS: Hints = {
+  timeout: 'is it reachable from here, and not overloaded?',
+  'rate-limited': 'it is busy, collect again later',
+  server: 'it is broken or overloaded, collect again later',
+}

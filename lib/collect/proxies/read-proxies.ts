@@ -1,0 +1,147 @@
+import type { Cluster } from '../../model/registry.ts'
+import type { KubernetesList, MetricsAnswer, ProxyPage, Snapshot } from '../../model/snapshot.ts'
+import type { Window } from '../../model/time.ts'
+import { parseAnswer } from '../../observed/answers.ts'
+import { PAGE_SLACK_SECONDS } from '../../observed/page-times.ts'
+import { PageError, parsePage, reducePage } from '../../observed/metrics-page.ts'
+import { decidingLabels } from '../../observed/pod-labels.ts'
+import type { PageReader } from './proxy-page.ts'
+import { ReduceError, itemsOf } from '../../observed/kubernetes-objects.ts'
+import type { Pod } from '../../observed/kubernetes-objects.ts'
+import { oneLine } from '../../text/redact.ts'
+import { toSeconds } from '../../time/windows.ts'
+import { SourceError } from '../../net/errors.ts'
+
+/** Pages that are read at once. Each is a port-forward through the API server. */
+const CONCURRENCY = 8
+
+/** All pages of an attempt together. */
+const MOST_BYTES = 128 * 1024 * 1024
+
+/** Lines of errors that are kept: a cluster of which nothing can be read says so in a few. */
+const MOST_ERRORS = 20
+
+const ADMIN_PORT = 4191
+
+export type ProxiesDeps = {
+  readonly proxyPage: PageReader
+  /** Our clock, or the replay's. */
+  readonly now: () => Date
+}
+
+/** What was read already, and decides which pods are asked. */
+export type ReadSoFar = {
+  readonly lists: readonly KubernetesList[]
+  /** Null where no Prometheus is asked. */
+  readonly answers: readonly MetricsAnswer[] | null
+}
+
+/**
+ * Reads the pages of proxies by the names of their pods, for a window that ended just now; for one that ended longer ago none is read, which is told in
+ * a line. Never throws for what a proxy does: one that could not be read is told in a line, and is a gap.
+ */
+export async function readProxies(
+  cluster: Cluster,
+  window: Window,
+  read: ReadSoFar,
+  { proxyPage, now }: ProxiesDeps,
+): Promise<NonNullable<Snapshot['proxies']>> {
+  const of = `of cluster "${cluster.id}"`
+  // The same line for each window, so that a day of them says it once.
+  if (now().getTime() / 1000 > toSeconds(window.end) + PAGE_SLACK_SECONDS)
+    return failed(
+      `Cannot read the proxies ${of} for a window that ended more than ${PAGE_SLACK_SECONDS} s ago: they tell nothing of the past; run collect within ${PAGE_SLACK_SECONDS} s after each window's end`,
+    )
+  let wanted: readonly WantedPod[]
+  try {
+    wanted = wantedPods(cluster, read)
+  } catch (error) {
+    if (!(error instanceof ReduceError)) throw error
+    return failed(`Cannot tell the proxies ${of}: ${error.message}`)
+  }
+  if (wanted.length === 0 && itemsOf(read.lists, 'pods') === undefined)
+    return failed(`Cannot tell the proxies ${of}: its pods were not listed`)
+
+  const pages: ProxyPage[] = []
+  const errors: string[] = []
+  let bytes = 0
+  const queue = wanted.values()
+  const work = async (): Promise<void> => {
+    for (const { port, ...pod } of queue) {
+      try {
+        const readAt = now().toISOString()
+        if (toSeconds(readAt) > toSeconds(window.end) + PAGE_SLACK_SECONDS)
+          throw new PageError('was not read: the time for it was over')
+        if (bytes > MOST_BYTES) throw new PageError(`was not read: those before it have ${MOST_BYTES / 1e6} MB`)
+        const body = reducePage(await proxyPage({ namespace: pod.namespace, pod: pod.pod, port }))
+        parsePage(body)
+        bytes += body.length
+        pages.push({ ...pod, readAt, body })
+      } catch (error) {
+        if (error instanceof PageError)
+          errors.push(
+            `Cannot read the proxy of pod "${oneLine(`${pod.namespace}/${pod.pod}`)}" ${of}: its page ${error.message}`,
+          )
+        else if (error instanceof SourceError) errors.push(error.message)
+        else throw error
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, work))
+  const told = errors.toSorted().slice(0, MOST_ERRORS)
+  if (errors.length > MOST_ERRORS) told.push(`Cannot read ${errors.length - MOST_ERRORS} more proxies ${of}`)
+  return {
+    status: errors.length === 0 ? 'complete' : pages.length === 0 ? 'failed' : 'partial',
+    errors: told,
+    pages: pages.toSorted((a, b) => (`${a.namespace}/${a.pod}` < `${b.namespace}/${b.pod}` ? -1 : 1)),
+  }
+}
+
+function failed(line: string): NonNullable<Snapshot['proxies']> {
+  return { status: 'failed', errors: [line], pages: [] }
+}
+
+type WantedPod = Omit<ProxyPage, 'readAt' | 'body'> & { readonly port: number }
+
+/** Names of Kubernetes: they become part of a path. */
+const NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/
+
+/** The running pods of the mesh whose proxies are to be read, and on which port. Throws ReduceError. */
+export function wantedPods(
+  { linkerdNamespace, proxies, noPrometheus }: Cluster,
+  { lists, answers }: ReadSoFar,
+): WantedPod[] {
+  const isScraped = proxies === 'all' || noPrometheus === true || answers === null ? () => false : scrapedAt(answers)
+  return (itemsOf(lists, 'pods') ?? []).flatMap((pod): WantedPod[] => {
+    const { metadata, spec, status } = pod
+    const { name, namespace = '', uid = '', labels = {} } = metadata
+    const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])]
+    const proxy = containers.find((container) => container.name === 'linkerd-proxy')
+    const address = status?.podIP ?? ''
+    const isOurs = (labels['linkerd.io/control-plane-ns'] ?? linkerdNamespace) === linkerdNamespace
+    if (proxy === undefined || !isOurs || !isRunning(pod) || address === '' || uid === '') return []
+    if (!NAME.test(name) || !NAME.test(namespace)) return []
+    const isTrusted = decidingLabels(labels, { namespace, pod: name }).length === 0
+    if (isScraped(address) && isTrusted) return []
+    const port = proxy.ports?.find((one) => one.name === 'linkerd-admin')?.containerPort ?? ADMIN_PORT
+    return [{ namespace, pod: name, uid, address, port }]
+  })
+}
+
+function isRunning({ metadata, spec, status }: Pod): boolean {
+  return status?.phase === 'Running' && metadata.deletionTimestamp === undefined && spec.hostNetwork !== true
+}
+
+/** Whether the last scrape of an address succeeded. */
+function scrapedAt(answers: readonly MetricsAnswer[]): (address: string) => boolean {
+  const last = new Map<string, { readonly time: number; readonly value: number }>()
+  for (const { name, body } of answers) {
+    if (name !== 'scrapes') continue
+    for (const { labels, samples } of parseAnswer(body)) {
+      const address = (labels['instance'] ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')
+      const sample = samples.at(-1)
+      if (sample !== undefined && sample.time >= (last.get(address)?.time ?? -Infinity)) last.set(address, sample)
+    }
+  }
+  return (address) => last.get(address)?.value === 1
+}

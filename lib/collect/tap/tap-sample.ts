@@ -1,0 +1,183 @@
+import type { Cluster } from '../../model/registry.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { MetricsAnswer, Snapshot, TapSighting } from '../../model/snapshot.ts'
+import type { Window } from '../../model/time.ts'
+import { compareText } from '../../text/order.ts'
+import { AnswerError, parseAnswer } from '../../observed/answers.ts'
+import { CONNECTIONS } from '../../net/connections.ts'
+import { tapEvents } from './watch-tap.ts'
+import type { TapEvent } from '../../observed/tap-events.ts'
+import { timeOf, toSeconds } from '../../time/windows.ts'
+import type { KubernetesApi } from '../cluster/apis.ts'
+import { SourceError } from '../../net/errors.ts'
+
+/** Workloads that are tapped in one collection; {@link CONNECTIONS} of them at once. */
+export const MOST_TAPPED = 12
+
+/** Requests a second that are asked for, over all pods of a workload. */
+const MAX_RPS = 50
+
+/** Of one workload: more is a server that does not keep to what was asked. */
+const MOST_EVENTS = 20_000
+const MOST_BYTES = 16 * 1024 * 1024
+
+/** Pairs of addresses that are kept of one workload. */
+const MOST_SIGHTINGS = 1_000
+
+/** Kinds of workloads that series name and tap knows, by their labels. */
+const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
+
+/**
+ * Whom to tap: the workloads at which, as Prometheus has it, something arrived without mesh TLS; those of Linkerd itself left out, whose
+ * pods cannot be tapped. Where there are more than {@link MOST_TAPPED}, each window begins with others. Labels may lie: then the wrong
+ * workload is asked, and nothing is lost.
+ */
+export function tapTargets(
+  answers: readonly MetricsAnswer[],
+  { linkerdNamespace, vizNamespace }: Pick<Cluster, 'linkerdNamespace' | 'vizNamespace'>,
+  { start, end }: Window,
+): { readonly targets: readonly Endpoint[]; readonly left: number } {
+  const found = new Map<string, Endpoint>()
+  for (const { name, body } of answers) {
+    if (name !== 'clear-inbound') continue
+    for (const { labels } of seriesOf(body)) {
+      const namespace = labels['namespace'] ?? ''
+      const kind = KINDS.find((one) => (labels[one] ?? '') !== '')
+      if (kind === undefined || !isName(namespace) || !isName(labels[kind] ?? '')) continue
+      if (namespace === linkerdNamespace || namespace === vizNamespace) continue
+      const target = { kind, namespace, name: labels[kind] ?? '' }
+      found.set(JSON.stringify([namespace, kind, target.name]), target)
+    }
+  }
+  const sorted = [...found].toSorted(([a], [b]) => compareText(a, b)).map(([, target]) => target)
+  const count = sorted.length
+  const turn = Math.round(toSeconds(end) / (toSeconds(end) - toSeconds(start)))
+  const from = count <= MOST_TAPPED ? 0 : (turn * MOST_TAPPED) % count
+  const targets = [...sorted.slice(from), ...sorted.slice(0, from)].slice(0, MOST_TAPPED)
+  return { targets, left: count - targets.length }
+}
+
+function seriesOf(body: string) {
+  try {
+    return parseAnswer(body)
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error
+    return [] // what cannot be read is said where the window is assessed
+  }
+}
+
+function isName(text: string): boolean {
+  return /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(text)
+}
+
+/** A sample that was asked for and not taken, since it would not be of this window: who is seen now says nothing of then. */
+export function tooLateToTap(
+  { id }: Cluster,
+  seconds: number,
+  { targets, left }: ReturnType<typeof tapTargets>,
+  now: Date,
+): NonNullable<Snapshot['tap']> {
+  const line = `Cannot tap workloads of cluster "${id}" for a window that is not the one that was just over: tap shows nothing of the past; run collect before the next window ends`
+  return {
+    status: 'failed',
+    errors: [line],
+    takenAt: timeOf(now),
+    seconds,
+    tapped: [],
+    left: targets.length + left,
+    requests: 0,
+    sightings: [],
+  }
+}
+
+export type TapSampleDeps = { readonly api: KubernetesApi; readonly now: () => Date }
+
+/**
+ * Listens for some seconds to the HTTP requests that arrive at workloads without mesh TLS, and keeps who sent them to whom: addresses, port
+ * and the proxy's own word. Paths and authorities are not decoded, headers not asked for, and nothing else of a request is kept. Never throws
+ * for what a server does: that one could not be tapped is said, with one line.
+ */
+export async function sampleTap(
+  cluster: Cluster,
+  seconds: number,
+  { targets, left }: ReturnType<typeof tapTargets>,
+  { api, now }: TapSampleDeps,
+): Promise<NonNullable<Snapshot['tap']>> {
+  const takenAt = timeOf(now())
+  const errors: string[] = []
+  const tapped: Endpoint[] = []
+  const sightings: TapSighting[] = []
+  let requests = 0
+  const queue = targets.values()
+  const listen = async () => {
+    for (const target of queue) {
+      const heard = new Map<string, TapSighting>()
+      try {
+        requests += await hear(api, cluster, target, seconds, heard)
+        tapped.push(target)
+      } catch (error) {
+        if (!(error instanceof SourceError)) throw error
+        errors.push(error.message)
+      }
+      // What came before it failed was seen as well.
+      sightings.push(...heard.values())
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, listen))
+  return {
+    status: errors.length === 0 ? 'complete' : tapped.length === 0 ? 'failed' : 'partial',
+    errors: [...new Set(errors)].toSorted(),
+    takenAt,
+    seconds,
+    tapped: sortedBy(tapped, ({ kind, namespace, name }) => [namespace, kind, name]),
+    left,
+    requests,
+    sightings: sortedBy(sightings, ({ requests: _, ...one }) => Object.values(one)),
+  }
+}
+
+/** How many requests arrived without mesh TLS. `heard` takes who sent them, by whom they were sent to. */
+async function hear(
+  api: KubernetesApi,
+  cluster: Cluster,
+  { kind, namespace, name }: Endpoint,
+  seconds: number,
+  heard: Map<string, TapSighting>,
+): Promise<number> {
+  let [events, requests] = [0, 0]
+  const options = { forMs: seconds * 1000, withPaths: false, maxBytes: MOST_BYTES }
+  for await (const event of tapEvents(api, cluster, { kind, namespace, name, maxRps: MAX_RPS }, options)) {
+    if (++events > MOST_EVENTS) break
+    const sighting = sightingOf(event)
+    if (sighting === undefined) continue
+    requests++
+    const key = JSON.stringify(sighting)
+    const known = heard.get(key)
+    if (known !== undefined) heard.set(key, { ...known, requests: known.requests + 1 })
+    else if (heard.size < MOST_SIGHTINGS) heard.set(key, sighting)
+  }
+  return requests
+}
+
+/** Who sent a request without mesh TLS, as the server's proxy saw it; undefined for any other event. */
+function sightingOf({ proxy, http, source, destination }: TapEvent): TapSighting | undefined {
+  const tls = source.labels.get('tls') ?? ''
+  if (proxy !== 'in' || http?.kind !== 'request' || tls === 'true' || tls === 'loopback') return undefined
+  if (source.address === '' || destination.address === '' || (source.labels.get('client_id') ?? '') !== '')
+    return undefined
+  return {
+    source: source.address,
+    destination: destination.address,
+    port: destination.port,
+    tls: tls.slice(0, 64).toWellFormed(),
+    isOnProbePath: destination.labels.get('authz_name') === 'probe',
+    requests: 1,
+  }
+}
+
+function sortedBy<T>(items: readonly T[], keyOf: (item: T) => unknown): T[] {
+  return items
+    .map((item) => ({ item, key: JSON.stringify(keyOf(item)) }))
+    .toSorted((a, b) => compareText(a.key, b.key))
+    .map(({ item }) => item)
+}

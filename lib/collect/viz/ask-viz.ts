@@ -1,0 +1,51 @@
+import type { Cluster } from '../../model/registry.ts'
+import type { Snapshot, VizAnswer } from '../../model/snapshot.ts'
+import type { Window } from '../../model/time.ts'
+import { VizEdgesError, parseVizEdges } from '../../observed/viz-edges.ts'
+import { timeOf, toSeconds } from '../../time/windows.ts'
+import type { VizApi } from '../cluster/apis.ts'
+import { SourceError } from '../../net/errors.ts'
+
+/**
+ * Kinds that `linkerd viz edges` is asked for. Not pods, since workloads are kept; nor Jobs and ReplicaSets, which are put down to what owns
+ * them.
+ */
+const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
+
+/** Whether the moment lies in the window that follows the given one: viz shows what is open now, which says nothing of any other. */
+export function isJustOver({ start, end }: Window, now: Date): boolean {
+  const [from, to] = [toSeconds(start), toSeconds(end)]
+  const seconds = now.getTime() / 1000
+  return seconds > to && seconds <= to + (to - from)
+}
+
+/**
+ * Asks viz's dashboard for what `linkerd viz edges` shows just now, of all namespaces. Undefined where it is not to be asked, as the way to
+ * the cluster says. Never throws for what a server does: that it failed is said, with one line.
+ */
+export async function collectViz(viz: VizApi, cluster: Cluster, now: Date): Promise<Snapshot['viz']> {
+  const answers: VizAnswer[] = []
+  const errors: string[] = []
+  for (const kind of KINDS) {
+    const what = `read what linkerd viz edges shows of cluster "${cluster.id}"`
+    try {
+      const body = await viz.get(`/api/edges?resource_type=${kind}&all_namespaces=true`, { what })
+      parseVizEdges(body)
+      answers.push({ kind, body })
+    } catch (error) {
+      if (error instanceof VizEdgesError) errors.push(`Cannot ${what}: ${error.message}`)
+      else if (!(error instanceof SourceError)) throw error
+      else if (error.kind === 'configuration') return undefined
+      else errors.push(error.message)
+      break // whatever is wrong is wrong for the other kinds, too
+    }
+  }
+  const server = viz.servers().at(-1)
+  return {
+    status: errors.length === 0 ? 'complete' : answers.length === 0 ? 'failed' : 'partial',
+    errors,
+    takenAt: timeOf(now),
+    ...(server === undefined ? {} : { server }),
+    answers,
+  }
+}

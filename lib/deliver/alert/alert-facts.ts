@@ -1,0 +1,168 @@
+import { toSeconds, toTime } from '../../time/windows.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { TimelineMonth } from '../../model/history.ts'
+import { readProgress } from '../../seal/write/progress.ts'
+import { DamagedChangeError } from '../../store/registry/changes.ts'
+import { declaredWaivers } from '../../store/registry/declarations.ts'
+import { historyProblem } from '../../history/history-problem.ts'
+import { vkeyKey } from '../../store/log-keys.ts'
+import { missingWindows } from '../../history/missing-windows.ts'
+import { type NamespaceStandings, nextStandings } from '../../history/namespaces.ts'
+import { DeletedError, type Objects } from '../../store/objects/objects.ts'
+import { type Memory, type Recent, readLast, readLastOfMonths, readRecent } from '../../history/recent.ts'
+import { compareText } from '../../text/order.ts'
+import { errorLine } from '../../text/error-line.ts'
+import type { AlertFacts, AlertPath, ClusterFacts } from './condition.ts'
+
+/** So long a window may take to be collected before it counts as not collected. */
+const GRACE_SECONDS = 10 * 60
+/** The service seals each hour; twice it may fail. */
+const SEAL_SECONDS = 3 * 60 * 60
+
+const NOTHING = {
+  episodes: [],
+  windows: [],
+  namespaces: [],
+  isListed: false,
+  certificate: null,
+  trustAnchors: null,
+} as const
+
+/**
+ * What is known of a cluster's certificates and trust anchors now, and nothing else of it; null where nothing was collected lately, so that it is not known. Read by two
+ * requests. Throws for a result that is damaged.
+ */
+export async function expiryFacts(clusterId: string, objects: Objects): Promise<ClusterFacts | null> {
+  const last = await readLast(clusterId, objects)
+  return last?.collected === true ? { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(last) } : null
+}
+
+/** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */
+export async function clusterFacts(
+  cluster: Cluster,
+  at: Date,
+  { objects, memory }: { readonly objects: Objects; readonly memory: Memory },
+): Promise<ClusterFacts> {
+  const nothing = { id: cluster.id, ...NOTHING }
+  try {
+    const recent = await readRecent(cluster.id, objects, memory)
+    const problem = recent === undefined ? await historyProblem(cluster, objects) : undefined
+    if (problem !== undefined) return { ...nothing, problem }
+    const missing = missingWindows(cluster, recent ?? { since: null, watermark: null }, at)
+    const isDue = ({ end }: { readonly end: string }): boolean => toSeconds(end) + GRACE_SECONDS <= at.getTime() / 1000
+    const windows = [
+      ...(recent?.windows ?? []).map((window) => ({ end: window.end, ...observedOf(window, recent?.unlisted) })),
+      ...missing.map(({ end }) => ({ end, isObserved: false, share: null })),
+    ]
+      .filter(isDue)
+      .toSorted((a, b) => toSeconds(a.end) - toSeconds(b.end))
+    return {
+      ...nothing,
+      problem: null,
+      episodes: recent === undefined ? [] : pathsOf(recent),
+      windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
+      ...namespaceFacts(recent, missing.filter(isDue), isDue),
+      ...cryptoFacts(recent?.last ?? null),
+    }
+  } catch (error) {
+    return { ...nothing, problem: errorLine(error) }
+  }
+}
+
+type SeenWindow = ClusterFacts['windows'][number]
+
+/** The last window that was observed, where none of these was: since when nothing is, is to be told. */
+async function seenBefore(
+  clusterId: string,
+  windows: readonly SeenWindow[],
+  objects: Objects,
+): Promise<readonly SeenWindow[]> {
+  if (windows.some((window) => window.isObserved === true)) return []
+  const isSeen = (window: StoredWindow): boolean => observedOf(window).isObserved === true
+  const seen = await readLastOfMonths(clusterId, isSeen, objects)
+  return seen === undefined ? [] : [{ end: seen.end, ...observedOf(seen) }]
+}
+
+type StoredWindow = TimelineMonth['windows'][number]
+
+/** Where no proxy was to be seen, silence is no loss if a list says so, and no sight either. */
+function observedOf(
+  { start, collected, expectedSeconds, observedSeconds, ratio }: StoredWindow,
+  unlisted: ReadonlySet<string> = new Set(),
+): Pick<SeenWindow, 'isObserved' | 'share'> {
+  if (collected && expectedSeconds === 0 && !unlisted.has(start)) return { isObserved: null, share: null }
+  return { isObserved: collected && observedSeconds > 0, share: collected ? ratio : null }
+}
+
+/** Windows that nobody stored, before all that are stored, say nothing of a namespace; of those after them the last two say all. */
+function namespaceFacts(
+  recent: Recent | undefined,
+  missing: readonly { readonly end: string }[],
+  isDue: (window: { readonly end: string }) => boolean,
+): Pick<ClusterFacts, 'namespaces' | 'isListed'> {
+  const { before = new Map<string, never>(), last = [] } = recent?.namespaces ?? {}
+  const watermark = recent?.watermark ?? null
+  const sights = [
+    ...last.filter(isDue),
+    ...missing
+      .filter(({ end }) => watermark !== null && toSeconds(end) > toSeconds(watermark))
+      .slice(-2)
+      .map(({ end }) => ({ end, collected: false, isListed: false, seconds: new Map() })),
+  ]
+  const standings = sights.reduce<NamespaceStandings>(nextStandings, before)
+  return {
+    namespaces: [...standings]
+      .map(([name, { windows, seenAt }]) => ({ name, windows, seenAt }))
+      .toSorted((a, b) => compareText(a.name, b.name)),
+    isListed: sights.at(-1)?.isListed === true,
+  }
+}
+
+/** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */
+function pathsOf({ paths, episodes, seen }: Recent): readonly AlertPath[] {
+  const byId = new Map(paths.map((path) => [path.pathId, path]))
+  return episodes.flatMap((episode): readonly AlertPath[] => {
+    const path = byId.get(episode.id.slice(0, episode.id.lastIndexOf('-')))
+    if (path === undefined) return []
+    const { pathId, source, destination, port } = path
+    return [{ pathId, source, destination, port, episode, seen: seen.get(episode.id) ?? null }]
+  })
+}
+
+/** As of the last window that anything is stored of; what it does not tell is not known. */
+function cryptoFacts(last: Recent['last']): Pick<ClusterFacts, 'certificate' | 'trustAnchors'> {
+  if (last?.collected !== true) return { certificate: null, trustAnchors: null }
+  const { certificates, trustAnchors } = last.crypto
+  return {
+    certificate:
+      certificates === null
+        ? null
+        : { expires: certificates.earliestExpiry, asOf: last.window.end, isOfAll: last.isWhole },
+    trustAnchors: trustAnchors.length === 0 ? null : trustAnchors,
+  }
+}
+
+/**
+ * Since when nothing was sealed; null where no log was ever begun, or it is not known yet: the first run of a log that has just been begun may be under way.
+ *
+ * @param clusters those that are registered
+ */
+export async function sealFacts(at: Date, clusters: readonly Cluster[], objects: Objects): Promise<AlertFacts['seal']> {
+  if ((await objects.get(vkeyKey)) === undefined) return null
+  const isLongAgo = (time: number): boolean => at.getTime() / 1000 - time > SEAL_SECONDS
+  const { progress } = await readProgress(objects)
+  if (progress !== undefined) return { isBehind: isLongAgo(progress.sealedAt), since: toTime(progress.sealedAt) }
+  return clusters.some(({ registeredAt }) => isLongAgo(toSeconds(registeredAt)))
+    ? { isBehind: true, since: null }
+    : null
+}
+
+/** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */
+export async function readWaivers(objects: Objects): Promise<AlertFacts['waivers']> {
+  try {
+    return { all: (await declaredWaivers(objects)).declared, problem: null }
+  } catch (error) {
+    if (!(error instanceof DamagedChangeError || error instanceof DeletedError)) throw error
+    return { all: [], problem: errorLine(error) }
+  }
+}

@@ -1,0 +1,179 @@
+/** An alert in words: as a mail, as what is posted and published. */
+import { readFileSync } from 'node:fs'
+import Handlebars from 'handlebars'
+import { datesOf } from '../../time/dates.ts'
+import { cutLine, printable } from '../../text/printable.ts'
+import { countWords } from '../../report/words/words.ts'
+import type { Ending } from './endings.ts'
+import type { Notice } from './due-alerts.ts'
+import type { Channel } from '../channel/channel.ts'
+import type { Condition } from './condition.ts'
+import { countWordsOf } from './condition.ts'
+
+const place = Handlebars.create().compile(readFileSync(new URL('templates/alert.hbs', import.meta.url), 'utf8'), {
+  strict: true,
+  knownHelpersOnly: true,
+})
+
+/** What is said of an alert, in every form: all of it printable. */
+export type AlertView = {
+  readonly language: string
+  readonly subject: string
+  /** Whose it is, when it was decided, and in which time zone its times are. */
+  readonly about: string
+  readonly sections: readonly {
+    readonly title: string
+    readonly entries: readonly {
+      readonly line: string
+      readonly notes: readonly string[]
+      /** What would fix it, in words that can be pasted. */
+      readonly fix: readonly string[]
+    }[]
+    /** How many are not shown; empty where all are. */
+    readonly more: string
+  }[]
+  /** Where people reach the pages; null: nowhere. */
+  readonly page: string | null
+  readonly footer: readonly string[]
+}
+
+/** What is sent of an alert. */
+export type AlertContent = {
+  readonly view: AlertView
+  readonly subject: string
+  /** With the recipient's own link to unsubscribe; null for none. */
+  readonly text: (unsubscribe: string | null) => string
+  readonly html: (unsubscribe: string | null) => string
+  /** As JSON, for programs. */
+  readonly json: string
+}
+
+/** How many of a list are shown; the first with which the page fits. */
+const STEPS = [50, 25, 12, 6, 3, 1] as const
+
+/** As for the mail of a week: programs cut longer pages. */
+const MOST_BYTES = 80_000
+const LONGEST_LINK = 'https://'.padEnd(2000, 'x')
+const LONGEST_SUBJECT = 180
+
+/** Of each list: SNS takes 256 KB in all. */
+const MOST_JSON_BYTES = 100_000
+
+/** What is told to have ended, by how much that says, the least first, so that a cut leaves no good news alone: only the last is that. */
+const ENDED_GROUPS: readonly {
+  readonly title: string
+  readonly word: string
+  readonly endings: readonly Ending[]
+}[] = [
+  { title: 'No longer watched; how it is now is not known', word: 'no longer watched', endings: ['not-watched'] },
+  { title: 'Not seen any more, and not known to be fixed', word: 'not seen any more', endings: ['gone', 'quiet'] },
+  { title: 'Not encrypted, and accepted by a waiver', word: 'accepted', endings: ['waived'] },
+  { title: 'Over', word: 'over', endings: ['fixed', 'refused', 'over'] },
+]
+
+/** Words a notice. */
+export function alertContent(notice: Notice, channel: Channel, page: string | null): AlertContent {
+  let view = alertView(notice, channel, page, STEPS[0])
+  for (const most of STEPS) {
+    view = alertView(notice, channel, page, most)
+    if (Buffer.byteLength(place({ view, unsubscribe: LONGEST_LINK })) < MOST_BYTES) break
+  }
+  return {
+    view,
+    subject: view.subject,
+    text: (unsubscribe) => alertText(view, unsubscribe),
+    html: (unsubscribe) => place({ view, unsubscribe }).trimStart(),
+    json: alertJson(notice, channel, view.subject),
+  }
+}
+
+function alertView(notice: Notice, channel: Channel, page: string | null, most: number): AlertView {
+  const { began, ended, at } = notice
+  const dates = datesOf({ from: at, to: at, timeZone: channel.timeZone })
+  const groups = [
+    { title: 'Began', conditions: began },
+    ...ENDED_GROUPS.map(({ title, endings }) => ({
+      title,
+      conditions: ended.filter(({ ending }) => endings.includes(ending)),
+    })),
+  ]
+  return {
+    language: channel.language,
+    subject: subjectOf(notice, channel),
+    about: `Alert of channel ${channel.id}, ${dates.full(at)}. Times are in ${dates.zone}.`,
+    sections: groups
+      .filter(({ conditions }) => conditions.length > 0)
+      .map(({ title, conditions }) => ({
+        title: `${title} (${countWords(conditions.length)})`,
+        entries: conditions.slice(0, most).map(({ line, details }) => ({
+          line,
+          notes: details.filter((detail) => !isFix(detail)),
+          fix: details.filter(isFix),
+        })),
+        more: conditions.length <= most ? '' : `${countWords(conditions.length - most)} more are not shown here.`,
+      })),
+    page,
+    footer: [
+      'Each of these is told once when it begins and once when it ends; a trust anchor also a week and a day before its end, and at it. What comes back within six hours of being told is told again only after them, if it is so then. The mail on Monday counts every path.',
+      `You get this mail since you are a recipient of channel ${channel.id}, which has alerts (ciphertrail channel add ${channel.id} --alerts off ends them).`,
+    ],
+  }
+}
+
+const isFix = (detail: string): boolean => detail.startsWith('fix: ')
+
+function alertText({ subject, about, sections, page, footer }: AlertView, unsubscribe: string | null): string {
+  const blocks = [
+    [subject, about],
+    ...sections.map(({ title, entries, more }) => [
+      title,
+      '-'.repeat(title.length),
+      ...entries.flatMap(({ line, notes, fix }) => [
+        `- ${line}`,
+        ...[...notes, ...fix].map((detail) => `    ${detail}`),
+      ]),
+      ...(more === '' ? [] : [more]),
+    ]),
+    ...(page === null ? [] : [['How to see every path, as it is now:', page]]),
+    ...footer.map((line) => [line]),
+    ...(unsubscribe === null ? [] : [['Unsubscribe from this channel:', unsubscribe]]),
+  ]
+  return `${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`
+}
+
+function alertJson({ id, at, began, ended }: Notice, channel: Channel, subject: string): string {
+  return JSON.stringify({
+    format: 'ciphertrail/alert/1',
+    id,
+    channel: channel.id,
+    at,
+    subject,
+    counts: { began: began.length, ended: ended.length },
+    began: fitting(began),
+    ended: fitting(ended),
+  })
+}
+
+/** The first of them, as many as a message may hold. */
+function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {
+  let bytes = 0
+  const first = conditions.findIndex((condition) => {
+    bytes += Buffer.byteLength(JSON.stringify(condition))
+    return bytes > MOST_JSON_BYTES
+  })
+  return first === -1 ? conditions : conditions.slice(0, first)
+}
+
+/** `over` only of what was seen to be: what is accepted, or not watched, is counted as that. */
+function subjectOf({ began, ended }: Notice, channel: Channel): string {
+  const news = [
+    countWordsOf(began),
+    ...ENDED_GROUPS.map(({ word, endings }) => {
+      const words = countWordsOf(ended.filter(({ ending }) => endings.includes(ending)))
+      return words === '' ? '' : `${word}: ${words}`
+    }),
+  ].filter((words) => words !== '')
+  const [cluster, ...others] = new Set([...began, ...ended].map((condition) => condition.cluster))
+  const where = cluster === undefined || cluster === null || others.length > 0 ? '' : ` (cluster ${cluster})`
+  return cutLine(printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`), LONGEST_SUBJECT)
+}

@@ -1,0 +1,76 @@
+/** What was told to a channel, as it is kept: replaced by compare-and-swap, so that of two runs at once one decides. */
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { parseJson } from '../../text/parse-json.ts'
+import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import { ENDINGS } from './endings.ts'
+import { type AlertState, NO_ALERTS } from './due-alerts.ts'
+import type { Channel } from '../channel/channel.ts'
+import { alertsKey } from '../../store/delivery-keys.ts'
+import { CONDITION_KINDS } from './condition.ts'
+
+const condition = z.object({
+  key: z.string(),
+  kind: z.enum(CONDITION_KINDS),
+  cluster: z.string().nullable(),
+  since: z.iso.datetime(),
+  line: z.string(),
+})
+
+const told = condition.extend({ details: z.array(z.string()) })
+
+const stateSchema = z.object({
+  format: z.literal('ciphertrail/alerts/2'),
+  addedAt: z.iso.datetime(),
+  sequence: z.int().nonnegative(),
+  watched: z.array(
+    condition.extend({
+      episode: z.string().nullable(),
+      waiver: z.string().nullable(),
+      isActive: z.boolean(),
+      isTold: z.boolean(),
+      toldAt: z.iso.datetime().nullable(),
+    }),
+  ),
+  notices: z.array(
+    z.object({
+      id: z.string(),
+      at: z.iso.datetime(),
+      began: z.array(told),
+      ended: z.array(told.extend({ ending: z.enum(ENDINGS) })),
+      to: z.array(z.string()),
+    }),
+  ),
+})
+
+export type KeptAlerts = { readonly state: AlertState; readonly etag: string | null }
+
+/**
+ * What was told to a channel; nothing where nothing was. A damaged state is none, and so is that of a channel of the same name that was taken away: what is
+ * open is then told again rather than kept back.
+ */
+export async function readAlerts({ id, addedAt }: Channel, objects: Objects): Promise<KeptAlerts> {
+  const stored = await objects.get(alertsKey(id))
+  if (stored === undefined) return { state: NO_ALERTS, etag: null }
+  const parsed = stateSchema.safeParse(parseJson(stored.body))
+  if (!parsed.success || parsed.data.addedAt !== addedAt) return { state: NO_ALERTS, etag: stored.etag }
+  const { sequence, watched, notices } = parsed.data
+  return { state: { sequence, watched, notices }, etag: stored.etag }
+}
+
+/** Keeps what is told now. False where somebody else decided meanwhile: then nothing of ours is told. */
+export async function keepAlerts(
+  { id, addedAt }: Channel,
+  state: AlertState,
+  etag: string | null,
+  objects: Objects,
+): Promise<boolean> {
+  const body = Buffer.from(canonicalize({ format: 'ciphertrail/alerts/2', addedAt, ...state }) ?? '')
+  try {
+    await objects.putIf(alertsKey(id), body, etag)
+    return true
+  } catch (error) {
+    if (error instanceof PreconditionFailedError) return false
+    throw error
+  }
+}

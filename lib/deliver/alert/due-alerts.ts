@@ -1,0 +1,151 @@
+/**
+ * What cannot wait until Monday: decided from what is so now and what was told before. Pure. What is not known ends nothing: a path is told as fixed only
+ * where it was seen so.
+ */
+import { createHash } from 'node:crypto'
+import { toSeconds } from '../../time/windows.ts'
+import { knownOf, presentOf } from './conditions.ts'
+import { type Ended, acceptedWords, endOf } from './endings.ts'
+import type { Channel } from '../channel/channel.ts'
+import type { AlertFacts, Condition, Present, Watched, Known } from './condition.ts'
+
+/** What is told at one time, all of it together. */
+export type Notice = {
+  /** 32 hex digits. */
+  readonly id: string
+  /** RFC 3339. */
+  readonly at: string
+  /** What is of a whole cluster before paths. */
+  readonly began: readonly Condition[]
+  readonly ended: readonly Ended[]
+  /** Whom it is for, as claims name them: whoever joins later is not told of what was before, nor of what is not theirs. */
+  readonly to: readonly string[]
+}
+
+/** What a channel was told. */
+export type AlertState = {
+  /** How many notices there were. */
+  readonly sequence: number
+  readonly watched: readonly Watched[]
+  /** Of the last days, oldest first: so long it is looked whether each of them was delivered. */
+  readonly notices: readonly Notice[]
+}
+
+export const NO_ALERTS: AlertState = { sequence: 0, watched: [], notices: [] }
+
+/** The same thing is told to begin at most once in this time, however often it comes and goes. */
+export const COOL_DOWN_SECONDS = 6 * 60 * 60
+
+/** So long notices are kept, and looked after. */
+const NOTICE_SECONDS = 3 * 24 * 60 * 60
+
+/** Of so many it is kept how to fix them: no form of an alert shows more. */
+const MOST_DETAILED = 200
+
+/** Longer than any run takes from its beginning to its decision. */
+const SLOW_SECONDS = 60 * 60
+
+/** Whether what was told last is younger than a look that began at a time: then it knows less, and must not decide. */
+export function isOutrun({ notices }: AlertState, now: string): boolean {
+  const ahead = toSeconds(notices.at(-1)?.at ?? now) - toSeconds(now)
+  return ahead > 0 && ahead < SLOW_SECONDS
+}
+
+/** Decides what is to be told to a channel, and what is known to be told then. The notice is null where nothing is. */
+export function decideAlerts(
+  channel: Channel,
+  state: AlertState,
+  facts: AlertFacts,
+): { readonly state: AlertState; readonly notice: Notice | null } {
+  const { now } = facts
+  const known = knownOf(channel, facts)
+  const before = new Map(state.watched.map((one) => [one.key, one]))
+  const current = new Map(presentOf(known, before).map((one) => [one.key, one]))
+  // Also of a time far ahead, which a clock that was wrong or a replay left: nobody must be kept from knowing by it.
+  const isLongAgo = (time: string, seconds: number): boolean => Math.abs(toSeconds(now) - toSeconds(time)) >= seconds
+  const isCool = (toldAt: string | null): boolean => toldAt === null || isLongAgo(toldAt, COOL_DOWN_SECONDS)
+  const began: Condition[] = []
+  const ended: Ended[] = []
+  const watched: Watched[] = []
+  for (const one of state.watched) {
+    if (current.has(one.key)) continue
+    const isOpen = one.isActive || one.waiver !== null
+    const end = isOpen ? endOf(one, known) : undefined
+    if (end === null) watched.push(one)
+    else {
+      if (end !== undefined && one.isTold) ended.push({ ...conditionOf(one), ...end })
+      // So that it is not told again at once when it comes back.
+      if (!isCool(one.toldAt)) watched.push({ ...one, isActive: false, isTold: false, waiver: null })
+    }
+  }
+  for (const one of current.values()) {
+    const was = before.get(one.key)
+    const wasTold = was?.isTold === true
+    const toldAt = was?.toldAt ?? null
+    if (one.waiver !== null) {
+      if (wasTold) ended.push({ ...conditionOf(one), line: acceptedWords(one, known), ending: 'waived' })
+      const { details: _, tellAgainAt: _again, ...accepted } = one
+      watched.push({ ...accepted, isActive: false, isTold: false, toldAt })
+      continue
+    }
+    const { details, tellAgainAt, ...found } = one
+    const isSame = was?.isActive === true && !isAnother(was, one, known)
+    // What is back before it was told to end is told again, if its time has come; else it was told, and is so.
+    const isWorse = tellAgainAt.some((time) => isBetween(time, toldAt ?? now, now))
+    const isNew = (!(isSame && wasTold) || isWorse) && isCool(toldAt)
+    const condition = isSame ? { ...found, ...keptOf(was, one) } : found
+    if (isNew) began.push(conditionOf(condition, began.length < MOST_DETAILED ? details : []))
+    watched.push({ ...condition, isActive: true, isTold: isNew || wasTold, toldAt: isNew ? now : toldAt })
+  }
+  const recent = state.notices.filter(({ at }) => !isLongAgo(at, NOTICE_SECONDS))
+  if (began.length + ended.length === 0) return { state: { ...state, watched, notices: recent }, notice: null }
+  const sequence = state.sequence + 1
+  const notice = { id: noticeId(channel.id, sequence, now), at: now, began, ended, to: addresseesOf(channel) }
+  return { state: { sequence, watched, notices: [...recent, notice] }, notice }
+}
+
+/** After the first of two times, and not after the second. */
+const isBetween = (time: string, from: string, to: string): boolean =>
+  toSeconds(from) < toSeconds(time) && toSeconds(time) <= toSeconds(to)
+
+/** Everybody and every place that a channel tells, as claims name them. */
+function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly string[] {
+  const places = [...(webhook === null ? [] : [webhook.url]), ...(snsTopic === null ? [] : [snsTopic])]
+  return [...recipients, ...places.map(placeName)]
+}
+
+/** A place that is no person, as claims name it. */
+export function placeName(address: string): string {
+  return `r${createHash('sha256').update(address).digest('hex').slice(0, 32)}`
+}
+
+/** With the time, so that a state that was lost does not give two notices one name. */
+function noticeId(channel: string, sequence: number, now: string): string {
+  return createHash('sha256').update(`${channel} ${sequence} ${now}`).digest('hex').slice(0, 32)
+}
+
+/** What is told of a condition. What ends has no details any more. */
+const conditionOf = (
+  { key, kind, cluster, since, line }: Omit<Condition, 'details'>,
+  details: readonly string[] = [],
+): Condition => ({
+  key,
+  kind,
+  cluster,
+  since,
+  line,
+  details,
+})
+
+/** Whether the episode that was known is over and this is another one of its path. One that only has another name by now is the same. */
+function isAnother(was: Watched, { cluster, episode }: Present, { clusters }: Known): boolean {
+  if (was.episode === null || was.episode === episode) return false
+  const known = clusters.get(cluster ?? '')?.byEpisode.get(was.episode)
+  return known !== undefined && known.episode.endedAt !== null
+}
+
+/** What is not a path is as old as when it was found; a path is as old as its history says, and was told in the words of its beginning. */
+function keptOf(was: Watched, one: Present): Partial<Pick<Condition, 'since' | 'line'>> {
+  if (one.kind !== 'path') return { since: was.since }
+  return was.episode === one.episode ? { line: was.line } : {}
+}

@@ -1,0 +1,109 @@
+import type { Watched, Present, AlertFacts, AlertPath, Known, KnownCluster } from './condition.ts'
+import { isOfChannel } from '../channel/channel.ts'
+import { toSeconds } from '../../time/windows.ts'
+import type { PathEpisode } from '../../model/period.ts'
+import { waiverFor, isInForce, isAbout } from '../../assess/judge/waived.ts'
+import type { Waiver } from '../../model/judgement.ts'
+import { printable } from '../../text/printable.ts'
+import { fixOf } from '../../assess/window/causes.ts'
+import { whyWords } from '../mail/entries.ts'
+import { endpointName, destinationName } from '../../report/table-cells.ts'
+import { cut } from './condition.ts'
+
+export function pathConditions(
+  known: Known,
+  { id, problem, episodes, byPath }: KnownCluster,
+  before: ReadonlyMap<string, Watched>,
+): readonly Present[] {
+  if (problem !== null) return []
+  const { channel, facts, dates } = known
+  const conditions: Present[] = []
+  for (const path of episodes) {
+    const { episode, source, destination, pathId } = path
+    if (episode.endedAt !== null || !isOfChannel(channel, [source, destination])) continue
+    const key = `path/${id}/${pathId}`
+    const watched = before.get(key)
+    const lapsed = lapsedWaiver(path, id, facts)
+    // What was there before the channel is no news, the mail of the week tells it; but that it is not accepted any more is.
+    const isNews =
+      toSeconds(episode.openedAt) > toSeconds(channel.addedAt) ||
+      (lapsed !== undefined && toSeconds(lapsed.expires) > toSeconds(channel.addedAt))
+    const waiver = acceptedBy(path, id, facts)
+    if (waiver === null && !isNews && watched?.isActive !== true && (watched?.waiver ?? null) === null) continue
+    const isAgain = byPath.get(pathId)?.[0] !== path
+    const since = episode.sinceUnknown
+      ? `first seen ${dates.moment(episode.openedAt)}`
+      : `since ${dates.moment(episode.openedAt)}`
+    const how = waiver === null ? notAcceptedWords(lapsed, watched?.waiver ?? null, known) : ''
+    conditions.push({
+      key,
+      kind: 'path',
+      cluster: id,
+      since: episode.openedAt,
+      line: cut(`${how}${isAgain ? 'again ' : ''}not encrypted ${since}: ${pathWords(path, id)}`),
+      details: waiver === null ? detailsOf(path) : [],
+      episode: episode.id,
+      waiver,
+      tellAgainAt: [],
+    })
+  }
+  return conditions
+}
+
+const RULE = ['path-is-encrypted']
+
+function acceptedBy(path: PathEpisode, cluster: string, { waivers, now }: AlertFacts): string | null {
+  return waivers.problem === null ? waiverFor({ ...path, cluster }, RULE, waivers.all, now) : null
+}
+
+/** The waiver that ended last of those that accepted a path while it was open. */
+function lapsedWaiver(path: PathEpisode, cluster: string, { waivers, now }: AlertFacts): Waiver | undefined {
+  return waivers.all
+    .filter(
+      (waiver) =>
+        !isInForce(waiver, now) &&
+        toSeconds(waiver.expires) > toSeconds(path.episode.openedAt) &&
+        RULE.every((rule) => isAbout(waiver, { ...path, cluster }, rule)),
+    )
+    .toSorted((a, b) => toSeconds(a.expires) - toSeconds(b.expires))
+    .at(-1)
+}
+
+/**
+ * Why a path that was accepted is not any more.
+ *
+ * @param accepted id of the waiver that accepted it when it was looked at last; null for none
+ */
+function notAcceptedWords(
+  lapsed: Waiver | undefined,
+  accepted: string | null,
+  { facts: { waivers, now }, dates }: Known,
+): string {
+  if (waivers.problem !== null && accepted !== null)
+    return `it cannot be read whether waiver ${printable(accepted)} still accepts it; `
+  if (lapsed !== undefined && (accepted === null || accepted === lapsed.id))
+    return `no longer accepted, waiver ${printable(lapsed.id)} ended ${dates.moment(lapsed.expires)}; `
+  if (accepted === null) return ''
+  const isKept = waivers.all.some((waiver) => waiver.id === accepted && isInForce(waiver, now))
+  return `no longer accepted, waiver ${printable(accepted)} ${isKept ? 'is not about it any more' : 'was taken back'}; `
+}
+
+function detailsOf({ seen, ...path }: AlertPath): readonly string[] {
+  if (seen === null) return []
+  const fix = fixOf({ ...path, ...seen }) ?? ''
+  return [
+    `why: ${whyWords(seen)}`,
+    ...fix
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => `fix: ${printable(line)}`),
+  ].map(cut)
+}
+
+/** A path by both its ends, and its cluster. */
+export function pathWords({ source, destination, port }: PathEpisode, cluster: string): string {
+  const [from, to] = [endpointName(source), destinationName({ destination, port })].map(({ kind, pieces }) =>
+    `${kind} ${pieces.join('')}`.trim(),
+  )
+  return `${from ?? ''} to ${to ?? ''} on cluster ${printable(cluster)}`
+}

@@ -1,0 +1,226 @@
+/**
+ * Links in mails by which a report is downloaded without login. A link is a token that stands in one mail and nowhere else; what is kept of it lies
+ * under the token's SHA-256, so that whoever reads the store cannot use it.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { timeOf, toSeconds } from '../../time/windows.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { isClusterId } from '../../store/keys.ts'
+import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import { replaceObject } from '../../store/objects/replace.ts'
+import { type Channel, isOfEverything, isPseudonym } from '../channel/channel.ts'
+import { readChannels } from '../channel/channels.ts'
+import { isSuppressed } from '../channel/suppressions.ts'
+import { downloadKey, downloadsPrefix, parseDownloadKey } from '../../store/delivery-keys.ts'
+import { isReportKey } from '../../store/report-keys.ts'
+
+/** What is kept of a link. */
+export type Download = {
+  /** SHA-256 of its token, 64 hex digits. Opens nothing. */
+  readonly id: string
+  /** Key of the one report that it leads to. */
+  readonly report: string
+  readonly channel: string
+  /** Pseudonym of whose mail it stands in. */
+  readonly recipient: string
+  /** RFC 3339. */
+  readonly madeAt: string
+  /** RFC 3339: from then on it does not work. */
+  readonly expiresAt: string
+  /** RFC 3339; null where nobody revoked it. */
+  readonly revokedAt: string | null
+  /** How often its button was pressed. */
+  readonly uses: number
+  /** RFC 3339: the last of these; null for none. */
+  readonly usedAt: string | null
+}
+
+/** Why a link does not work. */
+export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a recipient' | 'gets no mail' | 'expired'
+
+/** How long a link works: a mail is read in its week, and asked for again by the end of the month. */
+export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
+
+/**
+ * How long a link that expired is kept, with how often it was used: who asks what became of the mails of a quarter finds them. That there was one stays
+ * with its mail (`Delivery.link`), and each use in the log of requests.
+ */
+const KEPT_SECONDS = 60 * 24 * 60 * 60
+
+const TOKEN = /^[A-Za-z0-9_-]{43}$/
+
+const downloadSchema = z.object({
+  format: z.literal('ciphertrail/download/1'),
+  report: z.string().refine(isReportKey),
+  channel: z.string().refine(isClusterId),
+  recipient: z.string().refine(isPseudonym),
+  madeAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  revokedAt: z.iso.datetime().nullable(),
+  uses: z.int().nonnegative(),
+  usedAt: z.iso.datetime().nullable(),
+})
+
+/** Makes a link and gives its token, which is kept nowhere. */
+export async function makeDownload(
+  { report, channel, recipient, expiresAt }: Pick<Download, 'report' | 'channel' | 'recipient' | 'expiresAt'>,
+  now: Date,
+  objects: Objects,
+): Promise<string> {
+  const token = randomBytes(32).toString('base64url')
+  const id = createHash('sha256').update(token).digest('hex')
+  const made = {
+    id,
+    report,
+    channel,
+    recipient,
+    madeAt: timeOf(now),
+    expiresAt,
+    revokedAt: null,
+    uses: 0,
+    usedAt: null,
+  }
+  await objects.putIf(downloadKey(id), encode(made), null)
+  return token
+}
+
+/** The id of the link that a token would be of; undefined for a text that is no token of ours, whether there is such a link or not. */
+export function downloadIdOf(token: string): string | undefined {
+  return TOKEN.test(token) ? createHash('sha256').update(token).digest('hex') : undefined
+}
+
+/** The name by which an operator sees and revokes a link: the first digits of its id, which no two share. */
+export function linkName(id: string): string {
+  return id.slice(0, 16)
+}
+
+/** What is kept of a link; undefined where there is none. Throws {@link StoreError} that names the object where it is damaged. */
+export async function readDownload(id: string, objects: Objects): Promise<Download | undefined> {
+  return (await read(id, objects))?.download
+}
+
+/** Every link that can be read, in no order that means anything, and the keys of those that cannot: they do not work. */
+export async function listDownloads(
+  objects: Objects,
+): Promise<{ readonly downloads: readonly Download[]; readonly damaged: readonly string[] }> {
+  const downloads: Download[] = []
+  const damaged: string[] = []
+  for await (const key of objects.list(downloadsPrefix)) {
+    const id = parseDownloadKey(key)
+    const stored = id === undefined ? undefined : await objects.get(key)
+    if (id === undefined || stored === undefined) continue
+    const download = decode(id, stored.body)
+    if (download === undefined) damaged.push(key)
+    else downloads.push(download)
+  }
+  return { downloads, damaged }
+}
+
+/**
+ * Writes down that a link is used, before anything is given: what cannot be written down is not given. Undefined where it was revoked or has expired by
+ * then, also in the moment before.
+ */
+export async function useDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
+  return change(id, objects, (download) =>
+    download.revokedAt !== null || isExpired(download, now)
+      ? undefined
+      : { ...download, uses: download.uses + 1, usedAt: timeOf(now) },
+  )
+}
+
+/** Ends a link for good. Undefined where it was revoked already, or there is none. */
+export async function revokeDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
+  return change(id, objects, (download) =>
+    download.revokedAt === null ? { ...download, revokedAt: timeOf(now) } : undefined,
+  )
+}
+
+/**
+ * Removes the links that expired 60 days ago or earlier, whatever else ended them, and gives how many these were. One that cannot be read stays, so that
+ * somebody looks at it. Throws {@link StoreError} where the store cannot be read, or refuses.
+ */
+export async function removeOldDownloads(now: Date, objects: Objects): Promise<number> {
+  const { downloads } = await listDownloads(objects)
+  const old = downloads.filter(({ expiresAt }) => toSeconds(expiresAt) + KEPT_SECONDS <= now.getTime() / 1000)
+  for (const { id } of old) await objects.remove(downloadKey(id))
+  return old.length
+}
+
+/**
+ * Why a link does not work; null where it does. It ends with all that it was made for: with the channel, with the option, with the recipient's place
+ * in the channel, and where they get no mail any more.
+ *
+ * @param channel the one of that id, as it is now; undefined where there is none
+ */
+export function endOf(
+  download: Download,
+  channel: Channel | undefined,
+  { isSuppressed, now }: { readonly isSuppressed: boolean; readonly now: Date },
+): DownloadEnd | null {
+  const { recipient, madeAt, revokedAt } = download
+  if (revokedAt !== null) return 'revoked'
+  // One that was added again is another one.
+  if (channel === undefined || toSeconds(madeAt) < toSeconds(channel.addedAt)) return 'channel removed'
+  const { downloadsSince } = channel
+  if (downloadsSince === null || toSeconds(madeAt) < toSeconds(downloadsSince) || !isOfEverything(channel))
+    return 'links off'
+  if (!channel.recipients.includes(recipient)) return 'not a recipient'
+  if (isSuppressed) return 'gets no mail'
+  return isExpired(download, now) ? 'expired' : null
+}
+
+/** Why a link does not work by what is stored now, and the time zone of its channel, UTC where there is none. */
+export async function readEnd(
+  download: Download,
+  now: Date,
+  objects: Objects,
+): Promise<{ readonly end: DownloadEnd | null; readonly timeZone: string }> {
+  const channel = (await readChannels(objects)).find(({ id }) => id === download.channel)
+  const isGone = await isSuppressed(download.recipient, download.channel, objects)
+  return { end: endOf(download, channel, { isSuppressed: isGone, now }), timeZone: channel?.timeZone ?? 'UTC' }
+}
+
+const isExpired = ({ expiresAt }: Download, now: Date): boolean => toSeconds(expiresAt) * 1000 <= now.getTime()
+
+/** Decides and writes one change, again if somebody else was first. `decide` gives undefined where there is none to make. */
+async function change(
+  id: string,
+  objects: Objects,
+  decide: (download: Download) => Download | undefined,
+): Promise<Download | undefined> {
+  return replaceObject(
+    downloadKey(id),
+    async () => {
+      const stored = await read(id, objects)
+      const result = stored === undefined ? undefined : decide(stored.download)
+      return { result, body: result === undefined ? null : encode(result), etag: stored?.etag ?? null }
+    },
+    objects,
+  )
+}
+
+async function read(
+  id: string,
+  objects: Objects,
+): Promise<{ readonly download: Download; readonly etag: string } | undefined> {
+  const key = downloadKey(id)
+  const stored = await objects.get(key)
+  if (stored === undefined) return undefined
+  const download = decode(id, stored.body)
+  if (download === undefined)
+    throw new StoreError(`Cannot read "${key}": it is damaged, so that its link does not work; remove it`)
+  return { download, etag: stored.etag }
+}
+
+function decode(id: string, body: Uint8Array): Download | undefined {
+  const parsed = downloadSchema.safeParse(parseJson(body))
+  if (!parsed.success) return undefined
+  const { format: _, ...download } = parsed.data
+  return { id, ...download }
+}
+
+function encode({ id: _, ...download }: Download): Uint8Array {
+  return Buffer.from(canonicalize({ format: 'ciphertrail/download/1', ...download }) ?? '')
+}

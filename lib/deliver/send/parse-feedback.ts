@@ -1,0 +1,235 @@
+/**
+ * What Amazon SES reports of a mail after it took it: that it came back, or that its recipient complained. Pure. Notifications are hostile input: they
+ * quote what servers of strangers say, and nothing of their text is repeated.
+ */
+import { z } from 'zod'
+import { timeOf } from '../../time/windows.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { isClusterId } from '../../store/keys.ts'
+import { isPseudonym } from '../channel/channel.ts'
+import type { Delivery, DeliveryStatus } from './claims.ts'
+import type { SuppressionReason } from '../channel/suppressions.ts'
+import { DELIVERY_KINDS } from '../../store/delivery-keys.ts'
+import type { DeliveryId } from '../../store/delivery-keys.ts'
+
+/** What a notification says of one of our mails. */
+export type Feedback = {
+  /** Of the tags that the mail was sent with. */
+  readonly id: DeliveryId
+  /** What SES called the mail when it took it. */
+  readonly messageId: string
+  /** What the delivery is then. */
+  readonly status: (typeof REPORTED)[number]
+  /** In words: one line, without addresses. */
+  readonly report: string
+}
+
+/** A notification that changes nothing. */
+export type Nothing = {
+  /** Why: one line, in words of ours. */
+  readonly nothing: string
+  /** Whether it is one that SES does not send of our mails, so that somebody else may have, or we sent without our tags. */
+  readonly isForeign: boolean
+}
+
+const expected = (nothing: string): Nothing => ({ nothing, isForeign: false })
+const foreign = (nothing: string): Nothing => ({ nothing, isForeign: true })
+
+/** The larger number is the later word: a complaint is of a mail that arrived after all, and nothing undoes it. */
+const REPORTED = ['unknown', 'failed', 'bounced', 'complained'] as const
+const rankOf = (status: DeliveryStatus): number => REPORTED.findIndex((one) => one === status)
+
+/** What keeps a recipient from further mail. */
+const SUPPRESSING: Readonly<Partial<Record<DeliveryStatus, SuppressionReason>>> = {
+  bounced: 'bounced',
+  complained: 'complained',
+}
+
+/** Events that SES publishes beside those that say that a mail did not do what it was sent for. */
+const OTHER_EVENTS: readonly unknown[] = [
+  'Delivery',
+  'Send',
+  'Open',
+  'Click',
+  'Rendering Failure',
+  'DeliveryDelay',
+  'Subscription',
+]
+
+/** Bounces for now of which it is known that the mail did not arrive. The others may be answers of a machine, such as a holiday note. */
+const NOT_ARRIVED: readonly unknown[] = ['MailboxFull', 'MessageTooLarge', 'ContentRejected', 'AttachmentRejected']
+
+/** A rule of the server refused the sender or the message: DMARC, a filter, who may write to whom. A company may do so with all of its mailboxes at once. */
+const BY_RULE = /^5\.7\./
+
+/** Bounces for good of which the mailbox is the reason, whatever number comes with them. */
+const OF_MAILBOX: readonly unknown[] = ['NoEmail', 'Suppressed', 'OnAccountSuppressionList', 'UnsubscribedRecipient']
+
+/** Complaints that are none: somebody took the mail out of the unwanted, or a server tells of signatures. */
+const NO_COMPLAINT: readonly unknown[] = ['not-spam', 'auth-failure']
+
+/** What SES sends first, when an event destination is made. */
+const WELCOME = 'Successfully validated SNS topic for Amazon SES event publishing'
+
+/** As Amazon SNS wraps a message for a queue, unless the subscription says raw. */
+const envelopeSchema = z.object({ Type: z.literal('Notification'), Message: z.string() })
+
+const one = <T extends z.ZodType<string>>(text: T) => z.tuple([text])
+const address = z.string().max(1000)
+
+/** Names of AWS, and numbers of RFC 3463; anything else is not worth repeating. */
+const word = z
+  .string()
+  .regex(/^[A-Za-z-]{1,40}$/)
+  .nullish()
+  .catch(undefined)
+
+const affectedSchema = z
+  .array(
+    z.object({
+      emailAddress: address,
+      status: z
+        .string()
+        .regex(/^[245]\.\d{1,3}\.\d{1,3}$/)
+        .optional()
+        .catch(undefined),
+    }),
+  )
+  .min(1)
+  .max(1000)
+
+const mailSchema = z.object({
+  messageId: z.string().regex(/^[\w.-]{1,200}$/),
+  destination: z.array(address).min(1).max(1000),
+  tags: z.record(z.string(), z.unknown()),
+})
+
+const tagsSchema = z.object({
+  kind: one(z.enum(DELIVERY_KINDS)),
+  period: one(z.string().regex(/^[A-Za-z0-9-]{1,63}$/)),
+  channel: one(z.string().refine(isClusterId)),
+  recipient: one(z.string().refine(isPseudonym)),
+})
+
+const bounceSchema = z.object({ bounceType: word, bounceSubType: word, bouncedRecipients: affectedSchema })
+const complaintSchema = z.object({
+  complaintFeedbackType: word,
+  complaintSubType: word,
+  complainedRecipients: affectedSchema,
+})
+
+/**
+ * Reads a notification of SES' event publishing, as Amazon SNS puts it into a queue: raw, or in its envelope. The older feedback notifications of an
+ * identity (`notificationType`) name no tags, so whose mail they are about cannot be told.
+ *
+ * https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+ */
+export function readFeedback(notification: unknown): Feedback | Nothing {
+  const envelope = envelopeSchema.safeParse(notification)
+  if (envelope.data?.Message.startsWith(WELCOME) === true) return expected('it says that notifications come here')
+  const event = envelope.success ? parseJson(Buffer.from(envelope.data.Message)) : notification
+  if (typeof event !== 'object' || event === null || Array.isArray(event))
+    return foreign('it is no notification of Amazon SES')
+  const { eventType, notificationType, mail, bounce, complaint } = event as Readonly<Record<string, unknown>>
+  if (eventType === undefined && notificationType !== undefined)
+    return foreign('it is a notification of an identity, which names no tags, wanted one of a configuration set')
+  if (OTHER_EVENTS.includes(eventType)) return expected('it tells of nothing that went wrong')
+  if (eventType !== 'Bounce' && eventType !== 'Complaint' && eventType !== 'Reject')
+    return foreign('it is no notification of Amazon SES')
+  const about = mailSchema.safeParse(mail)
+  if (!about.success) return foreign('it does not say which mail it is about')
+  const tags = tagsSchema.safeParse(about.data.tags)
+  if (!tags.success) return foreign('the mail has no tags of ours')
+  // We send to one address at a time.
+  const [to] = about.data.destination
+  if (to === undefined || about.data.destination.length > 1)
+    return foreign('the mail went to several addresses, so it is none of ours')
+  const said =
+    eventType === 'Bounce' ? bounceOf(bounce, to) : eventType === 'Complaint' ? complaintOf(complaint, to) : DROPPED
+  if ('nothing' in said) return said
+  const { kind, period, channel, recipient } = tags.data
+  return {
+    id: { kind: kind[0], period: period[0], channel: channel[0], recipient: recipient[0] },
+    messageId: about.data.messageId,
+    ...said,
+  }
+}
+
+type Said = Pick<Feedback, 'status' | 'report'>
+
+/** SES takes a mail before it looks for what is harmful in it. */
+const DROPPED: Said = { status: 'failed', report: 'was dropped by SES, which took it for harmful' }
+
+function bounceOf(value: unknown, to: string): Said | Nothing {
+  const bounce = bounceSchema.safeParse(value)
+  if (!bounce.success) return foreign('it does not say what came back')
+  const { bounceType, bounceSubType, bouncedRecipients } = bounce.data
+  const own = bouncedRecipients.find(({ emailAddress }) => isSame(emailAddress, to))
+  const words = wordsOf([bounceType, bounceSubType, (own ?? bouncedRecipients[0])?.status])
+  // Behind the address may be a list, or somebody who forwards: that one of many is gone silences nobody else.
+  if (own === undefined)
+    return { status: 'unknown', report: `came back from another address behind the recipient's${words}` }
+  if (bounceType === 'Permanent' && BY_RULE.test(own.status ?? '') && !OF_MAILBOX.includes(bounceSubType))
+    return { status: 'failed', report: `was refused by a rule of the server${words}` }
+  if (bounceType === 'Permanent') return { status: 'bounced', report: `came back for good${words}` }
+  if (bounceType === 'Transient' && NOT_ARRIVED.includes(bounceSubType))
+    return { status: 'failed', report: `came back this time${words}` }
+  return { status: 'unknown', report: `came back, or was answered by a machine${words}` }
+}
+
+function complaintOf(value: unknown, to: string): Said | Nothing {
+  const complaint = complaintSchema.safeParse(value)
+  if (!complaint.success) return foreign('it does not say who complained')
+  const { complaintFeedbackType, complaintSubType, complainedRecipients } = complaint.data
+  if (NO_COMPLAINT.includes(complaintFeedbackType)) return expected('it tells of no complaint')
+  if (!complainedRecipients.some(({ emailAddress }) => isSame(emailAddress, to)))
+    return foreign('somebody complained who is not the recipient')
+  return { status: 'complained', report: `called unwanted${wordsOf([complaintFeedbackType, complaintSubType])}` }
+}
+
+function wordsOf(words: readonly (string | null | undefined)[]): string {
+  const known = words.filter((text) => text !== null && text !== undefined)
+  return known.length === 0 ? '' : ` (${known.join(', ')})`
+}
+
+/** Addresses may come in their brackets, and in other letters. */
+function isSame(given: string, address: string): boolean {
+  const [one, other] = [given, address].map((text) => (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim().toLowerCase())
+  return one === other
+}
+
+/** What follows from a notification. */
+export type Consequence =
+  | {
+      readonly delivery: Delivery
+      /** Why the recipient gets no mail of any channel from now on; null where they do. */
+      readonly suppress: SuppressionReason | null
+    }
+  | Nothing
+  /** The mail is being sent: ask again when that has ended. */
+  | 'too-early'
+
+/**
+ * Decides what follows from a notification, by how the delivery stands. Only a mail that was sent, under the name that SES gave it, is reported of; where
+ * that name was not written down, since whoever sent it died, the tags must do. A notification that comes twice says nothing the second time.
+ *
+ * @param delivery null where nobody claimed it
+ */
+export function consequenceOf(
+  delivery: Delivery | null,
+  { messageId, status, report }: Feedback,
+  now: Date,
+): Consequence {
+  if (delivery === null) return foreign('no such mail was ever claimed')
+  const isReported = delivery.report !== null
+  if (delivery.status === 'claimed') return 'too-early'
+  if ((delivery.status === 'failed' || delivery.status === 'bounced') && !isReported)
+    return foreign('that mail was not sent')
+  if ((delivery.status === 'sent' || isReported) && delivery.detail !== messageId)
+    return foreign('the mail that was sent has another name')
+  if (isReported && rankOf(status) <= rankOf(delivery.status)) return expected('it was told before')
+  return {
+    delivery: { ...delivery, status, at: timeOf(now), detail: messageId, report, retryAt: null },
+    suppress: SUPPRESSING[status] ?? null,
+  }
+}

@@ -1,0 +1,266 @@
+import { z } from 'zod'
+import { DERIVATION } from '../model/window.ts'
+import type { TimelineMonth } from '../model/history.ts'
+import type { Window } from '../model/time.ts'
+import type { WindowResult } from '../model/window.ts'
+import { archiveSchema, type FoldedWindow, latestFirst, readUnarchived, readWindowFrom, sinceOf } from './archive.ts'
+import { DamagedError, encodeDerived, sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
+import { parseJson } from '../text/parse-json.ts'
+import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { foldWindows, hotMonths } from './timeline.ts'
+import { emptyTimeline, timelineSchema } from './timeline-schema.ts'
+import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+
+const stateSchema = z.object({
+  derivation: z.int(),
+  cluster: z.string(),
+  /** All evidence that was read and is not in the archive, in time order. */
+  evidence: z
+    .array(
+      z.object({
+        start: z.string(),
+        end: z.string(),
+        attempts: z
+          .array(
+            z.object({
+              key: z.string(),
+              number: z.int(),
+              complete: z.boolean(),
+              startedAt: z.string().nullable(),
+              listsAt: z.string().nullable(),
+              observedSeconds: z.number().nullable(),
+              error: z.string().nullable(),
+            }),
+          )
+          .readonly(),
+      }),
+    )
+    .readonly(),
+  /**
+   * All windows to the last with evidence, in time order, with the SHA-256 of their results; null where there is no attempt. They begin with the first
+   * with evidence, or where the archive ends. Those up to the watermark of the timeline are folded into months, the rest is folded by whoever reads.
+   */
+  windows: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string().nullable() })).readonly(),
+  /**
+   * Results that are about to take the place of those that `windows` names: a reader accepts these, too. Empty but where somebody is replacing one,
+   * or died then.
+   */
+  replacing: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string() })).readonly(),
+  timeline: timelineSchema,
+  /** The months of the timeline, oldest first. */
+  months: z.array(z.object({ month: z.string(), sha256: z.string() })).readonly(),
+  /** Months that may not be written yet: whoever comes next looks after them. */
+  unwritten: z.array(z.string()).readonly(),
+  /** The windows and the evidence that have left `windows` and `evidence`; null, and not stored, where none have. */
+  archive: archiveSchema.nullable(),
+})
+
+/** The first form has no archive: it is written where nothing is in one, and what was stored before there was any is read by it. */
+const storedSchema = z.union([
+  stateSchema.extend({ format: z.literal('ciphertrail/state/2'), archive: archiveSchema }),
+  stateSchema
+    .omit({ archive: true })
+    .extend({ format: z.literal('ciphertrail/state/1') })
+    .transform((state) => ({ ...state, archive: null })),
+])
+
+const derivationSchema = z.object({ derivation: z.int() })
+
+/** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
+export type State = z.infer<typeof stateSchema>
+
+/** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
+export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
+  /** Start of the first window with evidence. */
+  readonly since: string | null
+}
+
+/** How many window results are in memory at once while a history is folded. */
+export const CHUNK = 100
+
+/** So many window results are read at once. */
+const READS_AT_ONCE = 16
+
+/** The bytes of a state. */
+export function encodeState({ archive, ...state }: State): Buffer {
+  return encodeDerived(
+    archive === null
+      ? { ...state, format: 'ciphertrail/state/1' }
+      : { ...state, format: 'ciphertrail/state/2', archive },
+  )
+}
+
+/** The state as it is stored, and what tells whether it still is. */
+export type StoredState = {
+  readonly state: State | undefined
+  /** Null where nothing is stored. */
+  readonly etag: string | null
+  /** Of the stored bytes, in hex; null where nothing is stored. */
+  readonly sha256: string | null
+  /** Why it cannot be read, in one line. */
+  readonly error: string | null
+}
+
+/**
+ * Reads the state of a cluster. Undefined where there is none, or one that an earlier version of ciphertrail derived, or one that
+ * cannot be read, which `error` then says: all of it is derived again. Throws where a later version derived it.
+ */
+export async function readState(clusterId: string, objects: Objects): Promise<StoredState> {
+  const key = stateKey(clusterId)
+  const stored = await objects.get(key)
+  if (stored === undefined) return { state: undefined, etag: null, sha256: null, error: null }
+  const found = { etag: stored.etag, sha256: sha256Of(stored.body) }
+  const content = parseJson(stored.body)
+  const derivation = derivationSchema.safeParse(content).data?.derivation
+  // What an earlier derivation kept may have another shape: it is old, not damaged.
+  if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, ...found, error: null }
+  const parsed = storedSchema.safeParse(content)
+  if (!parsed.success || parsed.data.cluster !== clusterId) {
+    return { state: undefined, ...found, error: `Cannot read "${key}": damaged, so it is derived again from evidence` }
+  }
+  if (parsed.data.derivation > DERIVATION) {
+    throw new Error(
+      `Cannot use "${key}": derived by a later version of ciphertrail (${parsed.data.derivation}, this one makes ${DERIVATION}), update this one`,
+    )
+  }
+  const { format: _, ...state } = parsed.data
+  return { state, ...found, error: null }
+}
+
+/** How many of the state's windows are folded into its months: the first ones, up to the watermark. What is archived is, and is not counted. */
+export function foldedCount({ windows, timeline: { watermark } }: Pick<State, 'windows' | 'timeline'>): number {
+  return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
+}
+
+/**
+ * Reads the history of a cluster; undefined where nothing was derived yet. Windows that are not in a month yet are folded in memory, and so is
+ * everything where a month is not the one that the state names, since somebody writes it or died before. Throws {@link DamagedError}
+ * where the window results for that are damaged.
+ *
+ * @param isWanted tells of a month (`2026-11`) whether it is asked for; by default all are. The latest is among the months in any case.
+ */
+export async function readHistory(
+  clusterId: string,
+  objects: Objects,
+  isWanted: (month: string) => boolean = () => true,
+): Promise<History | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    if (state === undefined) return undefined
+    const { watermark, episodes, months } = await foldedFurther(state, isWanted, objects)
+    return { watermark, episodes, months, since: sinceOf(state) }
+  })
+}
+
+async function foldedFurther(state: State, isWanted: (month: string) => boolean, objects: Objects): Promise<Timeline> {
+  const hot = new Set(hotMonths({ ...state.timeline, months: state.months }))
+  const months = await readMonths(state, (month) => hot.has(month) || isWanted(month), objects)
+  let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
+  const from = months === undefined ? 0 : foldedCount(state)
+  const { windows } = months === undefined ? await readUnarchived(state, objects) : state
+  for (let index = from; index < windows.length; index += CHUNK) {
+    timeline = foldWindows(timeline, await readExpected(state, windows.slice(index, index + CHUNK), objects))
+  }
+  return timeline
+}
+
+/** Reads the result of the window that begins at `start`; undefined where there is none. Throws {@link DamagedError}. */
+export async function readWindow(
+  clusterId: string,
+  start: string,
+  objects: Objects,
+): Promise<WindowResult | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    if (state === undefined) return undefined
+    const window = await readWindowFrom(state, start, objects)
+    if (window === undefined) return undefined
+    const [expected] = await readExpected(state, [window], objects)
+    return expected?.result ?? undefined
+  })
+}
+
+/** Reads the latest window result that is wanted; undefined where there is none. Throws {@link DamagedError}. */
+export async function readLatest(
+  clusterId: string,
+  isWanted: (result: WindowResult) => boolean,
+  objects: Objects,
+): Promise<WindowResult | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    if (state === undefined) return undefined
+    for await (const windows of latestFirst(state, objects)) {
+      for (const window of windows.toReversed()) {
+        const [expected] = await readExpected(state, [window], objects)
+        if (expected !== undefined && expected.result !== null && isWanted(expected.result)) return expected.result
+      }
+    }
+    return undefined
+  })
+}
+
+/** Reads the months that are wanted, oldest first; undefined where one of them is missing or not the one that the state names. */
+async function readMonths(
+  { cluster, months }: State,
+  isWanted: (month: string) => boolean,
+  objects: Objects,
+): Promise<TimelineMonth[] | undefined> {
+  const read: TimelineMonth[] = []
+  for (const named of months) {
+    if (!isWanted(named.month)) continue
+    const month = await readMonth(cluster, named, objects)
+    if (month === undefined) return undefined
+    read.push(month)
+  }
+  return read
+}
+
+/** Reads a month; undefined where it is missing or not the one that the state names. */
+export async function readMonth(
+  cluster: string,
+  { month, sha256 }: State['months'][number],
+  objects: Objects,
+): Promise<TimelineMonth | undefined> {
+  const stored = await objects.get(timelineKey(cluster, month))
+  if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
+  // The hash says that these are the bytes that were derived, so their shape needs no second proof.
+  return parseJson(stored.body) as TimelineMonth
+}
+
+/**
+ * Reads window results, a few at once, and gives them in the order given. Throws {@link DamagedError} for one that is neither what its window
+ * names nor what is replacing it.
+ */
+export async function readExpected(
+  { cluster, replacing }: Pick<State, 'cluster' | 'replacing'>,
+  windows: readonly FoldedWindow[],
+  objects: Objects,
+): Promise<ExpectedWindow[]> {
+  const read: ExpectedWindow[] = []
+  for (let index = 0; index < windows.length; index += READS_AT_ONCE) {
+    const some = windows.slice(index, index + READS_AT_ONCE).map(async ({ sha256, ...window }) => ({
+      window,
+      result:
+        sha256 === null ? null : await readResult(cluster, window, [sha256, ...hashesOf(window, replacing)], objects),
+    }))
+    read.push(...(await Promise.all(some)))
+  }
+  return read
+}
+
+function hashesOf({ start, end }: Window, replacing: State['replacing']): string[] {
+  return replacing.filter((one) => one.start === start && one.end === end).map(({ sha256 }) => sha256)
+}
+
+async function readResult(
+  clusterId: string,
+  window: Window,
+  hashes: readonly string[],
+  objects: Objects,
+): Promise<WindowResult> {
+  const key = windowKey(clusterId, window)
+  const stored = await objects.get(key)
+  if (stored === undefined || !hashes.includes(sha256Of(stored.body))) throw new DamagedError(key)
+  return parseJson(stored.body) as WindowResult
+}

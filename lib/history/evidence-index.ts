@@ -1,0 +1,215 @@
+import type { AssessInput, ListsOfSnapshot } from '../assess/window/window.ts'
+import { toSeconds, toTime } from '../time/windows.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Coverage, WindowResult } from '../model/window.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Window } from '../model/time.ts'
+import { compareText } from '../text/order.ts'
+import { type Archive, ArchiveNeededError, dayOf, digestOfKeys } from './archive.ts'
+import { type ListedEvidence, newsOf } from './listed-evidence.ts'
+import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
+import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from '../store/keys.ts'
+import type { EvidenceId } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { windowId } from '../store/evidence/selected-attempt.ts'
+import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
+
+/** Pure, and total: what it cannot read is told by `collected` and `errors` of the result. */
+export type Assess = (input: AssessInput) => WindowResult
+
+/** Evidence that is in the index cannot be read any more, so that it must be indexed again. */
+export class UnreadableError extends Error {
+  override readonly name = 'UnreadableError'
+  readonly key: string
+  constructor(key: string, options: ErrorOptions) {
+    super(`Cannot read "${key}" any more`, options)
+    this.key = key
+  }
+}
+
+/** How long after its window evidence may come: Prometheus is asked for older windows for 15 days at most. */
+const LATEST_SECONDS = 16 * 24 * 60 * 60
+
+/** Replays may be of another time than it is said to be. */
+const AHEAD_SECONDS = 2 * 366 * 24 * 60 * 60
+
+/** Nothing was collected before; some years of windows without evidence can be told. */
+const EARLIEST = '2020-01-01T00:00:00Z'
+
+/** Snapshots kept decoded: neighbours in time share their lists. */
+const SNAPSHOTS_KEPT = 4
+
+export type IndexDeps = {
+  readonly objects: Objects
+  readonly assess: Assess
+  /** Of {@link snapshotReader}. */
+  readonly snapshots: (key: string) => Promise<Snapshot>
+}
+
+/** What is known already, and where to look for more. */
+export type IndexInput = {
+  /** In time order. */
+  readonly known: readonly AttemptedWindow[]
+  /** What is known besides, by name only; null where that is all. */
+  readonly archive: Archive | null
+  /** Keys of attempts that are known and to be read again. */
+  readonly distrusted: ReadonlySet<string>
+  /** The only attempts to look at; absent: whatever is stored of windows that could still be collected when the last known one was. */
+  readonly attempts?: readonly EvidenceId[] | undefined
+  /** Attempts to look at besides. */
+  readonly more: readonly EvidenceId[]
+  /** What was listed of all clusters already, so that less is to be listed; absent: nothing. */
+  readonly listed?: ListedEvidence | undefined
+  /** When this is asked; absent: not known, so that no window is too far ahead. */
+  readonly now?: Date | undefined
+}
+
+/**
+ * Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, what was read, and a
+ * line where attempts were left out: at windows that nobody can have collected, since all that is expected between them and the others would be
+ * made, and centuries of it fit into no memory. Throws {@link ArchiveNeededError} for an attempt of the archive's time that the archive does not have.
+ */
+export async function indexEvidence(
+  cluster: Cluster,
+  { known, archive, distrusted, attempts, more, listed: all, now }: IndexInput,
+  deps: IndexDeps,
+): Promise<{ evidence: AttemptedWindow[]; added: KnownAttempt[]; impossible: readonly string[] }> {
+  const latest = now === undefined ? undefined : toTime(Math.ceil(now.getTime() / 1000) + AHEAD_SECONDS)
+  const isPossible = ({ start, end }: Window): boolean => start >= EARLIEST && (latest === undefined || end <= latest)
+  const impossible: string[] = []
+  const windows = new Map(known.map((window) => [windowId(window), window]))
+  const indexed = new Set(known.flatMap((window) => window.attempts.map(({ key }) => key)))
+  const added: KnownAttempt[] = []
+  const isOld = ({ start }: Window): boolean => archive !== null && start < archive.until
+  const named = [...(attempts ?? []), ...more]
+  if (named.some(({ window }) => isOld(window))) throw new ArchiveNeededError()
+  const since = dayToLookFrom(known, now)
+  const listed =
+    attempts === undefined
+      ? ((all === undefined ? undefined : newsOf(cluster.id, { since, archive }, all)) ??
+        storedSince(since, deps.objects))
+      : []
+  const old: string[] = []
+  // Also where only some are looked at: what is believed of one that cannot be read any more would fail again and again.
+  const again = new Set(distrusted)
+  for await (const key of eachOf(listed, [...named.map(evidenceKey), ...distrusted])) {
+    const parsed = parseEvidenceKey(key)
+    if (parsed?.cluster !== cluster.id || (indexed.has(key) && !again.has(key))) continue
+    indexed.add(key)
+    again.delete(key)
+    if (!isPossible(parsed.window)) {
+      impossible.push(key)
+      continue
+    }
+    if (isOld(parsed.window)) {
+      old.push(key)
+      continue
+    }
+    const attempt = await readAttempt(key, parsed.attempt, deps)
+    added.push(attempt)
+    const window = windows.get(windowId(parsed.window)) ?? { ...parsed.window, attempts: [] }
+    const others = window.attempts.filter((other) => other.key !== key)
+    windows.set(windowId(window), {
+      ...window,
+      attempts: [...others, attempt].toSorted((a, b) => a.number - b.number),
+    })
+  }
+  refuseUnarchived(old, archive)
+  return {
+    evidence: [...windows.values()].toSorted((a, b) => compareText(windowId(a), windowId(b))),
+    added,
+    impossible: impossibleLines(impossible),
+  }
+}
+
+/** Throws where keys that were listed, all of each day, are others than those of the archive. */
+function refuseUnarchived(keys: readonly string[], archive: Archive | null): void {
+  const named = new Map(archive?.days.map((day) => [day.day, day.keys]))
+  for (const [day, own] of Map.groupBy(keys, (key) => dayOf(parseEvidenceKey(key)?.window.start ?? '')))
+    if (named.get(day) !== digestOfKeys(own)) throw new ArchiveNeededError()
+}
+
+function impossibleLines([first, ...more]: readonly string[]): string[] {
+  if (first === undefined) return []
+  const others = more.length === 0 ? '' : ` and ${more.length} more`
+  return [`Cannot use "${first}"${others}: nobody can have collected such a window by now, find out who stored it`]
+}
+
+async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Iterable<string>): AsyncGenerator<string> {
+  yield* keys
+  yield* more
+}
+
+/**
+ * The day from which on what is stored is looked through, since what is archived is compared day by day; undefined for all of it. Nothing is planned so
+ * late that it would come before; who collects older windows names them, and whoever copies evidence into a store rebuilds.
+ */
+function dayToLookFrom(known: readonly AttemptedWindow[], now: Date | undefined): string | undefined {
+  // One that is ahead of its time must not put what is collected now out of sight.
+  const isPast = ({ start }: Window): boolean => now === undefined || toSeconds(start) * 1000 <= now.getTime()
+  const latest = known.findLast(isPast)?.start
+  return latest === undefined ? undefined : dayOf(toTime(toSeconds(latest) - LATEST_SECONDS))
+}
+
+function storedSince(day: string | undefined, objects: Objects): AsyncIterable<string> {
+  return objects.list(evidencePrefix, day === undefined ? undefined : evidenceBefore(`${day}T00:00:00Z`))
+}
+
+async function readAttempt(key: string, number: number, { assess, snapshots }: IndexDeps): Promise<KnownAttempt> {
+  let snapshot: Snapshot
+  try {
+    snapshot = await snapshots(key)
+  } catch (error) {
+    if (!(error instanceof UnreadableError) || !(error.cause instanceof EvidenceError)) throw error
+    const { message } = error.cause
+    return {
+      key,
+      number,
+      complete: false,
+      startedAt: null,
+      listsAt: null,
+      observedSeconds: null,
+      error: message,
+    }
+  }
+  const { complete, startedAt } = snapshot
+  const lists = listsOf(key, snapshot)
+  // Its own list was taken after the window; whatever else is known must not decide between attempts.
+  const observedSeconds = complete ? null : observedIn(assess({ key, snapshot, before: null, after: lists }).coverage)
+  return { key, number, complete, startedAt, listsAt: lists?.takenAt ?? null, observedSeconds, error: null }
+}
+
+function observedIn(coverage: readonly Coverage[]): number {
+  return coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+}
+
+/** The Kubernetes lists of a snapshot; null where they were not read completely. */
+export function listsOf(key: string, { kubernetes, proxies, window }: Snapshot): ListsOfSnapshot | null {
+  const { status, takenAt, lists } = kubernetes
+  if (status !== 'complete' || takenAt === null) return null
+  return { key, takenAt, lists, ...(proxies === undefined ? {} : { pages: { end: window.end, pages: proxies.pages } }) }
+}
+
+/** Reads snapshots, and keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its cause. */
+export function snapshotReader(objects: Objects): (key: string) => Promise<Snapshot> {
+  const kept = new Map<string, Snapshot>()
+  return async (key) => {
+    let snapshot = kept.get(key)
+    if (snapshot === undefined) {
+      try {
+        snapshot = await readSnapshot(key, objects)
+      } catch (error) {
+        if (error instanceof EvidenceError) throw new UnreadableError(key, { cause: error })
+        throw error
+      }
+    }
+    // The one used last comes last, so that the first is the one to go.
+    kept.delete(key)
+    kept.set(key, snapshot)
+    for (const oldest of kept.keys()) {
+      if (kept.size <= SNAPSHOTS_KEPT) break
+      kept.delete(oldest)
+    }
+    return snapshot
+  }
+}

@@ -1,0 +1,30 @@
+import { listedOf } from '../assess/pods/lists.ts'
+import type { Listed } from '../assess/pods/lists.ts'
+import { toSeconds } from '../time/windows.ts'
+import type { Seconds } from '../model/time.ts'
+import { readListsAround } from './archive.ts'
+import { whileItChanges } from '../store/objects/derived-object.ts'
+import { readSnapshot } from '../store/evidence/evidence.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import type { KnownList } from '../store/evidence/selected-attempt.ts'
+import { readState } from './cluster-state.ts'
+
+/** The Kubernetes lists of a cluster next to a time; null where the store holds none on that side. */
+export type ListsAround = { readonly before: Listed | null; readonly after: Listed | null }
+
+/**
+ * Reads the last complete lists that were taken at a time or before it, and the first after it.
+ *
+ * @throws DamagedError where the archive of the state is not what it names, EvidenceError where the evidence cannot be read any more, ReduceError where an object in it does not fit
+ */
+export async function listsAround(clusterId: string, time: Seconds, objects: Objects): Promise<ListsAround> {
+  const { before, after } = await whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    return state === undefined ? { before: undefined, after: undefined } : readListsAround(state, time, objects)
+  })
+  const read = async (found: KnownList | undefined) =>
+    found === undefined
+      ? null
+      : listedOf((await readSnapshot(found.key, objects)).kubernetes.lists, toSeconds(found.takenAt))
+  return { before: await read(before), after: await read(after) }
+}

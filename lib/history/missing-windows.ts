@@ -1,0 +1,84 @@
+import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../time/windows.ts'
+import { DERIVATION } from '../model/window.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Interval } from '../model/history.ts'
+import type { Window } from '../model/time.ts'
+import type { History } from './cluster-state.ts'
+import { MISSING } from './path-readings.ts'
+
+/**
+ * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
+ * Between those, the timeline has them already. Silence is not evidence, so a reader must be told of them.
+ */
+export function missingWindows(
+  cluster: Cluster,
+  { since, watermark }: Pick<History, 'since' | 'watermark'>,
+  now: Date,
+): Window[] {
+  const registered = toSeconds(cluster.registeredAt)
+  const settled = now.getTime() / 1000 - SETTLE_SECONDS
+  if (since === null || watermark === null) return windowsBetween(cluster.windows, registered, settled)
+  const before = registered < toSeconds(since) ? windowsBetween(cluster.windows, registered, toSeconds(since)) : []
+  // What was collected from before the registration (a first run, a replay) is not expected to go on from there.
+  const after = windowsBetween(cluster.windows, Math.max(toSeconds(watermark), registered), settled)
+  return [...before, ...after]
+}
+
+/** A history with its missing windows: every path that was known at the end is `not-collected` in those after it. */
+export function withMissing(
+  clusterId: string,
+  history: Pick<History, 'months' | 'episodes'>,
+  missing: readonly Window[],
+): Pick<History, 'months' | 'episodes'> {
+  if (missing.length === 0) return history
+  const months = new Map(history.months.map((month) => [month.month, month]))
+  const watermark = history.months.findLast(({ windows }) => windows.length > 0)?.windows.at(-1)?.end
+  const known = [
+    ...new Map(
+      history.months.flatMap(({ intervals }) => intervals).map((interval) => [interval.pathId, interval]),
+    ).values(),
+  ].filter(({ to }) => to === watermark)
+  const ended = new Set(history.episodes.filter(({ endedAt }) => endedAt !== null).map(({ id }) => id))
+  for (const [name, windows] of Map.groupBy(missing, ({ start }) => start.slice(0, 7))) {
+    const month = months.get(name) ?? {
+      format: 'ciphertrail/timeline/1',
+      derivation: DERIVATION,
+      cluster: clusterId,
+      month: name,
+      windows: [],
+      intervals: [],
+    }
+    const after = windows.filter(({ start }) => watermark !== undefined && start >= watermark)
+    const [begin, end] = [after[0]?.start, after.at(-1)?.end]
+    const intervals =
+      begin === undefined || end === undefined ? [] : known.map((interval) => notCollected(interval, begin, end, ended))
+    months.set(name, {
+      ...month,
+      windows: [
+        ...month.windows,
+        ...windows.map((window) => ({
+          ...window,
+          evidence: null,
+          collected: false,
+          expectedSeconds: 0,
+          observedSeconds: 0,
+          ratio: null,
+        })),
+      ].sort((a, b) => (a.start < b.start ? -1 : 1)),
+      intervals: [...month.intervals, ...intervals],
+    })
+  }
+  return { ...history, months: [...months.values()].sort((a, b) => (a.month < b.month ? -1 : 1)) }
+}
+
+/** What a known path is where nothing was collected. An open episode stays open; one that ended with the last window is not continued. */
+function notCollected(last: Interval, from: string, to: string, ended: ReadonlySet<string>): Interval {
+  return {
+    ...last,
+    ...MISSING,
+    from,
+    to,
+    episode: last.episode === null || ended.has(last.episode.id) ? null : last.episode,
+    activity: [],
+  }
+}

@@ -1,0 +1,107 @@
+import { toSeconds } from '../time/windows.ts'
+import type { TimelineMonth } from '../model/history.ts'
+import { ArchiveNeededError, type FoldedWindow } from './archive.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
+import { CHUNK, foldedCount, readExpected, readMonth } from './cluster-state.ts'
+import type { State } from './cluster-state.ts'
+import { foldWindows, hotMonths } from './timeline.ts'
+import { emptyTimeline } from './timeline-schema.ts'
+import type { Timeline } from './timeline-schema.ts'
+
+/**
+ * How long before the end of the last window windows are left out of the months: they may still be collected for the first time or again, and
+ * whatever changes in a month makes it necessary to fold the whole history again. Prometheus keeps six hours; the rest is for queues and clocks.
+ */
+export const UNSETTLED_SECONDS = 8 * 60 * 60
+
+/** The part of a state that tells of months. */
+export type Folded = Pick<State, 'timeline' | 'months' | 'unwritten'>
+
+/** How many of the windows, in time order, are old enough for the months: a pure function of them. */
+export function settledCount(windows: readonly FoldedWindow[], unsettledSeconds: number): number {
+  const last = windows.at(-1)
+  if (last === undefined) return 0
+  const until = toSeconds(last.end) - unsettledSeconds
+  return windows.findLastIndex(({ end }) => toSeconds(end) <= until) + 1
+}
+
+/** How many of the windows are folded into the months of a state, if they still are what was folded; else undefined. */
+export function stillFolded(base: State, windows: readonly FoldedWindow[]): number | undefined {
+  const count = foldedCount(base)
+  const isSame = (window: FoldedWindow, other: FoldedWindow | undefined) =>
+    window.start === other?.start && window.end === other.end && window.sha256 === other.sha256
+  return base.windows.slice(0, count).every((window, index) => isSame(window, windows[index])) ? count : undefined
+}
+
+/**
+ * Folds windows into months: onto those of the state where all that they were folded from is still so, else from the first window. Results are read
+ * back from the store. Throws {@link ArchiveNeededError} where all is to be folded and a part of it is archived.
+ *
+ * @param windows those to be folded, in time order, from the first on that is not archived
+ * @param bodies the bytes of months that this run made and that may not be stored yet, by hash; it adds to them
+ */
+export async function foldMonths(
+  clusterId: string,
+  base: State | undefined,
+  windows: readonly FoldedWindow[],
+  { objects, bodies }: { readonly objects: Objects; readonly bodies: Map<string, Uint8Array> },
+): Promise<Folded> {
+  const start = await foldedSoFar(base, windows, { objects, bodies })
+  if (start === undefined && (base?.archive ?? null) !== null) throw new ArchiveNeededError()
+  let timeline = start?.timeline ?? emptyTimeline(clusterId)
+  const months = new Map(start?.months.map(({ month, sha256 }) => [month, sha256]))
+  const unwritten = new Set(start?.unwritten)
+  // What a month is folded from must be what the state names.
+  const named = { cluster: clusterId, replacing: [] }
+  const settle = (settled: readonly TimelineMonth[]): void => {
+    for (const month of settled) {
+      const body = encodeDerived(month)
+      const sha256 = sha256Of(body)
+      if (months.get(month.month) === sha256) continue
+      months.set(month.month, sha256)
+      bodies.set(sha256, body)
+      unwritten.add(month.month)
+    }
+  }
+  for (let index = start?.count ?? 0; index < windows.length; index += CHUNK) {
+    timeline = foldWindows(timeline, await readExpected(named, windows.slice(index, index + CHUNK), objects))
+    const hot = new Set(hotMonths(timeline))
+    settle(timeline.months.filter(({ month }) => !hot.has(month)))
+    timeline = { ...timeline, months: timeline.months.filter(({ month }) => hot.has(month)) }
+  }
+  // Where nothing was folded, the stored months are as they were read.
+  if (start?.count !== windows.length) settle(timeline.months)
+  const { months: _, ...rest } = timeline
+  return {
+    timeline: rest,
+    months: [...months].map(([month, sha256]) => ({ month, sha256 })),
+    unwritten: [...months.keys()].filter((month) => unwritten.has(month)),
+  }
+}
+
+/** The months of a state that matter next, and which of them are not stored; undefined where they cannot be continued. */
+async function foldedSoFar(
+  base: State | undefined,
+  windows: readonly FoldedWindow[],
+  { objects, bodies }: { readonly objects: Objects; readonly bodies: ReadonlyMap<string, Uint8Array> },
+): Promise<{ timeline: Timeline; months: State['months']; unwritten: string[]; count: number } | undefined> {
+  const count = base === undefined ? undefined : stillFolded(base, windows)
+  if (base === undefined || count === undefined) return undefined
+  const hot = hotMonths({ ...base.timeline, months: base.months })
+  const read: TimelineMonth[] = []
+  const unwritten: string[] = []
+  for (const named of base.months) {
+    const isHot = hot.includes(named.month)
+    if (!isHot && !base.unwritten.includes(named.month)) continue
+    let month = await readMonth(base.cluster, named, objects)
+    if (month === undefined) {
+      const body = bodies.get(named.sha256)
+      if (body === undefined) return undefined
+      month = JSON.parse(Buffer.from(body).toString()) as TimelineMonth
+      unwritten.push(named.month)
+    }
+    if (isHot) read.push(month)
+  }
+  return { timeline: { ...base.timeline, months: read }, months: base.months, unwritten, count }
+}

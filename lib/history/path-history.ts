@@ -1,0 +1,208 @@
+import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
+import { countLeading } from '../partition-point.ts'
+import { toSeconds } from '../time/windows.ts'
+import { STATES } from '../model/path.ts'
+import type { Endpoint, Outcome, State } from '../model/path.ts'
+import type { Episode, Interval, PathRow, TimelineMonth } from '../model/history.ts'
+import type { Seconds, Window } from '../model/time.ts'
+import { compareText } from '../text/order.ts'
+import { QUIET } from './path-readings.ts'
+
+/** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
+export type Period = { readonly from?: string | undefined; readonly to?: string | undefined }
+
+/** Which rows are wanted; absent: all. */
+export type HistoryQuery = Period & {
+  /** Of either end. */
+  readonly namespace?: string | undefined
+  /** Of either end; with a namespace, of the end that has it. */
+  readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
+  readonly state?: State | 'not-encrypted' | undefined
+}
+
+/** A path in one expected window. */
+export type StripCell = {
+  readonly start: string
+  readonly end: string
+  /** `not-observed` where it was quiet; null before the path was first seen, and once an end of it was gone. */
+  readonly state: State | null
+  readonly outcome: Outcome
+}
+
+type MonthWindow = TimelineMonth['windows'][number]
+
+/** The part of an interval that lies in a period: at least one window. */
+type Piece = {
+  readonly interval: Interval
+  readonly windows: readonly MonthWindow[]
+  readonly activity: Interval['activity']
+}
+
+/**
+ * Answers what the paths were in a period, one row for each interval of equal state: by cluster, then
+ * worst state first, then path id and time.
+ *
+ * An interval that was only quiet in the period is `not-observed` there; the quiet ends of one that was not stay in its row. A
+ * path that was quiet in the whole period is one row, also over month ends, unless its episode ended meanwhile.
+ *
+ * @param months of any clusters, each at most once
+ * @param episodes of those clusters: what the months hold is how an episode stood when it opened
+ * @param fixOf the change that would fix a row, in words; null where nothing is to be fixed
+ */
+export function rows(
+  months: readonly TimelineMonth[],
+  episodes: readonly Episode[],
+  query: HistoryQuery,
+  fixOf: (row: Omit<PathRow, 'fix'>) => string | null,
+): PathRow[] {
+  const episodesById = new Map(episodes.map((episode) => [episode.id, episode]))
+  const found: PathRow[] = []
+  for (const pieces of piecesByPath(months, query).values()) {
+    for (const piece of pieces.every(isQuiet) ? joinQuiet(pieces) : pieces) {
+      const row = rowOf(piece, episodesById)
+      if (isWanted(row, query)) found.push({ ...row, fix: fixOf(row) })
+    }
+  }
+  return found.toSorted(
+    (a, b) =>
+      compareText(a.cluster, b.cluster) ||
+      STATES.indexOf(a.state) - STATES.indexOf(b.state) ||
+      compareText(a.pathId, b.pathId) ||
+      compareText(a.from, b.from),
+  )
+}
+
+/** Draws the paths of one cluster over a period: by path id, one cell for each expected window, oldest first. */
+export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<string, StripCell[]> {
+  const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
+  const indexes = new Map(windows.map(({ end }, index) => [end, index]))
+  const strips = new Map<string, StripCell[]>()
+  for (const [pathId, pieces] of piecesByPath(months, period)) {
+    const cells = windows.map(({ start, end }): StripCell => ({ start, end, state: null, outcome: 'allowed' }))
+    for (const { interval, windows: own, activity } of pieces) {
+      const active = new Set(activity.map(({ end }) => end))
+      for (const { start, end } of own) {
+        const isSilent = interval.state !== 'not-collected' && !active.has(end)
+        const { state, outcome } = isSilent ? QUIET : interval
+        cells[indexes.get(end) ?? -1] = { start, end, state, outcome }
+      }
+    }
+    strips.set(pathId, cells)
+  }
+  return strips
+}
+
+/** By cluster and path; the pieces of a path in time order. */
+function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<string, Piece[]> {
+  const byPath = new Map<string, Piece[]>()
+  for (const month of inTimeOrder(months)) {
+    const windows = month.windows.filter(within(period))
+    // Intervals begin and end where windows do, but the period may begin and end inside them.
+    const first = windows[0]
+    const last = windows.at(-1)
+    if (first === undefined || last === undefined) continue
+    for (const interval of month.intervals) {
+      if (interval.to <= first.start || interval.from >= last.end) continue
+      const own = windows.slice(countBefore(windows, interval.from), countBefore(windows, interval.to))
+      if (own.length === 0) continue
+      const [begin, end] = [own[0]?.start ?? '', own.at(-1)?.end ?? '']
+      const activity = interval.activity.filter((entry) => entry.end > begin && entry.end <= end)
+      const pieces = byPath.get(interval.pathId)
+      if (pieces === undefined) byPath.set(interval.pathId, [{ interval, windows: own, activity }])
+      else pieces.push({ interval, windows: own, activity })
+    }
+  }
+  return byPath
+}
+
+/** How many windows, in time order, begin before a time. There may be none at the time itself: what was collected has holes. */
+function countBefore(windows: readonly MonthWindow[], time: string): number {
+  return countLeading(windows, ({ start }) => start < time)
+}
+
+/** Tells of a window whether it ends in a period. */
+export function within({ from, to }: Period): (window: Pick<Window, 'end'>) => boolean {
+  const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
+  const until: Seconds = to === undefined ? Infinity : toSeconds(to)
+  return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
+}
+
+/** How many windows were expected in a period, and of how many of them nothing can be told. */
+export function collectedIn(
+  months: readonly TimelineMonth[],
+  period: Period,
+): { readonly windows: number; readonly notCollected: number } {
+  const all = months.flatMap(({ windows }) => windows.filter(within(period)))
+  return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }
+}
+
+function isQuiet({ interval: { state }, activity }: Piece): boolean {
+  return state !== 'not-collected' && activity.length === 0
+}
+
+function joinQuiet(pieces: readonly Piece[]): Piece[] {
+  const joined: Piece[] = []
+  for (const piece of pieces) {
+    const last = joined.at(-1)
+    const touches = last?.windows.at(-1)?.end === piece.windows[0]?.start
+    if (last !== undefined && touches && last.interval.episode?.id === piece.interval.episode?.id) {
+      joined[joined.length - 1] = { ...piece, windows: [...last.windows, ...piece.windows] }
+    } else joined.push(piece)
+  }
+  return joined
+}
+
+function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'fix'> {
+  const { interval, windows, activity } = piece
+  const { cluster, pathId, source, destination, port, episode } = interval
+  const { state, outcome, reason, cause, enforcement, corroborated, candidates } = isQuiet(piece) ? QUIET : interval
+  const bytes = activity.reduce((sum, entry) => sum + entry.bytes, 0)
+  const clearBytes = activity.reduce((sum, entry) => sum + entry.clearBytes, 0)
+  return {
+    cluster,
+    pathId,
+    source,
+    destination,
+    port,
+    from: windows[0]?.start ?? '',
+    to: windows.at(-1)?.end ?? '',
+    state,
+    outcome,
+    reason,
+    cause,
+    clearShare: bytes === 0 ? null : clearBytes / bytes,
+    opens: activity.reduce((sum, { opens }) => sum + opens, 0),
+    openAtScrape: activity.reduce((most, { openAtScrape }) => Math.max(most, openAtScrape), 0),
+    bytes,
+    corroborated,
+    enforcement,
+    candidates,
+    episode: episode === null ? null : (episodes.get(episode.id) ?? episode),
+    waiver: null,
+    evidence: firstAndLast(windows),
+  }
+}
+
+function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: HistoryQuery): boolean {
+  const isAbout = (end: Endpoint) =>
+    (namespace === undefined || end.namespace === namespace) &&
+    (workload === undefined ||
+      (end.name === workload.name && (workload.kind === undefined || end.kind === workload.kind)))
+  if (!isAbout(row.source) && !isAbout(row.destination)) return false
+  if (state === undefined) return true
+  return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
+}
+
+/** The keys of the attempts at the first and the last window with any; each once. */
+function firstAndLast(windows: readonly MonthWindow[]): string[] {
+  const attempted = windows.filter(({ evidence }) => evidence !== null)
+  const keys = [...attempted.slice(0, 1), ...attempted.slice(-1)].flatMap(({ evidence, also = [] }) => [
+    ...(evidence === null ? [] : [evidence]),
+    ...also,
+  ])
+  return [...new Set(keys)]
+}
+
+function inTimeOrder(months: readonly TimelineMonth[]): TimelineMonth[] {
+  return months.toSorted((a, b) => compareText(a.month, b.month))
+}

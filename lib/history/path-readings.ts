@@ -1,0 +1,136 @@
+import type { Corroborated, Source } from '../model/path.ts'
+import type { Interval, Episode, TimelineMonth } from '../model/history.ts'
+import type { PathEnds } from '../assess/window/merge-episodes.ts'
+import { workloadKey } from '../assess/pods/facts.ts'
+import type { WindowResult, Coverage } from '../model/window.ts'
+import { compareText } from '../text/order.ts'
+import type { DraftPath, Fold } from './timeline-draft.ts'
+
+/**
+ * Kinds of which a complete Kubernetes list shows every one that exists, so that absence means gone. Any other kind is never
+ * called gone: an owner of a kind nobody listed would vanish with each list.
+ */
+const LISTED_KINDS: ReadonlySet<string> = new Set([
+  'deployment',
+  'statefulset',
+  'daemonset',
+  'replicaset',
+  'job',
+  'cronjob',
+  'pod',
+])
+
+/** Worst first. */
+const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
+
+export type Reading = Omit<
+  Interval,
+  'cluster' | 'pathId' | 'port' | 'from' | 'to' | 'episode' | 'activity' | 'source' | 'destination'
+>
+
+/** What a path without a measurement of its own is said to be. */
+const SILENT = {
+  outcome: 'allowed',
+  cause: null,
+  enforcement: 'unknown',
+  corroborated: 'no',
+  candidates: [],
+  clientId: null,
+  serverId: null,
+} as const
+
+/** What a path is in windows that were collected and in which nothing was seen of it. */
+export const QUIET: Reading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
+
+/** What a path is in windows for which there is no evidence. */
+export const MISSING: Reading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
+
+export const UNREADABLE: Reading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
+
+export const OVERRIDDEN: Reading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
+
+export function endsOf({ source: from, destination }: PathEnds): string[] {
+  // What lies behind a gateway is in another cluster's list.
+  return (destination.cluster === null ? [from, destination] : [from]).map(workloadKey)
+}
+
+/**
+ * The workloads that joined or left the mesh or changed their ServiceAccount, in this window or in one before it that no list told of. Remembers how
+ * the ends of known paths stand. A workload of which the lists around the window disagree changed in it; one that they do not show tells nothing.
+ */
+export function changedEnds({ ends, paths }: Fold, { inputs, workloads }: WindowResult): ReadonlySet<string> {
+  const known = new Set([...paths.values()].flatMap(endsOf))
+  const hasLists = inputs.before !== null && inputs.after !== null
+  const changed = new Set<string>()
+  for (const workload of workloads) {
+    const key = workloadKey(workload)
+    const { meshed, serviceAccount, pods } = workload
+    if (!known.has(key) || pods === 0) continue
+    if (meshed === 'unknown') {
+      if (hasLists) changed.add(key)
+      continue
+    }
+    const [wasMeshed, wasServiceAccount] = ends.get(key) ?? [meshed, serviceAccount]
+    const isOther = wasServiceAccount !== null && serviceAccount !== null && wasServiceAccount !== serviceAccount
+    if (wasMeshed !== meshed || isOther) changed.add(key)
+    ends.set(key, [meshed, serviceAccount ?? wasServiceAccount])
+  }
+  return changed
+}
+
+/** Workloads with proxies of which none was read in the window, and the reason of their first gap. */
+export function unreadWorkloads(coverage: readonly Coverage[]): Map<string, string | undefined> {
+  const unread = coverage.filter(({ expectedSeconds, observedSeconds }) => expectedSeconds > 0 && observedSeconds === 0)
+  return new Map(unread.map(({ workload, gaps }) => [workloadKey(workload), gaps[0]?.reason]))
+}
+
+/** The end whose proxy tells of a path: its source, where that has a name. */
+export function witnessOf({ source: from, destination }: PathEnds): string {
+  return workloadKey(
+    from.kind === 'unmeshed' || from.kind === 'probe' || from.kind === 'serviceaccount' ? destination : from,
+  )
+}
+
+export function isSame(
+  last: Reading & { readonly episode: Episode | null },
+  reading: Reading,
+  episode: string | null,
+): boolean {
+  return (
+    last.state === reading.state &&
+    last.outcome === reading.outcome &&
+    last.reason === reading.reason &&
+    last.cause === reading.cause &&
+    last.enforcement === reading.enforcement &&
+    (last.episode?.id ?? null) === episode
+  )
+}
+
+export function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<string> | null): boolean {
+  if (existing === null) return false
+  // What lies behind a gateway is in another cluster's list.
+  const ends = destination.cluster === null ? [from, destination] : [from]
+  return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(workloadKey(end)))
+}
+
+/** The cluster's coverage: sum over sum; null if nothing was expected. */
+export function secondsOf(
+  coverage: readonly Coverage[],
+): Pick<TimelineMonth['windows'][number], 'expectedSeconds' | 'observedSeconds' | 'ratio'> {
+  const expected = coverage.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
+  const observed = coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+  return { expectedSeconds: expected, observedSeconds: observed, ratio: expected > 0 ? observed / expected : null }
+}
+
+export function worstCorroboration(a: Corroborated, b: Corroborated): Corroborated {
+  return CORROBORATION.indexOf(a) < CORROBORATION.indexOf(b) ? a : b
+}
+
+/** Sorted and each once, so that the order of input changes nothing. */
+export function uniteCandidates(a: readonly Source[], b: readonly Source[]): readonly Source[] {
+  if (a.length + b.length === 0) return a
+  const byKey = new Map(
+    [...a, ...b].map((candidate) => [JSON.stringify([workloadKey(candidate), candidate.serviceAccount]), candidate]),
+  )
+  return [...byKey].toSorted(([left], [right]) => compareText(left, right)).map(([, candidate]) => candidate)
+}

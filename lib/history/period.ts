@@ -1,0 +1,236 @@
+import { fixOf } from '../assess/window/causes.ts'
+import { endNamer } from '../assess/packets/flow-ends.ts'
+import { comparePackets } from '../assess/packets/packet-difference.ts'
+import { periodFacts } from '../assess/judge/period-facts.ts'
+import { type VizComparison, compareViz, isComparable, sumOf } from '../assess/window/viz-reading.ts'
+import { toSeconds, toTime } from '../time/windows.ts'
+import { WINDOW_MINUTES } from '../model/time.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { ClusterPast, ClusterPeriod, PastPeriod, PathEpisode, PeriodFacts } from '../model/period.ts'
+import type { Coverage, WindowResult } from '../model/window.ts'
+import type { Interval } from '../model/history.ts'
+import { type FoldedWindow, readWindowsOf } from './archive.ts'
+import { type KeptCapture, readCaptures } from '../store/evidence/captures.ts'
+import { whileItChanges } from '../store/objects/derived-object.ts'
+import { rows, stripsOf, within } from './path-history.ts'
+import { listsAround } from './lists-around.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { missingWindows, withMissing } from './missing-windows.ts'
+import { type History, readExpected, readHistory, readState, type State } from './cluster-state.ts'
+import { compareText } from '../text/order.ts'
+
+/** A period `(from, to]`, RFC 3339. */
+type Span = { readonly from: string; readonly to: string }
+
+/**
+ * Reads the history of a cluster up to now, with the windows that were expected and never came.
+ *
+ * @param span the part that is asked for; absent: all. Months without any of it may be left out
+ */
+export async function readPresent(
+  cluster: Cluster,
+  now: Date,
+  objects: Objects,
+  span?: Span,
+): Promise<Pick<History, 'months' | 'episodes'>> {
+  const isWanted = span === undefined ? undefined : monthsOf(span)
+  const history = (await readHistory(cluster.id, objects, isWanted)) ?? NOTHING
+  return withMissing(cluster.id, history, missingWindows(cluster, history, now))
+}
+
+const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
+
+/** Tells of a month whether windows in it may end in a span: a window belongs to the month in which it begins. */
+function monthsOf({ from, to }: Span): (month: string) => boolean {
+  const longest = Math.max(...WINDOW_MINUTES) * 60
+  const first = toTime(toSeconds(from) - longest).slice(0, 7)
+  const last = toTime(toSeconds(to)).slice(0, 7)
+  return (month) => month >= first && month <= last
+}
+
+/** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
+export async function readPeriod(cluster: Cluster, period: Span, now: Date, objects: Objects): Promise<ClusterPeriod> {
+  const { current } = await readPeriodAndPast(cluster, period, [], now, objects)
+  return current
+}
+
+/**
+ * Reads a period as {@link readPeriod} does, and what came before it. Of the past only months are read, since each window result is
+ * a request of its own.
+ *
+ * @param earlier periods before this one, oldest first
+ */
+export async function readPeriodAndPast(
+  cluster: Cluster,
+  period: Span,
+  earlier: readonly Span[],
+  now: Date,
+  objects: Objects,
+): Promise<{ current: ClusterPeriod; past: ClusterPast }> {
+  const clusterId = cluster.id
+  const history = await readPresent(cluster, now, objects, { from: earlier[0]?.from ?? period.from, to: period.to })
+  const { months, episodes } = history
+  const { state, windows } = await whileItChanges(async () => {
+    const { state: read } = await readState(clusterId, objects)
+    return { state: read, windows: read === undefined ? [] : await readWindowsOf(read, period, objects) }
+  })
+  const captures = await namedCaptures(cluster, period, objects)
+  const { results, viz, packets } = await readResults(state, { windows, period, captures }, objects)
+  const strips = [...stripsOf(months, period)].map(
+    ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
+  )
+  const current: ClusterPeriod = {
+    id: clusterId,
+    ...pastPeriod(history, period),
+    strips: Object.fromEntries(strips),
+    coverage: results.flatMap(({ coverage }) => coverage),
+    workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
+    crypto: results.findLast(({ collected }) => collected)?.crypto ?? null,
+    errors: results.flatMap(({ window, errors }) => errors.map((line) => ({ window: window.end, line }))),
+    facts: {
+      ...periodFacts(results),
+      ...(viz === undefined ? {} : { viz }),
+      ...(packets === undefined ? {} : { packets }),
+    },
+  }
+  return {
+    current,
+    past: {
+      id: clusterId,
+      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span) })),
+      episodes: episodesOf(
+        months.flatMap(({ intervals }) => intervals),
+        episodes,
+        { from: earlier[0]?.from ?? period.from, to: period.to },
+      ),
+    },
+  }
+}
+
+/**
+ * Reads window results one by one and keeps of each what a period is made from. What is alike in many windows is kept once: a month
+ * of hours holds a million readings of a few thousand paths.
+ */
+async function readResults(
+  state: Pick<State, 'cluster' | 'replacing'> | undefined,
+  {
+    windows,
+    period,
+    captures,
+  }: {
+    /** Of the period, and the one before. */
+    readonly windows: readonly FoldedWindow[]
+    readonly period: Span
+    readonly captures: readonly NamedCapture[]
+  },
+  objects: Objects,
+): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz']; packets: PeriodFacts['packets'] }> {
+  const kept = new Map<string, unknown>()
+  const once = <T>(value: T, key: string): T => {
+    const known = kept.get(key)
+    if (known === undefined) kept.set(key, value)
+    return (known ?? value) as T
+  }
+  const results: WindowResult[] = []
+  const named = { cluster: state?.cluster ?? '', replacing: state?.replacing ?? [] }
+  // What viz showed in the first window was asked for when the one before was collected.
+  const before = windows.findLast(({ end }) => end <= period.from)
+  const first = before === undefined ? [] : await readExpected(named, [before], objects)
+  const readings = first.flatMap(({ result }) => result?.viz ?? [])
+  const compared: VizComparison[] = []
+  const ofPackets: NonNullable<PeriodFacts['packets']>[] = []
+  for (const window of windows.filter(within(period))) {
+    const [expected] = await readExpected(named, [window], objects)
+    if (expected === undefined || expected.result === null) continue
+    const { result } = expected
+    compared.push(...readings.filter((reading) => isComparable(reading, result)).map((one) => compareViz(one, result)))
+    if (result.viz !== undefined) readings.push(result.viz)
+    ofPackets.push(...captures.map(({ flows, nameOf }) => comparePackets(flows, result, nameOf)))
+    results.push({
+      ...result,
+      edges: [],
+      // Of paths only the identities on the wire are asked for; their states stand in the months.
+      paths: result.paths
+        .filter(({ state }) => state === 'mtls')
+        .map((path) =>
+          once(
+            path,
+            JSON.stringify([
+              path.pathId,
+              path.clientId,
+              path.serverId,
+              path.source.serviceAccount,
+              path.destination.serviceAccount,
+            ]),
+          ),
+        ),
+      workloads: result.workloads.map((workload) => once(workload, JSON.stringify(workload))),
+      coverage: result.coverage.map((row) => ({
+        ...row,
+        window: result.window,
+        workload: once(row.workload, JSON.stringify(row.workload)),
+        pods: once(row.pods, JSON.stringify(row.pods)),
+        gaps: row.gaps.length === 0 ? NO_GAPS : row.gaps,
+      })),
+    })
+  }
+  return {
+    results,
+    viz: compared.length === 0 ? undefined : sumOf(compared),
+    packets:
+      captures.length === 0
+        ? undefined
+        : {
+            compared: ofPackets.reduce((sum, one) => sum + one.compared, 0),
+            differences: ofPackets.flatMap(({ differences }) => differences),
+          },
+  }
+}
+
+/** A capture that was kept, and who has an address in its time. */
+type NamedCapture = Pick<KeptCapture, 'flows'> & { readonly nameOf: ReturnType<typeof endNamer> }
+
+async function namedCaptures(cluster: Cluster, period: Span, objects: Objects): Promise<NamedCapture[]> {
+  const named: NamedCapture[] = []
+  for (const { flows, from, to } of await readCaptures(cluster.id, period, objects)) {
+    const time = { start: toSeconds(from), end: toSeconds(to) }
+    const lists = await listsAround(cluster.id, time.start, objects)
+    named.push({ flows, nameOf: endNamer(lists, time, cluster.linkerdNamespace) })
+  }
+  return named
+}
+
+const NO_GAPS: Coverage['gaps'] = []
+
+function pastPeriod(
+  { months, episodes }: Pick<History, 'months' | 'episodes'>,
+  period: Span,
+): Pick<PastPeriod, 'windows' | 'rows'> {
+  return {
+    windows: months.flatMap(({ windows }) => windows).filter(within(period)),
+    rows: rows(months, episodes, period, fixOf),
+  }
+}
+
+/** The episodes that were open at some time of a span, each with its path. */
+function episodesOf(
+  intervals: readonly Interval[],
+  episodes: History['episodes'],
+  { from, to }: Span,
+): readonly PathEpisode[] {
+  const paths = new Map(
+    intervals.flatMap((interval) => (interval.episode === null ? [] : [[interval.episode.id, interval] as const])),
+  )
+  return episodes
+    .filter(
+      ({ openedAt, endedAt }) =>
+        toSeconds(openedAt) <= toSeconds(to) && (endedAt === null || toSeconds(endedAt) > toSeconds(from)),
+    )
+    .flatMap((episode) => {
+      const path = paths.get(episode.id)
+      if (path === undefined) return []
+      const { pathId, source, destination, port } = path
+      return [{ pathId, source, destination, port, episode }]
+    })
+    .toSorted((a, b) => compareText(a.episode.id, b.episode.id))
+}

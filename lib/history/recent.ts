@@ -1,0 +1,165 @@
+/**
+ * How a cluster stands now, for whoever looks every few minutes: read from its state and the results of the windows that are in no month yet, and
+ * from no month.
+ */
+import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
+import { isCoveredBy } from '../assess/window/gap-covers.ts'
+import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
+import type { WindowResult } from '../model/window.ts'
+import { type FoldedWindow, sinceOf } from './archive.ts'
+import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
+import { type State, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
+import { foldWindows } from './timeline.ts'
+import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+
+/** A history as it ends. */
+export type Recent = {
+  /** Start of the first window with evidence. */
+  readonly since: string | null
+  /** End of the last window that is known. */
+  readonly watermark: string | null
+  /** Every path that was ever seen, by id, with its ends as they were seen last. */
+  readonly paths: Timeline['paths']
+  /** Every episode, by id. */
+  readonly episodes: readonly Episode[]
+  /** What the next fold needs, and nobody else. */
+  readonly ends: Timeline['ends']
+  /** How the path of an episode was when it was not encrypted last, by the episode's id; absent where that was in a month already. */
+  readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause'>>
+  /** Those that are in no month yet, oldest first. */
+  readonly windows: TimelineMonth['windows']
+  /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
+  readonly unlisted: ReadonlySet<string>
+  /** How each namespace stood before the last of those windows, and what these tell of it: the last may be too young to be judged. */
+  readonly namespaces: { readonly before: NamespaceStandings; readonly last: readonly NamespaceSight[] }
+  /** What the last window came to of which anything is stored; null where that is in a month already. */
+  readonly last:
+    | (Pick<WindowResult, 'window' | 'collected' | 'crypto'> & {
+        /** Whether each proxy that was to be seen in it was seen in all of it. */
+        readonly isWhole: boolean
+      })
+    | null
+}
+
+/**
+ * What a reader remembers from one look to the next, by cluster, so that each result is read once. Only a saving: whoever forgets it reads the same
+ * again.
+ */
+export type Memory = Map<
+  string,
+  { readonly base: string; readonly folded: readonly FoldedWindow[]; readonly recent: Recent }
+>
+
+/** Reads how a cluster stands; undefined where nothing was derived yet, or not by this version. Throws `DamagedError` for a result that is damaged. */
+export async function readRecent(clusterId: string, objects: Objects, memory: Memory): Promise<Recent | undefined> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    if (state === undefined) {
+      memory.delete(clusterId)
+      return undefined
+    }
+    const base = sha256Of(Buffer.from(JSON.stringify(state.timeline)))
+    const windows = state.windows.slice(foldedCount(state))
+    const known = memory.get(clusterId)
+    const isKnown = known?.base === base && isBeginning(known.folded, windows)
+    const before = { ...(isKnown ? known.recent : startOf(state)), since: sinceOf(state) }
+    const news = windows.slice(isKnown ? known.folded.length : 0)
+    const recent = foldFurther(clusterId, before, await readExpected(state, news, objects))
+    memory.set(clusterId, { base, folded: windows, recent })
+    return recent
+  })
+}
+
+function startOf({ timeline: { watermark, paths, episodes, ends } }: State): Omit<Recent, 'since'> {
+  return {
+    watermark,
+    paths,
+    episodes,
+    ends,
+    seen: new Map(),
+    windows: [],
+    unlisted: new Set(),
+    namespaces: { before: new Map(), last: [] },
+    last: null,
+  }
+}
+
+/** Whether the remembered windows are the first ones, each with the same result. */
+function isBeginning(folded: readonly FoldedWindow[], windows: readonly FoldedWindow[]): boolean {
+  return (
+    folded.length <= windows.length &&
+    folded.every(({ start, end, sha256 }, index) => {
+      const window = windows[index]
+      return window?.start === start && window.end === end && window.sha256 === sha256
+    })
+  )
+}
+
+/** Without months there are no intervals from before: paths and episodes do not depend on them. */
+function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWindow[]): Recent {
+  const { paths, episodes, ends, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
+  const seen = new Map(before.seen)
+  for (const { intervals } of months)
+    for (const { episode, state, outcome, reason, cause } of intervals)
+      if (episode !== null && isNotEncrypted({ state, outcome }))
+        seen.set(episode.id, { state, outcome, reason, cause })
+  const last = news.findLast(({ result }) => result !== null)?.result
+  const unlisted = news.filter(({ result }) => result?.collected === true && result.existing === null)
+  return {
+    since: before.since,
+    watermark,
+    paths,
+    episodes,
+    ends,
+    seen,
+    windows: [...before.windows, ...months.flatMap((month) => month.windows)],
+    unlisted: new Set([...before.unlisted, ...unlisted.map(({ window }) => window.start)]),
+    namespaces: namespacesAfter(before.namespaces, news),
+    last: last === undefined || last === null ? before.last : lastOf(last),
+  }
+}
+
+/** More than are younger than what a look judges. */
+const LAST_SIGHTS = 4
+
+function namespacesAfter(
+  { before, last }: Recent['namespaces'],
+  news: readonly ExpectedWindow[],
+): Recent['namespaces'] {
+  const sights = [...last, ...news.map(sightOf)]
+  const kept = sights.slice(-LAST_SIGHTS)
+  return { before: sights.slice(0, sights.length - kept.length).reduce(nextStandings, before), last: kept }
+}
+
+function lastOf({ window, collected, crypto, coverage, partial = false }: WindowResult): Recent['last'] {
+  const isWhole =
+    collected && !partial && coverage.every(({ gaps, pods }) => isCoveredBy(gaps) && pods.scraped === pods.meshed)
+  return { window, collected, crypto, isWhole }
+}
+
+/** Reads what `Recent.last` has, and nothing else: the state and one result. Null also where nothing was derived yet. */
+export async function readLast(clusterId: string, objects: Objects): Promise<Recent['last']> {
+  return whileItChanges(async () => {
+    const { state } = await readState(clusterId, objects)
+    const window = state?.windows.slice(foldedCount(state)).findLast(({ sha256 }) => sha256 !== null)
+    if (state === undefined || window === undefined) return null
+    const [last] = await readExpected(state, [window], objects)
+    return last === undefined || last.result === null ? null : lastOf(last.result)
+  })
+}
+
+/** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */
+export async function readLastOfMonths(
+  clusterId: string,
+  isWanted: (window: TimelineMonth['windows'][number]) => boolean,
+  objects: Objects,
+): Promise<TimelineMonth['windows'][number] | undefined> {
+  const { state } = await readState(clusterId, objects)
+  for (const named of state?.months.toReversed() ?? []) {
+    const found = (await readMonth(clusterId, named, objects))?.windows.findLast(isWanted)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

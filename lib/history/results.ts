@@ -1,0 +1,200 @@
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import { unreadableWindow } from '../assess/window/unreadable.ts'
+import { mergeResults } from '../assess/window/merge-results.ts'
+import type { ListsOfSnapshot } from '../assess/window/window.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Window } from '../model/time.ts'
+import type { WindowResult } from '../model/window.ts'
+import type { Archive, FoldedWindow } from './archive.ts'
+import { listsOf, type IndexDeps } from './evidence-index.ts'
+import { parseJson } from '../text/parse-json.ts'
+import { parseEvidenceKey, windowKey } from '../store/keys.ts'
+import { PreconditionFailedError } from '../store/objects/objects.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { inputsOf, tile, windowId } from '../store/evidence/selected-attempt.ts'
+import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
+import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
+import type { State } from './cluster-state.ts'
+
+/** What is to be taken for granted of the results that are stored. */
+export type ResultsInput = {
+  /** The state that names them; undefined where all of them are to be made again. */
+  readonly base: Pick<State, 'evidence' | 'windows'> | undefined
+  /** What is archived is not among evidence and windows, and stays as it is; null where nothing is. */
+  readonly archive: Archive | null
+  /** All evidence that is not archived, in time order. */
+  readonly evidence: readonly AttemptedWindow[]
+  /** Keys of attempts that were read again: what was made from them is made again. */
+  readonly distrustedEvidence: ReadonlySet<string>
+  /** Keys of results that are not what the state names. */
+  readonly distrustedResults: ReadonlySet<string>
+  /**
+   * Makes it known that a result is about to take the place of another one, and throws `PreconditionFailedError` where somebody else changed what is
+   * known. Else a reader would find neither the one nor the other where we die in between.
+   */
+  readonly announce: (replacing: Window & { readonly sha256: string }) => Promise<void>
+}
+
+/** Results that are stored now. */
+export type Results = {
+  /** All windows that are not archived to the last with evidence, in time order, with the hashes of their results. */
+  readonly windows: readonly FoldedWindow[]
+  /** Those of which the result was made. */
+  readonly made: readonly Window[]
+  /** One line for each attempted window that overlaps another one. */
+  readonly overlapping: readonly string[]
+}
+
+/**
+ * Makes the results of the windows whose inputs changed since the base, and names those of all windows. A result is replaced only by one that knows
+ * all evidence that the present one was made from: else this throws `PreconditionFailedError` with the key of the result.
+ */
+export async function makeResults(
+  cluster: Cluster,
+  { base, archive, evidence, distrustedEvidence, distrustedResults, announce }: ResultsInput,
+  deps: IndexDeps,
+): Promise<Results> {
+  const attempts = new Map(evidence.flatMap((window) => window.attempts.map((attempt) => [attempt.key, attempt])))
+  const lists = archive?.lists ?? []
+  const known = new Set([...attempts.keys(), ...lists.map(({ key }) => key)])
+  const inputs = inputsOf(evidence, lists)
+  const inputsBefore = inputsOf(base?.evidence ?? [], lists)
+  const windowsBefore = new Map(base?.windows.map((window) => [windowId(window), window]))
+
+  const windows: FoldedWindow[] = []
+  const made: Window[] = []
+  for (const window of tile(cluster.windows, evidence, archive?.until)) {
+    const own = inputs.get(windowId(window))
+    if (own === undefined) {
+      windows.push({ ...window, sha256: null })
+      continue
+    }
+    const before = windowsBefore.get(windowId(window))
+    const isTrusted = !distrustedResults.has(windowKey(cluster.id, window))
+    const keys = [own.evidence, own.before, own.after, ...(own.also ?? [])]
+    const isUnchanged =
+      isSame(own, inputsBefore.get(windowId(window))) &&
+      !keys.some((key) => key !== null && distrustedEvidence.has(key))
+    const sha256 = before?.sha256 ?? null
+    if (isTrusted && isUnchanged && sha256 !== null) windows.push({ ...window, sha256 })
+    else {
+      const isNew = base !== undefined && isTrusted && sha256 === null
+      windows.push({
+        ...window,
+        sha256: await makeResult(cluster.id, window, own, { attempts, known, isNew, announce }, deps),
+      })
+      made.push(window)
+    }
+  }
+  const tiled = new Set(windows.map(windowId))
+  const overlapping = evidence
+    .filter((window) => !tiled.has(windowId(window)))
+    .map(
+      ({ attempts: [first] }) =>
+        `Cannot use "${first?.key}": its window overlaps another one, for which there is evidence, too`,
+    )
+  return { windows, made, overlapping }
+}
+
+function isSame(a: WindowResult['inputs'], b: WindowResult['inputs'] | undefined): boolean {
+  return a.evidence === b?.evidence && a.before === b.before && a.after === b.after && isDeepStrictEqual(a.also, b.also)
+}
+
+/** Gives the hash of the window's result, which is stored then. One that is new mostly is not there yet, so that nothing is read to write it. */
+async function makeResult(
+  clusterId: string,
+  window: Window,
+  inputs: WindowResult['inputs'],
+  {
+    attempts,
+    known,
+    isNew,
+    announce,
+  }: Pick<ResultsInput, 'announce'> & {
+    readonly attempts: ReadonlyMap<string, KnownAttempt>
+    /** Keys of attempts. */
+    readonly known: ReadonlySet<string>
+    readonly isNew: boolean
+  },
+  deps: IndexDeps,
+): Promise<string> {
+  const { objects } = deps
+  const error = attempts.get(inputs.evidence)?.error ?? null
+  const result =
+    error === null ? await assessAttempts(inputs, deps) : unreadableWindow(clusterId, window, inputs, [error])
+  const body = encodeDerived(result)
+  const key = windowKey(clusterId, window)
+  const sha256 = sha256Of(body)
+  if (isNew && (await isCreated(key, body, objects))) return sha256
+  const stored = await objects.get(key)
+  if (stored === undefined) await objects.putIf(key, body, null)
+  else if (sha256Of(stored.body) !== sha256) {
+    await refuseIfNewer(key, stored.body, known, objects)
+    // After the result was read: whoever changes what is known from now on has read this one or finds it changed.
+    await announce({ ...window, sha256 })
+    await objects.putIf(key, body, stored.etag)
+  }
+  return sha256
+}
+
+/** Assesses each attempt that counts, with the same lists, and gives what all of them come to. */
+async function assessAttempts(
+  { evidence, before, after, also = [] }: WindowResult['inputs'],
+  { assess, snapshots }: IndexDeps,
+): Promise<WindowResult> {
+  const lists = async (key: string | null): Promise<ListsOfSnapshot | null> =>
+    key === null ? null : listsOf(key, await snapshots(key))
+  const [listedBefore, listedAfter] = [await lists(before), await lists(after)]
+  const standing = await snapshots(evidence)
+  const own = assess({ key: evidence, snapshot: standing, before: listedBefore, after: listedAfter })
+  const { proxies } = standing
+  const others: WindowResult[] = []
+  for (const key of also) {
+    const snapshot = withPages(await snapshots(key), proxies)
+    others.push(assess({ key, snapshot, before: listedBefore, after: listedAfter }))
+  }
+  return mergeResults([own, ...others])
+}
+
+/** Pages of proxies can be read once only, as the window ends: what one attempt read holds for one that came too late. */
+function withPages(snapshot: Snapshot, proxies: Snapshot['proxies']): Snapshot {
+  const hasOwn = (snapshot.proxies?.pages.length ?? 0) > 0
+  return hasOwn || proxies === undefined ? snapshot : { ...snapshot, proxies }
+}
+
+async function isCreated(key: string, body: Uint8Array, objects: Objects): Promise<boolean> {
+  try {
+    await objects.putIf(key, body, null)
+    return true
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+    return false
+  }
+}
+
+const resultInputs = z.object({
+  inputs: z.object({
+    evidence: z.string(),
+    before: z.string().nullable(),
+    after: z.string().nullable(),
+    also: z.array(z.string()).exactOptional(),
+  }),
+})
+
+/** Throws PreconditionFailedError where a result was made from evidence that is not in this index, but in the store. */
+async function refuseIfNewer(
+  key: string,
+  body: Uint8Array,
+  known: ReadonlySet<string>,
+  objects: Objects,
+): Promise<void> {
+  const parsed = resultInputs.safeParse(parseJson(body))
+  if (!parsed.success) return
+  const { evidence, before, after, also = [] } = parsed.data.inputs
+  for (const other of [evidence, before, after, ...also]) {
+    if (other === null || known.has(other) || parseEvidenceKey(other) === undefined) continue
+    if ((await objects.get(other)) !== undefined) throw new PreconditionFailedError(key)
+  }
+}

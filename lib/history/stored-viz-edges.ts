@@ -1,0 +1,53 @@
+import { type VizEdge, VizEdgesError, parseVizEdges } from '../observed/viz-edges.ts'
+import { toSeconds, windowOf } from '../time/windows.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Window } from '../model/time.ts'
+import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { readWindow } from './cluster-state.ts'
+
+/** What `linkerd viz edges` showed of one kind at one moment, as it is kept in evidence. */
+export type StoredVizEdges = {
+  /** When viz was asked, RFC 3339. */
+  readonly takenAt: string
+  /** In the order of the answer; empty: it answered that there are none. */
+  readonly edges: readonly VizEdge[]
+}
+
+/**
+ * Reads what viz's own answer was in a window. It shows what is open when it is asked, which is after the window of its attempt: so the
+ * answer of a window lies in the evidence of the one before.
+ *
+ * @param kind of both ends, as viz was asked: `deployment`
+ * @returns one line that says why there is none, where there is none: that is no list without edges
+ * @throws DamagedError where the store holds what it cannot
+ */
+export async function storedVizEdges(
+  cluster: Cluster,
+  window: Window,
+  kind: string,
+  { objects }: { readonly objects: Objects },
+): Promise<StoredVizEdges | string> {
+  const before = windowOf(cluster.windows, toSeconds(window.start))
+  const none = (why: string) =>
+    `Cannot compare the window ${window.start} to ${window.end} of cluster "${cluster.id}" with what linkerd viz edges answered in it: ${why}`
+  const key = (await readWindow(cluster.id, before.start, objects))?.inputs.evidence
+  if (key === undefined || key === null)
+    return none(`it is kept in the attempt at the window ${before.start} to ${before.end}, and there is none`)
+  try {
+    const { viz } = await readSnapshot(key, objects)
+    if (viz === undefined)
+      return none(`it was not asked when the window ${before.start} to ${before.end} was collected`)
+    const at = toSeconds(viz.takenAt)
+    if (at <= toSeconds(window.start) || at > toSeconds(window.end))
+      return none(`it was asked at ${viz.takenAt}, which is not in that window`)
+    const answer = viz.answers.find((one) => one.kind === kind)
+    if (answer === undefined)
+      return none(viz.errors[0] ?? `it was asked for ${viz.answers.map((one) => one.kind).join(', ')}, not for ${kind}`)
+    const edges = parseVizEdges(answer.body).filter((edge) => edge.kind === null || edge.kind === kind)
+    return { takenAt: viz.takenAt, edges }
+  } catch (error) {
+    if (error instanceof EvidenceError || error instanceof VizEdgesError) return none(error.message)
+    throw error
+  }
+}

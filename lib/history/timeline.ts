@@ -1,0 +1,327 @@
+import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/window/merge-episodes.ts'
+import type { Readings } from '../assess/window/merge-episodes.ts'
+import { workloadKey } from '../assess/pods/facts.ts'
+import { toSeconds } from '../time/windows.ts'
+import { DERIVATION } from '../model/window.ts'
+import type { Activity, Episode, Interval } from '../model/history.ts'
+import type { PathWindow } from '../model/window.ts'
+import type { Window } from '../model/time.ts'
+import { compareText } from '../text/order.ts'
+import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
+import type { Reading } from './path-readings.ts'
+import {
+  QUIET,
+  MISSING,
+  UNREADABLE,
+  OVERRIDDEN,
+  endsOf,
+  changedEnds,
+  unreadWorkloads,
+  witnessOf,
+  isSame,
+  isGone,
+  worstCorroboration,
+  uniteCandidates,
+  secondsOf,
+} from './path-readings.ts'
+import type { DraftPath, DraftMonth, Fold } from './timeline-draft.ts'
+
+/** The months (`2026-11`, oldest first) that the next fold may still change: a short quiet run may reach back into the one before. */
+export function hotMonths({
+  watermark,
+  paths,
+  months,
+}: Omit<Timeline, 'months'> & { months: readonly { month: string }[] }): string[] {
+  if (watermark === null) return []
+  const lastWindow = months.at(-1)?.month ?? ''
+  let oldest = lastWindow
+  for (const { quietSince, isGone } of paths) {
+    if (quietSince === null || isGone || toSeconds(watermark) - toSeconds(quietSince) >= QUIET_SECONDS) continue
+    if (monthOf(quietSince) < oldest) oldest = monthOf(quietSince)
+  }
+  return months.map(({ month }) => month).filter((month) => month >= oldest)
+}
+
+/**
+ * Folds expected windows, in time order and without a hole, onto the timeline. Folding them in any
+ * number of steps gives the same. Throws a RangeError for a window that does not begin at the watermark.
+ *
+ * In one window a known path is seen, quiet (collected, not among its paths) or not collected:
+ *
+ * - Seen extends the path's interval where state, outcome, reason, cause and enforcement are equal, else begins another. An
+ *   interval has the worst corroboration of its windows, all their candidates, and the identities and ServiceAccounts of the
+ *   latest window that showed one.
+ * - Quiet extends the interval without an activity, until the run of quiet windows is seven days long: then the run is an interval
+ *   `not-observed` of its own, from its first window on. Nothing can be extended after a gap, or once the episode that the
+ *   interval belongs to has ended by what others did on the port: then the run is `not-observed` at once.
+ * - Not collected begins or extends an interval `not-collected`.
+ *
+ * Where the lists show that an end of a path joined or left the mesh, or has another ServiceAccount, no interval goes on: what is seen in that
+ * window begins another, and a quiet run that it is in, or that came before it, is `not-observed` from its first window on, since nobody knows of
+ * which of these windows it held.
+ *
+ * Episodes end by what is seen ({@link nextEpisode}) from the window on, and by silence ({@link silentEpisode}) after it: the last quiet window
+ * still belongs to an episode that ended so.
+ */
+export function foldWindows(timeline: Timeline, expected: Iterable<ExpectedWindow>): Timeline {
+  const fold = startFold(timeline)
+  for (const next of expected) addWindow(fold, next)
+  return finishFold(fold)
+}
+
+function startFold(timeline: Timeline): Fold {
+  const hot = new Set(hotMonths(timeline))
+  const paths = new Map(timeline.paths.map((path): [string, DraftPath] => [path.pathId, { ...path, intervals: [] }]))
+  const months: DraftMonth[] = []
+  for (const { intervals, windows, ...month } of timeline.months) {
+    if (!hot.has(month.month)) continue
+    months.push({ ...month, windows: [...windows] })
+    for (const interval of intervals) {
+      paths.get(interval.pathId)?.intervals.push({ ...interval, activity: [...interval.activity] })
+    }
+  }
+  return {
+    cluster: timeline.cluster,
+    watermark: timeline.watermark,
+    paths,
+    episodes: new Map(timeline.episodes.map((episode) => [episode.id, episode])),
+    ends: new Map(Object.entries(timeline.ends)),
+    cold: timeline.months.filter(({ month }) => !hot.has(month)),
+    hot: months,
+  }
+}
+
+function finishFold({ cluster, watermark, paths, episodes, ends, cold, hot }: Fold): Timeline {
+  const sorted = [...paths.values()].toSorted((a, b) => compareText(a.pathId, b.pathId))
+  const intervals = new Map(hot.map(({ month }): [string, Interval[]] => [month, []]))
+  for (const path of sorted)
+    for (const interval of path.intervals) intervals.get(monthOf(interval.from))?.push(interval)
+  return {
+    cluster,
+    watermark,
+    paths: sorted.map(({ intervals: _, ...path }) => path),
+    episodes: [...episodes.values()].toSorted((a, b) => compareText(a.id, b.id)),
+    ends: Object.fromEntries([...ends].toSorted(([a], [b]) => compareText(a, b))),
+    months: [...cold, ...hot.map((month) => ({ ...month, intervals: intervals.get(month.month) ?? [] }))],
+  }
+}
+
+function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
+  if (fold.watermark !== null && fold.watermark !== window.start) {
+    throw new RangeError(`Cannot fold the window from "${window.start}": the timeline ends at ${fold.watermark}`)
+  }
+  fold.watermark = window.end
+  monthDraft(fold, window).windows.push({
+    start: window.start,
+    end: window.end,
+    evidence: result?.inputs.evidence ?? null,
+    ...(result?.inputs.also === undefined ? {} : { also: result.inputs.also }),
+    collected: result?.collected ?? false,
+    ...secondsOf(result?.coverage ?? []),
+  })
+  if (!result?.collected) {
+    const reading = result === null ? MISSING : UNREADABLE
+    for (const path of fold.paths.values()) addGap(fold, path, window, reading)
+    return
+  }
+
+  for (const { pathId, source: from, destination, port } of result.paths) {
+    if (fold.paths.has(pathId)) continue
+    const ends = { pathId, source: from, destination, port }
+    fold.paths.set(pathId, {
+      ...ends,
+      episode: null,
+      quietSince: null,
+      watchedSince: null,
+      isGone: false,
+      intervals: [],
+    })
+  }
+  const readings = readingsOf(result)
+  const existing = result.existing === null ? null : new Set(result.existing)
+  const overridden = new Set(result.overridden)
+  const unread = unreadWorkloads(result.coverage)
+  const changed = changedEnds(fold, result)
+  for (const path of fold.paths.values()) {
+    followEpisode(fold, path, readings)
+    const isCut = endsOf(path).some((end) => changed.has(end))
+    if (isCut && path.quietSince !== null) separateQuiet(path, path.quietSince)
+    const seen = readings.paths.get(path.pathId)
+    if (seen !== undefined) addSeen(fold, path, window, seen, isCut)
+    else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(workloadKey(end)))) {
+      const activity = { end: window.end, opens: 0, openAtScrape: 0, bytes: 0, clearBytes: 0 }
+      addReading(fold, path, window, OVERRIDDEN, { activity, isCut })
+      path.quietSince = null
+      path.watchedSince = null
+      path.isGone = false
+    } else if (readings.isPartial) addGap(fold, path, window, UNREADABLE)
+    else if (unread.has(witnessOf(path))) {
+      // Nobody read the proxy that would have seen it: silence of that is not quiet.
+      addGap(fold, path, window, { ...UNREADABLE, reason: unread.get(witnessOf(path)) ?? UNREADABLE.reason })
+    } else {
+      addQuiet(fold, path, window, { existing, isCut })
+      followSilence(fold, path, readings)
+    }
+  }
+}
+
+function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow, isCut: boolean): void {
+  path.source = { ...seen.source, serviceAccount: seen.source.serviceAccount ?? path.source.serviceAccount }
+  path.destination = {
+    ...seen.destination,
+    serviceAccount: seen.destination.serviceAccount ?? path.destination.serviceAccount,
+  }
+  path.quietSince = null
+  path.watchedSince = null
+  path.isGone = false
+  const { opens, openAtScrape, bytes, clearBytes } = seen
+  const reading = { ...seen, candidates: uniteCandidates([], seen.candidates) }
+  addReading(fold, path, window, reading, {
+    activity: { end: window.end, opens, openAtScrape, bytes, clearBytes },
+    isCut,
+  })
+}
+
+function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
+  if (path.isGone) return
+  path.quietSince = null
+  path.watchedSince = null
+  addReading(fold, path, window, reading)
+}
+
+function addQuiet(
+  fold: Fold,
+  path: DraftPath,
+  window: Window,
+  { existing, isCut }: { readonly existing: ReadonlySet<string> | null; readonly isCut: boolean },
+): void {
+  if (path.isGone) return
+  if (isGone(path, existing)) {
+    path.isGone = true
+    path.quietSince = null
+    path.watchedSince = null
+    return
+  }
+  path.quietSince ??= window.start
+  const last = path.intervals.at(-1)
+  const isEnded = last?.episode !== null && last?.episode.id !== path.episode
+  if (isEnded) separateQuiet(path, path.quietSince)
+  const isExtensible = last !== undefined && last.state !== 'not-collected' && !isEnded && !isCut
+  addReading(fold, path, window, isExtensible ? last : QUIET)
+  if (toSeconds(window.end) - toSeconds(path.quietSince) >= QUIET_SECONDS) separateQuiet(path, path.quietSince)
+}
+
+/** Makes the quiet run since a time an interval of its own; over a month end it is two, of which one is in the month before. */
+function separateQuiet({ intervals }: DraftPath, since: string): void {
+  for (let index = intervals.length - 1; index >= 0; index--) {
+    const interval = intervals[index]
+    if (interval === undefined || interval.to <= since) return
+    if (interval.state === 'not-observed') continue
+    if (interval.from >= since) Object.assign(interval, QUIET)
+    else {
+      intervals.splice(index + 1, 0, { ...interval, ...QUIET, from: since, activity: [] })
+      interval.to = since
+    }
+  }
+}
+
+/**
+ * Takes of `reading` only what a {@link Reading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs, or
+ * is told to.
+ */
+function addReading(
+  fold: Fold,
+  path: DraftPath,
+  window: Window,
+  reading: Reading,
+  { activity, isCut = false }: { readonly activity?: Activity; readonly isCut?: boolean } = {},
+): void {
+  const last = path.intervals.at(-1)
+  const { source: from, destination } = path
+  if (
+    isCut ||
+    last?.to !== window.start ||
+    monthOf(last.from) !== monthOf(window.start) ||
+    !isSame(last, reading, path.episode)
+  ) {
+    const { state, outcome, reason, cause, enforcement, corroborated, candidates, clientId, serverId } = reading
+    path.intervals.push({
+      cluster: fold.cluster,
+      pathId: path.pathId,
+      source: from,
+      destination,
+      port: path.port,
+      from: window.start,
+      to: window.end,
+      state,
+      outcome,
+      reason,
+      cause,
+      enforcement,
+      corroborated,
+      candidates,
+      clientId,
+      serverId,
+      episode: openForm(path.episode === null ? undefined : fold.episodes.get(path.episode)),
+      activity: activity === undefined ? [] : [activity],
+    })
+    return
+  }
+  last.to = window.end
+  if (activity === undefined) return
+  // What is remembered only from the month before is no reading of this interval.
+  const isFirst = last.activity.length === 0
+  last.source = from
+  last.destination = destination
+  last.corroborated = isFirst ? reading.corroborated : worstCorroboration(last.corroborated, reading.corroborated)
+  last.candidates = isFirst ? reading.candidates : uniteCandidates(last.candidates, reading.candidates)
+  last.clientId = reading.clientId ?? (isFirst ? null : last.clientId)
+  last.serverId = reading.serverId ?? (isFirst ? null : last.serverId)
+  last.activity.push(activity)
+}
+
+function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
+  const open = openEpisode(fold, path)
+  setEpisode(fold, path, open, nextEpisode(open, path, readings))
+}
+
+/** What the silence of a window does to an episode. */
+function followSilence(fold: Fold, path: DraftPath, { window, watched }: Readings): void {
+  const isWatched = !path.isGone && watched.has(witnessOf(path))
+  path.watchedSince = isWatched ? (path.watchedSince ?? window.start) : null
+  const open = openEpisode(fold, path)
+  if (open !== null) setEpisode(fold, path, open, silentEpisode(open, path, window))
+}
+
+function openEpisode({ episodes }: Fold, { episode }: DraftPath): Episode | null {
+  return episode === null ? null : (episodes.get(episode) ?? null)
+}
+
+function setEpisode(fold: Fold, path: DraftPath, open: Episode | null, next: Episode | null): void {
+  if (next === open || next === null) return
+  fold.episodes.set(next.id, next)
+  path.episode = next.endedAt === null ? next.id : null
+}
+
+function monthDraft(fold: Fold, { start }: Window): DraftMonth {
+  const last = fold.hot.at(-1)
+  if (last?.month === monthOf(start)) return last
+  const month: DraftMonth = {
+    format: 'ciphertrail/timeline/1',
+    derivation: DERIVATION,
+    cluster: fold.cluster,
+    month: monthOf(start),
+    windows: [],
+  }
+  fold.hot.push(month)
+  return month
+}
+
+function openForm(episode: Episode | undefined): Episode | null {
+  return episode === undefined ? null : { ...episode, endedAt: null, ending: null }
+}
+
+/** `2026-11` of RFC 3339 text in UTC. */
+function monthOf(time: string): string {
+  return time.slice(0, 7)
+}

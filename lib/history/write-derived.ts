@@ -1,0 +1,114 @@
+import type { State, StoredState } from './cluster-state.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { NamedDay } from './archive.ts'
+import { firstKeptDay, dayAfter, archiveBefore } from './archive.ts'
+import { isDeepStrictEqual } from 'node:util'
+import { archiveKey, stateKey, timelineKey } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { encodeState } from './cluster-state.ts'
+import { sha256Of } from '../store/objects/derived-object.ts'
+import { PreconditionFailedError } from '../store/objects/objects.ts'
+
+/** What is to be stored: the state as it is to be, and the one that stands while what it names is written. */
+type Layout = {
+  readonly state: State
+  /** The same, without the days in the archive that are to be written: their windows are in it themselves. */
+  readonly before: State
+  /** By key. */
+  readonly days: ReadonlyMap<string, Uint8Array>
+}
+
+/** Moves the days of a state that are old enough into the archive. */
+export function layOut(
+  state: State,
+  archived: string | null | undefined,
+  settings: Cluster['windows'],
+  stored: { readonly isTrusted: boolean; readonly named: readonly NamedDay[] },
+): Layout {
+  const oldEnough = firstKeptDay(state.windows, state.timeline)
+  const wanted = archived === undefined || archived === null ? archived : dayAfter(archived)
+  if (oldEnough === undefined || wanted === null) return { state, before: state, days: new Map() }
+  const day = wanted === undefined || oldEnough < wanted ? oldEnough : wanted
+  const { state: next, bodies } = archiveBefore(state, day, settings)
+  const unnamed = next.archive?.days.find((named, index) => !isDeepStrictEqual(named, stored.named[index]))
+  const before = unnamed === undefined ? next : archiveBefore(state, unnamed.day, settings).state
+  // Those that the state names already are there, where they were believed.
+  const isWritten = (name: string): boolean => stored.isTrusted && (unnamed === undefined || name < unnamed.day)
+  const days = [...bodies].filter(([name]) => !isWritten(name))
+  return { state: next, before, days: new Map(days.map(([name, body]) => [archiveKey(state.cluster, name), body])) }
+}
+
+/** Replaces the state of a cluster by compare-and-swap, one time after the other; what is stored already is not written. */
+type StateWriter = {
+  readonly replace: (next: State) => Promise<void>
+  /** Of the state that was written or read last. */
+  readonly etag: () => string | null
+}
+
+export function stateWriter(clusterId: string, stored: StoredState, objects: Objects): StateWriter {
+  let { etag, sha256 } = stored
+  return {
+    async replace(next) {
+      const body = encodeState(next)
+      if (sha256Of(body) === sha256) return
+      etag = await objects.putIf(stateKey(clusterId), body, etag)
+      sha256 = sha256Of(body)
+    },
+    etag: () => etag,
+  }
+}
+
+/**
+ * Stores the state with all in it that is not written yet, then the months that it lists as such and whose bytes are there and the days of the archive,
+ * then the state without these; nothing where all is stored.
+ */
+export async function write(
+  { state, before: first, days }: Layout,
+  { replace, etag }: StateWriter,
+  { objects, bodies }: { readonly objects: Objects; readonly bodies: ReadonlyMap<string, Uint8Array> },
+): Promise<void> {
+  const key = stateKey(state.cluster)
+  await replace(first)
+  const left = new Set(state.unwritten)
+  for (const named of state.months) {
+    const body = bodies.get(named.sha256)
+    if (!left.has(named.month) || body === undefined) continue
+    const monthKey = timelineKey(state.cluster, named.month)
+    const before = await objects.get(monthKey)
+    if (before === undefined || sha256Of(before.body) !== named.sha256) {
+      // Looked at after the month was read: whoever replaces the state from now on also replaces the month, or finds it changed.
+      if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
+      await objects.putIf(monthKey, body, before?.etag ?? null)
+    }
+    left.delete(named.month)
+  }
+  await writeDays(days, { key, etag }, objects)
+  await replace({ ...state, unwritten: state.unwritten.filter((month) => left.has(month)) })
+}
+
+/** So many days of the archive are read and written at once. */
+const DAYS_AT_ONCE = 16
+
+async function writeDays(
+  days: ReadonlyMap<string, Uint8Array>,
+  { key, etag }: Pick<StateWriter, 'etag'> & { readonly key: string },
+  objects: Objects,
+): Promise<void> {
+  const wrong: { readonly dayKey: string; readonly body: Uint8Array; readonly before: string | null }[] = []
+  await inBatches([...days], async ([dayKey, body]) => {
+    const stored = await objects.get(dayKey)
+    if (stored === undefined || Buffer.compare(stored.body, body) !== 0)
+      wrong.push({ dayKey, body, before: stored?.etag ?? null })
+  })
+  if (wrong.length === 0) return
+  // Looked at after the days were read: whoever replaces the state from now on also replaces the days, or finds them changed.
+  if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
+  await inBatches(wrong, async ({ dayKey, body, before }) => {
+    await objects.putIf(dayKey, body, before)
+  })
+}
+
+async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  for (let index = 0; index < items.length; index += DAYS_AT_ONCE)
+    await Promise.all(items.slice(index, index + DAYS_AT_ONCE).map(run))
+}

@@ -1,0 +1,197 @@
+import { alertContent } from '../deliver/alert/alert-mail.ts'
+import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-state.ts'
+import { type Notice, decideAlerts, isOutrun, placeName } from '../deliver/alert/due-alerts.ts'
+import type { Channel } from '../deliver/channel/channel.ts'
+import { readChannels } from '../deliver/channel/channels.ts'
+import { type Delivery, type Outcome, isDue, readDelivery } from '../deliver/send/claims.ts'
+import { linkKey } from '../deliver/link/unsubscribe-links.ts'
+import { readRecipients } from '../deliver/channel/recipients.ts'
+import type { Sender } from '../deliver/send/message.ts'
+import { pacedMail } from '../deliver/send/patience.ts'
+import { NotSentError, type SendMail } from '../deliver/send/send.ts'
+import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/channel/suppressions.ts'
+import type { PublishAlert } from '../deliver/send/sns.ts'
+import type { PostAlert } from '../deliver/send/webhook.ts'
+import { timeOf } from '../time/windows.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import type { Memory } from '../history/recent.ts'
+import { readClusters } from '../store/registry/registry.ts'
+import { clusterFacts, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
+import { type DeliverInstructions } from './deliver-mails.ts'
+import { deliverMessage, deliverOnce } from './deliver-message.ts'
+import { errorLine } from '../text/error-line.ts'
+import type { AlertFacts } from '../deliver/alert/condition.ts'
+
+export type AlertDeps = {
+  readonly objects: Objects
+  readonly now: () => Date
+  /** Null: no mail is sent. */
+  readonly mail: { readonly from: Sender; readonly send: SendMail } | null
+  readonly post: PostAlert
+  readonly publish: PublishAlert
+  /** As `DeliverDeps` has them. */
+  readonly settled?: Set<string>
+  readonly isOver?: () => boolean
+  /** What is remembered of clusters from one look to the next; default: nothing is. */
+  readonly memory?: Memory
+}
+
+/** What became of the alerts of a channel. */
+export type ChannelAlerts = {
+  readonly channel: string
+  /** What was decided now; null where nothing was to be told. */
+  readonly notice: Notice | null
+  /** Of this notice and of earlier ones that were left. */
+  readonly tried: readonly Delivery[]
+  /** Why it could not be decided or written down, that nobody is left who is told, or that no settings of mail are given and nothing else tells it; null where neither is so. One line. */
+  readonly problem: string | null
+}
+
+/**
+ * Tells each channel that has alerts what began and what ended since it was told last. Safe to run twice at once, and to die anywhere: what was decided is kept before it is
+ * delivered, and each run delivers what is left of the last days.
+ */
+export async function alertDue(
+  { at, url, channel: only }: Omit<DeliverInstructions, 'version' | 'from'>,
+  deps: AlertDeps,
+): Promise<readonly ChannelAlerts[]> {
+  const { objects, memory = new Map() } = deps
+  const channels = (await readChannels(objects)).filter(
+    ({ id, hasAlerts }) => hasAlerts && (only === undefined || id === only),
+  )
+  if (channels.length === 0) return []
+  const now = timeOf(at)
+  // Before anything that is decided on: who decided meanwhile knew more, and what was kept since then tells so.
+  const kept = await Promise.allSettled(channels.map((channel) => readAlerts(channel, objects)))
+  const clusters = await readClusters({ objects })
+  const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
+  const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, { objects, memory })))
+  const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, clusters, objects)])
+  const outcomes: ChannelAlerts[] = []
+  for (const [index, channel] of channels.entries()) {
+    const look = { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), waivers, seal }
+    outcomes.push(await alertChannel(channel, kept[index], look, url, deps))
+  }
+  return outcomes
+}
+
+const isAsked = ({ clusters }: Channel, id: string): boolean => clusters.length === 0 || clusters.includes(id)
+
+async function alertChannel(
+  channel: Channel,
+  kept: PromiseSettledResult<KeptAlerts> | undefined,
+  facts: AlertFacts,
+  url: string | null,
+  deps: AlertDeps,
+): Promise<ChannelAlerts> {
+  const { objects } = deps
+  const tried: Delivery[] = []
+  let told: Notice | null = null
+  try {
+    if (kept?.status !== 'fulfilled') throw kept?.reason
+    const { state: before, etag } = kept.value
+    const { state, notice } = isOutrun(before, facts.now)
+      ? { state: before, notice: null }
+      : decideAlerts(channel, before, facts)
+    const isChanged = JSON.stringify(state) !== JSON.stringify(before)
+    // Whoever was first has decided; what it decided is delivered with the next run, if it does not do so itself.
+    if (isChanged && !(await keepAlerts(channel, state, etag, objects)))
+      return { channel: channel.id, notice: null, tried, problem: null }
+    told = notice
+    if (state.notices.length === 0) return { channel: channel.id, notice: told, tried, problem: null }
+    const { wanted, suppressed } = withoutSuppressed(channel, await readSuppressions(objects))
+    for (const one of state.notices) tried.push(...(await deliverNotice(one, channel, wanted, url, deps)))
+    const hasPlace = channel.webhook !== null || channel.snsTopic !== null
+    const isAbsent = !hasPlace && deps.mail === null && (await isUntold(channel, state.notices, wanted, deps))
+    const problem = hasPlace ? null : isAbsent ? withoutMail(wanted.length) : nobodyLeft(channel, suppressed)
+    return { channel: channel.id, notice: told, tried, problem }
+  } catch (error) {
+    return { channel: channel.id, notice: told, tried, problem: errorLine(error) }
+  }
+}
+
+const withoutMail = (recipients: number): string =>
+  `nobody is told: there are no settings of mail for its ${recipients === 1 ? 'recipient' : `${recipients} recipients`}, and it has no webhook or topic`
+
+/** Whether somebody was not told of something. */
+async function isUntold(
+  { id: channel }: Channel,
+  notices: readonly Notice[],
+  wanted: readonly string[],
+  { objects, now }: AlertDeps,
+): Promise<boolean> {
+  for (const { id: period, to } of notices)
+    for (const recipient of wanted.filter((one) => to.includes(one)))
+      if (isDue(await readDelivery({ kind: 'alert', period, channel, recipient }, now(), objects), now())) return true
+  return false
+}
+
+async function deliverNotice(
+  notice: Notice,
+  channel: Channel,
+  wanted: readonly string[],
+  url: string | null,
+  deps: AlertDeps,
+): Promise<readonly Delivery[]> {
+  const { objects, now, mail, post, publish, settled, isOver = () => false } = deps
+  const name = [channel.id, notice.id, ...wanted, channel.webhook?.url, channel.snsTopic].join(' ')
+  if (settled?.has(name) === true) return []
+  const content = alertContent(notice, channel, url)
+  const idOf = (recipient: string) => ({ kind: 'alert', period: notice.id, channel: channel.id, recipient }) as const
+  let isLeft = false
+  const due = async (recipient: string) => {
+    const delivery = await readDelivery(idOf(recipient), now(), objects)
+    const isNow = isDue(delivery, now())
+    // It failed, and its time has not come; or somebody else holds it, who may fail.
+    if (!isNow && delivery !== null && (delivery.retryAt !== null || delivery.status === 'claimed')) isLeft = true
+    return isNow
+  }
+  const tried: (Delivery | null)[] = []
+  if (mail !== null) {
+    const { from } = mail
+    const { send, isHeldUp } = pacedMail(mail.send)
+    const recipients = await readRecipients(objects)
+    const key = url === null ? null : await linkKey(objects)
+    for (const recipient of wanted) {
+      if (!notice.to.includes(recipient) || !(await due(recipient))) continue
+      if (isHeldUp() || isOver()) {
+        isLeft = true
+        break
+      }
+      tried.push(
+        await deliverMessage(
+          idOf(recipient),
+          { channel, words: content, recipients, key, url, from },
+          { objects, send, now },
+        ),
+      )
+    }
+  }
+  // A place knows by its id what comes a second time, so that none must be lost.
+  const tell = async (address: string, make: () => Promise<string>): Promise<void> => {
+    const place = placeName(address)
+    if (!notice.to.includes(place) || !(await due(place))) return
+    if (isOver()) isLeft = true
+    else tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
+  }
+  const { webhook, snsTopic } = channel
+  const { subject, json } = content
+  if (webhook !== null) await tell(webhook.url, () => post(webhook, { id: notice.id, body: json }, now()))
+  if (snsTopic !== null) await tell(snsTopic, () => publish(snsTopic, { id: notice.id, subject, json }))
+  const made = tried.flatMap((delivery) => delivery ?? [])
+  if (!isLeft && made.length === tried.length && made.every(({ retryAt }) => retryAt === null)) settled?.add(name)
+  return made
+}
+
+/** Whatever went wrong, it is tried again: the id tells one that came twice. */
+async function outcome(make: () => Promise<string>): Promise<Outcome> {
+  try {
+    return { status: 'sent', detail: await make() }
+  } catch (error) {
+    return {
+      status: 'failed',
+      detail: errorLine(error),
+      next: error instanceof NotSentError && error.refusal === 'for-good' ? 'never' : 'again',
+    }
+  }
+}

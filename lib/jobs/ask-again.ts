@@ -1,0 +1,110 @@
+import { contentOf } from '../observed/answer-content.ts'
+import { askPrometheus, collectAgain } from '../collect/snapshot.ts'
+import { toTime } from '../time/windows.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Window } from '../model/time.ts'
+import { RETENTION_SECONDS } from '../seal/write/seal.ts'
+import { readEvidenceSince } from '../history/archive.ts'
+import { readAsked, writeAsked } from '../store/evidence/asked.ts'
+import { whileItChanges } from '../store/objects/derived-object.ts'
+import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../store/evidence/evidence.ts'
+import { evidenceKey, windowText } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { standingAttempt } from '../store/evidence/selected-attempt.ts'
+import { readState } from '../history/cluster-state.ts'
+import { isDueAgain } from './due-windows.ts'
+import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
+
+/** So many windows are asked again at once, so that a run stays a few times as long as one window takes. The next run goes on. */
+const MOST_AT_ONCE = 4
+
+export type AskInput = {
+  readonly collector: Snapshot['collector']
+  readonly now: () => Date
+  readonly isReplay: boolean
+}
+
+export type AskDeps = { readonly objects: Objects; readonly access: ClusterAccess }
+
+/** An attempt that was stored since a window, asked again, answered differently. */
+export type AnotherAnswer = { readonly window: Window; readonly key: string; readonly snapshot: Snapshot }
+
+/**
+ * Asks those windows of a cluster again that were collected as they ended, and whose time for that has come: samples may have arrived late. An attempt is
+ * stored only where the answer differs; what is derived of it is for the caller to do. Throws where the store fails.
+ */
+export async function askAgain(
+  cluster: Cluster,
+  input: AskInput,
+  { objects, access }: AskDeps,
+): Promise<AnotherAnswer[]> {
+  // Proxies tell nothing of the past, and what an agent collects is asked by its agent.
+  if (cluster.noPrometheus === true || cluster.agent === true) return []
+  const now = input.now().getTime() / 1000
+  const since = now - RETENTION_SECONDS
+  const evidence = await whileItChanges(async () => {
+    const { state } = await readState(cluster.id, objects)
+    return state === undefined ? [] : readEvidenceSince(state, toTime(Math.floor(since)), objects)
+  })
+  const open = evidence.filter((window) => isDueAgain(window, window.attempts, now))
+  if (open.length === 0) return []
+  const known = await readAsked(cluster.id, objects)
+  const due = open.filter((window) => !known.windows.has(windowText(window))).slice(0, MOST_AT_ONCE)
+  const stored: AnotherAnswer[] = []
+  const asked: Window[] = []
+  for (const { start, end, attempts } of due) {
+    const window = { start, end }
+    const standing = standingAttempt(attempts)?.key
+    if (standing === undefined) continue
+    const answer = await anotherAnswer(cluster, window, standing, input, { objects, access })
+    // Who does not answer now is asked by the next run.
+    if (answer === 'no answer') break
+    asked.push(window)
+    if (answer !== 'same') stored.push({ window, ...answer })
+  }
+  if (asked.length > 0) await writeAsked(cluster.id, known, asked, since, objects)
+  return stored
+}
+
+/** Asks for one window and stores the attempt if it says something else than the one that stands. */
+export async function anotherAnswer(
+  cluster: Cluster,
+  window: Window,
+  standing: string,
+  { collector, now, isReplay }: AskInput,
+  { objects, access }: AskDeps,
+): Promise<Omit<AnotherAnswer, 'window'> | 'same' | 'no answer'> {
+  const before = contentOfSnapshot(await readOrNull(standing, objects))
+  const startedAt = now().toISOString()
+  const { metrics, cadvisor } = await askPrometheus(cluster, window, isReplay, { access, now })
+  if (metrics.status !== 'complete') return 'no answer'
+  const content = contentOf(metrics.answers, window)
+  if (content === before) return 'same'
+  // Somebody may have stored this answer and died before it was derived.
+  for (const id of await listAttempts(window, cluster.id, { objects })) {
+    const key = evidenceKey(id)
+    const snapshot = key === standing ? null : await readOrNull(key, objects)
+    if (snapshot?.complete === true && contentOfSnapshot(snapshot) === content) return { key, snapshot }
+  }
+  const told = { collector, metrics, startedAt, ...(cadvisor === undefined ? {} : { cadvisor }) }
+  const snapshot = await collectAgain(cluster, window, told, { access, now })
+  // Only complete attempts count beside the one that stands.
+  if (!snapshot.complete) return 'no answer'
+  return { key: await writeAttempt(snapshot, { objects }), snapshot }
+}
+
+/** What an attempt said: small, so that the attempt itself need not be in memory while Prometheus answers. */
+function contentOfSnapshot(snapshot: Snapshot | null): string | null {
+  return snapshot === null ? null : contentOf(snapshot.metrics.answers, snapshot.window)
+}
+
+/** Null for what cannot be read: it says nothing, so that anything differs from it. */
+async function readOrNull(key: string, objects: Objects): Promise<Snapshot | null> {
+  try {
+    return await readSnapshot(key, objects)
+  } catch (error) {
+    if (error instanceof EvidenceError) return null
+    throw error
+  }
+}

@@ -1,0 +1,227 @@
+import { assessWindow } from '../assess/window/window.ts'
+import { collectWindow } from '../collect/snapshot.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import type { Window } from '../model/time.ts'
+import { compact, derive } from '../history/derive.ts'
+import { readEvidenceSince } from '../history/archive.ts'
+import { whileItChanges } from '../store/objects/derived-object.ts'
+import { listAttempts, writeAttempt } from '../store/evidence/evidence.ts'
+import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { readClusters } from '../store/registry/registry.ts'
+import { readState } from '../history/cluster-state.ts'
+import { type AnotherAnswer, type AskDeps, askAgain } from './ask-again.ts'
+import { type DueWindow, refusalOf } from './due-windows.ts'
+import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
+
+/** Who collects, and when. */
+export type CollectInput = {
+  readonly collector: Snapshot['collector']
+  /** Our clock, or the replay's. */
+  readonly now: () => Date
+  /** A replay of an old window: clock skew and retention are then not judged. Default false. */
+  readonly isReplay?: boolean
+}
+
+export type CollectDueDeps = {
+  readonly objects: Objects
+  /** Opens the way into a cluster, with its credentials. */
+  readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
+}
+
+/** What became of a message that asks for an attempt. */
+export type CollectedDue =
+  | {
+      /** `stored-before`: its attempt was there already, as where the message comes twice; it was only derived. */
+      readonly outcome: 'collected' | 'stored-before'
+      readonly key: string
+      /** Every source answered everything; null where the attempt was stored before, and was told of then. What an agent stored is told of here. */
+      readonly complete: boolean | null
+      /** Keys of attempts that were stored since earlier windows were asked again and said something else. Absent: there are none. */
+      readonly again?: readonly string[]
+      /** What the sources, or the evidence that it was derived from, lack, in lines. The attempt is stored all the same. */
+      readonly errors: readonly string[]
+    }
+  /** It asks for what cannot be, and would however often it came: the line says why. Nothing was stored. */
+  | { readonly outcome: 'refused'; readonly error: string }
+
+/**
+ * Collects one window of one cluster, stores the attempt and derives; then asks earlier windows of the cluster again whose time for that has come. A source that fails is part of the attempt, and `plan` asks for the next
+ * one; this throws where the store fails or the cluster cannot be opened, and may then be called again with the same message.
+ */
+export async function collectDue(
+  { cluster: id, window, attempt }: DueWindow,
+  { collector, now, isReplay = false }: CollectInput,
+  { objects, open }: CollectDueDeps,
+): Promise<CollectedDue> {
+  const cluster = (await readClusters({ objects })).find((one) => one.id === id)
+  if (cluster === undefined)
+    return {
+      outcome: 'refused',
+      error: `Cannot collect from cluster ${JSON.stringify(id)}: it is not registered any more, or never was; add it with "ciphertrail cluster add"`,
+    }
+  const refusal = refusalOf(cluster, window, now().getTime() / 1000)
+  if (refusal !== undefined) return { outcome: 'refused', error: refusal }
+
+  const stored = await listAttempts(window, id, { objects })
+  const last = stored.at(-1)
+  if (last !== undefined && last.attempt >= attempt) {
+    // Whoever stored it may have died before deriving.
+    const { errors } = await derive(cluster, { objects, assess: assessWindow, now: now() }, stored)
+    const key = evidenceKey(last)
+    const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
+    return { outcome: 'stored-before', key, complete, errors }
+  }
+  const access = await open(cluster)
+  try {
+    const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
+    const key = await writeAttempt(snapshot, { objects }, last?.attempt ?? 0)
+    const written = parseEvidenceKey(key)
+    const { errors } = await derive(
+      cluster,
+      { objects, assess: assessWindow, now: now() },
+      written === undefined ? undefined : [...stored, written],
+    )
+    const { complete, metrics, kubernetes, cadvisor, viz, tap, proxies } = snapshot
+    const again =
+      metrics.status === 'complete'
+        ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
+        : NOTHING_AGAIN
+    return {
+      outcome: 'collected',
+      key,
+      complete,
+      ...(again.answers.length === 0 ? {} : { again: again.answers.map((answer) => answer.key) }),
+      errors: [
+        ...new Set([
+          ...metrics.errors,
+          ...kubernetes.errors,
+          ...(cadvisor?.errors ?? []),
+          ...(viz?.errors ?? []),
+          ...(tap?.errors ?? []),
+          ...(proxies?.errors ?? []),
+          ...errors,
+          ...again.errors,
+        ]),
+      ],
+    }
+  } finally {
+    await access.close()
+  }
+}
+
+type Again = { readonly answers: readonly AnotherAnswer[]; readonly errors: readonly string[] }
+
+const NOTHING_AGAIN: Again = { answers: [], errors: [] }
+
+/** Asks windows again whose time for that has come, and derives where one of them answered differently. */
+async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps: AskDeps): Promise<Again> {
+  const answers = await askAgain(cluster, input, deps)
+  if (answers.length === 0) return NOTHING_AGAIN
+  const written = answers.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
+  const { errors } = await derive(cluster, { objects: deps.objects, assess: assessWindow, now: input.now() }, written)
+  return { answers, errors }
+}
+
+/** Of an attempt that was derived from; false where it could not be read. */
+async function wasComplete(cluster: string, key: string, objects: Objects): Promise<boolean> {
+  const start = parseEvidenceKey(key)?.window.start
+  if (start === undefined) return false
+  const evidence = await whileItChanges(async () => {
+    const { state } = await readState(cluster, objects)
+    return state === undefined ? [] : readEvidenceSince(state, start, objects)
+  })
+  return evidence.some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
+}
+
+/** What became of one window. */
+export type Attempted = {
+  readonly window: Window
+  readonly key: string
+  /** Without answers, lists and pages: a day of them would not fit into memory. */
+  readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'cadvisor' | 'viz' | 'tap' | 'proxies'>
+}
+
+export type CollectWindowsDeps = {
+  readonly objects: Objects
+  readonly access: ClusterAccess
+  /** Called before each window with its place among all, from 0, and after each answer to it. */
+  readonly progress?: (index: number, done: number, all: number) => void
+  /** Called once all that could be collected is stored. */
+  readonly deriving?: () => void
+}
+
+/** What became of many windows of a cluster. */
+export type CollectedWindows = {
+  /** In the order in which they were asked for. */
+  readonly attempted: readonly Attempted[]
+  /** Attempts at earlier windows that were asked again and answered differently. */
+  readonly again: readonly Attempted[]
+  /** How many were not tried, since neither source answered for the one before. */
+  readonly unreachable: number
+  /** One line for each stored thing that could not be derived from. */
+  readonly errors: readonly string[]
+}
+
+/**
+ * Collects windows of one cluster one after the other, whatever is stored of them, and derives once; then asks earlier windows again whose time for that has
+ * come. Stops where nobody answers: the other windows would only wait for the same. Throws where the store fails.
+ */
+export async function collectWindows(
+  cluster: Cluster,
+  windows: readonly Window[],
+  { collector, now, isReplay = false }: CollectInput,
+  { objects, access, progress, deriving }: CollectWindowsDeps,
+): Promise<CollectedWindows> {
+  const attempted: Attempted[] = []
+  let unreachable = 0
+  for (const [index, window] of windows.entries()) {
+    const snapshot = await collectWindow(
+      cluster,
+      window,
+      { collector, isReplay },
+      { access, now, progress: (done, all) => progress?.(index, done, all) },
+    )
+    const key = await writeAttempt(snapshot, { objects })
+    const { metrics, kubernetes } = snapshot
+    attempted.push({ window, key, snapshot: withoutContent(snapshot) })
+    if (metrics.status === 'failed' && metrics.answers.length === 0 && kubernetes.status === 'failed') {
+      unreachable = windows.length - index - 1
+      break
+    }
+  }
+  deriving?.()
+  const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
+  const { errors } = await compact(cluster, { objects, assess: assessWindow, now: now() }, written)
+  // Who just did not answer is asked by the next run.
+  const answers = attempted.every(({ snapshot }) => snapshot.metrics.status === 'complete')
+    ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
+    : NOTHING_AGAIN
+  return {
+    attempted,
+    again: answers.answers.map(({ snapshot, ...one }) => ({ ...one, snapshot: withoutContent(snapshot) })),
+    unreachable,
+    errors: [...errors, ...answers.errors],
+  }
+}
+
+function withoutContent({
+  complete,
+  metrics,
+  kubernetes,
+  cadvisor,
+  viz,
+  tap,
+  proxies,
+}: Snapshot): Attempted['snapshot'] {
+  return {
+    complete,
+    metrics: { ...metrics, answers: [] },
+    kubernetes: { ...kubernetes, lists: [] },
+    ...(cadvisor === undefined ? {} : { cadvisor: { ...cadvisor, answers: [] } }),
+    ...(viz === undefined ? {} : { viz: { ...viz, answers: [] } }),
+    ...(tap === undefined ? {} : { tap: { ...tap, sightings: [] } }),
+    ...(proxies === undefined ? {} : { proxies: { ...proxies, pages: [] } }),
+  }
+}

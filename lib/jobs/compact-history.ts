@@ -1,0 +1,24 @@
+import { assessWindow } from '../assess/window/window.ts'
+import type { Cluster } from '../model/registry.ts'
+import { compact as compactStored, type Derived } from '../history/derive.ts'
+import type { ListedEvidence } from '../history/listed-evidence.ts'
+import type { Objects } from '../store/objects/objects.ts'
+
+/**
+ * Brings everything that is derived of a cluster up to all evidence that is stored of it, also that of collectors that died before they derived.
+ * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
+ */
+export async function compact(
+  cluster: Cluster,
+  now: Date,
+  {
+    objects,
+    listed,
+  }: {
+    readonly objects: Objects
+    /** What was listed of the evidence of all clusters a moment ago; absent: that of this one is listed. */
+    readonly listed?: ListedEvidence | undefined
+  },
+): Promise<Derived> {
+  return compactStored(cluster, { objects, assess: assessWindow, now }, [], listed)
+}

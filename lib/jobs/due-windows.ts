@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { againAt, LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '../time/windows.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Seconds, Window } from '../model/time.ts'
+import { RETENTION_SECONDS } from '../seal/write/seal.ts'
+import { MOST_ATTEMPTS } from '../store/keys.ts'
+import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
+
+/**
+ * The message that asks for one attempt: `{"cluster":"shop","window":{"start":"…","end":"…"},"attempt":1}`. Its attempt is the
+ * number after those that were stored when it was asked for, so that a message that comes twice, or late, finds its attempt stored.
+ */
+export const dueWindowSchema = z.object({
+  cluster: z.string(),
+  /** RFC 3339 in UTC, whole seconds, as the registry's windows are written. */
+  window: z.object({ start: z.iso.datetime(), end: z.iso.datetime() }),
+  /** 1 and up. */
+  attempt: z.int().min(1).max(MOST_ATTEMPTS),
+})
+
+export type DueWindow = z.infer<typeof dueWindowSchema>
+
+const MINUTE = 60
+
+/**
+ * How long after each incomplete attempt the next one is asked for; after the last of these, hourly. A source that was only restarting is
+ * asked again soon, and one that is down is asked for the same window seven times in the six hours that Prometheus keeps.
+ */
+const PAUSES = [15 * MINUTE, 45 * MINUTE, 60 * MINUTE] as const
+
+/** An attempt as far as asking again depends on it. */
+export type Tried = Pick<KnownAttempt, 'number' | 'complete' | 'startedAt'>
+
+/**
+ * Whether a window that is over is to be collected (again): nothing complete is stored, and the pause after the last attempt is over.
+ *
+ * @param attempts all that are stored; of none it is due at once
+ */
+export function isDue({ end }: Window, attempts: readonly Tried[], now: Seconds): boolean {
+  if (toSeconds(end) + SETTLE_SECONDS > now) return false
+  if (attempts.some(({ complete }) => complete)) return false
+  const last = attempts.toSorted((a, b) => a.number - b.number).at(-1)
+  if (last === undefined) return true
+  return last.number < MOST_ATTEMPTS && begunAt(last, end, attempts.length, now) + pauseAfter(attempts.length) <= now
+}
+
+/** When the last attempt was begun; where that is not known, or its clock was ahead of ours, when it was to be begun. */
+function begunAt({ startedAt }: Tried, end: string, count: number, now: Seconds): Seconds {
+  const at = startedAt === null ? Infinity : toSeconds(startedAt)
+  if (at <= now) return at
+  let planned = toSeconds(end) + SETTLE_SECONDS
+  for (let earlier = 1; earlier < count; earlier++) planned += pauseAfter(earlier)
+  return planned
+}
+
+/** After so many attempts. */
+function pauseAfter(count: number): Seconds {
+  return PAUSES[Math.min(count, PAUSES.length) - 1] ?? 0
+}
+
+/**
+ * Whether a window of which a complete attempt is stored is to be asked again: its time for that has come, no complete attempt was begun since, and
+ * Prometheus still has all that the first one read, or what it forgot would look like another answer.
+ */
+export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seconds): boolean {
+  const at = againAt(window)
+  const complete = attempts.filter((one) => one.complete)
+  if (complete.length === 0 || now < at) return false
+  if (toSeconds(window.start) - LOOKBACK_SECONDS <= now - RETENTION_SECONDS) return false
+  return complete.every(({ startedAt }) => startedAt === null || toSeconds(startedAt) < at)
+}
+
+/**
+ * Why a window cannot be collected for a cluster, in one line; undefined where it can. Only what the cluster's settings tile, once it is
+ * over, from the one in which the cluster was registered on: of any other it has no evidence to expect.
+ */
+export function refusalOf(
+  { id, windows, registeredAt }: Cluster,
+  { start, end }: Window,
+  now: Seconds,
+): string | undefined {
+  const refused = `Cannot collect the window ${start} to ${end} of cluster "${id}"`
+  const own = windowOf(windows, toSeconds(end))
+  if (own.start !== start || own.end !== end)
+    return `${refused}: it has none such, its window at that time is ${own.start} to ${own.end}; ask for that one`
+  if (toSeconds(end) <= toSeconds(registeredAt))
+    return `${refused}: it was over when the cluster was registered, at ${registeredAt}; collect it with "ciphertrail collect --at"`
+  if (toSeconds(end) + SETTLE_SECONDS > now)
+    return `${refused}: it is not over, ask for it ${SETTLE_SECONDS} s after its end`
+  return undefined
+}

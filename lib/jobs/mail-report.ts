@@ -1,0 +1,59 @@
+/** What of the report of a week goes with the mail of a channel. */
+import type { Channel } from '../deliver/channel/channel.ts'
+import { givesReport, isOfEverything } from '../deliver/channel/channel.ts'
+import { DOWNLOAD_SECONDS, type Download } from '../deliver/link/downloads.ts'
+import type { Attachment } from '../deliver/send/message.ts'
+import { type ReportOffer, hasAttachment, hasLink } from '../deliver/mail/report-offer.ts'
+import { toTime } from '../time/windows.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { PDF, type ReportRecord, findWeekReport, pdfFileName, readDocument } from '../store/evidence/report-records.ts'
+
+/** What is said of the report, and what is given. */
+export type MailReport = {
+  /** Null where the report does not leave with mails of the channel. */
+  readonly offer: ReportOffer | null
+  /** To what each recipient gets a link, and until when; null: none. */
+  readonly download: Pick<Download, 'report' | 'expiresAt'> | null
+  readonly attachments: readonly Attachment[]
+}
+
+/** Reads the report that is kept of a week, where the channel wants it. Throws `StoreError` where the store cannot be read. */
+export async function readMailReport(
+  {
+    channel,
+    period,
+    now,
+    hasPages,
+  }: {
+    readonly channel: Channel
+    readonly period: ReportRecord['period']
+    readonly now: Date
+    /** Whether it is known where people reach the pages. */
+    readonly hasPages: boolean
+  },
+  objects: Objects,
+): Promise<MailReport> {
+  // What was recorded by an earlier version, or by hand, may not have been refused.
+  if (!givesReport(channel) || !isOfEverything(channel)) return { offer: null, download: null, attachments: [] }
+  const expiresAt = toTime(Math.floor(now.getTime() / 1000) + DOWNLOAD_SECONDS)
+  const found = await findWeekReport(period, objects)
+  const read = found === undefined ? 'absent' : await readDocument(found, PDF, objects)
+  const report =
+    found === undefined || typeof read === 'string'
+      ? 'absent'
+      : { period: found.record.period, bytes: read.body.length }
+  const offer = {
+    report: read === 'changed' ? 'changed' : report,
+    linkUntil: channel.downloadsSince === null ? null : expiresAt,
+    hasPages,
+    isAttached: channel.attachesPdf,
+  } as const
+  return {
+    offer,
+    download: found !== undefined && hasLink(offer) ? { report: found.key, expiresAt } : null,
+    attachments:
+      typeof read !== 'string' && hasAttachment(offer)
+        ? [{ name: pdfFileName(period), type: 'application/pdf', body: read.body }]
+        : [],
+  }
+}

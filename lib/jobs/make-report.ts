@@ -1,0 +1,84 @@
+/** A report of a period, from what is stored to what is kept of it. */
+import type { ClusterPeriod } from '../model/period.ts'
+import type { Document } from '../report/documents.ts'
+import type { Summary } from '../report/summary/summary.ts'
+import type { ReportView } from '../report/report-view.ts'
+import { lastWeek } from '../time/week.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { readClusters } from '../store/registry/registry.ts'
+import { type ReadDeps, type ReportInstructions, readReportInput, removedClusters } from './read-report-input.ts'
+import { type ReportRecord, documentOf, findReport, recordReport } from '../store/evidence/report-records.ts'
+import { compareText } from '../text/order.ts'
+import { documentKey } from '../store/report-keys.ts'
+
+/** A report in memory: its documents, and what is recorded of them. */
+export type MadeReport = {
+  /** The page first, then the PDF, then the data. */
+  readonly files: readonly Document[]
+  readonly record: ReportRecord
+  readonly verdict: string
+  readonly summary: Summary
+  readonly view: ReportView
+  readonly clusters: readonly ClusterPeriod[]
+}
+
+/** Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
+export async function makeReport(instructions: ReportInstructions, deps: ReadDeps): Promise<MadeReport> {
+  const { clusters, period, version, removed = [] } = instructions
+  const input = await readReportInput(instructions, deps)
+  const { checkpoint } = input
+  deps.progress?.('Setting the report')
+  // Loaded here, since it brings Typst and Graphviz.
+  const { documentsOf } = await import('../report/documents.ts')
+  const { files, summary, view } = documentsOf(input)
+  const record = {
+    period,
+    clusters: clusters.map(({ id }) => id).toSorted(compareText),
+    ...(removed.length === 0 ? {} : { removed: removed.toSorted(compareText) }),
+    version,
+    checkpoint:
+      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root },
+    documents: files
+      .map(({ name, body }) => documentOf(name, Buffer.from(body)))
+      .toSorted((a, b) => compareText(a.name, b.name)),
+  }
+  return { files, record, verdict: view.verdict, summary, view, clusters: input.clusters }
+}
+
+/** Keeps a report in the store: its documents, then the record of it, which so names nothing that is absent. Gives the record's key; the same report again changes nothing. */
+export async function keepReport({ files, record }: MadeReport, objects: Objects): Promise<string> {
+  const { key, write } = recordReport(record, objects)
+  await Promise.all(files.map(({ name, body }) => objects.putOnce(documentKey(key, name), Buffer.from(body))))
+  await write()
+  return key
+}
+
+/** What became of the report of a week. */
+export type WeeklyReport = {
+  readonly week: string
+  /** Of the record under `reports/`; null where no cluster is registered. */
+  readonly key: string | null
+  /** False where it was made before. */
+  readonly isNew: boolean
+  /** Null where it was not made now. */
+  readonly verdict: string | null
+}
+
+/**
+ * Makes and keeps the report of the last whole week before a time, over all registered clusters, unless there is one already: run every day, a day
+ * on which it failed is made good by the next. `now` is also the time up to which missing windows are told.
+ */
+export async function reportWeek(
+  { now, timeZone, version }: { readonly now: Date; readonly timeZone: string; readonly version: string },
+  { objects }: { readonly objects: Objects },
+): Promise<WeeklyReport> {
+  const { week, ...span } = lastWeek(now, timeZone)
+  const period = { ...span, label: `Week ${week}`, timeZone }
+  const existing = await findReport(period, objects)
+  if (existing !== undefined) return { week, key: existing, isNew: false, verdict: null }
+  const clusters = await readClusters({ objects })
+  if (clusters.length === 0) return { week, key: null, isNew: false, verdict: null }
+  const removed = await removedClusters(clusters, objects)
+  const made = await makeReport({ clusters, period, now, version, removed }, { objects })
+  return { week, key: await keepReport(made, objects), isNew: true, verdict: made.verdict }
+}

@@ -1,0 +1,73 @@
+/** What a report or a mail of a period is made from, read together from the store. */
+import { judge } from '../assess/judge/judge.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Period, ReportInput } from '../report/report-input.ts'
+import { earlierPeriods } from '../time/week.ts'
+import { readPrintedHead } from '../seal/printed-head.ts'
+import { declaredScopes, declaredWaivers } from '../store/registry/declarations.ts'
+import { historyProblem } from '../history/history-problem.ts'
+import { type Objects, StoreError } from '../store/objects/objects.ts'
+import { readPeriodAndPast } from '../history/period.ts'
+import { readRecorded } from '../store/registry/registry.ts'
+
+/** How many periods of equal length the trend shows, this one among them. */
+const TREND_PERIODS = 8
+
+export type ReportInstructions = {
+  readonly clusters: readonly Cluster[]
+  readonly period: Period
+  /** Windows that should have been collected by then and are not stored are told as missing. */
+  readonly now: Date
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** Ids of clusters that are not in the registry any more; default: none. */
+  readonly removed?: readonly string[]
+  /** A sentence for the top of the documents where the data is a replay. */
+  readonly replay?: string
+}
+
+export type ReadDeps = { readonly objects: Objects; readonly progress?: (what: string) => void }
+
+/** Reads and judges a period. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
+export async function readReportInput(
+  { clusters, period, now, version, removed = [], replay }: ReportInstructions,
+  { objects, progress = () => {} }: ReadDeps,
+): Promise<ReportInput> {
+  progress('Reading the history')
+  for (const cluster of clusters) {
+    const problem = await historyProblem(cluster, objects)
+    if (problem !== undefined) throw new StoreError(problem)
+  }
+  const earlier = earlierPeriods(period, TREND_PERIODS - 1)
+  const read = await Promise.all(clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, now, objects)))
+  const kept = read.map(({ current }) => current)
+  progress('Judging the period')
+  const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
+    declaredScopes(objects),
+    declaredWaivers(objects),
+  ])
+  const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
+  const checkpoint = await readPrintedHead(
+    kept.flatMap(({ windows }) =>
+      windows.flatMap(({ evidence, also = [] }) => [...(evidence === null ? [] : [evidence]), ...also]),
+    ),
+    objects,
+  )
+  return {
+    period,
+    version,
+    clusters: kept,
+    past: read.map(({ past }) => past),
+    judgement,
+    checkpoint,
+    removed,
+    ...(replay === undefined ? {} : { replay }),
+  }
+}
+
+/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
+export async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
+  const registered = new Set(clusters.map(({ id }) => id))
+  const recorded = await readRecorded({ objects })
+  return recorded.clusters.map(({ id }) => id).filter((id) => !registered.has(id))
+}

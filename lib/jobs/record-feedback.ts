@@ -1,0 +1,55 @@
+/** What became of a mail after it was sent, as whoever carried it reports: written down with the delivery, and minded with the next mails. */
+import { changeDelivery } from '../deliver/send/claims.ts'
+import { type Feedback, type Nothing, consequenceOf, readFeedback } from '../deliver/send/parse-feedback.ts'
+import { suppress } from '../deliver/channel/suppressions.ts'
+import type { Objects } from '../store/objects/objects.ts'
+
+/** What came of a notification. Without addresses. */
+export type FeedbackOutcome =
+  | (Pick<Feedback, 'id' | 'status' | 'report'> & {
+      /** Whether the recipient gets no mail of any channel from now on, who got some before. */
+      readonly isSuppressed: boolean
+    })
+  | Nothing
+
+/** A notification of a mail that is still being sent: to be taken again later. One line. */
+export class TooEarlyError extends Error {
+  override readonly name = 'TooEarlyError'
+}
+
+/**
+ * Takes a notification of Amazon SES. Safe to run twice at once, and to die anywhere: the recipient is suppressed before the delivery says why, and a
+ * delivery that says so is not looked at again. Throws {@link TooEarlyError}.
+ *
+ * @param notification JSON as it was parsed, of anybody
+ */
+export async function takeFeedback(
+  notification: unknown,
+  now: Date,
+  { objects }: { readonly objects: Objects },
+): Promise<FeedbackOutcome> {
+  const feedback = readFeedback(notification)
+  if ('nothing' in feedback) return feedback
+  const { id, status, report } = feedback
+  let isSuppressed = false
+  let nothing = null as Nothing | null
+  await changeDelivery(
+    id,
+    async (delivery) => {
+      const consequence = consequenceOf(delivery, feedback, now)
+      if (consequence === 'too-early')
+        throw new TooEarlyError('Cannot take a notification: its mail is still being sent; it is taken again later')
+      if ('nothing' in consequence) {
+        nothing = consequence
+        return delivery
+      }
+      const { suppress: reason, delivery: after } = consequence
+      if (reason !== null && (await suppress({ recipient: id.recipient, channel: null, reason }, now, objects)))
+        isSuppressed = true
+      return after
+    },
+    now,
+    objects,
+  )
+  return nothing ?? { id, status, report, isSuppressed }
+}

@@ -1,0 +1,73 @@
+/** When a service on one machine does what, as decisions on given times: it remembers nothing that a restart must not lose. */
+import { toSeconds } from '../time/windows.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Seconds } from '../model/time.ts'
+import { lastWeek } from '../time/week.ts'
+import { RETENTION_SECONDS } from '../seal/write/seal.ts'
+
+/** How often a log grows at least, also where nothing is new: a heartbeat says that somebody looked. */
+const SEAL_SECONDS = 60 * 60
+
+/** For so long the log may not grow before something must be wrong, as on AWS. */
+const SEAL_PATIENCE_SECONDS = 3 * SEAL_SECONDS
+
+/** How many weeks that ended while nobody ran are made good: as far as the trend of a report reaches. */
+const MOST_WEEKS = 8
+
+/** So many windows may pass without a plan before something must be wrong. */
+const STUCK_WINDOWS = 2
+
+/** Where no cluster is registered. */
+const USUAL_MINUTES = 60
+
+/** A week whose report is due. */
+export type EndedWeek = {
+  /** ISO week, `2026-W47`. */
+  readonly week: string
+  /** When it could be made at the earliest: its data does not grow any more. */
+  readonly at: Date
+}
+
+/**
+ * The weeks whose reports are due, oldest first: those that ended so long ago that no window of them can be collected any more, and in which a
+ * registered cluster was to be watched.
+ */
+export function endedWeeks(
+  clusters: readonly Pick<Cluster, 'registeredAt'>[],
+  now: Date,
+  timeZone: string,
+): readonly EndedWeek[] {
+  const since = Math.min(...clusters.map(({ registeredAt }) => toSeconds(registeredAt)))
+  const weeks: EndedWeek[] = []
+  let before = now.getTime() / 1000 - RETENTION_SECONDS
+  while (weeks.length < MOST_WEEKS) {
+    const { week, to } = lastWeek(new Date(before * 1000), timeZone)
+    const end = toSeconds(to)
+    if (end <= since || since === Infinity) break
+    weeks.unshift({ week, at: new Date((end + RETENTION_SECONDS) * 1000) })
+    // A moment inside of that week, so that the next look finds the one before it.
+    before = end - 1
+  }
+  return weeks
+}
+
+/** Whether the log is to be extended now. `lastAt` is null where nothing was sealed since the start. */
+export function isSealDue(now: Seconds, lastAt: Seconds | null, hasNews: boolean): boolean {
+  return lastAt === null || hasNews || now - lastAt >= SEAL_SECONDS
+}
+
+/** Whether the log should have grown since: the store cannot be written, or nobody can sign. */
+export function isSealBehind(now: Seconds, lastAt: Seconds): boolean {
+  return now - lastAt > SEAL_PATIENCE_SECONDS
+}
+
+/** Whether a new UTC day began since something was done. `lastAt` is null where it was never done. */
+export function isDailyDue(now: Date, lastAt: Date | null): boolean {
+  return lastAt === null || now.toISOString().slice(0, 10) !== lastAt.toISOString().slice(0, 10)
+}
+
+/** After how many seconds without a plan the scheduler counts as stuck: two windows of the cluster that is looked at most often. */
+export function stuckAfter(clusters: readonly Pick<Cluster, 'windows'>[]): Seconds {
+  const minutes = clusters.map(({ windows }) => windows.at(-1)?.minutes ?? USUAL_MINUTES)
+  return STUCK_WINDOWS * Math.min(USUAL_MINUTES, ...minutes) * 60
+}

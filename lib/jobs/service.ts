@@ -1,0 +1,386 @@
+import { removeOldDownloads } from '../deliver/link/downloads.ts'
+import { patientMail } from '../deliver/send/patience.ts'
+import type { SendMail } from '../deliver/send/send.ts'
+import type { PublishAlert } from '../deliver/send/sns.ts'
+import type { PostAlert } from '../deliver/send/webhook.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Seconds } from '../model/time.ts'
+import type { LastHead } from '../seal/write/last-head.ts'
+import type { Signer } from '../seal/tlog/note.ts'
+import { seal } from '../seal/write/seal.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import type { Memory } from '../history/recent.ts'
+import { listEvidence } from '../history/listed-evidence.ts'
+import { readClusters } from '../store/registry/registry.ts'
+import { type ChannelAlerts, alertDue } from './alert-channels.ts'
+import { collectDue } from './collect-window.ts'
+import { compact } from './compact-history.ts'
+import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver-mails.ts'
+import type { DueWindow } from './due-windows.ts'
+import { plan } from './plan-collection.ts'
+import { reportWeek } from './make-report.ts'
+import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './schedule.ts'
+import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
+
+/** Something that happened, for the log of the service. Holds no credential. */
+export type ServiceEvent = {
+  readonly level: 'info' | 'warn' | 'error'
+  readonly event:
+    | 'planned'
+    | 'collected'
+    | 'sealed'
+    | 'compacted'
+    | 'reported'
+    | 'delivered'
+    | 'alerted'
+    | 'removed'
+    | 'failed'
+  readonly [member: string]: unknown
+}
+
+export type ServiceSettings = {
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** IANA name of the zone in whose weeks it reports. */
+  readonly timeZone: string
+  /** How many clusters are collected from at once. One cluster is asked for one window at a time. */
+  readonly clustersAtOnce: number
+}
+
+export type ServiceDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** As of `seal`. */
+  readonly last?: LastHead | undefined
+  /** Opens the way into a cluster, with its credentials. */
+  readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
+  readonly now: () => Date
+  readonly log: (event: ServiceEvent) => void
+  /** How alerts are posted to webhooks. */
+  readonly post: PostAlert
+  /** How alerts are published to topics of SNS. */
+  readonly publish: PublishAlert
+  /** How mail is sent; null: it is not. */
+  readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
+  /** Resolves after so many milliseconds, or at once when the signal comes. Never rejects. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+export type Service = {
+  /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
+  readonly tick: () => Promise<void>
+  /** Resolves once nothing is under way. */
+  readonly idle: () => Promise<void>
+  /** Begins nothing more. What is under way goes on to the end of its step. */
+  readonly stop: () => void
+  /**
+   * False where nothing was planned for two windows, nothing sealed for three hours, or one window is collected for an hour: the store cannot be read or
+   * written, nobody can sign, or the service hangs.
+   */
+  readonly isHealthy: () => boolean
+}
+
+/** Longer than one window of a cluster takes, whatever times out. */
+const HUNG_SECONDS: Seconds = 60 * 60
+
+/** How long a report, a compaction or a mail that failed is not tried again. */
+const PAUSE_SECONDS: Seconds = 15 * 60
+
+/** How often it is looked for what is to be told at once, where nothing was collected. */
+const ALERT_SECONDS: Seconds = 5 * 60
+
+/**
+ * The service. All that it must not forget is in the store: whoever is killed and started again plans what is missing. Safe to run twice on one store, where
+ * a window may then be collected twice.
+ */
+export function createService(
+  { version, timeZone, clustersAtOnce }: ServiceSettings,
+  { objects, signer, last, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
+): Service {
+  const started = now()
+  let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
+  let isStopped = false
+  const stopped = new AbortController()
+  let isPlanning = false
+
+  // ---- what went wrong is said when it begins, and not again each minute
+  const said = new Map<string, string>()
+  const failed = (what: string, error: unknown): void => {
+    const message = error instanceof Error ? error.message : String(error)
+    if (said.get(what) === message) return
+    said.set(what, message)
+    log({ level: 'error', event: 'failed', what, message })
+  }
+  const worked = (what: string): void => void said.delete(what)
+
+  const running = new Set<Promise<void>>()
+  const begin = (run: () => Promise<void>): void => {
+    const promise = run().finally(() => running.delete(promise))
+    running.add(promise)
+  }
+
+  // ---- collecting
+  let waiting = new Map<string, readonly DueWindow[]>()
+  /** Clusters that are collected from, with when their present window was begun. */
+  const busy = new Map<string, Seconds>()
+  let hasNews = true
+
+  function collectWaiting(): void {
+    for (const [cluster, due] of waiting) {
+      if (isStopped || busy.size >= clustersAtOnce) return
+      waiting.delete(cluster)
+      busy.set(cluster, seconds())
+      begin(async () => {
+        try {
+          await collectCluster(cluster, due)
+          worked(`collect ${cluster}`)
+        } catch (error) {
+          failed(`collect ${cluster}`, error)
+        } finally {
+          busy.delete(cluster)
+        }
+        collectWaiting()
+        if (busy.size > 0) return
+        keepHouse()
+        // Once all are asked, so that what is seen on many clusters is one notice; if one hangs, the next look tells what is known.
+        deliver()
+      })
+    }
+  }
+
+  async function collectCluster(cluster: string, due: readonly DueWindow[]): Promise<void> {
+    for (const message of due) {
+      if (isStopped) return
+      busy.set(cluster, seconds())
+      const outcome = await collectDue(message, { collector: { name: 'ciphertrail', version }, now }, { objects, open })
+      hasNews = true
+      isAlertDue = true
+      const { window } = message
+      if (outcome.outcome === 'refused') {
+        log({ level: 'warn', event: 'collected', cluster, window, outcome: 'refused', errors: [outcome.error] })
+        continue
+      }
+      const { key, complete, errors } = outcome
+      const again = outcome.outcome === 'collected' ? outcome.again : undefined
+      const level = complete === false || errors.length > 0 ? 'warn' : 'info'
+      log({ level, event: 'collected', cluster, window, outcome: outcome.outcome, key, complete, again, errors })
+      // A cluster that does not answer would keep others waiting: its next window is asked for with the next plan.
+      if (complete === false) return
+    }
+  }
+
+  // ---- what follows from what is stored
+  let isKeeping = false
+  let isWantedAgain = false
+  let sealedAt: Seconds | null = null
+  let compactedAt: Date | null = null
+  let removedAt: Date | null = null
+  const reported = new Set<string>()
+  const pausedUntil = new Map<string, Seconds>()
+
+  function keepHouse(): void {
+    isWantedAgain = isKeeping
+    if (isKeeping || isStopped) return
+    isKeeping = true
+    begin(async () => {
+      try {
+        await attempt('compact', isDailyDue(now(), compactedAt), compactAll)
+        await attempt('seal', isSealDue(seconds(), sealedAt, hasNews), sealNews)
+        await attempt('report', true, reportWeeks)
+        // A report is a leaf, too.
+        await attempt('seal', hasNews, sealNews)
+        await attempt('remove links', isDailyDue(now(), removedAt), removeLinks)
+      } finally {
+        isKeeping = false
+      }
+      if (isWantedAgain) keepHouse()
+    })
+  }
+
+  const seconds = (): Seconds => now().getTime() / 1000
+
+  async function attempt(what: string, isDue: boolean, run: () => Promise<void>): Promise<void> {
+    if (!isDue || isStopped || seconds() < (pausedUntil.get(what) ?? 0)) return
+    try {
+      await run()
+      worked(what)
+    } catch (error) {
+      failed(what, error)
+      if (what !== 'seal' && what !== 'alert') pausedUntil.set(what, seconds() + PAUSE_SECONDS)
+    }
+  }
+
+  async function compactAll(): Promise<void> {
+    const at = now()
+    const problems: string[] = []
+    const clusters = await readClusters({ objects })
+    const listed = clusters.length === 0 ? undefined : await listEvidence(at, objects)
+    for (const cluster of clusters) {
+      if (isStopped) return
+      try {
+        const { windows, errors } = await compact(cluster, at, { objects, listed })
+        const level = errors.length > 0 ? 'warn' : 'info'
+        if (windows.length > 0 || errors.length > 0)
+          log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
+      } catch (error) {
+        // One cluster must not keep the others from being brought up.
+        if (!(error instanceof Error)) throw error
+        problems.push(error.message)
+      }
+    }
+    if (problems.length > 0) throw new Error(problems.join('; '))
+    compactedAt = at
+  }
+
+  async function sealNews(): Promise<void> {
+    // What is stored from here on may be missed by this run.
+    hasNews = false
+    try {
+      const { leaves, size, errors } = await seal({ now: now() }, { objects, signer, last })
+      sealedAt = seconds()
+      const isGood = errors.length === 0 && (leaves.gap ?? 0) === 0
+      log({ level: isGood ? 'info' : 'warn', event: 'sealed', size, leaves, errors })
+    } catch (error) {
+      hasNews = true
+      throw error
+    }
+  }
+
+  async function reportWeeks(): Promise<void> {
+    for (const { week, at } of endedWeeks(await readClusters({ objects }), now(), timeZone)) {
+      if (isStopped) return
+      if (reported.has(week)) continue
+      const { key, isNew, verdict } = await reportWeek({ now: at, timeZone, version }, { objects })
+      reported.add(week)
+      if (!isNew) continue
+      hasNews = true
+      log({ level: 'info', event: 'reported', week, key, verdict })
+    }
+  }
+
+  async function removeLinks(): Promise<void> {
+    const at = now()
+    const links = await removeOldDownloads(at, objects)
+    removedAt = at
+    if (links > 0) log({ level: 'info', event: 'removed', links })
+  }
+
+  // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
+  const settled = new Set<string>()
+  const memory: Memory = new Map()
+  // What waits for its turn when the service ends would be taken for a mail that may have gone.
+  const patience = {
+    mayWait: () => !isStopped,
+    wait: (ms: number) => wait(ms, stopped.signal),
+    random: Math.random,
+  }
+  const mail = way === null ? null : { ...way, send: patientMail(way.send, patience) }
+  let isDelivering = false
+  let isAlertDue = true
+  let alertedAt: Seconds = 0
+
+  function deliver(): void {
+    if (isDelivering || isStopped) return
+    isDelivering = true
+    begin(async () => {
+      try {
+        // Nothing that is collected is what an alert may be about, too.
+        await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
+        await attempt('deliver', mail !== null, deliverMails)
+      } finally {
+        isDelivering = false
+      }
+    })
+  }
+
+  async function tellAlerts(): Promise<void> {
+    isAlertDue = false
+    const instructions = { at: now(), url: mail?.url ?? null }
+    const outcomes = await alertDue(instructions, {
+      objects,
+      now,
+      mail,
+      post,
+      publish,
+      settled,
+      memory,
+      isOver: () => isStopped,
+    })
+    alertedAt = seconds()
+    for (const outcome of outcomes) tellAlert(outcome)
+  }
+
+  function tellAlert({ channel, notice, tried, problem }: ChannelAlerts): void {
+    if (problem === null) worked(`alert ${channel}`)
+    else failed(`alert ${channel}`, new Error(problem))
+    if (notice === null && tried.length === 0) return
+    const sent = tried.filter(({ status }) => status === 'sent').length
+    const [began, ended] = [notice?.began.length ?? 0, notice?.ended.length ?? 0]
+    const level = sent === tried.length ? 'info' : 'warn'
+    log({ level, event: 'alerted', channel, began, ended, sent, failed: tried.length - sent })
+  }
+
+  async function deliverMails(): Promise<void> {
+    if (mail === null) return
+    const { send, from, url } = mail
+    const outcomes = await deliverDue(
+      { at: now(), version, from, url },
+      { objects, send, now, settled, isOver: () => isStopped },
+    )
+    for (const outcome of outcomes) tellDelivery(outcome)
+  }
+
+  function tellDelivery({ channel, week, tried, suppressed, left, problem }: ChannelDelivery): void {
+    if (problem === null) worked(`deliver ${channel}`)
+    // What is left when the service ends is no problem: the next start goes on there.
+    else if (!isStopped || left === 0) failed(`deliver ${channel}`, new Error(problem))
+    if (tried.length === 0) return
+    const of = (status: string) => tried.filter((one) => one.status === status).length
+    const [sent, refused, unknown, bounced] = [of('sent'), of('failed'), of('unknown'), of('bounced')]
+    const level = sent === tried.length ? 'info' : 'warn'
+    log({ level, event: 'delivered', channel, week, sent, failed: refused, unknown, bounced, suppressed })
+  }
+
+  return {
+    async tick() {
+      if (isStopped || isPlanning) return
+      isPlanning = true
+      try {
+        const at = now()
+        const clusters = await readClusters({ objects })
+        const { due, errors } = await plan({ now: at }, { objects })
+        planned = { at, patience: stuckAfter(clusters) }
+        if (errors.length > 0) failed('plan', new Error(errors.join('; ')))
+        else worked('plan')
+        // One that is under way is planned again, and must not wait behind itself.
+        waiting = new Map(
+          Map.groupBy(
+            due.filter(({ cluster }) => !busy.has(cluster)),
+            ({ cluster }) => cluster,
+          ),
+        )
+        const begun = [...waiting.values()].flat().length
+        if (begun > 0) log({ level: 'info', event: 'planned', windows: begun, clusters: waiting.size })
+        collectWaiting()
+        keepHouse()
+        deliver()
+      } catch (error) {
+        failed('plan', error)
+      } finally {
+        isPlanning = false
+      }
+    },
+    async idle() {
+      while (running.size > 0) await Promise.allSettled(running)
+    },
+    stop() {
+      isStopped = true
+      stopped.abort()
+      waiting.clear()
+    },
+    isHealthy: () =>
+      seconds() - planned.at.getTime() / 1000 <= planned.patience &&
+      !isSealBehind(seconds(), sealedAt ?? started.getTime() / 1000) &&
+      [...busy.values()].every((at) => seconds() - at <= HUNG_SECONDS),
+  }
+}

@@ -1,0 +1,30 @@
+import type { Seconds, Window, WindowSetting } from '../model/time.ts'
+import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../time/windows.ts'
+
+/** What decides which windows a run without times collects. */
+export type PlanInput = {
+  readonly settings: readonly WindowSetting[]
+  readonly registeredAt: Seconds
+  readonly now: Seconds
+  /** The oldest sample that Prometheus still has; null where it has none or cannot be asked. */
+  readonly oldestSample: Seconds | null
+  /** Ends of windows that have a complete attempt. */
+  readonly complete: ReadonlySet<string>
+  /** No attempt of this cluster is stored: then the windows before its registration are asked for, too. */
+  readonly isFirstRun: boolean
+}
+
+export type Plan = {
+  /** Windows to collect, oldest first. */
+  readonly due: readonly Window[]
+  /** Expected windows without a complete attempt that Prometheus no longer has. */
+  readonly lost: readonly Window[]
+}
+
+/** The expected windows up to now less the settle time that have no complete attempt yet. */
+export function planOf({ settings, registeredAt, now, oldestSample, complete, isFirstRun }: PlanInput): Plan {
+  const from = isFirstRun && oldestSample !== null ? Math.min(oldestSample, registeredAt) : registeredAt
+  const open = windowsBetween(settings, from, now - SETTLE_SECONDS).filter(({ end }) => !complete.has(end))
+  const isLost = ({ end }: Window) => oldestSample !== null && toSeconds(end) <= oldestSample
+  return { due: open.filter((window) => !isLost(window)), lost: open.filter(isLost) }
+}

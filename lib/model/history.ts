@@ -1,0 +1,103 @@
+/** What is kept of many windows: the intervals and episodes of each path, by month. */
+import type { Cause, Corroborated, Destination, Enforcement, Outcome, Source, State } from './path.ts'
+
+export type Episode = {
+  /** `<pathId>-<opened at, basic format>` */
+  readonly id: string
+  readonly openedAt: string
+  /** It was not seen to begin: it is older than `openedAt`, by an unknown time. */
+  readonly sinceUnknown: boolean
+  /** Null while open. */
+  readonly endedAt: string | null
+  readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet' | null
+}
+
+/** What a path did in one window of an interval that was not quiet. */
+export type Activity = {
+  /** End of the window. */
+  readonly end: string
+  readonly opens: number
+  readonly openAtScrape: number
+  readonly bytes: number
+  readonly clearBytes: number
+}
+
+/**
+ * A stretch in which a path kept state, outcome, reason, cause and enforcement. Windows inside it without an
+ * {@link Activity} were collected and quiet.
+ */
+export type Interval = {
+  readonly cluster: string
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly from: string
+  readonly to: string
+  readonly state: State
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly cause: Cause | null
+  readonly enforcement: Enforcement
+  readonly corroborated: Corroborated
+  readonly candidates: readonly Source[]
+  readonly clientId: string | null
+  readonly serverId: string | null
+  readonly episode: Episode | null
+  readonly activity: readonly Activity[]
+}
+
+/** One row of `paths --json` and of the API. */
+export type PathRow = {
+  readonly cluster: string
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly from: string
+  readonly to: string
+  readonly state: State
+  readonly outcome: Outcome
+  readonly reason: string
+  readonly cause: Cause | null
+  /** The change that would fix it, in words that can be pasted; null where nothing is to be fixed. */
+  readonly fix: string | null
+  /** Part of the bytes that the mesh did not encrypt, 0 to 1; null where no bytes were counted. */
+  readonly clearShare: number | null
+  readonly opens: number
+  readonly openAtScrape: number
+  readonly bytes: number
+  readonly corroborated: Corroborated
+  readonly enforcement: Enforcement
+  readonly candidates: readonly Source[]
+  readonly episode: Episode | null
+  /** Id of the waiver in force that accepts that the path is not encrypted, or null. */
+  readonly waiver: string | null
+  /** Keys of the snapshots behind the first and the last window of the row, all attempts that were used; empty where nothing was collected. */
+  readonly evidence: readonly string[]
+}
+
+/** One month of one cluster: the windows that were expected and the intervals of its paths. Cut at month ends. */
+export type TimelineMonth = {
+  readonly format: 'ciphertrail/timeline/1'
+  readonly derivation: number
+  readonly cluster: string
+  /** `2026-11` */
+  readonly month: string
+  /**
+   * Every expected window, oldest first. `evidence` is null where there is no standing attempt; `also` names the others that were used. Seconds are the sums of the
+   * cluster's coverage, 0 where nothing is known of it; `ratio` is observed over expected, null where nothing was expected.
+   */
+  readonly windows: readonly {
+    readonly start: string
+    readonly end: string
+    readonly evidence: string | null
+    readonly also?: readonly string[]
+    readonly collected: boolean
+    readonly expectedSeconds: number
+    readonly observedSeconds: number
+    readonly ratio: number | null
+  }[]
+  /** Sorted by path id, then time. */
+  readonly intervals: readonly Interval[]
+}

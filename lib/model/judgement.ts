@@ -1,0 +1,146 @@
+/** What a period is judged by, and what comes of it. */
+import type { Destination, Endpoint, Source } from './path.ts'
+
+/** What a rule says of a subject, worst first. `not-applicable`: the rule has nothing to judge there; it never counts as a pass. */
+export const VERDICTS = ['fail', 'unknown', 'pass', 'not-applicable'] as const
+export type Verdict = (typeof VERDICTS)[number]
+
+/** What a rule judges. */
+export type Subject =
+  | {
+      readonly kind: 'path'
+      readonly cluster: string
+      readonly pathId: string
+      readonly source: Source
+      readonly destination: Destination
+      readonly port: number
+    }
+  | { readonly kind: 'port'; readonly cluster: string; readonly workload: Endpoint; readonly port: number }
+  | { readonly kind: 'workload'; readonly cluster: string; readonly workload: Endpoint }
+  | { readonly kind: 'cluster'; readonly cluster: string }
+
+/** What one rule says of one subject over a period. */
+export type Finding = {
+  /** Id of the rule: the name of its file in lib/assess/rules. */
+  readonly rule: string
+  readonly subject: Subject
+  readonly verdict: Verdict
+  /** What was seen that makes the verdict, as one plain sentence. May hold names from clusters: make it printable. */
+  readonly detail: string
+  /** Id of the waiver that accepts a failure; null for none, and for every other verdict. A waived failure stays a failure. */
+  readonly waiver: string | null
+}
+
+/** How many subjects passed. The one function that makes it is lib/assess/judge/score.ts. */
+export type Score = {
+  readonly pass: number
+  /** Failures that no waiver accepts. */
+  readonly fail: number
+  readonly waived: number
+  readonly unknown: number
+  /**
+   * `pass` over all four, 0 to 1: neither a waiver nor what is unknown raises it. Null where nothing was judged, or where a
+   * cluster in scope had no collected window: stronger than a good average.
+   */
+  readonly share: number | null
+}
+
+/** What a framework is judged on: a workload counts where cluster, namespace and labels all match. */
+export type Scope = {
+  /** Id of a framework of lib/assess/controls. */
+  readonly framework: string
+  /** Ids, with `*` for any text. Empty: every cluster. */
+  readonly clusters: readonly string[]
+  /** Names, with `*` for any text. Empty: every namespace. */
+  readonly namespaces: readonly string[]
+  /** Labels that a workload's pods must have. Empty: any. */
+  readonly labels: Readonly<Record<string, string>>
+  readonly owner: string
+  readonly reason: string
+}
+
+/** An accepted exception. A pattern that is absent matches everything; `*` in one stands for any text. */
+export type Waiver = {
+  readonly id: string
+  readonly cluster?: string
+  /** Ids of rules. Absent: every rule. */
+  readonly rules?: readonly string[]
+  /** `kind/namespace/name` of the source, or `(unmeshed)`. */
+  readonly source?: string
+  /** `kind/namespace/name` of the destination, or of the workload where the subject is one. */
+  readonly destination?: string
+  readonly port?: number
+  readonly owner: string
+  readonly reason: string
+  readonly compensatingControl: string
+  /** RFC 3339. From this moment on it accepts nothing. */
+  readonly expires: string
+}
+
+/** How a control stands, and what that rests on. */
+export type ControlResult = {
+  /** As the framework writes it: `SC-8(1)`. */
+  readonly id: string
+  /** `evidence handling`: about how records are kept. Printed with every control; a control is supported or tested, never met. */
+  readonly relation: 'direct' | 'supports' | 'evidence handling'
+  /** Our own words; never the text of the standard. */
+  readonly paraphrase: string
+  readonly note: string | null
+  /** Where the control stands in the framework's documents. */
+  readonly source?: string
+  /** Ids of the rules behind it; empty where nothing here tests it. */
+  readonly rules: readonly string[]
+  /** Worst of the findings in scope. A failure that is waived is a failure. */
+  readonly verdict: Verdict
+  readonly score: Score
+}
+
+/** A framework's controls, judged on what is in its scope. */
+export type FrameworkResult = {
+  readonly id: string
+  readonly title: string
+  readonly version: string
+  /** Empty where nobody declared a scope: then everything is judged. */
+  readonly scopes: readonly Scope[]
+  /** What was seen and is not judged, by cluster and namespace: printed on page one. */
+  readonly outOfScope: readonly {
+    readonly cluster: string
+    readonly namespace: string
+    readonly workloads: number
+    readonly paths: number
+  }[]
+  readonly controls: readonly ControlResult[]
+  readonly score: Score
+}
+
+export type RuleResult = {
+  readonly id: string
+  /** What holds where it passes, and what does not where it fails. */
+  readonly title: string
+  readonly failTitle: string
+  readonly why: string
+  readonly verdict: Verdict
+  readonly score: Score
+}
+
+/** A waiver as it stands at the end of a period. */
+export type WaiverResult = {
+  readonly waiver: Waiver
+  /** `unused`: in force, and accepts nothing that failed. `expiring`: in force, and for less than 14 days more. */
+  readonly status: 'in-use' | 'unused' | 'expiring' | 'expired'
+  readonly isTooBroad: boolean
+  /** Failures that it accepts; where it is expired, those that it would. */
+  readonly findings: number
+}
+
+/** What rules, controls, scope and waivers make of a period. Pure: the same input gives the same judgement. */
+export type Judgement = {
+  /** By rule, then subject. Of everything, in scope or not. */
+  readonly findings: readonly Finding[]
+  readonly rules: readonly RuleResult[]
+  readonly frameworks: readonly FrameworkResult[]
+  readonly waivers: readonly WaiverResult[]
+  readonly score: Score
+  /** Of the data file of controls. */
+  readonly controls: { readonly version: string; readonly sha256: string }
+}

@@ -1,0 +1,118 @@
+/** What a reader is given of a period, and of the one before it. */
+import type { Destination, Endpoint, Source, State } from './path.ts'
+import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
+import type { Episode, PathRow, TimelineMonth } from './history.ts'
+
+/** All that is kept of one cluster over a period: what a report is made from. */
+export type ClusterPeriod = {
+  readonly id: string
+  /** Every expected window, oldest first. */
+  readonly windows: TimelineMonth['windows']
+  /** Clipped to the period. */
+  readonly rows: readonly PathRow[]
+  /** By path id: the state in each window of `windows`; null before the path was first seen. */
+  readonly strips: Readonly<Record<string, readonly (State | null)[]>>
+  /** Of all windows of the period. */
+  readonly coverage: readonly Coverage[]
+  /** As of the latest window in which the Kubernetes lists could be read; empty without one. */
+  readonly workloads: readonly Workload[]
+  /** As of the latest window with metrics; null without one. */
+  readonly crypto: Crypto | null
+  /** What could not be read; `window` is the end of the window. */
+  readonly errors: readonly { readonly window: string; readonly line: string }[]
+  /** What the windows of the period say of workloads, identities and cryptography. Absent: not known, and judged as unknown. */
+  readonly facts?: PeriodFacts
+}
+
+/** What only the windows of a period tell, beside its rows: what rules need and the latest window alone would hide. */
+export type PeriodFacts = {
+  /** Windows in which Kubernetes lists were read. */
+  readonly listedWindows: number
+  /** Every workload that had a pod in a window; sorted by kind, namespace and name. */
+  readonly workloads: readonly WorkloadHistory[]
+  /** Of paths that the mesh encrypted; sorted by path id, each combination once. */
+  readonly identities: readonly PathIdentity[]
+  /** What the proxies stated in each collected window, oldest first; `end` is the end of the window. */
+  readonly crypto: readonly { readonly start: string; readonly end: string; readonly crypto: Crypto }[]
+  /** Where `linkerd viz edges` said otherwise; in order of time. Absent: it was never asked, or never answered. */
+  readonly viz?: { readonly compared: number; readonly differences: readonly VizDifference[] }
+  /** Where captures that were kept showed clear bytes that no proxy told of; in order of time. Absent: none was kept of the period. */
+  readonly packets?: { readonly compared: number; readonly differences: readonly PacketDifference[] }
+}
+
+/** Clear bytes in a capture, to a workload's port at which the proxies told of nothing clear from there in the window of that moment. */
+export type PacketDifference = {
+  /** The connection's first packet in the capture. */
+  readonly at: string
+  /** A workload or, where that is not known, an address. */
+  readonly client: Endpoint
+  readonly server: Endpoint
+  readonly port: number
+  /** Why it is clear, as `packets` says it. */
+  readonly reason: string
+  /** The path from the client to there that the proxies told of; null where they told of none. */
+  readonly pathId: string | null
+}
+
+/** What a workload was in the windows of a period in which it had pods. Lists are sorted, and hold each thing once. */
+export type WorkloadHistory = Endpoint & {
+  readonly windows: number
+  /** Those windows, by whether its pods were meshed. */
+  readonly meshed: Readonly<Record<Workload['meshed'], number>>
+  /** Why it was not meshed. */
+  readonly reasons: readonly NonNullable<Workload['reason']>[]
+  readonly serviceAccounts: readonly string[]
+  /** Windows for which its ServiceAccount is not known: the lists around them did not agree on one. */
+  readonly withoutServiceAccount: number
+  /** A workload (`kind/namespace/name`) with a proxy and the same ServiceAccount in the same window, the first by name; null for none. */
+  readonly sharedWith: string | null
+  /** What goes around its proxies: the blind spots `skip-inbound`, `skip-outbound` and `skip-subnet`. */
+  readonly bypasses: readonly BlindSpot[]
+  /** Each set of labels it had; empty where they are not known. */
+  readonly labels: readonly Readonly<Record<string, string>>[]
+  readonly overriding: readonly string[]
+  /** Sums over the windows that told them, as {@link Workload} has them; absent: none did. */
+  readonly withoutProxy?: NonNullable<Workload['withoutProxy']>
+  readonly aroundProxy?: NonNullable<Workload['aroundProxy']>
+}
+
+/** The identities that were on the wire of a path, and whose they should have been, as the lists of the window said. */
+export type PathIdentity = {
+  readonly pathId: string
+  readonly windows: number
+  /** `sa.namespace`, as the server saw it; null where no server did. */
+  readonly clientId: string | null
+  /** `sa.namespace`, as the client saw it; null where no client did. */
+  readonly serverId: string | null
+  /** ServiceAccounts of the ends; null where they are not known. */
+  readonly source: string | null
+  readonly destination: string | null
+}
+
+/** An episode with the path that it is of, as it stands now. */
+export type PathEpisode = {
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly episode: Episode
+}
+
+/** A period before the one that is reported: what it is compared by. Read from months alone, never from single windows. */
+export type PastPeriod = {
+  readonly from: string
+  readonly to: string
+  /** Every expected window, oldest first; none where the cluster was not registered yet. */
+  readonly windows: TimelineMonth['windows']
+  /** Clipped to the period. */
+  readonly rows: readonly PathRow[]
+}
+
+/** What is kept of a cluster from before a period. */
+export type ClusterPast = {
+  readonly id: string
+  /** Oldest first; each ends where the next begins, the last where the reported period begins. */
+  readonly periods: readonly PastPeriod[]
+  /** Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, by id. */
+  readonly episodes: readonly PathEpisode[]
+}

@@ -1,0 +1,110 @@
+import { lookup } from 'node:dns'
+import { BlockList, isIP } from 'node:net'
+import type { LookupFunction } from 'node:net'
+import { oneLine } from '../text/redact.ts'
+import { SetupError, UnreachableError } from './errors.ts'
+
+/** Why an address must not be connected to; undefined: it may be. */
+export type AddressCheck = (address: string) => string | undefined
+
+/**
+ * Where no cluster and no Prometheus is, but credentials of the machine that asks are given to whoever asks: link-local addresses, among
+ * them 169.254.169.254 of most clouds, and the metadata services that lie elsewhere, each as its cloud documents it.
+ */
+const REFUSED: readonly [network: string, what: string][] = [
+  ['0.0.0.0/8', 'no address of a server'],
+  ['169.254.0.0/16', 'link-local, where clouds have their metadata service'],
+  ['168.63.129.16/32', 'a service of Azure'],
+  ['100.100.100.200/32', 'the metadata service of Alibaba Cloud'],
+  ['192.0.0.192/32', 'the metadata service of Oracle Cloud'],
+  ['224.0.0.0/3', 'no address of a server'],
+  ['::/128', 'no address of a server'],
+  // Behind these stands any IPv4 address, wherever that is in them: nobody reaches a server by one, and who translates it is not known.
+  ['64:ff9b:1::/48', 'an IPv4 address in disguise'],
+  ['2002::/16', 'an IPv4 address in disguise'],
+  ['::/96', 'an IPv4 address in disguise'],
+  ['fe80::/10', 'link-local'],
+  ['fd00:ec2::/32', 'the metadata service of AWS'],
+  ['fd20:ce::254/128', 'the metadata service of Google Cloud'],
+  ['ff00::/8', 'no address of a server'],
+]
+
+/** Behind this prefix of 96 bits stands an IPv4 address that NAT64 translates to (RFC 6052). */
+const NAT64 = '64:ff9b::'
+
+/**
+ * Which addresses may be connected to: without `networks` all but those of metadata services and the like, with it only those in it.
+ *
+ * @param networks such as `10.0.0.0/8, fd00::/8`; separated by commas or spaces
+ * @throws SetupError where that is no list of networks
+ */
+export function addressCheck(networks: string | undefined): AddressCheck {
+  if (networks === undefined) {
+    const lists = REFUSED.map(([network, what]) => ({ list: listOf(network), what }))
+    // It lies in ::/96, and is this machine.
+    const loopback = listOf('::1')
+    return (address) =>
+      includes(loopback, address) ? undefined : lists.find(({ list }) => includes(list, address))?.what
+  }
+  const allowed = networks
+    .split(/[\s,]+/)
+    .filter((network) => network !== '')
+    .map(listOf)
+  return (address) =>
+    allowed.some((list) => includes(list, address)) ? undefined : 'outside CIPHERTRAIL_ALLOWED_NETWORKS'
+}
+
+function listOf(network: string): BlockList {
+  const [address = '', prefix, ...rest] = network.split('/')
+  const family = isIP(address)
+  const longest = family === 4 ? 32 : 128
+  const bits = Number(prefix ?? longest)
+  if (family === 0 || rest.length > 0 || !/^\d{1,3}$/.test(prefix ?? '0') || bits > longest)
+    throw new SetupError(
+      `CIPHERTRAIL_ALLOWED_NETWORKS holds "${oneLine(network)}", wanted networks such as 10.0.0.0/8 or fd00::/8`,
+    )
+  const list = new BlockList()
+  list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6')
+  if (family === 4) list.addSubnet(`${NAT64}${address}`, 96 + bits, 'ipv6')
+  return list
+}
+
+/** IPv4 addresses that are written as IPv6 (`::ffff:10.0.0.1`) count as what they are. */
+function includes(list: BlockList, address: string): boolean {
+  const family = isIP(address)
+  return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/**
+ * Refuses the host of a URL where it is an address that must not be connected to. A name is looked at by {@link checkedLookup}, when it is
+ * resolved for the connection: what a name leads to can change between two looks.
+ *
+ * @throws UnreachableError
+ */
+export function refuseAddress({ hostname }: URL, check: AddressCheck): void {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  const what = isIP(address) === 0 ? undefined : check(address)
+  if (what !== undefined) throw refusal(address, what)
+}
+
+/** Resolves a name for a connection, and fails where any of its addresses must not be connected to. */
+export function checkedLookup(check: AddressCheck): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, '')
+      for (const { address } of addresses) {
+        const what = check(address)
+        if (what !== undefined) return callback(refusal(`${address} of "${oneLine(hostname)}"`, what), '')
+      }
+      const [first] = addresses
+      if (options.all === true || first === undefined) return callback(null, addresses)
+      callback(null, first.address, first.family)
+    })
+  }
+}
+
+function refusal(address: string, what: string): UnreachableError {
+  return new UnreachableError('configuration', `the address ${address} is refused, it is ${what}`, {
+    hint: 'if it is meant, name its network in CIPHERTRAIL_ALLOWED_NETWORKS',
+  })
+}

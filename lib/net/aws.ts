@@ -1,0 +1,116 @@
+import aws4 from 'aws4'
+import { messageOf } from './error-messages.ts'
+import { withoutSecrets } from '../text/redact.ts'
+import { SetupError } from './errors.ts'
+import type { SentRequest } from './http-attempt.ts'
+
+/** What to do where AWS finds a signature too old or too young. */
+export const CLOCK_HINT = 'the clock of this machine is wrong by minutes, set it by NTP'
+
+/** Keys of AWS, as its SDK finds them. */
+export type AwsKeys = {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string | undefined
+}
+
+/** Gives keys as they are just now. Throws what the SDK throws. */
+export type KeySource = () => Promise<AwsKeys>
+
+/**
+ * The keys of the environment as every program of AWS finds them (variables, shared files, a container's or a function's role), or those of a
+ * role that they may assume. Kept until shortly before they expire: the SDK asks anew each time (a role, for each request).
+ */
+export async function awsKeys({
+  region,
+  roleArn,
+}: {
+  readonly region: string
+  readonly roleArn?: string
+}): Promise<KeySource> {
+  const { fromNodeProviderChain, fromTemporaryCredentials } = await import('@aws-sdk/credential-providers')
+  const own = fromNodeProviderChain({ clientConfig: { region } })
+  if (roleArn === undefined) return keptKeys(own, () => new Date())
+  const assumed = fromTemporaryCredentials({
+    masterCredentials: own,
+    params: { RoleArn: roleArn, RoleSessionName: 'ciphertrail' },
+    clientConfig: { region },
+  })
+  return keptKeys(assumed, () => new Date())
+}
+
+/** Keys are replaced while they still hold for as long as a request takes, and clocks differ. */
+const RENEWED_BEFORE_MS = 3 * 60 * 1000
+
+/** Asks a source once for as long as its keys hold, however many ask at once; a failure is not kept. Keys without an expiry hold for good. */
+export function keptKeys(
+  source: () => Promise<AwsKeys & { readonly expiration?: Date | undefined }>,
+  now: () => Date,
+): KeySource {
+  let known: ReturnType<typeof source> | undefined
+  const renew = (): ReturnType<typeof source> => {
+    const asked = source()
+    known = asked
+    asked.catch(() => {
+      if (known === asked) known = undefined
+    })
+    return asked
+  }
+  return async () => {
+    const asked = known ?? renew()
+    const kept = await asked
+    const { expiration } = kept
+    if (expiration === undefined || expiration.getTime() - now().getTime() > RENEWED_BEFORE_MS) return kept
+    return known === asked || known === undefined ? renew() : known
+  }
+}
+
+/** The keys of a source. Throws SetupError in one line where there are none. */
+export async function readKeys(keys: KeySource): Promise<AwsKeys> {
+  try {
+    return await keys()
+  } catch (error) {
+    throw new SetupError(`there are no credentials of AWS (${withoutSecrets(messageOf(error), [])})`)
+  }
+}
+
+/** Parts of keys that must never stand in a message. */
+export function secretsOf({ secretAccessKey, sessionToken }: AwsKeys): readonly string[] {
+  return [secretAccessKey, sessionToken ?? '']
+}
+
+/** Keys as aws4 takes them: it tells an absent session token from one that is undefined. */
+export function signingKeys({ accessKeyId, secretAccessKey, sessionToken }: AwsKeys): aws4.Credentials {
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
+}
+
+/** `20261124T123456Z` */
+export function signingDate(now: Date): string {
+  return now.toISOString().replaceAll(/[-:]|\.\d+/g, '')
+}
+
+/**
+ * The headers that sign one request with Signature Version 4: whoever takes it apart on its way cannot send another one with them.
+ *
+ * @param place the service and region that the signature is for: `aps`, `eu-central-1`
+ */
+export function signedHeaders(
+  { method, host, path, type, body }: SentRequest,
+  place: { readonly service: string; readonly region: string },
+  keys: AwsKeys,
+  now: Date,
+): Readonly<Record<string, string>> {
+  const { headers = {} } = aws4.sign(
+    {
+      ...place,
+      method,
+      host,
+      path,
+      ...(body === undefined ? {} : { body }),
+      headers: { 'X-Amz-Date': signingDate(now), ...(type === undefined ? {} : { 'Content-Type': type }) },
+    },
+    signingKeys(keys),
+  )
+  const sent = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)] as const)
+  return Object.fromEntries(sent.filter(([name]) => name === 'authorization' || name.startsWith('x-amz-')))
+}

@@ -1,0 +1,110 @@
+import { constants } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
+import { relative, sep } from 'node:path'
+import { oneLine } from '../text/redact.ts'
+import { SetupError } from './errors.ts'
+
+/** Where credentials are read, as whoever started the command named it; nothing in a store changes it. */
+export type CredentialPlaces = {
+  /** The only folders; undefined: wherever a registration says that is vouched for. */
+  readonly folders?: readonly string[] | undefined
+  /** What the names of secrets of AWS begin with; undefined: as above. */
+  readonly secrets?: readonly string[] | undefined
+  /** Files and folders that hold something else, and what: `the key of the log`. No credential is read there. */
+  readonly never: readonly { readonly path: string; readonly what: string }[]
+}
+
+/** More is neither a token nor a kubeconfig. */
+const MOST_BYTES = 10_000_000
+
+/**
+ * The text of a file that holds a credential, or says how to get one.
+ *
+ * @param name in messages: `the token file`
+ * @throws SetupError where it lies in another place, or is no file; what the system says where it cannot be opened
+ */
+export async function readPlaced(file: string, name: string, places: CredentialPlaces): Promise<string> {
+  // A pipe or a terminal in its place would hold everything up.
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const { size } = await checkPlaced(handle, file, name, places)
+    if (size > MOST_BYTES) throw new SetupError(`${name} "${oneLine(file)}" is too large`)
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Refuses a file in another place. Throws as {@link readPlaced} does. */
+export async function checkPlace(file: string, name: string, places: CredentialPlaces): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    await checkPlaced(handle, file, name, places)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function checkPlaced(
+  handle: FileHandle,
+  file: string,
+  name: string,
+  { folders, never }: CredentialPlaces,
+): Promise<{ readonly size: number }> {
+  const opened = await handle.stat()
+  const called = `${name} "${oneLine(file)}"`
+  if (!opened.isFile()) throw new SetupError(`${called} is ${opened.isDirectory() ? 'a folder' : 'no file'}`)
+  const real = await realpath(file)
+  const there = await stat(real)
+  if (there.ino !== opened.ino || there.dev !== opened.dev) throw new SetupError(`${called} was replaced meanwhile`)
+  for (const { path, what } of never) {
+    const place = await placeOf(path)
+    if (place === undefined) continue
+    // By another name, such as a hard link, it is the same file.
+    if (isInside(place.path, real) || (place.ino === opened.ino && place.dev === opened.dev))
+      throw new SetupError(`${called} is refused: it is ${isSame(place.path, real) ? '' : 'a file of '}${what}`)
+  }
+  if (folders === undefined) return opened
+  for (const folder of folders) {
+    const place = await placeOf(folder)
+    if (place !== undefined && isInside(place.path, real)) return opened
+  }
+  throw new SetupError(`${called} is refused: it lies in no folder that CIPHERTRAIL_CREDENTIALS names`)
+}
+
+/** Refuses a secret of AWS whose name begins otherwise. Throws SetupError. */
+export function checkSecret(secret: string, { secrets }: CredentialPlaces): void {
+  if (secrets === undefined || secrets.some((prefix) => prefix !== '' && isCovered(secret, prefix))) return
+  throw new SetupError(
+    `the secret "${oneLine(secret)}" is refused: its name begins with nothing that CIPHERTRAIL_SECRETS names`,
+  )
+}
+
+/** An ARN ends in six characters of AWS' making, which a name lacks. */
+function isCovered(secret: string, prefix: string): boolean {
+  if (secret.startsWith(prefix)) return true
+  const [, name] = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:(.+)-[A-Za-z0-9]{6}$/.exec(prefix) ?? []
+  return name === secret
+}
+
+async function placeOf(
+  path: string,
+): Promise<{ readonly path: string; readonly ino: number; readonly dev: number } | undefined> {
+  try {
+    const real = await realpath(path)
+    const { ino, dev } = await stat(real)
+    return { path: real, ino, dev }
+  } catch {
+    return undefined
+  }
+}
+
+function isSame(place: string, real: string): boolean {
+  return relative(place, real) === ''
+}
+
+function isInside(place: string, real: string): boolean {
+  const way = relative(place, real)
+  return way !== '..' && !way.startsWith(`..${sep}`)
+}

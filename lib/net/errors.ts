@@ -1,0 +1,83 @@
+/** Which source failed: the Kubernetes API, Prometheus, the dashboard of linkerd-viz, or a proxy that was read by its pod's name. */
+export type SourceName = 'kubernetes' | 'metrics' | 'viz' | 'proxies'
+
+/** How a source failed; each has its own wording and, from the caller, its own hint. */
+export type FailureKind =
+  | 'configuration'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not-found'
+  | 'rejected'
+  | 'rate-limited'
+  | 'server'
+  | 'timeout'
+  | 'certificate'
+  | 'clock'
+  | 'connection'
+  | 'redirect'
+  | 'malformed'
+  | 'too-large'
+
+/** What to do about a failure of a kind, in a few words that follow a semicolon. */
+export type Hints = Readonly<Partial<Record<FailureKind, string>>>
+
+/**
+ * A source that could not be read. The message is one line that says what could not be done, what came instead and how to
+ * fix it. It holds no credential: text from a server is cut, cleaned and searched for the credentials that were sent.
+ */
+export class SourceError extends Error {
+  override readonly name = 'SourceError'
+  readonly source: SourceName
+  readonly kind: FailureKind
+  /** What could not be done: `list pods of cluster "prod"`. */
+  readonly what: string
+  /** What came instead, and what to do about it: the other parts of the message. */
+  readonly problem: string
+  readonly hint: string | undefined
+  /** The HTTP status, where there was an answer. */
+  readonly status: number | undefined
+
+  constructor(
+    { source, what }: { readonly source: SourceName; readonly what: string },
+    kind: FailureKind,
+    problem: string,
+    { status, hint }: { readonly status?: number | undefined; readonly hint?: string | undefined } = {},
+  ) {
+    super(`Cannot ${what}: ${problem}${hint === undefined ? '' : `; ${hint}`}`)
+    this.source = source
+    this.kind = kind
+    this.what = what
+    this.problem = problem
+    this.hint = hint
+    this.status = status
+  }
+}
+
+/** A server that cannot be asked, because of what the user has set up. The message reads on from "Cannot ...: ". */
+export class SetupError extends Error {
+  override readonly name = 'SetupError'
+}
+
+/**
+ * A server that could not be reached this time. The message reads on from "Cannot ...: " and holds no credential. Is thrown by
+ * {@link Server.connect}, or by what opens the connections of its dispatcher.
+ */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError'
+  readonly kind: FailureKind
+  /** Whether another try may help. */
+  readonly again: boolean
+  /** Instead of the request's own hint for this kind. */
+  readonly hint: string | undefined
+
+  constructor(
+    kind: FailureKind,
+    problem: string,
+    { again = false, hint }: { readonly again?: boolean; readonly hint?: string | undefined } = {},
+  ) {
+    super(problem)
+    this.kind = kind
+    this.again = again
+    this.hint = hint
+  }
+}

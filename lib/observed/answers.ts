@@ -1,0 +1,105 @@
+import type { Sample } from './activity.ts'
+import { oneLine } from '../text/redact.ts'
+
+/** One series of an answer. */
+export type Series = {
+  /** As Prometheus gave them, with `__name__` where there is one. Prometheus drops empty labels. */
+  readonly labels: Readonly<Record<string, string>>
+  /** Oldest first: one for a vector or a scalar, one or more for a matrix. */
+  readonly samples: readonly Sample[]
+}
+
+/** An answer that is none, or that says less than was asked. The message is one line and reads on from "Cannot ...: ". */
+export class AnswerError extends Error {
+  override readonly name = 'AnswerError'
+}
+
+/**
+ * Reads the text of an answer. Part of an answer is no answer: a status other than success, a warning (a store that did not
+ * answer, say), a value that is no finite number and a series without labels are errors, as is anything that is not such an
+ * answer at all.
+ *
+ * @throws AnswerError
+ */
+export function parseAnswer(body: string): Series[] {
+  const answer = toObject(parseJson(body), 'it is no JSON object')
+  if (answer['status'] !== 'success') {
+    const said = typeof answer['error'] === 'string' ? `, it says "${oneLine(answer['error'])}"` : ''
+    throw new AnswerError(`the answer of Prometheus has the status "${oneLine(textOf(answer['status']))}"${said}`)
+  }
+  const warnings = answer['warnings']
+  if (Array.isArray(warnings) ? warnings.length > 0 : warnings !== undefined && warnings !== null)
+    throw new AnswerError(`Prometheus warns that its answer may not be whole: "${oneLine(textOf(warnings))}"`)
+  const data = toObject(answer['data'], 'it has no data')
+  const { resultType, result } = data
+  if (!Array.isArray(result)) throw malformed('it has no result')
+  if (resultType === 'scalar') return [{ labels: {}, samples: [toSample(result)] }]
+  if (resultType === 'vector') return result.map(toInstantSeries)
+  if (resultType === 'matrix') return result.map(toRangeSeries)
+  throw malformed(`its result is of type "${oneLine(textOf(resultType))}"`)
+}
+
+type Fields = Readonly<Record<string, unknown>> & { readonly resultType?: unknown; readonly result?: unknown }
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    throw malformed('it is cut or no JSON')
+  }
+}
+
+function toObject(value: unknown, problem: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(problem)
+  return value as Fields
+}
+
+function malformed(problem: string): AnswerError {
+  return new AnswerError(`the answer of Prometheus cannot be read: ${problem}`)
+}
+
+function toInstantSeries(value: unknown): Series {
+  const series = toObject(value, 'a series is no object')
+  return { labels: toLabels(series['metric']), samples: [toSample(series['value'])] }
+}
+
+function toRangeSeries(value: unknown): Series {
+  const series = toObject(value, 'a series is no object')
+  const labels = toLabels(series['metric'])
+  const values = series['values']
+  if (!Array.isArray(values) || values.length === 0) throw malformed('a series has no values')
+  let previous = -Infinity
+  const samples = values.map((pair) => {
+    const sample = toSample(pair)
+    if (sample.time <= previous) throw malformed('the samples of a series are not in the order of time')
+    previous = sample.time
+    return sample
+  })
+  return { labels, samples }
+}
+
+function toLabels(metric: unknown): Readonly<Record<string, string>> {
+  const labels = toObject(metric, 'a series has no metric')
+  for (const name in labels) if (typeof labels[name] !== 'string') throw malformed('a label is no text')
+  return labels as Readonly<Record<string, string>>
+}
+
+/** As Prometheus prints numbers; `Number()` alone would read an empty text as 0. */
+const FINITE = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
+
+function toSample(pair: unknown): Sample {
+  if (!Array.isArray(pair) || pair.length !== 2) throw malformed('a sample is not a pair of time and value')
+  const [time, text]: unknown[] = pair
+  if (typeof time !== 'number' || !Number.isFinite(time)) throw malformed('the time of a sample is no number')
+  if (typeof text !== 'string') throw malformed('the value of a sample is no text')
+  const value = Number(text)
+  if (!FINITE.test(text) || !Number.isFinite(value))
+    throw malformed(`the value of a sample is "${oneLine(text)}", not a finite number`)
+  return { time, value }
+}
+
+/** The first text of a list of them; empty where there is none. */
+function textOf(values: unknown): string {
+  const [first]: unknown[] = Array.isArray(values) ? values : [values]
+  return typeof first === 'string' ? first : ''
+}

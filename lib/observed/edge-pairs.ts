@@ -1,0 +1,44 @@
+import type { PathWindow } from '../model/window.ts'
+import { STATES } from '../model/path.ts'
+import type { State } from '../model/path.ts'
+
+/** The paths between two ends, whatever their port, as the worst of them. */
+export type Pair = {
+  readonly worst: PathWindow
+  /** Whether the worst is mutual TLS of the mesh; of the proxies' own ports, too, which are exempt from scores. */
+  readonly isSecured: boolean
+}
+
+/** Collapses the ports of each pair to the worst of them, so that one clear port is never hidden by another's tick. In order of first sight. */
+export function pairsOf(paths: readonly PathWindow[]): Pair[] {
+  const pairs = Map.groupBy(paths, ({ source, destination }) =>
+    JSON.stringify([
+      source.namespace,
+      destination.namespace,
+      source.name,
+      destination.name,
+      source.kind,
+      destination.kind,
+    ]),
+  )
+  return [...pairs.values()].flatMap((pair) => {
+    const [worst] = pair.toSorted((a, b) => rankOf(a) - rankOf(b))
+    if (worst === undefined) return []
+    return [{ worst, isSecured: (adminPortState(worst) ?? worst.state) === 'mtls' && worst.outcome === 'allowed' }]
+  })
+}
+
+/** Whether `linkerd viz edges` shows such a path: of exempt ones, those of named clients at the proxies' own ports. */
+export function isShownByLinkerd(path: Pick<PathWindow, 'state' | 'reason' | 'source'>): boolean {
+  return path.state !== 'exempt' || (path.source.name !== '' && adminPortState(path) !== null)
+}
+
+/** The state of a proxy's own port, which is exempt from scores and keeps its state in the reason; null of other paths. */
+function adminPortState({ state, reason }: Pick<PathWindow, 'state' | 'reason'>): State | null {
+  const said = state === 'exempt' ? /^admin-port \((.+)\)$/.exec(reason)?.[1] : undefined
+  return STATES.find((one) => one === said) ?? null
+}
+
+function rankOf(path: PathWindow): number {
+  return path.outcome === 'refused' ? STATES.length : STATES.indexOf(adminPortState(path) ?? path.state)
+}

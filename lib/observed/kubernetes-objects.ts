@@ -1,0 +1,396 @@
+import { load } from 'js-yaml'
+import { z } from 'zod'
+import type { KubernetesList } from '../model/snapshot.ts'
+import { oneLine } from '../text/redact.ts'
+
+/**
+ * The reducer: which fields of Kubernetes' objects are kept, in Kubernetes' own shape and names. Whatever is not named here
+ * is dropped before anything is stored: other environment values, other annotations, managedFields, images, volumes, data of
+ * ConfigMaps. Secrets are never asked for.
+ *
+ * Reducing what was reduced before changes nothing, so the same schemas read stored lists back.
+ */
+
+/** Kubernetes writes null for what is absent (`"endpoints": null`), so null and absent are the same here. */
+function fields<Shape extends z.ZodRawShape>(shape: Shape) {
+  const names = Object.keys(shape)
+  return z.preprocess((value) => {
+    if (typeof value !== 'object' || value === null) return value
+    const object = value as Readonly<Record<string, unknown>>
+    if (!names.some((name) => object[name] === null)) return value
+    return Object.fromEntries(Object.entries(object).filter(([, field]) => field !== null))
+  }, z.object(shape))
+}
+
+/** A map of strings, as labels and selectors are. */
+const strings = z.record(z.string(), z.string())
+
+/** Annotations that say what Linkerd does to a pod. Others may hold anything, even credentials. */
+const KEPT_ANNOTATIONS =
+  /^(linkerd\.io|config\.linkerd\.io|config\.alpha\.linkerd\.io|viz\.linkerd\.io|mirror\.linkerd\.io|multicluster\.linkerd\.io)\//
+
+const annotations = strings.transform((all) =>
+  Object.fromEntries(Object.entries(all).filter(([key]) => KEPT_ANNOTATIONS.test(key))),
+)
+
+const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'wanted a time such as 2026-11-24T12:30:00Z')
+
+const ownerReference = fields({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  controller: z.boolean().optional(),
+})
+
+const metadata = fields({
+  name: z.string(),
+  /** Absent on what belongs to no namespace. */
+  namespace: z.string().optional(),
+  uid: z.string().optional(),
+  creationTimestamp: time.optional(),
+  /** Present while the object is being deleted. */
+  deletionTimestamp: time.optional(),
+  labels: strings.optional(),
+  annotations: annotations.optional(),
+  ownerReferences: z.array(ownerReference).optional(),
+})
+
+const portNumberOrName = z.union([z.number(), z.string()])
+
+const probe = fields({
+  httpGet: fields({ port: portNumberOrName, scheme: z.string().optional() }).optional(),
+  tcpSocket: fields({ port: portNumberOrName }).optional(),
+  grpc: fields({ port: portNumberOrName }).optional(),
+  periodSeconds: z.number().optional(),
+  initialDelaySeconds: z.number().optional(),
+  failureThreshold: z.number().optional(),
+})
+
+const ports = z
+  .array(fields({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }))
+  .optional()
+
+const probes = {
+  livenessProbe: probe.optional(),
+  readinessProbe: probe.optional(),
+  startupProbe: probe.optional(),
+}
+
+/** The only environment values that are stored, and only where they are literal. */
+const KEPT_ENVIRONMENT: ReadonlySet<string> = new Set([
+  'LINKERD2_PROXY_INBOUND_DEFAULT_POLICY',
+  'LINKERD2_PROXY_INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION',
+  'LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY',
+  'LINKERD2_PROXY_IDENTITY_LOCAL_NAME',
+  'LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS',
+])
+
+const container = fields({
+  name: z.string(),
+  /** `Always` on an init container: a native sidecar. */
+  restartPolicy: z.string().optional(),
+  ports,
+  /** Only of `linkerd-init`: the ports and subnets it leaves alone. */
+  args: z.array(z.string()).optional(),
+  /** Only of `linkerd-proxy`. */
+  env: z.array(fields({ name: z.string(), value: z.string().optional() })).optional(),
+  ...probes,
+}).transform(({ args, env, ...kept }) => {
+  const keptEnvironment =
+    kept.name !== 'linkerd-proxy'
+      ? []
+      : (env ?? []).flatMap(({ name, value }) =>
+          KEPT_ENVIRONMENT.has(name) && value !== undefined ? [{ name, value: publicValue(name, value) }] : [],
+        )
+  return {
+    ...kept,
+    ...(args !== undefined && kept.name === 'linkerd-init' ? { args } : {}),
+    ...(keptEnvironment.length > 0 ? { env: keptEnvironment } : {}),
+  }
+})
+
+const running = fields({ startedAt: time.optional() })
+const terminated = fields({ startedAt: time.optional(), finishedAt: time.optional() })
+const containerState = fields({ running: running.optional(), terminated: terminated.optional() })
+
+const containerStatus = fields({
+  name: z.string(),
+  ready: z.boolean().optional(),
+  /** Its startup probe has succeeded, or it has none. */
+  started: z.boolean().optional(),
+  restartCount: z.number().optional(),
+  state: containerState.optional(),
+  lastState: containerState.optional(),
+})
+
+/** Conditions that are kept of a pod: since when it is ready, or is not. */
+const KEPT_CONDITIONS: ReadonlySet<string> = new Set(['Ready'])
+
+const conditions = z
+  .array(fields({ type: z.string(), status: z.string().optional(), lastTransitionTime: time.optional() }))
+  .transform((all) => all.filter(({ type }) => KEPT_CONDITIONS.has(type)))
+
+const pod = fields({
+  metadata,
+  spec: fields({
+    serviceAccountName: z.string().optional(),
+    hostNetwork: z.boolean().optional(),
+    automountServiceAccountToken: z.boolean().optional(),
+    containers: z.array(container),
+    initContainers: z.array(container).optional(),
+  }),
+  status: fields({
+    phase: z.string().optional(),
+    reason: z.string().optional(),
+    podIP: z.string().optional(),
+    podIPs: z.array(fields({ ip: z.string() })).optional(),
+    hostIP: z.string().optional(),
+    startTime: time.optional(),
+    conditions: conditions.optional(),
+    containerStatuses: z.array(containerStatus).optional(),
+    initContainerStatuses: z.array(containerStatus).optional(),
+  }),
+})
+
+/** A container of a template: only what says which probes the pods made from it have. */
+const templateContainer = fields({ name: z.string(), restartPolicy: z.string().optional(), ports, ...probes })
+
+const template = fields({
+  metadata: fields({ labels: strings.optional(), annotations: annotations.optional() }).optional(),
+  spec: fields({
+    serviceAccountName: z.string().optional(),
+    hostNetwork: z.boolean().optional(),
+    automountServiceAccountToken: z.boolean().optional(),
+    containers: z.array(templateContainer).optional(),
+    initContainers: z.array(templateContainer).optional(),
+  }).optional(),
+})
+
+const selector = fields({
+  matchLabels: strings.optional(),
+  matchExpressions: z
+    .array(fields({ key: z.string(), operator: z.string(), values: z.array(z.string()).optional() }))
+    .optional(),
+})
+
+/** Deployment, ReplicaSet, StatefulSet, DaemonSet and Job: what owns pods and has a template for them. */
+const owner = fields({
+  metadata,
+  spec: fields({ replicas: z.number().optional(), selector: selector.optional(), template: template.optional() }),
+})
+
+const cronJob = fields({
+  metadata,
+  spec: fields({ jobTemplate: fields({ spec: fields({ template: template.optional() }).optional() }) }),
+})
+
+const service = fields({
+  metadata,
+  spec: fields({
+    selector: strings.optional(),
+    ports: z
+      .array(
+        fields({
+          name: z.string().optional(),
+          port: z.number(),
+          targetPort: portNumberOrName.optional(),
+          protocol: z.string().optional(),
+        }),
+      )
+      .optional(),
+    clusterIP: z.string().optional(),
+    clusterIPs: z.array(z.string()).optional(),
+    /** `IPv4`, `IPv6` or both: of a headless Service, too, whose name then leads to such addresses alone. */
+    ipFamilies: z.array(z.string()).optional(),
+    type: z.string().optional(),
+    externalName: z.string().optional(),
+  }),
+})
+
+const serviceAccount = fields({ metadata, automountServiceAccountToken: z.boolean().optional() })
+
+const namespace = fields({ metadata })
+
+const endpointSlice = fields({
+  metadata,
+  addressType: z.string(),
+  endpoints: z
+    .array(
+      fields({
+        addresses: z.array(z.string()),
+        targetRef: fields({
+          kind: z.string().optional(),
+          namespace: z.string().optional(),
+          name: z.string().optional(),
+        }).optional(),
+      }),
+    )
+    .optional(),
+  ports: z
+    .array(fields({ name: z.string().optional(), port: z.number().optional(), protocol: z.string().optional() }))
+    .optional(),
+})
+
+/** Linkerd's own resources hold no secret, and a policy is only understood whole: the spec is kept as it is. */
+const linkerdResource = fields({ metadata, spec: z.record(z.string(), z.unknown()) })
+
+const event = fields({
+  metadata,
+  reason: z.string().optional(),
+  involvedObject: fields({
+    kind: z.string().optional(),
+    namespace: z.string().optional(),
+    name: z.string().optional(),
+    uid: z.string().optional(),
+  }),
+  lastTimestamp: time.optional(),
+  message: z.string().transform(oneLine).optional(),
+})
+
+/** Helm values may be numbers where a list of ports has only one. */
+const helmText = z.union([z.string(), z.number()]).transform(String)
+
+/** The settings of the control plane that say what a proxy does without an annotation (ConfigMap linkerd-config). */
+const linkerdValues = fields({
+  clusterDomain: z.string().optional(),
+  identityTrustDomain: z.string().optional(),
+  linkerdVersion: helmText.optional(),
+  cniEnabled: z.boolean().optional(),
+  /** True, as Linkerd has it unless it is told otherwise: connections by IPv6 are not led to the proxy. */
+  disableIPv6: z.boolean().optional(),
+  identity: fields({
+    /** False: the injector refuses pods that do not mount a ServiceAccount token. */
+    serviceAccountTokenProjection: z.boolean().optional(),
+    issuer: fields({
+      scheme: z.string().optional(),
+      issuanceLifetime: helmText.optional(),
+      clockSkewAllowance: helmText.optional(),
+    }).optional(),
+  }).optional(),
+  proxy: fields({ defaultInboundPolicy: z.string().optional(), opaquePorts: helmText.optional() }).optional(),
+  proxyInit: fields({
+    ignoreInboundPorts: helmText.optional(),
+    ignoreOutboundPorts: helmText.optional(),
+    skipSubnets: helmText.optional(),
+  }).optional(),
+})
+
+const configMap = z.preprocess(
+  withParsedValues,
+  fields({
+    metadata,
+    data: fields({ 'ca-bundle.crt': z.string().transform(onlyCertificates).optional() }).optional(),
+    /** Parsed from `data.values` of linkerd-config; absent on other ConfigMaps. */
+    values: linkerdValues.optional(),
+  }),
+)
+
+/** Schemas by resource, as in {@link KubernetesList}: the plural with its group. */
+const SCHEMAS = {
+  pods: pod,
+  namespaces: namespace,
+  services: service,
+  serviceaccounts: serviceAccount,
+  configmaps: configMap,
+  events: event,
+  'deployments.apps': owner,
+  'replicasets.apps': owner,
+  'statefulsets.apps': owner,
+  'daemonsets.apps': owner,
+  'jobs.batch': owner,
+  'cronjobs.batch': cronJob,
+  'endpointslices.discovery.k8s.io': endpointSlice,
+  'servers.policy.linkerd.io': linkerdResource,
+  'authorizationpolicies.policy.linkerd.io': linkerdResource,
+  'meshtlsauthentications.policy.linkerd.io': linkerdResource,
+  'networkauthentications.policy.linkerd.io': linkerdResource,
+  'egressnetworks.policy.linkerd.io': linkerdResource,
+  'httplocalratelimitpolicies.policy.linkerd.io': linkerdResource,
+  'serverauthorizations.policy.linkerd.io': linkerdResource,
+  'httproutes.policy.linkerd.io': linkerdResource,
+  'externalworkloads.workload.linkerd.io': linkerdResource,
+} as const
+
+/** A resource that is read: the plural with its group. */
+export type Resource = keyof typeof SCHEMAS
+
+/** A reduced object of a resource. */
+export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
+
+export type OwnerReference = z.infer<typeof ownerReference>
+export type Pod = z.infer<typeof pod>
+export type Container = z.infer<typeof container>
+export type Template = z.infer<typeof template>
+/** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
+export type Owner = z.infer<typeof owner>
+export type CronJob = z.infer<typeof cronJob>
+export type Service = z.infer<typeof service>
+export type EndpointSlice = z.infer<typeof endpointSlice>
+export type Namespace = z.infer<typeof namespace>
+/** Server, AuthorizationPolicy and the like: `spec` as the API gave it. */
+export type LinkerdResource = z.infer<typeof linkerdResource>
+export type Event = z.infer<typeof event>
+export type ConfigMap = z.infer<typeof configMap>
+
+/** An object that is not what its resource should be. */
+export class ReduceError extends Error {
+  override readonly name = 'ReduceError'
+}
+
+/**
+ * Reduces the objects of one list, in their order.
+ *
+ * @param where what the list is, for messages: `pods of cluster "prod"`
+ * @throws ReduceError that names the first object that does not fit and why; nothing is dropped silently
+ */
+export function reduceItems<R extends Resource>(resource: R, items: readonly unknown[], where: string): Item<R>[] {
+  const schema: z.ZodType = SCHEMAS[resource]
+  return items.map((item, index) => {
+    const parsed = schema.safeParse(item)
+    if (parsed.success) return parsed.data as Item<R>
+    const [issue] = parsed.error.issues
+    const path = issue === undefined || issue.path.length === 0 ? '' : `${oneLine(issue.path.join('.'))}: `
+    throw new ReduceError(
+      `Cannot read ${where}: item ${index + 1}${nameOf(item)} does not fit, ${path}${oneLine(issue?.message ?? '')}`,
+    )
+  })
+}
+
+/**
+ * The objects of a resource in stored lists: empty where the cluster does not serve the resource, undefined where it was not
+ * read. Throws ReduceError.
+ */
+export function itemsOf<R extends Resource>(lists: readonly KubernetesList[], resource: R): Item<R>[] | undefined {
+  const list = lists.find((candidate) => candidate.resource === resource)
+  return list === undefined ? undefined : reduceItems(resource, list.items, `stored ${resource}`)
+}
+
+/** ` (namespace/name)` of an object that may be anything; empty where it has no name. */
+function nameOf(item: unknown): string {
+  const found = z.object({ metadata: z.object({ namespace: z.string().optional(), name: z.string() }) }).safeParse(item)
+  if (!found.success) return ''
+  const { namespace: inside, name } = found.data.metadata
+  return ` (${oneLine(inside === undefined ? name : `${inside}/${name}`)})`
+}
+
+/** Puts the parsed `data.values` of linkerd-config beside `data`, where the reducer picks the few settings it keeps. */
+function withParsedValues(item: unknown): unknown {
+  const found = z.object({ data: z.object({ values: z.string() }) }).safeParse(item)
+  if (!found.success || typeof item !== 'object') return item
+  try {
+    return { ...item, values: load(found.data.data.values) }
+  } catch {
+    return { ...item, values: 'not YAML' } // the schema then says that an object was wanted
+  }
+}
+
+/** Trust anchors are certificates; should anything else ever stand beside them (a key), it is not kept. */
+function onlyCertificates(pem: string): string {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g) ?? []
+  return blocks.map((block) => `${block}\n`).join('')
+}
+
+function publicValue(name: string, value: string): string {
+  return name === 'LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS' ? onlyCertificates(value) : value
+}

@@ -1,0 +1,198 @@
+import type { Seconds, Window } from '../model/time.ts'
+import { LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds } from '../time/windows.ts'
+
+/** One instant query of the plan. */
+export type Query = {
+  /** What the answer is for; several slices of one name hold the same series at other times. */
+  readonly name: QueryName
+  readonly query: string
+  /** Evaluation time. */
+  readonly time: Seconds
+}
+
+export type QueryName =
+  | 'scrapes'
+  | 'process-starts'
+  | 'clear-inbound'
+  | 'clear-outbound'
+  | 'clear-authorized'
+  | 'clear-requests'
+  | 'overridden'
+  | 'encrypted-open'
+  | 'encrypted-moved'
+  | 'encrypted-new-last'
+  | 'encrypted-new-first'
+  | 'encrypted-new-count'
+  | 'encrypted-bytes'
+  | 'admin-opened'
+  | 'admin-requests'
+  | 'crypto-tls'
+  | 'crypto-versions'
+  | 'crypto-certificate-first'
+  | 'crypto-certificate-last'
+  | 'crypto-certificate-count'
+
+/** The proxy's own ports: probes and scrapes of every pod go there, so they are reduced and never scored. */
+export const ADMIN_PORTS = [4190, 4191] as const
+
+/** Counters and the gauge of connections, of either side. */
+export const TCP_COUNTERS = [
+  'tcp_open_total',
+  'tcp_open_connections',
+  'tcp_read_bytes_total',
+  'tcp_write_bytes_total',
+] as const
+
+/** What policy let in, or did not. */
+export const AUTHORIZED_COUNTERS = [
+  'inbound_http_authz_allow_total',
+  'inbound_http_authz_deny_total',
+  'inbound_http_route_not_found_total',
+  'inbound_http_local_ratelimit_total',
+  'inbound_tcp_authz_allow_total',
+  'inbound_tcp_authz_deny_total',
+  'inbound_tcp_authz_terminate_total',
+] as const
+
+const TCP = TCP_COUNTERS.join('|')
+const AUTHORIZED = AUTHORIZED_COUNTERS.join('|')
+const ADMIN = ADMIN_PORTS.join('|')
+
+/**
+ * Pod labels replace the labels that the selectors below ask for, and the proxy's own value moves to the `exported_` twin
+ * (measured): a pod labelled `peer: src` or `tls: "true"` would hide its clear connections from them. So each of them is asked
+ * for by its twin, too.
+ */
+const SELECTED_BY = ['tls', 'direction', 'peer', 'target_port'] as const
+
+/**
+ * Labels that decide nothing, dropped from the answers that hold a series for every encrypted end: a third of their bytes. A pod label of any
+ * of these names changes nothing, either.
+ */
+export const LEFT_OUT: ReadonlySet<string> = new Set([
+  'app',
+  'component',
+  'control_plane_ns',
+  'controller_revision_hash',
+  'dst_control_plane_ns',
+  'dst_pod_template_hash',
+  'dst_zone',
+  'dst_zone_locality',
+  'extension',
+  'job',
+  'pod_template_hash',
+  'srv_group',
+  'srv_kind',
+  'srv_name',
+  'srv_port',
+  'workload_ns',
+])
+
+/** Raw samples come in slices of at most this long, so that one answer stays bounded whatever the window's size. */
+const SLICE_SECONDS = 20 * 60
+
+/**
+ * All queries of one window. What had no mesh TLS comes as raw samples from {@link LOOKBACK_SECONDS} before the window, since
+ * only they tell a first connection from an old one; what had is reduced by Prometheus, where absence only ever becomes
+ * `not-observed`.
+ */
+export function queriesOf(window: Window): Query[] {
+  const start = toSeconds(window.start)
+  const end = toSeconds(window.end)
+  const length = end - start
+  // Prometheus 2 counts a sample at exactly the range's left end, which belongs to the window before; Prometheus 3 does not. Raw
+  // samples are cut to the window by their time; what is reduced leaves a millisecond out, since there absence is safe.
+  const within = `${length * 1000 - 1}ms`
+  const before = `offset ${length}s`
+  // Two jobs that scrape one proxy count the same twice.
+  const summed = (expression: string) =>
+    `sum without (${[...LEFT_OUT].filter((name) => name !== 'job').join(', ')}) (max without (job) (${expression}))`
+  const perProxy = 'instance, namespace, pod'
+  const raw = (name: QueryName, selector: string, until = end): Query[] =>
+    slices(start - LOOKBACK_SECONDS, until).map(({ time, seconds }) => ({
+      name,
+      query: `${selector}[${seconds}s]`,
+      time,
+    }))
+  const once = (name: QueryName, query: string): Query => ({ name, query, time: end })
+
+  const encrypted = ['{direction="outbound",peer="dst",tls="true"}', '{direction="inbound",peer="src",tls="true"}']
+  const moved = (metric: string) =>
+    `last_over_time(${metric}[${within}]) - (${metric} ${before}) != 0 or last_over_time(${metric}[${within}]) unless (${metric} ${before})`
+  // Read and written bytes have the same labels, so one answer serves for both.
+  const movedBytes = (selector: string) => {
+    const both = (value: (metric: string) => string) =>
+      `(${value(`tcp_read_bytes_total${selector}`)} + ${value(`tcp_write_bytes_total${selector}`)})`
+    const last = both((metric) => `last_over_time(${metric}[${within}])`)
+    const first = both((metric) => `(${metric} ${before})`)
+    return `${last} - ${first} > 0 or ${last} unless ${first}`
+  }
+  const added = (reduce: string, metric: string) => `${reduce}(${metric}[${within}]) unless (${metric} ${before})`
+
+  return [
+    // One scrape after the end closes the last interval between two scrapes, so that coverage can be whole.
+    ...raw('scrapes', 'up{job="linkerd-proxy"}', end + SETTLE_SECONDS),
+    ...raw('scrapes', 'up{job!="linkerd-proxy",instance=~".+:4191"}', end + SETTLE_SECONDS),
+    // Every value, since a proxy may be restarted more than twice in the time that is read.
+    ...raw('process-starts', 'process_start_time_seconds{job="linkerd-proxy"}'),
+    ...raw('process-starts', 'process_start_time_seconds{job!="linkerd-proxy",instance=~".+:4191"}'),
+    ...raw('clear-inbound', `{__name__=~"${TCP}",direction="inbound",peer="src",tls!="true",target_port!~"${ADMIN}"}`),
+    ...raw('clear-outbound', `{__name__=~"${TCP}",direction="outbound",peer="dst",tls!="true"}`),
+    ...raw('clear-authorized', `{__name__=~"${AUTHORIZED}",tls!="true",target_port!~"${ADMIN}"}`),
+    ...raw('clear-requests', `request_total{direction="outbound",tls!="true"}`),
+    ...SELECTED_BY.flatMap((label) =>
+      raw('overridden', `{__name__=~"${TCP}|${AUTHORIZED}|request_total",exported_${label}!=""}`),
+    ),
+    ...encrypted.flatMap((selector) => {
+      const opened = `tcp_open_total${selector}`
+      return [
+        once('encrypted-open', `${summed(`max_over_time(tcp_open_connections${selector}[${within}])`)} > 0`),
+        once('encrypted-moved', `last_over_time(${opened}[${within}]) - (${opened} ${before}) != 0`),
+        once('encrypted-new-last', added('last_over_time', opened)),
+        once('encrypted-new-first', added('min_over_time', opened)),
+        once('encrypted-new-count', added('count_over_time', opened)),
+        once('encrypted-bytes', summed(movedBytes(selector))),
+      ]
+    }),
+    once('admin-opened', moved(`tcp_open_total{direction="inbound",peer="src",tls!="true",target_port=~"${ADMIN}"}`)),
+    once('admin-requests', moved(`inbound_http_authz_allow_total{tls!="true",target_port=~"${ADMIN}"}`)),
+    once(
+      'crypto-tls',
+      `count by (tls_suites, tls_kx_groups, tls_fips) (max by (${perProxy}, tls_suites, tls_kx_groups, tls_fips) (last_over_time(rustls_info[${within}])))`,
+    ),
+    once(
+      'crypto-versions',
+      `count by (version) (max by (${perProxy}, version) (last_over_time(proxy_build_info[${within}])))`,
+    ),
+    once(
+      'crypto-certificate-first',
+      `min(last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}]))`,
+    ),
+    once(
+      'crypto-certificate-last',
+      `max(last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}]))`,
+    ),
+    once(
+      'crypto-certificate-count',
+      `count(max by (${perProxy}) (last_over_time(control_identity_cert_expiration_timestamp_seconds[${within}])) > 0)`,
+    ),
+  ]
+}
+
+/** Asked only where a window has no scrape: whether Prometheus has older data, so that the gap is final and not ours. */
+export function earlierScrapesQuery(window: Window): Pick<Query, 'query' | 'time'> {
+  return { query: 'count(count_over_time(up{job="linkerd-proxy"}[1d]))', time: toSeconds(window.start) }
+}
+
+/** How much older than now a first run looks for the oldest sample. */
+export const OLDEST_SAMPLE_DAYS = 15
+
+/** `(from, until]` in pieces of equal grid, oldest first; the whole is covered once. */
+function slices(from: Seconds, until: Seconds): { time: Seconds; seconds: Seconds }[] {
+  const pieces: { time: Seconds; seconds: Seconds }[] = []
+  for (let begin = from; begin < until; begin += SLICE_SECONDS) {
+    const time = Math.min(begin + SLICE_SECONDS, until)
+    pieces.push({ time, seconds: time - begin })
+  }
+  return pieces
+}

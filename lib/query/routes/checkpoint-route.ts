@@ -1,0 +1,30 @@
+import { NoteError } from '../../seal/tlog/note.ts'
+import { readPrintedHead } from '../../seal/printed-head.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { ProblemError } from '../problem.ts'
+
+/** The signed head of the log. */
+export type CheckpointAnswer = {
+  readonly origin: string
+  /** How many leaves the log has. */
+  readonly size: number
+  /** Base64. */
+  readonly root: string
+  /** The key as the store names it: compare it with the one that you were given. */
+  readonly vkey: string
+  /** The checkpoint as it was signed (C2SP tlog-checkpoint). */
+  readonly text: string
+}
+
+/** Answers the head of the log. Throws a `ProblemError` where nothing was sealed yet, and where the head is not what the key signed. */
+export async function answerCheckpoint(objects: Objects): Promise<CheckpointAnswer> {
+  try {
+    const head = await readPrintedHead([], objects)
+    if (head === null) throw new ProblemError('not-found', 'Cannot show the head of the log: nothing was sealed yet')
+    const { origin, size, root, vkey, text } = head
+    return { origin, size, root, vkey, text }
+  } catch (error) {
+    if (!(error instanceof NoteError)) throw error
+    throw new ProblemError('unreadable', `Cannot show the head of the log: it proves nothing, ${error.message}`)
+  }
+}

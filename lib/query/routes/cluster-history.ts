@@ -1,0 +1,83 @@
+import { fixOf } from '../../assess/window/causes.ts'
+import { toSeconds } from '../../time/windows.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { PathRow } from '../../model/history.ts'
+import { historyProblem } from '../../history/history-problem.ts'
+import { type HistoryQuery, collectedIn, rows, within } from '../../history/path-history.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { readPresent } from '../../history/period.ts'
+import { DamagedError } from '../../store/objects/derived-object.ts'
+
+/** How many clusters are read at once. */
+export const CLUSTERS_AT_ONCE = 4
+
+/** What is known of a cluster in a period. */
+export type ClusterAnswer = {
+  readonly id: string
+  /** The end of the latest window of the period that was collected; null where none was. */
+  readonly collectedUntil: string | null
+  /** The begin of the first window of the period that was expected or collected; null where there is none. Of what lies before it nothing is known. */
+  readonly expectedFrom: string | null
+  /** How many windows the period has, and of how many of them nothing can be told. */
+  readonly windows: number
+  readonly notCollected: number
+  /** Of the time that proxies lived, the share in which they were seen, 0 to 1; null where nothing was expected. */
+  readonly coverage: number | null
+  /** Why nothing can be read of it; null where it can. */
+  readonly problem: string | null
+}
+
+/** What of a period is not known of a cluster, in words; null where every window of all of it was collected. */
+export function notKnown(
+  { problem, windows, notCollected, expectedFrom }: ClusterAnswer,
+  period: { readonly from: string },
+): string | null {
+  if (problem !== null) return problem
+  if (expectedFrom === null) return 'no window of the period was expected'
+  if (notCollected > 0) return `${notCollected} of ${windows} windows of the period were not collected`
+  return toSeconds(expectedFrom) > toSeconds(period.from)
+    ? `no window before ${expectedFrom} was expected or collected`
+    : null
+}
+
+/** Reads what the paths of a cluster were in a period, and how much of it is known. */
+export async function readCluster(
+  cluster: Cluster,
+  { from, to, ...filters }: HistoryQuery & { readonly from: string; readonly to: string },
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
+  const unreadable = (problem: string) => ({
+    cluster: {
+      id: cluster.id,
+      collectedUntil: null,
+      expectedFrom: null,
+      windows: 0,
+      notCollected: 0,
+      coverage: null,
+      problem,
+    },
+    rows: [],
+  })
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return unreadable(problem)
+  try {
+    const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
+    const windows = months.flatMap((month) => month.windows).filter(within({ from, to }))
+    const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
+    const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+    return {
+      cluster: {
+        id: cluster.id,
+        collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
+        expectedFrom: windows[0]?.start ?? null,
+        ...collectedIn(months, { from, to }),
+        coverage: expected === 0 ? null : observed / expected,
+        problem: null,
+      },
+      rows: rows(months, episodes, { from, to, ...filters }, fixOf),
+    }
+  } catch (error) {
+    if (error instanceof DamagedError) return unreadable(error.message)
+    throw error
+  }
+}

@@ -1,0 +1,101 @@
+import { waivedRows } from '../../assess/judge/waived.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { PathRow } from '../../model/history.ts'
+import { concurrently } from '../../concurrently.ts'
+import { declaredWaivers } from '../../store/registry/declarations.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { readClusters } from '../../store/registry/registry.ts'
+import { compareText } from '../../text/order.ts'
+import { type Grant, maySee } from '../access/access.ts'
+import { CLUSTERS_AT_ONCE, type ClusterAnswer, notKnown, readCluster } from './cluster-history.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { PathsQuery } from '../parameters.ts'
+import { ProblemError, quoted } from '../problem.ts'
+
+/** More would take longer than anybody waits for one answer. */
+const MOST_CLUSTERS = 100
+
+/** A page of what the paths were, and what must be known to read it. */
+export type PathsAnswer = Page<PathRow> & {
+  readonly period: { readonly from: string; readonly to: string }
+  /** Whether windows cover all of the period, of every cluster, and every one was collected. Where it is not `all`, silence says nothing. */
+  readonly collected: 'all' | 'partly' | 'none'
+  readonly clusters: readonly ClusterAnswer[]
+}
+
+/**
+ * Answers what the paths were in a period, newest first. Throws a `ProblemError` for a cluster that is not registered or must not be seen (no difference
+ * is made), for too many at once, and where not one of them can be read.
+ */
+export async function answerPaths(
+  query: PathsQuery,
+  grant: Grant,
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<PathsAnswer> {
+  const clusters = await askedClusters(query.clusters, grant, objects)
+  const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
+    readCluster(cluster, query, { objects, now }),
+  )
+  const read = answers.map(({ cluster }) => cluster)
+  const problems = read.flatMap(({ problem }) => problem ?? [])
+  if (problems.length > 0 && problems.length === read.length)
+    throw new ProblemError('unreadable', problems.slice(0, 1).join(''))
+  const { declared: waivers } = await declaredWaivers(objects)
+  const found = newestFirst(answers.flatMap(({ rows: own }) => own))
+  const { limit, cursor, from, to, ...filters } = query
+  const page = pageOf(
+    found,
+    // Not what the period comes to, since that moves with the clock where nobody says it.
+    { limit, cursor, question: ['paths', filters, grant.clusters, from, to], until: to },
+    (row) => [row.cluster, row.pathId, row.from, row.to, row.state, row.outcome],
+  )
+  return {
+    ...page,
+    items: waivedRows(page.items, waivers, to),
+    period: { from, to },
+    collected: collectedOf(read, { from }),
+    clusters: read,
+  }
+}
+
+/** Pages of one history must come in one order: by end, begin, cluster and path. */
+function newestFirst(found: readonly PathRow[]): PathRow[] {
+  return found.toSorted(
+    (a, b) =>
+      compareText(b.to, a.to) ||
+      compareText(b.from, a.from) ||
+      compareText(a.cluster, b.cluster) ||
+      compareText(a.pathId, b.pathId),
+  )
+}
+
+async function askedClusters(
+  ids: readonly string[] | undefined,
+  grant: Grant,
+  objects: Objects,
+): Promise<readonly Cluster[]> {
+  const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
+  const asked = ids?.map((id) => {
+    const cluster = seen.find((one) => one.id === id)
+    if (cluster === undefined)
+      throw new ProblemError(
+        'not-found',
+        `Cannot find cluster ${quoted(id)}: no such cluster may be seen here`,
+        'cluster',
+      )
+    return cluster
+  })
+  const clusters = asked ?? seen
+  if (clusters.length > MOST_CLUSTERS)
+    throw new ProblemError(
+      'bad-parameter',
+      `Cannot read ${clusters.length} clusters at once: wanted at most ${MOST_CLUSTERS}, name them by the parameter cluster`,
+      'cluster',
+    )
+  return clusters
+}
+
+function collectedOf(clusters: readonly ClusterAnswer[], period: { readonly from: string }): PathsAnswer['collected'] {
+  if (clusters.every(({ collectedUntil }) => collectedUntil === null)) return 'none'
+  return clusters.every((cluster) => notKnown(cluster, period) === null) ? 'all' : 'partly'
+}

@@ -1,0 +1,139 @@
+import { concurrently } from '../../concurrently.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { type ReportRecord, readDocument, readReport } from '../../store/evidence/report-records.ts'
+import { type Grant, maySee } from '../access/access.ts'
+import type { Answer } from '../answer.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { PageParameters } from '../parameters.ts'
+import { ProblemError } from '../problem.ts'
+import { documentsPrefix, isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
+
+/** How many records are read at once. */
+const AT_ONCE = 8
+
+/** A report that was made, with its documents. */
+export type ReportItem = Omit<ReportRecord, 'documents'> & {
+  /** The end of its period and a digest. */
+  readonly id: string
+  readonly documents: readonly (ReportRecord['documents'][number] & {
+    /** Where it can be read; null where it is not kept in the store, as of a report that somebody made for a folder. */
+    readonly href: string | null
+  })[]
+}
+
+/** What kinds of documents there are, by the end of their names. */
+const TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  pdf: 'application/pdf',
+  csv: 'text/csv; charset=utf-8',
+  json: 'application/json',
+}
+
+/** The page is one file with its styles and fonts inside. It runs nothing, and must not even where somebody changed it. */
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups"
+
+/** Answers which reports were made, those of the latest periods first. Only those are shown of which every cluster may be seen, also those that they name as removed. */
+export async function answerReports(
+  { limit, cursor }: PageParameters,
+  grant: Grant,
+  { objects, now }: { readonly objects: Objects; readonly now: string },
+): Promise<Page<ReportItem>> {
+  const keys: string[] = []
+  for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
+  const records = await concurrently(keys.toReversed(), AT_ONCE, async (key) => ({
+    key,
+    record: await readReport(key, objects),
+  }))
+  const seen = records.flatMap(({ key, record }) =>
+    record !== undefined && isGranted(record, grant) ? [{ key, record }] : [],
+  )
+  const page = pageOf(
+    seen,
+    { limit, cursor, question: ['reports', grant.clusters], until: cursor?.u ?? now },
+    ({ key }) => key,
+  )
+  return { ...page, items: await concurrently(page.items, AT_ONCE, ({ key, record }) => itemOf(key, record, objects)) }
+}
+
+/** Answers what is recorded of one report. Throws a `ProblemError` where there is none, or none that may be seen: no difference is made. */
+export async function answerReport(id: string, grant: Grant, objects: Objects): Promise<ReportItem> {
+  const { key, record } = await grantedReport(id, grant, objects)
+  return itemOf(key, record, objects)
+}
+
+/** The full name of a document: `pdf` is the report's own. */
+function documentName(asked: string): string {
+  return asked === 'html' || asked === 'pdf' ? `report.${asked}` : asked
+}
+
+/** The media type of a document by its name; undefined where we make none such. */
+export function documentType(asked: string): string | undefined {
+  const name = documentName(asked)
+  const end = name.slice(name.lastIndexOf('.') + 1)
+  return Object.hasOwn(TYPES, end) ? TYPES[end] : undefined
+}
+
+/**
+ * Answers a document of a report. Throws a `ProblemError` where there is none that may be seen, and where its bytes are not those that
+ * were recorded when it was made.
+ */
+export async function answerDocument(id: string, asked: string, grant: Grant, objects: Objects): Promise<Answer> {
+  const { key, record } = await grantedReport(id, grant, objects)
+  const name = documentName(asked)
+  const type = documentType(asked)
+  if (type === undefined || !record.documents.some((document) => document.name === name))
+    throw new ProblemError('not-found', 'Cannot find this document: the report has none of that name')
+  const read = await readDocument({ key, record }, name, objects)
+  if (read === 'absent')
+    throw new ProblemError(
+      'not-found',
+      'Cannot find this document: it is not kept in the store, only what was recorded of it',
+    )
+  if (read === 'changed')
+    throw new ProblemError(
+      'unreadable',
+      'Cannot show this document: it is not the one that was recorded when it was made',
+    )
+  const isShown = type === TYPES['html'] || type === TYPES['pdf']
+  return {
+    type,
+    body: read.body,
+    stored: read,
+    headers: {
+      'content-disposition': `${isShown ? 'inline' : 'attachment'}; filename="ciphertrail-${id}-${name}"`,
+      ...(type === TYPES['html'] ? { 'content-security-policy': PAGE_POLICY } : {}),
+    },
+  }
+}
+
+async function grantedReport(
+  id: string,
+  grant: Grant,
+  objects: Objects,
+): Promise<{ readonly key: string; readonly record: ReportRecord }> {
+  const key = `${reportsPrefix}${id}.json`
+  const record = isReportKey(key) ? await readReport(key, objects) : undefined
+  if (record === undefined || !isGranted(record, grant))
+    throw new ProblemError('not-found', 'Cannot find this report: there is none of that id that may be seen here')
+  return { key, record }
+}
+
+/** A report without clusters, or that tells of more than are granted, may tell what must not be seen. */
+function isGranted({ clusters, removed = [] }: ReportRecord, grant: Grant): boolean {
+  return grant.clusters === 'all' || (clusters.length > 0 && [...clusters, ...removed].every((id) => maySee(grant, id)))
+}
+
+async function itemOf(key: string, record: ReportRecord, objects: Objects): Promise<ReportItem> {
+  const id = key.slice(reportsPrefix.length, -'.json'.length)
+  const kept = new Set<string>()
+  for await (const one of objects.list(`${documentsPrefix}${id}/`)) {
+    const document = parseDocumentKey(one)
+    if (document !== undefined) kept.add(document.name)
+  }
+  const documents = record.documents.map((document) => ({
+    ...document,
+    href: kept.has(document.name) ? `/v1/reports/${id}/${document.name}` : null,
+  }))
+  return { id, ...record, documents }
+}

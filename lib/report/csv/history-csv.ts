@@ -1,0 +1,63 @@
+import type { PathRow } from '../../model/history.ts'
+import type { Source } from '../../model/path.ts'
+import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
+
+/** Windows of a cluster of which nothing can be told: a row of its own, or else a list without them would read as good news. */
+export type NotCollectedRow = {
+  readonly cluster: string
+  /** The period in which they lie. */
+  readonly from: string
+  readonly to: string
+  readonly reason: string
+}
+
+type Row = {
+  readonly shown: PathRow | (NotCollectedRow & { readonly state: 'not-collected' })
+  readonly path: PathRow | null
+}
+
+const NOBODY: Source = { kind: '', namespace: '', name: '', serviceAccount: null }
+
+/** The columns of the API's `/v1/paths` as CSV; docs/api.md describes them. */
+export const HISTORY_COLUMNS: Columns<Row> = {
+  cluster: ({ shown }) => shown.cluster,
+  path_id: ({ path }) => path?.pathId ?? null,
+  ...endColumns<Row>('source', ({ path }) => path?.source ?? NOBODY),
+  ...endColumns<Row>('destination', ({ path }) => path?.destination ?? NOBODY),
+  destination_cluster: ({ path }) => path?.destination.cluster ?? null,
+  port: ({ path }) => path?.port ?? null,
+  from: ({ shown }) => shown.from,
+  to: ({ shown }) => shown.to,
+  state: ({ shown }) => shown.state,
+  outcome: ({ path }) => path?.outcome ?? null,
+  reason: ({ shown }) => shown.reason,
+  cause: ({ path }) => path?.cause ?? null,
+  fix: ({ path }) => path?.fix ?? null,
+  clear_share: ({ path }) => path?.clearShare ?? null,
+  opens: ({ path }) => path?.opens ?? null,
+  open_at_scrape: ({ path }) => path?.openAtScrape ?? null,
+  bytes: ({ path }) => path?.bytes ?? null,
+  corroborated: ({ path }) => path?.corroborated ?? null,
+  enforcement: ({ path }) => path?.enforcement ?? null,
+  candidates: ({ path }) => listOf((path?.candidates ?? []).map(idOf)),
+  episode: ({ path }) => path?.episode?.id ?? null,
+  opened_at: ({ path }) => path?.episode?.openedAt ?? null,
+  since_unknown: ({ path }) => path?.episode?.sinceUnknown ?? null,
+  ended_at: ({ path }) => path?.episode?.endedAt ?? null,
+  ending: ({ path }) => path?.episode?.ending ?? null,
+  waiver: ({ path }) => path?.waiver ?? null,
+  evidence: ({ path }) => listOf(path?.evidence ?? []),
+}
+
+/** Rows of history as CSV, first what was not collected. Without names it is what follows a page that has them. */
+export function historyCsv(
+  notCollected: readonly NotCollectedRow[],
+  paths: readonly PathRow[],
+  { hasNames }: { readonly hasNames: boolean },
+): string {
+  const rows: readonly Row[] = [
+    ...notCollected.map((row) => ({ shown: { ...row, state: 'not-collected' as const }, path: null })),
+    ...paths.map((path) => ({ shown: path, path })),
+  ]
+  return csvText(HISTORY_COLUMNS, rows, { hasNames })
+}

@@ -1,0 +1,250 @@
+/** What was expected of a cluster, what was collected, and what was not seen. */
+import type { ClusterPeriod } from '../../model/period.ts'
+import type { Coverage, Crypto, GapReason, Workload } from '../../model/window.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { TimelineMonth } from '../../model/history.ts'
+import { compareText } from '../../text/order.ts'
+import type { Period } from '../report-input.ts'
+import { endpointKey } from './path-summary.ts'
+import { isBefore, lengthOf, ratio, sum } from './sums.ts'
+
+/** Windows in a row that were not collected. */
+export type MissingRun = {
+  readonly cluster: string
+  readonly from: string
+  readonly to: string
+  readonly windows: number
+  /** An attempt stands, but metrics could not be read in it. */
+  readonly isAttempted: boolean
+}
+
+/** Time of a workload's pods that was not seen, summed by reason. */
+export type GapSummary = {
+  readonly cluster: string
+  readonly workload: Endpoint
+  readonly reason: GapReason
+  readonly stretches: number
+  readonly podSeconds: number
+  readonly from: string
+  readonly to: string
+  /** Of the workload over all collected windows; null if nothing was expected. */
+  readonly ratio: number | null
+}
+
+type ErrorSummary = {
+  readonly cluster: string
+  readonly line: string
+  readonly windows: number
+  /** Ends of the first and last window. */
+  readonly first: string
+  readonly last: string
+}
+
+/** What was to be seen of a workload over all collected windows, and what was. */
+export type WorkloadCoverage = {
+  readonly cluster: string
+  readonly workload: Endpoint
+  /** Pod seconds. */
+  readonly expectedSeconds: number
+  readonly observedSeconds: number
+  /** Null if nothing was expected. */
+  readonly ratio: number | null
+}
+
+export type ClusterSummary = Observed & {
+  readonly id: string
+  readonly windows: TimelineMonth['windows']
+  readonly expected: number
+  readonly collected: number
+  /** End of the last window that was collected; null where none was. */
+  readonly collectedUntil: string | null
+  /** Start of the first and end of the last expected window, where they leave a part of the period out; else null. */
+  readonly expectedOnly: { readonly from: string; readonly to: string } | null
+  /** No attempt stands. */
+  readonly missing: number
+  /** An attempt stands, but metrics could not be read. */
+  readonly failed: number
+  readonly missingRuns: readonly MissingRun[]
+  /** By namespace and name. */
+  readonly coverage: readonly WorkloadCoverage[]
+  readonly gaps: readonly GapSummary[]
+  readonly errors: readonly ErrorSummary[]
+  /** As of the latest window with lists, with the bytes that no proxy saw in the period. */
+  readonly workloads: readonly Workload[]
+  readonly crypto: Crypto | null
+}
+
+type Windows = TimelineMonth['windows']
+
+/** How much of the pods' time was seen, in pod seconds. */
+export type Observed = {
+  /** A window that was not collected counts as expected like the average of the others, and as not observed. */
+  readonly expectedSeconds: number
+  readonly observedSeconds: number
+  /** Collected, but how much should have been seen is not known, or no meshed pod lived. */
+  readonly unmeasured: number
+  /** Null where nothing can be said: stronger than a good number elsewhere. */
+  readonly share: number | null
+}
+
+/** Adds up the windows of one cluster. The one share of every surface: of a period, of the one before, of the trend. */
+export function observedOf(windows: Windows): Observed {
+  const collected = windows.filter((window) => window.collected)
+  const measured = collected.filter(({ expectedSeconds }) => expectedSeconds > 0)
+  const usual = ratio(
+    sum(measured, ({ expectedSeconds }) => expectedSeconds),
+    sum(measured, lengthOf),
+  )
+  const lost = windows
+    .filter((window) => !window.collected)
+    .map((window) => window.expectedSeconds || lengthOf(window) * (usual ?? 0))
+  const observedSeconds = sum(measured, (window) => window.observedSeconds)
+  const expectedSeconds = sum(measured, (window) => window.expectedSeconds) + sum(lost, (expected) => expected)
+  return {
+    expectedSeconds,
+    observedSeconds,
+    unmeasured: collected.length - measured.length,
+    share: ratio(observedSeconds, expectedSeconds),
+  }
+}
+
+/** The share over several clusters: of those whose own is known; null where that is none. */
+export function shareOfAll(clusters: readonly Observed[]): number | null {
+  const measured = clusters.filter(({ share }) => share !== null)
+  return ratio(
+    sum(measured, ({ observedSeconds }) => observedSeconds),
+    sum(measured, ({ expectedSeconds }) => expectedSeconds),
+  )
+}
+
+/** Adds up what a cluster was asked and what it said. */
+export function summariseCluster(cluster: ClusterPeriod, period: Period): ClusterSummary {
+  const { id, windows } = cluster
+  const workloads = rowsByWorkload(cluster)
+  return {
+    id,
+    windows,
+    expected: windows.length,
+    collected: windows.filter(({ collected }) => collected).length,
+    collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
+    expectedOnly: expectedOnly(windows, period),
+    missing: windows.filter(({ evidence }) => evidence === null).length,
+    failed: windows.filter((window) => window.evidence !== null && !window.collected).length,
+    ...observedOf(windows),
+    missingRuns: missingRunsOf(id, windows),
+    coverage: workloads.map((rows) => coverageOf(id, rows)),
+    gaps: gapsOf(id, workloads),
+    errors: errorsOf(cluster),
+    workloads: workloadsOf(cluster),
+    crypto: cluster.crypto,
+  }
+}
+
+/** As of the latest window with lists, with the bytes that no proxy saw in the period. */
+function workloadsOf({ workloads, facts }: ClusterPeriod): readonly Workload[] {
+  const histories = new Map(facts?.workloads.map((history) => [endpointKey(history), history]))
+  return workloads.map(({ withoutProxy, aroundProxy, ...workload }) => {
+    const history = histories.get(endpointKey(workload))
+    const told = facts === undefined ? { withoutProxy, aroundProxy } : history
+    return {
+      ...workload,
+      ...(told?.withoutProxy === undefined ? {} : { withoutProxy: told.withoutProxy }),
+      ...(told?.aroundProxy === undefined ? {} : { aroundProxy: told.aroundProxy }),
+    }
+  })
+}
+
+function expectedOnly(windows: Windows, { from, to }: Period): ClusterSummary['expectedOnly'] {
+  const first = windows[0]
+  const last = windows.at(-1)
+  if (first === undefined || last === undefined || !(isBefore(from, first.start) || isBefore(last.end, to))) return null
+  return { from: first.start, to: last.end }
+}
+
+function missingRunsOf(cluster: string, windows: Windows): readonly MissingRun[] {
+  const runs: MissingRun[] = []
+  for (const { start, end, evidence, collected } of windows) {
+    if (collected) continue
+    const before = runs.at(-1)
+    const isAttempted = evidence !== null
+    if (before !== undefined && before.to === start && before.isAttempted === isAttempted)
+      runs[runs.length - 1] = { ...before, to: end, windows: before.windows + 1 }
+    else runs.push({ cluster, from: start, to: end, windows: 1, isAttempted })
+  }
+  return runs
+}
+
+/** The coverage rows of collected windows by workload. Windows that are missing altogether stand in the missing runs. */
+function rowsByWorkload(cluster: ClusterPeriod): readonly (readonly [Coverage, ...Coverage[]])[] {
+  const collected = new Set(cluster.windows.filter((window) => window.collected).map(({ end }) => end))
+  const workloads = new Map<string, [Coverage, ...Coverage[]]>()
+  for (const row of cluster.coverage) {
+    if (!collected.has(row.window.end)) continue
+    // Hundreds of thousands of rows: no JSON for each.
+    const key = `${row.workload.namespace}\0${row.workload.name}\0${row.workload.kind}`
+    const rows = workloads.get(key)
+    if (rows === undefined) workloads.set(key, [row])
+    else rows.push(row)
+  }
+  return [...workloads].toSorted(([a], [b]) => compareText(a, b)).map(([, rows]) => rows)
+}
+
+function coverageOf(cluster: string, rows: readonly [Coverage, ...Coverage[]]): WorkloadCoverage {
+  const expectedSeconds = sum(rows, (row) => row.expectedSeconds)
+  const observedSeconds = sum(rows, (row) => row.observedSeconds)
+  return {
+    cluster,
+    workload: rows[0].workload,
+    expectedSeconds,
+    observedSeconds,
+    ratio: ratio(observedSeconds, expectedSeconds),
+  }
+}
+
+/** Gaps in collected windows, the most time first. */
+function gapsOf(cluster: string, workloads: readonly (readonly [Coverage, ...Coverage[]])[]): readonly GapSummary[] {
+  const gaps: GapSummary[] = []
+  for (const rows of workloads) {
+    const byReason = new Map<GapReason, GapSummary>()
+    const share = ratio(
+      sum(rows, ({ observedSeconds }) => observedSeconds),
+      sum(rows, ({ expectedSeconds }) => expectedSeconds),
+    )
+    for (const { workload, gaps: stretches } of rows)
+      for (const { reason, pods, from, to } of stretches) {
+        const known = byReason.get(reason)
+        byReason.set(reason, {
+          cluster,
+          workload,
+          reason,
+          stretches: (known?.stretches ?? 0) + 1,
+          podSeconds: (known?.podSeconds ?? 0) + pods * lengthOf({ start: from, end: to }),
+          from: known === undefined || from < known.from ? from : known.from,
+          to: known === undefined || to > known.to ? to : known.to,
+          ratio: share,
+        })
+      }
+    gaps.push(...byReason.values())
+  }
+  return gaps.sort(
+    (a, b) =>
+      b.podSeconds - a.podSeconds ||
+      compareText(endpointKey(a.workload), endpointKey(b.workload)) ||
+      compareText(a.reason, b.reason),
+  )
+}
+
+function errorsOf({ id, errors }: ClusterPeriod): readonly ErrorSummary[] {
+  const lines = new Map<string, ErrorSummary>()
+  for (const { window, line } of errors) {
+    const known = lines.get(line)
+    lines.set(line, {
+      cluster: id,
+      line,
+      windows: (known?.windows ?? 0) + 1,
+      first: known === undefined || window < known.first ? window : known.first,
+      last: known === undefined || window > known.last ? window : known.last,
+    })
+  }
+  return [...lines.values()].sort((a, b) => compareText(a.first, b.first) || compareText(a.line, b.line))
+}

@@ -1,0 +1,78 @@
+/** The episodes of a period, and how long it took to fix those that were. */
+import type { ClusterPast, PathEpisode } from '../../model/period.ts'
+import type { Episode } from '../../model/history.ts'
+import { byName, episodeAsOf } from './path-summary.ts'
+import type { Named } from './path-summary.ts'
+import { isBefore, lengthOf, median } from './sums.ts'
+
+/** An episode as it stood at the end of the period, with its path. */
+export type EpisodeSummary = Named & {
+  readonly episode: Episode
+  /** It began in the period. */
+  readonly isNew: boolean
+}
+
+/** How long episodes lasted that ended as fixed or refused in the period. What is gone or quiet was not fixed. */
+export type TimeToFix = {
+  /** Those that were fixed or refused, and of which the beginning is known. */
+  readonly episodes: number
+  /** Fixed or refused, but begun at an unknown time: in no figure below. */
+  readonly sinceUnknown: number
+  /** Seconds; null for none. */
+  readonly median: number | null
+  readonly longest: number | null
+}
+
+export type Episodes = {
+  /** Open ones first, then those that ended last. */
+  readonly all: readonly EpisodeSummary[]
+  readonly open: number
+  readonly endings: Readonly<Record<NonNullable<Episode['ending']>, number>>
+  readonly timeToFix: TimeToFix
+}
+
+type Span = { readonly from: string; readonly to: string }
+
+/** The episodes that were open at some time of the period. */
+export function episodesOf(past: readonly ClusterPast[], period: Span): Episodes {
+  const all = past
+    .flatMap(({ id, episodes }) => episodes.map((known) => summarise(id, known, period)))
+    .filter(({ episode }) => isWithin(episode, period))
+    .sort(byEnd)
+  const endings = { fixed: 0, refused: 0, gone: 0, quiet: 0 }
+  for (const { episode } of all) if (episode.ending !== null) endings[episode.ending] += 1
+  return { all, open: all.filter(({ episode }) => episode.endedAt === null).length, endings, timeToFix: timeToFix(all) }
+}
+
+function summarise(cluster: string, { episode, ...path }: PathEpisode, { from, to }: Span): EpisodeSummary {
+  return { ...path, cluster, episode: episodeAsOf(episode, to), isNew: !isBefore(episode.openedAt, from) }
+}
+
+/** A window that ends when the period begins is not of the period, nor is an episode that ended with it. */
+function isWithin({ openedAt, endedAt }: Episode, { from, to }: Span): boolean {
+  return isBefore(openedAt, to) && (endedAt === null || isBefore(from, endedAt))
+}
+
+function timeToFix(episodes: readonly EpisodeSummary[]): TimeToFix {
+  const fixed = episodes.filter(({ episode: { ending } }) => ending === 'fixed' || ending === 'refused')
+  const lengths = fixed.flatMap(({ episode: { openedAt, endedAt, sinceUnknown } }) =>
+    sinceUnknown || endedAt === null ? [] : [lengthOf({ start: openedAt, end: endedAt })],
+  )
+  return {
+    episodes: lengths.length,
+    sinceUnknown: fixed.length - lengths.length,
+    median: median(lengths),
+    longest: lengths.length === 0 ? null : Math.max(...lengths),
+  }
+}
+
+function byEnd(a: EpisodeSummary, b: EpisodeSummary): number {
+  const endOf = ({ episode: { endedAt } }: EpisodeSummary): number =>
+    endedAt === null ? Infinity : Date.parse(endedAt)
+  const [left, right] = [endOf(a), endOf(b)]
+  return (
+    (left === right ? 0 : right - left) ||
+    Date.parse(a.episode.openedAt) - Date.parse(b.episode.openedAt) ||
+    byName(a, b)
+  )
+}

@@ -1,0 +1,271 @@
+/** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
+import type { Cause, Corroborated, Endpoint, Enforcement, Source } from '../../model/path.ts'
+import type { ClusterPeriod } from '../../model/period.ts'
+import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
+import type { Finding } from '../../model/judgement.ts'
+import { compareText } from '../../text/order.ts'
+import type { Period } from '../report-input.ts'
+import type { Mark } from '../drawing/state-looks.ts'
+import type { Cell } from '../drawing/strip.ts'
+import { distinct, isBefore, ratio, sum } from './sums.ts'
+
+/** A path over the whole period. */
+export type PathSummary = {
+  readonly cluster: string
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: PathRow['destination']
+  readonly port: number
+  /** The worst of the period: what the path is counted as. */
+  readonly mark: Mark
+  /** One cell per window of its cluster. */
+  readonly cells: readonly Cell[]
+  /** Windows by mark. Windows before the path was first seen are in none. */
+  readonly windows: Readonly<Record<Mark, number>>
+  /** Windows in which traffic was seen, whatever its state. */
+  readonly observedWindows: number
+  readonly opens: number
+  readonly bytes: number
+  /** Distinct reasons behind `mark`, with cause and fix, in the order in which they came up. */
+  readonly reasons: readonly Reason[]
+  /** Of the latest row with `mark`. */
+  readonly corroborated: Corroborated
+  readonly enforcement: Enforcement
+  readonly candidates: readonly Source[]
+  /** Rules that the path fails, by id, with the waiver that accepts the failure; null for none. */
+  readonly failures: readonly { readonly rule: string; readonly waiver: string | null }[]
+}
+
+type Reason = { readonly reason: string; readonly cause: Cause | null; readonly fix: string | null }
+
+/** A path that was not encrypted by the mesh in at least one window of the period. */
+export type Exposure = PathSummary & {
+  /** Oldest first; an end after the period is no end yet. */
+  readonly episodes: readonly Episode[]
+  /** Some episode is open at the end of the period. */
+  readonly isOpen: boolean
+  /** When the latest episode began, or the first window seen where there is no episode. */
+  readonly since: string
+  readonly isSinceUnknown: boolean
+  /** Start of the first and end of the last window of the period in which it was not encrypted. */
+  readonly first: string
+  readonly last: string
+  readonly exposedWindows: number
+  /** Part of the bytes of the period that the mesh did not encrypt; null where no bytes were counted. */
+  readonly clearShare: number | null
+}
+
+/** Judged traffic, worst first. */
+export const JUDGED: readonly Mark[] = ['plaintext', 'no-mesh-tls', 'unknown', 'tls-anonymous', 'app-tls', 'mtls']
+
+/** What a path counts as: the worst judged state; else what else was seen of it; else why nothing was. */
+const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observed', 'not-collected']
+
+export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
+
+/** A row's state; what policy refused is not delivered plain text. */
+export function markOf(row: Pick<PathRow, 'state' | 'outcome'>): Mark {
+  return row.outcome === 'refused' && isClear(row.state) ? 'refused' : row.state
+}
+
+/** What a path with these marks counts as. */
+export function countedAs(marks: Iterable<Mark | null>): Mark {
+  const seen = new Set(marks)
+  return COUNTS_AS.find((candidate) => seen.has(candidate)) ?? 'unknown'
+}
+
+/** The paths of all clusters, by name. Throws an Error if one has no strip, or one that does not fit the windows. */
+export function summarisePaths(clusters: readonly ClusterPeriod[], findings: readonly Finding[]): PathSummary[] {
+  const failures = failuresByPath(findings)
+  return clusters
+    .flatMap((cluster) => [...rowsByPath([cluster]).values()].map((rows) => summarisePath(cluster, rows, failures)))
+    .sort(byName)
+}
+
+/** Those of them that were not encrypted in at least one window, the most urgent first. */
+export function exposuresOf(
+  paths: readonly PathSummary[],
+  clusters: readonly ClusterPeriod[],
+  period: Period,
+): Exposure[] {
+  const rows = rowsByPath(clusters)
+  const windowsOf = new Map(clusters.map(({ id, windows }) => [id, windows]))
+  return paths
+    .filter(({ mark }) => isClear(mark))
+    .map((path) => exposureOf(path, rows.get(pathKey(path)) ?? [], windowsOf.get(path.cluster) ?? [], period))
+    .sort(byUrgency)
+}
+
+function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathSummary['failures']> {
+  const failures = new Map<string, { rule: string; waiver: string | null }[]>()
+  for (const { rule, subject, verdict, waiver } of findings) {
+    if (subject.kind !== 'path' || verdict !== 'fail') continue
+    const known = failures.get(pathKey(subject))
+    if (known === undefined) failures.set(pathKey(subject), [{ rule, waiver }])
+    else known.push({ rule, waiver })
+  }
+  return failures
+}
+
+function summarisePath(
+  cluster: ClusterPeriod,
+  rows: readonly [PathRow, ...PathRow[]],
+  failures: ReturnType<typeof failuresByPath>,
+): PathSummary {
+  const latest = rows.at(-1) ?? rows[0]
+  const cells = cellsOf(cluster, rows, latest.pathId)
+  const mark = countedAs([...rows.map((row) => markOf(row)), ...cells])
+  const decisive = rows.filter((row) => markOf(row) === mark || (isClear(mark) && isClear(markOf(row))))
+  const spoken = decisive.at(-1) ?? latest
+  const windows = countMarks(cells)
+  return {
+    cluster: cluster.id,
+    pathId: latest.pathId,
+    source: latest.source,
+    destination: latest.destination,
+    port: latest.port,
+    mark,
+    cells,
+    windows,
+    observedWindows: sum([...JUDGED, 'refused', 'exempt'] as const, (seen) => windows[seen]),
+    opens: sum(rows, ({ opens }) => opens),
+    bytes: sum(rows, ({ bytes }) => bytes),
+    reasons: told(decisive.map(({ reason, cause, fix }) => ({ reason, cause, fix }))),
+    corroborated: spoken.corroborated,
+    enforcement: spoken.enforcement,
+    candidates: distinct(
+      decisive.flatMap(({ candidates }) => candidates),
+      (candidate) => endpointKey(candidate),
+    ),
+    failures: failures.get(pathKey({ cluster: cluster.id, pathId: latest.pathId })) ?? [],
+  }
+}
+
+/** Each reason once; where some windows tell its cause, those that do not tell it add nothing. */
+function told(reasons: readonly Reason[]): readonly Reason[] {
+  const once = distinct(reasons, ({ reason, cause, fix }) => JSON.stringify([reason, cause, fix]))
+  const isTold = (reason: string) => once.some((other) => other.reason === reason && other.cause !== 'unknown')
+  return once.filter(({ reason, cause }) => cause !== 'unknown' || !isTold(reason))
+}
+
+/** The strip of a path, with plain text that policy refused marked as such. */
+function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: string): readonly Cell[] {
+  const strip = Object.hasOwn(cluster.strips, pathId) ? cluster.strips[pathId] : undefined
+  if (strip?.length !== cluster.windows.length)
+    throw new Error(
+      `Cannot summarise path "${pathId}": its strip has ${strip?.length ?? 0} cells, ${cluster.windows.length} windows were expected`,
+    )
+  const refusals = rows.filter((row) => markOf(row) === 'refused')
+  if (refusals.length === 0) return strip
+  return strip.map((state, index) => {
+    const window = cluster.windows[index]
+    const isRefused =
+      state !== null &&
+      window !== undefined &&
+      isClear(state) &&
+      refusals.some(({ from, to }) => isBefore(from, window.end) && isBefore(window.start, to))
+    return isRefused ? 'refused' : state
+  })
+}
+
+function exposureOf(
+  path: PathSummary,
+  rows: readonly PathRow[],
+  windows: TimelineMonth['windows'],
+  period: Period,
+): Exposure {
+  const clear = rows.filter((row) => isClear(markOf(row)))
+  const episodes = distinct(
+    clear.flatMap(({ episode }) => (episode === null ? [] : [episodeAsOf(episode, period.to)])),
+    ({ id }) => id,
+  ).sort((a, b) => compareText(a.openedAt, b.openedAt))
+  const exposed = windows.filter((_, index) => isClear(path.cells[index] ?? ''))
+  const first = exposed[0]?.start ?? clear[0]?.from ?? period.from
+  const last = exposed.at(-1)?.end ?? clear.at(-1)?.to ?? period.to
+  const current = episodes.at(-1)
+  const counted = rows.filter((row) => row.clearShare !== null && markOf(row) !== 'refused')
+  return {
+    ...path,
+    episodes,
+    isOpen: episodes.some(({ endedAt }) => endedAt === null),
+    since: current?.openedAt ?? first,
+    isSinceUnknown: current?.sinceUnknown ?? true,
+    first,
+    last,
+    exposedWindows: exposed.length,
+    clearShare: ratio(
+      sum(counted, ({ clearShare, bytes }) => (clearShare ?? 0) * bytes),
+      sum(counted, ({ bytes }) => bytes),
+    ),
+  }
+}
+
+/** A past period keeps saying what was true at its end, also if the episode ended since. */
+export function episodeAsOf(episode: Episode, end: string): Episode {
+  return episode.endedAt !== null && isBefore(end, episode.endedAt)
+    ? { ...episode, endedAt: null, ending: null }
+    : episode
+}
+
+/** The rows of each path, oldest first. */
+export function rowsByPath(
+  clusters: readonly { readonly id: string; readonly rows: readonly PathRow[] }[],
+): ReadonlyMap<string, readonly [PathRow, ...PathRow[]]> {
+  const paths = new Map<string, [PathRow, ...PathRow[]]>()
+  for (const { id, rows } of clusters)
+    for (const row of rows) {
+      const key = pathKey({ cluster: id, pathId: row.pathId })
+      const known = paths.get(key)
+      if (known === undefined) paths.set(key, [row])
+      else known.push(row)
+    }
+  for (const rows of paths.values()) rows.sort((a, b) => Date.parse(a.from) - Date.parse(b.from))
+  return paths
+}
+
+/** A key of a path among all clusters. */
+export const pathKey = ({ cluster, pathId }: { readonly cluster: string; readonly pathId: string }): string =>
+  JSON.stringify([cluster, pathId])
+/** A key of an end, in the order of namespace, name and kind. */
+export const endpointKey = ({ namespace, kind, name }: Endpoint): string => JSON.stringify([namespace, name, kind])
+
+/** A path as people look for it. */
+export type Named = Pick<PathSummary, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'>
+
+/** The order of paths: by cluster, destination, port, then source. */
+export function byName(a: Named, b: Named): number {
+  return (
+    compareText(a.cluster, b.cluster) ||
+    compareText(endpointKey(a.destination), endpointKey(b.destination)) ||
+    a.port - b.port ||
+    compareText(endpointKey(a.source), endpointKey(b.source)) ||
+    compareText(a.pathId, b.pathId)
+  )
+}
+
+function byUrgency(a: Exposure, b: Exposure): number {
+  return (
+    Number(b.isOpen) - Number(a.isOpen) ||
+    JUDGED.indexOf(a.mark) - JUDGED.indexOf(b.mark) ||
+    Date.parse(a.since) - Date.parse(b.since) ||
+    byName(a, b)
+  )
+}
+
+/** How many cells have each mark. */
+export function countMarks(cells: readonly Cell[]): Readonly<Record<Mark, number>> {
+  const counts: Record<Mark, number> = {
+    plaintext: 0,
+    'no-mesh-tls': 0,
+    unknown: 0,
+    'not-collected': 0,
+    'tls-anonymous': 0,
+    'app-tls': 0,
+    mtls: 0,
+    refused: 0,
+    exempt: 0,
+    'not-observed': 0,
+  }
+  for (const cell of cells) if (cell !== null) counts[cell] += 1
+  return counts
+}

@@ -1,0 +1,39 @@
+/** How long something has been so that no end of it is known. */
+import type { Episode } from '../../model/history.ts'
+import { type Dates, durationWords } from '../../time/dates.ts'
+import type { Summary } from '../summary/summary.ts'
+
+/**
+ * Since when a path of a cluster is not encrypted, of an episode that has not ended, and for how long. It is told up to the last window that was
+ * collected: that it went on after that is not known, and neither is that it ended.
+ */
+export function openWords(
+  cluster: string,
+  { openedAt, sinceUnknown }: Pick<Episode, 'openedAt' | 'sinceUnknown'>,
+  summary: Summary,
+  dates: Dates,
+): string {
+  const since = sinceUnknown
+    ? `not encrypted since an unknown time; first seen ${dates.moment(openedAt)}`
+    : `not encrypted since ${dates.moment(openedAt)}`
+  const lasted = openFor(cluster, openedAt, summary)
+  if (lasted === null) return `${since}; nothing was collected after that, so for how long is not known`
+  const upTo = lasted.isUpToDate ? '' : ` up to the last window collected, ${dates.moment(lasted.until)}`
+  return sinceUnknown ? `${since}, at least ${lasted.words}${upTo}` : `${since} (${lasted.words}${upTo})`
+}
+
+/**
+ * How long an episode that has not ended was seen to last, and up to when that is: up to date where no window was expected after it. Null where nothing
+ * was collected of the cluster after it began.
+ */
+export function openFor(
+  cluster: string,
+  openedAt: string,
+  { clusters }: Pick<Summary, 'clusters'>,
+): { readonly words: string; readonly until: string; readonly isUpToDate: boolean } | null {
+  const own = clusters.find(({ id }) => id === cluster)
+  const until = own?.collectedUntil ?? null
+  if (until === null || Date.parse(until) <= Date.parse(openedAt)) return null
+  const words = durationWords((Date.parse(until) - Date.parse(openedAt)) / 1000)
+  return { words, until, isUpToDate: until === own?.windows.at(-1)?.end }
+}

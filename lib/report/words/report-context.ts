@@ -1,0 +1,58 @@
+/** What every section needs to word itself. */
+import { calendarMarks, datesOf } from '../../time/dates.ts'
+import type { Dates } from '../../time/dates.ts'
+import { printable } from '../../text/printable.ts'
+import { axisOf } from '../drawing/strip.ts'
+import type { Axis } from '../drawing/strip.ts'
+import type { Summary } from '../summary/summary.ts'
+import { countWords, periodWord } from './words.ts'
+
+export type Wording = {
+  readonly dates: Dates
+  readonly summary: Summary
+  readonly axes: ReadonlyMap<string, ClusterAxis>
+  /** What the lines in a strip mark: `midnight`. */
+  readonly unit: string
+}
+
+/** The time axis of a cluster, and where the calendar is marked on it. */
+export type ClusterAxis = {
+  readonly axis: Axis
+  readonly marks: readonly { readonly x: number; readonly label: string }[]
+}
+
+export function wordingOf(summary: Summary): Wording {
+  const { period, clusters } = summary
+  const calendar = calendarMarks(period.from, period.to, period.timeZone)
+  const axes = new Map(
+    clusters.map(({ id, windows }) => {
+      const axis = axisOf(windows, period)
+      return [id, { axis, marks: calendar.marks.map(({ at, label }) => ({ x: axis.xOf(at), label })) }]
+    }),
+  )
+  return { dates: datesOf(period), summary, axes, unit: calendar.unit }
+}
+
+/** Names the cluster where there is more than one. */
+export function clusterNote({ clusters }: Summary, id: string): string | null {
+  return clusters.length > 1 ? `cluster ${printable(id)}` : null
+}
+
+/** What a share of observed time is a share of. */
+export const spanWord = (summary: Summary): string =>
+  summary.clusters.every(({ expected, expectedOnly }) => expected > 0 && expectedOnly === null)
+    ? periodWord(summary)
+    : 'the expected time'
+
+/** The first of a long list, and a sentence that says how many there are and where the rest stands; empty where all are shown. */
+export function firstOf<T>(
+  items: readonly T[],
+  most: number,
+  where: string,
+): { readonly shown: readonly T[]; readonly note: string } {
+  if (items.length <= most) return { shown: items, note: '' }
+  return {
+    shown: items.slice(0, most),
+    note: ` The first ${countWords(most)} of ${countWords(items.length)} are shown; all stand in ${where}.`,
+  }
+}

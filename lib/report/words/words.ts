@@ -1,0 +1,209 @@
+/** The fixed words of a report: one table per vocabulary of the model, each complete by its type. */
+import type { BlindSpot, GapReason, Workload } from '../../model/window.ts'
+import type { Cause, Corroborated, Enforcement } from '../../model/path.ts'
+import type { Episode } from '../../model/history.ts'
+import type { Score, WaiverResult } from '../../model/judgement.ts'
+import type { Summary } from '../summary/summary.ts'
+
+export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
+  'destination-not-meshed': 'the destination has no proxy',
+  'destination-on-host-network': 'the destination is on the host’s network, where no proxy is injected',
+  'destination-skips-port': 'the destination keeps this port out of its proxy (skip-inbound-ports)',
+  'source-skips-port': 'the source keeps this port out of its proxy (skip-outbound-ports)',
+  'source-not-meshed': 'the source has no proxy',
+  'opaque-port-unmeshed-client': 'a client without a proxy reaches an opaque port',
+  'init-container': 'an init container that runs before linkerd-init may be the client',
+  'kubernetes-api': 'the destination is the Kubernetes API server, which takes no mesh TLS',
+  'outside-cluster': 'the destination is outside the cluster',
+  'application-tls': 'the application speaks TLS itself',
+  unknown: 'not known',
+}
+
+export const ENFORCEMENT_WORDS: Readonly<Record<Enforcement, string>> = {
+  'plaintext-refused': 'policy refuses plain text on this port',
+  'plaintext-allowed': 'policy lets plain text through on this port',
+  audited: 'policy would refuse plain text here, but only logs it',
+  unknown: 'whether policy refuses plain text here is not known',
+}
+
+export const CORROBORATED_WORDS: Readonly<Record<Corroborated, string>> = {
+  yes: 'seen by both sides',
+  ambiguous: 'seen by both sides, but the identity is shared by several workloads',
+  no: 'seen by one side only',
+}
+
+export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
+  'scrape-refused': 'the proxy refused the scrape',
+  'scrape-failed': 'the scrape failed',
+  'ended-unscraped': 'the pod ended before a last scrape',
+  'not-a-target': 'Prometheus did not scrape the pod',
+  'prometheus-down': 'Prometheus was away',
+  'source-unreadable': 'the source could not be read',
+  'read-too-rarely': 'the proxy was read too rarely to miss nothing',
+  'no-proxy': 'the pod had no proxy',
+  'pod-unknown': 'a pod lived of which no list tells',
+  'window-missing': 'the window was not collected',
+}
+
+export const UNMESHED_WORDS: Readonly<Record<NonNullable<Workload['reason']>, string>> = {
+  'not-annotated': 'no injection annotation on the workload or its namespace',
+  disabled: 'injection is disabled by annotation',
+  'host-network': 'pods use the host’s network, where no proxy is injected',
+  'created-before-injection': 'pods are older than the annotation; a restart injects them',
+  'automount-disabled': 'automountServiceAccountToken is off, and the injector refuses that here',
+  'injection-skipped': 'the injector skipped the pods',
+  'other-control-plane': 'another control plane looks after the pods',
+}
+
+export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
+  unmeshed: 'no proxy: seen only from meshed peers',
+  'skip-inbound': 'inbound port kept out of the proxy: seen only from meshed clients',
+  'skip-outbound': 'outbound port kept out of the proxy: seen only by meshed servers, without a name',
+  'skip-subnet': 'subnet kept out of the proxy: not seen',
+  'opaque-port': 'opaque port: connections are seen, their protocol is not',
+  udp: 'UDP: not seen',
+  ipv6: 'IPv6 goes around the proxy: not seen',
+  'init-container': 'init container before linkerd-init: its connections go around the proxy',
+  'host-network': 'host network: not seen',
+  'not-scraped': 'the proxy is not scraped: seen only from peers',
+  'pod-unknown': 'a pod lived of which it is not known whether it had a proxy',
+}
+
+export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, string>> = {
+  fixed: 'fixed: seen encrypted again',
+  refused: 'policy now refuses it',
+  gone: 'an end of the path is gone',
+  quiet: 'quiet for seven days; not known to be fixed',
+}
+
+/** How an episode of a client without a name is fixed. */
+export const FIXED_UNNAMED = 'fixed: the port was seen wholly, and nobody came in the clear'
+
+export const MESHED_WORDS: Readonly<Record<Workload['meshed'], string>> = {
+  yes: 'in the mesh',
+  no: 'no proxy',
+  partly: 'some pods without a proxy',
+  unknown: 'not known',
+}
+
+/** What a reason means, by its word; Linkerd's own and ours. */
+const REASON_WORDS: Readonly<Record<string, string>> = {
+  not_provided_by_service_discovery: 'Linkerd knew no mesh identity for the destination',
+  no_tls_from_remote: 'the client sent no mesh TLS',
+  port_skipped: 'the proxy does not look for TLS on this port',
+  disabled: 'identity is disabled on the proxy',
+  loopback: 'the connection stayed inside the pod',
+  ingress_without_override: 'ingress mode without an l5d-dst-override header',
+  'application-tls': 'TLS of the application, passed through',
+  'no-server-identity': 'mesh TLS without a server identity, which Linkerd does not do',
+  'labels-contradict': 'the proxy’s labels contradict each other',
+  'instance-not-confirmed': 'the scraped address is not the one the API server gives for the pod',
+  'metrics-partly-read': 'metrics of the window were read in part only',
+  'no-port': 'the proxy named no port',
+  'labels-overridden': 'labels of a pod replace the proxy’s own, so its reading cannot be trusted',
+  'labels-overridden (not corroborated)':
+    'labels of a pod replace the proxy’s own, and no other proxy saw what it says of itself',
+  'destination-not-seen': 'the source may be partly outside the mesh, and the destination was not wholly seen',
+  'source-partly-unmeshed (no list)':
+    'pods of the source may have had no proxy, as no Kubernetes list from before the window says, and the port saw unnamed clear traffic',
+  'source-partly-unmeshed': 'pods of the source had no proxy while the port saw unnamed clear traffic',
+  'pod-not-listed': 'the pod is in no list of the API server',
+  'no list': 'no Kubernetes list holds for this window',
+  'probe path': 'kubelet probes, as often as the pods’ own probes run',
+  'probe path called too often': 'more requests to the probe path than the pods’ own probes make',
+  'probe path called by a pod': 'a pod, which is no kubelet, sent requests to the probe path',
+  'probe, by its rate': 'as many as the pods’ own probes, which Linkerd does not tell apart from others here',
+  'probes, or more than probes': 'perhaps more than the pods’ own probes make: somebody else may be among them',
+  'counted before the first scrape':
+    'the proxy had let it in, or refused it, when it was first looked at: in the window or at any time before',
+  'no payload': 'connections without a byte of payload',
+  'admin-port': 'the proxy’s own port',
+  'kubernetes-api': 'outside the mesh, TLS of its own by its port; not verified',
+  'ipv6-not-proxied': 'both ends have IPv6 addresses, and IPv6 goes around their proxies',
+  'no byte counters': 'connections whose bytes the proxy did not count',
+  'no authorization counter moved': 'connections with payload that the proxy neither let in nor refused',
+  'probe path, probes not known': 'requests to a probe path of a pod that is in no list',
+}
+
+/** A reason in words with the raw value, so that it can be found in Linkerd's own output; the raw value alone where it is not known. */
+export function reasonWords(reason: string): string {
+  if (reason === '') return 'no reason was given'
+  const [, word = reason, detail] = /^(.*?)(?: \((.*)\))?$/su.exec(reason) ?? []
+  const meaning = Object.hasOwn(REASON_WORDS, reason)
+    ? REASON_WORDS[reason]
+    : Object.hasOwn(REASON_WORDS, word)
+      ? REASON_WORDS[word]
+      : undefined
+  if (meaning === undefined) return reason
+  return `${meaning}${detail === undefined || word === reason ? '' : `: ${detail}`} (${word})`
+}
+
+/** `1,204` */
+export function countWords(value: number): string {
+  return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/gu, ',')
+}
+
+/** `1 window`, `1,204 windows` */
+export function plural(value: number, noun: string, several = `${noun}s`): string {
+  return `${countWords(value)} ${value === 1 ? noun : several}`
+}
+
+/** `98.4 %`, cut and not rounded, so that less than all never reads as 100 %, and more than nothing never as 0 %. */
+export function shareWords(share: number): string {
+  if (share >= 1) return '100 %'
+  if (share <= 0) return '0 %'
+  if (share < 0.001) return 'less than 0.1 %'
+  // The tiny addend undoes what binary fractions lose (0.984 is 98.39999… %), and is far below a tenth of a percent.
+  return `${Math.min(99.9, Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`
+}
+
+/** A share that some clusters are not in is told as `98.4 % where known`: a cluster that was dark must not make it look whole. */
+export function knownShareWords({
+  share,
+  unknownClusters,
+}: {
+  readonly share: number | null
+  readonly unknownClusters: number
+}): string {
+  if (share === null) return 'not known'
+  return unknownClusters === 0 ? shareWords(share) : `${shareWords(share)} where known`
+}
+
+/** `3.4 MB`, in powers of a thousand. */
+export function byteWords(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const
+  let value = bytes
+  let unit = 0
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit += 1
+  }
+  return `${unit === 0 || value >= 99.5 ? countWords(value) : value.toFixed(1)} ${units[unit] ?? 'B'}`
+}
+
+/** What the period is called in a sentence. */
+export const periodWord = ({ period }: Summary): string => (period.label.startsWith('Week') ? 'the week' : 'the period')
+
+/** Words that begin a sentence. */
+export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
+
+/** `31 of 48 passed (64.5 %), 10 failed, 2 waived, 5 unknown`; says so where a share is not known. */
+export function scoreWords({ pass, fail, waived, unknown, share }: Score): string {
+  const judged = pass + fail + waived + unknown
+  if (judged === 0) return 'nothing was judged, so there is no score'
+  const parts = [
+    ...(fail === 0 ? [] : [`${countWords(fail)} failed`]),
+    ...(waived === 0 ? [] : [`${countWords(waived)} failed and waived`]),
+    ...(unknown === 0 ? [] : [`${countWords(unknown)} unknown`]),
+  ]
+  const known =
+    share === null ? 'the share is not known, since not everything in scope was collected' : shareWords(share)
+  return [`${countWords(pass)} of ${countWords(judged)} passed (${known})`, ...parts].join(', ')
+}
+
+export const WAIVER_WORDS: Readonly<Record<WaiverResult['status'], string>> = {
+  'in-use': 'in use',
+  unused: 'unused',
+  expiring: 'ends soon',
+  expired: 'expired',
+}

@@ -1,0 +1,128 @@
+import type { Cluster } from '../../model/registry.ts'
+import { type DeriveDeps, type Extent, rebuild } from '../../history/derive.ts'
+import { archiveOf, stateKey, timelinePrefix, windowPrefix } from '../../store/keys.ts'
+import { type Objects, PreconditionFailedError, StoreError } from '../../store/objects/objects.ts'
+import { sha256Of } from '../../store/objects/derived-object.ts'
+import { readState } from '../../history/cluster-state.ts'
+import type { Finding } from './finding.ts'
+
+/** How often a cluster is derived again because somebody wrote meanwhile. */
+const MOST_ROUNDS = 3
+
+const CHANGED = 'it is not what the evidence comes to, run "ciphertrail rebuild"'
+const MISSING = 'it is missing, run "ciphertrail rebuild"'
+const UNEXPECTED = 'no evidence comes to it, run "ciphertrail rebuild"'
+
+/**
+ * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Gives what differs, by key; empty
+ * where all is the same. Nothing is written. What somebody derives meanwhile is waited for, a few times.
+ */
+export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+  const { objects } = deps
+  for (let round = 1; ; round++) {
+    const before = await fingerprint(cluster, objects)
+    const findings = await derivedOnce(cluster, deps)
+    if (findings.length === 0 || round === MOST_ROUNDS || before === (await fingerprint(cluster, objects)))
+      return findings
+  }
+}
+
+/** Stands for what is derived of a cluster: whoever derives replaces the state. */
+async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | undefined> {
+  return (await objects.get(stateKey(id)))?.etag
+}
+
+async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+  const { objects } = deps
+  const { overlay, derived } = derivedInMemory(objects)
+  const { errors } = await rebuild(cluster, { ...deps, objects: overlay }, await storedExtent(cluster, objects))
+  const findings: Finding[] = errors.map((problem) => ({ key: null, problem }))
+  for (const [key, { body }] of derived) {
+    if (body === undefined) continue
+    findings.push({ key, problem: (await objects.get(key)) === undefined ? MISSING : CHANGED })
+  }
+  for (const prefix of [
+    stateKey(cluster.id),
+    archiveOf(cluster.id),
+    timelinePrefix(cluster.id),
+    windowPrefix(cluster.id),
+  ])
+    for await (const key of objects.list(prefix)) if (!derived.has(key)) findings.push({ key, problem: UNEXPECTED })
+  return findings
+}
+
+/**
+ * How far the stored months and the archive go: what comes after is in none yet, and that is no fault, since readers fold it themselves and find it in the
+ * state. Undefined where no state can be read.
+ */
+async function storedExtent({ id }: Cluster, objects: Objects): Promise<Extent | undefined> {
+  try {
+    const { state } = await readState(id, objects)
+    if (state === undefined) return undefined
+    return { watermark: state.timeline.watermark, archived: state.archive?.days.at(-1)?.day ?? null }
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    return undefined
+  }
+}
+
+/** A derived object: its hash, and its bytes where the store below does not have the same ones. */
+type Kept = { readonly sha256: string; readonly body: Uint8Array | undefined }
+
+/**
+ * A store whose evidence is that of another one, and which begins without anything derived. What is written stays in memory, and of that only
+ * what the other store does not have: else a year of windows would not fit.
+ */
+function derivedInMemory(base: Objects): { overlay: Objects; derived: ReadonlyMap<string, Kept> } {
+  const derived = new Map<string, Kept>()
+
+  const get: Objects['get'] = async (key, version) => {
+    if (!isDerived(key)) return base.get(key, version)
+    const kept = derived.get(key)
+    if (kept === undefined) return undefined
+    const body = kept.body ?? (await base.get(key))?.body
+    if (body !== undefined && sha256Of(body) === kept.sha256) return { body, etag: kept.sha256, version: null }
+    // Somebody replaced it below; as if it was removed, so that it is made again.
+    derived.delete(key)
+    return undefined
+  }
+
+  const overlay: Objects = {
+    ...base,
+    get,
+    async digest(key) {
+      if (!isDerived(key)) return base.digest(key)
+      const stored = await get(key)
+      return stored === undefined ? undefined : { sha256: stored.etag, size: stored.body.length, version: null }
+    },
+    putOnce: refuse,
+    async putIf(key, body, etag) {
+      if (!isDerived(key)) return refuse(key)
+      if (((await get(key))?.etag ?? null) !== etag) throw new PreconditionFailedError(key)
+      const sha256 = sha256Of(body)
+      const below = await base.get(key)
+      const isSame = below !== undefined && Buffer.compare(below.body, body) === 0
+      derived.set(key, { sha256, body: isSame ? undefined : body })
+      return sha256
+    },
+    async *list(prefix, startAfter = '') {
+      if (!isDerived(prefix)) yield* base.list(prefix, startAfter)
+      else yield* [...derived.keys()].filter((key) => key.startsWith(prefix) && key > startAfter).sort()
+    },
+    remove(key) {
+      derived.delete(key)
+      return Promise.resolve()
+    },
+  }
+  return { overlay, derived }
+}
+
+function refuse(key: string): Promise<never> {
+  return Promise.reject(new TypeError(`Cannot write "${key}" while a store is only looked at`))
+}
+
+function isDerived(key: string): boolean {
+  return DERIVED.some((prefix) => key.startsWith(prefix))
+}
+
+const DERIVED = ['windows/', 'state/', 'timeline/']

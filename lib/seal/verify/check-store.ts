@@ -1,0 +1,234 @@
+import type { Cluster } from '../../model/registry.ts'
+import type { DeriveDeps } from '../../history/derive.ts'
+import {
+  changesPrefix,
+  CHANGE_KINDS,
+  parseArchiveKey,
+  parseAskedKey,
+  parseChangeKey,
+  parseEvidenceKey,
+  parseTimelineKey,
+  parseWindowKey,
+  registryKey,
+  parsePacketsKey,
+  stateKey,
+  trustKey,
+} from '../../store/keys.ts'
+import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { readClusters, readRecorded } from '../../store/registry/registry.ts'
+import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
+import { deletedAsAbsent } from './deleted.ts'
+import { checkDocuments } from './check-reports.ts'
+import { checkDerived } from './check-derived.ts'
+import { type AddFinding, type Findings, findingsList } from './finding.ts'
+import { kindOf, nameOf } from '../leaf.ts'
+import { areEqual } from '../tlog/merkle.ts'
+import { parseNote } from '../tlog/note.ts'
+import { readProgress } from '../write/progress.ts'
+import { checkLeaves, leafNames, type LeafNames } from './sealed-objects.ts'
+import { readSignedHead } from './signed-head.ts'
+import { parseTilePath } from '../tlog/tiles.ts'
+import {
+  linksKey,
+  parseAlertsKey,
+  parseClaimKey,
+  parseDownloadKey,
+  parseSuppressionKey,
+  recipientsKey,
+} from '../../store/delivery-keys.ts'
+import { isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
+
+export type CheckInput = {
+  /** The log's public key; undefined: the one in the store. */
+  readonly vkey?: string
+}
+
+export type CheckDeps = DeriveDeps & {
+  /** Told what is looked at, in a few words. */
+  readonly onProgress?: (what: string) => void
+}
+
+/** What a look at every object of a store found. */
+export type Check = {
+  readonly findings: Findings
+  /** Objects that the log is to seal and has not sealed yet, in text order: no fault, and nothing is proved of them. */
+  readonly unsealed: Findings
+  readonly objects: number
+  readonly leaves: number
+  /** Clusters whose derived data were derived again and compared. */
+  readonly clusters: number
+}
+
+/** How often all is looked at again because somebody sealed meanwhile. */
+const MOST_ROUNDS = 3
+
+/**
+ * Looks at every object of a store: the checkpoint and its key, batches, tiles, entries, index, what the leaves name, the registry, what is derived, and
+ * whatever nobody makes. Writes nothing. Where somebody seals meanwhile, it looks again. Throws where the store cannot be read, and a
+ * `NoteError` for a key that is none.
+ */
+export async function checkStore({ vkey }: CheckInput, { objects, ...others }: CheckDeps): Promise<Check> {
+  const deps = { ...others, objects: deletedAsAbsent(objects) }
+  const tag = async () => (await deps.objects.get(checkpointKey))?.etag
+  for (let round = 1; ; round++) {
+    const before = await tag()
+    const check = await checkOnce(vkey, deps)
+    if (check.findings.total === 0 || round === MOST_ROUNDS || before === (await tag())) return check
+  }
+}
+
+async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Check> {
+  const { objects, onProgress = () => undefined } = deps
+  const findings = findingsList()
+  const { add } = findings
+  const { checkpoint, verifier } = await readSignedHead(vkey, add, objects)
+  if (checkpoint !== undefined) await checkNoteIsOurs(add, objects)
+
+  const names = leafNames()
+  const log = await checkLog(
+    // Claims of a log that nothing signs with this key say nothing more than that.
+    { checkpoint, verifier: checkpoint === undefined ? undefined : verifier },
+    async (leaves) => {
+      for (const { key, problem } of await checkLeaves(leaves, names, objects))
+        if (problem !== undefined) add(key, problem)
+      onProgress(`${leaves.first + leaves.entries.length} leaves`)
+    },
+    { objects, add },
+  )
+  const known = await checkRegistry(add, objects)
+  if (checkpoint !== undefined) await checkProgress(add, objects)
+  const listed = await checkNames({ log, names, known }, add, { objects, onProgress })
+  await checkDocuments(add, objects)
+  for (const cluster of known.clusters) {
+    onProgress(`what is derived of ${cluster.id}`)
+    for (const { key, problem } of await checkDerived(cluster, deps)) add(key, problem)
+  }
+  return {
+    findings: findings.all(),
+    unsealed: listed.unsealed,
+    objects: listed.objects,
+    leaves: log.ends.at(-1) ?? 0,
+    clusters: known.clusters.length,
+  }
+}
+
+/** Signatures of others and further lines are allowed in a checkpoint, and none of ours has them. */
+async function checkNoteIsOurs(add: AddFinding, objects: Objects): Promise<void> {
+  const stored = await objects.get(checkpointKey)
+  if (stored === undefined) return
+  const { text, signatures } = parseNote(stored.body)
+  if (signatures.length !== 1 || text.split('\n').length !== 4)
+    add(checkpointKey, 'it has lines that "ciphertrail seal" does not write')
+}
+
+/** The clusters as far as they are known. */
+type Known = {
+  readonly clusters: readonly Cluster[]
+  /** Whether these are all that were ever registered. */
+  readonly areAll: boolean
+}
+
+async function checkRegistry(add: AddFinding, objects: Objects): Promise<Known> {
+  const stored = await objects.get(registryKey)
+  try {
+    const { clusters, changes, bytes } = await readRecorded({ objects })
+    if (stored === undefined && changes > 0) add(registryKey, `it is missing, although ${changes} changes are recorded`)
+    if (stored !== undefined && (bytes === undefined || !areEqual(stored.body, bytes)))
+      add(registryKey, `it is not what the changes under "${changesPrefix('clusters')}" come to, move it away`)
+    return { clusters, areAll: true }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    add(registryKey, `it cannot be compared with its changes: ${error.message}`)
+  }
+  try {
+    return { clusters: await readClusters({ objects }), areAll: false }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    add(null, 'What is derived was not checked, since nobody knows the clusters')
+    return { clusters: [], areAll: false }
+  }
+}
+
+async function checkProgress(add: AddFinding, objects: Objects): Promise<void> {
+  const { progress, etag } = await readProgress(objects)
+  if (progress === undefined)
+    add(
+      sealingKey,
+      `it ${etag === null ? 'is missing' : 'was changed'}; it only saves listing, and the next run of "ciphertrail seal" makes it again`,
+    )
+}
+
+const NOBODYS = 'nobody makes such an object'
+
+/** Looks at the name of every object: whether somebody makes such a one, and whether it is sealed. */
+async function checkNames(
+  { log, names, known }: { readonly log: CheckedLog; readonly names: LeafNames; readonly known: Known },
+  add: AddFinding,
+  { objects, onProgress }: { readonly objects: Objects; readonly onProgress: (what: string) => void },
+): Promise<{ readonly unsealed: Findings; readonly objects: number }> {
+  const unsealed = findingsList()
+  const ids = new Set(known.clusters.map(({ id }) => id))
+  const isKnown = (cluster: string | undefined): boolean => cluster !== undefined && (!known.areAll || ids.has(cluster))
+  const changes = new Map(CHANGE_KINDS.map((kind) => [kind as string, 0]))
+  let count = 0
+  for await (const key of objects.list('')) {
+    if (++count % 10_000 === 0) onProgress(`${count} objects`)
+    if (key.startsWith('log/')) {
+      if (!isOfLog(key, log, names)) add(key, NOBODYS)
+    } else if (kindOf(key) !== undefined) {
+      const problem = sealedNameProblem(key, isKnown, changes)
+      if (problem !== undefined) add(key, problem)
+      if (!names.has(key)) unsealed.add(key, 'not sealed yet')
+    } else if (!isRewritten(key, isKnown)) add(key, NOBODYS)
+    else if (!known.areAll && !isRewritten(key, (cluster) => cluster !== undefined && ids.has(cluster)))
+      add(key, 'it was not checked, since its cluster is not known while the changes of the registry are damaged')
+  }
+  return { unsealed: unsealed.all(), objects: count }
+}
+
+/** What is wrong with the name of an object that the log seals; undefined where nothing is. Numbers of changes are kept in `changes`. */
+function sealedNameProblem(
+  key: string,
+  isKnown: (cluster: string | undefined) => boolean,
+  changes: Map<string, number>,
+): string | undefined {
+  if (key.startsWith(reportsPrefix)) return isReportKey(key) ? undefined : NOBODYS
+  if (key.startsWith('changes/')) {
+    const change = parseChangeKey(key)
+    if (change === undefined) return NOBODYS
+    const wanted = (changes.get(change.kind) ?? 0) + 1
+    changes.set(change.kind, change.number)
+    return change.number === wanted ? undefined : `the changes before it, from number ${wanted} on, are missing`
+  }
+  const named = parseEvidenceKey(key) ?? parsePacketsKey(key)
+  if (named === undefined) return NOBODYS
+  return isKnown(named.cluster) ? undefined : `cluster "${named.cluster}" was never registered`
+}
+
+function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: LeafNames): boolean {
+  // Batches were looked at, each by its own number.
+  if (key === checkpointKey || key === vkeyKey || parseBatchKey(key) !== undefined) return true
+  const name = parseIndexKey(key)
+  if (name !== undefined) return !isRead || names.has(name) || unfinished.some(({ leaf }) => nameOf(leaf) === name)
+  const path = parseTileKey(key)
+  const tile = path === undefined ? undefined : parseTilePath(path)
+  return tile !== undefined && (!isRead || hasTile(tile, [...ends, (ends.at(-1) ?? 0) + unfinished.length]))
+}
+
+/** What is derived, and what is replaced: compared by its content elsewhere. */
+function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
+  if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
+  if (
+    [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey].some(
+      (parse) => parse(key) !== undefined,
+    )
+  )
+    return true
+  const cluster =
+    (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseArchiveKey(key))?.cluster ??
+    parseAskedKey(key) ??
+    /^state\/([^/]+)\.json$/.exec(key)?.[1]
+  const isBesideStates = parseArchiveKey(key) !== undefined || parseAskedKey(key) !== undefined
+  return isKnown(cluster) && (!key.startsWith('state/') || isBesideStates || key === stateKey(cluster ?? ''))
+}

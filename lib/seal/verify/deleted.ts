@@ -1,0 +1,22 @@
+import { DeletedError, type Objects } from '../../store/objects/objects.ts'
+
+/**
+ * A store in which what was deleted is absent: who looks for what is wrong goes on after it, and names it as missing. The store itself would
+ * stop there.
+ */
+export function deletedAsAbsent(objects: Objects): Objects {
+  return {
+    ...objects,
+    get: (key, version) => orAbsent(() => objects.get(key, version)),
+    digest: (key) => orAbsent(() => objects.digest(key)),
+  }
+}
+
+async function orAbsent<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof DeletedError) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,117 @@
+import { hash } from 'node:crypto'
+import { type ObjectDigest, type Objects, StoreError } from '../../store/objects/objects.ts'
+import { concurrently } from '../../concurrently.ts'
+import { kindOf, type Leaf, LeafError, nameOf, parseLeaf, SEALED_PREFIXES } from '../leaf.ts'
+import type { Bundle } from '../read-entries.ts'
+
+/** So many objects are hashed at once: reading one and hashing another overlap. */
+const AT_ONCE = 8
+
+/** What became of the object that a leaf names. */
+export type ObjectState = 'as-sealed' | 'changed' | 'missing'
+
+/** A leaf of the log, with what is wrong about it. */
+export type CheckedLeaf = {
+  readonly number: number
+  /** Undefined where the entry is no leaf. */
+  readonly leaf: Leaf | undefined
+  /** Of leaves that name an object. */
+  readonly object: ObjectState | undefined
+  /** Words that follow {@link key}; undefined where nothing is wrong. */
+  readonly problem: string | undefined
+  /** The object that the leaf names; where it names none, where the entry was read. */
+  readonly key: string
+}
+
+/** Names of leaves, kept by a hash of 16 bytes: with whole keys a million of them would take more than 100 MB. */
+export type LeafNames = {
+  /** False where the name is there already. */
+  readonly add: (name: string) => boolean
+  readonly has: (name: string) => boolean
+}
+
+/** No names yet. */
+export function leafNames(): LeafNames {
+  const known = new Set<string>()
+  const short = (name: string): string => hash('sha256', name, 'binary').slice(0, 16)
+  return {
+    add: (name) => {
+      const before = known.size
+      return known.add(short(name)).size > before
+    },
+    has: (name) => known.has(short(name)),
+  }
+}
+
+/**
+ * The leaves of a bundle, in order, each with the state of the object that it names: hashed as it is stored. A name that an earlier leaf has
+ * already is a problem of the later one.
+ */
+export async function checkLeaves(
+  { key, first, entries }: Bundle,
+  names: LeafNames,
+  objects: Objects,
+): Promise<CheckedLeaf[]> {
+  const leaves = entries.map((entry, at): CheckedLeaf => {
+    const number = first + at
+    try {
+      const leaf = parseLeaf(entry)
+      const name = nameOf(leaf)
+      const isNew = name === undefined || names.add(name)
+      return {
+        number,
+        leaf,
+        object: undefined,
+        key: 'key' in leaf ? leaf.key : key,
+        problem: isNew ? undefined : `leaf ${number} names what an earlier leaf named already`,
+      }
+    } catch (error) {
+      if (!(error instanceof LeafError)) throw error
+      return { number, leaf: undefined, object: undefined, key, problem: `leaf ${number}: ${error.message}` }
+    }
+  })
+  return concurrently(leaves, AT_ONCE, async (checked) => {
+    const { leaf, number } = checked
+    if (leaf === undefined || !('key' in leaf)) return checked
+    const stored = await objects.digest(leaf.key)
+    if (stored !== undefined && isAsSealed(leaf, stored)) return { ...checked, object: 'as-sealed' }
+    const object = stored === undefined ? 'missing' : 'changed'
+    const kept = (await isVersionKept(leaf, objects))
+      ? `, version "${leaf.versionId}" of it is kept as it was sealed`
+      : ''
+    return { ...checked, object, problem: `${howDifferent(leaf, stored)}${kept} (leaf ${number})` }
+  })
+}
+
+type StoredLeaf = Extract<Leaf, { readonly key: string }>
+
+function isAsSealed(leaf: StoredLeaf, { sha256, size }: Pick<ObjectDigest, 'sha256' | 'size'>): boolean {
+  return leaf.size === size && leaf.sha256 === sha256
+}
+
+function howDifferent({ size }: StoredLeaf, stored: ObjectDigest | undefined): string {
+  if (stored === undefined) return 'it is missing'
+  return stored.size === size
+    ? 'its bytes are not those that were sealed'
+    : `it has ${stored.size} bytes, sealed were ${size}`
+}
+
+/** Whether a store that keeps versions still has what was sealed, though it was written over or deleted. False where that cannot be read. */
+async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolean> {
+  if (leaf.versionId === undefined) return false
+  try {
+    const kept = await objects.get(leaf.key, leaf.versionId)
+    return kept !== undefined && isAsSealed(leaf, { sha256: hash('sha256', kept.body, 'hex'), size: kept.body.length })
+  } catch (error) {
+    // Reading versions is a right of its own, and whoever lacks it is still to be told what is wrong.
+    if (error instanceof StoreError) return false
+    throw error
+  }
+}
+
+/** The objects that the log is to seal and that none of the leaves names, in text order of their prefixes. */
+export async function* unsealedObjects(names: LeafNames, objects: Objects): AsyncGenerator<string> {
+  for (const { prefix, kind } of SEALED_PREFIXES)
+    // One prefix may lie in another: each object is of one kind.
+    for await (const key of objects.list(prefix)) if (kindOf(key) === kind && !names.has(key)) yield key
+}

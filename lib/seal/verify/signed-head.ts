@@ -1,0 +1,72 @@
+import { checkpointKey, vkeyKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { type Checkpoint, openCheckpoint } from '../tlog/checkpoint.ts'
+import type { AddFinding } from './finding.ts'
+import { NoteError, type Verifier, verifierOf } from '../tlog/note.ts'
+
+/** The key by which a log was judged. */
+export type LogKey = {
+  /** Null where there is none. */
+  readonly vkey: string | null
+  /** `store`: whoever can write to the store could have written it. */
+  readonly from: 'given' | 'store'
+}
+
+/** The head of a log as its reader finds it. */
+export type SignedHead = {
+  readonly key: LogKey
+  readonly verifier: Verifier | undefined
+  /** Undefined where nothing is signed by the key. */
+  readonly checkpoint: Checkpoint | undefined
+}
+
+/**
+ * Reads the key of the log, unless one is given, and the checkpoint that it signed. What is missing or wrong is added to the findings. Throws a
+ * `NoteError` for a given key that is none.
+ */
+export async function readSignedHead(vkey: string | undefined, add: AddFinding, objects: Objects): Promise<SignedHead> {
+  const given = vkey === undefined ? undefined : verifierOf(vkey)
+  const stored = await storedKey(vkey !== undefined, add, objects)
+  if (vkey !== undefined && stored !== undefined && stored !== vkey) add(vkeyKey, 'it is not the key given')
+  const verifier = given ?? (stored === undefined ? undefined : verifierOf(stored))
+  return {
+    key: { vkey: vkey ?? stored ?? null, from: vkey === undefined ? 'store' : 'given' },
+    verifier,
+    checkpoint: verifier === undefined ? undefined : await readCheckpoint(verifier, add, objects),
+  }
+}
+
+/** The key that the store names; undefined where it names none. */
+async function storedKey(isGiven: boolean, add: AddFinding, objects: Objects): Promise<string | undefined> {
+  const stored = await objects.get(vkeyKey)
+  if (stored === undefined) {
+    add(vkeyKey, isGiven ? 'it is missing' : 'it is missing, and no key was given: nothing can be verified')
+    return undefined
+  }
+  const text = Buffer.from(stored.body).toString()
+  try {
+    const vkey = text.slice(0, -1)
+    verifierOf(vkey)
+    if (text === `${vkey}\n`) return vkey
+    add(vkeyKey, 'it is not one line with a key')
+  } catch (error) {
+    if (!(error instanceof NoteError)) throw error
+    add(vkeyKey, `it is no key (${error.message})`)
+  }
+  return undefined
+}
+
+async function readCheckpoint(verifier: Verifier, add: AddFinding, objects: Objects): Promise<Checkpoint | undefined> {
+  const stored = await objects.get(checkpointKey)
+  if (stored === undefined) {
+    add(checkpointKey, 'it is missing: nothing in this store is signed')
+    return undefined
+  }
+  try {
+    return openCheckpoint(stored.body, verifier)
+  } catch (error) {
+    if (!(error instanceof NoteError)) throw error
+    add(checkpointKey, `it proves nothing: ${error.message}`)
+    return undefined
+  }
+}

@@ -1,0 +1,121 @@
+import { checkpointKey, indexKey, tileKey } from '../../store/log-keys.ts'
+import { ConflictError, type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Entry } from './batch.ts'
+import { openCheckpoint, signCheckpoint } from '../tlog/checkpoint.ts'
+import { concurrently } from '../../concurrently.ts'
+import { grow, rootOfEdge } from '../tlog/frontier.ts'
+import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
+import { nameOf } from '../leaf.ts'
+import type { LastHead } from './last-head.ts'
+import { leafHash } from '../tlog/merkle.ts'
+import type { Signer, Verifier } from '../tlog/note.ts'
+import { encodeBundle, TILE_WIDTH, tilePath } from '../tlog/tiles.ts'
+import { type Unfinished, unfinishedAfter } from './unfinished.ts'
+
+export type LogDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** Checks what the signer signs. */
+  readonly verifier: Verifier
+  /** Where the key remembers what it signed last; undefined: nowhere. */
+  readonly last?: LastHead | undefined
+}
+
+/** A log that may be added to: its head, and its tail where this run has read or made it. */
+export type Log = { readonly head: Head; readonly tail?: Tail }
+
+/** Each leaf is one more object, so a run writes some of them at once. */
+const MOST_WRITES_AT_ONCE = 32
+
+/**
+ * Publishes every batch that the log's key claimed: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to
+ * it. `onUnfinished` gets what lies at each place on the way.
+ */
+export async function finishAll(
+  log: Log,
+  deps: LogDeps,
+  onUnfinished: (found: Unfinished) => void,
+): Promise<{ readonly log: Log; readonly found: Unfinished }> {
+  let finished = log
+  for (;;) {
+    const tail = finished.tail ?? (await readTail(finished.head, deps.objects))
+    const found = await unfinishedAfter(finished.head, deps)
+    if (found.claimed === undefined) return { log: { head: finished.head, tail }, found }
+    onUnfinished(found)
+    finished = await finish({ head: finished.head, tail }, found.claimed.entries, deps)
+  }
+}
+
+/**
+ * Publishes the batch that begins at the head: entries, tiles, the numbers of its leaves, and only then the checkpoint. All of it follows from
+ * the batch, so that whoever does it again, or at the same time, writes the same bytes. Where another run is first with the checkpoint, the log is
+ * the one that this one signed or a longer one. Throws {@link LogError} where the log has something else in a place.
+ */
+export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
+  const { objects, signer, verifier, last } = deps
+  const before = tail ?? (await readTail(head, objects))
+  const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
+  const { parts, tail: after } = partsOf(before, named)
+  await concurrently(parts, MOST_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
+
+  const { edge } = after
+  const root = rootOfEdge(edge)
+  const note = await signCheckpoint({ size: edge.size, root }, signer)
+  // A signer that is broken, or that has another key than it says, must not spoil the log.
+  openCheckpoint(note, verifier)
+  // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
+  await last?.write({ size: edge.size, root })
+  try {
+    const etag = await objects.putIf(checkpointKey, note, head.etag)
+    return { head: { size: edge.size, root, etag }, tail: after }
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+  }
+  const theirs = await readHead(objects, verifier)
+  if (theirs.size < edge.size)
+    throw new LogError(
+      `Cannot extend the log: "${checkpointKey}" went back to ${theirs.size} leaves while this run added to ${head.size}; find out who changed the store`,
+    )
+  return { head: theirs }
+}
+
+/** An object of the log, and its bytes. */
+export type Part = { readonly key: string; readonly body: Uint8Array }
+
+/** The objects that further entries add to a log, but for its checkpoint, and its tail after them: bundles, tiles, numbers of leaves. */
+export function partsOf(
+  before: Tail,
+  added: readonly { readonly bytes: Uint8Array; readonly name: string | undefined }[],
+): { readonly parts: readonly Part[]; readonly tail: Tail } {
+  const { edge, tiles } = grow(
+    before.edge,
+    added.map(({ bytes }) => leafHash(bytes)),
+  )
+  const entries = [...before.entries, ...added.map(({ bytes }) => bytes)]
+  const bundles = tiles
+    .filter(({ tile }) => tile.level === 0)
+    .map(({ tile }, at) => ({
+      key: tileKey(tilePath({ ...tile, level: 'entries' })),
+      body: encodeBundle(entries.slice(at * TILE_WIDTH, (at + 1) * TILE_WIDTH)),
+    }))
+  const hashes = tiles.map(({ tile, bytes }) => ({ key: tileKey(tilePath(tile)), body: bytes }))
+  const numbers = added.flatMap(({ name }, at) =>
+    name === undefined ? [] : [{ key: indexKey(name), body: Buffer.from(String(before.edge.size + at)) }],
+  )
+  return {
+    parts: [...bundles, ...hashes, ...numbers],
+    tail: { edge, entries: entries.slice(entries.length - (edge.size % TILE_WIDTH)) },
+  }
+}
+
+async function putPart(key: string, body: Uint8Array, objects: Objects): Promise<void> {
+  try {
+    await objects.putOnce(key, body)
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+    throw new LogError(
+      `Cannot extend the log: "${key}" has other bytes than its batches make, so something was changed; find out who changed the store, and put back what it held`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,131 @@
+import { batchKey, batchPrefix, checkpointKey, parseBatchKey, tileKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { BatchError, decodeBatch, MOST_LEAVES } from './batch.ts'
+import { openCheckpoint } from '../tlog/checkpoint.ts'
+import { type Edge, EMPTY_EDGE, hashesIn, rootOfEdge, tilesOfEdge } from '../tlog/frontier.ts'
+import { areEqual, EMPTY_ROOT, type Hash, leafHash } from '../tlog/merkle.ts'
+import type { Verifier } from '../tlog/note.ts'
+import { BundleError, decodeBundle, partialTile, tilePath } from '../tlog/tiles.ts'
+
+/** The head of the log as it is stored. */
+export type Head = {
+  readonly size: number
+  readonly root: Hash
+  /** Of the checkpoint; null where there is none yet. */
+  readonly etag: string | null
+}
+
+/** What growing needs of a log: the edge of its tree, and the entries of its partial bundle. */
+export type Tail = { readonly edge: Edge; readonly entries: readonly Uint8Array[] }
+
+/** The tail of a log without leaves. */
+export const EMPTY_TAIL: Tail = { edge: EMPTY_EDGE, entries: [] }
+
+/** The log is not what its own parts say, so nothing may be added to it. One line that names the part. */
+export class LogError extends Error {
+  override readonly name = 'LogError'
+}
+
+/** What to do where the log contradicts itself. */
+const TO_MEND = 'find out who changed the store, and put back what it held'
+
+/**
+ * The head that the checkpoint signs; that of an empty log where there is none. Throws a `NoteError` for one that the key did not sign, and
+ * {@link LogError} where no batch ends where it says that the log does: then it is ahead of the batches, or they were changed.
+ */
+export async function readHead(objects: Objects, verifier: Verifier): Promise<Head> {
+  const stored = await objects.get(checkpointKey)
+  if (stored === undefined) return { size: 0, root: EMPTY_ROOT, etag: null }
+  const { size, root } = openCheckpoint(stored.body, verifier)
+  const end = await endOfBatchesBefore(size, objects)
+  if (end !== size)
+    throw new LogError(
+      `Cannot extend the log: "${checkpointKey}" has ${size} leaves, but the batches before it end with leaf ${end}; ${TO_MEND}`,
+    )
+  return { size, root, etag: stored.etag }
+}
+
+/**
+ * Where the last batch before a leaf ends: there, if any does, since somebody else may have written more. A batch is bounded, so that it costs one short
+ * list, and mostly one read.
+ */
+async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<number> {
+  const after = leaf > MOST_LEAVES ? batchKey(leaf - MOST_LEAVES - 1) : undefined
+  const before: { key: string; first: number }[] = []
+  for await (const key of objects.list(batchPrefix, after)) {
+    const first = parseBatchKey(key)
+    if (first === undefined) continue
+    if (first >= leaf) break
+    before.push({ key, first })
+  }
+  let latest: number | undefined
+  let damage: BatchError | undefined
+  for (const { key, first } of before.toReversed()) {
+    const stored = await objects.get(key)
+    try {
+      const end = stored === undefined ? first : first + decodeBatch(key, stored.body).length
+      if (end === leaf) return end
+      latest ??= end
+    } catch (error) {
+      if (!(error instanceof BatchError)) throw error
+      damage ??= error
+    }
+  }
+  if (damage !== undefined) throw damage
+  return latest ?? 0
+}
+
+/**
+ * The tail of the log with this head. Throws {@link LogError} where its tiles do not lead to the head's root, or its entries are not those of the
+ * tiles.
+ */
+export async function readTail({ size, root }: Head, objects: Objects): Promise<Tail> {
+  if (size === 0) return EMPTY_TAIL
+  const levels = await Promise.all(
+    tilesOfEdge(size).map(async (tile) => {
+      if (tile === undefined) return []
+      const key = tileKey(tilePath(tile))
+      const hashes = hashesIn(await readPart(key, objects), tile.width)
+      if (hashes === undefined) throw damaged(key, `it has not ${tile.width} hashes`)
+      return hashes
+    }),
+  )
+  const edge = { size, levels }
+  if (!areEqual(rootOfEdge(edge), root))
+    throw damaged(checkpointKey, `the tiles of its ${size} leaves lead to another root`)
+  return { edge, entries: await readEntries(edge, objects) }
+}
+
+/** The entries of the last bundle, if that is partial. */
+async function readEntries({ size, levels }: Edge, objects: Objects): Promise<readonly Uint8Array[]> {
+  const tile = partialTile(0, size)
+  if (tile === undefined) return []
+  const key = tileKey(tilePath({ ...tile, level: 'entries' }))
+  const entries = entriesIn(key, await readPart(key, objects))
+  const areThose = entries.length === tile.width && entries.every((entry, at) => isLeafOf(entry, levels[0]?.[at]))
+  if (!areThose) throw damaged(key, 'its entries are not those of the tile of their hashes')
+  return entries
+}
+
+function isLeafOf(entry: Uint8Array, hash: Hash | undefined): boolean {
+  return hash !== undefined && areEqual(leafHash(entry), hash)
+}
+
+function entriesIn(key: string, bytes: Uint8Array): Uint8Array[] {
+  try {
+    return decodeBundle(bytes)
+  } catch (error) {
+    if (error instanceof BundleError) throw damaged(key, 'it is cut off')
+    throw error
+  }
+}
+
+async function readPart(key: string, objects: Objects): Promise<Uint8Array> {
+  const stored = await objects.get(key)
+  if (stored === undefined) throw damaged(key, 'it is missing')
+  return stored.body
+}
+
+function damaged(key: string, state: string): LogError {
+  return new LogError(`Cannot extend the log with "${key}": ${state}; ${TO_MEND}`)
+}

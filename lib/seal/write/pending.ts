@@ -1,0 +1,77 @@
+import type { Seconds } from '../../model/time.ts'
+import { toTime } from '../../time/windows.ts'
+import { evidenceBefore, evidencePrefix, parseEvidenceKey } from '../../store/keys.ts'
+import { gapBefore, gapName, gapPrefix, indexKey, parseIndexKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import type { WatchedCluster } from '../../store/registry/registry.ts'
+import { expectedWindows } from './expected.ts'
+import { kindOf, type Leaf } from '../leaf.ts'
+
+/** What the log does not have yet: an object by its key, or a gap. */
+export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, { readonly kind: 'gap' }> }
+
+/** Where to look for what is not sealed yet. */
+export type Scope = {
+  /** Evidence and gaps of windows that begin at this time or later; of all windows where it is null. Changes and reports are always looked at. */
+  readonly from: Seconds | null
+  /** The clusters of which windows are expected, those that were taken out of the registry up to then. */
+  readonly clusters: readonly WatchedCluster[]
+  /** Windows that end at this time or before can no longer be filled. */
+  readonly lostUntil: Seconds
+}
+
+/** Nobody tried to collect the window, or nothing of it was stored, while Prometheus still had it. */
+export const NO_ATTEMPT = 'no-attempt'
+
+/**
+ * Everything in the scope that has no place in the log: what is listed and has no number in the log's index, and the gaps. Costs two lists of each
+ * prefix and no reading. Complete only if every batch of the log was finished before it begins: else it gives again what these hold.
+ */
+export async function* pendingOf({ from, clusters, lostUntil }: Scope, objects: Objects): AsyncGenerator<Pending> {
+  const evidence = from === null ? undefined : evidenceBefore(toTime(from))
+  const gaps = from === null ? undefined : gapBefore(toTime(from))
+  const sealed = await sealedNames(evidencePrefix, evidence, objects)
+  const sealedGaps = await sealedNames(gapPrefix, gaps, objects)
+  const expected = expectedWindows(clusters, from, lostUntil)
+  let next = expected.next()
+
+  async function* gapsBefore(key: string | undefined): AsyncGenerator<Pending> {
+    for (; next.done !== true; next = expected.next()) {
+      const { cluster, window, prefix } = next.value
+      if (key !== undefined && (prefix > key || key.startsWith(prefix))) return
+      if (!(await sealedGaps.has(gapName(window, cluster))))
+        yield { gap: { kind: 'gap', cluster, window, reason: NO_ATTEMPT } }
+    }
+  }
+
+  for await (const key of objects.list(evidencePrefix, evidence)) {
+    yield* gapsBefore(key)
+    // Only what a collector stored fills a window.
+    if (next.done !== true && key.startsWith(next.value.prefix) && parseEvidenceKey(key) !== undefined)
+      next = expected.next()
+    if (!(await sealed.has(key))) yield { key }
+  }
+  yield* gapsBefore(undefined)
+  for (const prefix of ['changes/', 'reports/']) yield* unsealed(prefix, objects)
+}
+
+/** What lies under a prefix and has no number in the log's index. Complete as {@link pendingOf} is. */
+export async function* unsealed(prefix: string, objects: Objects): AsyncGenerator<Pending> {
+  const sealed = await sealedNames(prefix, undefined, objects)
+  for await (const key of objects.list(prefix)) {
+    if (kindOf(key) !== undefined && !(await sealed.has(key))) yield { key }
+  }
+}
+
+/** The names under a prefix that have a number in the log, to be asked for in text order, each once. */
+async function sealedNames(prefix: string, startAfter: string | undefined, objects: Objects) {
+  const after = startAfter === undefined ? undefined : indexKey(startAfter)
+  const names = objects.list(indexKey(prefix), after)[Symbol.asyncIterator]()
+  let current = await names.next()
+  return {
+    async has(name: string): Promise<boolean> {
+      while (current.done !== true && (parseIndexKey(current.value) ?? '') < name) current = await names.next()
+      return current.done !== true && parseIndexKey(current.value) === name
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import { hash } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { Seconds } from '../../model/time.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { sealingKey } from '../../store/log-keys.ts'
+import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+
+/**
+ * Up to when runs have looked at what. It only ever saves listing: nothing is believed sealed because of it, without it everything is listed, and
+ * once a day everything is.
+ */
+export type Progress = {
+  /** Began by then, a run that came to its end: everything was sealed that was stored before, in windows that could be collected then. */
+  readonly sealedAt: Seconds
+  /** The same of a run that looked at every window. */
+  readonly sweptAt: Seconds
+}
+
+const HOUR = 60 * 60
+const DAY = 24 * HOUR
+
+const progressSchema = z.object({
+  format: z.literal('ciphertrail/sealing/1'),
+  sealedAt: z.iso.datetime(),
+  sweptAt: z.iso.datetime(),
+  check: z.string(),
+})
+
+/** What is known of earlier runs, and the tag of the object; undefined where nothing is, or it cannot be read. */
+export async function readProgress(objects: Objects): Promise<{ progress: Progress | undefined; etag: string | null }> {
+  const stored = await objects.get(sealingKey)
+  const parsed = progressSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
+  const etag = stored?.etag ?? null
+  if (stored === undefined || !parsed.success || Buffer.compare(encode(parsed.data), stored.body) !== 0)
+    return { progress: undefined, etag }
+  return { progress: { sealedAt: toSeconds(parsed.data.sealedAt), sweptAt: toSeconds(parsed.data.sweptAt) }, etag }
+}
+
+/**
+ * From which windows on a run has to look: those that could still be collected when the last run began. Null, which means all of them, once a day, where
+ * nothing is known of earlier runs, and on the first day of a cluster, whose first collection reaches back. An attempt that comes later than
+ * its window could be collected is therefore sealed within a day.
+ */
+export function scopeFrom(
+  { progress }: { readonly progress: Progress | undefined },
+  { now, retentionSeconds, clusters }: { now: Seconds; retentionSeconds: number; clusters: readonly Cluster[] },
+): Seconds | null {
+  const isFresh = (time: Seconds) => time <= now && now - time < DAY
+  if (progress === undefined || !isFresh(progress.sweptAt)) return null
+  if (clusters.some(({ registeredAt }) => isFresh(toSeconds(registeredAt)))) return null
+  // A window is an hour at most, and another one for clocks that differ.
+  return Math.floor(Math.min(now, progress.sealedAt)) - retentionSeconds - 2 * HOUR
+}
+
+/** Notes that a run came to its end. Where another run noted the same meanwhile, that stands. */
+export async function writeProgress(
+  { progress, etag }: { readonly progress: Progress | undefined; readonly etag: string | null },
+  { now, isWhole }: { readonly now: Seconds; readonly isWhole: boolean },
+  objects: Objects,
+): Promise<void> {
+  const body = encode({
+    sealedAt: toTime(Math.floor(now)),
+    sweptAt: toTime(Math.floor(isWhole ? now : (progress?.sweptAt ?? 0))),
+  })
+  try {
+    await objects.putIf(sealingKey, body, etag)
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+  }
+}
+
+/** With a hash over both times, so that a time that was changed by accident is not taken for one that was noted. */
+function encode({ sealedAt, sweptAt }: { readonly sealedAt: string; readonly sweptAt: string }): Uint8Array {
+  const check = hash('sha256', `${sealedAt} ${sweptAt}`, 'hex')
+  return Buffer.from(canonicalize({ format: 'ciphertrail/sealing/1', sealedAt, sweptAt, check }) ?? '')
+}

@@ -1,0 +1,216 @@
+import { toTime } from '../../time/windows.ts'
+import { parseEvidenceKey } from '../../store/keys.ts'
+import { batchKey, vkeyKey } from '../../store/log-keys.ts'
+import { ConflictError, type Objects } from '../../store/objects/objects.ts'
+import { type WatchedCluster, readWatched } from '../../store/registry/registry.ts'
+import { claimOf, encodeBatch, entryOf, isClaimed, MOST_LEAVES } from './batch.ts'
+import { concurrently } from '../../concurrently.ts'
+import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
+import { LogError, readHead } from './head.ts'
+import { checkLastHead, type LastHead } from './last-head.ts'
+import { kindOf, type Leaf, type LeafKind } from '../leaf.ts'
+import type { Hash } from '../tlog/merkle.ts'
+import { NoteError, type Signer, verifierOf } from '../tlog/note.ts'
+import { type Pending, pendingOf } from './pending.ts'
+import { readProgress, scopeFrom, writeProgress } from './progress.ts'
+import { type Known, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
+
+/** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
+export const RETENTION_SECONDS = 6 * 60 * 60
+
+/** So many objects are hashed at once. */
+const MOST_READS_AT_ONCE = 16
+
+/** How often others may be first, before something else must be wrong. */
+const MOST_ROUNDS = 100
+
+export type SealInput = {
+  readonly now: Date
+  /** Default six hours. */
+  readonly retentionSeconds?: number
+  /** Looks at every window, whatever earlier runs have looked at. */
+  readonly everything?: boolean
+}
+
+export type SealDeps = {
+  readonly objects: Objects
+  readonly signer: Signer
+  /** Where the key remembers what it signed last; undefined: nowhere, and a store that was put back to an earlier state is sealed on. */
+  readonly last?: LastHead | undefined
+  /** Is told after each batch how many leaves this run has sealed. */
+  readonly onProgress?: (leaves: number) => void
+}
+
+/** How the log stands after a run. */
+export type Sealed = {
+  /** Leaves that this run sealed, by kind; a kind that is absent has none. Of a batch that two runs made alike, both count the leaves. */
+  readonly leaves: Readonly<Partial<Record<LeafKind, number>>>
+  readonly size: number
+  readonly root: Hash
+  /** What was left out, in lines: gaps, where the registry cannot be read, and what lay in the log that its key had not claimed. */
+  readonly errors: readonly string[]
+}
+
+/**
+ * Extends the log by everything that was stored since, and by a gap for each expected window that can no longer be collected; by a heartbeat where
+ * there is nothing. Any number of runs at once, and any that died anywhere, leave one log, in which each object has one leaf. Throws
+ * {@link LogError} or a `NoteError` where the log contradicts itself or belongs to another key, and then adds nothing.
+ */
+export async function seal(
+  { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
+  { objects, signer, last, onProgress }: SealDeps,
+): Promise<Sealed> {
+  const deps = { objects, signer, verifier: verifierOf(signer.vkey), last }
+  await claimLog(deps)
+  const seconds = now.getTime() / 1000
+  const { clusters, errors } = await clustersOf(objects)
+  const progress = await readProgress(objects)
+  const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
+  const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
+  const known = { ...scope, now: seconds, sealedAt: progress.progress?.sealedAt ?? null }
+  const { log, leaves, putAside } = await extend(() => pendingOf(scope, objects), known, deps, onProgress)
+  if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
+  return { leaves, size: log.head.size, root: log.head.root, errors: [...errors, ...putAside] }
+}
+
+/**
+ * The steps of a run on a log that is its key's: finish the batches that are there, then list what is in none of them, then claim the next
+ * batch. The order matters: what was listed before an unfinished batch is finished, is listed again and sealed twice. `list` is called anew whenever
+ * another run was first. What lies where a batch belongs and was not claimed by the log's key is put aside, which `putAside` tells in lines; its
+ * leaves are made again from what is stored.
+ */
+export async function extend(
+  list: () => AsyncIterable<Pending>,
+  known: Known,
+  deps: LogDeps,
+  onProgress: (leaves: number) => void = () => {},
+): Promise<{
+  readonly log: Log
+  readonly leaves: Partial<Record<LeafKind, number>>
+  readonly putAside: readonly string[]
+}> {
+  const leaves: Partial<Record<LeafKind, number>> = {}
+  let log: Log = { head: await readHead(deps.objects, deps.verifier) }
+  if (deps.last !== undefined) await checkLastHead(log.head, deps.last, deps)
+  let isQuiet = true
+  const aside = new Map<string, string>()
+
+  function putAside(key: string, why: string): void {
+    aside.set(key, `Put aside "${key}", which the log's key did not claim: ${why}; find out who wrote it`)
+  }
+
+  /** Claims the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
+  async function add(batch: readonly Leaf[], place = 1): Promise<boolean> {
+    const entries = batch.map(entryOf)
+    const body = encodeBatch(entries, await claimOf(entries, log.head, deps.signer))
+    // A signer that is broken, or that has another key than it says, must not spoil the log.
+    if (!isClaimed(body, log.head, deps.verifier))
+      throw new NoteError('Cannot claim a batch of the log: the signature does not fit the key')
+    isQuiet = false
+    try {
+      await deps.objects.putOnce(batchKey(log.head.size, place), body)
+    } catch (error) {
+      if (error instanceof ConflictError) return false
+      throw error
+    }
+    for (const { kind } of batch) leaves[kind] = (leaves[kind] ?? 0) + 1
+    onProgress(Object.values(leaves).reduce((sum, count) => sum + count, 0))
+    const end = log.head.size + batch.length
+    log = await finish(log, entries, deps)
+    return log.head.size === end
+  }
+
+  /** Claims what lies there unclaimed, where it is what is stored: nothing else could follow tiles that an earlier version made of it. */
+  async function addUnclaimed({ unclaimed, place }: Unfinished): Promise<'added' | 'beaten' | 'none'> {
+    for (const one of unclaimed) {
+      const found = await leavesOfUnclaimed(one, log.head.size, known, deps.objects)
+      if (typeof found !== 'string') return (await add(found, place)) ? 'added' : 'beaten'
+      putAside(one.key, found)
+    }
+    return 'none'
+  }
+
+  async function addListed(firstPlace: number): Promise<boolean> {
+    let place = firstPlace
+    for await (const group of groupsOf(list(), MOST_LEAVES)) {
+      const batch = await concurrently(group, MOST_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
+      if (!(await add(batch, place))) return false
+      place = 1
+    }
+    return !isQuiet || (await add([{ kind: 'heartbeat', time: toTime(Math.floor(known.now)) }], place))
+  }
+
+  for (let round = 1; round <= MOST_ROUNDS; round++) {
+    const { log: finished, found } = await finishAll(log, deps, ({ claimed, unclaimed }) => {
+      for (const { key } of unclaimed) putAside(key, `"${claimed?.key ?? ''}" took its place`)
+    })
+    log = finished
+    const outcome = await addUnclaimed(found)
+    if (outcome === 'none' && (await addListed(found.place))) return { log, leaves, putAside: [...aside.values()] }
+  }
+  throw new LogError(`Cannot extend the log: other runs were first ${MOST_ROUNDS} times, run it again`)
+}
+
+/** The leaf of something that is stored. */
+async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
+  if ('gap' in pending) return pending.gap
+  const { key } = pending
+  const stored = await objects.digest(key)
+  const kind = kindOf(key)
+  if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
+    throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
+  const { version, ...digest } = stored
+  // With the version what was sealed can be read even where somebody writes over it.
+  const thing = { key, ...digest, ...(version === null ? {} : { versionId: version }) }
+  const id = kind === 'snapshot' ? parseEvidenceKey(key) : undefined
+  return kind === 'snapshot'
+    ? { kind, ...thing, ...(id === undefined ? {} : { cluster: id.cluster, window: id.window }) }
+    : { kind, ...thing }
+}
+
+/** Writes the public key beside a log that has none yet. Throws {@link LogError} where the log is another key's. */
+async function claimLog({ objects, signer: { vkey }, verifier }: LogDeps): Promise<void> {
+  const theirs = await readVkey(objects)
+  if (theirs === undefined) {
+    // Not beside a log that another key has signed.
+    await readHead(objects, verifier)
+    try {
+      return await objects.putOnce(vkeyKey, Buffer.from(`${vkey}\n`))
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error
+    }
+  }
+  const stored = theirs ?? (await readVkey(objects))
+  if (stored !== vkey)
+    throw new LogError(
+      `Cannot seal with key ${JSON.stringify(vkey)}: the log in this store is of key ${JSON.stringify(stored ?? '')}, use that one`,
+    )
+}
+
+async function readVkey(objects: Objects): Promise<string | undefined> {
+  const stored = await objects.get(vkeyKey)
+  return stored === undefined ? undefined : Buffer.from(stored.body).toString().replace(/\n$/, '')
+}
+
+async function clustersOf(
+  objects: Objects,
+): Promise<{ clusters: readonly WatchedCluster[]; errors: readonly string[] }> {
+  try {
+    return { clusters: await readWatched({ objects }), errors: [] }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    // What is stored must be sealed also where nobody knows what else was expected.
+    return { clusters: [], errors: [`${error.message}; gaps are not sealed until then`] }
+  }
+}
+
+async function* groupsOf<T>(items: AsyncIterable<T>, most: number): AsyncGenerator<T[]> {
+  let group: T[] = []
+  for await (const item of items) {
+    group.push(item)
+    if (group.length < most) continue
+    yield group
+    group = []
+  }
+  if (group.length > 0) yield group
+}

@@ -1,0 +1,138 @@
+import { toSeconds } from '../../time/windows.ts'
+import type { Seconds } from '../../model/time.ts'
+import { attemptsPrefix } from '../../store/keys.ts'
+import { batchKey, indexKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import type { WatchedCluster } from '../../store/registry/registry.ts'
+import { BatchError, type BatchPlace, decodeBatch, type Entry, isClaimed } from './batch.ts'
+import { concurrently } from '../../concurrently.ts'
+import { expectedWindows } from './expected.ts'
+import { LogError } from './head.ts'
+import { type Leaf, nameOf } from '../leaf.ts'
+import type { Verifier } from '../tlog/note.ts'
+import { NO_ATTEMPT } from './pending.ts'
+
+/** So many things that are no batches of the log are passed over at one place. */
+const MOST_PLACES = 1000
+
+/** So many leaves are held against what is stored at once. */
+const AT_ONCE = 16
+
+/** What lies where the next batch of a log belongs. */
+export type Unfinished = {
+  /** The batch that a run claimed and did not finish, or is finishing; undefined where there is none. */
+  readonly claimed: { readonly key: string; readonly entries: readonly Entry[] } | undefined
+  /** What lies before it that the log's key did not claim. */
+  readonly unclaimed: readonly { readonly key: string; readonly body: Uint8Array }[]
+  /** The first place in which nothing lies, for {@link batchKey}. */
+  readonly place: number
+}
+
+/**
+ * Looks for the batch that follows a head: the first one that the log's key claimed. Places are written once, and whoever claims one has seen that nothing
+ * before it is claimed, so every run comes to the same batch. Without the head's root a claim is held against its size alone. Throws a `BatchError` for one that a later version claimed.
+ */
+export async function unfinishedAfter(
+  head: Pick<BatchPlace, 'size'> & Partial<BatchPlace>,
+  { objects, verifier }: { readonly objects: Objects; readonly verifier: Verifier },
+): Promise<Unfinished> {
+  const unclaimed: { key: string; body: Uint8Array }[] = []
+  for (let place = 1; place <= MOST_PLACES; place++) {
+    const key = batchKey(head.size, place)
+    const stored = await objects.get(key)
+    if (stored === undefined) return { claimed: undefined, unclaimed, place }
+    if (isClaimed(stored.body, head, verifier))
+      return { claimed: { key, entries: decodeBatch(key, stored.body) }, unclaimed, place }
+    unclaimed.push({ key, body: stored.body })
+  }
+  throw new LogError(
+    `Cannot extend the log: ${MOST_PLACES} objects from "${batchKey(head.size)}" on are none that its key claimed; find out who writes to the store`,
+  )
+}
+
+/** What a run knows when it judges leaves that it did not make. */
+export type Known = {
+  readonly now: Seconds
+  /** Began by then, the last run that came to its end; null where that is not known. */
+  readonly sealedAt: Seconds | null
+  /** As of `Scope`. */
+  readonly clusters: readonly WatchedCluster[]
+  readonly lostUntil: Seconds
+}
+
+/**
+ * The leaves of something that the log's key did not claim, where each is what this run would make of what is stored; else why not, in words that follow
+ * its key. A version without claims may have died after it wrote tiles of such a batch, so that no other can take its place.
+ */
+export async function leavesOfUnclaimed(
+  { key, body }: Unfinished['unclaimed'][number],
+  first: number,
+  known: Known,
+  objects: Objects,
+): Promise<readonly Leaf[] | string> {
+  let leaves: readonly Leaf[]
+  try {
+    leaves = decodeBatch(key, body).map(({ leaf }) => leaf)
+  } catch (error) {
+    if (error instanceof BatchError) return 'it is no batch'
+    throw error
+  }
+  const names = leaves.map(nameOf).filter((name) => name !== undefined)
+  if (new Set(names).size < names.length) return 'it names something twice'
+  const problems = await concurrently([...leaves.entries()], AT_ONCE, async ([at, leaf]) => {
+    const name = nameOf(leaf)
+    const index = name === undefined ? undefined : await objects.get(indexKey(name))
+    if (index !== undefined && Buffer.from(index.body).toString() !== String(first + at))
+      return `leaf ${first + at} names what the log has already`
+    const problem = await disagreement(leaf, known, objects)
+    return problem === undefined ? undefined : `leaf ${first + at} ${problem}`
+  })
+  return problems.find((problem) => problem !== undefined) ?? leaves
+}
+
+/** How a leaf differs from what is stored; undefined where it does not. */
+async function disagreement(leaf: Leaf, known: Known, objects: Objects): Promise<string | undefined> {
+  switch (leaf.kind) {
+    case 'heartbeat': {
+      const time = toSeconds(leaf.time)
+      const isOfNow = known.sealedAt !== null && time >= Math.floor(known.sealedAt) && time <= known.now
+      return isOfNow ? undefined : `tells of the time ${leaf.time}, at which nobody sealed`
+    }
+    case 'gap':
+      return (await isLost(leaf, known, objects)) ? undefined : 'is a gap for a window that is none'
+    case 'snapshot':
+    case 'registry-change':
+    case 'scope-change':
+    case 'waiver-change':
+    case 'channel-change':
+    case 'review':
+    case 'report':
+    case 'packets': {
+      const stored = await objects.digest(leaf.key)
+      const isThat =
+        stored !== undefined &&
+        stored.sha256 === leaf.sha256 &&
+        stored.size === leaf.size &&
+        (stored.version ?? undefined) === leaf.versionId
+      return isThat ? undefined : `is not what is stored as "${leaf.key}"`
+    }
+  }
+}
+
+/** Whether a window was expected, can no longer be collected, and has no attempt. */
+async function isLost(
+  { cluster, window, reason }: Extract<Leaf, { readonly kind: 'gap' }>,
+  { clusters, lostUntil }: Known,
+  objects: Objects,
+): Promise<boolean> {
+  const until = Math.min(lostUntil, toSeconds(window.end))
+  const expected = expectedWindows(
+    clusters.filter(({ id }) => id === cluster),
+    toSeconds(window.start),
+    until,
+  )
+  const isExpected = [...expected].some((one) => one.window.start === window.start && one.window.end === window.end)
+  if (reason !== NO_ATTEMPT || !isExpected) return false
+  for await (const _ of objects.list(attemptsPrefix(window, cluster))) return false
+  return true
+}

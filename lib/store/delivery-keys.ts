@@ -1,0 +1,91 @@
+import { isClusterId, checkedCluster } from './keys.ts'
+
+/** The addresses of those who get mail; they stand nowhere else. */
+export const recipientsKey = 'registry/recipients.json'
+
+/** The key that links to unsubscribe are made with; apart from the addresses, so that whoever checks a link need not read those. */
+export const linksKey = 'registry/links.json'
+
+/** What is delivered: the mail of a week, or an alert. */
+export const DELIVERY_KINDS = ['week', 'alert'] as const
+
+/** One delivery: what, to whom. */
+export type DeliveryId = {
+  readonly kind: (typeof DELIVERY_KINDS)[number]
+  /** `2026-W47`, or the id of an alert: 1 to 63 letters, digits and `-`. */
+  readonly period: string
+  readonly channel: string
+  /** A pseudonym. */
+  readonly recipient: string
+}
+
+const CLAIM_KEY = /^claims\/(week|alert)\/([A-Za-z0-9-]{1,63})\/([^/]+)\/(r[0-9a-f]{32})\.json$/
+
+const SUPPRESSION_KEY = /^suppressed\/(r[0-9a-f]{32})\/([^/]+)\.json$/
+
+/** What the keys of all claims of a kind begin with, in the order of their periods. */
+export function claimsPrefix(kind: DeliveryId['kind']): string {
+  return `claims/${kind}/`
+}
+
+/** The key of a claim. */
+export function claimKey(id: DeliveryId): string {
+  const key = `${claimsPrefix(id.kind)}${id.period}/${id.channel}/${id.recipient}.json`
+  if (parseClaimKey(key) !== undefined) return key
+  throw new RangeError(`Cannot make a key of delivery ${JSON.stringify(id)}: a part has no place in it`)
+}
+
+/** Which delivery a key claims, or undefined where the text is no such key. */
+export function parseClaimKey(key: string): DeliveryId | undefined {
+  const [, kindPart, period = '', channel = '', recipient = ''] = CLAIM_KEY.exec(key) ?? []
+  const kind = DELIVERY_KINDS.find((one) => one === kindPart)
+  return kind !== undefined && isClusterId(channel) ? { kind, period, channel, recipient } : undefined
+}
+
+/** The key of what was told to a channel. */
+export function alertsKey(channel: string): string {
+  return `alerts/${checkedCluster(channel)}.json`
+}
+
+/** Which channel's alerts a key names, or undefined where the text is no such key. */
+export function parseAlertsKey(key: string): string | undefined {
+  const [, channel = ''] = /^alerts\/([^/]+)\.json$/.exec(key) ?? []
+  return isClusterId(channel) ? channel : undefined
+}
+
+/** What the keys of all suppressions begin with. */
+export const suppressedPrefix = 'suppressed/'
+
+/** No channel has such an id. */
+const ALL = '_all'
+
+/** The key that says that somebody gets no mail of a channel; null: of any. */
+export function suppressionKey(recipient: string, channel: string | null): string {
+  const key = `${suppressedPrefix}${recipient}/${channel ?? ALL}.json`
+  if (parseSuppressionKey(key) !== undefined) return key
+  throw new RangeError(`Cannot make a key of ${JSON.stringify({ recipient, channel })}: a part has no place in it`)
+}
+
+/** Whom a key of that kind names, or undefined where the text is no such key. */
+export function parseSuppressionKey(
+  key: string,
+): { readonly recipient: string; readonly channel: string | null } | undefined {
+  const [, recipient, channel = ''] = SUPPRESSION_KEY.exec(key) ?? []
+  if (recipient === undefined || !(channel === ALL || isClusterId(channel))) return undefined
+  return { recipient, channel: channel === ALL ? null : channel }
+}
+
+/** What the keys of all links to reports begin with. */
+export const downloadsPrefix = 'downloads/'
+
+/** The key of a link to a report, by the SHA-256 of its token in hex. */
+export function downloadKey(sha256: string): string {
+  const key = `${downloadsPrefix}${sha256}.json`
+  if (parseDownloadKey(key) !== undefined) return key
+  throw new RangeError(`Cannot make a key of download ${JSON.stringify(sha256)}: wanted 64 hex digits`)
+}
+
+/** The SHA-256 that a key of that kind names, or undefined where the text is no such key. */
+export function parseDownloadKey(key: string): string | undefined {
+  return /^downloads\/([0-9a-f]{64})\.json$/.exec(key)?.[1]
+}

@@ -1,0 +1,58 @@
+/**
+ * Which windows of a cluster were asked again and said the same, so that they are not asked for ever. Nothing is derived from it: who loses it asks some
+ * windows once more.
+ */
+import { z } from 'zod'
+import { toSeconds } from '../../time/windows.ts'
+import type { Seconds, Window } from '../../model/time.ts'
+import { encodeDerived } from '../objects/derived-object.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { askedKey, parseWindow, windowText } from '../keys.ts'
+import { type Objects, PreconditionFailedError } from '../objects/objects.ts'
+
+const askedSchema = z.object({
+  format: z.literal('ciphertrail/asked/1'),
+  cluster: z.string(),
+  /** As keys have them, oldest first. */
+  windows: z.array(z.string()),
+})
+
+/** What was asked again, as it is stored. */
+export type Asked = {
+  /** As keys have them: {@link windowText}. */
+  readonly windows: ReadonlySet<string>
+  readonly etag: string | null
+}
+
+/** Reads which windows of a cluster were asked again; none where that is not stored, or cannot be read. */
+export async function readAsked(cluster: string, objects: Objects): Promise<Asked> {
+  const stored = await objects.get(askedKey(cluster))
+  if (stored === undefined) return { windows: new Set(), etag: null }
+  const parsed = askedSchema.safeParse(parseJson(stored.body))
+  const isOwn = parsed.success && parsed.data.cluster === cluster
+  return { windows: new Set(isOwn ? parsed.data.windows : []), etag: stored.etag }
+}
+
+/**
+ * Adds windows to those that were asked again. Where somebody else does so at the same time, he is first, and these are asked once more.
+ *
+ * @param since windows that ended before it are asked by nobody any more, and forgotten
+ */
+export async function writeAsked(
+  cluster: string,
+  { windows, etag }: Asked,
+  added: readonly Window[],
+  since: Seconds,
+  objects: Objects,
+): Promise<void> {
+  const kept = [...new Set([...windows, ...added.map(windowText)])].filter((text) => {
+    const window = parseWindow(text)
+    return window !== undefined && toSeconds(window.end) >= since
+  })
+  const body = encodeDerived({ format: 'ciphertrail/asked/1', cluster, windows: kept.sort() })
+  try {
+    await objects.putIf(askedKey(cluster), body, etag)
+  } catch (error) {
+    if (!(error instanceof PreconditionFailedError)) throw error
+  }
+}

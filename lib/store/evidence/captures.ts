@@ -1,0 +1,143 @@
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import type { FlowReason, FlowTls, FlowVerdict, ReadFlow } from '../../assess/packets/flow-verdict.ts'
+import type { CapturePlace } from '../../collect/packets/pod-capture.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { packetsKey, packetsOf, parsePacketsKey } from '../keys.ts'
+import { type Objects, StoreError } from '../objects/objects.ts'
+import { sha256Of } from '../objects/derived-object.ts'
+
+const FORMAT = 'ciphertrail/packets/1'
+
+/** More flows of one capture are counted, not kept. */
+const MOST_FLOWS = 20_000
+
+/** What a connection showed, as it is kept: without payload. */
+export type CapturedFlow = Pick<
+  ReadFlow,
+  'protocol' | 'client' | 'server' | 'isDirectionSeen' | 'isLoopback' | 'packets'
+> & {
+  readonly from: string
+  readonly to: string
+  readonly bytes: { readonly client: number; readonly server: number }
+  readonly verdict: FlowVerdict
+  readonly reason: FlowReason
+  readonly tls: FlowTls | null
+}
+
+/** What a capture showed, with its time and its place. */
+export type Capture = {
+  readonly cluster: string
+  /** By our clock; the flows have that of the node. */
+  readonly from: string
+  readonly to: string
+  /** For how long it was asked. */
+  readonly seconds: number
+  /** Only this port was captured; null: all. */
+  readonly port: number | null
+  readonly place: CapturePlace
+  readonly collector: { readonly name: string; readonly version: string }
+  /** Why it did not come to its end; null where it did. */
+  readonly problem: string | null
+  readonly packets: number
+  /** Flows that are not kept, since there are too many. */
+  readonly omitted: number
+  readonly flows: readonly CapturedFlow[]
+}
+
+/** What is kept of flows. */
+export function capturedFlows(flows: readonly ReadFlow[]): Pick<Capture, 'flows' | 'omitted'> {
+  const kept = flows
+    .slice(0, MOST_FLOWS)
+    .map(
+      ({
+        protocol,
+        client,
+        server,
+        isDirectionSeen,
+        isLoopback,
+        packets,
+        from,
+        to,
+        sent,
+        verdict,
+        reason,
+        tls,
+      }): CapturedFlow => ({
+        protocol,
+        client,
+        server,
+        isDirectionSeen,
+        isLoopback,
+        packets,
+        from: toTime(from),
+        to: toTime(to),
+        bytes: { client: sent.client.bytes, server: sent.server.bytes },
+        verdict,
+        reason,
+        tls,
+      }),
+    )
+  return { flows: kept, omitted: flows.length - kept.length }
+}
+
+/** Keeps a capture as evidence, and gives its key. Written once; the next seal makes it a leaf. */
+export async function writeCapture(capture: Capture, objects: Objects): Promise<string> {
+  const body = Buffer.from(canonicalize({ format: FORMAT, ...capture }) ?? '')
+  const key = packetsKey(capture.cluster, capture.from, sha256Of(body))
+  await objects.putOnce(key, body)
+  return key
+}
+
+const end = z.object({ address: z.string(), port: z.int() })
+
+/** What is relied on of a capture that was kept; all else is only shown. */
+const captureSchema = z.object({
+  format: z.literal(FORMAT),
+  cluster: z.string(),
+  from: z.iso.datetime(),
+  to: z.iso.datetime(),
+  flows: z.array(
+    z.object({
+      protocol: z.enum(['tcp', 'udp']),
+      client: end,
+      server: end,
+      isDirectionSeen: z.boolean(),
+      isLoopback: z.boolean(),
+      from: z.iso.datetime(),
+      to: z.iso.datetime(),
+      verdict: z.enum(['clear', 'unknown', 'tls', 'no-payload']),
+      reason: z.string(),
+    }),
+  ),
+})
+
+/** What is read again of a capture. */
+export type KeptCapture = z.infer<typeof captureSchema>
+
+/** Captures are ten minutes at most, so that one that began earlier has ended by then. */
+const LONGEST_SECONDS = 3_600
+
+/**
+ * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link StoreError} for one that cannot be
+ * read: that nothing contradicts the proxies must not follow from what nobody can read.
+ */
+export async function readCaptures(
+  cluster: string,
+  { from, to }: { readonly from: string; readonly to: string },
+  objects: Objects,
+): Promise<KeptCapture[]> {
+  const captures: KeptCapture[] = []
+  const earliest = toTime(toSeconds(from) - LONGEST_SECONDS)
+  for await (const key of objects.list(packetsOf(cluster))) {
+    const id = parsePacketsKey(key)
+    if (id === undefined || id.from < earliest || id.from > to) continue
+    const stored = await objects.get(key)
+    const parsed = captureSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
+    if (!parsed.success || parsed.data.cluster !== cluster)
+      throw new StoreError(`Cannot read "${key}": it is no capture of cluster "${cluster}", find out who wrote it`)
+    captures.push(parsed.data)
+  }
+  return captures
+}

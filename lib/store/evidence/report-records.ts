@@ -1,0 +1,145 @@
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { type Objects, StoreError } from '../objects/objects.ts'
+import { sha256Of } from '../objects/derived-object.ts'
+import { documentKey, isReportKey, reportKey, reportsPrefix, reportsUpTo } from '../report-keys.ts'
+
+const FORMAT = 'ciphertrail/report/1'
+
+/** What is kept of a report that was made: enough to tell, years later, whether a document is the one that was made then. */
+export type ReportRecord = {
+  readonly period: { readonly from: string; readonly to: string; readonly label: string; readonly timeZone: string }
+  /** Ids, in text order. */
+  readonly clusters: readonly string[]
+  /** Ids that it names as taken out of the registry, in text order; absent: none. */
+  readonly removed?: readonly string[]
+  /** Version of ciphertrail. */
+  readonly version: string
+  /** The head of the log that is printed in the report; null where nothing was sealed yet. */
+  readonly checkpoint: { readonly origin: string; readonly size: number; readonly root: string } | null
+  /** In text order of their names. */
+  readonly documents: readonly { readonly name: string; readonly sha256: string; readonly size: number }[]
+}
+
+/** What {@link recordReport} says of one document. */
+export function documentOf(name: string, body: Uint8Array): ReportRecord['documents'][number] {
+  return { name, sha256: sha256Of(body), size: body.byteLength }
+}
+
+/**
+ * Records a report under `reports/`, where the next seal makes it a leaf: gives its key, and what writes it. Written once; the same
+ * report again is the same record, since it holds neither the time nor the place at which it was made.
+ */
+export function recordReport(
+  record: ReportRecord,
+  objects: Objects,
+): { readonly key: string; readonly write: () => Promise<void> } {
+  const body = Buffer.from(canonicalize({ format: FORMAT, ...record }) ?? '')
+  const key = reportKey(record.period.to, sha256Of(body))
+  return { key, write: () => objects.putOnce(key, body) }
+}
+
+const recordSchema = z.object({
+  format: z.literal(FORMAT),
+  period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }),
+  clusters: z.array(z.string()),
+  removed: z.array(z.string()).exactOptional(),
+  version: z.string(),
+  checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).nullable(),
+  documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() })),
+})
+
+/** What is recorded of a report; undefined where there is no such record. Throws {@link StoreError} for one that cannot be read. */
+export async function readReport(key: string, objects: Objects): Promise<ReportRecord | undefined> {
+  const stored = await objects.get(key)
+  if (stored === undefined) return undefined
+  const parsed = recordSchema.safeParse(parseJson(stored.body))
+  if (!parsed.success) throw new StoreError(`Cannot read "${key}": it is no record of a report, find out who wrote it`)
+  const { format: _, ...record } = parsed.data
+  return record
+}
+
+/** The key of the first report of exactly that period whose documents are kept in the store; undefined where there is none. */
+export async function findReport(
+  { from, to, label, timeZone }: ReportRecord['period'],
+  objects: Objects,
+): Promise<string | undefined> {
+  for await (const key of objects.list(reportsUpTo(to))) {
+    const { period } = (await readReport(key, objects)) ?? {}
+    if (period?.from !== from || period.label !== label || period.timeZone !== timeZone) continue
+    // Somebody may have made one elsewhere, which leaves its record here and not its documents.
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return key
+  }
+  return undefined
+}
+
+/** The document that every report has. */
+export const PDF = 'report.pdf'
+
+/** The name under which that leaves the service, with the week that the label of a period names. */
+export function pdfFileName({ label }: Pick<ReportRecord['period'], 'label'>): string {
+  return `ciphertrail-${/\d{4}-W\d\d/.exec(label)?.[0] ?? 'report'}.pdf`
+}
+
+/** No two clocks are further apart, so the same week ends at most so much earlier or later elsewhere. */
+const ZONES_APART = 27 * 60 * 60
+
+/**
+ * The report of a week whose documents are kept in the store: in the wanted time zone, else in another one, in which the week of that name begins and ends
+ * at another time. Undefined where there is none.
+ *
+ * @param period with the label that the week has in every zone
+ */
+export async function findWeekReport(
+  period: ReportRecord['period'],
+  objects: Objects,
+): Promise<{ readonly key: string; readonly record: ReportRecord } | undefined> {
+  const exact = await findReport(period, objects)
+  const record = exact === undefined ? undefined : await readReport(exact, objects)
+  if (exact !== undefined && record !== undefined) return { key: exact, record }
+  const end = toSeconds(period.to)
+  const last = reportsUpTo(toTime(end + ZONES_APART))
+  for await (const key of objects.list(reportsPrefix, reportsUpTo(toTime(end - ZONES_APART)))) {
+    if (key > last) break
+    const other = await readReport(key, objects)
+    if (other?.period.label !== period.label) continue
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return { key, record: other }
+  }
+  return undefined
+}
+
+/** The period of the latest week of which a report is kept with its documents; null where there is none. */
+export async function lastWeekReport(objects: Objects): Promise<ReportRecord['period'] | null> {
+  const keys: string[] = []
+  for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
+  for (const key of keys.toReversed()) {
+    const { period } = (await readReport(key, objects)) ?? {}
+    if (period?.label.startsWith('Week ') !== true) continue
+    if ((await objects.digest(documentKey(key, PDF))) !== undefined) return period
+  }
+  return null
+}
+
+/** A document as it was recorded, and where in the store these very bytes are. */
+export type ReadDocument = {
+  readonly body: Uint8Array<ArrayBuffer>
+  readonly key: string
+  /** Names them for ever; null where the store keeps no versions. */
+  readonly version: string | null
+}
+
+/** A document as it was recorded; `absent` where the report names none such or it is not kept here, `changed` where its bytes are others. */
+export async function readDocument(
+  { key, record }: { readonly key: string; readonly record: ReportRecord },
+  name: string,
+  objects: Objects,
+): Promise<ReadDocument | 'absent' | 'changed'> {
+  const recorded = record.documents.find((document) => document.name === name)
+  const place = documentKey(key, name)
+  const stored = recorded === undefined ? undefined : await objects.get(place)
+  if (recorded === undefined || stored === undefined) return 'absent'
+  if (documentOf(name, stored.body).sha256 !== recorded.sha256) return 'changed'
+  return { body: new Uint8Array(stored.body), key: place, version: stored.version }
+}

@@ -1,0 +1,147 @@
+import { countLeading } from '../../partition-point.ts'
+import { toSeconds, toTime, windowOf, windowsBetween } from '../../time/windows.ts'
+import type { Window, WindowSetting } from '../../model/time.ts'
+import type { WindowResult } from '../../model/window.ts'
+import { compareText } from '../../text/order.ts'
+
+/** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
+export type KnownAttempt = {
+  readonly key: string
+  readonly number: number
+  /** Every source answered everything that was asked. */
+  readonly complete: boolean
+  /** When it was begun, RFC 3339 by the clock of who collected; null where it cannot be read. */
+  readonly startedAt: string | null
+  /** When its Kubernetes lists were begun; null where they were not read completely. */
+  readonly listsAt: string | null
+  /** Seconds in which proxies were seen, by an assessment of this attempt alone; null where it is complete or unreadable. */
+  readonly observedSeconds: number | null
+  /** Why it cannot be read, in one line; null where it can. */
+  readonly error: string | null
+}
+
+/** A window for which there is evidence. */
+export type AttemptedWindow = Window & {
+  /** At least one; sorted by number. */
+  readonly attempts: readonly KnownAttempt[]
+}
+
+/** Complete Kubernetes lists of an attempt, whatever window it was at. */
+export type KnownList = {
+  /** Of the attempt. */
+  readonly key: string
+  /** When they were begun, RFC 3339. */
+  readonly takenAt: string
+}
+
+/** Names a window among others. */
+export function windowId({ start, end }: Window): string {
+  return `${start}/${end}`
+}
+
+/** The Kubernetes lists of all attempts, in the order of these. */
+export function listsIn(windows: readonly AttemptedWindow[]): KnownList[] {
+  return windows
+    .flatMap(({ attempts }) => attempts)
+    .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: listsAt }]))
+}
+
+/**
+ * Lists in the order in which they were taken. Of those of the same moment the first stands, by its key, so that a repeated collection changes nothing.
+ */
+export function distinctLists(lists: readonly KnownList[]): KnownList[] {
+  return lists
+    .map((list) => ({ list, at: toSeconds(list.takenAt) }))
+    .toSorted((a, b) => a.at - b.at || compareText(a.list.key, b.list.key))
+    .filter(({ at }, index, all) => at !== all[index - 1]?.at)
+    .map(({ list }) => list)
+}
+
+/** How long after a window's start a list may be taken and still be one before it. */
+export const BEFORE_SLACK_SECONDS = 2 * 60
+
+/**
+ * The attempt that stands for its window: the first complete one, else the one that saw most, ties to the lowest number; one
+ * that cannot be read only where there is no other. Undefined of no attempts.
+ */
+export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt | undefined {
+  const rank = ({ complete, error, observedSeconds }: KnownAttempt): number =>
+    complete ? Infinity : error === null ? (observedSeconds ?? 0) : -1
+  return attempts.toSorted((a, b) => rankOrder(rank(b), rank(a)) || a.number - b.number)[0]
+}
+
+/**
+ * What each window is derived from, by its {@link windowId}: the standing attempt and, where that is complete, every other one that is, the latest
+ * Kubernetes list before the window and the first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
+ *
+ * @param windows in time order
+ * @param others lists of attempts at other windows that these may need
+ */
+export function inputsOf(
+  windows: readonly AttemptedWindow[],
+  others: readonly KnownList[] = [],
+): Map<string, WindowResult['inputs']> {
+  const lists = distinctLists([...listsIn(windows), ...others]).map(({ key, takenAt }) => ({
+    key,
+    takenAt: toSeconds(takenAt),
+  }))
+  const inputs = new Map<string, WindowResult['inputs']>()
+  for (const window of windows) {
+    const { start, end } = window
+    const standing = standingAttempt(window.attempts)
+    if (standing === undefined) continue
+    const begun = toSeconds(start) + BEFORE_SLACK_SECONDS
+    const over = toSeconds(end)
+    const before = lists[countLeading(lists, ({ takenAt }) => takenAt <= begun) - 1]
+    const after = lists[countLeading(lists, ({ takenAt }) => takenAt < over)]
+    const also = window.attempts
+      .filter(({ complete, key }) => complete && standing.complete && key !== standing.key)
+      .toSorted((a, b) => a.number - b.number)
+      .map(({ key }) => key)
+    inputs.set(windowId(window), {
+      evidence: standing.key,
+      before: before?.key ?? null,
+      after: after?.key ?? null,
+      ...(also.length === 0 ? {} : { also }),
+    })
+  }
+  return inputs
+}
+
+/**
+ * Every window from the first to the last with evidence, in time order and without a hole: those with evidence, and between
+ * them what was expected by the settings. Of attempted windows that overlap one stays, since two would tell one time twice: the one that the
+ * settings expect, so that whoever adds a window of another size hides none of these, else the earlier one.
+ *
+ * @param windows in time order
+ * @param from where the last window before these ends, so that none of them begins earlier; absent: there is none
+ */
+export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[], from?: string): Window[] {
+  const expected = windows.filter((window) => isExpected(settings, window))
+  const tiles: Window[] = []
+  for (const { start, end } of windows) {
+    const lastEnd = tiles.at(-1)?.end ?? from
+    if (lastEnd !== undefined && start < lastEnd) continue
+    const next = expected[countLeading(expected, (one) => one.end <= start)]
+    if (next !== undefined && next.start < end && !(next.start === start && next.end === end)) continue
+    if (lastEnd !== undefined && start > lastEnd) tiles.push(...fill(settings, lastEnd, start))
+    tiles.push({ start, end })
+  }
+  return tiles
+}
+
+function isExpected(settings: readonly WindowSetting[], { start, end }: Window): boolean {
+  const own = windowOf(settings, toSeconds(end))
+  return own.start === start && own.end === end
+}
+
+/** The expected windows in a hole, the last cut short where the hole does not end with one. */
+function fill(settings: readonly WindowSetting[], from: string, to: string): Window[] {
+  const ends = windowsBetween(settings, toSeconds(from), toSeconds(to)).map(({ end }) => end)
+  if (ends.at(-1) !== to) ends.push(toTime(toSeconds(to)))
+  return ends.map((end, index) => ({ start: ends[index - 1] ?? from, end }))
+}
+
+function rankOrder(a: number, b: number): number {
+  return a === b ? 0 : a - b
+}

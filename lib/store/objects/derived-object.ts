@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import { compareText } from '../../text/order.ts'
+
+/** A derived object is missing, or is not the one that the state names. */
+export class DamagedError extends Error {
+  override readonly name = 'DamagedError'
+  readonly key: string
+  constructor(key: string) {
+    super(`Cannot use "${key}": it is not what was derived, run "ciphertrail rebuild" to make it again from evidence`)
+    this.key = key
+  }
+}
+
+/**
+ * The bytes of a derived object: JSON with sorted names, as RFC 8785 has it, so that equal content is equal bytes. Text that is not
+ * Unicode, as a hostile label may be, is made so: it must not keep a cluster from being derived.
+ */
+export function encodeDerived(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(sorted(value)))
+}
+
+/** `canonicalize` takes three times as long for a month, and refuses text that is not Unicode. No name here looks like a number. */
+function sorted(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed()
+  if (value === null || typeof value !== 'object') return value
+  if (Array.isArray(value)) return value.map(sorted)
+  const members = Object.entries(value).toSorted(([a], [b]) => compareText(a, b))
+  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
+}
+
+/** The SHA-256 of bytes, in hex: unlike an etag the same in every store. */
+export function sha256Of(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('hex')
+}
+
+/** Reads again where what the state named was replaced between two reads. */
+export async function whileItChanges<T>(read: () => Promise<T>): Promise<T> {
+  for (let left = 3; ; left--) {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof DamagedError) || left === 0) throw error
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import { StoreError } from './objects.ts'
+
+/** Stands in for a file whose writer finished with it in the meantime. */
+export function missing(error: unknown): { mtimeMs: number } {
+  if (codeOf(error) === 'ENOENT') return { mtimeMs: Infinity }
+  throw error
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+const FULL = 'there is no room left, make some and run it again'
+
+const FORBIDDEN = 'this user may not, check who owns it'
+
+const READ_ONLY = 'the file system is read-only, it must be writable'
+
+const CONDITIONS: Readonly<Record<string, string>> = {
+  ENOSPC: FULL,
+  EDQUOT: 'the quota of this user is used up, make room and run it again',
+  EFBIG: 'the file would be larger than the system allows this process, raise that limit',
+  EROFS: READ_ONLY,
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
+  ENOTDIR: 'a part of the path is a file, it must be a directory',
+  EEXIST: 'a part of the path is a file, it must be a directory',
+  EXDEV: 'it spreads over several file systems, it must lie on one',
+  ENOENT: 'the directory was removed in the meantime',
+  ERR_SQLITE_ERROR: 'its lock cannot be opened, it must be writable by this user and on a local file system',
+}
+
+/** The operating system's error as one line; any other error as it is. */
+export function storeError(what: string, root: string, error: unknown): unknown {
+  const code = codeOf(error)
+  if (!(error instanceof Error) || code === undefined) return error
+  const condition = CONDITIONS[code] ?? ('errno' in error ? error.message : undefined)
+  if (condition === undefined) return error
+  return new StoreError(`Cannot ${what} store "${root}": ${condition} (${code})`, { cause: error })
+}

@@ -1,0 +1,370 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { constants, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { closing } from './closing.ts'
+import { withFileLock } from './file-lock.ts'
+import { makeFolder } from './folder.ts'
+import {
+  checkKey,
+  checkPrefix,
+  checkRemovable,
+  checkReplaceable,
+  ConflictError,
+  isKeySegment,
+  PreconditionFailedError,
+  StoreError,
+} from './objects.ts'
+import type { ObjectDigest, Objects } from './objects.ts'
+import { storeError, codeOf, missing } from './directory-errors.ts'
+
+/** All that changes a directory store on disk, one step each, so that a test can stop between any two of them. */
+export type DirectoryEffects = {
+  /** Makes a directory and those above it; success where they exist. */
+  readonly makeDirectory: (path: string) => Promise<void>
+  /** Makes a file that must not exist yet, and returns when its bytes are on the disk. */
+  readonly writeFile: (path: string, body: Uint8Array) => Promise<void>
+  /** Gives a file a second name; fails with EEXIST if that name is taken. */
+  readonly link: (from: string, to: string) => Promise<void>
+  /** Gives a file another name, in place of what had that name. */
+  readonly rename: (from: string, to: string) => Promise<void>
+  /** Removes a file; success where there is none. */
+  readonly removeFile: (path: string) => Promise<void>
+  /** Returns when the names in a directory are on the disk. */
+  readonly syncDirectory: (path: string) => Promise<void>
+}
+
+/** The effects on a real file system. */
+export const diskEffects: DirectoryEffects = {
+  // A store holds addresses of people, and the key of the links in their mails: it is its owner's, whatever the umask.
+  makeDirectory: (path) => makeFolder(path, 0o700),
+  async writeFile(path, body) {
+    const file = await open(path, 'wx', 0o600)
+    try {
+      await file.writeFile(body)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  },
+  link,
+  rename,
+  async removeFile(path) {
+    await rm(path, { force: true })
+  },
+  async syncDirectory(path) {
+    const directory = await open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  },
+}
+
+// Names that begin with a dot are never part of a key.
+const UNFINISHED = '.tmp'
+const LOCK = '.lock'
+
+/** Large files are hashed in pieces of this size: with larger ones nothing is gained (measured). */
+const PIECE_BYTES = 256 * 1024
+
+/** A file that no writer finished in this time belongs to nobody any more. */
+const ABANDONED_MS = 60 * 60 * 1000
+
+/** Replacing takes milliseconds, so whoever holds the lock for longer hangs or was stopped. */
+const LOCK_WAIT_MS = 30_000
+
+/**
+ * Keeps objects as files in a directory of a local POSIX file system, which is made with the first write.
+ *
+ * - A body is written to `.tmp`, brought to the disk, and only then gets its name: by a link, which fails if the name is
+ *   taken, or by a rename. So a process that dies leaves the old object or the new one, and at worst a file in `.tmp`,
+ *   which is never listed and is removed after an hour.
+ * - Replacing and removing happen under one lock that dies with its owner; creating needs none.
+ * - The tag of an object is the SHA-256 of its bytes.
+ *
+ * A directory that does not exist reads as an empty store. Symbolic links inside it are refused when they are listed:
+ * passing over them would be silence about what they hold.
+ */
+export function directoryObjects(directory: string, effects: DirectoryEffects = diskEffects): Objects {
+  const root = resolve(directory)
+  const unfinished = join(root, UNFINISHED)
+  let opened: Promise<void> | undefined
+
+  async function openForWriting(): Promise<void> {
+    opened ??= prepare()
+    try {
+      await opened
+    } catch (error) {
+      opened = undefined
+      throw error
+    }
+  }
+
+  async function prepare(): Promise<void> {
+    await effects.makeDirectory(unfinished)
+    await removeAbandoned(unfinished, effects)
+    await syncUpwards(unfinished)
+    try {
+      await effects.syncDirectory(dirname(root))
+    } catch (error) {
+      // The directory above may belong to somebody else, and not be ours to open.
+      if (codeOf(error) !== 'EACCES') throw error
+    }
+  }
+
+  async function syncUpwards(path: string): Promise<void> {
+    for (let at = path; ; at = dirname(at)) {
+      await effects.syncDirectory(at)
+      if (at === root) return
+    }
+  }
+
+  /** Writes the body under a passing name, and lets `publish` give it its lasting one. */
+  async function publish(key: string, body: Uint8Array, name: (temporary: string, path: string) => Promise<void>) {
+    await openForWriting()
+    const path = join(root, key)
+    const temporary = join(unfinished, `${process.pid}-${randomUUID()}`)
+    try {
+      await effects.writeFile(temporary, body)
+      await effects.makeDirectory(dirname(path))
+      await name(temporary, path)
+    } finally {
+      // What is left over after a failure here is removed when it is old.
+      await effects.removeFile(temporary).catch(() => {})
+    }
+  }
+
+  /** Makes the object and gives true, or gives false where there is one. On the disk in both cases. */
+  async function create(key: string, body: Uint8Array): Promise<boolean> {
+    let isNew = true
+    await publish(key, body, async (temporary, path) => {
+      try {
+        await effects.link(temporary, path)
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST') throw error
+        isNew = false
+      }
+      // Also where another process made it: that one may die before it gets here.
+      await syncUpwards(dirname(path))
+    })
+    return isNew
+  }
+
+  async function read(key: string): Promise<Uint8Array | undefined> {
+    try {
+      const file = await openObject(join(root, key))
+      return file && (await closing(file, () => file.readFile()))
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw error
+    }
+  }
+
+  async function readEtag(key: string): Promise<string | null> {
+    const body = await read(key)
+    return body === undefined ? null : etagOf(body)
+  }
+
+  async function locked(run: () => Promise<void>): Promise<void> {
+    const held = await withFileLock(join(root, LOCK), LOCK_WAIT_MS, run)
+    if (held !== undefined) return
+    throw new StoreError(
+      `Cannot write to store "${root}": another process has held its lock for ${LOCK_WAIT_MS / 1000} seconds, stop that one`,
+    )
+  }
+
+  async function failing<T>(what: string, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      throw storeError(what, root, error)
+    }
+  }
+
+  /** The keys below a directory (`''`, or ending in a slash), in text order: there a directory's name ends in a slash. */
+  async function* walk(folder: string, prefix: string, startAfter: string): AsyncGenerator<string> {
+    const names: string[] = []
+    for (const entry of await entriesOf(join(root, folder))) {
+      if (!isKeySegment(entry.name)) continue
+      if (!entry.isFile() && !entry.isDirectory()) {
+        throw new StoreError(
+          `Cannot list store "${root}": "${folder}${entry.name}" is neither a file nor a directory, move it away`,
+        )
+      }
+      names.push(entry.isDirectory() ? `${folder}${entry.name}/` : `${folder}${entry.name}`)
+    }
+    for (const name of names.sort()) {
+      if (!name.endsWith('/')) {
+        if (name.startsWith(prefix) && name > startAfter) yield name
+      } else if (
+        (name.startsWith(prefix) || prefix.startsWith(name)) &&
+        (name > startAfter || startAfter.startsWith(name))
+      ) {
+        yield* walk(name, prefix, startAfter)
+      }
+    }
+  }
+
+  return {
+    async get(key) {
+      checkKey(key)
+      const body = await failing(`read "${key}" from`, () => read(key))
+      return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
+    },
+
+    async digest(key) {
+      checkKey(key)
+      return failing(`read "${key}" from`, () => digestOf(join(root, key)))
+    },
+
+    async putOnce(key, body) {
+      checkKey(key)
+      await failing(`write "${key}" to`, async () => {
+        if (await create(key, body)) return
+        const existing = await read(key)
+        if (existing === undefined || Buffer.compare(existing, body) !== 0) throw new ConflictError(key)
+      })
+    },
+
+    async putIf(key, body, etag) {
+      checkKey(key)
+      checkReplaceable(key)
+      return failing(`write "${key}" to`, async () => {
+        // Looked at before the body is written, so that the loser of a race costs little; decided again below.
+        if ((await readEtag(key)) !== etag) throw new PreconditionFailedError(key)
+        if (etag === null) {
+          if (!(await create(key, body))) throw new PreconditionFailedError(key)
+        } else {
+          await publish(key, body, (temporary, path) =>
+            locked(async () => {
+              if ((await readEtag(key)) !== etag) throw new PreconditionFailedError(key)
+              await effects.rename(temporary, path)
+              await effects.syncDirectory(dirname(path))
+            }),
+          )
+        }
+        return etagOf(body)
+      })
+    },
+
+    async *list(prefix, startAfter = '') {
+      checkPrefix(prefix)
+      try {
+        yield* walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, startAfter)
+      } catch (error) {
+        throw storeError('list', root, error)
+      }
+    },
+
+    async remove(key) {
+      checkKey(key)
+      checkRemovable(key)
+      await failing(`remove "${key}" from`, async () => {
+        const path = join(root, key)
+        if ((await read(key)) === undefined) return
+        await locked(async () => {
+          await effects.removeFile(path)
+          await effects.syncDirectory(dirname(path))
+        })
+      })
+    },
+  }
+}
+
+function etagOf(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('hex')
+}
+
+/** Nothing that is stored is larger, but for what is only hashed. */
+const MOST_BYTES = 512 * 1024 * 1024
+
+/**
+ * Opens a file to be read whole; undefined for a directory. A copy of a store may come from anybody: what is no file, such as a pipe or a device, is not
+ * waited for, a link is not followed, and what would fill the memory is not read.
+ */
+async function openObject(path: string, most = MOST_BYTES): Promise<FileHandle | undefined> {
+  const refused = (state: string) => new StoreError(`Cannot read "${path}": ${state}, move it away`)
+  let file: FileHandle
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
+    // A socket, and a device that is not there.
+    if (codeOf(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
+    throw error
+  }
+  try {
+    const stat = await file.stat()
+    if (stat.isFile() && stat.size <= most) return file
+    if (stat.isFile()) throw refused(`it has ${stat.size} bytes, more than any object of a store`)
+    if (!stat.isDirectory()) throw refused('it is neither a file nor a directory')
+    await file.close()
+    return undefined
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function digestOfFile(file: FileHandle): Promise<ObjectDigest> {
+  const hash = createHash('sha256')
+  const { size: stated } = await file.stat()
+  // One byte more than it has, so that most files are read, and found to end, at once.
+  const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
+  for (let size = 0; ;) {
+    const { bytesRead } = await file.read(piece, 0, piece.length, null)
+    hash.update(piece.subarray(0, bytesRead))
+    size += bytesRead
+    const isEnd = bytesRead === 0 || (bytesRead < piece.length && size >= stated)
+    if (isEnd) return { sha256: hash.digest('hex'), size, version: null }
+  }
+}
+
+/** Undefined where there is no file. */
+async function digestOf(path: string): Promise<ObjectDigest | undefined> {
+  try {
+    const file = await openObject(path, Infinity)
+    return file && (await closing(file, () => digestOfFile(file)))
+  } catch (error) {
+    if (isAbsent(error)) return undefined
+    throw error
+  }
+}
+
+/** Whether there is no file: nothing at all, or a directory. */
+function isAbsent(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' || codeOf(error) === 'EISDIR'
+}
+
+async function entriesOf(path: string) {
+  try {
+    return await readdir(path, { withFileTypes: true })
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+async function removeAbandoned(unfinished: string, effects: DirectoryEffects): Promise<void> {
+  const entries = await entriesOf(unfinished)
+  if (entries.length === 0) return
+  const now = await fileClock(unfinished, effects)
+  for (const { name } of entries) {
+    const path = join(unfinished, name)
+    const { mtimeMs } = await stat(path).catch(missing)
+    if (now - mtimeMs > ABANDONED_MS) await effects.removeFile(path)
+  }
+}
+
+/** The present by the clock that dates the files of a folder: it may be another machine's, and by ours what is just being written would look old. */
+async function fileClock(folder: string, effects: DirectoryEffects): Promise<number> {
+  const path = join(folder, `${process.pid}-${randomUUID()}`)
+  try {
+    await effects.writeFile(path, Buffer.of())
+    return (await stat(path)).mtimeMs
+  } finally {
+    await effects.removeFile(path).catch(() => {})
+  }
+}

@@ -1,0 +1,157 @@
+import { checkpointKey } from '../log-keys.ts'
+
+/** An object as it was read. */
+export type StoredObject = {
+  readonly body: Uint8Array
+  /** Stands for the bytes: equal tags of a key mean equal bytes. Opaque, since each store makes it in its own way. */
+  readonly etag: string
+  /** Names these bytes for ever, whatever is written to the key later. Null where the store keeps no versions, as a directory. */
+  readonly version: string | null
+}
+
+/** Stands for an object's bytes as they are stored. */
+export type ObjectDigest = {
+  /** 64 hex digits. */
+  readonly sha256: string
+  /** In bytes. */
+  readonly size: number
+  /** As {@link StoredObject} has it. */
+  readonly version: string | null
+}
+
+/** How an object is to be handed over by the store itself. */
+export type LinkRequest = {
+  /** As {@link StoredObject} has it. */
+  readonly version: string
+  /** What the address may be asked by, and nothing else. */
+  readonly method: 'GET' | 'HEAD'
+  /** How long the address works. */
+  readonly seconds: number
+  /** What the answer says of itself: `Content-Type` and `Content-Disposition`. */
+  readonly type: string
+  readonly disposition: string
+}
+
+/**
+ * What ciphertrail needs of a place that keeps objects: a directory, or S3. A write has reached the disk when its promise
+ * resolves, a reader sees the old bytes or the new ones and nothing between, and several processes may write at once. Each
+ * member throws {@link StoreError} where the place itself fails, and `TypeError` for a key that {@link checkKey} refuses.
+ */
+export type Objects = {
+  /**
+   * Undefined where there is no such object. With the version of an earlier read, what was read then, although the key may have been
+   * written over or removed since; a store that keeps no versions gives what it has, and the reader's own hash decides.
+   */
+  readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
+  /** What an object's bytes come to, read in pieces so that its size costs no memory; undefined where there is no such object. */
+  readonly digest: (key: string) => Promise<ObjectDigest | undefined>
+  /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
+  readonly putOnce: (key: string, body: Uint8Array) => Promise<void>
+  /**
+   * Compare and swap: writes if the object still has the tag (null: if there is no object) and gives the new tag, else throws
+   * {@link PreconditionFailedError}. Refuses what is written once.
+   */
+  readonly putIf: (key: string, body: Uint8Array, etag: string | null) => Promise<string>
+  /** The keys that begin with the prefix and come after `startAfter`, in text order. */
+  readonly list: (prefix: string, startAfter?: string) => AsyncIterable<string>
+  /** Removes a derived object; success where there is none. Refuses what lies with the evidence. */
+  readonly remove: (key: string) => Promise<void>
+  /**
+   * An address at which whoever has it reads one version of an object from the store, without credentials, until its time is over: a secret for that long.
+   * Absent where the store answers nobody else, as a directory. Whether the object is there is not looked at.
+   */
+  readonly link?: (key: string, request: LinkRequest) => Promise<string>
+}
+
+/** A key that is written once already has other bytes. */
+export class ConflictError extends Error {
+  override readonly name = 'ConflictError'
+  readonly key: string
+  constructor(key: string) {
+    super(`Cannot write "${key}": it exists with other bytes, and is written only once`)
+    this.key = key
+  }
+}
+
+/** The object is not the one that the writer had read (HTTP 412): read it again, decide again, write again. */
+export class PreconditionFailedError extends Error {
+  override readonly name = 'PreconditionFailedError'
+  readonly key: string
+  constructor(key: string) {
+    super(`Cannot replace "${key}": it was changed by somebody else in the meantime`)
+    this.key = key
+  }
+}
+
+/** The store cannot be read or written: full, read-only, not a directory. One line that says how to go on. */
+export class StoreError extends Error {
+  override readonly name: string = 'StoreError'
+}
+
+/** Something that is written once was there and was deleted. A store that cannot tell that from absence does not throw it. */
+export class DeletedError extends StoreError {
+  override readonly name = 'DeletedError'
+}
+
+const BESIDE_EVIDENCE = ['evidence/', 'changes/', 'reports/', 'log/']
+
+/** Letters, digits and `._=-`, not beginning with a dot: safe as a file name, in a URL and on a terminal. */
+const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
+
+/** The most that S3 allows. */
+const LONGEST_KEY = 1024
+
+/** Whether a text may be one part of a key, between two slashes. */
+export function isKeySegment(text: string): boolean {
+  return SEGMENT.test(text)
+}
+
+/** Whether a text may be a key, in every store. */
+export function isKey(text: string): boolean {
+  return text.length <= LONGEST_KEY && text.split('/').every(isKeySegment)
+}
+
+/** Throws `TypeError` for a key that is not safe in every store; one that leaves the store's directory among them. */
+export function checkKey(key: string): void {
+  if (!isKey(key)) {
+    throw new TypeError(
+      `Cannot use ${JSON.stringify(key)} as a key: its parts must be made of letters, digits and "._=-" and not begin with a dot`,
+    )
+  }
+}
+
+/** Throws `TypeError` for a prefix of which no key could begin. The empty one means every key. */
+export function checkPrefix(prefix: string): void {
+  const segments = prefix.split('/')
+  const last = segments.pop() ?? ''
+  if (!segments.every(isKeySegment) || !(last === '' || isKeySegment(last))) {
+    throw new TypeError(`Cannot list ${JSON.stringify(prefix)}: it must be the beginning of a key`)
+  }
+}
+
+/** Whether a key lies with the evidence (`evidence/`, `changes/`, `reports/`, `log/`), and not with what is derived from it. */
+export function isBesideEvidence(key: string): boolean {
+  return BESIDE_EVIDENCE.some((prefix) => key.startsWith(prefix))
+}
+
+/** Whether the keys that begin with a prefix lie with the evidence, with what is derived, or with both. */
+export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
+  if (isBesideEvidence(prefix)) return 'evidence'
+  return BESIDE_EVIDENCE.some((one) => one.startsWith(prefix)) ? 'both' : 'derived'
+}
+
+/** Whether a key is written once: all that lies with the evidence but `log/checkpoint`. */
+export function isWrittenOnce(key: string): boolean {
+  return isBesideEvidence(key) && key !== checkpointKey
+}
+
+/** Throws `TypeError` for what is written once: it is never replaced and never removed. */
+export function checkReplaceable(key: string): void {
+  if (isWrittenOnce(key)) throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
+}
+
+/** Throws `TypeError` for what lies with the evidence: of that nothing is ever removed. */
+export function checkRemovable(key: string): void {
+  checkReplaceable(key)
+  if (isBesideEvidence(key)) throw new TypeError(`Cannot remove "${key}": what lies with the evidence stays`)
+}

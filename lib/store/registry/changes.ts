@@ -1,0 +1,79 @@
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { timeOf } from '../../time/windows.ts'
+import { changeKey, changesPrefix, parseChangeKey } from '../keys.ts'
+import type { ChangeKind } from '../keys.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import type { Objects } from '../objects/objects.ts'
+
+/** Who changes something, and when. */
+export type ChangeAuthor = {
+  readonly now: Date
+  /** The name that the operating system or the cloud account gives; whatever it holds, it is kept as it is. */
+  readonly by: string
+}
+
+/** What somebody changed. Written once and numbered without a hole, so that nothing is changed without a trace. */
+export type Change = {
+  readonly kind: ChangeKind
+  /** 1 and up; each kind counts by itself. */
+  readonly number: number
+  /** RFC 3339. */
+  readonly at: string
+  readonly by: string
+  /** What the kind keeps: lib/store/registry/registry.ts says it of `clusters`, lib/store/registry/declarations.ts of `scope` and `waivers`, lib/deliver/channel/channel.ts of `channels`. */
+  readonly content: unknown
+}
+
+const changeSchema = z.object({
+  format: z.literal('ciphertrail/change/1'),
+  kind: z.string(),
+  number: z.int(),
+  at: z.iso.datetime(),
+  by: z.string(),
+  content: z.unknown(),
+})
+
+/**
+ * Writes change `number` of a kind. Throws `ConflictError` where that number is taken: somebody else was first, so what was
+ * decided was decided on what no longer holds.
+ */
+export async function recordChange(
+  { kind, number, content }: Pick<Change, 'kind' | 'number' | 'content'>,
+  { now, by }: ChangeAuthor,
+  objects: Objects,
+): Promise<void> {
+  const at = timeOf(now)
+  const text = canonicalize({ format: 'ciphertrail/change/1', kind, number, at, by, content }) ?? ''
+  await objects.putOnce(changeKey(kind, number), Buffer.from(text))
+}
+
+/** Reads change `number` of a kind; undefined where there is none yet. Throws an `Error` that names the key of a damaged one. */
+export async function readChange(kind: ChangeKind, number: number, objects: Objects): Promise<Change | undefined> {
+  const key = changeKey(kind, number)
+  const stored = await objects.get(key)
+  if (stored === undefined) return undefined
+  const parsed = changeSchema.safeParse(parseJson(stored.body))
+  if (!parsed.success || parsed.data.kind !== kind || parsed.data.number !== number) throw damagedChange(key)
+  const { at, by, content } = parsed.data
+  return { kind, number, at, by, content }
+}
+
+/** A change is there and is none that we wrote. One line. */
+export class DamagedChangeError extends Error {
+  override readonly name = 'DamagedChangeError'
+}
+
+/** What to say of a change that is there and cannot be read. */
+export function damagedChange(key: string): DamagedChangeError {
+  return new DamagedChangeError(
+    `Cannot read "${key}": it is damaged, put back a copy of it, as nothing can make it again`,
+  )
+}
+
+/** Reads the latest change of a kind; undefined where there is none. */
+export async function readLatestChange(kind: ChangeKind, objects: Objects): Promise<Change | undefined> {
+  let latest = 0
+  for await (const key of objects.list(changesPrefix(kind))) latest = parseChangeKey(key)?.number ?? latest
+  return latest === 0 ? undefined : readChange(kind, latest, objects)
+}

@@ -1,0 +1,75 @@
+import canonicalize from 'canonicalize'
+import { decodeScopes, encodeScopes } from '../../assess/judge/parse-scope.ts'
+import { decodeWaivers, encodeWaivers } from '../../assess/judge/parse-waivers.ts'
+import type { Scope, Waiver } from '../../model/judgement.ts'
+import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from './changes.ts'
+import { type ChangeKind, changeKey } from '../keys.ts'
+import { ConflictError, type Objects } from '../objects/objects.ts'
+
+/** Somebody else declared something between our look and our word. One line. */
+export class DeclarationError extends Error {
+  override readonly name = 'DeclarationError'
+}
+
+/** Something declared as a whole, and by whom and when it was said last. */
+export type Declared<T> = {
+  readonly declared: readonly T[]
+  /** Null where nobody ever declared anything. */
+  readonly change: { readonly number: number; readonly at: string; readonly by: string } | null
+}
+
+/** The scopes in force: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
+export async function declaredScopes(objects: Objects): Promise<Declared<Scope>> {
+  return readDeclared('scope', decodeScopes, objects)
+}
+
+/** The waivers in the register: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
+export async function declaredWaivers(objects: Objects): Promise<Declared<Waiver>> {
+  return readDeclared('waivers', decodeWaivers, objects)
+}
+
+/** Declares scopes in place of those before. False where they are the same. Throws {@link DeclarationError} where somebody else was first. */
+export async function declareScopes(
+  scopes: readonly Scope[],
+  author: ChangeAuthor,
+  objects: Objects,
+): Promise<boolean> {
+  return declare('scope', encodeScopes(scopes), author, objects)
+}
+
+/** Declares waivers in place of those before. False where they are the same. Throws {@link DeclarationError} where somebody else was first. */
+export async function declareWaivers(
+  waivers: readonly Waiver[],
+  author: ChangeAuthor,
+  objects: Objects,
+): Promise<boolean> {
+  return declare('waivers', encodeWaivers(waivers), author, objects)
+}
+
+async function readDeclared<T>(
+  kind: ChangeKind,
+  decode: (stored: unknown) => readonly T[] | undefined,
+  objects: Objects,
+): Promise<Declared<T>> {
+  const latest = await readLatestChange(kind, objects)
+  if (latest === undefined) return { declared: [], change: null }
+  const { number, at, by, content } = latest
+  const declared = decode(content)
+  if (declared === undefined) throw damagedChange(changeKey(kind, number))
+  return { declared, change: { number, at, by } }
+}
+
+async function declare(kind: ChangeKind, content: unknown, author: ChangeAuthor, objects: Objects): Promise<boolean> {
+  const latest = await readLatestChange(kind, objects)
+  if (latest !== undefined && canonicalize(latest.content) === canonicalize(content)) return false
+  try {
+    await recordChange({ kind, number: (latest?.number ?? 0) + 1, content }, author, objects)
+    return true
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+    throw new DeclarationError(
+      `Cannot declare ${kind}: somebody else did in the meantime, look at what is in force now and say it again`,
+      { cause: error },
+    )
+  }
+}

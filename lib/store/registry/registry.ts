@@ -1,0 +1,229 @@
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import type { Cluster } from '../../model/registry.ts'
+import { compareText } from '../../text/order.ts'
+import { damagedChange, readChange, recordChange } from './changes.ts'
+import type { ChangeAuthor } from './changes.ts'
+import { parseJson } from '../../text/parse-json.ts'
+import { changeKey, changesPrefix, isClusterId, parseChangeKey, registryKey } from '../keys.ts'
+import { ConflictError, PreconditionFailedError } from '../objects/objects.ts'
+import type { Objects } from '../objects/objects.ts'
+import { checkAuth, checkOptions, clusterSchema, newRegistration, withOptions } from './registration.ts'
+import type { ClusterOptions } from './registration.ts'
+
+export type RegistryDeps = { readonly objects: Objects }
+
+/** How often others may be first with a change, before something else must be wrong. */
+const MOST_ROUNDS = 25
+
+const registrySchema = z.looseObject({
+  format: z.literal('ciphertrail/clusters/1'),
+  /** Number of the latest change that is in it. */
+  change: z.int().nonnegative(),
+  clusters: z
+    .array(clusterSchema)
+    .refine((clusters) => new Set(clusters.map(({ id }) => id)).size === clusters.length, 'two clusters have one id'),
+  /** Those that were taken out, as they were then, in the order of the changes; absent where none was. */
+  removed: z.array(clusterSchema.and(z.object({ removedAt: z.iso.datetime() }))).exactOptional(),
+})
+
+type Registry = z.infer<typeof registrySchema>
+
+/** A cluster as it is from now on; null once it is removed. */
+const contentSchema = z.object({ id: z.string().refine(isClusterId), cluster: clusterSchema.nullable() })
+type RegistryChange = z.infer<typeof contentSchema>
+
+/** The registered clusters, sorted by id; empty where none was ever registered. Throws an `Error` that names the key if the registry is damaged. */
+export async function readClusters({ objects }: RegistryDeps): Promise<Cluster[]> {
+  const { clusters } = (await readRegistry(objects)).registry
+  return clusters
+}
+
+/** A cluster with the time (RFC 3339) at which it was taken out of the registry; absent while it is in it. */
+export type WatchedCluster = Cluster & { readonly removedAt?: string }
+
+/**
+ * Every cluster for as long as it was registered: those of {@link readClusters}, and each time that one was taken out, since what was to be
+ * collected until then must not be missed in silence. Throws as {@link readClusters} does.
+ */
+export async function readWatched({ objects }: RegistryDeps): Promise<WatchedCluster[]> {
+  const { clusters, removed = [] } = (await readRegistry(objects)).registry
+  return [...clusters, ...removed]
+}
+
+/** A cluster as it was registered, if it was, and as it is from now on. */
+export type DecidedCluster = { readonly before: Cluster | undefined; readonly cluster: Cluster }
+
+/**
+ * Registers a cluster, or changes what is given of one that is. Another window size takes effect at the next UTC midnight after
+ * the author's `now`. Throws {@link ClusterOptionError} for what cannot be. `onDecided` is told each time before it is recorded, and again where somebody
+ * else was first; the last one holds.
+ */
+export async function addCluster(
+  options: ClusterOptions,
+  author: ChangeAuthor,
+  { objects, onDecided = () => undefined }: RegistryDeps & { readonly onDecided?: (decided: DecidedCluster) => void },
+): Promise<'added' | 'updated' | 'unchanged'> {
+  const { id } = options
+  checkOptions(options)
+  let outcome: 'added' | 'updated' | 'unchanged' = 'unchanged'
+  await changeRegistry(author, objects, (clusters) => {
+    const before = clusters.find((cluster) => cluster.id === id)
+    const cluster =
+      before === undefined ? newRegistration(options, author.now) : withOptions(before, options, author.now)
+    if (options.prometheusAuth !== undefined) checkAuth(id, options.prometheusAuth, cluster.prometheusUrl)
+    onDecided({ before, cluster })
+    outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'
+    return outcome === 'unchanged' ? undefined : { id, cluster }
+  })
+  return outcome
+}
+
+/** Takes a cluster out of the registry; its evidence and history stay. False where it was not registered. */
+export async function removeCluster(id: string, author: ChangeAuthor, { objects }: RegistryDeps): Promise<boolean> {
+  let wasThere = false
+  await changeRegistry(author, objects, (clusters) => {
+    wasThere = clusters.some((cluster) => cluster.id === id)
+    return wasThere ? { id, cluster: null } : undefined
+  })
+  return wasThere
+}
+
+/** The registry as it stands: what is stored, and every change that was recorded after it. */
+async function readRegistry(objects: Objects): Promise<{ registry: Registry; etag: string | null }> {
+  const stored = await objects.get(registryKey)
+  let registry = EMPTY
+  if (stored !== undefined) {
+    const parsed = registrySchema.safeParse(parseJson(stored.body))
+    if (!parsed.success) throw damaged(parsed.error)
+    registry = parsed.data
+  }
+  // Its writer may have died between the change and the registry, or be about to write it.
+  for await (const change of changesAfter(registry.change, objects)) registry = changed(registry, change)
+  if (stored === undefined) await refuseHole(registry.change, objects)
+  return { registry, etag: stored?.etag ?? null }
+}
+
+/** Throws where there are changes after a number that is missing: what is made again from the ones before it would lack clusters in silence. */
+async function refuseHole(last: number, objects: Objects): Promise<void> {
+  const after = last === 0 ? undefined : changeKey('clusters', last)
+  for await (const key of objects.list(changesPrefix('clusters'), after)) {
+    const number = parseChangeKey(key)?.number
+    if (number === undefined) continue
+    // Recorded since the changes were read: no hole, and who reads next has it.
+    if (number === last + 1) return
+    throw new Error(
+      `Cannot read "${changeKey('clusters', last + 1)}": it is missing although "${key}" is there, put back a copy of it, as nothing can make it again`,
+    )
+  }
+}
+
+type NumberedChange = RegistryChange & { readonly number: number; readonly at: string }
+
+/** The recorded changes of the registry after the first few. Throws an `Error` that names the key of a damaged one. */
+async function* changesAfter(number: number, objects: Objects): AsyncGenerator<NumberedChange> {
+  for (let next = number + 1; ; next++) {
+    const change = await readChange('clusters', next, objects)
+    if (change === undefined) return
+    const content = contentSchema.safeParse(change.content)
+    if (!content.success) throw damagedChange(changeKey('clusters', next))
+    yield { ...content.data, at: change.at, number: next }
+  }
+}
+
+function changed(registry: Registry, { id, cluster, number, at }: NumberedChange): Registry {
+  const others = registry.clusters.filter((one) => one.id !== id)
+  if (cluster !== null) {
+    const clusters = [...others, cluster].toSorted((a, b) => compareText(a.id, b.id))
+    return { ...registry, change: number, clusters }
+  }
+  const gone = registry.clusters.filter((one) => one.id === id).map((one) => ({ ...one, removedAt: at }))
+  return { ...registry, change: number, clusters: others, removed: [...(registry.removed ?? []), ...gone] }
+}
+
+/**
+ * The clusters that were changed or removed after the first few changes, and how many changes there are. A registry that was rolled back says nothing of
+ * them; the changes, which are written once, do. Throws an `Error` that names the key of a damaged change.
+ */
+export async function readChangedSince(
+  number: number,
+  { objects }: RegistryDeps,
+): Promise<{ readonly ids: ReadonlySet<string>; readonly changes: number }> {
+  const ids = new Set<string>()
+  let changes = number
+  for await (const change of changesAfter(number, objects)) {
+    ids.add(change.id)
+    changes = change.number
+  }
+  return { ids, changes }
+}
+
+/** What the recorded changes come to. */
+export type RecordedRegistry = {
+  /** Every cluster that was ever registered, as it was last. */
+  readonly clusters: readonly Cluster[]
+  /** How many changes are recorded. */
+  readonly changes: number
+  /** The bytes of the registry after the change whose number the stored registry has; undefined where it has none that is recorded. */
+  readonly bytes: Uint8Array | undefined
+}
+
+/**
+ * Makes the registry again from every recorded change, up to the one that the stored registry says it has: it may be behind, where its writer died
+ * after recording a change. Throws an `Error` that names the key of a damaged change.
+ */
+export async function readRecorded({ objects }: RegistryDeps): Promise<RecordedRegistry> {
+  const stored = parseJson((await objects.get(registryKey))?.body ?? Buffer.of())
+  const number = z.object({ change: z.int() }).safeParse(stored).data?.change
+  const clusters = new Map<string, Cluster>()
+  let registry = EMPTY
+  let bytes: Uint8Array | undefined
+  for await (const change of changesAfter(0, objects)) {
+    registry = changed(registry, change)
+    if (change.cluster !== null) clusters.set(change.id, change.cluster)
+    if (change.number === number) bytes = encode(registry)
+  }
+  return { clusters: [...clusters.values()], changes: registry.change, bytes }
+}
+
+const EMPTY: Registry = { format: 'ciphertrail/clusters/1', change: 0, clusters: [] }
+
+function encode(registry: Registry): Uint8Array {
+  return Buffer.from(canonicalize(registry) ?? '')
+}
+
+function damaged({ issues: [issue] }: z.ZodError): Error {
+  const place = issue?.path.join('.') ?? ''
+  return new Error(
+    `Cannot read the registry "${registryKey}": ${place === '' ? 'it is not a registry' : `"${place}" is absent or wrong`}, move it away: it is made again from what is recorded under "${changesPrefix('clusters')}"`,
+  )
+}
+
+/**
+ * Decides and records one change of the registry; again, if somebody else was first. `decide` gives undefined where there is
+ * none to make. The change counts from the moment it is recorded.
+ */
+async function changeRegistry(
+  author: ChangeAuthor,
+  objects: Objects,
+  decide: (clusters: readonly Cluster[]) => RegistryChange | undefined,
+): Promise<void> {
+  for (let round = 1; ; round++) {
+    const { registry } = await readRegistry(objects)
+    const content = decide(registry.clusters)
+    if (content === undefined) return
+    try {
+      await recordChange({ kind: 'clusters', number: registry.change + 1, content }, author, objects)
+      break
+    } catch (error) {
+      if (!(error instanceof ConflictError) || round === MOST_ROUNDS) throw error
+    }
+  }
+  const { registry, etag } = await readRegistry(objects)
+  try {
+    await objects.putIf(registryKey, encode(registry), etag)
+  } catch (error) {
+    // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
+    if (!(error instanceof PreconditionFailedError)) throw error
+  }
+}

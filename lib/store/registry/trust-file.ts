@@ -1,0 +1,37 @@
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { parseJson } from '../../text/parse-json.ts'
+import { isClusterId } from '../keys.ts'
+import { changePrivateFile, readPrivateFile, unusable } from '../objects/private-file.ts'
+import { type Trust, checkWay, wayOf } from './trust.ts'
+
+const WHAT = 'vouches for clusters'
+
+const fileSchema = z.strictObject({
+  format: z.literal('ciphertrail/trust/1'),
+  /** Of each cluster by its id, what its way comes to. */
+  ways: z.record(z.string().refine(isClusterId), z.string().regex(/^[0-9a-f]{64}$/)),
+})
+
+type Ways = ReadonlyMap<string, string>
+
+/** A file of whoever runs this vouches, which nobody else may read or write. It is made with the first cluster. */
+export function fileTrust(path: string): Trust {
+  const waysIn = (body: Uint8Array | undefined): Ways => {
+    if (body === undefined) return new Map()
+    const parsed = fileSchema.safeParse(parseJson(body))
+    if (parsed.success) return new Map(Object.entries(parsed.data.ways))
+    throw unusable(path, WHAT, 'it is damaged, move it away and run "ciphertrail cluster trust" again')
+  }
+  const change = (changed: (ways: Ways) => Ways): Promise<void> =>
+    changePrivateFile(path, WHAT, (before) => {
+      const ways = Object.fromEntries(changed(waysIn(before)))
+      return `${canonicalize({ format: 'ciphertrail/trust/1', ways })}\n`
+    })
+  return {
+    check: async (cluster) => checkWay(cluster, waysIn(await readPrivateFile(path, WHAT)).get(cluster.id), `"${path}"`),
+    vouch: (clusters) =>
+      change((ways) => new Map([...ways, ...clusters.map((cluster) => [cluster.id, wayOf(cluster)] as const)])),
+    forget: (id) => change((ways) => new Map([...ways].filter(([known]) => known !== id))),
+  }
+}

@@ -1,0 +1,44 @@
+import { basic } from './keys.ts'
+
+const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
+
+const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
+
+/** What the keys of all reports begin with, those of the earliest periods first. */
+export const reportsPrefix = 'reports/'
+
+/** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
+export function reportKey(to: string, sha256: string): string {
+  const key = `${reportsPrefix}${basic(to)}-${sha256.slice(0, 16)}.json`
+  if (isReportKey(key)) return key
+  throw new RangeError(
+    `Cannot make a key of a report up to ${JSON.stringify(to)}: wanted a time such as 2026-11-24T12:30:00Z`,
+  )
+}
+
+/** What the keys of the reports of all periods that end at a time (RFC 3339, whole seconds) begin with. */
+export function reportsUpTo(to: string): string {
+  return `${reportsPrefix}${basic(to)}-`
+}
+
+/** Whether a text is the key of a report. */
+export function isReportKey(key: string): boolean {
+  return REPORT_KEY.test(key)
+}
+
+/** What the keys of all documents of all reports begin with. */
+export const documentsPrefix = 'documents/'
+
+/** The key of a document of a report, by the key of the report and the name of the document. */
+export function documentKey(report: string, name: string): string {
+  const key = `${documentsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/${name}`
+  if (isReportKey(report) && parseDocumentKey(key)?.name === name) return key
+  throw new RangeError(`Cannot make a key of document ${JSON.stringify(name)} of ${JSON.stringify(report)}`)
+}
+
+/** Which document a key names, and the key of its report; undefined where the text is no such key. */
+export function parseDocumentKey(key: string): { readonly report: string; readonly name: string } | undefined {
+  const [, id = '', name = ''] = DOCUMENT_KEY.exec(key) ?? []
+  const report = `${reportsPrefix}${id}.json`
+  return isReportKey(report) ? { report, name } : undefined
+}

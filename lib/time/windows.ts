@@ -1,0 +1,90 @@
+import type { Seconds, Window, WindowSetting } from '../model/time.ts'
+
+/** What a query needs to reach back for, beyond the window: longer than the ten minutes after which Linkerd evicts idle series. */
+export const LOOKBACK_SECONDS = 15 * 60
+
+const DAY = 24 * 60 * 60
+
+/** Seconds since the epoch of RFC 3339 text. Throws a RangeError that quotes the value where it is none. */
+export function toSeconds(time: string): Seconds {
+  const milliseconds = Date.parse(time)
+  if (Number.isNaN(milliseconds))
+    throw new RangeError(`Cannot read time "${time}": wanted RFC 3339, such as 2026-11-24T12:30:00Z`)
+  return milliseconds / 1000
+}
+
+/** RFC 3339 text in UTC, without a fraction where the time is whole seconds. */
+export function toTime(seconds: Seconds): string {
+  return new Date(Math.round(seconds * 1000)).toISOString().replace('.000Z', 'Z')
+}
+
+/** A moment of a clock as {@link toTime} writes it, in whole seconds: what lies between two counts as the earlier. */
+export function timeOf(at: Date): string {
+  return toTime(Math.floor(at.getTime() / 1000))
+}
+
+/** The time that somebody wrote, with its zone or as a UTC date, as RFC 3339 in UTC; undefined where the text is none. */
+export function parseTime(text: string): string | undefined {
+  const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
+  if (!isTime) return undefined
+  try {
+    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    const [date = ''] = text.split(/[T ]/)
+    return new Date(date).toISOString().startsWith(date) ? toTime(toSeconds(text.replace(' ', 'T'))) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The window `(start, end]` that holds a time: at exactly a window's end it is that window, not the next. */
+export function windowOf(settings: readonly WindowSetting[], time: Seconds): Window {
+  // The moment just before decides the day, so that midnight belongs to the last window of its day.
+  const day = Math.ceil(time / DAY - 1) * DAY
+  const length = minutesAt(settings, day) * 60
+  const start = day + (Math.ceil((time - day) / length) - 1) * length
+  return { start: toTime(start), end: toTime(start + length) }
+}
+
+/** The windows whose end lies in `(from, to]`, oldest first. */
+export function windowsBetween(settings: readonly WindowSetting[], from: Seconds, to: Seconds): Window[] {
+  const windows: Window[] = []
+  let window = windowOf(settings, from)
+  if (toSeconds(window.end) <= from) window = windowAfter(settings, window)
+  while (toSeconds(window.end) <= to) {
+    windows.push(window)
+    window = windowAfter(settings, window)
+  }
+  return windows
+}
+
+/** The window that begins where another ends. */
+export function windowAfter(settings: readonly WindowSetting[], window: Window): Window {
+  return windowOf(settings, toSeconds(window.end) + 1)
+}
+
+/**
+ * When a window may be collected: late enough for the last scrape and its remote write to have arrived.
+ * `max(60 s, 2 x scrape timeout)` with viz's timeout of 10 s is 60 s.
+ */
+export const SETTLE_SECONDS = 60
+
+/** Bounds of how long after its end a window is asked again. */
+const AGAIN_LEAST_SECONDS: Seconds = 10 * 60
+const AGAIN_MOST_SECONDS: Seconds = 30 * 60
+
+/**
+ * When a window is asked again: two windows later, but after ten minutes at least and thirty at most. What a remote write sends late has come by then,
+ * and a Prometheus that keeps six hours still has all that the first time had.
+ */
+export function againAt({ start, end }: Window): Seconds {
+  const over = toSeconds(end)
+  const length = over - toSeconds(start)
+  return over + Math.min(Math.max(2 * length, AGAIN_LEAST_SECONDS), AGAIN_MOST_SECONDS)
+}
+
+/** A changed size takes effect at the next UTC midnight, so within a day all windows have one size. */
+function minutesAt(settings: readonly WindowSetting[], day: Seconds): number {
+  const inForce = settings.findLast(({ since }) => toSeconds(since) <= day) ?? settings[0]
+  if (inForce === undefined) throw new RangeError('Cannot tile the day: the cluster has no window setting')
+  return inForce.minutes
+}

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { decodeScopes, encodeScopes, readScopes } from '../../../lib/assess/judge/parse-scope.ts'
+import type { Scope } from '../../../lib/model/judgement.ts'
+
+/** What is said of a text, one line each. */
+function said(text: string): string[] {
+  return readScopes(text).problems.map(({ line, column, text: problem }) => `${line}:${column}: ${problem}`)
+}
+
+test('readScopes() reads one scope of a framework, or several, in the order of the text', () => {
+  const { value, problems } = readScopes(`
+# who is judged by what
+pci-dss:
+  clusters: [prod-*]
+  namespaces: [payments, billing]
+  labels: {tier: "1"}
+  owner: payments-platform
+  reason: Card data is processed there
+hipaa:
+  - owner: care
+    reason: >-
+      Everything
+      of it
+  - namespaces: ["*-care"]
+    owner: care
+    reason: The portal
+`)
+  assert.deepEqual(problems, [])
+  assert.deepEqual(value, [
+    { framework: 'hipaa', clusters: [], namespaces: [], labels: {}, owner: 'care', reason: 'Everything of it' },
+    { framework: 'hipaa', clusters: [], namespaces: ['*-care'], labels: {}, owner: 'care', reason: 'The portal' },
+    {
+      framework: 'pci-dss',
+      clusters: ['prod-*'],
+      namespaces: ['payments', 'billing'],
+      labels: { tier: '1' },
+      owner: 'payments-platform',
+      reason: 'Card data is processed there',
+    },
+  ])
+  assert.deepEqual(readScopes('{}').value, [])
+})
+
+test('readScopes() says of each thing that is wrong where it stands and how to mend it', () => {
+  assert.deepEqual(
+    said(
+      'pci-dss:\n  clusters: prod\n  namespaces: 3\n  labels:\n    a: true\n    b:\n  owner: ""\n  colour: x\nsox: {}\n',
+    ),
+    [
+      '2:3: Cannot use the scope of "pci-dss" without "reason": wanted why this is the scope',
+      '2:13: Cannot use "prod" as clusters of the scope of "pci-dss": wanted a list: write [prod]',
+      '3:15: Cannot use "3" as namespaces of the scope of "pci-dss": it is a number, wanted a list',
+      '5:8: Cannot use "true" as labels.a of the scope of "pci-dss": labels are text, write "true" in quotes',
+      '6:5: Cannot use labels.b of the scope of "pci-dss": it is empty, wanted text',
+      '7:11: Cannot use "" as owner of the scope of "pci-dss": it is empty, wanted who answers for the scope',
+      '8:3: Cannot use "colour" in the scope of "pci-dss": it is not a field, known are clusters, namespaces, labels, owner, reason',
+      '9:1: Cannot use "sox" as framework: it is not one that is judged, known are nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, hipaa, pci-dss, dora, nis2',
+    ],
+  )
+  assert.deepEqual(said('dora:\n  - owner: a\n    reason: b\n  - owner: a\n    clusters: [Prod, "*"]\n'), [
+    '4:5: Cannot use the scope of "dora" without "reason": wanted why this is the scope',
+    '5:16: Cannot use "Prod" as clusters of the scope of "dora": wanted the id of a cluster: a-z, 0-9 and "-", with "*" for any text',
+  ])
+  assert.match(said('dora: []')[0] ?? '', /^1:7: .*wanted one scope at least/)
+  assert.match(said('dora:\n')[0] ?? '', /^1:1: .*it is empty, wanted a mapping/)
+})
+
+test('readScopes() reads nothing of hostile YAML, and says one clear line of each', () => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]']
+  for (const [index, name] of 'bcdefghij'.split('').entries()) {
+    const alias = `*${'abcdefghi'[index]}`
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => alias).join(', ')}]`)
+  }
+  const cases: readonly (readonly [text: string, says: RegExp])[] = [
+    [bomb.join('\n'), /^2:8: Cannot read this as YAML: .*aliases are not read: write the value out/],
+    ['dora: &x {owner: a, reason: b}\nhipaa: *x\n', /^2:8: .*aliases are not read/],
+    [
+      'dora: {owner: a, reason: b}\ndora: {owner: c, reason: d}\n',
+      /^2:1: .*duplicated mapping key; each name may stand once/,
+    ],
+    ['dora:\n\towner: a\n', /^2:1: .*tab characters.*indent with spaces/],
+    ['dora:\n  owner: a\n   reason: b\n', /^3:.*bad indentation.*indent the entries/],
+    ['dora: {clusters: [*]}', /^1:19: .*quote a text that begins with "\*"/],
+    [`dora: ${'['.repeat(5000)}`, /^1:\d+: .*nothing here nests so deeply/],
+    ['x'.repeat(1_000_001), /^1:1: Cannot read 1000001 characters: wanted at most 1000000/],
+    ['- dora\n', /^1:1: Cannot read this as a mapping: it is a list, wanted "name:" and its fields, or \{\} for none/],
+    ['dora', /^1:1: Cannot read this as a mapping: it is a text/],
+    ['', /^1:1: Cannot read this as a mapping: it is empty/],
+    ['# nothing\n', /^1:1: Cannot read this as a mapping: it is empty/],
+    ['null', /^1:1: Cannot read this as a mapping: it is empty/],
+    ['dora: {owner: a, reason: b}\n---\ndora: {}\n', /^1:1: Cannot read this as YAML: expected a single document/],
+    ['dora: {owner: !!js/function "x", reason: b}', /^1:15: Cannot read this as YAML: unknown scalar tag/],
+    ['dora: {owner: a, reason: "b\u0000"}', /^1:\d+: Cannot read this as YAML: null byte/],
+    ['? {a: b}\n: c\n', /^1:1: Cannot read this as YAML: object-based map does not support complex keys/],
+    ['__proto__: {owner: a, reason: b}', /^1:1: Cannot use "__proto__" as framework/],
+    ['dora: {owner: a, reason: b, labels: {__proto__: x}}', /^1:38: Cannot use "__proto__" as a label/],
+    ['dora: {owner: a, reason: b, __proto__: {}}', /^1:29: Cannot use "__proto__" in the scope of "dora"/],
+    [
+      `dora: {owner: "${'x'.repeat(300)}", reason: b}`,
+      /^1:16: Cannot use "x{80}…" as owner .*longer than 200 characters/,
+    ],
+  ]
+  for (const [text, says] of cases) {
+    const lines = said(text)
+    assert.equal(lines.length, 1, `${text.slice(0, 60)}: ${lines.join('\n')}`)
+    assert.match(lines[0] ?? '', says)
+    assert.doesNotMatch(lines[0] ?? '', /\n/)
+    assert.equal(readScopes(text).value, null)
+  }
+})
+
+test('readScopes() either gives scopes or says where in the text something is wrong, whatever the text', () => {
+  const word = fc.constantFrom(
+    'dora',
+    'hipaa',
+    'owner',
+    'reason',
+    'clusters',
+    'labels',
+    ':',
+    ' ',
+    '\n',
+    '  ',
+    '- ',
+    '[',
+    ']',
+    '{',
+    '}',
+    '"',
+    '*',
+    '&x',
+    '#',
+    'é',
+    '\r\n',
+    '1',
+    'true',
+    '~',
+    '|',
+  )
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary', maxLength: 60 }),
+        fc.array(word, { maxLength: 40 }).map((all) => all.join('')),
+      ),
+      (text) => {
+        const { value, problems } = readScopes(text)
+        assert.equal(value === null, problems.length > 0)
+        const lines = text.split(/\r\n|[\r\n]/)
+        for (const { line, column, text: problem } of problems) {
+          assert.ok(line >= 1 && line <= lines.length, `${line} of ${lines.length}`)
+          assert.ok(column >= 1 && column <= (lines[line - 1]?.length ?? 0) + 1)
+          assert.match(problem, /^Cannot /)
+        }
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
+
+const anyScope: fc.Arbitrary<Scope> = fc.record({
+  framework: fc.constantFrom('dora', 'hipaa'),
+  clusters: fc.array(fc.constantFrom('prod', 'p-*', '*'), { maxLength: 3 }),
+  namespaces: fc.array(fc.constantFrom('shop', '*-x'), { maxLength: 3 }),
+  labels: fc.dictionary(fc.constantFrom('app', 'tier', 'k8s.io/part-of'), fc.string({ maxLength: 5 })),
+  owner: fc.constantFrom('a', 'the "team": x', 'ünï'),
+  reason: fc.string({ minLength: 1, maxLength: 20 }).filter((text) => text.trim() === text),
+})
+
+test('readScopes() reads what was written, and decodeScopes() what was stored', () => {
+  fc.assert(
+    fc.property(fc.array(anyScope, { maxLength: 4 }), (scopes) => {
+      const sorted = scopes.toSorted((a, b) => (a.framework < b.framework ? -1 : a.framework > b.framework ? 1 : 0))
+      const byFramework = Map.groupBy(sorted, ({ framework }) => framework)
+      const written = [...byFramework].map(([id, all]) => [id, all.map(({ framework: _, ...rest }) => rest)])
+      const { value } = readScopes(JSON.stringify(Object.fromEntries(written)))
+      assert.deepEqual(JSON.parse(JSON.stringify(value)), JSON.parse(JSON.stringify(sorted)))
+      assert.deepEqual(
+        JSON.parse(JSON.stringify(decodeScopes(JSON.parse(JSON.stringify(encodeScopes(scopes)))))),
+        JSON.parse(JSON.stringify(scopes)),
+      )
+    }),
+  )
+  for (const other of [undefined, null, [], {}, { format: 'ciphertrail/waivers/1' }])
+    assert.equal(decodeScopes(other), undefined)
+})

@@ -1,0 +1,482 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { rulePeriod, subjectKey } from '../../../lib/assess/judge/rule.ts'
+import { RULES } from '../../../lib/assess/judge/rules.ts'
+import { endName } from '../../../lib/assess/judge/waived.ts'
+import type { ClusterPeriod, PacketDifference } from '../../../lib/model/period.ts'
+import type { Crypto, VizDifference } from '../../../lib/model/window.ts'
+import type { State } from '../../../lib/model/path.ts'
+import type { Subject, Verdict } from '../../../lib/model/judgement.ts'
+import { CRYPTO, HOURS, UNMESHED, anyPeriod, path, period, vizDifference } from '../../support/stored/judged-period.ts'
+import { coverageOf, hours, workload } from '../../support/stored/report-input.ts'
+
+function check(id: string, cluster: ClusterPeriod) {
+  const rule = RULES.find((one) => one.id === id)
+  assert.ok(rule)
+  return rule.check(rulePeriod(cluster))
+}
+
+function nameOf(subject: Subject): string {
+  switch (subject.kind) {
+    case 'path':
+      return `${endName(subject.source)} ${endName(subject.destination)}:${subject.port}`
+    case 'port':
+      return `${endName(subject.workload)}:${subject.port}`
+    case 'workload':
+      return endName(subject.workload)
+    case 'cluster':
+      return subject.cluster
+  }
+}
+
+/** What a rule says of each subject. */
+function verdicts(id: string, cluster: ClusterPeriod): Record<string, Verdict> {
+  return Object.fromEntries(check(id, cluster).map(({ subject, verdict }) => [nameOf(subject), verdict]))
+}
+
+/** What a rule says of the only subject, or of the first. */
+function verdict(id: string, cluster: ClusterPeriod): Verdict | undefined {
+  return check(id, cluster)[0]?.verdict
+}
+
+type Case = readonly [what: string, expected: Verdict, period: ClusterPeriod]
+
+function table(id: string, cases: readonly Case[]): void {
+  for (const [what, expected, cluster] of cases) {
+    const [first] = check(id, cluster)
+    assert.equal(first?.verdict, expected, `${what}: ${first?.detail}`)
+    assert.match(first.detail, /^[A-Z][^\n]*[^.\s]$/, what)
+  }
+}
+
+const clear = { state: 'plaintext', reason: 'no_tls_from_remote' } as const
+const missing = (...indexes: number[]) => ({ windows: hours({ ...HOURS, missing: indexes }) })
+
+test('RULES has one rule for each file of lib/assess/rules, with the name of the file', () => {
+  const files = readdirSync(new URL('../../../lib/assess/rules/', import.meta.url)).map((file) =>
+    file.replace('.ts', ''),
+  )
+  assert.deepEqual(RULES.map(({ id }) => id).toSorted(), files.toSorted())
+  assert.equal(files.length, 14)
+  for (const { title, failTitle, why, needs } of RULES) {
+    for (const text of [title, failTitle]) assert.match(text, /^[A-Z].{10,90}[^.]$/)
+    for (const text of [why, needs]) assert.match(text, /^[A-Za-z].{30,}\.$/s)
+    for (const text of [title, failTitle, why, needs]) assert.doesNotMatch(text, /\b(secure|compliant|all good)\b/i)
+  }
+})
+
+test('path-is-encrypted judges a path on all of its windows, the worst first', () => {
+  table('path-is-encrypted', [
+    ['mutual TLS', 'pass', period()],
+    ['TLS without an identity', 'pass', period([path([{ state: 'tls-anonymous' }])])],
+    ['TLS of the application', 'pass', period([path([{ state: 'app-tls' }])])],
+    ['one window in the clear', 'fail', period([path([{ to: 10 }, { from: 11, ...clear }])])],
+    ['one window without mesh TLS', 'fail', period([path([{ to: 10 }, { from: 11, state: 'no-mesh-tls' }])])],
+    [
+      'a clear one, an unknown one',
+      'fail',
+      period([
+        path([
+          { to: 5, state: 'unknown' },
+          { from: 6, ...clear },
+        ]),
+      ]),
+    ],
+    ['one unknown window', 'unknown', period([path([{ to: 10 }, { from: 11, state: 'unknown' }])])],
+    ['one window not collected', 'unknown', period([path()], missing(3))],
+    ['quiet in a wholly collected period', 'not-applicable', period([path([{ state: 'not-observed' }])])],
+    ['quiet, but one window was not collected', 'unknown', period([path([{ state: 'not-observed' }])], missing(3))],
+    ['all refused', 'not-applicable', period([path([{ ...clear, outcome: 'refused' }])])],
+    ['refused of unknown state', 'unknown', period([path([{ state: 'unknown', outcome: 'refused' }])])],
+    [
+      'refused, then let in',
+      'fail',
+      period([
+        path([
+          { to: 5, ...clear, outcome: 'refused' },
+          { from: 6, ...clear },
+        ]),
+      ]),
+    ],
+    ['exempt', 'not-applicable', period([path([{ state: 'exempt' }])])],
+    ['a gap before it was first seen', 'pass', period([path([{ from: 4 }])], missing(1))],
+    [
+      'exempt, one window not collected',
+      'unknown',
+      period([path([{ state: 'exempt', reason: 'no payload' }])], missing(3)),
+    ],
+    [
+      'the port of the proxy itself',
+      'not-applicable',
+      period([path([{ state: 'exempt', reason: 'admin-port (no-mesh-tls)' }])], missing(3)),
+    ],
+    [
+      'probes',
+      'not-applicable',
+      period([path([{ state: 'exempt' }], { source: { ...UNMESHED, kind: 'probe' } })], missing(3)),
+    ],
+    ['no probe after all', 'fail', period([path([clear], { source: { ...UNMESHED, kind: 'probe' } })])],
+  ])
+})
+
+test('path-is-encrypted says how often, since when and why', () => {
+  const story = path([{ to: 5 }, { from: 6, to: 8, ...clear }, { from: 9 }])
+  const [finding] = check('path-is-encrypted', period([{ ...story, isQuiet: (index) => index === 7 }]))
+  assert.equal(finding?.detail, 'Not encrypted in 2 windows, first from 2026-11-20T06:00:00Z: no_tls_from_remote')
+})
+
+test('path-is-mutual wants an identity at both ends', () => {
+  table('path-is-mutual', [
+    ['mutual TLS', 'pass', period()],
+    ['one window without an identity', 'fail', period([path([{ to: 10 }, { from: 11, state: 'tls-anonymous' }])])],
+    ['one window in the clear', 'fail', period([path([{ to: 10 }, { from: 11, ...clear }])])],
+    ['TLS of the application', 'unknown', period([path([{ to: 10 }, { from: 11, state: 'app-tls' }])])],
+    ['not collected', 'unknown', period([path()], missing(3))],
+    ['quiet', 'not-applicable', period([path([{ state: 'not-observed' }])])],
+  ])
+})
+
+test('inbound-plaintext-absent says so only of a port of which everything was seen', () => {
+  const db = workload('deployment', 'shop', 'db')
+  const unnamed = path([clear], { pathId: 'b2', source: UNMESHED })
+  const gap = (_: number, window: { start: string; end: string }) => [
+    { reason: 'scrape-failed' as const, pods: 1, from: window.start, to: window.end },
+  ]
+  const skips = (kind: 'skip-inbound' | 'skip-outbound' | 'skip-subnet', port: string | null) =>
+    period([path()], { history: { bypasses: [{ kind, port, detail: '' }] } })
+  const meshed = (changes: object) =>
+    period([path()], { history: { meshed: { yes: 0, no: 0, partly: 0, unknown: 0, ...changes } } })
+  table('inbound-plaintext-absent', [
+    ['encrypted, all seen', 'pass', period()],
+    ['an unnamed client in the clear', 'fail', period([path(), unnamed])],
+    ['refused', 'pass', period([path(), path([{ ...clear, outcome: 'refused' }], { pathId: 'b2', source: UNMESHED })])],
+    ['unknown', 'unknown', period([path(), path([{ state: 'unknown' }], { pathId: 'b2', source: UNMESHED })])],
+    ['a window not collected', 'unknown', period([path([{ from: 4 }])], missing(1))],
+    ['a gap', 'unknown', period([path()], { coverage: coverageOf('prod', hours(HOURS), db, { gapsOf: gap }) })],
+    ['pods without a proxy', 'unknown', meshed({ yes: 11, partly: 1 })],
+    ['not known to have one', 'unknown', meshed({ yes: 11, unknown: 1 })],
+    ['a list that was not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+    ['in no list', 'unknown', period([path()], { facts: { workloads: [] } })],
+    ['labels that may say anything', 'unknown', period([path()], { history: { overriding: ['tls'] } })],
+    ['the port goes around the proxy', 'unknown', skips('skip-inbound', '80')],
+    ['it lies in a range that does', 'unknown', skips('skip-inbound', '79-90')],
+    ['a subnet goes around the proxy', 'unknown', skips('skip-subnet', null)],
+    ['another port goes around the proxy', 'pass', skips('skip-inbound', '81')],
+    ['what goes out goes around the proxy', 'pass', skips('skip-outbound', '80')],
+    ['no traffic', 'not-applicable', period([path([{ state: 'not-observed' }])])],
+  ])
+  const others = [
+    path([{}], { destination: workload('external', '', 'tax.example') }),
+    path([{}], { destination: { ...db, cluster: 'east' } }),
+  ]
+  assert.deepEqual(check('inbound-plaintext-absent', period(others)), [], 'ports of others')
+})
+
+test('plaintext-is-refused goes by policy, and by what was let in against it', () => {
+  const by = (...all: ('plaintext-refused' | 'plaintext-allowed' | 'audited' | 'unknown')[]) =>
+    period(all.map((enforcement, index) => path([{ more: { enforcement } }], { pathId: `a${index}` })))
+  table('plaintext-is-refused', [
+    ['refused', 'pass', by('plaintext-refused')],
+    ['allowed on one path', 'fail', by('plaintext-refused', 'plaintext-allowed')],
+    ['audited', 'fail', by('audited')],
+    ['unknown', 'unknown', by('plaintext-refused', 'unknown')],
+    ['refused, but let in', 'fail', period([path(), path([clear], { pathId: 'b2', source: UNMESHED })])],
+    ['refused what came', 'pass', period([path([{ ...clear, outcome: 'refused' }], { source: UNMESHED })])],
+    ['not collected', 'unknown', period([path()], missing(3))],
+    ['no traffic', 'unknown', period([path([{ state: 'not-observed', more: { enforcement: 'unknown' } }])])],
+    ['exempt', 'not-applicable', period([path([{ state: 'exempt' }])])],
+  ])
+})
+
+test('workload-is-meshed judges every window in which the workload had pods', () => {
+  const meshed = (changes: object) =>
+    period([path()], { history: { meshed: { yes: 0, no: 0, partly: 0, unknown: 0, ...changes } } })
+  table('workload-is-meshed', [
+    ['always', 'pass', period()],
+    ['one window without', 'fail', meshed({ yes: 11, no: 1 })],
+    ['one window with some', 'fail', meshed({ yes: 11, partly: 1 })],
+    ['one window not known', 'unknown', meshed({ yes: 11, unknown: 1 })],
+    ['one list not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+    ['in no list', 'unknown', period([path()], { facts: { workloads: [] } })],
+  ])
+  const { facts: _, ...without } = period()
+  assert.deepEqual(verdicts('workload-is-meshed', without), {
+    'deployment/shop/web': 'unknown',
+    'deployment/shop/db': 'unknown',
+  })
+})
+
+test('ports-not-bypassed fails what goes around a proxy, also in one window only', () => {
+  const bypasses = [{ kind: 'skip-outbound', port: '4222', detail: '' } as const]
+  table('ports-not-bypassed', [
+    ['nothing', 'pass', period()],
+    ['a port', 'fail', period([path()], { history: { bypasses } })],
+    ['not known', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+    [
+      'no proxy',
+      'not-applicable',
+      period([path()], { history: { meshed: { yes: 0, no: 12, partly: 0, unknown: 0 } } }),
+    ],
+  ])
+})
+
+test('identity-is-expected compares what was on the wire with what the API server says, window by window', () => {
+  const identity = {
+    pathId: 'a1',
+    windows: 12,
+    clientId: 'web.shop',
+    serverId: 'db.shop',
+    source: 'web',
+    destination: 'db',
+  }
+  const seen = (...identities: (typeof identity | object)[]) =>
+    period([path()], { facts: { identities: identities.map((one) => ({ ...identity, ...one })) } })
+  table('identity-is-expected', [
+    ['both as expected', 'pass', seen({})],
+    ['another client', 'fail', seen({ windows: 11 }, { windows: 1, clientId: 'mail.shop' })],
+    ['another server', 'fail', seen({ serverId: 'db.bank' })],
+    ['the server did not tell', 'unknown', seen({ windows: 11 }, { windows: 1, clientId: null })],
+    ['the client did not tell', 'unknown', seen({ serverId: null })],
+    ['the ServiceAccount is not known', 'unknown', seen({ destination: null })],
+    ['nothing told', 'unknown', seen()],
+    ['a changed ServiceAccount', 'pass', seen({ windows: 6 }, { windows: 6, source: 'new', clientId: 'new.shop' })],
+    ['not collected', 'unknown', period([path()], missing(3))],
+    ['in the clear', 'not-applicable', period([path([clear])])],
+    ['the server alone', 'unknown', period([path([{}], { source: workload('serviceaccount', 'shop', 'web') })])],
+    [
+      'another cluster',
+      'unknown',
+      period([path([{}], { destination: { ...workload('service', 'shop', 'far'), cluster: 'east' } })]),
+    ],
+  ])
+})
+
+test('identity-is-dedicated fails a shared ServiceAccount and the default one', () => {
+  table('identity-is-dedicated', [
+    ['its own', 'pass', period()],
+    ['shared', 'fail', period([path()], { history: { sharedWith: 'deployment/shop/other' } })],
+    ['default', 'fail', period([path()], { history: { serviceAccounts: ['default', 'web'] } })],
+    ['not known in one window', 'unknown', period([path()], { history: { withoutServiceAccount: 1 } })],
+    [
+      'no proxy',
+      'not-applicable',
+      period([path()], { history: { meshed: { yes: 0, no: 12, partly: 0, unknown: 0 } } }),
+    ],
+  ])
+})
+
+/** Every window with this cryptography. */
+function stating(changes: Partial<Crypto>, windows = hours(HOURS)): ClusterPeriod {
+  const crypto = windows.map(({ start, end }) => ({ start, end, crypto: { ...CRYPTO, ...changes } }))
+  return period([path()], { windows, facts: { crypto } })
+}
+
+test('crypto-is-current wants TLS 1.3 and known key exchange of every proxy in every window', () => {
+  const [tls] = CRYPTO.tls
+  assert.ok(tls)
+  table('crypto-is-current', [
+    ['as Linkerd does', 'pass', period()],
+    ['an old suite', 'fail', stating({ tls: [tls, { ...tls, suites: 'TLS_RSA_WITH_AES_128_CBC_SHA' }] })],
+    ['an old group', 'fail', stating({ tls: [{ ...tls, keyExchange: 'X25519,ffdhe1024' }] })],
+    ['a proxy that does not say', 'unknown', stating({ tls: [{ ...tls, proxies: 3 }] })],
+    ['nothing said', 'unknown', stating({ tls: [] })],
+    ['an empty suite', 'unknown', stating({ tls: [{ ...tls, suites: '' }] })],
+    ['a window not collected', 'unknown', period([path()], missing(3))],
+    ['no window', 'unknown', period([path()], { facts: { crypto: [] } })],
+  ])
+  assert.match(check('crypto-is-current', period())[0]?.detail ?? '', /offered by all, FIPS stated by none/)
+})
+
+test('certificates-rotate wants a renewal that was seen, and none too late', () => {
+  const certificates = { earliestExpiry: '2026-11-21T00:00:00Z', latestExpiry: '2026-11-21T06:00:00Z', proxies: 4 }
+  table('certificates-rotate', [
+    ['renewed every hour', 'pass', period()],
+    ['never renewed in the period', 'unknown', stating({ certificates })],
+    ['ended', 'fail', stating({ certificates: { ...certificates, earliestExpiry: '2026-11-20T02:00:00Z' } })],
+    [
+      'ends within a window',
+      'unknown',
+      stating({ certificates: { ...certificates, earliestExpiry: '2026-11-20T11:30:00Z' } }),
+    ],
+    ['a proxy that does not say', 'unknown', stating({ certificates: { ...certificates, proxies: 3 } })],
+    ['nothing said', 'unknown', stating({ certificates: null })],
+    ['a window not collected', 'unknown', period([path()], missing(3))],
+  ])
+})
+
+test('trust-anchor-is-valid fails an anchor out of its time, and knows nothing without one', () => {
+  const [anchor] = CRYPTO.trustAnchors
+  assert.ok(anchor)
+  const with_ = (changes: Partial<typeof anchor>) => stating({ trustAnchors: [anchor, { ...anchor, ...changes }] })
+  table('trust-anchor-is-valid', [
+    ['in its time', 'pass', period()],
+    ['ended', 'fail', with_({ notAfter: '2026-11-20T06:00:00Z' })],
+    ['not begun', 'fail', with_({ notBefore: '2026-11-20T06:00:00Z' })],
+    ['ends with the period', 'fail', with_({ notAfter: HOURS.to })],
+    ['none read', 'unknown', stating({ trustAnchors: [] })],
+    ['a window not collected', 'unknown', period([path()], missing(3))],
+  ])
+})
+
+test('sources-agree wants the word of both ends', () => {
+  const by = (corroborated: 'yes' | 'no' | 'ambiguous') => period([path([{ more: { corroborated } }])])
+  table('sources-agree', [
+    ['both', 'pass', by('yes')],
+    ['one', 'unknown', by('no')],
+    ['a shared identity', 'unknown', by('ambiguous')],
+    ['nothing to join by', 'not-applicable', period([path([clear])])],
+    ['no mesh identity', 'not-applicable', period([path([clear], { source: UNMESHED })], missing(3))],
+    ['not collected', 'unknown', period([path()], missing(3))],
+    [
+      'another cluster',
+      'unknown',
+      period([path([{}], { destination: { ...workload('service', 'shop', 'far'), cluster: 'east' } })]),
+    ],
+  ])
+})
+
+test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail does not, the other way round, and why', () => {
+  const beside = (paths: readonly ReturnType<typeof path>[], ...differences: VizDifference[]) =>
+    period(paths, { facts: { viz: { compared: 9, differences } } })
+  const tick = (state: State, hour?: number) => vizDifference('a1', { reason: '', state, ...(hour && { hour }) })
+  const alone = vizDifference(null, { reason: '', state: 'mtls' })
+  table('sources-agree', [
+    ['a tick over traffic in the clear', 'fail', beside([path([clear])], tick('plaintext'))],
+    ['a tick over what is not known', 'unknown', beside([path()], tick('unknown'))],
+    ['a tick over TLS without an identity', 'unknown', beside([path()], tick('tls-anonymous'))],
+    ['a reason over mutual TLS', 'fail', beside([path()], vizDifference('a1', { reason: 'Not HTTP', state: 'mtls' }))],
+    ['no difference', 'pass', beside([path()])],
+    ['that of another path', 'pass', beside([path()], vizDifference('b2', { reason: '', state: 'plaintext' }))],
+  ])
+  const [first] = check('sources-agree', beside([path([clear])], tick('plaintext', 3), tick('plaintext', 2)))
+  assert.equal(
+    first?.detail,
+    'Linkerd viz edges showed a tick at 2 moments, first at 2026-11-20T02:01:00Z, and in that window some of it was not encrypted (plaintext: no_tls_from_remote), which edges hides: it shows one of several connections, and only those open at one scrape',
+  )
+  assert.deepEqual(verdicts('sources-agree', beside([], alone, { ...alone, dst: 'other' })), {
+    'deployment/shop/web': 'fail',
+  })
+})
+
+test('sources-agree fails a path, or a workload, to which a capture showed clear bytes that no proxy told of', () => {
+  const difference = (pathId: string | null): PacketDifference => ({
+    at: '2026-11-20T02:03:04Z',
+    client: { kind: 'deployment', namespace: 'shop', name: 'web' },
+    server: { kind: 'deployment', namespace: 'shop', name: 'db' },
+    port: 80,
+    reason: 'text',
+    pathId,
+  })
+  const beside = (...differences: PacketDifference[]) =>
+    period([path()], { facts: { packets: { compared: 9, differences } } })
+  const [first] = check('sources-agree', beside(difference('a1'), difference('a1')))
+  assert.deepEqual(
+    [first?.verdict, first?.detail],
+    [
+      'fail',
+      'A capture showed clear bytes (text) from deployment/shop/web to port 80 at 2026-11-20T02:03:04Z, the first of 2 connections, and the proxies told of none in that window',
+    ],
+  )
+  assert.deepEqual(verdicts('sources-agree', beside(difference(null), difference('gone'))), {
+    'deployment/shop/web deployment/shop/db:80': 'pass',
+    'deployment/shop/db': 'fail',
+  })
+  assert.deepEqual(verdicts('sources-agree', beside()), { 'deployment/shop/web deployment/shop/db:80': 'pass' })
+})
+
+test('sources-agree is never better for what linkerd viz edges shows', () => {
+  const order: readonly Verdict[] = ['fail', 'unknown', 'pass', 'not-applicable']
+  fc.assert(
+    fc.property(anyPeriod(), (cluster) => {
+      const { viz: _, ...facts } = cluster.facts ?? assert.fail()
+      const without = verdicts('sources-agree', { ...cluster, facts })
+      const beside = verdicts('sources-agree', cluster)
+      for (const [name, verdict] of Object.entries(without))
+        assert.ok(order.indexOf(beside[name] ?? 'not-applicable') <= order.indexOf(verdict), name)
+    }),
+  )
+})
+
+test('labels-not-spoofed fails labels that take a name, and doubts both ends of a doubted path', () => {
+  const doubted = path([{ to: 5 }, { from: 6, state: 'unknown', reason: 'labels-overridden' }])
+  table('labels-not-spoofed', [
+    ['none', 'pass', period()],
+    ['a label', 'fail', period([path()], { history: { overriding: ['tls'] } })],
+    ['a doubted path', 'unknown', period([doubted])],
+    ['lists not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+  ])
+  assert.deepEqual(Object.values(verdicts('labels-not-spoofed', period([doubted]))), ['unknown', 'unknown'])
+})
+
+test('evidence-is-complete fails what is missing, of the cluster and of each workload', () => {
+  table('evidence-is-complete', [
+    ['all', 'pass', period()],
+    ['a window', 'fail', period([path()], missing(3))],
+    ['an attempt that failed', 'fail', period([path()], { windows: hours({ ...HOURS, failed: [3] }) })],
+    ['an error', 'fail', period([path()], { errors: [{ window: hours(HOURS)[0]?.end ?? '', line: 'Cannot read' }] })],
+    ['no window expected', 'unknown', period([], { windows: [] })],
+  ])
+  const web = workload('deployment', 'shop', 'web')
+  const coverage = coverageOf('prod', hours(HOURS), web, {
+    gapsOf: (index, { start, end }) =>
+      index === 3 ? [{ reason: 'scrape-failed', pods: 1, from: start, to: end }] : [],
+  })
+  assert.deepEqual(verdicts('evidence-is-complete', period([path()], { coverage })), {
+    prod: 'pass',
+    'deployment/shop/web': 'fail',
+  })
+})
+
+test('every rule says one thing of each subject, the same whatever the order of what it is given', () => {
+  fc.assert(
+    fc.property(anyPeriod(), (cluster) => {
+      const turned: ClusterPeriod = {
+        ...cluster,
+        rows: cluster.rows.toReversed(),
+        coverage: cluster.coverage.toReversed(),
+        workloads: cluster.workloads.toReversed(),
+      }
+      for (const { check: run, id } of RULES) {
+        const findings = run(rulePeriod(cluster))
+        const keys = findings.map(({ subject }) => subjectKey(subject))
+        assert.equal(new Set(keys).size, keys.length, id)
+        const bySubject = (all: typeof findings) =>
+          all.map((one) => JSON.stringify([subjectKey(one.subject), one.verdict, one.detail])).toSorted()
+        assert.deepEqual(bySubject(run(rulePeriod(turned))), bySubject(findings), id)
+      }
+    }),
+  )
+})
+
+test('no rule passes anything in a cluster of which nothing was collected', () => {
+  fc.assert(
+    fc.property(anyPeriod(), (cluster) => {
+      const lost: ClusterPeriod = {
+        ...cluster,
+        windows: cluster.windows.map((window) => ({ ...window, collected: false, evidence: null, ratio: null })),
+        coverage: [],
+        facts: { listedWindows: 0, workloads: [], identities: [], crypto: [] },
+        rows: cluster.rows.map((row) => ({ ...row, state: 'not-collected', outcome: 'allowed', reason: '' })),
+        strips: Object.fromEntries(
+          Object.entries(cluster.strips).map(([id, strip]) => [id, strip.map((one) => one && 'not-collected')]),
+        ),
+      }
+      for (const { check: run, id } of RULES)
+        for (const { verdict: said, detail } of run(rulePeriod(lost))) assert.notEqual(said, 'pass', `${id}: ${detail}`)
+    }),
+  )
+})
+
+test('a rule that cannot read the facts of a period passes nothing that needs them', () => {
+  const { facts: _, ...without } = period()
+  const passed = RULES.filter(({ id }) => verdict(id, without) === 'pass').map(({ id }) => id)
+  assert.deepEqual(passed, [
+    'path-is-encrypted',
+    'path-is-mutual',
+    'plaintext-is-refused',
+    'sources-agree',
+    'evidence-is-complete',
+  ])
+})

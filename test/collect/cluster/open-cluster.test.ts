@@ -1,0 +1,536 @@
+import assert from 'node:assert/strict'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { kubeconfigText, makeAuthority, status } from '../../../demo/replay-kubernetes.ts'
+import { failure } from '../../../demo/replay-prometheus.ts'
+import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
+import type { OpenOptions } from '../../../lib/collect/cluster/open-cluster.ts'
+import { CONNECTIONS } from '../../../lib/net/connections.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import { TOKEN, startKubernetesServer } from '../../support/servers/kubernetes-server.ts'
+import type { KubernetesServer } from '../../support/servers/kubernetes-server.ts'
+import type { Misbehaviour } from '../../support/servers/misbehave.ts'
+import { startPrometheusServer } from '../../support/servers/prometheus-server.ts'
+import { freshFolder } from '../../support/recorder.ts'
+import type { ClusterAccess } from '../../../lib/collect/cluster/cluster-access.ts'
+import { SourceError } from '../../../lib/net/errors.ts'
+
+const nothing = { kubeconfig: undefined, home: undefined, serviceHost: undefined, servicePort: undefined }
+
+const registered: Cluster = {
+  id: 'prod',
+  registeredAt: '2026-11-24T00:00:00Z',
+  linkerdNamespace: 'linkerd',
+  vizNamespace: 'linkerd-viz',
+  windows: [{ since: '2026-11-24T00:00:00Z', minutes: 60 }],
+}
+
+function open(context: TestContext, cluster: Partial<Cluster>, options: Partial<OpenOptions> = {}): ClusterAccess {
+  const access = openCluster({ ...registered, ...cluster }, { environment: nothing, retryDelayMs: 1, ...options })
+  context.after(() => access.close())
+  return access
+}
+
+/** A server that answers everything, and a kubeconfig that leads to it. */
+async function apiServer(
+  context: TestContext,
+  names?: readonly string[],
+): Promise<{ server: KubernetesServer; file: string }> {
+  const server = await startKubernetesServer(
+    () => ({ status: 200, body: '{"kind":"PodList","items":[]}' }),
+    '2026-11-24T12:00:00Z',
+    names,
+  )
+  context.after(() => server.close())
+  const file = join(freshFolder(context), 'config')
+  server.writeKubeconfig(file)
+  return { server, file }
+}
+
+const asking = { what: 'list pods of cluster "prod"' }
+
+/** The one line of a request that must fail. */
+async function lineOf(request: Promise<unknown>): Promise<string> {
+  const error: unknown = await request.then(
+    () => assert.fail('The request did not fail'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof SourceError, String(error))
+  assert.match(error.message, /^Cannot [^\n]*[^.\n]$/)
+  assert.ok(!error.message.includes(TOKEN), 'the token is in the message')
+  return error.message
+}
+
+const listPods = (access: ClusterAccess): Promise<unknown> => access.kubernetes.get('/api/v1/pods', asking)
+
+test('get() reads JSON over a few kept connections', async (context) => {
+  const { server, file } = await apiServer(context)
+  const access = open(context, { kubeconfig: file })
+  assert.deepEqual(await listPods(access), { kind: 'PodList', items: [] })
+  for (let i = 0; i < 11; i++) await listPods(access)
+  assert.equal(server.asked.length, 12)
+  assert.ok(server.connections() <= CONNECTIONS, `${server.connections()} TLS handshakes`)
+})
+
+const serverFailures: [name: string, how: Misbehaviour, line: RegExp, tries: number][] = [
+  [
+    '401',
+    { answer: status(401, 'Unauthorized', 'Unauthorized') },
+    /: 401 Unauthorized from the API server, "Unauthorized"; the credentials are wrong or expired, renew those in the kubeconfig$/,
+    1,
+  ],
+  [
+    '403',
+    { answer: status(403, 'Forbidden', 'pods is forbidden') },
+    /: 403 Forbidden from the API server, "pods is forbidden"$/,
+    1,
+  ],
+  [
+    '404',
+    { answer: status(404, 'NotFound', 'nothing here') },
+    /: 404 Not Found from the API server, "nothing here"; is this the address of a Kubernetes API server\?$/,
+    1,
+  ],
+  ['422', { answer: status(422, 'Invalid', 'no') }, /: 422 Unprocessable Entity from the API server, "no"$/, 1],
+  [
+    '429 without end',
+    { answer: status(429, 'TooManyRequests', 'slow down'), headers: { 'retry-after': '0' } },
+    /: 429 Too Many Requests from the API server, "slow down"; it is busy, collect again later$/,
+    3,
+  ],
+  [
+    '429 for an hour',
+    { answer: status(429, 'TooManyRequests', 'slow down'), headers: { 'retry-after': '3600' } },
+    /: 429 Too Many Requests .*asks to wait 3600 s, which is longer than the deadline\)$/,
+    1,
+  ],
+  [
+    '500',
+    { answer: status(500, 'InternalError', 'etcd is away') },
+    /: 500 Internal Server Error from the API server, "etcd is away"; it is broken or overloaded, collect again later$/,
+    3,
+  ],
+  [
+    '503 that is a page',
+    { answer: { status: 503, body: '<h1>Busy</h1>' }, headers: { 'content-type': 'text/html' } },
+    /: 503 Service Unavailable from the API server; it is broken/,
+    3,
+  ],
+  [
+    'a redirect',
+    { answer: { status: 302, body: '' }, headers: { location: 'https://user:pw@login.example/?token=x' } },
+    /: 302 Found from the API server: a redirect to "login\.example" is not followed; give/,
+    1,
+  ],
+  [
+    'a login page',
+    'html',
+    /: the API server sent "text\/html; charset=utf-8" instead of JSON; is there a proxy or login page in between\?$/,
+    1,
+  ],
+  ['JSON that is cut', 'cut-json', /: the answer of the API server is cut or no JSON/, 1],
+  [
+    'a body that is cut',
+    'cut-body',
+    /: the API server at 127\.0\.0\.1:\d+ closed the connection in the middle of its answer/,
+    3,
+  ],
+  ['gzip that is cut', 'cut-gzip', /: the compressed answer of the API server is cut or damaged/, 1],
+  ['bytes that are no text', 'not-utf8', /: the answer of the API server is not UTF-8/, 1],
+  [
+    'a reset',
+    'reset',
+    /: the API server at 127\.0\.0\.1:\d+ closed the connection; is the server in the kubeconfig right, and can it be reached from here\?$/,
+    3,
+  ],
+  [
+    'a hung server',
+    'hang',
+    /: no answer from the API server at 127\.0\.0\.1:\d+ within 0\.3 s; is it reachable from here, and not overloaded\?$/,
+    1,
+  ],
+  ['a dripping server', 'drip', /: the answer of the API server at 127\.0\.0\.1:\d+ did not end within 0\.3 s/, 1],
+]
+
+for (const [name, how, line, tries] of serverFailures) {
+  test(`get() ends with one clear line on ${name}`, async (context) => {
+    const { server, file } = await apiServer(context)
+    server.misbehave(() => how)
+    // The short deadline only where it is what ends the request.
+    const kubernetesDeadlineMs = how === 'hang' || how === 'drip' ? 300 : 20_000
+    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs }))), line)
+    assert.equal(server.asked.length, tries)
+  })
+}
+
+test('get() tries again after 429, 503 and a reset', async (context) => {
+  const { server, file } = await apiServer(context)
+  for (const how of [
+    { answer: status(429, 'TooManyRequests', ''), headers: { 'retry-after': '0' } },
+    { answer: status(503, 'ServiceUnavailable', '') },
+    'reset',
+  ] as const) {
+    let left = 2
+    server.misbehave(() => (left-- > 0 ? how : undefined))
+    assert.deepEqual(await listPods(open(context, { kubeconfig: file })), { kind: 'PodList', items: [] })
+  }
+})
+
+test('get() reads gzip and refuses an answer that is too large, compressed or not', async (context) => {
+  const { server, file } = await apiServer(context)
+  server.misbehave(() => 'gzip')
+  assert.deepEqual(await listPods(open(context, { kubeconfig: file })), { kind: 'PodList', items: [] })
+  for (const how of ['gzip', undefined] as const) {
+    const body = JSON.stringify({ padding: 'x'.repeat(3_000_000) })
+    const big = await startKubernetesServer(() => ({ status: 200, body }), '2026-11-24T12:00:00Z')
+    context.after(() => big.close())
+    big.misbehave(() => how)
+    big.writeKubeconfig(file)
+    assert.match(
+      await lineOf(listPods(open(context, { kubeconfig: file }, { maxBytes: 1_000_000 }))),
+      /: the answer of the API server is larger than 1 MB$/,
+    )
+  }
+})
+
+test('a message never holds a credential that the server sends back', async (context) => {
+  const { server, file } = await apiServer(context)
+  const said = `bad ${TOKEN}\n\u001b[31mBearer abc.def\u202e https://me:pw@host/ eyJhbGci.eyJzdWIi.c2ln ${'x'.repeat(400)}`
+  server.misbehave(() => ({ answer: status(403, 'Forbidden', said) }))
+  const line = await lineOf(listPods(open(context, { kubeconfig: file })))
+  assert.match(line, /"bad \[redacted\] \[31mBearer \[redacted\] https:\/\/\[redacted\]@host\/ \[redacted\] x+…"$/)
+  assert.ok(line.length < 350)
+})
+
+test('get() refuses a certificate of another authority, and tries only once', async (context) => {
+  const { server, file } = await apiServer(context)
+  const other = await makeAuthority()
+  server.writeKubeconfig(file, { ca: other.ca })
+  const line = await lineOf(listPods(open(context, { kubeconfig: file })))
+  assert.match(
+    line,
+    /: the certificate of the API server at 127\.0\.0\.1:\d+ is not signed by a trusted authority \(\w+\); correct certificate-authority-data/,
+  )
+  assert.equal(server.asked.length, 0)
+})
+
+test('get() refuses a certificate that is for another name', async (context) => {
+  const { file } = await apiServer(context, ['api.example'])
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }))),
+    /: the certificate of the API server at 127\.0\.0\.1:\d+ is for another name \(DNS:api\.example\); correct/,
+  )
+})
+
+test('get() takes the name to check from tls-server-name', async (context) => {
+  const { file } = await apiServer(context, ['api.example'])
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"server":', '"tls-server-name": "api.example", "server":'))
+  assert.deepEqual(await listPods(open(context, { kubeconfig: file })), { kind: 'PodList', items: [] })
+})
+
+/** A plain TCP server, for what is no HTTP at all. */
+async function tcpServer(context: TestContext, onConnection: (socket: Socket) => void): Promise<number> {
+  const server: Server = createServer(onConnection)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => sockets.add(socket))
+  context.after(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+test('get() ends in time when the TLS handshake hangs', async (context) => {
+  const port = await tcpServer(context, () => undefined)
+  const file = join(freshFolder(context), 'config')
+  writeFileSync(file, kubeconfigText(`https://127.0.0.1:${port}`, (await makeAuthority()).ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 200 }))),
+    /: no answer from the API server at 127\.0\.0\.1:\d+ within 0\.2 s/,
+  )
+})
+
+test('get() names a server that does not speak TLS, and one that refuses the connection', async (context) => {
+  const port = await tcpServer(context, (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const file = join(freshFolder(context), 'config')
+  const { ca } = await makeAuthority()
+  writeFileSync(file, kubeconfigText(`https://127.0.0.1:${port}`, ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }))),
+    /127\.0\.0\.1:\d+ does not speak TLS as expected/,
+  )
+
+  const gone = createServer()
+  gone.listen(0, '127.0.0.1')
+  await once(gone, 'listening')
+  const { port: free } = gone.address() as AddressInfo
+  gone.close()
+  await once(gone, 'close')
+  writeFileSync(file, kubeconfigText(`https://127.0.0.1:${free}`, ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }))),
+    /: the API server at 127\.0\.0\.1:\d+ refused the connection; is the server in the kubeconfig right/,
+  )
+})
+
+test('get() names a host that does not exist', async (context) => {
+  const file = join(freshFolder(context), 'config')
+  writeFileSync(file, kubeconfigText('https://cluster.invalid', (await makeAuthority()).ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs: 20_000 }))),
+    /: the name "cluster\.invalid" of the API server cannot be resolved/,
+  )
+})
+
+// ---------------------------------------------------------------- ways in
+
+test('a kubeconfig that cannot be used is one clear line', async (context) => {
+  const folder = freshFolder(context)
+  const file = join(folder, 'config')
+  const good = kubeconfigText('https://127.0.0.1:1', 'ca', { token: TOKEN })
+  const cases: [text: string, line: RegExp][] = [
+    ['{', /: the kubeconfig ".*config" cannot be read: /],
+    ['hello', /: the kubeconfig ".*" cannot be read: it is no YAML object$/],
+    [`users: [{name: a, user: {token: ${TOKEN}`, /: the kubeconfig ".*" cannot be read: /],
+    [
+      good.replace('https:', 'http:'),
+      /: the server in the kubeconfig ".*" is "http:\/\/", which proves nothing about who answers: use https$/,
+    ],
+    [good.replace('https://', 'https://me:pw@'), /holds a user or password in its URL: remove them$/],
+    [good.replace('https://127.0.0.1:1', 'nonsense'), /: the server in the kubeconfig ".*" is no URL$/],
+    [
+      good.replace('"server":', '"insecure-skip-tls-verify": true, "server":'),
+      /says insecure-skip-tls-verify, so anybody could answer as the API server/,
+    ],
+    [good.replace('"server":', '"proxy-url": "http://proxy", "server":'), /says proxy-url, which is not supported/],
+    [good.replace('"current-context": "replay"', '"current-context": ""'), /has no current context: give --context/],
+    [
+      good.replace('"current-context": "replay"', '"current-context": "gone"'),
+      /has no context "gone", it has "replay": give --context$/,
+    ],
+    [good.replace('"cluster": "replay"', '"cluster": "gone"'), /lacks the cluster "gone" of the context "replay"$/],
+    [good.replace('"user": "replay"', '"user": "gone"'), /lacks the user "gone" of the context "replay"$/],
+    [
+      good.replace('"token"', '"client-certificate-data": "eA==", "x"'),
+      /needs client-certificate and client-key, and has only one of them$/,
+    ],
+    [good.replace('"token"', '"tokenFile": "gone", "x"'), /: the token file ".*gone" does not exist$/],
+  ]
+  for (const [text, line] of cases) {
+    writeFileSync(file, text)
+    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }))), line)
+  }
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: join(folder, 'no') }))),
+    /: the kubeconfig ".*no" does not exist$/,
+  )
+  assert.match(await lineOf(listPods(open(context, { kubeconfig: folder }))), /: the kubeconfig ".*" is a folder$/)
+  assert.match(
+    await lineOf(listPods(open(context, {}))),
+    /: there is no kubeconfig: give --kubeconfig, or set KUBECONFIG$/,
+  )
+  writeFileSync(file, good)
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file, context: 'other\u001b[2J' }))),
+    /has no context "other \[2J", it has "replay"/,
+  )
+})
+
+test('an expired token is one clear line that names the context', async (context) => {
+  const { server, file } = await apiServer(context)
+  server.writeKubeconfig(file, { user: { token: 'expired' } })
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file, context: 'replay' }))),
+    /: 401 Unauthorized .*renew those in the context "replay" of the kubeconfig$/,
+  )
+})
+
+test('credentials come from a client certificate, a token file, a plugin, a password or an OIDC token', async (context) => {
+  const { server, file } = await apiServer(context)
+  const folder = freshFolder(context)
+  const data = (text: string): string => Buffer.from(text).toString('base64')
+  const plugin = join(folder, 'plugin')
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.x`
+  server.accept(`Bearer ${idToken}`)
+  server.accept(`Basic ${data('auditor:hunter2')}`)
+  const answer = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: TOKEN } }
+  writeFileSync(plugin, `#!/bin/sh\ntest -n "$KUBERNETES_EXEC_INFO" && echo '${JSON.stringify(answer)}'\n`)
+  chmodSync(plugin, 0o755)
+  writeFileSync(join(folder, 'token'), `${TOKEN}\n`)
+  const users = [
+    { 'client-certificate-data': data(server.client.cert), 'client-key-data': data(server.client.key) },
+    { tokenFile: join(folder, 'token') },
+    { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: plugin } },
+    { username: 'auditor', password: 'hunter2' },
+    { 'auth-provider': { name: 'oidc', config: { 'id-token': idToken } } },
+  ]
+  for (const user of users) {
+    server.writeKubeconfig(file, { user })
+    assert.deepEqual(
+      await listPods(open(context, { kubeconfig: file })),
+      { kind: 'PodList', items: [] },
+      JSON.stringify(user).slice(0, 40),
+    )
+  }
+})
+
+test('a credential plugin that is missing, fails, hangs or says nothing is one clear line', async (context) => {
+  const { server, file } = await apiServer(context)
+  const start = performance.now()
+  const exec = (command: string, ...args: string[]): Record<string, unknown> => ({
+    exec: { apiVersion: 'v1', command, args },
+  })
+  // What answers may take as long as a busy machine needs.
+  const cases: [user: Record<string, unknown>, line: RegExp, kubernetesDeadlineMs?: number][] = [
+    [
+      exec('ciphertrail-no-such-command'),
+      /: the credential plugin "ciphertrail-no-such-command" of the kubeconfig is not installed$/,
+    ],
+    [
+      exec('sh', '-c', 'echo "log in first, Bearer abc" >&2; exit 1'),
+      /: the credential plugin "sh" of the kubeconfig failed: log in first, Bearer \[redacted\]$/,
+    ],
+    [exec('sh', '-c', 'echo {}'), /: the credential plugin "sh" of the kubeconfig failed: /],
+    [
+      exec('sh', '-c', 'echo "{\\"status\\":{}}"'),
+      /: the credential plugin "sh" of the kubeconfig gave no credentials$/,
+    ],
+    [exec('sleep', '120'), /: no credentials for the API server within 0\.5 s/, 500],
+  ]
+  for (const [user, line, kubernetesDeadlineMs = 60_000] of cases) {
+    server.writeKubeconfig(file, { user })
+    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { kubernetesDeadlineMs }))), line)
+  }
+  assert.equal(server.asked.length, 0)
+  assert.ok(performance.now() - start < 110_000, 'the deadline did not end the wait for the plugin')
+})
+
+test('without a registered kubeconfig the default one is used: of two files, the first that has the context', async (context) => {
+  const { server, file } = await apiServer(context)
+  const other = join(freshFolder(context), 'other')
+  writeFileSync(other, JSON.stringify({ clusters: [], users: [], contexts: [], 'current-context': 'replay' }))
+  const environment = { ...nothing, kubeconfig: `${other}:${file}` }
+  await listPods(open(context, {}, { environment }))
+  assert.equal(server.asked.length, 1)
+})
+
+test('an API server is not looked for at an address that is refused, by number or by name, also for a port-forward', async (context) => {
+  const { server, file } = await apiServer(context)
+  const environment = { ...nothing, allowedNetworks: '10.0.0.0/8' }
+  const away =
+    /[:,] the address 127\.0\.0\.1 is refused, it is outside CIPHERTRAIL_ALLOWED_NETWORKS; if it is meant, name its network/
+  assert.match(await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))), away)
+  assert.match(await lineOf(askUp(open(context, { kubeconfig: file }, { environment }))), away)
+  const { port } = new URL(server.url)
+  writeFileSync(file, kubeconfigText(`https://localhost:${port}`, server.ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))),
+    /: the address (127\.0\.0\.1|::1) of "localhost" is refused, it is outside/,
+  )
+  writeFileSync(file, kubeconfigText('https://169.254.169.254', server.ca, { token: TOKEN }))
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }))),
+    /: the address 169\.254\.169\.254 is refused, it is link-local, where clouds have their metadata service; if/,
+  )
+  assert.deepEqual(server.asked, [])
+})
+
+test('inside a pod the ServiceAccount is used, unless a kubeconfig is registered', async (context) => {
+  const { server, file } = await apiServer(context)
+  const environment = { ...nothing, serviceHost: '127.0.0.1', servicePort: '1' }
+  assert.match(
+    await lineOf(listPods(open(context, {}, { environment }))),
+    /: the authority of the ServiceAccount "\/var\/run\/secrets\/kubernetes\.io\/serviceaccount\/ca\.crt" does not exist$/,
+  )
+  await listPods(open(context, { kubeconfig: file }, { environment }))
+  assert.equal(server.asked.length, 1)
+})
+
+// ---------------------------------------------------------------- Prometheus
+
+const empty = '{"status":"success","data":{"resultType":"vector","result":[]}}'
+const parameters = new URLSearchParams({ query: 'up', time: '1' })
+const askUp = (access: ClusterAccess): Promise<string> =>
+  access.prometheus.ask('POST', '/api/v1/query', parameters, { what: 'query up of cluster "prod"' })
+
+test('ask() keeps the base path of the address', async (context) => {
+  const server = await startPrometheusServer(() => ({ status: 200, body: empty }), '/base/path')
+  context.after(() => server.close())
+  for (const prometheusUrl of [server.url, `${server.url}/`]) {
+    const access = open(context, { prometheusUrl })
+    assert.equal(await askUp(access), empty)
+    assert.equal(await access.prometheus.ask('GET', '/api/v1/query', parameters, { what: 'query' }), empty)
+  }
+  assert.deepEqual(
+    server.asked.map(({ method, path, parameters: sent }) => [method, path, sent.toString()]),
+    ['POST', 'GET', 'POST', 'GET'].map((method) => [method, '/base/path/api/v1/query', 'query=up&time=1']),
+  )
+})
+
+const prometheusFailures: [name: string, how: Misbehaviour, line: RegExp][] = [
+  [
+    '422',
+    { answer: failure(422, 'execution', 'too many samples') },
+    /: 422 Unprocessable Entity from Prometheus, "too many samples"$/,
+  ],
+  [
+    '403',
+    { answer: { status: 403, body: '' } },
+    /: 403 Forbidden from Prometheus; viz's own Prometheus only answers over a port-forward, which is the way where no --prometheus-url is registered$/,
+  ],
+  [
+    '503',
+    { answer: failure(503, 'unavailable', 'starting') },
+    /: 503 Service Unavailable from Prometheus, "starting"; it is broken/,
+  ],
+  [
+    'a login page',
+    'html',
+    /: Prometheus sent "text\/html; charset=utf-8" instead of JSON; is --prometheus-url the address of a Prometheus\?$/,
+  ],
+  ['a hung server', 'hang', /: no answer from Prometheus at 127\.0\.0\.1:\d+ within 0\.3 s/],
+  [
+    'a reset',
+    'reset',
+    /: Prometheus at 127\.0\.0\.1:\d+ closed the connection; is it running, and can it be reached from here\?$/,
+  ],
+]
+
+for (const [name, how, line] of prometheusFailures) {
+  test(`ask() ends with one clear line on ${name}`, async (context) => {
+    const server = await startPrometheusServer(() => ({ status: 200, body: empty }))
+    context.after(() => server.close())
+    server.misbehave(() => how)
+    const prometheusDeadlineMs = how === 'hang' ? 300 : 20_000
+    assert.match(await lineOf(askUp(open(context, { prometheusUrl: server.url }, { prometheusDeadlineMs }))), line)
+  })
+}
+
+test('ask() refuses an address that is none, or that holds a password', async (context) => {
+  const cases: [url: string | undefined, line: RegExp][] = [
+    [
+      undefined,
+      /: could not read the namespace of linkerd-viz, there is no kubeconfig: give --kubeconfig, or set KUBECONFIG$/,
+    ],
+    ['prometheus', /: the address of Prometheus is no URL: "prometheus"$/],
+    ['ftp://prometheus', /: the address of Prometheus begins with "ftp:": use http or https$/],
+    [
+      'http://me:hunter2@prometheus',
+      /: the address of Prometheus holds a user or password, which would be stored: remove them$/,
+    ],
+  ]
+  for (const [prometheusUrl, line] of cases) {
+    const access = open(context, prometheusUrl === undefined ? {} : { prometheusUrl })
+    const said = await lineOf(askUp(access))
+    assert.match(said, line)
+    assert.ok(!said.includes('hunter2'))
+  }
+})

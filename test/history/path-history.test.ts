@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { rows, stripsOf } from '../../lib/history/path-history.ts'
+import type { HistoryQuery } from '../../lib/history/path-history.ts'
+import { foldWindows } from '../../lib/history/timeline.ts'
+import { STATES } from '../../lib/model/path.ts'
+import type { PathRow } from '../../lib/model/history.ts'
+import type { WindowResult } from '../../lib/model/window.ts'
+import {
+  anyHistory,
+  expectedWindows,
+  halfDay,
+  named80,
+  pathWindow,
+  unnamed80,
+  windowResult,
+} from '../support/stored/window-results.ts'
+import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
+import type { ExpectedWindow } from '../../lib/history/timeline-schema.ts'
+
+function ask(history: readonly ExpectedWindow[], query: HistoryQuery = {}): PathRow[] {
+  const { months, episodes } = foldWindows(emptyTimeline('demo'), history)
+  return rows(months, episodes, query, ({ state }) => (state === 'plaintext' ? 'Mesh it' : null))
+}
+
+function key(index: number): string {
+  return windowResult(halfDay(index)).inputs.evidence
+}
+
+const mtls = { paths: [pathWindow(named80, 'mtls', { opens: 2, openAtScrape: 3, bytes: 100 })] }
+const clear = { paths: [pathWindow(named80, 'plaintext', { opens: 1, openAtScrape: 1, bytes: 50, clearBytes: 25 })] }
+const quiet = {}
+
+test('rows() adds up what happened inside the period only, and names the first and the last snapshot behind each row', () => {
+  const history = expectedWindows([clear, clear, quiet, clear, mtls])
+  const [row, ...others] = ask(history, { from: halfDay(0).end, to: halfDay(3).end })
+  assert.deepEqual(others, [])
+  assert.deepEqual(row, {
+    cluster: 'demo',
+    ...named80,
+    from: halfDay(1).start,
+    to: halfDay(3).end,
+    state: 'plaintext',
+    outcome: 'allowed',
+    reason: '',
+    cause: null,
+    fix: 'Mesh it',
+    clearShare: 0.5,
+    opens: 2,
+    openAtScrape: 1,
+    bytes: 100,
+    corroborated: 'yes',
+    enforcement: 'unknown',
+    candidates: [],
+    episode: {
+      id: `${named80.pathId}-20261120T000000Z`,
+      openedAt: halfDay(0).start,
+      sinceUnknown: false,
+      endedAt: halfDay(4).start,
+      ending: 'fixed',
+    },
+    waiver: null,
+    evidence: [key(1), key(3)],
+  } satisfies PathRow)
+})
+
+test('rows() takes the windows whose end lies in the period, whatever the notation of its times', () => {
+  const history = expectedWindows([mtls, clear, mtls])
+  assert.deepEqual(
+    ask(history, { from: '2026-11-20T13:00:00.000+01:00', to: '2026-11-21T13:00:00+13:00' }),
+    ask(history, { from: halfDay(0).end, to: halfDay(1).end }),
+  )
+  assert.equal(ask(history, { from: halfDay(0).end, to: halfDay(1).end })[0]?.state, 'plaintext')
+  assert.deepEqual(ask(history, { from: halfDay(2).end }), [])
+  assert.throws(() => ask(history, { from: 'yesterday' }), RangeError)
+})
+
+test('rows() says not-observed, in one row, of a path that was quiet in the whole period, also over a month end', () => {
+  const history = expectedWindows([...Array.from({ length: 20 }, () => mtls), quiet, quiet, quiet, quiet, mtls])
+  const [row, ...others] = ask(history, { from: halfDay(19).end, to: halfDay(23).end })
+  assert.deepEqual(others, [])
+  assert.deepEqual(
+    [row?.state, row?.reason, row?.from, row?.to, row?.opens, row?.clearShare, row?.evidence],
+    ['not-observed', 'quiet', halfDay(20).start, halfDay(23).end, 0, null, [key(20), key(23)]],
+  )
+  assert.deepEqual(
+    ask(history, { from: halfDay(18).end }).map(({ state, from }) => [state, from]),
+    [
+      ['mtls', halfDay(19).start],
+      ['mtls', halfDay(22).start],
+    ],
+    'quiet ends stay in their rows where the path was active in the period',
+  )
+})
+
+test('rows() has no evidence for a window that was never collected, and the attempt for one that failed', () => {
+  const history = expectedWindows([mtls, null, { collected: false, errors: ['Cannot read metrics "demo": 500'] }])
+  assert.deepEqual(
+    ask(history).map(({ state, reason, evidence }) => [state, reason, evidence]),
+    [
+      ['mtls', '', [key(0)]],
+      ['not-collected', 'window-missing', []],
+      ['not-collected', 'source-unreadable', [key(2)]],
+    ],
+  )
+})
+
+test('rows() filters by namespace of either end and by state; not-encrypted leaves out what was refused', () => {
+  const paths = [
+    pathWindow(named80, 'plaintext'),
+    pathWindow({ ...named80, pathId: 'f1' }, 'plaintext', { outcome: 'refused' }),
+    pathWindow(unnamed80, 'no-mesh-tls'),
+  ]
+  const history = expectedWindows([{ paths }])
+  const ids = (query: HistoryQuery): string[] => ask(history, query).map(({ pathId }) => pathId)
+  assert.deepEqual(ids({ namespace: 'shop' }), [named80.pathId, 'f1'])
+  assert.deepEqual(ids({ namespace: 'bank' }).length, 3)
+  assert.deepEqual(ids({ namespace: 'other' }), [])
+  assert.deepEqual(ids({ state: 'plaintext' }), [named80.pathId, 'f1'])
+  assert.deepEqual(ids({ state: 'not-encrypted' }), [named80.pathId, unnamed80.pathId])
+})
+
+test('rows() gives the worst first, then by path and time', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const keys = ask(history).map(({ state, pathId, from }) => `${STATES.indexOf(state)} ${pathId} ${from}`)
+      assert.deepEqual(keys, keys.toSorted())
+    }),
+  )
+})
+
+test('rows() of the parts of a period add up to the rows of the whole', () => {
+  fc.assert(
+    fc.property(anyHistory, fc.array(fc.nat(150)), (history, cuts) => {
+      const sums = (parts: readonly PathRow[]): Map<string, readonly number[]> => {
+        const byState = new Map<string, readonly number[]>()
+        for (const { pathId, state, outcome, reason, opens, bytes, clearShare } of parts) {
+          if (state === 'not-observed' || state === 'not-collected') continue
+          const name = JSON.stringify([pathId, state, outcome, reason])
+          const [opened = 0, moved = 0, clearly = 0] = byState.get(name) ?? []
+          byState.set(name, [opened + opens, moved + bytes, Math.round(clearly + (clearShare ?? 0) * bytes)])
+        }
+        return byState
+      }
+      const whole = ask(history)
+      const ends = [...new Set(cuts)].toSorted((a, b) => a - b).map((index) => halfDay(index).end)
+      const parts = [undefined, ...ends].flatMap((from, index) => ask(history, { from, to: ends[index] }))
+      const all = sums(whole)
+      // A part in which an interval was only quiet calls it not-observed: nothing can be lost by that but a sum of zeros.
+      for (const [name, sum] of all) assert.deepEqual(sums(parts).get(name) ?? [0, 0, 0], sum)
+      assert.ok(parts.every(({ from, to }) => from < to))
+
+      const seconds = (list: readonly PathRow[]): number =>
+        list.reduce((sum, { from, to }) => sum + Date.parse(to) - Date.parse(from), 0)
+      assert.equal(seconds(parts), seconds(whole), 'no time is lost or told twice')
+    }),
+  )
+})
+
+test('stripsOf() has one cell for each expected window, with what the path was in it', () => {
+  const gone: Partial<WindowResult> = { existing: [] }
+  const history = expectedWindows([quiet, mtls, quiet, null, clear, gone])
+  const { months } = foldWindows(emptyTimeline('demo'), history)
+  const states = stripsOf(months, {}).get(named80.pathId)
+  assert.deepEqual(
+    states?.map(({ state }) => state),
+    [null, 'mtls', 'not-observed', 'not-collected', 'plaintext', null],
+  )
+  assert.deepEqual(stripsOf(months, { from: halfDay(1).end, to: halfDay(3).end }).get(named80.pathId), [
+    { ...halfDay(2), state: 'not-observed', outcome: 'allowed' },
+    { ...halfDay(3), state: 'not-collected', outcome: 'allowed' },
+  ])
+})
+
+test('stripsOf() agrees with what each window says of the path', () => {
+  fc.assert(
+    fc.property(anyHistory, (history) => {
+      const { months } = foldWindows(emptyTimeline('demo'), history)
+      for (const [pathId, cells] of stripsOf(months, {})) {
+        assert.deepEqual(
+          cells.map(({ start }) => start),
+          history.map(({ window }) => window.start),
+        )
+        for (const [index, { state }] of cells.entries()) {
+          const result = history[index]?.result
+          const seen = result?.collected ? result.paths.find((path) => path.pathId === pathId) : undefined
+          if (seen !== undefined) assert.equal(state, seen.state)
+          else if (result?.overridden?.length) assert.ok(state === 'unknown' || pathId.endsWith('d4') || state === null)
+          else
+            assert.ok(
+              state === null || state === (result?.collected && !result.partial ? 'not-observed' : 'not-collected'),
+            )
+        }
+      }
+    }),
+  )
+})

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { assessWindow } from '../../lib/assess/window/window.ts'
+import { RETENTION_SECONDS } from '../../lib/seal/write/seal.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/time/windows.ts'
+import type { Window } from '../../lib/model/time.ts'
+import { type DueWindow, isDue, refusalOf } from '../../lib/jobs/due-windows.ts'
+import { plan } from '../../lib/jobs/plan-collection.ts'
+import { derive } from '../../lib/history/derive.ts'
+import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
+import { evidenceKey, registryKey, stateKey } from '../../lib/store/keys.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
+import { addCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
+import { type Gate, memoryObjects } from '../support/stored/memory-objects.ts'
+import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
+import { toldWindow } from '../support/stored/told-cluster.ts'
+
+const author = { now: minutesIn(0), by: 'tester' }
+
+/** A store in which clusters with windows of five minutes were registered as the first window began. */
+async function storeWith(clusters: readonly string[], gate?: Gate): Promise<Objects> {
+  const objects = memoryObjects(new Map(), gate)
+  for (const id of clusters) await addCluster({ id, windowMinutes: 5 }, author, { objects })
+  return objects
+}
+
+/** An attempt at window `index`, begun so many minutes after the start of the first window. */
+async function store(
+  objects: Objects,
+  cluster: string,
+  index: number,
+  { complete = true, begun = 5 * index + 6 }: { complete?: boolean; begun?: number } = {},
+): Promise<void> {
+  await writeAttempt(snapshotOf(cluster, index, { complete, startedAt: minutesIn(begun).toISOString() }), { objects })
+}
+
+async function deriveAll(objects: Objects): Promise<void> {
+  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+}
+
+/** What is due so many minutes after the start of the first window: `shop 0 1` is the first attempt at the first window of `shop`. */
+async function dueAt(objects: Objects, minutes: number, retentionSeconds?: number): Promise<string[]> {
+  const { due, errors } = await plan(
+    { now: minutesIn(minutes), ...(retentionSeconds === undefined ? {} : { retentionSeconds }) },
+    { objects },
+  )
+  assert.deepEqual(errors, [])
+  return due.map(short)
+}
+
+function short({ cluster, window, attempt }: DueWindow): string {
+  const index = (toSeconds(window.start) - toSeconds(toldWindow(0).start)) / 300
+  assert.deepEqual(window, toldWindow(index))
+  return `${cluster} ${index} ${attempt}`
+}
+
+test('plan() asks for nothing where no cluster is registered, and for no window before it is over', async () => {
+  assert.deepEqual(await dueAt(memoryObjects(), 100), [])
+  const objects = await storeWith(['shop'])
+  assert.deepEqual(await dueAt(objects, 5), [])
+  assert.deepEqual(await dueAt(objects, 6), ['shop 0 1'])
+})
+
+test('plan() asks for each window that was never tried, oldest first, also after hours in which nobody planned', async () => {
+  const objects = await storeWith(['shop', 'bank'])
+  await store(objects, 'shop', 1)
+  await deriveAll(objects)
+  assert.deepEqual(await dueAt(objects, 16), ['bank 0 1', 'shop 0 1', 'bank 1 1', 'bank 2 1', 'shop 2 1'])
+})
+
+test('plan() asks for a window neither before its cluster was registered nor once Prometheus has lost it', async () => {
+  const objects = await storeWith(['shop'])
+  await addCluster({ id: 'late', windowMinutes: 5 }, { ...author, now: minutesIn(7) }, { objects })
+  assert.deepEqual(await dueAt(objects, 16, 600), ['late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
+  // A window that ended exactly so long ago is a gap of the log by then.
+  assert.deepEqual(await dueAt(objects, 16, 660), ['late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
+  assert.deepEqual(await dueAt(objects, 16, 661), ['shop 0 1', 'late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
+})
+
+test('plan() asks again for what has no complete attempt: after 15 minutes, after 45 more, then hourly', async () => {
+  const objects = await storeWith(['shop'])
+  const asked: number[] = []
+  for (let minute = 0; minute < 7 * 60; minute++) {
+    const due = (await plan({ now: minutesIn(minute) }, { objects })).due.filter(
+      ({ window }) => window.end === toldWindow(0).end,
+    )
+    if (due.length === 0) continue
+    assert.deepEqual(due.map(short), [`shop 0 ${asked.length + 1}`])
+    asked.push(minute - 6)
+    await store(objects, 'shop', 0, { complete: false, begun: minute })
+    // Whether it is derived by then makes no difference.
+    if (asked.length % 2 === 0) await deriveAll(objects)
+  }
+  assert.deepEqual(asked, [0, 15, 60, 120, 180, 240, 300])
+})
+
+test('plan() counts pauses from the last attempt, and from when it was to be made where that is not known', () => {
+  const window = toldWindow(0)
+  const settled = toSeconds(window.end) + SETTLE_SECONDS
+  const tried = (...startedAt: (number | null)[]) =>
+    startedAt.map((minutes, index) => ({
+      number: index + 1,
+      complete: false,
+      startedAt: minutes === null ? null : toTime(settled + minutes * 60),
+    }))
+  const due = (minutes: number, ...startedAt: (number | null)[]) =>
+    isDue(window, tried(...startedAt), settled + minutes * 60)
+  assert.deepEqual([due(254, 240), due(255, 240)], [false, true])
+  assert.deepEqual([due(59, 0, 15), due(60, 0, 15)], [false, true])
+  assert.deepEqual([due(14, null), due(15, null), due(59, 0, null), due(60, 0, null)], [false, true, false, true])
+  // A clock that was ahead must not keep a window from being asked for.
+  assert.deepEqual([due(14, 600), due(15, 600)], [false, true])
+  assert.equal(isDue(window, [{ number: 1, complete: true, startedAt: null }], settled + 1e6), false)
+  assert.equal(isDue(window, [{ number: 9999, complete: false, startedAt: null }], settled + 1e6), false)
+})
+
+test('plan() does not ask for clusters that were removed, nor for the time before they came back', async () => {
+  const objects = await storeWith(['shop', 'old'])
+  await removeCluster('old', { ...author, now: minutesIn(1) }, { objects })
+  assert.deepEqual(await dueAt(objects, 11), ['shop 0 1', 'shop 1 1'])
+  await addCluster({ id: 'old', windowMinutes: 5 }, { ...author, now: minutesIn(6) }, { objects })
+  assert.deepEqual(await dueAt(objects, 11), ['shop 0 1', 'old 1 1', 'shop 1 1'])
+})
+
+test('plan() goes on where something of one cluster is damaged, and says so', async () => {
+  const objects = await storeWith(['bank', 'shop'])
+  for (const id of ['bank', 'shop']) await store(objects, id, 0)
+  await deriveAll(objects)
+  const state = await objects.get(stateKey('bank'))
+  await objects.putIf(stateKey('bank'), Buffer.from('damaged'), state?.etag ?? null)
+  const damaged = await plan({ now: minutesIn(11) }, { objects })
+  // The evidence itself says that its first window is complete.
+  assert.deepEqual(damaged.due.map(short), ['bank 1 1', 'shop 1 1'])
+  assert.deepEqual(damaged.errors, [`Cannot read "${stateKey('bank')}": damaged, so it is derived again from evidence`])
+
+  await objects.putOnce(evidenceKey({ cluster: 'shop', window: toldWindow(1), attempt: 1 }), Buffer.from('not gzip'))
+  const { due, errors } = await plan({ now: minutesIn(26) }, { objects })
+  assert.deepEqual(due.map(short).slice(0, 2), ['bank 1 1', 'shop 1 2'])
+  assert.match(errors.join('\n'), /Cannot read evidence .*shop\/0001.json.gz/)
+})
+
+test('plan() goes on where the store gives nothing of one cluster, and fails where it gives no registry or no list', async () => {
+  let broken = ''
+  const objects = await storeWith(['bank', 'shop'], async ({ key }, effect) => {
+    if (broken !== '' && key.includes(broken)) throw new Error(`Cannot read "${key}": the store is not there`)
+    return effect()
+  })
+  for (const id of ['bank', 'shop']) await store(objects, id, 0)
+  await deriveAll(objects)
+  broken = 'bank'
+  const { due, errors } = await plan({ now: minutesIn(11) }, { objects })
+  assert.deepEqual(due.map(short), ['shop 1 1'])
+  assert.match(errors.join('\n'), /Cannot plan cluster "bank": .*the store is not there/)
+  for (broken of [registryKey, 'evidence/'])
+    await assert.rejects(plan({ now: minutesIn(11) }, { objects }), /the store is not there/)
+})
+
+test('plan() asks for every expected window that can be collected and has no attempt exactly once, and for nothing else', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.uniqueArray(fc.nat(11), { maxLength: 8 }),
+      fc.integer({ min: 0, max: 70 }),
+      fc.constantFrom(RETENTION_SECONDS, 1200),
+      async (done, minutes, retention) => {
+        const objects = await storeWith(['shop'])
+        for (const index of done) await store(objects, 'shop', index)
+        if (done.length % 2 === 0) await deriveAll(objects)
+        const expected = Array.from({ length: 14 }, (_, index) => index).filter(
+          (index) => !done.includes(index) && minutes >= 5 * index + 6 && (minutes - 5 * (index + 1)) * 60 < retention,
+        )
+        assert.deepEqual(
+          await dueAt(objects, minutes, retention),
+          expected.map((index) => `shop ${index} 1`),
+        )
+      },
+    ),
+    { numRuns: 40 },
+  )
+})
+
+test('refusalOf() refuses whatever window a cluster does not have', async () => {
+  const [cluster] = await readClusters({ objects: await storeWith(['shop']) })
+  assert.ok(cluster)
+  const now = toSeconds(minutesIn(100).toISOString())
+  const refusal = (window: Window, at = now) => refusalOf(cluster, window, at)
+  assert.equal(refusal(toldWindow(0)), undefined)
+  assert.equal(refusal(toldWindow(18)), undefined)
+  assert.match(refusal(toldWindow(19)) ?? '', /is not over/)
+  assert.match(refusal(toldWindow(-1)) ?? '', /was over when the cluster was registered/)
+  assert.match(
+    refusal({ start: toldWindow(0).start, end: toldWindow(1).end }) ?? '',
+    /has none such, its window at that time is 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z/,
+  )
+  // The same time in other words is another key of evidence.
+  assert.match(refusal({ ...toldWindow(0), end: '2026-11-24T12:05:00.000Z' }) ?? '', /has none such/)
+})
+
+test('plan() asks for windows of a cluster without a Prometheus only as long as its proxies can tell of them', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'shop', windowMinutes: 5, noPrometheus: true }, author, { objects })
+  assert.deepEqual(await dueAt(objects, 5), [])
+  assert.deepEqual(await dueAt(objects, 6), ['shop 0 1'])
+  assert.deepEqual(await dueAt(objects, 7), ['shop 0 1'])
+  assert.deepEqual(await dueAt(objects, 7.1), [])
+  assert.deepEqual(await dueAt(objects, 31), ['shop 5 1'])
+})

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
+import { summarise } from '../../../lib/report/summary/summary.ts'
+import { cluster, coverageOf, hours, report, workload } from '../../support/stored/report-input.ts'
+
+const encrypted = {
+  pathId: 'a',
+  source: workload('deployment', 'shop', 'web'),
+  destination: workload('deployment', 'shop', 'cart'),
+  port: 80,
+  stretches: [{ from: 0, to: 167, state: 'mtls' }],
+} as const
+
+test('the verdict says of how many windows it is not known how much there was to see, and gives no comfort of one that was seen whole', () => {
+  const windows = hours()
+  const coverage = coverageOf('west', windows.slice(0, 1), encrypted.source)
+  const summary = summarise(report([cluster('west', windows, [encrypted], { coverage })]))
+  assert.equal(summary.share, 1)
+  assert.match(
+    verdictOf(summary),
+    /^How much there was to see in 167 collected windows is not known; .*0 of 1 observed path were not encrypted by the mesh; of what was not observed, nothing is known\.$/,
+  )
+})
+
+test('a cluster of which nothing was observed keeps the verdict from ending with a good number', () => {
+  const dark = cluster('north', hours({ missing: Array.from({ length: 168 }, (_, index) => index) }), [])
+  const summary = summarise(report([cluster('west', hours(), [encrypted]), dark]))
+  assert.match(verdictOf(summary), /of what was not observed, nothing is known\.$/)
+})
+
+test('a cluster that was taken out of the registry is named beside the verdict', () => {
+  const input = report([cluster('west', hours(), [encrypted])])
+  assert.deepEqual(notesOf(summarise(input)).slice(0, 1), [])
+  assert.deepEqual(
+    notesOf(summarise({ ...input, removed: ['prod', 'lab'] }))[0],
+    'Not in this report: cluster lab, cluster prod, which were taken out of the registry.',
+  )
+})

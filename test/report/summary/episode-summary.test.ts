@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Episode } from '../../../lib/model/history.ts'
+import { episodesOf } from '../../../lib/report/summary/episode-summary.ts'
+import type { Episodes } from '../../../lib/report/summary/episode-summary.ts'
+import { episode, workload } from '../../support/stored/report-input.ts'
+
+const NOW = { from: '2026-11-20T00:00:00Z', to: '2026-11-21T00:00:00Z' }
+const [source, destination] = [workload('deployment', 'shop', 'web'), workload('deployment', 'shop', 'cart')]
+const of = (...episodes: readonly Episode[]): Episodes =>
+  episodesOf(
+    [
+      {
+        id: 'west',
+        periods: [],
+        episodes: episodes.map((own, index) => ({ pathId: `p${index}`, source, destination, port: 80, episode: own })),
+      },
+    ],
+    NOW,
+  )
+const at = (hour: number): string => `2026-11-20T${String(hour).padStart(2, '0')}:00:00Z`
+
+test('only what was fixed or refused counts into the time to fix', () => {
+  const { endings, open, timeToFix } = of(
+    episode('a', at(1), at(3)),
+    episode('b', at(1), at(7), { ending: 'refused' }),
+    episode('c', at(1), at(2), { ending: 'gone' }),
+    episode('d', at(1), at(2), { ending: 'quiet' }),
+    episode('e', at(1)),
+  )
+  assert.deepEqual(endings, { fixed: 1, refused: 1, gone: 1, quiet: 1 })
+  assert.deepEqual([open, timeToFix], [1, { episodes: 2, sinceUnknown: 0, median: 7200, longest: 21_600 }])
+})
+
+test('an episode of unknown beginning is in no figure, and is told', () => {
+  assert.deepEqual(of(episode('a', at(1), at(3), { sinceUnknown: true })).timeToFix, {
+    episodes: 0,
+    sinceUnknown: 1,
+    median: null,
+    longest: null,
+  })
+})
+
+test('an episode that ended after the period is open in it, and one that ended when it began is not of it', () => {
+  const { all, open } = of(
+    episode('a', at(1), '2026-11-22T00:00:00Z'),
+    episode('b', '2026-11-19T00:00:00Z', NOW.from),
+    episode('c', NOW.to),
+  )
+  assert.deepEqual(
+    all.map(({ episode: own }) => [own.openedAt, own.endedAt]),
+    [[at(1), null]],
+  )
+  assert.equal(open, 1)
+})

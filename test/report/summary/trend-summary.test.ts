@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { trendOf } from '../../../lib/report/summary/trend-summary.ts'
+import { summarise } from '../../../lib/report/summary/summary.ts'
+import { viewOf } from '../../../lib/report/report-view.ts'
+import { cluster, hours, report, storyOfAWeek, workload } from '../../support/stored/report-input.ts'
+
+test('the last point of the trend has the numbers of the period itself', () => {
+  const summary = summarise(storyOfAWeek())
+  const last = summary.trend.at(-1)
+  assert.equal(summary.trend.length, 8)
+  assert.deepEqual(
+    [last?.share, last?.collectedWindows, last?.paths],
+    [
+      summary.share,
+      summary.collectedWindows,
+      {
+        observedPaths: summary.observedPaths,
+        notEncrypted: summary.notEncrypted.length,
+        unknown: summary.unknown.length,
+      },
+    ],
+  )
+})
+
+test('a cluster that was dark in a period keeps its share from reading as whole', () => {
+  const trendSection = (clusters: ReturnType<typeof cluster>[]) => {
+    const { sections } = viewOf(summarise(report(clusters)))
+    return sections.find(({ id }) => id === 'trend')
+  }
+  const dark = cluster('dark', hours({ missing: Array.from({ length: 168 }, (_, index) => index) }), [])
+  const mtls = {
+    pathId: 'a',
+    source: workload('deployment', 'shop', 'web'),
+    destination: workload('deployment', 'shop', 'cart'),
+    port: 80,
+    stretches: [{ from: 0, to: 167, state: 'mtls' }],
+  } as const
+  const seen = cluster('seen', hours(), [mtls])
+  const observed = (clusters: ReturnType<typeof cluster>[]) =>
+    trendSection(clusters)?.tables[0]?.rows.at(-1)?.cells[1]?.lines[0]
+  assert.deepEqual(
+    [observed([seen]), observed([seen, dark]), observed([dark])],
+    ['100 %', '100 % where known', 'not known'],
+  )
+  const [drawing] = trendSection([seen, dark])?.drawings ?? []
+  const labels = drawing?.layers.flatMap((one) => one.labels.map(({ text }) => text)) ?? []
+  assert.ok(labels.includes('partly known') && !labels.some((text) => text.includes('100 %')))
+  assert.match(drawing?.words ?? '', /100 % observed where known/)
+})
+
+test('a period without a collected window is a gap, never a zero', () => {
+  const { clusters, past, period } = storyOfAWeek()
+  const points = trendOf(clusters, past, period)
+  assert.deepEqual(
+    points.map(({ expectedWindows, paths }) => [expectedWindows > 0, paths === null]),
+    [
+      [false, true],
+      [false, true],
+      [true, false],
+      [true, false],
+      [true, true],
+      [true, false],
+      [true, false],
+      [true, false],
+    ],
+  )
+  const { drawings, tables } = viewOf(summarise(storyOfAWeek())).sections.find(({ id }) => id === 'trend') ?? {
+    drawings: [],
+    tables: [],
+  }
+  assert.match(drawings[0]?.words ?? '', /26 Oct: no data/u)
+  assert.deepEqual(
+    tables[0]?.rows[4]?.cells.map(({ lines }) => lines[0]),
+    ['0 of 168', 'not known', 'no data', 'no data', 'no data'],
+  )
+})

@@ -1,0 +1,256 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { closeSync, openSync, writeSync } from 'node:fs'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { promisify } from 'node:util'
+import { diskEffects, directoryObjects } from '../../../lib/store/objects/directory.ts'
+import type { DirectoryEffects } from '../../../lib/store/objects/directory.ts'
+import { StoreError } from '../../../lib/store/objects/objects.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { numberedBody } from './numbered-body.ts'
+import { objectsConformance } from './objects-conformance.ts'
+
+const run = promisify(execFile)
+
+async function freshDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'ciphertrail-store-'))
+  t.after(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function scriptPath(name: string): string {
+  return new URL(name, import.meta.url).pathname
+}
+
+async function listed(objects: Objects): Promise<string[]> {
+  const keys: string[] = []
+  for await (const key of objects.list('')) keys.push(key)
+  return keys
+}
+
+/** Whether a process ended by SIGKILL, as told by the error that execFile() throws. */
+function wasKilled(error: unknown): boolean {
+  return error instanceof Error && 'signal' in error && error.signal === 'SIGKILL'
+}
+
+objectsConformance('directory', async (t) => {
+  const directory = join(await freshDirectory(t), 'store')
+  const opener = { module: new URL('open-directory.ts', import.meta.url).href, argument: directory }
+  return { objects: directoryObjects(directory), opener }
+})
+
+const killed = [
+  { call: 'putOnce', key: 'evidence/w/c/1', before: undefined, after: numberedBody(2) },
+  { call: 'putIf', key: 'state/c', before: undefined, after: numberedBody(2) },
+  { call: 'putIf', key: 'state/c', before: numberedBody(1), after: numberedBody(2) },
+  { call: 'remove', key: 'state/c', before: numberedBody(1), after: undefined },
+]
+
+for (const { call, key, before, after } of killed) {
+  const title = `${call}() of ${before === undefined ? 'a new' : 'an existing'} object`
+  test(`${title} that is killed at any step leaves the old state or the new one, and locks nobody out`, async (t) => {
+    let step = 0
+    for (let isDone = false; !isDone;) {
+      step += 1
+      const directory = join(await freshDirectory(t), 'store')
+      const objects = directoryObjects(directory)
+      if (before !== undefined) await objects.putIf(key, before, null)
+
+      try {
+        const script = scriptPath('directory-kill-child.ts')
+        const { stdout } = await run(process.execPath, [script, directory, call, key, `${step}`])
+        assert.equal(stdout, 'done\n')
+        isDone = true
+      } catch (error) {
+        if (!wasKilled(error)) throw error
+      }
+
+      const reopened = directoryObjects(directory)
+      const found = await reopened.get(key)
+      const isWhole = [before, after].some((body) =>
+        body === undefined || found === undefined ? body === found : Buffer.compare(body, found.body) === 0,
+      )
+      assert.ok(isWhole, `step ${step}: the old object or the new one`)
+      assert.deepEqual(await listed(reopened), found === undefined ? [] : [key])
+      await reopened.putIf('state/c', numberedBody(3), (await reopened.get('state/c'))?.etag ?? null)
+      if (call === 'putOnce') await reopened.putOnce(key, numberedBody(2))
+    }
+    const leastSteps = call === 'remove' ? 2 : 7
+    assert.ok(step > leastSteps, `it was killed at ${step - 1} steps before it ran to its end`)
+  })
+}
+
+test('a file that a dead writer left is removed when it is an hour old, and not before', async (t) => {
+  const directory = await freshDirectory(t)
+  await mkdir(join(directory, '.tmp'))
+  for (const name of ['old', 'young']) await writeFile(join(directory, '.tmp', name), 'half a bo')
+  const { mtimeMs } = await stat(join(directory, '.tmp', 'young'))
+  const longAgo = new Date(mtimeMs - 61 * 60_000)
+  await utimes(join(directory, '.tmp', 'old'), longAgo, longAgo)
+  // Its clock is not the one that dates files, as on a disk of another machine.
+  t.mock.timers.enable({ apis: ['Date'], now: mtimeMs + 2 * 60 * 60_000 })
+
+  const objects = directoryObjects(directory)
+  assert.deepEqual(await listed(objects), [])
+  await objects.putOnce('evidence/w/c/1', Buffer.from('x'))
+  assert.deepEqual(await readdir(join(directory, '.tmp')), ['young'])
+})
+
+test('a store that is full says so in one line, and keeps what it had', async (t) => {
+  const directory = await freshDirectory(t)
+  const full: DirectoryEffects = {
+    ...diskEffects,
+    async writeFile(path, body) {
+      await writeFile(path, body.subarray(0, body.length / 2), { flag: 'wx' })
+      const device = openSync('/dev/full', 'w')
+      try {
+        writeSync(device, body)
+      } finally {
+        closeSync(device)
+      }
+    },
+  }
+  const etag = await directoryObjects(directory).putIf('state/c', numberedBody(1), null)
+  const objects = directoryObjects(directory, full)
+  const message = (key: string) =>
+    `Cannot write "${key}" to store "${directory}": there is no room left, make some and run it again (ENOSPC)`
+  await assert.rejects(objects.putIf('state/c', numberedBody(2), etag), {
+    name: 'StoreError',
+    message: message('state/c'),
+  })
+  await assert.rejects(objects.putOnce('evidence/w/c/1', numberedBody(2)), { message: message('evidence/w/c/1') })
+
+  assert.equal((await objects.get('state/c'))?.etag, etag)
+  assert.deepEqual(await listed(objects), ['state/c'])
+  assert.deepEqual(await readdir(join(directory, '.tmp')), [])
+})
+
+test('a file that outgrows the limit of the process is refused whole', async (t) => {
+  const directory = await freshDirectory(t)
+  const script = `
+    import { directoryObjects } from ${JSON.stringify(new URL('../../../lib/store/objects/directory.ts', import.meta.url).href)}
+    await directoryObjects(process.argv[1]).putOnce('evidence/w/c/1', Buffer.alloc(200_000, 'x'))
+      .catch((error) => console.log(error.name, error.message))`
+  // 64 blocks of 512 or 1024 bytes, depending on the shell.
+  const limited = `ulimit -f 64; exec "$0" --input-type=module -e "$1" "$2"`
+  const { stdout } = await run('sh', ['-c', limited, process.execPath, script, directory])
+  assert.equal(
+    stdout,
+    `StoreError Cannot write "evidence/w/c/1" to store "${directory}": the file would be larger than the system allows this process, raise that limit (EFBIG)\n`,
+  )
+  assert.deepEqual(await listed(directoryObjects(directory)), [])
+  assert.deepEqual(await readdir(join(directory, '.tmp')), [])
+})
+
+test('a store that this user may not write is still read, and each write says so in one line', async (t) => {
+  const parent = await freshDirectory(t)
+  const directory = join(parent, 'store')
+  await directoryObjects(directory).putIf('state/c', numberedBody(1), null)
+  await chmod(parent, 0o755)
+  for (const path of ['', 'state', '.tmp']) await chmod(join(directory, path), 0o555)
+  // Of itself a store is read by its owner alone.
+  await chmod(join(directory, 'state/c'), 0o644)
+  try {
+    for (const [call, what] of [
+      ['putOnce', 'write "evidence/w/c/1" to'],
+      ['putIf', 'write "state/c" to'],
+      ['remove', 'remove "state/c" from'],
+    ] as const) {
+      const { stdout } = await run(process.execPath, [scriptPath('directory-limits-child.ts'), directory, call])
+      assert.match(stdout, new RegExp(`^StoreError: Cannot ${what} store "${directory}": [^\n]+\n$`))
+      assert.match(stdout, call === 'remove' ? /its lock cannot be opened/ : /this user may not, .*\(EACCES\)$/m)
+    }
+    assert.deepEqual(await listed(directoryObjects(directory)), ['state/c'])
+  } finally {
+    for (const path of ['', 'state', '.tmp']) await chmod(join(directory, path), 0o755)
+  }
+})
+
+test('a store that is a file says so in one line for every call', async (t) => {
+  const path = join(await freshDirectory(t), 'file')
+  await writeFile(path, 'a file')
+  const objects = directoryObjects(path)
+  for (const call of [
+    () => objects.get('state/c'),
+    () => objects.putOnce('evidence/w/c/1', Buffer.from('x')),
+    () => objects.putIf('state/c', Buffer.from('x'), null),
+    () => objects.remove('state/c'),
+    () => listed(objects),
+  ]) {
+    await assert.rejects(call, (error) => {
+      assert.ok(error instanceof StoreError)
+      assert.match(
+        error.message,
+        /^Cannot .* store ".*\/file": a part of the path is a file, it must be a directory \(\w+\)$/,
+      )
+      return true
+    })
+  }
+  assert.equal(await readFile(path, 'utf8'), 'a file')
+})
+
+test('list() passes over names that are no keys, and refuses a symbolic link', async (t) => {
+  const directory = await freshDirectory(t)
+  const objects = directoryObjects(directory)
+  await objects.putOnce('evidence/w/c/1', Buffer.from('x'))
+  await writeFile(join(directory, '.DS_Store'), '')
+  await mkdir(join(directory, 'lost+found'))
+  assert.deepEqual(await listed(objects), ['evidence/w/c/1'])
+
+  await symlink('/', join(directory, 'evidence', 'elsewhere'))
+  await assert.rejects(listed(objects), {
+    name: 'StoreError',
+    message: `Cannot list store "${directory}": "evidence/elsewhere" is neither a file nor a directory, move it away`,
+  })
+})
+
+test('nothing waits for a pipe, reads a device, follows a link or fills the memory in the place of an object', async (t) => {
+  const folder = await freshDirectory(t)
+  await mkdir(join(folder, 'evidence'))
+  await run('mkfifo', [join(folder, 'evidence', 'pipe')])
+  await symlink('/dev/zero', join(folder, 'evidence', 'device'))
+  await symlink('/etc/hostname', join(folder, 'evidence', 'link'))
+  // Sparse: it takes no room, and would be read whole.
+  await writeFile(join(folder, 'evidence', 'huge'), '')
+  await truncate(join(folder, 'evidence', 'huge'), 4 * 1024 ** 3)
+  const objects = directoryObjects(folder)
+  const same = Buffer.from('x')
+  for (const name of ['pipe', 'device', 'link'])
+    for (const ask of [objects.digest, objects.get, (key: string) => objects.putOnce(key, same)])
+      await assert.rejects(
+        ask(`evidence/${name}`),
+        /^StoreError: Cannot read ".+": it is neither a file nor a directory, move it away$/,
+      )
+  for (const ask of [objects.get, (key: string) => objects.putOnce(key, same)])
+    await assert.rejects(
+      ask('evidence/huge'),
+      /it has 4294967296 bytes, more than any object of a store, move it away$/,
+    )
+})
+
+test('a store that does not exist yet is empty, and reading does not make it', async (t) => {
+  const parent = await freshDirectory(t)
+  const objects = directoryObjects(join(parent, 'deep', 'store'))
+  assert.equal(await objects.get('state/c'), undefined)
+  await objects.remove('state/c')
+  assert.deepEqual(await listed(objects), [])
+  assert.deepEqual(await readdir(parent), [])
+  await objects.putOnce('state/c', Buffer.from('x'))
+  assert.deepEqual(await listed(objects), ['state/c'])
+})

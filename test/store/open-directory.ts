@@ -1,4 +1,0 @@
-import { directoryObjects } from '../../lib/store/directory.ts'
-
-/** Opens the directory store in another process of the conformance suite. */
-export const openStore = directoryObjects

@@ -1,0 +1,29 @@
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { type ReportRecord, documentOf, recordReport } from '../../../lib/store/evidence/report-records.ts'
+import { documentKey } from '../../../lib/store/report-keys.ts'
+
+/** Week 47 in UTC. */
+export const WEEK = {
+  from: '2026-11-16T00:00:00Z',
+  to: '2026-11-23T00:00:00Z',
+  label: 'Week 2026-W47',
+  timeZone: 'UTC',
+} as const
+
+export const REPORT_PDF = Buffer.from('%PDF-1.7 a report of everything')
+
+/** Keeps a report, with its PDF, and gives its key. */
+export async function keepPdf(
+  objects: Objects,
+  period: ReportRecord['period'] = WEEK,
+  body: Uint8Array = REPORT_PDF,
+): Promise<string> {
+  const documents = [documentOf('report.pdf', body)]
+  const { key, write } = recordReport(
+    { period, clusters: ['prod'], version: '0.1.0', checkpoint: null, documents },
+    objects,
+  )
+  await objects.putOnce(documentKey(key, 'report.pdf'), body)
+  await write()
+  return key
+}
