@@ -6,7 +6,7 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
   return [
     '# Rules',
     '',
-    'Made by `npm run rules` from `lib/assess/rules` and `lib/assess/controls`; a test holds this page to them.',
+    'Made by `npm run rules` from `lib/assess/judge/rules` and `lib/assess/judge/controls`; a test holds this page to them.',
     '',
     'A rule says of each subject (a path, a port, a workload, a cluster) over a period: `pass`, `fail`, `unknown` or `not-applicable`. It fails closed. What could not be read is `unknown`; a pass is said of a whole period, so each window of it must have been read. `not-applicable` means that there was nothing to judge. Neither is a pass. Controls are listed with the word of their relation: `direct` (the rule tests it), `supports` (one input among others). No control is ever met by a rule.',
     '',

@@ -117,7 +117,7 @@ export type PageReadingInput = { readonly start: Seconds; readonly end: Seconds;
 /**
  * Reads the pages of pods in a window `(start, end]`, with what the API server says of each pod: no label of it can be the pod's own. A pod whose
  * labels may lie answers on 4191 itself, so its page is its own word, too: it tells what was not encrypted, and with whom the pod says that it spoke
- * mutual TLS, which another proxy must have seen (`paths.ts`). All else that it says of encryption is lowered.
+ * mutual TLS, which another proxy must have seen (`path-windows.ts`). All else that it says of encryption is lowered.
  */
 export function pageReadings(all: readonly PodPages[], { start, end, facts }: PageReadingInput): Reading[] {
   return all.flatMap((pod) => {
