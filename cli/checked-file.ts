@@ -5,7 +5,7 @@ import { type Console, FailedError, UsageError } from './console.ts'
 import { toJson } from '../lib/text/format-json.ts'
 
 /** Larger than any text that the readers take, in whatever script. */
-const LARGEST_BYTES = 4_000_000
+const MAX_BYTES = 4_000_000
 
 /**
  * Reads a file that a person wrote. Where something is wrong in it, says each thing as `file:line:column: what` (with `json` as one object a
@@ -29,7 +29,7 @@ export async function readChecked<T>(
 async function readText<T>(file: string, read: (text: string) => Read<T>): Promise<Read<T>> {
   try {
     const { size } = await stat(file)
-    if (size > LARGEST_BYTES) return whole(`Cannot read ${size} bytes: wanted at most ${LARGEST_BYTES}`)
+    if (size > MAX_BYTES) return whole(`Cannot read ${size} bytes: wanted at most ${MAX_BYTES}`)
     return read(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file)))
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA')

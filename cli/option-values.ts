@@ -71,7 +71,7 @@ export function readNumber(option: string, text: string, most: number): number {
 }
 
 /** The longest that one request may be waited for. */
-const LONGEST_TIMEOUT_SECONDS = 3600
+const MAX_TIMEOUT_SECONDS = 3600
 
 /** Reads a time to wait in seconds, and gives the deadlines of both sources. Throws UsageError. */
 export function readTimeout(text: string | undefined): {
@@ -80,9 +80,9 @@ export function readTimeout(text: string | undefined): {
 } {
   if (text === undefined) return {}
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0
-  if (seconds <= 0 || seconds > LONGEST_TIMEOUT_SECONDS)
+  if (seconds <= 0 || seconds > MAX_TIMEOUT_SECONDS)
     throw new UsageError(
-      `Cannot wait for "${printable(text)}": wanted --timeout in seconds, more than 0 and at most ${LONGEST_TIMEOUT_SECONDS}`,
+      `Cannot wait for "${printable(text)}": wanted --timeout in seconds, more than 0 and at most ${MAX_TIMEOUT_SECONDS}`,
     )
   return { kubernetesDeadlineMs: seconds * 1000, prometheusDeadlineMs: seconds * 1000 }
 }

@@ -15,7 +15,7 @@ const mail = once(async () => mailOnAws(readConfig()))
 const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 
 /** With less time than this left nothing is waited for: longer than one message takes at the most, and a webhook and a topic after it. */
-const LEAST_MS = 90_000
+const MIN_MS = 90_000
 
 /** Notices of which nothing is left to do. */
 const settled = new Set<string>()
@@ -27,7 +27,7 @@ const memory: Memory = new Map()
 export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const now = () => new Date()
   const way = await mail()
-  const mayWait = (ms: number) => leftMs() - ms > LEAST_MS
+  const mayWait = (ms: number) => leftMs() - ms > MIN_MS
   const outcomes = await alertDue(
     { at: now(), url: way?.url ?? null },
     {

@@ -6,7 +6,7 @@ import { readClusters } from '../lib/store/registry/registry.ts'
 import { onSchedule } from './lambda.ts'
 
 /** So many clusters are brought up at once. */
-const MOST_AT_ONCE = 8
+const MAX_AT_ONCE = 8
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -16,7 +16,7 @@ export const handler = onSchedule(async (now, { objects }) => {
   const begin = clusters.length === 0 ? 0 : Math.floor(now.getTime() / DAY_MS) % clusters.length
   const inTurn = [...clusters.slice(begin), ...clusters.slice(0, begin)]
   const listed = await listEvidence(now, objects)
-  const errors = await concurrently(inTurn, MOST_AT_ONCE, async (cluster): Promise<readonly string[]> => {
+  const errors = await concurrently(inTurn, MAX_AT_ONCE, async (cluster): Promise<readonly string[]> => {
     try {
       return (await compact(cluster, now, { objects, listed })).errors
     } catch (error) {

@@ -11,10 +11,10 @@ import { askedMailSchema } from '../lib/jobs/due-mails.ts'
 import { onQueue, once } from './lambda.ts'
 
 /** With less time than this left nothing is waited for: longer than one message takes at the most. */
-const LEAST_MS = 45_000
+const MIN_MS = 45_000
 
 /** With less time than this left nobody more is begun with: a message may have to wait for its turn. */
-const BEGIN_MS = LEAST_MS + 15_000
+const BEGIN_MS = MIN_MS + 15_000
 
 const mail = once(async () => mailOnAws(readConfig()))
 
@@ -25,7 +25,7 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
     return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
   const { send: sendOnce, ...from } = way
-  const mayWait = (ms: number) => leftMs() - ms > LEAST_MS
+  const mayWait = (ms: number) => leftMs() - ms > MIN_MS
   const send = patientMail(sendOnce, { mayWait, wait: sleep, random: Math.random })
   const now = () => new Date()
   const asked = await deliverAsked(

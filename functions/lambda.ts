@@ -140,7 +140,7 @@ const NOWHERE = {
 }
 
 /** The most that Lambda hands over, less what base64 and the other members may add. */
-export const LARGEST_BODY = 4_400_000
+export const MAX_BODY_BYTES = 4_400_000
 
 /**
  * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` gets the request and, as `event` of what is beside it, the event with
@@ -159,9 +159,9 @@ export function onRequest(
       const request = new Request(url, { method: http.method, headers })
       const response = await timed(context)(async () => fetch(request, { event }, container))
       const body = Buffer.from(await response.arrayBuffer())
-      if (body.length > LARGEST_BODY)
+      if (body.length > MAX_BODY_BYTES)
         throw new SettingError(
-          `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${LARGEST_BODY}, fetch it from the bucket`,
+          `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${MAX_BODY_BYTES}, fetch it from the bucket`,
         )
       return {
         statusCode: response.status,

@@ -5,7 +5,7 @@ import { plan } from '../lib/jobs/plan-collection.ts'
 import { onSchedule, setting } from './lambda.ts'
 
 /** What SQS takes at once. */
-const MOST_AT_ONCE = 10
+const MAX_AT_ONCE = 10
 
 const client = new SQSClient({})
 
@@ -40,8 +40,8 @@ export const handler = onSchedule(async (now, { config, objects }) => {
 })
 
 async function ask(what: string, due: readonly unknown[], queue: string): Promise<void> {
-  for (let sent = 0; sent < due.length; sent += MOST_AT_ONCE)
-    await send(what, due.slice(sent, sent + MOST_AT_ONCE), queue)
+  for (let sent = 0; sent < due.length; sent += MAX_AT_ONCE)
+    await send(what, due.slice(sent, sent + MAX_AT_ONCE), queue)
 }
 
 async function send(what: string, messages: readonly unknown[], queue: string): Promise<void> {

@@ -3,7 +3,7 @@ import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { createApi } from '../lib/query/api.ts'
 import { readProgress } from '../lib/seal/write/progress.ts'
-import { type Container, LARGEST_BODY, logLine, onRequest } from './lambda.ts'
+import { type Container, MAX_BODY_BYTES, logLine, onRequest } from './lambda.ts'
 
 /** Two runs of `seal` may fail before it is said. */
 const BEHIND_MS = 3 * 60 * 60 * 1000
@@ -23,7 +23,7 @@ export const handler = onRequest((request, beside, container) => {
     access,
     isHealthy: () => isHealthy(container),
     log: (line) => logLine('request', line),
-    largestBody: LARGEST_BODY,
+    largestBody: MAX_BODY_BYTES,
   })
   return api.fetch(request, beside)
 })

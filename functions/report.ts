@@ -8,7 +8,7 @@ import { readClusters } from '../lib/store/registry/registry.ts'
 import { onSchedule } from './lambda.ts'
 
 /** With less time than this left no further report is begun. */
-const LEAST_MS = 5 * 60_000
+const MIN_MS = 5 * 60_000
 
 export const handler = onSchedule(async (now, { config, objects, version }, leftMs) => {
   const timeZone = config.timeZone ?? 'UTC'
@@ -17,7 +17,7 @@ export const handler = onSchedule(async (now, { config, objects, version }, left
   let error: unknown = null
   let left = 0
   for (const { week, at } of endedWeeks(await readClusters({ objects }), now, timeZone)) {
-    if (made.length > 0 && leftMs() < LEAST_MS) {
+    if (made.length > 0 && leftMs() < MIN_MS) {
       left += 1
       continue
     }

@@ -1,7 +1,7 @@
 import type { Cluster, EksCluster, ApiServerAddress, PrometheusAuth } from '../../lib/model/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { readDuration } from '../option-values.ts'
-import { MOST_TAP_SECONDS } from '../../lib/store/registry/registration.ts'
+import { MAX_TAP_SECONDS } from '../../lib/store/registry/registration.ts'
 import { UsageError } from '../console.ts'
 import type { Console } from '../console.ts'
 import { refuseAddress, addressCheck } from '../../lib/net/addresses.ts'
@@ -69,7 +69,7 @@ function quoted(text: string): string {
 
 /** For how many seconds to tap; null for "off". Throws UsageError. */
 export function readTap(text: string): number | null {
-  return text === 'off' ? null : readDuration('--tap', text, MOST_TAP_SECONDS)
+  return text === 'off' ? null : readDuration('--tap', text, MAX_TAP_SECONDS)
 }
 
 /** The cluster of EKS that is named; undefined where none is. Throws UsageError where it is named in part. */

@@ -26,7 +26,7 @@ type CollectOptions = {
 }
 
 /** More than any Prometheus keeps of five-minute windows by default: a mistyped year must not ask for a hundred thousand. */
-const MOST_WINDOWS = 5_000
+const MAX_WINDOWS = 5_000
 
 /** Adds `ciphertrail collect`. */
 export function addCollect(program: Command, console: Console): void {
@@ -148,9 +148,9 @@ async function collectCluster(
 /** Throws UsageError for a period of more windows than anybody wants at once. */
 function refuseLong({ id, windows }: Cluster, { from, to }: { readonly from: string; readonly to: string }): void {
   const smallest = Math.min(...windows.map(({ minutes }) => minutes)) * 60
-  if ((toSeconds(to) - toSeconds(from)) / smallest <= MOST_WINDOWS) return
+  if ((toSeconds(to) - toSeconds(from)) / smallest <= MAX_WINDOWS) return
   throw new UsageError(
-    `Cannot collect from ${from} to ${to} at once: wanted at most ${MOST_WINDOWS} windows of cluster "${id}", give a shorter period`,
+    `Cannot collect from ${from} to ${to} at once: wanted at most ${MAX_WINDOWS} windows of cluster "${id}", give a shorter period`,
   )
 }
 

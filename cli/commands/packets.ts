@@ -106,7 +106,7 @@ type Source =
   | { readonly pod: { readonly namespace: string; readonly name: string }; readonly seconds: number }
 
 /** A sample: whoever wants more captures into a file. */
-const LONGEST_SECONDS = 600
+const MAX_SECONDS = 600
 
 function readSource(file: string | undefined, { pod, for: duration, save }: PacketsOptions): Source {
   if ((file === undefined) === (pod === undefined))
@@ -122,7 +122,7 @@ function readSource(file: string | undefined, { pod, for: duration, save }: Pack
   const [namespace, name, ...more] = (pod ?? '').split('/')
   if (!isName(namespace) || !isName(name) || more.length > 0)
     throw new UsageError(`Cannot read --pod "${printable(pod ?? '')}": wanted NAMESPACE/NAME, such as shop/web-7d9c`)
-  return { pod: { namespace, name }, seconds: readDuration('--for', duration ?? '30s', LONGEST_SECONDS) }
+  return { pod: { namespace, name }, seconds: readDuration('--for', duration ?? '30s', MAX_SECONDS) }
 }
 
 function isName(text: string | undefined): text is string {

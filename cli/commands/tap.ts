@@ -26,10 +26,10 @@ type TapOptions = {
 }
 
 /** The longest that is listened: a sample, no recording. */
-const LONGEST_SECONDS = 3600
+const MAX_SECONDS = 3600
 
 /** More than the proxies of any workload send. */
-const MOST_RPS = 100_000
+const MAX_RPS = 100_000
 
 /** Adds `ciphertrail tap`. */
 export function addTap(program: Command, console: Console): void {
@@ -53,7 +53,7 @@ export function addTap(program: Command, console: Console): void {
     )
     .action(async (text: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<TapOptions>()
-      const seconds = readDuration('--for', options.for, LONGEST_SECONDS)
+      const seconds = readDuration('--for', options.for, MAX_SECONDS)
       const target = readTarget(text, options)
       const cluster = await onlyCluster(openStore(options, console), options.cluster, 'tap')
       const access = await openRegistered(cluster, options, console)
@@ -94,7 +94,7 @@ function readTarget(text: string, { namespace, maxRps: rps }: TapOptions): TapTa
     throw new UsageError(`Cannot tap "${printable(text)}": give its namespace with -n`)
   if (isNamespace && namespace !== undefined && namespace !== name)
     throw new UsageError(`Cannot tap "${printable(text)}" in another namespace: leave -n out`)
-  const maxRps = readNumber('--max-rps', rps, MOST_RPS)
+  const maxRps = readNumber('--max-rps', rps, MAX_RPS)
   return { kind, namespace: isNamespace ? '' : (namespace ?? ''), name, maxRps }
 }
 

@@ -36,7 +36,7 @@ export type Derived = {
 }
 
 /** How often others may be first: each time, they got on. */
-const MOST_ROUNDS = 25
+const MAX_ROUNDS = 25
 
 /**
  * Brings what is derived of one cluster up to its evidence: window results, then the state, which names them. Reads new evidence, and for each
@@ -156,7 +156,7 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
     readsArchive: false,
     bodies: new Map(),
   }
-  for (let round = 0; round < MOST_ROUNDS; round++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     try {
       return await deriveOnce(cluster, deps, task, found)
     } catch (error) {
@@ -168,7 +168,7 @@ async function deriveInRounds(cluster: Cluster, deps: DeriveDeps, task: Task): P
     }
   }
   throw new Error(
-    `Cannot derive "${cluster.id}": others changed it ${MOST_ROUNDS} times meanwhile, run it again when they are done`,
+    `Cannot derive "${cluster.id}": others changed it ${MAX_ROUNDS} times meanwhile, run it again when they are done`,
   )
 }
 

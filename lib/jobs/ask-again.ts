@@ -17,7 +17,7 @@ import { isDueAgain } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** So many windows are asked again at once, so that a run stays a few times as long as one window takes. The next run goes on. */
-const MOST_AT_ONCE = 4
+const MAX_AT_ONCE = 4
 
 export type AskInput = {
   readonly collector: Snapshot['collector']
@@ -50,7 +50,7 @@ export async function askAgain(
   const open = evidence.filter((window) => isDueAgain(window, window.attempts, now))
   if (open.length === 0) return []
   const known = await readAsked(cluster.id, objects)
-  const due = open.filter((window) => !known.windows.has(windowText(window))).slice(0, MOST_AT_ONCE)
+  const due = open.filter((window) => !known.windows.has(windowText(window))).slice(0, MAX_AT_ONCE)
   const stored: AnotherAnswer[] = []
   const asked: Window[] = []
   for (const { start, end, attempts } of due) {

@@ -37,7 +37,7 @@ export type DueMails = {
 }
 
 /** So many claims are read at once. */
-const MOST_AT_ONCE = 16
+const MAX_AT_ONCE = 16
 
 /** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels, or who gets no mail, cannot be read. */
 export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
@@ -87,7 +87,7 @@ export async function toSend(
   const nobody = nobodyLeft(channel, suppressed)
   const name = [channel.id, week, ...wanted].join(' ')
   if (settled?.has(name) === true) return { ids: [], nobody, unknown: null }
-  const looked = await concurrently(wanted, MOST_AT_ONCE, async (recipient) => {
+  const looked = await concurrently(wanted, MAX_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
     const delivery = await readDelivery(id, now(), objects)
     // Whoever holds it now may fail.

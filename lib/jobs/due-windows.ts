@@ -3,7 +3,7 @@ import { againAt, LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds, Window } from '../model/time.ts'
 import { RETENTION_SECONDS } from '../seal/write/seal.ts'
-import { MOST_ATTEMPTS } from '../store/keys.ts'
+import { MAX_ATTEMPTS } from '../store/keys.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 
 /**
@@ -15,7 +15,7 @@ export const dueWindowSchema = z.object({
   /** RFC 3339 in UTC, whole seconds, as the registry's windows are written. */
   window: z.object({ start: z.iso.datetime(), end: z.iso.datetime() }),
   /** 1 and up. */
-  attempt: z.int().min(1).max(MOST_ATTEMPTS),
+  attempt: z.int().min(1).max(MAX_ATTEMPTS),
 })
 
 export type DueWindow = z.infer<typeof dueWindowSchema>
@@ -41,7 +41,7 @@ export function isDue({ end }: Window, attempts: readonly Tried[], now: Seconds)
   if (attempts.some(({ complete }) => complete)) return false
   const last = attempts.toSorted((a, b) => a.number - b.number).at(-1)
   if (last === undefined) return true
-  return last.number < MOST_ATTEMPTS && begunAt(last, end, attempts.length, now) + pauseAfter(attempts.length) <= now
+  return last.number < MAX_ATTEMPTS && begunAt(last, end, attempts.length, now) + pauseAfter(attempts.length) <= now
 }
 
 /** When the last attempt was begun; where that is not known, or its clock was ahead of ours, when it was to be begun. */

@@ -31,7 +31,7 @@ export type Planned = {
 }
 
 /** So many clusters are looked at at once. */
-const MOST_AT_ONCE = 16
+const MAX_AT_ONCE = 16
 
 /**
  * Decides which windows of which registered clusters are to be collected now, from the registry and the stored evidence alone: no cluster is
@@ -49,7 +49,7 @@ export async function plan(
   const lostUntil = seconds - retentionSeconds
   const clusters = await readClusters({ objects })
   const stored = clusters.length === 0 ? new Map<string, StoredAttempt[]>() : await attemptsSince(lostUntil, objects)
-  const planned = await concurrently(clusters, MOST_AT_ONCE, async (cluster): Promise<Planned> => {
+  const planned = await concurrently(clusters, MAX_AT_ONCE, async (cluster): Promise<Planned> => {
     try {
       return await planCluster(cluster, { now: seconds, lostUntil, attempts: stored.get(cluster.id) ?? [] }, objects)
     } catch (error) {

@@ -12,7 +12,7 @@ const SEAL_SECONDS = 60 * 60
 const SEAL_PATIENCE_SECONDS = 3 * SEAL_SECONDS
 
 /** How many weeks that ended while nobody ran are made good: as far as the trend of a report reaches. */
-const MOST_WEEKS = 8
+const MAX_WEEKS = 8
 
 /** So many windows may pass without a plan before something must be wrong. */
 const STUCK_WINDOWS = 2
@@ -40,7 +40,7 @@ export function endedWeeks(
   const since = Math.min(...clusters.map(({ registeredAt }) => toSeconds(registeredAt)))
   const weeks: EndedWeek[] = []
   let before = now.getTime() / 1000 - RETENTION_SECONDS
-  while (weeks.length < MOST_WEEKS) {
+  while (weeks.length < MAX_WEEKS) {
     const { week, to } = lastWeek(new Date(before * 1000), timeZone)
     const end = toSeconds(to)
     if (end <= since || since === Infinity) break

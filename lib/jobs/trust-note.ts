@@ -10,7 +10,7 @@ import { readChangedSince } from '../store/registry/registry.ts'
 import { type Trust, checkWay, wayOf } from '../store/registry/trust.ts'
 
 /** How often others may be first, before something else must be wrong. */
-const MOST_ROUNDS = 25
+const MAX_ROUNDS = 25
 
 const trustSchema = z.strictObject({
   format: z.literal('ciphertrail/trust/1'),
@@ -61,7 +61,7 @@ export function noteTrust({ objects, signer, place }: NoteTrustDeps): Trust {
         await objects.putIf(trustKey, Buffer.from(text), etag)
         return
       } catch (error) {
-        if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
+        if (!(error instanceof PreconditionFailedError) || round === MAX_ROUNDS) throw error
       }
     }
   }

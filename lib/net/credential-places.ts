@@ -16,7 +16,7 @@ export type CredentialPlaces = {
 }
 
 /** More is neither a token nor a kubeconfig. */
-const MOST_BYTES = 10_000_000
+const MAX_BYTES = 10_000_000
 
 /**
  * The text of a file that holds a credential, or says how to get one.
@@ -29,7 +29,7 @@ export async function readPlaced(file: string, name: string, places: CredentialP
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const { size } = await checkPlaced(handle, file, name, places)
-    if (size > MOST_BYTES) throw new SetupError(`${name} "${oneLine(file)}" is too large`)
+    if (size > MAX_BYTES) throw new SetupError(`${name} "${oneLine(file)}" is too large`)
     return await handle.readFile('utf8')
   } finally {
     await handle.close()

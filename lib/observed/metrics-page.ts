@@ -24,8 +24,8 @@ const KEPT: ReadonlySet<string> = new Set([
   'control_identity_cert_expiration_timestamp_seconds',
 ])
 
-const MOST_SERIES = 100_000
-const LONGEST_LINE = 32 * 1024
+const MAX_SERIES = 100_000
+const MAX_LINE_LENGTH = 32 * 1024
 
 /**
  * The reducer of pages: keeps the lines of the metrics that decide, each exactly as received and in its order, and drops all others. Reducing what
@@ -67,7 +67,7 @@ export function parsePage(page: string): { readonly series: readonly PageSeries[
   for (const line of linesOf(page)) {
     const name = nameOf(line)
     if (!KEPT.has(name)) continue
-    if (series.length >= MOST_SERIES) throw new PageError(`has more than ${MOST_SERIES} series`)
+    if (series.length >= MAX_SERIES) throw new PageError(`has more than ${MAX_SERIES} series`)
     const one = parseLine(line, name)
     const key = JSON.stringify(Object.entries(one.labels).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (seen.has(key)) throw new PageError(`has the series ${oneLine(line)} twice`)
@@ -81,7 +81,7 @@ export function parsePage(page: string): { readonly series: readonly PageSeries[
 
 function parseLine(line: string, name: string): PageSeries {
   const malformed = (): PageError => new PageError(`has a line that cannot be read: ${oneLine(line)}`)
-  if (line.length > LONGEST_LINE) throw malformed()
+  if (line.length > MAX_LINE_LENGTH) throw malformed()
   // Whatever a label is called, it is a label.
   const labels: Record<string, string> = Object.assign(Object.create(null) as Record<string, string>, {
     __name__: name,

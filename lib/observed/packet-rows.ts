@@ -45,7 +45,7 @@ export type TlsRow = {
   /** The versions of the extension that replaced it: of a ServerHello, the one that holds. */
   readonly supportedVersions: readonly number[]
   readonly cipherSuites: readonly number[]
-  /** Server names asked for; at most {@link LONGEST_NAME} characters each. */
+  /** Server names asked for; at most {@link MAX_NAME_LENGTH} characters each. */
   readonly serverNames: readonly string[]
   /** Application protocols offered, or chosen by the server. */
   readonly protocols: readonly string[]
@@ -61,16 +61,16 @@ export type TlsRow = {
 export const TEXT_BYTES = 24
 
 /** The longest name of a host is 253. */
-const LONGEST_NAME = 255
+const MAX_NAME_LENGTH = 255
 
 /** More than any client offers. */
-const MOST_NAMES = 16
+const MAX_NAMES = 16
 
 /** The header of a TLS record: type, version, length. */
 const HEADER_BYTES = 5
 
 /** The longest TLS record without its header; tshark's own bound. */
-export const LONGEST_RECORD = 16384 + 2048
+export const MAX_RECORD_LENGTH = 16384 + 2048
 
 /** What tshark is asked for, in the order in which it prints. The payload comes last, since it may be long. */
 export const PACKET_FIELDS = [
@@ -208,8 +208,8 @@ function tlsOf(all: (name: PacketField) => string[]): TlsRow | null {
   const lengths = numbers('tls.handshake.length')
   const names = (name: PacketField): string[] =>
     all(name)
-      .slice(0, MOST_NAMES)
-      .map((text) => text.slice(0, LONGEST_NAME))
+      .slice(0, MAX_NAMES)
+      .map((text) => text.slice(0, MAX_NAME_LENGTH))
   return {
     records: records.map((length) => length + HEADER_BYTES),
     handshakes: numbers('tls.handshake.type').map((type, index) => ({ type, length: lengths[index] ?? NaN })),
@@ -236,7 +236,7 @@ function beginningOf(bytes: Buffer): Beginning {
   if (type < 20 || type > 24 || (major !== undefined && major !== 3) || (minor !== undefined && minor > 4))
     return 'other'
   if (high === undefined || low === undefined) return 'maybe'
-  return high * 256 + low <= LONGEST_RECORD ? 'tls' : 'other'
+  return high * 256 + low <= MAX_RECORD_LENGTH ? 'tls' : 'other'
 }
 
 function isText(bytes: Buffer): boolean {

@@ -91,11 +91,11 @@ export function encodeTapRequest({ kind, namespace, name, maxRps }: TapTarget): 
 }
 
 /** No event is longer: a path of 64 KB is more than servers take, and headers are not asked for. */
-const LONGEST_FRAME = 1024 * 1024
+const MAX_FRAME_LENGTH = 1024 * 1024
 
 const LENGTH_BYTES = 4
 
-const MOST_CHUNKS = 1000
+const MAX_CHUNKS = 1000
 
 /**
  * The messages in a stream of bytes, whatever its chunks. Holds no more than one of them.
@@ -111,15 +111,15 @@ export async function* tapFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
     held += chunk.length
     if (held < wanted) {
       // Chunks of one byte each would take a hundred times the memory of what they hold.
-      if (chunks.length > MOST_CHUNKS) chunks.splice(0, chunks.length, Buffer.concat(chunks, held))
+      if (chunks.length > MAX_CHUNKS) chunks.splice(0, chunks.length, Buffer.concat(chunks, held))
       continue
     }
     let rest = Buffer.concat(chunks, held)
     for (;;) {
       wanted = rest.length < LENGTH_BYTES ? LENGTH_BYTES : LENGTH_BYTES + rest.readUInt32LE(0)
-      if (wanted > LENGTH_BYTES + LONGEST_FRAME)
+      if (wanted > LENGTH_BYTES + MAX_FRAME_LENGTH)
         throw new TapFormatError(
-          `an event of ${wanted - LENGTH_BYTES} bytes is announced, wanted at most ${LONGEST_FRAME}`,
+          `an event of ${wanted - LENGTH_BYTES} bytes is announced, wanted at most ${MAX_FRAME_LENGTH}`,
         )
       if (rest.length < wanted || rest.length < LENGTH_BYTES) break
       yield rest.subarray(LENGTH_BYTES, wanted)

@@ -36,7 +36,7 @@ export type ApiDeps = HandOverDeps & {
 }
 
 /** Nobody sends a longer one. */
-const LONGEST_LOGGED_PATH = 200
+const MAX_LOGGED_PATH_LENGTH = 200
 
 /**
  * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button of a page
@@ -103,7 +103,7 @@ export function createApi(version: string, deps: ApiDeps): Hono {
       if (problem !== thrown) error = thrown instanceof Error ? thrown.message : String(thrown)
       response = problemResponse(problem)
     }
-    const path = printable(req.path).slice(0, LONGEST_LOGGED_PATH)
+    const path = printable(req.path).slice(0, MAX_LOGGED_PATH_LENGTH)
     log({ method: printable(req.method), path, status: response.status, subject: grant?.subject ?? null, error })
     return response
   })

@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */
-export const MOST_ITEMS = 1000
+export const MAX_ITEMS = 1000
 export const USUAL_ITEMS = 100
 
 /** Nothing that we gave is longer. */
-const LONGEST_CURSOR = 500
+const MAX_CURSOR_LENGTH = 500
 
 const cursorSchema = z.strictObject({
   /** Version of this form. */
@@ -32,7 +32,7 @@ export function encodeCursor(cursor: Cursor): string {
 
 /** Reads a cursor. Throws a `ProblemError` for what we never gave. */
 export function decodeCursor(text: string): Cursor {
-  const parsed = cursorSchema.safeParse(text.length > LONGEST_CURSOR ? undefined : jsonOf(text))
+  const parsed = cursorSchema.safeParse(text.length > MAX_CURSOR_LENGTH ? undefined : jsonOf(text))
   if (parsed.success && encodeCursor(parsed.data) === text) return parsed.data
   throw badParameter('cursor', text, 'one that came with an earlier page, as it was')
 }

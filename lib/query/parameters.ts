@@ -3,11 +3,11 @@ import { SETTLE_SECONDS, parseTime, toSeconds, toTime } from '../time/windows.ts
 import { STATES } from '../model/path.ts'
 import type { State } from '../model/path.ts'
 import { isClusterId } from '../store/keys.ts'
-import { type Cursor, MOST_ITEMS, USUAL_ITEMS, decodeCursor } from './page.ts'
+import { type Cursor, MAX_ITEMS, USUAL_ITEMS, decodeCursor } from './page.ts'
 import { ProblemError, badParameter, quoted } from './problem.ts'
 
 /** The longest period of one question: thirteen months and a few days. */
-export const MOST_DAYS = 400
+export const MAX_DAYS = 400
 
 /** The period where nobody says when it begins. */
 export const USUAL_DAYS = 31
@@ -18,23 +18,23 @@ const DAY_SECONDS = 24 * 60 * 60
 const TILE_SECONDS = 5 * 60
 
 /** Longer than any name that Kubernetes allows. */
-const LONGEST_NAME = 300
+const MAX_NAME_LENGTH = 300
 
 /** What a parameter must be, in words, where it is not. */
 const WANTED = {
   cluster: 'the id of a cluster: 1 to 63 of a-z, 0-9 and "-"',
-  namespace: `a name of at most ${LONGEST_NAME} characters`,
-  workload: `a name or kind/name, such as deployment/web, of at most ${LONGEST_NAME} characters`,
+  namespace: `a name of at most ${MAX_NAME_LENGTH} characters`,
+  workload: `a name or kind/name, such as deployment/web, of at most ${MAX_NAME_LENGTH} characters`,
   state: `one of ${['not-encrypted', ...STATES].join(', ')}`,
   from: 'a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date',
   to: 'a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date',
-  limit: `a number from 1 to ${MOST_ITEMS}`,
+  limit: `a number from 1 to ${MAX_ITEMS}`,
   cursor: 'one that came with an earlier page, as it was',
 } as const
 
 type ParameterName = keyof typeof WANTED
 
-const name = z.string().min(1).max(LONGEST_NAME)
+const name = z.string().min(1).max(MAX_NAME_LENGTH)
 const time = z.string().transform((text, context) => {
   const parsed = parseTime(text)
   if (parsed !== undefined) return parsed
@@ -59,7 +59,7 @@ const FIELDS = {
     .string()
     .regex(/^[1-9]\d{0,3}$/)
     .transform(Number)
-    .refine((limit) => limit <= MOST_ITEMS)
+    .refine((limit) => limit <= MAX_ITEMS)
     .exactOptional(),
   cursor: z.string().exactOptional(),
 } satisfies Readonly<Record<ParameterName, z.ZodType>>
@@ -88,8 +88,8 @@ export function readPathsQuery(search: URLSearchParams, now: Date): PathsQuery {
   const cursor = text === undefined ? undefined : decodeCursor(text)
   const { from, to } = periodOf(given, cursor, now)
   if (toSeconds(from) >= toSeconds(to)) throw badParameter('from', from, `a time before ${to}`)
-  if (toSeconds(to) - toSeconds(from) > MOST_DAYS * DAY_SECONDS)
-    throw badParameter('from', from, `a period of at most ${MOST_DAYS} days, up to ${to}`)
+  if (toSeconds(to) - toSeconds(from) > MAX_DAYS * DAY_SECONDS)
+    throw badParameter('from', from, `a period of at most ${MAX_DAYS} days, up to ${to}`)
   return {
     clusters: cluster === undefined ? undefined : [...new Set(cluster)].sort(),
     namespace: given.namespace,

@@ -16,7 +16,7 @@ const PROBLEMS = {
 export type ProblemKind = keyof typeof PROBLEMS
 
 /** The longest stretch of what somebody sent that is quoted back, in characters. */
-const LONGEST_QUOTE = 100
+const MAX_QUOTE_LENGTH = 100
 
 /** A request that gets a problem document (RFC 9457) for an answer. The message is its detail: one line, for whoever asked. */
 export class ProblemError extends Error {
@@ -39,7 +39,7 @@ export function badParameter(parameter: string, value: string, wanted: string): 
 /** What somebody sent, fit to be shown: printable, cut, in quotes. */
 export function quoted(text: string): string {
   const shown = printable(text)
-  return `"${shown.length > LONGEST_QUOTE ? `${shown.slice(0, LONGEST_QUOTE)}…` : shown}"`
+  return `"${shown.length > MAX_QUOTE_LENGTH ? `${shown.slice(0, MAX_QUOTE_LENGTH)}…` : shown}"`
 }
 
 /** The status of a problem. */

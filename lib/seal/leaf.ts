@@ -14,7 +14,7 @@ import {
 } from '../store/keys.ts'
 import { gapName } from '../store/log-keys.ts'
 import { isKey } from '../store/objects/objects.ts'
-import { MOST_ENTRY_BYTES } from './tlog/tiles.ts'
+import { MAX_ENTRY_BYTES } from './tlog/tiles.ts'
 import { reportsPrefix } from '../store/report-keys.ts'
 
 /** An object of the store, by its hash: the log holds no content and no addresses. */
@@ -118,8 +118,8 @@ export function formatLeaf(leaf: Leaf): Uint8Array {
   const parsed = leafSchema.safeParse(leaf)
   if (!parsed.success) throw leafError('write', parsed.error)
   const bytes = Buffer.from(canonicalize(parsed.data) ?? '')
-  if (bytes.length > MOST_ENTRY_BYTES)
-    throw new LeafError(`Cannot write a leaf of ${bytes.length} bytes: it has at most ${MOST_ENTRY_BYTES}`)
+  if (bytes.length > MAX_ENTRY_BYTES)
+    throw new LeafError(`Cannot write a leaf of ${bytes.length} bytes: it has at most ${MAX_ENTRY_BYTES}`)
   return bytes
 }
 

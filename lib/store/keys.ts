@@ -35,7 +35,7 @@ export type EvidenceId = {
 }
 
 /** More would break the text order. */
-export const MOST_ATTEMPTS = 9999
+export const MAX_ATTEMPTS = 9999
 
 /** What all keys of evidence begin with, oldest window first. */
 export const evidencePrefix = 'evidence/'
@@ -96,7 +96,7 @@ export const CHANGE_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as cons
 export type ChangeKind = (typeof CHANGE_KINDS)[number]
 
 /** More would break the text order. */
-const MOST_CHANGES = 999_999
+const MAX_CHANGES = 999_999
 
 const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
@@ -117,9 +117,9 @@ export function isClusterId(text: string): boolean {
 
 /** The key of an attempt. */
 export function evidenceKey({ window, cluster, attempt }: EvidenceId): string {
-  if (!Number.isInteger(attempt) || attempt < 1 || attempt > MOST_ATTEMPTS) {
+  if (!Number.isInteger(attempt) || attempt < 1 || attempt > MAX_ATTEMPTS) {
     throw new RangeError(
-      `Cannot make a key of attempt "${attempt}": it must be a whole number from 1 to ${MOST_ATTEMPTS}`,
+      `Cannot make a key of attempt "${attempt}": it must be a whole number from 1 to ${MAX_ATTEMPTS}`,
     )
   }
   return `${attemptsPrefix(window, cluster)}${String(attempt).padStart(4, '0')}.json.gz`
@@ -222,9 +222,9 @@ export function timelinePrefix(cluster: string): string {
 
 /** The key of change `number` of a kind, 1 and up. */
 export function changeKey(kind: ChangeKind, number: number): string {
-  if (!Number.isInteger(number) || number < 1 || number > MOST_CHANGES) {
+  if (!Number.isInteger(number) || number < 1 || number > MAX_CHANGES) {
     throw new RangeError(
-      `Cannot make a key of change "${number}" of ${kind}: it must be a whole number from 1 to ${MOST_CHANGES}`,
+      `Cannot make a key of change "${number}" of ${kind}: it must be a whole number from 1 to ${MAX_CHANGES}`,
     )
   }
   return `${changesPrefix(kind)}${String(number).padStart(6, '0')}.json`

@@ -1,12 +1,12 @@
-const LONGEST_TEXT = 200
+const MAX_TEXT_LENGTH = 200
 
 /** One line without control, format or bidirectional characters, at most 200 characters: text of servers and files is hostile. */
 export function oneLine(text: string): string {
   const clean = text
-    .slice(0, 4 * LONGEST_TEXT)
+    .slice(0, 4 * MAX_TEXT_LENGTH)
     .replaceAll(/[\p{C}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim()
-  return clean.length > LONGEST_TEXT ? `${clean.slice(0, LONGEST_TEXT).toWellFormed()}…` : clean
+  return clean.length > MAX_TEXT_LENGTH ? `${clean.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : clean
 }
 
 /** One line of a server's text in which known credentials, and what looks like one, are replaced. */

@@ -16,7 +16,7 @@ type Yaml = { readonly value: Readonly<Record<string, unknown>>; readonly root: 
 type Place = { readonly at: number; readonly key: number; readonly parts: ReadonlyMap<string, Place> }
 
 /** Longer than any register that people read; a parser gets no more than this. */
-const LONGEST_CHARACTERS = 1_000_000
+const MAX_CHARACTERS = 1_000_000
 
 const DEEPEST = 10
 
@@ -31,11 +31,11 @@ const MENDS: readonly (readonly [says: RegExp, mend: string])[] = [
 
 /** Reads a text as one YAML mapping. Aliases, tags and a second document are refused, so that what is read is what is seen. */
 export function readYaml(text: string): Read<Yaml> {
-  if (text.length > LONGEST_CHARACTERS)
+  if (text.length > MAX_CHARACTERS)
     return wrong({
       line: 1,
       column: 1,
-      text: `Cannot read ${text.length} characters: wanted at most ${LONGEST_CHARACTERS}`,
+      text: `Cannot read ${text.length} characters: wanted at most ${MAX_CHARACTERS}`,
     })
   try {
     const value = load(text, { maxAliases: 0, maxDepth: DEEPEST })

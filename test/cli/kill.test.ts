@@ -107,7 +107,7 @@ async function killEverywhere(
 ): Promise<number> {
   let kills = 0
   let tookMs = 0
-  for (let change = 1; change <= MOST_CHANGES; change++) {
+  for (let change = 1; change <= MAX_CHANGES; change++) {
     const { wasKilled, ...ended } = await attempt({ change })
     if (wasKilled) kills++
     else {
@@ -124,7 +124,7 @@ async function killEverywhere(
 }
 
 /** More changes than any of the commands makes. */
-const MOST_CHANGES = 30
+const MAX_CHANGES = 30
 const STEPS = 5
 
 /** Every attempt decodes; the next command derives what it would if nobody had been killed. Gives how many attempts there are. */

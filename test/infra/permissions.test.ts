@@ -501,13 +501,13 @@ test('query is allowed what it asks, and nothing else', async (t) => {
   // No address expires, however slow this machine is: the clock stands still.
   setClock(SCHEDULED.time)
   const { handler } = await import('../../functions/query.ts')
-  const { LARGEST_BODY } = await import('../../functions/lambda.ts')
+  const { MAX_BODY_BYTES } = await import('../../functions/lambda.ts')
   const ask = async (address: string) => {
     const { statusCode = 0, body = '' } = await handler(requestOf(address), contextOf())
     assert.equal(statusCode, 200, `${address}: ${Buffer.from(body, 'base64').toString()}`)
     return Buffer.from(body, 'base64').toString()
   }
-  const large = Buffer.alloc(LARGEST_BODY + 1, '%PDF')
+  const large = Buffer.alloc(MAX_BODY_BYTES + 1, '%PDF')
   const id = (await keepPdf(objects, WEEK, large)).replace(/^reports\/(.*)\.json$/, '$1')
   await runAs('Query', async () => {
     for (const address of [

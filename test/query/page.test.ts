@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Cursor, MOST_ITEMS, decodeCursor, encodeCursor, pageOf } from '../../lib/query/page.ts'
+import { type Cursor, MAX_ITEMS, decodeCursor, encodeCursor, pageOf } from '../../lib/query/page.ts'
 import { ProblemError } from '../../lib/query/problem.ts'
 
 const until = '2026-11-24T12:20:00Z'
@@ -95,7 +95,7 @@ test('what is no cursor is a problem, never another error and never a place in t
 test('a cursor that was forged to lie behind the end is a problem, since an empty page would read as the end', () => {
   const list = ['a', 'b', 'c']
   const { next } = pageOf(list, { limit: 1, cursor: undefined, question: 'all', until }, (item) => item)
-  for (const n of [3, 4, MOST_ITEMS])
+  for (const n of [3, 4, MAX_ITEMS])
     assert.throws(
       () =>
         pageOf(list, { limit: 1, cursor: { ...decodeCursor(next ?? ''), n }, question: 'all', until }, (item) => item),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BatchError, decodeBatch, encodeBatch, entryOf, MOST_LEAVES } from '../../lib/seal/write/batch.ts'
+import { BatchError, decodeBatch, encodeBatch, entryOf, MAX_LEAVES } from '../../lib/seal/write/batch.ts'
 import { formatLeaf, kindOf, type Leaf, LeafError, nameOf, parseLeaf } from '../../lib/seal/leaf.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { anyLeaf, anyWindow } from '../support/stored/leaves.ts'
@@ -121,7 +121,7 @@ test('decodeBatch() gives back the leaves of a batch and their bytes, and refuse
   )
   assert.throws(() => encodeBatch([]), RangeError)
   const gap: Leaf = { kind: 'gap', cluster: 'shop', window, reason: 'no-attempt' }
-  assert.throws(() => encodeBatch(Array.from({ length: MOST_LEAVES + 1 }, () => entryOf(gap))), RangeError)
+  assert.throws(() => encodeBatch(Array.from({ length: MAX_LEAVES + 1 }, () => entryOf(gap))), RangeError)
   assert.throws(() => decodeBatch('log/batch/0', Buffer.alloc(0)), BatchError)
 })
 

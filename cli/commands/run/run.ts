@@ -53,8 +53,8 @@ const EACH_MINUTE = '5 * * * * *'
 /** In a store that is a directory: held as long as somebody runs on it. */
 const RUN_LOCK = '.run.lock'
 
-const MOST_CLUSTERS_AT_ONCE = 100
-const LONGEST_STOP_SECONDS = 3600
+const MAX_CLUSTERS_AT_ONCE = 100
+const MAX_STOP_SECONDS = 3600
 
 /** Adds `ciphertrail run`. */
 export function addRun(program: Command, console: Console): void {
@@ -124,8 +124,8 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     port,
     access,
     timeZone: readZone(options.timeZone ?? config.timeZone ?? 'UTC'),
-    clustersAtOnce: readNumber('--concurrency', options.concurrency, MOST_CLUSTERS_AT_ONCE),
-    stopMs: readDuration('--stop-timeout', options.stopTimeout, LONGEST_STOP_SECONDS) * 1000,
+    clustersAtOnce: readNumber('--concurrency', options.concurrency, MAX_CLUSTERS_AT_ONCE),
+    stopMs: readDuration('--stop-timeout', options.stopTimeout, MAX_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
   }

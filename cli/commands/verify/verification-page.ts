@@ -5,14 +5,14 @@ import { count, findingLine } from '../log.ts'
 import { type Column, tableLines } from '../../terminal-table.ts'
 
 /** So many lines of findings, and of objects that are not sealed, are on the page: `--json` has more. */
-const MOST_LINES = 40
+const MAX_LINES = 40
 
 /** What `verify` prints: the result first, then what it rests on, then what was not shown. */
 export function verificationLines(verification: Verification): string[] {
   const { clusters, findings, unsealed, checkpoint, isWhole } = verification
   return [
     resultOf(verification),
-    ...findings.kept.slice(0, MOST_LINES).map(({ key, problem }) => `  ${findingLine(key, problem)}`),
+    ...findings.kept.slice(0, MAX_LINES).map(({ key, problem }) => `  ${findingLine(key, problem)}`),
     ...moreLine(findings.total, 'findings'),
     '',
     ...(checkpoint === null ? ['Log       nothing that this key signed was found'] : logLines(verification)),
@@ -23,7 +23,7 @@ export function verificationLines(verification: Verification): string[] {
       : [
           '',
           `Not sealed: ${count(unsealed.total, 'object')}, of which nothing is proved:`,
-          ...unsealed.keys.slice(0, MOST_LINES).map((key) => `  ${printable(key)}`),
+          ...unsealed.keys.slice(0, MAX_LINES).map((key) => `  ${printable(key)}`),
           ...moreLine(unsealed.total, 'objects'),
         ]),
     '',
@@ -104,7 +104,7 @@ function gapsText(gaps: ClusterAccount['gaps'], filledLater: number): string {
 }
 
 function moreLine(total: number, what: string): string[] {
-  return total > MOST_LINES ? [`  and ${total - MOST_LINES} more ${what} (--json)`] : []
+  return total > MAX_LINES ? [`  and ${total - MAX_LINES} more ${what} (--json)`] : []
 }
 
 function megabytes(bytes: number): string {

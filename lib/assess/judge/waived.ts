@@ -9,7 +9,7 @@ import { matchesPattern } from '../../text/pattern.ts'
 const EXPIRING_SECONDS = 14 * 24 * 60 * 60
 
 /** A waiver that holds for longer than this, from the moment at which it is judged, is too broad. */
-const LONGEST_SECONDS = 366 * 24 * 60 * 60
+const MAX_SECONDS = 366 * 24 * 60 * 60
 
 /** What a waiver may accept: the ends and the port of what failed, as far as it has them. */
 export type Waivable = {
@@ -93,7 +93,7 @@ export function waivedRows(rows: readonly PathRow[], waivers: readonly Waiver[],
  */
 export function isTooBroad({ source, destination, expires }: Waiver, at: string): boolean {
   const isNamed = [source, destination].some((pattern) => pattern !== undefined && namesAnEnd(pattern))
-  return !isNamed || Date.parse(expires) - Date.parse(at) > LONGEST_SECONDS * 1000
+  return !isNamed || Date.parse(expires) - Date.parse(at) > MAX_SECONDS * 1000
 }
 
 /** A kind alone, or who has no name, may be anybody. */

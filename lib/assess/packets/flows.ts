@@ -1,4 +1,4 @@
-import { LONGEST_RECORD, type PacketEnd, type PacketRow, type TlsRow } from '../../observed/packet-rows.ts'
+import { MAX_RECORD_LENGTH, type PacketEnd, type PacketRow, type TlsRow } from '../../observed/packet-rows.ts'
 import type { Seconds } from '../../model/time.ts'
 
 /** A connection, or a UDP exchange between two ports, as far as a capture shows it. */
@@ -58,7 +58,7 @@ export type FlowTable = {
 }
 
 /** About 100 MB of memory. */
-const MOST_FLOWS = 100_000
+const MAX_FLOWS = 100_000
 
 const [FIN, SYN, RST, ACK] = [0x01, 0x02, 0x04, 0x10]
 const [CLIENT_HELLO, SERVER_HELLO, CERTIFICATE] = [1, 2, 11]
@@ -101,7 +101,7 @@ type Entry = {
 }
 
 /** An empty table. Beyond `mostFlows` new flows are only counted, so that no capture fills the memory. */
-export function flowTable(mostFlows = MOST_FLOWS): FlowTable {
+export function flowTable(mostFlows = MAX_FLOWS): FlowTable {
   const entries: Entry[] = []
   const current = new Map<string, Entry>()
   let omitted = 0
@@ -270,7 +270,7 @@ function align(side: Side, row: PacketRow, isFirst: boolean): void {
   const pending = side.pending + row.payload - ended
   // Of a packet that was cut, tshark tells no record that ends in it and began before.
   side.pending = pending < 0 || (pending > 0 && !row.isWhole) ? null : pending
-  if (side.pending === null || side.pending <= RECORD_HEADER + LONGEST_RECORD) return
+  if (side.pending === null || side.pending <= RECORD_HEADER + MAX_RECORD_LENGTH) return
   side.leavesTls = true
   side.pending = null
 }

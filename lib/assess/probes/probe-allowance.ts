@@ -28,7 +28,7 @@ export const NO_PROBES: Allowance = { usual: 0, most: 0 }
 /** The kubelet looks at each pod again after 60 to 90 seconds, and then probes at once the readiness of a container that is not ready. */
 const SYNC_SECONDS = 60
 /** The shortest of such times that is allowed for: `syncFrequency` is a setting of the kubelet that no list shows. */
-const SHORTEST_SYNC_SECONDS = 10
+const MIN_SYNC_SECONDS = 10
 /** A container that starts makes the kubelet look at its pod again: the container itself, the sandbox, a change of the pod's status. */
 const SYNCS_OF_START = 3
 /** For how long after its start a container may have been starting, where no list says how long it took. */
@@ -169,7 +169,7 @@ function syncs(container: string, looks: readonly Look[], span: Span): Allowance
     most:
       possible === 0 && known === 0
         ? 0
-        : Math.ceil(known / SHORTEST_SYNC_SECONDS) + Math.ceil(possible / SYNC_SECONDS) + atStart,
+        : Math.ceil(known / MIN_SYNC_SECONDS) + Math.ceil(possible / SYNC_SECONDS) + atStart,
   }
 }
 

@@ -10,7 +10,7 @@ import type { Listed } from '../pods/lists.ts'
 export type CandidatesOf = (destination: Destination, port: number) => readonly Source[]
 
 /** More than anybody reads of one port. */
-const MOST_CANDIDATES = 20
+const MAX_CANDIDATES = 20
 
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
@@ -46,7 +46,7 @@ export function tapCandidates(
     [...(byEnd.get(endKey(destination, port)) ?? [])]
       .toSorted(([a], [b]) => compareText(a, b))
       .map(([, candidate]) => candidate)
-      .slice(0, MOST_CANDIDATES)
+      .slice(0, MAX_CANDIDATES)
 }
 
 function endKey(end: Endpoint, port: number): string {

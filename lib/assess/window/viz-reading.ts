@@ -7,7 +7,7 @@ import { compareText } from '../../text/order.ts'
 import { isShownByLinkerd, pairsOf } from '../../observed/edge-pairs.ts'
 
 /** The longest name or reason that is kept of an answer. */
-const MOST_LENGTH = 253
+const MAX_LENGTH = 253
 
 /** What a snapshot says that `linkerd viz edges` showed; undefined where it says nothing that can be read. */
 export function vizReading({ viz }: Snapshot): VizReading | undefined {
@@ -41,7 +41,7 @@ export function vizReading({ viz }: Snapshot): VizReading | undefined {
 
 /** Half a surrogate pair, which JSON can hold, is no Unicode text and could not be stored. */
 function kept(text: string): string {
-  return text.slice(0, MOST_LENGTH).toWellFormed()
+  return text.slice(0, MAX_LENGTH).toWellFormed()
 }
 
 function pairKey({ kind, srcNamespace, src, dstNamespace, dst, reason }: VizPair): string {

@@ -14,7 +14,7 @@ import { UnreachableError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 
 /** The kubelet copies in pieces of 32 KiB. */
-const LARGEST_MESSAGE = 16 * 1024 * 1024
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 /** The part of a refusal that is read, to find out what it says. */
 const REFUSAL_BYTES = 64 * 1024
@@ -114,7 +114,7 @@ export function openWebSocket<T>(
       ...tls,
       headers: { 'user-agent': 'ciphertrail', ...headers },
       perMessageDeflate: false,
-      maxPayload: LARGEST_MESSAGE,
+      maxPayload: MAX_MESSAGE_BYTES,
       closeTimeout: GOODBYE_MS,
     }
     const socket = new WebSocket(url, [request.protocol], options)

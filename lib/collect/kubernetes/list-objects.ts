@@ -108,7 +108,7 @@ export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as
 const PAGE_SIZE = 500
 
 /** More pages than any real cluster has: a server that never ends must not fill the memory. */
-const MOST_PAGES = 2_000
+const MAX_PAGES = 2_000
 
 /**
  * Failures of the first list, the pods, that every other one would repeat: one line is enough. Only rights differ from list to list; and
@@ -237,7 +237,7 @@ async function listOnce(
 ): Promise<unknown[]> {
   const items: unknown[] = []
   let next = ''
-  for (let page = 0; page < MOST_PAGES; page++) {
+  for (let page = 0; page < MAX_PAGES; page++) {
     const parameters = new URLSearchParams({ limit: String(PAGE_SIZE) })
     if (fieldSelector !== undefined) parameters.set('fieldSelector', fieldSelector)
     if (next !== '') parameters.set('continue', next)
@@ -248,7 +248,7 @@ async function listOnce(
     if (following === next) throw malformed(asking, 'the API server sent the same page again')
     next = following
   }
-  throw malformed(asking, `the list did not end after ${MOST_PAGES} pages`)
+  throw malformed(asking, `the list did not end after ${MAX_PAGES} pages`)
 }
 
 const listSchema = z.object({

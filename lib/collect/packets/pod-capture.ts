@@ -15,7 +15,7 @@ const CONTAINER = 'linkerd-debug'
 const GRACE_MS = 30_000
 
 /** More than a sample needs: each packet's payload travels here, and is dropped here. */
-const MOST_PACKETS = 200_000
+const MAX_PACKETS = 200_000
 
 /** Where packets were captured. */
 export type CapturePlace = {
@@ -152,8 +152,8 @@ export async function* capturePod(
     if (isLate) throw cannot(`tshark did not end within ${seconds + graceMs / 1000} s${before()}`)
     const problem = problemOf(running.ending())
     if (problem !== undefined) throw cannot(`${problem}${before()}`)
-    if (rows >= MOST_PACKETS)
-      throw cannot(`there are more than ${MOST_PACKETS} packets, choose some with --port, or a shorter time${before()}`)
+    if (rows >= MAX_PACKETS)
+      throw cannot(`there are more than ${MAX_PACKETS} packets, choose some with --port, or a shorter time${before()}`)
   } finally {
     clearTimeout(timer)
     running.close()
@@ -194,7 +194,7 @@ function captureCommand(seconds: number, port: number | undefined): string[] {
     '-a',
     `duration:${seconds}`,
     '-c',
-    String(MOST_PACKETS),
+    String(MAX_PACKETS),
     '-f',
     port === undefined ? 'tcp or udp' : `port ${port}`,
     ...TSHARK_ARGUMENTS,

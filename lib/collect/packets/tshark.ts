@@ -15,7 +15,7 @@ export class CaptureError extends Error {
 export type CommandBytes = AsyncIterable<Uint8Array>
 
 /** A line holds a packet's payload in hexadecimal, and no packet is longer than 256 KiB. */
-const LONGEST_LINE = 1024 * 1024
+const MAX_LINE_LENGTH = 1024 * 1024
 
 /** What stays of standard error, in UTF-16 units. */
 const ERROR_LENGTH = 8 * 1024
@@ -39,7 +39,7 @@ export const DISSECTORS: ReadonlySet<string> = new Set(
 const SESSION_PACKETS = 100_000
 
 /** The rest of what it keeps, about 110 bytes a packet, is bounded by their number. */
-const MOST_PACKETS = 5_000_000
+const MAX_PACKETS = 5_000_000
 
 /** What to ask tshark for, so that {@link packetRows} understands the answer. */
 export const TSHARK_ARGUMENTS: readonly string[] = [
@@ -69,9 +69,9 @@ export async function* packetRows(bytes: CommandBytes, named: string): AsyncGene
     for (let end = lines.indexOf(NEWLINE); end >= 0; end = lines.indexOf(NEWLINE, from)) {
       const line = lines.subarray(from, end)
       from = end + 1
-      if (++packets > MOST_PACKETS)
+      if (++packets > MAX_PACKETS)
         throw new CaptureError(
-          `Cannot read all of ${named}: it holds more than ${MOST_PACKETS} packets; what is shown comes from those, cut it with editcap (-A, -B) and read the parts`,
+          `Cannot read all of ${named}: it holds more than ${MAX_PACKETS} packets; what is shown comes from those, cut it with editcap (-A, -B) and read the parts`,
         )
       const next = packetNumber(line)
       if (next <= number) session++
@@ -80,8 +80,8 @@ export async function* packetRows(bytes: CommandBytes, named: string): AsyncGene
       if (row !== undefined) yield row
     }
     rest = lines.subarray(from)
-    if (rest.length > LONGEST_LINE)
-      throw new CaptureError(`Cannot read all of ${named}: tshark prints a line of more than ${LONGEST_LINE} bytes`)
+    if (rest.length > MAX_LINE_LENGTH)
+      throw new CaptureError(`Cannot read all of ${named}: tshark prints a line of more than ${MAX_LINE_LENGTH} bytes`)
   }
 }
 

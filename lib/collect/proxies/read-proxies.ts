@@ -16,10 +16,10 @@ import { SourceError } from '../../net/errors.ts'
 const CONCURRENCY = 8
 
 /** All pages of an attempt together. */
-const MOST_BYTES = 128 * 1024 * 1024
+const MAX_BYTES = 128 * 1024 * 1024
 
 /** Lines of errors that are kept: a cluster of which nothing can be read says so in a few. */
-const MOST_ERRORS = 20
+const MAX_ERRORS = 20
 
 const ADMIN_PORT = 4191
 
@@ -72,7 +72,7 @@ export async function readProxies(
         const readAt = now().toISOString()
         if (toSeconds(readAt) > toSeconds(window.end) + PAGE_SLACK_SECONDS)
           throw new PageError('was not read: the time for it was over')
-        if (bytes > MOST_BYTES) throw new PageError(`was not read: those before it have ${MOST_BYTES / 1e6} MB`)
+        if (bytes > MAX_BYTES) throw new PageError(`was not read: those before it have ${MAX_BYTES / 1e6} MB`)
         const body = reducePage(await proxyPage({ namespace: pod.namespace, pod: pod.pod, port }))
         parsePage(body)
         bytes += body.length
@@ -88,8 +88,8 @@ export async function readProxies(
     }
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, work))
-  const told = errors.toSorted().slice(0, MOST_ERRORS)
-  if (errors.length > MOST_ERRORS) told.push(`Cannot read ${errors.length - MOST_ERRORS} more proxies ${of}`)
+  const told = errors.toSorted().slice(0, MAX_ERRORS)
+  if (errors.length > MAX_ERRORS) told.push(`Cannot read ${errors.length - MAX_ERRORS} more proxies ${of}`)
   return {
     status: errors.length === 0 ? 'complete' : pages.length === 0 ? 'failed' : 'partial',
     errors: told,

@@ -12,24 +12,24 @@ import type { KubernetesApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
 /** Workloads that are tapped in one collection; {@link CONNECTIONS} of them at once. */
-export const MOST_TAPPED = 12
+export const MAX_TAPPED = 12
 
 /** Requests a second that are asked for, over all pods of a workload. */
 const MAX_RPS = 50
 
 /** Of one workload: more is a server that does not keep to what was asked. */
-const MOST_EVENTS = 20_000
-const MOST_BYTES = 16 * 1024 * 1024
+const MAX_EVENTS = 20_000
+const MAX_BYTES = 16 * 1024 * 1024
 
 /** Pairs of addresses that are kept of one workload. */
-const MOST_SIGHTINGS = 1_000
+const MAX_SIGHTINGS = 1_000
 
 /** Kinds of workloads that series name and tap knows, by their labels. */
 const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
 
 /**
  * Whom to tap: the workloads at which, as Prometheus has it, something arrived without mesh TLS; those of Linkerd itself left out, whose
- * pods cannot be tapped. Where there are more than {@link MOST_TAPPED}, each window begins with others. Labels may lie: then the wrong
+ * pods cannot be tapped. Where there are more than {@link MAX_TAPPED}, each window begins with others. Labels may lie: then the wrong
  * workload is asked, and nothing is lost.
  */
 export function tapTargets(
@@ -52,8 +52,8 @@ export function tapTargets(
   const sorted = [...found].toSorted(([a], [b]) => compareText(a, b)).map(([, target]) => target)
   const count = sorted.length
   const turn = Math.round(toSeconds(end) / (toSeconds(end) - toSeconds(start)))
-  const from = count <= MOST_TAPPED ? 0 : (turn * MOST_TAPPED) % count
-  const targets = [...sorted.slice(from), ...sorted.slice(0, from)].slice(0, MOST_TAPPED)
+  const from = count <= MAX_TAPPED ? 0 : (turn * MAX_TAPPED) % count
+  const targets = [...sorted.slice(from), ...sorted.slice(0, from)].slice(0, MAX_TAPPED)
   return { targets, left: count - targets.length }
 }
 
@@ -145,16 +145,16 @@ async function hear(
   heard: Map<string, TapSighting>,
 ): Promise<number> {
   let [events, requests] = [0, 0]
-  const options = { forMs: seconds * 1000, withPaths: false, maxBytes: MOST_BYTES }
+  const options = { forMs: seconds * 1000, withPaths: false, maxBytes: MAX_BYTES }
   for await (const event of tapEvents(api, cluster, { kind, namespace, name, maxRps: MAX_RPS }, options)) {
-    if (++events > MOST_EVENTS) break
+    if (++events > MAX_EVENTS) break
     const sighting = sightingOf(event)
     if (sighting === undefined) continue
     requests++
     const key = JSON.stringify(sighting)
     const known = heard.get(key)
     if (known !== undefined) heard.set(key, { ...known, requests: known.requests + 1 })
-    else if (heard.size < MOST_SIGHTINGS) heard.set(key, sighting)
+    else if (heard.size < MAX_SIGHTINGS) heard.set(key, sighting)
   }
   return requests
 }

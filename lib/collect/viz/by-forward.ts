@@ -18,7 +18,7 @@ const WORDS = {
 } as const
 
 /** A comparison is worth no long wait. */
-const MOST_DEADLINE_MS = 10_000
+const MAX_DEADLINE_MS = 10_000
 
 /** The way to viz's dashboard, which answers what `linkerd viz edges` shows. */
 export type VizWay = Server & { readonly hints: Hints; readonly servers: () => readonly string[] }
@@ -28,7 +28,7 @@ export type VizWay = Server & { readonly hints: Hints; readonly servers: () => r
  * for it alone: where viz uses another Prometheus the request fails with the kind `configuration`.
  */
 export function vizByForward(cluster: Cluster, deps: ForwardDeps): VizWay {
-  const limits = { ...deps.limits, deadlineMs: Math.min(deps.limits.deadlineMs, MOST_DEADLINE_MS) }
+  const limits = { ...deps.limits, deadlineMs: Math.min(deps.limits.deadlineMs, MAX_DEADLINE_MS) }
   const find = async () => {
     const { service } = await findTarget(deps.api, cluster)
     if (service !== undefined)

@@ -52,12 +52,12 @@ export type AlertContent = {
 const STEPS = [50, 25, 12, 6, 3, 1] as const
 
 /** As for the mail of a week: programs cut longer pages. */
-const MOST_BYTES = 80_000
-const LONGEST_LINK = 'https://'.padEnd(2000, 'x')
-const LONGEST_SUBJECT = 180
+const MAX_BYTES = 80_000
+const MAX_LINK_LENGTH = 'https://'.padEnd(2000, 'x')
+const MAX_SUBJECT_LENGTH = 180
 
 /** Of each list: SNS takes 256 KB in all. */
-const MOST_JSON_BYTES = 100_000
+const MAX_JSON_BYTES = 100_000
 
 /** What is told to have ended, by how much that says, the least first, so that a cut leaves no good news alone: only the last is that. */
 const ENDED_GROUPS: readonly {
@@ -76,7 +76,7 @@ export function alertContent(notice: Notice, channel: Channel, page: string | nu
   let view = alertView(notice, channel, page, STEPS[0])
   for (const most of STEPS) {
     view = alertView(notice, channel, page, most)
-    if (Buffer.byteLength(place({ view, unsubscribe: LONGEST_LINK })) < MOST_BYTES) break
+    if (Buffer.byteLength(place({ view, unsubscribe: MAX_LINK_LENGTH })) < MAX_BYTES) break
   }
   return {
     view,
@@ -159,7 +159,7 @@ function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {
   let bytes = 0
   const first = conditions.findIndex((condition) => {
     bytes += Buffer.byteLength(JSON.stringify(condition))
-    return bytes > MOST_JSON_BYTES
+    return bytes > MAX_JSON_BYTES
   })
   return first === -1 ? conditions : conditions.slice(0, first)
 }
@@ -175,5 +175,5 @@ function subjectOf({ began, ended }: Notice, channel: Channel): string {
   ].filter((words) => words !== '')
   const [cluster, ...others] = new Set([...began, ...ended].map((condition) => condition.cluster))
   const where = cluster === undefined || cluster === null || others.length > 0 ? '' : ` (cluster ${cluster})`
-  return cutLine(printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`), LONGEST_SUBJECT)
+  return cutLine(printable(`[${channel.team ?? channel.id}] ${news.join('; ')}${where}`), MAX_SUBJECT_LENGTH)
 }

@@ -125,7 +125,7 @@ export type AlertFacts = {
 }
 
 /** Names from clusters have any length. */
-const LONGEST_LINE = 600
+const MAX_LINE_LENGTH = 600
 
 /** The facts of a look, so that each of ten thousand conditions is found at once. */
 export type Known = {
@@ -143,4 +143,4 @@ export type KnownCluster = ClusterFacts & {
 }
 
 /** A line of an alert, of which no program shows more. */
-export const cut = (line: string): string => cutLine(line, LONGEST_LINE)
+export const cut = (line: string): string => cutLine(line, MAX_LINE_LENGTH)

@@ -16,7 +16,7 @@ const TRUST_ANCHOR_SECONDS = 30 * DAY
 const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
 
 /** Kubernetes has none that is longer. */
-const LONGEST_NAME = 63
+const MAX_NAME_LENGTH = 63
 
 /** Prepares the facts of a look for a channel. */
 export function knownOf(channel: Channel, facts: AlertFacts): Known {
@@ -192,7 +192,7 @@ function namespaceConditions(
 
 /** Names the lost coverage of a namespace. What is no name of one, which a label may be, is made printable, and cut. */
 export const namespaceKey = (cluster: string, name: string): string =>
-  `coverage/${cluster}/${cutLine(printable(name), LONGEST_NAME)}`
+  `coverage/${cluster}/${cutLine(printable(name), MAX_NAME_LENGTH)}`
 
 const namespaceCondition = ({ key, cluster, since, line }: Omit<Condition, 'details' | 'kind'>): Present =>
   present(

@@ -40,7 +40,7 @@ export const COOL_DOWN_SECONDS = 6 * 60 * 60
 const NOTICE_SECONDS = 3 * 24 * 60 * 60
 
 /** Of so many it is kept how to fix them: no form of an alert shows more. */
-const MOST_DETAILED = 200
+const MAX_DETAILED = 200
 
 /** Longer than any run takes from its beginning to its decision. */
 const SLOW_SECONDS = 60 * 60
@@ -94,7 +94,7 @@ export function decideAlerts(
     const isWorse = tellAgainAt.some((time) => isBetween(time, toldAt ?? now, now))
     const isNew = (!(isSame && wasTold) || isWorse) && isCool(toldAt)
     const condition = isSame ? { ...found, ...keptOf(was, one) } : found
-    if (isNew) began.push(conditionOf(condition, began.length < MOST_DETAILED ? details : []))
+    if (isNew) began.push(conditionOf(condition, began.length < MAX_DETAILED ? details : []))
     watched.push({ ...condition, isActive: true, isTold: isNew || wasTold, toldAt: isNew ? now : toldAt })
   }
   const recent = state.notices.filter(({ at }) => !isLongAgo(at, NOTICE_SECONDS))

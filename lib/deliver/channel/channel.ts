@@ -90,8 +90,8 @@ export class ChannelError extends Error {
 }
 
 /** A mail that goes to more people is for a mailing list. */
-const MOST_RECIPIENTS = 200
-const MOST_NAMES = 100
+const MAX_RECIPIENTS = 200
+const MAX_NAMES = 100
 
 const PSEUDONYM = /^r[0-9a-f]{32}$/
 const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
@@ -217,10 +217,10 @@ export function checkChannelId(id: string): void {
  * Throws {@link ChannelError}, which says which one of them is wrong by its number, since errors end up in logs.
  */
 export function checkedAddresses(id: string, addresses: readonly string[]): readonly string[] {
-  if (addresses.length > MOST_RECIPIENTS)
+  if (addresses.length > MAX_RECIPIENTS)
     throw channelError(
       id,
-      `it has ${addresses.length} recipients, wanted at most ${MOST_RECIPIENTS}; use a mailing list`,
+      `it has ${addresses.length} recipients, wanted at most ${MAX_RECIPIENTS}; use a mailing list`,
     )
   const known = new Map<string, string>()
   for (const [index, text] of addresses.entries()) {
@@ -256,10 +256,10 @@ function checkedNamespaces(id: string, namespaces: readonly string[]): readonly 
 }
 
 function short(id: string, what: string, names: readonly string[]): readonly string[] {
-  if (names.length <= MOST_NAMES) return names
+  if (names.length <= MAX_NAMES) return names
   throw channelError(
     id,
-    `it has ${names.length} ${what}, wanted at most ${MOST_NAMES}; use a pattern, or leave them out`,
+    `it has ${names.length} ${what}, wanted at most ${MAX_NAMES}; use a pattern, or leave them out`,
   )
 }
 

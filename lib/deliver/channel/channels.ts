@@ -16,7 +16,7 @@ import {
 import { keepRecipients, settleRecipients } from './recipients.ts'
 
 /** How often others may be first with a change, before something else must be wrong. */
-const MOST_ROUNDS = 25
+const MAX_ROUNDS = 25
 
 /** The channels in force, by id; empty where there never was one. Throws an `Error` that names the key of a damaged change. */
 export async function readChannels(objects: Objects): Promise<readonly Channel[]> {
@@ -100,7 +100,7 @@ async function changeChannels(
       await recordChange({ kind: 'channels', number: change + 1, content }, author, objects)
       return
     } catch (error) {
-      if (!(error instanceof ConflictError) || round === MOST_ROUNDS) throw error
+      if (!(error instanceof ConflictError) || round === MAX_ROUNDS) throw error
     }
   }
 }

@@ -24,7 +24,7 @@ export type ReportOffer = {
 }
 
 /** Servers of mail refuse messages of about 10 MB, and an attachment grows by a third on its way. */
-const MOST_ATTACHED = 5_000_000
+const MAX_ATTACHED = 5_000_000
 
 /** Whether there is a report to which a link can be made. */
 export function hasLink({ report, linkUntil, hasPages }: ReportOffer): boolean {
@@ -33,7 +33,7 @@ export function hasLink({ report, linkUntil, hasPages }: ReportOffer): boolean {
 
 /** Whether the PDF is attached. */
 export function hasAttachment({ report, isAttached }: ReportOffer): boolean {
-  return isAttached && typeof report !== 'string' && report.bytes <= MOST_ATTACHED
+  return isAttached && typeof report !== 'string' && report.bytes <= MAX_ATTACHED
 }
 
 /**
@@ -63,7 +63,7 @@ export function reportLines(offer: ReportOffer, timeZone: string, dates: Dates):
       ? [
           hasAttachment(offer)
             ? `The report is attached as a PDF of ${byteWords(bytes)}.`
-            : `The report is not attached: its PDF of ${byteWords(bytes)} is more than the ${byteWords(MOST_ATTACHED)} that servers of mail are sure to take.`,
+            : `The report is not attached: its PDF of ${byteWords(bytes)} is more than the ${byteWords(MAX_ATTACHED)} that servers of mail are sure to take.`,
         ]
       : []),
     ...(period.timeZone === timeZone

@@ -8,7 +8,7 @@ import type { MailInput } from './mail-input.ts'
 
 /** A subject is cut by most programs long before; the news stands in front. */
 const LONGEST = 180
-const LONGEST_NAME = 80
+const MAX_NAME_LENGTH = 80
 
 /**
  * Words the subject, such as `[payments] 2 new paths not encrypted, 31 open, 98.4 % observed (week 2026-W47)`. One line, printable. Where it is too long
@@ -29,7 +29,7 @@ export function subjectOf({
   readonly beside: MailInput['beside']
 }): string {
   const week = summary.period.label.replace(/^Week /, 'week ')
-  const name = cutLine(printable(channel.team ?? channel.id), LONGEST_NAME)
+  const name = cutLine(printable(channel.team ?? channel.id), MAX_NAME_LENGTH)
   const parts = newsParts(summary, unregistered, news, beside.words)
   const lineOf = (count: number): string => {
     const words = [...parts.slice(0, count), ...(count < parts.length ? ['…'] : [])].join(', ')

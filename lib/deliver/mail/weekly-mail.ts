@@ -14,20 +14,20 @@ export type MailContent = {
 }
 
 /** Gmail cuts a page of more than 102 KB, and with its end the way to unsubscribe (facts of mail programs, measured by many senders). */
-const MOST_BYTES = 80_000
+const MAX_BYTES = 80_000
 
 /** How many entries a list shows; the first that fits. With none at all the counts are left, and where the rest stands. */
 const STEPS = [20, 15, 10, 7, 5, 3, 2, 1, 0] as const
 
 /** Longer links are none that we make. */
-const LONGEST_LINK = 'https://'.padEnd(2000, 'x')
+const MAX_LINK_LENGTH = 'https://'.padEnd(2000, 'x')
 
 /** Makes a mail of less than 80 KB: lists are cut where they are too long, and say so. */
 export function mailContent(input: MailInput): MailContent {
   let view = mailView(input, STEPS[0])
   for (const most of STEPS) {
     view = mailView(input, most)
-    if (Buffer.byteLength(mailHtml(view, LONGEST_LINK, LONGEST_LINK)) < MOST_BYTES) break
+    if (Buffer.byteLength(mailHtml(view, MAX_LINK_LENGTH, MAX_LINK_LENGTH)) < MAX_BYTES) break
   }
   return {
     view,

@@ -10,7 +10,7 @@ export type Patience = {
 }
 
 const FIRST_MS = 500
-const LONGEST_MS = 8_000
+const MAX_MS = 8_000
 
 /** For each message: a rate is counted in seconds, and a claim lives for fifteen minutes. */
 const ALL_MS = 60_000
@@ -22,7 +22,7 @@ const ALL_MS = 60_000
 export function patientMail(send: SendMail, { mayWait, wait, random }: Patience): SendMail {
   return async (envelope) => {
     let waited = 0
-    for (let longest = FIRST_MS; ; longest = Math.min(2 * longest, LONGEST_MS)) {
+    for (let longest = FIRST_MS; ; longest = Math.min(2 * longest, MAX_MS)) {
       try {
         return await send(envelope)
       } catch (error) {

@@ -10,12 +10,12 @@ export type PublishAlert = (
 ) => Promise<string>
 
 /** SNS takes no longer subject, and nothing but ASCII in it. */
-const LONGEST_SUBJECT = 100
+const MAX_SUBJECT_LENGTH = 100
 
 /** What is cut must not read as whole. */
 function subjectOf(subject: string): string {
   const ascii = subject.replaceAll('…', '...').replace(/[^ -~]/gu, '?')
-  return ascii.length <= LONGEST_SUBJECT ? ascii : `${ascii.slice(0, LONGEST_SUBJECT - 4)} ...`
+  return ascii.length <= MAX_SUBJECT_LENGTH ? ascii : `${ascii.slice(0, MAX_SUBJECT_LENGTH - 4)} ...`
 }
 
 /**

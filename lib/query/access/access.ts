@@ -35,7 +35,7 @@ export class TokenFileError extends Error {
 }
 
 /** Fewer characters could be guessed; 32 hex digits have 128 bits. */
-const SHORTEST_TOKEN = 32
+const MIN_TOKEN_LENGTH = 32
 
 /**
  * Reads a token file: a token a line, and after a space the clusters that it opens, parted by commas; without them it opens all. Empty lines
@@ -48,9 +48,9 @@ export function parseTokens(text: string): readonly KnownToken[] {
     const [token = '', list, ...others] = content.split(/\s+/)
     const clusters = list?.split(',') ?? 'all'
     const line = index + 1
-    if (!/^[A-Za-z0-9._~+/=-]+$/.test(token) || token.length < SHORTEST_TOKEN)
+    if (!/^[A-Za-z0-9._~+/=-]+$/.test(token) || token.length < MIN_TOKEN_LENGTH)
       throw new TokenFileError(
-        `Cannot use line ${line} of the token file: wanted a token of at least ${SHORTEST_TOKEN} letters, digits and "._~+/=-", such as "openssl rand -hex 32" makes`,
+        `Cannot use line ${line} of the token file: wanted a token of at least ${MIN_TOKEN_LENGTH} letters, digits and "._~+/=-", such as "openssl rand -hex 32" makes`,
       )
     if (others.length > 0 || (clusters !== 'all' && !clusters.every(isClusterId)))
       throw new TokenFileError(

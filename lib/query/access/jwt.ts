@@ -18,7 +18,7 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const TOLERANCE_SECONDS = 30
 
 /** Longer than any token; what is longer costs nothing to refuse. */
-const LONGEST_TOKEN = 16_384
+const MAX_TOKEN_LENGTH = 16_384
 
 /** How long the issuer may take to tell its keys, and how often it is asked for a key that it did not have. */
 const KEYS_TIMEOUT_MS = 5_000
@@ -36,7 +36,7 @@ export function publishedKeys(url: URL): JWTVerifyGetKey {
 export function jwtAccess({ issuer, audience, claim }: JwtIssuer, keys: JWTVerifyGetKey, now: () => Date): Access {
   return async (request) => {
     const token = bearerOf(request)
-    if (token === undefined || token.length > LONGEST_TOKEN) return undefined
+    if (token === undefined || token.length > MAX_TOKEN_LENGTH) return undefined
     try {
       const { payload } = await jwtVerify(token, keys, {
         issuer,

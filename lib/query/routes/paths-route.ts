@@ -13,7 +13,7 @@ import type { PathsQuery } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
 
 /** More would take longer than anybody waits for one answer. */
-const MOST_CLUSTERS = 100
+const MAX_CLUSTERS = 100
 
 /** A page of what the paths were, and what must be known to read it. */
 export type PathsAnswer = Page<PathRow> & {
@@ -86,10 +86,10 @@ async function askedClusters(
     return cluster
   })
   const clusters = asked ?? seen
-  if (clusters.length > MOST_CLUSTERS)
+  if (clusters.length > MAX_CLUSTERS)
     throw new ProblemError(
       'bad-parameter',
-      `Cannot read ${clusters.length} clusters at once: wanted at most ${MOST_CLUSTERS}, name them by the parameter cluster`,
+      `Cannot read ${clusters.length} clusters at once: wanted at most ${MAX_CLUSTERS}, name them by the parameter cluster`,
       'cluster',
     )
   return clusters

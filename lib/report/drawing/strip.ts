@@ -3,7 +3,7 @@ import { MARKS } from './state-looks.ts'
 import type { Mark } from './state-looks.ts'
 
 /** The most cells in a strip: a week of hours. */
-export const MOST_CELLS = 168
+export const MAX_CELLS = 168
 
 /** The width of a full strip, in units of the drawing. */
 export const FULL_WIDTH = 672
@@ -38,13 +38,13 @@ type Windows = readonly { readonly start: string; readonly end: string }[]
 
 /**
  * Lays windows out over a period, in proportion to time, so that what was not expected (before a cluster was registered) stays
- * blank. Windows are oldest first. More than {@link MOST_CELLS} of them share cells, the same number in each but the last.
+ * blank. Windows are oldest first. More than {@link MAX_CELLS} of them share cells, the same number in each but the last.
  */
 export function axisOf(windows: Windows, period: { readonly from: string; readonly to: string }): Axis {
   const seconds = windows.map(({ start, end }) => ({ start: Date.parse(start), end: Date.parse(end) }))
   const from = Math.min(Date.parse(period.from), ...seconds.slice(0, 1).map(({ start }) => start))
   const to = Math.max(Date.parse(period.to), ...seconds.slice(-1).map(({ end }) => end))
-  const windowsPerCell = Math.max(1, Math.ceil(windows.length / MOST_CELLS))
+  const windowsPerCell = Math.max(1, Math.ceil(windows.length / MAX_CELLS))
   const shortest = seconds.reduce((least, { start, end }) => Math.min(least, end - start), to - from)
   const width = Math.min(FULL_WIDTH, Math.round((WIDEST_CELL * (to - from)) / (shortest * windowsPerCell)))
   const place = (at: number): number => round(((at - from) / (to - from)) * width)

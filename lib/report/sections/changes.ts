@@ -12,7 +12,7 @@ import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
-const MOST_ROWS = 80
+const MAX_ROWS = 80
 
 const KIND_WORDS: Readonly<Record<ChangeKind, string>> = {
   new: 'new',
@@ -82,7 +82,7 @@ function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): re
 
 function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   if (all.length === 0) return []
-  const { shown, note } = firstOf(all, MOST_ROWS, 'changes.csv')
+  const { shown, note } = firstOf(all, MAX_ROWS, 'changes.csv')
   return [
     table(
       `Paths whose standing changed, or that stayed open.${note}`,

@@ -14,14 +14,14 @@ import { plural } from '../words/words.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** A drawing with more boxes or arrows than these shows namespaces instead of workloads; one with more still, only what asks for attention. */
-const MOST_NODES = 34
-const MOST_EDGES = 48
+const MAX_NODES = 34
+const MAX_EDGES = 48
 
 // Points, as the layout.
 const TEXT = 8
 const CHARACTER = 0.61 * TEXT
 const NODE_HEIGHT = 16
-const LONGEST_NAME = 30
+const MAX_NAME_LENGTH = 30
 
 export function dataFlowSection(wording: Wording): SectionView {
   const { summary } = wording
@@ -83,7 +83,7 @@ function flowOf(cluster: string, paths: readonly PathSummary[]): Flow {
   if (fits(namespaces)) return namespaces
   const open = paths.filter(({ mark }) => isClear(mark) || mark === 'unknown')
   const attention = joined(open, namespaceBox)
-  const arrows = attention.arrows.toSorted((a, b) => MARKS.indexOf(a.mark) - MARKS.indexOf(b.mark)).slice(0, MOST_EDGES)
+  const arrows = attention.arrows.toSorted((a, b) => MARKS.indexOf(a.mark) - MARKS.indexOf(b.mark)).slice(0, MAX_EDGES)
   const used = new Set(arrows.flatMap(({ from, to }) => [from, to]))
   const left = attention.arrows.length - arrows.length
   return {
@@ -94,7 +94,7 @@ function flowOf(cluster: string, paths: readonly PathSummary[]): Flow {
 }
 
 const fits = ({ boxes, arrows }: Pick<Flow, 'boxes' | 'arrows'>): boolean =>
-  boxes.size <= MOST_NODES && arrows.length <= MOST_EDGES
+  boxes.size <= MAX_NODES && arrows.length <= MAX_EDGES
 
 type Boxed = { readonly key: string; readonly box: Box }
 
@@ -117,8 +117,8 @@ function namespaceBox({ kind, namespace }: PathSummary['source'], cluster: strin
 /** A long name keeps its beginning and its end; the whole name stands in the tables. */
 function shortened(name: string): string {
   const characters = Array.from(name)
-  if (characters.length <= LONGEST_NAME) return name
-  return `${characters.slice(0, LONGEST_NAME - 12).join('')}…${characters.slice(-11).join('')}`
+  if (characters.length <= MAX_NAME_LENGTH) return name
+  return `${characters.slice(0, MAX_NAME_LENGTH - 12).join('')}…${characters.slice(-11).join('')}`
 }
 
 /** Paths between the same two boxes with the same state are one arrow. What asks for attention is drawn last, so in front. */

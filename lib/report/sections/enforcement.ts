@@ -10,7 +10,7 @@ import { capital, countWords, plural } from '../words/words.ts'
 import { firstOf } from '../words/report-context.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
-const MOST_ROWS = 80
+const MAX_ROWS = 80
 
 const POLICY_WORDS: Readonly<Record<Enforcement, string>> = {
   'plaintext-refused': 'refuses plain text',
@@ -30,7 +30,7 @@ const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
 }
 
 export function enforcementSection({ enforcement, collectedWindows, clusters }: Summary): SectionView {
-  const { shown, note } = firstOf(enforcement, MOST_ROWS, 'enforcement.csv')
+  const { shown, note } = firstOf(enforcement, MAX_ROWS, 'enforcement.csv')
   const counts = ENFORCEMENT_READINGS.map((reading) => ({
     reading,
     count: enforcement.filter((port) => port.reading === reading).length,

@@ -11,11 +11,11 @@ import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
-const MOST_ROWS = 80
+const MAX_ROWS = 80
 
 export function episodesSection(wording: Wording): SectionView {
   const { episodes, collectedWindows } = wording.summary
-  const { shown, note } = firstOf(episodes.all, MOST_ROWS, 'episodes.csv')
+  const { shown, note } = firstOf(episodes.all, MAX_ROWS, 'episodes.csv')
   return section('episodes', 'Episodes', {
     paragraphs:
       episodes.all.length === 0

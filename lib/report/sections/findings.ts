@@ -18,8 +18,8 @@ import type { NameView, TableView } from '../table-cells.ts'
 import { capital, countWords, plural } from '../words/words.ts'
 
 /** What was seen alike shares a row: so many rows for each rule, so many names in a row. All findings stand in the CSV. */
-const MOST_ROWS = 12
-const MOST_NAMES = 6
+const MAX_ROWS = 12
+const MAX_NAMES = 6
 
 /** Told path by path in sections of its own. */
 const TOLD_ELSEWHERE = 'path-is-encrypted'
@@ -47,7 +47,7 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
   const groups = [
     ...Map.groupBy(own, ({ verdict, waiver, detail }) => JSON.stringify([verdict, waiver, detail])).values(),
   ].toSorted((a, b) => orderOf(a) - orderOf(b) || b.length - a.length)
-  const left = groups.slice(MOST_ROWS).flat().length
+  const left = groups.slice(MAX_ROWS).flat().length
   const told = table(
     `${rule.why}${left === 0 ? '' : ` ${capital(plural(left, 'more finding'))} ${left === 1 ? 'stands' : 'stand'} in findings.csv only.`}`,
     [
@@ -56,7 +56,7 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
       ['On', 8, 'numbers'],
       ['Which', 38],
     ],
-    groups.slice(0, MOST_ROWS).map((group) => {
+    groups.slice(0, MAX_ROWS).map((group) => {
       const [{ verdict, waiver, detail } = { verdict: rule.verdict, waiver: null, detail: '' }] = group
       return [
         lines([printable(detail)], waiver === null ? [] : [`waiver ${printable(waiver)}`]),
@@ -64,8 +64,8 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
         number(countWords(group.length)),
         {
           ...EMPTY_CELL,
-          names: group.slice(0, MOST_NAMES).map(({ subject }) => subjectName(subject, namesCluster)),
-          notes: group.length > MOST_NAMES ? [`and ${countWords(group.length - MOST_NAMES)} more`] : [],
+          names: group.slice(0, MAX_NAMES).map(({ subject }) => subjectName(subject, namesCluster)),
+          notes: group.length > MAX_NAMES ? [`and ${countWords(group.length - MAX_NAMES)} more`] : [],
         },
       ]
     }),

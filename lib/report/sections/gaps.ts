@@ -14,10 +14,10 @@ import type { Wording } from '../words/report-context.ts'
 import { pathTables } from './other-paths.ts'
 
 /** Error lines longer than this are cut, and say so. */
-const LONGEST_LINE = 400
+const MAX_LINE_LENGTH = 400
 
 /** A table shows as many rows; all of them stand in the CSV. */
-const MOST_ROWS = 100
+const MAX_ROWS = 100
 
 export function gapsSection(wording: Wording): SectionView {
   const { summary } = wording
@@ -43,7 +43,7 @@ export function gapsSection(wording: Wording): SectionView {
 function missingTable({ summary, dates }: Wording): readonly TableView[] {
   const missing = summary.clusters.flatMap(({ missingRuns }) => missingRuns)
   if (missing.length === 0) return []
-  const { shown, note } = firstOf(missing, MOST_ROWS, 'windows.csv')
+  const { shown, note } = firstOf(missing, MAX_ROWS, 'windows.csv')
   return [
     table(
       `Windows that were not collected, joined where they follow each other.${note}`,
@@ -67,7 +67,7 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
 
 function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const { shown, note } = firstOf(cluster.gaps, MOST_ROWS, 'coverage.csv')
+  const { shown, note } = firstOf(cluster.gaps, MAX_ROWS, 'coverage.csv')
   return [
     table(
       `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${note}`,
@@ -93,7 +93,7 @@ function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableVi
 
 function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.errors.length === 0) return []
-  const { shown, note } = firstOf(cluster.errors, MOST_ROWS, 'summary.json')
+  const { shown, note } = firstOf(cluster.errors, MAX_ROWS, 'summary.json')
   return [
     table(
       `What could not be read from cluster ${printable(cluster.id)}.${note}`,
@@ -119,7 +119,7 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
       .map(([kind, own]) => ({ workload, kind, where: `${spotPlaces(own)}${aroundWords(kind, workload)}` })),
   )
   if (spots.length === 0) return []
-  const { shown, note } = firstOf(spots, MOST_ROWS, 'workloads.csv')
+  const { shown, note } = firstOf(spots, MAX_ROWS, 'workloads.csv')
   return [
     table(
       `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that keep traffic from being seen, or from being named.${note}`,
@@ -157,7 +157,7 @@ function spotPlaces(spots: readonly BlindSpot[]): string {
 
 function errorLine(line: string): string {
   const shown = printable(line)
-  return shown.length <= LONGEST_LINE
+  return shown.length <= MAX_LINE_LENGTH
     ? shown
-    : `${shown.slice(0, LONGEST_LINE)}… (${countWords(shown.length - LONGEST_LINE)} more characters)`
+    : `${shown.slice(0, MAX_LINE_LENGTH)}… (${countWords(shown.length - MAX_LINE_LENGTH)} more characters)`
 }

@@ -34,13 +34,13 @@ import { clusterNote, firstOf } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** So many are told in detail, the most urgent first; the others have a row each, up to the second number. */
-const MOST_ENTRIES = 50
-const MOST_ROWS = 100
+const MAX_ENTRIES = 50
+const MAX_ROWS = 100
 
 export function notEncryptedSection(wording: Wording): SectionView {
   const { summary } = wording
   const { notEncrypted, observedPaths, collectedWindows } = summary
-  const rest = notEncrypted.slice(MOST_ENTRIES)
+  const rest = notEncrypted.slice(MAX_ENTRIES)
   return section('not-encrypted', 'What was not encrypted', {
     paragraphs:
       collectedWindows === 0
@@ -56,10 +56,10 @@ export function notEncryptedSection(wording: Wording): SectionView {
                 ...(rest.length === 0
                   ? []
                   : [
-                      `The ${countWords(MOST_ENTRIES)} most urgent are told in detail, open ones first, then the worst, then the oldest; the other ${countWords(rest.length)} follow in a table.`,
+                      `The ${countWords(MAX_ENTRIES)} most urgent are told in detail, open ones first, then the worst, then the oldest; the other ${countWords(rest.length)} follow in a table.`,
                     ]),
               ],
-    entries: notEncrypted.slice(0, MOST_ENTRIES).map((path) => entryOf(wording, path)),
+    entries: notEncrypted.slice(0, MAX_ENTRIES).map((path) => entryOf(wording, path)),
     tables: restTable(wording, rest),
   })
 }
@@ -70,7 +70,7 @@ export const isWaived = ({ failures }: Pick<PathSummary, 'failures'>): boolean =
 
 function restTable(wording: Wording, rest: readonly Exposure[]): readonly TableView[] {
   if (rest.length === 0) return []
-  const { shown, note } = firstOf(rest, MOST_ROWS, 'paths.csv')
+  const { shown, note } = firstOf(rest, MAX_ROWS, 'paths.csv')
   return [
     table(
       `Further paths that were not encrypted.${note}`,

@@ -25,13 +25,13 @@ import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords
 import type { Wording } from '../words/report-context.ts'
 
 /** So many reasons are named, that a row fits a page of paper; the rest are counted. */
-const MOST_REASONS = 8
+const MAX_REASONS = 8
 
 /** Above so many paths of a cluster a table has a row for each pair of namespaces; each path stands in the CSV. */
-const MOST_ROWS = 100
+const MAX_ROWS = 100
 
 /** Of pairs of namespaces, as many. */
-const MOST_PAIRS = 120
+const MAX_PAIRS = 120
 
 /** What could not be told stands right after what was not encrypted: unknown is no pass. */
 export function unknownSection(wording: Wording): SectionView {
@@ -105,10 +105,10 @@ function reasonLines(paths: readonly PathSummary[]): readonly string[] {
     for (const word of new Set(reasons.map(({ reason }) => reason)))
       if (word !== '') counts.set(word, (counts.get(word) ?? 0) + 1)
   const sorted = [...counts].toSorted(([a, one], [b, other]) => other - one || compareText(a, b))
-  const rest = sorted.slice(MOST_REASONS)
+  const rest = sorted.slice(MAX_REASONS)
   return [
     ...sorted
-      .slice(0, MOST_REASONS)
+      .slice(0, MAX_REASONS)
       .map(([reason, count]) => `${capital(plural(count, 'path'))}: ${printable(reasonWords(reason))}.`),
     ...(rest.length === 0 ? [] : [`And ${plural(rest.length, 'more reason')}, which paths.csv names.`]),
   ]
@@ -119,7 +119,7 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
   return wording.summary.clusters.flatMap(({ id }) => {
     const own = paths.filter(({ cluster }) => cluster === id)
     if (own.length === 0) return []
-    if (own.length > MOST_ROWS) return [pairTable(own, `${caption}, cluster ${printable(id)}`)]
+    if (own.length > MAX_ROWS) return [pairTable(own, `${caption}, cluster ${printable(id)}`)]
     return [
       table(
         `${caption}, cluster ${printable(id)}. Lines in the strips mark ${wording.unit}.`,
@@ -150,8 +150,8 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
       JSON.stringify([placeOf(source), placeOf(destination)]),
     ).values(),
   ]
-  const shown = pairs.slice(0, MOST_PAIRS)
-  const left = pairs.slice(MOST_PAIRS).flat().length
+  const shown = pairs.slice(0, MAX_PAIRS)
+  const left = pairs.slice(MAX_PAIRS).flat().length
   return table(
     `${caption}: ${plural(paths.length, 'path')}, joined by namespaces, since a row for each would hide the rest. Each stands in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them are in no row here.`}`,
     [
@@ -183,8 +183,8 @@ function knownWords(path: PathSummary): readonly string[] {
   const isSeen = path.observedWindows > 0
   const reasons = path.reasons.filter(({ reason }) => reason !== '')
   return [
-    ...reasons.slice(0, MOST_REASONS).map(({ reason }) => printable(reason)),
-    ...(reasons.length > MOST_REASONS ? [`and ${plural(reasons.length - MOST_REASONS, 'more reason')}`] : []),
+    ...reasons.slice(0, MAX_REASONS).map(({ reason }) => printable(reason)),
+    ...(reasons.length > MAX_REASONS ? [`and ${plural(reasons.length - MAX_REASONS, 'more reason')}`] : []),
     ...(isSeen ? [`${plural(path.opens, 'connection')}, ${byteWords(path.bytes)}`] : []),
     ...(isSeen && path.mark !== 'exempt' && path.mark !== 'refused' ? [CORROBORATED_WORDS[path.corroborated]] : []),
     ...(path.windows.refused > 0 && path.mark !== 'refused'

@@ -10,7 +10,7 @@ import { countWords, plural } from '../words/words.ts'
 import { firstOf } from '../words/report-context.ts'
 
 /** Page one has room for as many rows; all of them stand in the CSV. */
-const MOST_ROWS = 15
+const MAX_ROWS = 15
 
 export function scopeSection({ judgement }: Summary): SectionView {
   const { frameworks } = judgement
@@ -84,7 +84,7 @@ function outOfScopeTable(frameworks: readonly FrameworkResult[]): readonly Table
     ).values(),
   ]
   if (left.length === 0) return []
-  const { shown, note } = firstOf(left, MOST_ROWS, 'out-of-scope.csv')
+  const { shown, note } = firstOf(left, MAX_ROWS, 'out-of-scope.csv')
   return [
     table(
       `Seen, and out of scope: not judged, and in no score of the frameworks named.${note}`,

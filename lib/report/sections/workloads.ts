@@ -7,10 +7,10 @@ import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../
 import { firstOf } from '../words/report-context.ts'
 
 /** A table shows as many rows. */
-const MOST_ROWS = 100
+const MAX_ROWS = 100
 
 export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summary): SectionView {
-  const { shown, note } = firstOf(unmeshed, MOST_ROWS, 'workloads.csv')
+  const { shown, note } = firstOf(unmeshed, MAX_ROWS, 'workloads.csv')
   return section('workloads', 'Workloads that are not in the mesh', {
     paragraphs:
       workloads === 0

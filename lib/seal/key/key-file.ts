@@ -10,7 +10,7 @@ export class KeyFileError extends Error {
 }
 
 /** More is no key. */
-const MOST_BYTES = 10_000
+const MAX_BYTES = 10_000
 
 /** Anybody but the owner: rights of the group and of others. */
 const OTHERS = 0o077
@@ -67,7 +67,7 @@ async function readKeyFile(path: string): Promise<string> {
         throw new KeyFileError(
           `Cannot use key file "${path}": others than its owner may read or write it, run "chmod 600 ${path}" and judge whether they have`,
         )
-      if (size > MOST_BYTES) throw new KeyFileError(`Cannot use key file "${path}": it is too large to be a key`)
+      if (size > MAX_BYTES) throw new KeyFileError(`Cannot use key file "${path}": it is too large to be a key`)
       return await file.readFile('utf8')
     } finally {
       await file.close()

@@ -42,8 +42,8 @@ export class NoteError extends Error {
 const ED25519 = 1
 
 const KEY_BYTES = 32
-const MOST_BYTES = 1_000_000
-const MOST_SIGNATURES = 100
+const MAX_BYTES = 1_000_000
+const MAX_SIGNATURES = 100
 
 const NOT_A_NAME = /[\p{White_Space}+]/u
 const SIGNATURE_LINE = /^— ([^ ]+) ([^ ]+)$/
@@ -69,7 +69,7 @@ export function formatNote({ text, signatures }: Note): Uint8Array {
 
 /** What the bytes say, believed by nobody yet. Throws {@link NoteError} for what is malformed. */
 export function parseNote(bytes: Uint8Array): Note {
-  if (bytes.length > MOST_BYTES) throw malformed(`it has more than ${MOST_BYTES} bytes`)
+  if (bytes.length > MAX_BYTES) throw malformed(`it has more than ${MAX_BYTES} bytes`)
   if (!isUtf8(bytes)) throw malformed('it is not UTF-8 text')
   const whole = Buffer.from(bytes).toString()
   if (hasControls(whole)) throw malformed('it has control characters')
@@ -79,7 +79,7 @@ export function parseNote(bytes: Uint8Array): Note {
   const rest = whole.slice(split + 2)
   if (!rest.endsWith('\n')) throw malformed('its last line does not end')
   const lines = rest.slice(0, -1).split('\n')
-  if (lines.length > MOST_SIGNATURES) throw malformed(`it has more than ${MOST_SIGNATURES} signatures`)
+  if (lines.length > MAX_SIGNATURES) throw malformed(`it has more than ${MAX_SIGNATURES} signatures`)
   return { text, signatures: lines.map(parseSignature) }
 }
 

@@ -19,7 +19,7 @@ export type LogProof = {
 const FIRST_LINE = 'c2sp.org/tlog-proof@v1'
 
 /** A tree of more leaves than fit a number has no deeper path. */
-const MOST_HASHES = 64
+const MAX_HASHES = 64
 
 /** The bytes of a proof. */
 export function formatProof({ extra, index, hashes, checkpoint }: LogProof): Uint8Array {
@@ -44,7 +44,7 @@ export function parseProof(bytes: Uint8Array): LogProof {
   if (extra === undefined) throw malformed('its extra data are not base64')
   const [, digits] = /^index (0|[1-9]\d{0,15})$/.exec(rest.shift() ?? '') ?? []
   if (digits === undefined || !Number.isSafeInteger(Number(digits))) throw malformed('it has no index')
-  if (rest.length > MOST_HASHES) throw malformed(`it has more than ${MOST_HASHES} hashes`)
+  if (rest.length > MAX_HASHES) throw malformed(`it has more than ${MAX_HASHES} hashes`)
   const hashes = rest.map((line) => {
     const hash = fromBase64(line)
     if (hash?.length !== HASH_BYTES) throw malformed('one of its lines is not a hash')

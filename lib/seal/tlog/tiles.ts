@@ -4,7 +4,7 @@
 export const TILE_WIDTH = 256
 
 /** The longest entry in bytes: bundles give its length in 16 bits. */
-export const MOST_ENTRY_BYTES = 0xffff
+export const MAX_ENTRY_BYTES = 0xffff
 
 export type Tile = {
   /** 0 holds the hashes of leaves, each level above the roots of full tiles below; `entries` holds the leaves themselves. */
@@ -21,7 +21,7 @@ export class BundleError extends Error {
 }
 
 const PATH = /^tile\/(entries|0|[1-9]\d?)\/((?:x\d{3}\/)*\d{3})(?:\.p\/([1-9]\d{0,2}))?$/
-const MOST_LEVEL = 63
+const MAX_LEVEL = 63
 
 /** The path of a tile below the log's prefix, such as `tile/0/x001/x234/067.p/8`. */
 export function tilePath({ level, index, width }: Tile): string {
@@ -41,7 +41,7 @@ export function parseTilePath(path: string): Tile | undefined {
     width: widthText === undefined ? TILE_WIDTH : Number(widthText),
   }
   const isPossible =
-    tile.width <= TILE_WIDTH && Number.isSafeInteger(tile.index) && (level === 'entries' || level <= MOST_LEVEL)
+    tile.width <= TILE_WIDTH && Number.isSafeInteger(tile.index) && (level === 'entries' || level <= MAX_LEVEL)
   return groups !== '' && isPossible && tilePath(tile) === path ? tile : undefined
 }
 
@@ -75,9 +75,9 @@ export function tilesOfGrowth(from: number, to: number): Tile[] {
 /** Entries with their lengths before them. Throws {@link BundleError} for one that is too long. */
 export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   const parts = entries.flatMap((entry) => {
-    if (entry.length > MOST_ENTRY_BYTES)
+    if (entry.length > MAX_ENTRY_BYTES)
       throw new BundleError(
-        `Cannot write an entry of ${entry.length} bytes: a log's entry has at most ${MOST_ENTRY_BYTES}`,
+        `Cannot write an entry of ${entry.length} bytes: a log's entry has at most ${MAX_ENTRY_BYTES}`,
       )
     return [Buffer.from([entry.length >> 8, entry.length & 0xff]), entry]
   })

@@ -7,7 +7,7 @@ import { readState } from '../../history/cluster-state.ts'
 import type { Finding } from './finding.ts'
 
 /** How often a cluster is derived again because somebody wrote meanwhile. */
-const MOST_ROUNDS = 3
+const MAX_ROUNDS = 3
 
 const CHANGED = 'it is not what the evidence comes to, run "ciphertrail rebuild"'
 const MISSING = 'it is missing, run "ciphertrail rebuild"'
@@ -22,7 +22,7 @@ export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<
   for (let round = 1; ; round++) {
     const before = await fingerprint(cluster, objects)
     const findings = await derivedOnce(cluster, deps)
-    if (findings.length === 0 || round === MOST_ROUNDS || before === (await fingerprint(cluster, objects)))
+    if (findings.length === 0 || round === MAX_ROUNDS || before === (await fingerprint(cluster, objects)))
       return findings
   }
 }

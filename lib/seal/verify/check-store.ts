@@ -61,7 +61,7 @@ export type Check = {
 }
 
 /** How often all is looked at again because somebody sealed meanwhile. */
-const MOST_ROUNDS = 3
+const MAX_ROUNDS = 3
 
 /**
  * Looks at every object of a store: the checkpoint and its key, batches, tiles, entries, index, what the leaves name, the registry, what is derived, and
@@ -74,7 +74,7 @@ export async function checkStore({ vkey }: CheckInput, { objects, ...others }: C
   for (let round = 1; ; round++) {
     const before = await tag()
     const check = await checkOnce(vkey, deps)
-    if (check.findings.total === 0 || round === MOST_ROUNDS || before === (await tag())) return check
+    if (check.findings.total === 0 || round === MAX_ROUNDS || before === (await tag())) return check
   }
 }
 

@@ -7,7 +7,7 @@ export type Finding = {
 }
 
 /** Findings kept one by one; those after them are counted. A damaged store of millions of objects must not fill the memory. */
-const MOST_KEPT = 10_000
+const MAX_KEPT = 10_000
 
 /** What was found, in the order in which it was found. */
 export type Findings = {
@@ -26,7 +26,7 @@ export function findingsList(): { readonly add: AddFinding; readonly all: () => 
   return {
     add: (key, problem) => {
       total++
-      if (kept.length < MOST_KEPT) kept.push({ key, problem })
+      if (kept.length < MAX_KEPT) kept.push({ key, problem })
     },
     all: () => ({ kept, total }),
   }

@@ -57,7 +57,7 @@ export type Verification = {
 }
 
 /** So many keys of objects that are not sealed are kept. */
-const MOST_UNSEALED = 1000
+const MAX_UNSEALED = 1000
 
 /**
  * Verifies a store by nothing but itself, a key and an earlier checkpoint: the signature, that the entries come to what was signed and begin with
@@ -169,7 +169,7 @@ async function unsealedIn(names: LeafNames, objects: Objects): Promise<Verificat
   let total = 0
   for await (const key of unsealedObjects(names, objects)) {
     total++
-    if (keys.length < MOST_UNSEALED) keys.push(key)
+    if (keys.length < MAX_UNSEALED) keys.push(key)
   }
   return { keys, total }
 }

@@ -9,7 +9,7 @@ import { BundleError, decodeBundle, encodeBundle } from '../tlog/tiles.ts'
  * The most leaves of a batch. It bounds what a run that dies leaves to be done, and how far before the end of the log its last batch can begin:
  * S3 lists as many keys in one answer.
  */
-export const MOST_LEAVES = 1000
+export const MAX_LEAVES = 1000
 
 /** A batch that is damaged, or that a later version wrote. One line. */
 export class BatchError extends Error {
@@ -32,8 +32,8 @@ const CLAIM = 'ciphertrail batch\n'
  * or too many.
  */
 export function encodeBatch(entries: readonly Entry[], claim?: Uint8Array): Uint8Array {
-  if (entries.length === 0 || entries.length > MOST_LEAVES)
-    throw new RangeError(`Cannot write a batch of ${entries.length} leaves: wanted 1 to ${MOST_LEAVES}`)
+  if (entries.length === 0 || entries.length > MAX_LEAVES)
+    throw new RangeError(`Cannot write a batch of ${entries.length} leaves: wanted 1 to ${MAX_LEAVES}`)
   return encodeBundle([...entries.map(({ bytes }) => bytes), ...(claim === undefined ? [] : [claim])])
 }
 
@@ -97,12 +97,12 @@ function partsIn(bytes: Uint8Array): { readonly leaves: Uint8Array; readonly cla
 export function decodeBatch(key: string, bytes: Uint8Array): Entry[] {
   try {
     const entries = decodeBundle(partsIn(bytes).leaves).map((entry) => ({ leaf: parseLeaf(entry), bytes: entry }))
-    if (entries.length > 0 && entries.length <= MOST_LEAVES) return entries
+    if (entries.length > 0 && entries.length <= MAX_LEAVES) return entries
   } catch (error) {
     if (!(error instanceof BundleError || error instanceof LeafError)) throw error
     throw new BatchError(`Cannot use batch "${key}": it is damaged or of a later version (${error.message})`, {
       cause: error,
     })
   }
-  throw new BatchError(`Cannot use batch "${key}": it has not 1 to ${MOST_LEAVES} leaves`)
+  throw new BatchError(`Cannot use batch "${key}": it has not 1 to ${MAX_LEAVES} leaves`)
 }

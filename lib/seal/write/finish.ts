@@ -25,7 +25,7 @@ export type LogDeps = {
 export type Log = { readonly head: Head; readonly tail?: Tail }
 
 /** Each leaf is one more object, so a run writes some of them at once. */
-const MOST_WRITES_AT_ONCE = 32
+const MAX_WRITES_AT_ONCE = 32
 
 /**
  * Publishes every batch that the log's key claimed: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to
@@ -56,7 +56,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const before = tail ?? (await readTail(head, objects))
   const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
   const { parts, tail: after } = partsOf(before, named)
-  await concurrently(parts, MOST_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
+  await concurrently(parts, MAX_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
 
   const { edge } = after
   const root = rootOfEdge(edge)

@@ -1,6 +1,6 @@
 import { batchKey, batchPrefix, checkpointKey, parseBatchKey, tileKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { BatchError, decodeBatch, MOST_LEAVES } from './batch.ts'
+import { BatchError, decodeBatch, MAX_LEAVES } from './batch.ts'
 import { openCheckpoint } from '../tlog/checkpoint.ts'
 import { type Edge, EMPTY_EDGE, hashesIn, rootOfEdge, tilesOfEdge } from '../tlog/frontier.ts'
 import { areEqual, EMPTY_ROOT, type Hash, leafHash } from '../tlog/merkle.ts'
@@ -50,7 +50,7 @@ export async function readHead(objects: Objects, verifier: Verifier): Promise<He
  * list, and mostly one read.
  */
 async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<number> {
-  const after = leaf > MOST_LEAVES ? batchKey(leaf - MOST_LEAVES - 1) : undefined
+  const after = leaf > MAX_LEAVES ? batchKey(leaf - MAX_LEAVES - 1) : undefined
   const before: { key: string; first: number }[] = []
   for await (const key of objects.list(batchPrefix, after)) {
     const first = parseBatchKey(key)

@@ -3,7 +3,7 @@ import { parseEvidenceKey } from '../../store/keys.ts'
 import { batchKey, vkeyKey } from '../../store/log-keys.ts'
 import { ConflictError, type Objects } from '../../store/objects/objects.ts'
 import { type WatchedCluster, readWatched } from '../../store/registry/registry.ts'
-import { claimOf, encodeBatch, entryOf, isClaimed, MOST_LEAVES } from './batch.ts'
+import { claimOf, encodeBatch, entryOf, isClaimed, MAX_LEAVES } from './batch.ts'
 import { concurrently } from '../../concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
 import { LogError, readHead } from './head.ts'
@@ -19,10 +19,10 @@ import { type Known, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
 export const RETENTION_SECONDS = 6 * 60 * 60
 
 /** So many objects are hashed at once. */
-const MOST_READS_AT_ONCE = 16
+const MAX_READS_AT_ONCE = 16
 
 /** How often others may be first, before something else must be wrong. */
-const MOST_ROUNDS = 100
+const MAX_ROUNDS = 100
 
 export type SealInput = {
   readonly now: Date
@@ -132,15 +132,15 @@ export async function extend(
 
   async function addListed(firstPlace: number): Promise<boolean> {
     let place = firstPlace
-    for await (const group of groupsOf(list(), MOST_LEAVES)) {
-      const batch = await concurrently(group, MOST_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
+    for await (const group of groupsOf(list(), MAX_LEAVES)) {
+      const batch = await concurrently(group, MAX_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
       if (!(await add(batch, place))) return false
       place = 1
     }
     return !isQuiet || (await add([{ kind: 'heartbeat', time: toTime(Math.floor(known.now)) }], place))
   }
 
-  for (let round = 1; round <= MOST_ROUNDS; round++) {
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
     const { log: finished, found } = await finishAll(log, deps, ({ claimed, unclaimed }) => {
       for (const { key } of unclaimed) putAside(key, `"${claimed?.key ?? ''}" took its place`)
     })
@@ -148,7 +148,7 @@ export async function extend(
     const outcome = await addUnclaimed(found)
     if (outcome === 'none' && (await addListed(found.place))) return { log, leaves, putAside: [...aside.values()] }
   }
-  throw new LogError(`Cannot extend the log: other runs were first ${MOST_ROUNDS} times, run it again`)
+  throw new LogError(`Cannot extend the log: other runs were first ${MAX_ROUNDS} times, run it again`)
 }
 
 /** The leaf of something that is stored. */

@@ -13,7 +13,7 @@ import type { Verifier } from '../tlog/note.ts'
 import { NO_ATTEMPT } from './pending.ts'
 
 /** So many things that are no batches of the log are passed over at one place. */
-const MOST_PLACES = 1000
+const MAX_PLACES = 1000
 
 /** So many leaves are held against what is stored at once. */
 const AT_ONCE = 16
@@ -37,7 +37,7 @@ export async function unfinishedAfter(
   { objects, verifier }: { readonly objects: Objects; readonly verifier: Verifier },
 ): Promise<Unfinished> {
   const unclaimed: { key: string; body: Uint8Array }[] = []
-  for (let place = 1; place <= MOST_PLACES; place++) {
+  for (let place = 1; place <= MAX_PLACES; place++) {
     const key = batchKey(head.size, place)
     const stored = await objects.get(key)
     if (stored === undefined) return { claimed: undefined, unclaimed, place }
@@ -46,7 +46,7 @@ export async function unfinishedAfter(
     unclaimed.push({ key, body: stored.body })
   }
   throw new LogError(
-    `Cannot extend the log: ${MOST_PLACES} objects from "${batchKey(head.size)}" on are none that its key claimed; find out who writes to the store`,
+    `Cannot extend the log: ${MAX_PLACES} objects from "${batchKey(head.size)}" on are none that its key claimed; find out who writes to the store`,
   )
 }
 

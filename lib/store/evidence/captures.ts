@@ -11,7 +11,7 @@ import { sha256Of } from '../objects/derived-object.ts'
 const FORMAT = 'ciphertrail/packets/1'
 
 /** More flows of one capture are counted, not kept. */
-const MOST_FLOWS = 20_000
+const MAX_FLOWS = 20_000
 
 /** What a connection showed, as it is kept: without payload. */
 export type CapturedFlow = Pick<
@@ -49,7 +49,7 @@ export type Capture = {
 /** What is kept of flows. */
 export function capturedFlows(flows: readonly ReadFlow[]): Pick<Capture, 'flows' | 'omitted'> {
   const kept = flows
-    .slice(0, MOST_FLOWS)
+    .slice(0, MAX_FLOWS)
     .map(
       ({
         protocol,
@@ -117,7 +117,7 @@ const captureSchema = z.object({
 export type KeptCapture = z.infer<typeof captureSchema>
 
 /** Captures are ten minutes at most, so that one that began earlier has ended by then. */
-const LONGEST_SECONDS = 3_600
+const MAX_SECONDS = 3_600
 
 /**
  * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link StoreError} for one that cannot be
@@ -129,7 +129,7 @@ export async function readCaptures(
   objects: Objects,
 ): Promise<KeptCapture[]> {
   const captures: KeptCapture[] = []
-  const earliest = toTime(toSeconds(from) - LONGEST_SECONDS)
+  const earliest = toTime(toSeconds(from) - MAX_SECONDS)
   for await (const key of objects.list(packetsOf(cluster))) {
     const id = parsePacketsKey(key)
     if (id === undefined || id.from < earliest || id.from > to) continue

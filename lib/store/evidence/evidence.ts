@@ -6,7 +6,7 @@ import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import type { MetricsAnswer, ProxyPage, Snapshot } from '../../model/snapshot.ts'
 import type { Window } from '../../model/time.ts'
-import { attemptsPrefix, evidenceKey, MOST_ATTEMPTS, parseEvidenceKey } from '../keys.ts'
+import { attemptsPrefix, evidenceKey, MAX_ATTEMPTS, parseEvidenceKey } from '../keys.ts'
 import type { EvidenceId } from '../keys.ts'
 import { ConflictError, DeletedError } from '../objects/objects.ts'
 import type { Objects, StoredObject } from '../objects/objects.ts'
@@ -25,12 +25,12 @@ export class EvidenceError extends Error {
 const PIECE_LENGTH = 1 << 20
 
 /** Evidence that is larger than this when unpacked did not come from a collector. The longest text that Node holds is near. */
-const MOST_BYTES = 512 * 1024 * 1024
+const MAX_BYTES = 512 * 1024 * 1024
 
 const CHUNK_BYTES = 256 * 1024
 
 /** Deflate makes nothing smaller than a 1032nd, so a damaged length that says more is not believed. */
-const MOST_GROWTH = 1032
+const MAX_GROWTH = 1032
 
 /**
  * Of 71 MB of recorded answers, level 1 made 9.5 MB in 0.3 s of CPU, level 4 8.0 MB in 0.5 s and level 6 7.2 MB in 0.9 s: a window
@@ -210,11 +210,11 @@ export async function decodeSnapshot(key: string, body: Uint8Array): Promise<Sna
 async function unpack(key: string, body: Uint8Array): Promise<string> {
   // The last four bytes say how long it was. Unpacked into one buffer of that size it needs a quarter less memory (measured).
   const stated = body.length < 4 ? 0 : new DataView(body.buffer, body.byteOffset).getUint32(body.length - 4, true)
-  if (stated > MOST_BYTES) throw new EvidenceError(key, 'it is too large when unpacked')
-  const chunkSize = Math.max(Math.min(stated, MOST_GROWTH * body.length), CHUNK_BYTES)
+  if (stated > MAX_BYTES) throw new EvidenceError(key, 'it is too large when unpacked')
+  const chunkSize = Math.max(Math.min(stated, MAX_GROWTH * body.length), CHUNK_BYTES)
   let unpacked: Buffer
   try {
-    unpacked = await promisify(gunzip)(body, { maxOutputLength: MOST_BYTES, chunkSize })
+    unpacked = await promisify(gunzip)(body, { maxOutputLength: MAX_BYTES, chunkSize })
   } catch (error) {
     throw new EvidenceError(key, 'it is not whole gzip data', { cause: error })
   }
@@ -255,7 +255,7 @@ export async function writeAttempt(snapshot: Snapshot, { objects }: EvidenceDeps
   const { cluster, window } = snapshot
   const body = await encodeSnapshot(snapshot)
   const last = after ?? (await listAttempts(window, cluster, { objects })).at(-1)?.attempt ?? 0
-  for (let attempt = last + 1; attempt <= MOST_ATTEMPTS; attempt++) {
+  for (let attempt = last + 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const key = evidenceKey({ window, cluster, attempt })
     try {
       await objects.putOnce(key, body)
@@ -265,7 +265,7 @@ export async function writeAttempt(snapshot: Snapshot, { objects }: EvidenceDeps
     }
   }
   throw new RangeError(
-    `Cannot store another attempt at window ${window.start} to ${window.end} of cluster "${cluster}": there are ${MOST_ATTEMPTS}`,
+    `Cannot store another attempt at window ${window.start} to ${window.end} of cluster "${cluster}": there are ${MAX_ATTEMPTS}`,
   )
 }
 

@@ -278,13 +278,13 @@ function etagOf(body: Uint8Array): string {
 }
 
 /** Nothing that is stored is larger, but for what is only hashed. */
-const MOST_BYTES = 512 * 1024 * 1024
+const MAX_BYTES = 512 * 1024 * 1024
 
 /**
  * Opens a file to be read whole; undefined for a directory. A copy of a store may come from anybody: what is no file, such as a pipe or a device, is not
  * waited for, a link is not followed, and what would fill the memory is not read.
  */
-async function openObject(path: string, most = MOST_BYTES): Promise<FileHandle | undefined> {
+async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | undefined> {
   const refused = (state: string) => new StoreError(`Cannot read "${path}": ${state}, move it away`)
   let file: FileHandle
   try {

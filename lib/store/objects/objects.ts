@@ -99,7 +99,7 @@ const BESIDE_EVIDENCE = ['evidence/', 'changes/', 'reports/', 'log/']
 const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
 
 /** The most that S3 allows. */
-const LONGEST_KEY = 1024
+const MAX_KEY_LENGTH = 1024
 
 /** Whether a text may be one part of a key, between two slashes. */
 export function isKeySegment(text: string): boolean {
@@ -108,7 +108,7 @@ export function isKeySegment(text: string): boolean {
 
 /** Whether a text may be a key, in every store. */
 export function isKey(text: string): boolean {
-  return text.length <= LONGEST_KEY && text.split('/').every(isKeySegment)
+  return text.length <= MAX_KEY_LENGTH && text.split('/').every(isKeySegment)
 }
 
 /** Throws `TypeError` for a key that is not safe in every store; one that leaves the store's directory among them. */

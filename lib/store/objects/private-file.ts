@@ -15,7 +15,7 @@ export class PrivateFileError extends Error {
 /** Anybody but the owner: rights of the group and of others. */
 const OTHERS = 0o077
 
-const MOST_BYTES = 10_000_000
+const MAX_BYTES = 10_000_000
 
 /** How long another command may hold it. */
 const LOCK_WAIT_MS = 10_000
@@ -38,7 +38,7 @@ export async function readPrivateFile(path: string, what: string): Promise<Uint8
         )
       if (own !== undefined && stats.uid !== own && stats.uid !== 0)
         throw unusable(path, what, 'it belongs to another user')
-      if (!stats.isFile() || stats.size > MOST_BYTES) throw unusable(path, what, 'it is no such file')
+      if (!stats.isFile() || stats.size > MAX_BYTES) throw unusable(path, what, 'it is no such file')
       return await file.readFile()
     })
   } catch (error) {

@@ -11,7 +11,7 @@ export type Replacement<T> = {
 }
 
 /** How often others may be first, before something else must be wrong. */
-const MOST_ROUNDS = 25
+const MAX_ROUNDS = 25
 
 /**
  * Replaces an object by compare-and-swap. Throws `PreconditionFailedError` where others were first too often.
@@ -30,7 +30,7 @@ export async function replaceObject<T>(
       await objects.putIf(key, body, etag)
       return result
     } catch (error) {
-      if (!(error instanceof PreconditionFailedError) || round === MOST_ROUNDS) throw error
+      if (!(error instanceof PreconditionFailedError) || round === MAX_ROUNDS) throw error
     }
   }
 }

@@ -27,7 +27,7 @@ export type ClusterOptions = {
   readonly proxies?: ProxiesSetting | null
   /** Replaces all that was said of credentials before. */
   readonly prometheusAuth?: PrometheusAuth
-  /** Seconds, 1 to {@link MOST_TAP_SECONDS}; null: nothing is tapped, as by default. */
+  /** Seconds, 1 to {@link MAX_TAP_SECONDS}; null: nothing is tapped, as by default. */
   readonly tapSeconds?: number | null
   /** Default `linkerd`. */
   readonly linkerdNamespace?: string
@@ -50,7 +50,7 @@ const BEGINNING = '1970-01-01T00:00:00Z'
 const DAY_SECONDS = 24 * 60 * 60
 
 /** The longest that workloads are tapped in a collection: a sample, no recording. */
-export const MOST_TAP_SECONDS = 60
+export const MAX_TAP_SECONDS = 60
 
 const namespace = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
 
@@ -82,7 +82,7 @@ export const clusterSchema: z.ZodType<Cluster> = z.looseObject({
       sigv4RoleArn: z.string().exactOptional(),
     })
     .exactOptional(),
-  tapSeconds: z.int().min(1).max(MOST_TAP_SECONDS).exactOptional(),
+  tapSeconds: z.int().min(1).max(MAX_TAP_SECONDS).exactOptional(),
   agent: z.literal(true).exactOptional(),
   noPrometheus: z.literal(true).exactOptional(),
   proxies: z.enum(['auto', 'all']).exactOptional(),
@@ -197,8 +197,8 @@ export function checkOptions(options: ClusterOptions): void {
       'its API server is reached by a kubeconfig, by EKS, by its address or by an agent, and more than one is given',
     )
   const { tapSeconds = null } = options
-  if (tapSeconds !== null && !(Number.isInteger(tapSeconds) && tapSeconds >= 1 && tapSeconds <= MOST_TAP_SECONDS))
-    throw optionError(id, `workloads are tapped for 1 to ${MOST_TAP_SECONDS} seconds, not ${tapSeconds}`)
+  if (tapSeconds !== null && !(Number.isInteger(tapSeconds) && tapSeconds >= 1 && tapSeconds <= MAX_TAP_SECONDS))
+    throw optionError(id, `workloads are tapped for 1 to ${MAX_TAP_SECONDS} seconds, not ${tapSeconds}`)
   if (options.eks !== undefined) checkEks(id, options.eks)
   if (options.apiServer !== undefined) checkApiServer(id, options.apiServer)
   if (

@@ -14,7 +14,7 @@ import type { ClusterOptions } from './registration.ts'
 export type RegistryDeps = { readonly objects: Objects }
 
 /** How often others may be first with a change, before something else must be wrong. */
-const MOST_ROUNDS = 25
+const MAX_ROUNDS = 25
 
 const registrySchema = z.looseObject({
   format: z.literal('ciphertrail/clusters/1'),
@@ -216,7 +216,7 @@ async function changeRegistry(
       await recordChange({ kind: 'clusters', number: registry.change + 1, content }, author, objects)
       break
     } catch (error) {
-      if (!(error instanceof ConflictError) || round === MOST_ROUNDS) throw error
+      if (!(error instanceof ConflictError) || round === MAX_ROUNDS) throw error
     }
   }
   const { registry, etag } = await readRegistry(objects)

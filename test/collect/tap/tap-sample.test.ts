@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { status } from '../../../demo/replay-kubernetes.ts'
 import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
 import type { OpenOptions } from '../../../lib/collect/cluster/open-cluster.ts'
-import { MOST_TAPPED, sampleTap, tapTargets } from '../../../lib/collect/tap/tap-sample.ts'
+import { MAX_TAPPED, sampleTap, tapTargets } from '../../../lib/collect/tap/tap-sample.ts'
 import type { Cluster } from '../../../lib/model/registry.ts'
 import type { Endpoint } from '../../../lib/model/path.ts'
 import type { MetricsAnswer, Snapshot } from '../../../lib/model/snapshot.ts'
@@ -190,13 +190,13 @@ describe('tapTargets()', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), (count) => {
         const seen = new Set<string>()
-        const windows = Math.ceil(count / MOST_TAPPED) * 12
+        const windows = Math.ceil(count / MAX_TAPPED) * 12
         for (let index = 0; index < windows; index++) {
           const at = (minutes: number) => new Date(Date.UTC(2026, 10, 24, 0, minutes)).toISOString()
           const next = { start: at(index * 5), end: at(index * 5 + 5) }
           const { targets, left } = tapTargets([answer('clear-inbound', named(count))], cluster, next)
           assert.equal(targets.length + left, count)
-          assert.ok(targets.length <= MOST_TAPPED)
+          assert.ok(targets.length <= MAX_TAPPED)
           assert.equal(new Set(targets.map(({ name }) => name)).size, targets.length)
           for (const { name } of targets) seen.add(name)
         }

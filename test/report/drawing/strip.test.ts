@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MARKS } from '../../../lib/report/drawing/state-looks.ts'
-import { axisOf, coverageRunsOf, FULL_WIDTH, MOST_CELLS, runsOf } from '../../../lib/report/drawing/strip.ts'
+import { axisOf, coverageRunsOf, FULL_WIDTH, MAX_CELLS, runsOf } from '../../../lib/report/drawing/strip.ts'
 import type { Cell } from '../../../lib/report/drawing/strip.ts'
 import { hours } from '../../support/stored/report-input.ts'
 
@@ -16,7 +16,7 @@ test('axisOf() gives a week of hours one cell each, and a year cells of many win
   assert.equal(week.width, FULL_WIDTH)
   const long = axisOf(hours(year), year)
   assert.equal(long.windowsPerCell, 53)
-  assert.ok(long.bins.length <= MOST_CELLS)
+  assert.ok(long.bins.length <= MAX_CELLS)
   assert.equal(long.bins.at(-1)?.last, 8759)
 })
 

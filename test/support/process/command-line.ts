@@ -31,7 +31,7 @@ export type ProcessOptions = RunOptions & {
 }
 
 /** Nothing that a test runs takes longer; a command that hangs must not hang the suite. */
-const LONGEST_MS = 180_000
+const MAX_MS = 180_000
 
 /** Starts `ciphertrail` as a process of its own. */
 export function start(
@@ -42,7 +42,7 @@ export function start(
     cwd: folder,
     env: environmentIn(folder, env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LONGEST_MS,
+    timeout: MAX_MS,
     killSignal: 'SIGKILL',
   })
   return { child, ended: outcome(child) }
@@ -88,7 +88,7 @@ export async function run(
   const child = waiting.pop() ?? startChild()
   setRef(child, true)
   const over = new AbortController()
-  const overtime = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
+  const overtime = setTimeout(() => child.kill('SIGKILL'), MAX_MS)
   try {
     const answered = once(child, 'message', { signal: over.signal }) as Promise<[Ran]>
     const died = once(child, 'exit', { signal: over.signal }) as Promise<[number | null, NodeJS.Signals | null]>
@@ -126,7 +126,7 @@ export async function runShell(
     cwd: folder,
     env: environmentIn(folder, env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LONGEST_MS,
+    timeout: MAX_MS,
     killSignal: 'SIGKILL',
   })
   return outcome(child)

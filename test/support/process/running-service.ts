@@ -8,7 +8,7 @@ import { clockVariables } from './clock.ts'
 const BIN = join(import.meta.dirname, '../../../bin/ciphertrail.js')
 
 /** Nothing that a test waits for takes longer. */
-const LONGEST_MS = 180_000
+const MAX_MS = 180_000
 
 /** A line of the log. */
 export type LogLine = { readonly event: string; readonly level: string; readonly [member: string]: unknown }
@@ -33,7 +33,7 @@ export async function startService(args: readonly string[], folder: string): Pro
     cwd: folder,
     env: { PATH: process.env['PATH'] ?? '', HOME: folder, TZ: 'Pacific/Auckland', ...clockVariables() },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: LONGEST_MS,
+    timeout: MAX_MS,
     killSignal: 'SIGKILL',
   })
   const lines: LogLine[] = []

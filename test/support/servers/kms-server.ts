@@ -29,7 +29,7 @@ const KEY_FACTS = {
 }
 
 /** The most that KMS signs of a message that is not hashed before. */
-const MOST_MESSAGE_BYTES = 4096
+const MAX_MESSAGE_BYTES = 4096
 
 /** Starts a server that does what AWS KMS does for `GetPublicKey` and `Sign` with two Ed25519 keys, in the JSON protocol of AWS. */
 export async function startKmsServer(): Promise<KmsServer> {
@@ -82,7 +82,7 @@ function answerTo(request: IncomingMessage, { action, members }: KmsRequest, key
   const message = Buffer.from(String(members['Message']), 'base64')
   if (action !== 'Sign' || members['MessageType'] !== 'RAW' || members['SigningAlgorithm'] !== 'ED25519_SHA_512')
     return failure('ValidationException', 'Only ED25519_SHA_512 of RAW messages is known here')
-  if (message.length > MOST_MESSAGE_BYTES) return failure('ValidationException', 'The message is too long')
+  if (message.length > MAX_MESSAGE_BYTES) return failure('ValidationException', 'The message is too long')
   const signature = sign(null, message, key.privateKey).toString('base64')
   return { status: 200, body: { KeyId: id, Signature: signature, SigningAlgorithm: 'ED25519_SHA_512' } }
 }

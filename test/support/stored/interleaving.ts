@@ -18,7 +18,7 @@ export type Telling = {
 type Waiting = { readonly request: StoreRequest; readonly actor: number; readonly go: (fate: Fate) => void }
 
 /** For so long an actor may be busy with itself. */
-const MOST_TURNS = 10_000
+const MAX_TURNS = 10_000
 
 /** How many stories are told at once: a turn of the event loop costs more than a request. */
 const AT_ONCE = 64
@@ -96,7 +96,7 @@ function begin({ actors, draw, fateOf }: Telling) {
     isOver: () => alive === 0,
     step() {
       if (isAnyBusy()) {
-        if (++turns > MOST_TURNS) throw new Error('Cannot go on: an actor waits for something else than its store')
+        if (++turns > MAX_TURNS) throw new Error('Cannot go on: an actor waits for something else than its store')
         return
       }
       turns = 0

@@ -26,10 +26,10 @@ export class StoreAddressError extends Error {
 }
 
 /** What S3 allows: a hundred years. */
-const MOST_DAYS = 36_500
+const MAX_DAYS = 36_500
 
 /** Keys have at most 1024 characters; those of ciphertrail are far shorter than what is left. */
-const LONGEST_PREFIX = 500
+const MAX_PREFIX_LENGTH = 500
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const IP_ADDRESS = /^\d+\.\d+\.\d+\.\d+$/
@@ -88,9 +88,9 @@ function readPlace(path: string, refuse: Refuse): Place {
   if (bucket.endsWith(DIRECTORY_BUCKET))
     throw refuse(`"${bucket}" is a directory bucket, which lists in no order and cannot be locked`)
   const prefix = segments.map((segment) => `${segment}/`).join('')
-  if (!segments.every(isKeySegment) || prefix.length > LONGEST_PREFIX)
+  if (!segments.every(isKeySegment) || prefix.length > MAX_PREFIX_LENGTH)
     throw refuse(
-      `the prefix behind bucket "${bucket}" must have at most ${LONGEST_PREFIX} characters, in parts of letters, digits and "._=-" that do not begin with a dot`,
+      `the prefix behind bucket "${bucket}" must have at most ${MAX_PREFIX_LENGTH} characters, in parts of letters, digits and "._=-" that do not begin with a dot`,
     )
   return { bucket, prefix }
 }
@@ -111,9 +111,9 @@ function readRetention(text: string, refuse: Refuse): Retention {
   if (text === '13-months') return { months: 13 }
   if (text === '6-years') return { years: 6 }
   const days = Number(/^(\d{1,5})-days?$/.exec(text)?.[1] ?? 0)
-  if (days < 1 || days > MOST_DAYS)
+  if (days < 1 || days > MAX_DAYS)
     throw refuse(
-      `"retention" is ${JSON.stringify(oneLine(text))}, it must be 13-months, 6-years, or days such as 400-days, at most ${MOST_DAYS}`,
+      `"retention" is ${JSON.stringify(oneLine(text))}, it must be 13-months, 6-years, or days such as 400-days, at most ${MAX_DAYS}`,
     )
   return { days }
 }
