@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Sender } from '../lib/deliver/send/message.ts'
-import { patientMail } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/patience.ts'
 import type { SendMail } from '../lib/deliver/send/send.ts'
 import type { PublishAlert } from '../lib/deliver/send/sns.ts'
 import { MailSettingsError, readMailSettings } from '../lib/deliver/send/settings.ts'
@@ -59,7 +59,7 @@ export async function readSendOptions(options: SendOptions, { config, now }: Con
 }
 
 function patiently<T extends { readonly send: SendMail }>(mail: T): T {
-  return { ...mail, send: patientMail(mail.send, { mayWait: () => true, wait: sleep, random: Math.random }) }
+  return { ...mail, send: retryThrottled(mail.send, { mayWait: () => true, wait: sleep, random: Math.random }) }
 }
 
 /** The way to send mail that a settings file names, and whom it is from. It waits for nothing. Throws UsageError where it cannot be used. */

@@ -38,7 +38,7 @@ export function readWindowMinutes(text: string): WindowMinutes {
 }
 
 /** Reads a state, or `not-encrypted` (plaintext and no-mesh-tls that were allowed). Throws UsageError. */
-export function readState(text: string): State | 'not-encrypted' {
+export function parseState(text: string): State | 'not-encrypted' {
   const known: readonly (State | 'not-encrypted')[] = ['not-encrypted', ...STATES]
   const state = known.find((one) => one === text)
   if (state === undefined)
@@ -97,7 +97,7 @@ export function collectValues(value: string, values: readonly string[] = []): st
 }
 
 /** Which proxies are read by name; null: none. Throws UsageError. */
-export function readProxies(text: string): ProxiesSetting | null {
+export function parseProxies(text: string): ProxiesSetting | null {
   if (text === 'off') return null
   if (text === 'auto' || text === 'all') return text
   throw new UsageError(`Cannot use --proxies ${JSON.stringify(text)}: wanted auto, all or off`)

@@ -32,7 +32,7 @@ import {
   reasonWords,
   shareWords,
 } from '../lib/report/words/words.ts'
-import { derive } from '../lib/history/derive.ts'
+import { deriveCluster } from '../lib/history/derive.ts'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
 import { writeAttempt } from '../lib/store/evidence/evidence.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
@@ -176,7 +176,7 @@ async function collectAll(
           },
         )
         await writeAttempt(snapshot, { objects })
-        await derive(cluster, deriveDeps(objects, console.now()))
+        await deriveCluster(cluster, deriveDeps(objects, console.now()))
         snapshots.push(snapshot)
       }
     } finally {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
-import { patientMail } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/patience.ts'
 import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/jobs/alert-channels.ts'
@@ -34,7 +34,7 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
       objects,
       now,
       mail:
-        way === null ? null : { ...way, send: patientMail(way.send, { mayWait, wait: sleep, random: Math.random }) },
+        way === null ? null : { ...way, send: retryThrottled(way.send, { mayWait, wait: sleep, random: Math.random }) },
       post,
       publish: snsPublish,
       settled,

@@ -1,5 +1,5 @@
 /** Brings what is derived of every cluster up to all evidence, once a day: collectors may have died before they derived. */
-import { compact } from '../lib/jobs/compact-history.ts'
+import { compactHistory } from '../lib/jobs/compact-history.ts'
 import { concurrently } from '../lib/concurrently.ts'
 import { listEvidence } from '../lib/history/listed-evidence.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
@@ -18,7 +18,7 @@ export const handler = onSchedule(async (now, { objects }) => {
   const listed = await listEvidence(now, objects)
   const errors = await concurrently(inTurn, MAX_AT_ONCE, async (cluster): Promise<readonly string[]> => {
     try {
-      return (await compact(cluster, now, { objects, listed })).errors
+      return (await compactHistory(cluster, now, { objects, listed })).errors
     } catch (error) {
       // One cluster must not keep the others from being brought up.
       if (!(error instanceof Error)) throw error

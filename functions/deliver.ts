@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
-import { patientMail } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/patience.ts'
 import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
 import { askedMailSchema } from '../lib/jobs/due-mails.ts'
 import { onQueue, once } from './lambda.ts'
@@ -26,7 +26,7 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
   }
   const { send: sendOnce, ...from } = way
   const mayWait = (ms: number) => leftMs() - ms > MIN_MS
-  const send = patientMail(sendOnce, { mayWait, wait: sleep, random: Math.random })
+  const send = retryThrottled(sendOnce, { mayWait, wait: sleep, random: Math.random })
   const now = () => new Date()
   const asked = await deliverAsked(
     message,

@@ -1,5 +1,5 @@
 /** How many items, from the first on, hold: of items of which none holds after one that does not, such as times in order. */
-export function countLeading<T extends number | object>(items: readonly T[], holds: (item: T) => boolean): number {
+export function partitionPoint<T extends number | object>(items: readonly T[], holds: (item: T) => boolean): number {
   let low = 0
   let high = items.length
   while (low < high) {

@@ -7,7 +7,7 @@ import { ClusterOptionError, newRegistration } from '../../lib/store/registry/re
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { openStore } from '../open-store.ts'
-import { TIMEOUT_HELP, readProxies, readTime, readTimeout, readWindowMinutes } from '../option-values.ts'
+import { TIMEOUT_HELP, parseProxies, readTime, readTimeout, readWindowMinutes } from '../option-values.ts'
 
 /** The options of `agent`. */
 type AgentOptions = {
@@ -113,7 +113,7 @@ function clusterOf(options: AgentOptions, now: Date): Cluster {
         ...(kubeconfig === undefined ? {} : { kubeconfig }),
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(prometheus === false ? { noPrometheus: true } : {}),
-        ...(proxies === undefined ? {} : { proxies: readProxies(proxies) }),
+        ...(proxies === undefined ? {} : { proxies: parseProxies(proxies) }),
         ...(linkerdNamespace === undefined ? {} : { linkerdNamespace }),
         ...(vizNamespace === undefined ? {} : { vizNamespace }),
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),

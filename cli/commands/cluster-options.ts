@@ -10,7 +10,7 @@ import { readText } from '../../lib/net/credential-files.ts'
 import { resolve } from 'node:path'
 
 /** The options of `cluster add`. */
-export type AddOptions = {
+export type AddClusterOptions = {
   readonly kubeconfig?: string
   readonly context?: string
   readonly eks?: string
@@ -68,12 +68,12 @@ function quoted(text: string): string {
 }
 
 /** For how many seconds to tap; null for "off". Throws UsageError. */
-export function readTap(text: string): number | null {
+export function parseTap(text: string): number | null {
   return text === 'off' ? null : readDuration('--tap', text, MAX_TAP_SECONDS)
 }
 
 /** The cluster of EKS that is named; undefined where none is. Throws UsageError where it is named in part. */
-export function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddOptions): EksCluster | undefined {
+export function eksOf({ eks: name, eksRegion: region, eksRole: roleArn }: AddClusterOptions): EksCluster | undefined {
   if (name === undefined && region === undefined && roleArn === undefined) return undefined
   if (name === undefined || region === undefined)
     throw new UsageError('Cannot reach a cluster of EKS: --eks and --eks-region go together')
@@ -97,7 +97,7 @@ export function refuseAddresses(id: string, urls: readonly (string | undefined)[
 }
 
 /** The API server that is given by its address; undefined where none is. Throws UsageError where it is given in part, or its authority cannot be read. */
-export async function apiServerOf(options: AddOptions): Promise<ApiServerAddress | undefined> {
+export async function apiServerOf(options: AddClusterOptions): Promise<ApiServerAddress | undefined> {
   const { apiServer: url, ca, tokenFile, tokenSecret } = options
   if (url === undefined && ca === undefined && tokenFile === undefined && tokenSecret === undefined) return undefined
   if (url === undefined || ca === undefined || (tokenFile === undefined && tokenSecret === undefined))
@@ -117,7 +117,7 @@ export async function apiServerOf(options: AddOptions): Promise<ApiServerAddress
 }
 
 /** How Prometheus is shown who asks, files as absolute paths; undefined where nothing is said of it. */
-export function authOf(options: AddOptions): PrometheusAuth | undefined {
+export function authOf(options: AddClusterOptions): PrometheusAuth | undefined {
   const { prometheusUser: user, prometheusSigv4: sigv4Region, prometheusRole: sigv4RoleArn } = options
   const files = {
     tokenFile: options.prometheusTokenFile,

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { checkCluster } from '../../lib/collect/check-cluster.ts'
-import type { Check } from '../../lib/collect/check-cluster.ts'
+import type { ClusterCheck } from '../../lib/collect/check-cluster.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { type Trust, wayOf } from '../../lib/store/registry/trust.ts'
@@ -12,9 +12,9 @@ import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore, storeWarnings } from '../open-store.ts'
 import { tableLines } from '../terminal-table.ts'
 import { openRegistered, openTrust, refusePlaces } from '../operator-trust.ts'
-import { TIMEOUT_HELP, readProxies, readTimeout, readWindowMinutes } from '../option-values.ts'
-import type { AddOptions } from './cluster-options.ts'
-import { wayText, readTap, eksOf, refuseAddresses, apiServerOf, authOf } from './cluster-options.ts'
+import { TIMEOUT_HELP, parseProxies, readTimeout, readWindowMinutes } from '../option-values.ts'
+import type { AddClusterOptions } from './cluster-options.ts'
+import { wayText, parseTap, eksOf, refuseAddresses, apiServerOf, authOf } from './cluster-options.ts'
 
 /** Adds `ciphertrail cluster add|list|remove|check`. */
 export function addClusterCommands(program: Command, console: Console): void {
@@ -75,7 +75,7 @@ export function addClusterCommands(program: Command, console: Console): void {
       '\nExamples:\n  ciphertrail cluster add prod --context prod\n  ciphertrail cluster add prod --eks prod --eks-region eu-central-1\n  ciphertrail cluster add prod --api-server https://api.prod.example:6443 \\\n      --ca ca.pem --token-file token\n  ciphertrail cluster add prod --context prod \\\n      --prometheus-url https://prometheus.example/prod',
     )
     .action(async (id: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<AddOptions>()
+      const options = command.optsWithGlobals<AddClusterOptions>()
       const { kubeconfig, context, prometheusUrl, portForward, linkerdNamespace, vizNamespace, window, json, store } =
         options
       const prometheusAuth = authOf(options)
@@ -116,9 +116,9 @@ export function addClusterCommands(program: Command, console: Console): void {
         ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
         ...(portForward === true ? { prometheusUrl: null } : {}),
         ...(options.prometheus === false ? { noPrometheus: true } : {}),
-        ...(options.proxies === undefined ? {} : { proxies: readProxies(options.proxies) }),
+        ...(options.proxies === undefined ? {} : { proxies: parseProxies(options.proxies) }),
         ...(prometheusAuth === undefined ? {} : { prometheusAuth }),
-        ...(options.tap === undefined ? {} : { tapSeconds: readTap(options.tap) }),
+        ...(options.tap === undefined ? {} : { tapSeconds: parseTap(options.tap) }),
         ...(linkerdNamespace === undefined ? {} : { linkerdNamespace }),
         ...(vizNamespace === undefined ? {} : { vizNamespace }),
         ...(window === undefined ? {} : { windowMinutes: readWindowMinutes(window) }),
@@ -279,7 +279,7 @@ async function vouchDecided(
 }
 
 /** The checks as `linkerd check` shows them: a heading for each section, a mark for each line, the hint below it. */
-function checkLines(checks: readonly Check[], { colors }: Console): string[] {
+function checkLines(checks: readonly ClusterCheck[], { colors }: Console): string[] {
   return [...Map.groupBy(checks, ({ section }) => section)].flatMap(([section, all], index) => [
     ...(index === 0 ? [] : ['']),
     section,

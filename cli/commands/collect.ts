@@ -3,7 +3,7 @@ import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { type Attempted, collectWindows } from '../../lib/jobs/collect-window.ts'
-import { type Asked, dueByAsking } from '../../lib/jobs/select-windows.ts'
+import { type WindowSelection, selectWindows } from '../../lib/jobs/select-windows.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { readWindow } from '../../lib/history/cluster-state.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
@@ -75,7 +75,7 @@ export function addCollect(program: Command, console: Console): void {
 }
 
 /** Which windows were asked for, and when; `at` and `period` exclude each other. */
-type AskedAt = Asked & { readonly now?: string | undefined }
+type AskedAt = WindowSelection & { readonly now?: string | undefined }
 
 function readAsked(options: CollectOptions): AskedAt {
   const now = options.now === undefined ? undefined : readTime('--now', options.now)
@@ -109,7 +109,7 @@ async function collectCluster(
   const { objects, console, access } = deps
   const now = replayed === undefined ? console.now : () => new Date(replayed)
   if (asked.period !== undefined) refuseLong(cluster, asked.period)
-  const { due, notes, isWhole } = await dueByAsking(cluster, asked, now(), { objects, access })
+  const { due, notes, isWhole } = await selectWindows(cluster, asked, now(), { objects, access })
   for (const note of notes) console.err(note)
 
   const collected = await collectWindows(

@@ -14,7 +14,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { pathJson, toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { type Column, tableLines } from '../terminal-table.ts'
-import { collectValues, readState, readTime } from '../option-values.ts'
+import { collectValues, parseState, readTime } from '../option-values.ts'
 
 /** The options of `paths`. */
 type PathsOptions = {
@@ -50,7 +50,7 @@ export function addPaths(program: Command, console: Console): void {
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<PathsOptions>()
-      const state = options.state === undefined ? undefined : readState(options.state)
+      const state = options.state === undefined ? undefined : parseState(options.state)
       const from = options.from === undefined ? undefined : readTime('--from', options.from)
       const to = options.to === undefined ? undefined : readTime('--to', options.to)
       if (from !== undefined && to !== undefined && toSeconds(from) >= toSeconds(to))

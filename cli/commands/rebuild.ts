@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { rebuild } from '../../lib/history/derive.ts'
+import { rebuildCluster } from '../../lib/history/derive.ts'
 import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, deriveDeps, openStore } from '../open-store.ts'
@@ -26,7 +26,7 @@ export function addRebuild(program: Command, console: Console): void {
       let errors = 0
       for (const cluster of await chosenClusters(objects, options.cluster)) {
         console.progress(`Deriving ${cluster.id} again`)
-        const derived = await rebuild(cluster, deriveDeps(objects, console.now()))
+        const derived = await rebuildCluster(cluster, deriveDeps(objects, console.now()))
         console.progressEnd()
         for (const line of derived.errors) console.err(line)
         errors += derived.errors.length

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
 import { waiverResult } from '../../lib/assess/judge/waived.ts'
-import { readWaivers } from '../../lib/assess/judge/parse-waivers.ts'
+import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { ClusterPeriod } from '../../lib/model/period.ts'
 import type { Waiver, WaiverResult } from '../../lib/model/judgement.ts'
@@ -55,7 +55,7 @@ export function addWaiverCommands(program: Command, console: Console): void {
     .action(async (file: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<StandingOptions>()
       const { json = false } = options
-      const waivers = await readChecked(file, readWaivers, json, console)
+      const waivers = await readChecked(file, parseWaivers, json, console)
       await printStanding(waivers, options, console)
     })
 
@@ -70,7 +70,7 @@ export function addWaiverCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail waiver set waivers.yaml')
     .action(async (file: string, _: unknown, command: Command) => {
       const { json = false, store } = command.optsWithGlobals<StandingOptions>()
-      const waivers = await readChecked(file, readWaivers, json, console)
+      const waivers = await readChecked(file, parseWaivers, json, console)
       const objects = openStore({ store }, console)
       const isChanged = await declareWaivers(waivers, { now: console.now(), by: console.user }, objects)
       printDeclared('waivers', waivers.length, isChanged, json, console)

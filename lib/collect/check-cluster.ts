@@ -20,7 +20,7 @@ import { SourceError, UnreachableError } from '../net/errors.ts'
 import type { FailureKind } from '../net/errors.ts'
 
 /** One thing that must work, and why it does not. */
-export type Check = {
+export type ClusterCheck = {
   /** What it belongs to: lines of one section follow each other. */
   readonly section: string
   readonly title: string
@@ -34,7 +34,7 @@ export type Check = {
 export async function checkCluster(
   cluster: Cluster,
   { access, now }: { readonly access: ClusterAccess; readonly now: () => Date },
-): Promise<readonly Check[]> {
+): Promise<readonly ClusterCheck[]> {
   const version = await readVersion(access.kubernetes, cluster)
   const isAway = 'problem' in version
   const [kubernetes, prometheus, viz] = await Promise.all([
@@ -52,7 +52,7 @@ export async function checkCluster(
 }
 
 /** What fails here is a comparison that is not made: a warning, since nothing is judged by it. */
-async function checkViz(cluster: Cluster, viz: VizApi, now: () => Date): Promise<Check[]> {
+async function checkViz(cluster: Cluster, viz: VizApi, now: () => Date): Promise<ClusterCheck[]> {
   const read = await collectViz(viz, cluster, now())
   if (read === undefined) return []
   return [works(VIZ, 'what linkerd viz edges shows can be read, to compare with', null, read.errors[0] ?? null)]
@@ -65,7 +65,12 @@ const PROMETHEUS = 'Prometheus'
 const VIZ = 'linkerd viz edges'
 const PROXIES = 'Proxies'
 
-function works(section: string, title: string, problem: string | null = null, warning: string | null = null): Check {
+function works(
+  section: string,
+  title: string,
+  problem: string | null = null,
+  warning: string | null = null,
+): ClusterCheck {
   return { section, title, problem, warning }
 }
 
@@ -99,7 +104,7 @@ async function checkKubernetes(
   version: Version,
   { kubernetes }: ClusterAccess,
   now: () => Date,
-): Promise<{ readonly checks: readonly Check[]; readonly lists: readonly KubernetesList[] }> {
+): Promise<{ readonly checks: readonly ClusterCheck[]; readonly lists: readonly KubernetesList[] }> {
   const needed = [...kubernetesRights(cluster), ...(await wayRights(kubernetes, cluster)), ...tapRights(cluster)]
   const [rights, read] = await Promise.all([
     askRights(kubernetes, cluster, needed),
@@ -133,11 +138,11 @@ function readsProxies({ proxies, noPrometheus }: Cluster): boolean {
   return proxies !== undefined || noPrometheus === true
 }
 
-function rightChecks(cluster: Cluster, { minor }: Version, { needed, needless, problem }: Rights): Check[] {
+function rightChecks(cluster: Cluster, { minor }: Version, { needed, needless, problem }: Rights): ClusterCheck[] {
   if (problem !== null) return [works(RIGHTS, 'the rights cannot be asked for, each is tried', null, problem)]
   const also = needless.map(rightText).join(', ')
   return [
-    ...needed.map(({ right, isThere }): Check => {
+    ...needed.map(({ right, isThere }): ClusterCheck => {
       const title = `may ${rightText(right)}`
       if (isThere) return works(RIGHTS, title)
       const lack = lackText(right, cluster)
@@ -161,7 +166,7 @@ function listChecks(
   cluster: Cluster,
   { errors, lists }: Awaited<ReturnType<typeof listAll>>,
   lacking: readonly NeededRight[],
-): Check[] {
+): ClusterCheck[] {
   // What a right that lacks explains was said once.
   const explained = lacking.flatMap((right) =>
     right.verb === 'list' ? [`Cannot ${listWhat(right.resource, cluster)}: `] : [`configmap ${right.name} of cluster`],
@@ -190,9 +195,13 @@ function listChecks(
   ]
 }
 
-async function checkPrometheus(cluster: Cluster, { prometheus }: ClusterAccess, now: () => Date): Promise<Check[]> {
+async function checkPrometheus(
+  cluster: Cluster,
+  { prometheus }: ClusterAccess,
+  now: () => Date,
+): Promise<ClusterCheck[]> {
   const of = `of cluster "${cluster.id}"`
-  const check = (title: string, problem: string | null = null): Check => works(PROMETHEUS, title, problem)
+  const check = (title: string, problem: string | null = null): ClusterCheck => works(PROMETHEUS, title, problem)
   const ask = async (query: string, what: string): Promise<number | null | string> => {
     try {
       const { series } = await queryInstant(prometheus, { what: `query ${what} ${of}`, query, time: undefined })
@@ -253,7 +262,7 @@ async function checkProxies(
   cluster: Cluster,
   lists: readonly KubernetesList[],
   { proxyPage }: ClusterAccess,
-): Promise<Check[]> {
+): Promise<ClusterCheck[]> {
   if (!readsProxies(cluster) || !lists.some(({ resource }) => resource === 'pods')) return []
   const title = 'a proxy can be read by the name of its pod'
   let problem = `Cannot find a meshed pod in cluster "${cluster.id}": no running pod has a proxy, is Linkerd there?`

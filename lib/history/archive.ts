@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import { countLeading } from '../partition-point.ts'
+import { partitionPoint } from '../partition-point.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { Seconds, Window, WindowSetting } from '../model/time.ts'
@@ -116,7 +116,7 @@ export function archiveBefore<T extends Remembered>(
   let taken = 0
   for (const [name, windows] of Map.groupBy(moved, ({ start }) => dayOf(start))) {
     const over = windows.at(-1)?.end ?? ''
-    const begun = taken + countLeading(state.evidence.slice(taken), ({ start }) => dayOf(start) <= name)
+    const begun = taken + partitionPoint(state.evidence.slice(taken), ({ start }) => dayOf(start) <= name)
     const candidates = [...waiting, ...state.evidence.slice(taken, begun)]
     taken = begun
     const evidence = candidates.filter(({ end }) => end <= over)

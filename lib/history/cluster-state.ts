@@ -68,7 +68,7 @@ const storedSchema = z.union([
 const derivationSchema = z.object({ derivation: z.int() })
 
 /** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
-export type State = z.infer<typeof stateSchema>
+export type ClusterState = z.infer<typeof stateSchema>
 
 /** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
 export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
@@ -83,7 +83,7 @@ export const CHUNK = 100
 const READS_AT_ONCE = 16
 
 /** The bytes of a state. */
-export function encodeState({ archive, ...state }: State): Buffer {
+export function encodeState({ archive, ...state }: ClusterState): Buffer {
   return encodeDerived(
     archive === null
       ? { ...state, format: 'ciphertrail/state/1' }
@@ -93,7 +93,7 @@ export function encodeState({ archive, ...state }: State): Buffer {
 
 /** The state as it is stored, and what tells whether it still is. */
 export type StoredState = {
-  readonly state: State | undefined
+  readonly state: ClusterState | undefined
   /** Null where nothing is stored. */
   readonly etag: string | null
   /** Of the stored bytes, in hex; null where nothing is stored. */
@@ -129,7 +129,7 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
 }
 
 /** How many of the state's windows are folded into its months: the first ones, up to the watermark. What is archived is, and is not counted. */
-export function foldedCount({ windows, timeline: { watermark } }: Pick<State, 'windows' | 'timeline'>): number {
+export function foldedCount({ windows, timeline: { watermark } }: Pick<ClusterState, 'windows' | 'timeline'>): number {
   return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
 }
 
@@ -153,7 +153,11 @@ export async function readHistory(
   })
 }
 
-async function foldedFurther(state: State, isWanted: (month: string) => boolean, objects: Objects): Promise<Timeline> {
+async function foldedFurther(
+  state: ClusterState,
+  isWanted: (month: string) => boolean,
+  objects: Objects,
+): Promise<Timeline> {
   const hot = new Set(hotMonths({ ...state.timeline, months: state.months }))
   const months = await readMonths(state, (month) => hot.has(month) || isWanted(month), objects)
   let timeline = months === undefined ? emptyTimeline(state.cluster) : { ...state.timeline, months }
@@ -202,7 +206,7 @@ export async function readLatest(
 
 /** Reads the months that are wanted, oldest first; undefined where one of them is missing or not the one that the state names. */
 async function readMonths(
-  { cluster, months }: State,
+  { cluster, months }: ClusterState,
   isWanted: (month: string) => boolean,
   objects: Objects,
 ): Promise<TimelineMonth[] | undefined> {
@@ -219,7 +223,7 @@ async function readMonths(
 /** Reads a month; undefined where it is missing or not the one that the state names. */
 export async function readMonth(
   cluster: string,
-  { month, sha256 }: State['months'][number],
+  { month, sha256 }: ClusterState['months'][number],
   objects: Objects,
 ): Promise<TimelineMonth | undefined> {
   const stored = await objects.get(timelineKey(cluster, month))
@@ -233,7 +237,7 @@ export async function readMonth(
  * names nor what is replacing it.
  */
 export async function readExpected(
-  { cluster, replacing }: Pick<State, 'cluster' | 'replacing'>,
+  { cluster, replacing }: Pick<ClusterState, 'cluster' | 'replacing'>,
   windows: readonly FoldedWindow[],
   objects: Objects,
 ): Promise<ExpectedWindow[]> {
@@ -249,7 +253,7 @@ export async function readExpected(
   return read
 }
 
-function hashesOf({ start, end }: Window, replacing: State['replacing']): string[] {
+function hashesOf({ start, end }: Window, replacing: ClusterState['replacing']): string[] {
   return replacing.filter((one) => one.start === start && one.end === end).map(({ sha256 }) => sha256)
 }
 

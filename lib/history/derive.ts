@@ -15,8 +15,8 @@ import { makeResults } from './results.ts'
 import { BEFORE_SLACK_SECONDS, type KnownAttempt, listsIn, windowId } from '../store/evidence/selected-attempt.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
 import { readState } from './cluster-state.ts'
-import type { State, StoredState } from './cluster-state.ts'
-import { layOut, stateWriter, write } from './write-derived.ts'
+import type { ClusterState, StoredState } from './cluster-state.ts'
+import { archiveLayout, stateWriter, write } from './write-derived.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 
 export type DeriveDeps = {
@@ -43,7 +43,7 @@ const MAX_ROUNDS = 25
  * window whose inputs changed the snapshots that it is made from. The months of the timeline stay as they are, since readers fold the windows
  * that are not in them yet; only where a window changed that is in them, they are made again.
  *
- * In whatever order evidence came, and whoever derives at the same time or dies, the same evidence ends in the same bytes once {@link compact} ran:
+ * In whatever order evidence came, and whoever derives at the same time or dies, the same evidence ends in the same bytes once {@link compactCluster} ran:
  *
  * - A result is replaced only by one that knows all evidence that the present one was made from. Who knows less begins again.
  * - The state names every result and month by its hash, and is replaced by compare-and-swap before the months are. Only who
@@ -54,7 +54,11 @@ const MAX_ROUNDS = 25
  *
  * @param attempts the only ones that may be new, as far as the caller knows; absent: all that is stored is looked through
  */
-export async function derive(cluster: Cluster, deps: DeriveDeps, attempts?: readonly EvidenceId[]): Promise<Derived> {
+export async function deriveCluster(
+  cluster: Cluster,
+  deps: DeriveDeps,
+  attempts?: readonly EvidenceId[],
+): Promise<Derived> {
   return deriveInRounds(cluster, deps, {
     isRebuild: false,
     readsMonths: false,
@@ -64,12 +68,12 @@ export async function derive(cluster: Cluster, deps: DeriveDeps, attempts?: read
 }
 
 /**
- * Derives as {@link derive} does, from all evidence, and brings the months up to every window that is old enough not to change any more.
+ * Derives as {@link deriveCluster} does, from all evidence, and brings the months up to every window that is old enough not to change any more.
  *
  * @param more attempts that may be of windows so old that nothing new is looked for there
  * @param listed what was listed of all clusters a moment ago; absent: the evidence is listed for this one
  */
-export async function compact(
+export async function compactCluster(
   cluster: Cluster,
   deps: DeriveDeps,
   more: readonly EvidenceId[] = [],
@@ -88,9 +92,9 @@ export async function compact(
  * Derives all of a cluster again from evidence alone, whatever is stored, and removes derived objects that no evidence is behind.
  * An object that is right already stays as it is, so that readers find a history all the time.
  *
- * @param extent how far months and archive are to go; absent: as {@link compact} has it
+ * @param extent how far months and archive are to go; absent: as {@link compactCluster} has it
  */
-export async function rebuild(cluster: Cluster, deps: DeriveDeps, extent?: Extent): Promise<Derived> {
+export async function rebuildCluster(cluster: Cluster, deps: DeriveDeps, extent?: Extent): Promise<Derived> {
   const days = await keysUnder(archiveOf(cluster.id), deps.objects)
   const derived = await deriveInRounds(cluster, deps, {
     isRebuild: true,
@@ -234,7 +238,7 @@ async function deriveOnce(
       ? base
       : await foldMonths(cluster.id, base, windows.slice(0, count), { objects, bodies: found.bodies })
   const settled = new Set(made.map(windowId))
-  const state: State = {
+  const state: ClusterState = {
     derivation: DERIVATION,
     cluster: cluster.id,
     evidence,
@@ -245,7 +249,7 @@ async function deriveOnce(
     unwritten: months.unwritten,
     archive: base?.archive ?? null,
   }
-  const layout = layOut(state, archived, cluster.windows, {
+  const layout = archiveLayout(state, archived, cluster.windows, {
     isTrusted: base !== undefined,
     named: stored.state?.archive?.days ?? [],
   })
@@ -259,7 +263,7 @@ async function baseOf(
   { state, etag }: StoredState,
   { evidence, results, readsArchive }: Found,
   objects: Objects,
-): Promise<{ readonly base: State | undefined; readonly damaged: readonly string[] }> {
+): Promise<{ readonly base: ClusterState | undefined; readonly damaged: readonly string[] }> {
   const archive = state?.archive ?? null
   if (state === undefined || archive === null) return { base: state, damaged: [] }
   const isSettled =
@@ -286,7 +290,7 @@ async function baseOf(
  * Whether the Kubernetes lists of new attempts may be those before or after an archived window. They are not where they were taken later than any
  * of these could use, and another one stands between.
  */
-function changesArchive(added: readonly KnownAttempt[], { archive, evidence }: State): boolean {
+function changesArchive(added: readonly KnownAttempt[], { archive, evidence }: ClusterState): boolean {
   if (archive === null) return false
   const until = toSeconds(archive.until)
   const known = [...archive.lists, ...listsIn(evidence)]

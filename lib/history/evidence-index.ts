@@ -6,7 +6,7 @@ import type { Snapshot } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
 import { type Archive, ArchiveNeededError, dayOf, digestOfKeys } from './archive.ts'
-import { type ListedEvidence, newsOf } from './listed-evidence.ts'
+import { type ListedEvidence, newEvidence } from './listed-evidence.ts'
 import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
 import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
@@ -86,7 +86,7 @@ export async function indexEvidence(
   const since = dayToLookFrom(known, now)
   const listed =
     attempts === undefined
-      ? ((all === undefined ? undefined : newsOf(cluster.id, { since, archive }, all)) ??
+      ? ((all === undefined ? undefined : newEvidence(cluster.id, { since, archive }, all)) ??
         storedSince(since, deps.objects))
       : []
   const old: string[] = []

@@ -65,7 +65,7 @@ export async function listEvidence(now: Date, objects: Pick<Objects, 'list'>): P
  *
  * @param since the day; absent: all evidence
  */
-export function newsOf(
+export function newEvidence(
   cluster: string,
   { since, archive }: { readonly since: string | undefined; readonly archive: Archive | null },
   listed: ListedEvidence,

@@ -4,7 +4,7 @@ import { ArchiveNeededError, type FoldedWindow } from './archive.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
 import { CHUNK, foldedCount, readExpected, readMonth } from './cluster-state.ts'
-import type { State } from './cluster-state.ts'
+import type { ClusterState } from './cluster-state.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
 import { emptyTimeline } from './timeline-schema.ts'
 import type { Timeline } from './timeline-schema.ts'
@@ -16,7 +16,7 @@ import type { Timeline } from './timeline-schema.ts'
 export const UNSETTLED_SECONDS = 8 * 60 * 60
 
 /** The part of a state that tells of months. */
-export type Folded = Pick<State, 'timeline' | 'months' | 'unwritten'>
+export type Folded = Pick<ClusterState, 'timeline' | 'months' | 'unwritten'>
 
 /** How many of the windows, in time order, are old enough for the months: a pure function of them. */
 export function settledCount(windows: readonly FoldedWindow[], unsettledSeconds: number): number {
@@ -27,7 +27,7 @@ export function settledCount(windows: readonly FoldedWindow[], unsettledSeconds:
 }
 
 /** How many of the windows are folded into the months of a state, if they still are what was folded; else undefined. */
-export function stillFolded(base: State, windows: readonly FoldedWindow[]): number | undefined {
+export function stillFolded(base: ClusterState, windows: readonly FoldedWindow[]): number | undefined {
   const count = foldedCount(base)
   const isSame = (window: FoldedWindow, other: FoldedWindow | undefined) =>
     window.start === other?.start && window.end === other.end && window.sha256 === other.sha256
@@ -43,7 +43,7 @@ export function stillFolded(base: State, windows: readonly FoldedWindow[]): numb
  */
 export async function foldMonths(
   clusterId: string,
-  base: State | undefined,
+  base: ClusterState | undefined,
   windows: readonly FoldedWindow[],
   { objects, bodies }: { readonly objects: Objects; readonly bodies: Map<string, Uint8Array> },
 ): Promise<Folded> {
@@ -82,10 +82,10 @@ export async function foldMonths(
 
 /** The months of a state that matter next, and which of them are not stored; undefined where they cannot be continued. */
 async function foldedSoFar(
-  base: State | undefined,
+  base: ClusterState | undefined,
   windows: readonly FoldedWindow[],
   { objects, bodies }: { readonly objects: Objects; readonly bodies: ReadonlyMap<string, Uint8Array> },
-): Promise<{ timeline: Timeline; months: State['months']; unwritten: string[]; count: number } | undefined> {
+): Promise<{ timeline: Timeline; months: ClusterState['months']; unwritten: string[]; count: number } | undefined> {
   const count = base === undefined ? undefined : stillFolded(base, windows)
   if (base === undefined || count === undefined) return undefined
   const hot = hotMonths({ ...base.timeline, months: base.months })

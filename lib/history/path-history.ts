@@ -1,5 +1,5 @@
 import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
-import { countLeading } from '../partition-point.ts'
+import { partitionPoint } from '../partition-point.ts'
 import { toSeconds } from '../time/windows.ts'
 import { STATES } from '../model/path.ts'
 import type { Endpoint, Outcome, State } from '../model/path.ts'
@@ -9,10 +9,10 @@ import { compareText } from '../text/order.ts'
 import { QUIET } from './path-readings.ts'
 
 /** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
-export type Period = { readonly from?: string | undefined; readonly to?: string | undefined }
+export type AskedPeriod = { readonly from?: string | undefined; readonly to?: string | undefined }
 
 /** Which rows are wanted; absent: all. */
-export type HistoryQuery = Period & {
+export type HistoryQuery = AskedPeriod & {
   /** Of either end. */
   readonly namespace?: string | undefined
   /** Of either end; with a namespace, of the end that has it. */
@@ -73,7 +73,7 @@ export function rows(
 }
 
 /** Draws the paths of one cluster over a period: by path id, one cell for each expected window, oldest first. */
-export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<string, StripCell[]> {
+export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, StripCell[]> {
   const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
   const strips = new Map<string, StripCell[]>()
@@ -93,7 +93,7 @@ export function stripsOf(months: readonly TimelineMonth[], period: Period): Map<
 }
 
 /** By cluster and path; the pieces of a path in time order. */
-function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<string, Piece[]> {
+function piecesByPath(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, Piece[]> {
   const byPath = new Map<string, Piece[]>()
   for (const month of inTimeOrder(months)) {
     const windows = month.windows.filter(within(period))
@@ -117,11 +117,11 @@ function piecesByPath(months: readonly TimelineMonth[], period: Period): Map<str
 
 /** How many windows, in time order, begin before a time. There may be none at the time itself: what was collected has holes. */
 function countBefore(windows: readonly MonthWindow[], time: string): number {
-  return countLeading(windows, ({ start }) => start < time)
+  return partitionPoint(windows, ({ start }) => start < time)
 }
 
 /** Tells of a window whether it ends in a period. */
-export function within({ from, to }: Period): (window: Pick<Window, 'end'>) => boolean {
+export function within({ from, to }: AskedPeriod): (window: Pick<Window, 'end'>) => boolean {
   const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
   const until: Seconds = to === undefined ? Infinity : toSeconds(to)
   return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
@@ -130,7 +130,7 @@ export function within({ from, to }: Period): (window: Pick<Window, 'end'>) => b
 /** How many windows were expected in a period, and of how many of them nothing can be told. */
 export function collectedIn(
   months: readonly TimelineMonth[],
-  period: Period,
+  period: AskedPeriod,
 ): { readonly windows: number; readonly notCollected: number } {
   const all = months.flatMap(({ windows }) => windows.filter(within(period)))
   return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }

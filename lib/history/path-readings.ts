@@ -23,7 +23,7 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
 /** Worst first. */
 const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 
-export type Reading = Omit<
+export type WindowReading = Omit<
   Interval,
   'cluster' | 'pathId' | 'port' | 'from' | 'to' | 'episode' | 'activity' | 'source' | 'destination'
 >
@@ -40,14 +40,14 @@ const SILENT = {
 } as const
 
 /** What a path is in windows that were collected and in which nothing was seen of it. */
-export const QUIET: Reading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
+export const QUIET: WindowReading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
 
 /** What a path is in windows for which there is no evidence. */
-export const MISSING: Reading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
+export const MISSING: WindowReading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
 
-export const UNREADABLE: Reading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
+export const UNREADABLE: WindowReading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
 
-export const OVERRIDDEN: Reading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
+export const OVERRIDDEN: WindowReading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
 
 export function endsOf({ source: from, destination }: PathEnds): string[] {
   // What lies behind a gateway is in another cluster's list.
@@ -92,8 +92,8 @@ export function witnessOf({ source: from, destination }: PathEnds): string {
 }
 
 export function isSame(
-  last: Reading & { readonly episode: Episode | null },
-  reading: Reading,
+  last: WindowReading & { readonly episode: Episode | null },
+  reading: WindowReading,
   episode: string | null,
 ): boolean {
   return (

@@ -16,7 +16,7 @@ import { rows, stripsOf, within } from './path-history.ts'
 import { listsAround } from './lists-around.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
-import { type History, readExpected, readHistory, readState, type State } from './cluster-state.ts'
+import { type History, readExpected, readHistory, readState, type ClusterState } from './cluster-state.ts'
 import { compareText } from '../text/order.ts'
 
 /** A period `(from, to]`, RFC 3339. */
@@ -112,7 +112,7 @@ export async function readPeriodAndPast(
  * of hours holds a million readings of a few thousand paths.
  */
 async function readResults(
-  state: Pick<State, 'cluster' | 'replacing'> | undefined,
+  state: Pick<ClusterState, 'cluster' | 'replacing'> | undefined,
   {
     windows,
     period,

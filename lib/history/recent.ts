@@ -10,7 +10,7 @@ import { type FoldedWindow, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
-import { type State, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
+import { type ClusterState, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
 import { foldWindows } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 
@@ -72,7 +72,7 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
   })
 }
 
-function startOf({ timeline: { watermark, paths, episodes, ends } }: State): Omit<Recent, 'since'> {
+function startOf({ timeline: { watermark, paths, episodes, ends } }: ClusterState): Omit<Recent, 'since'> {
   return {
     watermark,
     paths,

@@ -16,12 +16,12 @@ import type { Objects } from '../store/objects/objects.ts'
 import { inputsOf, tile, windowId } from '../store/evidence/selected-attempt.ts'
 import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
-import type { State } from './cluster-state.ts'
+import type { ClusterState } from './cluster-state.ts'
 
 /** What is to be taken for granted of the results that are stored. */
 export type ResultsInput = {
   /** The state that names them; undefined where all of them are to be made again. */
-  readonly base: Pick<State, 'evidence' | 'windows'> | undefined
+  readonly base: Pick<ClusterState, 'evidence' | 'windows'> | undefined
   /** What is archived is not among evidence and windows, and stays as it is; null where nothing is. */
   readonly archive: Archive | null
   /** All evidence that is not archived, in time order. */

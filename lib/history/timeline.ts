@@ -8,7 +8,7 @@ import type { PathWindow } from '../model/window.ts'
 import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
-import type { Reading } from './path-readings.ts'
+import type { WindowReading } from './path-readings.ts'
 import {
   QUIET,
   MISSING,
@@ -182,7 +182,7 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow, 
   })
 }
 
-function addGap(fold: Fold, path: DraftPath, window: Window, reading: Reading): void {
+function addGap(fold: Fold, path: DraftPath, window: Window, reading: WindowReading): void {
   if (path.isGone) return
   path.quietSince = null
   path.watchedSince = null
@@ -226,14 +226,14 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
 }
 
 /**
- * Takes of `reading` only what a {@link Reading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs, or
+ * Takes of `reading` only what a {@link WindowReading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs, or
  * is told to.
  */
 function addReading(
   fold: Fold,
   path: DraftPath,
   window: Window,
-  reading: Reading,
+  reading: WindowReading,
   { activity, isCut = false }: { readonly activity?: Activity; readonly isCut?: boolean } = {},
 ): void {
   const last = path.intervals.at(-1)

@@ -1,4 +1,4 @@
-import type { State, StoredState } from './cluster-state.ts'
+import type { ClusterState, StoredState } from './cluster-state.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { NamedDay } from './archive.ts'
 import { firstKeptDay, dayAfter, archiveBefore } from './archive.ts'
@@ -11,16 +11,16 @@ import { PreconditionFailedError } from '../store/objects/objects.ts'
 
 /** What is to be stored: the state as it is to be, and the one that stands while what it names is written. */
 type Layout = {
-  readonly state: State
+  readonly state: ClusterState
   /** The same, without the days in the archive that are to be written: their windows are in it themselves. */
-  readonly before: State
+  readonly before: ClusterState
   /** By key. */
   readonly days: ReadonlyMap<string, Uint8Array>
 }
 
 /** Moves the days of a state that are old enough into the archive. */
-export function layOut(
-  state: State,
+export function archiveLayout(
+  state: ClusterState,
   archived: string | null | undefined,
   settings: Cluster['windows'],
   stored: { readonly isTrusted: boolean; readonly named: readonly NamedDay[] },
@@ -40,7 +40,7 @@ export function layOut(
 
 /** Replaces the state of a cluster by compare-and-swap, one time after the other; what is stored already is not written. */
 type StateWriter = {
-  readonly replace: (next: State) => Promise<void>
+  readonly replace: (next: ClusterState) => Promise<void>
   /** Of the state that was written or read last. */
   readonly etag: () => string | null
 }

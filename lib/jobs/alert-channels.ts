@@ -1,13 +1,13 @@
 import { alertContent } from '../deliver/alert/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-state.ts'
-import { type Notice, decideAlerts, isOutrun, placeName } from '../deliver/alert/due-alerts.ts'
+import { type Notice, decideAlerts, isStale, endpointPseudonym } from '../deliver/alert/due-alerts.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
-import { type Delivery, type Outcome, isDue, readDelivery } from '../deliver/send/claims.ts'
+import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/message.ts'
-import { pacedMail } from '../deliver/send/patience.ts'
+import { trackThrottling } from '../deliver/send/patience.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/channel/suppressions.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
@@ -90,7 +90,7 @@ async function alertChannel(
   try {
     if (kept?.status !== 'fulfilled') throw kept?.reason
     const { state: before, etag } = kept.value
-    const { state, notice } = isOutrun(before, facts.now)
+    const { state, notice } = isStale(before, facts.now)
       ? { state: before, notice: null }
       : decideAlerts(channel, before, facts)
     const isChanged = JSON.stringify(state) !== JSON.stringify(before)
@@ -122,7 +122,8 @@ async function isUntold(
 ): Promise<boolean> {
   for (const { id: period, to } of notices)
     for (const recipient of wanted.filter((one) => to.includes(one)))
-      if (isDue(await readDelivery({ kind: 'alert', period, channel, recipient }, now(), objects), now())) return true
+      if (isDeliveryDue(await readDelivery({ kind: 'alert', period, channel, recipient }, now(), objects), now()))
+        return true
   return false
 }
 
@@ -141,7 +142,7 @@ async function deliverNotice(
   let isLeft = false
   const due = async (recipient: string) => {
     const delivery = await readDelivery(idOf(recipient), now(), objects)
-    const isNow = isDue(delivery, now())
+    const isNow = isDeliveryDue(delivery, now())
     // It failed, and its time has not come; or somebody else holds it, who may fail.
     if (!isNow && delivery !== null && (delivery.retryAt !== null || delivery.status === 'claimed')) isLeft = true
     return isNow
@@ -149,7 +150,7 @@ async function deliverNotice(
   const tried: (Delivery | null)[] = []
   if (mail !== null) {
     const { from } = mail
-    const { send, isHeldUp } = pacedMail(mail.send)
+    const { send, isHeldUp } = trackThrottling(mail.send)
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
     for (const recipient of wanted) {
@@ -169,7 +170,7 @@ async function deliverNotice(
   }
   // A place knows by its id what comes a second time, so that none must be lost.
   const tell = async (address: string, make: () => Promise<string>): Promise<void> => {
-    const place = placeName(address)
+    const place = endpointPseudonym(address)
     if (!notice.to.includes(place) || !(await due(place))) return
     if (isOver()) isLeft = true
     else tried.push(await deliverOnce(idOf(place), true, () => outcome(make), { objects, now }))
@@ -184,7 +185,7 @@ async function deliverNotice(
 }
 
 /** Whatever went wrong, it is tried again: the id tells one that came twice. */
-async function outcome(make: () => Promise<string>): Promise<Outcome> {
+async function outcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
   try {
     return { status: 'sent', detail: await make() }
   } catch (error) {

@@ -11,7 +11,7 @@ import { evidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { anotherAnswer } from './ask-again.ts'
-import { type Tried, isDue, isDueAgain } from './due-windows.ts'
+import { type Tried, isWindowDue, isDueAgain } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** What became of one window. */
@@ -111,7 +111,7 @@ async function dueForAgent(
       const others = attempts
         .slice(0, -1)
         .map(({ attempt }): Tried => ({ number: attempt, complete: false, startedAt: null }))
-      if (isDue(window, [...others, await readBack(last, objects)], now)) due.push(window)
+      if (isWindowDue(window, [...others, await readBack(last, objects)], now)) due.push(window)
     }
   }
   const latest = over.at(-1)

@@ -3,7 +3,7 @@ import { collectWindow } from '../collect/snapshot.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
-import { compact, derive } from '../history/derive.ts'
+import { compactCluster, deriveCluster } from '../history/derive.ts'
 import { readEvidenceSince } from '../history/archive.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import { listAttempts, writeAttempt } from '../store/evidence/evidence.ts'
@@ -68,7 +68,7 @@ export async function collectDue(
   const last = stored.at(-1)
   if (last !== undefined && last.attempt >= attempt) {
     // Whoever stored it may have died before deriving.
-    const { errors } = await derive(cluster, { objects, assess: assessWindow, now: now() }, stored)
+    const { errors } = await deriveCluster(cluster, { objects, assess: assessWindow, now: now() }, stored)
     const key = evidenceKey(last)
     const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
     return { outcome: 'stored-before', key, complete, errors }
@@ -78,7 +78,7 @@ export async function collectDue(
     const snapshot = await collectWindow(cluster, window, { collector, isReplay }, { access, now })
     const key = await writeAttempt(snapshot, { objects }, last?.attempt ?? 0)
     const written = parseEvidenceKey(key)
-    const { errors } = await derive(
+    const { errors } = await deriveCluster(
       cluster,
       { objects, assess: assessWindow, now: now() },
       written === undefined ? undefined : [...stored, written],
@@ -120,7 +120,11 @@ async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps
   const answers = await askAgain(cluster, input, deps)
   if (answers.length === 0) return NOTHING_AGAIN
   const written = answers.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
-  const { errors } = await derive(cluster, { objects: deps.objects, assess: assessWindow, now: input.now() }, written)
+  const { errors } = await deriveCluster(
+    cluster,
+    { objects: deps.objects, assess: assessWindow, now: input.now() },
+    written,
+  )
   return { answers, errors }
 }
 
@@ -193,7 +197,7 @@ export async function collectWindows(
   }
   deriving?.()
   const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
-  const { errors } = await compact(cluster, { objects, assess: assessWindow, now: now() }, written)
+  const { errors } = await compactCluster(cluster, { objects, assess: assessWindow, now: now() }, written)
   // Who just did not answer is asked by the next run.
   const answers = attempted.every(({ snapshot }) => snapshot.metrics.status === 'complete')
     ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })

@@ -1,6 +1,6 @@
 import { assessWindow } from '../assess/window/window.ts'
 import type { Cluster } from '../model/registry.ts'
-import { compact as compactStored, type Derived } from '../history/derive.ts'
+import { compactCluster as compactStored, type Derived } from '../history/derive.ts'
 import type { ListedEvidence } from '../history/listed-evidence.ts'
 import type { Objects } from '../store/objects/objects.ts'
 
@@ -8,7 +8,7 @@ import type { Objects } from '../store/objects/objects.ts'
  * Brings everything that is derived of a cluster up to all evidence that is stored of it, also that of collectors that died before they derived.
  * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
  */
-export async function compact(
+export async function compactHistory(
   cluster: Cluster,
   now: Date,
   {

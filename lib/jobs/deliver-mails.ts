@@ -5,7 +5,7 @@ import { type WeekMail, dueMail } from '../deliver/mail/due-times.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import type { Sender } from '../deliver/send/message.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
-import { pacedMail } from '../deliver/send/patience.ts'
+import { trackThrottling } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import {
   nobodyLeft,
@@ -159,7 +159,7 @@ async function deliverMail(
     const { download, attachments } = content
     const recipients = await readRecipients(objects)
     const key = url === null ? null : await linkKey(objects)
-    const { send, isHeldUp } = pacedMail(deps.send)
+    const { send, isHeldUp } = trackThrottling(deps.send)
     for (const id of ids) {
       if (isHeldUp()) {
         late = heldUp(left)

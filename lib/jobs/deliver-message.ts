@@ -1,12 +1,12 @@
 /** One message to one person: claimed, sent, and written down. */
 import type { Channel } from '../deliver/channel/channel.ts'
-import { type Delivery, type Outcome, claimDelivery, settleDelivery } from '../deliver/send/claims.ts'
+import { type Delivery, type DeliveryOutcome, claimDelivery, settleDelivery } from '../deliver/send/claims.ts'
 import { type Download, downloadIdOf, linkName, makeDownload } from '../deliver/link/downloads.ts'
-import { leavePath } from '../deliver/link/unsubscribe-links.ts'
-import { type Attachment, type Sender, messageOf } from '../deliver/send/message.ts'
+import { unsubscribePath } from '../deliver/link/unsubscribe-links.ts'
+import { type Attachment, type Sender, buildMessage } from '../deliver/send/message.ts'
 import type { Recipients } from '../deliver/channel/recipients.ts'
 import { suppress } from '../deliver/channel/suppressions.ts'
-import { isOfPace } from '../deliver/send/patience.ts'
+import { isThrottled } from '../deliver/send/patience.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { errorLine } from '../text/error-line.ts'
@@ -56,7 +56,7 @@ export async function deliverMessage(
 export async function deliverOnce(
   id: DeliveryId,
   mayRepeat: boolean,
-  make: () => Promise<Outcome>,
+  make: () => Promise<DeliveryOutcome>,
   { objects, now }: Omit<MessageDeps, 'send'>,
 ): Promise<Delivery | null> {
   const held = await claimDelivery(id, { now: now(), mayRepeat }, objects)
@@ -69,12 +69,13 @@ async function attempt(
   { channel, words, recipients, key, url, from, download: report = null, attachments = [] }: ToSend,
   date: Date,
   { objects, send }: Pick<MessageDeps, 'objects' | 'send'>,
-): Promise<Outcome> {
+): Promise<DeliveryOutcome> {
   const { kind, period, channel: name, recipient } = id
   const to = recipients.get(recipient)
   if (to === undefined)
     return { status: 'failed', detail: 'the address is lost, add the recipient again', next: 'again' }
-  const unsubscribe = url === null || key === null ? null : `${url}${leavePath({ channel: name, recipient }, key)}`
+  const unsubscribe =
+    url === null || key === null ? null : `${url}${unsubscribePath({ channel: name, recipient }, key)}`
   let link: string | null = null
   try {
     const token =
@@ -85,7 +86,7 @@ async function attempt(
     const download = token === null ? null : `${url}/d/${token}`
     const message = await unsent(
       'the message cannot be set',
-      messageOf({
+      buildMessage({
         subject: words.subject,
         text: words.text(unsubscribe, download),
         html: words.html(unsubscribe, download),
@@ -112,8 +113,8 @@ async function attempt(
   }
 }
 
-function nextOf(error: NotSentError): (Outcome & { readonly status: 'failed' })['next'] {
-  if (isOfPace(error)) return 'no-try'
+function nextOf(error: NotSentError): (DeliveryOutcome & { readonly status: 'failed' })['next'] {
+  if (isThrottled(error)) return 'no-try'
   return error.refusal === 'for-good' ? 'never' : 'again'
 }
 

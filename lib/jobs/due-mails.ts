@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { timeOf } from '../time/windows.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
-import { isDue, readDelivery } from '../deliver/send/claims.ts'
+import { isDeliveryDue, readDelivery } from '../deliver/send/claims.ts'
 import { type WeekMail, dueMail } from '../deliver/mail/due-times.ts'
 import { nobodyLeft, readSuppressions, type Suppression, withoutSuppressed } from '../deliver/channel/suppressions.ts'
 import { concurrently } from '../concurrently.ts'
@@ -92,7 +92,7 @@ export async function toSend(
     const delivery = await readDelivery(id, now(), objects)
     // Whoever holds it now may fail.
     const isOpen = delivery === null || delivery.status === 'claimed' || delivery.retryAt !== null
-    return { id, isOpen, isNow: isDue(delivery, now()), isUnknown: delivery?.status === 'unknown' }
+    return { id, isOpen, isNow: isDeliveryDue(delivery, now()), isUnknown: delivery?.status === 'unknown' }
   })
   if (!looked.some(({ isOpen }) => isOpen)) settled?.add(name)
   return {

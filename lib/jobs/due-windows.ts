@@ -36,7 +36,7 @@ export type Tried = Pick<KnownAttempt, 'number' | 'complete' | 'startedAt'>
  *
  * @param attempts all that are stored; of none it is due at once
  */
-export function isDue({ end }: Window, attempts: readonly Tried[], now: Seconds): boolean {
+export function isWindowDue({ end }: Window, attempts: readonly Tried[], now: Seconds): boolean {
   if (toSeconds(end) + SETTLE_SECONDS > now) return false
   if (attempts.some(({ complete }) => complete)) return false
   const last = attempts.toSorted((a, b) => a.number - b.number).at(-1)

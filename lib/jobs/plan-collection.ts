@@ -15,7 +15,7 @@ import { readClusters } from '../store/registry/registry.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import { compareText } from '../text/order.ts'
-import { type DueWindow, isDue, type Tried } from './due-windows.ts'
+import { type DueWindow, isWindowDue, type Tried } from './due-windows.ts'
 
 export type PlanInput = {
   readonly now: Date
@@ -106,7 +106,7 @@ async function planCluster(
     const last = Math.max(0, ...tried.map(({ number }) => number))
     // Without a Prometheus, nobody can tell of a window that ended some minutes ago.
     const isOver = noPrometheus === true && toSeconds(window.end) + PAGE_SLACK_SECONDS < now
-    if (!isOver && isDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
+    if (!isOver && isWindowDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
   }
   return { due, errors }
 }

@@ -1,7 +1,7 @@
 /** What a report or a mail of a period is made from, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
 import type { Cluster } from '../model/registry.ts'
-import type { Period, ReportInput } from '../report/report-input.ts'
+import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
 import { earlierPeriods } from '../time/week.ts'
 import { readPrintedHead } from '../seal/printed-head.ts'
 import { declaredScopes, declaredWaivers } from '../store/registry/declarations.ts'
@@ -15,7 +15,7 @@ const TREND_PERIODS = 8
 
 export type ReportInstructions = {
   readonly clusters: readonly Cluster[]
-  readonly period: Period
+  readonly period: ReportPeriod
   /** Windows that should have been collected by then and are not stored are told as missing. */
   readonly now: Date
   /** Version of ciphertrail. */

@@ -1,6 +1,6 @@
 /** What became of a mail after it was sent, as whoever carried it reports: written down with the delivery, and minded with the next mails. */
 import { changeDelivery } from '../deliver/send/claims.ts'
-import { type Feedback, type Nothing, consequenceOf, readFeedback } from '../deliver/send/parse-feedback.ts'
+import { type Feedback, type Ignored, consequenceOf, readFeedback } from '../deliver/send/parse-feedback.ts'
 import { suppress } from '../deliver/channel/suppressions.ts'
 import type { Objects } from '../store/objects/objects.ts'
 
@@ -10,7 +10,7 @@ export type FeedbackOutcome =
       /** Whether the recipient gets no mail of any channel from now on, who got some before. */
       readonly isSuppressed: boolean
     })
-  | Nothing
+  | Ignored
 
 /** A notification of a mail that is still being sent: to be taken again later. One line. */
 export class TooEarlyError extends Error {
@@ -32,7 +32,7 @@ export async function takeFeedback(
   if ('nothing' in feedback) return feedback
   const { id, status, report } = feedback
   let isSuppressed = false
-  let nothing = null as Nothing | null
+  let nothing = null as Ignored | null
   await changeDelivery(
     id,
     async (delivery) => {

@@ -6,7 +6,7 @@ import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds, Window } from '../model/time.ts'
 import { readUnarchived } from '../history/archive.ts'
-import { derive } from '../history/derive.ts'
+import { deriveCluster } from '../history/derive.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { standingAttempt } from '../store/evidence/selected-attempt.ts'
@@ -14,7 +14,7 @@ import { readState } from '../history/cluster-state.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** Which windows a person asks for: the one that holds a time, those that end in `(from, to]`, or with neither whatever is missing. */
-export type Asked = {
+export type WindowSelection = {
   readonly at?: string | undefined
   readonly period?: { readonly from: string; readonly to: string } | undefined
 }
@@ -32,9 +32,9 @@ export type AskedWindows = {
  * Decides which windows of a cluster a person's wish comes to. What is missing is decided with the cluster's help: its Prometheus is asked how
  * far back it can still answer, which `plan` never does. Throws where the store fails.
  */
-export async function dueByAsking(
+export async function selectWindows(
   cluster: Cluster,
-  { at, period }: Asked,
+  { at, period }: WindowSelection,
   now: Date,
   { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
 ): Promise<AskedWindows> {
@@ -52,7 +52,7 @@ export async function dueByAsking(
   }
   if (cluster.agent === true) {
     // What it stored is derived from here, and nowhere else.
-    await derive(cluster, { objects, assess: assessWindow, now })
+    await deriveCluster(cluster, { objects, assess: assessWindow, now })
     const isAsked = period !== undefined
     return { due: [], notes: isAsked ? [`Not collected: ${byAgent}`] : [], isWhole: !isAsked }
   }
@@ -105,7 +105,7 @@ async function completeWindows(
   objects: Objects,
 ): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
   // Evidence that somebody else stored counts, too.
-  await derive(cluster, { objects, assess: assessWindow, now })
+  await deriveCluster(cluster, { objects, assess: assessWindow, now })
   const evidence = await whileItChanges(async () => {
     const { state } = await readState(cluster.id, objects)
     return state === undefined ? [] : (await readUnarchived(state, objects)).evidence

@@ -1,5 +1,5 @@
 import { removeOldDownloads } from '../deliver/link/downloads.ts'
-import { patientMail } from '../deliver/send/patience.ts'
+import { retryThrottled } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
@@ -14,7 +14,7 @@ import { listEvidence } from '../history/listed-evidence.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert-channels.ts'
 import { collectDue } from './collect-window.ts'
-import { compact } from './compact-history.ts'
+import { compactHistory } from './compact-history.ts'
 import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver-mails.ts'
 import type { DueWindow } from './due-windows.ts'
 import { plan } from './plan-collection.ts'
@@ -66,7 +66,7 @@ export type ServiceDeps = {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-export type Service = {
+export type RunningService = {
   /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
   readonly tick: () => Promise<void>
   /** Resolves once nothing is under way. */
@@ -96,7 +96,7 @@ const ALERT_SECONDS: Seconds = 5 * 60
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
   { objects, signer, last, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
-): Service {
+): RunningService {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
   let isStopped = false
@@ -141,7 +141,7 @@ export function createService(
         }
         collectWaiting()
         if (busy.size > 0) return
-        keepHouse()
+        runMaintenance()
         // Once all are asked, so that what is seen on many clusters is one notice; if one hangs, the next look tells what is known.
         deliver()
       })
@@ -178,22 +178,22 @@ export function createService(
   const reported = new Set<string>()
   const pausedUntil = new Map<string, Seconds>()
 
-  function keepHouse(): void {
+  function runMaintenance(): void {
     isWantedAgain = isKeeping
     if (isKeeping || isStopped) return
     isKeeping = true
     begin(async () => {
       try {
         await attempt('compact', isDailyDue(now(), compactedAt), compactAll)
-        await attempt('seal', isSealDue(seconds(), sealedAt, hasNews), sealNews)
+        await attempt('seal', isSealDue(seconds(), sealedAt, hasNews), sealPending)
         await attempt('report', true, reportWeeks)
         // A report is a leaf, too.
-        await attempt('seal', hasNews, sealNews)
+        await attempt('seal', hasNews, sealPending)
         await attempt('remove links', isDailyDue(now(), removedAt), removeLinks)
       } finally {
         isKeeping = false
       }
-      if (isWantedAgain) keepHouse()
+      if (isWantedAgain) runMaintenance()
     })
   }
 
@@ -218,7 +218,7 @@ export function createService(
     for (const cluster of clusters) {
       if (isStopped) return
       try {
-        const { windows, errors } = await compact(cluster, at, { objects, listed })
+        const { windows, errors } = await compactHistory(cluster, at, { objects, listed })
         const level = errors.length > 0 ? 'warn' : 'info'
         if (windows.length > 0 || errors.length > 0)
           log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
@@ -232,7 +232,7 @@ export function createService(
     compactedAt = at
   }
 
-  async function sealNews(): Promise<void> {
+  async function sealPending(): Promise<void> {
     // What is stored from here on may be missed by this run.
     hasNews = false
     try {
@@ -274,7 +274,7 @@ export function createService(
     wait: (ms: number) => wait(ms, stopped.signal),
     random: Math.random,
   }
-  const mail = way === null ? null : { ...way, send: patientMail(way.send, patience) }
+  const mail = way === null ? null : { ...way, send: retryThrottled(way.send, patience) }
   let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0
@@ -362,7 +362,7 @@ export function createService(
         const begun = [...waiting.values()].flat().length
         if (begun > 0) log({ level: 'info', event: 'planned', windows: begun, clusters: waiting.size })
         collectWaiting()
-        keepHouse()
+        runMaintenance()
         deliver()
       } catch (error) {
         failed('plan', error)

@@ -2,7 +2,7 @@ import type { Seconds, Window, WindowSetting } from '../model/time.ts'
 import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../time/windows.ts'
 
 /** What decides which windows a run without times collects. */
-export type PlanInput = {
+export type UncollectedInput = {
   readonly settings: readonly WindowSetting[]
   readonly registeredAt: Seconds
   readonly now: Seconds
@@ -22,7 +22,7 @@ export type Plan = {
 }
 
 /** The expected windows up to now less the settle time that have no complete attempt yet. */
-export function planOf({ settings, registeredAt, now, oldestSample, complete, isFirstRun }: PlanInput): Plan {
+export function planOf({ settings, registeredAt, now, oldestSample, complete, isFirstRun }: UncollectedInput): Plan {
   const from = isFirstRun && oldestSample !== null ? Math.min(oldestSample, registeredAt) : registeredAt
   const open = windowsBetween(settings, from, now - SETTLE_SECONDS).filter(({ end }) => !complete.has(end))
   const isLost = ({ end }: Window) => oldestSample !== null && toSeconds(end) <= oldestSample

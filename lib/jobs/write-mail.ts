@@ -1,6 +1,6 @@
 /** The mail of a week of a channel, from what is stored to what is said. */
 import { timeOf, toSeconds } from '../time/windows.ts'
-import { besidePaths } from '../deliver/alert/conditions.ts'
+import { otherConditions } from '../deliver/alert/conditions.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
 import type { WeekMail } from '../deliver/mail/due-times.ts'
 import { type MailContent, mailContent } from '../deliver/mail/weekly-mail.ts'
@@ -54,7 +54,7 @@ export async function weekMail(
   // Of a whole cluster: not told to channels of some namespaces, as in alerts.
   const told = channel.namespaces.length > 0 ? [] : clusters
   const expiries = await Promise.all(told.map(async ({ id }) => ({ id, facts: await expiryFacts(id, objects) })))
-  const beside = besidePaths(channel, {
+  const beside = otherConditions(channel, {
     now: timeOf(now),
     clusters: expiries.flatMap(({ facts }) => facts ?? []),
     waivers: { all: [], problem: null },

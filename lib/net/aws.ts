@@ -1,5 +1,5 @@
 import aws4 from 'aws4'
-import { messageOf } from './error-messages.ts'
+import { errorMessage } from './error-messages.ts'
 import { withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 import type { SentRequest } from './http-attempt.ts'
@@ -70,7 +70,7 @@ export async function readKeys(keys: KeySource): Promise<AwsKeys> {
   try {
     return await keys()
   } catch (error) {
-    throw new SetupError(`there are no credentials of AWS (${withoutSecrets(messageOf(error), [])})`)
+    throw new SetupError(`there are no credentials of AWS (${withoutSecrets(errorMessage(error), [])})`)
   }
 }
 

@@ -10,7 +10,7 @@ const RENEWED_BEFORE_MS = 3 * 60 * 1000
 const KEPT_MS = 10 * 60 * 1000
 
 /** Reads a token once for as long as it holds, however many ask at once, and again where it was refused. A failure is not kept. */
-export function keptToken(read: () => Promise<string>, now: () => Date): TokenSource {
+export function cachedToken(read: () => Promise<string>, now: () => Date): TokenSource {
   let known: Promise<{ readonly token: string; readonly until: number }> | undefined
   const renew = (): Promise<{ readonly token: string; readonly until: number }> => {
     const asked = read().then((token) => {

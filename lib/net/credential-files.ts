@@ -17,7 +17,7 @@ export function bearer(token: string): SentCredentials {
 }
 
 /** A user and password as a header. */
-export function basic(user: string, password: string): SentCredentials {
+export function basicCredentials(user: string, password: string): SentCredentials {
   const encoded = Buffer.from(`${user}:${password}`).toString('base64')
   return { headers: { authorization: `Basic ${encoded}` }, secrets: [password, encoded] }
 }

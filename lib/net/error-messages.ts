@@ -72,7 +72,7 @@ export function describeConnection(
     isReading,
   }: { readonly base: URL; readonly secrets: readonly string[]; readonly isReading: boolean },
 ): Described {
-  const code = codeOf(error)
+  const code = connectionCode(error)
   const at = `${server} at ${base.host}`
   const certificate = (problem: string): Described => ({ kind: 'certificate', problem })
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
@@ -94,7 +94,7 @@ export function describeConnection(
       kind: 'connection',
       problem: isReading ? `${at} closed the connection in the middle of its answer` : `${at} closed the connection`,
     }
-  const said = withoutSecrets(messageOf(error), secrets)
+  const said = withoutSecrets(errorMessage(error), secrets)
   return { kind: 'connection', problem: `the connection to ${at} failed (${code === '' ? said : `${code}: ${said}`})` }
 }
 
@@ -111,14 +111,14 @@ function hostOf(location: string): string {
 }
 
 /** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
+export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
 /** Node's code of an error, of its cause, or of the first of several (one per address that was tried). */
-export function codeOf(error: unknown): string {
+export function connectionCode(error: unknown): string {
   if (!(error instanceof Error)) return ''
   if ('code' in error && typeof error.code === 'string') return error.code
-  if (error instanceof AggregateError) return codeOf(error.errors[0])
-  return codeOf(error.cause)
+  if (error instanceof AggregateError) return connectionCode(error.errors[0])
+  return connectionCode(error.cause)
 }

@@ -4,9 +4,9 @@ import { SourceError, SetupError, UnreachableError } from './errors.ts'
 import {
   describeStatus,
   RETRIED_STATUSES,
-  codeOf,
+  connectionCode,
   reasonOf,
-  messageOf,
+  errorMessage,
   describeConnection,
   RETRIED_CODES,
 } from './error-messages.ts'
@@ -84,7 +84,7 @@ export class Failure extends Error {
 }
 
 /** How far a request came, for the wording of a deadline that passed. */
-export type Progress = { connection: Connection | undefined; phase: 'connect' | 'ask' | 'read' }
+export type RequestPhase = { connection: Connection | undefined; phase: 'connect' | 'ask' | 'read' }
 
 export type Deadline = {
   readonly signal: AbortSignal
@@ -122,7 +122,7 @@ export async function ask(
   server: Server,
   request: JsonRequest,
   { dispatcher, base, headers, sign, secrets, renewed }: Connection,
-  progress: Progress,
+  progress: RequestPhase,
   { signal }: Deadline,
 ): Promise<string> {
   const sent = sentBody(request)
@@ -186,7 +186,7 @@ export async function ask(
   try {
     bytes = await decompress(received, encoding, server.limits.maxBytes)
   } catch (error) {
-    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge()
+    if (connectionCode(error) === 'ERR_BUFFER_TOO_LARGE') throw tooLarge()
     throw new Failure(problem('malformed', `the compressed answer of ${server.name} is cut or damaged`))
   }
   if (!isUtf8(bytes)) throw new Failure(problem('malformed', `the answer of ${server.name} is not UTF-8`))
@@ -230,7 +230,7 @@ export async function readReason(
 }
 
 /** Puts words to whatever a try threw. */
-export function toFailure(error: unknown, server: Server, request: Asked, progress: Progress): Failure {
+export function toFailure(error: unknown, server: Server, request: Asked, progress: RequestPhase): Failure {
   if (error instanceof Failure) return error
   const report = (kind: FailureKind, problem: string): SourceError =>
     new SourceError({ source: server.source, what: request.what }, kind, problem, { hint: request.hints?.[kind] })
@@ -243,16 +243,16 @@ export function toFailure(error: unknown, server: Server, request: Asked, progre
   }
   const { connection } = progress
   if (connection === undefined)
-    return new Failure(report('configuration', `${server.name} cannot be reached: ${oneLine(messageOf(error))}`))
+    return new Failure(report('configuration', `${server.name} cannot be reached: ${oneLine(errorMessage(error))}`))
   const { kind, problem } = describeConnection(error, server.name, {
     base: connection.base,
     secrets: connection.secrets,
     isReading: progress.phase === 'read',
   })
-  return new Failure(report(kind, problem), { again: RETRIED_CODES.has(codeOf(error)) })
+  return new Failure(report(kind, problem), { again: RETRIED_CODES.has(connectionCode(error)) })
 }
 
-export function timeoutError(server: Server, request: Asked, { connection, phase }: Progress): SourceError {
+export function timeoutError(server: Server, request: Asked, { connection, phase }: RequestPhase): SourceError {
   const seconds = `${server.limits.deadlineMs / 1000} s`
   const at = connection === undefined ? server.name : `${server.name} at ${connection.base.host}`
   const problem = {

@@ -1,5 +1,5 @@
 import type { Hints, FailureKind } from './errors.ts'
-import type { Server, Progress, Connection, Deadline } from './http-attempt.ts'
+import type { Server, RequestPhase, Connection, Deadline } from './http-attempt.ts'
 import { SourceError } from './errors.ts'
 import { toFailure, startDeadline, timeoutError, headerText, Failure, readReason } from './http-attempt.ts'
 import type { Dispatcher } from 'undici'
@@ -35,7 +35,7 @@ export async function requestStream(
   request: StreamRequest,
   forMs: number,
 ): Promise<StreamAnswer | null> {
-  const progress: Progress = { connection: undefined, phase: 'connect' }
+  const progress: RequestPhase = { connection: undefined, phase: 'connect' }
   const fail = (error: unknown): SourceError => toFailure(error, server, request, progress).reported
   const deadline = startDeadline(server.limits.deadlineMs)
   let connection: Connection

@@ -1,6 +1,6 @@
 import pRetry from 'p-retry'
 import { SourceError } from './errors.ts'
-import type { Server, Progress, Deadline, JsonRequest } from './http-attempt.ts'
+import type { Server, RequestPhase, Deadline, JsonRequest } from './http-attempt.ts'
 import { Failure, startDeadline, ask, toFailure, timeoutError } from './http-attempt.ts'
 /** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
 const TRIES = 3
@@ -13,7 +13,7 @@ const TRIES = 3
  */
 export async function requestJson(server: Server, request: JsonRequest): Promise<string> {
   const deadline = startDeadline(server.limits.deadlineMs)
-  const progress: Progress = { connection: undefined, phase: 'connect' }
+  const progress: RequestPhase = { connection: undefined, phase: 'connect' }
   const attempt = async (): Promise<string> => {
     progress.phase = 'connect'
     progress.connection = await server.connect()

@@ -1,5 +1,5 @@
 /** Secrets that AWS Secrets Manager keeps, read with the credentials that the environment gives. */
-import { messageOf } from './error-messages.ts'
+import { errorMessage } from './error-messages.ts'
 import { oneLine, withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 
@@ -30,10 +30,10 @@ export async function readManagedSecret(
     const kind = error instanceof Error && error.name !== 'Error' ? `${error.name}: ` : ''
     const hint = /AccessDenied|NotAuthorized/.test(kind)
       ? '; allow secretsmanager:GetSecretValue on it to whoever runs this'
-      : /region is missing/i.test(messageOf(error))
+      : /region is missing/i.test(errorMessage(error))
         ? '; register it by its ARN, or set AWS_REGION'
         : ''
-    throw new SetupError(`${name} cannot be read (${kind}${withoutSecrets(messageOf(error), [])})${hint}`)
+    throw new SetupError(`${name} cannot be read (${kind}${withoutSecrets(errorMessage(error), [])})${hint}`)
   } finally {
     client.destroy()
   }

@@ -1,4 +1,4 @@
-import { countLeading } from '../partition-point.ts'
+import { partitionPoint } from '../partition-point.ts'
 import type { Seconds } from '../model/time.ts'
 import { RETAIN_IDLE_SECONDS } from './page-times.ts'
 
@@ -145,5 +145,5 @@ function startedWithin(scrapes: Scrapes, after: Seconds, until: Seconds): boolea
 
 /** The last scrape strictly before `time`, by binary search: each series of an instance asks for each of its samples. */
 function lastBefore(times: readonly Seconds[], time: Seconds): Seconds | undefined {
-  return times[countLeading(times, (scrape) => scrape < time) - 1]
+  return times[partitionPoint(times, (scrape) => scrape < time) - 1]
 }

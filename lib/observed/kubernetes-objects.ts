@@ -320,7 +320,7 @@ export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
 
 export type OwnerReference = z.infer<typeof ownerReference>
 export type Pod = z.infer<typeof pod>
-export type Container = z.infer<typeof container>
+export type PodContainerSpec = z.infer<typeof container>
 export type Template = z.infer<typeof template>
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
 export type Owner = z.infer<typeof owner>

@@ -5,7 +5,7 @@ import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } fro
 import { type ProblemError, problemDocument, statusOf } from './problem.ts'
 
 /** What a route answers, before HTTP adds its own. */
-export type Answer = {
+export type ApiAnswer = {
   /** Media type with its parameters. */
   readonly type: string
   readonly body: string | Uint8Array<ArrayBuffer>
@@ -17,7 +17,7 @@ export type Answer = {
 }
 
 /** One object as JSON, safe to look at in a terminal. */
-export function jsonAnswer(content: unknown): Answer {
+export function jsonAnswer(content: unknown): ApiAnswer {
   return { type: 'application/json', body: `${toJson(content)}\n` }
 }
 
@@ -38,7 +38,7 @@ const PRIVATE = 'private, no-cache'
  * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag. A document that is
  * too large for one answer is 303 to where the store gives it. Throws a `ProblemError` for anything else that is.
  */
-export async function responseOf(answer: Answer, request: Request, deps: HandOverDeps): Promise<Response> {
+export async function responseOf(answer: ApiAnswer, request: Request, deps: HandOverDeps): Promise<Response> {
   const { type, body, headers = {} } = answer
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
   const common = { ...SECURITY_HEADERS, 'cache-control': PRIVATE, vary: 'Accept, Authorization', etag }
@@ -52,7 +52,7 @@ export async function responseOf(answer: Answer, request: Request, deps: HandOve
 }
 
 async function addressOf(
-  { type, body, headers = {}, items, stored }: Answer,
+  { type, body, headers = {}, items, stored }: ApiAnswer,
   { method }: Request,
   deps: Required<HandOverDeps>,
 ): Promise<string> {

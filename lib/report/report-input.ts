@@ -3,7 +3,7 @@ import type { ClusterPast, ClusterPeriod } from '../model/period.ts'
 import type { Judgement } from '../model/judgement.ts'
 
 /** A period `(from, to]`: it holds the windows that end in it. */
-export type Period = {
+export type ReportPeriod = {
   readonly from: string
   readonly to: string
   /** `Week 2026-W47`, or a range. */
@@ -29,7 +29,7 @@ type Checkpoint = {
 }
 
 export type ReportInput = {
-  readonly period: Period
+  readonly period: ReportPeriod
   /** Version of ciphertrail. */
   readonly version: string
   /** Every cluster that was asked, also if nothing came of it. */

@@ -4,7 +4,7 @@ import type { StripView } from './drawing/strip-view.ts'
 import type { NameView, StateView, TableView } from './table-cells.ts'
 
 /** A path that was not encrypted. */
-export type EntryView = {
+export type FindingView = {
   readonly id: string
   readonly state: StateView
   readonly source: NameView
@@ -24,7 +24,7 @@ export type SectionView = {
   readonly isOnNewPage: boolean
   readonly paragraphs: readonly string[]
   readonly drawings: readonly DrawingView[]
-  readonly entries: readonly EntryView[]
+  readonly entries: readonly FindingView[]
   readonly tables: readonly TableView[]
   readonly points: readonly string[]
   /** What is to be copied: keys, commands, signed text. */
@@ -48,7 +48,7 @@ export function section(id: string, title: string, parts: Partial<Omit<SectionVi
 }
 
 /** A fact about a path. */
-export const fact = (term: string, lines: readonly string[]): EntryView['facts'][number] => ({
+export const fact = (term: string, lines: readonly string[]): FindingView['facts'][number] => ({
   term,
   lines,
   isCode: false,

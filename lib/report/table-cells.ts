@@ -50,7 +50,7 @@ export const EMPTY_CELL: CellView = {
 }
 
 /** A cell with a line of our own words. */
-export const text = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line] })
+export const textCell = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line] })
 /** A cell with a number, or the words that stand for one. */
 export const number = (line: string): CellView => ({ ...EMPTY_CELL, lines: [line], isNumber: true })
 /** A name, or a text from a cluster that may be as long as one. */

@@ -101,12 +101,12 @@ const leafSchema: z.ZodType<Leaf> = z
     z.strictObject({ kind: z.literal('heartbeat'), time: z.iso.datetime() }),
   ])
   .refine(
-    (leaf) => !('key' in leaf) || leaf.kind === 'review' || kindOf(leaf.key) === leaf.kind,
+    (leaf) => !('key' in leaf) || leaf.kind === 'review' || leafKind(leaf.key) === leaf.kind,
     'its key is of another kind',
   )
 
 /** Of which kind an object is that the log seals, by its key; undefined where the log does not seal it. */
-export function kindOf(key: string): LeafKind | undefined {
+export function leafKind(key: string): LeafKind | undefined {
   return SEALED_PREFIXES.find(({ prefix }) => key.startsWith(prefix))?.kind
 }
 

@@ -42,7 +42,7 @@ export const evidencePrefix = 'evidence/'
 
 /** What comes before the keys of all evidence of windows that begin at a time (RFC 3339, whole seconds) or later. */
 export function evidenceBefore(time: string): string {
-  return `${evidencePrefix}${basic(time)}`
+  return `${evidencePrefix}${basicTime(time)}`
 }
 
 /** What the keys of all captures begin with. */
@@ -55,7 +55,7 @@ export function packetsOf(cluster: string): string {
 
 /** The key of what a capture showed: by when it began (RFC 3339, whole seconds) and the SHA-256 of what is kept of it, in hex. */
 export function packetsKey(cluster: string, from: string, sha256: string): string {
-  const key = `${packetsOf(cluster)}${basic(from)}-${sha256.slice(0, 16)}.json`
+  const key = `${packetsOf(cluster)}${basicTime(from)}-${sha256.slice(0, 16)}.json`
   if (parsePacketsKey(key) !== undefined) return key
   throw new RangeError(
     `Cannot make a key of a capture at ${JSON.stringify(from)}: wanted a time such as 2026-11-24T12:30:00Z`,
@@ -92,8 +92,8 @@ const FOR_AUDITORS = [
 /** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
 export const trustKey = 'registry/trust.json'
 /** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */
-export const CHANGE_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
-export type ChangeKind = (typeof CHANGE_KINDS)[number]
+export const RECORD_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
+export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** More would break the text order. */
 const MAX_CHANGES = 999_999
@@ -221,7 +221,7 @@ export function timelinePrefix(cluster: string): string {
 }
 
 /** The key of change `number` of a kind, 1 and up. */
-export function changeKey(kind: ChangeKind, number: number): string {
+export function changeKey(kind: RecordKind, number: number): string {
   if (!Number.isInteger(number) || number < 1 || number > MAX_CHANGES) {
     throw new RangeError(
       `Cannot make a key of change "${number}" of ${kind}: it must be a whole number from 1 to ${MAX_CHANGES}`,
@@ -231,15 +231,15 @@ export function changeKey(kind: ChangeKind, number: number): string {
 }
 
 /** Which change a key names, or undefined where the text is no such key. */
-export function parseChangeKey(key: string): { readonly kind: ChangeKind; readonly number: number } | undefined {
+export function parseChangeKey(key: string): { readonly kind: RecordKind; readonly number: number } | undefined {
   const [, kindPart, digits] = CHANGE_KEY.exec(key) ?? []
-  const kind = CHANGE_KINDS.find((one) => one === kindPart)
+  const kind = RECORD_KINDS.find((one) => one === kindPart)
   const number = Number(digits)
   return kind !== undefined && number > 0 ? { kind, number } : undefined
 }
 
 /** What the keys of all changes of a kind begin with, oldest first. */
-export function changesPrefix(kind: ChangeKind): string {
+export function changesPrefix(kind: RecordKind): string {
   return `changes/${kind}/`
 }
 
@@ -253,7 +253,7 @@ export function checkedCluster(cluster: string): string {
 
 /** A window as keys have it: `20261124T123000Z-20261124T123500Z`. */
 export function windowText({ start, end }: Window): string {
-  const text = `${basic(start)}-${basic(end)}`
+  const text = `${basicTime(start)}-${basicTime(end)}`
   const parsed = parseWindow(text)
   if (parsed?.start === start && parsed.end === end) return text
   throw new RangeError(
@@ -262,7 +262,7 @@ export function windowText({ start, end }: Window): string {
 }
 
 /** ISO 8601 basic of RFC 3339. */
-export function basic(time: string): string {
+export function basicTime(time: string): string {
   return time.replaceAll(/[-:]/g, '')
 }
 

@@ -1,4 +1,4 @@
-import { basic } from './keys.ts'
+import { basicTime } from './keys.ts'
 
 const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 
@@ -9,7 +9,7 @@ export const reportsPrefix = 'reports/'
 
 /** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
 export function reportKey(to: string, sha256: string): string {
-  const key = `${reportsPrefix}${basic(to)}-${sha256.slice(0, 16)}.json`
+  const key = `${reportsPrefix}${basicTime(to)}-${sha256.slice(0, 16)}.json`
   if (isReportKey(key)) return key
   throw new RangeError(
     `Cannot make a key of a report up to ${JSON.stringify(to)}: wanted a time such as 2026-11-24T12:30:00Z`,
@@ -18,7 +18,7 @@ export function reportKey(to: string, sha256: string): string {
 
 /** What the keys of the reports of all periods that end at a time (RFC 3339, whole seconds) begin with. */
 export function reportsUpTo(to: string): string {
-  return `${reportsPrefix}${basic(to)}-`
+  return `${reportsPrefix}${basicTime(to)}-`
 }
 
 /** Whether a text is the key of a report. */

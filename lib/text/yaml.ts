@@ -43,7 +43,7 @@ export function readYaml(text: string): Read<Yaml> {
       return wrong({
         line: 1,
         column: 1,
-        text: `Cannot read this as a mapping: it is ${kindOf(value)}, wanted "name:" and its fields, or {} for none`,
+        text: `Cannot read this as a mapping: it is ${yamlKind(value)}, wanted "name:" and its fields, or {} for none`,
       })
     const root = placesOf(parseEvents(text, { maxDepth: DEEPEST }), text)
     return { value: { value: value as Yaml['value'], root, source: text }, problems: [] }
@@ -116,7 +116,7 @@ export function schemaProblems(
 }
 
 /** What somebody wrote instead of what was wanted. */
-export function kindOf(value: unknown): string {
+export function yamlKind(value: unknown): string {
   if (value === null || value === undefined) return 'empty'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'a mapping'

@@ -17,7 +17,7 @@ import { evidenceKey, windowKey } from '../../lib/store/keys.ts'
 import { rows } from '../../lib/history/path-history.ts'
 import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
 import { assessWindow } from '../../lib/assess/window/window.ts'
-import { compact } from '../../lib/history/derive.ts'
+import { compactCluster } from '../../lib/history/derive.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
 import { linesOf, parseNdjson, run, runShell } from '../support/process/command-line.ts'
 import type { Ran } from '../support/process/command-line.ts'
@@ -635,7 +635,7 @@ test('damaged results and months are never shown, and rebuild makes them again',
   const objects = directoryObjects(store)
   // As a day later, when the window is in a month.
   for (const cluster of await readClusters({ objects }))
-    await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 0 })
+    await compactCluster(cluster, { objects, assess: assessWindow, unsettledSeconds: 0 })
   const reference = (await mesh.run('paths', '--json', '--to', window.end)).stdout
   const files = [join(store, windowKey('shop', earlier)), join(store, 'timeline', 'cluster=shop', 'month=2026-11.json')]
   for (const file of files) writeFileSync(file, readFileSync(file, 'utf8').replaceAll('"plaintext"', '"mtls"'))

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { Window } from '../../lib/model/time.ts'
-import { compact } from '../../lib/history/derive.ts'
+import { compactCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
@@ -60,7 +60,7 @@ async function stored(context: TestContext, viz: Snapshot['viz']) {
   const asked = { ...plain, window: BEFORE, complete: false, metrics: none, startedAt: timeAt(60), endedAt: timeAt(61) }
   await writeAttempt({ ...asked, ...(viz === undefined ? {} : { viz }) }, { objects })
   await writeAttempt(snapshot, { objects })
-  await compact(cluster, { objects, assess: assessWindow, now: new Date(timeAt(400)) })
+  await compactCluster(cluster, { objects, assess: assessWindow, now: new Date(timeAt(400)) })
   return (...args: string[]) => run(['edges', ...args, '--store', 'store'], { folder })
 }
 

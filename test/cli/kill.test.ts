@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import type { Window } from '../../lib/model/time.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { readSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidencePrefix } from '../../lib/store/keys.ts'
@@ -137,7 +137,7 @@ async function assertWhole(store: string): Promise<number> {
   }
   const [cluster] = await readClusters({ objects })
   assert.ok(cluster)
-  assert.deepEqual((await derive(cluster, { objects, assess: assessWindow })).errors, [])
+  assert.deepEqual((await deriveCluster(cluster, { objects, assess: assessWindow })).errors, [])
   assert.deepEqual(derivedIn(store), attempts === 2 ? ofTwo : ofOne)
   return attempts
 }

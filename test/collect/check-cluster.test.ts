@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { kubernetesReplay, status } from '../../demo/replay-kubernetes.ts'
 import { checkCluster } from '../../lib/collect/check-cluster.ts'
-import type { Check } from '../../lib/collect/check-cluster.ts'
+import type { ClusterCheck } from '../../lib/collect/check-cluster.ts'
 import { forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/cluster/rights.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { startForwardedPrometheus, vizPod } from '../support/servers/forwarded-prometheus.ts'
@@ -24,7 +24,7 @@ const cluster: Cluster = {
 async function startChecked(
   context: TestContext,
   version: object = { gitVersion: 'v1.35.1' },
-): Promise<ForwardedPrometheus & { readonly check: (changes?: Partial<Cluster>) => Promise<readonly Check[]> }> {
+): Promise<ForwardedPrometheus & { readonly check: (changes?: Partial<Cluster>) => Promise<readonly ClusterCheck[]> }> {
   const folder = freshFolder(context)
   writeRecording(folder, '20261124T000000Z', recordedCluster())
   const lists = kubernetesReplay(folder)
@@ -46,8 +46,8 @@ async function startChecked(
   }
 }
 
-const failed = (checks: readonly Check[]): string[] => checks.flatMap(({ problem }) => problem ?? [])
-const warned = (checks: readonly Check[]): string[] => checks.flatMap(({ warning }) => warning ?? [])
+const failed = (checks: readonly ClusterCheck[]): string[] => checks.flatMap(({ problem }) => problem ?? [])
+const warned = (checks: readonly ClusterCheck[]): string[] => checks.flatMap(({ warning }) => warning ?? [])
 
 describe('checkCluster()', () => {
   test('says what works, section by section', async (context) => {

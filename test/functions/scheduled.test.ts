@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { verifyStore } from '../../lib/seal/verify/verify-period.ts'
 import { formatVkey } from '../../lib/seal/tlog/note.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
@@ -39,7 +39,7 @@ before(async () => {
   objects = openStore(STORE)
   await addCluster({ id: 'east', windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
   for (const index of [0, 1]) await writeAttempt(snapshotOf('east', index), { objects })
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 })
 after(async () => {
   await Promise.all([s3.close(), kms.close()])

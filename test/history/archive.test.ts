@@ -19,7 +19,7 @@ import {
   readWindowFrom,
   readWindowsOf,
 } from '../../lib/history/archive.ts'
-import { compact, derive, type DeriveDeps, rebuild } from '../../lib/history/derive.ts'
+import { compactCluster, deriveCluster, type DeriveDeps, rebuildCluster } from '../../lib/history/derive.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import {
   archiveKey,
@@ -39,7 +39,7 @@ import {
   readLatest,
   readState,
   readWindow,
-  type State,
+  type ClusterState,
 } from '../../lib/history/cluster-state.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/stored/window-results.ts'
@@ -156,7 +156,7 @@ async function keysIn(prefix: string, objects: Objects): Promise<string[]> {
   return keys
 }
 
-async function stateOf(objects: Objects): Promise<State> {
+async function stateOf(objects: Objects): Promise<ClusterState> {
   return (await readState(cluster.id, objects)).state ?? assert.fail('no state')
 }
 
@@ -228,10 +228,10 @@ test('the archive is what the state would say if nothing ever left it, however e
         await put(objects, attempt)
         const step = steps.next().value
         if (step === 'nothing') continue
-        if (step === 'compact') await compact(registered, deps(objects))
+        if (step === 'compact') await compactCluster(registered, deps(objects))
         else if (step === 'compact by a list')
-          await compact(registered, deps(objects), [], await listEvidence(LOOKED_AT, objects))
-        else await derive(registered, deps(objects), step === 'derive' ? undefined : [idOf(attempt)])
+          await compactCluster(registered, deps(objects), [], await listEvidence(LOOKED_AT, objects))
+        else await deriveCluster(registered, deps(objects), step === 'derive' ? undefined : [idOf(attempt)])
         const state = await stateOf(objects)
         await compareReaders(state, objects)
         if (step !== 'derive this one') {
@@ -242,13 +242,13 @@ test('the archive is what the state would say if nothing ever left it, however e
         if (state.archive !== null) archived++
         if (late.includes(attempt) && attempt.window.start < (state.archive?.until ?? '')) lateOnes++
       }
-      await compact(registered, deps(objects))
+      await compactCluster(registered, deps(objects))
       const derived = await derivedIn(objects)
       const fresh = memoryObjects()
       await put(fresh, ...attempts)
-      await compact(registered, deps(fresh))
+      await compactCluster(registered, deps(fresh))
       assert.deepEqual(derived, await derivedIn(fresh), 'all evidence at once comes to the same')
-      await rebuild(registered, deps(objects))
+      await rebuildCluster(registered, deps(objects))
       assert.deepEqual(await derivedIn(objects), derived)
       const days = (await stateOf(objects)).archive?.days ?? []
       assert.deepEqual(
@@ -269,7 +269,7 @@ test('the archive is what the state would say if nothing ever left it, however e
 })
 
 /** Fails where a reader of a store says something else than one of the same store whose archive was taken back into the state. */
-async function compareReaders(state: State, objects: Objects): Promise<void> {
+async function compareReaders(state: ClusterState, objects: Objects): Promise<void> {
   const whole = await readUnarchived(state, objects)
   const unarchived: Objects = {
     ...objects,
@@ -332,7 +332,7 @@ function listsAround(evidence: readonly AttemptedWindow[], time: number): unknow
 async function weeks(): Promise<Objects> {
   const objects = memoryObjects()
   await put(objects, ...Array.from({ length: 84 }, (_, index) => simple(index)))
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   return objects
 }
 
@@ -359,15 +359,15 @@ test('a state of which nothing ever left is read as it is, is no fault, and shri
   await compareReaders(await stateOf(objects), objects)
   assert.deepEqual(await checkDerived(cluster, deps(objects)), [])
   // Without anything new, too.
-  await derive(cluster, deps(objects), [idOf(simple(83))])
+  await deriveCluster(cluster, deps(objects), [idOf(simple(83))])
   assert.deepEqual(await derivedIn(objects), before)
 
   await inOldForm(objects)
   await put(objects, next)
-  assert.deepEqual((await derive(cluster, deps(objects), [idOf(next)])).windows, [next.window])
+  assert.deepEqual((await deriveCluster(cluster, deps(objects), [idOf(next)])).windows, [next.window])
   const fresh = await weeks()
   await put(fresh, next)
-  await derive(cluster, deps(fresh), [idOf(next)])
+  await deriveCluster(cluster, deps(fresh), [idOf(next)])
   assert.deepEqual(await derivedIn(objects), await derivedIn(fresh))
 })
 
@@ -383,7 +383,7 @@ test('who brings an old state into the new form may die at any write', async () 
       putIf: async (key, body, etag) =>
         left-- > 0 ? objects.putIf(key, body, etag) : Promise.reject(new Error('killed')),
     }
-    isKilled = await derive(cluster, deps(dying)).then(
+    isKilled = await deriveCluster(cluster, deps(dying)).then(
       () => false,
       () => true,
     )
@@ -395,7 +395,7 @@ test('who brings an old state into the new form may die at any write', async () 
       ),
       [],
     )
-    await derive(cluster, deps(objects))
+    await deriveCluster(cluster, deps(objects))
     assert.deepEqual(await derivedIn(objects), await derivedIn(expected), `killed at write ${kills}`)
   }
 })
@@ -412,21 +412,21 @@ test('collecting goes on without the archive, and reads all of it where somethin
   }
   const daysRead = () => reads.splice(0).filter((key) => key.startsWith(archivePrefix)).length
   await put(objects, next)
-  await derive(cluster, deps(counting), [idOf(next)])
+  await deriveCluster(cluster, deps(counting), [idOf(next)])
   assert.equal(daysRead(), 0)
   await put(objects, simple(85), simple(86))
-  await compact(cluster, deps(counting))
+  await compactCluster(cluster, deps(counting))
   assert.equal(daysRead(), 1, 'what is to be written is looked at')
   const old = simple(30, { number: 2, complete: false })
   await put(objects, old)
-  await compact(cluster, deps(counting))
+  await compactCluster(cluster, deps(counting))
   assert.ok(daysRead() >= 20)
   await put(objects, simple(20, { number: 2 }))
-  await derive(cluster, deps(counting), [idOf(simple(20, { number: 2 }))])
+  await deriveCluster(cluster, deps(counting), [idOf(simple(20, { number: 2 }))])
   assert.ok(daysRead() >= 20)
   const wrongClock = simple(87, { listsAfter: -240 * HOUR })
   await put(objects, wrongClock)
-  const { windows } = await derive(cluster, deps(counting), [idOf(wrongClock)])
+  const { windows } = await deriveCluster(cluster, deps(counting), [idOf(wrongClock)])
   assert.ok(windows.length > 1, 'its lists are those before and after a window in the archive')
   assert.ok(daysRead() >= 20)
 })
@@ -435,7 +435,7 @@ test('sizes of windows that are changed for a time that is archived change the w
   const attempts = Array.from({ length: 84 }, (_, index) => index).filter((index) => index !== 5 && index !== 6)
   const objects = memoryObjects()
   await put(objects, ...attempts.map((index) => simple(index)))
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   const missing = async () =>
     (await readHistory('demo', objects))?.months.flatMap(({ windows }) => windows.filter(({ collected }) => !collected))
   assert.deepEqual(
@@ -443,11 +443,11 @@ test('sizes of windows that are changed for a time that is archived change the w
     [quarter(5).end, quarter(6).end],
   )
   const resized: Cluster = { ...cluster, windows: [sized('2026-11-01T00:00:00Z', 180)] }
-  await compact(resized, deps(objects))
+  await compactCluster(resized, deps(objects))
   assert.equal((await missing())?.length, 4)
   const fresh = memoryObjects()
   await put(fresh, ...attempts.map((index) => simple(index)))
-  await compact(resized, deps(fresh))
+  await compactCluster(resized, deps(fresh))
   assert.deepEqual(await derivedIn(objects), await derivedIn(fresh))
 })
 
@@ -476,11 +476,11 @@ test('a day of the archive that is damaged or missing is said by who needs it, a
         await (prefix === 'evidence/' ? mended.putOnce(each, body) : mended.putIf(each, body, null))
       }
     await put(mended, late)
-    assert.deepEqual((await derive(cluster, deps(mended), [idOf(late)])).errors, [
+    assert.deepEqual((await deriveCluster(cluster, deps(mended), [idOf(late)])).errors, [
       `Cannot read "${key}": damaged, so everything is derived again from evidence`,
     ])
     assert.deepEqual(await checkDerived(cluster, deps(mended)), [])
-    assert.deepEqual((await rebuild(cluster, deps(objects))).errors, [])
+    assert.deepEqual((await rebuildCluster(cluster, deps(objects))).errors, [])
     assert.deepEqual(await derivedIn(objects), expected)
   }
 })
@@ -506,7 +506,7 @@ test('a year of five-minute windows leaves less than half a megabyte in the stat
     return { ...window, attempts: [attempt] }
   })
   const { months: _, ...timeline } = emptyTimeline('demo')
-  const whole: State = {
+  const whole: ClusterState = {
     derivation: 1,
     cluster: 'demo',
     evidence,

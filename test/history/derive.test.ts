@@ -8,7 +8,7 @@ import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { AssessInput } from '../../lib/assess/window/window.ts'
-import { compact, derive, type DeriveDeps, rebuild } from '../../lib/history/derive.ts'
+import { compactCluster, deriveCluster, type DeriveDeps, rebuildCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { archiveKey, evidenceKey, parseEvidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
@@ -148,7 +148,7 @@ async function derivedIn(objects: Objects): Promise<Record<string, string>> {
 async function derivedFrom(evidence: readonly Evidence[]): Promise<Record<string, string>> {
   const objects = memoryObjects()
   await put(objects, evidence)
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   return derivedIn(objects)
 }
 
@@ -178,10 +178,10 @@ const anyEvidence: fc.Arbitrary<Evidence[]> = fc
 const simple = (index: number, state: State | null, changes: Partial<Attempt> = {}): Evidence =>
   evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: [state, null], ...changes })
 
-test('compact() keeps a result for each window, the months and the state, and does nothing more without new evidence', async () => {
+test('compactCluster() keeps a result for each window, the months and the state, and does nothing more without new evidence', async () => {
   const objects = memoryObjects()
   await put(objects, [simple(3, 'plaintext'), simple(5, 'mtls'), simple(6, 'mtls')])
-  assert.deepEqual(await compact(cluster, deps(objects)), { windows: [hour(3), hour(5), hour(6)], errors: [] })
+  assert.deepEqual(await compactCluster(cluster, deps(objects)), { windows: [hour(3), hour(5), hour(6)], errors: [] })
   const derived = await derivedIn(objects)
   assert.deepEqual(
     Object.keys(derived).toSorted(),
@@ -213,11 +213,12 @@ test('compact() keeps a result for each window, the months and the state, and do
   assert.equal(await readWindow('demo', hour(4).start, objects), undefined)
 
   const refusing = { ...objects, putIf: () => Promise.reject(new Error('written')) }
-  for (const run of [derive, compact]) assert.deepEqual(await run(cluster, deps(refusing)), { windows: [], errors: [] })
+  for (const run of [deriveCluster, compactCluster])
+    assert.deepEqual(await run(cluster, deps(refusing)), { windows: [], errors: [] })
   assert.deepEqual(await derivedIn(objects), derived)
 })
 
-test('derive() reads new evidence only, and makes a window again where a list around it changed', async () => {
+test('deriveCluster() reads new evidence only, and makes a window again where a list around it changed', async () => {
   const objects = memoryObjects()
   const reads: string[] = []
   const counting: Objects = {
@@ -232,37 +233,37 @@ test('derive() reads new evidence only, and makes a window again where a list ar
     simple(1, 'unknown', { listsAfter: null }),
     simple(2, 'unknown', { listsAfter: null }),
   ])
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   assert.equal((await readWindow('demo', hour(2).start, objects))?.inputs.after, null)
 
   const late = simple(3, 'unknown')
   await put(objects, [late])
-  assert.deepEqual((await derive(cluster, deps(counting))).windows, [hour(1), hour(2), hour(3)])
+  assert.deepEqual((await deriveCluster(cluster, deps(counting))).windows, [hour(1), hour(2), hour(3)])
   assert.equal((await readWindow('demo', hour(2).start, objects))?.inputs.after, late.key)
 
   const next = simple(4, 'unknown')
   await put(objects, [next])
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   reads.length = 0
   const last = simple(5, 'unknown')
   await put(objects, [last])
-  assert.deepEqual((await derive(cluster, deps(counting))).windows, [hour(5)])
+  assert.deepEqual((await deriveCluster(cluster, deps(counting))).windows, [hour(5)])
   assert.deepEqual([...new Set(reads.filter((key) => key.startsWith('evidence/')))].toSorted(), [next.key, last.key])
   assert.deepEqual(
     reads.filter((key) => key.startsWith('timeline/')),
     [],
-    'months are left to compact()',
+    'months are left to compactCluster()',
   )
   await put(objects, [simple(7, 'unknown')])
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   await put(objects, [simple(8, 'unknown')])
   reads.length = 0
-  await compact(cluster, deps(counting))
+  await compactCluster(cluster, deps(counting))
   assert.ok(reads.includes(timelineKey('demo', '2026-12')))
   assert.ok(!reads.includes(timelineKey('demo', '2026-11')), 'a month that no window can change any more is not read')
 })
 
-test('derive() of one attempt looks at no other, but for those that others derived meanwhile', async () => {
+test('deriveCluster() of one attempt looks at no other, but for those that others derived meanwhile', async () => {
   const objects = memoryObjects()
   const [first, again, second] = [
     simple(0, 'plaintext', { complete: false }),
@@ -271,21 +272,21 @@ test('derive() of one attempt looks at no other, but for those that others deriv
   ]
   const idOf = (index: number, attempt: number) => ({ cluster: cluster.id, window: hour(index), attempt })
   await put(objects, [first])
-  await derive(cluster, deps(objects), [idOf(0, 1)])
+  await deriveCluster(cluster, deps(objects), [idOf(0, 1)])
   await put(objects, [again, second])
   const listing: Objects = { ...objects, list: () => assert.fail('it lists') }
-  assert.deepEqual((await derive(cluster, deps(listing), [idOf(1, 1)])).windows, [hour(1)])
+  assert.deepEqual((await deriveCluster(cluster, deps(listing), [idOf(1, 1)])).windows, [hour(1)])
   assert.equal((await readWindow('demo', hour(0).start, objects))?.inputs.evidence, first.key)
 
   // Somebody who knows more died after the result: what is made from less must not replace it.
   const dead = dying(objects, 2, true)
-  await assert.rejects(derive(cluster, deps(dead)), Killed)
+  await assert.rejects(deriveCluster(cluster, deps(dead)), Killed)
   await put(objects, [simple(0, 'unknown', { number: 3, complete: false, observed: 2 })])
-  await derive(cluster, deps(objects), [idOf(0, 3)])
+  await deriveCluster(cluster, deps(objects), [idOf(0, 3)])
   assert.equal((await readWindow('demo', hour(0).start, objects))?.inputs.evidence, again.key)
 })
 
-test('derive() ends in the same bytes in whatever order evidence came, and so does rebuild()', async () => {
+test('deriveCluster() ends in the same bytes in whatever order evidence came, and so does rebuildCluster()', async () => {
   await fc.assert(
     fc.asyncProperty(
       anyEvidence.chain((evidence) =>
@@ -300,12 +301,12 @@ test('derive() ends in the same bytes in whatever order evidence came, and so do
         const objects = memoryObjects()
         for (const one of shuffled) {
           await put(objects, [one])
-          if (now.next().value) await derive(cluster, deps(objects))
-          if (now.next().value) await compact(cluster, deps(objects))
+          if (now.next().value) await deriveCluster(cluster, deps(objects))
+          if (now.next().value) await compactCluster(cluster, deps(objects))
         }
-        await compact(cluster, deps(objects))
+        await compactCluster(cluster, deps(objects))
         assert.deepEqual(await derivedIn(objects), expected)
-        await rebuild(cluster, deps(objects))
+        await rebuildCluster(cluster, deps(objects))
         assert.deepEqual(await derivedIn(objects), expected)
       },
     ),
@@ -319,7 +320,7 @@ function day(index: number): Window {
   return { start: toTime(start), end: toTime(start + 86_400) }
 }
 
-test('derive() comes to the same endings by silence in whatever order days came, and to none over a day that is missing', async () => {
+test('deriveCluster() comes to the same endings by silence in whatever order days came, and to none over a day that is missing', async () => {
   const shows = ({ key, snapshot, before, after: next }: AssessInput): WindowResult =>
     windowResult(snapshot.window, {
       ...watched(snapshot.window),
@@ -347,15 +348,15 @@ test('derive() comes to the same endings by silence in whatever order days came,
         const late = days[last]
         for (const one of order.filter((other) => other !== late)) {
           await put(objects, [one])
-          await derive(cluster, deps(objects, shows))
+          await deriveCluster(cluster, deps(objects, shows))
         }
         assert.deepEqual(await endingOf(objects), [null], 'a gap ends nothing')
         await put(objects, late === undefined ? [] : [late])
-        await derive(cluster, deps(objects, shows))
+        await deriveCluster(cluster, deps(objects, shows))
         assert.deepEqual(await endingOf(objects), ['quiet'])
-        await compact(cluster, deps(objects, shows))
+        await compactCluster(cluster, deps(objects, shows))
         const derived = await derivedIn(objects)
-        await rebuild(cluster, deps(objects, shows))
+        await rebuildCluster(cluster, deps(objects, shows))
         assert.deepEqual(await derivedIn(objects), derived)
       },
     ),
@@ -363,7 +364,7 @@ test('derive() comes to the same endings by silence in whatever order days came,
   )
 })
 
-test('derive() of several at once, while evidence comes, ends in the bytes of all evidence; readers never see a mixture', async () => {
+test('deriveCluster() of several at once, while evidence comes, ends in the bytes of all evidence; readers never see a mixture', async () => {
   await fc.assert(
     fc.asyncProperty(anyEvidence, fc.scheduler(), fc.boolean(), async (evidence, scheduler, withRebuild) => {
       const expected = await derivedFrom(evidence)
@@ -372,17 +373,17 @@ test('derive() of several at once, while evidence comes, ends in the bytes of al
       await put(objects, early)
 
       const slow = slowed(objects, scheduler)
-      const run = async (): Promise<unknown> => derive(cluster, deps(slow))
-      const runToo = async (): Promise<unknown> => compact(cluster, deps(slow))
+      const run = async (): Promise<unknown> => deriveCluster(cluster, deps(slow))
+      const runToo = async (): Promise<unknown> => compactCluster(cluster, deps(slow))
       const tasks = [
         run(),
         put(slow, late).then(run),
         runToo(),
-        withRebuild ? rebuild(cluster, deps(slow)) : run(),
+        withRebuild ? rebuildCluster(cluster, deps(slow)) : run(),
         readHistory('demo', slow).then((history) => checkHistory(history)),
       ]
       await scheduler.waitFor(Promise.all(tasks))
-      await compact(cluster, deps(objects))
+      await compactCluster(cluster, deps(objects))
       assert.deepEqual(await derivedIn(objects), expected)
     }),
     { numRuns: 20 },
@@ -434,7 +435,7 @@ function dying(objects: Objects, write: number, isBefore: boolean): Objects {
   }
 }
 
-test('derive(), compact() and rebuild() killed at any write leave a history to read, and the next compact() ends in the same bytes', async () => {
+test('deriveCluster(), compactCluster() and rebuildCluster() killed at any write leave a history to read, and the next compactCluster() ends in the same bytes', async () => {
   const early = [simple(1, 'plaintext'), simple(2, 'mtls'), simple(5, 'unknown', { complete: false })]
   await killEverywhere(early, [simple(3, 'plaintext'), simple(5, 'mtls', { number: 2 }), simple(6, 'mtls')])
   // Only a month that no further window can change.
@@ -453,18 +454,18 @@ async function killEverywhere(early: readonly Evidence[], late: readonly Evidenc
   const toldFrom = async (evidence: readonly Evidence[]): Promise<string[]> => {
     const objects = memoryObjects()
     await put(objects, evidence)
-    await compact(cluster, deps(objects))
+    await compactCluster(cluster, deps(objects))
     return told(objects)
   }
   const [before, afterwards] = [await toldFrom(early), await toldFrom([...early, ...late])]
 
-  for (const run of [derive, compact, rebuild]) {
+  for (const run of [deriveCluster, compactCluster, rebuildCluster]) {
     for (const isBefore of [true, false]) {
       let kills = 0
       for (let isKilled = true; isKilled; kills++) {
         const objects = memoryObjects()
         await put(objects, early)
-        await derive(cluster, deps(objects))
+        await deriveCluster(cluster, deps(objects))
         await put(objects, late)
         isKilled = await run(cluster, deps(dying(objects, kills, isBefore))).then(
           () => false,
@@ -477,7 +478,7 @@ async function killEverywhere(early: readonly Evidence[], late: readonly Evidenc
         for (const window of await told(objects))
           assert.ok(before.includes(window) || afterwards.includes(window), `killed at write ${kills}: ${window}`)
         assert.ok((await told(objects)).length >= before.length)
-        await compact(cluster, deps(objects))
+        await compactCluster(cluster, deps(objects))
         assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
       }
       assert.ok(kills > 3)
@@ -507,7 +508,7 @@ function interrupted(objects: Objects, step: number, others: () => Promise<void>
   }
 }
 
-test('derive() never leaves something older behind, wherever others with more evidence come between, even if it dies then', async () => {
+test('deriveCluster() never leaves something older behind, wherever others with more evidence come between, even if it dies then', async () => {
   const early = [
     simple(1, 'plaintext'),
     simple(2, 'mtls', { complete: false }),
@@ -516,19 +517,19 @@ test('derive() never leaves something older behind, wherever others with more ev
   ]
   const late = [simple(2, 'plaintext', { number: 2 }), simple(3, 'plaintext', { listsAfter: 100 })]
   const expected = await derivedFrom([...early, ...late])
-  for (const run of [derive, compact, rebuild]) {
+  for (const run of [deriveCluster, compactCluster, rebuildCluster]) {
     for (const dies of [false, true]) {
       let steps = 0
       for (let cameBetween = true; cameBetween; steps++) {
         cameBetween = false
         const objects = memoryObjects()
         await put(objects, early.slice(0, 3))
-        await derive(cluster, deps(objects))
+        await deriveCluster(cluster, deps(objects))
         await put(objects, early.slice(3))
         const others = async (): Promise<void> => {
           cameBetween = true
           await put(objects, late)
-          await derive(cluster, deps(objects))
+          await deriveCluster(cluster, deps(objects))
         }
         const isDead = await run(cluster, deps(interrupted(objects, steps, others, dies))).then(
           () => false,
@@ -537,8 +538,8 @@ test('derive() never leaves something older behind, wherever others with more ev
             return true
           },
         )
-        if (isDead) await derive(cluster, deps(objects))
-        await compact(cluster, deps(objects))
+        if (isDead) await deriveCluster(cluster, deps(objects))
+        await compactCluster(cluster, deps(objects))
         if (cameBetween) assert.deepEqual(await derivedIn(objects), expected, `others came before step ${steps}`)
       }
       assert.ok(steps > 5, `${steps} steps`)
@@ -546,11 +547,11 @@ test('derive() never leaves something older behind, wherever others with more ev
   }
 })
 
-test('derive() gives up a window whose evidence is damaged, with one line, and keeps all others', async () => {
+test('deriveCluster() gives up a window whose evidence is damaged, with one line, and keeps all others', async () => {
   const objects = memoryObjects()
   const damaged = simple(2, 'plaintext')
   await put(objects, [simple(1, 'mtls'), { ...damaged, body: damagedBody }, simple(3, 'mtls')])
-  const { errors } = await derive(cluster, deps(objects))
+  const { errors } = await deriveCluster(cluster, deps(objects))
   assert.equal(errors.length, 1)
   assert.match(errors[0] ?? '', /^Cannot read [^\n]+$/)
   assert.ok(errors[0]?.includes(damaged.key))
@@ -562,7 +563,7 @@ test('derive() gives up a window whose evidence is damaged, with one line, and k
     ['mtls ', 'not-collected source-unreadable', 'mtls '],
   )
   await put(objects, [simple(2, 'plaintext', { number: 2 })])
-  assert.deepEqual((await derive(cluster, deps(objects))).errors, [])
+  assert.deepEqual((await deriveCluster(cluster, deps(objects))).errors, [])
   assert.equal(
     (await readWindow('demo', hour(2).start, objects))?.paths[0]?.state,
     'plaintext',
@@ -570,20 +571,20 @@ test('derive() gives up a window whose evidence is damaged, with one line, and k
   )
 })
 
-test('derive() takes an attempt for damaged once it cannot be read again, as rebuild() does, whether it looks everywhere or at news alone', async () => {
+test('deriveCluster() takes an attempt for damaged once it cannot be read again, as rebuildCluster() does, whether it looks everywhere or at news alone', async () => {
   const news = simple(3, 'mtls')
   for (const attempts of [undefined, [parseEvidenceKey(news.key) ?? assert.fail()]]) {
     const directory = await mkdtemp(join(root, 'store-'))
     const objects = directoryObjects(directory)
     await put(objects, [simple(1, 'mtls'), simple(2, 'mtls', { listsAfter: null })])
-    await derive(cluster, deps(objects))
+    await deriveCluster(cluster, deps(objects))
     await rm(join(directory, simple(1, 'mtls').key))
     await put(objects, [{ key: simple(1, 'mtls').key, body: damagedBody }, news])
-    const { errors } = await derive(cluster, deps(objects), attempts)
+    const { errors } = await deriveCluster(cluster, deps(objects), attempts)
     assert.equal(errors.length, 1)
-    await compact(cluster, deps(objects))
+    await compactCluster(cluster, deps(objects))
     const derived = await derivedIn(objects)
-    await rebuild(cluster, deps(objects))
+    await rebuildCluster(cluster, deps(objects))
     assert.deepEqual(await derivedIn(objects), derived)
   }
 })
@@ -595,7 +596,7 @@ test('derived objects that were damaged or removed are made again', async () => 
     for (const harm of ['damaged', 'removed']) {
       const objects = memoryObjects()
       await put(objects, evidence)
-      await derive(cluster, deps(objects))
+      await deriveCluster(cluster, deps(objects))
       const { etag = null } = (await objects.get(key)) ?? {}
       if (harm === 'damaged') await objects.putIf(key, Buffer.from('{"inputs":'), etag)
       else await objects.remove(key)
@@ -610,50 +611,50 @@ test('derived objects that were damaged or removed are made again', async () => 
         const history = await readHistory('demo', objects)
         assert.equal(history?.months.length, 2, 'a month is folded again to be read')
       }
-      const { errors } = await rebuild(cluster, deps(objects))
+      const { errors } = await rebuildCluster(cluster, deps(objects))
       assert.deepEqual(errors, [])
       assert.deepEqual(await derivedIn(objects), expected, `${key} ${harm}`)
     }
   }
 })
 
-test('derive() starts from evidence where the state is damaged, and says so', async () => {
+test('deriveCluster() starts from evidence where the state is damaged, and says so', async () => {
   const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
   await objects.putIf(stateKey('demo'), Buffer.from('no JSON'), null)
-  assert.deepEqual((await derive(cluster, deps(objects))).errors, [
+  assert.deepEqual((await deriveCluster(cluster, deps(objects))).errors, [
     `Cannot read "${stateKey('demo')}": damaged, so it is derived again from evidence`,
   ])
   assert.deepEqual(await derivedIn(objects), await derivedFrom([simple(1, 'mtls')]))
 })
 
-test('derive() starts from evidence where an earlier version derived the state, whatever its shape, and says nothing of it', async () => {
+test('deriveCluster() starts from evidence where an earlier version derived the state, whatever its shape, and says nothing of it', async () => {
   const objects = memoryObjects()
   const evidence = [simple(1, 'plaintext'), simple(2, 'mtls')]
   await put(objects, evidence)
   await objects.putIf(stateKey('demo'), Buffer.from('{"derivation":1,"timeline":{"paths":[{}]}}'), null)
-  assert.deepEqual((await derive(cluster, deps(objects))).errors, [])
+  assert.deepEqual((await deriveCluster(cluster, deps(objects))).errors, [])
   assert.deepEqual(await derivedIn(objects), await derivedFrom(evidence))
 })
 
-test('derive() leaves alone what a later version derived', async () => {
+test('deriveCluster() leaves alone what a later version derived', async () => {
   const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   const stored = await objects.get(stateKey('demo'))
   assert.ok(stored)
   const later: unknown = { ...JSON.parse(Buffer.from(stored.body).toString()), derivation: 99 }
   await objects.putIf(stateKey('demo'), encodeDerived(later), stored.etag)
   await assert.rejects(
-    derive(cluster, deps(objects)),
+    deriveCluster(cluster, deps(objects)),
     /^Error: Cannot use "state\/.*": derived by a later version of ciphertrail \(99, this one makes \d+\), update this one$/,
   )
 })
 
-test('rebuild() removes what no evidence is behind, and leaves other clusters alone', async () => {
+test('rebuildCluster() removes what no evidence is behind, and leaves other clusters alone', async () => {
   const objects = memoryObjects()
   await put(objects, [simple(1, 'mtls')])
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   const expected = await derivedIn(objects)
   const other = windowKey('demo2', hour(0))
   for (const key of [
@@ -664,11 +665,11 @@ test('rebuild() removes what no evidence is behind, and leaves other clusters al
   ]) {
     await objects.putIf(key, Buffer.from('{}'), null)
   }
-  await rebuild(cluster, deps(objects))
+  await rebuildCluster(cluster, deps(objects))
   assert.deepEqual(await derivedIn(objects), { ...expected, [other]: '{}' })
 })
 
-test('derive() does not fill centuries up to a window that nobody can have collected, and goes on past one that is ahead', async () => {
+test('deriveCluster() does not fill centuries up to a window that nobody can have collected, and goes on past one that is ahead', async () => {
   const objects = memoryObjects()
   const now = new Date(toSeconds(hour(6).end) * 1000)
   const attempt = (index: number): Evidence =>
@@ -685,20 +686,22 @@ test('derive() does not fill centuries up to a window that nobody can have colle
     )
   const refused =
     'Cannot use "evidence/00010101T000000Z-00010101T010000Z/demo/0001.json.gz" and 1 more: nobody can have collected such a window by now, find out who stored it'
-  assert.deepEqual(await compact(cluster, { ...deps(objects), now }), {
+  assert.deepEqual(await compactCluster(cluster, { ...deps(objects), now }), {
     windows: [hour(0), hour(1)],
     errors: [refused],
   })
   const ahead = 24 * 30
   await put(objects, [attempt(ahead)])
-  await compact(cluster, { ...deps(objects), now })
+  await compactCluster(cluster, { ...deps(objects), now })
   await put(objects, [attempt(2)])
-  assert.ok((await compact(cluster, { ...deps(objects), now })).windows.some(({ start }) => start === hour(2).start))
+  assert.ok(
+    (await compactCluster(cluster, { ...deps(objects), now })).windows.some(({ start }) => start === hour(2).start),
+  )
 })
 
-test('derive() and readHistory() of a cluster without evidence are empty', async () => {
+test('deriveCluster() and readHistory() of a cluster without evidence are empty', async () => {
   const objects = memoryObjects()
-  assert.deepEqual(await derive(cluster, deps(objects)), { windows: [], errors: [] })
+  assert.deepEqual(await deriveCluster(cluster, deps(objects)), { windows: [], errors: [] })
   assert.equal(await readHistory('demo', objects), undefined)
   assert.deepEqual(await derivedIn(objects), {})
 })
@@ -714,14 +717,14 @@ test('encodeDerived() writes canonical JSON, and makes text that is not Unicode 
   assert.equal(encodeDerived({ b: 'a\ud800', a: ['\ude00'] }).toString(), '{"a":["\ufffd"],"b":"a\ufffd"}')
 })
 
-test('derive() folds a long history in steps to what folding it at once gives', async () => {
+test('deriveCluster() folds a long history in steps to what folding it at once gives', async () => {
   const objects = memoryObjects()
   const indexes = Array.from({ length: 130 }, (_, index) => index)
   await put(
     objects,
     indexes.map((index) => simple(index, index % 7 === 0 ? 'plaintext' : 'mtls')),
   )
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   const expected = []
   for (const index of indexes)
     expected.push({ window: hour(index), result: (await readWindow('demo', hour(index).start, objects)) ?? null })
@@ -735,7 +738,7 @@ test('readHistory() of some months reads no other but the latest, and gives them
     objects,
     indexes.map((index) => simple(index, index % 50 === 0 ? 'plaintext' : 'mtls')),
   )
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   const whole = await readHistory('demo', objects)
   assert.deepEqual(
     whole?.months.map(({ month }) => month),
@@ -754,7 +757,7 @@ test('readHistory() of some months reads no other but the latest, and gives them
   assert.deepEqual(some, { ...whole, months: whole?.months.filter(({ month }) => month !== '2026-12') })
 })
 
-test('a month that somebody could not write before he died is written by the next compact(), also where windows came between', async () => {
+test('a month that somebody could not write before he died is written by the next compactCluster(), also where windows came between', async () => {
   // The late attempt changes the first month alone.
   const early = Array.from({ length: 10 }, (_, index) =>
     simple(index, index === 1 ? 'unknown' : 'mtls', { complete: index !== 1 }),
@@ -765,15 +768,15 @@ test('a month that somebody could not write before he died is written by the nex
   for (let isKilled = true; isKilled; kills++) {
     const objects = memoryObjects()
     await put(objects, early)
-    await compact(cluster, deps(objects))
+    await compactCluster(cluster, deps(objects))
     await put(objects, [late])
-    isKilled = await derive(cluster, deps(dying(objects, kills, true))).then(
+    isKilled = await deriveCluster(cluster, deps(dying(objects, kills, true))).then(
       () => false,
       () => true,
     )
     await put(objects, [next])
-    await derive(cluster, deps(objects), [{ cluster: cluster.id, window: hour(10), attempt: 1 }])
-    await compact(cluster, deps(objects))
+    await deriveCluster(cluster, deps(objects), [{ cluster: cluster.id, window: hour(10), attempt: 1 }])
+    await compactCluster(cluster, deps(objects))
     assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
   }
   assert.equal(kills, 7)
@@ -814,7 +817,7 @@ test('readRecent() says without a month what the whole history says, whatever it
         for (const one of shuffled) {
           await put(objects, [one])
           const step = steps.next().value
-          await (step === 'compact' ? compact : derive)(cluster, deps(objects))
+          await (step === 'compact' ? compactCluster : deriveCluster)(cluster, deps(objects))
           if (step === 'nothing') continue
           const before = memory.get('demo')?.folded.length ?? 0
           const recent = await readRecent('demo', objects, memory)
@@ -869,11 +872,11 @@ test('readRecent() reads the state, and each result once', async () => {
     objects,
     Array.from({ length: 50 }, (_, index) => simple(index, 'plaintext')),
   )
-  await compact(cluster, deps(objects))
+  await compactCluster(cluster, deps(objects))
   assert.deepEqual(await look(), ['state', 'windows', 'windows'], 'the others are in months')
   assert.deepEqual(await look(), ['state'])
   await put(objects, [simple(50, 'mtls')])
-  await derive(cluster, deps(objects))
+  await deriveCluster(cluster, deps(objects))
   assert.deepEqual(await look(), ['state', 'windows'])
   const recent = await readRecent('demo', objects, memory)
   assert.equal(recent?.episodes[0]?.endedAt, hour(50).start)

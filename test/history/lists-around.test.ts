@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { toSeconds, toTime, windowsBetween } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
@@ -38,7 +38,7 @@ test('listsAround() gives the last lists up to a time and the first after it', a
     const body = await encodeSnapshot({ ...snapshot, cluster: 'shop', window, kubernetes })
     await objects.putOnce(evidenceKey({ cluster: 'shop', window, attempt: 1 }), body)
   }
-  await derive(cluster, { objects, assess: assessWindow })
+  await deriveCluster(cluster, { objects, assess: assessWindow })
   assert.equal(taken.length, 4)
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: start, max: start + 6 * 300 }), async (time) => {

@@ -19,7 +19,7 @@ import { evidenceKey } from '../../lib/store/keys.ts'
 import { writeCapture } from '../../lib/store/evidence/captures.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { listDownloads, makeDownload } from '../../lib/deliver/link/downloads.ts'
-import { leavePath, linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
+import { unsubscribePath, linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
 import { readSuppressions, suppress, suppressionOf } from '../../lib/deliver/channel/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { openStore } from '../store/objects/open-s3.ts'
@@ -525,7 +525,7 @@ test('query is allowed what it asks, and nothing else', async (t) => {
       const link = requestOf(path) as { requestContext: { http: object } }
       return handler({ ...link, requestContext: { ...link.requestContext, http: { method: 'POST' } } }, contextOf())
     }
-    const path = leavePath({ channel: 'ops', recipient: `r${'1'.repeat(32)}` }, await linkKey(objects))
+    const path = unsubscribePath({ channel: 'ops', recipient: `r${'1'.repeat(32)}` }, await linkKey(objects))
     assert.equal((await press(path)).statusCode, 200)
     // Not of whom the test of what comes back silenced.
     const silenced = await readSuppressions(objects)

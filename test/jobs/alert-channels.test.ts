@@ -19,7 +19,7 @@ import { changeKey } from '../../lib/store/keys.ts'
 import { readProgress, writeProgress } from '../../lib/seal/write/progress.ts'
 import { vkeyKey } from '../../lib/store/log-keys.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
-import { compact, derive } from '../../lib/history/derive.ts'
+import { compactCluster, deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
@@ -390,7 +390,7 @@ test('an alert needs no month: a path is back again, or nothing is observed sinc
     await writeAttempt(snapshotOf('shop', index, ...rest), { objects })
     const [cluster] = await readClusters({ objects })
     assert.ok(cluster)
-    await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 300 })
+    await compactCluster(cluster, { objects, assess: assessWindow, unsettledSeconds: 300 })
   }
   const reads: string[] = []
   const counting = { ...objects, get: (key: string) => (reads.push(key), objects.get(key)) }
@@ -438,7 +438,7 @@ test('a cluster whose lists nobody may read is not observed, though its metrics 
     })
     const [cluster] = await readClusters({ objects })
     assert.ok(cluster)
-    await derive(cluster, { objects, assess: assessWindow })
+    await deriveCluster(cluster, { objects, assess: assessWindow })
     const now = minutesIn(5 * (index + 3))
     const [outcome] = await alertDue(
       { at: now, url: null },
@@ -478,7 +478,7 @@ test('a namespace whose proxies nobody scrapes is told to a channel of it and to
     if (mesh !== null) await writeAttempt(snapshotOf('shop', index, {}, mesh), { objects })
     const [cluster] = await readClusters({ objects })
     assert.ok(cluster)
-    await derive(cluster, { objects, assess: assessWindow })
+    await deriveCluster(cluster, { objects, assess: assessWindow })
     const now = minutesIn(5 * (index + 1) + 10)
     for (const use of [memory, new Map()])
       for (const { channel, notice, problem } of await alertDue(

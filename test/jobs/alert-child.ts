@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { readAlerts } from '../../lib/deliver/alert/alert-state.ts'
-import { placeName } from '../../lib/deliver/alert/due-alerts.ts'
+import { endpointPseudonym } from '../../lib/deliver/alert/due-alerts.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { type Delivery, listDeliveries } from '../../lib/deliver/send/claims.ts'
 import { readRecipients } from '../../lib/deliver/channel/recipients.ts'
@@ -166,7 +166,7 @@ async function check({ held, taken, told }: World): Promise<void> {
   }
   for (const { place, id, body } of told) {
     const notice = notices.get(id)
-    assert.ok(notice?.to.includes(placeName(place)), `"${place}" was told ${id}, which nobody decided for it`)
+    assert.ok(notice?.to.includes(endpointPseudonym(place)), `"${place}" was told ${id}, which nobody decided for it`)
     assert.equal((JSON.parse(body) as { id: string }).id, id)
     assert.equal(body, told.find((one) => one.id === id)?.body, 'what comes twice is the same')
   }
@@ -187,7 +187,7 @@ async function check({ held, taken, told }: World): Promise<void> {
     const [id = '', recipient = ''] = name.split(' ')
     const isPlace = !recipients.has(recipient)
     const own = isPlace
-      ? told.filter((one) => one.id === id && placeName(one.place) === recipient && one.isTaken)
+      ? told.filter((one) => one.id === id && endpointPseudonym(one.place) === recipient && one.isTaken)
       : taken.filter(({ tags }) => tags.period === id && tags.recipient === recipient)
     if (status === 'sent') assert.ok(own.length > 0, `${name} is called sent`)
     if (status === 'failed' && !isPlace) assert.equal(own.length, 0, `${name} is called failed`)

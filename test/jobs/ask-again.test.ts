@@ -15,7 +15,7 @@ import { newRegistration } from '../../lib/store/registry/registration.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
 import { rows } from '../../lib/history/path-history.ts'
-import { rebuild } from '../../lib/history/derive.ts'
+import { rebuildCluster } from '../../lib/history/derive.ts'
 import { checkDerived } from '../../lib/seal/verify/check-derived.ts'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
@@ -237,7 +237,7 @@ test('the log takes other attempts as it takes any, and what is derived of them 
   const deps = { objects, assess: assessWindow }
   assert.deepEqual(await checkDerived(cluster, deps), [])
   const before = await readHistory('shop', objects)
-  await rebuild(cluster, deps)
+  await rebuildCluster(cluster, deps)
   assert.deepEqual(await readHistory('shop', objects), before)
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { collectDue, collectWindows } from '../../lib/jobs/collect-window.ts'
-import { compact } from '../../lib/jobs/compact-history.ts'
+import { compactHistory } from '../../lib/jobs/compact-history.ts'
 import { dueWindowSchema, type DueWindow } from '../../lib/jobs/due-windows.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
 import { readSnapshot } from '../../lib/store/evidence/evidence.ts'
@@ -186,7 +186,7 @@ test('messages that come twice, in any order and at the same time end in the sam
         const quiet = memoryObjects(held)
         const [cluster] = await readClusters({ objects: quiet })
         assert.ok(cluster)
-        assert.deepEqual((await compact(cluster, toldTime(3), { objects: quiet })).errors, [])
+        assert.deepEqual((await compactHistory(cluster, toldTime(3), { objects: quiet })).errors, [])
         const attempts = await keysOf(evidencePrefix, quiet)
         // Two workers at one window may both collect it: then there are two attempts, and the first stands.
         assert.ok(attempts.length >= windows.length && attempts.length <= 2 * windows.length)

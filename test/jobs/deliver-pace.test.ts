@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/send/claims.ts'
-import { patientMail } from '../../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../../lib/deliver/send/patience.ts'
 import { type Envelope, NotSentError, type Refusal } from '../../lib/deliver/send/send.ts'
 import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
@@ -55,7 +55,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => `p${
 const run = (server: ReturnType<typeof slowServer>, objects: Objects, endsAt = Infinity) => {
   const { now, wait } = server
   const leftMs = () => endsAt - now().getTime()
-  const send = patientMail(server.send, { mayWait: (ms) => leftMs() - ms > 45_000, wait, random: () => 0.5 })
+  const send = retryThrottled(server.send, { mayWait: (ms) => leftMs() - ms > 45_000, wait, random: () => 0.5 })
   return deliverDue(
     { at: now(), version: '0.1.0', url: null, from: FROM },
     { objects, send, now, isOver: () => leftMs() < 60_000 },
@@ -143,7 +143,7 @@ test('a mail that was refused itself has its five tries, whatever the rate refus
   assert.deepEqual(await stands(objects, new Date(at)), { 'failed 5': 1 })
 })
 
-test('patientMail() waits for a rate alone, no longer than there is time and never longer than a minute, and gives what came last', async () => {
+test('retryThrottled() waits for a rate alone, no longer than there is time and never longer than a minute, and gives what came last', async () => {
   const refusal = fc.constantFrom<Refusal | 'cut' | null>(
     'too-fast',
     'too-fast',
@@ -165,7 +165,7 @@ test('patientMail() waits for a rate alone, no longer than there is time and nev
         const sum = () => waits.reduce((all, ms) => all + ms, 0)
         let tries = 0
         const last: { answer: unknown } = { answer: undefined }
-        const send = patientMail(
+        const send = retryThrottled(
           async () => {
             const answer = tries < answers.length ? answers[tries] : 'too-fast'
             tries += 1

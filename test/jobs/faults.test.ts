@@ -4,12 +4,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { collectDue } from '../../lib/jobs/collect-window.ts'
-import { compact } from '../../lib/jobs/compact-history.ts'
+import { compactHistory } from '../../lib/jobs/compact-history.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
 import { keepReport, makeReport, reportWeek } from '../../lib/jobs/make-report.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
-import { compact as compactStored } from '../../lib/history/derive.ts'
+import { compactCluster as compactStored } from '../../lib/history/derive.ts'
 import { parseAskedKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
@@ -178,7 +178,7 @@ test('compact that fails or dies at any request ends in the same months, and rea
   const copy: Held = new Map(held)
   await collect(memoryObjects(copy), missed, { at: 110 })
   for (const [key, body] of copy) if (key.startsWith('evidence/')) held.set(key, body)
-  const run = async (objects: Objects) => compact(await shop(objects), toldTime(110), { objects })
+  const run = async (objects: Objects) => compactHistory(await shop(objects), toldTime(110), { objects })
   const before = await readHistory('shop', memoryObjects(held))
   await run(memoryObjects(copy))
   const after = await readHistory('shop', memoryObjects(copy))

@@ -6,7 +6,7 @@ import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { stateKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
 import { readReport } from '../../lib/store/evidence/report-records.ts'
@@ -30,7 +30,7 @@ async function fill(objects: Objects): Promise<void> {
     ['east', 1],
   ] as const)
     await writeAttempt(snapshotOf(id, index), { objects })
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
   await removeCluster('old', { ...author, now: minutesIn(13) }, { objects })
   await seal({ now: minutesIn(20) }, { objects, signer })
 }

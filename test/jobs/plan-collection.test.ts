@@ -5,9 +5,9 @@ import { assessWindow } from '../../lib/assess/window/window.ts'
 import { RETENTION_SECONDS } from '../../lib/seal/write/seal.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { Window } from '../../lib/model/time.ts'
-import { type DueWindow, isDue, refusalOf } from '../../lib/jobs/due-windows.ts'
+import { type DueWindow, isWindowDue, refusalOf } from '../../lib/jobs/due-windows.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { evidenceKey, registryKey, stateKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
@@ -36,7 +36,7 @@ async function store(
 }
 
 async function deriveAll(objects: Objects): Promise<void> {
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 }
 
 /** What is due so many minutes after the start of the first window: `shop 0 1` is the first attempt at the first window of `shop`. */
@@ -105,14 +105,14 @@ test('plan() counts pauses from the last attempt, and from when it was to be mad
       startedAt: minutes === null ? null : toTime(settled + minutes * 60),
     }))
   const due = (minutes: number, ...startedAt: (number | null)[]) =>
-    isDue(window, tried(...startedAt), settled + minutes * 60)
+    isWindowDue(window, tried(...startedAt), settled + minutes * 60)
   assert.deepEqual([due(254, 240), due(255, 240)], [false, true])
   assert.deepEqual([due(59, 0, 15), due(60, 0, 15)], [false, true])
   assert.deepEqual([due(14, null), due(15, null), due(59, 0, null), due(60, 0, null)], [false, true, false, true])
   // A clock that was ahead must not keep a window from being asked for.
   assert.deepEqual([due(14, 600), due(15, 600)], [false, true])
-  assert.equal(isDue(window, [{ number: 1, complete: true, startedAt: null }], settled + 1e6), false)
-  assert.equal(isDue(window, [{ number: 9999, complete: false, startedAt: null }], settled + 1e6), false)
+  assert.equal(isWindowDue(window, [{ number: 1, complete: true, startedAt: null }], settled + 1e6), false)
+  assert.equal(isWindowDue(window, [{ number: 9999, complete: false, startedAt: null }], settled + 1e6), false)
 })
 
 test('plan() does not ask for clusters that were removed, nor for the time before they came back', async () => {

@@ -5,10 +5,10 @@ import type { AssessInput } from '../../lib/assess/window/window.ts'
 import type { Window } from '../../lib/model/time.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
 import { collectDue } from '../../lib/jobs/collect-window.ts'
-import { compact } from '../../lib/jobs/compact-history.ts'
+import { compactHistory } from '../../lib/jobs/compact-history.ts'
 import { plan } from '../../lib/jobs/plan-collection.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
-import { compact as compactStored } from '../../lib/history/derive.ts'
+import { compactCluster as compactStored } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { listEvidence } from '../../lib/history/listed-evidence.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
@@ -170,7 +170,7 @@ test('nothing runs where nothing is due: no message, no write', async () => {
   store.taken()
   assert.deepEqual(await plan({ now, retentionSeconds }, { objects }), { due: [], errors: [] })
   for (const cluster of await readClusters({ objects }))
-    assert.deepEqual(await compact(cluster, now, { objects }), { windows: [], errors: [] })
+    assert.deepEqual(await compactHistory(cluster, now, { objects }), { windows: [], errors: [] })
   assert.deepEqual(store.taken().writes, [])
 })
 
@@ -185,7 +185,7 @@ test('compacting a day reads each of its windows once and writes its month and t
   const folded = async () => (await readState('shop', objects)).state?.timeline.watermark
   const from = await folded()
   store.taken()
-  assert.deepEqual(await compact(cluster, toldTime(143), { objects }), { windows: [], errors: [] })
+  assert.deepEqual(await compactHistory(cluster, toldTime(143), { objects }), { windows: [], errors: [] })
   const { reads, writes } = store.taken()
   assert.deepEqual(
     writes.map((one) => one.replace(/ .*\//, ' ')),
@@ -207,7 +207,7 @@ test('compacting many clusters lists the evidence once for all of them, and each
   const now = toldTime(0)
   const listsOf = (reads: readonly string[]) => reads.filter((one) => one.startsWith('list evidence/')).length
   store.taken()
-  for (const cluster of await readClusters({ objects })) await compact(cluster, now, { objects })
+  for (const cluster of await readClusters({ objects })) await compactHistory(cluster, now, { objects })
   const alone = store.taken()
   // One of them was collected since, by somebody who died before he derived.
   const held = new Map(store.held)
@@ -222,7 +222,7 @@ test('compacting many clusters lists the evidence once for all of them, and each
   store.taken()
   const listed = await listEvidence(now, objects)
   const made: Record<string, readonly Window[]> = {}
-  for (const cluster of clusters) made[cluster.id] = (await compact(cluster, now, { objects, listed })).windows
+  for (const cluster of clusters) made[cluster.id] = (await compactHistory(cluster, now, { objects, listed })).windows
   const together = store.taken()
   context.diagnostic(`${listsOf(alone.reads)} pages of lists alone, ${listsOf(together.reads)} together`)
   assert.deepEqual([made['bank'], made['mill'], made['shop']?.at(-1)], [[], [], toldWindow(0)])

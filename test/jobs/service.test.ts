@@ -4,7 +4,7 @@ import PostalMime from 'postal-mime'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { timeOf } from '../../lib/time/windows.ts'
 import type { Waiver } from '../../lib/model/judgement.ts'
-import { type Service, type ServiceDeps, type ServiceEvent, createService } from '../../lib/jobs/service.ts'
+import { type RunningService, type ServiceDeps, type ServiceEvent, createService } from '../../lib/jobs/service.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { evidencePrefix } from '../../lib/store/keys.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
@@ -35,7 +35,7 @@ async function freshStore(held: Map<string, Uint8Array> = new Map(), ids = ['sho
 
 /** A service whose time is told minute by minute. */
 type Told = {
-  readonly service: Service
+  readonly service: RunningService
   readonly events: readonly ServiceEvent[]
   /** One look at so many minutes after the first window began, and all that comes of it. */
   readonly at: (minutes: number) => Promise<void>
@@ -493,7 +493,7 @@ test('a service that is stopped while it alerts tells nobody more, and the next 
   const recipients = ['ada@example.com', 'bob@example.com']
   await addChannel({ id: 'ops', recipients, webhook }, { now: minutesIn(-1), by: 'test' }, objects)
   const told: string[] = []
-  const changes = (service: () => Service | null) => ({
+  const changes = (service: () => RunningService | null) => ({
     mail: {
       from: { name: 'ciphertrail', address: 'ciphertrail@example.com' },
       url: null,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type PlanInput, planOf } from '../../lib/jobs/uncollected-windows.ts'
+import { type UncollectedInput, planOf } from '../../lib/jobs/uncollected-windows.ts'
 import { toSeconds, toTime, windowsBetween } from '../../lib/time/windows.ts'
 import type { WindowSetting } from '../../lib/model/time.ts'
 
@@ -10,7 +10,7 @@ const NOON = toSeconds('2026-11-24T12:00:00Z')
 const HOUR = 3600
 
 /** What is due and lost, as the hours of the windows' ends after noon. */
-function plan(changes: Partial<PlanInput>): { due: number[]; lost: number[] } {
+function plan(changes: Partial<UncollectedInput>): { due: number[]; lost: number[] } {
   const input = {
     settings: SETTINGS,
     registeredAt: NOON,

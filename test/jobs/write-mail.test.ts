@@ -7,7 +7,7 @@ import type { Channel } from '../../lib/deliver/channel/channel.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { weekMail } from '../../lib/jobs/write-mail.ts'
 import { writeProgress } from '../../lib/seal/write/progress.ts'
-import { derive } from '../../lib/history/derive.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { vkeyKey } from '../../lib/store/log-keys.ts'
 import { addCluster, readClusters, removeCluster } from '../../lib/store/registry/registry.ts'
@@ -58,7 +58,7 @@ test('weekMail(): a trust anchor that ends soon and a log that is behind are tol
   for (const index of [0, 1]) await writeAttempt(snapshotOf('shop', index, {}, mesh), { objects })
   const [cluster] = await readClusters({ objects })
   assert.ok(cluster)
-  await derive(cluster, { objects, assess: assessWindow })
+  await deriveCluster(cluster, { objects, assess: assessWindow })
   const [all, some] = await readChannels(objects)
   assert.ok(all && some)
   const sections = async (channel: Channel, now: string) => {
@@ -112,7 +112,7 @@ test('weekMail(): that nobody knows of certificates and trust anchors, since not
     snapshotOf('down', 1, { complete: false, metrics: failed }),
   ])
     await writeAttempt(snapshot, { objects })
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
   const warnings = async (channel: Channel) => {
     const { view, text, html } = await weekMail(
       {

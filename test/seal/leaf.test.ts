@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BatchError, decodeBatch, encodeBatch, entryOf, MAX_LEAVES } from '../../lib/seal/write/batch.ts'
-import { formatLeaf, kindOf, type Leaf, LeafError, nameOf, parseLeaf } from '../../lib/seal/leaf.ts'
+import { BatchError, decodeBatch, encodeBatch, leafEntry, MAX_LEAVES } from '../../lib/seal/write/batch.ts'
+import { formatLeaf, leafKind, type Leaf, LeafError, nameOf, parseLeaf } from '../../lib/seal/leaf.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { anyLeaf, anyWindow } from '../support/stored/leaves.ts'
 
@@ -86,21 +86,21 @@ test('an object under evidence/ whose key no collector makes is sealed all the s
   assert.throws(() => formatLeaf({ ...stray, cluster: 'shop' }), LeafError)
 })
 
-test('kindOf() tells what is sealed from what is not', () => {
-  assert.equal(kindOf('evidence/x'), 'snapshot')
-  assert.equal(kindOf('changes/clusters/000001.json'), 'registry-change')
-  assert.equal(kindOf('changes/scope/000001.json'), 'scope-change')
-  assert.equal(kindOf('changes/waivers/000001.json'), 'waiver-change')
-  assert.equal(kindOf('changes/channels/000001.json'), 'channel-change')
-  assert.equal(kindOf('reports/2026-W47/report.pdf'), 'report')
+test('leafKind() tells what is sealed from what is not', () => {
+  assert.equal(leafKind('evidence/x'), 'snapshot')
+  assert.equal(leafKind('changes/clusters/000001.json'), 'registry-change')
+  assert.equal(leafKind('changes/scope/000001.json'), 'scope-change')
+  assert.equal(leafKind('changes/waivers/000001.json'), 'waiver-change')
+  assert.equal(leafKind('changes/channels/000001.json'), 'channel-change')
+  assert.equal(leafKind('reports/2026-W47/report.pdf'), 'report')
   for (const key of ['windows/x', 'log/checkpoint', 'changes/other/1', 'registry/clusters.json', 'evidence'])
-    assert.equal(kindOf(key), undefined)
+    assert.equal(leafKind(key), undefined)
 })
 
 test('decodeBatch() gives back the leaves of a batch and their bytes, and refuses damaged ones by their key', () => {
   fc.assert(
     fc.property(fc.array(anyLeaf, { minLength: 1, maxLength: 20 }), fc.nat(), (leaves, place) => {
-      const bytes = encodeBatch(leaves.map(entryOf))
+      const bytes = encodeBatch(leaves.map(leafEntry))
       const entries = decodeBatch('log/batch/0', bytes)
       assert.deepEqual(
         entries.map(({ leaf }) => leaf),
@@ -121,7 +121,7 @@ test('decodeBatch() gives back the leaves of a batch and their bytes, and refuse
   )
   assert.throws(() => encodeBatch([]), RangeError)
   const gap: Leaf = { kind: 'gap', cluster: 'shop', window, reason: 'no-attempt' }
-  assert.throws(() => encodeBatch(Array.from({ length: MAX_LEAVES + 1 }, () => entryOf(gap))), RangeError)
+  assert.throws(() => encodeBatch(Array.from({ length: MAX_LEAVES + 1 }, () => leafEntry(gap))), RangeError)
   assert.throws(() => decodeBatch('log/batch/0', Buffer.alloc(0)), BatchError)
 })
 

@@ -10,7 +10,7 @@ import {
   parseStateKey,
   archiveOf,
   parseArchiveKey,
-  CHANGE_KINDS,
+  RECORD_KINDS,
   changeKey,
   changesPrefix,
   evidenceBefore,
@@ -87,7 +87,7 @@ test('parsing gives back what a key was made of, and each key is one that every 
 test('a change is keyed by its kind and number, in the order of numbers, and nothing else is one', () => {
   const number = fc.integer({ min: 1, max: 999_999 })
   fc.assert(
-    fc.property(fc.constantFrom(...CHANGE_KINDS), number, number, (kind, one, other) => {
+    fc.property(fc.constantFrom(...RECORD_KINDS), number, number, (kind, one, other) => {
       const key = changeKey(kind, one)
       checkKey(key)
       assert.ok(key.startsWith(changesPrefix(kind)))

@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { downloadIdOf, makeDownload, readDownload, revokeDownload } from '../../lib/deliver/link/downloads.ts'
-import { leavePath, linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
+import { unsubscribePath, linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { REPORT_PDF, keepPdf } from '../support/deliver/kept-report.ts'
 import { startApi } from '../support/servers/local-api.ts'
@@ -55,7 +55,7 @@ const PAGES = {
   'a link that expired': `/d/${expired}`,
   'a link that was revoked': `/d/${revoked}`,
   'a link that is none': `/d/${'A'.repeat(43)}`,
-  'a link to unsubscribe': leavePath({ channel: 'grc', recipient }, await linkKey(objects)),
+  'a link to unsubscribe': unsubscribePath({ channel: 'grc', recipient }, await linkKey(objects)),
 } as const
 
 async function findings(page: Page): Promise<readonly string[]> {

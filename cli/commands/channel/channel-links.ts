@@ -3,7 +3,7 @@ import { readChannels } from '../../../lib/deliver/channel/channels.ts'
 import {
   type Download,
   type DownloadEnd,
-  endOf,
+  downloadEnd,
   linkName,
   listDownloads,
   revokeDownload,
@@ -108,7 +108,7 @@ async function linksOf(id: string, objects: Objects, console: Console): Promise<
     .toSorted((a, b) => compareText(b.madeAt, a.madeAt) || compareText(a.id, b.id))
     .map((download) => {
       const isSuppressed = suppressionOf(suppressions, download.recipient, id) !== undefined
-      return { download, end: endOf(download, channel, { isSuppressed, now: console.now() }) }
+      return { download, end: downloadEnd(download, channel, { isSuppressed, now: console.now() }) }
     })
 }
 

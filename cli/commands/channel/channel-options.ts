@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 
 export type StoreOptions = { readonly json?: boolean; readonly store?: string }
 
-export type AddOptions = StoreOptions & {
+export type AddChannelOptions = StoreOptions & {
   readonly to?: string[]
   readonly cluster?: string[]
   readonly allClusters?: boolean
@@ -28,7 +28,7 @@ export type AddOptions = StoreOptions & {
   readonly attachPdf?: string
 }
 
-export function optionsOf(id: string, options: AddOptions): ChannelOptions {
+export function optionsOf(id: string, options: AddChannelOptions): ChannelOptions {
   const { to, cluster, allClusters, namespace, allNamespaces, team, timeZone, at, language, format } = options
   for (const [name, all, some] of [
     ['cluster', allClusters, cluster],
@@ -65,7 +65,7 @@ function switchOption(
 }
 
 /** Says at once where no alert would be posted; a name is looked at when it is posted to. Throws UsageError. */
-export function refuseWebhook(id: string, { webhook }: AddOptions, { config }: Console): void {
+export function refuseWebhook(id: string, { webhook }: AddChannelOptions, { config }: Console): void {
   const url = typeof webhook === 'string' ? URL.parse(webhook) : null
   if (url === null) return
   try {
@@ -77,7 +77,13 @@ export function refuseWebhook(id: string, { webhook }: AddOptions, { config }: C
   }
 }
 
-function alertOptions({ alerts, webhook, webhookSecretFile, webhookSecret, sns }: AddOptions): Partial<ChannelOptions> {
+function alertOptions({
+  alerts,
+  webhook,
+  webhookSecretFile,
+  webhookSecret,
+  sns,
+}: AddChannelOptions): Partial<ChannelOptions> {
   const secrets = [webhookSecretFile, webhookSecret].filter((one) => one !== undefined)
   if (secrets.length !== (typeof webhook === 'string' ? 1 : 0))
     throw new UsageError(

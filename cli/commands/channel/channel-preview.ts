@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { Channel } from '../../../lib/deliver/channel/channel.ts'
 import { type WeekMail, dueMail } from '../../../lib/deliver/mail/due-times.ts'
-import { messageOf } from '../../../lib/deliver/send/message.ts'
+import { buildMessage } from '../../../lib/deliver/send/message.ts'
 import { readSuppressions, withoutSuppressed } from '../../../lib/deliver/channel/suppressions.ts'
 import { weekMail } from '../../../lib/jobs/write-mail.ts'
 import { timeOf } from '../../../lib/time/windows.ts'
@@ -61,7 +61,7 @@ export function addChannelPreview(channel: Command, console: Console): void {
       const unsubscribe = url === null ? null : `${url}/unsubscribe/preview`
       const download = content.download === null ? null : `${url}/d/preview`
       const parts = { text: content.text(unsubscribe, download), html: content.html(unsubscribe, download) }
-      const message = await messageOf({
+      const message = await buildMessage({
         ...parts,
         subject: content.view.subject,
         format: one.format,

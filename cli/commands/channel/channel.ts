@@ -28,7 +28,7 @@ import { isSharedStore, openStore } from '../../open-store.ts'
 import { tableLines } from '../../terminal-table.ts'
 import { collectValues, readTime } from '../../option-values.ts'
 import { SetupError } from '../../../lib/net/errors.ts'
-import type { AddOptions, StoreOptions } from './channel-options.ts'
+import type { AddChannelOptions, StoreOptions } from './channel-options.ts'
 import { optionsOf, refuseWebhook } from './channel-options.ts'
 
 type RecipientOptions = StoreOptions & { readonly to: string }
@@ -84,7 +84,7 @@ export function addChannelCommands(program: Command, console: Console): void {
       '\nExamples:\n  ciphertrail channel add everything --to ada@example.com --to grc@example.com\n  ciphertrail channel add payments --cluster prod --namespace "pay-*" \\\n      --to pay@example.com --time-zone Europe/Berlin --at 08:30',
     )
     .action(async (id: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<AddOptions>()
+      const options = command.optsWithGlobals<AddChannelOptions>()
       refuseWebhook(id, options, console)
       const objects = openStore(options, console)
       try {

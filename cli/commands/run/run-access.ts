@@ -4,7 +4,7 @@ import { readText } from '../../../lib/net/credential-files.ts'
 import {
   type Access,
   TokenFileError,
-  firstOf,
+  firstAccess,
   loopbackAccess,
   parseTokens,
   tokenAccess,
@@ -36,7 +36,7 @@ export function addAccessOptions(command: Command): Command {
 export async function openAccess(options: AccessOptions, now: () => Date): Promise<Access | undefined> {
   const { tokenFile } = options
   const ways = [...(tokenFile === undefined ? [] : [await fileAccess(tokenFile)]), ...tokensOfIssuer(options, now)]
-  return ways.length === 0 ? undefined : firstOf(ways)
+  return ways.length === 0 ? undefined : firstAccess(ways)
 }
 
 /** On loopback everybody on this machine gets in where nobody else is named; elsewhere somebody must be. Throws UsageError. */

@@ -10,7 +10,7 @@ import { createApi } from '../../../lib/query/api.ts'
 import { type Listening, listen } from '../../../lib/query/listen.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { checkedZone } from '../../../lib/time/week.ts'
-import { type Service, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
+import { type RunningService, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 import { makeFolder } from '../../../lib/store/objects/folder.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
@@ -204,7 +204,7 @@ async function serve(
 }
 
 /** False where something was still under way when the time was over. */
-async function stop(service: Service, server: Listening, stopMs: number): Promise<boolean> {
+async function stop(service: RunningService, server: Listening, stopMs: number): Promise<boolean> {
   service.stop()
   const { promise: late, resolve } = Promise.withResolvers<false>()
   const timer = setTimeout(() => resolve(false), stopMs)

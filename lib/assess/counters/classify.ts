@@ -2,7 +2,7 @@ import type { Outcome, State } from '../../model/path.ts'
 import type { Moved } from './metrics.ts'
 
 /** What an edge is said to be. `probe` is a source of its own: it is listed and not scored. */
-export type Verdict = {
+export type LabelVerdict = {
   readonly state: State
   readonly outcome: Outcome
   readonly reason: string
@@ -108,9 +108,9 @@ export function lowered(
 }
 
 /** Classifies outbound traffic without mesh TLS; null where nothing was open or opened in the window. */
-export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing): Verdict | null {
+export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing): LabelVerdict | null {
   if (total(seen.opened) === 0 && seen.openAtScrape === 0 && total(seen.bytes) === 0) return null
-  const named = (state: State, reason: string): Verdict => ({
+  const named = (state: State, reason: string): LabelVerdict => ({
     ...lowered(state, reason, standing),
     outcome: 'allowed',
     source: 'named',
@@ -126,13 +126,13 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
  * Classifies inbound traffic without mesh TLS of one pod's port, first match first. Allowed, refused and probe traffic
  * each give a verdict; no verdict where nothing was open or moved.
  */
-export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing): Verdict[] {
+export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing): LabelVerdict[] {
   const verdict = (
     state: State,
     outcome: Outcome,
     reason: string,
-    source: Verdict['source'] = 'unmeshed',
-  ): Verdict => ({
+    source: LabelVerdict['source'] = 'unmeshed',
+  ): LabelVerdict => ({
     ...lowered(state, reason, standing),
     outcome,
     source,
@@ -151,13 +151,13 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   }
   if (state !== 'no-mesh-tls') return [verdict(state, 'allowed', reason)]
 
-  const verdicts: Verdict[] = []
+  const verdicts: LabelVerdict[] = []
   const unsure = (outcome: Outcome) => verdict('unknown', outcome, COUNTED_BEFORE)
   const isHeld = seen.heldOpen === 'surely' || (seen.heldOpen === 'perhaps' && !seen.isLikeProbes)
   // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
   const isStill = (counter: Moved, isOpen: boolean) => counter.ever && (isOpen || (!moved && isPresent))
   const did = (counter: Moved, isOpen: boolean) => counter.count > 0 || isStill(counter, isOpen)
-  const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): Verdict[] => {
+  const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): LabelVerdict[] => {
     const byRate = verdict('exempt', 'allowed', BY_RATE, 'probe')
     if (!did(counter, isOpen)) return isNew(counter) ? [byProbes === 'within' ? byRate : unsure('allowed')] : []
     // No probe is open at two scrapes in a row while another one begins.
@@ -192,7 +192,7 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   ]
 }
 
-function isBefore({ reason }: Verdict): boolean {
+function isBefore({ reason }: LabelVerdict): boolean {
   return reason === COUNTED_BEFORE
 }
 

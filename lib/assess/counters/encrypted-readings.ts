@@ -1,4 +1,4 @@
-import type { ReadingInput, Reading } from './reading.ts'
+import type { ReadingInput, CounterReading } from './reading.ts'
 import type { Labels } from './labels.ts'
 import { seriesKey, labelOf, portOf } from './labels.ts'
 import { LEFT_OUT } from '../../observed/queries.ts'
@@ -12,7 +12,7 @@ import { tlsOf, standingOf } from './readings.ts'
  * Reads what had mesh TLS, from what Prometheus reduced. Absence only ever becomes `not-observed`: a series that may be older than the window
  * (its proxy was not scraped just before it, and its process is not younger) is not taken for a connection of the window.
  */
-export function encryptedReadings(input: ReadingInput): Reading[] {
+export function encryptedReadings(input: ReadingInput): CounterReading[] {
   const { answers, attribute } = input
   const subjects = new Map<string, { readonly series: Labels; opens: number; openAtScrape: number; bytes: number }>()
   const subjectOf = (labels: Labels) => {
@@ -49,7 +49,7 @@ export function encryptedReadings(input: ReadingInput): Reading[] {
     if (subject !== undefined) subject.bytes += Math.max(0, samples[0]?.value ?? 0)
   }
 
-  return [...subjects.values()].flatMap(({ series, opens, openAtScrape, bytes }): Reading[] => {
+  return [...subjects.values()].flatMap(({ series, opens, openAtScrape, bytes }): CounterReading[] => {
     // These come as raw samples, with what the proxy itself said of them.
     if (RAW_TWINS.some((name) => name in series) || (opens <= 0 && openAtScrape === 0)) return []
     const at = attribute(series)
@@ -93,7 +93,7 @@ function isBornWithin(instance: string, sampleCount: number, { start, end, scrap
 }
 
 /** Connections to the proxies' own ports that Prometheus reduced: listed, never scored. */
-export function adminReadings({ answers, attribute }: ReadingInput): Reading[] {
+export function adminReadings({ answers, attribute }: ReadingInput): CounterReading[] {
   const subject = (labels: Labels) =>
     JSON.stringify([
       labelOf(labels, 'instance'),
@@ -106,7 +106,7 @@ export function adminReadings({ answers, attribute }: ReadingInput): Reading[] {
       .filter(({ samples }) => samples[0]?.value !== 0)
       .map(({ labels }) => subject(labels)),
   )
-  return answers('admin-opened').flatMap(({ labels: series, samples }): Reading[] => {
+  return answers('admin-opened').flatMap(({ labels: series, samples }): CounterReading[] => {
     if ('exported_tls' in series || 'exported_target_port' in series) return []
     const at = attribute(series)
     const value = samples[0]?.value ?? 0

@@ -16,7 +16,7 @@ import { type Answers, type ProxyScrapes, mostWithin } from './metrics.ts'
 import { type PodFacts, isDoubted } from '../pods/pods.ts'
 import { clearReadings } from './readings.ts'
 import { unlistedProbes } from '../probes/unlisted-probes.ts'
-import type { Reading } from './reading.ts'
+import type { CounterReading } from './reading.ts'
 
 /** The pages of one attempt, and the end of its window. */
 export type PagesOfSnapshot = { readonly end: string; readonly pages: readonly ProxyPage[] }
@@ -119,7 +119,7 @@ export type PageReadingInput = { readonly start: Seconds; readonly end: Seconds;
  * labels may lie answers on 4191 itself, so its page is its own word, too: it tells what was not encrypted, and with whom the pod says that it spoke
  * mutual TLS, which another proxy must have seen (`path-windows.ts`). All else that it says of encryption is lowered.
  */
-export function pageReadings(all: readonly PodPages[], { start, end, facts }: PageReadingInput): Reading[] {
+export function pageReadings(all: readonly PodPages[], { start, end, facts }: PageReadingInput): CounterReading[] {
   return all.flatMap((pod) => {
     if (!pod.pages.some(({ time }) => time > start && time <= end)) return []
     const at = attributionOf(pod, facts)
@@ -220,14 +220,14 @@ function encrypted(
     readonly scrapes: ProxyScrapes
     readonly attribute: (labels: Labels) => Attribution
   },
-): Reading[] {
+): CounterReading[] {
   const own = series.filter(
     ({ labels }) =>
       isOf(TCP_COUNTERS, labels) &&
       !isClear(labels) &&
       (isEnd('outbound', 'dst', labels) || isEnd('inbound', 'src', labels)),
   )
-  return [...Map.groupBy(own, ({ labels }) => seriesKey(labels)).values()].flatMap((group): Reading[] => {
+  return [...Map.groupBy(own, ({ labels }) => seriesKey(labels)).values()].flatMap((group): CounterReading[] => {
     const [first] = group
     if (first === undefined) return []
     const samplesOf = (name: string) => group.find(({ labels }) => labelOf(labels, '__name__') === name)?.samples ?? []
@@ -277,17 +277,17 @@ function encrypted(
  * @param isScraped whether Prometheus scraped a pod in the window
  */
 export function withPages(
-  told: readonly Reading[],
-  pages: readonly Reading[],
+  told: readonly CounterReading[],
+  pages: readonly CounterReading[],
   {
     isSeen,
     isScraped,
   }: { readonly isSeen: (pod: PodFacts) => boolean; readonly isScraped: (pod: PodFacts) => boolean },
-): Reading[] {
+): CounterReading[] {
   const named = new Set(
     pages.filter(({ side, verdict }) => side === 'outbound' && isEncrypted(verdict.state)).map(subjectOf),
   )
-  const isLifted = (reading: Reading): boolean => {
+  const isLifted = (reading: CounterReading): boolean => {
     const { pod } = reading.at
     return pod !== null && isSeen(pod) && (!isDoubted(pod) || named.has(subjectOf(reading)))
   }
@@ -304,12 +304,12 @@ export function withPages(
 }
 
 /** Not encrypted, or it cannot be told: what a second source may add to the first. */
-function isToldClear({ verdict: { state } }: Reading): boolean {
+function isToldClear({ verdict: { state } }: CounterReading): boolean {
   return !isEncrypted(state) && state !== 'exempt'
 }
 
 /** Whose connections, on which side, to whom, in which way: equal for a reading of Prometheus and one of a page. */
-function subjectOf({ side, at, port, verdict, peerId }: Reading): string {
+function subjectOf({ side, at, port, verdict, peerId }: CounterReading): string {
   const to = Object.fromEntries(
     Object.entries(at.labels).filter(
       ([name, value]) => value !== '' && !LEFT_OUT.has(name) && /^(authority|sni|target_.+|dst_.+)$/.test(name),

@@ -1,5 +1,5 @@
 import type { Attribution } from '../ends/attribution.ts'
-import type { Verdict } from './classify.ts'
+import type { LabelVerdict } from './classify.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Answers, ProxyScrapes } from './metrics.ts'
 import type { Labels } from './labels.ts'
@@ -7,11 +7,11 @@ import type { Probe } from '../probes/probes.ts'
 import type { Series } from '../../observed/answers.ts'
 
 /** What one proxy saw of one other end in a window, judged. */
-export type Reading = {
+export type CounterReading = {
   readonly side: 'outbound' | 'inbound'
   readonly at: Attribution
   readonly port: number
-  readonly verdict: Verdict
+  readonly verdict: LabelVerdict
   /** The identity of the other side, as it was on the wire; empty where there was none. */
   readonly peerId: string
   /** Connections that surely were opened after the scrape before the sample that shows them. */

@@ -2,10 +2,17 @@ import { RETAIN_IDLE_SECONDS } from '../../observed/page-times.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Attribution } from '../ends/attribution.ts'
 import type { Probe } from '../probes/probes.ts'
-import { type Inbound, type Outbound, type Tls, type Verdict, classifyInbound, classifyOutbound } from './classify.ts'
+import {
+  type Inbound,
+  type Outbound,
+  type Tls,
+  type LabelVerdict,
+  classifyInbound,
+  classifyOutbound,
+} from './classify.ts'
 import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
 import { type Moved, addMoved, joinSlices, mostWithin, movedWithin } from './metrics.ts'
-import type { Reading, ReadingInput, RawSeries } from './reading.ts'
+import type { CounterReading, ReadingInput, RawSeries } from './reading.ts'
 import { NO_SCRAPES } from './reading.ts'
 import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from './probe-comparison.ts'
 
@@ -13,7 +20,7 @@ import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from './pro
 const NOT_SUBJECT = /^(__name__|peer|srv_.+|authz_.+|route_.+|ratelimit_.+)$/
 
 /** Reads what had no mesh TLS, from raw samples. Includes what pods with overridden labels say, whatever they say. */
-export function clearReadings(input: ReadingInput): Reading[] {
+export function clearReadings(input: ReadingInput): CounterReading[] {
   const { answers, attribute } = input
   const raw = (
     ['clear-inbound', 'clear-outbound', 'clear-authorized', 'clear-requests', 'overridden'] as const
@@ -100,7 +107,7 @@ const named =
   ({ name }: RawSeries) =>
     names.includes(name)
 
-function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Reading[] {
+function inboundReadings(group: readonly RawSeries[], input: ReadingInput): CounterReading[] {
   const [first] = group
   if (first === undefined) return []
   const { at } = first
@@ -155,7 +162,7 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
             tcpAllowed: byProbes(tcpAllowed, isOpaque ? ['http', 'https', 'grpc', 'tcp'] : ['https']),
           },
   }
-  return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): Reading => {
+  return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): CounterReading => {
     // Connections and bytes are not told apart by what became of them: the first verdict has them.
     const refusedOnly = verdict.outcome === 'refused' && seen.opened.count === 0
     return {
@@ -174,7 +181,7 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Read
 
 /** Whether what a verdict tells was seen to begin in the window. */
 function isBegun(
-  { outcome, reason }: Verdict,
+  { outcome, reason }: LabelVerdict,
   seen: Inbound,
   group: readonly RawSeries[],
   input: ReadingInput,
@@ -208,7 +215,7 @@ function mayBeNew(undatedAt: Seconds | null, group: readonly RawSeries[], { star
   return isShown || undatedAt - start > RETAIN_IDLE_SECONDS
 }
 
-function outboundReading(group: readonly RawSeries[], input: ReadingInput): Reading[] {
+function outboundReading(group: readonly RawSeries[], input: ReadingInput): CounterReading[] {
   const [first] = group
   if (first === undefined) return []
   const { at } = first

@@ -3,21 +3,21 @@ import { LEFT_OUT } from '../../observed/queries.ts'
 import { STATES } from '../../model/path.ts'
 import { type Labels, labelOf, seriesKey } from './labels.ts'
 import { type ProxyScrapes, joinSlices, lastUntil, scrapesOf } from './metrics.ts'
-import type { Reading, ReadingInput } from './reading.ts'
+import type { CounterReading, ReadingInput } from './reading.ts'
 
 /**
  * Two jobs of one Prometheus, or a pair of them that is read without deduplication (a label such as `replica`), give every series of a proxy
  * twice, each with samples of its own. Read as one they would be restarts and new connections at each sample, and twice as many. So each scraper's
  * series are judged by its own scrapes, and for each subject the worst of what scrapers say stands, with the largest count.
  */
-export function byScraper(input: ReadingInput): (read: Read) => Reading[] {
+export function byScraper(input: ReadingInput): (read: Read) => CounterReading[] {
   const scrapers = scrapersOf(input)
   return (read) => (scrapers === null ? read(input) : joinReadings(scrapers, input, read))
 }
 
-type Read = (input: ReadingInput) => Reading[]
+type Read = (input: ReadingInput) => CounterReading[]
 
-function joinReadings(scrapers: Scrapers, input: ReadingInput, read: Read): Reading[] {
+function joinReadings(scrapers: Scrapers, input: ReadingInput, read: Read): CounterReading[] {
   const readings = scrapers.views.map((view) => ({ view, readings: read(view) }))
   const subjects = Map.groupBy(
     readings.flatMap(({ view, readings: all }) => all.map((reading) => ({ view, reading }))),
@@ -37,10 +37,10 @@ function joinReadings(scrapers: Scrapers, input: ReadingInput, read: Read): Read
 }
 
 /** What one scraper says of one subject, and whether it saw all of the window. */
-type Told = { readonly readings: readonly Reading[]; readonly isWhole: boolean }
+type Told = { readonly readings: readonly CounterReading[]; readonly isWhole: boolean }
 
 /** The worst of what scrapers say of one subject, with the largest counts. */
-function standingOf(all: readonly Told[]): Reading[] {
+function standingOf(all: readonly Told[]): CounterReading[] {
   const isUndated = ({ readings }: Told) => readings.some(({ sinceUnknown }) => sinceUnknown)
   // What one of them cannot date another one saw not to have happened, where it looked all the time. Another pod that is scraped as this one could
   // say that, too.
@@ -81,7 +81,7 @@ function isWhole(scrapes: ProxyScrapes | undefined, { start, end }: ReadingInput
 }
 
 /** The same for the series that two scrapers have of one subject: their target labels may differ in more than in who scraped. */
-function subjectOf({ side, at, port, peerId }: Reading): string {
+function subjectOf({ side, at, port, peerId }: CounterReading): string {
   const own = Object.entries(at.labels).filter(
     ([name]) =>
       DECIDING.test(name) &&

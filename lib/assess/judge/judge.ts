@@ -3,7 +3,7 @@ import type { Finding, FrameworkResult, Judgement, RuleResult, Scope, Waiver } f
 import { compareText } from '../../text/order.ts'
 import type { Framework } from './control.ts'
 import { CONTROLS, FRAMEWORKS } from './controls.ts'
-import { type RulePeriod, ofCluster, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
+import { type RulePeriod, clusterFinding, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
 import { RULES } from './rules.ts'
 import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
@@ -84,7 +84,7 @@ function withUnread(
       : uncollected === 0
         ? `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`
         : `What was there only in windows that are missing is not known: ${uncollected} of ${windowCount(windows.length)}`
-  return [...findings, ofCluster(cluster.id, 'unknown', detail)]
+  return [...findings, clusterFinding(cluster.id, 'unknown', detail)]
 }
 
 function isWaivable(waiver: Waiver, { rule, subject, verdict }: Finding): boolean {

@@ -2,8 +2,17 @@ import { z } from 'zod'
 import type { Scope } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import { FRAMEWORKS } from './controls.ts'
-import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, short, wrong } from '../../text/yaml.ts'
-import { names, pattern, text } from './yaml-fields.ts'
+import {
+  type Problem,
+  type Read,
+  yamlKind,
+  problemAt,
+  readYaml,
+  schemaProblems,
+  short,
+  wrong,
+} from '../../text/yaml.ts'
+import { names, pattern, textField } from './yaml-fields.ts'
 
 const FIELDS = ['clusters', 'namespaces', 'labels', 'owner', 'reason'] as const
 
@@ -14,7 +23,7 @@ const label = z.string({
   error: ({ input }) =>
     typeof input === 'boolean' || typeof input === 'number'
       ? `labels are text, write "${String(input)}" in quotes`
-      : `it is ${kindOf(input)}, wanted text`,
+      : `it is ${yamlKind(input)}, wanted text`,
 })
 
 const entry = z.strictObject({
@@ -22,11 +31,11 @@ const entry = z.strictObject({
   namespaces: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the name of a namespace: a-z, 0-9 and "-", with "*" for any text')),
   labels: z
     .record(z.string(), label, {
-      error: ({ input }) => `it is ${kindOf(input)}, wanted a mapping such as {tier: backend}`,
+      error: ({ input }) => `it is ${yamlKind(input)}, wanted a mapping such as {tier: backend}`,
     })
     .default({}),
-  owner: text('who answers for the scope', 200),
-  reason: text('why this is the scope', 2000),
+  owner: textField('who answers for the scope', 200),
+  reason: textField('why this is the scope', 2000),
 })
 
 /** Stored scopes as they are read back. */
@@ -82,12 +91,12 @@ export function readScopes(source: string): Read<readonly Scope[]> {
       )
     for (const [index, one] of entries.entries()) {
       const base = isList ? [framework, index] : [framework]
-      if (kindOf(one) !== 'a mapping') {
+      if (yamlKind(one) !== 'a mapping') {
         problems.push(
           problemAt(
             file,
             base,
-            `Cannot use the scope of "${framework}": it is ${kindOf(one)}, wanted a mapping with ${FIELDS.join(', ')}`,
+            `Cannot use the scope of "${framework}": it is ${yamlKind(one)}, wanted a mapping with ${FIELDS.join(', ')}`,
           ),
         )
         continue
@@ -114,7 +123,7 @@ export function readScopes(source: string): Read<readonly Scope[]> {
 
 function labelNames(given: unknown): string[] {
   const labels = (given as { readonly labels?: unknown }).labels
-  return kindOf(labels) === 'a mapping' ? Object.keys(labels as object) : []
+  return yamlKind(labels) === 'a mapping' ? Object.keys(labels as object) : []
 }
 
 /** Scopes as they are stored: JSON without a place for anything else. */

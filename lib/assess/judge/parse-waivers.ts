@@ -3,8 +3,17 @@ import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Waiver } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import { RULES } from './rules.ts'
-import { type Problem, type Read, kindOf, problemAt, readYaml, schemaProblems, short, wrong } from '../../text/yaml.ts'
-import { pattern, text } from './yaml-fields.ts'
+import {
+  type Problem,
+  type Read,
+  yamlKind,
+  problemAt,
+  readYaml,
+  schemaProblems,
+  short,
+  wrong,
+} from '../../text/yaml.ts'
+import { pattern, textField } from './yaml-fields.ts'
 
 const FIELDS = [
   'cluster',
@@ -33,11 +42,11 @@ const entry = z.strictObject({
   rules: z
     .array(
       z
-        .string({ error: ({ input }) => `it is ${kindOf(input)}, wanted the id of a rule` })
+        .string({ error: ({ input }) => `it is ${yamlKind(input)}, wanted the id of a rule` })
         .refine((id) => RULE_IDS.includes(id), { error: `it is no rule, known are ${RULE_IDS.join(', ')}` }),
       {
         error: ({ input }) =>
-          typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${kindOf(input)}, wanted a list`,
+          typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${yamlKind(input)}, wanted a list`,
       },
     )
     .min(1, { error: 'it is an empty list, wanted rules, or no "rules" for every rule' })
@@ -49,15 +58,15 @@ const entry = z.strictObject({
     .min(1, { error: 'wanted a number from 1 to 65535' })
     .max(65_535, { error: 'wanted a number from 1 to 65535' })
     .exactOptional(),
-  owner: text('who answers for the exception', 200),
-  reason: text('why it is accepted', 2000),
-  compensatingControl: text('what is done instead', 2000),
+  owner: textField('who answers for the exception', 200),
+  reason: textField('why it is accepted', 2000),
+  compensatingControl: textField('what is done instead', 2000),
   expires: z
     .string({
       error: ({ input }) =>
         input === undefined
           ? 'wanted when it ends, such as 2027-01-31T00:00:00Z: an exception without an end is none'
-          : `it is ${kindOf(input)}, wanted a time such as 2027-01-31T00:00:00Z`,
+          : `it is ${yamlKind(input)}, wanted a time such as 2027-01-31T00:00:00Z`,
     })
     .transform((given, context) => {
       const time = readExpiry(given)
@@ -95,7 +104,7 @@ const storedWaivers = z.object({
  *
  * @returns the waivers by id; or one problem for each thing that is wrong
  */
-export function readWaivers(source: string): Read<readonly Waiver[]> {
+export function parseWaivers(source: string): Read<readonly Waiver[]> {
   const yaml = readYaml(source)
   if (yaml.value === null) return yaml
   const file = yaml.value
@@ -112,9 +121,13 @@ export function readWaivers(source: string): Read<readonly Waiver[]> {
           true,
         ),
       )
-    if (kindOf(given) !== 'a mapping') {
+    if (yamlKind(given) !== 'a mapping') {
       problems.push(
-        problemAt(file, [id], `Cannot use ${what}: it is ${kindOf(given)}, wanted a mapping with ${FIELDS.join(', ')}`),
+        problemAt(
+          file,
+          [id],
+          `Cannot use ${what}: it is ${yamlKind(given)}, wanted a mapping with ${FIELDS.join(', ')}`,
+        ),
       )
       continue
     }

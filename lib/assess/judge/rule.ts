@@ -1,4 +1,4 @@
-import { countLeading } from '../../partition-point.ts'
+import { partitionPoint } from '../../partition-point.ts'
 import type { ClusterPeriod, PeriodFacts } from '../../model/period.ts'
 import type { Endpoint, State } from '../../model/path.ts'
 import type { Finding, Subject, Verdict } from '../../model/judgement.ts'
@@ -102,8 +102,8 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod): PathHistory[] 
       const counts = noWindows()
       const strip = Object.hasOwn(strips, pathId) ? strips[pathId] : undefined
       for (const row of sorted) {
-        const begin = countLeading(windows, ({ start }) => start < row.from)
-        const end = countLeading(windows, ({ start }) => start < row.to)
+        const begin = partitionPoint(windows, ({ start }) => start < row.from)
+        const end = partitionPoint(windows, ({ start }) => start < row.to)
         for (let index = begin; index < end; index++) {
           const state = strip?.[index] ?? row.state
           counts[state === row.state ? seenAs(row) : state] += 1
@@ -212,7 +212,7 @@ export function encryptedWindows({ windows }: PathHistory): number {
 }
 
 /** Windows in which what a path was is not known, since it could not be told or nobody could look; none of one that is exempt anyway. */
-export function untoldWindows(path: PathHistory): number {
+export function unknownWindows(path: PathHistory): number {
   return isExempt(path) ? 0 : path.windows.unknown + path.windows['not-collected']
 }
 
@@ -246,7 +246,11 @@ export function sentence(text: string): string {
 }
 
 /** A finding about a path. */
-export function ofPath({ cluster, pathId, source, destination, port }: PathHistory, verdict: Verdict, detail: string) {
+export function pathFinding(
+  { cluster, pathId, source, destination, port }: PathHistory,
+  verdict: Verdict,
+  detail: string,
+) {
   return { subject: { kind: 'path', cluster, pathId, source, destination, port } as const, verdict, detail }
 }
 
@@ -268,7 +272,7 @@ export function ofUnlisted(cluster: string, workload: Endpoint, windows: number)
 }
 
 /** A finding about a whole cluster. */
-export function ofCluster(cluster: string, verdict: Verdict, detail: string) {
+export function clusterFinding(cluster: string, verdict: Verdict, detail: string) {
   return { subject: { kind: 'cluster', cluster } as const, verdict, detail }
 }
 

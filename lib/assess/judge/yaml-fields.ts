@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { kindOf } from '../../text/yaml.ts'
+import { yamlKind } from '../../text/yaml.ts'
 
 /** A text that must be there, says something, and has an end. `wanted` completes `wanted ...`. */
-export function text(wanted: string, longest: number) {
+export function textField(wanted: string, longest: number) {
   return z
     .string({
       error: ({ input }) =>
-        input === undefined ? `wanted ${wanted}` : `it is ${kindOf(input)}, wanted text: ${wanted}`,
+        input === undefined ? `wanted ${wanted}` : `it is ${yamlKind(input)}, wanted text: ${wanted}`,
     })
     .trim()
     .min(1, { error: `it is empty, wanted ${wanted}` })
@@ -16,7 +16,7 @@ export function text(wanted: string, longest: number) {
 /** A text with `*` for any text. */
 export function pattern(expression: RegExp, wanted: string) {
   return z
-    .string({ error: ({ input }) => `it is ${kindOf(input)}, wanted ${wanted}` })
+    .string({ error: ({ input }) => `it is ${yamlKind(input)}, wanted ${wanted}` })
     .regex(expression, { error: `wanted ${wanted}` })
 }
 
@@ -25,7 +25,7 @@ export function names<T extends z.ZodType<string>>(name: T) {
   return z
     .array(name, {
       error: ({ input }) =>
-        typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${kindOf(input)}, wanted a list`,
+        typeof input === 'string' ? `wanted a list: write [${input}]` : `it is ${yamlKind(input)}, wanted a list`,
     })
     .default([])
 }

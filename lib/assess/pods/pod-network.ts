@@ -6,14 +6,14 @@ import { isIPv6, MAPPED } from './ip-family.ts'
  * network. `near`: beside listed pods, in a range that no node is in: a pod that no list holds. `wide`: of the cluster's larger range, or of one
  * that nodes and pods share. `outside`: in none of these. `unknown`: no listed pod has an address of that kind.
  */
-export type Place = 'pod' | 'node' | 'near' | 'wide' | 'outside' | 'unknown'
+export type AddressPlace = 'pod' | 'node' | 'near' | 'wide' | 'outside' | 'unknown'
 
 /**
  * Finds where an address lies. Nodes get small ranges of the pod network each, so that the 24 first bits of a listed pod's IPv4 address (64 of
  * an IPv6 address) hold pods alone; where a cloud gives nodes and pods addresses of the same subnets, other machines are in there, too, and
  * the range says less.
  */
-export function placesOf(facts: Pick<Facts, 'before' | 'after' | 'pods'>): (address: string) => Place {
+export function placesOf(facts: Pick<Facts, 'before' | 'after' | 'pods'>): (address: string) => AddressPlace {
   const listed = new Set(facts.pods.flatMap(({ addresses }) => addresses))
   const nodes = new Set<string>()
   const addresses = new Set<string>()

@@ -4,7 +4,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'
 import { type PortRanges, parsePorts } from './ports.ts'
-import { type Look, type Probe, lookOf, probesOf } from '../probes/probes.ts'
+import { type ProbeLook, type Probe, lookOf, probesOf } from '../probes/probes.ts'
 import { isIPv6 } from './ip-family.ts'
 
 /** When a pod was there; `to` is null where the end is not known. */
@@ -53,7 +53,7 @@ export type PodFacts = {
   /** What the kubelet probes. Linkerd lets in as `probe` only those of kind `http`. */
   readonly probes: readonly Probe[]
   /** What the lists show of its readiness, oldest first. */
-  readonly looks: readonly Look[]
+  readonly looks: readonly ProbeLook[]
   readonly ports: readonly { readonly name: string | null; readonly port: number; readonly protocol: string }[]
   /** When its proxy (meshed) or the pod was running. */
   readonly life: Life

@@ -1,11 +1,11 @@
 import type { Seconds } from '../../model/time.ts'
-import type { ContainerLook, Look, Probe } from './probes.ts'
+import type { ContainerLook, ProbeLook, Probe } from './probes.ts'
 
 /** A pod as far as its probes are concerned. */
 export type ProbedPod = {
   readonly probes: readonly Probe[]
   /** Oldest first. */
-  readonly looks: readonly Look[]
+  readonly looks: readonly ProbeLook[]
   readonly life: { readonly from: Seconds }
 }
 
@@ -122,7 +122,7 @@ function activeSpan(probe: Probe, { looks, life }: ProbedPod, span: Span): Span 
   return { from: Math.max(span.from, since), to: span.to, since }
 }
 
-function looksOf(container: string, looks: readonly Look[]): TimedLook[] {
+function looksOf(container: string, looks: readonly ProbeLook[]): TimedLook[] {
   return looks.flatMap(({ takenAt, containers }) =>
     containers.flatMap((one) => (one.name === container ? [{ ...one, takenAt }] : [])),
   )
@@ -157,7 +157,7 @@ function ticks({ periodSeconds }: Probe, { from, to }: Span): number {
 }
 
 /** Probes of readiness besides the schedule. */
-function syncs(container: string, looks: readonly Look[], span: Span): Allowance {
+function syncs(container: string, looks: readonly ProbeLook[], span: Span): Allowance {
   const own = looksOf(container, looks)
   const restarts = restartsWithin(own, span)
   const known = secondsWithin(unreadySpans(container, looks, restarts > 0), span)
@@ -188,7 +188,7 @@ function secondsWithin(spans: readonly Span[], { from, to }: Span): Seconds {
 }
 
 /** When a container is known not to have been ready, or to have become it somewhere in between. */
-function unreadySpans(container: string, looks: readonly Look[], wasRestarted: boolean): Span[] {
+function unreadySpans(container: string, looks: readonly ProbeLook[], wasRestarted: boolean): Span[] {
   return looks.flatMap((look, index): Span[] => {
     const own = look.containers.find(({ name }) => name === container)
     const before = looks[index - 1]?.takenAt ?? -Infinity

@@ -1,4 +1,4 @@
-import type { Container, Pod } from '../../observed/kubernetes-objects.ts'
+import type { PodContainerSpec, Pod } from '../../observed/kubernetes-objects.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Seconds } from '../../model/time.ts'
 
@@ -17,7 +17,7 @@ export type Probe = {
 }
 
 /** What one list shows of a pod, as far as it decides how often the kubelet probes it. */
-export type Look = {
+export type ProbeLook = {
   readonly takenAt: Seconds
   readonly isReady: boolean
   /** Since when it is as `isReady` says; null where the list does not say it. */
@@ -25,7 +25,7 @@ export type Look = {
   readonly containers: readonly ContainerLook[]
 }
 
-/** One container in a {@link Look}. */
+/** One container in a {@link ProbeLook}. */
 export type ContainerLook = {
   readonly name: string
   readonly isReady: boolean
@@ -41,7 +41,7 @@ const PERIOD_SECONDS = 10
 
 /** The probes of containers. A named port is looked up in its own container alone, as the kubelet does. */
 export function probesOf(
-  containers: readonly Pick<Container, 'name' | 'ports' | 'livenessProbe' | 'readinessProbe' | 'startupProbe'>[],
+  containers: readonly Pick<PodContainerSpec, 'name' | 'ports' | 'livenessProbe' | 'readinessProbe' | 'startupProbe'>[],
 ): Probe[] {
   return containers.flatMap(({ name, ports, livenessProbe, readinessProbe, startupProbe }) =>
     Object.entries({ liveness: livenessProbe, readiness: readinessProbe, startup: startupProbe }).flatMap(
@@ -66,13 +66,13 @@ export function probesOf(
   )
 }
 
-function kindOf({ httpGet, grpc, tcpSocket }: NonNullable<Container['livenessProbe']>): Probe['kind'] {
+function kindOf({ httpGet, grpc, tcpSocket }: NonNullable<PodContainerSpec['livenessProbe']>): Probe['kind'] {
   if (httpGet !== undefined) return httpGet.scheme?.toUpperCase() === 'HTTPS' ? 'https' : 'http'
   return grpc === undefined ? (tcpSocket === undefined ? 'exec' : 'tcp') : 'grpc'
 }
 
 /** What a list shows of a pod's readiness. */
-export function lookOf({ status }: Pick<Pod, 'status'>, takenAt: Seconds): Look {
+export function lookOf({ status }: Pick<Pod, 'status'>, takenAt: Seconds): ProbeLook {
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
   const condition = status?.conditions?.find(({ type }) => type === 'Ready')
   const containers = statuses.map(({ name, ready, started, restartCount, state }): ContainerLook => {

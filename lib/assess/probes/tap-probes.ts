@@ -4,7 +4,7 @@ import { MAYBE_PROBES } from '../counters/classify.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { endNamer } from '../packets/flow-ends.ts'
 import type { Listed } from '../pods/lists.ts'
-import type { Reading } from '../counters/reading.ts'
+import type { CounterReading } from '../counters/reading.ts'
 
 /**
  * What is taken for the kubelet's probes is somebody's plain text where tap saw a pod send it: the kubelet has the address of its node. A sample is of
@@ -13,10 +13,10 @@ import type { Reading } from '../counters/reading.ts'
  * @param lists those around the window
  */
 export function withoutCallersOfProbes(
-  readings: readonly Reading[],
+  readings: readonly CounterReading[],
   { tap, linkerdNamespace }: Pick<Snapshot, 'tap' | 'linkerdNamespace'>,
   lists: { readonly before: Listed | null; readonly after: Listed | null },
-): Reading[] {
+): CounterReading[] {
   if (tap === undefined || tap.sightings.length === 0) return [...readings]
   const start = toSeconds(tap.takenAt)
   const nameOf = endNamer(lists, { start, end: start + tap.seconds }, linkerdNamespace)

@@ -10,7 +10,7 @@ import { type Facts, workloadKey } from '../pods/facts.ts'
 import { parseIdentity } from '../ends/identity.ts'
 import { addressOf } from '../counters/labels.ts'
 import { compareText } from '../../text/order.ts'
-import type { Reading } from '../counters/reading.ts'
+import type { CounterReading } from '../counters/reading.ts'
 
 /** The lasting identity of a path. ServiceAccounts are not in it: a changed identity is a change of the path. */
 export function pathId(
@@ -56,7 +56,7 @@ export type ReadEdge = Edge & {
  */
 export function edgesOf(
   cluster: string,
-  readings: readonly Reading[],
+  readings: readonly CounterReading[],
   facts: Facts,
   vizNamespace: string | null = null,
 ): ReadEdge[] {
@@ -109,7 +109,7 @@ export function edgesOf(
 }
 
 /** Who an inbound reading came from: an identity that was on the wire, a probe, or nobody that the mesh knows. */
-function sourceOf({ peerId, verdict }: Reading): Source {
+function sourceOf({ peerId, verdict }: CounterReading): Source {
   if (peerId === '') return verdict.source === 'probe' ? PROBE : UNMESHED
   const identity = parseIdentity(peerId)
   return identity === null
@@ -129,7 +129,7 @@ type Known = { readonly facts: Facts; readonly vizNamespace: string | null }
  * The proxy's own ports, and TLS to the Kubernetes API server, keep their state as a reason, and are not scored; a port that is none cannot be
  * told.
  */
-function onPort(reading: Reading, end: End, known: Known): { state: Edge['state']; reason: string } {
+function onPort(reading: CounterReading, end: End, known: Known): { state: Edge['state']; reason: string } {
   const { port, verdict } = reading
   if (port === 0) return { state: 'unknown', reason: 'no-port' }
   if (end.by === 'api-server' && verdict.state === 'no-mesh-tls' && isTrusted(reading))
@@ -140,12 +140,12 @@ function onPort(reading: Reading, end: End, known: Known): { state: Edge['state'
 }
 
 /** Whether the series is surely of the pod that it names, by labels that the pod cannot set. */
-function isTrusted({ at }: Reading): boolean {
+function isTrusted({ at }: CounterReading): boolean {
   return at.standing !== 'impostor' && !at.overridden
 }
 
 /** Whether a port with the number of the proxy's own is that: whoever may lie may not hide behind it, nor an application that took it. */
-function isProxys({ side, port, at, verdict }: Reading, { destination }: End, { facts }: Known): boolean {
+function isProxys({ side, port, at, verdict }: CounterReading, { destination }: End, { facts }: Known): boolean {
   if (at.standing === 'impostor' || (at.standing !== 'confirmed' && at.overridden)) return false
   const pods = side === 'inbound' ? [at.pod] : (facts.podsOf.get(workloadKey(destination)) ?? [])
   const admin = pods.flatMap((pod) => pod?.ports.filter(({ name }) => name === 'linkerd-admin') ?? [])
@@ -154,7 +154,7 @@ function isProxys({ side, port, at, verdict }: Reading, { destination }: End, { 
 }
 
 /** Whether viz's own Prometheus scraped a pod that no list holds: it goes on for a moment after the pod's end. */
-function isScrape(reading: Reading, { destination, by }: End, { vizNamespace }: Known): boolean {
+function isScrape(reading: CounterReading, { destination, by }: End, { vizNamespace }: Known): boolean {
   const { side, at } = reading
   if (side !== 'outbound' || at.standing !== 'confirmed' || !isTrusted(reading)) return false
   const isByAddress = by === 'unlisted' || (by === 'outside' && destination.name === addressOf(at.labels))

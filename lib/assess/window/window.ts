@@ -43,7 +43,7 @@ import { vizReading } from './viz-reading.ts'
 import { witnessed } from '../pods/witnessed.ts'
 import { workloadsOf } from './window-workloads.ts'
 import { compareText } from '../../text/order.ts'
-import type { Reading } from '../counters/reading.ts'
+import type { CounterReading } from '../counters/reading.ts'
 import { adminReadings, encryptedReadings } from '../counters/encrypted-readings.ts'
 
 /** The Kubernetes lists of one snapshot, and the pages of proxies that were read beside them. */
@@ -141,7 +141,7 @@ function assessReadable(input: AssessInput): WindowResult {
     return own !== undefined && isWhole(pod, own, { start, end })
   }
   // A page tells of one end, and what the other one got in the clear may be in the query that was not answered.
-  const lower = (all: readonly Reading[]) => (metrics.status === 'partial' ? all.map(withoutTheRest) : all)
+  const lower = (all: readonly CounterReading[]) => (metrics.status === 'partial' ? all.map(withoutTheRest) : all)
   const readings = withPages(lower(told), lower(pageReadings(pages, { start, end, facts })), {
     isSeen,
     isScraped: (pod) =>
@@ -194,7 +194,7 @@ function assessReadable(input: AssessInput): WindowResult {
           ]
         : []),
     ],
-    edges: besides(paths, edges),
+    edges: edgesUnlikePath(paths, edges),
     paths,
     ...(overridden.length > 0 ? { overridden } : {}),
     coverage,
@@ -228,7 +228,7 @@ function isWhole(
 const STARTING_SECONDS = 5
 
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
-function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
+function edgesUnlikePath(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
   return edges.flatMap(({ standing, isDoubted, witness, reached, ...edge }) => {
     const path = byId.get(edge.pathId)
@@ -238,7 +238,7 @@ function besides(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge
 }
 
 /** Where a query was not answered, clear traffic may be in it: what was read as encrypted or exempt proves nothing. */
-function withoutTheRest(reading: Reading): Reading {
+function withoutTheRest(reading: CounterReading): CounterReading {
   const { verdict } = reading
   return isEncrypted(verdict.state) || verdict.state === 'exempt'
     ? { ...reading, verdict: { ...verdict, state: 'unknown', reason: 'metrics-partly-read' } }
@@ -333,7 +333,7 @@ function scrapesByName(
 }
 
 /** The bytes that each pod's proxy counted, both ways. */
-function proxiedBytes(readings: readonly Reading[]): ReadonlyMap<PodFacts, number> {
+function proxiedBytes(readings: readonly CounterReading[]): ReadonlyMap<PodFacts, number> {
   const all = new Map<PodFacts, number>()
   for (const {
     at: { pod },

@@ -4,7 +4,7 @@ import WebSocket from 'ws'
 import {
   RETRIED_CODES,
   RETRIED_STATUSES,
-  codeOf,
+  connectionCode,
   describeConnection,
   describeStatus,
   reasonOf,
@@ -47,7 +47,7 @@ type ApiServerTls = {
 }
 
 /** How an API server is reached just now. */
-export type ApiServerWay = {
+export type ApiServerConnection = {
   /** Its address, with its base path. */
   readonly base: URL
   readonly tls: ApiServerTls
@@ -62,8 +62,8 @@ export type ApiServerWay = {
 
 /** Opens something by the way as it is just now; once more where the credentials were refused and there are others by then. */
 export async function openRenewed<T>(
-  apiServer: () => Promise<ApiServerWay>,
-  open: (way: ApiServerWay) => Promise<T>,
+  apiServer: () => Promise<ApiServerConnection>,
+  open: (way: ApiServerConnection) => Promise<T>,
 ): Promise<T> {
   const way = await apiServer()
   try {
@@ -101,7 +101,7 @@ export type OpenWebSocketOptions = {
  * @throws UnreachableError that says what refused
  */
 export function openWebSocket<T>(
-  { base, tls, headers, secrets, hints: own }: ApiServerWay,
+  { base, tls, headers, secrets, hints: own }: ApiServerConnection,
   request: WebSocketRequest,
   { timeoutMs, signal }: OpenWebSocketOptions,
   make: (socket: WebSocket) => T,
@@ -138,7 +138,7 @@ export function openWebSocket<T>(
     socket.on('error', (error) => {
       if (error instanceof UnreachableError) return fail(error)
       const { kind, problem } = describeConnection(error, 'the API server', { base, secrets, isReading: false })
-      fail(new UnreachableError(kind, problem, { again: RETRIED_CODES.has(codeOf(error)), hint: hints[kind] }))
+      fail(new UnreachableError(kind, problem, { again: RETRIED_CODES.has(connectionCode(error)), hint: hints[kind] }))
     })
     socket.on('unexpected-response', (_, response) => {
       refusalOf(response, request, { secrets, hints }).then(fail, fail)

@@ -3,7 +3,7 @@ import type { ApiServer } from './kubeconfig.ts'
 import { bearer, readSecret } from '../../net/credential-files.ts'
 import type { CredentialPlaces } from '../../net/credential-places.ts'
 import { checkSecret } from '../../net/credential-places.ts'
-import { keptToken } from '../../net/cached-token.ts'
+import { cachedToken } from '../../net/cached-token.ts'
 import { readManagedSecret } from '../../net/managed-secret.ts'
 
 /** The way to an API server that is registered by its address, the authority to trust, and where the token is. */
@@ -16,7 +16,7 @@ export function addressServer(
   const read =
     tokenSecret === undefined
       ? (): Promise<string> => readSecret(tokenFile ?? '', 'the token file', places)
-      : keptToken(async () => {
+      : cachedToken(async () => {
           if (places !== undefined) checkSecret(tokenSecret, places)
           return readManagedSecret(tokenSecret, 'token', deadlineMs, url)
         }, now)

@@ -10,7 +10,7 @@ import { newClusters, newContexts, newUsers } from '@kubernetes/client-node/dist
 import type { Cluster as KubeCluster, Context, User } from '@kubernetes/client-node/dist/config_types.js'
 import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js'
 import { load } from 'js-yaml'
-import { basic, bearer, readSecret, readText } from '../../net/credential-files.ts'
+import { basicCredentials, bearer, readSecret, readText } from '../../net/credential-files.ts'
 import type { SentCredentials } from '../../net/credential-files.ts'
 import type { CredentialPlaces } from '../../net/credential-places.ts'
 import { oneLine, withoutSecrets } from '../../text/redact.ts'
@@ -211,7 +211,7 @@ function credentialsOf(
     else if (user.authProvider) sent = await fromAuthProvider(user, cluster, pluginEnvironment)
     else if (user.token) sent = withoutCertificate(bearer(user.token.trim()))
     else if (user.tokenFile !== undefined) sent = await fromTokenFile(resolve(user.folder, user.tokenFile), places)
-    else if (user.username) sent = withoutCertificate(basic(user.username, user.password ?? ''))
+    else if (user.username) sent = withoutCertificate(basicCredentials(user.username, user.password ?? ''))
     else sent = { headers: {}, certificate: undefined, secrets: [] }
     return {
       headers: { ...sent.headers, ...impersonation },

@@ -5,13 +5,13 @@ import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.
 import { openConnections } from '../../net/connections.ts'
 import type { Connections } from '../../net/connections.ts'
 import { requestJson } from '../../net/http.ts'
-import type { ApiServerWay } from './api-websocket.ts'
+import type { ApiServerConnection } from './api-websocket.ts'
 import { prometheusByForward } from '../prometheus/by-forward.ts'
 import { prometheusByUrl } from '../prometheus/by-url.ts'
 import { proxyPages } from '../proxies/proxy-page.ts'
 import { oneLine } from '../../text/redact.ts'
 import { vizByForward } from '../viz/by-forward.ts'
-import type { VizWay } from '../viz/by-forward.ts'
+import type { VizTransport } from '../viz/by-forward.ts'
 import type { ClusterAccess } from './cluster-access.ts'
 import type { Asking, KubernetesApi, VizApi } from './apis.ts'
 import { SetupError, SourceError } from '../../net/errors.ts'
@@ -115,7 +115,7 @@ export function openCluster(
   }
 }
 
-function vizApi(viz: VizWay): VizApi {
+function vizApi(viz: VizTransport): VizApi {
   return {
     servers: viz.servers,
     get: (path, { what, hints }) => requestJson(viz, { what, path, hints: { ...viz.hints, ...hints } }),
@@ -134,7 +134,7 @@ function wellFormed(value: unknown, text: string): unknown {
   return repair(value)
 }
 
-type Way = () => Promise<ApiServerWay>
+type Way = () => Promise<ApiServerConnection>
 
 /** How the API server is reached just now: its place is found once, its credentials are asked for each time, since they are renewed. */
 function apiServerWay(

@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
-import type { ApiServerWay } from '../cluster/api-websocket.ts'
+import type { ApiServerConnection } from '../cluster/api-websocket.ts'
 import type { PodPort } from './port-forward.ts'
 import type { Limits } from '../../net/http-attempt.ts'
 
 export type ForwardToDeps = {
-  readonly apiServer: () => Promise<ApiServerWay>
+  readonly apiServer: () => Promise<ApiServerConnection>
   readonly limits: Limits
   /** Ends port-forwards that are being opened. */
   readonly closing: AbortSignal

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 import type WebSocket from 'ws'
 import { openWebSocket } from '../cluster/api-websocket.ts'
-import type { ApiServerWay, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
-import { codeOf } from '../../net/error-messages.ts'
+import type { ApiServerConnection, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
+import { connectionCode } from '../../net/error-messages.ts'
 import { withoutSecrets } from '../../text/redact.ts'
 import { UnreachableError } from '../../net/errors.ts'
 
@@ -25,7 +25,7 @@ export type PodPort = { readonly namespace: string; readonly pod: string; readon
  *
  * @throws UnreachableError that says what refused
  */
-export function openForward(way: ApiServerWay, to: PodPort, options: OpenWebSocketOptions): Promise<Duplex> {
+export function openForward(way: ApiServerConnection, to: PodPort, options: OpenWebSocketOptions): Promise<Duplex> {
   const path = `/api/v1/namespaces/${to.namespace}/pods/${to.pod}/portforward?ports=${to.port}`
   const late = `forward to ${nameOf(to)}`
   const asking = { path, protocol: PROTOCOL, late, resource: 'pods/portforward', namespace: to.namespace } as const
@@ -55,7 +55,9 @@ class Forward extends Duplex {
     this.#secrets = secrets
     socket.on('message', (message, isBinary) => this.#receive(message, isBinary))
     socket.on('close', () => this.#end('was closed'))
-    socket.on('error', (error) => this.#end(`broke (${codeOf(error) || withoutSecrets(error.message, secrets)})`))
+    socket.on('error', (error) =>
+      this.#end(`broke (${connectionCode(error) || withoutSecrets(error.message, secrets)})`),
+    )
   }
 
   #receive(message: WebSocket.RawData, isBinary: boolean): void {

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream'
 import type WebSocket from 'ws'
 import { z } from 'zod'
 import { openWebSocket } from '../cluster/api-websocket.ts'
-import type { ApiServerWay, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
-import { codeOf } from '../../net/error-messages.ts'
+import type { ApiServerConnection, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
+import { connectionCode } from '../../net/error-messages.ts'
 import { withoutSecrets } from '../../text/redact.ts'
 import { UnreachableError } from '../../net/errors.ts'
 
@@ -21,7 +21,7 @@ const SAID_BYTES = 8 * 1024
 export type PodContainer = { readonly namespace: string; readonly pod: string; readonly container: string }
 
 /** How a command ended. */
-export type Ending = {
+export type ExecEnding = {
   /** Null where the container's runtime could not run it, or does not tell. */
   readonly code: number | null
   /** The end of its standard error; where it was not run, why. */
@@ -33,7 +33,7 @@ export type Execution = {
   /** Its standard output, as it comes. Breaks with an UnreachableError where the connection ended before the command. */
   readonly output: AsyncIterable<Uint8Array>
   /** Is there once the output was read to its end. */
-  readonly ending: () => Ending | undefined
+  readonly ending: () => ExecEnding | undefined
   /** Lets go of it. What runs in the container is not told: it must end by itself. */
   readonly close: () => void
 }
@@ -52,7 +52,7 @@ const statusSchema = z.object({
  * @throws UnreachableError that says what refused
  */
 export function openExec(
-  way: ApiServerWay,
+  way: ApiServerConnection,
   { namespace, pod, container }: PodContainer,
   command: readonly string[],
   options: OpenWebSocketOptions,
@@ -72,7 +72,7 @@ export function openExec(
 function execution(socket: WebSocket, secrets: readonly string[]): Execution {
   let said: Buffer = Buffer.alloc(0)
   let status: Buffer = Buffer.alloc(0)
-  let ending: Ending | undefined
+  let ending: ExecEnding | undefined
   const output = new Readable({
     read: () => socket.resume(),
     destroy: (error, done) => {
@@ -116,12 +116,12 @@ function execution(socket: WebSocket, secrets: readonly string[]): Execution {
     }
   })
   socket.on('close', end)
-  socket.on('error', (error) => fail(`broke (${codeOf(error) || withoutSecrets(error.message, secrets)})`))
+  socket.on('error', (error) => fail(`broke (${connectionCode(error) || withoutSecrets(error.message, secrets)})`))
   return { output: output as AsyncIterable<Buffer>, ending: () => ending, close: () => void output.destroy() }
 }
 
 /** How a command ended, by its status; undefined where that is not whole. */
-function endingOf(status: Buffer, stderr: Buffer, secrets: readonly string[]): Ending | undefined {
+function endingOf(status: Buffer, stderr: Buffer, secrets: readonly string[]): ExecEnding | undefined {
   let parsed: unknown
   try {
     parsed = JSON.parse(status.toString('utf8'))

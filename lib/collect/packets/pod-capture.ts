@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Cluster } from '../../model/registry.ts'
-import type { Ending, Execution } from './exec.ts'
+import type { ExecEnding, Execution } from './exec.ts'
 import type { PacketRow } from '../../observed/packet-rows.ts'
 import { grantText } from '../cluster/rights.ts'
 import { oneLine, withoutSecrets } from '../../text/redact.ts'
@@ -161,7 +161,7 @@ export async function* capturePod(
 }
 
 /** What is wrong with how it ended; undefined where nothing is. */
-function problemOf(ending: Ending | undefined): string | undefined {
+function problemOf(ending: ExecEnding | undefined): string | undefined {
   if (ending === undefined) return 'it does not say how tshark ended'
   const { code, said } = ending
   if (code === 0) return undefined

@@ -3,7 +3,7 @@ import type { PrometheusApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
 /** An answer of Prometheus: its text as received, and what it says. */
-export type Answer = { readonly body: string; readonly series: readonly Series[] }
+export type PrometheusAnswer = { readonly body: string; readonly series: readonly Series[] }
 
 export type InstantQuery = {
   /** What it is for, after "Cannot ": `query connections of cluster "prod"`. */
@@ -24,16 +24,24 @@ export type RangeQuery = {
 }
 
 /** Asks for values at one time; with a range selector, for the samples before it. Throws SourceError. */
-export function queryInstant(api: PrometheusApi, { what, query, time }: InstantQuery): Promise<Answer> {
+export function queryInstant(api: PrometheusApi, { what, query, time }: InstantQuery): Promise<PrometheusAnswer> {
   return ask(api, '/api/v1/query', new URLSearchParams(time === undefined ? { query } : { query, time }), what)
 }
 
 /** Asks for values at each step of a range. Throws SourceError. */
-export function queryRange(api: PrometheusApi, { what, query, start, end, step }: RangeQuery): Promise<Answer> {
+export function queryRange(
+  api: PrometheusApi,
+  { what, query, start, end, step }: RangeQuery,
+): Promise<PrometheusAnswer> {
   return ask(api, '/api/v1/query_range', new URLSearchParams({ query, start, end, step }), what)
 }
 
-async function ask(api: PrometheusApi, path: string, parameters: URLSearchParams, what: string): Promise<Answer> {
+async function ask(
+  api: PrometheusApi,
+  path: string,
+  parameters: URLSearchParams,
+  what: string,
+): Promise<PrometheusAnswer> {
   const body = await api.ask('POST', path, parameters, { what }).catch((error: unknown) => {
     // Queries are long, hence POST; but some proxies in front of Prometheus let only GET pass.
     const getOnly = error instanceof SourceError && (error.status === 404 || error.status === 405)

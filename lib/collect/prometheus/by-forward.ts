@@ -3,11 +3,11 @@ import { podByForward } from '../forward/pod-by-forward.ts'
 import type { ForwardDeps } from '../forward/pod-by-forward.ts'
 import { findPrometheus } from './prometheus-pod.ts'
 import { COMMON_HINTS } from './transport.ts'
-import type { PrometheusWay } from './transport.ts'
+import type { PrometheusTransport } from './transport.ts'
 import type { Hints } from '../../net/errors.ts'
 
 /** The way by port-forward through the API server, to the pod that {@link findPrometheus} finds. */
-export function prometheusByForward(cluster: Cluster, deps: ForwardDeps): PrometheusWay {
+export function prometheusByForward(cluster: Cluster, deps: ForwardDeps): PrometheusTransport {
   return {
     source: 'metrics',
     name: 'Prometheus',

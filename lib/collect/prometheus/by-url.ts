@@ -4,12 +4,12 @@ import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.
 import { CLOCK_HINT, awsKeys, readKeys, secretsOf, signedHeaders } from '../../net/aws.ts'
 import type { KeySource } from '../../net/aws.ts'
 import type { Connections } from '../../net/connections.ts'
-import { basic, bearer, readSecret, readText } from '../../net/credential-files.ts'
+import { basicCredentials, bearer, readSecret, readText } from '../../net/credential-files.ts'
 import type { SentCredentials } from '../../net/credential-files.ts'
 import type { CredentialPlaces } from '../../net/credential-places.ts'
 import { mayCarryCredentials } from '../../net/may-carry-credentials.ts'
 import { COMMON_HINTS } from './transport.ts'
-import type { PrometheusWay } from './transport.ts'
+import type { PrometheusTransport } from './transport.ts'
 import { oneLine } from '../../text/redact.ts'
 import { SetupError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
@@ -29,7 +29,7 @@ export function prometheusByUrl(
   address: string,
   auth: PrometheusAuth,
   { allowedNetworks, places, newPool, limits }: UrlDeps,
-): PrometheusWay {
+): PrometheusTransport {
   let pool: { readonly dispatcher: Pool; readonly of: string } | undefined
   let keys: KeySource | undefined
   const signing = async (region: string): Promise<Pick<Connection, 'sign' | 'secrets'>> => {
@@ -78,7 +78,7 @@ async function readAuth(auth: PrometheusAuth, base: URL, places: CredentialPlace
     tokenFile !== undefined
       ? bearer(await readSecret(tokenFile, 'the token file of Prometheus', places))
       : user !== undefined && passwordFile !== undefined
-        ? basic(user, await readSecret(passwordFile, 'the password file of Prometheus', places))
+        ? basicCredentials(user, await readSecret(passwordFile, 'the password file of Prometheus', places))
         : { headers: {}, secrets: [] }
   const tls = {
     ...(caFile === undefined ? {} : { ca: await readText(caFile, 'the authority of Prometheus', places) }),

@@ -2,7 +2,7 @@ import type { Hints } from '../../net/errors.ts'
 import type { Server } from '../../net/http-attempt.ts'
 
 /** A way to Prometheus. */
-export type PrometheusWay = Server & {
+export type PrometheusTransport = Server & {
   /** What to do about each kind of failure. */
   readonly hints: Hints
   /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */

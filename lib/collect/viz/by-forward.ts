@@ -21,13 +21,13 @@ const WORDS = {
 const MAX_DEADLINE_MS = 10_000
 
 /** The way to viz's dashboard, which answers what `linkerd viz edges` shows. */
-export type VizWay = Server & { readonly hints: Hints; readonly servers: () => readonly string[] }
+export type VizTransport = Server & { readonly hints: Hints; readonly servers: () => readonly string[] }
 
 /**
  * The way by port-forward to the dashboard of linkerd-viz. Only where its own Prometheus is reached the same way, so that no right is needed
  * for it alone: where viz uses another Prometheus the request fails with the kind `configuration`.
  */
-export function vizByForward(cluster: Cluster, deps: ForwardDeps): VizWay {
+export function vizByForward(cluster: Cluster, deps: ForwardDeps): VizTransport {
   const limits = { ...deps.limits, deadlineMs: Math.min(deps.limits.deadlineMs, MAX_DEADLINE_MS) }
   const find = async () => {
     const { service } = await findTarget(deps.api, cluster)

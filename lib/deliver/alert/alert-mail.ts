@@ -4,7 +4,7 @@ import Handlebars from 'handlebars'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
 import { countWords } from '../../report/words/words.ts'
-import type { Ending } from './endings.ts'
+import type { ConditionEnding } from './endings.ts'
 import type { Notice } from './due-alerts.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { Condition } from './condition.ts'
@@ -63,7 +63,7 @@ const MAX_JSON_BYTES = 100_000
 const ENDED_GROUPS: readonly {
   readonly title: string
   readonly word: string
-  readonly endings: readonly Ending[]
+  readonly endings: readonly ConditionEnding[]
 }[] = [
   { title: 'No longer watched; how it is now is not known', word: 'no longer watched', endings: ['not-watched'] },
   { title: 'Not seen any more, and not known to be fixed', word: 'not seen any more', endings: ['gone', 'quiet'] },

@@ -128,7 +128,7 @@ export type AlertFacts = {
 const MAX_LINE_LENGTH = 600
 
 /** The facts of a look, so that each of ten thousand conditions is found at once. */
-export type Known = {
+export type KnownFacts = {
   readonly channel: Channel
   readonly facts: AlertFacts
   readonly dates: Dates

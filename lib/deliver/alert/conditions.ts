@@ -3,7 +3,7 @@ import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
 import { compareText } from '../../text/order.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
-import type { ConditionKind, Condition, Present, Watched, AlertFacts, Known, KnownCluster } from './condition.ts'
+import type { ConditionKind, Condition, Present, Watched, AlertFacts, KnownFacts, KnownCluster } from './condition.ts'
 import { pathConditions } from './path-conditions.ts'
 import { cut } from './condition.ts'
 
@@ -19,7 +19,7 @@ const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
 const MAX_NAME_LENGTH = 63
 
 /** Prepares the facts of a look for a channel. */
-export function knownOf(channel: Channel, facts: AlertFacts): Known {
+export function knownOf(channel: Channel, facts: AlertFacts): KnownFacts {
   const { now, clusters } = facts
   return {
     channel,
@@ -46,7 +46,7 @@ export function knownOf(channel: Channel, facts: AlertFacts): Known {
  *
  * @param before what was known before, by key
  */
-export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): readonly Present[] {
+export function presentOf(known: KnownFacts, before: ReadonlyMap<string, Watched>): readonly Present[] {
   const whole = [...registerConditions(known), ...sealConditions(known)]
   const clusters = [...known.clusters.values()]
   return [
@@ -60,7 +60,7 @@ export function presentOf(known: Known, before: ReadonlyMap<string, Watched>): r
 const BESIDE_PATHS: readonly ConditionKind[] = ['certificate', 'trust-anchor', 'seal']
 
 /** What else is so now that a channel is to know, in the words of its alerts; of certificates and trust anchors only where the channel has every namespace. */
-export function besidePaths(channel: Channel, facts: AlertFacts): readonly Condition[] {
+export function otherConditions(channel: Channel, facts: AlertFacts): readonly Condition[] {
   return presentOf(knownOf(channel, facts), new Map()).filter(({ kind }) => BESIDE_PATHS.includes(kind))
 }
 
@@ -73,13 +73,13 @@ const present = (condition: Omit<Condition, 'details'>, ...details: readonly str
   tellAgainAt: [],
 })
 
-function registerConditions({ facts: { now, waivers } }: Known): readonly Present[] {
+function registerConditions({ facts: { now, waivers } }: KnownFacts): readonly Present[] {
   if (waivers.problem === null) return []
   const line = `the register of waivers cannot be read, so nothing counts as accepted: ${printable(waivers.problem)}`
   return [present({ key: 'unreadable', kind: 'unreadable', cluster: null, since: now, line })]
 }
 
-function sealConditions({ facts: { now, seal }, dates }: Known): readonly Present[] {
+function sealConditions({ facts: { now, seal }, dates }: KnownFacts): readonly Present[] {
   if (seal?.isBehind !== true) return []
   const since = seal.since === null ? 'nobody knows since when' : `since ${dates.moment(seal.since)}`
   const line = `nothing was sealed ${since}: what is stored meanwhile can be changed unseen`
@@ -93,7 +93,7 @@ function sealConditions({ facts: { now, seal }, dates }: Known): readonly Presen
 
 /** What is of a cluster as a whole. */
 function wholeConditions(
-  { channel, facts: { now }, dates }: Known,
+  { channel, facts: { now }, dates }: KnownFacts,
   cluster: KnownCluster,
   before: ReadonlyMap<string, Watched>,
 ): readonly Present[] {
@@ -170,7 +170,7 @@ function wholeConditions(
  * @param isDark the whole cluster is told as not observed, which says it of each namespace
  */
 function namespaceConditions(
-  { channel, dates }: Pick<Known, 'channel' | 'dates'>,
+  { channel, dates }: Pick<KnownFacts, 'channel' | 'dates'>,
   { id, namespaces }: KnownCluster,
   isDark: boolean,
   before: ReadonlyMap<string, Watched>,

@@ -5,9 +5,9 @@
 import { createHash } from 'node:crypto'
 import { toSeconds } from '../../time/windows.ts'
 import { knownOf, presentOf } from './conditions.ts'
-import { type Ended, acceptedWords, endOf } from './endings.ts'
+import { type Ended, acceptedWords, endedNotice } from './endings.ts'
 import type { Channel } from '../channel/channel.ts'
-import type { AlertFacts, Condition, Present, Watched, Known } from './condition.ts'
+import type { AlertFacts, Condition, Present, Watched, KnownFacts } from './condition.ts'
 
 /** What is told at one time, all of it together. */
 export type Notice = {
@@ -46,7 +46,7 @@ const MAX_DETAILED = 200
 const SLOW_SECONDS = 60 * 60
 
 /** Whether what was told last is younger than a look that began at a time: then it knows less, and must not decide. */
-export function isOutrun({ notices }: AlertState, now: string): boolean {
+export function isStale({ notices }: AlertState, now: string): boolean {
   const ahead = toSeconds(notices.at(-1)?.at ?? now) - toSeconds(now)
   return ahead > 0 && ahead < SLOW_SECONDS
 }
@@ -70,7 +70,7 @@ export function decideAlerts(
   for (const one of state.watched) {
     if (current.has(one.key)) continue
     const isOpen = one.isActive || one.waiver !== null
-    const end = isOpen ? endOf(one, known) : undefined
+    const end = isOpen ? endedNotice(one, known) : undefined
     if (end === null) watched.push(one)
     else {
       if (end !== undefined && one.isTold) ended.push({ ...conditionOf(one), ...end })
@@ -111,11 +111,11 @@ const isBetween = (time: string, from: string, to: string): boolean =>
 /** Everybody and every place that a channel tells, as claims name them. */
 function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly string[] {
   const places = [...(webhook === null ? [] : [webhook.url]), ...(snsTopic === null ? [] : [snsTopic])]
-  return [...recipients, ...places.map(placeName)]
+  return [...recipients, ...places.map(endpointPseudonym)]
 }
 
 /** A place that is no person, as claims name it. */
-export function placeName(address: string): string {
+export function endpointPseudonym(address: string): string {
   return `r${createHash('sha256').update(address).digest('hex').slice(0, 32)}`
 }
 
@@ -138,7 +138,7 @@ const conditionOf = (
 })
 
 /** Whether the episode that was known is over and this is another one of its path. One that only has another name by now is the same. */
-function isAnother(was: Watched, { cluster, episode }: Present, { clusters }: Known): boolean {
+function isAnother(was: Watched, { cluster, episode }: Present, { clusters }: KnownFacts): boolean {
   if (was.episode === null || was.episode === episode) return false
   const known = clusters.get(cluster ?? '')?.byEpisode.get(was.episode)
   return known !== undefined && known.episode.endedAt !== null

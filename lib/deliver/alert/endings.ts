@@ -6,7 +6,7 @@ import { endingWords } from '../../report/sections/not-encrypted.ts'
 import { shareWords } from '../../report/words/words.ts'
 import { namespaceKey } from './conditions.ts'
 import { isOfChannel } from '../channel/channel.ts'
-import type { ClusterFacts, Condition, Present, Watched, Known, KnownCluster } from './condition.ts'
+import type { ClusterFacts, Condition, Present, Watched, KnownFacts, KnownCluster } from './condition.ts'
 import { pathWords } from './path-conditions.ts'
 import { cut } from './condition.ts'
 
@@ -15,21 +15,21 @@ import { cut } from './condition.ts'
  * more where not all was. `over`: whatever else is seen not to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
  */
 export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
-export type Ending = (typeof ENDINGS)[number]
+export type ConditionEnding = (typeof ENDINGS)[number]
 
 /** Something that was told, and how that ended: its line says so, too. */
-export type Ended = Condition & { readonly ending: Ending }
+export type Ended = Condition & { readonly ending: ConditionEnding }
 
 /**
  * How something that was so and is not among what is so now stands: how it ended, or null where that is not known, so that it stays. What was not seen to
  * end is told as not watched.
  */
-export function endOf(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+export function endedNotice(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'ending'> | null {
   const end = endedAs(watched, known)
   return end === null ? null : { ...end, line: cut(end.line) }
 }
 
-function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'> | null {
+function endedAs(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'ending'> | null {
   const { kind, cluster: id, since } = watched
   const told = toldWords(watched)
   const { channel, facts, dates } = known
@@ -70,7 +70,7 @@ function endedAs(watched: Watched, known: Known): Pick<Ended, 'line' | 'ending'>
 function namespaceEnd(
   watched: Watched,
   { id, namespaces, windows, isListed }: KnownCluster,
-  { channel, dates }: Known,
+  { channel, dates }: KnownFacts,
 ): Pick<Ended, 'line' | 'ending'> | null {
   const told = toldWords(watched)
   const name = watched.key.slice(`coverage/${id}/`.length)
@@ -113,7 +113,7 @@ const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(told: ${line}
 function pathEnd(
   watched: Watched,
   { id, byEpisode, byPath }: KnownCluster,
-  { channel, dates }: Known,
+  { channel, dates }: KnownFacts,
 ): Pick<Ended, 'line' | 'ending'> | null {
   const { key, since, episode } = watched
   const told = toldWords(watched)
@@ -136,7 +136,7 @@ function pathEnd(
 }
 
 /** How something that was told is told to be accepted: it is as it was. */
-export function acceptedWords({ line, waiver }: Present, { facts, dates }: Known): string {
+export function acceptedWords({ line, waiver }: Present, { facts, dates }: KnownFacts): string {
   const accepting = facts.waivers.all.find(({ id }) => id === waiver)
   const until =
     accepting === undefined ? '' : ` until ${dates.full(accepting.expires)}, by ${printable(accepting.owner)}`

@@ -1,4 +1,4 @@
-import type { Watched, Present, AlertFacts, AlertPath, Known, KnownCluster } from './condition.ts'
+import type { Watched, Present, AlertFacts, AlertPath, KnownFacts, KnownCluster } from './condition.ts'
 import { isOfChannel } from '../channel/channel.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { PathEpisode } from '../../model/period.ts'
@@ -11,7 +11,7 @@ import { endpointName, destinationName } from '../../report/table-cells.ts'
 import { cut } from './condition.ts'
 
 export function pathConditions(
-  known: Known,
+  known: KnownFacts,
   { id, problem, episodes, byPath }: KnownCluster,
   before: ReadonlyMap<string, Watched>,
 ): readonly Present[] {
@@ -77,7 +77,7 @@ function lapsedWaiver(path: PathEpisode, cluster: string, { waivers, now }: Aler
 function notAcceptedWords(
   lapsed: Waiver | undefined,
   accepted: string | null,
-  { facts: { waivers, now }, dates }: Known,
+  { facts: { waivers, now }, dates }: KnownFacts,
 ): string {
   if (waivers.problem !== null && accepted !== null)
     return `it cannot be read whether waiver ${printable(accepted)} still accepts it; `

@@ -143,7 +143,7 @@ export function isPseudonym(text: string): boolean {
  * @param before undefined for a new one
  * @param now RFC 3339
  */
-export function withOptions(
+export function changeChannel(
   before: Channel | undefined,
   options: ChannelOptions,
   recipients: readonly string[] | undefined,

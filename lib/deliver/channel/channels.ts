@@ -11,7 +11,7 @@ import {
   checkChannelId,
   checkedAddresses,
   decodeChannels,
-  withOptions,
+  changeChannel,
 } from './channel.ts'
 import { keepRecipients, settleRecipients } from './recipients.ts'
 
@@ -34,7 +34,7 @@ export async function addChannel(
   const addresses = checkedAddresses(id, options.recipients ?? [])
   const now = timeOf(author.now)
   // Once without the pseudonyms: what cannot be leaves no address behind.
-  withOptions(
+  changeChannel(
     (await readChannels(objects)).find((channel) => channel.id === id),
     options,
     undefined,
@@ -44,7 +44,7 @@ export async function addChannel(
   let outcome: 'added' | 'updated' | 'unchanged' = 'unchanged'
   await changeChannels(author, objects, (channels) => {
     const before = channels.find((channel) => channel.id === id)
-    const channel = withOptions(before, options, options.recipients === undefined ? undefined : kept, now)
+    const channel = changeChannel(before, options, options.recipients === undefined ? undefined : kept, now)
     outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(channel) ? 'unchanged' : 'updated'
     return outcome === 'unchanged' ? channels : [...channels.filter((one) => one.id !== id), channel]
   })

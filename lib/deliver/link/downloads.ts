@@ -154,7 +154,7 @@ export async function removeOldDownloads(now: Date, objects: Objects): Promise<n
  *
  * @param channel the one of that id, as it is now; undefined where there is none
  */
-export function endOf(
+export function downloadEnd(
   download: Download,
   channel: Channel | undefined,
   { isSuppressed, now }: { readonly isSuppressed: boolean; readonly now: Date },
@@ -179,7 +179,7 @@ export async function readEnd(
 ): Promise<{ readonly end: DownloadEnd | null; readonly timeZone: string }> {
   const channel = (await readChannels(objects)).find(({ id }) => id === download.channel)
   const isGone = await isSuppressed(download.recipient, download.channel, objects)
-  return { end: endOf(download, channel, { isSuppressed: isGone, now }), timeZone: channel?.timeZone ?? 'UTC' }
+  return { end: downloadEnd(download, channel, { isSuppressed: isGone, now }), timeZone: channel?.timeZone ?? 'UTC' }
 }
 
 const isExpired = ({ expiresAt }: Download, now: Date): boolean => toSeconds(expiresAt) * 1000 <= now.getTime()

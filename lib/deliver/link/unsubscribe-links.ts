@@ -12,7 +12,7 @@ import { isPseudonym } from '../channel/channel.ts'
 import { linksKey } from '../../store/delivery-keys.ts'
 
 /** Whom a link takes off which channel. */
-export type Leave = { readonly channel: string; readonly recipient: string }
+export type Unsubscription = { readonly channel: string; readonly recipient: string }
 
 const keySchema = z.object({ format: z.literal('ciphertrail/links/1'), key: z.base64().length(44) })
 
@@ -44,17 +44,17 @@ export async function readLinkKey(objects: Objects): Promise<Buffer | undefined>
 }
 
 /** The path of a link, which follows the address of the pages. */
-export function leavePath(leave: Leave, key: Uint8Array): string {
+export function unsubscribePath(leave: Unsubscription, key: Uint8Array): string {
   return `/unsubscribe/${leave.channel}/${leave.recipient}/${macOf(leaveWords(leave), key)}`
 }
 
 /** Whether the last part of a link was made for these others with this key. Takes the same time whatever it is. */
-export function isLeave(leave: Leave, mac: string, key: Uint8Array): boolean {
+export function isLeave(leave: Unsubscription, mac: string, key: Uint8Array): boolean {
   if (!isClusterId(leave.channel) || !isPseudonym(leave.recipient)) return false
   return isMac(mac, leaveWords(leave), key)
 }
 
-const leaveWords = ({ channel, recipient }: Leave): string => `unsubscribe ${channel} ${recipient}`
+const leaveWords = ({ channel, recipient }: Unsubscription): string => `unsubscribe ${channel} ${recipient}`
 
 /** How long the bytes of a report can be fetched after the button was pressed: a browser follows at once. */
 export const TICKET_MS = 60_000

@@ -10,7 +10,7 @@ import { destinationName, endpointName } from '../../report/table-cells.ts'
 import { CAUSE_WORDS, reasonWords } from '../../report/words/words.ts'
 import { clusterNote } from '../../report/words/report-context.ts'
 import type { NewsItem, NewsKind } from './news.ts'
-import type { EntryView } from './view-parts.ts'
+import type { MailEntryView } from './view-parts.ts'
 
 /** Lists in which what would fix a path is told; of what is still open it was told before, and of the others there is nothing left to fix. */
 const FIXABLE: readonly NewsKind[] = ['new', 'reopened']
@@ -20,10 +20,10 @@ const FIXABLE: readonly NewsKind[] = ['new', 'reopened']
  *
  * @param around `isFirstTold`: nothing was collected in the week before, so that no mail has told of what is open
  */
-export function entryOf(
+export function mailEntry(
   item: NewsItem,
   { summary, dates, isFirstTold }: { readonly summary: Summary; readonly dates: Dates; readonly isFirstTold: boolean },
-): EntryView {
+): MailEntryView {
   const { exposure } = item
   const mark = exposure?.mark ?? 'not-observed'
   const told = exposure?.reasons.at(-1)

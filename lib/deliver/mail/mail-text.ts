@@ -1,6 +1,6 @@
 /** The part of a mail in plain text, which says the same as the one in HTML. */
 import type { NameView } from '../../report/table-cells.ts'
-import type { EntryView, FactView, MailSection, MailTable, MailView } from './view-parts.ts'
+import type { MailEntryView, FactView, MailSection, MailTable, MailView } from './view-parts.ts'
 
 /**
  * Sets a view as text.
@@ -40,7 +40,7 @@ function sectionLines({ title, entries, facts, more }: MailSection): readonly st
   ]
 }
 
-function entryLines({ shape, state, source, destination, lines, fix }: EntryView): readonly string[] {
+function entryLines({ shape, state, source, destination, lines, fix }: MailEntryView): readonly string[] {
   return [
     `${shape} ${state}  ${nameText(source)} to ${nameText(destination)}`,
     ...[...lines, ...fix.map((line) => `fix: ${line}`)].map((line) => `    ${line}`),

@@ -10,9 +10,9 @@ import { countWords, knownShareWords, plural, shareWords } from '../../report/wo
 import { datesOf } from '../../time/dates.ts'
 import type { Dates } from '../../time/dates.ts'
 import type { Channel } from '../channel/channel.ts'
-import { entryOf } from './entries.ts'
+import { mailEntry } from './entries.ts'
 import { subjectOf } from './subject.ts'
-import { type News, type NewsItem, type NewsKind, newsOf } from './news.ts'
+import { type News, type NewsItem, type NewsKind, sortNews } from './news.ts'
 import { reportLines } from './report-offer.ts'
 import { countSuppressed, type SuppressedCounts, suppressedWords } from '../channel/suppressions.ts'
 import type { MailInput } from './mail-input.ts'
@@ -44,7 +44,7 @@ export function mailView(
 ): MailView {
   const { period } = summary
   const dates = datesOf(period)
-  const news = newsOf(summary)
+  const news = sortNews(summary)
   return {
     language: channel.language,
     subject: subjectOf({ summary, channel, unregistered, news, beside }),
@@ -226,7 +226,7 @@ function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around)
       id: kind,
       title: `${titleOf(kind, notCompared)} (${countWords(all.length)})`,
       entries: shown.map((item: NewsItem) =>
-        entryOf(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
+        mailEntry(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
       ),
       facts: [],
       more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', REPORT),

@@ -33,7 +33,7 @@ export type News = {
 }
 
 /** Sorts what a summary says of paths that were not encrypted. Each path is in one list, whatever happened to it in the week. */
-export function newsOf(summary: Summary): News {
+export function sortNews(summary: Summary): News {
   const { changes, clusters, episodes, judgement, notEncrypted } = summary
   const compared = new Set(
     changes.comparisons.filter(({ basis }) => basis === 'whole' || basis === 'partly').map(({ cluster }) => cluster),

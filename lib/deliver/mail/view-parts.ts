@@ -1,7 +1,7 @@
 import type { NameView } from '../../report/table-cells.ts'
 
 /** A path in a list of a mail. */
-export type EntryView = {
+export type MailEntryView = {
   readonly shape: string
   readonly state: string
   readonly fill: string
@@ -23,7 +23,7 @@ export type FactView = {
 export type MailSection = {
   readonly id: string
   readonly title: string
-  readonly entries: readonly EntryView[]
+  readonly entries: readonly MailEntryView[]
   /** What is of no path. */
   readonly facts: readonly FactView[]
   /** Says that the list is cut, how many there are and where the rest stands; empty where it is whole. */

@@ -41,7 +41,7 @@ export type Delivery = DeliveryId & {
 export type Held = { readonly delivery: Delivery; readonly etag: string }
 
 /** How a try ended. */
-export type Outcome =
+export type DeliveryOutcome =
   | { readonly status: 'sent'; readonly detail: string; readonly link?: string | null }
   | {
       readonly status: 'failed'
@@ -86,7 +86,7 @@ export async function claimDelivery(
 ): Promise<Held | null> {
   const key = claimKey(id)
   const { delivery: before, etag } = await readClaim(id, now, objects)
-  if (before !== null && !isDue(before, now)) return null
+  if (before !== null && !isDeliveryDue(before, now)) return null
   const delivery: Delivery = {
     ...id,
     status: 'claimed',
@@ -109,7 +109,12 @@ export async function claimDelivery(
  * Writes down how a try ended. What somebody took for dead meanwhile and calls unknown is told all the same: nobody else has sent it. What was
  * reported of it meanwhile stays: it is later news than that a server took it.
  */
-export async function settleDelivery(held: Held, outcome: Outcome, now: Date, objects: Objects): Promise<Delivery> {
+export async function settleDelivery(
+  held: Held,
+  outcome: DeliveryOutcome,
+  now: Date,
+  objects: Objects,
+): Promise<Delivery> {
   const { delivery: before } = held
   const isNoTry = outcome.status === 'failed' && outcome.next === 'no-try'
   const delay = isNoTry ? NO_TRY_SECONDS : RETRY_SECONDS[before.attempt - 1]
@@ -157,7 +162,7 @@ export async function changeDelivery(
 }
 
 /** Whether a delivery is to be tried: nobody claimed it, or it may be tried again and its time has come. */
-export function isDue(delivery: Delivery | null, now: Date): boolean {
+export function isDeliveryDue(delivery: Delivery | null, now: Date): boolean {
   if (delivery === null) return true
   return delivery.retryAt !== null && toSeconds(delivery.retryAt) * 1000 <= now.getTime()
 }

@@ -38,7 +38,7 @@ export type MessageInput = {
 }
 
 /** Sets a message. */
-export async function messageOf(input: MessageInput): Promise<Uint8Array> {
+export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
   const { subject, text, html, format, language, channel, from, to, date, unsubscribe, attachments = [] } = input
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
   const composer = new MailComposer({

@@ -25,15 +25,15 @@ export type Feedback = {
 }
 
 /** A notification that changes nothing. */
-export type Nothing = {
+export type Ignored = {
   /** Why: one line, in words of ours. */
   readonly nothing: string
   /** Whether it is one that SES does not send of our mails, so that somebody else may have, or we sent without our tags. */
   readonly isForeign: boolean
 }
 
-const expected = (nothing: string): Nothing => ({ nothing, isForeign: false })
-const foreign = (nothing: string): Nothing => ({ nothing, isForeign: true })
+const expected = (nothing: string): Ignored => ({ nothing, isForeign: false })
+const foreign = (nothing: string): Ignored => ({ nothing, isForeign: true })
 
 /** The larger number is the later word: a complaint is of a mail that arrived after all, and nothing undoes it. */
 const REPORTED = ['unknown', 'failed', 'bounced', 'complained'] as const
@@ -124,7 +124,7 @@ const complaintSchema = z.object({
  *
  * https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
  */
-export function readFeedback(notification: unknown): Feedback | Nothing {
+export function readFeedback(notification: unknown): Feedback | Ignored {
   const envelope = envelopeSchema.safeParse(notification)
   if (envelope.data?.Message.startsWith(WELCOME) === true) return expected('it says that notifications come here')
   const event = envelope.success ? parseJson(Buffer.from(envelope.data.Message)) : notification
@@ -160,7 +160,7 @@ type Said = Pick<Feedback, 'status' | 'report'>
 /** SES takes a mail before it looks for what is harmful in it. */
 const DROPPED: Said = { status: 'failed', report: 'was dropped by SES, which took it for harmful' }
 
-function bounceOf(value: unknown, to: string): Said | Nothing {
+function bounceOf(value: unknown, to: string): Said | Ignored {
   const bounce = bounceSchema.safeParse(value)
   if (!bounce.success) return foreign('it does not say what came back')
   const { bounceType, bounceSubType, bouncedRecipients } = bounce.data
@@ -177,7 +177,7 @@ function bounceOf(value: unknown, to: string): Said | Nothing {
   return { status: 'unknown', report: `came back, or was answered by a machine${words}` }
 }
 
-function complaintOf(value: unknown, to: string): Said | Nothing {
+function complaintOf(value: unknown, to: string): Said | Ignored {
   const complaint = complaintSchema.safeParse(value)
   if (!complaint.success) return foreign('it does not say who complained')
   const { complaintFeedbackType, complaintSubType, complainedRecipients } = complaint.data
@@ -205,7 +205,7 @@ export type Consequence =
       /** Why the recipient gets no mail of any channel from now on; null where they do. */
       readonly suppress: SuppressionReason | null
     }
-  | Nothing
+  | Ignored
   /** The mail is being sent: ask again when that has ended. */
   | 'too-early'
 

@@ -19,7 +19,7 @@ const ALL_MS = 60_000
  * Sends, and where the server took it for too fast, waits and asks again: half a second, then twice as long each time up to eight, and of that a half at least, so that
  * several who wait do not come back together. After a minute, or where there is no time, that it was too fast is thrown, as whatever else is at once.
  */
-export function patientMail(send: SendMail, { mayWait, wait, random }: Patience): SendMail {
+export function retryThrottled(send: SendMail, { mayWait, wait, random }: Patience): SendMail {
   return async (envelope) => {
     let waited = 0
     for (let longest = FIRST_MS; ; longest = Math.min(2 * longest, MAX_MS)) {
@@ -44,14 +44,14 @@ export type PacedMail = {
 }
 
 /** Watches a way to send for the first message that was refused for its rate or a quota. */
-export function pacedMail(send: SendMail): PacedMail {
+export function trackThrottling(send: SendMail): PacedMail {
   let isHeldUp = false
   return {
     send: async (envelope) => {
       try {
         return await send(envelope)
       } catch (error) {
-        if (error instanceof NotSentError && isOfPace(error)) isHeldUp = true
+        if (error instanceof NotSentError && isThrottled(error)) isHeldUp = true
         throw error
       }
     },
@@ -60,6 +60,6 @@ export function pacedMail(send: SendMail): PacedMail {
 }
 
 /** Whether a message was refused for how many were sent, which says nothing of it. */
-export function isOfPace({ refusal }: NotSentError): boolean {
+export function isThrottled({ refusal }: NotSentError): boolean {
   return refusal === 'too-fast' || refusal === 'quota'
 }

@@ -4,7 +4,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.ts'
 import { readSecret } from '../../net/credential-files.ts'
-import { type TokenSource, keptToken } from '../../net/cached-token.ts'
+import { type TokenSource, cachedToken } from '../../net/cached-token.ts'
 import { readManagedSecret } from '../../net/managed-secret.ts'
 import { printable } from '../../text/printable.ts'
 import type { Webhook } from '../channel/channel.ts'
@@ -40,7 +40,7 @@ export function webhookPost(
   const sourceOf = (secret: string): TokenSource => {
     const source =
       sources.get(secret) ??
-      keptToken(
+      cachedToken(
         () => readManagedSecret(secret, 'secret', TIMEOUT_MS),
         () => clock,
       )

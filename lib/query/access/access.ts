@@ -68,7 +68,7 @@ export function bearerOf(request: Request): string | undefined {
 }
 
 /** Asks one after the other, and lets in whom the first one knows. One that fails is answered as a failure, unless one before it knew who asks. */
-export function firstOf(ways: readonly Access[]): Access {
+export function firstAccess(ways: readonly Access[]): Access {
   return async (request, environment) => {
     for (const way of ways) {
       const grant = await way(request, environment)

@@ -2,7 +2,7 @@ import { concurrently } from '../../concurrently.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type ReportRecord, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'
-import type { Answer } from '../answer.ts'
+import type { ApiAnswer } from '../answer.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { PageParameters } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
@@ -78,7 +78,7 @@ export function documentType(asked: string): string | undefined {
  * Answers a document of a report. Throws a `ProblemError` where there is none that may be seen, and where its bytes are not those that
  * were recorded when it was made.
  */
-export async function answerDocument(id: string, asked: string, grant: Grant, objects: Objects): Promise<Answer> {
+export async function answerDocument(id: string, asked: string, grant: Grant, objects: Objects): Promise<ApiAnswer> {
   const { key, record } = await grantedReport(id, grant, objects)
   const name = documentName(asked)
   const type = documentType(asked)

@@ -2,7 +2,7 @@ import { historyCsv } from '../../report/csv/history-csv.ts'
 import { pathJson } from '../../text/format-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
-import { type Answer, jsonAnswer } from '../answer.ts'
+import { type ApiAnswer, jsonAnswer } from '../answer.ts'
 import { answerCheckpoint } from './checkpoint-route.ts'
 import { notKnown } from './cluster-history.ts'
 import { answerClusters } from './clusters-route.ts'
@@ -26,7 +26,7 @@ export type Route = {
   readonly path: RegExp
   /** Media types that it can answer, preferred first. */
   readonly types: (names: readonly string[]) => readonly string[]
-  readonly answer: (asked: Asked) => Promise<Answer>
+  readonly answer: (asked: Asked) => Promise<ApiAnswer>
 }
 
 const JSON_ONLY = (): readonly string[] => ['application/json']
@@ -94,7 +94,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
 }
 
 /** How many items a page has, and the same question with the cursor of the next one (RFC 8288), relative to where it was asked. */
-function listOf({ items, next }: Page<unknown>, search: URLSearchParams): Pick<Answer, 'items' | 'headers'> {
+function listOf({ items, next }: Page<unknown>, search: URLSearchParams): Pick<ApiAnswer, 'items' | 'headers'> {
   if (next === null) return { items: items.length }
   const parameters = new URLSearchParams(search)
   parameters.set('cursor', next)

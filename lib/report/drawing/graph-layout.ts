@@ -43,7 +43,7 @@ const laidOut = z.object({
  * Lays a graph out from left to right. The same graph gives the same layout on every machine, since Graphviz runs as WebAssembly
  * and measures no font. Undefined where it finds none.
  */
-export function layOut(
+export function layOutGraph(
   nodes: readonly GraphNode[],
   edges: readonly GraphEdge[],
   groups: readonly GraphGroup[],

@@ -11,7 +11,7 @@ export type Mark = State | 'refused'
 /** How a cell of a strip is drawn. `tall` is solid and higher than the rest; `empty` is blank with a dot. */
 type Pattern = 'solid' | 'tall' | 'outlined' | 'hatched' | 'dotted' | 'thin' | 'empty' | 'crossed' | 'barred'
 
-export type Look = {
+export type StateLook = {
   /** One character, one cell wide in a terminal. */
   readonly shape: string
   readonly meaning: string
@@ -23,7 +23,7 @@ export type Look = {
 }
 
 /** The look of each mark, worst first: the order in which a cell that stands for several windows picks one. */
-export const LOOKS: Readonly<Record<Mark, Look>> = {
+export const LOOKS: Readonly<Record<Mark, StateLook>> = {
   plaintext: {
     shape: '▲',
     meaning: 'plain text, seen as such',
@@ -100,7 +100,7 @@ export const LOOKS: Readonly<Record<Mark, Look>> = {
 export const MARKS = Object.keys(LOOKS) as readonly Mark[]
 
 /** How a verdict looks: never by colour alone, and `not-applicable` never like a pass. */
-export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<Look, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
+export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<StateLook, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
   fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope does not hold; waived or not' },
   unknown: { ...LOOKS.unknown, meaning: 'what was seen does not say; no pass' },
   pass: { ...LOOKS.mtls, shape: '✓', meaning: 'it held for everything that was judged' },

@@ -2,19 +2,19 @@
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { CHANGE_KINDS } from '../summary/change-summary.ts'
-import type { Change, ChangeKind, Changes } from '../summary/change-summary.ts'
-import { destinationName, endpointName, nameCell, table, text } from '../table-cells.ts'
+import { PATH_CHANGE_KINDS } from '../summary/change-summary.ts'
+import type { PathChange, PathChangeKind, Changes } from '../summary/change-summary.ts'
+import { destinationName, endpointName, nameCell, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { countWords, periodWord, plural } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
 
-const KIND_WORDS: Readonly<Record<ChangeKind, string>> = {
+const KIND_WORDS: Readonly<Record<PathChangeKind, string>> = {
   new: 'new',
   reopened: 'reopened',
   'still-open': 'still open',
@@ -71,7 +71,7 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
 function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): readonly string[] {
   if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
   return [
-    `Not encrypted: ${CHANGE_KINDS.filter((kind) => kind !== 'identity')
+    `Not encrypted: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity')
       .map((kind) => `${countWords(counts[kind])} ${KIND_WORDS[kind]}`)
       .join(
         ', ',
@@ -82,7 +82,7 @@ function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): re
 
 function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   if (all.length === 0) return []
-  const { shown, note } = firstOf(all, MAX_ROWS, 'changes.csv')
+  const { shown, note } = firstLines(all, MAX_ROWS, 'changes.csv')
   return [
     table(
       `Paths whose standing changed, or that stayed open.${note}`,
@@ -93,16 +93,16 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
         ['When', 37],
       ],
       shown.map((change) => [
-        text(KIND_WORDS[change.kind]),
+        textCell(KIND_WORDS[change.kind]),
         nameCell(endpointName(change.source)),
         nameCell(destinationName(change)),
-        text(whenWords(wording, change)),
+        textCell(whenWords(wording, change)),
       ]),
     ),
   ]
 }
 
-function whenWords({ dates }: Wording, change: Change): string {
+function whenWords({ dates }: Wording, change: PathChange): string {
   if (change.identity !== null)
     return `the ServiceAccount of the ${change.identity.end} was ${printable(change.identity.before)} and is ${printable(change.identity.after)}`
   if (change.episode === null) return 'not known'

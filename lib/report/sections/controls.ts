@@ -5,7 +5,7 @@ import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
-import { lines, number, stateCell, table, text, verdictView } from '../table-cells.ts'
+import { lines, number, stateCell, table, textCell, verdictView } from '../table-cells.ts'
 import type { CellView, TableView } from '../table-cells.ts'
 import { capital, countWords, scoreWords, shareWords } from '../words/words.ts'
 
@@ -38,7 +38,7 @@ function frameworksTable(frameworks: readonly FrameworkResult[]): readonly Table
       ],
       frameworks.map(({ title, version, scopes, controls }) => [
         lines([printable(title)], [printable(version)]),
-        text(scopes.length === 0 ? 'everything seen' : 'its declared scope'),
+        textCell(scopes.length === 0 ? 'everything seen' : 'its declared scope'),
         ...VERDICTS.map((verdict) =>
           number(countWords(controls.filter((control) => control.verdict === verdict).length)),
         ),

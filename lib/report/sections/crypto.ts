@@ -5,7 +5,7 @@ import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { sum } from '../summary/sums.ts'
-import { lines, listPieces, nameCell, number, plain, table, text } from '../table-cells.ts'
+import { lines, listPieces, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { countWords, plural } from '../words/words.ts'
 import type { Wording } from '../words/report-context.ts'
@@ -62,7 +62,7 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
         ['Answer', 56],
         ['How it is known', 20],
       ],
-      answersOf(crypto).map(({ question, answer, basis }) => [text(question), text(answer), text(basis)]),
+      answersOf(crypto).map(({ question, answer, basis }) => [textCell(question), textCell(answer), textCell(basis)]),
     ),
     table(
       `Certificates and trust anchors, cluster ${cluster}. When a certificate was issued is not stated by any proxy; how long it is still valid is.`,
@@ -74,8 +74,8 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
       ],
       [
         [
-          text('proxy certificates'),
-          text('not stated'),
+          textCell('proxy certificates'),
+          textCell('not stated'),
           lines(
             crypto.certificates === null
               ? ['no proxy stated it']
@@ -84,12 +84,12 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
                   `last: ${until(crypto.certificates.latestExpiry)}`,
                 ],
           ),
-          text('not stated'),
+          textCell('not stated'),
         ],
         ...crypto.trustAnchors.map(({ subject, sha256, notBefore, notAfter }) => [
           nameCell({ kind: 'trust anchor', pieces: breakable(printable(subject)) }),
-          text(dates.full(notBefore)),
-          text(until(notAfter)),
+          textCell(dates.full(notBefore)),
+          textCell(until(notAfter)),
           plain(sha256),
         ]),
       ],

@@ -1,7 +1,7 @@
 /** Who talks to whom, drawn from what was observed: namespaces grouped, what was not encrypted in front. */
 import { curvePath, layer, outlinePath } from '../drawing/drawing.ts'
 import type { DrawingView } from '../drawing/drawing.ts'
-import { layOut } from '../drawing/graph-layout.ts'
+import { layOutGraph } from '../drawing/graph-layout.ts'
 import type { GraphEdge, Layout } from '../drawing/graph-layout.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
@@ -54,7 +54,7 @@ function drawCluster(id: string, paths: readonly PathSummary[]): readonly Drawin
   const names = [...boxes.keys()]
   const indexes = new Map(names.map((name, index) => [name, index]))
   const groups = [...new Set([...boxes.values()].flatMap(({ group }) => (group === null ? [] : [group])))]
-  const layout = layOut(
+  const layout = layOutGraph(
     [...boxes.values()].map(({ name, group }) => ({
       width: Math.ceil(name.length * CHARACTER + 10),
       height: NODE_HEIGHT,

@@ -5,9 +5,9 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { ENFORCEMENT_READINGS } from '../summary/enforcement-summary.ts'
 import type { EnforcementReading } from '../summary/enforcement-summary.ts'
-import { destinationName, nameCell, stateCell, stateView, table, text } from '../table-cells.ts'
+import { destinationName, nameCell, stateCell, stateView, table, textCell } from '../table-cells.ts'
 import { capital, countWords, plural } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
@@ -30,7 +30,7 @@ const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
 }
 
 export function enforcementSection({ enforcement, collectedWindows, clusters }: Summary): SectionView {
-  const { shown, note } = firstOf(enforcement, MAX_ROWS, 'enforcement.csv')
+  const { shown, note } = firstLines(enforcement, MAX_ROWS, 'enforcement.csv')
   const counts = ENFORCEMENT_READINGS.map((reading) => ({
     reading,
     count: enforcement.filter((port) => port.reading === reading).length,
@@ -62,14 +62,14 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
               ],
               shown.map((port) => [
                 nameCell(destinationName({ destination: port.workload, port: port.port })),
-                ...(clusters.length > 1 ? [text(port.cluster)] : []),
-                text(
+                ...(clusters.length > 1 ? [textCell(port.cluster)] : []),
+                textCell(
                   port.policy.length === 0
                     ? POLICY_WORDS.unknown
                     : port.policy.map((word) => POLICY_WORDS[word]).join(', then '),
                 ),
                 stateCell(stateView(port.mark)),
-                text(
+                textCell(
                   `${READING_WORDS[port.reading]}${port.isRefused && port.reading !== 'closed-and-tried' ? '; some was turned away' : ''}`,
                 ),
               ]),

@@ -4,9 +4,9 @@ import { openFor } from '../words/format-episode.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Episodes, EpisodeSummary } from '../summary/episode-summary.ts'
-import { destinationName, endpointName, lines, nameCell, number, table, text } from '../table-cells.ts'
+import { destinationName, endpointName, lines, nameCell, number, table, textCell } from '../table-cells.ts'
 import { capital, countWords, plural } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { endingWords } from './not-encrypted.ts'
 
@@ -15,7 +15,7 @@ const MAX_ROWS = 80
 
 export function episodesSection(wording: Wording): SectionView {
   const { episodes, collectedWindows } = wording.summary
-  const { shown, note } = firstOf(episodes.all, MAX_ROWS, 'episodes.csv')
+  const { shown, note } = firstLines(episodes.all, MAX_ROWS, 'episodes.csv')
   return section('episodes', 'Episodes', {
     paragraphs:
       episodes.all.length === 0
@@ -41,7 +41,7 @@ export function episodesSection(wording: Wording): SectionView {
               shown.map((one) => [
                 nameCell(endpointName(one.source)),
                 nameCell(destinationName(one)),
-                text(begunWords(wording, one)),
+                textCell(begunWords(wording, one)),
                 lines(endWords(wording, one)),
                 number(lastedWords(wording, one)),
               ]),

@@ -6,10 +6,10 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
-import { endpointName, nameCell, number, plain, table, text } from '../table-cells.ts'
+import { endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { BLIND_SPOT_WORDS, byteWords, countWords, GAP_WORDS, plural, shareWords } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { pathTables } from './other-paths.ts'
 
@@ -43,7 +43,7 @@ export function gapsSection(wording: Wording): SectionView {
 function missingTable({ summary, dates }: Wording): readonly TableView[] {
   const missing = summary.clusters.flatMap(({ missingRuns }) => missingRuns)
   if (missing.length === 0) return []
-  const { shown, note } = firstOf(missing, MAX_ROWS, 'windows.csv')
+  const { shown, note } = firstLines(missing, MAX_ROWS, 'windows.csv')
   return [
     table(
       `Windows that were not collected, joined where they follow each other.${note}`,
@@ -55,9 +55,9 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
       ],
       shown.map(({ cluster, from, to, windows, isAttempted }) => [
         plain(cluster),
-        text(dates.range(from, to)),
+        textCell(dates.range(from, to)),
         number(countWords(windows)),
-        text(
+        textCell(
           isAttempted ? 'an attempt was made, but no metrics could be read' : 'no attempt was kept for these windows',
         ),
       ]),
@@ -67,7 +67,7 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
 
 function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.gaps.length === 0) return []
-  const { shown, note } = firstOf(cluster.gaps, MAX_ROWS, 'coverage.csv')
+  const { shown, note } = firstLines(cluster.gaps, MAX_ROWS, 'coverage.csv')
   return [
     table(
       `Gaps in collected windows of cluster ${printable(cluster.id)}, the most pod time first.${note}`,
@@ -81,10 +81,10 @@ function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableVi
       ],
       shown.map((gap) => [
         nameCell(endpointName(gap.workload)),
-        text(GAP_WORDS[gap.reason]),
+        textCell(GAP_WORDS[gap.reason]),
         number(durationWords(gap.podSeconds)),
         number(countWords(gap.stretches)),
-        text(dates.range(gap.from, gap.to)),
+        textCell(dates.range(gap.from, gap.to)),
         number(gap.ratio === null ? 'not known' : shareWords(gap.ratio)),
       ]),
     ),
@@ -93,7 +93,7 @@ function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableVi
 
 function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly TableView[] {
   if (cluster.errors.length === 0) return []
-  const { shown, note } = firstOf(cluster.errors, MAX_ROWS, 'summary.json')
+  const { shown, note } = firstLines(cluster.errors, MAX_ROWS, 'summary.json')
   return [
     table(
       `What could not be read from cluster ${printable(cluster.id)}.${note}`,
@@ -103,9 +103,9 @@ function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly Table
         ['In windows that end', 26],
       ],
       shown.map(({ line, windows, first, last }) => [
-        text(errorLine(line)),
+        textCell(errorLine(line)),
         number(countWords(windows)),
-        text(first === last ? dates.moment(first) : `${dates.moment(first)} to ${dates.moment(last)}`),
+        textCell(first === last ? dates.moment(first) : `${dates.moment(first)} to ${dates.moment(last)}`),
       ]),
     ),
   ]
@@ -119,7 +119,7 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
       .map(([kind, own]) => ({ workload, kind, where: `${spotPlaces(own)}${aroundWords(kind, workload)}` })),
   )
   if (spots.length === 0) return []
-  const { shown, note } = firstOf(spots, MAX_ROWS, 'workloads.csv')
+  const { shown, note } = firstLines(spots, MAX_ROWS, 'workloads.csv')
   return [
     table(
       `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that keep traffic from being seen, or from being named.${note}`,
@@ -132,8 +132,8 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
       shown.map(({ workload, kind, where }) => [
         nameCell(endpointName(workload)),
         plain(workload.cluster),
-        text(BLIND_SPOT_WORDS[kind]),
-        text(where),
+        textCell(BLIND_SPOT_WORDS[kind]),
+        textCell(where),
       ]),
     ),
   ]

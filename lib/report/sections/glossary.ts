@@ -4,7 +4,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { LOOKS, MARKS, VERDICT_LOOKS } from '../drawing/state-looks.ts'
 import { swatch } from '../drawing/strip-view.ts'
-import { EMPTY_CELL, stateCell, stateView, table, text, verdictView } from '../table-cells.ts'
+import { EMPTY_CELL, stateCell, stateView, table, textCell, verdictView } from '../table-cells.ts'
 
 const TERMS: readonly (readonly [word: string, meaning: string])[] = [
   [
@@ -51,7 +51,7 @@ export function glossarySection(): SectionView {
         MARKS.map((mark) => [
           { ...EMPTY_CELL, state: stateView(mark) },
           { ...EMPTY_CELL, strip: swatch(mark) },
-          text(LOOKS[mark].meaning),
+          textCell(LOOKS[mark].meaning),
         ]),
       ),
       table(
@@ -60,7 +60,7 @@ export function glossarySection(): SectionView {
           ['Verdict', 22],
           ['Meaning', 78],
         ],
-        VERDICTS.map((verdict) => [stateCell(verdictView(verdict)), text(VERDICT_LOOKS[verdict].meaning)]),
+        VERDICTS.map((verdict) => [stateCell(verdictView(verdict)), textCell(VERDICT_LOOKS[verdict].meaning)]),
       ),
       table(
         'Words.',
@@ -68,7 +68,7 @@ export function glossarySection(): SectionView {
           ['Word', 22],
           ['Meaning', 78],
         ],
-        TERMS.map(([word, meaning]) => [text(word), text(meaning)]),
+        TERMS.map(([word, meaning]) => [textCell(word), textCell(meaning)]),
       ),
     ],
   })

@@ -4,7 +4,7 @@ import { durationWords } from '../../time/dates.ts'
 import { openWords } from '../words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
 import { fact, section } from '../section.ts'
-import type { EntryView, SectionView } from '../section.ts'
+import type { FindingView, SectionView } from '../section.ts'
 import { binWords, pathStrip, stripWords } from '../drawing/strip-view.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
 import {
@@ -15,7 +15,7 @@ import {
   stateCell,
   stateView,
   table,
-  text,
+  textCell,
 } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import {
@@ -30,7 +30,7 @@ import {
   reasonWords,
   shareWords,
 } from '../words/words.ts'
-import { clusterNote, firstOf } from '../words/report-context.ts'
+import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** So many are told in detail, the most urgent first; the others have a row each, up to the second number. */
@@ -70,7 +70,7 @@ export const isWaived = ({ failures }: Pick<PathSummary, 'failures'>): boolean =
 
 function restTable(wording: Wording, rest: readonly Exposure[]): readonly TableView[] {
   if (rest.length === 0) return []
-  const { shown, note } = firstOf(rest, MAX_ROWS, 'paths.csv')
+  const { shown, note } = firstLines(rest, MAX_ROWS, 'paths.csv')
   return [
     table(
       `Further paths that were not encrypted.${note}`,
@@ -85,14 +85,14 @@ function restTable(wording: Wording, rest: readonly Exposure[]): readonly TableV
         stateCell(stateView(path.mark)),
         nameCell(endpointName(path.source)),
         nameCell(destinationName(path)),
-        text(headlineOf(wording, path)),
-        text(isWaived(path) ? 'waived' : 'none'),
+        textCell(headlineOf(wording, path)),
+        textCell(isWaived(path) ? 'waived' : 'none'),
       ]),
     ),
   ]
 }
 
-function entryOf(wording: Wording, path: Exposure): EntryView {
+function entryOf(wording: Wording, path: Exposure): FindingView {
   return {
     id: `path-${path.pathId}`,
     state: stateView(path.mark),
@@ -140,7 +140,7 @@ export function endingWords(ending: NonNullable<Episode['ending']>, { source }: 
   return ending === 'fixed' && source.kind === 'unmeshed' ? FIXED_UNNAMED : ENDING_WORDS[ending]
 }
 
-function episodeFacts({ dates }: Wording, path: Exposure): readonly EntryView['facts'][number][] {
+function episodeFacts({ dates }: Wording, path: Exposure): readonly FindingView['facts'][number][] {
   if (path.episodes.length < 2) return []
   return [
     fact(
@@ -156,7 +156,7 @@ function episodeFacts({ dates }: Wording, path: Exposure): readonly EntryView['f
   ]
 }
 
-function identityFacts({ source, destination }: PathSummary): readonly EntryView['facts'][number][] {
+function identityFacts({ source, destination }: PathSummary): readonly FindingView['facts'][number][] {
   const known = [
     ...(source.serviceAccount === null ? [] : [`source ${printable(source.serviceAccount)}`]),
     ...(destination.serviceAccount === null ? [] : [`destination ${printable(destination.serviceAccount)}`]),
@@ -165,7 +165,7 @@ function identityFacts({ source, destination }: PathSummary): readonly EntryView
 }
 
 /** Which waiver accepts that the path is not encrypted; one that is expired accepts nothing. */
-function waiverFact({ dates, summary }: Wording, { failures }: Exposure): EntryView['facts'][number] {
+function waiverFact({ dates, summary }: Wording, { failures }: Exposure): FindingView['facts'][number] {
   const known = new Map(summary.judgement.waivers.map(({ waiver }) => [waiver.id, waiver]))
   const accepted = [...Map.groupBy(failures, ({ waiver }) => waiver)].flatMap(([id, own]) => {
     const waiver = id === null ? undefined : known.get(id)

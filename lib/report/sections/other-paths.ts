@@ -16,7 +16,7 @@ import {
   stateCell,
   stateView,
   table,
-  text,
+  textCell,
 } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { MARKS } from '../drawing/state-looks.ts'
@@ -169,7 +169,7 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
         plain(first === undefined ? '' : placeOf(first.destination)),
         number(countWords(own.length)),
         number(countWords(own.reduce((total, { observedWindows }) => total + observedWindows, 0))),
-        text(
+        textCell(
           MARKS.filter((mark) => counts[mark] > 0)
             .map((mark) => `${countWords(counts[mark])} ${mark}`)
             .join(', '),

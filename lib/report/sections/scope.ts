@@ -4,10 +4,10 @@ import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
-import { lines, number, plain, table, text } from '../table-cells.ts'
+import { lines, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { countWords, plural } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 
 /** Page one has room for as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 15
@@ -56,10 +56,10 @@ function scopeTable(frameworks: readonly FrameworkResult[]): readonly TableView[
       ],
       groups.flatMap((own) =>
         (own[0]?.scopes ?? []).map((scope) => [
-          text(namesOf(own)),
+          textCell(namesOf(own)),
           lines(scopeWords(scope)),
           plain(scope.owner),
-          text(printable(scope.reason)),
+          textCell(printable(scope.reason)),
         ]),
       ),
     ),
@@ -84,7 +84,7 @@ function outOfScopeTable(frameworks: readonly FrameworkResult[]): readonly Table
     ).values(),
   ]
   if (left.length === 0) return []
-  const { shown, note } = firstOf(left, MAX_ROWS, 'out-of-scope.csv')
+  const { shown, note } = firstLines(left, MAX_ROWS, 'out-of-scope.csv')
   return [
     table(
       `Seen, and out of scope: not judged, and in no score of the frameworks named.${note}`,
@@ -101,11 +101,11 @@ function outOfScopeTable(frameworks: readonly FrameworkResult[]): readonly Table
         const { cluster, namespace, workloads, paths } = first.row
         return [
           [
-            namespace === '' ? text('no namespace') : plain(namespace),
+            namespace === '' ? textCell('no namespace') : plain(namespace),
             plain(cluster),
             number(countWords(workloads)),
             number(countWords(paths)),
-            text(
+            textCell(
               own.length === frameworks.length && own.length > 3
                 ? `all ${plural(own.length, 'framework')} with a scope`
                 : namesOf(own.map(({ framework }) => framework)),

@@ -4,7 +4,7 @@ import type { DrawingView } from '../drawing/drawing.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { TrendPoint } from '../summary/trend-summary.ts'
-import { number, table, text } from '../table-cells.ts'
+import { number, table, textCell } from '../table-cells.ts'
 import { countWords, knownShareWords, plural, shareWords } from '../words/words.ts'
 import type { Wording } from '../words/report-context.ts'
 
@@ -28,7 +28,7 @@ export function trendSection(wording: Wording): SectionView {
           ['Unknown', 12, 'numbers'],
         ],
         trend.map((point) => [
-          text(wording.dates.full(point.from)),
+          textCell(wording.dates.full(point.from)),
           number(
             point.expectedWindows === 0
               ? 'none expected'

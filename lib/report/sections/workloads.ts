@@ -2,15 +2,15 @@
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
-import { endpointName, nameCell, number, plain, table, text } from '../table-cells.ts'
+import { endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words/words.ts'
-import { firstOf } from '../words/report-context.ts'
+import { firstLines } from '../words/report-context.ts'
 
 /** A table shows as many rows. */
 const MAX_ROWS = 100
 
 export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summary): SectionView {
-  const { shown, note } = firstOf(unmeshed, MAX_ROWS, 'workloads.csv')
+  const { shown, note } = firstLines(unmeshed, MAX_ROWS, 'workloads.csv')
   return section('workloads', 'Workloads that are not in the mesh', {
     paragraphs:
       workloads === 0
@@ -42,10 +42,10 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
               shown.map((workload) => [
                 nameCell(endpointName(workload)),
                 plain(workload.cluster),
-                text(MESHED_WORDS[workload.meshed]),
-                text(workload.reason === null ? 'not known' : UNMESHED_WORDS[workload.reason]),
+                textCell(MESHED_WORDS[workload.meshed]),
+                textCell(workload.reason === null ? 'not known' : UNMESHED_WORDS[workload.reason]),
                 number(countWords(workload.pods)),
-                workload.serviceAccount === null ? text('not known') : plain(workload.serviceAccount),
+                workload.serviceAccount === null ? textCell('not known') : plain(workload.serviceAccount),
                 number(workload.withoutProxy === undefined ? 'not known' : byteWords(workload.withoutProxy.sentBytes)),
               ]),
             ),

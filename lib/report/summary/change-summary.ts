@@ -9,11 +9,11 @@ import { isBefore } from './sums.ts'
  * What happened to a path, the most urgent first. `fixed` is also what policy refuses now; `quiet` is not known to be fixed;
  * `identity`: another ServiceAccount at an end, whatever the state.
  */
-export const CHANGE_KINDS = ['new', 'reopened', 'still-open', 'fixed', 'gone', 'quiet', 'identity'] as const
-export type ChangeKind = (typeof CHANGE_KINDS)[number]
+export const PATH_CHANGE_KINDS = ['new', 'reopened', 'still-open', 'fixed', 'gone', 'quiet', 'identity'] as const
+export type PathChangeKind = (typeof PATH_CHANGE_KINDS)[number]
 
-export type Change = Named & {
-  readonly kind: ChangeKind
+export type PathChange = Named & {
+  readonly kind: PathChangeKind
   /** What decides, as it stands at the end of the period; null for a changed identity. */
   readonly episode: Episode | null
   /** Which end has another ServiceAccount, and which ones; null for the other kinds. */
@@ -33,8 +33,8 @@ export type Changes = {
   readonly before: Span | null
   readonly comparisons: readonly Comparison[]
   /** By kind, then name. Of clusters with a period before only. */
-  readonly all: readonly Change[]
-  readonly counts: Readonly<Record<ChangeKind, number>>
+  readonly all: readonly PathChange[]
+  readonly counts: Readonly<Record<PathChangeKind, number>>
   /** Paths that the period before did not know, whatever their state. */
   readonly firstSeen: number
   /** Paths that were known in the period before and are not in this one. */
@@ -46,7 +46,7 @@ type Span = { readonly from: string; readonly to: string }
 /** Compares a period with the one before it. */
 export function changesOf(clusters: readonly ClusterPeriod[], past: readonly ClusterPast[], period: Span): Changes {
   const pastOf = new Map(past.map((one) => [one.id, one]))
-  const all: Change[] = []
+  const all: PathChange[] = []
   const comparisons: Comparison[] = []
   let [firstSeen, noLonger] = [0, 0]
   for (const cluster of clusters) {
@@ -65,7 +65,7 @@ export function changesOf(clusters: readonly ClusterPeriod[], past: readonly Clu
   return {
     before: before === undefined ? null : { from: before.from, to: before.to },
     comparisons,
-    all: all.sort((a, b) => CHANGE_KINDS.indexOf(a.kind) - CHANGE_KINDS.indexOf(b.kind) || byName(a, b)),
+    all: all.sort((a, b) => PATH_CHANGE_KINDS.indexOf(a.kind) - PATH_CHANGE_KINDS.indexOf(b.kind) || byName(a, b)),
     counts: {
       new: 0,
       reopened: 0,
@@ -90,7 +90,7 @@ function comparisonOf(cluster: string, windows: readonly { readonly collected: b
 const idsOf = (rows: readonly PathRow[]): Set<string> => new Set(rows.map(({ pathId }) => pathId))
 
 /** One change for each path that had an open episode at the end of either period, or one that began and ended between. */
-function episodeChanges(cluster: string, episodes: readonly PathEpisode[], period: Span): readonly Change[] {
+function episodeChanges(cluster: string, episodes: readonly PathEpisode[], period: Span): readonly PathChange[] {
   return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own) => {
     const inOrder = own.toSorted((a, b) => Date.parse(a.episode.openedAt) - Date.parse(b.episode.openedAt))
     const begun = inOrder.filter(({ episode }) => isBefore(episode.openedAt, period.to))
@@ -114,12 +114,12 @@ function episodeChanges(cluster: string, episodes: readonly PathEpisode[], perio
 /** It ended at that time, or before. */
 const isOver = ({ endedAt }: Episode, time: string): boolean => endedAt !== null && !isBefore(time, endedAt)
 
-function openKind({ openedAt }: Episode, hadEarlier: boolean, { from }: Span): ChangeKind {
+function openKind({ openedAt }: Episode, hadEarlier: boolean, { from }: Span): PathChangeKind {
   if (isBefore(openedAt, from)) return 'still-open'
   return hadEarlier ? 'reopened' : 'new'
 }
 
-function endingKind({ ending }: Episode): ChangeKind {
+function endingKind({ ending }: Episode): PathChangeKind {
   switch (ending) {
     case 'gone':
     case 'quiet':
@@ -133,10 +133,10 @@ function endingKind({ ending }: Episode): ChangeKind {
 }
 
 /** Ends whose ServiceAccount became another in this period. */
-function identityChanges(cluster: ClusterPeriod, rowsBefore: readonly PathRow[]): readonly Change[] {
+function identityChanges(cluster: ClusterPeriod, rowsBefore: readonly PathRow[]): readonly PathChange[] {
   const before = rowsByPath([{ id: cluster.id, rows: rowsBefore }])
   return [...rowsByPath([cluster])].flatMap(([key, rows]) =>
-    (['source', 'destination'] as const).flatMap((end): Change[] => {
+    (['source', 'destination'] as const).flatMap((end): PathChange[] => {
       const accounts = [
         ...(before.get(key) ?? []).map((row) => ({ account: row[end].serviceAccount, isNow: false })),
         ...rows.map((row) => ({ account: row[end].serviceAccount, isNow: true })),

@@ -4,7 +4,7 @@ import type { Coverage, Crypto, GapReason, Workload } from '../../model/window.t
 import type { Endpoint } from '../../model/path.ts'
 import type { TimelineMonth } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
-import type { Period } from '../report-input.ts'
+import type { ReportPeriod } from '../report-input.ts'
 import { endpointKey } from './path-summary.ts'
 import { isBefore, lengthOf, ratio, sum } from './sums.ts'
 
@@ -118,7 +118,7 @@ export function shareOfAll(clusters: readonly Observed[]): number | null {
 }
 
 /** Adds up what a cluster was asked and what it said. */
-export function summariseCluster(cluster: ClusterPeriod, period: Period): ClusterSummary {
+export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): ClusterSummary {
   const { id, windows } = cluster
   const workloads = rowsByWorkload(cluster)
   return {
@@ -154,7 +154,7 @@ function workloadsOf({ workloads, facts }: ClusterPeriod): readonly Workload[] {
   })
 }
 
-function expectedOnly(windows: Windows, { from, to }: Period): ClusterSummary['expectedOnly'] {
+function expectedOnly(windows: Windows, { from, to }: ReportPeriod): ClusterSummary['expectedOnly'] {
   const first = windows[0]
   const last = windows.at(-1)
   if (first === undefined || last === undefined || !(isBefore(from, first.start) || isBefore(last.end, to))) return null

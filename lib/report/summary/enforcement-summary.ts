@@ -40,7 +40,7 @@ export type PortEnforcement = {
 const ELSEWHERE: ReadonlySet<string> = new Set(['external', 'service', 'unmeshed', 'serviceaccount', 'probe'])
 
 /** One entry for each port of a workload on which something was seen; what asks for attention first. */
-export function enforcementOf(clusters: readonly ClusterPeriod[]): readonly PortEnforcement[] {
+export function summarizeEnforcement(clusters: readonly ClusterPeriod[]): readonly PortEnforcement[] {
   return clusters
     .flatMap(({ id, rows }) => {
       const seen = rows.filter(

@@ -4,7 +4,7 @@ import type { ClusterPeriod } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
-import type { Period } from '../report-input.ts'
+import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import type { Cell } from '../drawing/strip.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
@@ -86,7 +86,7 @@ export function summarisePaths(clusters: readonly ClusterPeriod[], findings: rea
 export function exposuresOf(
   paths: readonly PathSummary[],
   clusters: readonly ClusterPeriod[],
-  period: Period,
+  period: ReportPeriod,
 ): Exposure[] {
   const rows = rowsByPath(clusters)
   const windowsOf = new Map(clusters.map(({ id, windows }) => [id, windows]))
@@ -172,7 +172,7 @@ function exposureOf(
   path: PathSummary,
   rows: readonly PathRow[],
   windows: TimelineMonth['windows'],
-  period: Period,
+  period: ReportPeriod,
 ): Exposure {
   const clear = rows.filter((row) => isClear(markOf(row)))
   const episodes = distinct(

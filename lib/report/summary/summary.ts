@@ -5,13 +5,13 @@
 import type { Judgement } from '../../model/judgement.ts'
 import type { Workload } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
-import type { Period, ReportInput } from '../report-input.ts'
+import type { ReportPeriod, ReportInput } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import { changesOf } from './change-summary.ts'
 import type { Changes } from './change-summary.ts'
 import { shareOfAll, summariseCluster } from './coverage-summary.ts'
 import type { ClusterSummary } from './coverage-summary.ts'
-import { enforcementOf } from './enforcement-summary.ts'
+import { summarizeEnforcement } from './enforcement-summary.ts'
 import type { PortEnforcement } from './enforcement-summary.ts'
 import { episodesOf } from './episode-summary.ts'
 import type { Episodes } from './episode-summary.ts'
@@ -22,7 +22,7 @@ import { trendOf } from './trend-summary.ts'
 import type { TrendPoint } from './trend-summary.ts'
 
 export type Summary = {
-  readonly period: Period
+  readonly period: ReportPeriod
   readonly version: string
   readonly replay: string | null
   readonly checkpoint: ReportInput['checkpoint']
@@ -92,7 +92,7 @@ export function summarise(input: ReportInput): Summary {
     episodes: episodesOf(input.past, period),
     changes: changesOf(input.clusters, input.past, period),
     trend: trendOf(input.clusters, input.past, period),
-    enforcement: enforcementOf(input.clusters),
+    enforcement: summarizeEnforcement(input.clusters),
     judgement: input.judgement,
     unmeshed: workloads.filter(({ meshed }) => meshed !== 'yes'),
     blind: workloads.filter(({ blindSpots }) => blindSpots.some(({ kind }) => kind !== 'unmeshed')),

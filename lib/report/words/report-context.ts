@@ -45,7 +45,7 @@ export const spanWord = (summary: Summary): string =>
     : 'the expected time'
 
 /** The first of a long list, and a sentence that says how many there are and where the rest stands; empty where all are shown. */
-export function firstOf<T>(
+export function firstLines<T>(
   items: readonly T[],
   most: number,
   where: string,

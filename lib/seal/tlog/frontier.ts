@@ -5,13 +5,13 @@ import { hashesAt, partialTile, type Tile, TILE_WIDTH } from './tiles.ts'
  * The right edge of a tree: of each level the hashes of its partial tile, lowest level first, empty where the level ends in a full tile. It is
  * all that growing needs to know of a tree, however large that is.
  */
-export type Edge = { readonly size: number; readonly levels: readonly (readonly Hash[])[] }
+export type Frontier = { readonly size: number; readonly levels: readonly (readonly Hash[])[] }
 
 /** The edge of a tree without leaves. */
-export const EMPTY_EDGE: Edge = { size: 0, levels: [] }
+export const EMPTY_FRONTIER: Frontier = { size: 0, levels: [] }
 
 /** The root of the tree with this edge. */
-export function rootOfEdge({ levels }: Edge): Hash {
+export function rootOfFrontier({ levels }: Frontier): Hash {
   let root: Hash | undefined
   for (const hashes of levels) {
     for (const subtree of rangeOf(hashes).toReversed()) root = root === undefined ? subtree : nodeHash(subtree, root)
@@ -24,9 +24,9 @@ export function rootOfEdge({ levels }: Edge): Hash {
  * order, with their bytes.
  */
 export function grow(
-  edge: Edge,
+  edge: Frontier,
   leaves: readonly Hash[],
-): { readonly edge: Edge; readonly tiles: readonly { readonly tile: Tile; readonly bytes: Uint8Array }[] } {
+): { readonly edge: Frontier; readonly tiles: readonly { readonly tile: Tile; readonly bytes: Uint8Array }[] } {
   const levels: (readonly Hash[])[] = []
   const tiles: { tile: Tile; bytes: Uint8Array }[] = []
   let added = leaves
@@ -50,7 +50,7 @@ export function grow(
 }
 
 /** The partial tiles that hold the edge of a tree of a size, lowest level first; undefined for a level that ends in a full tile. */
-export function tilesOfEdge(size: number): (Tile | undefined)[] {
+export function tilesOfFrontier(size: number): (Tile | undefined)[] {
   const tiles: (Tile | undefined)[] = []
   for (let level = 0; hashesAt(level, size) > 0; level++) tiles.push(partialTile(level, size))
   return tiles

@@ -1,4 +1,4 @@
-import { countLeading } from '../../partition-point.ts'
+import { partitionPoint } from '../../partition-point.ts'
 import type { Window } from '../../model/time.ts'
 import { compareText } from '../../text/order.ts'
 import type { Leaf } from '../leaf.ts'
@@ -95,7 +95,7 @@ function stretches(): Stretches {
   const all: { start: string; end: string }[] = []
   let windows = 0
   /** How many stretches begin at a time or before it. */
-  const beginBefore = (time: string): number => countLeading(all, ({ start }) => start <= time)
+  const beginBefore = (time: string): number => partitionPoint(all, ({ start }) => start <= time)
   return {
     add: ({ start, end }) => {
       const before = all[beginBefore(start) - 1]

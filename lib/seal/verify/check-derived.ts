@@ -1,10 +1,10 @@
 import type { Cluster } from '../../model/registry.ts'
-import { type DeriveDeps, type Extent, rebuild } from '../../history/derive.ts'
+import { type DeriveDeps, type Extent, rebuildCluster } from '../../history/derive.ts'
 import { archiveOf, stateKey, timelinePrefix, windowPrefix } from '../../store/keys.ts'
 import { type Objects, PreconditionFailedError, StoreError } from '../../store/objects/objects.ts'
 import { sha256Of } from '../../store/objects/derived-object.ts'
 import { readState } from '../../history/cluster-state.ts'
-import type { Finding } from './finding.ts'
+import type { LogFinding } from './finding.ts'
 
 /** How often a cluster is derived again because somebody wrote meanwhile. */
 const MAX_ROUNDS = 3
@@ -17,7 +17,7 @@ const UNEXPECTED = 'no evidence comes to it, run "ciphertrail rebuild"'
  * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Gives what differs, by key; empty
  * where all is the same. Nothing is written. What somebody derives meanwhile is waited for, a few times.
  */
-export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
   const { objects } = deps
   for (let round = 1; ; round++) {
     const before = await fingerprint(cluster, objects)
@@ -32,11 +32,11 @@ async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | 
   return (await objects.get(stateKey(id)))?.etag
 }
 
-async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<Finding[]> {
+async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
   const { objects } = deps
   const { overlay, derived } = derivedInMemory(objects)
-  const { errors } = await rebuild(cluster, { ...deps, objects: overlay }, await storedExtent(cluster, objects))
-  const findings: Finding[] = errors.map((problem) => ({ key: null, problem }))
+  const { errors } = await rebuildCluster(cluster, { ...deps, objects: overlay }, await storedExtent(cluster, objects))
+  const findings: LogFinding[] = errors.map((problem) => ({ key: null, problem }))
   for (const [key, { body }] of derived) {
     if (body === undefined) continue
     findings.push({ key, problem: (await objects.get(key)) === undefined ? MISSING : CHANGED })

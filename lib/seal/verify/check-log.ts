@@ -1,4 +1,4 @@
-import { countLeading } from '../../partition-point.ts'
+import { partitionPoint } from '../../partition-point.ts'
 import { batchKey, batchPrefix, checkpointKey, parseBatchKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { BatchError, decodeBatch, type Entry, hasClaim, isClaimed } from '../write/batch.ts'
@@ -119,7 +119,7 @@ async function surveyBatches(
   let last: number | undefined
   let end = 0
   while (end < size) {
-    const next = listed[countLeading(listed, (first) => first <= end)]
+    const next = listed[partitionPoint(listed, (first) => first <= end)]
     if (!known.has(end) && size === Infinity && next === undefined) break
     const entries = known.has(end) ? await pick(end, unreadable.size === 0 ? rootOf(tree) : undefined) : undefined
     if (!known.has(end)) add(batchKey(end), missingAfter(last))
@@ -282,7 +282,7 @@ async function* entries({ firsts, keys, end }: Survey, objects: Objects): AsyncG
 export function hasTile(tile: Tile, ends: readonly number[]): boolean {
   const level = tile.level === 'entries' ? 0 : tile.level
   const upTo = tile.index * TILE_WIDTH + tile.width
-  const first = ends[countLeading(ends, (end) => hashesAt(level, end) < upTo)]
+  const first = ends[partitionPoint(ends, (end) => hashesAt(level, end) < upTo)]
   if (first === undefined) return false
   return tile.width === TILE_WIDTH || hashesAt(level, first) === upTo
 }

@@ -2,7 +2,7 @@ import type { Cluster } from '../../model/registry.ts'
 import type { DeriveDeps } from '../../history/derive.ts'
 import {
   changesPrefix,
-  CHANGE_KINDS,
+  RECORD_KINDS,
   parseArchiveKey,
   parseAskedKey,
   parseChangeKey,
@@ -22,7 +22,7 @@ import { deletedAsAbsent } from './deleted.ts'
 import { checkDocuments } from './check-reports.ts'
 import { checkDerived } from './check-derived.ts'
 import { type AddFinding, type Findings, findingsList } from './finding.ts'
-import { kindOf, nameOf } from '../leaf.ts'
+import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
 import { parseNote } from '../tlog/note.ts'
 import { readProgress } from '../write/progress.ts'
@@ -50,7 +50,7 @@ export type CheckDeps = DeriveDeps & {
 }
 
 /** What a look at every object of a store found. */
-export type Check = {
+export type StoreCheck = {
   readonly findings: Findings
   /** Objects that the log is to seal and has not sealed yet, in text order: no fault, and nothing is proved of them. */
   readonly unsealed: Findings
@@ -68,7 +68,7 @@ const MAX_ROUNDS = 3
  * whatever nobody makes. Writes nothing. Where somebody seals meanwhile, it looks again. Throws where the store cannot be read, and a
  * `NoteError` for a key that is none.
  */
-export async function checkStore({ vkey }: CheckInput, { objects, ...others }: CheckDeps): Promise<Check> {
+export async function checkStore({ vkey }: CheckInput, { objects, ...others }: CheckDeps): Promise<StoreCheck> {
   const deps = { ...others, objects: deletedAsAbsent(objects) }
   const tag = async () => (await deps.objects.get(checkpointKey))?.etag
   for (let round = 1; ; round++) {
@@ -78,7 +78,7 @@ export async function checkStore({ vkey }: CheckInput, { objects, ...others }: C
   }
 }
 
-async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Check> {
+async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<StoreCheck> {
   const { objects, onProgress = () => undefined } = deps
   const findings = findingsList()
   const { add } = findings
@@ -170,13 +170,13 @@ async function checkNames(
   const unsealed = findingsList()
   const ids = new Set(known.clusters.map(({ id }) => id))
   const isKnown = (cluster: string | undefined): boolean => cluster !== undefined && (!known.areAll || ids.has(cluster))
-  const changes = new Map(CHANGE_KINDS.map((kind) => [kind as string, 0]))
+  const changes = new Map(RECORD_KINDS.map((kind) => [kind as string, 0]))
   let count = 0
   for await (const key of objects.list('')) {
     if (++count % 10_000 === 0) onProgress(`${count} objects`)
     if (key.startsWith('log/')) {
       if (!isOfLog(key, log, names)) add(key, NOBODYS)
-    } else if (kindOf(key) !== undefined) {
+    } else if (leafKind(key) !== undefined) {
       const problem = sealedNameProblem(key, isKnown, changes)
       if (problem !== undefined) add(key, problem)
       if (!names.has(key)) unsealed.add(key, 'not sealed yet')

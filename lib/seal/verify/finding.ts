@@ -1,5 +1,5 @@
 /** Something that is wrong with a store. */
-export type Finding = {
+export type LogFinding = {
   /** Where: the key of an object; null where it is no one object. */
   readonly key: string | null
   /** What, in one line: words that follow the key. */
@@ -11,7 +11,7 @@ const MAX_KEPT = 10_000
 
 /** What was found, in the order in which it was found. */
 export type Findings = {
-  readonly kept: readonly Finding[]
+  readonly kept: readonly LogFinding[]
   /** How many there are, kept or not. */
   readonly total: number
 }
@@ -21,7 +21,7 @@ export type AddFinding = (key: string | null, problem: string) => void
 
 /** Collects findings. */
 export function findingsList(): { readonly add: AddFinding; readonly all: () => Findings } {
-  const kept: Finding[] = []
+  const kept: LogFinding[] = []
   let total = 0
   return {
     add: (key, problem) => {

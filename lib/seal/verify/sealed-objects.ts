@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { type ObjectDigest, type Objects, StoreError } from '../../store/objects/objects.ts'
 import { concurrently } from '../../concurrently.ts'
-import { kindOf, type Leaf, LeafError, nameOf, parseLeaf, SEALED_PREFIXES } from '../leaf.ts'
+import { leafKind, type Leaf, LeafError, nameOf, parseLeaf, SEALED_PREFIXES } from '../leaf.ts'
 import type { Bundle } from '../read-entries.ts'
 
 /** So many objects are hashed at once: reading one and hashing another overlap. */
@@ -113,5 +113,5 @@ async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolea
 export async function* unsealedObjects(names: LeafNames, objects: Objects): AsyncGenerator<string> {
   for (const { prefix, kind } of SEALED_PREFIXES)
     // One prefix may lie in another: each object is of one kind.
-    for await (const key of objects.list(prefix)) if (kindOf(key) === kind && !names.has(key)) yield key
+    for await (const key of objects.list(prefix)) if (leafKind(key) === kind && !names.has(key)) yield key
 }

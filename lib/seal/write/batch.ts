@@ -20,7 +20,7 @@ export class BatchError extends Error {
 export type Entry = { readonly leaf: Leaf; readonly bytes: Uint8Array }
 
 /** A leaf as an entry. Throws as {@link formatLeaf} does. */
-export function entryOf(leaf: Leaf): Entry {
+export function leafEntry(leaf: Leaf): Entry {
   return { leaf, bytes: formatLeaf(leaf) }
 }
 

@@ -3,7 +3,7 @@ import { ConflictError, type Objects, PreconditionFailedError } from '../../stor
 import type { Entry } from './batch.ts'
 import { openCheckpoint, signCheckpoint } from '../tlog/checkpoint.ts'
 import { concurrently } from '../../concurrently.ts'
-import { grow, rootOfEdge } from '../tlog/frontier.ts'
+import { grow, rootOfFrontier } from '../tlog/frontier.ts'
 import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
 import { nameOf } from '../leaf.ts'
 import type { LastHead } from './last-head.ts'
@@ -59,7 +59,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   await concurrently(parts, MAX_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
 
   const { edge } = after
-  const root = rootOfEdge(edge)
+  const root = rootOfFrontier(edge)
   const note = await signCheckpoint({ size: edge.size, root }, signer)
   // A signer that is broken, or that has another key than it says, must not spoil the log.
   openCheckpoint(note, verifier)

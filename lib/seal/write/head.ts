@@ -2,7 +2,7 @@ import { batchKey, batchPrefix, checkpointKey, parseBatchKey, tileKey } from '..
 import type { Objects } from '../../store/objects/objects.ts'
 import { BatchError, decodeBatch, MAX_LEAVES } from './batch.ts'
 import { openCheckpoint } from '../tlog/checkpoint.ts'
-import { type Edge, EMPTY_EDGE, hashesIn, rootOfEdge, tilesOfEdge } from '../tlog/frontier.ts'
+import { type Frontier, EMPTY_FRONTIER, hashesIn, rootOfFrontier, tilesOfFrontier } from '../tlog/frontier.ts'
 import { areEqual, EMPTY_ROOT, type Hash, leafHash } from '../tlog/merkle.ts'
 import type { Verifier } from '../tlog/note.ts'
 import { BundleError, decodeBundle, partialTile, tilePath } from '../tlog/tiles.ts'
@@ -16,10 +16,10 @@ export type Head = {
 }
 
 /** What growing needs of a log: the edge of its tree, and the entries of its partial bundle. */
-export type Tail = { readonly edge: Edge; readonly entries: readonly Uint8Array[] }
+export type Tail = { readonly edge: Frontier; readonly entries: readonly Uint8Array[] }
 
 /** The tail of a log without leaves. */
-export const EMPTY_TAIL: Tail = { edge: EMPTY_EDGE, entries: [] }
+export const EMPTY_TAIL: Tail = { edge: EMPTY_FRONTIER, entries: [] }
 
 /** The log is not what its own parts say, so nothing may be added to it. One line that names the part. */
 export class LogError extends Error {
@@ -82,7 +82,7 @@ async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<numbe
 export async function readTail({ size, root }: Head, objects: Objects): Promise<Tail> {
   if (size === 0) return EMPTY_TAIL
   const levels = await Promise.all(
-    tilesOfEdge(size).map(async (tile) => {
+    tilesOfFrontier(size).map(async (tile) => {
       if (tile === undefined) return []
       const key = tileKey(tilePath(tile))
       const hashes = hashesIn(await readPart(key, objects), tile.width)
@@ -91,13 +91,13 @@ export async function readTail({ size, root }: Head, objects: Objects): Promise<
     }),
   )
   const edge = { size, levels }
-  if (!areEqual(rootOfEdge(edge), root))
+  if (!areEqual(rootOfFrontier(edge), root))
     throw damaged(checkpointKey, `the tiles of its ${size} leaves lead to another root`)
   return { edge, entries: await readEntries(edge, objects) }
 }
 
 /** The entries of the last bundle, if that is partial. */
-async function readEntries({ size, levels }: Edge, objects: Objects): Promise<readonly Uint8Array[]> {
+async function readEntries({ size, levels }: Frontier, objects: Objects): Promise<readonly Uint8Array[]> {
   const tile = partialTile(0, size)
   if (tile === undefined) return []
   const key = tileKey(tilePath({ ...tile, level: 'entries' }))

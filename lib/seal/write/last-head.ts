@@ -4,7 +4,7 @@ import { parseJson } from '../../text/parse-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { changePrivateFile, readPrivateFile, unusable } from '../../store/objects/private-file.ts'
 import { fromBase64, toBase64 } from '../../text/base64.ts'
-import { grow, rootOfEdge } from '../tlog/frontier.ts'
+import { grow, rootOfFrontier } from '../tlog/frontier.ts'
 import { type Head, LogError, readTail } from './head.ts'
 import { areEqual, type Hash, leafHash, rootOf } from '../tlog/merkle.ts'
 import type { Verifier } from '../tlog/note.ts'
@@ -89,14 +89,14 @@ async function leadsTo(
 ): Promise<boolean> {
   let { edge } = await readTail(head, deps.objects)
   while (edge.size < known.size) {
-    const { claimed } = await unfinishedAfter({ size: edge.size, root: rootOfEdge(edge) }, deps)
+    const { claimed } = await unfinishedAfter({ size: edge.size, root: rootOfFrontier(edge) }, deps)
     if (claimed === undefined) return false
     edge = grow(
       edge,
       claimed.entries.map(({ bytes }) => leafHash(bytes)),
     ).edge
   }
-  return edge.size === known.size && areEqual(rootOfEdge(edge), known.root)
+  return edge.size === known.size && areEqual(rootOfFrontier(edge), known.root)
 }
 
 /** Whether a log begins with another. That it is longer is rare: somebody sealed it elsewhere. Then all of it is read, once. */

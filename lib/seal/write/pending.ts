@@ -5,13 +5,13 @@ import { gapBefore, gapName, gapPrefix, indexKey, parseIndexKey } from '../../st
 import type { Objects } from '../../store/objects/objects.ts'
 import type { WatchedCluster } from '../../store/registry/registry.ts'
 import { expectedWindows } from './expected.ts'
-import { kindOf, type Leaf } from '../leaf.ts'
+import { leafKind, type Leaf } from '../leaf.ts'
 
 /** What the log does not have yet: an object by its key, or a gap. */
 export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, { readonly kind: 'gap' }> }
 
 /** Where to look for what is not sealed yet. */
-export type Scope = {
+export type SealScope = {
   /** Evidence and gaps of windows that begin at this time or later; of all windows where it is null. Changes and reports are always looked at. */
   readonly from: Seconds | null
   /** The clusters of which windows are expected, those that were taken out of the registry up to then. */
@@ -27,7 +27,7 @@ export const NO_ATTEMPT = 'no-attempt'
  * Everything in the scope that has no place in the log: what is listed and has no number in the log's index, and the gaps. Costs two lists of each
  * prefix and no reading. Complete only if every batch of the log was finished before it begins: else it gives again what these hold.
  */
-export async function* pendingOf({ from, clusters, lostUntil }: Scope, objects: Objects): AsyncGenerator<Pending> {
+export async function* pendingOf({ from, clusters, lostUntil }: SealScope, objects: Objects): AsyncGenerator<Pending> {
   const evidence = from === null ? undefined : evidenceBefore(toTime(from))
   const gaps = from === null ? undefined : gapBefore(toTime(from))
   const sealed = await sealedNames(evidencePrefix, evidence, objects)
@@ -59,7 +59,7 @@ export async function* pendingOf({ from, clusters, lostUntil }: Scope, objects: 
 export async function* unsealed(prefix: string, objects: Objects): AsyncGenerator<Pending> {
   const sealed = await sealedNames(prefix, undefined, objects)
   for await (const key of objects.list(prefix)) {
-    if (kindOf(key) !== undefined && !(await sealed.has(key))) yield { key }
+    if (leafKind(key) !== undefined && !(await sealed.has(key))) yield { key }
   }
 }
 

@@ -12,7 +12,7 @@ import { type Objects, PreconditionFailedError } from '../../store/objects/objec
  * Up to when runs have looked at what. It only ever saves listing: nothing is believed sealed because of it, without it everything is listed, and
  * once a day everything is.
  */
-export type Progress = {
+export type SealingProgress = {
   /** Began by then, a run that came to its end: everything was sealed that was stored before, in windows that could be collected then. */
   readonly sealedAt: Seconds
   /** The same of a run that looked at every window. */
@@ -30,7 +30,9 @@ const progressSchema = z.object({
 })
 
 /** What is known of earlier runs, and the tag of the object; undefined where nothing is, or it cannot be read. */
-export async function readProgress(objects: Objects): Promise<{ progress: Progress | undefined; etag: string | null }> {
+export async function readProgress(
+  objects: Objects,
+): Promise<{ progress: SealingProgress | undefined; etag: string | null }> {
   const stored = await objects.get(sealingKey)
   const parsed = progressSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
   const etag = stored?.etag ?? null
@@ -45,7 +47,7 @@ export async function readProgress(objects: Objects): Promise<{ progress: Progre
  * its window could be collected is therefore sealed within a day.
  */
 export function scopeFrom(
-  { progress }: { readonly progress: Progress | undefined },
+  { progress }: { readonly progress: SealingProgress | undefined },
   { now, retentionSeconds, clusters }: { now: Seconds; retentionSeconds: number; clusters: readonly Cluster[] },
 ): Seconds | null {
   const isFresh = (time: Seconds) => time <= now && now - time < DAY
@@ -57,7 +59,7 @@ export function scopeFrom(
 
 /** Notes that a run came to its end. Where another run noted the same meanwhile, that stands. */
 export async function writeProgress(
-  { progress, etag }: { readonly progress: Progress | undefined; readonly etag: string | null },
+  { progress, etag }: { readonly progress: SealingProgress | undefined; readonly etag: string | null },
   { now, isWhole }: { readonly now: Seconds; readonly isWhole: boolean },
   objects: Objects,
 ): Promise<void> {

@@ -3,17 +3,17 @@ import { parseEvidenceKey } from '../../store/keys.ts'
 import { batchKey, vkeyKey } from '../../store/log-keys.ts'
 import { ConflictError, type Objects } from '../../store/objects/objects.ts'
 import { type WatchedCluster, readWatched } from '../../store/registry/registry.ts'
-import { claimOf, encodeBatch, entryOf, isClaimed, MAX_LEAVES } from './batch.ts'
+import { claimOf, encodeBatch, leafEntry, isClaimed, MAX_LEAVES } from './batch.ts'
 import { concurrently } from '../../concurrently.ts'
 import { finish, finishAll, type Log, type LogDeps } from './finish.ts'
 import { LogError, readHead } from './head.ts'
 import { checkLastHead, type LastHead } from './last-head.ts'
-import { kindOf, type Leaf, type LeafKind } from '../leaf.ts'
+import { leafKind, type Leaf, type LeafKind } from '../leaf.ts'
 import type { Hash } from '../tlog/merkle.ts'
 import { NoteError, type Signer, verifierOf } from '../tlog/note.ts'
 import { type Pending, pendingOf } from './pending.ts'
 import { readProgress, scopeFrom, writeProgress } from './progress.ts'
-import { type Known, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
+import { type SealedSoFar, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
 
 /** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
@@ -81,7 +81,7 @@ export async function seal(
  */
 export async function extend(
   list: () => AsyncIterable<Pending>,
-  known: Known,
+  known: SealedSoFar,
   deps: LogDeps,
   onProgress: (leaves: number) => void = () => {},
 ): Promise<{
@@ -101,7 +101,7 @@ export async function extend(
 
   /** Claims the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
   async function add(batch: readonly Leaf[], place = 1): Promise<boolean> {
-    const entries = batch.map(entryOf)
+    const entries = batch.map(leafEntry)
     const body = encodeBatch(entries, await claimOf(entries, log.head, deps.signer))
     // A signer that is broken, or that has another key than it says, must not spoil the log.
     if (!isClaimed(body, log.head, deps.verifier))
@@ -156,7 +156,7 @@ async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
   if ('gap' in pending) return pending.gap
   const { key } = pending
   const stored = await objects.digest(key)
-  const kind = kindOf(key)
+  const kind = leafKind(key)
   if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
     throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
   const { version, ...digest } = stored

@@ -51,7 +51,7 @@ export async function unfinishedAfter(
 }
 
 /** What a run knows when it judges leaves that it did not make. */
-export type Known = {
+export type SealedSoFar = {
   readonly now: Seconds
   /** Began by then, the last run that came to its end; null where that is not known. */
   readonly sealedAt: Seconds | null
@@ -67,7 +67,7 @@ export type Known = {
 export async function leavesOfUnclaimed(
   { key, body }: Unfinished['unclaimed'][number],
   first: number,
-  known: Known,
+  known: SealedSoFar,
   objects: Objects,
 ): Promise<readonly Leaf[] | string> {
   let leaves: readonly Leaf[]
@@ -91,7 +91,7 @@ export async function leavesOfUnclaimed(
 }
 
 /** How a leaf differs from what is stored; undefined where it does not. */
-async function disagreement(leaf: Leaf, known: Known, objects: Objects): Promise<string | undefined> {
+async function disagreement(leaf: Leaf, known: SealedSoFar, objects: Objects): Promise<string | undefined> {
   switch (leaf.kind) {
     case 'heartbeat': {
       const time = toSeconds(leaf.time)
@@ -122,7 +122,7 @@ async function disagreement(leaf: Leaf, known: Known, objects: Objects): Promise
 /** Whether a window was expected, can no longer be collected, and has no attempt. */
 async function isLost(
   { cluster, window, reason }: Extract<Leaf, { readonly kind: 'gap' }>,
-  { clusters, lostUntil }: Known,
+  { clusters, lostUntil }: SealedSoFar,
   objects: Objects,
 ): Promise<boolean> {
   const until = Math.min(lostUntil, toSeconds(window.end))

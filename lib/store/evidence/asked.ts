@@ -18,14 +18,14 @@ const askedSchema = z.object({
 })
 
 /** What was asked again, as it is stored. */
-export type Asked = {
+export type AskedWindows = {
   /** As keys have them: {@link windowText}. */
   readonly windows: ReadonlySet<string>
   readonly etag: string | null
 }
 
 /** Reads which windows of a cluster were asked again; none where that is not stored, or cannot be read. */
-export async function readAsked(cluster: string, objects: Objects): Promise<Asked> {
+export async function readAsked(cluster: string, objects: Objects): Promise<AskedWindows> {
   const stored = await objects.get(askedKey(cluster))
   if (stored === undefined) return { windows: new Set(), etag: null }
   const parsed = askedSchema.safeParse(parseJson(stored.body))
@@ -40,7 +40,7 @@ export async function readAsked(cluster: string, objects: Objects): Promise<Aske
  */
 export async function writeAsked(
   cluster: string,
-  { windows, etag }: Asked,
+  { windows, etag }: AskedWindows,
   added: readonly Window[],
   since: Seconds,
   objects: Objects,

@@ -1,4 +1,4 @@
-import { countLeading } from '../../partition-point.ts'
+import { partitionPoint } from '../../partition-point.ts'
 import { toSeconds, toTime, windowOf, windowsBetween } from '../../time/windows.ts'
 import type { Window, WindowSetting } from '../../model/time.ts'
 import type { WindowResult } from '../../model/window.ts'
@@ -92,8 +92,8 @@ export function inputsOf(
     if (standing === undefined) continue
     const begun = toSeconds(start) + BEFORE_SLACK_SECONDS
     const over = toSeconds(end)
-    const before = lists[countLeading(lists, ({ takenAt }) => takenAt <= begun) - 1]
-    const after = lists[countLeading(lists, ({ takenAt }) => takenAt < over)]
+    const before = lists[partitionPoint(lists, ({ takenAt }) => takenAt <= begun) - 1]
+    const after = lists[partitionPoint(lists, ({ takenAt }) => takenAt < over)]
     const also = window.attempts
       .filter(({ complete, key }) => complete && standing.complete && key !== standing.key)
       .toSorted((a, b) => a.number - b.number)
@@ -122,7 +122,7 @@ export function tile(settings: readonly WindowSetting[], windows: readonly Attem
   for (const { start, end } of windows) {
     const lastEnd = tiles.at(-1)?.end ?? from
     if (lastEnd !== undefined && start < lastEnd) continue
-    const next = expected[countLeading(expected, (one) => one.end <= start)]
+    const next = expected[partitionPoint(expected, (one) => one.end <= start)]
     if (next !== undefined && next.start < end && !(next.start === start && next.end === end)) continue
     if (lastEnd !== undefined && start > lastEnd) tiles.push(...fill(settings, lastEnd, start))
     tiles.push({ start, end })

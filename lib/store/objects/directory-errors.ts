@@ -2,11 +2,11 @@ import { StoreError } from './objects.ts'
 
 /** Stands in for a file whose writer finished with it in the meantime. */
 export function missing(error: unknown): { mtimeMs: number } {
-  if (codeOf(error) === 'ENOENT') return { mtimeMs: Infinity }
+  if (systemCode(error) === 'ENOENT') return { mtimeMs: Infinity }
   throw error
 }
 
-export function codeOf(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
@@ -32,7 +32,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
 
 /** The operating system's error as one line; any other error as it is. */
 export function storeError(what: string, root: string, error: unknown): unknown {
-  const code = codeOf(error)
+  const code = systemCode(error)
   if (!(error instanceof Error) || code === undefined) return error
   const condition = CONDITIONS[code] ?? ('errno' in error ? error.message : undefined)
   if (condition === undefined) return error

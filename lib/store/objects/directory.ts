@@ -16,7 +16,7 @@ import {
   StoreError,
 } from './objects.ts'
 import type { ObjectDigest, Objects } from './objects.ts'
-import { storeError, codeOf, missing } from './directory-errors.ts'
+import { storeError, systemCode, missing } from './directory-errors.ts'
 
 /** All that changes a directory store on disk, one step each, so that a test can stop between any two of them. */
 export type DirectoryEffects = {
@@ -110,7 +110,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       await effects.syncDirectory(dirname(root))
     } catch (error) {
       // The directory above may belong to somebody else, and not be ours to open.
-      if (codeOf(error) !== 'EACCES') throw error
+      if (systemCode(error) !== 'EACCES') throw error
     }
   }
 
@@ -143,7 +143,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       try {
         await effects.link(temporary, path)
       } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw error
+        if (systemCode(error) !== 'EEXIST') throw error
         isNew = false
       }
       // Also where another process made it: that one may die before it gets here.
@@ -290,9 +290,9 @@ async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | 
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   } catch (error) {
-    if (codeOf(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
+    if (systemCode(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
     // A socket, and a device that is not there.
-    if (codeOf(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
+    if (systemCode(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
     throw error
   }
   try {
@@ -335,14 +335,14 @@ async function digestOf(path: string): Promise<ObjectDigest | undefined> {
 
 /** Whether there is no file: nothing at all, or a directory. */
 function isAbsent(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT' || codeOf(error) === 'EISDIR'
+  return systemCode(error) === 'ENOENT' || systemCode(error) === 'EISDIR'
 }
 
 async function entriesOf(path: string) {
   try {
     return await readdir(path, { withFileTypes: true })
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return []
+    if (systemCode(error) === 'ENOENT') return []
     throw error
   }
 }

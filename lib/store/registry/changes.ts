@@ -2,7 +2,7 @@ import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import { timeOf } from '../../time/windows.ts'
 import { changeKey, changesPrefix, parseChangeKey } from '../keys.ts'
-import type { ChangeKind } from '../keys.ts'
+import type { RecordKind } from '../keys.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import type { Objects } from '../objects/objects.ts'
 
@@ -14,8 +14,8 @@ export type ChangeAuthor = {
 }
 
 /** What somebody changed. Written once and numbered without a hole, so that nothing is changed without a trace. */
-export type Change = {
-  readonly kind: ChangeKind
+export type RecordedChange = {
+  readonly kind: RecordKind
   /** 1 and up; each kind counts by itself. */
   readonly number: number
   /** RFC 3339. */
@@ -39,7 +39,7 @@ const changeSchema = z.object({
  * decided was decided on what no longer holds.
  */
 export async function recordChange(
-  { kind, number, content }: Pick<Change, 'kind' | 'number' | 'content'>,
+  { kind, number, content }: Pick<RecordedChange, 'kind' | 'number' | 'content'>,
   { now, by }: ChangeAuthor,
   objects: Objects,
 ): Promise<void> {
@@ -49,7 +49,11 @@ export async function recordChange(
 }
 
 /** Reads change `number` of a kind; undefined where there is none yet. Throws an `Error` that names the key of a damaged one. */
-export async function readChange(kind: ChangeKind, number: number, objects: Objects): Promise<Change | undefined> {
+export async function readChange(
+  kind: RecordKind,
+  number: number,
+  objects: Objects,
+): Promise<RecordedChange | undefined> {
   const key = changeKey(kind, number)
   const stored = await objects.get(key)
   if (stored === undefined) return undefined
@@ -72,7 +76,7 @@ export function damagedChange(key: string): DamagedChangeError {
 }
 
 /** Reads the latest change of a kind; undefined where there is none. */
-export async function readLatestChange(kind: ChangeKind, objects: Objects): Promise<Change | undefined> {
+export async function readLatestChange(kind: RecordKind, objects: Objects): Promise<RecordedChange | undefined> {
   let latest = 0
   for await (const key of objects.list(changesPrefix(kind))) latest = parseChangeKey(key)?.number ?? latest
   return latest === 0 ? undefined : readChange(kind, latest, objects)

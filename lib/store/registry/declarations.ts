@@ -3,7 +3,7 @@ import { decodeScopes, encodeScopes } from '../../assess/judge/parse-scope.ts'
 import { decodeWaivers, encodeWaivers } from '../../assess/judge/parse-waivers.ts'
 import type { Scope, Waiver } from '../../model/judgement.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from './changes.ts'
-import { type ChangeKind, changeKey } from '../keys.ts'
+import { type RecordKind, changeKey } from '../keys.ts'
 import { ConflictError, type Objects } from '../objects/objects.ts'
 
 /** Somebody else declared something between our look and our word. One line. */
@@ -47,7 +47,7 @@ export async function declareWaivers(
 }
 
 async function readDeclared<T>(
-  kind: ChangeKind,
+  kind: RecordKind,
   decode: (stored: unknown) => readonly T[] | undefined,
   objects: Objects,
 ): Promise<Declared<T>> {
@@ -59,7 +59,7 @@ async function readDeclared<T>(
   return { declared, change: { number, at, by } }
 }
 
-async function declare(kind: ChangeKind, content: unknown, author: ChangeAuthor, objects: Objects): Promise<boolean> {
+async function declare(kind: RecordKind, content: unknown, author: ChangeAuthor, objects: Objects): Promise<boolean> {
   const latest = await readLatestChange(kind, objects)
   if (latest !== undefined && canonicalize(latest.content) === canonicalize(content)) return false
   try {

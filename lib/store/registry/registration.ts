@@ -94,7 +94,7 @@ export const clusterSchema: z.ZodType<Cluster> = z.looseObject({
 /** A cluster as {@link addCluster} would register it if it was not known, without a store. Throws {@link ClusterOptionError} for what cannot be. */
 export function newRegistration(options: ClusterOptions, now: Date): Cluster {
   checkOptions(options)
-  return withOptions(newCluster(options, now), options, now)
+  return changeRegistration(newCluster(options, now), options, now)
 }
 
 function newCluster({ id, windowMinutes = DEFAULTS.windowMinutes }: ClusterOptions, now: Date): Cluster {
@@ -105,7 +105,11 @@ function newCluster({ id, windowMinutes = DEFAULTS.windowMinutes }: ClusterOptio
 }
 
 /** A cluster with what is given of it changed. Throws {@link ClusterOptionError}. */
-export function withOptions(cluster: Cluster, { windowMinutes, ...options }: ClusterOptions, now: Date): Cluster {
+export function changeRegistration(
+  cluster: Cluster,
+  { windowMinutes, ...options }: ClusterOptions,
+  now: Date,
+): Cluster {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const windows =
     windowMinutes === undefined

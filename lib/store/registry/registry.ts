@@ -8,7 +8,7 @@ import { parseJson } from '../../text/parse-json.ts'
 import { changeKey, changesPrefix, isClusterId, parseChangeKey, registryKey } from '../keys.ts'
 import { ConflictError, PreconditionFailedError } from '../objects/objects.ts'
 import type { Objects } from '../objects/objects.ts'
-import { checkAuth, checkOptions, clusterSchema, newRegistration, withOptions } from './registration.ts'
+import { checkAuth, checkOptions, clusterSchema, newRegistration, changeRegistration } from './registration.ts'
 import type { ClusterOptions } from './registration.ts'
 
 export type RegistryDeps = { readonly objects: Objects }
@@ -70,7 +70,7 @@ export async function addCluster(
   await changeRegistry(author, objects, (clusters) => {
     const before = clusters.find((cluster) => cluster.id === id)
     const cluster =
-      before === undefined ? newRegistration(options, author.now) : withOptions(before, options, author.now)
+      before === undefined ? newRegistration(options, author.now) : changeRegistration(before, options, author.now)
     if (options.prometheusAuth !== undefined) checkAuth(id, options.prometheusAuth, cluster.prometheusUrl)
     onDecided({ before, cluster })
     outcome = before === undefined ? 'added' : canonicalize(before) === canonicalize(cluster) ? 'unchanged' : 'updated'

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { waiverFor, waiverResult, waivedRows } from '../../../lib/assess/judge/waived.ts'
-import { decodeWaivers, encodeWaivers, readWaivers } from '../../../lib/assess/judge/parse-waivers.ts'
+import { decodeWaivers, encodeWaivers, parseWaivers } from '../../../lib/assess/judge/parse-waivers.ts'
 import type { Waiver } from '../../../lib/model/judgement.ts'
 import { UNMESHED, path, period } from '../../support/stored/judged-period.ts'
 import { workload } from '../../support/stored/report-input.ts'
 
 function said(text: string): string[] {
-  return readWaivers(text).problems.map(({ line, column, text: problem }) => `${line}:${column}: ${problem}`)
+  return parseWaivers(text).problems.map(({ line, column, text: problem }) => `${line}:${column}: ${problem}`)
 }
 
 const waiver = (changes: Partial<Waiver> = {}): Waiver => ({
@@ -24,8 +24,8 @@ const RULE = ['path-is-encrypted']
 const AT = '2026-11-20T12:00:00Z'
 const db = { cluster: 'prod', source: UNMESHED, destination: workload('statefulset', 'bank', 'ledger-db'), port: 5432 }
 
-test('readWaivers() reads exceptions by id, with their times in UTC', () => {
-  const { value, problems } = readWaivers(`
+test('parseWaivers() reads exceptions by id, with their times in UTC', () => {
+  const { value, problems } = parseWaivers(`
 web-metrics:
   destination: deployment/shop/web
   port: 9090
@@ -68,7 +68,7 @@ ledger-export:
   ])
 })
 
-test('readWaivers() wants an owner, a reason, a compensating control and an end, and says where they are missing', () => {
+test('parseWaivers() wants an owner, a reason, a compensating control and an end, and says where they are missing', () => {
   assert.deepEqual(said('ledger:\n  port: 80\n'), [
     '2:3: Cannot use waiver "ledger" without "owner": wanted who answers for the exception',
     '2:3: Cannot use waiver "ledger" without "reason": wanted why it is accepted',
@@ -77,7 +77,7 @@ test('readWaivers() wants an owner, a reason, a compensating control and an end,
   ])
 })
 
-test('readWaivers() says how to write a field that cannot be used', () => {
+test('parseWaivers() says how to write a field that cannot be used', () => {
   const field = (text: string) =>
     said(`a:\n  owner: a\n  reason: b\n  compensatingControl: c\n  expires: 2027-01-31T00:00:00Z\n  ${text}\n`)
   const cases: readonly (readonly [text: string, says: RegExp])[] = [
@@ -105,7 +105,7 @@ test('readWaivers() says how to write a field that cannot be used', () => {
   assert.match(said('a: 1')[0] ?? '', /^1:4: Cannot use waiver "a": it is a number, wanted a mapping/)
 })
 
-test('readWaivers() wants an end with its zone, and one that a calendar has', () => {
+test('parseWaivers() wants an end with its zone, and one that a calendar has', () => {
   const expires = (text: string) => said(`a: {owner: a, reason: b, compensatingControl: c, expires: ${text}}`)
   const cases: readonly (readonly [text: string, says: RegExp | null])[] = [
     ['2027-01-31T00:00:00Z', null],

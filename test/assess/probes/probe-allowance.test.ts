@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type ProbedPod, fewestProbes, probesWithin } from '../../../lib/assess/probes/probe-allowance.ts'
-import { type Look, type Probe, probesOf } from '../../../lib/assess/probes/probes.ts'
+import { type ProbeLook, type Probe, probesOf } from '../../../lib/assess/probes/probes.ts'
 
 const LIVENESS: Probe = {
   container: 'app',
@@ -16,15 +16,15 @@ const LIVENESS: Probe = {
 const READINESS: Probe = { ...LIVENESS, use: 'readiness' }
 const STARTUP: Probe = { ...LIVENESS, use: 'startup', failureThreshold: 30, periodSeconds: 2 }
 
-type Shown = Partial<Omit<Look, 'containers'> & Look['containers'][number]>
+type Shown = Partial<Omit<ProbeLook, 'containers'> & ProbeLook['containers'][number]>
 
 /** A list as it shows the container `app`: started long ago, and ready since then, unless it says otherwise. */
-function look(takenAt: number, changes: Shown = {}): Look {
+function look(takenAt: number, changes: Shown = {}): ProbeLook {
   const { isReady = true, since = -3600, isStarted = true, startedAt = -3600, restarts = 0 } = changes
   return { takenAt, isReady, since, containers: [{ name: 'app', isReady, isStarted, startedAt, restarts }] }
 }
 
-function within(probes: readonly Probe[], looks: readonly Look[], span = { from: 0, to: 300 }, lifeFrom = -3600) {
+function within(probes: readonly Probe[], looks: readonly ProbeLook[], span = { from: 0, to: 300 }, lifeFrom = -3600) {
   const { usual, most } = probesWithin({ probes, looks, life: { from: lifeFrom } }, span, () => true)
   return [usual, most]
 }
@@ -120,7 +120,7 @@ describe('probesWithin()', () => {
 })
 
 test('fewestProbes() counts what was surely sent', () => {
-  const fewest = (probes: readonly Probe[], looks: readonly Look[]) =>
+  const fewest = (probes: readonly Probe[], looks: readonly ProbeLook[]) =>
     fewestProbes({ probes, looks, life: { from: -3600 } }, { from: 0, to: 300 }, () => true)
   assert.equal(fewest([LIVENESS, READINESS], READY), 58)
   assert.equal(fewest([{ ...LIVENESS, initialDelaySeconds: 60 }], [look(360, { startedAt: 100, since: 100 })]), 13)

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { makeAuthority } from '../../../demo/replay-kubernetes.ts'
 import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
-import { expiryOf, keptToken } from '../../../lib/net/cached-token.ts'
+import { expiryOf, cachedToken } from '../../../lib/net/cached-token.ts'
 import type { ApiServerAddress } from '../../../lib/model/registry.ts'
 import { run } from '../../support/process/command-line.ts'
 import { TOKEN, startKubernetesServer } from '../../support/servers/kubernetes-server.ts'
@@ -230,7 +230,7 @@ describe('An API server that is registered by its address', () => {
     assert.equal(await ask(), 'answered')
   })
 
-  test('keptToken() keeps what holds, and reads again what is refused, has expired or could not be read', async () => {
+  test('cachedToken() keeps what holds, and reads again what is refused, has expired or could not be read', async () => {
     let now = 0
     let reads = 0
     const read = async (): Promise<string> => {
@@ -238,7 +238,7 @@ describe('An API server that is registered by its address', () => {
       if (reads === 1) throw new Error('not yet')
       return reads < 4 ? jwt(now / 1000 + 3600, `${reads}`) : `opaque ${reads}`
     }
-    const source = keptToken(read, () => new Date(now))
+    const source = cachedToken(read, () => new Date(now))
     await assert.rejects(source(), /not yet/)
     const [one, two] = await Promise.all([source(), source()])
     assert.deepEqual([one, reads], [two, 2])

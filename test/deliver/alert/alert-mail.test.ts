@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { test } from 'node:test'
 import PostalMime from 'postal-mime'
 import { type AlertView, alertContent } from '../../../lib/deliver/alert/alert-mail.ts'
-import { messageOf } from '../../../lib/deliver/send/message.ts'
+import { buildMessage } from '../../../lib/deliver/send/message.ts'
 import { ALERT_STORIES, type AlertStory } from '../../support/deliver/alert-stories.ts'
 import { goldenPath, matchesGolden } from '../../support/golden.ts'
 import { MAIL_RULES, type MailRule, bare, keepRules, readHtml } from '../../support/deliver/mail-rules.ts'
@@ -14,7 +14,7 @@ const UNSUBSCRIBE = `${PAGE}/unsubscribe/everything/r0123456789abcdef0123456789a
 async function mailed({ channel, notice }: AlertStory) {
   const content = alertContent(notice, channel, PAGE)
   const [text, html] = [content.text(UNSUBSCRIBE), content.html(UNSUBSCRIBE)]
-  const raw = await messageOf({
+  const raw = await buildMessage({
     subject: content.subject,
     text,
     html,

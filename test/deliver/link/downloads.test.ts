@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import {
   DOWNLOAD_SECONDS,
   downloadIdOf,
-  endOf,
+  downloadEnd,
   linkName,
   listDownloads,
   makeDownload,
@@ -13,7 +13,13 @@ import {
   revokeDownload,
   useDownload,
 } from '../../../lib/deliver/link/downloads.ts'
-import { downloadTicket, isLeave, leavePath, linkKey, readTicket } from '../../../lib/deliver/link/unsubscribe-links.ts'
+import {
+  downloadTicket,
+  isLeave,
+  unsubscribePath,
+  linkKey,
+  readTicket,
+} from '../../../lib/deliver/link/unsubscribe-links.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { freshStore } from '../../support/stored/fresh-store.ts'
@@ -95,7 +101,7 @@ test('a ticket opens what it was made for, for a minute, with the key of its sto
   // Of the same key, and never one for the other.
   const leave = { channel: 'everything', recipient: RECIPIENT }
   assert.equal(isLeave(leave, mac, key), false)
-  assert.equal(readTicket(`${id}.${until}.${leavePath(leave, key).split('/').at(-1)}`, NOW, key), undefined)
+  assert.equal(readTicket(`${id}.${until}.${unsubscribePath(leave, key).split('/').at(-1)}`, NOW, key), undefined)
   fc.assert(
     fc.property(fc.string(), fc.nat(), (text, at) => {
       assert.equal(readTicket(text, NOW, key), undefined)
@@ -152,13 +158,13 @@ test('useDownload() refuses from the very moment at which a link expires', async
   assert.equal(DOWNLOAD_SECONDS, 30 * 86_400)
 })
 
-test('endOf() ends a link with whatever it was made for, and names the first reason', async () => {
+test('downloadEnd() ends a link with whatever it was made for, and names the first reason', async () => {
   const objects = memoryObjects()
   const { id } = await made(objects)
   const download = (await readDownload(id, objects)) ?? assert.fail()
   const channel = { ...CHANNEL, recipients: [RECIPIENT], downloadsSince: '2026-11-23T07:00:00Z' }
   const around = { isSuppressed: false, now: NOW }
-  assert.equal(endOf(download, channel, around), null)
+  assert.equal(downloadEnd(download, channel, around), null)
   for (const [wanted, ...args] of [
     ['revoked', { ...download, revokedAt: '2026-11-24T00:00:00Z' }, undefined, around],
     ['channel removed', download, undefined, around],
@@ -171,8 +177,8 @@ test('endOf() ends a link with whatever it was made for, and names the first rea
     ['gets no mail', download, channel, { ...around, isSuppressed: true }],
     ['expired', download, channel, { ...around, now: new Date(LINK.expiresAt) }],
   ] as const)
-    assert.equal(endOf(args[0], args[1], args[2]), wanted)
-  assert.equal(endOf(download, channel, { ...around, now: new Date(Date.parse(LINK.expiresAt) - 1) }), null)
+    assert.equal(downloadEnd(args[0], args[1], args[2]), wanted)
+  assert.equal(downloadEnd(download, channel, { ...around, now: new Date(Date.parse(LINK.expiresAt) - 1) }), null)
 })
 
 test('a damaged link is named, works for nobody, and hides no other', async (t) => {

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import PostalMime from 'postal-mime'
 import type { Channel } from '../../../lib/deliver/channel/channel.ts'
 import { mailContent } from '../../../lib/deliver/mail/weekly-mail.ts'
-import { messageOf } from '../../../lib/deliver/send/message.ts'
-import { newsOf } from '../../../lib/deliver/mail/news.ts'
+import { buildMessage } from '../../../lib/deliver/send/message.ts'
+import { sortNews } from '../../../lib/deliver/mail/news.ts'
 import { hasLink } from '../../../lib/deliver/mail/report-offer.ts'
 import { goldenPath, matchesGolden } from '../../support/golden.ts'
 import { MAIL_RULES, bare, keepRules, readHtml } from '../../support/deliver/mail-rules.ts'
@@ -25,7 +25,7 @@ async function mailed(input: MailInput, more: Partial<Channel> = {}) {
   const channel = { ...input.channel, ...more }
   const download = input.report !== null && hasLink(input.report) ? DOWNLOAD : null
   const [text, html] = [content.text(UNSUBSCRIBE, download), content.html(UNSUBSCRIBE, download)]
-  const raw = await messageOf({
+  const raw = await buildMessage({
     subject: content.view.subject,
     text,
     html,
@@ -247,7 +247,7 @@ test('a channel that names a cluster that is not registered says so first', () =
 test('every path that was not encrypted in the week is in exactly one list', () => {
   for (const story of Object.values(MAIL_STORIES)) {
     const { summary } = story()
-    const listed = Object.values(newsOf(summary).items)
+    const listed = Object.values(sortNews(summary).items)
       .flat()
       .map(({ cluster, pathId }) => `${cluster} ${pathId}`)
     assert.equal(new Set(listed).size, listed.length)
@@ -262,7 +262,7 @@ test('a message with any subject and any text is read back as it was, by a parse
         .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
         .replace(/\s+/gu, ' ')
         .trim()
-      const raw = await messageOf({
+      const raw = await buildMessage({
         subject: `x ${subject}`.trim(),
         text: `${words}\n`,
         html: '<p>x</p>',

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { SignJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose'
 import { listenOnLoopback } from '../../../demo/loopback.ts'
-import { firstOf, parseTokens, tokenAccess } from '../../../lib/query/access/access.ts'
+import { firstAccess, parseTokens, tokenAccess } from '../../../lib/query/access/access.ts'
 import { jwtAccess, publishedKeys } from '../../../lib/query/access/jwt.ts'
 import { startApi } from '../../support/servers/local-api.ts'
 
@@ -125,7 +125,7 @@ test('where the issuer does not tell its keys nobody gets in by them, the log sa
   const { access, setDown } = await startIssuer(t)
   setDown(true)
   const own = 'o'.repeat(32)
-  const both = firstOf([tokenAccess(async () => parseTokens(own)), access])
+  const both = firstAccess([tokenAccess(async () => parseTokens(own)), access])
   const { url, logged } = await startApi(t, { access: both })
   const ask = (token: string) => fetch(new URL('/v1/paths', url), { headers: { authorization: `Bearer ${token}` } })
   const response = await ask(await sign(good))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { addChannel, readChannels } from '../../../lib/deliver/channel/channels.ts'
-import { isLeave, leavePath, linkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
+import { isLeave, unsubscribePath, linkKey } from '../../../lib/deliver/link/unsubscribe-links.ts'
 import { liftSuppression, readSuppressions } from '../../../lib/deliver/channel/suppressions.ts'
 import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
 import { startApi } from '../../support/servers/local-api.ts'
@@ -13,7 +13,7 @@ const ADDED = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
 async function linkOf(objects: Objects, address = 'ada@example.com'): Promise<{ path: string; recipient: string }> {
   await addChannel({ id: 'pay', recipients: [address] }, ADDED, objects)
   const recipient = (await readChannels(objects))[0]?.recipients[0] ?? ''
-  return { recipient, path: leavePath({ channel: 'pay', recipient }, await linkKey(objects)) }
+  return { recipient, path: unsubscribePath({ channel: 'pay', recipient }, await linkKey(objects)) }
 }
 
 const suppressed = async (objects: Objects) =>
@@ -91,7 +91,7 @@ test('a store that cannot be written is told as that, and not as done', async (t
 test('isLeave() takes no other link for one of ours', async () => {
   const key = await linkKey(memoryObjects())
   const leave = { channel: 'pay', recipient: `r${'a'.repeat(32)}` }
-  const mac = leavePath(leave, key).split('/').at(-1) ?? ''
+  const mac = unsubscribePath(leave, key).split('/').at(-1) ?? ''
   assert.equal(isLeave(leave, mac, key), true)
   fc.assert(
     fc.property(fc.string(), fc.string(), fc.string(), (channel, recipient, other) => {

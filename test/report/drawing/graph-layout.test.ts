@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { layOut } from '../../../lib/report/drawing/graph-layout.ts'
+import { layOutGraph } from '../../../lib/report/drawing/graph-layout.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { viewOf } from '../../../lib/report/report-view.ts'
 import { manyPaths, storyOfAWeek } from '../../support/stored/report-input.ts'
@@ -31,7 +31,7 @@ test('every box and arrow gets a place inside the drawing, also loops and arrows
   const groups = [{ labelWidth: 20 }, { labelWidth: 40 }, { labelWidth: 60 }]
   fc.assert(
     fc.property(graphs, ({ nodes, edges }) => {
-      const layout = layOut(nodes, edges, groups)
+      const layout = layOutGraph(nodes, edges, groups)
       assert.ok(layout !== undefined)
       assert.deepEqual([layout.nodes.length, layout.edges.length], [nodes.length, edges.length])
       for (const { x, y, width, height } of layout.nodes) {
@@ -41,7 +41,7 @@ test('every box and arrow gets a place inside the drawing, also loops and arrows
         assert.ok(curve.pieces.length > 0)
         assert.ok([...curve.start, ...curve.pieces.flat(), ...label].every(Number.isFinite))
       }
-      assert.deepEqual(layOut(nodes, edges, groups), layout)
+      assert.deepEqual(layOutGraph(nodes, edges, groups), layout)
     }),
     { numRuns: 40 },
   )

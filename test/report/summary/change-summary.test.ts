@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { ClusterPast, PathEpisode } from '../../../lib/model/period.ts'
 import type { Episode } from '../../../lib/model/history.ts'
 import { changesOf } from '../../../lib/report/summary/change-summary.ts'
-import type { ChangeKind, Changes } from '../../../lib/report/summary/change-summary.ts'
+import type { PathChangeKind, Changes } from '../../../lib/report/summary/change-summary.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { viewOf } from '../../../lib/report/report-view.ts'
 import { cluster, episode, hours, report, workload } from '../../support/stored/report-input.ts'
@@ -38,9 +38,9 @@ function of(
   }
   return changesOf([cluster('west', hours(NOW), [{ ...path, stretches }])], [past], NOW)
 }
-const kindsOf = (episodes: readonly Episode[]): readonly ChangeKind[] => of(episodes).all.map(({ kind }) => kind)
+const kindsOf = (episodes: readonly Episode[]): readonly PathChangeKind[] => of(episodes).all.map(({ kind }) => kind)
 
-const cases: readonly (readonly [name: string, episodes: readonly Episode[], kinds: readonly ChangeKind[]])[] = [
+const cases: readonly (readonly [name: string, episodes: readonly Episode[], kinds: readonly PathChangeKind[]])[] = [
   ['begun in the period', [episode('a', day(3))], ['new']],
   ['begun exactly with the period', [episode('a', day(0))], ['new']],
   ['open before and after', [episode('a', day(3, '19'))], ['still-open']],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Enforcement } from '../../../lib/model/path.ts'
-import { enforcementOf } from '../../../lib/report/summary/enforcement-summary.ts'
+import { summarizeEnforcement } from '../../../lib/report/summary/enforcement-summary.ts'
 import type { EnforcementReading } from '../../../lib/report/summary/enforcement-summary.ts'
 import { cluster, hours, workload } from '../../support/stored/report-input.ts'
 import type { Stretch } from '../../support/stored/report-input.ts'
@@ -15,7 +15,7 @@ const stretch = (enforcement: Enforcement, more: Partial<Stretch>): Stretch => (
   more: { enforcement },
 })
 const readingsOf = (...stretches: readonly Stretch[]): readonly EnforcementReading[] =>
-  enforcementOf([
+  summarizeEnforcement([
     cluster('west', hours(day), [
       {
         pathId: 'a',

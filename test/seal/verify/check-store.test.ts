@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
-import { type Check, checkStore } from '../../../lib/seal/verify/check-store.ts'
-import { kindOf } from '../../../lib/seal/leaf.ts'
+import { type StoreCheck, checkStore } from '../../../lib/seal/verify/check-store.ts'
+import { leafKind } from '../../../lib/seal/leaf.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
-import { derive } from '../../../lib/history/derive.ts'
+import { deriveCluster } from '../../../lib/history/derive.ts'
 import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters } from '../../../lib/store/registry/registry.ts'
 import { type Changes, damaged, DAMAGES, type Held } from '../../support/stored/damage.ts'
@@ -32,10 +32,10 @@ for (const [run, size] of [1, 254, 1, 1, 0, 700, 3, 0, 140].entries()) {
   await seal({ now: minutesIn(run), everything: true }, { objects, signer })
 }
 
-const check = (held: Held): Promise<Check> =>
+const check = (held: Held): Promise<StoreCheck> =>
   checkStore({ vkey: signer.vkey }, { objects: memoryObjects(new Map(held)), assess: assessWindow })
 
-function linesOf({ kept }: Check['findings']): string[] {
+function linesOf({ kept }: StoreCheck['findings']): string[] {
   return kept.map(({ key, problem }) => `${key ?? ''}: ${problem}`)
 }
 
@@ -44,7 +44,7 @@ async function assertNamed(held: Held, changes: Changes, what: string): Promise<
   const { findings, unsealed } = await check(damaged(held, changes))
   const wrong = linesOf(findings)
   for (const key of changes.keys()) {
-    const isNew = !held.has(key) && kindOf(key) !== undefined
+    const isNew = !held.has(key) && leafKind(key) !== undefined
     const lines = isNew ? [...wrong, ...linesOf(unsealed)] : wrong
     assert.ok(
       lines.some((line) => line.includes(key)),
@@ -115,7 +115,7 @@ test('an object that is not sealed yet is said, and is no fault', async () => {
   const store = new Map(month)
   const objects = memoryObjects(store)
   const key = await writeAttempt(snapshotOf('east', 8), { objects })
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
   const { findings, unsealed } = await check(store)
   assert.deepEqual([findings, unsealed].map(linesOf), [[], [`${key}: not sealed yet`]])
 })
@@ -207,7 +207,7 @@ test('a run of seal that dies anywhere leaves a store of which nothing else is s
   const before = damaged(month, new Map())
   const late = await writeAttempt(snapshotOf('east', 9), { objects: memoryObjects(before) })
   for (const cluster of await readClusters({ objects: memoryObjects(before) }))
-    await derive(cluster, { objects: memoryObjects(before), assess: assessWindow })
+    await deriveCluster(cluster, { objects: memoryObjects(before), assess: assessWindow })
   for (let steps = 0; ; steps++) {
     const store = new Map(before)
     let writes = 0
@@ -236,7 +236,8 @@ test('checkStore() accuses nobody while others collect, derive and seal', async 
   const busy = (async () => {
     for (let index = 10; index < 18; index++) {
       await writeAttempt(snapshotOf('east', index), { objects })
-      for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+      for (const cluster of await readClusters({ objects }))
+        await deriveCluster(cluster, { objects, assess: assessWindow })
       await seal({ now: minutesIn(index * 5 + 6), everything: true }, { objects, signer })
     }
     isOver = true

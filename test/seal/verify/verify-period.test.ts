@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { kindOf } from '../../../lib/seal/leaf.ts'
+import { leafKind } from '../../../lib/seal/leaf.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
 import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-period.ts'
 import { damaged, DAMAGES } from '../../support/stored/damage.ts'
@@ -80,7 +80,7 @@ test('verifyStore() verifies nothing in which an object that was sealed, an entr
         assert.equal(verification.findings.total > 0, touched.length > 0)
         for (const one of touched)
           if (verification.isWhole) assert.ok(linesOf(verification).some((line) => line.includes(one)))
-        const added = [...changes.keys()].filter((one) => !held.has(one) && kindOf(one) !== undefined)
+        const added = [...changes.keys()].filter((one) => !held.has(one) && leafKind(one) !== undefined)
         if (verification.isWhole) assert.deepEqual(verification.unsealed?.keys, added)
       },
     ),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
 import { checkStore } from '../../../lib/seal/verify/check-store.ts'
-import type { Finding } from '../../../lib/seal/verify/finding.ts'
+import type { LogFinding } from '../../../lib/seal/verify/finding.ts'
 import { verifyStore } from '../../../lib/seal/verify/verify-period.ts'
 import { run } from '../../support/process/command-line.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
@@ -25,7 +25,7 @@ before(async () => {
 })
 after(() => server.close())
 
-const linesOf = (kept: readonly Finding[]): string[] => kept.map(({ key, problem }) => `${key ?? ''}: ${problem}`)
+const linesOf = (kept: readonly LogFinding[]): string[] => kept.map(({ key, problem }) => `${key ?? ''}: ${problem}`)
 
 test('a store in S3 is checked and verified as it lies there', async (t) => {
   assert.deepEqual(linesOf((await checkStore({}, { objects, assess: assessWindow })).findings.kept), [])

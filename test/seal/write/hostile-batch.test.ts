@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
-import { encodeBatch, entryOf } from '../../../lib/seal/write/batch.ts'
+import { encodeBatch, leafEntry } from '../../../lib/seal/write/batch.ts'
 import { checkStore } from '../../../lib/seal/verify/check-store.ts'
 import type { Leaf } from '../../../lib/seal/leaf.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
@@ -74,7 +74,7 @@ for (const [what, leaves] of Object.entries(HOSTILE))
   test(`seal() puts a batch aside that nobody with the key claimed and that is not what is stored: ${what}`, async () => {
     const { held, run, size, leaves: logged } = await sealedStore()
     const key = batchKey(size)
-    held.set(key, encodeBatch(leaves.map(entryOf)))
+    held.set(key, encodeBatch(leaves.map(leafEntry)))
     const sealed = await run(at('14:30:00'))
     assert.equal(sealed.errors.length, 1)
     assert.match(
@@ -116,7 +116,7 @@ test('seal() puts aside what is no batch at all, and what copies the claim of an
 
 test('seal() goes on with an unclaimed batch that is what is stored, as a version without claims left it', async () => {
   const { held, run, size, leaves } = await sealedStore()
-  held.set(batchKey(size), encodeBatch([entryOf(snapshot(13, 'one')), entryOf(heartbeat('2026-11-24T13:40:00Z'))]))
+  held.set(batchKey(size), encodeBatch([leafEntry(snapshot(13, 'one')), leafEntry(heartbeat('2026-11-24T13:40:00Z'))]))
   const { errors } = await run(at('14:30:00'))
   assert.deepEqual(errors, [])
   assert.deepEqual(
@@ -130,7 +130,7 @@ test('seal() goes on with an unclaimed batch that is what is stored, as a versio
 test('seal() finds the end of the log also where somebody wrote batches inside it and after it', async () => {
   const { held, run, size, leaves } = await sealedStore()
   for (const first of [size - 1, size + 1, size + 5]) {
-    held.set(batchKey(first), encodeBatch([entryOf(heartbeat('2020-01-01T00:00:00Z'))]))
+    held.set(batchKey(first), encodeBatch([leafEntry(heartbeat('2020-01-01T00:00:00Z'))]))
     held.set(batchKey(first, 2), Buffer.from('?'))
   }
   for (let hour = 15; hour < 23; hour++) await run(at(`${hour}:00:00`))
@@ -151,7 +151,7 @@ test('seal() ends in one line where nothing but what others wrote lies where its
 
 test('checkStore() names what was put aside, and a claim that is not the key’s, and finds the log whole beside them', async () => {
   const { held, objects, signer, run, size } = await sealedStore()
-  held.set(batchKey(size), encodeBatch([entryOf(heartbeat('2020-01-01T00:00:00Z'))]))
+  held.set(batchKey(size), encodeBatch([leafEntry(heartbeat('2020-01-01T00:00:00Z'))]))
   await run(at('14:30:00'))
   const check = async () => {
     const { findings } = await checkStore({ vkey: signer.vkey }, { objects, assess: assessWindow, now: at('14:31:00') })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
-import { encodeBatch, entryOf } from '../../../lib/seal/write/batch.ts'
+import { encodeBatch, leafEntry } from '../../../lib/seal/write/batch.ts'
 import type { Leaf } from '../../../lib/seal/leaf.ts'
 import { type Pending, unsealed } from '../../../lib/seal/write/pending.ts'
 import { extend } from '../../../lib/seal/write/seal.ts'
@@ -52,10 +52,10 @@ const collector =
 
 /** What somebody without the key would have signed: a heartbeat of another day, a false hash, evidence twice, what is stored, and no batch at all. */
 const HOSTILE: readonly ((name: string) => Uint8Array)[] = [
-  () => encodeBatch([entryOf({ kind: 'heartbeat', time: '2020-01-01T00:00:00Z' })]),
-  (name) => encodeBatch([entryOf(reportLeaf(name, 'false'))]),
-  () => encodeBatch([entryOf(reportLeaf('old', 'old')), entryOf(reportLeaf('old', 'old'))]),
-  () => encodeBatch([entryOf(reportLeaf('old', 'old'))]),
+  () => encodeBatch([leafEntry({ kind: 'heartbeat', time: '2020-01-01T00:00:00Z' })]),
+  (name) => encodeBatch([leafEntry(reportLeaf(name, 'false'))]),
+  () => encodeBatch([leafEntry(reportLeaf('old', 'old')), leafEntry(reportLeaf('old', 'old'))]),
+  () => encodeBatch([leafEntry(reportLeaf('old', 'old'))]),
   () => Buffer.from('?'),
 ]
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { toSeconds, toTime, windowsBetween } from '../../../lib/time/windows.ts'
 import { expectedWindows } from '../../../lib/seal/write/expected.ts'
-import { type Pending, pendingOf, type Scope } from '../../../lib/seal/write/pending.ts'
+import { type Pending, pendingOf, type SealScope } from '../../../lib/seal/write/pending.ts'
 import { attemptsPrefix, evidenceKey } from '../../../lib/store/keys.ts'
 import { gapName, indexKey } from '../../../lib/store/log-keys.ts'
 import type { WatchedCluster } from '../../../lib/store/registry/registry.ts'
@@ -34,13 +34,13 @@ const clusters = fc
   .subarray(ids)
   .chain((chosen) => fc.tuple(...chosen.map(cluster)))
   .map((list): readonly WatchedCluster[] => list)
-const scope: fc.Arbitrary<Scope> = fc.record(
+const scope: fc.Arbitrary<SealScope> = fc.record(
   { from: fc.option(times), clusters, lostUntil: times },
   { noNullPrototype: true },
 )
 
 /** What is pending, in one list. */
-async function listed(asked: Scope, held: Map<string, Uint8Array>): Promise<string[]> {
+async function listed(asked: SealScope, held: Map<string, Uint8Array>): Promise<string[]> {
   const names: string[] = []
   const nameIn = (pending: Pending) =>
     'key' in pending ? pending.key : gapName(pending.gap.window, pending.gap.cluster)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { readScopes } from '../../../lib/assess/judge/parse-scope.ts'
-import { readWaivers } from '../../../lib/assess/judge/parse-waivers.ts'
+import { parseWaivers } from '../../../lib/assess/judge/parse-waivers.ts'
 import { recordChange } from '../../../lib/store/registry/changes.ts'
 import {
   DeclarationError,
@@ -27,7 +27,7 @@ pci-dss:
 soc-2:
   - {clusters: [shop], namespaces: [], owner: grc, reason: all of it}
 `).value
-const waivers = readWaivers(`
+const waivers = parseWaivers(`
 old-ftp:
   source: deployment/legacy/ftp
   destination: external/ftp.example.com

@@ -2,7 +2,7 @@
 import type { Channel } from '../../../lib/deliver/channel/channel.ts'
 import type { ClusterPast, ClusterPeriod, PathEpisode } from '../../../lib/model/period.ts'
 import { partOf } from '../../../lib/deliver/mail/part.ts'
-import { besidePaths } from '../../../lib/deliver/alert/conditions.ts'
+import { otherConditions } from '../../../lib/deliver/alert/conditions.ts'
 import type { ReportInput } from '../../../lib/report/report-input.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { earlierPeriods } from '../../../lib/time/week.ts'
@@ -217,7 +217,7 @@ const IN_UTC = { from: '2026-11-16T00:00:00Z', to: '2026-11-23T00:00:00Z', timeZ
 const BESIDE: MailInput['beside'] = {
   words: '1 certificate not renewed, 1 trust anchor about to end, 1 seal behind',
   untold: [],
-  conditions: besidePaths(CHANNEL, {
+  conditions: otherConditions(CHANNEL, {
     now: '2026-11-23T06:00:00Z',
     clusters: [
       {

@@ -1,5 +1,5 @@
 import { assessWindow } from '../../../lib/assess/window/window.ts'
-import { derive } from '../../../lib/history/derive.ts'
+import { deriveCluster } from '../../../lib/history/derive.ts'
 import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { addCluster, readClusters, removeCluster } from '../../../lib/store/registry/registry.ts'
@@ -53,12 +53,12 @@ export async function fillHistories(objects: Objects): Promise<void> {
   await collect('east', 3, ENCRYPTED)
   for (const index of [0, 1, 2, 3]) await collect('west', index, index === 2 ? OPAQUE : ENCRYPTED)
   await collect('old', 0, CLEAR)
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
   await removeCluster('old', author, { objects })
 }
 
 /** Collects the window of `east` that was missing. */
 export async function collectLate(objects: Objects): Promise<void> {
   await writeAttempt(snapshotOf('east', 2, {}, OPAQUE), { objects })
-  for (const cluster of await readClusters({ objects })) await derive(cluster, { objects, assess: assessWindow })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 }

@@ -3,7 +3,7 @@ import { toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { Snapshot } from '../../../lib/model/snapshot.ts'
 import type { Signer } from '../../../lib/seal/tlog/note.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
-import { compact } from '../../../lib/history/derive.ts'
+import { compactCluster } from '../../../lib/history/derive.ts'
 import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { addCluster, readClusters, removeCluster } from '../../../lib/store/registry/registry.ts'
@@ -47,7 +47,7 @@ export async function fillStore(objects: Objects, signer: Signer): Promise<void>
   const store = (...snapshot: Parameters<typeof snapshotOf>) => writeAttempt(snapshotOf(...snapshot), { objects })
   const deriveAll = async () => {
     for (const cluster of await readClusters({ objects }))
-      await compact(cluster, { objects, assess: assessWindow, unsettledSeconds: 600 })
+      await compactCluster(cluster, { objects, assess: assessWindow, unsettledSeconds: 600 })
   }
   const author = { now: minutesIn(0), by: 'tester' }
   for (const id of ['east', 'west', 'old']) await addCluster({ id, windowMinutes: 5 }, author, { objects })

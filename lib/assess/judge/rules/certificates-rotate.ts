@@ -1,5 +1,5 @@
 import type { Crypto } from '../../../model/window.ts'
-import { type Rule, type RulePeriod, ofCluster, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
 
 type Stated = { readonly start: string; readonly end: string; readonly crypto: Crypto }
 
@@ -18,7 +18,7 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
   const stated: readonly Stated[] = facts?.crypto ?? []
   const ended = stated.find(({ start, crypto }) => isBefore(crypto.certificates?.earliestExpiry, start))
   if (ended !== undefined)
-    return ofCluster(
+    return clusterFinding(
       cluster.id,
       'fail',
       `A certificate ended at ${ended.crypto.certificates?.earliestExpiry ?? ''}, and its proxy ran at ${ended.start}`,
@@ -27,19 +27,19 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
     ({ end, crypto }) => !isStatedByAll(crypto) || isBefore(crypto.certificates?.earliestExpiry, end),
   ).length
   const unread = Math.max(uncollected, cluster.windows.length - stated.length)
-  if (stated.length === 0) return ofCluster(cluster.id, 'unknown', 'No window shows the certificates of proxies')
+  if (stated.length === 0) return clusterFinding(cluster.id, 'unknown', 'No window shows the certificates of proxies')
   if (unread + doubtful > 0)
-    return ofCluster(cluster.id, 'unknown', `Not stated by every proxy in ${windowCount(unread + doubtful)}`)
+    return clusterFinding(cluster.id, 'unknown', `Not stated by every proxy in ${windowCount(unread + doubtful)}`)
   const [first, last] = [stated[0]?.crypto.certificates, stated.at(-1)?.crypto.certificates]
   const isMoved =
     isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
   return isMoved
-    ? ofCluster(
+    ? clusterFinding(
         cluster.id,
         'pass',
         `The earliest end moved from ${first?.earliestExpiry ?? ''} to ${last?.earliestExpiry ?? ''}, and none was reached`,
       )
-    : ofCluster(
+    : clusterFinding(
         cluster.id,
         'unknown',
         `No renewal was seen in the period: the earliest certificate ends at ${last?.earliestExpiry ?? ''}`,

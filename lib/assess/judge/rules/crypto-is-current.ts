@@ -1,5 +1,5 @@
 import type { Crypto } from '../../../model/window.ts'
-import { type Rule, type RulePeriod, ofCluster, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
 
 /** What rustls calls the suites of TLS 1.3, and the groups for key exchange that its providers have. */
 const CURRENT_SUITES: ReadonlySet<string> = new Set([
@@ -38,11 +38,11 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
     ),
   )
   const named = [...weak].sort()
-  if (named.length > 0) return ofCluster(cluster.id, 'fail', `Offered by some proxy: ${named.join(', ')}`)
+  if (named.length > 0) return clusterFinding(cluster.id, 'fail', `Offered by some proxy: ${named.join(', ')}`)
   const silent = stated.filter((crypto) => !isStatedByAll(crypto)).length
   const unread = Math.max(uncollected, cluster.windows.length - stated.length)
   if (unread + silent > 0 || stated.length === 0)
-    return ofCluster(
+    return clusterFinding(
       cluster.id,
       'unknown',
       stated.length === 0
@@ -50,7 +50,7 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
         : `Not stated by every proxy in ${windowCount(unread + silent)}`,
     )
   const [fips, quantum] = [share(stated, ({ fips: text }) => text === 'true'), share(stated, hasPostQuantum)]
-  return ofCluster(
+  return clusterFinding(
     cluster.id,
     'pass',
     `TLS 1.3 only; post-quantum key exchange offered by ${quantum}, FIPS stated by ${fips} of the proxies`,

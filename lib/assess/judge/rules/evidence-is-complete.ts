@@ -1,4 +1,4 @@
-import { type Rule, type RulePeriod, ofCluster, ofWorkload, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, clusterFinding, ofWorkload, windowCount } from '../rule.ts'
 
 /** Judges what was collected, whatever it says. */
 export const evidenceIsComplete: Rule = {
@@ -14,7 +14,7 @@ export const evidenceIsComplete: Rule = {
 function judgeCluster({ cluster, uncollected }: RulePeriod) {
   const { windows, errors } = cluster
   if (windows.length === 0)
-    return ofCluster(cluster.id, 'unknown', 'No window of this cluster was expected in the period')
+    return clusterFinding(cluster.id, 'unknown', 'No window of this cluster was expected in the period')
   const unread = new Set(errors.map(({ window }) => window))
   const collected = windows.filter((window) => window.collected)
   const partly = collected.filter(({ end }) => unread.has(end)).length
@@ -25,8 +25,8 @@ function judgeCluster({ cluster, uncollected }: RulePeriod) {
       : []),
   ]
   return parts.length > 0
-    ? ofCluster(cluster.id, 'fail', parts.join('; '))
-    : ofCluster(cluster.id, 'pass', `All ${windowCount(windows.length)} were collected`)
+    ? clusterFinding(cluster.id, 'fail', parts.join('; '))
+    : clusterFinding(cluster.id, 'pass', `All ${windowCount(windows.length)} were collected`)
 }
 
 function judgeWorkloads({ cluster, coverage }: RulePeriod) {

@@ -4,9 +4,9 @@ import {
   type Rule,
   clearWindows,
   hasNamelessEnd,
-  ofPath,
+  pathFinding,
   sentence,
-  untoldWindows,
+  unknownWindows,
   untoldWords,
   windowCount,
 } from '../rule.ts'
@@ -29,28 +29,32 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]) {
   const { source, destination, windows } = path
   for (const seen of identities) {
     const wrong = mismatch(path, seen)
-    if (wrong !== null) return ofPath(path, 'fail', wrong)
+    if (wrong !== null) return pathFinding(path, 'fail', wrong)
   }
-  if (hasNamelessEnd(path)) return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh')
+  if (hasNamelessEnd(path)) return pathFinding(path, 'not-applicable', 'An end of it has no identity of the mesh')
   if (windows.mtls === 0) {
-    return untoldWindows(path) > 0 && clearWindows(path) === 0
-      ? ofPath(path, 'unknown', sentence(untoldWords(path)))
-      : ofPath(path, 'not-applicable', 'No mutual TLS of the mesh in the period')
+    return unknownWindows(path) > 0 && clearWindows(path) === 0
+      ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
+      : pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period')
   }
   if (source.kind === 'serviceaccount')
-    return ofPath(path, 'unknown', 'Only the server was read: no proxy of a workload with this identity told of it')
+    return pathFinding(
+      path,
+      'unknown',
+      'Only the server was read: no proxy of a workload with this identity told of it',
+    )
   if (destination.cluster !== null)
-    return ofPath(path, 'unknown', 'The destination is in another cluster, whose lists are not these')
-  if (untoldWindows(path) > 0) return ofPath(path, 'unknown', sentence(untoldWords(path)))
+    return pathFinding(path, 'unknown', 'The destination is in another cluster, whose lists are not these')
+  if (unknownWindows(path) > 0) return pathFinding(path, 'unknown', sentence(untoldWords(path)))
   const unproved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? 0 : seen.windows), 0)
   const proved = windows.mtls - unproved
   if (identities.length === 0 || unproved > 0 || proved <= 0)
-    return ofPath(
+    return pathFinding(
       path,
       'unknown',
       `In ${windowCount(identities.length === 0 ? windows.mtls : unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,
     )
-  return ofPath(path, 'pass', `In ${windowCount(windows.mtls)} both sides proved to be who the API server says`)
+  return pathFinding(path, 'pass', `In ${windowCount(windows.mtls)} both sides proved to be who the API server says`)
 }
 
 /** Says how an identity is not that of the end; null where none is wrong, be it right or not known. */

@@ -9,7 +9,7 @@ import {
   clearWords,
   encryptedWindows,
   ofPort,
-  untoldWindows,
+  unknownWindows,
   untoldWords,
   windowCount,
 } from '../rule.ts'
@@ -35,7 +35,7 @@ function judge(port: PortHistory, workload: WorkloadHistory | undefined, period:
     const others = clear.length > 1 ? ` (and ${clear.length - 1} more)` : ''
     return ofPort(port, 'fail', `From ${nameOf(worst.source)}${others}: ${clearWords(worst)}`)
   }
-  const untold = port.paths.find((path) => untoldWindows(path) > 0)
+  const untold = port.paths.find((path) => unknownWindows(path) > 0)
   if (untold !== undefined) return ofPort(port, 'unknown', `From ${nameOf(untold.source)}: ${untoldWords(untold)}`)
   const traffic = port.paths.reduce((sum, path) => sum + encryptedWindows(path), 0)
   if (traffic === 0) return ofPort(port, 'not-applicable', 'No traffic to judge in the period')

@@ -4,9 +4,9 @@ import {
   clearWindows,
   clearWords,
   encryptedWindows,
-  ofPath,
+  pathFinding,
   sentence,
-  untoldWindows,
+  unknownWindows,
   untoldWords,
   windowCount,
 } from '../rule.ts'
@@ -23,17 +23,17 @@ export const pathIsEncrypted: Rule = {
 }
 
 function judge(path: PathHistory) {
-  if (clearWindows(path) > 0) return ofPath(path, 'fail', sentence(clearWords(path)))
-  if (untoldWindows(path) > 0) {
+  if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
+  if (unknownWindows(path) > 0) {
     const rest = encryptedWindows(path)
     const words = rest > 0 ? `${untoldWords(path)}; encrypted in ${windowCount(rest)}` : untoldWords(path)
-    return ofPath(path, 'unknown', sentence(words))
+    return pathFinding(path, 'unknown', sentence(words))
   }
   const { windows } = path
-  if (encryptedWindows(path) === 0) return ofPath(path, 'not-applicable', quietWords(path))
+  if (encryptedWindows(path) === 0) return pathFinding(path, 'not-applicable', quietWords(path))
   const byApplication =
     windows['app-tls'] > 0 ? `, in ${windowCount(windows['app-tls'])} by the TLS of the application` : ''
-  return ofPath(
+  return pathFinding(
     path,
     'pass',
     `Encrypted in each of the ${windowCount(encryptedWindows(path))} with traffic${byApplication}`,

@@ -4,9 +4,9 @@ import {
   clearWindows,
   clearWords,
   encryptedWindows,
-  ofPath,
+  pathFinding,
   sentence,
-  untoldWindows,
+  unknownWindows,
   untoldWords,
   windowCount,
 } from '../rule.ts'
@@ -24,17 +24,21 @@ export const pathIsMutual: Rule = {
 
 function judge(path: PathHistory) {
   const { windows } = path
-  if (clearWindows(path) > 0) return ofPath(path, 'fail', sentence(clearWords(path)))
+  if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
   if (windows['tls-anonymous'] > 0)
-    return ofPath(path, 'fail', `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`)
-  if (untoldWindows(path) > 0) return ofPath(path, 'unknown', sentence(untoldWords(path)))
+    return pathFinding(
+      path,
+      'fail',
+      `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`,
+    )
+  if (unknownWindows(path) > 0) return pathFinding(path, 'unknown', sentence(untoldWords(path)))
   if (windows['app-tls'] > 0)
-    return ofPath(
+    return pathFinding(
       path,
       'unknown',
       `TLS of the application in ${windowCount(windows['app-tls'])}: its identities are not seen by the mesh`,
     )
   return encryptedWindows(path) > 0
-    ? ofPath(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`)
-    : ofPath(path, 'not-applicable', 'No traffic to judge in the period')
+    ? pathFinding(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`)
+    : pathFinding(path, 'not-applicable', 'No traffic to judge in the period')
 }

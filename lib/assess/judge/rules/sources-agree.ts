@@ -3,8 +3,8 @@ import type { Verdict } from '../../../model/judgement.ts'
 import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
-import { type PathHistory, type Rule, hasNamelessEnd, ofPath, ofWorkload, sentence } from '../rule.ts'
-import { untoldWindows, untoldWords } from '../rule.ts'
+import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, sentence } from '../rule.ts'
+import { unknownWindows, untoldWords } from '../rule.ts'
 
 /** Judges whether both ends told the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
@@ -31,7 +31,7 @@ export const sourcesAgree: Rule = {
       ...paths.map((path) =>
         worse(
           besidePackets(path, captured.get(path.pathId) ?? []) ?? judge(path),
-          besideViz(path, byPath.get(path.pathId) ?? []),
+          vizFinding(path, byPath.get(path.pathId) ?? []),
         ),
       ),
       // The first of what is said of each.
@@ -50,22 +50,26 @@ function inOrder(differences: readonly VizDifference[]): VizDifference[] {
 function judge(path: PathHistory) {
   const { rows, windows, destination } = path
   if (hasNamelessEnd(path))
-    return ofPath(path, 'not-applicable', 'An end of it has no identity of the mesh, so nothing joins the two sides')
+    return pathFinding(
+      path,
+      'not-applicable',
+      'An end of it has no identity of the mesh, so nothing joins the two sides',
+    )
   const mutual = rows.filter(({ state, outcome }) => state === 'mtls' && outcome === 'allowed')
   if (windows.mtls === 0 || mutual.length === 0) {
-    return untoldWindows(path) > 0
-      ? ofPath(path, 'unknown', sentence(untoldWords(path)))
-      : ofPath(path, 'not-applicable', 'No mutual TLS of the mesh in the period, so nothing joins the two sides')
+    return unknownWindows(path) > 0
+      ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
+      : pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period, so nothing joins the two sides')
   }
   if (destination.cluster !== null)
-    return ofPath(path, 'unknown', 'The destination is in another cluster, whose proxies were not read here')
+    return pathFinding(path, 'unknown', 'The destination is in another cluster, whose proxies were not read here')
   if (mutual.some(({ corroborated }) => corroborated === 'no'))
-    return ofPath(path, 'unknown', 'One side alone told of it in some window')
+    return pathFinding(path, 'unknown', 'One side alone told of it in some window')
   if (mutual.some(({ corroborated }) => corroborated === 'ambiguous'))
-    return ofPath(path, 'unknown', 'The identity that the server saw is that of several workloads')
-  return untoldWindows(path) > 0
-    ? ofPath(path, 'unknown', sentence(untoldWords(path)))
-    : ofPath(path, 'pass', 'The server saw the identity of the client, which one workload has')
+    return pathFinding(path, 'unknown', 'The identity that the server saw is that of several workloads')
+  return unknownWindows(path) > 0
+    ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
+    : pathFinding(path, 'pass', 'The server saw the identity of the client, which one workload has')
 }
 
 function orderOf({ at, client, server, port, reason }: PacketDifference): string {
@@ -74,7 +78,7 @@ function orderOf({ at, client, server, port, reason }: PacketDifference): string
 
 /** Clear bytes in a capture of which the proxies of a path told nothing: one witness that saw the wire. */
 function besidePackets(path: PathHistory, differences: readonly PacketDifference[]): PathFinding | undefined {
-  return differences.length === 0 ? undefined : ofPath(path, 'fail', capturedWords(differences))
+  return differences.length === 0 ? undefined : pathFinding(path, 'fail', capturedWords(differences))
 }
 
 function capturedWords(differences: readonly PacketDifference[]): string {
@@ -86,16 +90,16 @@ function capturedWords(differences: readonly PacketDifference[]): string {
   return `A capture showed clear bytes (${reason}) from ${from} to port ${port} at ${at}${count}, and the proxies told of none in that window`
 }
 
-type PathFinding = ReturnType<typeof ofPath>
+type PathFinding = ReturnType<typeof pathFinding>
 
 /** The worst of the moments in which viz showed a path otherwise; undefined where there is none. */
-function besideViz(path: PathHistory, differences: readonly VizDifference[]): PathFinding | undefined {
+function vizFinding(path: PathHistory, differences: readonly VizDifference[]): PathFinding | undefined {
   const judged = differences.map((one) => ({ ...one, verdict: verdictOf(one) }))
   const first = judged.find(({ verdict }) => verdict === 'fail') ?? judged[0]
   if (first === undefined) return undefined
   const same = judged.filter(({ reason, verdict }) => reason === first.reason && verdict === first.verdict)
   const times = same.length === 1 ? `at ${first.at}` : `at ${same.length} moments, first at ${first.at}`
-  return ofPath(path, first.verdict, `Linkerd viz edges showed ${shown(first)} ${times}, ${oursOf(first)}`)
+  return pathFinding(path, first.verdict, `Linkerd viz edges showed ${shown(first)} ${times}, ${oursOf(first)}`)
 }
 
 function shown({ reason }: VizDifference): string {

@@ -1,4 +1,4 @@
-import { type Rule, type RulePeriod, ofCluster, windowCount } from '../rule.ts'
+import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
 
 /** Judges the roots that the proxies trust. */
 export const trustAnchorIsValid: Rule = {
@@ -15,14 +15,14 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
   for (const { start, end, crypto } of stated)
     for (const { subject, notBefore, notAfter } of crypto.trustAnchors) {
       if (Date.parse(notAfter) <= Date.parse(end))
-        return ofCluster(cluster.id, 'fail', `The trust anchor "${subject}" ended at ${notAfter}`)
+        return clusterFinding(cluster.id, 'fail', `The trust anchor "${subject}" ended at ${notAfter}`)
       if (Date.parse(notBefore) > Date.parse(start))
-        return ofCluster(cluster.id, 'fail', `The trust anchor "${subject}" begins only at ${notBefore}`)
+        return clusterFinding(cluster.id, 'fail', `The trust anchor "${subject}" begins only at ${notBefore}`)
     }
   const without = stated.filter(({ crypto }) => crypto.trustAnchors.length === 0).length
   const unread = Math.max(uncollected, cluster.windows.length - stated.length)
   if (stated.length === 0 || unread + without > 0)
-    return ofCluster(
+    return clusterFinding(
       cluster.id,
       'unknown',
       stated.length === 0
@@ -30,5 +30,5 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
         : `No trust anchor was read in ${windowCount(unread + without)}`,
     )
   const ends = stated.flatMap(({ crypto }) => crypto.trustAnchors.map(({ notAfter }) => notAfter)).sort()
-  return ofCluster(cluster.id, 'pass', `The first of them ends at ${ends[0] ?? ''}`)
+  return clusterFinding(cluster.id, 'pass', `The first of them ends at ${ends[0] ?? ''}`)
 }

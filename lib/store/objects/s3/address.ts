@@ -2,7 +2,7 @@ import { oneLine } from '../../../text/redact.ts'
 import { isKeySegment } from '../objects.ts'
 
 /** A bucket, and what all keys in it begin with: nothing, or text that ends in a slash. */
-export type Place = { readonly bucket: string; readonly prefix: string }
+export type S3Place = { readonly bucket: string; readonly prefix: string }
 
 /** Governance: who has a right of its own for it can delete. Compliance: nobody can, and nobody can end it. */
 export type LockMode = 'governance' | 'compliance'
@@ -13,9 +13,9 @@ export type Retention = { readonly days: number } | { readonly months: number } 
 /** Where a store on S3 is, and how it is locked. */
 export type S3Address = {
   /** Evidence, changes, reports and the log: all that is written once, and the head of the log. */
-  readonly evidence: Place
+  readonly evidence: S3Place
   /** What is derived; the same place as the evidence where only one was named. */
-  readonly derived: Place
+  readonly derived: S3Place
   /** What is asked for with each object that is written once; null: nothing, so that a default retention of the bucket decides. */
   readonly lock: { readonly mode: LockMode; readonly retention: Retention } | null
 }
@@ -79,7 +79,7 @@ function readOptions(query: string, refuse: Refuse): ReadonlyMap<string, string>
   return options
 }
 
-function readPlace(path: string, refuse: Refuse): Place {
+function readPlace(path: string, refuse: Refuse): S3Place {
   const [bucket = '', ...segments] = path.replace(/\/$/, '').split('/')
   if (!BUCKET.test(bucket) || bucket.includes('..') || IP_ADDRESS.test(bucket))
     throw refuse(
@@ -119,7 +119,7 @@ function readRetention(text: string, refuse: Refuse): Retention {
 }
 
 /** A place as it stands in messages. */
-export function placeName({ bucket, prefix }: Place): string {
+export function formatStoreUrl({ bucket, prefix }: S3Place): string {
   return `s3://${bucket}/${prefix}`.replace(/\/$/, '')
 }
 
@@ -136,7 +136,7 @@ export function retainUntil(retention: Retention, now: Date): Date {
 
 /** What somebody should know before the first object is written, a line each; empty where there is nothing to say. */
 export function addressWarnings({ evidence, derived, lock }: S3Address): string[] {
-  const store = `Store "${placeName(evidence)}"`
+  const store = `Store "${formatStoreUrl(evidence)}"`
   const warnings: string[] = []
   if (lock?.mode === 'compliance')
     warnings.push(

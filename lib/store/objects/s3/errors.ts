@@ -1,13 +1,13 @@
 import { withoutSecrets } from '../../../text/redact.ts'
 import { StoreError } from '../objects.ts'
-import type { Place } from './address.ts'
-import { placeName } from './address.ts'
+import type { S3Place } from './address.ts'
+import { formatStoreUrl } from './address.ts'
 
 /** What was tried where, for the line that says why it failed. */
 export type FailedCall = {
   /** After "Cannot ": `read "state/shop.json" from`. */
   readonly what: string
-  readonly place: Place
+  readonly place: S3Place
   /** The permissions that it needs, the first of them most likely the one that lacks. */
   readonly actions: readonly string[]
   readonly limits: { readonly attempts: number; readonly deadlineMs: number }
@@ -115,7 +115,7 @@ export function s3Error(call: FailedCall, error: unknown): unknown {
   const { name, status } = failure
   const code = status === undefined ? '' : ` (${UNNAMED.has(name) ? `HTTP ${status}` : name})`
   return new StoreError(
-    `Cannot ${call.what} store "${placeName(call.place)}": ${wordingOf(failure)(failure, call)}${code}`,
+    `Cannot ${call.what} store "${formatStoreUrl(call.place)}": ${wordingOf(failure)(failure, call)}${code}`,
     { cause: error },
   )
 }

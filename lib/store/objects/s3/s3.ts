@@ -12,8 +12,8 @@ import {
   PreconditionFailedError,
 } from '../objects.ts'
 import type { Objects } from '../objects.ts'
-import { placeName, retainUntil } from './address.ts'
-import type { Place, S3Address } from './address.ts'
+import { formatStoreUrl, retainUntil } from './address.ts'
+import type { S3Place, S3Address } from './address.ts'
 import type { FoundObject, S3Calls, S3Limits } from './client.ts'
 import { s3Error } from './errors.ts'
 import { readPage } from './listing.ts'
@@ -45,13 +45,13 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
     return opened
   }
 
-  function placeOf(key: string): Place {
+  function placeOf(key: string): S3Place {
     return isBesideEvidence(key) ? address.evidence : address.derived
   }
 
   async function failing<T>(
     what: string,
-    place: Place,
+    place: S3Place,
     actions: readonly string[],
     run: (s3: S3Calls) => Promise<T>,
   ): Promise<T> {
@@ -74,7 +74,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       // What is written once and is not there any more was not absent: to pass over it would be silence about it.
       if (!isWrittenOnce(key)) return undefined
       throw new DeletedError(
-        `Cannot read "${key}" from store "${placeName(place)}": it was deleted, take away its delete marker to have it back`,
+        `Cannot read "${key}" from store "${formatStoreUrl(place)}": it was deleted, take away its delete marker to have it back`,
       )
     })
   }
@@ -91,7 +91,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
   }
 
   /** The keys of one place that begin with a prefix, in text order. */
-  async function* listPlace(place: Place, prefix: string, startAfter: string): AsyncGenerator<string> {
+  async function* listPlace(place: S3Place, prefix: string, startAfter: string): AsyncGenerator<string> {
     const asked = { prefix: place.prefix + prefix, startAfter: startAfter === '' ? '' : place.prefix + startAfter }
     let last = asked.startAfter
     let token: string | undefined

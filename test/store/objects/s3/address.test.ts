@@ -5,7 +5,7 @@ import { Temporal } from 'temporal-polyfill'
 import {
   addressWarnings,
   parseAddress,
-  placeName,
+  formatStoreUrl,
   retainUntil,
   StoreAddressError,
 } from '../../../../lib/store/objects/s3/address.ts'
@@ -168,7 +168,7 @@ test('parseAddress() reads back every address that can be written, and refuses a
     fc.property(place, fc.option(place), lock, (evidence, derived, wanted) => {
       fc.pre(derived === null || derived.bucket !== evidence.bucket)
       const query = [
-        ...(derived === null ? [] : [`derived=${placeName(derived).slice('s3://'.length)}`]),
+        ...(derived === null ? [] : [`derived=${formatStoreUrl(derived).slice('s3://'.length)}`]),
         ...(wanted === null ? ['lock=none'] : [`lock=${wanted.mode}`]),
         ...(wanted === null
           ? []
@@ -178,7 +178,7 @@ test('parseAddress() reads back every address that can be written, and refuses a
                 .join('')}`,
             ]),
       ]
-      const address = parsed(`${placeName(evidence)}?${query.join('&')}`)
+      const address = parsed(`${formatStoreUrl(evidence)}?${query.join('&')}`)
       assert.deepEqual(address, { evidence, derived: derived ?? evidence, lock: wanted })
     }),
   )
