@@ -186,6 +186,18 @@ export function sinceOf({ archive, windows }: Pick<Remembered, 'archive' | 'wind
   return archive?.since ?? windows[0]?.start ?? null
 }
 
+/**
+ * When a cluster was looked at first, whatever window was asked for, RFC 3339 by the clock of who collected; null where nobody knows. What is in the archive
+ * says it by its first Kubernetes list.
+ */
+export function firstLookOf({ archive, evidence }: Pick<Remembered, 'archive' | 'evidence'>): string | null {
+  const listed = archive?.days.flatMap(({ lists }) => lists?.first ?? [])
+  // What is left says nothing of what was before.
+  if (listed?.length === 0) return null
+  const begun = evidence.flatMap(({ attempts }) => attempts.flatMap(({ startedAt }) => startedAt ?? []))
+  return [...(listed ?? []), ...begun].toSorted((a, b) => toSeconds(a) - toSeconds(b))[0] ?? null
+}
+
 /** Reads a state as it would be if nothing had ever left it. Throws {@link DamagedError} for a day that is missing or not the one that it names. */
 export async function readUnarchived<T extends Remembered>(state: T, objects: Objects): Promise<T> {
   if (state.archive === null) return state

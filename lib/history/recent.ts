@@ -6,7 +6,7 @@ import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
 import { isCoveredBy } from '../assess/window/gap-covers.ts'
 import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
 import type { WindowResult } from '../model/window.ts'
-import { type FoldedWindow, sinceOf } from './archive.ts'
+import { type FoldedWindow, firstLookOf, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
@@ -18,6 +18,8 @@ import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 export type Recent = {
   /** Start of the first window with evidence. */
   readonly since: string | null
+  /** RFC 3339: when the cluster was looked at first; null where that is not known. */
+  readonly firstLookAt: string | null
   /** End of the last window that is known. */
   readonly watermark: string | null
   /** Every path that was ever seen, by id, with its ends as they were seen last. */
@@ -64,7 +66,8 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
     const windows = state.windows.slice(foldedCount(state))
     const known = memory.get(clusterId)
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
-    const before = { ...(isKnown ? known.recent : startOf(state)), since: sinceOf(state) }
+    const asOf = { since: sinceOf(state), firstLookAt: firstLookOf(state) }
+    const before = { ...(isKnown ? known.recent : startOf(state)), ...asOf }
     const news = windows.slice(isKnown ? known.folded.length : 0)
     const recent = foldFurther(clusterId, before, await readExpected(state, news, objects))
     memory.set(clusterId, { base, folded: windows, recent })
@@ -72,7 +75,9 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
   })
 }
 
-function startOf({ timeline: { watermark, paths, episodes, ends } }: ClusterState): Omit<Recent, 'since'> {
+function startOf({
+  timeline: { watermark, paths, episodes, ends },
+}: ClusterState): Omit<Recent, 'since' | 'firstLookAt'> {
   return {
     watermark,
     paths,
@@ -109,6 +114,7 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
   const unlisted = news.filter(({ result }) => result?.collected === true && result.existing === null)
   return {
     since: before.since,
+    firstLookAt: before.firstLookAt,
     watermark,
     paths,
     episodes,

@@ -12,6 +12,7 @@ import { checkDerived } from '../../lib/seal/verify/check-derived.ts'
 import {
   archiveBefore,
   dayOf,
+  firstLookOf,
   type FoldedWindow,
   readEvidenceSince,
   readListsAround,
@@ -345,6 +346,27 @@ async function inOldForm(objects: Objects): Promise<void> {
   await objects.putIf(stateKey(cluster.id), encodeState(whole), stored?.etag ?? null)
   for (const key of await keysIn(archivePrefix, objects)) await objects.remove(key)
 }
+
+test('firstLookOf() knows when a cluster was looked at first, by whatever is left in the state and by the lists of the archive', async () => {
+  const firstLook = async (listsAfter: number | null): Promise<readonly [isArchived: boolean, at: string | null]> => {
+    const objects = memoryObjects()
+    const collect = async (...indices: readonly number[]) => {
+      await put(objects, ...indices.map((index) => simple(index, { listsAfter })))
+      await compactCluster(cluster, deps(objects))
+    }
+    await collect(2, 3)
+    const { state: young } = await readState(cluster.id, objects)
+    assert.ok(young)
+    assert.equal(firstLookOf(young), quarter(2).end)
+    await collect(4, 5, 6, 7, 8, 9, 10, 11, 12)
+    const { state } = await readState(cluster.id, objects)
+    assert.ok(state)
+    return [state.archive !== null, firstLookOf(state)]
+  }
+  assert.deepEqual(await firstLook(60), [true, toTime(toSeconds(quarter(2).end) + 60)])
+  assert.deepEqual(await firstLook(null), [true, null], 'what is left says nothing of what was before')
+  assert.equal(firstLookOf({ archive: null, evidence: [] }), null)
+})
 
 test('a state of which nothing ever left is read as it is, is no fault, and shrinks with the next window', async () => {
   const objects = await weeks()

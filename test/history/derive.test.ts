@@ -8,6 +8,7 @@ import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { AssessInput } from '../../lib/assess/window/window.ts'
+import { firstLookOf } from '../../lib/history/archive.ts'
 import { compactCluster, deriveCluster, type DeriveDeps, rebuildCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
@@ -16,7 +17,7 @@ import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/history/namespaces.ts'
 import { type Memory, readLast, readRecent } from '../../lib/history/recent.ts'
 import { encodeDerived } from '../../lib/store/objects/derived-object.ts'
-import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
+import { readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
 import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
@@ -824,10 +825,12 @@ test('readRecent() says without a month what the whole history says, whatever it
           assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
           if (recent === undefined) continue
           if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
-          const { paths, ends: _, last, seen, unlisted, namespaces, ...rest } = recent
+          const { paths, ends: _, last, seen, unlisted, namespaces, firstLookAt, ...rest } = recent
           const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
           const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
           assert.deepEqual(rest, wholeRest)
+          const { state } = await readState('demo', objects)
+          assert.equal(firstLookAt, state === undefined ? null : firstLookOf(state))
           assert.deepEqual(new Set(paths.map(({ pathId }) => pathId)), wholePaths)
           for (const [id, reading] of wholeSeen) assert.deepEqual(seen.get(id), reading)
           const result = await readWindow('demo', last?.window.start ?? '', objects)

@@ -426,6 +426,41 @@ test('an alert needs no month: a path is back again, or nothing is observed sinc
   assert.ok(lost.months > 0, 'since when is told by months alone')
 })
 
+test('what was in the clear before a cluster was registered is told to the channels that were there at its first look, and to none that an old cluster gets', async () => {
+  const objects = memoryObjects()
+  const [web, api] = [pod('deployment/web'), pod('deployment/api')]
+  const clear: SyntheticCluster = { pods: [web, api], counters: clearHttp(api, 9000) }
+  const add = (id: string, minutes: number) =>
+    addChannel({ id, snsTopic: TOPIC }, { now: minutesIn(minutes), by: 'test' }, objects)
+  await addCluster({ id: 'shop', windowMinutes: 5 }, { now: minutesIn(8), by: 'test' }, { objects })
+  await add('ops', 9)
+  const told: string[][] = []
+  const collect = async (index: number, minutes: number): Promise<void> => {
+    const startedAt = minutesIn(minutes).toISOString()
+    await writeAttempt(snapshotOf('shop', index, { startedAt }, clear), { objects })
+    const [cluster] = await readClusters({ objects })
+    assert.ok(cluster)
+    await deriveCluster(cluster, { objects, assess: assessWindow })
+    const now = minutesIn(minutes + 1)
+    const outcomes = await alertDue(
+      { at: now, url: null },
+      { objects, now: () => now, publish: async () => 'taken', post: webhookPost(undefined), mail: null },
+    )
+    assert.ok(outcomes.every(({ problem }) => problem === null))
+    const paths = outcomes.flatMap(({ channel, notice }) =>
+      (notice?.began ?? []).filter(({ kind }) => kind === 'path').map(() => channel),
+    )
+    told.push(paths)
+  }
+  // The window before the registration, then those after it.
+  await collect(0, 10)
+  await collect(1, 11)
+  await add('sitting', 69)
+  await add('later', 71)
+  await collect(13, 72)
+  assert.deepEqual(told, [['ops'], [], ['sitting']])
+})
+
 test('a cluster whose lists nobody may read is not observed, though its metrics are read', async () => {
   const objects = memoryObjects()
   await addCluster({ id: 'shop', windowMinutes: 5 }, { now: minutesIn(-1), by: 'test' }, { objects })

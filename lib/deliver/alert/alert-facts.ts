@@ -20,6 +20,7 @@ const GRACE_SECONDS = 10 * 60
 const SEAL_SECONDS = 3 * 60 * 60
 
 const NOTHING = {
+  firstLookAt: null,
   episodes: [],
   windows: [],
   namespaces: [],
@@ -59,6 +60,7 @@ export async function clusterFacts(
     return {
       ...nothing,
       problem: null,
+      firstLookAt: recent?.firstLookAt ?? null,
       episodes: recent === undefined ? [] : pathsOf(recent),
       windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
       ...namespaceFacts(recent, missing.filter(isDue), isDue),

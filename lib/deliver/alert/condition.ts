@@ -81,6 +81,8 @@ export type ClusterFacts = {
   readonly id: string
   /** Why its history cannot be read; then nothing else of it is known. One line. */
   readonly problem: string | null
+  /** RFC 3339: when it was looked at first; null where that is not known. */
+  readonly firstLookAt: string | null
   /** Every episode that is open, and those that ended. */
   readonly episodes: readonly AlertPath[]
   /** The expected windows that should be collected by now, oldest first. */

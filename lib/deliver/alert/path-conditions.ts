@@ -10,13 +10,18 @@ import { whyWords } from '../mail/entries.ts'
 import { endpointName, destinationName } from '../../report/table-cells.ts'
 import { cut } from './condition.ts'
 
+/** Whoever registers a cluster adds the channel that is told of it before the first look or in the same sitting. */
+const SITTING_SECONDS = 60 * 60
+
 export function pathConditions(
   known: KnownFacts,
-  { id, problem, episodes, byPath }: KnownCluster,
+  { id, problem, firstLookAt, episodes, byPath }: KnownCluster,
   before: ReadonlyMap<string, Watched>,
 ): readonly Present[] {
   if (problem !== null) return []
   const { channel, facts, dates } = known
+  // Then nobody was told of what the first look found.
+  const isNewCluster = firstLookAt !== null && toSeconds(channel.addedAt) <= toSeconds(firstLookAt) + SITTING_SECONDS
   const conditions: Present[] = []
   for (const path of episodes) {
     const { episode, source, destination, pathId } = path
@@ -24,8 +29,9 @@ export function pathConditions(
     const key = `path/${id}/${pathId}`
     const watched = before.get(key)
     const lapsed = lapsedWaiver(path, id, facts)
-    // What was there before the channel is no news, the mail of the week tells it; but that it is not accepted any more is.
+    // What was there before the channel is no news, the mail of the week tells it; but that it is not accepted any more is, and what a first look finds.
     const isNews =
+      isNewCluster ||
       toSeconds(episode.openedAt) > toSeconds(channel.addedAt) ||
       (lapsed !== undefined && toSeconds(lapsed.expires) > toSeconds(channel.addedAt))
     const waiver = acceptedBy(path, id, facts)

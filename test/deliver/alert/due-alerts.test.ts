@@ -27,6 +27,7 @@ const path = (opened: number, closed: number | null = null, more: Partial<AlertP
 const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   id: 'west',
   problem: null,
+  firstLookAt: null,
   episodes: [],
   windows: [1, 2, 3].map((hour) => ({ end: at(hour * 60), isObserved: true, share: null })),
   namespaces: [],
@@ -525,6 +526,23 @@ test('decideAlerts(): what was there before the channel, or is of other namespac
   assert.deepEqual(told([look], { ...CHANNEL, addedAt: at(190) }), [null])
   assert.deepEqual(told([look], { ...CHANNEL, namespaces: ['care'] }), [null])
   assert.equal(told([look], { ...CHANNEL, namespaces: ['bank'] }).filter((one) => one !== null).length, 1)
+})
+
+test('decideAlerts(): what was in the clear when a cluster was first looked at is told once, in one notice, to each channel that is as old as the first look or an hour younger', () => {
+  const other = path(-30, null, { pathId: 'x', episode: { ...episode('x', at(-30)), sinceUnknown: true } })
+  const look = (minutes: number, firstLookAt: string | null) =>
+    facts(minutes, cluster({ firstLookAt, episodes: [path(-30), other] }))
+  const found =
+    '+ not encrypted since Tue 24 Nov 00:30: deployment shop/web to statefulset bank/ledger:5432 on cluster west'
+  const before = found.replace('since', 'first seen')
+  for (const minutes of [0, 195, 255])
+    assert.deepEqual(
+      told([look(260, at(195)), look(265, at(195)), look(900, at(195))], { ...CHANNEL, addedAt: at(minutes) }),
+      [`${found}\n${before}`, null, null],
+      `added at ${minutes}`,
+    )
+  for (const firstLookAt of [at(195), null])
+    assert.deepEqual(told([look(260, firstLookAt)], { ...CHANNEL, addedAt: at(256) }), [null])
 })
 
 /** What happens between two looks, and what is seen at the second. */

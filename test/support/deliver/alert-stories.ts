@@ -34,6 +34,7 @@ const path = (
 const cluster = (more: Partial<ClusterFacts> = {}): ClusterFacts => ({
   id: 'west',
   problem: null,
+  firstLookAt: null,
   episodes: [],
   windows: [-120, -60, 0].map((minutes) => ({ end: at(minutes), isObserved: true, share: null })),
   namespaces: [],

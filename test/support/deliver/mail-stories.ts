@@ -223,6 +223,7 @@ const BESIDE: MailInput['beside'] = {
       {
         id: 'west',
         problem: null,
+        firstLookAt: null,
         episodes: [],
         windows: [],
         namespaces: [],
