@@ -70,9 +70,15 @@ export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seco
   return complete.every(({ startedAt }) => startedAt === null || toSeconds(startedAt) < at)
 }
 
+/** The first window of a cluster that is asked for: the last one that was over when it was registered. */
+export function firstWindow({ windows, registeredAt }: Pick<Cluster, 'windows' | 'registeredAt'>): Window {
+  const own = windowOf(windows, toSeconds(registeredAt))
+  return toSeconds(own.end) <= toSeconds(registeredAt) ? own : windowOf(windows, toSeconds(own.start))
+}
+
 /**
  * Why a window cannot be collected for a cluster, in one line; undefined where it can. Only what the cluster's settings tile, once it is
- * over, from the one in which the cluster was registered on: of any other it has no evidence to expect.
+ * over, from the last one on that was over when the cluster was registered: of any other it has no evidence to expect.
  */
 export function refusalOf(
   { id, windows, registeredAt }: Cluster,
@@ -83,7 +89,7 @@ export function refusalOf(
   const own = windowOf(windows, toSeconds(end))
   if (own.start !== start || own.end !== end)
     return `${refused}: it has none such, its window at that time is ${own.start} to ${own.end}; ask for that one`
-  if (toSeconds(end) <= toSeconds(registeredAt))
+  if (toSeconds(end) < toSeconds(firstWindow({ windows, registeredAt }).end))
     return `${refused}: it was over when the cluster was registered, at ${registeredAt}; collect it with "ciphertrail collect --at"`
   if (toSeconds(end) + SETTLE_SECONDS > now)
     return `${refused}: it is not over, ask for it ${SETTLE_SECONDS} s after its end`

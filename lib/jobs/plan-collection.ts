@@ -15,7 +15,7 @@ import { readClusters } from '../store/registry/registry.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import { compareText } from '../text/order.ts'
-import { type DueWindow, isWindowDue, type Tried } from './due-windows.ts'
+import { type DueWindow, firstWindow, isWindowDue, type Tried } from './due-windows.ts'
 
 export type PlanInput = {
   readonly now: Date
@@ -90,8 +90,12 @@ async function planCluster(
   }: { readonly now: Seconds; readonly lostUntil: Seconds; readonly attempts: readonly StoredAttempt[] },
   objects: Objects,
 ): Promise<Planned> {
-  const open = windowsBetween(windows, Math.max(toSeconds(registeredAt), lostUntil), now - SETTLE_SECONDS)
   const byWindow = Map.groupBy(attempts, ({ window }) => windowText(window))
+  // The first attempt takes the first list: at the window that was over when the cluster was registered, so that it need not wait for the end of the next.
+  const first = firstWindow({ windows, registeredAt })
+  const isFirst = attempts.length === 0 || byWindow.has(windowText(first))
+  const since = toSeconds(isFirst ? first.start : registeredAt)
+  const open = windowsBetween(windows, Math.max(since, lostUntil), now - SETTLE_SECONDS)
   const hasAttempts = open.some((window) => byWindow.has(windowText(window)))
   const { known, errors } = hasAttempts
     ? await knownAttempts(id, open[0]?.start, objects)

@@ -47,14 +47,15 @@ test('what a window shows is told within one window of its collection, however l
     }
     clock = nextOf(asks, clock)
     const { due } = await plan({ now: now() }, { objects })
-    assert.deepEqual(due, [{ cluster: 'told', window, attempt: 1 }])
+    // The window before was over when the cluster was registered, and is asked for as well.
+    assert.deepEqual(due.at(-1), { cluster: 'told', window, attempt: 1 })
     const stored = clock + seconds
     // Whoever looks before that finds nothing.
     for (clock = nextOf(looks, clock); clock < stored; clock += looks.every) await look()
     assert.deepEqual(told, [])
     const next = clock
     clock = stored
-    const [message = assert.fail()] = due
+    const message = due.at(-1) ?? assert.fail()
     const collector = { name: 'ciphertrail', version: '0.0.0' }
     await collectDue(message, { collector, now }, { objects, open: () => toldCluster(now).access })
     clock = next

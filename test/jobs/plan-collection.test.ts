@@ -58,24 +58,52 @@ function short({ cluster, window, attempt }: DueWindow): string {
 test('plan() asks for nothing where no cluster is registered, and for no window before it is over', async () => {
   assert.deepEqual(await dueAt(memoryObjects(), 100), [])
   const objects = await storeWith(['shop'])
+  await store(objects, 'shop', -1)
   assert.deepEqual(await dueAt(objects, 5), [])
   assert.deepEqual(await dueAt(objects, 6), ['shop 0 1'])
+})
+
+test('plan() asks at once for the window that was over when a cluster was registered, and again like any other where nobody answered', async () => {
+  const objects = await storeWith(['shop'])
+  assert.deepEqual(await dueAt(objects, 0.9), [])
+  assert.deepEqual(await dueAt(objects, 1), ['shop -1 1'])
+  assert.deepEqual(await dueAt(objects, 6), ['shop -1 1', 'shop 0 1'])
+  await store(objects, 'shop', -1, { complete: false, begun: 1 })
+  assert.deepEqual(await dueAt(objects, 6), ['shop 0 1'])
+  await store(objects, 'shop', 0)
+  assert.deepEqual(await dueAt(objects, 15.9), ['shop 1 1'])
+  assert.deepEqual(await dueAt(objects, 16), ['shop -1 2', 'shop 1 1', 'shop 2 1'])
+})
+
+test('plan() does not ask for the window before a registration once there is an attempt at a later one', async () => {
+  const objects = await storeWith(['shop'])
+  await store(objects, 'shop', 0)
+  assert.deepEqual(await dueAt(objects, 11), ['shop 1 1'])
+})
+
+test('plan() asks within a minute after a cluster with windows of an hour is registered in the middle of one', async () => {
+  const objects = memoryObjects()
+  const at = (time: string) => new Date(`2026-11-24T${time}Z`)
+  await addCluster({ id: 'hourly', windowMinutes: 60 }, { now: at('12:27:30'), by: 'tester' }, { objects })
+  const window = { start: '2026-11-24T11:00:00Z', end: '2026-11-24T12:00:00Z' }
+  assert.deepEqual((await plan({ now: at('12:28:00') }, { objects })).due, [{ cluster: 'hourly', window, attempt: 1 }])
 })
 
 test('plan() asks for each window that was never tried, oldest first, also after hours in which nobody planned', async () => {
   const objects = await storeWith(['shop', 'bank'])
   await store(objects, 'shop', 1)
   await deriveAll(objects)
-  assert.deepEqual(await dueAt(objects, 16), ['bank 0 1', 'shop 0 1', 'bank 1 1', 'bank 2 1', 'shop 2 1'])
+  assert.deepEqual(await dueAt(objects, 16), ['bank -1 1', 'bank 0 1', 'shop 0 1', 'bank 1 1', 'bank 2 1', 'shop 2 1'])
 })
 
-test('plan() asks for a window neither before its cluster was registered nor once Prometheus has lost it', async () => {
+test('plan() asks for a window neither long before its cluster was registered nor once Prometheus has lost it', async () => {
   const objects = await storeWith(['shop'])
   await addCluster({ id: 'late', windowMinutes: 5 }, { ...author, now: minutesIn(7) }, { objects })
   assert.deepEqual(await dueAt(objects, 16, 600), ['late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
   // A window that ended exactly so long ago is a gap of the log by then.
   assert.deepEqual(await dueAt(objects, 16, 660), ['late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
-  assert.deepEqual(await dueAt(objects, 16, 661), ['shop 0 1', 'late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1'])
+  const all = ['late 0 1', 'shop 0 1', 'late 1 1', 'shop 1 1', 'late 2 1', 'shop 2 1']
+  assert.deepEqual(await dueAt(objects, 16, 661), all)
 })
 
 test('plan() asks again for what has no complete attempt: after 15 minutes, after 45 more, then hourly', async () => {
@@ -117,6 +145,7 @@ test('plan() counts pauses from the last attempt, and from when it was to be mad
 
 test('plan() does not ask for clusters that were removed, nor for the time before they came back', async () => {
   const objects = await storeWith(['shop', 'old'])
+  for (const id of ['shop', 'old']) await store(objects, id, -1)
   await removeCluster('old', { ...author, now: minutesIn(1) }, { objects })
   assert.deepEqual(await dueAt(objects, 11), ['shop 0 1', 'shop 1 1'])
   await addCluster({ id: 'old', windowMinutes: 5 }, { ...author, now: minutesIn(6) }, { objects })
@@ -166,8 +195,13 @@ test('plan() asks for every expected window that can be collected and has no att
         const objects = await storeWith(['shop'])
         for (const index of done) await store(objects, 'shop', index)
         if (done.length % 2 === 0) await deriveAll(objects)
-        const expected = Array.from({ length: 14 }, (_, index) => index).filter(
-          (index) => !done.includes(index) && minutes >= 5 * index + 6 && (minutes - 5 * (index + 1)) * 60 < retention,
+        // The window before the registration is the first, and asked for only then.
+        const expected = Array.from({ length: 15 }, (_, index) => index - 1).filter(
+          (index) =>
+            (index >= 0 || done.length === 0) &&
+            !done.includes(index) &&
+            minutes >= 5 * index + 6 &&
+            (minutes - 5 * (index + 1)) * 60 < retention,
         )
         assert.deepEqual(
           await dueAt(objects, minutes, retention),
@@ -184,10 +218,11 @@ test('refusalOf() refuses whatever window a cluster does not have', async () => 
   assert.ok(cluster)
   const now = toSeconds(minutesIn(100).toISOString())
   const refusal = (window: Window, at = now) => refusalOf(cluster, window, at)
+  assert.equal(refusal(toldWindow(-1)), undefined)
   assert.equal(refusal(toldWindow(0)), undefined)
   assert.equal(refusal(toldWindow(18)), undefined)
   assert.match(refusal(toldWindow(19)) ?? '', /is not over/)
-  assert.match(refusal(toldWindow(-1)) ?? '', /was over when the cluster was registered/)
+  assert.match(refusal(toldWindow(-2)) ?? '', /was over when the cluster was registered/)
   assert.match(
     refusal({ start: toldWindow(0).start, end: toldWindow(1).end }) ?? '',
     /has none such, its window at that time is 2026-11-24T12:05:00Z to 2026-11-24T12:10:00Z/,

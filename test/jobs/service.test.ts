@@ -6,6 +6,7 @@ import { timeOf } from '../../lib/time/windows.ts'
 import type { Waiver } from '../../lib/model/judgement.ts'
 import { type RunningService, type ServiceDeps, type ServiceEvent, createService } from '../../lib/jobs/service.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
+import { readSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidencePrefix } from '../../lib/store/keys.ts'
 import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/send/claims.ts'
@@ -86,20 +87,40 @@ const lines = (events: readonly ServiceEvent[]) => events.map(({ event }) => eve
 test('each window is collected once it is over, and sealed; where nothing is due nothing is done', async () => {
   const objects = await freshStore()
   const { at, events } = start(objects)
-  await at(1)
+  await at(0)
   assert.deepEqual(lines(events), ['sealed'])
-  await at(5)
-  assert.equal(events.length, 1)
-  await at(6)
+  // The window that was over when the cluster was registered.
+  await at(1)
   assert.deepEqual(lines(events).slice(1), ['planned', 'collected', 'sealed'])
-  for (const minutes of [7, 8, 9, 10]) await at(minutes)
+  await at(5)
   assert.equal(events.length, 4)
+  await at(6)
+  assert.deepEqual(lines(events).slice(4), ['planned', 'collected', 'sealed'])
+  for (const minutes of [7, 8, 9, 10]) await at(minutes)
+  assert.equal(events.length, 7)
   for (let minutes = 11; minutes <= 31; minutes++) await at(minutes)
-  assert.equal((await keysOf(evidencePrefix, objects)).length, 6)
+  assert.equal((await keysOf(evidencePrefix, objects)).length, 7)
   const history = await readHistory('shop', objects)
   const windows = history?.months.flatMap((month) => month.windows) ?? []
-  assert.equal(windows.filter(({ collected }) => collected).length, 6)
+  assert.equal(windows.filter(({ collected }) => collected).length, 7)
   assert.ok(events.every(({ level }) => level === 'info'))
+})
+
+test('the first list of a cluster with windows of an hour is taken within a minute after it is registered, in the middle of one', async () => {
+  const objects = await freshStore(new Map(), [])
+  await addCluster({ id: 'shop', windowMinutes: 60 }, { now: minutesIn(27.5), by: 'tester' }, { objects })
+  const { at, events } = start(objects)
+  await at(28)
+  const [key = assert.fail(), ...others] = await keysOf(evidencePrefix, objects)
+  assert.deepEqual(others, [])
+  const { window, kubernetes } = await readSnapshot(key, objects)
+  assert.deepEqual(window, { start: '2026-11-24T11:00:00Z', end: '2026-11-24T12:00:00Z' })
+  assert.deepEqual([kubernetes.status, kubernetes.takenAt], ['complete', timeOf(minutesIn(28))])
+  for (let minutes = 29; minutes <= 61; minutes++) await at(minutes)
+  assert.deepEqual(
+    events.flatMap(({ event, window: collected }) => (event === 'collected' ? [collected] : [])),
+    [window, { start: '2026-11-24T12:00:00Z', end: '2026-11-24T13:00:00Z' }],
+  )
 })
 
 test('after hours in which nobody ran, what is missing is collected, oldest first', async () => {
@@ -107,7 +128,7 @@ test('after hours in which nobody ran, what is missing is collected, oldest firs
   await start(objects).at(6)
   const later = start(objects)
   await later.at(61)
-  assert.equal((await keysOf(evidencePrefix, objects)).length, 12)
+  assert.equal((await keysOf(evidencePrefix, objects)).length, 13)
   const collected = later.events.filter(({ event }) => event === 'collected').map((event) => event['window'])
   assert.equal(collected.length, 11)
   assert.deepEqual(
@@ -128,18 +149,24 @@ test('a cluster that is down keeps no other waiting, is said once a try, and is 
       return id === 'hung' ? hanging(access) : access
     },
   })
-  for (const minutes of [6, 7, 8, 11]) {
+  const collected = (id: string) => told.events.filter(({ event, cluster }) => event === 'collected' && cluster === id)
+  for (const [minutes, up, down] of [
+    [6, 2, 1],
+    [7, 2, 2],
+    [8, 2, 2],
+    [11, 3, 3],
+  ] as const) {
     now.minutes = minutes
     told.setMinutes(minutes)
     await told.service.tick()
     await new Promise((resolve) => setImmediate(resolve))
-    while (!(await settled(objects, 'up', minutes))) await new Promise((resolve) => setImmediate(resolve))
+    while (collected('up').length < up || collected('down').length < down)
+      await new Promise((resolve) => setImmediate(resolve))
   }
-  const collected = (id: string) => told.events.filter(({ event, cluster }) => event === 'collected' && cluster === id)
-  assert.equal(collected('up').length, 2)
+  assert.equal(collected('up').length, 3)
   assert.deepEqual(
     collected('down').map(({ level }) => level),
-    ['warn', 'warn'],
+    ['warn', 'warn', 'warn'],
   )
   assert.equal(collected('hung').length, 0)
 })
@@ -159,12 +186,6 @@ test('a cluster on which collecting hangs is told by the health of the service',
 /** A way in on which nothing ever answers. */
 function hanging(access: ClusterAccess): ClusterAccess {
   return { ...access, prometheus: { ...access.prometheus, ask: () => new Promise<never>(() => {}) } }
-}
-
-async function settled(objects: Objects, id: string, minutes: number): Promise<boolean> {
-  const history = await readHistory(id, objects)
-  const windows = history?.months.flatMap((month) => month.windows) ?? []
-  return windows.length >= Math.floor((minutes - 1) / 5)
 }
 
 test('weeks that ended are reported once, also those that ended while nobody ran', async () => {
@@ -215,9 +236,9 @@ test('two services on one store at once come to one history and one log', async 
   const windows = (await readHistory('shop', objects))?.months.flatMap((month) => month.windows) ?? []
   assert.deepEqual(
     windows.map(({ collected }) => collected),
-    [true, true, true, true],
+    [true, true, true, true, true],
   )
-  assert.ok((await keysOf(evidencePrefix, objects)).length <= 8)
+  assert.ok((await keysOf(evidencePrefix, objects)).length <= 10)
   await assertSound(objects)
   assert.deepEqual(
     both.flatMap(({ events }) => events.filter(({ level }) => level === 'error')),
@@ -248,10 +269,10 @@ test('killed at any of its requests to the store and started again, nothing is l
     const windows = (await readHistory('shop', objects))?.months.flatMap((month) => month.windows) ?? []
     assert.deepEqual(
       windows.map(({ collected }) => collected),
-      [true, true],
+      [true, true, true],
       `killed at request ${last}`,
     )
-    assert.equal((await keysOf(evidencePrefix, objects)).length, 2, `killed at request ${last}`)
+    assert.equal((await keysOf(evidencePrefix, objects)).length, 3, `killed at request ${last}`)
     await assertSound(objects)
   }
 })
@@ -464,7 +485,7 @@ test('a service says once that nobody of a channel is left to get its mail, and 
   )
 })
 
-test('a window that shows new plain text is told in the look that collects it, though what keeps the house fails', async () => {
+test('plain text is told in the look that collects the first window that shows it, though what keeps the house fails', async () => {
   const objects = await freshStore(new Map(), ['shop', 'far'])
   await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: minutesIn(-1), by: 'test' }, objects)
   const sent: string[] = []
@@ -478,11 +499,12 @@ test('a window that shows new plain text is told in the look that collects it, t
   }
   const failing = { ...signer, sign: () => Promise.reject(new Error('nobody signs')) }
   const { at, events } = start(objects, { mail, signer: failing })
-  for (const minutes of [1, 2, 3, 4, 5]) await at(minutes)
+  await at(0)
   assert.deepEqual(sent, [])
-  await at(6)
+  // It was in the clear before the clusters were registered, and before the channel was added: nobody was told of it.
+  await at(1)
   assert.deepEqual(sent, ['[ops] 2 paths not encrypted'])
-  for (const minutes of [7, 8, 11, 12, 16]) await at(minutes)
+  for (const minutes of [2, 5, 6, 7, 8, 11, 12, 16]) await at(minutes)
   assert.equal(sent.length, 1)
   assert.equal(events.filter(({ event }) => event === 'alerted').length, 1)
 })
