@@ -55,6 +55,13 @@ export default {
       to: { path: '^(cli|functions|bin|demo|bench|infra|generate|record|test)/' },
     },
     {
+      name: 'the replay is below the command',
+      comment: 'demo/ replays what was recorded; cli/commands/demo/ shows it',
+      severity: 'error',
+      from: { path: '^demo/' },
+      to: { path: '^(cli|functions|bench|record|test)/' },
+    },
+    {
       name: 'functions are beside cli',
       comment: 'functions are wiring over lib, as cli is beside them',
       severity: 'error',

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import type { Console } from '../console.ts'
-import { FailedError } from '../console.ts'
+import type { Console } from '../../console.ts'
+import { FailedError } from '../../console.ts'
 
 /** Adds `ciphertrail demo`. */
 export function addDemo(program: Command, console: Console): void {
@@ -12,7 +12,7 @@ export function addDemo(program: Command, console: Console): void {
     )
     .addHelpText('after', '\nExample:\n  ciphertrail demo')
     .action(async () => {
-      const { runDemo } = await import('../../demo/demo.ts')
+      const { runDemo } = await import('./replay-demo.ts')
       if ((await runDemo(console)) !== 0) throw new FailedError()
     })
 }

@@ -2,25 +2,25 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, sep } from 'node:path'
-import { type Console, processConsole } from '../cli/console.ts'
-import { pathOf, writeReport } from '../cli/commands/report.ts'
-import { deriveDeps } from '../cli/open-store.ts'
-import { endText } from '../cli/commands/paths.ts'
-import { workloadKey } from '../lib/assess/pods/facts.ts'
-import { openCluster } from '../lib/collect/cluster/open-cluster.ts'
-import { collectWindow } from '../lib/collect/snapshot.ts'
-import { SETTLE_SECONDS, toSeconds, toTime } from '../lib/time/windows.ts'
-import { readConfig } from '../lib/config.ts'
-import type { Cluster } from '../lib/model/registry.ts'
-import type { Coverage, GapReason } from '../lib/model/window.ts'
-import type { Snapshot } from '../lib/model/snapshot.ts'
-import type { Window } from '../lib/model/time.ts'
-import { datesOf } from '../lib/time/dates.ts'
-import { printable } from '../lib/text/printable.ts'
-import type { Summary } from '../lib/report/summary/summary.ts'
-import type { Exposure } from '../lib/report/summary/path-summary.ts'
-import { LOOKS } from '../lib/report/drawing/state-looks.ts'
-import type { ReportView } from '../lib/report/report-view.ts'
+import type { Console } from '../../console.ts'
+import { pathOf, writeReport } from '../report.ts'
+import { deriveDeps } from '../../open-store.ts'
+import { endText } from '../paths.ts'
+import { workloadKey } from '../../../lib/assess/pods/facts.ts'
+import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
+import { collectWindow } from '../../../lib/collect/snapshot.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../../../lib/time/windows.ts'
+import { readConfig } from '../../../lib/config.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import type { Coverage, GapReason } from '../../../lib/model/window.ts'
+import type { Snapshot } from '../../../lib/model/snapshot.ts'
+import type { Window } from '../../../lib/model/time.ts'
+import { datesOf } from '../../../lib/time/dates.ts'
+import { printable } from '../../../lib/text/printable.ts'
+import type { Summary } from '../../../lib/report/summary/summary.ts'
+import type { Exposure } from '../../../lib/report/summary/path-summary.ts'
+import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
+import type { ReportView } from '../../../lib/report/report-view.ts'
 import {
   BLIND_SPOT_WORDS,
   CAUSE_WORDS,
@@ -31,20 +31,19 @@ import {
   plural,
   reasonWords,
   shareWords,
-} from '../lib/report/words/words.ts'
-import { deriveCluster } from '../lib/history/derive.ts'
-import { directoryObjects } from '../lib/store/objects/directory.ts'
-import { writeAttempt } from '../lib/store/evidence/evidence.ts'
-import type { Objects } from '../lib/store/objects/objects.ts'
-import { createKeyFile, keyFileSigner } from '../lib/seal/key/key-file.ts'
-import { seal } from '../lib/seal/write/seal.ts'
-import { type Verification, verifyStore } from '../lib/seal/verify/verify-period.ts'
-import { addCluster, readClusters } from '../lib/store/registry/registry.ts'
-import manifest from '../package.json' with { type: 'json' }
-import { DEMO_FIXTURE, openFixture } from './fixture.ts'
-import { startKubernetesReplay } from './replay-kubernetes.ts'
-import { startPrometheusReplay } from './replay-prometheus.ts'
-import { startVizReplay } from './replay-viz.ts'
+} from '../../../lib/report/words/words.ts'
+import { deriveCluster } from '../../../lib/history/derive.ts'
+import { directoryObjects } from '../../../lib/store/objects/directory.ts'
+import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { createKeyFile, keyFileSigner } from '../../../lib/seal/key/key-file.ts'
+import { seal } from '../../../lib/seal/write/seal.ts'
+import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-period.ts'
+import { addCluster, readClusters } from '../../../lib/store/registry/registry.ts'
+import { DEMO_FIXTURE, openFixture } from '../../../demo/fixture.ts'
+import { startKubernetesReplay } from '../../../demo/replay-kubernetes.ts'
+import { startPrometheusReplay } from '../../../demo/replay-prometheus.ts'
+import { startVizReplay } from '../../../demo/replay-viz.ts'
 
 /** The folder of the demo, in the folder in which it is started. */
 const OUT = 'demo-output'
@@ -354,19 +353,8 @@ function nextLines(windows: readonly Window[], vkey: string): string[] {
 
 /** How this command is started here: by its file in a clone, by npx where it is installed. */
 function commandName(): string {
-  const root = join(import.meta.dirname, '..')
+  const root = join(import.meta.dirname, '../../..')
   if (root.includes(`${sep}node_modules${sep}`)) return 'npx ciphertrail'
   const file = relative(process.cwd(), join(root, 'bin', 'ciphertrail.js'))
   return file.startsWith('..') ? file : `.${sep}${file}`
-}
-
-if (import.meta.main) {
-  const [option] = process.argv.slice(2)
-  const console = processConsole(readConfig(), manifest.version)
-  if (option === undefined) process.exitCode = await runDemo(console)
-  else {
-    const why = option === '--serve' ? 'a page to serve does not exist yet' : 'it takes no options'
-    console.err(`Cannot run the demo with "${printable(option)}": ${why}; run it without`)
-    process.exitCode = 2
-  }
 }
