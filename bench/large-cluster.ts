@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { listenOnLoopback } from '../demo/loopback.ts'
 import type { Window } from '../lib/model/time.ts'
 import { type CadvisorQueryName, cadvisorQueriesOf } from '../lib/observed/cadvisor-queries.ts'
-import { LEFT_OUT, queriesOf } from '../lib/observed/queries.ts'
+import { LEFT_OUT, queriesOf } from '../lib/observed/prometheus-queries.ts'
 import { toSeconds } from '../lib/time/windows.ts'
 
 /**

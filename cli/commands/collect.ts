@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
+import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { type Attempted, collectWindows } from '../../lib/jobs/collect-window.ts'

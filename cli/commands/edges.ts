@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
-import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
+import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { windowOf, toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import type { WindowResult } from '../../lib/model/window.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { fixOf } from '../../lib/assess/window/causes.ts'
-import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
+import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
+import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { waivedRows } from '../../lib/assess/judge/waived.ts'
 import { timeOf, toSeconds } from '../../lib/time/windows.ts'
 import type { PathRow } from '../../lib/model/history.ts'

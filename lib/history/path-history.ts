@@ -1,4 +1,4 @@
-import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
+import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { partitionPoint } from '../partition-point.ts'
 import { toSeconds } from '../time/windows.ts'
 import { STATES } from '../model/path.ts'

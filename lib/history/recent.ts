@@ -2,7 +2,7 @@
  * How a cluster stands now, for whoever looks every few minutes: read from its state and the results of the windows that are in no month yet, and
  * from no month.
  */
-import { isNotEncrypted } from '../assess/window/merge-episodes.ts'
+import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { isCoveredBy } from '../assess/window/gap-covers.ts'
 import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
 import type { WindowResult } from '../model/window.ts'

@@ -1,6 +1,6 @@
 import type { Window } from '../model/time.ts'
 import type { WindowResult } from '../model/window.ts'
-import type { PathEnds } from '../assess/window/merge-episodes.ts'
+import type { PathEnds } from '../assess/window/episode-lifecycle.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
 import { z } from 'zod'
 

@@ -1,5 +1,5 @@
-import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/window/merge-episodes.ts'
-import type { Readings } from '../assess/window/merge-episodes.ts'
+import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/window/episode-lifecycle.ts'
+import type { Readings } from '../assess/window/episode-lifecycle.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import { toSeconds } from '../time/windows.ts'
 import { DERIVATION } from '../model/window.ts'

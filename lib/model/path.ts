@@ -25,7 +25,7 @@ export type Enforcement = 'plaintext-refused' | 'plaintext-allowed' | 'audited' 
  */
 export type Corroborated = 'yes' | 'ambiguous' | 'no'
 
-/** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/window/causes.ts). */
+/** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/window/causes-and-fixes.ts). */
 export const CAUSES = [
   'destination-not-meshed',
   'destination-on-host-network',

@@ -4,7 +4,7 @@ import type { Endpoint } from './path.ts'
 
 /** One answer of Prometheus, as received. */
 export type MetricsAnswer = {
-  /** The name of the query in its plan (lib/observed/queries.ts, lib/observed/cadvisor-queries.ts). */
+  /** The name of the query in its plan (lib/observed/prometheus-queries.ts, lib/observed/cadvisor-queries.ts). */
   readonly name: string
   readonly query: string
   /** The evaluation time, seconds since the epoch as decimal text. */
@@ -13,7 +13,7 @@ export type MetricsAnswer = {
   readonly body: string
 }
 
-/** One Kubernetes list, reduced to the fields that lib/observed/kubernetes-objects.ts names. */
+/** One Kubernetes list, reduced to the fields that lib/observed/kubernetes-fields.ts names. */
 export type KubernetesList = {
   /** Plural resource with its group: `pods`, `replicasets.apps`, `servers.policy.linkerd.io`. */
   readonly resource: string

@@ -1,5 +1,5 @@
 import type { Series } from './answers.ts'
-import { TCP_COUNTERS, AUTHORIZED_COUNTERS } from './queries.ts'
+import { TCP_COUNTERS, AUTHORIZED_COUNTERS } from './prometheus-queries.ts'
 import { oneLine } from '../text/redact.ts'
 
 /** A proxy's metrics page that cannot be read. The message reads on from "its page ". */

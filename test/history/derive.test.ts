@@ -18,7 +18,7 @@ import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/histo
 import { type Memory, readLast, readRecent } from '../../lib/history/recent.ts'
 import { encodeDerived } from '../../lib/store/objects/derived-object.ts'
 import { readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
-import { isNotEncrypted } from '../../lib/assess/window/merge-episodes.ts'
+import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'

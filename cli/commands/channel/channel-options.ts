@@ -2,7 +2,7 @@ import type { ChannelOptions } from '../../../lib/deliver/channel/channel.ts'
 import { UsageError } from '../../console.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import type { Console } from '../../console.ts'
-import { refuseAddress, addressCheck } from '../../../lib/net/addresses.ts'
+import { refuseAddress, addressCheck } from '../../../lib/net/refused-addresses.ts'
 import { UnreachableError, SetupError } from '../../../lib/net/errors.ts'
 import { resolve } from 'node:path'
 

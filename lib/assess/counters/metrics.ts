@@ -1,6 +1,6 @@
 import { type ActivityEvent, type Sample, type Scrapes, activity, eventsWithin } from '../../observed/activity.ts'
 import type { Series } from '../../observed/answers.ts'
-import type { QueryName } from '../../observed/queries.ts'
+import type { QueryName } from '../../observed/prometheus-queries.ts'
 import type { Seconds } from '../../model/time.ts'
 import { labelOf, seriesKey } from './labels.ts'
 

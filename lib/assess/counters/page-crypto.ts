@@ -1,5 +1,5 @@
 import type { Series } from '../../observed/answers.ts'
-import type { QueryName } from '../../observed/queries.ts'
+import type { QueryName } from '../../observed/prometheus-queries.ts'
 import type { Seconds } from '../../model/time.ts'
 import { labelOf } from './labels.ts'
 import type { Answers } from './metrics.ts'

@@ -3,13 +3,13 @@ import { activity, eventsWithin } from '../../observed/activity.ts'
 import type { Series } from '../../observed/answers.ts'
 import { PageError, type PageSeries, parsePage } from '../../observed/metrics-page.ts'
 import { PAGE_SLACK_SECONDS, RETAIN_IDLE_SECONDS } from '../../observed/page-times.ts'
-import { ADMIN_PORTS, AUTHORIZED_COUNTERS, LEFT_OUT, TCP_COUNTERS } from '../../observed/queries.ts'
+import { ADMIN_PORTS, AUTHORIZED_COUNTERS, LEFT_OUT, TCP_COUNTERS } from '../../observed/prometheus-queries.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { ProxyPage } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Attribution } from '../ends/attribution.ts'
 import { lowered, stateOfLabels } from './classify.ts'
-import { isEncrypted } from '../window/merge-episodes.ts'
+import { isEncrypted } from '../window/episode-lifecycle.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { type Labels, labelOf, portOf, seriesKey } from './labels.ts'
 import { type Answers, type ProxyScrapes, mostWithin } from './metrics.ts'
@@ -198,7 +198,7 @@ const isEnd = (direction: string, peer: string, labels: Labels): boolean =>
   labelOf(labels, 'direction') === direction && labelOf(labels, 'peer') === peer
 const isClear = (labels: Labels): boolean => labelOf(labels, 'tls') !== 'true'
 
-/** What Prometheus is asked for, of a page (lib/observed/queries.ts). */
+/** What Prometheus is asked for, of a page (lib/observed/prometheus-queries.ts). */
 const ANSWERS: Readonly<Record<string, (labels: Labels) => boolean>> = {
   'clear-inbound': (labels) =>
     isOf(TCP_COUNTERS, labels) && isEnd('inbound', 'src', labels) && isClear(labels) && !isAdmin(labels),

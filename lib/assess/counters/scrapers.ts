@@ -1,5 +1,5 @@
 import { DECIDING } from '../../observed/pod-labels.ts'
-import { LEFT_OUT } from '../../observed/queries.ts'
+import { LEFT_OUT } from '../../observed/prometheus-queries.ts'
 import { STATES } from '../../model/path.ts'
 import { type Labels, labelOf, seriesKey } from './labels.ts'
 import { type ProxyScrapes, joinSlices, lastUntil, scrapesOf } from './metrics.ts'

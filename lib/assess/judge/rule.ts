@@ -4,7 +4,7 @@ import type { Endpoint, State } from '../../model/path.ts'
 import type { Finding, Subject, Verdict } from '../../model/judgement.ts'
 import type { PathRow } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
-import { isNotEncrypted } from '../window/merge-episodes.ts'
+import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { isCoveredBy } from '../window/gap-covers.ts'
 

@@ -2,7 +2,7 @@ import type { Endpoint } from '../../model/path.ts'
 import type { PathRow } from '../../model/history.ts'
 import type { Subject, Waiver, WaiverResult } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
-import { isNotEncrypted } from '../window/merge-episodes.ts'
+import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { matchesPattern } from '../../text/pattern.ts'
 
 /** How long before its end a waiver is told to be expiring. */

@@ -10,7 +10,7 @@ import {
   type Service,
   type Template,
   itemsOf,
-} from '../../observed/kubernetes-objects.ts'
+} from '../../observed/kubernetes-fields.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'

@@ -1,5 +1,5 @@
 import { decidingLabels } from '../../observed/pod-labels.ts'
-import type { OwnerReference, Pod } from '../../observed/kubernetes-objects.ts'
+import type { OwnerReference, Pod } from '../../observed/kubernetes-fields.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { Seconds } from '../../model/time.ts'

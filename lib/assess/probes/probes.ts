@@ -1,4 +1,4 @@
-import type { PodContainerSpec, Pod } from '../../observed/kubernetes-objects.ts'
+import type { PodContainerSpec, Pod } from '../../observed/kubernetes-fields.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Seconds } from '../../model/time.ts'
 

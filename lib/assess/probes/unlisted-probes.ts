@@ -1,4 +1,4 @@
-import type { Template } from '../../observed/kubernetes-objects.ts'
+import type { Template } from '../../observed/kubernetes-fields.ts'
 import type { Attribution } from '../ends/attribution.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { labelOf } from '../counters/labels.ts'

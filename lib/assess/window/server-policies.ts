@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { LinkerdResource } from '../../observed/kubernetes-objects.ts'
+import type { LinkerdResource } from '../../observed/kubernetes-fields.ts'
 import type { Endpoint, Enforcement } from '../../model/path.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import type { PodFacts } from '../pods/pods.ts'

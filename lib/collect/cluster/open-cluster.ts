@@ -1,7 +1,7 @@
 import type { Pool } from 'undici'
 import type { ApiServerAddress, Cluster } from '../../model/registry.ts'
 import type { ApiServer, Environment } from './kubeconfig.ts'
-import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.ts'
+import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-addresses.ts'
 import { openConnections } from '../../net/connections.ts'
 import type { Connections } from '../../net/connections.ts'
 import { requestJson } from '../../net/http.ts'

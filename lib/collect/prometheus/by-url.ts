@@ -1,6 +1,6 @@
 import type { Pool } from 'undici'
 import type { PrometheusAuth } from '../../model/registry.ts'
-import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.ts'
+import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-addresses.ts'
 import { CLOCK_HINT, awsKeys, readKeys, secretsOf, signedHeaders } from '../../net/aws.ts'
 import type { KeySource } from '../../net/aws.ts'
 import type { Connections } from '../../net/connections.ts'

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../model/registry.ts'
 import type { Seconds } from '../../model/time.ts'
 import { queryRange } from './ask-prometheus.ts'
-import { OLDEST_SAMPLE_DAYS } from '../../observed/queries.ts'
+import { OLDEST_SAMPLE_DAYS } from '../../observed/prometheus-queries.ts'
 import type { PrometheusApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 

@@ -1,6 +1,6 @@
 /** Whether the mail of a channel will say anything, and reach anybody. Pure. */
 import { matchesPattern } from '../../text/pattern.ts'
-import { addressCheck, refuseAddress } from '../../net/addresses.ts'
+import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { weekPeriod } from '../../time/week.ts'
 import { RETENTION_SECONDS } from '../../seal/write/seal.ts'

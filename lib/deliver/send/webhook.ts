@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { addressCheck, checkedLookup, refuseAddress } from '../../net/addresses.ts'
+import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-addresses.ts'
 import { readSecret } from '../../net/credential-files.ts'
 import { type TokenSource, cachedToken } from '../../net/cached-token.ts'
 import { readManagedSecret } from '../../net/managed-secret.ts'

@@ -1,4 +1,4 @@
-import { fixOf } from '../../assess/window/causes.ts'
+import { fixOf } from '../../assess/window/causes-and-fixes.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow } from '../../model/history.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { lowered, stateOfLabels } from '../../../lib/assess/counters/classify.ts'
-import { isEncrypted } from '../../../lib/assess/window/merge-episodes.ts'
+import { isEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { STATES } from '../../../lib/model/path.ts'
 
 const bare = { tls: '', reason: '', peerId: '', sni: '' }

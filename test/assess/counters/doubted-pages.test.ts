@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isEncrypted } from '../../../lib/assess/window/merge-episodes.ts'
+import { isEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { type AssessInput, assessWindow } from '../../../lib/assess/window/window.ts'
 import { DECIDING } from '../../../lib/observed/pod-labels.ts'
 import { linesOf } from '../../support/mesh/synthetic-cluster.ts'

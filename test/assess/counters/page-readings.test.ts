@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isEncrypted } from '../../../lib/assess/window/merge-episodes.ts'
+import { isEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { factsOf } from '../../../lib/assess/pods/facts.ts'
 import { listedOf } from '../../../lib/assess/pods/lists.ts'
 import { pageReadings, podPages, seenByPages } from '../../../lib/assess/counters/page-readings.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { fixOf } from '../../../lib/assess/window/causes.ts'
+import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
 import { type SyntheticCluster, assessed, linesOf } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'
 import { clearHttp, mutual } from '../../support/mesh/synthetic-prometheus.ts'

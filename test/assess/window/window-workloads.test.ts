@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Resource } from '../../../lib/observed/kubernetes-objects.ts'
+import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
 import type { Workload } from '../../../lib/model/window.ts'
 import { type SyntheticCluster, assessed } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'

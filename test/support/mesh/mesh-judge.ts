@@ -1,7 +1,7 @@
 import { mergeResults } from '../../../lib/assess/window/merge-results.ts'
 import { type ListsOfSnapshot, assessWindow } from '../../../lib/assess/window/window.ts'
 import { cadvisorQueriesOf } from '../../../lib/observed/cadvisor-queries.ts'
-import { ADMIN_PORTS, queriesOf } from '../../../lib/observed/queries.ts'
+import { ADMIN_PORTS, queriesOf } from '../../../lib/observed/prometheus-queries.ts'
 import { LOOKBACK_SECONDS, againAt, toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { MetricsAnswer, Snapshot } from '../../../lib/model/snapshot.ts'
 import type { PathWindow, WindowResult } from '../../../lib/model/window.ts'

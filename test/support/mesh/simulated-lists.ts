@@ -1,4 +1,4 @@
-import { type Resource, reduceItems } from '../../../lib/observed/kubernetes-objects.ts'
+import { type Resource, reduceItems } from '../../../lib/observed/kubernetes-fields.ts'
 import { toTime } from '../../../lib/time/windows.ts'
 import type { KubernetesList } from '../../../lib/model/snapshot.ts'
 import type { Seconds } from '../../../lib/model/time.ts'

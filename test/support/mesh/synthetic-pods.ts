@@ -1,4 +1,4 @@
-import type { Resource } from '../../../lib/observed/kubernetes-objects.ts'
+import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
 import { toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { Window } from '../../../lib/model/time.ts'
 

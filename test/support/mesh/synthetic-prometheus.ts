@@ -1,4 +1,4 @@
-import { LEFT_OUT, type Query, queriesOf } from '../../../lib/observed/queries.ts'
+import { LEFT_OUT, type Query, queriesOf } from '../../../lib/observed/prometheus-queries.ts'
 import { toSeconds } from '../../../lib/time/windows.ts'
 import type { MetricsAnswer } from '../../../lib/model/snapshot.ts'
 import type { Window } from '../../../lib/model/time.ts'

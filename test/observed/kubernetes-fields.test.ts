@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReduceError, itemsOf, reduceItems } from '../../lib/observed/kubernetes-objects.ts'
-import type { Resource } from '../../lib/observed/kubernetes-objects.ts'
+import { ReduceError, itemsOf, reduceItems } from '../../lib/observed/kubernetes-fields.ts'
+import type { Resource } from '../../lib/observed/kubernetes-fields.ts'
 import { recordedPod } from '../support/recorder.ts'
 
 const RESOURCES: readonly Resource[] = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fixOf } from '../../../lib/assess/window/causes.ts'
+import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
 import { CAUSES, STATES } from '../../../lib/model/path.ts'
 import { type SyntheticCluster, assessed } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'

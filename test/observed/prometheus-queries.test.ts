@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ADMIN_PORTS, earlierScrapesQuery, queriesOf } from '../../lib/observed/queries.ts'
+import { ADMIN_PORTS, earlierScrapesQuery, queriesOf } from '../../lib/observed/prometheus-queries.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Window } from '../../lib/model/time.ts'
 

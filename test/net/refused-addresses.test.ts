@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
-import { addressCheck, checkedLookup, refuseAddress } from '../../lib/net/addresses.ts'
+import { addressCheck, checkedLookup, refuseAddress } from '../../lib/net/refused-addresses.ts'
 import { SetupError, UnreachableError } from '../../lib/net/errors.ts'
 
 const isRefused = (url: string, networks?: string): boolean => {

@@ -7,7 +7,7 @@ import {
   readingsOf,
   silentEpisode,
   timeToFix,
-} from '../../../lib/assess/window/merge-episodes.ts'
+} from '../../../lib/assess/window/episode-lifecycle.ts'
 import { STATES } from '../../../lib/model/path.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../../lib/model/window.ts'
 import type { Episode } from '../../../lib/model/history.ts'

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { kubernetesReplay, status } from '../../demo/replay-kubernetes.ts'
-import { checkCluster } from '../../lib/collect/check-cluster.ts'
-import type { ClusterCheck } from '../../lib/collect/check-cluster.ts'
-import { forwardRights, grantText, kubernetesRights, tapRights } from '../../lib/collect/cluster/rights.ts'
-import type { Cluster } from '../../lib/model/registry.ts'
-import { startForwardedPrometheus, vizPod } from '../support/servers/forwarded-prometheus.ts'
-import type { ForwardedPrometheus } from '../support/servers/forwarded-prometheus.ts'
-import { freshFolder, recordedCluster, writeRecording } from '../support/recorder.ts'
+import { kubernetesReplay, status } from '../../../demo/replay-kubernetes.ts'
+import { checkCluster } from '../../../lib/collect/cluster/check-cluster.ts'
+import type { ClusterCheck } from '../../../lib/collect/cluster/check-cluster.ts'
+import { forwardRights, grantText, kubernetesRights, tapRights } from '../../../lib/collect/cluster/rights.ts'
+import type { Cluster } from '../../../lib/model/registry.ts'
+import { startForwardedPrometheus, vizPod } from '../../support/servers/forwarded-prometheus.ts'
+import type { ForwardedPrometheus } from '../../support/servers/forwarded-prometheus.ts'
+import { freshFolder, recordedCluster, writeRecording } from '../../support/recorder.ts'
 
 const NOW = new Date('2026-11-24T12:00:00Z')
 
