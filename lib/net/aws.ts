@@ -12,10 +12,12 @@ export type AwsKeys = {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string | undefined
+  /** When they end, and whatever they signed with them; absent: they do not say. */
+  readonly expiration?: Date | undefined
 }
 
-/** Gives keys as they are just now. Throws what the SDK throws. */
-export type KeySource = () => Promise<AwsKeys>
+/** Gives keys as they are just now, and asks anew where those that it knows were refused. Throws what the SDK throws. */
+export type KeySource = (refused?: AwsKeys) => Promise<AwsKeys>
 
 /**
  * The keys of the environment as every program of AWS finds them (variables, shared files, a container's or a function's role), or those of a
@@ -30,45 +32,54 @@ export async function awsKeys({
 }): Promise<KeySource> {
   const { fromNodeProviderChain, fromTemporaryCredentials } = await import('@aws-sdk/credential-providers')
   const own = fromNodeProviderChain({ clientConfig: { region } })
-  if (roleArn === undefined) return keptKeys(own, () => new Date())
+  if (roleArn === undefined)
+    return keptKeys(
+      (forceRefresh) => own({ forceRefresh }),
+      () => new Date(),
+    )
   const assumed = fromTemporaryCredentials({
     masterCredentials: own,
     params: { RoleArn: roleArn, RoleSessionName: 'ciphertrail' },
     clientConfig: { region },
   })
-  return keptKeys(assumed, () => new Date())
+  return keptKeys(
+    () => assumed(),
+    () => new Date(),
+  )
 }
 
 /** Keys are replaced while they still hold for as long as a request takes, and clocks differ. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
-/** Asks a source once for as long as its keys hold, however many ask at once; a failure is not kept. Keys without an expiry hold for good. */
-export function keptKeys(
-  source: () => Promise<AwsKeys & { readonly expiration?: Date | undefined }>,
-  now: () => Date,
-): KeySource {
-  let known: ReturnType<typeof source> | undefined
-  const renew = (): ReturnType<typeof source> => {
-    const asked = source()
+/**
+ * Asks a source once for as long as its keys hold, however many ask at once; a failure is not kept. Keys without an expiry hold until they are refused.
+ *
+ * @param source is told whether keys were refused, so that it gives none that it kept itself
+ */
+export function keptKeys(source: (isRefused: boolean) => Promise<AwsKeys>, now: () => Date): KeySource {
+  let known: Promise<AwsKeys> | undefined
+  const renew = (isRefused = false): Promise<AwsKeys> => {
+    const asked = source(isRefused)
     known = asked
     asked.catch(() => {
       if (known === asked) known = undefined
     })
     return asked
   }
-  return async () => {
+  return async (refused) => {
     const asked = known ?? renew()
     const kept = await asked
     const { expiration } = kept
-    if (expiration === undefined || expiration.getTime() - now().getTime() > RENEWED_BEFORE_MS) return kept
-    return known === asked || known === undefined ? renew() : known
+    const holds = expiration === undefined || expiration.getTime() - now().getTime() > RENEWED_BEFORE_MS
+    if (kept !== refused && holds) return kept
+    return known === asked || known === undefined ? renew(kept === refused) : known
   }
 }
 
 /** The keys of a source. Throws SetupError in one line where there are none. */
-export async function readKeys(keys: KeySource): Promise<AwsKeys> {
+export async function readKeys(keys: KeySource, refused?: AwsKeys): Promise<AwsKeys> {
   try {
-    return await keys()
+    return await keys(refused)
   } catch (error) {
     throw new SetupError(`there are no credentials of AWS (${withoutSecrets(errorMessage(error), [])})`)
   }

@@ -18,6 +18,9 @@ const TOKEN_LIFE_MS = 15 * 60 * 1000
 /** A token is replaced while it still has as long as the longest deadline of a request takes, and clocks differ. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
+/** For so long EKS is taken at its word where it refused a token twice. */
+const REFUSED_MS = 60 * 1000
+
 /**
  * A token for an EKS cluster: the signed address of a question that only the bearer of the keys can ask the regional STS ("who am I?"), bound
  * to the cluster's name. EKS asks it to learn who asks.
@@ -47,15 +50,40 @@ export type EksDeps = {
   readonly now: () => Date
 }
 
-/** The credentials for requests to an EKS cluster: a token that is signed anew before it expires. */
-export function eksCredentials(cluster: EksCluster, { keys, now }: EksDeps): () => Promise<SentCredentials> {
-  let known: { readonly token: string; readonly signedAt: number } | undefined
-  return async () => {
+type SignedToken = {
+  readonly token: string
+  readonly keys: AwsKeys
+  readonly signedAt: number
+  /** Whether it took the place of one that was refused. */
+  readonly isSecond: boolean
+}
+
+/**
+ * The credentials for requests to an EKS cluster: a token that is signed anew before it or its keys expire, and where it was refused, which can be
+ * for its keys. EKS also refuses whoever it does not know, so that is done once a minute.
+ */
+export function eksCredentials(
+  cluster: EksCluster,
+  { keys, now }: EksDeps,
+): (refused?: string) => Promise<SentCredentials> {
+  let known: SignedToken | undefined
+  return async (refused) => {
     const time = now()
-    if (known === undefined || time.getTime() - known.signedAt > TOKEN_LIFE_MS - RENEWED_BEFORE_MS)
-      known = { token: eksToken(cluster, await readKeys(keys), time), signedAt: time.getTime() }
+    const kept = known
+    const isRefused =
+      kept !== undefined &&
+      refused === bearer(kept.token).headers['authorization'] &&
+      !(kept.isSecond && time.getTime() - kept.signedAt < REFUSED_MS)
+    if (kept !== undefined && !isRefused && time.getTime() <= endOf(kept)) return bearer(kept.token)
+    const own = await readKeys(keys, isRefused ? kept.keys : undefined)
+    known = { token: eksToken(cluster, own, time), keys: own, signedAt: time.getTime(), isSecond: isRefused }
     return bearer(known.token)
   }
+}
+
+/** EKS asks STS by the keys, so a token is worth nothing once they have expired. */
+function endOf({ signedAt, keys }: SignedToken): number {
+  return Math.min(signedAt + TOKEN_LIFE_MS, keys.expiration?.getTime() ?? Infinity) - RENEWED_BEFORE_MS
 }
 
 /** The headers that prove to EKS who asks it to describe a cluster. */
@@ -142,7 +170,7 @@ export async function findEksServer(cluster: EksCluster, deps: Omit<DescribeDeps
     url: new URL(url),
     ca,
     serverName: undefined,
-    credentials: async () => ({ ...(await credentials()), certificate: undefined }),
+    credentials: async (refused) => ({ ...(await credentials(refused)), certificate: undefined }),
   }
 }
 

@@ -7,6 +7,7 @@ import { listenOnLoopback } from '../../../demo/loopback.ts'
 import { openConnections } from '../../../lib/net/connections.ts'
 import { describeEks, describeHeaders, eksCredentials, eksToken } from '../../../lib/collect/cluster/eks.ts'
 import type { AwsKeys } from '../../../lib/net/aws.ts'
+import type { SentCredentials } from '../../../lib/net/credential-files.ts'
 import type { EksCluster } from '../../../lib/model/registry.ts'
 import { run } from '../../support/process/command-line.ts'
 import { startKubernetesServer } from '../../support/servers/kubernetes-server.ts'
@@ -27,6 +28,12 @@ const addressOf = (token: string): URL => {
   assert.ok(encoded, token)
   return new URL(Buffer.from(encoded, 'base64url').toString())
 }
+
+/** Which key signed a token that is sent. */
+const keyIn = ({ headers }: SentCredentials): string | null =>
+  addressOf(headers['authorization']?.replace(/^Bearer /, '') ?? '')
+    .searchParams.get('X-Amz-Credential')
+    ?.split('/')[0] ?? null
 
 /** What botocore 1.43 signs for the same clusters, keys and time. */
 const signed: [cluster: EksCluster, keys: AwsKeys, host: string, signature: string][] = [
@@ -104,6 +111,46 @@ describe('The way into an EKS cluster', () => {
     }
     assert.deepEqual([await keyAt(0), await keyAt(11), await keyAt(12)], ['KEY1', 'KEY1', 'KEY1'])
     assert.deepEqual([await keyAt(12.1), await keyAt(24), await keyAt(24.2)], ['KEY2', 'KEY2', 'KEY3'])
+  })
+
+  test('eksCredentials() signs anew where the keys of a token end, which is before it does', async () => {
+    const at = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_000)
+    let minutes = 0
+    let asked = 0
+    const credentials = eksCredentials(PROD, {
+      keys: async () => ({ ...KEYS, accessKeyId: `KEY${++asked}`, expiration: at(minutes + 8) }),
+      now: () => at(minutes),
+    })
+    const keys: (string | null)[] = []
+    for (minutes of [0, 5, 5.1, 10.1, 10.2]) keys.push(keyIn(await credentials()))
+    assert.deepEqual(keys, ['KEY1', 'KEY1', 'KEY2', 'KEY2', 'KEY3'])
+  })
+
+  test('eksCredentials() signs anew where a token was refused, once a minute and with keys that are asked for anew', async () => {
+    let seconds = 0
+    const sources: (string | undefined)[] = []
+    const credentials = eksCredentials(PROD, {
+      keys: async (refused) => {
+        sources.push(refused?.accessKeyId)
+        return { ...KEYS, accessKeyId: `KEY${sources.length}` }
+      },
+      now: () => new Date(NOW.getTime() + seconds * 1000),
+    })
+    const first = await credentials()
+    const refuse = ({ headers }: typeof first): ReturnType<typeof credentials> => credentials(headers['authorization'])
+    // Several requests are refused at once.
+    const [second, besides] = await Promise.all([refuse(first), refuse(first)])
+    assert.deepEqual([keyIn(first), keyIn(second), sources.slice(0, 2)], ['KEY1', 'KEY2', [undefined, 'KEY1']])
+    assert.notEqual(keyIn(besides), 'KEY1')
+    const known = await credentials()
+    assert.deepEqual(await refuse(first), known)
+    seconds = 59
+    assert.deepEqual(await refuse(known), known)
+    assert.deepEqual(await credentials(), known)
+    const before = sources.length
+    seconds = 61
+    assert.equal(keyIn(await refuse(known)), `KEY${before + 1}`)
+    assert.equal(sources.at(-1), keyIn(known))
   })
 
   test('keys that cannot be found are one line without a secret, and are looked for again', async () => {
@@ -202,5 +249,49 @@ describe('The way into an EKS cluster', () => {
       without.stdout,
       /Cannot read the version of cluster "prod": EKS does not describe .*: there are no credentials of AWS \(Could not load/,
     )
+  })
+
+  test('a token that an EKS cluster refuses is replaced by one that is signed with the keys of that moment', async (context) => {
+    const kubernetes = await startKubernetesServer(
+      (url) => ({
+        status: 200,
+        body: url.startsWith('/version') ? '{"gitVersion":"v1.34.4-eks"}' : '{"kind":"List","items":[]}',
+      }),
+      '2026-11-24T12:00:00Z',
+    )
+    context.after(() => kubernetes.close())
+    const tokens: string[] = []
+    kubernetes.accept((authorization) => {
+      tokens.push(authorization)
+      return keyIn({ headers: { authorization }, secrets: [] }) !== 'REVOKED'
+    })
+    const data = Buffer.from(kubernetes.ca).toString('base64')
+    const described = { cluster: { endpoint: kubernetes.url, certificateAuthority: { data } } }
+    const eks = await startEks(context, () => ({ status: 200, body: JSON.stringify(described) }))
+    // As a container gets its keys: these end in an hour, and other ones took their place.
+    let given = 0
+    const role = await startEks(context, () => ({
+      status: 200,
+      body: JSON.stringify({
+        AccessKeyId: given++ === 0 ? 'REVOKED' : 'RENEWED',
+        SecretAccessKey: SESSION.secretAccessKey,
+        Token: SESSION.sessionToken,
+        Expiration: '2100-01-01T00:00:00Z',
+      }),
+    }))
+    const options = {
+      folder: freshFolder(context),
+      env: {
+        AWS_CONTAINER_CREDENTIALS_FULL_URI: role.endpoint,
+        AWS_EC2_METADATA_DISABLED: 'true',
+        AWS_ENDPOINT_URL_EKS: eks.endpoint,
+      },
+    }
+    const added = await run(['cluster', 'add', 'prod', '--eks', 'prod', '--eks-region', 'eu-central-1'], options)
+    assert.equal(added.code, 0, added.stderr)
+    tokens.length = given = 0
+    const { stdout } = await run(['cluster', 'check', 'prod'], options)
+    assert.match(stdout, /^√ the API server answers \(v1\.34\.4-eks\)$/m)
+    assert.equal(given, 2)
   })
 })
