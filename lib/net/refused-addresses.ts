@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns'
-import { BlockList, isIP } from 'node:net'
-import type { LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
+import type { BlockList, LookupFunction } from 'node:net'
+import { networkOf, networksIn } from './networks.ts'
 import { oneLine } from '../text/redact.ts'
 import { SetupError, UnreachableError } from './errors.ts'
 
@@ -22,15 +23,14 @@ const REFUSED: readonly [network: string, what: string][] = [
   // Behind these stands any IPv4 address, wherever that is in them: nobody reaches a server by one, and who translates it is not known.
   ['64:ff9b:1::/48', 'an IPv4 address in disguise'],
   ['2002::/16', 'an IPv4 address in disguise'],
+  ['2001::/32', 'an IPv4 address in disguise'],
+  ['::ffff:0:0:0/96', 'an IPv4 address in disguise'],
   ['::/96', 'an IPv4 address in disguise'],
   ['fe80::/10', 'link-local'],
   ['fd00:ec2::/32', 'the metadata service of AWS'],
   ['fd20:ce::254/128', 'the metadata service of Google Cloud'],
   ['ff00::/8', 'no address of a server'],
 ]
-
-/** Behind this prefix of 96 bits stands an IPv4 address that NAT64 translates to (RFC 6052). */
-const NAT64 = '64:ff9b::'
 
 /**
  * Which addresses may be connected to: without `networks` all but those of metadata services and the like, with it only those in it.
@@ -43,36 +43,40 @@ export function addressCheck(networks: string | undefined): AddressCheck {
     const lists = REFUSED.map(([network, what]) => ({ list: listOf(network), what }))
     // It lies in ::/96, and is this machine.
     const loopback = listOf('::1')
-    return (address) =>
-      includes(loopback, address) ? undefined : lists.find(({ list }) => includes(list, address))?.what
+    const refused = (address: string): string | undefined => lists.find(({ list }) => includes(list, address))?.what
+    return (address) => {
+      if (includes(loopback, address)) return undefined
+      const target = isatapTarget(address)
+      return refused(address) ?? (target === undefined ? undefined : refused(target))
+    }
   }
-  const allowed = networks
-    .split(/[\s,]+/)
-    .filter((network) => network !== '')
-    .map(listOf)
+  const allowed = networksIn(networks).map(listOf)
   return (address) =>
     allowed.some((list) => includes(list, address)) ? undefined : 'outside CIPHERTRAIL_ALLOWED_NETWORKS'
 }
 
 function listOf(network: string): BlockList {
-  const [address = '', prefix, ...rest] = network.split('/')
-  const family = isIP(address)
-  const longest = family === 4 ? 32 : 128
-  const bits = Number(prefix ?? longest)
-  if (family === 0 || rest.length > 0 || !/^\d{1,3}$/.test(prefix ?? '0') || bits > longest)
-    throw new SetupError(
-      `CIPHERTRAIL_ALLOWED_NETWORKS holds "${oneLine(network)}", wanted networks such as 10.0.0.0/8 or fd00::/8`,
-    )
-  const list = new BlockList()
-  list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6')
-  if (family === 4) list.addSubnet(`${NAT64}${address}`, 96 + bits, 'ipv6')
-  return list
+  const list = networkOf(network)
+  if (list !== undefined) return list
+  throw new SetupError(
+    `CIPHERTRAIL_ALLOWED_NETWORKS holds "${oneLine(network)}", wanted networks such as 10.0.0.0/8 or fd00::/8`,
+  )
 }
 
 /** IPv4 addresses that are written as IPv6 (`::ffff:10.0.0.1`) count as what they are. */
 function includes(list: BlockList, address: string): boolean {
   const family = isIP(address)
   return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** The IPv4 address that an ISATAP interface sends to (RFC 5214), which stands behind the prefix of any network. */
+function isatapTarget(address: string): string | undefined {
+  const [written = ''] = address.split('%')
+  if (isIP(written) !== 6) return undefined
+  const { hostname } = new URL(`http://[${written}]`)
+  const [, ...pairs] = /:(?:0|200)?:5efe:([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(hostname) ?? []
+  if (pairs.length === 0) return undefined
+  return pairs.flatMap((pair) => [parseInt(pair, 16) >> 8, parseInt(pair, 16) & 255]).join('.')
 }
 
 /**

@@ -39,6 +39,14 @@ test('refuseAddress() refuses metadata services and link-local addresses, howeve
     'http://[2002:a9fe:a9fe::1]',
     'http://[::a9fe:a9fe]',
     'http://[::169.254.169.254]',
+    'http://[::ffff:0:169.254.169.254]',
+    'http://[2001:0:a9fe:a9fe::1]', // by Teredo, and the next with each bit turned, as it has those of clients
+    'http://[2001:0:808:808::5601:5601]',
+    'http://[2001:db8::5efe:169.254.169.254]',
+    'http://[2001:db8:1:2:200:5efe:a9fe:a9fe]',
+    'http://[fd00::5efe:6464:64c8]',
+    'http://[::5efe:a9fe:a9fe]',
+    'http://[fe80::5efe:10.1.2.3]',
   ]
   for (const url of refused) assert.ok(isRefused(url), url)
   const allowed = [
@@ -48,6 +56,10 @@ test('refuseAddress() refuses metadata services and link-local addresses, howeve
     'https://10.1.2.3',
     'https://203.0.113.9',
     'https://[2001:db8::1]',
+    'https://[2001:1::1]',
+    'https://[2001:db8::5efe:10.1.2.3]',
+    'https://[2001:db8::1200:5efe:a9fe:a9fe]',
+    'https://[2001:db8::5efe:a9fe:a9fe:1]',
     'https://metadata.google.internal',
   ]
   for (const url of allowed) assert.ok(!isRefused(url), url)
@@ -70,6 +82,13 @@ test('refuseAddress() refuses all but the networks that are configured, and noth
     message: 'the address 192.0.2.1 is refused, it is outside CIPHERTRAIL_ALLOWED_NETWORKS',
     hint: 'if it is meant, name its network in CIPHERTRAIL_ALLOWED_NETWORKS',
   })
+})
+
+test('addressCheck() sees what stands behind the zone of an address', () => {
+  const check = addressCheck(undefined)
+  for (const address of ['fe80::1%eth0', '2001:db8::5efe:a9fe:a9fe%1', '::ffff:169.254.169.254%1'])
+    assert.notEqual(check(address), undefined, address)
+  assert.equal(check('2001:db8::1%eth0'), undefined)
 })
 
 test('addressCheck() refuses what is no list of networks', () => {
