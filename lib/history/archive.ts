@@ -6,6 +6,7 @@ import { hash } from 'node:crypto'
 import { z } from 'zod'
 import { partitionPoint } from '../partition-point.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
+import { concurrently } from '../concurrently.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { Seconds, Window, WindowSetting } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
@@ -79,7 +80,7 @@ export class ArchiveNeededError extends Error {
 const DAY_SECONDS = 24 * 60 * 60
 
 /** So many days are read at once. */
-const READS_AT_ONCE = 16
+const MAX_READS = 16
 
 /**
  * The first day that is to stay in the state, `2026-11-24`: that of the watermark of the months, or of the last window where it is earlier. So what
@@ -301,12 +302,7 @@ export async function readListsAround(
 }
 
 async function readDays(cluster: string, days: readonly NamedDay[], objects: Objects): Promise<ArchivedDay[]> {
-  const read: ArchivedDay[] = []
-  for (let index = 0; index < days.length; index += READS_AT_ONCE) {
-    const some = days.slice(index, index + READS_AT_ONCE).map(async (named) => readDay(cluster, named, objects))
-    read.push(...(await Promise.all(some)))
-  }
-  return read
+  return concurrently(days, MAX_READS, (named) => readDay(cluster, named, objects))
 }
 
 async function readDay(cluster: string, { day, sha256 }: NamedDay, objects: Objects): Promise<ArchivedDay> {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { concurrently } from '../concurrently.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Window } from '../model/time.ts'
@@ -80,7 +81,7 @@ export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
 export const CHUNK = 100
 
 /** So many window results are read at once. */
-const READS_AT_ONCE = 16
+const MAX_READS = 16
 
 /** The bytes of a state. */
 export function encodeState({ archive, ...state }: ClusterState): Buffer {
@@ -241,16 +242,11 @@ export async function readExpected(
   windows: readonly FoldedWindow[],
   objects: Objects,
 ): Promise<ExpectedWindow[]> {
-  const read: ExpectedWindow[] = []
-  for (let index = 0; index < windows.length; index += READS_AT_ONCE) {
-    const some = windows.slice(index, index + READS_AT_ONCE).map(async ({ sha256, ...window }) => ({
-      window,
-      result:
-        sha256 === null ? null : await readResult(cluster, window, [sha256, ...hashesOf(window, replacing)], objects),
-    }))
-    read.push(...(await Promise.all(some)))
-  }
-  return read
+  return concurrently(windows, MAX_READS, async ({ sha256, ...window }) => ({
+    window,
+    result:
+      sha256 === null ? null : await readResult(cluster, window, [sha256, ...hashesOf(window, replacing)], objects),
+  }))
 }
 
 function hashesOf({ start, end }: Window, replacing: ClusterState['replacing']): string[] {

@@ -1,3 +1,4 @@
+import { concurrently } from '../concurrently.ts'
 import type { ClusterState, StoredState } from './cluster-state.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { NamedDay } from './archive.ts'
@@ -87,7 +88,7 @@ export async function write(
 }
 
 /** So many days of the archive are read and written at once. */
-const DAYS_AT_ONCE = 16
+const MAX_DAYS = 16
 
 async function writeDays(
   days: ReadonlyMap<string, Uint8Array>,
@@ -95,7 +96,7 @@ async function writeDays(
   objects: Objects,
 ): Promise<void> {
   const wrong: { readonly dayKey: string; readonly body: Uint8Array; readonly before: string | null }[] = []
-  await inBatches([...days], async ([dayKey, body]) => {
+  await concurrently([...days], MAX_DAYS, async ([dayKey, body]) => {
     const stored = await objects.get(dayKey)
     if (stored === undefined || Buffer.compare(stored.body, body) !== 0)
       wrong.push({ dayKey, body, before: stored?.etag ?? null })
@@ -103,12 +104,7 @@ async function writeDays(
   if (wrong.length === 0) return
   // Looked at after the days were read: whoever replaces the state from now on also replaces the days, or finds them changed.
   if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
-  await inBatches(wrong, async ({ dayKey, body, before }) => {
+  await concurrently(wrong, MAX_DAYS, async ({ dayKey, body, before }) => {
     await objects.putIf(dayKey, body, before)
   })
-}
-
-async function inBatches<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  for (let index = 0; index < items.length; index += DAYS_AT_ONCE)
-    await Promise.all(items.slice(index, index + DAYS_AT_ONCE).map(run))
 }

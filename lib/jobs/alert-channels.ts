@@ -1,3 +1,5 @@
+/** What cannot wait, told to each channel at once: decided, kept, then delivered, each to each once. */
+import { concurrently } from '../concurrently.ts'
 import { alertContent } from '../deliver/alert/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-state.ts'
 import { type Notice, decideAlerts, isStale, endpointPseudonym } from '../deliver/alert/due-alerts.ts'
@@ -47,6 +49,9 @@ export type ChannelAlerts = {
   readonly problem: string | null
 }
 
+/** So many channels, and clusters, are read at once. */
+const MAX_READS = 16
+
 /**
  * Tells each channel that has alerts what began and what ended since it was told last. Safe to run twice at once, and to die anywhere: what was decided is kept before it is
  * delivered, and each run delivers what is left of the last days.
@@ -62,10 +67,13 @@ export async function alertDue(
   if (channels.length === 0) return []
   const now = timeOf(at)
   // Before anything that is decided on: who decided meanwhile knew more, and what was kept since then tells so.
-  const kept = await Promise.allSettled(channels.map((channel) => readAlerts(channel, objects)))
+  const kept = await concurrently(channels, MAX_READS, async (channel) => {
+    const [outcome] = await Promise.allSettled([readAlerts(channel, objects)])
+    return outcome
+  })
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
-  const facts = await Promise.all(asked.map((cluster) => clusterFacts(cluster, at, { objects, memory })))
+  const facts = await concurrently(asked, MAX_READS, (cluster) => clusterFacts(cluster, at, { objects, memory }))
   const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, clusters, objects)])
   const outcomes: ChannelAlerts[] = []
   for (const [index, channel] of channels.entries()) {

@@ -1,5 +1,6 @@
 /** What a report or a mail of a period is made from, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
+import { concurrently } from '../concurrently.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
 import { earlierPeriods } from '../time/week.ts'
@@ -9,6 +10,9 @@ import { historyProblem } from '../history/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { readPeriodAndPast } from '../history/period.ts'
 import { readRecorded } from '../store/registry/registry.ts'
+
+/** So many clusters are read at once: while one is, it takes more memory than what is kept of it. */
+const MAX_READS = 4
 
 /** How many periods of equal length the trend shows, this one among them. */
 const TREND_PERIODS = 8
@@ -39,7 +43,9 @@ export async function readReportInput(
     if (problem !== undefined) throw new StoreError(problem)
   }
   const earlier = earlierPeriods(period, TREND_PERIODS - 1)
-  const read = await Promise.all(clusters.map((cluster) => readPeriodAndPast(cluster, period, earlier, now, objects)))
+  const read = await concurrently(clusters, MAX_READS, (cluster) =>
+    readPeriodAndPast(cluster, period, earlier, now, objects),
+  )
   const kept = read.map(({ current }) => current)
   progress('Judging the period')
   const [{ declared: scopes }, { declared: waivers }] = await Promise.all([

@@ -1,4 +1,5 @@
 /** The mail of a week of a channel, from what is stored to what is said. */
+import { concurrently } from '../concurrently.ts'
 import { timeOf, toSeconds } from '../time/windows.ts'
 import { otherConditions } from '../deliver/alert/conditions.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
@@ -31,6 +32,9 @@ export type MailInstructions = {
 /** What is said to the recipients of a channel, and what of the report goes with it. */
 export type WeekMailContent = MailContent & Pick<MailReport, 'download' | 'attachments'>
 
+/** The expiries of so many clusters are read at once. */
+const MAX_READS = 16
+
 /** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
 export async function weekMail(
   { channel, week, now, version, url, suppressed }: MailInstructions,
@@ -53,7 +57,10 @@ export async function weekMail(
   )
   // Of a whole cluster: not told to channels of some namespaces, as in alerts.
   const told = channel.namespaces.length > 0 ? [] : clusters
-  const expiries = await Promise.all(told.map(async ({ id }) => ({ id, facts: await expiryFacts(id, objects) })))
+  const expiries = await concurrently(told, MAX_READS, async ({ id }) => ({
+    id,
+    facts: await expiryFacts(id, objects),
+  }))
   const beside = otherConditions(channel, {
     now: timeOf(now),
     clusters: expiries.flatMap(({ facts }) => facts ?? []),

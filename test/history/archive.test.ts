@@ -36,12 +36,14 @@ import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type AttemptedWindow, windowId } from '../../lib/store/evidence/selected-attempt.ts'
 import {
   encodeState,
+  readExpected,
   readHistory,
   readLatest,
   readState,
   readWindow,
   type ClusterState,
 } from '../../lib/history/cluster-state.ts'
+import { busyStore } from '../support/stored/busy-store.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { coverageOf, named80, pathWindow, unnamed80, windowResult } from '../support/stored/window-results.ts'
 import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
@@ -504,6 +506,27 @@ test('a day of the archive that is damaged or missing is said by who needs it, a
     assert.deepEqual(await checkDerived(cluster, deps(mended)), [])
     assert.deepEqual((await rebuildCluster(cluster, deps(objects))).errors, [])
     assert.deepEqual(await derivedIn(objects), expected)
+  }
+})
+
+test('sixteen days and results at once are read, and days written, however many there are', async () => {
+  const held = new Map<string, Uint8Array>()
+  const { objects, mostAtOnce: mostWhileWriting } = busyStore(held)
+  await put(memoryObjects(held), ...Array.from({ length: 100 }, (_, index) => simple(index)))
+  await compactCluster(cluster, deps(objects))
+  const state = await stateOf(objects)
+  assert.ok((state.archive?.days.length ?? 0) > 16)
+  assert.equal(mostWhileWriting(), 16)
+  for (const read of [
+    (store: Objects) => readUnarchived(state, store),
+    async (store: Objects) => {
+      const { windows } = await readUnarchived(state, memoryObjects(held))
+      return readExpected(state, windows, store)
+    },
+  ]) {
+    const busy = busyStore(held)
+    await read(busy.objects)
+    assert.equal(busy.mostAtOnce(), 16)
   }
 })
 
