@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
-import { type Config, readConfig } from '../lib/config.ts'
+import { type Config, ConfigError, readConfig } from '../lib/config.ts'
 import { addAlert } from './commands/alert.ts'
 import { addChannelCommands } from './commands/channel/channel.ts'
 import { addClusterCommands } from './commands/cluster.ts'
@@ -30,9 +30,12 @@ import { addWorkloads } from './commands/workloads.ts'
 /**
  * Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood.
  *
+ * @param given what the environment says, where that was read already
  * @param now what commands take for the present, unless `--now` says otherwise; default the clock of the machine
  */
-export async function main(argv: readonly string[], config: Config = readConfig(), now?: () => Date): Promise<number> {
+export async function main(argv: readonly string[], given?: Config, now?: () => Date): Promise<number> {
+  const config = given ?? configOr((line) => process.stderr.write(`${line}\n`))
+  if (config === undefined) return 2
   const console = processConsole(config, manifest.version, now)
   const program = programOf(console)
   try {
@@ -41,6 +44,17 @@ export async function main(argv: readonly string[], config: Config = readConfig(
   } catch (error) {
     console.progressEnd()
     return report(error, console, calledOf(program, argv))
+  }
+}
+
+/** Undefined where it cannot be used, which is told. */
+function configOr(tell: (line: string) => void): Config | undefined {
+  try {
+    return readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    tell(error.message)
+    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { delimiter, join, relative, resolve, sep } from 'node:path'
 import { openCluster } from '../lib/collect/cluster/open-cluster.ts'
 import type { OpenOptions } from '../lib/collect/cluster/open-cluster.ts'
@@ -45,6 +46,23 @@ export async function openRegistered(
   return openCluster(cluster, { environment: { ...console.config, places: placesOf(options, console) }, ...deadlines })
 }
 
+/** Refuses folders of credentials that are none, which would else be said of each cluster. Throws UsageError. */
+export async function refuseFolders({ config }: Console): Promise<void> {
+  for (const folder of foldersIn(config.credentials) ?? []) {
+    const isFolder = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+    if (!isFolder)
+      throw new UsageError(
+        `Cannot use CIPHERTRAIL_CREDENTIALS: "${printable(folder)}" is no folder that can be read, wanted folders with a "${delimiter}" between them; make it, or correct it`,
+      )
+  }
+}
+
+const foldersIn = (text: string | undefined): string[] | undefined =>
+  text?.split(delimiter).filter((folder) => folder !== '')
+
 /** Where credentials of clusters are read, and where never. */
 function placesOf(options: TrustOptions, console: Console): CredentialPlaces {
   const { config } = console
@@ -63,7 +81,7 @@ function placesOf(options: TrustOptions, console: Console): CredentialPlaces {
         { path: `${resolve(place)}.key`, what: 'the key of the log' },
       ]
   return {
-    folders: credentials?.split(delimiter).filter((folder) => folder !== ''),
+    folders: foldersIn(credentials),
     secrets: secrets?.split(/[\s,]+/).filter((prefix) => prefix !== ''),
     never: [
       ...ofStore,

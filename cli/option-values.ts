@@ -1,5 +1,5 @@
 import { parseTime } from '../lib/time/windows.ts'
-import { pagesUrl } from '../lib/deliver/send/settings.ts'
+import { pagesUrl } from '../lib/deliver/send/pages-url.ts'
 import type { ProxiesSetting } from '../lib/model/registry.ts'
 import { STATES } from '../lib/model/path.ts'
 import type { State } from '../lib/model/path.ts'

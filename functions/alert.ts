@@ -9,9 +9,9 @@ import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/jobs/alert-channels.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import type { Memory } from '../lib/history/recent.ts'
-import { onSchedule, once } from './lambda.ts'
+import { onSchedule } from './lambda.ts'
 
-const mail = once(async () => mailOnAws(readConfig()))
+const mail = mailOnAws(readConfig())
 const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 
 /** With less time than this left nothing is waited for: longer than one message takes at the most, and a webhook and a topic after it. */
@@ -26,15 +26,16 @@ const memory: Memory = new Map()
 // By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
 export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const now = () => new Date()
-  const way = await mail()
   const mayWait = (ms: number) => leftMs() - ms > MIN_MS
   const outcomes = await alertDue(
-    { at: now(), url: way?.url ?? null },
+    { at: now(), url: mail?.url ?? null },
     {
       objects,
       now,
       mail:
-        way === null ? null : { ...way, send: retryThrottled(way.send, { mayWait, wait: sleep, random: Math.random }) },
+        mail === null
+          ? null
+          : { ...mail, send: retryThrottled(mail.send, { mayWait, wait: sleep, random: Math.random }) },
       post,
       publish: snsPublish,
       settled,
@@ -45,7 +46,7 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const sent = tried.filter(({ status }) => status === 'sent').length
   const notices = outcomes.flatMap(({ notice }) => notice ?? [])
   const told = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [[channel, problem] as const]))
-  const silent = way === null ? await withoutSender(objects) : []
+  const silent = mail === null ? await withoutSender(objects) : []
   // One line for each channel, whatever lacks.
   const problems = [...Map.groupBy([...silent, ...told], ([channel]) => channel)].map(
     ([channel, all]) => `${channel}: ${all.map(([, problem]) => problem).join('; ')}`,

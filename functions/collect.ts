@@ -6,9 +6,10 @@ import { noteTrust } from '../lib/jobs/trust-note.ts'
 import { UntrustedError } from '../lib/store/registry/trust.ts'
 import { onQueue, once, setting } from './lambda.ts'
 
+const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
+
 /** The key that only operators may sign with: asked for once, and for its public part alone. */
 const signer = once(async () => {
-  const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
   const { kmsSigner } = await import('../lib/seal/key/kms.ts')
   return kmsSigner({ keyId, name: 'ciphertrail-trust' })
 })

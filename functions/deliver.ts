@@ -8,7 +8,7 @@ import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
 import { retryThrottled } from '../lib/deliver/send/patience.ts'
 import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
 import { askedMailSchema } from '../lib/jobs/due-mails.ts'
-import { onQueue, once } from './lambda.ts'
+import { onQueue } from './lambda.ts'
 
 /** With less time than this left nothing is waited for: longer than one message takes at the most. */
 const MIN_MS = 45_000
@@ -16,15 +16,14 @@ const MIN_MS = 45_000
 /** With less time than this left nobody more is begun with: a message may have to wait for its turn. */
 const BEGIN_MS = MIN_MS + 15_000
 
-const mail = once(async () => mailOnAws(readConfig()))
+const mail = mailOnAws(readConfig())
 
 export const handler = onQueue(askedMailSchema, async (message, { objects, version }, leftMs) => {
-  const way = await mail()
-  if (way === null) {
+  if (mail === null) {
     const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
     return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
-  const { send: sendOnce, ...from } = way
+  const { send: sendOnce, ...from } = mail
   const mayWait = (ms: number) => leftMs() - ms > MIN_MS
   const send = retryThrottled(sendOnce, { mayWait, wait: sleep, random: Math.random })
   const now = () => new Date()

@@ -10,7 +10,7 @@ import { z } from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
-import { parseAddress } from '../lib/store/objects/s3/address.ts'
+import { type S3Address, parseAddress } from '../lib/store/objects/s3/address.ts'
 import { s3Objects } from '../lib/store/objects/s3/s3.ts'
 
 /** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
@@ -21,7 +21,7 @@ export type Container = {
   readonly config: Config
   /** Version of ciphertrail. */
   readonly version: string
-  /** The store; opened once. Throws SettingError where none is named, or a directory. */
+  /** The store; opened once. */
   readonly objects: Objects
 }
 
@@ -38,7 +38,9 @@ export class SettingError extends Error {
   override readonly name = 'SettingError'
 }
 
+// What is absent or wrong ends the start of the container, and not the first message.
 const config = readConfig()
+const address = storeAddress()
 const logger = new Logger({ serviceName: 'ciphertrail' })
 const metrics = new Metrics({ serviceName: 'ciphertrail' })
 
@@ -54,10 +56,13 @@ const container: Container = {
 }
 
 function openStore(): Objects {
-  const address = parseAddress(setting(config.store, 'CIPHERTRAIL_STORE'))
-  if (address === undefined)
-    throw new SettingError('Cannot use CIPHERTRAIL_STORE: it names a directory, wanted s3://bucket?derived=bucket')
   return s3Objects(address, { now: () => new Date(), isPathStyle: config.s3Endpoint !== undefined })
+}
+
+function storeAddress(): S3Address {
+  const named = parseAddress(setting(config.store, 'CIPHERTRAIL_STORE'))
+  if (named !== undefined) return named
+  throw new SettingError('Cannot use CIPHERTRAIL_STORE: it names a directory, wanted s3://bucket?derived=bucket')
 }
 
 /** A setting that a function cannot do without. Throws {@link SettingError}. */

@@ -2,27 +2,29 @@
 import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
 import { mailsDue } from '../lib/jobs/due-mails.ts'
 import { plan } from '../lib/jobs/plan-collection.ts'
+import { readConfig } from '../lib/config.ts'
 import { onSchedule, setting } from './lambda.ts'
 
 /** What SQS takes at once. */
 const MAX_AT_ONCE = 10
 
+const config = readConfig()
+const windowQueue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
+const mailQueue = setting(config.deliverQueue, 'CIPHERTRAIL_DELIVER_QUEUE')
 const client = new SQSClient({})
 
 /** Mails of which nothing is left to do. */
 const settled = new Set<string>()
 
-export const handler = onSchedule(async (now, { config, objects }) => {
+export const handler = onSchedule(async (now, { objects }) => {
   const askForWindows = async () => {
-    const queue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
     const { due, errors } = await plan({ now }, { objects })
-    await ask('windows', due, queue)
+    await ask('windows', due, windowQueue)
     return { due, errors }
   }
   const askForMails = async () => {
-    const queue = setting(config.deliverQueue, 'CIPHERTRAIL_DELIVER_QUEUE')
     const { due, errors } = await mailsDue(now, { objects, now: () => new Date(), settled })
-    await ask('mails', due, queue)
+    await ask('mails', due, mailQueue)
     return { due, errors }
   }
   // Neither keeps the other from being asked for.

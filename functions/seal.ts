@@ -4,10 +4,10 @@ import { kmsSigner } from '../lib/seal/key/kms.ts'
 import { seal } from '../lib/seal/write/seal.ts'
 import { onSchedule, once, setting } from './lambda.ts'
 
-const signer = once(() => {
-  const { kmsKey, logName } = readConfig()
-  return kmsSigner({ keyId: setting(kmsKey, 'CIPHERTRAIL_KMS_KEY'), name: setting(logName, 'CIPHERTRAIL_LOG_NAME') })
-})
+const config = readConfig()
+const keyId = setting(config.kmsKey, 'CIPHERTRAIL_KMS_KEY')
+const name = setting(config.logName, 'CIPHERTRAIL_LOG_NAME')
+const signer = once(() => kmsSigner({ keyId, name }))
 
 export const handler = onSchedule(async (now, { objects }) => {
   const { leaves, size, errors } = await seal({ now }, { objects, signer: await signer() })

@@ -1,3 +1,10 @@
+import { isIP } from 'node:net'
+import { networkOf, networksIn } from './net/networks.ts'
+import { withoutSecrets } from './text/redact.ts'
+import { pagesUrl } from './deliver/send/pages-url.ts'
+import { isOrigin } from './seal/key/key.ts'
+import { StoreAddressError, parseAddress } from './store/objects/s3/address.ts'
+
 /** What the environment says. This file is the only reader of `process.env`; everything else takes values. */
 export type Config = {
   /** `CIPHERTRAIL_STORE`: where the store is, unless the command line says otherwise. */
@@ -61,12 +68,83 @@ export type Config = {
 const PLUGIN_VARIABLES =
   /^(PATH|HOME|USER|LOGNAME|USERPROFILE|APPDATA|SYSTEMROOT|TMPDIR|TEMP|LANG|LC_ALL|TZ|SSL_CERT_FILE|SSL_CERT_DIR|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy|USE_GKE_GCLOUD_AUTH_PLUGIN|(AWS|CLOUDSDK|GOOGLE|AZURE|AAD|XDG)_[A-Z0-9_]+)$/
 
-/** Reads the environment. An empty variable counts as absent. */
+/** A variable of the environment that cannot be used. One line, without what may be a credential. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** How a variable is read that must have some form. */
+type Form = {
+  /** In words that follow "wanted". */
+  readonly wanted: string
+  readonly accepts: (text: string) => boolean
+}
+
+const KMS_KEY: Form = {
+  wanted: 'a key in AWS KMS by its ARN, such as arn:aws:kms:eu-central-1:111122223333:key/<id>, its id or its alias',
+  accepts: (text) =>
+    /^(arn:aws[a-z-]*:kms:[a-z\d-]+:\d{12}:(key\/[A-Za-z\d-]+|alias\/[\w/-]+)|alias\/[\w/-]+|[A-Za-z\d-]{1,256})$/.test(
+      text,
+    ),
+}
+
+const QUEUE: Form = {
+  wanted: 'the URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/name',
+  accepts: (text) => isWebAddress(text) && new URL(text).pathname !== '/',
+}
+
+const ENDPOINT: Form = { wanted: 'the URL of a server, such as https://s3.example.com', accepts: isWebAddress }
+
+/** The variables that have one. All others are names of files and folders, which are wrong only where nothing is there. */
+const FORMS: Readonly<Record<string, Form>> = {
+  AWS_ENDPOINT_URL: ENDPOINT,
+  AWS_ENDPOINT_URL_S3: ENDPOINT,
+  AWS_ENDPOINT_URL_EKS: ENDPOINT,
+  AWS_REGION: { wanted: 'a region, such as eu-central-1', accepts: (text) => /^[a-z\d-]{1,63}$/i.test(text) },
+  KUBERNETES_SERVICE_HOST: {
+    wanted: 'the address or the name of the API server',
+    accepts: (text) => isIP(text) !== 0 || /^[a-z\d]([a-z\d.-]{0,251}[a-z\d])?$/i.test(text),
+  },
+  KUBERNETES_SERVICE_PORT: {
+    wanted: 'a port from 1 to 65535',
+    accepts: (text) => /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535,
+  },
+  CIPHERTRAIL_ALLOWED_NETWORKS: {
+    wanted: 'networks such as 10.0.0.0/8, fd00::/8',
+    accepts: (text) => networksIn(text).length > 0 && networksIn(text).every((one) => networkOf(one) !== undefined),
+  },
+  CIPHERTRAIL_API_CLAIM: {
+    wanted: 'the name of a claim, such as ciphertrail_clusters',
+    accepts: (text) => /^[\x21-\x7e]{1,255}$/.test(text),
+  },
+  CIPHERTRAIL_COLLECT_QUEUE: QUEUE,
+  CIPHERTRAIL_DELIVER_QUEUE: QUEUE,
+  CIPHERTRAIL_KMS_KEY: KMS_KEY,
+  CIPHERTRAIL_LOG_NAME: { wanted: 'an address without "https://", such as example.com/ciphertrail', accepts: isOrigin },
+  CIPHERTRAIL_SECRETS: {
+    wanted: 'ARNs of secrets, or what their names begin with, parted by commas, such as ciphertrail/',
+    accepts: (text) => text.split(/[\s,]+/).every((prefix) => /^[\w/+=.@:-]*$/.test(prefix)),
+  },
+  CIPHERTRAIL_TIME_ZONE: { wanted: 'the IANA name of a time zone, such as Europe/Berlin or UTC', accepts: isTimeZone },
+  CIPHERTRAIL_TRUST_KEY: KMS_KEY,
+  CIPHERTRAIL_URL: {
+    wanted: 'the address of the pages, such as https://ciphertrail.example.com',
+    accepts: (text) => pagesUrl(text) !== undefined,
+  },
+}
+
+/**
+ * Reads the environment. An empty variable counts as absent. Each is looked at here, at the start: what is wrong would else be said by whatever uses it
+ * first, of one cluster or message, and maybe at night. Whom mail is from is read by `mailByEnvironment`, since it names more than one.
+ *
+ * @throws ConfigError for the first variable that cannot be used
+ */
 export function readConfig(): Config {
+  const endpoint = read('AWS_ENDPOINT_URL')
   return {
-    store: read('CIPHERTRAIL_STORE'),
+    store: readStore(),
     key: read('CIPHERTRAIL_KEY'),
-    s3Endpoint: read('AWS_ENDPOINT_URL_S3') ?? read('AWS_ENDPOINT_URL'),
+    s3Endpoint: read('AWS_ENDPOINT_URL_S3') ?? endpoint,
     kubeconfig: read('KUBECONFIG'),
     home: read('HOME') ?? read('USERPROFILE'),
     serviceHost: read('KUBERNETES_SERVICE_HOST'),
@@ -102,5 +180,34 @@ export function readConfig(): Config {
 
 function read(name: string): string | undefined {
   const value = process.env[name]
-  return value === '' ? undefined : value
+  if (value === undefined || value === '') return undefined
+  const form = FORMS[name]
+  if (form === undefined || form.accepts(value)) return value
+  throw new ConfigError(
+    `Cannot use ${name} "${withoutSecrets(value, [])}": wanted ${form.wanted}; correct it, or take it out of the environment`,
+  )
+}
+
+/** A directory, or an address of S3. */
+function readStore(): string | undefined {
+  const text = read('CIPHERTRAIL_STORE')
+  try {
+    if (text !== undefined) parseAddress(text, 'CIPHERTRAIL_STORE')
+  } catch (error) {
+    throw error instanceof StoreAddressError ? new ConfigError(error.message) : error
+  }
+  return text
+}
+
+function isWebAddress(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
 }

@@ -1,79 +1,142 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readConfig } from '../lib/config.ts'
+import { ConfigError, readConfig } from '../lib/config.ts'
+import { run } from './support/process/command-line.ts'
+import { setEnvironment } from './support/process/environment.ts'
+import { freshFolder } from './support/recorder.ts'
 
-test('readConfig() takes an empty variable for absent', () => {
-  const names = [
-    'CIPHERTRAIL_STORE',
-    'CIPHERTRAIL_KEY',
-    'AWS_ENDPOINT_URL_S3',
-    'AWS_ENDPOINT_URL',
-    'KUBECONFIG',
-    'HOME',
-    'USERPROFILE',
-    'KUBERNETES_SERVICE_HOST',
-    'KUBERNETES_SERVICE_PORT',
-    'AWS_ENDPOINT_URL_EKS',
-    'CIPHERTRAIL_URL',
-    'CIPHERTRAIL_MAIL',
-    'CIPHERTRAIL_MAIL_FROM',
-    'CIPHERTRAIL_MAIL_FROM_NAME',
-    'CIPHERTRAIL_CONFIGURATION_SET',
-    'AWS_REGION',
-    'CIPHERTRAIL_ALLOWED_NETWORKS',
-    'FORCE_COLOR',
-    'CIPHERTRAIL_KMS_KEY',
-    'CIPHERTRAIL_LOG_NAME',
-    'CIPHERTRAIL_TIME_ZONE',
-    'CIPHERTRAIL_COLLECT_QUEUE',
-    'CIPHERTRAIL_DELIVER_QUEUE',
-    'CIPHERTRAIL_API_CLAIM',
-    'PATH',
-    'CIPHERTRAIL_LOG_HEAD',
-    'CIPHERTRAIL_TRUST',
-    'CIPHERTRAIL_TRUST_KEY',
-    'CIPHERTRAIL_CREDENTIALS',
-    'CIPHERTRAIL_SECRETS',
-  ]
-  for (const name of names) process.env[name] = ''
+const ARN = 'arn:aws:kms:eu-central-1:111122223333:key/0d8a7c1e-0000-4000-8000-000000000001'
+
+/** Each variable with a text that it may have. */
+const GOOD = {
+  CIPHERTRAIL_STORE: 's3://evidence?derived=derived',
+  CIPHERTRAIL_KEY: 'log.key',
+  AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9000',
+  AWS_ENDPOINT_URL: 'https://aws.example.com',
+  KUBECONFIG: 'a:b',
+  HOME: '/home/ada',
+  USERPROFILE: 'C:\\ada',
+  KUBERNETES_SERVICE_HOST: '10.96.0.1',
+  KUBERNETES_SERVICE_PORT: '443',
+  AWS_ENDPOINT_URL_EKS: 'https://eks.example.com',
+  CIPHERTRAIL_URL: 'https://ct.example.com/',
+  CIPHERTRAIL_MAIL: 'mail.json',
+  CIPHERTRAIL_MAIL_FROM: 'ct@example.com',
+  CIPHERTRAIL_MAIL_FROM_NAME: 'ct',
+  CIPHERTRAIL_CONFIGURATION_SET: 'set',
+  AWS_REGION: 'eu-central-1',
+  CIPHERTRAIL_ALLOWED_NETWORKS: '10.0.0.0/8, fd00::/8',
+  FORCE_COLOR: '1',
+  CIPHERTRAIL_KMS_KEY: ARN,
+  CIPHERTRAIL_LOG_NAME: 'example.com/log',
+  CIPHERTRAIL_TIME_ZONE: 'Europe/Berlin',
+  CIPHERTRAIL_COLLECT_QUEUE: 'https://sqs.eu-central-1.amazonaws.com/111122223333/collect',
+  CIPHERTRAIL_DELIVER_QUEUE: 'http://127.0.0.1:9324/111122223333/deliver',
+  CIPHERTRAIL_API_CLAIM: 'https://example.com/clusters',
+  PATH: '/bin',
+  CIPHERTRAIL_LOG_HEAD: 'head',
+  CIPHERTRAIL_TRUST: 'trust',
+  CIPHERTRAIL_TRUST_KEY: 'alias/trust',
+  CIPHERTRAIL_CREDENTIALS: '/etc/ciphertrail',
+  CIPHERTRAIL_SECRETS: 'ciphertrail/, arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf',
+} as const
+
+test('readConfig() takes an empty variable for absent, and gives plugins what programs and clouds need', (context) => {
+  const names = Object.keys(GOOD)
+  setEnvironment(context, Object.fromEntries(names.map((name) => [name, ''])))
   const { pluginEnvironment: _, ...values } = readConfig()
   assert.deepEqual(new Set(Object.values(values)), new Set([undefined]))
-  for (const name of names) process.env[name] = name
+  setEnvironment(context, GOOD)
   const { pluginEnvironment, ...told } = readConfig()
   // A plugin gets what programs and clouds need, and nothing of ours.
-  assert.deepEqual([pluginEnvironment['HOME'], pluginEnvironment['AWS_REGION']], ['HOME', 'AWS_REGION'])
+  assert.deepEqual([pluginEnvironment['HOME'], pluginEnvironment['AWS_REGION']], [GOOD.HOME, GOOD.AWS_REGION])
   assert.deepEqual(
     Object.keys(pluginEnvironment).filter((name) => name.startsWith('CIPHERTRAIL_')),
     [],
   )
   assert.deepEqual(told, {
-    store: 'CIPHERTRAIL_STORE',
-    key: 'CIPHERTRAIL_KEY',
-    s3Endpoint: 'AWS_ENDPOINT_URL_S3',
-    kubeconfig: 'KUBECONFIG',
-    home: 'HOME',
-    serviceHost: 'KUBERNETES_SERVICE_HOST',
-    servicePort: 'KUBERNETES_SERVICE_PORT',
-    eksEndpoint: 'AWS_ENDPOINT_URL_EKS',
-    url: 'CIPHERTRAIL_URL',
-    mail: 'CIPHERTRAIL_MAIL',
-    mailFrom: 'CIPHERTRAIL_MAIL_FROM',
-    mailFromName: 'CIPHERTRAIL_MAIL_FROM_NAME',
-    configurationSet: 'CIPHERTRAIL_CONFIGURATION_SET',
-    region: 'AWS_REGION',
-    allowedNetworks: 'CIPHERTRAIL_ALLOWED_NETWORKS',
-    forceColor: 'FORCE_COLOR',
-    kmsKey: 'CIPHERTRAIL_KMS_KEY',
-    logName: 'CIPHERTRAIL_LOG_NAME',
-    timeZone: 'CIPHERTRAIL_TIME_ZONE',
-    collectQueue: 'CIPHERTRAIL_COLLECT_QUEUE',
-    deliverQueue: 'CIPHERTRAIL_DELIVER_QUEUE',
-    apiClaim: 'CIPHERTRAIL_API_CLAIM',
-    searchPath: 'PATH',
-    logHead: 'CIPHERTRAIL_LOG_HEAD',
-    trust: 'CIPHERTRAIL_TRUST',
-    trustKey: 'CIPHERTRAIL_TRUST_KEY',
-    credentials: 'CIPHERTRAIL_CREDENTIALS',
-    secrets: 'CIPHERTRAIL_SECRETS',
+    store: GOOD.CIPHERTRAIL_STORE,
+    key: GOOD.CIPHERTRAIL_KEY,
+    s3Endpoint: GOOD.AWS_ENDPOINT_URL_S3,
+    kubeconfig: GOOD.KUBECONFIG,
+    home: GOOD.HOME,
+    serviceHost: GOOD.KUBERNETES_SERVICE_HOST,
+    servicePort: GOOD.KUBERNETES_SERVICE_PORT,
+    eksEndpoint: GOOD.AWS_ENDPOINT_URL_EKS,
+    url: GOOD.CIPHERTRAIL_URL,
+    mail: GOOD.CIPHERTRAIL_MAIL,
+    mailFrom: GOOD.CIPHERTRAIL_MAIL_FROM,
+    mailFromName: GOOD.CIPHERTRAIL_MAIL_FROM_NAME,
+    configurationSet: GOOD.CIPHERTRAIL_CONFIGURATION_SET,
+    region: GOOD.AWS_REGION,
+    allowedNetworks: GOOD.CIPHERTRAIL_ALLOWED_NETWORKS,
+    forceColor: GOOD.FORCE_COLOR,
+    kmsKey: GOOD.CIPHERTRAIL_KMS_KEY,
+    logName: GOOD.CIPHERTRAIL_LOG_NAME,
+    timeZone: GOOD.CIPHERTRAIL_TIME_ZONE,
+    collectQueue: GOOD.CIPHERTRAIL_COLLECT_QUEUE,
+    deliverQueue: GOOD.CIPHERTRAIL_DELIVER_QUEUE,
+    apiClaim: GOOD.CIPHERTRAIL_API_CLAIM,
+    searchPath: GOOD.PATH,
+    logHead: GOOD.CIPHERTRAIL_LOG_HEAD,
+    trust: GOOD.CIPHERTRAIL_TRUST,
+    trustKey: GOOD.CIPHERTRAIL_TRUST_KEY,
+    credentials: GOOD.CIPHERTRAIL_CREDENTIALS,
+    secrets: GOOD.CIPHERTRAIL_SECRETS,
   })
+})
+
+/** What none of the variables may be. */
+const WRONG: Readonly<Record<string, readonly string[]>> = {
+  CIPHERTRAIL_STORE: ['s3:/evidence', 'https://evidence', 's3://evidence?lock=maybe', 's3://key:secret@evidence'],
+  AWS_ENDPOINT_URL_S3: ['127.0.0.1:9000', 'ftp://s3.example.com', 'https://key:secret@s3.example.com'],
+  AWS_ENDPOINT_URL: ['no url'],
+  AWS_ENDPOINT_URL_EKS: ['eks.example.com'],
+  KUBERNETES_SERVICE_HOST: ['https://10.96.0.1', 'a b', '-'],
+  KUBERNETES_SERVICE_PORT: ['0', '65536', 'https', '44 3', 'tcp://10.96.0.1:443'],
+  CIPHERTRAIL_URL: ['ct.example.com', 'https://ada:secret@ct.example.com', 'https://ct.example.com/?a=b'],
+  AWS_REGION: ['eu central', 'eu-central-1\n'],
+  CIPHERTRAIL_ALLOWED_NETWORKS: ['10.0.0.0/33', '10.0.0.0/8; fd00::/8', 'example.com', ','],
+  CIPHERTRAIL_KMS_KEY: ['arn:aws:s3:::evidence', 'arn:aws:kms:eu-central-1:1111:key/a', 'alias/', 'a b'],
+  CIPHERTRAIL_TRUST_KEY: ['arn:aws:kms:eu-central-1:111122223333:grant/a', 'trust/key'],
+  CIPHERTRAIL_LOG_NAME: ['https://example.com/log', 'example.com/', 'ex ample'],
+  CIPHERTRAIL_TIME_ZONE: ['Europe/Brelin', 'here'],
+  CIPHERTRAIL_COLLECT_QUEUE: [
+    'arn:aws:sqs:eu-central-1:111122223333:collect',
+    'https://sqs.eu-central-1.amazonaws.com',
+  ],
+  CIPHERTRAIL_DELIVER_QUEUE: ['deliver'],
+  CIPHERTRAIL_API_CLAIM: ['my clusters', 'cl\u00fcsters'],
+  CIPHERTRAIL_SECRETS: ['ciphertrail/*', 'a;b'],
+}
+
+test('readConfig() says in one line which variable cannot be used, what it is, what is wanted and what to do', (context) => {
+  setEnvironment(context, GOOD)
+  for (const [name, texts] of Object.entries(WRONG))
+    for (const text of texts) {
+      process.env[name] = text
+      assert.throws(
+        readConfig,
+        (error) => {
+          assert.ok(error instanceof ConfigError, text)
+          assert.match(error.message, new RegExp(`^Cannot use ${name} "[^\\n]+": [^\\n]*wanted [^\\n]+$`))
+          return !error.message.includes('secret@')
+        },
+        `${name} ${text}`,
+      )
+      process.env[name] = GOOD[name as keyof typeof GOOD]
+    }
+  readConfig()
+  process.env['CIPHERTRAIL_TIME_ZONE'] = 'Europe/Brelin'
+  assert.throws(readConfig, {
+    message:
+      'Cannot use CIPHERTRAIL_TIME_ZONE "Europe/Brelin": wanted the IANA name of a time zone, such as Europe/Berlin or UTC; correct it, or take it out of the environment',
+  })
+})
+
+test('a command does nothing where a variable cannot be used', async (context) => {
+  const env = { CIPHERTRAIL_ALLOWED_NETWORKS: '10.0.0.0/33' }
+  const ran = await run(['cluster', 'add', 'prod'], { folder: freshFolder(context), env })
+  assert.deepEqual([ran.code, ran.stdout], [2, ''])
+  assert.match(ran.stderr, /^Cannot use CIPHERTRAIL_ALLOWED_NETWORKS "10\.0\.0\.0\/33": wanted networks such as .*\n$/)
 })

@@ -11,7 +11,7 @@ import { readSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidencePrefix } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, removeCluster } from '../../lib/store/registry/registry.ts'
-import { linesOf } from '../support/process/command-line.ts'
+import { linesOf, run } from '../support/process/command-line.ts'
 import { type DemoMesh, startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import { type LogLine, type RunningService, startService } from '../support/process/running-service.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
@@ -213,6 +213,19 @@ test('what cannot be run is one line, before anything is begun', async () => {
     assert.equal(linesOf(ran.stderr).length, 1)
   }
   await close()
+})
+
+test('folders of credentials that are none stop it before it looks at a cluster', async () => {
+  for (const folder of ['nowhere', 'tokens']) {
+    const env = { CIPHERTRAIL_CREDENTIALS: `${mesh.folder}:${join(mesh.folder, folder)}` }
+    const ran = await run(['run', '--store', 'unread', '--key', 'log.key'], { folder: mesh.folder, env })
+    assert.equal(ran.code, 2, ran.stderr)
+    assert.match(
+      ran.stderr,
+      /^Cannot use CIPHERTRAIL_CREDENTIALS: ".*" is no folder that can be read, wanted [^\n]*\n$/,
+    )
+    assert.match(ran.stderr, new RegExp(`/${folder}"`))
+  }
 })
 
 test('a cluster that is removed while it runs is not asked any more', async () => {

@@ -208,7 +208,11 @@ test('what is wrong with the environment is told in one line, with what to do', 
   )
   assertLine(await runOnS3(list, { AWS_SESSION_TOKEN: 'expired' }), 1, /the credentials have expired, renew them/)
   assertLine(await runOnS3(list, { AWS_ACCESS_KEY_ID: 'AKIASOMEBODYELSE1234' }), 1, /S3 does not know the credentials/)
-  assertLine(await runOnS3(list, { AWS_ENDPOINT_URL_S3: 'no url' }), 1, /Cannot read .* from store/)
+  assertLine(
+    await runOnS3(list, { AWS_ENDPOINT_URL_S3: 'no url' }),
+    2,
+    /^Cannot use AWS_ENDPOINT_URL_S3 "no url": wanted/,
+  )
   assertLine(
     await runOnS3(list, { CIPHERTRAIL_STORE: 's3://nobodys-bucket' }),
     1,
@@ -234,7 +238,11 @@ test('an address that is none is not understood, by option and by variable', asy
       await runOnS3(['paths', '--store', address]),
       await runOnS3(['paths'], { CIPHERTRAIL_STORE: address }),
     ]) {
-      assertLine(ran, 2, /^Cannot use store ".*": .*, wanted a directory, s3:\/\/bucket\/prefix, or /)
+      assertLine(
+        ran,
+        2,
+        /^Cannot use (store|CIPHERTRAIL_STORE) ".*": .*, wanted a directory, s3:\/\/bucket\/prefix, or /,
+      )
       assert.ok(!ran.stderr.includes('hunter2'))
     }
   }

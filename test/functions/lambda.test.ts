@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
+import '../support/aws/function-environment.ts'
 import { onQueue, onRequest, onSchedule, once, setting } from '../../functions/lambda.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/aws/lambda.ts'
 

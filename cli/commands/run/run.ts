@@ -20,7 +20,7 @@ import { type RunLog, runLog } from './run-log.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
 import { openStore, placeOf } from '../../open-store.ts'
-import { openRegistered } from '../../operator-trust.ts'
+import { openRegistered, refuseFolders } from '../../operator-trust.ts'
 import { readDuration, readNumber, readUrl } from '../../option-values.ts'
 
 /** The options of `run`. */
@@ -88,6 +88,7 @@ export function addRun(program: Command, console: Console): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()
       const settings = await readSettings(options, console)
+      await refuseFolders(console)
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
       const place = placeOf(options, console.config)

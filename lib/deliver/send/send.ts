@@ -1,3 +1,4 @@
+/** What a way to send mail is to us. */
 import type { DeliveryId } from '../../store/delivery-keys.ts'
 
 /** One message to one address. */

@@ -5,6 +5,7 @@ import { unreadWords } from '../../net/credential-files.ts'
 import { printable } from '../../text/printable.ts'
 import { checkedAddresses } from '../channel/channel.ts'
 import type { Sender } from './message.ts'
+import { pagesUrl } from './pages-url.ts'
 import type { SesSettings } from './ses.ts'
 import type { SmtpSettings } from './smtp.ts'
 
@@ -126,22 +127,6 @@ export function mailByEnvironment({
       'Cannot use CIPHERTRAIL_URL: it is no address of pages, wanted one such as https://ciphertrail.example.com',
     )
   return { from: senderOf(settings, wrong), ses: sesOf(settings), url: pages }
-}
-
-/** An address that links in mails begin with, without a slash at its end; undefined where it can be none. */
-export function pagesUrl(text: string): string | undefined {
-  const url = URL.parse(text)
-  if (
-    url === null ||
-    !/^https?:$/.test(url.protocol) ||
-    url.search !== '' ||
-    url.hash !== '' ||
-    url.username !== '' ||
-    url.password !== '' ||
-    text.length > 500
-  )
-    return undefined
-  return url.href.replace(/\/+$/, '')
 }
 
 /** Makes the error for a setting. */

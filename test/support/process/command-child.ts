@@ -2,7 +2,6 @@
  * Runs command lines, one after the other, each as `bin/ciphertrail.js` would in a process of its own: with its environment, its folder, and an end that
  * comes when nothing is left to do. Starting a process for each costs ten times as much as most commands do.
  */
-import { readConfig } from '../../../lib/config.ts'
 import { main } from '../../../cli/main.ts'
 import type { Ran } from './command-line.ts'
 
@@ -51,7 +50,7 @@ process.on('message', ({ args, folder, env, now }: Command) => {
     process.send?.({ code, signal: null, ...textsOf(own) } satisfies Ran)
   })
   const clock = now === undefined ? undefined : () => new Date(now)
-  void main(args, readConfig(), clock).then((ended) => {
+  void main(args, undefined, clock).then((ended) => {
     code = ended
   })
 })

@@ -43,14 +43,16 @@ const WANTED = 'wanted a directory, s3://bucket/prefix, or s3://bucket/prefix?de
  * Reads `s3://bucket/prefix?derived=bucket/prefix&lock=MODE&retention=TIME`; undefined for text that names a directory. Defaults: derived
  * objects beside the evidence, governance, 13 months. Throws {@link StoreAddressError} for every other text with a scheme: taken for
  * a directory, a mistyped address would let evidence go where nobody looks for it.
+ *
+ * @param called where the text stands, in messages
  */
-export function parseAddress(text: string): S3Address | undefined {
+export function parseAddress(text: string, called = 'store'): S3Address | undefined {
   if (!/^(s3:|[a-z][a-z\d+.-]*:\/\/)/i.test(text)) return undefined
   const [, path, query = ''] = /^s3:\/\/([^?#]*)(?:\?([^#]*))?$/.exec(text) ?? []
   // A mistyped "s3://key:secret@bucket" must not be repeated, nor what stands behind a question mark.
   const shown = text.includes('@') ? 's3://[redacted]' : oneLine(text.replace(/[?#].*$/s, ''))
   const refuse = (problem: string): StoreAddressError =>
-    new StoreAddressError(`Cannot use store ${JSON.stringify(shown)}: ${problem}, ${WANTED}`)
+    new StoreAddressError(`Cannot use ${called} ${JSON.stringify(shown)}: ${problem}, ${WANTED}`)
   if (text.includes('@')) throw refuse('credentials and "@" have no place in it')
   if (path === undefined) throw refuse('it is neither a directory nor an address of S3')
 

@@ -1,0 +1,15 @@
+/** An address that links in mails begin with, without a slash at its end; undefined where it can be none. */
+export function pagesUrl(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (
+    url === null ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== '' ||
+    url.username !== '' ||
+    url.password !== '' ||
+    text.length > 500
+  )
+    return undefined
+  return url.href.replace(/\/+$/, '')
+}

@@ -1,0 +1,2 @@
+/** What a function cannot start without: to be imported before it. */
+process.env['CIPHERTRAIL_STORE'] = 's3://evidence?derived=derived'
