@@ -1,3 +1,4 @@
+/** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import { removeOldDownloads } from '../deliver/link/downloads.ts'
 import { retryThrottled } from '../deliver/send/patience.ts'
 import type { SendMail } from '../deliver/send/send.ts'

@@ -1,3 +1,4 @@
+/** What alerts are decided on, read from the store. */
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { TimelineMonth } from '../../model/history.ts'

@@ -1,3 +1,4 @@
+/** What is so now of all that cannot wait, in words. Pure. */
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'

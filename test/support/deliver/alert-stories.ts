@@ -1,3 +1,4 @@
+/** Notices that an alert must tell rightly, each as it is decided from what was and what is so. */
 import { type AlertState, type Notice, NO_ALERTS, decideAlerts } from '../../../lib/deliver/alert/due-alerts.ts'
 import type { Channel } from '../../../lib/deliver/channel/channel.ts'
 import type { Episode } from '../../../lib/model/history.ts'

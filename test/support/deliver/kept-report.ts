@@ -1,3 +1,4 @@
+/** A report of a week whose documents are kept in a store, as `reportWeek()` leaves it, without making one. */
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { type ReportRecord, documentOf, recordReport } from '../../../lib/store/evidence/report-records.ts'
 import { documentKey } from '../../../lib/store/report-keys.ts'
