@@ -30,7 +30,11 @@ const cluster: Cluster = {
 
 /** A store with twenty-eight half days: the unnamed source is in the clear from the sixth to the twentieth. */
 async function stored(
-  more: { readonly viz?: (index: number) => WindowResult['viz']; readonly ends?: typeof named80 } = {},
+  more: {
+    readonly viz?: (index: number) => WindowResult['viz']
+    readonly ends?: typeof named80
+    readonly changes?: (index: number) => Partial<WindowResult>
+  } = {},
 ): Promise<{ objects: Objects; reads: string[]; results: readonly WindowResult[] }> {
   const objects = directoryObjects(mkdtempSync(join(folder, 'store-')))
   const results = Array.from({ length: 28 }, (_, index) => {
@@ -43,6 +47,7 @@ async function stored(
         pathWindow(more.ends ?? named80, 'mtls', { clientId: 'web.shop', serverId: 'ledger.bank' }),
         ...(index >= 6 && index < 20 ? [pathWindow(unnamed80, 'plaintext')] : []),
       ],
+      ...more.changes?.(index),
     })
   })
   const expected = results.map((result) => ({ window: result.window, result }))
@@ -153,6 +158,18 @@ test('what is kept once of many windows says the same of identities and workload
   )
   assert.equal(current.facts?.listedWindows, 10)
   assert.equal(current.workloads.length, 2)
+})
+
+test('readPeriod() tells the workloads and the cryptography of the last window that has them', async () => {
+  const crypto = { proxyVersions: [{ version: 'edge', proxies: 2 }], tls: [], certificates: null, trustAnchors: [] }
+  const changes = (index: number): Partial<WindowResult> =>
+    index === 9 ? { workloads: [], collected: false } : index === 8 ? { workloads: [] } : { crypto }
+  const { objects, results } = await stored({ changes })
+  const last = await readPeriod(cluster, span(0, 9), now, objects)
+  assert.deepEqual(last.workloads, results[7]?.workloads)
+  assert.deepEqual(last.crypto, results[8]?.crypto)
+  const none = await readPeriod(cluster, span(9, 9), now, objects)
+  assert.deepEqual([none.workloads, none.crypto], [[], null])
 })
 
 test('readPeriod() holds what linkerd viz edges showed against the window of that moment, also where it was asked for before the period', async () => {

@@ -76,6 +76,17 @@ async function lostCluster(objects: Objects): Promise<void> {
   await addCluster({ id: 'west', windowMinutes: 5 }, { now: at(0), by: 'test' }, { objects })
 }
 
+test('a log is behind once nothing was sealed for more than three hours', async () => {
+  const objects = memoryObjects()
+  await addChannel({ id: 'ops', recipients: ['ada@example.com'] }, { now: at(0), by: 'test' }, objects)
+  await objects.putOnce(vkeyKey, Buffer.from('a key'))
+  await writeProgress(await readProgress(objects), { now: at(0).getTime() / 1000, isWhole: true }, objects)
+  const kinds = async (minutes: number) =>
+    (await lookAt(objects, minutes)).flatMap(({ notice }) => notice?.began.map(({ kind }) => kind) ?? [])
+  const second = 1 / 60
+  assert.deepEqual([await kinds(180), await kinds(180 + second)], [[], ['seal']])
+})
+
 test('what is lost is told once by mail and by a signed webhook, by runs that race, repeat and meet failures', async (t) => {
   const objects = memoryObjects()
   await lostCluster(objects)

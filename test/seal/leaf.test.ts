@@ -125,6 +125,21 @@ test('decodeBatch() gives back the leaves of a batch and their bytes, and refuse
   assert.throws(() => decodeBatch('log/batch/0', Buffer.alloc(0)), BatchError)
 })
 
+test('a leaf that is none is refused by what is wrong in it', () => {
+  const said = (leaf: unknown): string => {
+    try {
+      formatLeaf(leaf as Leaf)
+      return ''
+    } catch (error) {
+      assert.ok(error instanceof LeafError)
+      return error.message
+    }
+  }
+  assert.equal(said({ ...snapshot, size: -1 }), 'Cannot write a leaf: "size" is absent or wrong')
+  assert.match(said({ kind: 'other' }), /^Cannot write a leaf: "kind" is absent or wrong$/)
+  assert.match(said('text'), /^Cannot write a leaf: [A-Z].+$/)
+})
+
 test('nameOf() gives a gap a name of its own and a heartbeat none', () => {
   fc.assert(
     fc.property(anyWindow, (one) => {

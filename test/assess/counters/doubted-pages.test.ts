@@ -132,6 +132,20 @@ describe('The page of a pod whose labels may lie', () => {
     ])
   })
 
+  test('sees a life from its begin, which is up to five seconds before that of its process, and loses what a process did after its last page', () => {
+    const line = (changes: Partial<Pod>) => {
+      const hidden = pod('deployment/web', { labels: { instance: 'nowhere' }, ...changes })
+      const cluster = { pods: [web, hidden, api], counters: mutual(web, api, 8080, { at: [120] }) }
+      return told(pagedEvidence(cluster, { of: (one) => one === hidden }))
+    }
+    const seen = ['deployment/web -> deployment/api:8080 mtls']
+    const unseen = ['deployment/web -> deployment/api:8080 unknown (labels-overridden)']
+    assert.deepEqual(line({ from: 100, clock: 5 }), seen)
+    assert.deepEqual(line({ from: 100, clock: 6 }), unseen)
+    assert.deepEqual(line({ restarts: [60] }), seen)
+    for (const restart of [61, 64, 66]) assert.deepEqual(line({ restarts: [restart] }), unseen, `${restart}`)
+  })
+
   test('stays in doubt where the label was there in one of the lists only', () => {
     const input = pagedEvidence({ pods: [api, liar], counters: calls(liar, api, 8080) }, ALONE)
     const undressed = (source: AssessInput['before']) =>

@@ -41,13 +41,21 @@ function verdict(id: string, cluster: ClusterPeriod): Verdict | undefined {
   return check(id, cluster)[0]?.verdict
 }
 
-type Case = readonly [what: string, expected: Verdict, period: ClusterPeriod]
+/** What is expected of every subject, or of each where they differ. */
+type Case = readonly [what: string, expected: Verdict | readonly Verdict[], period: ClusterPeriod]
 
 function table(id: string, cases: readonly Case[]): void {
   for (const [what, expected, cluster] of cases) {
-    const [first] = check(id, cluster)
-    assert.equal(first?.verdict, expected, `${what}: ${first?.detail}`)
-    assert.match(first.detail, /^[A-Z][^\n]*[^.\s]$/, what)
+    const findings = check(id, cluster)
+    assert.ok(findings.length > 0, what)
+    const wanted = typeof expected === 'string' ? findings.map(() => expected) : expected
+    const told = findings.map(({ subject, detail }) => `${nameOf(subject)}: ${detail}`).join('\n')
+    assert.deepEqual(
+      findings.map((finding) => finding.verdict),
+      wanted,
+      `${what}: ${told}`,
+    )
+    for (const { detail } of findings) assert.match(detail, /^[A-Z][^\n]*[^.\s]$/, what)
   }
 }
 
@@ -118,6 +126,32 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
       period([path([{ state: 'exempt' }], { source: { ...UNMESHED, kind: 'probe' } })], missing(3)),
     ],
     ['no probe after all', 'fail', period([path([clear], { source: { ...UNMESHED, kind: 'probe' } })])],
+    [
+      'probes, and what may be none',
+      'unknown',
+      period([
+        path(
+          [
+            { to: 5, state: 'exempt' },
+            { from: 6, state: 'unknown' },
+          ],
+          { source: { ...UNMESHED, kind: 'probe' } },
+        ),
+      ]),
+    ],
+    [
+      'the port of the proxy itself, and what else was exempt',
+      'unknown',
+      period(
+        [
+          path([
+            { to: 5, state: 'exempt', reason: 'admin-port (no-mesh-tls)' },
+            { from: 6, state: 'exempt', reason: 'no payload' },
+          ]),
+        ],
+        missing(3),
+      ),
+    ],
   ])
 })
 
@@ -125,6 +159,13 @@ test('path-is-encrypted says how often, since when and why', () => {
   const story = path([{ to: 5 }, { from: 6, to: 8, ...clear }, { from: 9 }])
   const [finding] = check('path-is-encrypted', period([{ ...story, isQuiet: (index) => index === 7 }]))
   assert.equal(finding?.detail, 'Not encrypted in 2 windows, first from 2026-11-20T06:00:00Z: no_tls_from_remote')
+})
+
+test('path-is-encrypted says how much is not known, and how much beside it was encrypted', () => {
+  const details = [path([{ state: 'unknown', reason: 'x' }]), path([{ to: 8 }, { from: 9, state: 'unknown' }])].map(
+    (one) => check('path-is-encrypted', period([one]))[0]?.detail,
+  )
+  assert.deepEqual(details, ['Unknown in 12 windows (x)', 'Unknown in 3 windows; encrypted in 9 windows'])
 })
 
 test('path-is-mutual wants an identity at both ends', () => {
@@ -206,6 +247,13 @@ test('workload-is-meshed judges every window in which the workload had pods', ()
     'deployment/shop/web': 'unknown',
     'deployment/shop/db': 'unknown',
   })
+  const detailOf = (changes: object) => check('workload-is-meshed', meshed(changes))[0]?.detail
+  assert.equal(detailOf({ yes: 11, no: 1 }), 'No pod had a proxy in 1 window')
+  assert.equal(detailOf({ yes: 11, partly: 1 }), 'Some pods had no proxy in 1 window')
+  // A workload without a pod that nothing was seen of is none; one that was scraped all the same is not known.
+  const idle = { ...without, workloads: without.workloads.map((one) => ({ ...one, pods: 0 })) }
+  assert.deepEqual(check('workload-is-meshed', { ...idle, coverage: [] }), [])
+  assert.deepEqual(Object.values(verdicts('workload-is-meshed', idle)), ['unknown', 'unknown'])
 })
 
 test('ports-not-bypassed fails what goes around a proxy, also in one window only', () => {
@@ -244,6 +292,17 @@ test('identity-is-expected compares what was on the wire with what the API serve
     ['a changed ServiceAccount', 'pass', seen({ windows: 6 }, { windows: 6, source: 'new', clientId: 'new.shop' })],
     ['not collected', 'unknown', period([path()], missing(3))],
     ['in the clear', 'not-applicable', period([path([clear])])],
+    ['nobody can tell', 'unknown', period([path([{ state: 'unknown' }])])],
+    [
+      'in the clear, or nobody can tell',
+      'not-applicable',
+      period([
+        path([
+          { to: 5, ...clear },
+          { from: 6, state: 'unknown' },
+        ]),
+      ]),
+    ],
     ['the server alone', 'unknown', period([path([{}], { source: workload('serviceaccount', 'shop', 'web') })])],
     [
       'another cluster',
@@ -283,14 +342,34 @@ test('crypto-is-current wants TLS 1.3 and known key exchange of every proxy in e
     ['a proxy that does not say', 'unknown', stating({ tls: [{ ...tls, proxies: 3 }] })],
     ['nothing said', 'unknown', stating({ tls: [] })],
     ['an empty suite', 'unknown', stating({ tls: [{ ...tls, suites: '' }] })],
+    ['an empty group', 'unknown', stating({ tls: [{ ...tls, keyExchange: '' }] })],
+    ['no proxy', 'unknown', stating({ tls: [], proxyVersions: [] })],
     ['a window not collected', 'unknown', period([path()], missing(3))],
     ['no window', 'unknown', period([path()], { facts: { crypto: [] } })],
   ])
   assert.match(check('crypto-is-current', period())[0]?.detail ?? '', /offered by all, FIPS stated by none/)
+  const mixed = stating({ tls: [tls, { ...tls, keyExchange: 'X25519', fips: 'true' }] })
+  assert.match(check('crypto-is-current', mixed)[0]?.detail ?? '', /offered by some, FIPS stated by some/)
 })
 
 test('certificates-rotate wants a renewal that was seen, and none too late', () => {
   const certificates = { earliestExpiry: '2026-11-21T00:00:00Z', latestExpiry: '2026-11-21T06:00:00Z', proxies: 4 }
+  /** Renewed every hour, but in the sixth window one ends at this time. */
+  const endingAt = (earliestExpiry: string): ClusterPeriod => {
+    const { facts } = period()
+    const crypto = (facts?.crypto ?? []).map((one, index) =>
+      index === 5 ? { ...one, crypto: { ...one.crypto, certificates: { ...certificates, earliestExpiry } } } : one,
+    )
+    return period([path()], { facts: { crypto } })
+  }
+  const ofNobody = period([path()], {
+    facts: {
+      crypto: (period().facts?.crypto ?? []).map(({ crypto: { certificates: renewed, ...rest }, ...window }) => ({
+        ...window,
+        crypto: { ...rest, proxyVersions: [], certificates: renewed && { ...renewed, proxies: 0 } },
+      })),
+    },
+  })
   table('certificates-rotate', [
     ['renewed every hour', 'pass', period()],
     ['never renewed in the period', 'unknown', stating({ certificates })],
@@ -302,6 +381,11 @@ test('certificates-rotate wants a renewal that was seen, and none too late', () 
     ],
     ['a proxy that does not say', 'unknown', stating({ certificates: { ...certificates, proxies: 3 } })],
     ['nothing said', 'unknown', stating({ certificates: null })],
+    ['renewed, but one ended within a window', 'unknown', endingAt('2026-11-20T05:30:00Z')],
+    ['renewed, but one ended with a window', 'unknown', endingAt('2026-11-20T06:00:00Z')],
+    ['renewed before the window was over', 'pass', endingAt('2026-11-20T06:00:01Z')],
+    ['ended as a window began', 'fail', endingAt('2026-11-20T05:00:00Z')],
+    ['no proxy says anything', 'unknown', ofNobody],
     ['a window not collected', 'unknown', period([path()], missing(3))],
   ])
 })
@@ -315,17 +399,24 @@ test('trust-anchor-is-valid fails an anchor out of its time, and knows nothing w
     ['ended', 'fail', with_({ notAfter: '2026-11-20T06:00:00Z' })],
     ['not begun', 'fail', with_({ notBefore: '2026-11-20T06:00:00Z' })],
     ['ends with the period', 'fail', with_({ notAfter: HOURS.to })],
+    ['begins with the period', 'pass', with_({ notBefore: HOURS.from })],
     ['none read', 'unknown', stating({ trustAnchors: [] })],
     ['a window not collected', 'unknown', period([path()], missing(3))],
   ])
 })
 
 test('sources-agree wants the word of both ends', () => {
-  const by = (corroborated: 'yes' | 'no' | 'ambiguous') => period([path([{ more: { corroborated } }])])
+  /** In the first half of the windows, and in the second. */
+  const by = (first: 'yes' | 'no' | 'ambiguous', second = first) =>
+    period([
+      path([first, second].map((corroborated, half) => ({ from: 6 * half, to: 6 * half + 5, more: { corroborated } }))),
+    ])
   table('sources-agree', [
     ['both', 'pass', by('yes')],
     ['one', 'unknown', by('no')],
     ['a shared identity', 'unknown', by('ambiguous')],
+    ['one in some windows', 'unknown', by('yes', 'no')],
+    ['a shared identity in some windows', 'unknown', by('yes', 'ambiguous')],
     ['nothing to join by', 'not-applicable', period([path([clear])])],
     ['no mesh identity', 'not-applicable', period([path([clear], { source: UNMESHED })], missing(3))],
     ['not collected', 'unknown', period([path()], missing(3))],
@@ -342,11 +433,21 @@ test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail 
     period(paths, { facts: { viz: { compared: 9, differences } } })
   const tick = (state: State, hour?: number) => vizDifference('a1', { reason: '', state, ...(hour && { hour }) })
   const alone = vizDifference(null, { reason: '', state: 'mtls' })
+  const refused = (difference: VizDifference): VizDifference => ({
+    ...difference,
+    path: difference.path && { ...difference.path, outcome: 'refused' },
+  })
   table('sources-agree', [
     ['a tick over traffic in the clear', 'fail', beside([path([clear])], tick('plaintext'))],
     ['a tick over what is not known', 'unknown', beside([path()], tick('unknown'))],
     ['a tick over TLS without an identity', 'unknown', beside([path()], tick('tls-anonymous'))],
     ['a reason over mutual TLS', 'fail', beside([path()], vizDifference('a1', { reason: 'Not HTTP', state: 'mtls' }))],
+    ['a tick over what was refused', 'unknown', beside([path()], refused(tick('plaintext')))],
+    [
+      'a tick over what is not known, then one over traffic in the clear',
+      'fail',
+      beside([path([clear])], tick('unknown', 2), tick('plaintext', 3)),
+    ],
     ['no difference', 'pass', beside([path()])],
     ['that of another path', 'pass', beside([path()], vizDifference('b2', { reason: '', state: 'plaintext' }))],
   ])
@@ -354,6 +455,20 @@ test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail 
   assert.equal(
     first?.detail,
     'Linkerd viz edges showed a tick at 2 moments, first at 2026-11-20T02:01:00Z, and in that window some of it was not encrypted (plaintext: no_tls_from_remote), which edges hides: it shows one of several connections, and only those open at one scrape',
+  )
+  const reasons = ['Not HTTP', 'Not HTTP', 'Not Found'].map((reason) => vizDifference('a1', { reason, state: 'mtls' }))
+  assert.match(check('sources-agree', beside([path()], ...reasons))[0]?.detail ?? '', /showed "Not Found" at 2026/)
+  assert.match(check('sources-agree', beside([path()], ...reasons.slice(0, 2)))[0]?.detail ?? '', /at 2 moments/)
+  const detailOf = (difference: VizDifference) => check('sources-agree', beside([path()], difference))[0]?.detail
+  assert.deepEqual(
+    [vizDifference('a1', { reason: 'Not HTTP', state: 'mtls' }), refused(tick('plaintext')), tick('unknown')].map(
+      detailOf,
+    ),
+    [
+      'Linkerd viz edges showed "Not HTTP" at 2026-11-20T01:01:00Z, and the proxies told of mutual TLS alone in that window',
+      'Linkerd viz edges showed a tick at 2026-11-20T01:01:00Z, and policy refused what came in that window (plaintext: no_tls_from_remote)',
+      'Linkerd viz edges showed a tick at 2026-11-20T01:01:00Z, and the proxies do not bear it out for that window (unknown: no_tls_from_remote)',
+    ],
   )
   assert.deepEqual(verdicts('sources-agree', beside([], alone, { ...alone, dst: 'other' })), {
     'deployment/shop/web': 'fail',
@@ -383,7 +498,12 @@ test('sources-agree fails a path, or a workload, to which a capture showed clear
     'deployment/shop/web deployment/shop/db:80': 'pass',
     'deployment/shop/db': 'fail',
   })
+  assert.equal(verdicts('sources-agree', beside(difference('gone')))['deployment/shop/db'], 'fail')
   assert.deepEqual(verdicts('sources-agree', beside()), { 'deployment/shop/web deployment/shop/db:80': 'pass' })
+  // Whatever viz showed of it.
+  const viz = { compared: 9, differences: [vizDifference('a1', { reason: '', state: 'unknown' })] }
+  const facts = { packets: { compared: 9, differences: [difference('a1')] }, viz }
+  assert.equal(verdict('sources-agree', period([path()], { facts })), 'fail')
 })
 
 test('sources-agree is never better for what linkerd viz edges shows', () => {
@@ -411,11 +531,16 @@ test('labels-not-spoofed fails labels that take a name, and doubts both ends of 
 })
 
 test('evidence-is-complete fails what is missing, of the cluster and of each workload', () => {
+  const ofCluster = ['fail', 'pass', 'pass'] as const
   table('evidence-is-complete', [
     ['all', 'pass', period()],
-    ['a window', 'fail', period([path()], missing(3))],
-    ['an attempt that failed', 'fail', period([path()], { windows: hours({ ...HOURS, failed: [3] }) })],
-    ['an error', 'fail', period([path()], { errors: [{ window: hours(HOURS)[0]?.end ?? '', line: 'Cannot read' }] })],
+    ['a window', ofCluster, period([path()], missing(3))],
+    ['an attempt that failed', ofCluster, period([path()], { windows: hours({ ...HOURS, failed: [3] }) })],
+    [
+      'an error',
+      ofCluster,
+      period([path()], { errors: [{ window: hours(HOURS)[0]?.end ?? '', line: 'Cannot read' }] }),
+    ],
     ['no window expected', 'unknown', period([], { windows: [] })],
   ])
   const web = workload('deployment', 'shop', 'web')
@@ -426,6 +551,15 @@ test('evidence-is-complete fails what is missing, of the cluster and of each wor
   assert.deepEqual(verdicts('evidence-is-complete', period([path()], { coverage })), {
     prod: 'pass',
     'deployment/shop/web': 'fail',
+  })
+  const nothing = coverageOf('prod', hours(HOURS), web).map((row) => ({
+    ...row,
+    expectedSeconds: 0,
+    observedSeconds: 0,
+  }))
+  assert.deepEqual(verdicts('evidence-is-complete', period([path()], { coverage: nothing })), {
+    prod: 'pass',
+    'deployment/shop/web': 'not-applicable',
   })
 })
 

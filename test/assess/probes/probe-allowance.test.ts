@@ -98,6 +98,15 @@ describe('probesWithin()', () => {
     assert.deepEqual(within([{ ...STARTUP, failureThreshold: null }], never), [0, 0])
   })
 
+  test('takes a container for starting for ten minutes, where no list says how long it took', () => {
+    const span = { from: 0, to: 1000 }
+    const young = { startedAt: 0, since: 0, isStarted: null }
+    assert.deepEqual(within([{ ...STARTUP, failureThreshold: null }], [look(1060, young)], span, 0), [301, 301])
+    // Ready, and nobody says since when.
+    const ready = (takenAt: number) => within([READINESS], [look(takenAt, { ...young, since: null })], span, 0)
+    assert.deepEqual([ready(1060)[0], ready(60)[0]], [101 + 10 + 3, 101 + 1 + 3])
+  })
+
   test('leaves room while a pod is not ready, and no more', () => {
     const unready = { isReady: false, since: -200 }
     assert.deepEqual(within([READINESS], [look(60, unready), look(360, unready)]), [39, 69])

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync } from 'node:fs'
 import { test } from 'node:test'
 import PostalMime from 'postal-mime'
+import type { Notice } from '../../../lib/deliver/alert/due-alerts.ts'
 import { type AlertView, alertContent } from '../../../lib/deliver/alert/alert-mail.ts'
 import { buildMessage } from '../../../lib/deliver/send/message.ts'
 import { ALERT_STORIES, type AlertStory } from '../../support/deliver/alert-stories.ts'
 import { goldenPath, matchesGolden } from '../../support/golden.ts'
+import { CHANNEL } from '../../support/deliver/mail-stories.ts'
 import { MAIL_RULES, type MailRule, bare, keepRules, readHtml } from '../../support/deliver/mail-rules.ts'
 
 const PAGE = 'https://ciphertrail.example.com'
@@ -152,4 +154,43 @@ test('subjects carry the news: what began, and apart from that what is over, acc
       '[everything] 200 paths not encrypted (cluster west)',
     ],
   )
+})
+
+/** A notice of so many conditions, each told by a line of so many characters. */
+function noticeOf(count: number, length: number, cluster = 'west'): Notice {
+  const began = Array.from({ length: count }, (_, index): Notice['began'][number] => ({
+    key: `unreadable/${index}`,
+    kind: 'unreadable',
+    cluster,
+    since: '2026-11-24T06:00:00Z',
+    line: 'x'.repeat(length),
+    details: [],
+  }))
+  return { id: 'a'.repeat(32), at: '2026-11-24T06:00:00Z', began, ended: [], to: [] }
+}
+
+test('a page shows fifty conditions of a list, or as many as fit into 80,000 bytes with the longest link', () => {
+  const link = 'https://'.padEnd(2000, 'x')
+  let largest = 0
+  let isCut = false
+  for (let length = 900; length <= 1500; length += 4) {
+    const { view, html } = alertContent(noticeOf(60, length), CHANNEL, PAGE)
+    const [bytes, shown] = [Buffer.byteLength(html(link)), view.sections[0]?.entries.length]
+    assert.ok(bytes < 80_000, `${bytes} bytes`)
+    assert.ok([50, 25].includes(shown ?? 0))
+    // Once fewer are shown, they are for all longer lines.
+    assert.ok(!isCut || shown === 25)
+    isCut = shown === 25
+    if (shown === 50) largest = Math.max(largest, bytes)
+  }
+  assert.ok(isCut && largest > 79_500, `${largest} bytes`)
+})
+
+test('a subject has at most 180 characters, and says where it was cut', () => {
+  const subjectOf = (length: number): string => alertContent(noticeOf(1, 10, 'c'.repeat(length)), CHANNEL, PAGE).subject
+  const fixed = subjectOf(1).length - 1
+  assert.equal(subjectOf(180 - fixed).length, 180)
+  assert.ok(subjectOf(180 - fixed).endsWith('c)'))
+  assert.ok(subjectOf(181 - fixed).endsWith('c …'))
+  assert.equal(subjectOf(181 - fixed).length, 182)
 })

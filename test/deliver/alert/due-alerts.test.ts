@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { namespaceKey } from '../../../lib/deliver/alert/conditions.ts'
+import { cut } from '../../../lib/deliver/alert/condition.ts'
 import { keepAlerts, readAlerts } from '../../../lib/deliver/alert/alert-state.ts'
 import { alertContent } from '../../../lib/deliver/alert/alert-mail.ts'
-import { type AlertState, NO_ALERTS, decideAlerts } from '../../../lib/deliver/alert/due-alerts.ts'
+import { type AlertState, NO_ALERTS, decideAlerts, isStale } from '../../../lib/deliver/alert/due-alerts.ts'
 import type { Waiver } from '../../../lib/model/judgement.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 import { shareWords } from '../../../lib/report/words/fixed-words.ts'
@@ -543,6 +545,79 @@ test('decideAlerts(): what was in the clear when a cluster was first looked at i
     )
   for (const firstLookAt of [at(195), null])
     assert.deepEqual(told([look(260, firstLookAt)], { ...CHANNEL, addedAt: at(256) }), [null])
+})
+
+test('decideAlerts(): that a cluster cannot be read is told to a channel of some namespaces, and nothing of it that is of others', () => {
+  const look = facts(200, cluster({ problem: 'it is damaged', episodes: [path(190)] }))
+  const certificate = { expires: at(250), asOf: at(180), isOfAll: true }
+  for (const namespaces of [[], ['bank'], ['care']])
+    assert.deepEqual(told([look], { ...CHANNEL, namespaces }), [
+      '+ the history of cluster west cannot be read: it is damaged',
+    ])
+  const whole = facts(200, cluster({ certificate, trustAnchors: [ANCHOR] }))
+  assert.deepEqual(told([whole], { ...CHANNEL, namespaces: ['bank'] }), [null])
+})
+
+/** What is told of a look, just within a limit and just beyond it. */
+const limits: readonly (readonly [limit: string, within: AlertFacts[], beyond: AlertFacts[]])[] = [
+  [
+    'the same is told again after six hours',
+    [openAt(200), facts(300, cluster({ episodes: [path(190, 290)] })), openAt(200 + 6 * 60 - 1)],
+    [openAt(200), facts(300, cluster({ episodes: [path(190, 290)] })), openAt(200 + 6 * 60)],
+  ],
+  [
+    'a certificate with two hours left when it was seen is renewed in time',
+    [facts(200, cluster({ certificate: { expires: at(300), asOf: at(180), isOfAll: true } }))],
+    [facts(200, cluster({ certificate: { expires: at(299), asOf: at(180), isOfAll: true } }))],
+  ],
+  [
+    'a trust anchor is told with less than thirty days left',
+    [{ ...facts(0, cluster({ trustAnchors: [ANCHOR] })), now: '2026-11-20T00:00:00Z' }],
+    [{ ...facts(0, cluster({ trustAnchors: [ANCHOR] })), now: '2026-11-20T00:00:01Z' }],
+  ],
+]
+
+for (const [limit, within, beyond] of limits)
+  test(`decideAlerts(): ${limit}`, () => {
+    assert.equal(told(within).at(-1), null)
+    assert.match(told(beyond).at(-1) ?? '', /^\+ /)
+  })
+
+test('decideAlerts() keeps notices for three days, and how to fix the first two hundred', () => {
+  const { state } = decideAlerts(CHANNEL, NO_ALERTS, openAt(200))
+  const keptAt = (minutes: number): number => decideAlerts(CHANNEL, state, openAt(minutes)).state.notices.length
+  assert.deepEqual([keptAt(200 + 3 * 24 * 60 - 1), keptAt(200 + 3 * 24 * 60)], [1, 0])
+  const seen = {
+    state: 'plaintext',
+    outcome: 'allowed',
+    reason: 'no_tls_from_remote',
+    cause: 'source-not-meshed',
+  } as const
+  const episodes = Array.from({ length: 201 }, (_, index) =>
+    path(190, null, { pathId: `p${index}`, episode: episode(`p${index}`, at(190)), seen }),
+  )
+  const { notice } = decideAlerts(CHANNEL, NO_ALERTS, facts(200, cluster({ episodes })))
+  assert.deepEqual(
+    notice?.began.map(({ details }) => details.length > 0),
+    [...Array.from({ length: 200 }, () => true), false],
+  )
+})
+
+test('isStale() is so for whoever began to look before what was told last, less than an hour ago', () => {
+  const { state } = decideAlerts(CHANNEL, NO_ALERTS, openAt(200))
+  const outrun = [100, 140, 141, 199, 200, 201].map((minutes) => isStale(state, at(minutes)))
+  assert.deepEqual(outrun, [false, false, true, true, false, false])
+  assert.equal(isStale(NO_ALERTS, at(200)), false)
+})
+
+test('lines of alerts hold 600 characters, and names of namespaces 63', () => {
+  for (const [most, shown] of [
+    [600, cut],
+    [63, (name: string) => namespaceKey('west', name).replace('coverage/west/', '')],
+  ] as const) {
+    assert.equal(shown('a'.repeat(most)), 'a'.repeat(most))
+    assert.equal(shown('a'.repeat(most + 1)), `${'a'.repeat(most)} …`)
+  }
 })
 
 /** What happens between two looks, and what is seen at the second. */

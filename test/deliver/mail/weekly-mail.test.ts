@@ -229,6 +229,18 @@ test('a channel of some namespaces is told of no path, workload or waiver of oth
   assert.doesNotMatch(all, /12 observed paths/)
 })
 
+test('a channel of some namespaces is not told what could not be read of a whole cluster, which may name others', () => {
+  const story = storyOfAWeek()
+  const line = 'Cannot list pods of cluster "west": namespace "warehouse" is gone'
+  const clusters = story.clusters.map((one) => ({ ...one, errors: [{ window: one.windows[0]?.end ?? '', line }] }))
+  const errorsOf = (namespaces: readonly string[]) =>
+    mailOf({ ...story, clusters }, { namespaces }).summary.clusters.flatMap(({ errors }) =>
+      errors.map((one) => one.line),
+    )
+  assert.deepEqual(errorsOf(['bank']), [])
+  assert.deepEqual(new Set(errorsOf([])), new Set([line]))
+})
+
 test('a cluster without a workload of the channel is told as such, and never when it is the only one', () => {
   const some = mailOf(storyOfAWeek(), { namespaces: ['bank'] })
   const none = mailOf(storyOfAWeek(), { namespaces: ['nobody'] })

@@ -68,6 +68,35 @@ test('a secret in AWS Secrets Manager is read once in ten minutes, and again at 
   })
 })
 
+test('what a webhook answers says whether it is asked again', async (t) => {
+  let code = 204
+  const server = createServer((request, response) => {
+    request.resume()
+    request.on('end', () => response.writeHead(code).end())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const secretFile = join(freshFolder(t), 'secret')
+  writeFileSync(secretFile, 'hunter2\n')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
+  const tell = webhookPost(undefined)
+  const answers: [refusal: NotSentError['refusal'], codes: number[]][] = [
+    // Busy, slow or broken, or its secret is being replaced.
+    ['for-now', [301, 302, 401, 403, 408, 429, 500, 502, 503]],
+    ['for-good', [400, 404, 405, 410, 422]],
+  ]
+  for (const [refusal, codes] of answers)
+    for (code of codes)
+      await assert.rejects(tell({ url, secretFile }, { id: 'a', body: '{}' }, at(0)), (error) => {
+        assert.ok(error instanceof NotSentError)
+        assert.deepEqual([error.message, error.refusal], [`the webhook answered HTTP ${code}`, refusal])
+        return true
+      })
+  for (code of [200, 202, 299])
+    assert.equal(await tell({ url, secretFile }, { id: 'a', body: '{}' }, at(0)), `HTTP ${code}`)
+})
+
 test('a secret that cannot be read, or is in a file that is not here, is told without it, and nothing is posted', async (t) => {
   let answer: object = { SecretString: 'hunter2\nhunter3' }
   await startSecrets(t, () => answer)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   TokenFileError,
   clustersOf,
+  firstAccess,
   gatewayAccess,
   signedAccess,
   loopbackAccess,
@@ -68,6 +69,21 @@ test('only the very token opens anything', () => {
   )
 })
 
+test('whom the first way knows is let in by it, and the next is asked only about others', async () => {
+  const asked: string[] = []
+  const way = (name: string, clusters?: readonly string[]) => async () => {
+    asked.push(name)
+    return clusters === undefined ? undefined : { subject: name, clusters }
+  }
+  const of = (...ways: Parameters<typeof firstAccess>[0]) => firstAccess(ways)(asking({}), undefined)
+  assert.deepEqual(await of(way('a', ['east']), way('b', ['west'])), { subject: 'a', clusters: ['east'] })
+  assert.deepEqual(asked, ['a'])
+  // Who is known and may see nothing is not let in by another way.
+  assert.deepEqual((await of(way('a', []), way('b', ['west'])))?.clusters, [])
+  assert.equal((await of(way('a'), way('b', ['west'])))?.subject, 'b')
+  assert.equal(await of(way('a'), way('b')), undefined)
+})
+
 test('on loopback only a name that cannot be led there by others is let in', async () => {
   for (const host of ['127.0.0.1', '127.0.0.1:8080', '127.0.0.2:8080', 'localhost:8080', 'LOCALHOST', '[::1]:80'])
     assert.equal((await loopbackAccess(asking({ host }), undefined))?.clusters, 'all', host)
@@ -126,5 +142,12 @@ test('no claim opens a cluster that it does not name', () => {
       if (clusters === 'all') assert.match(JSON.stringify(claim), /\*/)
     }),
   )
-  assert.equal(maySee({ subject: '', clusters: [] }, 'east'), false)
+  for (const [clusters, sees] of [
+    ['all', true],
+    [['east'], true],
+    [['west', 'east'], true],
+    [['west'], false],
+    [[], false],
+  ] as const)
+    assert.equal(maySee({ subject: '', clusters }, 'east'), sees)
 })

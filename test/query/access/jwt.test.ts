@@ -96,6 +96,53 @@ test('a token of somebody else, for somebody else, or out of its time opens noth
   assert.notEqual(await access(asking(await sign({ ...good, exp: seconds - 29 })), undefined), undefined)
 })
 
+test('a token of 16 KB opens what it names, and a longer one nothing', async (t) => {
+  const { access } = await startIssuer(t)
+  const padded = (length: number) => sign({ ...good, pad: 'x'.repeat(length) })
+  const most = 16_384
+  let length = 11_900
+  while ((await padded(length + 1)).length <= most) length += 1
+  const [longest, longer] = [await padded(length), await padded(length + 1)]
+  assert.ok(longest.length > most - 4 && longer.length > most, `${longest.length} and ${longer.length}`)
+  assert.equal((await access(asking(longest), undefined))?.subject, 'ann')
+  assert.equal(await access(asking(longer), undefined), undefined)
+})
+
+test('clocks may be thirty seconds apart, and no more', async (t) => {
+  const { access } = await startIssuer(t)
+  const opens = async (claims: Record<string, unknown>) =>
+    (await access(asking(await sign({ ...good, ...claims })), undefined)) !== undefined
+  assert.deepEqual([await opens({ exp: seconds - 29 }), await opens({ exp: seconds - 30 })], [true, false])
+  assert.deepEqual([await opens({ nbf: seconds + 30 }), await opens({ nbf: seconds + 31 })], [true, false])
+})
+
+test('the issuer is asked for a key that it did not have once in thirty seconds', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: NOW.getTime() })
+  const { access, asked } = await startIssuer(t)
+  const unknown = asking(await sign(good, { key: foreign.privateKey, kid: 'foreign' }))
+  const ask = async (): Promise<number> => {
+    assert.equal(await access(unknown, undefined), undefined)
+    return asked()
+  }
+  assert.equal((await access(asking(await sign(good)), undefined))?.subject, 'ann')
+  assert.deepEqual([await ask(), await ask()], [1, 1])
+  t.mock.timers.tick(29_999)
+  assert.equal(await ask(), 1)
+  t.mock.timers.tick(2)
+  assert.deepEqual([await ask(), await ask()], [2, 2])
+})
+
+test('an issuer that does not tell its keys within five seconds is one that does not tell them', async (t) => {
+  const { access } = await startIssuer(t)
+  const waited: number[] = []
+  t.mock.method(AbortSignal, 'timeout', (milliseconds: number) => {
+    waited.push(milliseconds)
+    return AbortSignal.abort(new DOMException('the time is over', 'TimeoutError'))
+  })
+  await assert.rejects(access(asking(await sign(good)), undefined), /^Error: Cannot read the keys of the issuer: /)
+  assert.deepEqual(waited, [5_000])
+})
+
 test('whatever is brought in place of a token opens nothing, and is no failure', async (t) => {
   const { access } = await startIssuer(t)
   const valid = await sign(good)

@@ -178,3 +178,11 @@ test('isIncluded() follows a proof in a tree of more leaves than 32 bits count',
   }
   assert.ok(isIncluded({ index, leaf, proof }, { size, root: await up(0, size) }))
 })
+
+test('isIncluded() shows no leaf behind the end of a tree, whose only leaf is its root', () => {
+  const leaf = leafHash(Buffer.from('x'))
+  const tree = { size: 1, root: leaf }
+  assert.equal(isIncluded({ index: 0, leaf, proof: [] }, tree), true)
+  for (const index of [1, 2, -1, 0.5, NaN, Infinity])
+    assert.equal(isIncluded({ index, leaf, proof: [] }, tree), false, `${index}`)
+})

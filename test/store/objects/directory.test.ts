@@ -5,6 +5,7 @@ import {
   chmod,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   rm,
@@ -95,6 +96,71 @@ for (const { call, key, before, after } of killed) {
     assert.ok(step > leastSteps, `it was killed at ${step - 1} steps before it ran to its end`)
   })
 }
+
+test('what is written, replaced or removed is on the disk before the call ends, its bytes before its name', async (t) => {
+  const directory = join(await freshDirectory(t), 'store')
+  const steps: string[] = []
+  /** Which part of the store a path is: its folder for a file, itself for a folder. */
+  const place = (path: string): string => path.slice(directory.length + 1) || 'the store'
+  const told: DirectoryEffects = {
+    ...diskEffects,
+    async writeFile(path, body) {
+      await diskEffects.writeFile(path, body)
+      steps.push('bytes')
+    },
+    async link(from, to) {
+      steps.push(`name ${place(to)}`)
+      await diskEffects.link(from, to)
+    },
+    async rename(from, to) {
+      await diskEffects.rename(from, to)
+      steps.push(`rename ${place(to)}`)
+    },
+    async removeFile(path) {
+      await diskEffects.removeFile(path)
+      if (!place(path).startsWith('.tmp')) steps.push(`remove ${place(path)}`)
+    },
+    async syncDirectory(path) {
+      await diskEffects.syncDirectory(path)
+      if (path.startsWith(directory) && place(path) !== '.tmp') steps.push(`sync ${place(path)}`)
+    },
+  }
+  const objects = directoryObjects(directory, told)
+  const stepsOf = async (call: () => Promise<unknown>): Promise<string[]> => {
+    steps.length = 0
+    await call()
+    return [...steps]
+  }
+  const upwards = ['sync evidence/w/c', 'sync evidence/w', 'sync evidence', 'sync the store']
+  await objects.putOnce('evidence/w/c/0', Buffer.from('opens the store'))
+  const put = () => objects.putOnce('evidence/w/c/1', Buffer.from('x'))
+  assert.deepEqual(await stepsOf(put), ['bytes', 'name evidence/w/c/1', ...upwards])
+  // Whoever made it may not have come so far.
+  assert.deepEqual(await stepsOf(put), ['bytes', 'name evidence/w/c/1', ...upwards])
+  let etag = ''
+  assert.deepEqual(await stepsOf(async () => (etag = await objects.putIf('state/c', Buffer.from('1'), null))), [
+    'bytes',
+    'name state/c',
+    'sync state',
+    'sync the store',
+  ])
+  assert.deepEqual(await stepsOf(() => objects.putIf('state/c', Buffer.from('2'), etag)), [
+    'bytes',
+    'rename state/c',
+    'sync state',
+  ])
+  assert.deepEqual(await stepsOf(() => objects.remove('state/c')), ['remove state/c', 'sync state'])
+})
+
+test('the effects on a disk bring bytes and names to it', async (t) => {
+  const directory = await freshDirectory(t)
+  await using probe = await open(directory, 'r')
+  const sync = t.mock.method(Object.getPrototypeOf(probe) as typeof probe, 'sync')
+  await diskEffects.writeFile(join(directory, 'a'), Buffer.from('x'))
+  assert.equal(sync.mock.callCount(), 1)
+  await diskEffects.syncDirectory(directory)
+  assert.equal(sync.mock.callCount(), 2)
+})
 
 test('a file that a dead writer left is removed when it is an hour old, and not before', async (t) => {
   const directory = await freshDirectory(t)
