@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import { CADVISOR_PODS_QUERY } from '../../observed/cadvisor-queries.ts'

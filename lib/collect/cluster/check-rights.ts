@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import { CONNECTIONS } from '../../net/connections.ts'
 import { NEEDLESS, grantText, rightText } from './rights.ts'

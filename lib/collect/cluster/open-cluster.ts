@@ -1,6 +1,6 @@
 import type { Pool } from 'undici'
 import type { ApiServerAddress, Cluster } from '../../model/registry.ts'
-import type { ApiServer, Environment } from './kubeconfig.ts'
+import type { ApiServer, Environment } from './credentials.ts'
 import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-addresses.ts'
 import { openConnections } from '../../net/connections.ts'
 import type { Connections } from '../../net/connections.ts'
@@ -147,7 +147,7 @@ function apiServerWay(
     if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
     if (cluster.apiServer !== undefined)
       return (await import('./by-address.ts')).addressServer(cluster.apiServer, limits.deadlineMs, environment.places)
-    if (cluster.eks === undefined) return (await import('./kubeconfig.ts')).findApiServer(cluster, environment)
+    if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)
     const { findEksServer } = await import('./eks.ts')
     return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { once } from 'node:events'
@@ -411,6 +411,70 @@ test('a credential plugin that is missing, fails, hangs or says nothing is one c
   }
   assert.equal(server.asked.length, 0)
   assert.ok(performance.now() - start < 110_000, 'the deadline did not end the wait for the plugin')
+})
+
+test('neither a way that kubectl does not know nor an auth-provider reads a file or runs a command', async (context) => {
+  const { server, file } = await apiServer(context)
+  const folder = freshFolder(context)
+  const [secret, ran] = [join(folder, 'secret'), join(folder, 'ran')]
+  writeFileSync(secret, TOKEN)
+  const exec = { command: 'sh', args: ['-c', `env > ${ran}`], env: [{ name: 'A', value: 'b' }] }
+  const cases: [user: Record<string, unknown>, line: RegExp][] = [
+    [{ 'token-file': secret }, /: 401 Unauthorized /],
+    [
+      { 'auth-provider': { name: 'tokenFile', config: { tokenFile: secret } } },
+      /: the auth-provider of the user "replay" names a file, which is not read: use tokenFile$/,
+    ],
+    [
+      { 'auth-provider': { name: 'exec', config: { exec } } },
+      /: the auth-provider of the user "replay" names a plugin, which is not run: use exec$/,
+    ],
+  ]
+  for (const [user, line] of cases) {
+    server.writeKubeconfig(file, { user })
+    assert.match(await lineOf(listPods(open(context, { kubeconfig: file }))), line)
+  }
+  assert.ok(!existsSync(ran))
+})
+
+test('the command of an older auth-provider gives a token, with the environment that is named and no more', async (context) => {
+  const { server, file } = await apiServer(context)
+  const command = join(freshFolder(context), 'command')
+  const answer = (token: string): string =>
+    JSON.stringify({ credential: { access_token: token, token_expiry: '2099-01-01T00:00:00Z' } })
+  writeFileSync(
+    command,
+    `#!/bin/sh\ntest "$GIVEN-$HOME" = yes- && echo '${answer(TOKEN)}' || echo '${answer('wrong')}'\n`,
+  )
+  chmodSync(command, 0o755)
+  const config = {
+    'cmd-path': command,
+    'token-key': '{.credential.access_token}',
+    'expiry-key': '{.credential.token_expiry}',
+  }
+  server.writeKubeconfig(file, { user: { 'auth-provider': { name: 'gcp', config } } })
+  const environment = { ...nothing, pluginEnvironment: { GIVEN: 'yes' } }
+  assert.deepEqual(await listPods(open(context, { kubeconfig: file }, { environment })), { kind: 'PodList', items: [] })
+  writeFileSync(command, '#!/bin/sh\nexit 3\n')
+  assert.match(
+    await lineOf(listPods(open(context, { kubeconfig: file }, { environment }))),
+    /: the command ".*command" of the user "replay" failed: it ended with 3$/,
+  )
+})
+
+test('a credential plugin is asked again only once its answer has expired', async (context) => {
+  const { server, file } = await apiServer(context)
+  const ran = join(freshFolder(context), 'ran')
+  const runs = async (expirationTimestamp?: string): Promise<number> => {
+    rmSync(ran, { force: true })
+    const answer = JSON.stringify({ status: { token: TOKEN, expirationTimestamp } })
+    const exec = { command: 'sh', args: ['-c', `echo >> "$RAN"; echo '${answer}'`], env: [{ name: 'RAN', value: ran }] }
+    server.writeKubeconfig(file, { user: { exec } })
+    const access = open(context, { kubeconfig: file })
+    for (let i = 0; i < 2; i++) await listPods(access)
+    return readFileSync(ran, 'utf8').length
+  }
+  assert.deepEqual([await runs(), await runs('2099-01-01T00:00:00Z'), await runs('2020-01-01T00:00:00Z')], [1, 1, 2])
 })
 
 test('without a registered kubeconfig the default one is used: of two files, the first that has the context', async (context) => {

@@ -1,18 +1,14 @@
-import { execFile, spawn } from 'node:child_process'
-import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import type { RequestOptions } from 'node:https'
 import { isIPv6 } from 'node:net'
-import { delimiter, dirname, join, resolve } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-// Deep imports: the package's index and its `config.js` load every generated API, 0.5 s of CPU for each command (measured).
-import { newClusters, newContexts, newUsers } from '@kubernetes/client-node/dist/config_types.js'
-import type { Cluster as KubeCluster, Context, User } from '@kubernetes/client-node/dist/config_types.js'
-import { ExecAuth } from '@kubernetes/client-node/dist/exec_auth.js'
-import { load } from 'js-yaml'
+import * as z from 'zod'
 import { basicCredentials, bearer, readSecret, readText } from '../../net/credential-files.ts'
 import type { SentCredentials } from '../../net/credential-files.ts'
 import type { CredentialPlaces } from '../../net/credential-places.ts'
+import { type ExecPlugin, type KubeUser, firstLine, readKubeconfig } from './read-kubeconfig.ts'
 import { oneLine, withoutSecrets } from '../../text/redact.ts'
 import { SetupError } from '../../net/errors.ts'
 
@@ -85,14 +81,6 @@ function kubeconfigFiles(file: string | undefined, { kubeconfig, home }: Environ
   throw new SetupError('there is no kubeconfig: give --kubeconfig, or set KUBECONFIG')
 }
 
-type Named<T> = T & { readonly folder: string; readonly file: string }
-type Kubeconfig = {
-  readonly clusters: readonly Named<KubeCluster>[]
-  readonly users: readonly Named<User & { readonly tokenFile?: string }>[]
-  readonly contexts: readonly Named<Context>[]
-  readonly current: string | undefined
-}
-
 async function fromKubeconfig(
   files: readonly string[],
   wanted: string | undefined,
@@ -127,52 +115,25 @@ async function fromKubeconfig(
     throw new SetupError(
       `the kubeconfig ${named} lacks the user "${oneLine(String(context.user))}" of the context "${oneLine(contextName)}"`,
     )
-  if (cluster.skipTLSVerify)
+  if (cluster['insecure-skip-tls-verify'] === true)
     throw new SetupError(
       `the kubeconfig "${oneLine(cluster.file)}" says insecure-skip-tls-verify, so anybody could answer as the API server: replace it by certificate-authority-data`,
     )
-  if (cluster.proxyUrl !== undefined)
+  if (typeof cluster['proxy-url'] === 'string')
     throw new SetupError(
       `the kubeconfig "${oneLine(cluster.file)}" says proxy-url, which is not supported: use a direct way`,
     )
   return {
-    url: apiUrl(cluster.server, `the kubeconfig "${oneLine(cluster.file)}"`),
-    ca: await fileOrData(cluster.folder, cluster.caFile, cluster.caData, 'certificate-authority'),
-    serverName: cluster.tlsServerName,
-    credentials: credentialsOf(user, cluster, { ...environment, places: anywhere }),
+    url: apiUrl(cluster.server.replace(/\/$/, ''), `the kubeconfig "${oneLine(cluster.file)}"`),
+    ca: await fileOrData(
+      cluster.folder,
+      cluster['certificate-authority'],
+      cluster['certificate-authority-data'],
+      'certificate-authority',
+    ),
+    serverName: cluster['tls-server-name'] ?? undefined,
+    credentials: credentialsOf(user, { ...environment, places: anywhere }),
   }
-}
-
-async function readKubeconfig(file: string, places: CredentialPlaces | undefined): Promise<Kubeconfig> {
-  const text = await readText(file, 'the kubeconfig', places)
-  try {
-    const content: unknown = load(text)
-    if (typeof content !== 'object' || content === null || Array.isArray(content))
-      throw new Error('it is no YAML object')
-    const entries = content as Readonly<Record<string, unknown>>
-    const place = { folder: dirname(resolve(file)), file }
-    const current = entries['current-context']
-    const tokenFiles = tokenFilesOf(entries['users'])
-    return {
-      clusters: newClusters(entries['clusters']).map((cluster) => ({ ...cluster, ...place })),
-      users: newUsers(entries['users']).map((user) => ({ ...user, ...place, ...tokenFiles.get(user.name) })),
-      contexts: newContexts(entries['contexts']).map((context) => ({ ...context, ...place })),
-      current: typeof current === 'string' && current !== '' ? current : undefined,
-    }
-  } catch (error) {
-    throw new SetupError(`the kubeconfig "${oneLine(file)}" cannot be read: ${firstLine(error)}`)
-  }
-}
-
-/** `tokenFile` of users, by name: the library reads another spelling. */
-function tokenFilesOf(users: unknown): Map<string, { tokenFile: string }> {
-  const found = new Map<string, { tokenFile: string }>()
-  if (!Array.isArray(users)) return found
-  for (const entry of users as { name?: unknown; user?: { tokenFile?: unknown } | null }[]) {
-    const tokenFile = entry?.user?.tokenFile
-    if (typeof entry?.name === 'string' && typeof tokenFile === 'string') found.set(entry.name, { tokenFile })
-  }
-  return found
 }
 
 function apiUrl(text: string, where: string): URL {
@@ -188,15 +149,17 @@ function apiUrl(text: string, where: string): URL {
 }
 
 /** How a user proves who they are, decided once; what comes out is read for each request, since tokens are renewed. */
-function credentialsOf(
-  user: Kubeconfig['users'][number],
-  cluster: KubeCluster,
-  { places, pluginEnvironment = {} }: Environment,
-): () => Promise<Credentials> {
-  const impersonation: Record<string, string> = user.impersonateUser ? { 'Impersonate-User': user.impersonateUser } : {}
+function credentialsOf(user: KubeUser, { places, pluginEnvironment = {} }: Environment): () => Promise<Credentials> {
+  const impersonation: Record<string, string> = user.as ? { 'Impersonate-User': user.as } : {}
   const certificate = async (): Promise<Credentials['certificate']> => {
-    const cert = await fileOrData(user.folder, user.certFile, user.certData, 'client-certificate', places)
-    const key = await fileOrData(user.folder, user.keyFile, user.keyData, 'client-key', places)
+    const cert = await fileOrData(
+      user.folder,
+      user['client-certificate'],
+      user['client-certificate-data'],
+      'client-certificate',
+      places,
+    )
+    const key = await fileOrData(user.folder, user['client-key'], user['client-key-data'], 'client-key', places)
     if (cert === undefined && key === undefined) return undefined
     if (cert === undefined || key === undefined)
       throw new SetupError(
@@ -204,13 +167,13 @@ function credentialsOf(
       )
     return { cert, key }
   }
-  const plugin = pluginIn(pluginEnvironment, user)
+  const plugin = user.exec ? pluginOf(user.exec, user, pluginEnvironment) : undefined
   return async () => {
     let sent: Credentials
-    if (user.exec) sent = await fromPlugin(plugin, user)
-    else if (user.authProvider) sent = await fromAuthProvider(user, cluster, pluginEnvironment)
+    if (plugin !== undefined) sent = await plugin()
+    else if (user['auth-provider']) sent = await fromAuthProvider(user, user['auth-provider'], pluginEnvironment)
     else if (user.token) sent = withoutCertificate(bearer(user.token.trim()))
-    else if (user.tokenFile !== undefined) sent = await fromTokenFile(resolve(user.folder, user.tokenFile), places)
+    else if (user.tokenFile) sent = await fromTokenFile(resolve(user.folder, user.tokenFile), places)
     else if (user.username) sent = withoutCertificate(basicCredentials(user.username, user.password ?? ''))
     else sent = { headers: {}, certificate: undefined, secrets: [] }
     return {
@@ -229,31 +192,12 @@ function withoutCertificate(sent: SentCredentials): Credentials {
   return { ...sent, certificate: undefined }
 }
 
-/** Runs plugins with the environment that is named, and what the kubeconfig gives them, and nothing else of ours: it names the log's key, among others. */
-function pluginIn(environment: Readonly<Record<string, string>>, user: User): ExecAuth {
-  const plugin = new ExecAuth()
-  const { env } = (user.exec ?? {}) as { env?: unknown }
-  const given = new Set(Array.isArray(env) ? (env as { name?: unknown }[]).map(({ name }) => name) : [])
-  const execFn = (
-    command: string,
-    args: readonly string[],
-    { env: all = {}, ...options }: SpawnOptions,
-  ): ChildProcess => {
-    const named = Object.entries(all).filter(([name]) => given.has(name) || name === EXEC_INFO)
-    return spawn(command, args, { ...options, env: { ...environment, ...Object.fromEntries(named) } })
-  }
-  // It gives commands all of our environment, and its types hide how it starts them.
-  return Object.assign(plugin, { execFn })
-}
-
-const EXEC_INFO = 'KUBERNETES_EXEC_INFO'
-
 /**
  * A kubeconfig can name a command, so it must be the operator's own: of whoever runs this, or of root, and nobody else may write it.
  *
  * @throws SetupError
  */
-async function refuseForeign(user: Named<User>): Promise<void> {
+async function refuseForeign(user: KubeUser): Promise<void> {
   const { mode, uid } = await stat(user.file)
   const own = process.getuid?.()
   const isOwn = own === undefined || uid === own || uid === 0
@@ -263,49 +207,89 @@ async function refuseForeign(user: Named<User>): Promise<void> {
   )
 }
 
-/** A credential plugin (`aws eks get-token` and the like). The library runs it and keeps its answer until that expires. */
-async function fromPlugin(plugin: ExecAuth, user: Named<User>): Promise<Credentials> {
-  await refuseForeign(user)
-  const { command, apiVersion, env } = user.exec as { command?: unknown; apiVersion?: unknown; env?: unknown }
-  const name = `the credential plugin "${oneLine(typeof command === 'string' ? command : '')}"`
+const credentialSchema = z.object({
+  status: z.object({
+    token: z.string().nullish(),
+    clientCertificateData: z.string().nullish(),
+    clientKeyData: z.string().nullish(),
+    expirationTimestamp: z.string().nullish(),
+  }),
+})
+
+/**
+ * A credential plugin (`aws eks get-token` and the like), of which the answer is kept until it expires. It runs with the environment that is named, and what
+ * the kubeconfig gives it, and nothing else of ours: that names the log's key, among others.
+ */
+function pluginOf(
+  { command, args, env, apiVersion }: ExecPlugin,
+  user: KubeUser,
+  environment: Readonly<Record<string, string>>,
+): () => Promise<Credentials> {
+  const name = `the credential plugin "${oneLine(command ?? '')}" of the kubeconfig`
   const information = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
-  const asked = {
-    ...user,
-    exec: {
-      ...(user.exec as object),
-      env: [...(Array.isArray(env) ? (env as unknown[]) : []), { name: EXEC_INFO, value: JSON.stringify(information) }],
-    },
-  }
-  const options: RequestOptions & { headers: Record<string, string> } = { headers: {} }
-  try {
-    await plugin.applyAuthentication(asked, options)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      throw new SetupError(`${name} of the kubeconfig is not installed`)
-    throw new SetupError(`${name} of the kubeconfig failed: ${withoutSecrets(firstLine(error), [])}`)
-  }
-  const authorization = options.headers['Authorization']
-  const { cert, key } = options
-  const hasCertificate = typeof cert === 'string' && typeof key === 'string'
-  if (authorization === undefined && !hasCertificate)
-    throw new SetupError(`${name} of the kubeconfig gave no credentials`)
-  return {
-    headers: authorization === undefined ? {} : { authorization },
-    certificate: hasCertificate ? { cert, key } : undefined,
-    secrets: authorization === undefined ? [] : [authorization.replace(/^Bearer /, '')],
+  const given = Object.fromEntries((env ?? []).map(({ name: variable, value }) => [variable, value]))
+  let kept: { readonly sent: Credentials; readonly until: number } | undefined
+  return async () => {
+    await refuseForeign(user)
+    if (kept !== undefined && kept.until > Date.now()) return kept.sent
+    if (!command) throw new SetupError(`${name} failed: it has no command`)
+    const stdout = await answerOf(name, command, args ?? [], {
+      ...environment,
+      ...given,
+      KUBERNETES_EXEC_INFO: JSON.stringify(information),
+    })
+    const { data } = credentialSchema.safeParse(jsonOf(stdout))
+    if (data === undefined) throw new SetupError(`${name} failed: it gave no ExecCredential`)
+    const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = data.status
+    const certificate = cert && key ? { cert, key } : undefined
+    if (!token && certificate === undefined) throw new SetupError(`${name} gave no credentials`)
+    const sent = { ...(token ? bearer(token) : { headers: {}, secrets: [] }), certificate }
+    kept = { sent, until: expirationTimestamp ? Date.parse(expirationTimestamp) : Infinity }
+    return sent
   }
 }
 
-/** The older way of OIDC and of clouds. Rare, so its library is loaded only here. */
+/** What a command of a kubeconfig writes. Throws SetupError that says why it failed. */
+async function answerOf(
+  name: string,
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<string> {
+  try {
+    return (await promisify(execFile)(command, args, { env, timeout: COMMAND_TIMEOUT_MS })).stdout
+  } catch (error) {
+    const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string }
+    if (code === 'ENOENT') throw new SetupError(`${name} is not installed`)
+    throw new SetupError(`${name} failed: ${withoutSecrets(firstLine(stderr), []) || `it ended with ${String(code)}`}`)
+  }
+}
+
+const COMMAND_TIMEOUT_MS = 60_000
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+type AuthProvider = NonNullable<KubeUser['auth-provider']>
+
+/** The older way of OIDC and of clouds. Rare, so its library, which takes longer to load than a command to run, is loaded only here. */
 async function fromAuthProvider(
-  user: Named<User>,
-  cluster: KubeCluster,
+  user: KubeUser,
+  provider: AuthProvider,
   environment: Readonly<Record<string, string>>,
 ): Promise<Credentials> {
-  await runTokenCommand(user, environment)
+  refuseMoreWays(user, provider)
+  await runTokenCommand(user, provider, environment)
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
-  config.loadFromClusterAndUser(cluster, user)
+  // Of the server nothing is wanted but a name.
+  const server = { name: 'server', server: '', skipTLSVerify: false }
+  config.loadFromClusterAndUser(server, { name: user.name, authProvider: provider })
   const options: RequestOptions & { headers: Record<string, string> } = { headers: {} }
   try {
     await config.applyToHTTPSOptions(options)
@@ -320,6 +304,14 @@ async function fromAuthProvider(
   return { headers: { authorization }, certificate: undefined, secrets: [authorization.replace(/^Bearer /, '')] }
 }
 
+/** The library knows two ways more, which Kubernetes never had: they would read any file, and run any command with all of our environment. */
+function refuseMoreWays({ name }: KubeUser, { name: kind, config }: AuthProvider): void {
+  const of = `the auth-provider of the user "${oneLine(name)}"`
+  if (kind === 'tokenFile' || config?.['tokenFile'])
+    throw new SetupError(`${of} names a file, which is not read: use tokenFile`)
+  if (kind === 'exec' || config?.['exec']) throw new SetupError(`${of} names a plugin, which is not run: use exec`)
+}
+
 type TokenCommand = Readonly<Record<'cmd-path' | 'cmd-args' | 'token-key' | 'expiry-key' | 'expiry', unknown>> & {
   'access-token'?: unknown
   expiry?: unknown
@@ -329,23 +321,20 @@ type TokenCommand = Readonly<Record<'cmd-path' | 'cmd-args' | 'token-key' | 'exp
  * The command (`cmd-path`) of the older way of clouds, where its last token is over. The library would give it all of our environment, and a shell; with
  * the token in place it runs none.
  */
-async function runTokenCommand(user: Named<User>, environment: Readonly<Record<string, string>>): Promise<void> {
-  const { config } = (user.authProvider ?? {}) as { config?: TokenCommand }
+async function runTokenCommand(
+  user: KubeUser,
+  provider: AuthProvider,
+  environment: Readonly<Record<string, string>>,
+): Promise<void> {
+  const config = provider.config as TokenCommand | null | undefined
   const command = config?.['cmd-path']
-  if (config === undefined || typeof command !== 'string') return
+  if (!config || typeof command !== 'string') return
   await refuseForeign(user)
   const expiry = Date.parse(String(config.expiry))
   if (config['access-token'] !== undefined && (Number.isNaN(expiry) || expiry > Date.now())) return
   const args = typeof config['cmd-args'] === 'string' ? config['cmd-args'].split(/\s+/).filter((arg) => arg !== '') : []
   const name = `the command "${oneLine(command)}" of the user "${oneLine(user.name)}"`
-  let answer: unknown
-  try {
-    const { stdout } = await promisify(execFile)(command, args, { env: environment, timeout: 60_000 })
-    answer = JSON.parse(stdout)
-  } catch (error) {
-    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    throw new SetupError(isAbsent ? `${name} is not installed` : `${name} failed, or gave no JSON`)
-  }
+  const answer = jsonOf(await answerOf(name, command, args, environment))
   const token = memberOf(answer, config['token-key'] ?? '{.access_token}')
   if (typeof token !== 'string' || token === '') throw new SetupError(`${name} gave no token`)
   const until = memberOf(answer, config['expiry-key'] ?? '{.token_expiry}')
@@ -373,13 +362,6 @@ async function fileOrData(
   places?: CredentialPlaces,
 ): Promise<string | undefined> {
   // As kubectl does: data holds where both are given.
-  if (typeof data === 'string' && data !== '') return Buffer.from(data, 'base64').toString('utf8')
-  if (typeof file === 'string' && file !== '') return readText(resolve(folder, file), `the ${name}`, places)
-  return undefined
-}
-
-/** YAML errors go on with an excerpt of the file, which may hold credentials. */
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return oneLine(text.trim().split('\n')[0] ?? '')
+  if (data) return Buffer.from(data, 'base64').toString('utf8')
+  return file ? readText(resolve(folder, file), `the ${name}`, places) : undefined
 }
