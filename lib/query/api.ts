@@ -11,7 +11,7 @@ import { answerLeave } from './routes/unsubscribe-route.ts'
 import { PAGE_HEADERS } from './routes/form-page.ts'
 import type { HandOverDeps } from './large.ts'
 import { ProblemError } from './problem.ts'
-import { type Route, routesOf } from './routes/routes.ts'
+import { routesOf } from './routes/routes.ts'
 
 /** A line of the log of requests. Holds no credential and no parameter. */
 export type RequestLog = {
@@ -35,6 +35,9 @@ export type ApiDeps = HandOverDeps & {
   readonly log: (line: RequestLog) => void
 }
 
+/** What a request carries through the routes. */
+type ApiEnv = { readonly Bindings: object; readonly Variables: { readonly grant: Grant } }
+
 /** Nobody sends a longer one. */
 const MAX_LOGGED_PATH_LENGTH = 200
 
@@ -44,10 +47,10 @@ const MAX_LOGGED_PATH_LENGTH = 200
  *
  * @param version of ciphertrail, which `/health` tells
  */
-export function createApi(version: string, deps: ApiDeps): Hono {
+export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   const { access, isHealthy, log } = deps
-  const app = new Hono()
-  const routes = routesOf(deps)
+  // By the path as it was sent, which is not decoded first.
+  const app = new Hono<ApiEnv>({ getPath: ({ url }) => new URL(url).pathname })
 
   app.all('/health', async ({ req }) => {
     if (!isReading(req.method)) return methodProblem(req.method)
@@ -91,25 +94,43 @@ export function createApi(version: string, deps: ApiDeps): Hono {
   app.all('/d/:ticket/:name', ({ req }) =>
     answerByLink(req.raw, '/d/file', () => answerDownloadBytes(req.raw, req.param(), deps)),
   )
-  app.all('/v1/*', async ({ req, env }) => {
-    let grant: Grant | undefined
-    let error: string | null = null
-    let response: Response
-    try {
-      grant = await access(req.raw, env)
-      response = await answered(req.raw, grant, { routes, deps })
-    } catch (thrown) {
-      const problem = problemOf(thrown)
-      if (problem !== thrown) error = thrown instanceof Error ? thrown.message : String(thrown)
-      response = problemResponse(problem)
-    }
-    const path = printable(req.path).slice(0, MAX_LOGGED_PATH_LENGTH)
-    log({ method: printable(req.method), path, status: response.status, subject: grant?.subject ?? null, error })
-    return response
+  app.use('/v1/*', async (context, next) => {
+    await next()
+    const { req, res, error } = context
+    log({
+      method: printable(req.method),
+      path: printable(req.path).slice(0, MAX_LOGGED_PATH_LENGTH),
+      status: res.status,
+      subject: (context.get('grant') as Grant | undefined)?.subject ?? null,
+      error: error === undefined || error instanceof ProblemError ? null : error.message,
+    })
   })
+  app.use('/v1/*', async (context, next) => {
+    const grant = await access(context.req.raw, context.env)
+    if (grant === undefined)
+      throw new ProblemError('not-authenticated', 'Cannot answer: wanted a token, as "Authorization: Bearer TOKEN"')
+    context.set('grant', grant)
+    if (grant.clusters !== 'all' && grant.clusters.length === 0)
+      throw new ProblemError('not-allowed', 'Cannot answer: no cluster is granted to this token')
+    await next()
+  })
+  for (const { path, types, answer } of routesOf(deps)) {
+    app.get(path, async ({ req, get }) => {
+      // IAM's policies know the path as it was sent, so that no name may be that of another path: none of ours is encoded.
+      const names = req.path.includes('%') ? {} : req.param()
+      const wanted = types(names)
+      const type = acceptedType(req.header('accept') ?? null, wanted)
+      if (type === undefined)
+        throw new ProblemError('not-acceptable', `Cannot answer in the wanted form: there is ${wanted.join(', ')}`)
+      const { searchParams: search } = new URL(req.url)
+      return responseOf(await answer({ search, grant: get('grant'), type, names }), req.raw, deps)
+    })
+    app.all(path, ({ req }) => methodProblem(req.method))
+  }
   app.notFound(() => problemResponse(NOT_FOUND))
   app.onError((thrown, { req }) => {
-    log({ method: req.method, path: '', status: 500, subject: null, error: thrown.message })
+    if (!req.path.startsWith('/v1/'))
+      log({ method: req.method, path: '', status: 500, subject: null, error: thrown.message })
     return problemResponse(problemOf(thrown))
   })
   return app
@@ -124,27 +145,6 @@ function loggedOf({ id, channel, report }: Download): NonNullable<RequestLog['do
 }
 
 const NOT_FOUND = new ProblemError('not-found', 'Cannot find this: there is no such place in the API')
-
-async function answered(
-  request: Request,
-  grant: Grant | undefined,
-  { routes, deps }: { readonly routes: readonly Route[]; readonly deps: HandOverDeps },
-): Promise<Response> {
-  if (grant === undefined)
-    throw new ProblemError('not-authenticated', 'Cannot answer: wanted a token, as "Authorization: Bearer TOKEN"')
-  if (grant.clusters !== 'all' && grant.clusters.length === 0)
-    throw new ProblemError('not-allowed', 'Cannot answer: no cluster is granted to this token')
-  const { pathname, searchParams } = new URL(request.url)
-  const route = routes.find(({ path }) => path.test(pathname))
-  if (route === undefined) throw NOT_FOUND
-  if (!isReading(request.method)) return methodProblem(request.method)
-  const [, ...names] = route.path.exec(pathname) ?? []
-  const types = route.types(names)
-  const type = acceptedType(request.headers.get('accept'), types)
-  if (type === undefined)
-    throw new ProblemError('not-acceptable', `Cannot answer in the wanted form: there is ${types.join(', ')}`)
-  return responseOf(await route.answer({ search: searchParams, grant, type, names }), request, deps)
-}
 
 function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD'

@@ -17,15 +17,18 @@ type Asked = {
   readonly grant: Grant
   /** One of the route's types. */
   readonly type: string
-  /** What stands at the places of the path that are free. */
-  readonly names: readonly string[]
+  /** What stands at the free places of the path. */
+  readonly names: Names
 }
+
+type Names = Readonly<Partial<Record<'id' | 'name', string>>>
 
 /** A place of the API. */
 export type Route = {
-  readonly path: RegExp
+  /** As Hono's router has it. */
+  readonly path: string
   /** Media types that it can answer, preferred first. */
-  readonly types: (names: readonly string[]) => readonly string[]
+  readonly types: (names: Names) => readonly string[]
   readonly answer: (asked: Asked) => Promise<ApiAnswer>
 }
 
@@ -35,7 +38,7 @@ const JSON_ONLY = (): readonly string[] => ['application/json']
 export function routesOf({ objects, now }: { readonly objects: Objects; readonly now: () => Date }): readonly Route[] {
   return [
     {
-      path: /^\/v1\/clusters$/,
+      path: '/v1/clusters',
       types: JSON_ONLY,
       async answer({ search, grant }) {
         const answer = await answerClusters(readClustersQuery(search, now()), grant, { objects, now: now() })
@@ -44,7 +47,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       },
     },
     {
-      path: /^\/v1\/paths$/,
+      path: '/v1/paths',
       types: () => ['application/json', 'text/csv'],
       async answer({ search, grant, type }) {
         const answer = await answerPaths(readPathsQuery(search, now()), grant, { objects, now: now() })
@@ -55,7 +58,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       },
     },
     {
-      path: /^\/v1\/checkpoint$/,
+      path: '/v1/checkpoint',
       types: () => ['application/json', 'text/plain'],
       async answer({ search, type }) {
         readNoQuery(search)
@@ -65,7 +68,7 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       },
     },
     {
-      path: /^\/v1\/reports$/,
+      path: '/v1/reports',
       types: JSON_ONLY,
       async answer({ search, grant }) {
         const page = await answerReports(readPageQuery(search), grant, { objects, now: settledBefore(now()) })
@@ -74,18 +77,18 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       },
     },
     {
-      path: /^\/v1\/reports\/([^/]+)$/,
+      path: '/v1/reports/:id',
       types: JSON_ONLY,
-      async answer({ search, grant, names: [id = ''] }) {
+      async answer({ search, grant, names: { id = '' } }) {
         readNoQuery(search)
         return jsonAnswer(await answerReport(id, grant, objects))
       },
     },
     {
-      path: /^\/v1\/reports\/([^/]+)\/([^/]+)$/,
+      path: '/v1/reports/:id/:name',
       // One without a type has no answer either, which is said in whatever form.
-      types: ([, name = '']) => [(documentType(name) ?? '*/*').replace(/;.*/, '')],
-      async answer({ search, grant, names: [id = '', name = ''] }) {
+      types: ({ name = '' }) => [(documentType(name) ?? '*/*').replace(/;.*/, '')],
+      async answer({ search, grant, names: { id = '', name = '' } }) {
         readNoQuery(search)
         return answerDocument(id, name, grant, objects)
       },

@@ -127,13 +127,15 @@ test('a report is shown only to whoever may see all of its clusters, and no name
   )
   const absent = '20261108T000000Z-0123456789abcdef'
   const bodies = await Promise.all(
-    [both, nobody, names, absent, 'x', '..%2F..%2Fregistry%2Fclusters', '%00'].map(async (id) => {
-      const [record, page] = await Promise.all([ask(`/v1/reports/${id}`, west), ask(`/v1/reports/${id}/html`, west)])
-      assert.deepEqual([record.status, page.status], [404, 404], id)
-      return `${await record.text()}${await page.text()}`
-    }),
+    [both, nobody, names, absent, 'x', '..%2F..%2Fregistry%2Fclusters', '%00', `%32${mine.slice(1)}`].map(
+      async (id) => {
+        const [record, page] = await Promise.all([ask(`/v1/reports/${id}`, west), ask(`/v1/reports/${id}/html`, west)])
+        assert.deepEqual([record.status, page.status], [404, 404], id)
+        return `${await record.text()}${await page.text()}`
+      },
+    ),
   )
   assert.equal(new Set(bodies).size, 1)
-  for (const name of ['report.exe', '..%2Fx.json', 'nothing.csv', 'xml'])
+  for (const name of ['report.exe', '..%2Fx.json', 'nothing.csv', 'xml', '%68tml'])
     assert.equal((await ask(`/v1/reports/${mine}/${name}`, west)).status, 404, name)
 })
