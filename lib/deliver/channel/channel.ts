@@ -1,6 +1,6 @@
 /** Who gets which part of the news, when and how. Pure: channels.ts keeps channels, recipients.ts the addresses. */
 import { domainToASCII } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 import { matchesAny } from '../../text/pattern.ts'
 import { isManagedSecret } from '../../net/secret-name.ts'
 import { checkedZone } from '../../time/week.ts'
@@ -11,50 +11,61 @@ import { compareText } from '../../text/order.ts'
 export const MAIL_FORMATS = ['html', 'text'] as const
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
-/** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
-export type Webhook = {
-  readonly url: string
-  /** The name of a file with the secret. */
-  readonly secretFile?: string
-  /** The name or the ARN of a secret of AWS Secrets Manager. */
-  readonly secret?: string
-}
+const PSEUDONYM = /^r[0-9a-f]{32}$/
+const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
+const NAMESPACE_PATTERN = /^(?=.{1,63}$)[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
 
-/** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
-export type Channel = {
+const channelSchema = z.strictObject({
   /** As the id of a cluster: 1 to 63 of `a-z`, `0-9` and `-`. */
-  readonly id: string
+  id: z.string().refine(isClusterId),
   /** RFC 3339. No mail is sent that was due before. */
-  readonly addedAt: string
+  addedAt: z.iso.datetime(),
   /** Ids, in text order; empty: every cluster that is registered when a mail is made. */
-  readonly clusters: readonly string[]
+  clusters: z.array(z.string().refine(isClusterId)).readonly(),
   /** Patterns with `*`, in text order; a path belongs to the channel if either end is in one of them. Empty: every namespace. */
-  readonly namespaces: readonly string[]
+  namespaces: z.array(z.string().regex(NAMESPACE_PATTERN)).readonly(),
   /** For whom it is, as the subject says it; null where that is not said. It narrows nothing. */
-  readonly team: string | null
+  team: z.string().nullable(),
   /** Pseudonyms, in text order. */
-  readonly recipients: readonly string[]
+  recipients: z.array(z.string().regex(PSEUDONYM)).readonly(),
   /** IANA name: its weeks are the channel's, and mails tell times in it. */
-  readonly timeZone: string
+  timeZone: z.string(),
   /** `07:00`: on Monday, on the clock of the time zone. */
-  readonly sendAt: string
+  sendAt: z.string().regex(SEND_AT),
   /** BCP 47, such as `en-GB`; the language that a mail declares. */
-  readonly language: string
-  readonly format: MailFormat
+  language: z.string(),
+  format: z.enum(MAIL_FORMATS),
   /** Whether its recipients are told at once of what cannot wait. */
-  readonly hasAlerts: boolean
+  hasAlerts: z.boolean(),
   /** Where alerts are posted, too; null: nowhere. */
-  readonly webhook: Webhook | null
+  webhook: z
+    .strictObject({
+      url: z.string(),
+      /** The name of a file with the secret. */
+      secretFile: z.string().exactOptional(),
+      /** The name or the ARN of a secret of AWS Secrets Manager. */
+      secret: z.string().exactOptional(),
+    })
+    .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
+    .readonly()
+    .nullable(),
   /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
-  readonly snsTopic: string | null
+  snsTopic: z.string().nullable(),
+  // This and what follows is absent in what was recorded before there was any.
   /**
    * RFC 3339: since when its mails have a link to download the report, which works without login; what was made before does not work. Null: they have
    * none, and none works.
    */
-  readonly downloadsSince: string | null
+  downloadsSince: z.iso.datetime().nullable().default(null),
   /** Whether the report is attached to its mails, as a PDF. */
-  readonly attachesPdf: boolean
-}
+  attachesPdf: z.boolean().default(false),
+})
+
+/** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
+export type Channel = Readonly<z.infer<typeof channelSchema>>
+
+/** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
+export type Webhook = NonNullable<Channel['webhook']>
 
 /** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
 export type ChannelOptions = {
@@ -93,34 +104,9 @@ export class ChannelError extends Error {
 const MAX_RECIPIENTS = 200
 const MAX_NAMES = 100
 
-const PSEUDONYM = /^r[0-9a-f]{32}$/
-const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
-const NAMESPACE_PATTERN = /^(?=.{1,63}$)[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
 // The local part as HTML has it for `input type=email`: no quotes, no comments, nothing outside ASCII.
 const ADDRESS = /^([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([^@\s]{1,253})$/
 const DOMAIN = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-
-const channelSchema: z.ZodType<Channel> = z.strictObject({
-  id: z.string().refine(isClusterId),
-  addedAt: z.iso.datetime(),
-  clusters: z.array(z.string().refine(isClusterId)),
-  namespaces: z.array(z.string().regex(NAMESPACE_PATTERN)),
-  team: z.string().nullable(),
-  recipients: z.array(z.string().regex(PSEUDONYM)),
-  timeZone: z.string(),
-  sendAt: z.string().regex(SEND_AT),
-  language: z.string(),
-  format: z.enum(MAIL_FORMATS),
-  hasAlerts: z.boolean(),
-  webhook: z
-    .strictObject({ url: z.string(), secretFile: z.string().exactOptional(), secret: z.string().exactOptional() })
-    .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
-    .nullable(),
-  snsTopic: z.string().nullable(),
-  // Absent in what was recorded before there were any.
-  downloadsSince: z.iso.datetime().nullable().default(null),
-  attachesPdf: z.boolean().default(false),
-})
 
 const contentSchema = z.object({
   channels: z.array(channelSchema).refine((all) => new Set(all.map(({ id }) => id)).size === all.length),

@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf, toSeconds } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { isClusterId } from '../../store/keys.ts'
@@ -16,25 +16,29 @@ import { isSuppressed } from '../channel/suppressions.ts'
 import { downloadKey, downloadsPrefix, parseDownloadKey } from '../../store/delivery-keys.ts'
 import { isReportKey } from '../../store/report-keys.ts'
 
+const downloadSchema = z.object({
+  format: z.literal('ciphertrail/download/1'),
+  /** Key of the one report that it leads to. */
+  report: z.string().refine(isReportKey),
+  channel: z.string().refine(isClusterId),
+  /** Pseudonym of whose mail it stands in. */
+  recipient: z.string().refine(isPseudonym),
+  /** RFC 3339. */
+  madeAt: z.iso.datetime(),
+  /** RFC 3339: from then on it does not work. */
+  expiresAt: z.iso.datetime(),
+  /** RFC 3339; null where nobody revoked it. */
+  revokedAt: z.iso.datetime().nullable(),
+  /** How often its button was pressed. */
+  uses: z.int().nonnegative(),
+  /** RFC 3339: the last of these; null for none. */
+  usedAt: z.iso.datetime().nullable(),
+})
+
 /** What is kept of a link. */
-export type Download = {
+export type Download = Readonly<Omit<z.infer<typeof downloadSchema>, 'format'>> & {
   /** SHA-256 of its token, 64 hex digits. Opens nothing. */
   readonly id: string
-  /** Key of the one report that it leads to. */
-  readonly report: string
-  readonly channel: string
-  /** Pseudonym of whose mail it stands in. */
-  readonly recipient: string
-  /** RFC 3339. */
-  readonly madeAt: string
-  /** RFC 3339: from then on it does not work. */
-  readonly expiresAt: string
-  /** RFC 3339; null where nobody revoked it. */
-  readonly revokedAt: string | null
-  /** How often its button was pressed. */
-  readonly uses: number
-  /** RFC 3339: the last of these; null for none. */
-  readonly usedAt: string | null
 }
 
 /** Why a link does not work. */
@@ -50,18 +54,6 @@ export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
 const KEPT_SECONDS = 60 * 24 * 60 * 60
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
-
-const downloadSchema = z.object({
-  format: z.literal('ciphertrail/download/1'),
-  report: z.string().refine(isReportKey),
-  channel: z.string().refine(isClusterId),
-  recipient: z.string().refine(isPseudonym),
-  madeAt: z.iso.datetime(),
-  expiresAt: z.iso.datetime(),
-  revokedAt: z.iso.datetime().nullable(),
-  uses: z.int().nonnegative(),
-  usedAt: z.iso.datetime().nullable(),
-})
 
 /** Makes a link and gives its token, which is kept nowhere. */
 export async function makeDownload(

@@ -3,7 +3,7 @@
  * known is kept as not known.
  */
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf, toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
@@ -20,22 +20,28 @@ import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
-/** How a delivery stands. */
-export type Delivery = DeliveryId & {
-  readonly status: DeliveryStatus
+const claimSchema = z.object({
+  format: z.literal('ciphertrail/claim/1'),
+  status: z.enum(DELIVERY_STATUSES),
   /** How often it was tried, 0 and up: what was refused since too many were sent is no try. */
-  readonly attempt: number
+  attempt: z.int().nonnegative(),
   /** RFC 3339: when that began to be so. */
-  readonly at: string
+  at: z.iso.datetime(),
   /** What the server called it where it was sent, why not where it was not; null where there is nothing to say. One line, without addresses. */
-  readonly detail: string | null
-  /** What was reported of it after it was sent; null: nothing. One line, without addresses. */
-  readonly report: string | null
+  detail: z.string().nullable(),
+  /** What was reported of it after it was sent; null: nothing. One line, without addresses. Claims from before anything was reported have none. */
+  report: z.string().nullable().default(null),
   /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
-  readonly retryAt: string | null
-  /** Name of the link by which its reader could download the report, also once that link is not kept any more; null: it brought none. */
-  readonly link: string | null
-}
+  retryAt: z.iso.datetime().nullable(),
+  /**
+   * Name of the link by which its reader could download the report, also once that link is not kept any more; null: it brought none. Those from before it was
+   * written down have none.
+   */
+  link: z.string().nullable().default(null),
+})
+
+/** How a delivery stands. */
+export type Delivery = DeliveryId & Readonly<Omit<z.infer<typeof claimSchema>, 'format'>>
 
 /** A delivery that is ours to make. */
 export type Held = { readonly delivery: Delivery; readonly etag: string }
@@ -60,19 +66,6 @@ const RETRY_SECONDS = [5 * 60, 20 * 60, 80 * 60, 320 * 60] as const
 
 /** With the next look. */
 const NO_TRY_SECONDS = 60
-
-const claimSchema = z.object({
-  format: z.literal('ciphertrail/claim/1'),
-  status: z.enum(DELIVERY_STATUSES),
-  attempt: z.int().nonnegative(),
-  at: z.iso.datetime(),
-  detail: z.string().nullable(),
-  // Claims from before anything was reported have none.
-  report: z.string().nullable().default(null),
-  retryAt: z.iso.datetime().nullable(),
-  // Those from before it was written down have none.
-  link: z.string().nullable().default(null),
-})
 
 /**
  * Claims a delivery, or one that failed and may be tried again by now; null where it is somebody else's, or done.

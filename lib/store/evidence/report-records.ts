@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { type Objects, StoreError } from '../objects/objects.ts'
@@ -8,20 +8,23 @@ import { documentKey, isReportKey, reportKey, reportsPrefix, reportsUpTo } from 
 
 const FORMAT = 'ciphertrail/report/1'
 
-/** What is kept of a report that was made: enough to tell, years later, whether a document is the one that was made then. */
-export type ReportRecord = {
-  readonly period: { readonly from: string; readonly to: string; readonly label: string; readonly timeZone: string }
+const recordSchema = z.object({
+  format: z.literal(FORMAT),
+  period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }).readonly(),
   /** Ids, in text order. */
-  readonly clusters: readonly string[]
+  clusters: z.array(z.string()).readonly(),
   /** Ids that it names as taken out of the registry, in text order; absent: none. */
-  readonly removed?: readonly string[]
+  removed: z.array(z.string()).readonly().exactOptional(),
   /** Version of ciphertrail. */
-  readonly version: string
+  version: z.string(),
   /** The head of the log that is printed in the report; null where nothing was sealed yet. */
-  readonly checkpoint: { readonly origin: string; readonly size: number; readonly root: string } | null
+  checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).readonly().nullable(),
   /** In text order of their names. */
-  readonly documents: readonly { readonly name: string; readonly sha256: string; readonly size: number }[]
-}
+  documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() }).readonly()).readonly(),
+})
+
+/** What is kept of a report that was made: enough to tell, years later, whether a document is the one that was made then. */
+export type ReportRecord = Readonly<Omit<z.infer<typeof recordSchema>, 'format'>>
 
 /** What {@link recordReport} says of one document. */
 export function documentOf(name: string, body: Uint8Array): ReportRecord['documents'][number] {
@@ -40,16 +43,6 @@ export function recordReport(
   const key = reportKey(record.period.to, sha256Of(body))
   return { key, write: () => objects.putOnce(key, body) }
 }
-
-const recordSchema = z.object({
-  format: z.literal(FORMAT),
-  period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }),
-  clusters: z.array(z.string()),
-  removed: z.array(z.string()).exactOptional(),
-  version: z.string(),
-  checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).nullable(),
-  documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() })),
-})
 
 /** What is recorded of a report; undefined where there is no such record. Throws {@link StoreError} for one that cannot be read. */
 export async function readReport(key: string, objects: Objects): Promise<ReportRecord | undefined> {
