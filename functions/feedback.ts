@@ -1,5 +1,5 @@
 /** Takes what Amazon SES reports of mails after it took them: bounces, complaints and what it dropped, for each message of the queue. What is foreign changes nothing. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { takeFeedback } from '../lib/jobs/record-feedback.ts'
 import { onQueue } from './lambda.ts'
 

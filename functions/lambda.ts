@@ -2,11 +2,14 @@
  * What all functions share: what a container keeps, the two kinds of events, one line of log and a few metrics for each event, an end before
  * Lambda's own. No event, no credential and no stack of an expected error is ever logged.
  */
+import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
 import { Logger } from '@aws-lambda-powertools/logger'
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
+import { logMetrics } from '@aws-lambda-powertools/metrics/middleware'
 import middy from '@middy/core'
-import type { APIGatewayProxyStructuredResultV2, Context, SQSBatchResponse } from 'aws-lambda'
-import { z } from 'zod'
+import type { APIGatewayProxyStructuredResultV2, Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
+import * as z from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
@@ -42,7 +45,13 @@ export class SettingError extends Error {
 const config = readConfig()
 const address = storeAddress()
 const logger = new Logger({ serviceName: 'ciphertrail' })
-const metrics = new Metrics({ serviceName: 'ciphertrail' })
+const metrics = new Metrics({
+  serviceName: 'ciphertrail',
+  // An event that counts nothing is usual; the other warnings are about dimensions, of which there are none.
+  logger: { debug: noLine, info: noLine, warn: noLine, error: noLine },
+})
+
+function noLine(): void {}
 
 let opened: Objects | undefined
 
@@ -90,14 +99,10 @@ const scheduleSchema = z.object({ time: z.iso.datetime() })
  * time is left.
  */
 export function onSchedule(run: (now: Date, container: Container, leftMs: () => number) => Promise<Outcome>) {
-  return withLog(async (event, context) => {
-    try {
-      const { time } = parsed(scheduleSchema, event)
-      ended(await timed(context)(() => run(new Date(time), container, leftMsOf(context))))
-    } catch (error) {
-      throw told(error)
-    }
-  })
+  return bounded(async (event, context) => {
+    const { time } = parsed(scheduleSchema, event)
+    ended(await run(new Date(time), container, leftMsOf(context)))
+  }, TIMELY)
 }
 
 const batchSchema = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) })
@@ -110,25 +115,24 @@ export function onQueue<T>(
   schema: z.ZodType<T>,
   run: (message: T, container: Container, leftMs: () => number) => Promise<Outcome>,
 ) {
-  return withLog(async (event, context): Promise<SQSBatchResponse> => {
-    try {
-      const failed: { itemIdentifier: string }[] = []
-      const inTime = timed(context)
-      for (const { messageId, body } of parsed(batchSchema, event).Records) {
+  return bounded(async (event, context): Promise<SQSBatchResponse> => {
+    const inTime = timed(context)
+    const answer = await processPartialResponse(
+      parsed(batchSchema, event) as SQSEvent,
+      async ({ body }: SQSRecord) => {
         try {
           const message = parsed(schema, jsonOf(body))
           ended(await inTime(() => run(message, container, leftMsOf(context))))
         } catch (error) {
-          told(error)
-          failed.push({ itemIdentifier: messageId })
+          throw told(error)
         }
-      }
-      metrics.addMetric('FailedMessages', MetricUnit.Count, failed.length)
-      return { batchItemFailures: failed }
-    } catch (error) {
-      throw told(error)
-    }
-  })
+      },
+      new BatchProcessor(EventType.SQS),
+      { processInParallel: false, throwOnFullBatchFailure: false },
+    )
+    metrics.addMetric('FailedMessages', MetricUnit.Count, answer.batchItemFailures.length)
+    return answer
+  }, EACH_IN_TIME)
 }
 
 const requestSchema = z.object({
@@ -144,6 +148,16 @@ const NOWHERE = {
   body: JSON.stringify({ type: 'about:blank', status: 404, title: 'There is nothing of that name' }),
 }
 
+const FAILED = {
+  statusCode: 500,
+  headers: { 'content-type': 'application/problem+json' },
+  body: JSON.stringify({
+    type: 'about:blank',
+    status: 500,
+    title: 'Cannot answer because of a failure in the service',
+  }),
+}
+
 /** The most that Lambda hands over, less what base64 and the other members may add. */
 export const MAX_BODY_BYTES = 4_400_000
 
@@ -154,42 +168,55 @@ export const MAX_BODY_BYTES = 4_400_000
 export function onRequest(
   fetch: (request: Request, beside: { readonly event: unknown }, container: Container) => Response | Promise<Response>,
 ) {
-  return withLog(async (event, context): Promise<APIGatewayProxyStructuredResultV2> => {
-    try {
-      const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
-      const { domainName, http } = requestContext
-      const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
-      // IAM's policies and the log of API Gateway know the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
-      if (new URL(url).pathname !== rawPath) return NOWHERE
-      const request = new Request(url, { method: http.method, headers })
-      const response = await timed(context)(async () => fetch(request, { event }, container))
-      const body = Buffer.from(await response.arrayBuffer())
-      if (body.length > MAX_BODY_BYTES)
-        throw new SettingError(
-          `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${MAX_BODY_BYTES}, fetch it from the bucket`,
-        )
-      return {
-        statusCode: response.status,
-        headers: Object.fromEntries(response.headers),
-        body: body.toString('base64'),
-        isBase64Encoded: true,
-      }
-    } catch (error) {
-      told(error)
-      const problem = { type: 'about:blank', status: 500, title: 'Cannot answer because of a failure in the service' }
-      return { statusCode: 500, headers: { 'content-type': 'application/problem+json' }, body: JSON.stringify(problem) }
+  return bounded(async (event): Promise<APIGatewayProxyStructuredResultV2> => {
+    const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
+    const { domainName, http } = requestContext
+    const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
+    // IAM's policies and the log of API Gateway know the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
+    if (new URL(url).pathname !== rawPath) return NOWHERE
+    const request = new Request(url, { method: http.method, headers })
+    const response = await fetch(request, { event }, container)
+    const body = Buffer.from(await response.arrayBuffer())
+    if (body.length > MAX_BODY_BYTES)
+      throw new SettingError(
+        `Cannot answer a ${http.method} with ${body.length} bytes: Lambda hands over ${MAX_BODY_BYTES}, fetch it from the bucket`,
+      )
+    return {
+      statusCode: response.status,
+      headers: Object.fromEntries(response.headers),
+      body: body.toString('base64'),
+      isBase64Encoded: true,
     }
+  }, TIMELY).onError((request) => {
+    // Not given back, which would end the boundary before what is left of it.
+    request.response = FAILED
   })
 }
 
-/** Names the request in each line of the log, and hands over the metrics at the end. Time is kept by {@link timed}, which can tell messages apart. */
-function withLog<T>(run: (event: unknown, context: Context) => Promise<T>) {
-  return middy(run, { timeoutEarlyInMillis: 0 })
-    .before(({ context }) => {
-      logger.addContext(context)
-    })
-    .after(() => {
-      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
+/** Ends in words before Lambda does it without. */
+const TIMELY = {
+  timeoutEarlyInMillis: EARLY_MS,
+  timeoutEarlyResponse: () => {
+    throw timeError()
+  },
+}
+
+/** The whole is not ended early, which would give up what is done of a batch: {@link timed} tells messages apart. */
+const EACH_IN_TIME = { timeoutEarlyInMillis: 0 }
+
+/**
+ * The boundary of every function: names the event in each line of the log, hands over what it counted, whether it failed or not, and lets Lambda know of an
+ * error what {@link told} gives.
+ */
+function bounded<T>(
+  run: (event: unknown, context: Context) => Promise<T>,
+  time: typeof TIMELY | typeof EACH_IN_TIME,
+): middy.MiddyfiedHandler<unknown, T> {
+  return middy<unknown, T>(run, time)
+    .use(injectLambdaContext(logger, { logEvent: false }))
+    .use(logMetrics(metrics))
+    .onError((request) => {
+      request.error = told(request.error)
     })
 }
 

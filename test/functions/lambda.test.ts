@@ -75,13 +75,43 @@ test('what stopped an event fails it, and what was done before is told all the s
   )
 })
 
+test('counts of an event that failed are its own, and not added to those of the next one', async (t) => {
+  const log = capturedLog(t)
+  const fails = onSchedule(() =>
+    Promise.resolve({ said: {}, counts: { Reports: 2 }, error: new Error('the store is away') }),
+  )
+  const works = onSchedule(() => Promise.resolve({ said: {}, counts: { Reports: 1 } }))
+  await assert.rejects(fails({ time: TIME }, contextOf()))
+  await works({ time: TIME }, contextOf())
+  assert.deepEqual(
+    log.lines().flatMap((line) => ('Reports' in line ? [line['Reports']] : [])),
+    [2, 1],
+  )
+})
+
+test('an event that counts nothing, and one that fails before it counts, leave no line about that', async (t) => {
+  const log = capturedLog(t)
+  await onSchedule(() => Promise.resolve({ said: {} }))({ time: TIME }, contextOf())
+  await assert.rejects(onSchedule(() => Promise.reject(new Error('no')))({ time: TIME }, contextOf()))
+  assert.deepEqual(
+    log
+      .text()
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { message: unknown }).message),
+    ['done', 'no'],
+  )
+})
+
 test('what does not end in time ends in words before Lambda ends it without', async (t) => {
   const log = capturedLog(t)
   const never = (): Promise<never> => new Promise(() => {})
+  const context = contextOf(2_050)
   await assert.rejects(
-    onSchedule(never)({ time: TIME }, contextOf(2_050)),
+    onSchedule(never)({ time: TIME }, context),
     /^SettingError: Cannot finish: the time of the function is over/,
   )
+  assert.ok(context.getRemainingTimeInMillis() > 1_000)
   const seen: string[] = []
   const handler = onQueue(z.string(), (message) => {
     seen.push(message)
@@ -116,6 +146,18 @@ test('what an SDK hangs on its errors reaches neither the log nor Lambda', async
   assert.deepEqual(Object.getOwnPropertyNames(failed).toSorted(), ['message', 'name'])
   const [line] = log.lines()
   assert.deepEqual([line?.['message'], line?.['failure'], line?.['stack']], [error.message, 'KmsError', undefined])
+  assert.ok(!log.text().includes(SECRET))
+})
+
+test('an event is not logged, whatever the environment of the function says', async (t) => {
+  const log = capturedLog(t)
+  process.env['POWERTOOLS_LOGGER_LOG_EVENT'] = 'true'
+  t.after(() => delete process.env['POWERTOOLS_LOGGER_LOG_EVENT'])
+  // The logger reads the environment when it is made.
+  const again = '../../functions/lambda.ts?made-again'
+  const fresh = (await import(again)) as { onSchedule: typeof onSchedule }
+  await fresh.onSchedule(() => Promise.resolve({ said: {} }))({ time: TIME, detail: SECRET }, contextOf())
+  assert.equal(log.lines().length, 1)
   assert.ok(!log.text().includes(SECRET))
 })
 
