@@ -75,7 +75,7 @@ const HTTP_NAMES = ['Agent', 'request', 'STATUS_CODES']
 
 /**
  * Makes the start cheap. For a module that imports `node:http` Node reads all its names, and loads its own `fetch` for one that nobody uses, `WebSocket`;
- * `require` does not. Of zod as `{ z }` esbuild keeps everything, of `* as z` what is used.
+ * `require` does not.
  */
 const cheapStart: Plugin = {
   name: 'cheap-start',
@@ -88,11 +88,6 @@ const cheapStart: Plugin = {
       export default http
       export const { ${HTTP_NAMES.join(', ')} } = http`,
     }))
-    bundler.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-      if (path.startsWith(MODULES)) return undefined
-      const source = readFileSync(path, 'utf8')
-      return { loader: 'ts', contents: source.replace("import { z } from 'zod'", "import * as z from 'zod'") }
-    })
   },
 }
 

@@ -3,7 +3,7 @@
  * the state names by its hash. Who derives news needs none of them; whoever is asked for what is old reads the days that he is asked for.
  */
 import { hash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { partitionPoint } from '../partition-point.ts'
 import { toSeconds, toTime } from '../time/windows.ts'
 import { concurrently } from '../concurrently.ts'

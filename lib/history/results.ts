@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { unreadableWindow } from '../assess/window/unreadable.ts'
 import { mergeResults } from '../assess/window/merge-results.ts'
 import type { ListsOfSnapshot } from '../assess/window/window.ts'

@@ -2,7 +2,7 @@ import type { Window } from '../model/time.ts'
 import type { WindowResult } from '../model/window.ts'
 import type { PathEnds } from '../assess/window/episode-lifecycle.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** An expected window; `result` is null where there is no standing attempt. */
 export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }

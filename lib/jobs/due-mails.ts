@@ -1,5 +1,5 @@
 /** Which mails are due: what is looked at before one is asked for, or sent. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf } from '../time/windows.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
 import { readChannels } from '../deliver/channel/channels.ts'

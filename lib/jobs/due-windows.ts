@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { againAt, LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds, windowOf } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds, Window } from '../model/time.ts'

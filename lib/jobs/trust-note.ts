@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../model/registry.ts'
 import { NoteError, type Signer, openNote, signNote, verifierOf } from '../seal/tlog/note.ts'
 import { isClusterId, trustKey } from '../store/keys.ts'

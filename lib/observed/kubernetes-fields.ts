@@ -1,5 +1,5 @@
 import { load } from 'js-yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KubernetesList } from '../model/snapshot.ts'
 import { oneLine } from '../text/redact.ts'
 

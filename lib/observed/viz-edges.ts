@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { oneLine } from '../text/redact.ts'
 
 /** An edge as `linkerd viz edges` shows it: what its proxies had open at one scrape, seen from the client's side. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */

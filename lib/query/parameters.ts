@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { SETTLE_SECONDS, parseTime, toSeconds, toTime } from '../time/windows.ts'
 import { STATES } from '../model/path.ts'
 import type { State } from '../model/path.ts'

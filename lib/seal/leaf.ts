@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Window } from '../model/time.ts'
 import { parseJson } from '../text/parse-json.ts'
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Scope } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import { FRAMEWORKS } from './controls.ts'

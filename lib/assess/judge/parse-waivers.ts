@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Waiver } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { yamlKind } from '../../text/yaml.ts'
 
 /** A text that must be there, says something, and has an end. `wanted` completes `wanted ...`. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { LinkerdResource } from '../../observed/kubernetes-fields.ts'
 import type { Endpoint, Enforcement } from '../../model/path.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'

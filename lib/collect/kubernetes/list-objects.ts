@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
 import { CONNECTIONS } from '../../net/connections.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { compareText } from '../../text/order.ts'
 import type { PodPort } from '../forward/port-forward.ts'
 import { grantText } from '../cluster/rights.ts'

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type WebSocket from 'ws'
-import { z } from 'zod'
+import * as z from 'zod'
 import { openWebSocket } from '../cluster/api-websocket.ts'
 import type { ApiServerConnection, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
 import { connectionCode } from '../../net/error-messages.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import type { ExecEnding, Execution } from './exec.ts'
 import type { PacketRow } from '../../observed/packet-rows.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import { findReadyPod, objectName as name, readObject as read } from '../kubernetes/ready-pod.ts'
 import type { PodTarget, ReadyPod } from '../kubernetes/ready-pod.ts'

@@ -1,6 +1,6 @@
 /** What was told to a channel, as it is kept: replaced by compare-and-swap, so that of two runs at once one decides. */
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
 import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
 import { ENDINGS } from './endings.ts'

@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { replaceObject } from '../../store/objects/replace.ts'

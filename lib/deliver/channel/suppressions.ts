@@ -1,6 +1,6 @@
 /** Who gets no mail: whoever unsubscribed, whose server refuses it, or who complained. Kept by pseudonym, apart from the channels. */
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'

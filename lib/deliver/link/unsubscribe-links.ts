@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isClusterId } from '../../store/keys.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'

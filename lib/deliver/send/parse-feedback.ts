@@ -2,7 +2,7 @@
  * What Amazon SES reports of a mail after it took it: that it came back, or that its recipient complained. Pure. Notifications are hostile input: they
  * quote what servers of strangers say, and nothing of their text is repeated.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { isClusterId } from '../../store/keys.ts'

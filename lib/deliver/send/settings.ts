@@ -1,6 +1,6 @@
 /** Whom mail is from and the way to send it, as a settings file says it, or the environment of a function. */
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { unreadWords } from '../../net/credential-files.ts'
 import { printable } from '../../text/printable.ts'
 import { checkedAddresses } from '../channel/channel.ts'

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isClusterId } from '../../store/keys.ts'
 
 /** Who asks, and what may be answered. */

@@ -1,6 +1,6 @@
 /** Where the boxes and arrows of a graph go, by Graphviz. Names never reach it: only numbers and sizes do. */
 import { instance } from '@viz-js/viz'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Curve } from './drawing.ts'
 
 /** Sizes are in points, as everything here. `group` is the index of a group, or null. */

@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { changePrivateFile, readPrivateFile, unusable } from '../../store/objects/private-file.ts'

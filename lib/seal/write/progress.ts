@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { Seconds } from '../../model/time.ts'

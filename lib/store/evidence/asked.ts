@@ -2,7 +2,7 @@
  * Which windows of a cluster were asked again and said the same, so that they are not asked for ever. Nothing is derived from it: who loses it asks some
  * windows once more.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { toSeconds } from '../../time/windows.ts'
 import type { Seconds, Window } from '../../model/time.ts'
 import { encodeDerived } from '../objects/derived-object.ts'

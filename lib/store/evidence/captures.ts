@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { FlowReason, FlowTls, FlowVerdict, ReadFlow } from '../../assess/packets/flow-verdict.ts'
 import type { CapturePlace } from '../../collect/packets/pod-capture.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'

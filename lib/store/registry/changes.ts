@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
 import { changeKey, changesPrefix, parseChangeKey } from '../keys.ts'
 import type { RecordKind } from '../keys.ts'

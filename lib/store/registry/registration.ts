@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { mayCarryCredentials } from '../../net/may-carry-credentials.ts'
 import { isManagedSecret } from '../../net/secret-name.ts'
 import { timeOf, toTime } from '../../time/windows.ts'

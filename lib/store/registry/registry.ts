@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import { compareText } from '../../text/order.ts'
 import { damagedChange, readChange, recordChange } from './changes.ts'

@@ -1,5 +1,5 @@
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
 import { isClusterId } from '../keys.ts'
 import { changePrivateFile, readPrivateFile, unusable } from '../objects/private-file.ts'
