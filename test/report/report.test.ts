@@ -219,7 +219,7 @@ test('documentsOf() gives the same bytes again, also in other time zones and loc
   const script = `
     import { createHash } from 'node:crypto'
     import { documentsOf } from './lib/report/documents.ts'
-    import { storyOfAWeek } from './test/support/report-input.ts'
+    import { storyOfAWeek } from './test/support/stored/report-input.ts'
     for (const { name, body } of documentsOf(storyOfAWeek()).files)
       console.log(name, createHash('sha256').update(body).digest('hex'))`
   const run = (TZ: string, LANG: string): string =>

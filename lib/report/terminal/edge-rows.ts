@@ -97,7 +97,7 @@ export type LinkerdEdge = {
 /** A pair of workloads, and the port that decided how it is shown. */
 export type LinkerdPair = { readonly edge: LinkerdEdge; readonly worst: EdgeRow }
 
-/** The pairs of lib/assess/pairs.ts among rows, each as its worst port shows it. */
+/** The pairs of lib/observed/edge-pairs.ts among rows, each as its worst port shows it. */
 export function linkerdPairs(rows: readonly EdgeRow[]): LinkerdPair[] {
   const rowOf = new Map(rows.map((row) => [row.path, row] as const))
   return pairsOf(rows.map(({ path }) => path)).flatMap(({ worst: path, isSecured }) => {
