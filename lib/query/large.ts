@@ -1,5 +1,5 @@
 /** What cannot be handed over in one answer: a stored document leaves by an address of the store, and of a list fewer items are asked for. */
-import { byteWords } from '../report/words/fixed-words.ts'
+import { byteWords } from '../report/words/vocabulary.ts'
 import type { LinkRequest, Objects } from '../store/objects/objects.ts'
 import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { ProblemError } from './problem.ts'

@@ -27,7 +27,7 @@ import { MARKS } from './drawing/state-looks.ts'
 import type { Summary } from './summary/summary.ts'
 import { stateView } from './table-cells.ts'
 import type { StateView } from './table-cells.ts'
-import { countWords, plural } from './words/fixed-words.ts'
+import { countWords, plural } from './words/vocabulary.ts'
 import { wordingOf } from './words/report-context.ts'
 
 export type ReportView = {

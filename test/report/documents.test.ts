@@ -14,7 +14,7 @@ import { summarise } from '../../lib/report/summary/summary.ts'
 import { viewOf } from '../../lib/report/report-view.ts'
 import { LOOKS, MARKS } from '../../lib/report/drawing/state-looks.ts'
 import type { Mark } from '../../lib/report/drawing/state-looks.ts'
-import { countWords } from '../../lib/report/words/fixed-words.ts'
+import { countWords } from '../../lib/report/words/vocabulary.ts'
 import { cluster, episode, hours, report, storyOfAWeek, workload } from '../support/stored/report-input.ts'
 
 type Row = Readonly<Record<string, string>>

@@ -31,7 +31,7 @@ import {
   plural,
   reasonWords,
   shareWords,
-} from '../../../lib/report/words/fixed-words.ts'
+} from '../../../lib/report/words/vocabulary.ts'
 import { deriveCluster } from '../../../lib/history/derive.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'

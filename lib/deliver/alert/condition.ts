@@ -1,4 +1,4 @@
-import { plural } from '../../report/words/fixed-words.ts'
+import { plural } from '../../report/words/vocabulary.ts'
 import type { PathEpisode } from '../../model/period.ts'
 import type { PathRow } from '../../model/history.ts'
 import type { Waiver } from '../../model/judgement.ts'

@@ -1,7 +1,7 @@
 /** How the report of the week itself leaves with a mail, in words. Pure. */
 import { type Dates, datesOf } from '../../time/dates.ts'
 import { printable } from '../../text/printable.ts'
-import { byteWords } from '../../report/words/fixed-words.ts'
+import { byteWords } from '../../report/words/vocabulary.ts'
 
 /** What there is to give of the report. */
 export type ReportOffer = {

@@ -12,7 +12,7 @@ import {
 } from '../../deliver/link/downloads.ts'
 import { downloadTicket, readLinkKey, readTicket, TICKET_MS } from '../../deliver/link/unsubscribe-links.ts'
 import { datesOf } from '../../time/dates.ts'
-import { byteWords } from '../../report/words/fixed-words.ts'
+import { byteWords } from '../../report/words/vocabulary.ts'
 import { type LinkRequest, StoreError } from '../../store/objects/objects.ts'
 import {
   PDF,

@@ -6,7 +6,7 @@ import type { CoverageRun } from './strip.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import type { ClusterAxis, Wording } from '../words/report-context.ts'
-import { capital, countWords, periodWord, plural } from '../words/fixed-words.ts'
+import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 
 /** Rectangles of a strip that look alike; `look` is a mark, or `seen` for bars of coverage. Thousands of single ones would cost dearly. */
 type PartView = { readonly look: Mark | 'seen'; readonly runs: readonly RunView[] }

@@ -7,7 +7,7 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { lines, number, stateCell, table, textCell, verdictView } from '../table-cells.ts'
 import type { CellView, TableView } from '../table-cells.ts'
-import { capital, countWords, scoreWords, shareWords } from '../words/fixed-words.ts'
+import { capital, countWords, scoreWords, shareWords } from '../words/vocabulary.ts'
 
 export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
   const { rules, frameworks, score, controls } = judgement

@@ -7,7 +7,7 @@ import type { SectionView } from '../section.ts'
 import { sum } from '../summary/sums.ts'
 import { lines, listPieces, nameCell, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, plural } from '../words/fixed-words.ts'
+import { countWords, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 export function cryptoSection(wording: Wording): SectionView {

@@ -10,7 +10,7 @@ import { LOOKS, MARKS } from '../drawing/state-looks.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import { isClear } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
-import { plural } from '../words/fixed-words.ts'
+import { plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** A drawing with more boxes or arrows than these shows namespaces instead of workloads; one with more still, only what asks for attention. */

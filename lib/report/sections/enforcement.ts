@@ -6,7 +6,7 @@ import type { Summary } from '../summary/summary.ts'
 import { ENFORCEMENT_READINGS } from '../summary/enforcement-summary.ts'
 import type { EnforcementReading } from '../summary/enforcement-summary.ts'
 import { destinationName, nameCell, stateCell, stateView, table, textCell } from '../table-cells.ts'
-import { capital, countWords, plural } from '../words/fixed-words.ts'
+import { capital, countWords, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */

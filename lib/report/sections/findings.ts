@@ -15,7 +15,7 @@ import {
   verdictView,
 } from '../table-cells.ts'
 import type { NameView, TableView } from '../table-cells.ts'
-import { capital, countWords, plural } from '../words/fixed-words.ts'
+import { capital, countWords, plural } from '../words/vocabulary.ts'
 
 /** What was seen alike shares a row: so many rows for each rule, so many names in a row. All findings stand in the CSV. */
 const MAX_ROWS = 12

@@ -29,7 +29,7 @@ import {
   plural,
   reasonWords,
   shareWords,
-} from '../words/fixed-words.ts'
+} from '../words/vocabulary.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 

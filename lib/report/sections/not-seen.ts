@@ -7,7 +7,7 @@ import { binWords, coverageStrip } from '../drawing/strip-view.ts'
 import type { Summary } from '../summary/summary.ts'
 import { EMPTY_CELL, number, plain, table } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, plural, shareWords } from '../words/fixed-words.ts'
+import { countWords, plural, shareWords } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 export function notSeenSection(wording: Wording): SectionView {

@@ -1,7 +1,7 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
 import { printable } from '../../text/printable.ts'
 import type { Summary } from '../summary/summary.ts'
-import { capital, countWords, periodWord, plural, shareWords } from '../words/fixed-words.ts'
+import { capital, countWords, periodWord, plural, shareWords } from '../words/vocabulary.ts'
 import { spanWord } from '../words/report-context.ts'
 import { isWaived } from './not-encrypted.ts'
 

@@ -21,7 +21,7 @@ import {
 import type { TableView } from '../table-cells.ts'
 import { MARKS } from '../drawing/state-looks.ts'
 import { compareText } from '../../text/order.ts'
-import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/fixed-words.ts'
+import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** So many reasons are named, that a row fits a page of paper; the rest are counted. */

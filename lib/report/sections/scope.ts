@@ -6,7 +6,7 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { lines, number, plain, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, plural } from '../words/fixed-words.ts'
+import { countWords, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 
 /** Page one has room for as many rows; all of them stand in the CSV. */

@@ -5,7 +5,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { TrendPoint } from '../summary/trend-summary.ts'
 import { number, table, textCell } from '../table-cells.ts'
-import { countWords, knownShareWords, plural, shareWords } from '../words/fixed-words.ts'
+import { countWords, knownShareWords, plural, shareWords } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 export function trendSection(wording: Wording): SectionView {

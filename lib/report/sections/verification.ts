@@ -3,7 +3,7 @@ import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
-import { countWords, plural } from '../words/fixed-words.ts'
+import { countWords, plural } from '../words/vocabulary.ts'
 
 export function verificationSection({
   checkpoint,

@@ -5,7 +5,7 @@ import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { lines, nameCell, number, table } from '../table-cells.ts'
-import { countWords, plural, WAIVER_WORDS } from '../words/fixed-words.ts'
+import { countWords, plural, WAIVER_WORDS } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
 export function waiversSection(wording: Wording): SectionView {

@@ -3,7 +3,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
-import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words/fixed-words.ts'
+import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 
 /** A table shows as many rows. */

@@ -5,7 +5,7 @@ import { printable } from '../../text/printable.ts'
 import { axisOf } from '../drawing/strip.ts'
 import type { Axis } from '../drawing/strip.ts'
 import type { Summary } from '../summary/summary.ts'
-import { countWords, periodWord } from './fixed-words.ts'
+import { countWords, periodWord } from './vocabulary.ts'
 
 export type Wording = {
   readonly dates: Dates

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { byteWords, countWords, plural, reasonWords, shareWords } from '../../../lib/report/words/fixed-words.ts'
+import { byteWords, countWords, plural, reasonWords, shareWords } from '../../../lib/report/words/vocabulary.ts'
 
 test('shareWords() never says all of what is less than all, nor nothing of what is more than nothing', () => {
   const said = new Map([
