@@ -7,6 +7,7 @@ import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
 import type { LastHead } from '../seal/write/last-head.ts'
 import type { Signer } from '../seal/tlog/note.ts'
+import { isSealBehind } from '../seal/write/progress.ts'
 import { seal } from '../seal/write/seal.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Memory } from '../history/recent.ts'
@@ -19,7 +20,7 @@ import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './de
 import type { DueWindow } from './due-windows.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
-import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './schedule.ts'
+import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** Something that happened, for the log of the service. Holds no credential. */

@@ -22,6 +22,9 @@ export type SealingProgress = {
 const HOUR = 60 * 60
 const DAY = 24 * HOUR
 
+/** For so long nothing may be sealed before something must be wrong: the log is sealed each hour, and two runs may fail. */
+const MAX_SILENT_SECONDS: Seconds = 3 * HOUR
+
 const progressSchema = z.object({
   format: z.literal('ciphertrail/sealing/1'),
   sealedAt: z.iso.datetime(),
@@ -39,6 +42,11 @@ export async function readProgress(
   if (stored === undefined || !parsed.success || Buffer.compare(encode(parsed.data), stored.body) !== 0)
     return { progress: undefined, etag }
   return { progress: { sealedAt: toSeconds(parsed.data.sealedAt), sweptAt: toSeconds(parsed.data.sweptAt) }, etag }
+}
+
+/** Whether the log should have grown since it was sealed: the store cannot be written, nobody can sign, or no schedule runs. */
+export function isSealBehind(now: Seconds, sealedAt: Seconds): boolean {
+  return now - sealedAt > MAX_SILENT_SECONDS
 }
 
 /**
