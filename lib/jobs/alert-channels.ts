@@ -7,7 +7,7 @@ import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/message.ts'
-import { trackThrottling } from '../deliver/send/patience.ts'
+import { trackThrottling } from '../deliver/send/throttling.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/channel/suppressions.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'

@@ -5,7 +5,7 @@ import { type WeekMail, dueMail } from '../deliver/mail/due-times.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import type { Sender } from '../deliver/send/message.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
-import { trackThrottling } from '../deliver/send/patience.ts'
+import { trackThrottling } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import {
   nobodyLeft,

@@ -1,5 +1,5 @@
 import { removeOldDownloads } from '../deliver/link/downloads.ts'
-import { retryThrottled } from '../deliver/send/patience.ts'
+import { retryThrottled } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
@@ -270,12 +270,8 @@ export function createService(
   const settled = new Set<string>()
   const memory: Memory = new Map()
   // What waits for its turn when the service ends would be taken for a mail that may have gone.
-  const patience = {
-    mayWait: () => !isStopped,
-    wait: (ms: number) => wait(ms, stopped.signal),
-    random: Math.random,
-  }
-  const mail = way === null ? null : { ...way, send: retryThrottled(way.send, patience) }
+  const patience = { mayWait: () => !isStopped, wait: (ms: number) => wait(ms, stopped.signal) }
+  const mail = way === null ? null : retryThrottled(way, patience)
   let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0
