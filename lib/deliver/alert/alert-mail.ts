@@ -1,8 +1,7 @@
 /** An alert in words: as a mail, as what is posted and published. */
-import { readFileSync } from 'node:fs'
-import Handlebars from 'handlebars'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
+import { pageTemplate } from '../../report/page-template.ts'
 import { countWords } from '../../report/words/words.ts'
 import type { ConditionEnding } from './endings.ts'
 import type { Notice } from './due-alerts.ts'
@@ -11,10 +10,7 @@ import { fittingView } from '../mail/fitting-view.ts'
 import type { Condition } from './condition.ts'
 import { countWordsOf } from './condition.ts'
 
-const place = Handlebars.create().compile(readFileSync(new URL('templates/alert.hbs', import.meta.url), 'utf8'), {
-  strict: true,
-  knownHelpersOnly: true,
-})
+const place = pageTemplate(new URL('templates/alert.hbs', import.meta.url))
 
 /** What is said of an alert, in every form: all of it printable. */
 export type AlertView = {
@@ -82,7 +78,7 @@ export function alertContent(notice: Notice, channel: Channel, page: string | nu
 }
 
 function alertHtml(view: AlertView, unsubscribe: string | null): string {
-  return place({ view, unsubscribe }).trimStart()
+  return place({ view, unsubscribe })
 }
 
 function alertView(notice: Notice, channel: Channel, page: string | null, most: number): AlertView {
