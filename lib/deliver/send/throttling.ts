@@ -1,6 +1,6 @@
 /** Waiting for a server of mail that takes only so many in a time. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NotSentError, type SendMail } from './send.ts'
+import { NotSentError, type Refusal, type SendMail } from './send.ts'
 
 /** How a way to send waits. */
 type Patience = {
@@ -58,7 +58,7 @@ export function trackThrottling(send: SendMail): PacedMail {
       try {
         return await send(envelope)
       } catch (error) {
-        if (error instanceof NotSentError && isThrottled(error)) isHeldUp = true
+        if (error instanceof NotSentError && isThrottled(error.refusal)) isHeldUp = true
         throw error
       }
     },
@@ -67,6 +67,6 @@ export function trackThrottling(send: SendMail): PacedMail {
 }
 
 /** Whether a message was refused for how many were sent, which says nothing of it. */
-export function isThrottled({ refusal }: NotSentError): boolean {
+export function isThrottled(refusal: Refusal): boolean {
   return refusal === 'too-fast' || refusal === 'quota'
 }
