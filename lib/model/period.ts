@@ -116,3 +116,19 @@ export type ClusterPast = {
   /** Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, by id. */
   readonly episodes: readonly PathEpisode[]
 }
+
+/** The signed head of the log as a report prints it, so that every reader keeps one. */
+export type PrintedHead = {
+  readonly origin: string
+  /** How many leaves the log had. */
+  readonly size: number
+  /** The root hash, base64. */
+  readonly root: string
+  /** The public key that checks `text`, as the store names it: `name+id+key`. */
+  readonly vkey: string
+  /** The checkpoint as it was signed. */
+  readonly text: string
+  /** How many attempts the report is based on, and how many of them are not among the leaves. */
+  readonly attempts: number
+  readonly unsealed: number
+}
