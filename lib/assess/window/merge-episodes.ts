@@ -2,7 +2,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../model/window.ts'
 import type { Destination, Source, State } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
-import type { Seconds, Window } from '../../model/time.ts'
+import type { Window } from '../../model/time.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { isCoveredBy } from './gap-covers.ts'
 
@@ -145,13 +145,6 @@ export function silentEpisode(open: Episode, { isGone, watchedSince }: Silence, 
   if (isGone) return { ...open, endedAt: window.end, ending: 'gone' }
   const isQuiet = watchedSince !== null && toSeconds(window.end) - toSeconds(watchedSince) >= QUIET_SECONDS
   return isQuiet ? { ...open, endedAt: window.end, ending: 'quiet' } : open
-}
-
-/** How long an episode took to be fixed or refused; null for one that is open, or of which only silence is known. */
-export function timeToFix({ openedAt, endedAt, ending }: Episode): Seconds | null {
-  return endedAt !== null && (ending === 'fixed' || ending === 'refused')
-    ? toSeconds(endedAt) - toSeconds(openedAt)
-    : null
 }
 
 /**
