@@ -42,7 +42,7 @@ export type Timeline = {
   readonly months: readonly TimelineMonth[]
 }
 
-export const source = z.object({
+const source = z.object({
   kind: z.string(),
   namespace: z.string(),
   name: z.string(),

@@ -51,7 +51,7 @@ export type PathWindow = {
   readonly serverId: string | null
 }
 
-export const GAP_REASONS = [
+const GAP_REASONS = [
   'scrape-refused',
   'scrape-failed',
   'ended-unscraped',
@@ -93,7 +93,7 @@ export type Coverage = {
   readonly gaps: readonly Gap[]
 }
 
-export const BLIND_SPOTS = [
+const BLIND_SPOTS = [
   'unmeshed',
   'skip-inbound',
   'skip-outbound',
@@ -113,7 +113,7 @@ export type BlindSpot = {
   readonly detail: string
 }
 
-export const UNMESHED_REASONS = [
+const UNMESHED_REASONS = [
   'not-annotated',
   'disabled',
   'host-network',

@@ -290,9 +290,9 @@ export type JsonRequest = {
   readonly hints?: Hints | undefined
 }
 
-export const JSON_TYPE = { types: ['application/json'], name: 'JSON' } as const
+const JSON_TYPE = { types: ['application/json'], name: 'JSON' } as const
 
-export function sentBody({ form, json }: JsonRequest): { readonly type: string; readonly text: string } | undefined {
+function sentBody({ form, json }: JsonRequest): { readonly type: string; readonly text: string } | undefined {
   if (form !== undefined) return { type: 'application/x-www-form-urlencoded', text: form.toString() }
   return json === undefined ? undefined : { type: 'application/json', text: JSON.stringify(json) }
 }

@@ -38,7 +38,7 @@ export function decodeCursor(text: string): Cursor {
 }
 
 /** A digest of a question: what the cursor of one is worth for another. */
-export function digestOf(parts: unknown): string {
+function digestOf(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 

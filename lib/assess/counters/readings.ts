@@ -88,7 +88,7 @@ function movedOf(group: readonly RawSeries[], input: ReadingInput, is: (series: 
   )
 }
 
-export function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput): number {
+function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput): number {
   return group
     .filter(({ name }) => name === 'tcp_open_connections')
     .reduce((sum, { samples }) => sum + mostWithin(samples, start, end), 0)

@@ -8,7 +8,7 @@ import { isClusterId } from '../../store/keys.ts'
 import { compareText } from '../../text/order.ts'
 
 /** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
-export const MAIL_FORMATS = ['html', 'text'] as const
+const MAIL_FORMATS = ['html', 'text'] as const
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
 /** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
@@ -353,6 +353,6 @@ function checkedTopic(id: string, topic: string | null): string | null {
 const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)
 
 /** What to say of a channel that cannot be as it was said. */
-export function channelError(id: string, state: string): ChannelError {
+function channelError(id: string, state: string): ChannelError {
   return new ChannelError(`Cannot add channel ${JSON.stringify(id)}: ${state}`)
 }

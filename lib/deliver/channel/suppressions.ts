@@ -7,7 +7,7 @@ import { type Objects, PreconditionFailedError } from '../../store/objects/objec
 import type { Channel } from './channel.ts'
 import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/delivery-keys.ts'
 
-export const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
+const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
 
 export type Suppression = {

@@ -6,7 +6,7 @@ import { type Exposure, type Named, byName, pathKey } from '../../report/summary
 import { isWaived } from '../../report/sections/not-encrypted.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */
-export const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
+const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
 export type NewsKind = (typeof NEWS_KINDS)[number]
 
 /** A path that was not encrypted by the mesh, at the end of the week or at some time in it. */

@@ -35,7 +35,7 @@ type Layer = {
 export type Paint = (typeof PAINTS)[number] | Mark
 
 /** What is drawn that is no state. */
-export const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
+const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
 
 export type DrawingView = {
   readonly width: number

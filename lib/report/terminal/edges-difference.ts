@@ -16,7 +16,7 @@ export type EdgesDifference = {
 }
 
 /** How `linkerd viz edges` writes that an edge is secured. */
-export const TICK = '√'
+const TICK = '√'
 
 /** What stands under SECURED for a reason. */
 export function securedText(reason: string): string {

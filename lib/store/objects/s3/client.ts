@@ -60,7 +60,7 @@ export type S3Calls = {
 }
 
 /** A request that was not answered within its deadline, tries and waits included. */
-export class DeadlineError extends Error {
+class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
 }
 
