@@ -19,6 +19,7 @@ export const SKEW_SECONDS = 30
 /** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
 const CONCURRENCY = 4
 
+/** What a window is collected with. */
 export type CollectDeps = {
   readonly access: ClusterAccess
   /** Our clock, or the replay's. */
@@ -27,6 +28,7 @@ export type CollectDeps = {
   readonly progress?: (done: number, all: number) => void
 }
 
+/** Who collects, and what for. */
 export type CollectOptions = {
   readonly collector: Snapshot['collector']
   /** A replay of an old window (`--now`): clock skew and retention are then not judged. */

@@ -22,6 +22,7 @@ import { deliverMessage, deliverOnce, failed } from './deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { AlertFacts } from '../deliver/alert/condition.ts'
 
+/** What alerts are told with. */
 export type AlertDeps = {
   readonly objects: Objects
   readonly now: () => Date

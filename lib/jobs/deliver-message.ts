@@ -34,6 +34,7 @@ export type ToSend = {
   readonly attachments?: readonly Attachment[]
 }
 
+/** What a message is claimed and sent with. */
 export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
 
 /**

@@ -39,6 +39,7 @@ export type ServiceEvent = {
   readonly [member: string]: unknown
 }
 
+/** How the service runs. */
 export type ServiceSettings = {
   /** Version of ciphertrail. */
   readonly version: string
@@ -48,6 +49,7 @@ export type ServiceSettings = {
   readonly clustersAtOnce: number
 }
 
+/** What the service acts on and with. */
 export type ServiceDeps = {
   readonly objects: Objects
   readonly signer: Signer
@@ -67,6 +69,7 @@ export type ServiceDeps = {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
+/** A service that was begun. */
 export type RunningService = {
   /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
   readonly tick: () => Promise<void>

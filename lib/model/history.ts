@@ -1,6 +1,7 @@
 /** What is kept of many windows: the intervals and episodes of each path, by month. */
 import type { Cause, Corroborated, Destination, Enforcement, Outcome, Source, State } from './path.ts'
 
+/** A time in which a path was not encrypted. */
 export type Episode = {
   /** `<pathId>-<opened at, basic format>` */
   readonly id: string

@@ -3,6 +3,8 @@ import type { Destination, Endpoint, Source } from './path.ts'
 
 /** What a rule says of a subject, worst first. `not-applicable`: the rule has nothing to judge there; it never counts as a pass. */
 export const VERDICTS = ['fail', 'unknown', 'pass', 'not-applicable'] as const
+
+/** What a rule says of a subject. */
 export type Verdict = (typeof VERDICTS)[number]
 
 /** What a rule judges. */
@@ -113,6 +115,7 @@ export type FrameworkResult = {
   readonly score: Score
 }
 
+/** What a rule says of a whole period. */
 export type RuleResult = {
   readonly id: string
   /** What holds where it passes, and what does not where it fails. */

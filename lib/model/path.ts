@@ -11,6 +11,8 @@ export const STATES = [
   'not-observed',
   'not-collected',
 ] as const
+
+/** What is known of the encryption of a path. */
 export type State = (typeof STATES)[number]
 
 /** `refused`: policy stopped the traffic; evidence of enforcement, not of plain text delivered. */
@@ -39,6 +41,8 @@ export const CAUSES = [
   'application-tls',
   'unknown',
 ] as const
+
+/** Why a path is not encrypted by the mesh, or not known to be. */
 export type Cause = (typeof CAUSES)[number]
 
 /** One end of a path: `kind` is a lower-case singular Kubernetes kind, or `unmeshed`, `serviceaccount`, `probe`, `service`, `external`. */
@@ -50,11 +54,13 @@ export type Endpoint = {
   readonly name: string
 }
 
+/** The end that opens connections. */
 export type Source = Endpoint & {
   /** ServiceAccount, or null where it is not known. Not part of the path's identity. */
   readonly serviceAccount: string | null
 }
 
+/** The end that accepts connections. */
 export type Destination = Source & {
   /** The other cluster's name where the path goes through a multicluster gateway, else null. */
   readonly cluster: string | null

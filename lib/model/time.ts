@@ -5,6 +5,8 @@ export type Seconds = number
 
 /** The window sizes that tile a UTC day, in minutes. */
 export const WINDOW_MINUTES = [5, 15, 30, 60] as const
+
+/** How long a window may be, in minutes. */
 export type WindowMinutes = (typeof WINDOW_MINUTES)[number]
 
 /** A window `(start, end]` in UTC: a sample at `start` belongs to the window before. */

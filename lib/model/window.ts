@@ -63,6 +63,8 @@ const GAP_REASONS = [
   'pod-unknown',
   'window-missing',
 ] as const
+
+/** Why a pod was not observed for a while. */
 export type GapReason = (typeof GAP_REASONS)[number]
 
 /** A stretch of a window in which pods of a workload were not seen. */
@@ -107,6 +109,7 @@ const BLIND_SPOTS = [
   'pod-unknown',
 ] as const
 
+/** Traffic of a workload that its proxies do not see; `port` is null where it is about no port. */
 export type BlindSpot = {
   readonly kind: (typeof BLIND_SPOTS)[number]
   readonly port: string | null

@@ -4,6 +4,8 @@ import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */
 export const MAX_ITEMS = 1000
+
+/** How many items a page has where nobody says. */
 export const USUAL_ITEMS = 100
 
 /** Nothing that we gave is longer. */
@@ -45,6 +47,7 @@ function digestOf(parts: unknown): string {
 /** A page of a list, and the cursor of the next one; null on the last. */
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null; readonly isFirst: boolean }
 
+/** Which page of which list is asked for. */
 export type PageQuery = {
   readonly limit: number
   /** Absent: the first page. */

@@ -12,6 +12,7 @@ export type ReportPeriod = {
   readonly timeZone: string
 }
 
+/** All that a report says is made from this. */
 export type ReportInput = {
   readonly period: ReportPeriod
   /** Version of ciphertrail. */

@@ -49,6 +49,7 @@ export type Leaf =
   /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
   | { readonly kind: 'heartbeat'; readonly time: string }
 
+/** What a leaf is about. */
 export type LeafKind = Leaf['kind']
 
 /** Bytes that are no leaf, or a leaf that is too large. One line. */

@@ -41,6 +41,7 @@ function hostOf(service: 'sts' | 'eks', region: string): string {
   return `${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`
 }
 
+/** What a token of EKS is made from. */
 export type EksDeps = {
   /** The keys of whoever runs this, or of the role to assume. */
   readonly keys: KeySource
@@ -83,6 +84,7 @@ const described = z.object({
   }),
 })
 
+/** What AWS is asked with for the address of a cluster. */
 export type DescribeDeps = EksDeps & {
   /** Instead of the regional endpoint of AWS. */
   readonly endpoint: string | undefined

@@ -43,6 +43,7 @@ const stateSchema = z.object({
   ),
 })
 
+/** The state of a channel's alerts as it is stored; `etag` is null where none is. */
 export type KeptAlerts = { readonly state: AlertState; readonly etag: string | null }
 
 /**

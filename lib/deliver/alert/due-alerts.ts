@@ -31,6 +31,7 @@ export type AlertState = {
   readonly notices: readonly Notice[]
 }
 
+/** The state of a channel before its first look. */
 export const NO_ALERTS: AlertState = { sequence: 0, watched: [], notices: [] }
 
 /** The same thing is told to begin at most once in this time, however often it comes and goes. */

@@ -9,6 +9,8 @@ import { compareText } from '../../text/order.ts'
 
 /** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
 const MAIL_FORMATS = ['html', 'text'] as const
+
+/** How mail looks: HTML with text beside it, or text alone. */
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
 /** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */

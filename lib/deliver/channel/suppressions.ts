@@ -8,8 +8,11 @@ import type { Channel } from './channel.ts'
 import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/delivery-keys.ts'
 
 const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
+
+/** Why somebody gets no more mail. */
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
 
+/** A recipient, as a pseudonym, who gets no more mail. */
 export type Suppression = {
   readonly recipient: string
   /** Null: of every channel. */

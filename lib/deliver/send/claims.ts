@@ -18,6 +18,8 @@ import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys
  * `complained`: it was sent, and its recipient called it unwanted.
  */
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
+
+/** How far a delivery came. */
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
 /** How a delivery stands. */

@@ -31,6 +31,7 @@ import { linksKey } from '../../store/delivery-keys.ts'
 /** The answer, and the link that it is about: null for one that is none of ours. */
 export type DownloadAnswer = { readonly response: Response; readonly download: Download | null }
 
+/** What downloads are answered with. */
 export type DownloadDeps = HandOverDeps & { readonly now: () => Date }
 
 /**

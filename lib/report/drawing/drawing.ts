@@ -37,6 +37,7 @@ export type Paint = (typeof PAINTS)[number] | Mark
 /** What is drawn that is no state. */
 const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
 
+/** A drawing as the page and the PDF place it. */
 export type DrawingView = {
   readonly width: number
   readonly height: number

@@ -51,6 +51,7 @@ export type WorkloadCoverage = {
   readonly ratio: number | null
 }
 
+/** What was collected and observed of a cluster; numbers of windows. */
 export type ClusterSummary = Observed & {
   readonly id: string
   readonly windows: TimelineMonth['windows']

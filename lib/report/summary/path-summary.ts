@@ -61,6 +61,7 @@ export const JUDGED: readonly Mark[] = ['plaintext', 'no-mesh-tls', 'unknown', '
 /** What a path counts as: the worst judged state; else what else was seen of it; else why nothing was. */
 const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observed', 'not-collected']
 
+/** Whether a state is of traffic that the mesh did not encrypt. */
 export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
 
 /** A row's state; what policy refused is not delivered plain text. */

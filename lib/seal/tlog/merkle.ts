@@ -8,6 +8,7 @@ import { hash as digest } from 'node:crypto'
 /** 32 bytes. */
 export type Hash = Uint8Array
 
+/** The length of a SHA-256. */
 export const HASH_BYTES = 32
 
 /** The perfect subtree over the leaves from `index * 2^height` to before `(index + 1) * 2^height`. */

@@ -6,6 +6,7 @@ export const TILE_WIDTH = 256
 /** The longest entry in bytes: bundles give its length in 16 bits. */
 export const MAX_ENTRY_BYTES = 0xffff
 
+/** A tile of a log (C2SP tlog-tiles). */
 export type Tile = {
   /** 0 holds the hashes of leaves, each level above the roots of full tiles below; `entries` holds the leaves themselves. */
   readonly level: number | 'entries'

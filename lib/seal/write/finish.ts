@@ -12,6 +12,7 @@ import type { Signer, Verifier } from '../tlog/note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from '../tlog/tiles.ts'
 import { type Unfinished, unfinishedAfter } from './unfinished.ts'
 
+/** The store of a log, and its key. */
 export type LogDeps = {
   readonly objects: Objects
   readonly signer: Signer

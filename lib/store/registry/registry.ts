@@ -11,6 +11,7 @@ import type { Objects } from '../objects/objects.ts'
 import { checkAuth, checkOptions, clusterSchema, newRegistration, changeRegistration } from './registration.ts'
 import type { ClusterOptions } from './registration.ts'
 
+/** The store that holds the registry. */
 export type RegistryDeps = { readonly objects: Objects }
 
 /** How often others may be first with a change, before something else must be wrong. */

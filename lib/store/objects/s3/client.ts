@@ -32,6 +32,7 @@ export type FoundObject = {
   readonly write: string | undefined
 }
 
+/** An object to write; `lock` and `write` (the writer's own name for it) are absent where there is none. */
 export type PutRequest = {
   readonly bucket: string
   readonly key: string
