@@ -1,4 +1,5 @@
 /** What is said of a path, and of its two ends. */
+
 /** The states of an edge, and of a path in a window, worst first. Order matters: a path takes the worst of its edges. */
 export const STATES = [
   'plaintext',

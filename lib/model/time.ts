@@ -1,5 +1,6 @@
 /** Windows and times. Times are RFC 3339 text in UTC in stored data (`2026-11-24T12:30:00Z`), and seconds since the epoch (`Seconds`) in calculations,
  * since Prometheus counts in seconds. */
+
 /** Seconds since the epoch, with a fraction where the source has one. */
 export type Seconds = number
 

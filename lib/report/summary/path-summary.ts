@@ -227,6 +227,7 @@ export function rowsByPath(
 /** A key of a path among all clusters. */
 export const pathKey = ({ cluster, pathId }: { readonly cluster: string; readonly pathId: string }): string =>
   JSON.stringify([cluster, pathId])
+
 /** A key of an end, in the order of namespace, name and kind. */
 export const endpointKey = ({ namespace, kind, name }: Endpoint): string => JSON.stringify([namespace, name, kind])
 
