@@ -6,7 +6,8 @@ import type { Cluster } from '../../model/registry.ts'
 import type { Seconds } from '../../model/time.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { sealingKey } from '../../store/log-keys.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 
 /**
  * Up to when runs have looked at what. It only ever saves listing: nothing is believed sealed because of it, without it everything is listed, and
@@ -75,11 +76,7 @@ export async function writeProgress(
     sealedAt: toTime(Math.floor(now)),
     sweptAt: toTime(Math.floor(isWhole ? now : (progress?.sweptAt ?? 0))),
   })
-  try {
-    await objects.putIf(sealingKey, body, etag)
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-  }
+  await swap(sealingKey, body, etag, objects)
 }
 
 /** With a hash over both times, so that a time that was changed by accident is not taken for one that was noted. */
