@@ -1,6 +1,5 @@
-import type { Corroborated, Source } from '../model/path.ts'
+import type { Corroborated, PathEnds, Source } from '../model/path.ts'
 import type { Interval, Episode, TimelineMonth } from '../model/history.ts'
-import type { PathEnds } from '../assess/window/merge-episodes.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import type { WindowResult, Coverage } from '../model/window.ts'
 import { compareText } from '../text/order.ts'

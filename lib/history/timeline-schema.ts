@@ -1,6 +1,6 @@
 import type { Window } from '../model/time.ts'
+import type { PathEnds } from '../model/path.ts'
 import type { WindowResult } from '../model/window.ts'
-import type { PathEnds } from '../assess/window/merge-episodes.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
 import { z } from 'zod'
 

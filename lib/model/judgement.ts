@@ -1,5 +1,5 @@
 /** What a period is judged by, and what comes of it. */
-import type { Destination, Endpoint, Source } from './path.ts'
+import type { Endpoint, PathEnds } from './path.ts'
 
 /** What a rule says of a subject, worst first. `not-applicable`: the rule has nothing to judge there; it never counts as a pass. */
 export const VERDICTS = ['fail', 'unknown', 'pass', 'not-applicable'] as const
@@ -9,14 +9,7 @@ export type Verdict = (typeof VERDICTS)[number]
 
 /** What a rule judges. */
 export type Subject =
-  | {
-      readonly kind: 'path'
-      readonly cluster: string
-      readonly pathId: string
-      readonly source: Source
-      readonly destination: Destination
-      readonly port: number
-    }
+  | (PathEnds & { readonly kind: 'path'; readonly cluster: string })
   | { readonly kind: 'port'; readonly cluster: string; readonly workload: Endpoint; readonly port: number }
   | { readonly kind: 'workload'; readonly cluster: string; readonly workload: Endpoint }
   | { readonly kind: 'cluster'; readonly cluster: string }

@@ -66,3 +66,11 @@ export type Destination = Source & {
   /** The other cluster's name where the path goes through a multicluster gateway, else null. */
   readonly cluster: string | null
 }
+
+/** The ends and port of a path, with its id. */
+export type PathEnds = {
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+}

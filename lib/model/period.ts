@@ -1,5 +1,5 @@
 /** What a reader is given of a period, and of the one before it. */
-import type { Destination, Endpoint, Source, State } from './path.ts'
+import type { Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
 import type { Episode, PathRow, TimelineMonth } from './history.ts'
 
@@ -90,11 +90,7 @@ export type PathIdentity = {
 }
 
 /** An episode with the path that it is of, as it stands now. */
-export type PathEpisode = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
+export type PathEpisode = PathEnds & {
   readonly episode: Episode
 }
 

@@ -1,14 +1,10 @@
 /** What a window comes to: its edges, paths, workloads, coverage and cryptography. */
 import type { Window } from './time.ts'
-import type { Cause, Corroborated, Destination, Endpoint, Enforcement, Outcome, Source, State } from './path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, Outcome, PathEnds, Source, State } from './path.ts'
 
 /** What one side saw of one path in one window. */
-export type Edge = {
-  readonly pathId: string
+export type Edge = PathEnds & {
   readonly side: 'outbound' | 'inbound'
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
   readonly state: State
   readonly outcome: Outcome
   /** Linkerd's raw value or one of ours; empty where there is nothing to explain. */
@@ -25,11 +21,7 @@ export type Edge = {
 }
 
 /** A path in a window: the worst of its edges, with what both sides and the Kubernetes API say about it. */
-export type PathWindow = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
+export type PathWindow = PathEnds & {
   readonly state: State
   readonly outcome: Outcome
   readonly reason: string

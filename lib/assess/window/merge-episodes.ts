@@ -1,6 +1,6 @@
 import { toSeconds } from '../../time/windows.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../model/window.ts'
-import type { Destination, Source, State } from '../../model/path.ts'
+import type { PathEnds, State } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
 import type { Window } from '../../model/time.ts'
 import { workloadKey } from '../pods/facts.ts'
@@ -14,14 +14,6 @@ export function isEncrypted(state: State): boolean {
 /** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
-}
-
-/** The ends and port of a path, with its id. */
-export type PathEnds = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
 }
 
 /** What episodes are decided by, of one window: made once for all paths by {@link readingsOf}. */

@@ -1,5 +1,5 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
-import type { Cause, Corroborated, Endpoint, Enforcement, Source } from '../../model/path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, PathEnds, Source } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding } from '../../model/judgement.ts'
@@ -10,12 +10,8 @@ import type { Cell } from '../drawing/strip.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
 
 /** A path over the whole period. */
-export type PathSummary = {
+export type PathSummary = PathEnds & {
   readonly cluster: string
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: PathRow['destination']
-  readonly port: number
   /** The worst of the period: what the path is counted as. */
   readonly mark: Mark
   /** One cell per window of its cluster. */
