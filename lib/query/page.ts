@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { parseJson } from '../text/parse-json.ts'
 import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */
@@ -34,7 +35,9 @@ export function encodeCursor(cursor: Cursor): string {
 
 /** Reads a cursor. Throws a `ProblemError` for what we never gave. */
 export function decodeCursor(text: string): Cursor {
-  const parsed = cursorSchema.safeParse(text.length > MAX_CURSOR_LENGTH ? undefined : jsonOf(text))
+  const parsed = cursorSchema.safeParse(
+    text.length > MAX_CURSOR_LENGTH ? undefined : parseJson(Buffer.from(text, 'base64url')),
+  )
   if (parsed.success && encodeCursor(parsed.data) === text) return parsed.data
   throw badParameter('cursor', text, 'one that came with an earlier page, as it was')
 }
@@ -91,13 +94,5 @@ export function pageOf<T>(
     items: list.slice(begin, end),
     next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d }) : null,
     isFirst: begin === 0,
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString())
-  } catch {
-    return undefined
   }
 }
