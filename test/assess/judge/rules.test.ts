@@ -54,8 +54,8 @@ function table(id: string, cases: readonly Case[]): void {
 const clear = { state: 'plaintext', reason: 'no_tls_from_remote' } as const
 const missing = (...indexes: number[]) => ({ windows: hours({ ...HOURS, missing: indexes }) })
 
-test('RULES has one rule for each file of lib/assess/rules, with the name of the file', () => {
-  const files = readdirSync(new URL('../../../lib/assess/rules/', import.meta.url)).map((file) =>
+test('RULES has one rule for each file of lib/assess/judge/rules, with the name of the file', () => {
+  const files = readdirSync(new URL('../../../lib/assess/judge/rules/', import.meta.url)).map((file) =>
     file.replace('.ts', ''),
   )
   assert.deepEqual(RULES.map(({ id }) => id).toSorted(), files.toSorted())
