@@ -32,7 +32,7 @@ type Layer = {
 }
 
 /** A name of a colour and a stroke that both templates know: a mark or one of their own. */
-export type Paint = (typeof PAINTS)[number] | Mark
+type Paint = (typeof PAINTS)[number] | Mark
 
 /** What is drawn that is no state. */
 const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
