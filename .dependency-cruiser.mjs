@@ -105,7 +105,7 @@ export default {
       severity: 'error',
       from: {
         path: '^lib/(model|time|text|observed|assess|report)/',
-        pathNot: '^lib/(report/report-(html|pdf)|observed/tap-events)\\.ts$',
+        pathNot: '^lib/(report/(page-template|report-pdf)|observed/tap-events)\\.ts$',
       },
       to: pure,
     },

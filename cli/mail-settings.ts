@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Sender } from '../lib/deliver/send/message.ts'
-import { retryThrottled } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/throttling.ts'
 import type { SendMail } from '../lib/deliver/send/send.ts'
 import type { PublishAlert } from '../lib/deliver/send/sns.ts'
 import { MailSettingsError, readMailSettings } from '../lib/deliver/send/settings.ts'
@@ -51,15 +50,11 @@ export async function readSendOptions(options: SendOptions, { config, now }: Con
   const file = options.mail ?? config.mail
   const given = options.now === undefined ? undefined : new Date(readTime('--now', options.now))
   return {
-    mail: file === undefined ? null : patiently(await openMail(file)),
+    mail: file === undefined ? null : retryThrottled(await openMail(file)),
     url: readUrl(options.url ?? config.url),
     now: given === undefined ? now : () => given,
     ...(channel === undefined ? {} : { channel }),
   }
-}
-
-function patiently<T extends { readonly send: SendMail }>(mail: T): T {
-  return { ...mail, send: retryThrottled(mail.send, { mayWait: () => true, wait: sleep, random: Math.random }) }
 }
 
 /** The way to send mail that a settings file names, and whom it is from. It waits for nothing. Throws UsageError where it cannot be used. */

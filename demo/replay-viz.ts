@@ -63,7 +63,7 @@ export type VizReplay = (url: string, host: string, time: Date) => ReplayAnswer
 const ALLOWED_HOST = /^(localhost|127\.0\.0\.1|web\.linkerd-viz\.svc(\.cluster\.local)?|\[::1\])(:\d+)?$/
 
 /** Plays the dashboard: `/api/edges` answers with the newest listing of the asked kind that is not after the time. */
-export function vizReplay(fixture: string): VizReplay {
+function vizReplay(fixture: string): VizReplay {
   const listings = unpackListings(join(fixture, 'edges.ndjson.gz')).map((listing) => ({
     ...listing,
     at: Date.parse(fromStamp(listing.time)),

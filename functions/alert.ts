@@ -1,9 +1,8 @@
 /** Tells channels at once of what cannot wait. Started every few minutes, once `plan` had what was over collected. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
-import { retryThrottled } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/throttling.ts'
 import { snsPublish } from '../lib/deliver/send/sns.ts'
 import { webhookPost } from '../lib/deliver/send/webhook.ts'
 import { alertDue } from '../lib/jobs/alert-channels.ts'
@@ -26,16 +25,12 @@ const memory: Memory = new Map()
 // By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
 export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const now = () => new Date()
-  const mayWait = (ms: number) => leftMs() - ms > MIN_MS
   const outcomes = await alertDue(
     { at: now(), url: mail?.url ?? null },
     {
       objects,
       now,
-      mail:
-        mail === null
-          ? null
-          : { ...mail, send: retryThrottled(mail.send, { mayWait, wait: sleep, random: Math.random }) },
+      mail: mail === null ? null : retryThrottled(mail, { mayWait: (ms) => leftMs() - ms > MIN_MS }),
       post,
       publish: snsPublish,
       settled,

@@ -2,10 +2,9 @@
  * Sends the mail of a week of a channel, for each message of the queue. Who could not be sent it now is left to the next message, which `plan` sends; only what
  * the store or the code does wrong makes this one come again.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
-import { retryThrottled } from '../lib/deliver/send/patience.ts'
+import { retryThrottled } from '../lib/deliver/send/throttling.ts'
 import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
 import { askedMailSchema } from '../lib/jobs/due-mails.ts'
 import { onQueue } from './lambda.ts'
@@ -23,9 +22,7 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
     const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
     return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
-  const { send: sendOnce, ...from } = mail
-  const mayWait = (ms: number) => leftMs() - ms > MIN_MS
-  const send = retryThrottled(sendOnce, { mayWait, wait: sleep, random: Math.random })
+  const { send, ...from } = retryThrottled(mail, { mayWait: (ms) => leftMs() - ms > MIN_MS })
   const now = () => new Date()
   const asked = await deliverAsked(
     message,

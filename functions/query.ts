@@ -2,11 +2,8 @@
 import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { createApi } from '../lib/query/api.ts'
-import { readProgress } from '../lib/seal/write/progress.ts'
+import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, logLine, onRequest } from './lambda.ts'
-
-/** Two runs of `seal` may fail before it is said. */
-const BEHIND_MS = 3 * 60 * 60 * 1000
 
 /** Everybody may ask for health, so that the store is asked for it once a minute. */
 const HEALTH_MS = 60_000
@@ -35,7 +32,7 @@ async function isHealthy({ objects }: Container): Promise<boolean> {
   const now = Date.now()
   if (health === undefined || now >= health.until) {
     const { progress } = await readProgress(objects).catch(() => ({ progress: undefined }))
-    const isGood = progress !== undefined && now - progress.sealedAt * 1000 < BEHIND_MS
+    const isGood = progress !== undefined && !isSealBehind(now / 1000, progress.sealedAt)
     health = { until: now + HEALTH_MS, isGood }
   }
   return health.isGood

@@ -28,7 +28,7 @@ export const COUNTED = {
 const SEAL = { run: { gets: 12, lists: 3, puts: 7 }, leaf: { gets: 1, lists: 0, puts: 1 } }
 
 /** Bytes of the recorded mesh of the demo, 30 proxies, five minutes; of an hour nothing was measured, it is taken as four times as much. */
-export const BYTES = { evidence: 125_000, result: 66_000, hourFactor: 4 }
+const BYTES = { evidence: 125_000, result: 66_000, hourFactor: 4 }
 
 /** Seconds that a function is taken to run, and its memory in GB. Assumed: only AWS can show it. */
 const RUNS = {
@@ -42,7 +42,7 @@ const RUNS = {
 }
 
 /** US dollars, list prices of us-east-1 without free tiers. Prices change and other regions differ: put yours here. */
-export const PRICES = {
+const PRICES = {
   's3 put or list': 0.005 / 1000,
   's3 get': 0.0004 / 1000,
   's3 gigabyte month': 0.023,

@@ -147,6 +147,7 @@ function reportFiles(): Entries {
 function filesOf(name: string): Entries {
   if (name === 'report') return reportFiles()
   const files: Entries = new Map()
+  if (name === 'query') addFolder(files, join(ROOT, 'lib/query/routes/templates'), 'templates')
   if (name === 'deliver' || name === 'alert')
     for (const kind of ['mail', 'alert']) addFolder(files, join(ROOT, `lib/deliver/${kind}/templates`), 'templates')
   return files

@@ -182,20 +182,12 @@ const COLUMNS = [
 ]
 
 function aboutOf(leaf: Leaf): string {
+  if ('key' in leaf) return leaf.key
   switch (leaf.kind) {
     case 'heartbeat':
       return leaf.time
     case 'gap':
       return `${leaf.cluster} ${leaf.window.start} to ${leaf.window.end}: ${leaf.reason}`
-    case 'snapshot':
-    case 'registry-change':
-    case 'scope-change':
-    case 'waiver-change':
-    case 'channel-change':
-    case 'review':
-    case 'report':
-    case 'packets':
-      return leaf.key
   }
 }
 

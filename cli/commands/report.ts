@@ -3,12 +3,10 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
-import type { ClusterPeriod } from '../../lib/model/period.ts'
 import { printable } from '../../lib/text/printable.ts'
-import type { Summary } from '../../lib/report/summary/summary.ts'
-import type { ReportView } from '../../lib/report/report-view.ts'
+import type { ReportPeriod } from '../../lib/report/report-input.ts'
 import { checkedZone, weekPeriod } from '../../lib/time/week.ts'
-import { makeReport } from '../../lib/jobs/make-report.ts'
+import { type MadeReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
 import { makeFolder } from '../../lib/store/objects/folder.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
@@ -28,14 +26,6 @@ type ReportOptions = {
   readonly out: string
   readonly json?: boolean
   readonly store?: string
-}
-
-/** What a report covers. */
-export type ReportPeriod = {
-  readonly from: string
-  readonly to: string
-  readonly label: string
-  readonly timeZone: string
 }
 
 /** Adds `ciphertrail report`. */
@@ -100,13 +90,7 @@ function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions):
 }
 
 /** What was written: the paths of the files, the page and the PDF first, and what they say. */
-export type WrittenReport = {
-  readonly files: readonly string[]
-  readonly verdict: string
-  readonly summary: Summary
-  readonly view: ReportView
-  readonly clusters: readonly ClusterPeriod[]
-}
+export type WrittenReport = Omit<MadeReport, 'files' | 'record'> & { readonly files: readonly string[] }
 
 /** Writes the documents of a period. `replay` is a sentence for the top of them. Throws StoreError where the folder cannot be written. */
 export async function writeReport(

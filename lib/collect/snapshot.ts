@@ -19,6 +19,7 @@ export const SKEW_SECONDS = 30
 /** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
 const CONCURRENCY = 4
 
+/** What a window is collected with. */
 export type CollectDeps = {
   readonly access: ClusterAccess
   /** Our clock, or the replay's. */
@@ -27,6 +28,7 @@ export type CollectDeps = {
   readonly progress?: (done: number, all: number) => void
 }
 
+/** Who collects, and what for. */
 export type CollectOptions = {
   readonly collector: Snapshot['collector']
   /** A replay of an old window (`--now`): clock skew and retention are then not judged. */
@@ -54,14 +56,7 @@ export async function collectWindow(
   ])
   const [viz, tap] = await Promise.all([vizOf(cluster, window, metrics, deps), tapOf(cluster, window, metrics, deps)])
   return {
-    format: 'ciphertrail/snapshot/1',
-    cluster: cluster.id,
-    window,
-    linkerdNamespace: cluster.linkerdNamespace,
-    vizNamespace: cluster.vizNamespace,
-    collector,
-    startedAt,
-    endedAt: deps.now().toISOString(),
+    ...headOf(cluster, window, { collector, startedAt, endedAt: deps.now().toISOString() }),
     complete:
       metrics.status === 'complete' &&
       kubernetes.status === 'complete' &&
@@ -99,19 +94,21 @@ export async function collectAgain(
 ): Promise<Snapshot> {
   const kubernetes = await listAll(access.kubernetes, cluster, { now })
   return {
-    format: 'ciphertrail/snapshot/1',
-    cluster: cluster.id,
-    window,
-    linkerdNamespace: cluster.linkerdNamespace,
-    vizNamespace: cluster.vizNamespace,
-    collector,
-    startedAt,
-    endedAt: now().toISOString(),
+    ...headOf(cluster, window, { collector, startedAt, endedAt: now().toISOString() }),
     complete: metrics.status === 'complete' && kubernetes.status === 'complete',
     metrics,
     kubernetes,
     ...(cadvisor === undefined ? {} : { cadvisor }),
   }
+}
+
+/** What an attempt was made of, when and by whom. */
+function headOf(
+  { id, linkerdNamespace, vizNamespace }: Cluster,
+  window: Window,
+  made: Pick<Snapshot, 'collector' | 'startedAt' | 'endedAt'>,
+) {
+  return { format: 'ciphertrail/snapshot/1', cluster: id, window, linkerdNamespace, vizNamespace, ...made } as const
 }
 
 /** Who sends what is in the clear is asked now, so of the window that was just over alone. */

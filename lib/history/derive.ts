@@ -19,6 +19,7 @@ import type { ClusterState, StoredState } from './cluster-state.ts'
 import { archiveLayout, stateWriter, write } from './write-derived.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 
+/** What the history of a cluster is derived with. */
 export type DeriveDeps = {
   readonly objects: Objects
   readonly assess: Assess
@@ -28,6 +29,7 @@ export type DeriveDeps = {
   readonly now?: Date
 }
 
+/** What a run of deriving made. */
 export type Derived = {
   /** The windows whose results were made, or made again, in time order. */
   readonly windows: readonly Window[]

@@ -39,6 +39,7 @@ const EARLIEST = '2020-01-01T00:00:00Z'
 /** Snapshots kept decoded: neighbours in time share their lists. */
 const SNAPSHOTS_KEPT = 4
 
+/** What new evidence is read with. */
 export type IndexDeps = {
   readonly objects: Objects
   readonly assess: Assess

@@ -1,6 +1,5 @@
-import type { Corroborated, Source } from '../model/path.ts'
+import type { Corroborated, PathEnds, Source } from '../model/path.ts'
 import type { Interval, Episode, TimelineMonth } from '../model/history.ts'
-import type { PathEnds } from '../assess/window/episode-lifecycle.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import type { WindowResult, Coverage } from '../model/window.ts'
 import { compareText } from '../text/order.ts'
@@ -23,6 +22,7 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
 /** Worst first. */
 const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 
+/** What a path is in one window. */
 export type WindowReading = Omit<
   Interval,
   'cluster' | 'pathId' | 'port' | 'from' | 'to' | 'episode' | 'activity' | 'source' | 'destination'
@@ -45,10 +45,13 @@ export const QUIET: WindowReading = { ...SILENT, state: 'not-observed', reason: 
 /** What a path is in windows for which there is no evidence. */
 export const MISSING: WindowReading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
 
+/** What a path is in windows whose evidence cannot be read. */
 export const UNREADABLE: WindowReading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
 
+/** What a path is in windows in which the labels of an end may hide what was seen of it. */
 export const OVERRIDDEN: WindowReading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
 
+/** The keys of the ends of a path that this cluster's lists can show. */
 export function endsOf({ source: from, destination }: PathEnds): string[] {
   // What lies behind a gateway is in another cluster's list.
   return (destination.cluster === null ? [from, destination] : [from]).map(workloadKey)
@@ -91,6 +94,7 @@ export function witnessOf({ source: from, destination }: PathEnds): string {
   )
 }
 
+/** Whether a reading goes on with the last interval of its path. `episode` is the id of its episode, null without one. */
 export function isSame(
   last: WindowReading & { readonly episode: Episode | null },
   reading: WindowReading,
@@ -106,6 +110,7 @@ export function isSame(
   )
 }
 
+/** Whether a complete list shows that an end of a path exists no more; false where there is none (`existing` is null). */
 export function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<string> | null): boolean {
   if (existing === null) return false
   // What lies behind a gateway is in another cluster's list.
@@ -122,6 +127,7 @@ export function secondsOf(
   return { expectedSeconds: expected, observedSeconds: observed, ratio: expected > 0 ? observed / expected : null }
 }
 
+/** The one that says less. */
 export function worstCorroboration(a: Corroborated, b: Corroborated): Corroborated {
   return CORROBORATION.indexOf(a) < CORROBORATION.indexOf(b) ? a : b
 }

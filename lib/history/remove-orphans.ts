@@ -41,6 +41,7 @@ export async function removeOrphans(clusterId: string, days: readonly string[], 
   if (windows.length === 0) await objects.remove(stateKey(clusterId))
 }
 
+/** All keys that begin with a prefix, in text order. */
 export async function keysUnder(prefix: string, objects: Objects): Promise<string[]> {
   const keys: string[] = []
   for await (const key of objects.list(prefix)) keys.push(key)

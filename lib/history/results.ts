@@ -12,6 +12,7 @@ import { listsOf, type IndexDeps } from './evidence-index.ts'
 import { parseJson } from '../text/parse-json.ts'
 import { parseEvidenceKey, windowKey } from '../store/keys.ts'
 import { PreconditionFailedError } from '../store/objects/objects.ts'
+import { swap } from '../store/objects/swap.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { inputsOf, tile, windowId } from '../store/evidence/selected-attempt.ts'
 import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
@@ -127,7 +128,7 @@ async function makeResult(
   const body = encodeDerived(result)
   const key = windowKey(clusterId, window)
   const sha256 = sha256Of(body)
-  if (isNew && (await isCreated(key, body, objects))) return sha256
+  if (isNew && (await swap(key, body, null, objects)) !== null) return sha256
   const stored = await objects.get(key)
   if (stored === undefined) await objects.putIf(key, body, null)
   else if (sha256Of(stored.body) !== sha256) {
@@ -162,16 +163,6 @@ async function assessAttempts(
 function withPages(snapshot: Snapshot, proxies: Snapshot['proxies']): Snapshot {
   const hasOwn = (snapshot.proxies?.pages.length ?? 0) > 0
   return hasOwn || proxies === undefined ? snapshot : { ...snapshot, proxies }
-}
-
-async function isCreated(key: string, body: Uint8Array, objects: Objects): Promise<boolean> {
-  try {
-    await objects.putIf(key, body, null)
-    return true
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-    return false
-  }
 }
 
 const resultInputs = z.object({

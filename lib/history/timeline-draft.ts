@@ -3,15 +3,18 @@ import type { KnownPath, EndStanding } from './timeline-schema.ts'
 
 type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
 
+/** A known path while windows are folded into it. */
 export type DraftPath = { -readonly [Key in keyof KnownPath]: KnownPath[Key] } & {
   /** Those in the months loaded, oldest first. */
   readonly intervals: DraftInterval[]
 }
 
+/** A month while windows are folded into it; its intervals are with their paths. */
 export type DraftMonth = Omit<TimelineMonth, 'windows' | 'intervals'> & {
   readonly windows: TimelineMonth['windows'][number][]
 }
 
+/** A timeline while windows are folded into it: what is known so far, months that stay as they are (`cold`), and those that grow (`hot`). */
 export type Fold = {
   readonly cluster: string
   watermark: string | null

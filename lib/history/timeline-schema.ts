@@ -1,6 +1,6 @@
 import type { Window } from '../model/time.ts'
+import type { PathEnds } from '../model/path.ts'
 import type { WindowResult } from '../model/window.ts'
-import type { PathEnds } from '../assess/window/episode-lifecycle.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
 import * as z from 'zod'
 
@@ -42,7 +42,7 @@ export type Timeline = {
   readonly months: readonly TimelineMonth[]
 }
 
-export const source = z.object({
+const source = z.object({
   kind: z.string(),
   namespace: z.string(),
   name: z.string(),

@@ -46,6 +46,7 @@ type StateWriter = {
   readonly etag: () => string | null
 }
 
+/** Begins from the state that is stored now. */
 export function stateWriter(clusterId: string, stored: StoredState, objects: Objects): StateWriter {
   let { etag, sha256 } = stored
   return {

@@ -9,8 +9,8 @@ import { type Delivery, type DeliveryOutcome, isDeliveryDue, readDelivery } from
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
 import type { Sender } from '../deliver/send/message.ts'
-import { trackThrottling } from '../deliver/send/patience.ts'
-import { NotSentError, type SendMail } from '../deliver/send/send.ts'
+import { trackThrottling } from '../deliver/send/throttling.ts'
+import type { SendMail } from '../deliver/send/send.ts'
 import { nobodyLeft, readSuppressions, withoutSuppressed } from '../deliver/channel/suppressions.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
@@ -20,10 +20,11 @@ import type { Memory } from '../history/recent.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { clusterFacts, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
 import { type DeliverInstructions } from './deliver-mails.ts'
-import { deliverMessage, deliverOnce } from './deliver-message.ts'
+import { deliverMessage, deliverOnce, failed } from './deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { AlertFacts } from '../deliver/alert/condition.ts'
 
+/** What alerts are told with. */
 export type AlertDeps = {
   readonly objects: Objects
   readonly now: () => Date
@@ -197,10 +198,6 @@ async function outcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
   try {
     return { status: 'sent', detail: await make() }
   } catch (error) {
-    return {
-      status: 'failed',
-      detail: errorLine(error),
-      next: error instanceof NotSentError && error.refusal === 'for-good' ? 'never' : 'again',
-    }
+    return failed(error)
   }
 }

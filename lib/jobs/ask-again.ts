@@ -19,12 +19,14 @@ import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 /** So many windows are asked again at once, so that a run stays a few times as long as one window takes. The next run goes on. */
 const MAX_AT_ONCE = 4
 
+/** Who asks a window again, and when. */
 export type AskInput = {
   readonly collector: Snapshot['collector']
   readonly now: () => Date
   readonly isReplay: boolean
 }
 
+/** The store, and the cluster that is asked. */
 export type AskDeps = { readonly objects: Objects; readonly access: ClusterAccess }
 
 /** An attempt that was stored since a window, asked again, answered differently. */

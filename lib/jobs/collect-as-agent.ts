@@ -23,6 +23,7 @@ export type AgentAttempt = {
   readonly errors: readonly string[]
 }
 
+/** Who collects, and when. */
 export type AgentInput = {
   readonly collector: Snapshot['collector']
   readonly now: () => Date

@@ -24,6 +24,7 @@ export type CollectInput = {
   readonly isReplay?: boolean
 }
 
+/** The store, and how a cluster is opened. */
 export type CollectDueDeps = {
   readonly objects: Objects
   /** Opens the way into a cluster, with its credentials. */
@@ -147,6 +148,7 @@ export type Attempted = {
   readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'cadvisor' | 'viz' | 'tap' | 'proxies'>
 }
 
+/** The store, an open cluster, and who is told how far it is. */
 export type CollectWindowsDeps = {
   readonly objects: Objects
   readonly access: ClusterAccess

@@ -5,7 +5,7 @@ import { type WeekMail, dueMail } from '../deliver/mail/due-times.ts'
 import { linkKey } from '../deliver/link/unsubscribe-links.ts'
 import type { Sender } from '../deliver/send/message.ts'
 import { readRecipients } from '../deliver/channel/recipients.ts'
-import { trackThrottling } from '../deliver/send/patience.ts'
+import { trackThrottling } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import {
   nobodyLeft,
@@ -20,6 +20,7 @@ import { type AskedMail, type LookDeps, readAll, toSend } from './due-mails.ts'
 import { errorLine } from '../text/error-line.ts'
 import { weekMail } from './write-mail.ts'
 
+/** Which mails are due, and what they say of whoever sends them. */
 export type DeliverInstructions = {
   /** Which mails are due is decided by the time at which it begins. */
   readonly at: Date
@@ -32,6 +33,7 @@ export type DeliverInstructions = {
   readonly channel?: string
 }
 
+/** What mails are sent with. */
 export type DeliverDeps = LookDeps & {
   readonly send: SendMail
   /** Asked before each message: whether the rest is left to the next run, since no time is left; default: it never is. */

@@ -6,7 +6,7 @@ import { unsubscribePath } from '../deliver/link/unsubscribe-links.ts'
 import { type Attachment, type Sender, buildMessage } from '../deliver/send/message.ts'
 import type { Recipients } from '../deliver/channel/recipients.ts'
 import { suppress } from '../deliver/channel/suppressions.ts'
-import { isThrottled } from '../deliver/send/patience.ts'
+import { isThrottled } from '../deliver/send/throttling.ts'
 import { NotSentError, type SendMail } from '../deliver/send/send.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { errorLine } from '../text/error-line.ts'
@@ -34,6 +34,7 @@ export type ToSend = {
   readonly attachments?: readonly Attachment[]
 }
 
+/** What a message is claimed and sent with. */
 export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
 
 /**
@@ -106,16 +107,18 @@ async function attempt(
   } catch (error) {
     const detail = errorLine(error)
     if (!(error instanceof NotSentError)) return { status: 'unknown', detail, link }
-    if (error.refusal !== 'no-mailbox') return { status: 'failed', detail, next: nextOf(error) }
+    if (error.refusal !== 'no-mailbox') return failed(error)
     // Before the claim says so, as for what comes back later: who dies in between leaves nobody who is refused each week.
     await suppress({ recipient, channel: null, reason: 'bounced' }, date, objects)
     return { status: 'bounced', detail }
   }
 }
 
-function nextOf(error: NotSentError): (DeliveryOutcome & { readonly status: 'failed' })['next'] {
-  if (isThrottled(error)) return 'no-try'
-  return error.refusal === 'for-good' ? 'never' : 'again'
+/** What is written down of a message that nobody took: whether, and as what, it is tried again. */
+export function failed(error: unknown): DeliveryOutcome {
+  const refusal = error instanceof NotSentError ? error.refusal : 'for-now'
+  const next = isThrottled(refusal) ? 'no-try' : refusal === 'for-good' ? 'never' : 'again'
+  return { status: 'failed', detail: errorLine(error), next }
 }
 
 /** What fails before a server is asked was not sent. */

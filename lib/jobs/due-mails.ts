@@ -26,6 +26,7 @@ export type LookDeps = {
 /** The message that asks for the mail of a week of a channel: `{"channel":"payments","week":"2026-W47"}`. */
 export const askedMailSchema = z.object({ channel: z.string(), week: z.string() })
 
+/** The message that asks for one week's mail of a channel. */
 export type AskedMail = z.infer<typeof askedMailSchema>
 
 /** What is left of the mails that are due. */

@@ -18,6 +18,7 @@ export const dueWindowSchema = z.object({
   attempt: z.int().min(1).max(MAX_ATTEMPTS),
 })
 
+/** The message that asks for one attempt at a window. */
 export type DueWindow = z.infer<typeof dueWindowSchema>
 
 const MINUTE = 60

@@ -17,12 +17,14 @@ import { readState } from '../history/cluster-state.ts'
 import { compareText } from '../text/order.ts'
 import { type DueWindow, firstWindow, isWindowDue, type Tried } from './due-windows.ts'
 
+/** When it is planned. */
 export type PlanInput = {
   readonly now: Date
   /** How long after its end a window can still be collected; default six hours, as `seal` has it. */
   readonly retentionSeconds?: number
 }
 
+/** What a plan comes to. */
 export type Planned = {
   /** What is to be collected now, windows that ended first first, then by cluster; each window at most once. */
   readonly due: readonly DueWindow[]

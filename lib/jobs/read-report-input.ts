@@ -17,6 +17,7 @@ const MAX_READS = 4
 /** How many periods of equal length the trend shows, this one among them. */
 const TREND_PERIODS = 8
 
+/** Which clusters and which period a report is about. */
 export type ReportInstructions = {
   readonly clusters: readonly Cluster[]
   readonly period: ReportPeriod
@@ -30,6 +31,7 @@ export type ReportInstructions = {
   readonly replay?: string
 }
 
+/** The store, and who is told what is read. */
 export type ReadDeps = { readonly objects: Objects; readonly progress?: (what: string) => void }
 
 /** Reads and judges a period. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */

@@ -8,9 +8,6 @@ import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 /** How often a log grows at least, also where nothing is new: a heartbeat says that somebody looked. */
 const SEAL_SECONDS = 60 * 60
 
-/** For so long the log may not grow before something must be wrong, as on AWS. */
-const SEAL_PATIENCE_SECONDS = 3 * SEAL_SECONDS
-
 /** How many weeks that ended while nobody ran are made good: as far as the trend of a report reaches. */
 const MAX_WEEKS = 8
 
@@ -54,11 +51,6 @@ export function endedWeeks(
 /** Whether the log is to be extended now. `lastAt` is null where nothing was sealed since the start. */
 export function isSealDue(now: Seconds, lastAt: Seconds | null, hasNews: boolean): boolean {
   return lastAt === null || hasNews || now - lastAt >= SEAL_SECONDS
-}
-
-/** Whether the log should have grown since: the store cannot be written, or nobody can sign. */
-export function isSealBehind(now: Seconds, lastAt: Seconds): boolean {
-  return now - lastAt > SEAL_PATIENCE_SECONDS
 }
 
 /** Whether a new UTC day began since something was done. `lastAt` is null where it was never done. */

@@ -19,6 +19,7 @@ export type WindowSelection = {
   readonly period?: { readonly from: string; readonly to: string } | undefined
 }
 
+/** The windows that options ask for. */
 export type AskedWindows = {
   /** To be collected, oldest first. */
   readonly due: readonly Window[]

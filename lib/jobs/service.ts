@@ -1,6 +1,6 @@
 /** The steps one after the other on one machine: what schedules and queues do elsewhere. */
 import { removeOldDownloads } from '../deliver/link/downloads.ts'
-import { retryThrottled } from '../deliver/send/patience.ts'
+import { retryThrottled } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
@@ -8,6 +8,7 @@ import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
 import type { LastHead } from '../seal/write/last-head.ts'
 import type { Signer } from '../seal/tlog/note.ts'
+import { isSealBehind } from '../seal/write/progress.ts'
 import { seal } from '../seal/write/seal.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Memory } from '../history/recent.ts'
@@ -20,7 +21,7 @@ import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './de
 import type { DueWindow } from './due-windows.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
-import { endedWeeks, isDailyDue, isSealBehind, isSealDue, stuckAfter } from './schedule.ts'
+import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
 /** Something that happened, for the log of the service. Holds no credential. */
@@ -39,6 +40,7 @@ export type ServiceEvent = {
   readonly [member: string]: unknown
 }
 
+/** How the service runs. */
 export type ServiceSettings = {
   /** Version of ciphertrail. */
   readonly version: string
@@ -48,6 +50,7 @@ export type ServiceSettings = {
   readonly clustersAtOnce: number
 }
 
+/** What the service acts on and with. */
 export type ServiceDeps = {
   readonly objects: Objects
   readonly signer: Signer
@@ -67,6 +70,7 @@ export type ServiceDeps = {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
+/** A service that was begun. */
 export type RunningService = {
   /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
   readonly tick: () => Promise<void>
@@ -270,12 +274,8 @@ export function createService(
   const settled = new Set<string>()
   const memory: Memory = new Map()
   // What waits for its turn when the service ends would be taken for a mail that may have gone.
-  const patience = {
-    mayWait: () => !isStopped,
-    wait: (ms: number) => wait(ms, stopped.signal),
-    random: Math.random,
-  }
-  const mail = way === null ? null : { ...way, send: retryThrottled(way.send, patience) }
+  const patience = { mayWait: () => !isStopped, wait: (ms: number) => wait(ms, stopped.signal) }
+  const mail = way === null ? null : retryThrottled(way, patience)
   let isDelivering = false
   let isAlertDue = true
   let alertedAt: Seconds = 0

@@ -24,6 +24,7 @@ const trustSchema = z.strictObject({
 
 type Signed = { readonly change: number; readonly ways: ReadonlyMap<string, string> }
 
+/** The store, and the key of its operators. */
 export type NoteTrustDeps = {
   readonly objects: Objects
   /** The key that only operators may use; whoever only opens clusters needs its public part, and asks for no signature. */

@@ -14,6 +14,7 @@ export type UncollectedInput = {
   readonly isFirstRun: boolean
 }
 
+/** The windows that lack a complete attempt. */
 export type Plan = {
   /** Windows to collect, oldest first. */
   readonly due: readonly Window[]

@@ -16,6 +16,7 @@ import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from './read-report-input.ts'
 import { countWordsOf } from '../deliver/alert/condition.ts'
 
+/** Which mail is written, and for whom. */
 export type MailInstructions = {
   readonly channel: Channel
   readonly week: Pick<WeekMail, 'week' | 'from' | 'to'>

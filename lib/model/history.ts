@@ -1,6 +1,7 @@
 /** What is kept of many windows: the intervals and episodes of each path, by month. */
-import type { Cause, Corroborated, Destination, Enforcement, Outcome, Source, State } from './path.ts'
+import type { Cause, Corroborated, Enforcement, Outcome, PathEnds, Source, State } from './path.ts'
 
+/** A time in which a path was not encrypted. */
 export type Episode = {
   /** `<pathId>-<opened at, basic format>` */
   readonly id: string
@@ -26,12 +27,8 @@ export type Activity = {
  * A stretch in which a path kept state, outcome, reason, cause and enforcement. Windows inside it without an
  * {@link Activity} were collected and quiet.
  */
-export type Interval = {
+export type Interval = PathEnds & {
   readonly cluster: string
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
   readonly from: string
   readonly to: string
   readonly state: State
@@ -48,12 +45,8 @@ export type Interval = {
 }
 
 /** One row of `paths --json` and of the API. */
-export type PathRow = {
+export type PathRow = PathEnds & {
   readonly cluster: string
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
   readonly from: string
   readonly to: string
   readonly state: State

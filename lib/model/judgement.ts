@@ -1,20 +1,15 @@
 /** What a period is judged by, and what comes of it. */
-import type { Destination, Endpoint, Source } from './path.ts'
+import type { Endpoint, PathEnds } from './path.ts'
 
 /** What a rule says of a subject, worst first. `not-applicable`: the rule has nothing to judge there; it never counts as a pass. */
 export const VERDICTS = ['fail', 'unknown', 'pass', 'not-applicable'] as const
+
+/** What a rule says of a subject. */
 export type Verdict = (typeof VERDICTS)[number]
 
 /** What a rule judges. */
 export type Subject =
-  | {
-      readonly kind: 'path'
-      readonly cluster: string
-      readonly pathId: string
-      readonly source: Source
-      readonly destination: Destination
-      readonly port: number
-    }
+  | (PathEnds & { readonly kind: 'path'; readonly cluster: string })
   | { readonly kind: 'port'; readonly cluster: string; readonly workload: Endpoint; readonly port: number }
   | { readonly kind: 'workload'; readonly cluster: string; readonly workload: Endpoint }
   | { readonly kind: 'cluster'; readonly cluster: string }
@@ -113,6 +108,7 @@ export type FrameworkResult = {
   readonly score: Score
 }
 
+/** What a rule says of a whole period. */
 export type RuleResult = {
   readonly id: string
   /** What holds where it passes, and what does not where it fails. */

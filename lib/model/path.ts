@@ -1,4 +1,5 @@
 /** What is said of a path, and of its two ends. */
+
 /** The states of an edge, and of a path in a window, worst first. Order matters: a path takes the worst of its edges. */
 export const STATES = [
   'plaintext',
@@ -11,6 +12,8 @@ export const STATES = [
   'not-observed',
   'not-collected',
 ] as const
+
+/** What is known of the encryption of a path. */
 export type State = (typeof STATES)[number]
 
 /** `refused`: policy stopped the traffic; evidence of enforcement, not of plain text delivered. */
@@ -39,6 +42,8 @@ export const CAUSES = [
   'application-tls',
   'unknown',
 ] as const
+
+/** Why a path is not encrypted by the mesh, or not known to be. */
 export type Cause = (typeof CAUSES)[number]
 
 /** One end of a path: `kind` is a lower-case singular Kubernetes kind, or `unmeshed`, `serviceaccount`, `probe`, `service`, `external`. */
@@ -50,12 +55,22 @@ export type Endpoint = {
   readonly name: string
 }
 
+/** The end that opens connections. */
 export type Source = Endpoint & {
   /** ServiceAccount, or null where it is not known. Not part of the path's identity. */
   readonly serviceAccount: string | null
 }
 
+/** The end that accepts connections. */
 export type Destination = Source & {
   /** The other cluster's name where the path goes through a multicluster gateway, else null. */
   readonly cluster: string | null
+}
+
+/** The ends and port of a path, with its id. */
+export type PathEnds = {
+  readonly pathId: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
 }

@@ -1,5 +1,5 @@
 /** What a reader is given of a period, and of the one before it. */
-import type { Destination, Endpoint, Source, State } from './path.ts'
+import type { Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
 import type { Episode, PathRow, TimelineMonth } from './history.ts'
 
@@ -90,11 +90,7 @@ export type PathIdentity = {
 }
 
 /** An episode with the path that it is of, as it stands now. */
-export type PathEpisode = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
+export type PathEpisode = PathEnds & {
   readonly episode: Episode
 }
 
@@ -115,4 +111,20 @@ export type ClusterPast = {
   readonly periods: readonly PastPeriod[]
   /** Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, by id. */
   readonly episodes: readonly PathEpisode[]
+}
+
+/** The signed head of the log as a report prints it, so that every reader keeps one. */
+export type PrintedHead = {
+  readonly origin: string
+  /** How many leaves the log had. */
+  readonly size: number
+  /** The root hash, base64. */
+  readonly root: string
+  /** The public key that checks `text`, as the store names it: `name+id+key`. */
+  readonly vkey: string
+  /** The checkpoint as it was signed. */
+  readonly text: string
+  /** How many attempts the report is based on, and how many of them are not among the leaves. */
+  readonly attempts: number
+  readonly unsealed: number
 }

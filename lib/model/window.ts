@@ -1,14 +1,10 @@
 /** What a window comes to: its edges, paths, workloads, coverage and cryptography. */
 import type { Window } from './time.ts'
-import type { Cause, Corroborated, Destination, Endpoint, Enforcement, Outcome, Source, State } from './path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, Outcome, PathEnds, Source, State } from './path.ts'
 
 /** What one side saw of one path in one window. */
-export type Edge = {
-  readonly pathId: string
+export type Edge = PathEnds & {
   readonly side: 'outbound' | 'inbound'
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
   readonly state: State
   readonly outcome: Outcome
   /** Linkerd's raw value or one of ours; empty where there is nothing to explain. */
@@ -25,11 +21,7 @@ export type Edge = {
 }
 
 /** A path in a window: the worst of its edges, with what both sides and the Kubernetes API say about it. */
-export type PathWindow = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
+export type PathWindow = PathEnds & {
   readonly state: State
   readonly outcome: Outcome
   readonly reason: string
@@ -51,7 +43,7 @@ export type PathWindow = {
   readonly serverId: string | null
 }
 
-export const GAP_REASONS = [
+const GAP_REASONS = [
   'scrape-refused',
   'scrape-failed',
   'ended-unscraped',
@@ -63,6 +55,8 @@ export const GAP_REASONS = [
   'pod-unknown',
   'window-missing',
 ] as const
+
+/** Why a pod was not observed for a while. */
 export type GapReason = (typeof GAP_REASONS)[number]
 
 /** A stretch of a window in which pods of a workload were not seen. */
@@ -93,7 +87,7 @@ export type Coverage = {
   readonly gaps: readonly Gap[]
 }
 
-export const BLIND_SPOTS = [
+const BLIND_SPOTS = [
   'unmeshed',
   'skip-inbound',
   'skip-outbound',
@@ -107,13 +101,14 @@ export const BLIND_SPOTS = [
   'pod-unknown',
 ] as const
 
+/** Traffic of a workload that its proxies do not see; `port` is null where it is about no port. */
 export type BlindSpot = {
   readonly kind: (typeof BLIND_SPOTS)[number]
   readonly port: string | null
   readonly detail: string
 }
 
-export const UNMESHED_REASONS = [
+const UNMESHED_REASONS = [
   'not-annotated',
   'disabled',
   'host-network',

@@ -14,6 +14,7 @@ import { oneLine } from '../text/redact.ts'
 import { isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+
 /** Bounds of one request with all its tries. */
 export type Limits = {
   /** For everything: credentials, connecting, headers, the whole body, and the tries after the first. */
@@ -86,6 +87,7 @@ export class Failure extends Error {
 /** How far a request came, for the wording of a deadline that passed. */
 export type RequestPhase = { connection: Connection | undefined; phase: 'connect' | 'ask' | 'read' }
 
+/** The time that a request has with all its tries. */
 export type Deadline = {
   readonly signal: AbortSignal
   readonly reason: Error
@@ -118,6 +120,7 @@ export function startDeadline(milliseconds: number): Deadline {
   }
 }
 
+/** Makes one try of a request, and gives its body as text. Throws a {@link Failure} for any other answer, or what the connection threw. */
 export async function ask(
   server: Server,
   request: JsonRequest,
@@ -252,6 +255,7 @@ export function toFailure(error: unknown, server: Server, request: Asked, progre
   return new Failure(report(kind, problem), { again: RETRIED_CODES.has(connectionCode(error)) })
 }
 
+/** What is said where the deadline passed, by how far the request had come. */
 export function timeoutError(server: Server, request: Asked, { connection, phase }: RequestPhase): SourceError {
   const seconds = `${server.limits.deadlineMs / 1000} s`
   const at = connection === undefined ? server.name : `${server.name} at ${connection.base.host}`
@@ -272,10 +276,12 @@ function retryAfterMs(value: string): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }
 
+/** The first value of a header in lower case; empty where there is none. */
 export function headerText(value: string | readonly string[] | undefined): string {
   return (typeof value === 'string' ? value : (value?.[0] ?? '')).trim().toLowerCase()
 }
 
+/** A request for JSON, or what else is wanted. */
 export type JsonRequest = {
   /** What it is for, after "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
@@ -290,9 +296,9 @@ export type JsonRequest = {
   readonly hints?: Hints | undefined
 }
 
-export const JSON_TYPE = { types: ['application/json'], name: 'JSON' } as const
+const JSON_TYPE = { types: ['application/json'], name: 'JSON' } as const
 
-export function sentBody({ form, json }: JsonRequest): { readonly type: string; readonly text: string } | undefined {
+function sentBody({ form, json }: JsonRequest): { readonly type: string; readonly text: string } | undefined {
   if (form !== undefined) return { type: 'application/x-www-form-urlencoded', text: form.toString() }
   return json === undefined ? undefined : { type: 'application/json', text: JSON.stringify(json) }
 }

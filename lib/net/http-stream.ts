@@ -6,6 +6,7 @@ import type { Dispatcher } from 'undici'
 import { describeStatus } from './error-messages.ts'
 import { oneLine } from '../text/redact.ts'
 
+/** A request whose answer is read as it comes. */
 export type StreamRequest = {
   readonly what: string
   readonly path: string

@@ -2,6 +2,7 @@ import pRetry from 'p-retry'
 import { SourceError } from './errors.ts'
 import type { Server, RequestPhase, Deadline, JsonRequest } from './http-attempt.ts'
 import { Failure, startDeadline, ask, toFailure, timeoutError } from './http-attempt.ts'
+
 /** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
 const TRIES = 3
 

@@ -318,19 +318,38 @@ export type Resource = keyof typeof SCHEMAS
 /** A reduced object of a resource. */
 export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
 
+/** Who made an object. */
 export type OwnerReference = z.infer<typeof ownerReference>
+
+/** A pod, with what is read of it. */
 export type Pod = z.infer<typeof pod>
+
+/** A container as a pod's spec has it. */
 export type PodContainerSpec = z.infer<typeof container>
+
+/** The template of which a workload's pods are made. */
 export type Template = z.infer<typeof template>
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
 export type Owner = z.infer<typeof owner>
+
+/** A CronJob, with the template of its jobs' pods. */
 export type CronJob = z.infer<typeof cronJob>
+
+/** A Service, with its ports. */
 export type Service = z.infer<typeof service>
+
+/** The addresses behind a Service. */
 export type EndpointSlice = z.infer<typeof endpointSlice>
+
+/** A namespace, with its annotations. */
 export type Namespace = z.infer<typeof namespace>
 /** Server, AuthorizationPolicy and the like: `spec` as the API gave it. */
 export type LinkerdResource = z.infer<typeof linkerdResource>
+
+/** An event, of the reasons that are listed. */
 export type Event = z.infer<typeof event>
+
+/** A ConfigMap, of those that are listed. */
 export type ConfigMap = z.infer<typeof configMap>
 
 /** An object that is not what its resource should be. */

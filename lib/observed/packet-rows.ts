@@ -24,6 +24,7 @@ export type PacketRow = {
   readonly tls: TlsRow | null
 }
 
+/** One end of a packet. */
 export type PacketEnd = { readonly address: string; readonly port: number }
 
 /**

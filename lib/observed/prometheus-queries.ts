@@ -10,6 +10,7 @@ export type Query = {
   readonly time: Seconds
 }
 
+/** The name of a query of the plan. */
 export type QueryName =
   | 'scrapes'
   | 'process-starts'

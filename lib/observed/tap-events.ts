@@ -22,6 +22,7 @@ export type TapEvent = {
 /** Sorted by name. */
 export type TapLabels = ReadonlyMap<string, string>
 
+/** One end of a tapped request. */
 export type TapEnd = {
   /** Empty where the proxy did not say. */
   readonly address: string
@@ -34,6 +35,7 @@ type TapStream = {
   readonly id: string
 }
 
+/** A request began. */
 export type TapRequest = TapStream & {
   readonly kind: 'request'
   readonly method: string
@@ -43,12 +45,14 @@ export type TapRequest = TapStream & {
   readonly path: string | null
 }
 
+/** The answer to a request began; times in microseconds. */
 export type TapResponse = TapStream & {
   readonly kind: 'response'
   readonly status: number
   readonly sinceRequestMicros: number
 }
 
+/** A request ended; times in microseconds. Null where the proxy told no such code. */
 export type TapEnding = TapStream & {
   readonly kind: 'end'
   readonly sinceRequestMicros: number
@@ -132,6 +136,7 @@ export async function* tapFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
   if (held > 0) throw new TapFormatError('the answer ends within an event')
 }
 
+/** What is read of events. */
 export type TapReading = {
   /** Read paths and authorities, too. Without it they are skipped unseen. */
   readonly withPaths: boolean

@@ -5,7 +5,7 @@ import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { ProblemError } from './problem.ts'
 
 /** How long an address of the store works: whoever is sent there goes at once. */
-export const ADDRESS_SECONDS = 60
+const ADDRESS_SECONDS = 60
 
 /** What hands over answers. */
 export type HandOverDeps = {

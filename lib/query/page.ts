@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
+import { parseJson } from '../text/parse-json.ts'
 import { ProblemError, badParameter } from './problem.ts'
 
 /** The most items of a page, and how many it has where nobody says. */
 export const MAX_ITEMS = 1000
+
+/** How many items a page has where nobody says. */
 export const USUAL_ITEMS = 100
 
 /** Nothing that we gave is longer. */
@@ -32,19 +35,22 @@ export function encodeCursor(cursor: Cursor): string {
 
 /** Reads a cursor. Throws a `ProblemError` for what we never gave. */
 export function decodeCursor(text: string): Cursor {
-  const parsed = cursorSchema.safeParse(text.length > MAX_CURSOR_LENGTH ? undefined : jsonOf(text))
+  const parsed = cursorSchema.safeParse(
+    text.length > MAX_CURSOR_LENGTH ? undefined : parseJson(Buffer.from(text, 'base64url')),
+  )
   if (parsed.success && encodeCursor(parsed.data) === text) return parsed.data
   throw badParameter('cursor', text, 'one that came with an earlier page, as it was')
 }
 
 /** A digest of a question: what the cursor of one is worth for another. */
-export function digestOf(parts: unknown): string {
+function digestOf(parts: unknown): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
 }
 
 /** A page of a list, and the cursor of the next one; null on the last. */
 export type Page<T> = { readonly items: readonly T[]; readonly next: string | null; readonly isFirst: boolean }
 
+/** Which page of which list is asked for. */
 export type PageQuery = {
   readonly limit: number
   /** Absent: the first page. */
@@ -88,13 +94,5 @@ export function pageOf<T>(
     items: list.slice(begin, end),
     next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d }) : null,
     isFirst: begin === 0,
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString())
-  } catch {
-    return undefined
   }
 }

@@ -7,10 +7,10 @@ import { type Cursor, MAX_ITEMS, USUAL_ITEMS, decodeCursor } from './page.ts'
 import { ProblemError, badParameter, quoted } from './problem.ts'
 
 /** The longest period of one question: thirteen months and a few days. */
-export const MAX_DAYS = 400
+const MAX_DAYS = 400
 
 /** The period where nobody says when it begins. */
-export const USUAL_DAYS = 31
+const USUAL_DAYS = 31
 
 const DAY_SECONDS = 24 * 60 * 60
 

@@ -13,6 +13,7 @@ const PROBLEMS = {
   unreadable: [503, 'What was asked for cannot be read'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>
 
+/** What can be wrong with a request, or with answering it. */
 export type ProblemKind = keyof typeof PROBLEMS
 
 /** The longest stretch of what somebody sent that is quoted back, in characters. */

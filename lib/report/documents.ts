@@ -9,12 +9,14 @@ import { summaryJson } from './summary/summary-json.ts'
 import { viewOf } from './report-view.ts'
 import type { ReportView } from './report-view.ts'
 
+/** One file of a report. */
 export type Document = {
   /** The name of its file. */
   readonly name: string
   readonly body: string | Uint8Array
 }
 
+/** A report in all its forms. */
 export type Documents = {
   readonly summary: Summary
   readonly view: ReportView

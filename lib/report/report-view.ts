@@ -30,6 +30,7 @@ import type { StateView } from './table-cells.ts'
 import { countWords, plural } from './words/vocabulary.ts'
 import { wordingOf } from './words/report-context.ts'
 
+/** All words and drawings of a report, in their order. */
 export type ReportView = {
   readonly language: 'en'
   readonly title: string

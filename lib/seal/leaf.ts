@@ -28,20 +28,28 @@ type StoredThing = {
   readonly versionId?: string
 }
 
+/** The kinds of leaves about an object of which its key tells all; `packets` is what a capture of packets showed. */
+const KEYED_KINDS = [
+  'registry-change',
+  'scope-change',
+  'waiver-change',
+  'channel-change',
+  'review',
+  'report',
+  'packets',
+] as const
+
 /** An entry of the log: what was stored, or that something was not. */
 export type Leaf =
   /** An attempt. Cluster and window are its key's; both absent where the key is none that a collector makes. */
   | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
-  /** What a capture of packets showed. */
-  | ({ readonly kind: 'packets' } & StoredThing)
+  | ({ readonly kind: (typeof KEYED_KINDS)[number] } & StoredThing)
   /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
   | { readonly kind: 'gap'; readonly cluster: string; readonly window: Window; readonly reason: string }
-  | ({
-      readonly kind: 'registry-change' | 'scope-change' | 'waiver-change' | 'channel-change' | 'review' | 'report'
-    } & StoredThing)
   /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
   | { readonly kind: 'heartbeat'; readonly time: string }
 
+/** What a leaf is about. */
 export type LeafKind = Leaf['kind']
 
 /** Bytes that are no leaf, or a leaf that is too large. One line. */
@@ -88,8 +96,8 @@ const snapshot = z
     )
   }, 'it is not of the cluster and window of its key')
 
-const change = z.strictObject({
-  kind: z.enum(['registry-change', 'scope-change', 'waiver-change', 'channel-change', 'review', 'report', 'packets']),
+const keyed = z.strictObject({
+  kind: z.enum(KEYED_KINDS),
   ...thing,
 })
 
@@ -97,7 +105,7 @@ const leafSchema: z.ZodType<Leaf> = z
   .discriminatedUnion('kind', [
     snapshot,
     z.strictObject({ kind: z.literal('gap'), cluster, window, reason: z.string().regex(/^[a-z0-9-]{1,64}$/) }),
-    change,
+    keyed,
     z.strictObject({ kind: z.literal('heartbeat'), time: z.iso.datetime() }),
   ])
   .refine(
@@ -138,20 +146,12 @@ export function parseLeaf(bytes: Uint8Array): Leaf {
  * which is about nothing.
  */
 export function nameOf(leaf: Leaf): string | undefined {
+  if ('key' in leaf) return leaf.key
   switch (leaf.kind) {
     case 'heartbeat':
       return undefined
     case 'gap':
       return gapName(leaf.window, leaf.cluster)
-    case 'snapshot':
-    case 'registry-change':
-    case 'scope-change':
-    case 'waiver-change':
-    case 'channel-change':
-    case 'review':
-    case 'report':
-    case 'packets':
-      return leaf.key
   }
 }
 

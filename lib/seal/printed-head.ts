@@ -1,3 +1,4 @@
+import type { PrintedHead } from '../model/period.ts'
 import { evidencePrefix } from '../store/keys.ts'
 import { checkpointKey, indexKey, indexPrefix, vkeyKey } from '../store/log-keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -7,22 +8,6 @@ import { openCheckpoint } from './tlog/checkpoint.ts'
 import { nameOf } from './leaf.ts'
 import { type Verifier, verifierOf } from './tlog/note.ts'
 import { unfinishedAfter } from './write/unfinished.ts'
-
-/** The head of the log as a report prints it, so that every reader keeps one. */
-export type PrintedHead = {
-  readonly origin: string
-  /** How many leaves the log had. */
-  readonly size: number
-  /** Base64. */
-  readonly root: string
-  /** The public key that checks `text`, as the store names it. */
-  readonly vkey: string
-  /** The checkpoint as it was signed. */
-  readonly text: string
-  /** How many attempts were asked about, and how many of them are not among the leaves. */
-  readonly attempts: number
-  readonly unsealed: number
-}
 
 /**
  * Reads the signed head of the log, and which of these attempts (keys of evidence) it covers; null where nothing was ever sealed. Costs one listing of

@@ -93,6 +93,8 @@ const FOR_AUDITORS = [
 export const trustKey = 'registry/trust.json'
 /** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */
 export const RECORD_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
+
+/** What is kept as a row of changes. */
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** More would break the text order. */

@@ -1,5 +1,5 @@
 import type { Window } from '../model/time.ts'
-import { checkedCluster, isClusterId, parseWindow, windowText } from './keys.ts'
+import { checkedCluster, windowText } from './keys.ts'
 
 /**
  * The keys of the log, made and parsed here and nowhere else. All but the checkpoint are written once. Served by any web server, `log/` is a
@@ -35,7 +35,6 @@ export const gapPrefix = 'gap/'
 export const sealingKey = 'sealing/progress.json'
 
 const BATCH_KEY = /^log\/batch\/(\d{16})(?:-[1-9]\d{0,5})?$/
-const GAP_NAME = /^gap\/([^/]+)\/([^/.]+)\.none$/
 
 /**
  * The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. Where something
@@ -80,13 +79,6 @@ export function parseIndexKey(key: string): string | undefined {
  */
 export function gapName(window: Window, cluster: string): string {
   return `${gapPrefix}${windowText(window)}/${checkedCluster(cluster)}.none`
-}
-
-/** What a gap's name names, or undefined where the text is none. */
-export function parseGapName(name: string): { readonly window: Window; readonly cluster: string } | undefined {
-  const [, windowPart = '', cluster = ''] = GAP_NAME.exec(name) ?? []
-  const window = parseWindow(windowPart)
-  return window !== undefined && isClusterId(cluster) ? { window, cluster } : undefined
 }
 
 /** What comes before the names of all gaps of windows that begin at a time (RFC 3339, whole seconds) or later. */

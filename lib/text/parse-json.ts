@@ -1,4 +1,4 @@
-/** Reads stored JSON; undefined where it is none. */
+/** Reads JSON; undefined where it is none. */
 export function parseJson(body: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(body))

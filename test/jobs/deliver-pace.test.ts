@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { addChannel } from '../../lib/deliver/channel/channels.ts'
 import { listDeliveries } from '../../lib/deliver/send/claims.ts'
-import { retryThrottled } from '../../lib/deliver/send/patience.ts'
-import { type Envelope, NotSentError, type Refusal } from '../../lib/deliver/send/send.ts'
+import { retryThrottled } from '../../lib/deliver/send/throttling.ts'
+import { type Envelope, NotSentError, type Refusal, type SendMail } from '../../lib/deliver/send/send.ts'
 import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
@@ -55,7 +55,7 @@ const many = (count: number) => Array.from({ length: count }, (_, index) => `p${
 const run = (server: ReturnType<typeof slowServer>, objects: Objects, endsAt = Infinity) => {
   const { now, wait } = server
   const leftMs = () => endsAt - now().getTime()
-  const send = retryThrottled(server.send, { mayWait: (ms) => leftMs() - ms > 45_000, wait, random: () => 0.5 })
+  const { send } = retryThrottled(server, { mayWait: (ms) => leftMs() - ms > 45_000, wait, random: () => 0.5 })
   return deliverDue(
     { at: now(), version: '0.1.0', url: null, from: FROM },
     { objects, send, now, isOver: () => leftMs() < 60_000 },
@@ -165,15 +165,16 @@ test('retryThrottled() waits for a rate alone, no longer than there is time and 
         const sum = () => waits.reduce((all, ms) => all + ms, 0)
         let tries = 0
         const last: { answer: unknown } = { answer: undefined }
-        const send = retryThrottled(
-          async () => {
-            const answer = tries < answers.length ? answers[tries] : 'too-fast'
-            tries += 1
-            last.answer = answer
-            if (answer === null || answer === undefined) return 'ses'
-            last.answer = answer === 'cut' ? new Error('cut') : new NotSentError(answer, answer)
-            throw last.answer
-          },
+        const sendOnce: SendMail = async () => {
+          const answer = tries < answers.length ? answers[tries] : 'too-fast'
+          tries += 1
+          last.answer = answer
+          if (answer === null || answer === undefined) return 'ses'
+          last.answer = answer === 'cut' ? new Error('cut') : new NotSentError(answer, answer)
+          throw last.answer
+        }
+        const { send } = retryThrottled(
+          { send: sendOnce },
           { mayWait: (ms) => sum() + ms <= time, wait: async (ms) => void waits.push(ms), random: () => random },
         )
         const ended = await send(ENVELOPE).catch((error: unknown) => error)

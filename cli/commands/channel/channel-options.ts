@@ -6,8 +6,10 @@ import { refuseAddress, addressCheck } from '../../../lib/net/refused-addresses.
 import { UnreachableError, SetupError } from '../../../lib/net/errors.ts'
 import { resolve } from 'node:path'
 
+/** The options of every command that reads the store; absent: not given. */
 export type StoreOptions = { readonly json?: boolean; readonly store?: string }
 
+/** The options of `channel add`, as commander reads them; absent: not given, so that what is registered stays. */
 export type AddChannelOptions = StoreOptions & {
   readonly to?: string[]
   readonly cluster?: string[]
@@ -28,6 +30,7 @@ export type AddChannelOptions = StoreOptions & {
   readonly attachPdf?: string
 }
 
+/** What the options of `channel add` say of a channel. Throws UsageError where they contradict each other or have no meaning. */
 export function optionsOf(id: string, options: AddChannelOptions): ChannelOptions {
   const { to, cluster, allClusters, namespace, allNamespaces, team, timeZone, at, language, format } = options
   for (const [name, all, some] of [

@@ -112,6 +112,7 @@ export function seenByPages({ pages }: PodPages): { readonly from: Seconds; read
 /** As if it was scraped a bit more than twice in ten minutes: what is further apart is undated, and a series may have been dropped in between. */
 const INTERVAL = RETAIN_IDLE_SECONDS / 3
 
+/** A window `(start, end]`, and the pods that its pages are of. */
 export type PageReadingInput = { readonly start: Seconds; readonly end: Seconds; readonly facts: Facts }
 
 /**

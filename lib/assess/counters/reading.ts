@@ -33,8 +33,10 @@ export type ReadingInput = {
   readonly unlistedProbes?: (at: Attribution) => readonly (readonly Probe[])[]
 }
 
+/** The scrapes of a target that was never scraped. */
 export const NO_SCRAPES: ProxyScrapes = { times: [], failed: [], interval: 0, processStarts: [] }
 
+/** A series of a counter, and whose it is. `key` tells it from others of the same name. */
 export type RawSeries = {
   readonly name: string
   readonly key: string

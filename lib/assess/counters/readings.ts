@@ -65,6 +65,7 @@ function outboundSubject({ at }: RawSeries): string {
   return seriesKey(Object.fromEntries(Object.entries(at.labels).filter(([name]) => !NOT_SUBJECT.test(name))))
 }
 
+/** What the labels of a series say of TLS; empty where they say nothing. */
 export function tlsOf(labels: Labels, peerId: 'client_id' | 'server_id'): Tls {
   return {
     tls: labelOf(labels, 'tls'),
@@ -88,7 +89,7 @@ function movedOf(group: readonly RawSeries[], input: ReadingInput, is: (series: 
   )
 }
 
-export function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput): number {
+function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput): number {
   return group
     .filter(({ name }) => name === 'tcp_open_connections')
     .reduce((sum, { samples }) => sum + mostWithin(samples, start, end), 0)
@@ -246,6 +247,7 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Coun
   ]
 }
 
+/** Whether the labels of a series name a pod that they may not be of. */
 export function standingOf(at: Attribution): { overridden: boolean; impostor: boolean } {
   return { overridden: at.overridden, impostor: at.standing === 'impostor' }
 }

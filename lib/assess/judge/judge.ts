@@ -9,6 +9,7 @@ import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn
 import { scoreOf, worstVerdict } from './score.ts'
 import { isAbout, isInForce, waivableOf, waiverResult } from './waived.ts'
 
+/** What a judgement is made from. */
 export type JudgeInput = {
   /** Every cluster that was asked, also if nothing came of it; each once. */
   readonly clusters: readonly ClusterPeriod[]

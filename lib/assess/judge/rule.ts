@@ -190,7 +190,7 @@ export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoin
  * Whether a path is exempt whatever its windows that nobody read would have shown: probes, whose identity is in the path, and the ports of the
  * proxy itself.
  */
-export function isExempt({ source, rows }: PathHistory): boolean {
+function isExempt({ source, rows }: PathHistory): boolean {
   const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
   if (seen.some(({ state }) => state !== 'exempt')) return false
   return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))

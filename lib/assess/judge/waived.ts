@@ -91,7 +91,7 @@ export function waivedRows(rows: readonly PathRow[], waivers: readonly Waiver[],
  * Whether a waiver accepts more than an exception should: it names neither a namespace nor a name at either end, so that it is about everything
  * in a cluster; or it holds for longer than a year from now.
  */
-export function isTooBroad({ source, destination, expires }: Waiver, at: string): boolean {
+function isTooBroad({ source, destination, expires }: Waiver, at: string): boolean {
   const isNamed = [source, destination].some((pattern) => pattern !== undefined && namesAnEnd(pattern))
   return !isNamed || Date.parse(expires) - Date.parse(at) > MAX_SECONDS * 1000
 }

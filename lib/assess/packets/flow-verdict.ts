@@ -6,6 +6,8 @@ import { type Identity, parseIdentity } from '../ends/identity.ts'
  * against it; `clear` needs proof, too. All else is `unknown`.
  */
 export const FLOW_VERDICTS = ['clear', 'unknown', 'tls', 'no-payload'] as const
+
+/** What the packets of a flow prove of its encryption. */
 export type FlowVerdict = (typeof FLOW_VERDICTS)[number]
 
 /** Why a flow has its verdict, in the order of what counts first. Empty for `tls` and `no-payload`. */
@@ -45,6 +47,7 @@ export type FlowTls = {
   readonly identity: Identity | null
 }
 
+/** A flow with what its packets prove; `tls` is null where no TLS was seen. */
 export type ReadFlow = Flow & {
   readonly verdict: FlowVerdict
   readonly reason: FlowReason

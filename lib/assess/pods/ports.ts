@@ -11,6 +11,7 @@ export function parsePorts(text: string): PortRanges {
   })
 }
 
+/** Whether a port is in one of the ranges. */
 export function includesPort(ranges: PortRanges, port: number): boolean {
   return ranges.some(({ from, to }) => port >= from && port <= to)
 }

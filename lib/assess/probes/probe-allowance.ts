@@ -23,7 +23,7 @@ const JITTER_SECONDS = 0.5
 
 type Span = { readonly from: Seconds; readonly to: Seconds }
 
-export const NO_PROBES: Allowance = { usual: 0, most: 0 }
+const NO_PROBES: Allowance = { usual: 0, most: 0 }
 
 /** The kubelet looks at each pod again after 60 to 90 seconds, and then probes at once the readiness of a container that is not ready. */
 const SYNC_SECONDS = 60
@@ -70,7 +70,7 @@ export function probesWithin(pod: ProbedPod, span: Span, of: (probe: Probe) => b
   return addAllowances(all)
 }
 
-export function addAllowances(all: readonly Allowance[]): Allowance {
+function addAllowances(all: readonly Allowance[]): Allowance {
   return {
     usual: all.reduce((sum, { usual }) => sum + usual, 0),
     most: all.reduce((sum, { most }) => sum + most, 0),

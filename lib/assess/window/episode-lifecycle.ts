@@ -1,8 +1,8 @@
 import { toSeconds } from '../../time/windows.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../model/window.ts'
-import type { Destination, Source, State } from '../../model/path.ts'
+import type { PathEnds, State } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
-import type { Seconds, Window } from '../../model/time.ts'
+import type { Window } from '../../model/time.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { isCoveredBy } from './gap-covers.ts'
 
@@ -14,14 +14,6 @@ export function isEncrypted(state: State): boolean {
 /** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
-}
-
-/** The ends and port of a path, with its id. */
-export type PathEnds = {
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: Destination
-  readonly port: number
 }
 
 /** What episodes are decided by, of one window: made once for all paths by {@link readingsOf}. */
@@ -145,13 +137,6 @@ export function silentEpisode(open: Episode, { isGone, watchedSince }: Silence, 
   if (isGone) return { ...open, endedAt: window.end, ending: 'gone' }
   const isQuiet = watchedSince !== null && toSeconds(window.end) - toSeconds(watchedSince) >= QUIET_SECONDS
   return isQuiet ? { ...open, endedAt: window.end, ending: 'quiet' } : open
-}
-
-/** How long an episode took to be fixed or refused; null for one that is open, or of which only silence is known. */
-export function timeToFix({ openedAt, endedAt, ending }: Episode): Seconds | null {
-  return endedAt !== null && (ending === 'fixed' || ending === 'refused')
-    ? toSeconds(endedAt) - toSeconds(openedAt)
-    : null
 }
 
 /**

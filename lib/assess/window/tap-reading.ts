@@ -1,8 +1,6 @@
 import type { TapEvent } from '../../observed/tap-events.ts'
 import type { State } from '../../model/path.ts'
 
-export type { TapEvent }
-
 /** What one event of tap says of the encryption of its request, in the words of the proxy that saw it. */
 export type TapState = {
   /** The proxy's own word for it (`tls=` of an event); empty where it says none. */

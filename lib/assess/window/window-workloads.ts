@@ -66,8 +66,8 @@ export function workloadsOf(
         pods: pods.length,
         reason: unmeshed[0] === undefined ? null : reasonOf(unmeshed[0], facts),
         defaultPolicy: agreed((pod) => pod.defaultPolicy),
-        skipInbound: agreed((pod) => notable(pod.skipInbound, DEFAULT_SKIPPED)) ?? [],
-        skipOutbound: agreed((pod) => notable(pod.skipOutbound, DEFAULT_SKIPPED)) ?? [],
+        skipInbound: agreed((pod) => notable(pod.skipInbound)) ?? [],
+        skipOutbound: agreed((pod) => notable(pod.skipOutbound)) ?? [],
         opaque: agreed((pod) => opaqueOf(pod)) ?? [],
         blindSpots:
           isCollected || pods.length > 0
@@ -176,8 +176,8 @@ function unseenBytes(
 /** Whether something of a meshed pod may go around its proxy. */
 function isBypassed(pod: PodFacts): boolean {
   return (
-    notable(pod.skipInbound, DEFAULT_SKIPPED).length > 0 ||
-    notable(pod.skipOutbound, DEFAULT_SKIPPED).length > 0 ||
+    notable(pod.skipInbound).length > 0 ||
+    notable(pod.skipOutbound).length > 0 ||
     pod.skipSubnets.length > 0 ||
     pod.isIPv6Unproxied ||
     pod.ports.some(({ protocol }) => protocol === 'UDP')
@@ -232,9 +232,9 @@ function blindSpotsOf(
   }
   for (const pod of pods) {
     if (pod.meshed) {
-      for (const port of notable(pod.skipInbound, DEFAULT_SKIPPED))
+      for (const port of notable(pod.skipInbound))
         add('skip-inbound', port, 'inbound connections go around the proxy; only a meshed client sees them')
-      for (const port of notable(pod.skipOutbound, DEFAULT_SKIPPED))
+      for (const port of notable(pod.skipOutbound))
         add('skip-outbound', port, 'outbound connections go around the proxy; only a meshed server sees them')
       for (const subnet of pod.skipSubnets) add('skip-subnet', null, `connections with ${subnet} go around the proxy`)
       for (const port of opaqueOf(pod)) add('opaque-port', port, 'only TCP is seen; what the application spoke is not')
@@ -268,8 +268,8 @@ function blindSpotsOf(
 }
 
 /** Skipped ports other than the proxy's own and Linkerd's defaults, which hold everywhere. */
-function notable(ranges: PodFacts['skipInbound'], defaults: string): string[] {
-  const usual = parsePorts(`${defaults},${OWN_PORTS}`)
+function notable(ranges: PodFacts['skipInbound']): string[] {
+  const usual = parsePorts(`${DEFAULT_SKIPPED},${OWN_PORTS}`)
   return printPorts(ranges.filter(({ from, to }) => from !== to || !includesPort(usual, from)))
 }
 

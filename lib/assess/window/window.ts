@@ -124,7 +124,7 @@ function assessReadable(input: AssessInput): WindowResult {
     pagesOf,
     reusedAt: reusedAddresses(facts.pods),
     ...byAddress,
-    scrapesNamed: scrapesByName(answers, scrapes, facts),
+    scrapesNamed: scrapesByName(names, scrapes, facts),
   }
   const byPod = new Map(
     facts.pods
@@ -317,17 +317,19 @@ function nameOf(labels: Labels): string {
   return `${labelOf(labels, 'namespace')}/${labelOf(labels, 'pod')}`
 }
 
-/** Finds the scrapes of what named itself as a pod, at an address that no list gives to a pod. */
+/** Finds the scrapes of what named itself as a pod, at an address that no list gives to a pod. Whose scrapes they are is not known where it named itself as two. */
 function scrapesByName(
-  answers: Answers,
+  names: ReadonlyMap<string, ReadonlySet<string>>,
   scrapes: ReadonlyMap<string, ProxyScrapes>,
   { pods }: Facts,
 ): CoverageInput['scrapesNamed'] {
   const listed = new Set(pods.flatMap(({ addresses }) => addresses))
-  const names = new Map(answers('scrapes').map(({ labels }) => [labelOf(labels, 'instance'), nameOf(labels)] as const))
   const byName = Map.groupBy(
     [...scrapes].filter(([instance]) => !listed.has(hostOf(instance))),
-    ([instance]) => names.get(instance),
+    ([instance]) => {
+      const [name, ...more] = names.get(instance) ?? []
+      return more.length === 0 ? name : undefined
+    },
   )
   return (namespace, pod) => (byName.get(`${namespace}/${pod}`) ?? []).map(([, one]) => one)
 }

@@ -87,6 +87,7 @@ export type WebSocketRequest = {
   readonly namespace: string
 }
 
+/** How long a WebSocket may take to open. */
 export type OpenWebSocketOptions = {
   /** For everything until it is open. */
   readonly timeoutMs: number

@@ -8,6 +8,7 @@ import { bearer } from '../../net/credential-files.ts'
 import type { SentCredentials } from '../../net/credential-files.ts'
 import type { ApiServer } from './credentials.ts'
 import { requestJson } from '../../net/http.ts'
+import { parseJson } from '../../text/parse-json.ts'
 import { oneLine } from '../../text/redact.ts'
 import { SetupError, SourceError } from '../../net/errors.ts'
 import type { Limits, Server } from '../../net/http-attempt.ts'
@@ -44,6 +45,7 @@ function hostOf(service: 'sts' | 'eks', region: string): string {
   return `${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`
 }
 
+/** What a token of EKS is made from. */
 export type EksDeps = {
   /** The keys of whoever runs this, or of the role to assume. */
   readonly keys: KeySource
@@ -111,6 +113,7 @@ const described = z.object({
   }),
 })
 
+/** What AWS is asked with for the address of a cluster. */
 export type DescribeDeps = EksDeps & {
   /** Instead of the regional endpoint of AWS. */
   readonly endpoint: string | undefined
@@ -153,7 +156,7 @@ export async function describeEks(
       `EKS does not describe its cluster "${oneLine(name)}" in ${oneLine(region)}: ${error.problem}${hint}`,
     )
   }
-  const answer = described.safeParse(parse(text))
+  const answer = described.safeParse(parseJson(Buffer.from(text)))
   if (!answer.success)
     throw new SetupError(`EKS does not say where its cluster "${oneLine(name)}" is: is it still being made?`)
   const { endpoint: url, certificateAuthority } = answer.data.cluster
@@ -180,11 +183,3 @@ const HINTS = {
   'not-found': 'are the name and the region right?',
   rejected: 'are the name and the region right?',
 } as const
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

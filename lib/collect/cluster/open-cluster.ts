@@ -19,6 +19,7 @@ import type { Hints } from '../../net/errors.ts'
 import type { Connection, Limits, Server, JsonRequest } from '../../net/http-attempt.ts'
 import { requestStream } from '../../net/http-stream.ts'
 
+/** How a cluster is opened, and the bounds of its requests. */
 export type OpenOptions = {
   /** What lib/config.ts read. */
   readonly environment: Environment

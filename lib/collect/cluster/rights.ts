@@ -116,17 +116,6 @@ export const PROXY_RIGHTS: readonly NeededRight[] = [
   { verb: 'create', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies', since: 35 },
 ]
 
-/** What capturing packets in the debug containers of a namespace needs, which is asked for by hand alone. */
-export function packetsRights(namespace: string): readonly NeededRight[] {
-  const core = { group: '', namespace }
-  const why = 'it runs tshark in the debug container of a pod'
-  return [
-    { verb: 'list', ...core, resource: 'pods', why: 'it tells whether the pod has a debug container' },
-    { verb: 'get', ...core, resource: 'pods/exec', why },
-    { verb: 'create', ...core, resource: 'pods/exec', why, since: 35 },
-  ]
-}
-
 /** Rights that are not needed: who has them could do harm with them. */
 export const NEEDLESS: readonly Right[] = [
   { verb: 'list', group: '', resource: 'secrets' },

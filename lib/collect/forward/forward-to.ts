@@ -3,6 +3,7 @@ import type { ApiServerConnection } from '../cluster/api-websocket.ts'
 import type { PodPort } from './port-forward.ts'
 import type { Limits } from '../../net/http-attempt.ts'
 
+/** The API server that a port-forward goes through, and what ends it. */
 export type ForwardToDeps = {
   readonly apiServer: () => Promise<ApiServerConnection>
   readonly limits: Limits

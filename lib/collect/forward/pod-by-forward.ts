@@ -10,6 +10,7 @@ import type { KubernetesApi } from '../cluster/apis.ts'
 import { UnreachableError } from '../../net/errors.ts'
 import type { Connection } from '../../net/http-attempt.ts'
 
+/** What a pod is found and reached with. */
 export type ForwardDeps = ForwardToDeps & {
   readonly api: Pick<KubernetesApi, 'get'>
   readonly newPool: Connections['newPool']

@@ -10,6 +10,7 @@ import type { KubernetesApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 import type { FailureKind, Hints } from '../../net/errors.ts'
 
+/** What lists are read with, beside the API. */
 export type ListDeps = {
   /** Our clock, or the replay's. */
   readonly now: () => Date

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { openWebSocket } from '../cluster/api-websocket.ts'
 import type { ApiServerConnection, OpenWebSocketOptions } from '../cluster/api-websocket.ts'
 import { connectionCode } from '../../net/error-messages.ts'
+import { parseJson } from '../../text/parse-json.ts'
 import { withoutSecrets } from '../../text/redact.ts'
 import { UnreachableError } from '../../net/errors.ts'
 
@@ -122,13 +123,7 @@ function execution(socket: WebSocket, secrets: readonly string[]): Execution {
 
 /** How a command ended, by its status; undefined where that is not whole. */
 function endingOf(status: Buffer, stderr: Buffer, secrets: readonly string[]): ExecEnding | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(status.toString('utf8'))
-  } catch {
-    return undefined
-  }
-  const read = statusSchema.safeParse(parsed)
+  const read = statusSchema.safeParse(parseJson(status))
   if (!read.success) return undefined
   const text = stderr.toString('utf8')
   if (read.data.status === 'Success') return { code: 0, said: text }

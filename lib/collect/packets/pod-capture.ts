@@ -28,6 +28,7 @@ export type CapturePlace = {
   readonly addresses: readonly string[]
 }
 
+/** How long is captured in a pod, and which packets. */
 export type PodCaptureOptions = {
   readonly seconds: number
   /** Only packets from or to this port; absent: all. */

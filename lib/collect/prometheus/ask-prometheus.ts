@@ -5,6 +5,7 @@ import { SourceError } from '../../net/errors.ts'
 /** An answer of Prometheus: its text as received, and what it says. */
 export type PrometheusAnswer = { readonly body: string; readonly series: readonly Series[] }
 
+/** A query at one time. */
 export type InstantQuery = {
   /** What it is for, after "Cannot ": `query connections of cluster "prod"`. */
   readonly what: string
@@ -13,6 +14,7 @@ export type InstantQuery = {
   readonly time: string | undefined
 }
 
+/** A query over a range of time. */
 export type RangeQuery = {
   readonly what: string
   readonly query: string

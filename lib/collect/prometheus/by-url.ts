@@ -15,6 +15,7 @@ import { SetupError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 import type { Connection, Limits } from '../../net/http-attempt.ts'
 
+/** What a registered URL is reached with. */
 export type UrlDeps = {
   /** See {@link addressCheck}. */
   readonly allowedNetworks: string | undefined

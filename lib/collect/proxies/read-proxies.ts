@@ -23,6 +23,7 @@ const MAX_ERRORS = 20
 
 const ADMIN_PORT = 4191
 
+/** What pages of proxies are read with. */
 export type ProxiesDeps = {
   readonly proxyPage: PageReader
   /** Our clock, or the replay's. */

@@ -90,6 +90,7 @@ export function tooLateToTap(
   }
 }
 
+/** What tap is asked with. */
 export type TapSampleDeps = { readonly api: KubernetesApi; readonly now: () => Date }
 
 /**

@@ -30,6 +30,7 @@ const API = '/apis/tap.linkerd.io/v1alpha1'
 /** The header with which the tap API says that its answer is an error, though its status is 200. */
 const ERROR_HEADER = 'linkerd-error'
 
+/** How long tap is listened to, and what is read of it. */
 export type TapOptions = TapReading & {
   /** How long to listen. */
   readonly forMs: number

@@ -2,7 +2,7 @@
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { TimelineMonth } from '../../model/history.ts'
-import { readProgress } from '../../seal/write/progress.ts'
+import { isSealBehind, readProgress } from '../../seal/write/progress.ts'
 import { DamagedChangeError } from '../../store/registry/changes.ts'
 import { declaredWaivers } from '../../store/registry/declarations.ts'
 import { historyProblem } from '../../history/history-problem.ts'
@@ -17,8 +17,6 @@ import type { AlertFacts, AlertPath, ClusterFacts } from './condition.ts'
 
 /** So long a window may take to be collected before it counts as not collected. */
 const GRACE_SECONDS = 10 * 60
-/** The service seals each hour; twice it may fail. */
-const SEAL_SECONDS = 3 * 60 * 60
 
 const NOTHING = {
   firstLookAt: null,
@@ -152,7 +150,7 @@ function cryptoFacts(last: Recent['last']): Pick<ClusterFacts, 'certificate' | '
  */
 export async function sealFacts(at: Date, clusters: readonly Cluster[], objects: Objects): Promise<AlertFacts['seal']> {
   if ((await objects.get(vkeyKey)) === undefined) return null
-  const isLongAgo = (time: number): boolean => at.getTime() / 1000 - time > SEAL_SECONDS
+  const isLongAgo = (time: number): boolean => isSealBehind(at.getTime() / 1000, time)
   const { progress } = await readProgress(objects)
   if (progress !== undefined) return { isBehind: isLongAgo(progress.sealedAt), since: toTime(progress.sealedAt) }
   return clusters.some(({ registeredAt }) => isLongAgo(toSeconds(registeredAt)))

@@ -1,19 +1,16 @@
 /** An alert in words: as a mail, as what is posted and published. */
-import { readFileSync } from 'node:fs'
-import Handlebars from 'handlebars'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
+import { pageTemplate } from '../../report/page-template.ts'
 import { countWords } from '../../report/words/vocabulary.ts'
 import type { ConditionEnding } from './endings.ts'
 import type { Notice } from './due-alerts.ts'
 import type { Channel } from '../channel/channel.ts'
+import { fittingView } from '../mail/fitting-view.ts'
 import type { Condition } from './condition.ts'
 import { countWordsOf } from './condition.ts'
 
-const place = Handlebars.create().compile(readFileSync(new URL('templates/alert.hbs', import.meta.url), 'utf8'), {
-  strict: true,
-  knownHelpersOnly: true,
-})
+const place = pageTemplate(new URL('templates/alert.hbs', import.meta.url))
 
 /** What is said of an alert, in every form: all of it printable. */
 export type AlertView = {
@@ -51,9 +48,6 @@ export type AlertContent = {
 /** How many of a list are shown; the first with which the page fits. */
 const STEPS = [50, 25, 12, 6, 3, 1] as const
 
-/** As for the mail of a week: programs cut longer pages. */
-const MAX_BYTES = 80_000
-const MAX_LINK_LENGTH = 'https://'.padEnd(2000, 'x')
 const MAX_SUBJECT_LENGTH = 180
 
 /** Of each list: SNS takes 256 KB in all. */
@@ -73,18 +67,18 @@ const ENDED_GROUPS: readonly {
 
 /** Words a notice. */
 export function alertContent(notice: Notice, channel: Channel, page: string | null): AlertContent {
-  let view = alertView(notice, channel, page, STEPS[0])
-  for (const most of STEPS) {
-    view = alertView(notice, channel, page, most)
-    if (Buffer.byteLength(place({ view, unsubscribe: MAX_LINK_LENGTH })) < MAX_BYTES) break
-  }
+  const view = fittingView(STEPS, (most) => alertView(notice, channel, page, most), alertHtml)
   return {
     view,
     subject: view.subject,
     text: (unsubscribe) => alertText(view, unsubscribe),
-    html: (unsubscribe) => place({ view, unsubscribe }).trimStart(),
+    html: (unsubscribe) => alertHtml(view, unsubscribe),
     json: alertJson(notice, channel, view.subject),
   }
+}
+
+function alertHtml(view: AlertView, unsubscribe: string | null): string {
+  return place({ view, unsubscribe })
 }
 
 function alertView(notice: Notice, channel: Channel, page: string | null, most: number): AlertView {

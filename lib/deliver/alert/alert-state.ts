@@ -2,7 +2,8 @@
 import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 import { ENDINGS } from './endings.ts'
 import { type AlertState, NO_ALERTS } from './due-alerts.ts'
 import type { Channel } from '../channel/channel.ts'
@@ -43,6 +44,7 @@ const stateSchema = z.object({
   ),
 })
 
+/** The state of a channel's alerts as it is stored; `etag` is null where none is. */
 export type KeptAlerts = { readonly state: AlertState; readonly etag: string | null }
 
 /**
@@ -66,11 +68,5 @@ export async function keepAlerts(
   objects: Objects,
 ): Promise<boolean> {
   const body = Buffer.from(canonicalize({ format: 'ciphertrail/alerts/2', addedAt, ...state }) ?? '')
-  try {
-    await objects.putIf(alertsKey(id), body, etag)
-    return true
-  } catch (error) {
-    if (error instanceof PreconditionFailedError) return false
-    throw error
-  }
+  return (await swap(alertsKey(id), body, etag, objects)) !== null
 }

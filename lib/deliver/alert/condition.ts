@@ -6,6 +6,7 @@ import type { Channel } from '../channel/channel.ts'
 import type { Dates } from '../../time/dates.ts'
 import { cutLine } from '../../text/printable.ts'
 
+/** What an alert may be about, in the order in which it tells them. */
 export const CONDITION_KINDS = [
   'path',
   'coverage',
@@ -16,6 +17,7 @@ export const CONDITION_KINDS = [
   'unreadable',
 ] as const
 
+/** What an alert may be about. */
 export type ConditionKind = (typeof CONDITION_KINDS)[number]
 
 const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several: string]>> = {
@@ -116,6 +118,7 @@ export type ClusterFacts = {
     | null
 }
 
+/** All that is known when alerts are decided. */
 export type AlertFacts = {
   /** RFC 3339. */
   readonly now: string

@@ -31,10 +31,11 @@ export type AlertState = {
   readonly notices: readonly Notice[]
 }
 
+/** The state of a channel before its first look. */
 export const NO_ALERTS: AlertState = { sequence: 0, watched: [], notices: [] }
 
 /** The same thing is told to begin at most once in this time, however often it comes and goes. */
-export const COOL_DOWN_SECONDS = 6 * 60 * 60
+const COOL_DOWN_SECONDS = 6 * 60 * 60
 
 /** So long notices are kept, and looked after. */
 const NOTICE_SECONDS = 3 * 24 * 60 * 60

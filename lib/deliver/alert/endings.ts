@@ -15,6 +15,8 @@ import { cut } from './condition.ts'
  * more where not all was. `over`: whatever else is seen not to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
  */
 export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
+
+/** How a condition that was told ended. */
 export type ConditionEnding = (typeof ENDINGS)[number]
 
 /** Something that was told, and how that ended: its line says so, too. */

@@ -13,6 +13,7 @@ import { cut } from './condition.ts'
 /** Whoever registers a cluster adds the channel that is told of it before the first look or in the same sitting. */
 const SITTING_SECONDS = 60 * 60
 
+/** The conditions of a cluster's paths that are not encrypted. */
 export function pathConditions(
   known: KnownFacts,
   { id, problem, firstLookAt, episodes, byPath }: KnownCluster,

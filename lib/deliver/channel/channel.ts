@@ -8,7 +8,9 @@ import { isClusterId } from '../../store/keys.ts'
 import { compareText } from '../../text/order.ts'
 
 /** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
-export const MAIL_FORMATS = ['html', 'text'] as const
+const MAIL_FORMATS = ['html', 'text'] as const
+
+/** How mail looks: HTML with text beside it, or text alone. */
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
 const PSEUDONYM = /^r[0-9a-f]{32}$/
@@ -339,6 +341,6 @@ function checkedTopic(id: string, topic: string | null): string | null {
 const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)
 
 /** What to say of a channel that cannot be as it was said. */
-export function channelError(id: string, state: string): ChannelError {
+function channelError(id: string, state: string): ChannelError {
   return new ChannelError(`Cannot add channel ${JSON.stringify(id)}: ${state}`)
 }

@@ -3,13 +3,17 @@ import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 import type { Channel } from './channel.ts'
 import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../store/delivery-keys.ts'
 
-export const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
+const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
+
+/** Why somebody gets no more mail. */
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
 
+/** A recipient, as a pseudonym, who gets no more mail. */
 export type Suppression = {
   readonly recipient: string
   /** Null: of every channel. */
@@ -33,13 +37,7 @@ export async function suppress(
 ): Promise<boolean> {
   const at = timeOf(now)
   const body = Buffer.from(canonicalize({ format: 'ciphertrail/suppression/1', reason, at }) ?? '')
-  try {
-    await objects.putIf(suppressionKey(recipient, channel), body, null)
-    return true
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-    return false
-  }
+  return (await swap(suppressionKey(recipient, channel), body, null, objects)) !== null
 }
 
 /** Lets somebody have mail again; of a channel, or (null) whatever stood against every channel. */

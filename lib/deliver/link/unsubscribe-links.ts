@@ -7,7 +7,8 @@ import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { isClusterId } from '../../store/keys.ts'
 import { parseJson } from '../../text/parse-json.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 import { isPseudonym } from '../channel/channel.ts'
 import { linksKey } from '../../store/delivery-keys.ts'
 
@@ -22,13 +23,8 @@ export async function linkKey(objects: Objects): Promise<Buffer> {
   if (known !== undefined) return known
   const key = randomBytes(32)
   const body = Buffer.from(canonicalize({ format: 'ciphertrail/links/1', key: key.toString('base64') }) ?? '')
-  try {
-    await objects.putIf(linksKey, body, null)
-    return key
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-    return (await readLinkKey(objects)) ?? key
-  }
+  const isMade = (await swap(linksKey, body, null, objects)) !== null
+  return isMade ? key : ((await readLinkKey(objects)) ?? key)
 }
 
 /** The key of the links; undefined where no link was ever made. */

@@ -1,14 +1,9 @@
 /** The part of a mail in HTML: tables and inline style, since that is what programs that show mail have in common; no image, no script. */
-import { readFileSync } from 'node:fs'
-import Handlebars from 'handlebars'
+import { pageTemplate } from '../../report/page-template.ts'
 import { BAR_FILL } from './mail-view.ts'
 import type { MailView } from './view-parts.ts'
 
-// In strict mode a missing field throws; known helpers only, so that no name in the data can be taken for one.
-const place = Handlebars.create().compile(readFileSync(new URL('templates/mail.hbs', import.meta.url), 'utf8'), {
-  strict: true,
-  knownHelpersOnly: true,
-})
+const place = pageTemplate(new URL('templates/mail.hbs', import.meta.url))
 
 /**
  * Renders a view; everything in it is escaped.
@@ -17,5 +12,5 @@ const place = Handlebars.create().compile(readFileSync(new URL('templates/mail.h
  * @param download absolute address of the page by which the recipient downloads the report; null where there is none
  */
 export function mailHtml(view: MailView, unsubscribe: string | null, download: string | null): string {
-  return place({ view, unsubscribe, download, barFill: BAR_FILL }).trimStart()
+  return place({ view, unsubscribe, download, barFill: BAR_FILL })
 }

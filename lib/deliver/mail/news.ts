@@ -6,7 +6,9 @@ import { type Exposure, type Named, byName, pathKey } from '../../report/summary
 import { isWaived } from '../../report/sections/not-encrypted.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */
-export const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
+const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
+
+/** What became of a path in a week. */
 export type NewsKind = (typeof NEWS_KINDS)[number]
 
 /** A path that was not encrypted by the mesh, at the end of the week or at some time in it. */
@@ -19,6 +21,7 @@ export type NewsItem = Named & {
   readonly isWaived: boolean
 }
 
+/** What a weekly mail tells of paths. */
 export type News = {
   /** By kind; in each kind the most urgent first: the oldest that is open, the last that ended. */
   readonly items: Readonly<Record<NewsKind, readonly NewsItem[]>>

@@ -10,6 +10,7 @@ import { type Channel, isOfChannel } from '../channel/channel.ts'
 /** A cluster on which no workload of the channel's namespaces is known, and how much of the period was collected there. */
 export type EmptyCluster = { readonly id: string; readonly expected: number; readonly collected: number }
 
+/** What a channel may see of a report's input. */
 export type ChannelPart = {
   readonly input: ReportInput
   /** Not among the clusters of `input`: nothing there is the channel's. In text order. */

@@ -20,6 +20,7 @@ export type FactView = {
   readonly details: readonly string[]
 }
 
+/** A part of a mail under one title. */
 export type MailSection = {
   readonly id: string
   readonly title: string
@@ -44,6 +45,7 @@ export type MailTable = {
   readonly more: string
 }
 
+/** All words of a weekly mail, in their order. */
 export type MailView = {
   readonly language: string
   readonly subject: string

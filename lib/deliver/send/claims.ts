@@ -6,7 +6,8 @@ import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { timeOf, toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 import { replaceObject } from '../../store/objects/replace.ts'
 import type { DeliveryId } from '../../store/delivery-keys.ts'
 import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys.ts'
@@ -18,6 +19,8 @@ import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys
  * `complained`: it was sent, and its recipient called it unwanted.
  */
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
+
+/** How far a delivery came. */
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
 const claimSchema = z.object({
@@ -90,12 +93,8 @@ export async function claimDelivery(
     link: null,
     retryAt: mayRepeat ? toTime(Math.floor(now.getTime() / 1000) + CLAIM_SECONDS + 1) : null,
   }
-  try {
-    return { delivery, etag: await objects.putIf(key, encode(delivery), etag) }
-  } catch (error) {
-    if (error instanceof PreconditionFailedError) return null
-    throw error
-  }
+  const claimed = await swap(key, encode(delivery), etag, objects)
+  return claimed === null ? null : { delivery, etag: claimed }
 }
 
 /**
@@ -122,13 +121,8 @@ export async function settleDelivery(
     link: 'link' in outcome ? (outcome.link ?? null) : null,
   }
   const later = (stored: Delivery | null) => (stored !== null && stored.report !== null ? stored : delivery)
-  try {
-    await objects.putIf(claimKey(before), encode(delivery), held.etag)
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-    return (await changeDelivery(before, later, now, objects)) ?? delivery
-  }
-  return delivery
+  const isSettled = (await swap(claimKey(before), encode(delivery), held.etag, objects)) !== null
+  return isSettled ? delivery : ((await changeDelivery(before, later, now, objects)) ?? delivery)
 }
 
 /**

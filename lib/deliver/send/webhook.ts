@@ -13,6 +13,7 @@ import { NotSentError } from './send.ts'
 /** What is posted: the id names it, so that one that comes twice can be told. */
 export type Post = { readonly id: string; readonly body: string }
 
+/** Posts an alert to a webhook, and gives what it answered. Throws {@link NotSentError} where it was not taken. */
 export type PostAlert = (webhook: Webhook, post: Post, now: Date) => Promise<string>
 
 const TIMEOUT_MS = 10_000

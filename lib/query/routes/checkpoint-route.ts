@@ -1,20 +1,11 @@
+import type { PrintedHead } from '../../model/period.ts'
 import { NoteError } from '../../seal/tlog/note.ts'
 import { readPrintedHead } from '../../seal/printed-head.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { ProblemError } from '../problem.ts'
 
 /** The signed head of the log. */
-export type CheckpointAnswer = {
-  readonly origin: string
-  /** How many leaves the log has. */
-  readonly size: number
-  /** Base64. */
-  readonly root: string
-  /** The key as the store names it: compare it with the one that you were given. */
-  readonly vkey: string
-  /** The checkpoint as it was signed (C2SP tlog-checkpoint). */
-  readonly text: string
-}
+export type CheckpointAnswer = Omit<PrintedHead, 'attempts' | 'unsealed'>
 
 /** Answers the head of the log. Throws a `ProblemError` where nothing was sealed yet, and where the head is not what the key signed. */
 export async function answerCheckpoint(objects: Objects): Promise<CheckpointAnswer> {

@@ -31,6 +31,7 @@ import { linksKey } from '../../store/delivery-keys.ts'
 /** The answer, and the link that it is about: null for one that is none of ours. */
 export type DownloadAnswer = { readonly response: Response; readonly download: Download | null }
 
+/** What downloads are answered with. */
 export type DownloadDeps = HandOverDeps & { readonly now: () => Date }
 
 /**
@@ -41,18 +42,18 @@ export async function answerDownload(request: Request, token: string, deps: Down
   const { objects, now } = deps
   const id = downloadIdOf(token)
   const download = id === undefined ? undefined : await readDownload(id, objects)
-  if (download === undefined) return { response: nowhere(), download: null }
+  if (download === undefined) return { response: await nowhere(), download: null }
   const isReading = request.method === 'GET' || request.method === 'HEAD'
   if (!isReading && request.method !== 'POST')
-    return { response: notSo('This page is read, or its button is pressed', 'GET, HEAD, POST'), download }
+    return { response: await notSo('This page is read, or its button is pressed', 'GET, HEAD, POST'), download }
   const opened = await open(download, deps)
-  if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
+  if ('end' in opened) return { response: await ended(download, opened.end, opened.timeZone), download }
   const { period } = opened.record
   const way = await wayOf(opened, 'GET', deps)
-  if (way.by === 'nobody') return { response: tooLarge(opened, way.largestBody), download }
+  if (way.by === 'nobody') return { response: await tooLarge(opened, way.largestBody), download }
   if (isReading)
     return {
-      response: pageResponse(
+      response: await pageResponse(
         200,
         `Download the report of ${period.label.replace(/^W/, 'w')} (${period.timeZone})?`,
         [
@@ -70,7 +71,7 @@ export async function answerDownload(request: Request, token: string, deps: Down
       `Cannot give a report: "${linksKey}" is missing, put back a copy of it, or wait for the next mail`,
     )
   const used = await useDownload(download.id, now(), objects)
-  if (used === undefined) return { response: ended(download, null, opened.timeZone), download }
+  if (used === undefined) return { response: await ended(download, null, opened.timeZone), download }
   // Ours is relative, since the pages may lie behind a path of somebody else's server.
   const location = way.by === 'store' ? way.address : `${downloadTicket(used.id, now(), key)}/${PDF}`
   return { response: seeOther(location), download: used }
@@ -87,13 +88,13 @@ export async function answerDownloadBytes(
   const id = key === undefined || name !== PDF ? undefined : readTicket(ticket, now(), key)
   const download = id === undefined ? undefined : await readDownload(id, objects)
   // Whoever has the key of the links could make a ticket that nobody pressed a button for.
-  if (download === undefined || !wasJustUsed(download, now())) return { response: nowhere(), download: null }
+  if (download === undefined || !wasJustUsed(download, now())) return { response: await nowhere(), download: null }
   if (request.method !== 'GET' && request.method !== 'HEAD')
-    return { response: notSo('This is only read', 'GET, HEAD'), download }
+    return { response: await notSo('This is only read', 'GET, HEAD'), download }
   const opened = await open(download, deps)
-  if ('end' in opened) return { response: ended(download, opened.end, opened.timeZone), download }
+  if ('end' in opened) return { response: await ended(download, opened.end, opened.timeZone), download }
   const way = await wayOf(opened, request.method === 'HEAD' ? 'HEAD' : 'GET', deps)
-  if (way.by === 'nobody') return { response: tooLarge(opened, way.largestBody), download }
+  if (way.by === 'nobody') return { response: await tooLarge(opened, way.largestBody), download }
   if (way.by === 'store') return { response: seeOther(way.address), download }
   return {
     response: new Response(opened.document.body, {
@@ -158,7 +159,7 @@ async function open(download: Download, { objects, now }: DownloadDeps): Promise
 }
 
 /** A text for all that we did not make, so that nobody learns from it what there is. */
-function nowhere(): Response {
+function nowhere(): Promise<Response> {
   return pageResponse(
     404,
     'This link leads nowhere',
@@ -169,12 +170,12 @@ function nowhere(): Response {
   )
 }
 
-function notSo(title: string, allow: string): Response {
+function notSo(title: string, allow: string): Promise<Response> {
   return pageResponse(405, title, [], null, { allow })
 }
 
 /** Said before the button, so that nobody presses it for nothing. */
-function tooLarge({ record, document }: OpenedReport, largestBody: number): Response {
+function tooLarge({ record, document }: OpenedReport, largestBody: number): Promise<Response> {
   return pageResponse(
     503,
     `The report of ${record.period.label.replace(/^W/, 'w')} is too large to be downloaded here`,
@@ -186,7 +187,7 @@ function tooLarge({ record, document }: OpenedReport, largestBody: number): Resp
 }
 
 /** Only that it expired is told, since the mail says so, too; who left or was taken out is nobody's business. */
-function ended(download: Download, end: DownloadEnd | null, timeZone: string): Response {
+function ended(download: Download, end: DownloadEnd | null, timeZone: string): Promise<Response> {
   return pageResponse(
     410,
     'This link does not work any more',

@@ -2,7 +2,7 @@
 import { pageResponse } from './form-page.ts'
 
 /** Answers `/`. It says nothing that is not known to everybody, since nobody was asked who they are. */
-export function frontPage(): Response {
+export function frontPage(): Promise<Response> {
   return pageResponse(
     200,
     'ciphertrail',

@@ -32,11 +32,12 @@ type Layer = {
 }
 
 /** A name of a colour and a stroke that both templates know: a mark or one of their own. */
-export type Paint = (typeof PAINTS)[number] | Mark
+type Paint = (typeof PAINTS)[number] | Mark
 
 /** What is drawn that is no state. */
-export const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
+const PAINTS = ['ink', 'quiet', 'rule', 'ground', 'group', 'accent'] as const
 
+/** A drawing as the page and the PDF place it. */
 export type DrawingView = {
   readonly width: number
   readonly height: number

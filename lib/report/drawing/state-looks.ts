@@ -11,6 +11,7 @@ export type Mark = State | 'refused'
 /** How a cell of a strip is drawn. `tall` is solid and higher than the rest; `empty` is blank with a dot. */
 type Pattern = 'solid' | 'tall' | 'outlined' | 'hatched' | 'dotted' | 'thin' | 'empty' | 'crossed' | 'barred'
 
+/** How a state looks, by shape and by colour. */
 export type StateLook = {
   /** One character, one cell wide in a terminal. */
   readonly shape: string

@@ -24,6 +24,7 @@ const KIND_WORDS: Readonly<Record<PathChangeKind, string>> = {
   identity: 'changed identity',
 }
 
+/** What changed since the period before. */
 export function changesSection(wording: Wording): SectionView {
   const { summary } = wording
   const { changes } = summary

@@ -9,6 +9,7 @@ import { lines, number, stateCell, table, textCell, verdictView } from '../table
 import type { CellView, TableView } from '../table-cells.ts'
 import { capital, countWords, scoreWords, shareWords } from '../words/vocabulary.ts'
 
+/** The verdict of each control. */
 export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
   const { rules, frameworks, score, controls } = judgement
   return section('controls', 'Verdict of each control', {

@@ -10,6 +10,7 @@ import type { TableView } from '../table-cells.ts'
 import { countWords, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
+/** What the proxies offer, their certificates, and the trust anchors. */
 export function cryptoSection(wording: Wording): SectionView {
   const { clusters } = wording.summary
   const known = clusters.filter(({ crypto }) => crypto !== null)

@@ -23,6 +23,7 @@ const CHARACTER = 0.61 * TEXT
 const NODE_HEIGHT = 16
 const MAX_NAME_LENGTH = 30
 
+/** A drawing of who talks to whom, for each cluster. */
 export function dataFlowSection(wording: Wording): SectionView {
   const { summary } = wording
   const drawings = summary.clusters.flatMap(({ id }) =>

@@ -29,6 +29,7 @@ const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
   closed: 'closed; nobody was seen to try',
 }
 
+/** What policy says beside what was seen, for each port. */
 export function enforcementSection({ enforcement, collectedWindows, clusters }: Summary): SectionView {
   const { shown, note } = firstLines(enforcement, MAX_ROWS, 'enforcement.csv')
   const counts = ENFORCEMENT_READINGS.map((reading) => ({

@@ -13,6 +13,7 @@ import { endingWords } from './not-encrypted.ts'
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
 
+/** Every time in which a path was not encrypted. */
 export function episodesSection(wording: Wording): SectionView {
   const { episodes, collectedWindows } = wording.summary
   const { shown, note } = firstLines(episodes.all, MAX_ROWS, 'episodes.csv')

@@ -24,6 +24,7 @@ const MAX_NAMES = 6
 /** Told path by path in sections of its own. */
 const TOLD_ELSEWHERE = 'path-is-encrypted'
 
+/** What fails, is waived or is not known, rule by rule. */
 export function findingsSection({ judgement, clusters }: Summary): SectionView {
   const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.unknown > 0)
   return section('findings', 'What fails, rule by rule', {

@@ -19,6 +19,7 @@ const MAX_LINE_LENGTH = 400
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 100
 
+/** Every time in which something was not observed. */
 export function gapsSection(wording: Wording): SectionView {
   const { summary } = wording
   const tables = [

@@ -38,6 +38,7 @@ const TERMS: readonly (readonly [word: string, meaning: string])[] = [
   ['inferred', 'follows from settings that were stated; was not itself seen'],
 ]
 
+/** The words of a report. */
 export function glossarySection(): SectionView {
   return section('glossary', 'Glossary', {
     tables: [

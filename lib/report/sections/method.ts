@@ -3,6 +3,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 
+/** How a report is made, and what it cannot know. */
 export function methodSection({ checkpoint }: Summary): SectionView {
   return section('method', 'Method and limits', {
     points: [

@@ -37,6 +37,7 @@ import type { Wording } from '../words/report-context.ts'
 const MAX_ENTRIES = 50
 const MAX_ROWS = 100
 
+/** Each path that was not encrypted, with its cause and its fix. */
 export function notEncryptedSection(wording: Wording): SectionView {
   const { summary } = wording
   const { notEncrypted, observedPaths, collectedWindows } = summary

@@ -10,6 +10,7 @@ import type { TableView } from '../table-cells.ts'
 import { countWords, plural, shareWords } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
+/** What was not seen, before the details. */
 export function notSeenSection(wording: Wording): SectionView {
   const { summary, dates } = wording
   const { clusters } = summary

@@ -12,6 +12,7 @@ import { firstLines } from '../words/report-context.ts'
 /** Page one has room for as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 15
 
+/** What each framework was judged on. */
 export function scopeSection({ judgement }: Summary): SectionView {
   const { frameworks } = judgement
   const scoped = frameworks.filter(({ scopes }) => scopes.length > 0)

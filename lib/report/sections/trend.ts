@@ -8,6 +8,7 @@ import { number, table, textCell } from '../table-cells.ts'
 import { countWords, knownShareWords, plural, shareWords } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
+/** The periods before, beside this one. */
 export function trendSection(wording: Wording): SectionView {
   const { trend } = wording.summary
   const gaps = trend.filter(({ paths }) => paths === null).length

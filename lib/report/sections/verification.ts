@@ -5,6 +5,7 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { countWords, plural } from '../words/vocabulary.ts'
 
+/** How a reader checks the report against the log. */
 export function verificationSection({
   checkpoint,
   clusters,

@@ -8,6 +8,7 @@ import { lines, nameCell, number, table } from '../table-cells.ts'
 import { countWords, plural, WAIVER_WORDS } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
+/** Each waiver, with what it accepts. */
 export function waiversSection(wording: Wording): SectionView {
   const { waivers } = wording.summary.judgement
   const of = (status: WaiverResult['status']): string =>

@@ -9,6 +9,7 @@ import { firstLines } from '../words/report-context.ts'
 /** A table shows as many rows. */
 const MAX_ROWS = 100
 
+/** Each workload that is not in the mesh, or not known to be. */
 export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summary): SectionView {
   const { shown, note } = firstLines(unmeshed, MAX_ROWS, 'workloads.csv')
   return section('workloads', 'Workloads that are not in the mesh', {

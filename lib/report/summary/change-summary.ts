@@ -10,8 +10,11 @@ import { isBefore } from './sums.ts'
  * `identity`: another ServiceAccount at an end, whatever the state.
  */
 export const PATH_CHANGE_KINDS = ['new', 'reopened', 'still-open', 'fixed', 'gone', 'quiet', 'identity'] as const
+
+/** How a path changed from one period to the next. */
 export type PathChangeKind = (typeof PATH_CHANGE_KINDS)[number]
 
+/** A path that changed. */
 export type PathChange = Named & {
   readonly kind: PathChangeKind
   /** What decides, as it stands at the end of the period; null for a changed identity. */
@@ -29,6 +32,7 @@ export type Comparison = {
   readonly collected: number
 }
 
+/** What changed since the period before; `before` is null where there is none to compare with. */
 export type Changes = {
   readonly before: Span | null
   readonly comparisons: readonly Comparison[]

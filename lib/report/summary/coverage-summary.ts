@@ -41,16 +41,9 @@ type ErrorSummary = {
 }
 
 /** What was to be seen of a workload over all collected windows, and what was. */
-export type WorkloadCoverage = {
-  readonly cluster: string
-  readonly workload: Endpoint
-  /** Pod seconds. */
-  readonly expectedSeconds: number
-  readonly observedSeconds: number
-  /** Null if nothing was expected. */
-  readonly ratio: number | null
-}
+export type WorkloadCoverage = Omit<Coverage, 'window' | 'pods' | 'gaps'>
 
+/** What was collected and observed of a cluster; numbers of windows. */
 export type ClusterSummary = Observed & {
   readonly id: string
   readonly windows: TimelineMonth['windows']

@@ -20,8 +20,11 @@ export const ENFORCEMENT_READINGS = [
   'closed-and-tried',
   'closed',
 ] as const
+
+/** What policy and traffic of a port come to together. */
 export type EnforcementReading = (typeof ENFORCEMENT_READINGS)[number]
 
+/** A port, with what policy said and what was seen. */
 export type PortEnforcement = {
   readonly cluster: string
   readonly workload: Destination

@@ -23,6 +23,7 @@ export type TimeToFix = {
   readonly longest: number | null
 }
 
+/** The episodes of a period. */
 export type Episodes = {
   /** Open ones first, then those that ended last. */
   readonly all: readonly EpisodeSummary[]

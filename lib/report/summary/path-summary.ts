@@ -1,5 +1,5 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
-import type { Cause, Corroborated, Endpoint, Enforcement, Source } from '../../model/path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, PathEnds, Source } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding } from '../../model/judgement.ts'
@@ -10,12 +10,8 @@ import type { Cell } from '../drawing/strip.ts'
 import { distinct, isBefore, ratio, sum } from './sums.ts'
 
 /** A path over the whole period. */
-export type PathSummary = {
+export type PathSummary = PathEnds & {
   readonly cluster: string
-  readonly pathId: string
-  readonly source: Source
-  readonly destination: PathRow['destination']
-  readonly port: number
   /** The worst of the period: what the path is counted as. */
   readonly mark: Mark
   /** One cell per window of its cluster. */
@@ -61,6 +57,7 @@ export const JUDGED: readonly Mark[] = ['plaintext', 'no-mesh-tls', 'unknown', '
 /** What a path counts as: the worst judged state; else what else was seen of it; else why nothing was. */
 const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observed', 'not-collected']
 
+/** Whether a state is of traffic that the mesh did not encrypt. */
 export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
 
 /** A row's state; what policy refused is not delivered plain text. */
@@ -226,6 +223,7 @@ export function rowsByPath(
 /** A key of a path among all clusters. */
 export const pathKey = ({ cluster, pathId }: { readonly cluster: string; readonly pathId: string }): string =>
   JSON.stringify([cluster, pathId])
+
 /** A key of an end, in the order of namespace, name and kind. */
 export const endpointKey = ({ namespace, kind, name }: Endpoint): string => JSON.stringify([namespace, name, kind])
 

@@ -21,6 +21,7 @@ import { sum } from './sums.ts'
 import { trendOf } from './trend-summary.ts'
 import type { TrendPoint } from './trend-summary.ts'
 
+/** The numbers of a report. */
 export type Summary = {
   readonly period: ReportPeriod
   readonly version: string

@@ -1,9 +1,11 @@
 /** Sums of a report. A ratio without a whole is null, never a number. */
 
+/** Adds up a number of each item. */
 export function sum<T>(items: readonly T[], valueOf: (item: T) => number): number {
   return items.reduce((total, item) => total + valueOf(item), 0)
 }
 
+/** A part of a whole, 0 to 1; null where there is no whole. */
 export function ratio(part: number, whole: number): number | null {
   return whole > 0 ? part / whole : null
 }
@@ -18,6 +20,7 @@ export function median(numbers: readonly number[]): number | null {
   return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? null
 }
 
+/** Whether a time (RFC 3339) is before another. */
 export const isBefore = (a: string, b: string): boolean => Date.parse(a) < Date.parse(b)
 
 /** Seconds between two times. */

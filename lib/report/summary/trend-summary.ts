@@ -12,6 +12,7 @@ type PathCounts = {
   readonly unknown: number
 }
 
+/** One period of the trend. */
 export type TrendPoint = {
   readonly from: string
   readonly to: string

@@ -1,4 +1,5 @@
 import { isShownByLinkerd, pairsOf } from '../../observed/edge-pairs.ts'
+import type { VizEdge } from '../../observed/viz-edges.ts'
 import type { PathWindow, WindowResult } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 
@@ -84,15 +85,7 @@ function messageOf({ state, outcome, reason }: PathWindow): string {
 }
 
 /** A row in the columns of today's `linkerd viz edges`, which knows no ports. */
-export type LinkerdEdge = {
-  readonly src: string
-  readonly src_namespace: string
-  readonly dst: string
-  readonly dst_namespace: string
-  readonly client_id: string
-  readonly server_id: string
-  readonly no_tls_reason: string
-}
+export type LinkerdEdge = Omit<VizEdge, 'kind'>
 
 /** A pair of workloads, and the port that decided how it is shown. */
 export type LinkerdPair = { readonly edge: LinkerdEdge; readonly worst: EdgeRow }

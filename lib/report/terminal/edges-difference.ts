@@ -1,12 +1,9 @@
+import type { VizPair } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 import type { LinkerdEdge, LinkerdPair } from './edge-rows.ts'
 
 /** A pair of workloads that `linkerd viz edges` shows otherwise than ciphertrail does, or alone. */
-export type EdgesDifference = {
-  readonly src: string
-  readonly srcNamespace: string
-  readonly dst: string
-  readonly dstNamespace: string
+export type EdgesDifference = Omit<VizPair, 'kind' | 'reason'> & {
   /** What `linkerd viz edges` has under SECURED. */
   readonly theirs: string
   /** What ciphertrail has there; null where it knows no such pair. */
@@ -16,7 +13,7 @@ export type EdgesDifference = {
 }
 
 /** How `linkerd viz edges` writes that an edge is secured. */
-export const TICK = '√'
+const TICK = '√'
 
 /** What stands under SECURED for a reason. */
 export function securedText(reason: string): string {

@@ -10,6 +10,8 @@ export type NamedFlow = ReadFlow & {
 
 /** Where a flow is shown: between hosts by TCP, by UDP, or inside one pod. */
 export const FLOW_PLACES = ['network', 'udp', 'loopback'] as const
+
+/** Where a flow went: over the network by TCP, by UDP, or inside one pod or host. */
 export type FlowPlace = (typeof FLOW_PLACES)[number]
 
 /** Flows of one client to one port of one server that read the same. */

@@ -1,4 +1,5 @@
-import type { TapEvent, TapState } from '../../assess/window/tap-reading.ts'
+import type { TapState } from '../../assess/window/tap-reading.ts'
+import type { TapEvent } from '../../observed/tap-events.ts'
 import { codePointName, printable } from '../../text/printable.ts'
 
 /** The names of gRPC's status codes, as Go prints them. */

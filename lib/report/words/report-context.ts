@@ -7,6 +7,7 @@ import type { Axis } from '../drawing/strip.ts'
 import type { Summary } from '../summary/summary.ts'
 import { countWords, periodWord } from './vocabulary.ts'
 
+/** What the words of every section are chosen by. */
 export type Wording = {
   readonly dates: Dates
   readonly summary: Summary
@@ -21,6 +22,7 @@ export type ClusterAxis = {
   readonly marks: readonly { readonly x: number; readonly label: string }[]
 }
 
+/** The dates, axes and marks of a report. */
 export function wordingOf(summary: Summary): Wording {
   const { period, clusters } = summary
   const calendar = calendarMarks(period.from, period.to, period.timeZone)

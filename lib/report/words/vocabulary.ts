@@ -5,6 +5,7 @@ import type { Episode } from '../../model/history.ts'
 import type { Score, WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../summary/summary.ts'
 
+/** Each cause, in words. */
 export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   'destination-not-meshed': 'the destination has no proxy',
   'destination-on-host-network': 'the destination is on the host’s network, where no proxy is injected',
@@ -19,6 +20,7 @@ export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   unknown: 'not known',
 }
 
+/** What policy says of a port, in words. */
 export const ENFORCEMENT_WORDS: Readonly<Record<Enforcement, string>> = {
   'plaintext-refused': 'policy refuses plain text on this port',
   'plaintext-allowed': 'policy lets plain text through on this port',
@@ -26,12 +28,14 @@ export const ENFORCEMENT_WORDS: Readonly<Record<Enforcement, string>> = {
   unknown: 'whether policy refuses plain text here is not known',
 }
 
+/** Who saw a path, in words. */
 export const CORROBORATED_WORDS: Readonly<Record<Corroborated, string>> = {
   yes: 'seen by both sides',
   ambiguous: 'seen by both sides, but the identity is shared by several workloads',
   no: 'seen by one side only',
 }
 
+/** Each reason for a gap, in words. */
 export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'scrape-refused': 'the proxy refused the scrape',
   'scrape-failed': 'the scrape failed',
@@ -45,6 +49,7 @@ export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'window-missing': 'the window was not collected',
 }
 
+/** Why a workload has no proxy, in words. */
 export const UNMESHED_WORDS: Readonly<Record<NonNullable<Workload['reason']>, string>> = {
   'not-annotated': 'no injection annotation on the workload or its namespace',
   disabled: 'injection is disabled by annotation',
@@ -55,6 +60,7 @@ export const UNMESHED_WORDS: Readonly<Record<NonNullable<Workload['reason']>, st
   'other-control-plane': 'another control plane looks after the pods',
 }
 
+/** Each kind of blind spot, in words. */
 export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
   unmeshed: 'no proxy: seen only from meshed peers',
   'skip-inbound': 'inbound port kept out of the proxy: seen only from meshed clients',
@@ -69,6 +75,7 @@ export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
   'pod-unknown': 'a pod lived of which it is not known whether it had a proxy',
 }
 
+/** How an episode ended, in words. */
 export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, string>> = {
   fixed: 'fixed: seen encrypted again',
   refused: 'policy now refuses it',
@@ -79,6 +86,7 @@ export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, strin
 /** How an episode of a client without a name is fixed. */
 export const FIXED_UNNAMED = 'fixed: the port was seen wholly, and nobody came in the clear'
 
+/** Whether a workload is in the mesh, in words. */
 export const MESHED_WORDS: Readonly<Record<Workload['meshed'], string>> = {
   yes: 'in the mesh',
   no: 'no proxy',
@@ -201,6 +209,7 @@ export function scoreWords({ pass, fail, waived, unknown, share }: Score): strin
   return [`${countWords(pass)} of ${countWords(judged)} passed (${known})`, ...parts].join(', ')
 }
 
+/** How a waiver stands, in words. */
 export const WAIVER_WORDS: Readonly<Record<WaiverResult['status'], string>> = {
   'in-use': 'in use',
   unused: 'unused',

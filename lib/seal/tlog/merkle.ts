@@ -8,6 +8,7 @@ import { hash as digest } from 'node:crypto'
 /** 32 bytes. */
 export type Hash = Uint8Array
 
+/** The length of a SHA-256. */
 export const HASH_BYTES = 32
 
 /** The perfect subtree over the leaves from `index * 2^height` to before `(index + 1) * 2^height`. */
@@ -77,30 +78,6 @@ export function inclusionPlan(index: number, size: number): Subtree[][] {
   return planOf(ranges)
 }
 
-/**
- * What a proof consists of that the tree of `size` continues the one of `oldSize` (RFC 6962, 2.1.2); nothing for equal sizes, and nothing for
- * the empty tree, which every tree continues. Throws a `RangeError` where the old tree is the larger one.
- */
-export function consistencyPlan(oldSize: number, size: number): Subtree[][] {
-  checkNumbers(oldSize, size, oldSize >= 0 && oldSize <= size, `a tree of ${size} after one of ${oldSize}`)
-  if (oldSize === 0 || oldSize === size) return []
-  const ranges: [number, number][] = []
-  let [begin, end] = [0, size]
-  while (oldSize !== end) {
-    const middle = begin + splitOf(end - begin)
-    if (oldSize <= middle) {
-      ranges.push([middle, end])
-      end = middle
-    } else {
-      ranges.push([begin, middle])
-      begin = middle
-    }
-  }
-  // The old tree's own root needs no telling: whoever checks the proof has it.
-  if (begin > 0) ranges.push([begin, end])
-  return planOf(ranges)
-}
-
 /** The hashes of a plan. `hashOf` gives the hash of a perfect subtree, and is asked in the order of the plan. */
 export async function proofOf(
   plan: readonly (readonly Subtree[])[],
@@ -131,33 +108,6 @@ export function isIncluded(
     ;[at, last] = [Math.floor(at / 2), Math.floor(last / 2)]
   }
   return last === 0 && areEqual(hash, root)
-}
-
-/** Whether a proof shows that a tree continues an older one without changing it (RFC 9162, 2.1.4.2). */
-export function isConsistent(
-  proof: readonly Hash[],
-  old: { readonly size: number; readonly root: Hash },
-  { size, root }: { readonly size: number; readonly root: Hash },
-): boolean {
-  if (!areNumbers(old.size, size) || old.size > size) return false
-  if (old.size === size) return proof.length === 0 && areEqual(old.root, root)
-  if (old.size === 0) return proof.length === 0 && areEqual(old.root, EMPTY_ROOT)
-  let [at, last] = [old.size - 1, size - 1]
-  while (at % 2 === 1) [at, last] = [Math.floor(at / 2), Math.floor(last / 2)]
-  // Where the old tree is perfect, its root is the first hash, and is left out.
-  const [first, ...rest] = at === 0 ? [old.root, ...proof] : proof
-  if (first === undefined) return false
-  let [oldHash, hash] = [first, first]
-  for (const sibling of rest) {
-    if (last === 0) return false
-    if (at % 2 === 1 || at === last) {
-      oldHash = nodeHash(sibling, oldHash)
-      hash = nodeHash(sibling, hash)
-      while (at % 2 === 0 && at !== 0) [at, last] = [at / 2, Math.floor(last / 2)]
-    } else hash = nodeHash(hash, sibling)
-    ;[at, last] = [Math.floor(at / 2), Math.floor(last / 2)]
-  }
-  return last === 0 && areEqual(oldHash, old.root) && areEqual(hash, root)
 }
 
 /** Whether two hashes, or any bytes, are the same. */

@@ -11,6 +11,7 @@ export type Note = {
   readonly signatures: readonly NoteSignature[]
 }
 
+/** A signature under a note. */
 export type NoteSignature = {
   readonly name: string
   /** Of the key: with the name it says which key signed. 0 to 2^32 - 1. */

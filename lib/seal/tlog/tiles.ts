@@ -6,6 +6,7 @@ export const TILE_WIDTH = 256
 /** The longest entry in bytes: bundles give its length in 16 bits. */
 export const MAX_ENTRY_BYTES = 0xffff
 
+/** A tile of a log (C2SP tlog-tiles). */
 export type Tile = {
   /** 0 holds the hashes of leaves, each level above the roots of full tiles below; `entries` holds the leaves themselves. */
   readonly level: number | 'entries'
@@ -55,21 +56,6 @@ export function partialTile(level: number, size: number): Tile | undefined {
   const count = hashesAt(level, size)
   const width = count % TILE_WIDTH
   return width === 0 ? undefined : { level, index: Math.floor(count / TILE_WIDTH), width }
-}
-
-/**
- * The tiles of hashes that a log has to gain to grow from one size to another, lowest level first: those that became full, and the partial
- * ones of the new size. The bundles of entries are those of level 0.
- */
-export function tilesOfGrowth(from: number, to: number): Tile[] {
-  const tiles: Tile[] = []
-  for (let level = 0; hashesAt(level, to) > 0; level++) {
-    const [before, after] = [hashesAt(level, from), hashesAt(level, to)]
-    if (before === after) continue
-    for (let index = Math.floor(before / TILE_WIDTH); index * TILE_WIDTH < after; index++)
-      tiles.push({ level, index, width: Math.min(TILE_WIDTH, after - index * TILE_WIDTH) })
-  }
-  return tiles
 }
 
 /** Entries with their lengths before them. Throws {@link BundleError} for one that is too long. */

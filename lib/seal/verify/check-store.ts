@@ -39,11 +39,13 @@ import {
 } from '../../store/delivery-keys.ts'
 import { isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
 
+/** What a store is checked against. */
 export type CheckInput = {
   /** The log's public key; undefined: the one in the store. */
   readonly vkey?: string
 }
 
+/** The store, and who is told how far it is. */
 export type CheckDeps = DeriveDeps & {
   /** Told what is looked at, in a few words. */
   readonly onProgress?: (what: string) => void

@@ -21,6 +21,7 @@ export type VerifyInput = {
   readonly isPartial?: boolean
 }
 
+/** The copy of a store, and who is told how far it is. */
 export type VerifyDeps = {
   readonly objects: Objects
   /** Told of the leaves verified so far, and of how many there are. */

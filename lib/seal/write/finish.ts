@@ -1,5 +1,6 @@
 import { checkpointKey, indexKey, tileKey } from '../../store/log-keys.ts'
-import { ConflictError, type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import { ConflictError, type Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 import type { Entry } from './batch.ts'
 import { openCheckpoint, signCheckpoint } from '../tlog/checkpoint.ts'
 import { concurrently } from '../../concurrently.ts'
@@ -12,6 +13,7 @@ import type { Signer, Verifier } from '../tlog/note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from '../tlog/tiles.ts'
 import { type Unfinished, unfinishedAfter } from './unfinished.ts'
 
+/** The store of a log, and its key. */
 export type LogDeps = {
   readonly objects: Objects
   readonly signer: Signer
@@ -65,12 +67,8 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   openCheckpoint(note, verifier)
   // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
   await last?.write({ size: edge.size, root })
-  try {
-    const etag = await objects.putIf(checkpointKey, note, head.etag)
-    return { head: { size: edge.size, root, etag }, tail: after }
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-  }
+  const etag = await swap(checkpointKey, note, head.etag, objects)
+  if (etag !== null) return { head: { size: edge.size, root, etag }, tail: after }
   const theirs = await readHead(objects, verifier)
   if (theirs.size < edge.size)
     throw new LogError(

@@ -6,7 +6,8 @@ import type { Cluster } from '../../model/registry.ts'
 import type { Seconds } from '../../model/time.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { sealingKey } from '../../store/log-keys.ts'
-import { type Objects, PreconditionFailedError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { swap } from '../../store/objects/swap.ts'
 
 /**
  * Up to when runs have looked at what. It only ever saves listing: nothing is believed sealed because of it, without it everything is listed, and
@@ -21,6 +22,9 @@ export type SealingProgress = {
 
 const HOUR = 60 * 60
 const DAY = 24 * HOUR
+
+/** For so long nothing may be sealed before something must be wrong: the log is sealed each hour, and two runs may fail. */
+const MAX_SILENT_SECONDS: Seconds = 3 * HOUR
 
 const progressSchema = z.object({
   format: z.literal('ciphertrail/sealing/1'),
@@ -39,6 +43,11 @@ export async function readProgress(
   if (stored === undefined || !parsed.success || Buffer.compare(encode(parsed.data), stored.body) !== 0)
     return { progress: undefined, etag }
   return { progress: { sealedAt: toSeconds(parsed.data.sealedAt), sweptAt: toSeconds(parsed.data.sweptAt) }, etag }
+}
+
+/** Whether the log should have grown since it was sealed: the store cannot be written, nobody can sign, or no schedule runs. */
+export function isSealBehind(now: Seconds, sealedAt: Seconds): boolean {
+  return now - sealedAt > MAX_SILENT_SECONDS
 }
 
 /**
@@ -67,11 +76,7 @@ export async function writeProgress(
     sealedAt: toTime(Math.floor(now)),
     sweptAt: toTime(Math.floor(isWhole ? now : (progress?.sweptAt ?? 0))),
   })
-  try {
-    await objects.putIf(sealingKey, body, etag)
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-  }
+  await swap(sealingKey, body, etag, objects)
 }
 
 /** With a hash over both times, so that a time that was changed by accident is not taken for one that was noted. */

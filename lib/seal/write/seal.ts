@@ -24,6 +24,7 @@ const MAX_READS_AT_ONCE = 16
 /** How often others may be first, before something else must be wrong. */
 const MAX_ROUNDS = 100
 
+/** When it is sealed, and how far a run looks back. */
 export type SealInput = {
   readonly now: Date
   /** Default six hours. */
@@ -32,6 +33,7 @@ export type SealInput = {
   readonly everything?: boolean
 }
 
+/** The store, the log's key, and who is told how far it is. */
 export type SealDeps = {
   readonly objects: Objects
   readonly signer: Signer

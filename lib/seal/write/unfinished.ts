@@ -92,6 +92,15 @@ export async function leavesOfUnclaimed(
 
 /** How a leaf differs from what is stored; undefined where it does not. */
 async function disagreement(leaf: Leaf, known: SealedSoFar, objects: Objects): Promise<string | undefined> {
+  if ('key' in leaf) {
+    const stored = await objects.digest(leaf.key)
+    const isThat =
+      stored !== undefined &&
+      stored.sha256 === leaf.sha256 &&
+      stored.size === leaf.size &&
+      (stored.version ?? undefined) === leaf.versionId
+    return isThat ? undefined : `is not what is stored as "${leaf.key}"`
+  }
   switch (leaf.kind) {
     case 'heartbeat': {
       const time = toSeconds(leaf.time)
@@ -100,22 +109,6 @@ async function disagreement(leaf: Leaf, known: SealedSoFar, objects: Objects): P
     }
     case 'gap':
       return (await isLost(leaf, known, objects)) ? undefined : 'is a gap for a window that is none'
-    case 'snapshot':
-    case 'registry-change':
-    case 'scope-change':
-    case 'waiver-change':
-    case 'channel-change':
-    case 'review':
-    case 'report':
-    case 'packets': {
-      const stored = await objects.digest(leaf.key)
-      const isThat =
-        stored !== undefined &&
-        stored.sha256 === leaf.sha256 &&
-        stored.size === leaf.size &&
-        (stored.version ?? undefined) === leaf.versionId
-      return isThat ? undefined : `is not what is stored as "${leaf.key}"`
-    }
   }
 }
 

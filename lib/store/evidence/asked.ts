@@ -8,7 +8,8 @@ import type { Seconds, Window } from '../../model/time.ts'
 import { encodeDerived } from '../objects/derived-object.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { askedKey, parseWindow, windowText } from '../keys.ts'
-import { type Objects, PreconditionFailedError } from '../objects/objects.ts'
+import type { Objects } from '../objects/objects.ts'
+import { swap } from '../objects/swap.ts'
 
 const askedSchema = z.object({
   format: z.literal('ciphertrail/asked/1'),
@@ -50,9 +51,5 @@ export async function writeAsked(
     return window !== undefined && toSeconds(window.end) >= since
   })
   const body = encodeDerived({ format: 'ciphertrail/asked/1', cluster, windows: kept.sort() })
-  try {
-    await objects.putIf(askedKey(cluster), body, etag)
-  } catch (error) {
-    if (!(error instanceof PreconditionFailedError)) throw error
-  }
+  await swap(askedKey(cluster), body, etag, objects)
 }

@@ -230,6 +230,7 @@ function parseJson(key: string, text: string): unknown {
   }
 }
 
+/** The store that holds evidence. */
 export type EvidenceDeps = { readonly objects: Objects }
 
 /** Reads a snapshot back. Throws {@link EvidenceError} where it is absent or not what its key says. */

@@ -6,6 +6,7 @@ export function missing(error: unknown): { mtimeMs: number } {
   throw error
 }
 
+/** The code of a system error, such as `ENOENT`; undefined of any other. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -8,7 +8,7 @@ import { withFileLock } from './file-lock.ts'
 /** A file of whoever runs this, outside of any store, which nobody else may read or write. */
 
 /** Such a file cannot be used. One line. */
-export class PrivateFileError extends Error {
+class PrivateFileError extends Error {
   override readonly name = 'PrivateFileError'
 }
 

@@ -6,11 +6,12 @@ import { damagedChange, readChange, recordChange } from './changes.ts'
 import type { ChangeAuthor } from './changes.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { changeKey, changesPrefix, isClusterId, parseChangeKey, registryKey } from '../keys.ts'
-import { ConflictError, PreconditionFailedError } from '../objects/objects.ts'
-import type { Objects } from '../objects/objects.ts'
+import { ConflictError, type Objects } from '../objects/objects.ts'
+import { swap } from '../objects/swap.ts'
 import { checkAuth, checkOptions, clusterSchema, newRegistration, changeRegistration } from './registration.ts'
 import type { ClusterOptions } from './registration.ts'
 
+/** The store that holds the registry. */
 export type RegistryDeps = { readonly objects: Objects }
 
 /** How often others may be first with a change, before something else must be wrong. */
@@ -220,10 +221,6 @@ async function changeRegistry(
     }
   }
   const { registry, etag } = await readRegistry(objects)
-  try {
-    await objects.putIf(registryKey, encode(registry), etag)
-  } catch (error) {
-    // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
-    if (!(error instanceof PreconditionFailedError)) throw error
-  }
+  // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
+  await swap(registryKey, encode(registry), etag, objects)
 }

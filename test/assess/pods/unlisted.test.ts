@@ -93,6 +93,17 @@ describe('Pods that lived between two lists', () => {
     )
   })
 
+  test('are covered by the scrapes of an address that named itself as one of them, not of one that named itself as two', () => {
+    const webBetween = pod('deployment/web', between)
+    const reasons = (later: Pod) => {
+      const result = assessed({ pods: [web, webAgain, api, apiAgain], unlisted: [webBetween, later], kubelet: {} })
+      return ['web', 'api'].map((name) => gaps(result, name)?.map(({ reason }) => reason))
+    }
+    const apiBetween = pod('deployment/api', { from: 225, to: 290 })
+    assert.deepEqual(reasons(apiBetween), [[], []])
+    assert.deepEqual(reasons({ ...apiBetween, ip: webBetween.ip }), [['ended-unscraped'], ['ended-unscraped']])
+  })
+
   test('are lives of their own under the name of a pod that moved', () => {
     const shard = (changes: Partial<Pod>) => pod('statefulset/db', changes)
     const [first, last, moved] = [shard({ to: 100 }), shard({ from: 220 }), shard({ ...between, meshed: false })]

@@ -6,7 +6,6 @@ import {
   nextEpisode,
   readingsOf,
   silentEpisode,
-  timeToFix,
 } from '../../../lib/assess/window/episode-lifecycle.ts'
 import { STATES } from '../../../lib/model/path.ts'
 import type { Coverage, PathWindow, WindowResult } from '../../../lib/model/window.ts'
@@ -162,15 +161,6 @@ test('readingsOf() calls a workload watched only where all of it was covered and
     )
   const opaque = [{ kind: 'opaque-port' as const, port: '80', detail: '' }]
   assert.equal(sees({ workloads: [workloadOf('ledger', { blindSpots: opaque })] }).length, 1)
-})
-
-test('timeToFix() counts what was fixed or refused, and nothing that only fell silent or is open', () => {
-  const ended = (ending: Episode['ending']) => timeToFix({ ...open, endedAt: halfDay(2).start, ending })
-  assert.equal(ended('fixed'), 24 * 60 * 60)
-  assert.equal(ended('refused'), 24 * 60 * 60)
-  assert.equal(ended('gone'), null)
-  assert.equal(ended('quiet'), null)
-  assert.equal(timeToFix(open), null)
 })
 
 test('isEncrypted() and isNotEncrypted() are never true of one state, and both false of what is not known', () => {

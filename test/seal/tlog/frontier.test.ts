@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { EMPTY_FRONTIER, grow, hashesIn, rootOfFrontier, tilesOfFrontier } from '../../../lib/seal/tlog/frontier.ts'
 import { appendLeaf, EMPTY_RANGE, type Hash, leafHash, rootOf } from '../../../lib/seal/tlog/merkle.ts'
-import { tilePath, tilesOfGrowth } from '../../../lib/seal/tlog/tiles.ts'
+import { tilePath } from '../../../lib/seal/tlog/tiles.ts'
+import { tilesOfGrowth } from '../../support/stored/tiles-of-growth.ts'
 
 const leaf = (number: number): Hash => leafHash(Buffer.from(String(number)))
 const leaves = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => leaf(from + at))

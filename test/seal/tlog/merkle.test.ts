@@ -4,12 +4,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   appendLeaf,
-  consistencyPlan,
   EMPTY_RANGE,
   EMPTY_ROOT,
   type Hash,
   inclusionPlan,
-  isConsistent,
   isIncluded,
   leafHash,
   nodeHash,
@@ -52,13 +50,6 @@ function path(m: number, entries: readonly Uint8Array[]): Buffer[] {
   const k = split(entries.length)
   const [left, right] = [entries.slice(0, k), entries.slice(k)]
   return m < k ? [...path(m, left), mth(right)] : [...path(m - k, right), mth(left)]
-}
-
-function subproof(m: number, entries: readonly Uint8Array[], isWhole: boolean): Buffer[] {
-  if (m === entries.length) return isWhole ? [] : [mth(entries)]
-  const k = split(entries.length)
-  const [left, right] = [entries.slice(0, k), entries.slice(k)]
-  return m <= k ? [...subproof(m, left, isWhole), mth(right)] : [...subproof(m - k, right, false), mth(left)]
 }
 
 const MOST = 300
@@ -120,34 +111,11 @@ test(`every root, and every inclusion proof, of every size to ${MOST} is that of
   }
 })
 
-test(`every consistency proof between sizes to ${MOST} is that of the definition, and nothing else passes`, async () => {
-  for (let size = 0; size <= MOST; size++) {
-    const tree = entries.slice(0, size)
-    const head = { size, root: mth(tree) }
-    for (let oldSize = 0; oldSize <= size; oldSize++) {
-      const proof = await proofOf(consistencyPlan(oldSize, size), hashOf)
-      if (oldSize > 0 && (oldSize % 5 === 0 || oldSize > size - 4))
-        assert.deepEqual(hex(proof), hex(subproof(oldSize, tree, true)))
-      const old = { size: oldSize, root: mth(entries.slice(0, oldSize)) }
-      assert.ok(isConsistent(proof, old, head), `${oldSize} to ${size}`)
-      if (size % 41 !== 0 || oldSize === 0) continue
-      const other = { size: oldSize, root: mth(entries.slice(1, oldSize + 1)) }
-      assert.ok(!isConsistent(proof, other, head), `${oldSize} to ${size}`)
-      if (oldSize > 0 && oldSize < size) assert.ok(!isConsistent(proof, old, { size, root: old.root }))
-      for (const changed of spoiled(proof)) assert.ok(!isConsistent(changed, old, head))
-    }
-  }
-})
-
-test('isConsistent() and isIncluded() believe no tree that shrinks, and no number that is none', () => {
+test('isIncluded() believes no empty tree, and no number that is none', () => {
   const root = EMPTY_ROOT
-  assert.ok(!isConsistent([], { size: 2, root }, { size: 1, root }))
-  assert.ok(!isConsistent([], { size: -1, root }, { size: 1, root }))
-  assert.ok(!isConsistent([], { size: 0, root: leafHash(root) }, { size: 1, root }))
   assert.ok(!isIncluded({ index: 0, leaf: root, proof: [] }, { size: 0, root }))
   assert.ok(!isIncluded({ index: 0.5, leaf: root, proof: [] }, { size: 1, root }))
   assert.throws(() => inclusionPlan(1, 1), RangeError)
-  assert.throws(() => consistencyPlan(2, 1), RangeError)
 })
 
 test('subtreesOf() covers any range without a hole, also of sizes beyond 32 bits', () => {

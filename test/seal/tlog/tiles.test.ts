@@ -11,9 +11,9 @@ import {
   type Tile,
   TILE_WIDTH,
   tilePath,
-  tilesOfGrowth,
 } from '../../../lib/seal/tlog/tiles.ts'
 import { checkKey } from '../../../lib/store/objects/objects.ts'
+import { tilesOfGrowth } from '../../support/stored/tiles-of-growth.ts'
 import { tileKey } from '../../../lib/store/log-keys.ts'
 
 const level = fc.oneof(fc.constant('entries' as const), fc.nat({ max: 63 }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readProgress, scopeFrom, writeProgress } from '../../../lib/seal/write/progress.ts'
+import { isSealBehind, readProgress, scopeFrom, writeProgress } from '../../../lib/seal/write/progress.ts'
 import { sealingKey } from '../../../lib/store/log-keys.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
@@ -28,6 +28,11 @@ test('scopeFrom() looks back from the last run, and at everything where that wou
   assert.equal(from(NOW - HOUR, NOW - 24 * HOUR), null)
   assert.equal(from(NOW - HOUR, NOW + HOUR), null)
   assert.equal(from(NOW - HOUR, NOW - HOUR, { clusters: registered(NOW - 2 * HOUR) }), null)
+})
+
+test('isSealBehind() lets two hourly runs fail', () => {
+  assert.equal(isSealBehind(NOW, NOW - 3 * HOUR), false)
+  assert.equal(isSealBehind(NOW, NOW - 3 * HOUR - 1), true)
 })
 
 test('readProgress() reads what writeProgress() wrote, and knows nothing of anything else', async () => {

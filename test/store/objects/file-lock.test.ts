@@ -5,6 +5,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 
@@ -22,7 +23,8 @@ test('withFileLock() runs one after the other, also within a process', async (t)
       withFileLock(path, 10_000, async () => {
         inside += 1
         assert.equal(inside, 1)
-        await new Promise((resolve) => setTimeout(resolve, 5))
+        // The others ask for it meanwhile.
+        await nextTurn()
         inside -= 1
         return number
       }),

@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ConflictError, PreconditionFailedError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { drawer } from '../../support/stored/interleaving.ts'
 import { numberedBody } from './numbered-body.ts'
 
 /** A fresh, empty store, and how another process opens the same one. */
@@ -307,6 +308,7 @@ export function objectsConformance(
 
   test(`${name}: a process killed at any moment leaves each object whole, and loses nothing it was told is written`, async (t) => {
     const { objects, opener } = await open(t)
+    const draw = drawer(Number(process.env['PROPERTY_SEED'] ?? 20_261_124))
     for (let round = 0; round < 8; round++) {
       const replaced = await objects.get('state/c')
       const next = replaced === undefined ? 0 : numberOf(replaced.body) + 1
@@ -314,7 +316,7 @@ export function objectsConformance(
       const creator = await startChild(opener, 'createForEver', `evidence/${round}`, 0)
       for (const { child } of [replacer, creator]) {
         child.stdin.write('\n')
-        setTimeout(() => child.kill('SIGKILL'), 5 + Math.random() * 60)
+        setTimeout(() => child.kill('SIGKILL'), 5 + draw(60))
       }
       await Promise.all([replacer.closed, creator.closed])
 

@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../../..')
 export type Instruction = { readonly name: string; readonly text: string }
 
 /** The instructions of each stage, in order. Only what our own Dockerfile uses: no line goes on in the next. */
-export function stagesOf(dockerfile: string): Instruction[][] {
+function stagesOf(dockerfile: string): Instruction[][] {
   const stages: Instruction[][] = []
   for (const line of dockerfile.split('\n')) {
     const [, name, text] = /^([A-Z]+) (.*)$/.exec(line) ?? []

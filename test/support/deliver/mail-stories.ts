@@ -57,7 +57,7 @@ const END = hours().length - 1
 const id = (number: number): string => (0xc0de_0000_0000 + number).toString(16).padStart(16, '0')
 const shop = (name: string) => workload('deployment', 'shop', name)
 
-export const encrypted = (number: number): StoryPath => ({
+const encrypted = (number: number): StoryPath => ({
   pathId: id(number),
   source: shop('web'),
   destination: shop(`backend-${number}`),
@@ -66,7 +66,7 @@ export const encrypted = (number: number): StoryPath => ({
 })
 
 /** Plain text from a window of the week on, not ended. */
-export const opened = (
+const opened = (
   number: number,
   from: number,
   names: Partial<Pick<StoryPath, 'source' | 'destination'>> = {},
@@ -92,7 +92,7 @@ export const opened = (
 })
 
 /** Seven whole weeks before, with the paths as they are now, and with episodes of them. */
-export function wholePast(clusters: readonly ClusterPeriod[], earlier: readonly PathEpisode[] = []): ClusterPast[] {
+function wholePast(clusters: readonly ClusterPeriod[], earlier: readonly PathEpisode[] = []): ClusterPast[] {
   return clusters.map(({ id: cluster, rows }) => ({
     id: cluster,
     periods: earlierPeriods(PERIOD, 7).map(({ from, to }) => ({

@@ -37,7 +37,7 @@ export function windowsOf(story: Story): Window[] {
 }
 
 /** What an attempt at a window collects. */
-export function snapshotOf(window: Window, ask: Ask): Snapshot {
+function snapshotOf(window: Window, ask: Ask): Snapshot {
   const answered = (queries: readonly { name: string; query: string; time: Seconds }[]): MetricsAnswer[] =>
     queries.map(({ name, query, time }) => ({ name, query, time: String(time), body: ask(query, time) }))
   return {

@@ -61,7 +61,7 @@ type HeldBuilder = {
   readonly late: Seconds
 }
 
-export function identityOf({ workload: { serviceAccount, namespace } }: SimulatedPod): string {
+function identityOf({ workload: { serviceAccount, namespace } }: SimulatedPod): string {
   return `${serviceAccount}.${namespace}.serviceaccount.identity.linkerd.cluster.local`
 }
 

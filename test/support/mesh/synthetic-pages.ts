@@ -31,7 +31,7 @@ export function pageAt(pod: Pod, counters: readonly Counter[], time: number): st
   ].join('')
 }
 
-export function pagesAt(pods: readonly Pod[], counters: readonly Counter[], time: number): ProxyPage[] {
+function pagesAt(pods: readonly Pod[], counters: readonly Counter[], time: number): ProxyPage[] {
   return pods
     .filter(({ meshed, from, to }) => meshed && from <= time && to > time)
     .map((pod) => ({

@@ -82,7 +82,7 @@ export function factsOf(
   }
 }
 
-export function historyOf(
+function historyOf(
   { kind, namespace, name, serviceAccount, meshed }: Pick<Workload, 'serviceAccount' | 'meshed'> & Endpoint,
   windows: number,
   changes: Partial<WorkloadHistory> = {},

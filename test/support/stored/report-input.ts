@@ -255,7 +255,7 @@ export function cluster(
 }
 
 /** Windows with the sums of their coverage, as the timeline has them. */
-export function measured(windows: readonly StoryWindow[], coverage: readonly Coverage[]): StoryWindow[] {
+function measured(windows: readonly StoryWindow[], coverage: readonly Coverage[]): StoryWindow[] {
   const sums = new Map<string, { expectedSeconds: number; observedSeconds: number }>()
   for (const { window, expectedSeconds, observedSeconds } of coverage) {
     const known = sums.get(window.end) ?? { expectedSeconds: 0, observedSeconds: 0 }

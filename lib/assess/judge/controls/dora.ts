@@ -3,6 +3,7 @@ import type { Framework } from '../control.ts'
 const REGULATION = 'Regulation (EU) 2022/2554'
 const STANDARDS = 'Delegated Regulation (EU) 2024/1774'
 
+/** The controls of DORA that ciphertrail says something of. */
 export const dora: Framework = {
   id: 'dora',
   title: 'DORA',

@@ -2,6 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'FedRAMP baselines Revision 5, additional requirements and guidance'
 
+/** The controls of FedRAMP that ciphertrail says something of. */
 export const fedramp: Framework = {
   id: 'fedramp',
   title: 'FedRAMP',

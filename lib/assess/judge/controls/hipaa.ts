@@ -3,6 +3,7 @@ import type { Framework } from '../control.ts'
 const SOURCE = '45 CFR part 164, subpart C (Security Rule)'
 const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
 
+/** The controls of the HIPAA Security Rule that ciphertrail says something of. */
 export const hipaa: Framework = {
   id: 'hipaa',
   title: 'HIPAA Security Rule',

@@ -2,6 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'ISO/IEC 27001:2022, Annex A'
 
+/** The controls of ISO/IEC 27001 that ciphertrail says something of. */
 export const iso27001: Framework = {
   id: 'iso-27001',
   title: 'ISO/IEC 27001',

@@ -1,5 +1,6 @@
 import type { Framework } from '../control.ts'
 
+/** The controls of NIS2 that ciphertrail says something of. */
 export const nis2: Framework = {
   id: 'nis2',
   title: 'NIS2',

@@ -3,6 +3,7 @@ import type { Framework } from '../control.ts'
 const SOURCE = 'NIST SP 800-53 Rev. 5, control catalogue; baselines of SP 800-53B'
 const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
 
+/** The controls of NIST SP 800-53 that ciphertrail says something of. */
 export const nist80053: Framework = {
   id: 'nist-800-53',
   title: 'NIST SP 800-53',

@@ -3,6 +3,7 @@ import type { Framework } from '../control.ts'
 const SOURCE = 'PCI DSS v4.0.1'
 const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
 
+/** The controls of PCI DSS that ciphertrail says something of. */
 export const pciDss: Framework = {
   id: 'pci-dss',
   title: 'PCI DSS',

@@ -2,6 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'AICPA Trust Services Criteria 2017, points of focus revised 2022'
 
+/** The criteria of SOC 2 that ciphertrail says something of. */
 export const soc2: Framework = {
   id: 'soc-2',
   title: 'SOC 2',

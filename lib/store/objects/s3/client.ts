@@ -32,6 +32,7 @@ export type FoundObject = {
   readonly write: string | undefined
 }
 
+/** An object to write; `lock` and `write` (the writer's own name for it) are absent where there is none. */
 export type PutRequest = {
   readonly bucket: string
   readonly key: string
@@ -60,7 +61,7 @@ export type S3Calls = {
 }
 
 /** A request that was not answered within its deadline, tries and waits included. */
-export class DeadlineError extends Error {
+class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
 }
 

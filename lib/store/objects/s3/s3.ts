@@ -18,6 +18,7 @@ import type { FoundObject, S3Calls, S3Limits } from './client.ts'
 import { s3Error } from './errors.ts'
 import { readPage } from './listing.ts'
 
+/** How S3 is reached. */
 export type S3Options = {
   readonly now: () => Date
   /** Whether the bucket stands in the path of a request; other servers than Amazon's want that. */

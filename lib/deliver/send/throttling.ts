@@ -1,12 +1,15 @@
 /** Waiting for a server of mail that takes only so many in a time. */
-import { NotSentError, type SendMail } from './send.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { NotSentError, type Refusal, type SendMail } from './send.ts'
 
-export type Patience = {
-  /** Whether there is time to wait for so many milliseconds, and to send then. */
-  readonly mayWait: (ms: number) => boolean
-  readonly wait: (ms: number) => Promise<void>
-  /** From 0 up to 1. */
-  readonly random: () => number
+/** How a way to send waits. */
+type Patience = {
+  /** Whether there is time to wait for so many milliseconds, and to send then; default: there always is. */
+  readonly mayWait?: (ms: number) => boolean
+  /** Default: by the machine's clock. */
+  readonly wait?: (ms: number) => Promise<void>
+  /** From 0 up to 1; default: chance. */
+  readonly random?: () => number
 }
 
 const FIRST_MS = 500
@@ -16,15 +19,18 @@ const MAX_MS = 8_000
 const ALL_MS = 60_000
 
 /**
- * Sends, and where the server took it for too fast, waits and asks again: half a second, then twice as long each time up to eight, and of that a half at least, so that
+ * A way to send mail that waits: it sends, and where the server took it for too fast, waits and asks again: half a second, then twice as long each time up to eight, and of that a half at least, so that
  * several who wait do not come back together. After a minute, or where there is no time, that it was too fast is thrown, as whatever else is at once.
  */
-export function retryThrottled(send: SendMail, { mayWait, wait, random }: Patience): SendMail {
-  return async (envelope) => {
+export function retryThrottled<T extends { readonly send: SendMail }>(
+  mail: T,
+  { mayWait = () => true, wait = sleep, random = Math.random }: Patience = {},
+): T {
+  const send: SendMail = async (envelope) => {
     let waited = 0
     for (let longest = FIRST_MS; ; longest = Math.min(2 * longest, MAX_MS)) {
       try {
-        return await send(envelope)
+        return await mail.send(envelope)
       } catch (error) {
         if (!(error instanceof NotSentError) || error.refusal !== 'too-fast') throw error
         const ms = Math.ceil((longest * (1 + random())) / 2)
@@ -34,6 +40,7 @@ export function retryThrottled(send: SendMail, { mayWait, wait, random }: Patien
       }
     }
   }
+  return { ...mail, send }
 }
 
 /** A way to send that remembers whether the server took no more, whatever the mail was. */
@@ -51,7 +58,7 @@ export function trackThrottling(send: SendMail): PacedMail {
       try {
         return await send(envelope)
       } catch (error) {
-        if (error instanceof NotSentError && isThrottled(error)) isHeldUp = true
+        if (error instanceof NotSentError && isThrottled(error.refusal)) isHeldUp = true
         throw error
       }
     },
@@ -60,6 +67,6 @@ export function trackThrottling(send: SendMail): PacedMail {
 }
 
 /** Whether a message was refused for how many were sent, which says nothing of it. */
-export function isThrottled({ refusal }: NotSentError): boolean {
+export function isThrottled(refusal: Refusal): boolean {
   return refusal === 'too-fast' || refusal === 'quota'
 }
