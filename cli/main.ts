@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import tab from '@bomb.sh/tab/commander'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, ConfigError, readConfig } from '../lib/config.ts'
+import { useBudget } from '../lib/observed/budget.ts'
 import { addAlert } from './commands/alert.ts'
 import { addChannelCommands } from './commands/channel/channel.ts'
 import { addClusterCommands } from './commands/cluster.ts'
@@ -36,6 +37,7 @@ import { addWorkloads } from './commands/workloads.ts'
 export async function main(argv: readonly string[], given?: Config, now?: () => Date): Promise<number> {
   const config = given ?? configOr((line) => process.stderr.write(`${line}\n`))
   if (config === undefined) return 2
+  useBudget(config.budget)
   const console = processConsole(config, manifest.version, now)
   const program = programOf(console)
   try {

@@ -12,6 +12,7 @@ import type { APIGatewayProxyStructuredResultV2, Context, SQSBatchResponse, SQSE
 import * as z from 'zod'
 import manifest from '../package.json' with { type: 'json' }
 import { type Config, readConfig } from '../lib/config.ts'
+import { useBudget } from '../lib/observed/budget.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { type S3Address, parseAddress } from '../lib/store/objects/s3/address.ts'
 import { s3Objects } from '../lib/store/objects/s3/s3.ts'
@@ -43,6 +44,7 @@ export class SettingError extends Error {
 
 // What is absent or wrong ends the start of the container, and not the first message.
 const config = readConfig()
+useBudget(config.budget)
 const address = storeAddress()
 const logger = new Logger({ serviceName: 'ciphertrail' })
 const metrics = new Metrics({

@@ -35,7 +35,7 @@ const RUNS = {
   plan: { seconds: 1, gigabytes: 1 },
   collect: { seconds: 12, gigabytes: 2 },
   seal: { seconds: 5, gigabytes: 1 },
-  compact: { seconds: 5, gigabytes: 1 },
+  compact: { seconds: 5, gigabytes: 2 },
   report: { seconds: 60, gigabytes: 3 },
   alert: { seconds: 2, gigabytes: 1 },
   deliver: { seconds: 10, gigabytes: 1 },

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { networkOf, networksIn } from './net/networks.ts'
 import { withoutSecrets } from './text/redact.ts'
 import { pagesUrl } from './deliver/send/pages-url.ts'
+import { BUDGET_FORM, parseBudget } from './observed/budget.ts'
 import { isOrigin } from './seal/key/key.ts'
 import { StoreAddressError, parseAddress } from './store/objects/s3/address.ts'
 
@@ -60,6 +61,8 @@ export type Config = {
   readonly credentials: string | undefined
   /** `CIPHERTRAIL_SECRETS`: what the names of the only secrets begin with that are read for clusters, parted by commas. */
   readonly secrets: string | undefined
+  /** `CIPHERTRAIL_BUDGET`: how much one window of one cluster may hold, where that is not as by default: see lib/observed/budget.ts. */
+  readonly budget: string | undefined
   /** What a credential plugin of a kubeconfig gets of the environment: what programs need, and what the plugins of clouds read. */
   readonly pluginEnvironment: Readonly<Record<string, string>>
 }
@@ -117,6 +120,7 @@ const FORMS: Readonly<Record<string, Form>> = {
     wanted: 'the name of a claim, such as ciphertrail_clusters',
     accepts: (text) => /^[\x21-\x7e]{1,255}$/.test(text),
   },
+  CIPHERTRAIL_BUDGET: { wanted: BUDGET_FORM, accepts: (text) => parseBudget(text) !== undefined },
   CIPHERTRAIL_COLLECT_QUEUE: QUEUE,
   CIPHERTRAIL_DELIVER_QUEUE: QUEUE,
   CIPHERTRAIL_KMS_KEY: KMS_KEY,
@@ -170,6 +174,7 @@ export function readConfig(): Config {
     trustKey: read('CIPHERTRAIL_TRUST_KEY'),
     credentials: read('CIPHERTRAIL_CREDENTIALS'),
     secrets: read('CIPHERTRAIL_SECRETS'),
+    budget: read('CIPHERTRAIL_BUDGET'),
     pluginEnvironment: Object.fromEntries(
       Object.entries(process.env).flatMap(([name, value]) =>
         value !== undefined && PLUGIN_VARIABLES.test(name) ? [[name, value]] : [],

@@ -38,6 +38,7 @@ const GOOD = {
   CIPHERTRAIL_TRUST: 'trust',
   CIPHERTRAIL_TRUST_KEY: 'alias/trust',
   CIPHERTRAIL_CREDENTIALS: '/etc/ciphertrail',
+  CIPHERTRAIL_BUDGET: 'series=80000 samples=2000000, depth=64',
   CIPHERTRAIL_SECRETS: 'ciphertrail/, arn:aws:secretsmanager:eu-central-1:111122223333:secret:token-AbCdEf',
 } as const
 
@@ -83,6 +84,7 @@ test('readConfig() takes an empty variable for absent, and gives plugins what pr
     trustKey: GOOD.CIPHERTRAIL_TRUST_KEY,
     credentials: GOOD.CIPHERTRAIL_CREDENTIALS,
     secrets: GOOD.CIPHERTRAIL_SECRETS,
+    budget: GOOD.CIPHERTRAIL_BUDGET,
   })
 })
 
@@ -108,6 +110,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   CIPHERTRAIL_DELIVER_QUEUE: ['deliver'],
   CIPHERTRAIL_API_CLAIM: ['my clusters', 'cl\u00fcsters'],
   CIPHERTRAIL_SECRETS: ['ciphertrail/*', 'a;b'],
+  CIPHERTRAIL_BUDGET: ['series', 'series=0', 'series=-1', 'series=1e9', 'toString=1', 'depth=1001', 'answer=600000000'],
 }
 
 test('readConfig() says in one line which variable cannot be used, what it is, what is wanted and what to do', (context) => {

@@ -1,6 +1,7 @@
 import type { Cluster } from '../model/registry.ts'
 import type { MetricsAnswer, Snapshot } from '../model/snapshot.ts'
 import type { Seconds, Window } from '../model/time.ts'
+import { type BudgetName, budget, exceeds } from '../observed/budget.ts'
 import { cadvisorQueriesOf } from '../observed/cadvisor-queries.ts'
 import { listAll } from './kubernetes/list-objects.ts'
 import { queryInstant } from './prometheus/ask-prometheus.ts'
@@ -12,6 +13,7 @@ import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
 import type { ClusterAccess } from './cluster/cluster-access.ts'
 import type { FailureKind } from '../net/errors.ts'
 import { SourceError } from '../net/errors.ts'
+import { withinBudget } from './within-budget.ts'
 
 /** How far Prometheus' clock and ours may be apart before a window's edges are in doubt. */
 export const SKEW_SECONDS = 30
@@ -55,7 +57,7 @@ export async function collectWindow(
     collectProxies(cluster, window, { asked, listed }, deps),
   ])
   const [viz, tap] = await Promise.all([vizOf(cluster, window, metrics, deps), tapOf(cluster, window, metrics, deps)])
-  return {
+  return withinBudget({
     ...headOf(cluster, window, { collector, startedAt, endedAt: deps.now().toISOString() }),
     complete:
       metrics.status === 'complete' &&
@@ -67,7 +69,7 @@ export async function collectWindow(
     ...(viz === undefined ? {} : { viz }),
     ...(tap === undefined ? {} : { tap }),
     ...(proxies === undefined ? {} : { proxies }),
-  }
+  })
 }
 
 /** What Prometheus answers for a window, as {@link collectWindow} has it. */
@@ -93,13 +95,13 @@ export async function collectAgain(
   { access, now }: CollectDeps,
 ): Promise<Snapshot> {
   const kubernetes = await listAll(access.kubernetes, cluster, { now })
-  return {
+  return withinBudget({
     ...headOf(cluster, window, { collector, startedAt, endedAt: now().toISOString() }),
     complete: metrics.status === 'complete' && kubernetes.status === 'complete',
     metrics,
     kubernetes,
     ...(cadvisor === undefined ? {} : { cadvisor }),
-  }
+  })
 }
 
 /** What an attempt was made of, when and by whom. */
@@ -178,14 +180,15 @@ async function collectFromPrometheus(
   const queries = queriesOf(window)
   const ofCadvisor = cadvisorQueriesOf(window)
   const all = queries.length + ofCadvisor.length
-  const { answered, failed } = await askAll(queries, of, deps, (done) => deps.progress?.(done, all))
+  const taken: Taken = { source: 0, 'window-values': 0 }
+  const { answered, failed } = await askAll(queries, of, taken, deps, (done) => deps.progress?.(done, all))
   const errors = failureLines(failed)
   if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
   // After the plan of queries, without which it would tell nothing, and before it is known whether one Prometheus answered them all.
   const cadvisor =
     answered.length === 0
       ? undefined
-      : await collectCadvisor(ofCadvisor, of, deps, (done) => deps.progress?.(queries.length + done, all))
+      : await collectCadvisor(ofCadvisor, of, taken, deps, (done) => deps.progress?.(queries.length + done, all))
   const replaced = prometheus.servers().slice(asked.length)
   if (replaced.length > 0) errors.push(replacedError(server, replaced, of))
   const scraped = answered.some((answer) => answer.name === 'scrapes' && answer.series > 0)
@@ -211,10 +214,11 @@ async function collectFromPrometheus(
 async function collectCadvisor(
   queries: readonly AskedQuery[],
   of: string,
+  taken: Taken,
   deps: CollectDeps,
   progress: (done: number) => void,
 ): Promise<Snapshot['cadvisor']> {
-  const { answered, failed } = await askAll(queries, of, deps, progress)
+  const { answered, failed } = await askAll(queries, of, taken, deps, progress)
   return {
     status: failed.length === 0 ? 'complete' : answered.length === 0 ? 'failed' : 'partial',
     errors: failureLines(failed),
@@ -225,6 +229,9 @@ async function collectCadvisor(
 /** A query of a plan. */
 type AskedQuery = { readonly name: string; readonly query: string; readonly time: Seconds }
 
+/** What the answers of one Prometheus have of the budget of a window. */
+type Taken = Record<Extract<BudgetName, 'source' | 'window-values'>, number>
+
 /** One query that was not answered. */
 type FailedQuery = { readonly name: string; readonly line: string; readonly kind: FailureKind }
 
@@ -232,6 +239,7 @@ type FailedQuery = { readonly name: string; readonly line: string; readonly kind
 async function askAll(
   queries: readonly AskedQuery[],
   of: string,
+  taken: Taken,
   { access: { prometheus } }: CollectDeps,
   progress: (done: number) => void,
 ): Promise<{
@@ -246,7 +254,10 @@ async function askAll(
     for (const [index, { name, query, time }] of queue) {
       const at = String(time)
       try {
-        const { body, series } = await queryInstant(prometheus, { what: `query ${name} ${of}`, query, time: at })
+        const what = `query ${name} ${of}`
+        if (overOf(taken) !== undefined) throw overBudget(taken, what, 'it was not asked, those before it')
+        const { body, series, values } = await queryInstant(prometheus, { what, query, time: at })
+        take(taken, { source: body.length, 'window-values': values }, what)
         answered[index] = { name, query, time: at, body, series: series.length }
       } catch (error) {
         if (!(error instanceof SourceError)) throw error
@@ -259,6 +270,24 @@ async function askAll(
   }
   await Promise.all(Array.from({ length: CONCURRENCY }, ask))
   return { answered: answered.filter((answer) => answer !== undefined), failed }
+}
+
+/** Adds an answer to what was taken. Throws SourceError where that is more than there may be. */
+function take(taken: Taken, answer: Taken, what: string): void {
+  for (const name of TAKEN) taken[name] += answer[name]
+  if (overOf(taken) !== undefined) throw overBudget(taken, what, 'the answers of Prometheus to this and other queries')
+}
+
+const TAKEN = ['source', 'window-values'] as const
+
+function overOf(taken: Taken): keyof Taken | undefined {
+  return TAKEN.find((name) => taken[name] > budget()[name])
+}
+
+function overBudget(taken: Taken, what: string, who: string): SourceError {
+  const name = overOf(taken) ?? 'source'
+  const problem = `${who} have ${exceeds(name, { atLeast: taken[name] })}`
+  return new SourceError({ source: 'metrics', what }, 'too-large', problem)
 }
 
 /** One line for each way to fail, with the queries that failed so. */

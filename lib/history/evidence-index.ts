@@ -4,6 +4,7 @@ import type { Cluster } from '../model/registry.ts'
 import type { Coverage, WindowResult } from '../model/window.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
+import { budget } from '../observed/budget.ts'
 import { compareText } from '../text/order.ts'
 import { type Archive, ArchiveNeededError, dayOf, digestOfKeys } from './archive.ts'
 import { type ListedEvidence, newEvidence } from './listed-evidence.ts'
@@ -208,9 +209,18 @@ export function snapshotReader(objects: Objects): (key: string) => Promise<Snaps
     kept.delete(key)
     kept.set(key, snapshot)
     for (const oldest of kept.keys()) {
-      if (kept.size <= SNAPSHOTS_KEPT) break
+      if (oldest === key || (kept.size <= SNAPSHOTS_KEPT && lengthOf(kept.values()) <= budget().source)) break
       kept.delete(oldest)
     }
     return snapshot
   }
+}
+
+/** How long the answers of snapshots are: of large ones, which fill the memory, fewer are kept. */
+function lengthOf(snapshots: Iterable<Snapshot>): number {
+  let length = 0
+  for (const { metrics, cadvisor, proxies } of snapshots)
+    for (const { body } of [...metrics.answers, ...(cadvisor?.answers ?? []), ...(proxies?.pages ?? [])])
+      length += body.length
+  return length
 }

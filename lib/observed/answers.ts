@@ -1,5 +1,6 @@
 import type { Sample } from './activity.ts'
 import { oneLine } from '../text/redact.ts'
+import { budget, exceeds } from './budget.ts'
 
 /** One series of an answer. */
 export type Series = {
@@ -33,10 +34,24 @@ export function parseAnswer(body: string): Series[] {
   const data = toObject(answer['data'], 'it has no data')
   const { resultType, result } = data
   if (!Array.isArray(result)) throw malformed('it has no result')
+  if (resultType !== 'scalar') refuseExcess(result)
   if (resultType === 'scalar') return [{ labels: {}, samples: [toSample(result)] }]
   if (resultType === 'vector') return result.map(toInstantSeries)
   if (resultType === 'matrix') return result.map(toRangeSeries)
   throw malformed(`its result is of type "${oneLine(textOf(resultType))}"`)
+}
+
+/** More than its budget: {@link budget} says of what. */
+function refuseExcess(result: readonly unknown[]): void {
+  if (result.length > budget().series)
+    throw new AnswerError(`the answer of Prometheus has ${exceeds('series', { atLeast: result.length })}`)
+  let samples = 0
+  for (const series of result) {
+    const values: unknown = (series as { readonly values?: unknown } | null)?.values
+    samples += Array.isArray(values) ? values.length : 1
+  }
+  if (samples > budget().samples)
+    throw new AnswerError(`the answer of Prometheus has ${exceeds('samples', { atLeast: samples })}`)
 }
 
 type Fields = Readonly<Record<string, unknown>> & { readonly resultType?: unknown; readonly result?: unknown }

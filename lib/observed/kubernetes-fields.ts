@@ -361,9 +361,15 @@ export class ReduceError extends Error {
  * Reduces the objects of one list, in their order.
  *
  * @param where what the list is, for messages: `pods of cluster "prod"`
+ * @param before how many items of the list came on earlier pages
  * @throws ReduceError that names the first object that does not fit and why; nothing is dropped silently
  */
-export function reduceItems<R extends Resource>(resource: R, items: readonly unknown[], where: string): Item<R>[] {
+export function reduceItems<R extends Resource>(
+  resource: R,
+  items: readonly unknown[],
+  where: string,
+  before = 0,
+): Item<R>[] {
   const schema: z.ZodType = SCHEMAS[resource]
   return items.map((item, index) => {
     const parsed = schema.safeParse(item)
@@ -371,7 +377,7 @@ export function reduceItems<R extends Resource>(resource: R, items: readonly unk
     const [issue] = parsed.error.issues
     const path = issue === undefined || issue.path.length === 0 ? '' : `${oneLine(issue.path.join('.'))}: `
     throw new ReduceError(
-      `Cannot read ${where}: item ${index + 1}${nameOf(item)} does not fit, ${path}${oneLine(issue?.message ?? '')}`,
+      `Cannot read ${where}: item ${before + index + 1}${nameOf(item)} does not fit, ${path}${oneLine(issue?.message ?? '')}`,
     )
   })
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { oneLine } from '../text/redact.ts'
+import { jsonSize } from './budget.ts'
 
 /** An edge as `linkerd viz edges` shows it: what its proxies had open at one scrape, seen from the client's side. */
 export type VizEdge = {
@@ -53,6 +54,8 @@ const failed = z.object({ error: z.union([z.string(), z.object({ error: z.string
  * @throws VizEdgesError
  */
 export function parseVizEdges(json: string): VizEdge[] {
+  const { excess } = jsonSize(json)
+  if (excess !== null) throw new VizEdgesError(`it has ${excess}`)
   let answer: unknown
   try {
     answer = JSON.parse(json)

@@ -597,7 +597,7 @@ test('damaged evidence harms its own window only, is told by rebuild, and a furt
   truncateSync(join(store, key), 1000)
   const ran = await mesh.run('rebuild', '--store', store)
   assert.equal(ran.code, 1)
-  assertClear(ran, new RegExp(`^Cannot read evidence "${key}": it is (not whole gzip data|too large when unpacked)$`))
+  assertClear(ran, new RegExp(`^Cannot read evidence "${key}": it is not whole gzip data$`))
   assert.equal((await resultOf(store)).collected, false)
   assert.equal((await resultOf(store, earlier)).collected, true)
   const told = await rowsOf(store)

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { assessWindow } from '../../lib/assess/window/window.ts'
 import { verifyStore } from '../../lib/seal/verify/verify-period.ts'
 import { formatVkey } from '../../lib/seal/tlog/note.ts'
 import { deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
+import { evidenceKey, windowPrefix } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { openStore } from '../store/objects/open-s3.ts'
@@ -116,4 +118,29 @@ test('a key that cannot sign is one line, and the function fails', async (t) => 
     message: /Cannot sign with KMS key .*AccessDeniedException: not allowed/,
   })
   assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
+})
+
+test('compact tells what one cluster has stored beyond its budget, or cannot derive, and brings the others up', async (t) => {
+  for (const id of ['hostile', 'broken', 'west'])
+    await addCluster({ id, windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  for (const index of [0, 1]) await writeAttempt(snapshotOf('west', index), { objects })
+  for (const id of ['hostile', 'broken']) await writeAttempt(snapshotOf(id, 0), { objects })
+  const bomb = evidenceKey({ window: snapshotOf('hostile', 1).window, cluster: 'hostile', attempt: 1 })
+  await objects.putOnce(bomb, gzipSync('[],'.repeat(150_000_000)))
+  // The store refuses one of them for as long as this takes.
+  s3.misbehave(({ key }) => (key.includes('broken') ? { status: 403, code: 'AccessDenied' } : undefined))
+  t.after(() => {
+    s3.misbehave(() => undefined)
+  })
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/compact.ts')
+  await handler({ time: minutesIn(30).toISOString() }, contextOf())
+  const { errors } = log.lines().find(({ message }) => message === 'done') as unknown as { errors: string[] }
+  assert.equal(errors.length, 2, errors.join('\n'))
+  assert.match(
+    errors.join('\n'),
+    new RegExp(`"${bomb}": it has 450000000 bytes unpacked or more, wanted at most 320000000; `),
+  )
+  assert.match(errors.join('\n'), /broken/)
+  for (const id of ['hostile', 'west']) assert.equal(await count(windowPrefix(id)), 2, id)
 })

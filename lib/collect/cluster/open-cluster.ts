@@ -5,6 +5,7 @@ import { addressCheck, checkedLookup, refuseAddress } from '../../net/refused-ad
 import { openConnections } from '../../net/connections.ts'
 import type { Connections } from '../../net/connections.ts'
 import { requestJson } from '../../net/http.ts'
+import { budget, jsonSize, raise } from '../../observed/budget.ts'
 import type { ApiServerConnection } from './api-websocket.ts'
 import { prometheusByForward } from '../prometheus/by-forward.ts'
 import { prometheusByUrl } from '../prometheus/by-url.ts'
@@ -27,16 +28,13 @@ export type OpenOptions = {
   readonly kubernetesDeadlineMs?: number
   /** Default 60 s. */
   readonly prometheusDeadlineMs?: number
-  /** Largest answer, default 512 MB. */
+  /** Largest answer; default what the budget says. */
   readonly maxBytes?: number
   /** Wait before a request is tried again, default 0.5 s; doubled for the third try. */
   readonly retryDelayMs?: number
 }
 
 const PAGE_DEADLINE_MS = 10_000
-
-/** A page of a proxy with a thousand neighbours has 3 MB. What a pod sends is its own say, and several are read at once: with 32 MB they took 0.9 GB. */
-const PAGE_BYTES = 8 * 1024 * 1024
 
 /** Opens a registered cluster. */
 export function openCluster(
@@ -45,7 +43,7 @@ export function openCluster(
     environment,
     kubernetesDeadlineMs = 30_000,
     prometheusDeadlineMs = 60_000,
-    maxBytes = 512 * 1024 * 1024,
+    maxBytes = budget().answer,
     retryDelayMs = 500,
   }: OpenOptions,
 ): ClusterAccess {
@@ -54,7 +52,16 @@ export function openCluster(
   const way = apiServerWay(cluster, environment, { newPool, limits: kubernetesLimits })
   const kubernetes = kubernetesServer(way, newPool, kubernetesLimits)
   const ask = async ({ what, hints }: Asking, request: Pick<JsonRequest, 'path' | 'json'>): Promise<unknown> => {
-    const text = await requestJson(kubernetes, { what, ...request, hints: { ...kubernetesHints(cluster), ...hints } })
+    const text = await requestJson(kubernetes, {
+      what,
+      ...request,
+      hints: { ...TOO_LARGE, ...kubernetesHints(cluster), ...hints },
+    })
+    const { excess } = jsonSize(text)
+    if (excess !== null)
+      throw new SourceError({ source: 'kubernetes', what }, 'too-large', `the answer of the API server has ${excess}`, {
+        status: 200,
+      })
     try {
       return wellFormed(JSON.parse(text), text)
     } catch {
@@ -90,14 +97,14 @@ export function openCluster(
       newPool,
       closing,
       // Of many pods some are just ending: none of them may hold up the others.
-      limits: { deadlineMs: Math.min(kubernetesDeadlineMs, PAGE_DEADLINE_MS), maxBytes: PAGE_BYTES, retryDelayMs },
+      limits: { deadlineMs: Math.min(kubernetesDeadlineMs, PAGE_DEADLINE_MS), maxBytes: budget().page, retryDelayMs },
     }),
     prometheus: {
       servers: prometheus.servers,
       ask: (method, path, parameters, { what, hints }) =>
         requestJson(prometheus, {
           what,
-          hints: { ...prometheus.hints, ...hints },
+          hints: { ...TOO_LARGE, ...prometheus.hints, ...hints },
           ...(method === 'POST'
             ? { path, form: parameters }
             : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
@@ -116,10 +123,12 @@ export function openCluster(
   }
 }
 
+const TOO_LARGE: Hints = { 'too-large': raise('answer') }
+
 function vizApi(viz: VizTransport): VizApi {
   return {
     servers: viz.servers,
-    get: (path, { what, hints }) => requestJson(viz, { what, path, hints: { ...viz.hints, ...hints } }),
+    get: (path, { what, hints }) => requestJson(viz, { what, path, hints: { ...TOO_LARGE, ...viz.hints, ...hints } }),
   }
 }
 

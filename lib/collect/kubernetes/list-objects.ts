@@ -4,6 +4,7 @@ import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
 import { CONNECTIONS } from '../../net/connections.ts'
 import { ReduceError, reduceItems } from '../../observed/kubernetes-fields.ts'
 import type { Resource } from '../../observed/kubernetes-fields.ts'
+import { budget, exceeds, jsonSize } from '../../observed/budget.ts'
 import { oneLine } from '../../text/redact.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { KubernetesApi } from '../cluster/apis.ts'
@@ -108,9 +109,6 @@ export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as
 
 const PAGE_SIZE = 500
 
-/** More pages than any real cluster has: a server that never ends must not fill the memory. */
-const MAX_PAGES = 2_000
-
 /**
  * Failures of the first list, the pods, that every other one would repeat: one line is enough. Only rights differ from list to list; and
  * without pods no other list is of use.
@@ -144,6 +142,7 @@ export async function listAll(
   const results = new Map<Resource, KubernetesList>()
   const errors = new Map<Resource, string>()
   const [pods, ...others] = LISTINGS
+  const taken: Taken = { objects: 0, source: 0, values: 0 }
   const read = async (resource: Resource, list: () => Promise<KubernetesList>): Promise<SourceError | undefined> => {
     try {
       results.set(resource, await list())
@@ -155,11 +154,11 @@ export async function listAll(
     }
   }
 
-  const failure = pods === undefined ? undefined : await read('pods', () => listOne(api, cluster, pods))
+  const failure = pods === undefined ? undefined : await read('pods', () => listOne(api, cluster, pods, taken))
   if (failure === undefined || !HOPELESS.has(failure.kind)) {
     const tasks = [
-      ...others.map((listing) => () => read(listing.resource, () => listOne(api, cluster, listing))),
-      () => read('configmaps', () => readConfigMaps(api, cluster)),
+      ...others.map((listing) => () => read(listing.resource, () => listOne(api, cluster, listing, taken))),
+      () => read('configmaps', () => readConfigMaps(api, cluster, taken)),
     ]
     await Promise.all(
       Array.from({ length: CONNECTIONS }, async () => {
@@ -179,7 +178,7 @@ export async function listAll(
 }
 
 /** A list of one resource, in the newest version that the cluster serves; without a version where it serves none. */
-async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): Promise<KubernetesList> {
+async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing, taken: Taken): Promise<KubernetesList> {
   const { resource, kind, versions, required } = listing
   const [plural] = splitResource(resource)
   const what = listWhat(plural, cluster)
@@ -189,10 +188,14 @@ async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing): 
       for (const reason of listing.reasons ?? [undefined]) {
         const selector = reason === undefined ? undefined : `reason=${reason}`
         const asking = { what, hints: listHints(resource) }
-        const all = await listPages(api, listPath(resource, version), kind, selector, asking)
-        for (const item of all) if (reason === undefined || isOfReason(item, reason)) items.push(item)
+        const keep = (page: readonly unknown[], before: number): unknown[] => {
+          const wanted = page.filter((item) => reason === undefined || isOfReason(item, reason))
+          return reduceItems(resource, wanted, `${plural} of cluster "${cluster.id}"`, items.length + before)
+        }
+        const all = await listPages(api, listPath(resource, version), kind, selector, { ...asking, keep, taken })
+        for (const item of all) items.push(item)
       }
-      return { resource, version, items: reduceItems(resource, items, `${plural} of cluster "${cluster.id}"`) }
+      return { resource, version, items }
     } catch (error) {
       const isMissing = error instanceof SourceError && error.kind === 'not-found'
       if (!isMissing || (required && index === versions.length - 1)) throw error
@@ -211,7 +214,17 @@ function isOfReason(item: unknown, reason: string): boolean {
   return z.object({ reason: z.literal(reason) }).safeParse(item).success
 }
 
-type ListAsking = { readonly what: string; readonly hints: Hints }
+/** What the lists of a window have of its budget. */
+type Taken = { objects: number; source: number; values: number }
+
+type ListAsking = {
+  readonly what: string
+  readonly hints: Hints
+  /** What of a page is kept, and how many were kept before: the rest of an answer is let go before the next one comes. */
+  readonly keep: (page: readonly unknown[], before: number) => readonly unknown[]
+  /** Of all lists. */
+  readonly taken: Taken
+}
 
 /** All pages of a list. A page that expired (410) begins the list again, once: half of an old list is no list. */
 async function listPages(
@@ -236,20 +249,69 @@ async function listOnce(
   fieldSelector: string | undefined,
   asking: ListAsking,
 ): Promise<unknown[]> {
+  const { keep, taken } = asking
+  const own: Taken = { objects: 0, source: 0, values: 0 }
+  try {
+    return await readPages(api, path, kind, fieldSelector, {
+      ...asking,
+      keep: (page, before) => {
+        const kept = keep(page, before)
+        take(kept, own, asking)
+        return kept
+      },
+    })
+  } catch (error) {
+    // What is not kept is no burden to the other lists.
+    for (const name of TAKEN) taken[name] -= own[name]
+    throw error
+  }
+}
+
+const TAKEN = ['objects', 'source', 'values'] as const
+
+/** Adds a page to what was taken. Throws SourceError where that is more than there may be. */
+function take(kept: readonly unknown[], own: Taken, { what, taken }: ListAsking): void {
+  const text = JSON.stringify(kept)
+  const page: Taken = { objects: kept.length, source: text.length, values: jsonSize(text).values }
+  for (const name of TAKEN) {
+    own[name] += page[name]
+    taken[name] += page[name]
+    if (taken[name] > budget()[name])
+      throw new SourceError(
+        { source: 'kubernetes', what },
+        'too-large',
+        `the lists of the API server have ${exceeds(name, { atLeast: taken[name] })}`,
+        { status: 200 },
+      )
+  }
+}
+
+async function readPages(
+  api: KubernetesApi,
+  path: string,
+  kind: string,
+  fieldSelector: string | undefined,
+  asking: ListAsking,
+): Promise<unknown[]> {
   const items: unknown[] = []
   let next = ''
-  for (let page = 0; page < MAX_PAGES; page++) {
+  for (let page = 0; page < budget().pages; page++) {
     const parameters = new URLSearchParams({ limit: String(PAGE_SIZE) })
     if (fieldSelector !== undefined) parameters.set('fieldSelector', fieldSelector)
     if (next !== '') parameters.set('continue', next)
     const answer = readPage(await api.get(`${path}?${parameters.toString()}`, asking), kind, asking)
-    for (const item of answer.items) items.push(item)
+    for (const item of asking.keep(answer.items, items.length)) items.push(item)
     const following = answer.metadata?.continue ?? ''
     if (following === '') return items
     if (following === next) throw malformed(asking, 'the API server sent the same page again')
     next = following
   }
-  throw malformed(asking, `the list did not end after ${MAX_PAGES} pages`)
+  throw new SourceError(
+    { source: 'kubernetes', what: asking.what },
+    'too-large',
+    `the list did not end, it has ${exceeds('pages', { atLeast: budget().pages + 1 })}`,
+    { status: 200 },
+  )
 }
 
 const listSchema = z.object({
@@ -275,7 +337,7 @@ function malformed({ what, hints }: ListAsking, problem: string): SourceError {
  * name, a list of the namespace, then of all, is tried: a read-only copy of an API may hold only lists. Whoever may not list
  * has still learnt that the ConfigMap does not exist.
  */
-async function readConfigMaps(api: KubernetesApi, cluster: Cluster): Promise<KubernetesList> {
+async function readConfigMaps(api: KubernetesApi, cluster: Cluster, taken: Taken): Promise<KubernetesList> {
   const namespace = cluster.linkerdNamespace
   const base = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`
   const items: unknown[] = []
@@ -283,11 +345,13 @@ async function readConfigMaps(api: KubernetesApi, cluster: Cluster): Promise<Kub
     const asking = {
       what: `read configmap ${name} of cluster "${cluster.id}"`,
       hints: { forbidden: `grant "get" on "configmaps" in the namespace "${oneLine(namespace)}"` },
+      keep: (page: readonly unknown[]) => page.filter((item) => isNamed(item, name, namespace)),
+      taken,
     }
     const found = await firstFound([
       () => api.get(`${base}/${name}`, asking),
-      () => findInList(api, base, name, namespace, asking),
-      () => findInList(api, '/api/v1/configmaps', name, namespace, asking),
+      () => findInList(api, base, name, asking),
+      () => findInList(api, '/api/v1/configmaps', name, asking),
     ])
     if (found !== undefined) items.push(found)
   }
@@ -311,16 +375,14 @@ async function firstFound(ways: readonly (() => Promise<unknown>)[]): Promise<un
   return undefined
 }
 
-async function findInList(
-  api: KubernetesApi,
-  path: string,
-  name: string,
-  namespace: string,
-  asking: ListAsking,
-): Promise<unknown> {
-  const items = await listPages(api, path, 'ConfigMap', `metadata.name=${name}`, asking)
+async function findInList(api: KubernetesApi, path: string, name: string, asking: ListAsking): Promise<unknown> {
+  const [found] = await listPages(api, path, 'ConfigMap', `metadata.name=${name}`, asking)
+  return found
+}
+
+function isNamed(item: unknown, name: string, namespace: string): boolean {
   const wanted = z.object({ metadata: z.object({ name: z.literal(name), namespace: z.literal(namespace) }) })
-  return items.find((item) => wanted.safeParse(item).success)
+  return wanted.safeParse(item).success
 }
 
 function listPath(resource: Resource, version: string): string {

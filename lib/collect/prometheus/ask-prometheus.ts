@@ -1,9 +1,10 @@
 import { AnswerError, type Series, parseAnswer } from '../../observed/answers.ts'
+import { jsonSize } from '../../observed/budget.ts'
 import type { PrometheusApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
-/** An answer of Prometheus: its text as received, and what it says. */
-export type PrometheusAnswer = { readonly body: string; readonly series: readonly Series[] }
+/** An answer of Prometheus: its text as received, what it says, and how many values of JSON that is. */
+export type PrometheusAnswer = { readonly body: string; readonly series: readonly Series[]; readonly values: number }
 
 /** A query at one time. */
 export type InstantQuery = {
@@ -50,8 +51,13 @@ async function ask(
     if (!getOnly) throw error
     return api.ask('GET', path, parameters, { what })
   })
+  const { values, excess } = jsonSize(body)
+  if (excess !== null)
+    throw new SourceError({ source: 'metrics', what }, 'too-large', `the answer of Prometheus has ${excess}`, {
+      status: 200,
+    })
   try {
-    return { body, series: parseAnswer(body) }
+    return { body, series: parseAnswer(body), values }
   } catch (error) {
     if (!(error instanceof AnswerError)) throw error
     throw new SourceError({ source: 'metrics', what }, 'malformed', error.message, { status: 200 })

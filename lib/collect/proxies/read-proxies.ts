@@ -2,6 +2,7 @@ import type { Cluster } from '../../model/registry.ts'
 import type { KubernetesList, MetricsAnswer, ProxyPage, Snapshot } from '../../model/snapshot.ts'
 import type { Window } from '../../model/time.ts'
 import { parseAnswer } from '../../observed/answers.ts'
+import { budget, exceeds } from '../../observed/budget.ts'
 import { PAGE_SLACK_SECONDS } from '../../observed/page-times.ts'
 import { PageError, parsePage, reducePage } from '../../observed/metrics-page.ts'
 import { decidingLabels } from '../../observed/pod-labels.ts'
@@ -14,9 +15,6 @@ import { SourceError } from '../../net/errors.ts'
 
 /** Pages that are read at once. Each is a port-forward through the API server. */
 const CONCURRENCY = 8
-
-/** All pages of an attempt together. */
-const MAX_BYTES = 128 * 1024 * 1024
 
 /** Lines of errors that are kept: a cluster of which nothing can be read says so in a few. */
 const MAX_ERRORS = 20
@@ -73,7 +71,8 @@ export async function readProxies(
         const readAt = now().toISOString()
         if (toSeconds(readAt) > toSeconds(window.end) + PAGE_SLACK_SECONDS)
           throw new PageError('was not read: the time for it was over')
-        if (bytes > MAX_BYTES) throw new PageError(`was not read: those before it have ${MAX_BYTES / 1e6} MB`)
+        if (bytes > budget().source)
+          throw new PageError(`was not read: those before it have ${exceeds('source', { atLeast: bytes })}`)
         const body = reducePage(await proxyPage({ namespace: pod.namespace, pod: pod.pod, port }))
         parsePage(body)
         bytes += body.length

@@ -6,6 +6,8 @@ import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import type { MetricsAnswer, ProxyPage, Snapshot } from '../../model/snapshot.ts'
 import type { Window } from '../../model/time.ts'
+import { budget, exceeds, jsonSize } from '../../observed/budget.ts'
+import { jsonExtent } from '../../text/json-extent.ts'
 import { attemptsPrefix, evidenceKey, MAX_ATTEMPTS, parseEvidenceKey } from '../keys.ts'
 import type { EvidenceId } from '../keys.ts'
 import { ConflictError, DeletedError } from '../objects/objects.ts'
@@ -23,9 +25,6 @@ export class EvidenceError extends Error {
 
 /** Answers are turned into JSON and compressed in pieces of this many UTF-16 units, so that no second copy of one is made. */
 const PIECE_LENGTH = 1 << 20
-
-/** Evidence that is larger than this when unpacked did not come from a collector. The longest text that Node holds is near. */
-const MAX_BYTES = 512 * 1024 * 1024
 
 const CHUNK_BYTES = 256 * 1024
 
@@ -192,12 +191,15 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
 
 /** The snapshot in stored bytes. Throws {@link EvidenceError} for any bytes that are not a snapshot of the key's cluster and window. */
 export async function decodeSnapshot(key: string, body: Uint8Array): Promise<Snapshot> {
-  const parsed = snapshotSchema.safeParse(parseJson(key, await unpack(key, body)))
+  const text = await unpack(key, body)
+  refuseLists(key, text)
+  const parsed = snapshotSchema.safeParse(parseJson(key, text))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     throw new EvidenceError(key, `it is not a snapshot, "${issue?.path.join('.')}" is absent or wrong`)
   }
   const snapshot = parsed.data
+  refuseExcess(key, snapshot)
   const id = parseEvidenceKey(key)
   const isOfKey =
     id?.cluster === snapshot.cluster &&
@@ -207,16 +209,46 @@ export async function decodeSnapshot(key: string, body: Uint8Array): Promise<Sna
   return snapshot
 }
 
+/** Values of evidence that stand in no list of Kubernetes: what an answer and a page say of themselves. */
+const BESIDE_LISTS = 200_000
+
+/** Refuses what is too deep or too much to be parsed. What stands in answers is text here. */
+function refuseLists(key: string, text: string): void {
+  const most = { depth: budget().depth, values: budget().values + BESIDE_LISTS }
+  const { depth, values } = jsonExtent(text, most)
+  if (depth > most.depth) throw new EvidenceError(key, `it has ${exceeds('depth', { atLeast: depth })}`)
+  if (values > most.values) throw new EvidenceError(key, `it has ${exceeds('values', { atLeast: values })}`)
+}
+
+/** Refuses what would be too much for whoever assesses it, where an agent stored more than a collector may. */
+function refuseExcess(key: string, { metrics, cadvisor, viz, kubernetes }: Snapshot): void {
+  const bodies = [...metrics.answers, ...(cadvisor?.answers ?? []), ...(viz?.answers ?? [])]
+  let all = 0
+  for (const { body } of bodies) {
+    const { values, excess } = jsonSize(body)
+    if (excess !== null) throw new EvidenceError(key, `an answer in it has ${excess}`)
+    all += values
+    if (all > budget()['window-values'])
+      throw new EvidenceError(key, `it has ${exceeds('window-values', { atLeast: all })}`)
+  }
+  const objects = kubernetes.lists.reduce((sum, { items }) => sum + items.length, 0)
+  if (objects > budget().objects) throw new EvidenceError(key, `it has ${exceeds('objects', { atLeast: objects })}`)
+}
+
 async function unpack(key: string, body: Uint8Array): Promise<string> {
   // The last four bytes say how long it was. Unpacked into one buffer of that size it needs a quarter less memory (measured).
   const stated = body.length < 4 ? 0 : new DataView(body.buffer, body.byteOffset).getUint32(body.length - 4, true)
-  if (stated > MAX_BYTES) throw new EvidenceError(key, 'it is too large when unpacked')
-  const chunkSize = Math.max(Math.min(stated, MAX_GROWTH * body.length), CHUNK_BYTES)
+  const most = budget().evidence
+  if (stated > MAX_GROWTH * body.length) throw new EvidenceError(key, 'it is not whole gzip data')
+  if (stated > most) throw new EvidenceError(key, `it has ${exceeds('evidence', { atLeast: stated })}`)
+  const chunkSize = Math.max(stated, CHUNK_BYTES)
   let unpacked: Buffer
   try {
-    unpacked = await promisify(gunzip)(body, { maxOutputLength: MAX_BYTES, chunkSize })
+    unpacked = await promisify(gunzip)(body, { maxOutputLength: most, chunkSize })
   } catch (error) {
-    throw new EvidenceError(key, 'it is not whole gzip data', { cause: error })
+    const isTooLarge = error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    const problem = isTooLarge ? `it has ${exceeds('evidence', { atLeast: most })}` : 'it is not whole gzip data'
+    throw new EvidenceError(key, problem, { cause: error })
   }
   if (!isUtf8(unpacked)) throw new EvidenceError(key, 'it is not UTF-8 text')
   return unpacked.toString()

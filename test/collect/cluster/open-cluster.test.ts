@@ -193,7 +193,7 @@ test('get() reads gzip and refuses an answer that is too large, compressed or no
     big.writeKubeconfig(file)
     assert.match(
       await lineOf(listPods(open(context, { kubeconfig: file }, { maxBytes: 1_000_000 }))),
-      /: the answer of the API server is larger than 1 MB$/,
+      /: the answer of the API server is larger than 1 MB; if that is right, raise "answer" in CIPHERTRAIL_BUDGET$/,
     )
   }
 })
