@@ -5,10 +5,10 @@ import { cadvisorQueriesOf } from '../observed/cadvisor-queries.ts'
 import { listAll } from './kubernetes/list-objects.ts'
 import { queryInstant } from './prometheus/ask-prometheus.ts'
 import { readProxies } from './proxies/read-proxies.ts'
-import { earlierScrapesQuery, queriesOf } from '../observed/prometheus-queries.ts'
+import { STATED_MOMENTS, earlierScrapesQuery, queriesOf } from '../observed/prometheus-queries.ts'
 import { sampleTap, tapTargets, tooLateToTap } from './tap/tap-sample.ts'
 import { collectViz, isJustOver } from './viz/ask-viz.ts'
-import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
+import { SETTLE_SECONDS, isMoment, toSeconds, toTime } from '../time/windows.ts'
 import type { ClusterAccess } from './cluster/cluster-access.ts'
 import type { FailureKind } from '../net/errors.ts'
 import { SourceError } from '../net/errors.ts'
@@ -249,7 +249,9 @@ async function askAll(
     for (const [index, { name, query, time }] of queue) {
       const at = String(time)
       try {
-        const { body, series } = await queryInstant(prometheus, { what: `query ${name} ${of}`, query, time: at })
+        const what = `query ${name} ${of}`
+        const isStated = STATED_MOMENTS.has(name)
+        const { body, series } = await queryInstant(prometheus, { what, query, time: at, isStated })
         answered[index] = { name, query, time: at, body, series: series.length }
       } catch (error) {
         if (!(error instanceof SourceError)) throw error
@@ -284,7 +286,8 @@ async function readTime({ access }: CollectDeps, of: string): Promise<number | s
       query: 'time()',
       time: undefined,
     })
-    return series[0]?.samples[0]?.value ?? `Cannot query the time ${of}: Prometheus gave none, is it one?`
+    const time = series[0]?.samples[0]?.value
+    return time !== undefined && isMoment(time) ? time : `Cannot query the time ${of}: Prometheus gave none, is it one?`
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
     return error.message
