@@ -15,13 +15,14 @@ import {
   trustKey,
 } from '../../store/keys.ts'
 import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../../store/log-keys.ts'
-import type { Objects } from '../../store/objects/objects.ts'
+import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import { errorLine } from '../../text/error-line.ts'
 import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
 import { deletedAsAbsent } from './deleted.ts'
 import { checkDocuments } from './check-reports.ts'
 import { checkDerived } from './check-derived.ts'
-import { type AddFinding, type Findings, findingsList } from './finding.ts'
+import { type AddFinding, type Findings, type LogFinding, findingsList } from './finding.ts'
 import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
 import { parseNote } from '../tlog/note.ts'
@@ -102,7 +103,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
   await checkDocuments(add, objects)
   for (const cluster of known.clusters) {
     onProgress(`what is derived of ${cluster.id}`)
-    for (const { key, problem } of await checkDerived(cluster, deps)) add(key, problem)
+    for (const { key, problem } of await derivedFindings(cluster, deps)) add(key, problem)
   }
   return {
     findings: findings.all(),
@@ -110,6 +111,16 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
     objects: listed.objects,
     leaves: log.ends.at(-1) ?? 0,
     clusters: known.clusters.length,
+  }
+}
+
+/** What is wrong with what is derived of a cluster. One of which that cannot be told does not keep the others from being checked. */
+async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<readonly LogFinding[]> {
+  try {
+    return await checkDerived(cluster, deps)
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    return [{ key: null, problem: `What is derived of cluster "${cluster.id}" was not checked: ${errorLine(error)}` }]
   }
 }
 
