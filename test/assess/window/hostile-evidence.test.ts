@@ -157,7 +157,7 @@ for (const [name, folder, index] of [
             item: fc.nat(),
             leaf: fc.nat(),
             time: fc.constantFrom(...TIMES),
-            number: fc.constantFrom(...[1e308, -1, 0.5, -1e308, '1', null, {}, []]),
+            number: fc.constantFrom<unknown>(1e308, -1, 0.5, -1e308, '1', null, {}, []),
           }),
           ({ isBefore, list, item, leaf, time, number }) => {
             const side = isBefore ? 'before' : 'after'
