@@ -28,12 +28,14 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** 1: it failed. 2: what was given to the command is wrong. 3: nothing is wrong, and something that holds already is not sealed yet. */
+type ExitCode = 1 | 2 | 3
+
 /** Something that was asked for could not be done, and its lines are written already: no other line is. */
 export class FailedError extends Error {
   override readonly name = 'FailedError'
-  readonly exitCode: 1 | 2
-  /** 2 where what was given to the command is wrong. */
-  constructor(exitCode: 1 | 2 = 1) {
+  readonly exitCode: ExitCode
+  constructor(exitCode: ExitCode = 1) {
     super()
     this.exitCode = exitCode
   }

@@ -29,7 +29,7 @@ import { addTap } from './commands/tap.ts'
 import { addWorkloads } from './commands/workloads.ts'
 
 /**
- * Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood.
+ * Runs a command line and gives its exit code: 0 done, 1 failed, 2 not understood; of `log check` 3 where something in force is not sealed yet.
  *
  * @param given what the environment says, where that was read already
  * @param now what commands take for the present, unless `--now` says otherwise; default the clock of the machine

@@ -94,15 +94,18 @@ export function addLogCommands(program: Command, console: Console): void {
     .command('check')
     .summary('look at every object of the store: what is wrong and where')
     .description(
-      'Looks at every object of the store: the checkpoint, batches, tiles, entries and index of the log, what its leaves name, the registry, what is derived (which is derived again and compared), and objects that nobody makes. Changes nothing. One line for each finding, exit code 1 if there is any; what is not sealed yet is named and is no finding.',
+      'Looks at every object of the store: the checkpoint, batches, tiles, entries and index of the log, what its leaves name, the registry, what is derived (which is derived again and compared), and objects that nobody makes. Changes nothing. One line for each finding; what is not sealed yet is named and is no finding.',
     )
     .option('--key <vkey>', KEY_HELP)
     .option('--json', 'one JSON object for each finding, and a last one that counts')
-    .addHelpText('after', '\nExamples:\n  ciphertrail log check\n  ciphertrail log check --json')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 nothing is wrong, 1 something is, 2 the command line was not\nunderstood, 3 nothing is wrong, but a waiver or a scope by which reports are\njudged already is not sealed yet: run "ciphertrail seal", and ask who set it.\n\nExamples:\n  ciphertrail log check\n  ciphertrail log check --json',
+    )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<LogOptions>()
       const objects = openStore(options, console)
-      const { findings, unsealed, ...counts } = await checkStore(
+      const { findings, unsealed, inForce, ...counts } = await checkStore(
         options.key === undefined ? {} : { vkey: readVkey(options.key) },
         { ...deriveDeps(objects, console.now()), onProgress: (what) => console.progress(`Checking ${what}`) },
       )
@@ -118,12 +121,13 @@ export function addLogCommands(program: Command, console: Console): void {
         if (more > 0 && !isJson)
           console.out(`and ${more} more ${isWrong ? 'findings' : 'objects that are not sealed yet'}`)
       }
-      if (isJson) console.out(toJson({ ...counts, findings: findings.total, unsealed: unsealed.total }))
+      if (isJson) console.out(toJson({ ...counts, findings: findings.total, unsealed: unsealed.total, inForce }))
       else
         console.out(
-          `Looked at ${count(counts.objects, 'object')}, ${count(counts.leaves, 'leaf', 'leaves')} and what is derived of ${count(counts.clusters, 'cluster')}: ${count(findings.total, 'finding')}, ${unsealed.total} not sealed yet`,
+          `Looked at ${count(counts.objects, 'object')}, ${count(counts.leaves, 'leaf', 'leaves')} and what is derived of ${count(counts.clusters, 'cluster')}: ${count(findings.total, 'finding')}, ${unsealed.total} not sealed yet${inForce === 0 ? '' : `, ${inForce} of them in force already`}`,
         )
       if (findings.total > 0) throw new FailedError()
+      if (inForce > 0) throw new FailedError(3)
     })
 }
 

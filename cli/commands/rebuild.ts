@@ -1,9 +1,25 @@
 import type { Command } from 'commander'
-import { rebuildCluster } from '../../lib/history/derive.ts'
+import { type DeriveDeps, type Derived, rebuildCluster } from '../../lib/history/derive.ts'
+import type { Cluster } from '../../lib/model/registry.ts'
+import { StoreError } from '../../lib/store/objects/objects.ts'
+import { errorLine } from '../../lib/text/error-line.ts'
 import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, deriveDeps, openStore } from '../open-store.ts'
 import { collectValues } from '../option-values.ts'
+
+/** Derives a cluster again. One that cannot be derived does not keep the others from it: its windows are null, and a line says why. */
+async function rebuilt(
+  cluster: Cluster,
+  deps: DeriveDeps,
+): Promise<{ readonly windows: Derived['windows'] | null; readonly errors: Derived['errors'] }> {
+  try {
+    return await rebuildCluster(cluster, deps)
+  } catch (error) {
+    if (!(error instanceof Error) || error instanceof StoreError) throw error
+    return { windows: null, errors: [`Cannot derive cluster "${cluster.id}" again: ${errorLine(error)}`] }
+  }
+}
 
 /** Adds `ciphertrail rebuild`. */
 export function addRebuild(program: Command, console: Console): void {
@@ -26,13 +42,13 @@ export function addRebuild(program: Command, console: Console): void {
       let errors = 0
       for (const cluster of await chosenClusters(objects, options.cluster)) {
         console.progress(`Deriving ${cluster.id} again`)
-        const derived = await rebuildCluster(cluster, deriveDeps(objects, console.now()))
+        const derived = await rebuilt(cluster, deriveDeps(objects, console.now()))
         console.progressEnd()
         for (const line of derived.errors) console.err(line)
         errors += derived.errors.length
         if (options.json === true)
-          console.out(toJson({ cluster: cluster.id, windows: derived.windows.length, errors: derived.errors }))
-        else
+          console.out(toJson({ cluster: cluster.id, windows: derived.windows?.length ?? null, errors: derived.errors }))
+        else if (derived.windows !== null)
           console.out(
             `${cluster.id}: ${derived.windows.length} ${derived.windows.length === 1 ? 'window' : 'windows'} derived again`,
           )

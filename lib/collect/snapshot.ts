@@ -6,10 +6,10 @@ import { cadvisorQueriesOf } from '../observed/cadvisor-queries.ts'
 import { listAll } from './kubernetes/list-objects.ts'
 import { queryInstant } from './prometheus/ask-prometheus.ts'
 import { readProxies } from './proxies/read-proxies.ts'
-import { earlierScrapesQuery, queriesOf } from '../observed/prometheus-queries.ts'
+import { STATED_MOMENTS, earlierScrapesQuery, queriesOf } from '../observed/prometheus-queries.ts'
 import { sampleTap, tapTargets, tooLateToTap } from './tap/tap-sample.ts'
 import { collectViz, isJustOver } from './viz/ask-viz.ts'
-import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
+import { SETTLE_SECONDS, isMoment, toSeconds, toTime } from '../time/windows.ts'
 import type { ClusterAccess } from './cluster/cluster-access.ts'
 import type { FailureKind } from '../net/errors.ts'
 import { SourceError } from '../net/errors.ts'
@@ -256,7 +256,8 @@ async function askAll(
       try {
         const what = `query ${name} ${of}`
         if (overOf(taken) !== undefined) throw overBudget(taken, what, 'it was not asked, those before it')
-        const { body, series, values } = await queryInstant(prometheus, { what, query, time: at })
+        const isStated = STATED_MOMENTS.has(name)
+        const { body, series, values } = await queryInstant(prometheus, { what, query, time: at, isStated })
         take(taken, { source: body.length, 'window-values': values }, what)
         answered[index] = { name, query, time: at, body, series: series.length }
       } catch (error) {
@@ -310,7 +311,8 @@ async function readTime({ access }: CollectDeps, of: string): Promise<number | s
       query: 'time()',
       time: undefined,
     })
-    return series[0]?.samples[0]?.value ?? `Cannot query the time ${of}: Prometheus gave none, is it one?`
+    const time = series[0]?.samples[0]?.value
+    return time !== undefined && isMoment(time) ? time : `Cannot query the time ${of}: Prometheus gave none, is it one?`
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
     return error.message

@@ -108,6 +108,34 @@ export async function readPeriodAndPast(
 }
 
 /**
+ * Stands for a period of a cluster that cannot be read: no window of it was collected, and one line says why. Nothing of it passes so, and the other
+ * clusters are told as they are.
+ */
+export function unreadPeriod(
+  cluster: Cluster,
+  period: Span,
+  earlier: readonly Span[],
+  now: Date,
+  line: string,
+): { current: ClusterPeriod; past: ClusterPast } {
+  const { id } = cluster
+  const history = withMissing(id, NOTHING, missingWindows(cluster, NOTHING, now))
+  return {
+    current: {
+      id,
+      ...pastPeriod(history, period),
+      strips: {},
+      coverage: [],
+      workloads: [],
+      crypto: null,
+      errors: [{ window: period.to, line }],
+      facts: periodFacts([]),
+    },
+    past: { id, periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span) })), episodes: [] },
+  }
+}
+
+/**
  * Reads window results one by one and keeps of each what a period is made from. What is alike in many windows is kept once: a month
  * of hours holds a million readings of a few thousand paths.
  */

@@ -8,7 +8,9 @@ import { readPrintedHead } from '../seal/printed-head.ts'
 import { declaredScopes, declaredWaivers } from '../store/registry/declarations.ts'
 import { historyProblem } from '../history/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects/objects.ts'
-import { readPeriodAndPast } from '../history/period.ts'
+import { readPeriodAndPast, unreadPeriod } from '../history/period.ts'
+import { DamagedError } from '../store/objects/derived-object.ts'
+import { errorLine } from '../text/error-line.ts'
 import { readRecorded } from '../store/registry/registry.ts'
 
 /** So many clusters are read at once: while one is, it takes more memory than what is kept of it. */
@@ -34,7 +36,11 @@ export type ReportInstructions = {
 /** The store, and who is told what is read. */
 export type ReadDeps = { readonly objects: Objects; readonly progress?: (what: string) => void }
 
-/** Reads and judges a period. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
+/**
+ * Reads and judges a period. What a cluster's own evidence holds never keeps the others from being told: a cluster that cannot be read because of it counts as not
+ * collected, with one line that says why. Throws {@link StoreError} where the store cannot be read, and for a cluster whose history is damaged,
+ * since a rebuild mends that, and a report is kept for good.
+ */
 export async function readReportInput(
   { clusters, period, now, version, removed = [], replay }: ReportInstructions,
   { objects, progress = () => {} }: ReadDeps,
@@ -45,9 +51,15 @@ export async function readReportInput(
     if (problem !== undefined) throw new StoreError(problem)
   }
   const earlier = earlierPeriods(period, TREND_PERIODS - 1)
-  const read = await concurrently(clusters, MAX_READS, (cluster) =>
-    readPeriodAndPast(cluster, period, earlier, now, objects),
-  )
+  const read = await concurrently(clusters, MAX_READS, async (cluster) => {
+    try {
+      return await readPeriodAndPast(cluster, period, earlier, now, objects)
+    } catch (error) {
+      if (error instanceof StoreError || error instanceof DamagedError) throw error
+      const line = `Cannot read what was collected of cluster "${cluster.id}": ${errorLine(error)}`
+      return unreadPeriod(cluster, period, earlier, now, line)
+    }
+  })
   const kept = read.map(({ current }) => current)
   progress('Judging the period')
   const [{ declared: scopes }, { declared: waivers }] = await Promise.all([

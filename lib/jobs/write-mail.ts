@@ -8,7 +8,7 @@ import { type MailContent, mailContent } from '../deliver/mail/weekly-mail.ts'
 import { partOf } from '../deliver/mail/part.ts'
 import type { SuppressedCounts } from '../deliver/channel/suppressions.ts'
 import { summarise } from '../report/summary/summary.ts'
-import type { Objects } from '../store/objects/objects.ts'
+import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { readClusters, readWatched } from '../store/registry/registry.ts'
 import { compareText } from '../text/order.ts'
 import { expiryFacts, sealFacts } from '../deliver/alert/alert-facts.ts'
@@ -60,7 +60,11 @@ export async function weekMail(
   const told = channel.namespaces.length > 0 ? [] : clusters
   const expiries = await concurrently(told, MAX_READS, async ({ id }) => ({
     id,
-    facts: await expiryFacts(id, objects),
+    facts: await expiryFacts(id, objects).catch((error: unknown) => {
+      // Then it is not known, and said so; the others' are told.
+      if (error instanceof StoreError) throw error
+      return null
+    }),
   }))
   const beside = otherConditions(channel, {
     now: timeOf(now),

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { MetricsAnswer } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
 import { AnswerError, parseAnswer, type Series } from './answers.ts'
+import { STATED_MOMENTS } from './prometheus-queries.ts'
 import { toSeconds } from '../time/windows.ts'
 
 /**
@@ -13,15 +14,15 @@ export function contentOf(answers: readonly MetricsAnswer[], window: Window): st
   const end = toSeconds(window.end)
   const each = answers.map(({ name, query, time, body }) => {
     const until = name === 'scrapes' ? end : Infinity
-    return hash('sha256', [name, query, String(Number(time)), ...seriesOf(body, until)].join('\n'), 'hex')
+    return hash('sha256', [name, query, String(Number(time)), ...seriesOf(name, body, until)].join('\n'), 'hex')
   })
   return hash('sha256', each.sort().join('\n'), 'hex')
 }
 
 /** One line for each series, sorted; of what is no answer its text. */
-function seriesOf(body: string, until: number): string[] {
+function seriesOf(name: string, body: string, until: number): string[] {
   try {
-    return parseAnswer(body)
+    return parseAnswer(body, STATED_MOMENTS.has(name))
       .map((series) => lineOf(series, until))
       .filter((line) => line !== null)
       .sort()

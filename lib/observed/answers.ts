@@ -1,6 +1,7 @@
 import type { Sample } from './activity.ts'
 import { oneLine } from '../text/redact.ts'
 import { budget, exceeds } from './budget.ts'
+import { isMoment } from '../time/windows.ts'
 
 /** One series of an answer. */
 export type Series = {
@@ -15,14 +16,18 @@ export class AnswerError extends Error {
   override readonly name = 'AnswerError'
 }
 
+/** Linkerd's counters begin again there, and no other number that is asked for is as large. Sums of a million such are still finite. */
+const MAX_VALUE = 2 ** 53
+
 /**
  * Reads the text of an answer. Part of an answer is no answer: a status other than success, a warning (a store that did not
- * answer, say), a value that is no finite number and a series without labels are errors, as is anything that is not such an
- * answer at all.
+ * answer, say), a value that no proxy can have (no finite number, one above 2^53, a raw sample below 0), a time outside the years 1970 to 9999 and a series
+ * without labels are errors, as is anything that is not such an answer at all.
  *
+ * @param isStated each value is a moment that a proxy states: one that is no number is NaN, and whoever uses one decides whether it can be
  * @throws AnswerError
  */
-export function parseAnswer(body: string): Series[] {
+export function parseAnswer(body: string, isStated = false): Series[] {
   const answer = toObject(parseJson(body), 'it is no JSON object')
   if (answer['status'] !== 'success') {
     const said = typeof answer['error'] === 'string' ? `, it says "${oneLine(answer['error'])}"` : ''
@@ -35,9 +40,9 @@ export function parseAnswer(body: string): Series[] {
   const { resultType, result } = data
   if (!Array.isArray(result)) throw malformed('it has no result')
   if (resultType !== 'scalar') refuseExcess(result)
-  if (resultType === 'scalar') return [{ labels: {}, samples: [toSample(result)] }]
-  if (resultType === 'vector') return result.map(toInstantSeries)
-  if (resultType === 'matrix') return result.map(toRangeSeries)
+  if (resultType === 'scalar') return [{ labels: {}, samples: [toSample(result, {}, isStated)] }]
+  if (resultType === 'vector') return result.map((series) => toInstantSeries(series, isStated))
+  if (resultType === 'matrix') return result.map((series) => toRangeSeries(series, isStated))
   throw malformed(`its result is of type "${oneLine(textOf(resultType))}"`)
 }
 
@@ -73,19 +78,22 @@ function malformed(problem: string): AnswerError {
   return new AnswerError(`the answer of Prometheus cannot be read: ${problem}`)
 }
 
-function toInstantSeries(value: unknown): Series {
+function toInstantSeries(value: unknown, isStated: boolean): Series {
   const series = toObject(value, 'a series is no object')
-  return { labels: toLabels(series['metric']), samples: [toSample(series['value'])] }
+  const labels = toLabels(series['metric'])
+  return { labels, samples: [toSample(series['value'], labels, isStated)] }
 }
 
-function toRangeSeries(value: unknown): Series {
+function toRangeSeries(value: unknown, isStated: boolean): Series {
   const series = toObject(value, 'a series is no object')
   const labels = toLabels(series['metric'])
   const values = series['values']
   if (!Array.isArray(values) || values.length === 0) throw malformed('a series has no values')
   let previous = -Infinity
   const samples = values.map((pair) => {
-    const sample = toSample(pair)
+    const sample = toSample(pair, labels, isStated)
+    // What was reduced may be a difference; a counter, a gauge and a moment never are below 0.
+    if (sample.value < 0 && !isStated) throw malformed(`the value of a sample is below 0${ofWhom(labels)}`)
     if (sample.time <= previous) throw malformed('the samples of a series are not in the order of time')
     previous = sample.time
     return sample
@@ -102,15 +110,25 @@ function toLabels(metric: unknown): Readonly<Record<string, string>> {
 /** As Prometheus prints numbers; `Number()` alone would read an empty text as 0. */
 const FINITE = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 
-function toSample(pair: unknown): Sample {
+function toSample(pair: unknown, labels: Series['labels'], isStated: boolean): Sample {
   if (!Array.isArray(pair) || pair.length !== 2) throw malformed('a sample is not a pair of time and value')
   const [time, text]: unknown[] = pair
   if (typeof time !== 'number' || !Number.isFinite(time)) throw malformed('the time of a sample is no number')
+  if (!isMoment(time)) throw malformed(`the time of a sample is ${time}, which is in no year from 1970 to 9999`)
   if (typeof text !== 'string') throw malformed('the value of a sample is no text')
   const value = Number(text)
-  if (!FINITE.test(text) || !Number.isFinite(value))
-    throw malformed(`the value of a sample is "${oneLine(text)}", not a finite number`)
+  const isNumber = FINITE.test(text) && Number.isFinite(value)
+  if (isStated) return { time, value: isNumber ? value : NaN }
+  if (!isNumber) throw malformed(`the value of a sample is "${oneLine(text)}", not a finite number${ofWhom(labels)}`)
+  if (Math.abs(value) > MAX_VALUE)
+    throw malformed(`the value of a sample is ${value}, more than any counter shows${ofWhom(labels)}`)
   return { time, value }
+}
+
+/** Whose series it is, so that somebody finds who writes such values; empty where the labels do not name it. */
+function ofWhom({ namespace, pod, instance }: Series['labels']): string {
+  const who = pod === undefined ? instance : namespace === undefined ? pod : `${namespace}/${pod}`
+  return who === undefined ? '' : ` (of ${oneLine(who)})`
 }
 
 /** The first text of a list of them; empty where there is none. */

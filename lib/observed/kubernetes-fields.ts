@@ -2,6 +2,7 @@ import { load } from 'js-yaml'
 import * as z from 'zod'
 import type { KubernetesList } from '../model/snapshot.ts'
 import { oneLine } from '../text/redact.ts'
+import { isMoment } from '../time/windows.ts'
 
 /**
  * The reducer: which fields of Kubernetes' objects are kept, in Kubernetes' own shape and names. Whatever is not named here
@@ -33,7 +34,19 @@ const annotations = strings.transform((all) =>
   Object.fromEntries(Object.entries(all).filter(([key]) => KEPT_ANNOTATIONS.test(key))),
 )
 
-const time = z.string().refine((text) => !Number.isNaN(Date.parse(text)), 'wanted a time such as 2026-11-24T12:30:00Z')
+/** As Kubernetes writes them: other forms, and years of more than four digits, are not in the order of their texts. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
+
+const time = z
+  .string()
+  .refine((text) => TIME.test(text) && isMoment(Date.parse(text) / 1000), 'wanted a time such as 2026-11-24T12:30:00Z')
+
+/** Kubernetes has no other numbers than 32-bit integers in what is read here. */
+const count = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1)
+const portNumber = z.int().min(0).max(65_535)
 
 const ownerReference = fields({
   apiVersion: z.string(),
@@ -56,19 +69,19 @@ const metadata = fields({
   ownerReferences: z.array(ownerReference).optional(),
 })
 
-const portNumberOrName = z.union([z.number(), z.string()])
+const portNumberOrName = z.union([portNumber, z.string()])
 
 const probe = fields({
   httpGet: fields({ port: portNumberOrName, scheme: z.string().optional() }).optional(),
   tcpSocket: fields({ port: portNumberOrName }).optional(),
   grpc: fields({ port: portNumberOrName }).optional(),
-  periodSeconds: z.number().optional(),
-  initialDelaySeconds: z.number().optional(),
-  failureThreshold: z.number().optional(),
+  periodSeconds: count.optional(),
+  initialDelaySeconds: count.optional(),
+  failureThreshold: count.optional(),
 })
 
 const ports = z
-  .array(fields({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }))
+  .array(fields({ name: z.string().optional(), containerPort: portNumber, protocol: z.string().optional() }))
   .optional()
 
 const probes = {
@@ -119,7 +132,7 @@ const containerStatus = fields({
   ready: z.boolean().optional(),
   /** Its startup probe has succeeded, or it has none. */
   started: z.boolean().optional(),
-  restartCount: z.number().optional(),
+  restartCount: count.optional(),
   state: containerState.optional(),
   lastState: containerState.optional(),
 })
@@ -177,7 +190,7 @@ const selector = fields({
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet and Job: what owns pods and has a template for them. */
 const owner = fields({
   metadata,
-  spec: fields({ replicas: z.number().optional(), selector: selector.optional(), template: template.optional() }),
+  spec: fields({ replicas: count.optional(), selector: selector.optional(), template: template.optional() }),
 })
 
 const cronJob = fields({
@@ -193,7 +206,7 @@ const service = fields({
       .array(
         fields({
           name: z.string().optional(),
-          port: z.number(),
+          port: portNumber,
           targetPort: portNumberOrName.optional(),
           protocol: z.string().optional(),
         }),
@@ -228,7 +241,7 @@ const endpointSlice = fields({
     )
     .optional(),
   ports: z
-    .array(fields({ name: z.string().optional(), port: z.number().optional(), protocol: z.string().optional() }))
+    .array(fields({ name: z.string().optional(), port: portNumber.optional(), protocol: z.string().optional() }))
     .optional(),
 })
 

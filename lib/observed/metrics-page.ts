@@ -13,6 +13,8 @@ export type PageSeries = { readonly labels: Series['labels']; readonly value: nu
 /** When the proxy's process began: without it, a restart between two pages could not be told from silence. */
 const PROCESS_START = 'process_start_time_seconds'
 
+const CERTIFICATE_END = 'control_identity_cert_expiration_timestamp_seconds'
+
 /** What is kept of a page: everything that decides, and nothing else (no histogram, no memory, no routes' latencies). */
 const KEPT: ReadonlySet<string> = new Set([
   ...TCP_COUNTERS,
@@ -21,10 +23,15 @@ const KEPT: ReadonlySet<string> = new Set([
   PROCESS_START,
   'rustls_info',
   'proxy_build_info',
-  'control_identity_cert_expiration_timestamp_seconds',
+  CERTIFICATE_END,
 ])
 
+/** Moments that the proxy states. */
+const MOMENTS: ReadonlySet<string> = new Set([PROCESS_START, CERTIFICATE_END])
+
 const MAX_SERIES = 100_000
+/** Linkerd's counters begin again there. */
+const MAX_VALUE = 2 ** 53
 const MAX_LINE_LENGTH = 32 * 1024
 
 /**
@@ -105,6 +112,8 @@ function parseLine(line: string, name: string): PageSeries {
   const text = line.slice(at + 1)
   const value = Number(text)
   if (!VALUE.test(text) || !Number.isFinite(value)) throw malformed()
+  // A moment that can be none is left out where it is used; a count decides.
+  if (value > MAX_VALUE && !MOMENTS.has(name)) throw malformed()
   // Empty is absent, as Prometheus has it.
   return { labels: Object.fromEntries(Object.entries(labels).filter(([, content]) => content !== '')), value }
 }

@@ -89,6 +89,16 @@ export const LEFT_OUT: ReadonlySet<string> = new Set([
   'workload_ns',
 ])
 
+/**
+ * Queries whose values are moments that a proxy states of itself. One that can be none, from one proxy, must not keep the others' from being read: it is left
+ * out where it is used.
+ */
+export const STATED_MOMENTS: ReadonlySet<string> = new Set<QueryName>([
+  'process-starts',
+  'crypto-certificate-first',
+  'crypto-certificate-last',
+])
+
 /** Raw samples come in slices of at most this long, so that one answer stays bounded whatever the window's size. */
 const SLICE_SECONDS = 20 * 60
 

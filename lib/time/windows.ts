@@ -13,9 +13,24 @@ export function toSeconds(time: string): Seconds {
   return milliseconds / 1000
 }
 
-/** RFC 3339 text in UTC, without a fraction where the time is whole seconds. */
+/** The first and the last millisecond that a year of four digits can write: text order is time order only among these. */
+const FIRST_MS = Date.parse('0000-01-01T00:00:00Z')
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
+
+/**
+ * RFC 3339 text in UTC, without a fraction where the time is whole seconds. Throws a RangeError that says the number where no year of four digits has
+ * it: whoever reads numbers of others asks {@link isMoment} first.
+ */
 export function toTime(seconds: Seconds): string {
-  return new Date(Math.round(seconds * 1000)).toISOString().replace('.000Z', 'Z')
+  const milliseconds = Math.round(seconds * 1000)
+  if (!(milliseconds >= FIRST_MS && milliseconds <= LAST_MS))
+    throw new RangeError(`Cannot write ${seconds} s as a time: wanted a year from 0 to 9999`)
+  return new Date(milliseconds).toISOString().replace('.000Z', 'Z')
+}
+
+/** Whether a number that somebody else states can be a moment: from 1970 to the year 9999. */
+export function isMoment(seconds: number): boolean {
+  return seconds >= 0 && Math.round(seconds * 1000) <= LAST_MS
 }
 
 /** A moment of a clock as {@link toTime} writes it, in whole seconds: what lies between two counts as the earlier. */

@@ -114,12 +114,29 @@ describe('ciphertrail agent', () => {
     const { allows } = policyOfDocs('agent')
     const at = (key: string): string => `arn:aws:s3:::${EVIDENCE}/ciphertrail/${key}`
     const own = 'evidence/20261124T120000Z-20261124T130000Z/prod/0001.json.gz'
-    assert.ok(allows('s3:PutObject', at(own), { ifNoneMatch: '*' }))
-    assert.ok(!allows('s3:PutObject', at(own)))
+    const locked = { lockMode: 'GOVERNANCE', lockedDays: 395 }
+    assert.ok(allows('s3:PutObject', at(own), { ifNoneMatch: '*', ...locked }))
+    assert.ok(allows('s3:PutObjectRetention', at(own), locked))
+    assert.ok(!allows('s3:PutObject', at(own), locked))
+    assert.ok(!allows('s3:PutObject', at(own), { ifNoneMatch: '*' }))
+    // Nobody could end such a lock, or it ends before anybody looks.
+    for (const lock of [
+      { ...locked, lockMode: 'COMPLIANCE' },
+      { ...locked, lockedDays: 36_500 },
+      { ...locked, lockedDays: 399 },
+      { ...locked, lockedDays: 1 },
+      {},
+    ])
+      for (const action of ['s3:PutObject', 's3:PutObjectRetention'])
+        assert.ok(!allows(action, at(own), { ifNoneMatch: '*', ...lock }), `${action} ${JSON.stringify(lock)}`)
     assert.ok(!allows('s3:DeleteObject', at(own)))
     const others = [
       own.replace('/prod/', '/prod2/'),
       own.replace('/prod/', '/other/'),
+      'evidence/packets/prod/20261124T120000Z-0123456789abcdef.json',
+      'evidence/packets/prod/0001.json.gz',
+      'evidence/20261124T120000Z-20261124T130000Z/prod/0001.json',
+      'evidence/20261124T120000Z-20261124T130000Z/prod/other/0001.json.gz',
       'registry/clusters.json',
       'changes/clusters/000001.json',
       'log/checkpoint',
@@ -128,12 +145,12 @@ describe('ciphertrail agent', () => {
     ]
     for (const key of others)
       for (const action of ['s3:GetObject', 's3:PutObject', 's3:PutObjectRetention'])
-        assert.ok(!allows(action, at(key), { ifNoneMatch: '*' }), `${action} ${key}`)
+        assert.ok(!allows(action, at(key), { ifNoneMatch: '*', ...locked }), `${action} ${key}`)
     const bucket = `arn:aws:s3:::${EVIDENCE}`
     assert.ok(
       allows('s3:ListBucket', bucket, { prefix: 'ciphertrail/evidence/20261124T120000Z-20261124T130000Z/prod/' }),
     )
-    for (const prefix of ['', 'ciphertrail/', 'ciphertrail/evidence/', 'ciphertrail/evidence/x/other/', undefined])
+    for (const prefix of ['', 'ciphertrail/', 'ciphertrail/evidence/', 'ciphertrail/evidence/packets/prod/', undefined])
       assert.ok(!allows('s3:ListBucket', bucket, { prefix }), prefix)
     assert.ok(!allows('s3:ListBucket', `arn:aws:s3:::${DERIVED}`, { prefix: 'ciphertrail/evidence/x/prod/' }))
   })

@@ -157,6 +157,41 @@ test('changed evidence is named by log check and by verify, as lines and as JSON
   assert.deepEqual([answer?.['verified'], answer?.['findingsTotal']], [false, 1])
 })
 
+test('a waiver in force that is not sealed yet is told by log check with exit code 3, and by 0 once it is sealed', async () => {
+  const copy = copyOf('waived')
+  const file = join(mesh.folder, 'waivers.yaml')
+  const lines = [
+    'cluster: shop',
+    'rules: [path-is-encrypted]',
+    'destination: "*/shop/*"',
+    'owner: payments',
+    'reason: moves in spring',
+    'compensatingControl: a private network',
+    'expires: 2027-03-01T00:00:00Z',
+  ]
+  writeFileSync(file, `ledger-export:\n${lines.map((line) => `  ${line}\n`).join('')}`)
+  const set = await mesh.run('waiver', 'set', file, '--store', copy)
+  assert.equal(set.code, 0, set.stderr)
+  const check = (...options: string[]) => mesh.run('log', 'check', '--store', copy, ...options)
+  const { code, stdout, stderr } = await check()
+  assert.deepEqual([code, stderr], [3, ''])
+  assert.deepEqual(linesOf(stdout).slice(0, -1), [
+    'changes/waivers/000001.json: not sealed yet, and reports are judged by it already; run "ciphertrail seal"',
+  ])
+  assert.match(linesOf(stdout).at(-1) ?? '', /: 0 findings, 1 not sealed yet, 1 of them in force already$/)
+  const asJson = await check('--json')
+  assert.equal(asJson.code, 3)
+  assert.partialDeepStrictEqual(parseNdjson(asJson.stdout).at(-1), { findings: 0, unsealed: 1, inForce: 1 })
+  // What is wrong weighs more.
+  writeOver(join(copy, 'log/x'), Buffer.of(0))
+  assert.equal((await check()).code, 1)
+  writeOver(join(copy, 'log/x'), null)
+  const key = join(mesh.folder, 'ciphertrail-data.key')
+  const sealed = await mesh.run('seal', '--store', copy, '--key', key)
+  assert.equal(sealed.code, 0, sealed.stderr)
+  assert.equal((await check()).code, 0)
+})
+
 test('a store that was rolled back as a whole verifies in itself, and --since says so', async () => {
   const copy = copyOf('rolled-back')
   const newest = join(mesh.folder, 'newest')

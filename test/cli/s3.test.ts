@@ -28,6 +28,8 @@ let server: S3Server
 before(async () => {
   mesh = await startDemoMesh()
   server = await startS3Server()
+  // For how long a lock is asked for is judged by both clocks.
+  server.setNow(new Date(mesh.now ?? assert.fail()))
   server.makeBucket(EVIDENCE)
   server.makeBucket(DERIVED, { hasLock: false })
 })

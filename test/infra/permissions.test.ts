@@ -23,14 +23,14 @@ import { unsubscribePath, linkKey } from '../../lib/deliver/link/unsubscribe-lin
 import { readSuppressions, suppress, suppressionOf } from '../../lib/deliver/channel/suppressions.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { openStore } from '../store/objects/open-s3.ts'
-import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
+import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
 import { WEEK, keepPdf } from '../support/deliver/kept-report.ts'
 import { bounceEvent, enveloped } from '../support/deliver/ses-events.ts'
 import { type DemoMesh, startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import { captureOf } from '../support/truth/captures.ts'
 import { run } from '../support/process/command-line.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/aws/lambda.ts'
-import type { RequestContext } from '../support/aws/iam-policy.ts'
+import { type RequestContext, covers, lockOf } from '../support/aws/iam-policy.ts'
 import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../support/servers/kms-server.ts'
 import { snapshotOf } from '../support/stored/sealed-store.ts'
 import { WINDOW } from '../support/mesh/synthetic-pods.ts'
@@ -225,15 +225,20 @@ function neededFor({ action, bucket, key, headers }: S3Server['requests'][number
   const place = `arn:aws:s3:::${bucket === 'evidencebucket' ? 'EvidenceBucket' : 'DerivedBucket'}`
   const dataKey = 'arn:aws:kms:eu-central-1:111122223333:key/DataKey'
   const object = `${place}/${key}`
+  const lock = lockOf(headers, new Date())
   return [
     {
       action,
       resource: action === 's3:ListBucket' ? place : object,
       context:
-        action === 's3:PutObject' ? { ifNoneMatch: headers['if-none-match'], ifMatch: headers['if-match'] } : undefined,
+        action === 's3:PutObject'
+          ? { ifNoneMatch: headers['if-none-match'], ifMatch: headers['if-match'], ...lock }
+          : undefined,
     },
     ...(headers['if-match'] === undefined ? [] : [{ action: 's3:GetObject', resource: object }]),
-    ...(headers['x-amz-object-lock-mode'] === undefined ? [] : [{ action: 's3:PutObjectRetention', resource: object }]),
+    ...(headers['x-amz-object-lock-mode'] === undefined
+      ? []
+      : [{ action: 's3:PutObjectRetention', resource: object, context: lock }]),
     ...(action === 's3:GetObject' || action === 's3:GetObjectVersion'
       ? [{ action: 'kms:Decrypt', resource: dataKey }]
       : []),
@@ -318,7 +323,8 @@ function longAgo(cluster: string, { start }: Window): Snapshot {
 const SCHEDULED = { time: '' }
 
 test('who registers clusters is allowed that and to vouch for them, and nothing else', async () => {
-  const operator = (...args: string[]) => run(args, { folder: mesh.folder, env: { ...s3.env, ...OPERATOR } })
+  const operator = (...args: string[]) =>
+    run(args, { folder: mesh.folder, now: new Date().toISOString(), env: { ...s3.env, ...OPERATOR } })
   const OPERATOR = { AWS_ENDPOINT_URL_KMS: kms.url, CIPHERTRAIL_STORE: STORE, CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN }
   await runAs('Operator', async () => {
     for (const args of [

@@ -11,7 +11,8 @@ import { WINDOW_MINUTES } from '../../lib/model/time.ts'
 import { registryKey, trustKey } from '../../lib/store/keys.ts'
 import { compareText } from '../../lib/text/order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/objects/s3/address.ts'
-import { type Resource, covers, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
+import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
+import { covers } from '../support/aws/iam-policy.ts'
 import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/delivery-keys.ts'
 
 const template = await packagedTemplate()
@@ -137,6 +138,132 @@ test('a link is removed once it was over for two months, and nothing else of wha
   )
 })
 
+/** The lock that the template asks for by default, when it begins. */
+const LOCKED = { lockMode: 'GOVERNANCE', lockedDays: 395 }
+
+test('a lock is asked for as the bucket locks, in its mode and for as long, by whoever writes evidence', () => {
+  for (const [given, mode, days] of [
+    [{}, 'GOVERNANCE', [393, 397]],
+    [{ LockMode: 'compliance-that-nobody-can-end' }, 'COMPLIANCE', [393, 397]],
+    [{ Retention: '6-years' }, 'GOVERNANCE', [2191, 2192]],
+  ] as const) {
+    const own = resolved(template, given)
+    const { EvidenceBucket = assert.fail() } = own
+    const { Days } = EvidenceBucket.Properties['ObjectLockConfiguration'].Rule.DefaultRetention as { Days: number }
+    const locking = grantsOf(own).filter(({ action }) => action === 's3:PutObjectRetention')
+    assert.deepEqual(locking.map(({ role }) => role).toSorted(compareText), [
+      'CollectRole',
+      'OperatorRole',
+      'ReportRole',
+      'SealRole',
+    ])
+    for (const { role, holds } of locking) {
+      for (const lockedDays of [...days, Days]) assert.ok(holds({ lockMode: mode, lockedDays }), role)
+      const other = mode === 'GOVERNANCE' ? 'COMPLIANCE' : 'GOVERNANCE'
+      for (const context of [
+        {},
+        { lockMode: mode },
+        { lockMode: other, lockedDays: Days },
+        { lockMode: mode, lockedDays: 1 },
+        { lockMode: mode, lockedDays: days[0] - 10 },
+        { lockMode: mode, lockedDays: Days + 10 },
+        { lockMode: mode, lockedDays: 36_500 },
+      ])
+        assert.ok(!holds(context), `${role}: ${JSON.stringify(context)}`)
+    }
+  }
+  // What collects writes attempts at windows, and no captures of packets, which lie beside them.
+  for (const { action, resources } of grantsOf(all).filter(({ role }) => role === 'CollectRole')) {
+    if (!action.startsWith('s3:Put')) continue
+    for (const key of ['evidence/packets/prod/20261124T120000Z-0123456789abcdef.json', 'evidence/x/prod/0001.json.gz'])
+      assert.ok(!resources.some((pattern) => covers(pattern, `arn:aws:s3:::EvidenceBucket/${key}`)), `${action} ${key}`)
+  }
+})
+
+type KeyStatement = {
+  readonly Sid: string
+  readonly Effect: string
+  readonly Principal: { readonly AWS: string | readonly string[] }
+  readonly Action: string | readonly string[]
+  readonly Condition?: unknown
+}
+
+const ROOT = 'arn:aws:iam::111122223333:root'
+const KEYS = ['SigningKey', 'TrustKey', 'DataKey'] as const
+
+function keyStatements(key: (typeof KEYS)[number], resources = all): readonly KeyStatement[] {
+  return resources[key]?.Properties['KeyPolicy'].Statement as readonly KeyStatement[]
+}
+
+test('the policy of each key names who uses it and who administers it, and hands nothing else to IAM', () => {
+  const uses = {
+    SigningKey: [['arn:aws:iam::111122223333:role/SealRole', ['kms:GetPublicKey', 'kms:Sign'], undefined]],
+    TrustKey: [
+      [ROOT, 'kms:GetPublicKey', undefined],
+      ['arn:aws:iam::111122223333:role/OperatorRole', ['kms:GetPublicKey', 'kms:Sign'], undefined],
+    ],
+    DataKey: [
+      [
+        ROOT,
+        ['kms:Decrypt', 'kms:GenerateDataKey'],
+        { StringEquals: { 'kms:ViaService': 's3.eu-central-1.amazonaws.com' } },
+      ],
+    ],
+  }
+  const ada = 'arn:aws:iam::111122223333:role/ada'
+  const given = resolved(template, { KeyAdministrators: `${ada},arn:aws:iam::111122223333:role/deploy` })
+  for (const key of KEYS) {
+    const [administer, nobody, ...others] = keyStatements(key)
+    assert.deepEqual([administer?.Effect, administer?.Principal.AWS], ['Allow', ROOT])
+    const administered = administer?.Action as string[]
+    for (const action of [
+      'kms:Sign',
+      'kms:Decrypt',
+      'kms:GenerateDataKey',
+      'kms:ScheduleKeyDeletion',
+      'kms:CreateGrant',
+      'kms:ReplicateKey',
+    ])
+      assert.ok(!administered.some((pattern) => covers(pattern, action)), `${key} ${action}`)
+    // KMS refuses a policy that nobody could change any more.
+    assert.ok(administered.includes('kms:PutKeyPolicy'))
+    assert.equal(nobody?.Effect, 'Deny')
+    assert.deepEqual(
+      others.map(({ Principal, Action, Condition }) => [Principal.AWS, Action, Condition]),
+      uses[key],
+    )
+    assert.deepEqual(keyStatements(key, given)[0]?.Principal.AWS, [ada, 'arn:aws:iam::111122223333:role/deploy'])
+  }
+})
+
+test('nobody schedules the deletion of a key, but a role that a parameter names', () => {
+  const glass = 'arn:aws:iam::111122223333:role/break-glass'
+  const given = resolved(template, { KeyDeletionRole: glass })
+  for (const key of KEYS) {
+    const deleting = (resources: typeof all) =>
+      keyStatements(key, resources)
+        .filter(({ Action }) => [Action].flat().some((pattern) => covers(pattern, 'kms:ScheduleKeyDeletion')))
+        .map(({ Effect, Principal, Condition }) => [Effect, Principal.AWS, Condition])
+    assert.deepEqual(deleting(all), [['Deny', '*', undefined]])
+    assert.deepEqual(deleting(given), [
+      ['Allow', glass, undefined],
+      ['Deny', '*', { ArnNotEquals: { 'aws:PrincipalArn': glass } }],
+    ])
+  }
+})
+
+test('no policy of a key and no role wait for each other', () => {
+  const named = (value: unknown): string[] => {
+    if (typeof value !== 'object' || value === null) return []
+    return Object.entries(value).flatMap(([name, member]) =>
+      name === 'Fn::GetAtt' ? [String((member as unknown[])[0])] : name === 'Ref' ? [String(member)] : named(member),
+    )
+  }
+  for (const key of KEYS)
+    for (const role of named(template.Resources[key]).filter((id) => id.endsWith('Role')))
+      assert.ok(!named(template.Resources[role]).includes(key), `${key} and ${role}`)
+})
+
 const MAY_DO_EVERYWHERE = new Set(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'])
 
 test('no role deletes evidence, ends or shortens a lock, or reaches beyond what the service has', () => {
@@ -174,7 +301,7 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
       if (action === 's3:PutObject' || action === 's3:PutObjectRetention')
         assert.match(
           resource,
-          /^arn:aws:s3:::(EvidenceBucket\/((evidence|log|reports)\/\*|log\/checkpoint)|DerivedBucket\/([a-z]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
+          /^arn:aws:s3:::(EvidenceBucket\/((log|reports)\/\*|log\/checkpoint|evidence\/\?{8}T\?{6}Z-\?{8}T\?{6}Z\/\*\/\?{4}\.json\.gz)|DerivedBucket\/([a-z]+\/\*|claims\/(week|alert)\/\*|registry\/links.json))$/,
           what,
         )
     }
@@ -186,9 +313,10 @@ test('no role deletes evidence, ends or shortens a lock, or reaches beyond what 
     if (action !== 's3:PutObject' || own.length === 0) continue
     for (const one of own) writers.add(`${role} ${one.split('/')[1] ?? ''}`)
     const isHead = own.every((one) => one.endsWith('/log/checkpoint'))
+    const once = { ifNoneMatch: '*' }
     assert.deepEqual(
-      [holds({}), holds({ ifNoneMatch: '*' }), holds({ ifMatch: '"x"' })],
-      [false, !isHead, isHead],
+      [{}, once, { ifMatch: '"x"' }, LOCKED, { ...once, ...LOCKED }].map(holds),
+      isHead ? [false, holds(once), !holds(once), false, holds(once)] : [false, false, false, false, true],
       `${role} writes ${own.join(' ')}`,
     )
   }
@@ -217,14 +345,13 @@ test('only operators vouch for clusters: their key signs for that role alone, wh
   assert.deepEqual(
     statements.map(({ Sid, Effect, Principal }) => [Sid, Effect, Principal.AWS]),
     [
-      ['TheAccountLooksAfterIt', 'Allow', 'arn:aws:iam::111122223333:root'],
+      ['AdministratorsLookAfterIt', 'Allow', ROOT],
+      ['NobodyElseDeletesIt', 'Deny', '*'],
+      ['TheAccountReadsItsPublicPart', 'Allow', ROOT],
       ['OperatorsSign', 'Allow', 'arn:aws:iam::111122223333:role/OperatorRole'],
     ],
   )
-  const delegated = statements[0]?.['Action'] as string[]
-  for (const action of ['kms:Sign', 'kms:CreateGrant', 'kms:ReplicateKey'])
-    assert.ok(!delegated.some((pattern) => covers(pattern, action)), action)
-  assert.deepEqual(statements[1]?.['Action'], ['kms:GetPublicKey', 'kms:Sign'])
+  assert.deepEqual(statements.at(-1)?.['Action'], ['kms:GetPublicKey', 'kms:Sign'])
 
   // The policy of the key alone lets operators sign: their role naming the key, too, would be a circle.
   const used = grantsOf(all).filter(({ resources }) => resources.includes(arn))
@@ -253,7 +380,7 @@ test('only operators vouch for clusters: their key signs for that role alone, wh
         /^arn:aws:s3:::(EvidenceBucket\/changes\/\*|DerivedBucket\/registry\/(clusters|trust)\.json)$/,
       )
     if (action === 's3:PutObject' && resources.some((one) => one.includes('EvidenceBucket')))
-      assert.deepEqual([holds({}), holds({ ifNoneMatch: '*' })], [false, true])
+      assert.deepEqual([{}, LOCKED, { ifNoneMatch: '*', ...LOCKED }].map(holds), [false, false, true])
   }
   const trusted = (resources: typeof all) =>
     resources['OperatorRole']?.Properties['AssumeRolePolicyDocument'].Statement[0].Principal.AWS as unknown

@@ -142,6 +142,16 @@ test('reduceItems() names the item that does not fit, and why', () => {
       { ...pod, metadata: { name: 'a', creationTimestamp: 'yesterday' } },
       /metadata\.creationTimestamp: wanted a time such as/,
     ],
+    ...['+275760-09-13T00:00:00Z', 'Tue, 24 Nov 2026 13:00:00 GMT', '2026', '0000-01-01T00:00:00Z'].map(
+      (creationTimestamp): [unknown, RegExp] => [
+        { ...pod, metadata: { name: 'a', creationTimestamp } },
+        /metadata\.creationTimestamp: wanted a time such as/,
+      ],
+    ),
+    ...[-1, 0.5, 1e308, 70_000].map((containerPort): [unknown, RegExp] => [
+      { ...pod, spec: { containers: [{ name: 'app', ports: [{ containerPort }] }] } },
+      /spec\.containers\.0\.ports\.0\.containerPort: /,
+    ]),
   ]
   for (const [item, line] of cases)
     assert.throws(() => reduceItems('pods', [pod, item], 'pods of cluster "x"'), { name: 'ReduceError', message: line })

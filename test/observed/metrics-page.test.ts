@@ -62,6 +62,18 @@ describe('The metrics page of a proxy', () => {
     )
   })
 
+  test('parsePage() takes any moment that a proxy states, so that one that can be none harms nothing else', () => {
+    const end = 'control_identity_cert_expiration_timestamp_seconds 1e308'
+    const { series, processStart } = parsePage(
+      `process_start_time_seconds 1e300\n${end}\ntcp_open_total{tls="true"} 1\n`,
+    )
+    assert.deepEqual(
+      series.map(({ value }) => value),
+      [1e300, 1e308, 1],
+    )
+    assert.equal(processStart, 1e300)
+  })
+
   test('parsePage() refuses a page of which one line cannot be read, in one line', () => {
     const lines = [
       'tcp_open_total{tls="true"',
@@ -74,6 +86,7 @@ describe('The metrics page of a proxy', () => {
       'tcp_open_total{tls="true"} NaN',
       'tcp_open_total{tls="true"} +Inf',
       'tcp_open_total{tls="true"} 1e999',
+      'tcp_open_total{tls="true"} 1e308',
       'tcp_open_total{tls="true"} 0x1',
       'tcp_open_total{tls="no_identity",tls="true"} 1',
       'tcp_open_total{tls="true",__name__="up"} 1',

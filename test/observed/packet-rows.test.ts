@@ -190,6 +190,14 @@ test('packetRows() reads the same whatever the chunks, and counts sessions', asy
   )
 })
 
+test('packetRows() ends where a packet has a time that can be none, so that it does not read as absent', async () => {
+  for (const time of ['1000000000000.5', '1e308', '-1'])
+    await assert.rejects(collect([Buffer.from(`${lineOf({ ...tcp, 'frame.time_epoch': time })}\n`)]), {
+      name: 'CaptureError',
+      message: /^Cannot read all of "x\.pcap": a packet has a time that is in no year from 1970 to 9999; what is shown/,
+    })
+})
+
 test('packetRows() refuses a line that never ends', async () => {
   const chunk = Buffer.alloc(300_000, 'a')
   await assert.rejects(collect([chunk, chunk, chunk, chunk]), (error: unknown) => {

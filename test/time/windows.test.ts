@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { toSeconds, toTime, windowAfter, windowOf, windowsBetween } from '../../lib/time/windows.ts'
+import { isMoment, toSeconds, toTime, windowAfter, windowOf, windowsBetween } from '../../lib/time/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model/time.ts'
 import type { WindowMinutes, WindowSetting } from '../../lib/model/time.ts'
 
@@ -53,6 +53,14 @@ test('toSeconds() and toTime() are RFC 3339 in UTC, and refuse what is no time',
   assert.equal(toTime(1_795_523_400), '2026-11-24T12:30:00Z')
   assert.equal(toTime(1_795_523_400.25), '2026-11-24T12:30:00.250Z')
   assert.throws(() => toSeconds('yesterday'), /^RangeError: Cannot read time "yesterday": wanted RFC 3339/)
+  assert.equal(toTime(253_402_300_799), '9999-12-31T23:59:59Z')
+  for (const seconds of [1e14, 1e308, -1e12, NaN, Infinity, 253_402_300_800])
+    assert.throws(() => toTime(seconds), /^RangeError: Cannot write .* s as a time: wanted a year from 0 to 9999$/)
+})
+
+test('isMoment() says of which numbers of others toTime() can make a time', () => {
+  for (const seconds of [0, 0.5, 1_795_523_400, 253_402_300_799]) assert.ok(isMoment(seconds) && toTime(seconds) !== '')
+  for (const seconds of [-1, 253_402_300_800, 1e14, 1e308, NaN, Infinity, -Infinity]) assert.ok(!isMoment(seconds))
 })
 
 const minutes = fc.constantFrom<WindowMinutes>(...WINDOW_MINUTES)

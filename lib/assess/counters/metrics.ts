@@ -2,6 +2,7 @@ import { type ActivityEvent, type Sample, type Scrapes, activity, eventsWithin }
 import type { Series } from '../../observed/answers.ts'
 import type { QueryName } from '../../observed/prometheus-queries.ts'
 import type { Seconds } from '../../model/time.ts'
+import { isMoment } from '../../time/windows.ts'
 import { labelOf, seriesKey } from './labels.ts'
 
 /**
@@ -85,8 +86,10 @@ export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
  * process was scraped, or before another one still was, cannot be. Then it was between those two scrapes, or is not known.
  */
 function startsOf(stated: readonly Sample[], interval: Seconds): Seconds[] {
-  return stated.flatMap(({ time, value }, index) => {
-    const previous = stated[index - 1]
+  // What can be no moment says nothing of when a process started.
+  const known = stated.filter(({ value }) => isMoment(value))
+  return known.flatMap(({ time, value }, index) => {
+    const previous = known[index - 1]
     if (previous?.value === value) return []
     const after = previous?.time ?? -Infinity
     if (value > after && value <= time + ROUNDING) return [Math.min(value, time)]

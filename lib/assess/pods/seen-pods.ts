@@ -2,6 +2,7 @@ import type { CadvisorQueryName } from '../../observed/cadvisor-queries.ts'
 import { type Series, parseAnswer } from '../../observed/answers.ts'
 import type { Seconds } from '../../model/time.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
+import { isMoment } from '../../time/windows.ts'
 import { labelOf } from '../counters/labels.ts'
 import { compareText } from '../../text/order.ts'
 
@@ -47,6 +48,7 @@ const STALE_SECONDS: Seconds = 90
  * Reads what cAdvisor showed of a window `(start, end]`; null where nothing did, as with a Prometheus that does not scrape it. Throws AnswerError.
  */
 export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: Seconds }): SeenPods | null {
+  const { start, end } = window
   if (cadvisor === undefined) return null
   const answers = (name: CadvisorQueryName): readonly Series[] =>
     cadvisor.answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body) : []))
@@ -57,7 +59,9 @@ export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: 
     ['containers-last', false],
   ] as const)
     for (const { labels, samples } of answers(name)) {
-      const time = samples[0]?.value ?? 0
+      const said = samples[0]?.value ?? 0
+      // A time that can be none tells that the pod was there and not when: then it was, all the time.
+      const time = isMoment(said) ? said : isFirst ? start : end
       const key = keyOf(labels)
       const known = pods.get(key)
       const container = labelOf(labels, 'container')

@@ -1,13 +1,16 @@
 import { X509Certificate } from 'node:crypto'
-import { toTime } from '../../time/windows.ts'
+import { isMoment, toTime } from '../../time/windows.ts'
 import type { Crypto } from '../../model/window.ts'
 import { labelOf } from '../counters/labels.ts'
 import type { Listed } from '../pods/lists.ts'
 import type { Answers } from '../counters/metrics.ts'
 import { compareText } from '../../text/order.ts'
 
-/** Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. */
-export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
+/**
+ * Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. A proxy may state anything: where
+ * the end of a certificate can be none, nothing is known of certificates, and `errors` takes the line that says so.
+ */
+export function cryptoOf(answers: Answers, listed: Listed | null, errors: string[]): Crypto {
   const counted = (name: 'crypto-tls' | 'crypto-versions') =>
     answers(name).map(({ labels, samples }) => ({ labels, proxies: samples[0]?.value ?? 0 }))
   const value = (name: 'crypto-certificate-first' | 'crypto-certificate-last' | 'crypto-certificate-count') =>
@@ -17,6 +20,9 @@ export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
     value('crypto-certificate-last'),
     value('crypto-certificate-count'),
   ]
+  const wrong = [first, last].find((end) => end !== undefined && !isMoment(end))
+  if (wrong !== undefined)
+    errors.push(`Cannot tell when certificates end: a proxy states ${wrong} s, which is in no year from 1970 to 9999`)
   return {
     proxyVersions: counted('crypto-versions')
       .map(({ labels, proxies: count }) => ({ version: labelOf(labels, 'version'), proxies: count }))
@@ -30,7 +36,7 @@ export function cryptoOf(answers: Answers, listed: Listed | null): Crypto {
       }))
       .sort((a, b) => compareText(JSON.stringify(a), JSON.stringify(b))),
     certificates:
-      first === undefined || last === undefined || proxies === undefined
+      first === undefined || last === undefined || proxies === undefined || wrong !== undefined
         ? null
         : { earliestExpiry: toTime(Math.floor(first)), latestExpiry: toTime(Math.floor(last)), proxies },
     trustAnchors: trustAnchorsOf(listed),

@@ -1,4 +1,5 @@
 import { AnswerError, parseAnswer } from '../../observed/answers.ts'
+import { STATED_MOMENTS } from '../../observed/prometheus-queries.ts'
 import { ReduceError } from '../../observed/kubernetes-fields.ts'
 import { toSeconds } from '../../time/windows.ts'
 import { DERIVATION } from '../../model/window.ts'
@@ -42,6 +43,7 @@ import { unreadableWindow } from './unreadable.ts'
 import { vizReading } from './viz-reading.ts'
 import { witnessed } from '../pods/witnessed.ts'
 import { workloadsOf } from './window-workloads.ts'
+import { errorLine } from '../../text/error-line.ts'
 import { compareText } from '../../text/order.ts'
 import type { CounterReading } from '../counters/reading.ts'
 import { adminReadings, encryptedReadings } from '../counters/encrypted-readings.ts'
@@ -65,19 +67,19 @@ export type AssessInput = {
 
 /**
  * What a snapshot means: edges, paths, coverage, workloads and cryptography of one window. Pure and total: the same evidence gives the same
- * result, and evidence that holds what is no answer gives a window that was not collected, with one line that says why.
+ * result, and evidence that cannot be assessed, whatever it holds, gives a window that was not collected, with one line that says why.
  */
 export function assessWindow(input: AssessInput): WindowResult {
   const { snapshot } = input
   try {
     return assessReadable(input)
   } catch (error) {
-    if (!(error instanceof AnswerError)) throw error
+    // Whatever it is: what one cluster wrote must not keep its other windows, and other clusters, from being told.
     const { cluster, window } = snapshot
     return unreadableWindow(cluster, window, inputsOf(input), [
       ...snapshot.metrics.errors,
       ...snapshot.kubernetes.errors,
-      `Cannot read what was collected of window ${window.start} to ${window.end}: ${error.message}`,
+      `Cannot read what was collected of window ${window.start} to ${window.end}: ${errorLine(error)}`,
     ])
   }
 }
@@ -173,6 +175,12 @@ function assessReadable(input: AssessInput): WindowResult {
     listedBefore === null && listedAfter === null ? [] : unlistedOf(answers, scrapes, { attribute, facts, isWithin }),
   )
   const viz = vizReading(snapshot)
+  const cryptoErrors: string[] = []
+  const crypto = cryptoOf(
+    hasPrometheus ? answers : pageCrypto(pages, { start, end }),
+    listedAfter ?? listedBefore,
+    cryptoErrors,
+  )
 
   return {
     format: 'ciphertrail/window/1',
@@ -188,6 +196,7 @@ function assessReadable(input: AssessInput): WindowResult {
       ...(snapshot.cadvisor?.errors ?? []),
       ...(snapshot.proxies?.errors ?? []),
       ...listErrors,
+      ...cryptoErrors,
       ...(isReadable && hasPrometheus && !isCollected
         ? [
             `Cannot tell paths of window ${window.start} to ${window.end}: Prometheus holds no scrape of a Linkerd proxy in it`,
@@ -199,7 +208,7 @@ function assessReadable(input: AssessInput): WindowResult {
     ...(overridden.length > 0 ? { overridden } : {}),
     coverage,
     workloads: workloadsOf(cluster, facts, { coverage, isCollected, proxiedBytes: proxiedBytes(readings) }),
-    crypto: cryptoOf(hasPrometheus ? answers : pageCrypto(pages, { start, end }), listedAfter ?? listedBefore),
+    crypto,
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
     ...(viz === undefined ? {} : { viz }),
   }
@@ -258,7 +267,8 @@ function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed |
 }
 
 function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
-  const read: Answers = (name) => answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body) : []))
+  const read: Answers = (name) =>
+    answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body, STATED_MOMENTS.has(name)) : []))
   // Small, and asked for by everybody.
   let scrapes: ReturnType<Answers> | undefined
   return (name) => (name === 'scrapes' ? (scrapes ??= read(name)) : read(name))

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isMoment } from '../../time/windows.ts'
 import { AGGREGATOR, PACKET_FIELDS, type PacketRow, packetNumber, parsePacketRow } from '../../observed/packet-rows.ts'
 import { oneLine } from '../../text/redact.ts'
 
@@ -77,7 +78,13 @@ export async function* packetRows(bytes: CommandBytes, named: string): AsyncGene
       if (next <= number) session++
       number = next
       const row = parsePacketRow(line, session)
-      if (row !== undefined) yield row
+      if (row === undefined) continue
+      // Left out, it would read as a packet that was not there.
+      if (!isMoment(row.time))
+        throw new CaptureError(
+          `Cannot read all of ${named}: a packet has a time that is in no year from 1970 to 9999; what is shown comes from the packets before`,
+        )
+      yield row
     }
     rest = lines.subarray(from)
     if (rest.length > MAX_LINE_LENGTH)

@@ -13,6 +13,8 @@ export type InstantQuery = {
   readonly query: string
   /** Seconds since the epoch, as decimal text; undefined: Prometheus' own now. */
   readonly time: string | undefined
+  /** Its values are moments that proxies state, which may be none: they are then NaN, and no error. */
+  readonly isStated?: boolean
 }
 
 /** A query over a range of time. */
@@ -27,8 +29,12 @@ export type RangeQuery = {
 }
 
 /** Asks for values at one time; with a range selector, for the samples before it. Throws SourceError. */
-export function queryInstant(api: PrometheusApi, { what, query, time }: InstantQuery): Promise<PrometheusAnswer> {
-  return ask(api, '/api/v1/query', new URLSearchParams(time === undefined ? { query } : { query, time }), what)
+export function queryInstant(
+  api: PrometheusApi,
+  { what, query, time, isStated = false }: InstantQuery,
+): Promise<PrometheusAnswer> {
+  const parameters = new URLSearchParams(time === undefined ? { query } : { query, time })
+  return ask(api, '/api/v1/query', parameters, { what, isStated })
 }
 
 /** Asks for values at each step of a range. Throws SourceError. */
@@ -36,14 +42,14 @@ export function queryRange(
   api: PrometheusApi,
   { what, query, start, end, step }: RangeQuery,
 ): Promise<PrometheusAnswer> {
-  return ask(api, '/api/v1/query_range', new URLSearchParams({ query, start, end, step }), what)
+  return ask(api, '/api/v1/query_range', new URLSearchParams({ query, start, end, step }), { what, isStated: false })
 }
 
 async function ask(
   api: PrometheusApi,
   path: string,
   parameters: URLSearchParams,
-  what: string,
+  { what, isStated }: { readonly what: string; readonly isStated: boolean },
 ): Promise<PrometheusAnswer> {
   const body = await api.ask('POST', path, parameters, { what }).catch((error: unknown) => {
     // Queries are long, hence POST; but some proxies in front of Prometheus let only GET pass.
@@ -57,7 +63,7 @@ async function ask(
       status: 200,
     })
   try {
-    return { body, series: parseAnswer(body), values }
+    return { body, series: parseAnswer(body, isStated), values }
   } catch (error) {
     if (!(error instanceof AnswerError)) throw error
     throw new SourceError({ source: 'metrics', what }, 'malformed', error.message, { status: 200 })

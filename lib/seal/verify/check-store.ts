@@ -3,6 +3,7 @@ import type { DeriveDeps } from '../../history/derive.ts'
 import {
   changesPrefix,
   RECORD_KINDS,
+  type RecordKind,
   parseArchiveKey,
   parseAskedKey,
   parseChangeKey,
@@ -15,13 +16,14 @@ import {
   trustKey,
 } from '../../store/keys.ts'
 import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../../store/log-keys.ts'
-import type { Objects } from '../../store/objects/objects.ts'
+import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import { errorLine } from '../../text/error-line.ts'
 import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
 import { deletedAsAbsent } from './deleted.ts'
 import { checkDocuments } from './check-reports.ts'
 import { checkDerived } from './check-derived.ts'
-import { type AddFinding, type Findings, findingsList } from './finding.ts'
+import { type AddFinding, type Findings, type LogFinding, findingsList } from './finding.ts'
 import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
 import { parseNote } from '../tlog/note.ts'
@@ -56,6 +58,8 @@ export type StoreCheck = {
   readonly findings: Findings
   /** Objects that the log is to seal and has not sealed yet, in text order: no fault, and nothing is proved of them. */
   readonly unsealed: Findings
+  /** How many of these are waivers or scopes: reports and mails are judged by them already, and whoever takes them away before they are sealed leaves no trace. */
+  readonly inForce: number
   readonly objects: number
   readonly leaves: number
   /** Clusters whose derived data were derived again and compared. */
@@ -104,14 +108,25 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
   await checkDocuments(add, objects)
   for (const cluster of known.clusters) {
     onProgress(`what is derived of ${cluster.id}`)
-    for (const { key, problem } of await checkDerived(cluster, deps)) add(key, problem)
+    for (const { key, problem } of await derivedFindings(cluster, deps)) add(key, problem)
   }
   return {
     findings: findings.all(),
     unsealed: listed.unsealed,
+    inForce: listed.inForce,
     objects: listed.objects,
     leaves: log.ends.at(-1) ?? 0,
     clusters: known.clusters.length,
+  }
+}
+
+/** What is wrong with what is derived of a cluster. One of which that cannot be told does not keep the others from being checked. */
+async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<readonly LogFinding[]> {
+  try {
+    return await checkDerived(cluster, deps)
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    return [{ key: null, problem: `What is derived of cluster "${cluster.id}" was not checked: ${errorLine(error)}` }]
   }
 }
 
@@ -163,17 +178,22 @@ async function checkProgress(add: AddFinding, objects: Objects): Promise<void> {
 
 const NOBODYS = 'nobody makes such an object'
 
+/** Changes by which periods are judged from the moment they are recorded. */
+const JUDGED_BY: ReadonlySet<string> = new Set<RecordKind>(['scope', 'waivers'])
+const IN_FORCE = 'not sealed yet, and reports are judged by it already; run "ciphertrail seal"'
+
 /** Looks at the name of every object: whether somebody makes such a one, and whether it is sealed. */
 async function checkNames(
   { log, names, known }: { readonly log: CheckedLog; readonly names: LeafNames; readonly known: Known },
   add: AddFinding,
   { objects, onProgress }: { readonly objects: Objects; readonly onProgress: (what: string) => void },
-): Promise<{ readonly unsealed: Findings; readonly objects: number }> {
+): Promise<Pick<StoreCheck, 'unsealed' | 'inForce' | 'objects'>> {
   const unsealed = findingsList()
   const ids = new Set(known.clusters.map(({ id }) => id))
   const isKnown = (cluster: string | undefined): boolean => cluster !== undefined && (!known.areAll || ids.has(cluster))
   const changes = new Map(RECORD_KINDS.map((kind) => [kind as string, 0]))
   let count = 0
+  let inForce = 0
   for await (const key of objects.list('')) {
     if (++count % 10_000 === 0) onProgress(`${count} objects`)
     if (key.startsWith('log/')) {
@@ -181,12 +201,15 @@ async function checkNames(
     } else if (leafKind(key) !== undefined) {
       const problem = sealedNameProblem(key, isKnown, changes)
       if (problem !== undefined) add(key, problem)
-      if (!names.has(key)) unsealed.add(key, 'not sealed yet')
+      if (names.has(key)) continue
+      const isInForce = JUDGED_BY.has(parseChangeKey(key)?.kind ?? '')
+      if (isInForce) inForce++
+      unsealed.add(key, isInForce ? IN_FORCE : 'not sealed yet')
     } else if (!isRewritten(key, isKnown)) add(key, NOBODYS)
     else if (!known.areAll && !isRewritten(key, (cluster) => cluster !== undefined && ids.has(cluster)))
       add(key, 'it was not checked, since its cluster is not known while the changes of the registry are damaged')
   }
-  return { unsealed: unsealed.all(), objects: count }
+  return { unsealed: unsealed.all(), inForce, objects: count }
 }
 
 /** What is wrong with the name of an object that the log seals; undefined where nothing is. Numbers of changes are kept in `changes`. */

@@ -5,7 +5,8 @@ import type { CapturePlace } from '../../collect/packets/pod-capture.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { packetsKey, packetsOf, parsePacketsKey } from '../keys.ts'
-import { type Objects, StoreError } from '../objects/objects.ts'
+import type { Objects } from '../objects/objects.ts'
+import { EvidenceError } from './evidence.ts'
 import { sha256Of } from '../objects/derived-object.ts'
 
 const FORMAT = 'ciphertrail/packets/1'
@@ -120,7 +121,7 @@ export type KeptCapture = z.infer<typeof captureSchema>
 const MAX_SECONDS = 3_600
 
 /**
- * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link StoreError} for one that cannot be
+ * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link EvidenceError} for one that cannot be
  * read: that nothing contradicts the proxies must not follow from what nobody can read.
  */
 export async function readCaptures(
@@ -136,7 +137,7 @@ export async function readCaptures(
     const stored = await objects.get(key)
     const parsed = captureSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
     if (!parsed.success || parsed.data.cluster !== cluster)
-      throw new StoreError(`Cannot read "${key}": it is no capture of cluster "${cluster}", find out who wrote it`)
+      throw new EvidenceError(key, `it is no capture of cluster "${cluster}", find out who wrote it`)
     captures.push(parsed.data)
   }
   return captures

@@ -31,7 +31,7 @@ test('cryptoOf() says what the proxies can do and until when their certificates 
     'crypto-certificate-last': [[{}, 1_795_612_342]],
     'crypto-certificate-count': [[{}, 4]],
   }
-  const said = cryptoOf(answers(vectors), null)
+  const said = cryptoOf(answers(vectors), null, [])
   assert.deepEqual(said, {
     proxyVersions: [
       { version: 'edge-1', proxies: 1 },
@@ -45,12 +45,12 @@ test('cryptoOf() says what the proxies can do and until when their certificates 
     trustAnchors: [],
   })
   const turned = Object.fromEntries(Object.entries(vectors).map(([name, all]) => [name, all.toReversed()]))
-  assert.deepEqual(cryptoOf(answers(turned), null), said)
+  assert.deepEqual(cryptoOf(answers(turned), null, []), said)
 })
 
 test('cryptoOf() says nothing where the proxies said nothing', () => {
-  assert.deepEqual(cryptoOf(answers({}), null), NONE)
-  assert.deepEqual(cryptoOf(answers({ 'crypto-certificate-first': [[{}, 1]] }), null), NONE)
+  assert.deepEqual(cryptoOf(answers({}), null, []), NONE)
+  assert.deepEqual(cryptoOf(answers({ 'crypto-certificate-first': [[{}, 1]] }), null, []), NONE)
 })
 
 test('cryptoOf() reads trust anchors from the bundle, and leaves out what is no certificate', async () => {
@@ -68,7 +68,7 @@ test('cryptoOf() reads trust anchors from the bundle, and leaves out what is no 
       [{ metadata: { name, namespace: 'linkerd' }, data: { 'ca-bundle.crt': text } }],
       'x',
     )
-    return cryptoOf(answers({}), listedOf([{ resource: 'configmaps', items }], 0)).trustAnchors
+    return cryptoOf(answers({}), listedOf([{ resource: 'configmaps', items }], 0), []).trustAnchors
   }
   const [anchor, ...others] = bundle(`${broken}${pem}`)
   assert.deepEqual(others, [])

@@ -39,7 +39,7 @@ const matrix = answer('matrix', [
     values: [
       [1, '0'],
       [2.5, '1e+06'],
-      [3, '-0.5'],
+      [3, '0.5'],
     ],
   },
 ])
@@ -54,7 +54,7 @@ test('parseAnswer() reads vectors, matrices and scalars', () => {
       samples: [
         { time: 1, value: 0 },
         { time: 2.5, value: 1e6 },
-        { time: 3, value: -0.5 },
+        { time: 3, value: 0.5 },
       ],
     },
   ])
@@ -62,6 +62,16 @@ test('parseAnswer() reads vectors, matrices and scalars', () => {
     { labels: {}, samples: [{ time: 7, value: 1795522160.5 }] },
   ])
   assert.deepEqual(parseAnswer(answer('vector', [], { warnings: [], infos: ['metric might not be a counter'] })), [])
+})
+
+test('parseAnswer() takes a difference below 0, and any moment that a proxy states: of none it is NaN', () => {
+  const told = (value: string) => answer('vector', [{ metric: {}, value: [1, value] }])
+  const read = (value: string, isStated: boolean) => parseAnswer(told(value), isStated)[0]?.samples[0]?.value
+  assert.equal(read('-0.5', false), -0.5)
+  assert.deepEqual(
+    ['-1', '1e308', 'NaN', '+Inf', 'x'].map((value) => read(value, true)),
+    [-1, 1e308, NaN, NaN, NaN],
+  )
 })
 
 const badAnswers: [name: string, body: string, line: RegExp][] = [
@@ -86,6 +96,21 @@ const badAnswers: [name: string, body: string, line: RegExp][] = [
   ['NaN', answer('vector', [{ metric: {}, value: [1, 'NaN'] }]), /the value of a sample is "NaN", not a finite number/],
   ['infinity', answer('vector', [{ metric: {}, value: [1, '+Inf'] }]), /is "\+Inf", not a finite number/],
   ['a number too large', answer('vector', [{ metric: {}, value: [1, '1e999'] }]), /is "1e999", not a finite number/],
+  [
+    'more than a counter shows, and says whose it is',
+    answer('vector', [{ metric: { namespace: 'shop', pod: 'web' }, value: [1, '1e308'] }]),
+    /is 1e\+308, more than any counter shows \(of shop\/web\)/,
+  ],
+  [
+    'a raw sample below 0',
+    answer('matrix', [{ metric: { instance: '10.0.0.7:4191' }, values: [[1, '-1']] }]),
+    /the value of a sample is below 0 \(of 10\.0\.0\.7:4191\)/,
+  ],
+  [
+    'a time in the year 33658',
+    answer('vector', [{ metric: {}, value: [1e12, '1'] }]),
+    /the time of a sample is 1000000000000, which is in no year from 1970 to 9999/,
+  ],
   ['an empty value', answer('vector', [{ metric: {}, value: [1, ''] }]), /is "", not a finite number/],
   ['a hexadecimal value', answer('vector', [{ metric: {}, value: [1, '0x10'] }]), /is "0x10", not a finite number/],
   ['a value that is no text', answer('vector', [{ metric: {}, value: [1, 1] }]), /the value of a sample is no text/],

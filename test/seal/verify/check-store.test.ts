@@ -62,7 +62,7 @@ function changesOf(damage: (typeof DAMAGES)[number], key: string, held: Held, nu
 test('checkStore() finds nothing in a store that nobody touched, and looks at all of it', async () => {
   const { findings, unsealed, ...counts } = await check(month)
   assert.deepEqual([findings, unsealed].map(linesOf), [[], []])
-  assert.deepEqual(counts, { objects: month.size, leaves: 22, clusters: 3 })
+  assert.deepEqual(counts, { inForce: 0, objects: month.size, leaves: 22, clusters: 3 })
   const another = await check(long)
   assert.deepEqual(linesOf(another.findings), [])
   assert.ok(another.leaves > 1100)
@@ -118,6 +118,26 @@ test('an object that is not sealed yet is said, and is no fault', async () => {
   for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
   const { findings, unsealed } = await check(store)
   assert.deepEqual([findings, unsealed].map(linesOf), [[], [`${key}: not sealed yet`]])
+})
+
+test('a waiver or a scope that is in force and not sealed yet is counted apart from what only waits', async () => {
+  const store = new Map(month)
+  const objects = memoryObjects(store)
+  await writeAttempt(snapshotOf('east', 8), { objects })
+  const keys = ['changes/channels/000001.json', 'changes/scope/000001.json', 'changes/waivers/000002.json']
+  for (const key of keys) await objects.putOnce(key, Buffer.from(`{"format":"ciphertrail/change/1","of":"${key}"}`))
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
+  const { findings, unsealed, inForce } = await check(store)
+  const judging = 'not sealed yet, and reports are judged by it already; run "ciphertrail seal"'
+  assert.deepEqual([findings.total, inForce, unsealed.total], [0, 2, 4])
+  assert.deepEqual(linesOf(unsealed).slice(0, 3), [
+    'changes/channels/000001.json: not sealed yet',
+    `changes/scope/000001.json: ${judging}`,
+    `changes/waivers/000002.json: ${judging}`,
+  ])
+  await seal({ now: minutesIn(60), everything: true }, { objects, signer })
+  const { unsealed: rest, inForce: none } = await check(store)
+  assert.deepEqual([rest.total, none], [0, 0])
 })
 
 test('a store without a log is no sealed store', async () => {

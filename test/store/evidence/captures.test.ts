@@ -33,7 +33,7 @@ test('a capture that cannot be read is an error, since nothing must seem to agre
   const key = packetsKey('shop', '2026-11-24T13:13:26Z', '0'.repeat(64))
   await objects.putOnce(key, Buffer.from('{"format":"ciphertrail/packets/1"}'))
   await assert.rejects(readCaptures('shop', { from: '2026-11-24T13:10:00Z', to: '2026-11-24T13:20:00Z' }, objects), {
-    message: `Cannot read "${key}": it is no capture of cluster "shop", find out who wrote it`,
+    message: `Cannot read evidence "${key}": it is no capture of cluster "shop", find out who wrote it`,
   })
 })
 

@@ -58,6 +58,7 @@ const PSEUDO: Readonly<Record<string, string>> = {
   'AWS::Partition': 'aws',
   'AWS::Region': 'eu-central-1',
   'AWS::AccountId': '111122223333',
+  'AWS::URLSuffix': 'amazonaws.com',
   'AWS::StackName': 'ciphertrail-prod',
 }
 
@@ -229,10 +230,4 @@ function grantsOfRoles(resources: Readonly<Record<string, Resource>>): readonly 
         }))
       })
   })
-}
-
-/** Whether a resource of a policy, in which `*` stands for anything, covers one. */
-export function covers(pattern: string, resource: string): boolean {
-  const parts = pattern.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`).test(resource)
 }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
 
 /** What conditions may look at. */
@@ -8,6 +9,9 @@ export type RequestContext = {
   /** Of a put. */
   readonly ifNoneMatch?: string | undefined
   readonly ifMatch?: string | undefined
+  /** Of a put that locks, or of a lock: `GOVERNANCE` or `COMPLIANCE`, and for how many days from now. */
+  readonly lockMode?: string | undefined
+  readonly lockedDays?: number | undefined
   /** Of a mail. */
   readonly fromAddress?: string | undefined
 }
@@ -19,11 +23,16 @@ export type Policy = {
   readonly unused: () => string[]
 }
 
-/** The conditions that policies and roles use. */
-export type Condition = {
-  readonly StringLike?: { readonly 's3:prefix': string }
-  readonly Null?: { readonly 's3:if-none-match': 'false' } | { readonly 's3:if-match': 'false' }
-  readonly StringEqualsIgnoreCase?: { readonly 'ses:FromAddress': string }
+/** The conditions of a statement: all of them must hold. */
+export type Condition = Readonly<Record<string, Readonly<Record<string, string | number>>>>
+
+/** What a request says of the lock that it asks for, at a time. */
+export function lockOf(headers: IncomingHttpHeaders, now: Date): Pick<RequestContext, 'lockMode' | 'lockedDays'> {
+  const [mode, until] = ['mode', 'retain-until-date'].map((name) => headers[`x-amz-object-lock-${name}`]?.toString())
+  return {
+    lockMode: mode,
+    lockedDays: until === undefined ? undefined : Math.floor((Date.parse(until) - now.getTime()) / 86_400_000),
+  }
 }
 
 type Statement = {
@@ -43,7 +52,7 @@ export function policyOfDocs(name: string): Policy {
     if (rest.Effect !== 'Allow' || Object.keys(rest).length !== 3)
       throw new Error(`Cannot judge by policy "${name}": statement ${index} is more than an action and a resource`)
     const holds = conditionOf(condition, `statement ${index} of policy "${name}"`)
-    const resources = [statement.Resource].flat().map(patternOf)
+    const resources = [statement.Resource].flat()
     return [statement.Action]
       .flat()
       .map((action) => ({ name: `${action} of statement ${index}`, action, resources, holds }))
@@ -53,7 +62,9 @@ export function policyOfDocs(name: string): Policy {
     allows: (action, resource, context = {}) => {
       const granting = grants.filter(
         (grant) =>
-          grant.action === action && grant.resources.some((pattern) => pattern.test(resource)) && grant.holds(context),
+          grant.action === action &&
+          grant.resources.some((pattern) => covers(pattern, resource)) &&
+          grant.holds(context),
       )
       for (const grant of granting) unused.delete(grant.name)
       return granting.length > 0
@@ -64,23 +75,35 @@ export function policyOfDocs(name: string): Policy {
 
 /** When a condition holds. Throws for one that it does not know. */
 export function conditionOf(condition: Condition | undefined, where: string): (context: RequestContext) => boolean {
-  if (condition === undefined) return () => true
-  const [operator, ...more] = Object.entries(condition)
-  const [keys] = operator === undefined ? [] : [JSON.stringify(operator)]
-  const prefix = condition.StringLike?.['s3:prefix']
-  if (more.length === 0 && prefix !== undefined && Object.keys(condition.StringLike ?? {}).length === 1)
-    return (context) => context.prefix !== undefined && patternOf(prefix).test(context.prefix)
-  if (more.length === 0 && keys === '["Null",{"s3:if-none-match":"false"}]')
-    return (context) => context.ifNoneMatch !== undefined
-  if (more.length === 0 && keys === '["Null",{"s3:if-match":"false"}]')
-    return (context) => context.ifMatch !== undefined
-  const from = condition.StringEqualsIgnoreCase?.['ses:FromAddress']
-  if (more.length === 0 && from !== undefined && Object.keys(condition.StringEqualsIgnoreCase ?? {}).length === 1)
-    return ({ fromAddress }) => fromAddress?.toLowerCase() === from.toLowerCase()
-  throw new Error(`Cannot judge by ${where}: its condition is not known here`)
+  const tests = Object.entries(condition ?? {}).flatMap(([operator, keys]) =>
+    Object.entries(keys).map(([key, value]) => {
+      const test = CONDITIONS[`${operator} ${key}`]
+      if (test === undefined) throw new Error(`Cannot judge by ${where}: its condition is not known here`)
+      return (context: RequestContext) => test(context, String(value))
+    }),
+  )
+  return (context) => tests.every((test) => test(context))
 }
 
-function patternOf(resource: string): RegExp {
-  const parts = resource.split('*').map((part) => part.replaceAll(/[^\w]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`)
+/** The conditions that policies and roles use. A key that a request does not have makes none of them hold. */
+const CONDITIONS: Readonly<Record<string, (context: RequestContext, value: string) => boolean>> = {
+  'StringLike s3:prefix': ({ prefix }, value) => prefix !== undefined && covers(value, prefix),
+  'Null s3:if-none-match': ({ ifNoneMatch }, value) => String(ifNoneMatch === undefined) === value,
+  'Null s3:if-match': ({ ifMatch }, value) => String(ifMatch === undefined) === value,
+  'StringEqualsIgnoreCase ses:FromAddress': ({ fromAddress }, value) =>
+    fromAddress?.toLowerCase() === value.toLowerCase(),
+  'StringEquals s3:object-lock-mode': ({ lockMode }, value) => lockMode === value,
+  'NumericGreaterThanEquals s3:object-lock-remaining-retention-days': ({ lockedDays }, value) =>
+    lockedDays !== undefined && lockedDays >= Number(value),
+  'NumericLessThanEquals s3:object-lock-remaining-retention-days': ({ lockedDays }, value) =>
+    lockedDays !== undefined && lockedDays <= Number(value),
+}
+
+/** Whether a pattern of a policy, in which `*` stands for anything and `?` for any one character, covers a text. */
+export function covers(pattern: string, text: string): boolean {
+  const parts = pattern
+    .replaceAll(/[^\w*?]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.')
+  return new RegExp(`^${parts}$`, 's').test(text)
 }

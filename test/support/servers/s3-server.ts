@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import type { Policy } from '../aws/iam-policy.ts'
+import { type Policy, lockOf } from '../aws/iam-policy.ts'
 import { presignedProblem } from './signature.ts'
 import { sendAnswer } from './s3-misbehave.ts'
 import type { Answer, S3Misbehaviour } from './s3-misbehave.ts'
@@ -116,7 +116,7 @@ export async function startS3Server(): Promise<S3Server> {
       checkAuthorization(message, clock())
       const bucket = buckets.get(bucketName)
       if (bucket === undefined) throw new S3Refusal(404, 'NoSuchBucket', 'The specified bucket does not exist')
-      checkPermission(request, bucket, allows)
+      checkPermission(request, bucket, { allows, now: clock() })
       sent = perform(request, bucket, url.searchParams, body)
     } catch (error) {
       if (!(error instanceof S3Refusal)) throw error
@@ -212,7 +212,7 @@ function checkPresigned(request: Parameters<typeof presignedProblem>[0], now: Da
 function checkPermission(
   { action, bucket: name, key, headers }: S3Request,
   { objects }: Bucket,
-  allows: Policy['allows'],
+  { allows, now }: { readonly allows: Policy['allows']; readonly now: Date },
 ): void {
   const bucket = `arn:aws:s3:::${name}`
   const object = `${bucket}/${key}`
@@ -229,6 +229,7 @@ function checkPermission(
         prefix: action === 's3:ListBucket' ? key : undefined,
         ifNoneMatch: one === 's3:PutObject' ? headers['if-none-match'] : undefined,
         ifMatch: one === 's3:PutObject' ? headers['if-match'] : undefined,
+        ...(one === 's3:PutObject' || one === 's3:PutObjectRetention' ? lockOf(headers, now) : {}),
       }),
   )
   if (lacking === undefined) return
