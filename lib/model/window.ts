@@ -175,7 +175,7 @@ export type Crypto = {
 }
 
 /** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
-export const DERIVATION = 6
+export const DERIVATION = 7
 
 /** What a standing attempt and the Kubernetes lists around a window come to. Derived: can always be rebuilt. */
 export type WindowResult = {
