@@ -396,7 +396,7 @@ describe('Probes', () => {
         const value = counter.value(time)
         return value === undefined || !counter.name.endsWith('bytes_total')
           ? value
-          : value + Math.floor(time / 70) * 900
+          : value + Math.floor((time + 2100) / 70) * 900
       },
     }))
     assert.deepEqual(said(stream), [PROBED, CLEAR_HTTP])
