@@ -53,6 +53,11 @@ function without(snapshot: Snapshot, name: (typeof SOURCES)[number], line: strin
   if (name === 'viz' && viz !== undefined)
     return { ...snapshot, viz: { ...viz, ...failed, errors: [...viz.errors, line], answers: [] } }
   if (name === 'proxies' && proxies !== undefined)
-    return { ...snapshot, proxies: { ...proxies, ...failed, errors: [...proxies.errors, line], pages: [] } }
+    // Where no Prometheus is asked, they were all that there is.
+    return {
+      ...snapshot,
+      complete: snapshot.complete && metrics.answers.length > 0,
+      proxies: { ...proxies, ...failed, errors: [...proxies.errors, line], pages: [] },
+    }
   return snapshot
 }
