@@ -7,7 +7,7 @@ import { globSync, readFileSync } from 'node:fs'
 const ROOMS = ['assess', 'history', 'seal', 'query', 'deliver']
 
 /** Some 500 mutants. */
-const LINES = 240
+const LINES = 330
 
 const [seed, lines] = (process.env.MUTANTS ?? `1:${LINES}`).split(':').map(Number)
 
