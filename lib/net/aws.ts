@@ -1,5 +1,6 @@
 import aws4 from 'aws4'
 import { errorMessage } from './error-messages.ts'
+import { kept } from './kept.ts'
 import { withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 import type { SentRequest } from './http-attempt.ts'
@@ -57,23 +58,11 @@ const RENEWED_BEFORE_MS = 3 * 60 * 1000
  * @param source is told whether keys were refused, so that it gives none that it kept itself
  */
 export function keptKeys(source: (isRefused: boolean) => Promise<AwsKeys>, now: () => Date): KeySource {
-  let known: Promise<AwsKeys> | undefined
-  const renew = (isRefused = false): Promise<AwsKeys> => {
-    const asked = source(isRefused)
-    known = asked
-    asked.catch(() => {
-      if (known === asked) known = undefined
-    })
-    return asked
-  }
-  return async (refused) => {
-    const asked = known ?? renew()
-    const kept = await asked
-    const { expiration } = kept
-    const holds = expiration === undefined || expiration.getTime() - now().getTime() > RENEWED_BEFORE_MS
-    if (kept !== refused && holds) return kept
-    return known === asked || known === undefined ? renew(kept === refused) : known
-  }
+  const ask = kept(
+    source,
+    ({ expiration }) => expiration === undefined || expiration.getTime() - now().getTime() > RENEWED_BEFORE_MS,
+  )
+  return (refused) => ask((keys) => keys === refused)
 }
 
 /** The keys of a source. Throws SetupError in one line where there are none. */

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { kept } from './kept.ts'
 
 /** Gives a token; another one than `refused`, if there is another by now. */
 export type TokenSource = (refused?: string) => Promise<string>
@@ -11,26 +12,16 @@ const KEPT_MS = 10 * 60 * 1000
 
 /** Reads a token once for as long as it holds, however many ask at once, and again where it was refused. A failure is not kept. */
 export function cachedToken(read: () => Promise<string>, now: () => Date): TokenSource {
-  let known: Promise<{ readonly token: string; readonly until: number }> | undefined
-  const renew = (): Promise<{ readonly token: string; readonly until: number }> => {
-    const asked = read().then((token) => {
-      const readAt = now().getTime()
+  const ask = kept(
+    async () => {
+      const token = await read()
       const expiry = expiryOf(token)
       // One that expires at once is used and read again for the next request.
-      return { token, until: expiry === undefined ? readAt + KEPT_MS : expiry - RENEWED_BEFORE_MS }
-    })
-    known = asked
-    asked.catch(() => {
-      if (known === asked) known = undefined
-    })
-    return asked
-  }
-  return async (refused) => {
-    const asked = known ?? renew()
-    const { token, until } = await asked
-    if (token !== refused && now().getTime() < until) return token
-    return (await (known === asked || known === undefined ? renew() : known)).token
-  }
+      return { token, until: expiry === undefined ? now().getTime() + KEPT_MS : expiry - RENEWED_BEFORE_MS }
+    },
+    ({ until }) => now().getTime() < until,
+  )
+  return async (refused) => (await ask(({ token }) => token === refused)).token
 }
 
 /** When a JSON web token expires, in milliseconds since the epoch; undefined where it does not say, or is none. Its signature is the server's business. */
