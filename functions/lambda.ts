@@ -16,6 +16,7 @@ import { useBudget } from '../lib/observed/budget.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { type S3Address, parseAddress } from '../lib/store/objects/s3/address.ts'
 import { s3Objects } from '../lib/store/objects/s3/s3.ts'
+import { parseJson } from '../lib/text/parse-json.ts'
 
 /** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
 const EARLY_MS = 2_000
@@ -123,7 +124,7 @@ export function onQueue<T>(
       parsed(batchSchema, event) as SQSEvent,
       async ({ body }: SQSRecord) => {
         try {
-          const message = parsed(schema, jsonOf(body))
+          const message = parsed(schema, parseJson(body))
           ended(await inTime(() => run(message, container, leftMsOf(context))))
         } catch (error) {
           throw told(error)
@@ -256,14 +257,6 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw new SettingError(`Cannot read the event: ${z.prettifyError(result.error).replaceAll(/\s+/g, ' ')}`)
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** A line in the log that is no outcome of an event, such as one for each request. */

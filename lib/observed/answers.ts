@@ -39,8 +39,8 @@ export function parseAnswer(body: string, isStated = false): Series[] {
   const data = toObject(answer['data'], 'it has no data')
   const { resultType, result } = data
   if (!Array.isArray(result)) throw malformed('it has no result')
-  if (resultType !== 'scalar') refuseExcess(result)
   if (resultType === 'scalar') return [{ labels: {}, samples: [toSample(result, {}, isStated)] }]
+  refuseExcess(result)
   if (resultType === 'vector') return result.map((series) => toInstantSeries(series, isStated))
   if (resultType === 'matrix') return result.map((series) => toRangeSeries(series, isStated))
   throw malformed(`its result is of type "${oneLine(textOf(resultType))}"`)

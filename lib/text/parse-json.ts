@@ -1,7 +1,7 @@
 /** Reads JSON; undefined where it is none. */
-export function parseJson(body: Uint8Array): unknown {
+export function parseJson(json: Uint8Array | string): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(body))
+    return JSON.parse(typeof json === 'string' ? json : new TextDecoder().decode(json))
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error

@@ -11,6 +11,7 @@ import type { CredentialPlaces } from '../../net/credential-places.ts'
 import { type ExecPlugin, type KubeUser, firstLine, readKubeconfig } from './read-kubeconfig.ts'
 import { oneLine, withoutSecrets } from '../../text/redact.ts'
 import { SetupError } from '../../net/errors.ts'
+import { parseJson } from '../../text/parse-json.ts'
 
 /** What the environment says about ways into a cluster; see lib/config.ts. */
 export type Environment = {
@@ -238,7 +239,7 @@ function pluginOf(
       ...given,
       KUBERNETES_EXEC_INFO: JSON.stringify(information),
     })
-    const { data } = credentialSchema.safeParse(jsonOf(stdout))
+    const { data } = credentialSchema.safeParse(parseJson(stdout))
     if (data === undefined) throw new SetupError(`${name} failed: it gave no ExecCredential`)
     const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = data.status
     const certificate = cert && key ? { cert, key } : undefined
@@ -266,14 +267,6 @@ async function answerOf(
 }
 
 const COMMAND_TIMEOUT_MS = 60_000
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 type AuthProvider = NonNullable<KubeUser['auth-provider']>
 
@@ -334,7 +327,7 @@ async function runTokenCommand(
   if (config['access-token'] !== undefined && (Number.isNaN(expiry) || expiry > Date.now())) return
   const args = typeof config['cmd-args'] === 'string' ? config['cmd-args'].split(/\s+/).filter((arg) => arg !== '') : []
   const name = `the command "${oneLine(command)}" of the user "${oneLine(user.name)}"`
-  const answer = jsonOf(await answerOf(name, command, args, environment))
+  const answer = parseJson(await answerOf(name, command, args, environment))
   const token = memberOf(answer, config['token-key'] ?? '{.access_token}')
   if (typeof token !== 'string' || token === '') throw new SetupError(`${name} gave no token`)
   const until = memberOf(answer, config['expiry-key'] ?? '{.token_expiry}')
