@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import { FRAMEWORKS } from '../../lib/assess/judge/controls.ts'
 import { matchesPattern } from '../../lib/text/pattern.ts'
-import { readScopes } from '../../lib/assess/judge/parse-scope.ts'
+import { type DeclaredScope, readScopes, settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { shareWords } from '../../lib/text/share-words.ts'
 import type { Scope } from '../../lib/model/judgement.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { declareScopes, declaredScopes } from '../../lib/store/registry/declarations.ts'
+import { declareScope, declaredScope } from '../../lib/store/registry/declarations.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
 import { readChecked } from '../checked-file.ts'
 import type { Console } from '../console.ts'
@@ -35,19 +36,20 @@ export function addScopeCommands(program: Command, console: Console): void {
     .option('--json', 'one JSON object for each scope, or for each thing that is wrong')
     .addHelpText(
       'after',
-      '\nExample:\n  ciphertrail scope check scope.yaml\n\nA scope.yaml:\n  pci-dss:\n    clusters: [prod-*]\n    namespaces: [payments, billing]\n    labels: {tier: backend}\n    owner: payments-platform\n    reason: Card data is processed there\n\nExit code 2 where something is wrong: one line for each thing, as\nfile:line:column.',
+      '\nExample:\n  ciphertrail scope check scope.yaml\n\nA scope.yaml:\n  report:\n    organisation: Acme Ltd\n    wantedShare: 99.5\n  pci-dss:\n    clusters: [prod-*]\n    namespaces: [payments, billing]\n    labels: {tier: backend}\n    owner: payments-platform\n    reason: Card data is processed there\n\nExit code 2 where something is wrong: one line for each thing, as\nfile:line:column.',
     )
     .action(async (file: string, _: unknown, command: Command) => {
       const { json = false, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
-      const scopes = await readChecked(file, readScopes, json, console)
+      const { scopes, report } = await readChecked(file, readScopes, json, console)
       const clusters = (await readClusters({ objects: openStore({ store }, console) })).map(({ id }) => id)
       const unmatched = ({ clusters: patterns }: Scope) =>
         clusters.length === 0 ? [] : patterns.filter((pattern) => !clusters.some((id) => matchesPattern(pattern, id)))
       if (json) {
         for (const one of scopes) console.out(toJson({ ok: true, ...one, unmatchedClusters: unmatched(one) }))
+        console.out(toJson({ ok: true, report: settingsOf(report) }))
         return
       }
-      printScopes(scopes, console)
+      printScopes({ scopes, report }, console)
       for (const one of scopes)
         for (const pattern of unmatched(one))
           console.err(`Note: no registered cluster matches "${pattern}" of the scope of "${one.framework}"`)
@@ -64,10 +66,10 @@ export function addScopeCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail scope set scope.yaml')
     .action(async (file: string, _: unknown, command: Command) => {
       const { json = false, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
-      const scopes = await readChecked(file, readScopes, json, console)
+      const scope = await readChecked(file, readScopes, json, console)
       const objects = openStore({ store }, console)
-      const isChanged = await declareScopes(scopes, { now: console.now(), by: console.user }, objects)
-      printDeclared('scope', scopes.length, isChanged, json, console)
+      const isChanged = await declareScope(scope, { now: console.now(), by: console.user }, objects)
+      printDeclared('scope', scope.scopes.length, isChanged, json, console)
     })
 
   scope
@@ -77,23 +79,27 @@ export function addScopeCommands(program: Command, console: Console): void {
     .addHelpText('after', '\nExample:\n  ciphertrail scope show')
     .action(async (_: unknown, command: Command) => {
       const { json = false, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
-      const { declared, change } = await declaredScopes(openStore({ store }, console))
-      if (json) for (const one of declared) console.out(toJson(one))
-      else {
+      const { declared, change } = await declaredScope(openStore({ store }, console))
+      if (json) {
+        for (const one of declared.scopes) console.out(toJson(one))
+        console.out(toJson({ report: settingsOf(declared.report) }))
+      } else {
         printScopes(declared, console)
         if (change !== null) console.err(declaredBy(change))
       }
     })
 }
 
-function printScopes(scopes: readonly Scope[], console: Console): void {
+function printScopes({ scopes, report }: DeclaredScope, console: Console): void {
+  const { wantedShare, judgedClasses } = settingsOf(report)
+  console.out(`Wanted: ${shareWords(wantedShare)} of the time of each path, workload and cluster; judged: ${judgedClasses.join(', ')}`)
   for (const one of scopes) console.out(scopeLine(one))
   const declared = new Set(scopes.map(({ framework }) => framework))
   const others = FRAMEWORKS.map(({ id }) => id).filter((id) => !declared.has(id))
   if (others.length > 0) console.out(`Judged on everything, without a scope: ${others.join(', ')}`)
 }
 
-function scopeLine({ framework, clusters, namespaces, labels, owner }: Scope): string {
+function scopeLine({ framework, clusters, namespaces, labels, wantedShare, owner }: Scope): string {
   const listed = (one: string, all: readonly string[]) =>
     all.length === 0 ? `every ${one}` : `${one} ${all.join(', ')}`
   const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
@@ -101,6 +107,7 @@ function scopeLine({ framework, clusters, namespaces, labels, owner }: Scope): s
     listed('cluster', clusters),
     listed('namespace', namespaces),
     ...(pairs.length > 0 ? [listed('label', pairs)] : []),
+    ...(wantedShare === undefined ? [] : [`${shareWords(wantedShare)} wanted`]),
   ]
   return printable(`${framework}: ${parts.join('; ')}; owner ${owner}`)
 }

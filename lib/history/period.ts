@@ -189,6 +189,7 @@ async function readResults(
               path.serverId,
               path.source.serviceAccount,
               path.destination.serviceAccount,
+              path.corroborated,
             ]),
           ),
         ),

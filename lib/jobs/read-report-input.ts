@@ -1,11 +1,12 @@
 /** What a report or a mail of a period is made from, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
+import { settingsOf } from '../assess/judge/parse-scope.ts'
 import { concurrently } from '../concurrently.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
 import { earlierPeriods } from '../time/week.ts'
 import { readPrintedHead } from '../seal/printed-head.ts'
-import { declaredScopes, declaredWaivers } from '../store/registry/declarations.ts'
+import { declaredScope, declaredWaivers } from '../store/registry/declarations.ts'
 import { historyProblem } from '../history/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { readPeriodAndPast, unreadPeriod } from '../history/period.ts'
@@ -34,7 +35,12 @@ export type ReportInstructions = {
 }
 
 /** The store, and who is told what is read. */
-export type ReadDeps = { readonly objects: Objects; readonly progress?: (what: string) => void }
+export type ReadDeps = {
+  readonly objects: Objects
+  readonly progress?: (what: string) => void
+  /** Told one line of each rule that could not be applied. */
+  readonly warn?: (line: string) => void
+}
 
 /**
  * Reads and judges a period. What a cluster's own evidence holds never keeps the others from being told: a cluster that cannot be read because of it counts as not
@@ -43,7 +49,7 @@ export type ReadDeps = { readonly objects: Objects; readonly progress?: (what: s
  */
 export async function readReportInput(
   { clusters, period, now, version, removed = [], replay }: ReportInstructions,
-  { objects, progress = () => {} }: ReadDeps,
+  { objects, progress = () => {}, warn = () => {} }: ReadDeps,
 ): Promise<ReportInput> {
   progress('Reading the history')
   for (const cluster of clusters) {
@@ -62,11 +68,13 @@ export async function readReportInput(
   })
   const kept = read.map(({ current }) => current)
   progress('Judging the period')
-  const [{ declared: scopes }, { declared: waivers }] = await Promise.all([
-    declaredScopes(objects),
+  const [{ declared: scope }, { declared: waivers }] = await Promise.all([
+    declaredScope(objects),
     declaredWaivers(objects),
   ])
-  const judgement = judge({ clusters: kept, scopes, waivers, at: period.to })
+  const settings = settingsOf(scope.report)
+  const judgement = judge({ clusters: kept, scopes: scope.scopes, waivers, settings, at: period.to })
+  for (const line of judgement.errors) warn(line)
   const checkpoint = await readPrintedHead(
     kept.flatMap(({ windows }) =>
       windows.flatMap(({ evidence, also = [] }) => [...(evidence === null ? [] : [evidence]), ...also]),
@@ -78,6 +86,7 @@ export async function readReportInput(
     version,
     clusters: kept,
     past: read.map(({ past }) => past),
+    settings,
     judgement,
     checkpoint,
     removed,

@@ -1,8 +1,11 @@
 /** What a period is judged by, and what comes of it. */
-import type { Endpoint, PathEnds } from './path.ts'
+import type { Endpoint, PathClass, PathEnds } from './path.ts'
 
-/** What a rule says of a subject, worst first. `not-applicable`: the rule has nothing to judge there; it never counts as a pass. */
-export const VERDICTS = ['fail', 'unknown', 'pass', 'not-applicable'] as const
+/**
+ * What a rule says of a subject, worst first. `not-enough-evidence`: less than the wanted share was seen, or what was seen cannot be told.
+ * `not-applicable`: the rule has nothing to judge there. Neither counts as a pass.
+ */
+export const VERDICTS = ['fail', 'not-enough-evidence', 'pass', 'not-applicable'] as const
 
 /** What a rule says of a subject. */
 export type Verdict = (typeof VERDICTS)[number]
@@ -14,6 +17,22 @@ export type Subject =
   | { readonly kind: 'workload'; readonly cluster: string; readonly workload: Endpoint }
   | { readonly kind: 'cluster'; readonly cluster: string }
 
+/** How much of the life of a subject was seen in a period (decision 0069). */
+export type Seen = {
+  /** Seen time over the time in which it lived, 0 to 1; null where it did not live in the period. */
+  readonly share: number | null
+  /** Windows with traffic of which the state is told, over all windows with traffic; null where there was none, or where the rule is not about traffic. */
+  readonly told: number | null
+  /** Windows in which it lived. */
+  readonly windows: number
+  /** Windows in which it was seen at all. */
+  readonly seenWindows: number
+  /** Windows in which it lived that were not collected. */
+  readonly uncollected: number
+  /** Seconds in which it lived and was not seen. */
+  readonly unseenSeconds: number
+}
+
 /** What one rule says of one subject over a period. */
 export type Finding = {
   /** Id of the rule: the name of its file in lib/assess/rules. */
@@ -22,6 +41,8 @@ export type Finding = {
   readonly verdict: Verdict
   /** What was seen that makes the verdict, as one plain sentence. May hold names from clusters: make it printable. */
   readonly detail: string
+  /** How much of its life was seen; null where the verdict does not rest on that. */
+  readonly seen: Seen | null
   /** Id of the waiver that accepts a failure; null for none, and for every other verdict. A waived failure stays a failure. */
   readonly waiver: string | null
 }
@@ -32,16 +53,34 @@ export type Score = {
   /** Failures that no waiver accepts. */
   readonly fail: number
   readonly waived: number
-  readonly unknown: number
+  readonly notEnoughEvidence: number
   /**
-   * `pass` over all four, 0 to 1: neither a waiver nor what is unknown raises it. Null where nothing was judged, or where a
+   * `pass` over all four, 0 to 1: neither a waiver nor what lacks evidence raises it. Null where nothing was judged, or where a
    * cluster in scope had no collected window: stronger than a good average.
    */
   readonly share: number | null
 }
 
+/** What `scope.yaml` says of a whole report, under `report`. */
+export type ReportSettings = {
+  /** Whose report it is; null where nobody said. */
+  readonly organisation: string | null
+  /** Who prepared it; null where nobody said. */
+  readonly preparedBy: string | null
+  /** The share of a subject's life that must have been seen, 0 to 1. */
+  readonly wantedShare: number
+  /** Whose paths controls judge. */
+  readonly judgedClasses: readonly PathClass[]
+  /** Names with `*` for any text: namespaces that are the platform's, beside kube-system. */
+  readonly platformNamespaces: readonly string[]
+  /** The label of a workload that names who answers for it. */
+  readonly ownerLabel: string
+}
+
 /** What a framework is judged on: a workload counts where cluster, namespace and labels all match. */
 export type Scope = {
+  /** The share of a subject's life that must have been seen, 0 to 1; absent: that of the whole report. */
+  readonly wantedShare?: number
   /** Id of a framework of lib/assess/controls. */
   readonly framework: string
   /** Ids, with `*` for any text. Empty: every cluster. */
@@ -97,6 +136,8 @@ export type FrameworkResult = {
   readonly version: string
   /** Empty where nobody declared a scope: then everything is judged. */
   readonly scopes: readonly Scope[]
+  /** The share of a subject's life that must have been seen, 0 to 1. */
+  readonly wantedShare: number
   /** What was seen and is not judged, by cluster and namespace: printed on page one. */
   readonly outOfScope: readonly {
     readonly cluster: string
@@ -131,6 +172,10 @@ export type WaiverResult = {
 
 /** What rules, controls, scope and waivers make of a period. Pure: the same input gives the same judgement. */
 export type Judgement = {
+  /** What `findings`, `rules` and `score` are held against; each framework has its own. */
+  readonly wantedShare: number
+  /** Rules that threw, one line each; each has a finding as well. */
+  readonly errors: readonly string[]
   /** By rule, then subject. Of everything, in scope or not. */
   readonly findings: readonly Finding[]
   readonly rules: readonly RuleResult[]

@@ -1,5 +1,5 @@
 /** What a reader is given of a period, and of the one before it. */
-import type { Endpoint, PathEnds, State } from './path.ts'
+import type { Corroborated, Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
 import type { Episode, PathRow, TimelineMonth } from './history.ts'
 
@@ -28,6 +28,8 @@ export type ClusterPeriod = {
 export type PeriodFacts = {
   /** Windows in which Kubernetes lists were read. */
   readonly listedWindows: number
+  /** What was read of each workload, window by window. Absent: not known, so nothing was seen. */
+  readonly observed?: ObservedPeriod
   /** Every workload that had a pod in a window; sorted by kind, namespace and name. */
   readonly workloads: readonly WorkloadHistory[]
   /** Of paths that the mesh encrypted; sorted by path id, each combination once. */
@@ -38,6 +40,36 @@ export type PeriodFacts = {
   readonly viz?: { readonly compared: number; readonly differences: readonly VizDifference[] }
   /** Where captures that were kept showed clear bytes that no proxy told of; in order of time. Absent: none was kept of the period. */
   readonly packets?: { readonly compared: number; readonly differences: readonly PacketDifference[] }
+}
+
+/** What was read of workloads in the windows of a period. Its arrays have one place for each of its windows. */
+export type ObservedPeriod = {
+  /** Those with a result, oldest first. */
+  readonly windows: readonly {
+    readonly start: string
+    readonly collected: boolean
+    /** Some metrics could not be read. */
+    readonly isPartial: boolean
+    /** Complete Kubernetes lists hold before and after it: a workload that had no pod in it had none. */
+    readonly isListed: boolean
+  }[]
+  /** By `kind/namespace/name`. */
+  readonly workloads: ReadonlyMap<string, ObservedWorkload>
+}
+
+/** What was read of one workload, by the index of the window. */
+export type ObservedWorkload = {
+  /** 1 where it had a pod, or may have had one. */
+  readonly hadPods: Uint8Array
+  /** 1 where lists that agree, or cAdvisor, told whether each of its pods had a proxy. */
+  readonly told: Uint8Array
+  /**
+   * The part of its pods' time that was read, 0 to 1. It is 0 where a pod is in no list, had no proxy or is not known to have had one, and where
+   * labels replace what the proxies say.
+   */
+  readonly shares: Float64Array
+  /** What went around its proxies. */
+  readonly around: ReadonlyMap<number, readonly BlindSpot[]>
 }
 
 /** Clear bytes in a capture, to a workload's port at which the proxies told of nothing clear from there in the window of that moment. */
@@ -87,6 +119,7 @@ export type PathIdentity = {
   /** ServiceAccounts of the ends; null where they are not known. */
   readonly source: string | null
   readonly destination: string | null
+  readonly corroborated: Corroborated
 }
 
 /** An episode with the path that it is of, as it stands now. */

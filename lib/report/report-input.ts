@@ -1,6 +1,6 @@
 /** What a report is made from. Whoever reads the store gives it; nothing in this folder reads anything. */
 import type { ClusterPast, ClusterPeriod, PrintedHead } from '../model/period.ts'
-import type { Judgement } from '../model/judgement.ts'
+import type { Judgement, ReportSettings } from '../model/judgement.ts'
 
 /** A period `(from, to]`: it holds the windows that end in it. */
 export type ReportPeriod = {
@@ -21,6 +21,7 @@ export type ReportInput = {
   readonly clusters: readonly ClusterPeriod[]
   /** What was before, of the same clusters. One that is absent has no past that is known. */
   readonly past: readonly ClusterPast[]
+  readonly settings: ReportSettings
   readonly judgement: Judgement
   /** Null where nothing was ever sealed. */
   readonly checkpoint: PrintedHead | null

@@ -1,12 +1,24 @@
 import type { ClusterPeriod } from '../../model/period.ts'
-import type { Finding, FrameworkResult, Judgement, RuleResult, Scope, Waiver } from '../../model/judgement.ts'
+import type {
+  Finding,
+  FrameworkResult,
+  Judgement,
+  ReportSettings,
+  RuleResult,
+  Scope,
+  Waiver,
+} from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import type { Framework } from './control.ts'
 import { CONTROLS, FRAMEWORKS } from './controls.ts'
-import { type RulePeriod, clusterFinding, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod } from './rule.ts'
+import { clusterFinding, rulePeriod, subjectKey, windowCount, workloadsSeen } from './rule.ts'
 import { RULES } from './rules.ts'
 import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
+import { seenOfCluster } from './seen.ts'
+import { atWantedShare } from './wanted.ts'
+import { errorLine } from '../../text/error-line.ts'
 import { isAbout, isInForce, waivableOf, waiverResult } from './waived.ts'
 
 /** What a judgement is made from. */
@@ -15,27 +27,37 @@ export type JudgeInput = {
   readonly clusters: readonly ClusterPeriod[]
   readonly scopes: readonly Scope[]
   readonly waivers: readonly Waiver[]
+  /** What was declared for the whole report. */
+  readonly settings: ReportSettings
   /** The end of the period, RFC 3339: waivers are judged as of then. */
   readonly at: string
 }
 
 /** Judges a period by every rule, control, scope and waiver. Pure; the order of anything in the input changes nothing. */
-export function judge({ clusters, scopes, waivers, at }: JudgeInput): Judgement {
+export function judge({ clusters, scopes, waivers, settings, at }: JudgeInput): Judgement {
+  const { wantedShare } = settings
   const sorted = clusters.toSorted((a, b) => compareText(a.id, b.id))
   const register = waivers.toSorted((a, b) => compareText(a.id, b.id))
-  const periods = sorted.map(rulePeriod)
-  const findings = findingsOf(periods, register, at)
+  const periods = sorted.map((cluster) => rulePeriod(cluster, wantedShare))
+  const checked = checkedBy(RULES, periods)
+  const findings = findingsOf(checked.found, wantedShare, register, at)
   const byRule = Map.groupBy(findings, ({ rule }) => rule)
   const isBlind = sorted.some(isUnseen)
   const labelsOf = labelsIn(sorted)
+  const findingsAt = (wanted: number) =>
+    wanted === wantedShare
+      ? byRule
+      : Map.groupBy(findingsOf(checked.found, wanted, register, at), ({ rule }) => rule)
   return {
+    wantedShare,
     findings,
+    errors: checked.errors,
     rules: RULES.map(({ id, title, failTitle, why }): RuleResult => {
       const own = byRule.get(id) ?? []
       return { id, title, failTitle, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
     }),
     frameworks: FRAMEWORKS.map((framework) =>
-      frameworkResult(framework, scopesOf(framework.id, scopes), { periods, byRule, labelsOf }),
+      frameworkResult(framework, scopesOf(framework.id, scopes), { periods, findingsAt, wantedShare, labelsOf }),
     ),
     waivers: register.map((waiver) =>
       waiverResult(waiver, findings.filter((finding) => isWaivable(waiver, finding)).length, at),
@@ -50,15 +72,37 @@ function isUnseen({ windows }: ClusterPeriod): boolean {
   return !windows.some(({ collected }) => collected)
 }
 
-function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], at: string): Finding[] {
+/** What each rule found, before anything is held against a wanted share. */
+type Found = readonly { readonly rule: string; readonly findings: readonly RuleFinding[] }[]
+
+/** A rule that throws lacks evidence, and keeps no other from being told. */
+function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { found: Found; errors: string[] } {
+  const errors: string[] = []
+  const found = rules.map(({ id, check, readsLists = false }) => ({
+    rule: id,
+    findings: periods.flatMap((period) => {
+      try {
+        const own = check(period)
+        return [...own, ...ofWhatIsMissing(period, readsLists, own)]
+      } catch (error) {
+        errors.push(`Cannot apply the rule "${id}" to cluster "${period.cluster.id}": ${errorLine(error)}`)
+        return [clusterFinding(period.cluster.id, 'not-enough-evidence', 'The rule could not be applied; the log has the error')]
+      }
+    }),
+  }))
+  return { found, errors }
+}
+
+function findingsOf(found: Found, wantedShare: number, waivers: readonly Waiver[], at: string): Finding[] {
   const inForce = waivers.filter((waiver) => isInForce(waiver, at))
-  return RULES.flatMap(({ id, check, readsLists = false }) =>
-    periods
-      .flatMap((period) => withUnread(check(period), period, readsLists))
-      .map(({ subject, verdict, detail }) => ({ subject, verdict, detail, key: subjectKey(subject) }))
+  return found.flatMap(({ rule, findings }) =>
+    findings
+      .map((finding) => ({ ...atWantedShare(finding, wantedShare), key: subjectKey(finding.subject), isWhole: finding.isWhole }))
+      // That everything was there to be judged is no finding.
+      .filter(({ isWhole, verdict }) => isWhole !== true || verdict !== 'not-applicable')
       .toSorted((a, b) => compareText(a.key, b.key))
-      .map(({ subject, verdict, detail }): Finding => {
-        const finding = { rule: id, subject, verdict, detail, waiver: null }
+      .map(({ subject, verdict, detail, seen }): Finding => {
+        const finding = { rule, subject, verdict, detail, seen, waiver: null }
         const accepting = verdict === 'fail' ? inForce.find((waiver) => isWaivable(waiver, finding)) : undefined
         return { ...finding, waiver: accepting?.id ?? null }
       }),
@@ -66,26 +110,46 @@ function findingsOf(periods: readonly RulePeriod[], waivers: readonly Waiver[], 
 }
 
 /**
- * What was there only while nothing was collected is not known, so a rule of paths, ports or workloads says so once of the cluster, whatever else
- * it found: what was found in one namespace must not stand for what was not seen in another.
+ * What was there only while nothing was collected is not known, so a rule of paths, ports or workloads says so once of the cluster where that is
+ * more than may go unseen: what was found in one namespace must not stand for what was not seen in another.
  */
-function withUnread(
-  findings: ReturnType<(typeof RULES)[number]['check']>,
-  { cluster, facts, uncollected, unlisted }: RulePeriod,
+function ofWhatIsMissing(
+  { cluster, facts, windows, uncollected, unlisted }: RulePeriod,
   readsLists: boolean,
-) {
-  const { windows } = cluster
-  const isOfCluster = findings.some(({ subject }) => subject.kind === 'cluster')
+  findings: readonly RuleFinding[],
+): readonly RuleFinding[] {
+  if (findings.some(({ subject }) => subject.kind === 'cluster')) return []
+  const { id } = cluster
+  if (cluster.windows.length === 0)
+    return [
+      clusterFinding(
+        id,
+        'not-enough-evidence',
+        'No window of the cluster was expected in the period, so what was there is not known',
+      ),
+    ]
   // Without any list nobody knows which workloads there were: a rule of them must not say that it has nothing to judge.
-  const isUnlisted = readsLists && unlisted > 0 && (facts?.workloads.length ?? 0) === 0
-  if (isOfCluster || (uncollected === 0 && windows.length > 0 && !isUnlisted)) return findings
-  const detail =
-    windows.length === 0
-      ? 'No window of the cluster was expected in the period, so what was there is not known'
-      : uncollected === 0
-        ? `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`
-        : `What was there only in windows that are missing is not known: ${uncollected} of ${windowCount(windows.length)}`
-  return [...findings, clusterFinding(cluster.id, 'unknown', detail)]
+  if (readsLists && unlisted > 0 && (facts?.workloads.length ?? 0) === 0)
+    return [
+      clusterFinding(
+        id,
+        'not-enough-evidence',
+        `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`,
+      ),
+    ]
+  if (uncollected === 0) return []
+  const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
+  return [
+    {
+      ...clusterFinding(
+        id,
+        'not-applicable',
+        'What was there only in windows that were not collected is not known',
+        seenOfCluster((start) => collected.has(start), windows),
+      ),
+      isWhole: true,
+    },
+  ]
 }
 
 function isWaivable(waiver: Waiver, { rule, subject, verdict }: Finding): boolean {
@@ -102,15 +166,20 @@ function scopesOf(framework: string, scopes: readonly Scope[]): Scope[] {
 
 type FrameworkInput = {
   readonly periods: readonly RulePeriod[]
-  readonly byRule: ReadonlyMap<string, readonly Finding[]>
+  /** Findings by rule, as they stand at a wanted share. */
+  readonly findingsAt: (wantedShare: number) => ReadonlyMap<string, readonly Finding[]>
+  readonly wantedShare: number
   readonly labelsOf: LabelsOf
 }
 
 function frameworkResult(
   { id, title, version, controls }: Framework,
   scopes: readonly Scope[],
-  { periods, byRule, labelsOf }: FrameworkInput,
+  { periods, findingsAt, wantedShare, labelsOf }: FrameworkInput,
 ): FrameworkResult {
+  // The most that any scope of the framework wants.
+  const wanted = Math.max(...scopes.map((scope) => scope.wantedShare ?? wantedShare), scopes.length === 0 ? wantedShare : 0)
+  const byRule = findingsAt(wanted)
   const isBlind = periods.some(({ cluster }) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
   const rules = new Set(controls.flatMap((control) => control.rules))
   const inScope = new Map(
@@ -125,6 +194,7 @@ function frameworkResult(
     title,
     version,
     scopes,
+    wantedShare: wanted,
     outOfScope: outOfScope(periods, scopes, labelsOf),
     controls: controls.map((control) => {
       const findings = ofRules(control.rules)

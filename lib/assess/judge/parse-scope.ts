@@ -1,5 +1,6 @@
 import * as z from 'zod'
-import type { Scope } from '../../model/judgement.ts'
+import type { ReportSettings, Scope } from '../../model/judgement.ts'
+import { PATH_CLASSES } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import { FRAMEWORKS } from './controls.ts'
 import {
@@ -12,9 +13,13 @@ import {
   short,
   wrong,
 } from '../../text/yaml.ts'
+import { WANTED_SHARE } from './wanted.ts'
 import { names, pattern, textField } from './yaml-fields.ts'
 
-const FIELDS = ['clusters', 'namespaces', 'labels', 'owner', 'reason'] as const
+const FIELDS = ['clusters', 'namespaces', 'labels', 'wantedShare', 'owner', 'reason'] as const
+
+/** Under this name stands what concerns the whole report. */
+const REPORT = 'report'
 
 /** What Kubernetes takes as the name of a label. */
 const LABEL_NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
@@ -26,21 +31,80 @@ const label = z.string({
       : `it is ${yamlKind(input)}, wanted text`,
 })
 
+/** Written as percent, kept as a part of one. */
+const wantedShare = z
+  .number({ error: ({ input }) => `it is ${yamlKind(input)}, wanted a number of percent such as 99.5` })
+  .gt(0, { error: 'wanted more than 0 and at most 100 percent' })
+  .max(100, { error: 'wanted more than 0 and at most 100 percent' })
+  .transform((percent) => percent / 100)
+
+const namespaceNames = names(
+  pattern(/^[-a-z0-9*]{1,63}$/, 'the name of a namespace: a-z, 0-9 and "-", with "*" for any text'),
+)
+
+const report = z.strictObject({
+  organisation: textField('whose report it is', 200).optional(),
+  preparedBy: textField('who prepared it', 200).optional(),
+  wantedShare: wantedShare.optional(),
+  judge: z
+    .array(z.enum(PATH_CLASSES, { error: `wanted one of ${PATH_CLASSES.join(', ')}` }), {
+      error: ({ input }) => `it is ${yamlKind(input)}, wanted a list of ${PATH_CLASSES.join(', ')}`,
+    })
+    .min(1, { error: `wanted one of ${PATH_CLASSES.join(', ')} at least` })
+    .optional(),
+  platformNamespaces: namespaceNames.optional(),
+  ownerLabel: pattern(LABEL_NAME, 'the name of a label such as app.kubernetes.io/part-of').optional(),
+})
+
+const REPORT_FIELDS = Object.keys(report.shape)
+
+/** What `scope.yaml` declares: scopes, and what concerns the whole report as far as it was written. */
+export type DeclaredScope = {
+  readonly scopes: readonly Scope[]
+  readonly report: z.output<typeof report>
+}
+
+/** What holds where nothing is declared. */
+export const DEFAULT_SETTINGS: ReportSettings = {
+  organisation: null,
+  preparedBy: null,
+  wantedShare: WANTED_SHARE,
+  judgedClasses: ['application'],
+  platformNamespaces: [],
+  ownerLabel: 'app.kubernetes.io/part-of',
+}
+
+/** The settings of a report, with the defaults for what was not written. */
+export function settingsOf({ judge, ...written }: DeclaredScope['report']): ReportSettings {
+  return { ...DEFAULT_SETTINGS, ...written, ...(judge === undefined ? {} : { judgedClasses: judge }) }
+}
+
 const entry = z.strictObject({
   clusters: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the id of a cluster: a-z, 0-9 and "-", with "*" for any text')),
-  namespaces: names(pattern(/^[-a-z0-9*]{1,63}$/, 'the name of a namespace: a-z, 0-9 and "-", with "*" for any text')),
+  namespaces: namespaceNames,
   labels: z
     .record(z.string(), label, {
       error: ({ input }) => `it is ${yamlKind(input)}, wanted a mapping such as {tier: backend}`,
     })
     .default({}),
+  wantedShare: wantedShare.optional(),
   owner: textField('who answers for the scope', 200),
   reason: textField('why this is the scope', 2000),
 })
 
 /** Stored scopes as they are read back. */
 const storedScopes = z.object({
-  format: z.literal('ciphertrail/scope/1'),
+  format: z.enum(['ciphertrail/scope/1', 'ciphertrail/scope/2']),
+  report: z
+    .object({
+      organisation: z.string().optional(),
+      preparedBy: z.string().optional(),
+      wantedShare: z.number().optional(),
+      judge: z.array(z.enum(PATH_CLASSES)).optional(),
+      platformNamespaces: z.array(z.string()).optional(),
+      ownerLabel: z.string().optional(),
+    })
+    .default({}),
   scopes: z
     .array(
       z.object({
@@ -48,6 +112,7 @@ const storedScopes = z.object({
         clusters: z.array(z.string()),
         namespaces: z.array(z.string()),
         labels: z.record(z.string(), z.string()),
+        wantedShare: z.number().optional(),
         owner: z.string(),
         reason: z.string(),
       }),
@@ -56,24 +121,31 @@ const storedScopes = z.object({
 })
 
 /**
- * Reads the text of `scope.yaml`: for each framework one scope, or a list of them, of which any may hold.
+ * Reads the text of `scope.yaml`: for each framework one scope, or a list of them, of which any may hold, and what concerns the whole report.
  *
  * @returns the scopes by framework, then in the order of the text; or one problem for each thing that is wrong
  */
-export function readScopes(source: string): Read<readonly Scope[]> {
+export function readScopes(source: string): Read<DeclaredScope> {
   const yaml = readYaml(source)
   if (yaml.value === null) return yaml
   const file = yaml.value
   const problems: Problem[] = []
   const scopes: Scope[] = []
   const known = FRAMEWORKS.map(({ id }) => id)
+  let ofReport: DeclaredScope['report'] = {}
   for (const [framework, given] of Object.entries(file.value)) {
+    if (framework === REPORT) {
+      const parsed = report.safeParse(given)
+      if (parsed.success) ofReport = parsed.data
+      else problems.push(...schemaProblems(file, [REPORT], `"${REPORT}"`, parsed.error.issues, REPORT_FIELDS))
+      continue
+    }
     if (!known.includes(framework)) {
       problems.push(
         problemAt(
           file,
           [framework],
-          `Cannot use "${framework}" as framework: it is not one that is judged, known are ${known.join(', ')}`,
+          `Cannot use "${framework}" as framework: it is not one that is judged, known are ${known.join(', ')}, and "${REPORT}" for what concerns the whole report`,
           true,
         ),
       )
@@ -118,7 +190,10 @@ export function readScopes(source: string): Read<readonly Scope[]> {
     }
   }
   if (problems.length > 0) return wrong(...problems)
-  return { value: scopes.toSorted((a, b) => compareText(a.framework, b.framework)), problems: [] }
+  return {
+    value: { scopes: scopes.toSorted((a, b) => compareText(a.framework, b.framework)), report: ofReport },
+    problems: [],
+  }
 }
 
 function labelNames(given: unknown): string[] {
@@ -127,11 +202,12 @@ function labelNames(given: unknown): string[] {
 }
 
 /** Scopes as they are stored: JSON without a place for anything else. */
-export function encodeScopes(scopes: readonly Scope[]): unknown {
-  return { format: 'ciphertrail/scope/1', scopes }
+export function encodeScopes({ scopes, report: ofReport }: DeclaredScope): unknown {
+  return { format: 'ciphertrail/scope/2', report: ofReport, scopes }
 }
 
 /** Reads what {@link encodeScopes} gave; undefined of anything else. */
-export function decodeScopes(stored: unknown): readonly Scope[] | undefined {
-  return storedScopes.safeParse(stored).data?.scopes
+export function decodeScopes(stored: unknown): DeclaredScope | undefined {
+  const read = storedScopes.safeParse(stored).data
+  return read === undefined ? undefined : { scopes: read.scopes, report: read.report }
 }

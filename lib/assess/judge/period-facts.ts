@@ -3,6 +3,7 @@ import type { Endpoint } from '../../model/path.ts'
 import type { PathIdentity, PeriodFacts, WorkloadHistory } from '../../model/period.ts'
 import { compareText } from '../../text/order.ts'
 import { workloadKey } from '../pods/facts.ts'
+import { observedPeriod } from './observed.ts'
 
 /** Blind spots by which traffic goes around a proxy. */
 const BYPASSES: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet'])
@@ -16,6 +17,7 @@ export function periodFacts(results: readonly WindowResult[]): PeriodFacts {
   const listed = results.filter(({ workloads }) => workloads.length > 0)
   return {
     listedWindows: listed.length,
+    observed: observedPeriod(results),
     workloads: workloadHistories(listed),
     identities: identitiesOf(results),
     crypto: results
@@ -141,7 +143,7 @@ function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
   const byPath = new Map<string, { -readonly [Key in keyof PathIdentity]: PathIdentity[Key] }[]>()
   for (const { paths, collected } of results) {
     if (!collected) continue
-    for (const { pathId, state, clientId, serverId, source, destination } of paths) {
+    for (const { pathId, state, clientId, serverId, source, destination, corroborated } of paths) {
       if (state !== 'mtls') continue
       const known = byPath.get(pathId) ?? []
       const same = known.find(
@@ -149,7 +151,8 @@ function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
           one.clientId === clientId &&
           one.serverId === serverId &&
           one.source === source.serviceAccount &&
-          one.destination === destination.serviceAccount,
+          one.destination === destination.serviceAccount &&
+          one.corroborated === corroborated,
       )
       if (same !== undefined) {
         same.windows += 1
@@ -161,13 +164,14 @@ function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
         serverId,
         source: source.serviceAccount,
         destination: destination.serviceAccount,
+        corroborated,
         windows: 1,
       })
       byPath.set(pathId, known)
     }
   }
-  const keyOf = ({ pathId, clientId, serverId, source, destination }: PathIdentity) =>
-    JSON.stringify([pathId, clientId, serverId, source, destination])
+  const keyOf = ({ pathId, clientId, serverId, source, destination, corroborated }: PathIdentity) =>
+    JSON.stringify([pathId, clientId, serverId, source, destination, corroborated])
   return byKey(new Map([...byPath.values()].flat().map((identity) => [keyOf(identity), identity])))
 }
 

@@ -1,16 +1,16 @@
 import { partitionPoint } from '../../partition-point.ts'
 import type { ClusterPeriod, PeriodFacts } from '../../model/period.ts'
 import type { Endpoint, State } from '../../model/path.ts'
-import type { Finding, Subject, Verdict } from '../../model/judgement.ts'
+import type { Finding, Seen, Subject, Verdict } from '../../model/judgement.ts'
 import type { PathRow } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
-import { isCoveredBy } from '../window/gap-covers.ts'
+import { type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
 
 /**
- * One thing that a period is judged by. A rule fails closed: what could not be read is `unknown`, and where nothing is there to judge it is
- * `not-applicable`; neither is a pass. A pass is said of a whole period, so each window of it must have been read.
+ * One thing that a period is judged by. A rule says what was seen, and how much of the subject's life that is: where less than the wanted share was
+ * seen, neither a pass nor `not-applicable` stands.
  */
 export type Rule = {
   /** The name of its file. */
@@ -19,25 +19,38 @@ export type Rule = {
   readonly title: string
   readonly failTitle: string
   readonly why: string
-  /** What it is judged on, and what makes it unknown. */
+  /** What it is judged on, and what counts as seen. */
   readonly needs: string
   /** It judges the workloads that Kubernetes lists name, so that without any list it knows of none. Default false. */
   readonly readsLists?: boolean
   readonly check: (period: RulePeriod) => readonly RuleFinding[]
 }
 
-/** What a rule says of a subject; which rule it was, and who accepted it, is added by lib/assess/judge/judge.ts. */
-export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail'>
+/**
+ * What a rule says of a subject, before it is held against the wanted share: a pass, or nothing to judge, of which less was seen is not enough
+ * evidence. Which rule it was, and who accepted it, is added by lib/assess/judge/judge.ts.
+ */
+export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail' | 'seen'> & {
+  /** Why the state of some traffic is not told; empty where it is. */
+  readonly untold?: string
+  /** It stands for the whole cluster, and is no finding where enough was seen. */
+  readonly isWhole?: true
+}
 
 /** What a path was in a window: its state, or `refused` where that was clear and policy stopped it. */
-export type Seen = State | 'refused'
+export type SeenAs = State | 'refused'
 
 /** A path over all windows of a period. */
 export type PathHistory = Pick<PathRow, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'> & {
   /** In time order. */
   readonly rows: readonly PathRow[]
   /** Windows by what it was in them; those before it was first seen, and after an end of it was gone, are in none. */
-  readonly windows: Readonly<Record<Seen, number>>
+  readonly windows: Readonly<Record<SeenAs, number>>
+  /** How much of its life was seen from either end, and from both. */
+  readonly seen: Seen
+  readonly seenAtBothEnds: Seen
+  /** Windows with judged traffic, by whether what policy does was worked out. */
+  readonly policy: { readonly known: number; readonly unknown: number }
 }
 
 /** A port of a workload of the cluster, and the paths that lead to it. */
@@ -46,6 +59,8 @@ export type PortHistory = {
   readonly workload: Endpoint
   readonly port: number
   readonly paths: readonly PathHistory[]
+  /** How much of its life its own proxies saw. */
+  readonly seen: Seen
 }
 
 /** A period of one cluster as rules read it: made once for all of them, and the same for every order of its input. */
@@ -56,6 +71,9 @@ export type RulePeriod = {
   /** By workload, then port. */
   readonly ports: readonly PortHistory[]
   readonly facts: PeriodFacts | null
+  /** The share that is wanted of the whole report. */
+  readonly wantedShare: number
+  readonly windows: SeenWindows
   /** Windows that were expected and not collected. */
   readonly uncollected: number
   /** Windows for which no Kubernetes list was read. */
@@ -67,9 +85,6 @@ export type RulePeriod = {
 /** What should have been seen of a workload over a period, and what was. */
 export type CoverageHistory = {
   readonly workload: Endpoint
-  readonly windows: number
-  /** Windows in which a proxy was not seen for a time, or a pod had none. */
-  readonly incomplete: number
   readonly expectedSeconds: number
   readonly observedSeconds: number
 }
@@ -78,20 +93,23 @@ export type CoverageHistory = {
 const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
 
 /** Prepares a period for rules. */
-export function rulePeriod(cluster: ClusterPeriod): RulePeriod {
-  const paths = pathHistories(cluster)
+export function rulePeriod(cluster: ClusterPeriod, wantedShare: number): RulePeriod {
+  const windows = seenWindows(cluster)
+  const paths = pathHistories(cluster, windows)
   return {
     cluster,
     paths,
-    ports: portHistories(paths),
+    ports: portHistories(paths, windows),
     facts: cluster.facts ?? null,
+    wantedShare,
+    windows,
     uncollected: cluster.windows.filter(({ collected }) => !collected).length,
     unlisted: cluster.windows.length - Math.min(cluster.windows.length, cluster.facts?.listedWindows ?? 0),
     coverage: coverageHistories(cluster),
   }
 }
 
-function pathHistories({ rows, strips, windows }: ClusterPeriod): PathHistory[] {
+function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWindows): PathHistory[] {
   const byPath = Map.groupBy(rows, ({ pathId }) => pathId)
   return [...byPath]
     .toSorted(([a], [b]) => compareText(a, b))
@@ -100,6 +118,7 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod): PathHistory[] 
       const last = sorted.at(-1)
       if (last === undefined) return []
       const counts = noWindows()
+      const policy = { known: 0, unknown: 0 }
       const strip = Object.hasOwn(strips, pathId) ? strips[pathId] : undefined
       for (const row of sorted) {
         const begin = partitionPoint(windows, ({ start }) => start < row.from)
@@ -107,19 +126,44 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod): PathHistory[] 
         for (let index = begin; index < end; index++) {
           const state = strip?.[index] ?? row.state
           counts[state === row.state ? seenAs(row) : state] += 1
+          if (!QUIET.has(state)) policy[row.enforcement === 'unknown' ? 'unknown' : 'known'] += 1
         }
       }
       const { cluster, source, destination, port } = last
-      return [{ cluster, pathId, source, destination, port, rows: sorted, windows: counts }]
+      const told = toldShare(counts)
+      const seenBy = (ends: 'either-end' | 'both-ends') => ({
+        ...seenOfPath({ source, destination, port, strip: strip ?? [] }, ends, period),
+        told,
+      })
+      const seen = seenBy('either-end')
+      const seenAtBothEnds = seenBy('both-ends')
+      return [
+        { cluster, pathId, source, destination, port, rows: sorted, windows: counts, seen, seenAtBothEnds, policy },
+      ]
     })
 }
 
+/** States of a window without traffic that is judged. */
+const QUIET: ReadonlySet<State> = new Set(['not-observed', 'not-collected', 'exempt'])
+
+/** Windows with traffic of which it is told what it was, over all of them; null without traffic. */
+function toldShare(windows: PathHistory['windows']): number | null {
+  const told =
+    windows.plaintext +
+    windows['no-mesh-tls'] +
+    windows['tls-anonymous'] +
+    windows['app-tls'] +
+    windows.mtls +
+    windows.refused
+  return told + windows.unknown === 0 ? null : told / (told + windows.unknown)
+}
+
 /** Nobody knows what was refused of what is not known. */
-function seenAs({ state, outcome }: PathRow): Seen {
+function seenAs({ state, outcome }: PathRow): SeenAs {
   return outcome === 'refused' && state !== 'unknown' ? 'refused' : state
 }
 
-function noWindows(): Record<Seen, number> {
+function noWindows(): Record<SeenAs, number> {
   return {
     plaintext: 0,
     'no-mesh-tls': 0,
@@ -134,7 +178,7 @@ function noWindows(): Record<Seen, number> {
   }
 }
 
-function portHistories(paths: readonly PathHistory[]): PortHistory[] {
+function portHistories(paths: readonly PathHistory[], period: SeenWindows): PortHistory[] {
   const own = paths.filter(({ destination: { kind, cluster } }) => cluster === null && !NO_WORKLOAD.has(kind))
   const byPort = Map.groupBy(own, ({ destination, port }) => JSON.stringify([workloadKey(destination), port]))
   return [...byPort.values()]
@@ -142,7 +186,13 @@ function portHistories(paths: readonly PathHistory[]): PortHistory[] {
       const [first] = leading
       if (first === undefined) return []
       const { kind, namespace, name } = first.destination
-      return [{ cluster: first.cluster, workload: { kind, namespace, name }, port: first.port, paths: leading }]
+      const workload = { kind, namespace, name }
+      const told = leading.flatMap(({ seen }) => (seen.told === null ? [] : [seen.told]))
+      const seen = {
+        ...seenOfPort({ workload, port: first.port }, period),
+        told: told.length === 0 ? null : Math.min(...told),
+      }
+      return [{ cluster: first.cluster, workload, port: first.port, paths: leading, seen }]
     })
     .toSorted((a, b) => compareText(workloadKey(a.workload), workloadKey(b.workload)) || a.port - b.port)
 }
@@ -152,7 +202,7 @@ function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHis
   const histories = new Map<string, Draft>()
   // A period has a row for each workload and window: names are looked up as they are, since making a key of each takes longer than all rules.
   const byName = new Map<string, Map<string, Map<string, Draft>>>()
-  for (const { workload, gaps, pods, expectedSeconds, observedSeconds } of coverage) {
+  for (const { workload, expectedSeconds, observedSeconds } of coverage) {
     const { kind, namespace, name } = workload
     const ofName = byName.get(name) ?? new Map<string, Map<string, Draft>>()
     const ofNamespace = ofName.get(namespace) ?? new Map<string, Draft>()
@@ -160,16 +210,12 @@ function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHis
     if (history === undefined) {
       history = {
         workload: { kind, namespace, name },
-        windows: 0,
-        incomplete: 0,
         expectedSeconds: 0,
         observedSeconds: 0,
       }
       byName.set(name, ofName.set(namespace, ofNamespace.set(kind, history)))
       histories.set(workloadKey(workload), history)
     }
-    history.windows += 1
-    if (!isCoveredBy(gaps) || pods.scraped < pods.total) history.incomplete += 1
     history.expectedSeconds += expectedSeconds
     history.observedSeconds += observedSeconds
   }
@@ -190,7 +236,7 @@ export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoin
  * Whether a path is exempt whatever its windows that nobody read would have shown: probes, whose identity is in the path, and the ports of the
  * proxy itself.
  */
-function isExempt({ source, rows }: PathHistory): boolean {
+export function isExempt({ source, rows }: PathHistory): boolean {
   const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
   if (seen.some(({ state }) => state !== 'exempt')) return false
   return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))
@@ -211,9 +257,17 @@ export function encryptedWindows({ windows }: PathHistory): number {
   return windows.mtls + windows['tls-anonymous'] + windows['app-tls']
 }
 
-/** Windows in which what a path was is not known, since it could not be told or nobody could look; none of one that is exempt anyway. */
-export function unknownWindows(path: PathHistory): number {
-  return isExempt(path) ? 0 : path.windows.unknown + path.windows['not-collected']
+/** Reasons of an unknown window that may hide traffic in the clear: it takes more than a share to pass beside one. */
+const DOUBTS: ReadonlySet<string> = new Set([
+  'labels-overridden',
+  'labels-overridden (not corroborated)',
+  'instance-not-confirmed',
+  'source-partly-unmeshed',
+])
+
+/** The reason of the first window in which what was seen of a path is in doubt; null where none is. */
+export function doubtOf({ rows }: PathHistory): string | null {
+  return rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(reason))?.reason ?? null
 }
 
 /** What of a path was let through in the clear: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty where nothing was. */
@@ -224,15 +278,11 @@ export function clearWords(path: PathHistory): string {
   return `not encrypted in ${windowCount(Math.max(1, clearWindows(path)))}, first from ${first.from}${reason}`
 }
 
-/** Why it is not known what a path was in some windows; empty where it is known. */
-export function untoldWords(path: PathHistory): string {
-  const { unknown, 'not-collected': missing } = path.windows
-  const [first] = path.rows.filter(({ state }) => state === 'unknown')
-  const reason = first === undefined || first.reason === '' ? '' : ` (${first.reason})`
-  return [
-    ...(unknown > 0 ? [`unknown in ${windowCount(unknown)}${reason}`] : []),
-    ...(missing > 0 ? [`not collected in ${windowCount(missing)}`] : []),
-  ].join(', ')
+/** Why it is not told what the traffic of a path was in some windows; empty where it is. */
+export function untoldWords({ rows, windows: { unknown } }: PathHistory): string {
+  if (unknown === 0) return ''
+  const reason = rows.find((row) => row.state === 'unknown')?.reason ?? ''
+  return `What the traffic was is unknown in ${windowCount(unknown)}${reason === '' ? '' : ` (${reason})`}`
 }
 
 /** `1 window`, `2 windows`. */
@@ -245,35 +295,48 @@ export function sentence(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1)
 }
 
-/** A finding about a path. */
+/** A finding about a path. It rests on what was seen of it where `seen` is given. */
 export function pathFinding(
-  { cluster, pathId, source, destination, port }: PathHistory,
+  path: PathHistory,
   verdict: Verdict,
   detail: string,
-) {
-  return { subject: { kind: 'path', cluster, pathId, source, destination, port } as const, verdict, detail }
+  seen: Seen | null = null,
+): RuleFinding & { readonly subject: Extract<Subject, { kind: 'path' }> } {
+  const { cluster, pathId, source, destination, port } = path
+  const subject = { kind: 'path', cluster, pathId, source, destination, port } as const
+  return { subject, verdict, detail, seen, untold: untoldWords(path) }
 }
 
 /** A finding about a workload's port. */
-export function ofPort({ cluster, workload, port }: PortHistory, verdict: Verdict, detail: string) {
-  return { subject: { kind: 'port', cluster, workload, port } as const, verdict, detail }
+export function ofPort(
+  { cluster, workload, port, paths }: PortHistory,
+  verdict: Verdict,
+  detail: string,
+  seen: Seen | null = null,
+): RuleFinding {
+  const untold = paths.map(untoldWords).find((words) => words !== '') ?? ''
+  return { subject: { kind: 'port', cluster, workload, port }, verdict, detail, seen, untold }
 }
 
 /** A finding about a workload. */
-export function ofWorkload(cluster: string, { kind, namespace, name }: Endpoint, verdict: Verdict, detail: string) {
-  const subject = { kind: 'workload', cluster, workload: { kind, namespace, name } } as const
-  return { subject, verdict, detail }
-}
-
-/** What is not known of a workload, since in so many windows nobody could tell whether it had a proxy. */
-export function ofUnlisted(cluster: string, workload: Endpoint, windows: number) {
-  const detail = `Not known in ${windowCount(windows)}: the lists around them were not read, or do not agree`
-  return ofWorkload(cluster, workload, 'unknown', detail)
+export function ofWorkload(
+  cluster: string,
+  { kind, namespace, name }: Endpoint,
+  verdict: Verdict,
+  detail: string,
+  seen: Seen | null = null,
+): RuleFinding & { readonly subject: Extract<Subject, { kind: 'workload' }> } {
+  return { subject: { kind: 'workload', cluster, workload: { kind, namespace, name } }, verdict, detail, seen }
 }
 
 /** A finding about a whole cluster. */
-export function clusterFinding(cluster: string, verdict: Verdict, detail: string) {
-  return { subject: { kind: 'cluster', cluster } as const, verdict, detail }
+export function clusterFinding(
+  cluster: string,
+  verdict: Verdict,
+  detail: string,
+  seen: Seen | null = null,
+): RuleFinding {
+  return { subject: { kind: 'cluster', cluster }, verdict, detail, seen }
 }
 
 /** The text by which findings of one rule are sorted, and by which a subject is told from others. */

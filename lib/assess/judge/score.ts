@@ -8,12 +8,13 @@ import { VERDICTS } from '../../model/judgement.ts'
  * @param isBlind a cluster that is judged had no collected window: then no share is told, whatever the others come to
  */
 export function scoreOf(findings: Iterable<Pick<Finding, 'verdict' | 'waiver'>>, isBlind: boolean): Score {
-  const counts = { pass: 0, fail: 0, waived: 0, unknown: 0 }
+  const counts = { pass: 0, fail: 0, waived: 0, notEnoughEvidence: 0 }
   for (const { verdict, waiver } of findings) {
     if (verdict === 'not-applicable') continue
-    counts[verdict === 'fail' && waiver !== null ? 'waived' : verdict] += 1
+    if (verdict === 'fail') counts[waiver === null ? 'fail' : 'waived'] += 1
+    else counts[verdict === 'pass' ? 'pass' : 'notEnoughEvidence'] += 1
   }
-  const judged = counts.pass + counts.fail + counts.waived + counts.unknown
+  const judged = counts.pass + counts.fail + counts.waived + counts.notEnoughEvidence
   return { ...counts, share: isBlind || judged === 0 ? null : counts.pass / judged }
 }
 

@@ -1,7 +1,8 @@
 /** The subject of a weekly mail: the news in one line, what was not seen before what was. */
 import { cutLine, printable } from '../../text/printable.ts'
 import type { Summary } from '../../report/summary/summary.ts'
-import { countWords, plural, shareWords } from '../../report/words/vocabulary.ts'
+import { countWords, plural } from '../../report/words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { News } from './news.ts'
 import type { MailInput } from './mail-input.ts'

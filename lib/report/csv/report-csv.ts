@@ -140,7 +140,7 @@ const CONTROLS: Columns<ControlRow> = {
   pass: ({ control }) => control.score.pass,
   fail: ({ control }) => control.score.fail,
   waived: ({ control }) => control.score.waived,
-  unknown: ({ control }) => control.score.unknown,
+  not_enough_evidence: ({ control }) => control.score.notEnoughEvidence,
   share: ({ control }) => control.score.share,
 }
 

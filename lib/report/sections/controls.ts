@@ -7,7 +7,8 @@ import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { lines, number, stateCell, table, textCell, verdictView } from '../table-cells.ts'
 import type { CellView, TableView } from '../table-cells.ts'
-import { capital, countWords, scoreWords, shareWords } from '../words/vocabulary.ts'
+import { capital, countWords, scoreWords } from '../words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 
 /** The verdict of each control. */
 export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
@@ -16,7 +17,7 @@ export function controlsSection({ judgement, collectedWindows }: Summary): Secti
     isOnNewPage: true,
     paragraphs: [
       ...(collectedWindows === 0 ? ['Nothing was collected, so no verdict rests on anything that was seen.'] : []),
-      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope; a failure that a waiver accepts stays a failure, and what is unknown is no pass.`,
+      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope; a failure that a waiver accepts stays a failure, and what lacks evidence is no pass.`,
       '“Direct” says that the observation tests the control, “supports” that it is one input among others, “evidence handling” that it is about how records are kept. No verdict here says that a control is met.',
       `Controls, their relations and paraphrases: data version ${printable(controls.version)}, SHA-256 ${printable(controls.sha256)}.`,
     ],
@@ -33,7 +34,7 @@ function frameworksTable(frameworks: readonly FrameworkResult[]): readonly Table
         ['Framework', 38],
         ['Judged on', 20],
         ['Fail', 9, 'numbers'],
-        ['Unknown', 10, 'numbers'],
+        ['Not enough evidence', 10, 'numbers'],
         ['Pass', 9, 'numbers'],
         ['Nothing to judge', 14, 'numbers'],
       ],
@@ -52,14 +53,14 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
   if (rules.length === 0) return []
   return [
     table(
-      'Rules, over everything that was seen, in scope or not. Passed counts against all that was judged: passed, failed, waived and unknown.',
+      'Rules, over everything that was seen, in scope or not. Passed counts against all that was judged: passed, failed, waived and without enough evidence.',
       [
         ['Rule', 39],
         ['Verdict', 15],
         ['Passed', 16, 'numbers'],
         ['Failed', 9, 'numbers'],
         ['Waived', 9, 'numbers'],
-        ['Unknown', 11, 'numbers'],
+        ['Not enough evidence', 11, 'numbers'],
       ],
       rules.map((rule) => [
         lines([rule.verdict === 'fail' ? rule.failTitle : rule.title], [rule.id]),
@@ -67,7 +68,7 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
         scoreCell(rule.score),
         number(countWords(rule.score.fail)),
         number(countWords(rule.score.waived)),
-        number(countWords(rule.score.unknown)),
+        number(countWords(rule.score.notEnoughEvidence)),
       ]),
     ),
   ]
@@ -95,8 +96,8 @@ function frameworkTable({ title, version, controls, score, scopes }: FrameworkRe
 }
 
 /** A share with its denominator; where there is none, that is said. */
-function scoreCell({ pass, fail, waived, unknown, share }: Score): CellView {
-  const judged = pass + fail + waived + unknown
+function scoreCell({ pass, fail, waived, notEnoughEvidence, share }: Score): CellView {
+  const judged = pass + fail + waived + notEnoughEvidence
   if (judged === 0) return number('none judged')
   return {
     ...number(share === null ? 'not known' : shareWords(share)),

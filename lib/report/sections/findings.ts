@@ -26,7 +26,7 @@ const TOLD_ELSEWHERE = 'path-is-encrypted'
 
 /** What fails, is waived or is not known, rule by rule. */
 export function findingsSection({ judgement, clusters }: Summary): SectionView {
-  const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.unknown > 0)
+  const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.notEnoughEvidence > 0)
   return section('findings', 'What fails, rule by rule', {
     paragraphs: [
       judgement.findings.length === 0
@@ -43,7 +43,7 @@ export function findingsSection({ judgement, clusters }: Summary): SectionView {
 
 function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster: boolean): TableView {
   const own = findings.filter(
-    ({ rule: id, verdict }) => id === rule.id && (verdict === 'fail' || verdict === 'unknown'),
+    ({ rule: id, verdict }) => id === rule.id && (verdict === 'fail' || verdict === 'not-enough-evidence'),
   )
   const groups = [
     ...Map.groupBy(own, ({ verdict, waiver, detail }) => JSON.stringify([verdict, waiver, detail])).values(),
@@ -76,7 +76,7 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
 
 /** Failures before waived ones before what is unknown. */
 function orderOf([first]: readonly Finding[]): number {
-  if (first === undefined || first.verdict === 'unknown') return 2
+  if (first === undefined || first.verdict === 'not-enough-evidence') return 2
   return first.waiver === null ? 0 : 1
 }
 

@@ -7,7 +7,8 @@ import { binWords, coverageStrip } from '../drawing/strip-view.ts'
 import type { Summary } from '../summary/summary.ts'
 import { EMPTY_CELL, number, plain, table } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, plural, shareWords } from '../words/vocabulary.ts'
+import { countWords, plural } from '../words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** What was not seen, before the details. */

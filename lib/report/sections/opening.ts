@@ -1,7 +1,8 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
 import { printable } from '../../text/printable.ts'
 import type { Summary } from '../summary/summary.ts'
-import { capital, countWords, periodWord, plural, shareWords } from '../words/vocabulary.ts'
+import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 import { spanWord } from '../words/report-context.ts'
 import { isWaived } from './not-encrypted.ts'
 

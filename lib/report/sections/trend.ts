@@ -5,7 +5,8 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { TrendPoint } from '../summary/trend-summary.ts'
 import { number, table, textCell } from '../table-cells.ts'
-import { countWords, knownShareWords, plural, shareWords } from '../words/vocabulary.ts'
+import { countWords, knownShareWords, plural } from '../words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** The periods before, beside this one. */

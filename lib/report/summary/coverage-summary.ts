@@ -3,6 +3,7 @@ import type { ClusterPeriod } from '../../model/period.ts'
 import type { Coverage, Crypto, GapReason, Workload } from '../../model/window.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { TimelineMonth } from '../../model/history.ts'
+import { type ObservedTime, observedTime } from '../../assess/judge/observed-time.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import { endpointKey } from './path-summary.ts'
@@ -44,7 +45,7 @@ type ErrorSummary = {
 export type WorkloadCoverage = Omit<Coverage, 'window' | 'pods' | 'gaps'>
 
 /** What was collected and observed of a cluster; numbers of windows. */
-export type ClusterSummary = Observed & {
+export type ClusterSummary = ObservedTime & {
   readonly id: string
   readonly windows: TimelineMonth['windows']
   readonly expected: number
@@ -69,47 +70,6 @@ export type ClusterSummary = Observed & {
 
 type Windows = TimelineMonth['windows']
 
-/** How much of the pods' time was seen, in pod seconds. */
-export type Observed = {
-  /** A window that was not collected counts as expected like the average of the others, and as not observed. */
-  readonly expectedSeconds: number
-  readonly observedSeconds: number
-  /** Collected, but how much should have been seen is not known, or no meshed pod lived. */
-  readonly unmeasured: number
-  /** Null where nothing can be said: stronger than a good number elsewhere. */
-  readonly share: number | null
-}
-
-/** Adds up the windows of one cluster. The one share of every surface: of a period, of the one before, of the trend. */
-export function observedOf(windows: Windows): Observed {
-  const collected = windows.filter((window) => window.collected)
-  const measured = collected.filter(({ expectedSeconds }) => expectedSeconds > 0)
-  const usual = ratio(
-    sum(measured, ({ expectedSeconds }) => expectedSeconds),
-    sum(measured, lengthOf),
-  )
-  const lost = windows
-    .filter((window) => !window.collected)
-    .map((window) => window.expectedSeconds || lengthOf(window) * (usual ?? 0))
-  const observedSeconds = sum(measured, (window) => window.observedSeconds)
-  const expectedSeconds = sum(measured, (window) => window.expectedSeconds) + sum(lost, (expected) => expected)
-  return {
-    expectedSeconds,
-    observedSeconds,
-    unmeasured: collected.length - measured.length,
-    share: ratio(observedSeconds, expectedSeconds),
-  }
-}
-
-/** The share over several clusters: of those whose own is known; null where that is none. */
-export function shareOfAll(clusters: readonly Observed[]): number | null {
-  const measured = clusters.filter(({ share }) => share !== null)
-  return ratio(
-    sum(measured, ({ observedSeconds }) => observedSeconds),
-    sum(measured, ({ expectedSeconds }) => expectedSeconds),
-  )
-}
-
 /** Adds up what a cluster was asked and what it said. */
 export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): ClusterSummary {
   const { id, windows } = cluster
@@ -123,7 +83,7 @@ export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): 
     expectedOnly: expectedOnly(windows, period),
     missing: windows.filter(({ evidence }) => evidence === null).length,
     failed: windows.filter((window) => window.evidence !== null && !window.collected).length,
-    ...observedOf(windows),
+    ...observedTime(windows),
     missingRuns: missingRunsOf(id, windows),
     coverage: workloads.map((rows) => coverageOf(id, rows)),
     gaps: gapsOf(id, workloads),

@@ -1,7 +1,7 @@
 /** The last eight periods in numbers. A period without a collected window has none: it is a gap, not a zero. */
 import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
-import { observedOf, shareOfAll } from './coverage-summary.ts'
+import { observedTime, shareOfAll } from '../../assess/judge/observed-time.ts'
 import { countedAs, isClear, JUDGED, markOf, rowsByPath } from './path-summary.ts'
 import { sum } from './sums.ts'
 
@@ -51,7 +51,7 @@ export function trendOf(
 }
 
 function pointOf({ from, to }: Span, parts: readonly Part[]): TrendPoint {
-  const observed = parts.filter(({ windows }) => windows.length > 0).map(({ windows }) => observedOf(windows))
+  const observed = parts.filter(({ windows }) => windows.length > 0).map(({ windows }) => observedTime(windows))
   const collectedWindows = sum(parts, ({ windows }) => windows.filter(({ collected }) => collected).length)
   return {
     from,

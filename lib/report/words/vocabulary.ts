@@ -1,3 +1,4 @@
+import { shareWords } from '../../text/share-words.ts'
 /** The fixed words of a report: one table per vocabulary of the model, each complete by its type. */
 import type { BlindSpot, GapReason, Workload } from '../../model/window.ts'
 import type { Cause, Corroborated, Enforcement } from '../../model/path.ts'
@@ -156,15 +157,6 @@ export function plural(value: number, noun: string, several = `${noun}s`): strin
   return `${countWords(value)} ${value === 1 ? noun : several}`
 }
 
-/** `98.4 %`, cut and not rounded, so that less than all never reads as 100 %, and more than nothing never as 0 %. */
-export function shareWords(share: number): string {
-  if (share >= 1) return '100 %'
-  if (share <= 0) return '0 %'
-  if (share < 0.001) return 'less than 0.1 %'
-  // The tiny addend undoes what binary fractions lose (0.984 is 98.39999… %), and is far below a tenth of a percent.
-  return `${Math.min(99.9, Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`
-}
-
 /** A share that some clusters are not in is told as `98.4 % where known`: a cluster that was dark must not make it look whole. */
 export function knownShareWords({
   share,
@@ -195,14 +187,14 @@ export const periodWord = ({ period }: Summary): string => (period.label.startsW
 /** Words that begin a sentence. */
 export const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
 
-/** `31 of 48 passed (64.5 %), 10 failed, 2 waived, 5 unknown`; says so where a share is not known. */
-export function scoreWords({ pass, fail, waived, unknown, share }: Score): string {
-  const judged = pass + fail + waived + unknown
+/** `31 of 48 passed (64.5 %), 10 failed, 2 waived, 5 with not enough evidence`; says so where a share is not known. */
+export function scoreWords({ pass, fail, waived, notEnoughEvidence, share }: Score): string {
+  const judged = pass + fail + waived + notEnoughEvidence
   if (judged === 0) return 'nothing was judged, so there is no score'
   const parts = [
     ...(fail === 0 ? [] : [`${countWords(fail)} failed`]),
     ...(waived === 0 ? [] : [`${countWords(waived)} failed and waived`]),
-    ...(unknown === 0 ? [] : [`${countWords(unknown)} unknown`]),
+    ...(notEnoughEvidence === 0 ? [] : [`${countWords(notEnoughEvidence)} with not enough evidence`]),
   ]
   const known =
     share === null ? 'the share is not known, since not everything in scope was collected' : shareWords(share)

@@ -1,7 +1,7 @@
 import canonicalize from 'canonicalize'
-import { decodeScopes, encodeScopes } from '../../assess/judge/parse-scope.ts'
+import { type DeclaredScope, decodeScopes, encodeScopes } from '../../assess/judge/parse-scope.ts'
 import { decodeWaivers, encodeWaivers } from '../../assess/judge/parse-waivers.ts'
-import type { Scope, Waiver } from '../../model/judgement.ts'
+import type { Waiver } from '../../model/judgement.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from './changes.ts'
 import { type RecordKind, changeKey } from '../keys.ts'
 import { ConflictError, type Objects } from '../objects/objects.ts'
@@ -13,24 +13,24 @@ export class DeclarationError extends Error {
 
 /** Something declared as a whole, and by whom and when it was said last. */
 export type Declared<T> = {
-  readonly declared: readonly T[]
+  readonly declared: T
   /** Null where nobody ever declared anything. */
   readonly change: { readonly number: number; readonly at: string; readonly by: string } | null
 }
 
-/** The scopes in force: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
-export async function declaredScopes(objects: Objects): Promise<Declared<Scope>> {
-  return readDeclared('scope', decodeScopes, objects)
+/** The scope in force: that of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
+export async function declaredScope(objects: Objects): Promise<Declared<DeclaredScope>> {
+  return readDeclared('scope', decodeScopes, { scopes: [], report: {} }, objects)
 }
 
 /** The waivers in the register: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
-export async function declaredWaivers(objects: Objects): Promise<Declared<Waiver>> {
-  return readDeclared('waivers', decodeWaivers, objects)
+export async function declaredWaivers(objects: Objects): Promise<Declared<readonly Waiver[]>> {
+  return readDeclared('waivers', decodeWaivers, [], objects)
 }
 
-/** Declares scopes in place of those before. False where they are the same. Throws {@link DeclarationError} where somebody else was first. */
-export async function declareScopes(
-  scopes: readonly Scope[],
+/** Declares a scope in place of the one before. False where it is the same. Throws {@link DeclarationError} where somebody else was first. */
+export async function declareScope(
+  scopes: DeclaredScope,
   author: ChangeAuthor,
   objects: Objects,
 ): Promise<boolean> {
@@ -48,11 +48,12 @@ export async function declareWaivers(
 
 async function readDeclared<T>(
   kind: RecordKind,
-  decode: (stored: unknown) => readonly T[] | undefined,
+  decode: (stored: unknown) => T | undefined,
+  nothing: T,
   objects: Objects,
 ): Promise<Declared<T>> {
   const latest = await readLatestChange(kind, objects)
-  if (latest === undefined) return { declared: [], change: null }
+  if (latest === undefined) return { declared: nothing, change: null }
   const { number, at, by, content } = latest
   const declared = decode(content)
   if (declared === undefined) throw damagedChange(changeKey(kind, number))

@@ -1,5 +1,6 @@
 import type { Crypto } from '../../../model/window.ts'
-import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, clusterFinding } from '../rule.ts'
+import { seenOfCluster } from '../seen.ts'
 
 type Stated = { readonly start: string; readonly end: string; readonly crypto: Crypto }
 
@@ -10,11 +11,11 @@ export const certificatesRotate: Rule = {
   failTitle: 'The certificate of a proxy had ended',
   why: 'A short life bounds what a stolen key is worth, and a proxy that does not renew will one day refuse everybody.',
   needs:
-    'The end of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). Where the earliest end of all did not move within the period, no renewal was seen, and it is unknown.',
+    'The end of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). Seen is a window in which every proxy stated it. Where the earliest end of all did not move within the period, no renewal was seen, and there is not enough evidence.',
   check: (period) => [judge(period)],
 }
 
-function judge({ cluster, facts, uncollected }: RulePeriod) {
+function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
   const stated: readonly Stated[] = facts?.crypto ?? []
   const ended = stated.find(({ start, crypto }) => isBefore(crypto.certificates?.earliestExpiry, start))
   if (ended !== undefined)
@@ -23,26 +24,26 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
       'fail',
       `A certificate ended at ${ended.crypto.certificates?.earliestExpiry ?? ''}, and its proxy ran at ${ended.start}`,
     )
-  const doubtful = stated.filter(
-    ({ end, crypto }) => !isStatedByAll(crypto) || isBefore(crypto.certificates?.earliestExpiry, end),
-  ).length
-  const unread = Math.max(uncollected, cluster.windows.length - stated.length)
-  if (stated.length === 0) return clusterFinding(cluster.id, 'unknown', 'No window shows the certificates of proxies')
-  if (unread + doubtful > 0)
-    return clusterFinding(cluster.id, 'unknown', `Not stated by every proxy in ${windowCount(unread + doubtful)}`)
-  const [first, last] = [stated[0]?.crypto.certificates, stated.at(-1)?.crypto.certificates]
-  const isMoved =
-    isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
-  return isMoved
+  const told = stated.filter(
+    ({ end, crypto }) => isStatedByAll(crypto) && !isBefore(crypto.certificates?.earliestExpiry, end),
+  )
+  const starts = new Set(told.map(({ start }) => start))
+  const seen = seenOfCluster((start) => starts.has(start), windows)
+  if (told.length === 0)
+    return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state its certificate', seen)
+  const [first, last] = [told[0]?.crypto.certificates, told.at(-1)?.crypto.certificates]
+  return isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
     ? clusterFinding(
         cluster.id,
         'pass',
         `The earliest end moved from ${first?.earliestExpiry ?? ''} to ${last?.earliestExpiry ?? ''}, and none was reached`,
+        seen,
       )
     : clusterFinding(
         cluster.id,
-        'unknown',
+        'not-enough-evidence',
         `No renewal was seen in the period: the earliest certificate ends at ${last?.earliestExpiry ?? ''}`,
+        seen,
       )
 }
 

@@ -1,5 +1,6 @@
 import type { Crypto } from '../../../model/window.ts'
-import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, clusterFinding } from '../rule.ts'
+import { seenOfCluster } from '../seen.ts'
 
 /** What rustls calls the suites of TLS 1.3, and the groups for key exchange that its providers have. */
 const CURRENT_SUITES: ReadonlySet<string> = new Set([
@@ -23,11 +24,11 @@ export const cryptoIsCurrent: Rule = {
   failTitle: 'A proxy offers a suite or a key exchange that is not current',
   why: 'A connection is as strong as the weakest suite that both ends accept.',
   needs:
-    'rustls_info of every proxy in every window (proxies since edge-25.8.3 have it). It is what a proxy can do: what was negotiated on a connection is in no metric. FIPS is shown as the proxies state it, and not judged.',
+    'rustls_info of every proxy in every window (proxies since edge-25.8.3 have it). It is what a proxy can do: what was negotiated on a connection is in no metric. Seen is a window in which every proxy stated it. FIPS is shown as the proxies state it, and not judged.',
   check: (period) => [judge(period)],
 }
 
-function judge({ cluster, facts, uncollected }: RulePeriod) {
+function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
   const stated = (facts?.crypto ?? []).map(({ crypto }) => crypto)
   const weak = new Set(
     stated.flatMap(({ tls }) =>
@@ -39,21 +40,17 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
   )
   const named = [...weak].sort()
   if (named.length > 0) return clusterFinding(cluster.id, 'fail', `Offered by some proxy: ${named.join(', ')}`)
-  const silent = stated.filter((crypto) => !isStatedByAll(crypto)).length
-  const unread = Math.max(uncollected, cluster.windows.length - stated.length)
-  if (unread + silent > 0 || stated.length === 0)
-    return clusterFinding(
-      cluster.id,
-      'unknown',
-      stated.length === 0
-        ? 'No window shows what the proxies can do'
-        : `Not stated by every proxy in ${windowCount(unread + silent)}`,
-    )
+  const told = (facts?.crypto ?? []).filter(({ crypto }) => isStatedByAll(crypto))
+  const starts = new Set(told.map(({ start }) => start))
+  const seen = seenOfCluster((start) => starts.has(start), windows)
+  if (told.length === 0)
+    return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state what it can do', seen)
   const [fips, quantum] = [share(stated, ({ fips: text }) => text === 'true'), share(stated, hasPostQuantum)]
   return clusterFinding(
     cluster.id,
     'pass',
     `TLS 1.3 only; post-quantum key exchange offered by ${quantum}, FIPS stated by ${fips} of the proxies`,
+    seen,
   )
 }
 

@@ -1,45 +1,55 @@
-import { type Rule, type RulePeriod, clusterFinding, ofWorkload, windowCount } from '../rule.ts'
+import { type CoverageHistory, type Rule, type RuleFinding, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
+import { workloadKey } from '../../pods/facts.ts'
+import { observedTime } from '../observed-time.ts'
+import { seenOfCluster } from '../seen.ts'
+
+/** So many workloads are named; the table of coverage has all. */
+const MAX_NAMES = 5
 
 /** Judges what was collected, whatever it says. */
 export const evidenceIsComplete: Rule = {
   id: 'evidence-is-complete',
-  title: 'Every expected window was collected, and every proxy seen in it',
+  title: 'The wanted share of what the cluster did was seen',
   failTitle: 'Evidence of the period is missing',
   why: 'What nobody looked at is not known to be encrypted: silence is not evidence.',
   needs:
-    'The list of expected windows, what could not be read in them, and for each workload with proxies how long they should have been seen and were. What is missing fails it, whatever the reason.',
-  check: (period) => [judgeCluster(period), ...judgeWorkloads(period)],
+    'The list of expected windows, and how long the proxies of each workload should have been seen in them and were. A window that was not collected counts like the average of the others, as not seen. It never fails: where less than the wanted share was seen, there is not enough evidence.',
+  check: (period) => [judge(period)],
 }
 
-function judgeCluster({ cluster, uncollected }: RulePeriod) {
-  const { windows, errors } = cluster
-  if (windows.length === 0)
-    return clusterFinding(cluster.id, 'unknown', 'No window of this cluster was expected in the period')
+function judge({ cluster, windows, uncollected, coverage, wantedShare }: RulePeriod): RuleFinding {
+  const { id, errors } = cluster
+  if (cluster.windows.length === 0)
+    return clusterFinding(id, 'not-enough-evidence', 'No window of this cluster was expected in the period')
+  const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
+  const { share, expectedSeconds, observedSeconds } = observedTime(cluster.windows)
+  const seen = {
+    ...seenOfCluster((start) => collected.has(start), windows),
+    share,
+    unseenSeconds: Math.max(0, expectedSeconds - observedSeconds),
+  }
   const unread = new Set(errors.map(({ window }) => window))
-  const collected = windows.filter((window) => window.collected)
-  const partly = collected.filter(({ end }) => unread.has(end)).length
+  const partly = cluster.windows.filter((window) => window.collected && unread.has(window.end)).length
   const parts = [
-    ...(uncollected > 0 ? [`Not collected: ${uncollected} of ${windowCount(windows.length)}`] : []),
-    ...(partly > 0
-      ? [`${uncollected > 0 ? 'something' : 'Something'} could not be read in ${windowCount(partly)}`]
-      : []),
+    uncollected === 0
+      ? `All ${windowCount(cluster.windows.length)} were collected`
+      : `${uncollected} of ${windowCount(cluster.windows.length)} were not collected`,
+    ...(partly > 0 ? [`something could not be read in ${windowCount(partly)}`] : []),
+    ...namesBelow(coverage, wantedShare),
   ]
-  return parts.length > 0
-    ? clusterFinding(cluster.id, 'fail', parts.join('; '))
-    : clusterFinding(cluster.id, 'pass', `All ${windowCount(windows.length)} were collected`)
+  return share === null
+    ? clusterFinding(id, 'not-enough-evidence', `${parts.join('; ')}; how much there was to see is not known`, seen)
+    : clusterFinding(id, 'pass', parts.join('; '), seen)
 }
 
-function judgeWorkloads({ cluster, coverage }: RulePeriod) {
-  return [...coverage.values()].map(({ workload, windows, incomplete, expectedSeconds, observedSeconds }) => {
-    if (incomplete > 0)
-      return ofWorkload(
-        cluster.id,
-        workload,
-        'fail',
-        `Not all of its pods were seen in ${windowCount(incomplete)}: ${Math.round(observedSeconds)} of ${Math.round(expectedSeconds)} seconds`,
-      )
-    return expectedSeconds > 0
-      ? ofWorkload(cluster.id, workload, 'pass', `Its proxies were seen in ${windowCount(windows)}`)
-      : ofWorkload(cluster.id, workload, 'not-applicable', 'Nothing of it was to be seen')
-  })
+/** Workloads of which less than the wanted share was seen, the least first. */
+function namesBelow(coverage: ReadonlyMap<string, CoverageHistory>, wantedShare: number): string[] {
+  const below = [...coverage.values()]
+    .map(({ workload, expectedSeconds, observedSeconds }) => ({ workload, share: observedSeconds / expectedSeconds }))
+    .filter(({ share }) => share < wantedShare)
+    .toSorted((a, b) => a.share - b.share)
+  if (below.length === 0) return []
+  const names = below.slice(0, MAX_NAMES).map(({ workload }) => workloadKey(workload))
+  const others = below.length > MAX_NAMES ? ` and ${below.length - MAX_NAMES} more` : ''
+  return [`less than the wanted share was seen of ${names.join(', ')}${others}`]
 }

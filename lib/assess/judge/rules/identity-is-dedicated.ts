@@ -1,5 +1,6 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
-import { type Rule, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
+import { seenOfWorkload } from '../seen.ts'
 
 /** Judges whether an identity stands for one workload. */
 export const identityIsDedicated: Rule = {
@@ -13,8 +14,8 @@ export const identityIsDedicated: Rule = {
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
 
-function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
-  const { meshed, serviceAccounts, sharedWith, withoutServiceAccount } = workload
+function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeriod): RuleFinding {
+  const { meshed, serviceAccounts, sharedWith, withoutServiceAccount, windows } = workload
   if (meshed.yes + meshed.partly + meshed.unknown === 0)
     return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy, so no identity')
   if (serviceAccounts.includes('default'))
@@ -26,8 +27,10 @@ function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
       'fail',
       `Its ServiceAccount ${serviceAccounts.join(', ')} is that of ${sharedWith}, too`,
     )
-  const unknown = withoutServiceAccount + unlisted
-  return unknown > 0
-    ? ofWorkload(cluster.id, workload, 'unknown', `Its ServiceAccount is not known in ${windowCount(unknown)}`)
-    : ofWorkload(cluster.id, workload, 'pass', `Its ServiceAccount ${serviceAccounts.join(', ')} is its own`)
+  const told = windows === 0 ? null : (windows - withoutServiceAccount) / windows
+  const seen = { ...seenOfWorkload(workload, period), told }
+  return {
+    ...ofWorkload(cluster.id, workload, 'pass', `Its ServiceAccount ${serviceAccounts.join(', ')} is its own`, seen),
+    untold: `Its ServiceAccount is not known in ${windowCount(withoutServiceAccount)}`,
+  }
 }

@@ -1,15 +1,5 @@
 import type { PathIdentity } from '../../../model/period.ts'
-import {
-  type PathHistory,
-  type Rule,
-  clearWindows,
-  hasNamelessEnd,
-  pathFinding,
-  sentence,
-  unknownWindows,
-  untoldWords,
-  windowCount,
-} from '../rule.ts'
+import { type PathHistory, type Rule, type RuleFinding, hasNamelessEnd, pathFinding, windowCount } from '../rule.ts'
 
 /** Judges whether the identities on the wire are those that the API server gives to the ends. */
 export const identityIsExpected: Rule = {
@@ -18,43 +8,44 @@ export const identityIsExpected: Rule = {
   failTitle: 'An identity on the wire was not that of the workload',
   why: 'A name in a metric is what a label says; the identity on the wire was proved with a key.',
   needs:
-    'The identity that each side saw of the other, and the ServiceAccounts that the lists of the same window give to both workloads. Where one side was not read, it is unknown. A client that shows no identity is not applicable here: path-is-mutual says so.',
+    'The identity that each side saw of the other, and the ServiceAccounts that the lists of the same window give to both workloads. Seen is a window by the smaller part of the pod time that was read at the two ends; where one side did not tell the identity of the other, its state is not told. A client that shows no identity is not applicable here: path-is-mutual says so.',
   check: ({ paths, facts }) => {
     const byPath = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
     return paths.map((path) => judge(path, byPath.get(path.pathId) ?? []))
   },
 }
 
-function judge(path: PathHistory, identities: readonly PathIdentity[]) {
-  const { source, destination, windows } = path
+function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFinding {
+  const { source, destination, windows, seenAtBothEnds } = path
   for (const seen of identities) {
     const wrong = mismatch(path, seen)
     if (wrong !== null) return pathFinding(path, 'fail', wrong)
   }
   if (hasNamelessEnd(path)) return pathFinding(path, 'not-applicable', 'An end of it has no identity of the mesh')
-  if (windows.mtls === 0) {
-    return unknownWindows(path) > 0 && clearWindows(path) === 0
-      ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
-      : pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period')
-  }
+  if (windows.mtls === 0)
+    return pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period', seenAtBothEnds)
   if (source.kind === 'serviceaccount')
     return pathFinding(
       path,
-      'unknown',
+      'not-enough-evidence',
       'Only the server was read: no proxy of a workload with this identity told of it',
     )
   if (destination.cluster !== null)
-    return pathFinding(path, 'unknown', 'The destination is in another cluster, whose lists are not these')
-  if (unknownWindows(path) > 0) return pathFinding(path, 'unknown', sentence(untoldWords(path)))
-  const unproved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? 0 : seen.windows), 0)
-  const proved = windows.mtls - unproved
-  if (identities.length === 0 || unproved > 0 || proved <= 0)
-    return pathFinding(
-      path,
-      'unknown',
-      `In ${windowCount(identities.length === 0 ? windows.mtls : unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,
-    )
-  return pathFinding(path, 'pass', `In ${windowCount(windows.mtls)} both sides proved to be who the API server says`)
+    return pathFinding(path, 'not-enough-evidence', 'The destination is in another cluster, whose lists are not these')
+  const proved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? seen.windows : 0), 0)
+  const told = Math.min(1, proved / windows.mtls, seenAtBothEnds.told ?? 1)
+  const unproved = windows.mtls - proved
+  return {
+    ...pathFinding(path, 'pass', `In ${windowCount(proved)} both sides proved to be who the API server says`, {
+      ...seenAtBothEnds,
+      told,
+    }),
+    ...(unproved > 0
+      ? {
+          untold: `In ${windowCount(unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,
+        }
+      : {}),
+  }
 }
 
 /** Says how an identity is not that of the end; null where none is wrong, be it right or not known. */

@@ -1,6 +1,7 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
 import { workloadKey } from '../../pods/facts.ts'
-import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, ofWorkload } from '../rule.ts'
+import { seenOfWorkload } from '../seen.ts'
 
 /** Reasons of a path for which a pod's labels, or a proxy that is not its own, put a reading in doubt. */
 const DOUBTS: ReadonlySet<string> = new Set([
@@ -16,7 +17,7 @@ export const labelsNotSpoofed: Rule = {
   failTitle: 'Labels of the workload replace what its proxies say',
   why: "The Prometheus of Linkerd's viz copies every pod label onto the series of its proxy: a pod labelled tls=true says so of all its connections.",
   needs:
-    'The labels of all its pods, from complete lists that agree around every window. A path that was read under doubt makes both of its ends unknown.',
+    'The labels of all its pods, from complete lists that agree around every window. Of both ends of a path that was read under doubt there is not enough evidence.',
   readsLists: true,
   check: (period) => {
     const doubted = new Set(
@@ -30,13 +31,17 @@ export const labelsNotSpoofed: Rule = {
   },
 }
 
-function judge(workload: WorkloadHistory, isDoubted: boolean, { cluster, unlisted }: RulePeriod) {
-  const { overriding, meshed } = workload
+function judge(workload: WorkloadHistory, isDoubted: boolean, { cluster, windows }: RulePeriod): RuleFinding {
+  const { overriding } = workload
   if (overriding.length > 0)
     return ofWorkload(cluster.id, workload, 'fail', `Its pods have labels of these names: ${overriding.join(', ')}`)
-  if (isDoubted)
-    return ofWorkload(cluster.id, workload, 'unknown', 'Paths of it were read under doubt: labels-overridden')
-  return meshed.unknown + unlisted > 0
-    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
-    : ofWorkload(cluster.id, workload, 'pass', 'No label of its pods takes a name that readings go by')
+  return isDoubted
+    ? ofWorkload(cluster.id, workload, 'not-enough-evidence', 'Paths of it were read under doubt: labels-overridden')
+    : ofWorkload(
+        cluster.id,
+        workload,
+        'pass',
+        'No label of its pods takes a name that readings go by',
+        seenOfWorkload(workload, windows),
+      )
 }

@@ -1,15 +1,6 @@
-import {
-  type PathHistory,
-  type Rule,
-  clearWindows,
-  clearWords,
-  encryptedWindows,
-  pathFinding,
-  sentence,
-  unknownWindows,
-  untoldWords,
-  windowCount,
-} from '../rule.ts'
+import { type PathHistory, type Rule, type RuleFinding } from '../rule.ts'
+import { clearWindows, clearWords, doubtOf, encryptedWindows, isExempt, pathFinding, sentence, untoldWords } from '../rule.ts'
+import { windowCount } from '../rule.ts'
 
 /** Judges whether both ends of a path proved who they are. */
 export const pathIsMutual: Rule = {
@@ -18,12 +9,13 @@ export const pathIsMutual: Rule = {
   failTitle: 'An end of the path did not prove its identity in some window',
   why: 'Encryption alone does not say to whom one speaks: without an identity at both ends anybody in the cluster may be one of them.',
   needs:
-    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. The TLS of an application makes it unknown, since the mesh does not see whether both ends proved anything there.",
+    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. The TLS of an application leaves not enough evidence, since the mesh does not see whether both ends proved anything there. What counts as seen is as for path-is-encrypted.",
   check: ({ paths }) => paths.map(judge),
 }
 
-function judge(path: PathHistory) {
+function judge(path: PathHistory): RuleFinding {
   const { windows } = path
+  if (isExempt(path)) return pathFinding(path, 'not-applicable', 'Exempt traffic only')
   if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
   if (windows['tls-anonymous'] > 0)
     return pathFinding(
@@ -31,14 +23,14 @@ function judge(path: PathHistory) {
       'fail',
       `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`,
     )
-  if (unknownWindows(path) > 0) return pathFinding(path, 'unknown', sentence(untoldWords(path)))
+  if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', untoldWords(path))
   if (windows['app-tls'] > 0)
     return pathFinding(
       path,
-      'unknown',
+      'not-enough-evidence',
       `TLS of the application in ${windowCount(windows['app-tls'])}: its identities are not seen by the mesh`,
     )
   return encryptedWindows(path) > 0
-    ? pathFinding(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`)
-    : pathFinding(path, 'not-applicable', 'No traffic to judge in the period')
+    ? pathFinding(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`, path.seen)
+    : pathFinding(path, 'not-applicable', 'No traffic to judge in the period', path.seen)
 }

@@ -1,5 +1,5 @@
 import type { PathRow } from '../../../model/history.ts'
-import { type PortHistory, type Rule, clearWindows, clearWords, ofPort, windowCount } from '../rule.ts'
+import { type PortHistory, type Rule, type RuleFinding, clearWindows, clearWords, ofPort } from '../rule.ts'
 
 /** Judges what policy does with plain text: the other axis, beside what was observed. */
 export const plaintextIsRefused: Rule = {
@@ -8,11 +8,11 @@ export const plaintextIsRefused: Rule = {
   failTitle: 'Policy lets plain text in on the port',
   why: 'That nobody sent plain text is luck of the period; that nobody can is a control.',
   needs:
-    "Linkerd's default inbound policy, Servers and authorizations, from complete lists that agree around each window with traffic to the port. A policy that only audits lets in. Plain text that was let in fails it, whatever policy says. NetworkPolicies are not considered.",
+    "Linkerd's default inbound policy, Servers and authorizations, from complete lists that agree around each window with traffic to the port. A policy that only audits lets in. Plain text that was let in fails it, whatever policy says. What counts as seen is as for inbound-plaintext-absent. NetworkPolicies are not considered.",
   check: ({ ports }) => ports.map(judge),
 }
 
-function judge(port: PortHistory) {
+function judge(port: PortHistory): RuleFinding {
   const clear = port.paths.find((path) => clearWindows(path) > 0)
   const rows = port.paths.flatMap((path) => path.rows).filter(({ state }) => state !== 'exempt')
   const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
@@ -21,11 +21,14 @@ function judge(port: PortHistory) {
   if (has('audited')) return ofPort(port, 'fail', 'Policy only audits: plain text is let in and noted')
   if (clear !== undefined) return ofPort(port, 'fail', `Plain text was let in: ${clearWords(clear)}`)
   if (rows.length === 0) return ofPort(port, 'not-applicable', 'Exempt traffic only')
-  if (has('unknown')) return ofPort(port, 'unknown', 'What policy does is not known in some window with traffic')
-  const missing = Math.max(0, ...port.paths.map(({ windows }) => windows['not-collected']))
-  if (missing > 0)
-    return ofPort(port, 'unknown', `What policy did is not known: not collected in ${windowCount(missing)}`)
-  return seen.length === 0
-    ? ofPort(port, 'unknown', 'No traffic in the period, so what policy does was not worked out')
-    : ofPort(port, 'pass', 'Policy refuses plain text in each window with traffic')
+  const known = port.paths.reduce((sum, { policy }) => sum + policy.known, 0)
+  const unknown = port.paths.reduce((sum, { policy }) => sum + policy.unknown, 0)
+  const untold = unknown === 0 ? '' : `What policy does is not known in ${unknown} of ${known + unknown} readings of its traffic`
+  if (known + unknown === 0)
+    return ofPort(port, 'not-applicable', 'No traffic in the period, so what policy does was not worked out', port.seen)
+  const told = known / (known + unknown)
+  return {
+    ...ofPort(port, 'pass', 'Policy refuses plain text in each window with traffic', { ...port.seen, told }),
+    untold,
+  }
 }

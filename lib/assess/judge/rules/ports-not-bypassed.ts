@@ -1,5 +1,6 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
-import { type Rule, type RulePeriod, ofUnlisted, ofWorkload } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, ofWorkload } from '../rule.ts'
+import { seenOfWorkload } from '../seen.ts'
 
 /** Judges whether connections of a meshed workload can go around its proxies. */
 export const portsNotBypassed: Rule = {
@@ -13,15 +14,19 @@ export const portsNotBypassed: Rule = {
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
 
-function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
+function judge(workload: WorkloadHistory, { cluster, windows }: RulePeriod): RuleFinding {
   const { meshed, bypasses } = workload
   if (bypasses.length > 0) {
     const spots = bypasses.map(({ kind, port, detail }) => `${kind} ${port ?? detail}`)
     return ofWorkload(cluster.id, workload, 'fail', `Around the proxies go: ${spots.join(', ')}`)
   }
-  if (meshed.yes + meshed.partly + meshed.unknown === 0)
-    return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
-  return meshed.unknown + unlisted > 0
-    ? ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
-    : ofWorkload(cluster.id, workload, 'pass', 'Every port goes through the proxies')
+  return meshed.yes + meshed.partly + meshed.unknown === 0
+    ? ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
+    : ofWorkload(
+        cluster.id,
+        workload,
+        'pass',
+        'Every port goes through the proxies',
+        seenOfWorkload(workload, windows),
+      )
 }

@@ -1,10 +1,9 @@
-import type { PacketDifference } from '../../../model/period.ts'
-import type { Verdict } from '../../../model/judgement.ts'
+import type { Corroborated } from '../../../model/path.ts'
+import type { PacketDifference, PathIdentity } from '../../../model/period.ts'
 import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
-import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, sentence } from '../rule.ts'
-import { unknownWindows, untoldWords } from '../rule.ts'
+import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
 
 /** Judges whether both ends told the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
@@ -13,9 +12,10 @@ export const sourcesAgree: Rule = {
   failTitle: 'The sources contradict each other',
   why: 'What one proxy says is one witness; that the other end saw the same identity is a second one, and what an operator is shown by linkerd viz edges is to be the same.',
   needs:
-    "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A shared ServiceAccount, or an end that was not read, makes it unknown. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked, and what a kept capture of packets shows against that of its moment; that they agree proves nothing.",
+    "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A window whose other side did not tell of it, or saw an identity that several workloads have, is not told; seen is a window by the smaller part of the pod time that was read at the two ends. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked, and what a kept capture of packets shows against that of its moment; that they agree proves nothing.",
   check: ({ cluster, paths, facts }) => {
-    const differences = inOrder(facts?.viz?.differences ?? [])
+    const differences = inOrder(facts?.viz?.differences ?? []).filter(isContradiction)
+    const identities = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
     const byPath = Map.groupBy(differences, ({ path }) => path?.pathId)
     const alone = differences.filter(({ path }) => path === null)
     const packets = (facts?.packets?.differences ?? []).toSorted((a, b) => compareText(orderOf(a), orderOf(b)))
@@ -30,7 +30,7 @@ export const sourcesAgree: Rule = {
     return [
       ...paths.map((path) =>
         worse(
-          besidePackets(path, captured.get(path.pathId) ?? []) ?? judge(path),
+          besidePackets(path, captured.get(path.pathId) ?? []) ?? judge(path, identities.get(path.pathId) ?? []),
           vizFinding(path, byPath.get(path.pathId) ?? []),
         ),
       ),
@@ -47,29 +47,42 @@ function inOrder(differences: readonly VizDifference[]): VizDifference[] {
     .map(({ one }) => one)
 }
 
-function judge(path: PathHistory) {
-  const { rows, windows, destination } = path
+function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFinding {
+  const { windows, destination, seenAtBothEnds } = path
   if (hasNamelessEnd(path))
     return pathFinding(
       path,
       'not-applicable',
       'An end of it has no identity of the mesh, so nothing joins the two sides',
     )
-  const mutual = rows.filter(({ state, outcome }) => state === 'mtls' && outcome === 'allowed')
-  if (windows.mtls === 0 || mutual.length === 0) {
-    return unknownWindows(path) > 0
-      ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
-      : pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period, so nothing joins the two sides')
-  }
+  const quiet = 'No mutual TLS of the mesh in the period, so nothing joins the two sides'
+  if (windows.mtls === 0) return pathFinding(path, 'not-applicable', quiet, seenAtBothEnds)
   if (destination.cluster !== null)
-    return pathFinding(path, 'unknown', 'The destination is in another cluster, whose proxies were not read here')
-  if (mutual.some(({ corroborated }) => corroborated === 'no'))
-    return pathFinding(path, 'unknown', 'One side alone told of it in some window')
-  if (mutual.some(({ corroborated }) => corroborated === 'ambiguous'))
-    return pathFinding(path, 'unknown', 'The identity that the server saw is that of several workloads')
-  return unknownWindows(path) > 0
-    ? pathFinding(path, 'unknown', sentence(untoldWords(path)))
-    : pathFinding(path, 'pass', 'The server saw the identity of the client, which one workload has')
+    return pathFinding(
+      path,
+      'not-enough-evidence',
+      'The destination is in another cluster, whose proxies were not read here',
+    )
+  const windowsBy = (corroborated: Corroborated) =>
+    identities.reduce((sum, one) => sum + (one.corroborated === corroborated ? one.windows : 0), 0)
+  const [agreed, alone, ambiguous] = [windowsBy('yes'), windowsBy('no'), windowsBy('ambiguous')]
+  const all = Math.max(windows.mtls, agreed + alone + ambiguous)
+  return {
+    ...pathFinding(
+      path,
+      'pass',
+      `In ${windowCount(agreed)} the server saw the identity of the client, which one workload has`,
+      {
+        ...seenAtBothEnds,
+        told: Math.min(agreed / all, seenAtBothEnds.told ?? 1),
+      },
+    ),
+    ...(alone > 0
+      ? { untold: `One side alone told of it in ${windowCount(alone)}` }
+      : ambiguous > 0
+        ? { untold: `The identity that the server saw is that of several workloads in ${windowCount(ambiguous)}` }
+        : {}),
+  }
 }
 
 function orderOf({ at, client, server, port, reason }: PacketDifference): string {
@@ -92,14 +105,13 @@ function capturedWords(differences: readonly PacketDifference[]): string {
 
 type PathFinding = ReturnType<typeof pathFinding>
 
-/** The worst of the moments in which viz showed a path otherwise; undefined where there is none. */
+/** The first moment in which viz showed a path otherwise; undefined where there is none. */
 function vizFinding(path: PathHistory, differences: readonly VizDifference[]): PathFinding | undefined {
-  const judged = differences.map((one) => ({ ...one, verdict: verdictOf(one) }))
-  const first = judged.find(({ verdict }) => verdict === 'fail') ?? judged[0]
+  const [first] = differences
   if (first === undefined) return undefined
-  const same = judged.filter(({ reason, verdict }) => reason === first.reason && verdict === first.verdict)
+  const same = differences.filter(({ reason }) => reason === first.reason)
   const times = same.length === 1 ? `at ${first.at}` : `at ${same.length} moments, first at ${first.at}`
-  return pathFinding(path, first.verdict, `Linkerd viz edges showed ${shown(first)} ${times}, ${oursOf(first)}`)
+  return pathFinding(path, 'fail', `Linkerd viz edges showed ${shown(first)} ${times}, ${oursOf(first)}`)
 }
 
 function shown({ reason }: VizDifference): string {
@@ -110,21 +122,17 @@ function isClear(state: string): boolean {
   return state === 'plaintext' || state === 'no-mesh-tls'
 }
 
-/** A tick where traffic was clear, and a reason where all was mutual TLS, are contradictions; the rest is not known here. */
-function verdictOf({ reason, path }: VizDifference): Verdict {
-  if (reason !== '') return 'fail'
-  return path !== null && path.outcome === 'allowed' && isClear(path.state) ? 'fail' : 'unknown'
+/** A tick where traffic was clear, a reason where all was mutual TLS, and a pair that no proxy told of; beside what is unknown or refused a tick says nothing. */
+function isContradiction({ reason, path }: VizDifference): boolean {
+  return reason !== '' || path === null || (path.outcome === 'allowed' && isClear(path.state))
 }
 
 function oursOf({ reason, path }: VizDifference): string {
   if (path === null) return 'and no proxy told of such traffic'
-  const { state, outcome, why } = path
+  const { state, why } = path
   if (reason !== '') return 'and the proxies told of mutual TLS alone in that window'
   const words = why === '' ? state : `${state}: ${why}`
-  if (outcome === 'refused') return `and policy refused what came in that window (${words})`
-  if (isClear(state))
-    return `and in that window some of it was not encrypted (${words}), which edges hides: it shows one of several connections, and only those open at one scrape`
-  return `and the proxies do not bear it out for that window (${words})`
+  return `and in that window some of it was not encrypted (${words}), which edges hides: it shows one of several connections, and only those open at one scrape`
 }
 
 function worse(own: PathFinding, other: PathFinding | undefined): PathFinding {

@@ -1,4 +1,5 @@
-import { type Rule, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, clusterFinding } from '../rule.ts'
+import { seenOfCluster } from '../seen.ts'
 
 /** Judges the roots that the proxies trust. */
 export const trustAnchorIsValid: Rule = {
@@ -6,11 +7,11 @@ export const trustAnchorIsValid: Rule = {
   title: 'Every trust anchor was within its time',
   failTitle: 'A trust anchor was not within its time',
   why: 'When the anchor ends, every certificate under it does, and one that should be gone may still vouch for a client.',
-  needs: 'The trust roots of the control plane (ConfigMap linkerd-identity-trust-roots) in every window.',
+  needs: 'The trust roots of the control plane (ConfigMap linkerd-identity-trust-roots) in every window. Seen is a window in which they could be read.',
   check: (period) => [judge(period)],
 }
 
-function judge({ cluster, facts, uncollected }: RulePeriod) {
+function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
   const stated = facts?.crypto ?? []
   for (const { start, end, crypto } of stated)
     for (const { subject, notBefore, notAfter } of crypto.trustAnchors) {
@@ -19,16 +20,10 @@ function judge({ cluster, facts, uncollected }: RulePeriod) {
       if (Date.parse(notBefore) > Date.parse(start))
         return clusterFinding(cluster.id, 'fail', `The trust anchor "${subject}" begins only at ${notBefore}`)
     }
-  const without = stated.filter(({ crypto }) => crypto.trustAnchors.length === 0).length
-  const unread = Math.max(uncollected, cluster.windows.length - stated.length)
-  if (stated.length === 0 || unread + without > 0)
-    return clusterFinding(
-      cluster.id,
-      'unknown',
-      stated.length === 0
-        ? 'No window shows a trust anchor'
-        : `No trust anchor was read in ${windowCount(unread + without)}`,
-    )
+  const starts = new Set(stated.filter(({ crypto }) => crypto.trustAnchors.length > 0).map(({ start }) => start))
+  const seen = seenOfCluster((start) => starts.has(start), windows)
+  if (starts.size === 0)
+    return clusterFinding(cluster.id, 'not-enough-evidence', 'No window shows a trust anchor', seen)
   const ends = stated.flatMap(({ crypto }) => crypto.trustAnchors.map(({ notAfter }) => notAfter)).sort()
-  return clusterFinding(cluster.id, 'pass', `The first of them ends at ${ends[0] ?? ''}`)
+  return clusterFinding(cluster.id, 'pass', `The first of them ends at ${ends[0] ?? ''}`, seen)
 }

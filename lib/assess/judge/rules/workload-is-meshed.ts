@@ -1,6 +1,7 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
 import { workloadKey } from '../../pods/facts.ts'
-import { type Rule, type RulePeriod, ofUnlisted, ofWorkload, windowCount, workloadsSeen } from '../rule.ts'
+import { type Rule, type RuleFinding, type RulePeriod, ofWorkload, windowCount, workloadsSeen } from '../rule.ts'
+import { seenOfWorkload } from '../seen.ts'
 
 /** Judges whether each pod of a workload had a proxy. */
 export const workloadIsMeshed: Rule = {
@@ -9,7 +10,7 @@ export const workloadIsMeshed: Rule = {
   failTitle: 'Pods of the workload had no proxy of the mesh',
   why: 'A pod without a proxy sends and receives in the clear, and two of them do so unseen.',
   needs:
-    'Complete Kubernetes lists that agree around every window. A workload that no list shows, but of which a proxy was scraped, is unknown.',
+    'Complete Kubernetes lists that agree around every window. Seen is a window for which lists that agree, or cAdvisor, told of its pods. Of a workload that no list shows, but of which a proxy was scraped, there is not enough evidence.',
   readsLists: true,
   check: (period) => {
     const { cluster, facts } = period
@@ -22,20 +23,22 @@ export const workloadIsMeshed: Rule = {
     return [
       ...(facts?.workloads ?? []).map((workload) => judge(workload, period)),
       ...others.map((workload) =>
-        ofWorkload(cluster.id, workload, 'unknown', 'No Kubernetes list of the period shows its pods'),
+        ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No Kubernetes list of the period shows its pods'),
       ),
     ]
   },
 }
 
-function judge(workload: WorkloadHistory, { cluster, unlisted }: RulePeriod) {
-  const { meshed, reasons, windows } = workload
+function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeriod): RuleFinding {
+  const { meshed, reasons } = workload
   const without = meshed.no + meshed.partly
   const why = reasons.length === 0 ? '' : `: ${reasons.join(', ')}`
   if (without > 0) {
     const who = meshed.no > 0 ? 'No pod had a proxy' : 'Some pods had no proxy'
     return ofWorkload(cluster.id, workload, 'fail', `${who} in ${windowCount(without)}${why}`)
   }
-  if (meshed.unknown + unlisted > 0) return ofUnlisted(cluster.id, workload, meshed.unknown + unlisted)
-  return ofWorkload(cluster.id, workload, 'pass', `Each pod had a proxy in ${windowCount(windows)}`)
+  const seen = seenOfWorkload(workload, period)
+  return meshed.yes === 0
+    ? ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No lists that agree told of its pods')
+    : ofWorkload(cluster.id, workload, 'pass', `Each pod had a proxy in ${windowCount(meshed.yes)}`, seen)
 }

@@ -1,0 +1,68 @@
+import type { BlindSpot, Coverage, WindowResult, Workload } from '../../model/window.ts'
+import type { ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
+import { workloadKey } from '../pods/facts.ts'
+
+/** Blind spots by which connections of a workload go around its proxies. */
+const AROUND: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet', 'ipv6'])
+
+/**
+ * Keeps of each window what shares of time are made from: how much of each workload's pods was read, and what went around their proxies.
+ *
+ * @param results of one cluster, oldest first
+ */
+export function observedPeriod(results: readonly WindowResult[]): ObservedPeriod {
+  const workloads = new Map<string, Draft>()
+  const draftOf = (key: string) => {
+    const known = workloads.get(key) ?? newDraft(results.length)
+    workloads.set(key, known)
+    return known
+  }
+  results.forEach((result, index) => {
+    const covered = new Map(result.coverage.map((row) => [workloadKey(row.workload), row]))
+    const overridden = new Set(result.overridden)
+    for (const workload of result.workloads) {
+      const key = workloadKey(workload)
+      const row = covered.get(key)
+      if (!hadPods(workload, row)) continue
+      const draft = draftOf(key)
+      draft.hadPods[index] = 1
+      draft.told[index] = workload.meshed === 'unknown' ? 0 : 1
+      draft.shares[index] = result.collected && !overridden.has(key) ? observedShare(workload, row) : 0
+      const around = workload.blindSpots.filter(({ kind }) => AROUND.has(kind))
+      if (around.length > 0) draft.around.set(index, around)
+    }
+    // A pod that no list shows is not known to have had a proxy, whatever was read of it.
+    for (const [key, { expectedSeconds }] of covered) if (expectedSeconds > 0) draftOf(key).hadPods[index] = 1
+  })
+  return {
+    windows: results.map(({ window, collected, partial, inputs }) => ({
+      start: window.start,
+      collected,
+      isPartial: partial === true,
+      isListed: inputs.before !== null && inputs.after !== null,
+    })),
+    workloads,
+  }
+}
+
+type Draft = ObservedWorkload & { readonly around: Map<number, readonly BlindSpot[]> }
+
+function newDraft(windows: number): Draft {
+  return {
+    hadPods: new Uint8Array(windows),
+    told: new Uint8Array(windows),
+    shares: new Float64Array(windows),
+    around: new Map(),
+  }
+}
+
+function hadPods({ pods, blindSpots }: Workload, row: Coverage | undefined): boolean {
+  return pods > 0 || (row?.expectedSeconds ?? 0) > 0 || blindSpots.some(({ kind }) => kind === 'pod-unknown')
+}
+
+/** The part of the pods' time that was read; 0 where a pod had no proxy, or is not known to have had one, or has labels that readings go by. */
+function observedShare({ meshed, overriding, blindSpots }: Workload, row: Coverage | undefined): number {
+  if (meshed !== 'yes' || overriding !== undefined || blindSpots.some(({ kind }) => kind === 'pod-unknown')) return 0
+  if (row === undefined || row.expectedSeconds === 0 || row.pods.meshed < row.pods.total) return 0
+  return Math.min(1, row.observedSeconds / row.expectedSeconds)
+}

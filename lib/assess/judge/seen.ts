@@ -1,0 +1,158 @@
+/** How much of the life of a path, port, workload or cluster was seen in a period (docs/decisions/0069-seen-is-an-axis-of-its-own.md). */
+import type { ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
+import type { Destination, Endpoint, Source, State } from '../../model/path.ts'
+import type { Seen } from '../../model/judgement.ts'
+import { workloadKey } from '../pods/facts.ts'
+import { includesPort, parsePorts } from '../pods/ports.ts'
+
+/** Which end of a path must have been read: either, both, or the one that accepts connections. */
+type SeenBy = 'either-end' | 'both-ends' | 'destination'
+
+/** A window of the period with what was read in it. `index` is its place in {@link ObservedPeriod}; -1 where it has no result. */
+type SeenWindow = {
+  readonly start: string
+  readonly seconds: number
+  readonly index: number
+  readonly collected: boolean
+}
+
+/** The windows of a cluster's period, made once for all that is judged of it. */
+export type SeenWindows = { readonly windows: readonly SeenWindow[]; readonly observed: ObservedPeriod }
+
+const NOTHING: ObservedPeriod = { windows: [], workloads: new Map() }
+
+/** Kinds of an end that are no workload of the cluster, so that nothing of theirs is read. */
+const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
+
+/** States of a path in a window that tell what its traffic was. */
+const TOLD: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls', 'tls-anonymous', 'app-tls', 'mtls', 'exempt'])
+
+/** Prepares the windows of a period. */
+export function seenWindows({ windows, facts }: ClusterPeriod): SeenWindows {
+  const observed = facts?.observed ?? NOTHING
+  const indexes = new Map(observed.windows.map(({ start }, index) => [start, index]))
+  return {
+    observed,
+    windows: windows.map(({ start, end, collected }) => ({
+      start,
+      seconds: (Date.parse(end) - Date.parse(start)) / 1000,
+      index: indexes.get(start) ?? -1,
+      collected,
+    })),
+  }
+}
+
+/** What is asked of a path: its ends and port, and its state in each window of the period. */
+export type SeenPath = {
+  readonly source: Source
+  readonly destination: Destination
+  readonly port: number
+  readonly strip: readonly (State | null)[]
+}
+
+/**
+ * How much of a path's life was seen. It lives while neither end is listed without a pod. A window counts by the part of the pods' time that was
+ * read, at the ends that can tell of this path; none of it counts where the state is unknown, or was not collected.
+ */
+export function seenOfPath({ source, destination, port, strip }: SeenPath, by: SeenBy, period: SeenWindows): Seen {
+  const from = by === 'destination' ? null : endOf(source, period)
+  const to = destination.cluster === null ? endOf(destination, period) : null
+  return sumOf(period, ({ index, collected }, place) => {
+    const state = strip[place] ?? null
+    const isTold = state !== null && TOLD.has(state)
+    if (!isTold && state !== 'unknown' && [from, to].some((end) => end !== null && isAbsent(end, index, period)))
+      return null
+    if (!collected || index < 0 || state === 'unknown') return 0
+    if (period.observed.windows[index]?.isPartial === true && !isTold) return 0
+    const sent = from === null ? 0 : shareAt(from, index, (kind) => kind !== 'skip-inbound')
+    const received = to === null ? 0 : shareAt(to, index, (kind, of) => kind !== 'skip-outbound' && isOf(of, port))
+    return by === 'both-ends' ? Math.min(sent, received) : Math.max(sent, received)
+  })
+}
+
+/** How much of the life of a workload's port was seen by its own proxies. */
+export function seenOfPort(
+  { workload, port }: { readonly workload: Endpoint; readonly port: number },
+  period: SeenWindows,
+): Seen {
+  const source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+  return seenOfPath(
+    { source, destination: { ...workload, serviceAccount: null, cluster: null }, port, strip: [] },
+    'destination',
+    period,
+  )
+}
+
+/** For how much of a workload's life lists that agree, or cAdvisor, told whether its pods had proxies. */
+export function seenOfWorkload(workload: Endpoint, period: SeenWindows): Seen {
+  const end = endOf(workload, period)
+  return sumOf(period, ({ index }) => {
+    if (end !== null && isAbsent(end, index, period)) return null
+    return end?.told[index] ?? 0
+  })
+}
+
+/**
+ * For how much of the period something was seen of a whole cluster.
+ *
+ * @param isSeen of a window, by its start
+ */
+export function seenOfCluster(isSeen: (start: string) => boolean, period: SeenWindows): Seen {
+  return sumOf(period, ({ start }) => (isSeen(start) ? 1 : 0))
+}
+
+const UNREAD: ObservedWorkload = {
+  hadPods: new Uint8Array(),
+  told: new Uint8Array(),
+  shares: new Float64Array(),
+  around: new Map(),
+}
+
+/** Null: no workload of this cluster, so that it neither tells anything nor bounds a life. */
+function endOf(end: Endpoint, { observed }: SeenWindows): ObservedWorkload | null {
+  return NO_WORKLOAD.has(end.kind) ? null : (observed.workloads.get(workloadKey(end)) ?? UNREAD)
+}
+
+/** Complete lists show that it had no pod. */
+function isAbsent({ hadPods }: ObservedWorkload, index: number, { observed }: SeenWindows): boolean {
+  return observed.windows[index]?.isListed === true && hadPods[index] !== 1
+}
+
+/**
+ * What was read of an end in a window; 0 where connections of the path may go around its proxies. Which port a client skips is told as the Service's
+ * port, which may be another than the pod's: what a client skips counts whatever the port.
+ */
+function shareAt(
+  { shares, around }: ObservedWorkload,
+  index: number,
+  isAround: (kind: string, port: string | null) => boolean,
+): number {
+  const spots = around.get(index)
+  return spots?.some(({ kind, port }) => isAround(kind, port)) === true ? 0 : (shares[index] ?? 0)
+}
+
+function isOf(ports: string | null, port: number): boolean {
+  return ports === null || includesPort(parsePorts(ports), port)
+}
+
+/** @param seenIn 0 to 1 of a window; null where nothing lived in it */
+function sumOf({ windows }: SeenWindows, seenIn: (window: SeenWindow, place: number) => number | null): Seen {
+  let [life, seen, lived, seenCount, uncollected] = [0, 0, 0, 0, 0]
+  windows.forEach((window, place) => {
+    const share = seenIn(window, place)
+    if (share === null) return
+    lived += 1
+    life += window.seconds
+    seen += share * window.seconds
+    if (share > 0) seenCount += 1
+    if (!window.collected) uncollected += 1
+  })
+  return {
+    share: life === 0 ? null : seen / life,
+    told: null,
+    windows: lived,
+    seenWindows: seenCount,
+    uncollected,
+    unseenSeconds: life - seen,
+  }
+}

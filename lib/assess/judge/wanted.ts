@@ -1,0 +1,55 @@
+/** What less than the wanted share makes of a verdict (docs/decisions/0069-seen-is-an-axis-of-its-own.md). */
+import type { Seen, Verdict } from '../../model/judgement.ts'
+import { durationWords } from '../../time/dates.ts'
+import { shareWords } from '../../text/share-words.ts'
+import { type RuleFinding, windowCount } from './rule.ts'
+
+/** What is wanted where nobody says otherwise. Of four weeks it leaves up to 6 h 43 min unseen. */
+export const WANTED_SHARE = 0.99
+
+/** Far below a tenth of a percent, and above what sums of fractions lose. */
+const EPSILON = 1e-9
+
+/**
+ * A finding as it stands at a wanted share. Failures, and what lacks evidence whatever the share, stay. A pass, and that there is nothing to judge,
+ * stand where at least the wanted share of the subject's life was seen, and of its windows with traffic was told; a pass always says its share.
+ */
+export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFinding {
+  const { verdict, detail, seen } = finding
+  if (seen === null || verdict === 'fail' || verdict === 'not-enough-evidence') return finding
+  if (isBelow(seen.told, wantedShare))
+    return lacking(finding, `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${shareWords(wantedShare)} wanted; ${lower(detail)}`)
+  if (isBelow(seen.share, wantedShare))
+    return lacking(finding, `Seen ${shareWords(seen.share ?? 0)} of its time, ${shareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`)
+  return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
+}
+
+function isBelow(share: number | null, wantedShare: number): boolean {
+  return share !== null && share < wantedShare - EPSILON
+}
+
+function lacking(finding: RuleFinding, detail: string): RuleFinding {
+  const verdict: Verdict = 'not-enough-evidence'
+  return { ...finding, verdict, detail }
+}
+
+/** What a pass says of what was not seen. */
+function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string {
+  if (share === null) return ''
+  if (share >= 1) return `, seen all of its time`
+  const missing = uncollected === 0 ? '' : `, ${uncollected} of ${windowCount(windows)} not collected`
+  return `, seen ${shareWords(share)} of its time, not for ${durationWords(Math.ceil(unseenSeconds))}${missing}`
+}
+
+/** What would have to be seen. */
+function missingWords({ windows, seenWindows, uncollected }: Seen): string {
+  const partly = windows - uncollected - seenWindows
+  return [
+    ...(uncollected > 0 ? [`: ${uncollected} of ${windowCount(windows)} were not collected`] : []),
+    ...(partly > 0 ? [`${uncollected > 0 ? ', and' : ':'} neither end could be read in ${partly}`] : []),
+  ].join('')
+}
+
+function lower(detail: string): string {
+  return detail.slice(0, 1).toLowerCase() + detail.slice(1)
+}
