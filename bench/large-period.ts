@@ -29,6 +29,7 @@ export function largePeriod(paths: number, weeks: number): Omit<ReportInput, 'ju
   const cluster: ClusterPeriod = {
     id: 'west',
     windows,
+    classes: { meshNamespaces: ['linkerd'], platformNamespaces: [] },
     rows: lives.flatMap(({ rows }) => rows),
     strips: Object.fromEntries(lives.map(({ strip }, index) => [idOf(index), strip])),
     coverage: coverageOf(windows),
@@ -76,6 +77,7 @@ function lifeOf(
   const openedAt = windows[turn]?.start ?? ''
   const row = (first: number, last: number, state: State): PathRow => ({
     cluster: 'west',
+    class: 'application',
     pathId: idOf(index),
     source: endOf(index),
     destination: endOf((index * 7 + Math.floor(index / 400)) % paths),

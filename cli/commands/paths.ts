@@ -74,7 +74,7 @@ export function addPaths(program: Command, console: Console): void {
         for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
           for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
         const wanted = { from, to, namespace: options.namespace, state }
-        const answer = rows(history.months, history.episodes, wanted, fixOf)
+        const answer = rows(history.months, history.episodes, wanted, { fixOf, platformNamespaces: [] })
         found.push(...answer)
         const { windows, notCollected } = collectedIn(history.months, { from, to })
         if (isEmpty || windows === notCollected) {

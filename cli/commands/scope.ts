@@ -92,7 +92,9 @@ export function addScopeCommands(program: Command, console: Console): void {
 
 function printScopes({ scopes, report }: DeclaredScope, console: Console): void {
   const { wantedShare, judgedClasses } = settingsOf(report)
-  console.out(`Wanted: ${shareWords(wantedShare)} of the time of each path, workload and cluster; judged: ${judgedClasses.join(', ')}`)
+  console.out(
+    `Wanted: ${shareWords(wantedShare)} of the time of each path, workload and cluster; judged: ${judgedClasses.join(', ')}`,
+  )
   for (const one of scopes) console.out(scopeLine(one))
   const declared = new Set(scopes.map(({ framework }) => framework))
   const others = FRAMEWORKS.map(({ id }) => id).filter((id) => !declared.has(id))

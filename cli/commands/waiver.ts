@@ -128,7 +128,7 @@ async function readPeriods(
     }
     console.progress(`Reading four weeks of ${cluster.id}`)
     const from = toTime(toSeconds(at) - PERIOD_SECONDS)
-    const period = await readPeriod(cluster, { from, to: at }, new Date(at), objects)
+    const period = await readPeriod(cluster, { from, to: at }, { now: new Date(at), platformNamespaces: [] }, objects)
     if (period.windows.some(({ collected }) => collected)) periods.push(period)
   }
   console.progressEnd()

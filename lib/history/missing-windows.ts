@@ -46,6 +46,7 @@ export function withMissing(
       cluster: clusterId,
       month: name,
       windows: [],
+      namespaces: null,
       intervals: [],
     }
     const after = windows.filter(({ start }) => watermark !== undefined && start >= watermark)

@@ -1,8 +1,9 @@
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
+import { classNamespaces, pathClass } from '../assess/ends/path-class.ts'
 import { partitionPoint } from '../partition-point.ts'
 import { toSeconds } from '../time/windows.ts'
 import { STATES } from '../model/path.ts'
-import type { Endpoint, Outcome, State } from '../model/path.ts'
+import type { ClassNamespaces, Endpoint, Outcome, State } from '../model/path.ts'
 import type { Episode, Interval, PathRow, TimelineMonth } from '../model/history.ts'
 import type { Seconds, Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
@@ -29,6 +30,12 @@ export type StripCell = {
   readonly outcome: Outcome
 }
 
+/** What makes rows of what is kept. */
+export type RowsTold = {
+  readonly fixOf: (row: Omit<PathRow, 'fix'>) => string | null
+  readonly platformNamespaces: readonly string[]
+}
+
 type MonthWindow = TimelineMonth['windows'][number]
 
 /** The part of an interval that lies in a period: at least one window. */
@@ -47,19 +54,27 @@ type Piece = {
  *
  * @param months of any clusters, each at most once
  * @param episodes of those clusters: what the months hold is how an episode stood when it opened
- * @param fixOf the change that would fix a row, in words; null where nothing is to be fixed
+ * @param told what rows tell beside that: `fixOf`, the change that would fix a row, in words, null where nothing is to be fixed; `platformNamespaces`,
+ * patterns of the namespaces that applications run on, beside kube-system
  */
 export function rows(
   months: readonly TimelineMonth[],
   episodes: readonly Episode[],
   query: HistoryQuery,
-  fixOf: (row: Omit<PathRow, 'fix'>) => string | null,
+  { fixOf, platformNamespaces }: RowsTold,
 ): PathRow[] {
   const episodesById = new Map(episodes.map((episode) => [episode.id, episode]))
+  const classesOf = new Map(
+    [...Map.groupBy(months, ({ cluster }) => cluster)].map(
+      ([cluster, own]) => [cluster, classesIn(own, query, platformNamespaces)] as const,
+    ),
+  )
   const found: PathRow[] = []
   for (const pieces of piecesByPath(months, query).values()) {
     for (const piece of pieces.every(isQuiet) ? joinQuiet(pieces) : pieces) {
-      const row = rowOf(piece, episodesById)
+      const { interval } = piece
+      const classes = classesOf.get(interval.cluster) ?? classNamespaces([], platformNamespaces)
+      const row = { ...rowOf(piece, episodesById), class: pathClass(interval, classes) }
       if (isWanted(row, query)) found.push({ ...row, fix: fixOf(row) })
     }
   }
@@ -69,6 +84,22 @@ export function rows(
       STATES.indexOf(a.state) - STATES.indexOf(b.state) ||
       compareText(a.pathId, b.pathId) ||
       compareText(a.from, b.from),
+  )
+}
+
+/**
+ * Gives what decides the classes of one cluster in a period: what the months say that any of its windows lies in, and no other, so that whoever
+ * reads more of them gives the same answer.
+ */
+export function classesIn(
+  months: readonly TimelineMonth[],
+  period: AskedPeriod,
+  platformNamespaces: readonly string[],
+): ClassNamespaces {
+  const own = months.filter(({ windows }) => windows.some(within(period)))
+  return classNamespaces(
+    own.map(({ namespaces }) => namespaces),
+    platformNamespaces,
   )
 }
 
@@ -152,7 +183,7 @@ function joinQuiet(pieces: readonly Piece[]): Piece[] {
   return joined
 }
 
-function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'fix'> {
+function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'class' | 'fix'> {
   const { interval, windows, activity } = piece
   const { cluster, pathId, source, destination, port, episode } = interval
   const { state, outcome, reason, cause, enforcement, corroborated, candidates } = isQuiet(piece) ? QUIET : interval

@@ -12,7 +12,7 @@ import type { Interval } from '../model/history.ts'
 import { type FoldedWindow, readWindowsOf } from './archive.ts'
 import { type KeptCapture, readCaptures } from '../store/evidence/captures.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
-import { rows, stripsOf, within } from './path-history.ts'
+import { classesIn, rows, stripsOf, within } from './path-history.ts'
 import { listsAround } from './lists-around.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
@@ -21,6 +21,14 @@ import { compareText } from '../text/order.ts'
 
 /** A period `(from, to]`, RFC 3339. */
 type Span = { readonly from: string; readonly to: string }
+
+/** How a period is read. */
+type ReadAs = {
+  /** Windows that should have been collected by then and are not stored are told as missing. */
+  readonly now: Date
+  /** Patterns of the namespaces that applications run on, beside kube-system. */
+  readonly platformNamespaces: readonly string[]
+}
 
 /**
  * Reads the history of a cluster up to now, with the windows that were expected and never came.
@@ -49,8 +57,13 @@ function monthsOf({ from, to }: Span): (month: string) => boolean {
 }
 
 /** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
-export async function readPeriod(cluster: Cluster, period: Span, now: Date, objects: Objects): Promise<ClusterPeriod> {
-  const { current } = await readPeriodAndPast(cluster, period, [], now, objects)
+export async function readPeriod(
+  cluster: Cluster,
+  period: Span,
+  readAs: ReadAs,
+  objects: Objects,
+): Promise<ClusterPeriod> {
+  const { current } = await readPeriodAndPast(cluster, period, [], readAs, objects)
   return current
 }
 
@@ -64,7 +77,7 @@ export async function readPeriodAndPast(
   cluster: Cluster,
   period: Span,
   earlier: readonly Span[],
-  now: Date,
+  { now, platformNamespaces }: ReadAs,
   objects: Objects,
 ): Promise<{ current: ClusterPeriod; past: ClusterPast }> {
   const clusterId = cluster.id
@@ -81,7 +94,8 @@ export async function readPeriodAndPast(
   )
   const current: ClusterPeriod = {
     id: clusterId,
-    ...pastPeriod(history, period),
+    classes: classesIn(months, period, platformNamespaces),
+    ...pastPeriod(history, period, platformNamespaces),
     strips: Object.fromEntries(strips),
     coverage: results.flatMap(({ coverage }) => coverage),
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
@@ -97,7 +111,7 @@ export async function readPeriodAndPast(
     current,
     past: {
       id: clusterId,
-      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span) })),
+      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span, platformNamespaces) })),
       episodes: episodesOf(
         months.flatMap(({ intervals }) => intervals),
         episodes,
@@ -115,7 +129,7 @@ export function unreadPeriod(
   cluster: Cluster,
   period: Span,
   earlier: readonly Span[],
-  now: Date,
+  { now, platformNamespaces }: ReadAs,
   line: string,
 ): { current: ClusterPeriod; past: ClusterPast } {
   const { id } = cluster
@@ -123,7 +137,8 @@ export function unreadPeriod(
   return {
     current: {
       id,
-      ...pastPeriod(history, period),
+      classes: classesIn(history.months, period, platformNamespaces),
+      ...pastPeriod(history, period, platformNamespaces),
       strips: {},
       coverage: [],
       workloads: [],
@@ -131,7 +146,11 @@ export function unreadPeriod(
       errors: [{ window: period.to, line }],
       facts: periodFacts([]),
     },
-    past: { id, periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span) })), episodes: [] },
+    past: {
+      id,
+      periods: earlier.map((span) => ({ ...span, ...pastPeriod(history, span, platformNamespaces) })),
+      episodes: [],
+    },
   }
 }
 
@@ -234,10 +253,11 @@ const NO_GAPS: Coverage['gaps'] = []
 function pastPeriod(
   { months, episodes }: Pick<History, 'months' | 'episodes'>,
   period: Span,
+  platformNamespaces: readonly string[],
 ): Pick<PastPeriod, 'windows' | 'rows'> {
   return {
     windows: months.flatMap(({ windows }) => windows).filter(within(period)),
-    rows: rows(months, episodes, period, fixOf),
+    rows: rows(months, episodes, period, { fixOf, platformNamespaces }),
   }
 }
 

@@ -5,7 +5,8 @@
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { isCoveredBy } from '../assess/window/gap-covers.ts'
 import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
-import type { WindowResult } from '../model/window.ts'
+import { uniteNamespaces } from '../assess/pods/labelled-namespaces.ts'
+import type { LabelledNamespaces, WindowResult } from '../model/window.ts'
 import { type FoldedWindow, firstLookOf, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -34,6 +35,8 @@ export type Recent = {
   readonly windows: TimelineMonth['windows']
   /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
   readonly unlisted: ReadonlySet<string>
+  /** What the lists around those windows say of namespaces; null: there is no complete list. */
+  readonly labelled: LabelledNamespaces | null
   /** How each namespace stood before the last of those windows, and what these tell of it: the last may be too young to be judged. */
   readonly namespaces: { readonly before: NamespaceStandings; readonly last: readonly NamespaceSight[] }
   /** What the last window came to of which anything is stored; null where that is in a month already. */
@@ -86,6 +89,7 @@ function startOf({
     seen: new Map(),
     windows: [],
     unlisted: new Set(),
+    labelled: null,
     namespaces: { before: new Map(), last: [] },
     last: null,
   }
@@ -122,6 +126,7 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
     seen,
     windows: [...before.windows, ...months.flatMap((month) => month.windows)],
     unlisted: new Set([...before.unlisted, ...unlisted.map(({ window }) => window.start)]),
+    labelled: uniteNamespaces([before.labelled, ...months.map((month) => month.namespaces)]),
     namespaces: namespacesAfter(before.namespaces, news),
     last: last === undefined || last === null ? before.last : lastOf(last),
   }

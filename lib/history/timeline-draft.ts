@@ -1,4 +1,5 @@
 import type { Interval, Activity, TimelineMonth, Episode } from '../model/history.ts'
+import type { LabelledNamespaces } from '../model/window.ts'
 import type { KnownPath, EndStanding } from './timeline-schema.ts'
 
 type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { activity: Activity[] }
@@ -10,8 +11,9 @@ export type DraftPath = { -readonly [Key in keyof KnownPath]: KnownPath[Key] } &
 }
 
 /** A month while windows are folded into it; its intervals are with their paths. */
-export type DraftMonth = Omit<TimelineMonth, 'windows' | 'intervals'> & {
+export type DraftMonth = Omit<TimelineMonth, 'windows' | 'intervals' | 'namespaces'> & {
   readonly windows: TimelineMonth['windows'][number][]
+  namespaces: LabelledNamespaces | null
 }
 
 /** A timeline while windows are folded into it: what is known so far, months that stay as they are (`cold`), and those that grow (`hot`). */

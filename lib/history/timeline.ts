@@ -1,6 +1,7 @@
 import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/window/episode-lifecycle.ts'
 import type { Readings } from '../assess/window/episode-lifecycle.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
+import { uniteNamespaces } from '../assess/pods/labelled-namespaces.ts'
 import { toSeconds } from '../time/windows.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { Activity, Episode, Interval } from '../model/history.ts'
@@ -111,7 +112,9 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     throw new RangeError(`Cannot fold the window from "${window.start}": the timeline ends at ${fold.watermark}`)
   }
   fold.watermark = window.end
-  monthDraft(fold, window).windows.push({
+  const month = monthDraft(fold, window)
+  month.namespaces = uniteNamespaces([month.namespaces, result?.namespaces ?? null])
+  month.windows.push({
     start: window.start,
     end: window.end,
     evidence: result?.inputs.evidence ?? null,
@@ -312,6 +315,7 @@ function monthDraft(fold: Fold, { start }: Window): DraftMonth {
     cluster: fold.cluster,
     month: monthOf(start),
     windows: [],
+    namespaces: null,
   }
   fold.hot.push(month)
   return month

@@ -56,14 +56,15 @@ export async function readReportInput(
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) throw new StoreError(problem)
   }
+  const readAs = { now, platformNamespaces: [] }
   const earlier = earlierPeriods(period, TREND_PERIODS - 1)
   const read = await concurrently(clusters, MAX_READS, async (cluster) => {
     try {
-      return await readPeriodAndPast(cluster, period, earlier, now, objects)
+      return await readPeriodAndPast(cluster, period, earlier, readAs, objects)
     } catch (error) {
       if (error instanceof StoreError || error instanceof DamagedError) throw error
       const line = `Cannot read what was collected of cluster "${cluster.id}": ${errorLine(error)}`
-      return unreadPeriod(cluster, period, earlier, now, line)
+      return unreadPeriod(cluster, period, earlier, readAs, line)
     }
   })
   const kept = read.map(({ current }) => current)

@@ -1,5 +1,6 @@
 /** What is kept of many windows: the intervals and episodes of each path, by month. */
-import type { Cause, Corroborated, Enforcement, Outcome, PathEnds, Source, State } from './path.ts'
+import type { Cause, Corroborated, Enforcement, Outcome, PathClass, PathEnds, Source, State } from './path.ts'
+import type { LabelledNamespaces } from './window.ts'
 
 /** A time in which a path was not encrypted. */
 export type Episode = {
@@ -47,6 +48,8 @@ export type Interval = PathEnds & {
 /** One row of `paths --json` and of the API. */
 export type PathRow = PathEnds & {
   readonly cluster: string
+  /** Whose path it is, by what the months of the asked period say of namespaces. */
+  readonly class: PathClass
   readonly from: string
   readonly to: string
   readonly state: State
@@ -91,6 +94,8 @@ export type TimelineMonth = {
     readonly observedSeconds: number
     readonly ratio: number | null
   }[]
+  /** What the lists around any of these windows say of namespaces; null: there was no complete list. */
+  readonly namespaces: LabelledNamespaces | null
   /** Sorted by path id, then time. */
   readonly intervals: readonly Interval[]
 }

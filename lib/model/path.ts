@@ -46,6 +46,20 @@ export const CAUSES = [
 /** Why a path is not encrypted by the mesh, or not known to be. */
 export type Cause = (typeof CAUSES)[number]
 
+/** Whose a path is: an application's, Linkerd's own, or of what applications run on (Kubernetes, and what `scope.yaml` adds). */
+export const PATH_CLASSES = ['application', 'mesh', 'platform'] as const
+
+/** Whose a path or a workload is. */
+export type PathClass = (typeof PATH_CLASSES)[number]
+
+/** What decides classes in a cluster over a period. */
+export type ClassNamespaces = {
+  /** Those that every list of the period shows as Linkerd's own. */
+  readonly meshNamespaces: readonly string[]
+  /** Patterns with `*`, beside kube-system. */
+  readonly platformNamespaces: readonly string[]
+}
+
 /** One end of a path: `kind` is a lower-case singular Kubernetes kind, or `unmeshed`, `serviceaccount`, `probe`, `service`, `external`. */
 export type Endpoint = {
   readonly kind: string

@@ -1,5 +1,5 @@
 /** What a reader is given of a period, and of the one before it. */
-import type { Corroborated, Endpoint, PathEnds, State } from './path.ts'
+import type { ClassNamespaces, Corroborated, Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
 import type { Episode, PathRow, TimelineMonth } from './history.ts'
 
@@ -8,6 +8,8 @@ export type ClusterPeriod = {
   readonly id: string
   /** Every expected window, oldest first. */
   readonly windows: TimelineMonth['windows']
+  /** By which any path and workload of the period has its class. */
+  readonly classes: ClassNamespaces
   /** Clipped to the period. */
   readonly rows: readonly PathRow[]
   /** By path id: the state in each window of `windows`; null before the path was first seen. */

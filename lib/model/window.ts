@@ -174,6 +174,16 @@ export type Crypto = {
   }[]
 }
 
+/**
+ * The namespaces that complete Kubernetes lists showed. One that had the label in one list and not in another is in both. Sorted, each once.
+ */
+export type LabelledNamespaces = {
+  /** With a label that Linkerd sets on its own: `linkerd.io/is-control-plane` or `linkerd.io/extension`. */
+  readonly mesh: readonly string[]
+  /** Without. */
+  readonly others: readonly string[]
+}
+
 /** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
 export const DERIVATION = 7
 
@@ -205,6 +215,8 @@ export type WindowResult = {
   readonly crypto: Crypto
   /** Endpoints (`kind/namespace/name`) that a complete list after the window showed; null without one. */
   readonly existing: readonly string[] | null
+  /** What the lists around the window say of namespaces; null: there is no complete list. */
+  readonly namespaces: LabelledNamespaces | null
   /**
    * Workloads (`kind/namespace/name`) with a pod whose labels are overridden and that no series can be attributed to: their
    * known paths are `unknown` in this window, also those that are not among `paths`. Absent: none.

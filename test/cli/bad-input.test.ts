@@ -72,7 +72,12 @@ async function resultOf(store: string, which = window): Promise<WindowResult> {
 async function rowsOf(store: string): Promise<PathRow[]> {
   const history = await readHistory('shop', directoryObjects(store))
   assert.ok(history)
-  return rows(history.months, history.episodes, { from: window.start, to: window.end }, () => null)
+  return rows(
+    history.months,
+    history.episodes,
+    { from: window.start, to: window.end },
+    { fixOf: () => null, platformNamespaces: [] },
+  )
 }
 
 /** The only attempt at the window, as it was stored. */

@@ -56,7 +56,12 @@ test('judge() of the recorded mesh fails each path that was not encrypted, and p
   const [cluster] = await readClusters({ objects })
   const [first, second] = mesh.windows
   assert.ok(cluster && first && second)
-  const period = await readPeriod(cluster, { from: first.start, to: second.end }, new Date(now), objects)
+  const period = await readPeriod(
+    cluster,
+    { from: first.start, to: second.end },
+    { now: new Date(now), platformNamespaces: [] },
+    objects,
+  )
   const { findings, rules } = judge({ clusters: [period], scopes: [], waivers: [], at: now })
   const clear = new Set(period.rows.filter(isNotEncrypted).map(({ pathId }) => pathId))
   const encrypted = findings.filter(({ rule }) => rule === 'path-is-encrypted')

@@ -54,6 +54,7 @@ const month: TimelineMonth = {
     observedSeconds: 3600,
     ratio: 1,
   })),
+  namespaces: null,
   intervals: [seen],
 }
 
@@ -126,7 +127,7 @@ test('a row ends where its evidence ends, also where nothing was expected for a 
   const later = { ...cluster, registeredAt: '2026-11-24T18:30:00Z' }
   const missing = missingWindows(later, toldBy(month), new Date('2026-11-24T20:01:00Z'))
   const { months } = withMissing('shop', { months: [month], episodes: [] }, missing)
-  const told = rows(months, [], {}, () => null).map(({ state, from, to }) => [
+  const told = rows(months, [], {}, { fixOf: () => null, platformNamespaces: [] }).map(({ state, from, to }) => [
     state,
     from.slice(11, 13),
     to.slice(11, 13),
@@ -169,16 +170,14 @@ test('a path whose proxy nobody read is not quiet', () => {
       workloads: [],
       crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
       existing: null,
+      namespaces: null,
     },
   })
   const expected = [result(11, 3600, [path]), result(12, 3600, []), result(13, 0, []), result(14, 3600, [path])]
   const { months } = foldWindows(emptyTimeline('shop'), expected)
-  const told = rows(months, [], {}, () => null).map(({ state, reason, from, to }) => [
-    state,
-    reason,
-    from.slice(11, 13),
-    to.slice(11, 13),
-  ])
+  const told = rows(months, [], {}, { fixOf: () => null, platformNamespaces: [] }).map(
+    ({ state, reason, from, to }) => [state, reason, from.slice(11, 13), to.slice(11, 13)],
+  )
   assert.deepEqual(told, [
     ['mtls', '', '11', '13'],
     ['mtls', '', '14', '15'],

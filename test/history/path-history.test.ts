@@ -21,7 +21,10 @@ import type { ExpectedWindow } from '../../lib/history/timeline-schema.ts'
 
 function ask(history: readonly ExpectedWindow[], query: HistoryQuery = {}): PathRow[] {
   const { months, episodes } = foldWindows(emptyTimeline('demo'), history)
-  return rows(months, episodes, query, ({ state }) => (state === 'plaintext' ? 'Mesh it' : null))
+  return rows(months, episodes, query, {
+    fixOf: ({ state }) => (state === 'plaintext' ? 'Mesh it' : null),
+    platformNamespaces: [],
+  })
 }
 
 function key(index: number): string {
@@ -38,6 +41,7 @@ test('rows() adds up what happened inside the period only, and names the first a
   assert.deepEqual(others, [])
   assert.deepEqual(row, {
     cluster: 'demo',
+    class: 'application',
     ...named80,
     from: halfDay(1).start,
     to: halfDay(3).end,
@@ -156,6 +160,27 @@ test('rows() of the parts of a period add up to the rows of the whole', () => {
       assert.equal(seconds(parts), seconds(whole), 'no time is lost or told twice')
     }),
   )
+})
+
+test('rows() gives each path its class by all that the months of the period say of namespaces, and by no other month', () => {
+  const bank = { ...mtls, namespaces: { mesh: ['bank'], others: ['shop'] } }
+  const noLonger = { namespaces: { mesh: [], others: ['bank', 'shop'] } }
+  const classes = (history: readonly ExpectedWindow[], query: HistoryQuery = {}, platformNamespaces: string[] = []) => {
+    const { months, episodes } = foldWindows(emptyTimeline('demo'), history)
+    return [
+      ...new Set(rows(months, episodes, query, { fixOf: () => null, platformNamespaces }).map((row) => row.class)),
+    ]
+  }
+  assert.deepEqual(classes(expectedWindows([bank, mtls, bank])), ['mesh'])
+  assert.deepEqual(classes(expectedWindows([bank, noLonger, bank])), ['application'], 'it lost the label for a while')
+  assert.deepEqual(classes(expectedWindows([noLonger, bank, bank])), ['application'], 'it had no label at first')
+  assert.deepEqual(classes(expectedWindows([mtls, mtls])), ['application'], 'no list was read')
+  assert.deepEqual(classes(expectedWindows([mtls, mtls]), {}, ['b*']), ['platform'])
+
+  const twoMonths = expectedWindows([...Array.from({ length: 22 }, () => bank), bank, noLonger])
+  assert.deepEqual(classes(twoMonths, { to: halfDay(21).end }), ['mesh'])
+  assert.deepEqual(classes(twoMonths, { from: halfDay(21).end }), ['application'])
+  assert.deepEqual(classes(twoMonths, { from: halfDay(20).end, to: halfDay(22).end }), ['application'])
 })
 
 test('stripsOf() has one cell for each expected window, with what the path was in it', () => {

@@ -91,11 +91,11 @@ async function stored(
 }
 
 const span = (first: number, last: number) => ({ from: halfDay(first).start, to: halfDay(last).end })
-const now = new Date(halfDay(28).start)
+const readAs = { now: new Date(halfDay(28).start), platformNamespaces: [] }
 
 test('readPeriodAndPast() reads the windows of the period and the one before, and of what was earlier only months', async () => {
   const { objects, reads } = await stored()
-  const { past } = await readPeriodAndPast(cluster, span(20, 23), [span(12, 15), span(16, 19)], now, objects)
+  const { past } = await readPeriodAndPast(cluster, span(20, 23), [span(12, 15), span(16, 19)], readAs, objects)
   assert.equal(reads.filter((key) => key.startsWith('windows/')).length, 5)
   assert.deepEqual(
     past.periods.map(({ windows, rows }) => [windows.length, rows.map(({ state }) => state).toSorted()]),
@@ -108,7 +108,7 @@ test('readPeriodAndPast() reads the windows of the period and the one before, an
 
 test('readPeriodAndPast() names an episode that ended in the period with its path, although the path has no row in it', async () => {
   const { objects } = await stored()
-  const { past, current } = await readPeriodAndPast(cluster, span(20, 23), [span(16, 19)], now, objects)
+  const { past, current } = await readPeriodAndPast(cluster, span(20, 23), [span(16, 19)], readAs, objects)
   assert.deepEqual(
     past.episodes.map(({ pathId, source, episode }) => [pathId, source.kind, episode.openedAt, episode.ending]),
     [[unnamed80.pathId, 'unmeshed', halfDay(6).start, 'fixed']],
@@ -118,7 +118,7 @@ test('readPeriodAndPast() names an episode that ended in the period with its pat
 
 test('a period before the registration has no window, so that nothing is compared with it', async () => {
   const { objects } = await stored()
-  const { past } = await readPeriodAndPast(cluster, span(0, 3), [span(-8, -5), span(-4, -1)], now, objects)
+  const { past } = await readPeriodAndPast(cluster, span(0, 3), [span(-8, -5), span(-4, -1)], readAs, objects)
   assert.deepEqual(
     past.periods.map(({ windows, rows }) => [windows.length, rows.length]),
     [
@@ -130,7 +130,7 @@ test('a period before the registration has no window, so that nothing is compare
 
 test('windows of a month hold the sums of their coverage', async () => {
   const { objects, results } = await stored()
-  const current = await readPeriod(cluster, span(0, 3), now, objects)
+  const current = await readPeriod(cluster, span(0, 3), readAs, objects)
   for (const [index, { expectedSeconds, observedSeconds, ratio }] of current.windows.entries()) {
     const coverage = results[index]?.coverage ?? []
     assert.equal(
@@ -151,7 +151,7 @@ test('windows of a month hold the sums of their coverage', async () => {
 
 test('what is kept once of many windows says the same of identities and workloads as the windows do', async () => {
   const { objects } = await stored()
-  const current = await readPeriod(cluster, span(0, 9), now, objects)
+  const current = await readPeriod(cluster, span(0, 9), readAs, objects)
   assert.deepEqual(
     current.facts?.identities.map(({ pathId, windows, clientId }) => [pathId, windows, clientId]),
     [[named80.pathId, 10, 'web.shop']],
@@ -165,10 +165,10 @@ test('readPeriod() tells the workloads and the cryptography of the last window t
   const changes = (index: number): Partial<WindowResult> =>
     index === 9 ? { workloads: [], collected: false } : index === 8 ? { workloads: [] } : { crypto }
   const { objects, results } = await stored({ changes })
-  const last = await readPeriod(cluster, span(0, 9), now, objects)
+  const last = await readPeriod(cluster, span(0, 9), readAs, objects)
   assert.deepEqual(last.workloads, results[7]?.workloads)
   assert.deepEqual(last.crypto, results[8]?.crypto)
-  const none = await readPeriod(cluster, span(9, 9), now, objects)
+  const none = await readPeriod(cluster, span(9, 9), readAs, objects)
   assert.deepEqual([none.workloads, none.crypto], [[], null])
 })
 
@@ -192,7 +192,7 @@ test('readPeriod() holds what linkerd viz edges showed against the window of tha
   })
   const read = async (first: number, last: number) => {
     const period = { from: halfDay(first).start, to: halfDay(last).end }
-    return (await readPeriod(cluster, period, new Date(halfDay(27).end), objects)).facts?.viz
+    return (await readPeriod(cluster, period, { ...readAs, now: new Date(halfDay(27).end) }, objects)).facts?.viz
   }
   const viz = await read(2, 4)
   assert.equal(viz?.compared, 6)

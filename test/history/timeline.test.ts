@@ -323,6 +323,21 @@ test('foldWindows() refuses a window that does not begin where the timeline ends
   })
 })
 
+test('foldWindows() unites in a month what the lists of its windows say of namespaces, whenever they were read', () => {
+  const labelled = { namespaces: { mesh: ['linkerd', 'shop'], others: ['bank'] } }
+  const unlabelled = { ...failed, namespaces: { mesh: ['linkerd'], others: ['shop'] } }
+  const united = { mesh: ['linkerd', 'shop'], others: ['bank', 'shop'] }
+  const inNovember = (shown: readonly (Partial<WindowResult> | null)[]) =>
+    fold(expectedWindows(shown)).months.map((month) => month.namespaces)
+  assert.deepEqual(inNovember([labelled, null, unlabelled]), [united])
+  assert.deepEqual(inNovember([unlabelled, quiet, labelled]), [united])
+  assert.deepEqual(inNovember([mtls, null, failed]), [null])
+  assert.deepEqual(inNovember([labelled, ...times(21, quiet), unlabelled]), [
+    labelled.namespaces,
+    unlabelled.namespaces,
+  ])
+})
+
 /** What the store keeps between two folds: the months that may still change, and the rest by its schema; both as text. */
 function storeAndRead(timeline: Timeline): Timeline {
   const hot = new Set(hotMonths(timeline))

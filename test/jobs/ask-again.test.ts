@@ -142,7 +142,7 @@ test('samples that come late make another attempt, which tells what the first co
   const { viz, tap, proxies, ...snapshot } = await readSnapshot(keyOf(1, 2), objects)
   assert.deepEqual([viz, tap, proxies, snapshot.complete], [undefined, undefined, undefined, true])
   const history = await readHistory('shop', objects)
-  const told = rows(history?.months ?? [], history?.episodes ?? [], {}, () => null)
+  const told = rows(history?.months ?? [], history?.episodes ?? [], {}, { fixOf: () => null, platformNamespaces: [] })
   const row = told.find(({ from }) => from === toldWindow(1).start)
   assert.deepEqual([row?.to, row?.evidence], [toldWindow(5).end, [keyOf(1, 1), keyOf(1, 2), keyOf(5, 1)]])
   assert.deepEqual(

@@ -60,6 +60,7 @@ function rowOf(text: {
 }): PathRow {
   return {
     cluster: 'c',
+    class: 'application',
     pathId: '0',
     source: { ...endOf(text.src ?? 'deployment/shop/web'), serviceAccount: null },
     destination: { ...endOf(text.dst ?? 'deployment/shop/cart'), serviceAccount: null, cluster: null },

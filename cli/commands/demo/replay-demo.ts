@@ -21,7 +21,16 @@ import type { Summary } from '../../../lib/report/summary/summary.ts'
 import type { Exposure } from '../../../lib/report/summary/path-summary.ts'
 import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
 import type { ReportView } from '../../../lib/report/report-view.ts'
-import { BLIND_SPOT_WORDS, CAUSE_WORDS, GAP_WORDS, MESHED_WORDS, UNMESHED_WORDS, byteWords, plural, reasonWords } from '../../../lib/report/words/vocabulary.ts'
+import {
+  BLIND_SPOT_WORDS,
+  CAUSE_WORDS,
+  GAP_WORDS,
+  MESHED_WORDS,
+  UNMESHED_WORDS,
+  byteWords,
+  plural,
+  reasonWords,
+} from '../../../lib/report/words/vocabulary.ts'
 import { shareWords } from '../../../lib/text/share-words.ts'
 import { deriveCluster } from '../../../lib/history/derive.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'

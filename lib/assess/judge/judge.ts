@@ -45,9 +45,7 @@ export function judge({ clusters, scopes, waivers, settings, at }: JudgeInput): 
   const isBlind = sorted.some(isUnseen)
   const labelsOf = labelsIn(sorted)
   const findingsAt = (wanted: number) =>
-    wanted === wantedShare
-      ? byRule
-      : Map.groupBy(findingsOf(checked.found, wanted, register, at), ({ rule }) => rule)
+    wanted === wantedShare ? byRule : Map.groupBy(findingsOf(checked.found, wanted, register, at), ({ rule }) => rule)
   return {
     wantedShare,
     findings,
@@ -86,7 +84,13 @@ function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { fo
         return [...own, ...ofWhatIsMissing(period, readsLists, own)]
       } catch (error) {
         errors.push(`Cannot apply the rule "${id}" to cluster "${period.cluster.id}": ${errorLine(error)}`)
-        return [clusterFinding(period.cluster.id, 'not-enough-evidence', 'The rule could not be applied; the log has the error')]
+        return [
+          clusterFinding(
+            period.cluster.id,
+            'not-enough-evidence',
+            'The rule could not be applied; the log has the error',
+          ),
+        ]
       }
     }),
   }))
@@ -97,7 +101,11 @@ function findingsOf(found: Found, wantedShare: number, waivers: readonly Waiver[
   const inForce = waivers.filter((waiver) => isInForce(waiver, at))
   return found.flatMap(({ rule, findings }) =>
     findings
-      .map((finding) => ({ ...atWantedShare(finding, wantedShare), key: subjectKey(finding.subject), isWhole: finding.isWhole }))
+      .map((finding) => ({
+        ...atWantedShare(finding, wantedShare),
+        key: subjectKey(finding.subject),
+        isWhole: finding.isWhole,
+      }))
       // That everything was there to be judged is no finding.
       .filter(({ isWhole, verdict }) => isWhole !== true || verdict !== 'not-applicable')
       .toSorted((a, b) => compareText(a.key, b.key))
@@ -178,7 +186,10 @@ function frameworkResult(
   { periods, findingsAt, wantedShare, labelsOf }: FrameworkInput,
 ): FrameworkResult {
   // The most that any scope of the framework wants.
-  const wanted = Math.max(...scopes.map((scope) => scope.wantedShare ?? wantedShare), scopes.length === 0 ? wantedShare : 0)
+  const wanted = Math.max(
+    ...scopes.map((scope) => scope.wantedShare ?? wantedShare),
+    scopes.length === 0 ? wantedShare : 0,
+  )
   const byRule = findingsAt(wanted)
   const isBlind = periods.some(({ cluster }) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
   const rules = new Set(controls.flatMap((control) => control.rules))

@@ -18,9 +18,15 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   const { verdict, detail, seen } = finding
   if (seen === null || verdict === 'fail' || verdict === 'not-enough-evidence') return finding
   if (isBelow(seen.told, wantedShare))
-    return lacking(finding, `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${shareWords(wantedShare)} wanted; ${lower(detail)}`)
+    return lacking(
+      finding,
+      `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${shareWords(wantedShare)} wanted; ${lower(detail)}`,
+    )
   if (isBelow(seen.share, wantedShare))
-    return lacking(finding, `Seen ${shareWords(seen.share ?? 0)} of its time, ${shareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`)
+    return lacking(
+      finding,
+      `Seen ${shareWords(seen.share ?? 0)} of its time, ${shareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`,
+    )
   return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
 }
 

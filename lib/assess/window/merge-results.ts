@@ -2,6 +2,7 @@ import type { Coverage, Edge, PathWindow, WindowResult, Workload } from '../../m
 import { STATES } from '../../model/path.ts'
 import { compareText } from '../../text/order.ts'
 import { workloadKey } from '../pods/facts.ts'
+import { uniteNamespaces } from '../pods/labelled-namespaces.ts'
 
 /**
  * What several complete attempts at one window come to, each assessed with the same Kubernetes lists: for each path the worse reading stands, and
@@ -42,6 +43,7 @@ export function mergeResults(results: readonly [WindowResult, ...WindowResult[]]
     ...(overridden.length > 0 ? { overridden } : {}),
     coverage: mergeCoverage(used),
     workloads: mergeWorkloads(used),
+    namespaces: uniteNamespaces(used.map(({ namespaces }) => namespaces)),
     crypto: used
       .map(({ crypto }) => crypto)
       .reduce((most, crypto) => (proxiesOf(crypto) > proxiesOf(most) ? crypto : most)),

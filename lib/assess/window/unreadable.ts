@@ -23,5 +23,6 @@ export function unreadableWindow(
     workloads: [],
     crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
     existing: null,
+    namespaces: null,
   }
 }

@@ -21,6 +21,7 @@ import { isEncrypted } from './episode-lifecycle.ts'
 import { type Facts, factsOf, workloadKey } from '../pods/facts.ts'
 import type { PodFacts } from '../pods/pods.ts'
 import { type Labels, hostOf, labelOf } from '../counters/labels.ts'
+import { labelledNamespaces, uniteNamespaces } from '../pods/labelled-namespaces.ts'
 import { type Listed, listedOf } from '../pods/lists.ts'
 import { type Answers, type ProxyScrapes, scrapesOf } from '../counters/metrics.ts'
 import { pageCrypto } from '../counters/page-crypto.ts'
@@ -210,6 +211,7 @@ function assessReadable(input: AssessInput): WindowResult {
     workloads: workloadsOf(cluster, facts, { coverage, isCollected, proxiedBytes: proxiedBytes(readings) }),
     crypto,
     existing: listedAfter === null ? null : existingIn(listedAfter, linkerdNamespace, { start, end }),
+    namespaces: uniteNamespaces([listedBefore, listedAfter].map(labelledNamespaces)),
     ...(viz === undefined ? {} : { viz }),
   }
 }

@@ -105,6 +105,7 @@ function clusterPart(cluster: ClusterPeriod, channel: Channel): ClusterPeriod {
   return {
     id: cluster.id,
     windows: windowsPart(cluster.windows, coverage),
+    classes: cluster.classes,
     rows,
     strips: Object.fromEntries(Object.entries(cluster.strips).filter(([pathId]) => known.has(pathId))),
     coverage,

@@ -74,7 +74,7 @@ export async function readCluster(
         coverage: expected === 0 ? null : observed / expected,
         problem: null,
       },
-      rows: rows(months, episodes, { from, to, ...filters }, fixOf),
+      rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces: [] }),
     }
   } catch (error) {
     if (error instanceof DamagedError) return unreadable(error.message)

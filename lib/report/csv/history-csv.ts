@@ -26,6 +26,7 @@ export const HISTORY_COLUMNS: Columns<Row> = {
   ...endColumns<Row>('destination', ({ path }) => path?.destination ?? NOBODY),
   destination_cluster: ({ path }) => path?.destination.cluster ?? null,
   port: ({ path }) => path?.port ?? null,
+  class: ({ path }) => path?.class ?? null,
   from: ({ shown }) => shown.from,
   to: ({ shown }) => shown.to,
   state: ({ shown }) => shown.state,

@@ -18,7 +18,17 @@ import {
   textCell,
 } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { byteWords, CAUSE_WORDS, CORROBORATED_WORDS, countWords, ENDING_WORDS, ENFORCEMENT_WORDS, FIXED_UNNAMED, plural, reasonWords } from '../words/vocabulary.ts'
+import {
+  byteWords,
+  CAUSE_WORDS,
+  CORROBORATED_WORDS,
+  countWords,
+  ENDING_WORDS,
+  ENFORCEMENT_WORDS,
+  FIXED_UNNAMED,
+  plural,
+  reasonWords,
+} from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'

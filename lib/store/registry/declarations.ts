@@ -29,11 +29,7 @@ export async function declaredWaivers(objects: Objects): Promise<Declared<readon
 }
 
 /** Declares a scope in place of the one before. False where it is the same. Throws {@link DeclarationError} where somebody else was first. */
-export async function declareScope(
-  scopes: DeclaredScope,
-  author: ChangeAuthor,
-  objects: Objects,
-): Promise<boolean> {
+export async function declareScope(scopes: DeclaredScope, author: ChangeAuthor, objects: Objects): Promise<boolean> {
   return declare('scope', encodeScopes(scopes), author, objects)
 }
 

@@ -2,7 +2,8 @@
  * Makes input for reports: a week of two clusters with a story, and parts to bend it. Nothing is drawn at random; equal arguments
  * give equal input.
  */
-import type { Cause, Outcome, State } from '../../../lib/model/path.ts'
+import { pathClass } from '../../../lib/assess/ends/path-class.ts'
+import type { Cause, ClassNamespaces, Outcome, State } from '../../../lib/model/path.ts'
 import type { ClusterPast, ClusterPeriod } from '../../../lib/model/period.ts'
 import type { Coverage, Crypto, Workload } from '../../../lib/model/window.ts'
 import type { Episode, PathRow } from '../../../lib/model/history.ts'
@@ -88,6 +89,9 @@ export const workload = (kind: string, namespace: string, name: string): PathRow
 })
 const UNMESHED: PathRow['source'] = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
 
+/** Linkerd's namespaces, as `linkerd install` labels them. */
+const CLASSES: ClassNamespaces = { meshNamespaces: ['linkerd', 'linkerd-viz'], platformNamespaces: [] }
+
 /** The rows and the strip of a path over windows. Windows that were not collected cut its rows, as in the timeline. */
 function life(
   cluster: string,
@@ -106,6 +110,7 @@ function life(
       const state = isLost ? 'not-collected' : stretch.state
       rows.push({
         cluster,
+        class: pathClass({ source, destination }, CLASSES),
         pathId,
         source,
         destination,
@@ -244,6 +249,7 @@ export function cluster(
   return {
     id,
     windows: measured(windows, coverage),
+    classes: CLASSES,
     rows: lives.flatMap(({ rows }) => rows),
     strips: Object.fromEntries(lives.map(({ pathId, strip }) => [pathId, strip])),
     coverage,

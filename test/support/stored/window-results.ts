@@ -115,6 +115,7 @@ export function windowResult(window: Window, changes: Partial<WindowResult> = {}
     workloads: [],
     crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
     existing: null,
+    namespaces: null,
     ...changes,
   }
 }
@@ -163,6 +164,12 @@ const existing = fc.oneof(
   { weight: 1, arbitrary: fc.constant(['deployment/shop/web']) },
 )
 
+const namespaces: fc.Arbitrary<WindowResult['namespaces']> = fc.constantFrom(
+  null,
+  { mesh: ['linkerd'], others: ['bank', 'shop'] },
+  { mesh: ['bank', 'linkerd'], others: ['shop'] },
+)
+
 function lookedAt(covered: string): Pick<WindowResult, 'coverage' | 'workloads'> {
   const { coverage, workloads } = watched(halfDay(0))
   if (covered === 'none') return { coverage: [], workloads }
@@ -197,6 +204,7 @@ const shownWindow: fc.Arbitrary<Partial<WindowResult> | null> = fc.oneof(
         partial: fc.constantFrom(false, false, false, false, true),
         overridden: fc.constantFrom<string[]>([], [], [], [], ['statefulset/bank/ledger']),
         existing,
+        namespaces,
         ends: fc.tuple(standing, standing),
         hasLists: fc.boolean(),
       })

@@ -1,4 +1,11 @@
-import { type CoverageHistory, type Rule, type RuleFinding, type RulePeriod, clusterFinding, windowCount } from '../rule.ts'
+import {
+  type CoverageHistory,
+  type Rule,
+  type RuleFinding,
+  type RulePeriod,
+  clusterFinding,
+  windowCount,
+} from '../rule.ts'
 import { workloadKey } from '../../pods/facts.ts'
 import { observedTime } from '../observed-time.ts'
 import { seenOfCluster } from '../seen.ts'

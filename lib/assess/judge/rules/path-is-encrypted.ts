@@ -1,5 +1,14 @@
 import { type PathHistory, type Rule, type RuleFinding } from '../rule.ts'
-import { clearWindows, clearWords, doubtOf, encryptedWindows, isExempt, pathFinding, sentence, untoldWords } from '../rule.ts'
+import {
+  clearWindows,
+  clearWords,
+  doubtOf,
+  encryptedWindows,
+  isExempt,
+  pathFinding,
+  sentence,
+  untoldWords,
+} from '../rule.ts'
 import { windowCount } from '../rule.ts'
 
 /** Judges each path on all of its windows. */

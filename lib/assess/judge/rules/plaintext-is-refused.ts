@@ -23,7 +23,8 @@ function judge(port: PortHistory): RuleFinding {
   if (rows.length === 0) return ofPort(port, 'not-applicable', 'Exempt traffic only')
   const known = port.paths.reduce((sum, { policy }) => sum + policy.known, 0)
   const unknown = port.paths.reduce((sum, { policy }) => sum + policy.unknown, 0)
-  const untold = unknown === 0 ? '' : `What policy does is not known in ${unknown} of ${known + unknown} readings of its traffic`
+  const untold =
+    unknown === 0 ? '' : `What policy does is not known in ${unknown} of ${known + unknown} readings of its traffic`
   if (known + unknown === 0)
     return ofPort(port, 'not-applicable', 'No traffic in the period, so what policy does was not worked out', port.seen)
   const told = known / (known + unknown)

@@ -22,11 +22,5 @@ function judge(workload: WorkloadHistory, { cluster, windows }: RulePeriod): Rul
   }
   return meshed.yes + meshed.partly + meshed.unknown === 0
     ? ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
-    : ofWorkload(
-        cluster.id,
-        workload,
-        'pass',
-        'Every port goes through the proxies',
-        seenOfWorkload(workload, windows),
-      )
+    : ofWorkload(cluster.id, workload, 'pass', 'Every port goes through the proxies', seenOfWorkload(workload, windows))
 }

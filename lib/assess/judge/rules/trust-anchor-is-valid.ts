@@ -7,7 +7,8 @@ export const trustAnchorIsValid: Rule = {
   title: 'Every trust anchor was within its time',
   failTitle: 'A trust anchor was not within its time',
   why: 'When the anchor ends, every certificate under it does, and one that should be gone may still vouch for a client.',
-  needs: 'The trust roots of the control plane (ConfigMap linkerd-identity-trust-roots) in every window. Seen is a window in which they could be read.',
+  needs:
+    'The trust roots of the control plane (ConfigMap linkerd-identity-trust-roots) in every window. Seen is a window in which they could be read.',
   check: (period) => [judge(period)],
 }
 
