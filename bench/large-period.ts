@@ -1,4 +1,5 @@
 /** A period of one cluster with many paths: one in twenty in the clear at some time, one in thirty unknown, and quiet nights. */
+import { DEFAULT_SETTINGS } from '../lib/assess/judge/parse-scope.ts'
 import type { ClusterPeriod, PastPeriod } from '../lib/model/period.ts'
 import type { Coverage, Workload } from '../lib/model/window.ts'
 import type { PathRow } from '../lib/model/history.ts'
@@ -44,6 +45,7 @@ export function largePeriod(paths: number, weeks: number): Omit<ReportInput, 'ju
   return {
     period: { from: text(from), to: TO, label: `${weeks} weeks`, timeZone: 'Europe/Berlin' },
     version: 'bench',
+    settings: DEFAULT_SETTINGS,
     clusters: [cluster],
     past: [
       {

@@ -21,7 +21,16 @@ if (!existsSync(judgementFile)) {
   const { judge } = await import('../lib/assess/judge/judge.ts')
   writeFileSync(
     judgementFile,
-    JSON.stringify(judge({ clusters: input.clusters, scopes: [], waivers: [], at: input.period.to })),
+    JSON.stringify(
+      judge({
+        clusters: input.clusters,
+        scopes: [],
+        waivers: [],
+        settings: input.settings,
+        period: input.period,
+        at: input.period.to,
+      }),
+    ),
   )
   process.exit()
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
+import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
 import { waiverResult } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
@@ -146,7 +147,10 @@ function standing(
   periods: readonly ClusterPeriod[] | null,
   at: string,
 ): readonly CheckedWaiver[] {
-  if (periods !== null) return judge({ clusters: periods, scopes: [], waivers, at }).waivers
+  if (periods !== null) {
+    const period = { from: toTime(toSeconds(at) - PERIOD_SECONDS), to: at }
+    return judge({ clusters: periods, scopes: [], waivers, settings: DEFAULT_SETTINGS, period, at }).waivers
+  }
   return waivers.map((waiver) => {
     // As if it accepted something, so that its end alone decides.
     const { status, isTooBroad } = waiverResult(waiver, 1, at)

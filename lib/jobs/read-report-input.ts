@@ -1,6 +1,9 @@
 /** What a report or a mail of a period is made from, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
 import { settingsOf } from '../assess/judge/parse-scope.ts'
+import type { JudgedPeriod } from '../assess/judge/seen.ts'
+import type { ClusterPeriod } from '../model/period.ts'
+import { compareText } from '../text/order.ts'
 import { concurrently } from '../concurrently.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
@@ -56,8 +59,13 @@ export async function readReportInput(
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) throw new StoreError(problem)
   }
-  const readAs = { now, platformNamespaces: [] }
   const earlier = earlierPeriods(period, TREND_PERIODS - 1)
+  const [{ declared: scope }, { declared: waivers }] = await Promise.all([
+    declaredScope(objects),
+    declaredWaivers(objects),
+  ])
+  const settings = settingsOf(scope.report)
+  const readAs = { now, platformNamespaces: settings.platformNamespaces }
   const read = await concurrently(clusters, MAX_READS, async (cluster) => {
     try {
       return await readPeriodAndPast(cluster, period, earlier, readAs, objects)
@@ -69,12 +77,14 @@ export async function readReportInput(
   })
   const kept = read.map(({ current }) => current)
   progress('Judging the period')
-  const [{ declared: scope }, { declared: waivers }] = await Promise.all([
-    declaredScope(objects),
-    declaredWaivers(objects),
-  ])
-  const settings = settingsOf(scope.report)
-  const judgement = judge({ clusters: kept, scopes: scope.scopes, waivers, settings, at: period.to })
+  const judgement = judge({
+    clusters: kept,
+    scopes: scope.scopes,
+    waivers,
+    settings,
+    period: judgedPeriod(period, kept, now),
+    at: period.to,
+  })
   for (const line of judgement.errors) warn(line)
   const checkpoint = await readPrintedHead(
     kept.flatMap(({ windows }) =>
@@ -93,6 +103,13 @@ export async function readReportInput(
     removed,
     ...(replay === undefined ? {} : { replay }),
   }
+}
+
+/** A period that is not over yet is judged up to the last window that was expected. */
+function judgedPeriod({ from, to }: ReportPeriod, clusters: readonly ClusterPeriod[], now: Date): JudgedPeriod {
+  if (now.getTime() >= Date.parse(to)) return { from, to }
+  const ends = clusters.flatMap(({ windows }) => windows.slice(-1).map(({ end }) => end))
+  return { from, to: ends.toSorted(compareText).at(-1) ?? from }
 }
 
 /** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */

@@ -29,8 +29,10 @@ export type Seen = {
   readonly seenWindows: number
   /** Windows in which it lived that were not collected. */
   readonly uncollected: number
-  /** Seconds in which it lived and was not seen. */
+  /** Seconds in which it lived, or may have, and was not seen. */
   readonly unseenSeconds: number
+  /** Those of them in which no window was expected, as before the cluster was registered. */
+  readonly outsideSeconds: number
 }
 
 /** What one rule says of one subject over a period. */
@@ -43,6 +45,8 @@ export type Finding = {
   readonly detail: string
   /** How much of its life was seen; null where the verdict does not rest on that. */
   readonly seen: Seen | null
+  /** Whose it is; null: a whole cluster's. Controls, rules and scores count those that are to be judged. */
+  readonly class: PathClass | null
   /** Id of the waiver that accepts a failure; null for none, and for every other verdict. A waived failure stays a failure. */
   readonly waiver: string | null
 }
@@ -80,7 +84,7 @@ export type ReportSettings = {
 /** What a framework is judged on: a workload counts where cluster, namespace and labels all match. */
 export type Scope = {
   /** The share of a subject's life that must have been seen, 0 to 1; absent: that of the whole report. */
-  readonly wantedShare?: number
+  readonly wantedShare?: number | undefined
   /** Id of a framework of lib/assess/controls. */
   readonly framework: string
   /** Ids, with `*` for any text. Empty: every cluster. */

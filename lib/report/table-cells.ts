@@ -86,7 +86,7 @@ export function stateView(mark: Mark): StateView {
 }
 
 /** A verdict as word and shape. */
-export function verdictView(verdict: Verdict, word: string = verdict): StateView {
+export function verdictView(verdict: Verdict, word: string = verdict.replaceAll('-', ' ')): StateView {
   return { mark: `verdict-${verdict}`, word, shape: VERDICT_LOOKS[verdict].shape }
 }
 

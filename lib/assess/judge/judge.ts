@@ -6,8 +6,11 @@ import type {
   ReportSettings,
   RuleResult,
   Scope,
+  Subject,
   Waiver,
 } from '../../model/judgement.ts'
+import type { ClassNamespaces, PathClass } from '../../model/path.ts'
+import { endClass, pathClass } from '../ends/path-class.ts'
 import { compareText } from '../../text/order.ts'
 import type { Framework } from './control.ts'
 import { CONTROLS, FRAMEWORKS } from './controls.ts'
@@ -16,7 +19,7 @@ import { clusterFinding, rulePeriod, subjectKey, windowCount, workloadsSeen } fr
 import { RULES } from './rules.ts'
 import { type LabelsOf, isClusterInScope, isInScope, isWorkloadInScope, labelsIn } from './in-scope.ts'
 import { scoreOf, worstVerdict } from './score.ts'
-import { seenOfCluster } from './seen.ts'
+import { type JudgedPeriod, seenOfCluster } from './seen.ts'
 import { atWantedShare } from './wanted.ts'
 import { errorLine } from '../../text/error-line.ts'
 import { isAbout, isInForce, waivableOf, waiverResult } from './waived.ts'
@@ -29,23 +32,29 @@ export type JudgeInput = {
   readonly waivers: readonly Waiver[]
   /** What was declared for the whole report. */
   readonly settings: ReportSettings
-  /** The end of the period, RFC 3339: waivers are judged as of then. */
+  readonly period: JudgedPeriod
+  /** RFC 3339: waivers are judged as of then. */
   readonly at: string
 }
 
 /** Judges a period by every rule, control, scope and waiver. Pure; the order of anything in the input changes nothing. */
-export function judge({ clusters, scopes, waivers, settings, at }: JudgeInput): Judgement {
-  const { wantedShare } = settings
+export function judge({ clusters, scopes, waivers, settings, period, at }: JudgeInput): Judgement {
+  const { wantedShare, judgedClasses } = settings
   const sorted = clusters.toSorted((a, b) => compareText(a.id, b.id))
   const register = waivers.toSorted((a, b) => compareText(a.id, b.id))
-  const periods = sorted.map((cluster) => rulePeriod(cluster, wantedShare))
+  const periods = sorted.map((cluster) => rulePeriod(cluster, period, wantedShare))
   const checked = checkedBy(RULES, periods)
-  const findings = findingsOf(checked.found, wantedShare, register, at)
-  const byRule = Map.groupBy(findings, ({ rule }) => rule)
+  const classes = new Map(sorted.map(({ id, classes: namespaces }) => [id, namespaces]))
+  const findingsAt = (wanted: number) => findingsOf(checked.found, wanted, { classes, waivers: register, at })
+  const findings = findingsAt(wantedShare)
+  // What is not to be judged is listed, and in no verdict.
+  const isJudged = (finding: Finding) => finding.class === null || judgedClasses.includes(finding.class)
+  const judged = findings.filter(isJudged)
+  const byRule = Map.groupBy(judged, ({ rule }) => rule)
   const isBlind = sorted.some(isUnseen)
   const labelsOf = labelsIn(sorted)
-  const findingsAt = (wanted: number) =>
-    wanted === wantedShare ? byRule : Map.groupBy(findingsOf(checked.found, wanted, register, at), ({ rule }) => rule)
+  const byRuleAt = (wanted: number) =>
+    wanted === wantedShare ? byRule : Map.groupBy(findingsAt(wanted).filter(isJudged), ({ rule }) => rule)
   return {
     wantedShare,
     findings,
@@ -55,12 +64,12 @@ export function judge({ clusters, scopes, waivers, settings, at }: JudgeInput): 
       return { id, title, failTitle, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
     }),
     frameworks: FRAMEWORKS.map((framework) =>
-      frameworkResult(framework, scopesOf(framework.id, scopes), { periods, findingsAt, wantedShare, labelsOf }),
+      frameworkResult(framework, scopesOf(framework.id, scopes), { periods, byRuleAt, wantedShare, labelsOf }),
     ),
     waivers: register.map((waiver) =>
       waiverResult(waiver, findings.filter((finding) => isWaivable(waiver, finding)).length, at),
     ),
-    score: scoreOf(findings, isBlind),
+    score: scoreOf(judged, isBlind),
     controls: CONTROLS,
   }
 }
@@ -97,24 +106,35 @@ function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { fo
   return { found, errors }
 }
 
-function findingsOf(found: Found, wantedShare: number, waivers: readonly Waiver[], at: string): Finding[] {
+type FindingsInput = {
+  /** What decides whose something is, by cluster. */
+  readonly classes: ReadonlyMap<string, ClassNamespaces>
+  readonly waivers: readonly Waiver[]
+  readonly at: string
+}
+
+function findingsOf(found: Found, wantedShare: number, { classes, waivers, at }: FindingsInput): Finding[] {
   const inForce = waivers.filter((waiver) => isInForce(waiver, at))
   return found.flatMap(({ rule, findings }) =>
     findings
-      .map((finding) => ({
-        ...atWantedShare(finding, wantedShare),
-        key: subjectKey(finding.subject),
-        isWhole: finding.isWhole,
-      }))
+      .map((finding) => ({ ...atWantedShare(finding, wantedShare), key: subjectKey(finding.subject) }))
       // That everything was there to be judged is no finding.
       .filter(({ isWhole, verdict }) => isWhole !== true || verdict !== 'not-applicable')
       .toSorted((a, b) => compareText(a.key, b.key))
       .map(({ subject, verdict, detail, seen }): Finding => {
-        const finding = { rule, subject, verdict, detail, seen, waiver: null }
+        const of = classOf(subject, classes.get(subject.cluster))
+        const finding = { rule, subject, verdict, detail, seen, class: of, waiver: null }
         const accepting = verdict === 'fail' ? inForce.find((waiver) => isWaivable(waiver, finding)) : undefined
         return { ...finding, waiver: accepting?.id ?? null }
       }),
   )
+}
+
+/** Whose a subject is; null where it is a whole cluster. */
+function classOf(subject: Subject, namespaces: ClassNamespaces | undefined): PathClass | null {
+  if (subject.kind === 'cluster') return null
+  if (namespaces === undefined) return 'application'
+  return subject.kind === 'path' ? pathClass(subject, namespaces) : endClass(subject.workload, namespaces)
 }
 
 /**
@@ -175,7 +195,7 @@ function scopesOf(framework: string, scopes: readonly Scope[]): Scope[] {
 type FrameworkInput = {
   readonly periods: readonly RulePeriod[]
   /** Findings by rule, as they stand at a wanted share. */
-  readonly findingsAt: (wantedShare: number) => ReadonlyMap<string, readonly Finding[]>
+  readonly byRuleAt: (wantedShare: number) => ReadonlyMap<string, readonly Finding[]>
   readonly wantedShare: number
   readonly labelsOf: LabelsOf
 }
@@ -183,14 +203,14 @@ type FrameworkInput = {
 function frameworkResult(
   { id, title, version, controls }: Framework,
   scopes: readonly Scope[],
-  { periods, findingsAt, wantedShare, labelsOf }: FrameworkInput,
+  { periods, byRuleAt, wantedShare, labelsOf }: FrameworkInput,
 ): FrameworkResult {
   // The most that any scope of the framework wants.
   const wanted = Math.max(
     ...scopes.map((scope) => scope.wantedShare ?? wantedShare),
     scopes.length === 0 ? wantedShare : 0,
   )
-  const byRule = findingsAt(wanted)
+  const byRule = byRuleAt(wanted)
   const isBlind = periods.some(({ cluster }) => isUnseen(cluster) && isClusterInScope(cluster.id, scopes))
   const rules = new Set(controls.flatMap((control) => control.rules))
   const inScope = new Map(

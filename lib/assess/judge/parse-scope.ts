@@ -76,7 +76,14 @@ export const DEFAULT_SETTINGS: ReportSettings = {
 
 /** The settings of a report, with the defaults for what was not written. */
 export function settingsOf({ judge, ...written }: DeclaredScope['report']): ReportSettings {
-  return { ...DEFAULT_SETTINGS, ...written, ...(judge === undefined ? {} : { judgedClasses: judge }) }
+  return {
+    organisation: written.organisation ?? DEFAULT_SETTINGS.organisation,
+    preparedBy: written.preparedBy ?? DEFAULT_SETTINGS.preparedBy,
+    wantedShare: written.wantedShare ?? DEFAULT_SETTINGS.wantedShare,
+    judgedClasses: judge ?? DEFAULT_SETTINGS.judgedClasses,
+    platformNamespaces: written.platformNamespaces ?? DEFAULT_SETTINGS.platformNamespaces,
+    ownerLabel: written.ownerLabel ?? DEFAULT_SETTINGS.ownerLabel,
+  }
 }
 
 const entry = z.strictObject({

@@ -5,6 +5,9 @@ import type { Seen } from '../../model/judgement.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { includesPort, parsePorts } from '../pods/ports.ts'
 
+/** The time that is judged, RFC 3339. Of a period that is not over it ends with the last window that was expected. */
+export type JudgedPeriod = { readonly from: string; readonly to: string }
+
 /** Which end of a path must have been read: either, both, or the one that accepts connections. */
 type SeenBy = 'either-end' | 'both-ends' | 'destination'
 
@@ -17,7 +20,12 @@ type SeenWindow = {
 }
 
 /** The windows of a cluster's period, made once for all that is judged of it. */
-export type SeenWindows = { readonly windows: readonly SeenWindow[]; readonly observed: ObservedPeriod }
+export type SeenWindows = {
+  readonly windows: readonly SeenWindow[]
+  readonly observed: ObservedPeriod
+  /** Seconds of the period in which no window was expected, as before the cluster was registered: nobody looked. */
+  readonly outsideSeconds: number
+}
 
 const NOTHING: ObservedPeriod = { windows: [], workloads: new Map() }
 
@@ -27,19 +35,19 @@ const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'servic
 /** States of a path in a window that tell what its traffic was. */
 const TOLD: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls', 'tls-anonymous', 'app-tls', 'mtls', 'exempt'])
 
-/** Prepares the windows of a period. */
-export function seenWindows({ windows, facts }: ClusterPeriod): SeenWindows {
+/** Prepares the windows of a cluster in a period. */
+export function seenWindows({ windows, facts }: ClusterPeriod, period: JudgedPeriod): SeenWindows {
   const observed = facts?.observed ?? NOTHING
   const indexes = new Map(observed.windows.map(({ start }, index) => [start, index]))
-  return {
-    observed,
-    windows: windows.map(({ start, end, collected }) => ({
-      start,
-      seconds: (Date.parse(end) - Date.parse(start)) / 1000,
-      index: indexes.get(start) ?? -1,
-      collected,
-    })),
-  }
+  const expected = windows.map(({ start, end, collected }) => ({
+    start,
+    seconds: (Date.parse(end) - Date.parse(start)) / 1000,
+    index: indexes.get(start) ?? -1,
+    collected,
+  }))
+  const length = (Date.parse(period.to) - Date.parse(period.from)) / 1000
+  const outsideSeconds = Math.max(0, length - expected.reduce((sum, { seconds }) => sum + seconds, 0))
+  return { observed, windows: expected, outsideSeconds }
 }
 
 /** What is asked of a path: its ends and port, and its state in each window of the period. */
@@ -136,7 +144,10 @@ function isOf(ports: string | null, port: number): boolean {
 }
 
 /** @param seenIn 0 to 1 of a window; null where nothing lived in it */
-function sumOf({ windows }: SeenWindows, seenIn: (window: SeenWindow, place: number) => number | null): Seen {
+function sumOf(
+  { windows, outsideSeconds }: SeenWindows,
+  seenIn: (window: SeenWindow, place: number) => number | null,
+): Seen {
   let [life, seen, lived, seenCount, uncollected] = [0, 0, 0, 0, 0]
   windows.forEach((window, place) => {
     const share = seenIn(window, place)
@@ -147,12 +158,15 @@ function sumOf({ windows }: SeenWindows, seenIn: (window: SeenWindow, place: num
     if (share > 0) seenCount += 1
     if (!window.collected) uncollected += 1
   })
+  // Who lived in no window is not known to have lived outside of them.
+  const whole = life === 0 ? 0 : life + outsideSeconds
   return {
-    share: life === 0 ? null : seen / life,
+    share: whole === 0 ? null : seen / whole,
     told: null,
     windows: lived,
     seenWindows: seenCount,
     uncollected,
-    unseenSeconds: life - seen,
+    unseenSeconds: whole - seen,
+    outsideSeconds: life === 0 ? 0 : outsideSeconds,
   }
 }

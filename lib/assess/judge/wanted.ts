@@ -48,12 +48,14 @@ function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string
 }
 
 /** What would have to be seen. */
-function missingWords({ windows, seenWindows, uncollected }: Seen): string {
-  const partly = windows - uncollected - seenWindows
-  return [
-    ...(uncollected > 0 ? [`: ${uncollected} of ${windowCount(windows)} were not collected`] : []),
-    ...(partly > 0 ? [`${uncollected > 0 ? ', and' : ':'} neither end could be read in ${partly}`] : []),
-  ].join('')
+function missingWords({ windows, seenWindows, uncollected, outsideSeconds }: Seen): string {
+  const unread = windows - uncollected - seenWindows
+  const parts = [
+    ...(outsideSeconds > 0 ? [`no window was expected for ${durationWords(outsideSeconds)}`] : []),
+    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows)} were not collected`] : []),
+    ...(unread > 0 ? [`it could not be read in ${windowCount(unread)}`] : []),
+  ]
+  return parts.length === 0 ? '' : `: ${parts.join(', ')}`
 }
 
 function lower(detail: string): string {

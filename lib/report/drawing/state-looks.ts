@@ -103,7 +103,10 @@ export const MARKS = Object.keys(LOOKS) as readonly Mark[]
 /** How a verdict looks: never by colour alone, and `not-applicable` never like a pass. */
 export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<StateLook, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
   fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope does not hold; waived or not' },
-  unknown: { ...LOOKS.unknown, meaning: 'what was seen does not say; no pass' },
+  'not-enough-evidence': {
+    ...LOOKS.unknown,
+    meaning: 'less was seen than is wanted, or what was seen cannot be told; no pass',
+  },
   pass: { ...LOOKS.mtls, shape: '✓', meaning: 'it held for everything that was judged' },
   'not-applicable': { ...LOOKS.exempt, meaning: 'there was nothing to judge; no pass' },
 }

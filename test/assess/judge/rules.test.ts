@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { WANTED_SHARE, atWantedShare } from '../../../lib/assess/judge/wanted.ts'
 import { rulePeriod, subjectKey } from '../../../lib/assess/judge/rule.ts'
 import { RULES } from '../../../lib/assess/judge/rules.ts'
 import { endName } from '../../../lib/assess/judge/waived.ts'
@@ -15,7 +16,7 @@ import { coverageOf, hours, workload } from '../../support/stored/report-input.t
 function check(id: string, cluster: ClusterPeriod) {
   const rule = RULES.find((one) => one.id === id)
   assert.ok(rule)
-  return rule.check(rulePeriod(cluster))
+  return rule.check(rulePeriod(cluster, HOURS, WANTED_SHARE)).map((finding) => atWantedShare(finding, WANTED_SHARE))
 }
 
 function nameOf(subject: Subject): string {
@@ -92,12 +93,16 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
         ]),
       ]),
     ],
-    ['one unknown window', 'unknown', period([path([{ to: 10 }, { from: 11, state: 'unknown' }])])],
-    ['one window not collected', 'unknown', period([path()], missing(3))],
+    ['one unknown window', 'not-enough-evidence', period([path([{ to: 10 }, { from: 11, state: 'unknown' }])])],
+    ['one window not collected', 'not-enough-evidence', period([path()], missing(3))],
     ['quiet in a wholly collected period', 'not-applicable', period([path([{ state: 'not-observed' }])])],
-    ['quiet, but one window was not collected', 'unknown', period([path([{ state: 'not-observed' }])], missing(3))],
+    [
+      'quiet, but one window was not collected',
+      'not-enough-evidence',
+      period([path([{ state: 'not-observed' }])], missing(3)),
+    ],
     ['all refused', 'not-applicable', period([path([{ ...clear, outcome: 'refused' }])])],
-    ['refused of unknown state', 'unknown', period([path([{ state: 'unknown', outcome: 'refused' }])])],
+    ['refused of unknown state', 'not-enough-evidence', period([path([{ state: 'unknown', outcome: 'refused' }])])],
     [
       'refused, then let in',
       'fail',
@@ -112,7 +117,7 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
     ['a gap before it was first seen', 'pass', period([path([{ from: 4 }])], missing(1))],
     [
       'exempt, one window not collected',
-      'unknown',
+      'not-enough-evidence',
       period([path([{ state: 'exempt', reason: 'no payload' }])], missing(3)),
     ],
     [
@@ -128,7 +133,7 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
     ['no probe after all', 'fail', period([path([clear], { source: { ...UNMESHED, kind: 'probe' } })])],
     [
       'probes, and what may be none',
-      'unknown',
+      'not-enough-evidence',
       period([
         path(
           [
@@ -141,7 +146,7 @@ test('path-is-encrypted judges a path on all of its windows, the worst first', (
     ],
     [
       'the port of the proxy itself, and what else was exempt',
-      'unknown',
+      'not-enough-evidence',
       period(
         [
           path([
@@ -173,8 +178,8 @@ test('path-is-mutual wants an identity at both ends', () => {
     ['mutual TLS', 'pass', period()],
     ['one window without an identity', 'fail', period([path([{ to: 10 }, { from: 11, state: 'tls-anonymous' }])])],
     ['one window in the clear', 'fail', period([path([{ to: 10 }, { from: 11, ...clear }])])],
-    ['TLS of the application', 'unknown', period([path([{ to: 10 }, { from: 11, state: 'app-tls' }])])],
-    ['not collected', 'unknown', period([path()], missing(3))],
+    ['TLS of the application', 'not-enough-evidence', period([path([{ to: 10 }, { from: 11, state: 'app-tls' }])])],
+    ['not collected', 'not-enough-evidence', period([path()], missing(3))],
     ['quiet', 'not-applicable', period([path([{ state: 'not-observed' }])])],
   ])
 })
@@ -193,14 +198,22 @@ test('inbound-plaintext-absent says so only of a port of which everything was se
     ['encrypted, all seen', 'pass', period()],
     ['an unnamed client in the clear', 'fail', period([path(), unnamed])],
     ['refused', 'pass', period([path(), path([{ ...clear, outcome: 'refused' }], { pathId: 'b2', source: UNMESHED })])],
-    ['unknown', 'unknown', period([path(), path([{ state: 'unknown' }], { pathId: 'b2', source: UNMESHED })])],
-    ['a window not collected', 'unknown', period([path([{ from: 4 }])], missing(1))],
-    ['a gap', 'unknown', period([path()], { coverage: coverageOf('prod', hours(HOURS), db, { gapsOf: gap }) })],
+    [
+      'unknown',
+      'not-enough-evidence',
+      period([path(), path([{ state: 'unknown' }], { pathId: 'b2', source: UNMESHED })]),
+    ],
+    ['a window not collected', 'not-enough-evidence', period([path([{ from: 4 }])], missing(1))],
+    [
+      'a gap',
+      'not-enough-evidence',
+      period([path()], { coverage: coverageOf('prod', hours(HOURS), db, { gapsOf: gap }) }),
+    ],
     ['pods without a proxy', 'unknown', meshed({ yes: 11, partly: 1 })],
     ['not known to have one', 'unknown', meshed({ yes: 11, unknown: 1 })],
-    ['a list that was not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
-    ['in no list', 'unknown', period([path()], { facts: { workloads: [] } })],
-    ['labels that may say anything', 'unknown', period([path()], { history: { overriding: ['tls'] } })],
+    ['a list that was not read', 'not-enough-evidence', period([path()], { facts: { listedWindows: 11 } })],
+    ['in no list', 'not-enough-evidence', period([path()], { facts: { workloads: [] } })],
+    ['labels that may say anything', 'not-enough-evidence', period([path()], { history: { overriding: ['tls'] } })],
     ['the port goes around the proxy', 'unknown', skips('skip-inbound', '80')],
     ['it lies in a range that does', 'unknown', skips('skip-inbound', '79-90')],
     ['a subnet goes around the proxy', 'unknown', skips('skip-subnet', null)],
@@ -225,8 +238,12 @@ test('plaintext-is-refused goes by policy, and by what was let in against it', (
     ['unknown', 'unknown', by('plaintext-refused', 'unknown')],
     ['refused, but let in', 'fail', period([path(), path([clear], { pathId: 'b2', source: UNMESHED })])],
     ['refused what came', 'pass', period([path([{ ...clear, outcome: 'refused' }], { source: UNMESHED })])],
-    ['not collected', 'unknown', period([path()], missing(3))],
-    ['no traffic', 'unknown', period([path([{ state: 'not-observed', more: { enforcement: 'unknown' } }])])],
+    ['not collected', 'not-enough-evidence', period([path()], missing(3))],
+    [
+      'no traffic',
+      'not-enough-evidence',
+      period([path([{ state: 'not-observed', more: { enforcement: 'unknown' } }])]),
+    ],
     ['exempt', 'not-applicable', period([path([{ state: 'exempt' }])])],
   ])
 })
@@ -239,8 +256,8 @@ test('workload-is-meshed judges every window in which the workload had pods', ()
     ['one window without', 'fail', meshed({ yes: 11, no: 1 })],
     ['one window with some', 'fail', meshed({ yes: 11, partly: 1 })],
     ['one window not known', 'unknown', meshed({ yes: 11, unknown: 1 })],
-    ['one list not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
-    ['in no list', 'unknown', period([path()], { facts: { workloads: [] } })],
+    ['one list not read', 'not-enough-evidence', period([path()], { facts: { listedWindows: 11 } })],
+    ['in no list', 'not-enough-evidence', period([path()], { facts: { workloads: [] } })],
   ])
   const { facts: _, ...without } = period()
   assert.deepEqual(verdicts('workload-is-meshed', without), {
@@ -261,7 +278,7 @@ test('ports-not-bypassed fails what goes around a proxy, also in one window only
   table('ports-not-bypassed', [
     ['nothing', 'pass', period()],
     ['a port', 'fail', period([path()], { history: { bypasses } })],
-    ['not known', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+    ['not known', 'not-enough-evidence', period([path()], { facts: { listedWindows: 11 } })],
     [
       'no proxy',
       'not-applicable',
@@ -290,9 +307,9 @@ test('identity-is-expected compares what was on the wire with what the API serve
     ['the ServiceAccount is not known', 'unknown', seen({ destination: null })],
     ['nothing told', 'unknown', seen()],
     ['a changed ServiceAccount', 'pass', seen({ windows: 6 }, { windows: 6, source: 'new', clientId: 'new.shop' })],
-    ['not collected', 'unknown', period([path()], missing(3))],
+    ['not collected', 'not-enough-evidence', period([path()], missing(3))],
     ['in the clear', 'not-applicable', period([path([clear])])],
-    ['nobody can tell', 'unknown', period([path([{ state: 'unknown' }])])],
+    ['nobody can tell', 'not-enough-evidence', period([path([{ state: 'unknown' }])])],
     [
       'in the clear, or nobody can tell',
       'not-applicable',
@@ -303,10 +320,14 @@ test('identity-is-expected compares what was on the wire with what the API serve
         ]),
       ]),
     ],
-    ['the server alone', 'unknown', period([path([{}], { source: workload('serviceaccount', 'shop', 'web') })])],
+    [
+      'the server alone',
+      'not-enough-evidence',
+      period([path([{}], { source: workload('serviceaccount', 'shop', 'web') })]),
+    ],
     [
       'another cluster',
-      'unknown',
+      'not-enough-evidence',
       period([path([{}], { destination: { ...workload('service', 'shop', 'far'), cluster: 'east' } })]),
     ],
   ])
@@ -317,7 +338,7 @@ test('identity-is-dedicated fails a shared ServiceAccount and the default one', 
     ['its own', 'pass', period()],
     ['shared', 'fail', period([path()], { history: { sharedWith: 'deployment/shop/other' } })],
     ['default', 'fail', period([path()], { history: { serviceAccounts: ['default', 'web'] } })],
-    ['not known in one window', 'unknown', period([path()], { history: { withoutServiceAccount: 1 } })],
+    ['not known in one window', 'not-enough-evidence', period([path()], { history: { withoutServiceAccount: 1 } })],
     [
       'no proxy',
       'not-applicable',
@@ -344,8 +365,8 @@ test('crypto-is-current wants TLS 1.3 and known key exchange of every proxy in e
     ['an empty suite', 'unknown', stating({ tls: [{ ...tls, suites: '' }] })],
     ['an empty group', 'unknown', stating({ tls: [{ ...tls, keyExchange: '' }] })],
     ['no proxy', 'unknown', stating({ tls: [], proxyVersions: [] })],
-    ['a window not collected', 'unknown', period([path()], missing(3))],
-    ['no window', 'unknown', period([path()], { facts: { crypto: [] } })],
+    ['a window not collected', 'not-enough-evidence', period([path()], missing(3))],
+    ['no window', 'not-enough-evidence', period([path()], { facts: { crypto: [] } })],
   ])
   assert.match(check('crypto-is-current', period())[0]?.detail ?? '', /offered by all, FIPS stated by none/)
   const mixed = stating({ tls: [tls, { ...tls, keyExchange: 'X25519', fips: 'true' }] })
@@ -386,7 +407,7 @@ test('certificates-rotate wants a renewal that was seen, and none too late', () 
     ['renewed before the window was over', 'pass', endingAt('2026-11-20T06:00:01Z')],
     ['ended as a window began', 'fail', endingAt('2026-11-20T05:00:00Z')],
     ['no proxy says anything', 'unknown', ofNobody],
-    ['a window not collected', 'unknown', period([path()], missing(3))],
+    ['a window not collected', 'not-enough-evidence', period([path()], missing(3))],
   ])
 })
 
@@ -401,7 +422,7 @@ test('trust-anchor-is-valid fails an anchor out of its time, and knows nothing w
     ['ends with the period', 'fail', with_({ notAfter: HOURS.to })],
     ['begins with the period', 'pass', with_({ notBefore: HOURS.from })],
     ['none read', 'unknown', stating({ trustAnchors: [] })],
-    ['a window not collected', 'unknown', period([path()], missing(3))],
+    ['a window not collected', 'not-enough-evidence', period([path()], missing(3))],
   ])
 })
 
@@ -419,10 +440,10 @@ test('sources-agree wants the word of both ends', () => {
     ['a shared identity in some windows', 'unknown', by('yes', 'ambiguous')],
     ['nothing to join by', 'not-applicable', period([path([clear])])],
     ['no mesh identity', 'not-applicable', period([path([clear], { source: UNMESHED })], missing(3))],
-    ['not collected', 'unknown', period([path()], missing(3))],
+    ['not collected', 'not-enough-evidence', period([path()], missing(3))],
     [
       'another cluster',
-      'unknown',
+      'not-enough-evidence',
       period([path([{}], { destination: { ...workload('service', 'shop', 'far'), cluster: 'east' } })]),
     ],
   ])
@@ -524,8 +545,8 @@ test('labels-not-spoofed fails labels that take a name, and doubts both ends of 
   table('labels-not-spoofed', [
     ['none', 'pass', period()],
     ['a label', 'fail', period([path()], { history: { overriding: ['tls'] } })],
-    ['a doubted path', 'unknown', period([doubted])],
-    ['lists not read', 'unknown', period([path()], { facts: { listedWindows: 11 } })],
+    ['a doubted path', 'not-enough-evidence', period([doubted])],
+    ['lists not read', 'not-enough-evidence', period([path()], { facts: { listedWindows: 11 } })],
   ])
   assert.deepEqual(Object.values(verdicts('labels-not-spoofed', period([doubted]))), ['unknown', 'unknown'])
 })
@@ -541,7 +562,7 @@ test('evidence-is-complete fails what is missing, of the cluster and of each wor
       ofCluster,
       period([path()], { errors: [{ window: hours(HOURS)[0]?.end ?? '', line: 'Cannot read' }] }),
     ],
-    ['no window expected', 'unknown', period([], { windows: [] })],
+    ['no window expected', 'not-enough-evidence', period([], { windows: [] })],
   ])
   const web = workload('deployment', 'shop', 'web')
   const coverage = coverageOf('prod', hours(HOURS), web, {

@@ -4,7 +4,7 @@ import type { ClusterPeriod, PathIdentity, PeriodFacts, WorkloadHistory } from '
 import type { Crypto, VizDifference, Workload } from '../../../lib/model/window.ts'
 import type { Endpoint, State } from '../../../lib/model/path.ts'
 import type { PathRow } from '../../../lib/model/history.ts'
-import { type StoryPath, type StoryWindow, type Stretch, cluster, hours, workload } from './report-input.ts'
+import { type StoryPath, type StoryWindow, type Stretch, cluster, hours, observedOf, workload } from './report-input.ts'
 
 /** Twelve hours of one day. */
 export const HOURS = { from: '2026-11-20T00:00:00Z', to: '2026-11-20T12:00:00Z' }
@@ -70,12 +70,13 @@ export function period(
 
 /** What the windows of a period would say of it, were all well. */
 export function factsOf(
-  { windows, rows, workloads }: ClusterPeriod,
+  { windows, rows, workloads, coverage }: ClusterPeriod,
   history: Partial<WorkloadHistory> = {},
 ): PeriodFacts {
   const collected = windows.filter((window) => window.collected)
   return {
     listedWindows: collected.length,
+    observed: observedOf(windows, coverage, workloads),
     workloads: workloads.map((one) => historyOf(one, collected.length, history)),
     identities: identitiesOf(rows),
     crypto: collected.map(({ start, end }, index) => ({ start, end, crypto: rotated(index) })),
@@ -108,13 +109,14 @@ function historyOf(
 function identitiesOf(rows: readonly PathRow[]): PathIdentity[] {
   return rows
     .filter(({ state, source, destination }) => state === 'mtls' && source.name !== '' && destination.name !== '')
-    .map(({ pathId, source, destination, from, to }) => ({
+    .map(({ pathId, source, destination, from, to, corroborated }) => ({
       pathId,
       windows: Math.round((Date.parse(to) - Date.parse(from)) / 3_600_000),
       clientId: `${source.serviceAccount}.${source.namespace}`,
       serverId: `${destination.serviceAccount}.${destination.namespace}`,
       source: source.serviceAccount,
       destination: destination.serviceAccount,
+      corroborated,
     }))
 }
 

@@ -3,8 +3,10 @@
  * give equal input.
  */
 import { pathClass } from '../../../lib/assess/ends/path-class.ts'
-import type { Cause, ClassNamespaces, Outcome, State } from '../../../lib/model/path.ts'
-import type { ClusterPast, ClusterPeriod } from '../../../lib/model/period.ts'
+import { workloadKey } from '../../../lib/assess/pods/facts.ts'
+import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
+import type { Cause, ClassNamespaces, Endpoint, Outcome, State } from '../../../lib/model/path.ts'
+import type { ClusterPast, ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../../lib/model/period.ts'
 import type { Coverage, Crypto, Workload } from '../../../lib/model/window.ts'
 import type { Episode, PathRow } from '../../../lib/model/history.ts'
 import type { Scope, Waiver } from '../../../lib/model/judgement.ts'
@@ -253,10 +255,39 @@ export function cluster(
     rows: lives.flatMap(({ rows }) => rows),
     strips: Object.fromEntries(lives.map(({ pathId, strip }) => [pathId, strip])),
     coverage,
+    facts: { listedWindows: 0, workloads: [], identities: [], crypto: [], observed: observedOf(windows, coverage) },
     workloads: [...workloads.values()].map(({ kind, namespace, name }) => meshed(id, kind, namespace, name)),
     crypto: CRYPTO,
     errors: [],
     ...more,
+  }
+}
+
+/** What was read of each workload, as its coverage has it: each of them is listed, with a proxy in each pod. */
+export function observedOf(
+  windows: readonly StoryWindow[],
+  coverage: readonly Coverage[],
+  workloads: readonly Endpoint[] = [],
+): ObservedPeriod {
+  const indexes = new Map(windows.map(({ start }, index) => [start, index]))
+  const observed = new Map<string, ObservedWorkload>()
+  const of = (workload: Endpoint): ObservedWorkload => {
+    const known = observed.get(workloadKey(workload)) ?? {
+      hadPods: new Uint8Array(windows.length).fill(1),
+      told: Uint8Array.from(windows, ({ collected }) => (collected ? 1 : 0)),
+      shares: new Float64Array(windows.length),
+      around: new Map(),
+    }
+    observed.set(workloadKey(workload), known)
+    return known
+  }
+  for (const workload of workloads) of(workload)
+  for (const { workload, window, observedSeconds, expectedSeconds, pods } of coverage)
+    if (pods.meshed === pods.total)
+      of(workload).shares[indexes.get(window.start) ?? -1] = observedSeconds / expectedSeconds
+  return {
+    windows: windows.map(({ start, collected }) => ({ start, collected, isPartial: false, isListed: true })),
+    workloads: observed,
   }
 }
 
@@ -278,16 +309,22 @@ function measured(windows: readonly StoryWindow[], coverage: readonly Coverage[]
 }
 
 /** What a report is made from, before anybody judged it. */
-export type UnjudgedInput = Omit<ReportInput, 'judgement' | 'past' | 'checkpoint'> &
-  Partial<Pick<ReportInput, 'past' | 'checkpoint'>> & {
+export type UnjudgedInput = Omit<ReportInput, 'judgement' | 'past' | 'checkpoint' | 'settings'> &
+  Partial<Pick<ReportInput, 'past' | 'checkpoint' | 'settings'>> & {
     readonly scopes?: readonly Scope[]
     readonly waivers?: readonly Waiver[]
   }
 
 /** Judges the clusters of a report. */
-export function judged({ scopes = [], waivers = [], ...input }: UnjudgedInput): ReportInput {
-  const judgement = judge({ clusters: input.clusters, scopes, waivers, at: input.period.to })
-  return { past: [], checkpoint: null, ...input, judgement }
+export function judged({
+  scopes = [],
+  waivers = [],
+  settings = DEFAULT_SETTINGS,
+  ...input
+}: UnjudgedInput): ReportInput {
+  const { clusters, period } = input
+  const judgement = judge({ clusters, scopes, waivers, settings, period, at: period.to })
+  return { past: [], checkpoint: null, settings, ...input, judgement }
 }
 
 export const report = (clusters: readonly ClusterPeriod[], more: Partial<UnjudgedInput> = {}): ReportInput =>

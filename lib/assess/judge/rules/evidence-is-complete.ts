@@ -29,12 +29,10 @@ function judge({ cluster, windows, uncollected, coverage, wantedShare }: RulePer
   if (cluster.windows.length === 0)
     return clusterFinding(id, 'not-enough-evidence', 'No window of this cluster was expected in the period')
   const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
-  const { share, expectedSeconds, observedSeconds } = observedTime(cluster.windows)
-  const seen = {
-    ...seenOfCluster((start) => collected.has(start), windows),
-    share,
-    unseenSeconds: Math.max(0, expectedSeconds - observedSeconds),
-  }
+  const { share: ofExpected } = observedTime(cluster.windows)
+  const ofPeriod = seenOfCluster(() => true, windows)
+  const share = ofExpected === null ? null : ofExpected * (ofPeriod.share ?? 0)
+  const seen = { ...seenOfCluster((start) => collected.has(start), windows), share }
   const unread = new Set(errors.map(({ window }) => window))
   const partly = cluster.windows.filter((window) => window.collected && unread.has(window.end)).length
   const parts = [
