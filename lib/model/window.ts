@@ -79,7 +79,7 @@ export type Coverage = {
   readonly workload: Endpoint
   /** The life of the workload's pods inside the window, summed; those without a proxy, or of whom nothing is known, are among them. */
   readonly expectedSeconds: number
-  /** Time between successful scrapes at most two intervals apart, summed. */
+  /** Time between successful scrapes at most two intervals apart, and from a pod's start to a first scrape within ten minutes, summed. */
   readonly observedSeconds: number
   /** Null if nothing was expected. */
   readonly ratio: number | null
@@ -185,7 +185,7 @@ export type LabelledNamespaces = {
 }
 
 /** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
-export const DERIVATION = 7
+export const DERIVATION = 8
 
 /** What a standing attempt and the Kubernetes lists around a window come to. Derived: can always be rebuilt. */
 export type WindowResult = {

@@ -17,7 +17,7 @@ import { methodSection } from './sections/method.ts'
 import { notEncryptedSection } from './sections/not-encrypted.ts'
 import { notSeenSection } from './sections/not-seen.ts'
 import { notesOf, verdictOf } from './sections/opening.ts'
-import { otherSections, unknownSection } from './sections/other-paths.ts'
+import { notEnoughEvidenceSection, otherSections } from './sections/other-paths.ts'
 import { scopeSection } from './sections/scope.ts'
 import { trendSection } from './sections/trend.ts'
 import { verificationSection } from './sections/verification.ts'
@@ -76,7 +76,7 @@ export function viewOf(summary: Summary): ReportView {
     replay: summary.replay === null ? null : printable(summary.replay),
     verdict: verdictOf(summary),
     notes: notesOf(summary),
-    countsOf: `Of ${plural(summary.knownPaths, 'known path')}:`,
+    countsOf: `Paths of ${summary.settings.judgedClasses.join(', ')}, as they are listed:`,
     counts: MARKS.filter((mark) => summary.counts[mark] > 0).map((mark) => ({
       state: stateView(mark),
       text: countWords(summary.counts[mark]),
@@ -86,7 +86,7 @@ export function viewOf(summary: Summary): ReportView {
       scopeSection(summary),
       controlsSection(summary),
       notEncryptedSection(wording),
-      unknownSection(wording),
+      notEnoughEvidenceSection(wording),
       findingsSection(summary),
       episodesSection(wording),
       changesSection(wording),

@@ -245,7 +245,7 @@ function knownReasons({ reasons }: Exposure): Exposure['reasons'] {
 }
 
 /** How many paths have a window of which nothing can be said although traffic was seen, by reason. */
-function notToldLines({ unknown }: Summary): string[] {
+function notToldLines({ notEnoughEvidence: unknown }: Summary): string[] {
   if (unknown.length === 0) return []
   const byReason = Map.groupBy(
     unknown.flatMap(({ reasons }) => reasons),

@@ -100,14 +100,15 @@ export function podCoverage(
     const before = scraped[index] ?? time
     return time - before <= 2 * ownInterval ? [{ from: before, to: time }] : []
   })
-  const observed = united([...between, ...(read === undefined ? [] : seenByPages(read))], from, to)
   const [first] = times
   const processStarts = [...own.flatMap((one) => one.processStarts), ...pages.map(({ processStart }) => processStart)]
-  // A proxy's counters begin with its process, so its first scrape tells all since, unless Linkerd evicted an idle series before it.
+  // A proxy's counters begin with its process, so its first scrape tells all since (decision 0005), unless Linkerd evicted an idle series before it.
   const isBegun =
     first !== undefined &&
     first - pod.life.from <= RETAIN_IDLE_SECONDS &&
     !processStarts.some((started) => started > pod.life.from + ownInterval && started <= first)
+  const sinceItsStart = isBegun ? [{ from: pod.life.from, to: first }] : []
+  const observed = united([...sinceItsStart, ...between, ...(read === undefined ? [] : seenByPages(read))], from, to)
   const observedSeconds = observed.reduce((sum, piece) => sum + piece.to - piece.from, 0)
   const reasonOf = (stretch: { from: Seconds; to: Seconds }): GapReason => {
     if (!readable) return 'source-unreadable'

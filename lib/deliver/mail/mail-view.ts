@@ -264,12 +264,12 @@ function waiverLines({ endingWaivers }: News, dates: Dates, most: number): reado
 
 /** Numbers in cells, so that every program that shows mail can show them; a bar beside a number only repeats it. */
 function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTable {
-  const widest = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.notEncrypted])))
+  const widest = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.atSomeTime])))
   // Of earlier weeks the observed share is known for whole clusters only.
   const hasShare = channel.namespaces.length === 0
   return {
     title: `Trend of ${plural(trend.length, 'week')}`,
-    columns: ['Week from', 'Windows collected', ...(hasShare ? ['Observed'] : []), 'Unknown', 'Not encrypted'],
+    columns: ['Week from', 'Windows collected', ...(hasShare ? ['Observed'] : []), 'Not encrypted'],
     rows: trend.map(({ from, expectedWindows, collectedWindows, share, unknownClusters, paths }) => ({
       head: dates.short(from),
       cells: [
@@ -281,12 +281,11 @@ function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTab
           bar: null,
         },
         ...(hasShare ? [{ text: knownShareWords({ share, unknownClusters }), bar: null }] : []),
-        { text: paths === null ? 'no data' : countWords(paths.unknown), bar: null },
         paths === null
           ? { text: 'no data', bar: null }
           : {
-              text: `${countWords(paths.notEncrypted)} of ${countWords(paths.observedPaths)}`,
-              bar: Math.round((paths.notEncrypted / widest) * 100),
+              text: `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}`,
+              bar: Math.round((paths.atSomeTime / widest) * 100),
             },
       ],
     })),

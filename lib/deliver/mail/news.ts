@@ -3,7 +3,7 @@ import type { Episode } from '../../model/history.ts'
 import type { WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { type Exposure, type Named, byName, pathKey } from '../../report/summary/path-summary.ts'
-import { isWaived } from '../../report/sections/not-encrypted.ts'
+import { isWaived } from '../../report/summary/figures.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */
 const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const

@@ -43,7 +43,7 @@ export function subjectOf({
 
 /** @param beside what else is so: told where there is no worse news, before what is well */
 function newsParts(summary: Summary, unregistered: readonly string[], news: News, beside: string): readonly string[] {
-  const { clusters, collectedWindows, expectedWindows, observedPaths, unknown, notEncrypted } = summary
+  const { clusters, collectedWindows, expectedWindows, figures } = summary
   const all = clusters.length + unregistered.length
   if (all === 0) return ['no data: no cluster is registered']
   if (clusters.length === 0) return [`no data: ${all === 1 ? 'its cluster is' : 'its clusters are'} not registered`]
@@ -58,12 +58,12 @@ function newsParts(summary: Summary, unregistered: readonly string[], news: News
   const back = news.items.reopened.length
   if (added > 0) parts.push(`${plural(added, 'new path')} not encrypted`)
   if (back > 0) parts.push(`${plural(back, 'path')} not encrypted again`)
-  const isWorse = parts.length > 0 || news.open > 0 || unknown.length > 0
+  const isWorse = parts.length > 0 || news.open > 0 || figures.notEnoughEvidence > 0
   if (!isWorse && beside !== '') parts.push(beside)
   if (news.open > 0) parts.push(openWords(added + back > 0, news))
-  else if (observedPaths === 0) parts.push('no path observed')
-  else parts.push(notEncrypted.length === 0 ? 'no path seen unencrypted' : 'none open at its end')
-  if (unknown.length > 0) parts.push(`${countWords(unknown.length)} unknown`)
+  else if (figures.judged === 0) parts.push('no path observed')
+  else parts.push(figures.atSomeTime === 0 ? 'no path seen unencrypted' : 'none open at its end')
+  if (figures.notEnoughEvidence > 0) parts.push(`${countWords(figures.notEnoughEvidence)} with not enough evidence`)
   parts.push(shareOf(summary, missing > 0))
   return parts
 }

@@ -6,6 +6,7 @@ import { printable } from '../../text/printable.ts'
 import { fact, section } from '../section.ts'
 import type { FindingView, SectionView } from '../section.ts'
 import { binWords, pathStrip, stripWords } from '../drawing/strip-view.ts'
+import { isWaived } from '../summary/figures.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
 import {
   destinationName,
@@ -40,20 +41,20 @@ const MAX_ROWS = 100
 /** Each path that was not encrypted, with its cause and its fix. */
 export function notEncryptedSection(wording: Wording): SectionView {
   const { summary } = wording
-  const { notEncrypted, observedPaths, collectedWindows } = summary
+  const { notEncrypted, figures, collectedWindows } = summary
   const rest = notEncrypted.slice(MAX_ENTRIES)
   return section('not-encrypted', 'What was not encrypted', {
     paragraphs:
       collectedWindows === 0
         ? ['Nothing was collected, so nothing can be said about any path.']
-        : observedPaths === 0
-          ? ['No path was observed, so nothing can be said about any path.']
+        : figures.judged === 0
+          ? ['No path had traffic to judge, so nothing can be said about any path.']
           : notEncrypted.length === 0
             ? [
-                `None of the ${plural(observedPaths, 'observed path')} was seen without encryption. This says nothing about what was not seen.`,
+                `None of the ${plural(figures.judged, 'judged path')} was seen without encryption. This says nothing about what was not seen.`,
               ]
             : [
-                `${countWords(notEncrypted.length)} of ${plural(observedPaths, 'observed path')}: ${countWords(notEncrypted.filter(({ isOpen }) => isOpen).length)} still so at the end of the period, ${countWords(notEncrypted.filter(isWaived).length)} accepted by a waiver. Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
+                `${countWords(figures.atSomeTime)} of ${plural(figures.judged, 'judged path')} at some time, ${countWords(figures.openNow)} open at the end of the period, ${countWords(figures.waived)} accepted by a waiver. Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
                 ...(rest.length === 0
                   ? []
                   : [
@@ -64,10 +65,6 @@ export function notEncryptedSection(wording: Wording): SectionView {
     tables: restTable(wording, rest),
   })
 }
-
-/** A waiver accepts that it is not encrypted. It stays listed and counted. */
-export const isWaived = ({ failures }: Pick<PathSummary, 'failures'>): boolean =>
-  failures.some(({ rule, waiver }) => rule === 'path-is-encrypted' && waiver !== null)
 
 function restTable(wording: Wording, rest: readonly Exposure[]): readonly TableView[] {
   if (rest.length === 0) return []

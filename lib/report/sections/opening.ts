@@ -1,58 +1,76 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
 import { printable } from '../../text/printable.ts'
 import type { Summary } from '../summary/summary.ts'
-import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
+import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { spanWord } from '../words/report-context.ts'
-import { isWaived } from './not-encrypted.ts'
+import { durationWords } from '../../time/dates.ts'
 
-/** The sentence on top. What was not seen comes first; a cluster of which nothing is known outweighs a good number. */
+/** The sentences on top: what is open, what lacks evidence, and how much was looked at. A cluster of which nothing is known comes first. */
 export function verdictOf(summary: Summary): string {
-  const { clusters, expectedWindows, collectedWindows, observedPaths, notEncrypted, unknown } = summary
-  const span = spanWord(summary)
-  const waived = notEncrypted.filter(isWaived).length
+  const { clusters, expectedWindows, collectedWindows } = summary
   if (clusters.length === 0) return 'Nothing was collected in this period: no cluster was asked.'
   const onClusters = `on ${plural(clusters.length, 'cluster')}`
   if (expectedWindows === 0) return `Nothing was collected in this period: no window was expected ${onClusters}.`
   if (collectedWindows === 0)
     return `Nothing was collected in this period: 0 of ${plural(expectedWindows, 'expected window')} ${onClusters}. Which paths were encrypted is not known.`
+  const dark = clusters.filter(({ collected, share }) => collected === 0 || share === null || share === 0)
+  return [
+    ...(dark.length === 0
+      ? []
+      : [
+          `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${dark.map(({ id }) => printable(id)).join(', ')}.`,
+        ]),
+    openWords(summary),
+    ...evidenceWords(summary),
+    monitoredWords(summary),
+  ].join(' ')
+}
 
-  const parts: string[] = []
-  const part = clusters.filter(({ expected, expectedOnly }) => expected === 0 || expectedOnly !== null)
-  if (part.length > 0)
-    parts.push(
-      `only a part of ${periodWord(summary)} was expected on ${countWords(part.length)} of ${plural(clusters.length, 'cluster')}`,
-    )
-  const dark = clusters.filter(({ share }) => share === null || share === 0)
-  if (dark.length > 0)
-    parts.push(
-      `nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')} (${dark.map(({ id }) => printable(id)).join(', ')})`,
-    )
-  if (collectedWindows < expectedWindows)
-    parts.push(
-      `${countWords(expectedWindows - collectedWindows)} of ${plural(expectedWindows, 'window')} ${expectedWindows - collectedWindows === 1 ? 'was' : 'were'} not collected`,
-    )
-  const unmeasured = unmeasuredOf(summary)
-  if (unmeasured > 0) parts.push(`how much there was to see in ${plural(unmeasured, 'collected window')} is not known`)
-  if (summary.share !== null && dark.length < clusters.length)
-    parts.push(
-      `${shareWords(summary.share)} of ${span} observed on ${countWords(clusters.length - dark.length)} of ${plural(clusters.length, 'cluster')}`,
-    )
-  parts.push(
-    observedPaths === 0
-      ? 'no path was observed'
-      : `${countWords(notEncrypted.length)} of ${plural(observedPaths, 'observed path')} ${notEncrypted.length === 1 ? 'was' : 'were'} not encrypted by the mesh${waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`}${unknown.length === 0 ? '' : `, ${countWords(unknown.length)} could not be told`}`,
-  )
-  // Without a finding, a reader would stop here: the number must not outlive what it is a number of.
-  const isWhole =
-    summary.share === 1 &&
-    part.length === 0 &&
-    dark.length === 0 &&
-    unmeasured === 0 &&
-    collectedWindows === expectedWindows
-  if (observedPaths > 0 && notEncrypted.length === 0 && !isWhole)
-    parts.push('of what was not observed, nothing is known')
-  return `${capital(parts.join('; '))}.`
+/** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
+function openWords(summary: Summary): string {
+  const { figures, settings } = summary
+  const { openNow, openBefore, atSomeTime, waived, judged } = figures
+  const path = `${settings.judgedClasses.join(', ')} path`
+  const period = periodWord(summary)
+  const change = openBefore === null ? '' : changeWords(openNow - openBefore, period)
+  const accepted = waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`
+  if (openNow > 0)
+    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted at the end of ${period}${accepted}${change}.`
+  if (atSomeTime > 0)
+    return `No ${path} is unencrypted at the end of ${period}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted}.`
+  return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`
+}
+
+function changeWords(change: number, period: string): string {
+  if (change === 0) return `, as many as ${period} before`
+  return `, ${countWords(Math.abs(change))} ${change > 0 ? 'more' : 'fewer'} than ${period} before`
+}
+
+/** How the other judged paths stand. */
+function evidenceWords({ figures, judgement }: Summary): readonly string[] {
+  const { judged, encrypted, notEnoughEvidence } = figures
+  if (judged === 0) return []
+  return [
+    ...(encrypted === 0
+      ? []
+      : [
+          `${countWords(encrypted)} of ${plural(judged, 'judged path')} ${encrypted === 1 ? 'was' : 'were'} encrypted in all that was seen, at least ${shareWords(judgement.wantedShare)} of their time.`,
+        ]),
+    ...(notEnoughEvidence === 0
+      ? []
+      : [`Of ${plural(notEnoughEvidence, 'path')} there is not enough evidence to say so.`]),
+  ]
+}
+
+/** `Monitored 35 min of 7 d, 0.3 % of the week.` */
+export function monitoredWords(summary: Summary): string {
+  const { monitored, clusters, share } = summary
+  if (monitored.share === null) return ''
+  const each = clusters.length === 1 ? '' : ' of each cluster, on average'
+  const seconds = monitored.seconds / Math.max(1, clusters.length)
+  const whole = monitored.periodSeconds / Math.max(1, clusters.length)
+  const ofPods = share === null ? '' : `; of the pods’ time in it ${shareWords(share)} was observed`
+  return `Monitored ${durationWords(seconds)} of ${durationWords(whole)}${each}, ${shareWords(monitored.share)} of ${periodWord(summary)}${ofPods}.`
 }
 
 /** What a reader of the first page must know beside the verdict. */
@@ -74,11 +92,15 @@ export function notesOf(summary: Summary): readonly string[] {
     )
   if (unseen.length > 0)
     notes.push(
-      `${plural(unseen.length, 'known path')} carried no traffic that was seen in this period: not counted among the observed ones.`,
+      `${plural(unseen.length, 'known path')} carried no traffic that was seen in this period: not counted among the judged ones.`,
     )
   if (refused.length > 0)
     notes.push(
       `${plural(refused.length, 'path')} without mesh TLS ${refused.length === 1 ? 'was' : 'were'} tried and refused by policy.`,
+    )
+  for (const { class: of, paths, figures } of summary.others)
+    notes.push(
+      `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, of which ${countWords(figures.openNow)} ${figures.openNow === 1 ? 'is' : 'are'} unencrypted at the end; they are listed apart, and not judged.`,
     )
   return notes
 }

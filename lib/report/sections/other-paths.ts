@@ -33,14 +33,15 @@ const MAX_ROWS = 100
 /** Of pairs of namespaces, as many. */
 const MAX_PAIRS = 120
 
-/** What could not be told stands right after what was not encrypted: unknown is no pass. */
-export function unknownSection(wording: Wording): SectionView {
-  return listSection(wording, wording.summary.unknown, {
-    id: 'unknown',
-    title: 'What could not be told',
-    explained: 'Traffic was seen, but what was seen does not say whether it was encrypted. Unknown is not a pass.',
-    caption: 'Paths with unknown windows and none that is known to be clear',
-    none: 'No observed path was left unknown.',
+/** What lacks evidence stands right after what was not encrypted: it is no pass. */
+export function notEnoughEvidenceSection(wording: Wording): SectionView {
+  return listSection(wording, wording.summary.notEnoughEvidence, {
+    id: 'not-enough-evidence',
+    title: 'Not enough evidence',
+    explained:
+      'Nothing of them was seen in the clear, but less than the wanted share of their time was seen, or what was seen does not say whether it was encrypted. That is no pass.',
+    caption: 'Paths without enough evidence',
+    none: 'Enough was seen of every judged path.',
   })
 }
 
@@ -87,13 +88,16 @@ function listSection(
   paths: readonly PathSummary[],
   { id, title, explained, caption, none }: List,
 ): SectionView {
-  const { collectedWindows, knownPaths } = wording.summary
+  const { collectedWindows, figures } = wording.summary
   const nothing = collectedWindows === 0 ? 'Nothing was collected, so nothing can be said.' : none
   return section(id, title, {
     paragraphs:
       paths.length === 0
         ? [nothing]
-        : [`${countWords(paths.length)} of ${plural(knownPaths, 'known path')}. ${explained}`, ...reasonLines(paths)],
+        : [
+            `${capital(plural(paths.length, 'path'))}; ${plural(figures.judged, 'path')} ${figures.judged === 1 ? 'was' : 'were'} judged. ${explained}`,
+            ...reasonLines(paths),
+          ],
     tables: pathTables(wording, paths, caption),
   })
 }
@@ -134,7 +138,7 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
           stateCell(stateView(path.mark)),
           nameCell(endpointName(path.source)),
           nameCell(destinationName(path)),
-          lines(knownWords(path)),
+          lines(knownWords(path), path.verdict === 'not-enough-evidence' ? [printable(path.detail)] : []),
           { ...EMPTY_CELL, strip: pathStrip(wording, path, false), lines: [stripWords(path)] },
         ]),
       ),

@@ -25,9 +25,8 @@ export function trendSection(wording: Wording): SectionView {
           ['From', 22],
           ['Windows collected', 18, 'numbers'],
           ['Observed', 14, 'numbers'],
-          ['Observed paths', 15, 'numbers'],
-          ['Not encrypted', 15, 'numbers'],
-          ['Unknown', 12, 'numbers'],
+          ['Known paths', 15, 'numbers'],
+          ['Not encrypted at some time', 20, 'numbers'],
         ],
         trend.map((point) => [
           textCell(wording.dates.full(point.from)),
@@ -37,9 +36,8 @@ export function trendSection(wording: Wording): SectionView {
               : `${countWords(point.collectedWindows)} of ${countWords(point.expectedWindows)}`,
           ),
           number(knownShareWords(point)),
-          number(point.paths === null ? 'no data' : countWords(point.paths.observedPaths)),
-          number(point.paths === null ? 'no data' : countWords(point.paths.notEncrypted)),
-          number(point.paths === null ? 'no data' : countWords(point.paths.unknown)),
+          number(point.paths === null ? 'no data' : countWords(point.paths.known)),
+          number(point.paths === null ? 'no data' : countWords(point.paths.atSomeTime)),
         ]),
       ),
     ],
@@ -61,12 +59,12 @@ type Label = DrawingView['layers'][number]['labels'][number]
 function drawTrend({ dates }: Wording, trend: readonly TrendPoint[]): DrawingView {
   const width = (WIDTH - LEFT) / Math.max(trend.length, 1)
   const slots = trend.map((point, index) => ({ point, middle: round(LEFT + width * (index + 0.5)) }))
-  const most = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.notEncrypted, paths.unknown])))
+  const most = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.atSomeTime])))
   return {
     width: WIDTH,
     height: HEIGHT,
     caption:
-      'Paths not encrypted and paths unknown in each period, and the observed share below. Crossed: nothing is known.',
+      'Paths not encrypted at some time of each period, and the observed share below. Crossed: nothing is known.',
     words: `Trend: ${slots.map(({ point }) => pointWords(dates.short(point.from), point)).join('; ')}`,
     layers: [
       layer({
@@ -81,8 +79,7 @@ function drawTrend({ dates }: Wording, trend: readonly TrendPoint[]): DrawingVie
           ...slots.flatMap((slot) => [...pathBars(slot, most), ...shareBars(slot)]),
         ],
         labels: [
-          { ...label(0, BARS.bottom - 26, '▲ not encrypted'), anchor: 'start' },
-          { ...label(0, BARS.bottom - 13, '? unknown'), anchor: 'start' },
+          { ...label(0, BARS.bottom - 13, '▲ not encrypted'), anchor: 'start' },
           { ...label(0, BARS.bottom, 'paths'), anchor: 'start' },
           { ...label(0, SHARES.bottom, 'observed'), anchor: 'start' },
           ...slots.flatMap((slot) => [
@@ -108,18 +105,12 @@ const label = (x: number, y: number, words: string): Label => ({
 function pathBars({ point: { paths }, middle }: Slot, most: number): readonly Box[] {
   if (paths === null)
     return [{ x: middle - BAR, y: BARS.bottom - 24, width: 2 * BAR, height: 24, paint: 'not-collected' }]
-  return [
-    { ...column(BARS, paths.notEncrypted / most), x: middle - BAR - 1, width: BAR, paint: 'plaintext' },
-    { ...column(BARS, paths.unknown / most), x: middle + 1, width: BAR, paint: 'unknown' },
-  ]
+  return [{ ...column(BARS, paths.atSomeTime / most), x: middle - BAR / 2, width: BAR, paint: 'plaintext' }]
 }
 
 function pathLabels({ point: { paths }, middle }: Slot, most: number): readonly Label[] {
   if (paths === null) return [label(middle, BARS.bottom - 28, 'no data')]
-  return [
-    label(middle - BAR / 2 - 1, column(BARS, paths.notEncrypted / most).y - 3, countWords(paths.notEncrypted)),
-    label(middle + BAR / 2 + 1, column(BARS, paths.unknown / most).y - 3, countWords(paths.unknown)),
-  ]
+  return [label(middle, column(BARS, paths.atSomeTime / most).y - 3, countWords(paths.atSomeTime))]
 }
 
 /** A bar that is full beside a dark cluster would say that all was seen. */
@@ -141,7 +132,7 @@ function column({ bottom, height }: typeof BARS, part: number): Pick<Box, 'y' | 
 
 function pointWords(when: string, { paths, share, unknownClusters }: TrendPoint): string {
   if (paths === null) return `${when}: no data`
-  return `${when}: ${countWords(paths.notEncrypted)} not encrypted and ${countWords(paths.unknown)} unknown of ${countWords(paths.observedPaths)} observed paths, ${share === null ? 'share not known' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
+  return `${when}: ${countWords(paths.atSomeTime)} of ${plural(paths.known, 'known path')} not encrypted at some time, ${share === null ? 'share not known' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

@@ -1,8 +1,8 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
-import type { Cause, Corroborated, Endpoint, Enforcement, PathEnds, Source } from '../../model/path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, PathClass, PathEnds, Source } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
-import type { Finding } from '../../model/judgement.ts'
+import type { Finding, Seen, Verdict } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import type { Mark } from '../drawing/state-looks.ts'
@@ -12,7 +12,12 @@ import { distinct, isBefore, ratio, sum } from './sums.ts'
 /** A path over the whole period. */
 export type PathSummary = PathEnds & {
   readonly cluster: string
-  /** The worst of the period: what the path is counted as. */
+  readonly class: PathClass
+  /** What the rule `path-is-encrypted` says of it, how much of its life that rests on, and in words. */
+  readonly verdict: Verdict
+  readonly seen: Seen | null
+  readonly detail: string
+  /** What the path is drawn and listed as: `unknown` where there is not enough evidence, else the worst that was seen. */
   readonly mark: Mark
   /** One cell per window of its cluster. */
   readonly cells: readonly Cell[]
@@ -74,8 +79,17 @@ export function countedAs(marks: Iterable<Mark | null>): Mark {
 /** The paths of all clusters, by name. Throws an Error if one has no strip, or one that does not fit the windows. */
 export function summarisePaths(clusters: readonly ClusterPeriod[], findings: readonly Finding[]): PathSummary[] {
   const failures = failuresByPath(findings)
+  const verdicts = new Map(
+    findings.flatMap((finding) =>
+      finding.rule === 'path-is-encrypted' && finding.subject.kind === 'path'
+        ? [[pathKey(finding.subject), finding] as const]
+        : [],
+    ),
+  )
   return clusters
-    .flatMap((cluster) => [...rowsByPath([cluster]).values()].map((rows) => summarisePath(cluster, rows, failures)))
+    .flatMap((cluster) =>
+      [...rowsByPath([cluster]).values()].map((rows) => summarisePath(cluster, rows, { failures, verdicts })),
+    )
     .sort(byName)
 }
 
@@ -107,16 +121,27 @@ function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathS
 function summarisePath(
   cluster: ClusterPeriod,
   rows: readonly [PathRow, ...PathRow[]],
-  failures: ReturnType<typeof failuresByPath>,
+  {
+    failures,
+    verdicts,
+  }: { readonly failures: ReturnType<typeof failuresByPath>; readonly verdicts: ReadonlyMap<string, Finding> },
 ): PathSummary {
   const latest = rows.at(-1) ?? rows[0]
   const cells = cellsOf(cluster, rows, latest.pathId)
-  const mark = countedAs([...rows.map((row) => markOf(row)), ...cells])
+  const finding = verdicts.get(pathKey({ cluster: cluster.id, pathId: latest.pathId }))
+  // Without a verdict nothing passes.
+  const verdict = finding?.verdict ?? 'not-enough-evidence'
+  const seenMarks = [...rows.map((row) => markOf(row)), ...cells].filter((seen) => seen !== 'unknown')
+  const mark = verdict === 'not-enough-evidence' ? 'unknown' : countedAs(seenMarks)
   const decisive = rows.filter((row) => markOf(row) === mark || (isClear(mark) && isClear(markOf(row))))
   const spoken = decisive.at(-1) ?? latest
   const windows = countMarks(cells)
   return {
     cluster: cluster.id,
+    class: latest.class,
+    verdict,
+    seen: finding?.seen ?? null,
+    detail: finding?.detail ?? 'It was not judged',
     pathId: latest.pathId,
     source: latest.source,
     destination: latest.destination,

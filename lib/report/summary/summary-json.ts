@@ -40,12 +40,17 @@ export function summaryJson(summary: Summary, verdict: string): string {
       })),
     },
     paths: {
-      known: summary.knownPaths,
-      observed: summary.observedPaths,
-      notEncrypted: summary.notEncrypted.length,
-      openAtEnd: summary.notEncrypted.filter(({ isOpen }) => isOpen).length,
-      unknown: summary.unknown.length,
+      judgedClasses: summary.settings.judgedClasses,
+      wantedShare: summary.judgement.wantedShare,
+      ...summary.figures,
       byState: summary.counts,
+      others: summary.others.map(({ class: of, figures, paths }) => ({ class: of, known: paths.length, ...figures })),
+    },
+    monitored: summary.monitored,
+    actions: summary.actions.map(({ paths, ...action }) => ({ ...action, paths: paths.map(({ pathId }) => pathId) })),
+    settings: {
+      organisation: summary.settings.organisation,
+      preparedBy: summary.settings.preparedBy,
     },
     episodes: {
       all: episodes.all.length,

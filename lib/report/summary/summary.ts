@@ -2,7 +2,8 @@
  * What a report says, as plain numbers and lists: nothing here is worded, rounded or dated for a reader. Every document of a
  * period is made from this one summary, so that all of them agree.
  */
-import type { Judgement } from '../../model/judgement.ts'
+import type { Judgement, ReportSettings } from '../../model/judgement.ts'
+import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import type { Workload } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod, ReportInput } from '../report-input.ts'
@@ -16,7 +17,10 @@ import { summarizeEnforcement } from './enforcement-summary.ts'
 import type { PortEnforcement } from './enforcement-summary.ts'
 import { episodesOf } from './episode-summary.ts'
 import type { Episodes } from './episode-summary.ts'
-import { countMarks, endpointKey, exposuresOf, JUDGED, summarisePaths } from './path-summary.ts'
+import { type Action, actionsOf } from './actions.ts'
+import { type Figures, type Monitored, figuresOf, monitoredOf } from './figures.ts'
+import { ofClasses } from './judged-paths.ts'
+import { countMarks, endpointKey, exposuresOf, summarisePaths } from './path-summary.ts'
 import type { Exposure, PathSummary } from './path-summary.ts'
 import { sum } from './sums.ts'
 import { trendOf } from './trend-summary.ts'
@@ -35,21 +39,26 @@ export type Summary = {
   readonly collectedWindows: number
   /** Over the clusters whose share is known; null where that is none. */
   readonly share: number | null
-  /** All of them, by name. */
+  readonly settings: ReportSettings
+  readonly monitored: Monitored
+  /** All of them, of every class, by name. */
   readonly paths: readonly PathSummary[]
-  /** Paths by the mark they are counted as. */
+  /** Of the judged classes alone, as all below but `others`. */
+  readonly figures: Figures
+  /** Judged paths by the mark they are listed as. */
   readonly counts: Readonly<Record<Mark, number>>
-  readonly knownPaths: number
-  /** Paths with judged traffic in the period: the denominator. Refused and exempt ones, and those without traffic, are not in it. */
-  readonly observedPaths: number
+  /** What to do first: open paths of one cause and one fix are one action. */
+  readonly actions: readonly Action[]
   /** Still open first, then worst first, then oldest. */
   readonly notEncrypted: readonly Exposure[]
-  readonly unknown: readonly PathSummary[]
+  readonly notEnoughEvidence: readonly PathSummary[]
   readonly refused: readonly PathSummary[]
   readonly exempt: readonly PathSummary[]
   readonly encrypted: readonly PathSummary[]
   /** Known, but without traffic, or without a collected window. */
   readonly unseen: readonly PathSummary[]
+  /** The classes that are not judged, each with its paths: listed, never in a verdict. */
+  readonly others: readonly ClassSummary[]
   readonly episodes: Episodes
   readonly changes: Changes
   /** Oldest first; the last is this period. */
@@ -63,11 +72,27 @@ export type Summary = {
   readonly workloads: number
 }
 
+/** The paths of one class that is not judged. */
+export type ClassSummary = {
+  readonly class: PathClass
+  readonly figures: Figures
+  readonly paths: readonly PathSummary[]
+  readonly notEncrypted: readonly Exposure[]
+}
+
 /** Adds up a period. Throws an Error if a path has no strip, or one that does not fit the windows. */
 export function summarise(input: ReportInput): Summary {
   const { period } = input
   const clusters = input.clusters.map((cluster) => summariseCluster(cluster, period))
-  const paths = summarisePaths(input.clusters, input.judgement.findings)
+  const { judgedClasses } = input.settings
+  const all = summarisePaths(input.clusters, input.judgement.findings)
+  const judgedParts = ofClasses(input, judgedClasses)
+  const paths = all.filter((path) => judgedClasses.includes(path.class))
+  const notEncrypted = exposuresOf(paths, input.clusters, period)
+  const episodes = episodesOf(judgedParts.past, period)
+  const changes = changesOf(judgedParts.clusters, judgedParts.past, period)
+  const isCompared =
+    changes.comparisons.length > 0 && changes.comparisons.every(({ basis }) => basis === 'whole' || basis === 'partly')
   const withMark = (...marks: readonly Mark[]): PathSummary[] => paths.filter(({ mark }) => marks.includes(mark))
   const workloads = clusters.flatMap((cluster) => cluster.workloads).sort(byWorkload)
 
@@ -81,25 +106,43 @@ export function summarise(input: ReportInput): Summary {
     expectedWindows: sum(clusters, ({ expected }) => expected),
     collectedWindows: sum(clusters, ({ collected }) => collected),
     share: shareOfAll(clusters),
-    paths,
+    settings: input.settings,
+    monitored: monitoredOf(input.clusters, period),
+    paths: all,
+    figures: figuresOf(paths, notEncrypted, { episodes: episodes.all, from: isCompared ? period.from : null }),
     counts: countMarks(paths.map(({ mark }) => mark)),
-    knownPaths: paths.length,
-    observedPaths: withMark(...JUDGED).length,
-    notEncrypted: exposuresOf(paths, input.clusters, period),
-    unknown: withMark('unknown'),
+    actions: actionsOf(notEncrypted, input),
+    notEncrypted,
+    notEnoughEvidence: withMark('unknown'),
     refused: withMark('refused'),
     exempt: withMark('exempt'),
     encrypted: withMark('tls-anonymous', 'app-tls', 'mtls'),
     unseen: withMark('not-observed', 'not-collected'),
-    episodes: episodesOf(input.past, period),
-    changes: changesOf(input.clusters, input.past, period),
-    trend: trendOf(input.clusters, input.past, period),
-    enforcement: summarizeEnforcement(input.clusters),
+    others: PATH_CLASSES.filter((one) => !judgedClasses.includes(one)).flatMap((one) => classSummary(one, all, input)),
+    episodes,
+    changes,
+    trend: trendOf(judgedParts.clusters, judgedParts.past, period),
+    enforcement: summarizeEnforcement(judgedParts.clusters),
     judgement: input.judgement,
     unmeshed: workloads.filter(({ meshed }) => meshed !== 'yes'),
     blind: workloads.filter(({ blindSpots }) => blindSpots.some(({ kind }) => kind !== 'unmeshed')),
     workloads: workloads.length,
   }
+}
+
+function classSummary(of: PathClass, all: readonly PathSummary[], input: ReportInput): readonly ClassSummary[] {
+  const paths = all.filter((path) => path.class === of)
+  if (paths.length === 0) return []
+  const notEncrypted = exposuresOf(paths, input.clusters, input.period)
+  const { past } = ofClasses(input, [of])
+  return [
+    {
+      class: of,
+      paths,
+      notEncrypted,
+      figures: figuresOf(paths, notEncrypted, { episodes: episodesOf(past, input.period).all, from: null }),
+    },
+  ]
 }
 
 function byWorkload(a: Workload, b: Workload): number {

@@ -2,14 +2,13 @@
 import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
 import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { observedTime, shareOfAll } from '../../assess/judge/observed-time.ts'
-import { countedAs, isClear, JUDGED, markOf, rowsByPath } from './path-summary.ts'
+import { countedAs, isClear, markOf, rowsByPath } from './path-summary.ts'
 import { sum } from './sums.ts'
 
-/** What was judged of the paths of a period. */
+/** The paths of a period, as `Figures` counts them: how many were known, and how many were not encrypted at some time of it. */
 type PathCounts = {
-  readonly observedPaths: number
-  readonly notEncrypted: number
-  readonly unknown: number
+  readonly known: number
+  readonly atSomeTime: number
 }
 
 /** One period of the trend. */
@@ -67,8 +66,7 @@ function pointOf({ from, to }: Span, parts: readonly Part[]): TrendPoint {
 function countPaths(parts: readonly Part[]): PathCounts {
   const marks = [...rowsByPath(parts).values()].map((rows) => countedAs(rows.map((row) => markOf(row))))
   return {
-    observedPaths: marks.filter((mark) => JUDGED.includes(mark)).length,
-    notEncrypted: marks.filter(isClear).length,
-    unknown: marks.filter((mark) => mark === 'unknown').length,
+    known: marks.length,
+    atSomeTime: marks.filter(isClear).length,
   }
 }

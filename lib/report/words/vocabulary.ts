@@ -1,7 +1,7 @@
 import { shareWords } from '../../text/share-words.ts'
 /** The fixed words of a report: one table per vocabulary of the model, each complete by its type. */
 import type { BlindSpot, GapReason, Workload } from '../../model/window.ts'
-import type { Cause, Corroborated, Enforcement } from '../../model/path.ts'
+import type { Cause, Corroborated, Enforcement, PathClass } from '../../model/path.ts'
 import type { Episode } from '../../model/history.ts'
 import type { Score, WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../summary/summary.ts'
@@ -179,6 +179,13 @@ export function byteWords(bytes: number): string {
     unit += 1
   }
   return `${unit === 0 || value >= 99.5 ? countWords(value) : value.toFixed(1)} ${units[unit] ?? 'B'}`
+}
+
+/** Whose a path is, in a sentence. */
+export const CLASS_WORDS: Readonly<Record<PathClass, string>> = {
+  application: 'applications',
+  mesh: 'Linkerd’s own',
+  platform: 'the platform',
 }
 
 /** What the period is called in a sentence. */

@@ -1,0 +1,89 @@
+/**
+ * The numbers that every surface shows, each defined once (docs/words.md): reports, mails, alerts, commands, the API and CSV take them from here, and
+ * add nothing up themselves.
+ */
+import type { TimelineMonth } from '../../model/history.ts'
+import type { Episodes } from './episode-summary.ts'
+import type { Exposure, PathSummary } from './path-summary.ts'
+import { pathKey } from './path-summary.ts'
+import { lengthOf, ratio, sum } from './sums.ts'
+
+/** Counts of paths of the judged classes over a period. */
+export type Figures = {
+  /** Paths that were not encrypted at the end of the period, or when they were last seen. */
+  readonly openNow: number
+  /** As many at the beginning of the period; null where some cluster has no period before to compare with. */
+  readonly openBefore: number | null
+  /** Paths that were not encrypted in at least one window of the period. */
+  readonly atSomeTime: number
+  /** Those of them that a waiver in force accepts. */
+  readonly waived: number
+  /** Paths of which less than the wanted share was seen, or what was seen cannot be told, and nothing was seen in the clear. */
+  readonly notEnoughEvidence: number
+  /** Paths that were encrypted in all that was seen of them, and of which the wanted share was seen. */
+  readonly encrypted: number
+  /** The three above without `openNow` and `waived`: what was judged. */
+  readonly judged: number
+}
+
+/** How much of the calendar was looked at. */
+export type Monitored = {
+  /** Time of windows that were collected, over all clusters. */
+  readonly seconds: number
+  /** The time of the period, for each cluster. */
+  readonly periodSeconds: number
+  /** Null without a cluster. */
+  readonly share: number | null
+}
+
+/**
+ * Counts the judged paths of a period.
+ *
+ * @param episodes those that were open at some time of it
+ * @param from its beginning; null where it cannot be compared with the period before
+ */
+export function figuresOf(
+  paths: readonly PathSummary[],
+  exposures: readonly Exposure[],
+  { episodes, from }: { readonly episodes: Episodes['all']; readonly from: string | null },
+): Figures {
+  const open = new Set([
+    ...exposures.filter(({ isOpen }) => isOpen).map(pathKey),
+    ...episodes.filter(({ episode }) => episode.endedAt === null).map(pathKey),
+  ])
+  const by = (verdict: PathSummary['verdict']) => paths.filter((path) => path.verdict === verdict).length
+  const [notEnoughEvidence, encrypted] = [by('not-enough-evidence'), by('pass')]
+  const before =
+    from === null
+      ? null
+      : new Set(episodes.filter(({ episode }) => Date.parse(episode.openedAt) < Date.parse(from)).map(pathKey))
+  return {
+    openNow: open.size,
+    openBefore: before === null ? null : before.size,
+    atSomeTime: exposures.length,
+    waived: exposures.filter(isWaived).length,
+    notEnoughEvidence,
+    encrypted,
+    judged: exposures.length + notEnoughEvidence + encrypted,
+  }
+}
+
+/** A waiver accepts that it is not encrypted. It stays listed and counted. */
+export function isWaived({ failures }: Pick<PathSummary, 'failures'>): boolean {
+  return failures.some(({ rule, waiver }) => rule === 'path-is-encrypted' && waiver !== null)
+}
+
+/** How much of a period was looked at, by its calendar: time in which no window was expected counts as not monitored. */
+export function monitoredOf(
+  clusters: readonly { readonly windows: TimelineMonth['windows'] }[],
+  { from, to }: { readonly from: string; readonly to: string },
+): Monitored {
+  const seconds = sum(clusters, ({ windows }) =>
+    sum(
+      windows.filter(({ collected }) => collected),
+      lengthOf,
+    ),
+  )
+  const periodSeconds = clusters.length * lengthOf({ start: from, end: to })
+  return { seconds, periodSeconds, share: ratio(seconds, periodSeconds) }
+}
