@@ -21,10 +21,11 @@ import { addReport } from './commands/report.ts'
 import { addRun } from './commands/run/run.ts'
 import { addScopeCommands } from './commands/scope.ts'
 import { addSeal } from './commands/seal.ts'
-import { STORE_HELP } from './open-store.ts'
+import { STORE_HELP, hasClusters } from './open-store.ts'
 import { addVerify } from './commands/verify/verify.ts'
 import { addWaiverCommands } from './commands/waiver.ts'
 import { addPackets } from './commands/packets.ts'
+import { addStatus } from './commands/status.ts'
 import { addTap } from './commands/tap.ts'
 import { addWorkloads } from './commands/workloads.ts'
 
@@ -41,7 +42,7 @@ export async function main(argv: readonly string[], given?: Config, now?: () => 
   const console = processConsole(config, manifest.version, now)
   const program = programOf(console)
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(await calledArgs(argv, console), { from: 'user' })
     return 0
   } catch (error) {
     console.progressEnd()
@@ -78,6 +79,7 @@ function programOf(console: Console): Command {
       'after',
       `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
+  addStatus(program, console)
   addClusterCommands(program, console)
   addCollect(program, console)
   addAgent(program, console)
@@ -124,6 +126,21 @@ function report(error: unknown, console: Console, called: string): number {
   }
   console.err(error instanceof Error ? error.message : String(error))
   return 1
+}
+
+/** Without a command: how things stand, where the store has a cluster, else help. */
+async function calledArgs(argv: readonly string[], console: Console): Promise<string[]> {
+  const options = new Command()
+    .option('--store <place>')
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+  try {
+    options.parse([...argv], { from: 'user' })
+  } catch {
+    return [...argv]
+  }
+  if (options.args.length > 0) return [...argv]
+  return [...argv, (await hasClusters(options.opts(), console)) ? 'status' : '--help']
 }
 
 /** The command that a command line calls, as its help is asked for: `ciphertrail cluster add`. */

@@ -72,6 +72,15 @@ export function deriveDeps(objects: Objects, now: Date): DeriveDeps {
   return { objects, assess: assessWindow, now }
 }
 
+/** Whether a store is there with a cluster in it. False too where it cannot be read. */
+export async function hasClusters(options: StoreOptions, console: Console): Promise<boolean> {
+  try {
+    return (await readClusters({ objects: openStore(options, console) })).length > 0
+  } catch {
+    return false
+  }
+}
+
 /** The clusters that `--cluster` names, or all registered ones. Throws UsageError for one that is not registered, and where there is none. */
 export async function chosenClusters(objects: Objects, ids: readonly string[] | undefined): Promise<Cluster[]> {
   const clusters = await readClusters({ objects })

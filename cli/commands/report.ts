@@ -5,7 +5,7 @@ import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
 import type { ReportPeriod } from '../../lib/report/report-input.ts'
-import { checkedZone, weekPeriod } from '../../lib/time/week.ts'
+import { checkedZone, lastWeek, weekPeriod } from '../../lib/time/week.ts'
 import { type MadeReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
 import { makeFolder } from '../../lib/store/objects/folder.ts'
@@ -36,7 +36,7 @@ export function addReport(program: Command, console: Console): void {
     .description(
       'Writes report.html and report.pdf of a period, with the data as CSV and summary.json beside them: what was observed and what was not, how each control stands, each path that was not encrypted, since when and why. The PDF (PDF/A-3a) holds the data, too.',
     )
-    .option('--week <week>', 'an ISO week, such as 2026-W47')
+    .option('--week <week>', 'an ISO week, such as 2026-W47; default: the last one that is over')
     .option('--time-zone <zone>', 'IANA time zone of the week and of the times in the report (default UTC)')
     .option('--from <time>', 'windows that end after this time')
     .option('--to <time>', '... and not after this one')
@@ -45,11 +45,11 @@ export function addReport(program: Command, console: Console): void {
     .option('--json', 'one JSON object that names what was written')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail report --week 2026-W47 --time-zone Europe/Berlin\n  ciphertrail report --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z \\\n      --cluster prod --out november',
+      '\nExamples:\n  ciphertrail report\n  ciphertrail report --week 2026-W47 --time-zone Europe/Berlin\n  ciphertrail report --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z \\\n      --cluster prod --out november',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReportOptions>()
-      const period = readPeriodOptions(options)
+      const period = readPeriodOptions(options, console.now())
       const { json = false } = options
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
@@ -69,7 +69,8 @@ export function pathOf(files: readonly string[], extension: 'html' | 'pdf'): str
   return files.find((file) => file.endsWith(`.${extension}`)) ?? ''
 }
 
-function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions): ReportPeriod {
+/** Without a period it is the last week that is over. */
+function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions, now: Date): ReportPeriod {
   try {
     const zone = checkedZone(timeZone)
     if (week !== undefined) {
@@ -77,8 +78,14 @@ function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions):
         throw new UsageError('Cannot use --week together with --from or --to: give one of them')
       return { ...weekPeriod(week, zone), label: `Week ${week}`, timeZone: zone }
     }
+    if (from === undefined && to === undefined) {
+      const { week: last, ...period } = lastWeek(now, zone)
+      return { ...period, label: `Week ${last}`, timeZone: zone }
+    }
     if (from === undefined || to === undefined)
-      throw new UsageError('Cannot tell the period of the report: give --week 2026-W47, or both --from and --to')
+      throw new UsageError(
+        'Cannot tell the period of the report: give --week 2026-W47, or both --from and --to, or nothing for the last week that is over',
+      )
     const period = { from: readTime('--from', from), to: readTime('--to', to) }
     if (toSeconds(period.from) >= toSeconds(period.to))
       throw new UsageError(`Cannot report from ${period.from} to ${period.to}: wanted --from before --to`)
@@ -92,7 +99,7 @@ function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions):
 /** What was written: the paths of the files, the page and the PDF first, and what they say. */
 export type WrittenReport = Omit<MadeReport, 'files' | 'record'> & { readonly files: readonly string[] }
 
-/** Writes the documents of a period. `replay` is a sentence for the top of them. Throws StoreError where the folder cannot be written. */
+/** Writes the documents of a period. Throws StoreError where the folder cannot be written. */
 export async function writeReport(
   clusters: readonly Cluster[],
   period: ReportPeriod,
@@ -100,12 +107,10 @@ export async function writeReport(
   {
     objects,
     console,
-    replay,
     removed = [],
   }: {
     readonly objects: Objects
-    readonly console: Pick<Console, 'now' | 'progress' | 'progressEnd' | 'version'>
-    readonly replay?: string
+    readonly console: Pick<Console, 'now' | 'err' | 'progress' | 'progressEnd' | 'version'>
     /** Ids of clusters that are not in the registry any more. */
     readonly removed?: readonly string[]
   },
@@ -118,9 +123,8 @@ export async function writeReport(
         now: console.now(),
         version: console.version,
         removed,
-        ...(replay === undefined ? {} : { replay }),
       },
-      { objects, progress: console.progress },
+      { objects, progress: console.progress, warn: console.err },
     )
     await writeFiles(made.files, out, recordReport(made.record, objects).write)
     return { ...made, files: made.files.map(({ name }) => join(out, name)) }

@@ -15,6 +15,7 @@ export function missingWindows(
   { since, watermark }: Pick<History, 'since' | 'watermark'>,
   now: Date,
 ): Window[] {
+  if (cluster.replay !== undefined) return []
   const registered = toSeconds(cluster.registeredAt)
   const settled = now.getTime() / 1000 - SETTLE_SECONDS
   if (since === null || watermark === null) return windowsBetween(cluster.windows, registered, settled)

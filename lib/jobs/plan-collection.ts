@@ -49,7 +49,7 @@ export async function plan(
 ): Promise<Planned> {
   const seconds = now.getTime() / 1000
   const lostUntil = seconds - retentionSeconds
-  const clusters = await readClusters({ objects })
+  const clusters = (await readClusters({ objects })).filter(({ replay }) => replay === undefined)
   const stored = clusters.length === 0 ? new Map<string, StoredAttempt[]>() : await attemptsSince(lostUntil, objects)
   const planned = await concurrently(clusters, MAX_AT_ONCE, async (cluster): Promise<Planned> => {
     try {

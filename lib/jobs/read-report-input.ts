@@ -33,8 +33,6 @@ export type ReportInstructions = {
   readonly version: string
   /** Ids of clusters that are not in the registry any more; default: none. */
   readonly removed?: readonly string[]
-  /** A sentence for the top of the documents where the data is a replay. */
-  readonly replay?: string
 }
 
 /** The store, and who is told what is read. */
@@ -51,7 +49,7 @@ export type ReadDeps = {
  * since a rebuild mends that, and a report is kept for good.
  */
 export async function readReportInput(
-  { clusters, period, now, version, removed = [], replay }: ReportInstructions,
+  { clusters, period, now, version, removed = [] }: ReportInstructions,
   { objects, progress = () => {}, warn = () => {} }: ReadDeps,
 ): Promise<ReportInput> {
   progress('Reading the history')
@@ -101,8 +99,14 @@ export async function readReportInput(
     judgement,
     checkpoint,
     removed,
-    ...(replay === undefined ? {} : { replay }),
+    ...replayOf(clusters),
   }
+}
+
+/** What the documents say on top where a cluster is a replay. */
+function replayOf(clusters: readonly Cluster[]): Pick<ReportInput, 'replay'> {
+  const sentences = new Set(clusters.flatMap(({ replay }) => replay ?? []))
+  return sentences.size === 0 ? {} : { replay: [...sentences].join(' ') }
 }
 
 /** A period that is not over yet is judged up to the last window that was expected. */

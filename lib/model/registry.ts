@@ -64,6 +64,8 @@ export type Cluster = {
   readonly noPrometheus?: true
   /** Absent: no proxy is read by its pod's name. */
   readonly proxies?: ProxiesSetting
+  /** It is a replay of what this sentence says: nothing is collected from it, and none of its windows is missed. */
+  readonly replay?: string
   readonly linkerdNamespace: string
   readonly vizNamespace: string
   /** Oldest first; the first is in force from the beginning of time. */

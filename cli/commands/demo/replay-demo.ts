@@ -88,15 +88,14 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   ]))
     for (const line of errors) console.err(line)
 
-  const period = { from: first.start, to: last.end, label: 'Demo', timeZone: 'UTC' }
-  const recorded = datesOf(period).range(period.from, period.to)
-  const replay = `This is a replay of what a real Linkerd mesh did on ${recorded}, ${period.to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
+  const period = { ...periodOf(windows), label: 'Demo', timeZone: 'UTC' }
+  const replay = replayWords(windows)
   const cluster = await registered(objects)
   // The key of a log that lasts would not lie in a folder that is removed.
   const vkey = await createKeyFile(KEY, 'ciphertrail.example/demo')
   const signer = await keyFileSigner(KEY)
   await seal({ now: console.now() }, { objects, signer })
-  const report = await writeReport([cluster], period, OUT, { objects, console, replay })
+  const report = await writeReport([cluster], period, OUT, { objects, console })
   const { summary, view } = report
   await seal({ now: console.now() }, { objects, signer })
   const verified = await verifyStore({ vkey }, { objects })
@@ -125,6 +124,17 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   return snapshots.every(({ complete }) => complete) && isProved(verified) ? 0 : 1
 }
 
+/** From the first window to the last. */
+function periodOf(windows: readonly Window[]): { from: string; to: string } {
+  return { from: windows[0]?.start ?? '', to: windows.at(-1)?.end ?? '' }
+}
+
+function replayWords(windows: readonly Window[]): string {
+  const { from, to } = periodOf(windows)
+  const recorded = datesOf({ from, to, timeZone: 'UTC' }).range(from, to)
+  return `This is a replay of what a real Linkerd mesh did on ${recorded}, ${to.slice(0, 4)} (UTC), as it was: no cluster was read now.`
+}
+
 /** Nothing is there, or an older demo. */
 async function isOurs(folder: string): Promise<boolean> {
   if (!existsSync(folder)) return true
@@ -150,7 +160,7 @@ async function collectAll(
   try {
     // Registered now, after all windows of the replay: none is expected to follow the last one.
     await addCluster(
-      { id: CLUSTER, kubeconfig, windowMinutes: 5 },
+      { id: CLUSTER, kubeconfig, windowMinutes: 5, replay: replayWords(windows) },
       { now: console.now(), by: console.user },
       { objects },
     )

@@ -5,6 +5,9 @@ import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/v
 import { shareWords } from '../../text/share-words.ts'
 import { durationWords } from '../../time/dates.ts'
 
+/** The label of a period that ends with the present. */
+export const NOW = 'now'
+
 /** The sentences on top: what is open, what lacks evidence, and how much was looked at. A cluster of which nothing is known comes first. */
 export function verdictOf(summary: Summary): string {
   const { clusters, expectedWindows, collectedWindows } = summary
@@ -27,17 +30,18 @@ export function verdictOf(summary: Summary): string {
 }
 
 /** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
-function openWords(summary: Summary): string {
+export function openWords(summary: Summary): string {
   const { figures, settings } = summary
   const { openNow, openBefore, atSomeTime, waived, judged } = figures
   const path = `${settings.judgedClasses.join(', ')} path`
   const period = periodWord(summary)
-  const change = openBefore === null ? '' : changeWords(openNow - openBefore, period)
+  const isNow = summary.period.label === NOW
+  const change = openBefore === null || isNow ? '' : changeWords(openNow - openBefore, period)
   const accepted = waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`
   if (openNow > 0)
-    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted at the end of ${period}${accepted}${change}.`
+    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`}${accepted}${change}.`
   if (atSomeTime > 0)
-    return `No ${path} is unencrypted at the end of ${period}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted}.`
+    return `No ${path} is unencrypted ${isNow ? 'now' : `at the end of ${period}`}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted}.`
   return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`
 }
 
@@ -47,7 +51,7 @@ function changeWords(change: number, period: string): string {
 }
 
 /** How the other judged paths stand. */
-function evidenceWords({ figures, judgement }: Summary): readonly string[] {
+export function evidenceWords({ figures, judgement }: Summary): readonly string[] {
   const { judged, encrypted, notEnoughEvidence } = figures
   if (judged === 0) return []
   return [
@@ -58,7 +62,9 @@ function evidenceWords({ figures, judgement }: Summary): readonly string[] {
         ]),
     ...(notEnoughEvidence === 0
       ? []
-      : [`Of ${plural(notEnoughEvidence, 'path')} there is not enough evidence to say so.`]),
+      : [
+          `${capital(plural(notEnoughEvidence, 'path'))} ${notEnoughEvidence === 1 ? 'has' : 'have'} not enough evidence: none was seen in the clear, but less than ${shareWords(judgement.wantedShare)} of ${notEnoughEvidence === 1 ? 'its' : 'their'} time was seen and told.`,
+        ]),
   ]
 }
 

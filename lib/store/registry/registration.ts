@@ -29,6 +29,8 @@ export type ClusterOptions = {
   readonly prometheusAuth?: PrometheusAuth
   /** Seconds, 1 to {@link MAX_TAP_SECONDS}; null: nothing is tapped, as by default. */
   readonly tapSeconds?: number | null
+  /** It is a replay, which this sentence tells. */
+  readonly replay?: string
   /** Default `linkerd`. */
   readonly linkerdNamespace?: string
   /** Default `linkerd-viz`. */
@@ -85,6 +87,7 @@ export const clusterSchema: z.ZodType<Cluster> = z.looseObject({
   tapSeconds: z.int().min(1).max(MAX_TAP_SECONDS).exactOptional(),
   agent: z.literal(true).exactOptional(),
   noPrometheus: z.literal(true).exactOptional(),
+  replay: z.string().exactOptional(),
   proxies: z.enum(['auto', 'all']).exactOptional(),
   linkerdNamespace: namespace,
   vizNamespace: namespace,

@@ -1,0 +1,162 @@
+import type { Command } from 'commander'
+import { readStatus } from '../../lib/jobs/read-status.ts'
+import { removedClusters } from '../../lib/jobs/read-report-input.ts'
+import type { Action } from '../../lib/report/summary/actions.ts'
+import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
+import { evidenceWords, openWords } from '../../lib/report/sections/opening.ts'
+import { actionEnds, actionTitle } from '../../lib/report/words/action-titles.ts'
+import { CLASS_WORDS, byteWords, countWords, plural } from '../../lib/report/words/vocabulary.ts'
+import { printable } from '../../lib/text/printable.ts'
+import { shareWords } from '../../lib/text/share-words.ts'
+import { toJson } from '../../lib/text/format-json.ts'
+import { datesOf, durationWords } from '../../lib/time/dates.ts'
+import type { Console } from '../console.ts'
+import { chosenClusters, openStore } from '../open-store.ts'
+import { collectValues, readTime } from '../option-values.ts'
+import { type Column, tableLines } from '../terminal-table.ts'
+
+/** So many actions are shown; the report has all. */
+const MAX_ACTIONS = 3
+
+type StatusOptions = {
+  readonly cluster?: string[]
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Adds `ciphertrail status`. */
+export function addStatus(program: Command, console: Console): void {
+  program
+    .command('status')
+    .summary('how things stand: open paths, what to do first, what is not seen')
+    .description(
+      'Shows on one screen which paths are not encrypted now and what to do first, how much of each cluster was seen in the last day and the last seven days, what is not sealed and when the next mail is due. It reads the store alone and asks no cluster. The exit code is 0 whatever it says.',
+    )
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('--now <time>', 'take this for the present')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', '\nExamples:\n  ciphertrail status\n  ciphertrail status --cluster prod --json')
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<StatusOptions>()
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const removed = options.cluster === undefined ? await removedClusters(clusters, objects) : []
+      const status = await readStatus(
+        { clusters, now, version: console.version, removed },
+        { objects, progress: console.progress, warn: console.err },
+      )
+      console.progressEnd()
+      if (options.json === true) console.out(toJson(statusJson(status)))
+      else for (const line of statusLines(status, console)) console.out(line)
+    })
+}
+
+/** The same as an object: numbers and lists, no words but those that clusters wrote. */
+function statusJson({ period, replay, summary, clusters, mail }: Status) {
+  const { figures, others, actions, checkpoint, judgement } = summary
+  return {
+    ...period,
+    replay,
+    wantedShare: judgement.wantedShare,
+    paths: figures,
+    others: others.map(({ class: of, paths, figures: own }) => ({ class: of, known: paths.length, ...own })),
+    actions: actions.map((action) => ({
+      ...action,
+      title: actionTitle(action),
+      paths: action.paths.map(({ pathId }) => pathId),
+    })),
+    clusters,
+    removed: summary.removed,
+    log:
+      checkpoint === null
+        ? null
+        : { origin: checkpoint.origin, size: checkpoint.size, root: checkpoint.root, unsealed: checkpoint.unsealed },
+    mail,
+  }
+}
+
+function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' | 'width'>): string[] {
+  const { period, replay, summary, clusters } = status
+  const dates = datesOf({ ...period, timeZone: 'UTC' })
+  const { figures, actions } = summary
+  const open = printable(openWords(summary))
+  return [
+    ...(replay === null ? [] : [printable(replay), '']),
+    figures.openNow > 0 ? colors.red(open) : open,
+    ...evidenceWords(summary),
+    `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
+    '',
+    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), width),
+    ...othersLine(status),
+    '',
+    ...actionLines(actions, dates.moment),
+    '',
+    ...standingLines(status, dates.moment),
+  ]
+}
+
+function clusterColumns(
+  moment: (time: string) => string,
+  { period }: Status,
+  colors: Console['colors'],
+): Column<StatusCluster>[] {
+  const share = (value: number | null) => (value === null ? 'not known' : shareWords(value))
+  const days = Math.round((Date.parse(period.to) - Date.parse(period.from)) / 86_400_000)
+  return [
+    { heading: 'CLUSTER', isMain: true, text: ({ id }) => id },
+    {
+      heading: 'LAST WINDOW',
+      isMain: true,
+      text: ({ lastWindow }) => (lastWindow === null ? 'none' : moment(lastWindow)),
+      color: (text, { isUpToDate }) => (isUpToDate ? text : colors.yellow(text)),
+    },
+    { heading: 'SEEN IN 24 H', text: ({ seenInDay }) => share(seenInDay) },
+    { heading: days > 1 ? `SEEN IN ${days} D` : 'SEEN IN ALL', text: ({ seenInSpan }) => share(seenInSpan) },
+    {
+      heading: 'NOT COLLECTED',
+      text: ({ missingWindows, missingSeconds }) =>
+        missingWindows === 0 ? '-' : `${plural(missingWindows, 'window')}, ${durationWords(missingSeconds)}`,
+    },
+  ]
+}
+
+function othersLine({ summary: { others } }: Status): string[] {
+  return others.map(
+    ({ class: of, paths, figures }) =>
+      `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
+  )
+}
+
+function actionLines(actions: readonly Action[], moment: (time: string) => string): string[] {
+  if (actions.length === 0) return ['Do first: nothing is known to be open.']
+  const rest = actions.length - MAX_ACTIONS
+  return [
+    'Do first (in scope, then the worst state, the most bytes in the clear, the oldest):',
+    ...actions
+      .slice(0, MAX_ACTIONS)
+      .flatMap((action) => [
+        `${action.number}  ${actionTitle(action)}`,
+        `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${action.isSinceUnknown ? 'before ' : ''}${moment(action.since)}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} in the clear` : ''}`,
+      ]),
+    ...(rest > 0 ? [`   ${plural(rest, 'more action')}: see the report, or ciphertrail paths`] : []),
+  ]
+}
+
+/** The log, the next mail, and clusters that are not registered any more. */
+function standingLines({ summary: { checkpoint, removed }, mail }: Status, moment: (time: string) => string): string[] {
+  const log =
+    checkpoint === null
+      ? 'Log: nothing is sealed yet; see ciphertrail seal --help'
+      : `Log: ${printable(checkpoint.origin)}, ${plural(checkpoint.size, 'leaf', 'leaves')}${checkpoint.unsealed === 0 ? ', all that is shown here is sealed' : `; ${plural(checkpoint.unsealed, 'attempt')} of this span not sealed yet`}`
+  return [
+    log,
+    mail === null
+      ? 'Mail: no channel is set up; see ciphertrail channel add --help'
+      : `Mail: next ${moment(mail.at)} to channel ${mail.channel}`,
+    ...(removed.length === 0
+      ? []
+      : [`Not registered any more, and not in this: ${removed.map((id) => printable(id)).join(', ')}`]),
+  ]
+}

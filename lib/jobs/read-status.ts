@@ -1,0 +1,107 @@
+/** How things stand now, read from the store alone: what `ciphertrail status` shows. */
+import { DAY_SECONDS, type Status, type StatusCluster } from '../report/summary/status.ts'
+import { observedTime } from '../assess/judge/observed-time.ts'
+import { nextMail } from '../deliver/mail/due-times.ts'
+import { readChannels } from '../deliver/channel/channels.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { Seconds } from '../model/time.ts'
+import { NOW } from '../report/sections/opening.ts'
+import { monitoredOf } from '../report/summary/figures.ts'
+import { summarise } from '../report/summary/summary.ts'
+import { SETTLE_SECONDS, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
+import type { TimelineMonth } from '../model/history.ts'
+import { readPresent } from '../history/period.ts'
+import { type ReadDeps, readReportInput } from './read-report-input.ts'
+
+/** What is read. */
+export type StatusInput = {
+  readonly clusters: readonly Cluster[]
+  readonly now: Date
+  readonly version: string
+  /** Ids of clusters that are not in the registry any more. */
+  readonly removed: readonly string[]
+}
+
+/** How far back it looks. */
+const SPAN_DAYS = 7
+
+/** Reads how things stand. Throws as {@link readReportInput} does. */
+export async function readStatus({ clusters, now, version, removed }: StatusInput, deps: ReadDeps): Promise<Status> {
+  const to = await lastBorder(clusters, now, deps)
+  const from = toTime(Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, await firstBorder(clusters, now, deps))))
+  const period = { from, to: toTime(to), label: NOW, timeZone: 'UTC' }
+  const input = await readReportInput({ clusters, period, now, version, removed }, deps)
+  const summary = summarise(input)
+  const channels = await readChannels(deps.objects)
+  const mails = channels
+    .map((channel) => ({ channel: channel.id, at: nextMail(channel, timeOf(now)).sendAt }))
+    .toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  return {
+    period,
+    replay: summary.replay,
+    summary,
+    clusters: input.clusters.map((cluster) => statusOf(cluster, period)),
+    mail: mails[0] ?? null,
+  }
+}
+
+function statusOf(
+  { id, windows }: { readonly id: string; readonly windows: TimelineMonth['windows'] },
+  { from, to }: { readonly from: string; readonly to: string },
+): StatusCluster {
+  const day = { from: toTime(Math.max(toSeconds(from), toSeconds(to) - DAY_SECONDS)), to }
+  const seenIn = (span: { readonly from: string; readonly to: string }) => {
+    const own = windows.filter(
+      ({ end }) => Date.parse(end) > Date.parse(span.from) && Date.parse(end) <= Date.parse(span.to),
+    )
+    const { share } = observedTime(own)
+    const monitored = monitoredOf([{ windows: own }], span).share
+    return share === null || monitored === null ? null : share * shareOfExpected(own, span)
+  }
+  const missing = windows.filter(({ collected }) => !collected)
+  return {
+    id,
+    lastWindow: windows.findLast(({ collected }) => collected)?.end ?? null,
+    isUpToDate: windows.at(-1)?.collected === true,
+    seenInDay: seenIn(day),
+    seenInSpan: seenIn({ from, to }),
+    missingWindows: missing.length,
+    missingSeconds: missing.reduce((sum, { start, end }) => sum + toSeconds(end) - toSeconds(start), 0),
+  }
+}
+
+/** The part of a span in which windows were expected. */
+function shareOfExpected(
+  windows: TimelineMonth['windows'],
+  { from, to }: { readonly from: string; readonly to: string },
+): number {
+  const expected = windows.reduce((sum, { start, end }) => sum + toSeconds(end) - toSeconds(start), 0)
+  return Math.min(1, expected / Math.max(1, toSeconds(to) - toSeconds(from)))
+}
+
+/** The end of the latest window that is over; of replays, of the last one that they have. */
+async function lastBorder(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<Seconds> {
+  const ends = await Promise.all(
+    clusters.map(async (cluster) => {
+      if (cluster.replay === undefined)
+        return toSeconds(windowOf(cluster.windows, now.getTime() / 1000 - SETTLE_SECONDS).start)
+      const { months } = await readPresent(cluster, now, deps.objects)
+      const last = months.flatMap(({ windows }) => windows).at(-1)
+      return last === undefined ? 0 : toSeconds(last.end)
+    }),
+  )
+  const known = ends.filter((end) => end > 0)
+  return known.length === 0 ? now.getTime() / 1000 : Math.max(...known)
+}
+
+/** The start of the first window that was ever expected. */
+async function firstBorder(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<Seconds> {
+  const starts = await Promise.all(
+    clusters.map(async (cluster) => {
+      const { months } = await readPresent(cluster, now, deps.objects)
+      return months.flatMap(({ windows }) => windows)[0]?.start
+    }),
+  )
+  const known = starts.flatMap((start) => (start === undefined ? [] : [toSeconds(start)]))
+  return known.length === 0 ? now.getTime() / 1000 : Math.min(...known)
+}

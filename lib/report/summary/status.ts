@@ -1,0 +1,32 @@
+/** How things stand now, as numbers and lists: the words stand where it is shown. */
+import type { Summary } from './summary.ts'
+
+/** A day. */
+export const DAY_SECONDS = 24 * 60 * 60
+
+/** How a cluster is collected. Shares are of pod time, 0 to 1; null where they are not known. */
+export type StatusCluster = {
+  readonly id: string
+  /** End of the last window that was collected; null where none was. */
+  readonly lastWindow: string | null
+  /** The last window that was expected was collected. */
+  readonly isUpToDate: boolean
+  /** Of the last 24 hours. */
+  readonly seenInDay: number | null
+  /** Of the whole span. */
+  readonly seenInSpan: number | null
+  /** Windows of the span that were expected and not collected. */
+  readonly missingWindows: number
+  readonly missingSeconds: number
+}
+
+/** How things stand. */
+export type Status = {
+  /** The last seven days, or since the first window. It ends with the last window that is over. */
+  readonly period: { readonly from: string; readonly to: string }
+  readonly replay: string | null
+  readonly summary: Summary
+  readonly clusters: readonly StatusCluster[]
+  /** The next mail and its channel; null without a channel. */
+  readonly mail: { readonly channel: string; readonly at: string } | null
+}
