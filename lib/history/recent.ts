@@ -161,6 +161,13 @@ export async function readLast(clusterId: string, objects: Objects): Promise<Rec
   })
 }
 
+/** What the lists of the latest month say of namespaces; null where no month has any. One request. Throws `DamagedError` as {@link readRecent} does. */
+export async function readLabelledOfMonths(clusterId: string, objects: Objects): Promise<LabelledNamespaces | null> {
+  const { state } = await readState(clusterId, objects)
+  const named = state?.months.at(-1)
+  return named === undefined ? null : ((await readMonth(clusterId, named, objects))?.namespaces ?? null)
+}
+
 /** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */
 export async function readLastOfMonths(
   clusterId: string,

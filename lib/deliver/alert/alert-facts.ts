@@ -10,7 +10,16 @@ import { vkeyKey } from '../../store/log-keys.ts'
 import { missingWindows } from '../../history/missing-windows.ts'
 import { type NamespaceStandings, nextStandings } from '../../history/namespaces.ts'
 import { DeletedError, type Objects } from '../../store/objects/objects.ts'
-import { type Memory, type Recent, readLast, readLastOfMonths, readRecent } from '../../history/recent.ts'
+import { classNamespaces, pathClass } from '../../assess/ends/path-class.ts'
+import type { ReportSettings } from '../../model/judgement.ts'
+import {
+  type Memory,
+  type Recent,
+  readLabelledOfMonths,
+  readLast,
+  readLastOfMonths,
+  readRecent,
+} from '../../history/recent.ts'
 import { compareText } from '../../text/order.ts'
 import { errorLine } from '../../text/error-line.ts'
 import type { AlertFacts, AlertPath, ClusterFacts } from './condition.ts'
@@ -41,7 +50,15 @@ export async function expiryFacts(clusterId: string, objects: Objects): Promise<
 export async function clusterFacts(
   cluster: Cluster,
   at: Date,
-  { objects, memory }: { readonly objects: Objects; readonly memory: Memory },
+  {
+    objects,
+    memory,
+    settings,
+  }: {
+    readonly objects: Objects
+    readonly memory: Memory
+    readonly settings: Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>
+  },
 ): Promise<ClusterFacts> {
   const nothing = { id: cluster.id, ...NOTHING }
   try {
@@ -60,7 +77,7 @@ export async function clusterFacts(
       ...nothing,
       problem: null,
       firstLookAt: recent?.firstLookAt ?? null,
-      episodes: recent === undefined ? [] : pathsOf(recent),
+      episodes: recent === undefined ? [] : await judgedPaths(cluster.id, recent, settings, objects),
       windows: [...(await seenBefore(cluster.id, windows, objects)), ...windows],
       ...namespaceFacts(recent, missing.filter(isDue), isDue),
       ...cryptoFacts(recent?.last ?? null),
@@ -117,6 +134,20 @@ function namespaceFacts(
       .toSorted((a, b) => compareText(a.name, b.name)),
     isListed: sights.at(-1)?.isListed === true,
   }
+}
+
+/** Paths of the classes that are judged: the report lists the others. Where no list tells of namespaces, all are judged. */
+async function judgedPaths(
+  clusterId: string,
+  recent: Recent,
+  { judgedClasses, platformNamespaces }: Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>,
+  objects: Objects,
+): Promise<readonly AlertPath[]> {
+  const all = pathsOf(recent)
+  if (all.length === 0) return all
+  const labelled = recent.labelled ?? (await readLabelledOfMonths(clusterId, objects))
+  const namespaces = classNamespaces([labelled], platformNamespaces)
+  return all.filter((path) => judgedClasses.includes(pathClass(path, namespaces)))
 }
 
 /** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */
