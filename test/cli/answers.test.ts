@@ -288,6 +288,7 @@ test('paths --json has every field of a row, and {"kind":"unmeshed"} for who has
       'bytes',
       'candidates',
       'cause',
+      'class',
       'clearShare',
       'cluster',
       'corroborated',
@@ -318,6 +319,15 @@ test('paths --json has every field of a row, and {"kind":"unmeshed"} for who has
     serviceAccount: null,
     cluster: null,
   })
+})
+
+test('paths --json tells whose each path is, by the labels of the recorded namespaces', async () => {
+  const namespaces = (wanted: PathRow['class'], rows: readonly PathRow[]) =>
+    new Set(rows.filter((row) => row.class === wanted).map(({ destination }) => destination.namespace ?? ''))
+  const found = await paths(...PERIOD())
+  assert.deepEqual(namespaces('mesh', found), new Set(['linkerd', 'linkerd-viz']))
+  for (const name of namespaces('platform', found)) assert.ok(['default', 'kube-system'].includes(name), name)
+  assert.ok(!namespaces('application', found).has('linkerd'))
 })
 
 test('paths --state not-encrypted is what was allowed in the clear or without mesh TLS', async () => {

@@ -24,6 +24,7 @@ import type { Cluster } from '../../lib/model/registry.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { State } from '../../lib/model/path.ts'
 import type { Window } from '../../lib/model/time.ts'
+import { uniteNamespaces } from '../../lib/assess/pods/labelled-namespaces.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import {
@@ -127,6 +128,12 @@ function assess({ key, snapshot, before, after: next }: AssessInput): WindowResu
         : observed === 3
           ? ['deployment/shop/web']
           : ['deployment/shop/web', 'statefulset/bank/ledger'],
+    namespaces:
+      next === null
+        ? null
+        : observed === 3
+          ? { mesh: ['linkerd'], others: ['bank', 'shop'] }
+          : { mesh: ['bank', 'linkerd'], others: ['shop'] },
   })
 }
 
@@ -825,7 +832,7 @@ test('readRecent() says without a month what the whole history says, whatever it
           assert.deepEqual(recent, await readRecent('demo', objects, new Map()), 'as who remembers nothing reads it')
           if (recent === undefined) continue
           if ((memory.get('demo')?.folded.length ?? 0) > before && before > 0) remembered++
-          const { paths, ends: _, last, seen, unlisted, namespaces, firstLookAt, ...rest } = recent
+          const { paths, ends: _, last, seen, unlisted, labelled, namespaces, firstLookAt, ...rest } = recent
           const whole = await recentByHistory(objects, recent.windows[0]?.start ?? '9')
           const { paths: wholePaths, seen: wholeSeen, ...wholeRest } = whole
           assert.deepEqual(rest, wholeRest)
@@ -840,6 +847,8 @@ test('readRecent() says without a month what the whole history says, whatever it
             const own = await readWindow('demo', start, objects)
             assert.equal(unlisted.has(start), own?.collected === true && own.existing === null)
           }
+          const results = await Promise.all(recent.windows.map(({ start }) => readWindow('demo', start, objects)))
+          assert.deepEqual(labelled, uniteNamespaces(results.map((own) => own?.namespaces ?? null)))
           let standings: NamespaceStandings = new Map()
           for (const window of recent.windows)
             standings = nextStandings(

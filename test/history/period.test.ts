@@ -128,6 +128,29 @@ test('a period before the registration has no window, so that nothing is compare
   )
 })
 
+test('readPeriod() tells by which namespaces paths and workloads have their class, and gives its rows the same', async () => {
+  const labelled = { mesh: ['bank', 'linkerd'], others: ['shop'] }
+  const changes = (index: number): Partial<WindowResult> => ({
+    namespaces: index === 25 ? { mesh: ['linkerd'], others: ['bank', 'shop'] } : labelled,
+  })
+  const { objects } = await stored({ changes })
+  const platformNamespaces = ['kube-*']
+  const read = (first: number, last: number) =>
+    readPeriodAndPast(cluster, span(first, last), [span(0, 3)], { ...readAs, platformNamespaces }, objects)
+  const { current } = await read(4, 7)
+  assert.deepEqual(current.classes, { meshNamespaces: ['bank', 'linkerd'], platformNamespaces })
+  assert.deepEqual(new Set(current.rows.map((row) => row.class)), new Set(['mesh']))
+  const later = await read(24, 27)
+  assert.deepEqual(later.current.classes, { meshNamespaces: ['linkerd'], platformNamespaces })
+  assert.deepEqual(new Set(later.current.rows.map((row) => row.class)), new Set(['application']))
+  const [first] = later.past.periods
+  assert.deepEqual(
+    new Set(first?.rows.map((row) => row.class)),
+    new Set(['mesh']),
+    'an earlier period has its own months',
+  )
+})
+
 test('windows of a month hold the sums of their coverage', async () => {
   const { objects, results } = await stored()
   const current = await readPeriod(cluster, span(0, 3), readAs, objects)
