@@ -1,4 +1,11 @@
 import type { Command } from 'commander'
+import { settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { readReportInput } from '../../lib/jobs/read-report-input.ts'
+import { statusPeriod } from '../../lib/jobs/read-status.ts'
+import type { Cluster } from '../../lib/model/registry.ts'
+import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
+import { declaredScope } from '../../lib/store/registry/declarations.ts'
 import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { waivedRows } from '../../lib/assess/judge/waived.ts'
@@ -15,6 +22,7 @@ import { pathJson, toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { type Column, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
+import { endText, pathLines } from '../path-table.ts'
 
 /** The options of `paths`. */
 type PathsOptions = {
@@ -24,6 +32,7 @@ type PathsOptions = {
   readonly from?: string
   readonly to?: string
   readonly now?: string
+  readonly history?: boolean
   readonly json?: boolean
   readonly store?: string
 }
@@ -35,18 +44,21 @@ const STRIP_CELLS = 24
 export function addPaths(program: Command, console: Console): void {
   program
     .command('paths')
-    .summary('the history of paths: what was encrypted, what was not, since when and why')
-    .description('Shows the history of paths, one row for each interval of equal state, reason, cause and enforcement.')
+    .summary('each path: what it is now, since when, and which action ends what is not encrypted')
+    .description(
+      'Shows each path once, what asks for attention first: its state at the end, since when it is not encrypted, its latest windows, and the number of the action that ends it (ciphertrail status, report). Without --from and --to that is the last seven days. With --history it shows one row for each interval of equal state, reason, cause and enforcement; --json gives those, too.',
+    )
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
     .option('-n, --namespace <ns>', 'namespace of either end')
     .option('--state <state>', 'only this state, or not-encrypted (plaintext and no-mesh-tls that were allowed)')
     .option('--from <time>', 'only windows that end after this time')
     .option('--to <time>', 'only windows that end at this time or before')
+    .option('--history', 'one row for each interval, over all that is kept')
     .option('--now <time>', 'take this for the present: for replays')
     .option('--json', 'one JSON object a line')
     .addHelpText(
       'after',
-      '\nExamples:\n  ciphertrail paths --state not-encrypted\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
+      '\nExamples:\n  ciphertrail paths\n  ciphertrail paths --state not-encrypted --history\n  ciphertrail paths -n shop --from 2026-11-01T00:00:00Z --json',
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<PathsOptions>()
@@ -58,6 +70,8 @@ export function addPaths(program: Command, console: Console): void {
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
+      const readable: Cluster[] = []
       const found: PathRow[] = []
       const strips = new Map<string, readonly StripCell[]>()
       const known = new Set<string>()
@@ -69,12 +83,13 @@ export function addPaths(program: Command, console: Console): void {
           console.err(problem)
           continue
         }
+        readable.push(cluster)
         const history = await readPresent(cluster, now, objects)
         const isEmpty = history.months.every(({ windows }) => windows.every(({ evidence }) => evidence === null))
         for (const { source, destination } of history.months.flatMap(({ intervals }) => intervals))
           for (const { namespace } of [source, destination]) if (namespace !== '') known.add(namespace)
         const wanted = { from, to, namespace: options.namespace, state }
-        const answer = rows(history.months, history.episodes, wanted, { fixOf, platformNamespaces: [] })
+        const answer = rows(history.months, history.episodes, wanted, { fixOf, platformNamespaces })
         found.push(...answer)
         const { windows, notCollected } = collectedIn(history.months, { from, to })
         if (isEmpty || windows === notCollected) {
@@ -97,12 +112,46 @@ export function addPaths(program: Command, console: Console): void {
       const { declared: waivers } = await declaredWaivers(objects)
       const answer = waivedRows(found, waivers, to ?? timeOf(now))
       if (options.json === true) for (const row of answer) console.out(toJson(pathJson(row)))
-      else if (answer.length > 0) {
+      else if (answer.length > 0 && options.history !== true) {
+        const summary = await summaryOf(
+          { clusters: readable, now, version: console.version, from, to },
+          objects,
+          console,
+        )
+        const wanted = { namespace: options.namespace, state }
+        for (const line of pathLines(summary, wanted, console)) console.out(line)
+      } else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
         for (const line of tableLines(answer, columns(shown, strips, console), console.width)) console.out(line)
       } else if (missing === 0) console.err(`No paths found.${namespaceHint(options.namespace, known)}`)
       if (missing > 0) throw new FailedError()
     })
+}
+
+/** Of the period that is asked for, or of the last seven days. */
+async function summaryOf(
+  {
+    clusters,
+    now,
+    version,
+    from,
+    to,
+  }: {
+    readonly clusters: readonly Cluster[]
+    readonly now: Date
+    readonly version: string
+    readonly from: string | undefined
+    readonly to: string | undefined
+  },
+  objects: Objects,
+  { progress, progressEnd, err }: Console,
+): Promise<Summary> {
+  const deps = { objects, progress, warn: err }
+  const status = await statusPeriod(clusters, now, deps)
+  const period = { ...status, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+  const input = await readReportInput({ clusters, period, now, version }, deps)
+  progressEnd()
+  return summarise(input)
 }
 
 /** A namespace that no path ever had is more likely a typing error than good news. */
@@ -150,9 +199,4 @@ function columns(
     ...(hasWaivers ? [{ heading: 'WAIVER', text: ({ waiver }: PathRow) => waiver ?? '-' }] : []),
     { heading: 'WINDOWS', text: strip },
   ]
-}
-
-/** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
-export function endText({ kind, namespace, name }: PathRow['source'] | PathRow['destination']): string {
-  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
 }

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
-import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS, settingsOf } from '../../lib/assess/judge/parse-scope.ts'
 import { waiverResult } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { ClusterPeriod } from '../../lib/model/period.ts'
 import type { Waiver, WaiverResult } from '../../lib/model/judgement.ts'
-import { declareWaivers, declaredWaivers } from '../../lib/store/registry/declarations.ts'
+import { declareWaivers, declaredScope, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { readPeriod } from '../../lib/history/period.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
@@ -121,6 +121,7 @@ async function readPeriods(
   const objects = openStore(options, console)
   const clusters = await readClusters({ objects })
   const periods: ClusterPeriod[] = []
+  const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
   for (const cluster of clusters) {
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) {
@@ -129,7 +130,7 @@ async function readPeriods(
     }
     console.progress(`Reading four weeks of ${cluster.id}`)
     const from = toTime(toSeconds(at) - PERIOD_SECONDS)
-    const period = await readPeriod(cluster, { from, to: at }, { now: new Date(at), platformNamespaces: [] }, objects)
+    const period = await readPeriod(cluster, { from, to: at }, { now: new Date(at), platformNamespaces }, objects)
     if (period.windows.some(({ collected }) => collected)) periods.push(period)
   }
   console.progressEnd()

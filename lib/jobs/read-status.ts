@@ -11,6 +11,7 @@ import { summarise } from '../report/summary/summary.ts'
 import { SETTLE_SECONDS, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { readPresent } from '../history/period.ts'
+import type { ReportPeriod } from '../report/report-input.ts'
 import { type ReadDeps, readReportInput } from './read-report-input.ts'
 
 /** What is read. */
@@ -27,9 +28,7 @@ const SPAN_DAYS = 7
 
 /** Reads how things stand. Throws as {@link readReportInput} does. */
 export async function readStatus({ clusters, now, version, removed }: StatusInput, deps: ReadDeps): Promise<Status> {
-  const to = await lastBorder(clusters, now, deps)
-  const from = toTime(Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, await firstBorder(clusters, now, deps))))
-  const period = { from, to: toTime(to), label: NOW, timeZone: 'UTC' }
+  const period = await statusPeriod(clusters, now, deps)
   const input = await readReportInput({ clusters, period, now, version, removed }, deps)
   const summary = summarise(input)
   const channels = await readChannels(deps.objects)
@@ -43,6 +42,13 @@ export async function readStatus({ clusters, now, version, removed }: StatusInpu
     clusters: input.clusters.map((cluster) => statusOf(cluster, period)),
     mail: mails[0] ?? null,
   }
+}
+
+/** The last seven days, or since the first window, up to the end of the last window that is over. */
+export async function statusPeriod(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<ReportPeriod> {
+  const to = await lastBorder(clusters, now, deps)
+  const from = Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, await firstBorder(clusters, now, deps)))
+  return { from: toTime(from), to: toTime(to), label: NOW, timeZone: 'UTC' }
 }
 
 function statusOf(

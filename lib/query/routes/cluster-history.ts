@@ -44,7 +44,11 @@ export function notKnown(
 export async function readCluster(
   cluster: Cluster,
   { from, to, ...filters }: HistoryQuery & { readonly from: string; readonly to: string },
-  { objects, now }: { readonly objects: Objects; readonly now: Date },
+  {
+    objects,
+    now,
+    platformNamespaces = [],
+  }: { readonly objects: Objects; readonly now: Date; readonly platformNamespaces?: readonly string[] },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const unreadable = (problem: string) => ({
     cluster: {
@@ -74,7 +78,7 @@ export async function readCluster(
         coverage: expected === 0 ? null : observed / expected,
         problem: null,
       },
-      rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces: [] }),
+      rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces }),
     }
   } catch (error) {
     if (error instanceof DamagedError) return unreadable(error.message)

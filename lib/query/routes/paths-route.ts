@@ -2,7 +2,8 @@ import { waivedRows } from '../../assess/judge/waived.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'
-import { declaredWaivers } from '../../store/registry/declarations.ts'
+import { settingsOf } from '../../assess/judge/parse-scope.ts'
+import { declaredScope, declaredWaivers } from '../../store/registry/declarations.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { compareText } from '../../text/order.ts'
@@ -33,8 +34,9 @@ export async function answerPaths(
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<PathsAnswer> {
   const clusters = await askedClusters(query.clusters, grant, objects)
+  const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
   const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
-    readCluster(cluster, query, { objects, now }),
+    readCluster(cluster, query, { objects, now, platformNamespaces }),
   )
   const read = answers.map(({ cluster }) => cluster)
   const problems = read.flatMap(({ problem }) => problem ?? [])

@@ -1,0 +1,141 @@
+/** Paths as a table, each once, what asks for attention first. */
+import type { Endpoint, State } from '../lib/model/path.ts'
+import { LOOKS } from '../lib/report/drawing/state-looks.ts'
+import type { Mark } from '../lib/report/drawing/state-looks.ts'
+import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
+import { byName, isClear, pathKey } from '../lib/report/summary/path-summary.ts'
+import type { Summary } from '../lib/report/summary/summary.ts'
+import { CLASS_WORDS, plural } from '../lib/report/words/vocabulary.ts'
+import { shareWords } from '../lib/text/share-words.ts'
+import { datesOf } from '../lib/time/dates.ts'
+import type { Console } from './console.ts'
+import { type Column, tableLines } from './terminal-table.ts'
+
+/** Which paths are wanted; absent: all. */
+export type WantedPaths = {
+  readonly namespace?: string | undefined
+  readonly state?: State | 'not-encrypted' | undefined
+}
+
+/** As many columns as a row may take where the terminal has more. */
+const MAX_WIDTH = 100
+
+/** How many of the latest windows a strip shows. */
+const STRIP_CELLS = 16
+
+/** A path with what is known of its episodes. */
+type Row = { readonly path: PathSummary; readonly exposure: Exposure | undefined; readonly action: number | null }
+
+/** Lines of a table for each class, applications first. */
+export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<Console, 'colors' | 'width'>): string[] {
+  const width = console.width === null ? null : Math.min(console.width, MAX_WIDTH)
+  const exposures = new Map(
+    [...summary.notEncrypted, ...summary.others.flatMap(({ notEncrypted }) => notEncrypted)].map((path) => [
+      pathKey(path),
+      path,
+    ]),
+  )
+  const actions = new Map(
+    summary.actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)),
+  )
+  const rowOf = (path: PathSummary): Row => ({
+    path,
+    exposure: exposures.get(pathKey(path)),
+    action: actions.get(pathKey(path)) ?? null,
+  })
+  const tableOf = (paths: readonly PathSummary[]) => {
+    const rows = paths
+      .map(rowOf)
+      .filter((row) => isWanted(row, wanted))
+      .toSorted(byAttention)
+    return rows.length === 0 ? [] : tableLines(rows, columns(summary, console.colors), width)
+  }
+  const { judgedClasses } = summary.settings
+  const judged = tableOf(summary.paths.filter(({ class: of }) => judgedClasses.includes(of)))
+  return [
+    ...judged,
+    ...summary.others.flatMap(({ class: of, paths }) => {
+      const lines = tableOf(paths)
+      return lines.length === 0
+        ? []
+        : ['', `${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, not judged:`, ...lines]
+    }),
+  ]
+}
+
+function isWanted({ path, exposure }: Row, { namespace, state }: WantedPaths): boolean {
+  if (namespace !== undefined && ![path.source, path.destination].some((end) => end.namespace === namespace))
+    return false
+  if (state === undefined) return true
+  return state === 'not-encrypted' ? exposure !== undefined : stateNow({ path, exposure }) === state
+}
+
+/** What a path is at the end: open episodes first, else what was seen last. */
+function stateNow({ path, exposure }: Pick<Row, 'path' | 'exposure'>): Mark {
+  if (exposure?.isOpen === true) return exposure.mark
+  const last = path.cells.findLast((cell) => cell !== null && cell !== 'not-observed' && cell !== 'not-collected')
+  return last ?? path.mark
+}
+
+/** The number of the action, then what was not encrypted, then what lacks evidence, then by name. */
+function byAttention(a: Row, b: Row): number {
+  const rank = ({ path, exposure, action }: Row) =>
+    exposure?.isOpen === true
+      ? action === null
+        ? 1
+        : 0
+      : exposure !== undefined
+        ? 2
+        : path.verdict === 'not-enough-evidence'
+          ? 3
+          : 4
+  return rank(a) - rank(b) || (a.action ?? 0) - (b.action ?? 0) || byName(a.path, b.path)
+}
+
+function columns(summary: Summary, colors: Console['colors']): Column<Row>[] {
+  const dates = datesOf(summary.period)
+  return [
+    ...(summary.clusters.length > 1
+      ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ path }: Row) => path.cluster }]
+      : []),
+    {
+      heading: 'STATE NOW',
+      isMain: true,
+      text: (row) => `${LOOKS[stateNow(row)].shape} ${stateNow(row)}`,
+      color: (text, row) =>
+        isClear(stateNow(row)) ? colors.red(text) : stateNow(row) === 'unknown' ? colors.yellow(text) : text,
+    },
+    { heading: 'SOURCE', isMain: true, text: ({ path }) => endText(path.source) },
+    {
+      heading: 'DESTINATION',
+      isMain: true,
+      text: ({ path }) => `${endText(path.destination)}:${path.port}`,
+    },
+    { heading: 'NOT ENCRYPTED', text: ({ exposure }) => sinceText(exposure, dates.moment) },
+    {
+      heading: 'SEEN',
+      text: ({ path: { seen } }) => (seen === null || seen.share === null ? '-' : shareWords(seen.share)),
+      color: (text, { path }) => (path.verdict === 'not-enough-evidence' ? colors.yellow(text) : text),
+    },
+    {
+      heading: 'WINDOWS',
+      text: ({ path }) =>
+        path.cells
+          .slice(-STRIP_CELLS)
+          .map((cell) => (cell === null ? ' ' : LOOKS[cell].shape))
+          .join(''),
+    },
+    { heading: 'ACTION', text: ({ action }) => (action === null ? '-' : String(action)) },
+  ]
+}
+
+function sinceText(exposure: Exposure | undefined, moment: (time: string) => string): string {
+  if (exposure === undefined) return '-'
+  if (exposure.isOpen) return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}`
+  return `until ${moment(exposure.episodes.at(-1)?.endedAt ?? exposure.last)}`
+}
+
+/** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
+export function endText({ kind, namespace, name }: Endpoint): string {
+  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
+}
