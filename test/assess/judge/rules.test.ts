@@ -188,6 +188,8 @@ test('path-is-encrypted lacks evidence for one window of a doubt that may hide c
     ['labels-overridden', 'not-enough-evidence'],
     ['labels-overridden (not corroborated)', 'not-enough-evidence'],
     ['instance-not-confirmed', 'not-enough-evidence'],
+    ['source-partly-unmeshed (1 of 2)', 'not-enough-evidence'],
+    ['source-partly-unmeshed (no list)', 'not-enough-evidence'],
     ['destination-not-seen', 'pass'],
   ] as const) {
     const doubted = period([path([{ to: 10 }, { from: 11, state: 'unknown', reason }])])
