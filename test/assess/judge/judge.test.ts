@@ -312,6 +312,8 @@ test('judge() lacks evidence of what was there only in windows that are missing,
   for (const [windows, verdict] of [
     [hours(HOURS), 'not-applicable'],
     [hours({ ...HOURS, missing: [3] }), 'not-enough-evidence'],
+    // Registered an hour before the end: nobody looked before.
+    [hours(HOURS).slice(11), 'not-enough-evidence'],
     [[], 'not-enough-evidence'],
   ] as const) {
     const judged = whole([period([], { windows: [...windows] })])
