@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { PathRow } from '../../lib/model/history.ts'
+import type { ReportSettings } from '../../lib/model/judgement.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { judge } from '../../lib/assess/judge/judge.ts'
+import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { readPeriod } from '../../lib/history/period.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
@@ -62,18 +64,38 @@ test('judge() of the recorded mesh fails each path that was not encrypted, and p
     { now: new Date(now), platformNamespaces: [] },
     objects,
   )
-  const { findings, rules } = judge({ clusters: [period], scopes: [], waivers: [], at: now })
+  const judged = (settings: ReportSettings) =>
+    judge({
+      clusters: [period],
+      scopes: [],
+      waivers: [],
+      settings,
+      period: { from: first.start, to: second.end },
+      at: now,
+    })
+  const { findings, rules } = judged(DEFAULT_SETTINGS)
   const clear = new Set(period.rows.filter(isNotEncrypted).map(({ pathId }) => pathId))
   const encrypted = findings.filter(({ rule }) => rule === 'path-is-encrypted')
   const failed = encrypted.flatMap(({ verdict, subject }) =>
     verdict === 'fail' && subject.kind === 'path' ? subject.pathId : [],
   )
   assert.deepEqual(new Set(failed), clear)
-  assert.ok(clear.size > 0 && encrypted.some(({ verdict }) => verdict === 'pass'))
+  // The first window has no list from before it, so that nobody knows whose pods had a proxy in it.
+  const mostSeen = Math.max(...encrypted.map(({ seen }) => seen?.share ?? 0))
+  assert.ok(clear.size > 0 && mostSeen >= 0.5 && mostSeen < 0.99)
+  assert.ok(!encrypted.some(({ verdict }) => verdict === 'pass'))
+  const half = judged({ ...DEFAULT_SETTINGS, wantedShare: 0.5 }).findings.filter(
+    ({ rule }) => rule === 'path-is-encrypted',
+  )
+  assert.ok(half.some(({ verdict }) => verdict === 'pass'))
   const said = (rule: string, name: string) =>
     findings.find((one) => one.rule === rule && one.subject.kind === 'workload' && one.subject.workload.name === name)
   assert.equal(said('workload-is-meshed', 'inventory')?.detail, 'No pod had a proxy in 1 window: disabled')
-  assert.equal(said('workload-is-meshed', 'emoji')?.verdict, 'unknown', 'the first window has no list from before it')
+  assert.equal(
+    said('workload-is-meshed', 'emoji')?.verdict,
+    'not-enough-evidence',
+    'the first window has no list from before it',
+  )
   for (const id of ['crypto-is-current', 'trust-anchor-is-valid'])
     assert.equal(rules.find((rule) => rule.id === id)?.verdict, 'pass', id)
   const web = period.facts?.workloads.find(({ name }) => name === 'web')
@@ -85,6 +107,7 @@ test('scope check says what a scope.yaml declares, and of which frameworks it sa
     code: 0,
     signal: null,
     stdout: [
+      'Wanted: 99.0 % of the time of each path, workload and cluster; judged: application',
       'hipaa: every cluster; every namespace; owner care',
       'pci-dss: cluster shop, prod-*; namespace billing; label app=ledger-db; owner payments',
       'Judged on everything, without a scope: nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, dora, nis2',
@@ -98,6 +121,7 @@ test('scope check says what a scope.yaml declares, and of which frameworks it sa
     [
       [true, 'hipaa', []],
       [true, 'pci-dss', []],
+      [true, undefined, undefined],
     ],
   )
 })
@@ -107,7 +131,7 @@ test('scope check names a pattern that no registered cluster matches', async () 
   writeFileSync(file, SCOPE)
   const { code, stderr, stdout } = await mesh.run('scope', 'check', file)
   assert.deepEqual([code, stderr], [0, 'Note: no registered cluster matches "prod-*" of the scope of "pci-dss"\n'])
-  assert.equal(linesOf(stdout).length, 3)
+  assert.equal(linesOf(stdout).length, 4)
 })
 
 test('scope check and waiver check say each thing that is wrong with its place, and end with 2', async (context) => {
@@ -211,16 +235,16 @@ test('scope set puts a scope in force, which scope show gives back with who set 
   writeFileSync(join(folder, 'scope.yaml'), SCOPE)
   const none = await run(['scope', 'show'], { folder })
   assert.deepEqual([none.code, none.stderr], [0, ''])
-  assert.match(none.stdout, /^Judged on everything, without a scope: nist-800-53, /)
+  assert.match(none.stdout, /^Wanted: 99\.0 % .*\nJudged on everything, without a scope: nist-800-53, /)
   assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope set: 2 entries in force\n')
   assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope unchanged: 2 entries in force\n')
   const shown = await run(['scope', 'show'], { folder })
-  assert.match(shown.stdout, /^hipaa: every cluster; every namespace; owner care\npci-dss: cluster shop, prod-\*/)
+  assert.match(shown.stdout, /\nhipaa: every cluster; every namespace; owner care\npci-dss: cluster shop, prod-\*/)
   assert.match(shown.stderr, /^Set by \S+ at \S+Z \(change 1\)\n$/)
-  assert.equal(parseNdjson((await run(['scope', 'show', '--json'], { folder })).stdout).length, 2)
+  assert.equal(parseNdjson((await run(['scope', 'show', '--json'], { folder })).stdout).length, 3)
   writeFileSync(join(folder, 'scope.yaml'), 'pci-dss: {}\n')
   assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).code, 2)
-  assert.equal((await run(['scope', 'show', '--json'], { folder })).stdout.split('\n').length, 3)
+  assert.equal((await run(['scope', 'show', '--json'], { folder })).stdout.split('\n').length, 4)
 })
 
 test('waiver set puts waivers in force: waiver list says how they stand, and paths names the one of each path until it ends', async () => {

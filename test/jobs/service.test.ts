@@ -13,7 +13,7 @@ import { listDeliveries } from '../../lib/deliver/send/claims.ts'
 import { listDownloads, makeDownload } from '../../lib/deliver/link/downloads.ts'
 import { liftSuppression, suppress } from '../../lib/deliver/channel/suppressions.ts'
 import { type Envelope, NotSentError } from '../../lib/deliver/send/send.ts'
-import { declareScopes, declareWaivers } from '../../lib/store/registry/declarations.ts'
+import { declareScope, declareWaivers } from '../../lib/store/registry/declarations.ts'
 import { type Objects, StoreError } from '../../lib/store/objects/objects.ts'
 import { addCluster } from '../../lib/store/registry/registry.ts'
 import { readHistory } from '../../lib/history/cluster-state.ts'
@@ -578,8 +578,13 @@ test('what a waiver accepts is told once it ends, and what is out of scope is to
     expires,
   })
   await declareWaivers([waiver(timeOf(minutesIn(20)))], author, objects)
-  await declareScopes(
-    [{ framework: 'pci-dss', clusters: ['other'], namespaces: ['*'], labels: {}, owner: 'Ada', reason: 'cards' }],
+  await declareScope(
+    {
+      scopes: [
+        { framework: 'pci-dss', clusters: ['other'], namespaces: ['*'], labels: {}, owner: 'Ada', reason: 'cards' },
+      ],
+      report: {},
+    },
     author,
     objects,
   )

@@ -165,14 +165,14 @@ function ofWhatIsMissing(
         `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`,
       ),
     ]
-  if (uncollected === 0) return []
+  if (uncollected === 0 && windows.outsideSeconds === 0) return []
   const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
   return [
     {
       ...clusterFinding(
         id,
         'not-applicable',
-        'What was there only in windows that were not collected is not known',
+        'What was there only while nothing was collected is not known',
         seenOfCluster((start) => collected.has(start), windows),
       ),
       isWhole: true,

@@ -257,17 +257,14 @@ export function encryptedWindows({ windows }: PathHistory): number {
   return windows.mtls + windows['tls-anonymous'] + windows['app-tls']
 }
 
-/** Reasons of an unknown window that may hide traffic in the clear: it takes more than a share to pass beside one. */
-const DOUBTS: ReadonlySet<string> = new Set([
-  'labels-overridden',
-  'labels-overridden (not corroborated)',
-  'instance-not-confirmed',
-  'source-partly-unmeshed',
-])
+/** Reasons of an unknown window that may hide traffic in the clear, without what stands in brackets: no share is enough to pass beside one. */
+const DOUBTS: ReadonlySet<string> = new Set(['labels-overridden', 'instance-not-confirmed', 'source-partly-unmeshed'])
 
 /** The reason of the first window in which what was seen of a path is in doubt; null where none is. */
 export function doubtOf({ rows }: PathHistory): string | null {
-  return rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(reason))?.reason ?? null
+  return (
+    rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(reason.replace(/ \(.*$/u, '')))?.reason ?? null
+  )
 }
 
 /** What of a path was let through in the clear: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty where nothing was. */

@@ -8,6 +8,7 @@ import { isInScope, labelsIn } from '../../../lib/assess/judge/in-scope.ts'
 import { endName } from '../../../lib/assess/judge/waived.ts'
 import type { ClusterPeriod } from '../../../lib/model/period.ts'
 import type { Finding, Judgement, Scope, Score, Subject, Waiver } from '../../../lib/model/judgement.ts'
+import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
 import { HOURS, UNMESHED, anyPeriod, factsOf, path, period } from '../../support/stored/judged-period.ts'
 import { cluster, hours, storyOfAWeek, workload } from '../../support/stored/report-input.ts'
 import { matchesGolden } from '../../support/golden.ts'
@@ -17,7 +18,7 @@ const AT = HOURS.to
 const whole = (
   clusters: readonly ClusterPeriod[],
   more: { scopes?: readonly Scope[]; waivers?: readonly Waiver[] } = {},
-) => judge({ clusters, scopes: [], waivers: [], at: AT, ...more })
+) => judge({ clusters, scopes: [], waivers: [], settings: DEFAULT_SETTINGS, period: HOURS, at: AT, ...more })
 
 const scope = (changes: Partial<Scope> = {}): Scope => ({
   framework: 'soc-2',
@@ -51,8 +52,8 @@ function subjectName(subject: Subject): string {
   }
 }
 
-function scoreText({ pass, fail, waived, unknown, share }: Score): string {
-  return `${pass} pass, ${fail} fail, ${waived} waived, ${unknown} unknown: ${share === null ? 'no share' : share.toFixed(3)}`
+function scoreText({ pass, fail, waived, notEnoughEvidence, share }: Score): string {
+  return `${pass} pass, ${fail} fail, ${waived} waived, ${notEnoughEvidence} not enough evidence: ${share === null ? 'no share' : share.toFixed(3)}`
 }
 
 /** A judgement as lines that can be read. */
@@ -127,6 +128,8 @@ const anyInput = fc.record({
   scopes: fc.array(anyScope, { maxLength: 3 }),
   waivers: fc.array(anyWaiver, { maxLength: 3 }).map((all) => all.map((one, index) => ({ ...one, id: `w${index}` }))),
   at: fc.constant(AT),
+  settings: fc.constant(DEFAULT_SETTINGS),
+  period: fc.constant(HOURS),
 })
 
 test('scoreOf() counts what was judged, and gives no share where nothing was or a cluster was not seen', () => {
@@ -134,17 +137,23 @@ test('scoreOf() counts what was judged, and gives no share where nothing was or 
     verdicts.map((verdict) =>
       verdict === 'waived' ? { verdict: 'fail' as const, waiver: 'w' } : { verdict, waiver: null },
     )
-  const counted = { pass: 1, fail: 1, waived: 1, unknown: 1, share: 0.25 }
-  assert.deepEqual(scoreOf(of('pass', 'fail', 'waived', 'unknown', 'not-applicable'), false), counted)
-  assert.deepEqual(scoreOf(of('pass', 'pass'), true), { pass: 2, fail: 0, waived: 0, unknown: 0, share: null })
+  const counted = { pass: 1, fail: 1, waived: 1, notEnoughEvidence: 1, share: 0.25 }
+  assert.deepEqual(scoreOf(of('pass', 'fail', 'waived', 'not-enough-evidence', 'not-applicable'), false), counted)
+  assert.deepEqual(scoreOf(of('pass', 'pass'), true), {
+    pass: 2,
+    fail: 0,
+    waived: 0,
+    notEnoughEvidence: 0,
+    share: null,
+  })
   assert.equal(scoreOf(of('not-applicable'), false).share, null)
   assert.equal(scoreOf([], false).share, null)
 })
 
-test('worstVerdict() takes a failure for one whoever waived it, and unknown for worse than pass', () => {
+test('worstVerdict() takes a failure for one whoever waived it, and a lack of evidence for worse than a pass', () => {
   const of = (...verdicts: Finding['verdict'][]) => worstVerdict(verdicts.map((verdict) => ({ verdict })))
-  assert.equal(of('pass', 'unknown', 'fail'), 'fail')
-  assert.equal(of('not-applicable', 'pass', 'unknown'), 'unknown')
+  assert.equal(of('pass', 'not-enough-evidence', 'fail'), 'fail')
+  assert.equal(of('not-applicable', 'pass', 'not-enough-evidence'), 'not-enough-evidence')
   assert.equal(of('not-applicable', 'pass'), 'pass')
   assert.equal(of(), 'not-applicable')
 })
@@ -183,24 +192,24 @@ test('judge() does not let what was found out of scope stand for what was not se
   const shareOf = (paths: Parameters<typeof period>[0]) =>
     whole([period(paths, { windows })], { scopes: [scope({ namespaces: ['bank'] })] }).frameworks.find(
       ({ id }) => id === 'soc-2',
-    )?.score.unknown
+    )?.score.notEnoughEvidence
   assert.equal(shareOf([clear]), shareOf([]))
 })
 
-test('judge() never counts unknown as pass, and a share holds every failure and everything unknown in its denominator', () => {
+test('judge() never counts what lacks evidence as pass, and a share holds it and every failure in its denominator', () => {
   fc.assert(
     fc.property(anyInput, (input) => {
       const judged = judge(input)
       const { score, findings } = judged
       const count = (verdict: Finding['verdict']) => findings.filter((one) => one.verdict === verdict).length
       assert.deepEqual(
-        [score.pass, score.fail + score.waived, score.unknown],
-        [count('pass'), count('fail'), count('unknown')],
+        [score.pass, score.fail + score.waived, score.notEnoughEvidence],
+        [count('pass'), count('fail'), count('not-enough-evidence')],
       )
       for (const one of scoresOf(judged)) {
-        const all = one.pass + one.fail + one.waived + one.unknown
+        const all = one.pass + one.fail + one.waived + one.notEnoughEvidence
         if (one.share !== null) assert.equal(one.share, one.pass / all)
-        if (one.unknown + one.fail + one.waived > 0) assert.notEqual(one.share, 1)
+        if (one.notEnoughEvidence + one.fail + one.waived > 0) assert.notEqual(one.share, 1)
       }
     }),
   )
@@ -277,7 +286,7 @@ test('judge() gives no share of a cluster that was not seen, however well the ot
   })
   const judged = whole([period(), lost])
   assert.ok(scoresOf(judged).every(({ share }) => share === null))
-  assert.equal(judged.rules.find(({ id }) => id === 'path-is-encrypted')?.verdict, 'unknown')
+  assert.equal(judged.rules.find(({ id }) => id === 'path-is-encrypted')?.verdict, 'not-enough-evidence')
   const scoped = whole([period(), lost], { scopes: [scope({ clusters: ['prod'] })] })
   const [soc2, hipaa] = ['soc-2', 'hipaa'].map((id) => scoped.frameworks.find((one) => one.id === id))
   assert.notEqual(soc2?.score.share, null, 'the cluster is out of this scope')
@@ -285,21 +294,27 @@ test('judge() gives no share of a cluster that was not seen, however well the ot
   assert.deepEqual(soc2?.outOfScope, [{ cluster: 'lost', namespace: '', workloads: 0, paths: 0 }])
 })
 
-test('judge() says unknown of workloads where no Kubernetes list was read, and never that there was nothing to judge', () => {
+test('judge() lacks evidence of workloads where no Kubernetes list was read, and never that there was nothing to judge', () => {
   const none = period([])
   const judged = whole([{ ...none, facts: { ...factsOf(none), listedWindows: 0 } }])
   const verdicts = ['workload-is-meshed', 'ports-not-bypassed', 'identity-is-dedicated', 'labels-not-spoofed'].map(
     (id) => judged.rules.find((rule) => rule.id === id)?.verdict,
   )
-  assert.deepEqual(verdicts, ['unknown', 'unknown', 'unknown', 'unknown'])
-  assert.equal(judged.score.unknown, 4)
+  assert.deepEqual(verdicts, [
+    'not-enough-evidence',
+    'not-enough-evidence',
+    'not-enough-evidence',
+    'not-enough-evidence',
+  ])
 })
 
-test('judge() says unknown of what was there only in windows that are missing, whatever else a rule found', () => {
+test('judge() lacks evidence of what was there only in windows that are missing, whatever else a rule found', () => {
   for (const [windows, verdict] of [
     [hours(HOURS), 'not-applicable'],
-    [hours({ ...HOURS, missing: [3] }), 'unknown'],
-    [[], 'unknown'],
+    [hours({ ...HOURS, missing: [3] }), 'not-enough-evidence'],
+    // Registered an hour before the end: nobody looked before.
+    [hours(HOURS).slice(11), 'not-enough-evidence'],
+    [[], 'not-enough-evidence'],
   ] as const) {
     const judged = whole([period([], { windows: [...windows] })])
     for (const id of ['path-is-encrypted', 'inbound-plaintext-absent', 'workload-is-meshed', 'sources-agree'])
@@ -311,11 +326,11 @@ test('judge() says unknown of what was there only in windows that are missing, w
       .filter(({ rule }) => rule === 'path-is-encrypted')
       .map(({ subject, verdict }) => [subject.kind, verdict]),
     [
-      ['cluster', 'unknown'],
-      ['path', 'pass'],
+      ['cluster', 'not-enough-evidence'],
+      ['path', 'not-enough-evidence'],
     ],
   )
-  const none = judge({ clusters: [], scopes: [], waivers: [], at: AT })
+  const none = whole([])
   assert.deepEqual([none.score.share, none.findings], [null, []])
 })
 
@@ -357,7 +372,7 @@ test('judge() names the rule, the subject and the reason of each finding, by rul
   assert.deepEqual(
     findings.filter(({ rule }) => rule === 'path-is-encrypted').map(({ verdict, detail }) => [verdict, detail]),
     [
-      ['pass', 'Encrypted in each of the 12 windows with traffic'],
+      ['pass', 'Encrypted in each of the 12 windows with traffic, seen all of its time'],
       ['fail', 'Not encrypted in 12 windows, first from 2026-11-20T00:00:00Z'],
     ],
   )
@@ -385,6 +400,8 @@ test('judge() of the week of two clusters is as it was', () => {
       }),
       waiver({ id: 'everything', expires: '2030-01-01T00:00:00Z', rules: ['sources-agree'] }),
     ],
+    settings: DEFAULT_SETTINGS,
+    period: week,
     at: week.to,
   })
   matchesGolden('judge/week.txt', told(judged))

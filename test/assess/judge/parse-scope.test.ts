@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decodeScopes, encodeScopes, readScopes } from '../../../lib/assess/judge/parse-scope.ts'
+import {
+  DEFAULT_SETTINGS,
+  decodeScopes,
+  encodeScopes,
+  readScopes,
+  settingsOf,
+} from '../../../lib/assess/judge/parse-scope.ts'
 import type { Scope } from '../../../lib/model/judgement.ts'
 
 /** What is said of a text, one line each. */
@@ -28,7 +34,7 @@ hipaa:
     reason: The portal
 `)
   assert.deepEqual(problems, [])
-  assert.deepEqual(value, [
+  assert.deepEqual(value?.scopes, [
     { framework: 'hipaa', clusters: [], namespaces: [], labels: {}, owner: 'care', reason: 'Everything of it' },
     { framework: 'hipaa', clusters: [], namespaces: ['*-care'], labels: {}, owner: 'care', reason: 'The portal' },
     {
@@ -40,7 +46,8 @@ hipaa:
       reason: 'Card data is processed there',
     },
   ])
-  assert.deepEqual(readScopes('{}').value, [])
+  assert.deepEqual(value?.report, {})
+  assert.deepEqual(readScopes('{}').value, { scopes: [], report: {} })
 })
 
 test('readScopes() says of each thing that is wrong where it stands and how to mend it', () => {
@@ -55,8 +62,8 @@ test('readScopes() says of each thing that is wrong where it stands and how to m
       '5:8: Cannot use "true" as labels.a of the scope of "pci-dss": labels are text, write "true" in quotes',
       '6:5: Cannot use labels.b of the scope of "pci-dss": it is empty, wanted text',
       '7:11: Cannot use "" as owner of the scope of "pci-dss": it is empty, wanted who answers for the scope',
-      '8:3: Cannot use "colour" in the scope of "pci-dss": it is not a field, known are clusters, namespaces, labels, owner, reason',
-      '9:1: Cannot use "sox" as framework: it is not one that is judged, known are nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, hipaa, pci-dss, dora, nis2',
+      '8:3: Cannot use "colour" in the scope of "pci-dss": it is not a field, known are clusters, namespaces, labels, wantedShare, owner, reason',
+      '9:1: Cannot use "sox" as framework: it is not one that is judged, known are nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, hipaa, pci-dss, dora, nis2, and "report" for what concerns the whole report',
     ],
   )
   assert.deepEqual(said('dora:\n  - owner: a\n    reason: b\n  - owner: a\n    clusters: [Prod, "*"]\n'), [
@@ -167,22 +174,79 @@ const anyScope: fc.Arbitrary<Scope> = fc.record({
   labels: fc.dictionary(fc.constantFrom('app', 'tier', 'k8s.io/part-of'), fc.string({ maxLength: 5 })),
   owner: fc.constantFrom('a', 'the "team": x', 'ünï'),
   reason: fc.string({ minLength: 1, maxLength: 20 }).filter((text) => text.trim() === text),
+  wantedShare: fc.constantFrom(undefined, 0.5, 1),
 })
+
+const anyReport = fc.record(
+  {
+    organisation: fc.constantFrom('Example', 'the "shop": x'),
+    preparedBy: fc.constantFrom('ada', 'ünï'),
+    wantedShare: fc.constantFrom(85, 99, 99.5, 100),
+    judge: fc.uniqueArray(fc.constantFrom('application', 'mesh', 'platform'), { minLength: 1 }),
+    platformNamespaces: fc.array(fc.constantFrom('infra', 'ingress-*'), { maxLength: 2 }),
+    ownerLabel: fc.constantFrom('team', 'example.com/owner'),
+  },
+  { requiredKeys: [] },
+)
 
 test('readScopes() reads what was written, and decodeScopes() what was stored', () => {
   fc.assert(
-    fc.property(fc.array(anyScope, { maxLength: 4 }), (scopes) => {
+    fc.property(fc.array(anyScope, { maxLength: 4 }), anyReport, (scopes, report) => {
       const sorted = scopes.toSorted((a, b) => (a.framework < b.framework ? -1 : a.framework > b.framework ? 1 : 0))
       const byFramework = Map.groupBy(sorted, ({ framework }) => framework)
-      const written = [...byFramework].map(([id, all]) => [id, all.map(({ framework: _, ...rest }) => rest)])
-      const { value } = readScopes(JSON.stringify(Object.fromEntries(written)))
-      assert.deepEqual(JSON.parse(JSON.stringify(value)), JSON.parse(JSON.stringify(sorted)))
-      assert.deepEqual(
-        JSON.parse(JSON.stringify(decodeScopes(JSON.parse(JSON.stringify(encodeScopes(scopes)))))),
-        JSON.parse(JSON.stringify(scopes)),
-      )
+      const written = [...byFramework].map(([id, all]) => [
+        id,
+        all.map(({ framework: _, wantedShare, ...rest }) => ({
+          ...rest,
+          ...(wantedShare === undefined ? {} : { wantedShare: wantedShare * 100 }),
+        })),
+      ])
+      const { value } = readScopes(JSON.stringify({ ...Object.fromEntries(written), report }))
+      const { wantedShare, ...others } = report
+      const expected = {
+        scopes: sorted,
+        report: {
+          platformNamespaces: [],
+          ...others,
+          ...(wantedShare === undefined ? {} : { wantedShare: wantedShare / 100 }),
+        },
+      }
+      const plain = (any: unknown): unknown => JSON.parse(JSON.stringify(any))
+      assert.deepEqual(plain(value), plain(expected))
+      assert.ok(value !== null)
+      assert.deepEqual(plain(decodeScopes(plain(encodeScopes(value)))), plain(value))
     }),
   )
   for (const other of [undefined, null, [], {}, { format: 'ciphertrail/waivers/1' }])
     assert.equal(decodeScopes(other), undefined)
+})
+
+test('decodeScopes() reads what was stored before reports had settings', () => {
+  const scopes = [
+    { framework: 'dora', clusters: [], namespaces: ['*-x'], labels: {}, owner: 'a', reason: 'everything there' },
+  ]
+  assert.deepEqual(decodeScopes({ format: 'ciphertrail/scope/1', scopes }), { scopes, report: {} })
+})
+
+test('readScopes() takes a wanted share as percent, more than none and at most all', () => {
+  const shareOf = (percent: string) =>
+    readScopes(`report: {wantedShare: ${percent}}\ndora: {owner: a, reason: b, wantedShare: ${percent}}`).value
+  assert.deepEqual(
+    [shareOf('99.5')?.report.wantedShare, shareOf('99.5')?.scopes[0]?.wantedShare, shareOf('100')?.report.wantedShare],
+    [0.995, 0.995, 1],
+  )
+  for (const percent of ['0', '-1', '100.1', '"99"', '.nan', '.inf', '[]'])
+    assert.equal(shareOf(percent), null, percent)
+  assert.match(said('report: {wantedShare: 120}')[0] ?? '', /^1:23: .*wanted more than 0 and at most 100 percent/)
+  assert.match(said('report: {judge: [applications]}')[0] ?? '', /wanted one of application, mesh, platform/)
+})
+
+test('settingsOf() has a default for whatever was not written', () => {
+  assert.deepEqual(settingsOf({}), DEFAULT_SETTINGS)
+  assert.equal(DEFAULT_SETTINGS.wantedShare, 0.99)
+  assert.deepEqual(settingsOf({ wantedShare: 0.85, judge: ['application', 'mesh'] }), {
+    ...DEFAULT_SETTINGS,
+    wantedShare: 0.85,
+    judgedClasses: ['application', 'mesh'],
+  })
 })

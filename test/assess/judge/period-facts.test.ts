@@ -76,7 +76,13 @@ test('periodFacts() counts the identities of mutual TLS by what was on the wire 
     { paths: [pathWindow(named80, 'tls-anonymous', { serverId: 'ledger.bank' })] },
     { collected: false, paths: [] },
   )
-  const expected = { pathId: named80.pathId, serverId: 'ledger.bank', source: 'web', destination: 'ledger' }
+  const expected = {
+    pathId: named80.pathId,
+    serverId: 'ledger.bank',
+    source: 'web',
+    destination: 'ledger',
+    corroborated: 'yes',
+  }
   assert.deepEqual(
     identities.toSorted((a, b) => b.windows - a.windows),
     [

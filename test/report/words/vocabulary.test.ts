@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { byteWords, countWords, plural, reasonWords, shareWords } from '../../../lib/report/words/vocabulary.ts'
+import { byteWords, countWords, plural, reasonWords } from '../../../lib/report/words/vocabulary.ts'
+import { shareWords } from '../../../lib/text/share-words.ts'
 
 test('shareWords() never says all of what is less than all, nor nothing of what is more than nothing', () => {
   const said = new Map([

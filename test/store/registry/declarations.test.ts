@@ -6,9 +6,9 @@ import { parseWaivers } from '../../../lib/assess/judge/parse-waivers.ts'
 import { recordChange } from '../../../lib/store/registry/changes.ts'
 import {
   DeclarationError,
-  declareScopes,
+  declareScope,
   declareWaivers,
-  declaredScopes,
+  declaredScope,
   declaredWaivers,
 } from '../../../lib/store/registry/declarations.ts'
 import { changeKey } from '../../../lib/store/keys.ts'
@@ -17,12 +17,16 @@ import { freshStore } from '../../support/stored/fresh-store.ts'
 
 const ada = { now: new Date('2026-11-24T12:34:56Z'), by: 'ada' }
 
-const scopes = readScopes(`
+const scope = readScopes(`
+report:
+  organisation: Example
+  wantedShare: 95
 pci-dss:
   clusters: [shop]
   namespaces: ["pay-*"]
   labels: {pci: "true"}
   owner: grc@example.com
+  wantedShare: 99.9
   reason: cardholder data
 soc-2:
   - {clusters: [shop], namespaces: [], owner: grc, reason: all of it}
@@ -39,14 +43,14 @@ old-ftp:
 `).value
 
 test('what was declared is read back with who and when, and nothing is there before', async (t) => {
-  assert.ok(scopes !== null && waivers !== null)
+  assert.ok(scope !== null && waivers !== null)
   const objects = await freshStore(t)
-  assert.deepEqual(await declaredScopes(objects), { declared: [], change: null })
+  assert.deepEqual(await declaredScope(objects), { declared: { scopes: [], report: {} }, change: null })
   assert.deepEqual(await declaredWaivers(objects), { declared: [], change: null })
-  assert.equal(await declareScopes(scopes, ada, objects), true)
+  assert.equal(await declareScope(scope, ada, objects), true)
   assert.equal(await declareWaivers(waivers, ada, objects), true)
   const change = { number: 1, at: '2026-11-24T12:34:56Z', by: 'ada' }
-  assert.deepEqual(await declaredScopes(objects), { declared: scopes, change })
+  assert.deepEqual(await declaredScope(objects), { declared: scope, change })
   assert.deepEqual(await declaredWaivers(objects), { declared: waivers, change })
 })
 

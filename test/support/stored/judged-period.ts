@@ -1,6 +1,13 @@
 /** Makes periods of a cluster for rules to judge: all well, unless a test says otherwise. */
 import fc from 'fast-check'
-import type { ClusterPeriod, PathIdentity, PeriodFacts, WorkloadHistory } from '../../../lib/model/period.ts'
+import { workloadKey } from '../../../lib/assess/pods/facts.ts'
+import type {
+  ClusterPeriod,
+  ObservedPeriod,
+  PathIdentity,
+  PeriodFacts,
+  WorkloadHistory,
+} from '../../../lib/model/period.ts'
 import type { Crypto, VizDifference, Workload } from '../../../lib/model/window.ts'
 import type { Endpoint, State } from '../../../lib/model/path.ts'
 import type { PathRow } from '../../../lib/model/history.ts'
@@ -65,21 +72,62 @@ export function period(
   } = {},
 ): ClusterPeriod {
   const made = cluster(id, windows, paths, more)
-  return { ...made, facts: { ...factsOf(made, history), ...facts } }
+  return { ...made, facts: { ...factsOf(made, history, facts), ...facts } }
 }
 
-/** What the windows of a period would say of it, were all well. */
+/**
+ * What the windows of a period would say of it, were all well.
+ *
+ * @param history changes of every workload's history; what was read of each window follows it
+ * @param lists in how many windows lists were read, the first ones, and which workloads they showed
+ */
 export function factsOf(
   { windows, rows, workloads, coverage }: ClusterPeriod,
   history: Partial<WorkloadHistory> = {},
+  lists: Partial<Pick<PeriodFacts, 'listedWindows' | 'workloads'>> = {},
 ): PeriodFacts {
   const collected = windows.filter((window) => window.collected)
   return {
     listedWindows: collected.length,
-    observed: observedOf(windows, coverage, workloads),
+    observed: observedAs(observedOf(windows, coverage, workloads), history, lists),
     workloads: workloads.map((one) => historyOf(one, collected.length, history)),
     identities: identitiesOf(rows),
     crypto: collected.map(({ start, end }, index) => ({ start, end, crypto: rotated(index) })),
+  }
+}
+
+/** What was read of workloads with such a history: of its windows those with a proxy in each pod come first. */
+function observedAs(
+  { windows, workloads }: ObservedPeriod,
+  { meshed, overriding = [], bypasses = [] }: Partial<WorkloadHistory>,
+  { listedWindows = Infinity, workloads: listed }: Partial<Pick<PeriodFacts, 'listedWindows' | 'workloads'>>,
+): ObservedPeriod {
+  const names = listed === undefined ? null : new Set(listed.map(workloadKey))
+  const places = windows.flatMap(({ collected }, index) => (collected ? [index] : []))
+  const unlisted = new Set(places.slice(listedWindows))
+  const stateAt = new Map(
+    (['yes', 'unknown', 'partly', 'no'] as const)
+      .flatMap((state) => Array.from({ length: meshed?.[state] ?? 0 }, () => state))
+      .map((state, order) => [places[order] ?? -1, state]),
+  )
+  return {
+    windows: windows.map((window, index) => (unlisted.has(index) ? { ...window, isListed: false } : window)),
+    workloads: new Map(
+      [...workloads].map(([key, one]) => {
+        const isShown = (index: number) => !unlisted.has(index) && (names === null || names.has(key))
+        const isRead = (index: number) =>
+          isShown(index) && overriding.length === 0 && (stateAt.get(index) ?? 'yes') === 'yes'
+        return [
+          key,
+          {
+            hadPods: one.hadPods,
+            told: one.told.map((told, index) => (isShown(index) && stateAt.get(index) !== 'unknown' ? told : 0)),
+            shares: one.shares.map((share, index) => (isRead(index) ? share : 0)),
+            around: new Map(bypasses.length === 0 ? [] : windows.map((_, index) => [index, bypasses])),
+          },
+        ]
+      }),
+    ),
   }
 }
 
@@ -215,23 +263,20 @@ export const anyPeriod = (id = 'prod'): fc.Arbitrary<ClusterPeriod> =>
         { sharedWith: 'deployment/shop/other' },
       ),
     })
-    .map(({ paths, missing, unlisted, history, viz }) => {
-      const made = period(
+    .map(({ paths, missing, unlisted, history, viz }) =>
+      period(
         paths.map((one, index) => ({ ...one, pathId: `${id}-${index}` })),
-        { id, windows: hours({ ...HOURS, missing }), history },
-      )
-      const { facts } = made
-      return facts === undefined
-        ? made
-        : {
-            ...made,
-            facts: {
-              ...facts,
-              listedWindows: Math.max(0, facts.listedWindows - unlisted),
-              viz: { compared: 9, differences: viz.map((one) => vizDifference(`${id}-${one.index}`, one)) },
-            },
-          }
-    })
+        {
+          id,
+          windows: hours({ ...HOURS, missing }),
+          history,
+          facts: {
+            listedWindows: Math.max(0, 12 - missing.length - unlisted),
+            viz: { compared: 9, differences: viz.map((one) => vizDifference(`${id}-${one.index}`, one)) },
+          },
+        },
+      ),
+    )
 
 /** What viz showed otherwise of a path; of a pair that no proxy told of where the period has no such path. */
 export function vizDifference(
