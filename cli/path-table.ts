@@ -9,16 +9,13 @@ import { CLASS_WORDS, plural } from '../lib/report/words/vocabulary.ts'
 import { shareWords } from '../lib/text/share-words.ts'
 import { datesOf } from '../lib/time/dates.ts'
 import type { Console } from './console.ts'
-import { type Column, tableLines } from './terminal-table.ts'
+import { type Column, tableLines, tableWidth } from './terminal-table.ts'
 
 /** Which paths are wanted; absent: all. */
 export type WantedPaths = {
   readonly namespace?: string | undefined
   readonly state?: State | 'not-encrypted' | undefined
 }
-
-/** As many columns as a row may take where the terminal has more. */
-const MAX_WIDTH = 100
 
 /** How many of the latest windows a strip shows. */
 const STRIP_CELLS = 16
@@ -28,7 +25,7 @@ type Row = { readonly path: PathSummary; readonly exposure: Exposure | undefined
 
 /** Lines of a table for each class, applications first. */
 export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<Console, 'colors' | 'width'>): string[] {
-  const width = console.width === null ? null : Math.min(console.width, MAX_WIDTH)
+  const width = tableWidth(console)
   const exposures = new Map(
     [...summary.notEncrypted, ...summary.others.flatMap(({ notEncrypted }) => notEncrypted)].map((path) => [
       pathKey(path),

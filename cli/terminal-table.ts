@@ -10,6 +10,14 @@ export type Column<T> = {
   readonly isMain?: true
 }
 
+/** As many characters as a row takes where the terminal has more: longer ones are hard to read. */
+const MAX_WIDTH = 100
+
+/** How wide a table may be on this terminal; null where the answer goes to none, so that each row is one line. */
+export function tableWidth({ width }: { readonly width: number | null }): number | null {
+  return width === null ? null : Math.min(width, MAX_WIDTH)
+}
+
 /** Between two columns, and before what goes on on the next line. */
 const GAP = '  '
 

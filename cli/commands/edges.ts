@@ -18,7 +18,7 @@ import { type Console, FailedError, UsageError } from '../console.ts'
 import { endJson, toJson } from '../../lib/text/format-json.ts'
 import { KINDS } from '../workload-kinds.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
-import { type Column, tableLines } from '../terminal-table.ts'
+import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
 /** The options of `edges`. */
@@ -240,34 +240,27 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
   const { colors } = console
   const columns: Column<EdgeRow>[] = [
     ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EdgeRow) => cluster }] : []),
+    {
+      heading: 'STATE',
+      isMain: true,
+      text: ({ path }) =>
+        path.outcome === 'refused'
+          ? `${LOOKS.refused.shape} refused (${path.state})`
+          : `${LOOKS[path.state].shape} ${path.state}`,
+      color: (text, { path }) =>
+        isNotEncrypted(path) ? colors.red(text) : path.state === 'unknown' ? colors.yellow(text) : text,
+    },
     { heading: 'SRC', isMain: true, text: ({ src }) => src },
     { heading: 'DST', isMain: true, text: ({ dst }) => dst },
     { heading: 'SRC_NS', isMain: true, text: ({ srcNamespace }) => srcNamespace || '-' },
     { heading: 'DST_NS', isMain: true, text: ({ dstNamespace }) => dstNamespace || '-' },
     { heading: 'CLIENT', text: ({ client }) => client },
     { heading: 'SERVER', text: ({ server }) => server },
-    {
-      heading: 'MSG',
-      isMain: true,
-      text: ({ msg }) => msg,
-      color: (text, { path }) =>
-        path.outcome === 'refused'
-          ? text
-          : isNotEncrypted(path)
-            ? colors.red(text)
-            : path.state === 'unknown'
-              ? colors.yellow(text)
-              : text,
-    },
+    { heading: 'MSG', isMain: true, text: ({ msg }) => msg },
     ...(options.output === 'wide'
       ? [
           { heading: 'SRC_KIND', text: ({ path }: EdgeRow) => path.source.kind },
           { heading: 'DST_KIND', text: ({ path }: EdgeRow) => path.destination.kind },
-          {
-            heading: 'STATE',
-            text: ({ path }: EdgeRow) =>
-              `${LOOKS[path.outcome === 'refused' ? 'refused' : path.state].shape} ${path.state}`,
-          },
           { heading: 'OPENS', text: ({ path }: EdgeRow) => String(path.opens) },
           { heading: 'OPEN', text: ({ path }: EdgeRow) => String(path.openAtScrape) },
           { heading: 'BYTES', text: ({ path }: EdgeRow) => String(path.bytes) },
@@ -276,5 +269,5 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
         ]
       : []),
   ]
-  for (const line of tableLines(rows, columns, console.width)) console.out(line)
+  for (const line of tableLines(rows, columns, tableWidth(console))) console.out(line)
 }

@@ -13,7 +13,7 @@ import { datesOf, durationWords } from '../../lib/time/dates.ts'
 import type { Console } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
-import { type Column, tableLines } from '../terminal-table.ts'
+import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 
 /** So many actions are shown; the report has all. */
 const MAX_ACTIONS = 3
@@ -88,7 +88,7 @@ function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' |
     ...evidenceWords(summary),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
-    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), width),
+    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), tableWidth({ width })),
     ...othersLine(status),
     '',
     ...actionLines(actions, dates.moment),

@@ -9,7 +9,7 @@ import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { byteWords } from '../../lib/report/words/vocabulary.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
-import { type Column, tableLines } from '../terminal-table.ts'
+import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
 /** The options of `workloads`. */
@@ -62,7 +62,8 @@ export function addWorkloads(program: Command, console: Console): void {
       }
       if (options.json === true) for (const workload of found) console.out(toJson(workload))
       else if (found.length > 0)
-        for (const line of tableLines(found, columns(clusters.length > 1, console))) console.out(line)
+        for (const line of tableLines(found, columns(clusters.length > 1, console), tableWidth(console)))
+          console.out(line)
       if (missing > 0) throw new FailedError()
     })
 }
@@ -76,12 +77,13 @@ async function listedAt(cluster: Cluster, at: string | undefined, objects: Objec
 
 function columns(hasClusters: boolean, { colors }: Console): Column<Workload>[] {
   return [
-    ...(hasClusters ? [{ heading: 'CLUSTER', text: ({ cluster }: Workload) => cluster }] : []),
-    { heading: 'KIND', text: ({ kind }) => kind },
-    { heading: 'NAMESPACE', text: ({ namespace }) => namespace },
-    { heading: 'NAME', text: ({ name }) => name },
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: Workload) => cluster }] : []),
+    { heading: 'KIND', isMain: true, text: ({ kind }) => kind },
+    { heading: 'NAMESPACE', isMain: true, text: ({ namespace }) => namespace },
+    { heading: 'NAME', isMain: true, text: ({ name }) => name },
     {
       heading: 'MESHED',
+      isMain: true,
       text: ({ meshed }) => meshed,
       color: (text, { meshed }) =>
         meshed === 'no' || meshed === 'partly' ? colors.red(text) : meshed === 'unknown' ? colors.yellow(text) : text,

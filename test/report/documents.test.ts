@@ -230,7 +230,9 @@ test('a period with a gap or something unknown never reads as if nothing was ami
       if (!isWhole) assert.match(verdict, /not collected|Nothing was collected|nothing was observed|% of/u)
       if (summary.unknown.length > 0 && summary.collectedWindows > 0) assert.match(verdict, /could not be told/u)
       for (const { id, verdict: stands } of summary.judgement.rules)
-        if (summary.judgement.findings.some((finding) => finding.rule === id && finding.verdict === 'not-enough-evidence'))
+        if (
+          summary.judgement.findings.some((finding) => finding.rule === id && finding.verdict === 'not-enough-evidence')
+        )
           assert.ok(VERDICTS.indexOf(stands) <= VERDICTS.indexOf('not-enough-evidence'), id)
     }),
     { numRuns: 40 },
