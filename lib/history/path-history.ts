@@ -186,7 +186,9 @@ function joinQuiet(pieces: readonly Piece[]): Piece[] {
 function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'class' | 'fix'> {
   const { interval, windows, activity } = piece
   const { cluster, pathId, source, destination, port, episode } = interval
-  const { state, outcome, reason, cause, enforcement, corroborated, candidates } = isQuiet(piece) ? QUIET : interval
+  const { state, outcome, reason, cause, settings, enforcement, corroborated, candidates } = isQuiet(piece)
+    ? QUIET
+    : interval
   const bytes = activity.reduce((sum, entry) => sum + entry.bytes, 0)
   const clearBytes = activity.reduce((sum, entry) => sum + entry.clearBytes, 0)
   return {
@@ -201,6 +203,7 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
     outcome,
     reason,
     cause,
+    ...(settings === undefined ? {} : { settings }),
     clearShare: bytes === 0 ? null : clearBytes / bytes,
     opens: activity.reduce((sum, { opens }) => sum + opens, 0),
     openAtScrape: activity.reduce((most, { openAtScrape }) => Math.max(most, openAtScrape), 0),

@@ -49,7 +49,12 @@ export const MISSING: WindowReading = { ...SILENT, state: 'not-collected', reaso
 export const UNREADABLE: WindowReading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
 
 /** What a path is in windows in which the labels of an end may hide what was seen of it. */
-export const OVERRIDDEN: WindowReading = { ...SILENT, state: 'unknown', reason: 'labels-overridden', cause: 'unknown' }
+export const OVERRIDDEN: WindowReading = {
+  ...SILENT,
+  state: 'unknown',
+  reason: 'labels-overridden',
+  cause: 'labels-overridden',
+}
 
 /** The keys of the ends of a path that this cluster's lists can show. */
 export function endsOf({ source: from, destination }: PathEnds): string[] {

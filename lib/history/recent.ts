@@ -30,7 +30,7 @@ export type Recent = {
   /** What the next fold needs, and nobody else. */
   readonly ends: Timeline['ends']
   /** How the path of an episode was when it was not encrypted last, by the episode's id; absent where that was in a month already. */
-  readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause'>>
+  readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause' | 'settings'>>
   /** Those that are in no month yet, oldest first. */
   readonly windows: TimelineMonth['windows']
   /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
@@ -111,9 +111,9 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
   const { paths, episodes, ends, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
   const seen = new Map(before.seen)
   for (const { intervals } of months)
-    for (const { episode, state, outcome, reason, cause } of intervals)
+    for (const { episode, state, outcome, reason, cause, settings } of intervals)
       if (episode !== null && isNotEncrypted({ state, outcome }))
-        seen.set(episode.id, { state, outcome, reason, cause })
+        seen.set(episode.id, { state, outcome, reason, cause, ...(settings === undefined ? {} : { settings }) })
   const last = news.findLast(({ result }) => result !== null)?.result
   const unlisted = news.filter(({ result }) => result?.collected === true && result.existing === null)
   return {

@@ -220,9 +220,12 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
     const interval = intervals[index]
     if (interval === undefined || interval.to <= since) return
     if (interval.state === 'not-observed') continue
-    if (interval.from >= since) Object.assign(interval, QUIET)
-    else {
-      intervals.splice(index + 1, 0, { ...interval, ...QUIET, from: since, activity: [] })
+    if (interval.from >= since) {
+      Object.assign(interval, QUIET)
+      delete interval.settings
+    } else {
+      const { settings: _, ...kept } = interval
+      intervals.splice(index + 1, 0, { ...kept, ...QUIET, from: since, activity: [] })
       interval.to = since
     }
   }
@@ -247,7 +250,8 @@ function addReading(
     monthOf(last.from) !== monthOf(window.start) ||
     !isSame(last, reading, path.episode)
   ) {
-    const { state, outcome, reason, cause, enforcement, corroborated, candidates, clientId, serverId } = reading
+    const { state, outcome, reason, cause, settings, enforcement, corroborated, candidates, clientId, serverId } =
+      reading
     path.intervals.push({
       cluster: fold.cluster,
       pathId: path.pathId,
@@ -260,6 +264,7 @@ function addReading(
       outcome,
       reason,
       cause,
+      ...(settings === undefined ? {} : { settings }),
       enforcement,
       corroborated,
       candidates,
@@ -276,6 +281,8 @@ function addReading(
   const isFirst = last.activity.length === 0
   last.source = from
   last.destination = destination
+  if (reading.settings === undefined) delete last.settings
+  else last.settings = reading.settings
   last.corroborated = isFirst ? reading.corroborated : worstCorroboration(last.corroborated, reading.corroborated)
   last.candidates = isFirst ? reading.candidates : uniteCandidates(last.candidates, reading.candidates)
   last.clientId = reading.clientId ?? (isFirst ? null : last.clientId)

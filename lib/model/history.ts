@@ -1,5 +1,5 @@
 /** What is kept of many windows: the intervals and episodes of each path, by month. */
-import type { Cause, Corroborated, Enforcement, Outcome, PathClass, PathEnds, Source, State } from './path.ts'
+import type { Cause, Corroborated, Enforcement, Outcome, PathClass, PathEnds, Setting, Source, State } from './path.ts'
 import type { LabelledNamespaces } from './window.ts'
 
 /** A time in which a path was not encrypted. */
@@ -36,6 +36,8 @@ export type Interval = PathEnds & {
   readonly outcome: Outcome
   readonly reason: string
   readonly cause: Cause | null
+  /** Of the last window in which the path was seen: a change of them alone cuts no interval. Absent: none. */
+  readonly settings?: readonly Setting[]
   readonly enforcement: Enforcement
   readonly corroborated: Corroborated
   readonly candidates: readonly Source[]
@@ -56,7 +58,9 @@ export type PathRow = PathEnds & {
   readonly outcome: Outcome
   readonly reason: string
   readonly cause: Cause | null
-  /** The change that would fix it, in words that can be pasted; null where nothing is to be fixed. */
+  /** Settings of workloads on which the cause rests; absent: none. */
+  readonly settings?: readonly Setting[]
+  /** The change that would fix it, or what to look at where that is not known, in words that can be pasted; null where nothing is to be fixed. */
   readonly fix: string | null
   /** Part of the bytes that the mesh did not encrypt, 0 to 1; null where no bytes were counted. */
   readonly clearShare: number | null

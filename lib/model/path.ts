@@ -28,18 +28,37 @@ export type Enforcement = 'plaintext-refused' | 'plaintext-allowed' | 'audited' 
  */
 export type Corroborated = 'yes' | 'ambiguous' | 'no'
 
-/** Why a path is not encrypted by the mesh. Each has one fix text (lib/assess/window/causes-and-fixes.ts). */
+/**
+ * Why a path is not encrypted by the mesh, or why it is not known whether it is. Each rests on what a proxy or the Kubernetes API said of the window, and
+ * has one fix text (lib/assess/window/causes-and-fixes.ts).
+ */
 export const CAUSES = [
   'destination-not-meshed',
+  'destination-not-injected',
+  'destination-not-injectable',
+  'destination-in-other-mesh',
   'destination-on-host-network',
   'destination-skips-port',
+  'destination-not-listed',
   'source-skips-port',
   'source-not-meshed',
+  'source-not-proxied',
   'opaque-port-unmeshed-client',
   'init-container',
+  'identity-disabled',
+  'linkerd-webhook',
   'kubernetes-api',
   'outside-cluster',
   'application-tls',
+  'no-kubernetes-list',
+  'source-partly-meshed',
+  'destination-not-seen',
+  'labels-overridden',
+  'pod-not-listed',
+  'perhaps-probes',
+  'counted-before',
+  'metrics-incomplete',
+  'ipv6-not-proxied',
   'unknown',
 ] as const
 
@@ -58,6 +77,25 @@ export type ClassNamespaces = {
   readonly meshNamespaces: readonly string[]
   /** Patterns with `*`, beside kube-system. */
   readonly platformNamespaces: readonly string[]
+}
+
+/**
+ * A setting of a workload on which a cause rests, as it was in the window: an annotation of Linkerd's, or what of a pod's spec lets connections go
+ * around its proxy.
+ */
+export type Setting = {
+  readonly workload: Endpoint
+  /**
+   * The annotation, or a label of Linkerd's; `initContainers` for containers that run before the proxy, `linkerd-proxy` (without a value) for pods that lack
+   * it.
+   */
+  readonly name: string
+  /** As it is written. Null where there is none, or where it is nothing that Linkerd would take. */
+  readonly value: string | null
+  /** Of a list of ports: the one that leads to the path's destination. */
+  readonly port?: number
+  /** Where it is set: `control-plane` by its default for all proxies, `pod` by the pod or what made it. */
+  readonly by: 'workload' | 'namespace' | 'control-plane' | 'pod'
 }
 
 /** One end of a path: `kind` is a lower-case singular Kubernetes kind, or `unmeshed`, `serviceaccount`, `probe`, `service`, `external`. */

@@ -1,6 +1,6 @@
 /** What a window comes to: its edges, paths, workloads, coverage and cryptography. */
 import type { Window } from './time.ts'
-import type { Cause, Corroborated, Endpoint, Enforcement, Outcome, PathEnds, Source, State } from './path.ts'
+import type { Cause, Corroborated, Endpoint, Enforcement, Outcome, PathEnds, Setting, Source, State } from './path.ts'
 
 /** What one side saw of one path in one window. */
 export type Edge = PathEnds & {
@@ -27,6 +27,8 @@ export type PathWindow = PathEnds & {
   readonly reason: string
   /** Null where there is nothing to explain (`mtls`, `exempt` other than the API server's). */
   readonly cause: Cause | null
+  /** Settings on which the cause rests. Sorted; absent: none. */
+  readonly settings?: readonly Setting[]
   readonly enforcement: Enforcement
   readonly opens: number
   readonly openAtScrape: number

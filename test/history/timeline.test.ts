@@ -90,6 +90,28 @@ test('foldWindows() cuts an interval where state, outcome, reason, cause or enfo
   assert.deepEqual(outline(fold(expectedWindows(times(24, mtls)))), ['mtls 22', 'mtls 2'], 'and at month ends')
 })
 
+test('foldWindows() keeps the settings behind a cause as they were last seen: they cut no interval, and silence has none', () => {
+  const skips = (value: string) => ({
+    paths: [
+      pathWindow(named80, 'plaintext', {
+        settings: [
+          {
+            workload: { kind: 'deployment', namespace: 'shop', name: 'web' },
+            name: 'config.linkerd.io/skip-outbound-ports',
+            value,
+            by: 'workload',
+          },
+        ],
+      }),
+    ],
+  })
+  const valuesOf = (windows: Parameters<typeof expectedWindows>[0]) =>
+    intervals(fold(expectedWindows(windows))).map(({ settings }) => settings?.[0]?.value)
+  assert.deepEqual(valuesOf([skips('80'), skips('80,443'), quiet]), ['80,443'])
+  assert.deepEqual(valuesOf([skips('80'), clear]), [undefined])
+  assert.deepEqual(valuesOf([skips('80'), ...times(16, quiet)]), ['80', undefined])
+})
+
 const listed = { inputs: { evidence: 'evidence/1', before: 'evidence/0', after: 'evidence/1' } }
 const standing = (changes: Partial<Workload>) => ({
   ...listed,

@@ -50,7 +50,8 @@ export type Inbound = {
   } | null
 }
 
-const COUNTED_BEFORE = 'counted before the first scrape'
+/** The reason of what was counted when a proxy was first looked at. */
+export const COUNTED_BEFORE = 'counted before the first scrape'
 
 /** The reason of what the kubelet may have sent in full, or not. */
 export const MAYBE_PROBES = 'probes, or more than probes'

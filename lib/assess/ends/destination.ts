@@ -14,7 +14,13 @@ import type { PodFacts } from '../pods/pods.ts'
 export type Reached = {
   readonly destination: Destination
   readonly by: 'named' | 'api-server' | 'node' | 'unlisted' | 'other-cluster' | 'outside'
+  /** The listed pods that it may have been, by name and address: one, unless several had the address in the window. */
+  readonly pods: readonly PodFacts[]
+  /** Its labels name a pod that is neither in a list nor seen by cAdvisor. */
+  readonly isPodUnknown: boolean
 }
+
+type Found = Pick<Reached, 'destination' | 'by'>
 
 /** Ports of a node's own services: the kubelet's and kube-proxy's. */
 const NODE_PORTS: ReadonlySet<number> = new Set([10_248, 10_249, 10_250, 10_255, 10_256])
@@ -25,8 +31,11 @@ const REMOTE_SERVICE = 'multicluster.linkerd.io/remote-service'
 
 /** Finds what an outbound series went to: the first that its labels name. */
 export function destinations(facts: Facts): (labels: Labels) => Reached {
-  const byAddress = new Map(facts.pods.flatMap((pod) => pod.addresses.map((address) => [address, pod] as const)))
-  const byName = new Map(facts.pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod] as const))
+  const byAddress = Map.groupBy(
+    facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
+    ({ address }) => address,
+  )
+  const byName = Map.groupBy(facts.pods, (pod) => `${pod.namespace}/${pod.name}`)
   const isApiServer = apiServers(facts)
   const placeOf = placesOf(facts)
   const taken = [facts.before, facts.after].filter((listed) => listed !== null)
@@ -49,7 +58,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     serviceAccount: labelOf(labels, 'dst_serviceaccount') || facts.serviceAccountOf(workload),
     cluster: null,
   })
-  const named = (workload: Endpoint, labels: Labels): Reached => ({
+  const named = (workload: Endpoint, labels: Labels): Found => ({
     destination: inCluster(workload, labels),
     by: 'named',
   })
@@ -82,7 +91,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     )
   }
 
-  const otherClusters = (labels: Labels): Reached => {
+  const otherClusters = (labels: Labels): Found => {
     const { namespace, name, mirror } = serviceOf(labels)
     if (name === '') return { ...outside(labels), by: 'other-cluster' }
     const remote = services.get(`${namespace}/${name}`)?.metadata.labels?.[REMOTE_SERVICE] ?? name
@@ -90,7 +99,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     return { destination, by: 'other-cluster' }
   }
 
-  const outside = (labels: Labels): Reached => {
+  const outside = (labels: Labels): Found => {
     const name = hostOf(labelOf(labels, 'authority')) || addressOf(labels) || 'unknown'
     return {
       destination: { kind: 'external', namespace: '', name, serviceAccount: null, cluster: null },
@@ -114,7 +123,18 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     return facts.ownerByName(namespace, name) ?? { kind: 'pod', namespace, name }
   }
 
-  return (labels) => {
+  const podsReached = (labels: Labels): Pick<Reached, 'pods' | 'isPodUnknown'> => {
+    const pod = labelOf(labels, 'dst_pod')
+    const at = byAddress.get(addressOf(labels))?.map((one) => one.pod) ?? []
+    // Of an address alone only the lists of both sides tell who else had it.
+    if (pod === '') return { pods: facts.before === null ? [] : at, isPodUnknown: false }
+    const named = byName.get(`${labelOf(labels, 'dst_namespace')}/${pod}`) ?? []
+    // A pod of a StatefulSet has the name of the one before; what only cAdvisor showed has no address.
+    const own = named.filter((one) => one.unlisted !== undefined || at.includes(one))
+    return { pods: own, isPodUnknown: named.length === 0 }
+  }
+
+  const find = (labels: Labels): Found => {
     const namespace = labelOf(labels, 'dst_namespace')
     const external = labelOf(labels, 'dst_external_workload')
     if (external !== '') return named({ kind: 'externalworkload', namespace, name: external }, labels)
@@ -137,7 +157,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     const pod = labelOf(labels, 'dst_pod')
     const owner = ownerLabel(labels, 'dst_', namespace)
     if ((owner !== null || pod !== '') && isOtherClusters(labels, owner)) return otherClusters(labels)
-    const listed = pod === '' ? undefined : byName.get(`${namespace}/${pod}`)
+    const listed = pod === '' ? undefined : byName.get(`${namespace}/${pod}`)?.at(-1)
     if (owner !== null) return named(facts.rollUp(owner), labels)
     if (pod !== '')
       return named(
@@ -146,8 +166,8 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
       )
 
     const address = addressOf(labels)
-    const at = byAddress.get(address)
-    if (at !== undefined) return named(at.workload, labels)
+    const at = byAddress.get(address)?.at(-1)
+    if (at !== undefined) return named(at.pod.workload, labels)
     const place = placeOf(address)
     if (place === 'node') {
       const onHost = onNode(address, portOf(labels) ?? 0)
@@ -157,6 +177,12 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     if (service !== '') return named({ kind: 'service', namespace, name: service }, {})
     if (place === 'near') return { destination: inCluster(unlisted(address), {}), by: 'unlisted' }
     return place === 'node' ? { ...outside({ target_ip: address }), by: 'node' } : outside(labels)
+  }
+  return (labels) => {
+    const found = find(labels)
+    // Pods of another cluster may have the addresses, and the names, of this one's.
+    const isHere = found.by === 'named' && found.destination.cluster === null
+    return { ...found, ...(isHere ? podsReached(labels) : { pods: [], isPodUnknown: false }) }
   }
 }
 

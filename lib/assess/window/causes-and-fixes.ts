@@ -1,146 +1,460 @@
-import type { Cause, Destination, Source } from '../../model/path.ts'
+import type { Destination, Endpoint, Setting, Source } from '../../model/path.ts'
 import type { PathRow } from '../../model/history.ts'
-import { ranEarlyInit } from '../pods/around-proxy.ts'
-import type { Reached } from '../ends/destination.ts'
-import { type Facts, workloadKey } from '../pods/facts.ts'
-import type { PodFacts } from '../pods/pods.ts'
-import { includesPort } from '../pods/ports.ts'
+import { parsePorts, printPorts } from '../pods/ports.ts'
+
+/** What a fix is made of. */
+type Fixable = Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destination' | 'port'> &
+  Partial<Pick<PathRow, 'candidates' | 'settings' | 'cluster'>>
+
+/** Where `linkerd.io/inject` and Linkerd's other annotations go in the object of a workload, so that its pods have them. */
+const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ...['deployment', 'statefulset', 'daemonset', 'replicaset', 'replicationcontroller'].map(
+    (kind): [string, readonly string[]] => [kind, ['spec', 'template', 'metadata', 'annotations']],
+  ),
+  ['cronjob', ['spec', 'jobTemplate', 'spec', 'template', 'metadata', 'annotations']],
+])
+
+/** Whose pods a change of the template replaces. */
+const ROLLED: ReadonlySet<string> = new Set(['deployment', 'statefulset', 'daemonset'])
 
 /**
- * The likely cause of a reading that is not encrypted by the mesh, from the Kubernetes facts of the window; `unknown` where they do not
- * hold or do not explain it. Null for what needs no explanation.
+ * The change that would fix a row, or, where that is not known, what to look at: a sentence, then one line for each command, to be pasted. Null where
+ * there is nothing to fix or to find out.
  */
-export function causeOfOutbound(
-  {
-    destination,
-    port,
-    reached,
-  }: { readonly destination: Destination; readonly port: number; readonly reached: Reached['by'] | null },
-  facts: Facts,
-): Cause {
-  if (reached === 'api-server') return 'kubernetes-api'
-  if (reached === 'node') return 'destination-on-host-network'
-  if (reached === 'other-cluster' || destination.kind === 'external') return 'outside-cluster'
-  const key = workloadKey(destination)
-  const pods = facts.podsOf.get(key) ?? []
-  const lacks = (says: (pod: PodFacts) => boolean) => {
-    const fact = facts.fact(key, says)
-    return fact.known && fact.value.includes(true)
+export function fixOf(row: Fixable): string | null {
+  const { state, outcome } = row
+  const cause = possible(row)
+  const isOpen = state === 'plaintext' || state === 'no-mesh-tls' || state === 'app-tls' || state === 'unknown'
+  if (cause === null || outcome === 'refused' || !isOpen) return null
+  const [sentence = '', ...commands] = linesOf({ ...row, cause })
+  // A command with a hole in it is none that can be pasted.
+  return [sentence, ...commands.filter((line) => !HOLE.test(line))].join('\n')
+}
+
+/** What stands where a name is none that Kubernetes would allow, or is not known. */
+const HOLE = /\b(CLUSTER|KIND|NAME|NAMESPACE)\b/
+
+/** Some causes have a fix that is none for whoever cannot be meshed. */
+function possible({ cause, destination }: Fixable): PathRow['cause'] {
+  if ((cause !== 'destination-not-meshed' && cause !== 'destination-not-injected') || isInjectable(destination))
+    return cause
+  return destination.namespace === '' ? 'outside-cluster' : 'destination-not-injectable'
+}
+
+function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> }): readonly string[] {
+  const { source, destination, port, settings = [] } = row
+  const to = pasted(destination)
+  const from = pasted(source)
+  const end = destination.namespace === '' ? `${to.label}, port ${port}` : `port ${port} of ${to.label}`
+  const [setting] = settings
+  if (isLinkerds(row)) return linesOfLinkerds(row, end)
+  switch (row.cause) {
+    case 'destination-not-meshed':
+      return [
+        `Mesh ${to.label}: ${setting === undefined ? 'pods of it had no proxy (where all have one now, the rollouts show which left it out)' : injectWords(setting)}. In the pod template it counts whatever the namespace says, and restarts the pods`,
+        ...annotate(destination, INJECT),
+        ...(setting === undefined && ROLLED.has(destination.kind)
+          ? [`kubectl rollout history ${to.resource} -n ${to.namespace}`]
+          : []),
+      ]
+    case 'destination-not-injected':
+      return [
+        `Make the pods of ${to.label} again: ${injectWords(setting)}, and they have no proxy, since they are older than that or the injector left them out. If they have none after that, the event says why`,
+        ...restart(destination),
+        `kubectl get events -n ${to.namespace} --field-selector reason=InjectionSkipped`,
+      ]
+    case 'destination-not-injectable':
+      return [
+        `Use TLS in the application on ${end}, or accept it in waivers.yaml: Linkerd’s injector leaves its namespace out, so that it is not to be meshed`,
+      ]
+    case 'destination-in-other-mesh':
+      return [
+        `Bring ${to.label} into this mesh, or accept it in waivers.yaml: its proxy is of the control plane in ${safe(setting?.value ?? '', 'another namespace')}, to whose pods this one gives no identity. Which injector its namespace goes to says it`,
+        `kubectl get pods -n ${to.namespace} -L linkerd.io/control-plane-ns`,
+      ]
+    case 'destination-on-host-network':
+      return [
+        `Use TLS in the application on ${end}, or accept it in waivers.yaml: it is on the host’s network, where Linkerd injects no proxy, so that it cannot be meshed`,
+      ]
+    case 'destination-skips-port':
+      return [
+        `Take ${port} out of the ports that go around the proxy of ${to.label}${valueWords(setting)}; if its server speaks first, mark the port in config.linkerd.io/opaque-ports as well`,
+        ...withoutPort(setting, destination, SKIP_INBOUND),
+      ]
+    case 'destination-not-listed':
+      return [
+        `See what was at ${end}: no Kubernetes list around the window has such a pod, so that it had ended or came and went in between, and Linkerd knows no identity for its address. A client that keeps old addresses has to look names up again`,
+        destination.kind === 'pod' && destination.namespace === ''
+          ? `kubectl get pods,endpointslices -A -o wide | grep -wF ${to.label}`
+          : `kubectl get pods,endpointslices -n ${to.namespace} -o wide`,
+      ]
+    case 'source-skips-port':
+      return [
+        `Take the port that leads to ${end} out of the ports that go around the proxy of ${from.label}${valueWords(setting)}`,
+        ...withoutPort(setting, source, SKIP_OUTBOUND),
+      ]
+    case 'source-not-meshed':
+      return [
+        `Mesh the client of ${end}: its connections came without mesh TLS, and no pod of the mesh goes around its proxy there. ${clientWords(row)}`,
+        ...clientLines(row),
+        ...refuse(row),
+      ]
+    case 'source-not-proxied':
+      return [
+        `Lead the client of ${end} through a proxy: its connections came without mesh TLS, from a client without a proxy or around its own${suspectWords(settings)}. ${clientWords(row)}`,
+        ...clientLines(row),
+        ...settings.flatMap((one) =>
+          one.name === SKIP_OUTBOUND
+            ? onlyIf(`it is ${pasted(one.workload).label}`, withoutPort(one, one.workload, SKIP_OUTBOUND))
+            : [],
+        ),
+        ...refuse(row),
+      ]
+    case 'opaque-port-unmeshed-client':
+      return [
+        `Mesh the client of ${end}, an opaque port: clients of the mesh reach such a port through port 4143, and this one did not, as it has no proxy or goes around it${suspectWords(settings)}. ${clientWords(row)}`,
+        ...clientLines(row),
+      ]
+    case 'init-container':
+      return [
+        `Find the client of ${end}: pods that began in this window run init containers before their proxy${suspectWords(settings)}. Start the proxy first there, or move that work into a container of the application. A client without a proxy: mesh it`,
+        ...distinct(
+          settings.flatMap(({ name, workload }) =>
+            name === 'initContainers'
+              ? onlyIf(
+                  `it is ${pasted(workload).label}`,
+                  annotate(workload, 'config.beta.linkerd.io/proxy-enable-native-sidecar', 'true'),
+                )
+              : [],
+          ),
+        ),
+        ...clientLines(row),
+      ]
+    case 'identity-disabled':
+      return [
+        `Give the proxies of ${destination.namespace === '' ? from.label : to.label} an identity: they say that it is disabled, as config.linkerd.io/disable-identity or an old control plane does. Take that out, then restart the pods`,
+        ...restart(source.name === '' ? destination : source),
+      ]
+    case 'linkerd-webhook':
+      return linesOfLinkerds(row, end)
+    case 'kubernetes-api':
+      return [
+        `Let the client ${source.name === '' ? '' : `${from.label} `}of ${end} use https with the authority of its ServiceAccount: the API server cannot be meshed, and no TLS was seen`,
+      ]
+    case 'outside-cluster':
+      return destination.cluster === null
+        ? [
+            `Use TLS in the application for ${end}, or lead it through an egress gateway that does, or accept it in waivers.yaml: it leaves the cluster, where Linkerd does not encrypt`,
+          ]
+        : [
+            `See why ${end} of cluster ${safe(destination.cluster, 'CLUSTER')} has no identity here: the link, its credentials and the gateway`,
+            'linkerd multicluster check',
+          ]
+    case 'application-tls':
+      return [
+        `Keep the certificate check of the application on ${end} as the evidence, or mesh its client, which is not the API server (that calls webhooks so, and cannot be meshed): TLS of the application was passed through, and the mesh checked no identity`,
+      ]
+    case 'no-kubernetes-list':
+      return [
+        `Nothing is to be changed: no Kubernetes list from before this window tells whether every pod of ${from.label} had a proxy, and ${end} let in clear traffic without a name. The window after the first list tells it; where a later one lacks it, see what the API server refused`,
+        `ciphertrail cluster check ${safe(row.cluster ?? '', 'CLUSTER')}`,
+        annotationsOf(from.namespace),
+      ]
+    case 'source-partly-meshed':
+      return [
+        `Bring every pod of ${from.label} into the mesh: some had no proxy, went around it or were not read while ${end} let in clear traffic without a name${suspectWords(settings)}`,
+        annotationsOf(from.namespace),
+      ]
+    case 'destination-not-seen':
+      return [
+        `See why the proxies of ${to.label} were not read all the time: Prometheus did not scrape them (a policy of deny wants linkerd viz allow-scrapes), or a pod is in no list. Until then what ${from.label} sent around its proxy may be missing`,
+        'linkerd viz check --proxy',
+        `kubectl get pods -n ${to.namespace} -o wide`,
+      ]
+    case 'labels-overridden':
+      return [
+        `Take the labels off the pods of ${from.label} and ${to.label} that have the names of Prometheus’ or the proxies’ own (ciphertrail workloads lists them): with them a pod can say anything in the place of its proxy`,
+        ...distinct(
+          [from, to]
+            .filter(({ isNamed }) => isNamed)
+            .map(({ namespace }) => `kubectl get pods -n ${namespace} --show-labels`),
+        ),
+      ]
+    case 'pod-not-listed':
+      return [
+        `Nothing is to be changed: a pod of ${from.isNamed ? from.label : to.label} came and went between two Kubernetes lists, so that nobody vouches for what its proxy said. Smaller windows, or cAdvisor in the same Prometheus, tell more of such pods`,
+        `ciphertrail workloads --cluster ${safe(row.cluster ?? '', 'CLUSTER')}`,
+      ]
+    case 'perhaps-probes':
+      return [
+        `See who else calls ${end}: what came without mesh TLS is the kubelet’s probes, or more than them. The kubelet is not to be meshed`,
+        ...listen(row, destination),
+      ]
+    case 'counted-before':
+      return [
+        `Nothing is to be changed yet: the proxy of ${to.label} had counted something on port ${port} when it was first read, in the window or before it. If the next windows show more, see who it is`,
+        ...listen(row, destination),
+      ]
+    case 'metrics-incomplete':
+      return [
+        `See what the proxies of ${from.isNamed ? from.label : to.label} count on ${end}: not all of it was in Prometheus for this window, or old proxies do not count it`,
+        'linkerd viz check --proxy',
+      ]
+    case 'ipv6-not-proxied':
+      return [
+        `Let Linkerd proxy IPv6, or give ${to.label} IPv4 addresses alone: both ends have IPv6 addresses, and connections by them go around both proxies`,
+        'linkerd upgrade --set disableIPv6=false | kubectl apply -f -',
+      ]
+    case 'unknown':
+      return unknownLines(row)
   }
-  if (pods.length === 0) return 'unknown'
-  if (lacks(({ hostNetwork }) => hostNetwork)) return 'destination-on-host-network'
-  if (lacks(({ meshed }) => !meshed)) return 'destination-not-meshed'
-  if (lacks(({ skipInbound }) => includesPort(skipInbound, port))) return 'destination-skips-port'
-  return 'unknown'
 }
 
-/**
- * The likely cause of an unnamed client: no metric names it. Where a meshed pod skips the port that leads here, it may be that one as well as
- * a pod without a proxy, so the cause stays `unknown`.
- */
-export function causeOfInbound(reason: string, destination: Destination, port: number, facts: Facts): Cause {
-  if (reason === 'port_skipped') return 'opaque-port-unmeshed-client'
-  if (reason === 'application-tls') return 'application-tls'
-  if (reason !== 'no_tls_from_remote' && !reason.startsWith('probe path')) return 'unknown'
-  if (facts.before === null || facts.after === null) return 'unknown'
-  const dialled = dialledPorts(destination, port, facts)
-  if (facts.pods.some((pod) => pod.meshed && skipsAny(pod, dialled))) return 'unknown'
-  return facts.pods.some((pod) => ranEarlyInit(pod, facts)) ? 'init-container' : 'source-not-meshed'
+function unknownLines(row: Fixable): readonly string[] {
+  const { source, destination, port } = row
+  const [from, to] = [pasted(source), pasted(destination)]
+  return [
+    `The cause is not known from this window: neither the proxies nor the Kubernetes lists tell why port ${port} of ${to.label} got no mesh TLS${from.isNamed ? ` from ${from.label}` : ''}. Compare what both ends are told to do, and who connects now`,
+    ...distinct([to, from].filter(({ isNamed }) => isNamed).map(({ namespace }) => annotationsOf(namespace))),
+    ...listen(row, from.isNamed ? source : destination),
+  ]
 }
 
-/** Whether connections of a pod go around its proxy where it dials one of these ports. */
-export function skipsAny({ skipOutbound }: PodFacts, dialled: readonly number[]): boolean {
-  return dialled.some((port) => includesPort(skipOutbound, port))
+/** Linkerd's annotations of the pods of a namespace, beside what was made of them. */
+function annotationsOf(namespace: string): string {
+  const columns = [
+    'POD:.metadata.name',
+    'SINCE:.metadata.creationTimestamp',
+    'HOST:.spec.hostNetwork',
+    ...[
+      ['PROXY', 'linkerd.io/proxy-version'],
+      ['INJECT', INJECT],
+      ['SKIP_IN', SKIP_INBOUND],
+      ['SKIP_OUT', SKIP_OUTBOUND],
+    ].map(([column, name = '']) => `${column}:.metadata.annotations.${name.replaceAll('.', '\\.')}`),
+  ]
+  return `kubectl get pods -n ${namespace} -o custom-columns='${columns.join(',')}'`
 }
 
-/** A workload's port and the Service ports that lead to it: a client's proxy goes by the port it dialled. */
-export function dialledPorts(destination: Destination, port: number, facts: Facts): number[] {
-  return [port, ...servicePorts(destination, port, facts)]
+const INJECT = 'linkerd.io/inject'
+const PROXY = 'linkerd-proxy'
+const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
+const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
+
+/** Whether the destination is of Linkerd's control plane or its extensions, which are to be left as they were installed. */
+function isLinkerds({ source, destination, settings = [] }: Fixable): boolean {
+  return (
+    source.kind === 'unmeshed' &&
+    settings.some(({ name, workload }) => LINKERDS.has(name) && pasted(workload).label === pasted(destination).label)
+  )
 }
 
-function servicePorts(destination: Destination, port: number, facts: Facts): number[] {
-  const pods = facts.podsOf.get(workloadKey(destination)) ?? []
-  return (facts.after?.services ?? []).flatMap(({ metadata, spec }) => {
-    const selector = Object.entries(spec.selector ?? {})
-    const selected = pods.filter(
-      (pod) =>
-        pod.namespace === metadata.namespace &&
-        selector.length > 0 &&
-        selector.every(([name, value]) => pod.labels[name] === value),
+const LINKERDS: ReadonlySet<string> = new Set(['linkerd.io/is-control-plane', 'linkerd.io/extension'])
+
+function linesOfLinkerds({ cause, destination, candidates = [] }: Fixable, end: string): readonly string[] {
+  const to = pasted(destination)
+  const seen = candidates.length === 0 ? '' : `. ${clientWords({ candidates })}`
+  return [
+    cause === 'linkerd-webhook'
+      ? `Nothing is to be meshed: ${end} is a webhook or API of Linkerd’s own, which the API server calls by TLS of its own. These are its addresses; whoever else connects there is to be found by packets${seen}`
+      : `Leave ${to.label} as it was installed: it is Linkerd’s own. The kubelet and the API server call it and cannot be meshed; any other client of ${end}, such as an ingress, is to be meshed${seen}`,
+    'kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes',
+    `kubectl get pods -n ${to.namespace} -o wide`,
+  ]
+}
+
+/** What says of a workload whether it is injected. */
+function injectWords(setting: Setting | undefined): string {
+  if (setting?.name !== INJECT || setting.value === null) return 'neither it nor its namespace has linkerd.io/inject'
+  const says = `linkerd.io/inject: ${shown(setting.value)}`
+  return setting.by === 'namespace' ? `its namespace has ${says}` : `it has ${says}`
+}
+
+/** What an annotation is now, as the rest of a sentence. */
+function valueWords(setting: Setting | undefined): string {
+  if (setting === undefined) return ''
+  const { name, value, by } = setting
+  if (value === null) return by === 'control-plane' ? ', as Linkerd has it for every proxy' : ''
+  return ` (${name}: ${shown(value)}${by === 'namespace' ? ', of its namespace' : ''})`
+}
+
+/** Who goes around its proxy, as the rest of a sentence. */
+function suspectWords(settings: readonly Setting[]): string {
+  const words = settings.flatMap(({ workload, name, value }) =>
+    name === PROXY || name === INJECT ? [] : `${pasted(workload).label} has ${name}: ${shown(value)}`,
+  )
+  return words.length === 0 ? '' : ` (${distinct(words).join('; ')})`
+}
+
+/** Who was seen to be the client; else who it may be. */
+function clientWords({ candidates = [], settings = [] }: Pick<Fixable, 'candidates' | 'settings'>): string {
+  if (candidates.length > 0) {
+    const names = candidates.map((one) =>
+      one.kind === 'probe' ? 'the kubelet, which is not to be meshed' : pasted(one).label,
     )
-    if (selected.length === 0) return []
-    return (spec.ports ?? [])
-      .filter(
-        ({ port: own, targetPort = own }) =>
-          targetPort === port ||
-          selected.some((pod) => pod.ports.some((one) => one.name === targetPort && one.port === port)),
-      )
-      .map(({ port: own }) => own)
+    return `Tap saw ${distinct(names).join(', ')}`
+  }
+  const unmeshed = settings.filter(({ name }) => name === PROXY).map(({ workload }) => pasted(workload).label)
+  const who = unmeshed.length === 0 ? '' : `Without a proxy then were pods of ${distinct(unmeshed).join(', ')}. `
+  return `${who}This shows who connects`
+}
+
+/** The commands that mesh the clients that tap saw; where it saw none, those that show who connects, and then mesh it. */
+function clientLines(row: Fixable): readonly string[] {
+  const { candidates = [], settings = [] } = row
+  if (candidates.length === 0)
+    return [
+      ...listen(row, row.destination),
+      ...settings
+        .filter(({ name, workload }) => name === PROXY && isInjectable(workload))
+        .flatMap(({ workload }) => onlyIf(`it is ${pasted(workload).label}`, annotate(workload, INJECT))),
+    ]
+  const labels = (isProxy: boolean) =>
+    new Set(settings.filter(({ name }) => (name === PROXY) === isProxy).map(({ workload }) => pasted(workload).label))
+  const [unmeshed, around] = [labels(true), labels(false)]
+  return candidates.filter(isInjectable).flatMap((one) => {
+    const { label } = pasted(one)
+    if (unmeshed.has(label)) return annotate(one, INJECT)
+    return around.has(label) ? [] : onlyIf(`${label} has no proxy`, annotate(one, INJECT))
   })
 }
 
-/** The change that would fix a row, in words that can be pasted; null where there is nothing to fix or to find out. */
-export function fixOf({
-  cause,
-  state,
-  outcome,
-  source,
-  destination,
-  port,
-}: Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destination' | 'port'>): string | null {
-  if (
-    cause === null ||
-    outcome === 'refused' ||
-    (state !== 'plaintext' && state !== 'no-mesh-tls' && state !== 'app-tls')
+/** Lines that do nothing where they are pasted with the others. */
+function onlyIf(condition: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line) => (line.startsWith('#') ? line : `# if ${condition}: ${line}`))
+}
+
+/** Kinds whose proxies can be tapped, and in whose pods a command can be run. */
+const TAPPED: ReadonlySet<string> = new Set([...TEMPLATES.keys(), 'job', 'pod'])
+
+/** The commands that show who connects: tap shows HTTP alone, and whatever is none takes packets. */
+function listen({ state, port }: Fixable, end: Endpoint): readonly string[] {
+  const { isNamed, resource, namespace } = pasted(end)
+  if (!isNamed || !TAPPED.has(end.kind)) return []
+  if (state !== 'no-mesh-tls') return [`linkerd viz tap ${resource} -n ${namespace} -o wide`]
+  return [
+    ...annotate(end, 'config.linkerd.io/enable-debug-sidecar', 'true'),
+    '# restarts its pods, with tshark beside them, since tap shows HTTP alone',
+    ...(end.kind === 'cronjob'
+      ? []
+      : [`kubectl exec ${resource} -n ${namespace} -c linkerd-debug -- tshark -n -i any -f 'tcp port ${port}'`]),
+  ]
+}
+
+/** A line that nobody runs by pasting it: it stops whoever has no identity. */
+function refuse({ destination }: Fixable): readonly string[] {
+  if (!isInjectable(destination)) return []
+  return onlyIf(
+    'it is to be refused until then',
+    annotate(destination, 'config.linkerd.io/default-inbound-policy', 'all-authenticated'),
   )
-    return null
-  const to = pasted(destination)
-  // Only a meshed end can be tapped: of a named source that is the source, of an unnamed one the destination.
-  const seen = source.name === '' ? to : pasted(source)
-  switch (cause) {
-    case 'destination-not-meshed':
-      return `Mesh ${to.label}, which restarts it, whatever its namespace says: ${meshCommand(to)}`
-    case 'destination-on-host-network':
-      return `Use TLS in the application on port ${port} of ${to.label}, and record who accepted it: it is on the host's network, where Linkerd injects no proxy, so that it cannot be meshed`
-    case 'destination-skips-port':
-      return `Take ${port} out of config.linkerd.io/skip-inbound-ports on the pods of ${to.label} (or mark it in config.linkerd.io/opaque-ports if the server speaks first), then kubectl rollout restart ${to.resource} -n ${to.namespace}`
-    case 'source-skips-port':
-      return `Take the port that leads to ${to.label}:${port} out of config.linkerd.io/skip-outbound-ports on the pods of ${pasted(source).label}, then restart them`
-    case 'source-not-meshed':
-      return `Mesh the client: find it with linkerd viz tap ${to.resource} -n ${to.namespace} -o wide, then annotate its namespace with linkerd.io/inject=enabled and restart it. To refuse it until then: config.linkerd.io/default-inbound-policy: all-authenticated on ${to.label}`
-    case 'opaque-port-unmeshed-client':
-      return `Mesh the client that connects to ${to.label}:${port}: meshed clients reach an opaque port through port 4143, this one did not. Find it with tshark in the linkerd-debug container (tap shows HTTP only), then annotate its namespace with linkerd.io/inject=enabled and restart it`
-    case 'init-container':
-      return `Find the client of ${to.label}:${port} with linkerd viz tap ${to.resource} -n ${to.namespace} -o wide. A pod that starts sends it from an init container before linkerd-init: set config.beta.linkerd.io/proxy-enable-native-sidecar: "true" there, so that the proxy starts first, or move that work into a container of the application. A client without a proxy: mesh it`
-    case 'kubernetes-api':
-      return `Let the client of ${to.label}:${port} use https with the authority of its ServiceAccount: the API server cannot be meshed, and no TLS was seen`
-    case 'outside-cluster':
-      return `Traffic to ${to.label}:${port} leaves the cluster, where Linkerd does not encrypt: use TLS in the application, or route it through an egress gateway that does, and record who accepted it`
-    case 'application-tls':
-      return `The application's own TLS was passed through and its identity was not checked by the mesh: mesh the client of ${to.label}, or keep the certificate check of the application as the evidence`
-    case 'unknown':
-      return `The cause is not known from this window. See what it is: linkerd viz tap ${seen.resource} -n ${seen.namespace} -o wide; then compare linkerd.io/inject, config.linkerd.io/skip-inbound-ports and config.linkerd.io/skip-outbound-ports on both ends`
+}
+
+/** Kinds of ends that have no pods of their own to inject into. */
+const WITHOUT_PODS: ReadonlySet<string> = new Set([
+  'external',
+  'externalworkload',
+  'node',
+  'probe',
+  'service',
+  'serviceaccount',
+  'unmeshed',
+])
+
+/** Whether the injector takes pods of this end at all: what is no workload, or is in a namespace that it leaves out, it does not. */
+function isInjectable({ kind, namespace }: Endpoint): boolean {
+  return !WITHOUT_PODS.has(kind) && namespace !== '' && namespace !== 'kube-system'
+}
+
+/** Sets an annotation on the pods of a workload where nothing overrides it: in the pod template. Null takes it away. */
+function annotate(end: Endpoint, name: string, value: string | null = 'enabled'): readonly string[] {
+  const { resource, namespace, label } = pasted(end)
+  const template = TEMPLATES.get(end.kind)
+  if (template !== undefined) {
+    const patch = template.reduceRight<unknown>((inner, key) => ({ [key]: inner }), { [name]: value })
+    return [
+      `kubectl patch ${resource} -n ${namespace} --type merge -p '${JSON.stringify(patch)}'`,
+      ...(ROLLED.has(end.kind) || end.kind === 'cronjob'
+        ? []
+        : [`# then delete the pods of ${label}: it makes them again`]),
+    ]
   }
+  if (end.kind === 'pod' && name === INJECT)
+    return [`kubectl get ${resource} -n ${namespace} -o yaml | linkerd inject - | kubectl replace --force -f -`]
+  return [`# in the pod template of ${label}: ${name}: ${value === null ? '(nothing)' : `"${value}"`}`]
 }
 
-/** Sets the annotation where nothing overrides it, in the pod template. */
-function meshCommand({ resource, namespace }: { readonly resource: string; readonly namespace: string }): string {
-  const annotations = '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'
-  return `kubectl patch ${resource} -n ${namespace} --type merge -p '${annotations}'`
+function restart(end: Endpoint): readonly string[] {
+  const { resource, namespace, label } = pasted(end)
+  return ROLLED.has(end.kind)
+    ? [`kubectl rollout restart ${resource} -n ${namespace}`]
+    : [`# delete the pods of ${label}, so that they are made again`]
 }
 
-/** Names for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
-function pasted({ kind, namespace, name }: Source | Destination): {
-  label: string
-  resource: string
-  namespace: string
+/** Takes a port out of a list of ports that go around a proxy, where the list is set. */
+function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
+  if (setting === undefined) return [annotationsOf(pasted(end).namespace)]
+  const { value, port, by } = setting
+  if (by === 'control-plane' || value === null)
+    return [
+      `# in Linkerd’s own values: proxyInit.${name === SKIP_INBOUND ? 'ignoreInboundPorts' : 'ignoreOutboundPorts'}`,
+    ]
+  const rest = port === undefined ? undefined : portsWithout(value, port)
+  if (rest === undefined) return [`# ${name} on ${pasted(end).label} is now: ${shown(value)}`]
+  if (by !== 'namespace') return annotate(end, name, rest === '' ? null : rest)
+  const { namespace } = pasted(end)
+  return [
+    `kubectl annotate namespace ${namespace} ${rest === '' ? `${name}-` : `${name}=${rest} --overwrite`}`,
+    ...restart(end),
+  ]
+}
+
+/** A list of ports without one of them; undefined where it holds anything but numbers and ranges of them. */
+function portsWithout(value: string, port: number): string | undefined {
+  const parts = value.split(',').map((part) => part.trim())
+  if (!parts.every((part) => /^\d{1,5}(-\d{1,5})?$/.test(part))) return undefined
+  return printPorts(
+    parsePorts(value).flatMap(({ from, to }) =>
+      port < from || port > to
+        ? [{ from, to }]
+        : [
+            { from, to: port - 1 },
+            { from: port + 1, to },
+          ].filter((range) => range.from <= range.to),
+    ),
+  ).join(',')
+}
+
+function distinct(lines: readonly string[]): readonly string[] {
+  return [...new Set(lines)]
+}
+
+/** The value of an annotation, of which only what Linkerd takes is told. */
+function shown(value: string | null): string {
+  return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : '(something else)'
+}
+
+/** A name that stands for itself in a shell, or another word. */
+function safe(text: string, otherwise: string): string {
+  return /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
+}
+
+/** An end of a path for a sentence and for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
+function pasted({ kind, namespace, name }: Endpoint | Source | Destination): {
+  readonly label: string
+  readonly resource: string
+  readonly namespace: string
+  /** It is something in the cluster that has a name. */
+  readonly isNamed: boolean
 } {
-  const safe = (text: string, otherwise: string) =>
-    /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
   const resource = `${safe(kind, 'KIND')}/${safe(name, 'NAME')}`
   return {
-    label: namespace === '' ? safe(name, 'the destination') : `${resource} in ${safe(namespace, 'NAMESPACE')}`,
+    label:
+      namespace === ''
+        ? safe(name, name === '' ? 'the client without a name' : 'the other end')
+        : `${resource} in ${safe(namespace, 'NAMESPACE')}`,
     resource,
     namespace: safe(namespace, 'NAMESPACE'),
+    isNamed: namespace !== '' && name !== '',
   }
 }

@@ -77,8 +77,8 @@ function mergePaths(results: readonly WindowResult[]): PathWindow[] {
     })
 }
 
-function orderOf({ reason, cause, enforcement, source, destination }: PathWindow): string {
-  return JSON.stringify([reason, cause, enforcement, source, destination])
+function orderOf({ reason, cause, settings, enforcement, source, destination }: PathWindow): string {
+  return JSON.stringify([reason, cause, enforcement, source, destination, settings])
 }
 
 /** @param standing the readings with the worst state; what only these say is what they agree on, or what any of them knows */

@@ -47,6 +47,8 @@ export type ReadEdge = Edge & {
   readonly witness: string | null
   /** How the destination of an outbound edge is known; null of an inbound one. */
   readonly reached: Reached['by'] | null
+  /** The listed pods that an outbound edge may have reached, and whether it reached one that is in no list; empty of an inbound one. */
+  readonly reachedPods: Pick<Reached, 'pods' | 'isPodUnknown'>
 }
 
 /**
@@ -87,6 +89,7 @@ export function edgesOf(
       isDoubted: at.overridden,
       witness: at.isWitnessed === true ? at.instance : null,
       reached: reached?.by ?? null,
+      reachedPods: { pods: reached?.pods ?? [], isPodUnknown: reached?.isPodUnknown ?? false },
     }
   })
   return edges

@@ -3,11 +3,11 @@ import type { Edge, PathWindow } from '../../model/window.ts'
 import { STATES } from '../../model/path.ts'
 import { aroundProxy } from '../pods/around-proxy.ts'
 import { BY_RATE } from '../counters/classify.ts'
-import { causeOfInbound, causeOfOutbound, dialledPorts, skipsAny } from './causes-and-fixes.ts'
+import { type PathCause, causesOf, dialledPorts, skipsAny } from './path-cause.ts'
 import type { PodCoverage } from './pod-coverage.ts'
 import type { ReadEdge } from './path-edges.ts'
 import { enforcementOf } from './server-policies.ts'
-import { isEncrypted } from './episode-lifecycle.ts'
+import { isEncrypted, isNotEncrypted } from './episode-lifecycle.ts'
 import { type Facts, workloadKey } from '../pods/facts.ts'
 import { isCoveredBy } from './gap-covers.ts'
 import { type PodFacts, isDoubted } from '../pods/pods.ts'
@@ -34,6 +34,9 @@ type PathInput = PathsInput & {
   readonly byRate: ReadonlySet<string>
   /** The workloads that have an identity. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>
+  readonly causeOf: ReturnType<typeof causesOf>
+  /** Ends to which a proxy said that it sent something in the clear, and nothing explains why; as {@link endKey} names them. */
+  readonly sentClear: ReadonlySet<string>
 }
 
 /** Joins edges to paths, each the worst of its edges. Sorted by path id. */
@@ -48,13 +51,24 @@ export function pathsOf(input: PathsInput): PathWindow[] {
   const byRate = new Set(
     inbound.filter(({ reason }) => reason === BY_RATE).map((edge) => endKey(edge.destination, edge.port)),
   )
+  const causeOf = causesOf(facts)
+  const sentClear = unexplainedEnds(outbound, causeOf)
   return [...Map.groupBy(rows, (edge) => edge.pathId).entries()]
     .sort(([a], [b]) => compareText(a, b))
     .flatMap(([id, own]) => {
       const [first] = own
       return first === undefined
         ? []
-        : [pathOf(id, own, first, joined.seenBy.get(id) ?? [], { ...input, unnamed, byRate, owners })]
+        : [
+            pathOf(id, own, first, joined.seenBy.get(id) ?? [], {
+              ...input,
+              unnamed,
+              byRate,
+              owners,
+              causeOf,
+              sentClear,
+            }),
+          ]
     })
 }
 
@@ -89,6 +103,16 @@ function endKey({ kind, namespace, name, cluster }: Destination, port: number): 
   return JSON.stringify([kind, namespace, name, cluster, port])
 }
 
+function unexplainedEnds(outbound: readonly ReadEdge[], causeOf: PathInput['causeOf']): ReadonlySet<string> {
+  return new Set(
+    outbound
+      .filter(
+        (edge) => isNotEncrypted(edge) && causeOf({ ...edge, edges: [edge], isSentByProxy: false }).cause === 'unknown',
+      )
+      .map(({ destination, port }) => endKey(destination, port)),
+  )
+}
+
 /** Whether traffic in a state was, or may have been, in the clear: unknown is not a pass. */
 function mayBeClear(state: State): boolean {
   return state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
@@ -121,6 +145,7 @@ function pathOf(
       ? (aroundProxy(first, facts, input.unnamed.has(endKey(first.destination, first.port))) ??
         halfMeshed(first, input))
       : worst
+  const { cause, settings } = causeOfPath(standing, judged, first, input)
   const side = own.filter((edge) => edge.side === first.side)
   const sum = (edges: readonly ReadEdge[], read: (edge: ReadEdge) => number) =>
     edges.reduce((total, edge) => total + read(edge), 0)
@@ -134,7 +159,8 @@ function pathOf(
     state: judged.state,
     outcome: worst.outcome,
     reason: judged.reason,
-    cause: causeOf(first, judged, facts),
+    cause,
+    ...(settings.length > 0 ? { settings } : {}),
     enforcement:
       first.destination.kind === 'external' ? 'unknown' : enforcementOf(first.destination, first.port, facts),
     opens: sum(side, ({ opens }) => opens),
@@ -150,6 +176,25 @@ function pathOf(
     clientId: shortIdentity(clientIds[0] ?? ''),
     serverId: shortIdentity(serverIds[0] ?? ''),
   }
+}
+
+/** The cause of what a path was judged to be, by the edges that are so, else by all of them. */
+function causeOfPath(
+  standing: readonly ReadEdge[],
+  { state, reason }: Pick<Edge, 'state' | 'reason'>,
+  first: ReadEdge,
+  { causeOf, sentClear }: PathInput,
+): PathCause {
+  const { destination, port } = first
+  const alike = standing.filter((edge) => edge.state === state && edge.reason === reason)
+  return causeOf({
+    state,
+    reason,
+    destination,
+    port,
+    edges: alike.length > 0 ? alike : standing,
+    isSentByProxy: sentClear.has(endKey(destination, port)),
+  })
 }
 
 /** A pod of either end has no series to go by, so only what was seen in the clear is sure. */
@@ -274,17 +319,4 @@ function ownersOf({ pods }: Facts): Map<string, Set<string>> {
     owners.set(identity, known.add(workloadKey(workload)))
   }
   return owners
-}
-
-function causeOf(
-  { side, destination, port, reached }: ReadEdge,
-  { state, reason }: Pick<Edge, 'state' | 'reason'>,
-  facts: Facts,
-): PathWindow['cause'] {
-  if (state === 'exempt' && reached === 'api-server') return 'kubernetes-api'
-  if (state === 'mtls' || state === 'tls-anonymous' || state === 'exempt') return null
-  if (state === 'unknown') return 'unknown'
-  return side === 'outbound'
-    ? causeOfOutbound({ destination, port, reached }, facts)
-    : causeOfInbound(reason, destination, port, facts)
 }

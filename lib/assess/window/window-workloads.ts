@@ -64,7 +64,7 @@ export function workloadsOf(
                 ? 'yes'
                 : 'no',
         pods: pods.length,
-        reason: unmeshed[0] === undefined ? null : reasonOf(unmeshed[0], facts),
+        reason: unmeshed[0] === undefined ? null : unmeshedReason(unmeshed[0], facts),
         defaultPolicy: agreed((pod) => pod.defaultPolicy),
         skipInbound: agreed((pod) => notable(pod.skipInbound)) ?? [],
         skipOutbound: agreed((pod) => notable(pod.skipOutbound)) ?? [],
@@ -108,7 +108,8 @@ function labelsOf(pods: readonly PodFacts[]): Pick<Workload, 'labels' | 'overrid
   }
 }
 
-function reasonOf(pod: PodFacts, facts: Facts): Workload['reason'] {
+/** Why a pod has no proxy of the control plane that is audited. */
+export function unmeshedReason(pod: PodFacts, facts: Facts): Workload['reason'] {
   if (pod.otherControlPlane) return 'other-control-plane'
   if (pod.hostNetwork) return 'host-network'
   const listed = facts.after ?? facts.before
@@ -221,7 +222,7 @@ function blindSpotsOf(
     spots.set(`${kind} ${port ?? ''} ${detail}`, { kind, port, detail })
   const [first] = unmeshed
   if (first !== undefined) {
-    const why = reasonOf(first, facts)
+    const why = unmeshedReason(first, facts)
     add(
       why === 'host-network' ? 'host-network' : 'unmeshed',
       null,

@@ -241,7 +241,7 @@ const STARTING_SECONDS = 5
 /** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
 function edgesUnlikePath(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
-  return edges.flatMap(({ standing, isDoubted, witness, reached, ...edge }) => {
+  return edges.flatMap(({ standing, isDoubted, witness, reached, reachedPods, ...edge }) => {
     const path = byId.get(edge.pathId)
     const isTold = path?.state === edge.state && path.outcome === edge.outcome && path.reason === edge.reason
     return path === undefined || isTold ? [] : [edge]

@@ -75,7 +75,7 @@ export type Watched = Omit<Present, 'details' | 'tellAgainAt'> & {
 
 /** An episode of a path, and how it was seen last while it was not encrypted; null where that is not known. */
 export type AlertPath = PathEpisode & {
-  readonly seen: Pick<PathRow, 'state' | 'outcome' | 'reason' | 'cause'> | null
+  readonly seen: Pick<PathRow, 'state' | 'outcome' | 'reason' | 'cause' | 'settings'> | null
 }
 
 /** What is known of a cluster. */

@@ -163,11 +163,22 @@ function summarisePath(
   }
 }
 
-/** Each reason once; where some windows tell its cause, those that do not tell it add nothing. */
+/**
+ * Each reason and cause once, with the latest fix; where some windows tell the cause of a reason, those that do not tell it, or less exactly, add
+ * nothing.
+ */
 function told(reasons: readonly Reason[]): readonly Reason[] {
-  const once = distinct(reasons, ({ reason, cause, fix }) => JSON.stringify([reason, cause, fix]))
-  const isTold = (reason: string) => once.some((other) => other.reason === reason && other.cause !== 'unknown')
-  return once.filter(({ reason, cause }) => cause !== 'unknown' || !isTold(reason))
+  const keyOf = ({ reason, cause }: Reason) => JSON.stringify([reason, cause])
+  const latest = new Map(reasons.map((one) => [keyOf(one), one]))
+  const once = distinct(reasons, keyOf).map((one) => latest.get(keyOf(one)) ?? one)
+  const isTold = (reason: string, isLess: (cause: Cause | null) => boolean) =>
+    once.some((other) => other.reason === reason && !isLess(other.cause))
+  const isUnknown = (cause: Cause | null) => cause === 'unknown'
+  const isVague = (cause: Cause | null) => cause === 'unknown' || cause === 'source-not-proxied'
+  return once.filter(
+    ({ reason, cause }) =>
+      !(isUnknown(cause) && isTold(reason, isUnknown)) && !(cause === 'source-not-proxied' && isTold(reason, isVague)),
+  )
 }
 
 /** The strip of a path, with plain text that policy refused marked as such. */

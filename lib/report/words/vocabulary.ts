@@ -9,15 +9,32 @@ import type { Summary } from '../summary/summary.ts'
 /** Each cause, in words. */
 export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   'destination-not-meshed': 'the destination has no proxy',
+  'destination-not-injected': 'the destination is annotated for injection, but its pods have no proxy',
+  'destination-not-injectable': 'the destination is in a namespace that Linkerd’s injector leaves out',
+  'destination-in-other-mesh': 'the destination’s proxy is of another control plane',
   'destination-on-host-network': 'the destination is on the host’s network, where no proxy is injected',
   'destination-skips-port': 'the destination keeps this port out of its proxy (skip-inbound-ports)',
+  'destination-not-listed': 'no Kubernetes list has the pod that was reached: it ended, or came and went in between',
   'source-skips-port': 'the source keeps this port out of its proxy (skip-outbound-ports)',
   'source-not-meshed': 'the source has no proxy',
-  'opaque-port-unmeshed-client': 'a client without a proxy reaches an opaque port',
+  'source-not-proxied': 'the source’s connections went through no proxy: it has none, or goes around it',
+  'opaque-port-unmeshed-client': 'a client reaches an opaque port without a proxy',
   'init-container': 'an init container that runs before linkerd-init may be the client',
+  'identity-disabled': 'the proxy says that its identity is disabled',
+  'linkerd-webhook':
+    'the port is a webhook or API of Linkerd’s own, which the Kubernetes API server calls by TLS of its own',
   'kubernetes-api': 'the destination is the Kubernetes API server, which takes no mesh TLS',
   'outside-cluster': 'the destination is outside the cluster',
   'application-tls': 'the application speaks TLS itself',
+  'no-kubernetes-list': 'no Kubernetes list from before the window tells whether every pod of the source had a proxy',
+  'source-partly-meshed': 'some pods of the source had no proxy, went around it or were not read',
+  'destination-not-seen': 'the destination’s proxies were not read all the time',
+  'labels-overridden': 'labels of a pod may say anything in the place of its proxy',
+  'pod-not-listed': 'no Kubernetes list confirms the pod that says so',
+  'perhaps-probes': 'the kubelet’s probes, or more than them',
+  'counted-before': 'counted when the proxy was first read: in the window or before it',
+  'metrics-incomplete': 'the proxy’s counters were not read wholly, or do not tell it',
+  'ipv6-not-proxied': 'IPv6 goes around the proxies of both ends',
   unknown: 'not known',
 }
 

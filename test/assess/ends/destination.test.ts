@@ -201,7 +201,10 @@ describe('A destination by a node’s address', () => {
 describe('An address of the pod network that no listed pod has', () => {
   test('is a pod, and not outside the cluster', () => {
     const [path] = wentBy({ target_ip: GONE, authority: `${GONE}:80` })
-    assert.deepEqual([path?.destination.kind, path?.destination.name, path?.cause], ['pod', GONE, 'unknown'])
+    assert.deepEqual(
+      [path?.destination.kind, path?.destination.name, path?.cause],
+      ['pod', GONE, 'destination-not-listed'],
+    )
   })
 
   test('is what an EndpointSlice says of it', () => {

@@ -1,121 +1,188 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
-import { CAUSES, STATES } from '../../../lib/model/path.ts'
-import { type SyntheticCluster, assessed } from '../../support/mesh/synthetic-cluster.ts'
-import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'
-import {
-  NO_DISCOVERY,
-  NO_TLS,
-  authorized,
-  clearHttp,
-  inbound,
-  mutual,
-  outbound,
-  outboundTo,
-  tcp,
-} from '../../support/mesh/synthetic-prometheus.ts'
+import type { PathRow } from '../../../lib/model/history.ts'
+import { CAUSES, STATES, type Setting } from '../../../lib/model/path.ts'
 
-/** The cause of the only path of a cluster. */
-function cause(cluster: SyntheticCluster): string | null | undefined {
-  const { paths } = assessed(cluster)
-  assert.equal(paths.length, 1)
-  return paths[0]?.cause
+type Row = Parameters<typeof fixOf>[0]
+
+const end = { kind: 'deployment', namespace: 'shop', name: 'api', serviceAccount: null, cluster: null }
+const client = { kind: 'deployment', namespace: 'front', name: 'web', serviceAccount: null }
+const UNMESHED = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
+const row = { state: 'plaintext', outcome: 'allowed', source: client, destination: end, port: 8080 } as const
+
+const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
+const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
+const setting = (name: string, value: string | null, more: Partial<Setting> = {}): Setting => ({
+  workload: { kind: 'deployment', namespace: 'shop', name: 'api' },
+  name,
+  value,
+  by: 'workload',
+  ...more,
+})
+
+function linesOf(more: Partial<Row> & Pick<Row, 'cause'>): string[] {
+  return (fixOf({ ...row, ...more }) ?? '').split('\n')
 }
 
-const web = pod('deployment/web')
-const dials = (server: Pod, more: Partial<SyntheticCluster> = {}) =>
-  cause({ pods: [web, server], counters: tcp(web, outbound(server, 9000, NO_DISCOVERY)), ...more })
+const patch = (resource: string, namespace: string, annotations: object) =>
+  `kubectl patch ${resource} -n ${namespace} --type merge -p '${JSON.stringify({ spec: { template: { metadata: { annotations } } } })}'`
 
-describe('The cause of a clear outbound connection', () => {
-  test('is what the API server says of its destination', () => {
-    assert.equal(dials(pod('deployment/api', { meshed: false })), 'destination-not-meshed')
-    assert.equal(dials(pod('deployment/api', { skipInbound: '4190,4191,8999-9001' })), 'destination-skips-port')
-    assert.equal(dials(pod('deployment/api', { skipInbound: '4190,4191,8080' })), 'unknown')
-    assert.equal(
-      dials(pod('deployment/api', { controlPlane: 'linkerd-two', scrape: () => 'none' })),
-      'destination-not-meshed',
-    )
-    assert.equal(cause({ pods: [web], counters: tcp(web, outboundTo('203.0.113.7', 443)) }), 'outside-cluster')
-    assert.equal(
-      cause({
-        pods: [web],
-        counters: tcp(web, outboundTo('203.0.113.7', 443, { dst_service: 'x', dst_namespace: 'y' })),
-      }),
-      'unknown',
-    )
-  })
-
-  test('is not known where the lists do not agree or are missing', () => {
-    const bare = pod('deployment/api', { meshed: false })
-    assert.equal(dials(bare, { before: null }), 'unknown')
-    assert.equal(dials(bare, { after: null }), 'unknown')
-    const [old, young] = [pod('deployment/api', { meshed: false, to: 100 }), pod('deployment/api', { from: 100 })]
-    assert.equal(cause({ pods: [web, old, young], counters: tcp(web, outbound(old, 9000, NO_DISCOVERY)) }), 'unknown')
-  })
-})
-
-describe('The cause of a clear inbound connection', () => {
-  const api = pod('deployment/api', { labels: { app: 'api' }, ports: [{ name: 'http', containerPort: 8080 }] })
-  const called = (more: readonly Pod[] = [], rest: Partial<SyntheticCluster> = {}) =>
-    cause({ pods: [api, ...more], counters: clearHttp(api, 8080), ...rest })
-
-  test('is a client without a proxy, unless a meshed pod goes around its own on the way there', () => {
-    assert.equal(called([pod('deployment/job', { meshed: false, skipOutbound: '8080' })]), 'source-not-meshed')
-    assert.equal(called([web]), 'source-not-meshed')
-    assert.equal(called([pod('deployment/skipper', { skipOutbound: '8080' })]), 'unknown')
-    const service = (targetPort: unknown) => () => ({
-      services: [
-        {
-          metadata: { name: 'api', namespace: 'shop' },
-          spec: { selector: { app: 'api' }, ports: [{ port: 80, targetPort }] },
-        },
-      ],
-    })
-    const skipper = pod('deployment/skipper', { skipOutbound: '80' })
-    for (const targetPort of [8080, 'http'])
-      assert.equal(called([skipper], { objects: service(targetPort) }), 'unknown')
-    assert.equal(called([skipper], { objects: service(9999) }), 'source-not-meshed')
-  })
-
-  test('is not known without the lists of both sides of the window', () => {
-    assert.equal(called([], { before: null }), 'unknown')
-    assert.equal(called([], { after: null }), 'unknown')
-  })
-
-  test('is the port, the application, or not known, by what the proxy says', () => {
-    const says = (tls: Readonly<Record<string, string>>) => {
-      const decided = authorized(api, 8080, 'tcp_authz_allow', [60], { no_tls_reason: '', ...tls })
-      return cause({ pods: [api], counters: [...tcp(api, inbound(api, 8080, tls)), decided] })
-    }
-    assert.equal(says({ tls: 'no_identity', no_tls_reason: 'port_skipped' }), 'opaque-port-unmeshed-client')
-    assert.equal(says({ tls: 'opaque', sni: 'x' }), 'application-tls')
-    assert.equal(says({ tls: 'disabled' }), 'unknown')
-    assert.equal(says({ tls: 'maybe' }), 'unknown')
-    assert.equal(says(NO_TLS), 'source-not-meshed')
-  })
-
-  test('is none of what is encrypted or exempt', () => {
-    assert.equal(cause({ pods: [web, api], counters: mutual(web, api, 8080) }), null)
-    assert.equal(cause({ pods: [api], counters: tcp(api, inbound(api, 8080, { tls: 'true' })) }), null)
-    assert.equal(cause({ pods: [api], counters: clearHttp(api, 4191) }), null)
-  })
-})
+/** Everything that an end of a path can be. */
+const ENDS: readonly PathRow['destination'][] = [
+  ...['deployment', 'statefulset', 'daemonset', 'cronjob', 'job', 'pod', 'replicaset', 'rollout', 'service'].map(
+    (kind) => ({ ...end, kind }),
+  ),
+  { ...end, kind: 'serviceaccount' },
+  { ...end, kind: 'externalworkload' },
+  { ...end, kind: 'external', namespace: '', name: '203.0.113.7' },
+  { ...end, kind: 'pod', namespace: '', name: '10.1.0.7' },
+  { ...end, kind: 'service', namespace: 'default', name: 'kubernetes' },
+  { ...end, kind: 'service', cluster: 'west' },
+  { ...end, namespace: 'kube-system', name: 'coredns' },
+  { ...end, namespace: 'linkerd-viz', name: 'prometheus' },
+]
+const SOURCES = [...ENDS, UNMESHED, { ...UNMESHED, kind: 'probe' }]
 
 describe('fixOf()', () => {
-  const end = { kind: 'deployment', namespace: 'shop', name: 'api', serviceAccount: null, cluster: null }
-  const row = { state: 'plaintext', outcome: 'allowed', source: end, destination: end, port: 80 } as const
-
   test('has one text for each cause, and none where nothing is to be fixed', () => {
-    const texts = CAUSES.map((one) => fixOf({ ...row, cause: one }))
+    const texts = CAUSES.map((cause) => fixOf({ ...row, cause }))
     assert.equal(new Set(texts).size, CAUSES.length)
-    for (const text of texts) assert.match(text ?? '', /^[A-Z].{40,}[^.]$/)
+    for (const text of texts) assert.match(text ?? '', /^[A-Z].{40,}[^.](\n|$)/)
     assert.equal(fixOf({ ...row, cause: null }), null)
     assert.equal(fixOf({ ...row, cause: 'unknown', outcome: 'refused' }), null)
     for (const state of STATES) {
-      const isFixable = ['plaintext', 'no-mesh-tls', 'app-tls'].includes(state)
-      assert.equal(fixOf({ ...row, cause: 'source-not-meshed', state }) !== null, isFixable, state)
+      const isOpen = ['plaintext', 'no-mesh-tls', 'unknown', 'app-tls'].includes(state)
+      assert.equal(fixOf({ ...row, cause: 'source-not-meshed', state }) !== null, isOpen, state)
     }
+  })
+
+  test('is a sentence with the real names and lines for a shell, whatever the state, the cause and the ends', () => {
+    for (const cause of CAUSES)
+      for (const state of ['plaintext', 'no-mesh-tls', 'app-tls', 'unknown'] as const)
+        for (const destination of ENDS)
+          for (const source of SOURCES) {
+            const text = fixOf({ ...row, cause, state, source, destination }) ?? ''
+            assert.doesNotMatch(text, /undefined|\[object|KIND|NAME\b|NAMESPACE|the other end/, text)
+            const [sentence = '', ...commands] = text.split('\n')
+            assert.ok(sentence.includes(destination.name) || sentence.includes(source.name), text)
+            for (const line of commands) assert.match(line, /^(#|kubectl|linkerd|ciphertrail) /)
+          }
+  })
+
+  test('never tells anybody to mesh what cannot be meshed', () => {
+    const never = ENDS.filter(
+      ({ kind, namespace }) =>
+        ['service', 'external', 'externalworkload', 'serviceaccount'].includes(kind) ||
+        namespace === 'kube-system' ||
+        namespace === '',
+    )
+    assert.equal(never.length, 8)
+    for (const cause of CAUSES)
+      for (const destination of never)
+        for (const candidates of [[], never]) {
+          const text = fixOf({ ...row, cause, source: UNMESHED, destination, candidates }) ?? ''
+          assert.doesNotMatch(text, /inject":"enabled|linkerd inject|linkerd\.io\/inject: "enabled/, text)
+          assert.doesNotMatch(text, /^Mesh (service|external|deployment\/coredns)/)
+        }
+    for (const candidate of [
+      { ...UNMESHED, kind: 'probe' },
+      { ...UNMESHED, kind: 'external', name: '10.1.0.1' },
+    ])
+      assert.equal(linesOf({ cause: 'source-not-meshed', source: UNMESHED, candidates: [candidate] }).length, 2)
+  })
+
+  test('leaves what is Linkerd’s own as it was installed', () => {
+    const destination = { ...end, namespace: 'linkerd-viz', name: 'tap' }
+    const { kind, namespace, name } = destination
+    const own = setting('linkerd.io/extension', 'viz', { workload: { kind, namespace, name }, by: 'namespace' })
+    for (const cause of CAUSES) {
+      const text = fixOf({ ...row, cause, source: UNMESHED, destination, settings: [own] }) ?? ''
+      assert.match(
+        text,
+        cause === 'linkerd-webhook' ? /^Nothing is to be meshed: / : /^Leave deployment\/tap in linkerd-viz /,
+      )
+      assert.doesNotMatch(text, /patch|annotate|restart|viz tap/)
+    }
+  })
+
+  test('takes a port out of an annotation where it is set, and leaves the others', () => {
+    const inbound = (value: string | null, more: Partial<Setting> = {}) =>
+      linesOf({ cause: 'destination-skips-port', settings: [setting(SKIP_INBOUND, value, { port: 8080, ...more })] })
+    const [sentence, ...commands] = inbound('25,8079-8081')
+    assert.match(
+      sentence ?? '',
+      /^Take 8080 out .* of deployment\/api in shop \(config\.linkerd\.io\/skip-inbound-ports: 25,8079-8081\)/,
+    )
+    assert.deepEqual(commands, [patch('deployment/api', 'shop', { [SKIP_INBOUND]: '25,8079,8081' })])
+    assert.deepEqual(inbound('8080').slice(1), [patch('deployment/api', 'shop', { [SKIP_INBOUND]: null })])
+    assert.deepEqual(inbound('25,8080', { by: 'namespace' }).slice(1), [
+      `kubectl annotate namespace shop ${SKIP_INBOUND}=25 --overwrite`,
+      'kubectl rollout restart deployment/api -n shop',
+    ])
+    assert.equal(inbound('8080', { by: 'namespace' })[1], `kubectl annotate namespace shop ${SKIP_INBOUND}-`)
+    assert.deepEqual(inbound(null, { by: 'control-plane' }).slice(1), [
+      '# in Linkerd’s own values: proxyInit.ignoreInboundPorts',
+    ])
+    assert.deepEqual(inbound('http,8080').slice(1), [`# ${SKIP_INBOUND} on deployment/api in shop is now: http,8080`])
+  })
+
+  test('meshes a workload where its template is', () => {
+    const inject = { 'linkerd.io/inject': 'enabled' }
+    const mesh = (kind: string, value: string | null, by: Setting['by']) =>
+      linesOf({
+        cause: 'destination-not-meshed',
+        destination: { ...end, kind },
+        settings: [setting('linkerd.io/inject', value, { by })],
+      })
+    const [sentence, ...commands] = mesh('deployment', 'disabled', 'workload')
+    assert.match(sentence ?? '', /^Mesh deployment\/api in shop: it has linkerd\.io\/inject: disabled/)
+    assert.deepEqual(commands, [patch('deployment/api', 'shop', inject)])
+    assert.match(
+      mesh('deployment', 'disabled', 'namespace')[0] ?? '',
+      /its namespace has linkerd\.io\/inject: disabled/,
+    )
+    assert.match(mesh('deployment', null, 'control-plane')[0] ?? '', /neither it nor its namespace has/)
+    const template = { spec: { template: { metadata: { annotations: inject } } } }
+    assert.deepEqual(mesh('cronjob', null, 'workload').slice(1), [
+      `kubectl patch cronjob/api -n shop --type merge -p '${JSON.stringify({ spec: { jobTemplate: template } })}'`,
+    ])
+    assert.deepEqual(mesh('pod', null, 'workload').slice(1), [
+      'kubectl get pod/api -n shop -o yaml | linkerd inject - | kubectl replace --force -f -',
+    ])
+    assert.deepEqual(mesh('job', null, 'workload').slice(1), [
+      '# in the pod template of job/api in shop: linkerd.io/inject: "enabled"',
+    ])
+  })
+
+  test('names the clients that may be it, and only lets what is sure be pasted', () => {
+    const other = { kind: 'deployment', namespace: 'back', name: 'old' }
+    const settings = [
+      setting(SKIP_OUTBOUND, '80', { port: 80, workload: { ...other, name: 'orders' } }),
+      setting('linkerd-proxy', null, { by: 'pod', workload: other }),
+    ]
+    const [sentence = '', tap, ...rest] = linesOf({ cause: 'source-not-proxied', source: UNMESHED, settings })
+    assert.match(sentence, /deployment\/orders in back has config\.linkerd\.io\/skip-outbound-ports: 80/)
+    assert.match(sentence, /Without a proxy then were pods of deployment\/old in back/)
+    assert.equal(tap, 'linkerd viz tap deployment/api -n shop -o wide')
+    assert.equal(rest.length, 3)
+    for (const line of rest) assert.match(line, /^# if it is /)
+    const seen = linesOf({
+      cause: 'source-not-proxied',
+      source: UNMESHED,
+      settings,
+      candidates: [{ ...other, serviceAccount: null }],
+    })
+    assert.match(seen[0] ?? '', /Tap saw deployment\/old in back/)
+    assert.equal(seen[1], patch('deployment/old', 'back', { 'linkerd.io/inject': 'enabled' }))
+  })
+
+  test('looks for packets where nothing is HTTP', () => {
+    const lines = linesOf({ cause: 'opaque-port-unmeshed-client', state: 'no-mesh-tls', source: UNMESHED })
+    assert.equal(
+      lines.at(-1),
+      "kubectl exec deployment/api -n shop -c linkerd-debug -- tshark -n -i any -f 'tcp port 8080'",
+    )
   })
 
   test('pastes no name into a shell that Kubernetes would not allow', () => {
@@ -125,10 +192,18 @@ describe('fixOf()', () => {
         { ...end, namespace: name },
         { ...end, kind: name },
       ])
-        for (const one of CAUSES) {
-          const text = fixOf({ ...row, cause: one, source: hostile, destination: hostile }) ?? ''
-          assert.ok(name === '' || !text.includes(name), text)
-          assert.doesNotMatch(text, /[`$\n]|; ?rm/)
-        }
+        for (const cause of CAUSES)
+          for (const settings of [
+            [],
+            [setting(SKIP_OUTBOUND, /[-a]/.test(name) ? '80' : name, { port: 80, workload: hostile })],
+          ])
+            for (const candidates of [[], [hostile]]) {
+              const text =
+                fixOf({ ...row, cause, source: hostile, destination: hostile, settings, candidates, cluster: name }) ??
+                ''
+              assert.ok(name === '' || !text.includes(name), text)
+              assert.doesNotMatch(text, /[`$]|; ?rm/)
+              for (const line of text.split('\n').slice(1)) assert.match(line, /^(#|kubectl|linkerd|ciphertrail) /)
+            }
   })
 })

@@ -296,13 +296,13 @@ describe('A path', () => {
     ])
   })
 
-  test('that is unknown says that its cause is', () => {
+  test('that is unknown says why', () => {
     const { paths } = assessed({
       pods: [web, bare, api],
       counters: [...mutual(web, api, 8080), ...clearHttp(api, 8080)],
     })
     const causes = Object.fromEntries(paths.map(({ source, cause }) => [source.kind, cause]))
-    assert.deepEqual(causes, { deployment: 'unknown', unmeshed: 'source-not-meshed' })
+    assert.deepEqual(causes, { deployment: 'source-partly-meshed', unmeshed: 'source-not-meshed' })
   })
 
   test('in a rollout from one ServiceAccount to another is one path that names an identity', () => {

@@ -126,6 +126,21 @@ test('rows of a path are joined: first, last, since, episodes, share of clear by
   assert.equal(exposure.clearShare, 200 / 500)
 })
 
+test('a cause is told once with its latest fix, and not where another window tells it better', () => {
+  const reason = 'no_tls_from_remote'
+  const clear = (at: number, cause: Stretch['cause'], fix: string): Stretch => ({
+    ...{ from: at, to: at, state: 'plaintext', reason },
+    ...{ cause: cause ?? null, fix },
+  })
+  const told = (...stretches: Stretch[]) =>
+    of(hours(), [path(stretches)]).notEncrypted[0]?.reasons.map(({ cause, fix }) => [cause, fix])
+  const vague = [clear(0, 'unknown', 'a'), clear(1, 'source-not-proxied', 'b')]
+  assert.deepEqual(told(...vague), [['source-not-proxied', 'b']])
+  assert.deepEqual(told(...vague, clear(2, 'source-not-meshed', 'c'), clear(3, 'source-not-meshed', 'd')), [
+    ['source-not-meshed', 'd'],
+  ])
+})
+
 test('an episode that ended after the period is open in its report', () => {
   const ended = (at: string): boolean | undefined =>
     of(hours(), [path([whole('plaintext', { episode: episode('a', PERIOD.from, at) })])]).notEncrypted[0]?.isOpen
