@@ -7,7 +7,7 @@ import { scoreOf, worstVerdict } from '../../../lib/assess/judge/score.ts'
 import { isInScope, labelsIn } from '../../../lib/assess/judge/in-scope.ts'
 import { endName } from '../../../lib/assess/judge/waived.ts'
 import type { ClusterPeriod } from '../../../lib/model/period.ts'
-import type { Finding, Judgement, Scope, Score, Subject, Waiver } from '../../../lib/model/judgement.ts'
+import type { Finding, Judgement, ReportSettings, Scope, Score, Subject, Waiver } from '../../../lib/model/judgement.ts'
 import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
 import { HOURS, UNMESHED, anyPeriod, factsOf, path, period } from '../../support/stored/judged-period.ts'
 import { cluster, hours, storyOfAWeek, workload } from '../../support/stored/report-input.ts'
@@ -17,7 +17,7 @@ const AT = HOURS.to
 
 const whole = (
   clusters: readonly ClusterPeriod[],
-  more: { scopes?: readonly Scope[]; waivers?: readonly Waiver[] } = {},
+  more: { scopes?: readonly Scope[]; waivers?: readonly Waiver[]; settings?: ReportSettings } = {},
 ) => judge({ clusters, scopes: [], waivers: [], settings: DEFAULT_SETTINGS, period: HOURS, at: AT, ...more })
 
 const scope = (changes: Partial<Scope> = {}): Scope => ({
@@ -376,6 +376,40 @@ test('judge() names the rule, the subject and the reason of each finding, by rul
       ['fail', 'Not encrypted in 12 windows, first from 2026-11-20T00:00:00Z'],
     ],
   )
+})
+
+test('judge() lists paths of the mesh and the platform, and counts those that are to be judged', () => {
+  const linkerd = { destination: workload('deployment', 'linkerd', 'destination') }
+  const made = period([path(), path([{ state: 'plaintext' }], { pathId: 'b2', ...linkerd })])
+  const judgedBy = (judgedClasses: typeof DEFAULT_SETTINGS.judgedClasses) =>
+    whole([made], { settings: { ...DEFAULT_SETTINGS, judgedClasses } })
+  const of = ({ findings, rules }: Judgement) => ({
+    listed: findings.filter(({ rule }) => rule === 'path-is-encrypted').map((one) => [one.class, one.verdict]),
+    rule: rules.find(({ id }) => id === 'path-is-encrypted')?.verdict,
+  })
+  const listed = [
+    ['mesh', 'fail'],
+    ['application', 'pass'],
+  ]
+  assert.deepEqual(of(judgedBy(['application'])), { listed, rule: 'pass' })
+  assert.deepEqual(of(judgedBy(['application', 'mesh'])), { listed, rule: 'fail' })
+})
+
+test('judge() lacks evidence where a rule throws, keeps its error, and tells what every other rule found', () => {
+  const [sound, broken] = [period(), period([path()], { facts: { crypto: [{ start: '', end: '' } as never] } })]
+  const was = whole([sound])
+  const judged = whole([broken])
+  const own = judged.findings.filter(({ rule }) => rule === 'crypto-is-current')
+  assert.deepEqual(
+    own.map(({ verdict, subject }) => [verdict, subject.kind]),
+    [['not-enough-evidence', 'cluster']],
+  )
+  assert.ok(
+    judged.errors.some((line) => /^Cannot apply the rule "crypto-is-current" to cluster "prod": .+$/.test(line)),
+  )
+  assert.deepEqual(was.errors, [])
+  const others = ({ findings }: Judgement) => findings.filter(({ rule }) => rule.startsWith('path-'))
+  assert.deepEqual(others(judged), others(was))
 })
 
 test('judge() of the week of two clusters is as it was', () => {
