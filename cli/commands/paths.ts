@@ -4,6 +4,7 @@ import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { waivedRows } from '../../lib/assess/judge/waived.ts'
 import { timeOf, toSeconds } from '../../lib/time/windows.ts'
 import type { PathRow } from '../../lib/model/history.ts'
+import type { Endpoint } from '../../lib/model/path.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import { declaredWaivers } from '../../lib/store/registry/declarations.ts'
@@ -153,6 +154,6 @@ function columns(
 }
 
 /** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
-export function endText({ kind, namespace, name }: PathRow['source'] | PathRow['destination']): string {
+export function endText({ kind, namespace, name }: Endpoint): string {
   return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
 }

@@ -630,7 +630,7 @@ test('cluster add changes what is given and keeps the rest; another window size 
   const add = async (...args: string[]) => run(['cluster', 'add', 'prod', ...args, ...store], { folder })
   assert.match(
     (await add('--prometheus-url', 'http://127.0.0.1:9090')).stdout,
-    /^Cluster "prod" added\. Next: ciphertrail cluster check prod\n$/,
+    /^Cluster "prod" added\. Next: ciphertrail cluster check prod, then ciphertrail look prod\n$/,
   )
   assert.match((await add('--context', 'p', '--window', '15m', '--kubeconfig', 'config')).stdout, /updated/)
   assert.match((await add('--context', 'p')).stdout, /unchanged/)
