@@ -10,7 +10,7 @@ import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
 import {
   type NotSeen,
   countsOf,
-  isNotable,
+  isExempt,
   notSeenRows,
   notSeenText,
   shareOf,
@@ -19,7 +19,6 @@ import {
   whyText,
   worstFirst,
 } from '../../lib/report/terminal/look-rows.ts'
-import { plural } from '../../lib/report/words/vocabulary.ts'
 import { endJson, toJson } from '../../lib/text/format-json.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
@@ -47,8 +46,11 @@ const AT_ONCE = 4
 /** Lines are not longer, however wide the terminal is: what belongs together is then near together. */
 const WIDTH = 100
 
-/** Rows that are shown where nothing is wrong with them, unless all are asked for. */
-const FEW = 20
+/** Paths that are shown unless all are asked for: what is not encrypted always, of the others so many that a screen holds them. */
+const FEW_PATHS = 20
+
+/** Rows of what was not seen that are shown unless all are asked for. */
+const FEW_NOT_SEEN = 10
 
 /** Lines about what could not be asked: without a right to list there would be one for each list. */
 const MOST_ERRORS = 3
@@ -179,19 +181,20 @@ function verdictLines({ complete, result }: Look, name: string, console: Console
 
 function pathLines(paths: readonly PathWindow[], isAll: boolean, console: Console): string[] {
   const sorted = worstFirst(paths)
-  const notable = sorted.filter(isNotable)
-  const others = sorted.filter((path) => !isNotable(path) && path.state !== 'exempt')
-  const shown = isAll ? sorted : [...notable, ...others.slice(0, Math.max(0, FEW - notable.length))]
+  const wrong = sorted.filter(isNotEncrypted)
+  const others = sorted.filter((path) => !isNotEncrypted(path) && !isExempt(path))
+  const shown = isAll ? sorted : [...wrong, ...others.slice(0, Math.max(0, FEW_PATHS - wrong.length))]
   const isShown = new Set(shown)
-  const left = others.filter((path) => !isShown.has(path)).length
-  const { exempt } = countsOf(paths)
+  const left = countsOf(paths.filter((path) => !isShown.has(path)))
   const rest = [
-    ...(left === 0 ? [] : [`${plural(left, 'encrypted path')}`]),
-    ...(isAll || exempt === 0 ? [] : [`${exempt} exempt (probes and the like)`]),
-  ]
+    [left.unknown, 'unknown'],
+    [left.refused, 'refused'],
+    [left.encrypted, 'encrypted'],
+    [left.exempt, 'exempt (probes and the like)'],
+  ].flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
   return [
     ...(shown.length === 0 ? [] : tableLines(shown, pathColumns(console), widthOf(console))),
-    ...(rest.length === 0 ? [] : wrapped(`Not shown: ${rest.join(' and ')}; see --all.`, widthOf(console))),
+    ...(rest.length === 0 ? [] : wrapped(`Not shown: ${rest.join(', ')}; see --all.`, widthOf(console))),
   ]
 }
 
@@ -214,7 +217,7 @@ function pathColumns({ colors }: Console): Column<PathWindow>[] {
 function notSeenLines({ result }: Look, isAll: boolean, console: Console): string[] {
   const rows = notSeenRows(result)
   const note = unsettledNote(result)
-  const shown = isAll ? rows : rows.slice(0, FEW)
+  const shown = isAll ? rows : rows.slice(0, FEW_NOT_SEEN)
   const columns: Column<NotSeen>[] = [
     { heading: 'NOT SEEN', isMain: true, text: endText },
     { heading: 'WHY', text: notSeenText },

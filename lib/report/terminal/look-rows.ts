@@ -20,7 +20,7 @@ export type LookCounts = {
 /** Counts the paths of a look. */
 export function countsOf(paths: readonly PathWindow[]): LookCounts {
   const refused = paths.filter(({ outcome }) => outcome === 'refused').length
-  const exempt = paths.filter(({ state, outcome }) => state === 'exempt' && outcome === 'allowed').length
+  const exempt = paths.filter(isExempt).length
   const allowed = paths.filter(({ outcome }) => outcome === 'allowed')
   return {
     paths: paths.length - refused - exempt,
@@ -101,9 +101,9 @@ function rankOf({ state, outcome }: PathWindow): number {
   return own
 }
 
-/** Whether a row stands for something that somebody may have to do something about: it is never left out. */
-export function isNotable({ state, outcome }: PathWindow): boolean {
-  return outcome === 'refused' || (state !== 'mtls' && state !== 'exempt')
+/** Whether a path is listed and not judged, as of probes. */
+export function isExempt({ state, outcome }: PathWindow): boolean {
+  return state === 'exempt' && outcome === 'allowed'
 }
 
 /** What a look says in place of the words of a report, which has lists from before its windows. */
