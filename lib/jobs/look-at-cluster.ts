@@ -1,11 +1,16 @@
+import { type Facts, factsOf } from '../assess/pods/facts.ts'
+import { listedOf } from '../assess/pods/lists.ts'
+import { causeOfInbound, causeOfOutbound } from '../assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
-import { type AssessInput, assessWindow } from '../assess/window/window.ts'
+import { type AssessInput, type ListsOfSnapshot, assessWindow } from '../assess/window/window.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 import { type CollectDeps, type CollectOptions, collectWindow } from '../collect/snapshot.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { ProxyPage, Snapshot } from '../model/snapshot.ts'
 import type { Seconds, Window } from '../model/time.ts'
-import type { WindowResult } from '../model/window.ts'
+import type { Cause } from '../model/path.ts'
+import type { PathWindow, WindowResult } from '../model/window.ts'
+import { ReduceError } from '../observed/kubernetes-fields.ts'
 import { PageError, parsePage } from '../observed/metrics-page.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
 
@@ -56,19 +61,33 @@ export async function lookAtCluster(
 export function assessLook(snapshot: Snapshot): WindowResult {
   const input = inputOf(snapshot)
   const result = assessWindow(input)
-  if (!result.paths.some((path) => isNotEncrypted(path) && path.cause === 'unknown')) return result
-  // A cause is what is likely: for that, what is so now may stand for what was so some minutes ago. A state never rests on it.
-  const likely = new Map(
-    assessWindow({ ...input, before: input.after }).paths.map((path) => [path.pathId, path] as const),
-  )
+  const isCauseless = (path: PathWindow): boolean => isNotEncrypted(path) && path.cause === 'unknown'
+  if (input.after === null || !result.paths.some(isCauseless)) return result
+  const facts = factsOfNow(input.after, snapshot)
+  if (facts === null) return result
   return {
     ...result,
-    paths: result.paths.map((path) => {
-      const other = likely.get(path.pathId)
-      const isSame = other?.state === path.state && other.reason === path.reason && other.outcome === path.outcome
-      return path.cause === 'unknown' && isNotEncrypted(path) && isSame ? { ...path, cause: other.cause } : path
-    }),
+    paths: result.paths.map((path) => (isCauseless(path) ? { ...path, cause: likelyCause(path, facts) } : path)),
   }
+}
+
+/** What is so now, as if it had been so all the time; null where the lists cannot be read, which the result tells. */
+function factsOfNow({ lists, takenAt }: ListsOfSnapshot, { window, linkerdNamespace }: Snapshot): Facts | null {
+  try {
+    const listed = listedOf(lists, toSeconds(takenAt))
+    return factsOf(listed, listed, { start: toSeconds(window.start), end: toSeconds(window.end) }, linkerdNamespace)
+  } catch (error) {
+    if (!(error instanceof ReduceError)) throw error
+    return null
+  }
+}
+
+/** A cause is what is likely, so what is so now may stand for what was so some minutes ago. No state ever rests on it. */
+function likelyCause({ source, destination, port, reason }: PathWindow, facts: Facts): Cause {
+  return source.kind === 'unmeshed'
+    ? causeOfInbound(reason, destination, port, facts)
+    : // What was reached by an address of no pod has told its cause already.
+      causeOfOutbound({ destination, port, reached: null }, facts)
 }
 
 function inputOf(snapshot: Snapshot): AssessInput {
