@@ -50,7 +50,7 @@ export function wrapped(sentence: string, width: number): string[] {
   let line = ''
   for (const word of sentence.split(' ')) {
     const next = line === '' ? word : `${line} ${word}`
-    if (line.trim() === '' || [...next].length <= width) line = next
+    if (line.trim() === '' || (next.match(/./gu) ?? []).length <= width) line = next
     else {
       lines.push(line)
       line = `${GAP}${word}`

@@ -1,13 +1,24 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { DEMO_FIXTURE } from '../../demo/fixture.ts'
 import { isEncrypted, isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { type AssessInput, assessWindow } from '../../lib/assess/window/window.ts'
 import { assessLook, lookWindow } from '../../lib/jobs/look-at-cluster.ts'
+import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { WindowResult } from '../../lib/model/window.ts'
+import { reducePage } from '../../lib/observed/metrics-page.ts'
 import { shareOf } from '../../lib/report/terminal/look-rows.ts'
 import { recordedEvidence } from '../support/mesh/recorded-evidence.ts'
+
+const RECORDED = join(import.meta.dirname, '../recordings/demo/metrics')
+
+type ListedPod = {
+  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string }
+  readonly status: { readonly podIP: string }
+}
 
 test('lookWindow() ends a minute ago, and is shorter where proxies are read by name', () => {
   const now = new Date('2026-11-24T13:36:00.700Z')
@@ -71,6 +82,30 @@ describe('assessLook()', () => {
     context.diagnostic(JSON.stringify({ look, collected }))
     assert.equal(look.notEncrypted, collected.notEncrypted)
     assert.ok(look.unknown < 0.1 * look.paths, `${look.unknown} of ${look.paths} are unknown`)
+  })
+
+  test('tells of a proxy that is read by name from one page: it holds whatever was used in ten minutes', () => {
+    const recorded = withoutCadvisor.find(({ snapshot }) => snapshot.window.end === '2026-11-24T13:25:00Z')?.snapshot
+    assert.ok(recorded)
+    const page = join(RECORDED, '20261124T132422Z', 'emojivoto.web-f9c88bd6f-mw7pd.txt.gz')
+    const pods = recorded.kubernetes.lists.find(({ resource }) => resource === 'pods')?.items as readonly ListedPod[]
+    const pod = pods.find(({ metadata }) => metadata.name === 'web-f9c88bd6f-mw7pd')
+    assert.ok(pod)
+    const { namespace, name, uid } = pod.metadata
+    const body = reducePage(gunzipSync(readFileSync(page)).toString())
+    const read = { namespace, pod: name, uid, address: pod.status.podIP, readAt: '2026-11-24T13:24:22Z', body }
+    const snapshot: Snapshot = {
+      ...recorded,
+      metrics: { status: 'complete', errors: [], prometheusTime: null, answers: [] },
+      proxies: { status: 'complete', errors: [], pages: [read] },
+    }
+    const sent = ({ paths }: WindowResult) =>
+      paths.filter(({ source }) => source.name === 'web').map(({ destination }) => destination.name)
+    const seen = ({ coverage }: WindowResult) =>
+      coverage.find(({ workload }) => workload.name === 'web')?.observedSeconds ?? 0
+    const [look, alone] = [assessLook(snapshot), assessWindow({ key: '', snapshot, before: null, after: null })]
+    assert.deepEqual([...new Set(sent(look))].toSorted(), ['emoji', 'login', 'voting'])
+    assert.ok(seen(look) > 240 && seen(alone) === 0, `${seen(look)} s seen`)
   })
 
   test('is not read from lists that were read in part: what they lack would look gone', () => {

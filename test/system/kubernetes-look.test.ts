@@ -31,6 +31,8 @@ type Listed = {
     readonly serviceAccountName?: string
   }
   readonly status: {
+    readonly podIP?: string
+    readonly podIPs?: readonly object[]
     readonly containerStatuses?: readonly object[]
     readonly initContainerStatuses?: readonly object[]
   }
@@ -86,7 +88,7 @@ function crowdPod(pattern: Listed, index: number): Listed {
         },
       ],
     },
-    status: { ...pattern.status, ...{ podIP: ip, podIPs: [{ ip }] } },
+    status: { ...pattern.status, podIP: ip, podIPs: [{ ip }] },
   }
 }
 
@@ -151,7 +153,7 @@ test(`look at a real cluster of ${PODS} pods shows the recorded mesh by port-for
     assert.match(stdout, /^\d+ of \d+ paths are not encrypted/)
     assert.match(stdout, /^▲ plaintext +\(unmeshed\)\s+deployment\/emojivoto\/voting:8080/m)
     assert.match(stdout, /not-a-target/)
-    for (const line of linesOf(stdout)) assert.ok([...line].length <= 100, line)
+    for (const line of linesOf(stdout)) assert.ok(line.length <= 100, line)
   }
   const seconds = times.map((time) => (time / 1000).toFixed(1)).join(', ')
   context.diagnostic(`from the command to its end, with the start of Node: ${seconds} s`)
