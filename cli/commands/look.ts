@@ -18,7 +18,7 @@ import {
   verdictLine,
   whyText,
   worstFirst,
-} from '../../lib/report/terminal/look-rows.ts'
+} from '../look-rows.ts'
 import { endJson, toJson } from '../../lib/text/format-json.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'

@@ -1,10 +1,10 @@
-import { isEncrypted, isNotEncrypted } from '../../assess/window/episode-lifecycle.ts'
-import { workloadKey } from '../../assess/pods/facts.ts'
-import { toSeconds } from '../../time/windows.ts'
-import { STATES } from '../../model/path.ts'
-import type { BlindSpot, PathWindow, Workload, WindowResult } from '../../model/window.ts'
-import { compareText } from '../../text/order.ts'
-import { CAUSE_WORDS, capital, plural, reasonWords, shareWords } from '../words/vocabulary.ts'
+import { isEncrypted, isNotEncrypted } from '../lib/assess/window/episode-lifecycle.ts'
+import { workloadKey } from '../lib/assess/pods/facts.ts'
+import { toSeconds } from '../lib/time/windows.ts'
+import { STATES } from '../lib/model/path.ts'
+import type { BlindSpot, PathWindow, Workload, WindowResult } from '../lib/model/window.ts'
+import { compareText } from '../lib/text/order.ts'
+import { CAUSE_WORDS, capital, plural, reasonWords, shareWords } from '../lib/report/words/vocabulary.ts'
 
 /** How many paths a look shows, by what they are. */
 export type LookCounts = {
@@ -79,7 +79,7 @@ function pathsWords({ paths, notEncrypted, unknown, encrypted }: LookCounts): st
 }
 
 /** `10 minutes`; in seconds where it is no whole number of minutes. */
-export function lengthWords({ window: { start, end } }: Pick<WindowResult, 'window'>): string {
+function lengthWords({ window: { start, end } }: Pick<WindowResult, 'window'>): string {
   const seconds = toSeconds(end) - toSeconds(start)
   if (seconds % 60 !== 0) return `${seconds} seconds`
   return seconds === 60 ? 'minute' : `${seconds / 60} minutes`
