@@ -11,7 +11,7 @@ import { type Cost, measured, median, run } from './processes.ts'
 
 /**
  * Measures the collector (what is asked, checked and stored) and the whole `collect` command (which also derives) against curl fetching the same
- * answers from the same server, in the same run: what they cost beyond the transfer.
+ * answers from the same server, in the same run: what they cost beyond the transfer; and how long `look` takes for the same minutes.
  * Prints one line of JSON for each run and the medians. `npm run bench -- collecting --series 20000 --runs 3`
  */
 export async function benchCollecting(args: readonly string[]): Promise<void> {
@@ -69,7 +69,7 @@ export async function benchCollecting(args: readonly string[]): Promise<void> {
         )
         .join('next\n'),
     )
-    const runs: { collector: Cost; command: Cost; curlSeconds: number }[] = []
+    const runs: { collector: Cost; command: Cost; look: Cost; lookSeconds: number; curlSeconds: number }[] = []
     for (let run = 0; run < Number(values.runs); run++) {
       const [store, alone] = [join(folder, `store-${run}`), join(folder, `collector-${run}`)]
       for (const each of [store, alone])
@@ -88,9 +88,13 @@ export async function benchCollecting(args: readonly string[]): Promise<void> {
         ])
       const collector = await measured('collector.ts', [alone, window.start, window.end, now])
       const command = await measured('measured.ts', ['--store', store, 'collect', '--at', end, '--now', now])
+      const asked = ['--store', store, 'look', '--last', `${values.minutes}m`, '--now', now]
+      const begun = performance.now()
+      const look = await measured('measured.ts', asked)
+      const lookSeconds = Math.round(performance.now() - begun) / 1000
       const curlSeconds = await curl(config)
-      runs.push({ collector, command, curlSeconds })
-      console.log(JSON.stringify({ run, collector, command, curlCpuSeconds: curlSeconds }))
+      runs.push({ collector, command, look, lookSeconds, curlSeconds })
+      console.log(JSON.stringify({ run, collector, command, look, lookSeconds, curlCpuSeconds: curlSeconds }))
     }
     const figures = (which: 'collector' | 'command') => ({
       beyondCurlSeconds: Math.round(median(runs.map((one) => one[which].cpuSeconds - one.curlSeconds)) * 100) / 100,
@@ -103,7 +107,12 @@ export async function benchCollecting(args: readonly string[]): Promise<void> {
         answerMegabytes: Math.round(bytes / 1e5) / 10,
         medianCollector: figures('collector'),
         medianCommand: figures('command'),
-        wanted: { beyondCurlSeconds: 1.5, peakMegabytes: 300 },
+        medianLook: {
+          seconds: median(runs.map(({ lookSeconds }) => lookSeconds)),
+          cpuSeconds: Math.round(median(runs.map(({ look }) => look.cpuSeconds)) * 100) / 100,
+          peakMegabytes: Math.round(median(runs.map(({ look }) => look.peakMegabytes))),
+        },
+        wanted: { beyondCurlSeconds: 1.5, peakMegabytes: 300, lookSeconds: 5 },
       }),
     )
   } finally {

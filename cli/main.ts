@@ -15,6 +15,7 @@ import { addEdges } from './commands/edges.ts'
 import { addExport } from './commands/export.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addLogCommands } from './commands/log.ts'
+import { addLook } from './commands/look.ts'
 import { addPaths } from './commands/paths.ts'
 import { addRebuild } from './commands/rebuild.ts'
 import { addReport } from './commands/report.ts'
@@ -77,11 +78,12 @@ function programOf(console: Console): Command {
     .configureHelp({ showGlobalOptions: true })
     .addHelpText(
       'after',
-      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
+      `\nExit codes: 0 done, 1 something failed or is missing, 2 the command\nline was not understood.\n\n${STORE_HELP}\n\nStart here:\n  ciphertrail demo\n  ciphertrail cluster add prod --context prod\n  ciphertrail look prod\n  ciphertrail collect\n  ciphertrail paths --state not-encrypted`,
     )
   addStatus(program, console)
   addClusterCommands(program, console)
   addCollect(program, console)
+  addLook(program, console)
   addAgent(program, console)
   addEdges(program, console)
   addExport(program, console)

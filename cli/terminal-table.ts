@@ -25,8 +25,8 @@ const GAP = '  '
  * Lines of a table in the manner of kubectl: headings, two spaces between columns, no rules. Names are made printable.
  *
  * Where a line would be longer than `width`, each row is folded: it goes on on lines below that are indented, with the same columns in the same places
- * in each row, and headings likewise; lines at its end that hold nothing are left out. So nothing is cut, and no line breaks but one with a single text
- * that is longer than the terminal is wide.
+ * in each row, and headings likewise; lines at its end that hold nothing are left out. A sentence that is longer than the terminal is wide goes on on
+ * lines that are indented further. So nothing is cut, and no line breaks but one with a single word that is longer than that.
  *
  * @param width columns of the terminal; null or absent: none, so that each row is one line
  */
@@ -36,14 +36,35 @@ export function tableLines<T>(
   width: number | null = null,
 ): string[] {
   const folds = width === null ? [columns] : foldedColumns(rows, columns, width)
-  const all = folds.map((some, index) => linesOf(rows, some).map((line) => `${index === 0 ? '' : GAP}${line}`))
+  const all = folds.map((some, index) => {
+    const indent = index === 0 ? '' : GAP
+    const isPlain = some.length === 1 && some.every(({ color }) => color === undefined)
+    return linesOf(rows, some).map((line) =>
+      (isPlain && width !== null ? wrapped(line, width - indent.length) : [line]).map((part) => `${indent}${part}`),
+    )
+  })
   const [first = []] = all
   return first.flatMap((_, index) => {
     const row = rows[index - 1]
     const isTold = (some: readonly Column<T>[]) => row === undefined || some.some(({ text }) => !NOTHING.has(text(row)))
     const last = folds.findLastIndex(isTold)
-    return all.slice(0, Math.max(0, last) + 1).map((lines) => lines[index] ?? '')
+    return all.slice(0, Math.max(0, last) + 1).flatMap((lines) => lines[index] ?? [])
   })
+}
+
+/** A sentence on lines of at most `width`, broken at spaces, each after the first indented. */
+export function wrapped(sentence: string, width: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of sentence.split(' ')) {
+    const next = line === '' ? word : `${line} ${word}`
+    if (line.trim() === '' || (next.match(/./gu) ?? []).length <= width) line = next
+    else {
+      lines.push(line)
+      line = `${GAP}${word}`
+    }
+  }
+  return [...lines, line]
 }
 
 /** What stands where there is nothing to say. */

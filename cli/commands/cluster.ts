@@ -136,7 +136,7 @@ export function addClusterCommands(program: Command, console: Console): void {
         if (json === true) console.out(toJson({ cluster: id, outcome }))
         else
           console.out(
-            `Cluster "${id}" ${outcome}. ${options.agent === true ? 'Next: install its agent, see infra/agent' : `Next: ciphertrail cluster check ${id}`}`,
+            `Cluster "${id}" ${outcome}. ${options.agent === true ? 'Next: install its agent, see infra/agent' : `Next: ciphertrail cluster check ${id}, then ciphertrail look ${id}`}`,
           )
       } catch (error) {
         throw error instanceof ClusterOptionError ? new UsageError(error.message) : error

@@ -109,7 +109,7 @@ async function collectCluster(
   const { objects, console, access } = deps
   const now = replayed === undefined ? console.now : () => new Date(replayed)
   if (asked.period !== undefined) refuseLong(cluster, asked.period)
-  const { due, notes, isWhole } = await selectWindows(cluster, asked, now(), { objects, access })
+  const { due, notes, isWhole, next } = await selectWindows(cluster, asked, now(), { objects, access })
   for (const note of notes) console.err(note)
 
   const collected = await collectWindows(
@@ -141,7 +141,13 @@ async function collectCluster(
     console.err(
       `Not tried: ${unreachable} more ${unreachable === 1 ? 'window' : 'windows'} of cluster "${cluster.id}", since neither source answered; the next collect tries again`,
     )
-  if (due.length === 0 && isWhole && !deps.isJson) console.out(`${cluster.id}: nothing is due`)
+  if (due.length === 0 && isWhole && !deps.isJson) {
+    const then =
+      next === undefined
+        ? ''
+        : `; the ${next.isFirst ? 'first' : 'next'} window ends at ${next.end} and can be collected a minute later, until then: ciphertrail look ${cluster.id}`
+    console.out(`${cluster.id}: nothing is due${then}`)
+  }
   return isWhole && unreachable === 0 && attempted.every(({ snapshot }) => snapshot.complete)
 }
 

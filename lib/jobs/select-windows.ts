@@ -2,7 +2,7 @@ import { assessWindow } from '../assess/window/window.ts'
 import { oldestSample } from '../collect/prometheus/oldest-scrape.ts'
 import { PAGE_SLACK_SECONDS } from '../observed/page-times.ts'
 import { planOf } from './uncollected-windows.ts'
-import { SETTLE_SECONDS, toSeconds, toTime, windowOf, windowsBetween } from '../time/windows.ts'
+import { SETTLE_SECONDS, toSeconds, toTime, windowAfter, windowOf, windowsBetween } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds, Window } from '../model/time.ts'
 import { readUnarchived } from '../history/archive.ts'
@@ -27,6 +27,8 @@ export type AskedWindows = {
   readonly notes: readonly string[]
   /** False where a window that was asked for cannot be collected. */
   readonly isWhole: boolean
+  /** The window that is due next, where whatever is missing was asked for; `isFirst` where none was collected before. */
+  readonly next?: { readonly end: string; readonly isFirst: boolean }
 }
 
 /**
@@ -92,7 +94,14 @@ export async function selectWindows(
         ]
   // With nothing due, nobody else would say that Prometheus cannot be asked for older windows.
   const problem = plan.due.length === 0 && oldest.problem !== null ? [oldest.problem] : []
-  return { due: plan.due, notes: [...lost, ...problem], isWhole: problem.length === 0 }
+  const current = windowOf(cluster.windows, latest)
+  const { end } = toSeconds(current.end) > latest ? current : windowAfter(cluster.windows, current)
+  return {
+    due: plan.due,
+    notes: [...lost, ...problem],
+    isWhole: problem.length === 0,
+    next: { end, isFirst: known.isFirstRun },
+  }
 }
 
 /** What ended before this is over: proxies tell nothing of the past. */

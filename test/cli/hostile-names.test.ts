@@ -105,6 +105,16 @@ test('every table is inert, a row stays a row, and names can be read', async () 
   }
 })
 
+test('look is inert, and shows the names', async () => {
+  for (const args of [['--all'], ['--json']]) {
+    const { code, stdout, stderr } = await mesh.run('look', '--last', '5m', ...args)
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assertInert(stdout, 'look')
+    if (args.includes('--json')) assert.ok(parseNdjson(stdout).length === 1)
+    else for (const name of ['warehouse', 'login'] as const) assert.ok(stdout.includes(printable(NAMES[name])), name)
+  }
+})
+
 test('on a terminal nothing but our own colours reaches it', async () => {
   const { stdout } = await runOnTerminal(['edges', 'all', '-o', 'wide', '--at', windows[1].end], mesh)
   const colours = ['\u001b[31m', '\u001b[33m', '\u001b[39m']

@@ -82,7 +82,7 @@ test('every command gives on S3 what it gives on a directory, and derives the sa
   assert.deepEqual(added, {
     code: 0,
     signal: null,
-    stdout: 'Cluster "shop" added. Next: ciphertrail cluster check shop\n',
+    stdout: 'Cluster "shop" added. Next: ciphertrail cluster check shop, then ciphertrail look shop\n',
     stderr: '',
   })
   assert.match((await runOnS3(addArguments(mesh))).stdout, /unchanged/)

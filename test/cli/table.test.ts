@@ -69,6 +69,18 @@ test('where it is folded, what a row is about comes first, and lines that say no
   ])
 })
 
+test('a sentence that is longer than the terminal is wide goes on on lines below, which are indented further', () => {
+  const told = [['mtls', 'deployment/shop/web', '', '', 'the client sent no mesh TLS, and nobody knows why', '-']]
+  const columns = COLUMNS.filter(({ heading }) => ['STATE', 'SOURCE', 'REASON'].includes(heading))
+  assert.deepEqual(tableLines(told, columns, 32), [
+    'STATE  SOURCE',
+    '  REASON',
+    'mtls   deployment/shop/web',
+    '  the client sent no mesh TLS,',
+    '    and nobody knows why',
+  ])
+})
+
 test('colours change no place of anything', () => {
   const red = (text: string) => `\u001b[31m${text}\u001b[39m`
   const coloured = COLUMNS.map((one) => ({ ...one, color: red }))

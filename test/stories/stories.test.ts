@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { WindowResult } from '../../lib/model/window.ts'
+import { toSeconds } from '../../lib/time/windows.ts'
 import {
   EXCEPTIONS,
   type Finding,
@@ -10,8 +11,10 @@ import {
   judge,
   judgeStory,
   toldOf,
+  windowsOf,
 } from '../support/mesh/mesh-judge.ts'
 import {
+  COLLECTED_AFTER,
   type Change,
   type FlowPlan,
   PORTS,
@@ -49,6 +52,37 @@ test(`${STORIES} random stories of a mesh are told without a false all-clear, a 
   // Most of it is of stories with doubt in them: who left the mesh, what no scrape saw.
   assert.ok((tally.get('unknown') ?? 0) < 0.2 * (tally.get('mtls') ?? 0))
   for (const kind of EXCEPTIONS) assert.ok((tally.get(kind) ?? 0) < 0.05 * (tally.get('clear') ?? 0), kind)
+})
+
+/** As a look sees each window: with one list, taken just after it. */
+function toldByLooks(story: Story): StoryJudgement {
+  const mesh = meshOf(story)
+  const scraped = scrape(mesh)
+  const askAt = askSimulated(scraped)
+  const told = windowsOf(story).flatMap(({ end }, index) => {
+    const listedAt = [toSeconds(end) + COLLECTED_AFTER]
+    return toldOf(story, mesh, { askAt, listedAt }).slice(index, index + 1)
+  })
+  return judge(story, { mesh, scraped, told })
+}
+
+const LOOKS = Math.ceil(STORIES / 10)
+
+test(`${LOOKS} random stories are told without a false all-clear by the list of now alone`, (context) => {
+  const tally = new Map<string, number>()
+  const count = (name: string, more = 1) => tally.set(name, (tally.get(name) ?? 0) + more)
+  fc.assert(
+    fc.property(anyStory(), (story) => {
+      const judgement = toldByLooks(story)
+      count('clear', judgement.clear)
+      count('mtls', judgement.mtls)
+      for (const { kind } of judgement.findings) count(kind)
+      assert.deepEqual(wrongOf(judgement), [])
+    }),
+    { numRuns: LOOKS },
+  )
+  context.diagnostic(`path-windows: ${[...tally].map(([name, number]) => `${number} ${name}`).join(', ')}`)
+  assert.ok((tally.get('unknown') ?? 0) < 0.3 * (tally.get('mtls') ?? 0))
 })
 
 function plan(more: Partial<WorkloadPlan> = {}): WorkloadPlan {

@@ -1,0 +1,90 @@
+import { type AssessInput, assessWindow } from '../assess/window/window.ts'
+import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
+import { type CollectDeps, type CollectOptions, collectWindow } from '../collect/snapshot.ts'
+import type { Cluster } from '../model/registry.ts'
+import type { ProxyPage, Snapshot } from '../model/snapshot.ts'
+import type { Seconds, Window } from '../model/time.ts'
+import type { WindowResult } from '../model/window.ts'
+import { PageError, parsePage } from '../observed/metrics-page.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
+
+/** What a cluster shows of its last minutes. */
+export type Look = {
+  /** Every source answered everything that was asked. */
+  readonly complete: boolean
+  readonly result: WindowResult
+}
+
+/**
+ * The longest look at pages of proxies. A page holds whatever was used in the ten minutes before it was read, and may be read two minutes after the
+ * window's end; and what is more than 400 s apart counts as undated (lib/assess/counters/page-readings.ts).
+ */
+const PAGES_SECONDS: Seconds = 6 * 60
+
+/** The minutes that a look shows: they end a minute ago, so that the last scrape has arrived, as of a window that is collected. */
+export function lookWindow(
+  { proxies, noPrometheus }: Pick<Cluster, 'proxies' | 'noPrometheus'>,
+  lastSeconds: Seconds,
+  now: Date,
+): Window {
+  const end = Math.floor(now.getTime() / 1000) - SETTLE_SECONDS
+  const hasPages = proxies !== undefined || noPrometheus === true
+  return { start: toTime(end - (hasPages ? Math.min(lastSeconds, PAGES_SECONDS) : lastSeconds)), end: toTime(end) }
+}
+
+/**
+ * Asks a cluster for its last minutes as a collection does, and assesses the answers with one Kubernetes list: that of now. Nothing is stored. What
+ * takes long or says nothing of these minutes (tap, viz) is not asked. Never throws for what a source does.
+ */
+export async function lookAtCluster(
+  cluster: Cluster,
+  window: Window,
+  options: CollectOptions,
+  { access, ...deps }: CollectDeps,
+): Promise<Look> {
+  const { tapSeconds, ...untapped } = cluster
+  const withoutViz: ClusterAccess = { ...access, viz: null }
+  const snapshot = await collectWindow(untapped, window, options, { ...deps, access: withoutViz })
+  return { complete: snapshot.complete, result: assessLook(snapshot) }
+}
+
+/**
+ * What one snapshot means without any list from before its window. Whoever ran in it and is gone is known by cAdvisor, or not at all: then a path stays
+ * unknown wherever that matters.
+ */
+export function assessLook(snapshot: Snapshot): WindowResult {
+  return assessWindow(inputOf(snapshot))
+}
+
+function inputOf(snapshot: Snapshot): AssessInput {
+  const { kubernetes, proxies, window } = snapshot
+  const { takenAt, lists } = kubernetes
+  return {
+    key: '',
+    snapshot: proxies === undefined ? snapshot : { ...snapshot, proxies: withBegins(proxies, toSeconds(window.start)) },
+    before: null,
+    after: takenAt === null || kubernetes.status !== 'complete' ? null : { key: 'now', takenAt, lists },
+  }
+}
+
+/**
+ * The pages with an empty one of the same process before each, at the window's start. Linkerd drops a series after ten minutes without use, so
+ * whatever a proxy counted in the window is on its page of now; what was last used a few minutes before the window is on it, too, and counts as if
+ * it were of the window. So one page is enough, and errs by telling too much. Counts of it are of no use.
+ */
+function withBegins(proxies: NonNullable<Snapshot['proxies']>, start: Seconds): NonNullable<Snapshot['proxies']> {
+  return { ...proxies, pages: [...proxies.pages.flatMap((page) => beginOf(page, start)), ...proxies.pages] }
+}
+
+function beginOf(page: ProxyPage, start: Seconds): ProxyPage[] {
+  try {
+    const { processStart } = parsePage(page.body)
+    // A younger process has told all of its life.
+    return processStart > start
+      ? []
+      : [{ ...page, readAt: toTime(start), body: `process_start_time_seconds ${processStart}\n` }]
+  } catch (error) {
+    if (!(error instanceof PageError)) throw error
+    return []
+  }
+}
