@@ -258,7 +258,12 @@ export function encryptedWindows({ windows }: PathHistory): number {
 }
 
 /** Reasons of an unknown window that may hide traffic in the clear, without what stands in brackets: no share is enough to pass beside one. */
-const DOUBTS: ReadonlySet<string> = new Set(['labels-overridden', 'instance-not-confirmed', 'source-partly-unmeshed'])
+const DOUBTS: ReadonlySet<string> = new Set([
+  'labels-overridden',
+  'instance-not-confirmed',
+  'source-partly-unmeshed',
+  'ipv6-not-proxied',
+])
 
 /** The reason of the first window in which what was seen of a path is in doubt; null where none is. */
 export function doubtOf({ rows }: PathHistory): string | null {

@@ -109,6 +109,23 @@ export function seenOfCluster(isSeen: (start: string) => boolean, period: SeenWi
   return sumOf(period, ({ start }) => (isSeen(start) ? 1 : 0))
 }
 
+/**
+ * What is seen of a subject where some windows with traffic do not tell what a rule asks: they count as not seen, as if they had not been collected, so
+ * that losing one never helps.
+ *
+ * @param told windows with traffic that tell it
+ * @param untold those that do not
+ */
+export function withUntold(seen: Seen, told: number, untold: number): Seen {
+  if (told + untold === 0) return seen
+  const kept = seen.seenWindows === 0 ? 0 : Math.max(0, 1 - untold / seen.seenWindows)
+  return {
+    ...seen,
+    share: seen.share === null ? null : seen.share * kept,
+    told: Math.min(seen.told ?? 1, told / (told + untold)),
+  }
+}
+
 const UNREAD: ObservedWorkload = {
   hadPods: new Uint8Array(),
   told: new Uint8Array(),

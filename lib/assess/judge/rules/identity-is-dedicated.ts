@@ -1,6 +1,6 @@
 import type { WorkloadHistory } from '../../../model/period.ts'
 import { type Rule, type RuleFinding, type RulePeriod, ofWorkload, windowCount } from '../rule.ts'
-import { seenOfWorkload } from '../seen.ts'
+import { seenOfWorkload, withUntold } from '../seen.ts'
 
 /** Judges whether an identity stands for one workload. */
 export const identityIsDedicated: Rule = {
@@ -27,8 +27,7 @@ function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeri
       'fail',
       `Its ServiceAccount ${serviceAccounts.join(', ')} is that of ${sharedWith}, too`,
     )
-  const told = windows === 0 ? null : (windows - withoutServiceAccount) / windows
-  const seen = { ...seenOfWorkload(workload, period), told }
+  const seen = withUntold(seenOfWorkload(workload, period), windows - withoutServiceAccount, withoutServiceAccount)
   return {
     ...ofWorkload(cluster.id, workload, 'pass', `Its ServiceAccount ${serviceAccounts.join(', ')} is its own`, seen),
     untold: `Its ServiceAccount is not known in ${windowCount(withoutServiceAccount)}`,

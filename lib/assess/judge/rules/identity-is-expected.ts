@@ -1,5 +1,6 @@
 import type { PathIdentity } from '../../../model/period.ts'
 import { type PathHistory, type Rule, type RuleFinding, hasNamelessEnd, pathFinding, windowCount } from '../rule.ts'
+import { withUntold } from '../seen.ts'
 
 /** Judges whether the identities on the wire are those that the API server gives to the ends. */
 export const identityIsExpected: Rule = {
@@ -33,13 +34,14 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFind
   if (destination.cluster !== null)
     return pathFinding(path, 'not-enough-evidence', 'The destination is in another cluster, whose lists are not these')
   const proved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? seen.windows : 0), 0)
-  const told = Math.min(1, proved / windows.mtls, seenAtBothEnds.told ?? 1)
-  const unproved = windows.mtls - proved
+  const unproved = Math.max(0, windows.mtls - proved)
   return {
-    ...pathFinding(path, 'pass', `In ${windowCount(proved)} both sides proved to be who the API server says`, {
-      ...seenAtBothEnds,
-      told,
-    }),
+    ...pathFinding(
+      path,
+      'pass',
+      `In ${windowCount(proved)} both sides proved to be who the API server says`,
+      withUntold(seenAtBothEnds, proved, unproved),
+    ),
     ...(unproved > 0
       ? {
           untold: `In ${windowCount(unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,

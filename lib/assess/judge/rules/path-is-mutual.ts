@@ -10,6 +10,7 @@ import {
   untoldWords,
 } from '../rule.ts'
 import { windowCount } from '../rule.ts'
+import { withUntold } from '../seen.ts'
 
 /** Judges whether both ends of a path proved who they are. */
 export const pathIsMutual: Rule = {
@@ -18,7 +19,7 @@ export const pathIsMutual: Rule = {
   failTitle: 'An end of the path did not prove its identity in some window',
   why: 'Encryption alone does not say to whom one speaks: without an identity at both ends anybody in the cluster may be one of them.',
   needs:
-    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. The TLS of an application leaves not enough evidence, since the mesh does not see whether both ends proved anything there. What counts as seen is as for path-is-encrypted.",
+    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. A window with the TLS of an application does not tell, since the mesh does not see whether both ends proved anything there. What counts as seen is as for path-is-encrypted.",
   check: ({ paths }) => paths.map(judge),
 }
 
@@ -33,13 +34,20 @@ function judge(path: PathHistory): RuleFinding {
       `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`,
     )
   if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', untoldWords(path))
-  if (windows['app-tls'] > 0)
-    return pathFinding(
+  if (encryptedWindows(path) === 0)
+    return pathFinding(path, 'not-applicable', 'No traffic to judge in the period', path.seen)
+  const byApplication = windows['app-tls']
+  return {
+    ...pathFinding(
       path,
-      'not-enough-evidence',
-      `TLS of the application in ${windowCount(windows['app-tls'])}: its identities are not seen by the mesh`,
-    )
-  return encryptedWindows(path) > 0
-    ? pathFinding(path, 'pass', `Mutual TLS in each of the ${windowCount(windows.mtls)} with traffic`, path.seen)
-    : pathFinding(path, 'not-applicable', 'No traffic to judge in the period', path.seen)
+      'pass',
+      `Mutual TLS in ${windowCount(windows.mtls)} of ${windowCount(encryptedWindows(path))} with traffic`,
+      withUntold(path.seen, windows.mtls, byApplication),
+    ),
+    ...(byApplication > 0
+      ? {
+          untold: `TLS of the application in ${windowCount(byApplication)}, whose identities the mesh does not see`,
+        }
+      : {}),
+  }
 }

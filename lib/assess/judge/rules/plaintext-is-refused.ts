@@ -1,5 +1,6 @@
 import type { PathRow } from '../../../model/history.ts'
 import { type PortHistory, type Rule, type RuleFinding, clearWindows, clearWords, ofPort } from '../rule.ts'
+import { withUntold } from '../seen.ts'
 
 /** Judges what policy does with plain text: the other axis, beside what was observed. */
 export const plaintextIsRefused: Rule = {
@@ -15,8 +16,8 @@ export const plaintextIsRefused: Rule = {
 function judge(port: PortHistory): RuleFinding {
   const clear = port.paths.find((path) => clearWindows(path) > 0)
   const rows = port.paths.flatMap((path) => path.rows).filter(({ state }) => state !== 'exempt')
-  const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
-  const has = (enforcement: PathRow['enforcement']) => seen.some((row) => row.enforcement === enforcement)
+  const active = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
+  const has = (enforcement: PathRow['enforcement']) => active.some((row) => row.enforcement === enforcement)
   if (has('plaintext-allowed')) return ofPort(port, 'fail', 'Policy lets plain text in')
   if (has('audited')) return ofPort(port, 'fail', 'Policy only audits: plain text is let in and noted')
   if (clear !== undefined) return ofPort(port, 'fail', `Plain text was let in: ${clearWords(clear)}`)
@@ -27,9 +28,10 @@ function judge(port: PortHistory): RuleFinding {
     unknown === 0 ? '' : `What policy does is not known in ${unknown} of ${known + unknown} readings of its traffic`
   if (known + unknown === 0)
     return ofPort(port, 'not-applicable', 'No traffic in the period, so what policy does was not worked out', port.seen)
-  const told = known / (known + unknown)
+  const worst = Math.max(0, ...port.paths.map(({ policy }) => policy.unknown))
+  const seen = { ...withUntold(port.seen, 1, worst), told: known / (known + unknown) }
   return {
-    ...ofPort(port, 'pass', 'Policy refuses plain text in each window with traffic', { ...port.seen, told }),
+    ...ofPort(port, 'pass', 'Policy refuses plain text in each window with traffic', seen),
     untold,
   }
 }

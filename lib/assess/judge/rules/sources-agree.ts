@@ -4,6 +4,7 @@ import type { VizDifference } from '../../../model/window.ts'
 import { compareText } from '../../../text/order.ts'
 import { workloadKey } from '../../pods/facts.ts'
 import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
+import { withUntold } from '../seen.ts'
 
 /** Judges whether both ends told the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
@@ -66,16 +67,13 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFind
   const windowsBy = (corroborated: Corroborated) =>
     identities.reduce((sum, one) => sum + (one.corroborated === corroborated ? one.windows : 0), 0)
   const [agreed, alone, ambiguous] = [windowsBy('yes'), windowsBy('no'), windowsBy('ambiguous')]
-  const all = Math.max(windows.mtls, agreed + alone + ambiguous)
+  const untold = Math.max(windows.mtls - agreed, alone + ambiguous)
   return {
     ...pathFinding(
       path,
       'pass',
       `In ${windowCount(agreed)} the server saw the identity of the client, which one workload has`,
-      {
-        ...seenAtBothEnds,
-        told: Math.min(agreed / all, seenAtBothEnds.told ?? 1),
-      },
+      withUntold(seenAtBothEnds, agreed, untold),
     ),
     ...(alone > 0
       ? { untold: `One side alone told of it in ${windowCount(alone)}` }
