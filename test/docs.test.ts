@@ -56,7 +56,9 @@ test('every page under docs/ is in its index, and every decision in that of deci
 const typed = [...text].flatMap(([page, body]) => {
   const lines = body
     .replaceAll(/\\\n\s*/g, '')
-    .matchAll(/^(?: {3,}|\$ )(?:\$ )?(?:[^|\n]*\| )?(?:npx ciphertrail|\.\/bin\/ciphertrail\.js|ciphertrail) ([^|\n]+)/gm)
+    .matchAll(
+      /^(?: {3,}|\$ )(?:\$ )?(?:[^|\n]*\| )?(?:npx ciphertrail|\.\/bin\/ciphertrail\.js|ciphertrail) ([^|\n]+)/gm,
+    )
   return [...lines].map(([, line = '']) => ({ page: relative(ROOT, page), line: line.replace(/ +#.*$/, '') }))
 })
 
@@ -72,7 +74,9 @@ test('every command that a page shows has these options, as the help of the comm
   const wrong: string[] = []
   for (const { page, line } of typed) {
     const words = line.split(/\s+/)
-    const [first = '', second = ''] = words.filter((word, index) => !word.startsWith('--store') && words[index - 1] !== '--store')
+    const [first = '', second = ''] = words.filter(
+      (word, index) => !word.startsWith('--store') && words[index - 1] !== '--store',
+    )
     if (COMING.includes(first)) continue
     const help = await helpOf(first)
     const isGroup = /^Commands:$/m.test(help)

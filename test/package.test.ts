@@ -44,7 +44,9 @@ test('what the packed sources import or read beside themselves is packed', () =>
   const sources = packed.filter((path) => /\.(ts|js)$/.test(path))
   const missing = sources.flatMap((path) => {
     const text = readFileSync(join(ROOT, path), 'utf8')
-    const names = [...text.matchAll(/(?:from |import\(|import |new URL\()'(\.\.?\/[^']+)'/g)].map(([, name]) => name ?? '')
+    const names = [...text.matchAll(/(?:from |import\(|import |new URL\()'(\.\.?\/[^']+)'/g)].map(
+      ([, name]) => name ?? '',
+    )
     return names
       .map((name) => join(dirname(path), name))
       .filter((name) => !name.endsWith('/') && existsSync(join(ROOT, name)) && !packed.includes(name))
