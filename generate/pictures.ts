@@ -28,7 +28,7 @@ if (!existsSync(join(DEMO, 'report.html')))
 const printed = execFileSync(
   process.execPath,
   [join(ROOT, 'bin/ciphertrail.js'), '--store', join(DEMO, 'store'), ...COMMAND],
-  { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '1' } },
+  { encoding: 'utf8', env: { FORCE_COLOR: '1' } },
 )
 writeFileSync(join(IMAGES, 'terminal.svg'), terminalSvg(['ciphertrail', ...COMMAND].join(' '), printed))
 
