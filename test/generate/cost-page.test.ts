@@ -23,10 +23,10 @@ test('docs/cost.md is what the model says: "npm run cost" makes it again', () =>
   assert.equal(words(page), words(costPage()))
 })
 
-test('the README says of the cost what the page says', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+test('docs/aws.md says of the cost what the page says', () => {
+  const guide = readFileSync(new URL('../../docs/aws.md', import.meta.url), 'utf8')
   const [, one, least, most] =
-    /some (\d+) USD a month for one cluster and ([\d.]+) to ([\d.]+) USD for each/.exec(readme) ?? []
+    /about (\d+) USD a month for one cluster, and ([\d.]+) to ([\d.]+) USD for each/.exec(guide) ?? []
   const each = costPage()
     .split('\n')
     .find((line) => line.startsWith('| for each cluster'))

@@ -17,7 +17,7 @@ import { downloadsPrefix, linksKey, recipientsKey } from '../../lib/store/delive
 
 const template = await packagedTemplate()
 const all = resolved(template)
-const guide = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8')
+const guide = readFileSync(join(import.meta.dirname, '../../docs/aws.md'), 'utf8')
 
 function ofType(type: string, resources = all): (readonly [id: string, properties: Resource['Properties']])[] {
   return Object.entries(resources).flatMap(([id, { Type, Properties }]) =>
@@ -529,7 +529,7 @@ test('each function has an alarm on its errors, each alarm tells the topic, and 
   }
   for (const [id, properties] of alarms) {
     assert.deepEqual(properties['AlarmActions'], [all['Alarms'] && 'arn:aws:sns:eu-central-1:111122223333:Alarms'], id)
-    assert.ok(guide.includes(`\`${id}\``), `docs/operations.md says nothing of alarm ${id}`)
+    assert.ok(guide.includes(`\`${id}\``), `docs/aws.md says nothing of alarm ${id}`)
     // CloudWatch refuses to look back further.
     assert.ok(properties['Period'] * properties['EvaluationPeriods'] <= 604_800, id)
   }
@@ -607,7 +607,7 @@ test('every parameter is in the guide, and can be given to osls', async () => {
   for (const [name, { Description }] of Object.entries(template.Parameters)) {
     assert.ok(Description.length > 20, name)
     const option = name.replaceAll(/[A-Z]/g, (letter, index) => `${index === 0 ? '' : '-'}${letter.toLowerCase()}`)
-    assert.ok(guide.includes(`\`${option}\``), `docs/operations.md says nothing of parameter ${option}`)
+    assert.ok(guide.includes(`\`${option}\``), `docs/aws.md says nothing of parameter ${option}`)
   }
   const given = await packagedTemplate({ 'log-name': 'example.com/log', retention: '6-years', 'api-audience': 'a,b' })
   assert.deepEqual(

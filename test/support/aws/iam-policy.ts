@@ -42,9 +42,9 @@ type Statement = {
   readonly Condition?: Condition
 }
 
-/** The policy that docs/operations.md gives under a name. Throws for what it does not understand, since that would be passed over else. */
+/** The policy that docs/s3.md gives under a name. Throws for what it does not understand, since that would be passed over else. */
 export function policyOfDocs(name: string): Policy {
-  const docs = readFileSync(join(import.meta.dirname, '../../../docs/operations.md'), 'utf8')
+  const docs = readFileSync(join(import.meta.dirname, '../../../docs/s3.md'), 'utf8')
   const [, json = ''] = new RegExp(`\`\`\`json ${name}\n(.*?)\`\`\``, 's').exec(docs) ?? []
   const { Statement: statements } = JSON.parse(json) as { Statement: readonly Statement[] }
   const grants = statements.flatMap((statement, index) => {
