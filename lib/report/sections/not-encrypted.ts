@@ -142,7 +142,7 @@ function actionGroup(wording: Wording, action: Action, shown: readonly Exposure[
 
 /** `ends 3 paths · owner warehouse · unencrypted since Tue 4 Nov 09:00 (26 d) · 41 GB in the clear` */
 export function actionFacts({ summary, dates }: Wording, action: Action): string {
-  const { cluster, paths, owner, since, isSinceUnknown, clearBytes, isInScope } = action
+  const { cluster, owner, since, isSinceUnknown, clearBytes, isInScope } = action
   const isScoped = summary.judgement.frameworks.some(({ scopes }) => scopes.length > 0)
   return [
     actionEnds(action),
