@@ -1,30 +1,30 @@
 /** What a section of the report is made of. Each has a file of its own in sections/. */
 import type { DrawingView } from './drawing/drawing.ts'
-import type { StripView } from './drawing/strip-view.ts'
-import type { NameView, StateView, TableView } from './table-cells.ts'
+import type { TableView } from './table-cells.ts'
+import type { TitlePart } from './words/action-titles.ts'
 
-/** A path that was not encrypted. */
-export type FindingView = {
+/** An action, or another reason to stand together, with the paths that it is about. */
+export type GroupView = {
   readonly id: string
-  readonly state: StateView
-  readonly source: NameView
-  readonly destination: NameView
-  /** Names the cluster where there is more than one. */
-  readonly cluster: string | null
-  readonly headline: string
-  readonly strip: StripView
-  readonly facts: readonly { readonly term: string; readonly lines: readonly string[]; readonly isCode: boolean }[]
+  /** The action's number; empty where there is none. */
+  readonly number: string
+  readonly title: readonly TitlePart[]
+  readonly facts: string
+  /** The change, to be copied. */
+  readonly fix: readonly string[]
+  readonly table: TableView
 }
 
 /** Its parts come in this order. */
 export type SectionView = {
   readonly id: string
   readonly title: string
-  /** On paper it begins a page. */
+  /** On paper it has pages of its own, which lie on their side where a drawing is wide. */
   readonly isOnNewPage: boolean
+  readonly isLandscape: boolean
   readonly paragraphs: readonly string[]
   readonly drawings: readonly DrawingView[]
-  readonly entries: readonly FindingView[]
+  readonly groups: readonly GroupView[]
   readonly tables: readonly TableView[]
   readonly points: readonly string[]
   /** What is to be copied: keys, commands, signed text. */
@@ -37,19 +37,13 @@ export function section(id: string, title: string, parts: Partial<Omit<SectionVi
     id,
     title,
     isOnNewPage: false,
+    isLandscape: false,
     paragraphs: [],
     drawings: [],
-    entries: [],
+    groups: [],
     tables: [],
     points: [],
     code: [],
     ...parts,
   }
 }
-
-/** A fact about a path. */
-export const fact = (term: string, lines: readonly string[]): FindingView['facts'][number] => ({
-  term,
-  lines,
-  isCode: false,
-})

@@ -27,15 +27,33 @@ export type CellView = {
   readonly isNumber: boolean
 }
 
+/** What stands under the cells of a row, over their whole width. */
+export type DetailView = {
+  readonly strip: StripView | null
+  readonly lines: readonly string[]
+  /** What is to be copied. */
+  readonly code: readonly string[]
+}
+
+/** A row: its first cell heads it. */
+export type RowView = {
+  /** What links point to; empty where nothing does. */
+  readonly id: string
+  readonly head: CellView
+  readonly cells: readonly CellView[]
+  readonly detail: DetailView | null
+}
+
 /** A table as it is set. */
 export type TableView = {
   /** Empty where the caption is enough. */
   readonly title: string
   readonly caption: string
+  /** Small and all numbers: it stays a table on a narrow screen. */
+  readonly isMatrix: boolean
   /** `share` is the width in percent. */
   readonly columns: readonly { readonly title: string; readonly isNumber: boolean; readonly share: number }[]
-  /** The first cell heads its row. */
-  readonly rows: readonly { readonly head: CellView; readonly cells: readonly CellView[] }[]
+  readonly rows: readonly RowView[]
 }
 
 /** A cell with nothing in it. */
@@ -59,10 +77,21 @@ export const plain = (name: string): CellView => nameCell({ kind: '', pieces: br
 export const nameCell = (name: NameView): CellView => ({ ...EMPTY_CELL, names: [name] })
 
 /** A column: its title, its part of the width, and whether it holds numbers. */
-type Column = readonly [title: string, share: number, numbers?: 'numbers']
+export type Column = readonly [title: string, share: number, numbers?: 'numbers']
+
+/** A row with something under its cells. */
+export type DetailedRow = {
+  readonly id: string
+  readonly cells: readonly CellView[]
+  readonly detail: DetailView
+}
 
 /** A table; the first cell of each row heads it. `share` of a column counts against those of the others. */
-export function table(caption: string, titles: readonly Column[], rows: readonly (readonly CellView[])[]): TableView {
+export function table(
+  caption: string,
+  titles: readonly Column[],
+  rows: readonly (readonly CellView[] | DetailedRow)[],
+): TableView {
   const whole = titles.reduce((sum, [, share]) => sum + share, 0)
   const columns = titles.map(([title, share, numbers]) => ({
     title,
@@ -72,11 +101,18 @@ export function table(caption: string, titles: readonly Column[], rows: readonly
   return {
     title: '',
     caption,
+    isMatrix: false,
     columns,
-    rows: rows.map(([head = EMPTY_CELL, ...cells]) => ({
-      head,
-      cells: cells.map((cell, index) => ({ ...cell, label: columns[index + 1]?.title ?? '' })),
-    })),
+    rows: rows.map((row) => {
+      const { id, cells: all, detail } = 'cells' in row ? row : { id: '', cells: row, detail: null }
+      const [head = EMPTY_CELL, ...cells] = all
+      return {
+        id,
+        head,
+        cells: cells.map((cell, index) => ({ ...cell, label: columns[index + 1]?.title ?? '' })),
+        detail,
+      }
+    }),
   }
 }
 

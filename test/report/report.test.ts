@@ -16,12 +16,14 @@ import { summaryJson } from '../../lib/report/summary/summary-json.ts'
 import { section } from '../../lib/report/section.ts'
 import { summarise } from '../../lib/report/summary/summary.ts'
 import type { Summary } from '../../lib/report/summary/summary.ts'
-import type { NameView } from '../../lib/report/table-cells.ts'
+import type { NameView, TableView } from '../../lib/report/table-cells.ts'
 import { viewOf } from '../../lib/report/report-view.ts'
 import type { ReportView } from '../../lib/report/report-view.ts'
+import type { TitlePart } from '../../lib/report/words/action-titles.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
 import {
   cluster,
+  completed,
   hours,
   judged,
   manyPaths,
@@ -30,12 +32,12 @@ import {
   storyOfAWeek,
   workload,
 } from '../support/stored/report-input.ts'
-import type { UnjudgedInput } from '../support/stored/report-input.ts'
+import type { WrittenInput } from '../support/stored/report-input.ts'
 
 const CASES = readdirSync(goldenPath('report'))
 
 const inputOf = (name: string): ReportInput =>
-  judged(JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as UnjudgedInput)
+  judged(completed(JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as WrittenInput))
 
 function render(input: ReportInput): { summary: Summary; view: ReportView; html: string } {
   const summary = summarise(input)
@@ -69,38 +71,71 @@ async function textOfPdf(pdf: Uint8Array, footer: string): Promise<string> {
 
 const whole = ({ kind, pieces }: NameView): string => `${kind}${pieces.join('')}`
 
-/** Every text of a view that both documents must show. */
-function textsOf(view: ReportView): readonly string[] {
+const textsOfTable = ({ title, caption, columns, rows }: TableView): readonly string[] => [
+  title,
+  caption,
+  ...(rows.length === 0 ? [] : columns.map((column) => column.title)),
+  ...rows.flatMap(({ head, cells, detail }) => [
+    ...[head, ...cells].flatMap(({ state, names, lines, notes }) => [
+      ...(state === null ? [] : [`${state.shape}${state.word}`]),
+      ...names.map(whole),
+      ...lines,
+      ...notes,
+    ]),
+    ...(detail?.lines ?? []),
+    ...(detail?.code ?? []),
+  ]),
+]
+
+const titleText = (parts: readonly TitlePart[]): string => parts.map(({ text }) => text).join('')
+
+/** Every text of page one that both documents must show. */
+function textsOfPageOne(view: ReportView): readonly string[] {
+  const { facts, verdict, beside, figures, bars, coverage, coverageNote, actions, actionsNote } = view.pageOne
+  const { controls, notSeen, seal, verify } = view.pageOne
   return [
     view.title,
     view.label,
-    view.verdict,
-    ...view.notes,
     ...(view.replay === null ? [] : [view.replay]),
-    ...view.scope.flatMap(({ term, text }) => [term, text]),
-    ...view.counts.map(({ state, text }) => `${state.shape}${state.word}${text}`),
-    ...view.sections.flatMap(({ title, paragraphs, entries, tables, points }) => [
+    verdict,
+    beside,
+    ...facts.flatMap(({ term, text }) => [term, text]),
+    ...figures.flatMap(({ value, label, note }) => [value, label, note]),
+    ...bars.flatMap(({ label, counts, note }) => [
+      label,
+      ...counts.map(({ state, text }) => `${state.shape}${state.word}${text}`),
+      note,
+    ]),
+    coverageNote,
+    ...coverage.flatMap(({ label, note }) => [label, note]),
+    actionsNote,
+    ...actions.flatMap(({ title, facts: own }) => [titleText(title), own]),
+    ...textsOfTable(controls),
+    ...notSeen,
+    ...seal,
+    verify,
+  ]
+}
+
+/** Every text of a view that both documents must show. */
+function textsOf(view: ReportView): readonly string[] {
+  return [
+    ...textsOfPageOne(view),
+    ...[...view.sections, ...view.appendix].flatMap(({ title, paragraphs, groups, tables, points }) => [
       title,
       ...paragraphs,
       ...points,
-      ...entries.flatMap(({ state, source, destination, headline, facts }) => [
-        `${state.shape}${state.word}`,
-        whole(source),
-        whole(destination),
-        headline,
-        ...facts.flatMap(({ term, lines }) => [term, ...lines]),
-      ]),
-      ...tables.flatMap(({ title: heading, caption, columns, rows }) => [
-        heading,
-        caption,
-        ...columns.map((column) => column.title),
-        ...rows.flatMap(({ head, cells }) =>
-          [head, ...cells].flatMap(({ names, lines, notes }) => [...names.map(whole), ...lines, ...notes]),
-        ),
-      ]),
+      ...groups.flatMap((group) => [titleText(group.title), group.facts, ...group.fix, ...textsOfTable(group.table)]),
+      ...tables.flatMap(textsOfTable),
     ]),
   ]
 }
+
+/** Rows of the groups of paths that were not encrypted. */
+const findingsOf = (view: ReportView): number =>
+  view.sections
+    .find(({ id }) => id === 'not-encrypted')
+    ?.groups.reduce((sum, { table }) => sum + table.rows.length, 0) ?? 0
 
 for (const name of CASES) {
   const input = inputOf(name)
@@ -128,17 +163,15 @@ for (const name of CASES) {
   })
 
   test(`the numbers of "${name}" add up`, () => {
-    const { counts } = summary
+    const { counts, figures, settings } = summary
+    const judgedPaths = summary.paths.filter((path) => settings.judgedClasses.includes(path.class))
     assert.equal(
       MARKS.reduce((sum, mark) => sum + counts[mark], 0),
-      summary.knownPaths,
+      judgedPaths.length,
     )
     assert.equal(summary.notEncrypted.length, counts.plaintext + counts['no-mesh-tls'])
-    assert.equal(
-      summary.observedPaths,
-      counts.plaintext + counts['no-mesh-tls'] + counts.unknown + summary.encrypted.length,
-    )
-    assert.equal(view.sections.find(({ id }) => id === 'not-encrypted')?.entries.length, summary.notEncrypted.length)
+    assert.equal(figures.judged, figures.atSomeTime + figures.notEnoughEvidence + figures.encrypted)
+    assert.equal(findingsOf(view), summary.notEncrypted.length)
     for (const { expected, collected, missing, failed } of summary.clusters)
       assert.equal(expected, collected + missing + failed)
   })
@@ -157,7 +190,7 @@ test('the page loads nothing and runs nothing, whatever names say', () => {
   for (const tag of ['script', 'img', 'link', 'iframe', 'object', 'embed', 'form', 'base'])
     assert.ok(!tags.has(tag), tag)
   assert.doesNotMatch(html, /<[^>]*\s(?:on\w+|src|action|formaction|srcset)\s*=/iu)
-  for (const [, target] of html.matchAll(/href="([^"]*)"/gu)) assert.match(target ?? '', /^#[a-z-]+$/u)
+  for (const [, target] of html.matchAll(/href="([^"]*)"/gu)) assert.match(target ?? '', /^#[a-z0-9-]+$/u)
   assert.doesNotMatch(html.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
   assert.match(html, /\[U\+202E\]/u)
 })
@@ -196,11 +229,10 @@ test('no name yields markup in the page, or stops the PDF', () => {
   )
 })
 
-test('of two thousand paths the most urgent are told in detail, the others are counted, and each stands in the CSV', () => {
+test('of two thousand paths the most urgent have a row, the others are counted, and each stands in the CSV', () => {
   const { html, view, summary } = render(manyPaths(2000))
-  assert.equal(view.sections.find(({ id }) => id === 'not-encrypted')?.entries.length, 50)
-  assert.equal(html.match(/<article/gu)?.length, 50)
-  assert.match(textOfHtml(html), /1,950paths,joinedbynamespaces/u)
+  assert.equal(findingsOf(view), 50)
+  assert.match(textOfHtml(html), /1,950paths,groupedbynamespaces/u)
   const paths = csvFiles(summary).find(({ name }) => name === 'paths.csv')
   assert.equal(paths?.body.split('\r\n').length, 2000 + 2)
 })
@@ -300,8 +332,9 @@ test('every character that the PDF is said to draw is drawn', () => {
   const table = {
     title: signs,
     caption: signs,
+    isMatrix: false,
     columns: [{ title: signs, isNumber: false, share: 100 }],
-    rows: [{ head: cell, cells: [] }],
+    rows: [{ id: '', head: cell, cells: [], detail: null }],
   }
   const sections = [section('x', signs, { paragraphs: [signs], tables: [table], points: [signs] })]
   assert.ok(renderPdf({ ...view, verdict: signs, sections }, PERIOD.to, []).length > 0)

@@ -20,7 +20,8 @@ import { printable } from '../../../lib/text/printable.ts'
 import type { Summary } from '../../../lib/report/summary/summary.ts'
 import type { Exposure } from '../../../lib/report/summary/path-summary.ts'
 import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
-import type { ReportView } from '../../../lib/report/report-view.ts'
+import { headlineOf } from '../../../lib/report/sections/not-encrypted.ts'
+import { wordingOf } from '../../../lib/report/words/report-context.ts'
 import {
   BLIND_SPOT_WORDS,
   CAUSE_WORDS,
@@ -107,7 +108,7 @@ export async function runDemo(console: DemoConsole): Promise<number> {
     '',
     view.verdict,
     '',
-    ...notEncryptedLines(summary, view),
+    ...notEncryptedLines(summary),
     '',
     ...notToldLines(summary),
     ...notSeenLines(
@@ -221,11 +222,9 @@ function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] 
 }
 
 /** Each path that was not encrypted, since when, why and how to fix it; Linkerd's own in a line each. */
-function notEncryptedLines({ notEncrypted }: Summary, view: ReportView): string[] {
-  const headlines = new Map(
-    view.sections.flatMap(({ entries }) => entries.map(({ id, headline }) => [id, headline] as const)),
-  )
-  const headlineOf = ({ pathId }: Exposure): string => headlines.get(`path-${pathId}`) ?? ''
+function notEncryptedLines(summary: Summary): string[] {
+  const { notEncrypted } = summary
+  const wording = wordingOf(summary)
   const isLinkerds = ({ source, destination }: Exposure): boolean =>
     [source, destination].some(({ namespace }) => namespace === 'linkerd' || namespace === 'linkerd-viz')
   const [own, others] = [notEncrypted.filter(isLinkerds), notEncrypted.filter((path) => !isLinkerds(path))]
@@ -236,7 +235,7 @@ function notEncryptedLines({ notEncrypted }: Summary, view: ReportView): string[
     ...others.flatMap((path) => [
       '',
       `  ${nameOf(path)}, ${path.mark}`,
-      `    ${headlineOf(path)}`,
+      `    ${headlineOf(wording, path)}`,
       ...knownReasons(path).flatMap(({ reason, cause, fix }) => [
         `    Reason: ${reasonWords(reason)}${cause === null ? '' : `; cause: ${CAUSE_WORDS[cause]}`}`,
         ...(fix === null ? [] : [`    Fix: ${fix}`]),
@@ -244,7 +243,7 @@ function notEncryptedLines({ notEncrypted }: Summary, view: ReportView): string[
     ]),
     '',
     `... and ${plural(own.length, 'path')} of Linkerd's own, whose reasons and fixes stand in the report:`,
-    ...own.map((path) => `  ${nameOf(path)}, ${path.mark}, ${headlineOf(path)}`),
+    ...own.map((path) => `  ${nameOf(path)}, ${path.mark}, ${headlineOf(wording, path)}`),
   ].map(printable)
 }
 

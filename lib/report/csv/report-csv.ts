@@ -5,6 +5,7 @@
 import type { Endpoint } from '../../model/path.ts'
 import type { Subject } from '../../model/judgement.ts'
 import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
+import { severityOf } from '../summary/severity.ts'
 import { isClear, pathKey } from '../summary/path-summary.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
@@ -14,16 +15,23 @@ type CsvFile = { readonly name: string; readonly columns: readonly string[]; rea
 /** All CSV files of a period, in the order of the documents. Equal summaries give equal text. */
 export function csvFiles(summary: Summary): readonly CsvFile[] {
   const { judgement } = summary
-  const exposures = new Map(summary.notEncrypted.map((path) => [pathKey(path), path]))
+  const toldOf = tellingOf(summary)
   return [
     file(
       'paths.csv',
       PATHS,
-      summary.paths.map((path) => ({ path, exposure: exposures.get(pathKey(path)) })),
+      summary.paths.map((path) => ({ path, ...toldOf(path) })),
     ),
     file('episodes.csv', EPISODES, summary.episodes.all),
     file('changes.csv', CHANGES, summary.changes.all),
-    file('findings.csv', FINDINGS, judgement.findings),
+    file(
+      'findings.csv',
+      FINDINGS,
+      judgement.findings.map((finding) => ({
+        finding,
+        ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : UNTOLD),
+      })),
+    ),
     file(
       'controls.csv',
       CONTROLS,
@@ -63,9 +71,40 @@ const named = <Row>(
   port: (row) => of(row).port,
 })
 
-type PathRowOf = { readonly path: PathSummary; readonly exposure: Exposure | undefined }
+/** What is told of a path elsewhere in a report. */
+type Told = {
+  readonly exposure: Exposure | undefined
+  readonly owner: string | null
+  /** The number of the action that ends it. */
+  readonly action: number | null
+}
+
+const UNTOLD: Told = { exposure: undefined, owner: null, action: null }
+
+function tellingOf({ notEncrypted, others, owners, actions }: Summary): (path: Parameters<typeof pathKey>[0]) => Told {
+  const exposures = new Map(
+    [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((path) => [pathKey(path), path]),
+  )
+  const numbers = new Map(actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)))
+  return (path) => {
+    const key = pathKey(path)
+    return { exposure: exposures.get(key), owner: owners.get(key) ?? null, action: numbers.get(key) ?? null }
+  }
+}
+
+const statusOf = ({ exposure }: Told): string | null =>
+  exposure === undefined ? null : exposure.isOpen ? 'open' : 'ended'
+
+type PathRowOf = Told & { readonly path: PathSummary }
 const PATHS: Columns<PathRowOf> = {
   ...named<PathRowOf>(({ path }) => path),
+  class: ({ path }) => path.class,
+  verdict: ({ path }) => path.verdict,
+  seen_share: ({ path }) => path.seen?.share ?? null,
+  severity: ({ exposure }) => (exposure === undefined ? null : severityOf(exposure)),
+  owner: ({ owner }) => owner,
+  status: statusOf,
+  action: ({ action }) => action,
   state: ({ path }) => path.mark,
   not_encrypted: ({ path }) => isClear(path.mark),
   reason: ({ path }) => listOf(path.reasons.map(({ reason }) => reason)),
@@ -111,17 +150,25 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
   identity_after: ({ identity }) => identity?.after ?? null,
 }
 
-const FINDINGS: Columns<Summary['judgement']['findings'][number]> = {
-  rule: ({ rule }) => rule,
-  verdict: ({ verdict }) => verdict,
-  waiver: ({ waiver }) => waiver,
-  cluster: ({ subject }) => subject.cluster,
-  subject_kind: ({ subject }) => subject.kind,
-  path_id: ({ subject }) => (subject.kind === 'path' ? subject.pathId : null),
-  source: ({ subject }) => (subject.kind === 'path' ? idOf(subject.source) : null),
-  workload: ({ subject }) => subjectWorkload(subject),
-  port: ({ subject }) => (subject.kind === 'path' || subject.kind === 'port' ? subject.port : null),
-  detail: ({ detail }) => detail,
+type FindingRow = Told & { readonly finding: Summary['judgement']['findings'][number] }
+const FINDINGS: Columns<FindingRow> = {
+  rule: ({ finding }) => finding.rule,
+  verdict: ({ finding }) => finding.verdict,
+  waiver: ({ finding }) => finding.waiver,
+  class: ({ finding }) => finding.class,
+  seen_share: ({ finding }) => finding.seen?.share ?? null,
+  severity: ({ finding, exposure }) =>
+    exposure === undefined || finding.verdict !== 'fail' ? null : severityOf(exposure),
+  owner: ({ owner }) => owner,
+  status: (row) => (row.finding.verdict === 'fail' ? statusOf(row) : null),
+  action: ({ finding, action }) => (finding.verdict === 'fail' ? action : null),
+  cluster: ({ finding }) => finding.subject.cluster,
+  subject_kind: ({ finding }) => finding.subject.kind,
+  path_id: ({ finding: { subject } }) => (subject.kind === 'path' ? subject.pathId : null),
+  source: ({ finding: { subject } }) => (subject.kind === 'path' ? idOf(subject.source) : null),
+  workload: ({ finding: { subject } }) => subjectWorkload(subject),
+  port: ({ finding: { subject } }) => (subject.kind === 'path' || subject.kind === 'port' ? subject.port : null),
+  detail: ({ finding }) => finding.detail,
 }
 
 type ControlRow = {

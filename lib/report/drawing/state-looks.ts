@@ -27,21 +27,21 @@ export type StateLook = {
 export const LOOKS: Readonly<Record<Mark, StateLook>> = {
   plaintext: {
     shape: '▲',
-    meaning: 'plain text, seen as such',
+    meaning: 'plaintext, seen as such',
     fill: '#D55E00',
     fillOnDark: '#F07A1F',
     pattern: 'tall',
   },
   'no-mesh-tls': {
     shape: '△',
-    meaning: 'not encrypted by the mesh; what the application did is not known',
+    meaning: 'not encrypted by the mesh; the application may have encrypted it',
     fill: '#E69F00',
     fillOnDark: '#F0B429',
     pattern: 'hatched',
   },
   unknown: {
     shape: '?',
-    meaning: 'seen, but what was seen does not say whether it was encrypted',
+    meaning: 'undetermined, or not enough evidence',
     fill: '#6B7280',
     fillOnDark: '#9CA3AF',
     pattern: 'dotted',
@@ -102,11 +102,11 @@ export const MARKS = Object.keys(LOOKS) as readonly Mark[]
 
 /** How a verdict looks: never by colour alone, and `not-applicable` never like a pass. */
 export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<StateLook, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
-  fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope does not hold; waived or not' },
+  fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope failed; waived or not' },
   'not-enough-evidence': {
     ...LOOKS.unknown,
-    meaning: 'less was seen than is wanted, or what was seen cannot be told; no pass',
+    meaning: 'less than the wanted share was seen, or what was seen is undetermined; no pass',
   },
-  pass: { ...LOOKS.mtls, shape: '✓', meaning: 'it held for everything that was judged' },
-  'not-applicable': { ...LOOKS.exempt, meaning: 'there was nothing to judge; no pass' },
+  pass: { ...LOOKS.mtls, shape: '✓', meaning: 'everything that was judged passed' },
+  'not-applicable': { ...LOOKS.exempt, meaning: 'not tested, or nothing to judge; no pass' },
 }

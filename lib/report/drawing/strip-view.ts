@@ -1,10 +1,12 @@
 /** How the strips of the report are drawn and told: what every one of them shows, also says it in words. */
 import { LOOKS, MARKS } from './state-looks.ts'
 import type { Mark } from './state-looks.ts'
-import { coverageRunsOf, runsOf } from './strip.ts'
+import { coverageRunsOf, FULL_WIDTH, runsOf, worstOf } from './strip.ts'
 import type { CoverageRun } from './strip.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
+import { countMarks } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
+import { durationWords } from '../../time/dates.ts'
 import type { ClusterAxis, Wording } from '../words/report-context.ts'
 import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 
@@ -66,13 +68,13 @@ export function pathStrip({ axes, summary }: Wording, path: PathSummary, isLabel
 }
 
 /** The strip of what was observed of a cluster. Throws an Error where it is not in the report. */
-export function coverageStrip({ axes, dates }: Wording, cluster: ClusterSummary): StripView {
+export function coverageStrip({ axes, dates }: Wording, cluster: ClusterSummary, isLabelled: boolean): StripView {
   const own = axes.get(cluster.id)
   if (own === undefined) throw new Error(`Cannot draw cluster "${cluster.id}": it is not in the report`)
   const longest = cluster.missingRuns.map(({ from, to }) => dates.range(from, to))
   return {
-    ...frameOf(own, true),
-    parts: partsOf(coverageRunsOf(cluster.windows, own.axis).map(coverageBar)),
+    ...frameOf(own, isLabelled),
+    parts: partsOf(coverageRunsOf(cluster.windows, own.axis).flatMap(coverageBars)),
     words:
       longest.length === 0
         ? 'Every expected window was collected'
@@ -89,15 +91,59 @@ function partsOf(runs: readonly LookedRun[]): readonly PartView[] {
   }))
 }
 
-function coverageBar({ seen, x, width }: CoverageRun): LookedRun {
-  if (seen === 'not-collected') return { look: 'not-collected', x, width, ...CELL_HEIGHTS.crossed }
-  if (seen === null) return { look: 'unknown', x, width, ...CELL_HEIGHTS.dotted }
-  const height = Math.max(1, seen * 12)
-  return { look: 'seen', x, width, y: STRIP_HEIGHT - height, height }
+/** A bar stands on the ground and is as high as what was observed; what was not collected hangs crossed above it. */
+function coverageBars({ seen, collected, x, width }: CoverageRun): readonly LookedRun[] {
+  const lost = collected >= 1 ? 0 : STRIP_HEIGHT * (1 - collected)
+  const room = STRIP_HEIGHT - lost
+  const crossed: readonly LookedRun[] = lost === 0 ? [] : [{ look: 'not-collected', x, width, y: 0, height: lost }]
+  if (room <= 0) return crossed
+  if (seen === null) return [{ look: 'unknown', x, width, y: lost, height: room }, ...crossed]
+  const height = Math.max(1, seen * room)
+  return [{ look: 'seen', x, width, y: STRIP_HEIGHT - height, height }, ...crossed]
+}
+
+/** What stands for a cell of a strip, in words: `a cell is 5 minutes`; empty where there is none. */
+export function cellWords({ axes }: Wording): string {
+  const lengths = new Set(
+    [...axes.values()].flatMap(({ axis, windowSeconds }) =>
+      axis.bins.length === 0 ? [] : [durationWords(axis.windowsPerCell * windowSeconds)],
+    ),
+  )
+  return lengths.size === 0 ? '' : `a cell is ${[...lengths].join(' or ')}`
+}
+
+/** A bar of paths by state, drawn to scale: so wide in all, and none so thin that it cannot be seen. */
+export function shareBar(counts: Readonly<Partial<Record<Mark, number>>>, words: string): StripView {
+  const marks = MARKS.filter((mark) => (counts[mark] ?? 0) > 0)
+  const total = marks.reduce((sum, mark) => sum + (counts[mark] ?? 0), 0)
+  const free = FULL_WIDTH - marks.length * THINNEST
+  let x = 0
+  const parts = marks.map((mark) => {
+    const width = THINNEST + Math.round(((counts[mark] ?? 0) / total) * free * 100) / 100
+    const run = {
+      x: Math.round(x * 100) / 100,
+      width: Math.round((width - 1) * 100) / 100,
+      ...CELL_HEIGHTS[LOOKS[mark].pattern],
+    }
+    x += width
+    return { look: mark, runs: [run] }
+  })
+  return { width: FULL_WIDTH, ticks: [], labels: [], parts, words }
+}
+
+/** The least that a part of a bar takes. */
+const THINNEST = 4
+
+/** The strip of several paths of a cluster: in each window the worst of them. */
+export function worstStrip(wording: Wording, paths: readonly PathSummary[]): StripView {
+  const [first] = paths
+  if (first === undefined) return { width: FULL_WIDTH, ticks: [], labels: [], parts: [], words: '' }
+  const cells = first.cells.map((_, index) => worstOf(paths.map((path) => path.cells[index] ?? null)) ?? null)
+  return pathStrip(wording, { ...first, cells, windows: countMarks(cells) }, true)
 }
 
 /** What a character of a label takes, in units of the drawing. */
-const CHARACTER_WIDTH = 6
+const CHARACTER_WIDTH = 7
 
 function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripView, 'parts' | 'words'> {
   return {
@@ -137,5 +183,5 @@ export function binWords({ axes }: Wording): string {
   const most = Math.max(1, ...[...axes.values()].map(({ axis }) => axis.windowsPerCell))
   return most === 1
     ? ''
-    : ` A cell stands for up to ${countWords(most)} windows and shows the worst of them; one that was not collected is shown before any that was encrypted.`
+    : ` A cell holds up to ${countWords(most)} windows and shows the worst of them; a window that was not collected comes before one that was encrypted.`
 }

@@ -43,28 +43,26 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
   const names = (list: typeof comparisons): string => list.map(({ cluster }) => printable(cluster)).join(', ')
   if (comparisons.length === 0) return ['No cluster was asked, so nothing can be compared.']
   if (before === null || none.length === comparisons.length)
-    return [
-      `There is no earlier period to compare with: nothing was expected in the time before ${periodWord(summary)}. What is new in it is not known.`,
-    ]
+    return [`There is no ${periodWord(summary).slice(4)} before to compare with, so what is new is unknown.`]
   return [
     `Compared with the period before, ${dates.range(before.from, before.to)}.`,
     ...(none.length === 0
       ? []
       : [
-          `Not compared, since no window of the period before was expected there: ${names(none)}. What is new there is not known.`,
+          `Not compared: ${names(none)}. No window was expected there in the period before, so what is new there is unknown.`,
         ]),
     ...(lost.length === 0
       ? []
       : [
-          `Not compared, since nothing was collected there in the period before: ${names(lost)}. What is new there is not known.`,
+          `Not compared: ${names(lost)}. Nothing was collected there in the period before, so what is new there is unknown.`,
         ]),
     ...(partly.length === 0
       ? []
       : [
-          `Of the period before, not every window was collected on ${names(partly)}: what is called new may have been there unseen.`,
+          `Some windows of the period before were not collected on ${names(partly)}. A path that is called new may have been there unseen.`,
         ]),
     ...(summary.collectedWindows === 0
-      ? ['Nothing was collected in this period: what was open before counts as still open.']
+      ? ['Nothing was collected in this period. Paths that were open before count as still open.']
       : []),
   ]
 }
@@ -72,12 +70,12 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
 function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): readonly string[] {
   if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
   return [
-    `Not encrypted: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity')
+    `Unencrypted paths: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity')
       .map((kind) => `${countWords(counts[kind])} ${KIND_WORDS[kind]}`)
       .join(
         ', ',
-      )}. ${counts.identity === 0 ? 'No end was seen to change its identity.' : `${plural(counts.identity, 'end')} changed identity.`}`,
-    `${plural(firstSeen, 'path')} ${firstSeen === 1 ? 'was' : 'were'} not known in the period before, whatever the state; ${countWords(noLonger)} of then ${noLonger === 1 ? 'is' : 'are'} not known any more.`,
+      )}. ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`}`,
+    `Of all paths, ${countWords(firstSeen)} ${firstSeen === 1 ? 'was' : 'were'} seen for the first time, and ${countWords(noLonger)} ${noLonger === 1 ? 'is' : 'are'} no longer known.`,
   ]
 }
 
@@ -86,7 +84,7 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   const { shown, note } = firstLines(all, MAX_ROWS, 'changes.csv')
   return [
     table(
-      `Paths whose standing changed, or that stayed open.${note}`,
+      `Paths that changed or stayed open.${note}`,
       [
         ['Change', 15],
         ['Source', 23],
@@ -106,7 +104,7 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
 function whenWords({ dates }: Wording, change: PathChange): string {
   if (change.identity !== null)
     return `the ServiceAccount of the ${change.identity.end} was ${printable(change.identity.before)} and is ${printable(change.identity.after)}`
-  if (change.episode === null) return 'not known'
+  if (change.episode === null) return 'unknown'
   const { openedAt, endedAt, ending, sinceUnknown } = change.episode
   const begun = sinceUnknown ? `since before ${dates.moment(openedAt)}` : `since ${dates.moment(openedAt)}`
   if (endedAt === null) return begun

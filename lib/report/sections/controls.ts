@@ -13,12 +13,11 @@ import { shareWords } from '../../text/share-words.ts'
 /** The verdict of each control. */
 export function controlsSection({ judgement, collectedWindows }: Summary): SectionView {
   const { rules, frameworks, score, controls } = judgement
-  return section('controls', 'Verdict of each control', {
-    isOnNewPage: true,
+  return section('controls', 'Controls, one by one', {
     paragraphs: [
-      ...(collectedWindows === 0 ? ['Nothing was collected, so no verdict rests on anything that was seen.'] : []),
-      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope; a failure that a waiver accepts stays a failure, and what lacks evidence is no pass.`,
-      '“Direct” says that the observation tests the control, “supports” that it is one input among others, “evidence handling” that it is about how records are kept. No verdict here says that a control is met.',
+      ...(collectedWindows === 0 ? ['Nothing was collected, so no verdict is based on observation.'] : []),
+      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope. A waived failure is still a failure, and missing evidence is no pass.`,
+      '“Direct”: the observation tests the control. “Supports”: it is one input among others. “Evidence handling”: the control is about how records are kept. No verdict says that a control is met.',
       `Controls, their relations and paraphrases: data version ${printable(controls.version)}, SHA-256 ${printable(controls.sha256)}.`,
     ],
     tables: [...frameworksTable(frameworks), ...rulesTable(rules), ...frameworks.map(frameworkTable)],
@@ -29,7 +28,7 @@ function frameworksTable(frameworks: readonly FrameworkResult[]): readonly Table
   if (frameworks.length === 0) return []
   return [
     table(
-      'Controls of each framework by verdict; each of them follows below.',
+      'Controls of each framework by verdict.',
       [
         ['Framework', 38],
         ['Judged on', 20],
@@ -53,7 +52,7 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
   if (rules.length === 0) return []
   return [
     table(
-      'Rules, over everything that was seen, in scope or not. Passed counts against all that was judged: passed, failed, waived and without enough evidence.',
+      'Rules, over everything that was seen, in scope or not. Passed is a share of all that was judged.',
       [
         ['Rule', 39],
         ['Verdict', 15],
@@ -80,14 +79,14 @@ function frameworkTable({ title, version, controls, score, scopes }: FrameworkRe
     [
       ['Control', 14],
       ['In our words', 38],
-      ['Rests on', 19],
+      ['Based on', 19],
       ['Verdict', 17],
       ['Passed', 12, 'numbers'],
     ],
     controls.map((control) => [
       lines([printable(control.id)], [control.relation]),
       lines([printable(control.paraphrase)], control.note === null ? [] : [printable(control.note)]),
-      lines(control.rules, control.rules.length === 0 ? ['nothing here tests it'] : []),
+      lines(control.rules, control.rules.length === 0 ? ['not tested'] : []),
       stateCell(verdictView(control.verdict)),
       scoreCell(control.score),
     ]),
@@ -100,7 +99,7 @@ function scoreCell({ pass, fail, waived, notEnoughEvidence, share }: Score): Cel
   const judged = pass + fail + waived + notEnoughEvidence
   if (judged === 0) return number('none judged')
   return {
-    ...number(share === null ? 'not known' : shareWords(share)),
+    ...number(share === null ? 'unknown' : shareWords(share)),
     notes: [`${countWords(pass)} of ${countWords(judged)}`],
   }
 }

@@ -15,12 +15,12 @@ export function cryptoSection(wording: Wording): SectionView {
   const { clusters } = wording.summary
   const known = clusters.filter(({ crypto }) => crypto !== null)
   const silent = clusters.filter(({ crypto }) => crypto === null)
-  return section('crypto', 'Crypto inventory', {
+  return section('crypto', 'Cryptography', {
     paragraphs: [
-      'As the running proxies state it, in the latest window in which they could be asked. What was negotiated on a connection is not in any metric: what follows from settings is called inferred.',
+      'Stated by the running proxies in the latest window with metrics. No metric shows what a connection negotiated: conclusions from settings are marked as inferred.',
       ...(silent.length === 0
         ? []
-        : [`No proxy could be asked on ${silent.map(({ id }) => `cluster ${printable(id)}`).join(', ')}.`]),
+        : [`No proxy stated it on ${silent.map(({ id }) => `cluster ${printable(id)}`).join(', ')}.`]),
     ],
     tables: known.flatMap(({ id, crypto }) => (crypto === null ? [] : cryptoTables(wording, id, crypto))),
   })
@@ -57,16 +57,16 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
       ]),
     ),
     table(
-      `What that comes to, cluster ${cluster}.`,
+      `Conclusions, cluster ${cluster}.`,
       [
         ['Question', 24],
         ['Answer', 56],
-        ['How it is known', 20],
+        ['Basis', 20],
       ],
       answersOf(crypto).map(({ question, answer, basis }) => [textCell(question), textCell(answer), textCell(basis)]),
     ),
     table(
-      `Certificates and trust anchors, cluster ${cluster}. When a certificate was issued is not stated by any proxy; how long it is still valid is.`,
+      `Certificates and trust anchors, cluster ${cluster}. Proxies state when a certificate expires, not when it was issued.`,
       [
         ['What', 24],
         ['Valid from', 15],
@@ -110,7 +110,7 @@ function answersOf({
       {
         question: 'Key exchange, suites, FIPS',
         answer: 'No proxy stated its TLS settings; Linkerd’s proxies do so since edge-25.8.3.',
-        basis: 'not known',
+        basis: 'unknown',
       },
     ]
   const all = sum(tls, ({ proxies }) => proxies)
@@ -132,14 +132,14 @@ function answersOf({
           ? 'both ends offer it, so connections between proxies of this cluster use it'
           : hybrid === 0
             ? 'neither end offers it'
-            : 'where both ends offer it; which connections these are is not known',
+            : 'if both ends offer it; which connections these are is unknown',
       basis: 'inferred',
     },
     {
       question: 'TLS version',
       answer: isAll13
         ? 'every suite on offer is one of TLS 1.3, so connections of the mesh use TLS 1.3'
-        : 'suites of other versions than TLS 1.3 are on offer; which version a connection uses is not known',
+        : 'suites of other versions than TLS 1.3 are offered; the version that a connection uses is unknown',
       basis: 'inferred',
     },
     {

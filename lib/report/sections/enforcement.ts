@@ -13,20 +13,20 @@ import { firstLines } from '../words/report-context.ts'
 const MAX_ROWS = 80
 
 const POLICY_WORDS: Readonly<Record<Enforcement, string>> = {
-  'plaintext-refused': 'refuses plain text',
-  'plaintext-allowed': 'lets plain text through',
-  audited: 'would refuse, only logs',
-  unknown: 'not known',
+  'plaintext-refused': 'refuses plaintext',
+  'plaintext-allowed': 'allows plaintext',
+  audited: 'only logs (audit)',
+  unknown: 'unknown',
 }
 
 const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
-  contradicted: 'clear traffic came although policy is said to refuse it',
-  'open-and-used': 'open, and used in the clear',
-  'not-known': 'what policy says is not known',
-  open: 'open, though nothing came in the clear while it was seen',
-  'closed-now': 'was open and used in the clear; policy refuses that now',
-  'closed-and-tried': 'closed: clear traffic was tried and turned away',
-  closed: 'closed; nobody was seen to try',
+  contradicted: 'contradiction: plaintext arrived although policy refuses it',
+  'open-and-used': 'open, and used in plaintext',
+  'not-known': 'policy unknown',
+  open: 'open, no plaintext seen',
+  'closed-now': 'used in plaintext before; policy refuses it now',
+  'closed-and-tried': 'closed; plaintext was tried and refused',
+  closed: 'closed; no attempt seen',
 }
 
 /** What policy says beside what was seen, for each port. */
@@ -36,16 +36,16 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
     reading,
     count: enforcement.filter((port) => port.reading === reading).length,
   })).filter(({ count }) => count > 0)
-  return section('enforcement', 'Enforcement beside observation', {
+  return section('enforcement', 'Policy versus observed traffic', {
     paragraphs:
       enforcement.length === 0
         ? [
             collectedWindows === 0
-              ? 'Nothing was collected, so nothing can be said.'
-              : 'No port of a workload was seen with traffic that policy decides on.',
+              ? 'Nothing was collected, so policy and traffic are unknown.'
+              : 'No port with judged traffic was seen.',
           ]
         : [
-            'Encrypted traffic on an open port is not enforced: the next client may come in the clear. A closed port that nobody tried is a promise, not an observation.',
+            'Encrypted traffic on an open port is not enforced: the next client may send plaintext. A closed port that nobody tried is untested.',
             `${capital(plural(enforcement.length, 'port'))}: ${counts.map(({ reading, count }) => `${countWords(count)} ${SHORT_WORDS[reading]}`).join(', ')}.`,
           ],
     tables:
@@ -53,13 +53,13 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
         ? []
         : [
             table(
-              `Ports of workloads with judged or refused traffic, what asks for attention first.${note}`,
+              `Ports with judged or refused traffic, the most urgent first.${note}`,
               [
                 ['Port', 28],
                 ...(clusters.length > 1 ? [['Cluster', 11] as const] : []),
-                ['What policy says', 20],
+                ['Policy', 20],
                 ['Worst seen', 20],
-                ['What both come to', 32],
+                ['Conclusion', 32],
               ],
               shown.map((port) => [
                 nameCell(destinationName({ destination: port.workload, port: port.port })),
@@ -71,7 +71,7 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
                 ),
                 stateCell(stateView(port.mark)),
                 textCell(
-                  `${READING_WORDS[port.reading]}${port.isRefused && port.reading !== 'closed-and-tried' ? '; some was turned away' : ''}`,
+                  `${READING_WORDS[port.reading]}${port.isRefused && port.reading !== 'closed-and-tried' ? '; some was refused' : ''}`,
                 ),
               ]),
             ),
@@ -81,10 +81,10 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
 
 const SHORT_WORDS: Readonly<Record<EnforcementReading, string>> = {
   contradicted: 'contradicted',
-  'open-and-used': 'open and used in the clear',
+  'open-and-used': 'open and used in plaintext',
   'not-known': 'with unknown policy',
-  open: 'open and not used in the clear',
-  'closed-now': 'closed after being used in the clear',
+  open: 'open and not used in plaintext',
+  'closed-now': 'closed after plaintext',
   'closed-and-tried': 'closed and tried',
   closed: 'closed and not tried',
 }

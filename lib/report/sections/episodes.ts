@@ -23,7 +23,7 @@ export function episodesSection(wording: Wording): SectionView {
         ? [
             collectedWindows === 0
               ? 'Nothing was collected, so no episode could begin or end.'
-              : 'No path was in an episode in this period. This says nothing about what was not seen.',
+              : 'No episode was seen in this period. This says nothing about what was not seen.',
           ]
         : [countsOf(episodes), fixWords(episodes)],
     tables:
@@ -31,7 +31,7 @@ export function episodesSection(wording: Wording): SectionView {
         ? []
         : [
             table(
-              `Episodes of the period, open ones first. A gap ends none; quiet says that nothing came for seven days, not that it was fixed.${note}`,
+              `Episodes of the period, open ones first. A gap ends no episode. Quiet means no traffic for seven days, not fixed.${note}`,
               [
                 ['Source', 22],
                 ['Destination', 24],
@@ -68,9 +68,9 @@ function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Ep
   const unmeasured =
     sinceUnknown === 0
       ? ''
-      : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not in it.`
+      : ` ${capital(plural(sinceUnknown, 'other'))} began at an unknown time and ${sinceUnknown === 1 ? 'is' : 'are'} not counted.`
   if (median === null || longest === null)
-    return `Time to fix: none can be told, since no episode of known beginning was fixed or refused in the period.${unmeasured}`
+    return `Time to fix: unknown. No episode with a known start was fixed or refused in the period.${unmeasured}`
   return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${durationWords(median)}, longest ${durationWords(longest)}.${unmeasured}`
 }
 
@@ -80,7 +80,7 @@ function begunWords({ dates }: Wording, { episode: { openedAt, sinceUnknown } }:
 
 function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
   const { endedAt, ending } = one.episode
-  if (endedAt === null) return ['not ended']
+  if (endedAt === null) return ['still open']
   return [dates.moment(endedAt), ...(ending === null ? [] : [endingWords(ending, one)])]
 }
 
@@ -90,7 +90,7 @@ function lastedWords(
 ): string {
   if (endedAt === null) {
     const open = openFor(cluster, openedAt, summary)
-    if (open === null) return 'not known'
+    if (open === null) return 'unknown'
     return sinceUnknown || !open.isUpToDate ? `at least ${open.words}` : open.words
   }
   const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)

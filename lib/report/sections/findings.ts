@@ -17,9 +17,10 @@ import {
 import type { NameView, TableView } from '../table-cells.ts'
 import { capital, countWords, plural } from '../words/vocabulary.ts'
 
-/** What was seen alike shares a row: so many rows for each rule, so many names in a row. All findings stand in the CSV. */
-const MAX_ROWS = 12
-const MAX_NAMES = 6
+/** Identical findings share a row: so many rows for each rule, fewer without a failure, so many names in a row. All findings stand in the CSV. */
+const MAX_ROWS = 8
+const MAX_LACKING = 3
+const MAX_NAMES = 4
 
 /** Told path by path in sections of its own. */
 const TOLD_ELSEWHERE = 'path-is-encrypted'
@@ -27,13 +28,13 @@ const TOLD_ELSEWHERE = 'path-is-encrypted'
 /** What fails, is waived or is not known, rule by rule. */
 export function findingsSection({ judgement, clusters }: Summary): SectionView {
   const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.notEnoughEvidence > 0)
-  return section('findings', 'What fails, rule by rule', {
+  return section('findings', 'Findings, rule by rule', {
     paragraphs: [
       judgement.findings.length === 0
         ? 'No rule had anything to judge.'
         : open.length === 0
-          ? 'No rule failed, and none was left unknown, on anything that was judged.'
-          : `${countWords(open.length)} of ${plural(judgement.rules.length, 'rule')} failed, or could not be told, on something. What was seen alike shares a row; failures come first, and one that a waiver accepts is marked so. The paths of ${TOLD_ELSEWHERE} stand in the sections before. Every finding stands in findings.csv.`,
+          ? 'No rule failed or lacked evidence on anything that was judged.'
+          : `${countWords(open.length)} of ${plural(judgement.rules.length, 'rule')} failed or lacked evidence on something. Identical findings are grouped; failures come first. Findings of ${TOLD_ELSEWHERE} stand in the sections on paths. All findings stand in findings.csv.`,
     ],
     tables: open
       .filter(({ id }) => id !== TOLD_ELSEWHERE)
@@ -48,20 +49,22 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
   const groups = [
     ...Map.groupBy(own, ({ verdict, waiver, detail }) => JSON.stringify([verdict, waiver, detail])).values(),
   ].toSorted((a, b) => orderOf(a) - orderOf(b) || b.length - a.length)
-  const left = groups.slice(MAX_ROWS).flat().length
+  const failed = groups.filter(([first]) => first?.verdict === 'fail').slice(0, MAX_ROWS)
+  const lacking = groups.filter(([first]) => first?.verdict !== 'fail').slice(0, MAX_LACKING)
+  const left = own.length - [...failed, ...lacking].flat().length
   const told = table(
     `${rule.why}${left === 0 ? '' : ` ${capital(plural(left, 'more finding'))} ${left === 1 ? 'stands' : 'stand'} in findings.csv only.`}`,
     [
-      ['What was seen', 38],
+      ['Observation', 38],
       ['Verdict', 16],
       ['On', 8, 'numbers'],
       ['Which', 38],
     ],
-    groups.slice(0, MAX_ROWS).map((group) => {
+    [...failed, ...lacking].map((group) => {
       const [{ verdict, waiver, detail } = { verdict: rule.verdict, waiver: null, detail: '' }] = group
       return [
         lines([printable(detail)], waiver === null ? [] : [`waiver ${printable(waiver)}`]),
-        stateCell(verdictView(verdict, waiver === null ? verdict : 'fail, waived')),
+        stateCell(waiver === null ? verdictView(verdict) : verdictView(verdict, 'fail, waived')),
         number(countWords(group.length)),
         {
           ...EMPTY_CELL,

@@ -26,17 +26,17 @@ export function gapsSection(wording: Wording): SectionView {
   const tables = [
     ...missingTable(wording),
     ...summary.clusters.flatMap((cluster) => [...gapTable(wording, cluster), ...errorTable(wording, cluster)]),
-    ...pathTables(wording, summary.unseen, 'Known paths of which no traffic was seen'),
+    ...pathTables(wording, summary.unseen, 'Known paths without traffic'),
     ...blindSpotTables(summary),
   ]
-  return section('gaps', 'What was not seen, one by one', {
+  return section('gaps', 'Gaps, one by one', {
     paragraphs:
       tables.length > 0
         ? []
         : [
             summary.expectedWindows === 0
-              ? 'No window was expected, so there is no gap to list; nothing is known of the period.'
-              : 'No missing window, no gap inside a window, no error and no blind spot was found in what was expected.',
+              ? 'No window was expected, so the whole period is unknown.'
+              : 'No missing window, no gap inside a window, no error and no blind spot was found in the expected windows.',
           ],
     tables,
   })
@@ -48,7 +48,7 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
   const { shown, note } = firstLines(missing, MAX_ROWS, 'windows.csv')
   return [
     table(
-      `Windows that were not collected, joined where they follow each other.${note}`,
+      `Windows that were not collected; consecutive ones share a row.${note}`,
       [
         ['Cluster', 15],
         ['When', 35],
@@ -59,9 +59,7 @@ function missingTable({ summary, dates }: Wording): readonly TableView[] {
         plain(cluster),
         textCell(dates.range(from, to)),
         number(countWords(windows)),
-        textCell(
-          isAttempted ? 'an attempt was made, but no metrics could be read' : 'no attempt was kept for these windows',
-        ),
+        textCell(isAttempted ? 'the metrics could not be read' : 'no attempt is stored'),
       ]),
     ),
   ]
@@ -87,7 +85,7 @@ function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableVi
         number(durationWords(gap.podSeconds)),
         number(countWords(gap.stretches)),
         textCell(dates.range(gap.from, gap.to)),
-        number(gap.ratio === null ? 'not known' : shareWords(gap.ratio)),
+        number(gap.ratio === null ? 'unknown' : shareWords(gap.ratio)),
       ]),
     ),
   ]
@@ -98,7 +96,7 @@ function errorTable({ dates }: Wording, cluster: ClusterSummary): readonly Table
   const { shown, note } = firstLines(cluster.errors, MAX_ROWS, 'summary.json')
   return [
     table(
-      `What could not be read from cluster ${printable(cluster.id)}.${note}`,
+      `Errors on cluster ${printable(cluster.id)}.${note}`,
       [
         ['Error', 66],
         ['Windows', 8, 'numbers'],
@@ -124,11 +122,11 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
   const { shown, note } = firstLines(spots, MAX_ROWS, 'workloads.csv')
   return [
     table(
-      `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that keep traffic from being seen, or from being named.${note}`,
+      `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that hide traffic, or its names.${note}`,
       [
         ['Workload', 30],
         ['Cluster', 15],
-        ['What is not seen', 35],
+        ['Not seen', 35],
         ['Where', 20],
       ],
       shown.map(({ workload, kind, where }) => [

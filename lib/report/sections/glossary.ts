@@ -3,39 +3,35 @@ import { VERDICTS } from '../../model/judgement.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { LOOKS, MARKS, VERDICT_LOOKS } from '../drawing/state-looks.ts'
+import { SEVERITIES, SEVERITY_WORDS } from '../summary/severity.ts'
 import { swatch } from '../drawing/strip-view.ts'
 import { EMPTY_CELL, stateCell, stateView, table, textCell, verdictView } from '../table-cells.ts'
 
 const TERMS: readonly (readonly [word: string, meaning: string])[] = [
-  [
-    'window',
-    'a stretch of the day, an hour by default, that is collected as one; open at its start, closed at its end',
-  ],
-  ['path', 'a source, a destination and a port on a cluster, over all time'],
-  ['known, observed path', 'seen at least once before the end of the period; seen in it with traffic that is judged'],
+  ['window', 'a stretch of time, an hour by default, that is collected as one; open at its start, closed at its end'],
+  ['path', 'a source, a destination and a port on a cluster'],
+  ['open', 'unencrypted at the end of the period, or when last seen'],
+  ['at some time', 'unencrypted in at least one window of the period'],
+  ['action', 'one change that ends some open paths: paths with the same cause and the same fix share it'],
+  ['owner', 'the label of the workload that scope.yaml names, else its namespace'],
+  ...SEVERITIES.map((severity) => [`${severity} severity`, SEVERITY_WORDS[severity]] as const),
   [
     'episode',
-    'a run of windows in which a path was not encrypted, from its first connection until it is fixed, refused, gone or quiet',
+    'windows in a row in which a path was unencrypted, from its first connection until it is fixed, refused, gone or quiet',
   ],
-  [
-    'fixed',
-    'seen encrypted again; for a client without a name: the port was wholly seen with traffic, and none of it in the clear',
-  ],
-  ['refused', 'policy now turns plain text away there'],
-  ['gone', 'a complete list of the Kubernetes API lacks an end of the path'],
-  ['quiet', 'seven days of full coverage without a connection; not known to be fixed'],
-  [
-    'observed share',
-    'the part of the life of meshed pods in which their proxies were scraped; what was not collected counts as not observed',
-  ],
-  ['(unmeshed)', 'a client that showed no mesh identity: without a proxy, or with one that was passed by'],
-  ['scope', 'what a framework is judged on, with an owner and a reason; what is left out is printed'],
-  [
-    'waiver',
-    'an accepted exception with an owner, a reason, a compensating control and an end; what it accepts stays a failure',
-  ],
+  ['fixed', 'seen encrypted again; for a client without a name: port fully observed with traffic, no plaintext'],
+  ['refused', 'policy now refuses plaintext there'],
+  ['gone', 'a complete Kubernetes snapshot lacks an end of the path'],
+  ['quiet', 'seven days of full coverage without a connection; perhaps not fixed'],
+  ['monitored share', 'the time of collected windows, divided by the time of the period'],
+  ['observed share', 'the part of the lifetime of meshed pods in which their proxies were scraped'],
+  ['seen share', 'the part of a path’s time in which an end of it was observed'],
+  ['wanted share', 'the seen share that a pass needs'],
+  ['(unmeshed)', 'a client without a mesh identity: it has no proxy, or its proxy was bypassed'],
+  ['scope', 'what a framework is judged on, with an owner and a reason'],
+  ['waiver', 'an accepted exception with an owner, a reason, a compensating control and an expiry; still a failure'],
   ['checkpoint', 'the signed head of the log that holds the hashes of all evidence'],
-  ['inferred', 'follows from settings that were stated; was not itself seen'],
+  ['inferred', 'concluded from settings, not observed'],
 ]
 
 /** The words of a report. */
@@ -43,7 +39,7 @@ export function glossarySection(): SectionView {
   return section('glossary', 'Glossary', {
     tables: [
       table(
-        'Each state has a word, a shape and a colour. In a cell that stands for several windows the one that is higher in this table is shown.',
+        'Each state has a word, a shape and a colour. A cell that holds several windows shows the state that is higher in this table.',
         [
           ['State', 18],
           ['In a strip', 14],

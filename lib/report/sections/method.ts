@@ -7,19 +7,20 @@ import type { Summary } from '../summary/summary.ts'
 export function methodSection({ checkpoint }: Summary): SectionView {
   return section('method', 'Method and limits', {
     points: [
-      'Sources: the metrics of the Linkerd proxies, read from Prometheus, and the lists of the Kubernetes API. No payload is read. What proxies say is believed: a pod that lies by its labels only lowers what is said of it, a proxy that was replaced could lie in full.',
-      `This report says what was seen and what was not. It does not say that anybody complies with anything. ${
+      'Sources: metrics of the Linkerd proxies, read from Prometheus, and Kubernetes snapshots. No payload is read. Proxies are trusted: false pod labels only lower what is said of a pod, but a replaced proxy could report anything.',
+      `This report says what was seen and what was not. It makes no statement about conformity with any framework. ${
         checkpoint === null
-          ? 'That the evidence behind it was not changed by somebody who can write to the store is not proved yet.'
-          : 'How to check that the evidence behind it was not changed stands under “Verification”.'
+          ? 'Nothing proves yet that somebody with write access to the store left the evidence unchanged.'
+          : '“Verification” says how to check that the evidence is unchanged.'
       }`,
-      'Time is tiled into windows, open at the start and closed at the end. A connection belongs to the window that holds the first scrape after it; what had no mesh TLS is decided from raw samples, sample by sample, so that a connection between two looks still counts.',
-      'Both sides of a path are read. A path in a window takes the worst of what they say; a path in the period counts as the worst of its windows.',
-      'Observed is a share of pod time: the time between successful scrapes of meshed pods, over their time of life. A window that was not collected counts as not observed, with as much pod time as the average of the others.',
-      'Percentages are cut, not rounded. A share that is not known is printed as not known, never as a number.',
-      'Not seen by any proxy: traffic between two workloads without one, UDP, ports and subnets kept out of both proxies, and what a proxy did after its last scrape.',
-      '“No mesh TLS” says that the mesh did not encrypt; an application may have done so itself. An unnamed source, (unmeshed), is a client that showed no mesh identity.',
-      'A gap ends nothing: a path that was not encrypted before a gap stays so until it is seen otherwise.',
+      'A window is open at its start and closed at its end. A connection belongs to the window of the first scrape after it. Every sample counts, so a plaintext connection between two scrapes is not lost.',
+      'Both ends of a path are read. In each window a path takes the worse reading, and in the period the worst of its windows.',
+      'The observed share is a share of pod time: the time between successful scrapes of meshed pods, divided by their lifetime. A window that was not collected counts as not observed, with the average pod time of the others.',
+      'The seen share of a path is the time in which at least one of its ends was observed, divided by the time in which both lived. A path passes only if it was encrypted whenever seen, for at least the wanted share.',
+      'Percentages are cut to a tenth and never rounded up to 100 %. An unknown share is printed as unknown, never as a number.',
+      'No proxy sees: traffic between two workloads without one, UDP, ports and subnets that both proxies skip, and what a proxy did after its last scrape.',
+      '“No mesh TLS” means that the mesh did not encrypt; the application may have. (unmeshed) is a client without a mesh identity.',
+      'A gap ends nothing: a path that was unencrypted before a gap stays so until it is seen otherwise.',
     ],
   })
 }

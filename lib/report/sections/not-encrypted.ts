@@ -1,32 +1,42 @@
-/** Each path that was not encrypted: since when, why, how to fix it, and who accepted it. */
+/** Each path that was not encrypted, under the action that ends it: since when, who answers for it, why, and who accepted it. */
 import type { Episode } from '../../model/history.ts'
 import { durationWords } from '../../time/dates.ts'
-import { openWords } from '../words/format-episode.ts'
+import { openWords, sinceWords } from '../words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
-import { fact, section } from '../section.ts'
-import type { FindingView, SectionView } from '../section.ts'
+import { section } from '../section.ts'
+import type { GroupView, SectionView } from '../section.ts'
 import { binWords, pathStrip, stripWords } from '../drawing/strip-view.ts'
+import type { Action } from '../summary/actions.ts'
 import { isWaived } from '../summary/figures.ts'
+import { pathKey } from '../summary/path-summary.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
+import { SEVERITIES, SEVERITY_WORDS, severityOf } from '../summary/severity.ts'
 import {
   destinationName,
+  EMPTY_CELL,
   endpointName,
+  lines,
   nameCell,
+  number,
+  plain,
   plainName,
-  stateCell,
   stateView,
   table,
   textCell,
 } from '../table-cells.ts'
-import type { TableView } from '../table-cells.ts'
+import type { DetailedRow, TableView } from '../table-cells.ts'
+import { actionEnds, actionTitle, titleParts } from '../words/action-titles.ts'
 import {
   byteWords,
   CAUSE_WORDS,
+  CLASS_WORDS,
   CORROBORATED_WORDS,
+  capital,
   countWords,
   ENDING_WORDS,
   ENFORCEMENT_WORDS,
   FIXED_UNNAMED,
+  periodWord,
   plural,
   reasonWords,
 } from '../words/vocabulary.ts'
@@ -34,100 +44,215 @@ import { shareWords } from '../../text/share-words.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 
-/** So many are told in detail, the most urgent first; the others have a row each, up to the second number. */
-const MAX_ENTRIES = 50
-const MAX_ROWS = 100
+/** So many paths have a row with their details, the first actions first; the others are counted, and stand in paths.csv. */
+const MAX_ROWS = 50
+/** So many actions whose paths have no row are named. */
+const MAX_ACTIONS = 100
 
-/** Each path that was not encrypted, with its cause and its fix. */
+/** How severity is decided; said wherever it is shown. */
+const SEVERITY_NOTE = SEVERITIES.map((severity) => `${capital(severity)} severity: ${SEVERITY_WORDS[severity]}.`).join(
+  ' ',
+)
+
+/** What to do, and the judged paths that each action ends; then those that a waiver accepts, and those that ended. */
 export function notEncryptedSection(wording: Wording): SectionView {
   const { summary } = wording
-  const { notEncrypted, figures, collectedWindows } = summary
-  const rest = notEncrypted.slice(MAX_ENTRIES)
-  return section('not-encrypted', 'What was not encrypted', {
-    paragraphs:
-      collectedWindows === 0
-        ? ['Nothing was collected, so nothing can be said about any path.']
-        : figures.judged === 0
-          ? ['No path had traffic to judge, so nothing can be said about any path.']
-          : notEncrypted.length === 0
-            ? [
-                `None of the ${plural(figures.judged, 'judged path')} was seen without encryption. This says nothing about what was not seen.`,
-              ]
-            : [
-                `${countWords(figures.atSomeTime)} of ${plural(figures.judged, 'judged path')} at some time, ${countWords(figures.openNow)} open at the end of the period, ${countWords(figures.waived)} accepted by a waiver. Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
-                ...(rest.length === 0
-                  ? []
-                  : [
-                      `The ${countWords(MAX_ENTRIES)} most urgent are told in detail, open ones first, then the worst, then the oldest; the other ${countWords(rest.length)} follow in a table.`,
-                    ]),
-              ],
-    entries: notEncrypted.slice(0, MAX_ENTRIES).map((path) => entryOf(wording, path)),
-    tables: restTable(wording, rest),
+  const { notEncrypted, figures, actions } = summary
+  const groups = groupsOf(wording)
+  return section('not-encrypted', `Unencrypted paths of ${judgedWords(wording)}`, {
+    paragraphs: [
+      ...countParagraphs(wording),
+      ...(notEncrypted.length === 0
+        ? []
+        : [
+            `Actions come in this order: in scope first, then the worst state, the most bytes in the clear, the oldest. ${SEVERITY_NOTE}`,
+            `Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
+          ]),
+    ],
+    groups,
+    tables: figures.openNow === 0 ? [] : furtherActions(wording, actions, groups.length),
   })
 }
 
-function restTable(wording: Wording, rest: readonly Exposure[]): readonly TableView[] {
+function countParagraphs({ summary }: Wording): readonly string[] {
+  const { notEncrypted, figures, collectedWindows, actions } = summary
+  if (collectedWindows === 0) return ['Nothing was collected, so the state of every path is unknown.']
+  if (figures.judged === 0) return ['No path had traffic to judge, so the state of every path is unknown.']
+  if (notEncrypted.length === 0)
+    return [
+      `None of the ${plural(figures.judged, 'judged path')} was seen unencrypted. This says nothing about what was not seen.`,
+    ]
+  const period = periodWord(summary)
+  return [
+    `${capital(countWords(figures.atSomeTime))} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} unencrypted at some time in ${period}: ${countWords(figures.openNow)} open at its end, ${countWords(figures.waived)} accepted by a waiver. ${actions.length === 0 ? 'No action is due.' : `${capital(plural(actions.length, 'action'))} would end the open ones.`}`,
+  ]
+}
+
+const judgedWords = ({ summary }: Wording): string =>
+  summary.settings.judgedClasses.map((one) => CLASS_WORDS[one]).join(', ')
+
+/** An action each, with the paths that fit; then what is accepted, and what is over. */
+function groupsOf(wording: Wording): readonly GroupView[] {
+  const { notEncrypted, actions } = wording.summary
+  const isOver = (path: Exposure): boolean => !path.isOpen && !isWaived(path)
+  let left = MAX_ROWS
+  const take = (paths: readonly Exposure[]): readonly Exposure[] => {
+    const taken = paths.slice(0, left)
+    left -= taken.length
+    return taken
+  }
+  const groups: GroupView[] = []
+  for (const action of actions) {
+    if (left === 0) break
+    groups.push(actionGroup(wording, action, take(action.paths)))
+  }
+  for (const { id, title, facts, paths } of [
+    {
+      id: 'waived',
+      title: 'Accepted by a waiver',
+      facts: 'still a failure, and counted as one',
+      paths: notEncrypted.filter(isWaived),
+    },
+    { id: 'ended', title: 'Ended in the period', facts: 'no action is due', paths: notEncrypted.filter(isOver) },
+  ]) {
+    if (paths.length === 0) continue
+    const shown = take(paths)
+    groups.push({
+      id,
+      number: '',
+      title: [{ text: title, isName: false }],
+      facts: `${plural(paths.length, 'path')} · ${facts}`,
+      fix: [],
+      table: pathsTable(wording, shown, paths.length),
+    })
+  }
+  return groups
+}
+
+function actionGroup(wording: Wording, action: Action, shown: readonly Exposure[]): GroupView {
+  return {
+    id: `action-${action.number}`,
+    number: String(action.number),
+    title: titleParts(action),
+    facts: actionFacts(wording, action),
+    fix: (action.fix ?? 'No change is known.').split('\n').map(printable),
+    table: pathsTable(wording, shown, action.paths.length),
+  }
+}
+
+/** `ends 3 paths · owner warehouse · unencrypted since Tue 4 Nov 09:00 (26 d) · 41 GB in the clear` */
+export function actionFacts({ summary, dates }: Wording, action: Action): string {
+  const { cluster, owner, since, isSinceUnknown, clearBytes, isInScope } = action
+  const isScoped = summary.judgement.frameworks.some(({ scopes }) => scopes.length > 0)
+  return [
+    actionEnds(action),
+    `owner ${printable(owner)}`,
+    `unencrypted ${sinceWords(cluster, { openedAt: since, sinceUnknown: isSinceUnknown }, summary, dates)}`,
+    `${byteWords(clearBytes)} unencrypted`,
+    ...(isScoped ? [isInScope ? 'in scope' : 'out of every declared scope'] : []),
+    ...(summary.clusters.length > 1 ? [`cluster ${printable(cluster)}`] : []),
+  ].join(' · ')
+}
+
+/** One design for every table of paths that were not encrypted. */
+export function pathsTable(wording: Wording, shown: readonly Exposure[], all: number): TableView {
+  const left = all - shown.length
+  return table(
+    left === 0 ? '' : `${countWords(left)} more of these ${left === 1 ? 'stands' : 'stand'} in paths.csv.`,
+    [
+      ['State, severity', 15],
+      ['Source', 20],
+      ['Destination', 23],
+      ['Owner', 12],
+      ['Status', 19],
+      ['Unencrypted', 11, 'numbers'],
+    ],
+    shown.map((path) => rowOf(wording, path)),
+  )
+}
+
+function rowOf(wording: Wording, path: Exposure): DetailedRow {
+  const { summary } = wording
+  const note = clusterNote(summary, path.cluster)
+  return {
+    id: `path-${path.pathId}`,
+    cells: [
+      { ...EMPTY_CELL, state: stateView(path.mark), lines: [severityOf(path)] },
+      { ...nameCell(endpointName(path.source)), notes: note === null ? [] : [note] },
+      nameCell(destinationName(path)),
+      plain(summary.owners.get(pathKey(path)) ?? ''),
+      lines([path.isOpen ? 'open' : 'ended'], [statusWords(wording, path)]),
+      path.clearShare === null
+        ? number('not counted')
+        : {
+            ...number(byteWords(path.clearShare * path.bytes)),
+            notes: [`${shareWords(path.clearShare)} of ${byteWords(path.bytes)}`],
+          },
+    ],
+    detail: { strip: pathStrip(wording, path, true), lines: detailLines(wording, path), code: [] },
+  }
+}
+
+/** Since when, or from when to when. */
+function statusWords(wording: Wording, path: Exposure): string {
+  const { summary, dates } = wording
+  const current = path.episodes.at(-1)
+  if (path.isOpen && current?.endedAt === null)
+    return sinceWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)
+  return headlineOf(wording, path).replace(/^not encrypted /u, '')
+}
+
+function detailLines(wording: Wording, path: Exposure): readonly string[] {
+  const seen = `${capital(CORROBORATED_WORDS[path.corroborated])}; ${plural(path.opens, 'connection')} in total; ${ENFORCEMENT_WORDS[path.enforcement]}.`
+  return [
+    ...path.reasons.map(
+      ({ reason, cause }) =>
+        `${capital(printable(reasonWords(reason)))}.${cause === null || cause === 'unknown' ? '' : ` Cause: ${CAUSE_WORDS[cause]}.`}`,
+    ),
+    `${seen}${path.isOpen || path.exposedWindows > 0 ? ` Windows: ${stripWords(path)}.` : ''}`,
+    ...(path.candidates.length === 0 ? [] : [`The source may be ${path.candidates.map(plainName).join(', ')}.`]),
+    ...identityLines(path),
+    ...episodeLines(wording, path),
+    ...waiverLines(wording, path),
+  ]
+}
+
+/** Actions whose paths have no row, by name. */
+function furtherActions(wording: Wording, actions: readonly Action[], told: number): readonly TableView[] {
+  const rest = actions.slice(told)
   if (rest.length === 0) return []
-  const { shown, note } = firstLines(rest, MAX_ROWS, 'paths.csv')
+  const { shown, note } = firstLines(rest, MAX_ACTIONS, 'paths.csv')
   return [
     table(
-      `Further paths that were not encrypted.${note}`,
+      `Further actions.${note}`,
       [
-        ['State', 14],
-        ['Source', 22],
-        ['Destination', 24],
-        ['Since when', 28],
-        ['Waiver', 12],
+        ['No.', 6],
+        ['Action', 44],
+        ['Owner', 16],
+        ['Paths', 8, 'numbers'],
+        ['Unencrypted', 12, 'numbers'],
+        ['Since', 22],
       ],
-      shown.map((path) => [
-        stateCell(stateView(path.mark)),
-        nameCell(endpointName(path.source)),
-        nameCell(destinationName(path)),
-        textCell(headlineOf(wording, path)),
-        textCell(isWaived(path) ? 'waived' : 'none'),
+      shown.map((action) => [
+        textCell(countWords(action.number)),
+        plain(actionTitle(action)),
+        plain(action.owner),
+        number(countWords(action.paths.length)),
+        number(byteWords(action.clearBytes)),
+        textCell(`${action.isSinceUnknown ? 'before ' : ''}${wording.dates.moment(action.since)}`),
       ]),
     ),
   ]
 }
 
-function entryOf(wording: Wording, path: Exposure): FindingView {
-  return {
-    id: `path-${path.pathId}`,
-    state: stateView(path.mark),
-    source: endpointName(path.source),
-    destination: destinationName(path),
-    cluster: clusterNote(wording.summary, path.cluster),
-    headline: headlineOf(wording, path),
-    strip: pathStrip(wording, path, true),
-    facts: [
-      ...path.reasons.flatMap(({ reason, cause, fix }) => [
-        fact('Reason', [printable(reasonWords(reason))]),
-        ...(cause === null ? [] : [fact('Cause', [CAUSE_WORDS[cause]])]),
-        ...(fix === null ? [] : [{ ...fact('Fix', fix.split('\n').map(printable)), isCode: true }]),
-      ]),
-      fact('Windows', [path.isOpen || path.exposedWindows > 0 ? stripWords(path) : 'not seen in this period']),
-      fact(path.mark === 'plaintext' ? 'In the clear' : 'Without mesh TLS', [
-        path.clearShare === null
-          ? `no bytes were counted; ${plural(path.opens, 'connection')} opened in the period`
-          : `${shareWords(path.clearShare)} of ${byteWords(path.bytes)}; ${plural(path.opens, 'connection')} opened in the period, encrypted ones included`,
-      ]),
-      fact('Policy', [ENFORCEMENT_WORDS[path.enforcement]]),
-      fact('Seen by', [CORROBORATED_WORDS[path.corroborated]]),
-      ...(path.candidates.length === 0 ? [] : [fact('Source may be', path.candidates.map(plainName))]),
-      ...identityFacts(path),
-      ...episodeFacts(wording, path),
-      waiverFact(wording, path),
-    ],
-  }
-}
-
-function headlineOf({ dates, summary }: Wording, path: Exposure): string {
+/** Since when a path was not encrypted, and how that ended, in one line. */
+export function headlineOf({ dates, summary }: Wording, path: Exposure): string {
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   const current = path.episodes.at(-1)
   if (current === undefined)
-    return `not encrypted in windows from ${dates.moment(path.first)} to ${dates.moment(path.last)}; since when is not known`
+    return `not encrypted in windows from ${dates.moment(path.first)} to ${dates.moment(path.last)}; start unknown`
   if (current.endedAt === null)
-    return `${openWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)}; not ended at the end of the period`
+    return `${openWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)}; still open`
   const how = current.ending === null ? 'ended' : endingWords(current.ending, path)
   const from = path.isSinceUnknown ? `an unknown time before ${dates.moment(path.since)}` : dates.moment(path.since)
   return `not encrypted from ${from} to ${dates.moment(current.endedAt)} (${path.isSinceUnknown ? 'at least ' : ''}${lasted(path.since, current.endedAt)}); ${how}`
@@ -138,42 +263,36 @@ export function endingWords(ending: NonNullable<Episode['ending']>, { source }: 
   return ending === 'fixed' && source.kind === 'unmeshed' ? FIXED_UNNAMED : ENDING_WORDS[ending]
 }
 
-function episodeFacts({ dates }: Wording, path: Exposure): readonly FindingView['facts'][number][] {
+function episodeLines({ dates }: Wording, path: Exposure): readonly string[] {
   if (path.episodes.length < 2) return []
-  return [
-    fact(
-      'Episodes',
-      path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown }) =>
-        [
-          sinceUnknown ? `before ${dates.moment(openedAt)}` : dates.moment(openedAt),
-          endedAt === null ? 'not ended' : `to ${dates.moment(endedAt)}`,
-          ...(ending === null ? [] : [endingWords(ending, path)]),
-        ].join(', '),
-      ),
-    ),
-  ]
+  const each = path.episodes.map(({ openedAt, endedAt, ending, sinceUnknown }) =>
+    [
+      `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}${endedAt === null ? ', still open' : ` to ${dates.moment(endedAt)}`}`,
+      ...(ending === null ? [] : [endingWords(ending, path)]),
+    ].join(', '),
+  )
+  return [`Episodes: ${each.join('; ')}.`]
 }
 
-function identityFacts({ source, destination }: PathSummary): readonly FindingView['facts'][number][] {
+function identityLines({ source, destination }: PathSummary): readonly string[] {
   const known = [
     ...(source.serviceAccount === null ? [] : [`source ${printable(source.serviceAccount)}`]),
     ...(destination.serviceAccount === null ? [] : [`destination ${printable(destination.serviceAccount)}`]),
   ]
-  return known.length === 0 ? [] : [fact('ServiceAccounts', [known.join(', ')])]
+  return known.length === 0 ? [] : [`ServiceAccounts: ${known.join(', ')}.`]
 }
 
 /** Which waiver accepts that the path is not encrypted; one that is expired accepts nothing. */
-function waiverFact({ dates, summary }: Wording, { failures }: Exposure): FindingView['facts'][number] {
+function waiverLines({ dates, summary }: Wording, { failures }: Exposure): readonly string[] {
   const known = new Map(summary.judgement.waivers.map(({ waiver }) => [waiver.id, waiver]))
   const accepted = [...Map.groupBy(failures, ({ waiver }) => waiver)].flatMap(([id, own]) => {
     const waiver = id === null ? undefined : known.get(id)
     if (waiver === undefined) return []
     const rules = own.map(({ rule }) => rule).join(', ')
     return [
-      `${printable(waiver.id)}, until ${dates.full(waiver.expires)}, owner ${printable(waiver.owner)}: accepts ${rules}`,
+      `Waiver ${printable(waiver.id)}, until ${dates.full(waiver.expires)}, owner ${printable(waiver.owner)}: accepts ${rules}.`,
     ]
   })
   const open = failures.filter(({ waiver }) => waiver === null).map(({ rule }) => rule)
-  if (accepted.length === 0) return fact('Waiver', ['none'])
-  return fact('Waiver', [...accepted, ...(open.length === 0 ? [] : [`not waived: ${open.join(', ')}`])])
+  return accepted.length === 0 || open.length === 0 ? accepted : [...accepted, `Not waived: ${open.join(', ')}.`]
 }

@@ -10,12 +10,20 @@ export const NOW = 'now'
 
 /** The sentences on top: what is open, what lacks evidence, and how much was looked at. A cluster of which nothing is known comes first. */
 export function verdictOf(summary: Summary): string {
+  const { expectedWindows, collectedWindows } = summary
+  if (expectedWindows === 0) return headlineWords(summary)
+  if (collectedWindows === 0) return `${headlineWords(summary)} Which paths were encrypted is unknown.`
+  return [headlineWords(summary), ...evidenceWords(summary), monitoredWords(summary)].join(' ')
+}
+
+/** The verdict in a sentence. A cluster of which nothing is known has one of its own before it. */
+export function headlineWords(summary: Summary): string {
   const { clusters, expectedWindows, collectedWindows } = summary
   if (clusters.length === 0) return 'Nothing was collected in this period: no cluster was asked.'
   const onClusters = `on ${plural(clusters.length, 'cluster')}`
   if (expectedWindows === 0) return `Nothing was collected in this period: no window was expected ${onClusters}.`
   if (collectedWindows === 0)
-    return `Nothing was collected in this period: 0 of ${plural(expectedWindows, 'expected window')} ${onClusters}. Which paths were encrypted is not known.`
+    return `Nothing was collected in this period: 0 of ${plural(expectedWindows, 'expected window')} ${onClusters}.`
   const dark = clusters.filter(({ collected, share }) => collected === 0 || share === null || share === 0)
   return [
     ...(dark.length === 0
@@ -24,8 +32,6 @@ export function verdictOf(summary: Summary): string {
           `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${dark.map(({ id }) => printable(id)).join(', ')}.`,
         ]),
     openWords(summary),
-    ...evidenceWords(summary),
-    monitoredWords(summary),
   ].join(' ')
 }
 
@@ -68,15 +74,34 @@ export function evidenceWords({ figures, judgement }: Summary): readonly string[
   ]
 }
 
-/** `Monitored 35 min of 7 d, 0.3 % of the week.` */
+/** How the other judged paths stand: `389 of 412 judged paths were encrypted whenever seen; 9 need more evidence.` */
+export function besideWords({ figures, expectedWindows, collectedWindows }: Summary): string {
+  const { judged, encrypted, notEnoughEvidence } = figures
+  if (expectedWindows > 0 && collectedWindows === 0) return 'Which paths were encrypted is unknown.'
+  const parts = [
+    ...(encrypted === 0
+      ? []
+      : [
+          `${countWords(encrypted)} of ${plural(judged, 'judged path')} ${encrypted === 1 ? 'was' : 'were'} encrypted whenever seen`,
+        ]),
+    ...(notEnoughEvidence === 0
+      ? []
+      : [
+          `${encrypted === 0 ? `${countWords(notEnoughEvidence)} of ${plural(judged, 'judged path')}` : countWords(notEnoughEvidence)} ${notEnoughEvidence === 1 ? 'needs' : 'need'} more evidence`,
+        ]),
+  ]
+  return parts.length === 0 ? '' : `${parts.join('; ')}.`
+}
+
+/** `Monitored 35 min of 7 d (0.3 % of the week); 83.9 % of pod time observed.` */
 export function monitoredWords(summary: Summary): string {
-  const { monitored, clusters, share } = summary
-  if (monitored.share === null) return ''
-  const each = clusters.length === 1 ? '' : ' of each cluster, on average'
+  const { monitored, clusters, share, expectedWindows } = summary
+  if (monitored.share === null || expectedWindows === 0) return ''
+  const each = clusters.length === 1 ? '' : ' on average per cluster'
   const seconds = monitored.seconds / Math.max(1, clusters.length)
   const whole = monitored.periodSeconds / Math.max(1, clusters.length)
-  const ofPods = share === null ? '' : `; of the pods’ time in it ${shareWords(share)} was observed`
-  return `Monitored ${durationWords(seconds)} of ${durationWords(whole)}${each}, ${shareWords(monitored.share)} of ${periodWord(summary)}${ofPods}.`
+  const ofPods = share === null ? '' : `; ${shareWords(share)} of pod time in it observed`
+  return `Monitored ${durationWords(seconds)} of ${durationWords(whole)}${each} (${shareWords(monitored.share)} of ${periodWord(summary)})${ofPods}.`
 }
 
 /** What a reader of the first page must know beside the verdict. */

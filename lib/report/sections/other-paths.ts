@@ -3,13 +3,11 @@ import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { pathStrip, stripWords } from '../drawing/strip-view.ts'
-import { countMarks } from '../summary/path-summary.ts'
+import { countMarks, pathKey } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import {
   destinationName,
-  EMPTY_CELL,
   endpointName,
-  lines,
   nameCell,
   number,
   plain,
@@ -22,6 +20,7 @@ import type { TableView } from '../table-cells.ts'
 import { MARKS } from '../drawing/state-looks.ts'
 import { compareText } from '../../text/order.ts'
 import { byteWords, capital, CORROBORATED_WORDS, countWords, plural, reasonWords } from '../words/vocabulary.ts'
+import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** So many reasons are named, that a row fits a page of paper; the rest are counted. */
@@ -33,15 +32,15 @@ const MAX_ROWS = 100
 /** Of pairs of namespaces, as many. */
 const MAX_PAIRS = 120
 
-/** What lacks evidence stands right after what was not encrypted: it is no pass. */
+/** Paths that are no pass, and why. */
 export function notEnoughEvidenceSection(wording: Wording): SectionView {
   return listSection(wording, wording.summary.notEnoughEvidence, {
     id: 'not-enough-evidence',
     title: 'Not enough evidence',
     explained:
-      'Nothing of them was seen in the clear, but less than the wanted share of their time was seen, or what was seen does not say whether it was encrypted. That is no pass.',
+      'No plaintext was seen on them. Either less than the wanted share of their time was seen, or what was seen is undetermined. That is no pass.',
     caption: 'Paths without enough evidence',
-    none: 'Enough was seen of every judged path.',
+    none: 'Every judged path has enough evidence.',
   })
 }
 
@@ -51,26 +50,26 @@ export function otherSections(wording: Wording): readonly SectionView[] {
   return [
     listSection(wording, refused, {
       id: 'refused',
-      title: 'What policy refused',
+      title: 'Refused by policy',
       explained:
-        'Tried without mesh TLS and turned away: evidence that policy works there, not that plain text was delivered. Not scored.',
-      caption: 'Paths that were refused',
-      none: 'No path was seen to be refused only.',
+        'A client without mesh TLS tried, and policy refused it: evidence that policy works there. Nothing was delivered in plaintext. Not scored.',
+      caption: 'Refused paths',
+      none: 'Every path that was refused was also used in another way, or none was refused.',
     }),
     listSection(wording, exempt, {
       id: 'exempt',
-      title: 'What is exempt',
+      title: 'Exempt paths',
       explained: 'Kubelet probes, connections without payload and the proxies’ own ports. Not scored.',
-      caption: 'Paths that are exempt',
-      none: 'No path was seen that is exempt only.',
+      caption: 'Exempt paths',
+      none: 'No path is exempt only.',
     }),
     listSection(wording, encrypted, {
       id: 'encrypted',
-      title: 'What was encrypted',
+      title: 'Encrypted paths',
       explained:
-        'Seen, and encrypted in every window in which they were seen. Windows that were not observed or not collected prove nothing.',
-      caption: 'Paths that were seen encrypted',
-      none: 'No path was seen that was encrypted in every window in which it was seen.',
+        'Encrypted in every window in which they were seen, for at least the wanted share of their time. Windows that were not observed or not collected prove nothing.',
+      caption: 'Encrypted paths',
+      none: 'No path has enough evidence that it was encrypted whenever it was seen.',
     }),
   ]
 }
@@ -89,13 +88,13 @@ function listSection(
   { id, title, explained, caption, none }: List,
 ): SectionView {
   const { collectedWindows, figures } = wording.summary
-  const nothing = collectedWindows === 0 ? 'Nothing was collected, so nothing can be said.' : none
+  const nothing = collectedWindows === 0 ? 'Nothing was collected, so the state of every path is unknown.' : none
   return section(id, title, {
     paragraphs:
       paths.length === 0
         ? [nothing]
         : [
-            `${capital(plural(paths.length, 'path'))}; ${plural(figures.judged, 'path')} ${figures.judged === 1 ? 'was' : 'were'} judged. ${explained}`,
+            `${capital(plural(paths.length, 'path'))}; ${plural(figures.judged, 'path')} judged in all. ${explained}`,
             ...reasonLines(paths),
           ],
     tables: pathTables(wording, paths, caption),
@@ -114,7 +113,9 @@ function reasonLines(paths: readonly PathSummary[]): readonly string[] {
     ...sorted
       .slice(0, MAX_REASONS)
       .map(([reason, count]) => `${capital(plural(count, 'path'))}: ${printable(reasonWords(reason))}.`),
-    ...(rest.length === 0 ? [] : [`And ${plural(rest.length, 'more reason')}, which paths.csv names.`]),
+    ...(rest.length === 0
+      ? []
+      : [`${capital(plural(rest.length, 'more reason'))} ${rest.length === 1 ? 'stands' : 'stand'} in paths.csv.`]),
   ]
 }
 
@@ -128,19 +129,27 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
       table(
         `${caption}, cluster ${printable(id)}. Lines in the strips mark ${wording.unit}.`,
         [
-          ['State', 17],
-          ['Source', 17],
-          ['Destination', 20],
-          ['What is known', 24],
-          ['Windows', 22],
+          ['State', 15],
+          ['Source', 22],
+          ['Destination', 25],
+          ['Owner', 13],
+          ['Seen', 11, 'numbers'],
+          ['Traffic', 14, 'numbers'],
         ],
-        own.map((path) => [
-          stateCell(stateView(path.mark)),
-          nameCell(endpointName(path.source)),
-          nameCell(destinationName(path)),
-          lines(knownWords(path), path.verdict === 'not-enough-evidence' ? [printable(path.detail)] : []),
-          { ...EMPTY_CELL, strip: pathStrip(wording, path, false), lines: [stripWords(path)] },
-        ]),
+        own.map((path) => ({
+          id: `path-${path.pathId}`,
+          cells: [
+            stateCell(stateView(path.mark)),
+            nameCell(endpointName(path.source)),
+            nameCell(destinationName(path)),
+            plain(wording.summary.owners.get(pathKey(path)) ?? ''),
+            number(seenWords(path)),
+            path.observedWindows === 0
+              ? number('none seen')
+              : { ...number(byteWords(path.bytes)), notes: [plural(path.opens, 'connection')] },
+          ],
+          detail: { strip: pathStrip(wording, path, false), lines: detailLines(path), code: [] },
+        })),
       ),
     ]
   })
@@ -157,7 +166,7 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   const shown = pairs.slice(0, MAX_PAIRS)
   const left = pairs.slice(MAX_PAIRS).flat().length
   return table(
-    `${caption}: ${plural(paths.length, 'path')}, joined by namespaces, since a row for each would hide the rest. Each stands in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them are in no row here.`}`,
+    `${caption}: ${plural(paths.length, 'path')}, grouped by namespaces. Each path stands in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them have no row here.`}`,
     [
       ['From', 22],
       ['To', 22],
@@ -183,13 +192,14 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   )
 }
 
-function knownWords(path: PathSummary): readonly string[] {
+function seenWords({ seen }: PathSummary): string {
+  return seen?.share === null || seen === null ? 'not rated' : shareWords(seen.share)
+}
+
+function detailLines(path: PathSummary): readonly string[] {
   const isSeen = path.observedWindows > 0
-  const reasons = path.reasons.filter(({ reason }) => reason !== '')
-  return [
-    ...reasons.slice(0, MAX_REASONS).map(({ reason }) => printable(reason)),
-    ...(reasons.length > MAX_REASONS ? [`and ${plural(reasons.length - MAX_REASONS, 'more reason')}`] : []),
-    ...(isSeen ? [`${plural(path.opens, 'connection')}, ${byteWords(path.bytes)}`] : []),
+  const reasons = [...new Set(path.reasons.map(({ reason }) => reason))].filter((reason) => reason !== '')
+  const parts = [
     ...(isSeen && path.mark !== 'exempt' && path.mark !== 'refused' ? [CORROBORATED_WORDS[path.corroborated]] : []),
     ...(path.windows.refused > 0 && path.mark !== 'refused'
       ? [`also refused by policy in ${plural(path.windows.refused, 'window')}`]
@@ -201,5 +211,15 @@ function knownWords(path: PathSummary): readonly string[] {
             ? 'no traffic in any collected window'
             : 'no window was collected since it is known',
         ]),
+    `windows: ${stripWords(path)}`,
+    ...(reasons.length === 0
+      ? []
+      : [
+          `${reasons.length === 1 ? 'reason' : 'reasons'}: ${reasons.slice(0, MAX_REASONS).map(printable).join(', ')}${reasons.length > MAX_REASONS ? ` and ${plural(reasons.length - MAX_REASONS, 'more reason')}` : ''}`,
+        ]),
+  ]
+  return [
+    ...(path.verdict === 'not-enough-evidence' ? [`${printable(path.detail)}.`] : []),
+    `${capital(parts.join('; '))}.`,
   ]
 }

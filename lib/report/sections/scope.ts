@@ -1,4 +1,4 @@
-/** Page one, second half: what is judged, who says so, and what is left out. */
+/** What is judged, who declared it, and what is left out. */
 import type { FrameworkResult, Scope } from '../../model/judgement.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
@@ -9,26 +9,26 @@ import type { TableView } from '../table-cells.ts'
 import { countWords, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 
-/** Page one has room for as many rows; all of them stand in the CSV. */
-const MAX_ROWS = 15
+/** A table shows as many rows; all of them stand in the CSV. */
+const MAX_ROWS = 60
 
 /** What each framework was judged on. */
 export function scopeSection({ judgement }: Summary): SectionView {
   const { frameworks } = judgement
   const scoped = frameworks.filter(({ scopes }) => scopes.length > 0)
   const unscoped = frameworks.filter(({ scopes }) => scopes.length === 0)
-  return section('scope', 'What is judged, and what is out of scope', {
+  return section('scope', 'Scope', {
     paragraphs: [
       ...(frameworks.length === 0 ? ['No framework was judged.'] : []),
       ...(unscoped.length === 0
         ? []
         : [
             scoped.length === 0
-              ? 'No scope was declared: every framework is judged on everything that was seen, and nothing is out of scope.'
-              : `No scope was declared for ${namesOf(unscoped)}: judged on everything that was seen.`,
+              ? 'No scope was declared: every framework is judged on everything that was seen.'
+              : `Without a declared scope, judged on everything that was seen: ${namesOf(unscoped)}.`,
           ]),
       ...(scoped.length > 0 && scoped.every(({ outOfScope }) => outOfScope.length === 0)
-        ? ['Nothing that was seen is out of the declared scopes.']
+        ? ['Everything that was seen is in the declared scopes.']
         : []),
     ],
     tables: [...scopeTable(scoped), ...outOfScopeTable(scoped)],
@@ -88,7 +88,7 @@ function outOfScopeTable(frameworks: readonly FrameworkResult[]): readonly Table
   const { shown, note } = firstLines(left, MAX_ROWS, 'out-of-scope.csv')
   return [
     table(
-      `Seen, and out of scope: not judged, and in no score of the frameworks named.${note}`,
+      `Out of scope: seen, but not judged for the frameworks named.${note}`,
       [
         ['Namespace', 26],
         ['Cluster', 16],

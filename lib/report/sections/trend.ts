@@ -5,28 +5,30 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { TrendPoint } from '../summary/trend-summary.ts'
 import { number, table, textCell } from '../table-cells.ts'
-import { countWords, knownShareWords, plural } from '../words/vocabulary.ts'
+import { capital, countWords, knownShareWords, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
 /** The periods before, beside this one. */
 export function trendSection(wording: Wording): SectionView {
   const { trend } = wording.summary
-  const gaps = trend.filter(({ paths }) => paths === null).length
+  const known = trend.filter(({ paths }) => paths !== null)
+  const gaps = trend.length - known.length
+  if (known.length < 2) return section('trend', 'Trend', { paragraphs: [loneWords(wording, known[0])] })
   return section('trend', 'Trend', {
     paragraphs: [
-      `${plural(trend.length, 'period')} of equal length, oldest first; the last is this one.${gaps === 0 ? '' : ` Of ${countWords(gaps)} of them nothing is known: ${gaps === 1 ? 'a gap' : 'gaps'}, not zero.`} A smaller number of paths beside a smaller observed share is no improvement.`,
+      `${plural(trend.length, 'period')} of equal length, oldest first; the last is this one.${gaps === 0 ? '' : ` ${capital(plural(gaps, 'period'))} without data: unknown, not zero.`} Fewer paths with a smaller observed share are no improvement.`,
     ],
     drawings: [drawTrend(wording, trend)],
     tables: [
       table(
-        'The same in numbers.',
+        'Data table.',
         [
           ['From', 22],
           ['Windows collected', 18, 'numbers'],
           ['Observed', 14, 'numbers'],
           ['Known paths', 15, 'numbers'],
-          ['Not encrypted at some time', 20, 'numbers'],
+          ['Unencrypted at some time', 20, 'numbers'],
         ],
         trend.map((point) => [
           textCell(wording.dates.full(point.from)),
@@ -42,6 +44,12 @@ export function trendSection(wording: Wording): SectionView {
       ),
     ],
   })
+}
+
+/** One known period is no trend: a sentence says what it holds. */
+function loneWords({ dates }: Wording, point: TrendPoint | undefined): string {
+  if (point === undefined) return 'No period has data, so there is no trend.'
+  return `Only one period has data, so there is no trend: ${pointWords(dates.full(point.from), point)}.`
 }
 
 // All in units of the drawing.
@@ -63,8 +71,7 @@ function drawTrend({ dates }: Wording, trend: readonly TrendPoint[]): DrawingVie
   return {
     width: WIDTH,
     height: HEIGHT,
-    caption:
-      'Paths not encrypted at some time of each period, and the observed share below. Crossed: nothing is known.',
+    caption: 'Paths unencrypted at some time of each period, with the observed share below. Crossed: no data.',
     words: `Trend: ${slots.map(({ point }) => pointWords(dates.short(point.from), point)).join('; ')}`,
     layers: [
       layer({
@@ -79,7 +86,7 @@ function drawTrend({ dates }: Wording, trend: readonly TrendPoint[]): DrawingVie
           ...slots.flatMap((slot) => [...pathBars(slot, most), ...shareBars(slot)]),
         ],
         labels: [
-          { ...label(0, BARS.bottom - 13, '▲ not encrypted'), anchor: 'start' },
+          { ...label(0, BARS.bottom - 13, '▲ unencrypted'), anchor: 'start' },
           { ...label(0, BARS.bottom, 'paths'), anchor: 'start' },
           { ...label(0, SHARES.bottom, 'observed'), anchor: 'start' },
           ...slots.flatMap((slot) => [
@@ -121,7 +128,7 @@ function shareBars({ point: { share, unknownClusters }, middle }: Slot): readonl
 
 function shareLabel({ point: { share, unknownClusters }, middle }: Slot): Label {
   return share === null || unknownClusters > 0
-    ? label(middle, SHARES.bottom - 4, share === null ? 'not known' : 'partly known')
+    ? label(middle, SHARES.bottom - 4, share === null ? 'unknown' : 'partly known')
     : label(middle, column(SHARES, share).y - 3, shareWords(share))
 }
 
@@ -132,7 +139,7 @@ function column({ bottom, height }: typeof BARS, part: number): Pick<Box, 'y' | 
 
 function pointWords(when: string, { paths, share, unknownClusters }: TrendPoint): string {
   if (paths === null) return `${when}: no data`
-  return `${when}: ${countWords(paths.atSomeTime)} of ${plural(paths.known, 'known path')} not encrypted at some time, ${share === null ? 'share not known' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
+  return `${when}: ${countWords(paths.atSomeTime)} of ${plural(paths.known, 'known path')} unencrypted at some time, ${share === null ? 'share unknown' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

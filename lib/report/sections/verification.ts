@@ -17,15 +17,13 @@ export function verificationSection({
   const command = `ciphertrail report --from ${period.from} --to ${period.to} --time-zone ${printable(period.timeZone)}`
   return section('verification', 'Verification', {
     paragraphs: [
-      `Everything here is derived from evidence that was written once; the same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}).`,
+      `This report is derived from write-once evidence. The same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls version ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}). That is why it has no date on which it was made.`,
       ...severalWords(clusters.flatMap(({ windows }) => windows).filter(({ also }) => also !== undefined).length),
       ...(checkpoint === null
-        ? [
-            'Not sealed: there is no signed checkpoint of a log. That the evidence of this period was not changed since cannot be shown.',
-          ]
+        ? ['Not sealed: there is no signed checkpoint. Nothing proves that the evidence of this period is unchanged.']
         : [
             ...sealedWords(checkpoint),
-            'Keep this checkpoint and the key. Whoever has them, and a copy of the store, can show later that nothing in it was changed or removed. Compare the key with one that you got elsewhere than from this report.',
+            'Keep this checkpoint and the key. With them and a copy of the store, anybody can check later that nothing was changed or removed. Compare the key with one from a source other than this report.',
           ]),
     ],
     code: [
@@ -40,12 +38,12 @@ export function verificationSection({
         ? []
         : [
             {
-              caption: 'To verify a copy of the store, with the checkpoint above in a file',
+              caption: 'Verify a copy of the store, with the checkpoint above in FILE',
               lines: [`ciphertrail verify STORE --key ${printable(checkpoint.vkey)} --since FILE`],
             },
           ]),
       {
-        caption: 'To derive everything again from the evidence, and to make this report again',
+        caption: 'Derive everything again from the evidence, and make this report again',
         lines: ['ciphertrail rebuild', ...(replay === null ? [command] : [])],
       },
     ],
@@ -56,18 +54,18 @@ export function verificationSection({
 function severalWords(windows: number): readonly string[] {
   if (windows === 0) return []
   return [
-    `${countWords(windows)} ${windows === 1 ? 'window was' : 'windows were'} collected more than once, with different answers. Each attempt counts, and of each path the worse reading stands; windows.csv names the attempts.`,
+    `${countWords(windows)} ${windows === 1 ? 'window was' : 'windows were'} collected more than once, with different answers. Each path takes the worse reading. windows.csv names the attempts.`,
   ]
 }
 
 /** Which of the evidence the log holds: a checkpoint says nothing of what it does not cover. */
 function sealedWords({ origin, size, attempts, unsealed }: NonNullable<Summary['checkpoint']>): readonly string[] {
   const log = `the log ${printable(origin)}, which had ${plural(size, 'leaf', 'leaves')} when this checkpoint was signed`
-  const rests = `This report rests on ${plural(attempts, 'attempt')} to collect`
-  if (attempts === 0) return [`This report rests on no attempt to collect; the checkpoint is of ${log}.`]
+  const rests = `This report is based on ${plural(attempts, 'collected attempt')}`
+  if (attempts === 0) return [`This report is based on no collected attempt; the checkpoint is of ${log}.`]
   return unsealed === 0
     ? [`${rests}. ${attempts === 1 ? 'It is' : 'All are'} in ${log}.`]
     : [
-        `${rests}. ${countWords(unsealed)} of them ${unsealed === 1 ? 'is' : 'are'} not in ${log}: that ${unsealed === 1 ? 'it was' : 'they were'} not changed since cannot be shown.`,
+        `${rests}. ${countWords(unsealed)} of them ${unsealed === 1 ? 'is' : 'are'} not in ${log}. Nothing proves that ${unsealed === 1 ? 'it is' : 'they are'} unchanged.`,
       ]
 }

@@ -13,19 +13,19 @@ export function waiversSection(wording: Wording): SectionView {
   const { waivers } = wording.summary.judgement
   const of = (status: WaiverResult['status']): string =>
     countWords(waivers.filter((waiver) => waiver.status === status).length)
-  return section('waivers', 'Waiver register', {
+  return section('waivers', 'Waivers', {
     paragraphs:
       waivers.length === 0
-        ? ['No waiver was declared: every failure stands.']
+        ? ['No waiver was declared.']
         : [
-            `${plural(waivers.length, 'waiver')}: ${of('in-use')} in use, ${of('expiring')} ending within 14 days, ${of('unused')} unused, ${of('expired')} expired. A waived failure stays listed and counted as a failure; an expired waiver accepts nothing.`,
+            `${plural(waivers.length, 'waiver')}: ${of('in-use')} in use, ${of('expiring')} expiring within 14 days, ${of('unused')} unused, ${of('expired')} expired. A waived failure is still listed and counted as a failure. An expired waiver accepts nothing.`,
           ],
     tables:
       waivers.length === 0
         ? []
         : [
             table(
-              'Waivers, what they cover, who answers for them, and until when.',
+              'Waivers with scope, owner and expiry.',
               [
                 ['Waiver', 15],
                 ['Covers', 25],
@@ -38,7 +38,10 @@ export function waiversSection(wording: Wording): SectionView {
                 lines(coverWords(one.waiver)),
                 lines(
                   [printable(one.waiver.owner)],
-                  [`Reason: ${printable(one.waiver.reason)}`, `Instead: ${printable(one.waiver.compensatingControl)}`],
+                  [
+                    `Reason: ${printable(one.waiver.reason)}`,
+                    `Compensating control: ${printable(one.waiver.compensatingControl)}`,
+                  ],
                 ),
                 lines(statusWords(wording, one)),
                 number(one.status === 'expired' ? `0 of ${countWords(one.findings)}` : countWords(one.findings)),

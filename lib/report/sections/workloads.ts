@@ -12,25 +12,25 @@ const MAX_ROWS = 100
 /** Each workload that is not in the mesh, or not known to be. */
 export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summary): SectionView {
   const { shown, note } = firstLines(unmeshed, MAX_ROWS, 'workloads.csv')
-  return section('workloads', 'Workloads that are not in the mesh', {
+  return section('workloads', 'Workloads', {
     paragraphs:
       workloads === 0
         ? [
             collectedWindows === 0
               ? 'Nothing was collected, so no workload is known.'
-              : 'No list of workloads could be read, so none is known.',
+              : 'No Kubernetes snapshot could be read, so no workload is known.',
           ]
         : unmeshed.length === 0
-          ? [`All ${plural(workloads, 'listed workload')} had a proxy in the latest window in which they were listed.`]
+          ? [`All ${plural(workloads, 'listed workload')} had a proxy in the latest Kubernetes snapshot.`]
           : [
-              `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')}, as the Kubernetes API described them for the latest window in which it could be read.`,
+              `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')} ${unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed, according to the latest Kubernetes snapshot.`,
             ],
     tables:
       unmeshed.length === 0
         ? []
         : [
             table(
-              `Workloads that are not, not wholly or not surely in the mesh.${note}`,
+              `Workloads that are not confirmed as fully meshed.${note}`,
               [
                 ['Workload', 26],
                 ['Cluster', 13],
@@ -44,10 +44,10 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
                 nameCell(endpointName(workload)),
                 plain(workload.cluster),
                 textCell(MESHED_WORDS[workload.meshed]),
-                textCell(workload.reason === null ? 'not known' : UNMESHED_WORDS[workload.reason]),
+                textCell(workload.reason === null ? 'unknown' : UNMESHED_WORDS[workload.reason]),
                 number(countWords(workload.pods)),
-                workload.serviceAccount === null ? textCell('not known') : plain(workload.serviceAccount),
-                number(workload.withoutProxy === undefined ? 'not known' : byteWords(workload.withoutProxy.sentBytes)),
+                workload.serviceAccount === null ? textCell('unknown') : plain(workload.serviceAccount),
+                number(workload.withoutProxy === undefined ? 'unknown' : byteWords(workload.withoutProxy.sentBytes)),
               ]),
             ),
           ],

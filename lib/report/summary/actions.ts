@@ -7,7 +7,7 @@ import type { ClusterPeriod } from '../../model/period.ts'
 import type { Judgement, ReportSettings } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import { isWaived } from './figures.ts'
-import type { Exposure } from './path-summary.ts'
+import { type Exposure, type PathSummary, pathKey } from './path-summary.ts'
 import { sum } from './sums.ts'
 
 /** One change that ends some paths. */
@@ -79,6 +79,24 @@ export function actionsOf(exposures: readonly Exposure[], { clusters, judgement,
     })
     .sort(byUrgency)
     .map((action, index) => ({ ...action, number: index + 1 }))
+}
+
+/**
+ * Who answers for each path, by its key: the owner of the action that ends it, else of its destination, or of its source where the destination is
+ * outside.
+ */
+export function ownersOf(
+  paths: readonly PathSummary[],
+  actions: readonly Action[],
+  { clusters, settings }: Pick<ActionInput, 'clusters' | 'settings'>,
+): ReadonlyMap<string, string> {
+  const labelsOf = labelsIn(clusters)
+  const owners = paths.map((path): [string, string] => {
+    const end = path.destination.namespace === '' ? path.source : path.destination
+    return [pathKey(path), ownerOf(end, labelsOf(path.cluster, end), settings.ownerLabel)]
+  })
+  const acting = actions.flatMap(({ owner, paths: own }) => own.map((path): [string, string] => [pathKey(path), owner]))
+  return new Map([...owners, ...acting])
 }
 
 /** The latest that is known of why a path is open. */

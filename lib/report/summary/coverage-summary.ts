@@ -1,7 +1,7 @@
 /** What was expected of a cluster, what was collected, and what was not seen. */
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Coverage, Crypto, GapReason, Workload } from '../../model/window.ts'
-import type { Endpoint } from '../../model/path.ts'
+import type { ClassNamespaces, Endpoint } from '../../model/path.ts'
 import type { TimelineMonth } from '../../model/history.ts'
 import { type ObservedTime, observedTime } from '../../assess/judge/observed-time.ts'
 import { compareText } from '../../text/order.ts'
@@ -48,6 +48,8 @@ export type WorkloadCoverage = Omit<Coverage, 'window' | 'pods' | 'gaps'>
 export type ClusterSummary = ObservedTime & {
   readonly id: string
   readonly windows: TimelineMonth['windows']
+  /** By which the ends of paths have their class. */
+  readonly classes: ClassNamespaces
   readonly expected: number
   readonly collected: number
   /** End of the last window that was collected; null where none was. */
@@ -77,6 +79,7 @@ export function summariseCluster(cluster: ClusterPeriod, period: ReportPeriod): 
   return {
     id,
     windows,
+    classes: cluster.classes,
     expected: windows.length,
     collected: windows.filter(({ collected }) => collected).length,
     collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,

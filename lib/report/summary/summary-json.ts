@@ -1,4 +1,5 @@
 /** The numbers of a report for programs: `summary.json`, described in docs/report-data.md. */
+import { reportId } from './report-id.ts'
 import { printable } from '../../text/printable.ts'
 import type { Score } from '../../model/judgement.ts'
 import type { Summary } from './summary.ts'
@@ -17,6 +18,7 @@ export function summaryJson(summary: Summary, verdict: string): string {
   const content = {
     format: FORMAT,
     version: summary.version,
+    reportId: reportId(summary),
     period: { from: period.from, to: period.to, label: period.label, timeZone: period.timeZone },
     replay: summary.replay,
     verdict,

@@ -17,7 +17,7 @@ import { summarizeEnforcement } from './enforcement-summary.ts'
 import type { PortEnforcement } from './enforcement-summary.ts'
 import { episodesOf } from './episode-summary.ts'
 import type { Episodes } from './episode-summary.ts'
-import { type Action, actionsOf } from './actions.ts'
+import { type Action, actionsOf, ownersOf } from './actions.ts'
 import { type Figures, type Monitored, figuresOf, monitoredOf } from './figures.ts'
 import { ofClasses } from './judged-paths.ts'
 import { countMarks, endpointKey, exposuresOf, summarisePaths } from './path-summary.ts'
@@ -49,6 +49,8 @@ export type Summary = {
   readonly counts: Readonly<Record<Mark, number>>
   /** What to do first: open paths of one cause and one fix are one action. */
   readonly actions: readonly Action[]
+  /** Who answers for each path of every class, by its key. */
+  readonly owners: ReadonlyMap<string, string>
   /** Still open first, then worst first, then oldest. */
   readonly notEncrypted: readonly Exposure[]
   readonly notEnoughEvidence: readonly PathSummary[]
@@ -93,6 +95,7 @@ export function summarise(input: ReportInput): Summary {
   const changes = changesOf(judgedParts.clusters, judgedParts.past, period)
   const isCompared =
     changes.comparisons.length > 0 && changes.comparisons.every(({ basis }) => basis === 'whole' || basis === 'partly')
+  const actions = actionsOf(notEncrypted, input)
   const withMark = (...marks: readonly Mark[]): PathSummary[] => paths.filter(({ mark }) => marks.includes(mark))
   const workloads = clusters.flatMap((cluster) => cluster.workloads).sort(byWorkload)
 
@@ -111,7 +114,8 @@ export function summarise(input: ReportInput): Summary {
     paths: all,
     figures: figuresOf(paths, notEncrypted, { episodes: episodes.all, from: isCompared ? period.from : null }),
     counts: countMarks(paths.map(({ mark }) => mark)),
-    actions: actionsOf(notEncrypted, input),
+    actions,
+    owners: ownersOf(all, actions, input),
     notEncrypted,
     notEnoughEvidence: withMark('unknown'),
     refused: withMark('refused'),

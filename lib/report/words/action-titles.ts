@@ -34,12 +34,35 @@ const TITLES: Readonly<Record<Cause, (target: string, port: number) => string>> 
   unknown: (target, port) => `Find out what reaches port ${port} of ${target} in the clear`,
 }
 
+/** A piece of a title: our words, or a name from a cluster. */
+export type TitlePart = { readonly text: string; readonly isName: boolean }
+
+type Titled = Pick<Action, 'cause' | 'target' | 'port'>
+
 /** `Mesh statefulset/inventory in warehouse`. Names are made printable. */
-export function actionTitle({ cause, target, port }: Pick<Action, 'cause' | 'target' | 'port'>): string {
-  const { kind, namespace, name } = target
-  const where = name === '' ? `(${kind})` : `${kind}/${name}${namespace === '' ? '' : ` in ${namespace}`}`
-  return printable(TITLES[cause](where, port))
+export function actionTitle(action: Titled): string {
+  return titleParts(action)
+    .map(({ text }) => text)
+    .join('')
 }
+
+/** Stands for the target until it is put there; no title and no port holds it. */
+const PLACE = '\u0000'
+
+/** The same in pieces, so that names can be set apart from words. */
+export function titleParts({ cause, target, port }: Titled): readonly TitlePart[] {
+  const [before = '', after = ''] = TITLES[cause](PLACE, port).split(PLACE)
+  return [wordsPart(before), ...targetParts(target), wordsPart(after)].filter(({ text }) => text !== '')
+}
+
+function targetParts({ kind, namespace, name }: Action['target']): readonly TitlePart[] {
+  if (name === '') return [namePart(`(${kind})`)]
+  const own = namePart(`${kind}/${name}`)
+  return namespace === '' ? [own] : [own, wordsPart(' in '), namePart(namespace)]
+}
+
+const wordsPart = (text: string): TitlePart => ({ text, isName: false })
+const namePart = (text: string): TitlePart => ({ text: printable(text), isName: true })
 
 /** `ends 3 paths` */
 export function actionEnds({ paths }: Pick<Action, 'paths'>): string {

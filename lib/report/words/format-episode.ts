@@ -37,3 +37,19 @@ export function openFor(
   const words = durationWords((Date.parse(until) - Date.parse(openedAt)) / 1000)
   return { words, until, isUpToDate: until === own?.windows.at(-1)?.end }
 }
+
+/** How long something open has been so, to follow a word for it: `since Tue 4 Nov 09:00 (26 d)`, or `for at least 35 min, start unknown`. */
+export function sinceWords(
+  cluster: string,
+  { openedAt, sinceUnknown }: Pick<Episode, 'openedAt' | 'sinceUnknown'>,
+  summary: Pick<Summary, 'clusters'>,
+  dates: Dates,
+): string {
+  const lasted = openFor(cluster, openedAt, summary)
+  if (lasted === null)
+    return `since ${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}; nothing was collected after that`
+  const upTo = lasted.isUpToDate ? '' : ` up to the last collected window, ${dates.moment(lasted.until)}`
+  return sinceUnknown
+    ? `for at least ${lasted.words}${upTo}, start unknown`
+    : `since ${dates.moment(openedAt)} (${lasted.words}${upTo})`
+}

@@ -19,6 +19,8 @@ export type Wording = {
 /** The time axis of a cluster, and where the calendar is marked on it. */
 export type ClusterAxis = {
   readonly axis: Axis
+  /** Of its first window; 0 without one. */
+  readonly windowSeconds: number
   readonly marks: readonly { readonly x: number; readonly label: string }[]
 }
 
@@ -29,7 +31,9 @@ export function wordingOf(summary: Summary): Wording {
   const axes = new Map(
     clusters.map(({ id, windows }) => {
       const axis = axisOf(windows, period)
-      return [id, { axis, marks: calendar.marks.map(({ at, label }) => ({ x: axis.xOf(at), label })) }]
+      const [first] = windows
+      const windowSeconds = first === undefined ? 0 : (Date.parse(first.end) - Date.parse(first.start)) / 1000
+      return [id, { axis, windowSeconds, marks: calendar.marks.map(({ at, label }) => ({ x: axis.xOf(at), label })) }]
     }),
   )
   return { dates: datesOf(period), summary, axes, unit: calendar.unit }

@@ -35,15 +35,15 @@ export const CAUSE_WORDS: Readonly<Record<Cause, string>> = {
   'counted-before': 'counted when the proxy was first read: in the window or before it',
   'metrics-incomplete': 'the proxy’s counters were not read wholly, or do not tell it',
   'ipv6-not-proxied': 'IPv6 goes around the proxies of both ends',
-  unknown: 'not known',
+  unknown: 'unknown',
 }
 
 /** What policy says of a port, in words. */
 export const ENFORCEMENT_WORDS: Readonly<Record<Enforcement, string>> = {
-  'plaintext-refused': 'policy refuses plain text on this port',
-  'plaintext-allowed': 'policy lets plain text through on this port',
-  audited: 'policy would refuse plain text here, but only logs it',
-  unknown: 'whether policy refuses plain text here is not known',
+  'plaintext-refused': 'policy refuses plaintext on this port',
+  'plaintext-allowed': 'policy allows plaintext on this port',
+  audited: 'policy only logs plaintext on this port (audit)',
+  unknown: 'policy unknown',
 }
 
 /** Who saw a path, in words. */
@@ -59,11 +59,11 @@ export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'scrape-failed': 'the scrape failed',
   'ended-unscraped': 'the pod ended before a last scrape',
   'not-a-target': 'Prometheus did not scrape the pod',
-  'prometheus-down': 'Prometheus was away',
+  'prometheus-down': 'Prometheus unavailable',
   'source-unreadable': 'the source could not be read',
-  'read-too-rarely': 'the proxy was read too rarely to miss nothing',
+  'read-too-rarely': 'the proxy was scraped too rarely',
   'no-proxy': 'the pod had no proxy',
-  'pod-unknown': 'a pod lived of which no list tells',
+  'pod-unknown': 'the pod is in no Kubernetes snapshot',
   'window-missing': 'the window was not collected',
 }
 
@@ -90,7 +90,22 @@ export const BLIND_SPOT_WORDS: Readonly<Record<BlindSpot['kind'], string>> = {
   'init-container': 'init container before linkerd-init: its connections go around the proxy',
   'host-network': 'host network: not seen',
   'not-scraped': 'the proxy is not scraped: seen only from peers',
-  'pod-unknown': 'a pod lived of which it is not known whether it had a proxy',
+  'pod-unknown': 'a pod of which it is unknown whether it had a proxy',
+}
+
+/** Each kind of blind spot, in a few words. */
+export const BLIND_SPOT_SHORT: Readonly<Record<BlindSpot['kind'], string>> = {
+  unmeshed: 'no proxy',
+  'skip-inbound': 'skipped inbound ports',
+  'skip-outbound': 'skipped outbound ports',
+  'skip-subnet': 'skipped subnets',
+  'opaque-port': 'opaque ports',
+  udp: 'UDP',
+  ipv6: 'IPv6',
+  'init-container': 'init containers',
+  'host-network': 'host network',
+  'not-scraped': 'unscraped proxies',
+  'pod-unknown': 'unknown pods',
 }
 
 /** How an episode ended, in words. */
@@ -102,7 +117,7 @@ export const ENDING_WORDS: Readonly<Record<NonNullable<Episode['ending']>, strin
 }
 
 /** How an episode of a client without a name is fixed. */
-export const FIXED_UNNAMED = 'fixed: the port was seen wholly, and nobody came in the clear'
+export const FIXED_UNNAMED = 'fixed: port fully observed, no plaintext'
 
 /** Whether a workload is in the mesh, in words. */
 export const MESHED_WORDS: Readonly<Record<Workload['meshed'], string>> = {
@@ -182,7 +197,7 @@ export function knownShareWords({
   readonly share: number | null
   readonly unknownClusters: number
 }): string {
-  if (share === null) return 'not known'
+  if (share === null) return 'unknown'
   return unknownClusters === 0 ? shareWords(share) : `${shareWords(share)} where known`
 }
 

@@ -327,6 +327,43 @@ export function judged({
   return { past: [], checkpoint: null, settings, ...input, judgement }
 }
 
+/** A report as it is written down in goldens: without what `cluster()` would add to its parts. */
+export type WrittenInput = Omit<UnjudgedInput, 'clusters'> & {
+  readonly clusters: readonly (Omit<ClusterPeriod, 'classes' | 'rows'> & {
+    readonly rows: readonly Omit<PathRow, 'class'>[]
+  })[]
+}
+
+/** Adds to a written report what `cluster()` adds: classes, and what was read of each workload. */
+export function completed({ clusters, ...input }: WrittenInput): UnjudgedInput {
+  const classed = (rows: readonly Omit<PathRow, 'class'>[]) =>
+    rows.map((row): PathRow => ({ ...row, class: pathClass(row, CLASSES) }))
+  return {
+    ...input,
+    clusters: clusters.map((one) => ({
+      ...one,
+      classes: CLASSES,
+      rows: classed(one.rows),
+      facts: {
+        listedWindows: 0,
+        workloads: [],
+        identities: [],
+        crypto: [],
+        ...one.facts,
+        observed: observedOf(one.windows, one.coverage),
+      },
+    })),
+    ...(input.past === undefined
+      ? {}
+      : {
+          past: input.past.map((one) => ({
+            ...one,
+            periods: one.periods.map((period) => ({ ...period, rows: classed(period.rows) })),
+          })),
+        }),
+  }
+}
+
 export const report = (clusters: readonly ClusterPeriod[], more: Partial<UnjudgedInput> = {}): ReportInput =>
   judged({ period: PERIOD, version: '0.1.0', clusters, ...more })
 

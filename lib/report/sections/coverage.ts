@@ -1,40 +1,40 @@
-/** Page one, first half: how much of what was expected was seen at all. */
+/** How much of what was expected was seen at all, cluster by cluster. */
 import { durationWords } from '../../time/dates.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
-import { binWords, coverageStrip } from '../drawing/strip-view.ts'
+import { cellWords, coverageStrip } from '../drawing/strip-view.ts'
 import type { Summary } from '../summary/summary.ts'
-import { EMPTY_CELL, number, plain, table } from '../table-cells.ts'
+import { number, plain, table } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
 import { countWords, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
-/** What was not seen, before the details. */
-export function notSeenSection(wording: Wording): SectionView {
+/** How much was looked at, before the single gaps. */
+export function coverageSection(wording: Wording): SectionView {
   const { summary, dates } = wording
   const { clusters } = summary
   const isGapless = clusters.every(
     ({ gaps, share, missingRuns }) => gaps.length + missingRuns.length === 0 && share !== null,
   )
-  return section('not-seen', 'What was not seen', {
+  return section('coverage', 'Coverage', {
     paragraphs: [
       clusters.length === 0
-        ? 'No cluster was asked, so there is nothing to tell.'
+        ? 'No cluster was asked, so nothing was seen.'
         : `${countWords(summary.collectedWindows)} of ${plural(summary.expectedWindows, 'expected window')} were collected. ${
             summary.share === null
-              ? 'How much of the pods’ time was observed is not known.'
-              : `Where it is known, ${shareWords(summary.share)} of the time of meshed pods was observed; windows that were not collected count as not observed.`
+              ? 'The observed share of pod time is unknown.'
+              : `${shareWords(summary.share)} of the known time of meshed pods was observed. A window that was not collected counts as not observed.`
           }`,
       ...(isGapless && clusters.length > 0 && summary.expectedWindows > 0
-        ? ['No gap was found in what was expected.']
+        ? ['No gap was found in the expected windows.']
         : []),
       ...clusters.flatMap(({ id, expectedOnly }) =>
         expectedOnly === null
           ? []
           : [
-              `On cluster ${printable(id)} windows were expected only from ${dates.range(expectedOnly.from, expectedOnly.to)}; of the rest of the period nothing is known.`,
+              `Cluster ${printable(id)} was monitored only from ${dates.range(expectedOnly.from, expectedOnly.to)}. The rest of the period is unknown.`,
             ],
       ),
       ...staleWords(wording),
@@ -51,7 +51,7 @@ function staleWords({ summary, dates }: Wording): readonly string[] {
     const collected = windows.findLast((window) => window.collected)
     if (last === undefined || collected === undefined || collected === last) return []
     return [
-      `On cluster ${printable(id)} nothing was collected after ${dates.moment(collected.end)}, ${durationWords((Date.parse(last.end) - Date.parse(collected.end)) / 1000)} before the last expected window ended: what is said to be open was last seen then.`,
+      `Nothing was collected on cluster ${printable(id)} after ${dates.moment(collected.end)}, ${durationWords((Date.parse(last.end) - Date.parse(collected.end)) / 1000)} before the last expected window ended. Open paths there were last seen then.`,
     ]
   })
 }
@@ -61,25 +61,27 @@ function coverageTable(wording: Wording): readonly TableView[] {
   if (clusters.length === 0) return []
   return [
     table(
-      `Coverage of each cluster. In the strip a bar’s height is the part of pod time that was observed; crossed: not collected; dotted: not known. Lines mark ${wording.unit}.${binWords(wording)}`,
+      `Coverage of each cluster. The height of a bar is the share of pod time observed; crossed: not collected; dotted: unknown. Lines mark ${wording.unit}; ${cellWords(wording)}.`,
       [
-        ['Cluster', 15],
-        ['Observed', 10, 'numbers'],
-        ['Collected', 12, 'numbers'],
-        ['Missing', 8, 'numbers'],
-        ['Unreadable', 10, 'numbers'],
-        ['Not measured', 11, 'numbers'],
-        ['Coverage', 34],
+        ['Cluster', 25],
+        ['Observed', 15, 'numbers'],
+        ['Collected', 15, 'numbers'],
+        ['Missing', 15, 'numbers'],
+        ['Unreadable', 15, 'numbers'],
+        ['Not measured', 15, 'numbers'],
       ],
-      clusters.map((cluster) => [
-        plain(cluster.id),
-        number(cluster.share === null ? 'not known' : shareWords(cluster.share)),
-        number(`${countWords(cluster.collected)} of ${countWords(cluster.expected)}`),
-        number(countWords(cluster.missing)),
-        number(countWords(cluster.failed)),
-        number(countWords(cluster.unmeasured)),
-        { ...EMPTY_CELL, strip: coverageStrip(wording, cluster) },
-      ]),
+      clusters.map((cluster) => ({
+        id: '',
+        cells: [
+          plain(cluster.id),
+          number(cluster.share === null ? 'unknown' : shareWords(cluster.share)),
+          number(`${countWords(cluster.collected)} of ${countWords(cluster.expected)}`),
+          number(countWords(cluster.missing)),
+          number(countWords(cluster.failed)),
+          number(countWords(cluster.unmeasured)),
+        ],
+        detail: { strip: coverageStrip(wording, cluster, true), lines: [], code: [] },
+      })),
     ),
   ]
 }
@@ -87,7 +89,7 @@ function coverageTable(wording: Wording): readonly TableView[] {
 const BLIND_WORDS = {
   no: 'without a proxy',
   partly: 'with some pods without one',
-  unknown: 'for which it is not known',
+  unknown: 'for which this is unknown',
 }
 
 function unmeshedWords({ unmeshed, workloads, clusters, collectedWindows }: Summary): readonly string[] {
@@ -95,8 +97,8 @@ function unmeshedWords({ unmeshed, workloads, clusters, collectedWindows }: Summ
   if (workloads === 0)
     return [
       collectedWindows === 0
-        ? 'No list of workloads could be read, so blind spots are not known.'
-        : 'No workload is known from the Kubernetes API, so blind spots are not known.',
+        ? 'No list of workloads could be read, so blind spots are unknown.'
+        : 'No workload is known from the Kubernetes API, so blind spots are unknown.',
     ]
   if (unmeshed.length === 0) return []
   const parts = (['no', 'partly', 'unknown'] as const).flatMap((meshed) => {
@@ -104,6 +106,6 @@ function unmeshedWords({ unmeshed, workloads, clusters, collectedWindows }: Summ
     return count === 0 ? [] : [`${countWords(count)} ${BLIND_WORDS[meshed]}`]
   })
   return [
-    `Blind spots by nature: of ${plural(workloads, 'workload')}, ${parts.join(', ')}. Their traffic is seen only where the other end has a proxy.`,
+    `Inherent blind spots: of ${plural(workloads, 'workload')}, ${parts.join(', ')}. Their traffic is seen only if the other end has a proxy.`,
   ]
 }
