@@ -1,16 +1,16 @@
-import {
-  type ConfigMap,
-  type CronJob,
-  type EndpointSlice,
-  type Event,
-  type LinkerdResource,
-  type Namespace,
-  type Owner,
-  type Pod,
-  type Service,
-  type Template,
-  itemsOf,
+import type {
+  ConfigMap,
+  CronJob,
+  EndpointSlice,
+  Event,
+  LinkerdResource,
+  Namespace,
+  Owner,
+  Pod,
+  Service,
+  Template,
 } from '../../observed/kubernetes-fields.ts'
+import { itemsOf } from '../../observed/reduce-objects.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'

@@ -1,5 +1,5 @@
 import type { Cluster } from '../../model/registry.ts'
-import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/list-objects.ts'
+import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/listings.ts'
 
 /** One right in a cluster, as a rule of RBAC grants it. */
 export type Right = {
