@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, createReadStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { once } from 'node:events'
@@ -373,6 +374,22 @@ test('a credential plugin that is missing, fails, hangs or says nothing is one c
   }
   assert.equal(server.asked.length, 0)
   assert.ok(performance.now() - start < 110_000, 'the deadline did not end the wait for the plugin')
+})
+
+test('a credential plugin that hangs ends with the cluster', { timeout: 30_000 }, async (context) => {
+  const { server, file } = await apiServer(context)
+  const pipe = join(freshFolder(context), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const exec = { apiVersion: 'v1', command: 'sh', args: ['-c', `exec sleep 120 3>${pipe}`] }
+  server.writeKubeconfig(file, { user: { exec } })
+  const access = open(context, { kubeconfig: file })
+  const failed = failureOf(listPods(access))
+  // The pipe opens when the plugin runs, and ends when nobody has it open any more.
+  const held = createReadStream(pipe)
+  await once(held, 'open')
+  await access.close()
+  await once(held.resume(), 'end')
+  assert.equal((await failed).kind, 'configuration')
 })
 
 test('neither a way that kubectl does not know nor an auth-provider reads a file or runs a command', async (context) => {
