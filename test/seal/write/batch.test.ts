@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { test } from 'node:test'
-import { claimOf, decodeBatch, encodeBatch, isClaimed, leafEntry, MAX_LEAVES } from '../../../lib/seal/write/batch.ts'
+import { claimOf, encodeBatch, isClaimed, leafEntry } from '../../../lib/seal/write/batch.ts'
 import { verifierOf, signNote } from '../../../lib/seal/tlog/note.ts'
 import { newSigner } from '../../support/stored/memory-log.ts'
 
@@ -34,16 +34,4 @@ test('isClaimed() is not so of a note of the log that is no claim, whatever it s
     const bytes = encodeBatch(LEAVES, await signNote(text, signer))
     for (const place of [PLACE, { size: 7 }]) assert.equal(isClaimed(bytes, place, verifier), false, text)
   }
-})
-
-test('decodeBatch() gives back 1 to 1,000 leaves, claimed or not, and refuses none and more', async () => {
-  const read = (bytes: Uint8Array) => decodeBatch('batch', bytes).map(({ leaf }) => leaf)
-  const leaves = LEAVES.map(({ leaf }) => leaf)
-  assert.deepEqual(read(encodeBatch(LEAVES)), leaves)
-  assert.deepEqual(read(encodeBatch(LEAVES, await claimOf(LEAVES, PLACE, signer))), leaves)
-  const most = Array.from({ length: MAX_LEAVES }, () => heartbeat(0))
-  assert.equal(read(encodeBatch(most)).length, MAX_LEAVES)
-  for (const wrong of [[], [...most, heartbeat(0)]]) assert.throws(() => encodeBatch(wrong), RangeError)
-  assert.throws(() => read(Buffer.concat([encodeBatch(most), encodeBatch(LEAVES)])), { name: 'BatchError' })
-  assert.throws(() => read(Buffer.of()), { name: 'BatchError' })
 })
