@@ -48,7 +48,7 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
   )
   const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
   return {
-    said: {
+    logFields: {
       channels: outcomes.length,
       began: notices.flatMap(({ began }) => began).length,
       ended: notices.flatMap(({ ended }) => ended).length,

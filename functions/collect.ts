@@ -39,7 +39,7 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
   // Of an agent's cluster nobody else says so.
   const isIncomplete = collected.outcome !== 'refused' && collected.complete === false
   return {
-    said: { ...message, ...collected },
+    logFields: { ...message, ...collected },
     counts: {
       Windows: isNew ? 1 : 0,
       IncompleteWindows: isIncomplete ? 1 : 0,

@@ -26,7 +26,7 @@ export const handler = onSchedule(async (now, { objects }) => {
     }
   })
   return {
-    said: { clusters: clusters.length, errors: errors.flat() },
+    logFields: { clusters: clusters.length, errors: errors.flat() },
     counts: { CompactProblems: errors.flat().length },
   }
 })

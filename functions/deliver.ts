@@ -20,7 +20,7 @@ const mail = mailOnAws(readConfig())
 export const handler = onQueue(askedMailSchema, async (message, { objects, version }, leftMs) => {
   if (mail === null) {
     const reason = 'Cannot send mail: nobody is named whom it is from, deploy with the parameter mail-from'
-    return { said: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
+    return { logFields: { ...message, outcome: 'refused', reason }, counts: { MailProblems: 1 } }
   }
   const { send, ...from } = retryThrottled(mail, { mayWait: (ms) => leftMs() - ms > MIN_MS })
   const now = () => new Date()
@@ -29,13 +29,23 @@ export const handler = onQueue(askedMailSchema, async (message, { objects, versi
     { at: now(), version, ...from },
     { objects, send, now, isOver: () => leftMs() < BEGIN_MS },
   )
-  if (asked.outcome === 'refused') return { said: { ...message, ...asked } }
+  if (asked.outcome === 'refused') return { logFields: { ...message, ...asked } }
   const { tried, suppressed, left, problem } = asked.delivery
   const of = (status: string) => tried.filter((delivery) => delivery.status === status).length
   const [sent, failed, unknown] = [of('sent'), of('failed'), of('unknown')]
   const reasons = new Set(tried.flatMap(({ status, detail }) => (status === 'sent' ? [] : [detail])))
   return {
-    said: { ...message, outcome: 'delivered', sent, failed, unknown, suppressed, left, reasons: [...reasons], problem },
+    logFields: {
+      ...message,
+      outcome: 'delivered',
+      sent,
+      failed,
+      unknown,
+      suppressed,
+      left,
+      reasons: [...reasons],
+      problem,
+    },
     counts: {
       Mails: sent,
       FailedMails: failed,

@@ -7,10 +7,10 @@ import { onQueue } from './lambda.ts'
 export const handler = onQueue(z.unknown(), async (notification, { objects }) => {
   const outcome = await takeFeedback(notification, new Date(), { objects })
   if ('nothing' in outcome)
-    return { said: { nothing: outcome.nothing }, counts: { ForeignNotifications: outcome.isForeign ? 1 : 0 } }
+    return { logFields: { nothing: outcome.nothing }, counts: { ForeignNotifications: outcome.isForeign ? 1 : 0 } }
   const { id, status, report, isSuppressed } = outcome
   return {
-    said: { ...id, status, report, isSuppressed },
+    logFields: { ...id, status, report, isSuppressed },
     counts: {
       Bounces: status === 'complained' ? 0 : 1,
       Complaints: status === 'complained' ? 1 : 0,

@@ -32,7 +32,7 @@ export type Container = {
 
 /** What came of an event: members of its line in the log, and counts that CloudWatch adds up over all containers. */
 export type Outcome = {
-  readonly said: Readonly<Record<string, unknown>>
+  readonly logFields: Readonly<Record<string, unknown>>
   readonly counts?: Readonly<Record<string, number>>
   /** What stopped it: it counts as failed, and what was done is told all the same. */
   readonly error?: unknown
@@ -260,13 +260,13 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
 }
 
 /** A line in the log that is no outcome of an event, such as one for each request. */
-export function logLine(what: string, said: Readonly<Record<string, unknown>>): void {
-  logger.info(what, said)
+export function logLine(what: string, logFields: Readonly<Record<string, unknown>>): void {
+  logger.info(what, logFields)
 }
 
 /** Tells an outcome. Throws what stopped it. */
-function ended({ said, counts = {}, error = null }: Outcome): void {
-  logger.info('done', said)
+function ended({ logFields, counts = {}, error = null }: Outcome): void {
+  logger.info('done', logFields)
   for (const [name, count] of Object.entries(counts)) metrics.addMetric(name, MetricUnit.Count, count)
   if (error !== null) throw error
 }

@@ -36,7 +36,7 @@ export const handler = onSchedule(async (now, { objects }) => {
   ]
   const [due, mailsAsked] = [windows.value.due.length, mails.status === 'rejected' ? 0 : mails.value.due.length]
   return {
-    said: { due, mails: mailsAsked, errors },
+    logFields: { due, mails: mailsAsked, errors },
     counts: { PlannedWindows: due, PlannedMails: mailsAsked, PlanProblems: errors.length },
   }
 })

@@ -30,5 +30,5 @@ export const handler = onSchedule(async (now, { config, objects, version }, left
       problems.push(`${week}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
     }
   }
-  return { said: { made, left, problems }, counts: { Reports: made.length }, error }
+  return { logFields: { made, left, problems }, counts: { Reports: made.length }, error }
 })

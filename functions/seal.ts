@@ -13,7 +13,7 @@ export const handler = onSchedule(async (now, { objects }) => {
   const { leaves, size, errors } = await seal({ now }, { objects, signer: await signer() })
   const sealed = Object.values(leaves).reduce((sum, count) => sum + count, 0)
   return {
-    said: { leaves, size, errors },
+    logFields: { leaves, size, errors },
     counts: { Seals: 1, SealedLeaves: sealed, SealedGaps: leaves.gap ?? 0, SealProblems: errors.length },
   }
 })

@@ -141,6 +141,17 @@ function sum(all: readonly S3Requests[]): S3Requests {
   return all.reduce((a, b) => ({ gets: a.gets + b.gets, lists: a.lists + b.lists, puts: a.puts + b.puts }))
 }
 
+/** A table of Markdown as the formatter writes it: columns of one width, all but the first to the right. The first row is the head. */
+function alignedTable(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)))
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const padded = rows.map((cells) =>
+    line(cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))),
+  )
+  const rule = line(widths.map((width, at) => (at === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)))
+  return [padded[0], rule, ...padded.slice(1)].join('\n')
+}
+
 /** docs/cost.md. */
 export function costPage(): string {
   const cases = [1, 100, 1000].flatMap((clusters) =>
@@ -148,25 +159,26 @@ export function costPage(): string {
   )
   const count = (number: number): string => Math.round(number).toLocaleString('en-US')
   const dollars = (number: number): string => `$${number < 10 ? number.toFixed(2) : count(number)}`
-  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  const rows = (title: string, cell: (cost: Cost) => string): string =>
-    row([title, ...cases.map(({ cost }) => cell(cost))])
+  const rows = (title: string, cell: (cost: Cost) => string): readonly string[] => [
+    title,
+    ...cases.map(({ cost }) => cell(cost)),
+  ]
   const { collect, again, plan, mailLook, alert, alertCluster, mail } = COUNTED
+  const table = alignedTable([
+    ['', ...cases.map(({ clusters, minutes }) => `${count(clusters)}, ${minutes === 60 ? 'hours' : '5 min'}`)],
+    rows('windows collected', ({ windows }) => count(windows)),
+    rows('S3 gets', ({ requests }) => count(requests.gets)),
+    rows('S3 puts', ({ requests }) => count(requests.puts)),
+    rows('S3 lists', ({ requests }) => count(requests.lists)),
+    ...Object.keys(cases[0]?.cost.parts ?? {}).map((name) => rows(name, ({ parts }) => dollars(parts[name] ?? 0))),
+    rows('**together**', ({ total }) => `**${dollars(total)}**`),
+    ['for each cluster', ...cases.map(({ clusters, cost }) => dollars(cost.total / clusters))],
+  ])
   return `# What the service costs
 
 A month of the service on AWS, by clusters and the size of their windows, once evidence has been kept for its ${KEPT_MONTHS} months. \`npm run cost\` makes this page from \`generate/cost-page.ts\`: put your prices and bytes there.
 
-${row(['', ...cases.map(({ clusters, minutes }) => `${count(clusters)}, ${minutes === 60 ? 'hours' : '5 min'}`)])}
-${row(['---', ...cases.map(() => '---:')])}
-${rows('windows collected', ({ windows }) => count(windows))}
-${rows('S3 gets', ({ requests }) => count(requests.gets))}
-${rows('S3 puts', ({ requests }) => count(requests.puts))}
-${rows('S3 lists', ({ requests }) => count(requests.lists))}
-${Object.keys(cases[0]?.cost.parts ?? {})
-  .map((name) => rows(name, ({ parts }) => dollars(parts[name] ?? 0)))
-  .join('\n')}
-${rows('**together**', ({ total }) => `**${dollars(total)}**`)}
-${row(['for each cluster', ...cases.map(({ clusters, cost }) => dollars(cost.total / clusters))])}
+${table}
 
 ## Where the numbers come from
 

@@ -16,7 +16,7 @@ import { BEFORE_SLACK_SECONDS, type KnownAttempt, listsIn, windowId } from '../s
 import { DamagedError } from '../store/objects/derived-object.ts'
 import { readState } from './cluster-state.ts'
 import type { ClusterState, StoredState } from './cluster-state.ts'
-import { archiveLayout, stateWriter, write } from './write-derived.ts'
+import { archiveLayout, stateWriter, writeLayout } from './write-derived.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 
 /** What the history of a cluster is derived with. */
@@ -255,7 +255,7 @@ async function deriveOnce(
     isTrusted: base !== undefined,
     named: stored.state?.archive?.days ?? [],
   })
-  await write(layout, current, { objects, bodies: found.bodies })
+  await writeLayout(layout, current, { objects, bodies: found.bodies })
   return { windows: made, errors: [...errors, ...overlapping] }
 }
 

@@ -64,7 +64,7 @@ export function stateWriter(clusterId: string, stored: StoredState, objects: Obj
  * Stores the state with all in it that is not written yet, then the months that it lists as such and whose bytes are there and the days of the archive,
  * then the state without these; nothing where all is stored.
  */
-export async function write(
+export async function writeLayout(
   { state, before: first, days }: Layout,
   { replace, etag }: StateWriter,
   { objects, bodies }: { readonly objects: Objects; readonly bodies: ReadonlyMap<string, Uint8Array> },

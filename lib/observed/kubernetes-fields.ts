@@ -1,15 +1,12 @@
 import { load } from 'js-yaml'
 import * as z from 'zod'
-import type { KubernetesList } from '../model/snapshot.ts'
 import { oneLine } from '../text/redact.ts'
 import { isMoment } from '../time/windows.ts'
 
 /**
- * The reducer: which fields of Kubernetes' objects are kept, in Kubernetes' own shape and names. Whatever is not named here
- * is dropped before anything is stored: other environment values, other annotations, managedFields, images, volumes, data of
+ * Which fields of Kubernetes' objects are kept, in Kubernetes' own shape and names. Whatever is not named here is dropped before
+ * anything is stored (`reduce-objects.ts`): other environment values, other annotations, managedFields, images, volumes, data of
  * ConfigMaps. Secrets are never asked for.
- *
- * Reducing what was reduced before changes nothing, so the same schemas read stored lists back.
  */
 
 /** Kubernetes writes null for what is absent (`"endpoints": null`), so null and absent are the same here. */
@@ -299,8 +296,8 @@ const configMap = z.preprocess(
   }),
 )
 
-/** Schemas by resource, as in {@link KubernetesList}: the plural with its group. */
-const SCHEMAS = {
+/** Schemas by resource, as in `KubernetesList`: the plural with its group. */
+export const RESOURCE_SCHEMAS = {
   pods: pod,
   namespaces: namespace,
   services: service,
@@ -326,10 +323,10 @@ const SCHEMAS = {
 } as const
 
 /** A resource that is read: the plural with its group. */
-export type Resource = keyof typeof SCHEMAS
+export type Resource = keyof typeof RESOURCE_SCHEMAS
 
 /** A reduced object of a resource. */
-export type Item<R extends Resource> = z.infer<(typeof SCHEMAS)[R]>
+export type Item<R extends Resource> = z.infer<(typeof RESOURCE_SCHEMAS)[R]>
 
 /** Who made an object. */
 export type OwnerReference = z.infer<typeof ownerReference>
@@ -364,53 +361,6 @@ export type Event = z.infer<typeof event>
 
 /** A ConfigMap, of those that are listed. */
 export type ConfigMap = z.infer<typeof configMap>
-
-/** An object that is not what its resource should be. */
-export class ReduceError extends Error {
-  override readonly name = 'ReduceError'
-}
-
-/**
- * Reduces the objects of one list, in their order.
- *
- * @param where what the list is, for messages: `pods of cluster "prod"`
- * @param before how many items of the list came on earlier pages
- * @throws ReduceError that names the first object that does not fit and why; nothing is dropped silently
- */
-export function reduceItems<R extends Resource>(
-  resource: R,
-  items: readonly unknown[],
-  where: string,
-  before = 0,
-): Item<R>[] {
-  const schema: z.ZodType = SCHEMAS[resource]
-  return items.map((item, index) => {
-    const parsed = schema.safeParse(item)
-    if (parsed.success) return parsed.data as Item<R>
-    const [issue] = parsed.error.issues
-    const path = issue === undefined || issue.path.length === 0 ? '' : `${oneLine(issue.path.join('.'))}: `
-    throw new ReduceError(
-      `Cannot read ${where}: item ${before + index + 1}${nameOf(item)} does not fit, ${path}${oneLine(issue?.message ?? '')}`,
-    )
-  })
-}
-
-/**
- * The objects of a resource in stored lists: empty where the cluster does not serve the resource, undefined where it was not
- * read. Throws ReduceError.
- */
-export function itemsOf<R extends Resource>(lists: readonly KubernetesList[], resource: R): Item<R>[] | undefined {
-  const list = lists.find((candidate) => candidate.resource === resource)
-  return list === undefined ? undefined : reduceItems(resource, list.items, `stored ${resource}`)
-}
-
-/** ` (namespace/name)` of an object that may be anything; empty where it has no name. */
-function nameOf(item: unknown): string {
-  const found = z.object({ metadata: z.object({ namespace: z.string().optional(), name: z.string() }) }).safeParse(item)
-  if (!found.success) return ''
-  const { namespace: inside, name } = found.data.metadata
-  return ` (${oneLine(inside === undefined ? name : `${inside}/${name}`)})`
-}
 
 /** Puts the parsed `data.values` of linkerd-config beside `data`, where the reducer picks the few settings it keeps. */
 function withParsedValues(item: unknown): unknown {

@@ -1,10 +1,12 @@
 import { openCluster } from '../../lib/collect/cluster/open-cluster.ts'
 import { collectWindow } from '../../lib/collect/snapshot.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
+import { useBudget } from '../../lib/observed/budget.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { peakMegabytes } from '../support/process/peak-memory.ts'
 
 // Collects a window of a cluster in a process of its own, and says how much memory that took. Arguments: the kubeconfig, the address of Prometheus.
+useBudget(process.env['CIPHERTRAIL_BUDGET'])
 const [kubeconfig = '', prometheusUrl = ''] = process.argv.slice(2)
 const cluster: Cluster = {
   id: 'prod',

@@ -13,7 +13,7 @@ test('a schedule gives its own time, whenever the event comes, and one line says
   const times: Date[] = []
   const handler = onSchedule((now) => {
     times.push(now)
-    return Promise.resolve({ said: { leaves: 3 }, counts: { SealedLeaves: 3 } })
+    return Promise.resolve({ logFields: { leaves: 3 }, counts: { SealedLeaves: 3 } })
   })
   await handler({ time: TIME }, contextOf())
   await handler({ time: TIME }, contextOf())
@@ -45,7 +45,7 @@ test('of a batch only what failed comes again, and a message that cannot be read
   const handler = onQueue(z.object({ number: z.number() }), ({ number }) => {
     seen.push(number)
     if (number === 2) throw new Error('no')
-    return Promise.resolve({ said: { number } })
+    return Promise.resolve({ logFields: { number } })
   })
   const answer = await handler(
     batchOf({ number: 1 }, { number: 2 }, 'no JSON', { number: SECRET }, { number: 3 }),
@@ -60,7 +60,7 @@ test('of a batch only what failed comes again, and a message that cannot be read
 test('what stopped an event fails it, and what was done before is told all the same', async (t) => {
   const log = capturedLog(t)
   const outcome = () =>
-    Promise.resolve({ said: { sent: 3 }, counts: { Mails: 3 }, error: new Error('the store is away') })
+    Promise.resolve({ logFields: { sent: 3 }, counts: { Mails: 3 }, error: new Error('the store is away') })
   await assert.rejects(onSchedule(outcome)({ time: TIME }, contextOf()), { message: 'the store is away' })
   const handler = onQueue(z.string(), outcome)
   assert.deepEqual(await handler(batchOf('"a"'), contextOf()), { batchItemFailures: [{ itemIdentifier: 'm0' }] })
@@ -78,9 +78,9 @@ test('what stopped an event fails it, and what was done before is told all the s
 test('counts of an event that failed are its own, and not added to those of the next one', async (t) => {
   const log = capturedLog(t)
   const fails = onSchedule(() =>
-    Promise.resolve({ said: {}, counts: { Reports: 2 }, error: new Error('the store is away') }),
+    Promise.resolve({ logFields: {}, counts: { Reports: 2 }, error: new Error('the store is away') }),
   )
-  const works = onSchedule(() => Promise.resolve({ said: {}, counts: { Reports: 1 } }))
+  const works = onSchedule(() => Promise.resolve({ logFields: {}, counts: { Reports: 1 } }))
   await assert.rejects(fails({ time: TIME }, contextOf()))
   await works({ time: TIME }, contextOf())
   assert.deepEqual(
@@ -91,7 +91,7 @@ test('counts of an event that failed are its own, and not added to those of the 
 
 test('an event that counts nothing, and one that fails before it counts, leave no line about that', async (t) => {
   const log = capturedLog(t)
-  await onSchedule(() => Promise.resolve({ said: {} }))({ time: TIME }, contextOf())
+  await onSchedule(() => Promise.resolve({ logFields: {} }))({ time: TIME }, contextOf())
   await assert.rejects(onSchedule(() => Promise.reject(new Error('no')))({ time: TIME }, contextOf()))
   assert.deepEqual(
     log
@@ -115,7 +115,7 @@ test('what does not end in time ends in words before Lambda ends it without', as
   const seen: string[] = []
   const handler = onQueue(z.string(), (message) => {
     seen.push(message)
-    return message === 'slow' ? never() : Promise.resolve({ said: {} })
+    return message === 'slow' ? never() : Promise.resolve({ logFields: {} })
   })
   assert.deepEqual(await handler(batchOf('"quick"', '"slow"', '"waiting"'), contextOf(2_100)), {
     batchItemFailures: [{ itemIdentifier: 'm1' }, { itemIdentifier: 'm2' }],
@@ -156,7 +156,7 @@ test('an event is not logged, whatever the environment of the function says', as
   // The logger reads the environment when it is made.
   const again = '../../functions/lambda.ts?made-again'
   const fresh = (await import(again)) as { onSchedule: typeof onSchedule }
-  await fresh.onSchedule(() => Promise.resolve({ said: {} }))({ time: TIME, detail: SECRET }, contextOf())
+  await fresh.onSchedule(() => Promise.resolve({ logFields: {} }))({ time: TIME, detail: SECRET }, contextOf())
   assert.equal(log.lines().length, 1)
   assert.ok(!log.text().includes(SECRET))
 })

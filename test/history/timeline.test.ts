@@ -181,6 +181,21 @@ test('foldWindows() says not-collected of each path known before a gap, by what 
   )
 })
 
+test('foldWindows() says not-collected of a path whose witness nobody read: its destination, where no proxy of its source is known', () => {
+  const gaps = [{ reason: 'scrape-failed', pods: 1, from: halfDay(1).start, to: halfDay(1).end }] as const
+  const unread = { coverage: [coverageOf(halfDay(1), { observedSeconds: 0, ratio: 0, gaps })] }
+  for (const kind of ['unmeshed', 'probe', 'serviceaccount', 'deployment']) {
+    const ends = { ...named80, source: { ...named80.source, kind } }
+    const seen = { paths: [pathWindow(ends, 'mtls')] }
+    const timeline = fold(expectedWindows([seen, unread, seen]))
+    assert.deepEqual(
+      intervals(timeline).map(({ state, reason }) => `${state} ${reason}`),
+      kind === 'deployment' ? ['mtls '] : ['mtls ', 'not-collected scrape-failed', 'mtls '],
+      kind,
+    )
+  }
+})
+
 test('foldWindows() takes silence for nothing in a window whose metrics were partly read', () => {
   assert.deepEqual(outline(fold(expectedWindows([mtls, { partial: true }, mtls]))), [
     'mtls 1',

@@ -78,6 +78,18 @@ test('formatLeaf() refuses a leaf that no log holds', () => {
   assert.throws(() => formatLeaf({ ...snapshot, cluster: 'other' }), LeafError)
   assert.throws(() => formatLeaf({ kind: 'gap', cluster: 'shop', window, reason: 'Not a word' }), LeafError)
   assert.throws(() => formatLeaf({ ...snapshot, size: -1 }), LeafError)
+  for (const wrong of [
+    { start: window.end, end: window.start },
+    { start: window.start, end: window.start },
+    { start: '2026-11-24T12:00:00.500Z', end: window.end },
+    { start: '+275760-09-13T00:00:01Z', end: window.end },
+    { start: 'noon', end: window.end },
+  ])
+    assert.throws(
+      () => formatLeaf({ kind: 'gap', cluster: 'shop', window: wrong, reason: 'no-attempt' }),
+      LeafError,
+      wrong.start,
+    )
 })
 
 test('an object under evidence/ whose key no collector makes is sealed all the same, without cluster and window', () => {

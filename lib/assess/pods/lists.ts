@@ -1,16 +1,16 @@
-import {
-  type ConfigMap,
-  type CronJob,
-  type EndpointSlice,
-  type Event,
-  type LinkerdResource,
-  type Namespace,
-  type Owner,
-  type Pod,
-  type Service,
-  type Template,
-  itemsOf,
+import type {
+  ConfigMap,
+  CronJob,
+  EndpointSlice,
+  Event,
+  LinkerdResource,
+  Namespace,
+  Owner,
+  Pod,
+  Service,
+  Template,
 } from '../../observed/kubernetes-fields.ts'
+import { itemsOf } from '../../observed/reduce-objects.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'
@@ -30,16 +30,17 @@ export type Listed = {
   readonly endpointslices: readonly EndpointSlice[]
   readonly events: readonly Event[]
   readonly configmaps: readonly ConfigMap[]
-  /** Null where one of Linkerd's policy lists was not read: then nothing is known of enforcement. */
+  /** Null where one of the lists that say it was not read: then nothing is known of enforcement. */
   readonly policies: Policies | null
 }
 
-/** Linkerd's policies. Empty where the cluster does not serve the resource. */
+/**
+ * Linkerd's policies that say whether plaintext is refused. Empty where the cluster does not serve the resource. Authentications are not among them: which kind an
+ * AuthorizationPolicy names decides, not whom it lets in.
+ */
 export type Policies = {
   readonly servers: readonly LinkerdResource[]
   readonly authorizationPolicies: readonly LinkerdResource[]
-  readonly meshTlsAuthentications: readonly LinkerdResource[]
-  readonly networkAuthentications: readonly LinkerdResource[]
   readonly serverAuthorizations: readonly LinkerdResource[]
   readonly httpRoutes: readonly LinkerdResource[]
 }
@@ -88,25 +89,8 @@ export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Li
 function policiesOf(lists: readonly KubernetesList[]): Policies | null {
   const servers = itemsOf(lists, 'servers.policy.linkerd.io')
   const authorizationPolicies = itemsOf(lists, 'authorizationpolicies.policy.linkerd.io')
-  const meshTlsAuthentications = itemsOf(lists, 'meshtlsauthentications.policy.linkerd.io')
-  const networkAuthentications = itemsOf(lists, 'networkauthentications.policy.linkerd.io')
   const serverAuthorizations = itemsOf(lists, 'serverauthorizations.policy.linkerd.io')
   const httpRoutes = itemsOf(lists, 'httproutes.policy.linkerd.io')
-  if (
-    !servers ||
-    !authorizationPolicies ||
-    !meshTlsAuthentications ||
-    !networkAuthentications ||
-    !serverAuthorizations ||
-    !httpRoutes
-  )
-    return null
-  return {
-    servers,
-    authorizationPolicies,
-    meshTlsAuthentications,
-    networkAuthentications,
-    serverAuthorizations,
-    httpRoutes,
-  }
+  if (!servers || !authorizationPolicies || !serverAuthorizations || !httpRoutes) return null
+  return { servers, authorizationPolicies, serverAuthorizations, httpRoutes }
 }

@@ -1,6 +1,6 @@
 import { AnswerError, parseAnswer } from '../../observed/answers.ts'
 import { STATED_MOMENTS } from '../../observed/prometheus-queries.ts'
-import { ReduceError } from '../../observed/kubernetes-fields.ts'
+import { ReduceError } from '../../observed/reduce-objects.ts'
 import { toSeconds } from '../../time/windows.ts'
 import { DERIVATION } from '../../model/window.ts'
 import type { Edge, PathWindow, WindowResult } from '../../model/window.ts'

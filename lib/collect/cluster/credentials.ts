@@ -59,11 +59,16 @@ const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 export async function findApiServer(
   way: { readonly kubeconfig?: string; readonly context?: string },
   environment: Environment,
+  closing: AbortSignal,
 ): Promise<ApiServer> {
   if (way.kubeconfig === undefined && way.context === undefined && environment.serviceHost !== undefined)
     return inCluster(environment.serviceHost, environment.servicePort ?? '443')
   const isRegistered = way.kubeconfig !== undefined
-  return fromKubeconfig(kubeconfigFiles(way.kubeconfig, environment), way.context, environment, isRegistered)
+  return fromKubeconfig(kubeconfigFiles(way.kubeconfig, environment), way.context, {
+    environment,
+    closing,
+    isRegistered,
+  })
 }
 
 async function inCluster(host: string, port: string): Promise<ApiServer> {
@@ -85,8 +90,11 @@ function kubeconfigFiles(file: string | undefined, { kubeconfig, home }: Environ
 async function fromKubeconfig(
   files: readonly string[],
   wanted: string | undefined,
-  environment: Environment,
-  isRegistered: boolean,
+  {
+    environment,
+    closing,
+    isRegistered,
+  }: { readonly environment: Environment; readonly closing: AbortSignal; readonly isRegistered: boolean },
 ): Promise<ApiServer> {
   // What the environment names was named at the start, and so was what a kubeconfig names from there on.
   const anywhere = environment.places === undefined ? undefined : { never: environment.places.never }
@@ -133,7 +141,10 @@ async function fromKubeconfig(
       'certificate-authority',
     ),
     serverName: cluster['tls-server-name'] ?? undefined,
-    credentials: credentialsOf(user, { ...environment, places: anywhere }),
+    credentials: credentialsOf(user, anywhere, {
+      environment: environment.pluginEnvironment ?? {},
+      closing,
+    }),
   }
 }
 
@@ -149,8 +160,19 @@ function apiUrl(text: string, where: string): URL {
   return url
 }
 
+/** What a command of a kubeconfig runs with. */
+type CommandOptions = {
+  readonly environment: Readonly<Record<string, string>>
+  /** Ends it: a command that hangs would hold the process until its time is up. */
+  readonly closing: AbortSignal
+}
+
 /** How a user proves who they are, decided once; what comes out is read for each request, since tokens are renewed. */
-function credentialsOf(user: KubeUser, { places, pluginEnvironment = {} }: Environment): () => Promise<Credentials> {
+function credentialsOf(
+  user: KubeUser,
+  places: CredentialPlaces | undefined,
+  options: CommandOptions,
+): () => Promise<Credentials> {
   const impersonation: Record<string, string> = user.as ? { 'Impersonate-User': user.as } : {}
   const certificate = async (): Promise<Credentials['certificate']> => {
     const cert = await fileOrData(
@@ -168,11 +190,11 @@ function credentialsOf(user: KubeUser, { places, pluginEnvironment = {} }: Envir
       )
     return { cert, key }
   }
-  const plugin = user.exec ? pluginOf(user.exec, user, pluginEnvironment) : undefined
+  const plugin = user.exec ? pluginOf(user.exec, user, options) : undefined
   return async () => {
     let sent: Credentials
     if (plugin !== undefined) sent = await plugin()
-    else if (user['auth-provider']) sent = await fromAuthProvider(user, user['auth-provider'], pluginEnvironment)
+    else if (user['auth-provider']) sent = await fromAuthProvider(user, user['auth-provider'], options)
     else if (user.token) sent = withoutCertificate(bearer(user.token.trim()))
     else if (user.tokenFile) sent = await fromTokenFile(resolve(user.folder, user.tokenFile), places)
     else if (user.username) sent = withoutCertificate(basicCredentials(user.username, user.password ?? ''))
@@ -224,7 +246,7 @@ const credentialSchema = z.object({
 function pluginOf(
   { command, args, env, apiVersion }: ExecPlugin,
   user: KubeUser,
-  environment: Readonly<Record<string, string>>,
+  { environment, closing }: CommandOptions,
 ): () => Promise<Credentials> {
   const name = `the credential plugin "${oneLine(command ?? '')}" of the kubeconfig`
   const information = { apiVersion, kind: 'ExecCredential', spec: { interactive: false } }
@@ -235,9 +257,8 @@ function pluginOf(
     if (kept !== undefined && kept.until > Date.now()) return kept.sent
     if (!command) throw new SetupError(`${name} failed: it has no command`)
     const stdout = await answerOf(name, command, args ?? [], {
-      ...environment,
-      ...given,
-      KUBERNETES_EXEC_INFO: JSON.stringify(information),
+      environment: { ...environment, ...given, KUBERNETES_EXEC_INFO: JSON.stringify(information) },
+      closing,
     })
     const { data } = credentialSchema.safeParse(parseJson(stdout))
     if (data === undefined) throw new SetupError(`${name} failed: it gave no ExecCredential`)
@@ -255,10 +276,11 @@ async function answerOf(
   name: string,
   command: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>>,
+  { environment, closing }: CommandOptions,
 ): Promise<string> {
   try {
-    return (await promisify(execFile)(command, args, { env, timeout: COMMAND_TIMEOUT_MS })).stdout
+    const options = { env: environment, timeout: COMMAND_TIMEOUT_MS, signal: closing }
+    return (await promisify(execFile)(command, args, options)).stdout
   } catch (error) {
     const { code, stderr = '' } = error as { readonly code?: unknown; readonly stderr?: string }
     if (code === 'ENOENT') throw new SetupError(`${name} is not installed`)
@@ -271,27 +293,23 @@ const COMMAND_TIMEOUT_MS = 60_000
 type AuthProvider = NonNullable<KubeUser['auth-provider']>
 
 /** The older way of OIDC and of clouds. Rare, so its library, which takes longer to load than a command to run, is loaded only here. */
-async function fromAuthProvider(
-  user: KubeUser,
-  provider: AuthProvider,
-  environment: Readonly<Record<string, string>>,
-): Promise<Credentials> {
+async function fromAuthProvider(user: KubeUser, provider: AuthProvider, options: CommandOptions): Promise<Credentials> {
   refuseMoreWays(user, provider)
-  await runTokenCommand(user, provider, environment)
+  await runTokenCommand(user, provider, options)
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   // Of the server nothing is wanted but a name.
   const server = { name: 'server', server: '', skipTLSVerify: false }
   config.loadFromClusterAndUser(server, { name: user.name, authProvider: provider })
-  const options: RequestOptions & { headers: Record<string, string> } = { headers: {} }
+  const request: RequestOptions & { headers: Record<string, string> } = { headers: {} }
   try {
-    await config.applyToHTTPSOptions(options)
+    await config.applyToHTTPSOptions(request)
   } catch (error) {
     throw new SetupError(
       `the auth-provider of the user "${oneLine(user.name)}" failed: ${withoutSecrets(firstLine(error), [])}`,
     )
   }
-  const authorization = options.headers['Authorization']
+  const authorization = request.headers['Authorization']
   if (authorization === undefined)
     throw new SetupError(`the auth-provider of the user "${oneLine(user.name)}" gave no credentials`)
   return { headers: { authorization }, certificate: undefined, secrets: [authorization.replace(/^Bearer /, '')] }
@@ -314,11 +332,7 @@ type TokenCommand = Readonly<Record<'cmd-path' | 'cmd-args' | 'token-key' | 'exp
  * The command (`cmd-path`) of the older way of clouds, where its last token is over. The library would give it all of our environment, and a shell; with
  * the token in place it runs none.
  */
-async function runTokenCommand(
-  user: KubeUser,
-  provider: AuthProvider,
-  environment: Readonly<Record<string, string>>,
-): Promise<void> {
+async function runTokenCommand(user: KubeUser, provider: AuthProvider, options: CommandOptions): Promise<void> {
   const config = provider.config as TokenCommand | null | undefined
   const command = config?.['cmd-path']
   if (!config || typeof command !== 'string') return
@@ -327,7 +341,7 @@ async function runTokenCommand(
   if (config['access-token'] !== undefined && (Number.isNaN(expiry) || expiry > Date.now())) return
   const args = typeof config['cmd-args'] === 'string' ? config['cmd-args'].split(/\s+/).filter((arg) => arg !== '') : []
   const name = `the command "${oneLine(command)}" of the user "${oneLine(user.name)}"`
-  const answer = parseJson(await answerOf(name, command, args, environment))
+  const answer = parseJson(await answerOf(name, command, args, options))
   const token = memberOf(answer, config['token-key'] ?? '{.access_token}')
   if (typeof token !== 'string' || token === '') throw new SetupError(`${name} gave no token`)
   const until = memberOf(answer, config['expiry-key'] ?? '{.token_expiry}')

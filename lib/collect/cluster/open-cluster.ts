@@ -49,7 +49,7 @@ export function openCluster(
 ): ClusterAccess {
   const { newPool, closing, close } = openConnections()
   const kubernetesLimits = { deadlineMs: kubernetesDeadlineMs, maxBytes, retryDelayMs }
-  const way = apiServerWay(cluster, environment, { newPool, limits: kubernetesLimits })
+  const way = apiServerWay(cluster, environment, { newPool, closing, limits: kubernetesLimits })
   const kubernetes = kubernetesServer(way, newPool, kubernetesLimits)
   const ask = async ({ what, hints }: Asking, request: Pick<JsonRequest, 'path' | 'json'>): Promise<unknown> => {
     const text = await requestJson(kubernetes, {
@@ -150,14 +150,15 @@ type Way = () => Promise<ApiServerConnection>
 function apiServerWay(
   cluster: Cluster,
   environment: Environment,
-  { newPool, limits }: { readonly newPool: Connections['newPool']; readonly limits: Limits },
+  { newPool, closing, limits }: Pick<Connections, 'newPool' | 'closing'> & { readonly limits: Limits },
 ): Way {
   const find = async (): Promise<ApiServer> => {
     // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
     if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
     if (cluster.apiServer !== undefined)
       return (await import('./by-address.ts')).addressServer(cluster.apiServer, limits.deadlineMs, environment.places)
-    if (cluster.eks === undefined) return (await import('./credentials.ts')).findApiServer(cluster, environment)
+    if (cluster.eks === undefined)
+      return (await import('./credentials.ts')).findApiServer(cluster, environment, closing)
     const { findEksServer } = await import('./eks.ts')
     return findEksServer(cluster.eks, { endpoint: environment.eksEndpoint, newPool, limits })
   }

@@ -1,5 +1,5 @@
 import type { Cluster } from '../../model/registry.ts'
-import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/list-objects.ts'
+import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/listings.ts'
 
 /** One right in a cluster, as a rule of RBAC grants it. */
 export type Right = {
@@ -37,13 +37,13 @@ const WHY: Readonly<Record<string, string>> = {
   endpointslices: 'it tells which pods stand behind a Service',
   servers: 'it tells whether policy refuses plain text',
   authorizationpolicies: 'it tells whether policy refuses plain text',
-  meshtlsauthentications: 'it tells whether policy refuses plain text',
-  networkauthentications: 'it tells whether policy refuses plain text',
-  egressnetworks: 'it tells what leaves the cluster',
-  httplocalratelimitpolicies: 'it tells whether policy refuses plain text',
+  meshtlsauthentications: 'it is evidence of whom policy lets in',
+  networkauthentications: 'it is evidence of whom policy lets in',
+  egressnetworks: 'it is evidence of what may leave the cluster',
+  httplocalratelimitpolicies: 'it is evidence of what policy limits',
   serverauthorizations: 'it tells whether policy refuses plain text',
   httproutes: 'it tells whether policy refuses plain text',
-  externalworkloads: 'it tells which addresses outside the cluster are meshed',
+  externalworkloads: 'it is evidence of which addresses outside the cluster are meshed',
   events: 'it tells why the injector left a pod alone',
 }
 

@@ -2,12 +2,13 @@ import * as z from 'zod'
 import type { Cluster } from '../../model/registry.ts'
 import type { KubernetesList, Snapshot } from '../../model/snapshot.ts'
 import { CONNECTIONS } from '../../net/connections.ts'
-import { ReduceError, reduceItems } from '../../observed/kubernetes-fields.ts'
+import { ReduceError, reduceItems } from '../../observed/reduce-objects.ts'
 import type { Resource } from '../../observed/kubernetes-fields.ts'
 import { budget, exceeds, jsonSize } from '../../observed/budget.ts'
 import { oneLine } from '../../text/redact.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { KubernetesApi } from '../cluster/apis.ts'
+import { CONFIG_MAPS, LISTINGS, type Listing, listPath, splitResource } from './listings.ts'
 import { SourceError } from '../../net/errors.ts'
 import type { FailureKind, Hints } from '../../net/errors.ts'
 
@@ -16,96 +17,6 @@ export type ListDeps = {
   /** Our clock, or the replay's. */
   readonly now: () => Date
 }
-
-type Listing = {
-  readonly resource: Resource
-  /** Of the objects; the list's kind has "List" at its end. */
-  readonly kind: string
-  /** Newest first; the first that the cluster serves is read. Empty text: the core group's path. */
-  readonly versions: readonly string[]
-  /** False: a cluster without it (404 for every version) is in order. */
-  readonly required: boolean
-  /** The reasons of events that are read, each asked for by itself: a field selector has no `or`. */
-  readonly reasons?: readonly string[]
-}
-
-/**
- * Everything that is read, pods first: they are what the other lists explain, and a window's facts hold from that moment.
- * Secrets are not among them.
- */
-export const LISTINGS: readonly Listing[] = [
-  { resource: 'pods', kind: 'Pod', versions: ['v1'], required: true },
-  { resource: 'namespaces', kind: 'Namespace', versions: ['v1'], required: true },
-  { resource: 'services', kind: 'Service', versions: ['v1'], required: true },
-  { resource: 'serviceaccounts', kind: 'ServiceAccount', versions: ['v1'], required: true },
-  { resource: 'replicasets.apps', kind: 'ReplicaSet', versions: ['v1'], required: true },
-  { resource: 'deployments.apps', kind: 'Deployment', versions: ['v1'], required: true },
-  { resource: 'statefulsets.apps', kind: 'StatefulSet', versions: ['v1'], required: true },
-  { resource: 'daemonsets.apps', kind: 'DaemonSet', versions: ['v1'], required: true },
-  { resource: 'jobs.batch', kind: 'Job', versions: ['v1'], required: true },
-  { resource: 'cronjobs.batch', kind: 'CronJob', versions: ['v1'], required: true },
-  { resource: 'endpointslices.discovery.k8s.io', kind: 'EndpointSlice', versions: ['v1'], required: false },
-  {
-    resource: 'servers.policy.linkerd.io',
-    kind: 'Server',
-    versions: ['v1beta3', 'v1beta2', 'v1beta1', 'v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'authorizationpolicies.policy.linkerd.io',
-    kind: 'AuthorizationPolicy',
-    versions: ['v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'meshtlsauthentications.policy.linkerd.io',
-    kind: 'MeshTLSAuthentication',
-    versions: ['v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'networkauthentications.policy.linkerd.io',
-    kind: 'NetworkAuthentication',
-    versions: ['v1alpha1'],
-    required: false,
-  },
-  { resource: 'egressnetworks.policy.linkerd.io', kind: 'EgressNetwork', versions: ['v1alpha1'], required: false },
-  {
-    resource: 'httplocalratelimitpolicies.policy.linkerd.io',
-    kind: 'HTTPLocalRateLimitPolicy',
-    versions: ['v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'serverauthorizations.policy.linkerd.io',
-    kind: 'ServerAuthorization',
-    versions: ['v1beta1', 'v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'httproutes.policy.linkerd.io',
-    kind: 'HTTPRoute',
-    versions: ['v1beta3', 'v1beta2', 'v1beta1', 'v1alpha1'],
-    required: false,
-  },
-  {
-    resource: 'externalworkloads.workload.linkerd.io',
-    kind: 'ExternalWorkload',
-    versions: ['v1beta1', 'v1alpha1'],
-    required: false,
-  },
-  // Why the injector left a pod alone, and which pods controllers made. The API server keeps events for an hour and sends only these.
-  {
-    resource: 'events',
-    kind: 'Event',
-    versions: ['v1'],
-    required: false,
-    reasons: ['InjectionSkipped', 'SuccessfulCreate'],
-  },
-]
-
-/** The ConfigMaps of Linkerd's namespace that are read, by name. */
-export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as const
 
 const PAGE_SIZE = 500
 
@@ -383,17 +294,6 @@ async function findInList(api: KubernetesApi, path: string, name: string, asking
 function isNamed(item: unknown, name: string, namespace: string): boolean {
   const wanted = z.object({ metadata: z.object({ name: z.literal(name), namespace: z.literal(namespace) }) })
   return wanted.safeParse(item).success
-}
-
-function listPath(resource: Resource, version: string): string {
-  const [plural, group] = splitResource(resource)
-  return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`
-}
-
-/** `servers.policy.linkerd.io` is the plural `servers` of the group `policy.linkerd.io`. */
-export function splitResource(resource: Resource): [plural: string, group: string] {
-  const dot = resource.indexOf('.')
-  return dot < 0 ? [resource, ''] : [resource.slice(0, dot), resource.slice(dot + 1)]
 }
 
 function listHints(resource: Resource): Hints {

@@ -561,6 +561,11 @@ describe("The proxy's own ports", () => {
     assert.deepEqual(said(counters), ['unmeshed exempt (admin-port (unknown))'])
   })
 
+  test('keep the TLS of an application as a reason, too', () => {
+    const own = { tls: 'opaque', no_tls_reason: '', sni: 'api.example' }
+    assert.deepEqual(said(tcp(api, inbound(api, 4191, own))), ['unmeshed exempt (admin-port (app-tls))'])
+  })
+
   test('are none where an application has the number', () => {
     // A proxy before 2.12 names the port in the address only, so that the selectors do not know it.
     const old = { target_port: '', target_ip: '', target_addr: '203.0.113.7:4191' }

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
-import { type SyntheticCluster, assessed, linesOf } from '../../support/mesh/synthetic-cluster.ts'
-import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'
+import { aroundProxy } from '../../../lib/assess/pods/around-proxy.ts'
+import { factsOf } from '../../../lib/assess/pods/facts.ts'
+import { listedOf } from '../../../lib/assess/pods/lists.ts'
+import { toSeconds } from '../../../lib/time/windows.ts'
+import { type SyntheticCluster, assessed, evidenceOf, linesOf } from '../../support/mesh/synthetic-cluster.ts'
+import { type Pod, WINDOW, pod } from '../../support/mesh/synthetic-pods.ts'
 import { clearHttp, mutual } from '../../support/mesh/synthetic-prometheus.ts'
 
 const OFF = ['--ipv6=false']
@@ -162,4 +166,33 @@ describe('An init container that runs before linkerd-init', () => {
     assert.deepEqual(paths([old, starting()], []), MTLS)
     assert.ok(paths([old], clearHttp(api, 8080)).includes(MTLS[0] ?? ''))
   })
+})
+
+test('aroundProxy() asks of a source that is known by its ServiceAccount only the pods that have it', () => {
+  const pods = [
+    dual('deployment/web', 1, { serviceAccount: 'web' }),
+    dual('deployment/batch', 2, { serviceAccount: 'batch' }),
+    dual('deployment/api', 3),
+    pod('deployment/plain', { serviceAccount: 'plain' }),
+    pod('deployment/web', { namespace: 'bank', serviceAccount: 'web' }),
+  ]
+  const { before, after } = evidenceOf({ pods })
+  const listed = (lists: typeof before) => (lists === null ? null : listedOf(lists.lists, toSeconds(lists.takenAt)))
+  const facts = factsOf(
+    listed(before),
+    listed(after),
+    { start: toSeconds(WINDOW.start), end: toSeconds(WINDOW.end) },
+    'linkerd',
+  )
+  const destination = { kind: 'deployment', namespace: 'shop', name: 'api', serviceAccount: null, cluster: null }
+  const reasonOf = (namespace: string, name: string) =>
+    aroundProxy(
+      { source: { kind: 'serviceaccount', namespace, name, serviceAccount: name }, destination },
+      facts,
+      false,
+    )?.reason ?? null
+  assert.equal(reasonOf('shop', 'web'), 'ipv6-not-proxied')
+  assert.equal(reasonOf('shop', 'plain'), null)
+  assert.equal(reasonOf('bank', 'web'), null)
+  assert.equal(reasonOf('shop', 'nobody'), null)
 })

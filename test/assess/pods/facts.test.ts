@@ -23,6 +23,18 @@ function life(...pods: Pod[]): [from: number, to: number | null] | null {
   return one === undefined ? null : [one.life.from - START, one.life.to === null ? null : one.life.to - START]
 }
 
+describe('The owner of a pod by its name', () => {
+  test('is the controller with the longest name that begins it, up to a dash', () => {
+    const { ownerByName } = facts({ pods: [pod('deployment/web'), pod('deployment/web-api')] })
+    const nameOf = (name: string, namespace = 'shop') => ownerByName(namespace, name)?.name ?? null
+    assert.equal(nameOf('web-7d9f-abcde'), 'web')
+    assert.equal(nameOf('web-api-7d9f-abcde'), 'web-api')
+    for (const stranger of ['website-7d9f', 'webby', 'w-1', 'web', '-web'])
+      assert.equal(nameOf(stranger), null, stranger)
+    assert.equal(nameOf('web-7d9f-abcde', 'bank'), null)
+  })
+})
+
 describe('Facts of a workload', () => {
   test('hold where the lists before and after the window agree on them', () => {
     const { fact } = facts({ pods: [pod('deployment/web'), pod('deployment/web')] })

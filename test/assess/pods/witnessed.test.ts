@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type SyntheticCluster, assessed, pathLines } from '../../support/mesh/synthetic-cluster.ts'
-import { type Pod, identityOf, pod } from '../../support/mesh/synthetic-pods.ts'
+import { factsOf } from '../../../lib/assess/pods/facts.ts'
+import { listedOf } from '../../../lib/assess/pods/lists.ts'
+import type { PodFacts } from '../../../lib/assess/pods/pods.ts'
+import { witnessed } from '../../../lib/assess/pods/witnessed.ts'
+import { toSeconds } from '../../../lib/time/windows.ts'
+import { type SyntheticCluster, assessed, evidenceOf, pathLines } from '../../support/mesh/synthetic-cluster.ts'
+import { type Pod, WINDOW, identityOf, pod } from '../../support/mesh/synthetic-pods.ts'
 import { type Counter, clearHttp, inbound, mutual, outbound, tcp } from '../../support/mesh/synthetic-prometheus.ts'
 
 /** Both ends were rolled at 200 s; the only list was taken later. */
@@ -72,4 +77,28 @@ describe('Two pods in no list', () => {
     const other: Counter[] = [...tcp(web, outbound(api, 8080, { tls: 'true', server_id: identityOf(web) })), ...server]
     assert.deepEqual(pathLines(cluster({ counters: other })), UNKNOWN)
   })
+})
+
+test('witnessed() believes no address that was not scraped in the window, or names nobody', () => {
+  const { before, after } = evidenceOf({ pods: [web] })
+  const listed = (lists: typeof before) => (lists === null ? null : listedOf(lists.lists, toSeconds(lists.takenAt)))
+  const window = { start: toSeconds(WINDOW.start), end: toSeconds(WINDOW.end) }
+  const [known] = factsOf(listed(before), listed(after), window, 'linkerd').pods
+  assert.ok(known)
+  const pods: PodFacts[] = [
+    { ...known, unlisted: 'spec-unknown', life: { from: window.start, to: window.end, isOver: true } },
+  ]
+  const said = (times: readonly number[], ...claims: readonly string[]) => [
+    ...witnessed({ pods }, new Map([['10.0.0.9:4191', { times, interval: 10, processStarts: [], failed: [] }]]), {
+      ...window,
+      names: new Map(claims.length === 0 ? [] : [['10.0.0.9:4191', new Set(claims)]]),
+    }),
+  ]
+  const name = `${known.namespace}/${known.name}`
+  const within = [window.start + 10, window.start + 20]
+  assert.deepEqual(said(within, name), ['10.0.0.9:4191'])
+  assert.deepEqual(said([window.start - 10, window.start], name), [])
+  assert.deepEqual(said([], name), [])
+  assert.deepEqual(said(within), [])
+  assert.deepEqual(said(within, name, 'shop/other'), [])
 })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
 import type { Enforcement } from '../../../lib/model/path.ts'
-import { assessed } from '../../support/mesh/synthetic-cluster.ts'
+import { assessWindow } from '../../../lib/assess/window/window.ts'
+import { assessed, evidenceOf } from '../../support/mesh/synthetic-cluster.ts'
 import { type Pod, pod } from '../../support/mesh/synthetic-pods.ts'
 import { clearHttp } from '../../support/mesh/synthetic-prometheus.ts'
 
@@ -181,5 +182,28 @@ describe('Whether plain text is refused', () => {
       const [path] = assessed({ pods: [server1], counters: clearHttp(server1, 8080), ...missing }).paths
       assert.equal(path?.enforcement, 'unknown')
     }
+  })
+
+  test('is unknown where a list that says it was not read, before or after; authentications say nothing of it', () => {
+    const [server1] = [one({ policy: 'deny' })]
+    const evidence = evidenceOf({ pods: [server1], counters: clearHttp(server1, 8080) })
+    const enforcementWithout = (resource: Resource, which: 'before' | 'after') => {
+      const around = evidence[which]
+      assert.ok(around !== null)
+      const lists = around.lists.filter((list) => list.resource !== resource)
+      assert.equal(lists.length, around.lists.length - 1, resource)
+      return assessWindow({ ...evidence, [which]: { ...around, lists } }).paths[0]?.enforcement
+    }
+    const said: readonly [plural: string, Enforcement][] = [
+      ['servers', 'unknown'],
+      ['authorizationpolicies', 'unknown'],
+      ['serverauthorizations', 'unknown'],
+      ['httproutes', 'unknown'],
+      ['meshtlsauthentications', 'plaintext-refused'],
+      ['networkauthentications', 'plaintext-refused'],
+    ]
+    for (const which of ['before', 'after'] as const)
+      for (const [plural, wanted] of said)
+        assert.equal(enforcementWithout(`${plural}.policy.linkerd.io` as Resource, which), wanted, `${plural} ${which}`)
   })
 })

@@ -75,6 +75,16 @@ describe('compareViz()', () => {
     assert.deepEqual(statesOf(reading('', 'fake'), shown('mtls')), [null])
   })
 
+  test('knows no pair that viz cannot show: of two kinds, or of two clusters', () => {
+    for (const destination of [named80.destination, { ...pair.destination, cluster: 'east' }]) {
+      const paths = [pathWindow({ ...pair, destination }, 'plaintext')]
+      assert.deepEqual(
+        compareViz(reading(''), { paths }).differences.map(({ path }) => path),
+        [null],
+      )
+    }
+  })
+
   test('says nothing of a pair that it does not know where a part of the metrics was not read', () => {
     assert.deepEqual(compareViz(reading('', 'fake'), { ...shown('mtls'), partial: true }).differences, [])
     assert.equal(compareViz(reading(''), { ...shown('plaintext'), partial: true }).differences.length, 1)

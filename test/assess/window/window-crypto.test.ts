@@ -5,7 +5,7 @@ import { generate } from 'selfsigned'
 import { cryptoOf } from '../../../lib/assess/window/window-crypto.ts'
 import { listedOf } from '../../../lib/assess/pods/lists.ts'
 import type { Answers } from '../../../lib/assess/counters/metrics.ts'
-import { reduceItems } from '../../../lib/observed/kubernetes-fields.ts'
+import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 
 type Vectors = Readonly<Record<string, readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[]>>
 

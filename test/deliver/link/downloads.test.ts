@@ -231,3 +231,19 @@ test('a link is removed in the second in which it expired 60 days ago', async ()
   assert.equal(await removeOldDownloads(new Date(end - 1), objects), 0)
   assert.equal(await removeOldDownloads(new Date(end), objects), 1)
 })
+
+test('linkKey() made by two at once is one key for both, and stays', async () => {
+  let other: Promise<Buffer> | undefined
+  const held = new Map<string, Uint8Array>()
+  const objects = memoryObjects(held, async ({ member }, effect) => {
+    // Just before the first of them writes, another one does all of it.
+    if (member === 'putIf' && other === undefined) {
+      other = linkKey(memoryObjects(held))
+      await other
+    }
+    return effect()
+  })
+  const key = await linkKey(objects)
+  assert.deepEqual(key, await other)
+  assert.deepEqual(await linkKey(objects), key)
+})

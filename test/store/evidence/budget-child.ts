@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
+import { useBudget } from '../../../lib/observed/budget.ts'
 import { decodeSnapshot, EvidenceError } from '../../../lib/store/evidence/evidence.ts'
 import { peakMegabytes } from '../../support/process/peak-memory.ts'
 
 // Reads evidence in a process of its own, and assesses it where it can be read; says what came of it and how much memory that took. Arguments: the key, the file.
+useBudget(process.env['CIPHERTRAIL_BUDGET'])
 const [key = '', file = ''] = process.argv.slice(2)
 let said: string
 try {

@@ -1,4 +1,5 @@
-import { type Resource, reduceItems } from '../../../lib/observed/kubernetes-fields.ts'
+import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
+import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 import { toTime } from '../../../lib/time/windows.ts'
 import type { KubernetesList } from '../../../lib/model/snapshot.ts'
 import type { Seconds } from '../../../lib/model/time.ts'

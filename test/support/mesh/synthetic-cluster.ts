@@ -1,5 +1,6 @@
 import { type ListsOfSnapshot, assessWindow } from '../../../lib/assess/window/window.ts'
-import { type Resource, reduceItems } from '../../../lib/observed/kubernetes-fields.ts'
+import type { Resource } from '../../../lib/observed/kubernetes-fields.ts'
+import { reduceItems } from '../../../lib/observed/reduce-objects.ts'
 import type { KubernetesList, Snapshot } from '../../../lib/model/snapshot.ts'
 import type { PathWindow, WindowResult } from '../../../lib/model/window.ts'
 import { type Pod, WINDOW, ownersOf, podObject, timeAt } from './synthetic-pods.ts'

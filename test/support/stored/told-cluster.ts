@@ -1,4 +1,4 @@
-import { LISTINGS, splitResource } from '../../../lib/collect/kubernetes/list-objects.ts'
+import { LISTINGS, splitResource } from '../../../lib/collect/kubernetes/listings.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../../lib/time/windows.ts'
 import type { Snapshot } from '../../../lib/model/snapshot.ts'
 import type { Window } from '../../../lib/model/time.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ReduceError, itemsOf, reduceItems } from '../../lib/observed/kubernetes-fields.ts'
+import { ReduceError, itemsOf, reduceItems } from '../../lib/observed/reduce-objects.ts'
 import type { Resource } from '../../lib/observed/kubernetes-fields.ts'
 import { recordedPod } from '../support/recorder.ts'
 

@@ -1,0 +1,56 @@
+import * as z from 'zod'
+import type { KubernetesList } from '../model/snapshot.ts'
+import { oneLine } from '../text/redact.ts'
+import { type Item, RESOURCE_SCHEMAS, type Resource } from './kubernetes-fields.ts'
+
+/*
+ * Keeps of Kubernetes' objects the fields that kubernetes-fields.ts names. Reducing what was reduced before changes nothing, so the
+ * same schemas read stored lists back.
+ */
+
+/** An object that is not what its resource should be. */
+export class ReduceError extends Error {
+  override readonly name = 'ReduceError'
+}
+
+/**
+ * Reduces the objects of one list, in their order.
+ *
+ * @param where what the list is, for messages: `pods of cluster "prod"`
+ * @param before how many items of the list came on earlier pages
+ * @throws ReduceError that names the first object that does not fit and why; nothing is dropped silently
+ */
+export function reduceItems<R extends Resource>(
+  resource: R,
+  items: readonly unknown[],
+  where: string,
+  before = 0,
+): Item<R>[] {
+  const schema: z.ZodType = RESOURCE_SCHEMAS[resource]
+  return items.map((item, index) => {
+    const parsed = schema.safeParse(item)
+    if (parsed.success) return parsed.data as Item<R>
+    const [issue] = parsed.error.issues
+    const path = issue === undefined || issue.path.length === 0 ? '' : `${oneLine(issue.path.join('.'))}: `
+    throw new ReduceError(
+      `Cannot read ${where}: item ${before + index + 1}${nameOf(item)} does not fit, ${path}${oneLine(issue?.message ?? '')}`,
+    )
+  })
+}
+
+/**
+ * The objects of a resource in stored lists: empty where the cluster does not serve the resource, undefined where it was not
+ * read. Throws ReduceError.
+ */
+export function itemsOf<R extends Resource>(lists: readonly KubernetesList[], resource: R): Item<R>[] | undefined {
+  const list = lists.find((candidate) => candidate.resource === resource)
+  return list === undefined ? undefined : reduceItems(resource, list.items, `stored ${resource}`)
+}
+
+/** ` (namespace/name)` of an object that may be anything; empty where it has no name. */
+function nameOf(item: unknown): string {
+  const found = z.object({ metadata: z.object({ namespace: z.string().optional(), name: z.string() }) }).safeParse(item)
+  if (!found.success) return ''
+  const { namespace: inside, name } = found.data.metadata
+  return ` (${oneLine(inside === undefined ? name : `${inside}/${name}`)})`
+}
