@@ -20,6 +20,7 @@ import { addPaths } from './commands/paths.ts'
 import { addRebuild } from './commands/rebuild.ts'
 import { addReport } from './commands/report.ts'
 import { addRun } from './commands/run/run.ts'
+import { addWorker } from './commands/run/worker.ts'
 import { addScopeCommands } from './commands/scope.ts'
 import { addSeal } from './commands/seal.ts'
 import { STORE_HELP, hasClusters } from './open-store.ts'
@@ -103,6 +104,7 @@ function programOf(console: Console): Command {
   addPackets(program, console)
   addRebuild(program, console)
   addRun(program, console)
+  addWorker(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })
   program.commands

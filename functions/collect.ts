@@ -14,7 +14,12 @@ const signer = once(async () => {
   return kmsSigner({ keyId, name: 'ciphertrail-trust' })
 })
 
-export const handler = onQueue(dueWindowSchema, async (message, { config, objects, version }) => {
+export const handler = onQueue(dueWindowSchema, async (message, { config, objects, version }, leftMs, isAgain) => {
+  // What it stored the last time may have ended it as it derived from that: a worker that is ended is told and counted, a function is not.
+  if (isAgain) {
+    const { withWorkers } = await import('./lambda-workers.ts')
+    await withWorkers(objects, leftMs, (workers) => workers.derive(message))
+  }
   const place = (config.store ?? '').split('?')[0]?.replace(/\/+$/, '') ?? ''
   const trust = noteTrust({ objects, signer, place })
   const places = { secrets: config.secrets?.split(/[\s,]+/) ?? [], never: [] }

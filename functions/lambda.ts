@@ -108,24 +108,34 @@ export function onSchedule(run: (now: Date, container: Container, leftMs: () => 
   }, TIMELY)
 }
 
-const batchSchema = z.object({ Records: z.array(z.object({ messageId: z.string(), body: z.string() })) })
+const batchSchema = z.object({
+  Records: z.array(
+    z.object({
+      messageId: z.string(),
+      body: z.string(),
+      attributes: z.object({ ApproximateReceiveCount: z.string().exactOptional() }).exactOptional(),
+    }),
+  ),
+})
 
 /**
  * A function that a queue starts. A message that fails is named in the answer and comes again, by itself; so are those for which no time is
- * left. `leftMs` tells how much time is left.
+ * left. `leftMs` tells how much time is left, `isAgain` whether the message came before: whoever had it may have been ended by it.
  */
 export function onQueue<T>(
   schema: z.ZodType<T>,
-  run: (message: T, container: Container, leftMs: () => number) => Promise<Outcome>,
+  run: (message: T, container: Container, leftMs: () => number, isAgain: boolean) => Promise<Outcome>,
 ) {
   return bounded(async (event, context): Promise<SQSBatchResponse> => {
     const inTime = timed(context)
     const answer = await processPartialResponse(
       parsed(batchSchema, event) as SQSEvent,
-      async ({ body }: SQSRecord) => {
+      async ({ body, attributes }: SQSRecord) => {
         try {
           const message = parsed(schema, parseJson(body))
-          ended(await inTime(() => run(message, container, leftMsOf(context))))
+          // In a test, and by hand, there may be no attributes.
+          const received = Number((attributes as Partial<typeof attributes> | undefined)?.ApproximateReceiveCount ?? 1)
+          ended(await inTime(() => run(message, container, leftMsOf(context), received > 1)))
         } catch (error) {
           throw told(error)
         }

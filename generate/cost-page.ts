@@ -9,9 +9,9 @@ export const COUNTED = {
    * A window: registry twice, what vouches for the cluster and whether it was changed since, the state, the attempt read back, the one before it; its
    * attempts listed; attempt, result and state written.
    */
-  collect: { gets: 7, lists: 1, puts: 3 },
+  collect: { gets: 8, lists: 1, puts: 3 },
   /** Of the window whose time to be asked again has come: the state, what was asked, the attempt that stands; what was asked written. */
-  again: { gets: 3, lists: 0, puts: 1 },
+  again: { gets: 4, lists: 0, puts: 1 },
   /** A run, whatever the number of clusters; for each cluster with evidence in the last seven hours one get more. */
   plan: { gets: 2, lists: 1, puts: 0 },
   /** What a run of plan looks at for mail, where channels are and nothing is due: the channels, and who gets none. */

@@ -27,10 +27,13 @@ const LIMITS: Readonly<Record<string, number>> = { report: 60_000_000 }
 /** What is in a zip: names, and the files they come from or their bytes. */
 type Entries = Map<string, string | Buffer>
 
+/** Functions that start a process of their own, which lies beside them. */
+const WITH_WORKERS = ['collect', 'compact']
+
 /** The names of the functions: every file of functions/ but what they share. */
 export function functionNames(): string[] {
   return readdirSync(join(ROOT, 'functions'))
-    .filter((file) => file.endsWith('.ts') && file !== 'lambda.ts')
+    .filter((file) => file.endsWith('.ts') && !file.startsWith('lambda'))
     .map((file) => file.replace(/\.ts$/, ''))
     .toSorted()
 }
@@ -93,9 +96,11 @@ const cheapStart: Plugin = {
 
 async function bundle(name: string): Promise<Entries> {
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, 'functions', `${name}.ts`)],
+    entryPoints: {
+      index: join(ROOT, 'functions', `${name}.ts`),
+      ...(WITH_WORKERS.includes(name) ? { worker: join(ROOT, 'functions/lambda-worker.ts') } : {}),
+    },
     outdir: join(OUT, name),
-    entryNames: 'index',
     outExtension: { '.js': '.mjs' },
     // What is imported only when it is needed is a file of its own beside it, since reading costs as much as running.
     splitting: true,

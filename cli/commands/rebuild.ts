@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type DeriveDeps, type Derived, rebuildCluster } from '../../lib/history/derive.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
+import { forgetSetAside } from '../../lib/store/evidence/set-aside.ts'
 import { StoreError } from '../../lib/store/objects/objects.ts'
 import { errorLine } from '../../lib/text/error-line.ts'
 import { type Console, FailedError } from '../console.ts'
@@ -14,6 +15,8 @@ async function rebuilt(
   deps: DeriveDeps,
 ): Promise<{ readonly windows: Derived['windows'] | null; readonly errors: Derived['errors'] }> {
   try {
+    // What ended a process may not end this one, and whoever runs it sees if it does.
+    await forgetSetAside(cluster.id, deps.objects)
     return await rebuildCluster(cluster, deps)
   } catch (error) {
     if (!(error instanceof Error) || error instanceof StoreError) throw error

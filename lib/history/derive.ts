@@ -4,7 +4,7 @@ import { DERIVATION } from '../model/window.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Window } from '../model/time.ts'
 import { ArchiveNeededError, type FoldedWindow, readUnarchived, settingsUntil } from './archive.ts'
-import { type Assess, indexEvidence, snapshotReader, UnreadableError } from './evidence-index.ts'
+import { type Assess, type IndexDeps, indexEvidence, snapshotReader, UnreadableError } from './evidence-index.ts'
 import { archiveOf, parseWindowKey, stateKey, windowKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { ListedEvidence } from './listed-evidence.ts'
@@ -12,6 +12,7 @@ import { foldMonths, settledCount, stillFolded, UNSETTLED_SECONDS } from './mont
 import { PreconditionFailedError } from '../store/objects/objects.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { makeResults } from './results.ts'
+import { whileReading } from '../store/evidence/reading.ts'
 import { BEFORE_SLACK_SECONDS, type KnownAttempt, listsIn, windowId } from '../store/evidence/selected-attempt.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
 import { readState } from './cluster-state.ts'
@@ -188,7 +189,11 @@ async function deriveOnce(
   const { base, damaged: damagedDay } = isRebuild
     ? { base: undefined, damaged: [] }
     : await baseOf(cluster, stored, found, objects)
-  const deps = { objects, assess, snapshots: snapshotReader(objects) }
+  const deps: IndexDeps = {
+    objects,
+    assess: (input) => whileReading(input.key, () => assess(input)),
+    snapshots: snapshotReader(cluster.id, objects),
+  }
   const looked = base === undefined || found.looksEverywhere ? undefined : attempts
   const { evidence, added, impossible } = await indexEvidence(
     cluster,

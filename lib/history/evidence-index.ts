@@ -12,6 +12,7 @@ import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
 import { evidenceBefore, evidenceKey, evidencePrefix, parseEvidenceKey } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { readSetAside } from '../store/evidence/set-aside.ts'
 import { windowId } from '../store/evidence/selected-attempt.ts'
 import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
 
@@ -192,13 +193,19 @@ export function listsOf(key: string, { kubernetes, proxies, window }: Snapshot):
   return { key, takenAt, lists, ...(proxies === undefined ? {} : { pages: { end: window.end, pages: proxies.pages } }) }
 }
 
-/** Reads snapshots, and keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its cause. */
-export function snapshotReader(objects: Objects): (key: string) => Promise<Snapshot> {
+/**
+ * Reads snapshots of a cluster that are not set aside, and keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its cause.
+ */
+export function snapshotReader(cluster: string, objects: Objects): (key: string) => Promise<Snapshot> {
   const kept = new Map<string, Snapshot>()
+  let setAside: ReadonlyMap<string, string> | undefined
   return async (key) => {
     let snapshot = kept.get(key)
     if (snapshot === undefined) {
       try {
+        setAside ??= await readSetAside(cluster, objects)
+        const problem = setAside.get(key)
+        if (problem !== undefined) throw new EvidenceError(key, problem)
         snapshot = await readSnapshot(key, objects)
       } catch (error) {
         if (error instanceof EvidenceError) throw new UnreadableError(key, { cause: error })

@@ -9,6 +9,8 @@ import { readEvidenceSince } from '../history/archive.ts'
 import { readAsked, writeAsked } from '../store/evidence/asked.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import { EvidenceError, listAttempts, readSnapshot, writeAttempt } from '../store/evidence/evidence.ts'
+import { forgetReading } from '../store/evidence/reading.ts'
+import { readSetAside } from '../store/evidence/set-aside.ts'
 import { evidenceKey, windowText } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { standingAttempt } from '../store/evidence/selected-attempt.ts'
@@ -53,12 +55,13 @@ export async function askAgain(
   if (open.length === 0) return []
   const known = await readAsked(cluster.id, objects)
   const due = open.filter((window) => !known.windows.has(windowText(window))).slice(0, MAX_AT_ONCE)
+  const setAside = due.length === 0 ? new Map<string, string>() : await readSetAside(cluster.id, objects)
   const stored: AnotherAnswer[] = []
   const asked: Window[] = []
   for (const { start, end, attempts } of due) {
     const window = { start, end }
     const standing = standingAttempt(attempts)?.key
-    if (standing === undefined) continue
+    if (standing === undefined || setAside.has(standing)) continue
     const answer = await anotherAnswer(cluster, window, standing, input, { objects, access })
     // Who does not answer now is asked by the next run.
     if (answer === 'no answer') break
@@ -79,6 +82,7 @@ export async function anotherAnswer(
 ): Promise<Omit<AnotherAnswer, 'window'> | 'same' | 'no answer'> {
   const before = contentOfSnapshot(await readOrNull(standing, objects))
   const startedAt = now().toISOString()
+  forgetReading()
   const { metrics, cadvisor } = await askPrometheus(cluster, window, isReplay, { access, now })
   if (metrics.status !== 'complete') return 'no answer'
   const content = contentOf(metrics.answers, window)

@@ -7,7 +7,6 @@ import { concurrently } from '../concurrently.ts'
 import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 import { readEvidenceSince } from '../history/archive.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
-import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
 import { evidenceBefore, evidencePrefix, parseEvidenceKey, windowText } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -15,7 +14,7 @@ import { readClusters } from '../store/registry/registry.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import { compareText } from '../text/order.ts'
-import { type DueWindow, firstWindow, isWindowDue, type Tried } from './due-windows.ts'
+import { type DueWindow, firstWindow, isWindowDue } from './due-windows.ts'
 
 /** When it is planned. */
 export type PlanInput = {
@@ -37,10 +36,9 @@ const MAX_AT_ONCE = 16
 
 /**
  * Decides which windows of which registered clusters are to be collected now, from the registry and the stored evidence alone: no cluster is
- * asked, nothing is written. A window that ended longer ago than Prometheus keeps is not asked for, since `seal` has a gap for it by then.
+ * asked, nothing is written. Of a window with an attempt that is not derived from yet that attempt is asked for again, so that somebody derives. A window that ended longer ago than Prometheus keeps is not asked for, since `seal` has a gap for it by then.
  *
- * Costs the registry, one list of the keys of evidence of those hours, and for each cluster with evidence in them its state; an attempt that is
- * not derived yet is read itself. Throws where the registry cannot be read or the evidence not be listed; a cluster of which something
+ * Costs the registry, one list of the keys of evidence of those hours, and for each cluster with evidence in them its state. Throws where the registry cannot be read or the evidence not be listed; a cluster of which something
  * cannot be read keeps no other from being planned.
  */
 export async function plan(
@@ -103,12 +101,14 @@ async function planCluster(
     ? await knownAttempts(id, open[0]?.start, objects)
     : { known: new Map(), errors: [] }
 
-  if (agent === true) return { due: storedByAgent(id, open, byWindow, known), errors }
-  const due: DueWindow[] = []
+  const isDerived = ({ key }: StoredAttempt): boolean => known.has(key)
+  const underived = open.findLast((window) => !(byWindow.get(windowText(window)) ?? []).every(isDerived))
+  const due: DueWindow[] = underived === undefined ? [] : [newestOf(id, underived, byWindow)]
+  if (agent === true) return { due, errors }
   for (const window of open) {
-    const tried: Tried[] = []
-    for (const { key, attempt } of byWindow.get(windowText(window)) ?? [])
-      tried.push(known.get(key) ?? (await readTried(key, attempt, { objects, errors })))
+    const stored = byWindow.get(windowText(window)) ?? []
+    if (!stored.every(isDerived)) continue
+    const tried = stored.flatMap(({ key }) => known.get(key) ?? [])
     const last = Math.max(0, ...tried.map(({ number }) => number))
     // Without a Prometheus, nobody can tell of a window that ended some minutes ago.
     const isOver = noPrometheus === true && toSeconds(window.end) + PAGE_SLACK_SECONDS < now
@@ -118,21 +118,12 @@ async function planCluster(
 }
 
 /**
- * What is asked for of a cluster that its agent collects: the newest attempt that is stored and not derived from yet. Whoever is asked for it finds
- * it stored, and derives from all that is there.
+ * What asks for a window of which an attempt is stored that is not derived from yet: the newest attempt. Whoever is asked for it finds it stored, and derives
+ * from all that is there. It is not read here: evidence may end whoever reads it, and who plans does so for all clusters.
  */
-function storedByAgent(
-  cluster: string,
-  windows: readonly Window[],
-  byWindow: ReadonlyMap<string, readonly StoredAttempt[]>,
-  known: ReadonlyMap<string, unknown>,
-): DueWindow[] {
-  const isNews = (window: Window): boolean =>
-    (byWindow.get(windowText(window)) ?? []).some(({ key }) => !known.has(key))
-  const window = windows.findLast(isNews)
-  if (window === undefined) return []
+function newestOf(cluster: string, window: Window, byWindow: ReadonlyMap<string, readonly StoredAttempt[]>): DueWindow {
   const attempts = byWindow.get(windowText(window)) ?? []
-  return [{ cluster, window, attempt: Math.max(...attempts.map(({ attempt }) => attempt)) }]
+  return { cluster, window, attempt: Math.max(...attempts.map(({ attempt }) => attempt)) }
 }
 
 /** What the state knows of attempts at windows that begin at a time or later, by key; nothing where it cannot be used, since they can be read themselves. */
@@ -152,20 +143,5 @@ async function knownAttempts(
   } catch (error) {
     if (!(error instanceof Error)) throw error
     return { known: new Map(), errors: [error.message] }
-  }
-}
-
-async function readTried(
-  key: string,
-  number: number,
-  { objects, errors }: { readonly objects: Objects; readonly errors: string[] },
-): Promise<Tried> {
-  try {
-    const { complete, startedAt } = await readSnapshot(key, objects)
-    return { number, complete, startedAt }
-  } catch (error) {
-    if (!(error instanceof EvidenceError)) throw error
-    errors.push(error.message)
-    return { number, complete: false, startedAt: null }
   }
 }

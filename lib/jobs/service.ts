@@ -4,7 +4,6 @@ import { retryThrottled } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
 import type { PublishAlert } from '../deliver/send/sns.ts'
 import type { PostAlert } from '../deliver/send/webhook.ts'
-import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
 import type { LastHead } from '../seal/write/last-head.ts'
 import type { Signer } from '../seal/tlog/note.ts'
@@ -12,17 +11,14 @@ import { isSealBehind } from '../seal/write/progress.ts'
 import { seal } from '../seal/write/seal.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Memory } from '../history/recent.ts'
-import { listEvidence } from '../history/listed-evidence.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert-channels.ts'
-import { collectDue } from './collect-window.ts'
-import { compactHistory } from './compact-history.ts'
 import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver-mails.ts'
 import type { DueWindow } from './due-windows.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
-import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
+import { WorkerEndedError, type WorkerPool } from './workers/worker-pool.ts'
 
 /** Something that happened, for the log of the service. Holds no credential. */
 export type ServiceEvent = {
@@ -56,8 +52,8 @@ export type ServiceDeps = {
   readonly signer: Signer
   /** As of `seal`. */
   readonly last?: LastHead | undefined
-  /** Opens the way into a cluster, with its credentials. */
-  readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
+  /** What reads what clusters and agents wrote: in processes of its own, so that this one always answers. */
+  readonly workers: Pick<WorkerPool, 'collect' | 'compact'>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
   /** How alerts are posted to webhooks. */
@@ -100,7 +96,7 @@ const ALERT_SECONDS: Seconds = 5 * 60
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
-  { objects, signer, last, open, now, log, mail: way, post, publish, wait }: ServiceDeps,
+  { objects, signer, last, workers, now, log, mail: way, post, publish, wait }: ServiceDeps,
 ): RunningService {
   const started = now()
   let planned: { readonly at: Date; readonly patience: Seconds } = { at: started, patience: stuckAfter([]) }
@@ -141,6 +137,9 @@ export function createService(
           worked(`collect ${cluster}`)
         } catch (error) {
           failed(`collect ${cluster}`, error)
+          // Evidence that ends a worker is left out in the end; what else ends one is tried less often.
+          if (error instanceof WorkerEndedError && error.key === null)
+            pausedUntil.set(`collect ${cluster}`, seconds() + PAUSE_SECONDS)
         } finally {
           busy.delete(cluster)
         }
@@ -157,7 +156,7 @@ export function createService(
     for (const message of due) {
       if (isStopped) return
       busy.set(cluster, seconds())
-      const outcome = await collectDue(message, { collector: { name: 'ciphertrail', version }, now }, { objects, open })
+      const outcome = await workers.collect(message)
       hasNews = true
       isAlertDue = true
       const { window } = message
@@ -217,22 +216,15 @@ export function createService(
 
   async function compactAll(): Promise<void> {
     const at = now()
+    const clusters = (await readClusters({ objects })).map(({ id }) => id)
     const problems: string[] = []
-    const clusters = await readClusters({ objects })
-    const listed = clusters.length === 0 ? undefined : await listEvidence(at, objects)
-    for (const cluster of clusters) {
-      if (isStopped) return
-      try {
-        const { windows, errors } = await compactHistory(cluster, at, { objects, listed })
-        const level = errors.length > 0 ? 'warn' : 'info'
-        if (windows.length > 0 || errors.length > 0)
-          log({ level, event: 'compacted', cluster: cluster.id, windows: windows.length, errors })
-      } catch (error) {
-        // One cluster must not keep the others from being brought up.
-        if (!(error instanceof Error)) throw error
-        problems.push(error.message)
-      }
-    }
+    await workers.compact(clusters, { now: at, atOnce: 1, isOver: () => isStopped }, (outcome) => {
+      const { cluster, windows, errors, problem } = outcome
+      if (problem !== null) problems.push(problem)
+      const level = errors.length > 0 ? 'warn' : 'info'
+      if (windows > 0 || errors.length > 0) log({ level, event: 'compacted', cluster, windows, errors })
+    })
+    if (isStopped) return
     if (problems.length > 0) throw new Error(problems.join('; '))
     compactedAt = at
   }
@@ -356,7 +348,9 @@ export function createService(
         // One that is under way is planned again, and must not wait behind itself.
         waiting = new Map(
           Map.groupBy(
-            due.filter(({ cluster }) => !busy.has(cluster)),
+            due.filter(
+              ({ cluster }) => !busy.has(cluster) && seconds() >= (pausedUntil.get(`collect ${cluster}`) ?? 0),
+            ),
             ({ cluster }) => cluster,
           ),
         )

@@ -10,6 +10,7 @@ import type { Window } from '../model/time.ts'
  *     state/shop.json                                                  what is known of a cluster's evidence
  *     state/_archive/shop/2026-11-24.json                              a day of that, once it is old; no cluster is named so
  *     state/_asked/shop.json                                           which windows were asked again; no cluster is named so
+ *     state/_set-aside/shop.json                                       which evidence ended the process that read it; no cluster is named so
  *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
  *     registry/clusters.json                                           the registered clusters
  *     registry/recipients.json                                         who is meant by the pseudonyms of channels
@@ -110,6 +111,7 @@ const CHANGE_KEY = /^changes\/([^/]+)\/(\d{6})\.json$/
 const DAY = /^\d{4}-\d\d-\d\d$/
 const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
+const SET_ASIDE_KEY = /^state\/_set-aside\/([^/]+)\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
@@ -191,8 +193,8 @@ export function archiveOf(cluster: string): string {
 /** What the keys of all archived days begin with: between the states of clusters that begin with a digit and those that begin with a letter. */
 export const archivePrefix = `${statePrefix}_archive/`
 
-/** What comes after the keys of all archived days, and of what was asked again, and before those of the states that come after them. */
-export const archiveEnd = `${statePrefix}_asked0`
+/** What comes after the keys of all archived days and of all that lies beside states, and before those of the states that come after them. */
+export const archiveEnd = `${statePrefix}_set-aside0`
 
 /** The key of which windows of a cluster were asked again. */
 export function askedKey(cluster: string): string {
@@ -202,6 +204,17 @@ export function askedKey(cluster: string): string {
 /** Which cluster's a key of that kind is, or undefined where the text is no such key. */
 export function parseAskedKey(key: string): string | undefined {
   const [, cluster = ''] = ASKED_KEY.exec(key) ?? []
+  return isClusterId(cluster) ? cluster : undefined
+}
+
+/** The key of which evidence of a cluster ended the process that read it. */
+export function setAsideKey(cluster: string): string {
+  return `${statePrefix}_set-aside/${checkedCluster(cluster)}.json`
+}
+
+/** Which cluster's a key of that kind is, or undefined where the text is no such key. */
+export function parseSetAsideKey(key: string): string | undefined {
+  const [, cluster = ''] = SET_ASIDE_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
 }
 

@@ -25,7 +25,7 @@ async function storeWith(clusters: readonly string[], gate?: Gate): Promise<Obje
   return objects
 }
 
-/** An attempt at window `index`, begun so many minutes after the start of the first window. */
+/** An attempt at window `index`, begun so many minutes after the start of the first window, and derived from. */
 async function store(
   objects: Objects,
   cluster: string,
@@ -33,6 +33,7 @@ async function store(
   { complete = true, begun = 5 * index + 6 }: { complete?: boolean; begun?: number } = {},
 ): Promise<void> {
   await writeAttempt(snapshotOf(cluster, index, { complete, startedAt: minutesIn(begun).toISOString() }), { objects })
+  await deriveAll(objects)
 }
 
 async function deriveAll(objects: Objects): Promise<void> {
@@ -92,7 +93,6 @@ test('plan() asks within a minute after a cluster with windows of an hour is reg
 test('plan() asks for each window that was never tried, oldest first, also after hours in which nobody planned', async () => {
   const objects = await storeWith(['shop', 'bank'])
   await store(objects, 'shop', 1)
-  await deriveAll(objects)
   assert.deepEqual(await dueAt(objects, 16), ['bank -1 1', 'bank 0 1', 'shop 0 1', 'bank 1 1', 'bank 2 1', 'shop 2 1'])
 })
 
@@ -117,8 +117,6 @@ test('plan() asks again for what has no complete attempt: after 15 minutes, afte
     assert.deepEqual(due.map(short), [`shop 0 ${asked.length + 1}`])
     asked.push(minute - 6)
     await store(objects, 'shop', 0, { complete: false, begun: minute })
-    // Whether it is derived by then makes no difference.
-    if (asked.length % 2 === 0) await deriveAll(objects)
   }
   assert.deepEqual(asked, [0, 15, 60, 120, 180, 240, 300])
 })
@@ -155,18 +153,35 @@ test('plan() does not ask for clusters that were removed, nor for the time befor
 test('plan() goes on where something of one cluster is damaged, and says so', async () => {
   const objects = await storeWith(['bank', 'shop'])
   for (const id of ['bank', 'shop']) await store(objects, id, 0)
-  await deriveAll(objects)
   const state = await objects.get(stateKey('bank'))
   await objects.putIf(stateKey('bank'), Buffer.from('damaged'), state?.etag ?? null)
   const damaged = await plan({ now: minutesIn(11) }, { objects })
-  // The evidence itself says that its first window is complete.
-  assert.deepEqual(damaged.due.map(short), ['bank 1 1', 'shop 1 1'])
+  // Whoever is asked for the attempt that is stored derives from it again.
+  assert.deepEqual(damaged.due.map(short), ['bank 0 1', 'bank 1 1', 'shop 1 1'])
   assert.deepEqual(damaged.errors, [`Cannot read "${stateKey('bank')}": damaged, so it is derived again from evidence`])
+})
 
-  await objects.putOnce(evidenceKey({ cluster: 'shop', window: toldWindow(1), attempt: 1 }), Buffer.from('not gzip'))
-  const { due, errors } = await plan({ now: minutesIn(26) }, { objects })
-  assert.deepEqual(due.map(short).slice(0, 2), ['bank 1 1', 'shop 1 2'])
-  assert.match(errors.join('\n'), /Cannot read evidence .*shop\/0001.json.gz/)
+test('plan() reads no evidence: of a window with an attempt that nobody derived from, it asks for that one until somebody did', async () => {
+  const reads: string[] = []
+  const objects = await storeWith(['shop'], async ({ member, key }, effect) => {
+    if (member === 'get' && key.startsWith('evidence/')) reads.push(key)
+    return effect()
+  })
+  await store(objects, 'shop', 0)
+  for (const [index, attempt] of [
+    [1, 1],
+    [1, 2],
+    [2, 1],
+  ] as const)
+    await objects.putOnce(evidenceKey({ cluster: 'shop', window: toldWindow(index), attempt }), Buffer.from('not gzip'))
+  reads.length = 0
+  // One window at a time, the newest first.
+  assert.deepEqual(await dueAt(objects, 16), ['shop 2 1'])
+  assert.deepEqual(await dueAt(objects, 21), ['shop 2 1', 'shop 3 1'])
+  assert.deepEqual(reads, [])
+  await deriveAll(objects)
+  // What cannot be read is an attempt that failed.
+  assert.deepEqual(await dueAt(objects, 31), ['shop 2 2', 'shop 3 1', 'shop 4 1', 'shop 5 1'])
 })
 
 test('plan() goes on where the store gives nothing of one cluster, and fails where it gives no registry or no list', async () => {
@@ -176,11 +191,10 @@ test('plan() goes on where the store gives nothing of one cluster, and fails whe
     return effect()
   })
   for (const id of ['bank', 'shop']) await store(objects, id, 0)
-  await deriveAll(objects)
   broken = 'bank'
   const { due, errors } = await plan({ now: minutesIn(11) }, { objects })
-  assert.deepEqual(due.map(short), ['shop 1 1'])
-  assert.match(errors.join('\n'), /Cannot plan cluster "bank": .*the store is not there/)
+  assert.deepEqual(due.map(short), ['bank 0 1', 'bank 1 1', 'shop 1 1'])
+  assert.match(errors.join('\n'), /Cannot read "state\/bank.json": the store is not there/)
   for (broken of [registryKey, 'evidence/'])
     await assert.rejects(plan({ now: minutesIn(11) }, { objects }), /the store is not there/)
 })
@@ -194,7 +208,6 @@ test('plan() asks for every expected window that can be collected and has no att
       async (done, minutes, retention) => {
         const objects = await storeWith(['shop'])
         for (const index of done) await store(objects, 'shop', index)
-        if (done.length % 2 === 0) await deriveAll(objects)
         // The window before the registration is the first, and asked for only then.
         const expected = Array.from({ length: 15 }, (_, index) => index - 1).filter(
           (index) =>

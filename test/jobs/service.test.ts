@@ -5,6 +5,7 @@ import { assessWindow } from '../../lib/assess/window/window.ts'
 import { timeOf } from '../../lib/time/windows.ts'
 import type { Waiver } from '../../lib/model/judgement.ts'
 import { type RunningService, type ServiceDeps, type ServiceEvent, createService } from '../../lib/jobs/service.ts'
+import type { CollectDueDeps } from '../../lib/jobs/collect-window.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { readSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidencePrefix } from '../../lib/store/keys.ts'
@@ -22,6 +23,7 @@ import { newSigner } from '../support/stored/memory-log.ts'
 import { type Gate, memoryObjects } from '../support/stored/memory-objects.ts'
 import { minutesIn } from '../support/stored/sealed-store.ts'
 import { toldCluster } from '../support/stored/told-cluster.ts'
+import { workersHere } from '../support/stored/workers-here.ts'
 import type { ClusterAccess } from '../../lib/collect/cluster/cluster-access.ts'
 import { reportsPrefix } from '../../lib/store/report-keys.ts'
 
@@ -43,7 +45,9 @@ type Told = {
   readonly setMinutes: (minutes: number) => void
 }
 
-function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> = {}): Told {
+type Changes = Partial<Omit<ServiceDeps, 'objects' | 'workers'>> & Partial<Pick<CollectDueDeps, 'open'>>
+
+function start(objects: Objects, { open, ...changes }: Changes = {}): Told {
   let minutes = 0
   const now = () => minutesIn(minutes)
   const events: ServiceEvent[] = []
@@ -52,7 +56,12 @@ function start(objects: Objects, changes: Partial<Omit<ServiceDeps, 'objects'>> 
     {
       objects,
       signer,
-      open: () => toldCluster(now).access,
+      workers: workersHere({
+        objects,
+        open: open ?? (() => toldCluster(now).access),
+        collector: { name: 'ciphertrail', version: '0.0.0' },
+        now,
+      }),
       now,
       log: (event) => events.push(event),
       post: () => Promise.reject(new Error('no webhook is told')),
@@ -350,10 +359,8 @@ test('a cluster whose history cannot be written keeps no other from being brough
   })
   const { at, events } = start(objects)
   await at(7)
-  assert.deepEqual(
-    events.filter(({ event }) => event === 'compacted').map(({ cluster }) => cluster),
-    ['good'],
-  )
+  assert.equal(await readHistory('bad', objects), undefined)
+  assert.notEqual(await readHistory('good', objects), undefined)
   assert.ok(events.some(({ event, what, message }) => event === 'failed' && what === 'compact' && message === 'no'))
 })
 

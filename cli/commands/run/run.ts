@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { webhookPost } from '../../../lib/deliver/send/webhook.ts'
-import type { Cluster } from '../../../lib/model/registry.ts'
 import type { Access } from '../../../lib/query/access/access.ts'
 import { createApi } from '../../../lib/query/api.ts'
 import { type Listening, listen } from '../../../lib/query/listen.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { checkedZone } from '../../../lib/time/week.ts'
+import { type WorkerPool, workerPool } from '../../../lib/jobs/workers/worker-pool.ts'
 import { type RunningService, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 import { makeFolder } from '../../../lib/store/objects/folder.ts'
@@ -17,10 +17,11 @@ import { StoreError } from '../../../lib/store/objects/objects.ts'
 import { type Console, UsageError } from '../../console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
+import { workerSettings } from './worker.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
 import { openStore, placeOf } from '../../open-store.ts'
-import { openRegistered, refuseFolders } from '../../operator-trust.ts'
+import { refuseFolders } from '../../operator-trust.ts'
 import { readDuration, readNumber, readUrl } from '../../option-values.ts'
 
 /** The options of `run`. */
@@ -70,7 +71,7 @@ export function addRun(program: Command, console: Console): void {
   )
     .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
     .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
-    .option('--concurrency <n>', 'collect from so many clusters at once', '4')
+    .option('--concurrency <n>', 'collect from so many clusters at once, each in a process of its own', '4')
     .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
     .option(
       '--mail <file>',
@@ -92,8 +93,8 @@ export function addRun(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
       const place = placeOf(options, console.config)
-      const open = (cluster: Cluster) => openRegistered(cluster, options, console)
-      const deps = { objects, signer, last: openLastHead(options, console), open, console, place }
+      const workers = workerPool(workerSettings({ ...options, mail: options.mail ?? console.config.mail }), objects)
+      const deps = { objects, signer, last: openLastHead(options, console), workers, console, place }
       if (place.includes('://')) return serve(settings, deps)
       const ran = await withRunLock(place, () => serve(settings, deps))
       if (ran === undefined)
@@ -160,10 +161,14 @@ async function serve(
     objects,
     signer,
     last,
-    open,
+    workers,
     console,
     place,
-  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last' | 'open'> & { readonly console: Console; readonly place: string },
+  }: Pick<ServiceDeps, 'objects' | 'signer' | 'last'> & {
+    readonly workers: WorkerPool
+    readonly console: Console
+    readonly place: string
+  },
 ): Promise<void> {
   const { version, now, config } = console
   // Before anything is begun, so that no signal is missed. The second one ends the process at once.
@@ -174,7 +179,7 @@ async function serve(
       objects,
       signer,
       last,
-      open,
+      workers,
       now,
       log: ({ level, event, ...members }) => log(level, event, members),
       mail,
@@ -199,6 +204,7 @@ async function serve(
   clock.stop()
   log('info', 'stopping', { seconds: stopMs / 1000 })
   const isDone = await stop(service, server, stopMs)
+  workers.close()
   log('info', 'stopped', { abandoned: !isDone })
   // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
   if (!isDone) process.exit(0)

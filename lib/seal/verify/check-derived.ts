@@ -1,6 +1,6 @@
 import type { Cluster } from '../../model/registry.ts'
 import { type DeriveDeps, type Extent, rebuildCluster } from '../../history/derive.ts'
-import { archiveOf, stateKey, timelinePrefix, windowPrefix } from '../../store/keys.ts'
+import { archiveOf, parseSetAsideKey, stateKey, timelinePrefix, windowPrefix } from '../../store/keys.ts'
 import { type Objects, PreconditionFailedError, StoreError } from '../../store/objects/objects.ts'
 import { sha256Of } from '../../store/objects/derived-object.ts'
 import { readState } from '../../history/cluster-state.ts'
@@ -121,8 +121,9 @@ function refuse(key: string): Promise<never> {
   return Promise.reject(new TypeError(`Cannot write "${key}" while a store is only looked at`))
 }
 
+/** Not which evidence is set aside: no evidence comes to that, and what is derived depends on it. */
 function isDerived(key: string): boolean {
-  return DERIVED.some((prefix) => key.startsWith(prefix))
+  return DERIVED.some((prefix) => key.startsWith(prefix)) && parseSetAsideKey(key) === undefined
 }
 
 const DERIVED = ['windows/', 'state/', 'timeline/']

@@ -12,6 +12,7 @@ import {
   parseWindowKey,
   registryKey,
   parsePacketsKey,
+  parseSetAsideKey,
   stateKey,
   trustKey,
 } from '../../store/keys.ts'
@@ -253,7 +254,8 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
   const cluster =
     (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseArchiveKey(key))?.cluster ??
     parseAskedKey(key) ??
+    parseSetAsideKey(key) ??
     /^state\/([^/]+)\.json$/.exec(key)?.[1]
-  const isBesideStates = parseArchiveKey(key) !== undefined || parseAskedKey(key) !== undefined
+  const isBesideStates = [parseArchiveKey, parseAskedKey, parseSetAsideKey].some((parse) => parse(key) !== undefined)
   return isKnown(cluster) && (!key.startsWith('state/') || isBesideStates || key === stateKey(cluster ?? ''))
 }

@@ -12,6 +12,7 @@ import { attemptsPrefix, evidenceKey, MAX_ATTEMPTS, parseEvidenceKey } from '../
 import type { EvidenceId } from '../keys.ts'
 import { ConflictError, DeletedError } from '../objects/objects.ts'
 import type { Objects, StoredObject } from '../objects/objects.ts'
+import { whileReading } from './reading.ts'
 
 /** Evidence that is there and cannot be read, or is not what its key says. One line that names the key. */
 export class EvidenceError extends Error {
@@ -192,6 +193,10 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
 /** The snapshot in stored bytes. Throws {@link EvidenceError} for any bytes that are not a snapshot of the key's cluster and window. */
 export async function decodeSnapshot(key: string, body: Uint8Array): Promise<Snapshot> {
   const text = await unpack(key, body)
+  return whileReading(key, () => parseSnapshot(key, text))
+}
+
+function parseSnapshot(key: string, text: string): Snapshot {
   refuseLists(key, text)
   const parsed = snapshotSchema.safeParse(parseJson(key, text))
   if (!parsed.success) {

@@ -15,6 +15,7 @@ export type LogLine = { readonly event: string; readonly level: string; readonly
 
 export type RunningService = {
   readonly url: string
+  readonly pid: number
   /** What was logged so far. */
   readonly lines: readonly LogLine[]
   /** The first line from the begin on that is wanted, once it is there. Rejects where the process ends before. */
@@ -28,10 +29,14 @@ export type RunningService = {
 }
 
 /** Starts `ciphertrail run` as a process of its own on a free port, and waits until it answers. */
-export async function startService(args: readonly string[], folder: string): Promise<RunningService> {
+export async function startService(
+  args: readonly string[],
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningService> {
   const child = spawn(process.execPath, [BIN, 'run', '--listen', '127.0.0.1:0', '--log', 'json', ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'] ?? '', HOME: folder, TZ: 'Pacific/Auckland', ...clockVariables() },
+    env: { PATH: process.env['PATH'] ?? '', HOME: folder, TZ: 'Pacific/Auckland', ...clockVariables(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: MAX_MS,
     killSignal: 'SIGKILL',
@@ -69,5 +74,5 @@ export async function startService(args: readonly string[], folder: string): Pro
   const { url } = await until(({ event }) => event === 'started').catch(async (error: unknown) => {
     throw new Error((await ended).stderr, { cause: error })
   })
-  return { url: String(url), lines, until, kill: (signal) => child.kill(signal), ended }
+  return { url: String(url), pid: child.pid ?? 0, lines, until, kill: (signal) => child.kill(signal), ended }
 }

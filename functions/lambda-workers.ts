@@ -1,0 +1,28 @@
+/** Workers of a function: what it derives by them may end them, and not the function. */
+import { fileURLToPath } from 'node:url'
+import { type WorkerPool, workerPool } from '../lib/jobs/workers/worker-pool.ts'
+import type { Objects } from '../lib/store/objects/objects.ts'
+
+/** What is left of the time of the function once a worker was ended, in milliseconds. */
+const LEFT_MS = 15_000
+
+const MAX_READING_MS = 5 * 60 * 1000
+
+const ENTRY = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './lambda-worker.ts' : './worker.mjs', import.meta.url),
+)
+
+/** Does something with workers that end with it: a container that sleeps must not have any. */
+export async function withWorkers<T>(
+  objects: Objects,
+  leftMs: () => number,
+  run: (workers: WorkerPool) => Promise<T>,
+): Promise<T> {
+  const readingMs = Math.max(1000, Math.min(MAX_READING_MS, leftMs() - LEFT_MS))
+  const workers = workerPool({ entry: ENTRY, readingMs }, objects)
+  try {
+    return await run(workers)
+  } finally {
+    workers.close()
+  }
+}

@@ -1,0 +1,230 @@
+/** The side of whoever has something done by workers: starts them, keeps one, and ends whichever takes too long. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { countEnd, MAX_ENDS } from '../../store/evidence/set-aside.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import type { CollectedDue } from '../collect-window.ts'
+import type { Compacted, Job, Told } from './job.ts'
+
+/** How workers are started, and when they are ended. */
+export type WorkerSettings = {
+  /** The file that a worker runs, and its arguments. */
+  readonly entry: string
+  readonly args?: readonly string[]
+  /** The most memory for what a worker holds as values, in MB; default {@link MEMORY_MB}. */
+  readonly memoryMb?: number
+  /** How long a worker may be busy with one attempt, in milliseconds; default {@link READING_MS}. */
+  readonly readingMs?: number
+  /** How long it may say nothing else, as while a cluster does not answer; default {@link SILENT_MS}. */
+  readonly silentMs?: number
+}
+
+/** What keeps to the budget of a window takes less. */
+const MEMORY_MB = 1000
+
+/** What keeps to the budget of a window takes ten seconds, a minute on a busy machine. */
+const READING_MS = 5 * 60 * 1000
+
+/** Longer than one window takes, whatever times out. */
+const SILENT_MS = 60 * 60 * 1000
+
+/** So many workers without a job are kept, since to start one takes as long as a window of a small cluster. */
+const MAX_KEPT = 1
+
+/** One that grew larger is not kept: the next one begins small. */
+const MAX_KEPT_BYTES = 400_000_000
+
+/** How often a cluster that ends its worker is tried in one compaction. */
+const MAX_TRIES = 4
+
+/** A worker ended before its job was done. One line that says of what. */
+export class WorkerEndedError extends Error {
+  override readonly name = 'WorkerEndedError'
+  /** The evidence that it was busy with; null where it was none, or is not known. */
+  readonly key: string | null
+  constructor(message: string, key: string | null) {
+    super(message)
+    this.key = key
+  }
+}
+
+/** Does jobs in processes of its own. */
+export type WorkerPool = {
+  /** As `collectDue`. Throws {@link WorkerEndedError}, and an `Error` with the worker's own line where the job failed. */
+  readonly collect: (message: Extract<Job, { kind: 'collect' }>['message']) => Promise<CollectedDue>
+  /** Derives from what is stored of a window. Throws as `collect` does. */
+  readonly derive: (job: Omit<Extract<Job, { kind: 'derive' }>, 'kind'>) => Promise<void>
+  /** Compacts clusters, and tells what came of each: one that ends the worker keeps no other from it. */
+  readonly compact: (
+    clusters: readonly string[],
+    how: { readonly now: Date; readonly atOnce: number; readonly isOver?: () => boolean },
+    onCompacted: (outcome: Compacted) => void,
+  ) => Promise<void>
+  /** Ends all workers, whatever they do. */
+  readonly close: () => void
+}
+
+/** How a job went that ended its worker: what it was busy with. */
+type Ended = { readonly why: string; readonly reading: string | null; readonly last: string | null }
+
+/** Makes a pool. As many workers run as jobs are asked for at once; one without a job is kept for the next. */
+export function workerPool(
+  { entry, args = [], memoryMb = MEMORY_MB, readingMs = READING_MS, silentMs = SILENT_MS }: WorkerSettings,
+  objects: Objects,
+): WorkerPool {
+  const all = new Set<ChildProcess>()
+  const idle: ChildProcess[] = []
+  const killAll = (): void => {
+    for (const child of all) child.kill('SIGKILL')
+  }
+  process.on('exit', killAll)
+
+  function start(): ChildProcess {
+    const child = fork(entry, args, {
+      // V8 lets the space for new objects grow with the machine's memory.
+      execArgv: [`--max-old-space-size=${memoryMb}`, '--semi-space-growth-factor=1'],
+      // What V8 says as its memory is full is for nobody.
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    })
+    all.add(child)
+    child.on('error', () => undefined)
+    child.on('exit', () => {
+      all.delete(child)
+      const at = idle.indexOf(child)
+      if (at !== -1) idle.splice(at, 1)
+    })
+    return child
+  }
+
+  /** A worker without a job keeps this process from nothing. */
+  function release(child: ChildProcess, rss: number): void {
+    if (idle.length >= MAX_KEPT || rss > MAX_KEPT_BYTES || !child.connected) {
+      child.kill('SIGKILL')
+      return
+    }
+    child.unref()
+    child.channel?.unref()
+    idle.push(child)
+  }
+
+  function take(): ChildProcess {
+    const kept = idle.pop()
+    kept?.ref()
+    kept?.channel?.ref()
+    return kept ?? start()
+  }
+
+  /** Gives what the job gave, or how its worker ended. Throws what the job threw. */
+  function run(job: Job, onCompacted: (outcome: Compacted) => void): Promise<CollectedDue | null | Ended> {
+    const child = take()
+    let reading: string | null = null
+    let last: string | null = null
+    let isLate = false
+    return new Promise<CollectedDue | null | Ended>((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      const wait = (): void => {
+        clearTimeout(timer)
+        timer = setTimeout(
+          () => {
+            isLate = true
+            child.kill('SIGKILL')
+          },
+          last === null ? silentMs : readingMs,
+        )
+      }
+      const settle = (): void => {
+        clearTimeout(timer)
+        child.off('message', onMessage).off('exit', onExit).off('error', onError)
+      }
+      const onMessage = (message: Told): void => {
+        if (message.told === 'begin') reading = last = message.key
+        else if (message.told === 'end') reading = null
+        else if (message.told === 'forget') reading = last = null
+        else if (message.told === 'compacted') onCompacted(message.outcome)
+        else {
+          settle()
+          release(child, message.rss)
+          if (message.told === 'done') resolve(message.result)
+          else reject(new Error(message.message))
+          return
+        }
+        wait()
+      }
+      const onExit = (code: number | null, signal: NodeJS.Signals | null): void => {
+        settle()
+        const limit = Math.round((last === null ? silentMs : readingMs) / 1000)
+        resolve({ why: isLate ? `it took more than ${limit} s` : howItEnded(code, signal, memoryMb), reading, last })
+      }
+      const onError = (error: Error): void => {
+        settle()
+        reject(new Error(`Cannot start a worker: ${error.message}`, { cause: error }))
+      }
+      child.on('message', onMessage).on('exit', onExit).on('error', onError)
+      wait()
+      child.send(job)
+    })
+  }
+
+  /** Counts what ended a worker, and says so in one line. */
+  async function blame(what: string, key: string | null, why: string): Promise<string> {
+    const line = `Cannot ${what}: the process that did so ended, ${why}`
+    if (key === null) return line
+    const times = await countEnd(key, why, objects)
+    return `${line}; it read "${key}", which ${times < MAX_ENDS ? 'is tried once more' : 'is left out from now on'}`
+  }
+
+  async function runOne(job: Job, what: string): Promise<CollectedDue | null> {
+    const outcome = await run(job, () => undefined)
+    if (outcome === null || !('why' in outcome)) return outcome
+    const key = outcome.reading ?? outcome.last
+    throw new WorkerEndedError(await blame(what, key, outcome.why), key)
+  }
+
+  return {
+    async collect(message) {
+      const collected = await runOne({ kind: 'collect', message }, `collect from cluster "${message.cluster}"`)
+      if (collected === null) throw new TypeError('a worker that collects gives what it collected')
+      return collected
+    },
+    async derive(job) {
+      await runOne({ kind: 'derive', ...job }, `derive cluster "${job.cluster}"`)
+    },
+    async compact(clusters, { now, atOnce, isOver = () => false }, onCompacted) {
+      let left = clusters
+      let most = atOnce
+      let tries = 0
+      while (left.length > 0 && !isOver()) {
+        const done = new Set<string>()
+        const told = (compacted: Compacted): void => {
+          done.add(compacted.cluster)
+          tries = 0
+          onCompacted(compacted)
+        }
+        const outcome = await run({ kind: 'compact', clusters: left, now: now.toISOString(), atOnce: most }, told)
+        left = left.filter((cluster) => !done.has(cluster))
+        if (outcome === null || !('why' in outcome)) return
+        const [first, ...others] = left
+        if (first === undefined) return
+        // Of several at once only what was being read is known; one after the other, it was the first of those that are left.
+        const key = outcome.reading ?? (most === 1 ? outcome.last : null)
+        const line = await blame(`derive cluster "${first}"`, key, outcome.why)
+        tries += most === 1 ? 1 : 0
+        if (most === 1 && (key === null || tries === MAX_TRIES)) {
+          // It would end the next one, too: the next day tries it again.
+          onCompacted({ cluster: first, windows: 0, errors: [line], problem: null })
+          left = others
+          tries = 0
+        }
+        most = 1
+      }
+    },
+    close() {
+      process.off('exit', killAll)
+      killAll()
+    },
+  }
+}
+
+function howItEnded(code: number | null, signal: NodeJS.Signals | null, memoryMb: number): string {
+  if (signal === 'SIGABRT' || code === 134) return `it needed more than ${memoryMb} MB`
+  return signal === null ? `with code ${code}` : `by ${signal}`
+}

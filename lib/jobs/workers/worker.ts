@@ -1,0 +1,82 @@
+/** The side of a worker: takes one job after the other from the process that started it, and ends with that. */
+import { assessWindow } from '../../assess/window/window.ts'
+import { concurrently } from '../../concurrently.ts'
+import { deriveCluster } from '../../history/derive.ts'
+import { listEvidence } from '../../history/listed-evidence.ts'
+import { listAttempts } from '../../store/evidence/evidence.ts'
+import { forgetReading, tellReading } from '../../store/evidence/reading.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { readClusters } from '../../store/registry/registry.ts'
+import { type CollectDueDeps, type CollectInput, type CollectedDue, collectDue } from '../collect-window.ts'
+import { compactHistory } from '../compact-history.ts'
+import type { Compacted, Job, Told } from './job.ts'
+
+/** The store, how a cluster is opened, and who collects. */
+export type JobDeps = CollectDueDeps & CollectInput
+
+/**
+ * Does a job in this process. Throws as what it calls does, but for a cluster that cannot be compacted, which is told.
+ *
+ * @param onCompacted told of each cluster that was compacted, once it was
+ */
+export async function doJob(
+  job: Job,
+  { objects, open, ...input }: JobDeps,
+  onCompacted: (outcome: Compacted) => void,
+): Promise<CollectedDue | null> {
+  if (job.kind === 'collect') return collectDue(job.message, input, { objects, open })
+  const all = await readClusters({ objects })
+  if (job.kind === 'derive') {
+    const cluster = all.find(({ id }) => id === job.cluster)
+    if (cluster === undefined) return null
+    const stored = await listAttempts(job.window, cluster.id, { objects })
+    await deriveCluster(cluster, { objects, assess: assessWindow, now: input.now() }, stored)
+    return null
+  }
+  await compact(job, all, objects, onCompacted)
+  return null
+}
+
+async function compact(
+  { clusters: ids, now, atOnce }: Extract<Job, { kind: 'compact' }>,
+  all: Awaited<ReturnType<typeof readClusters>>,
+  objects: Objects,
+  onCompacted: (outcome: Compacted) => void,
+): Promise<void> {
+  const at = new Date(now)
+  const clusters = ids.flatMap((id) => all.find((one) => one.id === id) ?? [])
+  const listed = await listEvidence(at, objects)
+  await concurrently(clusters, atOnce, async (cluster) => {
+    forgetReading()
+    try {
+      const { windows, errors } = await compactHistory(cluster, at, { objects, listed })
+      onCompacted({ cluster: cluster.id, windows: windows.length, errors, problem: null })
+    } catch (error) {
+      // One cluster must not keep the others from being brought up.
+      if (!(error instanceof Error)) throw error
+      onCompacted({ cluster: cluster.id, windows: 0, errors: [], problem: error.message })
+    }
+  })
+}
+
+/** Does the jobs that the process that started this one sends, one after the other, until that one is gone. */
+export async function serveJobs(deps: JobDeps): Promise<void> {
+  const tell = (message: Told): void => void process.send?.(message)
+  tellReading({
+    begin: (key) => tell({ told: 'begin', key }),
+    end: () => tell({ told: 'end' }),
+    forget: () => tell({ told: 'forget' }),
+  })
+  // Whoever started it decides when it ends: a terminal and a supervisor signal all processes at once.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
+  process.on('message', (job: Job) => {
+    doJob(job, deps, (outcome) => tell({ told: 'compacted', outcome })).then(
+      (result) => tell({ told: 'done', result, rss: process.memoryUsage.rss() }),
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : String(error)
+        tell({ told: 'failed', message, rss: process.memoryUsage.rss() })
+      },
+    )
+  })
+  await new Promise<void>((resolve) => process.once('disconnect', resolve))
+}
