@@ -15,9 +15,8 @@ test('the last point of the trend has the numbers of the period itself', () => {
       summary.share,
       summary.collectedWindows,
       {
-        observedPaths: summary.observedPaths,
-        notEncrypted: summary.notEncrypted.length,
-        unknown: summary.unknown.length,
+        known: summary.paths.filter((path) => path.class === 'application').length,
+        atSomeTime: summary.notEncrypted.length,
       },
     ],
   )
