@@ -66,10 +66,7 @@ async function assertTotalsAgree(documents: Documents): Promise<void> {
   const paths = rowsOf(documents, 'paths.csv').filter((row) => row['class'] === 'application')
   assert.equal(paths.filter((row) => row['not_encrypted'] === 'true').length, json.paths.atSomeTime)
   assert.equal(paths.filter((row) => row['status'] !== '').length, json.paths.atSomeTime)
-  assert.equal(
-    paths.filter((row) => row['verdict'] === 'not-enough-evidence').length,
-    json.paths.notEnoughEvidence,
-  )
+  assert.equal(paths.filter((row) => row['verdict'] === 'not-enough-evidence').length, json.paths.notEnoughEvidence)
   for (const [state, count] of Object.entries(json.paths.byState))
     assert.equal(paths.filter((row) => row['state'] === state).length, count, state)
 

@@ -87,7 +87,11 @@ test('coverageRunsOf() shows what was collected apart from what was seen, and ne
 })
 
 test('a gap of one window in a cell of many is drawn, and so is the least that was seen', () => {
-  const windows = hours(year).map((window, index) => ({ ...window, collected: index !== 5, ratio: index === 80 ? 0 : 1 }))
+  const windows = hours(year).map((window, index) => ({
+    ...window,
+    collected: index !== 5,
+    ratio: index === 80 ? 0 : 1,
+  }))
   const [first, second] = coverageRunsOf(windows, axisOf(windows, year))
   assert.deepEqual([first?.seen, first?.collected], [1, 0.875])
   assert.deepEqual([second?.seen, second?.collected], [0.875, 1])

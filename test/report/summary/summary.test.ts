@@ -56,11 +56,7 @@ test('what has not ended has lasted up to the last window that was collected, an
     return sections.flatMap(({ groups }) => groups.map(({ facts }) => facts))[0] ?? ''
   }
   assert.match(open(hours()), /unencrypted since [^·]* \(7 d\) ·/)
-  assert.match(
-    open(hours().slice(0, 48)),
-    /unencrypted since [^·]* \(2 d\) ·/,
-    'in a week that is not over',
-  )
+  assert.match(open(hours().slice(0, 48)), /unencrypted since [^·]* \(2 d\) ·/, 'in a week that is not over')
   const dark = hours({ missing: Array.from({ length: 120 }, (_, index) => 48 + index) })
   assert.match(open(dark), /unencrypted since [^·]* \(2 d up to the last collected window, [^·]*\) ·/)
 })
@@ -80,7 +76,9 @@ test('a cluster of which nothing is known keeps its null beside one with a good 
 
 test('a path counts as the worst it was seen to be, and in one list only', () => {
   const worst = (...stretches: Stretch[]): string | undefined => {
-    const { notEncrypted, notEnoughEvidence, refused, exempt, encrypted, unseen, paths } = of(hours(), [path(stretches)])
+    const { notEncrypted, notEnoughEvidence, refused, exempt, encrypted, unseen, paths } = of(hours(), [
+      path(stretches),
+    ])
     const all = [...notEncrypted, ...notEnoughEvidence, ...refused, ...exempt, ...encrypted, ...unseen]
     assert.equal(all.length, paths.length)
     return all[0]?.mark

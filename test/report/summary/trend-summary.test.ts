@@ -82,5 +82,8 @@ test('one period with data is told in a sentence, not drawn', () => {
   const { sections } = viewOf(summarise(report([cluster('west', hours(), [])])))
   const trend = sections.find(({ id }) => id === 'trend')
   assert.deepEqual([trend?.drawings, trend?.tables], [[], []])
-  assert.match(trend?.paragraphs.join('\n') ?? '', /^Only one period has data, so there is no trend: 16 Nov 2026 00:00: /)
+  assert.match(
+    trend?.paragraphs.join('\n') ?? '',
+    /^Only one period has data, so there is no trend: 16 Nov 2026 00:00: /,
+  )
 })
