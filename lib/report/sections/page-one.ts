@@ -352,7 +352,7 @@ function timeLine({ clusters, share, removed, monitored }: Summary): string {
     ...(share === null || share >= 1
       ? []
       : [
-          `${shareWords(share)} of pod time observed${why.length === 0 ? '' : `, the rest mostly because ${why.map(([reason]) => GAP_WORDS[reason]).join('; ')}`}`,
+          `${shareWords(share)} of ${clusters.some((one) => one.share === null) ? 'known pod time' : 'pod time'} observed${why.length === 0 ? '' : `, the rest mostly because ${why.map(([reason]) => GAP_WORDS[reason]).join('; ')}`}`,
         ]),
     ...(removed.length === 0 ? [] : [`not in this report: ${namesOf(removed)}, removed from the registry`]),
   ]

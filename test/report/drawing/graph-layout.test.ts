@@ -60,5 +60,14 @@ test('what was not encrypted is drawn in front of everything else', () => {
 test('too many paths to draw are joined by namespaces, and that is said', () => {
   const [west] = drawingsOf(manyPaths(300))
   assert.match(west?.caption ?? '', /left out, since there are too many to draw|too many workloads to draw/u)
-  assert.ok((west?.layers.length ?? 99) <= 50)
+  assert.ok((west?.layers.length ?? 99) <= 92)
+  assert.ok((west?.layers.at(-1)?.boxes.length ?? 99) <= 60)
+})
+
+test('what is not judged is one box for each class, and a client without an identity stands at the port that it reaches', () => {
+  const [west] = drawingsOf(storyOfAWeek())
+  const names = west?.layers.at(-1)?.labels.map(({ text }) => text) ?? []
+  assert.ok(names.includes('Linkerd’s own') && !names.includes('linkerd-proxy-injector'))
+  assert.ok(names.includes('perhaps audit-export'))
+  assert.equal(names.filter((name) => name === '(unmeshed)').length, 4)
 })

@@ -15,7 +15,7 @@ test('axisOf() gives a week of hours one cell each, and a year cells of many win
   assert.equal(week.windowsPerCell, 1)
   assert.equal(week.width, FULL_WIDTH)
   const long = axisOf(hours(year), year)
-  assert.equal(long.windowsPerCell, 53)
+  assert.equal(long.windowsPerCell, 72)
   assert.ok(long.bins.length <= MAX_CELLS)
   assert.equal(long.bins.at(-1)?.last, 8759)
 })
@@ -62,19 +62,37 @@ test('no mark is lost by binning unless a worse one stands in its cell', () => {
   )
 })
 
-test('coverageRunsOf() shows the least of a cell, and never a number where none is known', () => {
+test('axisOf() gives a quarter a cell for each day, and a few windows the whole width', () => {
+  const quarter = { from: '2026-09-01T00:00:00Z', to: '2026-12-01T00:00:00Z' }
+  assert.equal(axisOf(hours(quarter), quarter).bins.length, 91)
+  const short = { from: '2026-11-20T00:00:00Z', to: '2026-11-20T07:00:00Z' }
+  assert.deepEqual([axisOf(hours(short), short).width, axisOf(hours(short), short).bins.length], [FULL_WIDTH, 7])
+})
+
+test('coverageRunsOf() shows what was collected apart from what was seen, and never a number where none is known', () => {
   const windows = hours({ missing: [1] }).map((window, index) => ({
     ...window,
     ratio: index === 2 ? null : index === 3 ? 0.45 : 1,
   }))
   assert.deepEqual(
-    coverageRunsOf(windows, axisOf(windows, period)).map(({ seen, width }) => [seen, width]),
+    coverageRunsOf(windows, axisOf(windows, period)).map(({ seen, collected, width }) => [seen, collected, width]),
     [
-      [1, 4],
-      ['not-collected', 4],
-      [null, 4],
-      [0.375, 4],
-      [1, 656],
+      [1, 1, 4],
+      [null, 0, 4],
+      [null, 1, 4],
+      [0.375, 1, 4],
+      [1, 1, 656],
     ],
   )
+})
+
+test('a gap of one window in a cell of many is drawn, and so is the least that was seen', () => {
+  const windows = hours(year).map((window, index) => ({
+    ...window,
+    collected: index !== 5,
+    ratio: index === 80 ? 0 : 1,
+  }))
+  const [first, second] = coverageRunsOf(windows, axisOf(windows, year))
+  assert.deepEqual([first?.seen, first?.collected], [1, 0.875])
+  assert.deepEqual([second?.seen, second?.collected], [0.875, 1])
 })

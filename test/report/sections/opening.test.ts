@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
+import { besideWords, headlineWords, notesOf, verdictOf } from '../../../lib/report/sections/opening.ts'
 import { summarise } from '../../../lib/report/summary/summary.ts'
 import { cluster, coverageOf, hours, report, workload } from '../../support/stored/report-input.ts'
 
@@ -12,21 +12,20 @@ const encrypted = {
   stretches: [{ from: 0, to: 167, state: 'mtls' }],
 } as const
 
-test('the verdict says of how many windows it is not known how much there was to see, and gives no comfort of one that was seen whole', () => {
+test('a cluster of which it is not known how much there was to see has a note that says so', () => {
   const windows = hours()
   const coverage = coverageOf('west', windows.slice(0, 1), encrypted.source)
   const summary = summarise(report([cluster('west', windows, [encrypted], { coverage })]))
   assert.equal(summary.share, 1)
-  assert.match(
-    verdictOf(summary),
-    /^How much there was to see in 167 collected windows is not known; .*0 of 1 observed path were not encrypted by the mesh; of what was not observed, nothing is known\.$/,
-  )
+  assert.match(notesOf(summary).join('\n'), /^In 167 collected windows it is not known how much there was to see/m)
 })
 
-test('a cluster of which nothing was observed keeps the verdict from ending with a good number', () => {
+test('a cluster of which nothing was observed comes before any number of the verdict', () => {
   const dark = cluster('north', hours({ missing: Array.from({ length: 168 }, (_, index) => index) }), [])
   const summary = summarise(report([cluster('west', hours(), [encrypted]), dark]))
-  assert.match(verdictOf(summary), /of what was not observed, nothing is known\.$/)
+  assert.match(verdictOf(summary), /^Nothing was observed on 1 of 2 clusters: north\. /)
+  assert.equal(verdictOf(summary).startsWith(headlineWords(summary)), true)
+  assert.match(besideWords(summary), /^1 of 1 judged path was encrypted whenever seen\.$/)
 })
 
 test('a cluster that was taken out of the registry is named beside the verdict', () => {

@@ -53,16 +53,12 @@ test('what has not ended has lasted up to the last window that was collected, an
     const last = windows.length - 1
     const stretch: Stretch = { from: 0, to: last, state: 'plaintext', episode: episode('a', PERIOD.from) }
     const { sections } = viewOf(of(windows, [path([stretch])]))
-    return sections.flatMap(({ entries }) => entries.map(({ headline }) => headline))[0] ?? ''
+    return sections.flatMap(({ groups }) => groups.map(({ facts }) => facts))[0] ?? ''
   }
-  assert.match(open(hours()), /^not encrypted since [^;]* \(7 d\); not ended at the end of the period$/)
-  assert.match(
-    open(hours().slice(0, 48)),
-    /^not encrypted since [^;]* \(2 d\); not ended/,
-    'in a week that is not over',
-  )
+  assert.match(open(hours()), /unencrypted since [^·]* \(7 d\) ·/)
+  assert.match(open(hours().slice(0, 48)), /unencrypted since [^·]* \(2 d\) ·/, 'in a week that is not over')
   const dark = hours({ missing: Array.from({ length: 120 }, (_, index) => 48 + index) })
-  assert.match(open(dark), /^not encrypted since [^;]* \(2 d up to the last window collected, [^;]*\); not ended/)
+  assert.match(open(dark), /unencrypted since [^·]* \(2 d up to the last collected window, [^·]*\) ·/)
 })
 
 test('a cluster of which nothing is known keeps its null beside one with a good number', () => {
@@ -80,9 +76,11 @@ test('a cluster of which nothing is known keeps its null beside one with a good 
 
 test('a path counts as the worst it was seen to be, and in one list only', () => {
   const worst = (...stretches: Stretch[]): string | undefined => {
-    const { notEncrypted, unknown, refused, exempt, encrypted, unseen, knownPaths } = of(hours(), [path(stretches)])
-    const all = [...notEncrypted, ...unknown, ...refused, ...exempt, ...encrypted, ...unseen]
-    assert.equal(all.length, knownPaths)
+    const { notEncrypted, notEnoughEvidence, refused, exempt, encrypted, unseen, paths } = of(hours(), [
+      path(stretches),
+    ])
+    const all = [...notEncrypted, ...notEnoughEvidence, ...refused, ...exempt, ...encrypted, ...unseen]
+    assert.equal(all.length, paths.length)
     return all[0]?.mark
   }
   const then = (state: State, more: Partial<Stretch> = {}): Stretch => ({ from: 84, to: 167, state, ...more })
@@ -195,7 +193,10 @@ test('adding a window that is not encrypted or not known never makes a path look
       const before = marks(seen)
       const after = marks([...seen, more])
       assert.ok(after.notEncrypted.length >= before.notEncrypted.length)
-      assert.ok(after.notEncrypted.length + after.unknown.length >= before.notEncrypted.length + before.unknown.length)
+      assert.ok(
+        after.notEncrypted.length + after.notEnoughEvidence.length >=
+          before.notEncrypted.length + before.notEnoughEvidence.length,
+      )
     }),
     { numRuns: 200 },
   )
