@@ -15,6 +15,7 @@ async function storeOf(kept: Readonly<Record<string, Uint8Array>>) {
   const objects = memoryObjects(held)
   const documents = [documentOf('report.html', HTML), documentOf('report.pdf', PDF)]
   const { key: report, write } = recordReport({ ...RECORD, documents }, objects)
+  assert.ok(report !== null)
   await write()
   for (const [name, body] of Object.entries(kept)) held.set(documentKey(report, name), body)
   return { held, objects, report }
