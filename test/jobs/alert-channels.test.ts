@@ -18,6 +18,9 @@ import { assessWindow } from '../../lib/assess/window/window.ts'
 import { changeKey } from '../../lib/store/keys.ts'
 import { readProgress, writeProgress } from '../../lib/seal/write/progress.ts'
 import { vkeyKey } from '../../lib/store/log-keys.ts'
+import { readScopes } from '../../lib/assess/judge/parse-scope.ts'
+import { declareScope } from '../../lib/store/registry/declarations.ts'
+import { compareText } from '../../lib/text/order.ts'
 import type { Snapshot } from '../../lib/model/snapshot.ts'
 import { compactCluster, deriveCluster } from '../../lib/history/derive.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
@@ -576,4 +579,51 @@ test('alertDue(): the same stories show a run that sends without a claim, and on
     assert.ok(wrong > 0, manner)
     assert.match(first ?? '', wanted)
   }
+})
+
+test('a path of Linkerd’s own is no alert, one of an application is; both are where scope.yaml says that controls judge the mesh, too', async () => {
+  const api = pod('deployment/api')
+  const identity = pod('deployment/linkerd-identity', { namespace: 'linkerd' })
+  const metrics = pod('deployment/metrics-api', { namespace: 'linkerd-viz' })
+  const labels = {
+    linkerd: { 'linkerd.io/is-control-plane': 'true' },
+    'linkerd-viz': { 'linkerd.io/extension': 'viz' },
+  }
+  const clear: SyntheticCluster = {
+    pods: [api, identity, metrics],
+    counters: [...clearHttp(api, 9000), ...clearHttp(identity, 8080), ...clearHttp(metrics, 8085)],
+    objects: () => ({
+      namespaces: [
+        { metadata: { name: api.namespace } },
+        ...Object.entries(labels).map(([name, own]) => ({ metadata: { name, labels: own } })),
+      ],
+    }),
+  }
+  const toldOf = async (scope: string | null): Promise<readonly string[]> => {
+    const objects = memoryObjects()
+    const author = { now: minutesIn(-1), by: 'test' }
+    await addChannel({ id: 'ops', snsTopic: TOPIC }, author, objects)
+    await addCluster({ id: 'shop', windowMinutes: 5 }, author, { objects })
+    if (scope !== null) {
+      const { value } = readScopes(scope)
+      assert.ok(value)
+      await declareScope(value, author, objects)
+    }
+    await writeAttempt(snapshotOf('shop', 0, {}, clear), { objects })
+    const [cluster] = await readClusters({ objects })
+    assert.ok(cluster)
+    await deriveCluster(cluster, { objects, assess: assessWindow })
+    const now = minutesIn(6)
+    const [told] = await alertDue(
+      { at: now, url: null },
+      { objects, now: () => now, publish: async () => 'taken', post: webhookPost(undefined), mail: null },
+    )
+    assert.equal(told?.problem, null)
+    return (told.notice?.began ?? []).map(({ line }) => / to deployment (\S+):/.exec(line)?.[1] ?? line)
+  }
+  assert.deepEqual(await toldOf(null), [`${api.namespace}/api`])
+  assert.deepEqual(
+    (await toldOf('report:\n  judge: [application, mesh]\n')).toSorted(compareText),
+    [`${api.namespace}/api`, 'linkerd-viz/metrics-api', 'linkerd/linkerd-identity'].toSorted(compareText),
+  )
 })

@@ -83,7 +83,7 @@ test('runs that race and repeat give each recipient of two channels each mail on
         shown?.map(({ address }) => address),
         [to],
       )
-      return `${/^\[(\w+)\]/.exec(subject ?? '')?.[1] ?? ''} ${to}`
+      return `${/ \((\w+), week \d+\)$/.exec(subject ?? '')?.[1] ?? ''} ${to}`
     }),
   )
   assert.deepEqual(mails.toSorted(compareText), [

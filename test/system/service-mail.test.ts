@@ -141,7 +141,7 @@ async function mails(): Promise<readonly string[]> {
       shown?.map(({ address }) => address),
       [to],
     )
-    return `${/^\[([a-z]+)\]/.exec(subject)?.[1] ?? ''} ${to}`
+    return `${/ \(([a-z]+), week \d+\)$/.exec(subject)?.[1] ?? ''} ${to}`
   })
   return (await Promise.all(found)).toSorted(compareText)
 }

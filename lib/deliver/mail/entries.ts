@@ -1,58 +1,54 @@
-/** One path in a list of a mail: how it stands, since when, why, and what would fix it. */
+/** One path in the list of a mail: what became of it, and since when. */
 import type { Dates } from '../../time/dates.ts'
 import { durationWords } from '../../time/dates.ts'
-import { openWords } from '../../report/words/format-episode.ts'
+import { openFor } from '../../report/words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
 import { endingWords } from '../../report/sections/not-encrypted.ts'
 import { LOOKS } from '../../report/drawing/state-looks.ts'
 import type { Summary } from '../../report/summary/summary.ts'
+import type { Endpoint } from '../../model/path.ts'
+import type { NameView } from '../../report/table-cells.ts'
 import { destinationName, endpointName } from '../../report/table-cells.ts'
 import { CAUSE_WORDS, reasonWords } from '../../report/words/vocabulary.ts'
-import { clusterNote } from '../../report/words/report-context.ts'
-import type { NewsItem, NewsKind } from './news.ts'
-import type { MailEntryView } from './view-parts.ts'
+import { OPEN_KINDS, type NewsItem } from './news.ts'
+import type { MailFinding } from './view-parts.ts'
 
-/** Lists in which what would fix a path is told; of what is still open it was told before, and of the others there is nothing left to fix. */
-const FIXABLE: readonly NewsKind[] = ['new', 'reopened']
+/** Beside what is over: the colour of a state is for what is so. */
+const OVER_FILL = '#8b929b'
 
 /**
  * Words a path.
  *
- * @param around `isFirstTold`: nothing was collected in the week before, so that no mail has told of what is open
+ * @param around `isCompared`: something was collected in the week before, so that what is open is known to be still open
  */
-export function mailEntry(
+export function mailFinding(
   item: NewsItem,
-  { summary, dates, isFirstTold }: { readonly summary: Summary; readonly dates: Dates; readonly isFirstTold: boolean },
-): MailEntryView {
-  const { exposure } = item
-  const mark = exposure?.mark ?? 'not-observed'
-  const told = exposure?.reasons.at(-1)
-  const cluster = clusterNote(summary, item.cluster)
+  { summary, dates, isCompared }: { readonly summary: Summary; readonly dates: Dates; readonly isCompared: boolean },
+): MailFinding {
+  const mark = item.exposure?.mark ?? 'not-observed'
+  const isOpen = OPEN_KINDS.includes(item.kind)
   return {
     shape: LOOKS[mark].shape,
-    state: mark,
-    fill: LOOKS[mark].fill,
-    source: endpointName(item.source),
-    destination: destinationName(item),
-    lines: [
-      ...(cluster === null ? [] : [cluster]),
-      whenWords(item, summary, dates),
-      ...(exposure === null
-        ? ['not observed this week; it counts as open until it is seen encrypted']
-        : told === undefined
-          ? []
-          : [`why: ${whyWords(told)}`]),
-      ...waiverLine(item, summary, dates),
-    ],
-    fix:
-      FIXABLE.includes(item.kind) || (isFirstTold && item.kind === 'open')
-        ? (told?.fix ?? '')
-            .split('\n')
-            .filter((line) => line !== '')
-            .map(printable)
-        : [],
+    state: isOpen ? mark : `was ${mark}`,
+    fill: isOpen || item.kind === 'ended' ? LOOKS[mark].fill : OVER_FILL,
+    source: shortName(endpointName(item.source), item.source),
+    destination:
+      item.destination.cluster === null ? shortName(destinationName(item), item.destination) : destinationName(item),
+    words: [
+      ...(isOpen ? openParts(item, summary, dates, isCompared) : [endedWords(item, dates)]),
+      ...waiverParts(item, summary, dates),
+      ...clusterParts(item.cluster, summary),
+    ].join(', '),
   }
 }
+
+/** Without its kind, which the report has: the namespace says what it is. */
+const shortName = (name: NameView, { namespace }: Endpoint): NameView =>
+  namespace === '' ? name : { ...name, kind: '' }
+
+/** Names the cluster if there is more than one. */
+export const clusterParts = (id: string, { clusters }: Pick<Summary, 'clusters'>): readonly string[] =>
+  clusters.length > 1 ? [`on ${printable(id)}`] : []
 
 /** Why a path is not encrypted: its cause, or, where that is not known, the reason that was told. */
 export function whyWords({
@@ -65,29 +61,54 @@ export function whyWords({
   return cause === null || cause === 'unknown' ? printable(reasonWords(reason)) : CAUSE_WORDS[cause]
 }
 
-function whenWords({ cluster, episode, exposure, source }: NewsItem, summary: Summary, dates: Dates): string {
-  const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
-  if (episode === null)
-    return exposure === null
-      ? 'since when is not known'
-      : `not encrypted in windows from ${dates.moment(exposure.first)} to ${dates.moment(exposure.last)}; since when is not known`
-  const { openedAt, endedAt, ending, sinceUnknown } = episode
-  if (endedAt === null) return openWords(cluster, episode, summary, dates)
-  const from = sinceUnknown ? `an unknown time before ${dates.moment(openedAt)}` : dates.moment(openedAt)
-  const how = ending === null ? 'no end of it is known' : endingWords(ending, { source })
-  return `not encrypted from ${from} to ${dates.moment(endedAt)} (${sinceUnknown ? 'at least ' : ''}${lasted(openedAt, endedAt)}); ${how}`
+const OPEN_WORDS: Readonly<Record<string, string>> = { new: 'new', reopened: 'back again' }
+
+function openParts(
+  { kind, cluster, episode, exposure }: NewsItem,
+  summary: Summary,
+  dates: Dates,
+  isCompared: boolean,
+): readonly string[] {
+  const since = episode?.openedAt ?? exposure?.since ?? null
+  return [
+    OPEN_WORDS[kind] ?? (isCompared ? 'still open' : 'open'),
+    since === null
+      ? 'start unknown'
+      : sinceWords({ cluster, since, isSinceUnknown: episode?.sinceUnknown ?? true }, summary, dates),
+    ...(exposure === null ? ['not observed this week'] : []),
+  ]
 }
 
-/** A waived path is told like every other one, with who accepted it and until when. */
-function waiverLine({ exposure, isWaived }: NewsItem, { judgement }: Summary, dates: Dates): readonly string[] {
+/** `since Tue 4 Nov 09:00 (6 d 2 h)`, up to the last window that was collected. */
+export function sinceWords(
+  {
+    cluster,
+    since,
+    isSinceUnknown,
+  }: { readonly cluster: string; readonly since: string; readonly isSinceUnknown: boolean },
+  summary: Summary,
+  dates: Dates,
+): string {
+  const lasted = openFor(cluster, since, summary)
+  const length = lasted === null ? '' : ` (${isSinceUnknown ? 'at least ' : ''}${lasted.words})`
+  return `since ${isSinceUnknown ? 'before ' : ''}${dates.moment(since)}${length}`
+}
+
+function endedWords({ episode, exposure, source }: NewsItem, dates: Dates): string {
+  if (episode === null || episode.endedAt === null || episode.ending === null)
+    return `unencrypted ${exposure === null ? 'at some time' : dates.range(exposure.first, exposure.last)}, end unknown`
+  const { openedAt, endedAt, ending, sinceUnknown } = episode
+  const lasted = durationWords((Date.parse(endedAt) - Date.parse(openedAt)) / 1000)
+  return `${endingWords(ending, { source })}, ${dates.moment(endedAt)} after ${sinceUnknown ? 'at least ' : ''}${lasted}`
+}
+
+/** A waived path is listed like every other one, with who accepted it and until when. */
+function waiverParts({ exposure, isWaived }: NewsItem, { judgement }: Summary, dates: Dates): readonly string[] {
   if (!isWaived || exposure === null) return []
   const accepted = new Set(
     exposure.failures.flatMap(({ rule, waiver }) => (rule === 'path-is-encrypted' && waiver !== null ? [waiver] : [])),
   )
   return judgement.waivers
     .filter(({ waiver }) => accepted.has(waiver.id))
-    .map(
-      ({ waiver }) =>
-        `accepted by waiver ${printable(waiver.id)} until ${dates.full(waiver.expires)}, owner ${printable(waiver.owner)}`,
-    )
+    .map(({ waiver }) => `accepted until ${dates.full(waiver.expires)} (waiver ${printable(waiver.id)})`)
 }

@@ -3,7 +3,6 @@ import type { Channel } from '../channel/channel.ts'
 import type { EmptyCluster } from './part.ts'
 import type { SuppressedCounts } from '../channel/suppressions.ts'
 import type { ReportOffer } from './report-offer.ts'
-import type { FactView } from './view-parts.ts'
 
 /** What a mail is made from. */
 export type MailInput = {
@@ -14,11 +13,11 @@ export type MailInput = {
   readonly empty: readonly EmptyCluster[]
   /** How many recipients of the channel get no mail any more. */
   readonly suppressed: SuppressedCounts
-  /** What else is so when the mail is made, not of a path or of what was seen; in printable lines. */
+  /** What expires soon or is late when the mail is made; in printable lines. */
   readonly beside: {
     /** How many there are of each kind; empty for none. */
     readonly words: string
-    readonly conditions: readonly FactView[]
+    readonly conditions: readonly { readonly line: string }[]
     /** Ids of clusters of which it is not known whether certificates or trust anchors are about to end. */
     readonly untold: readonly string[]
     /** RFC 3339. */

@@ -1,6 +1,7 @@
 /** The part of a mail in plain text, which says the same as the one in HTML. */
 import type { NameView } from '../../report/table-cells.ts'
-import type { MailEntryView, FactView, MailSection, MailTable, MailView } from './view-parts.ts'
+import { ACTION_ORDER } from './mail-html.ts'
+import type { MailFinding, MailList, MailView } from './view-parts.ts'
 
 /**
  * Sets a view as text.
@@ -9,57 +10,37 @@ import type { MailEntryView, FactView, MailSection, MailTable, MailView } from '
  * @param download as {@link mailHtml} has it
  */
 export function mailText(view: MailView, unsubscribe: string | null, download: string | null): string {
+  const { actions, soon, findings } = view
   const blocks = [
-    [view.title, view.about],
+    view.about,
     ...view.warnings.map((line) => [`! ${line}`]),
     [view.verdict],
     ...(view.notes.length === 0 ? [] : [view.notes]),
+    ...listBlock(actions, ({ title, facts }, index) => [`${index + 1}. ${title}`, `   ${facts}`], [ACTION_ORDER]),
+    ...listBlock(soon, (line) => [`- ${line}`]),
+    ...listBlock(findings, (finding) => [findingLine(finding)]),
     ...(view.page === null ? [] : [['How to get the report of the week, with every path:', view.page]]),
     ...(download === null ? [] : [['Download the report as a PDF:', download]]),
     ...(view.report.length === 0 ? [] : [view.report]),
-    tableLines(view.coverage),
-    ...view.sections.map(sectionLines),
-    ...(view.waivers.length === 0 ? [] : [[...heading('Waivers that end within 14 days'), ...view.waivers]]),
-    tableLines(view.trend),
-    ...view.footer.map((line) => [line]),
+    view.numbers.map(({ title, text }) => `${title}: ${text}`),
+    view.footer,
     ...(unsubscribe === null ? [] : [['Unsubscribe from this channel:', unsubscribe]]),
   ]
   return `${blocks.map((lines) => lines.join('\n')).join('\n\n')}\n`
 }
 
-const heading = (title: string): readonly string[] => [title, '-'.repeat(title.length)]
+function listBlock<T>(
+  list: MailList<T> | null,
+  linesOf: (item: T, index: number) => readonly string[],
+  before: readonly string[] = [],
+): readonly (readonly string[])[] {
+  if (list === null) return []
+  const { title, items, more } = list
+  return [[title, '-'.repeat(title.length), ...before, ...items.flatMap(linesOf), ...(more === '' ? [] : [more])]]
+}
 
 const nameText = ({ kind, pieces }: NameView): string => `${kind === '' ? '' : `${kind} `}${pieces.join('')}`
 
-function sectionLines({ title, entries, facts, more }: MailSection): readonly string[] {
-  return [
-    ...heading(title),
-    ...entries.flatMap(entryLines),
-    ...facts.flatMap(factLines),
-    ...(more === '' ? [] : [more]),
-  ]
-}
-
-function entryLines({ shape, state, source, destination, lines, fix }: MailEntryView): readonly string[] {
-  return [
-    `${shape} ${state}  ${nameText(source)} to ${nameText(destination)}`,
-    ...[...lines, ...fix.map((line) => `fix: ${line}`)].map((line) => `    ${line}`),
-  ]
-}
-
-function factLines({ line, details }: FactView): readonly string[] {
-  return [`- ${line}`, ...details.map((detail) => `    ${detail}`)]
-}
-
-function tableLines({ title, columns, rows, more }: MailTable): readonly string[] {
-  if (rows.length === 0) return [...heading(title), more]
-  const grid = [columns, ...rows.map(({ head, cells }) => [head, ...cells.map(({ text }) => text)])]
-  const widths = columns.map((_, index) => Math.max(...grid.map((row) => row[index]?.length ?? 0)))
-  const lines = grid.map((row) =>
-    row
-      .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  )
-  return [...heading(title), ...lines, ...(more === '' ? [] : [more])]
+function findingLine({ shape, state, source, destination, words }: MailFinding): string {
+  return `${shape} ${state}  ${nameText(source)} to ${nameText(destination)}, ${words}`
 }

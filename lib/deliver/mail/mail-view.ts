@@ -3,36 +3,32 @@
  * the same; neither makes a sum, a date or a decision. All that comes from clusters has gone through `printable`.
  */
 import { printable } from '../../text/printable.ts'
-import { notesOf, verdictOf } from '../../report/sections/opening.ts'
-import { LOOKS } from '../../report/drawing/state-looks.ts'
+import { evidenceWords, monitoredWords, openWords, verdictOf } from '../../report/sections/opening.ts'
+import type { Action } from '../../report/summary/actions.ts'
 import type { Summary } from '../../report/summary/summary.ts'
-import { countWords, knownShareWords, plural } from '../../report/words/vocabulary.ts'
+import { actionEnds, actionTitle } from '../../report/words/action-titles.ts'
+import { CLASS_WORDS, byteWords, capital, countWords, plural } from '../../report/words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { datesOf } from '../../time/dates.ts'
 import type { Dates } from '../../time/dates.ts'
 import type { Channel } from '../channel/channel.ts'
-import { mailEntry } from './entries.ts'
+import { clusterParts, mailFinding, sinceWords } from './entries.ts'
 import { subjectOf } from './subject.ts'
-import { type News, type NewsItem, type NewsKind, sortNews } from './news.ts'
+import { NEWS_KINDS, type News, type NewsKind, sortNews } from './news.ts'
 import { reportLines } from './report-offer.ts'
 import { countSuppressed, type SuppressedCounts, suppressedWords } from '../channel/suppressions.ts'
 import type { MailInput } from './mail-input.ts'
-import type { MailSection, MailTable, MailView } from './view-parts.ts'
+import type { MailAction, MailFinding, MailList, MailView } from './view-parts.ts'
 
-const TITLES: Readonly<Record<NewsKind, string>> = {
-  new: 'New',
-  reopened: 'Back again',
-  open: 'Still open',
-  fixed: 'Fixed',
-  refused: 'Refused by policy now',
-  gone: 'Gone with an end of the path',
-  quiet: 'Quiet for seven days, not known to be fixed',
-  ended: 'Seen without encryption, and no end of it is known',
+const MAX_ACTIONS = 3
+
+/** What the lists of a mail are worded by. */
+type Around = {
+  readonly summary: Summary
+  readonly dates: Dates
+  /** So many entries are shown at most. */
+  readonly most: number
 }
-
-/** The order of the lists: what else is so stands between them, before what is well. */
-const NOT_WELL: readonly NewsKind[] = ['new', 'reopened', 'open', 'ended']
-const LESS_BAD: readonly NewsKind[] = ['fixed', 'refused', 'gone', 'quiet']
 
 /**
  * Words a mail.
@@ -43,32 +39,31 @@ export function mailView(
   { summary, channel, unregistered, empty, suppressed, beside, links, report }: MailInput,
   most: number,
 ): MailView {
-  const { period } = summary
+  const { period, collectedWindows } = summary
   const dates = datesOf(period)
   const news = sortNews(summary)
+  const around = { summary, dates, most }
   return {
     language: channel.language,
     subject: subjectOf({ summary, channel, unregistered, news, beside }),
-    title: `${printable(period.label)}: ${dates.range(period.from, period.to)}`,
-    about: aboutWords(channel, summary, dates, most),
-    warnings: warningsOf({ summary, unregistered, empty, beside, news, dates }, most),
-    verdict: verdictOf(summary),
-    notes: notesOf(summary),
-    coverage: coverageTable(summary, most),
-    sections: [
-      ...NOT_WELL.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
-      ...besideSection(beside, dates, most),
-      ...LESS_BAD.flatMap((kind) => sectionOf(kind, news, { summary, dates, most })),
+    about: [aboutWords(channel, around), ...(summary.replay === null ? [] : [printable(summary.replay)])],
+    warnings: warningsOf(unregistered, news, around),
+    verdict: collectedWindows === 0 ? verdictOf(summary) : openWords(summary),
+    notes: notesOf(empty, unregistered, around),
+    actions: actionList(around),
+    soon: soonList(beside, news, around),
+    findings: findingList(news, around),
+    numbers: [
+      { title: 'Coverage', text: coverageLine(around) },
+      { title: 'Trend', text: trendLine(news, around) },
     ],
-    waivers: waiverLines(news, dates, most),
-    trend: trendTable(summary, channel, dates),
     page: links.page,
     report: report === null ? [] : reportLines(report, period.timeZone, dates),
     footer: [
-      'A path counts as not encrypted where the mesh did not encrypt it; what was not observed is not known to be encrypted.',
-      `You get this mail since you are a recipient of channel ${channel.id}. Times are in ${printable(period.timeZone)}. Made by ciphertrail ${printable(summary.version)}.`,
+      'Unencrypted: the mesh did not encrypt it. What was not observed is not known to be encrypted.',
+      `You are a recipient of channel ${channel.id}. Times are in ${dates.zone}. Made by ciphertrail ${printable(summary.version)}.`,
       ...silentWords(channel, suppressed),
-      ...(links.page === null ? [`The whole report of the week: ciphertrail report ${reportOptions(summary)}`] : []),
+      ...(links.page === null ? [`The report of the week: ciphertrail report ${reportOptions(summary)}`] : []),
     ],
   }
 }
@@ -88,210 +83,229 @@ function reportOptions({ period }: Summary): string {
     : `--week ${week} --time-zone ${printable(period.timeZone)}`
 }
 
-function aboutWords({ team, namespaces }: Channel, { clusters }: Summary, { zone }: Dates, most: number): string {
-  const about = [
+function aboutWords({ team, namespaces }: Channel, { summary, dates, most }: Around): string {
+  const { period, clusters } = summary
+  return [
+    ...(team === null ? [] : [`For ${printable(team)}`]),
+    `${printable(period.label)}, ${dates.range(period.from, period.to)}`,
     clusters.length === 0
       ? 'no cluster'
-      : `${clusterWord(clusters.length)} ${namesWords(
+      : clustersWords(
           clusters.map(({ id }) => id),
           most,
-        )}`,
-    namespaces.length === 0
-      ? 'every namespace'
-      : `paths with an end in ${namespaces.length === 1 ? 'namespace' : 'namespaces'} ${namesWords(namespaces, most)}`,
-    `weeks and times in ${zone}`,
-  ]
-  return `${team === null ? '' : `For ${printable(team)}. `}About ${about.join('; ')}.`
+        ),
+    ...(namespaces.length === 0
+      ? []
+      : [
+          `paths with an end in ${namespaces.length === 1 ? 'namespace' : 'namespaces'} ${namesWords(namespaces, most)}`,
+        ]),
+  ].join(' · ')
 }
 
-const clusterWord = (count: number): string => (count === 1 ? 'cluster' : 'clusters')
+const clustersWords = (ids: readonly string[], most: number): string =>
+  `${ids.length === 1 ? 'cluster' : 'clusters'} ${namesWords(ids, most)}`
 
 /** `a, b and 5 more` */
 function namesWords(names: readonly string[], most: number): string {
-  const shown = Math.max(1, most)
-  const words = names.slice(0, shown).map(printable).join(', ')
-  return names.length <= shown ? words : `${words} and ${countWords(names.length - shown)} more`
+  const words = names.slice(0, most).map(printable).join(', ')
+  return names.length <= most ? words : `${words} and ${countWords(names.length - most)} more`
 }
 
 function warningsOf(
-  {
-    summary,
-    unregistered,
-    empty,
-    beside,
-    news,
-    dates,
-  }: Pick<MailInput, 'summary' | 'unregistered' | 'empty' | 'beside'> & { readonly news: News; readonly dates: Dates },
-  most: number,
+  unregistered: readonly string[],
+  { dark }: News,
+  { summary, dates, most }: Around,
 ): readonly string[] {
-  const { clusters } = summary
+  const { clusters, collectedWindows } = summary
   const warnings: string[] = []
   if (unregistered.length > 0)
     warnings.push(
-      `Not registered, so nothing is known of ${unregistered.length === 1 ? 'it' : 'them'}: ${clusterWord(unregistered.length)} ${namesWords(unregistered, most)}.`,
+      `Not registered, so nothing is known of ${unregistered.length === 1 ? 'it' : 'them'}: ${clustersWords(unregistered, most)}.`,
     )
-  const lost = clusters.filter(({ collected }) => collected === 0).map(({ id }) => id)
-  if (lost.length > 0)
+  // Without any window the verdict says it.
+  if (dark.length > 0 && collectedWindows > 0)
     warnings.push(
-      `Nothing was collected this week from ${clusterWord(lost.length)} ${namesWords(lost, most)}: whether paths there were encrypted is not known, and what was open counts as still open.`,
-    )
-  const unseen = news.dark.filter((id) => !lost.includes(id))
-  if (unseen.length > 0)
-    warnings.push(
-      `Nothing that counts was observed on ${clusterWord(unseen.length)} ${namesWords(unseen, most)}, although windows were collected there.`,
+      `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${namesWords(dark, most)}. What was open there counts as still open.`,
     )
   const stale = clusters.flatMap(({ id, windows }) => {
     const collected = windows.findLast((window) => window.collected)
-    return collected === undefined || collected === windows.at(-1) ? [] : [{ id, end: collected.end }]
+    return collected === undefined || collected === windows.at(-1)
+      ? []
+      : [`${dates.moment(collected.end)} on cluster ${printable(id)}`]
   })
   if (stale.length > 0)
-    warnings.push(
-      `No data after ${stale
-        .slice(0, Math.max(1, most))
-        .map(({ id, end }) => `${dates.moment(end)} from cluster ${printable(id)}`)
-        .join(
-          ', ',
-        )}${stale.length > Math.max(1, most) ? ` and from ${countWords(stale.length - Math.max(1, most))} more` : ''}: what is open there was last seen then.`,
-    )
-  if (news.notCompared.length > 0)
-    warnings.push(
-      `What is new is not known on ${clusterWord(news.notCompared.length)} ${namesWords(news.notCompared, most)}: nothing was collected there in the week before.`,
-    )
-  const { untold } = beside
-  if (untold.length > 0)
-    warnings.push(
-      `Whether certificates or trust anchors are about to end is not known on ${clusterWord(untold.length)} ${namesWords(untold, most)}: nothing was collected there lately.`,
-    )
-  if (empty.length > 0)
-    warnings.push(
-      `No workload of these namespaces is known on ${empty
-        .slice(0, Math.max(1, most))
-        .map(
-          ({ id, collected, expected }) =>
-            `cluster ${printable(id)} (${countWords(collected)} of ${plural(expected, 'window')} collected)`,
-        )
-        .join(
-          ', ',
-        )}${empty.length > Math.max(1, most) ? ` and ${countWords(empty.length - Math.max(1, most))} more` : ''}.`,
-    )
+    warnings.push(`No data after ${namesWords(stale, most)}: what is open there was last seen then.`)
   return warnings
 }
 
-function coverageTable({ clusters }: Summary, most: number): MailTable {
-  // Those of which least is known first, so that a cut hides the best.
-  const worst = clusters.toSorted((a, b) => (a.share ?? -1) - (b.share ?? -1))
-  const shown = worst.slice(0, Math.max(1, most))
-  return {
-    title: 'What was seen',
-    columns: ['Cluster', 'Observed', 'Windows collected'],
-    rows: shown.map(({ id, share, collected, expected }) => ({
-      head: printable(id),
-      cells: [
-        { text: share === null ? 'not known' : shareWords(share), bar: null },
-        { text: expected === 0 ? 'none expected' : `${countWords(collected)} of ${countWords(expected)}`, bar: null },
-      ],
-    })),
-    more:
-      worst.length === 0
-        ? 'Nothing, since no cluster was asked. Add one with "ciphertrail cluster add ID".'
-        : shown.length === worst.length
-          ? ''
-          : cutWords(shown.length, worst.length, 'clusters, those of which least is known first', REPORT),
-  }
-}
-
-/** Where the rest of a list stands: the page that a mail links to tells only how to get it. */
-const REPORT = 'the report of the week'
-
-function cutWords(shown: number, all: number, what: string, where: string): string {
-  return `${countWords(shown)} of ${countWords(all)} ${what}; ${countWords(all - shown)} more stand in ${where}.`
-}
-
-type Around = {
-  readonly summary: Summary
-  readonly dates: Dates
-  readonly most: number
-}
-
-/** "Still" needs a week before. */
-function titleOf(kind: NewsKind, notCompared: readonly string[]): string {
-  return kind === 'open' && notCompared.length > 0 ? 'Not encrypted' : TITLES[kind]
-}
-
-function sectionOf(kind: NewsKind, { items, notCompared }: News, around: Around): readonly MailSection[] {
-  const all = items[kind]
-  if (all.length === 0) return []
-  const shown = all.slice(0, around.most)
+function notesOf(
+  empty: MailInput['empty'],
+  unregistered: readonly string[],
+  { summary, most }: Around,
+): readonly string[] {
+  const { clusters, collectedWindows, unmeshed, workloads, removed, others } = summary
+  const leftOut = removed.filter((id) => !unregistered.includes(id))
+  const unmeasured = clusters.reduce((total, cluster) => total + cluster.unmeasured, 0)
   return [
-    {
-      id: kind,
-      title: `${titleOf(kind, notCompared)} (${countWords(all.length)})`,
-      entries: shown.map((item: NewsItem) =>
-        mailEntry(item, { ...around, isFirstTold: notCompared.includes(item.cluster) }),
-      ),
-      facts: [],
-      more: shown.length === all.length ? '' : cutWords(shown.length, all.length, 'paths', REPORT),
-    },
-  ]
-}
-
-function besideSection({ conditions, at }: MailInput['beside'], dates: Dates, most: number): readonly MailSection[] {
-  if (conditions.length === 0) return []
-  const shown = conditions.slice(0, Math.max(1, most))
-  return [
-    {
-      id: 'beside',
-      title: `About to end, or behind, at ${dates.moment(at)} (${countWords(conditions.length)})`,
-      entries: [],
-      facts: shown,
-      more: shown.length === conditions.length ? '' : cutWords(shown.length, conditions.length, 'of these', REPORT),
-    },
-  ]
-}
-
-function waiverLines({ endingWaivers }: News, dates: Dates, most: number): readonly string[] {
-  const shown = endingWaivers.slice(0, most)
-  return [
-    ...shown.map(
-      ({ waiver, findings }) =>
-        `${printable(waiver.id)} ends ${dates.full(waiver.expires)}; it accepts ${plural(findings, 'failure')}, owner ${printable(waiver.owner)}`,
-    ),
-    ...(shown.length === endingWaivers.length
+    ...(collectedWindows === 0 ? [] : [[...evidenceWords(summary), monitoredWords(summary)].join(' ')]),
+    ...(others.length === 0
       ? []
-      : [cutWords(shown.length, endingWaivers.length, 'waivers', 'the register (ciphertrail waiver list)')]),
+      : [
+          `Not judged: ${others.map(({ class: of, paths, figures }) => `${plural(paths.length, 'path')} of ${CLASS_WORDS[of]} (${countWords(figures.openNow)} unencrypted)`).join(', ')}.`,
+        ]),
+    ...(unmeshed.length === 0
+      ? []
+      : [
+          `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')} ${unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed. Nobody sees traffic between two workloads without a proxy.`,
+        ]),
+    ...(unmeasured === 0
+      ? []
+      : [
+          `In ${plural(unmeasured, 'collected window')} no meshed pod was listed, so it is unknown how much there was to see.`,
+        ]),
+    ...(empty.length === 0
+      ? []
+      : [
+          `No workload of these namespaces is known on ${namesWords(
+            empty.map(
+              ({ id, collected, expected }) =>
+                `cluster ${id} (${countWords(collected)} of ${plural(expected, 'window')} collected)`,
+            ),
+            most,
+          )}.`,
+        ]),
+    ...(removed.length === 0 ? [] : [`Not in this mail, since no longer registered: ${clustersWords(leftOut, most)}.`]),
   ]
 }
 
-/** Numbers in cells, so that every program that shows mail can show them; a bar beside a number only repeats it. */
-function trendTable({ trend }: Summary, channel: Channel, dates: Dates): MailTable {
-  const widest = Math.max(1, ...trend.flatMap(({ paths }) => (paths === null ? [] : [paths.atSomeTime])))
-  // Of earlier weeks the observed share is known for whole clusters only.
-  const hasShare = channel.namespaces.length === 0
+/** Where the rest of a list is: the page that a mail links to says how to get it. */
+const REPORT = 'in the report of the week'
+
+/** The first of a list, and how many are left. */
+function listOf<T>(title: string, all: readonly T[], most: number, what: string): MailList<T> {
   return {
-    title: `Trend of ${plural(trend.length, 'week')}`,
-    columns: ['Week from', 'Windows collected', ...(hasShare ? ['Observed'] : []), 'Not encrypted'],
-    rows: trend.map(({ from, expectedWindows, collectedWindows, share, unknownClusters, paths }) => ({
-      head: dates.short(from),
-      cells: [
-        {
-          text:
-            expectedWindows === 0
-              ? 'none expected'
-              : `${countWords(collectedWindows)} of ${countWords(expectedWindows)}`,
-          bar: null,
-        },
-        ...(hasShare ? [{ text: knownShareWords({ share, unknownClusters }), bar: null }] : []),
-        paths === null
-          ? { text: 'no data', bar: null }
-          : {
-              text: `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}`,
-              bar: Math.round((paths.atSomeTime / widest) * 100),
-            },
-      ],
-    })),
-    more: 'A smaller number beside fewer collected windows is no improvement.',
+    title,
+    items: all.slice(0, most),
+    more: all.length <= most ? '' : `${countWords(all.length - most)} more ${what} ${REPORT}.`,
   }
 }
 
-/** The colour of a bar. */
-export const BAR_FILL = LOOKS.plaintext.fill
+function actionList({ summary, dates, most }: Around): MailList<MailAction> | null {
+  const { actions } = summary
+  if (actions.length === 0) return null
+  const list = listOf('Do first', actions, Math.min(MAX_ACTIONS, most), 'actions')
+  return { ...list, items: list.items.map((action) => mailAction(action, summary, dates)) }
+}
+
+function mailAction(action: Action, summary: Summary, dates: Dates): MailAction {
+  const { cluster, owner, clearBytes } = action
+  return {
+    title: actionTitle(action),
+    facts: [
+      actionEnds(action),
+      `owner ${printable(owner)}`,
+      `open ${sinceWords(action, summary, dates)}`,
+      ...(clearBytes > 0 ? [`${byteWords(clearBytes)} in the clear`] : []),
+      ...clusterParts(cluster, summary),
+    ].join(' · '),
+  }
+}
+
+/** What expires soon or is late, as it is when the mail is made. */
+function soonList(
+  { conditions, untold, at }: MailInput['beside'],
+  { endingWaivers }: News,
+  { dates, most }: Around,
+): MailList<string> | null {
+  const lines = [
+    ...(untold.length === 0
+      ? []
+      : [
+          `Unknown on ${clustersWords(untold, most)} whether certificates or trust anchors expire soon: nothing was collected there lately.`,
+        ]),
+    ...conditions.map(({ line }) => capital(line)),
+    ...endingWaivers.map(
+      ({ waiver, findings }) =>
+        `Waiver ${printable(waiver.id)} ends ${dates.full(waiver.expires)}; it accepts ${plural(findings, 'failure')}, owner ${printable(waiver.owner)}`,
+    ),
+  ]
+  return lines.length === 0
+    ? null
+    : listOf(`Expires soon, or is late (${dates.moment(at)})`, lines, most, 'of these are')
+}
+
+/** How many paths are of a kind, in words. */
+const KIND_WORDS: Readonly<Record<NewsKind, string>> = {
+  new: 'new',
+  reopened: 'back again',
+  open: 'still open',
+  ended: 'with an unknown end',
+  fixed: 'fixed',
+  refused: 'now refused by policy',
+  gone: 'gone with an end of the path',
+  quiet: 'quiet for seven days',
+}
+
+function findingList(news: News, { summary, dates, most }: Around): MailList<MailFinding> | null {
+  const { items, notCompared } = news
+  const all = NEWS_KINDS.flatMap((kind) => items[kind])
+  if (all.length === 0) return null
+  const isCompared = ({ cluster }: { readonly cluster: string }): boolean => !notCompared.includes(cluster)
+  const counts = NEWS_KINDS.flatMap((kind) => {
+    const own = items[kind]
+    if (own.length === 0) return []
+    const words = kind === 'open' && !own.every(isCompared) ? 'open' : KIND_WORDS[kind]
+    return [`${countWords(own.length)} ${words}`]
+  })
+  const list = listOf(`Unencrypted paths: ${counts.join(', ')}`, all, most, 'paths')
+  return {
+    ...list,
+    items: list.items.map((item) => mailFinding(item, { summary, dates, isCompared: isCompared(item) })),
+  }
+}
+
+/** The clusters of which the least was seen come first. */
+function coverageLine({ summary: { clusters }, most }: Around): string {
+  if (clusters.length === 0) return 'no cluster is registered; add one with "ciphertrail cluster add ID".'
+  const worst = clusters.toSorted((a, b) => (a.share ?? -1) - (b.share ?? -1))
+  const words = worst.slice(0, most).map(({ id, share, collected, expected }) => {
+    const windows = expected === 0 ? 'no window expected' : `${countWords(collected)} of ${plural(expected, 'window')}`
+    const observed =
+      clusters.length === 1 ? '' : `, ${share === null ? 'share observed unknown' : `${shareWords(share)} observed`}`
+    return `${printable(id)} ${windows}${observed}`
+  })
+  return `${[...words, ...(worst.length > most ? [`${plural(worst.length - most, 'more cluster')} ${REPORT}`] : [])].join('; ')}.`
+}
+
+/** A week without a collected window is a gap, and one that was collected in part says so: fewer windows show fewer paths. */
+function trendLine({ notCompared }: News, { summary: { trend, clusters }, dates, most }: Around): string {
+  const isNoneCompared = notCompared.length === clusters.length
+  const first = trend.findIndex(({ paths }) => paths !== null)
+  const known = first === -1 ? [] : trend.slice(first)
+  if (isNoneCompared && known.filter(({ paths }) => paths !== null).length < 2)
+    return 'no earlier week to compare with, so what is new is unknown.'
+  const weeks = known.map(({ paths, expectedWindows, collectedWindows }) =>
+    paths === null
+      ? 'no data'
+      : `${countWords(paths.atSomeTime)} of ${countWords(paths.known)}${collectedWindows < expectedWindows ? ` (${shareWords(collectedWindows / expectedWindows)} of windows)` : ''}`,
+  )
+  return [
+    `paths unencrypted at some time, by week from ${dates.short(known[0]?.from ?? '')}: ${inRuns(weeks).join(', ')}.`,
+    ...(notCompared.length === 0
+      ? []
+      : [
+          `What is new ${isNoneCompared ? '' : `on ${clustersWords(notCompared, most)} `}is unknown: nothing was collected ${isNoneCompared ? '' : 'there '}in the week before.`,
+        ]),
+  ].join(' ')
+}
+
+/** Weeks that say the same, one after the other, are said once. */
+function inRuns(words: readonly string[]): readonly string[] {
+  const runs: { word: string; count: number }[] = []
+  for (const word of words) {
+    const last = runs.at(-1)
+    if (last?.word === word) last.count += 1
+    else runs.push({ word, count: 1 })
+  }
+  return runs.map(({ word, count }) => (count === 1 ? word : `${word} for ${countWords(count)} weeks`))
+}

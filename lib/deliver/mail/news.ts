@@ -1,4 +1,4 @@
-/** What a weekly mail tells, as lists and numbers. Pure, and made from the same summary as the report of the week. */
+/** What a weekly mail says of paths, as lists. Pure, and made from the same summary as the report of the week. */
 import type { Episode } from '../../model/history.ts'
 import type { WaiverResult } from '../../model/judgement.ts'
 import type { Summary } from '../../report/summary/summary.ts'
@@ -6,7 +6,10 @@ import { type Exposure, type Named, byName, pathKey } from '../../report/summary
 import { isWaived } from '../../report/summary/figures.ts'
 
 /** What became of a path that was not encrypted, in the order in which a mail tells it. */
-const NEWS_KINDS = ['new', 'reopened', 'open', 'fixed', 'refused', 'gone', 'quiet', 'ended'] as const
+export const NEWS_KINDS = ['new', 'reopened', 'open', 'ended', 'fixed', 'refused', 'gone', 'quiet'] as const
+
+/** Those of them that are unencrypted at the end of the week. */
+export const OPEN_KINDS: readonly (typeof NEWS_KINDS)[number][] = ['new', 'reopened', 'open']
 
 /** What became of a path in a week. */
 export type NewsKind = (typeof NEWS_KINDS)[number]
@@ -25,7 +28,7 @@ export type NewsItem = Named & {
 export type News = {
   /** By kind; in each kind the most urgent first: the oldest that is open, the last that ended. */
   readonly items: Readonly<Record<NewsKind, readonly NewsItem[]>>
-  /** Not encrypted at the end of the week, or when it was last seen. */
+  /** `openNow` of the summary's figures: as many paths are new, reopened or open. */
   readonly open: number
   /** Clusters of which nothing can be called new: nothing was collected there in the week before. In text order. */
   readonly notCompared: readonly string[]
@@ -42,11 +45,17 @@ export function sortNews(summary: Summary): News {
     changes.comparisons.filter(({ basis }) => basis === 'whole' || basis === 'partly').map(({ cluster }) => cluster),
   )
   const exposures = new Map(notEncrypted.map((exposure) => [pathKey(exposure), exposure]))
+  // As figures.ts counts them, whatever else is told of a path.
+  const open = new Set([
+    ...notEncrypted.filter(({ isOpen }) => isOpen).map(pathKey),
+    ...episodes.all.filter(({ episode }) => episode.endedAt === null).map(pathKey),
+  ])
   const known = new Map<string, NewsItem>()
-  const add = (path: Named, kind: NewsKind, episode: Episode | null): void => {
+  const add = (path: Named, told: NewsKind, episode: Episode | null): void => {
     const key = pathKey(path)
     const exposure = exposures.get(key) ?? null
     if (known.has(key)) return
+    const kind = open.has(key) === OPEN_KINDS.includes(told) ? told : open.has(key) ? 'open' : 'ended'
     const { cluster, pathId, source, destination, port } = path
     known.set(key, {
       cluster,
@@ -81,7 +90,7 @@ export function sortNews(summary: Summary): News {
   }
   return {
     items,
-    open: items.new.length + items.reopened.length + items.open.length,
+    open: summary.figures.openNow,
     notCompared: clusters.map(({ id }) => id).filter((id) => !compared.has(id)),
     dark: clusters.filter(({ share }) => share === null || share === 0).map(({ id }) => id),
     endingWaivers: judgement.waivers

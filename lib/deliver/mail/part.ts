@@ -5,6 +5,7 @@ import type { Endpoint } from '../../model/path.ts'
 import type { Finding, Subject } from '../../model/judgement.ts'
 import type { PathRow } from '../../model/history.ts'
 import type { ReportInput } from '../../report/report-input.ts'
+import { workloadKey } from '../../assess/pods/facts.ts'
 import { type Channel, isOfChannel } from '../channel/channel.ts'
 
 /** A cluster on which no workload of the channel's namespaces is known, and how much of the period was collected there. */
@@ -102,6 +103,8 @@ function clusterPart(cluster: ClusterPeriod, channel: Channel): ClusterPeriod {
   const rows = cluster.rows.filter((row) => isPathOf(channel, row))
   const coverage = cluster.coverage.filter(({ workload }) => isOfChannel(channel, [workload]))
   const known = new Set(rows.map(({ pathId }) => pathId))
+  // Labels name the owner of what an action changes, which may be the other end of a path.
+  const ends = new Set(rows.flatMap(({ source, destination }) => [workloadKey(source), workloadKey(destination)]))
   return {
     id: cluster.id,
     windows: windowsPart(cluster.windows, coverage),
@@ -110,6 +113,18 @@ function clusterPart(cluster: ClusterPeriod, channel: Channel): ClusterPeriod {
     strips: Object.fromEntries(Object.entries(cluster.strips).filter(([pathId]) => known.has(pathId))),
     coverage,
     workloads: cluster.workloads.filter((workload: Workload) => isOfChannel(channel, [workload])),
+    ...(cluster.facts === undefined
+      ? {}
+      : {
+          facts: {
+            listedWindows: cluster.facts.listedWindows,
+            workloads: cluster.facts.workloads.filter(
+              (workload) => isOfChannel(channel, [workload]) || ends.has(workloadKey(workload)),
+            ),
+            identities: [],
+            crypto: [],
+          },
+        }),
     crypto: cluster.crypto,
     // They quote what could not be read of the whole cluster; that windows were not collected is told without them.
     errors: [],

@@ -1,5 +1,6 @@
-/** The subject of a weekly mail: the news in one line, what was not seen before what was. */
+/** The subject of a weekly mail: one number and its change; what is dark or missing comes before it. */
 import { cutLine, printable } from '../../text/printable.ts'
+import { monitoredOf } from '../../report/summary/figures.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
@@ -7,13 +8,14 @@ import type { Channel } from '../channel/channel.ts'
 import type { News } from './news.ts'
 import type { MailInput } from './mail-input.ts'
 
-/** A subject is cut by most programs long before; the news stands in front. */
+/** Most programs cut a subject long before; the news comes first. */
 const LONGEST = 180
-const MAX_NAME_LENGTH = 80
+/** So that the number stands in the longest one. */
+const MAX_NAME_LENGTH = 60
 
 /**
- * Words the subject, such as `[payments] 2 new paths not encrypted, 31 open, 98.4 % observed (week 2026-W47)`. One line, printable. Where it is too long
- * whole parts are left out from the end, since half of one, such as a share without what it is a share of, would say more than is known.
+ * Words the subject, such as `5 unencrypted paths, 2 fewer (prod, week 48)`. One printable line. If it is too long, whole parts are left out from the end:
+ * half of one, such as a number without its unit, would say more than is known.
  */
 export function subjectOf({
   summary,
@@ -29,55 +31,69 @@ export function subjectOf({
   /** What else is so, as `MailInput` has it. */
   readonly beside: MailInput['beside']
 }): string {
-  const week = summary.period.label.replace(/^Week /, 'week ')
+  const week = /^Week \d{4}-W(\d\d)$/.exec(summary.period.label)?.[1]
+  const period = week === undefined ? summary.period.label : `week ${Number(week)}`
   const name = cutLine(printable(channel.team ?? channel.id), MAX_NAME_LENGTH)
-  const parts = newsParts(summary, unregistered, news, beside.words)
+  const parts = subjectParts(summary, unregistered, news, beside.words)
   const lineOf = (count: number): string => {
     const words = [...parts.slice(0, count), ...(count < parts.length ? ['…'] : [])].join(', ')
-    return `[${name}] ${words} (${printable(week)})`
+    return `${words} (${name}, ${printable(period)})`
   }
   let count = parts.length
   while (count > 1 && lineOf(count).length > LONGEST) count -= 1
   return lineOf(count)
 }
 
-/** @param beside what else is so: told where there is no worse news, before what is well */
-function newsParts(summary: Summary, unregistered: readonly string[], news: News, beside: string): readonly string[] {
-  const { clusters, collectedWindows, expectedWindows, figures } = summary
+/** @param beside what else is so: named only if nothing is worse, before what is well */
+function subjectParts(summary: Summary, unregistered: readonly string[], news: News, beside: string): string[] {
+  const { clusters, collectedWindows, figures } = summary
+  const { openNow, atSomeTime, notEnoughEvidence, judged } = figures
   const all = clusters.length + unregistered.length
   if (all === 0) return ['no data: no cluster is registered']
   if (clusters.length === 0) return [`no data: ${all === 1 ? 'its cluster is' : 'its clusters are'} not registered`]
   if (collectedWindows === 0)
-    return [`no data: nothing was collected${news.open === 0 ? '' : `, ${countWords(news.open)} open when last seen`}`]
+    return ['no data: nothing was collected', ...(openNow === 0 ? [] : [`${unencrypted(openNow)} when last seen`])]
   const missing = unregistered.length + news.dark.length
-  const late = expectedWindows - collectedWindows
-  const parts: string[] = []
-  if (missing > 0) parts.push(`${countWords(missing)} of ${plural(all, 'cluster')} not observed`)
-  else if (late > 0) parts.push(`${plural(late, 'window')} missing`)
-  const added = news.items.new.length
-  const back = news.items.reopened.length
-  if (added > 0) parts.push(`${plural(added, 'new path')} not encrypted`)
-  if (back > 0) parts.push(`${plural(back, 'path')} not encrypted again`)
-  const isWorse = parts.length > 0 || news.open > 0 || figures.notEnoughEvidence > 0
-  if (!isWorse && beside !== '') parts.push(beside)
-  if (news.open > 0) parts.push(openWords(added + back > 0, news))
-  else if (figures.judged === 0) parts.push('no path observed')
-  else parts.push(figures.atSomeTime === 0 ? 'no path seen unencrypted' : 'none open at its end')
-  if (figures.notEnoughEvidence > 0) parts.push(`${countWords(figures.notEnoughEvidence)} with not enough evidence`)
-  parts.push(shareOf(summary, missing > 0))
-  return parts
+  const seen = seenShare(summary, news.dark)
+  const isLittle = seen.share === null || seen.share < summary.settings.wantedShare
+  const seenWords = `${seen.words}${missing > 0 ? ' elsewhere' : ''}`
+  const before = [
+    ...(missing > 0 ? [`${countWords(missing)} of ${plural(all, 'cluster')} not observed`] : []),
+    ...(isLittle && missing < all ? [seenWords] : []),
+  ]
+  if (openNow > 0) return [...before, unencrypted(openNow), ...changeParts(summary)]
+  // No number of unencrypted paths stands without what it rests on: zero must not read as an all-clear.
+  return [
+    ...before,
+    ...(before.length === 0 && notEnoughEvidence === 0 && beside !== '' ? [beside] : []),
+    ...(judged === 0 ? ['no path had traffic to judge'] : [unencrypted(0), ...changeParts(summary)]),
+    ...(atSomeTime === 0 ? [] : [`${countWords(atSomeTime)} at some time`]),
+    ...(notEnoughEvidence === 0 ? [] : [`${countWords(notEnoughEvidence)} without enough evidence`]),
+    ...(isLittle ? [] : [seenWords]),
+  ]
 }
 
-function openWords(hasNew: boolean, { open, notCompared }: News): string {
-  if (hasNew) return `${countWords(open)} open`
-  // "Still" needs a week before.
-  return `${plural(open, 'path')} ${notCompared.length > 0 ? '' : 'still '}not encrypted`
+const unencrypted = (count: number): string => `${plural(count, 'unencrypted path')}`
+
+/** Nothing if some cluster has no week before to compare with. */
+function changeParts({ figures: { openNow, openBefore } }: Summary): string[] {
+  if (openBefore === null) return []
+  const change = openNow - openBefore
+  if (change === 0) return openNow === 0 ? [] : ['as many as the week before']
+  return [`${countWords(Math.abs(change))} ${change > 0 ? 'more' : 'fewer'}`]
 }
 
-/** The share never without what it is a share of: a part of the week, of the clusters, of the windows. */
-function shareOf({ share, clusters }: Summary, isMissing: boolean): string {
-  if (share === null) return 'share observed not known'
-  const isPart = clusters.some(({ expected, expectedOnly }) => expected === 0 || expectedOnly !== null)
-  const isUnmeasured = clusters.some(({ unmeasured }) => unmeasured > 0)
-  return `${shareWords(share)}${isPart ? ' of the expected time' : ''} observed${isMissing ? ' elsewhere' : ''}${isUnmeasured ? ' where it is known' : ''}`
+/** The smaller of the two shares that a mail tells: of the week that was monitored, and of pod time observed in it; without the clusters named already. */
+function seenShare(
+  { clusters, period, share }: Summary,
+  dark: readonly string[],
+): { readonly share: number | null; readonly words: string } {
+  const monitored = monitoredOf(
+    clusters.filter(({ id }) => !dark.includes(id)),
+    period,
+  ).share
+  if (share === null || monitored === null) return { share: null, words: 'share observed unknown' }
+  return monitored <= share
+    ? { share: monitored, words: `${shareWords(monitored)} of the week monitored` }
+    : { share, words: `${shareWords(share)} of pod time observed` }
 }

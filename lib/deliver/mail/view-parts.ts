@@ -1,47 +1,30 @@
 import type { NameView } from '../../report/table-cells.ts'
 
-/** A path in a list of a mail. */
-export type MailEntryView = {
+/** What to do, in two lines. */
+export type MailAction = {
+  /** `Mesh statefulset/inventory in warehouse` */
+  readonly title: string
+  /** How many paths it ends, who answers for it, since when and how much went in the clear. */
+  readonly facts: string
+}
+
+/** A path in the list of a mail. */
+export type MailFinding = {
   readonly shape: string
   readonly state: string
   readonly fill: string
   readonly source: NameView
   readonly destination: NameView
-  /** Sentences: where, since when, why, by whom accepted. */
-  readonly lines: readonly string[]
-  /** What would fix it, to be pasted; empty where that is not told. */
-  readonly fix: readonly string[]
+  /** What became of it, since when, where and by whom accepted. */
+  readonly words: string
 }
 
-/** What else is so, in a sentence. */
-export type FactView = {
-  readonly line: string
-  /** What would mend it, in lines. */
-  readonly details: readonly string[]
-}
-
-/** A part of a mail under one title. */
-export type MailSection = {
-  readonly id: string
+/** Lines or entries under a title. */
+export type MailList<T> = {
   readonly title: string
-  readonly entries: readonly MailEntryView[]
-  /** What is of no path. */
-  readonly facts: readonly FactView[]
-  /** Says that the list is cut, how many there are and where the rest stands; empty where it is whole. */
-  readonly more: string
-}
-
-/** A table of numbers; the first cell heads its row. */
-export type MailTable = {
-  readonly title: string
-  readonly columns: readonly string[]
-  readonly rows: readonly {
-    readonly head: string
-    readonly cells: readonly {
-      readonly text: string
-      /** Percent of the widest bar of the table; null for no bar. */ readonly bar: number | null
-    }[]
-  }[]
+  /** The first of them. */
+  readonly items: readonly T[]
+  /** How many are not shown, and where they are; empty if all are shown. */
   readonly more: string
 }
 
@@ -49,20 +32,25 @@ export type MailTable = {
 export type MailView = {
   readonly language: string
   readonly subject: string
-  readonly title: string
-  /** What the channel is about, in a sentence. */
-  readonly about: string
+  /** The period and what the channel is about; then whether it is a replay. */
+  readonly about: readonly string[]
   /** What must be known before the verdict is believed, the worst first. */
   readonly warnings: readonly string[]
+  /** The verdict in a sentence. */
   readonly verdict: string
+  /** What stands beside the verdict: other paths, how much was monitored, and blind spots. */
   readonly notes: readonly string[]
-  readonly coverage: MailTable
-  readonly sections: readonly MailSection[]
-  readonly waivers: readonly string[]
-  readonly trend: MailTable
+  /** Null if nothing is to be done. */
+  readonly actions: MailList<MailAction> | null
+  /** What expires soon, or is late; null for nothing. */
+  readonly soon: MailList<string> | null
+  /** Null if no path was unencrypted. */
+  readonly findings: MailList<MailFinding> | null
+  /** Coverage and trend, a line each. */
+  readonly numbers: readonly { readonly title: string; readonly text: string }[]
   readonly page: string | null
   /** Of the report that is linked or attached, or why it is not; empty where the channel wants neither. */
   readonly report: readonly string[]
-  /** Where the whole stands, where there is no page. */
+  /** How to read the mail, why it comes, and the command for the report if there is no page. */
   readonly footer: readonly string[]
 }

@@ -14,15 +14,19 @@ export type MailContent = {
   readonly html: (unsubscribe: string | null, download: string | null) => string
 }
 
-/** How many entries a list shows; the first that fits. With none at all the counts are left, and where the rest stands. */
-const STEPS = [20, 15, 10, 7, 5, 3, 2, 1, 0] as const
+/** How many entries a list shows at most; the first that fits. */
+const STEPS = [5, 3, 2, 1] as const
 
-/** Makes a mail of less than 80 KB: lists are cut where they are too long, and say so. */
+/** With the longest links; a page of usual names has a third of it. */
+const MAX_BYTES = 30_000
+
+/** Makes a mail of less than 30 KB: lists show their first entries, and count the others. */
 export function mailContent(input: MailInput): MailContent {
   const view = fittingView(
     STEPS,
     (most) => mailView(input, most),
     (tried, link) => mailHtml(tried, link, link),
+    MAX_BYTES,
   )
   return {
     view,

@@ -51,32 +51,21 @@ async function mailed(input: MailInput, more: Partial<Channel> = {}) {
 
 /** Every text that a reader must find. */
 function textsOf(view: MailView): readonly string[] {
-  const { coverage, trend } = view
+  const { actions, soon, findings } = view
   const name = ({ kind, pieces }: { kind: string; pieces: readonly string[] }): string => `${kind}${pieces.join('')}`
   return [
-    view.title,
-    view.about,
+    ...view.about,
     ...view.warnings,
     view.verdict,
     ...view.notes,
-    ...[coverage, trend].flatMap(({ title, columns, rows, more }) => [
-      title,
-      ...(rows.length === 0 ? [] : columns),
-      ...rows.flatMap(({ head, cells }) => [head, ...cells.map((cell) => cell.text)]),
-      more,
-    ]),
-    ...view.sections.flatMap(({ title, entries, facts, more }) => [
-      title,
-      ...facts.flatMap(({ line, details }) => [line, ...details]),
-      more,
-      ...entries.flatMap(({ shape, state, source, destination, lines, fix }) => [
-        `${shape}${state}`,
-        `${name(source)}to${name(destination)}`,
-        ...lines,
-        ...fix,
-      ]),
-    ]),
-    ...view.waivers,
+    ...[actions, soon, findings].flatMap((list) => (list === null ? [] : [list.title, list.more])),
+    ...(actions?.items ?? []).flatMap(({ title, facts }) => [title, facts]),
+    ...(soon?.items ?? []),
+    ...(findings?.items ?? []).map(
+      ({ shape, state, source, destination, words }) =>
+        `${shape}${state}${name(source)}to${name(destination)},${words}`,
+    ),
+    ...view.numbers.map(({ title, text }) => `${title}:${text}`),
     ...view.report,
     ...view.footer,
   ]
@@ -108,17 +97,39 @@ const RULES: readonly (readonly [rule: string, holds: (mail: Awaited<ReturnType<
     },
   ],
   [
-    'coverage comes before what was found',
+    'what was not seen comes before the verdict, the verdict before what to do, and that before paths',
     ({ text, view }) => {
-      const first = view.sections[0]
-      assert.ok(text.indexOf('What was seen') < (first === undefined ? Infinity : text.indexOf(`\n${first.title}\n`)))
+      const { warnings, verdict, actions, findings } = view
+      const places = [...warnings, verdict, ...[actions, findings].flatMap((list) => list?.title ?? [])].map((one) =>
+        text.indexOf(`${one}\n`),
+      )
+      assert.ok(places.every((place) => place >= 0))
+      assert.deepEqual(
+        places,
+        places.toSorted((a, b) => a - b),
+      )
     },
   ],
   [
-    'layout tables say so, data tables have headings for columns and rows',
-    ({ html }) => {
-      for (const [table] of html.matchAll(/<table[^>]*>/g)) assert.match(table, /role="presentation"|aria-label="/)
-      assert.match(html, /<th scope="col"/)
+    'it is short: at most three actions and five paths, in less than 30 KB',
+    ({ html, text, view }) => {
+      assert.ok((view.actions?.items.length ?? 0) <= 3)
+      assert.ok((view.findings?.items.length ?? 0) <= 5)
+      for (const part of [html, text]) assert.ok(Buffer.byteLength(part) < 30_000, String(Buffer.byteLength(part)))
+    },
+  ],
+  [
+    'what cannot be compared does not open it',
+    ({ view }) => {
+      for (const line of [...view.about, ...view.warnings, view.verdict]) assert.doesNotMatch(line, /what is new/i)
+    },
+  ],
+  [
+    'layout tables say so, and the verdict is its only first heading',
+    ({ html, view }) => {
+      for (const [table] of html.matchAll(/<table[^>]*>/g)) assert.match(table, /role="presentation"/)
+      assert.equal(html.match(/<h1/g)?.length, 1)
+      assert.ok(view.verdict !== '')
       assert.match(html, /<html lang="en">/)
     },
   ],
@@ -148,57 +159,59 @@ for (const [name, story] of Object.entries(MAIL_STORIES)) {
 
 const subjectOf = (name: string): string => mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view.subject
 
-test('subjects carry the news, and what was not seen stands before what was', () => {
+test('a subject has one number and its change, and what was not seen before them', () => {
   const subjects = Object.keys(MAIL_STORIES).map((name) => [name, subjectOf(name)] as const)
   matchesGolden('mail/subjects.txt', `${subjects.map(([name, subject]) => `${name}\n  ${subject}`).join('\n')}\n`)
-  const unseen = subjects.filter(([, subject]) => /missing|not observed|no data/.test(subject))
+  const unseen = subjects.filter(([, subject]) => /not observed|no data|[^0]\.\d % of the week/.test(subject))
   assert.ok(unseen.length > 4)
-  for (const [name, subject] of unseen) {
-    const [first = '', ...others] = subject.split(', ')
-    assert.match(first, /missing|not observed|no data/, name)
-    // 100 % is what was seen of something else, and says so.
-    assert.doesNotMatch(others.join(', '), /100 % observed(?! elsewhere)/, name)
-  }
+  for (const [name, subject] of unseen)
+    assert.match(subject, /^(no data|\d+ of \d+ clusters not observed|[\d.]+ % of)/, name)
 })
 
-test('what ends soon or is behind stands after what is open and before what is well, and in no mail without it', () => {
-  const sections = (name: string) =>
-    mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view.sections.map(({ id }) => id)
-  assert.deepEqual(sections('all-well-but-an-anchor-ends'), ['beside'])
-  const [all, plain] = [sections('open-paths-and-an-anchor-ends'), sections('a-week-of-two-clusters')]
+test('what expires soon or is late is told between what to do and paths, a line each, and in no mail without it', () => {
+  const viewOf = (name: string) => mailContent((MAIL_STORIES[name] ?? assert.fail(name))()).view
+  assert.deepEqual(viewOf('all-well-but-an-anchor-ends').soon?.items, [
+    'Nothing was sealed since Sun 22 Nov 21:00: what is stored meanwhile can be changed unseen',
+    'The certificate of a proxy on cluster west ends 23 Nov 2026 07:30 and is not renewed',
+    'The trust anchor <img src=x onerror=alert(1)> of cluster west ends 10 Dec 2026 01:00',
+  ])
+  assert.equal(viewOf('all-well').soon, null)
+  const { actions, soon, findings } = viewOf('open-paths-and-an-anchor-ends')
+  const { text } = mailContent((MAIL_STORIES['open-paths-and-an-anchor-ends'] ?? assert.fail())())
+  const places = [actions, soon, findings].map((list) => text(null, null).indexOf(`${list?.title ?? assert.fail()}\n`))
   assert.deepEqual(
-    all.filter((id) => id !== 'beside'),
-    plain,
+    places,
+    places.toSorted((a, b) => a - b),
   )
-  const place = all.indexOf('beside')
-  const isWell = (id: string): boolean => ['fixed', 'refused', 'gone', 'quiet'].includes(id)
-  assert.ok(all.slice(0, place).length > 0 && !all.slice(0, place).some(isWell))
-  assert.ok(all.slice(place + 1).length > 0 && all.slice(place + 1).every(isWell))
 })
 
 test('a subject that is too long leaves out whole parts from its end, and says so', () => {
-  const subjectFor = (team: string | null): string => mailContent(mailOf(storyOfAWeek(), { team })).view.subject
-  assert.match(subjectFor(null), /, 1 unknown, 90\.4 % of the expected time observed \(week 2026-W47\)$/)
-  const long = subjectFor('Wallets, ledgers and whatever else is paid for or into here')
-  assert.match(long, /^\[Wallets.*\] 4 windows missing, .*1 unknown, … \(week 2026-W47\)$/)
-  assert.match(
-    subjectFor('\u3164'.repeat(60)),
-    /…\] 4 windows missing, 1 new path not encrypted, .*… \(week 2026-W47\)$/,
+  const allWell = (MAIL_STORIES['all-well'] ?? assert.fail())()
+  const subjectFor = (team: string | null, words: string): string =>
+    mailContent({ ...allWell, channel: { ...allWell.channel, team }, beside: { ...allWell.beside, words } }).view
+      .subject
+  const words = '1 certificate not renewed, 1 trust anchor about to end, 1 seal behind'
+  assert.equal(
+    subjectFor(null, words),
+    `${words}, 0 unencrypted paths, 100 % of the week monitored (everything, week 47)`,
   )
+  assert.equal(subjectFor('x'.repeat(61), words), `${words}, 0 unencrypted paths, … (${'x'.repeat(60)} …, week 47)`)
+})
+
+test('zero unencrypted paths is never told without what it rests on', () => {
+  for (const [name, story] of Object.entries(MAIL_STORIES)) {
+    const { subject } = mailContent(story()).view
+    if (/\b0 unencrypted/.test(subject)) assert.match(subject, /% of the week monitored|% of pod time observed/, name)
+  }
 })
 
 test('a list that is cut says so and counts what is left out', () => {
   const { view } = mailContent((MAIL_STORIES['500-open-paths'] ?? assert.fail())())
-  const [section] = view.sections
-  assert.ok(section)
-  assert.equal(section.title, 'New (500)')
-  assert.match(
-    section.more,
-    new RegExp(
-      `^${section.entries.length} of 500 paths; ${500 - section.entries.length} more stand in the report of the week\\.$`,
-    ),
-  )
-  assert.ok(section.entries.length >= 10)
+  assert.equal(view.findings?.title, 'Unencrypted paths: 500 new')
+  assert.equal(view.findings.items.length, 5)
+  assert.equal(view.findings.more, '495 more paths in the report of the week.')
+  assert.equal(view.actions?.items.length, 3)
+  assert.equal(view.actions.more, '497 more actions in the report of the week.')
 })
 
 test('no name does anything: no header, no tag, no turned text, in the subject or in either part', async () => {
@@ -235,13 +248,13 @@ test('a cluster without a workload of the channel is told as such, and never whe
   const none = mailOf(storyOfAWeek(), { namespaces: ['nobody'] })
   assert.deepEqual(none.empty, [])
   assert.match(mailContent(none).view.subject, /2 of 2 clusters not observed/)
-  assert.doesNotMatch(mailContent(none).view.subject, /no path seen unencrypted/)
+  assert.doesNotMatch(mailContent(none).view.subject, /unencrypted/)
   for (const { id } of some.empty) assert.ok(!some.summary.clusters.some((one) => one.id === id))
 })
 
 test('a channel that names a cluster that is not registered says so first', () => {
   const { view } = mailContent(mailOf(storyOfAWeek(), { clusters: ['west', 'north'] }, { unregistered: ['north'] }))
-  assert.match(view.subject, /^\[everything\] 1 of 3 clusters not observed, /)
+  assert.match(view.subject, /^1 of 3 clusters not observed, /)
   assert.match(view.warnings[0] ?? '', /^Not registered, so nothing is known of it: cluster north\.$/)
 })
 

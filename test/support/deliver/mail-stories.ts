@@ -134,6 +134,21 @@ function clusterMissing(): ReportInput {
   return report(clusters, { past })
 }
 
+/** Three clusters with open paths before; the third has not answered for the whole week. */
+function oneOfThreeDark(): ReportInput {
+  const lost = hours({ missing: Array.from({ length: END + 1 }, (_, hour) => hour) })
+  const clusters = [
+    cluster('prod-eu1', hours({ missing: [50, 51] }), [...WELL, opened(9, 40), opened(10, 0)]),
+    cluster('prod-us1', hours(), WELL),
+    cluster('prod-ap1', lost, [], { workloads: [], crypto: null, coverage: [] }),
+  ]
+  const { pathId, source, destination, port } = opened(11, 0)
+  const before = { pathId, source, destination, port, episode: episode(pathId, '2026-11-03T08:00:00Z') }
+  return report(clusters, {
+    past: wholePast(clusters).map((one) => (one.id === 'prod-ap1' ? { ...one, episodes: [before] } : one)),
+  })
+}
+
 function reopened(): ReportInput {
   const path = opened(9, 40)
   const { pathId, source, destination, port } = path
@@ -242,6 +257,7 @@ const BESIDE: MailInput['beside'] = {
 export const MAIL_STORIES: Readonly<Record<string, () => MailInput>> = {
   'all-well': () => mailOf(story(WELL)),
   'all-well-but-a-cluster-missing': () => mailOf(clusterMissing()),
+  'three-clusters-one-dark': () => mailOf(oneOfThreeDark(), { id: 'prod' }),
   'new-plaintext': () => mailOf(story([...WELL, opened(9, 40)])),
   reopened: () => mailOf(reopened()),
   'first-week': () => mailOf(firstWeek()),
