@@ -104,7 +104,9 @@ test('a cluster that ends its worker keeps no other from being compacted, whethe
     const outcomes: Compacted[] = []
     await pool.compact(['bank', 'east', 'west'], { now, atOnce }, (outcome) => outcomes.push(outcome))
     assert.deepEqual(
-      outcomes.map(({ cluster, windows, problem }) => [cluster, windows, problem]).toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
+      outcomes
+        .map(({ cluster, windows, problem }) => [cluster, windows, problem])
+        .toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1)),
       ['bank', 'east', 'west'].map((id) => [id, 1, null]),
     )
     assert.match(outcomes.find(({ cluster }) => cluster === 'east')?.errors.join('\n') ?? '', LEFT_OUT)
