@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cron } from 'croner'
@@ -30,6 +31,7 @@ type RunOptions = SignerOptions &
     readonly listen: string
     readonly timeZone?: string
     readonly concurrency: string
+    readonly workerMemory: string
     readonly stopTimeout: string
     readonly log: string
     readonly mail?: string
@@ -43,6 +45,7 @@ type RunSettings = {
   readonly access: Access
   readonly timeZone: string
   readonly clustersAtOnce: number
+  readonly workerMemoryMb: number
   readonly stopMs: number
   readonly log: RunLog
   readonly mail: ServiceDeps['mail']
@@ -56,6 +59,7 @@ const RUN_LOCK = '.run.lock'
 
 const MAX_CLUSTERS_AT_ONCE = 100
 const MAX_STOP_SECONDS = 3600
+const MAX_WORKER_MB = 100_000
 
 /** Adds `ciphertrail run`. */
 export function addRun(program: Command, console: Console): void {
@@ -72,6 +76,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--listen <address>', 'where to answer', '127.0.0.1:8080')
     .option('--time-zone <zone>', 'IANA time zone of the weeks of reports (default CIPHERTRAIL_TIME_ZONE, else UTC)')
     .option('--concurrency <n>', 'collect from so many clusters at once, each in a process of its own', '4')
+    .option('--worker-memory <MB>', 'end a process that needs more memory than this for what a cluster wrote', '1000')
     .option('--stop-timeout <time>', 'when stopped, give what is under way this time to end', '8s')
     .option(
       '--mail <file>',
@@ -93,7 +98,13 @@ export function addRun(program: Command, console: Console): void {
       const objects = openStore(options, console)
       const signer = await openSigner(options, console)
       const place = placeOf(options, console.config)
-      const workers = workerPool(workerSettings({ ...options, mail: options.mail ?? console.config.mail }), objects)
+      const workers = workerPool(
+        {
+          ...workerSettings({ ...options, mail: options.mail ?? console.config.mail }),
+          memoryMb: settings.workerMemoryMb,
+        },
+        objects,
+      )
       const deps = { objects, signer, last: openLastHead(options, console), workers, console, place }
       if (place.includes('://')) return serve(settings, deps)
       const ran = await withRunLock(place, () => serve(settings, deps))
@@ -127,6 +138,7 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     access,
     timeZone: readZone(options.timeZone ?? config.timeZone ?? 'UTC'),
     clustersAtOnce: readNumber('--concurrency', options.concurrency, MAX_CLUSTERS_AT_ONCE),
+    workerMemoryMb: readNumber('--worker-memory', options.workerMemory, MAX_WORKER_MB),
     stopMs: readDuration('--stop-timeout', options.stopTimeout, MAX_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
@@ -198,6 +210,8 @@ async function serve(
   })
   const server = await listen(api.fetch, { host, port })
   log('info', 'started', { url: server.url, store: place, timeZone, version })
+  if (await isOpenToOthers(place))
+    log('warn', 'readable', { store: place, fix: `others on this machine can read it, run "chmod -R go= ${place}"` })
   const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
   void service.tick()
   await stopped
@@ -208,6 +222,13 @@ async function serve(
   log('info', 'stopped', { abandoned: !isDone })
   // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
   if (!isDone) process.exit(0)
+}
+
+/** Whether somebody else may look into a store in a directory: one of an earlier version was made with the umask. */
+async function isOpenToOthers(place: string): Promise<boolean> {
+  if (place.includes('://')) return false
+  const { mode } = await stat(place)
+  return (mode & 0o077) !== 0
 }
 
 /** False where something was still under way when the time was over. */

@@ -1,4 +1,5 @@
 /** The side of a worker: takes one job after the other from the process that started it, and ends with that. */
+import { Worker } from 'node:worker_threads'
 import { assessWindow } from '../../assess/window/window.ts'
 import { concurrently } from '../../concurrently.ts'
 import { deriveCluster } from '../../history/derive.ts'
@@ -59,8 +60,15 @@ async function compact(
   })
 }
 
+/** Ends this process with the one that started it, also while evidence keeps it from hearing of that: a thread of its own looks each second. */
+function endWithParent(): void {
+  const watch = `setInterval(() => { if (process.ppid !== ${process.ppid}) process.kill(process.pid, 'SIGKILL') }, 1000)`
+  new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref()
+}
+
 /** Does the jobs that the process that started this one sends, one after the other, until that one is gone. */
 export async function serveJobs(deps: JobDeps): Promise<void> {
+  endWithParent()
   const tell = (message: Told): void => void process.send?.(message)
   tellReading({
     begin: (key) => tell({ told: 'begin', key }),

@@ -9,6 +9,7 @@ import { type Head, LogError, readHead, readTail, type Tail } from './head.ts'
 import { nameOf } from '../leaf.ts'
 import type { LastHead } from './last-head.ts'
 import { leafHash } from '../tlog/merkle.ts'
+import { isPlanted } from './planted.ts'
 import type { Signer, Verifier } from '../tlog/note.ts'
 import { encodeBundle, TILE_WIDTH, tilePath } from '../tlog/tiles.ts'
 import { type Unfinished, unfinishedAfter } from './unfinished.ts'
@@ -58,7 +59,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const before = tail ?? (await readTail(head, objects))
   const named = batch.map(({ leaf, bytes }) => ({ bytes, name: nameOf(leaf) }))
   const { parts, tail: after } = partsOf(before, named)
-  await concurrently(parts, MAX_WRITES_AT_ONCE, ({ key, body }) => putPart(key, body, objects))
+  await concurrently(parts, MAX_WRITES_AT_ONCE, (part) => putPart(part, before.edge.size, objects))
 
   const { edge } = after
   const root = rootOfFrontier(edge)
@@ -106,11 +107,13 @@ export function partsOf(
   }
 }
 
-async function putPart(key: string, body: Uint8Array, objects: Objects): Promise<void> {
+async function putPart({ key, body }: Part, size: number, objects: Objects): Promise<void> {
   try {
     await objects.putOnce(key, body)
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error
+    // What somebody put there beforehand must not keep an object from being sealed; whoever lists is told.
+    if (await isPlanted(key, size, objects)) return
     throw new LogError(
       `Cannot extend the log: "${key}" has other bytes than its batches make, so something was changed; find out who changed the store, and put back what it held`,
       { cause: error },

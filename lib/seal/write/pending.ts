@@ -1,11 +1,13 @@
 import type { Seconds } from '../../model/time.ts'
-import { toTime } from '../../time/windows.ts'
+import type { Window } from '../../model/time.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
 import { evidenceBefore, evidencePrefix, parseEvidenceKey } from '../../store/keys.ts'
 import { gapBefore, gapName, gapPrefix, indexKey, parseIndexKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { WatchedCluster } from '../../store/registry/registry.ts'
 import { expectedWindows } from './expected.ts'
 import { leafKind, type Leaf } from '../leaf.ts'
+import { isPlanted, namesNotInLog } from './planted.ts'
 
 /** What the log does not have yet: an object by its key, or a gap. */
 export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, { readonly kind: 'gap' }> }
@@ -23,11 +25,32 @@ export type SealScope = {
 /** Nobody tried to collect the window, or nothing of it was stored, while Prometheus still had it. */
 export const NO_ATTEMPT = 'no-attempt'
 
+/** The log that the numbers in its index are held against. */
+export type BorneOut = {
+  /** How many leaves it has. */
+  readonly size: number
+  /** Evidence and gaps of windows that begin at this time or later are looked for in it: what is older was, when it was new. */
+  readonly since: Seconds
+  /** Whether changes and reports are, too. */
+  readonly isWhole: boolean
+  /** Told of each number that the log does not bear out. */
+  readonly onPlanted: (key: string) => void
+}
+
 /**
  * Everything in the scope that has no place in the log: what is listed and has no number in the log's index, and the gaps. Costs two lists of each
- * prefix and no reading. Complete only if every batch of the log was finished before it begins: else it gives again what these hold.
+ * prefix. Complete only if every batch of the log was finished before it begins: else it gives again what these hold.
+ *
+ * @param log absent: numbers in the index are believed, and nothing is read
  */
-export async function* pendingOf({ from, clusters, lostUntil }: SealScope, objects: Objects): AsyncGenerator<Pending> {
+export async function* pendingOf(
+  { from, clusters, lostUntil }: SealScope,
+  objects: Objects,
+  log?: BorneOut,
+): AsyncGenerator<Pending> {
+  /** What has a number, by its name in the log. */
+  const numbered = new Map<string, Pending>()
+  const isNew = ({ start }: Window): boolean => log !== undefined && toSeconds(start) >= log.since
   const evidence = from === null ? undefined : evidenceBefore(toTime(from))
   const gaps = from === null ? undefined : gapBefore(toTime(from))
   const sealed = await sealedNames(evidencePrefix, evidence, objects)
@@ -39,27 +62,49 @@ export async function* pendingOf({ from, clusters, lostUntil }: SealScope, objec
     for (; next.done !== true; next = expected.next()) {
       const { cluster, window, prefix } = next.value
       if (key !== undefined && (prefix > key || key.startsWith(prefix))) return
-      if (!(await sealedGaps.has(gapName(window, cluster))))
-        yield { gap: { kind: 'gap', cluster, window, reason: NO_ATTEMPT } }
+      const name = gapName(window, cluster)
+      const pending: Pending = { gap: { kind: 'gap', cluster, window, reason: NO_ATTEMPT } }
+      if (!(await sealedGaps.has(name))) yield pending
+      else if (isNew(window)) numbered.set(name, pending)
     }
   }
 
   for await (const key of objects.list(evidencePrefix, evidence)) {
     yield* gapsBefore(key)
     // Only what a collector stored fills a window.
-    if (next.done !== true && key.startsWith(next.value.prefix) && parseEvidenceKey(key) !== undefined)
-      next = expected.next()
+    const id = parseEvidenceKey(key)
+    if (next.done !== true && key.startsWith(next.value.prefix) && id !== undefined) next = expected.next()
     if (!(await sealed.has(key))) yield { key }
+    else if (id !== undefined && isNew(id.window)) numbered.set(key, { key })
   }
   yield* gapsBefore(undefined)
-  for (const prefix of ['changes/', 'reports/']) yield* unsealed(prefix, objects)
+  if (log !== undefined)
+    for (const name of await namesNotInLog(numbered.keys(), log.size, objects)) {
+      log.onPlanted(indexKey(name))
+      yield numbered.get(name) ?? { key: name }
+    }
+  for (const prefix of ['changes/', 'reports/'])
+    yield* unsealed(prefix, objects, log?.isWhole === true ? log : undefined)
 }
 
-/** What lies under a prefix and has no number in the log's index. Complete as {@link pendingOf} is. */
-export async function* unsealed(prefix: string, objects: Objects): AsyncGenerator<Pending> {
+/** What lies under a prefix and has no number in the log's index, or one that a log does not bear out. Complete as {@link pendingOf} is. */
+export async function* unsealed(
+  prefix: string,
+  objects: Objects,
+  log?: Pick<BorneOut, 'size' | 'onPlanted'>,
+): AsyncGenerator<Pending> {
   const sealed = await sealedNames(prefix, undefined, objects)
+  const planted: string[] = []
   for await (const key of objects.list(prefix)) {
-    if (leafKind(key) !== undefined && !(await sealed.has(key))) yield { key }
+    if (leafKind(key) === undefined) continue
+    if (!(await sealed.has(key))) yield { key }
+    else if (log !== undefined && (await isPlanted(indexKey(key), log.size, objects))) planted.push(key)
+  }
+  if (log === undefined) return
+  // Its number stays wrong once it is sealed.
+  for (const key of await namesNotInLog(planted, log.size, objects)) {
+    log.onPlanted(indexKey(key))
+    yield { key }
   }
 }
 

@@ -18,6 +18,12 @@ import { type SealedSoFar, leavesOfUnclaimed, type Unfinished } from './unfinish
 /** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
 
+/** Numbers of what was stored so long before it can no longer be collected are not looked at again each time. */
+const LATE_SECONDS = 26 * 60 * 60
+
+/** So many lines tell of what was put aside. */
+const MAX_LINES = 10
+
 /** So many objects are hashed at once. */
 const MAX_READS_AT_ONCE = 16
 
@@ -70,9 +76,21 @@ export async function seal(
   const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
   const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
   const known = { ...scope, now: seconds, sealedAt: progress.progress?.sealedAt ?? null }
-  const { log, leaves, putAside } = await extend(() => pendingOf(scope, objects), known, deps, onProgress)
+  // A window is an hour at most, and what is collected late is a day late at most.
+  const since = scope.lostUntil - LATE_SECONDS
+  const planted = new Set<string>()
+  const list = (size: number): AsyncIterable<Pending> => {
+    planted.clear()
+    return pendingOf(scope, objects, { size, since, isWhole: from === null, onPlanted: (key) => planted.add(key) })
+  }
+  const { log, leaves, putAside } = await extend(list, known, deps, onProgress)
   if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
-  return { leaves, size: log.head.size, root: log.head.root, errors: [...errors, ...putAside] }
+  return {
+    leaves,
+    size: log.head.size,
+    root: log.head.root,
+    errors: [...errors, ...fewLines(putAside), ...plantedLines(planted)],
+  }
 }
 
 /**
@@ -82,7 +100,7 @@ export async function seal(
  * leaves are made again from what is stored.
  */
 export async function extend(
-  list: () => AsyncIterable<Pending>,
+  list: (size: number) => AsyncIterable<Pending>,
   known: SealedSoFar,
   deps: LogDeps,
   onProgress: (leaves: number) => void = () => {},
@@ -134,7 +152,7 @@ export async function extend(
 
   async function addListed(firstPlace: number): Promise<boolean> {
     let place = firstPlace
-    for await (const group of groupsOf(list(), MAX_LEAVES)) {
+    for await (const group of groupsOf(list(log.head.size), MAX_LEAVES)) {
       const batch = await concurrently(group, MAX_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
       if (!(await add(batch, place))) return false
       place = 1
@@ -151,6 +169,24 @@ export async function extend(
     if (outcome === 'none' && (await addListed(found.place))) return { log, leaves, putAside: [...aside.values()] }
   }
   throw new LogError(`Cannot extend the log: other runs were first ${MAX_ROUNDS} times, run it again`)
+}
+
+/** What somebody writes a thousand of is told as such. */
+function fewLines(lines: readonly string[]): readonly string[] {
+  if (lines.length <= MAX_LINES) return lines
+  return [
+    ...lines.slice(0, MAX_LINES),
+    `and ${lines.length - MAX_LINES} more were put aside; "ciphertrail log check" names each`,
+  ]
+}
+
+/** One line for all numbers that the log does not bear out. */
+function plantedLines([first, ...more]: Iterable<string>): string[] {
+  if (first === undefined) return []
+  const others = more.length === 0 ? '' : ` and ${more.length} more`
+  return [
+    `Sealed what "${first}"${others} hid: the number there is of no leaf that names it; find out who wrote it, and move it away`,
+  ]
 }
 
 /** The leaf of something that is stored. */

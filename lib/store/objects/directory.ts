@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { constants, link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { constants, link, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { closing } from './closing.ts'
@@ -124,6 +124,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
   /** Writes the body under a passing name, and lets `publish` give it its lasting one. */
   async function publish(key: string, body: Uint8Array, name: (temporary: string, path: string) => Promise<void>) {
     await openForWriting()
+    await refuseLinkedFolders(key).catch(ignoreAbsent)
     const path = join(root, key)
     const temporary = join(unfinished, `${process.pid}-${randomUUID()}`)
     try {
@@ -152,8 +153,27 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     return isNew
   }
 
+  /** Folders below the root that were found to be no links. */
+  const folders = new Set<string>()
+
+  /**
+   * Throws for a folder of the store that is a link, as in a copy from somebody else: what it leads to is no part of the store. The root may be one, since
+   * whoever runs this named it.
+   */
+  async function refuseLinkedFolders(key: string): Promise<void> {
+    let folder = root
+    for (const name of key.split('/').slice(0, -1)) {
+      folder = join(folder, name)
+      if (folders.has(folder)) continue
+      if ((await lstat(folder)).isSymbolicLink())
+        throw new StoreError(`Cannot use "${key}" of store "${root}": "${folder}" is a link, move it away`)
+      folders.add(folder)
+    }
+  }
+
   async function read(key: string): Promise<Uint8Array | undefined> {
     try {
+      await refuseLinkedFolders(key)
       const file = await openObject(join(root, key))
       return file && (await closing(file, () => file.readFile()))
     } catch (error) {
@@ -216,7 +236,15 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
 
     async digest(key) {
       checkKey(key)
-      return failing(`read "${key}" from`, () => digestOf(join(root, key)))
+      return failing(`read "${key}" from`, async () => {
+        try {
+          await refuseLinkedFolders(key)
+          return await digestOf(join(root, key))
+        } catch (error) {
+          if (isAbsent(error)) return undefined
+          throw error
+        }
+      })
     },
 
     async putOnce(key, body) {
@@ -322,20 +350,19 @@ async function digestOfFile(file: FileHandle): Promise<ObjectDigest> {
   }
 }
 
-/** Undefined where there is no file. */
+/** Undefined for a directory. */
 async function digestOf(path: string): Promise<ObjectDigest | undefined> {
-  try {
-    const file = await openObject(path, Infinity)
-    return file && (await closing(file, () => digestOfFile(file)))
-  } catch (error) {
-    if (isAbsent(error)) return undefined
-    throw error
-  }
+  const file = await openObject(path, Infinity)
+  return file && (await closing(file, () => digestOfFile(file)))
 }
 
 /** Whether there is no file: nothing at all, or a directory. */
 function isAbsent(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || systemCode(error) === 'EISDIR'
+}
+
+function ignoreAbsent(error: unknown): void {
+  if (!isAbsent(error)) throw error
 }
 
 async function entriesOf(path: string) {

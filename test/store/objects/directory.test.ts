@@ -310,6 +310,32 @@ test('nothing waits for a pipe, reads a device, follows a link or fills the memo
     )
 })
 
+test('a folder of a store that is a link is neither read, hashed, listed nor written through; the store itself may be one', async (t) => {
+  const [elsewhere, parent] = [await freshDirectory(t), await freshDirectory(t)]
+  await mkdir(join(elsewhere, 'w', 'c'), { recursive: true })
+  await writeFile(join(elsewhere, 'w', 'c', '1'), 'secret')
+  await mkdir(join(parent, 'store', 'windows'), { recursive: true })
+  await symlink(elsewhere, join(parent, 'store', 'evidence'))
+  await symlink(join(elsewhere, 'w'), join(parent, 'store', 'windows', 'w'))
+  await symlink(join(parent, 'store'), join(parent, 'link'))
+  const objects = directoryObjects(join(parent, 'link'))
+  for (const [key, folder] of [
+    ['evidence/w/c/1', 'evidence'],
+    ['windows/w/c/1', 'windows/w'],
+    ['windows/w/c/absent', 'windows/w'],
+  ] as const) {
+    const refused = {
+      message: `Cannot use "${key}" of store "${join(parent, 'link')}": "${join(parent, 'link', folder)}" is a link, move it away`,
+    }
+    await assert.rejects(objects.get(key), refused)
+    await assert.rejects(objects.digest(key), refused)
+    await assert.rejects(objects.putOnce(key, Buffer.from('x')), refused)
+    await assert.rejects(listed(objects), /is neither a file nor a directory, move it away$/)
+  }
+  await objects.putOnce('state/c', Buffer.from('x'))
+  assert.equal(Buffer.from((await objects.get('state/c'))?.body ?? []).toString(), 'x')
+})
+
 test('a store that does not exist yet is empty, and reading does not make it', async (t) => {
   const parent = await freshDirectory(t)
   const objects = directoryObjects(join(parent, 'deep', 'store'))

@@ -8,7 +8,7 @@ import { clockVariables } from './clock.ts'
 const BIN = join(import.meta.dirname, '../../../bin/ciphertrail.js')
 
 /** Nothing that a test waits for takes longer. */
-const MAX_MS = 180_000
+const MAX_MS = 400_000
 
 /** A line of the log. */
 export type LogLine = { readonly event: string; readonly level: string; readonly [member: string]: unknown }

@@ -1,0 +1,64 @@
+/**
+ * Numbers in the log's index that the log does not bear out. The index only saves reading: whoever may write objects, and has no key, could put a number
+ * there beforehand, so that `seal` takes an object for sealed.
+ */
+import { parseIndexKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { LeafError, nameOf, parseLeaf } from '../leaf.ts'
+import { PartError, readBundle } from '../read-entries.ts'
+import { TILE_WIDTH } from '../tlog/tiles.ts'
+
+/** So many bundles of entries are read at once at most: one at first, since the newest leaves are mostly all that is needed. */
+const MAX_AT_ONCE = 16
+
+/**
+ * Those of some names that no leaf of a log of a size has. Reads the log from its end backwards until all are found, which for what was stored some hours ago
+ * are a few objects; all of it where one is not there. Throws `PartError` where entries are missing.
+ */
+export async function namesNotInLog(
+  names: Iterable<string>,
+  size: number,
+  objects: Objects,
+): Promise<ReadonlySet<string>> {
+  const wanted = new Set(names)
+  let atOnce = 1
+  for (let last = Math.ceil(size / TILE_WIDTH) - 1; last >= 0 && wanted.size > 0;) {
+    const indexes = Array.from({ length: Math.min(atOnce, last + 1) }, (_, at) => last - at)
+    last -= indexes.length
+    atOnce = Math.min(MAX_AT_ONCE, atOnce * 2)
+    const bundles = await Promise.all(indexes.map((index) => readBundle(index, size, objects)))
+    for (const { entries } of bundles)
+      for (const entry of entries) {
+        const name = nameIn(entry)
+        if (name !== undefined) wanted.delete(name)
+      }
+  }
+  return wanted
+}
+
+/** Whether a number that stands in the index already is one that the log does not bear out: another one may then be signed. */
+export async function isPlanted(key: string, size: number, objects: Objects): Promise<boolean> {
+  const name = parseIndexKey(key)
+  const stored = await objects.get(key)
+  if (name === undefined || stored === undefined) return false
+  const text = Buffer.from(stored.body.subarray(0, 20)).toString()
+  const number = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : size
+  if (number >= size) return true
+  try {
+    const { entries, first } = await readBundle(Math.floor(number / TILE_WIDTH), size, objects)
+    const entry = entries[number - first]
+    return entry === undefined || nameIn(entry) !== name
+  } catch (error) {
+    if (error instanceof PartError) return false
+    throw error
+  }
+}
+
+function nameIn(entry: Uint8Array): string | undefined {
+  try {
+    return nameOf(parseLeaf(entry))
+  } catch (error) {
+    if (error instanceof LeafError) return undefined
+    throw error
+  }
+}
