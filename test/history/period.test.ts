@@ -9,7 +9,7 @@ import type { WindowResult } from '../../lib/model/window.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { readPeriod, readPeriodAndPast } from '../../lib/history/period.ts'
+import { readPeriod, readPeriodAndPast, readPresent } from '../../lib/history/period.ts'
 import { encodeDerived, sha256Of } from '../../lib/store/objects/derived-object.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { halfDay, named80, pathWindow, unnamed80, watched, windowResult } from '../support/stored/window-results.ts'
@@ -104,6 +104,25 @@ test('readPeriodAndPast() reads the windows of the period and the one before, an
       [4, ['mtls', 'plaintext']],
     ],
   )
+})
+
+test('readPresent() reads all months, or those in which windows of a span may end', async () => {
+  // No path is quiet at the month's end, which would have the month before read, too.
+  const { objects, reads } = await stored({ changes: () => ({ paths: [pathWindow(named80, 'mtls')] }) })
+  const monthsOf = async (...asked: readonly ReturnType<typeof span>[]) => {
+    reads.splice(0)
+    const { months } = await readPresent(cluster, now, objects, ...asked)
+    assert.deepEqual(
+      reads.filter((key) => key.startsWith('timeline/')).toSorted(),
+      months.map(({ month }) => timelineKey('demo', month)).toSorted(),
+    )
+    return months.map(({ month }) => month)
+  }
+  assert.deepEqual(await monthsOf(), ['2026-11', '2026-12'])
+  assert.deepEqual(await monthsOf(span(2, 27)), ['2026-11', '2026-12'])
+  assert.deepEqual(await monthsOf(span(24, 27)), ['2026-12'])
+  // A window that begins in November may end in the first hour of December.
+  assert.deepEqual(await monthsOf(span(22, 27)), ['2026-11', '2026-12'])
 })
 
 test('readPeriodAndPast() names an episode that ended in the period with its path, although the path has no row in it', async () => {

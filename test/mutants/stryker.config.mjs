@@ -1,6 +1,6 @@
 /**
  * Mutation tests: `npm run test:mutants`. Lines of the rooms that decide and keep are drawn by a seed, Stryker breaks each in every way that it knows, and
- * only the test files that reach a mutant run against it. `MUTANTS=SEED:LINES` draws others, or more.
+ * only the test files that reach a mutant run against it: those of these rooms, and of what reads and calls them. `MUTANTS=SEED:LINES` draws others, or more.
  */
 import { globSync, readFileSync } from 'node:fs'
 
@@ -48,7 +48,7 @@ export default {
   testRunner: 'tap',
   plugins: ['@stryker-mutator/tap-runner'],
   tap: {
-    testFiles: [process.env.MUTANTS_TESTS ?? 'test/{assess,history,seal,query,deliver,report}/**/*.test.ts'],
+    testFiles: [process.env.MUTANTS_TESTS ?? 'test/{assess,history,seal,query,deliver,report,jobs}/**/*.test.ts'],
     nodeArgs: [
       '--import',
       './test/support/property-seed.ts',

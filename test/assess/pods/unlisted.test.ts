@@ -33,6 +33,7 @@ describe('Pods that lived between two lists', () => {
     const result = assessed({ ...OUT_AND_IN, kubelet: {} })
     assert.deepEqual(linesOf(result.paths), ['deployment/web -> deployment/api:8080 unknown (destination-not-seen)'])
     assert.deepEqual([workload(result, 'web')?.meshed, workload(result, 'web')?.pods], ['partly', 3])
+    assert.equal(workload(result, 'web')?.reason, 'created-before-injection')
     assert.match(
       spots(result, 'web')?.join() ?? '',
       /1 of 3 pods have no proxy: .*; in no Kubernetes list, seen by cAdvisor about 2026-11-24T12:01:40Z to 2026-11-24T12:0[34]:\d\dZ/,
@@ -89,6 +90,11 @@ describe('Pods that lived between two lists', () => {
     assert.match(spots(result, 'web')?.join() ?? '', /pod-unknown: a pod whose containers were not sampled/)
     assert.deepEqual(
       gaps(result, 'web')?.map(({ reason }) => reason),
+      ['pod-unknown'],
+    )
+    // What the gap says is said already.
+    assert.deepEqual(
+      workload(result, 'web')?.blindSpots.map(({ kind }) => kind),
       ['pod-unknown'],
     )
   })

@@ -54,6 +54,14 @@ test('addChannel() keeps what is not given, replaces what is, and says whether a
   assert.deepEqual(await addressesOf('pay', objects), ['ada@example.com'])
 })
 
+test('addChannel() keeps the format of the mails that is asked for', async (t) => {
+  const objects = await freshStore(t)
+  for (const format of ['text', 'html']) {
+    await add(objects, { id: 'pay', format })
+    assert.equal((await readChannels(objects))[0]?.format, format)
+  }
+})
+
 test('no recorded change holds an address, and whoever leaves the last channel is forgotten', async (t) => {
   const objects = await freshStore(t)
   await add(objects, { id: 'one', recipients: ['ada@example.com', 'bob@example.com'] })

@@ -191,4 +191,7 @@ test('a store of which nothing is signed is not verified', async () => {
   ])
   assert.deepEqual([none.checkpoint, none.isWhole], [null, false])
   assert.equal((await verify(new Map(), {})).findings.total, 1)
+  // Nor does it go on from what was signed before.
+  const since = textOf('log/checkpoint')
+  assert.equal((await verify(new Map(), { vkey: signer.vkey, since })).since?.isContinued, false)
 })
