@@ -8,8 +8,8 @@ import { after, before, test } from 'node:test'
 import { documentsOf } from '../../lib/report/documents.ts'
 import type { ReportInput } from '../../lib/report/report-input.ts'
 import { goldenPath } from '../support/golden.ts'
-import { judged, storyOfAWeek } from '../support/stored/report-input.ts'
-import type { UnjudgedInput } from '../support/stored/report-input.ts'
+import { completed, judged, storyOfAWeek } from '../support/stored/report-input.ts'
+import type { WrittenInput } from '../support/stored/report-input.ts'
 
 const VERSION = '1.28.2'
 const kept = join(tmpdir(), 'ciphertrail-verapdf')
@@ -36,7 +36,7 @@ const inputs: ReadonlyMap<string, ReportInput> = new Map([
     (name) =>
       [
         name,
-        judged(JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as UnjudgedInput),
+        judged(completed(JSON.parse(readFileSync(goldenPath(`report/${name}/input.json`), 'utf8')) as WrittenInput)),
       ] as const,
   ),
   ['a-week', storyOfAWeek()] as const,

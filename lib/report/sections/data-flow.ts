@@ -18,7 +18,7 @@ import type { Wording } from '../words/report-context.ts'
 
 /** A drawing with more boxes or arrows than these shows namespaces instead of workloads; one with more still, only what asks for attention. */
 const MAX_NODES = 60
-const MAX_EDGES = 90
+const MAX_EDGES = 64
 
 // Points, as the layout.
 const TEXT = 8

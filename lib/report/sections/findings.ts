@@ -96,7 +96,7 @@ function bareName(subject: Subject): NameView {
       const [from, to] = [endpointName(subject.source), destinationName(subject)]
       return {
         kind: from.kind,
-        pieces: [...from.pieces, ' → ', ...(to.kind === '' ? [] : [`${to.kind} `]), ...to.pieces],
+        pieces: [...from.pieces, ' → ', ...(to.kind === '' ? [] : breakable(`${to.kind} `)), ...to.pieces],
       }
     }
     case 'port': {

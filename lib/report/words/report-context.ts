@@ -5,7 +5,7 @@ import { printable } from '../../text/printable.ts'
 import { axisOf } from '../drawing/strip.ts'
 import type { Axis } from '../drawing/strip.ts'
 import type { Summary } from '../summary/summary.ts'
-import { countWords, periodWord } from './vocabulary.ts'
+import { countWords } from './vocabulary.ts'
 
 /** What the words of every section are chosen by. */
 export type Wording = {
@@ -43,12 +43,6 @@ export function wordingOf(summary: Summary): Wording {
 export function clusterNote({ clusters }: Summary, id: string): string | null {
   return clusters.length > 1 ? `cluster ${printable(id)}` : null
 }
-
-/** What a share of observed time is a share of. */
-export const spanWord = (summary: Summary): string =>
-  summary.clusters.every(({ expected, expectedOnly }) => expected > 0 && expectedOnly === null)
-    ? periodWord(summary)
-    : 'the expected time'
 
 /** The first of a long list, and a sentence that says how many there are and where the rest stands; empty where all are shown. */
 export function firstLines<T>(
