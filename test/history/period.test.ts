@@ -111,7 +111,7 @@ test('readPresent() reads all months, or those in which windows of a span may en
   const { objects, reads } = await stored({ changes: () => ({ paths: [pathWindow(named80, 'mtls')] }) })
   const monthsOf = async (...asked: readonly ReturnType<typeof span>[]) => {
     reads.splice(0)
-    const { months } = await readPresent(cluster, now, objects, ...asked)
+    const { months } = await readPresent(cluster, readAs.now, objects, ...asked)
     assert.deepEqual(
       reads.filter((key) => key.startsWith('timeline/')).toSorted(),
       months.map(({ month }) => timelineKey('demo', month)).toSorted(),

@@ -94,7 +94,7 @@ export function besideWords({ figures, expectedWindows, collectedWindows }: Summ
 }
 
 /** `Monitored 35 min of 7 d (0.3 % of the week); 83.9 % of pod time observed.` */
-function monitoredWords(summary: Summary): string {
+export function monitoredWords(summary: Summary): string {
   const { monitored, clusters, share, expectedWindows } = summary
   if (monitored.share === null || expectedWindows === 0) return ''
   const each = clusters.length === 1 ? '' : ' on average per cluster'
