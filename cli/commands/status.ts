@@ -3,7 +3,7 @@ import { readStatus } from '../../lib/jobs/read-status.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
 import type { Action } from '../../lib/report/summary/actions.ts'
 import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
-import { evidenceWords, openWords } from '../../lib/report/sections/opening.ts'
+import { besideWords, openWords } from '../../lib/report/sections/opening.ts'
 import { actionEnds, actionTitle } from '../../lib/report/words/action-titles.ts'
 import { CLASS_WORDS, byteWords, countWords, plural } from '../../lib/report/words/vocabulary.ts'
 import { printable } from '../../lib/text/printable.ts'
@@ -85,7 +85,7 @@ function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' |
   return [
     ...(replay === null ? [] : [printable(replay), '']),
     figures.openNow > 0 ? colors.red(open) : open,
-    ...evidenceWords(summary),
+    ...(besideWords(summary) === '' ? [] : [besideWords(summary)]),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
     ...tableLines(clusters, clusterColumns(dates.moment, status, colors), tableWidth({ width })),

@@ -3,7 +3,7 @@
  * the same; neither makes a sum, a date or a decision. All that comes from clusters has gone through `printable`.
  */
 import { printable } from '../../text/printable.ts'
-import { evidenceWords, monitoredWords, openWords, verdictOf } from '../../report/sections/opening.ts'
+import { besideWords, monitoredWords, openWords, verdictOf } from '../../report/sections/opening.ts'
 import type { Action } from '../../report/summary/actions.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { actionEnds, actionTitle } from '../../report/words/action-titles.ts'
@@ -147,7 +147,9 @@ function notesOf(
   const leftOut = removed.filter((id) => !unregistered.includes(id))
   const unmeasured = clusters.reduce((total, cluster) => total + cluster.unmeasured, 0)
   return [
-    ...(collectedWindows === 0 ? [] : [[...evidenceWords(summary), monitoredWords(summary)].join(' ')]),
+    ...(collectedWindows === 0
+      ? []
+      : [[besideWords(summary), monitoredWords(summary)].filter((words) => words !== '').join(' ')]),
     ...(others.length === 0
       ? []
       : [

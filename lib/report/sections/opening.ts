@@ -13,7 +13,9 @@ export function verdictOf(summary: Summary): string {
   const { expectedWindows, collectedWindows } = summary
   if (expectedWindows === 0) return headlineWords(summary)
   if (collectedWindows === 0) return `${headlineWords(summary)} Which paths were encrypted is unknown.`
-  return [headlineWords(summary), ...evidenceWords(summary), monitoredWords(summary)].join(' ')
+  return [headlineWords(summary), besideWords(summary), monitoredWords(summary)]
+    .filter((words) => words !== '')
+    .join(' ')
 }
 
 /** The verdict in a sentence. A cluster of which nothing is known has one of its own before it. */
@@ -42,7 +44,7 @@ export function openWords(summary: Summary): string {
   const path = `${settings.judgedClasses.join(', ')} path`
   const period = periodWord(summary)
   const isNow = summary.period.label === NOW
-  const change = openBefore === null || isNow ? '' : changeWords(openNow - openBefore, period)
+  const change = openBefore === null || isNow ? '' : changeWords(openNow, openBefore, period)
   const accepted = waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`
   if (openNow > 0)
     return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`}${accepted}${change}.`
@@ -51,27 +53,11 @@ export function openWords(summary: Summary): string {
   return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`
 }
 
-function changeWords(change: number, period: string): string {
+function changeWords(openNow: number, openBefore: number, period: string): string {
+  const change = openNow - openBefore
+  if (change === 0 && openNow === 0) return ''
   if (change === 0) return `, as many as ${period} before`
   return `, ${countWords(Math.abs(change))} ${change > 0 ? 'more' : 'fewer'} than ${period} before`
-}
-
-/** How the other judged paths stand. */
-export function evidenceWords({ figures, judgement }: Summary): readonly string[] {
-  const { judged, encrypted, notEnoughEvidence } = figures
-  if (judged === 0) return []
-  return [
-    ...(encrypted === 0
-      ? []
-      : [
-          `${countWords(encrypted)} of ${plural(judged, 'judged path')} ${encrypted === 1 ? 'was' : 'were'} encrypted in all that was seen, at least ${shareWords(judgement.wantedShare)} of their time.`,
-        ]),
-    ...(notEnoughEvidence === 0
-      ? []
-      : [
-          `${capital(plural(notEnoughEvidence, 'path'))} ${notEnoughEvidence === 1 ? 'has' : 'have'} not enough evidence: none was seen in the clear, but less than ${shareWords(judgement.wantedShare)} of ${notEnoughEvidence === 1 ? 'its' : 'their'} time was seen and told.`,
-        ]),
-  ]
 }
 
 /** How the other judged paths stand: `389 of 412 judged paths were encrypted whenever seen; 9 need more evidence.` */

@@ -1,13 +1,12 @@
 /** What to do first: paths of one cause and one fix are one action, in an order that is told where it is shown. */
 import { isInScope, labelsIn } from '../../assess/judge/in-scope.ts'
-import { workloadKey } from '../../assess/pods/facts.ts'
 import type { Cause, Endpoint } from '../../model/path.ts'
 import { STATES } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Judgement, ReportSettings } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import { isWaived } from './figures.ts'
-import { type Exposure, type PathSummary, pathKey } from './path-summary.ts'
+import { type Exposure, type PathSummary, endpointKey, pathKey } from './path-summary.ts'
 import { sum } from './sums.ts'
 
 /** One change that ends some paths. */
@@ -52,7 +51,7 @@ export function actionsOf(exposures: readonly Exposure[], { clusters, judgement,
   const open = exposures.filter((path) => path.isOpen && !isWaived(path))
   const groups = Map.groupBy(open, (path) => {
     const { cause, fix } = causeOf(path)
-    return JSON.stringify([path.cluster, cause, workloadKey(targetOf(path, cause)), fix ?? path.pathId])
+    return JSON.stringify([path.cluster, cause, endpointKey(targetOf(path, cause)), fix ?? path.pathId])
   })
   return [...groups.values()]
     .flatMap((paths): Omit<Action, 'number'>[] => {
@@ -128,7 +127,7 @@ function byUrgency(a: Omit<Action, 'number'>, b: Omit<Action, 'number'>): number
     b.clearBytes - a.clearBytes ||
     Date.parse(a.since) - Date.parse(b.since) ||
     compareText(a.cluster, b.cluster) ||
-    compareText(workloadKey(a.target), workloadKey(b.target)) ||
+    compareText(endpointKey(a.target), endpointKey(b.target)) ||
     a.port - b.port
   )
 }

@@ -127,8 +127,12 @@ test('rows of a path are joined: first, last, since, episodes, share of clear by
 test('a cause is told once with its latest fix, and not where another window tells it better', () => {
   const reason = 'no_tls_from_remote'
   const clear = (at: number, cause: Stretch['cause'], fix: string): Stretch => ({
-    ...{ from: at, to: at, state: 'plaintext', reason },
-    ...{ cause: cause ?? null, fix },
+    from: at,
+    to: at,
+    state: 'plaintext',
+    reason,
+    cause: cause ?? null,
+    fix,
   })
   const told = (...stretches: Stretch[]) =>
     of(hours(), [path(stretches)]).notEncrypted[0]?.reasons.map(({ cause, fix }) => [cause, fix])
