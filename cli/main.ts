@@ -136,8 +136,10 @@ function report(error: unknown, console: Console, called: string): number {
 async function calledArgs(argv: readonly string[], console: Console): Promise<string[]> {
   const options = new Command()
     .option('--store <place>')
+    // It has none of its own: --help is for the command that is called.
+    .helpOption(false)
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined })
+    .configureOutput({ writeErr: () => undefined, writeOut: () => undefined })
   try {
     options.parse([...argv], { from: 'user' })
   } catch {

@@ -35,13 +35,18 @@ export function openTrust({ store }: TrustOptions, console: Console): Trust {
   })
 }
 
-/** Opens a cluster that is registered, where somebody outside the store vouched for its way. Throws as {@link Trust} does. */
+/**
+ * Opens a cluster that is registered, where somebody outside the store vouched for its way. Throws as {@link Trust} does, and SetupError for a replay, which
+ * nobody can open.
+ */
 export async function openRegistered(
   cluster: Cluster,
   options: TrustOptions,
   console: Console,
   deadlines: Omit<OpenOptions, 'environment'> = {},
 ): Promise<ClusterAccess> {
+  if (cluster.replay !== undefined)
+    throw new SetupError(`Cannot open cluster "${cluster.id}": it is a replay, of which only the store is left`)
   await openTrust(options, console).check(cluster)
   return openCluster(cluster, { environment: { ...console.config, places: placesOf(options, console) }, ...deadlines })
 }

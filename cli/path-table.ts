@@ -1,11 +1,13 @@
 /** Paths as a table, each once, what asks for attention first. */
+import type { Episode } from '../lib/model/history.ts'
 import type { Endpoint, State } from '../lib/model/path.ts'
 import { LOOKS } from '../lib/report/drawing/state-looks.ts'
 import type { Mark } from '../lib/report/drawing/state-looks.ts'
 import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
 import { byName, isClear, pathKey } from '../lib/report/summary/path-summary.ts'
+import { openEpisodes } from '../lib/report/summary/episode-summary.ts'
 import type { Summary } from '../lib/report/summary/summary.ts'
-import { CLASS_WORDS, plural } from '../lib/report/words/vocabulary.ts'
+import { CLASS_WORDS, countWords, plural } from '../lib/report/words/vocabulary.ts'
 import { shareWords } from '../lib/text/share-words.ts'
 import { datesOf } from '../lib/time/dates.ts'
 import type { Console } from './console.ts'
@@ -21,7 +23,13 @@ export type WantedPaths = {
 const STRIP_CELLS = 16
 
 /** A path with what is known of its episodes. */
-type Row = { readonly path: PathSummary; readonly exposure: Exposure | undefined; readonly action: number | null }
+type Row = {
+  readonly path: PathSummary
+  readonly exposure: Exposure | undefined
+  /** Open at the end, also where nobody saw the path in the period. */
+  readonly open: Episode | undefined
+  readonly action: number | null
+}
 
 /** Lines of a table for each class, applications first. */
 export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<Console, 'colors' | 'width'>): string[] {
@@ -35,36 +43,40 @@ export function pathLines(summary: Summary, wanted: WantedPaths, console: Pick<C
   const actions = new Map(
     summary.actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)),
   )
+  const open = openEpisodes([summary.episodes.all, ...summary.others.map(({ episodes }) => episodes)].flat())
   const rowOf = (path: PathSummary): Row => ({
     path,
     exposure: exposures.get(pathKey(path)),
+    open: open.get(pathKey(path)),
     action: actions.get(pathKey(path)) ?? null,
   })
-  const tableOf = (paths: readonly PathSummary[]) => {
-    const rows = paths
+  const rowsOf = (paths: readonly PathSummary[]): readonly Row[] =>
+    paths
       .map(rowOf)
       .filter((row) => isWanted(row, wanted))
       .toSorted(byAttention)
-    return rows.length === 0 ? [] : tableLines(rows, columns(summary, console.colors), width)
-  }
+  const tableOf = (rows: readonly Row[]): readonly string[] =>
+    rows.length === 0 ? [] : tableLines(rows, columns(summary, console.colors), width)
   const { judgedClasses } = summary.settings
-  const judged = tableOf(summary.paths.filter(({ class: of }) => judgedClasses.includes(of)))
+  const judged = tableOf(rowsOf(summary.paths.filter(({ class: of }) => judgedClasses.includes(of))))
   return [
     ...judged,
     ...summary.others.flatMap(({ class: of, paths }) => {
-      const lines = tableOf(paths)
-      return lines.length === 0
-        ? []
-        : ['', `${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, not judged:`, ...lines]
+      const rows = rowsOf(paths)
+      if (rows.length === 0) return []
+      const part = rows.length === paths.length ? '' : `${countWords(rows.length)} of `
+      const heading = `${part}${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, not judged:`
+      return [...(judged.length === 0 ? [] : ['']), heading, ...tableOf(rows)]
     }),
   ]
 }
 
-function isWanted({ path, exposure }: Row, { namespace, state }: WantedPaths): boolean {
+function isWanted(row: Row, { namespace, state }: WantedPaths): boolean {
+  const { path, exposure, open } = row
   if (namespace !== undefined && ![path.source, path.destination].some((end) => end.namespace === namespace))
     return false
   if (state === undefined) return true
-  return state === 'not-encrypted' ? exposure !== undefined : stateNow({ path, exposure }) === state
+  return state === 'not-encrypted' ? exposure !== undefined || open !== undefined : stateNow(row) === state
 }
 
 /** What a path is at the end: open episodes first, else what was seen last. */
@@ -76,8 +88,8 @@ function stateNow({ path, exposure }: Pick<Row, 'path' | 'exposure'>): Mark {
 
 /** The number of the action, then what was not encrypted, then what lacks evidence, then by name. */
 function byAttention(a: Row, b: Row): number {
-  const rank = ({ path, exposure, action }: Row) =>
-    exposure?.isOpen === true
+  const rank = ({ path, exposure, open, action }: Row) =>
+    exposure?.isOpen === true || open !== undefined
       ? action === null
         ? 1
         : 0
@@ -108,7 +120,7 @@ function columns(summary: Summary, colors: Console['colors']): Column<Row>[] {
       isMain: true,
       text: ({ path }) => `${endText(path.destination)}:${path.port}`,
     },
-    { heading: 'NOT ENCRYPTED', text: ({ exposure }) => sinceText(exposure, dates.moment) },
+    { heading: 'NOT ENCRYPTED', text: (row) => sinceText(row, dates.moment) },
     {
       heading: 'SEEN',
       text: ({ path: { seen } }) => (seen === null || seen.share === null ? '-' : shareWords(seen.share)),
@@ -122,11 +134,19 @@ function columns(summary: Summary, colors: Console['colors']): Column<Row>[] {
           .map((cell) => (cell === null ? ' ' : LOOKS[cell].shape))
           .join(''),
     },
-    { heading: 'ACTION', text: ({ action }) => (action === null ? '-' : String(action)) },
+    { heading: 'ACTION', text: ({ path, action }) => (action === null ? waiverText(path) : String(action)) },
   ]
 }
 
-function sinceText(exposure: Exposure | undefined, moment: (time: string) => string): string {
+/** What a waiver accepts needs no action, and says why. */
+function waiverText({ failures }: PathSummary): string {
+  const { waiver } = failures.find(({ rule, waiver }) => rule === 'path-is-encrypted' && waiver !== null) ?? {}
+  return waiver === undefined || waiver === null ? '-' : `waiver ${waiver}`
+}
+
+function sinceText({ exposure, open }: Row, moment: (time: string) => string): string {
+  if (exposure === undefined && open !== undefined)
+    return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)} (not seen now)`
   if (exposure === undefined) return '-'
   if (exposure.isOpen) return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}`
   return `until ${moment(exposure.episodes.at(-1)?.endedAt ?? exposure.last)}`

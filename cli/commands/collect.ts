@@ -56,6 +56,10 @@ export function addCollect(program: Command, console: Console): void {
       let isComplete = true
       for (const cluster of clusters) {
         let access: ClusterAccess | undefined
+        if (cluster.replay !== undefined) {
+          isComplete = tellReplay(cluster, asked, options.json === true, console) && isComplete
+          continue
+        }
         try {
           access = await openRegistered(cluster, options, console, deadlines)
           isComplete =
@@ -149,6 +153,14 @@ async function collectCluster(
     console.out(`${cluster.id}: nothing is due${then}`)
   }
   return isWhole && unreachable === 0 && attempted.every(({ snapshot }) => snapshot.complete)
+}
+
+/** Nothing is behind a replay that could be asked. False where windows of it were asked for by name. */
+function tellReplay({ id }: Cluster, { at, period }: AskedAt, isJson: boolean, { out, err }: Console): boolean {
+  const isAsked = at !== undefined || period !== undefined
+  if (isAsked) err(`Not collected: cluster "${id}" is a replay, from which nothing is collected`)
+  else if (!isJson) out(`${id}: this is a replay, from which nothing is collected`)
+  return !isAsked
 }
 
 /** Throws UsageError for a period of more windows than anybody wants at once. */

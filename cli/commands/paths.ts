@@ -119,7 +119,11 @@ export function addPaths(program: Command, console: Console): void {
           console,
         )
         const wanted = { namespace: options.namespace, state }
-        for (const line of pathLines(summary, wanted, console)) console.out(line)
+        const lines = pathLines(summary, wanted, console)
+        for (const line of lines) console.out(line)
+        const { period } = summary
+        if (lines.length === 0)
+          console.err(`No paths found from ${period.from} to ${period.to}; --history shows all that is kept.`)
       } else if (answer.length > 0) {
         const shown = { hasClusters: clusters.length > 1, hasWaivers: answer.some(({ waiver }) => waiver !== null) }
         for (const line of tableLines(answer, columns(shown, strips, console), console.width)) console.out(line)

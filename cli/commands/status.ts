@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { readStatus } from '../../lib/jobs/read-status.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
-import type { Action } from '../../lib/report/summary/actions.ts'
+import type { Summary } from '../../lib/report/summary/summary.ts'
 import type { Status, StatusCluster } from '../../lib/report/summary/status.ts'
-import { besideWords, openWords } from '../../lib/report/sections/opening.ts'
+import { besideWords, headlineWords } from '../../lib/report/sections/opening.ts'
 import { actionEnds, actionTitle } from '../../lib/report/words/action-titles.ts'
 import { CLASS_WORDS, byteWords, countWords, plural } from '../../lib/report/words/vocabulary.ts'
 import { printable } from '../../lib/text/printable.ts'
@@ -13,7 +13,7 @@ import { datesOf, durationWords } from '../../lib/time/dates.ts'
 import type { Console } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
-import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
+import { type Column, tableLines, tableWidth, wrapped } from '../terminal-table.ts'
 
 /** So many actions are shown; the report has all. */
 const MAX_ACTIONS = 3
@@ -80,20 +80,18 @@ function statusJson({ period, replay, summary, clusters, mail }: Status) {
 function statusLines(status: Status, { colors, width }: Pick<Console, 'colors' | 'width'>): string[] {
   const { period, replay, summary, clusters } = status
   const dates = datesOf({ ...period, timeZone: 'UTC' })
-  const { figures, actions } = summary
-  const open = printable(openWords(summary))
+  const most = tableWidth({ width })
+  const folded = (lines: readonly string[]) => (most === null ? lines : lines.flatMap((line) => wrapped(line, most)))
+  const headline = folded([headlineWords(summary)])
   return [
-    ...(replay === null ? [] : [printable(replay), '']),
-    figures.openNow > 0 ? colors.red(open) : open,
-    ...(besideWords(summary) === '' ? [] : [besideWords(summary)]),
+    ...(replay === null ? [] : folded([printable(replay), ''])),
+    ...(summary.figures.openNow > 0 ? headline.map((line) => colors.red(line)) : headline),
+    ...folded([besideWords(summary)].filter((words) => words !== '')),
     `Seen: ${dates.range(period.from, period.to)} (UTC), ${durationWords((Date.parse(period.to) - Date.parse(period.from)) / 1000)}.`,
     '',
-    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), tableWidth({ width })),
-    ...othersLine(status),
-    '',
-    ...actionLines(actions, dates.moment),
-    '',
-    ...standingLines(status, dates.moment),
+    ...tableLines(clusters, clusterColumns(dates.moment, status, colors), most),
+    ...folded(['', ...othersLine(status), ...actionLines(summary, dates.moment), '']),
+    ...folded(standingLines(status, dates.moment)),
   ]
 }
 
@@ -112,7 +110,7 @@ function clusterColumns(
       text: ({ lastWindow }) => (lastWindow === null ? 'none' : moment(lastWindow)),
       color: (text, { isUpToDate }) => (isUpToDate ? text : colors.yellow(text)),
     },
-    { heading: 'SEEN IN 24 H', text: ({ seenInDay }) => share(seenInDay) },
+    ...(days > 1 ? [{ heading: 'SEEN IN 24 H', text: ({ seenInDay }: StatusCluster) => share(seenInDay) }] : []),
     { heading: days > 1 ? `SEEN IN ${days} D` : 'SEEN IN ALL', text: ({ seenInSpan }) => share(seenInSpan) },
     {
       heading: 'NOT COLLECTED',
@@ -123,14 +121,34 @@ function clusterColumns(
 }
 
 function othersLine({ summary: { others } }: Status): string[] {
-  return others.map(
-    ({ class: of, paths, figures }) =>
-      `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
-  )
+  if (others.length === 0) return []
+  return [
+    ...others.map(
+      ({ class: of, paths, figures }) =>
+        `Beside them ${plural(paths.length, 'path')} of ${CLASS_WORDS[of]}, ${countWords(figures.openNow)} open: listed apart, not judged.`,
+    ),
+    '',
+  ]
 }
 
-function actionLines(actions: readonly Action[], moment: (time: string) => string): string[] {
-  if (actions.length === 0) return ['Do first: nothing is known to be open.']
+function actionLines({ actions, figures }: Summary, moment: (time: string) => string): string[] {
+  // What was open when it was last seen has no cause in this span that an action could end.
+  const unseen = figures.openNow - figures.waivedNow - actions.reduce((total, { paths }) => total + paths.length, 0)
+  const dark =
+    unseen <= 0
+      ? []
+      : [
+          `${plural(unseen, 'path')} ${unseen === 1 ? 'was' : 'were'} open when last seen, and not seen since: ciphertrail paths --state not-encrypted`,
+        ]
+  if (actions.length === 0)
+    return [
+      unseen > 0
+        ? 'Do first: find out why nothing is seen any more (ciphertrail cluster check).'
+        : figures.openNow > 0
+          ? 'Do first: nothing; a waiver accepts all that is open.'
+          : 'Do first: nothing is known to be open.',
+      ...dark,
+    ]
   const rest = actions.length - MAX_ACTIONS
   return [
     'Do first (in scope, then the worst state, the most bytes in the clear, the oldest):',
@@ -141,6 +159,7 @@ function actionLines(actions: readonly Action[], moment: (time: string) => strin
         `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${action.isSinceUnknown ? 'before ' : ''}${moment(action.since)}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} in the clear` : ''}`,
       ]),
     ...(rest > 0 ? [`   ${plural(rest, 'more action')}: see the report, or ciphertrail paths`] : []),
+    ...dark,
   ]
 }
 

@@ -6,7 +6,6 @@ import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
 import { NOW } from '../report/sections/opening.ts'
-import { monitoredOf } from '../report/summary/figures.ts'
 import { summarise } from '../report/summary/summary.ts'
 import { SETTLE_SECONDS, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
@@ -60,9 +59,10 @@ function statusOf(
     const own = windows.filter(
       ({ end }) => Date.parse(end) > Date.parse(span.from) && Date.parse(end) <= Date.parse(span.to),
     )
+    // Of windows that nobody collected nothing was seen, whatever there was to see.
+    if (own.length > 0 && own.every(({ collected }) => !collected)) return 0
     const { share } = observedTime(own)
-    const monitored = monitoredOf([{ windows: own }], span).share
-    return share === null || monitored === null ? null : share * shareOfExpected(own, span)
+    return share === null ? null : share * shareOfExpected(own, span)
   }
   const missing = windows.filter(({ collected }) => !collected)
   return {
@@ -89,8 +89,11 @@ function shareOfExpected(
 async function lastBorder(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<Seconds> {
   const ends = await Promise.all(
     clusters.map(async (cluster) => {
-      if (cluster.replay === undefined)
-        return toSeconds(windowOf(cluster.windows, now.getTime() / 1000 - SETTLE_SECONDS).start)
+      if (cluster.replay === undefined) {
+        const latest = now.getTime() / 1000 - SETTLE_SECONDS
+        const { start, end } = windowOf(cluster.windows, latest)
+        return toSeconds(toSeconds(end) <= latest ? end : start)
+      }
       const { months } = await readPresent(cluster, now, deps.objects)
       const last = months.flatMap(({ windows }) => windows).at(-1)
       return last === undefined ? 0 : toSeconds(last.end)

@@ -57,22 +57,31 @@ async function edgesJson(...args: string[]): Promise<EdgeJson[]> {
 
 test('edges has one row per path, with both identities and a message in words', async () => {
   const [head, ...rows] = cellsOf(await good('edges', 'all', '--at', windows[1].end))
-  assert.deepEqual(head, ['SRC', 'DST', 'SRC_NS', 'DST_NS', 'CLIENT', 'SERVER', 'MSG'])
+  assert.deepEqual(head, ['STATE', 'SRC', 'DST', 'SRC_NS', 'DST_NS', 'CLIENT', 'SERVER', 'MSG'])
   for (const row of [
-    ['(unmeshed)', 'voting:8080', '-', 'emojivoto', '-', '-', 'No TLS From Remote'],
-    ['(unmeshed)', 'login:8080', '-', 'identity', '-', '-', 'Refused: No TLS From Remote'],
-    ['(unmeshed)', 'linkerd-identity:8080', '-', 'linkerd', '-', '-', 'No Client Identity'],
-    ['(unmeshed)', 'tap-injector:8443', '-', 'linkerd-viz', '-', '-', 'Application TLS'],
-    ['invoices', '203.0.113.10:80', 'billing', '-', '-', '-', 'Not Provided By Service Discovery'],
-    ['invoices', 'ledger-db:5432', 'billing', 'billing', 'invoices.billing', 'ledger-db.billing', '-'],
-    ['web', 'emoji:8080', 'emojivoto', 'emojivoto', 'web.emojivoto', 'emoji.emojivoto', '-'],
-    ['orders', 'inventory:8080', 'warehouse', 'warehouse', '-', '-', 'Not Provided By Service Discovery'],
+    ['▲ plaintext', '(unmeshed)', 'voting:8080', '-', 'emojivoto', '-', '-', 'No TLS From Remote'],
+    ['⊘ refused (plaintext)', '(unmeshed)', 'login:8080', '-', 'identity', '-', '-', 'Refused: No TLS From Remote'],
+    ['◐ tls-anonymous', '(unmeshed)', 'linkerd-identity:8080', '-', 'linkerd', '-', '-', 'No Client Identity'],
+    ['○ app-tls', '(unmeshed)', 'tap-injector:8443', '-', 'linkerd-viz', '-', '-', 'Application TLS'],
+    ['▲ plaintext', 'invoices', '203.0.113.10:80', 'billing', '-', '-', '-', 'Not Provided By Service Discovery'],
+    ['● mtls', 'invoices', 'ledger-db:5432', 'billing', 'billing', 'invoices.billing', 'ledger-db.billing', '-'],
+    ['● mtls', 'web', 'emoji:8080', 'emojivoto', 'emojivoto', 'web.emojivoto', 'emoji.emojivoto', '-'],
+    [
+      '▲ plaintext',
+      'orders',
+      'inventory:8080',
+      'warehouse',
+      'warehouse',
+      '-',
+      '-',
+      'Not Provided By Service Discovery',
+    ],
   ])
     assert.ok(
       rows.some((other) => other.join('|') === row.join('|')),
       row.join(' '),
     )
-  assert.ok(rows.every((row) => row.length === 7))
+  assert.ok(rows.every((row) => row.length === 8))
   assert.equal(new Set(rows.map((row) => row.join('|'))).size, rows.length)
 })
 
@@ -112,22 +121,15 @@ test('edges -o wide adds what is exempt, and how it was seen', async () => {
   const at = ['--at', windows[1].end]
   const plain = cellsOf(await good('edges', 'all', ...at))
   const [head, ...wide] = cellsOf(await good('edges', 'all', ...at, '-o', 'wide'))
-  assert.deepEqual(head?.slice(7), [
-    'SRC_KIND',
-    'DST_KIND',
-    'STATE',
-    'OPENS',
-    'OPEN',
-    'BYTES',
-    'SEEN_BY_BOTH',
-    'ENFORCEMENT',
-  ])
-  const exempt = wide.filter((row) => row[9]?.endsWith('exempt'))
+  assert.deepEqual(head?.slice(8), ['SRC_KIND', 'DST_KIND', 'OPENS', 'OPEN', 'BYTES', 'SEEN_BY_BOTH', 'ENFORCEMENT'])
+  const exempt = wide.filter((row) => row[0] === '– exempt')
   assert.equal(wide.length - exempt.length, plain.length - 1)
   assert.ok(
-    exempt.some(([src, dst, , , , , msg]) => src === '(probe)' && dst === 'login:8080' && msg === 'Exempt: probe path'),
+    exempt.some(
+      ([, src, dst, , , , , msg]) => src === '(probe)' && dst === 'login:8080' && msg === 'Exempt: probe path',
+    ),
   )
-  assert.ok(exempt.some(([src, , , , , , msg]) => src === '(unmeshed)' && msg?.startsWith('Exempt: admin-port (')))
+  assert.ok(exempt.some(([, src, , , , , , msg]) => src === '(unmeshed)' && msg?.startsWith('Exempt: admin-port (')))
   assert.ok(!plain.some((row) => row.some((cell) => cell.includes('Exempt') || cell === '(probe)')))
 })
 
@@ -284,31 +286,37 @@ const PERIOD = (): string[] => ['--from', windows[0].start, '--to', windows[3].e
 test('paths --json has every field of a row, and {"kind":"unmeshed"} for who has no name', async () => {
   const found = await paths(...PERIOD())
   for (const row of found)
-    assert.deepEqual(Object.keys(row).toSorted(), [
-      'bytes',
-      'candidates',
-      'cause',
-      'class',
-      'clearShare',
-      'cluster',
-      'corroborated',
-      'destination',
-      'enforcement',
-      'episode',
-      'evidence',
-      'fix',
-      'from',
-      'openAtScrape',
-      'opens',
-      'outcome',
-      'pathId',
-      'port',
-      'reason',
-      'source',
-      'state',
-      'to',
-      'waiver',
-    ])
+    // Only a cause that a setting explains has settings.
+    assert.deepEqual(
+      Object.keys(row)
+        .filter((name) => name !== 'settings')
+        .toSorted(),
+      [
+        'bytes',
+        'candidates',
+        'cause',
+        'class',
+        'clearShare',
+        'cluster',
+        'corroborated',
+        'destination',
+        'enforcement',
+        'episode',
+        'evidence',
+        'fix',
+        'from',
+        'openAtScrape',
+        'opens',
+        'outcome',
+        'pathId',
+        'port',
+        'reason',
+        'source',
+        'state',
+        'to',
+        'waiver',
+      ],
+    )
   const unnamed = found.filter(({ source }) => source.kind === 'unmeshed')
   assert.ok(unnamed.length > 0)
   for (const { source } of unnamed) assert.deepEqual(source, { kind: 'unmeshed' })
@@ -379,8 +387,8 @@ test('--from and --to of paths take the windows whose end lies in (from, to]', a
   assert.match(before.stderr, /^Not collected: /)
 })
 
-test('paths draws the latest windows of each path, and since when it was not encrypted', async () => {
-  const [head, ...rows] = cellsOf(await good('paths', ...PERIOD(), '--state', 'not-encrypted'))
+test('paths --history draws the latest windows of each path, and since when it was not encrypted', async () => {
+  const [head, ...rows] = cellsOf(await good('paths', '--history', ...PERIOD(), '--state', 'not-encrypted'))
   assert.deepEqual(head, [
     'STATE',
     'SOURCE',
@@ -397,6 +405,84 @@ test('paths draws the latest windows of each path, and since when it was not enc
   assert.equal(row?.[2], 'statefulset/warehouse/inventory:8080')
   assert.match(row?.[5] ?? '', /^(before )?2026-11-24T13:0\d:00Z$/)
   assert.equal(row?.at(-1), '▲▲✕▲')
+})
+
+/** The tables of `paths`, the first of the judged classes, each with a heading but the first. */
+async function pathTables(...args: string[]): Promise<{ heading: string; head: string[]; rows: string[][] }[]> {
+  const stdout = await good('paths', ...args)
+  return stdout
+    .trimEnd()
+    .split(/\n\n|^(?=\d.*not judged:\n)/m)
+    .filter((part) => part !== '')
+    .map((part) => {
+      const hasHeading = part.split('\n')[0]?.endsWith(', not judged:') === true
+      const [heading = '', rest = ''] = hasHeading ? part.split(/\n(.*)/s) : ['', part]
+      const [head = [], ...rows] = cellsOf(rest)
+      return { heading, head, rows }
+    })
+}
+
+test('paths has one row for each path, in the order of the actions that end what is open', async () => {
+  const [judged, ofMesh, platform, ...more] = await pathTables(...PERIOD())
+  assert.deepEqual(more, [])
+  assert.ok(judged && ofMesh && platform)
+  assert.deepEqual(judged.head, ['STATE NOW', 'SOURCE', 'DESTINATION', 'NOT ENCRYPTED', 'SEEN', 'WINDOWS', 'ACTION'])
+  const all = [judged, ofMesh, platform].flatMap(({ rows }) => rows.map((row) => row.slice(1, 3).join(' to ')))
+  assert.equal(new Set(all).size, all.length)
+  const known = new Set((await paths(...PERIOD())).map(({ pathId }) => pathId))
+  assert.equal(all.length, known.size, 'each path is in one table')
+  assert.match(ofMesh.heading, /^\d+ paths of Linkerd’s own, not judged:$/)
+  assert.match(platform.heading, /^\d+ paths of the platform, not judged:$/)
+  for (const [, , destination = ''] of ofMesh.rows) assert.match(destination, /^\w+\/linkerd(-viz)?\//)
+  for (const [, , destination = ''] of judged.rows) assert.doesNotMatch(destination, /\/linkerd(-viz)?\//)
+
+  const actions = judged.rows.map((row) => row[6] ?? '')
+  const numbers = actions.filter((action) => action !== '-').map(Number)
+  assert.ok(numbers.length > 3)
+  assert.deepEqual(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  )
+  assert.deepEqual(actions.slice(numbers.length), Array(actions.length - numbers.length).fill('-'), 'those come first')
+  for (const row of judged.rows) {
+    const isOpen = row[3]?.startsWith('since ') === true
+    assert.equal(isOpen, row[6] !== '-', row.join(' '))
+    if (isOpen) assert.match(row[0] ?? '', /^(▲ plaintext|△ no-mesh-tls)$/)
+  }
+  assert.ok(
+    ofMesh.rows.every((row) => row[6] === '-'),
+    'what is not judged has no action',
+  )
+
+  const of = (destination: string, source: string) =>
+    judged.rows.find((row) => row[1] === source && row[2] === destination)?.slice(3)
+  assert.deepEqual(of('statefulset/warehouse/inventory:8080', 'deployment/warehouse/orders'), [
+    'since before Tue 24 Nov 13:00',
+    '-',
+    '▲▲✕▲',
+    '1',
+  ])
+  // What was seen is a share of its time; where it failed, that has none.
+  const [, share] = of('deployment/emojivoto/emoji:8080', 'deployment/emojivoto/web') ?? []
+  assert.match(share ?? '', /^\d\d\.\d %$/)
+})
+
+test('-n and --state choose rows of paths, and say of how many in each class', async () => {
+  const [billing, ...others] = await pathTables(...PERIOD(), '-n', 'billing')
+  assert.ok(billing && billing.rows.length > 3)
+  assert.deepEqual(others, [])
+  for (const [, source, destination] of billing.rows) assert.match(`${source} ${destination}`, /\/billing\//)
+  const [open, ofMesh] = await pathTables(...PERIOD(), '--state', 'not-encrypted')
+  for (const row of [...(open?.rows ?? []), ...(ofMesh?.rows ?? [])]) assert.match(row[3] ?? '', /^(since|until) /)
+  assert.match(ofMesh?.heading ?? '', /^2 of \d+ paths of Linkerd’s own, not judged:$/)
+  const [told] = await pathTables(...PERIOD(), '--state', 'mtls')
+  assert.ok(told !== undefined && told.rows.every((row) => row[0] === '● mtls'))
+  const none = await mesh.run('paths', ...PERIOD(), '-n', 'billing', '--state', 'app-tls')
+  assert.deepEqual([none.code, none.stdout], [1, ''])
+  assert.match(none.stderr, /^Not collected: 1 of 4 windows/, 'silence about a window is no good news')
+  const whole = await mesh.run('paths', '--to', windows[1].end, '-n', 'billing', '--state', 'app-tls')
+  assert.deepEqual([whole.code, whole.stdout], [0, ''])
+  assert.match(whole.stderr, /^No paths found/)
 })
 
 test('workloads tells who is meshed, who is not and why, and what nobody sees', async () => {
@@ -474,7 +560,7 @@ test('a report is written where it is asked for, by default to ./ciphertrail-rep
   const [verdict = '', ...names] = linesOf(byDefault)
   assert.match(
     verdict,
-    /^1 of 4 windows was not collected; .* \d+ of \d+ observed paths were not encrypted by the mesh/,
+    /^\d+ application paths are unencrypted at the end of the period \(1 accepted by a waiver\)\. .* Monitored 15 min of 20 min/,
   )
   assert.deepEqual(names.slice(0, 3), [
     'ciphertrail-report/report.html',
@@ -622,7 +708,7 @@ test('with several clusters, answers have a cluster column, and --cluster choose
   assert.equal(head?.[0], 'CLUSTER')
   assert.deepEqual([...new Set(rows.map(([id]) => id))], ['bank', 'shop'])
   const one = cellsOf((await own.run('edges', 'all', '--cluster', 'bank')).stdout)
-  assert.equal(one[0]?.[0], 'SRC')
+  assert.equal(one[0]?.[0], 'STATE')
   assert.equal(one.length - 1, rows.length / 2)
   assert.equal(cellsOf((await own.run('paths')).stdout)[0]?.[0], 'CLUSTER')
   const chosen = await own.run('paths', '--cluster', 'bank', '--cluster', 'bank', '--json')

@@ -4,12 +4,22 @@ import { existsSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node
 import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
-import { linesOf, parseNdjson, run, runOnTerminal, runProcess, runShell } from '../support/process/command-line.ts'
+import {
+  linesOf,
+  parseNdjson,
+  run,
+  runOnTerminal,
+  runProcess,
+  runShell,
+  shownText,
+} from '../support/process/command-line.ts'
 import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
 import { freshFolder } from '../support/recorder.ts'
 
 const COMMANDS = [
+  ['status'],
+  ['look'],
   ['cluster'],
   ['cluster', 'add'],
   ['cluster', 'list'],
@@ -137,7 +147,6 @@ test('a symbolic link to the command is the command', async (context) => {
 })
 
 const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
-  ['', /without a command/],
   ['cluster', /run ciphertrail cluster without a command: see "ciphertrail cluster --help"/],
   ['edge', /unknown command 'edge'.*Did you mean edges/],
   ['cluster ad', /unknown command 'ad'.*Did you mean add/],
@@ -164,7 +173,7 @@ const MISUNDERSTOOD: readonly (readonly [line: string, says: RegExp])[] = [
   ['collect --timeout 0', /"0": wanted --timeout in seconds/],
   ['collect --timeout 1e9', /"1e9": wanted --timeout in seconds/],
   ['collect --cluster nowhere', /cluster "nowhere"/],
-  ['report', /give --week 2026-W47, or both --from and --to/],
+  ['report --from 2026-11-24', /give --week 2026-W47, or both --from and --to, or nothing for the last week/],
   ['report --week 2026-W47 --from 2026-11-24', /--week together with --from/],
   ['report --week 2026-W60', /2026-W60/],
   ['report --week 2026-W47 --time-zone Europe/Atlantis', /Europe\/Atlantis/],
@@ -257,6 +266,7 @@ test('every read command answers with NDJSON that parses, and nothing else', asy
     [['edges', 'all'], 20],
     [['edges', 'all', '-o', 'json'], 20],
     [['paths'], 20],
+    [['status'], 1],
     [['workloads'], 15],
     [['report', ...period], 1],
     [['rebuild'], 1],
@@ -294,7 +304,7 @@ test('what was found never changes an exit code', async () => {
 test('there are colours on a terminal, unless NO_COLOR is set, and nowhere else, unless FORCE_COLOR is', async () => {
   const { folder } = mesh
   const args = ['edges', 'all', '-o', 'wide']
-  const red = `${ESCAPE}[31mNo TLS From Remote${ESCAPE}[39m`
+  const red = `${ESCAPE}[31m▲ plaintext${ESCAPE}[39m`
   const onTerminal = await runOnTerminal(args, { folder })
   assert.ok(onTerminal.stdout.includes(red), onTerminal.stdout.slice(0, 400))
   for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }, { NO_COLOR: '1', FORCE_COLOR: '1' }])
@@ -315,13 +325,17 @@ test('tables fit the terminal: what a path is about stays whole on lines of its 
     ]) {
       const { code, stdout } = await runOnTerminal(args, { folder, columns, env: { NO_COLOR: '1' } })
       assert.equal(code, 0)
-      const lines = linesOf(stdout.replaceAll('\r\n', '\n'))
+      const lines = linesOf(shownText(stdout))
       for (const line of lines) assert.ok(line.length <= columns, `${columns}: ${line}`)
       const words = new Set(lines.flatMap((line) => line.split(/ {2,}/)))
       const { stdout: piped } = await mesh.run(...args)
       const [headings = '', ...rows] = linesOf(piped)
       assert.ok(headings.length > 80 && rows.length > 0)
       for (const word of rows.flatMap((row) => row.split(/ {2,}/))) assert.ok(words.has(word), `${columns}: ${word}`)
+      assert.ok(
+        lines.every((line) => line.length <= 100),
+        'a longer line is hard to read',
+      )
     }
 })
 

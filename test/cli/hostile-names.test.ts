@@ -17,7 +17,7 @@ import {
   parseTimelineKey,
   parseWindowKey,
 } from '../../lib/store/keys.ts'
-import { linesOf, parseNdjson, run, runOnTerminal } from '../support/process/command-line.ts'
+import { linesOf, parseNdjson, run, runOnTerminal, shownText } from '../support/process/command-line.ts'
 import type { Ran } from '../support/process/command-line.ts'
 import { startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import type { DemoMesh } from '../support/mesh/demo-mesh.ts'
@@ -101,8 +101,28 @@ test('every table is inert, a row stays a row, and names can be read', async () 
     const rows = await mesh.run(...args, ...(args[0] === 'paths' ? [] : ['--at', windows[1].end]), '--json')
     const [first] = parseNdjson(rows.stdout)
     const expected = args.includes('linkerd') ? (first as unknown as unknown[]).length : linesOf(rows.stdout).length
-    if (!args.includes('wide')) assert.equal(linesOf(stdout).length, expected + 1)
+    // Paths of other classes have a heading of their own, and `paths` has a row for each path, not for each interval.
+    const isOfPaths = args[0] === 'paths'
+    const others = isOfPaths ? linesOf(stdout).filter((line) => line.endsWith(', not judged:')).length : 0
+    const wanted = isOfPaths ? new Set(parseNdjson(rows.stdout).map(({ pathId }) => pathId)).size : expected
+    if (!args.includes('wide')) assert.equal(linesOf(stdout).length, wanted + 1 + 3 * others)
   }
+})
+
+test('status and paths --history are inert, and show the names', async () => {
+  for (const args of [['status'], ['status', '--json'], ['paths', '--history'], []]) {
+    const { code, stdout, stderr } = await mesh.run(...args)
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
+    assertInert(stdout, args.join(' '))
+    if (args.includes('--json')) assert.equal(parseNdjson(stdout).length, 1)
+    else assert.ok(stdout.includes(printable(NAMES.inventory)), `${args.join(' ')} lacks inventory`)
+  }
+  const { stdout } = await runOnTerminal(['status', '--now', mesh.now ?? ''], {
+    ...mesh,
+    columns: 80,
+    env: { NO_COLOR: '1' },
+  })
+  assertInert(shownText(stdout), 'status on a terminal')
 })
 
 test('look is inert, and shows the names', async () => {

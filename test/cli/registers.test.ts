@@ -266,7 +266,13 @@ test('waiver set puts waivers in force: waiver list says how they stand, and pat
       'namespace' in source && 'namespace' in destination,
       JSON.stringify([source, destination]),
     )
-  assert.match((await mesh.run('paths', '--state', 'not-encrypted', '--to', now)).stdout, /WAIVER.*\n.*all-of-it/s)
+  const table = await mesh.run('paths', '--state', 'not-encrypted', '--to', now)
+  assert.match(table.stdout, /ACTION\n/)
+  assert.match(table.stdout, /^▲ plaintext +deployment\/warehouse\/orders .* waiver all-of-it$/m)
+  assert.match(
+    (await mesh.run('paths', '--history', '--state', 'not-encrypted', '--to', now)).stdout,
+    /WAIVER.*\n.*all-of-it/s,
+  )
   assert.deepEqual(
     waiversOf(await mesh.run('paths', '--state', 'not-encrypted', '--json', '--to', '2027-01-01T00:00:00Z')),
     new Set([null]),

@@ -15,6 +15,7 @@ import { type RunningService, type ServiceDeps, createService } from '../../../l
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 import { makeFolder } from '../../../lib/store/objects/folder.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
+import { readClusters } from '../../../lib/store/registry/registry.ts'
 import { type Console, UsageError } from '../../console.ts'
 import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
@@ -212,6 +213,7 @@ async function serve(
   log('info', 'started', { url: server.url, store: place, timeZone, version })
   if (await isOpenToOthers(place))
     log('warn', 'readable', { store: place, fix: `others on this machine can read it, run "chmod -R go= ${place}"` })
+  await logReplays(objects, log)
   const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
   void service.tick()
   await stopped
@@ -229,6 +231,13 @@ async function isOpenToOthers(place: string): Promise<boolean> {
   if (place.includes('://')) return false
   const { mode } = await stat(place)
   return (mode & 0o077) !== 0
+}
+
+/** Says once of which clusters nothing is collected. A registry that cannot be read is told where windows are planned. */
+async function logReplays(objects: ServiceDeps['objects'], log: RunLog): Promise<void> {
+  const clusters = await readClusters({ objects }).catch(() => [])
+  for (const { id, replay } of clusters)
+    if (replay !== undefined) log('info', 'replay', { cluster: id, message: 'nothing is collected from a replay' })
 }
 
 /** False where something was still under way when the time was over. */

@@ -3,11 +3,13 @@
  * are described in docs/report-data.md, which a test holds to these.
  */
 import type { Endpoint } from '../../model/path.ts'
+import type { Episode } from '../../model/history.ts'
 import type { Subject } from '../../model/judgement.ts'
 import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
 import { severityOf } from '../summary/severity.ts'
 import { isClear, pathKey } from '../summary/path-summary.ts'
 import type { Exposure, PathSummary } from '../summary/path-summary.ts'
+import { openEpisodes } from '../summary/episode-summary.ts'
 import type { Summary } from '../summary/summary.ts'
 
 type CsvFile = { readonly name: string; readonly columns: readonly string[]; readonly body: string }
@@ -74,26 +76,45 @@ const named = <Row>(
 /** What is told of a path elsewhere in a report. */
 type Told = {
   readonly exposure: Exposure | undefined
+  /** Open at the end of the period, also where nobody saw the path in it. */
+  readonly open: Episode | undefined
   readonly owner: string | null
   /** The number of the action that ends it. */
   readonly action: number | null
 }
 
-const UNTOLD: Told = { exposure: undefined, owner: null, action: null }
+const UNTOLD: Told = { exposure: undefined, open: undefined, owner: null, action: null }
 
-function tellingOf({ notEncrypted, others, owners, actions }: Summary): (path: Parameters<typeof pathKey>[0]) => Told {
+function tellingOf({
+  notEncrypted,
+  others,
+  episodes,
+  owners,
+  actions,
+}: Summary): (path: Parameters<typeof pathKey>[0]) => Told {
   const exposures = new Map(
     [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((path) => [pathKey(path), path]),
   )
+  const open = openEpisodes([episodes.all, ...others.map((one) => one.episodes)].flat())
   const numbers = new Map(actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)))
   return (path) => {
     const key = pathKey(path)
-    return { exposure: exposures.get(key), owner: owners.get(key) ?? null, action: numbers.get(key) ?? null }
+    return {
+      exposure: exposures.get(key),
+      open: open.get(key),
+      owner: owners.get(key) ?? null,
+      action: numbers.get(key) ?? null,
+    }
   }
 }
 
-const statusOf = ({ exposure }: Told): string | null =>
-  exposure === undefined ? null : exposure.isOpen ? 'open' : 'ended'
+const isOpenAtEnd = ({ exposure, open }: Told): boolean | null =>
+  open === undefined ? (exposure?.isOpen ?? null) : true
+
+const statusOf = (told: Told): string | null => {
+  const isOpen = isOpenAtEnd(told)
+  return isOpen === null ? null : isOpen ? 'open' : 'ended'
+}
 
 type PathRowOf = Told & { readonly path: PathSummary }
 const PATHS: Columns<PathRowOf> = {
@@ -111,9 +132,9 @@ const PATHS: Columns<PathRowOf> = {
   cause: ({ path }) => listOf(path.reasons.flatMap(({ cause }) => cause ?? [])),
   fix: ({ path }) => listOf(path.reasons.flatMap(({ fix }) => fix ?? [])),
   waivers: ({ path }) => listOf(path.failures.flatMap(({ waiver }) => waiver ?? [])),
-  since: ({ exposure }) => exposure?.since ?? null,
-  since_unknown: ({ exposure }) => exposure?.isSinceUnknown ?? null,
-  open_at_end: ({ exposure }) => exposure?.isOpen ?? null,
+  since: ({ exposure, open }) => exposure?.since ?? open?.openedAt ?? null,
+  since_unknown: ({ exposure, open }) => exposure?.isSinceUnknown ?? open?.sinceUnknown ?? null,
+  open_at_end: isOpenAtEnd,
   windows: ({ path }) => path.cells.length,
   windows_observed: ({ path }) => path.observedWindows,
   windows_not_encrypted: ({ path }) => path.windows.plaintext + path.windows['no-mesh-tls'],

@@ -40,11 +40,12 @@ export function headlineWords(summary: Summary): string {
 /** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
 export function openWords(summary: Summary): string {
   const { figures, settings } = summary
-  const { openNow, openBefore, atSomeTime, waived, judged } = figures
+  const { openNow, openBefore, atSomeTime, judged } = figures
   const path = `${settings.judgedClasses.join(', ')} path`
   const period = periodWord(summary)
   const isNow = summary.period.label === NOW
   const change = openBefore === null || isNow ? '' : changeWords(openNow, openBefore, period)
+  const waived = openNow > 0 ? figures.waivedNow : figures.waived
   const accepted = waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`
   if (openNow > 0)
     return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`}${accepted}${change}.`

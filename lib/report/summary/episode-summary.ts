@@ -1,7 +1,7 @@
 /** The episodes of a period, and how long it took to fix those that were. */
 import type { ClusterPast, PathEpisode } from '../../model/period.ts'
 import type { Episode } from '../../model/history.ts'
-import { byName, episodeAsOf } from './path-summary.ts'
+import { byName, episodeAsOf, pathKey } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore, lengthOf, median } from './sums.ts'
 
@@ -43,6 +43,13 @@ export function episodesOf(past: readonly ClusterPast[], period: Span): Episodes
   const endings = { fixed: 0, refused: 0, gone: 0, quiet: 0 }
   for (const { episode } of all) if (episode.ending !== null) endings[episode.ending] += 1
   return { all, open: all.filter(({ episode }) => episode.endedAt === null).length, endings, timeToFix: timeToFix(all) }
+}
+
+/** Those that are open at the end of the period, by the key of their path. */
+export function openEpisodes(episodes: Episodes['all']): ReadonlyMap<string, Episode> {
+  return new Map(
+    episodes.flatMap((one) => (one.episode.endedAt === null ? [[pathKey(one), one.episode] as const] : [])),
+  )
 }
 
 function summarise(cluster: string, { episode, ...path }: PathEpisode, { from, to }: Span): EpisodeSummary {

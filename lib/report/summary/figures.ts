@@ -3,7 +3,7 @@
  * add nothing up themselves.
  */
 import type { TimelineMonth } from '../../model/history.ts'
-import type { Episodes } from './episode-summary.ts'
+import { type Episodes, openEpisodes } from './episode-summary.ts'
 import type { Exposure, PathSummary } from './path-summary.ts'
 import { pathKey } from './path-summary.ts'
 import { lengthOf, ratio, sum } from './sums.ts'
@@ -18,11 +18,13 @@ export type Figures = {
   readonly atSomeTime: number
   /** Those of them that a waiver in force accepts. */
   readonly waived: number
+  /** Those of `openNow` that a waiver in force accepts. */
+  readonly waivedNow: number
   /** Paths of which less than the wanted share was seen, or what was seen cannot be told, and nothing was seen in the clear. */
   readonly notEnoughEvidence: number
   /** Paths that were encrypted in all that was seen of them, and of which the wanted share was seen. */
   readonly encrypted: number
-  /** The three above without `openNow` and `waived`: what was judged. */
+  /** `atSomeTime`, `notEnoughEvidence` and `encrypted` together. */
   readonly judged: number
 }
 
@@ -39,7 +41,7 @@ export type Monitored = {
 /**
  * Counts the judged paths of a period.
  *
- * @param episodes those that were open at some time of it
+ * @param episodes those of these paths that were open at some time of it
  * @param from its beginning; null where it cannot be compared with the period before
  */
 export function figuresOf(
@@ -47,10 +49,6 @@ export function figuresOf(
   exposures: readonly Exposure[],
   { episodes, from }: { readonly episodes: Episodes['all']; readonly from: string | null },
 ): Figures {
-  const open = new Set([
-    ...exposures.filter(({ isOpen }) => isOpen).map(pathKey),
-    ...episodes.filter(({ episode }) => episode.endedAt === null).map(pathKey),
-  ])
   const by = (verdict: PathSummary['verdict']) => paths.filter((path) => path.verdict === verdict).length
   const [notEnoughEvidence, encrypted] = [by('not-enough-evidence'), by('pass')]
   const before =
@@ -58,14 +56,20 @@ export function figuresOf(
       ? null
       : new Set(episodes.filter(({ episode }) => Date.parse(episode.openedAt) < Date.parse(from)).map(pathKey))
   return {
-    openNow: open.size,
+    openNow: openPaths(exposures, episodes).size,
     openBefore: before === null ? null : before.size,
     atSomeTime: exposures.length,
     waived: exposures.filter(isWaived).length,
+    waivedNow: exposures.filter((path) => path.isOpen && isWaived(path)).length,
     notEnoughEvidence,
     encrypted,
     judged: exposures.length + notEnoughEvidence + encrypted,
   }
+}
+
+/** Keys of the paths that were not encrypted at the end of the period, or when they were last seen: also of those that nobody saw in it. */
+export function openPaths(exposures: readonly Exposure[], episodes: Episodes['all']): ReadonlySet<string> {
+  return new Set([...exposures.filter(({ isOpen }) => isOpen).map(pathKey), ...openEpisodes(episodes).keys()])
 }
 
 /** A waiver accepts that it is not encrypted. It stays listed and counted. */

@@ -1,5 +1,14 @@
 /** What each path came to over a period: what it counts as, why, and since when it was not encrypted. */
-import type { Cause, Corroborated, Endpoint, Enforcement, PathClass, PathEnds, Source } from '../../model/path.ts'
+import type {
+  Cause,
+  Corroborated,
+  Endpoint,
+  Enforcement,
+  PathClass,
+  PathEnds,
+  Source,
+  State,
+} from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
 import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding, Seen, Verdict } from '../../model/judgement.ts'
@@ -65,10 +74,13 @@ const COUNTS_AS: readonly Mark[] = [...JUDGED, 'refused', 'exempt', 'not-observe
 /** Whether a state is of traffic that the mesh did not encrypt. */
 export const isClear = (state: string): boolean => state === 'plaintext' || state === 'no-mesh-tls'
 
-/** A row's state; what policy refused is not delivered plain text. */
+/** A row's state; what policy refused was not delivered. Nobody knows what was refused of what is not known. */
 export function markOf(row: Pick<PathRow, 'state' | 'outcome'>): Mark {
-  return row.outcome === 'refused' && isClear(row.state) ? 'refused' : row.state
+  return row.outcome === 'refused' && isTold(row.state) ? 'refused' : row.state
 }
+
+/** Whether a state is of traffic of which it is known how it was encrypted. */
+const isTold = (state: State): boolean => state !== 'unknown' && JUDGED.includes(state)
 
 /** What a path with these marks counts as. */
 export function countedAs(marks: Iterable<Mark | null>): Mark {
@@ -171,17 +183,18 @@ function told(reasons: readonly Reason[]): readonly Reason[] {
   const keyOf = ({ reason, cause }: Reason) => JSON.stringify([reason, cause])
   const latest = new Map(reasons.map((one) => [keyOf(one), one]))
   const once = distinct(reasons, keyOf).map((one) => latest.get(keyOf(one)) ?? one)
-  const isTold = (reason: string, isLess: (cause: Cause | null) => boolean) =>
+  const isBetter = (reason: string, isLess: (cause: Cause | null) => boolean) =>
     once.some((other) => other.reason === reason && !isLess(other.cause))
   const isUnknown = (cause: Cause | null) => cause === 'unknown'
   const isVague = (cause: Cause | null) => cause === 'unknown' || cause === 'source-not-proxied'
   return once.filter(
     ({ reason, cause }) =>
-      !(isUnknown(cause) && isTold(reason, isUnknown)) && !(cause === 'source-not-proxied' && isTold(reason, isVague)),
+      !(isUnknown(cause) && isBetter(reason, isUnknown)) &&
+      !(cause === 'source-not-proxied' && isBetter(reason, isVague)),
   )
 }
 
-/** The strip of a path, with plain text that policy refused marked as such. */
+/** The strip of a path, with what policy refused marked as such. */
 function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: string): readonly Cell[] {
   const strip = Object.hasOwn(cluster.strips, pathId) ? cluster.strips[pathId] : undefined
   if (strip?.length !== cluster.windows.length)
@@ -195,7 +208,7 @@ function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: strin
     const isRefused =
       state !== null &&
       window !== undefined &&
-      isClear(state) &&
+      isTold(state) &&
       refusals.some(({ from, to }) => isBefore(from, window.end) && isBefore(window.start, to))
     return isRefused ? 'refused' : state
   })

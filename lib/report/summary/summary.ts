@@ -80,6 +80,8 @@ export type ClassSummary = {
   readonly figures: Figures
   readonly paths: readonly PathSummary[]
   readonly notEncrypted: readonly Exposure[]
+  /** Those that were open at some time of the period. */
+  readonly episodes: Episodes['all']
 }
 
 /** Adds up a period. Throws an Error if a path has no strip, or one that does not fit the windows. */
@@ -139,12 +141,14 @@ function classSummary(of: PathClass, all: readonly PathSummary[], input: ReportI
   if (paths.length === 0) return []
   const notEncrypted = exposuresOf(paths, input.clusters, input.period)
   const { past } = ofClasses(input, [of])
+  const episodes = episodesOf(past, input.period).all
   return [
     {
       class: of,
       paths,
       notEncrypted,
-      figures: figuresOf(paths, notEncrypted, { episodes: episodesOf(past, input.period).all, from: null }),
+      episodes,
+      figures: figuresOf(paths, notEncrypted, { episodes, from: null }),
     },
   ]
 }

@@ -11,13 +11,14 @@ const DAY = 24 * 60 * 60
 
 /**
  * The windows of clusters that begin at `from` or later (from registration on where that is null) and end at `until` or before, and while the cluster was
- * registered, in the order of the keys of evidence. Made day by day: years of many clusters need no memory.
+ * registered, in the order of the keys of evidence; of a replay none. Made day by day: years of many clusters need no memory.
  */
 export function* expectedWindows(
-  clusters: readonly WatchedCluster[],
+  watched: readonly WatchedCluster[],
   from: Seconds | null,
   until: Seconds,
 ): Generator<Expected> {
+  const clusters = watched.filter(({ replay }) => replay === undefined)
   const registered = Math.min(...clusters.map(({ registeredAt }) => toSeconds(registeredAt)))
   // A window that ends at midnight belongs to the day before it.
   const first = Math.max(from ?? registered, registered)

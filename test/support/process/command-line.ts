@@ -145,6 +145,11 @@ export async function runOnTerminal(
   )
 }
 
+/** What a terminal still shows of what was written to it: progress was there first, and is gone. */
+export function shownText(written: string): string {
+  return written.replaceAll('\r\n', '\n').replaceAll(/[^\n]*\u001b\[K/g, '')
+}
+
 /** The lines of a text, without the last line's end. */
 export function linesOf(output: string): string[] {
   return output === '' ? [] : output.replace(/\n$/, '').split('\n')

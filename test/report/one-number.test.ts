@@ -1,0 +1,208 @@
+/** Each number has one definition (docs/words.md): every place that shows it agrees with `figures`. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse } from 'csv-parse/sync'
+import fc from 'fast-check'
+import picocolors from 'picocolors'
+import { pathLines } from '../../cli/path-table.ts'
+import { judge } from '../../lib/assess/judge/judge.ts'
+import type { Waiver } from '../../lib/model/judgement.ts'
+import type { PathEpisode } from '../../lib/model/period.ts'
+import { csvFiles } from '../../lib/report/csv/report-csv.ts'
+import type { ReportInput } from '../../lib/report/report-input.ts'
+import { viewOf } from '../../lib/report/report-view.ts'
+import { verdictOf } from '../../lib/report/sections/opening.ts'
+import { summaryJson } from '../../lib/report/summary/summary-json.ts'
+import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
+import { sortNews } from '../../lib/deliver/mail/news.ts'
+import { subjectOf } from '../../lib/deliver/mail/subject.ts'
+import { CHANNEL } from '../support/deliver/mail-stories.ts'
+import { HOURS, anyPeriod } from '../support/stored/judged-period.ts'
+import { episode, report, storyOfAWeek } from '../support/stored/report-input.ts'
+
+/** What a place says; undefined: it does not say that. */
+type Said = {
+  readonly openNow?: number
+  readonly atSomeTime?: number
+  readonly notEnoughEvidence?: number
+  readonly encrypted?: number
+  readonly judged?: number
+}
+
+const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
+  'summary.json': (summary) => {
+    const { paths } = JSON.parse(summaryJson(summary, '')) as { paths: Said & { byState: Record<string, number> } }
+    const { openNow, atSomeTime, notEnoughEvidence, encrypted, judged, byState } = paths
+    assert.equal((byState['plaintext'] ?? 0) + (byState['no-mesh-tls'] ?? 0), atSomeTime, 'byState')
+    assert.equal(byState['unknown'], notEnoughEvidence, 'byState')
+    return { openNow, atSomeTime, notEnoughEvidence, encrypted, judged } as Said
+  },
+  'paths.csv': (summary) => {
+    const body = csvFiles(summary).find(({ name }) => name === 'paths.csv')?.body ?? ''
+    const rows = (parse(body, { columns: true, bom: true }) as Record<string, string>[]).filter((row) =>
+      (summary.settings.judgedClasses as readonly string[]).includes(row['class'] ?? ''),
+    )
+    const count = (column: string, value: string) => rows.filter((row) => row[column] === value).length
+    assert.equal(count('not_encrypted', 'true'), count('verdict', 'fail'), 'what fails was not encrypted')
+    const by = ['fail', 'not-enough-evidence', 'pass'].map((verdict) => count('verdict', verdict))
+    return {
+      openNow: count('open_at_end', 'true'),
+      atSomeTime: by[0] ?? 0,
+      notEnoughEvidence: by[1] ?? 0,
+      encrypted: by[2] ?? 0,
+      judged: by.reduce((total, one) => total + one, 0),
+    }
+  },
+  'the table of paths': (summary) => {
+    const lines = pathLines({ ...summary, others: [] }, {}, { width: null, colors: picocolors.createColors(false) })
+    const cell = lines[0]?.indexOf('NOT ENCRYPTED') ?? 0
+    const told = lines.slice(1).map((line) => line.slice(cell))
+    const unseen = told.filter((text) => /^since .*\(not seen now\)/.test(text)).length
+    const open = told.filter((text) => text.startsWith('since ')).length
+    return { openNow: open, atSomeTime: open - unseen + told.filter((text) => text.startsWith('until ')).length }
+  },
+  'the opening sentence': (summary) => {
+    const words = verdictOf(summary)
+    if (summary.collectedWindows === 0) return {}
+    const numberBefore = (pattern: RegExp): number => Number((pattern.exec(words)?.[1] ?? '0').replaceAll(/\D/g, ''))
+    const openNow = numberBefore(/([\d\s]+) [a-z, ]*paths? (?:is|are) unencrypted (?:now|at the end)/)
+    const atSomeTime =
+      openNow > 0 ? {} : { atSomeTime: numberBefore(/; ([\d\s]+) of [\d\s]+ (?:was|were) at some time/) }
+    return {
+      openNow,
+      ...atSomeTime,
+      notEnoughEvidence: numberBefore(/([\d\s]+) paths? (?:has|have) not enough evidence/),
+      encrypted: numberBefore(/([\d\s]+) of [\d\s]+ judged paths? (?:was|were) encrypted/),
+    }
+  },
+  lists: ({ notEncrypted, notEnoughEvidence, encrypted }) => ({
+    atSomeTime: notEncrypted.length,
+    notEnoughEvidence: notEnoughEvidence.length,
+    encrypted: encrypted.length,
+  }),
+  'page one': (summary) => {
+    const [openNow, atSomeTime, notEnoughEvidence] = viewOf(summary).pageOne.figures.map(({ value }) => value)
+    // What was not looked at has no number there.
+    const numberOf = (value = ''): number => (value === 'unknown' ? 0 : Number(value))
+    return {
+      openNow: numberOf(openNow),
+      atSomeTime: numberOf(atSomeTime),
+      notEnoughEvidence: numberOf(notEnoughEvidence),
+    }
+  },
+  'the news of a mail': (summary) => {
+    const { open, items } = sortNews(summary)
+    assert.equal(items.new.length + items.reopened.length + items.open.length, open, 'each open path is in one list')
+    return { openNow: open }
+  },
+  'the subject of a mail': (summary) => {
+    const beside = { words: '', conditions: [], untold: [], at: summary.period.to }
+    const subject = subjectOf({ summary, channel: CHANNEL, unregistered: [], news: sortNews(summary), beside })
+    const numberBefore = (words: string): number => Number(new RegExp(`(\\d+) ${words}`).exec(subject)?.[1] ?? '0')
+    const openNow = numberBefore('unencrypted paths?')
+    if (openNow > 0 || summary.collectedWindows === 0) return { openNow }
+    return { openNow, atSomeTime: numberBefore('at some time'), notEnoughEvidence: numberBefore('without enough') }
+  },
+  'the actions': ({ actions, figures }) => {
+    const ended = actions.reduce((total, { paths }) => total + paths.length, 0)
+    // What nobody saw in the period has no cause that an action could end.
+    assert.ok(ended + figures.waivedNow <= figures.openNow)
+    return {}
+  },
+  'the trend': ({ trend }) => {
+    const paths = trend.at(-1)?.paths
+    return paths === undefined || paths === null ? {} : { atSomeTime: paths.atSomeTime }
+  },
+}
+
+function assertOneNumber(input: ReportInput): Summary {
+  const summary = summarise(input)
+  const { figures } = summary
+  assert.equal(figures.judged, figures.atSomeTime + figures.notEnoughEvidence + figures.encrypted)
+  assert.ok(figures.waivedNow <= figures.openNow && figures.waivedNow <= figures.waived)
+  assert.ok(figures.waived <= figures.atSomeTime)
+  for (const [place, sayOf] of Object.entries(PLACES))
+    for (const [name, number] of Object.entries(sayOf(summary)))
+      assert.equal(number, figures[name as keyof Said], `${name} of ${place}`)
+  return summary
+}
+
+/** Makes episodes of what is not encrypted in each path: the last is open if nothing follows it, or nothing but silence. */
+function withEpisodes({ clusters, ...input }: ReportInput): ReportInput {
+  const told = clusters.map((cluster) => {
+    const known: PathEpisode[] = []
+    const rows = cluster.rows.map((row) => {
+      const isClear = (row.state === 'plaintext' || row.state === 'no-mesh-tls') && row.outcome === 'allowed'
+      if (!isClear) return row
+      const { pathId, source, destination, port } = row
+      const later = cluster.rows.filter((other) => other.pathId === pathId && other.from >= row.to)
+      const isOver = later.some(({ state }) => state !== 'not-observed' && state !== 'not-collected')
+      const own = episode(pathId, row.from, isOver ? row.to : null)
+      known.push({ pathId, source, destination, port, episode: own })
+      return { ...row, episode: own }
+    })
+    return { cluster: { ...cluster, rows }, past: { id: cluster.id, periods: [], episodes: known } }
+  })
+  return { ...input, clusters: told.map(({ cluster }) => cluster), past: told.map(({ past }) => past) }
+}
+
+const WAIVER: Waiver = {
+  id: 'accepted',
+  destination: 'statefulset/shop/*',
+  owner: 'shop',
+  reason: 'Old',
+  compensatingControl: 'None',
+  expires: '2027-01-31T00:00:00Z',
+}
+
+test('every place that shows a number of paths agrees with the figures of the summary', () => {
+  const seen = { open: 0, ended: 0, lacking: 0, encrypted: 0, waived: 0 }
+  const period = { ...HOURS, label: 'Twelve hours', timeZone: 'UTC' }
+  fc.assert(
+    fc.property(anyPeriod('prod'), anyPeriod('west'), fc.constantFrom([], [WAIVER]), (prod, west, waivers) => {
+      const { figures } = assertOneNumber(withEpisodes(report([prod, west], { period, waivers })))
+      seen.open += figures.openNow
+      seen.ended += figures.atSomeTime > figures.openNow ? 1 : 0
+      seen.lacking += figures.notEnoughEvidence
+      seen.encrypted += figures.encrypted
+      seen.waived += figures.waivedNow
+    }),
+    { numRuns: 150 },
+  )
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > 20, `${what}: only ${count}`)
+})
+
+test('a cluster that went dark keeps its open paths in every place', () => {
+  const made = withEpisodes(storyOfAWeek())
+  const { figures: before } = assertOneNumber(made)
+  const dark = made.clusters.map((cluster) => ({
+    ...cluster,
+    windows: cluster.windows.map((window) => ({ ...window, evidence: null, collected: false })),
+    rows: cluster.rows.map((row) => ({
+      ...row,
+      state: 'not-collected' as const,
+      clearShare: null,
+      bytes: 0,
+      opens: 0,
+    })),
+    strips: Object.fromEntries(
+      Object.entries(cluster.strips).map(([id, cells]) => [
+        id,
+        cells.map((cell) => (cell === null ? null : ('not-collected' as const))),
+      ]),
+    ),
+  }))
+  const { clusters: _, judgement: __, ...rest } = made
+  const judgement = judge({
+    clusters: dark,
+    scopes: [],
+    waivers: [],
+    settings: made.settings,
+    period: made.period,
+    at: made.period.to,
+  })
+  const { figures, notEncrypted } = assertOneNumber({ ...rest, clusters: dark, judgement })
+  assert.ok(before.openNow > 0)
+  assert.equal(figures.openNow, before.openNow)
+  assert.deepEqual([figures.atSomeTime, notEncrypted], [0, []])
+})
