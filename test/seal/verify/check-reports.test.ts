@@ -22,7 +22,7 @@ async function storeOf(kept: Readonly<Record<string, Uint8Array>>) {
 
 async function findingsOf(objects: ReturnType<typeof memoryObjects>): Promise<readonly string[]> {
   const findings: string[] = []
-  await checkDocuments((key, problem) => findings.push(`${key.split('/').at(-1) ?? ''}: ${problem}`), objects)
+  await checkDocuments((key, problem) => findings.push(`${key?.split('/').at(-1) ?? ''}: ${problem}`), objects)
   return findings
 }
 
