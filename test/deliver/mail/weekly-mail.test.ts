@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import PostalMime from 'postal-mime'
 import type { Channel } from '../../../lib/deliver/channel/channel.ts'
 import { mailContent } from '../../../lib/deliver/mail/weekly-mail.ts'
+import { mailView } from '../../../lib/deliver/mail/mail-view.ts'
 import { buildMessage } from '../../../lib/deliver/send/message.ts'
 import { sortNews } from '../../../lib/deliver/mail/news.ts'
 import { hasLink } from '../../../lib/deliver/mail/report-offer.ts'
@@ -212,6 +213,14 @@ test('a list that is cut says so and counts what is left out', () => {
   assert.equal(view.findings.more, '495 more paths in the report of the week.')
   assert.equal(view.actions?.items.length, 3)
   assert.equal(view.actions.more, '497 more actions in the report of the week.')
+})
+
+test('a table of clusters that is cut hides the best, and counts what is left out', () => {
+  const input = (MAIL_STORIES['all-well-but-a-cluster-missing'] ?? assert.fail())()
+  const [all, cut] = [mailView(input, 2).coverage, mailView(input, 1).coverage]
+  assert.deepEqual([all.rows.length, all.more], [2, ''])
+  assert.deepEqual(cut.rows, all.rows.slice(0, 1))
+  assert.match(cut.more, /^1 of 2 clusters, .*; 1 more/)
 })
 
 test('no name does anything: no header, no tag, no turned text, in the subject or in either part', async () => {

@@ -5,10 +5,11 @@ import {
   type DeliveryOutcome,
   claimDelivery,
   isDeliveryDue,
+  listDeliveries,
   readDelivery,
   settleDelivery,
 } from '../../../lib/deliver/send/claims.ts'
-import type { DeliveryId } from '../../../lib/store/delivery-keys.ts'
+import { type DeliveryId, claimsPrefix } from '../../../lib/store/delivery-keys.ts'
 import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
 const ID: DeliveryId = { kind: 'week', period: '2026-W47', channel: 'pay', recipient: `r${'0'.repeat(32)}` }
@@ -78,4 +79,13 @@ test('what was sent, is over or bounced is never due again', async () => {
     assert.equal(isDeliveryDue(settled, after(1e8)), false, outcome.status)
     assert.equal(await claimDelivery(ID, { now: after(1e8), mayRepeat: true }, objects), null)
   }
+})
+
+test('listDeliveries() gives every delivery of a kind, and passes over what is none', async () => {
+  const held = new Map<string, Uint8Array>([[`${claimsPrefix('week')}README`, Buffer.from('x')]])
+  const objects = memoryObjects(held)
+  await claimed(0, objects)
+  const listed = []
+  for await (const delivery of listDeliveries('week', after(60), objects)) listed.push(delivery)
+  assert.deepEqual(listed, [await readDelivery(ID, after(60), objects)])
 })

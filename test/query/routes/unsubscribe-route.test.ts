@@ -83,7 +83,10 @@ test('a store that cannot be written is told as that, and not as done', async (t
   const { path } = await linkOf(objects)
   const failing = { ...objects, putIf: () => Promise.reject(new StoreError('Cannot write: the disk is full')) }
   const { ask, logged } = await startApi(t, { objects: failing })
-  assert.equal((await ask(path, { method: 'POST' })).status, 503)
+  const { status, headers } = await ask(path, { method: 'POST' })
+  assert.equal(status, 503)
+  // The address is a secret, whatever comes of it.
+  assert.equal(headers.get('x-robots-tag'), 'noindex, nofollow')
   assert.equal(logged[0]?.error, 'Cannot write: the disk is full')
   assert.deepEqual(await suppressed(objects), [])
 })
