@@ -4,10 +4,10 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { gzipSync } from 'node:zlib'
 import type { KubernetesReplay } from '../../demo/replay-kubernetes.ts'
 import type { Window } from '../../lib/model/time.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
+import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { evidenceKey } from '../../lib/store/keys.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { addCluster } from '../../lib/store/registry/registry.ts'
@@ -15,6 +15,8 @@ import { type DemoMesh, startDemoMesh } from '../support/mesh/demo-mesh.ts'
 import { startService } from '../support/process/running-service.ts'
 import { startKubernetesServer } from '../support/servers/kubernetes-server.ts'
 import { startPrometheusServer } from '../support/servers/prometheus-server.ts'
+import { largeSnapshot } from '../support/stored/large-snapshot.ts'
+import { snapshotOf } from '../support/stored/sealed-store.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
 
 /** What the service and all its workers may have together. */
@@ -115,13 +117,14 @@ test('beside clusters that send whatever they like, honest ones miss no window, 
   for (const cluster of clusters) await addCluster({ ...cluster, ...settings }, author, { objects })
   await addCluster({ id: 'd-agent', agent: true, ...settings }, author, { objects })
   // Keeps to the budget, and is more than a worker can hold.
+  const window = mesh.windows.at(-1) ?? assert.fail()
   await objects.putOnce(
-    evidenceKey({ cluster: 'd-agent', window: mesh.windows.at(-1) ?? assert.fail(), attempt: 1 }),
-    gzipSync(`{"format":"\\n${'x'.repeat(250_000_000)}"}`, { level: 1 }),
+    evidenceKey({ cluster: 'd-agent', window, attempt: 1 }),
+    await encodeSnapshot(largeSnapshot(snapshotOf('d-agent', 0, { window }), 120_000_000)),
   )
   await vouchFor(store, objects)
 
-  const service = await startService(['--store', store, '--key', 'log.key', '--worker-memory', '150'], mesh.folder, {
+  const service = await startService(['--store', store, '--key', 'log.key', '--worker-memory', '120'], mesh.folder, {
     CIPHERTRAIL_BUDGET: 'answer=2000000 objects=5000',
   })
   const health = spawn(process.execPath, [join(import.meta.dirname, 'health-child.ts'), `${service.url}/health`], {
@@ -139,7 +142,7 @@ test('beside clusters that send whatever they like, honest ones miss no window, 
   await service.until(() => collected('honest').length >= 3 && collected('upright').length >= 3)
   await service.until(() => ['a-pages', 'b-series', 'c-brackets'].every((id) => collected(id).length > 0))
   // By whoever derives first: the collector, or the compaction of the first day.
-  const ended = await service.until((line) => JSON.stringify(line).includes('needed more than 150 MB'))
+  const ended = await service.until((line) => JSON.stringify(line).includes('needed more than 120 MB'))
   health.stdin.end()
   const slowest = Number(await answers)
   const told = performance.now()

@@ -6,7 +6,6 @@ import { rebuildCluster } from '../../lib/history/derive.ts'
 import { readWindow } from '../../lib/history/cluster-state.ts'
 import type { Compacted } from '../../lib/jobs/workers/job.ts'
 import { type WorkerPool, type WorkerSettings, workerPool } from '../../lib/jobs/workers/worker-pool.ts'
-import type { Snapshot } from '../../lib/model/snapshot.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { encodeSnapshot, writeAttempt } from '../../lib/store/evidence/evidence.ts'
@@ -16,6 +15,7 @@ import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { freshFolder } from '../support/recorder.ts'
+import { largeSnapshot } from '../support/stored/large-snapshot.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
 import { toldWindow } from '../support/stored/told-cluster.ts'
@@ -24,15 +24,8 @@ const BIN = join(import.meta.dirname, '../../bin/ciphertrail.js')
 const now = minutesIn(20)
 const MEMORY_MB = 80
 
-/** Keeps to the budget, and is more than a worker of the test may hold. */
-function large(snapshot: Snapshot): Snapshot {
-  const answer = { name: 'nothing', query: 'nothing', time: '0', body: JSON.stringify('x'.repeat(80_000_000)) }
-  const { metrics } = snapshot
-  return { ...snapshot, metrics: { ...metrics, answers: [...metrics.answers, answer] } }
-}
-
 const KEY = 'evidence/20261124T120000Z-20261124T120500Z/east/0001.json.gz'
-const east = encodeSnapshot(large(snapshotOf('east', 0)))
+const east = encodeSnapshot(largeSnapshot(snapshotOf('east', 0), 80_000_000))
 
 /** A store with some clusters, of which `east` wrote what no worker of the test can hold. */
 async function filled(context: TestContext, ids = ['east', 'west']): Promise<{ objects: Objects; place: string }> {
