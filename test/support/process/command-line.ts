@@ -147,7 +147,11 @@ export async function runOnTerminal(
 
 /** What a terminal still shows of what was written to it: progress was there first, and is gone. */
 export function shownText(written: string): string {
-  return written.replaceAll('\r\n', '\n').replaceAll(/[^\n]*\u001b\[K/g, '')
+  return written
+    .replaceAll('\r\n', '\n')
+    .split('\n')
+    .map((line) => line.split('\u001b[K').at(-1) ?? '')
+    .join('\n')
 }
 
 /** The lines of a text, without the last line's end. */
