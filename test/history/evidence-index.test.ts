@@ -21,10 +21,13 @@ test('snapshotReader() reads a snapshot that it was asked for just now once', as
     }),
   )
   const [first = '', second = ''] = keys
-  const read = snapshotReader(objects)
+  const read = snapshotReader('prod', objects)
   const found = await read(first)
   assert.equal(await read(first), found)
   assert.notDeepEqual((await read(second)).window, found.window)
   assert.equal(await read(first), found)
-  assert.deepEqual(reads, [first, second])
+  assert.deepEqual(
+    reads.filter((key) => key === first || key === second),
+    [first, second],
+  )
 })

@@ -215,14 +215,6 @@ test('a list that is cut says so and counts what is left out', () => {
   assert.equal(view.actions.more, '497 more actions in the report of the week.')
 })
 
-test('a table of clusters that is cut hides the best, and counts what is left out', () => {
-  const input = (MAIL_STORIES['all-well-but-a-cluster-missing'] ?? assert.fail())()
-  const [all, cut] = [mailView(input, 2).coverage, mailView(input, 1).coverage]
-  assert.deepEqual([all.rows.length, all.more], [2, ''])
-  assert.deepEqual(cut.rows, all.rows.slice(0, 1))
-  assert.match(cut.more, /^1 of 2 clusters, .*; 1 more/)
-})
-
 test('no name does anything: no header, no tag, no turned text, in the subject or in either part', async () => {
   const { raw, html, text, view } = await mailed((MAIL_STORIES['hostile-names'] ?? assert.fail())())
   assert.doesNotMatch(raw.toString('latin1'), /^Bcc:/im)
