@@ -68,7 +68,7 @@ export function figuresOf(
 }
 
 /** Keys of the paths that were not encrypted at the end of the period, or when they were last seen: also of those that nobody saw in it. */
-export function openPaths(exposures: readonly Exposure[], episodes: Episodes['all']): ReadonlySet<string> {
+function openPaths(exposures: readonly Exposure[], episodes: Episodes['all']): ReadonlySet<string> {
   return new Set([...exposures.filter(({ isOpen }) => isOpen).map(pathKey), ...openEpisodes(episodes).keys()])
 }
 
