@@ -53,7 +53,7 @@ test('look shows what is there now, worst first, before any window was collected
   const lines = linesOf(stdout)
   assert.match(
     lines[0] ?? '',
-    /^\d+ of \d+ paths are not encrypted(, \d+ unknown)?; \d+(\.\d)? % of the proxies’ time in the last 5 minutes/,
+    /^\d+ of \d+ judged paths are not encrypted(, \d+ unknown)?; \d+(\.\d)? % of the proxies’ time in the last 5 minutes/,
   )
   assert.match(
     stdout,
@@ -161,7 +161,7 @@ test('look ends with 1 and a line for each source that failed, and shows no verd
   own.kubernetes.misbehave(() => ({ answer: { status: 403, body: '{}' } }))
   const unlisted = await own.run('look', ...LAST)
   assert.equal(unlisted.code, 1)
-  assert.match(unlisted.stdout, /^\d+ of \d+ paths are not encrypted, \d+ unknown; /)
+  assert.match(unlisted.stdout, /^\d+ of \d+ judged paths are not encrypted, \d+ unknown; /)
   assert.match(unlisted.stdout, /^Not every question was answered/m)
   assert.match(unlisted.stdout, /^What was not seen cannot be told: the Kubernetes lists could not be read\.$/m)
   assert.match(
