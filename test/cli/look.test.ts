@@ -29,6 +29,8 @@ type LookJson = {
   readonly seen: { readonly ratio: number } | null
   readonly counts: { readonly paths: number; readonly notEncrypted: number; readonly unknown: number } | null
   readonly paths: readonly { readonly state: string; readonly outcome: string; readonly why: string }[] | null
+  /** Of the classes that are not judged. */
+  readonly otherPaths: LookJson['paths']
   readonly notSeen: readonly { readonly name: string; readonly what: string }[] | null
   readonly errors: readonly string[]
 }
@@ -53,7 +55,7 @@ test('look shows what is there now, worst first, before any window was collected
   const lines = linesOf(stdout)
   assert.match(
     lines[0] ?? '',
-    /^\d+ of \d+ paths are not encrypted(, \d+ unknown)?; \d+(\.\d)? % of the proxies’ time in the last 5 minutes/,
+    /^\d+ of \d+ judged paths are not encrypted(, \d+ unknown)?; \d+(\.\d)? % of the proxies’ time in the last 5 minutes/,
   )
   assert.match(
     stdout,
@@ -82,10 +84,10 @@ test('look agrees with what a collection of the same minutes tells', async (cont
     ]),
   )
   const [look] = parseNdjson((await own.run('look', 'shop', ...LAST, '--json')).stdout) as unknown as [
-    { paths: { pathId: string; state: string }[] },
+    Record<'paths' | 'otherPaths', { pathId: string; state: string }[]>,
   ]
   assert.ok(told.size > 50)
-  const shown = new Map(look.paths.map(({ pathId, state }) => [pathId, state]))
+  const shown = new Map([...look.paths, ...look.otherPaths].map(({ pathId, state }) => [pathId, state]))
   assert.deepEqual(new Set(shown.keys()), new Set(told.keys()))
   // The recording has no cAdvisor: what it would take to know who has ended since is unknown.
   const others = [...shown].filter(([id, state]) => state !== told.get(id))
@@ -98,7 +100,7 @@ test('look --all shows each path, also those that are exempt, and --json holds a
   const [look] = lookJson((await mesh.run('look', ...LAST, '--json')).stdout)
   assert.ok(look?.paths && look.counts && look.notSeen)
   const rows = (stdout: string) => linesOf(stdout).filter((line) => /^[▲△?◐○●⊘–] /u.test(line)).length
-  assert.equal(rows(all.stdout), look.paths.length)
+  assert.equal(rows(all.stdout), look.paths.length + (look.otherPaths?.length ?? 0))
   assert.ok(rows(shown.stdout) < look.paths.length)
   assert.doesNotMatch(all.stdout, /--all/)
   // Whatever is not in order is never among what is left out.
@@ -161,7 +163,7 @@ test('look ends with 1 and a line for each source that failed, and shows no verd
   own.kubernetes.misbehave(() => ({ answer: { status: 403, body: '{}' } }))
   const unlisted = await own.run('look', ...LAST)
   assert.equal(unlisted.code, 1)
-  assert.match(unlisted.stdout, /^\d+ of \d+ paths are not encrypted, \d+ unknown; /)
+  assert.match(unlisted.stdout, /^\d+ of \d+ judged paths are not encrypted, \d+ unknown; /)
   assert.match(unlisted.stdout, /^Not every question was answered/m)
   assert.match(unlisted.stdout, /^What was not seen cannot be told: the Kubernetes lists could not be read\.$/m)
   assert.match(
