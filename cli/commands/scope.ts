@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { FRAMEWORKS } from '../../lib/assess/judge/controls.ts'
 import { matchesPattern } from '../../lib/text/pattern.ts'
 import { type DeclaredScope, readScopes, settingsOf } from '../../lib/assess/judge/parse-scope.ts'
-import { shareWords } from '../../lib/text/share-words.ts'
+import { wantedShareWords } from '../../lib/text/share-words.ts'
 import type { Scope } from '../../lib/model/judgement.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { declareScope, declaredScope } from '../../lib/store/registry/declarations.ts'
@@ -93,7 +93,7 @@ export function addScopeCommands(program: Command, console: Console): void {
 function printScopes({ scopes, report }: DeclaredScope, console: Console): void {
   const { wantedShare, judgedClasses } = settingsOf(report)
   console.out(
-    `Wanted: ${shareWords(wantedShare)} of the time of each path, workload and cluster; judged: ${judgedClasses.join(', ')}`,
+    `Wanted: ${wantedShareWords(wantedShare)} of the time of each path, workload and cluster; judged: ${judgedClasses.join(', ')}`,
   )
   for (const one of scopes) console.out(scopeLine(one))
   const declared = new Set(scopes.map(({ framework }) => framework))
@@ -109,7 +109,7 @@ function scopeLine({ framework, clusters, namespaces, labels, wantedShare, owner
     listed('cluster', clusters),
     listed('namespace', namespaces),
     ...(pairs.length > 0 ? [listed('label', pairs)] : []),
-    ...(wantedShare === undefined ? [] : [`${shareWords(wantedShare)} wanted`]),
+    ...(wantedShare === undefined ? [] : [`${wantedShareWords(wantedShare)} wanted`]),
   ]
   return printable(`${framework}: ${parts.join('; ')}; owner ${owner}`)
 }

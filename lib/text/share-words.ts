@@ -6,3 +6,6 @@ export function shareWords(share: number): string {
   // The tiny addend undoes what binary fractions lose (0.984 is 98.39999… %), and is far below a tenth of a percent.
   return `${Math.min(99.9, Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`
 }
+
+/** A share that somebody asks for, as they wrote it: `99 %`, `99.5 %`. */
+export const wantedShareWords = (share: number): string => shareWords(share).replace('.0 %', ' %')

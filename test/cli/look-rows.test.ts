@@ -39,22 +39,22 @@ describe('verdictLine()', () => {
     const all = [path('plaintext'), path('mtls'), path('unknown'), path('mtls')]
     assert.equal(
       verdict(all),
-      '1 of 4 paths is not encrypted, 1 unknown; 95.8 % of the proxies’ time in the last 10 minutes was seen.',
+      '1 of 4 judged paths is not encrypted, 1 unknown; 95.8 % of the proxies’ time in the last 10 minutes was seen.',
     )
     assert.equal(
       verdict([path('plaintext'), path('no-mesh-tls'), path('mtls')], 600),
-      '2 of 3 paths are not encrypted; 100 % of the proxies’ time in the last 10 minutes was seen.',
+      '2 of 3 judged paths are not encrypted; 100 % of the proxies’ time in the last 10 minutes was seen.',
     )
   })
 
   test('is no all-clear where a path is unknown, nothing was seen, or the share is not known', () => {
-    assert.match(verdict([path('unknown'), path('mtls')]), /^1 of 2 paths is encrypted, 1 unknown; 95\.8 % /)
-    assert.match(verdict([path('unknown')]), /^0 of 1 path is encrypted, 1 unknown; /)
-    assert.match(verdict([path('mtls'), path('app-tls')]), /^All 2 paths seen are encrypted; 95\.8 % /)
-    assert.equal(verdict([], 0), 'No path was seen; 0 % of the proxies’ time in the last 10 minutes was seen.')
+    assert.match(verdict([path('unknown'), path('mtls')]), /^1 of 2 judged paths is encrypted, 1 unknown; 95\.8 % /)
+    assert.match(verdict([path('unknown')]), /^0 of 1 judged path is encrypted, 1 unknown; /)
+    assert.match(verdict([path('mtls'), path('app-tls')]), /^All 2 judged paths seen are encrypted; 95\.8 % /)
+    assert.equal(verdict([], 0), 'No path to judge was seen; 0 % of the proxies’ time in the last 10 minutes was seen.')
     assert.equal(
       verdict([path('mtls')], null),
-      'The only path seen is encrypted; what share of the proxies’ time in the last 10 minutes was seen is not known.',
+      'The only judged path seen is encrypted; what share of the proxies’ time in the last 10 minutes was seen is not known.',
     )
   })
 
@@ -66,7 +66,7 @@ describe('verdictLine()', () => {
 
   test('counts neither what was refused nor what is exempt as a path', () => {
     const beside = [path('plaintext', { outcome: 'refused' }), path('exempt')]
-    assert.match(verdict([...beside, path('mtls')]), /^The only path seen is encrypted; /)
+    assert.match(verdict([...beside, path('mtls')]), /^The only judged path seen is encrypted; /)
     assert.deepEqual(countsOf(beside), { paths: 0, notEncrypted: 0, unknown: 0, encrypted: 0, refused: 1, exempt: 1 })
   })
 

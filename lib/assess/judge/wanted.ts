@@ -1,7 +1,7 @@
 /** What less than the wanted share makes of a verdict (docs/decisions/0069-seen-is-an-axis-of-its-own.md). */
 import type { Seen, Verdict } from '../../model/judgement.ts'
 import { durationWords } from '../../time/dates.ts'
-import { shareWords } from '../../text/share-words.ts'
+import { shareWords, wantedShareWords } from '../../text/share-words.ts'
 import { type RuleFinding, windowCount } from './rule.ts'
 
 /** What is wanted where nobody says otherwise. Of four weeks it leaves up to 6 h 43 min unseen. */
@@ -20,12 +20,12 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   if (isBelow(seen.told, wantedShare))
     return lacking(
       finding,
-      `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${shareWords(wantedShare)} wanted; ${lower(detail)}`,
+      `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${wantedShareWords(wantedShare)} wanted; ${lower(detail)}`,
     )
   if (isBelow(seen.share, wantedShare))
     return lacking(
       finding,
-      `Seen ${shareWords(seen.share ?? 0)} of its time, ${shareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`,
+      `Seen ${shareWords(seen.share ?? 0)} of its time, ${wantedShareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`,
     )
   return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
 }

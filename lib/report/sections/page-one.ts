@@ -3,7 +3,7 @@ import type { FrameworkResult, Verdict } from '../../model/judgement.ts'
 import type { GapReason } from '../../model/window.ts'
 import { durationWords } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
-import { shareWords } from '../../text/share-words.ts'
+import { shareWords, wantedShareWords } from '../../text/share-words.ts'
 import { cellWords, coverageStrip, shareBar, worstStrip } from '../drawing/strip-view.ts'
 import type { StripView } from '../drawing/strip-view.ts'
 import { MARKS } from '../drawing/state-looks.ts'
@@ -147,9 +147,6 @@ function wantedWords({ judgement, period }: Summary): string {
     ...own.map(({ title, wantedShare }) => `${printable(title)} ${wantedShareWords(wantedShare)}`),
   ].join('; ')
 }
-
-/** `99 %`: people write it without a tenth. */
-const wantedShareWords = (share: number): string => shareWords(share).replace('.0 %', ' %')
 
 /** Four numbers. What was not looked at has none: no zero stands for what is unknown. */
 function figuresOf({ summary }: Wording): PageOneView['figures'] {

@@ -45,7 +45,7 @@ describe('Coverage', () => {
   })
 
   test('begins and ends with the life of the pod in the window', () => {
-    assert.deepEqual(seen({ from: 100 }), [200, 195, 0.975, []])
+    assert.deepEqual(seen({ from: 100 }), [200, 200, 1, []])
     assert.deepEqual(seen({ from: -10 }), [300, 300, 1, []])
     // Its target went away with it, soon after it was last scraped.
     assert.deepEqual(seen({ to: 200 }), [205, 195, 0.95122, ['ended-unscraped 195 205']])

@@ -19,5 +19,6 @@ test('unreadableWindow() was not collected, and states nothing of paths, workloa
     workloads: [],
     crypto: { proxyVersions: [], tls: [], certificates: null, trustAnchors: [] },
     existing: null,
+    namespaces: null,
   })
 })

@@ -41,7 +41,7 @@ function judge(path: PathHistory): RuleFinding {
     ...pathFinding(
       path,
       'pass',
-      `Mutual TLS in ${windowCount(windows.mtls)} of ${windowCount(encryptedWindows(path))} with traffic`,
+      `Mutual TLS in ${windows.mtls} of ${windowCount(encryptedWindows(path))} with traffic`,
       withUntold(path.seen, windows.mtls, byApplication),
     ),
     ...(byApplication > 0
