@@ -17,7 +17,7 @@ export const COUNTED = {
   /** What a run of plan looks at for mail, where channels are and nothing is due: the channels, and who gets none. */
   mailLook: { gets: 1, lists: 2, puts: 0 },
   /** A run where nothing is to be told: channels and what was told to one, registry twice, waivers, whether there is a log. */
-  alert: { gets: 5, lists: 3, puts: 0 },
+  alert: { gets: 5, lists: 4, puts: 0 },
   /** Of it, each cluster: its state, and the result of a window that came since. */
   alertCluster: { gets: 2, lists: 0, puts: 0 },
   /** A mail: its claim read twice, claimed, and settled. What a channel's mail is made from comes once for all of its recipients. */

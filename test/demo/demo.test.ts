@@ -32,7 +32,7 @@ describe('ciphertrail demo', () => {
       /statefulset\/billing\/ledger-db:5432, no-mesh-tls\n +not encrypted since Tue 24 Nov 13:30 \(5 min\)/,
     )
     const [, notSeen = ''] = stdout.split('NOT SEEN')
-    assert.match(notSeen, /Prometheus was away: Tue 24 Nov 13:25:\d\d to 13:29:\d\d, 1\d workloads/)
+    assert.match(notSeen, /Prometheus unavailable: Tue 24 Nov 13:25:\d\d to 13:29:\d\d, 1\d workloads/)
     assert.match(notSeen, /statefulset\/warehouse\/inventory: no proxy, injection is disabled by annotation/)
 
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
