@@ -86,7 +86,7 @@ for (const [name, channel, begin, [first, next]] of midnights)
       const bodies = new Set(mails.map(({ text }) => text))
       return {
         weeks: [...new Set(outcomes.flatMap(({ week, tried }) => [week, ...tried.map(({ period }) => period)]))],
-        told: [...new Set(mails.map(({ subject }) => /\(week (.*)\)$/.exec(subject ?? '')?.[1]))],
+        told: [...new Set(mails.map(({ subject }) => /week (\S+)\)$/.exec(subject ?? '')?.[1]))],
         to: sent.map(({ to }) => to).toSorted((a, b) => (a < b ? -1 : 1)),
         bodies: bodies.size,
         minutes: new Set(mails.map(({ date }) => date?.slice(0, 16))).size,
