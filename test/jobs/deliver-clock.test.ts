@@ -86,14 +86,14 @@ for (const [name, channel, begin, [first, next]] of midnights)
       const bodies = new Set(mails.map(({ text }) => text))
       return {
         weeks: [...new Set(outcomes.flatMap(({ week, tried }) => [week, ...tried.map(({ period }) => period)]))],
-        told: [...new Set(mails.map(({ subject }) => /week (\S+)\)$/.exec(subject ?? '')?.[1]))],
+        told: [...new Set(mails.map(({ subject }) => Number(/week (\d+)\)$/.exec(subject ?? '')?.[1])))],
         to: sent.map(({ to }) => to).toSorted((a, b) => (a < b ? -1 : 1)),
         bodies: bodies.size,
         minutes: new Set(mails.map(({ date }) => date?.slice(0, 16))).size,
       }
     }
     const night = await run()
-    assert.deepEqual(night, { weeks: [first], told: [first], to: TWICE, bodies: 2, minutes: 2 })
+    assert.deepEqual(night, { weeks: [first], told: [Number(first.slice(-2))], to: TWICE, bodies: 2, minutes: 2 })
     const after = await run()
     assert.deepEqual(after.to, next === null ? [] : TWICE)
     assert.deepEqual(after.weeks, [next ?? first])
