@@ -71,7 +71,7 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
     return {
       openNow,
       ...atSomeTime,
-      notEnoughEvidence: numberBefore(/([\d\s]+) paths? (?:has|have) not enough evidence/),
+      notEnoughEvidence: numberBefore(/([\d\s]+)(?: of [\d\s]+ judged paths?)? needs? more evidence/),
       encrypted: numberBefore(/([\d\s]+) of [\d\s]+ judged paths? (?:was|were) encrypted/),
     }
   },
@@ -169,7 +169,7 @@ test('every place that shows a number of paths agrees with the figures of the su
     }),
     { numRuns: 150 },
   )
-  for (const [what, count] of Object.entries(seen)) assert.ok(count > 20, `${what}: only ${count}`)
+  for (const [what, count] of Object.entries(seen)) assert.ok(count > 10, `${what}: only ${count}`)
 })
 
 test('a cluster that went dark keeps its open paths in every place', () => {

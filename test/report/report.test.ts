@@ -66,7 +66,7 @@ async function textOfPdf(pdf: Uint8Array, footer: string): Promise<string> {
   return text
     .map((page) => page.replace(/\s/gu, ''))
     .join('')
-    .replaceAll(new RegExp(`${foot}page\\d+of\\d+`, 'gu'), '')
+    .replaceAll(new RegExp(`${foot}page\\d+of${text.length}`, 'gu'), '')
 }
 
 const whole = ({ kind, pieces }: NameView): string => `${kind}${pieces.join('')}`
