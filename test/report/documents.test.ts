@@ -213,7 +213,7 @@ test('a period with a gap or something unknown never reads as if nothing was ami
       const isWhole = summary.share === 1 && summary.collectedWindows === summary.expectedWindows
       if (!isWhole) assert.match(verdict, /Nothing was collected|Nothing was observed|Monitored /u)
       if (summary.notEnoughEvidence.length > 0 && summary.collectedWindows > 0)
-        assert.match(verdict, /not enough evidence/u)
+        assert.match(verdict, /needs? more evidence/u)
       for (const { id, verdict: stands } of summary.judgement.rules)
         if (
           summary.judgement.findings.some((finding) => finding.rule === id && finding.verdict === 'not-enough-evidence')
