@@ -17,7 +17,7 @@ const DEMO = join(ROOT, 'demo-output')
 const IMAGES = join(ROOT, 'docs/images')
 
 /** What the picture of a terminal shows as typed, after "ciphertrail". */
-const COMMAND = ['edges', 'deployment', '-n', 'emojivoto', '--at', '2026-11-24T13:10:00Z']
+const COMMAND = ['status']
 
 /** Page one of the report, as far as a screen shows it. */
 const SCREEN = { width: 1000, height: 660 }
