@@ -1,5 +1,6 @@
 /** Each number has one definition (docs/words.md): every place that shows it agrees with `figures`. */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
@@ -16,6 +17,14 @@ import { summaryJson } from '../../lib/report/summary/summary-json.ts'
 import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
 import { sortNews } from '../../lib/deliver/mail/news.ts'
 import { subjectOf } from '../../lib/deliver/mail/subject.ts'
+import { DEMO_FIXTURE } from '../../demo/fixture.ts'
+import { assessWindow } from '../../lib/assess/window/window.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
+import { readReportInput } from '../../lib/jobs/read-report-input.ts'
+import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
+import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
+import { recordedEvidence } from '../support/mesh/recorded-evidence.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { CHANNEL } from '../support/deliver/mail-stories.ts'
 import { HOURS, anyPeriod } from '../support/stored/judged-period.ts'
 import { episode, report, storyOfAWeek } from '../support/stored/report-input.ts'
@@ -206,3 +215,33 @@ test('a cluster that went dark keeps its open paths in every place', () => {
   assert.equal(figures.openNow, before.openNow)
   assert.deepEqual([figures.atSomeTime, notEncrypted], [0, []])
 })
+
+/** Openly counted, so that a change of any of them is seen. */
+const RECORDED = {
+  demo: { openNow: 7, atSomeTime: 8, notEnoughEvidence: 7, encrypted: 0, judged: 15 },
+  public: { openNow: 20, atSomeTime: 24, notEnoughEvidence: 21, encrypted: 0, judged: 45 },
+  lives: { openNow: 3, atSomeTime: 5, notEnoughEvidence: 3, encrypted: 3, judged: 11 },
+} as const
+
+for (const [name, folder] of Object.entries({
+  demo: DEMO_FIXTURE,
+  public: join(import.meta.dirname, '../fixtures/public'),
+  lives: join(import.meta.dirname, '../fixtures/lives'),
+}))
+  test(`every place that shows a number of the recording "${name}" agrees`, async () => {
+    const objects = memoryObjects()
+    const snapshots = (await recordedEvidence(folder)).map(({ snapshot }) => snapshot)
+    const [from, to] = [snapshots[0]?.window.start ?? '', snapshots.at(-1)?.window.end ?? '']
+    const now = new Date(Date.parse(to) + 60_000)
+    await addCluster({ id: 'mesh', windowMinutes: 5, replay: 'A replay' }, { now, by: 'test' }, { objects })
+    for (const snapshot of snapshots) await writeAttempt(snapshot, { objects })
+    const clusters = await readClusters({ objects })
+    for (const cluster of clusters) await deriveCluster(cluster, { objects, assess: assessWindow, now })
+    const period = { from, to, label: 'Recording', timeZone: 'UTC' }
+    const { figures } = assertOneNumber(await readReportInput({ clusters, period, now, version: '' }, { objects }))
+    const { openNow, atSomeTime, notEnoughEvidence, encrypted, judged } = figures
+    assert.deepEqual(
+      { openNow, atSomeTime, notEnoughEvidence, encrypted, judged },
+      RECORDED[name as keyof typeof RECORDED],
+    )
+  })
