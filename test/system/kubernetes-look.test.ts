@@ -150,7 +150,7 @@ test(`look at a real cluster of ${PODS} pods shows the recorded mesh by port-for
     const { code, stdout, stderr } = await runProcess(args, { folder })
     times.push(performance.now() - begun)
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
-    assert.match(stdout, /^\d+ of \d+ paths are not encrypted/)
+    assert.match(stdout, /^\d+ of \d+ judged paths are not encrypted/)
     assert.match(stdout, /^▲ plaintext +\(unmeshed\)\s+deployment\/emojivoto\/voting:8080/m)
     assert.match(stdout, /not-a-target/)
     for (const line of linesOf(stdout)) assert.ok(line.length <= 100, line)
