@@ -107,7 +107,7 @@ test('scope check says what a scope.yaml declares, and of which frameworks it sa
     code: 0,
     signal: null,
     stdout: [
-      'Wanted: 99.0 % of the time of each path, workload and cluster; judged: application',
+      'Wanted: 99 % of the time of each path, workload and cluster; judged: application',
       'hipaa: every cluster; every namespace; owner care',
       'pci-dss: cluster shop, prod-*; namespace billing; label app=ledger-db; owner payments',
       'Judged on everything, without a scope: nist-800-53, fedramp, nist-800-207, soc-2, iso-27001, dora, nis2',
@@ -235,7 +235,7 @@ test('scope set puts a scope in force, which scope show gives back with who set 
   writeFileSync(join(folder, 'scope.yaml'), SCOPE)
   const none = await run(['scope', 'show'], { folder })
   assert.deepEqual([none.code, none.stderr], [0, ''])
-  assert.match(none.stdout, /^Wanted: 99\.0 % .*\nJudged on everything, without a scope: nist-800-53, /)
+  assert.match(none.stdout, /^Wanted: 99 % .*\nJudged on everything, without a scope: nist-800-53, /)
   assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope set: 2 entries in force\n')
   assert.equal((await run(['scope', 'set', 'scope.yaml'], { folder })).stdout, 'Scope unchanged: 2 entries in force\n')
   const shown = await run(['scope', 'show'], { folder })
