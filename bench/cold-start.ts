@@ -43,11 +43,13 @@ export async function benchColdStart(args: readonly string[]): Promise<void> {
     s3.makeBucket('derived', { hasLock: false })
     Object.assign(process.env, s3.env, {
       CIPHERTRAIL_STORE: STORE,
-      CIPHERTRAIL_COLLECT_QUEUE: s3.url,
+      CIPHERTRAIL_COLLECT_QUEUE: `${s3.url}/111122223333/collect`,
+      CIPHERTRAIL_TRUST_KEY: 'arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+      CIPHERTRAIL_DELIVER_QUEUE: `${s3.url}/111122223333/deliver`,
       POWERTOOLS_METRICS_NAMESPACE: 'bench',
     })
     const objects = openStore(STORE)
-    await addCluster({ id: 'shop', context: 'shop' }, { now: NOW, by: 'bench' }, { objects })
+    await addCluster({ id: 'shop', agent: true }, { now: NOW, by: 'bench' }, { objects })
     await seal({ now: NOW }, { objects, signer: signerOf(newPrivateKey('example.com/bench')) })
 
     const bare = join(folder, 'bare.mjs')
