@@ -1,21 +1,23 @@
-import type { Destination, Endpoint, Setting, Source } from '../../model/path.ts'
+import type { Endpoint, Setting } from '../../model/path.ts'
 import type { PathRow } from '../../model/history.ts'
-import { parsePorts, printPorts } from '../pods/ports.ts'
+import {
+  TEMPLATES,
+  ROLLED,
+  annotate,
+  restart,
+  withoutPort,
+  safe,
+  pasted,
+  annotationsOf,
+  INJECT,
+  SKIP_INBOUND,
+  SKIP_OUTBOUND,
+  shown,
+} from './fix-commands.ts'
 
 /** What a fix is made of. */
 type Fixable = Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destination' | 'port'> &
   Partial<Pick<PathRow, 'candidates' | 'settings' | 'cluster'>>
-
-/** Where `linkerd.io/inject` and Linkerd's other annotations go in the object of a workload, so that its pods have them. */
-const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
-  ...['deployment', 'statefulset', 'daemonset', 'replicaset', 'replicationcontroller'].map(
-    (kind): [string, readonly string[]] => [kind, ['spec', 'template', 'metadata', 'annotations']],
-  ),
-  ['cronjob', ['spec', 'jobTemplate', 'spec', 'template', 'metadata', 'annotations']],
-])
-
-/** Whose pods a change of the template replaces. */
-const ROLLED: ReadonlySet<string> = new Set(['deployment', 'statefulset', 'daemonset'])
 
 /**
  * The change that would fix a row, or, where that is not known, what to look at: a sentence, then one line for each command, to be pasted. Null where
@@ -220,26 +222,7 @@ function unknownLines(row: Fixable): readonly string[] {
   ]
 }
 
-/** Linkerd's annotations of the pods of a namespace, beside what was made of them. */
-function annotationsOf(namespace: string): string {
-  const columns = [
-    'POD:.metadata.name',
-    'SINCE:.metadata.creationTimestamp',
-    'HOST:.spec.hostNetwork',
-    ...[
-      ['PROXY', 'linkerd.io/proxy-version'],
-      ['INJECT', INJECT],
-      ['SKIP_IN', SKIP_INBOUND],
-      ['SKIP_OUT', SKIP_OUTBOUND],
-    ].map(([column, name = '']) => `${column}:.metadata.annotations.${name.replaceAll('.', '\\.')}`),
-  ]
-  return `kubectl get pods -n ${namespace} -o custom-columns='${columns.join(',')}'`
-}
-
-const INJECT = 'linkerd.io/inject'
 const PROXY = 'linkerd-proxy'
-const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
-const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
 
 /** Whether the destination is of Linkerd's control plane or its extensions, which are to be left as they were installed. */
 function isLinkerds({ source, destination, settings = [] }: Fixable): boolean {
@@ -366,95 +349,6 @@ function isInjectable({ kind, namespace }: Endpoint): boolean {
   return !WITHOUT_PODS.has(kind) && namespace !== '' && namespace !== 'kube-system'
 }
 
-/** Sets an annotation on the pods of a workload where nothing overrides it: in the pod template. Null takes it away. */
-function annotate(end: Endpoint, name: string, value: string | null = 'enabled'): readonly string[] {
-  const { resource, namespace, label } = pasted(end)
-  const template = TEMPLATES.get(end.kind)
-  if (template !== undefined) {
-    const patch = template.reduceRight<unknown>((inner, key) => ({ [key]: inner }), { [name]: value })
-    return [
-      `kubectl patch ${resource} -n ${namespace} --type merge -p '${JSON.stringify(patch)}'`,
-      ...(ROLLED.has(end.kind) || end.kind === 'cronjob'
-        ? []
-        : [`# then delete the pods of ${label}: it makes them again`]),
-    ]
-  }
-  if (end.kind === 'pod' && name === INJECT)
-    return [`kubectl get ${resource} -n ${namespace} -o yaml | linkerd inject - | kubectl replace --force -f -`]
-  return [`# in the pod template of ${label}: ${name}: ${value === null ? '(nothing)' : `"${value}"`}`]
-}
-
-function restart(end: Endpoint): readonly string[] {
-  const { resource, namespace, label } = pasted(end)
-  return ROLLED.has(end.kind)
-    ? [`kubectl rollout restart ${resource} -n ${namespace}`]
-    : [`# delete the pods of ${label}, so that they are made again`]
-}
-
-/** Takes a port out of a list of ports that go around a proxy, where the list is set. */
-function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
-  if (setting === undefined) return [annotationsOf(pasted(end).namespace)]
-  const { value, port, by } = setting
-  if (by === 'control-plane' || value === null)
-    return [
-      `# in Linkerd’s own values: proxyInit.${name === SKIP_INBOUND ? 'ignoreInboundPorts' : 'ignoreOutboundPorts'}`,
-    ]
-  const rest = port === undefined ? undefined : portsWithout(value, port)
-  if (rest === undefined) return [`# ${name} on ${pasted(end).label} is now: ${shown(value)}`]
-  if (by !== 'namespace') return annotate(end, name, rest === '' ? null : rest)
-  const { namespace } = pasted(end)
-  return [
-    `kubectl annotate namespace ${namespace} ${rest === '' ? `${name}-` : `${name}=${rest} --overwrite`}`,
-    ...restart(end),
-  ]
-}
-
-/** A list of ports without one of them; undefined where it holds anything but numbers and ranges of them. */
-function portsWithout(value: string, port: number): string | undefined {
-  const parts = value.split(',').map((part) => part.trim())
-  if (!parts.every((part) => /^\d{1,5}(-\d{1,5})?$/.test(part))) return undefined
-  return printPorts(
-    parsePorts(value).flatMap(({ from, to }) =>
-      port < from || port > to
-        ? [{ from, to }]
-        : [
-            { from, to: port - 1 },
-            { from: port + 1, to },
-          ].filter((range) => range.from <= range.to),
-    ),
-  ).join(',')
-}
-
 function distinct(lines: readonly string[]): readonly string[] {
   return [...new Set(lines)]
-}
-
-/** The value of an annotation, of which only what Linkerd takes is told. */
-function shown(value: string | null): string {
-  return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : '(something else)'
-}
-
-/** A name that stands for itself in a shell, or another word. */
-function safe(text: string, otherwise: string): string {
-  return /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
-}
-
-/** An end of a path for a sentence and for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
-function pasted({ kind, namespace, name }: Endpoint | Source | Destination): {
-  readonly label: string
-  readonly resource: string
-  readonly namespace: string
-  /** It is something in the cluster that has a name. */
-  readonly isNamed: boolean
-} {
-  const resource = `${safe(kind, 'KIND')}/${safe(name, 'NAME')}`
-  return {
-    label:
-      namespace === ''
-        ? safe(name, name === '' ? 'the client without a name' : 'the other end')
-        : `${resource} in ${safe(namespace, 'NAMESPACE')}`,
-    resource,
-    namespace: safe(namespace, 'NAMESPACE'),
-    isNamed: namespace !== '' && name !== '',
-  }
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addChannel, readChannels, removeChannel } from '../../lib/deliver/channel/channels.ts'
-import { NotSentError } from '../../lib/deliver/send/send.ts'
-import { suppress } from '../../lib/deliver/channel/suppressions.ts'
-import { deliverAsked, deliverDue } from '../../lib/jobs/deliver-mails.ts'
-import { mailsDue } from '../../lib/jobs/due-mails.ts'
-import type { Objects } from '../../lib/store/objects/objects.ts'
-import { compareText } from '../../lib/text/order.ts'
-import { type StoreRequest, memoryObjects } from '../support/stored/memory-objects.ts'
+import { addChannel, readChannels, removeChannel } from '../../../lib/deliver/channel/channels.ts'
+import { NotSentError } from '../../../lib/deliver/send/send.ts'
+import { suppress } from '../../../lib/deliver/channel/suppressions.ts'
+import { deliverAsked, deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { mailsDue } from '../../../lib/jobs/due-mails.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { compareText } from '../../../lib/text/order.ts'
+import { type StoreRequest, memoryObjects } from '../../support/stored/memory-objects.ts'
 
 const AUTHOR = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
 const DUE = Date.parse('2026-11-23T07:00:00Z')

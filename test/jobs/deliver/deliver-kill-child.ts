@@ -3,12 +3,12 @@
  * A step is an effect on the disk, or the beginning or the end of sending a message. Prints `done` if there were fewer steps.
  */
 import { readFileSync } from 'node:fs'
-import type { SendMail } from '../../lib/deliver/send/send.ts'
-import { smtpMail } from '../../lib/deliver/send/smtp.ts'
-import { alertDue } from '../../lib/jobs/alert-channels.ts'
-import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
-import { directoryObjects } from '../../lib/store/objects/directory.ts'
-import { dyingAt, dyingEffects } from '../support/process/dying-effects.ts'
+import type { SendMail } from '../../../lib/deliver/send/send.ts'
+import { smtpMail } from '../../../lib/deliver/send/smtp.ts'
+import { alertDue } from '../../../lib/jobs/alert-channels.ts'
+import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { directoryObjects } from '../../../lib/store/objects/directory.ts'
+import { dyingAt, dyingEffects } from '../../support/process/dying-effects.ts'
 
 const [directory = '', port = '', certificate = '', minutes = '', step = ''] = process.argv.slice(2)
 const beforeStep = dyingAt(Number(step))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { PathWindow, Workload } from '../../lib/model/window.ts'
+import type { PathWindow, Workload } from '../../../lib/model/window.ts'
 import {
   countsOf,
   notSeenRows,
@@ -10,7 +10,7 @@ import {
   verdictLine,
   whyText,
   worstFirst,
-} from '../../cli/look-rows.ts'
+} from '../../../cli/look-rows.ts'
 import {
   anyHistory,
   coverageOf,
@@ -18,7 +18,7 @@ import {
   pathWindow,
   windowResult,
   workloadOf,
-} from '../support/stored/window-results.ts'
+} from '../../support/stored/window-results.ts'
 
 const WINDOW = { start: '2026-11-24T13:25:00Z', end: '2026-11-24T13:35:00Z' }
 

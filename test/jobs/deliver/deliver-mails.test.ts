@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inThread } from '../support/process/thread.ts'
+import { inThread } from '../../support/process/thread.ts'
 import type { Told } from './deliver-child.ts'
 
 const STORIES = 500

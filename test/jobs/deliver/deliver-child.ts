@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
-import { addChannel, readChannels } from '../../lib/deliver/channel/channels.ts'
-import { type Delivery, listDeliveries } from '../../lib/deliver/send/claims.ts'
-import { downloadIdOf, readDownload } from '../../lib/deliver/link/downloads.ts'
-import { readRecipients } from '../../lib/deliver/channel/recipients.ts'
-import { type Envelope, NotSentError, type SendMail } from '../../lib/deliver/send/send.ts'
-import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
-import { type Actor, drawer, tell, type Telling } from '../support/stored/interleaving.ts'
-import { keepPdf } from '../support/deliver/kept-report.ts'
-import { type Gate, memoryObjects } from '../support/stored/memory-objects.ts'
+import { addChannel, readChannels } from '../../../lib/deliver/channel/channels.ts'
+import { type Delivery, listDeliveries } from '../../../lib/deliver/send/claims.ts'
+import { downloadIdOf, readDownload } from '../../../lib/deliver/link/downloads.ts'
+import { readRecipients } from '../../../lib/deliver/channel/recipients.ts'
+import { type Envelope, NotSentError, type SendMail } from '../../../lib/deliver/send/send.ts'
+import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { type Actor, drawer, tell, type Telling } from '../../support/stored/interleaving.ts'
+import { keepPdf } from '../../support/deliver/kept-report.ts'
+import { type Gate, memoryObjects } from '../../support/stored/memory-objects.ts'
 
 // Tells the stories of deliver.test.ts in a thread of its own; see test/support/process/thread.ts.
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import PostalMime from 'postal-mime'
-import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import type { Envelope } from '../../lib/deliver/send/send.ts'
-import { alertDue } from '../../lib/jobs/alert-channels.ts'
-import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
-import { addCluster } from '../../lib/store/registry/registry.ts'
-import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { addChannel } from '../../../lib/deliver/channel/channels.ts'
+import type { Envelope } from '../../../lib/deliver/send/send.ts'
+import { alertDue } from '../../../lib/jobs/alert-channels.ts'
+import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import { addCluster } from '../../../lib/store/registry/registry.ts'
+import { memoryObjects } from '../../support/stored/memory-objects.ts'
 
 const ADDED = { now: new Date('2020-01-01T00:00:00Z'), by: 'test' }
 const FROM = { name: 'ciphertrail', address: 'ciphertrail@example.com' }

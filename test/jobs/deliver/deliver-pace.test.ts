@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addChannel } from '../../lib/deliver/channel/channels.ts'
-import { listDeliveries } from '../../lib/deliver/send/claims.ts'
-import { retryThrottled } from '../../lib/deliver/send/throttling.ts'
-import { type Envelope, NotSentError, type Refusal, type SendMail } from '../../lib/deliver/send/send.ts'
-import { deliverDue } from '../../lib/jobs/deliver-mails.ts'
-import type { Objects } from '../../lib/store/objects/objects.ts'
-import { memoryObjects } from '../support/stored/memory-objects.ts'
-import '../support/property-seed.ts'
+import { addChannel } from '../../../lib/deliver/channel/channels.ts'
+import { listDeliveries } from '../../../lib/deliver/send/claims.ts'
+import { retryThrottled } from '../../../lib/deliver/send/throttling.ts'
+import { type Envelope, NotSentError, type Refusal, type SendMail } from '../../../lib/deliver/send/send.ts'
+import { deliverDue } from '../../../lib/jobs/deliver-mails.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { memoryObjects } from '../../support/stored/memory-objects.ts'
+import '../../support/property-seed.ts'
 
 const ADDED = { now: new Date('2026-11-20T00:00:00Z'), by: 'test' }
 const DUE = Date.parse('2026-11-23T07:00:00Z')

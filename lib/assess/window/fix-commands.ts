@@ -1,0 +1,129 @@
+/** The lines of a fix that a person pastes into a shell. */
+import type { Endpoint, Setting, Source, Destination } from '../../model/path.ts'
+import { printPorts, parsePorts } from '../pods/ports.ts'
+
+/** Where `linkerd.io/inject` and Linkerd's other annotations go in the object of a workload, so that its pods have them. */
+export const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ...['deployment', 'statefulset', 'daemonset', 'replicaset', 'replicationcontroller'].map(
+    (kind): [string, readonly string[]] => [kind, ['spec', 'template', 'metadata', 'annotations']],
+  ),
+  ['cronjob', ['spec', 'jobTemplate', 'spec', 'template', 'metadata', 'annotations']],
+])
+
+/** Whose pods a change of the template replaces. */
+export const ROLLED: ReadonlySet<string> = new Set(['deployment', 'statefulset', 'daemonset'])
+
+/** Sets an annotation on the pods of a workload where nothing overrides it: in the pod template. Null takes it away. */
+export function annotate(end: Endpoint, name: string, value: string | null = 'enabled'): readonly string[] {
+  const { resource, namespace, label } = pasted(end)
+  const template = TEMPLATES.get(end.kind)
+  if (template !== undefined) {
+    const patch = template.reduceRight<unknown>((inner, key) => ({ [key]: inner }), { [name]: value })
+    return [
+      `kubectl patch ${resource} -n ${namespace} --type merge -p '${JSON.stringify(patch)}'`,
+      ...(ROLLED.has(end.kind) || end.kind === 'cronjob'
+        ? []
+        : [`# then delete the pods of ${label}: it makes them again`]),
+    ]
+  }
+  if (end.kind === 'pod' && name === INJECT)
+    return [`kubectl get ${resource} -n ${namespace} -o yaml | linkerd inject - | kubectl replace --force -f -`]
+  return [`# in the pod template of ${label}: ${name}: ${value === null ? '(nothing)' : `"${value}"`}`]
+}
+
+/** Replaces the pods of a workload, so that they are made of its changed template. */
+export function restart(end: Endpoint): readonly string[] {
+  const { resource, namespace, label } = pasted(end)
+  return ROLLED.has(end.kind)
+    ? [`kubectl rollout restart ${resource} -n ${namespace}`]
+    : [`# delete the pods of ${label}, so that they are made again`]
+}
+
+/** Takes a port out of a list of ports that go around a proxy, where the list is set. */
+export function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
+  if (setting === undefined) return [annotationsOf(pasted(end).namespace)]
+  const { value, port, by } = setting
+  if (by === 'control-plane' || value === null)
+    return [
+      `# in Linkerd’s own values: proxyInit.${name === SKIP_INBOUND ? 'ignoreInboundPorts' : 'ignoreOutboundPorts'}`,
+    ]
+  const rest = port === undefined ? undefined : portsWithout(value, port)
+  if (rest === undefined) return [`# ${name} on ${pasted(end).label} is now: ${shown(value)}`]
+  if (by !== 'namespace') return annotate(end, name, rest === '' ? null : rest)
+  const { namespace } = pasted(end)
+  return [
+    `kubectl annotate namespace ${namespace} ${rest === '' ? `${name}-` : `${name}=${rest} --overwrite`}`,
+    ...restart(end),
+  ]
+}
+
+/** A list of ports without one of them; undefined where it holds anything but numbers and ranges of them. */
+function portsWithout(value: string, port: number): string | undefined {
+  const parts = value.split(',').map((part) => part.trim())
+  if (!parts.every((part) => /^\d{1,5}(-\d{1,5})?$/.test(part))) return undefined
+  return printPorts(
+    parsePorts(value).flatMap(({ from, to }) =>
+      port < from || port > to
+        ? [{ from, to }]
+        : [
+            { from, to: port - 1 },
+            { from: port + 1, to },
+          ].filter((range) => range.from <= range.to),
+    ),
+  ).join(',')
+}
+
+/** A name that stands for itself in a shell, or another word. */
+export function safe(text: string, otherwise: string): string {
+  return /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
+}
+
+/** An end of a path for a sentence and for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
+export function pasted({ kind, namespace, name }: Endpoint | Source | Destination): {
+  readonly label: string
+  readonly resource: string
+  readonly namespace: string
+  /** It is something in the cluster that has a name. */
+  readonly isNamed: boolean
+} {
+  const resource = `${safe(kind, 'KIND')}/${safe(name, 'NAME')}`
+  return {
+    label:
+      namespace === ''
+        ? safe(name, name === '' ? 'the client without a name' : 'the other end')
+        : `${resource} in ${safe(namespace, 'NAMESPACE')}`,
+    resource,
+    namespace: safe(namespace, 'NAMESPACE'),
+    isNamed: namespace !== '' && name !== '',
+  }
+}
+
+/** Linkerd's annotations of the pods of a namespace, beside what was made of them. */
+export function annotationsOf(namespace: string): string {
+  const columns = [
+    'POD:.metadata.name',
+    'SINCE:.metadata.creationTimestamp',
+    'HOST:.spec.hostNetwork',
+    ...[
+      ['PROXY', 'linkerd.io/proxy-version'],
+      ['INJECT', INJECT],
+      ['SKIP_IN', SKIP_INBOUND],
+      ['SKIP_OUT', SKIP_OUTBOUND],
+    ].map(([column, name = '']) => `${column}:.metadata.annotations.${name.replaceAll('.', '\\.')}`),
+  ]
+  return `kubectl get pods -n ${namespace} -o custom-columns='${columns.join(',')}'`
+}
+
+/** Whether Linkerd's injector adds a proxy. */
+export const INJECT = 'linkerd.io/inject'
+
+/** Ports on which connections reach the application around its proxy. */
+export const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
+
+/** Ports to which the application connects around its proxy. */
+export const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
+
+/** The value of an annotation, of which only what Linkerd takes is told. */
+export function shown(value: string | null): string {
+  return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : '(something else)'
+}
