@@ -1,13 +1,13 @@
 /** How things stand now, read from the store alone: what `ciphertrail status` shows. */
 import { DAY_SECONDS, type Status, type StatusCluster } from '../report/summary/status.ts'
+import { concurrently } from '../concurrently.ts'
 import { observedTime } from '../assess/judge/observed-time.ts'
 import { nextMail } from '../deliver/mail/due-times.ts'
 import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'
-import type { Seconds } from '../model/time.ts'
 import { NOW } from '../report/sections/opening.ts'
 import { summarise } from '../report/summary/summary.ts'
-import { SETTLE_SECONDS, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
+import { SETTLE_SECONDS, lengthOf, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { readPresent } from '../history/period.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
@@ -21,6 +21,9 @@ export type StatusInput = {
   /** Ids of clusters that are not in the registry any more. */
   readonly removed: readonly string[]
 }
+
+/** So many clusters are read at once, as for a report. */
+const MAX_READS = 4
 
 /** How far back it looks. */
 const SPAN_DAYS = 7
@@ -44,10 +47,31 @@ export async function readStatus({ clusters, now, version, removed }: StatusInpu
 }
 
 /** The last seven days, or since the first window, up to the end of the last window that is over. */
-export async function statusPeriod(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<ReportPeriod> {
-  const to = await lastBorder(clusters, now, deps)
-  const from = Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, await firstBorder(clusters, now, deps)))
+export async function statusPeriod(
+  clusters: readonly Cluster[],
+  now: Date,
+  { objects }: Pick<ReadDeps, 'objects'>,
+): Promise<ReportPeriod> {
+  const known = await concurrently(clusters, MAX_READS, async (cluster) => {
+    const { months } = await readPresent(cluster, now, objects)
+    const windows = months.flatMap((month) => month.windows)
+    const end = cluster.replay === undefined ? lastBorder(cluster, now) : windows.at(-1)?.end
+    return { start: windows[0]?.start, end }
+  })
+  const present = timeOf(now)
+  const starts = known.flatMap(({ start }) => start ?? [])
+  const ends = known.flatMap(({ end }) => end ?? [])
+  const first = Math.min(...(starts.length === 0 ? [present] : starts).map(toSeconds))
+  const to = Math.max(...(ends.length === 0 ? [present] : ends).map(toSeconds))
+  const from = Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, first))
   return { from: toTime(from), to: toTime(to), label: NOW, timeZone: 'UTC' }
+}
+
+/** The end of the latest window that is over. */
+function lastBorder({ windows }: Cluster, now: Date): string {
+  const latest = now.getTime() / 1000 - SETTLE_SECONDS
+  const { start, end } = windowOf(windows, latest)
+  return toSeconds(end) <= latest ? end : start
 }
 
 function statusOf(
@@ -72,7 +96,7 @@ function statusOf(
     seenInDay: seenIn(day),
     seenInSpan: seenIn({ from, to }),
     missingWindows: missing.length,
-    missingSeconds: missing.reduce((sum, { start, end }) => sum + toSeconds(end) - toSeconds(start), 0),
+    missingSeconds: missing.reduce((sum, window) => sum + lengthOf(window), 0),
   }
 }
 
@@ -81,36 +105,6 @@ function shareOfExpected(
   windows: TimelineMonth['windows'],
   { from, to }: { readonly from: string; readonly to: string },
 ): number {
-  const expected = windows.reduce((sum, { start, end }) => sum + toSeconds(end) - toSeconds(start), 0)
+  const expected = windows.reduce((sum, window) => sum + lengthOf(window), 0)
   return Math.min(1, expected / Math.max(1, toSeconds(to) - toSeconds(from)))
-}
-
-/** The end of the latest window that is over; of replays, of the last one that they have. */
-async function lastBorder(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<Seconds> {
-  const ends = await Promise.all(
-    clusters.map(async (cluster) => {
-      if (cluster.replay === undefined) {
-        const latest = now.getTime() / 1000 - SETTLE_SECONDS
-        const { start, end } = windowOf(cluster.windows, latest)
-        return toSeconds(toSeconds(end) <= latest ? end : start)
-      }
-      const { months } = await readPresent(cluster, now, deps.objects)
-      const last = months.flatMap(({ windows }) => windows).at(-1)
-      return last === undefined ? 0 : toSeconds(last.end)
-    }),
-  )
-  const known = ends.filter((end) => end > 0)
-  return known.length === 0 ? now.getTime() / 1000 : Math.max(...known)
-}
-
-/** The start of the first window that was ever expected. */
-async function firstBorder(clusters: readonly Cluster[], now: Date, deps: ReadDeps): Promise<Seconds> {
-  const starts = await Promise.all(
-    clusters.map(async (cluster) => {
-      const { months } = await readPresent(cluster, now, deps.objects)
-      return months.flatMap(({ windows }) => windows)[0]?.start
-    }),
-  )
-  const known = starts.flatMap((start) => (start === undefined ? [] : [toSeconds(start)]))
-  return known.length === 0 ? now.getTime() / 1000 : Math.min(...known)
 }

@@ -103,3 +103,8 @@ function minutesAt(settings: readonly WindowSetting[], day: Seconds): number {
   if (inForce === undefined) throw new RangeError('Cannot tile the day: the cluster has no window setting')
   return inForce.minutes
 }
+
+/** Seconds of a window, or between any two times. */
+export function lengthOf({ start, end }: Window): Seconds {
+  return (Date.parse(end) - Date.parse(start)) / 1000
+}
