@@ -1,6 +1,7 @@
 /** Paths as a table, each once, what asks for attention first. */
 import type { Episode } from '../lib/model/history.ts'
-import type { Endpoint, State } from '../lib/model/path.ts'
+import { endName } from '../lib/assess/judge/waived.ts'
+import type { State } from '../lib/model/path.ts'
 import { LOOKS } from '../lib/report/drawing/state-looks.ts'
 import type { Mark } from '../lib/report/drawing/state-looks.ts'
 import type { Exposure, PathSummary } from '../lib/report/summary/path-summary.ts'
@@ -114,11 +115,11 @@ function columns(summary: Summary, colors: Console['colors']): Column<Row>[] {
       color: (text, row) =>
         isClear(stateNow(row)) ? colors.red(text) : stateNow(row) === 'unknown' ? colors.yellow(text) : text,
     },
-    { heading: 'SOURCE', isMain: true, text: ({ path }) => endText(path.source) },
+    { heading: 'SOURCE', isMain: true, text: ({ path }) => endName(path.source) },
     {
       heading: 'DESTINATION',
       isMain: true,
-      text: ({ path }) => `${endText(path.destination)}:${path.port}`,
+      text: ({ path }) => `${endName(path.destination)}:${path.port}`,
     },
     { heading: 'NOT ENCRYPTED', text: (row) => sinceText(row, dates.moment) },
     {
@@ -150,9 +151,4 @@ function sinceText({ exposure, open }: Row, moment: (time: string) => string): s
   if (exposure === undefined) return '-'
   if (exposure.isOpen) return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}`
   return `until ${moment(exposure.episodes.at(-1)?.endedAt ?? exposure.last)}`
-}
-
-/** `deployment/shop/web`, or `(unmeshed)` for who has no name. */
-export function endText({ kind, namespace, name }: Endpoint): string {
-  return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
 }

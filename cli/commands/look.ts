@@ -27,10 +27,9 @@ import { chosenClusters, openStore } from '../open-store.ts'
 import { openRegistered } from '../operator-trust.ts'
 import { TIMEOUT_HELP, readDuration, readTime, readTimeout } from '../option-values.ts'
 import { type Column, tableLines, wrapped } from '../terminal-table.ts'
-import { endText } from '../path-table.ts'
-import { settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { endName } from '../../lib/assess/judge/waived.ts'
 import type { ReportSettings } from '../../lib/model/judgement.ts'
-import { declaredScope } from '../../lib/store/registry/declarations.ts'
+import { declaredSettings } from '../../lib/store/registry/declarations.ts'
 
 /** The options of `look`. */
 type LookOptions = {
@@ -86,7 +85,7 @@ export function addLook(program: Command, console: Console): void {
       const deadlines = readTimeout(options.timeout)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, ids)
-      const settings = settingsOf((await declaredScope(objects)).declared.report)
+      const settings = await declaredSettings(objects)
       const steps = new Map<string, { readonly done: number; readonly all: number }>()
       const named = clusters.length === 1 ? (clusters[0]?.id ?? '') : `${clusters.length} clusters`
       const progress = (): void => {
@@ -238,8 +237,8 @@ function pathColumns({ colors }: Console): Column<PathWindow>[] {
       color: (text, path) =>
         isNotEncrypted(path) ? colors.red(text) : path.state === 'unknown' ? colors.yellow(text) : text,
     },
-    { heading: 'SOURCE', isMain: true, text: ({ source }) => endText(source) },
-    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endText(destination)}:${port}` },
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
     { heading: 'WHY', text: whyText },
   ]
 }
@@ -249,7 +248,7 @@ function notSeenLines({ result }: Look, isAll: boolean, console: Console): strin
   const note = unsettledNote(result)
   const shown = isAll ? rows : rows.slice(0, FEW_NOT_SEEN)
   const columns: Column<NotSeen>[] = [
-    { heading: 'NOT SEEN', isMain: true, text: endText },
+    { heading: 'NOT SEEN', isMain: true, text: endName },
     { heading: 'WHY', text: notSeenText },
   ]
   return [

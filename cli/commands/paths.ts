@@ -1,14 +1,13 @@
 import type { Command } from 'commander'
-import { settingsOf } from '../../lib/assess/judge/parse-scope.ts'
 import { readReportInput } from '../../lib/jobs/read-report-input.ts'
 import { statusPeriod } from '../../lib/jobs/read-status.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { declaredScope } from '../../lib/store/registry/declarations.ts'
+import { declaredSettings } from '../../lib/store/registry/declarations.ts'
 import { fixOf } from '../../lib/assess/window/causes-and-fixes.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
-import { waivedRows } from '../../lib/assess/judge/waived.ts'
+import { endName, waivedRows } from '../../lib/assess/judge/waived.ts'
 import { timeOf, toSeconds } from '../../lib/time/windows.ts'
 import type { PathRow } from '../../lib/model/history.ts'
 import { printable } from '../../lib/text/printable.ts'
@@ -22,7 +21,7 @@ import { pathJson, toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { type Column, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
-import { endText, pathLines } from '../path-table.ts'
+import { pathLines } from '../path-table.ts'
 
 /** The options of `paths`. */
 type PathsOptions = {
@@ -70,7 +69,7 @@ export function addPaths(program: Command, console: Console): void {
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
-      const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
+      const { platformNamespaces } = await declaredSettings(objects)
       const readable: Cluster[] = []
       const found: PathRow[] = []
       const strips = new Map<string, readonly StripCell[]>()
@@ -185,8 +184,8 @@ function columns(
       color: (text, row) =>
         isNotEncrypted(row) ? colors.red(text) : row.state === 'unknown' ? colors.yellow(text) : text,
     },
-    { heading: 'SOURCE', isMain: true, text: ({ source }) => endText(source) },
-    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endText(destination)}:${port}` },
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
     { heading: 'FROM', text: ({ from }) => from },
     { heading: 'TO', text: ({ to }) => to },
     {

@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
-import { DEFAULT_SETTINGS, settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
 import { waiverResult } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { ClusterPeriod } from '../../lib/model/period.ts'
 import type { Waiver, WaiverResult } from '../../lib/model/judgement.ts'
-import { declareWaivers, declaredScope, declaredWaivers } from '../../lib/store/registry/declarations.ts'
+import { declareWaivers, declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { readPeriod } from '../../lib/history/period.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
@@ -121,7 +121,7 @@ async function readPeriods(
   const objects = openStore(options, console)
   const clusters = await readClusters({ objects })
   const periods: ClusterPeriod[] = []
-  const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
+  const { platformNamespaces } = await declaredSettings(objects)
   for (const cluster of clusters) {
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) {

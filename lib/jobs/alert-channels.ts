@@ -17,8 +17,7 @@ import type { PostAlert } from '../deliver/send/webhook.ts'
 import { timeOf } from '../time/windows.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Memory } from '../history/recent.ts'
-import { settingsOf } from '../assess/judge/parse-scope.ts'
-import { declaredScope } from '../store/registry/declarations.ts'
+import { declaredSettings } from '../store/registry/declarations.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { clusterFacts, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
 import { type DeliverInstructions } from './deliver-mails.ts'
@@ -76,7 +75,7 @@ export async function alertDue(
   })
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
-  const settings = settingsOf((await declaredScope(objects)).declared.report)
+  const settings = await declaredSettings(objects)
   const facts = await concurrently(asked, MAX_READS, (cluster) =>
     clusterFacts(cluster, at, { objects, memory, settings }),
   )

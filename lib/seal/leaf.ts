@@ -170,3 +170,13 @@ function leafError(what: string, { issues: [issue] }: z.ZodError): LeafError {
     `Cannot ${what} a leaf: ${place === '' ? (issue?.message ?? 'it is none') : `"${place}" is absent or wrong`}`,
   )
 }
+
+/** The key that an entry of the log names; undefined for a heartbeat, and for what is no leaf, which is told where leaves are checked. */
+export function nameIn(entry: Uint8Array): string | undefined {
+  try {
+    return nameOf(parseLeaf(entry))
+  } catch (error) {
+    if (error instanceof LeafError) return undefined
+    throw error
+  }
+}

@@ -5,7 +5,7 @@ import { join, relative, sep } from 'node:path'
 import type { Console } from '../../console.ts'
 import { pathOf, writeReport } from '../report.ts'
 import { deriveDeps } from '../../open-store.ts'
-import { endText } from '../../path-table.ts'
+import { endName } from '../../../lib/assess/judge/waived.ts'
 import { workloadKey } from '../../../lib/assess/pods/facts.ts'
 import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
 import { collectWindow } from '../../../lib/collect/snapshot.ts'
@@ -229,7 +229,7 @@ function notEncryptedLines(summary: Summary): string[] {
     [source, destination].some(({ namespace }) => namespace === 'linkerd' || namespace === 'linkerd-viz')
   const [own, others] = [notEncrypted.filter(isLinkerds), notEncrypted.filter((path) => !isLinkerds(path))]
   const nameOf = (path: Exposure): string =>
-    `${LOOKS[path.mark].shape} ${endText(path.source)} -> ${endText(path.destination)}:${path.port}`
+    `${LOOKS[path.mark].shape} ${endName(path.source)} -> ${endName(path.destination)}:${path.port}`
   return [
     `NOT ENCRYPTED BY THE MESH: ${plural(others.length, 'path')} of applications`,
     ...others.flatMap((path) => [
@@ -278,7 +278,7 @@ function notSeenLines({ share, unmeshed, blind, unseen, period }: Summary, cover
     workload.blindSpots
       .filter(({ kind }) => kind !== 'unmeshed')
       .map(
-        ({ kind, port }) => `  ${endText(workload)}${port === null ? '' : `, port ${port}`}: ${BLIND_SPOT_WORDS[kind]}`,
+        ({ kind, port }) => `  ${endName(workload)}${port === null ? '' : `, port ${port}`}: ${BLIND_SPOT_WORDS[kind]}`,
       ),
   )
   return [
@@ -286,7 +286,7 @@ function notSeenLines({ share, unmeshed, blind, unseen, period }: Summary, cover
     ...gapLines,
     ...unmeshed.map(
       (workload) =>
-        `  ${endText(workload)}: ${MESHED_WORDS[workload.meshed]}${workload.reason === null ? '' : `, ${UNMESHED_WORDS[workload.reason]}`}`,
+        `  ${endName(workload)}: ${MESHED_WORDS[workload.meshed]}${workload.reason === null ? '' : `, ${UNMESHED_WORDS[workload.reason]}`}`,
     ),
     ...spots,
     ...(unseen.length === 0 ? [] : [`  ${plural(unseen.length, 'known path')} without traffic that was seen`]),

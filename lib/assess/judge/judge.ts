@@ -166,14 +166,14 @@ function ofWhatIsMissing(
       ),
     ]
   if (uncollected === 0 && windows.outsideSeconds === 0) return []
-  const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
+  const collected = cluster.windows.filter((window) => window.collected)
   return [
     {
       ...clusterFinding(
         id,
         'not-applicable',
         'What was there only while nothing was collected is not known',
-        seenOfCluster((start) => collected.has(start), windows),
+        seenOfCluster(collected, windows),
       ),
       isWhole: true,
     },

@@ -1,5 +1,6 @@
 /** The one share of observed pod time that every surface shows: of a period, of the one before, of the trend. */
 import type { TimelineMonth } from '../../model/history.ts'
+import { lengthOf } from '../../time/windows.ts'
 
 type Windows = TimelineMonth['windows']
 
@@ -40,8 +41,4 @@ export function shareOfAll(clusters: readonly ObservedTime[]): number | null {
   const expected = measured.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
   const observed = measured.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
   return expected === 0 ? null : observed / expected
-}
-
-function lengthOf({ start, end }: { readonly start: string; readonly end: string }): number {
-  return (Date.parse(end) - Date.parse(start)) / 1000
 }

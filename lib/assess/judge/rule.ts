@@ -6,7 +6,7 @@ import type { PathRow } from '../../model/history.ts'
 import { compareText } from '../../text/order.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { workloadKey } from '../pods/facts.ts'
-import { type JudgedPeriod, type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
+import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
 
 /**
  * One thing that a period is judged by. A rule says what was seen, and how much of the subject's life that is: where less than the wanted share was
@@ -88,9 +88,6 @@ export type CoverageHistory = {
   readonly expectedSeconds: number
   readonly observedSeconds: number
 }
-
-/** Kinds of a destination that are no workload of this cluster: nobody's port, or nobody knows whose. */
-const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
 
 /** Prepares a period for rules. */
 export function rulePeriod(cluster: ClusterPeriod, period: JudgedPeriod, wantedShare: number): RulePeriod {

@@ -2,6 +2,7 @@
 import type { ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
 import type { Destination, Endpoint, Source, State } from '../../model/path.ts'
 import type { Seen } from '../../model/judgement.ts'
+import { lengthOf } from '../../time/windows.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { includesPort, parsePorts } from '../pods/ports.ts'
 
@@ -29,8 +30,8 @@ export type SeenWindows = {
 
 const NOTHING: ObservedPeriod = { windows: [], workloads: new Map() }
 
-/** Kinds of an end that are no workload of the cluster, so that nothing of theirs is read. */
-const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
+/** Kinds of an end that are no workload of this cluster: nobody's port, or nobody knows whose, so that nothing of theirs is read. */
+export const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
 
 /** States of a path in a window that tell what its traffic was. */
 const TOLD: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls', 'tls-anonymous', 'app-tls', 'mtls', 'exempt'])
@@ -41,7 +42,7 @@ export function seenWindows({ windows, facts }: ClusterPeriod, period: JudgedPer
   const indexes = new Map(observed.windows.map(({ start }, index) => [start, index]))
   const expected = windows.map(({ start, end, collected }) => ({
     start,
-    seconds: (Date.parse(end) - Date.parse(start)) / 1000,
+    seconds: lengthOf({ start, end }),
     index: indexes.get(start) ?? -1,
     collected,
   }))
@@ -103,10 +104,11 @@ export function seenOfWorkload(workload: Endpoint, period: SeenWindows): Seen {
 /**
  * For how much of the period something was seen of a whole cluster.
  *
- * @param isSeen of a window, by its start
+ * @param seen the windows in which it was
  */
-export function seenOfCluster(isSeen: (start: string) => boolean, period: SeenWindows): Seen {
-  return sumOf(period, ({ start }) => (isSeen(start) ? 1 : 0))
+export function seenOfCluster(seen: readonly { readonly start: string }[], period: SeenWindows): Seen {
+  const starts = new Set(seen.map(({ start }) => start))
+  return sumOf(period, ({ start }) => (starts.has(start) ? 1 : 0))
 }
 
 /**

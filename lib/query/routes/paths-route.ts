@@ -2,8 +2,7 @@ import { waivedRows } from '../../assess/judge/waived.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'
-import { settingsOf } from '../../assess/judge/parse-scope.ts'
-import { declaredScope, declaredWaivers } from '../../store/registry/declarations.ts'
+import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { compareText } from '../../text/order.ts'
@@ -34,7 +33,7 @@ export async function answerPaths(
   { objects, now }: { readonly objects: Objects; readonly now: Date },
 ): Promise<PathsAnswer> {
   const clusters = await askedClusters(query.clusters, grant, objects)
-  const { platformNamespaces } = settingsOf((await declaredScope(objects)).declared.report)
+  const { platformNamespaces } = await declaredSettings(objects)
   const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
     readCluster(cluster, query, { objects, now, platformNamespaces }),
   )

@@ -7,7 +7,8 @@ import { type ObservedTime, observedTime } from '../../assess/judge/observed-tim
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
 import { endpointKey } from './path-summary.ts'
-import { isBefore, lengthOf, ratio, sum } from './sums.ts'
+import { lengthOf } from '../../time/windows.ts'
+import { isBefore, ratio, sum } from './sums.ts'
 
 /** Windows in a row that were not collected. */
 export type MissingRun = {

@@ -3,7 +3,8 @@ import type { ClusterPast, PathEpisode } from '../../model/period.ts'
 import type { Episode } from '../../model/history.ts'
 import { byName, episodeAsOf, pathKey } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
-import { isBefore, lengthOf, median } from './sums.ts'
+import { lengthOf } from '../../time/windows.ts'
+import { isBefore, median } from './sums.ts'
 
 /** An episode as it stood at the end of the period, with its path. */
 export type EpisodeSummary = Named & {

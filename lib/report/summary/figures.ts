@@ -6,7 +6,8 @@ import type { TimelineMonth } from '../../model/history.ts'
 import { type Episodes, openEpisodes } from './episode-summary.ts'
 import type { Exposure, PathSummary } from './path-summary.ts'
 import { pathKey } from './path-summary.ts'
-import { lengthOf, ratio, sum } from './sums.ts'
+import { lengthOf } from '../../time/windows.ts'
+import { ratio, sum } from './sums.ts'
 
 /** Counts of paths of the judged classes over a period. */
 export type Figures = {

@@ -22,8 +22,3 @@ export function median(numbers: readonly number[]): number | null {
 
 /** Whether a time (RFC 3339) is before another. */
 export const isBefore = (a: string, b: string): boolean => Date.parse(a) < Date.parse(b)
-
-/** Seconds between two times. */
-export function lengthOf({ start, end }: { readonly start: string; readonly end: string }): number {
-  return (Date.parse(end) - Date.parse(start)) / 1000
-}

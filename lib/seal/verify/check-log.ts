@@ -7,7 +7,7 @@ import { concurrently } from '../../concurrently.ts'
 import type { AddFinding } from './finding.ts'
 import { partsOf } from '../write/finish.ts'
 import { EMPTY_TAIL } from '../write/head.ts'
-import { LeafError, nameOf, parseLeaf } from '../leaf.ts'
+import { nameIn } from '../leaf.ts'
 import { areEqual, appendLeaf, EMPTY_RANGE, type Hash, leafHash, rootOf } from '../tlog/merkle.ts'
 import type { Verifier } from '../tlog/note.ts'
 import { type Bundle, PartError, readEntries, treeOfEntries } from '../read-entries.ts'
@@ -66,16 +66,6 @@ export async function checkLog(
 
 function haveSameLeaves(batch: readonly Entry[], entries: readonly Uint8Array[]): boolean {
   return batch.length === entries.length && batch.every(({ bytes }, at) => areEqual(bytes, entries[at] ?? Buffer.of()))
-}
-
-/** Undefined for a heartbeat, and for an entry that is no leaf, which is told where leaves are checked. */
-function nameIn(entry: Uint8Array): string | undefined {
-  try {
-    return nameOf(parseLeaf(entry))
-  } catch (error) {
-    if (error instanceof LeafError) return undefined
-    throw error
-  }
 }
 
 /** What the batches are, by themselves. */

@@ -4,7 +4,7 @@
  */
 import { parseIndexKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { LeafError, nameOf, parseLeaf } from '../leaf.ts'
+import { nameIn } from '../leaf.ts'
 import { PartError, readBundle } from '../read-entries.ts'
 import { TILE_WIDTH } from '../tlog/tiles.ts'
 
@@ -50,15 +50,6 @@ export async function isPlanted(key: string, size: number, objects: Objects): Pr
     return entry === undefined || nameIn(entry) !== name
   } catch (error) {
     if (error instanceof PartError) return false
-    throw error
-  }
-}
-
-function nameIn(entry: Uint8Array): string | undefined {
-  try {
-    return nameOf(parseLeaf(entry))
-  } catch (error) {
-    if (error instanceof LeafError) return undefined
     throw error
   }
 }

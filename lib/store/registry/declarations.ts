@@ -1,7 +1,7 @@
 import canonicalize from 'canonicalize'
-import { type DeclaredScope, decodeScopes, encodeScopes } from '../../assess/judge/parse-scope.ts'
+import { type DeclaredScope, decodeScopes, encodeScopes, settingsOf } from '../../assess/judge/parse-scope.ts'
 import { decodeWaivers, encodeWaivers } from '../../assess/judge/parse-waivers.ts'
-import type { Waiver } from '../../model/judgement.ts'
+import type { ReportSettings, Waiver } from '../../model/judgement.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from './changes.ts'
 import { type RecordKind, changeKey } from '../keys.ts'
 import { ConflictError, type Objects } from '../objects/objects.ts'
@@ -21,6 +21,11 @@ export type Declared<T> = {
 /** The scope in force: that of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
 export async function declaredScope(objects: Objects): Promise<Declared<DeclaredScope>> {
   return readDeclared('scope', decodeScopes, { scopes: [], report: {} }, objects)
+}
+
+/** The settings of reports in force, with the defaults for what nobody declared. Throws as {@link declaredScope} does. */
+export async function declaredSettings(objects: Objects): Promise<ReportSettings> {
+  return settingsOf((await declaredScope(objects)).declared.report)
 }
 
 /** The waivers in the register: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */

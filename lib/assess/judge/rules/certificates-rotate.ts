@@ -27,8 +27,7 @@ function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
   const told = stated.filter(
     ({ end, crypto }) => isStatedByAll(crypto) && !isBefore(crypto.certificates?.earliestExpiry, end),
   )
-  const starts = new Set(told.map(({ start }) => start))
-  const seen = seenOfCluster((start) => starts.has(start), windows)
+  const seen = seenOfCluster(told, windows)
   if (told.length === 0)
     return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state its certificate', seen)
   const [first, last] = [told[0]?.crypto.certificates, told.at(-1)?.crypto.certificates]

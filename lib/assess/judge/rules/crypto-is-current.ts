@@ -41,8 +41,7 @@ function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
   const named = [...weak].sort()
   if (named.length > 0) return clusterFinding(cluster.id, 'fail', `Offered by some proxy: ${named.join(', ')}`)
   const told = (facts?.crypto ?? []).filter(({ crypto }) => isStatedByAll(crypto))
-  const starts = new Set(told.map(({ start }) => start))
-  const seen = seenOfCluster((start) => starts.has(start), windows)
+  const seen = seenOfCluster(told, windows)
   if (told.length === 0)
     return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state what it can do', seen)
   const [fips, quantum] = [share(stated, ({ fips: text }) => text === 'true'), share(stated, hasPostQuantum)]

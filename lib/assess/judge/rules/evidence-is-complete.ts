@@ -28,13 +28,13 @@ function judge({ cluster, windows, uncollected, coverage, wantedShare }: RulePer
   const { id, errors } = cluster
   if (cluster.windows.length === 0)
     return clusterFinding(id, 'not-enough-evidence', 'No window of this cluster was expected in the period')
-  const collected = new Set(cluster.windows.flatMap((window) => (window.collected ? [window.start] : [])))
+  const collected = cluster.windows.filter((window) => window.collected)
   const { share: ofExpected } = observedTime(cluster.windows)
-  const ofPeriod = seenOfCluster(() => true, windows)
+  const ofPeriod = seenOfCluster(cluster.windows, windows)
   const share = ofExpected === null ? null : ofExpected * (ofPeriod.share ?? 0)
-  const seen = { ...seenOfCluster((start) => collected.has(start), windows), share }
+  const seen = { ...seenOfCluster(collected, windows), share }
   const unread = new Set(errors.map(({ window }) => window))
-  const partly = cluster.windows.filter((window) => window.collected && unread.has(window.end)).length
+  const partly = collected.filter(({ end }) => unread.has(end)).length
   const parts = [
     uncollected === 0
       ? `All ${windowCount(cluster.windows.length)} were collected`

@@ -21,9 +21,9 @@ function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
       if (Date.parse(notBefore) > Date.parse(start))
         return clusterFinding(cluster.id, 'fail', `The trust anchor "${subject}" begins only at ${notBefore}`)
     }
-  const starts = new Set(stated.filter(({ crypto }) => crypto.trustAnchors.length > 0).map(({ start }) => start))
-  const seen = seenOfCluster((start) => starts.has(start), windows)
-  if (starts.size === 0)
+  const told = stated.filter(({ crypto }) => crypto.trustAnchors.length > 0)
+  const seen = seenOfCluster(told, windows)
+  if (told.length === 0)
     return clusterFinding(cluster.id, 'not-enough-evidence', 'No window shows a trust anchor', seen)
   const ends = stated.flatMap(({ crypto }) => crypto.trustAnchors.map(({ notAfter }) => notAfter)).sort()
   return clusterFinding(cluster.id, 'pass', `The first of them ends at ${ends[0] ?? ''}`, seen)
