@@ -17,6 +17,7 @@ import { glossarySection } from './sections/glossary.ts'
 import { methodSection } from './sections/method.ts'
 import { notEncryptedSection } from './sections/not-encrypted.ts'
 import { verdictOf } from './sections/opening.ts'
+import { openNowSection } from './sections/open-now.ts'
 import { otherClassesSection } from './sections/other-classes.ts'
 import { notEnoughEvidenceSection, otherSections } from './sections/other-paths.ts'
 import { pageOne } from './sections/page-one.ts'
@@ -49,6 +50,7 @@ export function viewOf(summary: Summary): ReportView {
   const { period, settings } = summary
   const wording = wordingOf(summary)
   const label = printable(period.label)
+  const openNow = openNowSection(wording)
   return {
     language: 'en',
     title: `${settings.organisation === null ? 'Encryption' : `${printable(settings.organisation)}: encryption`} between services`,
@@ -57,6 +59,7 @@ export function viewOf(summary: Summary): ReportView {
     verdict: verdictOf(summary),
     pageOne: pageOne(wording),
     sections: [
+      ...(openNow === null ? [] : [openNow]),
       changesSection(wording),
       trendSection(wording),
       notEncryptedSection(wording),
