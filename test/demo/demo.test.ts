@@ -22,18 +22,20 @@ describe('ciphertrail demo', () => {
     assert.match(stdout, /^This is a replay of what a real Linkerd mesh did on Tue 24 Nov 13:00 to 13:35, 2026/)
     assert.match(stdout, /7 windows of 5 minutes, \d+ queries/)
     // The story of the recording's README: voting left the mesh and came back, a new client of ledger-db at the end.
-    const [, applications = ''] = stdout.split('NOT ENCRYPTED BY THE MESH')
+    const rowOf = (words: RegExp) => stdout.split('\n').find((line) => words.test(line)) ?? ''
     assert.match(
-      applications,
-      /deployment\/emojivoto\/web -> deployment\/emojivoto\/voting:8080, plaintext\n +not encrypted from Tue 24 Nov 13:05 to Tue 24 Nov 13:25 \(20 min\); fixed/,
+      rowOf(/voting:8080 +until/),
+      /^● mtls +deployment\/emojivoto\/web .* until Tue 24 Nov 13:25 .* \?▲▲▲▲●● /,
     )
+    assert.match(rowOf(/ledger-db:5432/), /^△ no-mesh-tls +\(unmeshed\) .* since Tue 24 Nov 13:30 /)
+    assert.match(stdout, /\nDo first [^\n]+\n1 {2}Mesh statefulset\/inventory in warehouse\n/)
+    const [, notSeen = ''] = stdout.split('\nNot seen\n')
     assert.match(
-      applications,
-      /statefulset\/billing\/ledger-db:5432, no-mesh-tls\n +not encrypted since Tue 24 Nov 13:30 \(5 min\)/,
+      notSeen,
+      /^Time: every window was collected · 83\.9 % of pod time observed, [^\n]*Prometheus unavailable/,
     )
-    const [, notSeen = ''] = stdout.split('NOT SEEN')
-    assert.match(notSeen, /Prometheus unavailable: Tue 24 Nov 13:25:\d\d to 13:29:\d\d, 1\d workloads/)
-    assert.match(notSeen, /statefulset\/warehouse\/inventory: no proxy, injection is disabled by annotation/)
+    assert.match(notSeen, /\nWorkloads: 4 of 21 are not confirmed as fully meshed/)
+    assert.ok(!stdout.includes('[U+'))
 
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
     assert.match(

@@ -2,37 +2,21 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, sep } from 'node:path'
+import { actionLines } from '../../action-lines.ts'
 import type { Console } from '../../console.ts'
+import { pathLines } from '../../path-table.ts'
+import { tableWidth, wrapped } from '../../terminal-table.ts'
 import { pathOf, writeReport } from '../report.ts'
 import { deriveDeps } from '../../open-store.ts'
-import { endName } from '../../../lib/assess/judge/waived.ts'
-import { workloadKey } from '../../../lib/assess/pods/facts.ts'
 import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
 import { collectWindow } from '../../../lib/collect/snapshot.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../../../lib/time/windows.ts'
 import { readConfig } from '../../../lib/config.ts'
 import type { Cluster } from '../../../lib/model/registry.ts'
-import type { Coverage, GapReason } from '../../../lib/model/window.ts'
 import type { Snapshot } from '../../../lib/model/snapshot.ts'
 import type { Window } from '../../../lib/model/time.ts'
 import { datesOf } from '../../../lib/time/dates.ts'
-import { printable } from '../../../lib/text/printable.ts'
-import type { Summary } from '../../../lib/report/summary/summary.ts'
-import type { Exposure } from '../../../lib/report/summary/path-summary.ts'
-import { LOOKS } from '../../../lib/report/drawing/state-looks.ts'
-import { headlineOf } from '../../../lib/report/sections/not-encrypted.ts'
-import { wordingOf } from '../../../lib/report/words/report-context.ts'
-import {
-  BLIND_SPOT_WORDS,
-  CAUSE_WORDS,
-  GAP_WORDS,
-  MESHED_WORDS,
-  UNMESHED_WORDS,
-  byteWords,
-  plural,
-  reasonWords,
-} from '../../../lib/report/words/vocabulary.ts'
-import { shareWords } from '../../../lib/text/share-words.ts'
+import { byteWords, plural } from '../../../lib/report/words/vocabulary.ts'
 import { deriveCluster } from '../../../lib/history/derive.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import { writeAttempt } from '../../../lib/store/evidence/evidence.ts'
@@ -58,7 +42,10 @@ const MARK = 'this-is-a-ciphertrail-demo'
 const CLUSTER = 'demo'
 
 /** What the demo writes to, and what it says its progress to. */
-type DemoConsole = Pick<Console, 'out' | 'err' | 'progress' | 'progressEnd' | 'version' | 'now' | 'user'>
+type DemoConsole = Pick<
+  Console,
+  'colors' | 'width' | 'out' | 'err' | 'progress' | 'progressEnd' | 'version' | 'now' | 'user'
+>
 
 /**
  * Replays the recorded mesh: real servers on loopback, the real collector, store and report. Ends by itself. Gives the exit code: 1
@@ -101,21 +88,14 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   await seal({ now: console.now() }, { objects, signer })
   const verified = await verifyStore({ vkey }, { objects })
 
+  const width = tableWidth(console)
+  const folded = (texts: readonly string[]) => (width === null ? texts : texts.flatMap((line) => wrapped(line, width)))
   const lines = [
-    replay,
-    '',
+    ...folded([replay, '']),
     ...whatWasDone(snapshots, seconds),
-    '',
-    view.verdict,
-    '',
-    ...notEncryptedLines(summary),
-    '',
-    ...notToldLines(summary),
-    ...notSeenLines(
-      summary,
-      report.clusters.flatMap(({ coverage }) => coverage),
-    ),
-    '',
+    ...folded(['', view.verdict, '']),
+    ...pathLines({ ...summary, others: [] }, { state: 'not-encrypted' }, console),
+    ...folded(['', ...actionLines(summary, datesOf(period).moment), '', 'Not seen', ...view.pageOne.notSeen, '']),
     ...whereLines(report.files),
     sealedLine(verified),
     '',
@@ -221,107 +201,6 @@ function whatWasDone(snapshots: readonly Snapshot[], seconds: number): string[] 
   ]
 }
 
-/** Each path that was not encrypted, since when, why and how to fix it; Linkerd's own in a line each. */
-function notEncryptedLines(summary: Summary): string[] {
-  const { notEncrypted } = summary
-  const wording = wordingOf(summary)
-  const isLinkerds = ({ source, destination }: Exposure): boolean =>
-    [source, destination].some(({ namespace }) => namespace === 'linkerd' || namespace === 'linkerd-viz')
-  const [own, others] = [notEncrypted.filter(isLinkerds), notEncrypted.filter((path) => !isLinkerds(path))]
-  const nameOf = (path: Exposure): string =>
-    `${LOOKS[path.mark].shape} ${endName(path.source)} -> ${endName(path.destination)}:${path.port}`
-  return [
-    `NOT ENCRYPTED BY THE MESH: ${plural(others.length, 'path')} of applications`,
-    ...others.flatMap((path) => [
-      '',
-      `  ${nameOf(path)}, ${path.mark}`,
-      `    ${headlineOf(wording, path)}`,
-      ...knownReasons(path).flatMap(({ reason, cause, fix }) => [
-        `    Reason: ${reasonWords(reason)}${cause === null ? '' : `; cause: ${CAUSE_WORDS[cause]}`}`,
-        ...(fix === null ? [] : [`    Fix: ${fix}`]),
-      ]),
-    ]),
-    '',
-    `... and ${plural(own.length, 'path')} of Linkerd's own, whose reasons and fixes stand in the report:`,
-    ...own.map((path) => `  ${nameOf(path)}, ${path.mark}, ${headlineOf(wording, path)}`),
-  ].map(printable)
-}
-
-/** A cause that could not be told in one window needs no word where another window told it. */
-function knownReasons({ reasons }: Exposure): Exposure['reasons'] {
-  const known = reasons.filter(({ cause }) => cause !== 'unknown')
-  return known.length > 0 ? known : reasons
-}
-
-/** How many paths have a window of which nothing can be said although traffic was seen, by reason. */
-function notToldLines({ notEnoughEvidence: unknown }: Summary): string[] {
-  if (unknown.length === 0) return []
-  const byReason = Map.groupBy(
-    unknown.flatMap(({ reasons }) => reasons),
-    ({ reason }) => reason,
-  )
-  return [
-    `COULD NOT BE TOLD: ${plural(unknown.length, 'path')}, each in at least one window`,
-    ...[...byReason].map(([reason, all]) => printable(`  ${plural(all.length, 'path')}: ${reasonWords(reason)}`)),
-    '',
-  ]
-}
-
-/** Coverage gaps with their reasons, and what has no proxy to be seen by. */
-function notSeenLines({ share, unmeshed, blind, unseen, period }: Summary, coverage: readonly Coverage[]): string[] {
-  const dates = datesOf(period)
-  const gapLines = stretchesOf(coverage).map(
-    ({ reason, from, to, workloads }) =>
-      `  ${GAP_WORDS[reason]}: ${dates.range(from, to)}, ${plural(workloads.size, 'workload')}`,
-  )
-  const spots = blind.flatMap((workload) =>
-    workload.blindSpots
-      .filter(({ kind }) => kind !== 'unmeshed')
-      .map(
-        ({ kind, port }) => `  ${endName(workload)}${port === null ? '' : `, port ${port}`}: ${BLIND_SPOT_WORDS[kind]}`,
-      ),
-  )
-  return [
-    `NOT SEEN: ${share === null ? 'how much of the time was observed is not known' : `${shareWords(share)} of the time of meshed pods was observed`}`,
-    ...gapLines,
-    ...unmeshed.map(
-      (workload) =>
-        `  ${endName(workload)}: ${MESHED_WORDS[workload.meshed]}${workload.reason === null ? '' : `, ${UNMESHED_WORDS[workload.reason]}`}`,
-    ),
-    ...spots,
-    ...(unseen.length === 0 ? [] : [`  ${plural(unseen.length, 'known path')} without traffic that was seen`]),
-  ].map(printable)
-}
-
-type Stretch = {
-  readonly reason: GapReason
-  readonly from: string
-  readonly to: string
-  readonly workloads: ReadonlySet<string>
-}
-
-/** The gaps of all workloads, those of one reason that overlap put together, oldest first. */
-function stretchesOf(coverage: readonly Coverage[]): Stretch[] {
-  const gaps = coverage
-    .flatMap(({ workload, gaps: own }) =>
-      own.map(({ reason, from, to }): Stretch => ({ reason, from, to, workloads: new Set([workloadKey(workload)]) })),
-    )
-    .toSorted((a, b) => toSeconds(a.from) - toSeconds(b.from))
-  const stretches: Stretch[] = []
-  for (const gap of gaps) {
-    const index = stretches.findIndex(({ reason, to }) => reason === gap.reason && toSeconds(gap.from) <= toSeconds(to))
-    const known = stretches[index]
-    if (known === undefined) stretches.push(gap)
-    else
-      stretches[index] = {
-        ...known,
-        to: toSeconds(gap.to) > toSeconds(known.to) ? gap.to : known.to,
-        workloads: new Set([...known.workloads, ...gap.workloads]),
-      }
-  }
-  return stretches
-}
-
 function whereLines(files: readonly string[]): string[] {
   const data = files.filter((file) => /\.(?:csv|json)$/u.test(file))
   return [
@@ -350,11 +229,11 @@ function nextLines(windows: readonly Window[], vkey: string): string[] {
   const middle = windows[Math.floor(windows.length / 2)]
   return [
     'Next, type:',
+    `  ${command} status`,
+    `  ${command} paths --state not-encrypted`,
     `  ${command} edges deployment`,
     ...(middle === undefined ? [] : [`  ${command} edges all --at ${middle.end}`]),
-    `  ${command} paths --state not-encrypted`,
     `  ${command} workloads`,
-    `  ${command} rebuild`,
     `  ${command} log check`,
     `  ${commandName()} verify ${join(OUT, 'store')} --key ${vkey}`,
   ]

@@ -246,7 +246,7 @@ function furtherActions(wording: Wording, actions: readonly Action[], told: numb
 }
 
 /** Since when a path was not encrypted, and how that ended, in one line. */
-export function headlineOf({ dates, summary }: Wording, path: Exposure): string {
+function headlineOf({ dates, summary }: Wording, path: Exposure): string {
   const lasted = (from: string, to: string): string => durationWords((Date.parse(to) - Date.parse(from)) / 1000)
   const current = path.episodes.at(-1)
   if (current === undefined)
