@@ -176,21 +176,21 @@ export function costPage(): string {
   ])
   return `# What the service costs
 
-A month of the service on AWS, by clusters and the size of their windows, once evidence has been kept for its ${KEPT_MONTHS} months. \`npm run cost\` makes this page from \`generate/cost-page.ts\`: put your prices and bytes there.
+The cost of one month on AWS, by the number of clusters and the window size. The storage is that of ${KEPT_MONTHS} months of evidence. \`npm run cost\` makes this page from \`generate/cost-page.ts\`: put your prices and bytes there.
 
 ${table}
 
 ## Where the numbers come from
 
 - **Requests are counted** by tests. A window is ${collect.gets} gets, ${collect.lists} list and ${collect.puts} puts, and ${again.gets} gets and ${again.puts} put where it is asked again (\`test/generate/cost-page.test.ts\`); a run of \`plan\`, ${plan.gets + mailLook.gets} gets and ${plan.lists + mailLook.lists} lists, and one get for each cluster; a run of \`alert\`, ${alert.gets} gets and ${alert.lists} lists, and ${alertCluster.gets} gets for each cluster, as long as a container lives that remembers what it read; a mail, ${mail.gets} gets and ${mail.puts} puts; \`seal\` and \`compact\` as in [decision 0029](decisions/0029-who-writes-months.md) (\`test/jobs/requests.test.ts\`). One cluster costs the same whatever the number of the others.
-- **Bytes are measured** on the recorded mesh of the demo: ${count(BYTES.evidence)} bytes of evidence and ${count(BYTES.result)} of result for 30 proxies and five minutes. They grow with proxies and with the traffic that had no mesh TLS. Of an hour nothing was measured; it is taken as ${BYTES.hourFactor} times as much.
+- **Bytes are measured** on the recorded mesh of the demo: ${count(BYTES.evidence)} bytes of evidence and ${count(BYTES.result)} of result for 30 proxies and five minutes. They grow with proxies and with the traffic that had no mesh TLS. Windows of one hour were not measured; the table takes ${BYTES.hourFactor} times the bytes of five minutes.
 - **Each window is asked twice**, the second time some minutes after its end, by the run that collects a later one ([decision 0059](decisions/0059-asked-again.md)): Prometheus answers the same queries twice, the lists are read once, and a second attempt is stored only where the answer differs. Where remote write is late in every window, evidence takes twice the storage.
 - **Seconds and memory are assumed**, generously: ${Object.entries(RUNS)
     .map(([name, { seconds, gigabytes }]) => `${name} ${seconds} s at ${gigabytes} GB`)
     .join(', ')}. Only AWS can show them.
-- **Prices** are list prices of us-east-1 in US dollars, without free tiers (which cover the functions, queues and schedules of a handful of clusters), and are nowhere asked for: look yours up.
+- **Prices** are list prices of us-east-1 in US dollars, without free tiers. The free tiers cover the functions, queues and schedules of a few clusters. Look up the prices of your region.
 
-Mail is that of ${CHANNELS} channels of ten people: 10 cents for a thousand mails, and as much for what is written down of them. Not in it: the API and its transfers (a dollar for a million requests), a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). Keys of buckets keep requests to KMS for encryption to a few; the API of CloudTrail's data events on the evidence bucket, where a policy wants them, costs about as much as the writes.
+The mail row is ${CHANNELS} channels of ten people. A thousand mails cost 10 cents, and storing their records another 10 cents. Not in it: the API and its transfers (a dollar for a million requests), a VPC's endpoints or NAT gateway (tens of dollars a month, more than all the rest for few clusters), replication, and Secrets Manager ($0.40 for each token). S3 Bucket Keys keep the requests to KMS to a few. CloudTrail data events on the evidence bucket, if a policy requires them, cost about as much as the writes.
 
 **What makes it cheaper:** windows of an hour where nobody needs to know within minutes; \`plan-schedule\` and \`alert-schedule\` every quarter of an hour then, too; evidence that expires (\`evidence-expires\`).
 `

@@ -26,7 +26,7 @@ const EVERYWHERE: readonly Exception[] = [
     path: '* -> deployment/linkerd/linkerd-*',
     said: 'tls-anonymous',
     reason:
-      'a proxy asks the control plane without showing an identity (`tls-anonymous`); the wire shows TLS to a server with one, and not what the client showed',
+      'the proxy shows no client identity to the control plane (`tls-anonymous`). The packets show TLS to a server with an identity, and cannot show whether the client has one',
   },
 ]
 
@@ -63,7 +63,7 @@ export const EXCEPTIONS: Readonly<Record<'demo' | 'public' | 'lives', readonly E
       finding: 'unlisted',
       path: '* -> cronjob/warehouse/picker:4191',
       windows: ['13:30'],
-      reason: 'Prometheus was away while the pod lived, which is a coverage gap',
+      reason: 'Prometheus was unavailable while the pod lived, which is a coverage gap',
     },
   ],
   public: [
@@ -73,12 +73,12 @@ export const EXCEPTIONS: Readonly<Record<'demo' | 'public' | 'lives', readonly E
       path: '*',
       windows: ['12:45'],
       reason:
-        'Prometheus was away in the whole window: nothing was collected, and it says so (`not-collected`, blind spot `not-scraped`)',
+        'Prometheus was unavailable in the whole window: nothing was collected, and it says so (`not-collected`, blind spot `not-scraped`)',
     },
     {
       finding: 'blind',
       path: 'deployment/pub-legacy/c05-cli -> deployment/pub-legacy/c05-srv:8080',
-      reason: 'both ends without a proxy, which are blind spots (`unmeshed`)',
+      reason: 'neither end has a proxy: both are blind spots (`unmeshed`)',
     },
     {
       finding: 'blind',
@@ -95,13 +95,13 @@ export const EXCEPTIONS: Readonly<Record<'demo' | 'public' | 'lives', readonly E
       finding: 'unknown',
       path: 'deployment/pub-app/c28-a -> deployment/pub-app/c28-srv:8080',
       windows: ['12:15'],
-      reason: `${NO_LIST}; another client of the port was in the clear`,
+      reason: `${NO_LIST}; another client of the port sent plaintext`,
     },
     {
       finding: 'unlisted',
       path: '*',
       windows: ['12:45'],
-      reason: 'Prometheus was away in the whole window',
+      reason: 'Prometheus was unavailable in the whole window',
     },
     {
       finding: 'unlisted',
@@ -128,14 +128,14 @@ export const EXCEPTIONS: Readonly<Record<'demo' | 'public' | 'lives', readonly E
     {
       finding: 'blind',
       path: 'deployment/rec-a/old-a -> deployment/rec-a/old-b:7020',
-      reason: 'both ends without a proxy, which are blind spots (`unmeshed`) and told with their bytes',
+      reason: 'neither end has a proxy: both are blind spots (`unmeshed`), listed with their bytes',
     },
     {
       finding: 'blind',
       path: 'cronjob/rec-a/report -> deployment/rec-a/printer:8082',
       windows: ['11:40'],
       reason:
-        'each job calls three seconds before its end, and no proxy of this window was scraped after that: gaps of the job (`ended-unscraped`)',
+        'each job sends its request three seconds before it ends, and no proxy was scraped after that: gaps of the job (`ended-unscraped`)',
     },
   ],
 }

@@ -33,7 +33,7 @@ export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public' | 'lives', reado
       windows: ['13:10', '13:25'],
       ours: 'Not Provided By Service Discovery',
       tick: 'wrong',
-      reason: 'voting was rolled out of the mesh, and into it again, within the window: a part of it was in the clear',
+      reason: 'within the window voting left the mesh and joined it again: some traffic was plaintext',
     },
     { edge: '* -> *', windows: ['13:05'], ours: FIRST, tick: 'not told', reason: NO_LIST },
     {
@@ -49,21 +49,21 @@ export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public' | 'lives', reado
       edge: 'pub-app/other -> pub-legacy/c25-srv',
       ours: 'no such edge',
       tick: 'wrong',
-      reason: 'no such workload exists: a pod of c25-cli says so in its labels, and talks in the clear',
+      reason: 'no such workload exists: a pod of c25-cli has labels with this name, and sends plaintext',
     },
     {
       edge: 'pub-app/c29-cli -> pub-app/c29-srv',
       windows: ['12:20'],
       ours: 'Not Provided By Service Discovery',
       tick: 'wrong',
-      reason: 'c29-srv was rolled out of the mesh within the window: a part of it was in the clear',
+      reason: 'c29-srv left the mesh within the window: some traffic was plaintext',
     },
     {
       edge: 'pub-app/c08-cli -> pub-mixed/c08-srv',
       windows: ['12:55'],
       ours: 'Not Provided By Service Discovery',
       tick: 'wrong',
-      reason: 'of two pods of c08-srv one has no proxy: the first sample of a mixed edge wins',
+      reason: 'one of two pods of c08-srv has no proxy. `linkerd viz edges` shows the first sample of an edge',
     },
     { edge: '* -> *', windows: ['12:15'], ours: FIRST, tick: 'not told', reason: NO_LIST },
     {
@@ -79,7 +79,7 @@ export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public' | 'lives', reado
       ours: 'not collected',
       tick: 'not told',
       reason:
-        'the recording Prometheus was away in the whole window, and `edges` says that nothing was collected; viz has its own',
+        'the recording Prometheus was unavailable in the whole window, and `edges` says that nothing was collected; viz has its own',
     },
   ],
   lives: [
@@ -88,14 +88,14 @@ export const VIZ_DIFFERENCES: Readonly<Record<'demo' | 'public' | 'lives', reado
       windows: ['11:35'],
       ours: 'Not Provided By Service Discovery',
       tick: 'wrong',
-      reason: 'both were rolled out of the mesh and into it again between two lists: a part of it was in the clear',
+      reason: 'between two lists both left the mesh and joined it again: some traffic was plaintext',
     },
     {
       edge: 'rec-a/batcher -> rec-a/store',
       windows: ['11:45'],
       ours: 'Unknown: source-partly-unmeshed (3 of 4)',
       tick: 'wrong',
-      reason: 'three more pods of batcher lived between two lists, without a proxy, and called store in the clear',
+      reason: 'three more pods of batcher lived between two lists, without a proxy, and sent plaintext to store',
     },
     {
       edge: 'rec-a/web -> rec-a/api',
@@ -114,7 +114,7 @@ export const VIZ_POD_DIFFERENCES: readonly VizDifference[] = [
     edge: 'pub-app/c08-cli -> pub-mixed/c08-srv',
     ours: 'Not Provided By Service Discovery',
     tick: 'wrong',
-    reason: 'of two pods of c08-srv one has no proxy; the tick is of the other',
+    reason: 'one of two pods of c08-srv has no proxy; the tick is about the other',
   },
   {
     edge: 'pub-app/c25-cli -> pub-legacy/c25-srv',
