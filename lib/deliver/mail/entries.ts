@@ -36,6 +36,7 @@ export function mailFinding(
       item.destination.cluster === null ? shortName(destinationName(item), item.destination) : destinationName(item),
     words: [
       ...(isOpen ? openParts(item, summary, dates, isCompared) : [endedWords(item, dates)]),
+      ...(isOpen && item.action !== null ? [`action ${item.action}`] : []),
       ...waiverParts(item, summary, dates),
       ...clusterParts(item.cluster, summary),
     ].join(', '),

@@ -14,7 +14,7 @@ import type { Dates } from '../../time/dates.ts'
 import type { Channel } from '../channel/channel.ts'
 import { clusterParts, mailFinding, sinceWords } from './entries.ts'
 import { subjectOf } from './subject.ts'
-import { NEWS_KINDS, type News, type NewsKind, sortNews } from './news.ts'
+import { NEWS_KINDS, OPEN_KINDS, type News, type NewsItem, type NewsKind, sortNews } from './news.ts'
 import { reportLines } from './report-offer.ts'
 import { countSuppressed, type SuppressedCounts, suppressedWords } from '../channel/suppressions.ts'
 import type { MailInput } from './mail-input.ts'
@@ -60,12 +60,21 @@ export function mailView(
     page: links.page,
     report: report === null ? [] : reportLines(report, period.timeZone, dates),
     footer: [
-      'Unencrypted: the mesh did not encrypt it. What was not observed is not known to be encrypted.',
+      'Unencrypted: the mesh did not encrypt it; with no-mesh-tls the application may have. What was not observed is not known to be encrypted.',
+      ...sealedWords(summary),
       `You are a recipient of channel ${channel.id}. Times are in ${dates.zone}. Made by ciphertrail ${printable(summary.version)}.`,
       ...silentWords(channel, suppressed),
       ...(links.page === null ? [`The report of the week: ciphertrail report ${reportOptions(summary)}`] : []),
     ],
   }
+}
+
+/** Whether the evidence of the week can be verified; nothing without a log. */
+function sealedWords({ checkpoint }: Summary): readonly string[] {
+  if (checkpoint === null) return []
+  const { origin, unsealed } = checkpoint
+  const left = unsealed === 0 ? '' : `, but for ${plural(unsealed, 'attempt')}`
+  return [`Sealed in log ${printable(origin)}${left}: the report says how to verify it.`]
 }
 
 function silentWords({ id, recipients }: Channel, suppressed: SuppressedCounts): readonly string[] {
@@ -262,8 +271,21 @@ function findingList(news: News, { summary, dates, most }: Around): MailList<Mai
   const list = listOf(`Unencrypted paths: ${counts.join(', ')}`, all, most, 'paths')
   return {
     ...list,
+    more: moreWords(all.slice(most)),
     items: list.items.map((item) => mailFinding(item, { summary, dates, isCompared: isCompared(item) })),
   }
+}
+
+/** So that the entries add up with the headline, which counts those that are open. */
+function moreWords(left: readonly NewsItem[]): string {
+  if (left.length === 0) return ''
+  const open = left.filter(({ kind }) => OPEN_KINDS.includes(kind)).length
+  const ended = left.length - open
+  const parts = [
+    ...(open === 0 ? [] : [`${countWords(open)} open`]),
+    ...(ended === 0 ? [] : [`${countWords(ended)} ended`]),
+  ]
+  return `${plural(left.length, 'more path')} (${parts.join(', ')}) ${REPORT}.`
 }
 
 /** The clusters of which the least was seen come first. */
@@ -271,7 +293,8 @@ function coverageLine({ summary: { clusters }, most }: Around): string {
   if (clusters.length === 0) return 'no cluster is registered; add one with "ciphertrail cluster add ID".'
   const worst = clusters.toSorted((a, b) => (a.share ?? -1) - (b.share ?? -1))
   const words = worst.slice(0, most).map(({ id, share, collected, expected }) => {
-    const windows = expected === 0 ? 'no window expected' : `${countWords(collected)} of ${plural(expected, 'window')}`
+    const windows =
+      expected === 0 ? 'no window expected' : `${countWords(collected)} of ${plural(expected, 'expected window')}`
     const observed =
       clusters.length === 1 ? '' : `, ${share === null ? 'share observed unknown' : `${shareWords(share)} observed`}`
     return `${printable(id)} ${windows}${observed}`

@@ -22,11 +22,13 @@ export type NewsItem = Named & {
   /** The one that decides; null where none is known. */
   readonly episode: Episode | null
   readonly isWaived: boolean
+  /** The number of the action that ends it; null where none does. */
+  readonly action: number | null
 }
 
 /** What a weekly mail tells of paths. */
 export type News = {
-  /** By kind; in each kind the most urgent first: the oldest that is open, the last that ended. */
+  /** By kind; open ones in the order of their actions, the others from the last that ended. */
   readonly items: Readonly<Record<NewsKind, readonly NewsItem[]>>
   /** `openNow` of the summary's figures: as many paths are new, reopened or open. */
   readonly open: number
@@ -50,6 +52,9 @@ export function sortNews(summary: Summary): News {
     ...notEncrypted.filter(({ isOpen }) => isOpen).map(pathKey),
     ...episodes.all.filter(({ episode }) => episode.endedAt === null).map(pathKey),
   ])
+  const actions = new Map(
+    summary.actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)),
+  )
   const known = new Map<string, NewsItem>()
   const add = (path: Named, told: NewsKind, episode: Episode | null): void => {
     const key = pathKey(path)
@@ -67,6 +72,7 @@ export function sortNews(summary: Summary): News {
       exposure,
       episode,
       isWaived: exposure !== null && isWaived(exposure),
+      action: actions.get(key) ?? null,
     })
   }
   for (const change of changes.all)
@@ -123,5 +129,12 @@ function byUrgency(a: NewsItem, b: NewsItem): number {
   const endOf = ({ episode }: NewsItem): number => Date.parse(episode?.endedAt ?? '') || 0
   const beginOf = ({ episode, exposure }: NewsItem): number =>
     Date.parse(episode?.openedAt ?? exposure?.first ?? '') || 0
-  return Number(a.isWaived) - Number(b.isWaived) || endOf(b) - endOf(a) || beginOf(a) - beginOf(b) || byName(a, b)
+  const actionOf = ({ action }: NewsItem): number => action ?? Number.MAX_SAFE_INTEGER
+  return (
+    Number(a.isWaived) - Number(b.isWaived) ||
+    endOf(b) - endOf(a) ||
+    actionOf(a) - actionOf(b) ||
+    beginOf(a) - beginOf(b) ||
+    byName(a, b)
+  )
 }

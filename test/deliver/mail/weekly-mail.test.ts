@@ -209,7 +209,7 @@ test('a list that is cut says so and counts what is left out', () => {
   const { view } = mailContent((MAIL_STORIES['500-open-paths'] ?? assert.fail())())
   assert.equal(view.findings?.title, 'Unencrypted paths: 500 new')
   assert.equal(view.findings.items.length, 5)
-  assert.equal(view.findings.more, '495 more paths in the report of the week.')
+  assert.equal(view.findings.more, '495 more paths (495 open) in the report of the week.')
   assert.equal(view.actions?.items.length, 3)
   assert.equal(view.actions.more, '497 more actions in the report of the week.')
 })
