@@ -1,4 +1,4 @@
-/** What is kept of many windows: the intervals and episodes of each path, by month. */
+/** The stored history of a cluster: intervals and episodes of each path, by month. */
 import type { Cause, Corroborated, Enforcement, Outcome, PathClass, PathEnds, Setting, Source, State } from './path.ts'
 import type { LabelledNamespaces } from './window.ts'
 
@@ -14,7 +14,7 @@ export type Episode = {
   readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet' | null
 }
 
-/** What a path did in one window of an interval that was not quiet. */
+/** One window of an interval in which the path had traffic. */
 export type Activity = {
   /** End of the window. */
   readonly end: string
@@ -36,7 +36,7 @@ export type Interval = PathEnds & {
   readonly outcome: Outcome
   readonly reason: string
   readonly cause: Cause | null
-  /** Of the last window in which the path was seen: a change of them alone cuts no interval. Absent: none. */
+  /** Candidates in the last window in which the path was seen. A change of them alone starts no new interval. Absent: none. */
   readonly settings?: readonly Setting[]
   readonly enforcement: Enforcement
   readonly corroborated: Corroborated
@@ -50,7 +50,7 @@ export type Interval = PathEnds & {
 /** One row of `paths --json` and of the API. */
 export type PathRow = PathEnds & {
   readonly cluster: string
-  /** Whose path it is, by what the months of the asked period say of namespaces. */
+  /** The path's class, from the namespaces in the months of the period. */
   readonly class: PathClass
   readonly from: string
   readonly to: string
@@ -98,7 +98,7 @@ export type TimelineMonth = {
     readonly observedSeconds: number
     readonly ratio: number | null
   }[]
-  /** What the lists around any of these windows say of namespaces; null: there was no complete list. */
+  /** Namespaces in the lists around these windows; null without a complete list. */
   readonly namespaces: LabelledNamespaces | null
   /** Sorted by path id, then time. */
   readonly intervals: readonly Interval[]

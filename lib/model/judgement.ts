@@ -1,16 +1,16 @@
-/** What a period is judged by, and what comes of it. */
+/** Rules, controls, scope and waivers, and the judgement of a period by them. */
 import type { Endpoint, PathClass, PathEnds } from './path.ts'
 
 /**
- * What a rule says of a subject, worst first. `not-enough-evidence`: less than the wanted share was seen, or what was seen cannot be told.
+ * The verdict of a rule on a subject, worst first. `not-enough-evidence`: less than the wanted share was seen, or the state of what was seen is unknown.
  * `not-applicable`: the rule has nothing to judge there. Neither counts as a pass.
  */
 export const VERDICTS = ['fail', 'not-enough-evidence', 'pass', 'not-applicable'] as const
 
-/** What a rule says of a subject. */
+/** The verdict of a rule on a subject. */
 export type Verdict = (typeof VERDICTS)[number]
 
-/** What a rule judges. */
+/** The kinds of subjects. */
 export type Subject =
   | (PathEnds & { readonly kind: 'path'; readonly cluster: string })
   | { readonly kind: 'port'; readonly cluster: string; readonly workload: Endpoint; readonly port: number }
@@ -21,7 +21,7 @@ export type Subject =
 export type Seen = {
   /** Seen time over the time in which it lived, 0 to 1; null where it did not live in the period. */
   readonly share: number | null
-  /** Windows with traffic of which the state is told, over all windows with traffic; null where there was none, or where the rule is not about traffic. */
+  /** Windows with traffic and a known state, divided by all windows with traffic. Null without traffic, or if the rule is not about traffic. */
   readonly told: number | null
   /** Windows in which it lived. */
   readonly windows: number
@@ -35,17 +35,17 @@ export type Seen = {
   readonly outsideSeconds: number
 }
 
-/** What one rule says of one subject over a period. */
+/** The verdict of one rule on one subject over a period, with its reason. */
 export type Finding = {
   /** Id of the rule: the name of its file in lib/assess/rules. */
   readonly rule: string
   readonly subject: Subject
   readonly verdict: Verdict
-  /** What was seen that makes the verdict, as one plain sentence. May hold names from clusters: make it printable. */
+  /** The reason for the verdict, as one sentence. It may hold names from clusters: make it printable. */
   readonly detail: string
   /** How much of its life was seen; null where the verdict does not rest on that. */
   readonly seen: Seen | null
-  /** Whose it is; null: a whole cluster's. Controls, rules and scores count those that are to be judged. */
+  /** The subject's class; null for a whole cluster. Controls, rules and scores count only judged classes. */
   readonly class: PathClass | null
   /** Id of the waiver that accepts a failure; null for none, and for every other verdict. A waived failure stays a failure. */
   readonly waiver: string | null
@@ -65,15 +65,15 @@ export type Score = {
   readonly share: number | null
 }
 
-/** What `scope.yaml` says of a whole report, under `report`. */
+/** Settings of the whole report, from `report` in `scope.yaml`. */
 export type ReportSettings = {
-  /** Whose report it is; null where nobody said. */
+  /** The organisation that the report is about; null if not stated. */
   readonly organisation: string | null
-  /** Who prepared it; null where nobody said. */
+  /** The person who prepared it; null if not stated. */
   readonly preparedBy: string | null
   /** The share of a subject's life that must have been seen, 0 to 1. */
   readonly wantedShare: number
-  /** Whose paths controls judge. */
+  /** The classes whose paths controls judge. */
   readonly judgedClasses: readonly PathClass[]
   /** Names with `*` for any text: namespaces that are the platform's, beside kube-system. */
   readonly platformNamespaces: readonly string[]
@@ -81,7 +81,7 @@ export type ReportSettings = {
   readonly ownerLabel: string
 }
 
-/** What a framework is judged on: a workload counts where cluster, namespace and labels all match. */
+/** The workloads on which a framework is judged: cluster, namespace and labels must all match. */
 export type Scope = {
   /** The share of a subject's life that must have been seen, 0 to 1; absent: that of the whole report. */
   readonly wantedShare?: number | undefined
@@ -115,7 +115,7 @@ export type Waiver = {
   readonly expires: string
 }
 
-/** How a control stands, and what that rests on. */
+/** The verdict on a control, and the findings it is based on. */
 export type ControlResult = {
   /** As the framework writes it: `SC-8(1)`. */
   readonly id: string
@@ -124,7 +124,7 @@ export type ControlResult = {
   /** Our own words; never the text of the standard. */
   readonly paraphrase: string
   readonly note: string | null
-  /** Where the control stands in the framework's documents. */
+  /** The place of the control in the framework's documents. */
   readonly source?: string
   /** Ids of the rules behind it; empty where nothing here tests it. */
   readonly rules: readonly string[]
@@ -142,7 +142,7 @@ export type FrameworkResult = {
   readonly scopes: readonly Scope[]
   /** The share of a subject's life that must have been seen, 0 to 1. */
   readonly wantedShare: number
-  /** What was seen and is not judged, by cluster and namespace: printed on page one. */
+  /** Observed workloads that no scope contains, by cluster and namespace. Page one prints them. */
   readonly outOfScope: readonly {
     readonly cluster: string
     readonly namespace: string
@@ -153,10 +153,10 @@ export type FrameworkResult = {
   readonly score: Score
 }
 
-/** What a rule says of a whole period. */
+/** The result of a rule over a whole period. */
 export type RuleResult = {
   readonly id: string
-  /** What holds where it passes, and what does not where it fails. */
+  /** The property that the rule tests; the same for every verdict. */
   readonly title: string
   readonly failTitle: string
   readonly why: string
@@ -164,7 +164,7 @@ export type RuleResult = {
   readonly score: Score
 }
 
-/** A waiver as it stands at the end of a period. */
+/** A waiver with its status at the end of a period. */
 export type WaiverResult = {
   readonly waiver: Waiver
   /** `unused`: in force, and accepts nothing that failed. `expiring`: in force, and for less than 14 days more. */
@@ -174,18 +174,18 @@ export type WaiverResult = {
   readonly findings: number
 }
 
-/** What rules, controls, scope and waivers make of a period. Pure: the same input gives the same judgement. */
+/** The judgement of a period. Pure: the same input gives the same judgement. */
 export type Judgement = {
-  /** What `findings`, `rules` and `score` are held against; each framework has its own. */
+  /** The wanted share for `findings`, `rules` and `score`; each framework has its own. */
   readonly wantedShare: number
   /** Rules that threw, one line each; each has a finding as well. */
   readonly errors: readonly string[]
-  /** By rule, then subject. Of everything, in scope or not. */
+  /** Sorted by rule, then subject. Includes subjects that no scope contains. */
   readonly findings: readonly Finding[]
   readonly rules: readonly RuleResult[]
   readonly frameworks: readonly FrameworkResult[]
   readonly waivers: readonly WaiverResult[]
   readonly score: Score
-  /** Of the data file of controls. */
+  /** Version and hash of the data file of controls. */
   readonly controls: { readonly version: string; readonly sha256: string }
 }

@@ -1,4 +1,4 @@
-/** What is said of a path, and of its two ends. */
+/** A path, its two ends, and the words for its state. */
 
 /** The states of an edge, and of a path in a window, worst first. Order matters: a path takes the worst of its edges. */
 export const STATES = [
@@ -13,13 +13,13 @@ export const STATES = [
   'not-collected',
 ] as const
 
-/** What is known of the encryption of a path. */
+/** The encryption state of a path. */
 export type State = (typeof STATES)[number]
 
 /** `refused`: policy stopped the traffic; evidence of enforcement, not of plain text delivered. */
 export type Outcome = 'allowed' | 'refused'
 
-/** What policy says about plain text on a workload's port: a second axis, never mixed with the state. */
+/** Whether policy refuses plaintext on a workload's port. A second axis, never mixed with the state. */
 export type Enforcement = 'plaintext-refused' | 'plaintext-allowed' | 'audited' | 'unknown'
 
 /**
@@ -65,13 +65,13 @@ export const CAUSES = [
 /** Why a path is not encrypted by the mesh, or not known to be. */
 export type Cause = (typeof CAUSES)[number]
 
-/** Whose a path is: an application's, Linkerd's own, or of what applications run on (Kubernetes, and what `scope.yaml` adds). */
+/** The class of a path: an application's, Linkerd's own, or the platform's (Kubernetes, and what `scope.yaml` adds). */
 export const PATH_CLASSES = ['application', 'mesh', 'platform'] as const
 
-/** Whose a path or a workload is. */
+/** The class of a path or a workload. */
 export type PathClass = (typeof PATH_CLASSES)[number]
 
-/** What decides classes in a cluster over a period. */
+/** The namespaces that decide classes in a cluster over a period. */
 export type ClassNamespaces = {
   /** Those that every list of the period shows as Linkerd's own. */
   readonly meshNamespaces: readonly string[]

@@ -1,4 +1,4 @@
-/** What a reader is given of a period, and of the one before it. */
+/** The input of readers: a period, and the periods before it. */
 import type { ClassNamespaces, Corroborated, Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
 import type { Episode, PathRow, TimelineMonth } from './history.ts'
@@ -20,31 +20,31 @@ export type ClusterPeriod = {
   readonly workloads: readonly Workload[]
   /** As of the latest window with metrics; null without one. */
   readonly crypto: Crypto | null
-  /** What could not be read; `window` is the end of the window. */
+  /** Sources that could not be read; `window` is the end of the window. */
   readonly errors: readonly { readonly window: string; readonly line: string }[]
-  /** What the windows of the period say of workloads, identities and cryptography. Absent: not known, and judged as unknown. */
+  /** Workloads, identities and cryptography in the windows of the period. Absent: unknown, and judged so. */
   readonly facts?: PeriodFacts
 }
 
-/** What only the windows of a period tell, beside its rows: what rules need and the latest window alone would hide. */
+/** Facts that only the window results have: rules need them, and the latest window alone would hide them. */
 export type PeriodFacts = {
   /** Windows in which Kubernetes lists were read. */
   readonly listedWindows: number
-  /** What was read of each workload, window by window. Absent: not known, so nothing was seen. */
+  /** How much of each workload was read, by window. Absent: unknown, so nothing counts as seen. */
   readonly observed?: ObservedPeriod
   /** Every workload that had a pod in a window; sorted by kind, namespace and name. */
   readonly workloads: readonly WorkloadHistory[]
-  /** Of paths that the mesh encrypted; sorted by path id, each combination once. */
+  /** Identities of paths that the mesh encrypted, sorted by path id; each combination once. */
   readonly identities: readonly PathIdentity[]
-  /** What the proxies stated in each collected window, oldest first; `end` is the end of the window. */
+  /** Cryptography that proxies reported in each collected window, oldest first; `end` is the end of the window. */
   readonly crypto: readonly { readonly start: string; readonly end: string; readonly crypto: Crypto }[]
-  /** Where `linkerd viz edges` said otherwise; in order of time. Absent: it was never asked, or never answered. */
+  /** Contradictions by `linkerd viz edges`, in order of time. Absent: it was never asked, or never answered. */
   readonly viz?: { readonly compared: number; readonly differences: readonly VizDifference[] }
-  /** Where captures that were kept showed clear bytes that no proxy told of; in order of time. Absent: none was kept of the period. */
+  /** Plaintext in stored captures that no proxy reported, in order of time. Absent: no capture of the period is stored. */
   readonly packets?: { readonly compared: number; readonly differences: readonly PacketDifference[] }
 }
 
-/** What was read of workloads in the windows of a period. Its arrays have one place for each of its windows. */
+/** How much of each workload was read in a period. Arrays have one element for each window. */
 export type ObservedPeriod = {
   /** Those with a result, oldest first. */
   readonly windows: readonly {
@@ -59,22 +59,22 @@ export type ObservedPeriod = {
   readonly workloads: ReadonlyMap<string, ObservedWorkload>
 }
 
-/** What was read of one workload, by the index of the window. */
+/** How much of one workload was read, by the index of the window. */
 export type ObservedWorkload = {
   /** 1 where it had a pod, or may have had one. */
   readonly hadPods: Uint8Array
-  /** 1 where lists that agree, or cAdvisor, told whether each of its pods had a proxy. */
+  /** 1 if lists that agree, or cAdvisor, show for each of its pods whether it had a proxy. */
   readonly told: Uint8Array
   /**
    * The part of its pods' time that was read, 0 to 1. It is 0 where a pod is in no list, had no proxy or is not known to have had one, and where
    * labels replace what the proxies say.
    */
   readonly shares: Float64Array
-  /** What went around its proxies. */
+  /** Traffic that bypassed its proxies. */
   readonly around: ReadonlyMap<number, readonly BlindSpot[]>
 }
 
-/** Clear bytes in a capture, to a workload's port at which the proxies told of nothing clear from there in the window of that moment. */
+/** Plaintext in a capture, to a workload's port where no proxy reported plaintext from that client in that window. */
 export type PacketDifference = {
   /** The connection's first packet in the capture. */
   readonly at: string
@@ -84,11 +84,11 @@ export type PacketDifference = {
   readonly port: number
   /** Why it is clear, as `packets` says it. */
   readonly reason: string
-  /** The path from the client to there that the proxies told of; null where they told of none. */
+  /** The path from that client that proxies reported; null if none did. */
   readonly pathId: string | null
 }
 
-/** What a workload was in the windows of a period in which it had pods. Lists are sorted, and hold each thing once. */
+/** A workload over the windows of a period in which it had pods. Lists are sorted and without duplicates. */
 export type WorkloadHistory = Endpoint & {
   readonly windows: number
   /** Those windows, by whether its pods were meshed. */
@@ -100,12 +100,12 @@ export type WorkloadHistory = Endpoint & {
   readonly withoutServiceAccount: number
   /** A workload (`kind/namespace/name`) with a proxy and the same ServiceAccount in the same window, the first by name; null for none. */
   readonly sharedWith: string | null
-  /** What goes around its proxies: the blind spots `skip-inbound`, `skip-outbound` and `skip-subnet`. */
+  /** Settings that bypass its proxies: the blind spots `skip-inbound`, `skip-outbound` and `skip-subnet`. */
   readonly bypasses: readonly BlindSpot[]
   /** Each set of labels it had; empty where they are not known. */
   readonly labels: readonly Readonly<Record<string, string>>[]
   readonly overriding: readonly string[]
-  /** Sums over the windows that told them, as {@link Workload} has them; absent: none did. */
+  /** Sums over the windows that have them, as in {@link Workload}; absent: none has. */
   readonly withoutProxy?: NonNullable<Workload['withoutProxy']>
   readonly aroundProxy?: NonNullable<Workload['aroundProxy']>
 }
@@ -124,7 +124,7 @@ export type PathIdentity = {
   readonly corroborated: Corroborated
 }
 
-/** An episode with the path that it is of, as it stands now. */
+/** An episode in its present state, with its path. */
 export type PathEpisode = PathEnds & {
   readonly episode: Episode
 }
@@ -139,7 +139,7 @@ export type PastPeriod = {
   readonly rows: readonly PathRow[]
 }
 
-/** What is kept of a cluster from before a period. */
+/** Periods of a cluster before the one that is read. */
 export type ClusterPast = {
   readonly id: string
   /** Oldest first; each ends where the next begins, the last where the reported period begins. */

@@ -17,7 +17,7 @@ export type PrometheusAuth = {
   readonly sigv4RoleArn?: string
 }
 
-/** A cluster of Amazon EKS, by its name there. Whoever asks proves it by the keys of AWS that the environment has. */
+/** A cluster of Amazon EKS, by its name there. AWS credentials of the environment authenticate. */
 export type EksCluster = {
   readonly name: string
   readonly region: string
@@ -37,7 +37,7 @@ export type ApiServerAddress = {
   readonly tokenSecret?: string
 }
 
-/** Which proxies are read by the names of their pods: those of which Prometheus tells nothing or may be told lies, or all. */
+/** The proxies that are read by pod name: those that Prometheus does not show or may show falsely, or all. */
 export type ProxiesSetting = 'auto' | 'all'
 
 /** A registered cluster. Holds ways in, never credentials. */

@@ -1,4 +1,4 @@
-/** What a cluster says: the answers of one attempt at one window. */
+/** A snapshot: the answers of one attempt at one window. */
 import type { Window } from './time.ts'
 import type { Endpoint } from './path.ts'
 
@@ -68,12 +68,12 @@ export type Snapshot = {
     readonly lists: readonly KubernetesList[]
   }
   /**
-   * What the kubelet's cAdvisor showed of pods and their containers, through the same Prometheus. A second witness: it fails without making the
+   * Answers of the kubelet's cAdvisor about pods and containers, through the same Prometheus. A second witness: its failure does not make the
    * attempt incomplete. Complete with empty answers where that Prometheus does not scrape it. Absent where no Prometheus was asked, or none answered.
    */
   readonly cadvisor?: SourceStatus & { readonly answers: readonly MetricsAnswer[] }
   /**
-   * What `linkerd viz edges` showed when the attempt was made, which is after its window. A comparison: it fails without making the attempt
+   * The answer of `linkerd viz edges` when the attempt was made, after its window. A comparison: its failure does not make the attempt
    * incomplete. Absent where it was not asked, as of any window but the latest.
    */
   readonly viz?: SourceStatus & {
@@ -113,14 +113,14 @@ export type TapSighting = {
   readonly port: number
   /** The proxy's word for why there was none: `no_tls_from_remote`; empty where it said nothing. */
   readonly tls: string
-  /** The server's policy let it in as a probe: told by its path, so that anybody may send it. */
+  /** The server's policy let it in as a probe, by its path: anybody may send it. */
   readonly isOnProbePath: boolean
   readonly requests: number
 }
 
-/** What viz's dashboard answered to `/api/edges` of one kind. */
+/** The answer of viz's dashboard to `/api/edges` of one kind. */
 export type VizAnswer = {
-  /** Of both ends of its edges, as viz was asked: `deployment`. */
+  /** The kind of both ends, as in the request: `deployment`. */
   readonly kind: string
   /** The body exactly as received. */
   readonly body: string

@@ -1,8 +1,8 @@
-/** What a window comes to: its edges, paths, workloads, coverage and cryptography. */
+/** The result of a window: edges, paths, workloads, coverage and cryptography. */
 import type { Window } from './time.ts'
 import type { Cause, Corroborated, Endpoint, Enforcement, Outcome, PathEnds, Setting, Source, State } from './path.ts'
 
-/** What one side saw of one path in one window. */
+/** One side's observation of one path in one window. */
 export type Edge = PathEnds & {
   readonly side: 'outbound' | 'inbound'
   readonly state: State
@@ -37,7 +37,7 @@ export type PathWindow = PathEnds & {
   readonly clearBytes: number
   readonly sinceUnknown: boolean
   readonly corroborated: Corroborated
-  /** Who the unnamed source may be: workloads, never part of the path's identity. */
+  /** Workloads that the unnamed source may be; never part of the path's identity. */
   readonly candidates: readonly Source[]
   /** The identity that the server saw on the wire, `sa.namespace`; null where none was seen. */
   readonly clientId: string | null
@@ -74,7 +74,7 @@ export type Gap = {
   readonly isBrief?: true
 }
 
-/** What should have been seen of a workload in a window, and what was. */
+/** Expected and observed time of a workload in a window. */
 export type Coverage = {
   readonly cluster: string
   readonly window: Window
@@ -189,22 +189,22 @@ export type LabelledNamespaces = {
 /** Raised with every change of what is derived from the same evidence: what an older number made is derived again. */
 export const DERIVATION = 8
 
-/** What a standing attempt and the Kubernetes lists around a window come to. Derived: can always be rebuilt. */
+/** The result of a window, from its selected attempt and the Kubernetes lists around it. Derived: it can be made again. */
 export type WindowResult = {
   readonly format: 'ciphertrail/window/1'
   readonly derivation: number
   readonly cluster: string
   readonly window: Window
-  /** What it was derived from: keys of evidence. */
+  /** Keys of the evidence it is derived from. */
   readonly inputs: {
     readonly evidence: string
     /** Key of the snapshot whose Kubernetes lists hold before, and after, the window; null where there is none. */
     readonly before: string | null
     readonly after: string | null
-    /** Other complete attempts at the window, which answered differently: of each path the worse reading stands. Absent: there are none. */
+    /** Other complete attempts at the window, with different answers: the worse reading of each path counts. Absent: none. */
     readonly also?: readonly string[]
   }
-  /** Metrics were read. False: no path of this window can be told, and each known one is `not-collected`. */
+  /** Metrics were read. False: every known path is `not-collected` in this window. */
   readonly collected: boolean
   /** True where some metrics could not be read: a known path that is not among `paths` is then `not-collected`, not quiet. */
   readonly partial?: boolean
@@ -217,18 +217,18 @@ export type WindowResult = {
   readonly crypto: Crypto
   /** Endpoints (`kind/namespace/name`) that a complete list after the window showed; null without one. */
   readonly existing: readonly string[] | null
-  /** What the lists around the window say of namespaces; null: there is no complete list. */
+  /** Namespaces in the lists around the window; null without a complete list. */
   readonly namespaces: LabelledNamespaces | null
   /**
    * Workloads (`kind/namespace/name`) with a pod whose labels are overridden and that no series can be attributed to: their
    * known paths are `unknown` in this window, also those that are not among `paths`. Absent: none.
    */
   readonly overridden?: readonly string[]
-  /** What `linkerd viz edges` showed when the attempt was made, which is after this window. Absent: it was not asked, or did not answer. */
+  /** The answer of `linkerd viz edges` when the attempt was made, after this window. Absent: it was not asked, or did not answer. */
   readonly viz?: VizReading
 }
 
-/** What `linkerd viz edges` showed at one moment. */
+/** The answer of `linkerd viz edges` at one moment. */
 export type VizReading = {
   readonly takenAt: string
   /** By kind of both ends; sorted. A reason is in viz's words; empty is shown as a tick. */
@@ -246,7 +246,7 @@ export type VizPair = {
   readonly reason: string
 }
 
-/** Where `linkerd viz edges` showed otherwise than ciphertrail does of the window that holds its moment, or alone. */
+/** A difference between `linkerd viz edges` and ciphertrail in the window that holds its moment. */
 export type VizDifference = VizPair & {
   readonly at: string
   /** The path that decided what ciphertrail shows; null where it knows no such pair. */
