@@ -17,9 +17,8 @@ import type { PostAlert } from '../deliver/send/webhook.ts'
 import { timeOf } from '../time/windows.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import type { Memory } from '../history/recent.ts'
-import { declaredSettings } from '../store/registry/declarations.ts'
 import { readClusters } from '../store/registry/registry.ts'
-import { clusterFacts, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
+import { clusterFacts, readJudged, readWaivers, sealFacts } from '../deliver/alert/alert-facts.ts'
 import { type DeliverInstructions } from './deliver-mails.ts'
 import { deliverMessage, deliverOnce, failed } from './deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
@@ -75,14 +74,14 @@ export async function alertDue(
   })
   const clusters = await readClusters({ objects })
   const asked = clusters.filter(({ id }) => channels.some((channel) => isAsked(channel, id)))
-  const settings = await declaredSettings(objects)
+  const { settings, problem: scopeProblem } = await readJudged(objects)
   const facts = await concurrently(asked, MAX_READS, (cluster) =>
     clusterFacts(cluster, at, { objects, memory, settings }),
   )
   const [waivers, seal] = await Promise.all([readWaivers(objects), sealFacts(at, clusters, objects)])
   const outcomes: ChannelAlerts[] = []
   for (const [index, channel] of channels.entries()) {
-    const look = { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), waivers, seal }
+    const look = { now, clusters: facts.filter(({ id }) => isAsked(channel, id)), waivers, scopeProblem, seal }
     outcomes.push(await alertChannel(channel, kept[index], look, url, deps))
   }
   return outcomes

@@ -70,6 +70,7 @@ export async function weekMail(
     now: timeOf(now),
     clusters: expiries.flatMap(({ facts }) => facts ?? []),
     waivers: { all: [], problem: null },
+    scopeProblem: null,
     seal: await sealFacts(now, registered, objects),
   })
   const content = mailContent({

@@ -581,7 +581,8 @@ test('alertDue(): the same stories show a run that sends without a claim, and on
   }
 })
 
-test('a path of Linkerd’s own is no alert, one of an application is; both are where scope.yaml says that controls judge the mesh, too', async () => {
+/** Tells a store of a cluster in which an application and Linkerd's own workloads are reached in the clear. */
+async function clearCluster(objects: Objects): Promise<void> {
   const api = pod('deployment/api')
   const identity = pod('deployment/linkerd-identity', { namespace: 'linkerd' })
   const metrics = pod('deployment/metrics-api', { namespace: 'linkerd-viz' })
@@ -599,31 +600,58 @@ test('a path of Linkerd’s own is no alert, one of an application is; both are 
       ],
     }),
   }
+  const author = { now: minutesIn(-1), by: 'test' }
+  await addChannel({ id: 'ops', snsTopic: TOPIC }, author, objects)
+  await addCluster({ id: 'shop', windowMinutes: 5 }, author, { objects })
+  await writeAttempt(snapshotOf('shop', 0, {}, clear), { objects })
+  const [cluster] = await readClusters({ objects })
+  assert.ok(cluster)
+  await deriveCluster(cluster, { objects, assess: assessWindow })
+}
+
+/** What a look of six minutes after the cluster was begun tells: destinations of paths, and lines of whatever else. */
+async function toldOfClear(objects: Objects): Promise<readonly string[]> {
+  const now = minutesIn(6)
+  const [told] = await alertDue(
+    { at: now, url: null },
+    { objects, now: () => now, publish: async () => 'taken', post: webhookPost(undefined), mail: null },
+  )
+  assert.equal(told?.problem, null)
+  return (told.notice?.began ?? [])
+    .map(({ line }) => / to deployment (\S+):/.exec(line)?.[1] ?? line)
+    .toSorted(compareText)
+}
+
+const ALL_CLEAR = ['linkerd-viz/metrics-api', 'linkerd/linkerd-identity', 'shop/api']
+
+test('a path of Linkerd’s own is no alert, one of an application is; both are where scope.yaml says that controls judge the mesh, too', async () => {
   const toldOf = async (scope: string | null): Promise<readonly string[]> => {
     const objects = memoryObjects()
-    const author = { now: minutesIn(-1), by: 'test' }
-    await addChannel({ id: 'ops', snsTopic: TOPIC }, author, objects)
-    await addCluster({ id: 'shop', windowMinutes: 5 }, author, { objects })
+    await clearCluster(objects)
     if (scope !== null) {
       const { value } = readScopes(scope)
       assert.ok(value)
-      await declareScope(value, author, objects)
+      await declareScope(value, { now: minutesIn(-1), by: 'test' }, objects)
     }
-    await writeAttempt(snapshotOf('shop', 0, {}, clear), { objects })
-    const [cluster] = await readClusters({ objects })
-    assert.ok(cluster)
-    await deriveCluster(cluster, { objects, assess: assessWindow })
-    const now = minutesIn(6)
-    const [told] = await alertDue(
-      { at: now, url: null },
-      { objects, now: () => now, publish: async () => 'taken', post: webhookPost(undefined), mail: null },
-    )
-    assert.equal(told?.problem, null)
-    return (told.notice?.began ?? []).map(({ line }) => / to deployment (\S+):/.exec(line)?.[1] ?? line)
+    return toldOfClear(objects)
   }
-  assert.deepEqual(await toldOf(null), [`${api.namespace}/api`])
-  assert.deepEqual(
-    (await toldOf('report:\n  judge: [application, mesh]\n')).toSorted(compareText),
-    [`${api.namespace}/api`, 'linkerd-viz/metrics-api', 'linkerd/linkerd-identity'].toSorted(compareText),
-  )
+  assert.deepEqual(await toldOf(null), ['shop/api'])
+  assert.deepEqual(await toldOf('report:\n  judge: [application, mesh]\n'), ALL_CLEAR)
+})
+
+test('a scope that is damaged is told in one line, and keeps nobody from being told: paths of every class are judged', async () => {
+  for (const damage of [
+    '{}',
+    'not JSON',
+    '{"format":"ciphertrail/change/1","kind":"scope","number":1,"at":"2026-11-24T00:00:00Z","by":"test","content":[]}',
+  ]) {
+    const held = new Map<string, Uint8Array>()
+    const objects = memoryObjects(held)
+    await clearCluster(objects)
+    held.set(changeKey('scope', 1), Buffer.from(damage))
+    assert.deepEqual(await toldOfClear(objects), [
+      ...ALL_CLEAR,
+      `the scope cannot be read, so paths of every class are judged: Cannot read "${changeKey('scope', 1)}": it is damaged, put back a copy of it, as nothing can make it again`,
+    ])
+  }
 })

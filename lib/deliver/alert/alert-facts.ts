@@ -4,7 +4,7 @@ import type { Cluster } from '../../model/registry.ts'
 import type { TimelineMonth } from '../../model/history.ts'
 import { isSealBehind, readProgress } from '../../seal/write/progress.ts'
 import { DamagedChangeError } from '../../store/registry/changes.ts'
-import { declaredWaivers } from '../../store/registry/declarations.ts'
+import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
 import { historyProblem } from '../../history/history-problem.ts'
 import { vkeyKey } from '../../store/log-keys.ts'
 import { missingWindows } from '../../history/missing-windows.ts'
@@ -12,6 +12,7 @@ import { type NamespaceStandings, nextStandings } from '../../history/namespaces
 import { DeletedError, type Objects } from '../../store/objects/objects.ts'
 import { classNamespaces, pathClass } from '../../assess/ends/path-class.ts'
 import type { ReportSettings } from '../../model/judgement.ts'
+import { PATH_CLASSES } from '../../model/path.ts'
 import {
   type Memory,
   type Recent,
@@ -46,6 +47,9 @@ export async function expiryFacts(clusterId: string, objects: Objects): Promise<
   return last?.collected === true ? { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(last) } : null
 }
 
+/** Which paths are judged. */
+type JudgedSettings = Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>
+
 /** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */
 export async function clusterFacts(
   cluster: Cluster,
@@ -57,7 +61,7 @@ export async function clusterFacts(
   }: {
     readonly objects: Objects
     readonly memory: Memory
-    readonly settings: Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>
+    readonly settings: JudgedSettings
   },
 ): Promise<ClusterFacts> {
   const nothing = { id: cluster.id, ...NOTHING }
@@ -140,7 +144,7 @@ function namespaceFacts(
 async function judgedPaths(
   clusterId: string,
   recent: Recent,
-  { judgedClasses, platformNamespaces }: Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>,
+  { judgedClasses, platformNamespaces }: JudgedSettings,
   objects: Objects,
 ): Promise<readonly AlertPath[]> {
   const all = pathsOf(recent)
@@ -194,7 +198,23 @@ export async function readWaivers(objects: Objects): Promise<AlertFacts['waivers
   try {
     return { all: (await declaredWaivers(objects)).declared, problem: null }
   } catch (error) {
-    if (!(error instanceof DamagedChangeError || error instanceof DeletedError)) throw error
-    return { all: [], problem: errorLine(error) }
+    return { all: [], problem: damageLine(error) }
   }
+}
+
+/** Which paths are judged, and why that cannot be read, in one line: then paths of every class are. A store that does not answer is asked again with the next look. */
+export async function readJudged(
+  objects: Objects,
+): Promise<{ readonly settings: JudgedSettings; readonly problem: string | null }> {
+  try {
+    return { settings: await declaredSettings(objects), problem: null }
+  } catch (error) {
+    return { settings: { judgedClasses: PATH_CLASSES, platformNamespaces: [] }, problem: damageLine(error) }
+  }
+}
+
+/** What to say of an object that is damaged or deleted. Throws whatever else it is. */
+function damageLine(error: unknown): string {
+  if (error instanceof DamagedChangeError || error instanceof DeletedError) return errorLine(error)
+  throw error
 }

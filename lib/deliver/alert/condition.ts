@@ -125,6 +125,8 @@ export type AlertFacts = {
   readonly clusters: readonly ClusterFacts[]
   /** The register. Where it cannot be read, `problem` says why in one line, and nothing counts as accepted. */
   readonly waivers: { readonly all: readonly Waiver[]; readonly problem: string | null }
+  /** Why the scope cannot be read, in one line; then paths of every class are among `clusters`. Null: it can. */
+  readonly scopeProblem: string | null
   /** Since when nothing was sealed, RFC 3339, null where that is not known. Null: there is no log. */
   readonly seal: { readonly isBehind: boolean; readonly since: string | null } | null
 }

@@ -74,10 +74,20 @@ const present = (condition: Omit<Condition, 'details'>, ...details: readonly str
   tellAgainAt: [],
 })
 
-function registerConditions({ facts: { now, waivers } }: KnownFacts): readonly Present[] {
-  if (waivers.problem === null) return []
-  const line = `the register of waivers cannot be read, so nothing counts as accepted: ${printable(waivers.problem)}`
-  return [present({ key: 'unreadable', kind: 'unreadable', cluster: null, since: now, line })]
+/** What was declared and cannot be read. */
+function registerConditions({ facts: { now, waivers, scopeProblem } }: KnownFacts): readonly Present[] {
+  const unreadable = (key: string, what: string, problem: string | null): readonly Present[] =>
+    problem === null
+      ? []
+      : [present({ key, kind: 'unreadable', cluster: null, since: now, line: `${what}: ${printable(problem)}` })]
+  return [
+    ...unreadable(
+      'unreadable',
+      'the register of waivers cannot be read, so nothing counts as accepted',
+      waivers.problem,
+    ),
+    ...unreadable('unreadable-scope', 'the scope cannot be read, so paths of every class are judged', scopeProblem),
+  ]
 }
 
 function sealConditions({ facts: { now, seal }, dates }: KnownFacts): readonly Present[] {

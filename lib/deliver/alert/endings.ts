@@ -125,7 +125,10 @@ function pathEnd(
     byEpisode.get(episode ?? '') ??
     own.findLast(({ episode: { endedAt } }) => endedAt !== null && toSeconds(endedAt) > toSeconds(since))
   if (path === undefined)
-    return { ending: 'not-watched', line: `no longer known, since its history was derived again ${told}` }
+    return {
+      ending: 'not-watched',
+      line: `no longer known, since its history was derived again or scope.yaml does not judge it any more ${told}`,
+    }
   const { openedAt, endedAt, ending } = path.episode
   if (endedAt === null)
     return isOfChannel(channel, [path.source, path.destination]) ? null : left('its namespaces', told)

@@ -65,6 +65,7 @@ const facts = (minutes: number, ...clusters: readonly ClusterFacts[]): AlertFact
   now: at(minutes),
   clusters,
   waivers: { all: [], problem: null },
+  scopeProblem: null,
   seal: { isBehind: false, since: at(minutes - 60) },
 })
 
@@ -333,6 +334,11 @@ const waiverCases: typeof cases = [
     [null, 'unreadable began, path began', 'unreadable over, path waived'],
   ],
   [
+    'a scope that cannot be read is told as long as it is so',
+    [{ ...openAt(200), scopeProblem: 'it is damaged' }, { ...openAt(210), scopeProblem: 'it is damaged' }, openAt(220)],
+    ['unreadable began, path began', null, 'unreadable over'],
+  ],
+  [
     'a waiver of another rule, port or cluster accepts nothing',
     [
       withWaivers(
@@ -590,6 +596,7 @@ type Step = {
   readonly certificate: 'good' | 'bad' | 'unknown'
   readonly seal: 'behind' | 'in-time' | 'unknown'
   readonly register: 'read' | 'damaged'
+  readonly scope: 'read' | 'damaged'
 }
 
 const anyStep: fc.Arbitrary<Step> = fc.record({
@@ -606,6 +613,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
   certificate: fc.constantFrom('good', 'bad', 'unknown'),
   seal: fc.constantFrom('behind', 'in-time', 'unknown'),
   register: fc.constantFrom('read', 'read', 'damaged'),
+  scope: fc.constantFrom('read', 'read', 'damaged'),
 })
 
 /** The facts at the end of each step, of one path and everything else. */
@@ -665,15 +673,17 @@ function looksOf(steps: readonly Step[]): readonly AlertFacts[] {
         step.register === 'damaged'
           ? { all: [], problem: 'it is damaged' }
           : { all: step.isWaived ? [waiver(at(1_000_000))] : [], problem: null },
+      scopeProblem: step.scope === 'damaged' ? 'it is damaged' : null,
       seal: step.seal === 'unknown' ? null : { isBehind: step.seal === 'behind', since: at(before) },
     }
   })
 }
 
 /** Whether what is told to be over is over. */
-function isOver(key: string, { clusters: [west], seal, waivers }: AlertFacts): boolean {
+function isOver(key: string, { clusters: [west], seal, waivers, scopeProblem }: AlertFacts): boolean {
   if (key === 'seal') return seal?.isBehind === false
   if (key === 'unreadable') return waivers.problem === null
+  if (key === 'unreadable-scope') return scopeProblem === null
   if (west === undefined) return false
   if (key === 'unreadable/west') return west.problem === null
   if (west.problem !== null) return false
@@ -691,12 +701,13 @@ function isGone({ clusters: [west] }: AlertFacts): boolean {
 }
 
 /** What is so, whoever accepts it not. */
-function isSo({ clusters: [west], seal, waivers }: AlertFacts): readonly string[] {
+function isSo({ clusters: [west], seal, waivers, scopeProblem }: AlertFacts): readonly string[] {
   const open = west?.episodes.some(({ episode: { endedAt } }) => endedAt === null) === true
   const isRead = west?.problem === null
   return [
     ...(seal?.isBehind === true ? ['seal'] : []),
     ...(waivers.problem === null ? [] : ['unreadable']),
+    ...(scopeProblem === null ? [] : ['unreadable-scope']),
     ...(west !== undefined && west.problem !== null ? ['unreadable/west'] : []),
     ...(isRead && west.windows.slice(-2).length === 2 && west.windows.slice(-2).every((one) => !one.isObserved)
       ? ['coverage/west']

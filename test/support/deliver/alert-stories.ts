@@ -49,6 +49,7 @@ const look = (minutes: number, more: Partial<AlertFacts> = {}, ...clusters: read
   now: at(minutes),
   clusters,
   waivers: { all: [], problem: null },
+  scopeProblem: null,
   seal: { isBehind: false, since: at(minutes - 60) },
   ...more,
 })

@@ -248,6 +248,7 @@ const BESIDE: MailInput['beside'] = {
       },
     ],
     waivers: { all: [], problem: null },
+    scopeProblem: null,
     seal: { isBehind: true, since: '2026-11-22T20:00:00Z' },
   }),
   at: '2026-11-23T06:00:00Z',
