@@ -43,11 +43,15 @@ export async function openSigner(options: SignerOptions, console: Console): Prom
 }
 
 /**
- * Where the key remembers the head that it signed last: in a file beside it, or with a key in KMS in the file that CIPHERTRAIL_LOG_HEAD names. Throws
+ * Where the key remembers the head that it signed last: in what CIPHERTRAIL_LOG_HEAD names, else in a file beside a key file, else nowhere. Throws
  * UsageError as {@link keyFileOf} does.
  */
-export function openLastHead(options: SignerOptions, console: Console): LastHead | undefined {
+export async function openLastHead(options: SignerOptions, console: Console): Promise<LastHead | undefined> {
   const { logHead } = console.config
+  if (logHead?.startsWith('arn:') === true) {
+    const { parameterLastHead } = await import('../lib/seal/write/parameter-last-head.ts')
+    return parameterLastHead(logHead)
+  }
   const path = logHead ?? (options.kmsKey === undefined ? `${keyFileOf(options, console)}.head` : undefined)
   return path === undefined ? undefined : fileLastHead(resolve(path), storePlace(options, console))
 }

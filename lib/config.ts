@@ -4,6 +4,7 @@ import { withoutSecrets } from './text/redact.ts'
 import { pagesUrl } from './deliver/send/pages-url.ts'
 import { BUDGET_FORM, parseBudget } from './observed/budget.ts'
 import { isOrigin } from './seal/key/key.ts'
+import { PARAMETER_ARN_FORM, parseParameterArn } from './seal/write/parameter-arn.ts'
 import { StoreAddressError, parseAddress } from './store/objects/s3/address.ts'
 
 /** What the environment says. This file is the only reader of `process.env`; everything else takes values. */
@@ -51,7 +52,7 @@ export type Config = {
   readonly apiClaim: string | undefined
   /** `PATH`: where tshark is looked for. */
   readonly searchPath: string | undefined
-  /** `CIPHERTRAIL_LOG_HEAD`: the file that remembers the head of the log that was signed last; else it lies beside the key file. */
+  /** `CIPHERTRAIL_LOG_HEAD`: the file, or the ARN of the parameter of AWS Systems Manager, that remembers the head of the log that was signed last; else a file beside the key file. */
   readonly logHead: string | undefined
   /** `CIPHERTRAIL_TRUST`: the file that vouches for the ways into clusters; else it lies beside the store. */
   readonly trust: string | undefined
@@ -124,6 +125,10 @@ const FORMS: Readonly<Record<string, Form>> = {
   CIPHERTRAIL_COLLECT_QUEUE: QUEUE,
   CIPHERTRAIL_DELIVER_QUEUE: QUEUE,
   CIPHERTRAIL_KMS_KEY: KMS_KEY,
+  CIPHERTRAIL_LOG_HEAD: {
+    wanted: `a file outside of the store, or ${PARAMETER_ARN_FORM}`,
+    accepts: (text) => !text.startsWith('arn:') || parseParameterArn(text) !== undefined,
+  },
   CIPHERTRAIL_LOG_NAME: { wanted: 'an address without "https://", such as example.com/ciphertrail', accepts: isOrigin },
   CIPHERTRAIL_SECRETS: {
     wanted: 'ARNs of secrets, or what their names begin with, parted by commas, such as ciphertrail/',

@@ -101,6 +101,7 @@ const WRONG: Readonly<Record<string, readonly string[]>> = {
   CIPHERTRAIL_ALLOWED_NETWORKS: ['10.0.0.0/33', '10.0.0.0/8; fd00::/8', 'example.com', ','],
   CIPHERTRAIL_KMS_KEY: ['arn:aws:s3:::evidence', 'arn:aws:kms:eu-central-1:1111:key/a', 'alias/', 'a b'],
   CIPHERTRAIL_TRUST_KEY: ['arn:aws:kms:eu-central-1:111122223333:grant/a', 'trust/key'],
+  CIPHERTRAIL_LOG_HEAD: ['arn:aws:ssm:eu-central-1:1111:parameter/a', 'arn:aws:s3:::head', 'arn:'],
   CIPHERTRAIL_LOG_NAME: ['https://example.com/log', 'example.com/', 'ex ample'],
   CIPHERTRAIL_TIME_ZONE: ['Europe/Brelin', 'here'],
   CIPHERTRAIL_COLLECT_QUEUE: [

@@ -51,7 +51,7 @@ export function addSeal(program: Command, console: Console): void {
         {
           objects,
           signer,
-          last: openLastHead(options, console),
+          last: await openLastHead(options, console),
           onProgress: (sealed) => {
             console.progress(`Sealing: ${sealed} leaves`)
           },

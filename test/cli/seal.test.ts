@@ -10,6 +10,7 @@ import { evidenceKey } from '../../lib/store/keys.ts'
 import { linesOf, parseNdjson, run } from '../support/process/command-line.ts'
 import type { Ran } from '../support/process/command-line.ts'
 import { KEY_ARN, startKmsServer } from '../support/servers/kms-server.ts'
+import { HEAD_PARAMETER_ARN, startSsmServer } from '../support/servers/ssm-server.ts'
 import { readLog } from '../support/stored/memory-log.ts'
 import { freshFolder } from '../support/recorder.ts'
 
@@ -162,8 +163,8 @@ test('a damaged registry keeps gaps from being sealed, and nothing else', async 
 })
 
 test('seal and key show use a key in AWS KMS', async (t) => {
-  const server = await startKmsServer()
-  t.after(() => server.close())
+  const [server, ssm] = await Promise.all([startKmsServer(), startSsmServer()])
+  t.after(() => Promise.all([server.close(), ssm.close()]))
   const folder = freshFolder(t)
   const env = {
     AWS_ENDPOINT_URL_KMS: server.url,
@@ -177,6 +178,15 @@ test('seal and key show use a key in AWS KMS', async (t) => {
   await put(folder, 1)
   assert.equal((await run(['seal', ...kms], { folder, env })).code, 0)
   assert.equal((await logOf(folder, shown.stdout.trim())).length, 1)
+  // What it signed last is remembered in a parameter, too, where CIPHERTRAIL_LOG_HEAD names one.
+  const remembering = { ...env, AWS_ENDPOINT_URL_SSM: ssm.url, CIPHERTRAIL_LOG_HEAD: HEAD_PARAMETER_ARN }
+  assert.equal((await run(['seal', ...kms], { folder, env: remembering })).code, 0)
+  rmSync(join(folder, 'ciphertrail-data/log'), { recursive: true })
+  assertClear(
+    await run(['seal', ...kms], { folder, env: remembering }),
+    1,
+    /it had 2 leaves and root \S+ \("arn:aws:ssm:[^"]+"\), and the store has 0 and does not lead there/,
+  )
   // Loading the SDK takes longer than most commands do.
   const loaded = join(folder, 'loaded')
   const watched = {

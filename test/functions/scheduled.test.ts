@@ -15,6 +15,7 @@ import { KEY_ARN, startKmsServer } from '../support/servers/kms-server.ts'
 import type { KmsServer } from '../support/servers/kms-server.ts'
 import { S3_SECRET_KEY, startS3Server } from '../support/servers/s3-server.ts'
 import type { S3Server } from '../support/servers/s3-server.ts'
+import { HEAD_PARAMETER, HEAD_PARAMETER_ARN, type SsmServer, startSsmServer } from '../support/servers/ssm-server.ts'
 import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
 import { documentsPrefix, reportsPrefix } from '../../lib/store/report-keys.ts'
 
@@ -23,18 +24,22 @@ const STORE = 's3://evidence/?derived=derived'
 
 let s3: S3Server
 let kms: KmsServer
+let ssm: SsmServer
 let objects: Objects
 
 before(async () => {
   s3 = await startS3Server()
   kms = await startKmsServer()
+  ssm = await startSsmServer()
   s3.makeBucket('evidence')
   s3.makeBucket('derived', { hasLock: false })
   Object.assign(process.env, s3.env, {
     AWS_ENDPOINT_URL_KMS: kms.url,
+    AWS_ENDPOINT_URL_SSM: ssm.url,
     CIPHERTRAIL_STORE: STORE,
     CIPHERTRAIL_KMS_KEY: KEY_ARN,
     CIPHERTRAIL_LOG_NAME: NAME,
+    CIPHERTRAIL_LOG_HEAD: HEAD_PARAMETER_ARN,
     CIPHERTRAIL_TIME_ZONE: 'Europe/Berlin',
     POWERTOOLS_METRICS_NAMESPACE: 'test',
   })
@@ -44,7 +49,7 @@ before(async () => {
   for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 })
 after(async () => {
-  await Promise.all([s3.close(), kms.close()])
+  await Promise.all([s3.close(), kms.close(), ssm.close()])
 })
 
 async function count(prefix: string): Promise<number> {
@@ -119,6 +124,49 @@ test('a key that cannot sign is one line, and the function fails', async (t) => 
   })
   assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
 })
+
+test('seal refuses a bucket that was put back, by what the parameter remembers, in one line and as a failure', async (t) => {
+  const log = capturedLog(t)
+  const { handler } = await import('../../functions/seal.ts')
+  const event = { time: '2026-12-20T06:00:00Z' }
+  const verified = () => verifyStore({ vkey: formatVkey(NAME, kms.publicKey) }, { objects })
+  const before = copyOfEvidence()
+  await handler(event, contextOf())
+  const whole = copyOfEvidence()
+  const { size, root } = (await verified()).checkpoint ?? assert.fail()
+  assert.deepEqual(JSON.parse(ssm.values.get(HEAD_PARAMETER)?.at(-1) ?? ''), {
+    format: 'ciphertrail/head/1',
+    size,
+    root: Buffer.from(root).toString('base64'),
+  })
+  restoreEvidence(before)
+  const signed = kms.asked.length
+  await assert.rejects(handler(event, contextOf()), {
+    name: 'LogError',
+    message: /it was put back to an earlier state/,
+  })
+  assert.equal(kms.asked.length, signed)
+  assert.equal(log.lines().filter(({ level }) => level === 'ERROR').length, 1)
+  restoreEvidence(whole)
+  await handler(event, contextOf())
+  const { checkpoint, findings } = await verified()
+  assert.deepEqual([checkpoint?.size, findings.total], [size + 1, 0])
+})
+
+/** The objects of the bucket of evidence as they are now. */
+const copyOfEvidence = (): ReadonlyMap<string, Buffer> =>
+  new Map(
+    [...(s3.buckets.get('evidence') ?? [])].flatMap(([key, versions]) => {
+      const body = versions.at(-1)?.body
+      return body === undefined || body === null ? [] : [[key, body] as const]
+    }),
+  )
+
+/** Makes the bucket of evidence anew with those objects, as somebody does who restores it from a copy. */
+function restoreEvidence(copy: ReadonlyMap<string, Buffer>): void {
+  s3.makeBucket('evidence')
+  for (const [key, body] of copy) s3.meddle('evidence', key, body)
+}
 
 test('compact tells what one cluster has stored beyond its budget, or cannot derive, and brings the others up', async (t) => {
   for (const id of ['hostile', 'broken', 'west'])

@@ -32,6 +32,7 @@ import { run } from '../support/process/command-line.ts'
 import { batchOf, capturedLog, contextOf, requestOf } from '../support/aws/lambda.ts'
 import { type RequestContext, covers, lockOf } from '../support/aws/iam-policy.ts'
 import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../support/servers/kms-server.ts'
+import { HEAD_PARAMETER_ARN, type SsmServer, startSsmServer } from '../support/servers/ssm-server.ts'
 import { snapshotOf } from '../support/stored/sealed-store.ts'
 import { WINDOW } from '../support/mesh/synthetic-pods.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
@@ -57,6 +58,7 @@ type Call = { readonly action: string; readonly resource: string; readonly conte
 let template: Readonly<Record<string, Resource>>
 let s3: S3Server
 let kms: KmsServer
+let ssm: SsmServer
 let other: Awaited<ReturnType<typeof startOtherServices>>
 let mesh: DemoMesh
 let objects: Objects
@@ -65,9 +67,10 @@ let isDown = false
 
 before(async () => {
   template = resolved(await packagedTemplate(), GIVEN)
-  ;[s3, kms, other, mesh] = await Promise.all([
+  ;[s3, kms, ssm, other, mesh] = await Promise.all([
     startS3Server(),
     startKmsServer(),
+    startSsmServer(),
     startOtherServices(),
     startDemoMesh({ changeMetrics: (answer) => (isDown ? { status: 503, body: '' } : answer) }),
   ])
@@ -76,12 +79,14 @@ before(async () => {
   s3.makeBucket('derivedbucket', { hasLock: false })
   Object.assign(process.env, s3.env, {
     AWS_ENDPOINT_URL_KMS: kms.url,
+    AWS_ENDPOINT_URL_SSM: ssm.url,
     AWS_ENDPOINT_URL_STS: other.url,
     AWS_ENDPOINT_URL_EKS: other.url,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: other.url,
     CIPHERTRAIL_STORE: STORE,
     CIPHERTRAIL_KMS_KEY: KEY_ARN,
     CIPHERTRAIL_LOG_NAME: 'example.com/log',
+    CIPHERTRAIL_LOG_HEAD: HEAD_PARAMETER_ARN,
     CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN,
     CIPHERTRAIL_SECRETS: GIVEN.TokenSecrets,
     // The SDK asks wherever the queue's URL leads.
@@ -96,7 +101,7 @@ before(async () => {
   })
   objects = openStore(STORE)
 })
-after(() => Promise.all([s3, kms, other, mesh].map((server) => server.close())))
+after(() => Promise.all([s3, kms, ssm, other, mesh].map((server) => server.close())))
 
 /** Handlers read the clock of their machine: here it stands still, in the week of the recording, until the next call. */
 function setClock(time: string): void {
@@ -294,6 +299,7 @@ async function runAs(name: string, run: () => Promise<void>): Promise<void> {
   }
   s3.forget()
   kms.asked.length = 0
+  ssm.asked.length = 0
   other.calls.length = 0
   s3.permit((action, resource, context = {}) => {
     const named = resource.replace('evidencebucket', 'EvidenceBucket').replace('derivedbucket', 'DerivedBucket')
@@ -308,6 +314,10 @@ async function runAs(name: string, run: () => Promise<void>): Promise<void> {
   for (const { action, members } of kms.asked) {
     const key = members['KeyId'] === TRUST_KEY_ARN ? 'TrustKey' : 'SigningKey'
     need({ action: `kms:${action}`, resource: `arn:aws:kms:eu-central-1:111122223333:key/${key}` })
+  }
+  for (const { action, members } of ssm.asked) {
+    const [parameter = ''] = String(members['Name']).split(':')
+    need({ action: `ssm:${action}`, resource: `arn:aws:ssm:eu-central-1:111122223333:parameter${parameter}` })
   }
   for (const call of other.calls) need(call)
   if (template[`${name}LambdaFunction`] !== undefined) for (const call of usedByLambda(name)) need(call)

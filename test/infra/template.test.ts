@@ -9,6 +9,7 @@ import { PAGE_SLACK_SECONDS } from '../../lib/observed/page-times.ts'
 import { SETTLE_SECONDS } from '../../lib/time/windows.ts'
 import { WINDOW_MINUTES } from '../../lib/model/time.ts'
 import { registryKey, trustKey } from '../../lib/store/keys.ts'
+import { parseParameterArn } from '../../lib/seal/write/parameter-arn.ts'
 import { compareText } from '../../lib/text/order.ts'
 import { parseAddress, retainUntil } from '../../lib/store/objects/s3/address.ts'
 import { type Resource, grantsOf, packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
@@ -262,6 +263,36 @@ test('no policy of a key and no role wait for each other', () => {
   for (const key of KEYS)
     for (const role of named(template.Resources[key]).filter((id) => id.endsWith('Role')))
       assert.ok(!named(template.Resources[role]).includes(key), `${key} and ${role}`)
+})
+
+test('seal alone reads and writes the parameter that remembers the head of the log, which stays and begins with none', () => {
+  for (const [given, name] of [
+    [{}, '/ciphertrail-prod/log-head'],
+    [{ LogHeadParameter: '/audit/heads/log' }, '/audit/heads/log'],
+  ] as const) {
+    const own = resolved(template, given)
+    const arn = `arn:aws:ssm:eu-central-1:111122223333:parameter${name}`
+    assert.deepEqual(own['LogHead'], {
+      Type: 'AWS::SSM::Parameter',
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: {
+        Name: name,
+        Description: 'Size and root of the log of ciphertrail that was signed last',
+        Type: 'String',
+        Tier: 'Standard',
+        Value: 'none',
+      },
+    })
+    assert.deepEqual(parseParameterArn(arn), { region: 'eu-central-1', name })
+    assert.equal(own['SealLambdaFunction']?.Properties['Environment'].Variables.CIPHERTRAIL_LOG_HEAD, arn)
+    assert.deepEqual(
+      grantsOf(own)
+        .filter(({ action }) => action.startsWith('ssm:'))
+        .map(({ role, action, resources }) => [role, action, resources]),
+      ['ssm:GetParameter', 'ssm:PutParameter'].map((action) => ['SealRole', action, [arn]]),
+    )
+  }
 })
 
 const MAY_DO_EVERYWHERE = new Set(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'])

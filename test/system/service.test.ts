@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { formatVkey } from '../../lib/seal/tlog/note.ts'
 import { verifyStore } from '../../lib/seal/verify/verify-period.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
@@ -23,6 +24,7 @@ import { KEY_ARN, type KmsServer, startKmsServer, TRUST_KEY_ARN } from '../suppo
 import { TOKEN } from '../support/servers/kubernetes-server.ts'
 import { type LoopedMesh, startLoopedMesh } from '../support/mesh/looped-mesh.ts'
 import { type MotoServer, startMoto } from '../support/servers/moto-server.ts'
+import { HEAD_PARAMETER, HEAD_PARAMETER_ARN } from '../support/servers/ssm-server.ts'
 import { packagedHandler } from '../support/aws/packaged-functions.ts'
 import { vouchFor } from '../support/stored/trusted-store.ts'
 
@@ -37,6 +39,7 @@ const STEP = 300
 
 let moto: MotoServer
 let kms: KmsServer
+let ssm: SSMClient
 let meshes: readonly LoopedMesh[]
 let objects: Objects
 let sqs: SQSClient
@@ -48,12 +51,14 @@ before(async () => {
   Object.assign(process.env, moto.env, {
     AWS_ENDPOINT_URL_SQS: moto.url,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: moto.url,
+    AWS_ENDPOINT_URL_SSM: moto.url,
     AWS_ENDPOINT_URL_KMS: kms.url,
     CIPHERTRAIL_STORE: STORE,
     CIPHERTRAIL_KMS_KEY: KEY_ARN,
     CIPHERTRAIL_TRUST_KEY: TRUST_KEY_ARN,
     CIPHERTRAIL_SECRETS: 'token',
     CIPHERTRAIL_LOG_NAME: LOG,
+    CIPHERTRAIL_LOG_HEAD: HEAD_PARAMETER_ARN,
     POWERTOOLS_METRICS_NAMESPACE: 'test',
   })
   const s3 = new S3Client({ forcePathStyle: true })
@@ -69,6 +74,9 @@ before(async () => {
   process.env['CIPHERTRAIL_DELIVER_QUEUE'] = queue
   const secrets = new SecretsManagerClient({})
   await secrets.send(new CreateSecretCommand({ Name: 'token', SecretString: JSON.stringify({ token: TOKEN }) }))
+  // As the template makes it.
+  ssm = new SSMClient({})
+  await ssm.send(new PutParameterCommand({ Name: HEAD_PARAMETER, Type: 'String', Value: 'none' }))
   objects = openStore(STORE)
   const names = ['plan', 'collect', 'seal', 'compact', 'report', 'query']
   handlers = Object.fromEntries(
@@ -173,9 +181,14 @@ test('two weeks of two meshes, one of them down for hours, and then everything t
   )
   assert.ok(!log.text().includes(TOKEN))
 
+  const { Parameter } = await ssm.send(new GetParameterCommand({ Name: HEAD_PARAMETER }))
+
   const before = await contents()
   const verified = await verifyStore({ vkey: vkey() }, { objects })
   assert.deepEqual([verified.isWhole, verified.findings.total, verified.objects.missing], [true, 0, 0])
+  const { size, root = new Uint8Array() } = verified.checkpoint ?? {}
+  const remembered = JSON.parse(Parameter?.Value ?? '') as object
+  assert.deepEqual(remembered, { format: 'ciphertrail/head/1', size, root: Buffer.from(root).toString('base64') })
   const attempts = [...before.keys()].filter((key) => key.startsWith(evidencePrefix)).length
   assert.equal(verified.kinds.snapshot, attempts)
   assert.deepEqual([verified.kinds.report, verified.kinds['registry-change'], verified.kinds.gap], [2, 2, undefined])

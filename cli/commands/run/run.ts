@@ -106,7 +106,7 @@ export function addRun(program: Command, console: Console): void {
         },
         objects,
       )
-      const deps = { objects, signer, last: openLastHead(options, console), workers, console, place }
+      const deps = { objects, signer, last: await openLastHead(options, console), workers, console, place }
       if (place.includes('://')) return serve(settings, deps)
       const ran = await withRunLock(place, () => serve(settings, deps))
       if (ran === undefined)

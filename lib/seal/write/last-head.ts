@@ -57,7 +57,7 @@ export function fileLastHead(path: string, store: string): LastHead {
     write: (head) =>
       changePrivateFile(path, WHAT, (before) => {
         const known = headIn(before)
-        if (known !== undefined && known.size === head.size && !areEqual(known.root, head.root))
+        if (known !== undefined && isContradicted(known, head))
           throw contradiction(known, path, `another root of ${head.size} leaves was to be signed`)
         if (known !== undefined && known.size >= head.size) return null
         const heads = new Map(headsIn(before)).set(store, { size: head.size, root: toBase64(head.root) })
@@ -112,7 +112,13 @@ async function beginsWith(head: Head, known: KnownHead, objects: Objects): Promi
   }
 }
 
-function contradiction({ size, root }: KnownHead, place: string, state: string): LogError {
+/** Whether two heads are of one size and of two logs. */
+export function isContradicted(known: KnownHead, head: KnownHead): boolean {
+  return known.size === head.size && !areEqual(known.root, head.root)
+}
+
+/** What to say of a log that is not the one that was signed last. */
+export function contradiction({ size, root }: KnownHead, place: string, state: string): LogError {
   return new LogError(
     `Cannot extend the log: when it was last sealed it had ${size} leaves and root ${toBase64(root)} ("${place}"), and ${state}; it was put back to an earlier state or exchanged, put back what it held`,
   )

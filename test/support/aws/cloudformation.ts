@@ -106,7 +106,9 @@ export function resolved(
     if (id === 'AWS::NoValue') return NOTHING
     if (id in PSEUDO) return PSEUDO[id]
     if (id in Parameters) return parameter(id)
-    if (id in Resources) return Resources[id]?.Type === 'AWS::SNS::Topic' ? arnOf(id, Resources[id]) : id
+    if (Resources[id]?.Type === 'AWS::SNS::Topic') return arnOf(id, Resources[id])
+    if (Resources[id]?.Type === 'AWS::SSM::Parameter') return valueOf(Resources[id].Properties['Name'])
+    if (id in Resources) return id
     throw new Error(`Cannot refer to "${id}": the template has none such`)
   }
   function attribute(id: string, name: string): string {

@@ -1,0 +1,18 @@
+/** The ARN of a parameter of AWS Systems Manager. Without the SDK, which only whoever asks for the parameter loads. */
+
+const ARN = /^arn:aws[a-z-]*:ssm:([a-z\d-]+):\d{12}:parameter\/([\w.-]+(?:\/[\w.-]+){0,14})$/
+
+/** AWS takes no longer one. */
+const MAX_LENGTH = 1_011
+
+/** What an ARN should look like, in messages. */
+export const PARAMETER_ARN_FORM =
+  'the ARN of a parameter of AWS Systems Manager, such as arn:aws:ssm:eu-central-1:111122223333:parameter/ciphertrail/log-head'
+
+/** The region and the name of a parameter; undefined where the text is no ARN of one. */
+export function parseParameterArn(arn: string): { readonly region: string; readonly name: string } | undefined {
+  const [, region, path] = arn.length > MAX_LENGTH ? [] : (ARN.exec(arn) ?? [])
+  if (region === undefined || path === undefined) return undefined
+  // A name of several levels begins with a slash, one of a single level has none.
+  return { region, name: path.includes('/') ? `/${path}` : path }
+}
