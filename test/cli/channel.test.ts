@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readChannels } from '../../lib/deliver/channel/channels.ts'
-import { downloadIdOf, makeDownload, useDownload } from '../../lib/deliver/link/downloads.ts'
+import { downloadIdOf, fetchDownload, makeDownload, useDownload } from '../../lib/deliver/link/downloads.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { linesOf, parseNdjson, run } from '../support/process/command-line.ts'
 import { keepPdf } from '../support/deliver/kept-report.ts'
@@ -109,12 +109,13 @@ test('ciphertrail channel links and revoke show and end what stands in mails, an
   const tokens = []
   for (const day of [1, 2, 3]) tokens.push(await makeDownload(link, new Date(`2099-12-0${day}T00:00:00Z`), objects))
   await useDownload(downloadIdOf(tokens[2] ?? '') ?? '', new Date('2099-12-04T00:00:00Z'), objects)
+  await fetchDownload(downloadIdOf(tokens[2] ?? '') ?? '', new Date('2099-12-04T00:00:00Z'), objects)
 
   const [heading, ...rows] = linesOf((await channel('links', 'grc')).stdout)
-  assert.match(heading ?? '', /^LINK +TO +REPORT +UNTIL +WORKS +USED +LAST$/)
+  assert.match(heading ?? '', /^LINK +TO +REPORT +UNTIL +WORKS +USED +FETCHED +LAST$/)
   assert.match(
     rows[0] ?? '',
-    /^[0-9a-f]{16} +ada@example\.com +Week 2026-W47 UTC +2099-12-31T00:00:00Z +yes +1 +2099-12-04T00:00:00Z$/,
+    /^[0-9a-f]{16} +ada@example\.com +Week 2026-W47 UTC +2099-12-31T00:00:00Z +yes +1 +1 +2099-12-04T00:00:00Z$/,
   )
   const listed = await channel('links', 'grc', '--json')
   const [first, second, third] = parseNdjson(listed.stdout)
@@ -123,7 +124,7 @@ test('ciphertrail channel links and revoke show and end what stands in mails, an
 
   const one = await channel('revoke', 'grc', '--link', String(third?.['link']))
   assert.deepEqual([one.code, one.stdout], [0, '1 link of channel "grc" revoked\n'])
-  assert.match(linesOf((await channel('links', 'grc')).stdout).at(-1) ?? '', / no: revoked +0 +-$/)
+  assert.match(linesOf((await channel('links', 'grc')).stdout).at(-1) ?? '', / no: revoked +0 +0 +-$/)
   const all = await channel('revoke', 'grc', '--all', '--json')
   assert.deepEqual(JSON.parse(all.stdout), { channel: 'grc', revoked: 2, before: 1 })
   for (const [args, wanted] of [

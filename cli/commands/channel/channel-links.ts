@@ -36,7 +36,7 @@ export function addChannelLinks(channel: Command, console: Console): void {
     .command('links')
     .summary('list the links by which recipients download reports')
     .description(
-      'Lists the links that the mails of a channel brought (--download-links on), newest first: whose, to which report, until when, whether it works, and how often its button was pressed. What opens them stands in the mails alone. One that expired is listed for 60 days more.',
+      'Lists the links that the mails of a channel brought (--download-links on), newest first: whose, to which report, until when, whether it works, how often its button was pressed and how often the report behind it was fetched, whose address works for a minute. What opens them stands in the mails alone. One that expired is listed for 60 days more.',
     )
     .argument('<id>', 'a channel')
     .option('--json', 'one JSON object a line')
@@ -57,6 +57,7 @@ export function addChannelLinks(channel: Command, console: Console): void {
           { heading: 'UNTIL', text: ({ download }) => download.expiresAt },
           { heading: 'WORKS', text: ({ end }) => (end === null ? 'yes' : `no: ${end}`) },
           { heading: 'USED', text: ({ download }) => String(download.uses) },
+          { heading: 'FETCHED', text: ({ download }) => String(download.fetches) },
           { heading: 'LAST', text: ({ download }) => download.usedAt ?? '-' },
         ]))
           console.out(line)

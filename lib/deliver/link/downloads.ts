@@ -33,6 +33,8 @@ const downloadSchema = z.object({
   uses: z.int().nonnegative(),
   /** RFC 3339: the last of these; null for none. */
   usedAt: z.iso.datetime().nullable(),
+  /** How often the address that the button leads to was asked, which works for a minute; an earlier version did not count that. */
+  fetches: z.int().nonnegative().default(0),
 })
 
 /** What is kept of a link. */
@@ -73,6 +75,7 @@ export async function makeDownload(
     revokedAt: null,
     uses: 0,
     usedAt: null,
+    fetches: 0,
   }
   await objects.putIf(downloadKey(id), encode(made), null)
   return token
@@ -119,6 +122,15 @@ export async function useDownload(id: string, now: Date, objects: Objects): Prom
     download.revokedAt !== null || isExpired(download, now)
       ? undefined
       : { ...download, uses: download.uses + 1, usedAt: timeOf(now) },
+  )
+}
+
+/** Writes down that the address behind the button is asked, before anything is given: whoever else has it is seen. Undefined as {@link useDownload} has it. */
+export async function fetchDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
+  return change(id, objects, (download) =>
+    download.revokedAt !== null || isExpired(download, now)
+      ? undefined
+      : { ...download, fetches: download.fetches + 1 },
   )
 }
 

@@ -6,6 +6,7 @@ import {
   type Download,
   type DownloadEnd,
   downloadIdOf,
+  fetchDownload,
   readDownload,
   readEnd,
   useDownload,
@@ -77,7 +78,7 @@ export async function answerDownload(request: Request, token: string, deps: Down
   return { response: seeOther(location), download: used }
 }
 
-/** Answers `/d/{ticket}/report.pdf` with the bytes, for a minute after the button was pressed, unless the link has ended since. */
+/** Answers `/d/{ticket}/report.pdf` with the bytes, for a minute after the button was pressed, unless the link has ended since; each time is written down first. */
 export async function answerDownloadBytes(
   request: Request,
   { ticket, name }: { readonly ticket: string; readonly name: string },
@@ -95,7 +96,9 @@ export async function answerDownloadBytes(
   if ('end' in opened) return { response: await ended(download, opened.end, opened.timeZone), download }
   const way = await wayOf(opened, request.method === 'HEAD' ? 'HEAD' : 'GET', deps)
   if (way.by === 'nobody') return { response: await tooLarge(opened, way.largestBody), download }
-  if (way.by === 'store') return { response: seeOther(way.address), download }
+  const counted = await fetchDownload(download.id, now(), objects)
+  if (counted === undefined) return { response: await ended(download, null, opened.timeZone), download }
+  if (way.by === 'store') return { response: seeOther(way.address), download: counted }
   return {
     response: new Response(opened.document.body, {
       headers: {
@@ -105,7 +108,7 @@ export async function answerDownloadBytes(
         'content-type': TYPE,
       },
     }),
-    download,
+    download: counted,
   }
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   DOWNLOAD_SECONDS,
   downloadIdOf,
+  fetchDownload,
   downloadEnd,
   linkName,
   listDownloads,
@@ -54,6 +55,7 @@ test('makeDownload() keeps what a link is for under the hash of its token, and t
     revokedAt: null,
     uses: 0,
     usedAt: null,
+    fetches: 0,
   })
   assert.notEqual(await makeDownload(LINK, NOW, objects), token)
   assert.equal((await listDownloads(objects)).downloads.length, 2)
@@ -246,4 +248,20 @@ test('linkKey() made by two at once is one key for both, and stays', async () =>
   const key = await linkKey(objects)
   assert.deepEqual(key, await other)
   assert.deepEqual(await linkKey(objects), key)
+})
+
+test('fetchDownload() counts by itself, from none where an earlier version made the link, and no more once that has ended', async (t) => {
+  const objects = await freshStore(t)
+  const { id } = await made(objects)
+  const stored = (await objects.get(downloadKey(id))) ?? assert.fail()
+  const { fetches: _, ...earlier } = JSON.parse(Buffer.from(stored.body).toString()) as Record<string, unknown>
+  await objects.putIf(downloadKey(id), Buffer.from(JSON.stringify(earlier)), stored.etag)
+  assert.equal((await readDownload(id, objects))?.fetches, 0)
+  await useDownload(id, NOW, objects)
+  await Promise.all([1, 2, 3].map(() => fetchDownload(id, NOW, objects)))
+  const counted = await readDownload(id, objects)
+  assert.deepEqual([counted?.uses, counted?.fetches], [1, 3])
+  await revokeDownload(id, NOW, objects)
+  assert.equal(await fetchDownload(id, NOW, objects), undefined)
+  assert.equal((await readDownload(id, objects))?.fetches, 3)
 })

@@ -52,7 +52,8 @@ async function world(t: TestContext, changes: Partial<Objects> = {}, largestBody
   const visit = (method: string, path = `/d/${token}`) =>
     ask(path, { method, redirect: 'manual', headers: { authorization: '' } })
   const uses = async () => (await readDownload(id, objects))?.uses
-  return { held, objects, report, recipient, token, id, clock, visit, uses, logged }
+  const fetches = async () => (await readDownload(id, objects))?.fetches
+  return { held, objects, report, recipient, token, id, clock, visit, uses, fetches, logged }
 }
 
 function assertTellsNobody({ headers }: Response): void {
@@ -93,7 +94,7 @@ test('a link shows a page with one button, and whoever follows links gets nothin
 })
 
 test('the button is written down and leads to the bytes, which need no login and are there for a minute', async (t) => {
-  const { visit, uses, clock, logged, token, id, held } = await world(t)
+  const { visit, uses, fetches, clock, logged, token, id, held } = await world(t)
   const pressed = await visit('POST')
   assert.equal(pressed.status, 303)
   assertTellsNobody(pressed)
@@ -120,7 +121,8 @@ test('the button is written down and leads to the bytes, which need no login and
   const late = await visit('GET', path)
   assert.equal(late.status, 404)
   assertTellsNobody(late)
-  assert.equal(await uses(), 1, 'fetching the bytes is no further use')
+  // Whoever else got the address is seen: each request is written down, and none that gave nothing.
+  assert.deepEqual([await uses(), await fetches()], [1, 4])
 
   // People press twice, programs press too: that burns nothing, and each time is written down.
   assert.equal((await visit('POST')).status, 303)
@@ -310,6 +312,26 @@ test('what cannot be written down is not given, and what is not the recorded rep
   assert.equal((await keyless.visit('POST')).status, 503)
   assert.equal(await keyless.uses(), 0)
   assert.match(keyless.logged[0]?.error ?? '', /registry\/links\.json/)
+})
+
+test('bytes that cannot be written down are not given, nor those of a link that is revoked while they are', async (t) => {
+  let how: () => Promise<unknown> = async () => undefined
+  const around = await world(t, {
+    async putIf(key, body, etag) {
+      await how()
+      return around.objects.putIf(key, body, etag)
+    },
+  })
+  const path = `/d/${(await around.visit('POST')).headers.get('location') ?? ''}`
+  how = () => Promise.reject(new StoreError('Cannot write: the disk is full'))
+  const unwritten = await around.visit('GET', path)
+  assert.equal(unwritten.status, 503)
+  assert.doesNotMatch(await unwritten.text(), /%PDF/)
+  how = () => revokeDownload(around.id, SENT, around.objects)
+  const revoked = await around.visit('GET', path)
+  assert.equal(revoked.status, 410)
+  assert.doesNotMatch(await revoked.text(), /%PDF/)
+  assert.deepEqual([await around.uses(), await around.fetches()], [1, 0])
 })
 
 test('a link that is revoked while its use is written down gives nothing', async (t) => {
