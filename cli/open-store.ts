@@ -5,6 +5,7 @@ import type { Cluster } from '../lib/model/registry.ts'
 import { printable } from '../lib/text/printable.ts'
 import type { DeriveDeps } from '../lib/history/derive.ts'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
+import { folderOpenToOthers } from '../lib/store/objects/open-to-others.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import { addressWarnings, parseAddress, StoreAddressError } from '../lib/store/objects/s3/address.ts'
@@ -41,6 +42,14 @@ export function openStore(options: StoreOptions, { config, now }: Console): Obje
 export function storeWarnings(options: StoreOptions, { config }: Console): string[] {
   const address = addressOf(placeOf(options, config))
   return address === undefined ? [] : addressWarnings(address)
+}
+
+/** What to do about a store in a directory that others can look into, in one line; null where none can, and for a store in S3. */
+export async function rightsFix(place: string): Promise<string | null> {
+  const folder = place.includes('://') ? undefined : await folderOpenToOthers(place)
+  return folder === undefined
+    ? null
+    : `others than its owner can look into its folder "${printable(folder)}", and it holds addresses and links; run "chmod -R go= ${printable(place)}" and judge whether they have`
 }
 
 /** Whether the store is in S3, so that functions may work on it, too. Throws UsageError as {@link openStore} does. */

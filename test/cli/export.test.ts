@@ -7,7 +7,8 @@ import type { TestContext } from 'node:test'
 import { linkKey } from '../../lib/deliver/link/unsubscribe-links.ts'
 import { makeDownload } from '../../lib/deliver/link/downloads.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
-import { run, runShell } from '../support/process/command-line.ts'
+import { linesOf, run, runShell } from '../support/process/command-line.ts'
+import { startService } from '../support/process/running-service.ts'
 import { keepPdf } from '../support/deliver/kept-report.ts'
 import { linksKey } from '../../lib/store/delivery-keys.ts'
 
@@ -47,6 +48,41 @@ test('a store is readable by its owner alone, whatever the umask, and so is what
   for (const [name, mode, isFolder] of rights) assert.equal(mode, isFolder ? 0o700 : 0o600, name)
   for (const name of ['ciphertrail-data.key', 'ciphertrail-data.key.head', 'ciphertrail-data.trust'])
     assert.equal(statSync(join(folder, name)).mode & 0o777, 0o600, name)
+})
+
+test('a store whose folders others can look into is told, with what to do, where addresses are put into it and where it runs, and refused by nobody', async (t) => {
+  const { folder, store, command } = await world(t)
+  const warned = async (...args: string[]) => {
+    const { code, stderr } = await command(...args)
+    assert.equal(code, 0, stderr)
+    return linesOf(stderr).filter((line) => line.includes('chmod'))
+  }
+  const wanted = [
+    'WARNING: store "./ciphertrail-data": others than its owner can look into its folder "registry", and it holds addresses and links; run "chmod -R go= ./ciphertrail-data" and judge whether they have',
+  ]
+  const add = ['channel', 'add', 'all', '--to', 'bob@example.com']
+  assert.deepEqual(await warned(...add), [])
+  // As an earlier version made it, or its owner on purpose; a closed folder above closes it all, an open one above closed ones opens none.
+  for (const [rights, expected] of [
+    [[0o755, 0o755], wanted],
+    [[0o750, 0o750], wanted],
+    [[0o711, 0o704], wanted],
+    [[0o700, 0o755], []],
+    [[0o755, 0o700], []],
+  ] as const) {
+    chmodSync(store, rights[0])
+    chmodSync(join(store, 'registry'), rights[1])
+    assert.deepEqual(await warned(...add), expected, rights.join(' '))
+  }
+  chmodSync(join(store, 'registry'), 0o755)
+  const service = await startService([], folder)
+  const { level, fix } = await service.until(({ event }) => event === 'readable')
+  assert.deepEqual([level, wanted[0]?.endsWith(String(fix))], ['warn', true])
+  service.kill('SIGTERM')
+  assert.equal((await service.ended).code, 0)
+  const fixed = await runShell('chmod -R go= ./ciphertrail-data', { folder })
+  assert.equal(fixed.code, 0)
+  assert.deepEqual(await warned(...add), [])
 })
 
 test('export copies a store that verifies, and leaves behind who gets mail, addresses, links and what opens them', async (t) => {

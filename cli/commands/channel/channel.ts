@@ -24,7 +24,7 @@ import { addChannelLinks } from './channel-links.ts'
 import { addChannelPreview } from './channel-preview.ts'
 import { chosenChannels } from '../../find-channel.ts'
 import { type Console, FailedError, UsageError } from '../../console.ts'
-import { isSharedStore, openStore } from '../../open-store.ts'
+import { isSharedStore, openStore, placeOf, rightsFix } from '../../open-store.ts'
 import { tableLines } from '../../terminal-table.ts'
 import { collectValues, readTime } from '../../option-values.ts'
 import { SetupError } from '../../../lib/net/errors.ts'
@@ -92,6 +92,10 @@ export function addChannelCommands(program: Command, console: Console): void {
         const outcome = await addChannel(optionsOf(id, options), author, objects)
         if (options.json === true) console.out(toJson({ channel: id, outcome }))
         else console.out(`Channel "${id}" ${outcome}. Next: ciphertrail channel check ${id}`)
+        // Addresses are in it now.
+        const place = placeOf(options, console.config)
+        const fix = await rightsFix(place)
+        if (fix !== null) console.err(`WARNING: store "${printable(place)}": ${fix}`)
       } catch (error) {
         throw error instanceof ChannelError ? new UsageError(printable(error.message)) : error
       }

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cron } from 'croner'
@@ -22,7 +21,7 @@ import { type RunLog, runLog } from './run-log.ts'
 import { workerSettings } from './worker.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
 import { addSignerOptions, openLastHead, openSigner, type SignerOptions } from '../../signer.ts'
-import { openStore, placeOf } from '../../open-store.ts'
+import { openStore, placeOf, rightsFix } from '../../open-store.ts'
 import { refuseFolders } from '../../operator-trust.ts'
 import { readDuration, readNumber, readUrl } from '../../option-values.ts'
 
@@ -211,8 +210,8 @@ async function serve(
   })
   const server = await listen(api.fetch, { host, port })
   log('info', 'started', { url: server.url, store: place, timeZone, version })
-  if (await isOpenToOthers(place))
-    log('warn', 'readable', { store: place, fix: `others on this machine can read it, run "chmod -R go= ${place}"` })
+  const fix = await rightsFix(place)
+  if (fix !== null) log('warn', 'readable', { store: place, fix })
   await logReplays(objects, log)
   const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
   void service.tick()
@@ -224,13 +223,6 @@ async function serve(
   log('info', 'stopped', { abandoned: !isDone })
   // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
   if (!isDone) process.exit(0)
-}
-
-/** Whether somebody else may look into a store in a directory: one of an earlier version was made with the umask. */
-async function isOpenToOthers(place: string): Promise<boolean> {
-  if (place.includes('://')) return false
-  const { mode } = await stat(place)
-  return (mode & 0o077) !== 0
 }
 
 /** Says once of which clusters nothing is collected. A registry that cannot be read is told where windows are planned. */
