@@ -6,8 +6,17 @@ const PIECE_LENGTH = 1 << 16
 
 const QUOTE = 0x22
 const ESCAPE = 0x5c
-const COMMA = 0x2c
-const [LIST, LIST_END, OBJECT, OBJECT_END] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+/** What a byte outside of strings means; 0: nothing. */
+const [BEGINS_STRING, BEGINS_VALUE, BEGINS_MANY, ENDS_MANY] = [1, 2, 3, 4]
+const MEANING = new Uint8Array(256)
+MEANING[QUOTE] = BEGINS_STRING
+for (const [characters, meaning] of [
+  [',', BEGINS_VALUE],
+  ['[{', BEGINS_MANY],
+  [']}', ENDS_MANY],
+] as const)
+  for (const character of characters) MEANING[character.charCodeAt(0)] = meaning
 
 /**
  * Looks at a text that may be JSON without parsing it, which would need some fifty bytes of memory for each value: what stands in strings does not count,
@@ -15,8 +24,8 @@ const [LIST, LIST_END, OBJECT, OBJECT_END] = [0x5b, 0x5d, 0x7b, 0x7d]
  */
 export function jsonExtent(text: string, most: JsonExtent): JsonExtent {
   const encoder = new TextEncoder()
-  // A unit of UTF-16 becomes at most three bytes of UTF-8.
-  const bytes = new Uint8Array(3 * Math.min(text.length, PIECE_LENGTH))
+  // A unit of UTF-16 becomes at most three bytes of UTF-8; behind them one stands that ends both searches, so that they need not look for the end.
+  const bytes = new Uint8Array(3 * Math.min(text.length, PIECE_LENGTH) + 1)
   let depth = 0
   let deepest = 0
   let values = 1
@@ -24,25 +33,31 @@ export function jsonExtent(text: string, most: JsonExtent): JsonExtent {
   let at = 0
   for (let from = 0; from < text.length; from += PIECE_LENGTH) {
     const { written } = encoder.encodeInto(text.slice(from, from + PIECE_LENGTH), bytes)
+    bytes[written] = QUOTE
     while (at < written) {
       if (isString) {
-        while (at < written && bytes[at] !== QUOTE && bytes[at] !== ESCAPE) at += 1
+        while (bytes[at] !== QUOTE && bytes[at] !== ESCAPE) at += 1
         if (at >= written) break
         isString = bytes[at] === ESCAPE
         // What is escaped may be the first byte of the next piece.
         at += isString ? 2 : 1
         continue
       }
-      const byte = bytes[at]
+      let meaning = MEANING[bytes[at] ?? 0]
+      while (meaning === 0) {
+        at += 1
+        meaning = MEANING[bytes[at] ?? 0]
+      }
+      if (at >= written) break
       at += 1
-      if (byte === QUOTE) isString = true
-      else if (byte === COMMA) values += 1
-      else if (byte === LIST || byte === OBJECT) {
+      if (meaning === BEGINS_STRING) isString = true
+      else if (meaning === BEGINS_VALUE) values += 1
+      else if (meaning === BEGINS_MANY) {
         values += 1
         depth += 1
         if (depth > deepest) deepest = depth
         if (deepest > most.depth) return { depth: deepest, values }
-      } else if (byte === LIST_END || byte === OBJECT_END) depth -= 1
+      } else depth -= 1
     }
     at -= written
     if (values > most.values) return { depth: deepest, values }

@@ -723,6 +723,8 @@ test('encodeDerived() writes canonical JSON, and makes text that is not Unicode 
     { numRuns: 20 },
   )
   assert.equal(encodeDerived({ b: 'a\ud800', a: ['\ude00'] }).toString(), '{"a":["\ufffd"],"b":"a\ufffd"}')
+  const hostile: unknown = JSON.parse('{"b":{"__proto__":{"z":1,"a":"\\ud800"}},"a":1}')
+  assert.equal(encodeDerived(hostile).toString(), '{"a":1,"b":{"__proto__":{"a":"\ufffd","z":1}}}')
 })
 
 test('deriveCluster() folds a long history in steps to what folding it at once gives', async () => {

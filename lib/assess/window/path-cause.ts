@@ -225,15 +225,13 @@ function causeOfInbound(path: Decided, facts: Facts, settingOf: SettingOf): Path
   const isClear = reason === 'no_tls_from_remote' || reason.startsWith('probe path')
   if ((!isClear && reason !== 'port_skipped') || isSentByProxy) return UNKNOWN
   const dialled = dialledPorts(destination, port, facts)
-  const around = facts.pods
-    .filter(({ meshed }) => meshed)
-    .flatMap((pod): Setting[] => {
-      const skipped = dialled.find((one) => includesPort(pod.skipOutbound, one))
-      return [
-        ...(skipped === undefined ? [] : [{ ...settingOf(pod, SKIP_OUTBOUND), port: skipped }]),
-        ...(pod.skipSubnets.length > 0 ? [settingOf(pod, SKIP_SUBNETS)] : []),
-      ]
-    })
+  const around: Setting[] = []
+  for (const pod of facts.pods) {
+    if (!pod.meshed) continue
+    const skipped = dialled.find((one) => includesPort(pod.skipOutbound, one))
+    if (skipped !== undefined) around.push({ ...settingOf(pod, SKIP_OUTBOUND), port: skipped })
+    if (pod.skipSubnets.length > 0) around.push(settingOf(pod, SKIP_SUBNETS))
+  }
   const early = facts.pods.filter((pod) => ranEarlyInit(pod, facts)).map(initSetting)
   // What Linkerd sets for all proxies, or for its own, is nobody's to change.
   const settings = some([

@@ -24,8 +24,15 @@ function sorted(value: unknown): unknown {
   if (typeof value === 'string') return value.toWellFormed()
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return value.map(sorted)
-  const members = Object.entries(value).toSorted(([a], [b]) => compareText(a, b))
-  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]))
+  const found: Record<string, unknown> = { ...value }
+  const members: Record<string, unknown> = {}
+  for (const name of Object.keys(found).sort(compareText)) {
+    // Assigned, it would be the prototype.
+    if (name === '__proto__')
+      Object.defineProperty(members, name, { value: sorted(found[name]), enumerable: true, configurable: true })
+    else members[name] = sorted(found[name])
+  }
+  return members
 }
 
 /** The SHA-256 of bytes, in hex: unlike an etag the same in every store. */
