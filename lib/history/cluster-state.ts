@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { concurrently } from '../concurrently.ts'
+import { excessOfEdges } from '../assess/window/unreadable.ts'
 import { DERIVATION } from '../model/window.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Window } from '../model/time.ts'
@@ -253,6 +254,9 @@ function hashesOf({ start, end }: Window, replacing: ClusterState['replacing']):
   return replacing.filter((one) => one.start === start && one.end === end).map(({ sha256 }) => sha256)
 }
 
+/** Four times what a window has that comes to as many paths as its budget allows. */
+const MAX_RESULT_BYTES = 256_000_000
+
 async function readResult(
   clusterId: string,
   window: Window,
@@ -261,6 +265,11 @@ async function readResult(
 ): Promise<WindowResult> {
   const key = windowKey(clusterId, window)
   const stored = await objects.get(key)
-  if (stored === undefined || !hashes.includes(sha256Of(stored.body))) throw new DamagedError(key)
-  return parseJson(stored.body) as WindowResult
+  if (stored === undefined || stored.body.length > MAX_RESULT_BYTES || !hashes.includes(sha256Of(stored.body)))
+    throw new DamagedError(key)
+  const result = parseJson(stored.body) as WindowResult | undefined
+  // Whoever can write it can write its hash, too: none that was derived has more.
+  const isDerived = Array.isArray(result?.paths) && Array.isArray(result.edges) && excessOfEdges(result) === null
+  if (!isDerived) throw new DamagedError(key)
+  return result
 }

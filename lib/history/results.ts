@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
-import { unreadableWindow } from '../assess/window/unreadable.ts'
+import { excessOfEdges, unreadableWindow } from '../assess/window/unreadable.ts'
 import { mergeResults } from '../assess/window/merge-results.ts'
 import type { ListsOfSnapshot } from '../assess/window/window.ts'
 import type { Cluster } from '../model/registry.ts'
@@ -123,8 +123,10 @@ async function makeResult(
 ): Promise<string> {
   const { objects } = deps
   const error = attempts.get(inputs.evidence)?.error ?? null
-  const result =
-    error === null ? await assessAttempts(inputs, deps) : unreadableWindow(clusterId, window, inputs, [error])
+  const unreadable = (line: string) => unreadableWindow(clusterId, window, inputs, [line])
+  const assessed = error === null ? await assessAttempts(inputs, deps) : unreadable(error)
+  const excess = excessOfEdges(assessed)
+  const result = excess === null ? assessed : unreadable(`Cannot use "${inputs.evidence}": its window has ${excess}`)
   const body = encodeDerived(result)
   const key = windowKey(clusterId, window)
   const sha256 = sha256Of(body)

@@ -33,6 +33,8 @@ const DEFAULTS = {
   objects: 100_000,
   /** Pages of one Kubernetes list, of up to 500 objects each. */
   pages: 400,
+  /** Paths that a window comes to, and edges beside them, of all its attempts: 4,691, of some 570 bytes each. */
+  edges: 100_000,
 }
 
 /** What is bounded. */
@@ -103,6 +105,7 @@ const WORDS: Readonly<Record<BudgetName, string>> = {
   samples: 'samples',
   objects: 'Kubernetes objects',
   pages: 'pages',
+  edges: 'paths and edges',
 }
 
 /** What is told of something that exceeds its budget, in words that follow "it has": what, how much, what is wanted, and how to raise it. */

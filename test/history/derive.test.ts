@@ -11,13 +11,14 @@ import type { AssessInput } from '../../lib/assess/window/window.ts'
 import { firstLookOf } from '../../lib/history/archive.ts'
 import { compactCluster, deriveCluster, type DeriveDeps, rebuildCluster } from '../../lib/history/derive.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { useBudget } from '../../lib/observed/budget.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
 import { archiveKey, evidenceKey, parseEvidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/history/namespaces.ts'
 import { type Memory, readLast, readRecent } from '../../lib/history/recent.ts'
-import { encodeDerived } from '../../lib/store/objects/derived-object.ts'
-import { readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
+import { DamagedError, encodeDerived } from '../../lib/store/objects/derived-object.ts'
+import { readExpected, readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
@@ -643,6 +644,43 @@ test('deriveCluster() starts from evidence where an earlier version derived the 
   await objects.putIf(stateKey('demo'), Buffer.from('{"derivation":1,"timeline":{"paths":[{}]}}'), null)
   assert.deepEqual((await deriveCluster(cluster, deps(objects))).errors, [])
   assert.deepEqual(await derivedIn(objects), await derivedFrom(evidence))
+})
+
+test('a window of more paths than its budget allows is one that cannot be read, and a stored result of more is not used', async (t) => {
+  t.after(() => useBudget(undefined))
+  const two = (index: number): Evidence =>
+    evidenceOf({ index, number: 1, complete: true, listsAfter: 60, observed: 1, states: ['mtls', 'mtls'] })
+  const objects = memoryObjects()
+  await put(objects, [simple(0, 'mtls'), two(1), simple(2, 'mtls')])
+  useBudget('edges=2')
+  await deriveCluster(cluster, deps(objects))
+  const state = (await readState('demo', objects)).state ?? assert.fail()
+  const resultsOf = async () => (await readExpected(state, state.windows, objects)).map(({ result }) => result)
+  assert.deepEqual(
+    (await resultsOf()).map((result) => result?.paths.length),
+    [1, 2, 1],
+  )
+  // Who writes a result writes the hash that names it, too.
+  useBudget('edges=1')
+  await assert.rejects(
+    resultsOf(),
+    (error) => error instanceof DamagedError && error.key === windowKey('demo', hour(1)),
+  )
+  await rebuildCluster(cluster, deps(objects))
+  const again = (await readState('demo', objects)).state ?? assert.fail()
+  const results = (await readExpected(again, again.windows, objects)).map(({ result }) => result)
+  assert.deepEqual(
+    results.map((result) => [result?.collected, result?.paths.length]),
+    [
+      [true, 1],
+      [false, 0],
+      [true, 1],
+    ],
+  )
+  assert.match(
+    results[1]?.errors.join('\n') ?? '',
+    /^Cannot use "evidence\/[^"]+\/demo\/0001\.json\.gz": its window has 2 paths and edges or more, wanted at most 1; if that is right, raise "edges" in CIPHERTRAIL_BUDGET$/,
+  )
 })
 
 test('deriveCluster() leaves alone what a later version derived', async () => {

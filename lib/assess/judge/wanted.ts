@@ -30,7 +30,8 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
 }
 
-function isBelow(share: number | null, wantedShare: number): boolean {
+/** Whether less than the wanted share was seen; what sums of fractions lose is not. Null is not known, and below nothing. */
+export function isBelow(share: number | null, wantedShare: number): boolean {
   return share !== null && share < wantedShare - EPSILON
 }
 

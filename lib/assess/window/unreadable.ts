@@ -1,6 +1,7 @@
 import { DERIVATION } from '../../model/window.ts'
 import type { Window } from '../../model/time.ts'
 import type { WindowResult } from '../../model/window.ts'
+import { budget, exceeds } from '../../observed/budget.ts'
 
 /** What a window comes to whose evidence cannot be read: nothing is told of it but why, so that its known paths are `not-collected`. */
 export function unreadableWindow(
@@ -25,4 +26,10 @@ export function unreadableWindow(
     existing: null,
     namespaces: null,
   }
+}
+
+/** Why a window comes to more than its budget, in words that follow "it has"; null where it does not. */
+export function excessOfEdges({ paths, edges }: Pick<WindowResult, 'paths' | 'edges'>): string | null {
+  const all = paths.length + edges.length
+  return all > budget().edges ? exceeds('edges', { atLeast: all }) : null
 }

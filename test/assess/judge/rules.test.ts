@@ -617,6 +617,16 @@ test('evidence-is-complete says one thing of a cluster, by the share of its pod 
     [lost?.seen?.share, lost?.seen?.windows, lost?.seen?.uncollected, lost?.seen?.unseenSeconds],
     [11 / 12, 12, 1, 3600],
   )
+  // What sums of fractions lose is not missing: the share is not below what it was wanted to be.
+  const exactly = coverageOf('prod', hours(HOURS), web).map((row) => ({
+    ...row,
+    expectedSeconds: 1,
+    observedSeconds: 0.99 - 1e-12,
+  }))
+  assert.doesNotMatch(
+    check('evidence-is-complete', period([path()], { coverage: exactly }))[0]?.detail ?? '',
+    /less than the wanted share/,
+  )
   const [partly] = check('evidence-is-complete', unscraped(3600))
   assert.equal(partly?.seen?.share, 23 / 24)
   assert.match(partly?.detail ?? '', /less than the wanted share was seen of deployment\/shop\/web$/)

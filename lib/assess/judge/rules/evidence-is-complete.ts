@@ -9,6 +9,7 @@ import {
 import { workloadKey } from '../../pods/facts.ts'
 import { observedTime } from '../observed-time.ts'
 import { seenOfCluster } from '../seen.ts'
+import { isBelow } from '../wanted.ts'
 
 /** So many workloads are named; the table of coverage has all. */
 const MAX_NAMES = 5
@@ -51,7 +52,7 @@ function judge({ cluster, windows, uncollected, coverage, wantedShare }: RulePer
 function namesBelow(coverage: ReadonlyMap<string, CoverageHistory>, wantedShare: number): string[] {
   const below = [...coverage.values()]
     .map(({ workload, expectedSeconds, observedSeconds }) => ({ workload, share: observedSeconds / expectedSeconds }))
-    .filter(({ share }) => share < wantedShare)
+    .filter(({ share }) => isBelow(share, wantedShare))
     .toSorted((a, b) => a.share - b.share)
   if (below.length === 0) return []
   const names = below.slice(0, MAX_NAMES).map(({ workload }) => workloadKey(workload))
