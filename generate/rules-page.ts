@@ -13,8 +13,7 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
     ...rules.flatMap((rule) => [
       `## ${rule.id}`,
       '',
-      `- Passes: ${rule.title}`,
-      `- Fails: ${rule.failTitle}`,
+      `- Tests: ${rule.title}`,
       `- Why: ${rule.why}`,
       `- Needs: ${rule.needs}`,
       `- Controls: ${controlsOf(rule.id, frameworks)}`,

@@ -156,9 +156,8 @@ export type FrameworkResult = {
 /** The result of a rule over a whole period. */
 export type RuleResult = {
   readonly id: string
-  /** The property that the rule tests; the same for every verdict. */
+  /** What it tests, the same for every verdict: shown with the verdict beside it. */
   readonly title: string
-  readonly failTitle: string
   readonly why: string
   readonly verdict: Verdict
   readonly score: Score

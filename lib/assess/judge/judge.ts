@@ -59,9 +59,9 @@ export function judge({ clusters, scopes, waivers, settings, period, at }: Judge
     wantedShare,
     findings,
     errors: checked.errors,
-    rules: RULES.map(({ id, title, failTitle, why }): RuleResult => {
+    rules: RULES.map(({ id, title, why }): RuleResult => {
       const own = byRule.get(id) ?? []
-      return { id, title, failTitle, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
+      return { id, title, why, verdict: worstVerdict(own), score: scoreOf(own, isBlind) }
     }),
     frameworks: FRAMEWORKS.map((framework) =>
       frameworkResult(framework, scopesOf(framework.id, scopes), { periods, byRuleAt, wantedShare, labelsOf }),

@@ -15,9 +15,8 @@ import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPor
 export type Rule = {
   /** The name of its file. */
   readonly id: string
-  /** What holds where it passes, and what does not where it fails. */
+  /** What it tests, the same for every verdict: shown with the verdict beside it. */
   readonly title: string
-  readonly failTitle: string
   readonly why: string
   /** What it is judged on, and what counts as seen. */
   readonly needs: string

@@ -62,7 +62,7 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
         ['Not enough evidence', 11, 'numbers'],
       ],
       rules.map((rule) => [
-        lines([rule.verdict === 'fail' ? rule.failTitle : rule.title], [rule.id]),
+        lines([rule.title], [rule.id]),
         stateCell(verdictView(rule.verdict)),
         scoreCell(rule.score),
         number(countWords(rule.score.fail)),

@@ -74,7 +74,14 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
       ]
     }),
   )
-  return { ...told, title: `${rule.verdict === 'fail' ? rule.failTitle : rule.title} (${rule.id})` }
+  return { ...told, title: `${rule.title}: ${outcomeWords(rule)} (${rule.id})` }
+}
+
+/** `fail, 3 of 46`: the verdict, and how many of all that was judged have it. */
+function outcomeWords({ verdict, score }: RuleResult): string {
+  const { pass, fail, waived, notEnoughEvidence } = score
+  const having = verdict === 'fail' ? fail + waived : notEnoughEvidence
+  return `${verdictView(verdict).word}, ${countWords(having)} of ${countWords(pass + fail + waived + notEnoughEvidence)}`
 }
 
 /** Failures before waived ones before what is unknown. */

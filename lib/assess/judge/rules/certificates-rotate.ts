@@ -7,8 +7,7 @@ type Stated = { readonly start: string; readonly end: string; readonly crypto: C
 /** Judges whether the certificates of proxies were renewed before they ended. */
 export const certificatesRotate: Rule = {
   id: 'certificates-rotate',
-  title: 'The certificates of all proxies were renewed in time',
-  failTitle: 'The certificate of a proxy had ended',
+  title: 'Proxy certificates are renewed in time',
   why: 'A short life bounds what a stolen key is worth, and a proxy that does not renew will one day refuse everybody.',
   needs:
     'The end of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). Seen is a window in which every proxy stated it. Where the earliest end of all did not move within the period, no renewal was seen, and there is not enough evidence.',

@@ -20,8 +20,7 @@ const CURRENT_GROUPS: ReadonlySet<string> = new Set([
 /** Judges what the proxies can do, as they state it. */
 export const cryptoIsCurrent: Rule = {
   id: 'crypto-is-current',
-  title: 'Every proxy offers only suites of TLS 1.3 and current key exchange',
-  failTitle: 'A proxy offers a suite or a key exchange that is not current',
+  title: 'Proxies offer only TLS 1.3 and current key exchange',
   why: 'A connection is as strong as the weakest suite that both ends accept.',
   needs:
     'rustls_info of every proxy in every window (proxies since edge-25.8.3 have it). It is what a proxy can do: what was negotiated on a connection is in no metric. Seen is a window in which every proxy stated it. FIPS is shown as the proxies state it, and not judged.',

@@ -17,8 +17,7 @@ const MAX_NAMES = 5
 /** Judges what was collected, whatever it says. */
 export const evidenceIsComplete: Rule = {
   id: 'evidence-is-complete',
-  title: 'The wanted share of what the cluster did was seen',
-  failTitle: 'Evidence of the period is missing',
+  title: 'The wanted share of pod time is observed',
   why: 'What nobody looked at is not known to be encrypted: silence is not evidence.',
   needs:
     'The list of expected windows, and how long the proxies of each workload should have been seen in them and were. A window that was not collected counts like the average of the others, as not seen. It never fails: where less than the wanted share was seen, there is not enough evidence.',

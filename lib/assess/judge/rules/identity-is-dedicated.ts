@@ -5,8 +5,7 @@ import { seenOfWorkload, withUntold } from '../seen.ts'
 /** Judges whether an identity stands for one workload. */
 export const identityIsDedicated: Rule = {
   id: 'identity-is-dedicated',
-  title: 'The workload has a ServiceAccount of its own',
-  failTitle: 'The workload shares its ServiceAccount, or has the default one',
+  title: 'Each workload has its own ServiceAccount',
   why: 'The identity of the mesh is the ServiceAccount: who shares one cannot be told apart, on the wire or by policy.',
   needs:
     'The ServiceAccount of each workload with proxies, from complete lists that agree around every window. Workloads that had the same one in the same window share it; "default" is whoever names none.',

@@ -5,8 +5,7 @@ import { withUntold } from '../seen.ts'
 /** Judges whether the identities on the wire are those that the API server gives to the ends. */
 export const identityIsExpected: Rule = {
   id: 'identity-is-expected',
-  title: 'Both identities on the wire were those of the workloads',
-  failTitle: 'An identity on the wire was not that of the workload',
+  title: 'Identities on the wire match the ServiceAccounts',
   why: 'A name in a metric is what a label says; the identity on the wire was proved with a key.',
   needs:
     'The identity that each side saw of the other, and the ServiceAccounts that the lists of the same window give to both workloads. Seen is a window by the smaller part of the pod time that was read at the two ends; where one side did not tell the identity of the other, its state is not told. A client that shows no identity is not applicable here: path-is-mutual says so.',

@@ -5,8 +5,7 @@ import { clearWindows, clearWords, doubtOf, encryptedWindows, isExempt, ofPort, 
 /** Judges what a workload's port was sent, by whomever. */
 export const inboundPlaintextAbsent: Rule = {
   id: 'inbound-plaintext-absent',
-  title: 'Nothing reached the port in the clear',
-  failTitle: 'Traffic reached the port in the clear',
+  title: 'Inbound traffic of ports is encrypted',
   why: 'A client without a proxy has no path of its own in any metric: only the port that it reached tells of it.',
   needs:
     'Every window of the workload. Seen is the part of the time of its pods that was read, where a list shows each pod with a proxy, no label of theirs replaces readings, and the port does not go around the proxy: that something is absent can only be said of what was seen.',

@@ -13,8 +13,7 @@ const DOUBTS: ReadonlySet<string> = new Set([
 /** Judges whether what is read of a workload is open to its own say. */
 export const labelsNotSpoofed: Rule = {
   id: 'labels-not-spoofed',
-  title: 'No label of the workload replaces what its proxies say',
-  failTitle: 'Labels of the workload replace what its proxies say',
+  title: 'No pod label overwrites a metric label',
   why: "The Prometheus of Linkerd's viz copies every pod label onto the series of its proxy: a pod labelled tls=true says so of all its connections.",
   needs:
     'The labels of all its pods, from complete lists that agree around every window. Of both ends of a path that was read under doubt there is not enough evidence.',

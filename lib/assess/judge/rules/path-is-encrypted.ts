@@ -14,8 +14,7 @@ import { windowCount } from '../rule.ts'
 /** Judges each path on all of its windows. */
 export const pathIsEncrypted: Rule = {
   id: 'path-is-encrypted',
-  title: 'The path was encrypted in each window with traffic',
-  failTitle: 'The path was not encrypted by the mesh in some window',
+  title: 'Paths are encrypted',
   why: 'Whoever can read the network between two pods reads what they say in the clear, credentials included.',
   needs:
     'Every window of the path. One that was not encrypted fails it, whatever the others were. A doubt that may hide clear traffic (labels that replace readings, a proxy whose pod is not confirmed, a source with and without proxies) leaves not enough evidence. Seen is a window by the larger part of the pod time that was read at either end. The TLS of an application that the mesh passes through counts as encrypted. A path that was quiet, that policy refused, or that is exempt, is not applicable.',

@@ -15,8 +15,7 @@ import { withUntold } from '../seen.ts'
 /** Judges whether both ends of a path proved who they are. */
 export const pathIsMutual: Rule = {
   id: 'path-is-mutual',
-  title: 'Both ends of the path proved their identity in each window with traffic',
-  failTitle: 'An end of the path did not prove its identity in some window',
+  title: 'Both ends of paths prove their identity',
   why: 'Encryption alone does not say to whom one speaks: without an identity at both ends anybody in the cluster may be one of them.',
   needs:
     "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. A window with the TLS of an application does not tell, since the mesh does not see whether both ends proved anything there. What counts as seen is as for path-is-encrypted.",

@@ -5,8 +5,7 @@ import { withUntold } from '../seen.ts'
 /** Judges what policy does with plain text: the other axis, beside what was observed. */
 export const plaintextIsRefused: Rule = {
   id: 'plaintext-is-refused',
-  title: 'Policy refuses plain text on the port',
-  failTitle: 'Policy lets plain text in on the port',
+  title: 'Policy refuses plaintext on ports',
   why: 'That nobody sent plain text is luck of the period; that nobody can is a control.',
   needs:
     "Linkerd's default inbound policy, Servers and authorizations, from complete lists that agree around each window with traffic to the port. A policy that only audits lets in. Plain text that was let in fails it, whatever policy says. What counts as seen is as for inbound-plaintext-absent. NetworkPolicies are not considered.",

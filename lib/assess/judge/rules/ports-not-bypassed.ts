@@ -5,8 +5,7 @@ import { seenOfWorkload } from '../seen.ts'
 /** Judges whether connections of a meshed workload can go around its proxies. */
 export const portsNotBypassed: Rule = {
   id: 'ports-not-bypassed',
-  title: 'No port of the workload goes around its proxies',
-  failTitle: 'Connections of the workload go around its proxies',
+  title: 'No port or subnet bypasses the proxy',
   why: 'What skips the proxy is neither encrypted by the mesh nor seen by it, and nothing refuses it.',
   needs:
     "The arguments of linkerd-init, else the annotations of the pods, from complete lists that agree around every window. Linkerd's own defaults (4567, 4568) and the ports of the proxy itself do not count.",

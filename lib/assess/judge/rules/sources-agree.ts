@@ -9,8 +9,7 @@ import { withUntold } from '../seen.ts'
 /** Judges whether both ends told the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
   id: 'sources-agree',
-  title: 'All sources told the same',
-  failTitle: 'The sources contradict each other',
+  title: 'Sources of evidence agree',
   why: 'What one proxy says is one witness; that the other end saw the same identity is a second one, and what an operator is shown by linkerd viz edges is to be the same.',
   needs:
     "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A window whose other side did not tell of it, or saw an identity that several workloads have, is not told; seen is a window by the smaller part of the pod time that was read at the two ends. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked, and what a kept capture of packets shows against that of its moment; that they agree proves nothing.",

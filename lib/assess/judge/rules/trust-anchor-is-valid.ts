@@ -4,8 +4,7 @@ import { seenOfCluster } from '../seen.ts'
 /** Judges the roots that the proxies trust. */
 export const trustAnchorIsValid: Rule = {
   id: 'trust-anchor-is-valid',
-  title: 'Every trust anchor was within its time',
-  failTitle: 'A trust anchor was not within its time',
+  title: 'Trust anchors are within their validity period',
   why: 'When the anchor ends, every certificate under it does, and one that should be gone may still vouch for a client.',
   needs:
     'The trust roots of the control plane (ConfigMap linkerd-identity-trust-roots) in every window. Seen is a window in which they could be read.',

@@ -6,8 +6,7 @@ import { seenOfWorkload } from '../seen.ts'
 /** Judges whether each pod of a workload had a proxy. */
 export const workloadIsMeshed: Rule = {
   id: 'workload-is-meshed',
-  title: 'Each pod of the workload had a proxy of the mesh',
-  failTitle: 'Pods of the workload had no proxy of the mesh',
+  title: 'Every pod has a mesh proxy',
   why: 'A pod without a proxy sends and receives in the clear, and two of them do so unseen.',
   needs:
     'Complete Kubernetes lists that agree around every window. Seen is a window for which lists that agree, or cAdvisor, told of its pods. Of a workload that no list shows, but of which a proxy was scraped, there is not enough evidence.',
