@@ -8,7 +8,14 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
     '',
     'Made by `npm run rules` from `lib/assess/judge/rules` and `lib/assess/judge/controls`; a test holds this page to them.',
     '',
-    'A rule says of each subject (a path, a port, a workload, a cluster) over a period: `pass`, `fail`, `unknown` or `not-applicable`. It fails closed. What could not be read is `unknown`; a pass is said of a whole period, so each window of it must have been read. `not-applicable` means that there was nothing to judge. Neither is a pass. Controls are listed with the word of their relation: `direct` (the rule tests it), `supports` (one input among others). No control is ever met by a rule.',
+    'A rule gives each subject (path, port, workload or cluster) one verdict for a period:',
+    '',
+    '- `fail`: something that the rule forbids was seen, however little.',
+    '- `not enough evidence`: ciphertrail saw less than the wanted share of the period (99 % by default), or what it saw is in doubt. Missing evidence is never a pass.',
+    '- `pass`: at least the wanted share was seen, and all of it holds. A pass states its share.',
+    '- `not applicable`: there is nothing to judge. This is not a pass.',
+    '',
+    '[What the numbers mean](words.md#seen-and-the-verdict) defines the shares. Each rule lists the controls that it bears on, with their relation: `direct` (the rule tests the control) or `supports` (the rule is one input among others). No rule shows that a control is met.',
     '',
     ...rules.flatMap((rule) => [
       `## ${rule.id}`,
@@ -21,7 +28,7 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
     ]),
     '## Controls that no rule tests',
     '',
-    'They are printed with the verdict `not-applicable` and the reason.',
+    'A report shows them with the verdict `not applicable` and the reason.',
     '',
     ...frameworks.flatMap(({ title, controls }) =>
       controls

@@ -97,7 +97,7 @@ function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { fo
           clusterFinding(
             period.cluster.id,
             'not-enough-evidence',
-            'The rule could not be applied; the log has the error',
+            'The rule could not be applied; see the error in the log',
           ),
         ]
       }
@@ -153,7 +153,7 @@ function ofWhatIsMissing(
       clusterFinding(
         id,
         'not-enough-evidence',
-        'No window of the cluster was expected in the period, so what was there is not known',
+        'No window of the cluster was expected in the period, so its workloads and paths are unknown',
       ),
     ]
   // Without any list nobody knows which workloads there were: a rule of them must not say that it has nothing to judge.
@@ -162,7 +162,7 @@ function ofWhatIsMissing(
       clusterFinding(
         id,
         'not-enough-evidence',
-        `No Kubernetes list could be read in ${windowCount(unlisted)}, so what was there is not known`,
+        `No Kubernetes snapshot could be read in ${windowCount(unlisted)}, so the workloads are unknown`,
       ),
     ]
   if (uncollected === 0 && windows.outsideSeconds === 0) return []
@@ -172,7 +172,7 @@ function ofWhatIsMissing(
       ...clusterFinding(
         id,
         'not-applicable',
-        'What was there only while nothing was collected is not known',
+        'Whatever existed only while nothing was collected is unknown',
         seenOfCluster(collected, windows),
       ),
       isWhole: true,

@@ -280,12 +280,17 @@ export function clearWords(path: PathHistory): string {
 export function untoldWords({ rows, windows: { unknown } }: PathHistory): string {
   if (unknown === 0) return ''
   const reason = rows.find((row) => row.state === 'unknown')?.reason ?? ''
-  return `What the traffic was is unknown in ${windowCount(unknown)}${reason === '' ? '' : ` (${reason})`}`
+  return `State unknown in ${windowCount(unknown)}${reason === '' ? '' : ` (${reason})`}`
 }
 
 /** `1 window`, `2 windows`. */
 export function windowCount(count: number): string {
   return count === 1 ? '1 window' : `${count} windows`
+}
+
+/** `the only window`, `all 7 windows`. */
+export function allOf(count: number): string {
+  return count === 1 ? 'the only window' : `all ${count} windows`
 }
 
 /** The first letter of a sentence, upper case. */

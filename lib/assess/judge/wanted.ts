@@ -20,12 +20,12 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   if (isBelow(seen.told, wantedShare))
     return lacking(
       finding,
-      `${finding.untold || 'Not all traffic could be told'}, ${shareWords(seen.told ?? 0)} told and ${wantedShareWords(wantedShare)} wanted; ${lower(detail)}`,
+      `${finding.untold || 'The state of some traffic is unknown'}: ${shareWords(seen.told ?? 0)} can be judged, ${wantedShareWords(wantedShare)} wanted; ${lower(detail)}`,
     )
   if (isBelow(seen.share, wantedShare))
     return lacking(
       finding,
-      `Seen ${shareWords(seen.share ?? 0)} of its time, ${wantedShareWords(wantedShare)} wanted${missingWords(seen)}; ${lower(detail)}`,
+      `Seen for ${shareWords(seen.share ?? 0)} of its time, ${wantedShareWords(wantedShare)} wanted${missingWords(seen)}; ${finding.isWhole === true ? '' : 'observed: '}${lower(detail)}`,
     )
   return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
 }
@@ -43,9 +43,9 @@ function lacking(finding: RuleFinding, detail: string): RuleFinding {
 /** What a pass says of what was not seen. */
 function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string {
   if (share === null) return ''
-  if (share >= 1) return `, seen all of its time`
-  const missing = uncollected === 0 ? '' : `, ${uncollected} of ${windowCount(windows)} not collected`
-  return `, seen ${shareWords(share)} of its time, not for ${durationWords(Math.ceil(unseenSeconds))}${missing}`
+  if (share >= 1) return `, seen for all of its time`
+  const missing = uncollected === 0 ? '' : ` (${uncollected} of ${windowCount(windows)} not collected)`
+  return `, seen for ${shareWords(share)} of its time, unseen for ${durationWords(Math.ceil(unseenSeconds))}${missing}`
 }
 
 /** What would have to be seen. */
@@ -53,8 +53,8 @@ function missingWords({ windows, seenWindows, uncollected, outsideSeconds }: See
   const unread = windows - uncollected - seenWindows
   const parts = [
     ...(outsideSeconds > 0 ? [`no window was expected for ${durationWords(outsideSeconds)}`] : []),
-    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows)} were not collected`] : []),
-    ...(unread > 0 ? [`it could not be read in ${windowCount(unread)}`] : []),
+    ...(uncollected > 0 ? [`${uncollected} of ${windowCount(windows)} not collected`] : []),
+    ...(unread > 0 ? [`nothing counts as seen in ${windowCount(unread)}`] : []),
   ]
   return parts.length === 0 ? '' : `: ${parts.join(', ')}`
 }

@@ -47,7 +47,7 @@ for (const { weeks, paths } of SIZES) {
     for (const { rule, verdict, seen, detail } of judgement.findings) {
       if (verdict !== 'pass') continue
       assert.ok((seen?.share ?? 0) >= 0.99, rule)
-      assert.match(detail, /, seen (all|\d\d\.\d %) of its time/, rule)
+      assert.match(detail, /, seen for (all|\d\d\.\d %) of its time/, rule)
     }
     assert.ok(judgement.findings.some(({ seen }) => (seen?.share ?? 1) < 1))
     for (const { id, verdict } of judgement.rules) assert.equal(verdict, 'pass', id)

@@ -178,7 +178,7 @@ test('path-is-encrypted says how much of the traffic is not told, and what was',
   )
   assert.deepEqual([all?.seen?.told, all?.seen?.share, some?.seen?.told, some?.seen?.share], [0, 0, 0.75, 0.75])
   assert.match(all?.detail ?? '', /unknown in 12 windows \(x\)/)
-  assert.match(some?.detail ?? '', /unknown in 3 windows.*encrypted in each of the 9 windows/)
+  assert.match(some?.detail ?? '', /unknown in 3 windows.*encrypted in all 9 windows/)
 })
 
 test('path-is-encrypted lacks evidence for one window of a doubt that may hide clear traffic, whatever share is wanted', () => {
@@ -512,21 +512,21 @@ test('sources-agree lists where linkerd viz edges showed a tick and ciphertrail 
   const [first] = check('sources-agree', beside([path([clear])], tick('plaintext', 3), tick('plaintext', 2)))
   assert.equal(
     first?.detail,
-    'Linkerd viz edges showed a tick at 2 moments, first at 2026-11-20T02:01:00Z, and in that window some of it was not encrypted (plaintext: no_tls_from_remote), which edges hides: it shows one of several connections, and only those open at one scrape',
+    'Linkerd viz edges showed a tick at 2 moments, the first at 2026-11-20T02:01:00Z. In that window some traffic was not encrypted (plaintext: no_tls_from_remote). Linkerd viz edges hides this: it shows one of several connections, and only those open at one scrape',
   )
   const reasons = ['Not HTTP', 'Not HTTP', 'Not Found'].map((reason) => vizDifference('a1', { reason, state: 'mtls' }))
   assert.match(check('sources-agree', beside([path()], ...reasons))[0]?.detail ?? '', /showed "Not Found" at 2026/)
   assert.match(check('sources-agree', beside([path()], ...reasons.slice(0, 2)))[0]?.detail ?? '', /at 2 moments/)
   assert.equal(
     check('sources-agree', beside([path()], vizDifference('a1', { reason: 'Not HTTP', state: 'mtls' })))[0]?.detail,
-    'Linkerd viz edges showed "Not HTTP" at 2026-11-20T01:01:00Z, and the proxies told of mutual TLS alone in that window',
+    'Linkerd viz edges showed "Not HTTP" at 2026-11-20T01:01:00Z. The proxies reported only mutual TLS in that window',
   )
   assert.deepEqual(verdicts('sources-agree', beside([], alone, { ...alone, dst: 'other' })), {
     'deployment/shop/web': 'fail',
   })
 })
 
-test('sources-agree fails a path, or a workload, to which a capture showed clear bytes that no proxy told of', () => {
+test('sources-agree fails a path, or a workload, to which a capture shows unencrypted bytes that no proxy reported', () => {
   const difference = (pathId: string | null): PacketDifference => ({
     at: '2026-11-20T02:03:04Z',
     client: { kind: 'deployment', namespace: 'shop', name: 'web' },
@@ -542,7 +542,7 @@ test('sources-agree fails a path, or a workload, to which a capture showed clear
     [first?.verdict, first?.detail],
     [
       'fail',
-      'A capture showed clear bytes (text) from deployment/shop/web to port 80 at 2026-11-20T02:03:04Z, the first of 2 connections, and the proxies told of none in that window',
+      'A packet capture shows unencrypted bytes (text) from deployment/shop/web to port 80 at 2026-11-20T02:03:04Z (the first of 2 connections). The proxies reported none in that window',
     ],
   )
   assert.deepEqual(verdicts('sources-agree', beside(difference(null), difference('gone'))), {
@@ -629,7 +629,7 @@ test('evidence-is-complete says one thing of a cluster, by the share of its pod 
   )
   const [partly] = check('evidence-is-complete', unscraped(3600))
   assert.equal(partly?.seen?.share, 23 / 24)
-  assert.match(partly?.detail ?? '', /less than the wanted share was seen of deployment\/shop\/web$/)
+  assert.match(partly?.detail ?? '', /; seen less than wanted: deployment\/shop\/web$/)
 })
 
 test('every rule says one thing of each subject, the same whatever the order of what it is given', () => {

@@ -83,13 +83,13 @@ test('path-is-encrypted of four weeks of hours passes by the share that was seen
       found.seen?.share ??
       (verdict === 'not-enough-evidence' ? foundBy('inbound-plaintext-absent', made).seen?.share : null)
     if (found.seen !== null) assert.ok(Math.abs((seen ?? -1) - share) < 1e-9, `${what}: ${seen}`)
-    if (verdict === 'pass') assert.match(found.detail, /, seen (all|\d+\.\d %) of its time/, what)
+    if (verdict === 'pass') assert.match(found.detail, /, seen for (all|\d+\.\d %) of its time/, what)
   }
   const [once, restarts] = [{ 100: gone }, at([9, 177, 345, 513], restart)].map((others) =>
     foundBy('path-is-encrypted', watchedPeriod(fourWeeks(others))),
   )
-  assert.match(once?.detail ?? '', /seen 99\.8 % of its time, not for 1 h, 1 of 672 windows not collected$/)
-  assert.match(restarts?.detail ?? '', /seen 99\.9 % of its time, not for 6 min$/)
+  assert.match(once?.detail ?? '', /seen for 99\.8 % of its time, unseen for 1 h \(1 of 672 windows not collected\)$/)
+  assert.match(restarts?.detail ?? '', /seen for 99\.9 % of its time, unseen for 6 min$/)
 })
 
 test('a day that was not collected passes where less is wanted, and an hour does not where all is', () => {
@@ -150,22 +150,22 @@ test('atWantedShare() says of less than all never that it was all', () => {
       for (const wanted of [0.5, 1]) {
         const { detail } = atWantedShare(finding('pass', seenAs(share)), wanted)
         assert.doesNotMatch(detail, /100(\.0)? % of|seen all/)
-        assert.match(detail, /[Ss]een \d\d\.\d % of its time/)
+        assert.match(detail, /[Ss]een for \d\d\.\d % of its time/)
       }
     }),
   )
-  assert.match(atWantedShare(finding('pass', seenAs(1)), WANTED_SHARE).detail, /seen all of its time$/)
+  assert.match(atWantedShare(finding('pass', seenAs(1)), WANTED_SHARE).detail, /seen for all of its time$/)
 })
 
 test('a finding that lacks evidence says what was not seen', () => {
   const lacking = (more: Partial<Seen>) => atWantedShare(finding('pass', seenAs(0.5, more)), WANTED_SHARE).detail
   assert.match(
     lacking({ uncollected: 72 }),
-    /50\.0 % of its time, 99 % wanted: 72 of 672 windows were not collected; what was seen$/,
+    /50\.0 % of its time, 99 % wanted: 72 of 672 windows not collected; observed: what was seen$/,
   )
-  assert.match(lacking({}), /it could not be read in 72 windows/)
+  assert.match(lacking({}), /nothing counts as seen in 72 windows/)
   assert.match(lacking({ outsideSeconds: 3600 }), /no window was expected for 1 h/)
-  assert.match(lacking({ told: 0.25 }), /25\.0 % told and 99 % wanted/)
+  assert.match(lacking({ told: 0.25 }), /25\.0 % can be judged, 99 % wanted/)
 })
 
 const ORDER: readonly Verdict[] = ['fail', 'not-enough-evidence', 'pass', 'not-applicable']
@@ -266,6 +266,6 @@ test('every rule that passes says how much was seen', () => {
     const { verdict, seen, detail } = foundBy(id, made)
     assert.equal(verdict, 'pass', `${id}: ${detail}`)
     assert.equal(seen?.share, 1, id)
-    assert.match(detail, /seen all of its time$/, id)
+    assert.match(detail, /seen for all of its time$/, id)
   }
 })

@@ -8,9 +8,9 @@ type Stated = { readonly start: string; readonly end: string; readonly crypto: C
 export const certificatesRotate: Rule = {
   id: 'certificates-rotate',
   title: 'Proxy certificates are renewed in time',
-  why: 'A short life bounds what a stolen key is worth, and a proxy that does not renew will one day refuse everybody.',
+  why: 'A certificate with a short lifetime limits the damage of a stolen key. A proxy that does not renew its certificate will later fail all its mTLS connections.',
   needs:
-    'The end of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). Seen is a window in which every proxy stated it. Where the earliest end of all did not move within the period, no renewal was seen, and there is not enough evidence.',
+    'The expiry of every proxy certificate in every window (control_identity_cert_expiration_timestamp_seconds). A window counts as seen if every proxy exported it. If the earliest expiry of all proxies did not move within the period, no renewal was observed, and the verdict is “not enough evidence”.',
   check: (period) => [judge(period)],
 }
 
@@ -21,26 +21,31 @@ function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
     return clusterFinding(
       cluster.id,
       'fail',
-      `A certificate ended at ${ended.crypto.certificates?.earliestExpiry ?? ''}, and its proxy ran at ${ended.start}`,
+      `A certificate expired at ${ended.crypto.certificates?.earliestExpiry ?? ''}, and its proxy still ran at ${ended.start}`,
     )
   const told = stated.filter(
     ({ end, crypto }) => isStatedByAll(crypto) && !isBefore(crypto.certificates?.earliestExpiry, end),
   )
   const seen = seenOfCluster(told, windows)
   if (told.length === 0)
-    return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state its certificate', seen)
+    return clusterFinding(
+      cluster.id,
+      'not-enough-evidence',
+      'No window has the certificate expiry of every proxy',
+      seen,
+    )
   const [first, last] = [told[0]?.crypto.certificates, told.at(-1)?.crypto.certificates]
   return isBefore(first?.earliestExpiry, last?.earliestExpiry) && !isBefore(last?.earliestExpiry, first?.earliestExpiry)
     ? clusterFinding(
         cluster.id,
         'pass',
-        `The earliest end moved from ${first?.earliestExpiry ?? ''} to ${last?.earliestExpiry ?? ''}, and none was reached`,
+        `The earliest expiry moved from ${first?.earliestExpiry ?? ''} to ${last?.earliestExpiry ?? ''}, and was never reached`,
         seen,
       )
     : clusterFinding(
         cluster.id,
         'not-enough-evidence',
-        `No renewal was seen in the period: the earliest certificate ends at ${last?.earliestExpiry ?? ''}`,
+        `No renewal was observed in the period: the earliest certificate expires at ${last?.earliestExpiry ?? ''}`,
         seen,
       )
 }

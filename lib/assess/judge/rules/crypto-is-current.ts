@@ -21,9 +21,9 @@ const CURRENT_GROUPS: ReadonlySet<string> = new Set([
 export const cryptoIsCurrent: Rule = {
   id: 'crypto-is-current',
   title: 'Proxies offer only TLS 1.3 and current key exchange',
-  why: 'A connection is as strong as the weakest suite that both ends accept.',
+  why: 'A connection is only as strong as the weakest cipher suite that both ends accept.',
   needs:
-    'rustls_info of every proxy in every window (proxies since edge-25.8.3 have it). It is what a proxy can do: what was negotiated on a connection is in no metric. Seen is a window in which every proxy stated it. FIPS is shown as the proxies state it, and not judged.',
+    'rustls_info of every proxy in every window (proxies since edge-25.8.3 export it). It shows what a proxy can do; no metric shows what a connection negotiated. A window counts as seen if every proxy exported it. FIPS is shown as the proxies state it, and is not judged.',
   check: (period) => [judge(period)],
 }
 
@@ -38,16 +38,16 @@ function judge({ cluster, facts, windows }: RulePeriod): RuleFinding {
     ),
   )
   const named = [...weak].sort()
-  if (named.length > 0) return clusterFinding(cluster.id, 'fail', `Offered by some proxy: ${named.join(', ')}`)
+  if (named.length > 0) return clusterFinding(cluster.id, 'fail', `Offered by at least one proxy: ${named.join(', ')}`)
   const told = (facts?.crypto ?? []).filter(({ crypto }) => isStatedByAll(crypto))
   const seen = seenOfCluster(told, windows)
   if (told.length === 0)
-    return clusterFinding(cluster.id, 'not-enough-evidence', 'In no window did every proxy state what it can do', seen)
+    return clusterFinding(cluster.id, 'not-enough-evidence', 'No window has rustls_info of every proxy', seen)
   const [fips, quantum] = [share(stated, ({ fips: text }) => text === 'true'), share(stated, hasPostQuantum)]
   return clusterFinding(
     cluster.id,
     'pass',
-    `TLS 1.3 only; post-quantum key exchange offered by ${quantum}, FIPS stated by ${fips} of the proxies`,
+    `Only TLS 1.3; post-quantum key exchange offered by ${quantum}, FIPS stated by ${fips} of the proxies`,
     seen,
   )
 }

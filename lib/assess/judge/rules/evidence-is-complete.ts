@@ -3,7 +3,9 @@ import {
   type Rule,
   type RuleFinding,
   type RulePeriod,
+  allOf,
   clusterFinding,
+  sentence,
   windowCount,
 } from '../rule.ts'
 import { workloadKey } from '../../pods/facts.ts'
@@ -18,9 +20,9 @@ const MAX_NAMES = 5
 export const evidenceIsComplete: Rule = {
   id: 'evidence-is-complete',
   title: 'The wanted share of pod time is observed',
-  why: 'What nobody looked at is not known to be encrypted: silence is not evidence.',
+  why: 'Traffic that was not observed may be unencrypted: silence is not evidence.',
   needs:
-    'The list of expected windows, and how long the proxies of each workload should have been seen in them and were. A window that was not collected counts like the average of the others, as not seen. It never fails: where less than the wanted share was seen, there is not enough evidence.',
+    'The list of expected windows. For each workload, the expected and the observed time of its proxies in these windows. For a window that was not collected, ciphertrail adds the average expected time of the other windows and no observed time. The rule never fails: below the wanted share, the verdict is “not enough evidence”.',
   check: (period) => [judge(period)],
 }
 
@@ -37,13 +39,13 @@ function judge({ cluster, windows, uncollected, coverage, wantedShare }: RulePer
   const partly = collected.filter(({ end }) => unread.has(end)).length
   const parts = [
     uncollected === 0
-      ? `All ${windowCount(cluster.windows.length)} were collected`
-      : `${uncollected} of ${windowCount(cluster.windows.length)} were not collected`,
-    ...(partly > 0 ? [`something could not be read in ${windowCount(partly)}`] : []),
+      ? `${sentence(allOf(cluster.windows.length))} collected`
+      : `${collected.length} of ${windowCount(cluster.windows.length)} collected`,
+    ...(partly > 0 ? [`read errors in ${windowCount(partly)}`] : []),
     ...namesBelow(coverage, wantedShare),
   ]
   return share === null
-    ? clusterFinding(id, 'not-enough-evidence', `${parts.join('; ')}; how much there was to see is not known`, seen)
+    ? clusterFinding(id, 'not-enough-evidence', `${parts.join('; ')}; the expected pod time is unknown`, seen)
     : clusterFinding(id, 'pass', parts.join('; '), seen)
 }
 
@@ -56,5 +58,5 @@ function namesBelow(coverage: ReadonlyMap<string, CoverageHistory>, wantedShare:
   if (below.length === 0) return []
   const names = below.slice(0, MAX_NAMES).map(({ workload }) => workloadKey(workload))
   const others = below.length > MAX_NAMES ? ` and ${below.length - MAX_NAMES} more` : ''
-  return [`less than the wanted share was seen of ${names.join(', ')}${others}`]
+  return [`seen less than wanted: ${names.join(', ')}${others}`]
 }

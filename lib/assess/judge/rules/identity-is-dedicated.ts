@@ -6,9 +6,9 @@ import { seenOfWorkload, withUntold } from '../seen.ts'
 export const identityIsDedicated: Rule = {
   id: 'identity-is-dedicated',
   title: 'Each workload has its own ServiceAccount',
-  why: 'The identity of the mesh is the ServiceAccount: who shares one cannot be told apart, on the wire or by policy.',
+  why: 'Linkerd derives the identity of a workload from its ServiceAccount. If two workloads share one, neither the traffic nor a policy can distinguish them.',
   needs:
-    'The ServiceAccount of each workload with proxies, from complete lists that agree around every window. Workloads that had the same one in the same window share it; "default" is whoever names none.',
+    'The ServiceAccount of each workload with proxies, from complete Kubernetes snapshots that agree around every window. Two workloads share a ServiceAccount if both had it in the same window. A workload that names no ServiceAccount has “default”, which fails the rule.',
   readsLists: true,
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
@@ -16,7 +16,7 @@ export const identityIsDedicated: Rule = {
 function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeriod): RuleFinding {
   const { meshed, serviceAccounts, sharedWith, withoutServiceAccount, windows } = workload
   if (meshed.yes + meshed.partly + meshed.unknown === 0)
-    return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy, so no identity')
+    return ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy, so it has no mesh identity')
   if (serviceAccounts.includes('default'))
     return ofWorkload(cluster.id, workload, 'fail', 'Its ServiceAccount is "default"')
   if (sharedWith !== null)
@@ -24,11 +24,17 @@ function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeri
       cluster.id,
       workload,
       'fail',
-      `Its ServiceAccount ${serviceAccounts.join(', ')} is that of ${sharedWith}, too`,
+      `It shares its ServiceAccount ${serviceAccounts.join(', ')} with ${sharedWith}`,
     )
   const seen = withUntold(seenOfWorkload(workload, period), windows - withoutServiceAccount, withoutServiceAccount)
   return {
-    ...ofWorkload(cluster.id, workload, 'pass', `Its ServiceAccount ${serviceAccounts.join(', ')} is its own`, seen),
-    untold: `Its ServiceAccount is not known in ${windowCount(withoutServiceAccount)}`,
+    ...ofWorkload(
+      cluster.id,
+      workload,
+      'pass',
+      `No other workload has its ServiceAccount ${serviceAccounts.join(', ')}`,
+      seen,
+    ),
+    untold: `Its ServiceAccount is unknown in ${windowCount(withoutServiceAccount)}`,
   }
 }

@@ -6,9 +6,9 @@ import { withUntold } from '../seen.ts'
 export const identityIsExpected: Rule = {
   id: 'identity-is-expected',
   title: 'Identities on the wire match the ServiceAccounts',
-  why: 'A name in a metric is what a label says; the identity on the wire was proved with a key.',
+  why: 'A name in a metric comes from a label. The identity on the wire was proved with a key.',
   needs:
-    'The identity that each side saw of the other, and the ServiceAccounts that the lists of the same window give to both workloads. Seen is a window by the smaller part of the pod time that was read at the two ends; where one side did not tell the identity of the other, its state is not told. A client that shows no identity is not applicable here: path-is-mutual says so.',
+    'The identity that each side saw of the other, and the ServiceAccounts that the Kubernetes snapshots of the same window give both workloads. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. A window is no evidence if one side did not report the identity of the other. The rule is not applicable to a client that shows no identity; path-is-mutual reports such a client.',
   check: ({ paths, facts }) => {
     const byPath = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
     return paths.map((path) => judge(path, byPath.get(path.pathId) ?? []))
@@ -21,29 +21,33 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFind
     const wrong = mismatch(path, seen)
     if (wrong !== null) return pathFinding(path, 'fail', wrong)
   }
-  if (hasNamelessEnd(path)) return pathFinding(path, 'not-applicable', 'An end of it has no identity of the mesh')
+  if (hasNamelessEnd(path)) return pathFinding(path, 'not-applicable', 'One end has no mesh identity')
   if (windows.mtls === 0)
-    return pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh in the period', seenAtBothEnds)
+    return pathFinding(path, 'not-applicable', 'No mutual TLS of the mesh to judge in the period', seenAtBothEnds)
   if (source.kind === 'serviceaccount')
     return pathFinding(
       path,
       'not-enough-evidence',
-      'Only the server was read: no proxy of a workload with this identity told of it',
+      'Only the server side was read: no proxy of a workload with this identity reported the path',
     )
   if (destination.cluster !== null)
-    return pathFinding(path, 'not-enough-evidence', 'The destination is in another cluster, whose lists are not these')
+    return pathFinding(
+      path,
+      'not-enough-evidence',
+      'The destination is in another cluster, whose Kubernetes snapshots are not used here',
+    )
   const proved = identities.reduce((sum, seen) => sum + (isProved(path, seen) ? seen.windows : 0), 0)
   const unproved = Math.max(0, windows.mtls - proved)
   return {
     ...pathFinding(
       path,
       'pass',
-      `In ${windowCount(proved)} both sides proved to be who the API server says`,
+      `In ${windowCount(proved)} both sides saw the identity that the API server gives the other`,
       withUntold(seenAtBothEnds, proved, unproved),
     ),
     ...(unproved > 0
       ? {
-          untold: `In ${windowCount(unproved)} one side did not tell the identity of the other, or no list its ServiceAccount`,
+          untold: `In ${windowCount(unproved)} one side did not report the identity of the other, or no Kubernetes snapshot gives its ServiceAccount`,
         }
       : {}),
   }
@@ -54,9 +58,9 @@ function mismatch({ source, destination }: PathHistory, seen: PathIdentity): str
   const client = identityOf(seen.source, source.namespace)
   const server = identityOf(seen.destination, destination.namespace)
   if (source.kind !== 'serviceaccount' && client !== null && seen.clientId !== null && seen.clientId !== client)
-    return `The server saw the client ${seen.clientId}, the API server says ${client}`
+    return `The server saw the client ${seen.clientId}; the API server says ${client}`
   if (destination.cluster === null && server !== null && seen.serverId !== null && seen.serverId !== server)
-    return `The client saw the server ${seen.serverId}, the API server says ${server}`
+    return `The client saw the server ${seen.serverId}; the API server says ${server}`
   return null
 }
 

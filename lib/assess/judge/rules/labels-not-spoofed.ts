@@ -14,9 +14,9 @@ const DOUBTS: ReadonlySet<string> = new Set([
 export const labelsNotSpoofed: Rule = {
   id: 'labels-not-spoofed',
   title: 'No pod label overwrites a metric label',
-  why: "The Prometheus of Linkerd's viz copies every pod label onto the series of its proxy: a pod labelled tls=true says so of all its connections.",
+  why: 'The Prometheus of Linkerd’s viz copies every pod label onto the metrics of its proxy. With the label tls=true, a pod reports TLS for all its connections.',
   needs:
-    'The labels of all its pods, from complete lists that agree around every window. Of both ends of a path that was read under doubt there is not enough evidence.',
+    'The labels of all pods of the workload, from complete Kubernetes snapshots that agree around every window. If pod labels, or a proxy whose pod is not confirmed, put the state of a path in doubt, the verdict for both of its workloads is “not enough evidence”.',
   readsLists: true,
   check: (period) => {
     const doubted = new Set(
@@ -33,14 +33,19 @@ export const labelsNotSpoofed: Rule = {
 function judge(workload: WorkloadHistory, isDoubted: boolean, { cluster, windows }: RulePeriod): RuleFinding {
   const { overriding } = workload
   if (overriding.length > 0)
-    return ofWorkload(cluster.id, workload, 'fail', `Its pods have labels of these names: ${overriding.join(', ')}`)
+    return ofWorkload(cluster.id, workload, 'fail', `Pod labels overwrite metric labels: ${overriding.join(', ')}`)
   return isDoubted
-    ? ofWorkload(cluster.id, workload, 'not-enough-evidence', 'Paths of it were read under doubt: labels-overridden')
+    ? ofWorkload(
+        cluster.id,
+        workload,
+        'not-enough-evidence',
+        'The state of its paths is in doubt: labels-overridden or instance-not-confirmed',
+      )
     : ofWorkload(
         cluster.id,
         workload,
         'pass',
-        'No label of its pods takes a name that readings go by',
+        'No pod label overwrites a metric label that ciphertrail reads',
         seenOfWorkload(workload, windows),
       )
 }

@@ -9,15 +9,15 @@ import {
   sentence,
   untoldWords,
 } from '../rule.ts'
-import { windowCount } from '../rule.ts'
+import { allOf, windowCount } from '../rule.ts'
 
 /** Judges each path on all of its windows. */
 export const pathIsEncrypted: Rule = {
   id: 'path-is-encrypted',
   title: 'Paths are encrypted',
-  why: 'Whoever can read the network between two pods reads what they say in the clear, credentials included.',
+  why: 'Anybody who can read the network between two pods can read unencrypted traffic, credentials included.',
   needs:
-    'Every window of the path. One that was not encrypted fails it, whatever the others were. A doubt that may hide clear traffic (labels that replace readings, a proxy whose pod is not confirmed, a source with and without proxies) leaves not enough evidence. Seen is a window by the larger part of the pod time that was read at either end. The TLS of an application that the mesh passes through counts as encrypted. A path that was quiet, that policy refused, or that is exempt, is not applicable.',
+    'Every window of the path. If one window was not encrypted, the rule fails, whatever the other windows show. TLS of the application that the mesh passes through counts as encrypted. The verdict is “not enough evidence” if unencrypted traffic may be hidden: pod labels overwrite metric labels, the pod of a proxy is not confirmed, some pods of the source have a proxy and others have none, or IPv6 bypasses both proxies. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The larger share counts as seen. The rule is not applicable to a path without traffic, a path whose traffic policy refused, and an exempt path.',
   check: ({ paths }) => paths.map(judge),
 }
 
@@ -28,14 +28,15 @@ function judge(path: PathHistory): RuleFinding {
   if (encryptedWindows(path) === 0) return pathFinding(path, 'not-applicable', quietWords(path), path.seen)
   const { windows } = path
   const byApplication =
-    windows['app-tls'] > 0 ? `, in ${windowCount(windows['app-tls'])} by the TLS of the application` : ''
-  const detail = `Encrypted in each of the ${windowCount(encryptedWindows(path))} with traffic${byApplication}`
+    windows['app-tls'] > 0 ? `, in ${windowCount(windows['app-tls'])} by TLS of the application` : ''
+  const detail = `Encrypted in ${allOf(encryptedWindows(path))} with traffic${byApplication}`
   return pathFinding(path, 'pass', detail, path.seen)
 }
 
 /** Why there is nothing to judge. */
 function quietWords({ windows }: PathHistory): string {
-  if (windows.refused > 0) return `Policy refused all of it, in ${windowCount(windows.refused)}`
-  if (windows.exempt > 0) return 'Exempt traffic only: probes, the ports of the proxy itself, or no payload'
-  return windows.unknown > 0 ? 'No traffic that can be told' : 'No traffic in the period'
+  if (windows.refused > 0) return `Policy refused all traffic, in ${windowCount(windows.refused)}`
+  if (windows.exempt > 0)
+    return 'Exempt traffic only: probes, ports of the proxy itself, or connections without payload'
+  return windows.unknown > 0 ? 'No traffic of known state' : 'No traffic in the period'
 }

@@ -16,9 +16,9 @@ import { withUntold } from '../seen.ts'
 export const pathIsMutual: Rule = {
   id: 'path-is-mutual',
   title: 'Both ends of paths prove their identity',
-  why: 'Encryption alone does not say to whom one speaks: without an identity at both ends anybody in the cluster may be one of them.',
+  why: 'Encryption alone does not show who the peer is. Without an identity at both ends, anybody in the cluster may be one of them.',
   needs:
-    "Every window of the path. A window without mesh TLS, or without a client's identity, fails it. A window with the TLS of an application does not tell, since the mesh does not see whether both ends proved anything there. What counts as seen is as for path-is-encrypted.",
+    'Every window of the path. A window without mesh TLS, or without a client identity, fails the rule. A window with TLS of the application is no evidence: the mesh does not see whether both ends proved an identity. Seen time is calculated as for path-is-encrypted.',
   check: ({ paths }) => paths.map(judge),
 }
 
@@ -27,11 +27,7 @@ function judge(path: PathHistory): RuleFinding {
   if (isExempt(path)) return pathFinding(path, 'not-applicable', 'Exempt traffic only')
   if (clearWindows(path) > 0) return pathFinding(path, 'fail', sentence(clearWords(path)))
   if (windows['tls-anonymous'] > 0)
-    return pathFinding(
-      path,
-      'fail',
-      `Encrypted without a client's identity in ${windowCount(windows['tls-anonymous'])}`,
-    )
+    return pathFinding(path, 'fail', `Encrypted without a client identity in ${windowCount(windows['tls-anonymous'])}`)
   if (doubtOf(path) !== null) return pathFinding(path, 'not-enough-evidence', untoldWords(path))
   if (encryptedWindows(path) === 0)
     return pathFinding(path, 'not-applicable', 'No traffic to judge in the period', path.seen)
@@ -45,7 +41,7 @@ function judge(path: PathHistory): RuleFinding {
     ),
     ...(byApplication > 0
       ? {
-          untold: `TLS of the application in ${windowCount(byApplication)}, whose identities the mesh does not see`,
+          untold: `TLS of the application in ${windowCount(byApplication)}, and the mesh does not see its identities`,
         }
       : {}),
   }

@@ -6,9 +6,9 @@ import { seenOfWorkload } from '../seen.ts'
 export const portsNotBypassed: Rule = {
   id: 'ports-not-bypassed',
   title: 'No port or subnet bypasses the proxy',
-  why: 'What skips the proxy is neither encrypted by the mesh nor seen by it, and nothing refuses it.',
+  why: 'A proxy neither encrypts nor sees nor refuses a connection that bypasses it.',
   needs:
-    "The arguments of linkerd-init, else the annotations of the pods, from complete lists that agree around every window. Linkerd's own defaults (4567, 4568) and the ports of the proxy itself do not count.",
+    'The arguments of linkerd-init, or else the annotations of the pods, from complete Kubernetes snapshots that agree around every window. Linkerd’s own defaults (4567, 4568) and the ports of the proxy itself do not count.',
   readsLists: true,
   check: (period) => (period.facts?.workloads ?? []).map((workload) => judge(workload, period)),
 }
@@ -17,9 +17,15 @@ function judge(workload: WorkloadHistory, { cluster, windows }: RulePeriod): Rul
   const { meshed, bypasses } = workload
   if (bypasses.length > 0) {
     const spots = bypasses.map(({ kind, port, detail }) => `${kind} ${port ?? detail}`)
-    return ofWorkload(cluster.id, workload, 'fail', `Around the proxies go: ${spots.join(', ')}`)
+    return ofWorkload(cluster.id, workload, 'fail', `These bypass the proxy: ${spots.join(', ')}`)
   }
   return meshed.yes + meshed.partly + meshed.unknown === 0
-    ? ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to go around')
-    : ofWorkload(cluster.id, workload, 'pass', 'Every port goes through the proxies', seenOfWorkload(workload, windows))
+    ? ofWorkload(cluster.id, workload, 'not-applicable', 'It had no proxy to bypass')
+    : ofWorkload(
+        cluster.id,
+        workload,
+        'pass',
+        'No port or subnet bypasses the proxy',
+        seenOfWorkload(workload, windows),
+      )
 }

@@ -6,13 +6,13 @@ import { workloadKey } from '../../pods/facts.ts'
 import { type PathHistory, type Rule, hasNamelessEnd, pathFinding, ofWorkload, windowCount } from '../rule.ts'
 import { withUntold } from '../seen.ts'
 
-/** Judges whether both ends told the same of a path, and whether `linkerd viz edges` showed what the counters say. */
+/** Judges whether both ends reported the same of a path, and whether `linkerd viz edges` showed what the counters say. */
 export const sourcesAgree: Rule = {
   id: 'sources-agree',
   title: 'Sources of evidence agree',
-  why: 'What one proxy says is one witness; that the other end saw the same identity is a second one, and what an operator is shown by linkerd viz edges is to be the same.',
+  why: 'The report of one proxy is one source. The identity that the other end saw is a second source. linkerd viz edges must show an operator the same result.',
   needs:
-    "Mutual TLS of the mesh, and both proxies read: the server's word for the client's identity, which exactly one workload may have. A window whose other side did not tell of it, or saw an identity that several workloads have, is not told; seen is a window by the smaller part of the pod time that was read at the two ends. Without mutual TLS there is nothing to join the two sides by. What linkerd viz edges shows at one moment is held against the window of that moment, where it could be asked, and what a kept capture of packets shows against that of its moment; that they agree proves nothing.",
+    'The path uses mutual TLS of the mesh, and both proxies were read. The server reports the identity of the client, and exactly one workload may have this identity. A window is no evidence if one side did not report the path, or if several workloads share the identity that the server saw. For each window, ciphertrail calculates the observed share of pod time at the source and at the destination. The smaller share counts as seen. Without mutual TLS, nothing links the two sides. If linkerd viz edges could be queried, its answer is compared with the window of the same moment. A stored packet capture is compared with the window of its moment. If these agree, that proves nothing.',
   check: ({ cluster, paths, facts }) => {
     const differences = inOrder(facts?.viz?.differences ?? []).filter(isContradiction)
     const identities = Map.groupBy(facts?.identities ?? [], ({ pathId }) => pathId)
@@ -50,12 +50,8 @@ function inOrder(differences: readonly VizDifference[]): VizDifference[] {
 function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFinding {
   const { windows, destination, seenAtBothEnds } = path
   if (hasNamelessEnd(path))
-    return pathFinding(
-      path,
-      'not-applicable',
-      'An end of it has no identity of the mesh, so nothing joins the two sides',
-    )
-  const quiet = 'No mutual TLS of the mesh in the period, so nothing joins the two sides'
+    return pathFinding(path, 'not-applicable', 'One end has no mesh identity, so nothing links the two sides')
+  const quiet = 'No mutual TLS of the mesh to judge in the period, so nothing links the two sides'
   if (windows.mtls === 0) return pathFinding(path, 'not-applicable', quiet, seenAtBothEnds)
   if (destination.cluster !== null)
     return pathFinding(
@@ -71,13 +67,13 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFind
     ...pathFinding(
       path,
       'pass',
-      `In ${windowCount(agreed)} the server saw the identity of the client, which one workload has`,
+      `In ${windowCount(agreed)} the server saw the identity of the client, and only one workload has it`,
       withUntold(seenAtBothEnds, agreed, untold),
     ),
     ...(alone > 0
-      ? { untold: `One side alone told of it in ${windowCount(alone)}` }
+      ? { untold: `Only one side reported the path in ${windowCount(alone)}` }
       : ambiguous > 0
-        ? { untold: `The identity that the server saw is that of several workloads in ${windowCount(ambiguous)}` }
+        ? { untold: `Several workloads share the identity that the server saw in ${windowCount(ambiguous)}` }
         : {}),
   }
 }
@@ -86,7 +82,7 @@ function orderOf({ at, client, server, port, reason }: PacketDifference): string
   return JSON.stringify([at, workloadKey(server), port, workloadKey(client), reason])
 }
 
-/** Clear bytes in a capture of which the proxies of a path told nothing: one witness that saw the wire. */
+/** Clear bytes in a capture of which the proxies of a path reported nothing: one witness that saw the wire. */
 function besidePackets(path: PathHistory, differences: readonly PacketDifference[]): PathFinding | undefined {
   return differences.length === 0 ? undefined : pathFinding(path, 'fail', capturedWords(differences))
 }
@@ -96,8 +92,8 @@ function capturedWords(differences: readonly PacketDifference[]): string {
   if (first === undefined) return ''
   const { at, client, port, reason } = first
   const from = client.kind === 'external' ? client.name : workloadKey(client)
-  const count = differences.length === 1 ? '' : `, the first of ${differences.length} connections`
-  return `A capture showed clear bytes (${reason}) from ${from} to port ${port} at ${at}${count}, and the proxies told of none in that window`
+  const count = differences.length === 1 ? '' : ` (the first of ${differences.length} connections)`
+  return `A packet capture shows unencrypted bytes (${reason}) from ${from} to port ${port} at ${at}${count}. The proxies reported none in that window`
 }
 
 type PathFinding = ReturnType<typeof pathFinding>
@@ -107,8 +103,8 @@ function vizFinding(path: PathHistory, differences: readonly VizDifference[]): P
   const [first] = differences
   if (first === undefined) return undefined
   const same = differences.filter(({ reason }) => reason === first.reason)
-  const times = same.length === 1 ? `at ${first.at}` : `at ${same.length} moments, first at ${first.at}`
-  return pathFinding(path, 'fail', `Linkerd viz edges showed ${shown(first)} ${times}, ${oursOf(first)}`)
+  const times = same.length === 1 ? `at ${first.at}` : `at ${same.length} moments, the first at ${first.at}`
+  return pathFinding(path, 'fail', `Linkerd viz edges showed ${shown(first)} ${times}. ${oursOf(first)}`)
 }
 
 function shown({ reason }: VizDifference): string {
@@ -125,11 +121,11 @@ function isContradiction({ reason, path }: VizDifference): boolean {
 }
 
 function oursOf({ reason, path }: VizDifference): string {
-  if (path === null) return 'and no proxy told of such traffic'
+  if (path === null) return 'No proxy reported such traffic'
   const { state, why } = path
-  if (reason !== '') return 'and the proxies told of mutual TLS alone in that window'
+  if (reason !== '') return 'The proxies reported only mutual TLS in that window'
   const words = why === '' ? state : `${state}: ${why}`
-  return `and in that window some of it was not encrypted (${words}), which edges hides: it shows one of several connections, and only those open at one scrape`
+  return `In that window some traffic was not encrypted (${words}). Linkerd viz edges hides this: it shows one of several connections, and only those open at one scrape`
 }
 
 function worse(own: PathFinding, other: PathFinding | undefined): PathFinding {
@@ -139,6 +135,6 @@ function worse(own: PathFinding, other: PathFinding | undefined): PathFinding {
 
 /** A pair that viz shows and no proxy told of: series take their names from labels of pods, which may say anything. */
 function unseenPair(cluster: string, { kind, srcNamespace, src, dstNamespace, dst, at }: VizDifference) {
-  const detail = `Linkerd viz edges showed it talking to ${dstNamespace}/${dst} at ${at}, and no proxy of that name told of it: labels of a pod may say so`
+  const detail = `Linkerd viz edges showed traffic from it to ${dstNamespace}/${dst} at ${at}. No proxy of that name reported it: pod labels may cause this`
   return ofWorkload(cluster, { kind, namespace: srcNamespace, name: src }, 'fail', detail)
 }

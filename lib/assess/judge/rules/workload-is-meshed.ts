@@ -7,9 +7,9 @@ import { seenOfWorkload } from '../seen.ts'
 export const workloadIsMeshed: Rule = {
   id: 'workload-is-meshed',
   title: 'Every pod has a mesh proxy',
-  why: 'A pod without a proxy sends and receives in the clear, and two of them do so unseen.',
+  why: 'A pod without a proxy sends and receives without mesh encryption. Traffic between two such pods is not seen at all.',
   needs:
-    'Complete Kubernetes lists that agree around every window. Seen is a window for which lists that agree, or cAdvisor, told of its pods. Of a workload that no list shows, but of which a proxy was scraped, there is not enough evidence.',
+    'Complete Kubernetes snapshots that agree around every window. A window counts as seen if the snapshots before and after it agree about the pods, or if cAdvisor shows them. If no snapshot shows a workload but a proxy of it was scraped, the verdict is “not enough evidence”.',
   readsLists: true,
   check: (period) => {
     const { cluster, facts } = period
@@ -22,7 +22,7 @@ export const workloadIsMeshed: Rule = {
     return [
       ...(facts?.workloads ?? []).map((workload) => judge(workload, period)),
       ...others.map((workload) =>
-        ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No Kubernetes list of the period shows its pods'),
+        ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No Kubernetes snapshot of the period shows its pods'),
       ),
     ]
   },
@@ -38,6 +38,6 @@ function judge(workload: WorkloadHistory, { cluster, windows: period }: RulePeri
   }
   const seen = seenOfWorkload(workload, period)
   return meshed.yes === 0
-    ? ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No lists that agree told of its pods')
-    : ofWorkload(cluster.id, workload, 'pass', `Each pod had a proxy in ${windowCount(meshed.yes)}`, seen)
+    ? ofWorkload(cluster.id, workload, 'not-enough-evidence', 'No Kubernetes snapshots that agree show its pods')
+    : ofWorkload(cluster.id, workload, 'pass', `Every pod had a proxy in ${windowCount(meshed.yes)}`, seen)
 }
