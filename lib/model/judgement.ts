@@ -156,7 +156,7 @@ export type FrameworkResult = {
 /** The result of a rule over a whole period. */
 export type RuleResult = {
   readonly id: string
-  /** What it tests, the same for every verdict: shown with the verdict beside it. */
+  /** The property that the rule tests; the same for every verdict. */
   readonly title: string
   readonly why: string
   readonly verdict: Verdict

@@ -6,11 +6,11 @@ export type Control = {
   readonly relation: ControlResult['relation']
   /** Our own words; never the text of the standard. */
   readonly paraphrase: string
-  /** Baselines, conditions, and what the rules behind it do not see; null where there is nothing to add. */
+  /** Baselines, conditions, and what the rules behind it do not see; null if there is nothing to add. */
   readonly note: string | null
-  /** Empty where nothing here tests it; `note` then says why. */
+  /** Empty if no rule tests it; `note` then says why. */
   readonly rules: readonly string[]
-  /** Where it stands in the framework's documents. */
+  /** Where it is in the framework's documents. */
   readonly source: string
 }
 

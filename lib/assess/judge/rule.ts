@@ -15,7 +15,7 @@ import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPor
 export type Rule = {
   /** The name of its file. */
   readonly id: string
-  /** What it tests, the same for every verdict: shown with the verdict beside it. */
+  /** The property that the rule tests; the same for every verdict. */
   readonly title: string
   readonly why: string
   /** What it is judged on, and what counts as seen. */

@@ -3,7 +3,7 @@ import type { Framework } from '../control.ts'
 const REGULATION = 'Regulation (EU) 2022/2554'
 const STANDARDS = 'Delegated Regulation (EU) 2024/1774'
 
-/** The controls of DORA that ciphertrail says something of. */
+/** The controls of DORA that ciphertrail has evidence for. */
 export const dora: Framework = {
   id: 'dora',
   title: 'DORA',
@@ -36,8 +36,8 @@ export const dora: Framework = {
     {
       id: 'RTS Art. 6(2)(c)',
       relation: 'direct',
-      paraphrase: 'Encrypt internal network connections, and traffic with the outside',
-      note: 'Connections that the mesh sees.',
+      paraphrase: 'Encrypt internal network connections and traffic with external parties',
+      note: 'Only connections that the mesh sees.',
       rules: [
         'path-is-encrypted',
         'inbound-plaintext-absent',
@@ -50,15 +50,15 @@ export const dora: Framework = {
     {
       id: 'RTS Art. 6(5)',
       relation: 'direct',
-      paraphrase: 'Record with reasons what is done instead where cryptography cannot be as it should',
-      note: 'The register of waivers is such a record; no rule judges whether its reasons are good.',
+      paraphrase: 'If cryptography cannot be used as required, record what is done instead, with reasons',
+      note: 'The waiver register is such a record; no rule judges its reasons.',
       rules: [],
       source: STANDARDS,
     },
     {
       id: 'RTS Art. 7',
       relation: 'direct',
-      paraphrase: 'Manage cryptographic keys over their whole life, with a register of certificates',
+      paraphrase: 'Manage cryptographic keys through their whole lifecycle, with a register of certificates',
       note: 'Keys and certificates of the mesh only.',
       rules: ['certificates-rotate', 'trust-anchor-is-valid'],
       source: STANDARDS,

@@ -2,7 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'FedRAMP baselines Revision 5, additional requirements and guidance'
 
-/** The controls of FedRAMP that ciphertrail says something of. */
+/** The controls of FedRAMP that ciphertrail has evidence for. */
 export const fedramp: Framework = {
   id: 'fedramp',
   title: 'FedRAMP',
@@ -12,8 +12,8 @@ export const fedramp: Framework = {
       id: 'SC-8',
       relation: 'direct',
       paraphrase:
-        'Protect all data in transit, between compute instances and containers too, and from load balancers to them',
-      note: 'Low, moderate and high profiles. Physical protection, SC-8(5), is the alternative. Only flows that the mesh sees are judged: not those from load balancers without a proxy, nor storage replication.',
+        'Protect all data in transit, including between compute instances or containers, and from load balancers to them',
+      note: 'Low, moderate and high profiles. Physical protection, SC-8(5), is the alternative. Only flows that the mesh sees are judged, not flows from load balancers without a proxy, and not storage replication.',
       rules: [
         'path-is-encrypted',
         'inbound-plaintext-absent',
@@ -26,16 +26,16 @@ export const fedramp: Framework = {
     {
       id: 'SC-8(1)',
       relation: 'direct',
-      paraphrase: 'Do so by cryptography',
-      note: 'To be read with SC-13: the cryptography must be of FIPS-validated modules, of which no verdict here says anything. The guidance also asks for DNS and HTTP to be encrypted; UDP is not seen here.',
+      paraphrase: 'Use cryptography to protect data in transit',
+      note: 'Read this together with SC-13: the cryptography must come from FIPS-validated modules, and no verdict here covers that. The guidance also asks to encrypt DNS and HTTP; UDP is not observed.',
       rules: ['path-is-encrypted', 'inbound-plaintext-absent', 'crypto-is-current', 'evidence-is-complete'],
       source: SOURCE,
     },
     {
       id: 'SC-13',
       relation: 'supports',
-      paraphrase: 'Use cryptography of FIPS-validated modules',
-      note: 'Not judged: whether the proxies state FIPS is shown as they state it, and a statement is no validation. Open-source builds of Linkerd state that they have none.',
+      paraphrase: 'Use cryptography from FIPS-validated modules',
+      note: 'No rule judges this. The report shows FIPS as the proxies state it, and a statement is not a validation. Open-source builds of Linkerd state FIPS as false.',
       rules: [],
       source: SOURCE,
     },

@@ -1,9 +1,9 @@
 import type { Framework } from '../control.ts'
 
 const SOURCE = '45 CFR part 164, subpart C (Security Rule)'
-const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
+const KEPT = 'No rule judges how records are kept. The section “Verification” of the report shows how they are sealed.'
 
-/** The controls of the HIPAA Security Rule that ciphertrail says something of. */
+/** The controls of the HIPAA Security Rule that ciphertrail has evidence for. */
 export const hipaa: Framework = {
   id: 'hipaa',
   title: 'HIPAA Security Rule',
@@ -28,16 +28,16 @@ export const hipaa: Framework = {
     {
       id: '164.312(e)(2)(i)',
       relation: 'direct',
-      paraphrase: 'Make sure that what is transmitted is not changed unnoticed',
-      note: 'Addressable: to be implemented, or documented why not. A proposal of 2025 would make it required; whether it did was not checked.',
+      paraphrase: 'Make sure that transmitted information is not changed unnoticed',
+      note: 'Addressable: implement it, or document why not. A proposal of 2025 would make it required; its adoption was not checked.',
       rules: ['path-is-encrypted', 'evidence-is-complete'],
       source: SOURCE,
     },
     {
       id: '164.312(e)(2)(ii)',
       relation: 'direct',
-      paraphrase: 'Encrypt electronic health information wherever that is appropriate',
-      note: 'Addressable: to be implemented, or documented why not. A proposal of 2025 would make it required; whether it did was not checked.',
+      paraphrase: 'Encrypt electronic health information wherever this is appropriate',
+      note: 'Addressable: implement it, or document why not. A proposal of 2025 would make it required; its adoption was not checked.',
       rules: ['path-is-encrypted', 'crypto-is-current', 'evidence-is-complete'],
       source: SOURCE,
     },

@@ -2,7 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'ISO/IEC 27001:2022, Annex A'
 
-/** The controls of ISO/IEC 27001 that ciphertrail says something of. */
+/** The controls of ISO/IEC 27001 that ciphertrail has evidence for. */
 export const iso27001: Framework = {
   id: 'iso-27001',
   title: 'ISO/IEC 27001',
@@ -11,15 +11,15 @@ export const iso27001: Framework = {
     {
       id: 'A.8.15',
       relation: 'evidence handling',
-      paraphrase: 'Make, keep, protect and analyse logs',
-      note: 'How records are kept is not judged by a rule: see the verification page and the storage settings.',
+      paraphrase: 'Write, keep, protect and evaluate logs',
+      note: 'No rule judges how records are kept. The section “Verification” of the report shows how they are sealed.',
       rules: [],
       source: SOURCE,
     },
     {
       id: 'A.8.16',
       relation: 'supports',
-      paraphrase: 'Monitor networks, systems and applications for behaviour out of order',
+      paraphrase: 'Watch networks, systems and applications for unusual behaviour',
       note: null,
       rules: ['evidence-is-complete', 'inbound-plaintext-absent', 'labels-not-spoofed'],
       source: SOURCE,
@@ -35,7 +35,7 @@ export const iso27001: Framework = {
     {
       id: 'A.8.21',
       relation: 'supports',
-      paraphrase: 'Say what network services must offer for protection, and watch that they do',
+      paraphrase: 'Define how network services must be protected, and check that they are',
       note: null,
       rules: ['path-is-mutual', 'plaintext-is-refused'],
       source: SOURCE,
@@ -44,15 +44,15 @@ export const iso27001: Framework = {
       id: 'A.8.22',
       relation: 'supports',
       paraphrase: 'Keep groups of services, users and systems apart in networks',
-      note: 'Only that policy refuses plain text is judged, not who may talk to whom.',
+      note: 'Only the refusal of plaintext is judged, not which workloads may communicate.',
       rules: ['plaintext-is-refused', 'identity-is-dedicated'],
       source: SOURCE,
     },
     {
       id: 'A.8.24',
       relation: 'direct',
-      paraphrase: 'Lay down rules for the use of cryptography and its keys, and implement them',
-      note: 'Cryptography between workloads; the rules of the organisation themselves are not seen.',
+      paraphrase: 'Set rules for cryptography and its keys, and follow them',
+      note: 'Only cryptography between workloads; the rules of the organisation are not observed.',
       rules: [
         'path-is-encrypted',
         'crypto-is-current',

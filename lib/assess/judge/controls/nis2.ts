@@ -1,6 +1,6 @@
 import type { Framework } from '../control.ts'
 
-/** The controls of NIS2 that ciphertrail says something of. */
+/** The controls of NIS2 that ciphertrail has evidence for. */
 export const nis2: Framework = {
   id: 'nis2',
   title: 'NIS2',
@@ -10,7 +10,7 @@ export const nis2: Framework = {
       id: 'Art. 21(2)(h)',
       relation: 'supports',
       paraphrase: 'Have policies for the use of cryptography and, where appropriate, encryption',
-      note: 'That traffic is encrypted shows a policy at work; the policy itself is not seen.',
+      note: 'Encrypted traffic shows a policy at work; the policy itself is not observed.',
       rules: ['path-is-encrypted', 'crypto-is-current'],
       source: 'Directive (EU) 2022/2555',
     },
@@ -18,7 +18,7 @@ export const nis2: Framework = {
       id: 'Annex 6.7.2(i)',
       relation: 'direct',
       paraphrase:
-        'Let distinct systems communicate only through trusted channels with an assured identity of their ends',
+        'Let distinct systems communicate only through trusted channels that assure the identity of both ends',
       note: null,
       rules: ['path-is-encrypted', 'path-is-mutual', 'identity-is-expected', 'evidence-is-complete'],
       source: 'Implementing Regulation (EU) 2024/2690',
@@ -26,7 +26,7 @@ export const nis2: Framework = {
     {
       id: 'Annex 9.2(a)',
       relation: 'direct',
-      paraphrase: 'Decide kind, strength and quality of cryptography for data at rest and in transit',
+      paraphrase: 'Decide the type, strength and quality of cryptography for data at rest and in transit',
       note: 'Data in transit only.',
       rules: ['path-is-encrypted', 'crypto-is-current', 'evidence-is-complete'],
       source: 'Implementing Regulation (EU) 2024/2690',

@@ -1,9 +1,9 @@
 import type { Framework } from '../control.ts'
 
 const SOURCE = 'NIST SP 800-53 Rev. 5, control catalogue; baselines of SP 800-53B'
-const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
+const KEPT = 'No rule judges how records are kept. The section “Verification” of the report shows how they are sealed.'
 
-/** The controls of NIST SP 800-53 that ciphertrail says something of. */
+/** The controls of NIST SP 800-53 that ciphertrail has evidence for. */
 export const nist80053: Framework = {
   id: 'nist-800-53',
   title: 'NIST SP 800-53',
@@ -20,7 +20,7 @@ export const nist80053: Framework = {
     {
       id: 'SC-8(1)',
       relation: 'direct',
-      paraphrase: 'Do so by cryptography',
+      paraphrase: 'Use cryptography to protect information while it is transmitted',
       note: 'Baselines: moderate, high.',
       rules: ['path-is-encrypted', 'crypto-is-current', 'evidence-is-complete'],
       source: SOURCE,
@@ -36,8 +36,8 @@ export const nist80053: Framework = {
     {
       id: 'SC-13',
       relation: 'supports',
-      paraphrase: 'Decide which cryptography is used for what, and implement it',
-      note: 'Baselines: low, moderate, high. Whether a FIPS-validated module is in use is shown as the proxies state it, and not judged.',
+      paraphrase: 'Decide which cryptography is used for what purpose, and implement it',
+      note: 'Baselines: low, moderate, high. The report shows FIPS as the proxies state it; no rule judges it.',
       rules: ['crypto-is-current'],
       source: SOURCE,
     },
@@ -53,7 +53,7 @@ export const nist80053: Framework = {
       id: 'SC-23',
       relation: 'direct',
       paraphrase: 'Protect the authenticity of sessions',
-      note: 'Baselines: moderate, high. Sessions between workloads, by mutual TLS; not those of users.',
+      note: 'Baselines: moderate, high. Sessions between workloads with mutual TLS, not sessions of users.',
       rules: ['path-is-mutual', 'identity-is-expected'],
       source: SOURCE,
     },
@@ -61,7 +61,7 @@ export const nist80053: Framework = {
       id: 'AC-4',
       relation: 'supports',
       paraphrase: 'Enforce which flows of information are allowed',
-      note: 'Baselines: moderate, high. Only that policy refuses plain text is judged, not who may talk to whom.',
+      note: 'Baselines: moderate, high. Only the refusal of plaintext is judged, not which workloads may communicate.',
       rules: ['plaintext-is-refused', 'ports-not-bypassed'],
       source: SOURCE,
     },
@@ -69,7 +69,7 @@ export const nist80053: Framework = {
       id: 'IA-3',
       relation: 'supports',
       paraphrase: 'Identify and authenticate devices before they connect',
-      note: 'Baselines: moderate, high. Workloads, not the machines they run on.',
+      note: 'Baselines: moderate, high. Workloads are judged, not the machines that they run on.',
       rules: ['path-is-mutual'],
       source: SOURCE,
     },
@@ -77,7 +77,7 @@ export const nist80053: Framework = {
       id: 'IA-9',
       relation: 'direct',
       paraphrase: 'Identify and authenticate services before they communicate',
-      note: 'In no baseline.',
+      note: 'Not in any baseline.',
       rules: ['path-is-mutual', 'identity-is-expected', 'identity-is-dedicated'],
       source: SOURCE,
     },
@@ -92,8 +92,8 @@ export const nist80053: Framework = {
     {
       id: 'CA-5',
       relation: 'supports',
-      paraphrase: 'Keep a plan with milestones for what is to be corrected',
-      note: 'Baselines: low, moderate, high. The register of waivers and the open episodes are an input; no rule judges a plan.',
+      paraphrase: 'Keep a plan with milestones for the correction of weaknesses',
+      note: 'Baselines: low, moderate, high. The waiver register and the open episodes are an input; no rule judges a plan.',
       rules: [],
       source: SOURCE,
     },
@@ -108,7 +108,7 @@ export const nist80053: Framework = {
     {
       id: 'SI-4',
       relation: 'supports',
-      paraphrase: 'Monitor the system for attacks and for connections that nobody allowed',
+      paraphrase: 'Monitor the system for attacks and unauthorised connections',
       note: 'Baselines: low, moderate, high. Only what the mesh and its policy see.',
       rules: ['evidence-is-complete', 'inbound-plaintext-absent', 'labels-not-spoofed'],
       source: SOURCE,
@@ -140,7 +140,7 @@ export const nist80053: Framework = {
     {
       id: 'AU-9(4)',
       relation: 'evidence handling',
-      paraphrase: 'Let only a part of the privileged users manage audit records',
+      paraphrase: 'Allow only some of the privileged users to manage audit records',
       note: `Baselines: moderate, high. ${KEPT}`,
       rules: [],
       source: SOURCE,
@@ -148,7 +148,7 @@ export const nist80053: Framework = {
     {
       id: 'AU-10',
       relation: 'evidence handling',
-      paraphrase: 'Keep proof that somebody did something, which they cannot deny',
+      paraphrase: 'Keep proof of an action that the person who took it cannot deny',
       note: `Baseline: high only. ${KEPT}`,
       rules: [],
       source: SOURCE,
@@ -156,7 +156,7 @@ export const nist80053: Framework = {
     {
       id: 'AU-11',
       relation: 'evidence handling',
-      paraphrase: 'Keep audit records for as long as the organisation says',
+      paraphrase: 'Keep audit records for the time that the organisation sets',
       note: `Baselines: low, moderate, high. ${KEPT}`,
       rules: [],
       source: SOURCE,

@@ -1,9 +1,9 @@
 import type { Framework } from '../control.ts'
 
 const SOURCE = 'PCI DSS v4.0.1'
-const KEPT = 'How records are kept is not judged by a rule: see the verification page and the storage settings.'
+const KEPT = 'No rule judges how records are kept. The section “Verification” of the report shows how they are sealed.'
 
-/** The controls of PCI DSS that ciphertrail says something of. */
+/** The controls of PCI DSS that ciphertrail has evidence for. */
 export const pciDss: Framework = {
   id: 'pci-dss',
   title: 'PCI DSS',
@@ -13,7 +13,7 @@ export const pciDss: Framework = {
       id: '1.2.4',
       relation: 'supports',
       paraphrase: 'Keep accurate diagrams of how account data flows',
-      note: 'The paths that were observed are an input to the diagram. Which of them carry account data is not seen.',
+      note: 'The paths that were observed are an input to the diagram. ciphertrail does not see which of them carry account data.',
       rules: ['evidence-is-complete', 'workload-is-meshed'],
       source: SOURCE,
     },
@@ -21,7 +21,7 @@ export const pciDss: Framework = {
       id: '1.2.5',
       relation: 'supports',
       paraphrase: 'Allow only identified and approved services, protocols and ports',
-      note: 'The ports that were used are an input, and the register of waivers tells who approved what.',
+      note: 'The ports in use are an input, and the waiver register shows who approved what.',
       rules: ['ports-not-bypassed', 'plaintext-is-refused'],
       source: SOURCE,
     },
@@ -29,15 +29,15 @@ export const pciDss: Framework = {
       id: '2.2.5',
       relation: 'supports',
       paraphrase: 'Justify each service, protocol or port that is not protected, and mitigate it',
-      note: 'A waiver is the justification with its mitigation. It is shown beside the failure, which stays one.',
+      note: 'A waiver is the justification with its mitigation. The report shows it beside the failure, and the failure still counts.',
       rules: ['path-is-encrypted', 'ports-not-bypassed'],
       source: SOURCE,
     },
     {
       id: '2.2.7',
       relation: 'direct',
-      paraphrase: 'Encrypt all administrative access that is not at the console',
-      note: 'Only for administrative paths between workloads, and nothing here tells which paths those are: no rule judges it.',
+      paraphrase: 'Encrypt all administrative access except access at the console',
+      note: 'Applies only to administrative paths between workloads. ciphertrail cannot tell which paths those are, so no rule judges it.',
       rules: [],
       source: SOURCE,
     },
@@ -45,7 +45,7 @@ export const pciDss: Framework = {
       id: '4.2.1',
       relation: 'supports',
       paraphrase: 'Protect account numbers by strong cryptography on open, public networks',
-      note: 'Traffic inside a cluster is not on an open, public network, so no rule here judges it. Paths that leave a cluster are listed in the report; whether they cross such a network has to be told by people.',
+      note: 'Traffic inside a cluster is not on an open, public network, so no rule judges it. The report lists paths that leave a cluster; a person must decide whether they cross such a network.',
       rules: [],
       source: SOURCE,
     },
@@ -53,7 +53,7 @@ export const pciDss: Framework = {
       id: '4.2.1.1',
       relation: 'supports',
       paraphrase: 'Keep an inventory of the trusted keys and certificates',
-      note: 'The trust anchors and the certificates of the mesh are an input; those of applications and of the public side are not seen.',
+      note: 'The trust anchors and the certificates of the mesh are an input; certificates of applications and of public endpoints are not observed.',
       rules: ['trust-anchor-is-valid', 'certificates-rotate'],
       source: SOURCE,
     },
@@ -61,7 +61,7 @@ export const pciDss: Framework = {
       id: '8.3.2',
       relation: 'supports',
       paraphrase: 'Make authentication factors unreadable while they are transmitted and stored',
-      note: 'Transmission only. Which paths carry authentication factors is not seen.',
+      note: 'Transmission only. ciphertrail does not see which paths carry authentication factors.',
       rules: ['path-is-encrypted'],
       source: SOURCE,
     },
@@ -76,7 +76,7 @@ export const pciDss: Framework = {
     {
       id: '10.3.3',
       relation: 'evidence handling',
-      paraphrase: 'Back up audit logs to a place that is hard to change',
+      paraphrase: 'Back up audit logs to storage that is hard to change',
       note: KEPT,
       rules: [],
       source: SOURCE,
@@ -84,7 +84,7 @@ export const pciDss: Framework = {
     {
       id: '10.3.4',
       relation: 'evidence handling',
-      paraphrase: 'Notice when audit logs are changed',
+      paraphrase: 'Detect changes to audit logs',
       note: KEPT,
       rules: [],
       source: SOURCE,
@@ -92,7 +92,7 @@ export const pciDss: Framework = {
     {
       id: '10.5.1',
       relation: 'evidence handling',
-      paraphrase: 'Keep audit logs for 12 months, the latest three at hand',
+      paraphrase: 'Keep audit logs for 12 months, with the latest three months at hand',
       note: KEPT,
       rules: [],
       source: SOURCE,
@@ -101,14 +101,14 @@ export const pciDss: Framework = {
       id: '12.3.3',
       relation: 'direct',
       paraphrase: 'Document cipher suites and protocols in use, with a yearly review and a plan',
-      note: "What the proxies of the mesh can do is documented here; the review and the plan are the organisation's.",
+      note: 'The report documents what the proxies of the mesh can do; the organisation does the review and the plan.',
       rules: ['crypto-is-current'],
       source: SOURCE,
     },
     {
       id: '12.5.2',
       relation: 'supports',
-      paraphrase: 'Confirm the scope at least yearly, service providers every six months',
+      paraphrase: 'Confirm the scope at least once a year; service providers every six months',
       note: 'The observed paths into and out of the scope are an input (12.5.2.1 for service providers).',
       rules: ['evidence-is-complete', 'workload-is-meshed'],
       source: SOURCE,

@@ -2,7 +2,7 @@ import type { Framework } from '../control.ts'
 
 const SOURCE = 'AICPA Trust Services Criteria 2017, points of focus revised 2022'
 
-/** The criteria of SOC 2 that ciphertrail says something of. */
+/** The criteria of SOC 2 that ciphertrail has evidence for. */
 export const soc2: Framework = {
   id: 'soc-2',
   title: 'SOC 2',
@@ -11,15 +11,15 @@ export const soc2: Framework = {
     {
       id: 'CC4.1',
       relation: 'supports',
-      paraphrase: 'Evaluate whether controls are there and work',
-      note: 'A type II report covers its whole period: so must the evidence.',
+      paraphrase: 'Evaluate whether controls exist and work',
+      note: 'A type II report covers its whole period, so the evidence must cover it too.',
       rules: ['evidence-is-complete', 'sources-agree'],
       source: SOURCE,
     },
     {
       id: 'CC6.1',
       relation: 'supports',
-      paraphrase: 'Restrict logical access to what is to be protected',
+      paraphrase: 'Restrict logical access to what needs protection',
       note: 'Encryption is a point of focus.',
       rules: ['path-is-mutual', 'identity-is-dedicated', 'plaintext-is-refused'],
       source: SOURCE,
@@ -43,7 +43,7 @@ export const soc2: Framework = {
     {
       id: 'CC7.1',
       relation: 'supports',
-      paraphrase: 'Detect changes of configuration that open a weakness',
+      paraphrase: 'Detect configuration changes that open a weakness',
       note: null,
       rules: ['workload-is-meshed', 'ports-not-bypassed', 'plaintext-is-refused'],
       source: SOURCE,
@@ -51,7 +51,7 @@ export const soc2: Framework = {
     {
       id: 'CC7.2',
       relation: 'supports',
-      paraphrase: 'Monitor the system for what is out of order',
+      paraphrase: 'Monitor the system for unusual behaviour',
       note: null,
       rules: ['evidence-is-complete', 'inbound-plaintext-absent', 'labels-not-spoofed'],
       source: SOURCE,
