@@ -28,7 +28,7 @@ describe('ciphertrail demo', () => {
       /^● mtls +deployment\/emojivoto\/web .* until Tue 24 Nov 13:25 .* \?▲▲▲▲●● /,
     )
     assert.match(rowOf(/ledger-db:5432/), /^△ no-mesh-tls +\(unmeshed\) .* since Tue 24 Nov 13:30 /)
-    assert.match(stdout, /\nDo first [^\n]+\n1 {2}Mesh statefulset\/inventory in warehouse\n/)
+    assert.match(stdout, /\nDo first [^\n]+\n1 {2}Add statefulset\/inventory in warehouse to the mesh\n/)
     const [, notSeen = ''] = stdout.split('\nNot seen\n')
     assert.match(
       notSeen,
@@ -40,7 +40,7 @@ describe('ciphertrail demo', () => {
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
     assert.match(
       readFileSync(join(folder, 'demo-output/report.html'), 'utf8'),
-      /Linkerd viz edges showed a tick at 2026-11-24T13:06:00Z, and in that window some of it was not encrypted \(plaintext/,
+      /Linkerd viz edges showed a tick at 2026-11-24T13:06:00Z\. In that window some traffic was not encrypted \(plaintext/,
     )
     assert.equal(readFileSync(join(folder, 'demo-output/report.pdf')).subarray(0, 5).toString(), '%PDF-')
 

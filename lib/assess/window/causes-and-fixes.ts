@@ -2,6 +2,7 @@ import type { Endpoint, Setting } from '../../model/path.ts'
 import type { PathRow } from '../../model/history.ts'
 import {
   TEMPLATES,
+  inject,
   ROLLED,
   annotate,
   restart,
@@ -9,6 +10,8 @@ import {
   safe,
   pasted,
   annotationsOf,
+  explained,
+  onlyIf,
   INJECT,
   SKIP_INBOUND,
   SKIP_OUTBOUND,
@@ -20,21 +23,28 @@ type Fixable = Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destina
   Partial<Pick<PathRow, 'candidates' | 'settings' | 'cluster'>>
 
 /**
- * The change that would fix a row, or, where that is not known, what to look at: a sentence, then one line for each command, to be pasted. Null where
- * there is nothing to fix or to find out.
+ * The change that would fix a row or, if that is not known, what to look at: a sentence, then lines for a shell. A line is a command that works when it
+ * is pasted, or begins with `#`: an explanation of the line below it, or a command that depends on what the explanation says. Null if there is nothing to
+ * fix or to find out.
  */
 export function fixOf(row: Fixable): string | null {
   const { state, outcome } = row
   const cause = possible(row)
   const isOpen = state === 'plaintext' || state === 'no-mesh-tls' || state === 'app-tls' || state === 'unknown'
   if (cause === null || outcome === 'refused' || !isOpen) return null
-  const [sentence = '', ...commands] = linesOf({ ...row, cause })
-  // A command with a hole in it is none that can be pasted.
-  return [sentence, ...commands.filter((line) => !HOLE.test(line))].join('\n')
+  const [sentence = '', ...lines] = linesOf({ ...row, cause })
+  // A command with a placeholder cannot be pasted, and without it nothing is left to explain.
+  const isKept = (line: string | undefined) => line !== undefined && !PLACEHOLDER.test(line)
+  return [
+    sentence,
+    ...lines.filter((line, index) => isKept(line) && (!isExplanation(line) || isKept(lines[index + 1]))),
+  ].join('\n')
 }
 
-/** What stands where a name is none that Kubernetes would allow, or is not known. */
-const HOLE = /\b(CLUSTER|KIND|NAME|NAMESPACE)\b/
+/** The word for a name that Kubernetes does not allow, or that is not known. */
+const PLACEHOLDER = /\b(CLUSTER|KIND|NAME|NAMESPACE)\b/
+
+const isExplanation = (line: string): boolean => line.startsWith('# ') && line.endsWith(':')
 
 /** Some causes have a fix that is none for whoever cannot be meshed. */
 function possible({ cause, destination }: Fixable): PathRow['cause'] {
@@ -53,78 +63,85 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
   switch (row.cause) {
     case 'destination-not-meshed':
       return [
-        `Mesh ${to.label}: ${setting === undefined ? 'pods of it had no proxy (where all have one now, the rollouts show which left it out)' : injectWords(setting)}. In the pod template it counts whatever the namespace says, and restarts the pods`,
-        ...annotate(destination, INJECT),
+        `Add ${to.label} to the mesh: ${setting === undefined ? 'pods of it had no proxy' : injectWords(setting)}`,
+        ...inject(destination),
         ...(setting === undefined && ROLLED.has(destination.kind)
-          ? [`kubectl rollout history ${to.resource} -n ${to.namespace}`]
+          ? explained('If all pods have a proxy now, see which revision had none', [
+              `kubectl rollout history ${to.resource} -n ${to.namespace}`,
+            ])
           : []),
       ]
     case 'destination-not-injected':
       return [
-        `Make the pods of ${to.label} again: ${injectWords(setting)}, and they have no proxy, since they are older than that or the injector left them out. If they have none after that, the event says why`,
+        `Restart ${to.label}: ${injectWords(setting)}. Its pods have no proxy because they are older than the annotation, or because the injector skipped them`,
         ...restart(destination),
-        `kubectl get events -n ${to.namespace} --field-selector reason=InjectionSkipped`,
+        ...explained('If the pods still have no proxy, see why the injector skipped them', [
+          `kubectl get events -n ${to.namespace} --field-selector reason=InjectionSkipped`,
+        ]),
       ]
     case 'destination-not-injectable':
       return [
-        `Use TLS in the application on ${end}, or accept it in waivers.yaml: Linkerd’s injector leaves its namespace out, so that it is not to be meshed`,
+        `Use TLS in the application on ${end}, or accept the path in waivers.yaml: Linkerd’s injector skips its namespace, which should stay out of the mesh`,
       ]
     case 'destination-in-other-mesh':
       return [
-        `Bring ${to.label} into this mesh, or accept it in waivers.yaml: its proxy is of the control plane in ${safe(setting?.value ?? '', 'another namespace')}, to whose pods this one gives no identity. Which injector its namespace goes to says it`,
-        `kubectl get pods -n ${to.namespace} -L linkerd.io/control-plane-ns`,
+        `Move ${to.label} into this mesh, or accept the path in waivers.yaml: its proxy belongs to the control plane in ${safe(setting?.value ?? '', 'another namespace')}, whose pods have no identity in this mesh`,
+        ...explained('See which control plane each pod belongs to', [
+          `kubectl get pods -n ${to.namespace} -L linkerd.io/control-plane-ns`,
+        ]),
       ]
     case 'destination-on-host-network':
       return [
-        `Use TLS in the application on ${end}, or accept it in waivers.yaml: it is on the host’s network, where Linkerd injects no proxy, so that it cannot be meshed`,
+        `Use TLS in the application on ${end}, or accept the path in waivers.yaml: it uses the host network, where Linkerd injects no proxy`,
       ]
     case 'destination-skips-port':
       return [
-        `Take ${port} out of the ports that go around the proxy of ${to.label}${valueWords(setting)}; if its server speaks first, mark the port in config.linkerd.io/opaque-ports as well`,
+        `Remove ${port} from the ports that bypass the proxy of ${to.label}${valueWords(setting)}. If its server speaks first, also add the port to config.linkerd.io/opaque-ports`,
         ...withoutPort(setting, destination, SKIP_INBOUND),
       ]
     case 'destination-not-listed':
       return [
-        `See what was at ${end}: no Kubernetes list around the window has such a pod, so that it had ended or came and went in between, and Linkerd knows no identity for its address. A client that keeps old addresses has to look names up again`,
+        `Find out what was at ${end}: no Kubernetes snapshot around the window has such a pod. It had ended, or it existed only between two snapshots, and Linkerd knows no identity for its address. A client that keeps old addresses must resolve names again`,
+        '# See what has this address or name now:',
         destination.kind === 'pod' && destination.namespace === ''
           ? `kubectl get pods,endpointslices -A -o wide | grep -wF ${to.label}`
           : `kubectl get pods,endpointslices -n ${to.namespace} -o wide`,
       ]
     case 'source-skips-port':
       return [
-        `Take the port that leads to ${end} out of the ports that go around the proxy of ${from.label}${valueWords(setting)}`,
+        `Remove the port that leads to ${end} from the ports that bypass the proxy of ${from.label}${valueWords(setting, port)}`,
         ...withoutPort(setting, source, SKIP_OUTBOUND),
       ]
     case 'source-not-meshed':
       return [
-        `Mesh the client of ${end}: its connections came without mesh TLS, and no pod of the mesh goes around its proxy there. ${clientWords(row)}`,
+        `Add the client of ${end} to the mesh: its connections had no mesh TLS, and no pod of the mesh bypasses its proxy for this port${clientWords(row)}`,
         ...clientLines(row),
         ...refuse(row),
       ]
     case 'source-not-proxied':
       return [
-        `Lead the client of ${end} through a proxy: its connections came without mesh TLS, from a client without a proxy or around its own${suspectWords(settings)}. ${clientWords(row)}`,
+        `Route the client of ${end} through a proxy: its connections had no mesh TLS. It has no proxy, or it bypasses its own${suspectWords(settings, port)}${clientWords(row)}`,
         ...clientLines(row),
         ...settings.flatMap((one) =>
           one.name === SKIP_OUTBOUND
-            ? onlyIf(`it is ${pasted(one.workload).label}`, withoutPort(one, one.workload, SKIP_OUTBOUND))
+            ? onlyIf(`If the client is ${pasted(one.workload).label}`, withoutPort(one, one.workload, SKIP_OUTBOUND))
             : [],
         ),
         ...refuse(row),
       ]
     case 'opaque-port-unmeshed-client':
       return [
-        `Mesh the client of ${end}, an opaque port: clients of the mesh reach such a port through port 4143, and this one did not, as it has no proxy or goes around it${suspectWords(settings)}. ${clientWords(row)}`,
+        `Route the client of ${end}, an opaque port, through a proxy: clients in the mesh reach such a port through port 4143, and this client did not. It has no proxy, or it bypasses its own${suspectWords(settings, port)}${clientWords(row)}`,
         ...clientLines(row),
       ]
     case 'init-container':
       return [
-        `Find the client of ${end}: pods that began in this window run init containers before their proxy${suspectWords(settings)}. Start the proxy first there, or move that work into a container of the application. A client without a proxy: mesh it`,
+        `Find the client of ${end}: pods that started in this window run init containers before their proxy${suspectWords(settings, port)}. If one of them is the client, start its proxy first, or move that work into a container of the application. If the client has no proxy, add it to the mesh`,
         ...distinct(
           settings.flatMap(({ name, workload }) =>
             name === 'initContainers'
               ? onlyIf(
-                  `it is ${pasted(workload).label}`,
+                  `If the client is ${pasted(workload).label}`,
                   annotate(workload, 'config.beta.linkerd.io/proxy-enable-native-sidecar', 'true'),
                 )
               : [],
@@ -134,48 +151,50 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
       ]
     case 'identity-disabled':
       return [
-        `Give the proxies of ${destination.namespace === '' ? from.label : to.label} an identity: they say that it is disabled, as config.linkerd.io/disable-identity or an old control plane does. Take that out, then restart the pods`,
-        ...restart(source.name === '' ? destination : source),
+        `Enable the identity of the proxies of ${destination.namespace === '' ? from.label : to.label}: they report it as disabled. Remove the annotation config.linkerd.io/disable-identity or upgrade the old control plane that disables it`,
+        ...explained('Then restart the pods', restart(source.name === '' ? destination : source)),
       ]
     case 'linkerd-webhook':
       return linesOfLinkerds(row, end)
     case 'kubernetes-api':
       return [
-        `Let the client ${source.name === '' ? '' : `${from.label} `}of ${end} use https with the authority of its ServiceAccount: the API server cannot be meshed, and no TLS was seen`,
+        `Let the client ${source.name === '' ? '' : `${from.label} `}of ${end} use https with the certificate authority of its ServiceAccount: no TLS was observed, and the API server cannot be added to the mesh`,
       ]
     case 'outside-cluster':
       return destination.cluster === null
         ? [
-            `Use TLS in the application for ${end}, or lead it through an egress gateway that does, or accept it in waivers.yaml: it leaves the cluster, where Linkerd does not encrypt`,
+            `Use TLS in the application for ${end}, use an egress gateway with TLS, or accept the path in waivers.yaml: Linkerd does not encrypt traffic that leaves the cluster`,
           ]
         : [
-            `See why ${end} of cluster ${safe(destination.cluster, 'CLUSTER')} has no identity here: the link, its credentials and the gateway`,
+            `Find out why ${end} of cluster ${safe(destination.cluster, 'CLUSTER')} has no identity here: check the link, its credentials and the gateway`,
             'linkerd multicluster check',
           ]
     case 'application-tls':
       return [
-        `Keep the certificate check of the application on ${end} as the evidence, or mesh its client, which is not the API server (that calls webhooks so, and cannot be meshed): TLS of the application was passed through, and the mesh checked no identity`,
+        `Keep the certificate check of the application on ${end} as evidence, or add its client to the mesh: the mesh passed TLS of the application through and checked no identity. The API server calls webhooks this way and cannot be added to the mesh`,
       ]
     case 'no-kubernetes-list':
       return [
-        `Nothing is to be changed: no Kubernetes list from before this window tells whether every pod of ${from.label} had a proxy, and ${end} let in clear traffic without a name. The window after the first list tells it; where a later one lacks it, see what the API server refused`,
-        `ciphertrail cluster check ${safe(row.cluster ?? '', 'CLUSTER')}`,
-        annotationsOf(from.namespace),
+        `Nothing to change yet: no Kubernetes snapshot from before this window shows whether every pod of ${from.label} had a proxy, and ${end} let in unencrypted traffic from a client without a name. The window after the first snapshot can show it. If a later window has no snapshot, find out what the API server refused`,
+        ...explained('Check what ciphertrail may read', [
+          `ciphertrail cluster check ${safe(row.cluster ?? '', 'CLUSTER')}`,
+        ]),
+        ...annotationsOf(from.namespace),
       ]
     case 'source-partly-meshed':
       return [
-        `Bring every pod of ${from.label} into the mesh: some had no proxy, went around it or were not read while ${end} let in clear traffic without a name${suspectWords(settings)}`,
-        annotationsOf(from.namespace),
+        `Check that every pod of ${from.label} is in the mesh: some had no proxy, bypassed it or were not read while ${end} let in unencrypted traffic from a client without a name${suspectWords(settings, port)}`,
+        ...annotationsOf(from.namespace),
       ]
     case 'destination-not-seen':
       return [
-        `See why the proxies of ${to.label} were not read all the time: Prometheus did not scrape them (a policy of deny wants linkerd viz allow-scrapes), or a pod is in no list. Until then what ${from.label} sent around its proxy may be missing`,
+        `Find out why the proxies of ${to.label} were not read all the time: Prometheus did not scrape them (a deny policy needs linkerd viz allow-scrapes), or no Kubernetes snapshot has the pod. Until then, traffic that ${from.label} sent around its proxy may be missing`,
         'linkerd viz check --proxy',
         `kubectl get pods -n ${to.namespace} -o wide`,
       ]
     case 'labels-overridden':
       return [
-        `Take the labels off the pods of ${from.label} and ${to.label} that have the names of Prometheus’ or the proxies’ own (ciphertrail workloads lists them): with them a pod can say anything in the place of its proxy`,
+        `Remove pod labels of ${from.label} and ${to.label} that have the names of labels of Prometheus or of the proxies (ciphertrail workloads lists them): with such a label, a pod can overwrite what its proxy reports`,
         ...distinct(
           [from, to]
             .filter(({ isNamed }) => isNamed)
@@ -184,27 +203,28 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
       ]
     case 'pod-not-listed':
       return [
-        `Nothing is to be changed: a pod of ${from.isNamed ? from.label : to.label} came and went between two Kubernetes lists, so that nobody vouches for what its proxy said. Smaller windows, or cAdvisor in the same Prometheus, tell more of such pods`,
+        `Nothing to change: a pod of ${from.isNamed ? from.label : to.label} existed only between two Kubernetes snapshots, so nothing confirms what its proxy reported. Shorter windows, or cAdvisor in the same Prometheus, show more of such pods`,
         `ciphertrail workloads --cluster ${safe(row.cluster ?? '', 'CLUSTER')}`,
       ]
     case 'perhaps-probes':
       return [
-        `See who else calls ${end}: what came without mesh TLS is the kubelet’s probes, or more than them. The kubelet is not to be meshed`,
+        `Find out who else calls ${end}: the traffic without mesh TLS is the kubelet’s probes, or more than these. The kubelet cannot be added to the mesh`,
         ...listen(row, destination),
       ]
     case 'counted-before':
       return [
-        `Nothing is to be changed yet: the proxy of ${to.label} had counted something on port ${port} when it was first read, in the window or before it. If the next windows show more, see who it is`,
+        `Nothing to change yet: the proxy of ${to.label} had already counted traffic on port ${port} when it was first read. That traffic came in this window or before it. If the next windows show more, find out who sends it`,
         ...listen(row, destination),
       ]
     case 'metrics-incomplete':
       return [
-        `See what the proxies of ${from.isNamed ? from.label : to.label} count on ${end}: not all of it was in Prometheus for this window, or old proxies do not count it`,
+        `Check what the proxies of ${from.isNamed ? from.label : to.label} count on ${end}: Prometheus did not have all of it for this window, or old proxies do not count it`,
         'linkerd viz check --proxy',
       ]
     case 'ipv6-not-proxied':
       return [
-        `Let Linkerd proxy IPv6, or give ${to.label} IPv4 addresses alone: both ends have IPv6 addresses, and connections by them go around both proxies`,
+        `Let Linkerd proxy IPv6, or give ${to.label} only IPv4 addresses: both ends have IPv6 addresses, and IPv6 connections bypass both proxies`,
+        '# Enable IPv6 for the whole mesh:',
         'linkerd upgrade --set disableIPv6=false | kubectl apply -f -',
       ]
     case 'unknown':
@@ -216,15 +236,15 @@ function unknownLines(row: Fixable): readonly string[] {
   const { source, destination, port } = row
   const [from, to] = [pasted(source), pasted(destination)]
   return [
-    `The cause is not known from this window: neither the proxies nor the Kubernetes lists tell why port ${port} of ${to.label} got no mesh TLS${from.isNamed ? ` from ${from.label}` : ''}. Compare what both ends are told to do, and who connects now`,
-    ...distinct([to, from].filter(({ isNamed }) => isNamed).map(({ namespace }) => annotationsOf(namespace))),
+    `The cause is unknown: in this window neither the proxies nor the Kubernetes snapshots show why port ${port} of ${to.label} got no mesh TLS${from.isNamed ? ` from ${from.label}` : ''}. Compare the settings of both ends, and see who connects now`,
+    ...distinct([to, from].filter(({ isNamed }) => isNamed).flatMap(({ namespace }) => annotationsOf(namespace))),
     ...listen(row, from.isNamed ? source : destination),
   ]
 }
 
 const PROXY = 'linkerd-proxy'
 
-/** Whether the destination is of Linkerd's control plane or its extensions, which are to be left as they were installed. */
+/** Whether the destination is of Linkerd's control plane or its extensions, which should stay as they were installed. */
 function isLinkerds({ source, destination, settings = [] }: Fixable): boolean {
   return (
     source.kind === 'unmeshed' &&
@@ -236,53 +256,64 @@ const LINKERDS: ReadonlySet<string> = new Set(['linkerd.io/is-control-plane', 'l
 
 function linesOfLinkerds({ cause, destination, candidates = [] }: Fixable, end: string): readonly string[] {
   const to = pasted(destination)
-  const seen = candidates.length === 0 ? '' : `. ${clientWords({ candidates })}`
+  const seen = candidates.length === 0 ? '' : clientWords({ candidates })
   return [
     cause === 'linkerd-webhook'
-      ? `Nothing is to be meshed: ${end} is a webhook or API of Linkerd’s own, which the API server calls by TLS of its own. These are its addresses; whoever else connects there is to be found by packets${seen}`
-      : `Leave ${to.label} as it was installed: it is Linkerd’s own. The kubelet and the API server call it and cannot be meshed; any other client of ${end}, such as an ingress, is to be meshed${seen}`,
-    'kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes',
-    `kubectl get pods -n ${to.namespace} -o wide`,
+      ? `Nothing to add to the mesh: ${end} is a webhook or API of Linkerd, and the API server calls it with TLS of its own. Only a packet capture shows any other client${seen}`
+      : `Leave ${to.label} as it was installed: it belongs to Linkerd. The kubelet and the API server call it and cannot be added to the mesh. Any other client of ${end}, such as an ingress, should be in the mesh${seen}`,
+    ...explained('See the addresses of the API server', [
+      'kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes',
+    ]),
+    ...explained('See the addresses of the pods that are called', [`kubectl get pods -n ${to.namespace} -o wide`]),
   ]
 }
 
 /** What says of a workload whether it is injected. */
 function injectWords(setting: Setting | undefined): string {
-  if (setting?.name !== INJECT || setting.value === null) return 'neither it nor its namespace has linkerd.io/inject'
+  if (setting?.name !== INJECT || setting.value === null)
+    return 'neither it nor its namespace has the annotation linkerd.io/inject'
   const says = `linkerd.io/inject: ${shown(setting.value)}`
   return setting.by === 'namespace' ? `its namespace has ${says}` : `it has ${says}`
 }
 
 /** What an annotation is now, as the rest of a sentence. */
-function valueWords(setting: Setting | undefined): string {
+function valueWords(setting: Setting | undefined, port?: number): string {
   if (setting === undefined) return ''
   const { name, value, by } = setting
-  if (value === null) return by === 'control-plane' ? ', as Linkerd has it for every proxy' : ''
-  return ` (${name}: ${shown(value)}${by === 'namespace' ? ', of its namespace' : ''})`
+  if (value === null) return by === 'control-plane' ? ', which Linkerd sets for every proxy' : ''
+  return ` (${name}: ${shown(value)}${by === 'namespace' ? ', set on its namespace' : ''}${leadsWords(setting, port)})`
 }
 
-/** Who goes around its proxy, as the rest of a sentence. */
-function suspectWords(settings: readonly Setting[]): string {
-  const words = settings.flatMap(({ workload, name, value }) =>
-    name === PROXY || name === INJECT ? [] : `${pasted(workload).label} has ${name}: ${shown(value)}`,
+/** Why a port that is skipped matters: clients skip the port of a Service, which may lead to another port of the pod. */
+function leadsWords({ port: dialled }: Setting, port: number | undefined): string {
+  return dialled === undefined || port === undefined || dialled === port
+    ? ''
+    : `; port ${dialled} of a Service leads to port ${port}`
+}
+
+/** Who may bypass its proxy, as the rest of a sentence. */
+function suspectWords(settings: readonly Setting[], port: number): string {
+  const words = settings.flatMap((one) =>
+    one.name === PROXY || one.name === INJECT
+      ? []
+      : `${pasted(one.workload).label} has ${one.name}: ${shown(one.value)}${leadsWords(one, port)}`,
   )
   return words.length === 0 ? '' : ` (${distinct(words).join('; ')})`
 }
 
-/** Who was seen to be the client; else who it may be. */
+/** Who was seen to be the client, else who may be it, as further sentences. */
 function clientWords({ candidates = [], settings = [] }: Pick<Fixable, 'candidates' | 'settings'>): string {
   if (candidates.length > 0) {
     const names = candidates.map((one) =>
-      one.kind === 'probe' ? 'the kubelet, which is not to be meshed' : pasted(one).label,
+      one.kind === 'probe' ? 'the kubelet, which cannot be added to the mesh' : pasted(one).label,
     )
-    return `Tap saw ${distinct(names).join(', ')}`
+    return `. Tap saw ${distinct(names).join(', ')}`
   }
   const unmeshed = settings.filter(({ name }) => name === PROXY).map(({ workload }) => pasted(workload).label)
-  const who = unmeshed.length === 0 ? '' : `Without a proxy then were pods of ${distinct(unmeshed).join(', ')}. `
-  return `${who}This shows who connects`
+  return unmeshed.length === 0 ? '' : `. Pods of ${distinct(unmeshed).join(', ')} had no proxy in this window`
 }
 
-/** The commands that mesh the clients that tap saw; where it saw none, those that show who connects, and then mesh it. */
+/** The commands that add the clients that tap saw to the mesh; if it saw none, those that show who connects, and then add it. */
 function clientLines(row: Fixable): readonly string[] {
   const { candidates = [], settings = [] } = row
   if (candidates.length === 0)
@@ -290,7 +321,7 @@ function clientLines(row: Fixable): readonly string[] {
       ...listen(row, row.destination),
       ...settings
         .filter(({ name, workload }) => name === PROXY && isInjectable(workload))
-        .flatMap(({ workload }) => onlyIf(`it is ${pasted(workload).label}`, annotate(workload, INJECT))),
+        .flatMap(({ workload }) => onlyIf(`If the client is ${pasted(workload).label}`, annotate(workload, INJECT))),
     ]
   const labels = (isProxy: boolean) =>
     new Set(settings.filter(({ name }) => (name === PROXY) === isProxy).map(({ workload }) => pasted(workload).label))
@@ -298,37 +329,38 @@ function clientLines(row: Fixable): readonly string[] {
   return candidates.filter(isInjectable).flatMap((one) => {
     const { label } = pasted(one)
     if (unmeshed.has(label)) return annotate(one, INJECT)
-    return around.has(label) ? [] : onlyIf(`${label} has no proxy`, annotate(one, INJECT))
+    return around.has(label) ? [] : onlyIf(`If ${label} has no proxy`, annotate(one, INJECT))
   })
-}
-
-/** Lines that do nothing where they are pasted with the others. */
-function onlyIf(condition: string, lines: readonly string[]): readonly string[] {
-  return lines.map((line) => (line.startsWith('#') ? line : `# if ${condition}: ${line}`))
 }
 
 /** Kinds whose proxies can be tapped, and in whose pods a command can be run. */
 const TAPPED: ReadonlySet<string> = new Set([...TEMPLATES.keys(), 'job', 'pod'])
 
-/** The commands that show who connects: tap shows HTTP alone, and whatever is none takes packets. */
+/** The commands that show who connects: tap shows only HTTP, everything else needs packets. */
 function listen({ state, port }: Fixable, end: Endpoint): readonly string[] {
   const { isNamed, resource, namespace } = pasted(end)
   if (!isNamed || !TAPPED.has(end.kind)) return []
-  if (state !== 'no-mesh-tls') return [`linkerd viz tap ${resource} -n ${namespace} -o wide`]
+  if (state !== 'no-mesh-tls')
+    return explained('See who connects', [`linkerd viz tap ${resource} -n ${namespace} -o wide`])
   return [
-    ...annotate(end, 'config.linkerd.io/enable-debug-sidecar', 'true'),
-    '# restarts its pods, with tshark beside them, since tap shows HTTP alone',
+    ...explained(
+      'Tap shows only HTTP. To see packets, add a container with tshark, which restarts the pods',
+      annotate(end, 'config.linkerd.io/enable-debug-sidecar', 'true'),
+    ),
+    ...(ROLLED.has(end.kind) ? [`kubectl rollout status ${resource} -n ${namespace}`] : []),
     ...(end.kind === 'cronjob'
       ? []
-      : [`kubectl exec ${resource} -n ${namespace} -c linkerd-debug -- tshark -n -i any -f 'tcp port ${port}'`]),
+      : explained('Then see who connects', [
+          `kubectl exec ${resource} -n ${namespace} -c linkerd-debug -- tshark -n -i any -f 'tcp port ${port}'`,
+        ])),
   ]
 }
 
-/** A line that nobody runs by pasting it: it stops whoever has no identity. */
+/** A command that nobody runs by pasting it: it stops whoever has no identity. */
 function refuse({ destination }: Fixable): readonly string[] {
   if (!isInjectable(destination)) return []
   return onlyIf(
-    'it is to be refused until then',
+    'To refuse every client without a mesh identity until then',
     annotate(destination, 'config.linkerd.io/default-inbound-policy', 'all-authenticated'),
   )
 }

@@ -23,32 +23,43 @@ export function annotate(end: Endpoint, name: string, value: string | null = 'en
       `kubectl patch ${resource} -n ${namespace} --type merge -p '${JSON.stringify(patch)}'`,
       ...(ROLLED.has(end.kind) || end.kind === 'cronjob'
         ? []
-        : [`# then delete the pods of ${label}: it makes them again`]),
+        : [`# Then delete the pods of ${label}, so that they are created again.`]),
     ]
   }
   if (end.kind === 'pod' && name === INJECT)
     return [`kubectl get ${resource} -n ${namespace} -o yaml | linkerd inject - | kubectl replace --force -f -`]
-  return [`# in the pod template of ${label}: ${name}: ${value === null ? '(nothing)' : `"${value}"`}`]
+  return [
+    value === null
+      ? `# Remove ${name} from the pod template of ${label}.`
+      : `# Set in the pod template of ${label}: ${name}: "${value}"`,
+  ]
 }
 
-/** Replaces the pods of a workload, so that they are made of its changed template. */
+/** Gives the pods of a workload a proxy. */
+export function inject(end: Endpoint): readonly string[] {
+  const where = 'Enable injection in the pod template, which overrides the namespace'
+  if (end.kind === 'pod') return explained('Replace the pod by one with a proxy', annotate(end, INJECT))
+  return explained(ROLLED.has(end.kind) ? `${where}. This restarts the pods` : where, annotate(end, INJECT))
+}
+
+/** Replaces the pods of a workload, so that they are created from its changed template. */
 export function restart(end: Endpoint): readonly string[] {
   const { resource, namespace, label } = pasted(end)
   return ROLLED.has(end.kind)
     ? [`kubectl rollout restart ${resource} -n ${namespace}`]
-    : [`# delete the pods of ${label}, so that they are made again`]
+    : [`# Delete the pods of ${label}, so that they are created again.`]
 }
 
 /** Takes a port out of a list of ports that go around a proxy, where the list is set. */
 export function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
-  if (setting === undefined) return [annotationsOf(pasted(end).namespace)]
+  if (setting === undefined) return annotationsOf(pasted(end).namespace)
   const { value, port, by } = setting
   if (by === 'control-plane' || value === null)
     return [
-      `# in Linkerd’s own values: proxyInit.${name === SKIP_INBOUND ? 'ignoreInboundPorts' : 'ignoreOutboundPorts'}`,
+      `# Change proxyInit.${name === SKIP_INBOUND ? 'ignoreInboundPorts' : 'ignoreOutboundPorts'} in Linkerd’s own values.`,
     ]
   const rest = port === undefined ? undefined : portsWithout(value, port)
-  if (rest === undefined) return [`# ${name} on ${pasted(end).label} is now: ${shown(value)}`]
+  if (rest === undefined) return [`# Edit ${name} on ${pasted(end).label}. It is now "${shown(value)}".`]
   if (by !== 'namespace') return annotate(end, name, rest === '' ? null : rest)
   const { namespace } = pasted(end)
   return [
@@ -71,6 +82,21 @@ function portsWithout(value: string, port: number): string | undefined {
           ].filter((range) => range.from <= range.to),
     ),
   ).join(',')
+}
+
+/** Lines below what they are for, if there are any. */
+export function explained(purpose: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [`# ${purpose}:`, ...lines]
+}
+
+/** Commands that do nothing when they are pasted with the others: whoever knows that `when` holds removes the `#`. */
+export function onlyIf(when: string, lines: readonly string[]): readonly string[] {
+  return lines.every((line) => line.startsWith('#'))
+    ? explained(when, lines)
+    : explained(
+        `${when}, remove the # and run`,
+        lines.map((line) => (line.startsWith('#') ? line : `# ${line}`)),
+      )
 }
 
 /** A name that stands for itself in a shell, or another word. */
@@ -98,8 +124,8 @@ export function pasted({ kind, namespace, name }: Endpoint | Source | Destinatio
   }
 }
 
-/** Linkerd's annotations of the pods of a namespace, beside what was made of them. */
-export function annotationsOf(namespace: string): string {
+/** The command that shows Linkerd's annotations of the pods of a namespace, and which of them have a proxy. */
+export function annotationsOf(namespace: string): readonly string[] {
   const columns = [
     'POD:.metadata.name',
     'SINCE:.metadata.creationTimestamp',
@@ -111,7 +137,9 @@ export function annotationsOf(namespace: string): string {
       ['SKIP_OUT', SKIP_OUTBOUND],
     ].map(([column, name = '']) => `${column}:.metadata.annotations.${name.replaceAll('.', '\\.')}`),
   ]
-  return `kubectl get pods -n ${namespace} -o custom-columns='${columns.join(',')}'`
+  return explained('See the Linkerd annotations of the pods', [
+    `kubectl get pods -n ${namespace} -o custom-columns='${columns.join(',')}'`,
+  ])
 }
 
 /** Whether Linkerd's injector adds a proxy. */
@@ -123,7 +151,7 @@ export const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
 /** Ports to which the application connects around its proxy. */
 export const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
 
-/** The value of an annotation, of which only what Linkerd takes is told. */
+/** The value of an annotation, of which only what Linkerd accepts is shown. */
 export function shown(value: string | null): string {
   return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : '(something else)'
 }

@@ -23,7 +23,7 @@ export type AlertView = {
     readonly entries: readonly {
       readonly line: string
       readonly notes: readonly string[]
-      /** What would fix it, in words that can be pasted. */
+      /** What would fix it: a sentence, then lines that can be pasted. */
       readonly fix: readonly string[]
     }[]
     /** How many are not shown; empty where all are. */
@@ -99,11 +99,12 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
       .filter(({ conditions }) => conditions.length > 0)
       .map(({ title, conditions }) => ({
         title: `${title} (${countWords(conditions.length)})`,
-        entries: conditions.slice(0, most).map(({ line, details }) => ({
-          line,
-          notes: details.filter((detail) => !isFix(detail)),
-          fix: details.filter(isFix),
-        })),
+        entries: conditions.slice(0, most).map(({ line, details }) => {
+          const fix = details.findIndex((detail) => detail.startsWith('fix: '))
+          return fix < 0
+            ? { line, notes: details, fix: [] }
+            : { line, notes: details.slice(0, fix), fix: details.slice(fix) }
+        }),
         more: conditions.length <= most ? '' : `${countWords(conditions.length - most)} more are not shown here.`,
       })),
     page,
@@ -113,8 +114,6 @@ function alertView(notice: Notice, channel: Channel, page: string | null, most: 
     ],
   }
 }
-
-const isFix = (detail: string): boolean => detail.startsWith('fix: ')
 
 function alertText({ subject, about, sections, page, footer }: AlertView, unsubscribe: string | null): string {
   const blocks = [

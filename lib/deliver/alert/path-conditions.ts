@@ -103,7 +103,8 @@ function detailsOf({ seen, ...path }: AlertPath): readonly string[] {
     ...fix
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => `fix: ${printable(line)}`),
+      // Commands keep lines of their own, so that they can be pasted.
+      .map((line, index) => `${index === 0 ? 'fix: ' : ''}${printable(line)}`),
   ].map(cut)
 }
 

@@ -2,7 +2,7 @@ import type { NameView } from '../../report/table-cells.ts'
 
 /** What to do, in two lines. */
 export type MailAction = {
-  /** `Mesh statefulset/inventory in warehouse` */
+  /** `Add statefulset/inventory in warehouse to the mesh` */
   readonly title: string
   /** How many paths it ends, who answers for it, since when and how much went in the clear. */
   readonly facts: string

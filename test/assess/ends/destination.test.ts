@@ -172,7 +172,7 @@ describe('A destination by a node’s address', () => {
     const path = to(9100, [agent, other])
     assert.equal(path?.destination.name, 'agent')
     assert.equal(path.cause, 'destination-on-host-network')
-    assert.doesNotMatch(fixOf(path) ?? '', /inject=enabled|Mesh /)
+    assert.doesNotMatch(fixOf(path) ?? '', /inject=enabled|Add /)
   })
 
   test('is the only workload on its network, but where the port is the node’s own', () => {

@@ -67,6 +67,10 @@ describe('fixOf()', () => {
             const [sentence = '', ...commands] = text.split('\n')
             assert.ok(sentence.includes(destination.name) || sentence.includes(source.name), text)
             for (const line of commands) assert.match(line, /^(#|kubectl|linkerd|ciphertrail) /)
+            // An explanation is on a line of its own, above what it explains.
+            for (const line of commands) assert.doesNotMatch(line, /^# .*: (kubectl|linkerd|ciphertrail) /)
+            for (const [index, line] of commands.entries())
+              if (line.endsWith(':')) assert.ok(commands[index + 1] !== undefined, text)
           }
   })
 
@@ -83,13 +87,13 @@ describe('fixOf()', () => {
         for (const candidates of [[], never]) {
           const text = fixOf({ ...row, cause, source: UNMESHED, destination, candidates }) ?? ''
           assert.doesNotMatch(text, /inject":"enabled|linkerd inject|linkerd\.io\/inject: "enabled/, text)
-          assert.doesNotMatch(text, /^Mesh (service|external|deployment\/coredns)/)
+          assert.doesNotMatch(text, /^Add (service|external|deployment\/coredns)/)
         }
     for (const candidate of [
       { ...UNMESHED, kind: 'probe' },
       { ...UNMESHED, kind: 'external', name: '10.1.0.1' },
     ])
-      assert.equal(linesOf({ cause: 'source-not-meshed', source: UNMESHED, candidates: [candidate] }).length, 2)
+      assert.equal(linesOf({ cause: 'source-not-meshed', source: UNMESHED, candidates: [candidate] }).length, 3)
   })
 
   test('leaves what is Linkerd’s own as it was installed', () => {
@@ -100,7 +104,7 @@ describe('fixOf()', () => {
       const text = fixOf({ ...row, cause, source: UNMESHED, destination, settings: [own] }) ?? ''
       assert.match(
         text,
-        cause === 'linkerd-webhook' ? /^Nothing is to be meshed: / : /^Leave deployment\/tap in linkerd-viz /,
+        cause === 'linkerd-webhook' ? /^Nothing to add to the mesh: / : /^Leave deployment\/tap in linkerd-viz /,
       )
       assert.doesNotMatch(text, /patch|annotate|restart|viz tap/)
     }
@@ -112,7 +116,7 @@ describe('fixOf()', () => {
     const [sentence, ...commands] = inbound('25,8079-8081')
     assert.match(
       sentence ?? '',
-      /^Take 8080 out .* of deployment\/api in shop \(config\.linkerd\.io\/skip-inbound-ports: 25,8079-8081\)/,
+      /^Remove 8080 from .* of deployment\/api in shop \(config\.linkerd\.io\/skip-inbound-ports: 25,8079-8081\)/,
     )
     assert.deepEqual(commands, [patch('deployment/api', 'shop', { [SKIP_INBOUND]: '25,8079,8081' })])
     assert.deepEqual(inbound('8080').slice(1), [patch('deployment/api', 'shop', { [SKIP_INBOUND]: null })])
@@ -122,9 +126,11 @@ describe('fixOf()', () => {
     ])
     assert.equal(inbound('8080', { by: 'namespace' })[1], `kubectl annotate namespace shop ${SKIP_INBOUND}-`)
     assert.deepEqual(inbound(null, { by: 'control-plane' }).slice(1), [
-      '# in Linkerd’s own values: proxyInit.ignoreInboundPorts',
+      '# Change proxyInit.ignoreInboundPorts in Linkerd’s own values.',
     ])
-    assert.deepEqual(inbound('http,8080').slice(1), [`# ${SKIP_INBOUND} on deployment/api in shop is now: http,8080`])
+    assert.deepEqual(inbound('http,8080').slice(1), [
+      `# Edit ${SKIP_INBOUND} on deployment/api in shop. It is now "http,8080".`,
+    ])
   })
 
   test('meshes a workload where its template is', () => {
@@ -136,22 +142,25 @@ describe('fixOf()', () => {
         settings: [setting('linkerd.io/inject', value, { by })],
       })
     const [sentence, ...commands] = mesh('deployment', 'disabled', 'workload')
-    assert.match(sentence ?? '', /^Mesh deployment\/api in shop: it has linkerd\.io\/inject: disabled/)
-    assert.deepEqual(commands, [patch('deployment/api', 'shop', inject)])
+    assert.match(sentence ?? '', /^Add deployment\/api in shop to the mesh: it has linkerd\.io\/inject: disabled/)
+    assert.deepEqual(commands, [
+      '# Enable injection in the pod template, which overrides the namespace. This restarts the pods:',
+      patch('deployment/api', 'shop', inject),
+    ])
     assert.match(
       mesh('deployment', 'disabled', 'namespace')[0] ?? '',
       /its namespace has linkerd\.io\/inject: disabled/,
     )
     assert.match(mesh('deployment', null, 'control-plane')[0] ?? '', /neither it nor its namespace has/)
     const template = { spec: { template: { metadata: { annotations: inject } } } }
-    assert.deepEqual(mesh('cronjob', null, 'workload').slice(1), [
+    assert.deepEqual(mesh('cronjob', null, 'workload').slice(2), [
       `kubectl patch cronjob/api -n shop --type merge -p '${JSON.stringify({ spec: { jobTemplate: template } })}'`,
     ])
-    assert.deepEqual(mesh('pod', null, 'workload').slice(1), [
+    assert.deepEqual(mesh('pod', null, 'workload').slice(2), [
       'kubectl get pod/api -n shop -o yaml | linkerd inject - | kubectl replace --force -f -',
     ])
-    assert.deepEqual(mesh('job', null, 'workload').slice(1), [
-      '# in the pod template of job/api in shop: linkerd.io/inject: "enabled"',
+    assert.deepEqual(mesh('job', null, 'workload').slice(2), [
+      '# Set in the pod template of job/api in shop: linkerd.io/inject: "enabled"',
     ])
   })
 
@@ -161,12 +170,16 @@ describe('fixOf()', () => {
       setting(SKIP_OUTBOUND, '80', { port: 80, workload: { ...other, name: 'orders' } }),
       setting('linkerd-proxy', null, { by: 'pod', workload: other }),
     ]
-    const [sentence = '', tap, ...rest] = linesOf({ cause: 'source-not-proxied', source: UNMESHED, settings })
-    assert.match(sentence, /deployment\/orders in back has config\.linkerd\.io\/skip-outbound-ports: 80/)
-    assert.match(sentence, /Without a proxy then were pods of deployment\/old in back/)
+    const [sentence = '', , tap, ...rest] = linesOf({ cause: 'source-not-proxied', source: UNMESHED, settings })
+    assert.match(
+      sentence,
+      /deployment\/orders in back has config\.linkerd\.io\/skip-outbound-ports: 80; port 80 of a Service leads to port 8080\)/,
+    )
+    assert.match(sentence, /Pods of deployment\/old in back had no proxy in this window/)
     assert.equal(tap, 'linkerd viz tap deployment/api -n shop -o wide')
-    assert.equal(rest.length, 3)
-    for (const line of rest) assert.match(line, /^# if it is /)
+    assert.equal(rest.length, 6)
+    for (const [index, line] of rest.entries())
+      assert.match(line, index % 2 === 0 ? /^# (If|To) .*, remove the # and run:$/ : /^# kubectl patch /)
     const seen = linesOf({
       cause: 'source-not-proxied',
       source: UNMESHED,

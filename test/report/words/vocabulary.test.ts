@@ -26,7 +26,7 @@ test('reasonWords() keeps the raw reason, and shows one it does not know as it i
   assert.equal(reasonWords('no_tls_from_remote'), 'the client sent no mesh TLS (no_tls_from_remote)')
   assert.equal(
     reasonWords('source-partly-unmeshed (3 of 6)'),
-    'pods of the source had no proxy while the port saw unnamed clear traffic: 3 of 6 (source-partly-unmeshed)',
+    'while the port received unencrypted traffic from a client without a name, pods of the source had no proxy: 3 of 6 (source-partly-unmeshed)',
   )
   for (const reason of ['tls=maybe', '__proto__', 'constructor', 'a (b) (c)', '('])
     assert.equal(reasonWords(reason), reason)
