@@ -134,17 +134,30 @@ function missingRunsOf(cluster: string, windows: Windows): readonly MissingRun[]
 /** The coverage rows of collected windows by workload. Windows that are missing altogether stand in the missing runs. */
 function rowsByWorkload(cluster: ClusterPeriod): readonly (readonly [Coverage, ...Coverage[]])[] {
   const collected = new Set(cluster.windows.filter((window) => window.collected).map(({ end }) => end))
-  const workloads = new Map<string, [Coverage, ...Coverage[]]>()
+  // Hundreds of thousands of rows: no text is made for each.
+  const workloads = new Map<string, Map<string, Map<string, [Coverage, ...Coverage[]]>>>()
   for (const row of cluster.coverage) {
     if (!collected.has(row.window.end)) continue
-    // Hundreds of thousands of rows: no JSON for each.
-    const key = `${row.workload.namespace}\0${row.workload.name}\0${row.workload.kind}`
-    const rows = workloads.get(key)
-    if (rows === undefined) workloads.set(key, [row])
+    const { namespace, name, kind } = row.workload
+    const kinds = within(within(workloads, namespace), name)
+    const rows = kinds.get(kind)
+    if (rows === undefined) kinds.set(kind, [row])
     else rows.push(row)
   }
-  return [...workloads].toSorted(([a], [b]) => compareText(a, b)).map(([, rows]) => rows)
+  return inOrder(workloads).flatMap((names) => inOrder(names).flatMap(inOrder))
 }
+
+/** The map under a key, made where there is none. */
+function within<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, T> {
+  const known = maps.get(key)
+  if (known !== undefined) return known
+  const made = new Map<string, T>()
+  maps.set(key, made)
+  return made
+}
+
+const inOrder = <T>(map: ReadonlyMap<string, T>): readonly T[] =>
+  [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value)
 
 function coverageOf(cluster: string, rows: readonly [Coverage, ...Coverage[]]): WorkloadCoverage {
   const expectedSeconds = sum(rows, (row) => row.expectedSeconds)

@@ -143,11 +143,12 @@ function summarisePath(
   const finding = verdicts.get(pathKey({ cluster: cluster.id, pathId: latest.pathId }))
   // Without a verdict nothing passes.
   const verdict = finding?.verdict ?? 'not-enough-evidence'
-  const seenMarks = [...rows.map((row) => markOf(row)), ...cells].filter((seen) => seen !== 'unknown')
-  const mark = verdict === 'not-enough-evidence' ? 'unknown' : countedAs(seenMarks)
+  const windows = countMarks(cells)
+  // Cells by their counts: there are thousands for each of thousands of paths.
+  const seenMarks = [...rows.map(markOf), ...COUNTS_AS.filter((one) => windows[one] > 0)]
+  const mark = verdict === 'not-enough-evidence' ? 'unknown' : countedAs(seenMarks.filter((seen) => seen !== 'unknown'))
   const decisive = rows.filter((row) => markOf(row) === mark || (isClear(mark) && isClear(markOf(row))))
   const spoken = decisive.at(-1) ?? latest
-  const windows = countMarks(cells)
   return {
     cluster: cluster.id,
     class: latest.class,
