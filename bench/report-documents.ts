@@ -36,7 +36,7 @@ if (!existsSync(judgementFile)) {
 }
 const judgement = JSON.parse(readFileSync(judgementFile, 'utf8')) as Judgement
 const began = cpu()
-const { dataOf } = await import('../lib/report/documents.ts')
+const { dataOf, documentsForTools } = await import('../lib/report/documents.ts')
 const { renderHtml } = await import('../lib/report/report-html.ts')
 const { renderPdf } = await import('../lib/report/report-pdf.ts')
 const { summarise } = await import('../lib/report/summary/summary.ts')
@@ -50,8 +50,10 @@ const data = dataOf(summary, view)
 const beforePdf = cpu()
 const beganPdf = performance.now()
 const pdf = renderPdf(view, input.period.to, data)
-const ended = cpu()
+const afterPdf = cpu()
 const pdfElapsedSeconds = Math.round(performance.now() - beganPdf) / 1000
+const tools = documentsForTools(summary, view)
+const ended = cpu()
 writeFileSync(join(folder, 'report.html'), html)
 writeFileSync(join(folder, 'report.pdf'), pdf)
 const seconds = (from: number, to: number): number => Math.round(to - from) / 1000
@@ -61,7 +63,9 @@ console.log(
     viewSeconds: seconds(began, beforeHtml),
     htmlSeconds: seconds(beforeHtml, afterHtml),
     dataSeconds: seconds(afterHtml, beforePdf),
-    pdfSeconds: seconds(beforePdf, ended),
+    pdfSeconds: seconds(beforePdf, afterPdf),
+    toolsSeconds: seconds(afterPdf, ended),
+    toolsMegabytes: Math.round(tools.reduce((sum, { body }) => sum + body.length, 0) / 1e5) / 10,
     pdfElapsedSeconds,
     peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
   }),

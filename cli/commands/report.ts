@@ -34,7 +34,7 @@ export function addReport(program: Command, console: Console): void {
     .command('report')
     .summary('the report of a week or another period, as HTML, PDF and data')
     .description(
-      'Writes report.html and report.pdf of a period, with the data as CSV and summary.json beside them: what was observed and what was not, how each control stands, each path that was not encrypted, since when and why. The PDF (PDF/A-3a) holds the data, too.',
+      'Writes report.html and report.pdf of a period, with the data as CSV, summary.json, oscal.json and ocsf.json beside them: what was observed and what was not, how each control stands, each path that was not encrypted, since when and why. The PDF (PDF/A-3a) holds the CSV files and summary.json, too.',
     )
     .option('--week <week>', 'an ISO week, such as 2026-W47; default: the last one that is over')
     .option('--time-zone <zone>', 'IANA time zone of the week and of the times in the report (default UTC)')

@@ -1,5 +1,7 @@
 /** All documents of a period, made from one view and one summary, so that all of them say the same. */
 import { csvFiles } from './csv/report-csv.ts'
+import { complianceFindings } from './ocsf/compliance-findings.ts'
+import { oscalDocuments } from './oscal/assessment-results.ts'
 import { renderHtml } from './report-html.ts'
 import type { ReportInput } from './report-input.ts'
 import { renderPdf } from './report-pdf.ts'
@@ -29,13 +31,16 @@ export function documentsOf(input: ReportInput): Documents {
   const summary = summarise(input)
   const view = viewOf(summary)
   const data = dataOf(summary, view)
+  const html = renderHtml(view)
+  const pdf = renderPdf(view, input.period.to, data)
   return {
     summary,
     view,
     files: [
-      { name: 'report.html', body: renderHtml(view) },
-      { name: 'report.pdf', body: renderPdf(view, input.period.to, data) },
+      { name: 'report.html', body: html },
+      { name: 'report.pdf', body: pdf },
       ...data,
+      ...documentsForTools(summary, view),
     ],
   }
 }
@@ -46,4 +51,9 @@ export function dataOf(summary: Summary, view: ReportView): readonly (Document &
     { name: 'summary.json', body: summaryJson(summary, view.verdict) },
     ...csvFiles(summary).map(({ name, body }) => ({ name, body })),
   ]
+}
+
+/** What other programs load: beside the documents, and not inside the PDF, which would be several times as large. */
+export function documentsForTools(summary: Summary, view: ReportView): readonly Document[] {
+  return [...oscalDocuments(summary, view.verdict), { name: 'ocsf.json', body: complianceFindings(summary) }]
 }

@@ -296,7 +296,7 @@ test('keys come from no name, and no file is outside of the store and the report
       // What vouches for the clusters lies beside the store.
       ['ciphertrail-data.trust', 'ciphertrail-data.trust.lock'].includes(file) ||
       parseAskedKey(key) === 'shop' ||
-      /^ciphertrail-report\/(report\.(html|pdf)|summary\.json|[a-z-]+\.csv)$/.test(key) ||
+      /^ciphertrail-report\/(report\.(html|pdf)|(?:summary|oscal|oscal-plan|ocsf)\.json|[a-z-]+\.csv)$/.test(key) ||
       isReportKey(key) ||
       [parseEvidenceKey, parseWindowKey, parseTimelineKey, parseChangeKey].some(
         (parseKey) => parseKey(key) !== undefined,

@@ -25,6 +25,7 @@ import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
 import { recordedEvidence } from '../support/mesh/recorded-evidence.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { propOf, toldBy } from '../support/report/told-documents.ts'
 import { CHANNEL } from '../support/deliver/mail-stories.ts'
 import { HOURS, anyPeriod } from '../support/stored/judged-period.ts'
 import { episode, report, storyOfAWeek } from '../support/stored/report-input.ts'
@@ -60,6 +61,38 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
       notEnoughEvidence: by[1] ?? 0,
       encrypted: by[2] ?? 0,
       judged: by.reduce((total, one) => total + one, 0),
+    }
+  },
+  'oscal.json': (summary) => {
+    const { result } = toldBy(summary)
+    const judged = result.observations.filter((one) => propOf(one, 'rule') === 'path-is-encrypted' && one.subjects)
+    const by = (verdict: string) => judged.filter((one) => propOf(one, 'verdict') === verdict)
+    const numberOf = (name: string) => Number(propOf(result, name))
+    for (const name of ['waived', 'waived-now', 'encrypted', 'judged'] as const)
+      assert.equal(numberOf(name), summary.figures[name === 'waived-now' ? 'waivedNow' : name], name)
+    assert.equal(numberOf('not-enough-evidence'), by('not-enough-evidence').length)
+    const isWaived = (one: (typeof judged)[number]) => propOf(one, 'waiver') !== undefined
+    assert.equal(by('fail').filter(isWaived).length, summary.figures.waived, 'waived')
+    const open = (result.risks ?? []).filter((risk) => risk.status === 'open' && propOf(risk, 'waiver') === undefined)
+    assert.equal(open.length + summary.figures.waivedNow, numberOf('open-now'), 'risks')
+    return {
+      openNow: numberOf('open-now'),
+      atSomeTime: by('fail').length,
+      notEnoughEvidence: by('not-enough-evidence').length,
+      encrypted: by('pass').length,
+      judged: by('fail').length + by('not-enough-evidence').length + by('pass').length,
+    }
+  },
+  'ocsf.json': (summary) => {
+    const { findings } = toldBy(summary)
+    const by = (id: number) => findings.filter(({ compliance }) => compliance.status_id === id).length
+    return {
+      // New, In Progress or Suppressed.
+      openNow: findings.filter(({ status_id }) => status_id >= 1 && status_id <= 3).length,
+      atSomeTime: by(3),
+      notEnoughEvidence: by(0),
+      encrypted: by(1),
+      judged: by(3) + by(0) + by(1),
     }
   },
   'the table of paths': (summary) => {

@@ -62,9 +62,17 @@ export async function answerReport(id: string, grant: Grant, objects: Objects): 
   return itemOf(key, record, objects)
 }
 
+/** Documents with a short name, by it. */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  html: 'report.html',
+  pdf: 'report.pdf',
+  oscal: 'oscal.json',
+  ocsf: 'ocsf.json',
+}
+
 /** The full name of a document: `pdf` is the report's own. */
 function documentName(asked: string): string {
-  return asked === 'html' || asked === 'pdf' ? `report.${asked}` : asked
+  return Object.hasOwn(SHORT_NAMES, asked) ? (SHORT_NAMES[asked] ?? asked) : asked
 }
 
 /** The media type of a document by its name; undefined where we make none such. */

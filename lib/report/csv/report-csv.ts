@@ -3,13 +3,12 @@
  * are described in docs/report-data.md, which a test holds to these.
  */
 import type { Endpoint } from '../../model/path.ts'
-import type { Episode } from '../../model/history.ts'
 import type { Subject } from '../../model/judgement.ts'
 import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
 import { severityOf } from '../summary/severity.ts'
-import { isClear, pathKey } from '../summary/path-summary.ts'
-import type { Exposure, PathSummary } from '../summary/path-summary.ts'
-import { openEpisodes } from '../summary/episode-summary.ts'
+import { type PathDetails, NO_DETAILS, detailsIn, isOpenAtEnd } from '../summary/path-details.ts'
+import { isClear } from '../summary/path-summary.ts'
+import type { PathSummary } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
 
 type CsvFile = { readonly name: string; readonly columns: readonly string[]; readonly body: string }
@@ -17,7 +16,7 @@ type CsvFile = { readonly name: string; readonly columns: readonly string[]; rea
 /** All CSV files of a period, in the order of the documents. Equal summaries give equal text. */
 export function csvFiles(summary: Summary): readonly CsvFile[] {
   const { judgement } = summary
-  const toldOf = tellingOf(summary)
+  const toldOf = detailsIn(summary)
   return [
     file(
       'paths.csv',
@@ -31,7 +30,7 @@ export function csvFiles(summary: Summary): readonly CsvFile[] {
       FINDINGS,
       judgement.findings.map((finding) => ({
         finding,
-        ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : UNTOLD),
+        ...(finding.subject.kind === 'path' ? toldOf(finding.subject) : NO_DETAILS),
       })),
     ),
     file(
@@ -73,50 +72,12 @@ const named = <Row>(
   port: (row) => of(row).port,
 })
 
-/** What is told of a path elsewhere in a report. */
-type Told = {
-  readonly exposure: Exposure | undefined
-  /** Open at the end of the period, also where nobody saw the path in it. */
-  readonly open: Episode | undefined
-  readonly owner: string | null
-  /** The number of the action that ends it. */
-  readonly action: number | null
-}
-
-const UNTOLD: Told = { exposure: undefined, open: undefined, owner: null, action: null }
-
-function tellingOf({
-  notEncrypted,
-  others,
-  episodes,
-  owners,
-  actions,
-}: Summary): (path: Parameters<typeof pathKey>[0]) => Told {
-  const exposures = new Map(
-    [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((path) => [pathKey(path), path]),
-  )
-  const open = openEpisodes([episodes.all, ...others.map((one) => one.episodes)].flat())
-  const numbers = new Map(actions.flatMap(({ number, paths }) => paths.map((path) => [pathKey(path), number] as const)))
-  return (path) => {
-    const key = pathKey(path)
-    return {
-      exposure: exposures.get(key),
-      open: open.get(key),
-      owner: owners.get(key) ?? null,
-      action: numbers.get(key) ?? null,
-    }
-  }
-}
-
-const isOpenAtEnd = ({ exposure, open }: Told): boolean | null =>
-  open === undefined ? (exposure?.isOpen ?? null) : true
-
-const statusOf = (told: Told): string | null => {
+const statusOf = (told: PathDetails): string | null => {
   const isOpen = isOpenAtEnd(told)
   return isOpen === null ? null : isOpen ? 'open' : 'ended'
 }
 
-type PathRowOf = Told & { readonly path: PathSummary }
+type PathRowOf = PathDetails & { readonly path: PathSummary }
 const PATHS: Columns<PathRowOf> = {
   ...named<PathRowOf>(({ path }) => path),
   class: ({ path }) => path.class,
@@ -171,7 +132,7 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
   identity_after: ({ identity }) => identity?.after ?? null,
 }
 
-type FindingRow = Told & { readonly finding: Summary['judgement']['findings'][number] }
+type FindingRow = PathDetails & { readonly finding: Summary['judgement']['findings'][number] }
 const FINDINGS: Columns<FindingRow> = {
   rule: ({ finding }) => finding.rule,
   verdict: ({ finding }) => finding.verdict,

@@ -6,6 +6,13 @@ import type { Summary } from './summary.ts'
  * of other evidence, or of another scope, has another.
  */
 export function reportId(summary: Summary): string {
+  const { period } = summary
+  const week = /^Week (\d{4}-W\d\d)$/u.exec(period.label)?.[1]
+  return `${week ?? period.from.slice(0, 10)}-${reportDigest(summary).slice(0, 8)}`
+}
+
+/** The SHA-256 (hex) of what a report is made from: what its id begins with. */
+export function reportDigest(summary: Summary): string {
   const { period, version, clusters, judgement, settings, checkpoint, removed } = summary
   const basis = [
     [version, period.from, period.to, period.timeZone, settings, removed, checkpoint?.text ?? null],
@@ -16,7 +23,5 @@ export function reportId(summary: Summary): string {
     [judgement.controls.sha256, judgement.waivers.map(({ waiver }) => waiver)],
     judgement.frameworks.map(({ id, scopes, wantedShare }) => [id, scopes, wantedShare]),
   ]
-  const digest = createHash('sha256').update(JSON.stringify(basis)).digest('hex').slice(0, 8)
-  const week = /^Week (\d{4}-W\d\d)$/u.exec(period.label)?.[1]
-  return `${week ?? period.from.slice(0, 10)}-${digest}`
+  return createHash('sha256').update(JSON.stringify(basis)).digest('hex')
 }

@@ -20,6 +20,7 @@ import type { Episodes } from './episode-summary.ts'
 import { type Action, actionsOf, ownersOf } from './actions.ts'
 import { type Figures, type Monitored, figuresOf, monitoredOf } from './figures.ts'
 import { ofClasses } from './judged-paths.ts'
+import { frameworksByPath } from './path-frameworks.ts'
 import { countMarks, endpointKey, exposuresOf, summarisePaths } from './path-summary.ts'
 import type { Exposure, PathSummary } from './path-summary.ts'
 import { sum } from './sums.ts'
@@ -51,6 +52,8 @@ export type Summary = {
   readonly actions: readonly Action[]
   /** Who answers for each path of every class, by its key. */
   readonly owners: ReadonlyMap<string, string>
+  /** Ids of the frameworks in whose scope each path of every class is, by its key. */
+  readonly frameworks: ReadonlyMap<string, readonly string[]>
   /** Still open first, then worst first, then oldest. */
   readonly notEncrypted: readonly Exposure[]
   readonly notEnoughEvidence: readonly PathSummary[]
@@ -118,6 +121,7 @@ export function summarise(input: ReportInput): Summary {
     counts: countMarks(paths.map(({ mark }) => mark)),
     actions,
     owners: ownersOf(all, actions, input),
+    frameworks: frameworksByPath(all, input),
     notEncrypted,
     notEnoughEvidence: withMark('unknown'),
     refused: withMark('refused'),

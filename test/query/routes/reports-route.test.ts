@@ -11,6 +11,8 @@ const DOCUMENTS = [
   ['report.pdf', '%PDF-1.7'],
   ['paths.csv', 'cluster\r\n'],
   ['summary.json', '{}'],
+  ['oscal.json', '{"assessment-results":{}}'],
+  ['ocsf.json', '[]'],
 ] as const
 
 /** Keeps a report of clusters over a week, with its documents unless it was made elsewhere. */
@@ -60,7 +62,10 @@ test('reports are told newest first, in pages, with the documents that are kept'
     ids.toReversed(),
   )
   const hrefs = (item: Item | undefined) => item?.documents.map(({ href }) => href)
-  assert.deepEqual(hrefs(found[0]), [null, null, null, null])
+  assert.deepEqual(
+    hrefs(found[0]),
+    DOCUMENTS.map(() => null),
+  )
   assert.equal(hrefs(found[1])?.[0], `/v1/reports/${ids[1]}/report.html`)
   const one = (await (await ask(`/v1/reports/${ids[1]}`)).json()) as Item
   assert.deepEqual(one, found[1])
@@ -77,6 +82,14 @@ test('a document is given as it was recorded, with its type, and runs nothing in
   const page = await ask(`/v1/reports/${id}/html`)
   assert.equal(page.headers.get('content-type'), 'text/html; charset=utf-8')
   assert.match(page.headers.get('content-security-policy') ?? '', /^default-src 'none';.*sandbox/)
+  for (const [short, type, body] of [
+    ['oscal', 'application/json', '{"assessment-results":{}}'],
+    ['ocsf', 'application/json', '[]'],
+  ] as const) {
+    const response = await ask(`/v1/reports/${id}/${short}`)
+    assert.deepEqual([response.status, response.headers.get('content-type'), await response.text()], [200, type, body])
+    assert.match(response.headers.get('content-disposition') ?? '', new RegExp(`^attachment; .*-${short}\\.json"$`))
+  }
   const pdf = await ask(`/v1/reports/${id}/pdf`, { headers: { accept: 'application/pdf' } })
   assert.equal(pdf.headers.get('content-disposition'), `inline; filename="ciphertrail-${id}-report.pdf"`)
   const again = await ask(`/v1/reports/${id}/pdf`, { headers: { 'if-none-match': pdf.headers.get('etag') ?? '' } })
