@@ -11,6 +11,7 @@ import { addCollect } from './commands/collect.ts'
 import { type Console, FailedError, UsageError, processConsole } from './console.ts'
 import { addDeliver } from './commands/deliver.ts'
 import { addDemo } from './commands/demo/demo.ts'
+import { addDiff } from './commands/diff.ts'
 import { addEdges } from './commands/edges.ts'
 import { addExport } from './commands/export.ts'
 import { addKeyCommands } from './commands/key.ts'
@@ -89,6 +90,7 @@ function programOf(console: Console): Command {
   addEdges(program, console)
   addExport(program, console)
   addPaths(program, console)
+  addDiff(program, console)
   addWorkloads(program, console)
   addReport(program, console)
   addChannelCommands(program, console)

@@ -261,8 +261,8 @@ function pastPeriod(
   }
 }
 
-/** The episodes that were open at some time of a span, each with its path. */
-function episodesOf(
+/** The episodes that were open at some time of a span, and the earlier ones of the same paths, each with its path; by id. */
+export function episodesOf(
   intervals: readonly Interval[],
   episodes: History['episodes'],
   { from, to }: Span,
@@ -270,14 +270,18 @@ function episodesOf(
   const paths = new Map(
     intervals.flatMap((interval) => (interval.episode === null ? [] : [[interval.episode.id, interval] as const])),
   )
-  return episodes
+  const open = episodes
     .filter(
       ({ openedAt, endedAt }) =>
         toSeconds(openedAt) <= toSeconds(to) && (endedAt === null || toSeconds(endedAt) > toSeconds(from)),
     )
+    .flatMap((episode) => paths.get(episode.id) ?? [])
+  const latest = new Map(open.map((interval) => [interval.pathId, interval]))
+  return episodes
     .flatMap((episode) => {
-      const path = paths.get(episode.id)
-      if (path === undefined) return []
+      // An earlier one may lie in a month that was not read: its id begins with that of its path.
+      const path = paths.get(episode.id) ?? latest.get(episode.id.slice(0, episode.id.lastIndexOf('-')))
+      if (path === undefined || !latest.has(path.pathId) || toSeconds(episode.openedAt) > toSeconds(to)) return []
       const { pathId, source, destination, port } = path
       return [{ pathId, source, destination, port, episode }]
     })

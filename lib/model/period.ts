@@ -144,7 +144,22 @@ export type ClusterPast = {
   readonly id: string
   /** Oldest first; each ends where the next begins, the last where the reported period begins. */
   readonly periods: readonly PastPeriod[]
-  /** Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, by id. */
+  /**
+   * Every episode that was open at some time between the beginning of the first of `periods` and the end of the reported one, and the earlier ones of the same
+   * paths; by id.
+   */
+  readonly episodes: readonly PathEpisode[]
+}
+
+/** What is kept of a cluster over two periods that are compared. */
+export type ComparedCluster = {
+  readonly id: string
+  readonly before: Pick<PastPeriod, 'windows' | 'rows'>
+  /** Of the later period, every expected one, oldest first. */
+  readonly windows: TimelineMonth['windows']
+  /** Of the later period, clipped to it. */
+  readonly rows: readonly PathRow[]
+  /** Those that were open at some time since the beginning of the earlier period, and the earlier ones of the same paths; by id. */
   readonly episodes: readonly PathEpisode[]
 }
 

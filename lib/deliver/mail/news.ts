@@ -112,8 +112,10 @@ function kindOf(change: Summary['changes']['all'][number]['kind'], episode: Epis
       return change
     case 'still-open':
     case 'identity':
+    case 'enforcement':
       return 'open'
     case 'fixed':
+    case 'refused':
     case 'gone':
     case 'quiet':
       return endingKind(episode)

@@ -29,7 +29,12 @@ export type ClusterAnswer = {
 
 /** What of a period is not known of a cluster, in words; null where every window of all of it was collected. */
 export function notKnown(
-  { problem, windows, notCollected, expectedFrom }: ClusterAnswer,
+  {
+    problem,
+    windows,
+    notCollected,
+    expectedFrom,
+  }: Pick<ClusterAnswer, 'problem' | 'windows' | 'notCollected' | 'expectedFrom'>,
   period: { readonly from: string },
 ): string | null {
   if (problem !== null) return problem

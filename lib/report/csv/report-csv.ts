@@ -127,9 +127,12 @@ const CHANGES: Columns<Summary['changes']['all'][number]> = {
   opened_at: ({ episode }) => episode?.openedAt ?? null,
   ended_at: ({ episode }) => episode?.endedAt ?? null,
   ending: ({ episode }) => episode?.ending ?? null,
+  open_seconds: ({ openSeconds }) => openSeconds,
   identity_of: ({ identity }) => identity?.end ?? null,
   identity_before: ({ identity }) => identity?.before ?? null,
   identity_after: ({ identity }) => identity?.after ?? null,
+  enforcement_before: ({ enforcement }) => enforcement?.before ?? null,
+  enforcement_after: ({ enforcement }) => enforcement?.after ?? null,
 }
 
 type FindingRow = PathDetails & { readonly finding: Summary['judgement']['findings'][number] }

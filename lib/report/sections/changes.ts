@@ -9,19 +9,23 @@ import type { TableView } from '../table-cells.ts'
 import { countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
+import { POLICY_WORDS } from './enforcement.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
 
-const KIND_WORDS: Readonly<Record<PathChangeKind, string>> = {
+/** What each kind of change is called. */
+export const CHANGE_WORDS: Readonly<Record<PathChangeKind, string>> = {
   new: 'new',
   reopened: 'reopened',
   'still-open': 'still open',
   fixed: 'fixed',
+  refused: 'refused now',
   gone: 'gone',
   quiet: 'quiet',
   identity: 'changed identity',
+  enforcement: 'changed policy',
 }
 
 /** What changed since the period before. */
@@ -70,11 +74,11 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
 function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): readonly string[] {
   if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
   return [
-    `Unencrypted paths: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity')
-      .map((kind) => `${countWords(counts[kind])} ${KIND_WORDS[kind]}`)
+    `Unencrypted paths: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity' && kind !== 'enforcement')
+      .map((kind) => `${countWords(counts[kind])} ${CHANGE_WORDS[kind]}`)
       .join(
         ', ',
-      )}. ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`}`,
+      )}. ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`} ${counts.enforcement === 0 ? 'No policy for plaintext changed.' : `The policy for plaintext changed on ${plural(counts.enforcement, 'path')}.`}`,
     `Of all paths, ${countWords(firstSeen)} ${firstSeen === 1 ? 'was' : 'were'} seen for the first time, and ${countWords(noLonger)} ${noLonger === 1 ? 'is' : 'are'} no longer known.`,
   ]
 }
@@ -92,7 +96,7 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
         ['When', 37],
       ],
       shown.map((change) => [
-        textCell(KIND_WORDS[change.kind]),
+        textCell(CHANGE_WORDS[change.kind]),
         nameCell(endpointName(change.source)),
         nameCell(destinationName(change)),
         textCell(whenWords(wording, change)),
@@ -101,9 +105,14 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
   ]
 }
 
-function whenWords({ dates }: Wording, change: PathChange): string {
+/** When it changed, and from what to what. */
+export function whenWords({ dates }: Pick<Wording, 'dates'>, change: PathChange): string {
   if (change.identity !== null)
     return `the ServiceAccount of the ${change.identity.end} was ${printable(change.identity.before)} and is ${printable(change.identity.after)}`
+  if (change.enforcement !== null) {
+    const { before, after } = change.enforcement
+    return `policy ${POLICY_WORDS[before]} before, and now ${POLICY_WORDS[after]}`
+  }
   if (change.episode === null) return 'unknown'
   const { openedAt, endedAt, ending, sinceUnknown } = change.episode
   const begun = sinceUnknown ? `since before ${dates.moment(openedAt)}` : `since ${dates.moment(openedAt)}`

@@ -12,7 +12,8 @@ import { firstLines } from '../words/report-context.ts'
 /** A table shows as many rows; all of them stand in the CSV. */
 const MAX_ROWS = 80
 
-const POLICY_WORDS: Readonly<Record<Enforcement, string>> = {
+/** What policy says of plaintext on a port, after its name. */
+export const POLICY_WORDS: Readonly<Record<Enforcement, string>> = {
   'plaintext-refused': 'refuses plaintext',
   'plaintext-allowed': 'allows plaintext',
   audited: 'only logs (audit)',

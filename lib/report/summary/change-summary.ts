@@ -1,15 +1,28 @@
-/** What changed since the period before: a comparison of two periods of equal length, and nothing where there is only one. */
-import type { ClusterPast, ClusterPeriod, PathEpisode } from '../../model/period.ts'
+/** What changed from one period to a later one: the same code for a report, `ciphertrail diff` and `/v1/diff`. */
+import type { Enforcement } from '../../model/path.ts'
+import type { ClusterPast, ClusterPeriod, ComparedCluster, PathEpisode } from '../../model/period.ts'
 import type { Episode, PathRow } from '../../model/history.ts'
 import { byName, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore } from './sums.ts'
+import { lengthOf } from '../../time/windows.ts'
 
 /**
- * What happened to a path, the most urgent first. `fixed` is also what policy refuses now; `quiet` is not known to be fixed;
- * `identity`: another ServiceAccount at an end, whatever the state.
+ * What happened to a path, the most urgent first. `still-open` is no change: it is told so that what stays open is not forgotten. `quiet` is not known to be
+ * fixed. `identity` (another ServiceAccount at an end) and `enforcement` (another policy for plaintext on its port) are told whatever the state; of the
+ * others a path has one at most.
  */
-export const PATH_CHANGE_KINDS = ['new', 'reopened', 'still-open', 'fixed', 'gone', 'quiet', 'identity'] as const
+export const PATH_CHANGE_KINDS = [
+  'new',
+  'reopened',
+  'still-open',
+  'fixed',
+  'refused',
+  'gone',
+  'quiet',
+  'identity',
+  'enforcement',
+] as const
 
 /** How a path changed from one period to the next. */
 export type PathChangeKind = (typeof PATH_CHANGE_KINDS)[number]
@@ -17,10 +30,17 @@ export type PathChangeKind = (typeof PATH_CHANGE_KINDS)[number]
 /** A path that changed. */
 export type PathChange = Named & {
   readonly kind: PathChangeKind
-  /** What decides, as it stands at the end of the period; null for a changed identity. */
+  /** What decides, as it stands at the end of the period; null for a changed identity or enforcement. */
   readonly episode: Episode | null
+  /**
+   * How long it has been open at the end of the period, in seconds: at least, where its beginning was not seen. Null where it
+   * is not open, and where no window tells up to when.
+   */
+  readonly openSeconds: number | null
   /** Which end has another ServiceAccount, and which ones; null for the other kinds. */
   readonly identity: { readonly end: 'source' | 'destination'; readonly before: string; readonly after: string } | null
+  /** What policy said of plaintext on its port, and says now; null for the other kinds. What is unknown is no change. */
+  readonly enforcement: { readonly before: Enforcement; readonly after: Enforcement } | null
 }
 
 /** Whether a cluster's period before can be compared with. `partly`: some of its windows were not collected. */
@@ -50,39 +70,65 @@ type Span = { readonly from: string; readonly to: string }
 /** Compares a period with the one before it. */
 export function changesOf(clusters: readonly ClusterPeriod[], past: readonly ClusterPast[], period: Span): Changes {
   const pastOf = new Map(past.map((one) => [one.id, one]))
+  const before = past.flatMap(({ periods }) => periods.at(-1) ?? [])[0]
+  const compared = clusters.map(({ id, windows, rows }): ComparedCluster => {
+    const own = pastOf.get(id)
+    return { id, before: own?.periods.at(-1) ?? NO_PERIOD, windows, rows, episodes: own?.episodes ?? [] }
+  })
+  return compare(compared, before === undefined ? null : { from: before.from, to: before.to }, period)
+}
+
+const NO_PERIOD: ComparedCluster['before'] = { windows: [], rows: [] }
+
+/**
+ * Compares a period with an earlier one: tells what happened after the end of the earlier one, up to the end of the later one, also between the two. So a
+ * period has no change from itself. A cluster of which nothing was collected in the earlier one is not compared: nothing of it is called new or fixed.
+ *
+ * @param before null where there is none
+ */
+export function compare(clusters: readonly ComparedCluster[], before: Span | null, period: Span): Changes {
+  const since = { from: before?.to ?? period.from, to: period.to }
   const all: PathChange[] = []
   const comparisons: Comparison[] = []
   let [firstSeen, noLonger] = [0, 0]
-  for (const cluster of clusters) {
-    const own = pastOf.get(cluster.id)
-    const windows = own?.periods.at(-1)?.windows ?? []
-    const comparison = comparisonOf(cluster.id, windows)
+  for (const { id, before: own, windows, rows, episodes } of clusters) {
+    const comparison = comparisonOf(id, own.windows)
     comparisons.push(comparison)
-    if (own === undefined || comparison.basis === 'none' || comparison.basis === 'not-collected') continue
-    const rowsBefore = own.periods.at(-1)?.rows ?? []
-    all.push(...episodeChanges(cluster.id, own.episodes, period), ...identityChanges(cluster, rowsBefore))
-    const [known, now] = [idsOf(rowsBefore), idsOf(cluster.rows)]
-    firstSeen += [...now].filter((id) => !known.has(id)).length
-    noLonger += [...known].filter((id) => !now.has(id)).length
+    if (comparison.basis === 'none' || comparison.basis === 'not-collected') continue
+    const later = rows.filter(({ to }) => isBefore(since.from, to))
+    all.push(
+      ...episodeChanges(id, episodes, since, windows.at(-1)?.end),
+      ...identityChanges(id, own.rows, later),
+      ...enforcementChanges(id, own.rows, later),
+    )
+    const [known, now] = [idsOf(own.rows), idsOf(rows)]
+    firstSeen += [...now].filter((path) => !known.has(path)).length
+    noLonger += [...known].filter((path) => !now.has(path)).length
   }
-  const before = past.flatMap(({ periods }) => periods.at(-1) ?? [])[0]
   return {
-    before: before === undefined ? null : { from: before.from, to: before.to },
+    before,
     comparisons,
     all: all.sort((a, b) => PATH_CHANGE_KINDS.indexOf(a.kind) - PATH_CHANGE_KINDS.indexOf(b.kind) || byName(a, b)),
-    counts: {
-      new: 0,
-      reopened: 0,
-      'still-open': 0,
-      fixed: 0,
-      gone: 0,
-      quiet: 0,
-      identity: 0,
-      ...Object.fromEntries([...Map.groupBy(all, ({ kind }) => kind)].map(([kind, own]) => [kind, own.length])),
-    },
+    counts: countKinds(all),
     firstSeen,
     noLonger,
   }
+}
+
+function countKinds(all: readonly PathChange[]): Changes['counts'] {
+  const counts: Record<PathChangeKind, number> = {
+    new: 0,
+    reopened: 0,
+    'still-open': 0,
+    fixed: 0,
+    refused: 0,
+    gone: 0,
+    quiet: 0,
+    identity: 0,
+    enforcement: 0,
+  }
+  for (const { kind } of all) counts[kind] += 1
+  return counts
 }
 
 function comparisonOf(cluster: string, windows: readonly { readonly collected: boolean }[]): Comparison {
@@ -93,8 +139,17 @@ function comparisonOf(cluster: string, windows: readonly { readonly collected: b
 
 const idsOf = (rows: readonly PathRow[]): Set<string> => new Set(rows.map(({ pathId }) => pathId))
 
-/** One change for each path that had an open episode at the end of either period, or one that began and ended between. */
-function episodeChanges(cluster: string, episodes: readonly PathEpisode[], period: Span): readonly PathChange[] {
+/**
+ * One change for each path that had an open episode at the end of either period, or one that began and ended between.
+ *
+ * @param known the end of the last window of the later period: an open episode is as old as that; undefined where there is none
+ */
+function episodeChanges(
+  cluster: string,
+  episodes: readonly PathEpisode[],
+  period: Span,
+  known: string | undefined,
+): readonly PathChange[] {
   return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own) => {
     const inOrder = own.toSorted((a, b) => Date.parse(a.episode.openedAt) - Date.parse(b.episode.openedAt))
     const begun = inOrder.filter(({ episode }) => isBefore(episode.openedAt, period.to))
@@ -109,7 +164,10 @@ function episodeChanges(cluster: string, episodes: readonly PathEpisode[], perio
         cluster,
         kind,
         episode: isEnded ? episode : { ...episode, endedAt: null, ending: null },
+        openSeconds:
+          isEnded || known === undefined ? null : Math.max(0, lengthOf({ start: episode.openedAt, end: known })),
         identity: null,
+        enforcement: null,
       },
     ]
   })
@@ -124,35 +182,71 @@ function openKind({ openedAt }: Episode, hadEarlier: boolean, { from }: Span): P
 }
 
 function endingKind({ ending }: Episode): PathChangeKind {
-  switch (ending) {
-    case 'gone':
-    case 'quiet':
-      return ending
-    case 'fixed':
-    case 'refused':
-      return 'fixed'
-    case null:
-      return 'still-open'
-  }
+  return ending ?? 'still-open'
 }
 
-/** Ends whose ServiceAccount became another in this period. */
-function identityChanges(cluster: ClusterPeriod, rowsBefore: readonly PathRow[]): readonly PathChange[] {
-  const before = rowsByPath([{ id: cluster.id, rows: rowsBefore }])
-  return [...rowsByPath([cluster])].flatMap(([key, rows]) =>
-    (['source', 'destination'] as const).flatMap((end): PathChange[] => {
-      const accounts = [
-        ...(before.get(key) ?? []).map((row) => ({ account: row[end].serviceAccount, isNow: false })),
-        ...rows.map((row) => ({ account: row[end].serviceAccount, isNow: true })),
-      ].flatMap(({ account, isNow }) => (account === null ? [] : [{ account, isNow }]))
-      const turn = accounts.findLastIndex(
-        ({ account, isNow }, index) => isNow && index > 0 && account !== accounts[index - 1]?.account,
-      )
-      const [from, to] = [accounts[turn - 1], accounts[turn]]
-      if (from === undefined || to === undefined) return []
-      const { pathId, source, destination, port } = rows.at(-1) ?? rows[0]
-      const identity = { end, before: from.account, after: to.account }
-      return [{ cluster: cluster.id, pathId, source, destination, port, kind: 'identity', episode: null, identity }]
-    }),
+/** Ends whose ServiceAccount became another one. */
+function identityChanges(
+  cluster: string,
+  rowsBefore: readonly PathRow[],
+  rows: readonly PathRow[],
+): readonly PathChange[] {
+  return (['source', 'destination'] as const).flatMap((end) =>
+    turns(cluster, rowsBefore, rows, (row) => row[end].serviceAccount).map(({ before, after, ...path }) => ({
+      ...path,
+      kind: 'identity',
+      identity: { end, before, after },
+      enforcement: null,
+    })),
   )
+}
+
+/** Paths to a port for which policy says something else of plaintext. */
+function enforcementChanges(
+  cluster: string,
+  rowsBefore: readonly PathRow[],
+  rows: readonly PathRow[],
+): readonly PathChange[] {
+  const known = ({ enforcement }: PathRow): Enforcement | null => (enforcement === 'unknown' ? null : enforcement)
+  return turns(cluster, rowsBefore, rows, known).map(({ before, after, ...path }) => ({
+    ...path,
+    kind: 'enforcement',
+    identity: null,
+    enforcement: { before, after },
+  }))
+}
+
+/** The last turn of something in the later rows of each path, from what was known before it. Where it is not known it did not turn. */
+function turns<T>(
+  cluster: string,
+  rowsBefore: readonly PathRow[],
+  rows: readonly PathRow[],
+  valueOf: (row: PathRow) => T | null,
+): readonly (Named & Pick<PathChange, 'episode' | 'openSeconds'> & { readonly before: T; readonly after: T })[] {
+  const earlier = rowsByPath([{ id: cluster, rows: rowsBefore }])
+  return [...rowsByPath([{ id: cluster, rows }])].flatMap(([key, own]) => {
+    const known = [
+      ...(earlier.get(key) ?? []).map((row) => ({ value: valueOf(row), isLater: false })),
+      ...own.map((row) => ({ value: valueOf(row), isLater: true })),
+    ].flatMap(({ value, isLater }) => (value === null ? [] : [{ value, isLater }]))
+    const turn = known.findLastIndex(
+      ({ value, isLater }, index) => isLater && index > 0 && value !== known[index - 1]?.value,
+    )
+    const [from, to] = [known[turn - 1], known[turn]]
+    if (from === undefined || to === undefined) return []
+    const { pathId, source, destination, port } = own.at(-1) ?? own[0]
+    return [
+      {
+        cluster,
+        pathId,
+        source,
+        destination,
+        port,
+        episode: null,
+        openSeconds: null,
+        before: from.value,
+        after: to.value,
+      },
+    ]
+  })
 }

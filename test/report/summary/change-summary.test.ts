@@ -52,7 +52,7 @@ const cases: readonly (readonly [name: string, episodes: readonly Episode[], kin
   ],
   ['ended and begun again within the period', [episode('a', day(1), day(2)), episode('a', day(5))], ['reopened']],
   ['fixed in the period', [episode('a', day(3, '19'), day(3))], ['fixed']],
-  ['refused by policy now', [episode('a', day(3, '19'), day(3), { ending: 'refused' })], ['fixed']],
+  ['refused by policy now', [episode('a', day(3, '19'), day(3), { ending: 'refused' })], ['refused']],
   ['begun and fixed within the period', [episode('a', day(1), day(3))], ['fixed']],
   ['gone', [episode('a', day(3, '19'), day(3), { ending: 'gone' })], ['gone']],
   ['quiet, which is not fixed', [episode('a', day(3, '19'), day(3), { ending: 'quiet' })], ['quiet']],

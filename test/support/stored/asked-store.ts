@@ -6,7 +6,16 @@ import { addCluster, readClusters, removeCluster } from '../../../lib/store/regi
 import { minutesIn, snapshotOf } from './sealed-store.ts'
 import type { SyntheticCluster } from '../mesh/synthetic-cluster.ts'
 import { pod } from '../mesh/synthetic-pods.ts'
-import { NO_TLS, clearHttp, inbound, mutual, outboundTo, tcp } from '../mesh/synthetic-prometheus.ts'
+import {
+  NO_DISCOVERY,
+  NO_TLS,
+  clearHttp,
+  inbound,
+  mutual,
+  outbound,
+  outboundTo,
+  tcp,
+} from '../mesh/synthetic-prometheus.ts'
 
 /** A name that a spreadsheet would run, a terminal obey and a page show as markup. */
 export const HOSTILE = '=HYPERLINK("http://x","y")\u202e\u001b[31m<script>'
@@ -60,5 +69,15 @@ export async function fillHistories(objects: Objects): Promise<void> {
 /** Collects the window of `east` that was missing. */
 export async function collectLate(objects: Objects): Promise<void> {
   await writeAttempt(snapshotOf('east', 2, {}, OPAQUE), { objects })
+  for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
+}
+
+/** Adds the history of `north`, four windows of one path: encrypted, twice in the clear, encrypted. */
+export async function fillNorth(objects: Objects): Promise<void> {
+  await addCluster({ id: 'north', windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+  const encrypted: SyntheticCluster = { pods: [web, api], counters: mutual(web, api, 8080) }
+  const clear: SyntheticCluster = { pods: [web, api], counters: tcp(web, outbound(api, 8080, NO_DISCOVERY)) }
+  for (const [index, mesh] of [encrypted, clear, clear, encrypted].entries())
+    await writeAttempt(snapshotOf('north', index, {}, mesh), { objects })
   for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 }

@@ -1,0 +1,134 @@
+/** Two periods compared, from the store: the same for the API, its pages and the command line. */
+import { concurrently } from '../concurrently.ts'
+import { type CompareAs, type ComparedSpans, readCompared } from '../history/compared.ts'
+import { historyProblem } from '../history/history-problem.ts'
+import type { ComparedCluster } from '../model/period.ts'
+import type { TimelineMonth } from '../model/history.ts'
+import type { Cluster } from '../model/registry.ts'
+import { type Changes, type Comparison, type PathChange, compare } from '../report/summary/change-summary.ts'
+import { type TimeToFix, episodesOf } from '../report/summary/episode-summary.ts'
+import { median } from '../report/summary/sums.ts'
+import { DamagedError } from '../store/objects/derived-object.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { declaredSettings } from '../store/registry/declarations.ts'
+import { endJson } from '../text/format-json.ts'
+import { CLUSTERS_AT_ONCE, notKnown } from './routes/cluster-history.ts'
+
+/** A period `(from, to]`, RFC 3339. */
+type Span = { readonly from: string; readonly to: string }
+
+/** How much of a period is known of a cluster. */
+type Known = { readonly windows: number; readonly notCollected: number; readonly expectedFrom: string | null }
+
+/** How far a cluster can be compared. */
+export type DiffCluster = {
+  readonly id: string
+  /** Whether its earlier period can be compared with: nothing is told of the changes of one whose basis is `none` or `not-collected`. */
+  readonly basis: Comparison['basis']
+  readonly before: Known
+  readonly period: Known
+  /** Why nothing can be read of it; null where it can. */
+  readonly problem: string | null
+}
+
+/** How a later period differs from an earlier one. */
+export type Diff = {
+  readonly before: Span
+  readonly period: Span
+  /** Whether every window of both periods was collected, of every cluster. Where it is not `all`, silence says nothing. */
+  readonly collected: 'all' | 'partly' | 'none'
+  readonly clusters: readonly DiffCluster[]
+  readonly changes: Changes
+  /** Of episodes that were fixed or refused after the end of the earlier period. */
+  readonly timeToFix: TimeToFix
+  readonly open: OpenPaths
+}
+
+/** How many paths are open at the end of the later period, and for how long. */
+export type OpenPaths = {
+  readonly paths: number
+  /** Seconds; null for none. */
+  readonly medianSeconds: number | null
+  readonly longestSeconds: number | null
+}
+
+/** Reads and compares two periods of clusters: what happened after the end of the earlier one, up to the end of the later one. */
+export async function readDiff(
+  clusters: readonly Cluster[],
+  { before, period }: ComparedSpans,
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<Diff> {
+  const compareAs = { ...(await declaredSettings(objects)), now }
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
+    readOrProblem(cluster, { before, period }, compareAs, objects),
+  )
+  const compared = read.flatMap((one) => ('problem' in one ? [] : [one]))
+  const changes = compare(compared, before, period)
+  const told = read.map((one): DiffCluster => {
+    const { before: earlier, windows } = 'problem' in one ? NOTHING : one
+    return {
+      id: one.id,
+      basis: changes.comparisons.find(({ cluster }) => cluster === one.id)?.basis ?? 'none',
+      before: knownOf(earlier.windows),
+      period: knownOf(windows),
+      problem: 'problem' in one ? one.problem : null,
+    }
+  })
+  const isCompared = (id: string): boolean =>
+    told.some((one) => one.id === id && one.basis !== 'none' && one.basis !== 'not-collected')
+  const past = compared.filter(({ id }) => isCompared(id)).map(({ id, episodes }) => ({ id, periods: [], episodes }))
+  const ages = changes.all.flatMap(({ openSeconds }) => openSeconds ?? [])
+  return {
+    before,
+    period,
+    collected: collectedOf(told, { before, period }),
+    clusters: told,
+    changes,
+    timeToFix: episodesOf(past, { from: before.to, to: period.to }).timeToFix,
+    open: {
+      paths: changes.counts.new + changes.counts.reopened + changes.counts['still-open'],
+      medianSeconds: median(ages),
+      longestSeconds: ages.length === 0 ? null : Math.max(...ages),
+    },
+  }
+}
+
+/** A change as JSON: one line of `ciphertrail diff --json`, and an item of the API. */
+export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<Record<string, unknown>> {
+  return { cluster, change: kind, ...change, source: endJson(change.source), destination: endJson(change.destination) }
+}
+
+const NOTHING = { before: { windows: [] }, windows: [] } as const
+
+async function readOrProblem(
+  cluster: Cluster,
+  spans: ComparedSpans,
+  compareAs: CompareAs,
+  objects: Objects,
+): Promise<ComparedCluster | { readonly id: string; readonly problem: string }> {
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return { id: cluster.id, problem }
+  try {
+    return await readCompared(cluster, spans, compareAs, objects)
+  } catch (error) {
+    if (error instanceof DamagedError) return { id: cluster.id, problem: error.message }
+    throw error
+  }
+}
+
+function knownOf(windows: TimelineMonth['windows']): Known {
+  return {
+    windows: windows.length,
+    notCollected: windows.filter(({ collected }) => !collected).length,
+    expectedFrom: windows[0]?.start ?? null,
+  }
+}
+
+function collectedOf(clusters: readonly DiffCluster[], { before, period }: ComparedSpans): Diff['collected'] {
+  const parts = clusters.flatMap(({ problem, ...own }) => [
+    { ...own.before, problem, span: before },
+    { ...own.period, problem, span: period },
+  ])
+  if (parts.every(({ windows, notCollected }) => windows === notCollected)) return 'none'
+  return parts.every(({ span, ...own }) => notKnown(own, span) === null) ? 'all' : 'partly'
+}

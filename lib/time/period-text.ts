@@ -1,0 +1,36 @@
+import { Temporal } from 'temporal-polyfill'
+import { parseTime, toSeconds } from './windows.ts'
+import { type WeekPeriod, checkedZone, weekPeriod } from './week.ts'
+
+/** What a period may be, in words. */
+export const PERIOD_FORMS =
+  'a week such as 2026-W47, a month such as 2026-11, a day such as 2026-11-24, or two times such as 2026-11-24T12:00:00Z/2026-11-24T13:00:00Z'
+
+/**
+ * Reads a period: an ISO week, a month or a day in a time zone, or two times with their zones, parted by a slash (ISO 8601). Throws a RangeError that says what
+ * was wanted.
+ */
+export function parsePeriod(text: string, timeZone: string): WeekPeriod {
+  if (/^\d{4}-W\d\d$/.test(text)) return weekPeriod(text, timeZone)
+  const wrong = new RangeError(`Cannot read period "${text}": wanted ${PERIOD_FORMS}`)
+  if (/^\d{4}-\d\d(-\d\d)?$/.test(text)) {
+    const zone = checkedZone(timeZone)
+    const isMonth = text.length === 7
+    const first = dayOf(isMonth ? `${text}-01` : text)
+    if (first === undefined) throw wrong
+    const start = (day: Temporal.PlainDate) =>
+      day.toZonedDateTime({ timeZone: zone }).toInstant().toString({ smallestUnit: 'second' })
+    return { from: start(first), to: start(first.add(isMonth ? { months: 1 } : { days: 1 })) }
+  }
+  const [from, to, ...more] = text.split('/').map(parseTime)
+  if (from === undefined || to === undefined || more.length > 0 || toSeconds(from) >= toSeconds(to)) throw wrong
+  return { from, to }
+}
+
+function dayOf(text: string): Temporal.PlainDate | undefined {
+  try {
+    return Temporal.PlainDate.from(text, { overflow: 'reject' })
+  } catch {
+    return undefined
+  }
+}

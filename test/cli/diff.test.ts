@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { stripVTControlCharacters } from 'node:util'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { ASKED_AT, fillHistories, fillNorth } from '../support/stored/asked-store.ts'
+import { linesOf, parseNdjson, run, runOnTerminal, shownText } from '../support/process/command-line.ts'
+
+let folder = ''
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ciphertrail-diff-'))
+  const objects = directoryObjects(folder)
+  await fillHistories(objects)
+  await fillNorth(objects)
+})
+after(() => rm(folder, { recursive: true, force: true }))
+
+const NOW = ASKED_AT.toISOString().replace('.000Z', 'Z')
+const minutes = (from: number, to: number): string =>
+  [from, to].map((minute) => `2026-11-24T12:${String(minute).padStart(2, '0')}:00Z`).join('/')
+const diff = (...args: string[]) => run(['diff', ...args, '--store', folder], { folder, now: NOW })
+
+test('diff tells what is new and what was fixed, as lines of JSON', async () => {
+  const changes = async (...periods: [string, string]) => {
+    const { code, stdout, stderr } = await diff(...periods, '--cluster', 'north', '--json')
+    assert.deepEqual([code, stderr], [0, ''])
+    return parseNdjson(stdout).map(({ change, port, openSeconds }) => [change, port, openSeconds])
+  }
+  assert.deepEqual(await changes(minutes(0, 5), minutes(5, 10)), [['new', 8080, 300]])
+  assert.deepEqual(await changes(minutes(5, 10), minutes(15, 20)), [['fixed', 8080, null]])
+  assert.deepEqual(await changes(minutes(0, 5), minutes(15, 20)), [['fixed', 8080, null]])
+  assert.deepEqual(await changes(minutes(15, 20), minutes(15, 20)), [])
+})
+
+test('diff of a cluster with gaps says so, and fixes nothing by silence', async () => {
+  const { code, stdout, stderr } = await diff(minutes(0, 5), minutes(5, 15), '--cluster', 'east', '--json')
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, /^Not collected: 1 of 2 windows of cluster "east" in the second period/)
+  const kinds = parseNdjson(stdout).map(({ change, openSeconds }) => [change, openSeconds])
+  assert.deepEqual(kinds, [
+    ['still-open', 900],
+    ['still-open', 900],
+  ])
+})
+
+test('diff fails where nothing was collected before, and calls nothing new', async () => {
+  const { code, stdout, stderr } = await diff('2026-11-23', '2026-11-24', '--cluster', 'west')
+  assert.equal(code, 1)
+  assert.match(stdout, /Nothing can be compared\./)
+  assert.match(stderr, /^Not collected: no window of cluster "west" in the first period/)
+})
+
+test('a diff on a terminal is at most 100 columns wide', async () => {
+  const { stdout } = await runOnTerminal(['diff', minutes(0, 5), minutes(5, 20), '--store', folder, '--now', NOW], {
+    folder,
+    columns: 180,
+  })
+  const lines = linesOf(shownText(stdout)).map(stripVTControlCharacters)
+  assert.ok(lines.some((line) => line.includes('CHANGE')))
+  for (const line of lines) assert.ok(line.length <= 100, line)
+})
+
+for (const [args, said] of [
+  [['2026-W99', '2026-W47'], /^Cannot read week "2026-W99"/],
+  [['2026-11-24', '2026-11-23'], /wanted the earlier period first/],
+  [['2026-11-23', '2027-01'], /wanted periods that have begun by now/],
+  [['yesterday', '2026-11-23'], /^Cannot read period "yesterday": wanted a week/],
+  [['2026-11-23', '2026-11-24', '--time-zone', 'Mars'], /^Cannot use time zone "Mars"/],
+] as const)
+  test(`diff ${args.join(' ')} is refused by one line`, async () => {
+    const { code, stdout, stderr } = await diff(...args)
+    assert.deepEqual([code, stdout, linesOf(stderr).length], [2, '', 1])
+    assert.match(stderr, said)
+  })
