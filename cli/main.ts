@@ -13,6 +13,7 @@ import { addDeliver } from './commands/deliver.ts'
 import { addDemo } from './commands/demo/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addEdges } from './commands/edges.ts'
+import { addEpisodes } from './commands/episodes.ts'
 import { addExport } from './commands/export.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addLogCommands } from './commands/log.ts'
@@ -90,6 +91,7 @@ function programOf(console: Console): Command {
   addEdges(program, console)
   addExport(program, console)
   addPaths(program, console)
+  addEpisodes(program, console)
   addDiff(program, console)
   addWorkloads(program, console)
   addReport(program, console)

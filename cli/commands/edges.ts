@@ -2,21 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
-import { windowOf, toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
-import type { WindowResult } from '../../lib/model/window.ts'
 import { type VizEdge, VizEdgesError, parseVizEdges } from '../../lib/observed/viz-edges.ts'
 import { type StoredVizEdges, storedVizEdges } from '../../lib/history/stored-viz-edges.ts'
 import { edgesDifferences, securedText } from '../../lib/report/terminal/edges-difference.ts'
-import { type EdgeRow, edgeRows, linkerdPairs } from '../../lib/report/terminal/edge-rows.ts'
+import { type EdgeRow, edgeJson, edgeRows, linkerdPairs } from '../../lib/report/terminal/edge-rows.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { LOOKS } from '../../lib/report/drawing/state-looks.ts'
-import type { Objects } from '../../lib/store/objects/objects.ts'
-import { readLatest, readWindow } from '../../lib/history/cluster-state.ts'
+import { collectedWindow } from '../../lib/history/window-at.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
-import { endJson, toJson } from '../../lib/text/format-json.ts'
-import { KINDS } from '../workload-kinds.ts'
+import { toJson } from '../../lib/text/format-json.ts'
+import { KINDS } from '../../lib/assess/ends/workload-kinds.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
 import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
@@ -86,7 +83,7 @@ export function addEdges(program: Command, console: Console): void {
       let theirs: ComparedEdges | undefined = given
       let missing = 0
       for (const cluster of clusters) {
-        const result = (await historyProblem(cluster, objects)) ?? (await resultAt(cluster, at, objects))
+        const result = (await historyProblem(cluster, objects)) ?? (await collectedWindow(cluster, { at }, objects))
         if (typeof result === 'string') {
           missing++
           console.err(result)
@@ -185,23 +182,6 @@ function printDifferences(
     console.out(line)
 }
 
-/** The result of the window that holds a time, or of the latest collected one; a line that says why where there is none. */
-async function resultAt(cluster: Cluster, at: string | undefined, objects: Objects): Promise<WindowResult | string> {
-  const named = `cluster "${cluster.id}"`
-  if (at !== undefined) {
-    const window = windowOf(cluster.windows, toSeconds(at))
-    const result = await readWindow(cluster.id, window.start, objects)
-    if (result === undefined)
-      return `Not collected: ${named} has no attempt for the window ${window.start} to ${window.end}; try "ciphertrail collect --cluster ${cluster.id} --at ${at}" while Prometheus still has it`
-    return result.collected
-      ? result
-      : `Not collected: no path of ${named} can be told in the window ${window.start} to ${window.end}: ${result.errors[0] ?? 'nothing was read'}`
-  }
-  const latest = await readLatest(cluster.id, ({ collected }) => collected, objects)
-  if (latest !== undefined) return latest
-  return `Not collected: no window of ${named} was collected yet; run "ciphertrail collect --cluster ${cluster.id}"`
-}
-
 function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOptions, console: Console): void {
   const isJson = options.json === true || options.output === 'json'
   if (options.output === 'linkerd') {
@@ -221,16 +201,7 @@ function print(rows: readonly EdgeRow[], hasClusters: boolean, options: EdgesOpt
     return
   }
   if (isJson) {
-    for (const { cluster, path, msg } of rows)
-      console.out(
-        toJson({
-          cluster,
-          ...path,
-          source: endJson(path.source),
-          destination: endJson(path.destination),
-          message: msg,
-        }),
-      )
+    for (const row of rows) console.out(toJson(edgeJson(row)))
     return
   }
   if (rows.length === 0) {

@@ -3,15 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { printable } from '../../lib/text/printable.ts'
 import { checkStore } from '../../lib/seal/verify/check-store.ts'
-import { findingsList } from '../../lib/seal/verify/finding.ts'
 import { type Leaf, parseLeaf } from '../../lib/seal/leaf.ts'
-import type { Checkpoint } from '../../lib/seal/tlog/checkpoint.ts'
-import { NoteError, type Verifier, verifierOf } from '../../lib/seal/tlog/note.ts'
+import { NoteError, verifierOf } from '../../lib/seal/tlog/note.ts'
 import { proveLeaf } from '../../lib/seal/verify/prove.ts'
 import { readBundle } from '../../lib/seal/read-entries.ts'
-import { type LogKey, readSignedHead } from '../../lib/seal/verify/signed-head.ts'
+import { readStoredHead } from '../../lib/seal/verify/signed-head.ts'
 import { TILE_WIDTH } from '../../lib/seal/tlog/tiles.ts'
-import { checkpointKey } from '../../lib/store/log-keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
@@ -69,7 +66,7 @@ export function addLogCommands(program: Command, console: Console): void {
       if (options.out !== undefined && options.proof === undefined)
         throw new UsageError('Cannot use --out without --proof: there is nothing to write')
       const objects = openStore(options, console)
-      const head = await signedHead(options.key === undefined ? undefined : readVkey(options.key), objects)
+      const head = await readStoredHead(options.key === undefined ? undefined : readVkey(options.key), objects)
       if (options.proof !== undefined) {
         const proof = await proveLeaf(options.proof, head, objects)
         if (options.out === undefined) process.stdout.write(proof)
@@ -144,25 +141,6 @@ export function count(number: number, one: string, many = `${one}s`): string {
 function readCount(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text)
   throw new UsageError(`Cannot show "${printable(text)}" leaves: wanted --last with a whole number up to 999999`)
-}
-
-type StoredHead = {
-  readonly key: LogKey
-  readonly verifier: Verifier
-  readonly checkpoint: Checkpoint
-  /** The checkpoint as it is stored, with its signature. */
-  readonly note: Uint8Array
-}
-
-/** The head that the key signed. Throws an `Error` where there is none. */
-async function signedHead(vkey: string | undefined, objects: Objects): Promise<StoredHead> {
-  const findings = findingsList()
-  const { key, verifier, checkpoint } = await readSignedHead(vkey, findings.add, objects)
-  const stored = await objects.get(checkpointKey)
-  if (verifier !== undefined && checkpoint !== undefined && stored !== undefined)
-    return { key, verifier, checkpoint, note: stored.body }
-  const lines = findings.all().kept.map((finding) => findingLine(finding.key, finding.problem))
-  throw new Error(`Cannot show the log: ${lines[0] ?? 'there is none'}`)
 }
 
 type ShownLeaf = { readonly number: number; readonly leaf: Leaf }

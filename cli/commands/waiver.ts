@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { judge } from '../../lib/assess/judge/judge.ts'
 import { DEFAULT_SETTINGS } from '../../lib/assess/judge/parse-scope.ts'
-import { waiverResult } from '../../lib/assess/judge/waived.ts'
+import { type WaiverStanding, waiverStanding } from '../../lib/assess/judge/waived.ts'
 import { parseWaivers } from '../../lib/assess/judge/parse-waivers.ts'
 import { timeOf, toSeconds, toTime } from '../../lib/time/windows.ts'
 import type { ClusterPeriod } from '../../lib/model/period.ts'
-import type { Waiver, WaiverResult } from '../../lib/model/judgement.ts'
+import type { Waiver } from '../../lib/model/judgement.ts'
 import { declareWaivers, declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
 import { readPeriod } from '../../lib/history/period.ts'
 import { readClusters } from '../../lib/store/registry/registry.ts'
@@ -20,12 +20,6 @@ import { readTime } from '../option-values.ts'
 
 /** How far back a waiver must have accepted something to be in use. */
 const PERIOD_SECONDS = 28 * 24 * 60 * 60
-
-/** A waiver as it stands; without a history nobody can tell whether it is in use, so `findings` is null and `in-force` all that is said. */
-type CheckedWaiver = Omit<WaiverResult, 'status' | 'findings'> & {
-  readonly status: WaiverResult['status'] | 'in-force'
-  readonly findings: number | null
-}
 
 /** Adds `ciphertrail waiver check|set|list`. */
 export function addWaiverCommands(program: Command, console: Console): void {
@@ -147,16 +141,12 @@ function standing(
   waivers: readonly Waiver[],
   periods: readonly ClusterPeriod[] | null,
   at: string,
-): readonly CheckedWaiver[] {
+): readonly WaiverStanding[] {
   if (periods !== null) {
     const period = { from: toTime(toSeconds(at) - PERIOD_SECONDS), to: at }
     return judge({ clusters: periods, scopes: [], waivers, settings: DEFAULT_SETTINGS, period, at }).waivers
   }
-  return waivers.map((waiver) => {
-    // As if it accepted something, so that its end alone decides.
-    const { status, isTooBroad } = waiverResult(waiver, 1, at)
-    return { waiver, isTooBroad, status: status === 'in-use' ? 'in-force' : status, findings: null }
-  })
+  return waivers.map((waiver) => waiverStanding(waiver, at))
 }
 
 /** What a waiver is about, in one line. */

@@ -10,7 +10,7 @@ export const MAX_ITEMS = 1000
 export const USUAL_ITEMS = 100
 
 /** Nothing that we gave is longer. */
-const MAX_CURSOR_LENGTH = 500
+export const MAX_CURSOR_LENGTH = 500
 
 const cursorSchema = z.strictObject({
   /** Version of this form. */
@@ -21,7 +21,7 @@ const cursorSchema = z.strictObject({
   u: z.iso.datetime(),
   /** How many items came before. */
   n: z.int().positive().max(1e9),
-  /** A digest of the whole list, so that no item is lost or doubled where it changed meanwhile. */
+  /** A digest of these, so that no item is lost or doubled where they changed meanwhile. */
   d: z.string().regex(/^[0-9a-f]{16}$/),
 })
 
@@ -62,10 +62,10 @@ export type PageQuery = {
 }
 
 /**
- * Cuts a page out of a whole list. Pages joined are the list, whatever their limits. Throws a `ProblemError` for the cursor of another question, and where the
- * list is not the one that the first page was cut from.
+ * Cuts a page out of a whole list. Pages joined are the list as the last page found it, whatever their limits: what comes after the cursor may have changed
+ * meanwhile. Throws a `ProblemError` for the cursor of another question, and where what was given already is not what the list begins with now.
  *
- * @param nameOf what tells an item from all others, so that any change of the list shows
+ * @param nameOf what tells an item from all others, so that any change of what was given shows
  */
 export function pageOf<T>(
   list: readonly T[],
@@ -73,26 +73,24 @@ export function pageOf<T>(
   nameOf: (item: T) => unknown,
 ): Page<T> {
   const q = digestOf(question)
-  const d = digestOf(list.map(nameOf))
+  const given = (count: number): string => digestOf(list.slice(0, count).map(nameOf))
   if (cursor !== undefined && cursor.q !== q)
     throw new ProblemError(
       'bad-parameter',
       'Cannot use the cursor: it belongs to other parameters, wanted those of the first page',
       'cursor',
     )
-  if (cursor !== undefined && cursor.d !== d)
+  if (cursor !== undefined && cursor.d !== given(cursor.n))
     throw new ProblemError(
       'history-changed',
-      'Cannot give the next page: what is listed changed since the first one, begin again without the cursor',
+      'Cannot give the next page: what was listed before it changed since then, begin again without the cursor',
       'cursor',
     )
   const begin = cursor?.n ?? 0
-  if (cursor !== undefined && begin >= list.length)
-    throw badParameter('cursor', encodeCursor(cursor), 'one that came with an earlier page, as it was')
   const end = begin + limit
   return {
     items: list.slice(begin, end),
-    next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d }) : null,
+    next: end < list.length ? encodeCursor({ v: 1, q, u: until, n: end, d: given(end) }) : null,
     isFirst: begin === 0,
   }
 }

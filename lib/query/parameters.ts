@@ -1,13 +1,19 @@
-import * as z from 'zod'
-import { SETTLE_SECONDS, parseTime, toSeconds, toTime } from '../time/windows.ts'
-import { STATES } from '../model/path.ts'
+import type * as z from 'zod'
 import type { State } from '../model/path.ts'
-import { isClusterId } from '../store/keys.ts'
-import { type Cursor, MAX_ITEMS, USUAL_ITEMS, decodeCursor } from './page.ts'
+import type { PathChangeKind } from '../report/summary/change-summary.ts'
+import { parsePeriod } from '../time/period-text.ts'
+import { type WeekPeriod, checkedZone } from '../time/week.ts'
+import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
+import * as fields from './fields.ts'
+import type { Field, Fields } from './fields.ts'
+import { type Cursor, USUAL_ITEMS, decodeCursor } from './page.ts'
 import { ProblemError, badParameter, quoted } from './problem.ts'
 
 /** The longest period of one question: thirteen months and a few days. */
 const MAX_DAYS = 400
+
+/** The longest time from the begin of one period to the end of another that is compared with it: two years and a few days. */
+const MAX_COMPARED_DAYS = 800
 
 /** The period where nobody says when it begins. */
 const USUAL_DAYS = 31
@@ -17,52 +23,28 @@ const DAY_SECONDS = 24 * 60 * 60
 /** The smallest window: all windows end at a multiple of it. */
 const TILE_SECONDS = 5 * 60
 
-/** Longer than any name that Kubernetes allows. */
-const MAX_NAME_LENGTH = 300
+const { limit, cursor, from, to, namespace, workload } = fields
+const PAGE = { limit, cursor }
 
-/** What a parameter must be, in words, where it is not. */
-const WANTED = {
-  cluster: 'the id of a cluster: 1 to 63 of a-z, 0-9 and "-"',
-  namespace: `a name of at most ${MAX_NAME_LENGTH} characters`,
-  workload: `a name or kind/name, such as deployment/web, of at most ${MAX_NAME_LENGTH} characters`,
-  state: `one of ${['not-encrypted', ...STATES].join(', ')}`,
-  from: 'a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date',
-  to: 'a time with its zone, such as 2026-11-24T12:30:00Z, or a UTC date',
-  limit: `a number from 1 to ${MAX_ITEMS}`,
-  cursor: 'one that came with an earlier page, as it was',
-} as const
-
-type ParameterName = keyof typeof WANTED
-
-const name = z.string().min(1).max(MAX_NAME_LENGTH)
-const time = z.string().transform((text, context) => {
-  const parsed = parseTime(text)
-  if (parsed !== undefined) return parsed
-  context.addIssue('no time')
-  return z.NEVER
-})
-
-/** How each parameter is read. Only `cluster` may be repeated. */
-const FIELDS = {
-  cluster: z.array(z.string().refine(isClusterId)).exactOptional(),
-  namespace: name.exactOptional(),
-  workload: name
-    .transform((text) => {
-      const [, kind, rest] = /^([a-z]+)\/(.+)$/s.exec(text) ?? []
-      return kind === undefined || rest === undefined ? { name: text } : { kind, name: rest }
-    })
-    .exactOptional(),
-  state: z.enum(['not-encrypted', ...STATES]).exactOptional(),
-  from: time.exactOptional(),
-  to: time.exactOptional(),
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,3}$/)
-    .transform(Number)
-    .refine((limit) => limit <= MAX_ITEMS)
-    .exactOptional(),
-  cursor: z.string().exactOptional(),
-} satisfies Readonly<Record<ParameterName, z.ZodType>>
+/** What each place takes: read here, and told by the OpenAPI document. */
+const QUERIES = {
+  none: {},
+  page: PAGE,
+  paths: { cluster: fields.clusters, namespace, workload, state: fields.state, from, to, ...PAGE },
+  episodes: { cluster: fields.clusters, namespace, workload, open: fields.open, from, to, ...PAGE },
+  diff: {
+    from: fields.before,
+    to: fields.after,
+    timeZone: fields.timeZone,
+    cluster: fields.clusters,
+    change: fields.change,
+    ...PAGE,
+  },
+  edges: { cluster: fields.clusters, kind: fields.kind, namespace, at: fields.at, ...PAGE },
+  coverage: { from, to, ...PAGE },
+  crypto: { at: fields.at },
+  waivers: { at: fields.asOf, ...PAGE },
+} as const satisfies Readonly<Record<string, Fields>>
 
 /** What decides one page. */
 export type PageParameters = { readonly limit: number; readonly cursor: Cursor | undefined }
@@ -84,25 +66,100 @@ export type PathsQuery = PageParameters & {
  * must not count as collected. Throws a `ProblemError` that names the parameter.
  */
 export function readPathsQuery(search: URLSearchParams, now: Date): PathsQuery {
-  const { cluster, cursor: text, limit = USUAL_ITEMS, ...given } = read(search, ...PATHS_PARAMETERS)
-  const cursor = text === undefined ? undefined : decodeCursor(text)
-  const { from, to } = periodOf(given, cursor, now)
-  if (toSeconds(from) >= toSeconds(to)) throw badParameter('from', from, `a time before ${to}`)
-  if (toSeconds(to) - toSeconds(from) > MAX_DAYS * DAY_SECONDS)
-    throw badParameter('from', from, `a period of at most ${MAX_DAYS} days, up to ${to}`)
-  return {
-    clusters: cluster === undefined ? undefined : [...new Set(cluster)].sort(),
-    namespace: given.namespace,
-    workload: given.workload,
-    state: given.state,
-    from,
-    to,
-    limit,
-    cursor,
-  }
+  const { cluster, state, namespace: inNamespace, workload: of, ...given } = read(search, QUERIES.paths)
+  const page = pageParameters(given)
+  const filters = { clusters: sortedIds(cluster), namespace: inNamespace, workload: of, state }
+  return { ...filters, ...boundedPeriod(given, page.cursor, now), ...page }
 }
 
-const PATHS_PARAMETERS = ['cluster', 'namespace', 'workload', 'state', 'from', 'to', 'limit', 'cursor'] as const
+/** What `/v1/episodes` is asked. */
+export type EpisodesQuery = Omit<PathsQuery, 'state'> & { readonly open: boolean | undefined }
+
+/** Reads the parameters of `/v1/episodes`, as {@link readPathsQuery} reads its own. Throws a `ProblemError` that names the parameter. */
+export function readEpisodesQuery(search: URLSearchParams, now: Date): EpisodesQuery {
+  const { cluster, open, namespace: inNamespace, workload: of, ...given } = read(search, QUERIES.episodes)
+  const page = pageParameters(given)
+  const filters = { clusters: sortedIds(cluster), namespace: inNamespace, workload: of, open }
+  return { ...filters, ...boundedPeriod(given, page.cursor, now), ...page }
+}
+
+/** What `/v1/diff` is asked. */
+export type DiffQuery = PageParameters & {
+  /** Ids, each once and sorted; absent: all that may be seen. */
+  readonly clusters: readonly string[] | undefined
+  readonly change: PathChangeKind | undefined
+  readonly before: WeekPeriod
+  readonly period: WeekPeriod
+  /** Where the later period is not over: up to when was looked. RFC 3339. */
+  readonly until: string
+}
+
+/** Reads the parameters of `/v1/diff`. Throws a `ProblemError` that names the parameter. */
+export function readDiffQuery(search: URLSearchParams, now: Date): DiffQuery {
+  const { cluster, change, timeZone = 'UTC', from: earlier, to: later, ...given } = read(search, QUERIES.diff)
+  const page = pageParameters(given)
+  const zone = rangeOr('timeZone', timeZone, fields.timeZone, () => checkedZone(timeZone))
+  const [before, whole] = (
+    [
+      ['from', earlier ?? '', fields.before],
+      ['to', later ?? '', fields.after],
+    ] as const
+  ).map(([parameter, text, field]) => rangeOr(parameter, text, field, () => parsePeriod(text, zone))) as [
+    WeekPeriod,
+    WeekPeriod,
+  ]
+  const until = page.cursor?.u ?? settledBefore(now)
+  const period = { from: whole.from, to: earlierOf(whole.to, until) }
+  if (toSeconds(before.to) > toSeconds(whole.to)) throw badParameter('from', earlier ?? '', 'the earlier period first')
+  if (toSeconds(period.from) >= toSeconds(period.to) || toSeconds(before.to) > toSeconds(period.to))
+    throw badParameter('to', later ?? '', `a period that has begun by ${until}`)
+  const first = earlierOf(before.from, period.from)
+  if (toSeconds(period.to) - toSeconds(first) > MAX_COMPARED_DAYS * DAY_SECONDS)
+    throw badParameter('from', earlier ?? '', `at most ${MAX_COMPARED_DAYS} days from the first begin to the last end`)
+  return { clusters: sortedIds(cluster), change, before, period, until, ...page }
+}
+
+/** What `/v1/edges` is asked. */
+export type EdgesQuery = PageParameters & {
+  /** Ids, each once and sorted; absent: all that may be seen. */
+  readonly clusters: readonly string[] | undefined
+  readonly kind: string | undefined
+  readonly namespace: string | undefined
+  /** RFC 3339: the window that holds this time; absent: the latest one that was collected. */
+  readonly at: string | undefined
+  /** No later window is looked at: RFC 3339. */
+  readonly until: string
+}
+
+/** Reads the parameters of `/v1/edges`. Throws a `ProblemError` that names the parameter. */
+export function readEdgesQuery(search: URLSearchParams, now: Date): EdgesQuery {
+  const { cluster, kind, namespace: inNamespace, at, ...given } = read(search, QUERIES.edges)
+  const page = pageParameters(given)
+  const until = page.cursor?.u ?? settledBefore(now)
+  return { clusters: sortedIds(cluster), kind, namespace: inNamespace, at, until, ...page }
+}
+
+/** What is asked of the windows of one cluster. */
+export type CoverageQuery = PageParameters & { readonly from: string; readonly to: string }
+
+/** Reads the parameters of `/v1/clusters/{id}/coverage`. Throws a `ProblemError` that names the parameter. */
+export function readCoverageQuery(search: URLSearchParams, now: Date): CoverageQuery {
+  const given = read(search, QUERIES.coverage)
+  const page = pageParameters(given)
+  return { ...boundedPeriod(given, page.cursor, now), ...page }
+}
+
+/** Reads the parameters of `/v1/clusters/{id}/crypto`: the window that holds a time; undefined for the latest one. Throws a `ProblemError`. */
+export function readCryptoQuery(search: URLSearchParams): string | undefined {
+  return read(search, QUERIES.crypto).at
+}
+
+/** Reads the parameters of `/v1/waivers`: the time as of which they are told is that of the first page. Throws a `ProblemError`. */
+export function readWaiversQuery(search: URLSearchParams, now: Date): PageParameters & { readonly at: string } {
+  const { at, ...given } = read(search, QUERIES.waivers)
+  const page = pageParameters(given)
+  return { at: at ?? page.cursor?.u ?? settledBefore(now), ...page }
+}
 
 /** What `/v1/clusters` is asked: what is known of them is told of the latest {@link USUAL_DAYS}. */
 export type ClustersQuery = PageParameters & { readonly from: string; readonly to: string }
@@ -113,26 +170,44 @@ export function readClustersQuery(search: URLSearchParams, now: Date): ClustersQ
   return { ...page, ...periodOf({}, page.cursor, now) }
 }
 
+/** The asked period. Throws a `ProblemError` for one that is none, or too long. */
+function boundedPeriod(
+  asked: { readonly from?: string; readonly to?: string },
+  page: Cursor | undefined,
+  now: Date,
+): { readonly from: string; readonly to: string } {
+  const period = periodOf(asked, page, now)
+  if (toSeconds(period.from) >= toSeconds(period.to))
+    throw badParameter('from', period.from, `a time before ${period.to}`)
+  if (toSeconds(period.to) - toSeconds(period.from) > MAX_DAYS * DAY_SECONDS)
+    throw badParameter('from', period.from, `a period of at most ${MAX_DAYS} days, up to ${period.to}`)
+  return period
+}
+
 /** The asked period, up to the latest window that can be collected or could be with the first page. */
 function periodOf(
   asked: { readonly from?: string; readonly to?: string },
-  cursor: Cursor | undefined,
+  page: Cursor | undefined,
   now: Date,
 ): { readonly from: string; readonly to: string } {
-  const ceiling = cursor?.u ?? settledBefore(now)
-  const to = asked.to === undefined || asked.to > ceiling ? ceiling : asked.to
-  return { from: asked.from ?? toTime(toSeconds(to) - USUAL_DAYS * DAY_SECONDS), to }
+  const ceiling = page?.u ?? settledBefore(now)
+  const end = asked.to === undefined ? ceiling : earlierOf(asked.to, ceiling)
+  return { from: asked.from ?? toTime(toSeconds(end) - USUAL_DAYS * DAY_SECONDS), to: end }
 }
 
 /** Reads the parameters of a list that has pages and no filter. Throws a `ProblemError` that names the parameter. */
 export function readPageQuery(search: URLSearchParams): PageParameters {
-  const { limit = USUAL_ITEMS, cursor } = read(search, 'limit', 'cursor')
-  return { limit, cursor: cursor === undefined ? undefined : decodeCursor(cursor) }
+  return pageParameters(read(search, QUERIES.page))
+}
+
+function pageParameters(given: { readonly limit?: number; readonly cursor?: string }): PageParameters {
+  const { limit: items = USUAL_ITEMS, cursor: text } = given
+  return { limit: items, cursor: text === undefined ? undefined : decodeCursor(text) }
 }
 
 /** Reads a question that takes no parameters. Throws a `ProblemError` that names one. */
 export function readNoQuery(search: URLSearchParams): void {
-  read(search)
+  read(search, QUERIES.none)
 }
 
 /** The end of the latest windows, whatever their size, that can be collected by now. */
@@ -141,29 +216,56 @@ export function settledBefore(now: Date): string {
   return toTime(Math.floor(seconds / TILE_SECONDS) * TILE_SECONDS)
 }
 
-type Fields = { readonly [Name in ParameterName]?: z.output<(typeof FIELDS)[Name]> }
+function sortedIds(ids: readonly string[] | undefined): readonly string[] | undefined {
+  return ids === undefined ? undefined : [...new Set(ids)].sort()
+}
 
-function read<Name extends ParameterName>(search: URLSearchParams, ...names: readonly Name[]): Pick<Fields, Name> {
-  const known: readonly string[] = names
-  const values: Partial<Record<string, string | string[]>> = {}
+const earlierOf = (a: string, b: string): string => (toSeconds(a) < toSeconds(b) ? a : b)
+
+function rangeOr<T>(parameter: string, text: string, { wanted }: Field, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw error instanceof RangeError ? badParameter(parameter, text, wanted) : error
+  }
+}
+
+type Values<F extends Fields> = { -readonly [Name in keyof F]?: z.output<F[Name]['schema']> }
+
+/** Reads parameters by their fields. Throws a `ProblemError` that names the first one that cannot be used. */
+function read<F extends Fields>(search: URLSearchParams, known: F): Values<F> {
   for (const parameter of new Set(search.keys())) {
-    if (!known.includes(parameter))
+    const field = Object.hasOwn(known, parameter) ? known[parameter] : undefined
+    if (field === undefined) {
+      const names = Object.keys(known)
       throw new ProblemError(
         'bad-parameter',
         `Cannot use parameter ${quoted(parameter)}: ${names.length === 0 ? 'there is none here' : `known are ${names.join(', ')}`}`,
         parameter,
       )
-    const [first = '', ...others] = search.getAll(parameter)
-    if (parameter !== 'cluster' && others.length > 0)
+    }
+    if (field.isRepeated !== true && search.getAll(parameter).length > 1)
       throw new ProblemError('bad-parameter', `Cannot use parameter "${parameter}" twice: wanted it once`, parameter)
-    values[parameter] = parameter === 'cluster' ? [first, ...others] : first
   }
-  const fields = z.object(FIELDS).safeParse(values)
-  if (fields.success) return fields.data
-  const [issue] = fields.error.issues
-  const blamed = names.find((one) => one === issue?.path[0])
-  if (blamed === undefined) throw fields.error
-  const value = values[blamed]
-  const at = issue?.path[1]
-  throw badParameter(blamed, Array.isArray(value) ? (value[Number(at)] ?? '') : (value ?? ''), WANTED[blamed])
+  const values: Record<string, unknown> = {}
+  for (const [parameter, field] of Object.entries(known)) {
+    const texts = search.getAll(parameter)
+    const [first] = texts
+    if (first === undefined) {
+      if (field.isRequired !== true) continue
+      throw new ProblemError(
+        'bad-parameter',
+        `Cannot answer without parameter "${parameter}": wanted ${field.wanted}`,
+        parameter,
+      )
+    }
+    const parsed = field.schema.safeParse(field.isRepeated === true ? texts : first)
+    if (!parsed.success) {
+      const at = Number(parsed.error.issues[0]?.path[0] ?? 0)
+      throw badParameter(parameter, texts[at] ?? first, field.wanted)
+    }
+    values[parameter] = parsed.data
+  }
+  // Each value is what the schema of its field made.
+  return values as Values<F>
 }

@@ -101,7 +101,8 @@ export type RecordKind = (typeof RECORD_KINDS)[number]
 /** More would break the text order. */
 const MAX_CHANGES = 999_999
 
-const CLUSTER = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
+/** What the id of a cluster is made of. */
+export const CLUSTER_ID = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
 const PACKETS_KEY = /^evidence\/packets\/([^/]+)\/(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{16}\.json$/
@@ -116,7 +117,7 @@ const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
 
 /** Whether a text may be the id of a cluster. */
 export function isClusterId(text: string): boolean {
-  return CLUSTER.test(text)
+  return CLUSTER_ID.test(text)
 }
 
 /** The key of an attempt. */

@@ -525,6 +525,8 @@ test('query is allowed what it asks, and nothing else', async (t) => {
   }
   const large = Buffer.alloc(MAX_BODY_BYTES + 1, '%PDF')
   const id = (await keepPdf(objects, WEEK, large)).replace(/^reports\/(.*)\.json$/, '$1')
+  const attempt = evidenceKey({ window: mesh.windows[0] ?? assert.fail(), cluster: 'large', attempt: 1 })
+  await objects.putOnce(attempt, large)
   await runAs('Query', async () => {
     for (const address of [
       '/',
@@ -532,8 +534,16 @@ test('query is allowed what it asks, and nothing else', async (t) => {
       '/v1/clusters',
       '/v1/checkpoint',
       `/v1/paths?cluster=shop&from=${mesh.windows[0]?.start ?? ''}`,
+      '/v1/edges?cluster=shop',
+      '/v1/clusters/shop/coverage',
+      '/v1/waivers',
     ])
       await ask(address)
+    const paths = JSON.parse(await ask(`/v1/paths?cluster=shop&from=${mesh.windows[0]?.start ?? ''}`)) as {
+      items: { evidence: string[] }[]
+    }
+    const evidence = `/v1/${paths.items.flatMap((row) => row.evidence)[0] ?? ''}`
+    for (const address of [evidence, `${evidence}/proof`, evidence.replace(/\/[^/]*$/, '')]) await ask(address)
     const { items } = JSON.parse(await ask('/v1/reports')) as { items: { id: string }[] }
     assert.equal(items.length, 2)
     await ask(`/v1/reports/${items.find((one) => one.id !== id)?.id ?? ''}/html`)
@@ -561,6 +571,9 @@ test('query is allowed what it asks, and nothing else', async (t) => {
     assert.equal(sent.statusCode, 303)
     const given = await fetch(String(sent.headers?.['location']))
     assert.ok(given.status === 200 && large.equals(Buffer.from(await given.arrayBuffer())))
+    const leads = await handler(requestOf(`/v1/${attempt}`), contextOf())
+    const whole = await fetch(String(leads.headers?.['location']))
+    assert.ok(whole.status === 200 && large.equals(Buffer.from(await whole.arrayBuffer())))
     assert.ok(!log.text().includes('X-Amz-'), 'no log has an address')
     for (const secret of [path.split('/').at(-1), token, /\.([^./]{43})\//.exec(location)?.[1]])
       assert.ok(secret !== undefined && !log.text().includes(secret), 'no log has a link')

@@ -516,7 +516,7 @@ test('bounces, complaints and what SES dropped go from SES of that configuration
   )
 })
 
-test('no route of the API is open but /health, the front page and the links in mails, whose paths no log has', () => {
+test('no route of the API is open but /health, what it is, the front page and the links in mails, whose paths no log has', () => {
   for (const [given, type] of [
     [{}, 'AWS_IAM'],
     [{ ApiIssuer: 'https://login.example', ApiAudience: 'ciphertrail' }, 'JWT'],
@@ -528,6 +528,7 @@ test('no route of the API is open but /health, the front page and the links in m
       [
         ['ANY /v1/{proxy+}', type, type === 'JWT' ? 'ApiAuthorizer' : undefined],
         ['GET /health', 'NONE', undefined],
+        ['GET /openapi.json', 'NONE', undefined],
         ['GET /', 'NONE', undefined],
         ['ANY /unsubscribe/{proxy+}', 'NONE', undefined],
         ['ANY /d/{proxy+}', 'NONE', undefined],

@@ -113,6 +113,19 @@ export function waiverResult(waiver: Waiver, findings: number, at: string): Waiv
   return { waiver, status: statusOf(waiver, findings, at), isTooBroad: isTooBroad(waiver, at), findings }
 }
 
+/** A waiver as it stands without a history: whether it is in use is not known, so `findings` is null and `in-force` all that is said. */
+export type WaiverStanding = Omit<WaiverResult, 'status' | 'findings'> & {
+  readonly status: WaiverResult['status'] | 'in-force'
+  readonly findings: number | null
+}
+
+/** How a waiver stands at a time, whatever it accepts. */
+export function waiverStanding(waiver: Waiver, at: string): WaiverStanding {
+  // As if it accepted something, so that its end alone decides.
+  const { status, isTooBroad: isBroad } = waiverResult(waiver, 1, at)
+  return { waiver, isTooBroad: isBroad, status: status === 'in-use' ? 'in-force' : status, findings: null }
+}
+
 function statusOf(waiver: Waiver, findings: number, at: string): WaiverResult['status'] {
   if (!isInForce(waiver, at)) return 'expired'
   // One that accepts nothing can go whenever it ends.

@@ -1,7 +1,7 @@
 import { fixOf } from '../../assess/window/causes-and-fixes.ts'
 import { toSeconds } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
-import type { PathRow } from '../../model/history.ts'
+import type { PathRow, TimelineMonth } from '../../model/history.ts'
 import { historyProblem } from '../../history/history-problem.ts'
 import { type HistoryQuery, collectedIn, rows, within } from '../../history/path-history.ts'
 import type { Objects } from '../../store/objects/objects.ts'
@@ -55,38 +55,43 @@ export async function readCluster(
     platformNamespaces = [],
   }: { readonly objects: Objects; readonly now: Date; readonly platformNamespaces?: readonly string[] },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
-  const unreadable = (problem: string) => ({
-    cluster: {
-      id: cluster.id,
-      collectedUntil: null,
-      expectedFrom: null,
-      windows: 0,
-      notCollected: 0,
-      coverage: null,
-      problem,
-    },
-    rows: [],
-  })
   const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return unreadable(problem)
+  if (problem !== undefined) return { cluster: unreadCluster(cluster.id, problem), rows: [] }
   try {
     const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
-    const windows = months.flatMap((month) => month.windows).filter(within({ from, to }))
-    const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
-    const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
     return {
-      cluster: {
-        id: cluster.id,
-        collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
-        expectedFrom: windows[0]?.start ?? null,
-        ...collectedIn(months, { from, to }),
-        coverage: expected === 0 ? null : observed / expected,
-        problem: null,
-      },
+      cluster: clusterAnswer(cluster.id, months, { from, to }).cluster,
       rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces }),
     }
   } catch (error) {
-    if (error instanceof DamagedError) return unreadable(error.message)
+    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster.id, error.message), rows: [] }
     throw error
+  }
+}
+
+/** What is told of a cluster of which nothing can be read, and why. */
+export function unreadCluster(id: string, problem: string): ClusterAnswer {
+  return { id, collectedUntil: null, expectedFrom: null, windows: 0, notCollected: 0, coverage: null, problem }
+}
+
+/** What is known of a cluster in a period, and the end of its last window in it; null where there is none. */
+export function clusterAnswer(
+  id: string,
+  months: readonly TimelineMonth[],
+  period: { readonly from: string; readonly to: string },
+): { readonly cluster: ClusterAnswer; readonly knownUntil: string | null } {
+  const windows = months.flatMap((month) => month.windows).filter(within(period))
+  const expected = windows.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
+  const observed = windows.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+  return {
+    cluster: {
+      id,
+      collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
+      expectedFrom: windows[0]?.start ?? null,
+      ...collectedIn(months, period),
+      coverage: expected === 0 ? null : observed / expected,
+      problem: null,
+    },
+    knownUntil: windows.at(-1)?.end ?? null,
   }
 }

@@ -1,19 +1,14 @@
 import { waivedRows } from '../../assess/judge/waived.ts'
-import type { Cluster } from '../../model/registry.ts'
 import type { PathRow } from '../../model/history.ts'
 import { concurrently } from '../../concurrently.ts'
 import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { readClusters } from '../../store/registry/registry.ts'
 import { compareText } from '../../text/order.ts'
-import { type Grant, maySee } from '../access/access.ts'
+import type { Grant } from '../access/access.ts'
+import { askedClusters, throwIfUnread } from './asked-clusters.ts'
 import { CLUSTERS_AT_ONCE, type ClusterAnswer, notKnown, readCluster } from './cluster-history.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { PathsQuery } from '../parameters.ts'
-import { ProblemError, quoted } from '../problem.ts'
-
-/** More would take longer than anybody waits for one answer. */
-const MAX_CLUSTERS = 100
 
 /** A page of what the paths were, and what must be known to read it. */
 export type PathsAnswer = Page<PathRow> & {
@@ -38,9 +33,7 @@ export async function answerPaths(
     readCluster(cluster, query, { objects, now, platformNamespaces }),
   )
   const read = answers.map(({ cluster }) => cluster)
-  const problems = read.flatMap(({ problem }) => problem ?? [])
-  if (problems.length > 0 && problems.length === read.length)
-    throw new ProblemError('unreadable', problems.slice(0, 1).join(''))
+  throwIfUnread(read.map(({ problem }) => problem))
   const { declared: waivers } = await declaredWaivers(objects)
   const found = newestFirst(answers.flatMap(({ rows: own }) => own))
   const { limit, cursor, from, to, ...filters } = query
@@ -70,33 +63,11 @@ function newestFirst(found: readonly PathRow[]): PathRow[] {
   )
 }
 
-async function askedClusters(
-  ids: readonly string[] | undefined,
-  grant: Grant,
-  objects: Objects,
-): Promise<readonly Cluster[]> {
-  const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
-  const asked = ids?.map((id) => {
-    const cluster = seen.find((one) => one.id === id)
-    if (cluster === undefined)
-      throw new ProblemError(
-        'not-found',
-        `Cannot find cluster ${quoted(id)}: no such cluster may be seen here`,
-        'cluster',
-      )
-    return cluster
-  })
-  const clusters = asked ?? seen
-  if (clusters.length > MAX_CLUSTERS)
-    throw new ProblemError(
-      'bad-parameter',
-      `Cannot read ${clusters.length} clusters at once: wanted at most ${MAX_CLUSTERS}, name them by the parameter cluster`,
-      'cluster',
-    )
-  return clusters
-}
-
-function collectedOf(clusters: readonly ClusterAnswer[], period: { readonly from: string }): PathsAnswer['collected'] {
+/** Whether windows cover all of a period, of every cluster, and every one was collected. */
+export function collectedOf(
+  clusters: readonly ClusterAnswer[],
+  period: { readonly from: string },
+): PathsAnswer['collected'] {
   if (clusters.every(({ collectedUntil }) => collectedUntil === null)) return 'none'
   return clusters.every((cluster) => notKnown(cluster, period) === null) ? 'all' : 'partly'
 }

@@ -7,7 +7,27 @@ import { answerCheckpoint } from './checkpoint-route.ts'
 import { notKnown } from './cluster-history.ts'
 import { answerClusters } from './clusters-route.ts'
 import type { Page } from '../page.ts'
-import { readClustersQuery, readNoQuery, readPageQuery, readPathsQuery, settledBefore } from '../parameters.ts'
+import {
+  readClustersQuery,
+  readCoverageQuery,
+  readCryptoQuery,
+  readDiffQuery,
+  readEdgesQuery,
+  readEpisodesQuery,
+  readNoQuery,
+  readPageQuery,
+  readPathsQuery,
+  readWaiversQuery,
+  settledBefore,
+} from '../parameters.ts'
+import { answerCoverage } from './coverage-route.ts'
+import { answerDiff, diffJson } from './diff-route.ts'
+import { answerCrypto, answerEdges } from './edges-route.ts'
+import { answerEpisodes } from './episodes-route.ts'
+import { EVIDENCE_TYPE, PROOF_TYPE, answerAttempt, answerEvidence, answerProof } from './evidence-route.ts'
+import { answerWaivers } from './waivers-route.ts'
+import { episodeJson } from '../episodes.ts'
+import { edgeJson } from '../../report/terminal/edge-rows.ts'
 import { type PathsAnswer, answerPaths } from './paths-route.ts'
 import { answerDocument, answerReport, answerReports, documentType } from './reports-route.ts'
 
@@ -21,7 +41,7 @@ type Asked = {
   readonly names: Names
 }
 
-type Names = Readonly<Partial<Record<'id' | 'name', string>>>
+type Names = Readonly<Partial<Record<'id' | 'name' | 'window' | 'cluster' | 'file', string>>>
 
 /** A place of the API. */
 export type Route = {
@@ -55,6 +75,93 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
         if (type === 'text/csv') return { type: csvType(answer), body: pathsCsv(answer), ...list }
         const { period, collected, clusters, items, next } = answer
         return { ...jsonAnswer({ period, collected, clusters, items: items.map(pathJson), next }), ...list }
+      },
+    },
+    {
+      path: '/v1/clusters/:id/coverage',
+      types: JSON_ONLY,
+      async answer({ search, grant, names: { id = '' } }) {
+        const deps = { objects, now: now() }
+        const answer = await answerCoverage(id, readCoverageQuery(search, now()), grant, deps)
+        const { period, cluster, items, next } = answer
+        return { ...jsonAnswer({ period, cluster, items, next }), ...listOf(answer, search) }
+      },
+    },
+    {
+      path: '/v1/clusters/:id/crypto',
+      types: JSON_ONLY,
+      async answer({ search, grant, names: { id = '' } }) {
+        return jsonAnswer(await answerCrypto(id, readCryptoQuery(search), settledBefore(now()), grant, objects))
+      },
+    },
+    {
+      path: '/v1/episodes',
+      types: JSON_ONLY,
+      async answer({ search, grant }) {
+        const answer = await answerEpisodes(readEpisodesQuery(search, now()), grant, { objects, now: now() })
+        const { period, collected, clusters, items, next } = answer
+        return {
+          ...jsonAnswer({ period, collected, clusters, items: items.map(episodeJson), next }),
+          ...listOf(answer, search),
+        }
+      },
+    },
+    {
+      path: '/v1/diff',
+      types: JSON_ONLY,
+      async answer({ search, grant }) {
+        const answer = await answerDiff(readDiffQuery(search, now()), grant, { objects, now: now() })
+        return { ...jsonAnswer(diffJson(answer)), ...listOf(answer, search) }
+      },
+    },
+    {
+      path: '/v1/edges',
+      types: JSON_ONLY,
+      async answer({ search, grant }) {
+        const answer = await answerEdges(readEdgesQuery(search, now()), grant, { objects })
+        const { collected, clusters, items, next } = answer
+        return { ...jsonAnswer({ collected, clusters, items: items.map(edgeJson), next }), ...listOf(answer, search) }
+      },
+    },
+    {
+      path: '/v1/waivers',
+      types: JSON_ONLY,
+      async answer({ search, grant }) {
+        const answer = await answerWaivers(readWaiversQuery(search, now()), grant, objects)
+        const { change, items, next } = answer
+        return { ...jsonAnswer({ change, items, next }), ...listOf(answer, search) }
+      },
+    },
+    {
+      path: '/v1/evidence/:window/:cluster',
+      types: JSON_ONLY,
+      async answer({ search, grant, names: { window = '', cluster = '' } }) {
+        readNoQuery(search)
+        return jsonAnswer(await answerEvidence({ window, cluster }, grant, objects))
+      },
+    },
+    {
+      path: '/v1/evidence/:window/:cluster/proof',
+      types: () => [PROOF_TYPE],
+      async answer({ search, grant, names: { window = '', cluster = '' } }) {
+        readNoQuery(search)
+        return answerProof({ window, cluster }, grant, objects)
+      },
+    },
+    {
+      path: '/v1/evidence/:window/:cluster/:file',
+      types: () => [EVIDENCE_TYPE],
+      async answer({ search, grant, names: { window = '', cluster = '', file } }) {
+        readNoQuery(search)
+        return answerAttempt({ window, cluster, file }, grant, objects)
+      },
+    },
+    {
+      path: '/v1/evidence/:window/:cluster/:file/proof',
+      types: () => [PROOF_TYPE],
+      async answer({ search, grant, names: { window = '', cluster = '', file } }) {
+        readNoQuery(search)
+        return answerProof({ window, cluster, file }, grant, objects)
       },
     },
     {

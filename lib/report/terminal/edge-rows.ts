@@ -1,6 +1,7 @@
 import { isShownByLinkerd, pairsOf } from '../../observed/edge-pairs.ts'
 import type { VizEdge } from '../../observed/viz-edges.ts'
 import type { PathWindow, WindowResult } from '../../model/window.ts'
+import { endJson } from '../../text/format-json.ts'
 import { compareText } from '../../text/order.ts'
 
 /** One row of `ciphertrail edges`. */
@@ -81,6 +82,17 @@ function messageOf({ state, outcome, reason }: PathWindow): string {
     case 'not-observed':
     case 'not-collected':
       return state
+  }
+}
+
+/** A row as JSON: one line of `ciphertrail edges --json`, and an item of the API. */
+export function edgeJson({ cluster, path, msg }: EdgeRow): Readonly<Record<string, unknown>> {
+  return {
+    cluster,
+    ...path,
+    source: endJson(path.source),
+    destination: endJson(path.destination),
+    message: msg,
   }
 }
 

@@ -1,7 +1,8 @@
 import { checkpointKey, vkeyKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
+import { printable } from '../../text/printable.ts'
 import { type Checkpoint, openCheckpoint } from '../tlog/checkpoint.ts'
-import type { AddFinding } from './finding.ts'
+import { type AddFinding, findingsList } from './finding.ts'
 import { NoteError, type Verifier, verifierOf } from '../tlog/note.ts'
 
 /** The key by which a log was judged. */
@@ -20,6 +21,11 @@ export type SignedHead = {
   readonly checkpoint: Checkpoint | undefined
 }
 
+/** Nothing is signed by the key. One line. */
+export class NoHeadError extends Error {
+  override readonly name = 'NoHeadError'
+}
+
 /**
  * Reads the key of the log, unless one is given, and the checkpoint that it signed. What is missing or wrong is added to the findings. Throws a
  * `NoteError` for a given key that is none.
@@ -34,6 +40,28 @@ export async function readSignedHead(vkey: string | undefined, add: AddFinding, 
     verifier,
     checkpoint: verifier === undefined ? undefined : await readCheckpoint(verifier, add, objects),
   }
+}
+
+/** A head that is signed by its key, and the checkpoint as it is stored: what proofs are made from. */
+export type StoredHead = {
+  readonly key: LogKey
+  readonly verifier: Verifier
+  readonly checkpoint: Checkpoint
+  /** The checkpoint as it is stored, with its signature. */
+  readonly note: Uint8Array
+}
+
+/** Reads the head that the key signed. Throws an `Error` of one line where there is none. */
+export async function readStoredHead(vkey: string | undefined, objects: Objects): Promise<StoredHead> {
+  const findings = findingsList()
+  const { key, verifier, checkpoint } = await readSignedHead(vkey, findings.add, objects)
+  const stored = await objects.get(checkpointKey)
+  if (verifier !== undefined && checkpoint !== undefined && stored !== undefined)
+    return { key, verifier, checkpoint, note: stored.body }
+  const [first] = findings.all().kept
+  const line =
+    first === undefined ? 'there is none' : first.key === null ? first.problem : `${first.key}: ${first.problem}`
+  throw new NoHeadError(`Cannot show the log: ${printable(line)}`)
 }
 
 /** The key that the store names; undefined where it names none. */

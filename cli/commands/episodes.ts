@@ -1,0 +1,116 @@
+import type { Command } from 'commander'
+import { endName } from '../../lib/assess/judge/waived.ts'
+import { type EpisodeRow, byNewest, episodeJson, readEpisodes } from '../../lib/query/episodes.ts'
+import { settledBefore } from '../../lib/query/parameters.ts'
+import { notKnown } from '../../lib/query/routes/cluster-history.ts'
+import { declaredSettings, declaredWaivers } from '../../lib/store/registry/declarations.ts'
+import { toJson } from '../../lib/text/format-json.ts'
+import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
+import { toSeconds } from '../../lib/time/windows.ts'
+import { type Console, FailedError, UsageError } from '../console.ts'
+import { chosenClusters, openStore } from '../open-store.ts'
+import { collectValues, readTime } from '../option-values.ts'
+import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
+
+type EpisodesOptions = {
+  readonly cluster?: string[]
+  readonly namespace?: string
+  readonly open?: boolean
+  readonly from?: string
+  readonly to?: string
+  readonly now?: string
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** Before anything was collected. */
+const EVER = '1970-01-01T00:00:00Z'
+
+/** Adds `ciphertrail episodes`. */
+export function addEpisodes(program: Command, console: Console): void {
+  program
+    .command('episodes')
+    .summary('every time in which a path was not encrypted: since when, until when, and how it ended')
+    .description(
+      'Shows each run of windows in which a path was not encrypted, the latest first: when it began and ended, how it ended (fixed, refused, gone, quiet), how long it lasted, and why. A gap ends no episode, and quiet means no traffic for seven days, not fixed.',
+    )
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('-n, --namespace <ns>', 'namespace of either end')
+    .option('--open', 'only those that are open')
+    .option('--from <time>', 'only those that were open after this time')
+    .option('--to <time>', '... and that began before this one, as they stood then')
+    .option('--now <time>', 'take this for the present: for replays')
+    .option('--json', 'one JSON object a line')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ciphertrail episodes\n  ciphertrail episodes --open -n shop\n  ciphertrail episodes --from 2026-11-01 --to 2026-12-01 --json',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<EpisodesOptions>()
+      const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
+      const from = options.from === undefined ? EVER : readTime('--from', options.from)
+      const to = options.to === undefined ? settledBefore(now) : readTime('--to', options.to)
+      if (toSeconds(from) >= toSeconds(to))
+        throw new UsageError(`Cannot show episodes from ${from} to ${to}: wanted --from before --to`)
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const { platformNamespaces } = await declaredSettings(objects)
+      const { declared: waivers } = await declaredWaivers(objects)
+      const wanted = { from, to, namespace: options.namespace, open: options.open }
+      const found: EpisodeRow[] = []
+      let missing = 0
+      for (const cluster of clusters) {
+        const { cluster: answer, rows } = await readEpisodes(cluster, wanted, {
+          objects,
+          now,
+          platformNamespaces,
+          waivers,
+        })
+        found.push(...rows)
+        // Before the first window nothing was expected; what is asked for begins with that where nobody says otherwise.
+        const lack = notKnown(answer, { from: options.from ?? answer.expectedFrom ?? EVER })
+        if (lack === null) continue
+        console.err(
+          answer.problem ??
+            `Not collected: cluster "${cluster.id}": ${lack}; what was not seen opens and ends no episode`,
+        )
+        if (answer.problem !== null || rows.length === 0) missing++
+      }
+      found.sort(byNewest)
+      if (options.json === true) for (const row of found) console.out(toJson(episodeJson(row)))
+      else if (found.length > 0)
+        for (const line of tableLines(
+          found,
+          columns(datesOf({ from, to, timeZone: 'UTC' }), clusters.length > 1, console.colors),
+          tableWidth(console),
+        ))
+          console.out(line)
+      else if (missing === 0) console.err('No episodes found.')
+      if (missing > 0) throw new FailedError()
+    })
+}
+
+function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']): Column<EpisodeRow>[] {
+  return [
+    ...(hasClusters ? [{ heading: 'CLUSTER', isMain: true as const, text: ({ cluster }: EpisodeRow) => cluster }] : []),
+    { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
+    { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
+    {
+      heading: 'BEGAN (UTC)',
+      text: ({ episode: { openedAt, sinceUnknown } }) => `${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}`,
+    },
+    {
+      heading: 'ENDED (UTC)',
+      text: ({ episode: { endedAt, ending } }) =>
+        endedAt === null ? 'open' : `${dates.moment(endedAt)}${ending === null ? '' : ` (${ending})`}`,
+      color: (text, { episode: { endedAt } }) => (endedAt === null ? colors.red(text) : text),
+    },
+    {
+      heading: 'LASTED',
+      text: ({ seconds, episode: { sinceUnknown } }) => `${sinceUnknown ? 'at least ' : ''}${durationWords(seconds)}`,
+    },
+    { heading: 'STATE', text: ({ last }) => last?.state ?? '-' },
+    { heading: 'CAUSE', text: ({ last }) => last?.cause ?? '-' },
+    { heading: 'WAIVER', text: ({ last }) => last?.waiver ?? '-' },
+  ]
+}

@@ -1,0 +1,112 @@
+/** The episodes of a period, from the store: the same for the API, its pages and the command line. */
+import { classesIn, rows } from '../history/path-history.ts'
+import { pathClass } from '../assess/ends/path-class.ts'
+import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
+import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import { historyProblem } from '../history/history-problem.ts'
+import { episodesOf as knownEpisodes, readPresent } from '../history/period.ts'
+import type { PathRow } from '../model/history.ts'
+import type { PathClass } from '../model/path.ts'
+import type { Cluster } from '../model/registry.ts'
+import { type EpisodeSummary, episodesOf } from '../report/summary/episode-summary.ts'
+import { waivedRows } from '../assess/judge/waived.ts'
+import type { Waiver } from '../model/judgement.ts'
+import { DamagedError } from '../store/objects/derived-object.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { endJson } from '../text/format-json.ts'
+import { compareText } from '../text/order.ts'
+import { lengthOf } from '../time/windows.ts'
+import { type ClusterAnswer, clusterAnswer, unreadCluster } from './routes/cluster-history.ts'
+
+/** A time in which a path was not encrypted, as it stood at the end of the period. */
+export type EpisodeRow = Omit<EpisodeSummary, 'isNew'> & {
+  readonly class: PathClass
+  /** How long it lasted, or has lasted up to the end of the last window: at least, where its beginning was not seen. */
+  readonly seconds: number
+  /** How the path was when it was not encrypted last in the period; null where it was not seen so in it. */
+  readonly last: Pick<PathRow, 'to' | 'state' | 'reason' | 'cause' | 'fix' | 'enforcement' | 'waiver'> | null
+}
+
+/** Which episodes are wanted; absent: all. */
+export type EpisodesWanted = {
+  readonly from: string
+  readonly to: string
+  readonly namespace?: string | undefined
+  readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
+  /** At the end of the period. */
+  readonly open?: boolean | undefined
+}
+
+/** Reads the episodes of a cluster that were open at some time of a period, and how much of it is known. Newest first: {@link byNewest}. */
+export async function readEpisodes(
+  cluster: Cluster,
+  { open, ...wanted }: EpisodesWanted,
+  {
+    objects,
+    now,
+    platformNamespaces,
+    waivers,
+  }: {
+    readonly objects: Objects
+    readonly now: Date
+    readonly platformNamespaces: readonly string[]
+    readonly waivers: readonly Waiver[]
+  },
+): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly EpisodeRow[] }> {
+  const { id } = cluster
+  const { from, to } = wanted
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return { cluster: unreadCluster(id, problem), rows: [] }
+  try {
+    const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
+    const answer = clusterAnswer(id, months, { from, to })
+    const paths = knownEpisodes(
+      months.flatMap(({ intervals }) => intervals),
+      episodes,
+      { from, to },
+    )
+    // The rows of a path tell whether it is asked for, and how it was seen last.
+    const rowsOf = Map.groupBy(rows(months, episodes, wanted, { fixOf, platformNamespaces }), ({ pathId }) => pathId)
+    const classes = classesIn(months, { from, to }, platformNamespaces)
+    const known = answer.knownUntil ?? to
+    const found = episodesOf([{ id, periods: [], episodes: paths }], { from, to }).all.flatMap(
+      ({ isNew: _, ...one }): EpisodeRow[] => {
+        const own = rowsOf.get(one.pathId)
+        const isOpen = one.episode.endedAt === null
+        if (own === undefined || (open !== undefined && open !== isOpen)) return []
+        const seen = own.filter((row) => isNotEncrypted(row) && row.episode?.id === one.episode.id)
+        const [last] = waivedRows(seen.slice(-1), waivers, to)
+        return [
+          {
+            ...one,
+            class: pathClass(one, classes),
+            seconds: Math.max(0, lengthOf({ start: one.episode.openedAt, end: one.episode.endedAt ?? known })),
+            last: last === undefined ? null : lastOf(last),
+          },
+        ]
+      },
+    )
+    return { cluster: answer.cluster, rows: found.toSorted(byNewest) }
+  } catch (error) {
+    if (error instanceof DamagedError) return { cluster: unreadCluster(id, error.message), rows: [] }
+    throw error
+  }
+}
+
+/** The episode that began last first. */
+export function byNewest(a: EpisodeRow, b: EpisodeRow): number {
+  return (
+    compareText(b.episode.openedAt, a.episode.openedAt) ||
+    compareText(a.cluster, b.cluster) ||
+    compareText(a.episode.id, b.episode.id)
+  )
+}
+
+/** An episode as JSON: one line of `ciphertrail episodes --json`, and an item of the API. */
+export function episodeJson({ cluster, ...row }: EpisodeRow): Readonly<Record<string, unknown>> {
+  return { cluster, ...row, source: endJson(row.source), destination: endJson(row.destination) }
+}
+
+function lastOf({ to, state, reason, cause, fix, enforcement, waiver }: PathRow): EpisodeRow['last'] {
+  return { to, state, reason, cause, fix, enforcement, waiver }
+}

@@ -1,0 +1,98 @@
+import { concurrently } from '../../concurrently.ts'
+import { historyProblem } from '../../history/history-problem.ts'
+import { collectedWindow } from '../../history/window-at.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { Window } from '../../model/time.ts'
+import type { Crypto, WindowResult } from '../../model/window.ts'
+import { type EdgeRow, edgeRows } from '../../report/terminal/edge-rows.ts'
+import { DamagedError } from '../../store/objects/derived-object.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import type { Grant } from '../access/access.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { EdgesQuery } from '../parameters.ts'
+import { ProblemError } from '../problem.ts'
+import { askedClusters, namedCluster, throwIfUnread } from './asked-clusters.ts'
+import { CLUSTERS_AT_ONCE } from './cluster-history.ts'
+
+/** Which window of a cluster is told. */
+export type EdgesCluster = {
+  readonly id: string
+  /** Null where none was collected. */
+  readonly window: Window | null
+  /** Why nothing is told of it; null where something is. */
+  readonly problem: string | null
+}
+
+/** A page of the paths of one window of each cluster, by cluster, namespaces and names. */
+export type EdgesAnswer = Page<EdgeRow> & {
+  /** Whether the window of every cluster was collected. Where it is not `all`, silence says nothing. */
+  readonly collected: 'all' | 'partly' | 'none'
+  readonly clusters: readonly EdgesCluster[]
+}
+
+/**
+ * Answers what the paths of one window were. Throws a `ProblemError` for a cluster that must not be seen, and where the results of none of them can be used.
+ */
+export async function answerEdges(
+  { clusters: ids, kind, namespace, at, until, limit, cursor }: EdgesQuery,
+  grant: Grant,
+  { objects }: { readonly objects: Objects },
+): Promise<EdgesAnswer> {
+  const clusters = await askedClusters(ids, grant, objects)
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
+    const result = await windowOrProblem(cluster, at, until, objects)
+    if ('problem' in result) return { ...result, id: cluster.id, window: null, rows: [] }
+    const rows = edgeRows(result, { kind, namespace, exempt: 'all' })
+    return { id: cluster.id, window: result.window, problem: null, isDamaged: false, rows }
+  })
+  throwIfUnread(read.map(({ problem, isDamaged }) => (isDamaged ? problem : null)))
+  const question = ['edges', { ids, kind, namespace, at }, grant.clusters]
+  const page = pageOf(
+    read.flatMap(({ rows }) => rows),
+    { limit, cursor, question, until },
+    ({ cluster, path }) => [cluster, path.pathId, path.state, path.outcome],
+  )
+  const missing = read.filter(({ window }) => window === null).length
+  return {
+    ...page,
+    collected: missing === read.length ? 'none' : missing > 0 ? 'partly' : 'all',
+    clusters: read.map(({ id, window, problem }) => ({ id, window, problem })),
+  }
+}
+
+/** The cryptography that the proxies of a cluster stated in one window. */
+export type CryptoAnswer = { readonly cluster: string; readonly window: Window; readonly crypto: Crypto }
+
+/**
+ * Answers what the running proxies of a cluster stated of their cryptography in a window. Throws a `ProblemError` for a cluster that must not be seen, and where
+ * that window was not collected.
+ */
+export async function answerCrypto(
+  id: string,
+  at: string | undefined,
+  until: string,
+  grant: Grant,
+  objects: Objects,
+): Promise<CryptoAnswer> {
+  const cluster = await namedCluster(id, grant, objects)
+  const result = await windowOrProblem(cluster, at, until, objects)
+  if ('problem' in result) throw new ProblemError(result.isDamaged ? 'unreadable' : 'not-found', result.problem)
+  return { cluster: id, window: result.window, crypto: result.crypto }
+}
+
+async function windowOrProblem(
+  cluster: Cluster,
+  at: string | undefined,
+  until: string,
+  objects: Objects,
+): Promise<WindowResult | { readonly problem: string; readonly isDamaged: boolean }> {
+  const problem = await historyProblem(cluster, objects)
+  if (problem !== undefined) return { problem, isDamaged: true }
+  try {
+    const result = await collectedWindow(cluster, { at, until }, objects)
+    return typeof result === 'string' ? { problem: result, isDamaged: false } : result
+  } catch (error) {
+    if (error instanceof DamagedError) return { problem: error.message, isDamaged: true }
+    throw error
+  }
+}

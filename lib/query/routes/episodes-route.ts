@@ -1,0 +1,41 @@
+import { concurrently } from '../../concurrently.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { declaredSettings, declaredWaivers } from '../../store/registry/declarations.ts'
+import type { Grant } from '../access/access.ts'
+import { type EpisodeRow, byNewest, readEpisodes } from '../episodes.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { EpisodesQuery } from '../parameters.ts'
+import { askedClusters, throwIfUnread } from './asked-clusters.ts'
+import { CLUSTERS_AT_ONCE, type ClusterAnswer } from './cluster-history.ts'
+import { type PathsAnswer, collectedOf } from './paths-route.ts'
+
+/** A page of the episodes of a period, and what must be known to read it. */
+export type EpisodesAnswer = Page<EpisodeRow> & {
+  readonly period: { readonly from: string; readonly to: string }
+  /** As {@link PathsAnswer} has it. */
+  readonly collected: PathsAnswer['collected']
+  readonly clusters: readonly ClusterAnswer[]
+}
+
+/** Answers which episodes were open at some time of a period, those first that began last. Throws a `ProblemError` as `answerPaths` does. */
+export async function answerEpisodes(
+  { clusters: ids, limit, cursor, from, to, ...filters }: EpisodesQuery,
+  grant: Grant,
+  { objects, now }: { readonly objects: Objects; readonly now: Date },
+): Promise<EpisodesAnswer> {
+  const clusters = await askedClusters(ids, grant, objects)
+  const { platformNamespaces } = await declaredSettings(objects)
+  const { declared: waivers } = await declaredWaivers(objects)
+  const deps = { objects, now, platformNamespaces, waivers }
+  const answers = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
+    readEpisodes(cluster, { from, to, ...filters }, deps),
+  )
+  const read = answers.map(({ cluster }) => cluster)
+  throwIfUnread(read.map(({ problem }) => problem))
+  const page = pageOf(
+    answers.flatMap(({ rows }) => rows).toSorted(byNewest),
+    { limit, cursor, question: ['episodes', { ids, ...filters }, grant.clusters, from, to], until: to },
+    ({ cluster, episode }) => [cluster, episode.id, episode.endedAt, episode.ending],
+  )
+  return { ...page, period: { from, to }, collected: collectedOf(read, { from }), clusters: read }
+}

@@ -1,0 +1,33 @@
+import { type WaiverStanding, waiverStanding } from '../../assess/judge/waived.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { declaredWaivers } from '../../store/registry/declarations.ts'
+import { readClusters } from '../../store/registry/registry.ts'
+import { matchesPattern } from '../../text/pattern.ts'
+import { type Grant, maySee } from '../access/access.ts'
+import { type Page, pageOf } from '../page.ts'
+import type { PageParameters } from '../parameters.ts'
+
+/** A page of the waivers in the register, and which change put them there; null where nobody ever declared any. */
+export type WaiversAnswer = Page<WaiverStanding> & {
+  readonly change: { readonly number: number; readonly at: string; readonly by: string } | null
+}
+
+/** Answers the waivers in the register as they stand at a time, those that are about a cluster that may be seen. */
+export async function answerWaivers(
+  { at, limit, cursor }: PageParameters & { readonly at: string },
+  grant: Grant,
+  objects: Objects,
+): Promise<WaiversAnswer> {
+  const { declared, change } = await declaredWaivers(objects)
+  const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
+  const about = declared.filter(
+    ({ cluster }) =>
+      grant.clusters === 'all' || cluster === undefined || seen.some(({ id }) => matchesPattern(cluster, id)),
+  )
+  const page = pageOf(
+    about,
+    { limit, cursor, question: ['waivers', grant.clusters, at], until: at },
+    ({ id, ...waiver }) => [id, waiver],
+  )
+  return { ...page, items: page.items.map((waiver) => waiverStanding(waiver, at)), change }
+}
