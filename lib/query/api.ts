@@ -4,7 +4,7 @@ import { printable } from '../text/printable.ts'
 import { StoreError } from '../store/objects/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access/access.ts'
-import { healthResponse, problemResponse, responseOf } from './answer.ts'
+import { type ApiAnswer, healthResponse, jsonAnswer, problemResponse, responseOf } from './answer.ts'
 import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './routes/download-route.ts'
 import { frontPage } from './routes/front-page.ts'
 import { answerLeave } from './routes/unsubscribe-route.ts'
@@ -43,7 +43,7 @@ const MAX_LOGGED_PATH_LENGTH = 200
 
 /**
  * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button of a page
- * behind a link from a mail. All but `/`, `/health` and those pages, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ * behind a link from a mail. All but `/`, `/health`, `/openapi.json` and those pages, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
  *
  * @param version of ciphertrail, which `/health` tells
  */
@@ -55,6 +55,13 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
   app.all('/health', async ({ req }) => {
     if (!isReading(req.method)) return methodProblem(req.method)
     return healthResponse(await isHealthy(), version)
+  })
+  let described: Promise<ApiAnswer> | undefined
+  app.all('/openapi.json', async ({ req }) => {
+    if (!isReading(req.method)) return methodProblem(req.method)
+    // Few ask for it, and whoever does not is not to wait for its schemas to be made.
+    described ??= import('./openapi/document.ts').then(({ openApiDocument }) => jsonAnswer(openApiDocument(version)))
+    return responseOf(await described, req.raw, deps)
   })
   app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem(req.method)))
   /** Answers a page whose address is its key: of that only a part is logged that is no secret. */

@@ -27,7 +27,7 @@ const { limit, cursor, from, to, namespace, workload } = fields
 const PAGE = { limit, cursor }
 
 /** What each place takes: read here, and told by the OpenAPI document. */
-const QUERIES = {
+export const QUERIES = {
   none: {},
   page: PAGE,
   paths: { cluster: fields.clusters, namespace, workload, state: fields.state, from, to, ...PAGE },

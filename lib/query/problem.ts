@@ -59,3 +59,8 @@ export function problemDocument({ kind, message, parameter }: ProblemError): Rea
     ...(parameter === null ? {} : { parameter: printable(parameter) }),
   }
 }
+
+/** All kinds of problems. */
+export function problemKinds(): readonly ProblemKind[] {
+  return Object.keys(PROBLEMS) as ProblemKind[]
+}
