@@ -42,13 +42,10 @@ type Common = {
   readonly start: number
   /** Frameworks with controls that the rule tests directly: how they are named, and which controls, by the framework's id. */
   readonly frameworks: ReadonlyMap<string, { readonly standard: string; readonly requirements: readonly string[] }>
-  readonly title: string
-  readonly failTitle: string
 }
 
 function common(summary: Summary): Common {
   const { judgement, period } = summary
-  const rule = judgement.rules.find(({ id }) => id === RULE)
   return {
     id: reportId(summary),
     time: Date.parse(period.to),
@@ -62,8 +59,6 @@ function common(summary: Summary): Common {
         ]
       }),
     ),
-    title: rule?.title ?? RULE,
-    failTitle: rule?.failTitle ?? RULE,
   }
 }
 
@@ -126,7 +121,7 @@ function findingInfo(
   const since = exposure?.since ?? open?.openedAt
   return {
     uid,
-    title: `${titleOf(about, path)}: ${name}`,
+    title: `${titleOf(path)}: ${name}`,
     desc: detail,
     types: [RULE],
     analytic: { name: RULE, type: 'Rule', type_id: 1, uid: RULE },
@@ -138,12 +133,12 @@ function findingInfo(
 }
 
 /** Only a verdict that rests on enough evidence says how the path was. */
-function titleOf({ title, failTitle }: Common, path: PathSummary | undefined): string {
+function titleOf(path: PathSummary | undefined): string {
   switch (path?.verdict) {
     case 'fail':
-      return failTitle
+      return 'The path was not encrypted by the mesh'
     case 'pass':
-      return title
+      return 'The path was encrypted by the mesh'
     case 'not-enough-evidence':
       return 'Not enough evidence that the path was encrypted'
     case 'not-applicable':

@@ -69,9 +69,9 @@ function decisiveWindow({ cells, mark }: PathSummary): number {
 
 /** What each rule came to and what it is an input of. */
 export function ruleObservations(summary: Summary): readonly object[] {
-  return summary.judgement.rules.map(({ id, title, failTitle, why, verdict, score }) => ({
+  return summary.judgement.rules.map(({ id, title, why, verdict, score }) => ({
     uuid: observationUuid(summary, 'rule', id),
-    title: markup(verdict === 'fail' ? failTitle : title),
+    title: markup(title),
     description: markup(`${why} ${scoreWords(score)}.`),
     props: [...prop('rule', id), ...verdictProps(verdict, score)],
     methods: ['TEST'],
