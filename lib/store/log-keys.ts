@@ -9,6 +9,7 @@ import { checkedCluster, windowText } from './keys.ts'
  *     log/vkey                                                             the key that it is signed with
  *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
  *     log/batch/0000000000000070-2                                         the same, where the log's key did not claim what lies before it
+ *     log/head/0000000000000071                                            the signed head of that size, the first that covers a report
  *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
  *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
  *     log/index/gap/20261124T120000Z-20261124T130000Z/shop.none            the number of the leaf of a gap
@@ -25,6 +26,9 @@ export const vkeyKey = 'log/vkey'
 /** What the keys of all batches begin with, first leaf first. */
 export const batchPrefix = 'log/batch/'
 
+/** What the keys of all kept heads begin with, smallest log first. */
+export const headPrefix = 'log/head/'
+
 /** What the keys of all numbers of leaves begin with; what follows is a leaf's name. */
 export const indexPrefix = 'log/index/'
 
@@ -33,6 +37,8 @@ export const gapPrefix = 'gap/'
 
 /** Up to when runs of `seal` have looked at what; only ever saves listing. */
 export const sealingKey = 'sealing/progress.json'
+
+const HEAD_KEY = /^log\/head\/(\d{16})$/
 
 const BATCH_KEY = /^log\/batch\/(\d{16})(?:-[1-9]\d{0,5})?$/
 
@@ -51,6 +57,20 @@ export function parseBatchKey(key: string): number | undefined {
   const [, digits] = BATCH_KEY.exec(key) ?? []
   const number = Number(digits)
   return Number.isSafeInteger(number) ? number : undefined
+}
+
+/** The key of the signed head of a log of a size, which is kept where it is the first that covers a report. */
+export function headKey(size: number): string {
+  if (!Number.isSafeInteger(size) || size < 1)
+    throw new RangeError(`Cannot make a key of the head of "${size}" leaves: it must be a whole number`)
+  return `${headPrefix}${String(size).padStart(16, '0')}`
+}
+
+/** The size of the log whose head a key names; undefined where the text is no such key. */
+export function parseHeadKey(key: string): number | undefined {
+  const [, digits] = HEAD_KEY.exec(key) ?? []
+  const size = Number(digits)
+  return Number.isSafeInteger(size) && size > 0 ? size : undefined
 }
 
 /** The key of a tile of which C2SP gives the path, such as `tile/0/x001/234.p/8`. */

@@ -16,7 +16,16 @@ import {
   stateKey,
   trustKey,
 } from '../../store/keys.ts'
-import { checkpointKey, parseBatchKey, parseIndexKey, parseTileKey, sealingKey, vkeyKey } from '../../store/log-keys.ts'
+import {
+  checkpointKey,
+  headPrefix,
+  parseBatchKey,
+  parseHeadKey,
+  parseIndexKey,
+  parseTileKey,
+  sealingKey,
+  vkeyKey,
+} from '../../store/log-keys.ts'
 import { type Objects, StoreError } from '../../store/objects/objects.ts'
 import { errorLine } from '../../text/error-line.ts'
 import { readClusters, readRecorded } from '../../store/registry/registry.ts'
@@ -27,7 +36,8 @@ import { checkDerived } from './check-derived.ts'
 import { type AddFinding, type Findings, type LogFinding, findingsList } from './finding.ts'
 import { leafKind, nameOf } from '../leaf.ts'
 import { areEqual } from '../tlog/merkle.ts'
-import { parseNote } from '../tlog/note.ts'
+import { NoteError, parseNote, type Verifier } from '../tlog/note.ts'
+import { openCheckpoint } from '../tlog/checkpoint.ts'
 import { readProgress } from '../write/progress.ts'
 import { checkLeaves, leafNames, type LeafNames } from './sealed-objects.ts'
 import { readSignedHead } from './signed-head.ts'
@@ -105,6 +115,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
   )
   const known = await checkRegistry(add, objects)
   if (checkpoint !== undefined) await checkProgress(add, objects)
+  if (checkpoint !== undefined && verifier !== undefined) await checkHeads(log, verifier, add, objects)
   const listed = await checkNames({ log, names, known }, add, { objects, onProgress })
   await checkDocuments(add, objects)
   for (const cluster of known.clusters) {
@@ -138,6 +149,28 @@ async function checkNoteIsOurs(add: AddFinding, objects: Objects): Promise<void>
   const { text, signatures } = parseNote(stored.body)
   if (signatures.length !== 1 || text.split('\n').length !== 4)
     add(checkpointKey, 'it has lines that "ciphertrail seal" does not write')
+}
+
+/** Kept heads are of sizes that the log had, and the log's key signed them. */
+async function checkHeads(
+  { ends, unfinished, isRead }: CheckedLog,
+  verifier: Verifier,
+  add: AddFinding,
+  objects: Objects,
+) {
+  const sizes = new Set([...ends, (ends.at(-1) ?? 0) + unfinished.length])
+  for await (const key of objects.list(headPrefix)) {
+    const size = parseHeadKey(key)
+    const stored = await objects.get(key)
+    if (size === undefined || stored === undefined) continue
+    try {
+      if (openCheckpoint(stored.body, verifier).size !== size) add(key, 'it is the head of a log of another size')
+      else if (isRead && !sizes.has(size)) add(key, 'the log never had that size')
+    } catch (error) {
+      if (!(error instanceof NoteError)) throw error
+      add(key, `it proves nothing: ${error.message}`)
+    }
+  }
 }
 
 /** The clusters as far as they are known. */
@@ -234,7 +267,8 @@ function sealedNameProblem(
 
 function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: LeafNames): boolean {
   // Batches were looked at, each by its own number.
-  if (key === checkpointKey || key === vkeyKey || parseBatchKey(key) !== undefined) return true
+  if (key === checkpointKey || key === vkeyKey || parseBatchKey(key) !== undefined || parseHeadKey(key) !== undefined)
+    return true
   const name = parseIndexKey(key)
   if (name !== undefined) return !isRead || names.has(name) || unfinished.some(({ leaf }) => nameOf(leaf) === name)
   const path = parseTileKey(key)

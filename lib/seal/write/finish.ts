@@ -1,4 +1,4 @@
-import { checkpointKey, indexKey, tileKey } from '../../store/log-keys.ts'
+import { checkpointKey, headKey, indexKey, tileKey } from '../../store/log-keys.ts'
 import { ConflictError, type Objects } from '../../store/objects/objects.ts'
 import { swap } from '../../store/objects/swap.ts'
 import type { Entry } from './batch.ts'
@@ -68,6 +68,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   openCheckpoint(note, verifier)
   // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
   await last?.write({ size: edge.size, root })
+  if (batch.some(({ leaf }) => leaf.kind === 'report')) await keepHead(edge.size, note, objects)
   const etag = await swap(checkpointKey, note, head.etag, objects)
   if (etag !== null) return { head: { size: edge.size, root, etag }, tail: after }
   const theirs = await readHead(objects, verifier)
@@ -76,6 +77,18 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
       `Cannot extend the log: "${checkpointKey}" went back to ${theirs.size} leaves while this run added to ${head.size}; find out who changed the store`,
     )
   return { head: theirs }
+}
+
+/**
+ * Keeps the first head that covers a report, since the checkpoint is replaced by the next run: so a pack of a report is the same, whenever it is made. What
+ * somebody else put there beforehand stops nothing: whoever reads it checks the signature.
+ */
+async function keepHead(size: number, note: Uint8Array, objects: Objects): Promise<void> {
+  try {
+    await objects.putOnce(headKey(size), note)
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error
+  }
 }
 
 /** An object of the log, and its bytes. */

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { assessWindow } from '../../../lib/assess/window/window.ts'
 import { type StoreCheck, checkStore } from '../../../lib/seal/verify/check-store.ts'
+import { parseHeadKey } from '../../../lib/store/log-keys.ts'
 import { leafKind } from '../../../lib/seal/leaf.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
 import { deriveCluster } from '../../../lib/history/derive.ts'
@@ -43,7 +44,9 @@ function linesOf({ kept }: StoreCheck['findings']): string[] {
 async function assertNamed(held: Held, changes: Changes, what: string): Promise<void> {
   const { findings, unsealed } = await check(damaged(held, changes))
   const wrong = linesOf(findings)
-  for (const key of changes.keys()) {
+  for (const [key, body] of changes) {
+    // Earlier versions kept no heads: one that is gone is no finding, and a pack takes a later one.
+    if (body === null && parseHeadKey(key) !== undefined) continue
     const isNew = !held.has(key) && leafKind(key) !== undefined
     const lines = isNew ? [...wrong, ...linesOf(unsealed)] : wrong
     assert.ok(
@@ -96,7 +99,8 @@ test('checkStore() names any object of a long log, whatever befalls it', async (
 })
 
 test('checkStore() tells of two objects that are damaged at once', async () => {
-  const pair = fc.tuple(fc.constantFrom(...month.keys()), fc.constantFrom(...DAMAGES), fc.nat())
+  const keys = [...month.keys()].filter((key) => parseHeadKey(key) === undefined)
+  const pair = fc.tuple(fc.constantFrom(...keys), fc.constantFrom(...DAMAGES), fc.nat())
   await fc.assert(
     fc.asyncProperty(pair, pair, async (...pairs) => {
       const changes = pairs.map(([key, damage, number]) => changesOf(damage, key, month, [number]))

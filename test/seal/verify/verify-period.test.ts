@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { parseHeadKey } from '../../../lib/store/log-keys.ts'
 import { leafKind } from '../../../lib/seal/leaf.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
 import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-period.ts'
@@ -67,6 +68,8 @@ test('verifyStore() counts what the leaves tell, and every object that they name
 
 test('verifyStore() verifies nothing in which an object that was sealed, an entry or the checkpoint is not as it was', async () => {
   const keys = [...sealed, ...sealed, 'log/checkpoint', 'log/vkey', 'log/tile/entries/000.p/22']
+  // An earlier head in the place of the checkpoint is a store that was rolled back: only --since shows that.
+  const current = new Map([...held].filter(([key]) => parseHeadKey(key) === undefined))
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...keys),
@@ -74,8 +77,8 @@ test('verifyStore() verifies nothing in which an object that was sealed, an entr
       fc.array(fc.nat(), { minLength: 3, maxLength: 3 }),
       async (key, damage, numbers) => {
         let next = 0
-        const changes = damage.changes(key, held, (below) => (numbers[next++] ?? 0) % below)
-        const verification = await verify(damaged(held, changes))
+        const changes = damage.changes(key, current, (below) => (numbers[next++] ?? 0) % below)
+        const verification = await verify(damaged(current, changes))
         const touched = [...changes.keys()].filter((one) => held.has(one) && keys.includes(one))
         assert.equal(verification.findings.total > 0, touched.length > 0)
         for (const one of touched)
