@@ -10,6 +10,7 @@ const ROOMS = [
   ['store'],
   ['history'],
   ['seal', 'report'],
+  ['pack'],
   ['deliver'],
   ['query'],
   ['jobs'],

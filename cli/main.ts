@@ -18,6 +18,7 @@ import { addExport } from './commands/export.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addLogCommands } from './commands/log.ts'
 import { addLook } from './commands/look.ts'
+import { addPack } from './commands/pack.ts'
 import { addPaths } from './commands/paths.ts'
 import { addRebuild } from './commands/rebuild.ts'
 import { addReport } from './commands/report.ts'
@@ -104,6 +105,7 @@ function programOf(console: Console): Command {
   addKeyCommands(program, console)
   addLogCommands(program, console)
   addVerify(program, console)
+  addPack(program, console)
   addTap(program, console)
   addPackets(program, console)
   addRebuild(program, console)

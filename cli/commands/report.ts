@@ -1,27 +1,22 @@
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { printable } from '../../lib/text/printable.ts'
 import type { ReportPeriod } from '../../lib/report/report-input.ts'
-import { checkedZone, lastWeek, weekPeriod } from '../../lib/time/week.ts'
 import { type MadeReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { removedClusters } from '../../lib/jobs/read-report-input.ts'
 import { makeFolder } from '../../lib/store/objects/folder.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { StoreError } from '../../lib/store/objects/objects.ts'
 import { recordReport } from '../../lib/store/evidence/report-records.ts'
-import { type Console, UsageError } from '../console.ts'
+import type { Console } from '../console.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
-import { collectValues, readTime } from '../option-values.ts'
+import { collectValues } from '../option-values.ts'
+import { PERIOD_HELP, type PeriodOptions, readPeriodOptions, WEEK_HELP } from '../period-options.ts'
 
 /** The options of `report`. */
-type ReportOptions = {
-  readonly week?: string
-  readonly timeZone?: string
-  readonly from?: string
-  readonly to?: string
+type ReportOptions = PeriodOptions & {
   readonly cluster?: string[]
   readonly out: string
   readonly json?: boolean
@@ -36,7 +31,8 @@ export function addReport(program: Command, console: Console): void {
     .description(
       'Writes report.html and report.pdf of a period, with the data as CSV, summary.json, oscal.json and ocsf.json beside them: what was observed and what was not, how each control stands, each path that was not encrypted, since when and why. The PDF (PDF/A-3a) holds the CSV files and summary.json, too.',
     )
-    .option('--week <week>', 'an ISO week, such as 2026-W47; default: the last one that is over')
+    .option('--week <week>', WEEK_HELP)
+    .option('--period <period>', PERIOD_HELP)
     .option('--time-zone <zone>', 'IANA time zone of the week and of the times in the report (default UTC)')
     .option('--from <time>', 'windows that end after this time')
     .option('--to <time>', '... and not after this one')
@@ -49,7 +45,7 @@ export function addReport(program: Command, console: Console): void {
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<ReportOptions>()
-      const period = readPeriodOptions(options, console.now())
+      const period = readPeriodOptions(options, console.now(), 'report')
       const { json = false } = options
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
@@ -67,33 +63,6 @@ export function addReport(program: Command, console: Console): void {
 /** The file of that kind among those written. */
 export function pathOf(files: readonly string[], extension: 'html' | 'pdf'): string {
   return files.find((file) => file.endsWith(`.${extension}`)) ?? ''
-}
-
-/** Without a period it is the last week that is over. */
-function readPeriodOptions({ week, timeZone = 'UTC', from, to }: ReportOptions, now: Date): ReportPeriod {
-  try {
-    const zone = checkedZone(timeZone)
-    if (week !== undefined) {
-      if (from !== undefined || to !== undefined)
-        throw new UsageError('Cannot use --week together with --from or --to: give one of them')
-      return { ...weekPeriod(week, zone), label: `Week ${week}`, timeZone: zone }
-    }
-    if (from === undefined && to === undefined) {
-      const { week: last, ...period } = lastWeek(now, zone)
-      return { ...period, label: `Week ${last}`, timeZone: zone }
-    }
-    if (from === undefined || to === undefined)
-      throw new UsageError(
-        'Cannot tell the period of the report: give --week 2026-W47, or both --from and --to, or nothing for the last week that is over',
-      )
-    const period = { from: readTime('--from', from), to: readTime('--to', to) }
-    if (toSeconds(period.from) >= toSeconds(period.to))
-      throw new UsageError(`Cannot report from ${period.from} to ${period.to}: wanted --from before --to`)
-    return { ...period, label: `${period.from} to ${period.to}`, timeZone: zone }
-  } catch (error) {
-    if (error instanceof RangeError) throw new UsageError(printable(error.message))
-    throw error
-  }
 }
 
 /** What was written: the paths of the files, the page and the PDF first, and what they say. */

@@ -285,7 +285,7 @@ test('what cannot be used is one line that says what is wanted', async () => {
   const proof = join(mesh.folder, 'some.tlog-proof')
   await ok('log', 'show', '--proof', attempt, '--out', proof)
   for (const [args, code, says] of [
-    [['verify'], 2, /without a store: give its directory/],
+    [['verify'], 2, /verify nothing: give the file of a pack, or the directory of a copy/],
     [['verify', missing], 2, /missing": it is no directory/],
     [['verify', file], 2, /it is no directory/],
     [['verify', store, '--since', missing], 2, /--since ".*missing": it does not exist/],

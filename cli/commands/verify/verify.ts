@@ -1,10 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { createReadStream, statSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { printable } from '../../../lib/text/printable.ts'
+import { renderAgainBy } from '../../../lib/jobs/render-again.ts'
+import { MANIFEST } from '../../../lib/pack/members.ts'
+import { verifyPack } from '../../../lib/pack/verify/verify-pack.ts'
 import { LeafError } from '../../../lib/seal/leaf.ts'
 import { NoteError, verifierOf } from '../../../lib/seal/tlog/note.ts'
 import { checkProof, type Proved } from '../../../lib/seal/verify/prove.ts'
@@ -14,11 +18,14 @@ import { type Console, FailedError, UsageError } from '../../console.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
 import { findingLine, KEY_HELP, readVkey } from '../log.ts'
 import { openStore } from '../../open-store.ts'
+import { packJson, packLines } from './pack-page.ts'
 import { verificationLines } from './verification-page.ts'
 
 type VerifyOptions = {
   readonly key?: string
   readonly since?: string
+  readonly checkpoint?: string
+  readonly render: boolean
   readonly partial?: boolean
   readonly proof?: string
   readonly object?: string
@@ -31,16 +38,18 @@ type FileDigest = Pick<ObjectDigest, 'sha256' | 'size'>
 export function addVerify(program: Command, console: Console): void {
   program
     .command('verify')
-    .summary('verify a copy of a store: that nothing was changed, removed or added since it was sealed')
+    .summary('verify a pack or a copy of a store: that nothing was changed, removed or added since it was sealed')
     .description(
-      'Verifies a copy of a store by nothing but itself, the public key of its log and an earlier checkpoint: the signature, that the log begins with what was signed before, and that every object it names is there with the bytes that were sealed. Needs no network, no cluster and no account. What is derived from the evidence is looked at by "ciphertrail log check".',
+      'Verifies the pack of a report, or a copy of a store, by nothing but itself, the public key of its log and an earlier checkpoint: the signature, that the log begins with what was signed before, and that every object it names is there with the bytes that were sealed; of a pack also every byte of the file, that each expected window is evidence or a recorded gap, and that the evidence gives the same report again. Needs no network, no cluster and no account. What is derived from the evidence is looked at by "ciphertrail log check".',
     )
-    .argument('[store]', 'the directory of the copy, or a store on S3 as --store takes it')
+    .argument('[pack-or-store]', 'the file of a pack, the directory of a copy, or a store on S3 as --store takes it')
     .option('--key <vkey>', KEY_HELP)
     .option(
       '--since <file>',
       'a checkpoint that was kept earlier: shows that the store was not rolled back or rewritten',
     )
+    .option('--checkpoint <file>', 'the same as --since')
+    .option('--no-render', 'of a pack: do not make the report again, which takes longest')
     .option(
       '--partial',
       'the copy holds only some of the objects: those that are absent are counted, and are no failure',
@@ -50,10 +59,10 @@ export function addVerify(program: Command, console: Console): void {
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
-      '\nExit codes: 0 verified, 1 something failed or is missing, 2 the command\nline was not understood.\n\nExamples:\n  ciphertrail verify ./copy --key example.com/log+0123abcd+AQ... \\\n      --since checkpoint-of-october\n  ciphertrail verify --proof 0001.tlog-proof --object 0001.json.gz \\\n      --key example.com/log+0123abcd+AQ...',
+      '\nExit codes: 0 verified, 1 something failed or is missing, 2 the command\nline was not understood.\n\nExamples:\n  ciphertrail verify w47.zip --key example.com/log+0123abcd+AQ...\n  ciphertrail verify ./copy --key example.com/log+0123abcd+AQ... \\\n      --since checkpoint-of-october\n  ciphertrail verify --proof 0001.tlog-proof --object 0001.json.gz \\\n      --key example.com/log+0123abcd+AQ...',
     )
     .action(async (store: string | undefined, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<VerifyOptions>()
+      const options = withSince(command.optsWithGlobals<VerifyOptions>())
       if (options.proof !== undefined) {
         if (store !== undefined || options.since !== undefined || options.partial === true)
           throw new UsageError('Cannot check a proof and a store at once: give --proof and --object, or a store')
@@ -61,10 +70,17 @@ export function addVerify(program: Command, console: Console): void {
       }
       if (options.object !== undefined) throw new UsageError('Cannot use --object without --proof')
       if (store === undefined)
-        throw new UsageError('Cannot verify without a store: give its directory, such as "ciphertrail verify ./copy"')
+        throw new UsageError(
+          'Cannot verify nothing: give the file of a pack, or the directory of a copy, such as "ciphertrail verify ./copy"',
+        )
+      if (isFile(store)) return verifyPackFile(store, options, console)
+      if (existsSync(join(store, MANIFEST)))
+        throw new UsageError(
+          `Cannot verify "${printable(store)}": it is a pack that was unpacked, give its zip file, or run "node verify.mjs" in it`,
+        )
       if (!store.startsWith('s3://') && !isDirectory(store))
         throw new UsageError(
-          `Cannot verify "${printable(store)}": it is no directory that can be read, and no address of S3`,
+          `Cannot verify "${printable(store)}": it is no file or directory that can be read, and no address of S3`,
         )
       const since = options.since === undefined ? undefined : asWritten(await readGiven('--since', options.since))
       const verification = await verifyStore(
@@ -83,6 +99,34 @@ export function addVerify(program: Command, console: Console): void {
       else for (const line of verificationLines(verification)) console.out(line)
       if (verification.findings.total > 0) throw new FailedError()
     })
+}
+
+/** Both options name the same. */
+function withSince({ checkpoint, ...options }: VerifyOptions): VerifyOptions {
+  if (checkpoint !== undefined && options.since !== undefined)
+    throw new UsageError('Cannot use --checkpoint together with --since: both name the earlier checkpoint')
+  return checkpoint === undefined ? options : { ...options, since: checkpoint }
+}
+
+async function verifyPackFile(path: string, options: VerifyOptions, console: Console): Promise<void> {
+  const { key, since, partial, json = false } = options
+  if (partial === true) throw new UsageError('Cannot use --partial with a pack: a pack is whole')
+  const verification = await verifyPack(
+    {
+      path,
+      version: console.version,
+      ...(key === undefined ? {} : { vkey: readVkey(key) }),
+      ...(since === undefined ? {} : { since: asWritten(await readGiven('--checkpoint', since)) }),
+    },
+    {
+      render: options.render ? renderAgainBy(console.version) : undefined,
+      onProgress: (what) => console.progress(`Verifying: ${what}`),
+    },
+  )
+  console.progressEnd()
+  if (json) console.out(toJson(packJson(verification)))
+  else for (const line of packLines(verification)) console.out(line)
+  if (verification.findings.total > 0) throw new FailedError()
 }
 
 /** What `verify --json` prints. Hashes are base64, as checkpoints have them. */
@@ -151,6 +195,10 @@ function differenceOf({ leaf }: Proved, { sha256, size }: FileDigest): string | 
   if (!('key' in leaf)) return `the proof is about a ${leaf.kind}, and not about an object`
   if (leaf.sha256 === sha256 && leaf.size === size) return undefined
   return `the object is not the one that was sealed as "${leaf.key}": it has SHA-256 ${sha256} and ${size} bytes, sealed were ${leaf.sha256} and ${leaf.size}`
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function isDirectory(path: string): boolean {

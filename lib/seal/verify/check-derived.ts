@@ -73,7 +73,7 @@ type Kept = { readonly sha256: string; readonly body: Uint8Array | undefined }
  * A store whose evidence is that of another one, and which begins without anything derived. What is written stays in memory, and of that only
  * what the other store does not have: else a year of windows would not fit.
  */
-function derivedInMemory(base: Objects): { overlay: Objects; derived: ReadonlyMap<string, Kept> } {
+export function derivedInMemory(base: Objects): { overlay: Objects; derived: ReadonlyMap<string, Kept> } {
   const derived = new Map<string, Kept>()
 
   const get: Objects['get'] = async (key, version) => {

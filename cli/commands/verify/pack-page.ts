@@ -1,0 +1,116 @@
+import { VKEY } from '../../../lib/pack/members.ts'
+import type { PackVerification } from '../../../lib/pack/verify/verify-pack.ts'
+import { printable } from '../../../lib/text/printable.ts'
+import { count, findingLine } from '../log.ts'
+
+/** So many findings are on the page: `--json` has more. */
+const MAX_LINES = 40
+
+/** What `verify PACK` prints: the key if it is in doubt, the result, what it rests on, what was not shown. */
+export function packLines(verification: PackVerification): string[] {
+  const { findings, key } = verification
+  const isOther = isOtherKey(verification)
+  const kept = isOther ? findings.kept.filter((finding) => finding.key !== VKEY) : findings.kept
+  return [
+    ...keyLines(verification),
+    resultLine(verification),
+    ...kept.slice(0, MAX_LINES).map((finding) => `  ${findingLine(finding.key, finding.problem)}`),
+    ...(kept.length > MAX_LINES ? [`  and ${findings.total - MAX_LINES} more findings (--json)`] : []),
+    '',
+    ...contentLines(verification),
+    '',
+    ...notShown(verification).map((line) => `Not shown: ${line}`),
+    ...(key.vkey === null ? ['Not shown: anything about this pack'] : []),
+  ]
+}
+
+/** What `verify PACK --json` prints. Hashes are base64, as checkpoints have them. */
+export function packJson({ checkpoint, since, findings, ...rest }: PackVerification): unknown {
+  const base64 = (root: Uint8Array): string => Buffer.from(root).toString('base64')
+  return {
+    verified: findings.total === 0,
+    keyMismatch: isOtherKey({ ...rest, checkpoint, since, findings }),
+    ...rest,
+    checkpoint:
+      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
+    since: since === null ? null : { ...since, root: base64(since.root) },
+    findings: findings.kept,
+    findingsTotal: findings.total,
+  }
+}
+
+function isOtherKey({ key }: PackVerification): boolean {
+  return key.from === 'given' && key.ofPack !== null && key.ofPack !== key.vkey
+}
+
+function keyLines(verification: PackVerification): string[] {
+  const { key } = verification
+  if (isOtherKey(verification))
+    return [
+      `KEY MISMATCH: the pack was signed with ${printable(key.ofPack ?? '')}, and you trust ${printable(key.vkey ?? '')}`,
+    ]
+  return key.from === 'pack' && key.vkey !== null
+    ? [
+        `Key       ${printable(key.vkey)}`,
+        '          from the pack itself: compare it with the key that you have from elsewhere, or give that with --key',
+      ]
+    : []
+}
+
+function resultLine({ findings, asSealed, key }: PackVerification): string {
+  if (findings.total > 0) return `Not verified: ${count(findings.total, 'finding')}.`
+  return `Verified${key.from === 'pack' ? ' by the key in the pack itself' : ''}: ${count(asSealed.attempts, 'piece')} of evidence, the changes and the report are as they were sealed.`
+}
+
+function contentLines(verification: PackVerification): string[] {
+  const { key, checkpoint, since, report, members, bytes, asSealed, windows, evidence } = verification
+  if (checkpoint === null) return [`Members   ${members} (${megabytes(bytes)}); nothing that the key signed was found`]
+  const root = Buffer.from(checkpoint.root).toString('base64')
+  return [
+    `Log       ${printable(checkpoint.origin)}, ${count(checkpoint.size, 'leaf', 'leaves')}, root ${root}`,
+    ...(key.from === 'given' ? [`Key       ${printable(key.vkey ?? '')}, as given`] : []),
+    ...(since === null
+      ? []
+      : [
+          `Since     a checkpoint of ${count(since.size, 'leaf', 'leaves')}: the log ${since.isContinued ? 'begins with them, and they are unchanged' : 'does not go on from it'}`,
+        ]),
+    ...(report === null
+      ? []
+      : [
+          `Report    ${report.key}, made by ciphertrail ${printable(report.version)}`,
+          `Period    ${printable(report.period.label)}: ${report.period.from} to ${report.period.to}`,
+          `Clusters  ${printable(report.clusters.join(', ')) || 'none'}`,
+        ]),
+    `Members   ${members} (${megabytes(bytes)}); ${asSealed.objects} sealed objects, ${asSealed.documents} documents${evidence === 'period' ? '; evidence of the period alone' : ''}`,
+    `Windows   ${count(windows.attempts, 'attempt')}, ${count(windows.gaps, 'recorded gap')}, ${windows.untold} without either`,
+    `Rendered  ${renderingWords(verification)}`,
+  ]
+}
+
+function renderingWords({ rendering }: PackVerification): string {
+  switch (rendering.status) {
+    case 'same':
+      return `again from the evidence: all ${rendering.documents} documents are the same, byte for byte`
+    case 'different':
+      return `again from the evidence: ${rendering.names.length} documents are not the same`
+    case 'not-rendered':
+      return `not rendered again: ${printable(rendering.why)}`
+  }
+}
+
+function notShown({ since, key, rendering, isAsWritten, checkpoint }: PackVerification): string[] {
+  if (checkpoint === null) return []
+  return [
+    ...(since === null ? ['that the log was not rewritten since an earlier time (give --checkpoint)'] : []),
+    ...(key.from === 'pack' ? ['that the log is the one that you expect (give --key)'] : []),
+    ...(rendering.status === 'not-rendered' ? ['that the report follows from the evidence'] : []),
+    ...(isAsWritten === null
+      ? ['that README.txt, index/, controls.json and verify.mjs are as ciphertrail writes them: another version did']
+      : []),
+    'that the clusters told the truth: evidence is what they answered',
+  ]
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}

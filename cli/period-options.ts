@@ -1,0 +1,74 @@
+import { printable } from '../lib/text/printable.ts'
+import type { ReportPeriod } from '../lib/report/report-input.ts'
+import { checkedZone, lastWeek, weekPeriod } from '../lib/time/week.ts'
+import { toSeconds } from '../lib/time/windows.ts'
+import { UsageError } from './console.ts'
+import { readTime } from './option-values.ts'
+
+/** How a period is given. */
+export type PeriodOptions = {
+  readonly week?: string
+  readonly period?: string
+  readonly timeZone?: string
+  readonly from?: string
+  readonly to?: string
+}
+
+/** The words of --week in the help. */
+export const WEEK_HELP = 'an ISO week, such as 2026-W47; default: the last one that is over'
+
+/** The words of --period in the help. */
+export const PERIOD_HELP = 'an ISO week, or two times with a slash between them: 2026-11-01/2026-12-01'
+
+/**
+ * Reads the period of a command; without one it is the last week that is over. Throws UsageError.
+ *
+ * @param verb what the command does with the period: `report`
+ */
+export function readPeriodOptions(options: PeriodOptions, now: Date, verb: string): ReportPeriod {
+  const { week, timeZone = 'UTC', from, to } = unfolded(options, verb)
+  try {
+    const zone = checkedZone(timeZone)
+    if (week !== undefined) {
+      if (from !== undefined || to !== undefined)
+        throw new UsageError('Cannot use --week together with --from or --to: give one of them')
+      return { ...weekPeriod(week, zone), label: `Week ${week}`, timeZone: zone }
+    }
+    if (from === undefined && to === undefined) {
+      const { week: last, ...period } = lastWeek(now, zone)
+      return { ...period, label: `Week ${last}`, timeZone: zone }
+    }
+    if (from === undefined || to === undefined)
+      throw new UsageError(
+        `Cannot tell the period of the ${verb}: give --week 2026-W47, or both --from and --to, or nothing for the last week that is over`,
+      )
+    const period = { from: readTime('--from', from), to: readTime('--to', to) }
+    if (toSeconds(period.from) >= toSeconds(period.to))
+      throw new UsageError(`Cannot ${verb} from ${period.from} to ${period.to}: wanted --from before --to`)
+    return { ...period, label: `${period.from} to ${period.to}`, timeZone: zone }
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(printable(error.message))
+    throw error
+  }
+}
+
+/** `--period` says what `--week`, or `--from` and `--to`, say in two words. */
+function unfolded({ period, ...options }: PeriodOptions, verb: string): Omit<PeriodOptions, 'period'> {
+  if (period === undefined) return options
+  if (options.week !== undefined || options.from !== undefined || options.to !== undefined)
+    throw new UsageError('Cannot use --period together with --week, --from or --to: give one of them')
+  const [from = '', to, ...more] = period.split('/')
+  if (to === undefined) return { ...options, week: from }
+  if (more.length > 0)
+    throw new UsageError(
+      `Cannot ${verb} over --period "${printable(period)}": wanted an ISO week, such as 2026-W47, or two times, such as 2026-11-01/2026-12-01`,
+    )
+  return { ...options, from, to }
+}
+
+/** A period as it is given to `report`. */
+export function periodArguments({ from, to, label, timeZone }: ReportPeriod): string {
+  const zone = timeZone === 'UTC' ? '' : ` --time-zone ${timeZone}`
+  const week = /^Week (\d{4}-W\d\d)$/.exec(label)?.[1]
+  return `${week === undefined ? `--from ${from} --to ${to}` : `--week ${week}`}${zone}`
+}

@@ -1,0 +1,128 @@
+/** Makes a report of the past again, from what a pack holds. */
+import { parse } from 'csv-parse/sync'
+import * as z from 'zod'
+import { assessWindow } from '../assess/window/window.ts'
+import { rebuildCluster } from '../history/derive.ts'
+import type { PrintedHead } from '../model/period.ts'
+import { haveRoot } from '../pack/log-files.ts'
+import { isPacked } from '../pack/packed-leaves.ts'
+import type { RenderAgain, RenderInput, Rendering } from '../pack/verify/verify-pack.ts'
+import type { ReportInput } from '../report/report-input.ts'
+import { derivedInMemory } from '../seal/verify/check-derived.ts'
+import { RETENTION_SECONDS } from '../seal/write/seal.ts'
+import { documentOf } from '../store/evidence/report-records.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { readClusters } from '../store/registry/registry.ts'
+import { fromBase64 } from '../text/base64.ts'
+import { parseJson } from '../text/parse-json.ts'
+import { SETTLE_SECONDS, toSeconds } from '../time/windows.ts'
+import { readReportInput } from './read-report-input.ts'
+
+const printedSchema = z.object({
+  checkpoint: z
+    .object({
+      origin: z.string(),
+      size: z.int().nonnegative(),
+      root: z.string(),
+      vkey: z.string(),
+      text: z.string(),
+      attempts: z.number(),
+      unsealed: z.number(),
+    })
+    .nullable(),
+})
+
+/** Up to which leaf evidence and changes were there when a report was made. */
+type Cut = { readonly evidence: number; readonly changes: number }
+
+/**
+ * Gives what makes a report again with this version. A report does not say at which moment it was made, only which head of the log it prints: what was sealed by then was
+ * there; what was sealed with the report may have been. So a few cuts are tried, and one that gives the same bytes is the right one.
+ */
+export function renderAgainBy(version: string): RenderAgain {
+  return async (input, objectsOf) => {
+    const { record } = input.scope
+    if (record.version !== version)
+      return notRendered(`ciphertrail ${record.version} made the report, and this is ${version}`)
+    if (input.scope.evidence === 'period')
+      return notRendered('the pack leaves out evidence from before and after the period')
+    const { checkpoint: printed } =
+      printedSchema.safeParse(parseJson(input.documents.get('summary.json') ?? '')).data ?? {}
+    if (printed === undefined) return notRendered('the report does not say which head of the log it prints')
+    if (printed !== null && !isOfThisLog(printed, input)) return { status: 'different', names: ['summary.json'] }
+    let rendering: Rendering | undefined
+    for (const cut of cutsOf(printed, input.scope.number)) {
+      rendering = await renderWith(cut, printed, input, { version, objectsOf })
+      if (rendering.status === 'same') break
+    }
+    return rendering ?? notRendered('nothing was sealed before it')
+  }
+}
+
+function notRendered(why: string): Rendering {
+  return { status: 'not-rendered', why }
+}
+
+function isOfThisLog({ size, root }: PrintedHead, { log: { entries, checkpoint } }: RenderInput): boolean {
+  const bytes = fromBase64(root)
+  return bytes !== undefined && size <= checkpoint.size && haveRoot(entries, { size, root: bytes })
+}
+
+/** The likeliest one first. */
+function cutsOf(printed: PrintedHead | null, number: number): Cut[] {
+  if (printed === null || printed.size >= number) return [{ evidence: number, changes: number }]
+  const atHead = { evidence: printed.size, changes: number }
+  const atReport = { evidence: number, changes: number }
+  return [
+    ...(printed.unsealed === 0 ? [atHead, atReport] : [atReport, atHead]),
+    { evidence: printed.size, changes: printed.size },
+  ]
+}
+
+async function renderWith(
+  cut: Cut,
+  printed: PrintedHead | null,
+  { scope, log, documents }: RenderInput,
+  { version, objectsOf }: { readonly version: string; readonly objectsOf: (keys: Iterable<string>) => Objects },
+): Promise<Rendering> {
+  const { record } = scope
+  const numbers = new Map<string, number>()
+  for (const { number, leaf } of log.leaves) {
+    if (!('key' in leaf) || leaf.kind === 'report' || !isPacked({ number, leaf }, scope)) continue
+    const isEvidence = leaf.kind === 'snapshot' || leaf.kind === 'packets'
+    if (number < (isEvidence ? cut.evidence : cut.changes)) numbers.set(leaf.key, number)
+  }
+  const now = momentOf(record.period, documents.get('windows.csv'))
+  const { overlay: objects } = derivedInMemory(objectsOf(numbers.keys()))
+  const clusters = (await readClusters({ objects })).filter(({ id }) => record.clusters.includes(id))
+  for (const cluster of clusters) await rebuildCluster(cluster, { objects, assess: assessWindow, now })
+  const { removed = [] } = record
+  const input = await readReportInput({ clusters, period: record.period, now, version, removed }, { objects })
+  const { documentsOf } = await import('../report/documents.ts')
+  const { files } = documentsOf({ ...input, checkpoint: printed === null ? null : headOf(printed, input, numbers) })
+  const made = new Map(files.map(({ name, body }) => [name, documentOf(name, Buffer.from(body)).sha256]))
+  const names = record.documents.filter(({ name, sha256 }) => made.get(name) !== sha256).map(({ name }) => name)
+  return names.length === 0 ? { status: 'same', documents: files.length } : { status: 'different', names }
+}
+
+/** The printed head with what it says of the evidence counted again. */
+function headOf(printed: PrintedHead, { clusters }: ReportInput, numbers: ReadonlyMap<string, number>): PrintedHead {
+  const evidence = clusters
+    .flatMap(({ windows }) => windows)
+    .flatMap(({ evidence: own, also = [] }) => [...(own === null ? [] : [own]), ...also])
+  const unsealed = evidence.filter((key) => (numbers.get(key) ?? Infinity) >= printed.size).length
+  return { ...printed, attempts: evidence.length, unsealed }
+}
+
+/**
+ * A moment that counts as the one at which a report was made: once the period cannot grow any more, or, for a report of a period that was not over, just after the
+ * last window that it names.
+ */
+function momentOf({ to }: { readonly to: string }, windows: Uint8Array | undefined): Date {
+  const rows = windows === undefined ? [] : parse(Buffer.from(windows), { columns: true })
+  const ends = (rows as readonly Readonly<Record<string, string>>[]).flatMap(({ end }) => end ?? [])
+  const last = Math.max(...ends.map(toSeconds), -Infinity)
+  const seconds =
+    last === -Infinity || last >= toSeconds(to) ? toSeconds(to) + RETENTION_SECONDS : last + SETTLE_SECONDS
+  return new Date(seconds * 1000)
+}

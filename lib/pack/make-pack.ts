@@ -1,0 +1,96 @@
+/** The pack of a report, from what is stored to a stream. */
+import type { Writable } from 'node:stream'
+import { readClusters } from '../store/registry/registry.ts'
+import type { Objects } from '../store/objects/objects.ts'
+import { windowsOf } from './completeness.ts'
+import { packContents } from './contents.ts'
+import { packedObjects } from './index-files.ts'
+import { haveRoot, leavesOf } from './log-files.ts'
+import type { PackScope } from './packed-leaves.ts'
+import {
+  entriesUpTo,
+  firstHeadAfter,
+  numberOf,
+  PackError,
+  presentHead,
+  type ReadDocument,
+  selectReport,
+  type WantedReport,
+} from './select-report.ts'
+import { writePack, type WriteDeps, type WrittenPack } from './write-pack.ts'
+
+/** Which pack is wanted. */
+export type PackInstructions = WantedReport & {
+  /** Leave out evidence from before and after the period: the report can then not be made again from the pack alone. */
+  readonly isPeriodOnly: boolean
+  /** Version of ciphertrail. */
+  readonly version: string
+}
+
+/** The store, and where documents are looked for that it does not hold. */
+export type PackDeps = WriteDeps & { readonly elsewhere: ReadDocument }
+
+/** A pack that was made. */
+export type MadePack = WrittenPack & {
+  /** Key of the record of its report. */
+  readonly report: string
+  /** How many leaves its log has. */
+  readonly leaves: number
+  readonly evidence: number
+}
+
+/**
+ * Makes the pack of a report. The stream is opened only once all is known to be there but the evidence. Throws {@link PackError} with one line that says what to run.
+ */
+export async function makePack(
+  { isPeriodOnly, version, ...wanted }: PackInstructions,
+  openSink: () => Writable,
+  deps: PackDeps,
+): Promise<MadePack> {
+  const { objects } = deps
+  const present = await presentHead(objects)
+  const { key: report, record, documents } = await selectReport(wanted, present.head, deps)
+  const sealed = await entriesUpTo(present.head.checkpoint.size, objects)
+  const number = numberOf(report, sealed)
+  if (number === undefined)
+    throw new PackError(`Cannot pack "${report}": the log does not name it, run "ciphertrail log check"`)
+  const head = await firstHeadAfter(number, present, objects)
+  const entries = sealed.slice(0, head.checkpoint.size)
+  if (!haveRoot(entries, head.checkpoint))
+    throw new PackError(
+      `Cannot pack "${report}": the log does not come to the root that was signed, run "ciphertrail log check"`,
+    )
+  const scope = scopeOf({ report, number, record }, isPeriodOnly, entries)
+  await refuseUntold(scope, entries, objects)
+  const contents = await packContents({ scope, documents, entries, head, vkey: present.vkey, version })
+  const written = await writePack(contents, { version, report, evidence: scope.evidence }, openSink(), deps)
+  const evidence = contents.objects.filter(({ leaf }) => leaf.kind === 'snapshot').length
+  return { ...written, report, leaves: head.checkpoint.size, evidence }
+}
+
+/** A pack of a period of which nobody can tell yet what is missing would not verify. */
+async function refuseUntold(scope: PackScope, entries: readonly Uint8Array[], objects: Objects): Promise<void> {
+  const leaves = leavesOf(entries)
+  const keys = new Set(packedObjects(leaves, scope).map(({ leaf }) => leaf.key))
+  const then: Objects = { ...objects, get: async (key) => (keys.has(key) ? objects.get(key) : undefined) }
+  const { untold } = windowsOf(scope.record, leaves, await readClusters({ objects: then }))
+  const [first] = untold
+  if (first === undefined) return
+  const { cluster, window } = first
+  throw new PackError(
+    `Cannot pack "${scope.report}": ${untold.length} windows of its period are neither evidence nor recorded gaps, the first from ${window.start} of cluster "${cluster}"; make the report again six hours after the end of its period, and seal it`,
+  )
+}
+
+/** Where there is no evidence outside of the period, that of the period is all. */
+function scopeOf<T extends Omit<PackScope, 'evidence'>>(
+  of: T,
+  isPeriodOnly: boolean,
+  entries: readonly Uint8Array[],
+): T & PackScope {
+  const leaves = leavesOf(entries)
+  const all = { ...of, evidence: 'all' } as const
+  const period = { ...of, evidence: 'period' } as const
+  const isLess = isPeriodOnly && packedObjects(leaves, period).length < packedObjects(leaves, all).length
+  return isLess ? period : all
+}

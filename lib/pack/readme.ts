@@ -1,0 +1,155 @@
+/** The text that a pack begins with: for somebody who has the pack and nothing else. */
+import { printable } from '../text/printable.ts'
+import type { ReportRecord } from '../store/evidence/report-records.ts'
+import type { Checkpoint } from '../seal/tlog/checkpoint.ts'
+import { tilePath } from '../seal/tlog/tiles.ts'
+
+/** What the text states of its pack. */
+export type ReadmeFacts = {
+  readonly record: Pick<ReportRecord, 'period' | 'clusters' | 'version'>
+  /** Key of the record. */
+  readonly report: string
+  /** Version that made the pack. */
+  readonly version: string
+  readonly evidence: 'all' | 'period'
+  readonly vkey: string
+  readonly checkpoint: Pick<Checkpoint, 'origin' | 'size' | 'root'>
+  /** A piece of evidence to show the commands with; undefined where there is none. */
+  readonly example: { readonly key: string; readonly number: number } | undefined
+  readonly attempts: number
+}
+
+/** The text. Equal facts give equal text. */
+export function readmeText(facts: ReadmeFacts): string {
+  const { record, vkey, checkpoint, example } = facts
+  const { period } = record
+  const root = Buffer.from(checkpoint.root).toString('base64')
+  return `CIPHERTRAIL AUDIT PACK
+======================
+
+${wrapped(`This file holds a report on which service-to-service paths in Linkerd clusters were encrypted, the evidence it is derived from, and what proves that the evidence was not changed since it was sealed. You need no network, no account and no trust in whoever gave it to you.`)}
+
+Period    ${printable(period.label)}: after ${period.from}, up to ${period.to}
+Clusters  ${record.clusters.map(printable).join(', ') || 'none'}
+Report    ${facts.report}, made by ciphertrail ${printable(record.version)}
+Log       ${printable(checkpoint.origin)}, ${checkpoint.size} leaves, root ${root}
+Key       ${printable(vkey)}
+Evidence  ${facts.attempts} collection attempts${facts.evidence === 'all' ? ', all that the report is based on' : ' of the period alone'}
+
+
+1. READ IT
+----------
+
+  report.html            the report, in any browser
+  report.pdf             the same as PDF/A-3a
+  index/by-control.csv   each control, the rules that test it, the results
+  index/by-path.csv      each path, the rules it fails, its evidence files
+  index/by-window.csv    each window of time, its evidence file or its gap
+  data/                  the numbers behind the report
+  controls.json          the framework controls and their rules
+  changes/               clusters, scope, waivers and reviews, as declared
+  evidence/              what the clusters answered, unmodified (gzip, JSON)
+
+To read a piece of evidence:
+
+  gzip -dc ${example?.key ?? 'evidence/WINDOW/CLUSTER/0001.json.gz'} | head -c 1000
+
+
+2. CHECK IT
+-----------
+
+${wrapped("Get the key from a source other than this pack: the operator's website, a letter, or an earlier report. Write it to the file trusted-key.txt. The pack contains a key too, but whoever forges a pack can put their own key into it.")}
+
+Unpack the file into an empty folder and go there. Then, with Node.js 18 or
+later (https://nodejs.org) and nothing else:
+
+  node verify.mjs --key trusted-key.txt
+
+To check the packed file itself, every byte of it, give its name:
+
+  node verify.mjs --key trusted-key.txt ../pack.zip
+
+${wrapped('"Verified" means: the key signed the log; the log is whole; every evidence file, every declared change and the report are what was sealed; nothing that belongs in the pack is absent; no window of the period is without an evidence file or a recorded gap. Exit code 0 means verified, 1 means not.')}
+
+With a checkpoint of the same log that you kept earlier (from the last pack:
+log/checkpoint; or from the verification section of an earlier report):
+
+  node verify.mjs --key trusted-key.txt --checkpoint old-checkpoint
+
+${wrapped('That also shows that the log was not rewritten since. With ciphertrail itself (npm install -g ciphertrail) the report is also made again from the evidence and compared:')}
+
+  ciphertrail verify ../pack.zip --key "$(cat trusted-key.txt)"
+
+
+3. CHECK IT WITHOUT OUR PROGRAMS
+--------------------------------
+
+The files are those that are listed (GNU coreutils):
+
+  sha256sum --check --quiet MANIFEST.sha256 && echo "files match"
+
+The log's key signed the checkpoint (OpenSSL 3):
+
+  head -n 3 log/checkpoint > signed.txt
+  tail -n 1 log/checkpoint | cut -d ' ' -f 3 | base64 -d | tail -c 64 > signature.bin
+  openssl pkeyutl -verify -pubin -inkey vkey.pem -rawin -in signed.txt -sigfile signature.bin
+
+vkey.pem is the key of vkey.txt. The last 32 bytes of both are equal:
+
+  cut -d + -f 3- vkey.txt | base64 -d | tail -c 32 | sha256sum
+  openssl pkey -pubin -in vkey.pem -outform DER | tail -c 32 | sha256sum
+${
+  example === undefined
+    ? ''
+    : `
+The log names a piece of evidence by its hash (here leaf ${example.number}):
+
+  sum=$(sha256sum ${example.key} | cut -d ' ' -f 1)
+  grep --text --only-matching "\\"sha256\\":\\"$sum\\"" ${bundleOf(example.number, checkpoint.size)}
+`
+}
+The log is whole and has the signed root (Tessera, another implementation of
+the log's format; install it beforehand with Go):
+
+  go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4
+  fsck --storage_url "file://$PWD/log/" --public_key vkey.txt --ui=false
+
+The formats are public: tlog-tiles, tlog-checkpoint, tlog-proof and signed-note
+of https://c2sp.org, RFC 6962 (the tree), RFC 8785 (the JSON of the leaves).
+
+
+4. WHAT THIS DOES NOT SHOW
+--------------------------
+
+${wrapped('- That the clusters told the truth. The evidence is what their proxies and their API servers answered. The report says what was not observed.')}
+${wrapped('- That the key is the right one, unless you got it elsewhere.')}
+${wrapped('- That nothing was deleted before it was sealed. Windows without evidence are recorded as gaps.')}
+${
+  facts.evidence === 'all'
+    ? ''
+    : `${wrapped('- The report also uses evidence from before and after the period, which this pack leaves out. So the report cannot be made again from this pack alone.')}\n`
+}
+ciphertrail ${printable(facts.version)}
+`
+}
+
+/** Where the leaf of a number stands in the log's tiles. */
+function bundleOf(number: number, size: number): string {
+  const index = Math.floor(number / 256)
+  const width = Math.min(256, size - index * 256)
+  return `log/${tilePath({ level: 'entries', index, width })}`
+}
+
+/** Lines of at most 78 characters. */
+function wrapped(text: string): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > 78) {
+      lines.push(line)
+      line = text.startsWith('- ') ? '  ' : ''
+    }
+    line += line.trim() === '' ? word : ` ${word}`
+  }
+  return [...lines, line].join('\n')
+}
