@@ -286,7 +286,7 @@ test('what cannot be used is one line that says what is wanted', async () => {
   await ok('log', 'show', '--proof', attempt, '--out', proof)
   for (const [args, code, says] of [
     [['verify'], 2, /verify nothing: give the file of a pack, or the directory of a copy/],
-    [['verify', missing], 2, /missing": it is no directory/],
+    [['verify', missing], 2, /missing": it is no file or directory/],
     [['verify', file], 2, /it is no directory/],
     [['verify', store, '--since', missing], 2, /--since ".*missing": it does not exist/],
     [['verify', store, '--since', store], 2, /--since .*: it is a folder/],
