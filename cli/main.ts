@@ -22,8 +22,10 @@ import { addPack } from './commands/pack.ts'
 import { addPaths } from './commands/paths.ts'
 import { addRebuild } from './commands/rebuild.ts'
 import { addReport } from './commands/report.ts'
+import { addReview } from './commands/review.ts'
 import { addRun } from './commands/run/run.ts'
 import { addWorker } from './commands/run/worker.ts'
+import { addSample } from './commands/sample.ts'
 import { addScopeCommands } from './commands/scope.ts'
 import { addSeal } from './commands/seal.ts'
 import { STORE_HELP, hasClusters } from './open-store.ts'
@@ -106,6 +108,8 @@ function programOf(console: Console): Command {
   addLogCommands(program, console)
   addVerify(program, console)
   addPack(program, console)
+  addSample(program, console)
+  addReview(program, console)
   addTap(program, console)
   addPackets(program, console)
   addRebuild(program, console)

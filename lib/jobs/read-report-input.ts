@@ -10,6 +10,7 @@ import type { ReportPeriod, ReportInput } from '../report/report-input.ts'
 import { earlierPeriods } from '../time/week.ts'
 import { readPrintedHead } from '../seal/printed-head.ts'
 import { declaredScope, declaredWaivers } from '../store/registry/declarations.ts'
+import { type RecordedReview, readReviews } from '../store/registry/reviews.ts'
 import { historyProblem } from '../history/history-problem.ts'
 import { type Objects, StoreError } from '../store/objects/objects.ts'
 import { readPeriodAndPast, unreadPeriod } from '../history/period.ts'
@@ -63,6 +64,7 @@ export async function readReportInput(
     declaredWaivers(objects),
   ])
   const settings = settingsOf(scope.report)
+  const reviews = reviewsBefore(period, earlier[0]?.from ?? period.from, await readReviews(objects))
   const readAs = { now, platformNamespaces: settings.platformNamespaces }
   const read = await concurrently(clusters, MAX_READS, async (cluster) => {
     try {
@@ -99,8 +101,20 @@ export async function readReportInput(
     judgement,
     checkpoint,
     removed,
+    ...(reviews.length === 0 ? {} : { reviews }),
     ...replayOf(clusters),
   }
+}
+
+/** The reviews of the reports of the periods that the trend shows before this one. */
+function reviewsBefore(
+  { from, to }: ReportPeriod,
+  earliest: string,
+  reviews: readonly RecordedReview[],
+): readonly RecordedReview[] {
+  return reviews.filter(
+    ({ period }) => period.from >= earliest && period.to <= to && (period.from !== from || period.to !== to),
+  )
 }
 
 /** What the documents say on top where a cluster is a replay. */

@@ -12,6 +12,17 @@ export type ReportPeriod = {
   readonly timeZone: string
 }
 
+/** What somebody said of an earlier report. */
+export type ReportReview = {
+  /** Key of its record. */
+  readonly report: string
+  readonly period: ReportPeriod
+  readonly reviewer: string
+  readonly note: string
+  /** RFC 3339. */
+  readonly at: string
+}
+
 /** All that a report says is made from this. */
 export type ReportInput = {
   readonly period: ReportPeriod
@@ -27,6 +38,8 @@ export type ReportInput = {
   readonly checkpoint: PrintedHead | null
   /** Ids of clusters that were registered once and are not asked here any more, although they may have been in the period. */
   readonly removed?: readonly string[]
+  /** Reviews of the reports of earlier periods, oldest first; absent: none. */
+  readonly reviews?: readonly ReportReview[]
   /** A sentence that is shown on top where the data is a replay. */
   readonly replay?: string
 }

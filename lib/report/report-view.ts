@@ -22,6 +22,7 @@ import { otherClassesSection } from './sections/other-classes.ts'
 import { notEnoughEvidenceSection, otherSections } from './sections/other-paths.ts'
 import { pageOne } from './sections/page-one.ts'
 import type { PageOneView } from './sections/page-one.ts'
+import { reviewsSection } from './sections/reviews.ts'
 import { scopeSection } from './sections/scope.ts'
 import { trendSection } from './sections/trend.ts'
 import { verificationSection } from './sections/verification.ts'
@@ -70,6 +71,7 @@ export function viewOf(summary: Summary): ReportView {
       dataFlowSection(wording),
       enforcementSection(summary),
       waiversSection(wording),
+      ...reviewsSection(wording),
       cryptoSection(wording),
       verificationSection(summary),
       methodSection(summary),

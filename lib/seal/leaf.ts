@@ -69,6 +69,7 @@ export const SEALED_PREFIXES: readonly {
   { kind: 'scope-change', prefix: changesPrefix('scope') },
   { kind: 'waiver-change', prefix: changesPrefix('waivers') },
   { kind: 'channel-change', prefix: changesPrefix('channels') },
+  { kind: 'review', prefix: changesPrefix('reviews') },
   { kind: 'report', prefix: reportsPrefix },
 ]
 

@@ -92,8 +92,8 @@ const FOR_AUDITORS = [
 
 /** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
 export const trustKey = 'registry/trust.json'
-/** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail. */
-export const RECORD_KINDS = ['clusters', 'scope', 'waivers', 'channels'] as const
+/** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail; and reviews of reports. */
+export const RECORD_KINDS = ['clusters', 'scope', 'waivers', 'channels', 'reviews'] as const
 
 /** What is kept as a row of changes. */
 export type RecordKind = (typeof RECORD_KINDS)[number]

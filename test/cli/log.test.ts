@@ -287,7 +287,6 @@ test('what cannot be used is one line that says what is wanted', async () => {
   for (const [args, code, says] of [
     [['verify'], 2, /verify nothing: give the file of a pack, or the directory of a copy/],
     [['verify', missing], 2, /missing": it is no file or directory/],
-    [['verify', file], 2, /it is no directory/],
     [['verify', store, '--since', missing], 2, /--since ".*missing": it does not exist/],
     [['verify', store, '--since', store], 2, /--since .*: it is a folder/],
     [['verify', store, '--key', 'a+b+c'], 2, /Cannot read key "a\+b\+c": wanted a vkey of Ed25519/],
@@ -310,6 +309,9 @@ test('what cannot be used is one line that says what is wanted', async () => {
   ] as const)
     assertClear(await mesh.run(...args), code, says)
   assert.equal((await mesh.run('log', 'check', '--store', missing)).code, 1)
+  const noPack = await mesh.run('verify', file)
+  assert.equal(noPack.code, 1)
+  assert.match(noPack.stdout, /^Not verified: 1 finding\.\n {2}The pack cannot be read: it is no zip file/)
 })
 
 test('a checkpoint that was copied by hand is the checkpoint', async () => {

@@ -50,9 +50,14 @@ describe('ciphertrail demo', () => {
 
     assert.match(stdout, /\nSealed: {3}a log of 9 leaves, signed; 9 objects verified to be as sealed\n/)
 
+    assert.match(
+      stdout,
+      /\nPack: {5}demo-output\/audit-pack\.zip \(1\.7 MB\): verified; made again from its evidence, the report is the same\n {10}With one bit of the evidence flipped in a copy, verify says:\n {12}evidence\/20261124T130000Z-20261124T130500Z\/demo\/0001\.json\.gz: its bytes are not those that manifest\.json lists\n/,
+    )
+
     const [, next = ''] = stdout.split('Next, type:\n')
     const commands = next.trim().split('\n')
-    assert.equal(commands.length, 7)
+    assert.equal(commands.length, 8)
     for (const command of commands) {
       const one = run(folder, 'sh', '-c', command)
       assert.deepEqual([one.status, one.stderr], [0, ''], command)

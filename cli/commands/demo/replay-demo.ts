@@ -7,6 +7,7 @@ import type { Console } from '../../console.ts'
 import { pathLines } from '../../path-table.ts'
 import { tableWidth, wrapped } from '../../terminal-table.ts'
 import { pathOf, writeReport } from '../report.ts'
+import { packDemo } from './pack-demo.ts'
 import { deriveDeps } from '../../open-store.ts'
 import { openCluster } from '../../../lib/collect/cluster/open-cluster.ts'
 import { collectWindow } from '../../../lib/collect/snapshot.ts'
@@ -35,6 +36,9 @@ const OUT = 'demo-output'
 
 /** Beside the store, as for every store. */
 const KEY = join(OUT, 'store.key')
+
+/** What an auditor would get. */
+const PACK = join(OUT, 'audit-pack.zip')
 
 /** What marks the folder as one that may be removed. */
 const MARK = 'this-is-a-ciphertrail-demo'
@@ -87,6 +91,7 @@ export async function runDemo(console: DemoConsole): Promise<number> {
   const { summary, view } = report
   await seal({ now: console.now() }, { objects, signer })
   const verified = await verifyStore({ vkey }, { objects })
+  const pack = await packDemo({ file: PACK, documents: OUT, period, vkey }, { objects, console })
 
   const width = tableWidth(console)
   const folded = (texts: readonly string[]) => (width === null ? texts : texts.flatMap((line) => wrapped(line, width)))
@@ -98,11 +103,12 @@ export async function runDemo(console: DemoConsole): Promise<number> {
     ...folded(['', ...actionLines(summary, datesOf(period).moment), '', 'Not seen', ...view.pageOne.notSeen, '']),
     ...whereLines(report.files),
     sealedLine(verified),
+    ...pack.lines,
     '',
     ...nextLines(windows, vkey),
   ]
   for (const line of lines) console.out(line)
-  return snapshots.every(({ complete }) => complete) && isProved(verified) ? 0 : 1
+  return snapshots.every(({ complete }) => complete) && isProved(verified) && pack.isProved ? 0 : 1
 }
 
 /** From the first window to the last. */
@@ -236,6 +242,7 @@ function nextLines(windows: readonly Window[], vkey: string): string[] {
     `  ${command} workloads`,
     `  ${command} log check`,
     `  ${commandName()} verify ${join(OUT, 'store')} --key ${vkey}`,
+    `  ${commandName()} verify ${PACK} --key ${vkey}`,
   ]
 }
 

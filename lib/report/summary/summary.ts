@@ -75,6 +75,8 @@ export type Summary = {
   /** Workloads whose blind spots are more than not being in the mesh. */
   readonly blind: readonly Workload[]
   readonly workloads: number
+  /** Of reports of earlier periods, oldest first. */
+  readonly reviews: NonNullable<ReportInput['reviews']>
 }
 
 /** The paths of one class that is not judged. */
@@ -137,6 +139,7 @@ export function summarise(input: ReportInput): Summary {
     unmeshed: workloads.filter(({ meshed }) => meshed !== 'yes'),
     blind: workloads.filter(({ blindSpots }) => blindSpots.some(({ kind }) => kind !== 'unmeshed')),
     workloads: workloads.length,
+    reviews: input.reviews ?? [],
   }
 }
 

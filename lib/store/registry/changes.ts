@@ -21,7 +21,7 @@ export type RecordedChange = {
   /** RFC 3339. */
   readonly at: string
   readonly by: string
-  /** What the kind keeps: lib/store/registry/registry.ts says it of `clusters`, lib/store/registry/declarations.ts of `scope` and `waivers`, lib/deliver/channel/channel.ts of `channels`. */
+  /** What the kind keeps: lib/store/registry/registry.ts says it of `clusters`, lib/store/registry/declarations.ts of `scope` and `waivers`, lib/deliver/channel/channel.ts of `channels`, lib/store/registry/reviews.ts of `reviews`. */
   readonly content: unknown
 }
 

@@ -1,0 +1,164 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { leavesOf } from '../../lib/pack/log-files.ts'
+import { pickWindows, type Population, populationOf, type SampledWindow } from '../../lib/pack/sample.ts'
+import { entriesUpTo, presentHead } from '../../lib/pack/select-report.ts'
+import { nameOf } from '../../lib/seal/leaf.ts'
+import { proveLeaf } from '../../lib/seal/verify/prove.ts'
+import { StoreError } from '../../lib/store/objects/objects.ts'
+import { toJson } from '../../lib/text/format-json.ts'
+import { printable } from '../../lib/text/printable.ts'
+import { windowText } from '../../lib/store/keys.ts'
+import type { ReportPeriod } from '../../lib/report/report-input.ts'
+import { type Console, UsageError } from '../console.ts'
+import { chosenClusters, openStore } from '../open-store.ts'
+import { collectValues, readNumber } from '../option-values.ts'
+import { PERIOD_HELP, type PeriodOptions, readPeriodOptions, WEEK_HELP } from '../period-options.ts'
+import { type Column, tableLines } from '../terminal-table.ts'
+import { count } from './log.ts'
+
+type SampleOptions = PeriodOptions & {
+  readonly count: string
+  readonly seed?: string
+  readonly out?: string
+  readonly cluster?: string[]
+  readonly json?: boolean
+  readonly store?: string
+}
+
+/** A window that was picked, with the proofs of its leaves. */
+type ProvedWindow = SampledWindow & {
+  readonly proofs: readonly { readonly file: string; readonly proof: Uint8Array }[]
+}
+
+/** Adds `ciphertrail sample`. */
+export function addSample(program: Command, console: Console): void {
+  program
+    .command('sample')
+    .summary('pick windows of a period by a seed, with the proof of each')
+    .description(
+      'Picks windows of a period for an auditor who tests a sample: the population and how it was derived, the chosen windows, what is sealed of each, and the proofs. The same store and the same seed pick the same windows.',
+    )
+    .option('--period <period>', PERIOD_HELP)
+    .option('--week <week>', WEEK_HELP)
+    .option('--time-zone <zone>', 'IANA time zone of the week (default UTC)')
+    .option('--from <time>', 'windows that end after this time')
+    .option('--to <time>', '... and not after this one')
+    .option('--count <n>', 'how many windows', '25')
+    .requiredOption('--seed <text>', 'a text that the auditor chooses')
+    .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
+    .option('--out <dir>', 'write the sample and its proofs (C2SP tlog-proof) into this folder')
+    .option('--json', 'one JSON object')
+    .addHelpText(
+      'after',
+      '\nEach window gets a rank: SHA-256 of three lines, the seed, the cluster and the\nwindow. The smallest ranks are taken. To compute one by hand:\n  printf "7\\nprod\\n20261124T120000Z-20261124T130000Z\\n" | sha256sum\n\nExamples:\n  ciphertrail sample --period 2026-W47 --count 25 --seed 7\n  ciphertrail sample --period 2026-11-01/2026-12-01 --seed "audit 26" --out sample',
+    )
+    .action(async (_: unknown, command: Command) => {
+      const options = command.optsWithGlobals<SampleOptions>()
+      const { seed = '', json = false, out } = options
+      if (/[\n\r]/.test(seed)) throw new UsageError('Cannot use this --seed: wanted one line of text')
+      const wanted = readNumber('--count', options.count, 100_000)
+      const period = readPeriodOptions(options, console.now(), 'sample')
+      const objects = openStore(options, console)
+      const clusters = await chosenClusters(objects, options.cluster)
+      const { verifier, head } = await presentHead(objects)
+      const leaves = leavesOf(await entriesUpTo(head.checkpoint.size, objects))
+      const population = populationOf(clusters, period, leaves, nameOf)
+      const picked: ProvedWindow[] = []
+      for (const [at, window] of pickWindows(population.windows, wanted, seed).entries()) {
+        const proofs: { file: string; proof: Uint8Array }[] = []
+        for (const { number, name } of window.leaves)
+          proofs.push({
+            file: `${String(at + 1).padStart(4, '0')}-leaf-${number}.tlog-proof`,
+            proof: await proveLeaf(name, { ...head, verifier }, objects),
+          })
+        picked.push({ ...window, proofs })
+      }
+      const sample = sampleJson({ period, seed, wanted, population, picked, clusters: clusters.map(({ id }) => id) })
+      if (out !== undefined) await writeSample(out, sample, picked)
+      if (json) console.out(toJson(sample))
+      else
+        for (const line of sampleLines({
+          period,
+          seed,
+          wanted,
+          population,
+          picked,
+          clusters: clusters.map(({ id }) => id),
+        }))
+          console.out(line)
+      if (!json && out !== undefined) console.out(`Proofs: ${printable(out)}`)
+    })
+}
+
+type Sample = {
+  readonly period: ReportPeriod
+  readonly seed: string
+  readonly wanted: number
+  readonly population: Population
+  readonly picked: readonly ProvedWindow[]
+  readonly clusters: readonly string[]
+}
+
+const METHOD = 'rank = SHA-256 of "SEED\\nCLUSTER\\nWINDOW\\n"; the smallest ranks, in their order'
+
+function sampleJson({ period, seed, wanted, population, picked, clusters }: Sample) {
+  const { windows, ...counts } = population
+  return {
+    period,
+    clusters,
+    population: { windows: windows.length, ...counts, derivedFrom: derivationWords(clusters) },
+    method: METHOD,
+    seed,
+    count: wanted,
+    windows: picked.map(({ proofs, ...window }) => ({
+      ...window,
+      proofs: proofs.map(({ file, proof }) => ({ file, proof: Buffer.from(proof).toString() })),
+    })),
+  }
+}
+
+function derivationWords(clusters: readonly string[]): string {
+  return `every window that was expected of ${clusters.join(', ')} from its registration on, by the registry; and every window of which an attempt or a gap is sealed`
+}
+
+function sampleLines({ period, seed, wanted, population, picked, clusters }: Sample): string[] {
+  const { windows, attempts, gaps, neither } = population
+  return [
+    printable(
+      `Population  ${count(windows.length, 'window')} in ${period.label}: ${attempts} with evidence, ${count(gaps, 'recorded gap')}, ${neither} with neither`,
+    ),
+    printable(`            ${derivationWords(clusters)}`),
+    `Method      ${METHOD}`,
+    printable(`Seed        ${seed}`),
+    `Sample      ${picked.length} of ${wanted} wanted`,
+    '',
+    ...(picked.length === 0 ? [] : tableLines(picked, COLUMNS)),
+  ]
+}
+
+const COLUMNS: readonly Column<ProvedWindow>[] = [
+  { heading: 'WINDOW', text: ({ window }) => windowText(window) },
+  { heading: 'CLUSTER', text: ({ cluster }) => cluster },
+  { heading: 'STATUS', text: ({ status }) => status },
+  { heading: 'LEAF', text: ({ leaves }) => leaves.map(({ number }) => number).join(', ') || '-' },
+  {
+    heading: 'SHA-256',
+    text: ({ leaves }) => leaves.map(({ sha256 }) => sha256?.slice(0, 16) ?? 'gap').join(', ') || '-',
+  },
+]
+
+async function writeSample(folder: string, sample: unknown, picked: readonly ProvedWindow[]): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'sample.json'), `${toJson(sample)}\n`)
+    for (const { file, proof } of picked.flatMap(({ proofs }) => proofs)) await writeFile(join(folder, file), proof)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error
+    throw new StoreError(
+      `Cannot write the sample to "${printable(folder)}": ${String(error.code)}, wanted a folder that can be written`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { hash } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { directoryObjects } from '../../lib/store/objects/directory.ts'
+import { keyFileSigner } from '../../lib/seal/key/key-file.ts'
+import { linesOf, parseNdjson, run, runProcess } from '../support/process/command-line.ts'
+import { fillReported, PERIOD, VERSION } from '../support/stored/packed-report.ts'
+import { minutesIn } from '../support/stored/sealed-store.ts'
+
+/** `pack`, `verify`, `sample` and `review` as they are typed. */
+
+const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pack-cli-'))
+after(() => rmSync(folder, { recursive: true }))
+const command = (...args: string[]) => run(args, { folder })
+const created = await command('key', 'new', 'example.com/log')
+assert.equal(created.code, 0, created.stderr)
+const vkey = (await command('key', 'show')).stdout.trim()
+const objects = directoryObjects(join(folder, 'ciphertrail-data'))
+const report = await fillReported(objects, await keyFileSigner(join(folder, 'ciphertrail-data.key')))
+const period = `${PERIOD.from}/${PERIOD.to}`
+
+async function ok(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await command(...args)
+  assert.deepEqual([code, stderr], [0, ''], args.join(' '))
+  return stdout
+}
+
+test('the same pack is the same file, whatever the time zone, the language and the umask', async () => {
+  const sums = new Set<string>()
+  for (const [at, env] of [
+    { TZ: 'America/St_Johns', LC_ALL: 'tr_TR.UTF-8', LANG: 'tr_TR.UTF-8' },
+    { TZ: 'Pacific/Kiritimati', LC_ALL: 'C', LANG: 'de_DE.UTF-8' },
+  ].entries()) {
+    const { code, stderr } = await runProcess(['pack', '--period', period, '--out', `${at}.zip`], { folder, env })
+    assert.deepEqual([code, stderr], [0, ''])
+    sums.add(hash('sha256', readFileSync(join(folder, `${at}.zip`))))
+  }
+  assert.equal(sums.size, 1)
+  const [made] = parseNdjson(await ok('pack', '--report', report, '--out', 'again.zip', '--json'))
+  assert.deepEqual([made?.['sha256'], made?.['report']], [[...sums][0], report])
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith('.new')),
+    [],
+  )
+})
+
+test('verify takes the file of a pack, shows the key first without --key, and fails on another one', async () => {
+  await ok('pack', '--period', period, '--out', 'pack.zip')
+  const own = linesOf(await ok('verify', 'pack.zip'))
+  assert.equal(own[0], `Key       ${vkey}`)
+  assert.ok(own.every((line) => line.length <= 160))
+  const given = await ok('verify', 'pack.zip', '--key', vkey)
+  assert.match(given, /^Verified: 3 pieces of evidence/)
+  // The report was made by another version than the one that verifies.
+  assert.match(
+    given,
+    new RegExp(`\\nRendered {2}not rendered again: ciphertrail ${VERSION} made the report, and this is `),
+  )
+  const [answer] = parseNdjson(await ok('verify', 'pack.zip', '--key', vkey, '--json'))
+  assert.deepEqual([answer?.['verified'], answer?.['keyMismatch']], [true, false])
+  const other = 'example.com/log+00000000+AQ'
+  assert.equal((await command('verify', 'pack.zip', '--key', other)).code, 2)
+  await run(['key', 'new', 'example.com/other', '--key', 'other.key'], { folder })
+  const wrong = await command('verify', 'pack.zip', '--key', (await ok('key', 'show', '--key', 'other.key')).trim())
+  assert.equal(wrong.code, 1)
+  assert.match(
+    wrong.stdout,
+    /^KEY MISMATCH: the pack was signed with example\.com\/log\+.*, and you trust example\.com\/other\+/,
+  )
+})
+
+test('what cannot be packed is one line that says what to run', async () => {
+  for (const [args, code, says] of [
+    [
+      ['pack', '--week', '2020-W01', '--out', 'x.zip'],
+      1,
+      /^Cannot pack Week 2020-W01: there is no report of it, run "ciphertrail report --week 2020-W01" and then "ciphertrail seal"\n$/,
+    ],
+    [
+      ['pack', '--period', period, '--out', 'no/such/x.zip'],
+      1,
+      /^Cannot write the pack to "no\/such\/x\.zip": ENOENT, wanted/,
+    ],
+    [['pack', '--period', 'a/b/c', '--out', 'x.zip'], 2, /^Cannot pack over --period "a\/b\/c": wanted an ISO week/],
+    [['pack', '--report', '../x', '--out', 'x.zip'], 2, /^Cannot find report "\.\.\/x": wanted an id such as/],
+    [['pack', '--period', period], 2, /--out/],
+    [
+      ['review', '2020-W01', '--by', 'Ada', '--note', 'ok'],
+      2,
+      /^Cannot review week "2020-W01": no report of it is kept/,
+    ],
+    [['review', report, '--by', ' ', '--note', 'ok'], 2, /^Cannot read --by: wanted 1 to 200 characters/],
+    [['sample', '--period', period, '--count', '0', '--seed', '7'], 2, /^Cannot read --count "0"/],
+    [['sample', '--period', period], 2, /--seed/],
+  ] as const) {
+    const ran = await command(...args)
+    assert.deepEqual([ran.code, linesOf(ran.stderr).length], [code, 1], ran.stderr)
+    assert.match(ran.stderr, says)
+  }
+})
+
+test('sample picks the same windows for the same seed, proves each, and can be done by hand', async () => {
+  const asked = ['sample', '--period', period, '--count', '3', '--seed', 'seven', '--json', '--out', 'sample'] as const
+  const [sample] = parseNdjson(await ok(...asked))
+  assert.deepEqual(parseNdjson(await ok(...asked)), [sample])
+  const { windows, population } = sample as {
+    windows: { window: { start: string }; cluster: string; status: string; proofs: { file: string }[] }[]
+    population: Record<string, unknown>
+  }
+  assert.deepEqual(
+    { ...population, derivedFrom: '' },
+    { windows: 4, expected: 4, attempts: 3, gaps: 1, neither: 0, derivedFrom: '' },
+  )
+  assert.equal(windows.length, 3)
+  const names = [0, 5, 10, 15].map((from) => {
+    const text = (minutes: number) => minutesIn(minutes).toISOString().replace('.000Z', 'Z').replaceAll(/[-:]/g, '')
+    return `${text(from)}-${text(from + 5)}`
+  })
+  const byHand = names.toSorted((a, b) => {
+    const rank = (name: string) => spawnSync('sha256sum', { input: `seven\neast\n${name}\n`, encoding: 'utf8' }).stdout
+    return rank(a) < rank(b) ? -1 : 1
+  })
+  assert.deepEqual(
+    windows.map(({ window }) => window.start.replaceAll(/[-:]/g, '')),
+    byHand.slice(0, 3).map((name) => name.slice(0, 16)),
+  )
+  for (const { status, proofs, window } of windows) {
+    assert.equal(proofs.length, 1)
+    if (status !== 'attempt') continue
+    const start = window.start.replaceAll(/[-:]/g, '')
+    const name = names.find((one) => one.startsWith(start)) ?? ''
+    const object = join('ciphertrail-data/evidence', name, 'east/0001.json.gz')
+    await ok('verify', '--proof', join('sample', proofs[0]?.file ?? ''), '--object', object, '--key', vkey)
+  }
+  const other = await ok('sample', '--period', period, '--count', '3', '--seed', 'eight')
+  assert.match(other, /^Population {2}4 windows in .*: 3 with evidence, 1 recorded gap, 0 with neither\n/)
+})
+
+test('a review is a leaf, and the report of a later period shows it', async () => {
+  assert.match(
+    await ok('review', report.slice('reports/'.length, -'.json'.length), '--by', '<b>Ada</b>', '--note', 'W-1 must go'),
+    /^Recorded review 1: Twenty minutes \(reports\/.*\), by <b>Ada<\/b>\. Run "ciphertrail seal" to seal it\.\n$/,
+  )
+  assert.match(await ok('seal'), /1 review/)
+  const to = minutesIn(40).toISOString().replace('.000Z', 'Z')
+  await ok('report', '--from', PERIOD.to, '--to', to, '--out', 'later')
+  const html = readFileSync(join(folder, 'later/report.html'), 'utf8')
+  assert.match(html, /Reviews of earlier reports[\s\S]*&lt;b&gt;Ada&lt;\/b&gt;[\s\S]*W-1 must go/)
+  await ok('report', '--from', PERIOD.from, '--to', PERIOD.to, '--out', 'same')
+  assert.doesNotMatch(readFileSync(join(folder, 'same/report.html'), 'utf8'), /Reviews of earlier reports/)
+})
