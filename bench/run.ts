@@ -4,6 +4,7 @@
  */
 import { benchCollecting } from './collecting.ts'
 import { benchColdStart } from './cold-start.ts'
+import { benchPacking } from './packing.ts'
 import { benchReport } from './report.ts'
 import { benchSealing } from './sealing.ts'
 import { benchVerifying } from './verifying.ts'
@@ -12,6 +13,7 @@ const scenarios = new Map(
   Object.entries({
     collecting: benchCollecting,
     verifying: benchVerifying,
+    packing: benchPacking,
     sealing: benchSealing,
     report: benchReport,
     'cold-start': benchColdStart,

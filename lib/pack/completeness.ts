@@ -8,6 +8,7 @@ import { isIn, type NumberedLeaf, type PackScope } from './packed-leaves.ts'
 /** What the leaves say of the windows of a period. */
 export type PeriodWindows = {
   readonly attempts: number
+  /** Windows that were recorded as gaps and got no attempt later. */
   readonly gaps: number
   /** Expected, and neither: by cluster, oldest first. */
   readonly untold: readonly { readonly cluster: string; readonly window: Window }[]
@@ -21,21 +22,23 @@ export function windowsOf(
   leaves: readonly NumberedLeaf[],
   registered: readonly Cluster[],
 ): PeriodWindows {
-  const told = new Set<string>()
-  let [attempts, gaps] = [0, 0]
+  const [attempted, gone] = [new Set<string>(), new Set<string>()]
+  let attempts = 0
   for (const { leaf } of leaves) {
     if ((leaf.kind !== 'gap' && leaf.kind !== 'snapshot') || leaf.window === undefined) continue
     if (!ids.includes(leaf.cluster ?? '') || !isIn(leaf.window.end, period)) continue
-    told.add(`${leaf.cluster} ${windowText(leaf.window)}`)
-    if (leaf.kind === 'gap') gaps++
-    else attempts++
+    const place = `${leaf.cluster} ${windowText(leaf.window)}`
+    ;(leaf.kind === 'gap' ? gone : attempted).add(place)
+    if (leaf.kind === 'snapshot') attempts++
   }
+  const told = new Set([...attempted, ...gone])
   const untold = registered.flatMap((cluster) => {
     if (!ids.includes(cluster.id)) return []
     return expectedWindows(cluster, period).flatMap((window) =>
       told.has(`${cluster.id} ${windowText(window)}`) ? [] : [{ cluster: cluster.id, window }],
     )
   })
+  const gaps = [...gone].filter((place) => !attempted.has(place)).length
   return { attempts, gaps, untold, unknown: ids.filter((id) => !registered.some((cluster) => cluster.id === id)) }
 }
 

@@ -40,6 +40,10 @@ Evidence  ${facts.attempts} collection attempts${facts.evidence === 'all' ? ', a
 1. READ IT
 ----------
 
+Unpack the file (here pack.zip) into an empty folder beside it, and go there:
+
+  unzip -q pack.zip -d pack && cd pack
+
   report.html            the report, in any browser
   report.pdf             the same as PDF/A-3a
   index/by-control.csv   each control, the rules that test it, the results
@@ -48,37 +52,40 @@ Evidence  ${facts.attempts} collection attempts${facts.evidence === 'all' ? ', a
   data/                  the numbers behind the report
   controls.json          the framework controls and their rules
   changes/               clusters, scope, waivers and reviews, as declared
+  verify.mjs, verifier/  the program that checks this pack (section 2)
   evidence/              what the clusters answered, unmodified (gzip, JSON)
 
 To read a piece of evidence:
 
-  gzip -dc ${example?.key ?? 'evidence/WINDOW/CLUSTER/0001.json.gz'} | head -c 1000
+  gzip -dc ${example?.key ?? 'evidence/WINDOW/CLUSTER/0001.json.gz'} | head -c 1000; echo
 
 
 2. CHECK IT
 -----------
 
-${wrapped("Get the key from a source other than this pack: the operator's website, a letter, or an earlier report. Write it to the file trusted-key.txt. The pack contains a key too, but whoever forges a pack can put their own key into it.")}
+${wrapped("Get the key from a source other than this pack: the operator's website, a letter, or an earlier report. Write it to the file trusted-key.txt, beside the packed file. The pack contains a key too, but whoever forges a pack can put their own key into it.")}
 
-Unpack the file into an empty folder and go there. Then, with Node.js 18 or
-later (https://nodejs.org) and nothing else:
+In the unpacked folder, with Node.js 18 or later (https://nodejs.org) and nothing else:
 
-  node verify.mjs --key trusted-key.txt
+  node verify.mjs --key ../trusted-key.txt
 
-To check the packed file itself, every byte of it, give its name:
+Write no files into this folder: a file that is not listed is a finding. To
+check the packed file itself, every byte of it, give its name:
 
-  node verify.mjs --key trusted-key.txt ../pack.zip
+  node verify.mjs --key ../trusted-key.txt ../pack.zip
 
 ${wrapped('"Verified" means: the key signed the log; the log is whole; every evidence file, every declared change and the report are what was sealed; nothing that belongs in the pack is absent; no window of the period is without an evidence file or a recorded gap. Exit code 0 means verified, 1 means not.')}
 
-With a checkpoint of the same log that you kept earlier (from the last pack:
-log/checkpoint; or from the verification section of an earlier report):
+${wrapped('The verifier comes with the pack, so a forger could change it too. Use one from elsewhere (lib/pack/bundled in the source of ciphertrail, or that of an earlier pack), or section 3.')}
 
-  node verify.mjs --key trusted-key.txt --checkpoint old-checkpoint
+With a checkpoint of the same log that you kept earlier (log/checkpoint of an
+earlier pack, or the one printed in an earlier report):
 
-${wrapped('That also shows that the log was not rewritten since. With ciphertrail itself (npm install -g ciphertrail) the report is also made again from the evidence and compared:')}
+  node verify.mjs --key ../trusted-key.txt --checkpoint ../old-checkpoint
 
-  ciphertrail verify ../pack.zip --key "$(cat trusted-key.txt)"
+${wrapped('That also shows that the log was not rewritten since. With ciphertrail itself, the report is also made again from the evidence and compared:')}
+
+  ciphertrail verify ../pack.zip --key "$(cat ../trusted-key.txt)"
 
 
 3. CHECK IT WITHOUT OUR PROGRAMS
@@ -90,9 +97,9 @@ The files are those that are listed (GNU coreutils):
 
 The log's key signed the checkpoint (OpenSSL 3):
 
-  head -n 3 log/checkpoint > signed.txt
-  tail -n 1 log/checkpoint | cut -d ' ' -f 3 | base64 -d | tail -c 64 > signature.bin
-  openssl pkeyutl -verify -pubin -inkey vkey.pem -rawin -in signed.txt -sigfile signature.bin
+  head -n 3 log/checkpoint > ../signed.txt
+  tail -n 1 log/checkpoint | cut -d ' ' -f 3 | base64 -d | tail -c 64 > ../signature.bin
+  openssl pkeyutl -verify -pubin -inkey vkey.pem -rawin -in ../signed.txt -sigfile ../signature.bin
 
 vkey.pem is the key of vkey.txt. The last 32 bytes of both are equal:
 

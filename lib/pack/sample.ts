@@ -92,6 +92,6 @@ export function pickWindows(windows: readonly SampledWindow[], count: number, se
 }
 
 /** SHA-256 of three lines, in hex: the seed, the cluster, the window as keys of evidence have it. */
-export function rankOf({ cluster, window }: Pick<SampledWindow, 'cluster' | 'window'>, seed: string): string {
+function rankOf({ cluster, window }: Pick<SampledWindow, 'cluster' | 'window'>, seed: string): string {
   return hash('sha256', `${seed}\n${cluster}\n${windowText(window)}\n`)
 }

@@ -2,6 +2,8 @@
 import { createHash, hash } from 'node:crypto'
 import { Readable, Transform, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { deflateRawSync } from 'node:zlib'
 import { ZipFile } from 'yazl'
 import type { Objects } from '../store/objects/objects.ts'
@@ -67,6 +69,7 @@ export async function writePack(
       callback(null, chunk)
     },
   })
+  const freed = writtenEvidence()
   for (const { name, source, size: memberSize } of all) {
     const options = { mtime: MTIME, mode: ZIP.mode, forceDosTimestamp: true }
     if (source instanceof Uint8Array)
@@ -75,6 +78,7 @@ export async function writePack(
       zip.addReadStreamLazy(name, { ...options, compress: false, size: memberSize }, (give) => {
         readSealed(source, objects).then(
           (body) => {
+            freed.add(body.length)
             onProgress(++done, sealed.length)
             give(null, Readable.from([body], { objectMode: false }))
           },
@@ -85,6 +89,24 @@ export async function writePack(
   zip.end()
   await Promise.race([pipeline(zip.outputStream, counting, sink), failed])
   return { size, sha256: digest.digest('hex'), members: all.length }
+}
+
+/** So many bytes of evidence may lie about before they are given back: Node by itself waits for about 64 MB, since it sees only small objects that hold them. */
+const MOST_LYING_ABOUT = 24e6
+
+/** Collects the evidence that was written already. */
+function writtenEvidence(): { readonly add: (bytes: number) => void } {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  let bytes = 0
+  return {
+    add: (more) => {
+      bytes += more
+      if (bytes < MOST_LYING_ABOUT) return
+      bytes = 0
+      collect()
+    },
+  }
 }
 
 function plannedSmall({ name, body }: { readonly name: string; readonly body: Uint8Array }): Planned {

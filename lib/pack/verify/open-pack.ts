@@ -205,17 +205,21 @@ async function isAt(position: number, wanted: Buffer, file: FileHandle): Promise
   return bytesRead === wanted.length && Buffer.compare(buffer, wanted) === 0
 }
 
+/** Buffers that nobody reads into now: each of thousands of members would leave one behind. */
+const free: Buffer[] = []
+
+/** Pieces of a member. Each holds until the next one is read. */
 async function* piecesOf({ start, packedSize }: PackMember, file: FileHandle): AsyncGenerator<Buffer> {
-  for (let at = 0; at < packedSize;) {
-    const { bytesRead, buffer } = await file.read(
-      Buffer.allocUnsafe(Math.min(PIECE, packedSize - at)),
-      0,
-      null,
-      start + at,
-    )
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield buffer.subarray(0, bytesRead)
+  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(PIECE)
+  try {
+    for (let at = 0; at < packedSize;) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(PIECE, packedSize - at), start + at)
+      if (bytesRead === 0) return
+      at += bytesRead
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    free.push(buffer)
   }
 }
 
@@ -233,7 +237,7 @@ async function digestOf(member: PackMember, file: FileHandle): Promise<MemberDig
 async function readMember(member: PackMember, file: FileHandle): Promise<ReadMember | undefined> {
   if (Math.max(member.size, member.packedSize) > MOST_IN_MEMORY) return undefined
   const pieces: Buffer[] = []
-  for await (const piece of piecesOf(member, file)) pieces.push(piece)
+  for await (const piece of piecesOf(member, file)) pieces.push(Buffer.from(piece))
   const packed = Buffer.concat(pieces)
   try {
     // Stops where there is more than the entry says: a small file cannot fill the memory.

@@ -140,7 +140,7 @@ export async function verifyPack(
       since: compared,
       report: sealed === undefined ? null : { key: sealed.scope.report, ...sealed.scope.record },
       asSealed: sealed === undefined || !isSealed ? nothing.asSealed : countsOf(sealed),
-      windows: sealed === undefined ? nothing.windows : { ...sealed.windows, untold: sealed.windows.untold.length },
+      windows: sealed === undefined ? nothing.windows : countedWindows(sealed.windows),
       isAsWritten,
       rendering,
       findings: findings.all(),
@@ -174,6 +174,10 @@ function countsOf({ objects, scope }: SealedContents): PackVerification['asSeale
     objects: objects.length,
     documents: scope.record.documents.length,
   }
+}
+
+function countedWindows({ attempts, gaps, untold }: PeriodWindows): PackVerification['windows'] {
+  return { attempts, gaps, untold: untold.length }
 }
 
 /** The key that the pack names, in both of its forms; undefined where it names none. */
@@ -249,11 +253,11 @@ async function checkWritten(
   const head = { checkpoint: log.checkpoint }
   const written = await writtenMembers({ scope: sealed.scope, documents, entries: log.entries, head, vkey, version })
   const names = new Map(written.map(({ name, body }) => [name, body]))
-  const before = [README, ...INDEX_FILES, CONTROLS_FILE, ...VERIFIER_FILES].filter(
+  const compared = [README, ...INDEX_FILES, CONTROLS_FILE, ...VERIFIER_FILES].filter(
     (name) => names.has(name) || pack.members.has(name),
   )
   let isSame = true
-  for (const name of before) {
+  for (const name of compared) {
     const [own, wanted] = [await bodyOf(name, pack), names.get(name)]
     if (own !== undefined && wanted !== undefined && areEqual(own, wanted)) continue
     isSame = false

@@ -57,7 +57,8 @@ export function checkWindows(leaves, report, record, bodies) {
   const told = new Set(
     leaves.flatMap(({ leaf }) => (leaf.window ? [`${leaf.cluster} ${leaf.window.start} ${leaf.window.end}`] : [])),
   )
-  const counts = { attempts: 0, gaps: 0 }
+  let attempts = 0
+  const [attempted, gone] = [new Set(), new Set()]
   for (const { leaf } of leaves) {
     if (
       !leaf.window ||
@@ -66,7 +67,10 @@ export function checkWindows(leaves, report, record, bodies) {
       leaf.window.end > record.period.to
     )
       continue
-    counts[leaf.kind === 'gap' ? 'gaps' : 'attempts']++
+    const place = `${leaf.cluster} ${leaf.window.start} ${leaf.window.end}`
+    if (leaf.kind === 'gap') gone.add(place)
+    else attempted.add(place)
+    if (leaf.kind !== 'gap') attempts++
   }
   const seconds = (time) => Date.parse(time) / 1000
   const text = (at) => new Date(at * 1000).toISOString().replace('.000Z', 'Z')
@@ -85,5 +89,5 @@ export function checkWindows(leaves, report, record, bodies) {
         add(`cluster ${id}`, `window ${text(start)} to ${text(at)} is neither evidence nor a recorded gap`)
     }
   }
-  return counts
+  return { attempts, gaps: [...gone].filter((place) => !attempted.has(place)).length }
 }
