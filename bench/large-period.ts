@@ -2,7 +2,7 @@
 import { DEFAULT_SETTINGS } from '../lib/assess/judge/parse-scope.ts'
 import type { ClusterPeriod, PastPeriod } from '../lib/model/period.ts'
 import type { Coverage, Workload } from '../lib/model/window.ts'
-import type { PathRow } from '../lib/model/history.ts'
+import type { CountedRow, PathRow } from '../lib/model/history.ts'
 import type { State } from '../lib/model/path.ts'
 import type { ReportInput } from '../lib/report/report-input.ts'
 
@@ -73,11 +73,11 @@ function lifeOf(
   index: number,
   paths: number,
   windows: ClusterPeriod['windows'],
-): { rows: PathRow[]; strip: (State | null)[] } {
+): { rows: CountedRow[]; strip: (State | null)[] } {
   const turn = (index * 13) % windows.length
   const later: State = index % 20 === 0 ? 'plaintext' : index % 30 === 1 ? 'unknown' : 'mtls'
   const openedAt = windows[turn]?.start ?? ''
-  const row = (first: number, last: number, state: State): PathRow => ({
+  const row = (first: number, last: number, state: State): CountedRow => ({
     cluster: 'west',
     class: 'application',
     pathId: idOf(index),

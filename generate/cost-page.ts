@@ -88,7 +88,11 @@ export function monthOf(clusters: number, minutes: 5 | 60): Cost {
   const days = HOURS / 24
   // Nineteen days of everybody's evidence are listed once (decision 0051).
   const compactLists = Math.ceil((clusters * 19 * 24 * 60) / minutes / 1000)
-  const compactRequests = { gets: clusters * days * 9 + windows, lists: days * compactLists, puts: clusters * days * 4 }
+  const compactRequests = {
+    gets: clusters * days * 10 + windows,
+    lists: days * compactLists,
+    puts: clusters * days * 5,
+  }
   const requests = sum([
     times(windows, COUNTED.collect),
     times(windows, COUNTED.again),

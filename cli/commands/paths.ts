@@ -196,7 +196,7 @@ function columns(
           ? '-'
           : `${episode.sinceUnknown ? 'before ' : ''}${episode.openedAt}${episode.ending === null ? '' : ` (${episode.ending})`}`,
     },
-    { heading: 'OPENS', text: ({ opens }) => String(opens) },
+    { heading: 'OPENS', text: ({ opens }) => (opens === null ? '-' : String(opens)) },
     { heading: 'REASON', text: ({ reason }) => reason || '-' },
     { heading: 'CAUSE', text: ({ cause }) => cause ?? '-' },
     ...(hasWaivers ? [{ heading: 'WAIVER', text: ({ waiver }: PathRow) => waiver ?? '-' }] : []),

@@ -10,6 +10,7 @@ import { DamagedError, encodeDerived, sha256Of, whileItChanges } from '../store/
 import { parseJson } from '../text/parse-json.ts'
 import { stateKey, timelineKey, windowKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { decodeMonth } from './tables/timeline-table.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
 import { emptyTimeline, timelineSchema } from './timeline-schema.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
@@ -231,7 +232,7 @@ export async function readMonth(
   const stored = await objects.get(timelineKey(cluster, month))
   if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
   // The hash says that these are the bytes that were derived, so their shape needs no second proof.
-  return parseJson(stored.body) as TimelineMonth
+  return decodeMonth(stored.body)
 }
 
 /**

@@ -4,7 +4,8 @@ import type { Cluster } from '../model/registry.ts'
 import type { Interval } from '../model/history.ts'
 import type { Window } from '../model/time.ts'
 import type { History } from './cluster-state.ts'
-import { MISSING } from './path-readings.ts'
+import { MISSING, NOTHING_SEEN } from './path-readings.ts'
+import { noneQuiet } from './quiet-windows.ts'
 
 /**
  * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
@@ -42,7 +43,7 @@ export function withMissing(
   const ended = new Set(history.episodes.filter(({ endedAt }) => endedAt !== null).map(({ id }) => id))
   for (const [name, windows] of Map.groupBy(missing, ({ start }) => start.slice(0, 7))) {
     const month = months.get(name) ?? {
-      format: 'ciphertrail/timeline/1',
+      format: 'ciphertrail/timeline/2',
       derivation: DERIVATION,
       cluster: clusterId,
       month: name,
@@ -53,7 +54,9 @@ export function withMissing(
     const after = windows.filter(({ start }) => watermark !== undefined && start >= watermark)
     const [begin, end] = [after[0]?.start, after.at(-1)?.end]
     const intervals =
-      begin === undefined || end === undefined ? [] : known.map((interval) => notCollected(interval, begin, end, ended))
+      begin === undefined || end === undefined
+        ? []
+        : known.map((interval) => notCollected(interval, { from: begin, to: end, windows: after.length }, ended))
     months.set(name, {
       ...month,
       windows: [
@@ -74,13 +77,18 @@ export function withMissing(
 }
 
 /** What a known path is where nothing was collected. An open episode stays open; one that ended with the last window is not continued. */
-function notCollected(last: Interval, from: string, to: string, ended: ReadonlySet<string>): Interval {
+function notCollected(
+  last: Interval,
+  span: Pick<Interval, 'from' | 'to' | 'windows'>,
+  ended: ReadonlySet<string>,
+): Interval {
   return {
     ...last,
     ...MISSING,
-    from,
-    to,
+    ...span,
     episode: last.episode === null || ended.has(last.episode.id) ? null : last.episode,
+    quiet: noneQuiet(span.windows),
+    total: NOTHING_SEEN,
     activity: [],
   }
 }

@@ -2,9 +2,10 @@ import { toSeconds } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { ArchiveNeededError, type FoldedWindow } from './archive.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
+import { sha256Of } from '../store/objects/derived-object.ts'
 import { CHUNK, foldedCount, readExpected, readMonth } from './cluster-state.ts'
 import type { ClusterState } from './cluster-state.ts'
+import { decodeMonth, encodeMonth } from './tables/timeline-table.ts'
 import { foldWindows, hotMonths } from './timeline.ts'
 import { emptyTimeline } from './timeline-schema.ts'
 import type { Timeline } from './timeline-schema.ts'
@@ -56,7 +57,7 @@ export async function foldMonths(
   const named = { cluster: clusterId, replacing: [] }
   const settle = (settled: readonly TimelineMonth[]): void => {
     for (const month of settled) {
-      const body = encodeDerived(month)
+      const body = encodeMonth(month)
       const sha256 = sha256Of(body)
       if (months.get(month.month) === sha256) continue
       months.set(month.month, sha256)
@@ -98,7 +99,7 @@ async function foldedSoFar(
     if (month === undefined) {
       const body = bodies.get(named.sha256)
       if (body === undefined) return undefined
-      month = JSON.parse(Buffer.from(body).toString()) as TimelineMonth
+      month = await decodeMonth(body)
       unwritten.push(named.month)
     }
     if (isHot) read.push(month)

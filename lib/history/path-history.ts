@@ -4,10 +4,11 @@ import { partitionPoint } from '../partition-point.ts'
 import { toSeconds } from '../time/windows.ts'
 import { STATES } from '../model/path.ts'
 import type { ClassNamespaces, Endpoint, Outcome, State } from '../model/path.ts'
-import type { Episode, Interval, PathRow, TimelineMonth } from '../model/history.ts'
+import type { Activity, Episode, Interval, PathRow, TimelineMonth } from '../model/history.ts'
 import type { Seconds, Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
-import { QUIET } from './path-readings.ts'
+import { NOTHING_SEEN, QUIET, addActivity } from './path-readings.ts'
+import { countQuiet, isQuietAt } from './quiet-windows.ts'
 
 /** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
 export type AskedPeriod = { readonly from?: string | undefined; readonly to?: string | undefined }
@@ -42,8 +43,15 @@ type MonthWindow = TimelineMonth['windows'][number]
 type Piece = {
   readonly interval: Interval
   readonly windows: readonly MonthWindow[]
-  readonly activity: Interval['activity']
+  /** The place of the first of them in the interval, from 0. */
+  readonly first: number
+  /** Of all these windows. */
+  readonly isQuiet: boolean
+  readonly told: Told
 }
+
+/** What a piece comes to: null where only the sums of the whole interval are kept. */
+type Told = { readonly [Count in keyof Activity]: number | null }
 
 /**
  * Answers what the paths were in a period, one row for each interval of equal state: by cluster, then
@@ -71,7 +79,7 @@ export function rows(
   )
   const found: PathRow[] = []
   for (const pieces of piecesByPath(months, query).values()) {
-    for (const piece of pieces.every(isQuiet) ? joinQuiet(pieces) : pieces) {
+    for (const piece of pieces.every(({ isQuiet }) => isQuiet) ? joinQuiet(pieces) : pieces) {
       const { interval } = piece
       const classes = classesOf.get(interval.cluster) ?? classNamespaces([], platformNamespaces)
       const row = { ...rowOf(piece, episodesById), class: pathClass(interval, classes) }
@@ -110,11 +118,9 @@ export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod):
   const strips = new Map<string, StripCell[]>()
   for (const [pathId, pieces] of piecesByPath(months, period)) {
     const cells = windows.map(({ start, end }): StripCell => ({ start, end, state: null, outcome: 'allowed' }))
-    for (const { interval, windows: own, activity } of pieces) {
-      const active = new Set(activity.map(({ end }) => end))
-      for (const { start, end } of own) {
-        const isSilent = interval.state !== 'not-collected' && !active.has(end)
-        const { state, outcome } = isSilent ? QUIET : interval
+    for (const { interval, windows: own, first } of pieces) {
+      for (const [index, { start, end }] of own.entries()) {
+        const { state, outcome } = isQuietAt(interval.quiet, first + index) ? QUIET : interval
         cells[indexes.get(end) ?? -1] = { start, end, state, outcome }
       }
     }
@@ -136,11 +142,11 @@ function piecesByPath(months: readonly TimelineMonth[], period: AskedPeriod): Ma
       if (interval.to <= first.start || interval.from >= last.end) continue
       const own = windows.slice(countBefore(windows, interval.from), countBefore(windows, interval.to))
       if (own.length === 0) continue
-      const [begin, end] = [own[0]?.start ?? '', own.at(-1)?.end ?? '']
-      const activity = interval.activity.filter((entry) => entry.end > begin && entry.end <= end)
+      const place = countBefore(month.windows, own[0]?.start ?? '') - countBefore(month.windows, interval.from)
+      const piece = pieceOf(interval, own, place)
       const pieces = byPath.get(interval.pathId)
-      if (pieces === undefined) byPath.set(interval.pathId, [{ interval, windows: own, activity }])
-      else pieces.push({ interval, windows: own, activity })
+      if (pieces === undefined) byPath.set(interval.pathId, [piece])
+      else pieces.push(piece)
     }
   }
   return byPath
@@ -167,8 +173,30 @@ export function collectedIn(
   return { windows: all.length, notCollected: all.filter(({ collected }) => !collected).length }
 }
 
-function isQuiet({ interval: { state }, activity }: Piece): boolean {
-  return state !== 'not-collected' && activity.length === 0
+function pieceOf(interval: Interval, windows: readonly MonthWindow[], first: number): Piece {
+  const isQuiet = countQuiet(interval.quiet, first, first + windows.length) === windows.length
+  return { interval, windows, first, isQuiet, told: isQuiet ? NOTHING_SEEN : toldOf(interval, first, windows.length) }
+}
+
+/**
+ * What some windows of an interval come to. Of a part nothing more is known than that it is nothing where the whole is nothing, but where each window
+ * is kept.
+ */
+function toldOf({ total, activity, quiet, windows }: Interval, first: number, count: number): Told {
+  if (count === windows) return total
+  if (activity.length > 0) {
+    const before = first - countQuiet(quiet, 0, first)
+    const own = count - countQuiet(quiet, first, first + count)
+    return activity.slice(before, before + own).reduce(addActivity, NOTHING_SEEN)
+  }
+  const part = (whole: number): number | null => (whole === 0 ? 0 : null)
+  const { opens, openAtScrape, bytes, clearBytes } = total
+  return {
+    opens: part(opens),
+    openAtScrape: part(openAtScrape),
+    bytes: part(bytes),
+    clearBytes: part(clearBytes),
+  }
 }
 
 function joinQuiet(pieces: readonly Piece[]): Piece[] {
@@ -184,13 +212,10 @@ function joinQuiet(pieces: readonly Piece[]): Piece[] {
 }
 
 function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathRow, 'class' | 'fix'> {
-  const { interval, windows, activity } = piece
+  const { interval, windows, isQuiet } = piece
   const { cluster, pathId, source, destination, port, episode } = interval
-  const { state, outcome, reason, cause, settings, enforcement, corroborated, candidates } = isQuiet(piece)
-    ? QUIET
-    : interval
-  const bytes = activity.reduce((sum, entry) => sum + entry.bytes, 0)
-  const clearBytes = activity.reduce((sum, entry) => sum + entry.clearBytes, 0)
+  const { state, outcome, reason, cause, settings, enforcement, corroborated, candidates } = isQuiet ? QUIET : interval
+  const { opens, openAtScrape, bytes, clearBytes } = piece.told
   return {
     cluster,
     pathId,
@@ -204,9 +229,9 @@ function rowOf(piece: Piece, episodes: ReadonlyMap<string, Episode>): Omit<PathR
     reason,
     cause,
     ...(settings === undefined ? {} : { settings }),
-    clearShare: bytes === 0 ? null : clearBytes / bytes,
-    opens: activity.reduce((sum, { opens }) => sum + opens, 0),
-    openAtScrape: activity.reduce((most, { openAtScrape }) => Math.max(most, openAtScrape), 0),
+    clearShare: bytes === null || bytes === 0 || clearBytes === null ? null : clearBytes / bytes,
+    opens,
+    openAtScrape,
     bytes,
     corroborated,
     enforcement,

@@ -1,5 +1,5 @@
 import type { Corroborated, PathEnds, Source } from '../model/path.ts'
-import type { Interval, Episode, TimelineMonth } from '../model/history.ts'
+import type { Activity, Interval, Episode, TimelineMonth } from '../model/history.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import type { WindowResult, Coverage } from '../model/window.ts'
 import { compareText } from '../text/order.ts'
@@ -25,8 +25,22 @@ const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 /** What a path is in one window. */
 export type WindowReading = Omit<
   Interval,
-  'cluster' | 'pathId' | 'port' | 'from' | 'to' | 'episode' | 'activity' | 'source' | 'destination'
+  | 'cluster'
+  | 'pathId'
+  | 'port'
+  | 'from'
+  | 'to'
+  | 'episode'
+  | 'windows'
+  | 'quiet'
+  | 'total'
+  | 'activity'
+  | 'source'
+  | 'destination'
 >
+
+/** What a path did where nothing was seen of it. */
+export const NOTHING_SEEN: Activity = { opens: 0, openAtScrape: 0, bytes: 0, clearBytes: 0 }
 
 /** What a path without a measurement of its own is said to be. */
 const SILENT = {
@@ -123,13 +137,33 @@ export function isGone({ source: from, destination }: DraftPath, existing: Reado
   return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(workloadKey(end)))
 }
 
-/** The cluster's coverage: sum over sum; null if nothing was expected. */
+/** The cluster's coverage, its seconds to the millisecond: sum over sum; null if nothing was expected. */
 export function secondsOf(
   coverage: readonly Coverage[],
 ): Pick<TimelineMonth['windows'][number], 'expectedSeconds' | 'observedSeconds' | 'ratio'> {
-  const expected = coverage.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)
-  const observed = coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
+  const seconds = (of: 'expectedSeconds' | 'observedSeconds'): number =>
+    Math.round(coverage.reduce((sum, row) => sum + row[of], 0) * 1000) / 1000
+  const [expected, observed] = [seconds('expectedSeconds'), seconds('observedSeconds')]
   return { expectedSeconds: expected, observedSeconds: observed, ratio: expected > 0 ? observed / expected : null }
+}
+
+/** What two stretches come to together. A hostile proxy may show any number: what is kept is whole and can be told exactly. */
+export function addActivity(a: Activity, b: Activity): Activity {
+  return {
+    opens: whole(a.opens + b.opens),
+    openAtScrape: whole(Math.max(a.openAtScrape, b.openAtScrape)),
+    bytes: whole(a.bytes + b.bytes),
+    clearBytes: whole(a.clearBytes + b.clearBytes),
+  }
+}
+
+/** What a path did in a window, as it is kept. */
+export function activityOf(seen: Activity): Activity {
+  return addActivity(NOTHING_SEEN, seen)
+}
+
+function whole(count: number): number {
+  return Math.min(Math.round(count), Number.MAX_SAFE_INTEGER)
 }
 
 /** The one that says less. */

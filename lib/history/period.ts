@@ -15,6 +15,7 @@ import { whileItChanges } from '../store/objects/derived-object.ts'
 import { classesIn, rows, stripsOf, within } from './path-history.ts'
 import { listsAround } from './lists-around.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { type RowCounter, rowCounter } from './row-counter.ts'
 import { missingWindows, withMissing } from './missing-windows.ts'
 import { type History, readExpected, readHistory, readState, type ClusterState } from './cluster-state.ts'
 import { compareText } from '../text/order.ts'
@@ -88,14 +89,17 @@ export async function readPeriodAndPast(
     return { state: read, windows: read === undefined ? [] : await readWindowsOf(read, period, objects) }
   })
   const captures = await namedCaptures(cluster, period, objects)
-  const { results, viz, packets } = await readResults(state, { windows, period, captures }, objects)
+  const { windows: expected, rows: told } = pastPeriod(history, period, platformNamespaces)
+  const counter = rowCounter(told)
+  const { results, viz, packets } = await readResults(state, { windows, period, captures, counter }, objects)
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map((cell) => cell.state)] as const,
   )
   const current: ClusterPeriod = {
     id: clusterId,
     classes: classesIn(months, period, platformNamespaces),
-    ...pastPeriod(history, period, platformNamespaces),
+    windows: expected,
+    rows: counter.rows(),
     strips: Object.fromEntries(strips),
     coverage: results.flatMap(({ coverage }) => coverage),
     workloads: results.findLast(({ workloads }) => workloads.length > 0)?.workloads ?? [],
@@ -138,7 +142,9 @@ export function unreadPeriod(
     current: {
       id,
       classes: classesIn(history.months, period, platformNamespaces),
-      ...pastPeriod(history, period, platformNamespaces),
+      windows: pastPeriod(history, period, platformNamespaces).windows,
+      // Without a window that was read there is no path.
+      rows: [],
       strips: {},
       coverage: [],
       workloads: [],
@@ -164,11 +170,14 @@ async function readResults(
     windows,
     period,
     captures,
+    counter,
   }: {
     /** Of the period, and the one before. */
     readonly windows: readonly FoldedWindow[]
     readonly period: Span
     readonly captures: readonly NamedCapture[]
+    /** Is told of each of the period. */
+    readonly counter: RowCounter
   },
   objects: Objects,
 ): Promise<{ results: readonly WindowResult[]; viz: PeriodFacts['viz']; packets: PeriodFacts['packets'] }> {
@@ -190,6 +199,7 @@ async function readResults(
     const [expected] = await readExpected(named, [window], objects)
     if (expected === undefined || expected.result === null) continue
     const { result } = expected
+    counter.add(result)
     compared.push(...readings.filter((reading) => isComparable(reading, result)).map((one) => compareViz(one, result)))
     if (result.viz !== undefined) readings.push(result.viz)
     ofPackets.push(...captures.map(({ flows, nameOf }) => comparePackets(flows, result, nameOf)))

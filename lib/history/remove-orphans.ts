@@ -5,6 +5,8 @@ import {
   evidencePrefix,
   parseEvidenceKey,
   windowKey,
+  coveragePrefix,
+  parseCoverageKey,
   parseTimelineKey,
   parseArchiveKey,
   stateKey,
@@ -21,7 +23,10 @@ import { readState } from './cluster-state.ts'
 export async function removeOrphans(clusterId: string, days: readonly string[], objects: Objects): Promise<void> {
   // Listed before evidence and state are read: what others derive meanwhile is behind what these say then.
   const results = await keysUnder(windowPrefix(clusterId), objects)
-  const months = await keysUnder(timelinePrefix(clusterId), objects)
+  const months = [
+    ...(await keysUnder(timelinePrefix(clusterId), objects)),
+    ...(await keysUnder(coveragePrefix(clusterId), objects)),
+  ]
   const windows: Window[] = []
   for await (const key of objects.list(evidencePrefix)) {
     const parsed = parseEvidenceKey(key)
@@ -33,7 +38,8 @@ export async function removeOrphans(clusterId: string, days: readonly string[], 
   const last = state?.months.at(-1)?.month ?? ''
   for (const key of results) if (!kept.has(key)) await objects.remove(key)
   for (const key of months) {
-    const month = parseTimelineKey(key)?.month ?? ''
+    // What is none lies there from an earlier version.
+    const month = (parseTimelineKey(key) ?? parseCoverageKey(key))?.month ?? ''
     if (month < first || month > last) await objects.remove(key)
   }
   const named = new Set(state?.archive?.days.map(({ day }) => day))

@@ -1,4 +1,10 @@
-import { QUIET_SECONDS, nextEpisode, readingsOf, silentEpisode } from '../assess/window/episode-lifecycle.ts'
+import {
+  QUIET_SECONDS,
+  isNotEncrypted,
+  nextEpisode,
+  readingsOf,
+  silentEpisode,
+} from '../assess/window/episode-lifecycle.ts'
 import type { Readings } from '../assess/window/episode-lifecycle.ts'
 import { workloadKey } from '../assess/pods/facts.ts'
 import { uniteNamespaces } from '../assess/pods/labelled-namespaces.ts'
@@ -10,9 +16,11 @@ import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 import type { WindowReading } from './path-readings.ts'
+import { allQuiet, firstOf, noneQuiet, quietAtEnd, setQuiet } from './quiet-windows.ts'
 import {
   QUIET,
   MISSING,
+  NOTHING_SEEN,
   UNREADABLE,
   OVERRIDDEN,
   endsOf,
@@ -24,6 +32,8 @@ import {
   worstCorroboration,
   uniteCandidates,
   secondsOf,
+  activityOf,
+  addActivity,
 } from './path-readings.ts'
 import type { DraftPath, DraftMonth, Fold } from './timeline-draft.ts'
 
@@ -78,7 +88,8 @@ function startFold(timeline: Timeline): Fold {
     if (!hot.has(month.month)) continue
     months.push({ ...month, windows: [...windows] })
     for (const interval of intervals) {
-      paths.get(interval.pathId)?.intervals.push({ ...interval, activity: [...interval.activity] })
+      const { quiet, activity } = interval
+      paths.get(interval.pathId)?.intervals.push({ ...interval, quiet: quiet.slice(), activity: [...activity] })
     }
   }
   return {
@@ -96,7 +107,8 @@ function finishFold({ cluster, watermark, paths, episodes, ends, cold, hot }: Fo
   const sorted = [...paths.values()].toSorted((a, b) => compareText(a.pathId, b.pathId))
   const intervals = new Map(hot.map(({ month }): [string, Interval[]] => [month, []]))
   for (const path of sorted)
-    for (const interval of path.intervals) intervals.get(monthOf(interval.from))?.push(interval)
+    for (const { quiet, ...interval } of path.intervals)
+      intervals.get(monthOf(interval.from))?.push({ ...interval, quiet: firstOf(quiet, interval.windows) })
   return {
     cluster,
     watermark,
@@ -152,8 +164,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
     const seen = readings.paths.get(path.pathId)
     if (seen !== undefined) addSeen(fold, path, window, seen, isCut)
     else if (overridden.size > 0 && [path.source, path.destination].some((end) => overridden.has(workloadKey(end)))) {
-      const activity = { end: window.end, opens: 0, openAtScrape: 0, bytes: 0, clearBytes: 0 }
-      addReading(fold, path, window, OVERRIDDEN, { activity, isCut })
+      addReading(fold, path, window, OVERRIDDEN, { activity: NOTHING_SEEN, isCut })
       path.quietSince = null
       path.watchedSince = null
       path.isGone = false
@@ -177,10 +188,9 @@ function addSeen(fold: Fold, path: DraftPath, window: Window, seen: PathWindow, 
   path.quietSince = null
   path.watchedSince = null
   path.isGone = false
-  const { opens, openAtScrape, bytes, clearBytes } = seen
   const reading = { ...seen, candidates: uniteCandidates([], seen.candidates) }
   addReading(fold, path, window, reading, {
-    activity: { end: window.end, opens, openAtScrape, bytes, clearBytes },
+    activity: activityOf(seen),
     isCut,
   })
 }
@@ -225,8 +235,13 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
       delete interval.settings
     } else {
       const { settings: _, ...kept } = interval
-      intervals.splice(index + 1, 0, { ...kept, ...QUIET, from: since, activity: [] })
+      // The run began after the last window in which anything was seen.
+      const windows = quietAtEnd(interval.quiet, interval.windows)
+      const none = { windows, quiet: allQuiet(windows), total: NOTHING_SEEN, activity: [] }
+      intervals.splice(index + 1, 0, { ...kept, ...QUIET, ...none, from: since })
       interval.to = since
+      interval.windows -= windows
+      interval.quiet = firstOf(interval.quiet, interval.windows)
     }
   }
 }
@@ -244,6 +259,7 @@ function addReading(
 ): void {
   const last = path.intervals.at(-1)
   const { source: from, destination } = path
+  const isQuiet = activity === undefined && reading.state !== 'not-collected'
   if (
     isCut ||
     last?.to !== window.start ||
@@ -271,14 +287,19 @@ function addReading(
       clientId,
       serverId,
       episode: openForm(path.episode === null ? undefined : fold.episodes.get(path.episode)),
-      activity: activity === undefined ? [] : [activity],
+      windows: 1,
+      quiet: isQuiet ? allQuiet(1) : noneQuiet(1),
+      total: activity ?? NOTHING_SEEN,
+      activity: activity !== undefined && isNotEncrypted(reading) ? [activity] : [],
     })
     return
   }
-  last.to = window.end
-  if (activity === undefined) return
   // What is remembered only from the month before is no reading of this interval.
-  const isFirst = last.activity.length === 0
+  const isFirst = quietAtEnd(last.quiet, last.windows) === last.windows
+  last.to = window.end
+  last.windows++
+  if (isQuiet) last.quiet = setQuiet(last.quiet, last.windows - 1)
+  if (activity === undefined) return
   last.source = from
   last.destination = destination
   if (reading.settings === undefined) delete last.settings
@@ -287,7 +308,8 @@ function addReading(
   last.candidates = isFirst ? reading.candidates : uniteCandidates(last.candidates, reading.candidates)
   last.clientId = reading.clientId ?? (isFirst ? null : last.clientId)
   last.serverId = reading.serverId ?? (isFirst ? null : last.serverId)
-  last.activity.push(activity)
+  last.total = addActivity(last.total, activity)
+  if (isNotEncrypted(reading)) last.activity.push(activity)
 }
 
 function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
@@ -317,7 +339,7 @@ function monthDraft(fold: Fold, { start }: Window): DraftMonth {
   const last = fold.hot.at(-1)
   if (last?.month === monthOf(start)) return last
   const month: DraftMonth = {
-    format: 'ciphertrail/timeline/1',
+    format: 'ciphertrail/timeline/2',
     derivation: DERIVATION,
     cluster: fold.cluster,
     month: monthOf(start),

@@ -4,10 +4,11 @@ import type { Cluster } from '../model/registry.ts'
 import type { NamedDay } from './archive.ts'
 import { firstKeptDay, dayAfter, archiveBefore } from './archive.ts'
 import { isDeepStrictEqual } from 'node:util'
-import { archiveKey, stateKey, timelineKey } from '../store/keys.ts'
+import { archiveKey, coverageKey, stateKey, timelineKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { encodeState } from './cluster-state.ts'
 import { sha256Of } from '../store/objects/derived-object.ts'
+import { coverageIn } from './tables/timeline-table.ts'
 import { PreconditionFailedError } from '../store/objects/objects.ts'
 
 /** What is to be stored: the state as it is to be, and the one that stands while what it names is written. */
@@ -75,13 +76,20 @@ export async function writeLayout(
   for (const named of state.months) {
     const body = bodies.get(named.sha256)
     if (!left.has(named.month) || body === undefined) continue
-    const monthKey = timelineKey(state.cluster, named.month)
-    const before = await objects.get(monthKey)
-    if (before === undefined || sha256Of(before.body) !== named.sha256) {
-      // Looked at after the month was read: whoever replaces the state from now on also replaces the month, or finds it changed.
-      if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
-      await objects.putIf(monthKey, body, before?.etag ?? null)
+    // The month last: where it is as it should be, whoever comes next looks after neither.
+    const written = [
+      [coverageKey(state.cluster, named.month), coverageIn(body)],
+      [timelineKey(state.cluster, named.month), body],
+    ] as const
+    const stale: { readonly key: string; readonly bytes: Uint8Array; readonly before: string | null }[] = []
+    for (const [monthKey, bytes] of written) {
+      const before = await objects.get(monthKey)
+      if (before === undefined || Buffer.compare(before.body, bytes) !== 0)
+        stale.push({ key: monthKey, bytes, before: before?.etag ?? null })
     }
+    // Looked at after the month was read: whoever replaces the state from now on also replaces the month, or finds it changed.
+    if (stale.length > 0 && (await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
+    for (const { key: monthKey, bytes, before } of stale) await objects.putIf(monthKey, bytes, before)
     left.delete(named.month)
   }
   await writeDays(days, { key, etag }, objects)

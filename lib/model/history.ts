@@ -14,20 +14,15 @@ export type Episode = {
   readonly ending: 'fixed' | 'refused' | 'gone' | 'quiet' | null
 }
 
-/** One window of an interval in which the path had traffic. */
+/** What a path did in a window, or in several: sums, and of `openAtScrape` the most. */
 export type Activity = {
-  /** End of the window. */
-  readonly end: string
   readonly opens: number
   readonly openAtScrape: number
   readonly bytes: number
   readonly clearBytes: number
 }
 
-/**
- * A stretch in which a path kept state, outcome, reason, cause and enforcement. Windows inside it without an
- * {@link Activity} were collected and quiet.
- */
+/** A stretch of windows, without a hole, in which a path kept state, outcome, reason, cause and enforcement. */
 export type Interval = PathEnds & {
   readonly cluster: string
   readonly from: string
@@ -44,6 +39,13 @@ export type Interval = PathEnds & {
   readonly clientId: string | null
   readonly serverId: string | null
   readonly episode: Episode | null
+  /** How many windows it has. */
+  readonly windows: number
+  /** A bit for each window, the first in the lowest bit of the first byte: set where the window was collected and nothing was seen of the path. */
+  readonly quiet: Uint8Array
+  /** Of all its windows. */
+  readonly total: Activity
+  /** Of each window that was not quiet, oldest first, where the path was not encrypted: what a part of it moved is asked of such. Else empty. */
   readonly activity: readonly Activity[]
 }
 
@@ -62,11 +64,12 @@ export type PathRow = PathEnds & {
   readonly settings?: readonly Setting[]
   /** The change that would fix it, or what to look at where that is not known, in words that can be pasted; null where nothing is to be fixed. */
   readonly fix: string | null
-  /** Part of the bytes that the mesh did not encrypt, 0 to 1; null where no bytes were counted. */
+  /** Part of the bytes that the mesh did not encrypt, 0 to 1; null where no bytes were counted, or where `bytes` is null. */
   readonly clearShare: number | null
-  readonly opens: number
-  readonly openAtScrape: number
-  readonly bytes: number
+  /** This and the next two: null where the asked period holds a part of a stretch of which only the sums are kept. What was not encrypted is kept by window. */
+  readonly opens: number | null
+  readonly openAtScrape: number | null
+  readonly bytes: number | null
   readonly corroborated: Corroborated
   readonly enforcement: Enforcement
   readonly candidates: readonly Source[]
@@ -77,9 +80,12 @@ export type PathRow = PathEnds & {
   readonly evidence: readonly string[]
 }
 
+/** A row of which it is known what moved. */
+export type CountedRow = PathRow & { readonly [Count in 'opens' | 'openAtScrape' | 'bytes']: number }
+
 /** One month of one cluster: the windows that were expected and the intervals of its paths. Cut at month ends. */
 export type TimelineMonth = {
-  readonly format: 'ciphertrail/timeline/1'
+  readonly format: 'ciphertrail/timeline/2'
   readonly derivation: number
   readonly cluster: string
   /** `2026-11` */

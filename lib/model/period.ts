@@ -1,7 +1,7 @@
 /** The input of readers: a period, and the periods before it. */
 import type { ClassNamespaces, Corroborated, Endpoint, PathEnds, State } from './path.ts'
 import type { BlindSpot, Coverage, Crypto, VizDifference, Workload } from './window.ts'
-import type { Episode, PathRow, TimelineMonth } from './history.ts'
+import type { CountedRow, Episode, PathRow, TimelineMonth } from './history.ts'
 
 /** All that is kept of one cluster over a period: what a report is made from. */
 export type ClusterPeriod = {
@@ -11,7 +11,7 @@ export type ClusterPeriod = {
   /** By which any path and workload of the period has its class. */
   readonly classes: ClassNamespaces
   /** Clipped to the period. */
-  readonly rows: readonly PathRow[]
+  readonly rows: readonly CountedRow[]
   /** By path id: the state in each window of `windows`; null before the path was first seen. */
   readonly strips: Readonly<Record<string, readonly (State | null)[]>>
   /** Of all windows of the period. */

@@ -11,7 +11,8 @@ import type { Window } from '../model/time.ts'
  *     state/_archive/shop/2026-11-24.json                              a day of that, once it is old; no cluster is named so
  *     state/_asked/shop.json                                           which windows were asked again; no cluster is named so
  *     state/_set-aside/shop.json                                       which evidence ended the process that read it; no cluster is named so
- *     timeline/cluster=shop/month=2026-11.json                         a month of a cluster
+ *     timeline/cluster=shop/month=2026-11/intervals.parquet            a month of a cluster
+ *     coverage/cluster=shop/month=2026-11/windows.parquet              what was to be seen in it, and what was
  *     registry/clusters.json                                           the registered clusters
  *     registry/recipients.json                                         who is meant by the pseudonyms of channels
  *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
@@ -87,6 +88,7 @@ const FOR_AUDITORS = [
   'windows/',
   'state/',
   'timeline/',
+  'coverage/',
   'sealing/',
 ]
 
@@ -113,7 +115,8 @@ const DAY = /^\d{4}-\d\d-\d\d$/
 const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
 const SET_ASIDE_KEY = /^state\/_set-aside\/([^/]+)\.json$/
-const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\.json$/
+const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\/intervals\.parquet$/
+const COVERAGE_KEY = /^coverage\/cluster=([^/]+)\/month=([^/]+)\/windows\.parquet$/
 
 /** Whether a text may be the id of a cluster. */
 export function isClusterId(text: string): boolean {
@@ -219,21 +222,44 @@ export function parseSetAsideKey(key: string): string | undefined {
   return isClusterId(cluster) ? cluster : undefined
 }
 
-/** The key of a month (`2026-11`) of a cluster's timeline. */
+/** The key of a month (`2026-11`) of a cluster's timeline. Cluster and month are written as Hive names partitions, so that engines know them by the key. */
 export function timelineKey(cluster: string, month: string): string {
-  if (!MONTH.test(month)) throw new RangeError(`Cannot make a key of month "${month}": wanted one such as 2026-11`)
-  return `${timelinePrefix(cluster)}month=${month}.json`
+  return `${timelinePrefix(cluster)}month=${checkedMonth(month)}/intervals.parquet`
 }
 
 /** Which month a key of the timeline names, or undefined where the text is no such key. */
 export function parseTimelineKey(key: string): { readonly cluster: string; readonly month: string } | undefined {
-  const [, cluster = '', month = ''] = TIMELINE_KEY.exec(key) ?? []
-  return isClusterId(cluster) && MONTH.test(month) ? { cluster, month } : undefined
+  return parseMonthKey(TIMELINE_KEY, key)
 }
 
 /** What the keys of all months of one cluster begin with, oldest first. */
 export function timelinePrefix(cluster: string): string {
   return `timeline/cluster=${checkedCluster(cluster)}/`
+}
+
+/** The key of what was to be seen in a month (`2026-11`) of a cluster. */
+export function coverageKey(cluster: string, month: string): string {
+  return `${coveragePrefix(cluster)}month=${checkedMonth(month)}/windows.parquet`
+}
+
+/** Which month a key of coverage names, or undefined where the text is no such key. */
+export function parseCoverageKey(key: string): { readonly cluster: string; readonly month: string } | undefined {
+  return parseMonthKey(COVERAGE_KEY, key)
+}
+
+/** What the keys of the coverage of one cluster begin with, oldest month first. */
+export function coveragePrefix(cluster: string): string {
+  return `coverage/cluster=${checkedCluster(cluster)}/`
+}
+
+function parseMonthKey(form: RegExp, key: string): { readonly cluster: string; readonly month: string } | undefined {
+  const [, cluster = '', month = ''] = form.exec(key) ?? []
+  return isClusterId(cluster) && MONTH.test(month) ? { cluster, month } : undefined
+}
+
+function checkedMonth(month: string): string {
+  if (MONTH.test(month)) return month
+  throw new RangeError(`Cannot make a key of month "${month}": wanted one such as 2026-11`)
 }
 
 /** The key of change `number` of a kind, 1 and up. */

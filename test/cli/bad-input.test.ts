@@ -13,7 +13,7 @@ import type { Snapshot } from '../../lib/model/snapshot.ts'
 import type { Window } from '../../lib/model/time.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { listAttempts, readSnapshot } from '../../lib/store/evidence/evidence.ts'
-import { evidenceKey, windowKey } from '../../lib/store/keys.ts'
+import { evidenceKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import { rows } from '../../lib/history/path-history.ts'
 import { readHistory, readWindow } from '../../lib/history/cluster-state.ts'
 import { assessWindow } from '../../lib/assess/window/window.ts'
@@ -642,8 +642,13 @@ test('damaged results and months are never shown, and rebuild makes them again',
   for (const cluster of await readClusters({ objects }))
     await compactCluster(cluster, { objects, assess: assessWindow, unsettledSeconds: 0 })
   const reference = (await mesh.run('paths', '--json', '--to', window.end)).stdout
-  const files = [join(store, windowKey('shop', earlier)), join(store, 'timeline', 'cluster=shop', 'month=2026-11.json')]
-  for (const file of files) writeFileSync(file, readFileSync(file, 'utf8').replaceAll('"plaintext"', '"mtls"'))
+  const files = [windowKey('shop', earlier), timelineKey('shop', '2026-11')].map((key) => join(store, key))
+  for (const file of files)
+    writeFileSync(
+      file,
+      readFileSync(file, 'latin1').replaceAll('"plaintext"', '"mtls"').replaceAll('plaintext', 'mtls-----'),
+      'latin1',
+    )
   const edges = await mesh.run('edges', 'all', '--store', store)
   assert.deepEqual({ code: edges.code, stdout: edges.stdout }, { code: 1, stdout: '' })
   assertClear(edges, /^Cannot use "windows\/shop\/.*": it is not what was derived, run "ciphertrail rebuild"/)

@@ -146,10 +146,10 @@ async function derivedIn(objects: Objects): Promise<Record<string, string>> {
     ...windows.map((window) => windowKey(cluster.id, window)),
     ...(state.archive?.days ?? []).map(({ day }) => archiveKey(cluster.id, day)),
   ])
-  for (const prefix of ['state/', 'timeline/', 'windows/'])
+  for (const prefix of ['coverage/', 'state/', 'timeline/', 'windows/'])
     for await (const key of objects.list(prefix))
-      if (prefix === 'timeline/' || named.has(key))
-        derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString()
+      if (prefix === 'timeline/' || prefix === 'coverage/' || named.has(key))
+        derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString('latin1')
   return derived
 }
 
@@ -494,7 +494,7 @@ test('a day of the archive that is damaged or missing is said by who needs it, a
     )
     const late = simple(21, { number: 2, complete: false })
     const mended = memoryObjects(new Map())
-    for (const prefix of ['evidence/', 'state/', 'timeline/', 'windows/'])
+    for (const prefix of ['coverage/', 'evidence/', 'state/', 'timeline/', 'windows/'])
       for await (const each of objects.list(prefix)) {
         const body = (await objects.get(each))?.body ?? Buffer.of()
         await (prefix === 'evidence/' ? mended.putOnce(each, body) : mended.putIf(each, body, null))

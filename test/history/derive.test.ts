@@ -13,11 +13,19 @@ import { compactCluster, deriveCluster, type DeriveDeps, rebuildCluster } from '
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { useBudget } from '../../lib/observed/budget.ts'
 import { encodeSnapshot } from '../../lib/store/evidence/evidence.ts'
-import { archiveKey, evidenceKey, parseEvidenceKey, stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
+import {
+  archiveKey,
+  coverageKey,
+  evidenceKey,
+  parseEvidenceKey,
+  stateKey,
+  timelineKey,
+  windowKey,
+} from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { type NamespaceStandings, nextStandings, sightOf } from '../../lib/history/namespaces.ts'
 import { type Memory, readLast, readRecent } from '../../lib/history/recent.ts'
-import { DamagedError, encodeDerived } from '../../lib/store/objects/derived-object.ts'
+import { DamagedError, encodeDerived, sha256Of } from '../../lib/store/objects/derived-object.ts'
 import { readExpected, readHistory, readState, readWindow } from '../../lib/history/cluster-state.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
@@ -145,9 +153,9 @@ async function put(objects: Objects, evidence: readonly Evidence[]): Promise<voi
 /** All that is derived, as text by key. */
 async function derivedIn(objects: Objects): Promise<Record<string, string>> {
   const derived: Record<string, string> = {}
-  for (const prefix of ['state/', 'timeline/', 'windows/']) {
+  for (const prefix of ['coverage/', 'state/', 'timeline/', 'windows/']) {
     for await (const key of objects.list(prefix)) {
-      derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString()
+      derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString('latin1')
     }
   }
   return derived
@@ -197,6 +205,8 @@ test('compactCluster() keeps a result for each window, the months and the state,
     [
       archiveKey('demo', '2026-11-30'),
       stateKey('demo'),
+      coverageKey('demo', '2026-11'),
+      coverageKey('demo', '2026-12'),
       timelineKey('demo', '2026-11'),
       timelineKey('demo', '2026-12'),
       windowKey('demo', hour(3)),
@@ -707,6 +717,8 @@ test('rebuildCluster() removes what no evidence is behind, and leaves other clus
     windowKey('demo', hour(0)),
     timelineKey('demo', '2026-10'),
     timelineKey('demo', '2027-01'),
+    coverageKey('demo', '2027-01'),
+    'timeline/cluster=demo/month=2026-11.json',
     other,
   ]) {
     await objects.putIf(key, Buffer.from('{}'), null)
@@ -827,7 +839,36 @@ test('a month that somebody could not write before he died is written by the nex
     await compactCluster(cluster, deps(objects))
     assert.deepEqual(await derivedIn(objects), expected, `killed at write ${kills}`)
   }
-  assert.equal(kills, 7)
+  assert.equal(kills, 8)
+})
+
+test('months that an earlier version kept as JSON are not read: they are folded again, and rebuildCluster() removes them', async () => {
+  const objects = memoryObjects()
+  await put(objects, [simple(3, 'plaintext'), simple(5, 'mtls'), simple(6, 'mtls')])
+  await compactCluster(cluster, deps(objects))
+  const expected = await derivedIn(objects)
+  const history = await readHistory('demo', objects)
+
+  const old = Buffer.from('{"format":"ciphertrail/timeline/1"}')
+  const stored = await objects.get(stateKey('demo'))
+  assert.ok(stored)
+  const state = JSON.parse(Buffer.from(stored.body).toString())
+  for (const named of state.months) {
+    named.sha256 = sha256Of(old)
+    await objects.putIf(`timeline/cluster=demo/month=${named.month}.json`, old, null)
+    await objects.remove(timelineKey('demo', named.month))
+    await objects.remove(coverageKey('demo', named.month))
+  }
+  await objects.putIf(stateKey('demo'), encodeDerived(state), stored.etag)
+
+  assert.deepEqual(await readHistory('demo', objects), history)
+  assert.deepEqual(await compactCluster(cluster, deps(objects)), { windows: [], errors: [] })
+  const { 'timeline/cluster=demo/month=2026-11.json': left, ...others } = await derivedIn(objects)
+  assert.equal(left, old.toString())
+  delete others['timeline/cluster=demo/month=2026-12.json']
+  assert.deepEqual(others, expected)
+  await rebuildCluster(cluster, deps(objects))
+  assert.deepEqual(await derivedIn(objects), expected)
 })
 
 /** What a reader of the whole history would say of what {@link readRecent} says without months. */

@@ -37,11 +37,14 @@ const seen: Interval = {
   clientId: 'web.shop',
   serverId: 'db.shop',
   episode: null,
-  activity: [{ end: '2026-11-24T12:00:00Z', opens: 1, openAtScrape: 1, bytes: 5, clearBytes: 0 }],
+  windows: 2,
+  quiet: Uint8Array.of(0b10),
+  total: { opens: 1, openAtScrape: 1, bytes: 5, clearBytes: 0 },
+  activity: [],
 }
 
 const month: TimelineMonth = {
-  format: 'ciphertrail/timeline/1',
+  format: 'ciphertrail/timeline/2',
   derivation: 1,
   cluster: 'shop',
   month: '2026-11',

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { rows, stripsOf } from '../../lib/history/path-history.ts'
 import type { HistoryQuery } from '../../lib/history/path-history.ts'
+import { rowCounter } from '../../lib/history/row-counter.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { STATES } from '../../lib/model/path.ts'
 import type { PathRow } from '../../lib/model/history.ts'
@@ -134,14 +136,22 @@ test('rows() gives the worst first, then by path and time', () => {
   )
 })
 
+const nameOf = ({ pathId, state, outcome, reason }: PathRow): string => JSON.stringify([pathId, state, outcome, reason])
+
 test('rows() of the parts of a period add up to the rows of the whole', () => {
   fc.assert(
     fc.property(anyHistory, fc.array(fc.nat(150)), (history, cuts) => {
       const sums = (parts: readonly PathRow[]): Map<string, readonly number[]> => {
         const byState = new Map<string, readonly number[]>()
-        for (const { pathId, state, outcome, reason, opens, bytes, clearShare } of parts) {
+        for (const row of parts) {
+          const { state, outcome, opens, bytes, clearShare } = row
           if (state === 'not-observed' || state === 'not-collected') continue
-          const name = JSON.stringify([pathId, state, outcome, reason])
+          // Of a part of what was encrypted or unknown, no more than the sums of the whole are kept.
+          if (opens === null || bytes === null) {
+            assert.ok(!isNotEncrypted({ state, outcome }))
+            continue
+          }
+          const name = nameOf(row)
           const [opened = 0, moved = 0, clearly = 0] = byState.get(name) ?? []
           byState.set(name, [opened + opens, moved + bytes, Math.round(clearly + (clearShare ?? 0) * bytes)])
         }
@@ -152,7 +162,8 @@ test('rows() of the parts of a period add up to the rows of the whole', () => {
       const parts = [undefined, ...ends].flatMap((from, index) => ask(history, { from, to: ends[index] }))
       const all = sums(whole)
       // A part in which an interval was only quiet calls it not-observed: nothing can be lost by that but a sum of zeros.
-      for (const [name, sum] of all) assert.deepEqual(sums(parts).get(name) ?? [0, 0, 0], sum)
+      const cut = new Set(parts.filter(({ bytes, opens }) => bytes === null || opens === null).map(nameOf))
+      for (const [name, sum] of all) if (!cut.has(name)) assert.deepEqual(sums(parts).get(name) ?? [0, 0, 0], sum)
       assert.ok(parts.every(({ from, to }) => from < to))
 
       const seconds = (list: readonly PathRow[]): number =>
@@ -160,6 +171,52 @@ test('rows() of the parts of a period add up to the rows of the whole', () => {
       assert.equal(seconds(parts), seconds(whole), 'no time is lost or told twice')
     }),
   )
+})
+
+test('rows() tells no sums of a part of what was encrypted, but where there is nothing to sum; window results tell them', () => {
+  const silent = { paths: [pathWindow(named80, 'mtls', { opens: 0, openAtScrape: 2, bytes: 0 })] }
+  const history = expectedWindows([mtls, mtls, quiet, mtls])
+  const countsOf = (parts: readonly PathRow[]) =>
+    parts.map(({ opens, openAtScrape, bytes, clearShare }) => [opens, openAtScrape, bytes, clearShare])
+  assert.deepEqual(countsOf(ask(history)), [[6, 3, 300, 0]])
+  const part = ask(history, { from: halfDay(0).end })
+  assert.deepEqual(countsOf(part), [[null, null, null, null]])
+  assert.deepEqual(countsOf(ask(expectedWindows([silent, silent]), { from: halfDay(0).end })), [[0, null, 0, null]])
+  const counter = rowCounter(part)
+  for (const { result } of history.slice(1)) if (result !== null) counter.add(result)
+  assert.deepEqual(countsOf(counter.rows()), [[4, 3, 200, 0]])
+})
+
+test('rowCounter() gives every part of a period the sums of its windows', () => {
+  let cut = 0
+  fc.assert(
+    fc.property(anyHistory, fc.nat(12), fc.nat(40), (history, first, length) => {
+      const last = first + length
+      const found = ask(history, { from: halfDay(first).start, to: halfDay(last).end })
+      cut += found.filter(({ bytes }) => bytes === null).length
+      const counter = rowCounter(found)
+      const within = history.filter(
+        ({ window }) => window.start >= halfDay(first).start && window.end <= halfDay(last).end,
+      )
+      for (const { result } of within) if (result !== null) counter.add(result)
+      for (const row of counter.rows()) {
+        const own = within
+          .filter(
+            ({ window, result }) => result?.collected === true && row.from <= window.start && window.end <= row.to,
+          )
+          .flatMap(({ result }) => result?.paths.filter(({ pathId }) => pathId === row.pathId) ?? [])
+        assert.deepEqual(
+          [row.opens, row.openAtScrape, row.bytes],
+          [
+            own.reduce((sum, { opens }) => sum + opens, 0),
+            own.reduce((most, { openAtScrape }) => Math.max(most, openAtScrape), 0),
+            own.reduce((sum, { bytes }) => sum + bytes, 0),
+          ],
+        )
+      }
+    }),
+  )
+  assert.ok(cut > 20, `${cut}`)
 })
 
 test('rows() gives each path its class by all that the months of the period say of namespaces, and by no other month', () => {

@@ -10,6 +10,7 @@ import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { stateKey, timelineKey, windowKey } from '../../lib/store/keys.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { readPeriod, readPeriodAndPast, readPresent } from '../../lib/history/period.ts'
+import { encodeMonth } from '../../lib/history/tables/timeline-table.ts'
 import { encodeDerived, sha256Of } from '../../lib/store/objects/derived-object.ts'
 import { foldWindows } from '../../lib/history/timeline.ts'
 import { halfDay, named80, pathWindow, unnamed80, watched, windowResult } from '../support/stored/window-results.ts'
@@ -60,7 +61,7 @@ async function stored(
   }
   const named = []
   for (const month of months) {
-    const body = encodeDerived(month)
+    const body = encodeMonth(month)
     await objects.putIf(timelineKey('demo', month.month), body, null)
     named.push({ month: month.month, sha256: sha256Of(body) })
   }

@@ -49,7 +49,7 @@ async function keysOf(prefix: string, objects: Objects): Promise<string[]> {
 /** What is derived, as text by key. */
 async function derivedIn(objects: Objects): Promise<Record<string, string>> {
   const derived: Record<string, string> = {}
-  for (const prefix of ['state/', 'timeline/', 'windows/'])
+  for (const prefix of ['coverage/', 'state/', 'timeline/', 'windows/'])
     for (const key of await keysOf(prefix, objects))
       derived[key] = Buffer.from((await objects.get(key))?.body ?? []).toString()
   return derived

@@ -25,6 +25,9 @@ import {
   registryKey,
   stateKey,
   timelineKey,
+  coverageKey,
+  coveragePrefix,
+  parseCoverageKey,
   timelinePrefix,
   windowKey,
   windowPrefix,
@@ -62,7 +65,8 @@ test('keys read as the design says', () => {
   assert.equal(parseAskedKey('state/shop.json'), undefined)
   // Whoever lists states skips both at once.
   assert.ok(archivePrefix < asked && asked < archiveEnd && archiveEnd < stateKey('a') && stateKey('9') < archivePrefix)
-  assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11.json')
+  assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11/intervals.parquet')
+  assert.equal(coverageKey('shop', '2026-11'), 'coverage/cluster=shop/month=2026-11/windows.parquet')
   assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
   assert.equal(reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32)), 'reports/20261124T140000Z-abababababababab.json')
 })
@@ -78,6 +82,10 @@ test('parsing gives back what a key was made of, and each key is one that every 
       assert.ok(result.startsWith(windowPrefix(id.cluster)))
       const timeline = timelineKey(id.cluster, anyMonth)
       assert.deepEqual(parseTimelineKey(timeline), { cluster: id.cluster, month: anyMonth })
+      const coverage = coverageKey(id.cluster, anyMonth)
+      assert.deepEqual(parseCoverageKey(coverage), { cluster: id.cluster, month: anyMonth })
+      assert.deepEqual([parseTimelineKey(coverage), parseCoverageKey(timeline)], [undefined, undefined])
+      assert.ok(timeline.startsWith(timelinePrefix(id.cluster)) && coverage.startsWith(coveragePrefix(id.cluster)))
       assert.ok(timeline.startsWith(timelinePrefix(id.cluster)))
       for (const key of [made, result, timeline, stateKey(id.cluster), registryKey]) checkKey(key)
     }),
@@ -137,8 +145,9 @@ test('any text that parses as a key is the very key that it would be made of', (
         evidenceKey(id),
         windowKey(id.cluster, id.window),
         timelineKey(id.cluster, id.window.start.slice(0, 7)),
+        coverageKey(id.cluster, id.window.start.slice(0, 7)),
       ]
-      const key = keys[place % 3] ?? ''
+      const key = keys[place % 4] ?? ''
       const at = place % (key.length + 1)
       return key.slice(0, at) + inserted + key.slice(at + (place % 2))
     })
@@ -150,6 +159,8 @@ test('any text that parses as a key is the very key that it would be made of', (
       if (result !== undefined) assert.equal(windowKey(result.cluster, result.window), text)
       const timeline = parseTimelineKey(text)
       if (timeline !== undefined) assert.equal(timelineKey(timeline.cluster, timeline.month), text)
+      const coverage = parseCoverageKey(text)
+      if (coverage !== undefined) assert.equal(coverageKey(coverage.cluster, coverage.month), text)
     }),
     { numRuns: 500 },
   )
@@ -171,7 +182,9 @@ test('keys of times that do not exist, of windows that end first and of attempt 
     assert.equal(parseEvidenceKey(key), undefined, key)
   }
   assert.equal(parseWindowKey('windows/shop/20260230T000000Z-20260302T000000Z.json'), undefined)
-  assert.equal(parseTimelineKey('timeline/cluster=shop/month=2026-13.json'), undefined)
+  assert.equal(parseTimelineKey('timeline/cluster=shop/month=2026-13/intervals.parquet'), undefined)
+  // As an earlier version kept it.
+  assert.equal(parseTimelineKey('timeline/cluster=shop/month=2026-12.json'), undefined)
 })
 
 test('making a key of a part that has no place in it throws one clear line', () => {
@@ -183,7 +196,7 @@ test('making a key of a part that has no place in it throws one clear line', () 
   }
   for (const id of ['', 'Shop', '../shop', '-shop', 'shop-', 's/hop', 'a'.repeat(64), 'shop\n', 'ｓhop']) {
     assert.equal(isClusterId(id), false)
-    for (const make of [stateKey, askedKey, archiveOf, windowPrefix, timelinePrefix]) {
+    for (const make of [stateKey, askedKey, archiveOf, windowPrefix, timelinePrefix, coveragePrefix]) {
       assert.throws(() => make(id), { name: 'RangeError', message: /^Cannot make a key of cluster ".*": [ -~]+$/ })
     }
   }

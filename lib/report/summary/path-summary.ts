@@ -10,7 +10,7 @@ import type {
   State,
 } from '../../model/path.ts'
 import type { ClusterPeriod } from '../../model/period.ts'
-import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
+import type { CountedRow, Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import type { Finding, Seen, Verdict } from '../../model/judgement.ts'
 import { compareText } from '../../text/order.ts'
 import type { ReportPeriod } from '../report-input.ts'
@@ -132,7 +132,7 @@ function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathS
 
 function summarisePath(
   cluster: ClusterPeriod,
-  rows: readonly [PathRow, ...PathRow[]],
+  rows: readonly [CountedRow, ...CountedRow[]],
   {
     failures,
     verdicts,
@@ -217,7 +217,7 @@ function cellsOf(cluster: ClusterPeriod, rows: readonly PathRow[], pathId: strin
 
 function exposureOf(
   path: PathSummary,
-  rows: readonly PathRow[],
+  rows: readonly CountedRow[],
   windows: TimelineMonth['windows'],
   period: ReportPeriod,
 ): Exposure {
@@ -255,10 +255,10 @@ export function episodeAsOf(episode: Episode, end: string): Episode {
 }
 
 /** The rows of each path, oldest first. */
-export function rowsByPath(
-  clusters: readonly { readonly id: string; readonly rows: readonly PathRow[] }[],
-): ReadonlyMap<string, readonly [PathRow, ...PathRow[]]> {
-  const paths = new Map<string, [PathRow, ...PathRow[]]>()
+export function rowsByPath<Row extends PathRow>(
+  clusters: readonly { readonly id: string; readonly rows: readonly Row[] }[],
+): ReadonlyMap<string, readonly [Row, ...Row[]]> {
+  const paths = new Map<string, [Row, ...Row[]]>()
   for (const { id, rows } of clusters)
     for (const row of rows) {
       const key = pathKey({ cluster: id, pathId: row.pathId })

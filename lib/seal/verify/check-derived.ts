@@ -1,6 +1,13 @@
 import type { Cluster } from '../../model/registry.ts'
 import { type DeriveDeps, type Extent, rebuildCluster } from '../../history/derive.ts'
-import { archiveOf, parseSetAsideKey, stateKey, timelinePrefix, windowPrefix } from '../../store/keys.ts'
+import {
+  archiveOf,
+  coveragePrefix,
+  parseSetAsideKey,
+  stateKey,
+  timelinePrefix,
+  windowPrefix,
+} from '../../store/keys.ts'
 import { type Objects, PreconditionFailedError, StoreError } from '../../store/objects/objects.ts'
 import { sha256Of } from '../../store/objects/derived-object.ts'
 import { readState } from '../../history/cluster-state.ts'
@@ -45,6 +52,7 @@ async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFindi
     stateKey(cluster.id),
     archiveOf(cluster.id),
     timelinePrefix(cluster.id),
+    coveragePrefix(cluster.id),
     windowPrefix(cluster.id),
   ])
     for await (const key of objects.list(prefix)) if (!derived.has(key)) findings.push({ key, problem: UNEXPECTED })
@@ -126,4 +134,4 @@ function isDerived(key: string): boolean {
   return DERIVED.some((prefix) => key.startsWith(prefix)) && parseSetAsideKey(key) === undefined
 }
 
-const DERIVED = ['windows/', 'state/', 'timeline/']
+const DERIVED = ['windows/', 'state/', 'timeline/', 'coverage/']

@@ -8,6 +8,7 @@ import {
   parseAskedKey,
   parseChangeKey,
   parseEvidenceKey,
+  parseCoverageKey,
   parseTimelineKey,
   parseWindowKey,
   registryKey,
@@ -286,7 +287,7 @@ function isRewritten(key: string, isKnown: (cluster: string | undefined) => bool
   )
     return true
   const cluster =
-    (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseArchiveKey(key))?.cluster ??
+    (parseWindowKey(key) ?? parseTimelineKey(key) ?? parseCoverageKey(key) ?? parseArchiveKey(key))?.cluster ??
     parseAskedKey(key) ??
     parseSetAsideKey(key) ??
     /^state\/([^/]+)\.json$/.exec(key)?.[1]

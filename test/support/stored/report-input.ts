@@ -8,7 +8,7 @@ import { DEFAULT_SETTINGS } from '../../../lib/assess/judge/parse-scope.ts'
 import type { Cause, ClassNamespaces, Endpoint, Outcome, State } from '../../../lib/model/path.ts'
 import type { ClusterPast, ClusterPeriod, ObservedPeriod, ObservedWorkload } from '../../../lib/model/period.ts'
 import type { Coverage, Crypto, Workload } from '../../../lib/model/window.ts'
-import type { Episode, PathRow } from '../../../lib/model/history.ts'
+import type { CountedRow, Episode, PathRow } from '../../../lib/model/history.ts'
 import type { Scope, Waiver } from '../../../lib/model/judgement.ts'
 import type { Window } from '../../../lib/model/time.ts'
 import { earlierPeriods } from '../../../lib/time/week.ts'
@@ -69,7 +69,7 @@ export type Stretch = {
   readonly clearShare?: number | null
   readonly opens?: number
   readonly bytes?: number
-  readonly more?: Partial<PathRow>
+  readonly more?: Partial<CountedRow>
 }
 
 export type StoryPath = {
@@ -99,9 +99,9 @@ function life(
   cluster: string,
   windows: readonly StoryWindow[],
   { pathId, source, destination, port, stretches, isQuiet = () => false }: StoryPath,
-): { rows: PathRow[]; strip: (State | null)[] } {
+): { rows: CountedRow[]; strip: (State | null)[] } {
   const strip: (State | null)[] = windows.map(() => null)
-  const rows: PathRow[] = []
+  const rows: CountedRow[] = []
   for (const stretch of stretches) {
     let begun: number | undefined
     let isLost = false
@@ -330,14 +330,14 @@ export function judged({
 /** A report as it is written down in goldens: without what `cluster()` would add to its parts. */
 export type WrittenInput = Omit<UnjudgedInput, 'clusters'> & {
   readonly clusters: readonly (Omit<ClusterPeriod, 'classes' | 'rows'> & {
-    readonly rows: readonly Omit<PathRow, 'class'>[]
+    readonly rows: readonly Omit<CountedRow, 'class'>[]
   })[]
 }
 
 /** Adds to a written report what `cluster()` adds: classes, and what was read of each workload. */
 export function completed({ clusters, ...input }: WrittenInput): UnjudgedInput {
-  const classed = (rows: readonly Omit<PathRow, 'class'>[]) =>
-    rows.map((row): PathRow => ({ ...row, class: pathClass(row, CLASSES) }))
+  const classed = <Row extends Omit<PathRow, 'class'>>(rows: readonly Row[]) =>
+    rows.map((row) => ({ ...row, class: pathClass(row, CLASSES) }))
   return {
     ...input,
     clusters: clusters.map((one) => ({

@@ -1,0 +1,86 @@
+import type { TimelineMonth } from '../../model/history.ts'
+import { evidenceKey, parseEvidenceKey } from '../../store/keys.ts'
+import { type Column, type ReadRow, encodeTable, decodeTable } from './parquet-table.ts'
+
+type MonthWindow = TimelineMonth['windows'][number]
+
+/** What a month says of its windows, as a table: what should have been seen, and what was. */
+const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster: string }>[] = [
+  {
+    name: 'starts_at',
+    kind: 'time',
+    isRequired: true,
+    isSearched: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ start }) => start,
+  },
+  {
+    name: 'ends_at',
+    kind: 'time',
+    isRequired: true,
+    isSearched: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ end }) => end,
+  },
+  { name: 'collected', kind: 'flag', isRequired: true, of: ({ collected }) => collected },
+  // Of all proxies together, in milliseconds: as fine as anything is measured.
+  {
+    name: 'expected_ms',
+    kind: 'count',
+    isRequired: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ expectedSeconds }) => Math.round(expectedSeconds * 1000),
+  },
+  {
+    name: 'observed_ms',
+    kind: 'count',
+    isRequired: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ observedSeconds }) => Math.round(observedSeconds * 1000),
+  },
+  // The attempt that was used: the key of its evidence follows from it.
+  { name: 'attempt', kind: 'small', of: ({ cluster, ...window }) => attemptOf(window, cluster) ?? null },
+  {
+    name: 'evidence',
+    kind: 'text',
+    of: ({ cluster, ...window }) => (attemptOf(window, cluster) === undefined ? window.evidence : null),
+  },
+  { name: 'also', kind: 'text', of: ({ also }) => (also === undefined ? null : JSON.stringify(also)) },
+]
+
+/** Makes the bytes of the table of a month's windows. */
+export function encodeCoverage({ cluster, windows }: Pick<TimelineMonth, 'cluster' | 'windows'>): Buffer {
+  const rows = windows.map((window) => ({ ...window, cluster }))
+  return encodeTable(COVERAGE_COLUMNS, rows, {})
+}
+
+/** Reads windows of a cluster back. */
+export async function decodeCoverage(body: Uint8Array, cluster: string): Promise<TimelineMonth['windows']> {
+  const { rows } = await decodeTable(body)
+  return rows.map((row) => windowOf(row, cluster))
+}
+
+function windowOf(row: ReadRow, cluster: string): MonthWindow {
+  const [start, end] = [row['starts_at'] as string, row['ends_at'] as string]
+  const attempt = row['attempt'] as number | null
+  const also = row['also'] as string | null
+  const expectedSeconds = Number(row['expected_ms']) / 1000
+  const observedSeconds = Number(row['observed_ms']) / 1000
+  return {
+    start,
+    end,
+    evidence:
+      attempt === null ? (row['evidence'] as string | null) : evidenceKey({ window: { start, end }, cluster, attempt }),
+    ...(also === null ? {} : { also: JSON.parse(also) as string[] }),
+    collected: row['collected'] as boolean,
+    expectedSeconds,
+    observedSeconds,
+    ratio: expectedSeconds > 0 ? observedSeconds / expectedSeconds : null,
+  }
+}
+
+function attemptOf({ start, end, evidence }: MonthWindow, cluster: string): number | undefined {
+  const parsed = evidence === null ? undefined : parseEvidenceKey(evidence)
+  const isOwn = parsed?.cluster === cluster && parsed.window.start === start && parsed.window.end === end
+  return isOwn ? parsed.attempt : undefined
+}

@@ -1,0 +1,222 @@
+import type { Activity, Episode, Interval, TimelineMonth } from '../../model/history.ts'
+import type { Cause, Corroborated, Enforcement, Outcome, Setting, Source, State } from '../../model/path.ts'
+import { basicTime } from '../../store/keys.ts'
+import type { LabelledNamespaces } from '../../model/window.ts'
+import { countQuiet } from '../quiet-windows.ts'
+import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
+import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable } from './parquet-table.ts'
+
+/** What a month says of paths, as a table: an interval a row. Cluster and month are in its key, as Hive has partitions. */
+export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
+  {
+    name: 'path_id',
+    kind: 'text',
+    isRequired: true,
+    isSearched: true,
+    encoding: 'DELTA_BYTE_ARRAY',
+    of: ({ pathId }) => pathId,
+  },
+  { name: 'source_kind', kind: 'text', isRequired: true, of: ({ source }) => source.kind },
+  { name: 'source_namespace', kind: 'text', isRequired: true, isSearched: true, of: ({ source }) => source.namespace },
+  { name: 'source_name', kind: 'text', isRequired: true, of: ({ source }) => source.name },
+  { name: 'source_service_account', kind: 'text', of: ({ source }) => source.serviceAccount },
+  { name: 'destination_kind', kind: 'text', isRequired: true, of: ({ destination }) => destination.kind },
+  {
+    name: 'destination_namespace',
+    kind: 'text',
+    isRequired: true,
+    isSearched: true,
+    of: ({ destination }) => destination.namespace,
+  },
+  { name: 'destination_name', kind: 'text', isRequired: true, of: ({ destination }) => destination.name },
+  { name: 'destination_service_account', kind: 'text', of: ({ destination }) => destination.serviceAccount },
+  { name: 'destination_cluster', kind: 'text', of: ({ destination }) => destination.cluster },
+  { name: 'port', kind: 'small', isRequired: true, of: ({ port }) => port },
+  {
+    name: 'starts_at',
+    kind: 'time',
+    isRequired: true,
+    isSearched: true,
+    encoding: 'RLE_DICTIONARY',
+    of: ({ from }) => from,
+  },
+  { name: 'ends_at', kind: 'time', isRequired: true, isSearched: true, encoding: 'RLE_DICTIONARY', of: ({ to }) => to },
+  { name: 'state', kind: 'text', isRequired: true, isSearched: true, of: ({ state }) => state },
+  { name: 'outcome', kind: 'text', isRequired: true, isSearched: true, of: ({ outcome }) => outcome },
+  { name: 'reason', kind: 'text', isRequired: true, of: ({ reason }) => reason },
+  { name: 'cause', kind: 'text', of: ({ cause }) => cause },
+  { name: 'enforcement', kind: 'text', isRequired: true, of: ({ enforcement }) => enforcement },
+  { name: 'corroborated', kind: 'text', isRequired: true, of: ({ corroborated }) => corroborated },
+  { name: 'client_id', kind: 'text', of: ({ clientId }) => clientId },
+  { name: 'server_id', kind: 'text', of: ({ serverId }) => serverId },
+  // JSON, since no two engines read a list of structures alike.
+  {
+    name: 'candidates',
+    kind: 'text',
+    of: ({ candidates }) => (candidates.length === 0 ? null : JSON.stringify(candidates)),
+  },
+  { name: 'settings', kind: 'text', of: ({ settings }) => (settings === undefined ? null : JSON.stringify(settings)) },
+  { name: 'opened_at', kind: 'time', of: ({ episode }) => episode?.openedAt },
+  { name: 'since_unknown', kind: 'flag', of: ({ episode }) => episode?.sinceUnknown },
+  { name: 'windows', kind: 'small', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ windows }) => windows },
+  {
+    name: 'quiet_windows',
+    kind: 'small',
+    isRequired: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ quiet, windows }) => countQuiet(quiet, 0, windows),
+  },
+  { name: 'quiet', kind: 'bits', of: ({ quiet }) => (quiet.every((byte) => byte === 0) ? null : quiet) },
+  { name: 'opens', kind: 'count', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ total }) => total.opens },
+  {
+    name: 'open_at_scrape',
+    kind: 'count',
+    isRequired: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ total }) => total.openAtScrape,
+  },
+  { name: 'bytes', kind: 'count', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ total }) => total.bytes },
+  {
+    name: 'clear_bytes',
+    kind: 'count',
+    isRequired: true,
+    encoding: 'DELTA_BINARY_PACKED',
+    of: ({ total }) => total.clearBytes,
+  },
+  { name: 'window_opens', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('opens') },
+  { name: 'window_open_at_scrape', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('openAtScrape') },
+  { name: 'window_bytes', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('bytes') },
+  { name: 'window_clear_bytes', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: clearBytesOf },
+]
+
+function listOf(count: keyof Activity): (interval: Interval) => readonly number[] | null {
+  return ({ activity }) => (activity.length === 0 ? null : activity.map((one) => one[count]))
+}
+
+/** Null also where all that was counted was clear, as it is mostly. */
+function clearBytesOf(interval: Interval): readonly number[] | null {
+  return interval.activity.every(({ bytes, clearBytes }) => bytes === clearBytes)
+    ? null
+    : listOf('clearBytes')(interval)
+}
+
+/** What stands in a month beside its intervals, in the metadata of its table. */
+type MonthMetadata = {
+  readonly format: TimelineMonth['format']
+  readonly derivation: string
+  readonly cluster: string
+  readonly month: string
+  /** End of its last window. */
+  readonly watermark: string
+  /** JSON. */
+  readonly namespaces: string
+  /** The table of its windows, Base64: whoever reads a month needs them, and one object is one request. */
+  readonly windows: string
+}
+
+/** The bytes of a month: equal content is equal bytes. */
+export function encodeMonth(month: TimelineMonth): Buffer {
+  const { format, derivation, cluster, windows, namespaces, intervals } = month
+  const metadata: MonthMetadata = {
+    format,
+    derivation: String(derivation),
+    cluster,
+    month: month.month,
+    watermark: windows.at(-1)?.end ?? '',
+    namespaces: JSON.stringify(namespaces),
+    windows: encodeCoverage(month).toString('base64'),
+  }
+  return encodeTable(TIMELINE_COLUMNS, intervals, metadata)
+}
+
+/** Reads a month back. Throws for bytes that {@link encodeMonth} did not make: their hash is checked before. */
+export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
+  const { metadata, rows } = await decodeTable(body, READ)
+  const { derivation, cluster, month, namespaces, windows } = metadata as MonthMetadata
+  return {
+    format: 'ciphertrail/timeline/2',
+    derivation: Number(derivation),
+    cluster,
+    month,
+    windows: await decodeCoverage(Buffer.from(windows, 'base64'), cluster),
+    namespaces: JSON.parse(namespaces) as LabelledNamespaces | null,
+    intervals: rows.map((row) => intervalOf(row, cluster)),
+  }
+}
+
+/** The table of the windows of a month, of which the bytes are given. */
+export function coverageIn(body: Uint8Array): Buffer {
+  const { windows } = decodeMetadata(body) as MonthMetadata
+  return Buffer.from(windows, 'base64')
+}
+
+/** What is counted for others only is not read. */
+const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
+
+function intervalOf(row: ReadRow, cluster: string): Interval {
+  const text = (name: string) => row[name] as string
+  const maybe = (name: string) => (row[name] ?? null) as string | null
+  const settings = maybe('settings')
+  const candidates = maybe('candidates')
+  const windows = row['windows'] as number
+  return {
+    cluster,
+    pathId: text('path_id'),
+    source: {
+      kind: text('source_kind'),
+      namespace: text('source_namespace'),
+      name: text('source_name'),
+      serviceAccount: maybe('source_service_account'),
+    },
+    destination: {
+      kind: text('destination_kind'),
+      namespace: text('destination_namespace'),
+      name: text('destination_name'),
+      serviceAccount: maybe('destination_service_account'),
+      cluster: maybe('destination_cluster'),
+    },
+    port: row['port'] as number,
+    from: text('starts_at'),
+    to: text('ends_at'),
+    state: row['state'] as State,
+    outcome: row['outcome'] as Outcome,
+    reason: text('reason'),
+    cause: row['cause'] as Cause | null,
+    ...(settings === null ? {} : { settings: JSON.parse(settings) as Setting[] }),
+    enforcement: row['enforcement'] as Enforcement,
+    corroborated: row['corroborated'] as Corroborated,
+    candidates: candidates === null ? [] : (JSON.parse(candidates) as Source[]),
+    clientId: maybe('client_id'),
+    serverId: maybe('server_id'),
+    episode: episodeOf(row),
+    windows,
+    quiet: row['quiet'] === null ? new Uint8Array(Math.ceil(windows / 8)) : (row['quiet'] as Uint8Array),
+    total: {
+      opens: Number(row['opens']),
+      openAtScrape: Number(row['open_at_scrape']),
+      bytes: Number(row['bytes']),
+      clearBytes: Number(row['clear_bytes']),
+    },
+    activity: activityOf(row),
+  }
+}
+
+/** As it stood when it opened: how it ended is in the state of the cluster. */
+function episodeOf(row: ReadRow): Episode | null {
+  const openedAt = row['opened_at'] as string | null
+  if (openedAt === null) return null
+  const id = `${row['path_id'] as string}-${basicTime(openedAt)}`
+  return { id, openedAt, sinceUnknown: row['since_unknown'] as boolean, endedAt: null, ending: null }
+}
+
+function activityOf(row: ReadRow): Activity[] {
+  const counts = (name: string) => ((row[name] ?? []) as readonly bigint[]).map(Number)
+  const [opens, openAtScrape] = [counts('window_opens'), counts('window_open_at_scrape')]
+  const [bytes, clear] = [counts('window_bytes'), counts('window_clear_bytes')]
+  return opens.map((_, index) => ({
+    opens: opens[index] ?? 0,
+    openAtScrape: openAtScrape[index] ?? 0,
+    bytes: bytes[index] ?? 0,
+    clearBytes: clear[index] ?? bytes[index] ?? 0,
+  }))
+}
