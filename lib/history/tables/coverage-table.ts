@@ -5,7 +5,7 @@ import { type Column, type ReadRow, encodeTable, decodeTable } from './parquet-t
 type MonthWindow = TimelineMonth['windows'][number]
 
 /** What a month says of its windows, as a table: what should have been seen, and what was. */
-const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster: string }>[] = [
+export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster: string }>[] = [
   {
     name: 'starts_at',
     kind: 'time',

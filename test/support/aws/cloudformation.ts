@@ -117,11 +117,12 @@ export function resolved(
     return name === 'Arn' ? arnOf(id, resource) : `${id}.${name}`
   }
   function substituted(text: string, own: Readonly<Record<string, unknown>>): string {
-    return text.replaceAll(/\$\{([^}!]+)\}/g, (_, name: string) => {
+    const known = text.replaceAll(/\$\{([^}!]+)\}/g, (_, name: string) => {
       if (name in own) return String(valueOf(own[name]))
       const [id = '', ...path] = name.split('.')
       return path.length === 0 ? String(reference(id)) : attribute(id, path.join('.'))
     })
+    return known.replaceAll('${!', '${')
   }
 
   function intrinsic(name: string, value: unknown): unknown {
