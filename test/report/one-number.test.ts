@@ -18,13 +18,7 @@ import { type Summary, summarise } from '../../lib/report/summary/summary.ts'
 import { sortNews } from '../../lib/deliver/mail/news.ts'
 import { subjectOf } from '../../lib/deliver/mail/subject.ts'
 import { DEMO_FIXTURE } from '../../demo/fixture.ts'
-import { assessWindow } from '../../lib/assess/window/window.ts'
-import { deriveCluster } from '../../lib/history/derive.ts'
-import { readReportInput } from '../../lib/jobs/read-report-input.ts'
-import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
-import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
-import { recordedEvidence } from '../support/mesh/recorded-evidence.ts'
-import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { recordedReport } from '../support/report/recorded-report.ts'
 import { propOf, toldBy } from '../support/report/told-documents.ts'
 import { CHANNEL } from '../support/deliver/mail-stories.ts'
 import { HOURS, anyPeriod } from '../support/stored/judged-period.ts'
@@ -268,16 +262,7 @@ for (const [name, folder] of Object.entries({
   lives: join(import.meta.dirname, '../fixtures/lives'),
 }))
   test(`every place that shows a number of the recording "${name}" agrees`, async () => {
-    const objects = memoryObjects()
-    const snapshots = (await recordedEvidence(folder)).map(({ snapshot }) => snapshot)
-    const [from, to] = [snapshots[0]?.window.start ?? '', snapshots.at(-1)?.window.end ?? '']
-    const now = new Date(Date.parse(to) + 60_000)
-    await addCluster({ id: 'mesh', windowMinutes: 5, replay: 'A replay' }, { now, by: 'test' }, { objects })
-    for (const snapshot of snapshots) await writeAttempt(snapshot, { objects })
-    const clusters = await readClusters({ objects })
-    for (const cluster of clusters) await deriveCluster(cluster, { objects, assess: assessWindow, now })
-    const period = { from, to, label: 'Recording', timeZone: 'UTC' }
-    const { figures } = assertOneNumber(await readReportInput({ clusters, period, now, version: '' }, { objects }))
+    const { figures } = assertOneNumber(await recordedReport(folder))
     const { openNow, atSomeTime, notEnoughEvidence, encrypted, judged } = figures
     assert.deepEqual(
       { openNow, atSomeTime, notEnoughEvidence, encrypted, judged },

@@ -1,7 +1,7 @@
 import { stableUuid } from '../stable-uuid.ts'
 import { reportId } from '../summary/report-id.ts'
 import type { Summary } from '../summary/summary.ts'
-import { OSCAL_VERSION, markup, prop } from './oscal-text.ts'
+import { OSCAL_VERSION, markup, prop, withProps } from './oscal-text.ts'
 
 /** What stands on top of an OSCAL document of a report. Its time is the end of the period: the same evidence gives the same bytes. */
 export function metadata(summary: Summary, title: string): object {
@@ -14,7 +14,7 @@ export function metadata(summary: Summary, title: string): object {
     'last-modified': period.to,
     version: reportId(summary),
     'oscal-version': OSCAL_VERSION,
-    props: [...prop('ciphertrail-version', version), ...prop('replay', summary.replay)],
+    ...withProps(...prop('ciphertrail-version', version), ...prop('replay', summary.replay)),
     ...(preparedBy.length === 0 ? {} : { roles: [{ id: 'prepared-by', title: 'Prepared by' }] }),
     ...(parties.length === 0 ? {} : { parties }),
     ...(preparedBy.length === 0

@@ -16,6 +16,10 @@ export function prop(name: string, value: string | number | boolean | null | und
   return text === '' ? [] : [{ name, ns: OWN_NAMES, value: text }]
 }
 
+/** These properties as a part; no part without any. */
+export const withProps = (...props: readonly Prop[]): { readonly props?: readonly Prop[] } =>
+  props.length === 0 ? {} : { props }
+
 // What OSCAL's markup gives a meaning to, inside a line.
 const MARKUP = /[\\`*_[\]<>~^{}&#|$"']/gu
 

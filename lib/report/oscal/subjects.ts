@@ -5,7 +5,7 @@ import { idOf } from '../csv/csv-text.ts'
 import { stableUuid } from '../stable-uuid.ts'
 import { type Named, endpointKey, pathKey } from '../summary/path-summary.ts'
 import type { Summary } from '../summary/summary.ts'
-import { markup, prop } from './oscal-text.ts'
+import { markup, prop, withProps } from './oscal-text.ts'
 
 /** The UUID of ciphertrail as a tool. */
 export const TOOL = stableUuid('tool', 'ciphertrail')
@@ -20,7 +20,7 @@ export function toolComponent({ version }: Pick<Summary, 'version'>): object {
     type: 'software',
     title: 'ciphertrail',
     description: 'Records which paths between services were encrypted, from what Linkerd’s proxies counted.',
-    props: prop('version', version),
+    ...withProps(...prop('version', version)),
     status: { state: 'operational' },
   }
 }

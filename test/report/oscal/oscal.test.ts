@@ -33,6 +33,11 @@ for (const name of INPUTS.keys())
       assert.ok((texts['oscal-plan.json'] ?? '').includes(`"id":"${target['target-id']}"`), target['target-id'])
   })
 
+test('a report without a version, as no release makes one, is OSCAL too', () => {
+  const { results, plan } = toldBy(summarise({ ...storyOfAWeek(), version: '' }))
+  assert.deepEqual([resultsFaults(results), planFaults(plan)], [[], []])
+})
+
 test('the schema refuses what lacks a part, so that these tests can fail', () => {
   const { results } = toldBy(summaryOf('a-week'))
   const broken = JSON.parse(JSON.stringify(results).replaceAll('"collected":', '"gathered":')) as unknown
