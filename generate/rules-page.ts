@@ -15,7 +15,7 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
     '- `pass`: at least the wanted share was seen, and all of it holds. A pass states its share.',
     '- `not applicable`: there is nothing to judge. This is not a pass.',
     '',
-    '[What the numbers mean](words.md#seen-and-the-verdict) defines the shares. Each rule lists the controls that it bears on, with their relation: `direct` (the rule tests the control) or `supports` (the rule is one input among others). No rule shows that a control is met.',
+    '[What the numbers mean](words.md#seen-and-the-verdict) defines the shares. Each rule lists the controls that it bears on, with their relation: `direct` (the rule tests the control), `supports` (the rule is one input among others) or `evidence handling` (about how records are kept). No rule shows that a control is met.',
     '',
     ...rules.flatMap((rule) => [
       `## ${rule.id}`,
@@ -28,7 +28,7 @@ export function rulesPage(rules: readonly Rule[], frameworks: readonly Framework
     ]),
     '## Controls that no rule tests',
     '',
-    'A report shows them with the verdict `not applicable` and the reason.',
+    'They are printed as not tested, with the reason, and no verdict counts them.',
     '',
     ...frameworks.flatMap(({ title, controls }) =>
       controls

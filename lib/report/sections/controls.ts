@@ -6,7 +6,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { lines, number, stateCell, table, textCell, verdictView } from '../table-cells.ts'
-import type { CellView, TableView } from '../table-cells.ts'
+import type { CellView, Column, TableView } from '../table-cells.ts'
 import { capital, countWords, scoreWords } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 
@@ -24,25 +24,49 @@ export function controlsSection({ judgement, collectedWindows }: Summary): Secti
   })
 }
 
+/** What a row of a framework counts, in words. */
+export const RELATIONS_CAPTION =
+  'Controls by relation (not tested: nothing here tests them), then those that are judged by verdict.'
+
+/** Columns of the numbers of a framework. */
+export const RELATION_COLUMNS: readonly Column[] = [
+  ['Direct', 10, 'numbers'],
+  ['Supports', 11, 'numbers'],
+  ['Not tested', 12, 'numbers'],
+  ['Fail', 10, 'numbers'],
+  ['Not enough evidence', 14, 'numbers'],
+  ['Pass', 10, 'numbers'],
+  ['Nothing to judge', 12, 'numbers'],
+]
+
+/**
+ * The numbers of a framework. A control without a rule is not tested, whatever its relation: no verdict counts it. What is about how records are kept
+ * has no rule.
+ */
+export function relationCells({ controls }: Pick<FrameworkResult, 'controls'>): readonly CellView[] {
+  const tested = controls.filter(({ rules }) => rules.length > 0)
+  const direct = tested.filter(({ relation }) => relation === 'direct').length
+  return [
+    number(countWords(direct)),
+    number(countWords(tested.length - direct)),
+    number(countWords(controls.length - tested.length)),
+    ...VERDICTS.map((verdict) => {
+      const count = tested.filter((control) => control.verdict === verdict).length
+      return number(`${verdict === 'fail' && count > 0 ? `${verdictView('fail').shape} ` : ''}${countWords(count)}`)
+    }),
+  ]
+}
+
 function frameworksTable(frameworks: readonly FrameworkResult[]): readonly TableView[] {
   if (frameworks.length === 0) return []
   return [
     table(
-      'Controls of each framework by verdict.',
-      [
-        ['Framework', 38],
-        ['Judged on', 20],
-        ['Fail', 9, 'numbers'],
-        ['Not enough evidence', 10, 'numbers'],
-        ['Pass', 9, 'numbers'],
-        ['Nothing to judge', 14, 'numbers'],
-      ],
-      frameworks.map(({ title, version, scopes, controls }) => [
-        lines([printable(title)], [printable(version)]),
-        textCell(scopes.length === 0 ? 'everything seen' : 'its declared scope'),
-        ...VERDICTS.map((verdict) =>
-          number(countWords(controls.filter((control) => control.verdict === verdict).length)),
-        ),
+      RELATIONS_CAPTION,
+      [['Framework', 24], ['Judged on', 14], ...RELATION_COLUMNS],
+      frameworks.map((framework) => [
+        lines([printable(framework.title)], [printable(framework.version)]),
+        textCell(framework.scopes.length === 0 ? 'everything seen' : 'its declared scope'),
+        ...relationCells(framework),
       ]),
     ),
   ]
@@ -87,7 +111,7 @@ function frameworkTable({ title, version, controls, score, scopes }: FrameworkRe
       lines([printable(control.id)], [control.relation]),
       lines([printable(control.paraphrase)], control.note === null ? [] : [printable(control.note)]),
       lines(control.rules, control.rules.length === 0 ? ['not tested'] : []),
-      stateCell(verdictView(control.verdict)),
+      control.rules.length === 0 ? textCell('not tested') : stateCell(verdictView(control.verdict)),
       scoreCell(control.score),
     ]),
   )

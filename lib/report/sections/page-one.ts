@@ -1,5 +1,4 @@
 /** Page one: what an auditor, an engineer and a manager come for, in the order in which they ask. One page of A4 holds it. */
-import type { FrameworkResult, Verdict } from '../../model/judgement.ts'
 import type { GapReason } from '../../model/window.ts'
 import { durationWords } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
@@ -15,7 +14,7 @@ import type { PathSummary } from '../summary/path-summary.ts'
 import { reportId } from '../summary/report-id.ts'
 import { sum } from '../summary/sums.ts'
 import type { Summary } from '../summary/summary.ts'
-import { number, stateView, table, textCell, verdictView } from '../table-cells.ts'
+import { stateView, table, textCell } from '../table-cells.ts'
 import type { StateView, TableView } from '../table-cells.ts'
 import { titleParts } from '../words/action-titles.ts'
 import type { TitlePart } from '../words/action-titles.ts'
@@ -30,6 +29,7 @@ import {
   periodWord,
   plural,
 } from '../words/vocabulary.ts'
+import { RELATION_COLUMNS, RELATIONS_CAPTION, relationCells } from './controls.ts'
 import { actionFacts } from './not-encrypted.ts'
 import { besideWords, headlineWords } from './opening.ts'
 
@@ -290,28 +290,13 @@ function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote
   }
 }
 
-/** How many controls of each framework stand how. What nothing tests is no pass. */
+/** What of each framework is tested, what is an input of it, what nothing here tests, and how what is judged stands. */
 function controlsOf({ judgement }: Summary): TableView {
-  const of = ({ controls }: FrameworkResult, verdict: Verdict): string => {
-    const count = controls.filter((control) => control.verdict === verdict).length
-    return verdict === 'fail' && count > 0 ? `${verdictView('fail').shape} ${countWords(count)}` : countWords(count)
-  }
   return {
     ...table(
-      'Controls by verdict. No verdict says that a control is met.',
-      [
-        ['Framework', 40],
-        ['Fail', 12, 'numbers'],
-        ['Not enough evidence', 18, 'numbers'],
-        ['Pass', 12, 'numbers'],
-        ['Not tested', 12, 'numbers'],
-      ],
-      judgement.frameworks.map((framework) => [
-        textCell(printable(framework.title)),
-        ...(['fail', 'not-enough-evidence', 'pass', 'not-applicable'] as const).map((verdict) =>
-          number(of(framework, verdict)),
-        ),
-      ]),
+      `${RELATIONS_CAPTION} No verdict says that a control is met.`,
+      [['Framework', 28], ...RELATION_COLUMNS],
+      judgement.frameworks.map((framework) => [textCell(printable(framework.title)), ...relationCells(framework)]),
     ),
     isMatrix: true,
   }

@@ -12,8 +12,8 @@ export const fedramp: Framework = {
       id: 'SC-8',
       relation: 'direct',
       paraphrase:
-        'Protect all data in transit, including between compute instances or containers, and from load balancers to them',
-      note: 'Low, moderate and high profiles. Physical protection, SC-8(5), is the alternative. Only flows that the mesh sees are judged, not flows from load balancers without a proxy, and not storage replication.',
+        'Protect all data in transit: between compute instances or containers, between availability zones, and from load balancers',
+      note: 'Low, moderate and high profiles. Physical protection, SC-8(5), is the alternative. Only flows that the mesh sees are judged, not flows from load balancers without a proxy, and not storage replication between zones.',
       rules: [
         'path-is-encrypted',
         'inbound-plaintext-absent',
