@@ -20,7 +20,7 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   if (isBelow(seen.told, wantedShare))
     return lacking(
       finding,
-      `${finding.untold || 'The state of some traffic is unknown'}: ${shareWords(seen.told ?? 0)} can be judged, ${wantedShareWords(wantedShare)} wanted; ${lower(detail)}`,
+      `${finding.untold || 'The state of some traffic is unknown'}: ${shareWords(seen.told ?? 0)} can be judged, ${wantedShareWords(wantedShare)} wanted; observed: ${lower(detail)}`,
     )
   if (isBelow(seen.share, wantedShare))
     return lacking(

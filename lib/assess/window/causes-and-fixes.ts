@@ -120,7 +120,7 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
       ]
     case 'source-not-proxied':
       return [
-        `Route the client of ${end} through a proxy: its connections had no mesh TLS. It has no proxy, or it bypasses its own${suspectWords(settings, port)}${clientWords(row)}`,
+        `Route the client of ${end} through a proxy: its connections had no mesh TLS. The client has no proxy, or bypasses its own proxy${suspectWords(settings, port)}${clientWords(row)}`,
         ...clientLines(row),
         ...settings.flatMap((one) =>
           one.name === SKIP_OUTBOUND
@@ -131,7 +131,7 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
       ]
     case 'opaque-port-unmeshed-client':
       return [
-        `Route the client of ${end}, an opaque port, through a proxy: clients in the mesh reach such a port through port 4143, and this client did not. It has no proxy, or it bypasses its own${suspectWords(settings, port)}${clientWords(row)}`,
+        `Route the client of ${end}, an opaque port, through a proxy: clients in the mesh reach such a port through port 4143, and this client did not. The client has no proxy, or bypasses its own proxy${suspectWords(settings, port)}${clientWords(row)}`,
         ...clientLines(row),
       ]
     case 'init-container':
@@ -163,7 +163,7 @@ function linesOf(row: Fixable & { readonly cause: NonNullable<PathRow['cause']> 
     case 'outside-cluster':
       return destination.cluster === null
         ? [
-            `Use TLS in the application for ${end}, use an egress gateway with TLS, or accept the path in waivers.yaml: Linkerd does not encrypt traffic that leaves the cluster`,
+            `Use TLS in the application or an egress gateway with TLS for ${end}, or accept the path in waivers.yaml: Linkerd does not encrypt traffic that leaves the cluster${row.state === 'no-mesh-tls' ? ', and does not see whether the application did' : ''}`,
           ]
         : [
             `Find out why ${end} of cluster ${safe(destination.cluster, 'CLUSTER')} has no identity here: check the link, its credentials and the gateway`,

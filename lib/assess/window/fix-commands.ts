@@ -91,12 +91,12 @@ export function explained(purpose: string, lines: readonly string[]): readonly s
 
 /** Commands that do nothing when they are pasted with the others: whoever knows that `when` holds removes the `#`. */
 export function onlyIf(when: string, lines: readonly string[]): readonly string[] {
-  return lines.every((line) => line.startsWith('#'))
-    ? explained(when, lines)
-    : explained(
-        `${when}, remove the # and run`,
-        lines.map((line) => (line.startsWith('#') ? line : `# ${line}`)),
-      )
+  const commands = lines.filter((line) => !line.startsWith('#')).length
+  if (commands === 0) return explained(when, lines)
+  return explained(
+    `${when}, run the next ${commands === 1 ? 'line' : 'lines'} without the #`,
+    lines.map((line) => (line.startsWith('#') ? line : `# ${line}`)),
+  )
 }
 
 /** A name that stands for itself in a shell, or another word. */

@@ -179,7 +179,7 @@ describe('fixOf()', () => {
     assert.equal(tap, 'linkerd viz tap deployment/api -n shop -o wide')
     assert.equal(rest.length, 6)
     for (const [index, line] of rest.entries())
-      assert.match(line, index % 2 === 0 ? /^# (If|To) .*, remove the # and run:$/ : /^# kubectl patch /)
+      assert.match(line, index % 2 === 0 ? /^# (If|To) .*, run the next line without the #:$/ : /^# kubectl patch /)
     const seen = linesOf({
       cause: 'source-not-proxied',
       source: UNMESHED,

@@ -42,7 +42,9 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): RuleFind
     ...pathFinding(
       path,
       'pass',
-      `In ${windowCount(proved)} both sides saw the identity that the API server gives the other`,
+      proved === 0
+        ? 'In no window did both sides see the identity that the API server gives the other'
+        : `In ${windowCount(proved)} both sides saw the identity that the API server gives the other`,
       withUntold(seenAtBothEnds, proved, unproved),
     ),
     ...(unproved > 0

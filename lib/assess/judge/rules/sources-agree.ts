@@ -67,7 +67,9 @@ function judge(path: PathHistory, identities: readonly PathIdentity[]): PathFind
     ...pathFinding(
       path,
       'pass',
-      `In ${windowCount(agreed)} the server saw the identity of the client, and only one workload has it`,
+      agreed === 0
+        ? 'In no window did both sides confirm the path'
+        : `In ${windowCount(agreed)} the server saw the identity of the client, and only one workload has it`,
       withUntold(seenAtBothEnds, agreed, untold),
     ),
     ...(alone > 0
