@@ -5,6 +5,7 @@
 import { benchCollecting } from './collecting.ts'
 import { benchColdStart } from './cold-start.ts'
 import { benchPacking } from './packing.ts'
+import { benchQuerying } from './querying.ts'
 import { benchReport } from './report.ts'
 import { benchSealing } from './sealing.ts'
 import { benchVerifying } from './verifying.ts'
@@ -15,6 +16,7 @@ const scenarios = new Map(
     verifying: benchVerifying,
     packing: benchPacking,
     sealing: benchSealing,
+    querying: benchQuerying,
     report: benchReport,
     'cold-start': benchColdStart,
   }),

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import { toJson } from '../text/format-json.ts'
 import type { ReadDocument } from '../store/evidence/report-records.ts'
 import { type HandOverDeps, storeAddress, tooLargeAnswer, tooLargeDocument } from './large.ts'
+import { acceptedType } from './accept.ts'
 import { type ProblemError, problemDocument, statusOf } from './problem.ts'
 
 /** What a route answers, before HTTP adds its own. */
@@ -14,6 +17,14 @@ export type ApiAnswer = {
   readonly items?: number
   /** Where the store has these very bytes; absent where they were made for the answer. */
   readonly stored?: Pick<ReadDocument, 'key' | 'version'>
+}
+
+/** An answer with the tag of its bytes. */
+export type TaggedAnswer = ApiAnswer & { readonly etag: string }
+
+/** Gives an answer the tag of its bytes. */
+export function tagged(answer: ApiAnswer): TaggedAnswer {
+  return { ...answer, etag: `"${createHash('sha256').update(answer.body).digest('base64url')}"` }
 }
 
 /** One object as JSON, safe to look at in a terminal. */
@@ -34,17 +45,51 @@ export const SECURITY_HEADERS = {
 /** May be kept by whoever asked, and is asked for again each time: access may have ended, and the history grown. */
 const PRIVATE = 'private, no-cache'
 
+/** Less is not worth compressing. */
+const MIN_COMPRESSED_BYTES = 1024
+
+/** What was compressed once, for as long as the answer is kept. */
+const compressed = new WeakMap<TaggedAnswer, Promise<Uint8Array<ArrayBuffer>>>()
+
+/** Text that whoever asks takes as gzip is given so. */
+function isCompressed({ type, body }: TaggedAnswer, request: Request): boolean {
+  return (
+    typeof body === 'string' &&
+    /^(text\/|application\/json)/.test(type) &&
+    body.length >= MIN_COMPRESSED_BYTES &&
+    acceptedType(request.headers.get('accept-encoding') ?? 'identity', ['gzip', 'identity']) === 'gzip'
+  )
+}
+
+async function gzipped(answer: TaggedAnswer): Promise<Uint8Array<ArrayBuffer>> {
+  const known = compressed.get(answer)
+  if (known !== undefined) return known
+  const making = promisify(gzip)(answer.body).then((bytes) => new Uint8Array(bytes))
+  compressed.set(answer, making)
+  return making
+}
+
 /**
- * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag. A document that is
- * too large for one answer is 303 to where the store gives it. Throws a `ProblemError` for anything else that is.
+ * The response to a request that may be answered. It carries a tag of its bytes, and is 304 without them where the request brings that tag; the tag is weak where
+ * they are compressed. A document that is too large for one answer is 303 to where the store gives it. Throws a `ProblemError` for anything else that is.
  */
-export async function responseOf(answer: ApiAnswer, request: Request, deps: HandOverDeps): Promise<Response> {
-  const { type, body, headers = {} } = answer
-  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
-  const common = { ...SECURITY_HEADERS, 'cache-control': PRIVATE, vary: 'Accept, Authorization', etag }
-  if (isKnown(request.headers.get('if-none-match'), etag))
+export async function responseOf(answer: TaggedAnswer, request: Request, deps: HandOverDeps): Promise<Response> {
+  const { type, body, etag: whole, headers = {} } = answer
+  const isGzip = isCompressed(answer, request)
+  const etag = isGzip ? `W/${whole}` : whole
+  const common = {
+    ...SECURITY_HEADERS,
+    'cache-control': PRIVATE,
+    vary: 'Accept, Accept-Encoding, Authorization',
+    etag,
+  }
+  if (isKnown(request.headers.get('if-none-match'), whole))
     return new Response(null, { status: 304, headers: { ...common, ...headers } })
   const { largestBody = Infinity } = deps
+  if (isGzip && Buffer.byteLength(body) <= largestBody)
+    return new Response(await gzipped(answer), {
+      headers: { ...common, ...headers, 'content-type': type, 'content-encoding': 'gzip' },
+    })
   if (Buffer.byteLength(body) <= largestBody)
     return new Response(body, { headers: { ...common, ...headers, 'content-type': type } })
   const location = await addressOf(answer, request, { ...deps, largestBody })

@@ -4,11 +4,12 @@ import { printable } from '../text/printable.ts'
 import { StoreError } from '../store/objects/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access/access.ts'
-import { type ApiAnswer, healthResponse, jsonAnswer, problemResponse, responseOf } from './answer.ts'
+import { type TaggedAnswer, healthResponse, jsonAnswer, problemResponse, responseOf, tagged } from './answer.ts'
 import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './routes/download-route.ts'
 import { frontPage } from './routes/front-page.ts'
 import { answerLeave } from './routes/unsubscribe-route.ts'
 import { PAGE_HEADERS } from './routes/form-page.ts'
+import { keepAnswers } from './kept-answers.ts'
 import type { HandOverDeps } from './large.ts'
 import { ProblemError } from './problem.ts'
 import { routesOf } from './routes/routes.ts'
@@ -38,6 +39,9 @@ export type ApiDeps = HandOverDeps & {
 /** What a request carries through the routes. */
 type ApiEnv = { readonly Bindings: object; readonly Variables: { readonly grant: Grant } }
 
+/** A window becomes due at a full minute, and waivers begin and end by the times of windows. */
+const MINUTE_MS = 60_000
+
 /** Nobody sends a longer one. */
 const MAX_LOGGED_PATH_LENGTH = 200
 
@@ -56,11 +60,13 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
     if (!isReading(req.method)) return methodProblem(req.method)
     return healthResponse(await isHealthy(), version)
   })
-  let described: Promise<ApiAnswer> | undefined
+  let described: Promise<TaggedAnswer> | undefined
   app.all('/openapi.json', async ({ req }) => {
     if (!isReading(req.method)) return methodProblem(req.method)
     // Few ask for it, and whoever does not is not to wait for its schemas to be made.
-    described ??= import('./openapi/document.ts').then(({ openApiDocument }) => jsonAnswer(openApiDocument(version)))
+    described ??= import('./openapi/document.ts').then(({ openApiDocument }) =>
+      tagged(jsonAnswer(openApiDocument(version))),
+    )
     return responseOf(await described, req.raw, deps)
   })
   app.all('/', ({ req }) => (isReading(req.method) ? frontPage() : methodProblem(req.method)))
@@ -121,7 +127,8 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
       throw new ProblemError('not-allowed', 'Cannot answer: no cluster is granted to this token')
     await next()
   })
-  for (const { path, types, answer } of routesOf(deps)) {
+  const answerOnce = keepAnswers(deps.objects)
+  for (const [index, { path, types }] of routesOf(deps).entries()) {
     app.get(path, async ({ req, get }) => {
       // IAM's policies know the path as it was sent, so that no name may be that of another path: none of ours is encoded.
       const names = req.path.includes('%') ? {} : req.param()
@@ -129,8 +136,17 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
       const type = acceptedType(req.header('accept') ?? null, wanted)
       if (type === undefined)
         throw new ProblemError('not-acceptable', `Cannot answer in the wanted form: there is ${wanted.join(', ')}`)
-      const { searchParams: search } = new URL(req.url)
-      return responseOf(await answer({ search, grant: get('grant'), type, names }), req.raw, deps)
+      const { search } = new URL(req.url)
+      const grant = get('grant')
+      // One answer is made as of one moment, and kept for as long as no window can become due.
+      const now = deps.now()
+      const question = JSON.stringify([req.path, search, type, grant.clusters, Math.floor(now.getTime() / MINUTE_MS)])
+      const made = await answerOnce(question, async (objects) => {
+        const route = routesOf({ objects, now: () => now })[index]
+        if (route === undefined) throw NOT_FOUND
+        return route.answer({ search: new URLSearchParams(search), grant, type, names })
+      })
+      return responseOf(made, req.raw, deps)
     })
     app.all(path, ({ req }) => methodProblem(req.method))
   }

@@ -335,8 +335,9 @@ test('health is open, is never kept, and says only how it is and which version',
 test('an answer that the client has already is not sent again', async (t) => {
   const { ask } = await startApi(t)
   const first = await ask('/v1/paths')
+  // Weak, since the answer came compressed.
   const etag = first.headers.get('etag') ?? ''
-  for (const header of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
+  for (const header of [etag, etag.replace('W/', ''), `"other", ${etag}`, '*']) {
     const again = await ask('/v1/paths', { headers: { 'if-none-match': header } })
     assert.deepEqual([again.status, await again.text(), again.headers.get('etag')], [304, '', etag], header)
   }

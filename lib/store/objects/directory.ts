@@ -234,6 +234,15 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
     },
 
+    // Whatever replaces an object is another file.
+    async tag(key) {
+      checkKey(key)
+      return failing(`read "${key}" from`, async () => {
+        const stat = await lstat(join(root, key), { bigint: true }).catch(ignoreAbsent)
+        return stat === undefined ? null : [stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join('.')
+      })
+    },
+
     async digest(key) {
       checkKey(key)
       return failing(`read "${key}" from`, async () => {

@@ -43,6 +43,11 @@ export type Objects = {
    * written over or removed since; a store that keeps no versions gives what it has, and the reader's own hash decides.
    */
   readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
+  /**
+   * Stands for an object as it is now, and costs less than reading it: equal tags of a key mean equal bytes. Null where there is no such object. Not the tag that
+   * {@link StoredObject} has. Absent where nothing is cheaper than reading.
+   */
+  readonly tag?: (key: string) => Promise<string | null>
   /** What an object's bytes come to, read in pieces so that its size costs no memory; undefined where there is no such object. */
   readonly digest: (key: string) => Promise<ObjectDigest | undefined>
   /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
