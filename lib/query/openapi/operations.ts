@@ -159,12 +159,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   '/v1/reports/:id/:name': {
     id: 'getDocument',
     tag: 'reports',
-    summary: 'A document of a report: html, pdf, or a name such as paths.csv',
+    summary: 'A document of a report: html, pdf, oscal, ocsf, or a name such as paths.csv',
     others: {
       'text/html': 'report.html',
       'application/pdf': 'report.pdf, PDF/A-3a',
       'text/csv': 'A table of the report.',
-      'application/json': 'summary.json',
+      'application/json': 'The summary, OSCAL assessment results or OCSF findings.',
     },
     problems: ['not-found', 'unreadable'],
   },
