@@ -1,10 +1,10 @@
 /** The report as one HTML file: no network, no script, all style inside. */
 import { VERDICTS } from '../model/judgement.ts'
 import { LOOKS, MARKS, VERDICT_LOOKS } from './drawing/state-looks.ts'
-import { pageTemplate } from './page-template.ts'
+import { SHARED_PARTS, pageTemplate } from './page-template.ts'
 import type { ReportView } from './report-view.ts'
 
-const place = pageTemplate(new URL('templates/report.hbs', import.meta.url))
+const place = pageTemplate(new URL('templates/report.hbs', import.meta.url), [SHARED_PARTS])
 
 const marks = MARKS.map((mark) => ({ mark, fill: LOOKS[mark].fill, fillOnDark: LOOKS[mark].fillOnDark }))
 const verdicts = VERDICTS.map((verdict) => {
