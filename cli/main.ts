@@ -28,6 +28,7 @@ import { addWorker } from './commands/run/worker.ts'
 import { addSample } from './commands/sample.ts'
 import { addScopeCommands } from './commands/scope.ts'
 import { addSeal } from './commands/seal.ts'
+import { addServe } from './commands/serve.ts'
 import { STORE_HELP, hasClusters } from './open-store.ts'
 import { addVerify } from './commands/verify/verify.ts'
 import { addWaiverCommands } from './commands/waiver.ts'
@@ -114,6 +115,7 @@ function programOf(console: Console): Command {
   addPackets(program, console)
   addRebuild(program, console)
   addRun(program, console)
+  addServe(program, console)
   addWorker(program, console)
   addDemo(program, console)
   tab(program, { completionCommandName: 'completion' })

@@ -7,9 +7,10 @@ import { readChannels } from '../deliver/channel/channels.ts'
 import type { Cluster } from '../model/registry.ts'
 import { NOW } from '../report/sections/opening.ts'
 import { summarise } from '../report/summary/summary.ts'
-import { SETTLE_SECONDS, lengthOf, timeOf, toSeconds, toTime, windowOf } from '../time/windows.ts'
+import { lengthOf, timeOf, toSeconds, toTime } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { readPresent } from '../history/period.ts'
+import { presentEnd } from '../history/period-rows.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
 import { type ReadDeps, readReportInput } from './read-report-input.ts'
 
@@ -55,8 +56,7 @@ export async function statusPeriod(
   const known = await concurrently(clusters, MAX_READS, async (cluster) => {
     const { months } = await readPresent(cluster, now, objects)
     const windows = months.flatMap((month) => month.windows)
-    const end = cluster.replay === undefined ? lastBorder(cluster, now) : windows.at(-1)?.end
-    return { start: windows[0]?.start, end }
+    return { start: windows[0]?.start, end: await presentEnd(cluster, now, objects) }
   })
   const present = timeOf(now)
   const starts = known.flatMap(({ start }) => start ?? [])
@@ -65,13 +65,6 @@ export async function statusPeriod(
   const to = Math.max(...(ends.length === 0 ? [present] : ends).map(toSeconds))
   const from = Math.max(to - SPAN_DAYS * DAY_SECONDS, Math.min(to, first))
   return { from: toTime(from), to: toTime(to), label: NOW, timeZone: 'UTC' }
-}
-
-/** The end of the latest window that is over. */
-function lastBorder({ windows }: Cluster, now: Date): string {
-  const latest = now.getTime() / 1000 - SETTLE_SECONDS
-  const { start, end } = windowOf(windows, latest)
-  return toSeconds(end) <= latest ? end : start
 }
 
 function statusOf(

@@ -12,7 +12,10 @@ const verdicts = VERDICTS.map((verdict) => {
   return { mark: `verdict-${verdict}`, fill, fillOnDark }
 })
 
+/** What the shared styles are made from: how each mark and verdict looks. */
+export const STYLE_LOOKS = { marks, looks: [...marks, ...verdicts] } as const
+
 /** Renders a view. The same view gives the same text; everything in it is escaped. */
 export function renderHtml(view: ReportView): string {
-  return place({ view, marks, looks: [...marks, ...verdicts] })
+  return place({ view, ...STYLE_LOOKS })
 }

@@ -5,11 +5,12 @@ import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { webhookPost } from '../../../lib/deliver/send/webhook.ts'
 import type { Access } from '../../../lib/query/access/access.ts'
-import { createApi } from '../../../lib/query/api.ts'
+import { createSite } from '../../../lib/query/site.ts'
 import { type Listening, listen } from '../../../lib/query/listen.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { checkedZone } from '../../../lib/time/week.ts'
 import { type WorkerPool, workerPool } from '../../../lib/jobs/workers/worker-pool.ts'
+import { readStatus } from '../../../lib/jobs/read-status.ts'
 import { type RunningService, type ServiceDeps, createService } from '../../../lib/jobs/service.ts'
 import { withFileLock } from '../../../lib/store/objects/file-lock.ts'
 import { makeFolder } from '../../../lib/store/objects/folder.ts'
@@ -49,6 +50,8 @@ type RunSettings = {
   readonly stopMs: number
   readonly log: RunLog
   readonly mail: ServiceDeps['mail']
+  /** People reach it by https. */
+  readonly isHttps: boolean
 }
 
 /** Each minute, some seconds after it began: windows end with a minute, and everybody asks at its first second. */
@@ -142,6 +145,7 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     stopMs: readDuration('--stop-timeout', options.stopTimeout, MAX_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
+    isHttps: readUrl(options.url ?? config.url)?.startsWith('https:') === true,
   }
 }
 
@@ -168,7 +172,7 @@ async function withRunLock(place: string, run: () => Promise<void>): Promise<{ r
 
 /** Runs until a signal comes, and until what is under way then has ended or its time is over. */
 async function serve(
-  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail }: RunSettings,
+  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail, isHttps }: RunSettings,
   {
     objects,
     signer,
@@ -200,15 +204,18 @@ async function serve(
       wait: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
     },
   )
-  const api = createApi(version, {
+  const site = createSite(version, {
     objects,
     now,
     access,
+    hasLink: false,
+    isSecure: isHttps,
+    readStatus: (asked) => readStatus({ ...asked, version }, { objects }),
     isHealthy: async () => service.isHealthy(),
     log: ({ error, ...request }) =>
       log(error === null ? 'info' : 'error', 'request', error === null ? request : { ...request, error }),
   })
-  const server = await listen(api.fetch, { host, port })
+  const server = await listen(site.fetch, { host, port })
   log('info', 'started', { url: server.url, store: place, timeZone, version })
   const fix = await rightsFix(place)
   if (fix !== null) log('warn', 'readable', { store: place, fix })

@@ -94,12 +94,17 @@ export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): A
 /** Names of this machine that no other name server can lead here. */
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
+/** Whether a request names this machine by a loopback address. */
+export function isOnLoopback(request: Request): boolean {
+  return LOOPBACK_HOST.test(request.headers.get('host') ?? '')
+}
+
 /**
  * Lets in everybody on this machine: for a server that listens on a loopback address only. The `Host` header must name that address, or else a page on the
  * web could read the answers by a name that it lets lead here.
  */
 export const loopbackAccess: Access = async (request) =>
-  LOOPBACK_HOST.test(request.headers.get('host') ?? '') ? { subject: 'loopback', clusters: 'all' } : undefined
+  isOnLoopback(request) ? { subject: 'loopback', clusters: 'all' } : undefined
 
 const authorised = z.object({
   event: z.object({

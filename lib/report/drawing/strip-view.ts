@@ -26,7 +26,14 @@ export type StripView = {
   /** Where a line marks the calendar. */
   readonly ticks: readonly number[]
   /** What is written under the strip, from its left end and from each line on; empty where strips stand in a table. */
-  readonly labels: readonly { readonly text: string; readonly x: number; readonly width: number }[]
+  readonly labels: readonly {
+    readonly text: string
+    readonly x: number
+    readonly width: number
+    /** `x` and `width` as parts of a hundred, for a line of labels that keeps its size where the strip is stretched. */
+    readonly percent: number
+    readonly percentWidth: number
+  }[]
   /** The strip in words, for those who do not see it. */
   readonly words: string
 }
@@ -153,10 +160,15 @@ function frameOf({ axis, marks }: ClusterAxis, isLabelled: boolean): Omit<StripV
       ? [{ x: 0, label: '' }, ...marks].map(({ x, label }, index) => {
           const width = Math.round(((marks[index]?.x ?? axis.width) - x) * 100) / 100
           // A label that has no room until the next mark would be cut, or written over the next one.
-          return { text: label.length * CHARACTER_WIDTH <= width ? label : '', x, width }
+          const text = label.length * CHARACTER_WIDTH <= width ? label : ''
+          return { text, x, width, percent: percentOf(x, axis.width), percentWidth: percentOf(width, axis.width) }
         })
       : [],
   }
+}
+
+function percentOf(part: number, whole: number): number {
+  return Math.round((part / whole) * 10_000) / 100
 }
 
 /** How a mark looks in a strip. */

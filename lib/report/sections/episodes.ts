@@ -74,17 +74,20 @@ function fixWords({ timeToFix: { episodes, sinceUnknown, median, longest } }: Ep
   return `Time to fix, over ${plural(episodes, 'episode')} that ${episodes === 1 ? 'was' : 'were'} fixed or refused: median ${durationWords(median)}, longest ${durationWords(longest)}.${unmeasured}`
 }
 
-function begunWords({ dates }: Wording, { episode: { openedAt, sinceUnknown } }: EpisodeSummary): string {
+/** When an episode began. */
+export function begunWords({ dates }: Wording, { episode: { openedAt, sinceUnknown } }: EpisodeSummary): string {
   return sinceUnknown ? `before ${dates.moment(openedAt)}` : dates.moment(openedAt)
 }
 
-function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
+/** When and how an episode ended, a line each. */
+export function endWords({ dates }: Wording, one: EpisodeSummary): readonly string[] {
   const { endedAt, ending } = one.episode
   if (endedAt === null) return ['still open']
   return [dates.moment(endedAt), ...(ending === null ? [] : [endingWords(ending, one)])]
 }
 
-function lastedWords(
+/** How long an episode was seen to last. */
+export function lastedWords(
   { summary }: Wording,
   { cluster, episode: { openedAt, endedAt, sinceUnknown } }: EpisodeSummary,
 ): string {

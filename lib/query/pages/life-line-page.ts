@@ -1,0 +1,285 @@
+/** A path's life line: since when, why, what would fix it, each episode, and the evidence behind it. */
+import type { PathRow } from '../../model/history.ts'
+import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-view.ts'
+import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
+import { markOf, pathKey } from '../../report/summary/path-summary.ts'
+import type { Exposure, PathSummary } from '../../report/summary/path-summary.ts'
+import {
+  type TableView,
+  destinationName,
+  endpointName,
+  lines,
+  number,
+  plain,
+  plainName,
+  stateCell,
+  stateView,
+  table,
+  textCell,
+} from '../../report/table-cells.ts'
+import { type Wording, wordingOf } from '../../report/words/report-context.ts'
+import {
+  CAUSE_WORDS,
+  CLASS_WORDS,
+  CORROBORATED_WORDS,
+  ENFORCEMENT_WORDS,
+  byteWords,
+  capital,
+  countWords,
+  plural,
+  reasonWords,
+} from '../../report/words/vocabulary.ts'
+import { readPrintedHead } from '../../seal/printed-head.ts'
+import { indexKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { printable } from '../../text/printable.ts'
+import { shareWords } from '../../text/share-words.ts'
+import { durationWords } from '../../time/dates.ts'
+import { ProblemError } from '../problem.ts'
+import { standingOf } from './frame.ts'
+import { listedPaths } from './listed-paths.ts'
+import type { MakePage } from './page.ts'
+import { SPANS, hrefOf } from './page-query.ts'
+import { latestMark } from './path-links.ts'
+import { exposureWords, periodChoices } from './paths-page.ts'
+
+/** A table shows as many rows. */
+const MAX_ROWS = 60
+
+/** So many attempts are named. */
+const MAX_EVIDENCE = 6
+
+/** Makes the page of one path. */
+export const lifeLinePage: MakePage = async ({ query, grant, names }, { history, objects }) => {
+  const { cluster = '', pathId = '' } = names
+  const { summary, clusters } = await history.overTime({
+    grant,
+    cluster,
+    at: query.at,
+    days: SPANS[query.period].days,
+  })
+  const listed = listedPaths(summary, { class: 'all', namespace: null, workload: null })
+  const found = listed.find(({ path }) => path.pathId === pathId)
+  if (found === undefined)
+    throw new ProblemError(
+      'not-found',
+      `Cannot find this path: none of that id was seen in the last ${SPANS[query.period].words}; look at a longer period`,
+    )
+  const { path, exposure } = found
+  const wording = wordingOf(summary)
+  const rows = clusters
+    .flatMap((one) => one.rows)
+    .filter((row) => row.pathId === pathId)
+    .toSorted((a, b) => Date.parse(b.from) - Date.parse(a.from))
+  const place = `/paths/${encodeURIComponent(cluster)}/${encodeURIComponent(pathId)}`
+  const own = summary.episodes.all
+    .concat(summary.others.flatMap(({ episodes }) => episodes))
+    .filter((one) => one.pathId === pathId)
+    .toSorted((a, b) => Date.parse(b.episode.openedAt) - Date.parse(a.episode.openedAt))
+  return {
+    title: `${plainName(path.source)} to ${plainName(path.destination)}:${path.port}`,
+    template: 'life-line',
+    replay: summary.replay,
+    standing: standingOf(summary),
+    view: {
+      source: endpointName(path.source),
+      destination: destinationName(path),
+      state: stateView(exposure?.isOpen === true ? exposure.mark : latestMark(path)),
+      words: headWords(wording, path, exposure, query.past),
+      periods: { title: 'Period', choices: periodChoices(place, query) },
+      strip: pathStrip(wording, path, true),
+      stripWords: `${capital(stripWords(path))}. Lines mark ${wording.unit}.${binWords(wording)}`,
+      told: toldOf(wording, path, exposure, rows),
+      episodes: own.length === 0 ? null : episodeTable(wording, own),
+      noEpisodes: `No window of this period was seen unencrypted. This says nothing about what was not seen.`,
+      intervals: intervalTable(wording, rows),
+      ...(await evidenceOf(evidenceKeys(rows), objects)),
+      api: `/v1/paths?${new URLSearchParams({
+        cluster,
+        from: summary.period.from,
+        to: summary.period.to,
+        ...(path.destination.namespace === '' ? {} : { namespace: path.destination.namespace }),
+        ...(path.destination.name === '' ? {} : { workload: `${path.destination.kind}/${path.destination.name}` }),
+      }).toString()}`,
+      pathsHref: hrefOf('/paths', {
+        at: query.past,
+        cluster,
+        class: 'all',
+        namespace: path.destination.namespace,
+        workload: path.destination.name === '' ? null : `${path.destination.kind}/${path.destination.name}`,
+      }),
+    },
+  }
+}
+
+function headWords(wording: Wording, path: PathSummary, exposure: Exposure | null, past: string | null): string {
+  const now = past === null ? 'now' : 'then'
+  const owner = printable(wording.summary.owners.get(pathKey(path)) ?? '')
+  const what =
+    exposure === null
+      ? `when seen last; no window of this period was seen unencrypted`
+      : exposure.isOpen
+        ? `${now}, unencrypted ${exposureWords(wording, exposure)}`
+        : `when seen last; unencrypted ${exposureWords(wording, exposure)}`
+  return `${what}. Owner ${owner}.`
+}
+
+type Told = { readonly term: string; readonly lines: readonly string[]; readonly code: readonly string[] }
+
+function toldOf(
+  { summary, dates }: Wording,
+  path: PathSummary,
+  exposure: Exposure | null,
+  rows: readonly PathRow[],
+): readonly Told[] {
+  const told = (term: string, own: readonly string[], code: readonly string[] = []): Told[] =>
+    own.length === 0 && code.length === 0 ? [] : [{ term, lines: own, code }]
+  const { reasons, candidates, source, destination } = path
+  const latest = rows.find(({ state }) => state !== 'not-observed' && state !== 'not-collected')
+  const waivers = new Map(summary.judgement.waivers.map(({ waiver }) => [waiver.id, waiver]))
+  const accepted = [...new Set((exposure?.failures ?? []).flatMap(({ waiver }) => waiver ?? []))]
+  const causes = [...new Set(reasons.flatMap(({ cause }) => (cause === null ? [] : [CAUSE_WORDS[cause]])))]
+  const fixes = [...new Set(reasons.flatMap(({ fix }) => fix ?? []))]
+  return [
+    ...told(
+      'Reason',
+      reasons.flatMap(({ reason }) => (reason === '' ? [] : [capital(printable(reasonWords(reason)))])),
+    ),
+    ...told('Cause', causes.map(capital)),
+    ...told('Fix', [], fixes.flatMap((fix) => fix.split('\n')).map(printable)),
+    ...told('Policy', [capital(ENFORCEMENT_WORDS[latest?.enforcement ?? path.enforcement])]),
+    ...told(
+      'Seen by',
+      latest === undefined ? ['Nobody in this period'] : [capital(CORROBORATED_WORDS[latest.corroborated])],
+    ),
+    ...told('Source may be', candidates.length === 0 ? [] : [candidates.map(plainName).join(', ')]),
+    ...told(
+      'ServiceAccounts',
+      [
+        ...(source.serviceAccount === null ? [] : [`source ${printable(source.serviceAccount)}`]),
+        ...(destination.serviceAccount === null ? [] : [`destination ${printable(destination.serviceAccount)}`]),
+      ].slice(0, 2),
+    ),
+    ...told('Traffic', [
+      `${plural(path.opens, 'connection')}, ${byteWords(path.bytes)} in the period`,
+      ...(exposure === null || exposure.clearShare === null
+        ? []
+        : [`${byteWords(exposure.clearShare * path.bytes)} of it unencrypted (${shareWords(exposure.clearShare)})`]),
+    ]),
+    ...told(
+      'Waiver',
+      accepted.flatMap((id) => {
+        const waiver = waivers.get(id)
+        if (waiver === undefined) return []
+        return [
+          `${printable(waiver.id)}, until ${dates.full(waiver.expires)}, owner ${printable(waiver.owner)}: ${printable(waiver.reason)}`,
+          `Compensating control: ${printable(waiver.compensatingControl)}. A waived path stays counted as unencrypted.`,
+        ]
+      }),
+    ),
+    ...told('Whose path', [
+      `${capital(CLASS_WORDS[path.class])}${summary.settings.judgedClasses.includes(path.class) ? '' : ': listed, not judged'}; cluster ${printable(path.cluster)}`,
+    ]),
+  ]
+}
+
+function episodeTable(wording: Wording, episodes: Wording['summary']['episodes']['all']): TableView {
+  return table(
+    'Runs of windows in which this path was not encrypted, latest first. A gap ends none; quiet means no traffic for seven days, not fixed.',
+    [
+      ['Began', 28],
+      ['Ended', 50],
+      ['Lasted', 22, 'numbers'],
+    ],
+    episodes
+      .slice(0, MAX_ROWS)
+      .map((one) => [
+        textCell(begunWords(wording, one)),
+        lines(endWords(wording, one)),
+        number(lastedWords(wording, one)),
+      ]),
+  )
+}
+
+function intervalTable({ dates }: Wording, rows: readonly PathRow[]): TableView {
+  const shown = rows.slice(0, MAX_ROWS)
+  const left = rows.length - shown.length
+  return table(
+    `Stretches of equal state, reason, cause and policy.${left > 0 ? ` The latest ${countWords(shown.length)} of ${countWords(rows.length)} are shown; the API has all.` : ''}`,
+    [
+      ['From, to', 26],
+      ['State', 15],
+      ['Why', 39],
+      ['Traffic', 20, 'numbers'],
+    ],
+    shown.map((row) => [
+      {
+        ...textCell(dates.range(row.from, row.to)),
+        notes: [durationWords((Date.parse(row.to) - Date.parse(row.from)) / 1000)],
+      },
+      stateCell(stateView(markOf(row))),
+      {
+        ...plain(''),
+        names: [],
+        lines: row.reason === '' ? ['–'] : [capital(printable(reasonWords(row.reason)))],
+        notes: row.cause === null || row.cause === 'unknown' ? [] : [`Cause: ${CAUSE_WORDS[row.cause]}`],
+      },
+      {
+        ...number(row.opens === 0 && row.bytes === 0 ? 'none seen' : byteWords(row.bytes)),
+        notes: row.opens === 0 ? [] : [plural(row.opens, 'connection')],
+      },
+    ]),
+  )
+}
+
+/** The attempts behind the ends of what was seen last, latest first. */
+function evidenceKeys(rows: readonly PathRow[]): readonly string[] {
+  return [...new Set(rows.flatMap(({ evidence }) => evidence.toReversed()))].slice(0, MAX_EVIDENCE)
+}
+
+async function evidenceOf(
+  keys: readonly string[],
+  objects: Objects,
+): Promise<{
+  readonly evidenceWords: readonly string[]
+  readonly evidence: TableView | null
+  readonly proof: string
+}> {
+  const head = await readPrintedHead(keys, objects)
+  const leaves = await Promise.all(
+    keys.map(async (key) => {
+      const stored = await objects.get(indexKey(key))
+      const leaf = stored === undefined ? NaN : Number(Buffer.from(stored.body).toString())
+      return { key, leaf: head !== null && leaf < head.size ? leaf : null }
+    }),
+  )
+  const proved = leaves.find(({ leaf }) => leaf !== null)
+  return {
+    evidenceWords: [
+      keys.length === 0
+        ? 'No window of this period was collected, so there is no evidence.'
+        : 'The snapshots at the ends of the latest stretches; each is stored once and never changed.',
+      head === null
+        ? 'Not sealed: no signed checkpoint proves that the evidence is unchanged.'
+        : `Sealed in the log ${printable(head.origin)}, ${plural(head.size, 'leaf', 'leaves')}, root ${printable(head.root)}.`,
+    ],
+    evidence:
+      keys.length === 0
+        ? null
+        : table(
+            'Snapshots, and their place in the log.',
+            [
+              ['Snapshot', 70],
+              ['Leaf', 30, 'numbers'],
+            ],
+            leaves.map(({ key, leaf }) => [
+              plain(key),
+              number(leaf === null ? 'not sealed' : `leaf ${countWords(leaf)}`),
+            ]),
+          ),
+    proof:
+      proved === undefined
+        ? ''
+        : `ciphertrail log show --proof ${proved.key} --out leaf-${proved.leaf ?? 0}.tlog-proof`,
+  }
+}

@@ -1,0 +1,135 @@
+/** What a page is asked by its address: filters, a period, and a time to look back from. */
+import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
+import { isClusterId } from '../../store/keys.ts'
+import { parseTime, toSeconds } from '../../time/windows.ts'
+import { ProblemError, badParameter, quoted } from '../problem.ts'
+
+/** How long back a page looks, by the word in its address: in days, and as people say it. */
+export const SPANS = {
+  '1d': { days: 1, words: '24 hours' },
+  '7d': { days: 7, words: '7 days' },
+  '4w': { days: 28, words: '4 weeks' },
+  '13w': { days: 91, words: '13 weeks' },
+  '1y': { days: 365, words: 'a year' },
+} as const
+
+/** The word of a span. */
+export type Span = keyof typeof SPANS
+
+/** Which paths are listed by what was seen of them in the period; see `paths-page.ts`. */
+export const LISTED = ['unencrypted', 'undetermined', 'encrypted', 'other'] as const
+
+/** One of {@link LISTED}. */
+export type Listed = (typeof LISTED)[number]
+
+/** What a page is asked, checked. Absent: all. */
+export type PageQuery = {
+  /** Up to when is looked: the asked time, or now. */
+  readonly at: Date
+  /** The asked time as it was written; null for now. */
+  readonly past: string | null
+  readonly period: Span
+  readonly cluster: string | null
+  readonly namespace: string | null
+  readonly workload: { readonly kind?: string; readonly name: string } | null
+  readonly state: Listed | null
+  readonly class: PathClass | 'all' | null
+  /** From 1. */
+  readonly page: number
+}
+
+/** Longer than any name that Kubernetes allows. */
+const MAX_NAME_LENGTH = 300
+
+const PARAMETERS = ['at', 'period', 'cluster', 'namespace', 'workload', 'state', 'class', 'page'] as const
+
+/** The name of a parameter of a page. */
+export type PageParameter = (typeof PARAMETERS)[number]
+
+/**
+ * Reads the parameters of a page. An empty one is an absent one, as forms send them. Throws a `ProblemError` that names the parameter: an unknown one may be a filter
+ * that somebody relies on.
+ */
+export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
+  const given: Partial<Record<PageParameter, string>> = {}
+  for (const [name, value] of search) {
+    const known = PARAMETERS.find((one) => one === name)
+    if (known === undefined)
+      throw new ProblemError(
+        'bad-parameter',
+        `Cannot use parameter ${quoted(name)}: known are ${PARAMETERS.join(', ')}`,
+        name,
+      )
+    if (given[known] !== undefined)
+      throw new ProblemError('bad-parameter', `Cannot use parameter "${known}" twice: wanted it once`, known)
+    if (value !== '') given[known] = value
+  }
+  const { at, period, cluster, namespace, workload, state, page } = given
+  for (const name of ['namespace', 'workload'] as const)
+    if ((given[name]?.length ?? 0) > MAX_NAME_LENGTH)
+      throw badParameter(name, given[name] ?? '', `a name of at most ${MAX_NAME_LENGTH} characters`)
+  if (cluster !== undefined && !isClusterId(cluster))
+    throw badParameter('cluster', cluster, 'the id of a cluster: 1 to 63 of a-z, 0-9 and "-"')
+  return {
+    ...timeOf(at, now),
+    period: oneOf('period', period, Object.keys(SPANS) as Span[]) ?? '13w',
+    cluster: cluster ?? null,
+    namespace: namespace ?? null,
+    workload: workload === undefined ? null : workloadOf(workload),
+    state: oneOf('state', state, LISTED),
+    class: oneOf('class', given.class, ['all', ...PATH_CLASSES] as const),
+    page: pageOf(page),
+  }
+}
+
+function timeOf(text: string | undefined, now: Date): Pick<PageQuery, 'at' | 'past'> {
+  if (text === undefined) return { at: now, past: null }
+  // What a field for date and time of a browser sends has no zone: all times here are UTC.
+  const parsed = parseTime(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? `${text}Z` : text)
+  if (parsed === undefined) throw badParameter('at', text, 'a time such as 2026-11-24T12:30:00Z, or a UTC date')
+  const at = new Date(toSeconds(parsed) * 1000)
+  return at.getTime() < now.getTime() ? { at, past: parsed } : { at: now, past: null }
+}
+
+function workloadOf(text: string): NonNullable<PageQuery['workload']> {
+  const [, kind, name] = /^([a-z]+)\/(.+)$/s.exec(text) ?? []
+  return kind === undefined || name === undefined ? { name: text } : { kind, name }
+}
+
+function oneOf<Word extends string>(name: string, text: string | undefined, words: readonly Word[]): Word | null {
+  if (text === undefined) return null
+  const word = words.find((one) => one === text)
+  if (word === undefined) throw badParameter(name, text, `one of ${words.join(', ')}`)
+  return word
+}
+
+function pageOf(text: string | undefined): number {
+  if (text === undefined) return 1
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw badParameter('page', text, 'a number from 1 on')
+  return Number(text)
+}
+
+/** An address with parameters; those that are null or empty are left out. */
+export function hrefOf(path: string, parameters: Readonly<Partial<Record<PageParameter, string | null>>>): string {
+  const search = new URLSearchParams()
+  for (const name of PARAMETERS) {
+    const value = parameters[name] ?? ''
+    if (value !== '') search.set(name, value)
+  }
+  const text = search.toString()
+  return text === '' ? path : `${path}?${text}`
+}
+
+/** The parameters of a query as its address has them, so that a link can change one and keep the rest. */
+export function parametersOf(query: PageQuery): Readonly<Partial<Record<PageParameter, string | null>>> {
+  const { past, period, cluster, namespace, workload, state, class: of } = query
+  return {
+    at: past,
+    period: period === '13w' ? null : period,
+    cluster,
+    namespace,
+    workload: workload === null ? null : [workload.kind, workload.name].filter((part) => part !== undefined).join('/'),
+    state,
+    class: of,
+  }
+}

@@ -1,0 +1,156 @@
+/** The pages for people: which is where, who may see it, and what is said where there is none. */
+import { Hono } from 'hono'
+import { StoreError } from '../../store/objects/objects.ts'
+import { printable } from '../../text/printable.ts'
+import type { Grant } from '../access/access.ts'
+import type { ApiDeps } from '../api.ts'
+import { ProblemError, statusOf } from '../problem.ts'
+import { pastOf, placesOf } from './frame.ts'
+import { lifeLinePage } from './life-line-page.ts'
+import { nowPage } from './now-page.ts'
+import type { MakePage, PageDeps } from './page.ts'
+import { hrefOf, parametersOf, readPageQuery } from './page-query.ts'
+import { pathsPage } from './paths-page.ts'
+import { type ReadStatus, createHistoryReader } from './read-history.ts'
+import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } from './render.ts'
+import { reportsPage } from './reports-page.ts'
+import { type Sessions, sessionOf } from './sessions.ts'
+import { BARE, type SignInDeps, enter, signIn, signInPage, signOut } from './sign-in.ts'
+import { changesPage, clustersPage, flowPage, logPage } from './summary-pages.ts'
+import { workloadsPage } from './workloads-page.ts'
+
+/** What the pages need beside what the API needs. */
+export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log'> &
+  SignInDeps & { readonly sessions: Sessions; readonly readStatus: ReadStatus }
+
+/** Each page by its address, as Hono's router has it. */
+const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
+  ['/', nowPage],
+  ['/clusters', clustersPage],
+  ['/paths', pathsPage],
+  ['/paths/:cluster/:pathId', lifeLinePage],
+  ['/workloads', workloadsPage],
+  ['/flow', flowPage],
+  ['/changes', changesPage],
+  ['/reports', reportsPage],
+  ['/log', logPage],
+]
+
+type Env = { readonly Bindings: object; readonly Variables: { readonly subject: string; readonly failure: string } }
+
+const MAX_LOGGED_PATH_LENGTH = 200
+
+/**
+ * The pages as a Hono application. They only read; whoever signs in or out changes what this process remembers. All but the styles and the form that asks for a
+ * token is closed to whom `access` does not know.
+ */
+export function createPages(version: string, deps: PagesDeps): Hono<Env> {
+  const { objects, now, access, log } = deps
+  const pageDeps: PageDeps = { objects, version, history: createHistoryReader({ ...deps, version }) }
+  const app = new Hono<Env>({ getPath: ({ url }) => new URL(url).pathname })
+
+  app.use('*', async (context, next) => {
+    await next()
+    const { req, res } = context
+    if (req.path.startsWith('/assets/')) return
+    log({
+      method: printable(req.method).slice(0, 20),
+      // What follows is a secret.
+      path: req.path.startsWith('/enter/') ? '/enter' : printable(req.path).slice(0, MAX_LOGGED_PATH_LENGTH),
+      status: res.status,
+      subject: (context.get('subject') as string | undefined) ?? null,
+      error: (context.get('failure') as string | undefined) ?? null,
+    })
+  })
+  app.get(stylesheet().path, () => stylesResponse())
+  app.post('/sign-in', ({ req, env }) => signIn(req.raw, env, deps))
+  app.post('/sign-out', ({ req }) => signOut(req.raw, deps))
+  if (deps.hasLink)
+    app.get('/enter/:token', async ({ req, env }) => {
+      const entered =
+        req.method === 'HEAD'
+          ? undefined
+          : await enter(req.raw, req.param('token'), { environment: env, next: '/' }, deps)
+      return entered ?? signInPage(req.raw, '/', deps)
+    })
+  for (const [path, make] of PAGES)
+    app.get(path, async (context) => {
+      const { req } = context
+      const grant = await access(req.raw, context.env)
+      const asked = new URL(req.url)
+      if (grant === undefined) return signInPage(req.raw, `${asked.pathname}${asked.search}`, deps)
+      context.set('subject', grant.subject)
+      const canSignOut = sessionOf(req.raw) !== undefined
+      if (grant.clusters !== 'all' && grant.clusters.length === 0)
+        return messagePage(403, 'No cluster is granted', ['Whoever runs ciphertrail can grant some to your token.'], {
+          canSignOut,
+        })
+      const query = readPageQuery(asked.searchParams, now())
+      const names = req.path.includes('%') ? {} : req.param()
+      const { title, template, view, replay, standing } = await make({ query, grant, names }, pageDeps)
+      return pageResponse(200, template, {
+        frame: {
+          title,
+          places: placesOf(path, query.past),
+          replay: replay ?? (await replayOf(grant, pageDeps)),
+          standing,
+          past: pastOf(query, hrefOf(asked.pathname, { ...parametersOf(query), at: null })),
+          canSignOut,
+        },
+        view,
+      })
+    })
+  app.all('*', (context) => {
+    const { req } = context
+    const isPage = PAGES.some(([path]) => path === req.path) || ['/sign-in', '/sign-out'].includes(req.path)
+    if (!isPage || req.method === 'GET' || req.method === 'HEAD')
+      return messagePage(404, 'There is no such page', ['Its address may have been copied in part.'], {
+        canSignOut: sessionOf(req.raw) !== undefined,
+      })
+    return messagePage(405, 'This page is only read', [], { canSignOut: false }, { allow: 'GET, HEAD' })
+  })
+  app.onError((thrown, context) => {
+    const canSignOut = sessionOf(context.req.raw) !== undefined
+    if (thrown instanceof ProblemError) {
+      const [title, lines] = problemWords(thrown)
+      return messagePage(statusOf(thrown.kind), title, lines, { canSignOut })
+    }
+    context.set('failure', thrown.message)
+    return thrown instanceof StoreError
+      ? messagePage(503, 'The store cannot be read now', ['Look again later, or into the log of the server.'], {
+          canSignOut,
+        })
+      : messagePage(500, 'This page could not be made', ['The log of the server says why.'], { canSignOut })
+  })
+  return app
+}
+
+/** Every page says so where what it shows was not collected now. */
+async function replayOf(grant: Grant, { history }: PageDeps): Promise<string | null> {
+  const sentences = new Set((await history.clusters({ grant, cluster: null })).flatMap(({ replay }) => replay ?? []))
+  return sentences.size === 0 ? null : printable([...sentences].join(' '))
+}
+
+function problemWords({ kind, message }: ProblemError): readonly [string, readonly string[]] {
+  if (kind === 'not-found') return ['There is nothing to see here', [message]]
+  if (kind === 'bad-parameter') return ['This address cannot be understood', [message]]
+  return ['This cannot be shown now', [message]]
+}
+
+function messagePage(
+  status: number,
+  title: string,
+  lines: readonly string[],
+  { canSignOut }: Pick<Frame, 'canSignOut'>,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return pageResponse(
+    status,
+    'message',
+    {
+      frame: { ...BARE, title, canSignOut },
+      view: { title, lines, form: null, links: [{ href: '/', title: 'To the front page' }] },
+    },
+    { ...headers, 'content-security-policy': PAGE_HEADERS['content-security-policy'] },
+  )
+}

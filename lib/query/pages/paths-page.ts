@@ -1,0 +1,241 @@
+/** Paths over time: a heat strip for each path that asks for attention, and a line for those that do not. */
+import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
+import { MARKS, LOOKS } from '../../report/drawing/state-looks.ts'
+import { binWords, pathStrip } from '../../report/drawing/strip-view.ts'
+import { headlineWords, monitoredWords } from '../../report/sections/opening.ts'
+import { endingWords } from '../../report/sections/not-encrypted.ts'
+import { isWaived } from '../../report/summary/figures.ts'
+import { type Exposure, pathKey } from '../../report/summary/path-summary.ts'
+import { stateView } from '../../report/table-cells.ts'
+import { sinceWords } from '../../report/words/format-episode.ts'
+import { type Wording, wordingOf } from '../../report/words/report-context.ts'
+import { CLASS_WORDS, capital, countWords, plural } from '../../report/words/vocabulary.ts'
+import { compareText } from '../../text/order.ts'
+import { printable } from '../../text/printable.ts'
+import { standingOf } from './frame.ts'
+import { type ListedPath, type PathGroup, groupedPaths, listedPaths } from './listed-paths.ts'
+import type { MakePage } from './page.ts'
+import { LISTED, type Listed, type PageQuery, SPANS, type Span, hrefOf, parametersOf } from './page-query.ts'
+import { latestMark, pathLink } from './path-links.ts'
+
+/** A page has so many rows. */
+const MAX_ROWS = 100
+
+/** What is shown without being asked for; the rest is counted in a line. */
+const SHOWN: ReadonlySet<Listed> = new Set(['unencrypted', 'undetermined'])
+
+/** How paths are listed, in words: as a choice, and after a number. */
+const LISTED_WORDS: Readonly<Record<Listed, readonly [choice: string, counted: string]>> = {
+  unencrypted: ['▲ △ unencrypted at some time', 'unencrypted at some time'],
+  undetermined: ['? undetermined in some window', 'undetermined in some window'],
+  encrypted: ['● encrypted whenever seen', 'encrypted whenever seen'],
+  other: ['– · exempt, refused or without traffic', 'exempt, refused or without traffic'],
+}
+
+/** Makes the page of paths over time. */
+export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
+  const looked = { grant, cluster: query.cluster, at: query.at }
+  const [{ summary }, clusters] = await Promise.all([
+    history.overTime({ ...looked, days: SPANS[query.period].days }),
+    history.clusters({ grant, cluster: null }),
+  ])
+  const wording = wordingOf(summary)
+  const listed = listedPaths(summary, query)
+  const wanted = listed.filter(({ as }) => (query.state === null ? SHOWN.has(as) : as === query.state))
+  const begin = (query.page - 1) * MAX_ROWS
+  const groups = groupedPaths(listed)
+  // The same order on all pages: that of the groups.
+  const rows = groups.flatMap(({ paths }) => paths.filter((one) => wanted.includes(one)))
+  const onPage = new Set(rows.slice(begin, begin + MAX_ROWS))
+  const views = groups.map((group) => groupView(wording, group, onPage, query)).filter((view) => view !== null)
+  const [first] = summary.paths
+  return {
+    title: 'Paths over time',
+    template: 'paths',
+    replay: summary.replay,
+    standing: standingOf(summary),
+    view: {
+      words: wordsOf(wording, query),
+      choices: choicesOf(query, summary.settings.judgedClasses),
+      hidden: Object.entries({ period: parametersOf(query).period, state: query.state, class: query.class }).flatMap(
+        ([name, value]) => (value === null || value === undefined ? [] : [{ name, value }]),
+      ),
+      clusters: clusters.map(({ id }) => ({ value: id, isCurrent: id === query.cluster })),
+      namespaces: namespaceChoices(
+        summary.paths.flatMap(({ source, destination }) => [source.namespace, destination.namespace]),
+        query.namespace,
+      ),
+      workload: parametersOf(query).workload ?? '',
+      at: query.past ?? '',
+      caption: `${capital(plural(rows.length, 'path'))} of ${countWords(listed.length)} ${rows.length === 1 ? 'has' : 'have'} a row, by the namespace that they lead into. Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
+      nowTitle: query.past === null ? 'Now' : 'Then',
+      axis: first === undefined ? { labels: [] } : pathStrip(wording, first, true),
+      groups: views,
+      none: noneWords(wording, query),
+      pages: pagesOf(rows.length, query),
+      legend: MARKS.map((mark) => ({ state: stateView(mark), text: LOOKS[mark].meaning })),
+    },
+  }
+}
+
+/** `5 application paths are unencrypted now. 9 were at some time since 1 Sep 09:00.` */
+function wordsOf({ summary, dates }: Wording, { class: of, namespace, workload }: PageQuery): string {
+  const { figures, period } = summary
+  const filtered =
+    namespace !== null || workload !== null
+      ? ' The list below holds a part of them only.'
+      : of !== null && of !== 'all'
+        ? ` The list below holds paths of ${CLASS_WORDS[of]}.`
+        : ''
+  return [
+    headlineWords(summary),
+    ...(figures.openNow === 0
+      ? []
+      : [
+          `${countWords(figures.atSomeTime)} ${figures.atSomeTime === 1 ? 'was' : 'were'} at some time since ${dates.moment(period.from)}.`,
+        ]),
+    `${monitoredWords(summary)}${filtered}`,
+  ]
+    .filter((words) => words !== '')
+    .join(' ')
+}
+
+function choicesOf(
+  query: PageQuery,
+  judged: readonly PathClass[],
+): readonly { readonly title: string; readonly choices: readonly Choice[] }[] {
+  const own = parametersOf(query)
+  const of = query.class
+  return [
+    { title: 'Period', choices: periodChoices('/paths', query) },
+    {
+      title: 'What was seen',
+      choices: [
+        {
+          title: 'unencrypted and undetermined',
+          href: hrefOf('/paths', { ...own, state: null }),
+          isCurrent: query.state === null,
+        },
+        ...LISTED.map((state) => ({
+          title: LISTED_WORDS[state][0],
+          href: hrefOf('/paths', { ...own, state }),
+          isCurrent: state === query.state,
+        })),
+      ],
+    },
+    {
+      title: 'Whose paths',
+      choices: [
+        {
+          title: `judged: ${judged.map((one) => CLASS_WORDS[one]).join(', ')}`,
+          href: hrefOf('/paths', { ...own, class: null }),
+          isCurrent: of === null,
+        },
+        ...PATH_CLASSES.filter((one) => !(judged.length === 1 && judged.includes(one))).map((one) => ({
+          title: CLASS_WORDS[one],
+          href: hrefOf('/paths', { ...own, class: one }),
+          isCurrent: one === of,
+        })),
+        { title: 'all', href: hrefOf('/paths', { ...own, class: 'all' }), isCurrent: of === 'all' },
+      ],
+    },
+  ]
+}
+
+type Choice = { readonly title: string; readonly href: string; readonly isCurrent: boolean }
+
+/** The periods to choose from, each with the other filters as they are. */
+export function periodChoices(path: string, query: PageQuery): readonly Choice[] {
+  return (Object.keys(SPANS) as Span[]).map((span) => ({
+    title: SPANS[span].words,
+    href: hrefOf(path, { ...parametersOf(query), period: span === '13w' ? null : span }),
+    isCurrent: span === query.period,
+  }))
+}
+
+/** The namespaces to choose from, the asked one among them. */
+export function namespaceChoices(
+  namespaces: readonly string[],
+  asked: string | null,
+): readonly { readonly value: string; readonly shown: string; readonly isCurrent: boolean }[] {
+  const known = new Set([...namespaces, ...(asked === null ? [] : [asked])])
+  known.delete('')
+  return [...known]
+    .toSorted(compareText)
+    .map((value) => ({ value, shown: printable(value), isCurrent: value === asked }))
+}
+
+function groupView(
+  wording: Wording,
+  { namespace, paths }: PathGroup,
+  onPage: ReadonlySet<ListedPath>,
+  query: PageQuery,
+) {
+  const shown = paths.filter((one) => onPage.has(one))
+  const folded = query.state === null ? paths.filter(({ as }) => !SHOWN.has(as)) : []
+  // Of pages after the first one, groups without a row say nothing new.
+  if (shown.length === 0 && (folded.length === 0 || query.page > 1)) return null
+  const open = paths.filter(({ exposure }) => exposure?.isOpen === true).length
+  const encrypted = folded.filter(({ as }) => as === 'encrypted').length
+  const others = folded.length - encrypted
+  return {
+    title: namespace === '' ? 'outside of every namespace' : printable(namespace),
+    note: open === 0 ? '' : `${countWords(open)} open`,
+    rows: shown.map((one) => rowOf(wording, one, query.past)),
+    more: [
+      ...(encrypted === 0
+        ? []
+        : [`${countWords(encrypted)} ${shown.length > 0 ? 'more ' : ''}encrypted whenever seen`]),
+      ...(others === 0 ? [] : [`${countWords(others)} exempt, refused or without traffic`]),
+    ].join('; '),
+    moreHref: hrefOf('/paths', {
+      ...parametersOf(query),
+      namespace: namespace === '' ? query.namespace : namespace,
+      state: encrypted > 0 ? 'encrypted' : 'other',
+    }),
+  }
+}
+
+function rowOf(wording: Wording, { path, exposure }: ListedPath, past: string | null) {
+  const { summary } = wording
+  return {
+    ...pathLink(path, exposure?.isOpen === true ? exposure.mark : latestMark(path), past),
+    cluster: summary.clusters.length > 1 ? printable(path.cluster) : '',
+    strip: pathStrip(wording, path, false),
+    since: exposure === null ? '–' : exposureWords(wording, exposure),
+    owner: printable(summary.owners.get(pathKey(path)) ?? ''),
+  }
+}
+
+/** Since when, or until when and how it ended. */
+export function exposureWords({ summary, dates }: Wording, exposure: Exposure): string {
+  const last = exposure.episodes.at(-1)
+  const again = exposure.episodes.length > 1 ? ', not for the first time' : ''
+  const accepted = isWaived(exposure) ? '; accepted by a waiver' : ''
+  if (exposure.isOpen && last !== undefined)
+    return `${sinceWords(exposure.cluster, last, summary, dates)}${again}${accepted}`
+  if (last === undefined || last.endedAt === null)
+    return `until ${dates.moment(exposure.last)}, start unknown${accepted}`
+  return `until ${dates.moment(last.endedAt)}${last.ending === null ? '' : `; ${endingWords(last.ending, exposure)}`}${again}${accepted}`
+}
+
+function noneWords({ summary }: Wording, query: PageQuery): string {
+  if (summary.clusters.length === 0) return 'No cluster may be seen here, or none is registered.'
+  if (summary.collectedWindows === 0)
+    return 'Nothing was collected in this period, so the state of every path is unknown.'
+  return query.state === 'unencrypted' || query.state === null
+    ? 'No path of these was seen unencrypted or undetermined. This says nothing about what was not seen.'
+    : 'No path of these was seen so in this period.'
+}
+
+function pagesOf(rows: number, query: PageQuery): readonly { readonly href: string; readonly title: string }[] {
+  const own = parametersOf(query)
+  const pages = Math.ceil(rows / MAX_ROWS)
+  const at = (page: number): string => hrefOf('/paths', { ...own, page: page === 1 ? null : String(page) })
+  return [
+    ...(query.page > 1 ? [{ href: at(query.page - 1), title: 'Previous page' }] : []),
+    ...(query.page < pages
+      ? [{ href: at(query.page + 1), title: `Next page (${countWords(query.page + 1)} of ${countWords(pages)})` }]
+      : []),
+  ]
+}

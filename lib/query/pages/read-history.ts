@@ -1,0 +1,175 @@
+/** What the pages show, read once for each state of the store: how things stand, and what the paths were over a longer time. */
+import { createHash } from 'node:crypto'
+import { judge } from '../../assess/judge/judge.ts'
+import { settingsOf } from '../../assess/judge/parse-scope.ts'
+import { concurrently } from '../../concurrently.ts'
+import { historyProblem } from '../../history/history-problem.ts'
+import { presentEnd, readPeriodRows } from '../../history/period-rows.ts'
+import type { ClusterPeriod } from '../../model/period.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { Status } from '../../report/summary/status.ts'
+import { type Summary, summarise } from '../../report/summary/summary.ts'
+import { NOW } from '../../report/sections/opening.ts'
+import { stateKey } from '../../store/keys.ts'
+import { checkpointKey } from '../../store/log-keys.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { declaredScope, declaredWaivers } from '../../store/registry/declarations.ts'
+import { readClusters, readRecorded } from '../../store/registry/registry.ts'
+import { toSeconds, toTime } from '../../time/windows.ts'
+import { type Grant, maySee } from '../access/access.ts'
+import { settledBefore } from '../parameters.ts'
+import { ProblemError, quoted } from '../problem.ts'
+
+/** So many clusters are read at once. */
+const CLUSTERS_AT_ONCE = 4
+
+/** So many answers are kept: each holds what a page of all clusters is made from. */
+const MAX_KEPT = 8
+
+const DAY_SECONDS = 24 * 60 * 60
+
+/** What reads how things stand, as `ciphertrail status` does: the pages show its numbers, and count none themselves. */
+export type ReadStatus = (asked: {
+  readonly clusters: readonly Cluster[]
+  readonly now: Date
+  /** Ids of clusters that are not registered any more. */
+  readonly removed: readonly string[]
+}) => Promise<Status>
+
+/** Which clusters a page is about, and up to when. */
+export type Looked = { readonly grant: Grant; readonly cluster: string | null; readonly at: Date }
+
+/** Reads what pages show. Throws a `ProblemError` for a cluster that may not be seen or cannot be read. */
+export type HistoryReader = {
+  /** The clusters that may be seen; those that are asked for. */
+  readonly clusters: (looked: Omit<Looked, 'at'>) => Promise<readonly Cluster[]>
+  /** How things stand, as `ciphertrail status` has it. */
+  readonly status: (looked: Looked) => Promise<Status>
+  /** What the paths were over so many days. Nothing in it passes, since no share that was seen is told: what was not encrypted is as in `status`. */
+  readonly overTime: (looked: Looked & { readonly days: number }) => Promise<OverTime>
+}
+
+/** Longer than what is judged: a summary, and the rows behind it. */
+export type OverTime = { readonly summary: Summary; readonly clusters: readonly ClusterPeriod[] }
+
+/** What is read with. */
+export type HistoryReaderDeps = {
+  readonly objects: Objects
+  readonly version: string
+  readonly readStatus: ReadStatus
+}
+
+/** Reads from a store, and keeps the last few answers as long as nothing they were made from changes. */
+export function createHistoryReader({ objects, version, readStatus }: HistoryReaderDeps): HistoryReader {
+  const kept = new Map<string, Promise<unknown>>()
+
+  async function once<T>(question: unknown, clusters: readonly Cluster[], read: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify([question, await markOf(clusters, objects)])
+    const known = kept.get(key) as Promise<T> | undefined
+    // The one used last comes last, so that the first is the one to go.
+    kept.delete(key)
+    const answer = known ?? read()
+    kept.set(key, answer)
+    for (const oldest of kept.keys()) {
+      if (kept.size <= MAX_KEPT) break
+      kept.delete(oldest)
+    }
+    try {
+      return await answer
+    } catch (error) {
+      kept.delete(key)
+      throw error
+    }
+  }
+
+  async function clustersOf({ grant, cluster }: Omit<Looked, 'at'>): Promise<readonly Cluster[]> {
+    const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
+    if (cluster === null) return seen
+    const asked = seen.filter(({ id }) => id === cluster)
+    // No difference is made between one that is not there and one that may not be seen.
+    if (asked.length === 0)
+      throw new ProblemError('not-found', `Cannot find cluster ${quoted(cluster)}: no such cluster may be seen here`)
+    return asked
+  }
+
+  return {
+    clusters: clustersOf,
+    async status({ at, ...looked }) {
+      const clusters = await readable(await clustersOf(looked), objects)
+      return once(['status', settledBefore(at)], clusters, async () => {
+        const removed =
+          looked.grant.clusters === 'all' && looked.cluster === null ? await removedFrom(clusters, objects) : []
+        return readStatus({ clusters, now: at, removed })
+      })
+    },
+    async overTime({ at, days, ...looked }) {
+      const clusters = await readable(await clustersOf(looked), objects)
+      return once(['paths', settledBefore(at), days], clusters, () =>
+        readOverTime(clusters, { at, days, version }, objects),
+      )
+    },
+  }
+}
+
+async function readable(clusters: readonly Cluster[], objects: Objects): Promise<readonly Cluster[]> {
+  for (const cluster of clusters) {
+    const problem = await historyProblem(cluster, objects)
+    if (problem !== undefined) throw new ProblemError('unreadable', problem)
+  }
+  return clusters
+}
+
+async function removedFrom(clusters: readonly Cluster[], objects: Objects): Promise<readonly string[]> {
+  const recorded = await readRecorded({ objects })
+  return recorded.clusters.map(({ id }) => id).filter((id) => clusters.every((cluster) => cluster.id !== id))
+}
+
+/** Changes with anything that an answer is made from. */
+async function markOf(clusters: readonly Cluster[], objects: Objects): Promise<string> {
+  const etags = await concurrently(
+    [...clusters.map(({ id }) => stateKey(id)), checkpointKey],
+    CLUSTERS_AT_ONCE,
+    async (key) => (await objects.get(key))?.etag ?? null,
+  )
+  const declared = await Promise.all([declaredScope(objects), declaredWaivers(objects)])
+  return createHash('sha256')
+    .update(JSON.stringify([clusters, etags, declared]))
+    .digest('base64url')
+}
+
+async function readOverTime(
+  clusters: readonly Cluster[],
+  { at, days, version }: { readonly at: Date; readonly days: number; readonly version: string },
+  objects: Objects,
+): Promise<OverTime> {
+  const [{ declared: scope }, { declared: waivers }] = await Promise.all([
+    declaredScope(objects),
+    declaredWaivers(objects),
+  ])
+  const settings = settingsOf(scope.report)
+  const ends = (await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) => presentEnd(cluster, at, objects))).flatMap(
+    (end) => end ?? [],
+  )
+  const to = ends.length === 0 ? settledBefore(at) : toTime(Math.max(...ends.map(toSeconds)))
+  const span = { from: toTime(toSeconds(to) - days * DAY_SECONDS), to }
+  const readAs = { now: at, platformNamespaces: settings.platformNamespaces }
+  const read = await concurrently(clusters, CLUSTERS_AT_ONCE, (cluster) =>
+    readPeriodRows(cluster, span, readAs, objects),
+  )
+  const first = read.flatMap(({ current }) => current.windows.slice(0, 1).map(({ start }) => toSeconds(start)))
+  // What lies before the first window would only make the strips narrow.
+  const from = toTime(Math.max(toSeconds(span.from), Math.min(toSeconds(to), ...first)))
+  const kept = read.map(({ current }) => current)
+  const replays = [...new Set(clusters.flatMap(({ replay }) => replay ?? []))]
+  const summary = summarise({
+    period: { from, to, label: NOW, timeZone: 'UTC' },
+    version,
+    clusters: kept,
+    past: read.map(({ past }) => past),
+    settings,
+    judgement: judge({ clusters: kept, scopes: scope.scopes, waivers, settings, period: { from, to }, at: to }),
+    checkpoint: null,
+    ...(replays.length === 0 ? {} : { replay: replays.join(' ') }),
+  })
+  return { summary, clusters: kept }
+}

@@ -1,0 +1,80 @@
+/** Workloads by namespace: in the mesh or not and why, what no proxy sees of them, and how many of their paths are open. */
+import type { Workload } from '../../model/window.ts'
+import { wordingOf } from '../../report/words/report-context.ts'
+import { endpointName } from '../../report/table-cells.ts'
+import { endpointKey } from '../../report/summary/path-summary.ts'
+import type { Summary } from '../../report/summary/summary.ts'
+import { BLIND_SPOT_WORDS, MESHED_WORDS, UNMESHED_WORDS, countWords, plural } from '../../report/words/vocabulary.ts'
+import { compareText } from '../../text/order.ts'
+import { printable } from '../../text/printable.ts'
+import { shareWords } from '../../text/share-words.ts'
+import { standingOf } from './frame.ts'
+import type { MakePage } from './page.ts'
+import { type PageQuery, hrefOf } from './page-query.ts'
+import { namespaceChoices } from './paths-page.ts'
+
+/** Makes the page of workloads. */
+export const workloadsPage: MakePage = async ({ query, grant }, { history }) => {
+  const [{ summary }, clusters] = await Promise.all([
+    history.status({ grant, cluster: query.cluster, at: query.at }),
+    history.clusters({ grant, cluster: null }),
+  ])
+  const { dates } = wordingOf(summary)
+  const all = summary.clusters.flatMap(({ workloads }) => workloads)
+  const shown = all.filter(({ namespace }) => query.namespace === null || namespace === query.namespace)
+  const groups = [...Map.groupBy(shown, ({ namespace }) => namespace)].toSorted(([a], [b]) => compareText(a, b))
+  return {
+    title: 'Workloads',
+    template: 'workloads',
+    replay: summary.replay,
+    standing: standingOf(summary),
+    view: {
+      words:
+        all.length === 0
+          ? 'No Kubernetes snapshot could be read in the last seven days, so no workload is known.'
+          : `${countWords(summary.unmeshed.length)} of ${plural(summary.workloads, 'workload')} ${summary.unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed, by the latest Kubernetes snapshot; what was seen is of ${dates.range(summary.period.from, summary.period.to)} (UTC).`,
+      at: query.past ?? '',
+      clusters: clusters.map(({ id }) => ({ value: id, isCurrent: id === query.cluster })),
+      namespaces: namespaceChoices(
+        all.map(({ namespace }) => namespace),
+        query.namespace,
+      ),
+      groups: groups.map(([namespace, workloads]) => ({
+        title: printable(namespace === '' ? 'without a namespace' : namespace),
+        href: hrefOf('/paths', { at: query.past, cluster: query.cluster, namespace, class: 'all' }),
+        note: `${plural(workloads.length, 'workload')}, ${countWords(workloads.filter(({ meshed }) => meshed === 'yes').length)} in the mesh`,
+        caption: `Workloads of ${namespace === '' ? 'no namespace' : printable(namespace)}`,
+        rows: workloads.map((workload) => rowOf(summary, workload, query)),
+      })),
+      none: 'No workload of these is known.',
+    },
+  }
+}
+
+function rowOf(summary: Summary, workload: Workload, { past }: PageQuery) {
+  const { cluster, kind, namespace, name, meshed, reason, serviceAccount, blindSpots, pods } = workload
+  const key = endpointKey(workload)
+  const coverage = summary.clusters
+    .find(({ id }) => id === cluster)
+    ?.coverage.find((row) => endpointKey(row.workload) === key)
+  const open = summary.notEncrypted.filter(
+    (path) =>
+      path.isOpen &&
+      path.cluster === cluster &&
+      (endpointKey(path.source) === key ||
+        (path.destination.cluster === null && endpointKey(path.destination) === key)),
+  ).length
+  return {
+    href: hrefOf('/paths', { at: past, cluster, namespace, workload: `${kind}/${name}`, class: 'all' }),
+    name: endpointName({ kind, namespace: '', name }),
+    account: serviceAccount === null ? '' : printable(serviceAccount),
+    meshed: MESHED_WORDS[meshed],
+    why: reason === null ? '' : UNMESHED_WORDS[reason],
+    pods: countWords(pods),
+    blind: blindSpots
+      .filter(({ kind: spot }) => spot !== 'unmeshed')
+      .map(({ kind: spot, port }) => `${port === null ? '' : `port ${printable(port)}: `}${BLIND_SPOT_WORDS[spot]}`),
+    observed: coverage?.ratio === null || coverage === undefined ? 'unknown' : shareWords(coverage.ratio),
+    open: open === 0 ? '–' : `${countWords(open)} open`,
+  }
+}
