@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
+import { start } from '../support/process/command-line.ts'
 import { freshFolder } from '../support/recorder.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
@@ -86,5 +89,30 @@ describe('ciphertrail demo', () => {
     assert.equal(serve.status, 2)
     assert.match(serve.stderr, /^Cannot understand the command line: unknown option '--serve'; [^\n]*\n$/)
     assert.deepEqual(readdirSync(folder), [])
+  })
+
+  test('with --serve it serves the pages of the replay and those of a synthetic history, which says so, until it is stopped', async (context) => {
+    const folder = freshFolder(context)
+    const { child } = start(['demo', '--serve'], { folder })
+    const lines: string[] = []
+    const reader = createInterface({ input: child.stdout ?? assert.fail() })
+    reader.on('line', (line) => lines.push(line))
+    while (!lines.some((line) => line.startsWith('The synthetic history was made'))) await once(reader, 'line')
+    const links = lines.flatMap((line) => /(http:\/\/127\.0\.0\.1:\d+\/enter\/\S+)$/.exec(line)?.[1] ?? [])
+    assert.equal(links.length, 2)
+    const pages = await Promise.all(
+      links.map(async (link) => {
+        const entered = await fetch(link, { redirect: 'manual' })
+        const cookie = entered.headers.get('set-cookie')?.split(';')[0] ?? ''
+        return (await fetch(new URL('/', link), { headers: { cookie } })).text()
+      }),
+    )
+    assert.match(pages[0] ?? '', /This is a replay of what a real Linkerd mesh did/)
+    assert.match(pages[1] ?? '', /SYNTHETIC HISTORY: /)
+    assert.doesNotMatch(pages[0] ?? '', /SYNTHETIC/)
+    assert.match(pages[1] ?? '', /Not sealed/)
+    assert.match(pages[1] ?? '', /4 application paths are unencrypted now \(1 accepted by a waiver\)/)
+    child.kill('SIGINT')
+    assert.deepEqual(await once(child, 'exit'), [0, null])
   })
 })

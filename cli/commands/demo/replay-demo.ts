@@ -32,7 +32,7 @@ import { startPrometheusReplay } from '../../../demo/replay-prometheus.ts'
 import { startVizReplay } from '../../../demo/replay-viz.ts'
 
 /** The folder of the demo, in the folder in which it is started. */
-const OUT = 'demo-output'
+export const OUT = 'demo-output'
 
 /** Beside the store, as for every store. */
 const KEY = join(OUT, 'store.key')

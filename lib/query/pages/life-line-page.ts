@@ -1,5 +1,6 @@
 /** A path's life line: since when, why, what would fix it, each episode, and the evidence behind it. */
 import type { PathRow } from '../../model/history.ts'
+import type { GapReason } from '../../model/window.ts'
 import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-view.ts'
 import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
 import { markOf, pathKey } from '../../report/summary/path-summary.ts'
@@ -23,6 +24,7 @@ import {
   CLASS_WORDS,
   CORROBORATED_WORDS,
   ENFORCEMENT_WORDS,
+  GAP_WORDS,
   byteWords,
   capital,
   countWords,
@@ -201,7 +203,42 @@ function episodeTable(wording: Wording, episodes: Wording['summary']['episodes']
   )
 }
 
-function intervalTable({ dates }: Wording, rows: readonly PathRow[]): TableView {
+/** Rows are cut where months end: what goes on is one stretch to a reader. Latest first, as given. */
+function joined(rows: readonly PathRow[]): PathRow[] {
+  const stretches: PathRow[] = []
+  for (const row of rows) {
+    const later = stretches.at(-1)
+    if (later === undefined || later.from !== row.to || !isAlike(later, row)) stretches.push(row)
+    else
+      stretches[stretches.length - 1] = {
+        ...later,
+        from: row.from,
+        opens: later.opens + row.opens,
+        bytes: later.bytes + row.bytes,
+      }
+  }
+  return stretches
+}
+
+function isAlike(a: PathRow, b: PathRow): boolean {
+  return (
+    a.state === b.state &&
+    a.outcome === b.outcome &&
+    a.reason === b.reason &&
+    a.cause === b.cause &&
+    a.enforcement === b.enforcement
+  )
+}
+
+/** Why a stretch is as it is; of windows that were not collected, why not. */
+function whyWords({ reason }: PathRow): string {
+  if (reason === '') return '–'
+  const gap = Object.hasOwn(GAP_WORDS, reason) ? GAP_WORDS[reason as GapReason] : undefined
+  return capital(gap ?? printable(reasonWords(reason)))
+}
+
+function intervalTable({ dates }: Wording, all: readonly PathRow[]): TableView {
+  const rows = joined(all)
   const shown = rows.slice(0, MAX_ROWS)
   const left = rows.length - shown.length
   return table(
@@ -221,7 +258,7 @@ function intervalTable({ dates }: Wording, rows: readonly PathRow[]): TableView 
       {
         ...plain(''),
         names: [],
-        lines: row.reason === '' ? ['–'] : [capital(printable(reasonWords(row.reason)))],
+        lines: [whyWords(row)],
         notes: row.cause === null || row.cause === 'unknown' ? [] : [`Cause: ${CAUSE_WORDS[row.cause]}`],
       },
       {

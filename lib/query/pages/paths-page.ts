@@ -65,6 +65,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
         summary.paths.flatMap(({ source, destination }) => [source.namespace, destination.namespace]),
         query.namespace,
       ),
+      isFiltered: [query.cluster, query.namespace, query.workload, query.past].some((filter) => filter !== null),
       workload: parametersOf(query).workload ?? '',
       at: query.past ?? '',
       caption: `${capital(plural(rows.length, 'path'))} of ${countWords(listed.length)} ${rows.length === 1 ? 'has' : 'have'} a row, by the namespace that they lead into. Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
