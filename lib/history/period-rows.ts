@@ -1,5 +1,6 @@
 /** A period as the months tell it, without the results of its windows: for whoever looks over a year and asks for no share that was seen. */
 import { fixOf } from '../assess/window/causes-and-fixes.ts'
+import type { PathRow } from '../model/history.ts'
 import type { ClusterPast, ClusterPeriod } from '../model/period.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Objects } from '../store/objects/objects.ts'
@@ -9,7 +10,13 @@ import { classesIn, rows, stripsOf, within } from './path-history.ts'
 import { episodesOf, readPresent } from './period.ts'
 
 /** A period of a cluster, and of its past the episodes. */
-export type PeriodRows = { readonly current: ClusterPeriod; readonly past: ClusterPast }
+export type PeriodRows = {
+  /** What a row moved is 0 in it where the months do not tell it: nothing may be added up from it. */
+  readonly current: ClusterPeriod
+  /** The same rows, as the months tell them. */
+  readonly rows: readonly PathRow[]
+  readonly past: ClusterPast
+}
 
 /**
  * The end of the latest window of a cluster that is over by then, whether it was collected or not; of a replay that of its last window at most. Undefined for a
@@ -43,12 +50,19 @@ export async function readPeriodRows(
   const strips = [...stripsOf(months, period)].map(
     ([pathId, cells]) => [pathId, cells.map(({ state }) => state)] as const,
   )
+  const told = rows(months, episodes, period, { fixOf, platformNamespaces })
   return {
+    rows: told,
     current: {
       id,
       classes: classesIn(months, period, platformNamespaces),
       windows,
-      rows: rows(months, episodes, period, { fixOf, platformNamespaces }),
+      rows: told.map(({ opens, openAtScrape, bytes, ...row }) => ({
+        ...row,
+        opens: opens ?? 0,
+        openAtScrape: openAtScrape ?? 0,
+        bytes: bytes ?? 0,
+      })),
       strips: Object.fromEntries(strips),
       coverage: [],
       workloads: result?.workloads ?? [],

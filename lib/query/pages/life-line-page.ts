@@ -4,6 +4,7 @@ import type { GapReason } from '../../model/window.ts'
 import { pathStrip, binWords, stripWords } from '../../report/drawing/strip-view.ts'
 import { begunWords, endWords, lastedWords } from '../../report/sections/episodes.ts'
 import { markOf, pathKey } from '../../report/summary/path-summary.ts'
+import { sum } from '../../report/summary/sums.ts'
 import type { Exposure, PathSummary } from '../../report/summary/path-summary.ts'
 import {
   type TableView,
@@ -34,8 +35,7 @@ import {
 import { readPrintedHead } from '../../seal/printed-head.ts'
 import { indexKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { printable } from '../../text/printable.ts'
-import { shareWords } from '../../text/share-words.ts'
+import { breakable, printable } from '../../text/printable.ts'
 import { durationWords } from '../../time/dates.ts'
 import { ProblemError } from '../problem.ts'
 import { standingOf } from './frame.ts'
@@ -54,7 +54,7 @@ const MAX_EVIDENCE = 6
 /** Makes the page of one path. */
 export const lifeLinePage: MakePage = async ({ query, grant, names }, { history, objects }) => {
   const { cluster = '', pathId = '' } = names
-  const { summary, clusters } = await history.overTime({
+  const { summary, rows: all } = await history.overTime({
     grant,
     cluster,
     at: query.at,
@@ -69,10 +69,7 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
     )
   const { path, exposure } = found
   const wording = wordingOf(summary)
-  const rows = clusters
-    .flatMap((one) => one.rows)
-    .filter((row) => row.pathId === pathId)
-    .toSorted((a, b) => Date.parse(b.from) - Date.parse(a.from))
+  const rows = all.filter((row) => row.pathId === pathId).toSorted((a, b) => Date.parse(b.from) - Date.parse(a.from))
   const place = `/paths/${encodeURIComponent(cluster)}/${encodeURIComponent(pathId)}`
   const own = summary.episodes.all
     .concat(summary.others.flatMap(({ episodes }) => episodes))
@@ -162,12 +159,7 @@ function toldOf(
         ...(destination.serviceAccount === null ? [] : [`destination ${printable(destination.serviceAccount)}`]),
       ].slice(0, 2),
     ),
-    ...told('Traffic', [
-      `${plural(path.opens, 'connection')}, ${byteWords(path.bytes)} in the period`,
-      ...(exposure === null || exposure.clearShare === null
-        ? []
-        : [`${byteWords(exposure.clearShare * path.bytes)} of it unencrypted (${shareWords(exposure.clearShare)})`]),
-    ]),
+    ...told('Traffic', trafficLines(rows)),
     ...told(
       'Waiver',
       accepted.flatMap((id) => {
@@ -182,6 +174,20 @@ function toldOf(
     ...told('Whose path', [
       `${capital(CLASS_WORDS[path.class])}${summary.settings.judgedClasses.includes(path.class) ? '' : ': listed, not judged'}; cluster ${printable(path.cluster)}`,
     ]),
+  ]
+}
+
+/** What moved in the period. Of a stretch that began before it the months keep the sum of the whole stretch only. */
+function trafficLines(rows: readonly PathRow[]): readonly string[] {
+  const isPart = rows.some(({ bytes }) => bytes === null)
+  const bytes = sum(rows, (row) => row.bytes ?? 0)
+  const clear = sum(rows, (row) => (row.clearShare ?? 0) * (row.bytes ?? 0))
+  return [
+    `${isPart ? 'At least ' : ''}${plural(
+      sum(rows, ({ opens }) => opens ?? 0),
+      'connection',
+    )} and ${byteWords(bytes)} in the period${isPart ? '; what moved in stretches that go beyond it is not counted' : ''}`,
+    ...(clear === 0 ? [] : [`${byteWords(clear)} unencrypted`]),
   ]
 }
 
@@ -213,8 +219,8 @@ function joined(rows: readonly PathRow[]): PathRow[] {
       stretches[stretches.length - 1] = {
         ...later,
         from: row.from,
-        opens: later.opens + row.opens,
-        bytes: later.bytes + row.bytes,
+        opens: later.opens === null || row.opens === null ? null : later.opens + row.opens,
+        bytes: later.bytes === null || row.bytes === null ? null : later.bytes + row.bytes,
       }
   }
   return stretches
@@ -261,10 +267,12 @@ function intervalTable({ dates }: Wording, all: readonly PathRow[]): TableView {
         lines: [whyWords(row)],
         notes: row.cause === null || row.cause === 'unknown' ? [] : [`Cause: ${CAUSE_WORDS[row.cause]}`],
       },
-      {
-        ...number(row.opens === 0 && row.bytes === 0 ? 'none seen' : byteWords(row.bytes)),
-        notes: row.opens === 0 ? [] : [plural(row.opens, 'connection')],
-      },
+      row.bytes === null || row.opens === null
+        ? number('not counted')
+        : {
+            ...number(row.opens === 0 && row.bytes === 0 ? 'none seen' : byteWords(row.bytes)),
+            notes: row.opens === 0 ? [] : [plural(row.opens, 'connection')],
+          },
     ]),
   )
 }
@@ -274,12 +282,20 @@ function evidenceKeys(rows: readonly PathRow[]): readonly string[] {
   return [...new Set(rows.flatMap(({ evidence }) => evidence.toReversed()))].slice(0, MAX_EVIDENCE)
 }
 
+/** A snapshot, and where it and the proof that the log holds it can be downloaded; `proof` is empty where there is none yet. */
+type EvidenceView = {
+  readonly pieces: readonly string[]
+  readonly href: string
+  readonly leaf: string
+  readonly proof: string
+}
+
 async function evidenceOf(
   keys: readonly string[],
   objects: Objects,
 ): Promise<{
   readonly evidenceWords: readonly string[]
-  readonly evidence: TableView | null
+  readonly evidence: readonly EvidenceView[]
   readonly proof: string
 }> {
   const head = await readPrintedHead(keys, objects)
@@ -300,20 +316,12 @@ async function evidenceOf(
         ? 'Not sealed: no signed checkpoint proves that the evidence is unchanged.'
         : `Sealed in the log ${printable(head.origin)}, ${plural(head.size, 'leaf', 'leaves')}, root ${printable(head.root)}.`,
     ],
-    evidence:
-      keys.length === 0
-        ? null
-        : table(
-            'Snapshots, and their place in the log.',
-            [
-              ['Snapshot', 70],
-              ['Leaf', 30, 'numbers'],
-            ],
-            leaves.map(({ key, leaf }) => [
-              plain(key),
-              number(leaf === null ? 'not sealed' : `leaf ${countWords(leaf)}`),
-            ]),
-          ),
+    evidence: leaves.map(({ key, leaf }) => ({
+      pieces: breakable(printable(key)),
+      href: `/v1/${key}`,
+      leaf: leaf === null ? 'not sealed' : `leaf ${countWords(leaf)}`,
+      proof: leaf === null ? '' : `/v1/${key}/proof`,
+    })),
     proof:
       proved === undefined
         ? ''

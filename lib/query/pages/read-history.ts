@@ -5,7 +5,7 @@ import { settingsOf } from '../../assess/judge/parse-scope.ts'
 import { concurrently } from '../../concurrently.ts'
 import { historyProblem } from '../../history/history-problem.ts'
 import { presentEnd, readPeriodRows } from '../../history/period-rows.ts'
-import type { ClusterPeriod } from '../../model/period.ts'
+import type { PathRow } from '../../model/history.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { Status } from '../../report/summary/status.ts'
 import { type Summary, summarise } from '../../report/summary/summary.ts'
@@ -49,8 +49,8 @@ export type HistoryReader = {
   readonly overTime: (looked: Looked & { readonly days: number }) => Promise<OverTime>
 }
 
-/** Longer than what is judged: a summary, and the rows behind it. */
-export type OverTime = { readonly summary: Summary; readonly clusters: readonly ClusterPeriod[] }
+/** Longer than what is judged: a summary, of which what paths moved is not to be shown, and the rows behind it. */
+export type OverTime = { readonly summary: Summary; readonly rows: readonly PathRow[] }
 
 /** What is read with. */
 export type HistoryReaderDeps = {
@@ -171,5 +171,5 @@ async function readOverTime(
     checkpoint: null,
     ...(replays.length === 0 ? {} : { replay: replays.join(' ') }),
   })
-  return { summary, clusters: kept }
+  return { summary, rows: read.flatMap((one) => one.rows) }
 }

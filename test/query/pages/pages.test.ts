@@ -103,7 +103,7 @@ test('three steps lead from the front page to the reason, the fix and the eviden
     assert.match(path, new RegExp(`<dt>${term}</dt>`))
   assert.match(path, /<h2 id="episodes">Episodes<\/h2>\s*<table>/)
   assert.match(path, /evidence\/<wbr>/)
-  assert.match(path, />leaf \d+</)
+  assert.match(path, />leaf \d+, <a href="\/v1\/evidence\/[^"]+\/proof">proof<\/a>/)
   assert.match(path, /ciphertrail log show --proof evidence\/\S+ --out leaf-\d+\.tlog-proof/)
 })
 
