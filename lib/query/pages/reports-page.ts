@@ -32,14 +32,23 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
           label: printable(period.label),
           period: `${dates.full(period.from)} to ${dates.full(period.to)} (${printable(period.timeZone)})`,
           clusters: clusters.map((id) => printable(id)).join(', ') || 'none',
-          documents: documents.map(({ name, size, href }) => ({
+          documents: inReadingOrder(documents).map(({ name, size, href }) => ({
             name: printable(name),
-            size: href === null ? `${byteWords(size)}, not kept here` : byteWords(size),
+            size: byteWords(size),
             href: href ?? '',
           })),
+          note: documents.some(({ href }) => href !== null)
+            ? ''
+            : 'The documents are not kept in this store: only their names, sizes and SHA-256 are recorded.',
         }
       }),
       next: '',
     },
   }
+}
+
+/** What people read comes before the data. */
+function inReadingOrder<T extends { readonly name: string }>(documents: readonly T[]): readonly T[] {
+  const first = ['report.html', 'report.pdf'].flatMap((name) => documents.filter((one) => one.name === name))
+  return [...first, ...documents.filter((one) => !first.includes(one))]
 }
