@@ -34,6 +34,11 @@ export function pastOf({ past }: Pick<PageQuery, 'past'>, nowHref: string): Fram
   return { words: `As it stood on ${dates.full(past)} (UTC).`, nowHref }
 }
 
+/** A summary as a page of a past time words it: what was open then is not open now. */
+export function asOf(summary: Summary, past: string | null): Summary {
+  return past === null ? summary : { ...summary, period: { ...summary.period, label: `Up to ${past}` } }
+}
+
 /** `cluster prod · last window Mon 30 Nov 11:00 · 8,412 leaves sealed` */
 export function standingOf({ clusters, period, checkpoint }: Summary): string {
   const dates = datesOf(period)

@@ -14,7 +14,7 @@ import { plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { durationWords } from '../../time/dates.ts'
-import { standingOf } from './frame.ts'
+import { asOf, standingOf } from './frame.ts'
 import type { MakePage } from './page.ts'
 import { hrefOf } from './page-query.ts'
 import { type PathLink, actionPaths, pathLink } from './path-links.ts'
@@ -25,7 +25,8 @@ const MAX_ACTIONS = 10
 /** Makes the front page. */
 export const nowPage: MakePage = async ({ query, grant }, { history }) => {
   const status = await history.status({ grant, cluster: query.cluster, at: query.at })
-  const { summary, period } = status
+  const { period } = status
+  const summary = asOf(status.summary, query.past)
   const wording = wordingOf(summary)
   const { dates } = wording
   const one = pageOne(wording)

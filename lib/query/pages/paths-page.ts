@@ -12,7 +12,7 @@ import { type Wording, wordingOf } from '../../report/words/report-context.ts'
 import { CLASS_WORDS, capital, countWords, plural } from '../../report/words/vocabulary.ts'
 import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
-import { standingOf } from './frame.ts'
+import { asOf, standingOf } from './frame.ts'
 import { type ListedPath, type PathGroup, groupedPaths, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { LISTED, type Listed, type PageQuery, SPANS, type Span, hrefOf, parametersOf } from './page-query.ts'
@@ -35,10 +35,11 @@ const LISTED_WORDS: Readonly<Record<Listed, readonly [choice: string, counted: s
 /** Makes the page of paths over time. */
 export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
   const looked = { grant, cluster: query.cluster, at: query.at }
-  const [{ summary }, clusters] = await Promise.all([
+  const [{ summary: known }, clusters] = await Promise.all([
     history.overTime({ ...looked, days: SPANS[query.period].days }),
     history.clusters({ grant, cluster: null }),
   ])
+  const summary = asOf(known, query.past)
   const wording = wordingOf(summary)
   const listed = listedPaths(summary, query)
   const wanted = listed.filter(({ as }) => (query.state === null ? SHOWN.has(as) : as === query.state))

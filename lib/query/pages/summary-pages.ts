@@ -11,7 +11,7 @@ import type { Summary } from '../../report/summary/summary.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { type Wording, wordingOf } from '../../report/words/report-context.ts'
-import { standingOf } from './frame.ts'
+import { asOf, standingOf } from './frame.ts'
 import type { MakePage, PageAsked, PageContent, PageDeps } from './page.ts'
 import { hrefOf } from './page-query.ts'
 
@@ -70,7 +70,8 @@ async function sectionsPage(
   { history }: PageDeps,
   make: (wording: Wording) => Sections,
 ): Promise<PageContent> {
-  const { summary } = await history.status({ grant, cluster: query.cluster, at: query.at })
+  const status = await history.status({ grant, cluster: query.cluster, at: query.at })
+  const summary = asOf(status.summary, query.past)
   const view = make(wordingOf(summary))
   return { title: view.title, template: 'sections', replay: summary.replay, standing: standingOf(summary), view }
 }

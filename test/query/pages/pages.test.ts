@@ -114,6 +114,8 @@ test('a page can be asked as it stood at a past time, and says so', async (t) =>
   assert.match(then, /As it stood on 24 Nov 2026 12:06:30 \(UTC\)\. <a href="\/">Look at now<\/a>/)
   assert.match(then, /Tue 24 Nov 12:00 to 12:05/)
   assert.match(then, /<a href="\/paths\?at&#x3D;2026-11-24T12%3A06%3A30Z">Paths<\/a>/)
+  for (const path of ['/', '/paths', '/changes'])
+    assert.doesNotMatch(await page(`${path}?at=2026-11-24T12:06:30Z`, cookie), /unencrypted now/, path)
   for (const path of PLACES)
     assert.equal((await ask(`${path}?at=2026-11-24T12:06:30Z`, { headers: { cookie } })).status, 200)
   // What is to come is not known.
