@@ -28,12 +28,12 @@ export function actionLines({ actions, figures }: Summary, moment: (time: string
     ]
   const rest = actions.length - MAX_ACTIONS
   return [
-    'Do first (in scope, then the worst state, the most bytes in the clear, the oldest):',
+    'Do first (in scope, then the worst state, the most unencrypted bytes, the oldest):',
     ...actions
       .slice(0, MAX_ACTIONS)
       .flatMap((action) => [
         `${action.number}  ${actionTitle(action)}`,
-        `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${action.isSinceUnknown ? 'before ' : ''}${moment(action.since)}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} in the clear` : ''}`,
+        `   ${actionEnds(action)} · owner ${printable(action.owner)} · open since ${action.isSinceUnknown ? 'before ' : ''}${moment(action.since)}${action.mayBeEarlier ? ' or earlier' : ''}${action.clearBytes > 0 ? ` · ${byteWords(action.clearBytes)} unencrypted` : ''}`,
       ]),
     ...(rest > 0 ? [`   ${plural(rest, 'more action')}: see the report, or ciphertrail paths`] : []),
     ...dark,

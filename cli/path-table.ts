@@ -149,6 +149,7 @@ function sinceText({ exposure, open }: Row, moment: (time: string) => string): s
   if (exposure === undefined && open !== undefined)
     return `since ${open.sinceUnknown ? 'before ' : ''}${moment(open.openedAt)} (not seen now)`
   if (exposure === undefined) return '-'
-  if (exposure.isOpen) return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}`
+  if (exposure.isOpen)
+    return `since ${exposure.isSinceUnknown ? 'before ' : ''}${moment(exposure.since)}${exposure.mayBeEarlier ? ' or earlier' : ''}`
   return `until ${moment(exposure.episodes.at(-1)?.endedAt ?? exposure.last)}`
 }

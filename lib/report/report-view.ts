@@ -17,7 +17,7 @@ import { glossarySection } from './sections/glossary.ts'
 import { methodSection } from './sections/method.ts'
 import { notEncryptedSection } from './sections/not-encrypted.ts'
 import { verdictOf } from './sections/opening.ts'
-import { openNowSection } from './sections/open-now.ts'
+import { lackingSection, openNowSection } from './sections/open-now.ts'
 import { otherClassesSection } from './sections/other-classes.ts'
 import { notEnoughEvidenceSection, otherSections } from './sections/other-paths.ts'
 import { pageOne } from './sections/page-one.ts'
@@ -51,7 +51,7 @@ export function viewOf(summary: Summary): ReportView {
   const { period, settings } = summary
   const wording = wordingOf(summary)
   const label = printable(period.label)
-  const openNow = openNowSection(wording)
+  const [openNow, lacking] = [openNowSection(wording), lackingSection(wording)]
   return {
     language: 'en',
     title: `${settings.organisation === null ? 'Encryption' : `${printable(settings.organisation)}: encryption`} between services`,
@@ -61,6 +61,7 @@ export function viewOf(summary: Summary): ReportView {
     pageOne: pageOne(wording),
     sections: [
       ...(openNow === null ? [] : [openNow]),
+      ...(lacking === null ? [] : [lacking]),
       changesSection(wording),
       trendSection(wording),
       notEncryptedSection(wording),

@@ -1,6 +1,8 @@
 /** What a section of the report is made of. Each has a file of its own in sections/. */
 import type { DrawingView } from './drawing/drawing.ts'
+import type { LegendView } from './drawing/legend.ts'
 import type { TableView } from './table-cells.ts'
+import type { FixStep } from './words/fix-steps.ts'
 import type { TitlePart } from './words/action-titles.ts'
 
 /** An action, or another reason to stand together, with the paths that it is about. */
@@ -10,8 +12,8 @@ export type GroupView = {
   readonly number: string
   readonly title: readonly TitlePart[]
   readonly facts: string
-  /** The change, to be copied. */
-  readonly fix: readonly string[]
+  /** The change, its commands to be copied. */
+  readonly fix: readonly FixStep[]
   readonly table: TableView
 }
 
@@ -23,6 +25,8 @@ export type SectionView = {
   readonly isOnNewPage: boolean
   readonly isLandscape: boolean
   readonly paragraphs: readonly string[]
+  /** What the marks in its strips mean. */
+  readonly legend: readonly LegendView[]
   readonly drawings: readonly DrawingView[]
   readonly groups: readonly GroupView[]
   readonly tables: readonly TableView[]
@@ -39,6 +43,7 @@ export function section(id: string, title: string, parts: Partial<Omit<SectionVi
     isOnNewPage: false,
     isLandscape: false,
     paragraphs: [],
+    legend: [],
     drawings: [],
     groups: [],
     tables: [],

@@ -6,6 +6,7 @@ import { breakable, printable } from '../text/printable.ts'
 import { LOOKS, VERDICT_LOOKS } from './drawing/state-looks.ts'
 import type { Mark } from './drawing/state-looks.ts'
 import type { StripView } from './drawing/strip-view.ts'
+import type { FixStep } from './words/fix-steps.ts'
 
 /** A state as word and shape; `mark` names its colour. */
 export type StateView = { readonly mark: Mark | `verdict-${Verdict}`; readonly word: string; readonly shape: string }
@@ -31,8 +32,8 @@ export type CellView = {
 export type DetailView = {
   readonly strip: StripView | null
   readonly lines: readonly string[]
-  /** What is to be copied. */
-  readonly code: readonly string[]
+  /** The change, its commands to be copied. */
+  readonly fix: readonly FixStep[]
 }
 
 /** A row: its first cell heads it. */
@@ -122,7 +123,10 @@ export function stateView(mark: Mark): StateView {
 }
 
 /** A verdict as word and shape. */
-export function verdictView(verdict: Verdict, word: string = verdict.replaceAll('-', ' ')): StateView {
+export function verdictView(
+  verdict: Verdict,
+  word: string = verdict === 'not-applicable' ? 'nothing to judge' : verdict.replaceAll('-', ' '),
+): StateView {
   return { mark: `verdict-${verdict}`, word, shape: VERDICT_LOOKS[verdict].shape }
 }
 

@@ -69,6 +69,8 @@ const figures = z.strictObject({
   atSomeTime: count,
   waived: count,
   waivedNow: count,
+  openPlaintext: count,
+  openNoMeshTls: count,
   notEnoughEvidence: count,
   encrypted: count,
   judged: count,
@@ -96,6 +98,7 @@ const statusSchema = z.strictObject({
       paths: z.array(z.string()).min(1),
       since: time,
       isSinceUnknown: z.boolean(),
+      mayBeEarlier: z.boolean(),
       clearBytes: z.number().nonnegative(),
     }),
   ),
@@ -191,7 +194,10 @@ test('a cluster that is dark comes first, has seen 0 % and keeps what was open i
   assert.equal((await mesh.run(...bank, '--store', store)).code, 0)
   const args = ['--store', store, '--now', later(2)]
   const text = await good('status', ...args)
-  assert.match(text, /^Nothing was observed on 1 of 2 clusters: bank\. 7 application paths are unencrypted now\./)
+  assert.match(
+    text,
+    /^Nothing was observed on 1 of 2 clusters: bank\. 7 application paths are unencrypted now \(6 plaintext, 1 without mesh TLS\)\./,
+  )
   assert.match(text, /^bank +none +0(\.0)? % +0(\.0)? % +\d+ windows, /m)
   assert.match(text, /^shop +Tue 24 Nov 13:10 +0(\.0)? % +\d\.\d % +\d+ windows, /m)
   const { clusters, paths, actions } = await statusJson(...args)

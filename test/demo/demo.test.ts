@@ -35,9 +35,9 @@ describe('ciphertrail demo', () => {
     const [, notSeen = ''] = stdout.split('\nNot seen\n')
     assert.match(
       notSeen,
-      /^Time: every window was collected · 83\.9 % of pod time observed, [^\n]*Prometheus unavailable/,
+      /^Time: every window was collected · 83\.9 % of pod time observed; [^\n]*Prometheus unavailable/,
     )
-    assert.match(notSeen, /\nWorkloads: 4 of 21 are not confirmed as fully meshed/)
+    assert.match(notSeen, /\n4 of 21 workloads have no proxy/)
     assert.ok(!stdout.includes('[U+'))
 
     assert.match(readFileSync(join(folder, 'demo-output/report.html'), 'utf8'), /This is a replay/)
@@ -55,7 +55,7 @@ describe('ciphertrail demo', () => {
 
     assert.match(
       stdout,
-      /\nPack: {5}demo-output\/audit-pack\.zip \(1\.7 MB\): verified; made again from its evidence, the report is the same\n {10}With one bit of the evidence flipped in a copy, verify says:\n {12}evidence\/20261124T130000Z-20261124T130500Z\/demo\/0001\.json\.gz: its bytes are not those that manifest\.json lists\n/,
+      /\nPack: {5}demo-output\/audit-pack\.zip \(1\.9 MB\): verified; made again from its evidence, the report is the same\n {10}With one bit of the evidence flipped in a copy, verify says:\n {12}evidence\/20261124T130000Z-20261124T130500Z\/demo\/0001\.json\.gz: its bytes are not those that manifest\.json lists\n/,
     )
 
     const [, next = ''] = stdout.split('Next, type:\n')

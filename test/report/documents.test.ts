@@ -236,7 +236,10 @@ test('a waived failure is shown as waived, and stays counted as not encrypted', 
     row?.detail?.lines.at(-1),
     'Waiver tax-api, until 31 Mar 2027 02:00, owner bank@example.com: accepts path-is-encrypted, path-is-mutual.',
   )
-  assert.match(documents.view.verdict, /unencrypted at the end of the week \(2 accepted by a waiver\)/u)
+  assert.match(
+    documents.view.verdict,
+    /unencrypted at the end of the week \(3 plaintext, 1 without mesh TLS; 2 accepted by a waiver\)/u,
+  )
 })
 
 test('an expired waiver accepts nothing, and is told in the register', () => {

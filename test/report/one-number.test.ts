@@ -27,6 +27,8 @@ import { episode, report, storyOfAWeek } from '../support/stored/report-input.ts
 /** What a place says; undefined: it does not say that. */
 type Said = {
   readonly openNow?: number
+  readonly openPlaintext?: number
+  readonly openNoMeshTls?: number
   readonly atSomeTime?: number
   readonly notEnoughEvidence?: number
   readonly encrypted?: number
@@ -36,10 +38,10 @@ type Said = {
 const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
   'summary.json': (summary) => {
     const { paths } = JSON.parse(summaryJson(summary, '')) as { paths: Said & { byState: Record<string, number> } }
-    const { openNow, atSomeTime, notEnoughEvidence, encrypted, judged, byState } = paths
+    const { openNow, openPlaintext, openNoMeshTls, atSomeTime, notEnoughEvidence, encrypted, judged, byState } = paths
     assert.equal((byState['plaintext'] ?? 0) + (byState['no-mesh-tls'] ?? 0), atSomeTime, 'byState')
     assert.equal(byState['unknown'], notEnoughEvidence, 'byState')
-    return { openNow, atSomeTime, notEnoughEvidence, encrypted, judged } as Said
+    return { openNow, openPlaintext, openNoMeshTls, atSomeTime, notEnoughEvidence, encrypted, judged } as Said
   },
   'paths.csv': (summary) => {
     const body = csvFiles(summary).find(({ name }) => name === 'paths.csv')?.body ?? ''
@@ -47,10 +49,14 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
       (summary.settings.judgedClasses as readonly string[]).includes(row['class'] ?? ''),
     )
     const count = (column: string, value: string) => rows.filter((row) => row[column] === value).length
+    const openAs = (state: string) =>
+      rows.filter((row) => row['open_at_end'] === 'true' && row['state'] === state).length
     assert.equal(count('not_encrypted', 'true'), count('verdict', 'fail'), 'what fails was not encrypted')
     const by = ['fail', 'not-enough-evidence', 'pass'].map((verdict) => count('verdict', verdict))
     return {
       openNow: count('open_at_end', 'true'),
+      openPlaintext: openAs('plaintext'),
+      openNoMeshTls: openAs('no-mesh-tls'),
       atSomeTime: by[0] ?? 0,
       notEnoughEvidence: by[1] ?? 0,
       encrypted: by[2] ?? 0,
@@ -104,8 +110,15 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
     const openNow = numberBefore(/([\d\s]+) [a-z, ]*paths? (?:is|are) unencrypted (?:now|at the end)/)
     const atSomeTime =
       openNow > 0 ? {} : { atSomeTime: numberBefore(/; ([\d\s]+) of [\d\s]+ (?:was|were) at some time/) }
+    const split = /unencrypted [^(]*\(([^;)]*)/.exec(words)?.[1] ?? ''
+    const openAs = (kind: string): number => {
+      const alone = split === kind || split === `all ${kind}` ? openNow : 0
+      return openNow === 0 ? 0 : Number(new RegExp(`(\\d+) ${kind}`).exec(split)?.[1] ?? alone)
+    }
     return {
       openNow,
+      openPlaintext: openAs('plaintext'),
+      openNoMeshTls: openAs('without mesh TLS'),
       ...atSomeTime,
       notEnoughEvidence: numberBefore(/([\d\s]+)(?: of [\d\s]+ judged paths?)? needs? more evidence/),
       encrypted: numberBefore(/([\d\s]+) of [\d\s]+ judged paths? (?:was|were) encrypted/),
@@ -119,7 +132,9 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
   'the list of open paths': (summary) => {
     const rows = viewOf(summary).sections.find(({ id }) => id === 'open-now')?.tables[0]?.rows ?? []
     // A long list ends after a page.
-    return summary.figures.openNow > 20 && rows.length === 20 ? {} : { openNow: rows.length }
+    if (summary.figures.openNow > 20 && rows.length === 20) return {}
+    const openAs = (mark: string) => rows.filter(({ cells }) => cells.some(({ state }) => state?.mark === mark)).length
+    return { openNow: rows.length, openPlaintext: openAs('plaintext'), openNoMeshTls: openAs('no-mesh-tls') }
   },
   'page one': (summary) => {
     const [openNow, atSomeTime, notEnoughEvidence] = viewOf(summary).pageOne.figures.map(({ value }) => value)

@@ -19,6 +19,7 @@ import type { Summary } from '../../lib/report/summary/summary.ts'
 import type { NameView, TableView } from '../../lib/report/table-cells.ts'
 import { viewOf } from '../../lib/report/report-view.ts'
 import type { ReportView } from '../../lib/report/report-view.ts'
+import type { FixStep } from '../../lib/report/words/fix-steps.ts'
 import type { TitlePart } from '../../lib/report/words/action-titles.ts'
 import { goldenPath, matchesGolden } from '../support/golden.ts'
 import {
@@ -71,6 +72,9 @@ async function textOfPdf(pdf: Uint8Array, footer: string): Promise<string> {
 
 const whole = ({ kind, pieces }: NameView): string => `${kind}${pieces.join('')}`
 
+const textsOfSteps = (steps: readonly FixStep[]): readonly string[] =>
+  steps.flatMap(({ text, command }) => [text, ...command])
+
 const textsOfTable = ({ title, caption, columns, rows }: TableView): readonly string[] => [
   title,
   caption,
@@ -83,7 +87,7 @@ const textsOfTable = ({ title, caption, columns, rows }: TableView): readonly st
       ...notes,
     ]),
     ...(detail?.lines ?? []),
-    ...(detail?.code ?? []),
+    ...textsOfSteps(detail?.fix ?? []),
   ]),
 ]
 
@@ -92,7 +96,7 @@ const titleText = (parts: readonly TitlePart[]): string => parts.map(({ text }) 
 /** Every text of page one that both documents must show. */
 function textsOfPageOne(view: ReportView): readonly string[] {
   const { facts, verdict, beside, figures, bars, coverage, coverageNote, actions, actionsNote } = view.pageOne
-  const { controls, notSeen, seal, verify } = view.pageOne
+  const { barsNote, legend, controls, notSeen, seal, verify, verifyNote } = view.pageOne
   return [
     view.title,
     view.label,
@@ -101,12 +105,10 @@ function textsOfPageOne(view: ReportView): readonly string[] {
     beside,
     ...facts.flatMap(({ term, text }) => [term, text]),
     ...figures.flatMap(({ value, label, note }) => [value, label, note]),
-    ...bars.flatMap(({ label, counts, note }) => [
-      label,
-      ...counts.map(({ state, text }) => `${state.shape}${state.word}${text}`),
-      note,
-    ]),
+    ...bars.flatMap(({ label, counts, note }) => [label, ...counts.map(({ word }) => word), note]),
+    barsNote,
     coverageNote,
+    ...legend.map(({ word }) => word),
     ...coverage.flatMap(({ label, note }) => [label, note]),
     actionsNote,
     ...actions.flatMap(({ title, facts: own }) => [titleText(title), own]),
@@ -114,6 +116,7 @@ function textsOfPageOne(view: ReportView): readonly string[] {
     ...notSeen,
     ...seal,
     verify,
+    verifyNote,
   ]
 }
 
@@ -121,11 +124,17 @@ function textsOfPageOne(view: ReportView): readonly string[] {
 function textsOf(view: ReportView): readonly string[] {
   return [
     ...textsOfPageOne(view),
-    ...[...view.sections, ...view.appendix].flatMap(({ title, paragraphs, groups, tables, points }) => [
+    ...[...view.sections, ...view.appendix].flatMap(({ title, paragraphs, legend, groups, tables, points }) => [
       title,
       ...paragraphs,
+      ...legend.map(({ word }) => word),
       ...points,
-      ...groups.flatMap((group) => [titleText(group.title), group.facts, ...group.fix, ...textsOfTable(group.table)]),
+      ...groups.flatMap((group) => [
+        titleText(group.title),
+        group.facts,
+        ...textsOfSteps(group.fix),
+        ...textsOfTable(group.table),
+      ]),
       ...tables.flatMap(textsOfTable),
     ]),
   ]
@@ -153,7 +162,12 @@ for (const name of CASES) {
 
   test(`page and PDF of "${name}" show every text of the view`, async () => {
     const page = textOfHtml(html)
-    const paper = await textOfPdf(renderPdf(view, input.period.to, []), view.footer)
+    const pdf = renderPdf(view, input.period.to, [])
+    const paper = await textOfPdf(pdf, view.footer)
+    const { text: pages } = await extractText(await getDocumentProxy(new Uint8Array(pdf)), { mergePages: false })
+    const seal = [...view.pageOne.seal, view.pageOne.verifyNote].join('').replace(/\s/gu, '')
+    assert.ok(pages[0]?.replace(/\s/gu, '').includes(seal.slice(-40)), 'page one is longer than a page')
+    assert.ok(pages[0]?.replace(/\s/gu, '').endsWith(`page1of${pages.length}`))
     for (const text of textsOf(view)) {
       const bare = text.replace(/\s/gu, '')
       assert.ok(page.includes(bare), `the page lacks "${text}"`)
@@ -243,8 +257,10 @@ test('templates have no triple braces and no unescaped values', () => {
 })
 
 test('the view reaches Typst as data, never as source', () => {
-  const template = readFileSync(new URL('../../lib/report/templates/report.typ', import.meta.url), 'utf8')
-  assert.doesNotMatch(template, /\beval\b|\bread\(|#import|#include/u)
+  for (const name of ['report.typ', 'parts.typ']) {
+    const template = readFileSync(new URL(`../../lib/report/templates/${name}`, import.meta.url), 'utf8')
+    assert.doesNotMatch(template.replace('#import "parts.typ": *', ''), /\beval\b|\bread\(|#import|#include/u)
+  }
 })
 
 test('documentsOf() gives the same bytes again, also in other time zones and locales', () => {

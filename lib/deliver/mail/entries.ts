@@ -5,6 +5,7 @@ import { openFor } from '../../report/words/format-episode.ts'
 import { printable } from '../../text/printable.ts'
 import { endingWords } from '../../report/sections/not-encrypted.ts'
 import { LOOKS } from '../../report/drawing/state-looks.ts'
+import type { Exposure } from '../../report/summary/path-summary.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import type { Endpoint } from '../../model/path.ts'
 import type { NameView } from '../../report/table-cells.ts'
@@ -75,7 +76,16 @@ function openParts(
     OPEN_WORDS[kind] ?? (isCompared ? 'still open' : 'open'),
     since === null
       ? 'start unknown'
-      : sinceWords({ cluster, since, isSinceUnknown: episode?.sinceUnknown ?? true }, summary, dates),
+      : sinceWords(
+          {
+            cluster,
+            since,
+            isSinceUnknown: episode?.sinceUnknown ?? true,
+            mayBeEarlier: exposure !== null && exposure.mayBeEarlier && exposure.since === since,
+          },
+          summary,
+          dates,
+        ),
     ...(exposure === null ? ['not observed this week'] : []),
   ]
 }
@@ -86,13 +96,15 @@ export function sinceWords(
     cluster,
     since,
     isSinceUnknown,
-  }: { readonly cluster: string; readonly since: string; readonly isSinceUnknown: boolean },
+    mayBeEarlier,
+  }: Pick<Exposure, 'cluster' | 'since' | 'isSinceUnknown' | 'mayBeEarlier'>,
   summary: Summary,
   dates: Dates,
 ): string {
   const lasted = openFor(cluster, since, summary)
-  const length = lasted === null ? '' : ` (${isSinceUnknown ? 'at least ' : ''}${lasted.words})`
-  return `since ${isSinceUnknown ? 'before ' : ''}${dates.moment(since)}${length}`
+  const isAtLeast = isSinceUnknown || mayBeEarlier
+  const length = lasted === null ? '' : ` (${isAtLeast ? 'at least ' : ''}${lasted.words})`
+  return `since ${isSinceUnknown ? 'before ' : ''}${dates.moment(since)}${!isSinceUnknown && mayBeEarlier ? ' or earlier' : ''}${length}`
 }
 
 function endedWords({ episode, exposure, source }: NewsItem, dates: Dates): string {

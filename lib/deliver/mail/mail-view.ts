@@ -7,7 +7,7 @@ import { besideWords, monitoredWords, openWords, verdictOf } from '../../report/
 import type { Action } from '../../report/summary/actions.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { actionEnds, actionTitle } from '../../report/words/action-titles.ts'
-import { CLASS_WORDS, byteWords, capital, countWords, plural } from '../../report/words/vocabulary.ts'
+import { CLASS_WORDS, byteWords, capital, countWords, plural, unmeshedWords } from '../../report/words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { datesOf } from '../../time/dates.ts'
 import type { Dates } from '../../time/dates.ts'
@@ -166,9 +166,7 @@ function notesOf(
         ]),
     ...(unmeshed.length === 0
       ? []
-      : [
-          `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')} ${unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed. Nobody sees traffic between two workloads without a proxy.`,
-        ]),
+      : [`${unmeshedWords(unmeshed, workloads)}. Traffic between two workloads without a proxy is not seen.`]),
     ...(unmeasured === 0
       ? []
       : [
@@ -216,7 +214,7 @@ function mailAction(action: Action, summary: Summary, dates: Dates): MailAction 
       actionEnds(action),
       `owner ${printable(owner)}`,
       `open ${sinceWords(action, summary, dates)}`,
-      ...(clearBytes > 0 ? [`${byteWords(clearBytes)} in the clear`] : []),
+      ...(clearBytes > 0 ? [`${byteWords(clearBytes)} unencrypted`] : []),
       ...clusterParts(cluster, summary),
     ].join(' · '),
   }

@@ -41,14 +41,14 @@ export const LOOKS: Readonly<Record<Mark, StateLook>> = {
   },
   unknown: {
     shape: '?',
-    meaning: 'undetermined, or not enough evidence',
+    meaning: 'in a window: the state could not be determined; of a path: not enough evidence',
     fill: '#6B7280',
     fillOnDark: '#9CA3AF',
     pattern: 'dotted',
   },
   'not-collected': {
     shape: '✕',
-    meaning: 'no source could be read for the window',
+    meaning: 'the window was not collected, or neither end of the path could be read in it',
     fill: '#111827',
     fillOnDark: '#E5E7EB',
     pattern: 'crossed',
@@ -76,14 +76,14 @@ export const LOOKS: Readonly<Record<Mark, StateLook>> = {
   },
   refused: {
     shape: '⊘',
-    meaning: 'tried without mesh TLS and refused by policy: listed, not scored',
+    meaning: 'tried without mesh TLS and refused by policy: listed, not judged',
     fill: '#9A6700',
     fillOnDark: '#D4A72C',
     pattern: 'barred',
   },
   exempt: {
     shape: '–',
-    meaning: 'probes, the proxies’ own ports, connections without payload: listed, not scored',
+    meaning: 'probes, the proxies’ own ports, connections without payload: listed, not judged',
     fill: '#D1D5DB',
     fillOnDark: '#6B7280',
     pattern: 'thin',
@@ -102,11 +102,11 @@ export const MARKS = Object.keys(LOOKS) as readonly Mark[]
 
 /** How a verdict looks: never by colour alone, and `not-applicable` never like a pass. */
 export const VERDICT_LOOKS: Readonly<Record<Verdict, Pick<StateLook, 'shape' | 'meaning' | 'fill' | 'fillOnDark'>>> = {
-  fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something in scope failed; waived or not' },
+  fail: { ...LOOKS.plaintext, shape: '✗', meaning: 'something that was judged failed, accepted by a waiver or not' },
   'not-enough-evidence': {
     ...LOOKS.unknown,
-    meaning: 'less than the wanted share was seen, or what was seen is undetermined; no pass',
+    meaning: 'less than the wanted share was seen, or what was seen is undetermined; not a pass',
   },
   pass: { ...LOOKS.mtls, shape: '✓', meaning: 'everything that was judged passed' },
-  'not-applicable': { ...LOOKS.exempt, meaning: 'not tested, or nothing to judge; no pass' },
+  'not-applicable': { ...LOOKS.exempt, meaning: 'there was nothing to judge; not a pass' },
 }

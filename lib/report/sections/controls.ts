@@ -16,8 +16,8 @@ export function controlsSection({ judgement, collectedWindows }: Summary): Secti
   return section('controls', 'Controls, one by one', {
     paragraphs: [
       ...(collectedWindows === 0 ? ['Nothing was collected, so no verdict is based on observation.'] : []),
-      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope. A waived failure is still a failure, and missing evidence is no pass.`,
-      '“Direct”: the observation tests the control. “Supports”: it is one input among others. “Evidence handling”: the control is about how records are kept. No verdict says that a control is met.',
+      `Over all rules: ${scoreWords(score)}. A control takes the worst verdict of its rules in scope. A waived failure is still a failure, and missing evidence never counts as a pass.`,
+      '“Direct”: the rules test the control itself. “Supports”: the rules test a part of it. “Evidence handling”: the control is about how records are kept. “Not tested”: no rule tests it. “Nothing to judge”: rules test it, but nothing that they test was there. A pass means that the rules passed, not that the control is met.',
       `Controls, their relations and paraphrases: data version ${printable(controls.version)}, SHA-256 ${printable(controls.sha256)}.`,
     ],
     tables: [...frameworksTable(frameworks), ...rulesTable(rules), ...frameworks.map(frameworkTable)],
@@ -65,7 +65,7 @@ function frameworksTable(frameworks: readonly FrameworkResult[]): readonly Table
       [['Framework', 24], ['Judged on', 14], ...RELATION_COLUMNS],
       frameworks.map((framework) => [
         lines([printable(framework.title)], [printable(framework.version)]),
-        textCell(framework.scopes.length === 0 ? 'everything seen' : 'its declared scope'),
+        textCell(framework.scopes.length === 0 ? 'all that is judged' : 'its declared scope'),
         ...relationCells(framework),
       ]),
     ),
@@ -76,7 +76,7 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
   if (rules.length === 0) return []
   return [
     table(
-      'Rules, over everything that was seen, in scope or not. Passed is a share of all that was judged.',
+      'Rules, over all that is judged, in a declared scope or not. Each rule counts its own subjects: paths, ports, workloads or clusters. Passed is a share of all that was judged.',
       [
         ['Rule', 39],
         ['Verdict', 15],
@@ -88,7 +88,7 @@ function rulesTable(rules: Summary['judgement']['rules']): readonly TableView[] 
       rules.map((rule) => [
         lines([rule.title], [rule.id]),
         stateCell(verdictView(rule.verdict)),
-        scoreCell(rule.score),
+        scoreCell(rule.score, false, true),
         number(countWords(rule.score.fail)),
         number(countWords(rule.score.waived)),
         number(countWords(rule.score.notEnoughEvidence)),
@@ -110,20 +110,28 @@ function frameworkTable({ title, version, controls, score, scopes }: FrameworkRe
     controls.map((control) => [
       lines([printable(control.id)], [control.relation]),
       lines([printable(control.paraphrase)], control.note === null ? [] : [printable(control.note)]),
-      lines(control.rules, control.rules.length === 0 ? ['not tested'] : []),
+      lines(control.rules, control.rules.length === 0 ? ['no rule'] : []),
       control.rules.length === 0 ? textCell('not tested') : stateCell(verdictView(control.verdict)),
-      scoreCell(control.score),
+      scoreCell(control.score, true, control.rules.length > 0),
     ]),
   )
   return { ...stands, title: `${printable(title)}, ${printable(version)}` }
 }
 
-/** A share with its denominator; where there is none, that is said. */
-function scoreCell({ pass, fail, waived, notEnoughEvidence, share }: Score): CellView {
+/** A share with its denominator; where there is none, that is said. `isAlone`: no other column counts what did not pass. */
+function scoreCell(
+  { pass, fail, waived, notEnoughEvidence, share }: Score,
+  isAlone: boolean,
+  isTested: boolean,
+): CellView {
   const judged = pass + fail + waived + notEnoughEvidence
-  if (judged === 0) return number('none judged')
+  if (judged === 0) return number(isTested ? 'nothing to judge' : 'not tested')
   return {
     ...number(share === null ? 'unknown' : shareWords(share)),
-    notes: [`${countWords(pass)} of ${countWords(judged)}`],
+    notes: [
+      `${countWords(pass)} of ${countWords(judged)}`,
+      ...(isAlone && fail + waived > 0 ? [`${countWords(fail + waived)} failed`] : []),
+      ...(isAlone && notEnoughEvidence > 0 ? [`${countWords(notEnoughEvidence)} unclear`] : []),
+    ],
   }
 }

@@ -7,7 +7,7 @@ import { cellWords, coverageStrip } from '../drawing/strip-view.ts'
 import type { Summary } from '../summary/summary.ts'
 import { number, plain, table } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, plural } from '../words/vocabulary.ts'
+import { countWords, plural, unmeshedWords } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
 import type { Wording } from '../words/report-context.ts'
 
@@ -25,7 +25,7 @@ export function coverageSection(wording: Wording): SectionView {
         : `${countWords(summary.collectedWindows)} of ${plural(summary.expectedWindows, 'expected window')} were collected. ${
             summary.share === null
               ? 'The observed share of pod time is unknown.'
-              : `${shareWords(summary.share)} of the known time of meshed pods was observed. A window that was not collected counts as not observed.`
+              : `${shareWords(summary.share)} of the known time of meshed pods was observed. A window that was not collected counts as not observed. “Collected” counts windows for which the cluster answered; “observed” counts the time of pods whose proxies were read in them.`
           }`,
       ...(isGapless && clusters.length > 0 && summary.expectedWindows > 0
         ? ['No gap was found in the expected windows.']
@@ -38,7 +38,7 @@ export function coverageSection(wording: Wording): SectionView {
             ],
       ),
       ...staleWords(wording),
-      ...unmeshedWords(summary),
+      ...blindWords(summary),
     ],
     tables: coverageTable(wording),
   })
@@ -61,7 +61,7 @@ function coverageTable(wording: Wording): readonly TableView[] {
   if (clusters.length === 0) return []
   return [
     table(
-      `Coverage of each cluster. The height of a bar is the share of pod time observed; crossed: not collected; dotted: unknown. Lines mark ${wording.unit}; ${cellWords(wording)}.`,
+      `Coverage of each cluster. The height of a bar is the share of pod time observed (a thin line: almost none); crossed: not collected; dotted: unknown. Vertical lines mark ${wording.unit}; ${cellWords(wording)}.`,
       [
         ['Cluster', 25],
         ['Observed', 15, 'numbers'],
@@ -80,19 +80,13 @@ function coverageTable(wording: Wording): readonly TableView[] {
           number(countWords(cluster.failed)),
           number(countWords(cluster.unmeasured)),
         ],
-        detail: { strip: coverageStrip(wording, cluster, true), lines: [], code: [] },
+        detail: { strip: coverageStrip(wording, cluster, true), lines: [], fix: [] },
       })),
     ),
   ]
 }
 
-const BLIND_WORDS = {
-  no: 'without a proxy',
-  partly: 'with some pods without one',
-  unknown: 'for which this is unknown',
-}
-
-function unmeshedWords({ unmeshed, workloads, clusters, collectedWindows }: Summary): readonly string[] {
+function blindWords({ unmeshed, workloads, clusters, collectedWindows }: Summary): readonly string[] {
   if (clusters.length === 0) return []
   if (workloads === 0)
     return [
@@ -101,11 +95,7 @@ function unmeshedWords({ unmeshed, workloads, clusters, collectedWindows }: Summ
         : 'No workload is known from the Kubernetes API, so blind spots are unknown.',
     ]
   if (unmeshed.length === 0) return []
-  const parts = (['no', 'partly', 'unknown'] as const).flatMap((meshed) => {
-    const count = unmeshed.filter((workload) => workload.meshed === meshed).length
-    return count === 0 ? [] : [`${countWords(count)} ${BLIND_WORDS[meshed]}`]
-  })
   return [
-    `Inherent blind spots: of ${plural(workloads, 'workload')}, ${parts.join(', ')}. Their traffic is seen only if the other end has a proxy.`,
+    `Inherent blind spots: ${unmeshedWords(unmeshed, workloads)}. Traffic of a pod without a proxy is seen only if the other end has one.`,
   ]
 }

@@ -17,7 +17,7 @@ export function cryptoSection(wording: Wording): SectionView {
   const silent = clusters.filter(({ crypto }) => crypto === null)
   return section('crypto', 'Cryptography', {
     paragraphs: [
-      'Stated by the running proxies in the latest window with metrics. No metric shows what a connection negotiated: conclusions from settings are marked as inferred.',
+      'The running proxies stated these settings in the latest window with metrics. No metric shows what a connection negotiated, so conclusions from settings are marked as inferred.',
       ...(silent.length === 0
         ? []
         : [`No proxy stated it on ${silent.map(({ id }) => `cluster ${printable(id)}`).join(', ')}.`]),
@@ -30,7 +30,7 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
   const cluster = printable(id)
   const until = (time: string): string => {
     const left = (Date.parse(time) - Date.parse(summary.period.to)) / 1000
-    return `${dates.full(time)} (${left > 0 ? `${durationWords(left)} after` : 'before'} the end of the period)`
+    return `${dates.full(time)} (${left > 0 ? `${longWords(left)} after` : 'before'} the end of the period)`
   }
   return [
     table(
@@ -98,6 +98,12 @@ function cryptoTables({ dates, summary }: Wording, id: string, crypto: Crypto): 
   ].filter(({ rows }) => rows.length > 0)
 }
 
+/** Days mean little where it is years. */
+function longWords(seconds: number): string {
+  const years = Math.floor(seconds / (365.25 * 86_400))
+  return years < 2 ? durationWords(seconds) : `more than ${countWords(years)} years`
+}
+
 /** The key exchange with a post-quantum part that Linkerd's proxies know. */
 const POST_QUANTUM = 'X25519MLKEM768'
 
@@ -138,7 +144,7 @@ function answersOf({
     {
       question: 'TLS version',
       answer: isAll13
-        ? 'every suite on offer is one of TLS 1.3, so connections of the mesh use TLS 1.3'
+        ? 'every offered suite is of TLS 1.3, so connections of the mesh use TLS 1.3'
         : 'suites of other versions than TLS 1.3 are offered; the version that a connection uses is unknown',
       basis: 'inferred',
     },

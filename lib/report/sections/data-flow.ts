@@ -13,6 +13,7 @@ import { endClass } from '../../assess/ends/path-class.ts'
 import type { PathClass } from '../../model/path.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
+import type { Summary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
 
@@ -45,13 +46,21 @@ export function dataFlowSection(wording: Wording): SectionView {
   return section('data-flow', 'Data flow, as observed', {
     isOnNewPage: drawings.length > 0,
     isLandscape: drawings.some(({ width, height }) => width > PAGE_WIDTH && width > height),
-    paragraphs: [
-      drawings.length === 0
-        ? 'No traffic was seen that could be drawn.'
-        : 'Drawn from observed traffic only; exempt traffic is left out. Each arrow shows the worst state of its paths: thick for plaintext, dashed for no mesh TLS, dotted for unknown. A client without an identity stands at the port that it reaches; “perhaps” names the workloads that it may be.',
-    ],
+    paragraphs: drawings.length === 0 ? ['No traffic was seen that could be drawn.'] : [explained(summary)],
     drawings,
   })
+}
+
+function explained({ paths }: Summary): string {
+  return [
+    'Drawn from observed traffic only; exempt traffic is left out. Each arrow shows the worst state of its paths: thick for plaintext, dashed for no mesh TLS, dotted for unknown. Numbers on arrows are ports. Each (unmeshed) box is the clients without a mesh identity at one port.',
+    ...(paths.some(({ candidates }) => candidates.length > 0)
+      ? ['“perhaps” names the workloads that such a client may be.']
+      : []),
+    ...(paths.some(({ source }) => source.kind === 'serviceaccount')
+      ? ['“account” names a client of which only the ServiceAccount is known.']
+      : []),
+  ].join(' ')
 }
 
 type Box = { readonly group: string | null; readonly name: string; readonly notes: readonly string[] }
@@ -122,7 +131,7 @@ const fits = ({ boxes, arrows }: Pick<Flow, 'boxes' | 'arrows'>): boolean =>
 
 function insideWords({ inside, foldedBoxes }: Joined): string {
   if (foldedBoxes === 0) return ''
-  return ` What is not judged is one box for each class${inside === 0 ? '' : `; ${plural(inside, 'path')} inside these ${inside === 1 ? 'is' : 'are'} not drawn`}.`
+  return ` Linkerd’s own workloads are one box, and so are those of the platform${inside === 0 ? '' : `; ${plural(inside, 'path')} inside these boxes ${inside === 1 ? 'is' : 'are'} not drawn`}.`
 }
 
 type Boxed = { readonly key: string; readonly box: Box }

@@ -21,11 +21,11 @@ export const POLICY_WORDS: Readonly<Record<Enforcement, string>> = {
 }
 
 const READING_WORDS: Readonly<Record<EnforcementReading, string>> = {
-  contradicted: 'contradiction: plaintext arrived although policy refuses it',
-  'open-and-used': 'open, and used in plaintext',
+  contradicted: 'contradiction: traffic without mesh TLS arrived although policy refuses it',
+  'open-and-used': 'open, and used without mesh TLS',
   'not-known': 'policy unknown',
-  open: 'open, no plaintext seen',
-  'closed-now': 'used in plaintext before; policy refuses it now',
+  open: 'open; all traffic seen had mesh TLS or is unknown',
+  'closed-now': 'used without mesh TLS before; policy refuses it now',
   'closed-and-tried': 'closed; plaintext was tried and refused',
   closed: 'closed; no attempt seen',
 }
@@ -46,7 +46,7 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
               : 'No port with judged traffic was seen.',
           ]
         : [
-            'Encrypted traffic on an open port is not enforced: the next client may send plaintext. A closed port that nobody tried is untested.',
+            'Open: policy allows plaintext on the port. If all traffic on an open port was encrypted, that is not enforced: the next client may send plaintext. Closed: policy refuses plaintext. A closed port on which no client tried plaintext is untested. “Policy” is the last that was read; the rules count readings of every window.',
             `${capital(plural(enforcement.length, 'port'))}: ${counts.map(({ reading, count }) => `${countWords(count)} ${SHORT_WORDS[reading]}`).join(', ')}.`,
           ],
     tables:
@@ -54,7 +54,7 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
         ? []
         : [
             table(
-              `Ports with judged or refused traffic, the most urgent first.${note}`,
+              `Ports with judged or refused traffic, grouped by conclusion, the worst first, then by name.${note}`,
               [
                 ['Port', 28],
                 ...(clusters.length > 1 ? [['Cluster', 11] as const] : []),
@@ -82,9 +82,9 @@ export function enforcementSection({ enforcement, collectedWindows, clusters }: 
 
 const SHORT_WORDS: Readonly<Record<EnforcementReading, string>> = {
   contradicted: 'contradicted',
-  'open-and-used': 'open and used in plaintext',
+  'open-and-used': 'open and used without mesh TLS',
   'not-known': 'with unknown policy',
-  open: 'open and not used in plaintext',
+  open: 'open, not seen used without mesh TLS',
   'closed-now': 'closed after plaintext',
   'closed-and-tried': 'closed and tried',
   closed: 'closed and not tried',

@@ -25,7 +25,11 @@ export function episodesSection(wording: Wording): SectionView {
               ? 'Nothing was collected, so no episode could begin or end.'
               : 'No episode was seen in this period. This says nothing about what was not seen.',
           ]
-        : [countsOf(episodes), fixWords(episodes)],
+        : [
+            countsOf(episodes),
+            fixWords(episodes),
+            'An episode begins and ends with a window. A fixed one ends at the start of the first window that shows the fix; of a path whose client has a name, a part of that window is enough.',
+          ],
     tables:
       shown.length === 0
         ? []
@@ -58,9 +62,10 @@ function countsOf({ all, open, endings }: Episodes): string {
     `${countWords(endings.refused)} refused by policy now`,
     `${countWords(endings.gone)} gone`,
     `${countWords(endings.quiet)} quiet`,
-    `${countWords(all.filter(({ isNew }) => isNew).length)} begun in the period`,
   ]
-  return `${plural(all.length, 'episode')} in the period: ${parts.slice(0, -1).join(', ')}; ${parts.at(-1) ?? ''}.`
+  const began = countWords(all.filter(({ isNew }) => isNew).length)
+  const unknown = countWords(all.filter(({ episode }) => episode.sinceUnknown).length)
+  return `${plural(all.length, 'episode')} in the period: ${parts.join(', ')}. ${began} began in the period; ${unknown} began before the path was first seen, at an unknown time.`
 }
 
 /** Only fixed and refused ones count; what cannot be measured is said. */

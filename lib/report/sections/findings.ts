@@ -1,5 +1,6 @@
 /** What fails and what could not be told, rule by rule. Paths that were not encrypted have a section of their own. */
 import type { Finding, RuleResult, Subject } from '../../model/judgement.ts'
+import type { PathClass } from '../../model/path.ts'
 import { breakable, printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
@@ -26,7 +27,7 @@ const MAX_NAMES = 4
 const TOLD_ELSEWHERE = 'path-is-encrypted'
 
 /** What fails, is waived or is not known, rule by rule. */
-export function findingsSection({ judgement, clusters }: Summary): SectionView {
+export function findingsSection({ judgement, clusters, settings }: Summary): SectionView {
   const open = judgement.rules.filter(({ score }) => score.fail + score.waived + score.notEnoughEvidence > 0)
   return section('findings', 'Findings, rule by rule', {
     paragraphs: [
@@ -34,18 +35,26 @@ export function findingsSection({ judgement, clusters }: Summary): SectionView {
         ? 'No rule had anything to judge.'
         : open.length === 0
           ? 'No rule failed or lacked evidence on anything that was judged.'
-          : `${countWords(open.length)} of ${plural(judgement.rules.length, 'rule')} failed or lacked evidence on something. Identical findings are grouped; failures come first. Findings of ${TOLD_ELSEWHERE} stand in the sections on paths. All findings stand in findings.csv.`,
+          : `${countWords(open.length)} of ${plural(judgement.rules.length, 'rule')} failed or lacked evidence on something. Identical findings are grouped; failures come first. Findings of ${TOLD_ELSEWHERE} are in the sections on paths. All findings are in findings.csv.`,
     ],
     tables: open
       .filter(({ id }) => id !== TOLD_ELSEWHERE)
-      .map((rule) => ruleTable(rule, judgement.findings, clusters.length > 1)),
+      .map((rule) =>
+        ruleTable(rule, judgement.findings, { judged: settings.judgedClasses, namesCluster: clusters.length > 1 }),
+      ),
   })
 }
 
-function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster: boolean): TableView {
-  const own = findings.filter(
+function ruleTable(
+  rule: RuleResult,
+  findings: readonly Finding[],
+  { judged, namesCluster }: { readonly judged: readonly PathClass[]; readonly namesCluster: boolean },
+): TableView {
+  const all = findings.filter(
     ({ rule: id, verdict }) => id === rule.id && (verdict === 'fail' || verdict === 'not-enough-evidence'),
   )
+  const own = all.filter(({ class: of }) => of === null || judged.includes(of))
+  const others = all.length - own.length
   const groups = [
     ...Map.groupBy(own, ({ verdict, waiver, detail }) => JSON.stringify([verdict, waiver, detail])).values(),
   ].toSorted((a, b) => orderOf(a) - orderOf(b) || b.length - a.length)
@@ -53,12 +62,22 @@ function ruleTable(rule: RuleResult, findings: readonly Finding[], namesCluster:
   const lacking = groups.filter(([first]) => first?.verdict !== 'fail').slice(0, MAX_LACKING)
   const left = own.length - [...failed, ...lacking].flat().length
   const told = table(
-    `${rule.why}${left === 0 ? '' : ` ${capital(plural(left, 'more finding'))} ${left === 1 ? 'stands' : 'stand'} in findings.csv only.`}`,
+    [
+      rule.why,
+      ...(left === 0
+        ? []
+        : [`${capital(plural(left, 'more finding'))} of this rule ${left === 1 ? 'is' : 'are'} in findings.csv only.`]),
+      ...(others === 0
+        ? []
+        : [
+            `${capital(plural(others, 'finding'))} about Linkerd’s own or the platform ${others === 1 ? 'is' : 'are'} not judged, and in findings.csv only.`,
+          ]),
+    ].join(' '),
     [
       ['Observation', 38],
       ['Verdict', 16],
-      ['On', 8, 'numbers'],
-      ['Which', 38],
+      ['Subjects', 8, 'numbers'],
+      ['Affected', 38],
     ],
     [...failed, ...lacking].map((group) => {
       const [{ verdict, waiver, detail } = { verdict: rule.verdict, waiver: null, detail: '' }] = group

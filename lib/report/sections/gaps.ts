@@ -75,8 +75,8 @@ function gapTable({ dates }: Wording, cluster: ClusterSummary): readonly TableVi
         ['Workload', 28],
         ['Why not seen', 22],
         ['Pod time lost', 11, 'numbers'],
-        ['Stretches', 8, 'numbers'],
-        ['Between', 21],
+        ['Gaps', 8, 'numbers'],
+        ['First to last', 21],
         ['Observed', 10, 'numbers'],
       ],
       shown.map((gap) => [
@@ -122,7 +122,7 @@ function blindSpotTables({ blind }: Summary): readonly TableView[] {
   const { shown, note } = firstLines(spots, MAX_ROWS, 'workloads.csv')
   return [
     table(
-      `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that hide traffic, or its names.${note}`,
+      `Other blind spots: ${plural(spots.length, 'setting')} on ${plural(blind.length, 'workload')} that hide traffic, or the names of its ends.${note}`,
       [
         ['Workload', 30],
         ['Cluster', 15],

@@ -2,9 +2,11 @@
 import type { Episode } from '../../model/history.ts'
 import { durationWords } from '../../time/dates.ts'
 import { openWords, sinceWords } from '../words/format-episode.ts'
+import { fixSteps } from '../words/fix-steps.ts'
 import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { GroupView, SectionView } from '../section.ts'
+import { legendOf } from '../drawing/legend.ts'
 import { binWords, pathStrip, stripWords } from '../drawing/strip-view.ts'
 import type { Action } from '../summary/actions.ts'
 import { isWaived } from '../summary/figures.ts'
@@ -65,10 +67,11 @@ export function notEncryptedSection(wording: Wording): SectionView {
       ...(notEncrypted.length === 0
         ? []
         : [
-            `Actions come in this order: in scope first, then the worst state, the most bytes in the clear, the oldest. ${SEVERITY_NOTE}`,
-            `Lines in the strips mark ${wording.unit}.${binWords(wording)}`,
+            `Actions come in this order: in scope first, then the worst state, the most unencrypted bytes, the oldest. ${SEVERITY_NOTE}`,
+            `Vertical lines in the strips mark ${wording.unit}.${binWords(wording)}`,
           ]),
     ],
+    legend: notEncrypted.length === 0 ? [] : legendOf(summary.paths),
     groups,
     tables: figures.openNow === 0 ? [] : furtherActions(wording, actions, groups.length),
   })
@@ -84,7 +87,7 @@ function countParagraphs({ summary }: Wording): readonly string[] {
     ]
   const period = periodWord(summary)
   return [
-    `${capital(countWords(figures.atSomeTime))} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} unencrypted at some time in ${period}: ${countWords(figures.openNow)} open at its end, ${countWords(figures.waived)} accepted by a waiver. ${actions.length === 0 ? 'No action is due.' : `${capital(plural(actions.length, 'action'))} would end the open ones.`}`,
+    `${capital(countWords(figures.atSomeTime))} of ${plural(figures.judged, 'judged path')} ${figures.atSomeTime === 1 ? 'was' : 'were'} unencrypted at some time in ${period}: ${countWords(figures.openNow)} open at its end, ${countWords(figures.waived)} accepted by a waiver. ${actions.length === 0 ? 'No action is due.' : `${capital(plural(actions.length, 'action'))} would fix the open ones.`}`,
   ]
 }
 
@@ -110,7 +113,7 @@ function groupsOf(wording: Wording): readonly GroupView[] {
     {
       id: 'waived',
       title: 'Accepted by a waiver',
-      facts: 'still a failure, and counted as one',
+      facts: 'still counted as failures',
       paths: notEncrypted.filter(isWaived),
     },
     { id: 'ended', title: 'Ended in the period', facts: 'no action is due', paths: notEncrypted.filter(isOver) },
@@ -135,49 +138,57 @@ function actionGroup(wording: Wording, action: Action, shown: readonly Exposure[
     number: String(action.number),
     title: titleParts(action),
     facts: actionFacts(wording, action),
-    fix: (action.fix ?? 'No change is known.').split('\n').map(printable),
+    fix: fixSteps(action.fix ?? 'No change is known'),
     table: pathsTable(wording, shown, action.paths.length),
   }
 }
 
 /** `ends 3 paths · owner warehouse · unencrypted since Tue 4 Nov 09:00 (26 d) · 41 GB in the clear` */
 export function actionFacts({ summary, dates }: Wording, action: Action): string {
-  const { cluster, owner, since, isSinceUnknown, clearBytes, isInScope } = action
+  const { cluster, owner, clearBytes, isInScope } = action
   const isScoped = summary.judgement.frameworks.some(({ scopes }) => scopes.length > 0)
   return [
     actionEnds(action),
     `owner ${printable(owner)}`,
-    `unencrypted ${sinceWords(cluster, { openedAt: since, sinceUnknown: isSinceUnknown }, summary, dates)}`,
+    `unencrypted ${sinceWords(cluster, beganOf(action), summary, dates)}`,
     `${byteWords(clearBytes)} unencrypted`,
     ...(isScoped ? [isInScope ? 'in scope' : 'out of every declared scope'] : []),
     ...(summary.clusters.length > 1 ? [`cluster ${printable(cluster)}`] : []),
   ].join(' · ')
 }
 
+type Since = Pick<Exposure, 'since' | 'isSinceUnknown' | 'mayBeEarlier'>
+
+const beganOf = ({ since, isSinceUnknown, mayBeEarlier }: Since): Parameters<typeof sinceWords>[1] => ({
+  openedAt: since,
+  sinceUnknown: isSinceUnknown,
+  mayBeEarlier,
+})
+
 /** One design for every table of paths that were not encrypted. */
-export function pathsTable(wording: Wording, shown: readonly Exposure[], all: number): TableView {
+export function pathsTable(wording: Wording, shown: readonly Exposure[], all: number, isJudged = true): TableView {
   const left = all - shown.length
   return table(
-    left === 0 ? '' : `${countWords(left)} more of these ${left === 1 ? 'stands' : 'stand'} in paths.csv.`,
+    left === 0 ? '' : `${countWords(left)} more of these ${left === 1 ? 'is' : 'are'} in paths.csv.`,
     [
-      ['State, severity', 15],
+      [isJudged ? 'State, severity' : 'State', 15],
       ['Source', 20],
       ['Destination', 23],
       ['Owner', 12],
       ['Status', 19],
       ['Unencrypted', 11, 'numbers'],
     ],
-    shown.map((path) => rowOf(wording, path)),
+    shown.map((path) => rowOf(wording, path, isJudged)),
   )
 }
 
-function rowOf(wording: Wording, path: Exposure): DetailedRow {
+function rowOf(wording: Wording, path: Exposure, isJudged: boolean): DetailedRow {
   const { summary } = wording
   const note = clusterNote(summary, path.cluster)
   return {
     id: `path-${path.pathId}`,
     cells: [
-      { ...EMPTY_CELL, state: stateView(path.mark), lines: [severityOf(path)] },
+      { ...EMPTY_CELL, state: stateView(path.mark), lines: [isJudged ? severityOf(path) : 'not judged'] },
       { ...nameCell(endpointName(path.source)), notes: note === null ? [] : [note] },
       nameCell(destinationName(path)),
       plain(summary.owners.get(pathKey(path)) ?? ''),
@@ -189,7 +200,7 @@ function rowOf(wording: Wording, path: Exposure): DetailedRow {
             notes: [`${shareWords(path.clearShare)} of ${byteWords(path.bytes)}`],
           },
     ],
-    detail: { strip: pathStrip(wording, path, true), lines: detailLines(wording, path), code: [] },
+    detail: { strip: pathStrip(wording, path, true), lines: detailLines(wording, path), fix: [] },
   }
 }
 
@@ -197,24 +208,34 @@ function rowOf(wording: Wording, path: Exposure): DetailedRow {
 function statusWords(wording: Wording, path: Exposure): string {
   const { summary, dates } = wording
   const current = path.episodes.at(-1)
-  if (path.isOpen && current?.endedAt === null)
-    return sinceWords(path.cluster, { openedAt: path.since, sinceUnknown: path.isSinceUnknown }, summary, dates)
+  if (path.isOpen && current?.endedAt === null) return sinceWords(path.cluster, beganOf(path), summary, dates)
   return headlineOf(wording, path).replace(/^not encrypted /u, '')
 }
 
 function detailLines(wording: Wording, path: Exposure): readonly string[] {
-  const seen = `${capital(CORROBORATED_WORDS[path.corroborated])}; ${plural(path.opens, 'connection')} in total; ${ENFORCEMENT_WORDS[path.enforcement]}.`
+  const seen = `${capital(CORROBORATED_WORDS[path.corroborated])}; ${opensWords(path)}; ${ENFORCEMENT_WORDS[path.enforcement]}.`
+  const quiet = path.isOpen ? path.windows['not-observed'] : 0
   return [
     ...path.reasons.map(
       ({ reason, cause }) =>
         `${capital(printable(reasonWords(reason)))}.${cause === null || cause === 'unknown' ? '' : ` Cause: ${CAUSE_WORDS[cause]}.`}`,
     ),
     `${seen}${path.isOpen || path.exposedWindows > 0 ? ` Windows: ${stripWords(path)}.` : ''}`,
+    ...(quiet === 0
+      ? []
+      : [`No traffic was seen in ${plural(quiet, 'window')}: the path stays open until it is seen otherwise.`]),
     ...(path.candidates.length === 0 ? [] : [`The source may be ${path.candidates.map(plainName).join(', ')}.`]),
     ...identityLines(path),
     ...episodeLines(wording, path),
     ...waiverLines(wording, path),
   ]
+}
+
+/** Connections that were opened in the period; the traffic may be of older ones. */
+function opensWords({ opens, bytes }: Pick<PathSummary, 'opens' | 'bytes'>): string {
+  return opens === 0 && bytes > 0
+    ? 'no connection was opened in the period, so the traffic is of older ones'
+    : `${plural(opens, 'connection')} opened in the period`
 }
 
 /** Actions whose paths have no row, by name. */

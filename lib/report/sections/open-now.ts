@@ -1,4 +1,6 @@
 /** What is unencrypted at the end of the period on one page: one row a path, in the order of the actions that end them. */
+import { printable } from '../../text/printable.ts'
+import { shareWords } from '../../text/share-words.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import { isWaived } from '../summary/figures.ts'
@@ -8,6 +10,7 @@ import {
   destinationName,
   endpointName,
   nameCell,
+  number,
   plain,
   stateCell,
   stateView,
@@ -19,7 +22,7 @@ import { actionTitle } from '../words/action-titles.ts'
 import { sinceWords } from '../words/format-episode.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
-import { countWords } from '../words/vocabulary.ts'
+import { countWords, plural } from '../words/vocabulary.ts'
 
 /** So many paths have a row: what fits on a page. */
 const MAX_ROWS = 20
@@ -31,6 +34,7 @@ type Row = {
   readonly state: Exposure['mark'] | null
   readonly openedAt: string
   readonly sinceUnknown: boolean
+  readonly mayBeEarlier: boolean
   readonly whatToDo: string
 }
 
@@ -40,19 +44,56 @@ export function openNowSection(wording: Wording): SectionView | null {
   if (open.length === 0) return null
   const { shown, note } = firstLines(open, MAX_ROWS, 'paths.csv')
   return section('open-now', 'Unencrypted at the end of the period', {
+    paragraphs: [
+      `(unmeshed) is a client without a mesh identity: it has no proxy, or bypasses it. No mesh TLS: the mesh did not encrypt; the application may have. Owner: the label ${printable(wording.summary.settings.ownerLabel)} of the workload, else its namespace.`,
+    ],
     tables: [
       table(
-        `In the order of the actions that end them.${note}`,
+        `One row per path, in the order of the actions that fix them; “No.” is the number of the action.${note}`,
         [
           ['No.', 4],
           ['Source', 17],
           ['Destination', 19],
-          ['State', 12],
-          ['Owner', 11],
+          ['Worst state', 14],
+          ['Owner', 10],
           ['Unencrypted', 14],
-          ['What to do', 23],
+          ['What to do', 22],
         ],
         shown.map((row) => cellsOf(wording, row)),
+      ),
+    ],
+  })
+}
+
+/** What the list of judged paths without enough evidence is called. */
+export const LACKING_TITLE = 'Judged paths without enough evidence'
+
+/** The judged paths that are no pass for want of evidence, without their details; null where none is. */
+export function lackingSection({ summary }: Wording): SectionView | null {
+  const { notEnoughEvidence, figures } = summary
+  if (notEnoughEvidence.length === 0) return null
+  const { shown, note } = firstLines(notEnoughEvidence, MAX_ROWS, 'paths.csv')
+  return section('lacking-evidence', LACKING_TITLE, {
+    tables: [
+      table(
+        `${countWords(notEnoughEvidence.length)} of ${plural(figures.judged, 'judged path')}. Nothing was seen unencrypted on them, but too little was seen to say that they were encrypted.${note}`,
+        [
+          ['Source', 20],
+          ['Destination', 21],
+          ['Owner', 11],
+          ['Seen', 8, 'numbers'],
+          ['Why', 40],
+        ],
+        shown.map((path) => {
+          const cluster = clusterNote(summary, path.cluster)
+          return [
+            { ...nameCell(endpointName(path.source)), notes: cluster === null ? [] : [cluster] },
+            nameCell(destinationName(path)),
+            plain(summary.owners.get(pathKey(path)) ?? ''),
+            number(path.seen?.share === null || path.seen === null ? 'unknown' : shareWords(path.seen.share)),
+            textCell(printable(path.detail)),
+          ]
+        }),
       ),
     ],
   })
@@ -68,6 +109,7 @@ function openRows({ summary }: Wording): readonly Row[] {
     state: path.mark,
     openedAt: path.since,
     sinceUnknown: path.isSinceUnknown,
+    mayBeEarlier: path.mayBeEarlier,
     whatToDo,
   })
   const seenKeys = new Set(seen.map(pathKey))
@@ -78,7 +120,14 @@ function openRows({ summary }: Wording): readonly Row[] {
     ...seen.filter(isWaived).map((path) => rowOf(path, '', 'accepted by a waiver')),
     ...episodes.all
       .filter((path) => path.episode.endedAt === null && !seenKeys.has(pathKey(path)))
-      .map((path) => ({ ...path.episode, number: '', path, state: null, whatToDo: 'not seen in the period' })),
+      .map((path) => ({
+        ...path.episode,
+        mayBeEarlier: false,
+        number: '',
+        path,
+        state: null,
+        whatToDo: 'not seen in the period',
+      })),
   ]
 }
 
@@ -91,6 +140,6 @@ function cellsOf({ summary, dates }: Wording, { path, number, state, whatToDo, .
     state === null ? textCell('not seen now') : stateCell(stateView(state)),
     plain(summary.owners.get(pathKey(path)) ?? ''),
     textCell(sinceWords(path.cluster, since, summary, dates)),
-    plain(whatToDo),
+    textCell(whatToDo),
   ]
 }

@@ -1,5 +1,6 @@
 /** The first lines of the report: the verdict in a sentence, and what must be known beside it. */
 import { printable } from '../../text/printable.ts'
+import type { Figures } from '../summary/figures.ts'
 import type { Summary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
@@ -46,12 +47,29 @@ export function openWords(summary: Summary): string {
   const isNow = summary.period.label === NOW
   const change = openBefore === null || isNow ? '' : changeWords(openNow, openBefore, period)
   const waived = openNow > 0 ? figures.waivedNow : figures.waived
-  const accepted = waived === 0 ? '' : ` (${countWords(waived)} accepted by a waiver)`
+  const accepted = waived === 0 ? [] : [`${countWords(waived)} accepted by a waiver`]
   if (openNow > 0)
-    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`}${accepted}${change}.`
+    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`} (${[openSplit(figures), ...accepted].join('; ')})${change}.`
   if (atSomeTime > 0)
-    return `No ${path} is unencrypted ${isNow ? 'now' : `at the end of ${period}`}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted}.`
+    return `No ${path} is unencrypted ${isNow ? 'now' : `at the end of ${period}`}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted.map((words) => ` (${words})`).join('')}.`
   return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`
+}
+
+/** `5 plaintext, 2 without mesh TLS`: open paths by the worst that was seen of each in the period. */
+function openSplit({
+  openNow,
+  openPlaintext,
+  openNoMeshTls,
+}: Pick<Figures, 'openNow' | 'openPlaintext' | 'openNoMeshTls'>): string {
+  const kinds = (
+    [
+      [openPlaintext, 'plaintext'],
+      [openNoMeshTls, 'without mesh TLS'],
+      [openNow - openPlaintext - openNoMeshTls, 'not seen again since'],
+    ] as const
+  ).filter(([count]) => count > 0)
+  if (kinds.length === 1) return kinds.map(([count, words]) => (count === 1 ? words : `all ${words}`)).join('')
+  return kinds.map(([count, words]) => `${countWords(count)} ${words}`).join(', ')
 }
 
 function changeWords(openNow: number, openBefore: number, period: string): string {

@@ -1,10 +1,10 @@
 /** Findings of the mesh and of the platform: listed under headings of their own, never judged, never hidden. */
-import { printable } from '../../text/printable.ts'
 import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { ClassSummary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, countWords, plural } from '../words/vocabulary.ts'
 import type { Wording } from '../words/report-context.ts'
+import { fixSteps } from '../words/fix-steps.ts'
 import { pathsTable } from './not-encrypted.ts'
 
 /** So many paths of a class have a row; all stand in paths.csv. */
@@ -17,7 +17,7 @@ export function otherClassesSection(wording: Wording): SectionView {
     paragraphs: [
       others.length === 0
         ? 'No path of another class is known.'
-        : `Listed and not judged: the controls of this report judge ${settings.judgedClasses.map((one) => CLASS_WORDS[one]).join(', ')}. scope.yaml can add a class.`,
+        : `These paths are listed and not judged: no verdict, score or severity counts them. This report judges paths of ${settings.judgedClasses.map((one) => CLASS_WORDS[one]).join(', ')}; report.judge in scope.yaml can add a class.`,
       ...others.map(countsOf),
     ],
     tables: others.flatMap((one) =>
@@ -25,7 +25,10 @@ export function otherClassesSection(wording: Wording): SectionView {
         ? []
         : [
             {
-              ...withFixes(pathsTable(wording, one.notEncrypted.slice(0, MAX_ROWS), one.notEncrypted.length), one),
+              ...withFixes(
+                pathsTable(wording, one.notEncrypted.slice(0, MAX_ROWS), one.notEncrypted.length, false),
+                one,
+              ),
               title: capital(CLASS_WORDS[one.class]),
             },
           ],
@@ -42,9 +45,8 @@ function withFixes(rows: ReturnType<typeof pathsTable>, { notEncrypted }: ClassS
   return {
     ...rows,
     rows: rows.rows.map((row, index) => {
-      const fixes =
-        notEncrypted[index]?.reasons.flatMap(({ fix }) => (fix === null ? [] : fix.split('\n').map(printable))) ?? []
-      return row.detail === null ? row : { ...row, detail: { ...row.detail, code: fixes } }
+      const steps = notEncrypted[index]?.reasons.flatMap(({ fix }) => (fix === null ? [] : fixSteps(fix))) ?? []
+      return row.detail === null ? row : { ...row, detail: { ...row.detail, fix: steps } }
     }),
   }
 }

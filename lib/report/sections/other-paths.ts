@@ -36,9 +36,9 @@ const MAX_PAIRS = 120
 export function notEnoughEvidenceSection(wording: Wording): SectionView {
   return listSection(wording, wording.summary.notEnoughEvidence, {
     id: 'not-enough-evidence',
-    title: 'Not enough evidence',
+    title: 'Not enough evidence, path by path',
     explained:
-      'No plaintext was seen on them. Either less than the wanted share of their time was seen, or what was seen is undetermined. That is no pass.',
+      'Nothing was seen unencrypted on them, but less than the wanted share of their time was seen, or what was seen is undetermined. So they do not pass. A strip shows what was seen in a window, even if only a part of the window was read; the column “Seen” says how much was read.',
     caption: 'Paths without enough evidence',
     none: 'Every judged path has enough evidence.',
   })
@@ -46,30 +46,35 @@ export function notEnoughEvidenceSection(wording: Wording): SectionView {
 
 /** What was refused, what is exempt, and what was encrypted. */
 export function otherSections(wording: Wording): readonly SectionView[] {
-  const { refused, exempt, encrypted } = wording.summary
+  const { refused, exempt, encrypted, paths } = wording.summary
+  const others = paths.filter(({ mark, windows }) => mark !== 'refused' && windows.refused > 0).length
   return [
     listSection(wording, refused, {
       id: 'refused',
       title: 'Refused by policy',
       explained:
-        'A client without mesh TLS tried, and policy refused it: evidence that policy works there. Nothing was delivered in plaintext. Not scored.',
+        'A client without mesh TLS tried to connect, and policy refused it. Nothing was delivered in plaintext. These paths are not judged.',
       caption: 'Refused paths',
-      none: 'Every path that was refused was also used in another way, or none was refused.',
+      none:
+        others === 0
+          ? 'No path was refused by policy.'
+          : `No path is listed here: ${plural(others, 'path')} with refused traffic ${others === 1 ? 'is' : 'are'} in other lists, because other traffic was seen there, or too little was seen for a verdict.`,
     }),
     listSection(wording, exempt, {
       id: 'exempt',
       title: 'Exempt paths',
-      explained: 'Kubelet probes, connections without payload and the proxies’ own ports. Not scored.',
+      explained:
+        'Kubelet probes, connections without payload and the proxies’ own ports (4190, 4191). These paths are not judged. “admin-port (plaintext)” and “(mtls)” say how the proxy’s own port was reached.',
       caption: 'Exempt paths',
-      none: 'No path is exempt only.',
+      none: 'No path has only exempt traffic.',
     }),
     listSection(wording, encrypted, {
       id: 'encrypted',
       title: 'Encrypted paths',
       explained:
-        'Encrypted in every window in which they were seen, for at least the wanted share of their time. Windows that were not observed or not collected prove nothing.',
+        'They were encrypted in every window with traffic, and at least the wanted share of their time was seen. Windows without traffic or without data prove nothing.',
       caption: 'Encrypted paths',
-      none: 'No path has enough evidence that it was encrypted whenever it was seen.',
+      none: 'No judged path passes: each was unencrypted at some time, or has not enough evidence.',
     }),
   ]
 }
@@ -94,7 +99,7 @@ function listSection(
       paths.length === 0
         ? [nothing]
         : [
-            `${capital(plural(paths.length, 'path'))}; ${plural(figures.judged, 'path')} judged in all. ${explained}`,
+            `${capital(plural(paths.length, 'path'))}${paths.some(({ verdict }) => verdict === 'not-applicable') ? '' : ` of ${plural(figures.judged, 'judged path')}`}. ${explained}`,
             ...reasonLines(paths),
           ],
     tables: pathTables(wording, paths, caption),
@@ -115,7 +120,7 @@ function reasonLines(paths: readonly PathSummary[]): readonly string[] {
       .map(([reason, count]) => `${capital(plural(count, 'path'))}: ${printable(reasonWords(reason))}.`),
     ...(rest.length === 0
       ? []
-      : [`${capital(plural(rest.length, 'more reason'))} ${rest.length === 1 ? 'stands' : 'stand'} in paths.csv.`]),
+      : [`${capital(plural(rest.length, 'more reason'))} ${rest.length === 1 ? 'is' : 'are'} in paths.csv.`]),
   ]
 }
 
@@ -127,7 +132,7 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
     if (own.length > MAX_ROWS) return [pairTable(own, `${caption}, cluster ${printable(id)}`)]
     return [
       table(
-        `${caption}, cluster ${printable(id)}. Lines in the strips mark ${wording.unit}.`,
+        `${caption}, cluster ${printable(id)}. Vertical lines in the strips mark ${wording.unit}.`,
         [
           ['State', 15],
           ['Source', 22],
@@ -146,9 +151,9 @@ export function pathTables(wording: Wording, paths: readonly PathSummary[], capt
             number(seenWords(path)),
             path.observedWindows === 0
               ? number('none seen')
-              : { ...number(byteWords(path.bytes)), notes: [plural(path.opens, 'connection')] },
+              : { ...number(bytesWords(path)), notes: [plural(path.opens, 'new connection')] },
           ],
-          detail: { strip: pathStrip(wording, path, false), lines: detailLines(path), code: [] },
+          detail: { strip: pathStrip(wording, path, false), lines: detailLines(path), fix: [] },
         })),
       ),
     ]
@@ -166,7 +171,7 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   const shown = pairs.slice(0, MAX_PAIRS)
   const left = pairs.slice(MAX_PAIRS).flat().length
   return table(
-    `${caption}: ${plural(paths.length, 'path')}, grouped by namespaces. Each path stands in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them have no row here.`}`,
+    `${caption}: ${plural(paths.length, 'path')}, grouped by namespaces. Each path is in paths.csv.${left === 0 ? '' : ` The last ${countWords(left)} of them have no row here.`}`,
     [
       ['From', 22],
       ['To', 22],
@@ -192,8 +197,13 @@ function pairTable(paths: readonly PathSummary[], caption: string): TableView {
   )
 }
 
+/** A proxy counts no bytes of some traffic: none counted is not none sent. */
+function bytesWords({ bytes, opens }: PathSummary): string {
+  return bytes === 0 && opens > 0 ? 'no bytes counted' : byteWords(bytes)
+}
+
 function seenWords({ seen }: PathSummary): string {
-  return seen?.share === null || seen === null ? 'not rated' : shareWords(seen.share)
+  return seen?.share === null || seen === null ? 'not judged' : shareWords(seen.share)
 }
 
 function detailLines(path: PathSummary): readonly string[] {

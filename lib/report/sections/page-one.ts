@@ -1,36 +1,30 @@
 /** Page one: what an auditor, an engineer and a manager come for, in the order in which they ask. One page of A4 holds it. */
-import type { GapReason } from '../../model/window.ts'
 import { durationWords } from '../../time/dates.ts'
-import { cutLine, printable } from '../../text/printable.ts'
+import { printable } from '../../text/printable.ts'
 import { shareWords, wantedShareWords } from '../../text/share-words.ts'
-import { cellWords, coverageStrip, shareBar, worstStrip } from '../drawing/strip-view.ts'
+import { legendOf, MARK_WORDS } from '../drawing/legend.ts'
+import type { LegendView } from '../drawing/legend.ts'
+import { cellWords, coverageStrip, shareBar, swatch, worstStrip } from '../drawing/strip-view.ts'
 import type { StripView } from '../drawing/strip-view.ts'
-import { MARKS } from '../drawing/state-looks.ts'
+import { LOOKS, MARKS } from '../drawing/state-looks.ts'
 import type { Mark } from '../drawing/state-looks.ts'
 import type { ClusterSummary } from '../summary/coverage-summary.ts'
 import type { Figures } from '../summary/figures.ts'
 import { countMarks, isClear } from '../summary/path-summary.ts'
 import type { PathSummary } from '../summary/path-summary.ts'
 import { reportId } from '../summary/report-id.ts'
-import { sum } from '../summary/sums.ts'
 import type { Summary } from '../summary/summary.ts'
-import { stateView, table, textCell } from '../table-cells.ts'
-import type { StateView, TableView } from '../table-cells.ts'
+import { table, textCell } from '../table-cells.ts'
+import type { TableView } from '../table-cells.ts'
 import { titleParts } from '../words/action-titles.ts'
 import type { TitlePart } from '../words/action-titles.ts'
 import type { Wording } from '../words/report-context.ts'
-import {
-  BLIND_SPOT_SHORT,
-  byteWords,
-  CLASS_WORDS,
-  capital,
-  countWords,
-  GAP_WORDS,
-  periodWord,
-  plural,
-} from '../words/vocabulary.ts'
+import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
+import { namesOf, short } from '../words/short-names.ts'
 import { RELATION_COLUMNS, RELATIONS_CAPTION, relationCells } from './controls.ts'
 import { actionFacts } from './not-encrypted.ts'
+import { notSeenLines, sealLines } from './not-seen.ts'
+import { LACKING_TITLE } from './open-now.ts'
 import { besideWords, headlineWords } from './opening.ts'
 
 /** All words and drawings of page one. */
@@ -47,10 +41,11 @@ export type PageOneView = {
     readonly isOpen: boolean
   }[]
   /** Judged paths by state: one bar for what is judged, one for each other class. */
+  readonly barsNote: string
   readonly bars: readonly {
     readonly label: string
     readonly strip: StripView
-    readonly counts: readonly { readonly state: StateView; readonly text: string }[]
+    readonly counts: readonly LegendView[]
     readonly note: string
   }[]
   readonly coverageNote: string
@@ -62,18 +57,19 @@ export type PageOneView = {
     readonly facts: string
     readonly strip: StripView
   }[]
+  /** What the marks in the strips of the actions mean; empty without an action. */
+  readonly legend: readonly LegendView[]
   readonly controls: TableView
   readonly notSeen: readonly string[]
   readonly seal: readonly string[]
-  /** To be copied; empty where there is nothing to verify. */
+  /** To be copied, and what stands for what in it; empty where there is nothing to verify. */
   readonly verify: string
+  readonly verifyNote: string
 }
 
 /** Page one has room for so many. */
 const MAX_CLUSTERS = 4
-const MAX_NAMED = 6
 const MAX_ACTIONS = 3
-const LONGEST_NAME = 48
 
 /** Words page one. */
 export function pageOne(wording: Wording): PageOneView {
@@ -81,15 +77,22 @@ export function pageOne(wording: Wording): PageOneView {
   return {
     facts: factsOf(wording),
     verdict: headlineWords(summary),
-    beside: besideWords(summary),
+    beside: `${besideWords(summary)}${summary.figures.notEnoughEvidence > 0 && summary.collectedWindows > 0 ? ` “${LACKING_TITLE}” lists them.` : ''}`,
     figures: figuresOf(wording),
+    barsNote:
+      'each path once, by the worst that was seen of it in the period; no mesh TLS: the application may have encrypted',
     bars: barsOf(summary),
     ...coverageOf(wording),
     ...actionsOf(wording),
+    legend: legendOf(summary.actions.slice(0, MAX_ACTIONS).flatMap(({ paths }) => paths)),
     controls: controlsOf(summary),
-    notSeen: notSeenLines(wording),
+    notSeen: notSeenLines(summary),
     seal: sealLines(summary),
     verify: summary.checkpoint === null ? '' : `ciphertrail verify STORE --key ${printable(summary.checkpoint.vkey)}`,
+    verifyNote:
+      summary.checkpoint === null
+        ? ''
+        : 'STORE: a copy of the evidence store (a directory or s3://bucket/prefix). Compare the key with one from a source other than this report.',
   }
 }
 
@@ -107,25 +110,17 @@ function factsOf({ summary, dates }: Wording): PageOneView['facts'] {
     { term: clusters.length === 1 ? 'Cluster' : 'Clusters', text: namesOf(clusters.map(({ id }) => id)) || 'none' },
     { term: 'Report', text: reportId(summary) },
     { term: 'Period', text: `${dates.full(period.from)} to ${dates.full(period.to)}` },
-    { term: 'Evidence up to', text: until === undefined ? 'none' : dates.full(until) },
+    { term: 'Collected until', text: until === undefined ? 'none' : dates.full(until) },
     { term: 'Times in', text: dates.zone },
     { term: 'Prepared by', text: settings.preparedBy === null ? 'not stated' : short(settings.preparedBy) },
     { term: 'Scope', text: scopeWords(summary) },
     {
       term: 'Made by',
-      text: `ciphertrail ${printable(summary.version)}, controls version ${printable(judgement.controls.version)}`,
+      text: `ciphertrail ${printable(summary.version)}, controls data version ${printable(judgement.controls.version)}`,
     },
     { term: 'Wanted share', text: wantedWords(summary) },
   ]
 }
-
-function namesOf(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_NAMED).map(short)
-  return names.length <= MAX_NAMED ? shown.join(', ') : `${shown.join(', ')} and ${names.length - MAX_NAMED} more`
-}
-
-/** The whole name stands in the sections that follow. */
-const short = (name: string): string => cutLine(printable(name), LONGEST_NAME)
 
 function scopeWords({ judgement, settings }: Summary): string {
   const classes = `paths of ${settings.judgedClasses.map((one) => CLASS_WORDS[one]).join(', ')}`
@@ -140,12 +135,17 @@ function scopeWords({ judgement, settings }: Summary): string {
 function wantedWords({ judgement, period }: Summary): string {
   const seconds = (Date.parse(period.to) - Date.parse(period.from)) / 1000
   const hides = (share: number): string =>
-    share >= 1 ? 'nothing may be unseen' : `up to ${durationWords(Math.ceil((1 - share) * seconds))} may be unseen`
+    share >= 1 ? 'nothing may be unseen' : `up to ${durationWords(unseenSeconds(share, seconds))} may be unseen`
   const own = judgement.frameworks.filter(({ wantedShare }) => wantedShare !== judgement.wantedShare)
   return [
-    `${wantedShareWords(judgement.wantedShare)} of each path’s time: ${hides(judgement.wantedShare)}`,
+    `a pass needs ${wantedShareWords(judgement.wantedShare)} of a path’s time; ${hides(judgement.wantedShare)}`,
     ...own.map(({ title, wantedShare }) => `${printable(title)} ${wantedShareWords(wantedShare)}`),
   ].join('; ')
+}
+
+/** Whole seconds, rounded up; but 1 % of 35 minutes is 21 s, and not the 21.000000000000018 s that floating point makes of it. */
+function unseenSeconds(share: number, seconds: number): number {
+  return Math.ceil(Math.round((1 - share) * seconds * 1000) / 1000)
 }
 
 /** Four numbers. What was not looked at has none: no zero stands for what is unknown. */
@@ -178,7 +178,7 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
     {
       value: seen(notEnoughEvidence),
       label: 'without enough evidence',
-      note: `less than ${wantedShareWords(judgement.wantedShare)} seen, or undetermined`,
+      note: `less than ${wantedShareWords(judgement.wantedShare)} of their time seen, or undetermined`,
       isOpen: false,
     },
     {
@@ -186,7 +186,7 @@ function figuresOf({ summary }: Wording): PageOneView['figures'] {
       label: `of ${period} monitored`,
       note:
         monitored.seconds >= monitored.periodSeconds
-          ? 'every window was collected'
+          ? `every window was collected${summary.share === null || summary.share >= 1 ? '' : `; ${shareWords(summary.share)} of pod time in them was observed`}`
           : `${durationWords(monitored.periodSeconds - monitored.seconds)} not monitored${summary.clusters.length > 1 ? ', over all clusters' : ''}`,
       isOpen: false,
     },
@@ -204,12 +204,19 @@ function barsOf({ paths, settings, figures, others, notEncrypted }: Summary): Pa
   const judged = paths.filter((path) => settings.judgedClasses.includes(path.class))
   const label = settings.judgedClasses.map((one) => capital(CLASS_WORDS[one])).join(', ')
   return [
-    barOf(label, judged, { ...figures, ended: notEncrypted.filter(({ isOpen }) => !isOpen).length }),
+    barOf(
+      `${label}: ${countWords(figures.judged)} judged of ${countWords(judged.length)}`,
+      judged,
+      { ...figures, ended: notEncrypted.filter(({ isOpen }) => !isOpen).length },
+      'not judged',
+    ),
     ...others.map((one) =>
-      barOf(capital(CLASS_WORDS[one.class]), one.paths, {
-        ...one.figures,
-        ended: one.notEncrypted.filter(({ isOpen }) => !isOpen).length,
-      }),
+      barOf(
+        `${capital(CLASS_WORDS[one.class])}: ${countWords(one.paths.length)}, listed only`,
+        one.paths,
+        { ...one.figures, ended: one.notEncrypted.filter(({ isOpen }) => !isOpen).length },
+        'not in the bar',
+      ),
     ),
   ]
 }
@@ -218,40 +225,37 @@ function barOf(
   label: string,
   paths: readonly PathSummary[],
   { openNow, judged, ended }: Pick<Figures, 'openNow' | 'judged'> & { readonly ended: number },
+  left: string,
 ): PageOneView['bars'][number] {
   const isJudged = ({ mark, verdict }: PathSummary): boolean =>
     isClear(mark) || verdict === 'not-enough-evidence' || verdict === 'pass'
   const counts = countMarks(paths.filter(isJudged).map(({ mark }) => mark))
-  const left = countMarks(paths.filter((path) => !isJudged(path)).map(({ mark }) => mark))
+  const others = countMarks(paths.filter((path) => !isJudged(path)).map(({ mark }) => mark))
   const words = (of: Readonly<Record<Mark, number>>): string[] =>
-    MARKS.flatMap((mark) => (of[mark] > 0 ? [`${countWords(of[mark])} ${MARK_WORDS[mark] ?? mark}`] : []))
-  const outside = words(left)
+    MARKS.flatMap((mark) => (of[mark] > 0 ? [`${countWords(of[mark])} ${barWord(mark)}`] : []))
+  const outside = words(others)
   return {
-    label: `${label}, ${countWords(judged)}`,
+    label,
     strip: shareBar(counts, `${label}: ${words(counts).join(', ') || 'no path was judged'}`),
     counts: MARKS.flatMap((mark) =>
       counts[mark] === 0
         ? []
-        : [{ state: { ...stateView(mark), word: MARK_WORDS[mark] ?? mark }, text: countWords(counts[mark]) }],
+        : [
+            {
+              swatch: swatch(mark),
+              word: `${LOOKS[mark].shape} ${countWords(counts[mark])} ${barWord(mark)}`,
+            },
+          ],
     ),
     note: [
       judged === 0 ? 'no path had traffic to judge' : `${countWords(openNow)} open, ${countWords(ended)} ended`,
-      ...(outside.length === 0 ? [] : [`not judged: ${outside.join(', ')}`]),
+      ...(outside.length === 0 ? [] : [`${left}: ${outside.join(', ')}`]),
     ].join('; '),
   }
 }
 
-/** How a judged path is called beside the bar, where that is not its mark. */
-const MARK_WORDS: Readonly<Partial<Record<Mark, string>>> = {
-  unknown: 'not enough evidence',
-  'no-mesh-tls': 'no mesh TLS',
-  mtls: 'mutual TLS',
-  'tls-anonymous': 'TLS without client identity',
-  'app-tls': 'application’s TLS',
-  'not-observed': 'without traffic',
-  'not-collected': 'not collected',
-  refused: 'refused by policy',
-}
+/** A path is only judged unknown for want of evidence. */
+const barWord = (mark: Mark): string => (mark === 'unknown' ? 'not enough evidence' : MARK_WORDS[mark])
 
 /** The calendar of the clusters of which the least was observed; all stand in the section on coverage. */
 function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageNote'> {
@@ -261,7 +265,7 @@ function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageN
   const left = clusters.length - shown.length
   const cell = cellWords(wording)
   return {
-    coverageNote: `${cell === '' ? '' : `${cell}; `}height: share of pod time observed; crossed: not collected${left === 0 ? '' : `; the ${countWords(shown.length)} clusters of which the least was seen, ${plural(left, 'other')} under “Coverage”`}`,
+    coverageNote: `${cell === '' ? '' : `${cell}; `}bar height: share of pod time observed (a thin line: almost none)${clusters.some(({ missingRuns }) => missingRuns.length > 0) ? '; crossed: not collected' : ''}${left === 0 ? '' : `; the ${countWords(shown.length)} clusters of which the least was seen, ${plural(left, 'other')} under “Coverage”`}`,
     coverage: shown.map((cluster, index) => ({
       label: short(cluster.id),
       note: `${cluster.share === null ? 'share unknown' : shareWords(cluster.share)}, ${countWords(cluster.collected)} of ${plural(cluster.expected, 'window')}`,
@@ -271,11 +275,11 @@ function coverageOf(wording: Wording): Pick<PageOneView, 'coverage' | 'coverageN
 }
 
 function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote'> {
-  const { actions, collectedWindows, figures } = wording.summary
+  const { actions, collectedWindows, figures, settings } = wording.summary
   return {
     actionsNote:
       actions.length > 0
-        ? `${actions.length > MAX_ACTIONS ? `first ${MAX_ACTIONS} of ${countWords(actions.length)}: ` : ''}in scope, worst state, most bytes, oldest first`
+        ? `${actions.length > MAX_ACTIONS ? `the first ${MAX_ACTIONS} of ${plural(actions.length, 'action')}` : plural(actions.length, 'action')}, by: in scope, worst state, most unencrypted bytes, oldest; owner: label ${short(settings.ownerLabel)}, else namespace`
         : collectedWindows === 0
           ? 'nothing was collected: collect windows first'
           : figures.notEnoughEvidence > 0
@@ -294,83 +298,10 @@ function actionsOf(wording: Wording): Pick<PageOneView, 'actions' | 'actionsNote
 function controlsOf({ judgement }: Summary): TableView {
   return {
     ...table(
-      `${RELATIONS_CAPTION} No verdict says that a control is met.`,
+      `${RELATIONS_CAPTION} A pass means that the rules passed, not that the control is met.`,
       [['Framework', 28], ...RELATION_COLUMNS],
       judgement.frameworks.map((framework) => [textCell(printable(framework.title)), ...relationCells(framework)]),
     ),
     isMatrix: true,
   }
-}
-
-/** Three lines: time, workloads, settings. */
-function notSeenLines({ summary }: Wording): readonly string[] {
-  return [timeLine(summary), workloadLine(summary), settingsLine(summary)]
-}
-
-function timeLine({ clusters, share, removed, monitored }: Summary): string {
-  const dark = clusters.flatMap(({ id, windows }) => {
-    const seconds = sum(
-      windows.filter(({ collected }) => !collected),
-      ({ start, end }) => (Date.parse(end) - Date.parse(start)) / 1000,
-    )
-    return seconds === 0 ? [] : [`${durationWords(seconds)} on ${short(id)}`]
-  })
-  const late = clusters.filter(({ expectedOnly }) => expectedOnly !== null)
-  const unmeasured = sum(clusters, (cluster) => cluster.unmeasured)
-  const reasons = new Map<GapReason, number>()
-  for (const { reason, podSeconds } of clusters.flatMap(({ gaps }) => gaps))
-    reasons.set(reason, (reasons.get(reason) ?? 0) + podSeconds)
-  const why = [...reasons].toSorted(([, a], [, b]) => b - a).slice(0, 2)
-  const parts = [
-    ...(dark.length > 0
-      ? [
-          `not collected: ${dark.slice(0, 3).join(', ')}${dark.length > 3 ? ` and ${dark.length - 3} more clusters` : ''}`,
-        ]
-      : monitored.share === 1
-        ? ['every window was collected']
-        : []),
-    ...late.map(({ id }) => `${short(id)} was expected for a part of the period only`).slice(0, 2),
-    ...(unmeasured === 0 ? [] : [`unknown pods in ${plural(unmeasured, 'window')}`]),
-    ...(share === null || share >= 1
-      ? []
-      : [
-          `${shareWords(share)} of ${clusters.some((one) => one.share === null) ? 'known pod time' : 'pod time'} observed${why.length === 0 ? '' : `, the rest mostly because ${why.map(([reason]) => GAP_WORDS[reason]).join('; ')}`}`,
-        ]),
-    ...(removed.length === 0 ? [] : [`not in this report: ${namesOf(removed)}, removed from the registry`]),
-  ]
-  return `Time: ${parts.join(' · ') || 'nothing was expected, so nothing was seen'}`
-}
-
-function workloadLine({ unmeshed, workloads, collectedWindows }: Summary): string {
-  if (workloads === 0)
-    return `Workloads: ${collectedWindows === 0 ? 'unknown, nothing was collected' : 'unknown, no Kubernetes snapshot'}`
-  if (unmeshed.length === 0) return `Workloads: all ${countWords(workloads)} listed ones had a proxy`
-  const sent = unmeshed.flatMap(({ withoutProxy }) => (withoutProxy === undefined ? [] : [withoutProxy.sentBytes]))
-  const bytes =
-    sent.length === 0 ? 'bytes not measured' : `sent ${byteWords(sum(sent, (one) => one))} that no proxy saw`
-  return `Workloads: ${countWords(unmeshed.length)} of ${countWords(workloads)} are not confirmed as fully meshed · ${bytes}`
-}
-
-function settingsLine({ blind, workloads }: Summary): string {
-  const kinds = new Map<string, number>()
-  for (const { blindSpots } of blind)
-    for (const kind of new Set(blindSpots.map((spot) => spot.kind)))
-      if (kind !== 'unmeshed') kinds.set(BLIND_SPOT_SHORT[kind], (kinds.get(BLIND_SPOT_SHORT[kind]) ?? 0) + 1)
-  if (kinds.size === 0) return `Settings: ${workloads === 0 ? 'unknown' : 'none that hides traffic was found'}`
-  const parts = [...kinds].toSorted(([, a], [, b]) => b - a)
-  return `Settings that hide traffic: ${parts.map(([words, count]) => `${words} on ${plural(count, 'workload')}`).join(' · ')}`
-}
-
-function sealLines({ checkpoint }: Summary): readonly string[] {
-  if (checkpoint === null) return ['Not sealed: no signed checkpoint proves that the evidence is unchanged.']
-  const { origin, size, root, attempts, unsealed } = checkpoint
-  const covered =
-    attempts === 0
-      ? 'this report uses no collected attempt'
-      : unsealed === 0
-        ? `all ${plural(attempts, 'attempt')} of this report are in it`
-        : `${countWords(unsealed)} of ${plural(attempts, 'attempt')} of this report are not in it`
-  return [
-    `Log ${short(origin)}, ${plural(size, 'leaf', 'leaves')}, root ${printable(root)}; ${covered}. The signed checkpoint stands under “Verification”.`,
-  ]
 }

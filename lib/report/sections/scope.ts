@@ -24,8 +24,8 @@ export function scopeSection({ judgement }: Summary): SectionView {
         ? []
         : [
             scoped.length === 0
-              ? 'No scope was declared: every framework is judged on everything that was seen.'
-              : `Without a declared scope, judged on everything that was seen: ${namesOf(unscoped)}.`,
+              ? 'No scope was declared: every framework is judged on all that this report judges, which is listed as scope on page one.'
+              : `Without a declared scope, judged on all that this report judges: ${namesOf(unscoped)}.`,
           ]),
       ...(scoped.length > 0 && scoped.every(({ outOfScope }) => outOfScope.length === 0)
         ? ['Everything that was seen is in the declared scopes.']

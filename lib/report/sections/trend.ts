@@ -49,7 +49,7 @@ export function trendSection(wording: Wording): SectionView {
 /** One known period is no trend: a sentence says what it holds. */
 function loneWords({ dates }: Wording, point: TrendPoint | undefined): string {
   if (point === undefined) return 'No period has data, so there is no trend.'
-  return `Only one period has data, so there is no trend: ${pointWords(dates.full(point.from), point)}.`
+  return `Only one period has data, so there is no trend. ${pointWords(`Period from ${dates.full(point.from)}`, point)}.`
 }
 
 // All in units of the drawing.
@@ -139,7 +139,7 @@ function column({ bottom, height }: typeof BARS, part: number): Pick<Box, 'y' | 
 
 function pointWords(when: string, { paths, share, unknownClusters }: TrendPoint): string {
   if (paths === null) return `${when}: no data`
-  return `${when}: ${countWords(paths.atSomeTime)} of ${plural(paths.known, 'known path')} unencrypted at some time, ${share === null ? 'share unknown' : `${shareWords(share)} observed${unknownClusters === 0 ? '' : ' where known'}`}`
+  return `${when}: ${countWords(paths.atSomeTime)} of ${plural(paths.known, 'known path')} unencrypted at some time, ${share === null ? 'observed share unknown' : `${shareWords(share)} of pod time observed${unknownClusters === 0 ? '' : ' where known'}`}`
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100

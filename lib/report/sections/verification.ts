@@ -17,13 +17,13 @@ export function verificationSection({
   const command = `ciphertrail report --from ${period.from} --to ${period.to} --time-zone ${printable(period.timeZone)}`
   return section('verification', 'Verification', {
     paragraphs: [
-      `This report is derived from write-once evidence. The same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls version ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}). That is why it has no date on which it was made.`,
+      `This report is derived from write-once evidence. The same evidence gives the same documents, byte for byte, with ciphertrail ${printable(version)} and controls version ${printable(judgement.controls.version)} (SHA-256 ${printable(judgement.controls.sha256)}). So the report has no date on which it was made.`,
       ...severalWords(clusters.flatMap(({ windows }) => windows).filter(({ also }) => also !== undefined).length),
       ...(checkpoint === null
         ? ['Not sealed: there is no signed checkpoint. Nothing proves that the evidence of this period is unchanged.']
         : [
             ...sealedWords(checkpoint),
-            'Keep this checkpoint and the key. With them and a copy of the store, anybody can check later that nothing was changed or removed. Compare the key with one from a source other than this report.',
+            'Keep this checkpoint and the key. With them and a copy of the store, anybody can check later that nothing was changed or removed. Compare the key with one from a source other than this report: whoever can change the report can change the key in it.',
           ]),
     ],
     code: [
@@ -32,18 +32,26 @@ export function verificationSection({
         : [
             { caption: 'Root hash of the log', lines: [printable(checkpoint.root)] },
             { caption: 'Key', lines: [printable(checkpoint.vkey)] },
-            { caption: 'Checkpoint as signed', lines: checkpoint.text.trimEnd().split('\n').map(printable) },
+            {
+              caption:
+                'Checkpoint as signed: three lines, an empty line, and one line for each signature, which may wrap here. summary.json has the same text in checkpoint.text.',
+              lines: checkpoint.text.trimEnd().split('\n').map(printable),
+            },
           ]),
       ...(checkpoint === null
         ? []
         : [
             {
-              caption: 'Verify a copy of the store, with the checkpoint above in FILE',
+              caption:
+                'Verify STORE, a copy of the store (a directory or s3://bucket/prefix). With --since, also that nothing was removed since the checkpoint above, which is in FILE',
               lines: [`ciphertrail verify STORE --key ${printable(checkpoint.vkey)} --since FILE`],
             },
           ]),
       {
-        caption: 'Derive everything again from the evidence, and make this report again',
+        caption:
+          replay === null
+            ? 'Derive everything again from the evidence, and make this report again'
+            : 'Derive everything again from the evidence',
         lines: ['ciphertrail rebuild', ...(replay === null ? [command] : [])],
       },
     ],

@@ -3,7 +3,7 @@ import { section } from '../section.ts'
 import type { SectionView } from '../section.ts'
 import type { Summary } from '../summary/summary.ts'
 import { endpointName, nameCell, number, plain, table, textCell } from '../table-cells.ts'
-import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS } from '../words/vocabulary.ts'
+import { byteWords, countWords, MESHED_WORDS, plural, UNMESHED_WORDS, unmeshedWords } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 
 /** A table shows as many rows. */
@@ -22,15 +22,13 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
           ]
         : unmeshed.length === 0
           ? [`All ${plural(workloads, 'listed workload')} had a proxy in the latest Kubernetes snapshot.`]
-          : [
-              `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')} ${unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed, according to the latest Kubernetes snapshot.`,
-            ],
+          : [`In the latest Kubernetes snapshot, ${unmeshedWords(unmeshed, workloads)}.`],
     tables:
       unmeshed.length === 0
         ? []
         : [
             table(
-              `Workloads that are not confirmed as fully meshed.${note}`,
+              `One row per workload without a proxy in each of its pods.${note}`,
               [
                 ['Workload', 26],
                 ['Cluster', 13],
@@ -47,7 +45,9 @@ export function workloadsSection({ unmeshed, workloads, collectedWindows }: Summ
                 textCell(workload.reason === null ? 'unknown' : UNMESHED_WORDS[workload.reason]),
                 number(countWords(workload.pods)),
                 workload.serviceAccount === null ? textCell('unknown') : plain(workload.serviceAccount),
-                number(workload.withoutProxy === undefined ? 'unknown' : byteWords(workload.withoutProxy.sentBytes)),
+                number(
+                  workload.withoutProxy === undefined ? 'not measured' : byteWords(workload.withoutProxy.sentBytes),
+                ),
               ]),
             ),
           ],

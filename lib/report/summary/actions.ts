@@ -28,6 +28,7 @@ export type Action = {
   /** When the oldest of them began. */
   readonly since: string
   readonly isSinceUnknown: boolean
+  readonly mayBeEarlier: boolean
   /** Bytes that the mesh did not encrypt in the period. */
   readonly clearBytes: number
 }
@@ -72,6 +73,7 @@ export function actionsOf(exposures: readonly Exposure[], { clusters, judgement,
           paths,
           since: oldest.since,
           isSinceUnknown: oldest.isSinceUnknown,
+          mayBeEarlier: oldest.mayBeEarlier,
           clearBytes: sum(paths, ({ clearShare, bytes }) => (clearShare ?? 0) * bytes),
         },
       ]

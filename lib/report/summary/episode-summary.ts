@@ -9,7 +9,7 @@ import { isBefore, median } from './sums.ts'
 /** An episode as it stood at the end of the period, with its path. */
 export type EpisodeSummary = Named & {
   readonly episode: Episode
-  /** It began in the period. */
+  /** It is known to have begun in the period. */
   readonly isNew: boolean
 }
 
@@ -54,7 +54,8 @@ export function openEpisodes(episodes: Episodes['all']): ReadonlyMap<string, Epi
 }
 
 function summarise(cluster: string, { episode, ...path }: PathEpisode, { from, to }: Span): EpisodeSummary {
-  return { ...path, cluster, episode: episodeAsOf(episode, to), isNew: !isBefore(episode.openedAt, from) }
+  const isNew = !episode.sinceUnknown && !isBefore(episode.openedAt, from)
+  return { ...path, cluster, episode: episodeAsOf(episode, to), isNew }
 }
 
 /** A window that ends when the period begins is not of the period, nor is an episode that ended with it. */

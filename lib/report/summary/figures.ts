@@ -13,6 +13,10 @@ import { ratio, sum } from './sums.ts'
 export type Figures = {
   /** Paths that were not encrypted at the end of the period, or when they were last seen. */
   readonly openNow: number
+  /** Those of `openNow` of which plaintext was seen in the period. */
+  readonly openPlaintext: number
+  /** Those of `openNow` of which `no-mesh-tls` was the worst that was seen in the period. The rest of `openNow` was not seen again in it. */
+  readonly openNoMeshTls: number
   /** As many at the beginning of the period; null where some cluster has no period before to compare with. */
   readonly openBefore: number | null
   /** Paths that were not encrypted in at least one window of the period. */
@@ -56,8 +60,13 @@ export function figuresOf(
     from === null
       ? null
       : new Set(episodes.filter(({ episode }) => Date.parse(episode.openedAt) < Date.parse(from)).map(pathKey))
+  const open = openPaths(exposures, episodes)
+  const openAs = (mark: PathSummary['mark']) =>
+    exposures.filter((path) => path.mark === mark && open.has(pathKey(path))).length
   return {
-    openNow: openPaths(exposures, episodes).size,
+    openNow: open.size,
+    openPlaintext: openAs('plaintext'),
+    openNoMeshTls: openAs('no-mesh-tls'),
     openBefore: before === null ? null : before.size,
     atSomeTime: exposures.length,
     waived: exposures.filter(isWaived).length,

@@ -57,6 +57,8 @@ export type Exposure = PathSummary & {
   /** When the latest episode began, or the first window seen where there is no episode. */
   readonly since: string
   readonly isSinceUnknown: boolean
+  /** The window before `since` was not collected, or an end of the path was not read wholly in it. */
+  readonly mayBeEarlier: boolean
   /** Start of the first and end of the last window of the period in which it was not encrypted. */
   readonly first: string
   readonly last: string
@@ -113,10 +115,33 @@ export function exposuresOf(
 ): Exposure[] {
   const rows = rowsByPath(clusters)
   const windowsOf = new Map(clusters.map(({ id, windows }) => [id, windows]))
-  return paths
+  const exposures = paths
     .filter(({ mark }) => isClear(mark))
     .map((path) => exposureOf(path, rows.get(pathKey(path)) ?? [], windowsOf.get(path.cluster) ?? [], period))
+  const isUnread = unreadBefore(clusters, new Set(exposures.map(({ since }) => since)))
+  return exposures
+    .map((path) => ({
+      ...path,
+      mayBeEarlier: !path.isSinceUnknown && [path.source, path.destination].some((end) => isUnread(path, end)),
+    }))
     .sort(byUrgency)
+}
+
+/** Whether the window that ends at one of some times was not collected, or a workload had a gap in it; that a pod had no proxy is no gap here. */
+function unreadBefore(
+  clusters: readonly ClusterPeriod[],
+  times: ReadonlySet<string>,
+): (path: Pick<Exposure, 'cluster' | 'since'>, end: Endpoint) => boolean {
+  const missing = new Set<string>()
+  const gaps = new Set<string>()
+  for (const { id, windows, coverage } of clusters) {
+    for (const { end, collected } of windows) if (!collected && times.has(end)) missing.add(JSON.stringify([id, end]))
+    for (const { window, workload, gaps: own } of coverage)
+      if (times.has(window.end) && own.some(({ reason }) => reason !== 'no-proxy'))
+        gaps.add(JSON.stringify([id, window.end, endpointKey(workload)]))
+  }
+  return ({ cluster, since }, end) =>
+    missing.has(JSON.stringify([cluster, since])) || gaps.has(JSON.stringify([cluster, since, endpointKey(end)]))
 }
 
 function failuresByPath(findings: readonly Finding[]): ReadonlyMap<string, PathSummary['failures']> {
@@ -220,7 +245,7 @@ function exposureOf(
   rows: readonly CountedRow[],
   windows: TimelineMonth['windows'],
   period: ReportPeriod,
-): Exposure {
+): Omit<Exposure, 'mayBeEarlier'> {
   const clear = rows.filter((row) => isClear(markOf(row)))
   const episodes = distinct(
     clear.flatMap(({ episode }) => (episode === null ? [] : [episodeAsOf(episode, period.to)])),

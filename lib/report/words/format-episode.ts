@@ -38,10 +38,19 @@ export function openFor(
   return { words, until, isUpToDate: until === own?.windows.at(-1)?.end }
 }
 
-/** How long something open has been so, to follow a word for it: `since Tue 4 Nov 09:00 (26 d)`, or `for at least 35 min, start unknown`. */
+/** When something open began, as far as is known. */
+type Began = Pick<Episode, 'openedAt' | 'sinceUnknown'> & {
+  /** An end of the path was not read wholly just before. */
+  readonly mayBeEarlier: boolean
+}
+
+/**
+ * How long something open has been so, to follow a word for it: `since Tue 4 Nov 09:00 (26 d)`, `since Tue 4 Nov 09:00 or earlier (at least 26 d)`, or
+ * `for at least 35 min, start unknown`.
+ */
 export function sinceWords(
   cluster: string,
-  { openedAt, sinceUnknown }: Pick<Episode, 'openedAt' | 'sinceUnknown'>,
+  { openedAt, sinceUnknown, mayBeEarlier }: Began,
   summary: Pick<Summary, 'clusters'>,
   dates: Dates,
 ): string {
@@ -49,7 +58,8 @@ export function sinceWords(
   if (lasted === null)
     return `since ${sinceUnknown ? 'before ' : ''}${dates.moment(openedAt)}; nothing was collected after that`
   const upTo = lasted.isUpToDate ? '' : ` up to the last collected window, ${dates.moment(lasted.until)}`
-  return sinceUnknown
-    ? `for at least ${lasted.words}${upTo}, start unknown`
+  if (sinceUnknown) return `for at least ${lasted.words}${upTo}, start unknown`
+  return mayBeEarlier
+    ? `since ${dates.moment(openedAt)} or earlier (at least ${lasted.words}${upTo})`
     : `since ${dates.moment(openedAt)} (${lasted.words}${upTo})`
 }

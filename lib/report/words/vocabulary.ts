@@ -50,16 +50,16 @@ export const ENFORCEMENT_WORDS: Readonly<Record<Enforcement, string>> = {
 
 /** Who saw a path, in words. */
 export const CORROBORATED_WORDS: Readonly<Record<Corroborated, string>> = {
-  yes: 'seen by both sides',
-  ambiguous: 'seen by both sides, but the identity is shared by several workloads',
-  no: 'seen by one side only',
+  yes: 'seen by both ends',
+  ambiguous: 'seen by both ends, but several workloads share the identity',
+  no: 'seen by one end only',
 }
 
 /** Each reason for a gap, in words. */
 export const GAP_WORDS: Readonly<Record<GapReason, string>> = {
   'scrape-refused': 'the proxy refused the scrape',
   'scrape-failed': 'the scrape failed',
-  'ended-unscraped': 'the pod ended before a last scrape',
+  'ended-unscraped': 'the pod ended before its last scrape',
   'not-a-target': 'Prometheus did not scrape the pod',
   'prometheus-down': 'Prometheus unavailable',
   'source-unreadable': 'the source could not be read',
@@ -77,7 +77,7 @@ export const UNMESHED_WORDS: Readonly<Record<NonNullable<Workload['reason']>, st
   'created-before-injection': 'pods are older than the annotation; a restart injects them',
   'automount-disabled': 'automountServiceAccountToken is off, and the injector refuses that here',
   'injection-skipped': 'the injector skipped the pods',
-  'other-control-plane': 'another control plane looks after the pods',
+  'other-control-plane': 'the pods belong to another control plane',
 }
 
 /** Each kind of blind spot, in words. */
@@ -127,6 +127,25 @@ export const MESHED_WORDS: Readonly<Record<Workload['meshed'], string>> = {
   no: 'no proxy',
   partly: 'some pods without a proxy',
   unknown: 'not known',
+}
+
+const LACKING_WORDS = {
+  no: (count: string, isOne: boolean) => `${count} ${isOne ? 'has' : 'have'} no proxy`,
+  partly: (count: string, isOne: boolean) => `${count} ${isOne ? 'has' : 'have'} some pods without a proxy`,
+  unknown: (count: string, isOne: boolean) => `${count} ${isOne ? 'is' : 'are'} unknown`,
+}
+
+/** Workloads that are not in the mesh, or not known to be: `4 of 21 workloads have no proxy`, or `6 of 21 workloads are not confirmed as fully meshed: 4 have no proxy, ...`. */
+export function unmeshedWords(unmeshed: readonly Pick<Workload, 'meshed'>[], workloads: number): string {
+  const counts = (['no', 'partly', 'unknown'] as const)
+    .map((meshed) => ({ meshed, count: unmeshed.filter((workload) => workload.meshed === meshed).length }))
+    .filter(({ count }) => count > 0)
+  const all = `${countWords(unmeshed.length)} of ${plural(workloads, 'workload')}`
+  const [only] = counts
+  if (counts.length === 1 && only !== undefined && only.meshed !== 'unknown')
+    return LACKING_WORDS[only.meshed](all, only.count === 1)
+  const parts = counts.map(({ meshed, count }) => LACKING_WORDS[meshed](countWords(count), count === 1))
+  return `${all} ${unmeshed.length === 1 ? 'is' : 'are'} not confirmed as fully meshed: ${parts.join(', ')}`
 }
 
 /** What a reason means, by its word; Linkerd's own and ours. */

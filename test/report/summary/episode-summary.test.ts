@@ -53,3 +53,19 @@ test('an episode that ended after the period is open in it, and one that ended w
   )
   assert.equal(open, 1)
 })
+
+test('an episode of unknown beginning did not begin in the period, as far as is known', () => {
+  const { all } = of(
+    episode('a', NOW.from, null, { sinceUnknown: true }),
+    episode('b', at(1)),
+    episode('c', '2026-11-19T00:00:00Z'),
+  )
+  assert.deepEqual(
+    all.map(({ pathId, isNew }) => [pathId, isNew]),
+    [
+      ['p2', false],
+      ['p0', false],
+      ['p1', true],
+    ],
+  )
+})

@@ -61,6 +61,26 @@ test('what has not ended has lasted up to the last window that was collected, an
   assert.match(open(dark), /unencrypted since [^·]* \(2 d up to the last collected window, [^·]*\) ·/)
 })
 
+test('a path that is first seen unencrypted after a gap may have been so before', () => {
+  const windows = hours()
+  const stretches: readonly Stretch[] = [
+    { from: 0, to: 9, state: 'mtls' },
+    { from: 10, to: 167, state: 'plaintext', episode: episode('a', windows[10]?.start ?? '') },
+  ]
+  const gapAt = (at: number) =>
+    coverageOf('west', windows, web, {
+      gapsOf: (index, { start, end }) =>
+        index === at ? [{ reason: 'prometheus-down', pods: 2, from: start, to: end }] : [],
+    })
+  const earlier = (summary: Summary) => summary.notEncrypted.map(({ mayBeEarlier }) => mayBeEarlier)
+  assert.deepEqual(earlier(of(windows, [path(stretches)], { coverage: gapAt(9) })), [true])
+  assert.deepEqual(earlier(of(windows, [path(stretches)], { coverage: gapAt(8) })), [false])
+  assert.deepEqual(earlier(of(hours({ missing: [9] }), [path(stretches)])), [true])
+  const { sections } = viewOf(of(windows, [path(stretches)], { coverage: gapAt(9) }))
+  const facts = sections.flatMap(({ groups }) => groups.map((group) => group.facts))[0] ?? ''
+  assert.match(facts, /unencrypted since [^·]* or earlier \(at least [^·]*\) ·/)
+})
+
 test('a cluster of which nothing is known keeps its null beside one with a good number', () => {
   const summary = summarise(
     report([

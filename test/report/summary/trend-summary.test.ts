@@ -48,7 +48,7 @@ test('a cluster that was dark in a period keeps its share from reading as whole'
   const [drawing] = trendSection([seen, dark])?.drawings ?? []
   const labels = drawing?.layers.flatMap((one) => one.labels.map(({ text }) => text)) ?? []
   assert.ok(labels.includes('partly known') && !labels.some((text) => text.includes('100 %')))
-  assert.match(drawing?.words ?? '', /100 % observed where known/)
+  assert.match(drawing?.words ?? '', /100 % of pod time observed where known/)
 })
 
 test('a period without a collected window is a gap, never a zero', () => {
@@ -84,6 +84,6 @@ test('one period with data is told in a sentence, not drawn', () => {
   assert.deepEqual([trend?.drawings, trend?.tables], [[], []])
   assert.match(
     trend?.paragraphs.join('\n') ?? '',
-    /^Only one period has data, so there is no trend: 16 Nov 2026 00:00: /,
+    /^Only one period has data, so there is no trend\. Period from 16 Nov 2026 00:00: /,
   )
 })

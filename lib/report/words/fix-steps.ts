@@ -1,0 +1,48 @@
+/** The text of a fix in steps, so that each command can be copied without the words around it. */
+import { printable } from '../../text/printable.ts'
+
+/** Words, then the command that they are about; one of the two may be empty. A long command has several lines, which a shell reads as one. */
+export type FixStep = { readonly text: string; readonly command: readonly string[] }
+
+/** What a page of paper holds in one line. */
+const LONGEST_LINE = 112
+
+const TOOL = /^(?:kubectl|linkerd) /u
+
+/** A comment that leads to a command: `# if it is deployment/web in shop: kubectl ...`. */
+const CONDITION = /^# (?<words>.*?): (?<command>(?:kubectl|linkerd) .*)$/u
+
+/** Splits a fix (a sentence, then a command or a comment a line) into steps, in order. Names are made printable. */
+export function fixSteps(fix: string): readonly FixStep[] {
+  return fix
+    .split('\n')
+    .map(printable)
+    .filter((line) => line !== '')
+    .map((line): FixStep => {
+      const { words, command } = CONDITION.exec(line)?.groups ?? {}
+      if (words !== undefined && command !== undefined)
+        return { text: `${sentence(words)}:`, command: commandLines(command) }
+      if (line.startsWith('# ')) return { text: `${sentence(line.slice(2))}.`, command: [] }
+      return TOOL.test(line) ? { text: '', command: commandLines(line) } : { text: `${line}.`, command: [] }
+    })
+}
+
+const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)
+
+/** A command in lines that end with a backslash, broken before options only. */
+export function commandLines(command: string): readonly string[] {
+  if (command.length <= LONGEST_LINE) return [command]
+  const parts = (command.match(/(?:'[^']*'|[^\s'])+/gu) ?? []).reduce<string[]>((done, word) => {
+    const last = done.at(-1)
+    return last === undefined || word.startsWith('-') ? [...done, word] : [...done.slice(0, -1), `${last} ${word}`]
+  }, [])
+  // A quote that does not end, or white space that counts: left as it is.
+  if (parts.join(' ') !== command) return [command]
+  const lines = parts.reduce<string[]>((done, part) => {
+    const last = done.at(-1)
+    if (last === undefined) return [part]
+    const joined = `${last} ${part}`
+    return joined.length <= LONGEST_LINE - 2 ? [...done.slice(0, -1), joined] : [...done, `  ${part}`]
+  }, [])
+  return lines.map((line, index) => (index === lines.length - 1 ? line : `${line} \\`))
+}

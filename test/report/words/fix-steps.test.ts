@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { commandLines, fixSteps } from '../../../lib/report/words/fix-steps.ts'
+
+const PATCH = `kubectl patch deployment/web -n shop --type merge -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`
+
+test('fixSteps() sets each command apart from the words that lead to it', () => {
+  const fix = [
+    'Mesh it',
+    'linkerd viz tap deployment/web -n shop',
+    `# if it is deployment/web in shop: ${PATCH}`,
+    '# then wait',
+  ]
+  assert.deepEqual(fixSteps(fix.join('\n')), [
+    { text: 'Mesh it.', command: [] },
+    { text: '', command: ['linkerd viz tap deployment/web -n shop'] },
+    {
+      text: 'If it is deployment/web in shop:',
+      command: [
+        'kubectl patch deployment/web -n shop --type merge \\',
+        `  -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`,
+      ],
+    },
+    { text: 'Then wait.', command: [] },
+  ])
+})
+
+test('commandLines() gives lines that a shell reads as the one command', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('kubectl', '-n', 'shop', "'a  -b'", '--', PATCH), { maxLength: 40 }),
+      (words) => {
+        const command = words.join(' ')
+        assert.equal(commandLines(command).join('\n').replaceAll(' \\\n ', ''), command)
+      },
+    ),
+  )
+  for (const odd of [`kubectl ${'x'.repeat(120)}  -n y`, `kubectl 'a ${'x'.repeat(120)} -n y`])
+    assert.deepEqual(commandLines(odd), [odd])
+})
