@@ -121,7 +121,7 @@ function headOf(printed: PrintedHead, { clusters }: ReportInput, numbers: Readon
 function momentOf({ to }: { readonly to: string }, windows: Uint8Array | undefined): Date {
   const rows = windows === undefined ? [] : parse(Buffer.from(windows), { columns: true })
   const ends = (rows as readonly Readonly<Record<string, string>>[]).flatMap(({ end }) => end ?? [])
-  const last = Math.max(...ends.map(toSeconds), -Infinity)
+  const last = ends.reduce((latest, end) => Math.max(latest, toSeconds(end)), -Infinity)
   const seconds =
     last === -Infinity || last >= toSeconds(to) ? toSeconds(to) + RETENTION_SECONDS : last + SETTLE_SECONDS
   return new Date(seconds * 1000)

@@ -5,9 +5,9 @@ import canonicalize from 'canonicalize'
 import { CONTROLS, FRAMEWORKS } from '../assess/judge/controls.ts'
 import { parseJson } from '../text/parse-json.ts'
 import { indexMembers, packedObjects } from './index-files.ts'
-import { leavesOf, logMembers, pemOf, proofMember, type SignedHead, type SmallMember } from './log-files.ts'
+import { logMembers, pemOf, proofMember, type SignedHead, type SmallMember } from './log-files.ts'
 import { CONTROLS_FILE, documentMember, PEM, README, VERIFIER_FILES, VKEY } from './members.ts'
-import type { ObjectLeaf, PackScope } from './packed-leaves.ts'
+import type { NumberedLeaf, ObjectLeaf, PackScope } from './packed-leaves.ts'
 import { readmeText } from './readme.ts'
 import type { PackedDocument } from './select-report.ts'
 import type { ReportRecord } from '../store/evidence/report-records.ts'
@@ -18,6 +18,8 @@ export type PackSource = {
   readonly documents: readonly PackedDocument[]
   /** Of the log, up to the head's size. */
   readonly entries: readonly Uint8Array[]
+  /** What these say. */
+  readonly leaves: readonly NumberedLeaf[]
   readonly head: SignedHead
   readonly vkey: string
   /** Version that makes the pack. */
@@ -37,8 +39,8 @@ export const VERIFIER_FOLDER = join(import.meta.dirname, 'bundled')
 
 /** Makes the members. Equal sources give equal bytes. */
 export async function packContents(source: PackSource): Promise<PackContents> {
-  const { documents, entries, head, vkey, scope } = source
-  const objects = packedObjects(leavesOf(entries), scope)
+  const { documents, entries, leaves, head, vkey, scope } = source
+  const objects = packedObjects(leaves, scope)
   return {
     objects,
     small: [
@@ -55,13 +57,12 @@ export async function packContents(source: PackSource): Promise<PackContents> {
 /** The members that no key signed, which this version writes: text, index, controls and the verifier. Whoever verifies with the same version makes them again. */
 export async function writtenMembers({
   documents,
-  entries,
+  leaves,
   head: { checkpoint },
   vkey,
   scope,
   version,
-}: Omit<PackSource, 'head'> & { readonly head: Pick<SignedHead, 'checkpoint'> }): Promise<SmallMember[]> {
-  const leaves = leavesOf(entries)
+}: Omit<PackSource, 'head' | 'entries'> & { readonly head: Pick<SignedHead, 'checkpoint'> }): Promise<SmallMember[]> {
   const attempts = packedObjects(leaves, scope).filter(({ leaf }) => leaf.kind === 'snapshot')
   const [first] = attempts
   const { record, report, evidence } = scope

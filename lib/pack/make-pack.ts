@@ -6,7 +6,7 @@ import { windowsOf } from './completeness.ts'
 import { packContents } from './contents.ts'
 import { packedObjects } from './index-files.ts'
 import { haveRoot, leavesOf } from './log-files.ts'
-import type { PackScope } from './packed-leaves.ts'
+import type { NumberedLeaf, PackScope } from './packed-leaves.ts'
 import {
   entriesUpTo,
   firstHeadAfter,
@@ -51,26 +51,27 @@ export async function makePack(
   const present = await presentHead(objects)
   const { key: report, record, documents } = await selectReport(wanted, present.head, deps)
   const sealed = await entriesUpTo(present.head.checkpoint.size, objects)
-  const number = numberOf(report, sealed)
+  const all = leavesOf(sealed)
+  const number = numberOf(report, all)
   if (number === undefined)
     throw new PackError(`Cannot pack "${report}": the log does not name it, run "ciphertrail log check"`)
   const head = await firstHeadAfter(number, present, objects)
   const entries = sealed.slice(0, head.checkpoint.size)
+  const leaves = all.slice(0, head.checkpoint.size)
   if (!haveRoot(entries, head.checkpoint))
     throw new PackError(
       `Cannot pack "${report}": the log does not come to the root that was signed, run "ciphertrail log check"`,
     )
-  const scope = scopeOf({ report, number, record }, isPeriodOnly, entries)
-  await refuseUntold(scope, entries, objects)
-  const contents = await packContents({ scope, documents, entries, head, vkey: present.vkey, version })
+  const scope = scopeOf({ report, number, record }, isPeriodOnly, leaves)
+  await refuseUntold(scope, leaves, objects)
+  const contents = await packContents({ scope, documents, entries, leaves, head, vkey: present.vkey, version })
   const written = await writePack(contents, { version, report, evidence: scope.evidence }, openSink(), deps)
   const evidence = contents.objects.filter(({ leaf }) => leaf.kind === 'snapshot').length
   return { ...written, report, leaves: head.checkpoint.size, evidence }
 }
 
 /** A pack of a period of which nobody can tell yet what is missing would not verify. */
-async function refuseUntold(scope: PackScope, entries: readonly Uint8Array[], objects: Objects): Promise<void> {
-  const leaves = leavesOf(entries)
+async function refuseUntold(scope: PackScope, leaves: readonly NumberedLeaf[], objects: Objects): Promise<void> {
   const keys = new Set(packedObjects(leaves, scope).map(({ leaf }) => leaf.key))
   const then: Objects = { ...objects, get: async (key) => (keys.has(key) ? objects.get(key) : undefined) }
   const { untold } = windowsOf(scope.record, leaves, await readClusters({ objects: then }))
@@ -86,9 +87,8 @@ async function refuseUntold(scope: PackScope, entries: readonly Uint8Array[], ob
 function scopeOf<T extends Omit<PackScope, 'evidence'>>(
   of: T,
   isPeriodOnly: boolean,
-  entries: readonly Uint8Array[],
+  leaves: readonly NumberedLeaf[],
 ): T & PackScope {
-  const leaves = leavesOf(entries)
   const all = { ...of, evidence: 'all' } as const
   const period = { ...of, evidence: 'period' } as const
   const isLess = isPeriodOnly && packedObjects(leaves, period).length < packedObjects(leaves, all).length

@@ -6,7 +6,8 @@ import { checkpointKey, headPrefix, indexKey, parseHeadKey, vkeyKey } from '../s
 import { openCheckpoint } from '../seal/tlog/checkpoint.ts'
 import { NoteError, type Verifier, verifierOf } from '../seal/tlog/note.ts'
 import { readEntries } from '../seal/read-entries.ts'
-import { leavesOf, type SignedHead } from './log-files.ts'
+import type { SignedHead } from './log-files.ts'
+import type { NumberedLeaf } from './packed-leaves.ts'
 
 /** No pack can be made. One line that says what to run. */
 export class PackError extends Error {
@@ -144,7 +145,7 @@ export async function entriesUpTo(size: number, objects: Objects): Promise<Uint8
   return entries
 }
 
-/** The number of the leaf of an object among entries; undefined where none names it. */
-export function numberOf(key: string, entries: readonly Uint8Array[]): number | undefined {
-  return leavesOf(entries).find(({ leaf }) => 'key' in leaf && leaf.key === key)?.number
+/** The number of the leaf of an object; undefined where none names it. */
+export function numberOf(key: string, leaves: readonly NumberedLeaf[]): number | undefined {
+  return leaves.find(({ leaf }) => 'key' in leaf && leaf.key === key)?.number
 }

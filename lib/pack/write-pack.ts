@@ -1,6 +1,6 @@
 /** Writes a pack as a zip: the same contents give the same bytes, and no more than one piece of evidence is in memory. */
 import { createHash, hash } from 'node:crypto'
-import { Readable, Transform, type Writable } from 'node:stream'
+import { type PassThrough, Readable, Transform, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -58,7 +58,8 @@ export async function writePack(
     plannedSmall({ name: SUMS, body: Buffer.from(formatSums(manifest, hash('sha256', listing))) }),
   ]
   const zip = new ZipFile()
-  const failed = new Promise<never>((_, reject) => zip.on('error', reject))
+  const output = zip.outputStream as PassThrough
+  zip.on('error', (error: Error) => output.destroy(error))
   const digest = createHash('sha256')
   let size = 0
   let done = 0
@@ -87,7 +88,7 @@ export async function writePack(
       })
   }
   zip.end()
-  await Promise.race([pipeline(zip.outputStream, counting, sink), failed])
+  await pipeline(output, counting, sink)
   return { size, sha256: digest.digest('hex'), members: all.length }
 }
 

@@ -251,7 +251,7 @@ async function checkWritten(
   if (manifest.version !== version) return null
   const documents = await documentsIn(sealed, pack)
   const head = { checkpoint: log.checkpoint }
-  const written = await writtenMembers({ scope: sealed.scope, documents, entries: log.entries, head, vkey, version })
+  const written = await writtenMembers({ scope: sealed.scope, documents, leaves: log.leaves, head, vkey, version })
   const names = new Map(written.map(({ name, body }) => [name, body]))
   const compared = [README, ...INDEX_FILES, CONTROLS_FILE, ...VERIFIER_FILES].filter(
     (name) => names.has(name) || pack.members.has(name),

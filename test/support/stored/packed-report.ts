@@ -61,6 +61,8 @@ export async function packOf(
 ): Promise<{ readonly bytes: Buffer; readonly made: MadePack }> {
   const sink = new PassThrough()
   const bytes = buffer(sink)
+  // Where no pack is made the sink fails, too.
+  bytes.catch(() => undefined)
   const made = await makePack(
     { period: PERIOD, command: 'ciphertrail report', isPeriodOnly: false, version: VERSION, ...wanted },
     () => sink,
