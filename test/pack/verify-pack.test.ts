@@ -118,12 +118,10 @@ test('a report of a later period is made again with the evidence before it, and 
       { render: renderAgainBy(VERSION) },
     )
     assert.deepEqual(linesOf(verification), [])
-    assert.deepEqual(
-      verification.rendering,
-      isPeriodOnly
-        ? { status: 'not-rendered', why: 'the pack leaves out evidence from before and after the period' }
-        : { status: 'same', documents: 14 },
-    )
+    const { rendering } = verification
+    assert.equal(rendering.status, isPeriodOnly ? 'not-rendered' : 'same')
+    if (rendering.status === 'not-rendered')
+      assert.equal(rendering.why, 'the pack leaves out evidence from before and after the period')
     assert.equal(bundled('--key', signer.vkey, path).status, 0)
   }
 })
