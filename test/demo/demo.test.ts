@@ -55,7 +55,7 @@ describe('ciphertrail demo', () => {
 
     assert.match(
       stdout,
-      /\nPack: {5}demo-output\/audit-pack\.zip \(1\.9 MB\): verified; made again from its evidence, the report is the same\n {10}With one bit of the evidence flipped in a copy, verify says:\n {12}evidence\/20261124T130000Z-20261124T130500Z\/demo\/0001\.json\.gz: its bytes are not those that manifest\.json lists\n/,
+      /\nPack: {5}demo-output\/audit-pack\.zip \(\d\.\d MB\): verified; made again from its evidence, the report is the same\n {10}With one bit of the evidence flipped in a copy, verify says:\n {12}evidence\/20261124T130000Z-20261124T130500Z\/demo\/0001\.json\.gz: its bytes are not those that manifest\.json lists\n/,
     )
 
     const [, next = ''] = stdout.split('Next, type:\n')

@@ -14,7 +14,9 @@ import { minutesIn } from '../support/stored/sealed-store.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-pack-cli-'))
 after(() => rmSync(folder, { recursive: true }))
-const command = (...args: string[]) => run(args, { folder })
+/** A day on which few windows were expected since the first one. */
+const now = minutesIn(500).toISOString()
+const command = (...args: string[]) => run(args, { folder, now })
 const created = await command('key', 'new', 'example.com/log')
 assert.equal(created.code, 0, created.stderr)
 const vkey = (await command('key', 'show')).stdout.trim()
