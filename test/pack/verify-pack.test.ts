@@ -8,6 +8,7 @@ import { after, test } from 'node:test'
 import { renderAgainBy } from '../../lib/jobs/render-again.ts'
 import { VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
 import { type PackVerification, verifyPack } from '../../lib/pack/verify/verify-pack.ts'
+import { packetsKey } from '../../lib/store/keys.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
@@ -124,6 +125,34 @@ test('a report of a later period is made again with the evidence before it, and 
       assert.equal(rendering.why, 'the pack leaves out evidence from before and after the period')
     assert.equal(bundled('--key', signer.vkey, path).status, 0)
   }
+})
+
+test('a capture of packets is in the pack, and of no other cluster', async () => {
+  const store = new Map<string, Uint8Array>()
+  const captured = memoryObjects(store)
+  const key = packetsKey('east', '2026-11-24T12:01:00Z', 'ab'.repeat(32))
+  await captured.putOnce(packetsKey('west', '2026-11-24T12:01:00Z', 'cd'.repeat(32)), Buffer.from('{}'))
+  const capture = {
+    format: 'ciphertrail/packets/1',
+    cluster: 'east',
+    from: PERIOD.from,
+    to: PERIOD.to,
+    packets: 0,
+    flows: [],
+    omitted: 0,
+  }
+  await captured.putOnce(key, Buffer.from(JSON.stringify(capture)))
+  await fillReported(captured, signer)
+  const { bytes } = await packOf(captured)
+  const path = fileOf(bytes)
+  const verification = await verifyPack(
+    { path, vkey: signer.vkey, version: VERSION },
+    { render: renderAgainBy(VERSION) },
+  )
+  assert.deepEqual([linesOf(verification), verification.rendering.status], [[], 'same'])
+  // The log names both; the manifest, which is stored as it is, only one.
+  assert.ok(bytes.includes(`"name":"${key}"`) && !bytes.includes('"name":"evidence/packets/west/'))
+  assert.equal(bundled('--key', signer.vkey, path).status, 0)
 })
 
 test('a report that the evidence does not give is named, although it is sealed', async () => {

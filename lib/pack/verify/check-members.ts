@@ -32,37 +32,29 @@ async function bodyOf(name: string, pack: OpenPack, add: AddFinding): Promise<Bu
   return read?.body
 }
 
-/** What comparing came to. */
-export type CheckedMembers = {
-  /** Bytes of all members, unpacked. */
-  readonly bytes: number
-  /** Names of the members whose bytes are those that the manifest lists. */
-  readonly asListed: ReadonlySet<string>
-}
-
-/** Hashes every member and compares it with the manifest: bytes, sizes, order, and that nothing is missing or too much. */
+/** Hashes every member and compares it with the manifest: bytes, sizes, order, and that nothing is missing or too much. Gives the bytes of all members, unpacked. */
 export async function checkMembers(
   manifest: Manifest,
   pack: OpenPack,
   add: AddFinding,
   onProgress: (bytes: number) => void = () => undefined,
-): Promise<CheckedMembers> {
+): Promise<{ readonly bytes: number }> {
   const wanted = [...manifest.members.map(({ name }) => name), MANIFEST, SUMS]
   const names = new Set(wanted)
   for (const name of pack.members.keys()) if (!names.has(name)) add(printable(name), 'it does not belong to the pack')
   const present = wanted.filter((name) => pack.members.has(name))
   const stray = [...pack.members.keys()].filter((name) => names.has(name)).find((name, at) => name !== present[at])
   if (stray !== undefined) add(stray, `its place in the zip file is not the one that ${MANIFEST} lists`)
-  const asListed = new Set<string>()
   let bytes = 0
-  await concurrently(manifest.members, AT_ONCE, async (listed) => {
+  const problems = await concurrently(manifest.members, AT_ONCE, async (listed) => {
     const problem = await problemOf(listed, pack)
-    if (problem === undefined) asListed.add(listed.name)
-    else add(listed.name, problem)
     bytes += listed.size
     onProgress(bytes)
+    return problem
   })
-  return { bytes, asListed }
+  // In the order of the zip, whichever was read first.
+  for (const [at, { name }] of manifest.members.entries()) if (problems[at] !== undefined) add(name, problems[at])
+  return { bytes }
 }
 
 async function problemOf({ name, size, sha256, packed }: ListedMember, pack: OpenPack): Promise<string | undefined> {
