@@ -10,7 +10,7 @@ import { EMPTY_TAIL } from '../write/head.ts'
 import { nameIn } from '../leaf.ts'
 import { areEqual, appendLeaf, EMPTY_RANGE, type Hash, leafHash, rootOf } from '../tlog/merkle.ts'
 import type { Verifier } from '../tlog/note.ts'
-import { type Bundle, PartError, readEntries, treeOfEntries } from '../read-entries.ts'
+import { type Bundle, bundlesThatDiffer, PartError, readEntries, treeOfEntries } from '../read-entries.ts'
 import { hashesAt, type Tile, TILE_WIDTH } from '../tlog/tiles.ts'
 
 /** So many objects of the log are compared at once. */
@@ -226,9 +226,21 @@ async function trustedSource(
 ): Promise<AsyncGenerator<Bundle>> {
   if (survey.areWhole) return batches(survey, objects)
   if (checkpoint !== undefined && (await comeToRoot(checkpoint, objects))) return entries(survey, objects)
-  if (checkpoint !== undefined)
+  if (checkpoint !== undefined) {
     add(checkpointKey, 'neither the batches nor the entries come to the root that was signed')
+    await nameBundles(checkpoint.size, add, objects)
+  }
   return batches(survey, objects)
+}
+
+/** Names the entries that are not those of the tiles of their hashes. */
+async function nameBundles(size: number, add: AddFinding, objects: Objects): Promise<void> {
+  try {
+    for await (const { key, problem } of bundlesThatDiffer(size, objects)) add(key, problem)
+  } catch (error) {
+    if (!(error instanceof PartError)) throw error
+    add(error.key, error.problem)
+  }
 }
 
 async function comeToRoot({ size, root }: Checkpoint, objects: Objects): Promise<boolean> {
