@@ -1,6 +1,6 @@
 /** The front page: how things stand, with the numbers of `ciphertrail status`. */
 import { pageOne } from '../../report/sections/page-one.ts'
-import { actionFacts } from '../../report/sections/not-encrypted.ts'
+import { actionFacts, beganOf } from '../../report/sections/not-encrypted.ts'
 import type { StatusCluster } from '../../report/summary/status.ts'
 import type { Exposure } from '../../report/summary/path-summary.ts'
 import { pathKey } from '../../report/summary/path-summary.ts'
@@ -79,8 +79,7 @@ function otherPaths(wording: Wording, past: string | null): readonly (PathLink &
   const { summary, dates } = wording
   const acted = new Set(summary.actions.flatMap(({ paths }) => paths.map(pathKey)))
   const open = summary.notEncrypted.filter((path) => path.isOpen && !acted.has(pathKey(path)))
-  const since = ({ cluster, since: openedAt, isSinceUnknown: sinceUnknown }: Exposure): string =>
-    sinceWords(cluster, { openedAt, sinceUnknown }, summary, dates)
+  const since = (path: Exposure): string => sinceWords(path.cluster, beganOf(path), summary, dates)
   return [
     ...open.map((path) => ({
       ...pathLink(path, path.mark, past),
@@ -100,7 +99,7 @@ function unseenOpen(
     .filter((one) => one.episode.endedAt === null && !known.has(pathKey(one)))
     .map((one) => ({
       ...pathLink(one, 'unknown', past),
-      note: `was open when last seen: ${sinceWords(one.cluster, one.episode, summary, dates)}`,
+      note: `was open when last seen: ${sinceWords(one.cluster, { ...one.episode, mayBeEarlier: false }, summary, dates)}`,
     }))
 }
 

@@ -3,7 +3,7 @@ import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import { MARKS, LOOKS } from '../../report/drawing/state-looks.ts'
 import { binWords, pathStrip } from '../../report/drawing/strip-view.ts'
 import { headlineWords, monitoredWords } from '../../report/sections/opening.ts'
-import { endingWords } from '../../report/sections/not-encrypted.ts'
+import { beganOf, endingWords } from '../../report/sections/not-encrypted.ts'
 import { isWaived } from '../../report/summary/figures.ts'
 import { type Exposure, pathKey } from '../../report/summary/path-summary.ts'
 import { stateView } from '../../report/table-cells.ts'
@@ -215,7 +215,7 @@ export function exposureWords({ summary, dates }: Wording, exposure: Exposure): 
   const again = exposure.episodes.length > 1 ? ', not for the first time' : ''
   const accepted = isWaived(exposure) ? '; accepted by a waiver' : ''
   if (exposure.isOpen && last !== undefined)
-    return `${sinceWords(exposure.cluster, last, summary, dates)}${again}${accepted}`
+    return `${sinceWords(exposure.cluster, beganOf(exposure), summary, dates)}${again}${accepted}`
   if (last === undefined || last.endedAt === null)
     return `until ${dates.moment(exposure.last)}, start unknown${accepted}`
   return `until ${dates.moment(last.endedAt)}${last.ending === null ? '' : `; ${endingWords(last.ending, exposure)}`}${again}${accepted}`

@@ -159,7 +159,8 @@ export function actionFacts({ summary, dates }: Wording, action: Action): string
 
 type Since = Pick<Exposure, 'since' | 'isSinceUnknown' | 'mayBeEarlier'>
 
-const beganOf = ({ since, isSinceUnknown, mayBeEarlier }: Since): Parameters<typeof sinceWords>[1] => ({
+/** When a path or an action began, as {@link sinceWords} takes it. */
+export const beganOf = ({ since, isSinceUnknown, mayBeEarlier }: Since): Parameters<typeof sinceWords>[1] => ({
   openedAt: since,
   sinceUnknown: isSinceUnknown,
   mayBeEarlier,
