@@ -1,4 +1,5 @@
 /** Brings what is derived of every cluster up to all evidence, once a day: collectors may have died before they derived. */
+import { updateNotEncrypted } from '../lib/history/not-encrypted.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import { withWorkers } from './lambda-workers.ts'
 import { onSchedule } from './lambda.ts'
@@ -19,6 +20,7 @@ export const handler = onSchedule(async (now, { objects }, leftMs) => {
       errors.push(...outcome.errors, ...(outcome.problem === null ? [] : [outcome.problem]))
     }),
   )
+  await updateNotEncrypted(clusters, objects)
   return {
     logFields: { clusters: clusters.length, errors },
     counts: { CompactProblems: errors.length },

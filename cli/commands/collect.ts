@@ -6,6 +6,8 @@ import { type Attempted, collectWindows } from '../../lib/jobs/collect-window.ts
 import { type WindowSelection, selectWindows } from '../../lib/jobs/select-windows.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
 import { readWindow } from '../../lib/history/cluster-state.ts'
+import { updateNotEncrypted } from '../../lib/history/not-encrypted.ts'
+import { readClusters } from '../../lib/store/registry/registry.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { chosenClusters, openStore } from '../open-store.ts'
@@ -74,6 +76,10 @@ export function addCollect(program: Command, console: Console): void {
           await access?.close()
         }
       }
+      await updateNotEncrypted(
+        (await readClusters({ objects })).map(({ id }) => id),
+        objects,
+      )
       if (!isComplete) throw new FailedError()
     })
 }

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import { type DeriveDeps, type Derived, rebuildCluster } from '../../lib/history/derive.ts'
+import { updateNotEncrypted } from '../../lib/history/not-encrypted.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
 import { forgetSetAside } from '../../lib/store/evidence/set-aside.ts'
+import { readClusters } from '../../lib/store/registry/registry.ts'
 import { StoreError } from '../../lib/store/objects/objects.ts'
 import { errorLine } from '../../lib/text/error-line.ts'
 import { type Console, FailedError } from '../console.ts'
@@ -56,6 +58,10 @@ export function addRebuild(program: Command, console: Console): void {
             `${cluster.id}: ${derived.windows.length} ${derived.windows.length === 1 ? 'window' : 'windows'} derived again`,
           )
       }
+      await updateNotEncrypted(
+        (await readClusters({ objects })).map(({ id }) => id),
+        objects,
+      )
       if (errors > 0) throw new FailedError()
     })
 }

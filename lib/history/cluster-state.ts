@@ -79,11 +79,11 @@ export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
   readonly since: string | null
 }
 
-/** How many window results are in memory at once while a history is folded. */
-export const CHUNK = 100
-
 /** So many window results are read at once. */
 const MAX_READS = 16
+
+/** How many window results are in memory at once while a history is folded: one of 2,000 paths takes some megabytes. */
+export const CHUNK = MAX_READS
 
 /** The bytes of a state. */
 export function encodeState({ archive, ...state }: ClusterState): Buffer {

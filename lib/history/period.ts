@@ -50,7 +50,7 @@ export async function readPresent(
 const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
 
 /** Tells of a month whether windows in it may end in a span: a window belongs to the month in which it begins. */
-function monthsOf({ from, to }: Span): (month: string) => boolean {
+export function monthsOf({ from, to }: Span): (month: string) => boolean {
   const longest = Math.max(...WINDOW_MINUTES) * 60
   const first = toTime(toSeconds(from) - longest).slice(0, 7)
   const last = toTime(toSeconds(to)).slice(0, 7)

@@ -11,7 +11,7 @@ import { type FoldedWindow, firstLookOf, sinceOf } from './archive.ts'
 import { type NamespaceSight, type NamespaceStandings, nextStandings, sightOf } from './namespaces.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { sha256Of, whileItChanges } from '../store/objects/derived-object.ts'
-import { type ClusterState, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
+import { CHUNK, type ClusterState, foldedCount, readExpected, readMonth, readState } from './cluster-state.ts'
 import { foldWindows } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 
@@ -70,9 +70,10 @@ export async function readRecent(clusterId: string, objects: Objects, memory: Me
     const known = memory.get(clusterId)
     const isKnown = known?.base === base && isBeginning(known.folded, windows)
     const asOf = { since: sinceOf(state), firstLookAt: firstLookOf(state) }
-    const before = { ...(isKnown ? known.recent : startOf(state)), ...asOf }
-    const news = windows.slice(isKnown ? known.folded.length : 0)
-    const recent = foldFurther(clusterId, before, await readExpected(state, news, objects))
+    let recent: Recent = { ...(isKnown ? known.recent : startOf(state)), ...asOf }
+    for (let index = isKnown ? known.folded.length : 0; index < windows.length; index += CHUNK) {
+      recent = foldFurther(clusterId, recent, await readExpected(state, windows.slice(index, index + CHUNK), objects))
+    }
     memory.set(clusterId, { base, folded: windows, recent })
     return recent
   })

@@ -10,6 +10,7 @@ import type { Signer } from '../seal/tlog/note.ts'
 import { isSealBehind } from '../seal/write/progress.ts'
 import { seal } from '../seal/write/seal.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { updateNotEncrypted } from '../history/not-encrypted.ts'
 import type { Memory } from '../history/recent.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert-channels.ts'
@@ -225,6 +226,8 @@ export function createService(
       if (windows > 0 || errors.length > 0) log({ level, event: 'compacted', cluster, windows, errors })
     })
     if (isStopped) return
+    // Of what could be brought up: the others stand as they did.
+    await updateNotEncrypted(clusters, objects)
     if (problems.length > 0) throw new Error(problems.join('; '))
     compactedAt = at
   }

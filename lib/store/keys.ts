@@ -13,6 +13,7 @@ import type { Window } from '../model/time.ts'
  *     state/_set-aside/shop.json                                       which evidence ended the process that read it; no cluster is named so
  *     timeline/cluster=shop/month=2026-11/intervals.parquet            a month of a cluster
  *     coverage/cluster=shop/month=2026-11/windows.parquet              what was to be seen in it, and what was
+ *     not-encrypted/month=2026-11/paths.parquet                        what was not encrypted in it, of all clusters
  *     registry/clusters.json                                           the registered clusters
  *     registry/recipients.json                                         who is meant by the pseudonyms of channels
  *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
@@ -89,6 +90,7 @@ const FOR_AUDITORS = [
   'state/',
   'timeline/',
   'coverage/',
+  'not-encrypted/',
   'sealing/',
 ]
 
@@ -116,6 +118,7 @@ const ARCHIVE_KEY = /^state\/_archive\/([^/]+)\/([^/]+)\.json$/
 const ASKED_KEY = /^state\/_asked\/([^/]+)\.json$/
 const SET_ASIDE_KEY = /^state\/_set-aside\/([^/]+)\.json$/
 const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\/intervals\.parquet$/
+const NOT_ENCRYPTED_KEY = /^not-encrypted\/month=([^/]+)\/paths\.parquet$/
 const COVERAGE_KEY = /^coverage\/cluster=([^/]+)\/month=([^/]+)\/windows\.parquet$/
 
 /** Whether a text may be the id of a cluster. */
@@ -251,6 +254,20 @@ export function parseCoverageKey(key: string): { readonly cluster: string; reado
 export function coveragePrefix(cluster: string): string {
   return `coverage/cluster=${checkedCluster(cluster)}/`
 }
+
+/** The key of what was not encrypted in a month (`2026-11`), of all clusters. */
+export function notEncryptedKey(month: string): string {
+  return `${notEncryptedPrefix}month=${checkedMonth(month)}/paths.parquet`
+}
+
+/** Which month a key of what was not encrypted names, or undefined where the text is no such key. */
+export function parseNotEncryptedKey(key: string): string | undefined {
+  const [, month = ''] = NOT_ENCRYPTED_KEY.exec(key) ?? []
+  return MONTH.test(month) ? month : undefined
+}
+
+/** What the keys of what was not encrypted begin with, oldest month first. */
+export const notEncryptedPrefix = 'not-encrypted/'
 
 function parseMonthKey(form: RegExp, key: string): { readonly cluster: string; readonly month: string } | undefined {
   const [, cluster = '', month = ''] = form.exec(key) ?? []

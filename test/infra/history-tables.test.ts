@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { COVERAGE_COLUMNS } from '../../lib/history/tables/coverage-table.ts'
+import { NOT_ENCRYPTED_COLUMNS } from '../../lib/history/tables/not-encrypted-table.ts'
 import { TIMELINE_COLUMNS } from '../../lib/history/tables/timeline-table.ts'
-import { coverageKey, timelineKey } from '../../lib/store/keys.ts'
+import { coverageKey, notEncryptedKey, timelineKey } from '../../lib/store/keys.ts'
 import { packagedTemplate, resolved } from '../support/aws/cloudformation.ts'
 
 /** As Athena calls what a column holds. */
@@ -22,6 +23,7 @@ const template = await packagedTemplate()
 const TABLES = [
   ['TimelineTable', TIMELINE_COLUMNS, timelineKey],
   ['CoverageTable', COVERAGE_COLUMNS, coverageKey],
+  ['NotEncryptedTable', NOT_ENCRYPTED_COLUMNS, (_: string, month: string) => notEncryptedKey(month)],
 ] as const
 
 test('the tables of Athena have the columns that are written, in the order in which they are', () => {
@@ -47,7 +49,7 @@ test('a partition of a table is where the store keeps that month of that cluster
 
 test('a query must name its clusters, but where the template does', () => {
   const projectionOf = (given: Readonly<Record<string, string>>) =>
-    TABLES.map(([id]) => {
+    ['TimelineTable', 'CoverageTable'].map((id) => {
       const { Parameters } = resolved(template, given)[id]?.Properties['TableInput'] ?? {}
       return [Parameters['projection.cluster.type'], Parameters['projection.cluster.values']]
     })

@@ -27,7 +27,9 @@ import {
   timelineKey,
   coverageKey,
   coveragePrefix,
+  notEncryptedKey,
   parseCoverageKey,
+  parseNotEncryptedKey,
   timelinePrefix,
   windowKey,
   windowPrefix,
@@ -67,6 +69,9 @@ test('keys read as the design says', () => {
   assert.ok(archivePrefix < asked && asked < archiveEnd && archiveEnd < stateKey('a') && stateKey('9') < archivePrefix)
   assert.equal(timelineKey('shop', '2026-11'), 'timeline/cluster=shop/month=2026-11/intervals.parquet')
   assert.equal(coverageKey('shop', '2026-11'), 'coverage/cluster=shop/month=2026-11/windows.parquet')
+  assert.equal(notEncryptedKey('2026-11'), 'not-encrypted/month=2026-11/paths.parquet')
+  assert.equal(parseNotEncryptedKey('not-encrypted/month=2026-11/paths.parquet'), '2026-11')
+  assert.equal(parseNotEncryptedKey('not-encrypted/month=2026-13/paths.parquet'), undefined)
   assert.equal(changeKey('clusters', 1), 'changes/clusters/000001.json')
   assert.equal(reportKey('2026-11-24T14:00:00Z', 'ab'.repeat(32)), 'reports/20261124T140000Z-abababababababab.json')
 })

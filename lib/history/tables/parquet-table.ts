@@ -1,4 +1,5 @@
 /** Tables as Parquet: what DuckDB, Spark and Athena read as it is. The same rows give the same bytes: no compression here differs between builds of Node. */
+import { hash } from 'node:crypto'
 import { type FileMetaData, type SchemaElement, parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { type ColumnSource, ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { toTime } from '../../time/windows.ts'
@@ -25,6 +26,8 @@ export type ReadRow = Readonly<Record<string, unknown>>
 /** A table in memory. */
 export type Table = {
   readonly metadata: Readonly<Record<string, string>>
+  /** How many row groups it has. */
+  readonly groups: number
   readonly rows: readonly ReadRow[]
 }
 
@@ -45,11 +48,19 @@ const TYPES: Readonly<Record<Exclude<Kind, 'list'>, Omit<SchemaElement, 'name'>>
   bits: { type: 'BYTE_ARRAY' },
 }
 
-/** Makes the bytes of a table. The metadata are in its footer, as text. */
+/** Where the digest of a table is that has one: after the four bytes that every table begins with. Readers go by the footer and pass over it. */
+const DIGEST = { begin: 4, end: 36 }
+
+/**
+ * Makes the bytes of a table. The metadata are in its footer, as text.
+ *
+ * @param hasDigest the table can tell by {@link isIntact} whether it is whole: for one that nothing names by its hash
+ */
 export function encodeTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   metadata: Readonly<Record<string, string>>,
+  hasDigest = false,
 ): Buffer {
   const writer = new ByteWriter()
   const parquet = new ParquetWriter({
@@ -59,13 +70,26 @@ export function encodeTable<Row>(
     kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     createdBy: 'ciphertrail',
   })
+  if (hasDigest) writer.appendBytes(new Uint8Array(DIGEST.end - DIGEST.begin))
   for (let first = 0; first < rows.length || first === 0; first += GROUP_ROWS) {
     const group = rows.slice(first, first + GROUP_ROWS)
     // In memory there is nothing to wait for.
     void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: GROUP_ROWS })
   }
   void parquet.finish()
-  return Buffer.from(writer.getBytes())
+  const body = Buffer.from(writer.getBytes())
+  if (hasDigest) digestOf(body).copy(body, DIGEST.begin)
+  return body
+}
+
+/** Whether a table with a digest is whole. Asked before it is read: of damaged bytes a reader may never come to an end. */
+export function isIntact(body: Uint8Array): boolean {
+  const magic = Buffer.from(body.subarray(0, DIGEST.begin)).toString('latin1')
+  return magic === 'PAR1' && digestOf(body).equals(body.subarray(DIGEST.begin, DIGEST.end))
+}
+
+function digestOf(body: Uint8Array): Buffer {
+  return hash('sha256', body.subarray(DIGEST.end), 'buffer')
 }
 
 function schemaOf<Row>({ name, kind, isRequired }: Column<Row>): SchemaElement[] {
@@ -107,10 +131,14 @@ const PHYSICAL: Readonly<Record<Kind, (value: unknown) => unknown>> = {
 }
 
 /**
- * Reads the rows of a table, of the named columns; all where none are named. Throws for what is no such table: whoever has the bytes knows by their
- * hash what they are.
+ * Reads the rows of a table. Throws for what is no such table: whoever has the bytes knows by their hash what they are.
+ *
+ * @param part absent: all of it. `columns` are those to read; `group` is a row group, from 0: its rows alone are read
  */
-export async function decodeTable(body: Uint8Array, columns?: readonly string[]): Promise<Table> {
+export async function decodeTable(
+  body: Uint8Array,
+  { columns, group }: { readonly columns?: readonly string[]; readonly group?: number } = {},
+): Promise<Table> {
   const file = bufferOf(body)
   const metadata = parquetMetadata(file)
   const rows = await parquetReadObjects({
@@ -119,8 +147,9 @@ export async function decodeTable(body: Uint8Array, columns?: readonly string[])
     utf8: false,
     parsers: { timestampFromMilliseconds: rememberTimes() },
     ...(columns === undefined ? {} : { columns: [...columns] }),
+    ...(group === undefined ? {} : { rowStart: group * GROUP_ROWS, rowEnd: (group + 1) * GROUP_ROWS }),
   })
-  return { metadata: keyValuesOf(metadata), rows }
+  return { metadata: keyValuesOf(metadata), groups: metadata.row_groups.length, rows }
 }
 
 /** Reads the metadata of a table, and none of its rows. */

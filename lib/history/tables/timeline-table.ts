@@ -131,7 +131,7 @@ export function encodeMonth(month: TimelineMonth): Buffer {
 
 /** Reads a month back. Throws for bytes that {@link encodeMonth} did not make: their hash is checked before. */
 export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
-  const { metadata, rows } = await decodeTable(body, READ)
+  const { metadata, rows } = await decodeTable(body, { columns: READ })
   const { derivation, cluster, month, namespaces, windows } = metadata as MonthMetadata
   return {
     format: 'ciphertrail/timeline/2',
@@ -153,7 +153,8 @@ export function coverageIn(body: Uint8Array): Buffer {
 /** What is counted for others only is not read. */
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
 
-function intervalOf(row: ReadRow, cluster: string): Interval {
+/** The interval of a row. */
+export function intervalOf(row: ReadRow, cluster: string): Interval {
   const text = (name: string) => row[name] as string
   const maybe = (name: string) => (row[name] ?? null) as string | null
   const settings = maybe('settings')

@@ -9,6 +9,7 @@ import {
   parseChangeKey,
   parseEvidenceKey,
   parseCoverageKey,
+  parseNotEncryptedKey,
   parseTimelineKey,
   parseWindowKey,
   registryKey,
@@ -33,6 +34,7 @@ import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
 import { deletedAsAbsent } from './deleted.ts'
 import { checkDocuments } from './check-reports.ts'
+import { changedNotEncrypted } from '../../history/not-encrypted.ts'
 import { checkDerived } from './check-derived.ts'
 import { type AddFinding, type Findings, type LogFinding, findingsList } from './finding.ts'
 import { leafKind, nameOf } from '../leaf.ts'
@@ -123,6 +125,9 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
     onProgress(`what is derived of ${cluster.id}`)
     for (const { key, problem } of await derivedFindings(cluster, deps)) add(key, problem)
   }
+  const ids = known.clusters.map(({ id }) => id)
+  for (const key of await changedNotEncrypted(ids, objects))
+    add(key, 'it is not what the months come to, run "ciphertrail rebuild"')
   return {
     findings: findings.all(),
     unsealed: listed.unsealed,
@@ -281,7 +286,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
   if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
   if (
-    [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey].some(
+    [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey, parseNotEncryptedKey].some(
       (parse) => parse(key) !== undefined,
     )
   )

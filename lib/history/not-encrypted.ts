@@ -1,0 +1,225 @@
+/**
+ * The table of what was not encrypted, of all clusters, by month: so small that the question that is asked most reads a handful of objects, whatever the
+ * number of clusters. It is made from months after they were written, and names what it was made from.
+ */
+import { concurrently } from '../concurrently.ts'
+import type { Episode, Interval } from '../model/history.ts'
+import { notEncryptedKey, notEncryptedPrefix, parseNotEncryptedKey } from '../store/keys.ts'
+import { sha256Of } from '../store/objects/derived-object.ts'
+import { type Objects, PreconditionFailedError } from '../store/objects/objects.ts'
+import { toSeconds, toTime } from '../time/windows.ts'
+import { type ClusterState, readMonth, readState } from './cluster-state.ts'
+import { monthsOf } from './period.ts'
+import {
+  type MadeFrom,
+  type MadeFromClusters,
+  decodeNotEncrypted,
+  encodeNotEncrypted,
+  madeFrom,
+  notEncryptedRows,
+} from './tables/not-encrypted-table.ts'
+import type { ReadRow } from './tables/parquet-table.ts'
+import { intervalOf } from './tables/timeline-table.ts'
+
+/** So many states are read at once. */
+const MAX_READS = 8
+
+/** How often somebody else may be first. */
+const MAX_ROUNDS = 5
+
+type KnownCluster = {
+  readonly id: string
+  readonly months: ReadonlyMap<string, ClusterState['months'][number]>
+  readonly episodes: readonly Episode[]
+  /** Its state cannot be read. */
+  readonly isUnreadable: boolean
+}
+
+/**
+ * Brings the tables up to the months of these clusters; what they say of any other is removed. Reads the state of each cluster, each table, and the
+ * months that changed since. Gives the months whose tables were written. Safe to run at any time, any number at once: what somebody changes meanwhile
+ * is there after the next run. Throws where the store fails, and where others were first too often.
+ */
+export async function updateNotEncrypted(clusterIds: readonly string[], objects: Objects): Promise<readonly string[]> {
+  const clusters = await readKnown(clusterIds, objects)
+  const months = new Set(clusters.flatMap((cluster) => [...cluster.months.keys()]))
+  for await (const key of objects.list(notEncryptedPrefix)) months.add(parseNotEncryptedKey(key) ?? '')
+  months.delete('')
+  const written: string[] = []
+  for (const month of [...months].sort()) if (await updateMonth(month, clusters, objects)) written.push(month)
+  return written
+}
+
+async function readKnown(clusterIds: readonly string[], objects: Objects): Promise<readonly KnownCluster[]> {
+  const read = await concurrently(clusterIds, MAX_READS, async (id): Promise<readonly KnownCluster[]> => {
+    try {
+      const { state } = await readState(id, objects)
+      if (state === undefined) return []
+      const months = new Map(state.months.map((named) => [named.month, named]))
+      return [{ id, months, episodes: state.timeline.episodes, isUnreadable: false }]
+    } catch {
+      // Whoever derives it says why. It must not keep the others from being told.
+      return [{ id, months: new Map(), episodes: [], isUnreadable: true }]
+    }
+  })
+  return read.flat()
+}
+
+async function updateMonth(month: string, clusters: readonly KnownCluster[], objects: Objects): Promise<boolean> {
+  const key = notEncryptedKey(month)
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const stored = await objects.get(key)
+    const known = stored === undefined ? undefined : madeFrom(stored.body)
+    const table = known === undefined ? { stored: undefined, before: {} } : { stored: stored?.body, before: known }
+    const body = await nextTable(month, clusters, table, objects)
+    if (body === undefined) return false
+    try {
+      await objects.putIf(key, body, stored?.etag ?? null)
+      return true
+    } catch (error) {
+      if (!(error instanceof PreconditionFailedError)) throw error
+    }
+  }
+  throw new Error(
+    `Cannot write "${key}": others changed it ${MAX_ROUNDS} times meanwhile, run it again when they are done`,
+  )
+}
+
+/**
+ * The bytes of a table as it should be; undefined where it is so. By default what it knows already is kept and the rest is made; `isAgain`: what it says
+ * to be made from what the states name now is made again, and the rest is kept.
+ */
+async function nextTable(
+  month: string,
+  clusters: readonly KnownCluster[],
+  {
+    stored,
+    before,
+    isAgain = false,
+  }: { readonly stored: Uint8Array | undefined; readonly before: MadeFromClusters; readonly isAgain?: boolean },
+  objects: Objects,
+): Promise<Buffer | undefined> {
+  const next: Record<string, MadeFrom> = {}
+  const kept = new Set<string>()
+  const made: ReadRow[] = []
+  for (const cluster of clusters) {
+    const known = Object.hasOwn(before, cluster.id) ? before[cluster.id] : undefined
+    const named = cluster.months.get(month)
+    if (named === undefined && !cluster.isUnreadable) continue
+    const episodes = cluster.episodes.filter((episode) => isOpenIn(episode, month))
+    const digest = sha256Of(Buffer.from(JSON.stringify(episodes))).slice(0, 16)
+    const isSame = known !== undefined && known.month === named?.sha256 && known.episodes === digest
+    const content = named === undefined || isSame === !isAgain ? undefined : await readMonth(cluster.id, named, objects)
+    if (named === undefined || content === undefined) {
+      // As before, or somebody is writing it: what was known of it stays until the next run.
+      if (known !== undefined) next[cluster.id] = known
+      kept.add(cluster.id)
+      continue
+    }
+    next[cluster.id] = {
+      month: named.sha256,
+      episodes: digest,
+      watermark: content.windows.at(-1)?.end ?? '',
+      namespaces: content.namespaces,
+    }
+    made.push(...notEncryptedRows(content, new Map(episodes.map((episode) => [episode.id, episode]))))
+  }
+  const isAsBefore = Object.keys(before).every((id) => kept.has(id)) && Object.keys(next).every((id) => kept.has(id))
+  if (stored !== undefined && isAsBefore && !isAgain) return undefined
+  if (stored !== undefined)
+    for await (const rows of decodeNotEncrypted(stored))
+      made.push(...rows.filter(({ cluster }) => kept.has(cluster as string)))
+  return encodeNotEncrypted(month, next, made)
+}
+
+function isOpenIn({ openedAt, endedAt }: Episode, month: string): boolean {
+  return openedAt.slice(0, 7) <= month && (endedAt === null || endedAt.slice(0, 7) >= month)
+}
+
+/**
+ * The keys of tables that are not what they say that they were made from. What was made from an earlier month of a cluster is not looked at: it is
+ * replaced by the next {@link updateNotEncrypted}.
+ */
+export async function changedNotEncrypted(clusterIds: readonly string[], objects: Objects): Promise<readonly string[]> {
+  const clusters = await readKnown(clusterIds, objects)
+  const changed: string[] = []
+  for await (const key of objects.list(notEncryptedPrefix)) {
+    const stored = await objects.get(key)
+    const month = parseNotEncryptedKey(key)
+    if (stored === undefined || month === undefined) continue
+    if (!(await isAsMade(month, stored.body, clusters, objects))) changed.push(key)
+  }
+  return changed
+}
+
+async function isAsMade(
+  month: string,
+  stored: Uint8Array,
+  clusters: readonly KnownCluster[],
+  objects: Objects,
+): Promise<boolean> {
+  const before = madeFrom(stored)
+  if (before === undefined) return false
+  // Of whom nothing can be told now, nothing is.
+  const others = Object.keys(before)
+    .filter((id) => !clusters.some((cluster) => cluster.id === id && cluster.months.has(month)))
+    .map((id): KnownCluster => ({ id, months: new Map(), episodes: [], isUnreadable: true }))
+  const known = clusters.filter(({ id, months }) => months.has(month) && Object.hasOwn(before, id))
+  const body = await nextTable(month, [...known, ...others], { stored, before, isAgain: true }, objects)
+  return body === undefined || Buffer.compare(body, stored) === 0
+}
+
+/** An interval in which a path was not encrypted. Its episode is as it stood when the table was made. */
+export type NotEncrypted = {
+  readonly interval: Interval
+  /** The keys of the attempts at its first and its last window. */
+  readonly evidence: readonly string[]
+}
+
+/** What a table knows of a month. */
+export type NotEncryptedMonth = {
+  readonly month: string
+  /** What it was made from, by the id of the cluster. Of a cluster that is not among them it knows nothing. */
+  readonly clusters: MadeFromClusters
+  /** The intervals with a part in the period, those that end last first. Row groups are read as they are needed. */
+  readonly intervals: () => AsyncGenerator<NotEncrypted>
+}
+
+/** Reads the tables of the months that windows ending in `(from, to]` may lie in, newest month first: a list, and one object each. */
+export async function readNotEncrypted(
+  period: { readonly from: string; readonly to: string },
+  objects: Objects,
+): Promise<readonly NotEncryptedMonth[]> {
+  const [from, to] = [toTime(toSeconds(period.from)), toTime(toSeconds(period.to))]
+  const isWanted = monthsOf({ from, to })
+  const months: string[] = []
+  for await (const key of objects.list(notEncryptedPrefix)) {
+    const month = parseNotEncryptedKey(key)
+    if (month !== undefined && isWanted(month)) months.push(month)
+  }
+  const read = await concurrently(months, MAX_READS, async (month) => {
+    const stored = await objects.get(notEncryptedKey(month))
+    const clusters = stored === undefined ? undefined : madeFrom(stored.body)
+    if (stored === undefined || clusters === undefined) return []
+    return [{ month, clusters, intervals: () => intervalsIn(stored.body, { from, to }) }]
+  })
+  return read.flat().toReversed()
+}
+
+async function* intervalsIn(
+  body: Uint8Array,
+  { from, to }: { readonly from: string; readonly to: string },
+): AsyncGenerator<NotEncrypted> {
+  for await (const rows of decodeNotEncrypted(body)) {
+    for (const row of rows) {
+      if ((row['ends_at'] as string) <= from) return
+      if ((row['starts_at'] as string) >= to) continue
+      const interval = intervalOf(row, row['cluster'] as string)
+      const [endedAt, ending] = [row['episode_ended_at'], row['episode_ending']] as [string | null, Episode['ending']]
+      yield {
+        interval: { ...interval, episode: interval.episode === null ? null : { ...interval.episode, endedAt, ending } },
+        evidence: JSON.parse(row['evidence'] as string) as string[],
+      }
+    }
+  }
+}
