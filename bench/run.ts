@@ -4,6 +4,7 @@
  */
 import { benchCollecting } from './collecting.ts'
 import { benchColdStart } from './cold-start.ts'
+import { benchHistory } from './history.ts'
 import { benchPacking } from './packing.ts'
 import { benchQuerying } from './querying.ts'
 import { benchReport } from './report.ts'
@@ -17,6 +18,7 @@ const scenarios = new Map(
     packing: benchPacking,
     sealing: benchSealing,
     querying: benchQuerying,
+    history: benchHistory,
     report: benchReport,
     'cold-start': benchColdStart,
   }),

@@ -20,6 +20,9 @@ export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
   { name: 'evidence', kind: 'text', of: (row) => row['evidence'] },
 ]
 
+/** Some pages: whoever wants the first one reads no more. */
+const GROUP_ROWS = 512
+
 /** What a table says of a cluster: what its rows were made from. */
 export type MadeFrom = {
   /** SHA-256 of the month, as the state of the cluster names it. */
@@ -64,7 +67,10 @@ export function encodeNotEncrypted(month: string, clusters: MadeFromClusters, ro
     month,
     clusters: JSON.stringify(Object.fromEntries(ordered)),
   }
-  return encodeTable(NOT_ENCRYPTED_COLUMNS, rows.toSorted(newestFirst), metadata, true)
+  return encodeTable(NOT_ENCRYPTED_COLUMNS, rows.toSorted(newestFirst), metadata, {
+    hasDigest: true,
+    groupRows: GROUP_ROWS,
+  })
 }
 
 function newestFirst(a: ReadRow, b: ReadRow): number {

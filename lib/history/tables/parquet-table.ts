@@ -54,13 +54,14 @@ const DIGEST = { begin: 4, end: 36 }
 /**
  * Makes the bytes of a table. The metadata are in its footer, as text.
  *
- * @param hasDigest the table can tell by {@link isIntact} whether it is whole: for one that nothing names by its hash
+ * @param form `hasDigest`: the table can tell by {@link isIntact} whether it is whole, for one that nothing names by its hash; `groupRows`: so many rows
+ * are in a row group
  */
 export function encodeTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   metadata: Readonly<Record<string, string>>,
-  hasDigest = false,
+  { hasDigest = false, groupRows = GROUP_ROWS }: { readonly hasDigest?: boolean; readonly groupRows?: number } = {},
 ): Buffer {
   const writer = new ByteWriter()
   const parquet = new ParquetWriter({
@@ -71,10 +72,10 @@ export function encodeTable<Row>(
     createdBy: 'ciphertrail',
   })
   if (hasDigest) writer.appendBytes(new Uint8Array(DIGEST.end - DIGEST.begin))
-  for (let first = 0; first < rows.length || first === 0; first += GROUP_ROWS) {
-    const group = rows.slice(first, first + GROUP_ROWS)
+  for (let first = 0; first < rows.length || first === 0; first += groupRows) {
+    const group = rows.slice(first, first + groupRows)
     // In memory there is nothing to wait for.
-    void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: GROUP_ROWS })
+    void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: groupRows })
   }
   void parquet.finish()
   const body = Buffer.from(writer.getBytes())
@@ -147,9 +148,14 @@ export async function decodeTable(
     utf8: false,
     parsers: { timestampFromMilliseconds: rememberTimes() },
     ...(columns === undefined ? {} : { columns: [...columns] }),
-    ...(group === undefined ? {} : { rowStart: group * GROUP_ROWS, rowEnd: (group + 1) * GROUP_ROWS }),
+    ...(group === undefined ? {} : rowsOfGroup(metadata, group)),
   })
   return { metadata: keyValuesOf(metadata), groups: metadata.row_groups.length, rows }
+}
+
+function rowsOfGroup({ row_groups: groups }: FileMetaData, group: number): { rowStart: number; rowEnd: number } {
+  const rowStart = groups.slice(0, group).reduce((sum, { num_rows: rows }) => sum + Number(rows), 0)
+  return { rowStart, rowEnd: rowStart + Number(groups[group]?.num_rows ?? 0) }
 }
 
 /** Reads the metadata of a table, and none of its rows. */
