@@ -18,14 +18,13 @@ import {
   shown,
 } from './fix-commands.ts'
 
-/** What a fix is made of. */
+/** The fields of a path row that decide its fix. */
 type Fixable = Pick<PathRow, 'cause' | 'state' | 'outcome' | 'source' | 'destination' | 'port'> &
   Partial<Pick<PathRow, 'candidates' | 'settings' | 'cluster'>>
 
 /**
- * The change that would fix a row or, if that is not known, what to look at: a sentence, then lines for a shell. A line is a command that works when it
- * is pasted, or begins with `#`: an explanation of the line below it, or a command that depends on what the explanation says. Null if there is nothing to
- * fix or to find out.
+ * Returns the change that fixes a row or, if that is unknown, what to look at: a sentence, then shell lines. A line is a command to paste, or begins with
+ * `#`: it explains the line below it, or is a command that depends on such an explanation. Null if there is nothing to fix or to find out.
  */
 export function fixOf(row: Fixable): string | null {
   const { state, outcome } = row
@@ -33,7 +32,7 @@ export function fixOf(row: Fixable): string | null {
   const isOpen = state === 'plaintext' || state === 'no-mesh-tls' || state === 'app-tls' || state === 'unknown'
   if (cause === null || outcome === 'refused' || !isOpen) return null
   const [sentence = '', ...lines] = linesOf({ ...row, cause })
-  // A command with a placeholder cannot be pasted, and without it nothing is left to explain.
+  // A command with a placeholder cannot be pasted, so it is left out with its explanation.
   const isKept = (line: string | undefined) => line !== undefined && !PLACEHOLDER.test(line)
   return [
     sentence,
@@ -41,12 +40,12 @@ export function fixOf(row: Fixable): string | null {
   ].join('\n')
 }
 
-/** The word for a name that Kubernetes does not allow, or that is not known. */
+/** Placeholder for a name that is unknown or that Kubernetes does not allow. */
 const PLACEHOLDER = /\b(CLUSTER|KIND|NAME|NAMESPACE)\b/
 
 const isExplanation = (line: string): boolean => line.startsWith('# ') && line.endsWith(':')
 
-/** Some causes have a fix that is none for whoever cannot be meshed. */
+/** Returns a cause with a fix that is possible: a destination that cannot be meshed gets another cause. */
 function possible({ cause, destination }: Fixable): PathRow['cause'] {
   if ((cause !== 'destination-not-meshed' && cause !== 'destination-not-injected') || isInjectable(destination))
     return cause
@@ -244,7 +243,7 @@ function unknownLines(row: Fixable): readonly string[] {
 
 const PROXY = 'linkerd-proxy'
 
-/** Whether the destination is of Linkerd's control plane or its extensions, which should stay as they were installed. */
+/** Whether the destination belongs to Linkerd's control plane or an extension, which should stay as installed. */
 function isLinkerds({ source, destination, settings = [] }: Fixable): boolean {
   return (
     source.kind === 'unmeshed' &&
@@ -268,7 +267,7 @@ function linesOfLinkerds({ cause, destination, candidates = [] }: Fixable, end: 
   ]
 }
 
-/** What says of a workload whether it is injected. */
+/** Describes the annotation that decides whether a workload is injected. */
 function injectWords(setting: Setting | undefined): string {
   if (setting?.name !== INJECT || setting.value === null)
     return 'neither it nor its namespace has the annotation linkerd.io/inject'
@@ -276,7 +275,7 @@ function injectWords(setting: Setting | undefined): string {
   return setting.by === 'namespace' ? `its namespace has ${says}` : `it has ${says}`
 }
 
-/** What an annotation is now, as the rest of a sentence. */
+/** Current value of an annotation, as the rest of a sentence. */
 function valueWords(setting: Setting | undefined, port?: number): string {
   if (setting === undefined) return ''
   const { name, value, by } = setting
@@ -284,14 +283,14 @@ function valueWords(setting: Setting | undefined, port?: number): string {
   return ` (${name}: ${shown(value)}${by === 'namespace' ? ', set on its namespace' : ''}${leadsWords(setting, port)})`
 }
 
-/** Why a port that is skipped matters: clients skip the port of a Service, which may lead to another port of the pod. */
+/** Explains why a skipped port matters: clients skip the port of a Service, which may lead to another port of the pod. */
 function leadsWords({ port: dialled }: Setting, port: number | undefined): string {
   return dialled === undefined || port === undefined || dialled === port
     ? ''
     : `; port ${dialled} of a Service leads to port ${port}`
 }
 
-/** Who may bypass its proxy, as the rest of a sentence. */
+/** Workloads that may bypass their proxies, as the rest of a sentence. */
 function suspectWords(settings: readonly Setting[], port: number): string {
   const words = settings.flatMap((one) =>
     one.name === PROXY || one.name === INJECT
@@ -301,7 +300,7 @@ function suspectWords(settings: readonly Setting[], port: number): string {
   return words.length === 0 ? '' : ` (${distinct(words).join('; ')})`
 }
 
-/** Who was seen to be the client, else who may be it, as further sentences. */
+/** Clients that tap saw, or else possible clients, as further sentences. */
 function clientWords({ candidates = [], settings = [] }: Pick<Fixable, 'candidates' | 'settings'>): string {
   if (candidates.length > 0) {
     const names = candidates.map((one) =>
@@ -313,7 +312,7 @@ function clientWords({ candidates = [], settings = [] }: Pick<Fixable, 'candidat
   return unmeshed.length === 0 ? '' : `. Pods of ${distinct(unmeshed).join(', ')} had no proxy in this window`
 }
 
-/** The commands that add the clients that tap saw to the mesh; if it saw none, those that show who connects, and then add it. */
+/** Commands that add the clients that tap saw to the mesh. If tap saw none, the commands first show the clients. */
 function clientLines(row: Fixable): readonly string[] {
   const { candidates = [], settings = [] } = row
   if (candidates.length === 0)
@@ -336,7 +335,7 @@ function clientLines(row: Fixable): readonly string[] {
 /** Kinds whose proxies can be tapped, and in whose pods a command can be run. */
 const TAPPED: ReadonlySet<string> = new Set([...TEMPLATES.keys(), 'job', 'pod'])
 
-/** The commands that show who connects: tap shows only HTTP, everything else needs packets. */
+/** Commands that show the clients. Tap shows only HTTP; everything else needs a packet capture. */
 function listen({ state, port }: Fixable, end: Endpoint): readonly string[] {
   const { isNamed, resource, namespace } = pasted(end)
   if (!isNamed || !TAPPED.has(end.kind)) return []
@@ -356,7 +355,7 @@ function listen({ state, port }: Fixable, end: Endpoint): readonly string[] {
   ]
 }
 
-/** A command that nobody runs by pasting it: it stops whoever has no identity. */
+/** Command that refuses clients without an identity. It is commented out, so that pasting the fix does not run it. */
 function refuse({ destination }: Fixable): readonly string[] {
   if (!isInjectable(destination)) return []
   return onlyIf(
@@ -365,7 +364,7 @@ function refuse({ destination }: Fixable): readonly string[] {
   )
 }
 
-/** Kinds of ends that have no pods of their own to inject into. */
+/** Kinds of ends without pods of their own to inject. */
 const WITHOUT_PODS: ReadonlySet<string> = new Set([
   'external',
   'externalworkload',
@@ -376,7 +375,7 @@ const WITHOUT_PODS: ReadonlySet<string> = new Set([
   'unmeshed',
 ])
 
-/** Whether the injector takes pods of this end at all: what is no workload, or is in a namespace that it leaves out, it does not. */
+/** Whether the injector can inject pods of this end: it must be a workload in a namespace that the injector does not skip. */
 function isInjectable({ kind, namespace }: Endpoint): boolean {
   return !WITHOUT_PODS.has(kind) && namespace !== '' && namespace !== 'kube-system'
 }

@@ -11,36 +11,33 @@ export function isEncrypted(state: State): boolean {
   return state === 'mtls' || state === 'tls-anonymous' || state === 'app-tls'
 }
 
-/** What `not-encrypted` means everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
+/** Whether a path counts as `not-encrypted` everywhere: `plaintext` and `no-mesh-tls` with outcome `allowed`. */
 export function isNotEncrypted({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): boolean {
   return (state === 'plaintext' || state === 'no-mesh-tls') && outcome === 'allowed'
 }
 
-/** What episodes are decided by, of one window: made once for all paths by {@link readingsOf}. */
+/** Facts of one window that decide episodes, prepared once for all paths by {@link readingsOf}. */
 export type Readings = {
   readonly window: Window
   /** By path id. */
   readonly paths: ReadonlyMap<string, PathWindow>
-  /**
-   * Fully covered workloads' ports on which there was traffic, all of it encrypted: what ends the episode of an unnamed
-   * source, whose silence alone would say nothing.
-   */
+  /** Ports of fully covered workloads that had traffic, all of it encrypted. This ends the episode of an unnamed source; silence alone would not. */
   readonly clean: ReadonlySet<string>
-  /** Ports on which policy refused plain text, as the lists around the window agree, and let nothing in that was or may have been clear. */
+  /** Ports on which policy refused plaintext according to both lists around the window, and that received no plaintext or unknown traffic. */
   readonly refusing: ReadonlySet<string>
-  /** Workloads (`kind/namespace/name`) of which every connection was seen: fully covered, and with nothing that goes around a proxy. */
+  /** Workloads (`kind/namespace/name`) whose every connection was observed: fully covered, and nothing bypasses their proxies. */
   readonly watched: ReadonlySet<string>
-  /** Some metrics could not be read: nothing ends here. */
+  /** True: some metrics could not be read, so this window ends no episode. */
   readonly isPartial: boolean
 }
 
-/** How long a path must have been quiet, with every window of it fully covered, for its episode to end so. */
+/** How long a path must be quiet, with every window fully covered, before its episode ends as `quiet`. */
 export const QUIET_SECONDS = 7 * 24 * 60 * 60
 
 /** Prepares a window for {@link nextEpisode}. */
 export function readingsOf(result: WindowResult): Readings {
   const paths = new Map(result.paths.map((path) => [path.pathId, path]))
-  // Whose labels may lie is not known to have told all that reached it.
+  // A workload that may override metric labels may hide part of its traffic.
   const doubted = new Set(result.workloads.filter(({ overriding }) => overriding !== undefined).map(workloadKey))
   const covered = new Set(
     result.coverage
@@ -57,7 +54,7 @@ export function readingsOf(result: WindowResult): Readings {
       key,
       (refusing.get(key) ?? true) && path.enforcement === 'plaintext-refused' && !(isLetIn && !isEncrypted(path.state)),
     )
-    // Refused traffic delivered nothing and exempt traffic is not judged: neither is traffic that shows a port clean or not.
+    // Refused traffic delivered nothing and exempt traffic is not judged, so neither shows whether a port is clean.
     if (!isLetIn) continue
     // `unknown` may have been in the clear, so it fails closed.
     clean.set(key, (clean.get(key) ?? true) && isEncrypted(path.state) && covered.has(workloadKey(path.destination)))
@@ -76,7 +73,7 @@ function keysThatHold(map: ReadonlyMap<string, boolean>): ReadonlySet<string> {
   return new Set([...map].filter(([, holds]) => holds).map(([key]) => key))
 }
 
-/** Of the fully covered workloads those that lists show, and with no port or subnet that goes around their proxies. */
+/** Fully covered workloads that are in the lists and have no port or subnet that bypasses their proxies. */
 function watchedOf({ workloads }: WindowResult, covered: ReadonlySet<string>): ReadonlySet<string> {
   return new Set(
     workloads
@@ -87,17 +84,16 @@ function watchedOf({ workloads }: WindowResult, covered: ReadonlySet<string>): R
 }
 
 /**
- * Says how a path's episode stands after a collected window, by what was seen in it: null where there is none, an open one, or the open one given
- * as it ended in this window. Windows that were not collected are never asked about: a gap ends nothing. How silence ends one is told by
- * {@link silentEpisode}.
+ * Returns a path's episode after a collected window: null if there is none, an open one, or the given one with its end in this window. Do not call this for
+ * windows that were not collected, because a gap ends nothing. {@link silentEpisode} handles silence.
  *
- * - Opens at the first window that is not encrypted. `openedAt` is that window's start, the earliest moment its connections
- *   can have been made (`sinceUnknown` where they may be older still), so that a duration is never shorter than the truth.
- * - Ends as `fixed` where the path is seen encrypted; for an unnamed source, which is many clients at once, only where the
- *   destination was fully covered, had traffic on that port, and none of it was clear or unknown: seen or not seen itself.
- * - Ends as `refused` where policy refuses plain text on the port, in the lists on both sides of the window, and nothing was let in on it that
- *   was or may have been clear. What is told of a port is told by the paths that were seen on it, so one of them must have been.
- * - `endedAt` is that window's start: all of that window was encrypted, or refused what was not.
+ * - Opens at the first window that is not encrypted. `openedAt` is that window's start, the earliest moment its connections can have been made
+ *   (`sinceUnknown` if they may be older), so that a duration is never too short.
+ * - Ends as `fixed` if the path was observed encrypted. An unnamed source may be many clients, so its episode ends only if the destination was fully covered
+ *   and had traffic on that port, none of it plaintext or unknown.
+ * - Ends as `refused` if policy refuses plaintext on the port in the lists on both sides of the window, and no plaintext or unknown traffic was let in. Only
+ *   paths observed on a port show its policy, so at least one must have been.
+ * - `endedAt` is that window's start, because the whole window was encrypted or refused unencrypted traffic.
  * - `unknown`, `exempt` and quiet windows by themselves neither open, continue nor end one.
  */
 export function nextEpisode(open: Episode | null, path: PathEnds, readings: Readings): Episode | null {
@@ -110,7 +106,7 @@ export function nextEpisode(open: Episode | null, path: PathEnds, readings: Read
   }
   if (isPartial) return open
   const isRefused = refusing.has(portKey(path))
-  // Attempts in the clear that policy stopped are no sign that the client was mended.
+  // Refused plaintext attempts do not show that the client was fixed.
   if (isRefused && seen?.outcome === 'refused') return { ...open, endedAt: window.start, ending: 'refused' }
   const isFixed =
     path.source.kind === 'unmeshed'
@@ -120,18 +116,18 @@ export function nextEpisode(open: Episode | null, path: PathEnds, readings: Read
   return isRefused ? { ...open, endedAt: window.start, ending: 'refused' } : open
 }
 
-/** What is known of the silence of a path after a collected window in which nothing was seen of it. */
+/** Facts about a path that had no traffic in a collected window. */
 export type Silence = {
-  /** A complete Kubernetes list after the window lacks an end of the path. */
+  /** A complete Kubernetes list after the window does not contain an end of the path. */
   readonly isGone: boolean
-  /** Start of the run of windows, up to this one, that were quiet and of which every connection was seen; null where this one was not. */
+  /** Start of the run of quiet windows, up to this one, in which every connection was observed; null if this window does not qualify. */
   readonly watchedSince: string | null
 }
 
 /**
- * Says how an open episode stands after a silent window: as `gone` where an end of the path is, as `quiet` after seven days without a connection
- * in which every one would have been seen; else as it was. `endedAt` is the window's end, when it was known, so that a duration is never shorter
- * than the truth and a report of an earlier period keeps saying what was true then. Neither counts into the time to fix.
+ * Returns an open episode after a silent window: ended as `gone` if an end of the path is gone, ended as `quiet` after seven fully observed days without a
+ * connection, or else unchanged. `endedAt` is the window's end, so that a duration is never too short and reports of earlier periods stay true. Neither
+ * ending counts into the time to fix.
  */
 export function silentEpisode(open: Episode, { isGone, watchedSince }: Silence, window: Window): Episode {
   if (isGone) return { ...open, endedAt: window.end, ending: 'gone' }
@@ -140,8 +136,8 @@ export function silentEpisode(open: Episode, { isGone, watchedSince }: Silence, 
 }
 
 /**
- * No gap but the brief end of a life, and a scraped proxy in each pod. The ratio may stay under 1 without a gap, since the time from the start of a pod's
- * life to its first scrape is never observed.
+ * Whether coverage has no gap except the brief end of a pod's life, and each pod has a scraped proxy. The ratio may be under 1 without a gap, since the time
+ * before a pod's first scrape is never observed.
  */
 function isFullyCovered({ ratio, gaps, pods }: Coverage): boolean {
   return ratio !== null && isCoveredBy(gaps) && pods.meshed === pods.total && pods.scraped === pods.meshed

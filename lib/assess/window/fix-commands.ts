@@ -1,8 +1,8 @@
-/** The lines of a fix that a person pastes into a shell. */
+/** Shell lines of a fix, ready to paste. */
 import type { Endpoint, Setting, Source, Destination } from '../../model/path.ts'
 import { printPorts, parsePorts } from '../pods/ports.ts'
 
-/** Where `linkerd.io/inject` and Linkerd's other annotations go in the object of a workload, so that its pods have them. */
+/** Path to the pod template's annotations in each kind of workload. */
 export const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
   ...['deployment', 'statefulset', 'daemonset', 'replicaset', 'replicationcontroller'].map(
     (kind): [string, readonly string[]] => [kind, ['spec', 'template', 'metadata', 'annotations']],
@@ -10,10 +10,10 @@ export const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string,
   ['cronjob', ['spec', 'jobTemplate', 'spec', 'template', 'metadata', 'annotations']],
 ])
 
-/** Whose pods a change of the template replaces. */
+/** Kinds whose pods are replaced when the template changes. */
 export const ROLLED: ReadonlySet<string> = new Set(['deployment', 'statefulset', 'daemonset'])
 
-/** Sets an annotation on the pods of a workload where nothing overrides it: in the pod template. Null takes it away. */
+/** Sets an annotation in the pod template of a workload, where nothing overrides it. Null removes it. */
 export function annotate(end: Endpoint, name: string, value: string | null = 'enabled'): readonly string[] {
   const { resource, namespace, label } = pasted(end)
   const template = TEMPLATES.get(end.kind)
@@ -50,7 +50,7 @@ export function restart(end: Endpoint): readonly string[] {
     : [`# Delete the pods of ${label}, so that they are created again.`]
 }
 
-/** Takes a port out of a list of ports that go around a proxy, where the list is set. */
+/** Removes a port from a list of skipped ports, in the object that sets the list. */
 export function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
   if (setting === undefined) return annotationsOf(pasted(end).namespace)
   const { value, port, by } = setting
@@ -68,7 +68,7 @@ export function withoutPort(setting: Setting | undefined, end: Endpoint, name: s
   ]
 }
 
-/** A list of ports without one of them; undefined where it holds anything but numbers and ranges of them. */
+/** Returns a list of ports without one of them; undefined if it contains anything but numbers and ranges. */
 function portsWithout(value: string, port: number): string | undefined {
   const parts = value.split(',').map((part) => part.trim())
   if (!parts.every((part) => /^\d{1,5}(-\d{1,5})?$/.test(part))) return undefined
@@ -84,12 +84,12 @@ function portsWithout(value: string, port: number): string | undefined {
   ).join(',')
 }
 
-/** Lines below what they are for, if there are any. */
+/** Lines under a comment that states their purpose; empty if there are no lines. */
 export function explained(purpose: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [`# ${purpose}:`, ...lines]
 }
 
-/** Commands that do nothing when they are pasted with the others: whoever knows that `when` holds removes the `#`. */
+/** Commands commented out with `#`, to remove only if `when` holds. */
 export function onlyIf(when: string, lines: readonly string[]): readonly string[] {
   const commands = lines.filter((line) => !line.startsWith('#')).length
   if (commands === 0) return explained(when, lines)
@@ -99,17 +99,17 @@ export function onlyIf(when: string, lines: readonly string[]): readonly string[
   )
 }
 
-/** A name that stands for itself in a shell, or another word. */
+/** Returns a name if it needs no quoting in a shell, or else another word. */
 export function safe(text: string, otherwise: string): string {
   return /^[A-Za-z0-9]([-A-Za-z0-9.:]{0,251}[A-Za-z0-9])?$/.test(text) ? text : otherwise
 }
 
-/** An end of a path for a sentence and for a shell: only what Kubernetes allows in a name stands for itself, as a command is meant to be pasted. */
+/** Names an end of a path for a sentence and for a shell. Only names that Kubernetes allows are used, because people paste commands. */
 export function pasted({ kind, namespace, name }: Endpoint | Source | Destination): {
   readonly label: string
   readonly resource: string
   readonly namespace: string
-  /** It is something in the cluster that has a name. */
+  /** True: it is a named object in the cluster. */
   readonly isNamed: boolean
 } {
   const resource = `${safe(kind, 'KIND')}/${safe(name, 'NAME')}`
@@ -124,7 +124,7 @@ export function pasted({ kind, namespace, name }: Endpoint | Source | Destinatio
   }
 }
 
-/** The command that shows Linkerd's annotations of the pods of a namespace, and which of them have a proxy. */
+/** Command that shows the pods of a namespace with Linkerd's annotations and proxies. */
 export function annotationsOf(namespace: string): readonly string[] {
   const columns = [
     'POD:.metadata.name',
@@ -151,7 +151,7 @@ export const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
 /** Ports to which the application connects around its proxy. */
 export const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
 
-/** The value of an annotation, of which only what Linkerd accepts is shown. */
+/** Returns an annotation's value if Linkerd could accept it, or else a placeholder. */
 export function shown(value: string | null): string {
   return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : '(something else)'
 }

@@ -5,15 +5,15 @@ import { workloadKey } from '../pods/facts.ts'
 import { uniteNamespaces } from '../pods/labelled-namespaces.ts'
 
 /**
- * What several complete attempts at one window come to, each assessed with the same Kubernetes lists: for each path the worse reading stands, and
- * nothing that one of them saw is taken back by another that did not. One alone is given as it is, and their order does not matter.
+ * Merges several complete attempts at one window, each assessed with the same Kubernetes lists. Each path keeps its worse reading, and an attempt never
+ * removes what another one observed. A single attempt is returned unchanged. Order does not matter.
  *
- * - A path takes its worst reading, by the order of the states, allowed before refused; its counts are the largest that any saw, since all of them
- *   count the same traffic.
- * - Coverage of a workload is that of the attempt that saw most of it: who came when samples were late, or lost since, counts no gap for the other.
- * - Whatever raises a doubt (labels, blind spots, metrics partly read) is there if any attempt has it.
+ * - A path takes its worst reading, by the order of the states, allowed before refused. Its counts are the largest of any attempt, since all attempts count
+ *   the same traffic.
+ * - A workload takes the coverage of the attempt that observed most of it, so late or lost samples in one attempt add no gap to another.
+ * - Doubts (labels, blind spots, metrics partly read) are kept if any attempt has them.
  *
- * Attempts that say the same come to what each of them says. One in which nothing was scraped tells of no path, and so lowers none.
+ * Equal attempts merge to the same result. An attempt without scrapes has no paths, so it lowers none.
  */
 export function mergeResults(results: readonly [WindowResult, ...WindowResult[]]): WindowResult {
   const byKey = new Map(results.map((result) => [keyOf(result), result]))
@@ -26,7 +26,7 @@ export function mergeResults(results: readonly [WindowResult, ...WindowResult[]]
   const [base = first] = collected
   const used = collected.length === 0 ? all : collected
   const merged = { ...first.inputs, evidence, also }
-  // What all of them say alike is said as it is.
+  // Equal attempts need no merge.
   if (new Set(used.map(({ inputs: ___, ...told }) => JSON.stringify(told))).size === 1)
     return { ...base, inputs: merged }
   const paths = mergePaths(used)
@@ -51,12 +51,12 @@ export function mergeResults(results: readonly [WindowResult, ...WindowResult[]]
   }
 }
 
-/** Attempts that were merged already are told apart from each of them. */
+/** Key of a result's evidence. A merged result has another key than each of its attempts. */
 function keyOf({ inputs }: WindowResult): string {
   return [inputs.evidence, ...(inputs.also ?? [])].join('\n')
 }
 
-/** The lower, the worse. What was refused is left out of the worst of edges, so it stands only where nothing was allowed. */
+/** Rank of a reading: lower is worse. Refused traffic ranks after all allowed traffic. */
 function rankOf({ state, outcome }: Pick<PathWindow, 'state' | 'outcome'>): number {
   return STATES.indexOf(state) + (outcome === 'refused' ? STATES.length : 0)
 }
@@ -71,7 +71,7 @@ function mergePaths(results: readonly WindowResult[]): PathWindow[] {
     .flatMap(([, own]) => {
       const worst = Math.min(...own.map(rankOf))
       const standing = own.filter((one) => rankOf(one) === worst)
-      // Of several reasons for one state the first in text order, whoever gave it.
+      // The first reason in text order makes the result independent of the order of attempts.
       const [reading] = standing.toSorted((a, b) => compareText(orderOf(a), orderOf(b)))
       return reading === undefined ? [] : [mergePath(reading, standing, own)]
     })
@@ -81,7 +81,7 @@ function orderOf({ reason, cause, settings, enforcement, source, destination }: 
   return JSON.stringify([reason, cause, enforcement, source, destination, settings])
 }
 
-/** @param standing the readings with the worst state; what only these say is what they agree on, or what any of them knows */
+/** @param standing the readings with the worst state; only they decide what the counts do not */
 function mergePath(reading: PathWindow, standing: readonly PathWindow[], all: readonly PathWindow[]): PathWindow {
   const most = (count: 'opens' | 'openAtScrape' | 'bytes' | 'clearBytes') => Math.max(...all.map((one) => one[count]))
   const known = (id: 'clientId' | 'serverId') => {
@@ -97,7 +97,7 @@ function mergePath(reading: PathWindow, standing: readonly PathWindow[], all: re
     openAtScrape: most('openAtScrape'),
     bytes: most('bytes'),
     clearBytes: most('clearBytes'),
-    // Who saw the first connection come knows since when; who lost what was before it does not.
+    // One attempt that observed the first connection is enough to know the start.
     sinceUnknown: standing.every(({ sinceUnknown }) => sinceUnknown),
     corroborated: CORROBORATION.find((value) => standing.some(({ corroborated }) => corroborated === value)) ?? 'no',
     candidates: [...candidates].toSorted(([a], [b]) => compareText(a, b)).map(([, one]) => one),
@@ -106,17 +106,17 @@ function mergePath(reading: PathWindow, standing: readonly PathWindow[], all: re
   }
 }
 
-/** What most speaks for the other side first. */
+/** Strongest corroboration first. */
 const CORROBORATION = ['yes', 'ambiguous', 'no'] as const
 
-/** All edges that their paths do not tell, each once, with the most that anybody counted. */
+/** Returns all edges that differ from their paths, each once, with the largest counts of any attempt. */
 function mergeEdges(results: readonly WindowResult[], paths: readonly PathWindow[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
   const isTold = ({ pathId, state, outcome, reason }: Pick<Edge, 'pathId' | 'state' | 'outcome' | 'reason'>) => {
     const path = byId.get(pathId)
     return path?.state === state && path.outcome === outcome && path.reason === reason
   }
-  // A path that one attempt saw refused and another allowed is one of which both edges were seen.
+  // If one attempt saw a path refused and another saw it allowed, both edges exist.
   const refused = results
     .flatMap((result) => result.paths)
     .filter((path) => path.outcome === 'refused' && byId.get(path.pathId)?.outcome !== 'refused')
@@ -180,7 +180,7 @@ function mergeWorkloads(results: readonly WindowResult[]): Workload[] {
     const rows = own.get(workloadKey(workload)) ?? []
     const spots = new Map(rows.flatMap(({ blindSpots }) => blindSpots).map((spot) => [JSON.stringify(spot), spot]))
     const overriding = [...new Set(rows.flatMap((row) => row.overriding ?? []))].sort(compareText)
-    // What one attempt has a scrape of was scraped.
+    // A scrape in one attempt is enough.
     const isScraped = rows.some(({ blindSpots }) => blindSpots.every(({ kind }) => kind !== 'not-scraped'))
     return {
       ...workload,
@@ -192,7 +192,7 @@ function mergeWorkloads(results: readonly WindowResult[]): Workload[] {
   })
 }
 
-/** One row for each key that any has, in the order of the keys: of those of one key the first in an order. */
+/** Returns one row for each key, sorted by key: the first of its rows in an order. */
 function mergeRows<T>(
   all: readonly (readonly T[])[],
   keyOfRow: (row: T) => string,

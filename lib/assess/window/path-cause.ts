@@ -9,10 +9,10 @@ import { compareText } from '../../text/order.ts'
 import type { ReadEdge } from './path-edges.ts'
 import { unmeshedReason } from './window-workloads.ts'
 
-/** Why a path is what it is, and the settings of workloads on which that rests, sorted. */
+/** Cause of a path's state, and the workload settings it is based on, sorted. */
 export type PathCause = { readonly cause: Cause | null; readonly settings: readonly Setting[] }
 
-/** What a path came to, and the edges that decided it. */
+/** State of a path, and the edges that decided it. */
 type Decided = {
   readonly state: State
   readonly reason: string
@@ -20,11 +20,11 @@ type Decided = {
   readonly port: number
   /** At least one. */
   readonly edges: readonly ReadEdge[]
-  /** A proxy said that it sent something in the clear to this port, and nothing explains that: the unnamed client may be it. */
+  /** True: a proxy reported unexplained plaintext to this port, so its workload may be the unnamed client. */
   readonly isSentByProxy: boolean
 }
 
-/** More of them help nobody, and are kept with each path. */
+/** Settings are stored with each path, so their number is limited. */
 const MAX_SETTINGS = 5
 
 const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
@@ -33,13 +33,13 @@ const SKIP_SUBNETS = 'config.linkerd.io/skip-subnets'
 const INJECT = 'linkerd.io/inject'
 const PROXY = 'linkerd-proxy'
 
-/** Namespaces that Linkerd's injector leaves out unless it is told otherwise (its chart's `namespaceSelector`). */
+/** Namespaces that Linkerd's injector skips by default (its chart's `namespaceSelector`). */
 const NEVER_INJECTED: ReadonlySet<string> = new Set(['kube-system', 'cert-manager'])
 
 const NOTHING: PathCause = { cause: null, settings: [] }
 const UNKNOWN: PathCause = { cause: 'unknown', settings: [] }
 
-/** Why the state of a path is not known, by its reason, with what stands behind it in brackets or without. */
+/** Cause of an unknown state, by its reason, with or without the part in brackets. */
 const UNKNOWN_BECAUSE: ReadonlyMap<string, Cause> = new Map([
   ['source-partly-unmeshed (no list)', 'no-kubernetes-list'],
   ['source-partly-unmeshed (pod-not-listed)', 'pod-not-listed'],
@@ -59,8 +59,8 @@ const UNKNOWN_BECAUSE: ReadonlyMap<string, Cause> = new Map([
 ])
 
 /**
- * Finds the cause of a path's state from what proxies said of it and from the Kubernetes facts of the window. What they do not show is `unknown`, and
- * what is only possible is named by a setting, never by a cause of its own.
+ * Finds the cause of a path's state from proxy metrics and the Kubernetes facts of the window. The cause is `unknown` if they do not show it. A merely
+ * possible cause is named as a setting, never as the cause.
  */
 export function causesOf(facts: Facts): (path: Decided) => PathCause {
   const settingOf = settingsReader(facts)
@@ -87,7 +87,7 @@ export function causesOf(facts: Facts): (path: Decided) => PathCause {
   }
 }
 
-/** How Linkerd's charts name the ports at which the Kubernetes API server calls Linkerd: admission webhooks, and the API of tap. */
+/** Port names in Linkerd's charts that the Kubernetes API server calls: admission webhooks and the tap API. */
 const WEBHOOK_PORTS: ReadonlySet<string> = new Set([
   'apiserver',
   'jaeger-injector',
@@ -105,7 +105,7 @@ function isWebhook({ destination, port }: Decided, facts: Facts): boolean {
   )
 }
 
-/** Whether Linkerd's injector leaves a namespace out. */
+/** Whether Linkerd's injector skips a namespace. */
 function isLeftOut(namespace: string, facts: Facts): boolean {
   return (
     NEVER_INJECTED.has(namespace) ||
@@ -117,7 +117,7 @@ function labelsOfNamespace(namespace: string, { before, after }: Facts): Readonl
   return (after ?? before)?.namespaces.find(({ metadata }) => metadata.name === namespace)?.metadata.labels
 }
 
-/** What says that a workload is Linkerd's own: a label of its namespace, which no pod can set. Empty: it is not. */
+/** Namespace labels that show a workload to be Linkerd's own; no pod can set them. Empty if it is not. */
 function linkerdsOwn(workload: Destination, facts: Facts): readonly Setting[] {
   const labels = labelsOfNamespace(workload.namespace, facts)
   const { kind, namespace, name } = workload
@@ -131,7 +131,7 @@ function linkerdsOwn(workload: Destination, facts: Facts): readonly Setting[] {
 
 const LINKERDS = ['linkerd.io/is-control-plane', 'linkerd.io/extension']
 
-/** Of several edges the first cause that explains one, in text order: another that is not explained takes nothing from it. */
+/** Returns the first known cause in text order. Edges without a known cause do not hide it. */
 function worst(causes: readonly PathCause[]): PathCause {
   const [first] = causes.toSorted(
     (a, b) =>
@@ -145,7 +145,7 @@ function causeOfUnknown({ reason, edges }: Decided, facts: Facts, settingOf: Set
   const cause = UNKNOWN_BECAUSE.get(reason) ?? UNKNOWN_BECAUSE.get(reason.replace(/ \(.*$/s, '')) ?? 'unknown'
   const source = edges[0]?.source
   if (cause !== 'source-partly-meshed' || source === undefined) return { cause, settings: [] }
-  // Which of its pods is without a proxy, and why, is what somebody has to look at.
+  // The settings show which pods have no proxy and why.
   const pods = (facts.podsOf.get(workloadKey(source)) ?? []).filter(({ unlisted }) => unlisted === undefined)
   return {
     cause,
@@ -157,8 +157,8 @@ function causeOfUnknown({ reason, edges }: Decided, facts: Facts, settingOf: Set
 }
 
 /**
- * The cause of a clear outbound connection. The pod that was reached tells it, since what it is made of does not change while it lives; where that pod
- * is in no list, all pods of its workload do, if the lists around the window agree.
+ * Finds the cause of a plaintext outbound connection from the pod that was reached, since a pod's spec does not change while it lives. If that pod is in no
+ * list, all pods of its workload decide, provided that the lists around the window agree.
  */
 function causeOfOutbound(edge: ReadEdge, facts: Facts, settingOf: SettingOf): PathCause {
   const { destination, port, reached } = edge
@@ -184,10 +184,10 @@ function causeOfOutbound(edge: ReadEdge, facts: Facts, settingOf: SettingOf): Pa
   return edge.reachedPods.isPodUnknown ? { cause: 'destination-not-listed', settings: [] } : UNKNOWN
 }
 
-/** Kinds of ends that are no pods of the cluster. */
+/** Kinds of ends that are not pods of the cluster. */
 const OUTSIDE_KINDS: ReadonlySet<string> = new Set(['external', 'externalworkload'])
 
-/** Why a pod's port gets no mesh TLS; `unknown` where it would. */
+/** Finds why a pod's port gets no mesh TLS; `unknown` if nothing prevents it. */
 function causeOfPod(pod: PodFacts, port: number, facts: Facts, settingOf: SettingOf): PathCause {
   if (pod.hostNetwork) return { cause: 'destination-on-host-network', settings: [] }
   if (pod.otherControlPlane) {
@@ -207,7 +207,7 @@ function causeOfPod(pod: PodFacts, port: number, facts: Facts, settingOf: Settin
 function causeOfUnmeshed(pod: PodFacts, facts: Facts, settingOf: SettingOf): PathCause {
   const settings = [settingOf(pod, INJECT)]
   if (isLeftOut(pod.namespace, facts)) return { cause: 'destination-not-injectable', settings: [] }
-  // What only cAdvisor showed has the containers of its own, and annotations that may have been others.
+  // cAdvisor shows a pod's containers but not its annotations.
   if (pod.unlisted !== undefined) return { cause: 'destination-not-meshed', settings: [] }
   const reason = unmeshedReason(pod, facts)
   return reason === 'created-before-injection' || reason === 'injection-skipped' || reason === 'automount-disabled'
@@ -216,8 +216,8 @@ function causeOfUnmeshed(pod: PodFacts, facts: Facts, settingOf: SettingOf): Pat
 }
 
 /**
- * The cause of an unnamed client, which no metric names. That its connections went through no proxy of the mesh is what the server's proxy saw; that it has none is
- * known where no meshed pod goes around its proxy on the way there, and both lists say so.
+ * Finds the cause for an unnamed client. The server's proxy saw that its connections used no mesh proxy. The client is known to have no proxy only if both
+ * lists show that no meshed pod bypasses its proxy on this port.
  */
 function causeOfInbound(path: Decided, facts: Facts, settingOf: SettingOf): PathCause {
   const { reason, destination, port, isSentByProxy } = path
@@ -233,7 +233,7 @@ function causeOfInbound(path: Decided, facts: Facts, settingOf: SettingOf): Path
     if (pod.skipSubnets.length > 0) around.push(settingOf(pod, SKIP_SUBNETS))
   }
   const early = facts.pods.filter((pod) => ranEarlyInit(pod, facts)).map(initSetting)
-  // What Linkerd sets for all proxies, or for its own, is nobody's to change.
+  // Nobody should change what Linkerd sets for all proxies or for its own.
   const settings = some([
     ...around.filter(({ value }) => value !== null),
     ...early,
@@ -245,7 +245,7 @@ function causeOfInbound(path: Decided, facts: Facts, settingOf: SettingOf): Path
   return { cause: early.length > 0 ? 'init-container' : 'source-not-meshed', settings }
 }
 
-/** Who else had pods without a proxy that could have had one; nobody where they are too many to be of any help. */
+/** Other workloads with pods that have no proxy but could have one; empty if there are too many to help. */
 function unmeshedWorkloads(destination: Destination, facts: Facts): readonly Setting[] {
   const all = new Map(
     facts.pods
@@ -261,12 +261,12 @@ function unmeshedWorkloads(destination: Destination, facts: Facts): readonly Set
     : [...all.values()].map((workload) => ({ workload, name: PROXY, value: null, by: 'pod' }))
 }
 
-/** Whether connections of a pod go around its proxy where it dials one of these ports. */
+/** Whether a pod's connections to any of these dialled ports bypass its proxy. */
 export function skipsAny({ skipOutbound }: PodFacts, dialled: readonly number[]): boolean {
   return dialled.some((port) => includesPort(skipOutbound, port))
 }
 
-/** A workload's port and the Service ports that lead to it: a client's proxy goes by the port it dialled. */
+/** A workload's port and the Service ports that lead to it, because a client's proxy decides by the port it dialled. */
 export function dialledPorts(destination: Destination, port: number, facts: Facts): number[] {
   return [port, ...servicePorts(destination, port, facts)]
 }
@@ -294,7 +294,7 @@ function servicePorts(destination: Destination, port: number, facts: Facts): num
 
 type SettingOf = (pod: PodFacts, annotation: string) => Setting
 
-/** Reads an annotation of a pod, and who set it: the injector copies those of the namespace to each pod. */
+/** Reads an annotation of a pod and finds who set it, because the injector copies the namespace's annotations to each pod. */
 function settingsReader(facts: Facts): SettingOf {
   const listed = facts.after ?? facts.before
   const templates = new Map(
@@ -316,12 +316,12 @@ function initSetting({ workload, earlyInit }: PodFacts): Setting {
   return { workload, name: 'initContainers', value: told(earlyInit.join(',')), by: 'pod' }
 }
 
-/** Lists of ports, networks and names: an annotation may hold anything, and what is something else is not repeated. */
+/** Returns an annotation's value if it looks like a list of ports, networks or names, or else null, because it may hold anything. */
 function told(value: string | null): string | null {
   return value !== null && /^[-\w,.:/ ]{1,253}$/.test(value) ? value : null
 }
 
-/** Each once, by name and workload, and not all. */
+/** Returns distinct settings by name and workload, sorted, at most {@link MAX_SETTINGS}. */
 function some(settings: readonly Setting[]): readonly Setting[] {
   const once = new Map(
     settings.map((setting) => [`${setting.name}\n${workloadKey(setting.workload)}`, setting] as const),

@@ -12,7 +12,7 @@ import { addressOf } from '../counters/labels.ts'
 import { compareText } from '../../text/order.ts'
 import type { CounterReading } from '../counters/reading.ts'
 
-/** The lasting identity of a path. ServiceAccounts are not in it: a changed identity is a change of the path. */
+/** Returns the stable identity of a path. It leaves out ServiceAccounts: a new one changes the path but does not make another path. */
 export function pathId(
   cluster: string,
   source: Endpoint,
@@ -20,7 +20,7 @@ export function pathId(
   port: number,
 ): string {
   const part = (text: string) => (text === '' ? null : text)
-  // An array of texts, numbers and nulls is its own canonical JSON (RFC 8785).
+  // An array of strings, numbers and nulls is its own canonical JSON (RFC 8785).
   const identity = [
     cluster,
     source.kind,
@@ -38,23 +38,23 @@ export function pathId(
 const UNMESHED: Source = { kind: 'unmeshed', namespace: '', name: '', serviceAccount: null }
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
-/** An edge, and how sure it is whose it is. */
+/** An edge, and how certain its attribution is. */
 export type ReadEdge = Edge & {
   readonly standing: Attribution['standing']
-  /** The word of a pod whose labels may lie: what is encrypted in it needs another proxy that saw it. */
+  /** True: the pod's labels may be false, so another proxy must confirm that the edge is encrypted. */
   readonly isDoubted: boolean
-  /** The scraped address, where it is that of a pod in no list that cAdvisor shows with a proxy. */
+  /** The scraped address, if it belongs to an unlisted pod that cAdvisor shows with a proxy; else null. */
   readonly witness: string | null
-  /** How the destination of an outbound edge is known; null of an inbound one. */
+  /** How the destination of an outbound edge is known; null for an inbound one. */
   readonly reached: Reached['by'] | null
-  /** The listed pods that an outbound edge may have reached, and whether it reached one that is in no list; empty of an inbound one. */
+  /** The listed pods that an outbound edge may have reached, and whether it may have reached an unlisted one; empty for an inbound one. */
   readonly reachedPods: Pick<Reached, 'pods' | 'isPodUnknown'>
 }
 
 /**
- * Makes edges of readings: who is at each end of them. Sorted, so that the order of answers changes nothing.
+ * Makes edges from readings by finding both ends. Sorted, so that the order of answers does not matter.
  *
- * @param vizNamespace where the Prometheus that scrapes every proxy is
+ * @param vizNamespace namespace of the Prometheus that scrapes every proxy
  */
 export function edgesOf(
   cluster: string,
@@ -111,7 +111,7 @@ export function edgesOf(
     .map(({ edge }) => edge)
 }
 
-/** Who an inbound reading came from: an identity that was on the wire, a probe, or nobody that the mesh knows. */
+/** Returns the source of an inbound reading: an identity seen on the wire, a probe, or an unmeshed client. */
 function sourceOf({ peerId, verdict }: CounterReading): Source {
   if (peerId === '') return verdict.source === 'probe' ? PROBE : UNMESHED
   const identity = parseIdentity(peerId)
@@ -128,10 +128,7 @@ function sourceOf({ peerId, verdict }: CounterReading): Source {
 type End = { readonly destination: Destination; readonly by: Reached['by'] | null }
 type Known = { readonly facts: Facts; readonly vizNamespace: string | null }
 
-/**
- * The proxy's own ports, and TLS to the Kubernetes API server, keep their state as a reason, and are not scored; a port that is none cannot be
- * told.
- */
+/** Exempts the proxy's own ports and TLS to the Kubernetes API server, with their state as the reason. Port 0 makes the state unknown. */
 function onPort(reading: CounterReading, end: End, known: Known): { state: Edge['state']; reason: string } {
   const { port, verdict } = reading
   if (port === 0) return { state: 'unknown', reason: 'no-port' }
@@ -142,12 +139,12 @@ function onPort(reading: CounterReading, end: End, known: Known): { state: Edge[
   return { state: 'exempt', reason: `admin-port (${verdict.state})` }
 }
 
-/** Whether the series is surely of the pod that it names, by labels that the pod cannot set. */
+/** Whether labels that the pod cannot set prove that the series belongs to the pod it names. */
 function isTrusted({ at }: CounterReading): boolean {
   return at.standing !== 'impostor' && !at.overridden
 }
 
-/** Whether a port with the number of the proxy's own is that: whoever may lie may not hide behind it, nor an application that took it. */
+/** Whether a port with an admin port's number really is the proxy's. Pods with false labels, and applications on that port, must not hide behind it. */
 function isProxys({ side, port, at, verdict }: CounterReading, { destination }: End, { facts }: Known): boolean {
   if (at.standing === 'impostor' || (at.standing !== 'confirmed' && at.overridden)) return false
   const pods = side === 'inbound' ? [at.pod] : (facts.podsOf.get(workloadKey(destination)) ?? [])
@@ -156,7 +153,7 @@ function isProxys({ side, port, at, verdict }: CounterReading, { destination }: 
   return side === 'inbound' || isEncrypted(verdict.state)
 }
 
-/** Whether viz's own Prometheus scraped a pod that no list holds: it goes on for a moment after the pod's end. */
+/** Whether the reading is viz's own Prometheus scraping an unlisted pod, which it does for a moment after the pod ended. */
 function isScrape(reading: CounterReading, { destination, by }: End, { vizNamespace }: Known): boolean {
   const { side, at } = reading
   if (side !== 'outbound' || at.standing !== 'confirmed' || !isTrusted(reading)) return false

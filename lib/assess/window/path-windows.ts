@@ -15,31 +15,31 @@ import { parseIdentity, shortIdentity } from '../ends/identity.ts'
 import type { CandidatesOf } from './tap-candidates.ts'
 import { compareText } from '../../text/order.ts'
 
-/** Everything that decides what the edges of a window come to. */
+/** Input that decides the paths of a window. */
 export type PathsInput = {
   readonly edges: readonly ReadEdge[]
   readonly facts: Facts
   readonly coverage: ReadonlyMap<PodFacts, PodCoverage>
-  /** Workloads with a pod that hides behind its labels, as {@link workloadKey} names them. */
+  /** Keys ({@link workloadKey}) of workloads with a pod whose labels may hide it. */
   readonly overridden: ReadonlySet<string>
-  /** Who an unnamed source may be; absent: nobody knows. */
+  /** Finds candidates for an unnamed source; absent if there was no tap. */
   readonly candidatesOf?: CandidatesOf
 }
 
-/** What is known of all paths when one is judged. */
+/** Facts about all paths that judging one of them needs. */
 type PathInput = PathsInput & {
-  /** Ends at which traffic without a name was let in, as {@link endKey} names them. */
+  /** Keys ({@link endKey}) of ends that let unnamed traffic in. */
   readonly unnamed: ReadonlySet<string>
-  /** Ends at which requests count as probes by their rate alone: some of somebody else's may be among them. */
+  /** Ends whose requests count as probes by rate alone, so that another client's may be among them. */
   readonly byRate: ReadonlySet<string>
-  /** The workloads that have an identity. */
+  /** Keys of the workloads that have each identity. */
   readonly owners: ReadonlyMap<string, ReadonlySet<string>>
   readonly causeOf: ReturnType<typeof causesOf>
-  /** Ends to which a proxy said that it sent something in the clear, and nothing explains why; as {@link endKey} names them. */
+  /** Keys ({@link endKey}) of ends to which a proxy reported unexplained plaintext. */
   readonly sentClear: ReadonlySet<string>
 }
 
-/** Joins edges to paths, each the worst of its edges. Sorted by path id. */
+/** Joins edges into paths, each with its worst edge. Sorted by path id. */
 export function pathsOf(input: PathsInput): PathWindow[] {
   const { edges, facts } = input
   const owners = ownersOf(facts)
@@ -72,7 +72,7 @@ export function pathsOf(input: PathsInput): PathWindow[] {
     })
 }
 
-/** Inbound edges with an identity belong to the outbound edges of that identity and port, where there are any. */
+/** Assigns inbound edges with an identity to the outbound edges of that identity and port, if there are any. */
 function joinByIdentity(outbound: readonly ReadEdge[], inbound: readonly ReadEdge[], facts: Facts) {
   const byEnd = Map.groupBy(outbound, (edge) => endKey(edge.destination, edge.port))
   const taken = new Set<ReadEdge>()
@@ -94,7 +94,7 @@ function hasIdentity(source: Edge['source'], identity: string, facts: Facts): bo
   if (parsed === null || parsed.namespace !== source.namespace) return false
   const pods = facts.podsOf.get(workloadKey(source)) ?? []
   if (pods.some((pod) => pod.identity === identity)) return true
-  // Of pods that no list holds only the ServiceAccount is known.
+  // For unlisted pods only the ServiceAccount is known.
   if (pods.length > 0 && !pods.some(({ unlisted, meshed }) => unlisted !== undefined && meshed)) return false
   return parsed.serviceAccount === (facts.serviceAccountOf(source) ?? facts.templateServiceAccount(source))
 }
@@ -113,12 +113,12 @@ function unexplainedEnds(outbound: readonly ReadEdge[], causeOf: PathInput['caus
   )
 }
 
-/** Whether traffic in a state was, or may have been, in the clear: unknown is not a pass. */
+/** Whether traffic in a state was or may have been plaintext: unknown is not a pass. */
 function mayBeClear(state: State): boolean {
   return state === 'plaintext' || state === 'no-mesh-tls' || state === 'unknown'
 }
 
-/** The ends (workload, port) at which traffic without a name was let in that was not, or may not have been, encrypted. */
+/** Ends (workload, port) that let in unnamed traffic that was or may have been plaintext. */
 function unnamedTraffic(inbound: readonly ReadEdge[]): ReadonlySet<string> {
   return new Set(
     inbound
@@ -137,7 +137,7 @@ function pathOf(
   const { facts } = input
   const standing = own.map((edge) => standingEdge(edge, seen, input))
   const allowed = standing.filter(({ outcome }) => outcome === 'allowed')
-  // Refused traffic is evidence of enforcement: it counts only where there is nothing else.
+  // Refused traffic is evidence of enforcement, so it counts only if there is nothing else.
   const worst = worstOf(allowed.length > 0 ? allowed : standing)
   const judged = isHidden(first, worst, input)
     ? ({ state: 'unknown', reason: 'labels-overridden' } as const)
@@ -178,7 +178,7 @@ function pathOf(
   }
 }
 
-/** The cause of what a path was judged to be, by the edges that are so, else by all of them. */
+/** Finds the cause of a path's judged state from the edges with that state, or else from all edges. */
 function causeOfPath(
   standing: readonly ReadEdge[],
   { state, reason }: Pick<Edge, 'state' | 'reason'>,
@@ -197,7 +197,7 @@ function causeOfPath(
   })
 }
 
-/** A pod of either end has no series to go by, so only what was seen in the clear is sure. */
+/** Whether a pod at either end has no usable series, so that only observed plaintext is certain. */
 function isHidden(
   { source, destination }: ReadEdge,
   { state }: Pick<Edge, 'state'>,
@@ -208,9 +208,9 @@ function isHidden(
 }
 
 /**
- * What a pod in no list says of encryption stands only if a listed server saw its identity on the wire, or another pod in no list did whose identity it
- * saw itself, and cAdvisor shows both of them with a proxy; and what a pod says whose labels may lie only
- * if that identity is of one workload, too: else it may have been another's.
+ * Lowers encrypted edges to unknown unless another proxy confirms them. For an unlisted pod, a listed server must have seen its identity on the wire, or it
+ * and another unlisted pod must have seen each other's, with cAdvisor showing a proxy in both. For a pod whose labels may be false, that identity must also
+ * belong to only one workload.
  */
 function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInput): ReadEdge {
   if (!isEncrypted(edge.state)) return edge
@@ -223,7 +223,7 @@ function standingEdge(edge: ReadEdge, seen: readonly ReadEdge[], input: PathInpu
   return isSeen ? edge : { ...edge, state: 'unknown', reason: 'pod-not-listed' }
 }
 
-/** Two proxies of pods in no list, which cAdvisor shows: each saw the identity of the other's workload on the wire. */
+/** Whether two proxies of unlisted pods, both shown by cAdvisor, each saw the identity of the other's workload on the wire. */
 function isAgreed(client: ReadEdge, server: ReadEdge, { facts }: PathInput): boolean {
   return (
     client.witness !== null &&
@@ -242,8 +242,8 @@ function worstOf(edges: readonly ReadEdge[]): Pick<Edge, 'state' | 'reason' | 'o
 }
 
 /**
- * A path is `mtls` only if every pod of the source that lived in the window had a proxy, in the way, read, and not in doubt by its labels. Else its
- * clear traffic may be among what the destination's port got without a name, and must then be seen not to be.
+ * Decides whether a path is `mtls`: every source pod that lived in the window had a proxy that was not bypassed, was read, and has trusted labels. Otherwise
+ * its plaintext may be part of the destination port's unnamed traffic, which must then be shown not to exist.
  */
 function halfMeshed(
   { source, destination, port }: ReadEdge,
@@ -254,11 +254,11 @@ function halfMeshed(
   const unknown = facts.unknownPods.filter((pod) => workloadKey(pod.workload) === workloadKey(source))
   const dialled = dialledPorts(destination, port, facts)
   const end = endKey(destination, port)
-  // Few requests of a client that surely goes around a proxy are not told from probes that only their rate makes such.
+  // A few requests from a client that bypasses a proxy look the same as probes recognised by rate alone.
   const isAround = unknown.length > 0 || pods.some((pod) => !pod.meshed || skipsAny(pod, dialled))
   const hasUnnamed = unnamed.has(end) || (byRate.has(end) && isAround)
   if (!hasUnnamed && isFullyCovered(destination, facts, coverage)) return mtls
-  // Whether the destination lies in a skipped subnet is not worked out: it may.
+  // Any skipped subnet counts, because the destination may be in it.
   const lacking = pods.filter(
     (pod) =>
       isDoubted(pod) ||
@@ -267,7 +267,7 @@ function halfMeshed(
       skipsAny(pod, dialled) ||
       pod.skipSubnets.length > 0,
   )
-  // A CronJob's pods come and go between lists, and no count of replicas says that one is missing.
+  // A CronJob's pods come and go between lists, and no replica count shows a missing one.
   const isKnown = facts.isSettled && unknown.length === 0 && (source.kind !== 'cronjob' || facts.isEverybodySeen)
   if (isKnown && pods.length > 0 && lacking.length === 0) return mtls
   if (!hasUnnamed) return { state: 'unknown', reason: 'destination-not-seen' }
@@ -288,8 +288,8 @@ function podsOfSource(source: Edge['source'], facts: Facts): readonly PodFacts[]
 }
 
 /**
- * No gap longer than three scrape intervals in the life of any of a workload's pods, all of them known and beyond doubt. What has no proxy was not
- * seen at all.
+ * Whether no pod of a workload has a gap longer than three scrape intervals, and all its pods are known and trusted. A pod without a proxy was not observed
+ * at all.
  */
 function isFullyCovered(destination: Destination, facts: Facts, coverage: ReadonlyMap<PodFacts, PodCoverage>): boolean {
   const key = workloadKey(destination)
@@ -301,7 +301,7 @@ function isFullyCovered(destination: Destination, facts: Facts, coverage: Readon
   )
 }
 
-/** Who else saw it: one workload's identity, a shared one, or nobody. */
+/** Returns who else observed the path: one workload's identity, a shared identity, or nobody. */
 function corroboration(seen: readonly ReadEdge[], { owners }: PathInput): PathWindow['corroborated'] {
   const identities = seen.flatMap(({ state, standing, clientId }) =>
     state === 'mtls' && standing === 'confirmed' ? (clientId ?? []) : [],
@@ -310,7 +310,7 @@ function corroboration(seen: readonly ReadEdge[], { owners }: PathInput): PathWi
   return identities.every((identity) => owners.get(identity)?.size === 1) ? 'yes' : 'ambiguous'
 }
 
-/** The workloads, alive in the window, that have an identity. */
+/** Workloads that lived in the window, by identity. */
 function ownersOf({ pods }: Facts): Map<string, Set<string>> {
   const owners = new Map<string, Set<string>>()
   for (const { identity, workload } of pods) {

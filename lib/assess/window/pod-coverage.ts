@@ -9,10 +9,10 @@ import { type PagesOf, seenByPages } from '../counters/page-readings.ts'
 import { type ProxyScrapes, lastUntil } from '../counters/metrics.ts'
 import { compareText } from '../../text/order.ts'
 
-/** A gap of one pod. Stretches of up to three scrape intervals are not listed, but at the end of its life. */
+/** A gap of one pod. Stretches of up to three scrape intervals are listed only at the end of its life. */
 type Stretch = { readonly from: Seconds; readonly to: Seconds; readonly reason: GapReason; readonly isBrief?: true }
 
-/** What was seen of one meshed pod in a window. */
+/** Coverage of one meshed pod in a window. */
 export type PodCoverage = {
   readonly expectedSeconds: Seconds
   readonly observedSeconds: Seconds
@@ -22,42 +22,42 @@ export type PodCoverage = {
   readonly isInPrometheus: boolean
   readonly gaps: readonly Stretch[]
   /**
-   * Its counters were read up to its end in the window, and no process was lost unread: whatever its proxy counted is known, even across a
-   * time without scrapes, since counters keep.
+   * True: its counters were read up to its end in the window, and no process was lost unread. Everything its proxy counted is then known, even across a time
+   * without scrapes, since counters persist.
    */
   readonly isReadToItsEnd: boolean
 }
 
-/** How many scrape intervals a stretch may be long before it is a gap. */
+/** Number of scrape intervals above which a stretch is a gap. */
 const GAP_INTERVALS = 3
 
-/** Where a pod was only read by its name: a process begins some seconds after its container, which is no gap. */
+/** Interval for a pod that was only read by name: its process starts some seconds after its container, which is no gap. */
 const PAGE_INTERVAL: Seconds = 10
 
-/** Whether each pod was seen, for one window `(start, end]`. */
+/** Input for the coverage of one window `(start, end]`. */
 export type CoverageInput = {
   readonly start: Seconds
   readonly end: Seconds
   readonly facts: Facts
-  /** The scrapes of what answered at an address. */
+  /** Scrapes of the targets at an address. */
   readonly scrapesAt: (address: string) => readonly ProxyScrapes[]
-  /** The scrapes of what answered under a pod's name, at an address of no listed pod. */
+  /** Scrapes of targets with a pod's name, at an address of no listed pod. */
   readonly scrapesNamed: (namespace: string, pod: string) => readonly ProxyScrapes[]
-  /** The pages that were read of a pod by its name. */
+  /** Pages that were read of a pod by name. */
   readonly pagesOf: PagesOf
-  /** False: there is no Prometheus, and proxies are all that was to be read. */
+  /** False: there is no Prometheus, so only proxy pages were to be read. */
   readonly hasPrometheus: boolean
-  /** When another pod was given a pod's address: what answers there since is not that pod. */
+  /** When a pod's address was given to another pod: later answers there are not from the first pod. */
   readonly reusedAt: ReadonlyMap<PodFacts, Seconds>
   /** When Prometheus scraped any proxy, with success or not, oldest first. */
   readonly anyScrape: readonly Seconds[]
-  /** Seconds between two scrapes, where a pod's own are too few to tell. */
+  /** Seconds between two scrapes, used if a pod has too few scrapes of its own. */
   readonly interval: Seconds
-  /** False: Prometheus could not be asked. */
+  /** False: Prometheus could not be queried. */
   readonly readable: boolean
 }
 
-/** The coverage of one meshed pod. */
+/** Returns the coverage of one meshed pod. */
 export function podCoverage(
   pod: PodFacts,
   {
@@ -102,7 +102,8 @@ export function podCoverage(
   })
   const [first] = times
   const processStarts = [...own.flatMap((one) => one.processStarts), ...pages.map(({ processStart }) => processStart)]
-  // A proxy's counters begin with its process, so its first scrape tells all since (decision 0005), unless Linkerd evicted an idle series before it.
+  // A proxy's counters begin with its process, so its first scrape covers all earlier traffic (decision 0005), unless Linkerd evicted an idle series before
+  // it.
   const isBegun =
     first !== undefined &&
     first - pod.life.from <= RETAIN_IDLE_SECONDS &&
@@ -115,14 +116,14 @@ export function podCoverage(
     if (!hasPrometheus) return pages.length > 0 ? 'read-too-rarely' : 'source-unreadable'
     const within = (time: Seconds) => time > stretch.from && time < stretch.to
     if (failed.some(within)) return pod.defaultPolicy === 'deny' ? 'scrape-refused' : 'scrape-failed'
-    // Other pods were scraped a little before and after this one, so the edges of a stretch say nothing.
+    // Other pods are scraped a little before or after this one, so the edges of a stretch prove nothing.
     const edge = Math.min(ownInterval, (stretch.to - stretch.from) / 4)
     const amid = (time: Seconds) => time > stretch.from + edge && time < stretch.to - edge
     if (!anyScrape.some(amid)) return 'prometheus-down'
     return known !== null && stretch.to >= to ? 'ended-unscraped' : 'not-a-target'
   }
   const lastEver = times.at(-1)
-  // What a proxy did after its last scrape is lost with it.
+  // The counts after a proxy's last scrape are lost when it ends.
   const hasEnded = pod.isGone || known !== null
   const gaps = missing(observed, from, to)
     .flatMap((stretch) => cutAt(stretch, lastEver))
@@ -142,7 +143,7 @@ export function podCoverage(
       started <= Math.min(end, until) &&
       started - (lastUntil(times, started) ?? pod.life.from) > 2 * ownInterval,
   )
-  // Whoever else reads the page meanwhile makes Linkerd drop what is idle.
+  // Any other reader of the page makes Linkerd evict idle series.
   const isKept = gaps.every((gap) => gap.to - gap.from < RETAIN_IDLE_SECONDS)
   return {
     expectedSeconds: to - from,
@@ -160,7 +161,7 @@ export function podCoverage(
   }
 }
 
-/** When a pod that only cAdvisor showed ended: that is known to half a minute, and its scrapes know better: the first that failed, or the last try. */
+/** Returns when a pod that only cAdvisor showed ended. cAdvisor is precise to half a minute; the first failed scrape or the last attempt is more precise. */
 function endOfUnlisted(
   { unlisted, life }: PodFacts,
   {
@@ -174,7 +175,7 @@ function endOfUnlisted(
   return Math.max(last, Math.min(life.to, vanished ?? Infinity, ...failed.filter((time) => time > last)))
 }
 
-/** A stretch in two where a moment lies inside it. */
+/** Splits a stretch in two at a moment inside it. */
 function cutAt<S extends { readonly from: Seconds; readonly to: Seconds }>(
   stretch: S,
   at: Seconds | undefined,
@@ -188,8 +189,8 @@ function cutAt<S extends { readonly from: Seconds; readonly to: Seconds }>(
 }
 
 /**
- * When a pod that no later list holds ended: soon after Prometheus last tried it, as its target went away with it. Null where nobody was scraped
- * since, for then it may have lived on.
+ * Returns when a pod that is in no later list ended: one interval after Prometheus last tried to scrape it, as its target disappears with it. Null if nothing
+ * was scraped since, because it may have lived on.
  */
 export function vanishedAt(
   tries: readonly Seconds[],
@@ -200,7 +201,7 @@ export function vanishedAt(
   return anyScrape.some((time) => time > ended && time <= end) ? ended : null
 }
 
-/** When an address of a pod went to another pod; only pods of whose addresses one did. */
+/** Returns when an address of a pod was given to another pod; contains only such pods. */
 export function reusedAddresses(pods: readonly PodFacts[]): Map<PodFacts, Seconds> {
   const owners = Map.groupBy(
     pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
@@ -214,7 +215,7 @@ export function reusedAddresses(pods: readonly PodFacts[]): Map<PodFacts, Second
   return reused
 }
 
-/** The coverage of every workload with meshed pods, and of pods that only Prometheus knows, sorted by workload. */
+/** Returns the coverage of every workload with meshed pods, and of pods that only Prometheus knows, sorted by workload. */
 export function coverageOf(
   cluster: string,
   window: Window,
@@ -236,7 +237,7 @@ export function coverageOf(
     (pods): Coverage[] => {
       const [first] = pods
       if (first === undefined) return []
-      // Nobody says how long such a pod lived: its first and last scrape are all that is known.
+      // Only the first and last scrape of such a pod are known, not its life.
       const covered = pods.map(({ scrapes }): PodCoverage => {
         const times = scrapes.times.filter((time) => time > input.start && time <= input.end)
         const seconds = (times.at(-1) ?? 0) - (times[0] ?? 0)
@@ -256,7 +257,7 @@ export function coverageOf(
   return [...merged.entries()].sort(([a], [b]) => compareText(a, b)).flatMap(([, rows]) => joinRows(rows))
 }
 
-/** What is expected of a pod without a proxy, or of whom nothing is known, and was not seen. */
+/** Unobserved time of a pod that has no proxy or is unknown. */
 type Unseen = { readonly expectedSeconds: Seconds; readonly gaps: readonly Stretch[] }
 
 function unseen(
@@ -320,12 +321,12 @@ export function ratioOf(observedSeconds: Seconds, expectedSeconds: Seconds): num
   return expectedSeconds === 0 ? null : Math.round((observedSeconds / expectedSeconds) * 1e6) / 1e6
 }
 
-/** Milliseconds are as fine as a scrape's time is. */
+/** Sums seconds, rounded to milliseconds, the precision of a scrape's time. */
 function seconds(values: readonly Seconds[]): Seconds {
   return Math.round(values.reduce((sum, value) => sum + value, 0) * 1000) / 1000
 }
 
-/** Pods with the same gap make one row. */
+/** Joins pods with the same gap into one row. */
 function joinGaps(stretches: readonly Stretch[]): Gap[] {
   const rounded = stretches.map(({ from, to, ...gap }) => ({
     ...gap,
@@ -337,7 +338,7 @@ function joinGaps(stretches: readonly Stretch[]): Gap[] {
     .flatMap(([, gaps]) => gaps.slice(0, 1).map((gap) => ({ ...gap, pods: gaps.length })))
 }
 
-/** The pieces inside `[from, to]`, in order and without overlap. */
+/** Returns the pieces inside `[from, to]`, sorted and without overlap. */
 function united(
   pieces: readonly { readonly from: Seconds; readonly to: Seconds }[],
   from: Seconds,
@@ -351,7 +352,7 @@ function united(
   return joined
 }
 
-/** What of `[from, to]` is in none of the pieces, which are in order. */
+/** Returns the parts of `[from, to]` that are in none of the sorted pieces. */
 function missing(
   pieces: readonly { readonly from: Seconds; readonly to: Seconds }[],
   from: Seconds,

@@ -26,7 +26,7 @@ const route = z.object({ parentRefs: z.array(z.object({ kind: z.string().optiona
 
 type PolicyDecision = 'refused' | 'allowed' | 'audited' | 'unknown'
 
-/** A name that is none of these may be anything, also a name that every object has. */
+/** A Map, because any other name may be that of an object's built-in property. */
 const DEFAULT_POLICIES: ReadonlyMap<string, PolicyDecision> = new Map([
   ['all-unauthenticated', 'allowed'],
   ['cluster-unauthenticated', 'allowed'],
@@ -39,9 +39,8 @@ const DEFAULT_POLICIES: ReadonlyMap<string, PolicyDecision> = new Map([
 ])
 
 /**
- * Whether policy refuses plain text on a workload's port (facts: Linkerd's default inbound policy, Servers, AuthorizationPolicies and
- * ServerAuthorizations). Anything that is not understood, or that changed around the window, is `unknown`; where pods differ, the weakest
- * answer stands. NetworkPolicies are not considered.
+ * Whether policy refuses plaintext on a workload's port, from Linkerd's default inbound policy, Servers, AuthorizationPolicies and ServerAuthorizations. It
+ * is `unknown` if something is not understood or changed around the window. If pods differ, the weakest answer counts. NetworkPolicies are ignored.
  */
 export function enforcementOf(destination: Endpoint, port: number, facts: Facts): Enforcement {
   const key = workloadKey(destination)
@@ -66,7 +65,7 @@ export function enforcementOf(destination: Endpoint, port: number, facts: Facts)
 }
 
 function decisionFor(pod: PodFacts, port: number, policies: Policies): PolicyDecision {
-  // Without a proxy in the way, nothing refuses.
+  // Only a proxy can refuse.
   if (!pod.meshed || includesPort(pod.skipInbound, port)) return 'allowed'
   if (includesPort(pod.requiresIdentity, port)) return 'refused'
   const selecting = policies.servers
@@ -82,7 +81,7 @@ function decisionFor(pod: PodFacts, port: number, policies: Policies): PolicyDec
   )
   const [decision, ...others] = decisions
   if (decision === undefined) return DEFAULT_POLICIES.get(pod.defaultPolicy ?? '') ?? 'unknown'
-  // Linkerd goes by one of several Servers for a port; which one is not said.
+  // Linkerd uses one of several Servers for a port and does not document which.
   return others.length === 0 ? decision : 'unknown'
 }
 
@@ -106,7 +105,7 @@ function isPort(wanted: string | number, port: number, pod: PodFacts): boolean {
   return wanted === port || pod.ports.some((one) => one.name === wanted && one.port === port)
 }
 
-/** Whether any authorization of a Server, of its routes or of its namespace lets plain text in. */
+/** Whether any authorization of a Server, its routes or its namespace lets plaintext in. */
 function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed' | 'refused' | 'unknown' {
   const { name, namespace = '', labels } = target.metadata
   const routes = policies.httpRoutes.filter(({ metadata }) => metadata.namespace === namespace)
@@ -128,7 +127,7 @@ function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed
     }
     const listed = kind === 'HTTPRoute' ? routes.filter(({ metadata: own }) => own.name === targetName) : []
     if (listed.some(isOwnRoute)) answers.push(isRefused ? 'refused' : 'allowed')
-    // A route that is in no list (the Gateway API's, gRPC) may be this Server's.
+    // An unlisted route (Gateway API, gRPC) may belong to this Server.
     else if (listed.length === 0 && !isRefused) answers.push('unknown')
   }
   for (const { metadata, spec } of policies.serverAuthorizations) {
@@ -147,12 +146,12 @@ function authorizationsOf(target: LinkerdResource, policies: Policies): 'allowed
   return answers.includes('allowed') ? 'allowed' : answers.includes('unknown') ? 'unknown' : 'refused'
 }
 
-/** A NetworkAuthentication alone says where from, not how. */
+/** Whether an authentication requires mesh TLS. A NetworkAuthentication alone restricts only addresses. */
 function requiresMeshTls(references: readonly { readonly kind: string }[]): boolean {
   return references.some(({ kind }) => kind === 'MeshTLSAuthentication' || kind === 'ServiceAccount')
 }
 
-/** Kubernetes' label selector; an operator that is not known selects, so that a policy is looked at rather than passed over. */
+/** Evaluates a Kubernetes label selector. An unknown operator selects, so that its policy is not overlooked. */
 function selects(wanted: z.infer<typeof selector> | undefined, labels: Readonly<Record<string, string>>): boolean {
   const byLabels = Object.entries(wanted?.matchLabels ?? {}).every(([name, value]) => labels[name] === value)
   return (

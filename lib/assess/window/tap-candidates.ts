@@ -6,19 +6,19 @@ import { type Facts, workloadKey } from '../pods/facts.ts'
 import { endNamer } from '../packets/flow-ends.ts'
 import type { Listed } from '../pods/lists.ts'
 
-/** Who the source without a name of a destination's port may be. Sorted; empty where nobody was seen. */
+/** Finds candidates for the unnamed source of a destination's port. Sorted; empty if tap saw none. */
 export type CandidatesOf = (destination: Destination, port: number) => readonly Source[]
 
-/** More than anybody reads of one port. */
+/** Limits the candidates of one port to what people read. */
 const MAX_CANDIDATES = 20
 
 const PROBE: Source = { kind: 'probe', namespace: '', name: '', serviceAccount: null }
 
 /**
- * Who was seen to send requests without mesh TLS while workloads were tapped: the workload whose pod has the address, `probe` for what
- * came on a probe's path from an address of no pod, else the address itself. They are words beside a path.
+ * Finds the clients that tap saw sending requests without mesh TLS: the workload whose pod has the address, `probe` for a probe's path from an address of no
+ * pod, or else the address itself. Candidates only annotate a path; they decide nothing.
  *
- * @param lists those around the window; the sample was taken soon after it
+ * @param lists the lists around the window; tap was sampled soon after it
  */
 export function tapCandidates(
   { tap, linkerdNamespace }: Pick<Snapshot, 'tap' | 'linkerdNamespace'>,
@@ -34,7 +34,7 @@ export function tapCandidates(
     if (server === null) continue
     const named = nameOf({ address: source, port: 0 })
     const client: Endpoint = named ?? { kind: 'external', namespace: '', name: source }
-    // A pod's address is no kubelet's.
+    // A pod's address is never a kubelet's.
     const candidate =
       isOnProbePath && (named === null || named.kind === 'service')
         ? PROBE

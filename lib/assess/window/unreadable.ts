@@ -3,7 +3,7 @@ import type { Window } from '../../model/time.ts'
 import type { WindowResult } from '../../model/window.ts'
 import { budget, exceeds } from '../../observed/budget.ts'
 
-/** What a window comes to whose evidence cannot be read: nothing is told of it but why, so that its known paths are `not-collected`. */
+/** Result of a window whose evidence cannot be read: only the errors, so that its known paths are `not-collected`. */
 export function unreadableWindow(
   cluster: string,
   window: Window,
@@ -28,7 +28,7 @@ export function unreadableWindow(
   }
 }
 
-/** Why a window comes to more than its budget, in words that follow "it has"; null where it does not. */
+/** Describes how a window exceeds its budget, in words that follow "it has"; null if it does not. */
 export function excessOfEdges({ paths, edges }: Pick<WindowResult, 'paths' | 'edges'>): string | null {
   const all = paths.length + edges.length
   return all > budget().edges ? exceeds('edges', { atLeast: all }) : null

@@ -6,10 +6,10 @@ import { toSeconds } from '../../time/windows.ts'
 import { compareText } from '../../text/order.ts'
 import { isShownByLinkerd, pairsOf } from '../../observed/edge-pairs.ts'
 
-/** The longest name or reason that is kept of an answer. */
+/** Maximum length of a stored name or reason. */
 const MAX_LENGTH = 253
 
-/** What a snapshot says that `linkerd viz edges` showed; undefined where it says nothing that can be read. */
+/** Reads the output of `linkerd viz edges` in a snapshot; undefined if there is none that can be read. */
 export function vizReading({ viz }: Snapshot): VizReading | undefined {
   if (viz === undefined) return undefined
   const read = viz.answers.flatMap(({ kind, body }): VizPair[][] => {
@@ -39,7 +39,7 @@ export function vizReading({ viz }: Snapshot): VizReading | undefined {
   return { takenAt: viz.takenAt, edges }
 }
 
-/** Half a surrogate pair, which JSON can hold, is no Unicode text and could not be stored. */
+/** Truncates a text and replaces lone surrogates, which JSON can hold but storage cannot. */
 function kept(text: string): string {
   return text.slice(0, MAX_LENGTH).toWellFormed()
 }
@@ -48,13 +48,13 @@ function pairKey({ kind, srcNamespace, src, dstNamespace, dst, reason }: VizPair
   return JSON.stringify([kind, srcNamespace, src, dstNamespace, dst, reason])
 }
 
-/** Whether a reading can be compared with a window: it was taken in it, and metrics of it were read. */
+/** Whether a reading can be compared with a window: it was taken within a collected window. */
 export function isComparable({ takenAt }: VizReading, { window, collected }: WindowResult): boolean {
   const at = toSeconds(takenAt)
   return collected && at > toSeconds(window.start) && at <= toSeconds(window.end)
 }
 
-/** A reading held against a window. */
+/** A reading compared with a window. */
 export type VizComparison = NonNullable<PeriodFacts['viz']>
 
 /** Adds up comparisons, in their order. */
@@ -66,8 +66,8 @@ export function sumOf(comparisons: readonly VizComparison[]): VizComparison {
 }
 
 /**
- * Where `linkerd viz edges` shows a tick and ciphertrail does not, the other way round, or a pair that ciphertrail does not know in the
- * window. Pairs that only ciphertrail knows are no difference: it looks at a whole window, and at both sides.
+ * Compares `linkerd viz edges` with ciphertrail: a tick that only one of them shows, or a pair that ciphertrail does not know in the window. Pairs that only
+ * ciphertrail knows are no difference, because it observes the whole window and both sides.
  */
 export function compareViz(
   { takenAt, edges }: VizReading,

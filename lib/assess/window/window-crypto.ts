@@ -7,8 +7,8 @@ import type { Answers } from '../counters/metrics.ts'
 import { compareText } from '../../text/order.ts'
 
 /**
- * Cryptography as the proxies state it (`rustls_info`, certificate times) and the trust anchors of the control plane. A proxy may state anything: where
- * the end of a certificate can be none, nothing is known of certificates, and `errors` takes the line that says so.
+ * Cryptography as the proxies report it (`rustls_info`, certificate times), and the trust anchors of the control plane. A proxy may report anything: if an
+ * end of a certificate is impossible, certificates are unknown and `errors` gets a line that says so.
  */
 export function cryptoOf(answers: Answers, listed: Listed | null, errors: string[]): Crypto {
   const counted = (name: 'crypto-tls' | 'crypto-versions') =>
@@ -61,7 +61,7 @@ function trustAnchorsOf(listed: Listed | null): Crypto['trustAnchors'] {
         },
       ]
     } catch {
-      // A block that is no certificate anchors no trust; what the proxies trust is read from them.
+      // A block that is not a certificate anchors no trust.
       return []
     }
   })

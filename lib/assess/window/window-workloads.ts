@@ -6,18 +6,18 @@ import { includesPort, parsePorts, printPorts } from '../pods/ports.ts'
 import type { UnknownPod } from '../pods/unlisted.ts'
 import { compareText } from '../../text/order.ts'
 
-/** Ports that Linkerd leaves alone, and treats as opaque, unless it is told otherwise (Linkerd's own defaults). */
+/** Ports that Linkerd skips, and treats as opaque, by default. */
 const DEFAULT_SKIPPED = '4567,4568'
 const DEFAULT_OPAQUE = '25,587,3306,4444,5432,6379,9300,11211'
 /** The proxy's own ports are never redirected. */
 const OWN_PORTS = '4190,4191'
 
-/** Of a workload that no list shows with a pod, in a window in which nothing was scraped: it may have run and ended unseen. */
+/** Blind spot of a workload without listed pods in a window without scrapes: it may have run and ended unobserved. */
 const UNSEEN: readonly BlindSpot[] = [
   { kind: 'not-scraped', port: null, detail: 'no proxy was scraped in this window' },
 ]
 
-/** Every workload of a window: meshed or not and why, and what no proxy could see of it. Sorted by kind, namespace and name. */
+/** Returns every workload of a window: whether it is meshed and why, and its blind spots. Sorted by kind, namespace and name. */
 export function workloadsOf(
   cluster: string,
   facts: Facts,
@@ -28,7 +28,7 @@ export function workloadsOf(
   }: {
     readonly coverage: readonly Coverage[]
     readonly isCollected: boolean
-    /** What the proxy of each pod counted, both ways. */
+    /** Bytes that each pod's proxy counted, in both directions. */
     readonly proxiedBytes: ReadonlyMap<PodFacts, number>
   },
 ): Workload[] {
@@ -37,7 +37,7 @@ export function workloadsOf(
   return [...facts.workloads].flatMap(([key, workload]): Workload[] => {
     const pods = facts.podsOf.get(key) ?? []
     const unknownPods = unknown.get(key) ?? []
-    // A finished Job or an old ReplicaSet runs nothing any more; what can run again is listed with 0 pods.
+    // A finished Job or an old ReplicaSet runs nothing; other kinds can run again and are listed with 0 pods.
     if (
       pods.length + unknownPods.length === 0 &&
       (workload.kind === 'job' || workload.kind === 'replicaset' || workload.kind === 'pod')
@@ -80,7 +80,7 @@ export function workloadsOf(
   })
 }
 
-/** Labels by which a controller tells its pods, or their templates, apart: they change without a change of the workload. */
+/** Labels that controllers add to distinguish pods or templates; they change without a change of the workload. */
 const COUNTING_LABELS: ReadonlySet<string> = new Set([
   'pod-template-hash',
   'pod-template-generation',
@@ -94,7 +94,7 @@ const COUNTING_LABELS: ReadonlySet<string> = new Set([
   'apps.kubernetes.io/pod-index',
 ])
 
-/** The labels that all pods share, and those of any pod that take a name by which its proxy is read. */
+/** Labels that all pods share, and labels of any pod that override a metric label of its proxy. */
 function labelsOf(pods: readonly PodFacts[]): Pick<Workload, 'labels' | 'overriding'> {
   const [first, ...others] = pods
   if (first === undefined) return {}
@@ -108,7 +108,7 @@ function labelsOf(pods: readonly PodFacts[]): Pick<Workload, 'labels' | 'overrid
   }
 }
 
-/** Why a pod has no proxy of the control plane that is audited. */
+/** Returns why a pod has no proxy of the audited control plane. */
 export function unmeshedReason(pod: PodFacts, facts: Facts): Workload['reason'] {
   if (pod.otherControlPlane) return 'other-control-plane'
   if (pod.hostNetwork) return 'host-network'
@@ -137,7 +137,7 @@ export function unmeshedReason(pod: PodFacts, facts: Facts): Workload['reason'] 
 /** Headers of Ethernet, IP and TCP with its usual options. */
 const PACKET_OVERHEAD_BYTES = 66
 
-/** What no proxy saw of a workload's pods, in bytes. */
+/** Bytes of a workload's pods that no proxy saw. */
 function unseenBytes(
   pods: readonly PodFacts[],
   { trafficOf }: Facts,
@@ -174,7 +174,7 @@ function unseenBytes(
   }
 }
 
-/** Whether something of a meshed pod may go around its proxy. */
+/** Whether some traffic of a meshed pod may bypass its proxy. */
 function isBypassed(pod: PodFacts): boolean {
   return (
     notable(pod.skipInbound).length > 0 ||
@@ -185,7 +185,7 @@ function isBypassed(pod: PodFacts): boolean {
   )
 }
 
-/** When pods that no list holds lived, as far as it is known; empty for those that are listed. */
+/** When unlisted pods lived, as far as known; empty for listed pods. */
 function timesOf(pods: readonly PodFacts[]): string {
   const times = pods
     .filter(({ unlisted }) => unlisted !== undefined)
@@ -256,7 +256,7 @@ function blindSpotsOf(
       )
   for (const { why, from, to } of unknownPods)
     add('pod-unknown', null, `${UNKNOWN_POD[why]}, from ${timeOf(from)} to ${timeOf(to)}`)
-  // What the others tell is told above.
+  // Other gaps are reported above.
   const isUnscraped = ({ reason, isBrief }: Gap) =>
     isBrief !== true && reason !== 'no-proxy' && reason !== 'pod-unknown'
   for (const gap of (covered?.gaps ?? []).filter(isUnscraped))
@@ -268,13 +268,13 @@ function blindSpotsOf(
   return [...spots.entries()].sort(([a], [b]) => compareText(a, b)).map(([, spot]) => spot)
 }
 
-/** Skipped ports other than the proxy's own and Linkerd's defaults, which hold everywhere. */
+/** Skipped ports other than the proxy's own and Linkerd's defaults, which apply everywhere. */
 function notable(ranges: PodFacts['skipInbound']): string[] {
   const usual = parsePorts(`${DEFAULT_SKIPPED},${OWN_PORTS}`)
   return printPorts(ranges.filter(({ from, to }) => from !== to || !includesPort(usual, from)))
 }
 
-/** Opaque ports that were asked for, and default ones that the pod declares. */
+/** Opaque ports that were configured, and default ones that the pod declares. */
 function opaqueOf(pod: PodFacts): string[] {
   const usual = parsePorts(DEFAULT_OPAQUE)
   return printPorts(

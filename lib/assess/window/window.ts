@@ -49,16 +49,16 @@ import { compareText } from '../../text/order.ts'
 import type { CounterReading } from '../counters/reading.ts'
 import { adminReadings, encryptedReadings } from '../counters/encrypted-readings.ts'
 
-/** The Kubernetes lists of one snapshot, and the pages of proxies that were read beside them. */
+/** The Kubernetes lists of one snapshot, and the proxy pages that were read with them. */
 export type ListsOfSnapshot = {
   readonly key: string
   readonly takenAt: string
   readonly lists: readonly KubernetesList[]
-  /** Absent: none were read. */
+  /** Absent if none were read. */
   readonly pages?: PagesOfSnapshot
 }
 
-/** A standing attempt and the lists around its window; null where there is none. */
+/** An attempt at a window, and the lists around the window; null if there is none. */
 export type AssessInput = {
   readonly key: string
   readonly snapshot: Snapshot
@@ -67,15 +67,15 @@ export type AssessInput = {
 }
 
 /**
- * What a snapshot means: edges, paths, coverage, workloads and cryptography of one window. Pure and total: the same evidence gives the same
- * result, and evidence that cannot be assessed, whatever it holds, gives a window that was not collected, with one line that says why.
+ * Assesses a snapshot: edges, paths, coverage, workloads and cryptography of one window. Never throws: evidence that cannot be assessed gives a window that
+ * was not collected, with one line that says why.
  */
 export function assessWindow(input: AssessInput): WindowResult {
   const { snapshot } = input
   try {
     return assessReadable(input)
   } catch (error) {
-    // Whatever it is: what one cluster wrote must not keep its other windows, and other clusters, from being told.
+    // Any error is caught: evidence of one window must not block other windows and clusters.
     const { cluster, window } = snapshot
     return unreadableWindow(cluster, window, inputsOf(input), [
       ...snapshot.metrics.errors,
@@ -113,7 +113,7 @@ function assessReadable(input: AssessInput): WindowResult {
   const isWithin = (time: number) => time > start && time <= end
   const hasPages = pages.some((pod) => pod.pages.some(({ time }) => isWithin(time)))
   const isCollected = hasPages || [...scrapes.values()].some(({ times }) => times.some(isWithin))
-  // Pages alone tell what they saw; what they did not see may have been there.
+  // Pages alone cannot show that something did not happen.
   const isPartial =
     metrics.status === 'partial' ||
     (hasPages && (!isReadable || (!hasPrometheus && snapshot.proxies?.status !== 'complete')))
@@ -143,7 +143,7 @@ function assessReadable(input: AssessInput): WindowResult {
     const own = pagesOf(pod)
     return own !== undefined && isWhole(pod, own, { start, end })
   }
-  // A page tells of one end, and what the other one got in the clear may be in the query that was not answered.
+  // A page shows one end. The unanswered query may hold plaintext that the other end received.
   const lower = (all: readonly CounterReading[]) => (metrics.status === 'partial' ? all.map(withoutTheRest) : all)
   const readings = withPages(lower(told), lower(pageReadings(pages, { start, end, facts })), {
     isSeen,
@@ -161,7 +161,7 @@ function assessReadable(input: AssessInput): WindowResult {
         facts.pods.filter((pod) => !isSeen(pod)),
         (pod) => {
           const covered = byPod.get(pod)
-          // A page that did not see all of the window says nothing of what Prometheus does not show of the pod.
+          // A page that does not cover the window cannot replace missing Prometheus series.
           return (hasPrometheus ? covered?.isInPrometheus : covered?.scraped) === false
         },
       )
@@ -216,12 +216,12 @@ function assessReadable(input: AssessInput): WindowResult {
   }
 }
 
-/** No Prometheus was to be asked: one that failed says why, and one that was asked has answers. */
+/** Whether no Prometheus was queried: a failed one has errors, and a queried one has answers. */
 function isWithoutPrometheus({ metrics }: Snapshot): boolean {
   return metrics.status === 'complete' && metrics.prometheusTime === null && metrics.answers.length === 0
 }
 
-/** Whether pages saw all of a pod's life in a window `(start, end]`. */
+/** Whether pages cover all of a pod's life in a window `(start, end]`. */
 function isWhole(
   pod: PodFacts,
   pages: PodPages,
@@ -230,7 +230,7 @@ function isWhole(
   let reached = Math.max(start, pod.life.from)
   const until = Math.min(end, pod.life.to ?? end)
   for (const { from, to } of seenByPages(pages).toSorted((a, b) => a.from - b.from)) {
-    // A process begins a moment after its container.
+    // A process starts a moment after its container.
     if (from <= reached + (reached > start ? STARTING_SECONDS : 0)) reached = Math.max(reached, to)
   }
   return reached >= until
@@ -238,7 +238,7 @@ function isWhole(
 
 const STARTING_SECONDS = 5
 
-/** The edges that their paths do not tell: most paths are what their edges are, and keeping both would double what is kept. */
+/** Returns the edges that differ from their paths. Most are equal, and storing both would double the size. */
 function edgesUnlikePath(paths: readonly PathWindow[], edges: readonly ReadEdge[]): Edge[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
   return edges.flatMap(({ standing, isDoubted, witness, reached, reachedPods, ...edge }) => {
@@ -248,7 +248,7 @@ function edgesUnlikePath(paths: readonly PathWindow[], edges: readonly ReadEdge[
   })
 }
 
-/** Where a query was not answered, clear traffic may be in it: what was read as encrypted or exempt proves nothing. */
+/** Makes encrypted and exempt readings unknown, because an unanswered query may hold plaintext. */
 function withoutTheRest(reading: CounterReading): CounterReading {
   const { verdict } = reading
   return isEncrypted(verdict.state) || verdict.state === 'exempt'
@@ -256,7 +256,7 @@ function withoutTheRest(reading: CounterReading): CounterReading {
     : reading
 }
 
-/** Lists that cannot be read are no lists: facts are then unknown, which is safe. `errors` takes the line that says so. */
+/** Reads lists. Unreadable lists are ignored, so that their facts become unknown, and `errors` gets a line that says so. */
 function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed | null {
   if (snapshot === null) return null
   try {
@@ -271,7 +271,7 @@ function readLists(snapshot: ListsOfSnapshot | null, errors: string[]): Listed |
 function readAnswers(answers: Snapshot['metrics']['answers']): Answers {
   const read: Answers = (name) =>
     answers.flatMap((answer) => (answer.name === name ? parseAnswer(answer.body, STATED_MOMENTS.has(name)) : []))
-  // Small, and asked for by everybody.
+  // Small and read often.
   let scrapes: ReturnType<Answers> | undefined
   return (name) => (name === 'scrapes' ? (scrapes ??= read(name)) : read(name))
 }
@@ -288,7 +288,7 @@ function scrapesByAddress(
   }
 }
 
-/** Proxies that were scraped, and that neither a list nor cAdvisor shows. */
+/** Scraped proxies that neither a list nor cAdvisor shows. */
 function unlistedOf(
   answers: Answers,
   scrapes: ReadonlyMap<string, ProxyScrapes>,
@@ -314,7 +314,7 @@ function unlistedOf(
   })
 }
 
-/** The pods that each scraped address said it was. */
+/** Pod names that each scraped address reported. */
 function namesByAddress(answers: Answers): ReadonlyMap<string, ReadonlySet<string>> {
   const all = new Map<string, Set<string>>()
   for (const { labels } of answers('scrapes')) {
@@ -329,7 +329,7 @@ function nameOf(labels: Labels): string {
   return `${labelOf(labels, 'namespace')}/${labelOf(labels, 'pod')}`
 }
 
-/** Finds the scrapes of what named itself as a pod, at an address that no list gives to a pod. Whose scrapes they are is not known where it named itself as two. */
+/** Finds the scrapes of targets with a pod's name, at an address of no listed pod. An address with two names is left out. */
 function scrapesByName(
   names: ReadonlyMap<string, ReadonlySet<string>>,
   scrapes: ReadonlyMap<string, ProxyScrapes>,
@@ -346,7 +346,7 @@ function scrapesByName(
   return (namespace, pod) => (byName.get(`${namespace}/${pod}`) ?? []).map(([, one]) => one)
 }
 
-/** The bytes that each pod's proxy counted, both ways. */
+/** Bytes that each pod's proxy counted, in both directions. */
 function proxiedBytes(readings: readonly CounterReading[]): ReadonlyMap<PodFacts, number> {
   const all = new Map<PodFacts, number>()
   for (const {
@@ -357,7 +357,7 @@ function proxiedBytes(readings: readonly CounterReading[]): ReadonlyMap<PodFacts
   return all
 }
 
-/** When a pod was gone, as the scrapes of its address tell: null where it may have lived on. */
+/** Returns when a pod was gone according to the scrapes of its address; null if it may have lived on. */
 function lastScrapeOf(
   { addresses, life }: PodFacts,
   end: number,
@@ -369,7 +369,7 @@ function lastScrapeOf(
   return tries.some((time) => time <= end) ? vanishedAt(tries, every, { end, anyScrape }) : null
 }
 
-/** What cAdvisor shows that cannot be read shows nothing: then less is known of who lived. `errors` takes the line that says so. */
+/** Reads the pods that cAdvisor shows. Unreadable answers are ignored, and `errors` gets a line that says so. */
 function readSeen(snapshot: Snapshot, window: { start: number; end: number }, errors: string[]): SeenPods | null {
   try {
     return seenPods(snapshot, window)
@@ -380,13 +380,13 @@ function readSeen(snapshot: Snapshot, window: { start: number; end: number }, er
   }
 }
 
-/** Workloads with a pod whose labels may hide it and whose address no series has: what is known of their paths is in doubt. */
+/** Workloads with a pod whose labels may hide it and whose address has no series, so that their paths are in doubt. */
 function overriddenOf(pods: readonly PodFacts[], isUnread: (pod: PodFacts) => boolean): string[] {
   const hidden = pods.filter((pod) => isUnread(pod) && takesName(pod, ['instance', 'job', 'namespace', 'pod']))
   return [...new Set(hidden.map(({ workload }) => workloadKey(workload)))].sort(compareText)
 }
 
-/** What a list after the window shows, to tell when an end of a path is gone. */
+/** Workloads in a list after the window, to detect when an end of a path is gone. */
 function existingIn(listed: Listed, linkerdNamespace: string, window: { start: number; end: number }): string[] {
   return [...factsOf(null, listed, window, linkerdNamespace).workloads.keys()]
 }
