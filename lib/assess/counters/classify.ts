@@ -1,7 +1,7 @@
 import type { Outcome, State } from '../../model/path.ts'
 import type { Moved } from './metrics.ts'
 
-/** What an edge is said to be. `probe` is a source of its own: it is listed and not scored. */
+/** Classification of an edge. `probe` is a separate source: it is listed, not scored. */
 export type LabelVerdict = {
   readonly state: State
   readonly outcome: Outcome
@@ -9,7 +9,7 @@ export type LabelVerdict = {
   readonly source: 'unmeshed' | 'probe' | 'named'
 }
 
-/** The labels of one side's series that say how it was encrypted, as the proxy wrote them; empty where absent. */
+/** TLS labels of one side's series, as the proxy wrote them; empty if absent. */
 export type Tls = {
   readonly tls: string
   readonly reason: string
@@ -17,32 +17,32 @@ export type Tls = {
   readonly sni: string
 }
 
-/** Whether a reading may be taken at its word (lies only lower). */
+/** Whether a reading can be trusted; false labels can only lower its state. */
 export type Standing = { readonly overridden: boolean; readonly impostor: boolean }
 
-/** What a port's counters say of inbound traffic without mesh TLS, for one pod and one way of not having it. */
+/** Counters of a port's inbound traffic without mesh TLS, for one pod and one reason. */
 export type Inbound = {
   readonly opened: Moved
   readonly openAtScrape: number
   /**
-   * A connection was open at two scrapes in a row: surely, where fewer were opened in between than are open; else it looks like it, as a slow probe
-   * does that is in phase with the scrapes.
+   * Whether a connection was open at two scrapes in a row. `surely`: fewer connections were opened in between than are open. `perhaps`: it may also be a slow
+   * probe in phase with the scrapes.
    */
   readonly heldOpen: 'surely' | 'perhaps' | 'no'
-  /** Nothing but the pod's probes need have made what looks held open: each connection was one of them, and all had the same bytes. */
+  /** The pod's probes alone can explain what looks held open: the number of connections matches, and all had the same bytes. */
   readonly isLikeProbes: boolean
   /** Read and written bytes together. */
   readonly bytes: Moved
-  /** Both byte counters were there: missing is not zero. */
+  /** Both byte counters exist: missing is not zero. */
   readonly isCounted: boolean
   readonly httpAllowed: Moved
   readonly httpProbed: Moved
   readonly httpRefused: Moved
   readonly tcpAllowed: Moved
   readonly tcpRefused: Moved
-  /** What was counted when the counter was first seen may be of the window: no scrape and no dropped series shows that it is older. */
+  /** The first value of the counter may belong to the window: no scrape or dropped series shows that it is older. */
   readonly mayBeNew: boolean
-  /** How much of each counter the pod's probes can account for; null where its probes are not known. */
+  /** How much of each counter the pod's probes can explain; null if its probes are unknown. */
   readonly probes: {
     readonly httpProbed: ByProbes
     readonly httpAllowed: ByProbes
@@ -50,19 +50,19 @@ export type Inbound = {
   } | null
 }
 
-/** The reason of what was counted when a proxy was first looked at. */
+/** Reason for values counted before a proxy's first scrape. */
 export const COUNTED_BEFORE = 'counted before the first scrape'
 
-/** The reason of what the kubelet may have sent in full, or not. */
+/** Reason for requests that may be more than the kubelet's probes. */
 export const MAYBE_PROBES = 'probes, or more than probes'
 
-/** The reason of what nothing but its rate makes the kubelet's. */
+/** Reason for requests that only their rate identifies as probes. */
 export const BY_RATE = 'probe, by its rate'
 
-/** How a counter compares with what the kubelet can have sent: as much, perhaps more, surely others; `none`: no probe is counted there. */
+/** How a counter compares with the kubelet's possible probes: no more, perhaps more, surely more; `none`: no probe is counted there. */
 export type ByProbes = 'within' | 'perhaps' | 'more' | 'none'
 
-/** What an outbound series and the requests with the same labels say. */
+/** Counters of an outbound series and of the requests with the same labels. */
 export type Outbound = {
   readonly opened: Moved
   readonly openAtScrape: number
@@ -75,8 +75,8 @@ export type Outbound = {
 const NO_MESH_TLS = new Set(['not_provided_by_service_discovery', 'no_tls_from_remote', 'port_skipped'])
 
 /**
- * The state that the labels alone allow: encrypted, or not encrypted with a reason, or unknown. Anything that Linkerd's labels were not
- * seen to say is `unknown`, never more.
+ * Returns the state that the labels alone allow: encrypted, not encrypted with a reason, or unknown. Label values that were never observed in Linkerd are
+ * `unknown`.
  */
 export function stateOfLabels(
   side: 'outbound' | 'inbound',
@@ -97,7 +97,7 @@ export function stateOfLabels(
   return { state: 'unknown', reason: reason === '' ? `tls=${tls === '' ? 'absent' : tls}` : reason }
 }
 
-/** Lowers a state by who says it: an encrypted reading of an overridden pod proves nothing, an impostor never worsens below unknown. */
+/** Lowers a state by how far its pod can be trusted: an encrypted reading of an overridden pod proves nothing, and an impostor's is unknown. */
 export function lowered(
   state: State,
   reason: string,
@@ -108,7 +108,7 @@ export function lowered(
   return overridden && isEncrypted ? { state: 'unknown', reason: 'labels-overridden' } : { state, reason }
 }
 
-/** Classifies outbound traffic without mesh TLS; null where nothing was open or opened in the window. */
+/** Classifies outbound traffic without mesh TLS; null if nothing was open or opened in the window. */
 export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing): LabelVerdict | null {
   if (total(seen.opened) === 0 && seen.openAtScrape === 0 && total(seen.bytes) === 0) return null
   const named = (state: State, reason: string): LabelVerdict => ({
@@ -118,14 +118,14 @@ export function classifyOutbound(labels: Tls, seen: Outbound, standing: Standing
   })
   const { state, reason } = stateOfLabels('outbound', labels)
   if (state !== 'no-mesh-tls') return named(state, reason)
-  // Counters of bytes move while a connection lives, so none over the series' life means that nothing was sent in the clear.
+  // Byte counters move while a connection lives, so zero over the series' life means that no plaintext was sent.
   if (seen.isCounted && !seen.bytes.ever && total(seen.requests) === 0) return named('exempt', 'no payload')
   return named(isProved(seen.requests, seen.opened) ? 'plaintext' : 'no-mesh-tls', reason)
 }
 
 /**
- * Classifies inbound traffic without mesh TLS of one pod's port, first match first. Allowed, refused and probe traffic
- * each give a verdict; no verdict where nothing was open or moved.
+ * Classifies inbound traffic without mesh TLS of one pod's port, first match first. Allowed, refused and probe traffic each give a verdict; empty if nothing
+ * was open or moved.
  */
 export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing): LabelVerdict[] {
   const verdict = (
@@ -142,7 +142,7 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   const decided = [seen.httpAllowed, seen.httpProbed, seen.httpRefused, seen.tcpAllowed, seen.tcpRefused]
   const moved = decided.some(({ count }) => count > 0)
   const isPresent = seen.opened.count > 0 || seen.openAtScrape > 0 || seen.bytes.count > 0
-  // Linkerd never evicts what it has authorised: a value that was there when first looked at is of any time since the proxy's start.
+  // Linkerd never evicts authorization counters, so a first value may date from any time since the proxy's start.
   const isNew = (counter: Moved) => counter.undated > 0 && seen.mayBeNew
   if (!moved && !isPresent && total(seen.opened) === 0 && total(seen.bytes) === 0 && !decided.some(isNew)) return []
   if (state === 'exempt') return [verdict(state, 'allowed', reason)]
@@ -155,13 +155,13 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
   const verdicts: LabelVerdict[] = []
   const unsure = (outcome: Outcome) => verdict('unknown', outcome, COUNTED_BEFORE)
   const isHeld = seen.heldOpen === 'surely' || (seen.heldOpen === 'perhaps' && !seen.isLikeProbes)
-  // A connection that is held open without a move is what its counters once said it is: an idle clear connection is present in each window.
+  // An idle open connection keeps the state its counters once had: idle plaintext is present in each window.
   const isStill = (counter: Moved, isOpen: boolean) => counter.ever && (isOpen || (!moved && isPresent))
   const did = (counter: Moved, isOpen: boolean) => counter.count > 0 || isStill(counter, isOpen)
   const allowed = (counter: Moved, byProbes: ByProbes, isOpen: boolean, is: State): LabelVerdict[] => {
     const byRate = verdict('exempt', 'allowed', BY_RATE, 'probe')
     if (!did(counter, isOpen)) return isNew(counter) ? [byProbes === 'within' ? byRate : unsure('allowed')] : []
-    // No probe is open at two scrapes in a row while another one begins.
+    // A probe is never open at two scrapes in a row while another one begins.
     if (counter.count === 0 || seen.heldOpen === 'surely') return [verdict(is, 'allowed', reason)]
     if (byProbes === 'within') return [byRate]
     if (byProbes === 'perhaps') return [verdict('unknown', 'allowed', MAYBE_PROBES)]
@@ -184,7 +184,7 @@ export function classifyInbound(labels: Tls, seen: Inbound, standing: Standing):
     else if (seen.probes.httpProbed === 'within') verdicts.push(verdict('exempt', 'allowed', 'probe path', 'probe'))
     else verdicts.push(verdict('unknown', 'allowed', MAYBE_PROBES))
   }
-  // What was opened in the window is not what was counted before it.
+  // Connections opened in the window come before values counted earlier.
   if (verdicts.length > 0) return verdicts.toSorted((a, b) => Number(isBefore(a)) - Number(isBefore(b)))
   return [
     hasNone
@@ -197,12 +197,12 @@ function isBefore({ reason }: LabelVerdict): boolean {
   return reason === COUNTED_BEFORE
 }
 
-/** Everything that a counter showed, dated or not. */
+/** Sum of a counter's dated and undated values. */
 function total({ count, undated }: Moved): number {
   return count + undated
 }
 
-/** HTTP was parsed with the same labels: in the window, or before it where the connection is an old one. */
+/** Whether HTTP was parsed with the same labels: in the window, or earlier if the connection is older. */
 function isProved(parsed: Moved, opened: Moved): boolean {
   return total(parsed) > 0 || (parsed.ever && total(opened) === 0)
 }

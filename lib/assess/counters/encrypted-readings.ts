@@ -9,8 +9,8 @@ import { lastUntil } from './metrics.ts'
 import { tlsOf, standingOf } from './readings.ts'
 
 /**
- * Reads what had mesh TLS, from what Prometheus reduced. Absence only ever becomes `not-observed`: a series that may be older than the window
- * (its proxy was not scraped just before it, and its process is not younger) is not taken for a connection of the window.
+ * Reads traffic with mesh TLS from Prometheus's reduced answers. A series that may be older than the window (its proxy was not scraped just before it, and
+ * its process is not younger) is not counted as a connection of the window: absence only ever becomes `not-observed`.
  */
 export function encryptedReadings(input: ReadingInput): CounterReading[] {
   const { answers, attribute } = input
@@ -32,7 +32,7 @@ export function encryptedReadings(input: ReadingInput): CounterReading[] {
   each('encrypted-open', (labels, value) => {
     subjectOf(labels).openAtScrape += value
   })
-  // After a restart the counter is lower, and how many were opened before it is lost: at least one was, after.
+  // After a restart the counter is lower and its previous count is lost, but at least one connection was opened since.
   each('encrypted-moved', (labels, value) => {
     subjectOf(labels).opens += value > 0 ? value : 1
   })
@@ -43,14 +43,14 @@ export function encryptedReadings(input: ReadingInput): CounterReading[] {
     const isDated = isBornWithin(labelOf(labels, 'instance'), count.get(key) ?? 0, input)
     subjectOf(labels).opens += isDated ? value : Math.max(0, value - (first.get(key) ?? value))
   })
-  // Bytes alone make no connection present: these may have flowed before the window, in a time without scrapes.
+  // Bytes alone do not prove a connection: they may date from a time without scrapes before the window.
   for (const { labels, samples } of answers('encrypted-bytes')) {
     const subject = subjects.get(seriesKey(labels, LEFT_OUT))
     if (subject !== undefined) subject.bytes += Math.max(0, samples[0]?.value ?? 0)
   }
 
   return [...subjects.values()].flatMap(({ series, opens, openAtScrape, bytes }): CounterReading[] => {
-    // These come as raw samples, with what the proxy itself said of them.
+    // These are read from raw samples, which have the proxy's own labels.
     if (RAW_TWINS.some((name) => name in series) || (opens <= 0 && openAtScrape === 0)) return []
     const at = attribute(series)
     const side = labelOf(series, 'direction') === 'outbound' ? 'outbound' : 'inbound'
@@ -76,10 +76,10 @@ export function encryptedReadings(input: ReadingInput): CounterReading[] {
   })
 }
 
-/** What the queries for pods with overridden labels ask for. */
+/** Labels by which queries find pods with overridden labels. */
 const RAW_TWINS = ['exported_tls', 'exported_direction', 'exported_peer', 'exported_target_port']
 
-/** Whether a series that had no value at the window's start surely began inside the window. */
+/** Whether a series without a value at the window's start surely began in the window. */
 function isBornWithin(instance: string, sampleCount: number, { start, end, scrapes }: ReadingInput): boolean {
   const { times, interval, processStarts } = scrapes.get(instance) ?? NO_SCRAPES
   const before = lastUntil(times, start)
@@ -87,12 +87,12 @@ function isBornWithin(instance: string, sampleCount: number, { start, end, scrap
   const [firstWithin] = within
   if (firstWithin === undefined || sampleCount === 0) return false
   if (processStarts.some((started) => started <= end && started > (before ?? start - 2 * interval))) return true
-  // Scraped without a pause from before the window: some scrape lacked the series, whenever in the window it began.
+  // With continuous scrapes from before the window, some scrape did not have the series yet.
   const seen = before === undefined ? [] : [before, ...within]
   return seen.length > 0 && seen.slice(1).every((time, index) => time - (seen[index] ?? time) <= 2 * interval)
 }
 
-/** Connections to the proxies' own ports that Prometheus reduced: listed, never scored. */
+/** Reads connections to the proxies' own ports from Prometheus's reduced answers: listed, never scored. */
 export function adminReadings({ answers, attribute }: ReadingInput): CounterReading[] {
   const subject = (labels: Labels) =>
     JSON.stringify([

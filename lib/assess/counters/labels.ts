@@ -1,26 +1,26 @@
 import { DECIDING, TWIN, decidingLabels, relabelled } from '../../observed/pod-labels.ts'
 
-/** The labels of a series, as Prometheus gives them. */
+/** Labels of a series, as Prometheus returns them. */
 export type Labels = Readonly<Record<string, string>>
 
-/** Labels that Prometheus gives to a target: a proxy's page has none of these. */
+/** Target labels of Prometheus, which a proxy's page does not have. */
 const OF_TARGET: ReadonlySet<string> = new Set(['instance', 'namespace', 'pod', 'job'])
 
-/** The labels of a series as the proxy wrote them, and whether any of them was open to a pod's own say. */
+/** Labels of a series as the proxy wrote them, and whether the pod could override any of them. */
 export type OwnLabels = { readonly labels: Labels; readonly overridden: boolean }
 
-/** What a pod's labels may say over its proxy. */
+/** Metric labels of a proxy that its pod's labels override. */
 export type Override = {
-  /** The names that target labels have taken, as Prometheus writes them. */
+  /** Overridden label names, as Prometheus writes them. */
   readonly taken: ReadonlySet<string>
-  /** One of them is a label that the decision uses. */
+  /** True: one of them is a label that decides. */
   readonly isDeciding: boolean
 }
 
 /**
- * What the labels that the API server gives for a pod may say over its proxy.
+ * Returns what a pod's labels, as the API server lists them, override.
  *
- * @param truth what the API server says of names that a pod's label may repeat; viz's own Prometheus is labelled with its namespace
+ * @param truth values that a pod's label may repeat without harm, from the API server; viz's own Prometheus is labelled with its namespace
  */
 export function overrideOf(podLabels: Labels, truth: Labels): Override {
   return {
@@ -30,10 +30,9 @@ export function overrideOf(podLabels: Labels, truth: Labels): Override {
 }
 
 /**
- * Undoes what Prometheus did to the labels of a proxy's series: where a pod label took a name, the proxy's value moved to
- * `exported_<name>` (once more for each name that was taken, too).
+ * Restores a proxy's own labels: if a pod label took a name, Prometheus moved the proxy's value to `exported_<name>` (and again if that name was taken, too).
  *
- * @param override of the scraped pod; undefined where the pod is in no list
+ * @param override of the scraped pod; undefined if the pod is unlisted
  */
 export function ownLabels(series: Labels, override: Override | undefined): OwnLabels {
   let own: Record<string, string> | undefined
@@ -47,7 +46,7 @@ export function ownLabels(series: Labels, override: Override | undefined): OwnLa
     const twinOf = TWIN.exec(name)?.[1]
     if (twinOf === undefined || !DECIDING.test(twinOf)) continue
     let proxys = twinOf
-    // Without the pod's labels, the longest chain of twins is the proxy's own, as Prometheus only ever adds to it.
+    // If the pod's labels are unknown, the longest `exported_` name is the proxy's own, as Prometheus only adds prefixes.
     while (override === undefined ? series[`exported_${proxys}`] !== undefined : override.taken.has(proxys))
       proxys = `exported_${proxys}`
     own ??= { ...series }
@@ -56,35 +55,35 @@ export function ownLabels(series: Labels, override: Override | undefined): OwnLa
   return { labels: own ?? series, overridden: own !== undefined || override?.isDeciding === true }
 }
 
-/** A deciding label of the pod without a twin: the proxy wrote none of that name. */
+/** Whether a deciding label is the pod's and has no `exported_` twin: the proxy wrote no such label. */
 function isUnwritten(name: string, series: Labels, { taken }: Override): boolean {
   return taken.has(name) && DECIDING.test(name) && !OF_TARGET.has(name) && !(`exported_${name}` in series)
 }
 
-/** A label's value; Prometheus drops empty labels, so absent is empty. */
+/** Returns a label's value. Prometheus drops empty labels, so absent means empty. */
 export function labelOf(labels: Labels, name: string): string {
   return labels[name] ?? ''
 }
 
-/** The port that a series is for: `target_port`, else the end of `target_addr` (proxies before 2.12). Null where neither is one. */
+/** Returns the port of a series: `target_port`, or else the end of `target_addr` (proxies before 2.12). Null if neither is a port. */
 export function portOf(labels: Labels): number | null {
   const text = labelOf(labels, 'target_port') || (/:(\d+)$/.exec(labelOf(labels, 'target_addr'))?.[1] ?? '')
   const port = Number(text)
   return /^\d{1,5}$/.test(text) && port > 0 && port < 65_536 ? port : null
 }
 
-/** The address that a series is for: `target_ip`, else the begin of `target_addr`. Empty where there is none. */
+/** Returns the address of a series: `target_ip`, or else the start of `target_addr`. Empty if there is none. */
 export function addressOf(labels: Labels): string {
   return labelOf(labels, 'target_ip') || hostOf(labelOf(labels, 'target_addr'))
 }
 
-/** The address in `address:port` or `[address]:port`. */
+/** Returns the address in `address:port` or `[address]:port`. */
 export function hostOf(endpoint: string): string {
   const match = /^\[(.+)\]:\d+$/.exec(endpoint) ?? /^([^:]*)(?::\d+)?$/.exec(endpoint)
   return match?.[1] ?? endpoint
 }
 
-/** A text that is equal for equal labels, whatever their order, without the metric's name and those that `leftOut` holds. */
+/** Returns a key that is equal for equal labels in any order, without the metric's name and the labels in `leftOut`. */
 export function seriesKey(labels: Labels, leftOut: ReadonlySet<string> = NOTHING): string {
   let key = ''
   let previous = ''
@@ -103,7 +102,7 @@ function keyOf(names: readonly string[], labels: Labels, leftOut: ReadonlySet<st
   return names.map((name) => (name === '__name__' || leftOut.has(name) ? '' : pair(name, labels[name] ?? ''))).join('')
 }
 
-/** Lengths keep apart what a name or value may hold, whatever it holds. */
+/** Lengths make the key unambiguous for any name and value. */
 function pair(name: string, value: string): string {
   return `${name.length}:${name}${value.length}:${value}`
 }

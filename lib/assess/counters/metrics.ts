@@ -5,10 +5,7 @@ import type { Seconds } from '../../model/time.ts'
 import { isMoment } from '../../time/windows.ts'
 import { labelOf, seriesKey } from './labels.ts'
 
-/**
- * The answers of one window by the name of their query, parsed when they are asked for and not kept: an answer may be large. Empty where there
- * is none. Throws AnswerError.
- */
+/** Answers of one window by query name. They are parsed on demand and not kept, because an answer may be large. Empty if there is none. Throws AnswerError. */
 export type Answers = (name: QueryName) => readonly Series[]
 
 /** The scrapes of one proxy around a window. */
@@ -19,28 +16,28 @@ export type ProxyScrapes = Scrapes & {
 
 /** What a counter did in a window. */
 export type Moved = {
-  /** What surely was added after the scrape before. */
+  /** Increase that surely happened after the previous scrape. */
   readonly count: number
-  /** What it showed when it was first seen: added at an unknown time, in the window or before it. */
+  /** First value: added at an unknown time, in the window or before it. */
   readonly undated: number
-  /** The time of the sample that showed `undated`; null where there is none. */
+  /** Time of the sample with `undated`; null if there is none. */
   readonly undatedAt: Seconds | null
-  /** What was added in the look back, as far as its time is known. */
+  /** Increase in the look-back, as far as its time is known. */
   readonly recent: number
-  /** It surely moved in the look back, no longer before the window than the window is long. */
+  /** It surely moved before the window, within one window's length. */
   readonly justBefore: boolean
-  /** The counter was above 0 at some sample, in the window or in the look back. */
+  /** The counter was above 0 at some sample, in the window or in the look-back. */
   readonly ever: boolean
-  /** The time of its last sample up to the window's end: what came since is not counted. Null where there is none. */
+  /** Time of its last sample up to the window's end; later increases are not counted. Null if there is none. */
   readonly lastAt: Seconds | null
 }
 
-/** Joins the slices of one query: each series once, its samples oldest first and each time once. */
+/** Joins the slices of one query: each series once, with its samples oldest first and without duplicates. */
 export function joinSlices(series: readonly Series[]): Series[] {
   const slices = Map.groupBy(series, ({ labels }) => `${labelOf(labels, '__name__')}${seriesKey(labels)}`)
   return [...slices.values()].flatMap((parts) => {
     const [first, second] = parts
-    // Most windows are asked for in one slice.
+    // Most windows have one slice.
     if (first === undefined || second === undefined) return first ?? []
     const samples = new Map(parts.flatMap((part) => part.samples.map((sample) => [sample.time, sample] as const)))
     return [{ labels: first.labels, samples: [...samples.values()].sort((a, b) => a.time - b.time) }]
@@ -55,7 +52,7 @@ export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
     const times = new Set<Seconds>()
     const failed = new Set<Seconds>()
     for (const { samples } of series) for (const { time, value } of samples) (value === 1 ? times : failed).add(time)
-    // Whoever is scraped by two jobs is looked at as often as by the rarer one, where the other is away.
+    // A target of two jobs has the longer interval, in case the other job fails.
     const own = Math.max(
       ...series
         .filter(({ samples }) => samples.length > 2)
@@ -72,7 +69,7 @@ export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
   const usual = median(all.flatMap(({ every }) => differences(every)))
   return new Map(
     all.map(({ instance, own, times, failed, every }) => {
-      // A target that was scraped once has no interval of its own; Prometheus scrapes all of a job alike.
+      // A target with one scrape has no interval of its own, but Prometheus scrapes a job's targets equally often.
       const interval = own > 0 ? own : every.length > 2 ? median(differences(every)) : usual
       const stated = processStarts.get(instance) ?? []
       const starts = new Set(stated.flatMap(({ samples }) => startsOf(samples, interval)))
@@ -82,11 +79,11 @@ export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
 }
 
 /**
- * When the processes of one target started, by what they stated at its scrapes, oldest first. A node's clock may be wrong: a start after its own
- * process was scraped, or before another one still was, cannot be. Then it was between those two scrapes, or is not known.
+ * Returns when the processes of one target started, from their reported start times, oldest first. A node's clock may be wrong: a start cannot be after a
+ * scrape of its own process or before a scrape of the previous one. Then it was between those two scrapes, or is unknown.
  */
 function startsOf(stated: readonly Sample[], interval: Seconds): Seconds[] {
-  // What can be no moment says nothing of when a process started.
+  // An impossible time says nothing about a process's start.
   const known = stated.filter(({ value }) => isMoment(value))
   return known.flatMap(({ time, value }, index) => {
     const previous = known[index - 1]
@@ -94,21 +91,21 @@ function startsOf(stated: readonly Sample[], interval: Seconds): Seconds[] {
     const after = previous?.time ?? -Infinity
     if (value > after && value <= time + ROUNDING) return [Math.min(value, time)]
     if (previous === undefined) return []
-    // After a longer time without scrapes it may have been as late as can be: until then the other process may have done more.
+    // After a longer time without scrapes, take the latest possible start, because the previous process may have counted until then.
     return [time - after > 2 * interval ? time : after + MOMENT]
   })
 }
 
-/** Starts are stated in whole seconds. */
+/** Start times are reported in whole seconds. */
 const ROUNDING: Seconds = 1
 
 /** Less than the time between two scrapes. */
 const MOMENT: Seconds = 0.001
 
-/** Of a counter: the gauge of open connections with the same labels, where there is one, and whether Linkerd never evicts it. */
+/** Properties of a counter: the gauge of open connections with the same labels, if any, and whether Linkerd never evicts it. */
 export type CounterKind = { readonly open?: readonly Sample[]; readonly isKept?: boolean }
 
-/** What a counter did in `(start, end]`, and in the look back before it. */
+/** Returns how a counter moved in `(start, end]` and in the look-back before it. */
 export function movedWithin(
   samples: readonly Sample[],
   scrapes: Scrapes,
@@ -117,7 +114,7 @@ export function movedWithin(
 ): Moved {
   const [first] = scrapes.times
   const all = activity(samples, scrapes, open, end).map((event) =>
-    // What is never evicted was 0 at any scrape that lacked it, or its process is younger than that.
+    // A counter that is never evicted was 0 at any scrape without it, or its process started later.
     isKept && event.kind === 'undated' && first !== undefined && first < event.time
       ? { ...event, kind: 'born' as const }
       : event,
@@ -138,7 +135,7 @@ export function movedWithin(
   }
 }
 
-/** Adds up what several counters of one subject did. */
+/** Sums the movements of several counters of one subject. */
 export function addMoved(all: readonly Moved[]): Moved {
   const sum = (read: (moved: Moved) => number) => all.reduce((total, moved) => total + read(moved), 0)
   const times = all.flatMap(({ undatedAt }) => undatedAt ?? [])
@@ -154,12 +151,12 @@ export function addMoved(all: readonly Moved[]): Moved {
   }
 }
 
-/** The largest value in `(start, end]`; 0 without a sample. */
+/** Returns the largest value in `(start, end]`; 0 without a sample. */
 export function mostWithin(samples: readonly Sample[], start: Seconds, end: Seconds): number {
   return Math.max(0, ...samples.filter(({ time }) => time > start && time <= end).map(({ value }) => value))
 }
 
-/** The last of times at or before a moment. */
+/** Returns the last time at or before a moment. */
 export function lastUntil(times: readonly Seconds[], moment: Seconds): Seconds | undefined {
   return times.findLast((time) => time <= moment)
 }
@@ -173,7 +170,7 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
 }
 
-/** In order; scrapes come in order already. */
+/** Sorts numbers in ascending order. */
 function ordered(values: Iterable<number>): number[] {
   return [...values].sort((a, b) => a - b)
 }

@@ -5,9 +5,7 @@ import { labelOf } from './labels.ts'
 import type { Answers } from './metrics.ts'
 import type { PodPages } from './page-readings.ts'
 
-/**
- * What the pages of a window `(start, end]` state of cryptography, as Prometheus would answer it: the latest page of each pod, once.
- */
+/** Returns the cryptography that the pages of a window `(start, end]` report, as Prometheus would answer it, from the latest page of each pod. */
 export function pageCrypto(
   all: readonly PodPages[],
   { start, end }: { readonly start: Seconds; readonly end: Seconds },

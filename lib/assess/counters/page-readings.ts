@@ -21,10 +21,10 @@ import type { CounterReading } from './reading.ts'
 /** The pages of one attempt, and the end of its window. */
 export type PagesOfSnapshot = { readonly end: string; readonly pages: readonly ProxyPage[] }
 
-/** A page as a sample: at the window's end that it was read for, if it was read soon after. */
+/** A page as a sample, timed at the end of its window if it was read soon after. */
 type ReadPage = {
   readonly time: Seconds
-  /** When it was really read. */
+  /** When it was actually read. */
   readonly readAt: Seconds
   readonly processStart: Seconds
   readonly series: readonly PageSeries[]
@@ -38,10 +38,10 @@ export type PodPages = {
   readonly pages: readonly ReadPage[]
 }
 
-/** Finds the pages of a pod; undefined where it has none. */
+/** Finds the pages of a pod; undefined if it has none. */
 export type PagesOf = (pod: Pick<PodFacts, 'namespace' | 'name' | 'addresses'>) => PodPages | undefined
 
-/** The pages of each pod, from the attempt before the window and that at it. A page that cannot be read, or was read too late, is none. */
+/** Returns the pages of each pod, from the attempt before the window and the window's own. Pages that are unreadable or were read too late are ignored. */
 export function podPages(before: PagesOfSnapshot | null, own: PagesOfSnapshot): readonly PodPages[] {
   const read = [before, own].flatMap((source) =>
     (source?.pages ?? []).flatMap((page) => {
@@ -61,8 +61,8 @@ export function podPages(before: PagesOfSnapshot | null, own: PagesOfSnapshot): 
 }
 
 /**
- * A process that began after the time that its first page stands for begins with that page, and is the same one on the next. So does another process
- * that says it began before the page of the one before it was read: its node's clock is behind, and when it began is not known.
+ * Sets the starts of processes. A process that started after its first page's sample time starts with that page, and stays the same on the next page. The
+ * same holds for a process that claims a start before the previous process's page was read: its node's clock is behind, so its start is unknown.
  */
 function withStarts(pages: readonly ReadPage[]): ReadPage[] {
   const starts = new Map<Seconds, Seconds>()
@@ -87,7 +87,7 @@ function readPage({ readAt: text, body }: ProxyPage, end: Seconds): ReadPage | n
   }
 }
 
-/** Finds pages by the pod's name and address, both of which the API server gave. */
+/** Finds pages by the pod's name and address, both from the API server. */
 export function pagesFinder(all: readonly PodPages[]): PagesOf {
   const byName = Map.groupBy(all, ({ namespace, pod }) => `${namespace}/${pod}`)
   return ({ namespace, name, addresses }) =>
@@ -95,9 +95,9 @@ export function pagesFinder(all: readonly PodPages[]): PagesOf {
 }
 
 /**
- * When a proxy was surely seen in full by its pages: between two of one process that are no further apart than Linkerd keeps an idle series, and
- * from the begin of a process to its first page in that time. A series is dropped only after ten minutes without use, so that whatever happened
- * in between is on the later page, whoever else read the proxy.
+ * Returns when pages surely show everything a proxy did: between two pages of one process that are at most Linkerd's idle retention apart, and from a
+ * process's start to its first page within that time. Linkerd drops a series only after ten idle minutes, so the later page shows everything in between,
+ * whoever else read the proxy.
  */
 export function seenByPages({ pages }: PodPages): { readonly from: Seconds; readonly to: Seconds }[] {
   return pages.flatMap(({ time, readAt, processStart }, index) => {
@@ -109,16 +109,16 @@ export function seenByPages({ pages }: PodPages): { readonly from: Seconds; read
   })
 }
 
-/** As if it was scraped a bit more than twice in ten minutes: what is further apart is undated, and a series may have been dropped in between. */
+/** As if scraped a bit more than twice in ten minutes. Changes over longer distances are undated, because a series may have been dropped in between. */
 const INTERVAL = RETAIN_IDLE_SECONDS / 3
 
-/** A window `(start, end]`, and the pods that its pages are of. */
+/** A window `(start, end]`, and the facts about its pods. */
 export type PageReadingInput = { readonly start: Seconds; readonly end: Seconds; readonly facts: Facts }
 
 /**
- * Reads the pages of pods in a window `(start, end]`, with what the API server says of each pod: no label of it can be the pod's own. A pod whose
- * labels may lie answers on 4191 itself, so its page is its own word, too: it tells what was not encrypted, and with whom the pod says that it spoke
- * mutual TLS, which another proxy must have seen (`path-windows.ts`). All else that it says of encryption is lowered.
+ * Reads the pages of pods in a window `(start, end]`, with each pod's labels from the API server, so that a pod cannot override them. A pod whose labels may
+ * be false may also serve its page on 4191 itself. Its unencrypted traffic counts. Its mutual TLS counts only if another proxy saw it (`path-windows.ts`).
+ * All its other encrypted readings are lowered.
  */
 export function pageReadings(all: readonly PodPages[], { start, end, facts }: PageReadingInput): CounterReading[] {
   return all.flatMap((pod) => {
@@ -175,14 +175,14 @@ function keyOf(labels: Labels): string {
 }
 
 /**
- * When a page tells of what was clear. What the page of the window before holds may have come after that window's end, and another attempt may
- * stand for it, in which it is not told: so it is told of this window, too.
+ * Time of a page's plaintext. The previous window's page may show plaintext from after that window's end, which another attempt at that window may not show,
+ * so it also counts in this window.
  */
 function clearTime({ time, readAt }: ReadPage, end: Seconds): Seconds {
   return Math.min(readAt, Math.max(time, end))
 }
 
-/** Pages without the series that surely were not used after `start`: a later page of the same process has dropped them. */
+/** Returns pages without the series that surely were idle after `start`: a later page of the same process has dropped them. */
 function withoutIdle(pages: readonly ReadPage[], start: Seconds): ReadPage[] {
   return pages.map((page, index) => {
     const next = pages[index + 1]
@@ -199,7 +199,7 @@ const isEnd = (direction: string, peer: string, labels: Labels): boolean =>
   labelOf(labels, 'direction') === direction && labelOf(labels, 'peer') === peer
 const isClear = (labels: Labels): boolean => labelOf(labels, 'tls') !== 'true'
 
-/** What Prometheus is asked for, of a page (lib/observed/prometheus-queries.ts). */
+/** The Prometheus queries (lib/observed/prometheus-queries.ts), as filters of a page's series. */
 const ANSWERS: Readonly<Record<string, (labels: Labels) => boolean>> = {
   'clear-inbound': (labels) =>
     isOf(TCP_COUNTERS, labels) && isEnd('inbound', 'src', labels) && isClear(labels) && !isAdmin(labels),
@@ -209,7 +209,7 @@ const ANSWERS: Readonly<Record<string, (labels: Labels) => boolean>> = {
     isOf(['request_total'], labels) && labelOf(labels, 'direction') === 'outbound' && isClear(labels),
 }
 
-/** What had mesh TLS: only what surely was opened in the window, or was open at its end. */
+/** Reads traffic with mesh TLS: only connections that surely were opened in the window, or were open at its end. */
 function encrypted(
   series: readonly Series[],
   {
@@ -249,7 +249,7 @@ function encrypted(
       peerId,
       sni: labelOf(first.labels, 'sni'),
     })
-    // Whom a pod in doubt says it received is known to nobody else; whom it says it called, the called one's proxy may have seen.
+    // Nobody can confirm the callers that a doubted pod reports, but the proxies that it called can confirm its calls.
     const { state, reason } =
       side === 'outbound' ? own : lowered(own.state, own.reason, { overridden: at.overridden, impostor: false })
     return [
@@ -269,12 +269,12 @@ function encrypted(
 }
 
 /**
- * What both sources come to, with no connection counted twice. Where Prometheus reads a pod and its labels cannot lie, a page only adds what was not
- * encrypted and Prometheus did not tell. Where it is in doubt whose its series are and its pages saw all of it, they say what was encrypted, and
- * what that doubt lowered is dropped; where its own labels may lie, only what its pages name, too, so that no row goes away by its own word. Where
- * Prometheus does not read a pod, its pages are all there is.
+ * Combines readings from Prometheus and pages without counting a connection twice. If Prometheus reads a pod with trusted labels, its pages only add
+ * unencrypted traffic that Prometheus did not show. If its series may belong to another pod and pages cover its whole life, the pages decide what was
+ * encrypted and replace the lowered readings. If the pod's own labels may be false, pages replace only the readings that they name, too, so that a pod cannot
+ * remove a row. If Prometheus does not read a pod, only its pages count.
  *
- * @param isSeen whether the pages of a pod saw all of its life in the window
+ * @param isSeen whether the pages of a pod cover all of its life in the window
  * @param isScraped whether Prometheus scraped a pod in the window
  */
 export function withPages(
@@ -304,12 +304,12 @@ export function withPages(
   return [...kept, ...added]
 }
 
-/** Not encrypted, or it cannot be told: what a second source may add to the first. */
+/** Whether a reading is unencrypted or unknown: a second source may add it to the first. */
 function isToldClear({ verdict: { state } }: CounterReading): boolean {
   return !isEncrypted(state) && state !== 'exempt'
 }
 
-/** Whose connections, on which side, to whom, in which way: equal for a reading of Prometheus and one of a page. */
+/** Key of a reading's pod, side, peer and kind, equal for Prometheus and pages. */
 function subjectOf({ side, at, port, verdict, peerId }: CounterReading): string {
   const to = Object.fromEntries(
     Object.entries(at.labels).filter(

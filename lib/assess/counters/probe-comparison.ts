@@ -9,10 +9,10 @@ import { lastUntil } from './metrics.ts'
 import type { Seconds } from '../../model/time.ts'
 import { probesWithin, fewestProbes, regularProbes } from '../probes/probe-allowance.ts'
 
-/** A pod that ends is probed less, for as long as its containers may take to. */
+/** A terminating pod is probed less, for as long as its containers may take to stop. */
 const ENDING_SECONDS = 90
 
-/** The pod of a series, or what it may have been where it is in no list; empty where its probes are not known. */
+/** Returns the pod of a series or, if it is unlisted, its possible variants; empty if its probes are unknown. */
 export function probedPods(at: Attribution, { scrapes, unlistedProbes }: ReadingInput): readonly ProbedPod[] {
   if (at.pod !== null) return [at.pod]
   const { processStarts, times } = scrapes.get(at.instance) ?? NO_SCRAPES
@@ -30,10 +30,9 @@ export function probedPods(at: Attribution, { scrapes, unlistedProbes }: Reading
 }
 
 /**
- * Whether a counter shows more than the kubelet can have sent: since the scrape before the window's first, and, of what cannot be dated, in the
- * pod's life until then. Where it is as much as the schedule leaves room for, but more than its regular beat, the look back is counted, too: one
- * request too many in each window is many in a longer time. What nothing but its rate makes a probe must also be as many as the kubelet sends:
- * fewer than half of them are not the kubelet's.
+ * Compares a counter with what the kubelet can have sent since the last scrape before the window, and undated values with the pod's life until then. If the
+ * count is within the schedule's limit but above its regular number, the look-back is compared, too: one extra request per window adds up. Requests that only
+ * their rate identifies as probes must also be enough: less than half of the kubelet's number is not the kubelet.
  */
 export function comparedWithProbes(
   { count, undated, undatedAt, recent, lastAt }: Moved,
@@ -46,7 +45,7 @@ export function comparedWithProbes(
   }: { readonly at: Attribution; readonly input: ReadingInput; readonly isOnlyByRate: boolean },
 ): ByProbes {
   const { times, interval, processStarts } = scrapes.get(at.instance) ?? NO_SCRAPES
-  // Samples may come later than those of `up`.
+  // Samples may be later than those of `up`.
   const to = Math.min(lastUntil(times, end) ?? end, lastAt ?? Infinity)
   const allowed = (from: Seconds | null, until = to): Allowance => {
     const all = pods.map((pod) =>
@@ -54,7 +53,7 @@ export function comparedWithProbes(
     )
     return { usual: Math.min(...all.map(({ usual }) => usual)), most: Math.max(...all.map(({ most }) => most)) }
   }
-  // The first page of a young process tells all since it began, also what was before the window.
+  // The first page of a young process counts everything since its start, even before the window.
   const begun = processStarts.findLast((started) => started <= (times[0] ?? end))
   const from = Math.max(lastUntil(times, start) ?? begun ?? start, undatedAt ?? -Infinity)
   if (pods.every(({ probes }) => !probes.some(of))) return 'none'
@@ -77,7 +76,7 @@ export function comparedWithProbes(
   return isRegular || recent + count <= allowed(times[0] ?? from).usual ? 'within' : 'perhaps'
 }
 
-/** What of a span is in the counters of a proxy: what a process counted after its last scrape was lost with it. */
+/** Returns the parts of a span that a proxy's counters cover: counts after a process's last scrape are lost. */
 function countedSpans(
   { from, to }: { readonly from: Seconds; readonly to: Seconds },
   { times, processStarts }: ProxyScrapes,
@@ -99,14 +98,14 @@ export function heldOpen(group: readonly RawSeries[], { start, end }: ReadingInp
       const previous = samples[index - 1]
       if (time <= start || time > end || value === 0 || (previous?.value ?? 0) === 0) return []
       const [now, then] = [totals.get(time), totals.get(previous?.time ?? time)]
-      // Fewer were opened in between than are open now: one of them was open before.
+      // If fewer were opened in between than are open now, one of them was open before.
       return now === undefined || then === undefined || (now >= then && now - then < value) ? ['surely'] : ['perhaps']
     })
   })
   return pairs.includes('surely') ? 'surely' : pairs.length > 0 ? 'perhaps' : 'no'
 }
 
-/** Whether as many connections always had as many bytes, from one sample to the next: a stream beside probes has its own beat. */
+/** Whether equal numbers of connections always had equal bytes between samples; a stream beside probes would break the pattern. */
 export function hasRegularBytes(group: readonly RawSeries[]): boolean {
   return group
     .filter(({ name }) => name === 'tcp_open_total')

@@ -6,37 +6,37 @@ import type { Labels } from './labels.ts'
 import type { Probe } from '../probes/probes.ts'
 import type { Series } from '../../observed/answers.ts'
 
-/** What one proxy saw of one other end in a window, judged. */
+/** What one proxy saw of one peer in a window, with its verdict. */
 export type CounterReading = {
   readonly side: 'outbound' | 'inbound'
   readonly at: Attribution
   readonly port: number
   readonly verdict: LabelVerdict
-  /** The identity of the other side, as it was on the wire; empty where there was none. */
+  /** Identity of the other side on the wire; empty if there was none. */
   readonly peerId: string
-  /** Connections that surely were opened after the scrape before the sample that shows them. */
+  /** Connections that surely were opened after the previous scrape. */
   readonly opens: number
-  /** It was not seen to begin in the window: it was there when first looked at, or just before the window. */
+  /** Its start was not observed in the window: it existed at the first scrape, or just before the window. */
   readonly sinceUnknown: boolean
   readonly openAtScrape: number
   readonly bytes: number
 }
 
-/** A window `(start, end]` and what is needed to read its counters. */
+/** A window `(start, end]` and the input to read its counters. */
 export type ReadingInput = {
   readonly start: Seconds
   readonly end: Seconds
   readonly answers: Answers
   readonly scrapes: ReadonlyMap<string, ProxyScrapes>
   readonly attribute: (series: Labels) => Attribution
-  /** What the probes of a pod in no list may be, from its template or its siblings; absent or empty: not known. */
+  /** Possible probes of an unlisted pod, from its template or its siblings; unknown if absent or empty. */
   readonly unlistedProbes?: (at: Attribution) => readonly (readonly Probe[])[]
 }
 
-/** The scrapes of a target that was never scraped. */
+/** Scrapes of a target that was never scraped. */
 export const NO_SCRAPES: ProxyScrapes = { times: [], failed: [], interval: 0, processStarts: [] }
 
-/** A series of a counter, and whose it is. `key` tells it from others of the same name. */
+/** A series of a counter and its attribution. `key` distinguishes it from others of the same name. */
 export type RawSeries = {
   readonly name: string
   readonly key: string

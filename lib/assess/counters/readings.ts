@@ -16,10 +16,10 @@ import type { CounterReading, ReadingInput, RawSeries } from './reading.ts'
 import { NO_SCRAPES } from './reading.ts'
 import { probedPods, comparedWithProbes, hasRegularBytes, heldOpen } from './probe-comparison.ts'
 
-/** Labels that tell two series of one subject apart but are not the subject. */
+/** Labels that distinguish series of the same subject. */
 const NOT_SUBJECT = /^(__name__|peer|srv_.+|authz_.+|route_.+|ratelimit_.+)$/
 
-/** Reads what had no mesh TLS, from raw samples. Includes what pods with overridden labels say, whatever they say. */
+/** Reads traffic without mesh TLS from raw samples. Includes all series of pods with overridden labels. */
 export function clearReadings(input: ReadingInput): CounterReading[] {
   const { answers, attribute } = input
   const raw = (
@@ -40,7 +40,7 @@ export function clearReadings(input: ReadingInput): CounterReading[] {
   const inbound = series.filter(({ name, at: { labels, pod, overridden } }) => {
     if (!name.startsWith('tcp_')) return name.startsWith('inbound_')
     const [direction, peer] = [labelOf(labels, 'direction'), labelOf(labels, 'peer')]
-    // Which twin is the proxy's own cannot be told of a pod in no list, so it may not put its connections out of sight by it.
+    // For an unlisted pod, which label is the proxy's own is unknown, so its labels must not hide its connections.
     const isInDoubt = pod === null && overridden && !(direction === 'outbound' && peer === 'dst')
     return isInDoubt || (direction === 'inbound' && peer === 'src')
   })
@@ -50,7 +50,7 @@ export function clearReadings(input: ReadingInput): CounterReading[] {
   ]
 }
 
-/** One pod's port and one way of (not) being encrypted: policies and routes of it are the same subject. */
+/** Key of one pod's port and one kind of encryption; policies and routes belong to the same subject. */
 function inboundSubject({ at }: RawSeries): string {
   const { labels } = at
   return JSON.stringify([
@@ -65,7 +65,7 @@ function outboundSubject({ at }: RawSeries): string {
   return seriesKey(Object.fromEntries(Object.entries(at.labels).filter(([name]) => !NOT_SUBJECT.test(name))))
 }
 
-/** What the labels of a series say of TLS; empty where they say nothing. */
+/** Returns the TLS labels of a series; empty if absent. */
 export function tlsOf(labels: Labels, peerId: 'client_id' | 'server_id'): Tls {
   return {
     tls: labelOf(labels, 'tls'),
@@ -75,7 +75,7 @@ export function tlsOf(labels: Labels, peerId: 'client_id' | 'server_id'): Tls {
   }
 }
 
-/** What the counters of a group did; `is` picks the series. */
+/** Returns how the counters of a group moved; `is` selects the series. */
 function movedOf(group: readonly RawSeries[], input: ReadingInput, is: (series: RawSeries) => boolean): Moved {
   return addMoved(
     group.filter(is).map(({ name, key, at, samples }) => {
@@ -95,7 +95,7 @@ function openAtScrape(group: readonly RawSeries[], { start, end }: ReadingInput)
     .reduce((sum, { samples }) => sum + mostWithin(samples, start, end), 0)
 }
 
-/** Whether both byte counters of each connection counter are there: without them, no byte is not known to have flowed. */
+/** Whether each connection counter has both byte counters: without them, zero bytes cannot be known. */
 function isCounted(group: readonly RawSeries[]): boolean {
   const has = (wanted: string, key: string) => group.some((other) => other.name === wanted && other.key === key)
   return group
@@ -113,7 +113,7 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Coun
   if (first === undefined) return []
   const { at } = first
   const moved = (is: (series: RawSeries) => boolean) => movedOf(group, input, is)
-  // Policies have names, too: only Linkerd's own authorisation of probes is of kind `default`.
+  // A user's policy may be named `probe`, too; only Linkerd's own authorization of probes has kind `default`.
   const isProbe = ({ at: { labels } }: RawSeries) =>
     labelOf(labels, 'authz_name') === 'probe' && labelOf(labels, 'authz_kind') === 'default'
   const httpProbed = moved((series) => series.name === 'inbound_http_authz_allow_total' && isProbe(series))
@@ -157,14 +157,14 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Coun
         ? null
         : {
             httpProbed: byProbes(httpProbed, ['http'], false),
-            // Where routes are attached to the port, Linkerd makes none for probes, and counts them as other requests.
+            // If routes are attached to the port, Linkerd creates none for probes and counts probes as other requests.
             httpAllowed: byProbes(httpAllowed, httpProbed.count > 0 ? ['grpc'] : ['grpc', 'http']),
-            // TLS by address names no server, so that it is passed on as it is; and an opaque port is not looked into.
+            // TLS to an address has no SNI, so it is forwarded unread; an opaque port is never parsed.
             tcpAllowed: byProbes(tcpAllowed, isOpaque ? ['http', 'https', 'grpc', 'tcp'] : ['https']),
           },
   }
   return classifyInbound(labels, seen, standingOf(at)).map((verdict, index): CounterReading => {
-    // Connections and bytes are not told apart by what became of them: the first verdict has them.
+    // Connections and bytes are not counted by outcome, so the first verdict gets them.
     const refusedOnly = verdict.outcome === 'refused' && seen.opened.count === 0
     return {
       side: 'inbound',
@@ -180,7 +180,7 @@ function inboundReadings(group: readonly RawSeries[], input: ReadingInput): Coun
   })
 }
 
-/** Whether what a verdict tells was seen to begin in the window. */
+/** Whether the start of a verdict's traffic was observed in the window. */
 function isBegun(
   { outcome, reason }: LabelVerdict,
   seen: Inbound,
@@ -192,7 +192,7 @@ function isBegun(
       ? [seen.httpRefused, seen.tcpRefused]
       : [seen.httpAllowed, seen.tcpAllowed, ...(reason.startsWith('probe') ? [seen.httpProbed] : [])]
   const isFirst = deciding.every(({ undated, justBefore }) => undated === 0 && !justBefore)
-  // Beside probes, what is open at the start is likely to be one of them.
+  // If there are probes, a connection open at the start is likely one of them.
   const wasOpen = outcome === 'allowed' && !seen.httpProbed.ever && isOpenAtStart(group, input)
   return isFirst && !wasOpen && deciding.some(({ count }) => count > 0)
 }
@@ -205,8 +205,8 @@ function isOpenAtStart(group: readonly RawSeries[], { start }: ReadingInput): bo
 }
 
 /**
- * Whether what a counter showed when it was first seen may be of the window. Linkerd drops a series of connections ten minutes after their last
- * use, so that where the first page lacks it there was none in that time.
+ * Whether a counter's first value may belong to the window. Linkerd drops a connection series after ten idle minutes, so if the first page does not have it,
+ * there was no connection in that time.
  */
 function mayBeNew(undatedAt: Seconds | null, group: readonly RawSeries[], { start }: ReadingInput): boolean {
   if (undatedAt === null) return false
@@ -247,7 +247,7 @@ function outboundReading(group: readonly RawSeries[], input: ReadingInput): Coun
   ]
 }
 
-/** Whether the labels of a series name a pod that they may not be of. */
+/** Whether a series may belong to another pod than its labels name. */
 export function standingOf(at: Attribution): { overridden: boolean; impostor: boolean } {
   return { overridden: at.overridden, impostor: at.standing === 'impostor' }
 }

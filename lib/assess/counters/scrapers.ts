@@ -6,9 +6,9 @@ import { type ProxyScrapes, joinSlices, lastUntil, scrapesOf } from './metrics.t
 import type { CounterReading, ReadingInput } from './reading.ts'
 
 /**
- * Two jobs of one Prometheus, or a pair of them that is read without deduplication (a label such as `replica`), give every series of a proxy
- * twice, each with samples of its own. Read as one they would be restarts and new connections at each sample, and twice as many. So each scraper's
- * series are judged by its own scrapes, and for each subject the worst of what scrapers say stands, with the largest count.
+ * Reads each scraper of a proxy separately. Two jobs of one Prometheus, or two Prometheus servers read without deduplication (a label such as `replica`),
+ * return every series of a proxy twice, each with its own samples. Read as one, these would look like restarts and new connections at each sample, counted
+ * twice. For each subject the worst reading counts, with the largest count.
  */
 export function byScraper(input: ReadingInput): (read: Read) => CounterReading[] {
   const scrapers = scrapersOf(input)
@@ -36,14 +36,13 @@ function joinReadings(scrapers: Scrapers, input: ReadingInput, read: Read): Coun
   })
 }
 
-/** What one scraper says of one subject, and whether it saw all of the window. */
+/** Readings of one scraper about one subject, and whether it covers all of the window. */
 type Told = { readonly readings: readonly CounterReading[]; readonly isWhole: boolean }
 
-/** The worst of what scrapers say of one subject, with the largest counts. */
+/** Returns the worst readings of one subject, with the largest counts. */
 function standingOf(all: readonly Told[]): CounterReading[] {
   const isUndated = ({ readings }: Told) => readings.some(({ sinceUnknown }) => sinceUnknown)
-  // What one of them cannot date another one saw not to have happened, where it looked all the time. Another pod that is scraped as this one could
-  // say that, too.
+  // A scraper that covers the whole window can refute another one's undated values, unless another pod may be scraped as this one.
   const isOne = all.every(({ readings }) => readings.every(({ at }) => at.standing === 'confirmed' && !at.overridden))
   const hasWitness = isOne && all.some((one) => one.isWhole && !isUndated(one))
   const heard = all.filter((one) => one.readings.length > 0 && !(hasWitness && !one.isWhole && isUndated(one)))
@@ -58,7 +57,7 @@ function standingOf(all: readonly Told[]): CounterReading[] {
   return [{ ...only, opens: largest('opens'), openAtScrape: largest('openAtScrape'), bytes: largest('bytes') }]
 }
 
-/** What was let in before what was refused, and the worst state first. */
+/** Rank of readings: allowed before refused, worst state first. */
 function rankOf({ readings }: Told): number {
   return Math.min(
     ...readings.map(
@@ -71,7 +70,7 @@ function most({ readings }: Told, name: 'opens' | 'openAtScrape' | 'bytes'): num
   return readings.reduce((sum, reading) => sum + reading[name], 0)
 }
 
-/** Scraped without a pause from before the window to its end. */
+/** Whether a target was scraped continuously from before the window to its end. */
 function isWhole(scrapes: ProxyScrapes | undefined, { start, end }: ReadingInput): boolean {
   if (scrapes === undefined) return false
   const { times, interval } = scrapes
@@ -80,7 +79,7 @@ function isWhole(scrapes: ProxyScrapes | undefined, { start, end }: ReadingInput
   return seen.length > 1 && seen.slice(1).every((time, index) => time - (seen[index] ?? time) <= 2 * interval)
 }
 
-/** The same for the series that two scrapers have of one subject: their target labels may differ in more than in who scraped. */
+/** Key that is equal for two scrapers' series of one subject, although their target labels may differ in several ways. */
 function subjectOf({ side, at, port, peerId }: CounterReading): string {
   const own = Object.entries(at.labels).filter(
     ([name]) =>
@@ -97,10 +96,10 @@ const OF_SCRAPER: ReadonlySet<string> = new Set(['job', 'instance', 'peer'])
 
 type Scrapers = { readonly views: readonly ReadingInput[]; readonly isShared: (instance: string) => boolean }
 
-/** What `up` says of one target: its labels, and from when to when it was scraped. */
+/** A target from `up`: its labels, and when it was scraped first and last. */
 type Target = { readonly labels: Labels; readonly from: number; readonly to: number }
 
-/** A view of the answers for each scraper; null where every proxy has one alone, as almost always. */
+/** Returns a view of the answers for each scraper; null if every proxy has only one, as is usual. */
 function scrapersOf(input: ReadingInput): Scrapers | null {
   const up = joinSlices(input.answers('scrapes'))
   const targets = Map.groupBy(
@@ -120,7 +119,7 @@ function scrapersOf(input: ReadingInput): Scrapers | null {
     if (all.length < 2) return 0
     const exact = all.indexOf(valuesOf(labels))
     if (exact >= 0) return exact
-    // An answer without the labels that decide nothing holds one series for the scrapers that they alone tell apart.
+    // Answers leave out labels that decide nothing, so scrapers that differ only in those share one series.
     const kept = (values: string) =>
       JSON.stringify((JSON.parse(values) as string[]).filter((_, index) => !LEFT_OUT.has(names[index] ?? '')))
     return Math.max(
@@ -137,7 +136,7 @@ function scrapersOf(input: ReadingInput): Scrapers | null {
   return { views, isShared: (instance) => (keys.get(instance)?.length ?? 0) > 1 }
 }
 
-/** The labels by which scrapers of one proxy differ: as few as tell all of them apart. */
+/** Returns the fewest labels that distinguish all scrapers of one proxy. */
 function namesOf(targets: readonly (readonly Target[])[]): string[] {
   let pairs = targets.flatMap((all) =>
     all.flatMap((one, index) =>
@@ -159,12 +158,12 @@ function namesOf(targets: readonly (readonly Target[])[]): string[] {
   return names
 }
 
-/** Labels that are usual for it come first: other labels are the pod's. */
+/** Usual scraper labels come first, because other labels are the pod's. */
 function preference(name: string): number {
   return name === 'job' ? 0 : /replica|prometheus/.test(name) ? 1 : 2
 }
 
-/** Two targets for one pod at the same time: one whose labels changed, or another pod at the address later, is not scraped twice. */
+/** Whether two targets show one pod at the same time. A target whose labels changed, or a later pod at the address, is not scraped twice. */
 function isAtOnce(a: Target, b: Target): boolean {
   const isOf = (name: string) => labelOf(a.labels, name) === labelOf(b.labels, name)
   return isOf('namespace') && isOf('pod') && a.from < b.to && b.from < a.to

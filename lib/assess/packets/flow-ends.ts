@@ -5,11 +5,11 @@ import { factsOf, workloadKey } from '../pods/facts.ts'
 import type { Listed } from '../pods/lists.ts'
 
 /**
- * Finds who has an address: the workload of the pod that the Kubernetes lists give it to, or the service. Null for an address that they
- * do not know, that several workloads may have had in that time, or that pods share with their node.
+ * Finds who has an address: the workload of its pod in the Kubernetes lists, or the service. Null if the address is unknown, several workloads may have had
+ * it at the time, or pods share it with their node.
  *
- * @param lists those next to the capture's time, before and after it
- * @param time of the capture: addresses are given to other pods after a pod has ended
+ * @param lists the nearest lists before and after the capture
+ * @param time time of the capture, because addresses of ended pods are reused
  */
 export function endNamer(
   { before, after }: { readonly before: Listed | null; readonly after: Listed | null },

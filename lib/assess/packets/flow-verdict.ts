@@ -2,15 +2,15 @@ import type { Flow, Hello, Sent } from './flows.ts'
 import { type Identity, parseIdentity } from '../ends/identity.ts'
 
 /**
- * What a flow's packets show. `tls` needs a whole ClientHello of the client and a whole ServerHello of the server, and nothing that speaks
- * against it; `clear` needs proof, too. All else is `unknown`.
+ * Verdicts on a flow's packets. `tls` needs a whole ClientHello, a whole ServerHello and no contradiction; `clear` needs proof, too. Anything else is
+ * `unknown`.
  */
 export const FLOW_VERDICTS = ['clear', 'unknown', 'tls', 'no-payload'] as const
 
-/** What the packets of a flow prove of its encryption. */
+/** What the packets of a flow prove about its encryption. */
 export type FlowVerdict = (typeof FLOW_VERDICTS)[number]
 
-/** Why a flow has its verdict, in the order of what counts first. Empty for `tls` and `no-payload`. */
+/** Reason of a flow's verdict, in order of precedence. Empty for `tls` and `no-payload`. */
 export type FlowReason =
   | ''
   // clear
@@ -32,22 +32,22 @@ export type FlowReason =
   | 'one-side-captured'
   | 'beginning-not-captured'
 
-/** What the hellos say. The server's part is null where there was no whole ServerHello. */
+/** TLS parameters from the hellos. The server's fields are null if there was no whole ServerHello. */
 export type FlowTls = {
-  /** `TLS 1.3`; null where the server has not chosen. */
+  /** For example `TLS 1.3`; null if the server has not chosen. */
   readonly version: string | null
   readonly serverName: string | null
   /** Application protocols that the client offered, in its order. */
   readonly offered: readonly string[]
-  /** The one that the server chose; null where it chose none, and in TLS 1.3, which hides it. */
+  /** The protocol that the server chose; null if it chose none, and in TLS 1.3, which hides it. */
   readonly chosen: string | null
   /** `not-visible`: TLS 1.3 encrypts certificates, and a resumed session sends none. */
   readonly clientCertificate: 'seen' | 'not-seen' | 'not-visible'
-  /** The server's identity, where the name asked for is one of Linkerd's. */
+  /** The server's identity, if the requested name is a Linkerd identity. */
   readonly identity: Identity | null
 }
 
-/** A flow with what its packets prove; `tls` is null where no TLS was seen. */
+/** A flow with its verdict; `tls` is null if no TLS was seen. */
 export type ReadFlow = Flow & {
   readonly verdict: FlowVerdict
   readonly reason: FlowReason
@@ -76,7 +76,7 @@ function readVerdict(flow: Flow): { readonly verdict: FlowVerdict; readonly reas
   return { verdict: hasPayload ? 'tls' : 'no-payload', reason: '' }
 }
 
-/** Proof that clear bytes were on the wire; null without one. */
+/** Returns the proof that plaintext was on the wire; null if there is none. */
 function clearReason({ sent }: Flow): FlowReason | null {
   const sides = [sent.client, sent.server]
   const hasTls = sides.some(({ records }) => records > 0)
@@ -87,7 +87,7 @@ function clearReason({ sent }: Flow): FlowReason | null {
   return null
 }
 
-/** Why it can be called neither TLS nor empty; null where it can. */
+/** Returns why a flow is neither surely TLS nor surely empty; null if it is. */
 function doubtOf({ protocol, sent }: Flow): FlowReason | null {
   const { client, server } = sent
   const sides = [client, server]
@@ -96,7 +96,7 @@ function doubtOf({ protocol, sent }: Flow): FlowReason | null {
   if (protocol === 'udp') return isEmpty ? null : 'udp'
   if (isEmpty) {
     if (some(({ isMissing }) => isMissing)) return 'payload-not-captured'
-    // An opening that nobody answers is whole.
+    // An unanswered SYN is a whole flow.
     const [speaker, silent] = client.packets === 0 ? [server, client] : [client, server]
     return silent.packets === 0 && speaker.hasSpoken ? 'one-side-captured' : null
   }
@@ -111,7 +111,7 @@ function doubtOf({ protocol, sent }: Flow): FlowReason | null {
   return 'beginning-not-captured'
 }
 
-/** Cipher suites that encrypt nothing, in the registry of IANA: integrity only, or not even that. */
+/** Cipher suites in the IANA registry that encrypt nothing: integrity only, or not even that. */
 const NULL_CIPHERS: ReadonlySet<number> = new Set([
   0x0000, 0x0001, 0x0002, 0x002c, 0x002d, 0x002e, 0x003b, 0x0082, 0x0083, 0x00b0, 0x00b1, 0x00b4, 0x00b5, 0x00b8,
   0x00b9, 0xc001, 0xc006, 0xc00b, 0xc010, 0xc015, 0xc039, 0xc03a, 0xc03b, 0xc0b4, 0xc0b5, 0xc100, 0xc101, 0xc102,
@@ -147,8 +147,8 @@ function tlsOf({ sent: { client, server } }: Flow): FlowTls | null {
 }
 
 /**
- * Finds what never leaves a pod: an address to itself, and loopback addresses. Linkerd's rules send an application's packets to its
- * proxy at 127.0.0.1, while the answers bear the address that was asked; each direction is then a flow of its own.
+ * Finds flows that never leave a pod: from an address to itself, and loopback addresses. Linkerd's iptables rules send an application's packets to its proxy
+ * at 127.0.0.1, while answers have the dialled address, so each direction is a separate flow.
  */
 function loopbacks(flows: readonly Flow[]): (flow: Flow) => boolean {
   const isPlain = ({ client, server }: Flow): boolean =>

@@ -6,7 +6,7 @@ export type Flow = {
   readonly protocol: PacketRow['protocol']
   readonly client: PacketEnd
   readonly server: PacketEnd
-  /** False: the capture does not show who opened it, and the ports were taken for a hint. */
+  /** False: the capture does not show who opened it, so the direction is a guess from the ports. */
   readonly isDirectionSeen: boolean
   /** First and last packet. */
   readonly from: Seconds
@@ -18,28 +18,28 @@ export type Flow = {
 /** What one end sent. */
 export type Sent = {
   readonly packets: number
-  /** Bytes of payload on the wire, those that were sent again not counted. */
+  /** Payload bytes on the wire, without retransmissions. */
   readonly bytes: number
-  /** The first byte after the connection was opened is in the capture, and every later one. */
+  /** The capture has every byte from the connection's first one. */
   readonly isWhole: boolean
   /** The other end acknowledged bytes that are not in the capture, or a packet between two others is missing. */
   readonly isMissing: boolean
-  /** Some payload was text, outside TLS or in what only looks like it. */
+  /** Some payload was text, outside TLS or in something that only looks like TLS. */
   readonly hasText: boolean
   /** The first payload of the connection cannot be TLS. */
   readonly beginsClear: boolean
-  /** The first payload of the connection is the greeting of SSH, which goes on encrypted. */
+  /** The first payload of the connection is an SSH greeting, which is followed by encryption. */
   readonly beginsSsh: boolean
-  /** After whole TLS records came what is none. */
+  /** Something other than a TLS record followed whole TLS records. */
   readonly leavesTls: boolean
-  /** Whole TLS records. */
+  /** Number of whole TLS records. */
   readonly records: number
   readonly clientHello: Hello | null
   readonly serverHello: Hello | null
   /** A hello that is cut, damaged, or not alone. */
   readonly hasBrokenHello: boolean
   readonly hasAlert: boolean
-  /** It sent a Certificate message that can be read (before TLS 1.3): with certificates, or an empty one. */
+  /** Whether it sent a readable Certificate message (before TLS 1.3), with certificates or empty. */
   readonly certificate: 'sent' | 'empty' | null
   /** It sent more than the opening and the closing of a connection. */
   readonly hasSpoken: boolean
@@ -53,7 +53,7 @@ export type FlowTable = {
   readonly add: (row: PacketRow) => void
   /** The flows so far, in the order in which they began. */
   readonly flows: () => Flow[]
-  /** Packets of flows for which there was no more room. */
+  /** Number of packets of flows that did not fit in the table. */
   readonly omitted: () => number
 }
 
@@ -63,30 +63,30 @@ const MAX_FLOWS = 100_000
 const [FIN, SYN, RST, ACK] = [0x01, 0x02, 0x04, 0x10]
 const [CLIENT_HELLO, SERVER_HELLO, CERTIFICATE] = [1, 2, 11]
 
-/** The random of a ServerHello that only asks for another ClientHello (RFC 8446, 4.1.3). */
+/** Random value of a HelloRetryRequest (RFC 8446, 4.1.3). */
 const RETRY_RANDOM = 'cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c'
 
 /** The header of a TLS record, and of a handshake message. */
 const [RECORD_HEADER, HANDSHAKE_HEADER] = [5, 4]
 
-/** The ports that clients get from their own system begin at 32768 on Linux. */
+/** First ephemeral port on Linux. */
 const FIRST_CLIENT_PORT = 32768
 
 type Side = {
   -readonly [Member in keyof Omit<Sent, 'isWhole' | 'isMissing'>]: Sent[Member]
 } & {
-  /** Sequence number of its SYN; null where that was not seen. */
+  /** Sequence number of its SYN; null if it was not seen. */
   syn: number | null
-  /** The sequence number that comes next; null before the first packet. */
+  /** Next expected sequence number; null before the first packet. */
   next: number | null
   /** The highest number that the other end acknowledged. */
   acknowledged: number | null
   /** The first payload was the first of the connection. */
   beginsWhole: boolean
   hasGap: boolean
-  /** Bytes after the last whole TLS record; null where it is not known where records begin. */
+  /** Bytes after the last whole TLS record; null if record boundaries are unknown. */
   pending: number | null
-  /** The session of tshark that saw its last packet. */
+  /** The tshark session that saw its last packet. */
   session: number
 }
 
@@ -96,11 +96,11 @@ type Entry = {
   readonly sides: readonly [Side, Side]
   readonly from: Seconds
   to: Seconds
-  /** Which end opened it; null where the capture does not show that. */
+  /** Index of the end that opened it; null if the capture does not show it. */
   opener: 0 | 1 | null
 }
 
-/** An empty table. Beyond `mostFlows` new flows are only counted, so that no capture fills the memory. */
+/** Returns an empty table. Beyond `mostFlows`, packets of new flows are only counted, to limit memory. */
 export function flowTable(mostFlows = MAX_FLOWS): FlowTable {
   const entries: Entry[] = []
   const current = new Map<string, Entry>()
@@ -155,7 +155,7 @@ export function flowTable(mostFlows = MAX_FLOWS): FlowTable {
         other.acknowledged = ack
       receive(side, row, seq)
       if ((flags & FIN) !== 0 && side.next !== null && distance(add32(seq, row.payload), side.next) >= 0) {
-        // It ends within what should be a record.
+        // The stream ends inside what should be a record.
         if (side.pending !== null && side.pending > 0) side.leavesTls = true
         side.next = add32(seq, row.payload + 1)
       }
@@ -165,11 +165,11 @@ export function flowTable(mostFlows = MAX_FLOWS): FlowTable {
   }
 }
 
-/** Whether a packet opens a connection anew between ports that had one before. */
+/** Whether a packet opens a new connection between ports that had one before. */
 function isReopened(entry: Entry, { tcp }: PacketRow, index: 0 | 1): boolean {
   if (tcp === null || (tcp.flags & SYN) === 0) return false
   const side = entry.sides[index]
-  // Sent again, it has the same number; and an answer belongs to the opening that was seen last.
+  // A retransmitted SYN has the same number, and a SYN-ACK belongs to the last SYN.
   if (side.syn !== null) return side.syn !== tcp.seq
   return side.packets > 0 && (tcp.flags & ACK) === 0
 }
@@ -199,9 +199,9 @@ function newSide(): Side {
   }
 }
 
-/** Takes the payload of a packet into account, as far as it is new. */
+/** Adds the payload of a packet, except retransmitted bytes. */
 function receive(side: Side, row: PacketRow, seq: number): void {
-  // Whatever was sent again counts once, but text that was once on the wire was on the wire.
+  // Retransmitted bytes count once, but any text on the wire counts.
   side.hasText ||= row.isText
   const isFirst = side.bytes === 0
   if (side.next === null) side.next = seq
@@ -245,8 +245,8 @@ function helloOf({ versions, supportedVersions, cipherSuites, serverNames, proto
 }
 
 /**
- * Follows where TLS records begin and end, so that nothing else passes between them. The lengths on the wire add up also where packets
- * were cut; where one is missing, the count is taken up again at the next packet that holds nothing but whole records.
+ * Tracks the boundaries of TLS records, to detect anything else between them. Record lengths add up even if captured packets are truncated. If a packet is
+ * missing, tracking resumes at the next packet that contains only whole records.
  */
 function align(side: Side, row: PacketRow, isFirst: boolean): void {
   const ended = (row.tls?.records ?? []).reduce((sum, length) => sum + length, 0)
@@ -268,7 +268,7 @@ function align(side: Side, row: PacketRow, isFirst: boolean): void {
     }
   }
   const pending = side.pending + row.payload - ended
-  // Of a packet that was cut, tshark tells no record that ends in it and began before.
+  // For a truncated packet, tshark omits a record that began earlier and ends in it.
   side.pending = pending < 0 || (pending > 0 && !row.isWhole) ? null : pending
   if (side.pending === null || side.pending <= RECORD_HEADER + MAX_RECORD_LENGTH) return
   side.leavesTls = true
@@ -299,7 +299,7 @@ function sentOf(side: Side, protocol: PacketRow['protocol']): Sent {
   return { ...sent, isWhole, isMissing }
 }
 
-/** The side with the higher port, where only one of the two is a port that systems give to clients; else the first. */
+/** Whether the first end is the likely client: only its port is ephemeral, or else its port is not the lower one. */
 function isLikelyClient(first: PacketEnd, second: PacketEnd): boolean {
   const [a, b] = [first.port >= FIRST_CLIENT_PORT, second.port >= FIRST_CLIENT_PORT]
   return a === b ? first.port >= second.port : a
@@ -309,7 +309,7 @@ function endText({ address, port }: PacketEnd): string {
   return `${address} ${port}`
 }
 
-/** How far `a` is after `b`, as sequence numbers count: they begin again at 2^32. */
+/** Distance from sequence number `b` to `a`, modulo 2^32. */
 function distance(a: number, b: number): number {
   return (a - b) | 0
 }

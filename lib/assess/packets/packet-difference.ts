@@ -5,7 +5,7 @@ import type { PacketDifference } from '../../model/period.ts'
 import type { PathWindow, WindowResult } from '../../model/window.ts'
 import { workloadKey } from '../pods/facts.ts'
 
-/** What is needed of a connection in a capture that was kept. */
+/** The fields of a captured connection that the comparison needs. */
 export type ComparedFlow = {
   readonly protocol: 'tcp' | 'udp'
   readonly client: PacketEnd
@@ -13,28 +13,28 @@ export type ComparedFlow = {
   /** False: the capture does not show who opened it. */
   readonly isDirectionSeen: boolean
   readonly isLoopback: boolean
-  /** Its first packet in the capture. */
+  /** Time of its first packet in the capture. */
   readonly from: string
   readonly verdict: string
   readonly reason: string
 }
 
 /**
- * Holds connections of a capture against the window that holds their first packet: clear bytes between hosts, to a workload's port at which the
- * proxies told of nothing that was, or may have been, clear from that client. The other way round nothing is compared: that one connection
- * was TLS says nothing of the others of a window. `compared` counts the connections whose window could be looked at.
+ * Compares captured connections with the window of their first packet. A difference is plaintext between hosts to a workload's port for which the proxies
+ * reported no possible plaintext from that client. Captured TLS is not compared, because it says nothing about other connections in the window. `compared`
+ * counts the connections whose window could be checked.
  */
 export function comparePackets(
   flows: readonly ComparedFlow[],
   { window, collected, partial = false, paths }: Pick<WindowResult, 'window' | 'collected' | 'partial' | 'paths'>,
   nameOf: (end: PacketEnd) => Endpoint | null,
 ): { readonly compared: number; readonly differences: PacketDifference[] } {
-  // What was not read may have told of it.
+  // Unread metrics may have shown the plaintext.
   if (!collected || partial) return { compared: 0, differences: [] }
   const [start, end] = [toSeconds(window.start), toSeconds(window.end)]
   const here = flows.filter(({ protocol, isLoopback, from }) => {
     const at = toSeconds(from)
-    // What began at the end of a window may be scraped first in the next one.
+    // A connection at the end of a window may be scraped first in the next one.
     return protocol === 'tcp' && !isLoopback && at > start && at <= end - SETTLE_SECONDS
   })
   const byServer = Map.groupBy(paths, ({ destination, port }) => `${workloadKey(destination)}:${port}`)
@@ -59,7 +59,7 @@ export function comparePackets(
   return { compared: here.length, differences }
 }
 
-/** Whether a path tells of clear traffic that may have come from a client; a source without a name may be anybody. */
+/** Whether a path shows possible plaintext from a client. A source without a name may be any client. */
 function mayBe({ source, state, outcome }: PathWindow, client: Endpoint | null): boolean {
   if (outcome === 'allowed' && (state === 'mtls' || state === 'tls-anonymous' || state === 'app-tls')) return false
   const isNameless = source.kind === 'unmeshed' || source.kind === 'probe' || source.kind === 'serviceaccount'

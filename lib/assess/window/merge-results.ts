@@ -81,7 +81,7 @@ function orderOf({ reason, cause, settings, enforcement, source, destination }: 
   return JSON.stringify([reason, cause, enforcement, source, destination, settings])
 }
 
-/** @param standing the readings with the worst state; only they decide what the counts do not */
+/** @param standing the readings with the worst state; they decide everything but the counts and candidates */
 function mergePath(reading: PathWindow, standing: readonly PathWindow[], all: readonly PathWindow[]): PathWindow {
   const most = (count: 'opens' | 'openAtScrape' | 'bytes' | 'clearBytes') => Math.max(...all.map((one) => one[count]))
   const known = (id: 'clientId' | 'serverId') => {
