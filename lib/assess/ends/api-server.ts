@@ -1,15 +1,15 @@
 import type { Facts } from '../pods/facts.ts'
 import { addressOf, type Labels, portOf } from '../counters/labels.ts'
 
-/** How the Kubernetes API server is named as the end of a path, whatever address of it was dialled. */
+/** The Kubernetes API server as the end of a path, whatever address was dialled. */
 export const API_SERVER = { kind: 'service', namespace: 'default', name: 'kubernetes' } as const
 
-/** The reason of what goes there by TLS of its own. */
+/** Reason for connections to the API server with their own TLS. */
 export const API_SERVER_REASON = 'kubernetes-api'
 
 /**
- * Whether an outbound series leads to the Kubernetes API server: to an address and port that the EndpointSlices of `default/kubernetes` name, or
- * to its Service. The API server writes both itself; what a pod says of itself never counts, and a listed pod's own address is not it.
+ * Finds whether an outbound series leads to the Kubernetes API server: to an address and port in the EndpointSlices of `default/kubernetes`, or to its
+ * Service. The API server writes both itself. A pod's own labels never count, and a listed pod's address never matches.
  */
 export function apiServers({
   before,
@@ -27,7 +27,7 @@ export function apiServers({
     for (const { metadata, endpoints, ports } of listed.endpointslices) {
       if (metadata.namespace !== API_SERVER.namespace) continue
       if ((metadata.labels?.['kubernetes.io/service-name'] ?? metadata.name) !== API_SERVER.name) continue
-      // A slice of pods is somebody's own: the API server's endpoints refer to nothing.
+      // The API server's endpoints have no `targetRef`; other slices are not its own.
       const own = (endpoints ?? []).filter(({ targetRef }) => targetRef === undefined)
       add(
         own.flatMap(({ addresses }) => addresses),

@@ -5,34 +5,31 @@ import type { ProxyScrapes } from '../counters/metrics.ts'
 import { type PodFacts, isDoubted } from '../pods/pods.ts'
 import { type Labels, hostOf, labelOf, overrideOf, ownLabels } from '../counters/labels.ts'
 
-/**
- * Whose series it is. The workload comes from the API server by the scraped address, since viz's labels can be
- * set by any pod (measured).
- */
+/** Owner of a series. The workload comes from the API server by the scraped address, since any pod can set viz's labels (measured). */
 export type Attribution = {
   /** The proxy's own labels. */
   readonly labels: Labels
-  /** The scraped address, which tells proxies apart. */
+  /** The scraped address, which identifies the proxy. */
   readonly instance: string
   readonly workload: Endpoint
-  /** Null where no list holds the pod. */
+  /** Null if the pod is unlisted. */
   readonly pod: PodFacts | null
   /**
-   * `confirmed`: the API server gives this address to this pod. `pod-not-listed`: neither list holds such a pod (short jobs, rolled
-   * pods), so its labels name it. `impostor`: it names a pod that the API server knows at another address.
+   * `confirmed`: the API server gives this address to this pod. `pod-not-listed`: neither list contains such a pod (short jobs, rolled pods), so its labels
+   * name it. `impostor`: it names a pod that has another address in the API server.
    */
   readonly standing: 'confirmed' | 'pod-not-listed' | 'impostor'
-  /** A label that the decision uses was open to the pod's own say. */
+  /** The pod could override a label that decides. */
   readonly overridden: boolean
-  /** Of a pod in no list: cAdvisor shows such a pod with a proxy, and nobody else names itself so. Absent: not so. */
+  /** True: the pod is unlisted, cAdvisor shows it with a proxy, and no other target has its name. Absent if not. */
   readonly isWitnessed?: true
 }
 
 /**
  * Finds pods by address and by name, for many series of one window.
  *
- * @param scrapes of each proxy by the scraped address: they tell a life that no list holds from a second instance of a pod
- * @param witnessed scraped addresses of pods that no list holds and cAdvisor shows
+ * @param scrapes of each proxy by the scraped address: they distinguish an unlisted life from a second instance of a pod
+ * @param witnessed scraped addresses of unlisted pods that cAdvisor shows
  */
 export function attributor(
   facts: Facts,
@@ -49,7 +46,7 @@ export function attributor(
     facts.pods.map((pod) => [pod, overrideOf(pod.labels, { namespace: pod.namespace, pod: pod.name })] as const),
   )
 
-  // Such a pod may speak under another's address, too: then the samples of both are one series, and no address tells them apart.
+  // A pod may override `instance` with another pod's address, which merges the samples of both into one series.
   const claimed = new Set(
     facts.pods.flatMap(({ labels }) =>
       relabelled(labels).flatMap(([name, value]) => (name === 'instance' ? value : [])),
@@ -58,8 +55,8 @@ export function attributor(
 
   const scrapesAt = Map.groupBy(scrapes, ([instance]) => hostOf(instance))
   /**
-   * Whether a pod at an address that no listed pod of its name has lived before or after each of them, as a pod of a StatefulSet does that was moved twice
-   * between two lists: of one name there is only one pod at a time. Whoever answers while a listed one lives is no such pod.
+   * Whether a pod at an unlisted address lived before or after each listed pod of its name, as a StatefulSet's pod does that was moved twice between two
+   * lists. Only one pod has a name at a time, so a target scraped during a listed pod's life is not such a pod.
    */
   const isLifeBetween = (instance: string, namesakes: readonly PodFacts[]): boolean => {
     const own = scrapes.get(instance)
@@ -68,7 +65,7 @@ export function attributor(
     return namesakes.every(({ life, isGone, addresses }) => {
       if (life.from >= last) return true
       const seen = addresses.flatMap((address) => scrapesAt.get(address) ?? []).flatMap(([, { times }]) => times)
-      // A deletion is announced with its grace period, which need not pass.
+      // A deletion time includes the grace period, which the pod may not use up.
       const to = life.isOver ? life.to : isGone && seen.length > 0 ? Math.max(...seen) : null
       return to !== null && to <= first
     })
@@ -79,7 +76,7 @@ export function attributor(
     const atAddress = (byAddress.get(hostOf(instance)) ?? []).map(({ pod }) => pod)
     const named = (labels: Labels) => (pod: PodFacts) =>
       pod.name === labelOf(labels, 'pod') && pod.namespace === labelOf(labels, 'namespace')
-    // A pod that names itself otherwise than the API server does is still the one at that address.
+    // A pod whose labels give it another name is still the pod at that address.
     const pod =
       atAddress.find(named(series)) ?? atAddress.find((candidate) => takesName(candidate, ['pod', 'namespace']))
     const known = ownLabels(series, pod === undefined ? undefined : overrides.get(pod))
@@ -106,12 +103,12 @@ export function attributor(
   }
 }
 
-/** Whether a label of a pod takes one of these names from what Prometheus says of its target. */
+/** Whether a label of a pod overrides one of these target labels. */
 export function takesName({ labels }: PodFacts, names: readonly string[]): boolean {
   return relabelled(labels).some(([name]) => names.includes(name))
 }
 
-/** The labels that viz's relabelling makes of the injector's `linkerd.io/proxy-*`, and the kinds they stand for. */
+/** Labels that viz's relabelling makes from the injector's `linkerd.io/proxy-*`, and their kinds. */
 const OWNER_LABELS = {
   deployment: 'deployment',
   statefulset: 'statefulset',
@@ -122,7 +119,7 @@ const OWNER_LABELS = {
   replicationcontroller: 'replicationcontroller',
 } as const
 
-/** The workload that a pod in no list says it belongs to. Pods of a CronJob carry no workload label at all (measured). */
+/** Returns the workload that an unlisted pod's labels name. Pods of a CronJob have no workload label (measured). */
 function workloadByLabels(labels: Labels, facts: Facts): Endpoint {
   const namespace = labelOf(labels, 'namespace')
   const name = labelOf(labels, 'pod')
@@ -134,7 +131,7 @@ function workloadByLabels(labels: Labels, facts: Facts): Endpoint {
   return facts.rollUp(job === '' ? { kind: 'pod', namespace, name } : { kind: 'job', namespace, name: job })
 }
 
-/** The owner that `deployment`, `statefulset`, ... (or with a prefix `dst_deployment`, ...) name; null where none does. */
+/** Returns the owner in the labels `deployment`, `statefulset`, ... (or, with a prefix, `dst_deployment`, ...); null if there is none. */
 export function ownerLabel(labels: Labels, prefix: '' | 'dst_', namespace: string): Endpoint | null {
   for (const [label, kind] of Object.entries(OWNER_LABELS)) {
     const name = labelOf(labels, `${prefix}${label}`)

@@ -7,16 +7,16 @@ import { placesOf } from '../pods/pod-network.ts'
 import type { PodFacts } from '../pods/pods.ts'
 
 /**
- * What an outbound series went to, and how that is known. `named`: by the labels of discovery, or a listed pod's address. `api-server`: by the
- * endpoints of the Kubernetes API server. `node`: by a node's address, where no proxy is. `unlisted`: an address of the pod network that no listed
- * pod has, so a pod that had ended or was not listed. `other-cluster`: a pod that its labels name, and that is none of this cluster. `outside`: none of these.
+ * Destination of an outbound series, and how it is known. `named`: by discovery labels or a listed pod's address. `api-server`: by the endpoints of the
+ * Kubernetes API server. `node`: by a node's address, where there is no proxy. `unlisted`: an address of the pod network that no listed pod has, so its pod
+ * ended or was not listed. `other-cluster`: its labels name a pod of another cluster. `outside`: none of these.
  */
 export type Reached = {
   readonly destination: Destination
   readonly by: 'named' | 'api-server' | 'node' | 'unlisted' | 'other-cluster' | 'outside'
-  /** The listed pods that it may have been, by name and address: one, unless several had the address in the window. */
+  /** The listed pods that it may be, by name and address: one, unless several had the address in the window. */
   readonly pods: readonly PodFacts[]
-  /** Its labels name a pod that is neither in a list nor seen by cAdvisor. */
+  /** Its labels name a pod that neither a list nor cAdvisor shows. */
   readonly isPodUnknown: boolean
 }
 
@@ -25,11 +25,11 @@ type Found = Pick<Reached, 'destination' | 'by'>
 /** Ports of a node's own services: the kubelet's and kube-proxy's. */
 const NODE_PORTS: ReadonlySet<number> = new Set([10_248, 10_249, 10_250, 10_255, 10_256])
 
-/** The label of a Service whose endpoints are another cluster's pods: the name of that cluster's link (a flat network, without a gateway). */
+/** Label of a Service whose endpoints are another cluster's pods (flat network, no gateway). Its value is the name of that cluster's link. */
 const REMOTE_DISCOVERY = 'multicluster.linkerd.io/remote-discovery'
 const REMOTE_SERVICE = 'multicluster.linkerd.io/remote-service'
 
-/** Finds what an outbound series went to: the first that its labels name. */
+/** Finds the destination of an outbound series: the first that its labels name. */
 export function destinations(facts: Facts): (labels: Labels) => Reached {
   const byAddress = Map.groupBy(
     facts.pods.flatMap((pod) => pod.addresses.map((address) => ({ address, pod }))),
@@ -44,7 +44,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
       .flatMap(({ services: all }) => all)
       .map((one) => [`${one.metadata.namespace}/${one.metadata.name}`, one] as const),
   )
-  // Where ReplicaSets may not be listed, a pod's name says nothing of its Deployment.
+  // Without listed ReplicaSets, a pod's name does not show its Deployment.
   const hasReplicaSets = taken.some(({ replicasets }) => replicasets.length > 0)
   const endpoints = new Map(
     taken
@@ -70,8 +70,8 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
   }
 
   /**
-   * Whether the pod that labels name is another cluster's: on a flat network its labels name a workload as if it were here. A pod of this cluster that no
-   * list holds is told from it by its address, and where that does not tell, by the ReplicaSet in its name.
+   * Whether labels name another cluster's pod: on a flat network they look like those of a local workload. An unlisted pod of this cluster is recognised by
+   * its address or, if that does not decide, by the ReplicaSet in its name.
    */
   const isOtherClusters = (labels: Labels, owner: Endpoint | null): boolean => {
     const address = addressOf(labels)
@@ -107,7 +107,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     }
   }
 
-  /** The one workload on a node's network that declares a port there, or that is alone there: others may have taken the node's address, too. */
+  /** Returns the only workload on a node's network that declares a port, or the only one there. Null if several may use the node's address. */
   const onNode = (address: string, port: number): Endpoint | null => {
     const there = facts.pods.filter(({ hostAddresses }) => hostAddresses.includes(address))
     const declaring = there.filter(({ ports }) => ports.some((one) => one.port === port))
@@ -116,7 +116,7 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
     return only !== undefined && others.length === 0 ? only : null
   }
 
-  /** A pod that no list holds, by its address: what an EndpointSlice says of it, else the address itself. */
+  /** Names an unlisted pod by its address: from an EndpointSlice, or else the address itself. */
   const unlisted = (address: string): Endpoint => {
     const { kind, namespace = '', name = '' } = endpoints.get(address) ?? {}
     if (kind !== 'Pod' || name === '') return { kind: 'pod', namespace: '', name: address }
@@ -126,10 +126,10 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
   const podsReached = (labels: Labels): Pick<Reached, 'pods' | 'isPodUnknown'> => {
     const pod = labelOf(labels, 'dst_pod')
     const at = byAddress.get(addressOf(labels))?.map((one) => one.pod) ?? []
-    // Of an address alone only the lists of both sides tell who else had it.
+    // Without a name, only lists on both sides of the window show who else had the address.
     if (pod === '') return { pods: facts.before === null ? [] : at, isPodUnknown: false }
     const named = byName.get(`${labelOf(labels, 'dst_namespace')}/${pod}`) ?? []
-    // A pod of a StatefulSet has the name of the one before; what only cAdvisor showed has no address.
+    // A StatefulSet's pod has its predecessor's name, and a pod that only cAdvisor showed has no address.
     const own = named.filter((one) => one.unlisted !== undefined || at.includes(one))
     return { pods: own, isPodUnknown: named.length === 0 }
   }
@@ -180,13 +180,13 @@ export function destinations(facts: Facts): (labels: Labels) => Reached {
   }
   return (labels) => {
     const found = find(labels)
-    // Pods of another cluster may have the addresses, and the names, of this one's.
+    // Pods of another cluster may have the same addresses and names as local ones.
     const isHere = found.by === 'named' && found.destination.cluster === null
     return { ...found, ...(isHere ? podsReached(labels) : { pods: [], isPodUnknown: false }) }
   }
 }
 
-/** Whether pods have the addresses of nodes, of which not all need be known. */
+/** Whether all pods have their nodes' addresses, not all of which may be known. */
 function isOnHosts(pods: readonly PodFacts[]): boolean {
   return pods.length > 0 && pods.every(({ hostNetwork }) => hostNetwork)
 }

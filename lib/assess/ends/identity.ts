@@ -3,7 +3,7 @@ export type Identity = { readonly serviceAccount: string; readonly namespace: st
 
 /** Reads an identity as Linkerd's proxies print it; null for other kinds (SPIFFE ids of external workloads). */
 export function parseIdentity(text: string): Identity | null {
-  // A ServiceAccount's name may hold dots, a namespace's may not.
+  // A ServiceAccount's name may contain dots; a namespace's may not.
   const match = /^(.+)\.([^.]+)\.serviceaccount\.identity\.(.+)$/.exec(text)
   const [, serviceAccount, namespace, issuer] = match ?? []
   return serviceAccount === undefined || namespace === undefined || issuer === undefined
@@ -11,7 +11,7 @@ export function parseIdentity(text: string): Identity | null {
     : { serviceAccount, namespace, issuer }
 }
 
-/** `sa.namespace`, as `linkerd viz edges` prints identities; the whole text where it is of another kind, null where there is none. */
+/** Shortens an identity to `sa.namespace`, as `linkerd viz edges` prints it. Other kinds are returned unchanged; null if empty. */
 export function shortIdentity(text: string): string | null {
   if (text === '') return null
   const identity = parseIdentity(text)

@@ -5,8 +5,8 @@ import { uniteNamespaces } from '../pods/labelled-namespaces.ts'
 import { API_SERVER } from './api-server.ts'
 
 /**
- * Gives what decides classes, from what lists of a period say of namespaces. A namespace is Linkerd's only if every list that holds it shows the label:
- * applications are what is judged, so that a label that came late or went takes nothing out.
+ * Returns the namespaces that decide classes, from the lists of a period. A namespace is Linkerd's only if every list that contains it shows the label. Only
+ * applications are judged, so a label added late or removed must not exclude paths.
  */
 export function classNamespaces(
   lists: readonly (LabelledNamespaces | null)[],
@@ -18,8 +18,8 @@ export function classNamespaces(
 }
 
 /**
- * Whose a path is: its destination's class, or its source's where the destination has no namespace, since it is outside. What is not known to be of the
- * mesh or the platform is an application's. So is what another cluster runs: the lists of this one say nothing of its namespaces.
+ * Returns a path's class: its destination's, or its source's if the destination is outside and has no namespace. Paths not known to belong to the mesh or the
+ * platform are application paths. So are paths to another cluster, since this cluster's lists do not show its namespaces.
  */
 export function pathClass(
   { source, destination }: Pick<PathEnds, 'source' | 'destination'>,
@@ -29,7 +29,7 @@ export function pathClass(
   return endClass(destination.namespace === '' ? source : destination, namespaces)
 }
 
-/** Whose a workload, or another end of a path, is: decided by its namespace alone, but for the Kubernetes API. */
+/** Returns the class of an end of a path, from its namespace alone, except for the Kubernetes API. */
 export function endClass(
   { kind, namespace, name }: Endpoint,
   { meshNamespaces, platformNamespaces }: ClassNamespaces,

@@ -1,7 +1,7 @@
 import type { Seconds } from '../../model/time.ts'
 import type { ContainerLook, ProbeLook, Probe } from './probes.ts'
 
-/** A pod as far as its probes are concerned. */
+/** The facts about a pod that decide its probes. */
 export type ProbedPod = {
   readonly probes: readonly Probe[]
   /** Oldest first. */
@@ -10,41 +10,40 @@ export type ProbedPod = {
 }
 
 /**
- * How many probes the kubelet can have sent: `usual`, as the schedule and the pod's known state allow, and `most`, with what nobody can exclude. What
- * is above `most` was sent by somebody else; what lies between the two may have been.
+ * How many probes the kubelet can have sent: `usual` by the schedule and the pod's known state, `most` with everything that cannot be excluded. More than
+ * `most` were sent by another client; a number between the two may have been.
  */
 export type Allowance = { readonly usual: number; readonly most: number }
 
-/** Clocks of nodes may be wrong by as much: what only that explains is in doubt, and no more. */
+/** Tolerated clock error of nodes: a count that only this error explains is in doubt. */
 const CLOCK_SECONDS = 15
 
-/** Scrapes jitter by less. */
+/** Upper bound for the jitter of scrapes. */
 const JITTER_SECONDS = 0.5
 
 type Span = { readonly from: Seconds; readonly to: Seconds }
 
 const NO_PROBES: Allowance = { usual: 0, most: 0 }
 
-/** The kubelet looks at each pod again after 60 to 90 seconds, and then probes at once the readiness of a container that is not ready. */
+/** The kubelet syncs each pod every 60 to 90 seconds, and then probes the readiness of a container that is not ready at once. */
 const SYNC_SECONDS = 60
-/** The shortest of such times that is allowed for: `syncFrequency` is a setting of the kubelet that no list shows. */
+/** Shortest assumed sync interval: `syncFrequency` is a kubelet setting that no list shows. */
 const MIN_SYNC_SECONDS = 10
-/** A container that starts makes the kubelet look at its pod again: the container itself, the sandbox, a change of the pod's status. */
+/** A container's start causes extra syncs: for the container, the sandbox and the changed pod status. */
 const SYNCS_OF_START = 3
-/** For how long after its start a container may have been starting, where no list says how long it took. */
+/** How long a container may have been starting, if no list shows it. */
 const STARTING_SECONDS = 600
 
 /**
- * Says how many probes the kubelet can have sent to a pod from one moment to another.
+ * Returns how many probes the kubelet can have sent to a pod in a span.
  *
- * The kubelet sends a probe each `periodSeconds`, at a phase that is not known: in L seconds at most `floor(L / period) + 1`. It sends fewer before
- * `initialDelaySeconds` have passed, and none for liveness and readiness before the startup probe has succeeded, which takes at most
- * `failureThreshold` probes or the container is restarted. It sends more while a container is not ready: readiness is probed also each time that
- * the kubelet looks at the pod again. A kubelet that is restarted begins each probe anew: where L is a whole number of periods, that is the one more
- * which is counted already.
+ * The kubelet sends a probe each `periodSeconds`, at an unknown phase: in L seconds at most `floor(L / period) + 1`. It sends fewer before
+ * `initialDelaySeconds` have passed, and none for liveness and readiness before the startup probe has succeeded, which takes at most `failureThreshold`
+ * probes or the container is restarted. It sends more while a container is not ready: readiness is also probed at each sync of the pod. A restarted kubelet
+ * restarts each probe: if L is a whole number of periods, that extra probe is already counted.
  *
- * What it cannot tell: somebody who sends no more requests than the kubelet left unsent of `usual` (one for each probe, in a span that is a whole
- * number of periods) looks like the kubelet.
+ * Limit: a client that sends no more requests than the kubelet left unsent of `usual` (one for each probe, in a span of a whole number of periods) looks like
+ * the kubelet.
  *
  * @param of which probes count
  */
@@ -56,13 +55,13 @@ export function probesWithin(pod: ProbedPod, span: Span, of: (probe: Probe) => b
     }
     const active = activeSpan(probe, pod, span)
     const count = ticks(probe, active)
-    // When a container began is told by its node's clock, and scrapes by that of Prometheus.
+    // A container's start has its node's clock, and scrapes have Prometheus's.
     const isYoung = active.since > span.from - CLOCK_SECONDS
     const byClock = isYoung
       ? Math.max(0, ticks(probe, { from: active.since - CLOCK_SECONDS, to: active.to }) - count)
       : 0
     if (count === 0) return { usual: 0, most: byClock }
-    // A restart of the kubelet is one more, but in a whole number of periods.
+    // A kubelet restart adds one probe, unless the span is a whole number of periods.
     const isWhole = (active.to - active.from + JITTER_SECONDS) % probe.periodSeconds <= 2 * JITTER_SECONDS
     const more = probe.use === 'readiness' ? syncs(probe.container, pod.looks, span) : NO_PROBES
     return { usual: count + more.usual, most: count + byClock + (isWhole ? 0 : 1) + more.most }
@@ -77,7 +76,7 @@ function addAllowances(all: readonly Allowance[]): Allowance {
   }
 }
 
-/** The probes of the schedule alone, without the one that a phase or a restart of the kubelet may add. */
+/** Returns the number of scheduled probes, without the one that the phase or a kubelet restart may add. */
 export function regularProbes(pod: ProbedPod, span: Span, of: (probe: Probe) => boolean): number {
   return pod.probes.filter(of).reduce((sum, probe) => {
     if (probe.use === 'startup') return sum + startups(probe, pod, span)
@@ -87,8 +86,8 @@ export function regularProbes(pod: ProbedPod, span: Span, of: (probe: Probe) => 
 }
 
 /**
- * How many probes the kubelet has sent at least, in the time in which each container surely ran and had started. A probe that takes longer than its
- * period is sent less often.
+ * Returns the minimum number of probes that the kubelet has sent while each container surely ran and had started. A probe that takes longer than its period
+ * is sent less often.
  */
 export function fewestProbes({ probes, looks }: ProbedPod, span: Span, of: (probe: Probe) => boolean): number {
   return probes.filter(of).reduce((sum, probe) => {
@@ -105,7 +104,7 @@ export function fewestProbes({ probes, looks }: ProbedPod, span: Span, of: (prob
   }, 0)
 }
 
-/** When a probe of liveness or readiness was sent, empty where `to` is not after `from`; and since when it is sent at all. */
+/** Returns when a liveness or readiness probe was sent, and since when it is sent at all. The span is empty if `to` is not after `from`. */
 function activeSpan(probe: Probe, { looks, life }: ProbedPod, span: Span): Span & { readonly since: Seconds } {
   const own = looksOf(probe.container, looks)
   const isHeldBack = own.some(
@@ -113,7 +112,7 @@ function activeSpan(probe: Probe, { looks, life }: ProbedPod, span: Span): Span 
       isStarted === false && startedAt !== null && startedAt <= span.from && takenAt >= span.to,
   )
   if (isHeldBack) return { from: span.to, to: span.to, since: -Infinity }
-  // A container that was restarted ran before, and was probed.
+  // A restarted container was probed before its restart, too.
   const first = own.find(({ startedAt }) => startedAt !== null)
   const wasRestarted =
     first !== undefined && first.restarts > 0 && (restartsWithin(own, span) > 0 || (first.startedAt ?? 0) > span.from)
@@ -130,7 +129,7 @@ function looksOf(container: string, looks: readonly ProbeLook[]): TimedLook[] {
 
 type TimedLook = ContainerLook & { readonly takenAt: Seconds }
 
-/** Startup probes are sent from a container's start until one succeeds, and never again: their allowance is not there for others to use. */
+/** Returns the number of startup probes. They are sent only from a container's start until one succeeds, so their allowance must not cover other requests. */
 function startups(probe: Probe, { looks, life }: ProbedPod, span: Span): number {
   const own = looksOf(probe.container, looks)
   const { failureThreshold, periodSeconds, initialDelaySeconds } = probe
@@ -156,7 +155,7 @@ function ticks({ periodSeconds }: Probe, { from, to }: Span): number {
   return to <= from ? 0 : Math.floor((to - from + JITTER_SECONDS) / periodSeconds) + 1
 }
 
-/** Probes of readiness besides the schedule. */
+/** Returns the readiness probes beyond the schedule. */
 function syncs(container: string, looks: readonly ProbeLook[], span: Span): Allowance {
   const own = looksOf(container, looks)
   const restarts = restartsWithin(own, span)
@@ -173,7 +172,7 @@ function syncs(container: string, looks: readonly ProbeLook[], span: Span): Allo
   }
 }
 
-/** How long at least one of several spans holds, inside another. */
+/** Returns how long a span is covered by at least one of several spans. */
 function secondsWithin(spans: readonly Span[], { from, to }: Span): Seconds {
   let reached = from
   let seconds = 0
@@ -187,7 +186,7 @@ function secondsWithin(spans: readonly Span[], { from, to }: Span): Seconds {
   return seconds
 }
 
-/** When a container is known not to have been ready, or to have become it somewhere in between. */
+/** Spans in which a container was not ready, or became ready at some moment. */
 function unreadySpans(container: string, looks: readonly ProbeLook[], wasRestarted: boolean): Span[] {
   return looks.flatMap((look, index): Span[] => {
     const own = look.containers.find(({ name }) => name === container)

@@ -5,22 +5,22 @@ import type { Seconds } from '../../model/time.ts'
 /** A probe that the kubelet sends to a container. */
 export type Probe = {
   readonly container: string
-  /** 0 where it goes to none. */
+  /** 0 if it has none. */
   readonly port: number
-  /** What it speaks: how the server's proxy counts it depends on it. One of kind `exec` sends nothing. */
+  /** Its protocol, which decides how the server's proxy counts it. An `exec` probe sends nothing. */
   readonly kind: 'http' | 'https' | 'grpc' | 'tcp' | 'exec'
   readonly use: 'liveness' | 'readiness' | 'startup'
   readonly periodSeconds: number
   readonly initialDelaySeconds: number
-  /** Null in lists that were stored without it. */
+  /** Null if the stored list does not have it. */
   readonly failureThreshold: number | null
 }
 
-/** What one list shows of a pod, as far as it decides how often the kubelet probes it. */
+/** The facts about a pod in one list that decide how often the kubelet probes it. */
 export type ProbeLook = {
   readonly takenAt: Seconds
   readonly isReady: boolean
-  /** Since when it is as `isReady` says; null where the list does not say it. */
+  /** Since when `isReady` has this value; null if the list does not show it. */
   readonly since: Seconds | null
   readonly containers: readonly ContainerLook[]
 }
@@ -29,17 +29,17 @@ export type ProbeLook = {
 export type ContainerLook = {
   readonly name: string
   readonly isReady: boolean
-  /** Whether its startup probe has succeeded; null where the list does not say it. */
+  /** Whether its startup probe has succeeded; null if the list does not show it. */
   readonly isStarted: boolean | null
-  /** When it was started last; null while it does not run. */
+  /** When it last started; null if it does not run. */
   readonly startedAt: Seconds | null
   readonly restarts: number
 }
 
-/** Kubernetes' own default of `periodSeconds`. */
+/** Kubernetes' default for `periodSeconds`. */
 const PERIOD_SECONDS = 10
 
-/** The probes of containers. A named port is looked up in its own container alone, as the kubelet does. */
+/** Returns the probes of containers. A named port is looked up only in its own container, as the kubelet does. */
 export function probesOf(
   containers: readonly Pick<PodContainerSpec, 'name' | 'ports' | 'livenessProbe' | 'readinessProbe' | 'startupProbe'>[],
 ): Probe[] {
@@ -71,7 +71,7 @@ function kindOf({ httpGet, grpc, tcpSocket }: NonNullable<PodContainerSpec['live
   return grpc === undefined ? (tcpSocket === undefined ? 'exec' : 'tcp') : 'grpc'
 }
 
-/** What a list shows of a pod's readiness. */
+/** Reads a pod's readiness from a list. */
 export function lookOf({ status }: Pick<Pod, 'status'>, takenAt: Seconds): ProbeLook {
   const statuses = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]
   const condition = status?.conditions?.find(({ type }) => type === 'Ready')

@@ -7,10 +7,10 @@ import type { Listed } from '../pods/lists.ts'
 import type { CounterReading } from '../counters/reading.ts'
 
 /**
- * What is taken for the kubelet's probes is somebody's plain text where tap saw a pod send it: the kubelet has the address of its node. A sample is of
- * a minute after the window, so it only ever lowers, and only what was seen in the window; that it saw nobody says nothing.
+ * Turns supposed kubelet probes into plaintext if tap saw a pod send them: the kubelet has its node's address. Tap samples a minute after the window, so it
+ * only lowers readings of the window, and a sample without callers proves nothing.
  *
- * @param lists those around the window
+ * @param lists the lists around the window
  */
 export function withoutCallersOfProbes(
   readings: readonly CounterReading[],
@@ -33,7 +33,7 @@ export function withoutCallersOfProbes(
     const isTaken = verdict.source === 'probe' && verdict.state === 'exempt'
     if (!isTaken && verdict.reason !== MAYBE_PROBES) return reading
     const isOnPath = called.get(`${workloadKey(at.workload)}:${port}`)
-    // A pod that calls another path is counted by itself where Linkerd tells probes apart by theirs.
+    // If Linkerd recognises probes by their path, it counts a pod's calls to another path separately.
     if (isOnPath === undefined || (verdict.reason === 'probe path' && !isOnPath)) return reading
     return {
       ...reading,

@@ -6,8 +6,8 @@ import { templatesOf } from '../pods/lists.ts'
 import { type Probe, probesOf } from './probes.ts'
 
 /**
- * What the probes of a pod that no list holds may be: those of the template of the ReplicaSet whose name begins the pod's, else of its workload's
- * template in either list, else of the workload's other pods. Several where these do not agree; empty where there is nothing to go by.
+ * Finds the possible probes of an unlisted pod: from the template of the ReplicaSet whose name is the pod's prefix, or else its workload's template in either
+ * list, or else the workload's other pods. Several if these differ; empty if there are none.
  */
 export function unlistedProbes({
   before,
@@ -36,12 +36,12 @@ export function unlistedProbes({
   }
 }
 
-/** Each list of probes once. */
+/** Removes duplicate lists of probes. */
 function distinct(all: readonly (readonly Probe[])[]): readonly (readonly Probe[])[] {
   return [...new Map(all.map((probes) => [JSON.stringify(probes), probes])).values()]
 }
 
-/** The probes of a template; null where the stored list lacks its containers. */
+/** Returns the probes of a template; null if the stored list does not have its containers. */
 function probesOfTemplate(template: Template | undefined): readonly Probe[] | null {
   const { containers, initContainers = [] } = template?.spec ?? {}
   return containers === undefined ? null : probesOf([...initContainers, ...containers])
