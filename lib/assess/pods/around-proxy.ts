@@ -9,18 +9,16 @@ import { isIPv6 } from './ip-family.ts'
 const LIST_SECONDS: Seconds = 120
 
 /**
- * Whether a meshed pod began in the window, or may have, by init containers of its own that ran before `linkerd-init`: their connections went
- * around the proxy.
+ * Whether a meshed pod with its own init containers before `linkerd-init` started, or may have started, in the window: their connections bypassed the proxy.
  */
 export function ranEarlyInit({ meshed, earlyInit, life }: PodFacts, { before }: Pick<Facts, 'before'>): boolean {
   return meshed && earlyInit.length > 0 && life.from > (before?.takenAt ?? -Infinity) - LIST_SECONDS
 }
 
 /**
- * Why a path that looks encrypted is not known to be: clear connections between the same ends may have gone around both proxies. Null where
- * none can have.
+ * Returns why a path that looks encrypted is unknown: plaintext connections between the same ends may have bypassed both proxies. Null if none can have.
  *
- * @param hasUnnamed the destination's port let in traffic without a name that was, or may have been, in the clear
+ * @param hasUnnamed the destination's port let in unnamed traffic that was or may have been plaintext
  */
 export function aroundProxy(
   { source, destination }: Pick<Edge, 'source' | 'destination'>,
@@ -35,14 +33,14 @@ export function aroundProxy(
   const early = from.filter((pod) => ranEarlyInit(pod, facts))
   if (hasUnnamed && early.length > 0)
     return { state: 'unknown', reason: `source-partly-unmeshed (${early.length} of ${from.length})` }
-  // Where the destination's proxy has what comes by IPv6, the clear part of it is what its port got without a name.
+  // If the destination's proxy receives IPv6, any IPv6 plaintext is part of its port's unnamed traffic.
   const isHidden = (pod: PodFacts) => pod.addresses.some(isIPv6) && (hasUnnamed || pod.isIPv6Unproxied)
   return from.some((pod) => pod.isIPv6Unproxied) && to.some(isHidden) && !isReachedByIPv4Alone(to, facts)
     ? { state: 'unknown', reason: 'ipv6-not-proxied' }
     : null
 }
 
-/** Whether the destination has Services, and none of them leads to an IPv6 address: clients go by names, and these have IPv4 addresses alone. */
+/** Whether the destination has Services and none leads to an IPv6 address: clients use DNS names, and these resolve only to IPv4. */
 function isReachedByIPv4Alone(pods: readonly PodFacts[], { before, after }: Facts): boolean {
   const addresses = new Set(pods.flatMap((pod) => pod.addresses.filter(isIPv6)))
   const taken = [before, after].filter((listed) => listed !== null)
@@ -60,7 +58,7 @@ function isReachedByIPv4Alone(pods: readonly PodFacts[], { before, after }: Fact
   )
   const isIPv4 = (families: readonly string[] | undefined) =>
     families !== undefined && families.length > 0 && families.every((family) => family === 'IPv4')
-  // Endpoints that somebody wrote by hand lead there by a Service without a selector.
+  // Manually written endpoints may lead there through a Service without a selector.
   const slices = taken.flatMap(({ endpointslices }) => endpointslices)
   const leadsToIPv6 = slices.some(({ endpoints }) =>
     endpoints?.some((endpoint) => endpoint.addresses.some((address) => addresses.has(address))),

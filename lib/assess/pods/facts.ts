@@ -6,64 +6,64 @@ import { type PodFacts, controllerOf, joinPods, podFacts } from './pods.ts'
 import { type UnknownPod, unlistedPods } from './unlisted.ts'
 import { compareText } from '../../text/order.ts'
 
-/** What is known of a workload for a window: `changed` where the lists before and after it do not agree. */
+/** A fact about a workload in a window, or why it is unknown: `changed` if the lists before and after differ. */
 export type Fact<T> =
   | { readonly known: true; readonly value: T }
   | { readonly known: false; readonly why: 'changed' | 'no list' }
 
 /**
- * What the Kubernetes API said around a window. Facts hold for a window only if the lists around it agree; what
- * serves to find a pod's workload (addresses, owners) is taken from either list.
+ * Kubernetes facts of a window. A fact holds only if the lists around the window agree. Data that finds a pod's workload (addresses, owners) comes from
+ * either list.
  */
 export type Facts = {
   readonly before: Listed | null
   readonly after: Listed | null
   /**
-   * Who lived in the window is known, with what its spec says: two lists hold its ends and agree, or a list after it tells of everybody whom
-   * cAdvisor showed on every node, since the spec of a pod does not change while it lives. What can change (labels, policies) needs both lists.
+   * True: the pods of the window and their specs are known. Either the lists on both sides agree, or the list after the window contains every pod that
+   * cAdvisor showed on every node, since a pod's spec does not change while it lives. Labels and policies can change, so they need both lists.
    */
   readonly isSettled: boolean
-  /** cAdvisor showed every node all the time, so that no pod can have come and gone between the lists unseen. */
+  /** cAdvisor showed every node all the time, so no pod can have come and gone unseen between the lists. */
   readonly isEverybodySeen: boolean
-  /** Pods that lived in the window, each once, sorted by namespace and name; those that only cAdvisor showed are among them. */
+  /** Pods that lived in the window, each once, sorted by namespace and name, including those that only cAdvisor showed. */
   readonly pods: readonly PodFacts[]
-  /** Pods that lived in the window, of which nothing else is known. In order of time. */
+  /** Pods that lived in the window and about which nothing else is known, in order of time. */
   readonly unknownPods: readonly UnknownPod[]
   readonly podsOf: ReadonlyMap<string, readonly PodFacts[]>
   /** Every listed workload, with and without pods. */
   readonly workloads: ReadonlyMap<string, Endpoint>
-  /** What a pod's network interfaces carried in the window, with all headers; null where nothing tells it. */
+  /** Traffic of a pod's network interfaces in the window, with all headers; null if unknown. */
   readonly trafficOf: (pod: PodFacts) => Traffic | null
-  /** A fact of a workload's pods, where both lists agree on it. */
+  /** Reads a fact about a workload's pods, if both lists agree on it. */
   readonly fact: <T>(workload: string, read: (pod: PodFacts) => T) => Fact<readonly T[]>
-  /** The owner of a pod that no list holds: the listed controller with the longest name that begins the pod's; null where there is none. */
+  /** Finds the owner of an unlisted pod: the listed controller with the longest name that is a prefix of the pod's; null if there is none. */
   readonly ownerByName: (namespace: string, podName: string) => Endpoint | null
-  /** The owner of a pod whose name is that of a listed controller and one part more, as controllers name their pods; null where none is. */
+  /** Finds the listed controller whose name, plus one more part, is the pod's, as controllers name their pods; null if there is none. */
   readonly controllerByName: (namespace: string, podName: string) => Endpoint | null
-  /** The ServiceAccount of a workload's pods; null where they have several or none is listed. */
+  /** Returns the ServiceAccount of a workload's pods; null if they have several or none is listed. */
   readonly serviceAccountOf: (workload: Endpoint) => string | null
-  /** The ServiceAccount that a workload's pod template names; null where the workload is in no list. */
+  /** Returns the ServiceAccount in a workload's pod template; null if the workload is unlisted. */
   readonly templateServiceAccount: (workload: Endpoint) => string | null
-  /** A workload's owner, rolled up: ReplicaSet to Deployment, Job to CronJob. */
+  /** Returns a workload's top owner: ReplicaSet to Deployment, Job to CronJob. */
   readonly rollUp: (workload: Endpoint) => Endpoint
 }
 
-/** The text by which a workload, or an end of a path, is found in maps, and by which `existing` and `overridden` of a window name it: `kind/namespace/name`. */
+/** Returns the key of a workload or an end of a path, `kind/namespace/name`, as used in maps and in `existing` and `overridden` of a window. */
 export function workloadKey({ kind, namespace, name }: Endpoint): string {
   return `${kind}/${namespace}/${name}`
 }
 
-/** What other sources say of who lived in a window. */
+/** Other sources about the pods that lived in a window. */
 export type Witnesses = {
-  /** What cAdvisor showed; null where nothing. */
+  /** Pods that cAdvisor showed; null if it showed nothing. */
   readonly seen: SeenPods | null
-  /** When a pod that no later list holds was gone, as its scrapes tell; null where they do not. */
+  /** Returns when a pod that is in no later list was gone according to its scrapes; null if they do not show it. */
   readonly vanishedAt: (pod: PodFacts) => Seconds | null
 }
 
 const NO_WITNESSES: Witnesses = { seen: null, vanishedAt: () => null }
 
-/** Merges the lists before and after a window `(start, end]`, and what other sources saw in it, into what held in it. */
+/** Merges the lists before and after a window `(start, end]`, and other sources, into the facts of the window. */
 export function factsOf(
   before: Listed | null,
   after: Listed | null,
@@ -124,7 +124,7 @@ export function factsOf(
     serviceAccountOf: serviceAccountsOf(podsOf),
     fact(workload, value) {
       const inWindow = podsOf.get(workload) ?? []
-      // Without a list before the window, only the specs of pods that lived in it say anything of it.
+      // Without a list before the window, only the specs of its pods are evidence.
       if (after !== null && before === null && isSettled && inWindow.length > 0)
         return { known: true, value: valuesOf(inWindow, value) }
       if (before === null || after === null) return { known: false, why: 'no list' }
@@ -138,7 +138,7 @@ export function factsOf(
   }
 }
 
-/** Each value once, in the order of their texts. */
+/** Returns distinct values, sorted by their JSON. */
 function valuesOf<T>(pods: readonly PodFacts[], value: (pod: PodFacts) => T): T[] {
   return [...new Map(pods.map((pod) => [JSON.stringify(value(pod)), value(pod)] as const))]
     .sort(([a], [b]) => compareText(a, b))
@@ -146,7 +146,8 @@ function valuesOf<T>(pods: readonly PodFacts[], value: (pod: PodFacts) => T): T[
 }
 
 /**
- * A pod that no later list holds, with the end that cAdvisor or its scrapes tell. Where cAdvisor saw every node and did not see it, it was gone before the window.
+ * Sets the end of a pod that is in no later list, from cAdvisor or its scrapes. If cAdvisor saw every node but not the pod, the pod was gone before the
+ * window.
  */
 function ended(
   pod: PodFacts,
@@ -163,15 +164,15 @@ function ended(
         ? start
         : own.last + END_SECONDS > end
           ? Infinity
-          : // Its target may have gone before it did.
+          : // Its target may have disappeared before the pod did.
             Math.max(own.last, Math.min(byScrapes, own.last + END_SECONDS))
   return to === Infinity ? pod : { ...pod, life: { ...pod.life, to } }
 }
 
-/** A pod that lived for less may have had no sample. */
+/** A pod with a shorter life may have no sample. */
 const SAMPLED_WITHIN: Seconds = 60
 
-/** Whether cAdvisor saw every node, and on them every listed pod: then whom no list holds it saw, too. */
+/** Whether cAdvisor saw every node and every listed pod on them: then it also saw the unlisted pods. */
 function isAllSeen(
   listed: readonly PodFacts[],
   { start, end }: { readonly start: Seconds; readonly end: Seconds },
@@ -204,14 +205,14 @@ function rollUpBy(taken: readonly Listed[]): (workload: Endpoint) => Endpoint {
   return (workload) => {
     const owner = owners.get(workloadKey(workload))
     if (owner !== undefined) return owner
-    // A finished Job may be gone already; the CronJob controller names its Jobs by their minute.
+    // A finished Job may already be deleted; the CronJob controller names its Jobs after their minute.
     const cronJob = workload.kind === 'job' ? workload.name.replace(/-\d+$/, '') : workload.name
     const isCronJobs = cronJob !== workload.name && cronJobs.has(`${workload.namespace}/${cronJob}`)
     return isCronJobs ? { ...workload, kind: 'cronjob', name: cronJob } : workload
   }
 }
 
-/** Finds controllers by the name of a pod. The longest name that begins the pod's is a guess, which only ever lowers what is said of it. */
+/** Finds controllers by a pod's name. The controller with the longest matching prefix is a guess, which may only lower a reading. */
 function ownersByName(
   taken: readonly Listed[],
   rollUp: (workload: Endpoint) => Endpoint,
@@ -265,7 +266,7 @@ function templateServiceAccount(taken: readonly Listed[]): Facts['templateServic
   return (workload) => names.get(workloadKey(workload)) ?? null
 }
 
-/** Everything in a snapshot's lists that owns pods. ReplicaSets without an owner are workloads of their own. */
+/** Returns everything in a snapshot's lists that owns pods. ReplicaSets without an owner are workloads, too. */
 function ownersOf(listed: Listed): Endpoint[] {
   const kinds = [
     ['cronjob', listed.cronjobs],

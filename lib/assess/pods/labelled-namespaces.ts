@@ -2,7 +2,9 @@ import type { LabelledNamespaces } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 import type { Listed } from './lists.ts'
 
-/** Tells the namespaces of a list by Linkerd's labels. Null without a list: every cluster has namespaces, so an empty list says nothing. */
+/**
+ * Splits the namespaces of a list by Linkerd's labels. Null without a list, or if it is empty: every cluster has namespaces, so an empty list is no evidence.
+ */
 export function labelledNamespaces(listed: Pick<Listed, 'namespaces'> | null): LabelledNamespaces | null {
   if (listed === null || listed.namespaces.length === 0) return null
   const { mesh = [], others = [] } = Object.groupBy(listed.namespaces, ({ metadata: { labels = {} } }) =>
@@ -12,12 +14,12 @@ export function labelledNamespaces(listed: Pick<Listed, 'namespaces'> | null): L
   return uniteNamespaces([{ mesh: names(mesh), others: names(others) }])
 }
 
-/** Linkerd's control plane and its extensions have these labels on their namespaces; what a pod or workload has says nothing. */
+/** Whether a namespace has the labels of Linkerd's control plane or extensions. Labels of pods and workloads do not count. */
 function isLinkerds(labels: Readonly<Record<string, string>>): boolean {
   return labels['linkerd.io/is-control-plane'] === 'true' || (labels['linkerd.io/extension'] ?? '') !== ''
 }
 
-/** Adds up what lists say of namespaces. Their order, and how often each comes, makes no difference. Null where none says anything. */
+/** Unites the namespaces of lists. Order and repetition do not matter. Null if no list is known. */
 export function uniteNamespaces(all: readonly (LabelledNamespaces | null)[]): LabelledNamespaces | null {
   const known = all.filter((one) => one !== null)
   if (known.length === 0) return null

@@ -15,7 +15,7 @@ import type { Endpoint } from '../../model/path.ts'
 import type { KubernetesList } from '../../model/snapshot.ts'
 import type { Seconds } from '../../model/time.ts'
 
-/** The Kubernetes lists of one snapshot, and when they were taken. Empty where a list was not read or is not served. */
+/** The Kubernetes lists of one snapshot, and when they were taken. A list is empty if it was not read or is not served. */
 export type Listed = {
   readonly takenAt: Seconds
   readonly pods: readonly Pod[]
@@ -30,13 +30,13 @@ export type Listed = {
   readonly endpointslices: readonly EndpointSlice[]
   readonly events: readonly Event[]
   readonly configmaps: readonly ConfigMap[]
-  /** Null where one of the lists that say it was not read: then nothing is known of enforcement. */
+  /** Null if one of the policy lists was not read: then enforcement is unknown. */
   readonly policies: Policies | null
 }
 
 /**
- * Linkerd's policies that say whether plaintext is refused. Empty where the cluster does not serve the resource. Authentications are not among them: which kind an
- * AuthorizationPolicy names decides, not whom it lets in.
+ * Linkerd's policies that decide whether plaintext is refused. A list is empty if the cluster does not serve the resource. Authentications are left out: only
+ * the kind that an AuthorizationPolicy references decides.
  */
 export type Policies = {
   readonly servers: readonly LinkerdResource[]
@@ -45,7 +45,7 @@ export type Policies = {
   readonly httpRoutes: readonly LinkerdResource[]
 }
 
-/** The pod template of everything in a snapshot's lists that owns pods; undefined where the stored list lacks it. */
+/** Returns the pod template of everything in a snapshot's lists that owns pods; undefined if the stored list does not have it. */
 export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicasets, statefulsets }: Listed): {
   readonly workload: Endpoint
   readonly template: Template | undefined
@@ -66,7 +66,7 @@ export function templatesOf({ cronjobs, daemonsets, deployments, jobs, replicase
   }))
 }
 
-/** Reads stored lists. Throws ReduceError where an object does not fit its schema. */
+/** Reads stored lists. Throws ReduceError if an object does not fit its schema. */
 export function listedOf(lists: readonly KubernetesList[], takenAt: Seconds): Listed {
   return {
     takenAt,

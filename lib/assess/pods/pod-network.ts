@@ -2,16 +2,15 @@ import type { Facts } from './facts.ts'
 import { isIPv6, MAPPED } from './ip-family.ts'
 
 /**
- * Where an address lies, as the addresses of listed pods show it. `pod`: a listed pod has it. `node`: a node's own, or that of pods on its
- * network. `near`: beside listed pods, in a range that no node is in: a pod that no list holds. `wide`: of the cluster's larger range, or of one
- * that nodes and pods share. `outside`: in none of these. `unknown`: no listed pod has an address of that kind.
+ * Where an address is, according to the addresses of listed pods. `pod`: a listed pod has it. `node`: a node, or pods on its network, have it. `near`: in the
+ * small range of a listed pod, without nodes, so it belongs to an unlisted pod. `wide`: in the cluster's larger range, or in one that nodes and pods share.
+ * `outside`: in none of these. `unknown`: no listed pod has an address of this IP family.
  */
 export type AddressPlace = 'pod' | 'node' | 'near' | 'wide' | 'outside' | 'unknown'
 
 /**
- * Finds where an address lies. Nodes get small ranges of the pod network each, so that the 24 first bits of a listed pod's IPv4 address (64 of
- * an IPv6 address) hold pods alone; where a cloud gives nodes and pods addresses of the same subnets, other machines are in there, too, and
- * the range says less.
+ * Finds where an address is. Each node gets a small range of the pod network, so the first 24 bits of a listed pod's IPv4 address (64 bits for IPv6) contain
+ * only pods. If a cloud puts nodes and pods in the same subnets, the range also contains other machines and proves less.
  */
 export function placesOf(facts: Pick<Facts, 'before' | 'after' | 'pods'>): (address: string) => AddressPlace {
   const listed = new Set(facts.pods.flatMap(({ addresses }) => addresses))
@@ -37,7 +36,7 @@ export function placesOf(facts: Pick<Facts, 'before' | 'after' | 'pods'>): (addr
   }
 }
 
-/** The first bits of an address as text: 24 and 16 of IPv4, 64 and 48 of IPv6. Null for what is no address. */
+/** Returns the first bits of an address as text: 24 and 16 for IPv4, 64 and 48 for IPv6. Null if it is not an address. */
 function rangeOf(address: string, size: 'near' | 'wide'): string | null {
   const v4 = MAPPED.exec(address)
   if (v4 !== null) return v4.slice(1, size === 'near' ? 4 : 3).join('.')

@@ -7,11 +7,11 @@ import { type PortRanges, parsePorts } from './ports.ts'
 import { type ProbeLook, type Probe, lookOf, probesOf } from '../probes/probes.ts'
 import { isIPv6 } from './ip-family.ts'
 
-/** When a pod was there; `to` is null where the end is not known. */
+/** When a pod lived; `to` is null if the end is unknown. */
 type Life = {
   readonly from: Seconds
   readonly to: Seconds | null
-  /** The list shows that it has ended: what a later list says of its end is no news. */
+  /** The list shows that it has ended, so later lists add nothing about its end. */
   readonly isOver: boolean
 }
 
@@ -19,30 +19,30 @@ type Life = {
 export type PodFacts = {
   readonly namespace: string
   readonly name: string
-  /** Null where only cAdvisor showed the pod and did not tell it. */
+  /** Null if only cAdvisor showed the pod, without its uid. */
   readonly uid: string | null
   /** It belongs to its node, whose kubelet knows it by another uid. */
   readonly isStatic: boolean
   readonly workload: Endpoint
   readonly serviceAccount: string
-  /** The identity that its proxy was told to ask for; null where it has none. */
+  /** The identity that its proxy is configured to request; null if there is none. */
   readonly identity: string | null
-  /** It has a proxy of the control plane that is audited. */
+  /** It has a proxy of the audited control plane. */
   readonly meshed: boolean
   readonly otherControlPlane: boolean
   readonly hostNetwork: boolean
   readonly addresses: readonly string[]
-  /** Of a pod on the host's network: the node's, which it shares. */
+  /** The node's addresses, for a pod on the host's network. */
   readonly hostAddresses: readonly string[]
-  /** It has a proxy and an IPv6 address, and connections by IPv6 are not led to the proxy. */
+  /** It has a proxy and an IPv6 address, and IPv6 connections are not redirected to the proxy. */
   readonly isIPv6Unproxied: boolean
-  /** Its own init containers that run before `linkerd-init`, which is when connections begin to be led to the proxy. */
+  /** Its own init containers that run before `linkerd-init` redirects connections to the proxy. */
   readonly earlyInit: readonly string[]
   readonly labels: Readonly<Record<string, string>>
-  /** Its labels, in either list, that take a name by which its proxy is read. In no order. */
+  /** Its labels, in either list, that override a metric label of its proxy. Unordered. */
   readonly overriding: readonly string[]
   readonly annotations: Readonly<Record<string, string>>
-  /** Ports whose inbound, and outbound, traffic goes around the proxy (`linkerd-init`'s arguments, else the annotations). */
+  /** Ports whose inbound or outbound traffic bypasses the proxy (`linkerd-init`'s arguments, or else the annotations). */
   readonly skipInbound: PortRanges
   readonly skipOutbound: PortRanges
   readonly skipSubnets: readonly string[]
@@ -50,32 +50,32 @@ export type PodFacts = {
   readonly defaultPolicy: string | null
   readonly requiresIdentity: PortRanges
   readonly trustAnchors: string | null
-  /** What the kubelet probes. Linkerd lets in as `probe` only those of kind `http`. */
+  /** Probes of the kubelet. Linkerd admits only those of kind `http` as `probe`. */
   readonly probes: readonly Probe[]
-  /** What the lists show of its readiness, oldest first. */
+  /** Its readiness in the lists, oldest first. */
   readonly looks: readonly ProbeLook[]
   readonly ports: readonly { readonly name: string | null; readonly port: number; readonly protocol: string }[]
   /** When its proxy (meshed) or the pod was running. */
   readonly life: Life
-  /** The list after the window lacks it, so it ended at an unknown time in between. */
+  /** The list after the window does not contain it, so it ended at an unknown time in between. */
   readonly isGone: boolean
   readonly automount: boolean | null
   readonly createdAt: Seconds
   /**
-   * Absent: a list holds the pod. Else only cAdvisor showed it, with its containers, and what its spec says is that of a pod of the same template
-   * (`spec-of-sibling`) or a guess (`spec-unknown`). Addresses and overriding labels are not known of it.
+   * Absent if a list contains the pod. Otherwise only cAdvisor showed it, with its containers. Its spec is that of a pod with the same template
+   * (`spec-of-sibling`) or a guess (`spec-unknown`). Its addresses and overriding labels are unknown.
    */
   readonly unlisted?: 'spec-of-sibling' | 'spec-unknown'
 }
 
-/** Whether labels of a pod may say anything in the place of its proxy: then its own word raises nothing, however it was read. */
+/** Whether labels of a pod may override its proxy's: then its own readings never prove encryption, however they were read. */
 export function isDoubted({ overriding }: Pick<PodFacts, 'overriding'>): boolean {
   return overriding.length > 0
 }
 
 /**
- * A pod as both lists show it. The kubelet remembers one restart, so the earlier list knows a longer life; and a pod whose sandbox was made
- * again has another address since.
+ * Joins a pod's facts from both lists. The kubelet remembers only one restart, so the earlier list may know a longer life; and a recreated sandbox has
+ * another address.
  */
 export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodFacts | null {
   if (earlier === null || later === null) return later ?? earlier
@@ -95,13 +95,13 @@ export function joinPods(earlier: PodFacts | null, later: PodFacts | null): PodF
 type PodContext = {
   readonly rollUp: (workload: Endpoint) => Endpoint
   readonly linkerdNamespace: string
-  /** `disableIPv6` of the control plane's settings; undefined where it is not known. */
+  /** `disableIPv6` of the control plane's settings; undefined if unknown. */
   readonly isIPv6Disabled: boolean | undefined
   readonly takenAt: Seconds
   readonly isGone: boolean
 }
 
-/** What a list says of a pod. Null for a pod that never ran: it could not send anything. */
+/** Returns a list's facts about a pod. Null for a pod that never ran, because it could not send anything. */
 export function podFacts(
   pod: Pod,
   { rollUp, linkerdNamespace, isIPv6Disabled, takenAt, isGone }: PodContext,
@@ -176,9 +176,9 @@ export function podFacts(
 }
 
 /**
- * Whether `linkerd-init` leads connections by IPv6 to the proxy. Its own default is that it does (`--ipv6`, true where it is absent; linkerd2-proxy-init,
- * cmd/root.go), and Linkerd's is that it does not: its chart writes `--ipv6=false` unless it is installed with `disableIPv6=false`. Without
- * `linkerd-init` the CNI plugin does it, which has the same setting with the same default; a value that Go does not take makes it fail.
+ * Whether `linkerd-init` redirects IPv6 connections to the proxy. By its own default it does (`--ipv6`, true if absent; linkerd2-proxy-init, cmd/root.go). By
+ * Linkerd's default it does not: the chart writes `--ipv6=false` unless installed with `disableIPv6=false`. Without `linkerd-init`, the CNI plugin has the
+ * same setting and default. A value that Go cannot parse makes it fail.
  */
 function isIPv6Proxied(args: readonly string[] | undefined, isDisabled: boolean | undefined): boolean {
   if (args === undefined) return isDisabled === false
@@ -186,7 +186,7 @@ function isIPv6Proxied(args: readonly string[] | undefined, isDisabled: boolean 
   return flag === undefined || !/=(0|f|F|false|FALSE|False)$/.test(flag)
 }
 
-/** Init containers before `linkerd-init`: with a proxy that is no native sidecar, the injector puts it behind all others. */
+/** Returns the init containers before `linkerd-init`. Without a native sidecar, the injector puts `linkerd-init` after all others. */
 function earlyInitOf(initContainers: NonNullable<Pod['spec']['initContainers']>): string[] {
   const init = initContainers.findIndex(({ name }) => name === 'linkerd-init')
   return initContainers
@@ -202,7 +202,7 @@ function lifeOf({ metadata, status }: Pod, statuses: readonly ContainerStatus[],
   const started = states
     .flatMap((state) => [state?.running?.startedAt, state?.terminated?.startedAt])
     .filter((time) => time !== undefined && time !== null)
-  // Of more than one restart the first start is forgotten: then the pod's own is the latest that is sure.
+  // After several restarts the first start is forgotten, so only the pod's own start is certain.
   const isForgotten = statuses.some(({ restartCount = 0 }) => restartCount > 1)
   const created = status?.startTime ?? metadata.creationTimestamp
   const times = [...started, ...(created !== undefined && (isForgotten || started.length === 0) ? [created] : [])]
@@ -214,23 +214,23 @@ function lifeOf({ metadata, status }: Pod, statuses: readonly ContainerStatus[],
     .filter((time) => time !== undefined && time !== null)
   if (statuses.length > 0 && ended.length === statuses.length)
     return { from, to: Math.max(...ended.map(toSeconds)), isOver: true }
-  // Evicted: the kubelet may have dropped what it knew of the containers, and the end was some time before the list.
+  // Evicted: the kubelet may have dropped the container statuses, and the end was some time before the list.
   if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return { from, to: takenAt, isOver: true }
-  // A deletion is announced with its grace period in the future; a pod that is still listed after it may still run.
+  // A deletion time includes the grace period; a pod that is still listed after it may still run.
   const deleted = metadata.deletionTimestamp
   return { from, to: deleted === undefined ? null : Math.max(toSeconds(deleted), takenAt), isOver: false }
 }
 
-/** `sa.namespace.serviceaccount.identity...`, where the proxy's own template names it through its pod. */
+/** Returns `sa.namespace.serviceaccount.identity...` from the proxy's template; null without one. */
 function identityOf(template: string | undefined, serviceAccount: string, namespace: string): string | null {
   if (template === undefined) return null
   return template.replaceAll('$(_pod_sa)', serviceAccount).replaceAll('$(_pod_ns)', namespace)
 }
 
-/** What owns an object; null where nothing does, or only a node. */
+/** Returns the owner of an object; null if there is none, or only a node. */
 export function controllerOf(owners: readonly OwnerReference[] | undefined, namespace: string): Endpoint | null {
   const owner = owners?.find(({ controller }) => controller === true)
-  // A static pod belongs to its node, which is no workload.
+  // A static pod belongs to its node, which is not a workload.
   return owner === undefined || owner.kind === 'Node'
     ? null
     : { kind: owner.kind.toLowerCase(), namespace, name: owner.name }

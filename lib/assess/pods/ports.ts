@@ -16,7 +16,7 @@ export function includesPort(ranges: PortRanges, port: number): boolean {
   return ranges.some(({ from, to }) => port >= from && port <= to)
 }
 
-/** The ranges as text, each as short as it can be written. */
+/** Formats ranges as text; a range of one port is a single number. */
 export function printPorts(ranges: PortRanges): string[] {
   return ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`))
 }

@@ -6,18 +6,18 @@ import { isMoment } from '../../time/windows.ts'
 import { labelOf } from '../counters/labels.ts'
 import { compareText } from '../../text/order.ts'
 
-/** A pod as the kubelet's cAdvisor showed it around a window. A pod cannot change what it says: the kubelet takes it from the API server. */
+/** A pod as the kubelet's cAdvisor showed it around a window. A pod cannot forge it: the kubelet's data comes from the API server. */
 export type SeenPod = {
   readonly namespace: string
   readonly name: string
-  /** As the API server has it; null where the path of its control group does not tell it. A static pod's is not the one in the lists. */
+  /** The API server's uid; null if the pod's cgroup path does not contain it. A static pod's uid differs from the one in the lists. */
   readonly uid: string | null
-  /** Names of its containers, sorted. Empty: only its sandbox was sampled, as of a pod of some seconds, so that its containers are unknown. */
+  /** Names of its containers, sorted. Empty if only its sandbox was sampled, as for a pod of a few seconds, so that its containers are unknown. */
   readonly containers: readonly string[]
-  /** When any of it was first and last sampled, by the kubelet's clock. A start is known to 20 s, an end to {@link END_SECONDS}. */
+  /** Times of its first and last sample, by the kubelet's clock. A start is precise to 20 s, an end to {@link END_SECONDS}. */
   readonly first: Seconds
   readonly last: Seconds
-  /** What its network interfaces carried in the window; null where it was not told, as of a pod on the host's network. */
+  /** Traffic of its network interfaces in the window; null if unknown, as for a pod on the host's network. */
   readonly traffic: Traffic | null
 }
 
@@ -28,24 +28,24 @@ export type Traffic = {
   readonly packets: number
 }
 
-/** What cAdvisor showed of a window. */
+/** Pods that cAdvisor showed in a window. */
 export type SeenPods = {
   /** Sorted by namespace, name and first sample. */
   readonly pods: readonly SeenPod[]
-  /** The same, by `namespace/name`. */
+  /** The same pods, by `namespace/name`. */
   readonly byName: ReadonlyMap<string, readonly SeenPod[]>
-  /** The samples of every node that it showed were fresh all the time: whoever ran for more than some seconds is among `pods`. */
+  /** The samples of every node were fresh all the time, so `pods` contains every pod that ran for more than a few seconds. */
   readonly isWhole: boolean
 }
 
-/** How long a container may go on after its last sample (measured: 2.5 to 30 s). */
+/** How long a container may run after its last sample (measured: 2.5 to 30 s). */
 export const END_SECONDS: Seconds = 30
 
-/** A node whose newest sample does not move for so long was not seen. The kubelet's samples are up to 30 s apart, scrapes up to a minute. */
+/** A node whose newest sample is this old was not observed. The kubelet's samples are up to 30 s apart, scrapes up to a minute. */
 const STALE_SECONDS: Seconds = 90
 
 /**
- * Reads what cAdvisor showed of a window `(start, end]`; null where nothing did, as with a Prometheus that does not scrape it. Throws AnswerError.
+ * Reads the pods that cAdvisor showed in a window `(start, end]`; null if there is no data, as with a Prometheus that does not scrape it. Throws AnswerError.
  */
 export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: Seconds }): SeenPods | null {
   const { start, end } = window
@@ -60,7 +60,7 @@ export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: 
   ] as const)
     for (const { labels, samples } of answers(name)) {
       const said = samples[0]?.value ?? 0
-      // A time that can be none tells that the pod was there and not when: then it was, all the time.
+      // An impossible time shows that the pod existed but not when, so assume the whole window.
       const time = isMoment(said) ? said : isFirst ? start : end
       const key = keyOf(labels)
       const known = pods.get(key)
@@ -69,7 +69,7 @@ export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: 
         namespace: labelOf(labels, 'namespace'),
         name: labelOf(labels, 'pod'),
         uid: uidOf(labels),
-        // Docker's shim calls the sandbox a container of this name.
+        // Docker's shim reports the sandbox as a container named `POD`.
         containers: [
           ...new Set([...(known?.containers ?? []), ...(['', 'POD'].includes(container) ? [] : [container])]),
         ].sort(compareText),
@@ -90,14 +90,14 @@ export function seenPods({ cadvisor }: Snapshot, window: { start: Seconds; end: 
 }
 
 /**
- * What cAdvisor showed of a listed pod; undefined where nothing. By uid, since a StatefulSet's next pod has the same name. A static pod has one uid
- * in the lists and another at the kubelet.
+ * Finds a listed pod in cAdvisor's data; undefined if it is not there. Compares uids, since a StatefulSet's next pod has the same name. A static pod has one
+ * uid in the lists and another at the kubelet.
  */
 export function findSeen({ byName }: SeenPods, pod: ListedPod): SeenPod | undefined {
   return byName.get(`${pod.namespace}/${pod.name}`)?.find((seen) => isSameUid(seen, pod))
 }
 
-/** A listed pod as far as it takes to tell it from others of its name. */
+/** The fields that distinguish a listed pod from others of its name. */
 export type ListedPod = {
   readonly namespace: string
   readonly name: string
@@ -106,7 +106,7 @@ export type ListedPod = {
   readonly isStatic: boolean
 }
 
-/** Whether a pod of a list and one that cAdvisor showed, of the same name, are the same. */
+/** Whether a listed pod and a cAdvisor pod of the same name are the same pod. */
 export function isSameUid(seen: SeenPod, { uid, isStatic }: ListedPod): boolean {
   return isStatic || seen.uid === null || uid === null || seen.uid === uid
 }
@@ -137,8 +137,8 @@ function trafficOf(answers: (name: CadvisorQueryName) => readonly Series[]): Rea
 }
 
 /**
- * Whether each node's newest sample moved on all the time, up to the end of the window. A node that appears in it is new; one that goes is a
- * gap, since its pods may run on.
+ * Whether each node's newest sample advanced all the time, up to the end of the window. A node that appears in the window is new; one that disappears is a
+ * gap, since its pods may still run.
  */
 function isFresh(nodes: readonly Series[], { start, end }: { start: Seconds; end: Seconds }): boolean {
   return (
@@ -147,7 +147,7 @@ function isFresh(nodes: readonly Series[], { start, end }: { start: Seconds; end
       const times = samples.map(({ value }) => value)
       return times.every((time, index) => {
         const next = times[index + 1] ?? Infinity
-        // The last look may come before the window's last samples do.
+        // The last query may run before the window's last samples arrive.
         const until = next === Infinity ? end + STALE_SECONDS / 3 : next
         return until - time <= STALE_SECONDS || until <= start || time >= end
       })

@@ -6,26 +6,26 @@ import type { Listed } from './lists.ts'
 import { type PodFacts, controllerOf } from './pods.ts'
 import { compareText } from '../../text/order.ts'
 
-/** A pod, or pods, that lived in a window, of which it is not known whether they had a proxy. */
+/** A pod, or pods, that lived in a window and may or may not have had a proxy. */
 export type UnknownPod = {
   readonly workload: Endpoint
   readonly from: Seconds
   readonly to: Seconds
   /**
-   * `sandbox-only`: cAdvisor sampled its sandbox and no container; `created`: an event says that it was created; `replicaset`: a ReplicaSet was
-   * created and none of its pods is known; `replicas`: fewer pods are known than the workload was to have.
+   * `sandbox-only`: cAdvisor sampled its sandbox and no container; `created`: an event reports its creation; `replicaset`: a ReplicaSet was created and none
+   * of its pods is known; `replicas`: fewer pods are known than the workload should have.
    */
   readonly why: 'sandbox-only' | 'created' | 'replicaset' | 'replicas'
 }
 
-/** What is known of pods that no list holds. */
+/** Facts about unlisted pods. */
 export type Unlisted = {
   /** Those whose containers cAdvisor showed. */
   readonly pods: readonly PodFacts[]
   readonly unknown: readonly UnknownPod[]
 }
 
-/** A window `(start, end]`, and what is known of it. */
+/** A window `(start, end]` and its sources. */
 type UnlistedInput = {
   readonly start: Seconds
   readonly end: Seconds
@@ -35,11 +35,11 @@ type UnlistedInput = {
   readonly listed: readonly PodFacts[]
   readonly seen: SeenPods | null
   readonly ownerOf: (namespace: string, podName: string) => Endpoint | null
-  /** The ServiceAccount that a workload's template names; null where no list holds it. */
+  /** The ServiceAccount in a workload's template; null if the workload is unlisted. */
   readonly serviceAccountOf: (workload: Endpoint) => string | null
 }
 
-/** Finds pods that lived in a window and are in neither of its lists, by what else says so. Sorted. */
+/** Finds pods that lived in a window and are in neither of its lists, from the other sources. Sorted. */
 export function unlistedPods(input: UnlistedInput): Unlisted {
   const { start, end, listed, seen, ownerOf, serviceAccountOf, before, after } = input
   const inLists = listedByName([before, after].filter((list) => list !== null))
@@ -63,7 +63,7 @@ export function unlistedPods(input: UnlistedInput): Unlisted {
       ...lifeOf(pod, input),
       why: 'sandbox-only',
     }))
-  // Which pods were created is only known between the two lists; what lived before the first is in it.
+  // Creations matter only after the first list, which contains the pods that lived before.
   const since = Math.max(before?.takenAt ?? start, start)
   const names = new Set([...inLists.keys(), ...others.map(({ namespace, name }) => `${namespace}/${name}`)])
   const created = createdPods(input, { names, since, ownerOfPod })
@@ -80,7 +80,7 @@ export function unlistedPods(input: UnlistedInput): Unlisted {
   }
 }
 
-/** All pods of the lists by `namespace/name`, also those that did not run yet. */
+/** All pods of the lists by `namespace/name`, including those that do not run yet. */
 function listedByName(lists: readonly Listed[]): ReadonlyMap<string, readonly ListedPod[]> {
   const pods = lists.flatMap(({ pods: own }) =>
     own.map(({ metadata: { namespace = '', name, uid = null, ownerReferences } }) => ({
@@ -103,7 +103,7 @@ function lifeOf(
   return { from: Math.max(start, first), to: Math.min(end, last + END_SECONDS) }
 }
 
-/** A pod of which cAdvisor told the containers. What only its spec says is taken from a pod of its ReplicaSet, else of its workload. */
+/** Makes a pod whose containers cAdvisor showed. The rest of its spec comes from a pod of its ReplicaSet, or else of its workload. */
 function podOf(
   { namespace, name, uid, containers, first, last }: SeenPod,
   workload: Endpoint,
@@ -116,7 +116,7 @@ function podOf(
       pod.workload.name === workload.name,
   )
   const meshed = containers.includes('linkerd-proxy')
-  // The pods of a StatefulSet or a DaemonSet have one stem before and after a rollout: where they differ, it is not known which it was like.
+  // Pods of a StatefulSet or DaemonSet keep their name's stem across a rollout; if they differ, its template is unknown.
   const alike = own.filter((pod) => pod.meshed === meshed && stemOf(pod.name) === stemOf(name))
   const sameTemplate = new Set(alike.map(bypassOf)).size === 1 ? alike[0] : undefined
   const sibling = sameTemplate ?? own.find((pod) => pod.meshed === meshed) ?? own[0]
@@ -142,12 +142,12 @@ function podOf(
   }
 }
 
-/** What of a pod's spec lets connections go around its proxy, as text. */
+/** Parts of a pod's spec that let connections bypass its proxy, as text. */
 function bypassOf({ skipInbound, skipOutbound, skipSubnets, isIPv6Unproxied }: PodFacts): string {
   return JSON.stringify([skipInbound, skipOutbound, skipSubnets, isIPv6Unproxied])
 }
 
-/** Where no pod of the workload is listed. */
+/** Spec for a workload without listed pods. */
 const NO_SPEC = {
   serviceAccount: 'default',
   isIPv6Unproxied: false,
@@ -166,7 +166,7 @@ const NO_SPEC = {
   automount: null,
 } as const
 
-/** A pod's name without what its controller adds to it: the name of its ReplicaSet, StatefulSet, DaemonSet or Job. */
+/** Returns a pod's name without its controller's suffix: the name of its ReplicaSet, StatefulSet, DaemonSet or Job. */
 function stemOf(name: string): string {
   return name.replace(/-[a-z0-9]+$/, '')
 }
@@ -175,7 +175,7 @@ type Created = UnknownPod & { readonly pod: string }
 
 const CREATED = [/^Created pod: (\S+)/, /^create Pod (\S+) in StatefulSet/]
 
-/** Pods that an event says were created, and that nobody has seen since. */
+/** Pods whose creation an event reports and that no source shows. */
 function createdPods(
   { end, after, before, seen }: UnlistedInput,
   {
@@ -197,14 +197,14 @@ function createdPods(
     const namespace = involvedObject.namespace ?? metadata.namespace ?? ''
     const at = metadata.creationTimestamp === undefined ? undefined : toSeconds(metadata.creationTimestamp)
     if (pod === undefined || at === undefined || at <= since || at > end || names.has(`${namespace}/${pod}`)) continue
-    // Where cAdvisor saw every node, a pod that it did not sample ran for some seconds, if at all.
+    // If cAdvisor saw every node, a pod without samples ran for a few seconds at most.
     const to = seen?.isWhole === true ? Math.min(end, at + END_SECONDS) : end
     all.set(`${namespace}/${pod}`, { pod, workload: ownerOfPod(namespace, pod), from: at, to, why: 'created' })
   }
   return [...all.values()]
 }
 
-/** ReplicaSets that were created in the window and of which no pod is known: their pods came and went between the lists. */
+/** ReplicaSets that were created in the window and have no known pod: their pods came and went between the lists. */
 function replicaSets(
   { end, before, after, ownerOf }: UnlistedInput,
   {
@@ -231,10 +231,10 @@ function replicaSets(
   })
 }
 
-/** Less than this between the end of one pod and the creation of the next is how controllers work. */
+/** Normal time for a controller to replace a pod. */
 const REPLACED_WITHIN: Seconds = 60
 
-/** A DaemonSet says nowhere how many pods it is to have: as many as there are nodes for it, which are those that it has. */
+/** Counts the pods of each DaemonSet, because its stored object does not contain a desired number. */
 function podsOfDaemonSets(listed: Listed | null): ReadonlyMap<string, number> {
   const counts = new Map<string, number>()
   for (const { metadata } of listed?.pods ?? []) {
@@ -246,7 +246,7 @@ function podsOfDaemonSets(listed: Listed | null): ReadonlyMap<string, number> {
   return counts
 }
 
-/** Times in which fewer pods are known than a workload was to have, by both lists. */
+/** Returns times with fewer known pods than a workload should have according to both lists. */
 function missingReplicas(
   { start, end, before, after }: UnlistedInput,
   pods: readonly PodFacts[],

@@ -5,11 +5,11 @@ import type { ProxyScrapes } from '../counters/metrics.ts'
 import type { PodFacts } from './pods.ts'
 
 /**
- * Which scraped addresses belong to pods that no list holds and cAdvisor shows with a proxy: alone in naming itself so while it was scraped, and in
- * the life of such a pod. Whoever takes the name of a pod that is scraped itself is not alone, and the kubelet shows each pod by its own name; so
- * there must be two such liars, who agree, to be believed.
+ * Finds the scraped addresses of unlisted pods that cAdvisor shows with a proxy. The address must be the only one with its pod name while it was scraped,
+ * within the life of such a pod. A target that takes the name of another scraped pod is not the only one, and cAdvisor shows each pod by its real name, so
+ * only two colluding pods could deceive.
  *
- * @param names who each address said it was, `namespace/pod`
+ * @param names the pod names that each address reported, `namespace/pod`
  */
 export function witnessed(
   { pods }: Pick<Facts, 'pods'>,
@@ -31,7 +31,7 @@ export function witnessed(
     if (own.length === 0 || claims === undefined) return []
     return [{ instance, claims, from: Math.min(...own), to: Math.max(...own) }]
   })
-  // Held against all others, each of forty thousand addresses took a minute together.
+  // Indexed by name: comparing each pair of 40,000 addresses took a minute.
   const byClaim = new Map<string, typeof scraped>()
   for (const one of scraped)
     for (const name of one.claims) {
