@@ -1,12 +1,12 @@
 import type { ControlResult } from '../../model/judgement.ts'
 
-/** A control of a framework, as data: what it asks for in our own words, and which rules say something about it. */
+/** A control of a framework, as data: its requirement in our own words, and the rules that test it. */
 export type Control = {
   readonly id: string
   readonly relation: ControlResult['relation']
   /** Our own words; never the text of the standard. */
   readonly paraphrase: string
-  /** Baselines, conditions, and what the rules behind it do not see; null if there is nothing to add. */
+  /** Baselines, conditions, and what its rules cannot see; null if there is nothing to add. */
   readonly note: string | null
   /** Empty if no rule tests it; `note` then says why. */
   readonly rules: readonly string[]
@@ -14,7 +14,7 @@ export type Control = {
   readonly source: string
 }
 
-/** A framework, of which only those controls are listed that traffic between workloads, or the record of it, has something to say about. */
+/** A framework, with only the controls that traffic between workloads, or its record, can test. */
 export type Framework = {
   /** As `scope.yaml` names it. */
   readonly id: string

@@ -11,7 +11,7 @@ import { nist80053 } from './controls/nist-800-53.ts'
 import { pciDss } from './controls/pci-dss.ts'
 import { soc2 } from './controls/soc-2.ts'
 
-/** Raised with every change of the data, so that a report can be told from one that was judged by another. */
+/** Raised with every change of the data, so that reports show which version judged them. */
 const VERSION = '2'
 
 /** Every framework, in the order in which they are shown. */

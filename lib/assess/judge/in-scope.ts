@@ -4,7 +4,7 @@ import type { Scope, Subject } from '../../model/judgement.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { matchesAny } from '../../text/pattern.ts'
 
-/** Each set of labels that a workload had in the period, by cluster and workload; none where they are not known. */
+/** Returns each set of labels that a workload had in the period; empty if unknown. */
 export type LabelsOf = (cluster: string, workload: Endpoint) => readonly Readonly<Record<string, string>>[]
 
 /** Finds the labels of workloads in periods. */
@@ -25,8 +25,8 @@ export function isClusterInScope(cluster: string, scopes: readonly Scope[]): boo
 }
 
 /**
- * Whether a workload is judged. It is where any scope names its cluster, its namespace and labels that it had at any time of the period, and
- * also where its labels are not known: whoever is not known to be out of scope is in it.
+ * Whether a workload is judged: any scope matches its cluster, its namespace and labels that it had at any time in the period. Unknown labels match, because
+ * a workload is in scope unless known to be out of it.
  */
 export function isWorkloadInScope(
   cluster: string,
@@ -44,7 +44,7 @@ export function isWorkloadInScope(
   })
 }
 
-/** Whether what a rule judges is in scope: a path where either of its ends is, what concerns a whole cluster where the cluster is. */
+/** Whether a rule's subject is in scope: a path if either of its ends is, a whole cluster if the cluster is. */
 export function isInScope(subject: Subject, scopes: readonly Scope[], labelsOf: LabelsOf): boolean {
   if (subject.kind === 'cluster') return isClusterInScope(subject.cluster, scopes)
   if (subject.kind !== 'path') return isWorkloadInScope(subject.cluster, subject.workload, scopes, labelsOf)
@@ -52,12 +52,12 @@ export function isInScope(subject: Subject, scopes: readonly Scope[], labelsOf: 
   return (
     isEndInScope(cluster, source, scopes, labelsOf) ||
     isEndInScope(cluster, destination, scopes, labelsOf) ||
-    // Its end in another cluster may be in scope by the name of that one.
+    // The end in another cluster may be in scope under that cluster's name.
     (destination.cluster !== null && isEndInScope(destination.cluster, destination, scopes, labelsOf))
   )
 }
 
-/** Who has no namespace (no mesh identity, outside the cluster) is no workload: the other end decides. */
+/** Whether an end is in scope. An end without a namespace (no mesh identity, or outside the cluster) is not a workload, so the other end decides. */
 function isEndInScope(cluster: string, end: Source | Destination, scopes: readonly Scope[], labelsOf: LabelsOf) {
   return scopes.length === 0 || (end.namespace !== '' && isWorkloadInScope(cluster, end, scopes, labelsOf))
 }

@@ -24,20 +24,20 @@ import { atWantedShare } from './wanted.ts'
 import { errorLine } from '../../text/error-line.ts'
 import { isAbout, isInForce, waivableOf, waiverResult } from './waived.ts'
 
-/** What a judgement is made from. */
+/** Input of a judgement. */
 export type JudgeInput = {
-  /** Every cluster that was asked, also if nothing came of it; each once. */
+  /** Every cluster that was queried, even without results; each once. */
   readonly clusters: readonly ClusterPeriod[]
   readonly scopes: readonly Scope[]
   readonly waivers: readonly Waiver[]
-  /** What was declared for the whole report. */
+  /** Settings of the whole report. */
   readonly settings: ReportSettings
   readonly period: JudgedPeriod
-  /** RFC 3339: waivers are judged as of then. */
+  /** Time at which waivers are judged, RFC 3339. */
   readonly at: string
 }
 
-/** Judges a period by every rule, control, scope and waiver. Pure; the order of anything in the input changes nothing. */
+/** Judges a period by every rule, control, scope and waiver. The order of the input does not matter. */
 export function judge({ clusters, scopes, waivers, settings, period, at }: JudgeInput): Judgement {
   const { wantedShare, judgedClasses } = settings
   const sorted = clusters.toSorted((a, b) => compareText(a.id, b.id))
@@ -47,7 +47,7 @@ export function judge({ clusters, scopes, waivers, settings, period, at }: Judge
   const classes = new Map(sorted.map(({ id, classes: namespaces }) => [id, namespaces]))
   const findingsAt = (wanted: number) => findingsOf(checked.found, wanted, { classes, waivers: register, at })
   const findings = findingsAt(wantedShare)
-  // What is not to be judged is listed, and in no verdict.
+  // Findings of other classes are listed but count in no verdict.
   const isJudged = (finding: Finding) => finding.class === null || judgedClasses.includes(finding.class)
   const judged = findings.filter(isJudged)
   const byRule = Map.groupBy(judged, ({ rule }) => rule)
@@ -74,15 +74,15 @@ export function judge({ clusters, scopes, waivers, settings, period, at }: Judge
   }
 }
 
-/** No window of a cluster was collected: nothing is known of it. */
+/** Whether no window of a cluster was collected, so that nothing is known about it. */
 function isUnseen({ windows }: ClusterPeriod): boolean {
   return !windows.some(({ collected }) => collected)
 }
 
-/** What each rule found, before anything is held against a wanted share. */
+/** Findings of each rule, before they are compared with a wanted share. */
 type Found = readonly { readonly rule: string; readonly findings: readonly RuleFinding[] }[]
 
-/** A rule that throws lacks evidence, and keeps no other from being told. */
+/** Runs the rules. A rule that throws has not enough evidence, and does not affect the others. */
 function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { found: Found; errors: string[] } {
   const errors: string[] = []
   const found = rules.map(({ id, check, readsLists = false }) => ({
@@ -107,7 +107,7 @@ function checkedBy(rules: readonly Rule[], periods: readonly RulePeriod[]): { fo
 }
 
 type FindingsInput = {
-  /** What decides whose something is, by cluster. */
+  /** Namespaces that decide classes, by cluster. */
   readonly classes: ReadonlyMap<string, ClassNamespaces>
   readonly waivers: readonly Waiver[]
   readonly at: string
@@ -118,7 +118,7 @@ function findingsOf(found: Found, wantedShare: number, { classes, waivers, at }:
   return found.flatMap(({ rule, findings }) =>
     findings
       .map((finding) => ({ ...atWantedShare(finding, wantedShare), key: subjectKey(finding.subject) }))
-      // That everything was there to be judged is no finding.
+      // A whole-cluster result with nothing to judge is not a finding.
       .filter(({ isWhole, verdict }) => isWhole !== true || verdict !== 'not-applicable')
       .toSorted((a, b) => compareText(a.key, b.key))
       .map(({ subject, verdict, detail, seen }): Finding => {
@@ -130,7 +130,7 @@ function findingsOf(found: Found, wantedShare: number, { classes, waivers, at }:
   )
 }
 
-/** Whose a subject is; null where it is a whole cluster. */
+/** Returns the class of a subject; null if it is a whole cluster. */
 function classOf(subject: Subject, namespaces: ClassNamespaces | undefined): PathClass | null {
   if (subject.kind === 'cluster') return null
   if (namespaces === undefined) return 'application'
@@ -138,8 +138,8 @@ function classOf(subject: Subject, namespaces: ClassNamespaces | undefined): Pat
 }
 
 /**
- * What was there only while nothing was collected is not known, so a rule of paths, ports or workloads says so once of the cluster where that is
- * more than may go unseen: what was found in one namespace must not stand for what was not seen in another.
+ * Adds one cluster finding to a rule of paths, ports or workloads if more time was uncollected than the wanted share allows: something may have existed only
+ * then, and findings in one namespace must not stand for unobserved ones in another.
  */
 function ofWhatIsMissing(
   { cluster, facts, windows, uncollected, unlisted }: RulePeriod,
@@ -156,7 +156,7 @@ function ofWhatIsMissing(
         'No window of the cluster was expected in the period, so its workloads and paths are unknown',
       ),
     ]
-  // Without any list nobody knows which workloads there were: a rule of them must not say that it has nothing to judge.
+  // Without any list the workloads are unknown, so a rule about workloads must not claim to have nothing to judge.
   if (readsLists && unlisted > 0 && (facts?.workloads.length ?? 0) === 0)
     return [
       clusterFinding(
@@ -194,7 +194,7 @@ function scopesOf(framework: string, scopes: readonly Scope[]): Scope[] {
 
 type FrameworkInput = {
   readonly periods: readonly RulePeriod[]
-  /** Findings by rule, as they stand at a wanted share. */
+  /** Findings by rule, at a wanted share. */
   readonly byRuleAt: (wantedShare: number) => ReadonlyMap<string, readonly Finding[]>
   readonly wantedShare: number
   readonly labelsOf: LabelsOf
@@ -205,7 +205,7 @@ function frameworkResult(
   scopes: readonly Scope[],
   { periods, byRuleAt, wantedShare, labelsOf }: FrameworkInput,
 ): FrameworkResult {
-  // The most that any scope of the framework wants.
+  // The largest wanted share of any scope of the framework.
   const wanted = Math.max(
     ...scopes.map((scope) => scope.wantedShare ?? wantedShare),
     scopes.length === 0 ? wantedShare : 0,
@@ -235,7 +235,7 @@ function frameworkResult(
   }
 }
 
-/** What was seen and is not judged. A cluster that is left out stands here also where nothing was seen of it. */
+/** Returns what was observed and is not judged. A cluster out of scope is listed even if nothing was observed in it. */
 function outOfScope(
   periods: readonly RulePeriod[],
   scopes: readonly Scope[],

@@ -1,17 +1,17 @@
-/** The one share of observed pod time that every surface shows: of a period, of the one before, of the trend. */
+/** The share of observed pod time that every output shows: for a period, the one before, and the trend. */
 import type { TimelineMonth } from '../../model/history.ts'
 import { lengthOf } from '../../time/windows.ts'
 
 type Windows = TimelineMonth['windows']
 
-/** How much of the pods' time was seen, in pod seconds. */
+/** How much pod time was observed, in pod seconds. */
 export type ObservedTime = {
-  /** A window that was not collected counts as expected like the average of the others, and as not observed. */
+  /** A window that was not collected adds the average expected time of the others, and no observed time. */
   readonly expectedSeconds: number
   readonly observedSeconds: number
-  /** Collected, but how much should have been seen is not known, or no meshed pod lived. */
+  /** Collected windows whose expected time is unknown, or in which no meshed pod lived. */
   readonly unmeasured: number
-  /** Null where nothing can be said: stronger than a good number elsewhere. */
+  /** Null if unknown. */
   readonly share: number | null
 }
 
@@ -35,7 +35,7 @@ export function observedTime(windows: Windows): ObservedTime {
   }
 }
 
-/** The share over several clusters: of those whose own is known; null where that is none. */
+/** Returns the share over the clusters whose own share is known; null if there are none. */
 export function shareOfAll(clusters: readonly ObservedTime[]): number | null {
   const measured = clusters.filter(({ share }) => share !== null)
   const expected = measured.reduce((sum, { expectedSeconds }) => sum + expectedSeconds, 0)

@@ -2,11 +2,11 @@ import type { BlindSpot, Coverage, WindowResult, Workload } from '../../model/wi
 import type { ObservedPeriod, ObservedWorkload } from '../../model/period.ts'
 import { workloadKey } from '../pods/facts.ts'
 
-/** Blind spots by which connections of a workload go around its proxies. */
+/** Blind spots by which connections of a workload bypass its proxies. */
 const AROUND: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet', 'ipv6'])
 
 /**
- * Keeps of each window what shares of time are made from: how much of each workload's pods was read, and what went around their proxies.
+ * Collects the input for shares of time from each window: how much of each workload's pods was read, and what bypassed their proxies.
  *
  * @param results of one cluster, oldest first
  */
@@ -31,7 +31,7 @@ export function observedPeriod(results: readonly WindowResult[]): ObservedPeriod
       const around = workload.blindSpots.filter(({ kind }) => AROUND.has(kind))
       if (around.length > 0) draft.around.set(index, around)
     }
-    // A pod that no list shows is not known to have had a proxy, whatever was read of it.
+    // An unlisted pod is not known to have had a proxy, whatever was read from it.
     for (const [key, { expectedSeconds }] of covered) if (expectedSeconds > 0) draftOf(key).hadPods[index] = 1
   })
   return {
@@ -60,7 +60,7 @@ function hadPods({ pods, blindSpots }: Workload, row: Coverage | undefined): boo
   return pods > 0 || (row?.expectedSeconds ?? 0) > 0 || blindSpots.some(({ kind }) => kind === 'pod-unknown')
 }
 
-/** The part of the pods' time that was read; 0 where a pod had no proxy, or is not known to have had one, or has labels that readings go by. */
+/** Returns the share of the pods' time that was read; 0 if a pod had no proxy, may have had none, or has overriding labels. */
 function observedShare({ meshed, overriding, blindSpots }: Workload, row: Coverage | undefined): number {
   if (meshed !== 'yes' || overriding !== undefined || blindSpots.some(({ kind }) => kind === 'pod-unknown')) return 0
   if (row === undefined || row.expectedSeconds === 0 || row.pods.meshed < row.pods.total) return 0

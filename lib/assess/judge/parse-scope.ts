@@ -18,10 +18,10 @@ import { names, pattern, textField } from './yaml-fields.ts'
 
 const FIELDS = ['clusters', 'namespaces', 'labels', 'wantedShare', 'owner', 'reason'] as const
 
-/** Under this name stands what concerns the whole report. */
+/** Key of the settings for the whole report. */
 const REPORT = 'report'
 
-/** What Kubernetes takes as the name of a label. */
+/** A valid Kubernetes label name. */
 const LABEL_NAME = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/
 
 const label = z.string({
@@ -31,7 +31,7 @@ const label = z.string({
       : `it is ${yamlKind(input)}, wanted text`,
 })
 
-/** Written as percent, kept as a part of one. */
+/** Written in percent, stored as a fraction of 1. */
 const wantedShare = z
   .number({ error: ({ input }) => `it is ${yamlKind(input)}, wanted a number of percent such as 99.5` })
   .gt(0, { error: 'wanted more than 0 and at most 100 percent' })
@@ -58,13 +58,13 @@ const report = z.strictObject({
 
 const REPORT_FIELDS = Object.keys(report.shape)
 
-/** What `scope.yaml` declares: scopes, and what concerns the whole report as far as it was written. */
+/** Contents of `scope.yaml`: scopes, and the settings of the whole report that were written. */
 export type DeclaredScope = {
   readonly scopes: readonly Scope[]
   readonly report: z.output<typeof report>
 }
 
-/** What holds where nothing is declared. */
+/** Settings that apply if nothing is declared. */
 export const DEFAULT_SETTINGS: ReportSettings = {
   organisation: null,
   preparedBy: null,
@@ -74,7 +74,7 @@ export const DEFAULT_SETTINGS: ReportSettings = {
   ownerLabel: 'app.kubernetes.io/part-of',
 }
 
-/** The settings of a report, with the defaults for what was not written. */
+/** Returns the settings of a report, with defaults for those that were not written. */
 export function settingsOf({ judge, ...written }: DeclaredScope['report']): ReportSettings {
   return {
     organisation: written.organisation ?? DEFAULT_SETTINGS.organisation,
@@ -128,9 +128,9 @@ const storedScopes = z.object({
 })
 
 /**
- * Reads the text of `scope.yaml`: for each framework one scope, or a list of them, of which any may hold, and what concerns the whole report.
+ * Reads the text of `scope.yaml`: for each framework one scope, or a list of alternatives, and the settings of the whole report.
  *
- * @returns the scopes by framework, then in the order of the text; or one problem for each thing that is wrong
+ * @returns the scopes by framework, then in the order of the text; or one problem for each error
  */
 export function readScopes(source: string): Read<DeclaredScope> {
   const yaml = readYaml(source)
@@ -208,12 +208,12 @@ function labelNames(given: unknown): string[] {
   return yamlKind(labels) === 'a mapping' ? Object.keys(labels as object) : []
 }
 
-/** Scopes as they are stored: JSON without a place for anything else. */
+/** Encodes scopes as the JSON that is stored. */
 export function encodeScopes({ scopes, report: ofReport }: DeclaredScope): unknown {
   return { format: 'ciphertrail/scope/2', report: ofReport, scopes }
 }
 
-/** Reads what {@link encodeScopes} gave; undefined of anything else. */
+/** Decodes the output of {@link encodeScopes}; undefined for anything else. */
 export function decodeScopes(stored: unknown): DeclaredScope | undefined {
   const read = storedScopes.safeParse(stored).data
   return read === undefined ? undefined : { scopes: read.scopes, report: read.report }

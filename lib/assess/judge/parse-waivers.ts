@@ -102,7 +102,7 @@ const storedWaivers = z.object({
 /**
  * Reads the text of `waivers.yaml`: a mapping of ids to exceptions.
  *
- * @returns the waivers by id; or one problem for each thing that is wrong
+ * @returns the waivers by id; or one problem for each error
  */
 export function parseWaivers(source: string): Read<readonly Waiver[]> {
   const yaml = readYaml(source)
@@ -139,7 +139,7 @@ export function parseWaivers(source: string): Read<readonly Waiver[]> {
   return { value: waivers.toSorted((a, b) => compareText(a.id, b.id)), problems: [] }
 }
 
-/** A time in UTC, or what is wrong with it. */
+/** Returns a time in UTC, or what is wrong with it. */
 function readExpiry(given: string): string | { readonly problem: string } {
   const [, date = '', clock, zone] =
     /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?(Z|[+-]\d\d:\d\d)?$/.exec(given) ?? []
@@ -149,20 +149,20 @@ function readExpiry(given: string): string | { readonly problem: string } {
       problem: `it has no ${clock === undefined ? 'time of day' : 'time zone'}, write ${date}T${clock ?? '00:00:00'}Z for UTC`,
     }
   try {
-    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    // Invalid dates, such as 30 February, would be read as days of the next month.
     if (new Date(date).toISOString().startsWith(date)) return toTime(toSeconds(given.replace(' ', 'T')))
   } catch {
-    // Said below: no calendar or clock has it.
+    // Reported below.
   }
   return { problem: 'no calendar or clock has this time, wanted one such as 2027-01-31T00:00:00Z' }
 }
 
-/** Waivers as they are stored: JSON without a place for anything else. */
+/** Encodes waivers as the JSON that is stored. */
 export function encodeWaivers(waivers: readonly Waiver[]): unknown {
   return { format: 'ciphertrail/waivers/1', waivers }
 }
 
-/** Reads what {@link encodeWaivers} gave; undefined of anything else. */
+/** Decodes the output of {@link encodeWaivers}; undefined for anything else. */
 export function decodeWaivers(stored: unknown): readonly Waiver[] | undefined {
   return storedWaivers.safeParse(stored).data?.waivers
 }

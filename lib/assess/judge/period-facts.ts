@@ -5,11 +5,11 @@ import { compareText } from '../../text/order.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { observedPeriod } from './observed.ts'
 
-/** Blind spots by which traffic goes around a proxy. */
+/** Blind spots by which traffic bypasses a proxy. */
 const BYPASSES: ReadonlySet<BlindSpot['kind']> = new Set(['skip-inbound', 'skip-outbound', 'skip-subnet'])
 
 /**
- * Adds up what the windows of a period say of workloads, identities and cryptography.
+ * Combines the facts about workloads, identities and cryptography from the windows of a period.
  *
  * @param results of one cluster, oldest first
  */
@@ -45,7 +45,7 @@ type Draft = {
 function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] {
   const drafts = new Map<string, Draft>()
   for (const { workloads } of results) {
-    // What has no pod in a window neither sends nor receives in it.
+    // A workload without pods in a window neither sends nor receives in it.
     const present = workloads
       .filter(({ pods }) => pods > 0)
       .map((workload) => ({ key: workloadKey(workload), workload }))
@@ -60,7 +60,7 @@ function workloadHistories(results: readonly WindowResult[]): WorkloadHistory[] 
     }
     for (const sharing of sharers.values()) {
       if (sharing.length === 1) continue
-      // The first two are enough to know the first that is not the workload itself.
+      // The first two are enough to find the first other than the workload itself.
       const [first, second] = sharing.map(({ key }) => key).sort(compareText)
       for (const { key } of sharing) drafts.get(key)?.sharedWith.add((key === first ? second : first) ?? '')
     }
@@ -131,14 +131,14 @@ function addWorkload(draft: Draft, workload: Workload): void {
     draft.aroundProxy = { maxBytes: (draft.aroundProxy?.maxBytes ?? 0) + aroundProxy.maxBytes }
 }
 
-/** Most workloads keep their labels, which is seen faster than a key of them is made. */
+/** Most workloads keep their labels, and comparing them is faster than making a key. */
 function isSame(a: Workload['labels'], b: Readonly<Record<string, string>>): boolean {
   if (a === undefined) return false
   const names = Object.keys(b)
   return names.length === Object.keys(a).length && names.every((name) => Object.hasOwn(a, name) && a[name] === b[name])
 }
 
-/** A path keeps its identities for long, so those that it had are compared rather than named: there may be a million of them. */
+/** Returns the identities of each path. A path rarely changes them, so they are compared instead of keyed: there may be a million. */
 function identitiesOf(results: readonly WindowResult[]): PathIdentity[] {
   const byPath = new Map<string, { -readonly [Key in keyof PathIdentity]: PathIdentity[Key] }[]>()
   for (const { paths, collected } of results) {

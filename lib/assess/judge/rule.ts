@@ -9,8 +9,8 @@ import { workloadKey } from '../pods/facts.ts'
 import { type JudgedPeriod, NO_WORKLOAD, type SeenWindows, seenOfPath, seenOfPort, seenWindows } from './seen.ts'
 
 /**
- * One thing that a period is judged by. A rule says what was seen, and how much of the subject's life that is: where less than the wanted share was
- * seen, neither a pass nor `not-applicable` stands.
+ * A test of a period. A rule reports what was observed, and for what share of the subject's life. Below the wanted share, neither a pass nor `not-applicable`
+ * holds.
  */
 export type Rule = {
   /** The name of its file. */
@@ -18,37 +18,37 @@ export type Rule = {
   /** The property that the rule tests; the same for every verdict. */
   readonly title: string
   readonly why: string
-  /** What it is judged on, and what counts as seen. */
+  /** The evidence it uses, and what counts as seen. */
   readonly needs: string
-  /** It judges the workloads that Kubernetes lists name, so that without any list it knows of none. Default false. */
+  /** It judges the workloads in Kubernetes lists, so it knows none without a list. Default false. */
   readonly readsLists?: boolean
   readonly check: (period: RulePeriod) => readonly RuleFinding[]
 }
 
 /**
- * What a rule says of a subject, before it is held against the wanted share: a pass, or nothing to judge, of which less was seen is not enough
- * evidence. Which rule it was, and who accepted it, is added by lib/assess/judge/judge.ts.
+ * A rule's finding about a subject, before the wanted share is applied: below it, `pass` and `not-applicable` become `not-enough-evidence`.
+ * lib/assess/judge/judge.ts adds the rule and the waiver.
  */
 export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail' | 'seen'> & {
-  /** Why the state of some traffic is not told; empty where it is. */
+  /** Why the state of some traffic is unknown; empty if it is known. */
   readonly untold?: string
-  /** It stands for the whole cluster, and is no finding where enough was seen. */
+  /** It is about the whole cluster, and is not a finding if enough was seen. */
   readonly isWhole?: true
 }
 
-/** What a path was in a window: its state, or `refused` where that was clear and policy stopped it. */
+/** A path's state in a window, or `refused` if policy stopped its plaintext. */
 export type SeenAs = State | 'refused'
 
 /** A path over all windows of a period. */
 export type PathHistory = Pick<PathRow, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'> & {
   /** In time order. */
   readonly rows: readonly PathRow[]
-  /** Windows by what it was in them; those before it was first seen, and after an end of it was gone, are in none. */
+  /** Number of windows by state. Windows before it was first seen, and after an end of it was gone, are not counted. */
   readonly windows: Readonly<Record<SeenAs, number>>
   /** How much of its life was seen from either end, and from both. */
   readonly seen: Seen
   readonly seenAtBothEnds: Seen
-  /** Windows with judged traffic, by whether what policy does was worked out. */
+  /** Windows with judged traffic, by whether the policy's effect is known. */
   readonly policy: { readonly known: number; readonly unknown: number }
 }
 
@@ -58,11 +58,11 @@ export type PortHistory = {
   readonly workload: Endpoint
   readonly port: number
   readonly paths: readonly PathHistory[]
-  /** How much of its life its own proxies saw. */
+  /** Share of its life that its own proxies saw. */
   readonly seen: Seen
 }
 
-/** A period of one cluster as rules read it: made once for all of them, and the same for every order of its input. */
+/** A period of one cluster as rules read it, prepared once for all rules. The order of the input does not matter. */
 export type RulePeriod = {
   readonly cluster: ClusterPeriod
   /** By path id. */
@@ -70,18 +70,18 @@ export type RulePeriod = {
   /** By workload, then port. */
   readonly ports: readonly PortHistory[]
   readonly facts: PeriodFacts | null
-  /** The share that is wanted of the whole report. */
+  /** The wanted share of the whole report. */
   readonly wantedShare: number
   readonly windows: SeenWindows
   /** Windows that were expected and not collected. */
   readonly uncollected: number
   /** Windows for which no Kubernetes list was read. */
   readonly unlisted: number
-  /** What was seen of the proxies of workloads, by `kind/namespace/name`. */
+  /** Coverage of workloads' proxies, by `kind/namespace/name`. */
   readonly coverage: ReadonlyMap<string, CoverageHistory>
 }
 
-/** What should have been seen of a workload over a period, and what was. */
+/** Expected and observed time of a workload over a period. */
 export type CoverageHistory = {
   readonly workload: Endpoint
   readonly expectedSeconds: number
@@ -139,10 +139,10 @@ function pathHistories({ rows, strips, windows }: ClusterPeriod, period: SeenWin
     })
 }
 
-/** States of a window without traffic that is judged. */
+/** States of a window without judged traffic. */
 const QUIET: ReadonlySet<State> = new Set(['not-observed', 'not-collected', 'exempt'])
 
-/** Windows with traffic of which it is told what it was, over all of them; null without traffic. */
+/** Returns the share of windows with traffic whose state is known; null without traffic. */
 function toldShare(windows: PathHistory['windows']): number | null {
   const told =
     windows.plaintext +
@@ -154,7 +154,7 @@ function toldShare(windows: PathHistory['windows']): number | null {
   return told + windows.unknown === 0 ? null : told / (told + windows.unknown)
 }
 
-/** Nobody knows what was refused of what is not known. */
+/** Returns a row's state, or `refused`. Unknown traffic stays unknown: what was refused of it is unknown, too. */
 function seenAs({ state, outcome }: PathRow): SeenAs {
   return outcome === 'refused' && state !== 'unknown' ? 'refused' : state
 }
@@ -196,7 +196,7 @@ function portHistories(paths: readonly PathHistory[], period: SeenWindows): Port
 function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHistory> {
   type Draft = { -readonly [Key in keyof CoverageHistory]: CoverageHistory[Key] }
   const histories = new Map<string, Draft>()
-  // A period has a row for each workload and window: names are looked up as they are, since making a key of each takes longer than all rules.
+  // A period has a row for each workload and window. Nested maps avoid making a key of each, which takes longer than all rules.
   const byName = new Map<string, Map<string, Map<string, Draft>>>()
   for (const { workload, expectedSeconds, observedSeconds } of coverage) {
     const { kind, namespace, name } = workload
@@ -218,7 +218,7 @@ function coverageHistories({ coverage }: ClusterPeriod): Map<string, CoverageHis
   return histories
 }
 
-/** Every workload that was seen in a period, by whatever source, each once. */
+/** Returns every workload that any source shows in a period, each once. */
 export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoint[] {
   const seen = [
     ...cluster.workloads,
@@ -228,32 +228,29 @@ export function workloadsSeen({ cluster, facts, coverage }: RulePeriod): Endpoin
   return [...new Map(seen.map((workload) => [workloadKey(workload), workload])).values()]
 }
 
-/**
- * Whether a path is exempt whatever its windows that nobody read would have shown: probes, whose identity is in the path, and the ports of the
- * proxy itself.
- */
+/** Whether a path is exempt, whatever its unread windows would have shown: probes, which are part of the path's identity, and the proxy's own ports. */
 export function isExempt({ source, rows }: PathHistory): boolean {
   const seen = rows.filter(({ state }) => state !== 'not-observed' && state !== 'not-collected')
   if (seen.some(({ state }) => state !== 'exempt')) return false
   return source.kind === 'probe' || (seen.length > 0 && seen.every(({ reason }) => reason.startsWith('admin-port')))
 }
 
-/** Whether an end of a path can have no identity of the mesh: who shows none has a path of its own, and so has who is outside the cluster. */
+/** Whether an end of a path cannot have a mesh identity. Clients without an identity, and ends outside the cluster, have separate paths. */
 export function hasNamelessEnd({ source, destination }: PathHistory): boolean {
   return source.kind === 'unmeshed' || source.kind === 'probe' || destination.kind === 'external'
 }
 
-/** Windows in which a path was let through without encryption by the mesh. */
+/** Number of windows in which a path was allowed without mesh encryption. */
 export function clearWindows({ windows }: PathHistory): number {
   return windows.plaintext + windows['no-mesh-tls']
 }
 
-/** Windows in which a path was encrypted, by the mesh or by the application. */
+/** Number of windows in which a path was encrypted, by the mesh or by the application. */
 export function encryptedWindows({ windows }: PathHistory): number {
   return windows.mtls + windows['tls-anonymous'] + windows['app-tls']
 }
 
-/** Reasons of an unknown window that may hide traffic in the clear, without what stands in brackets: no share is enough to pass beside one. */
+/** Reasons, without their part in brackets, of unknown windows that may hide plaintext: with one of them no share is enough to pass. */
 const DOUBTS: ReadonlySet<string> = new Set([
   'labels-overridden',
   'instance-not-confirmed',
@@ -261,14 +258,17 @@ const DOUBTS: ReadonlySet<string> = new Set([
   'ipv6-not-proxied',
 ])
 
-/** The reason of the first window in which what was seen of a path is in doubt; null where none is. */
+/** Returns the reason of the first window in which a path is in doubt; null if there is none. */
 export function doubtOf({ rows }: PathHistory): string | null {
   return (
     rows.find(({ state, reason }) => state === 'unknown' && DOUBTS.has(reason.replace(/ \(.*$/u, '')))?.reason ?? null
   )
 }
 
-/** What of a path was let through in the clear: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty where nothing was. */
+/**
+ * Describes the windows in which a path was allowed unencrypted: `not encrypted in 2 windows, first in the one from ..., no_tls_from_remote`. Empty if there
+ * are none.
+ */
 export function clearWords(path: PathHistory): string {
   const first = path.rows.find(isNotEncrypted)
   if (first === undefined) return ''
@@ -276,7 +276,7 @@ export function clearWords(path: PathHistory): string {
   return `not encrypted in ${windowCount(Math.max(1, clearWindows(path)))}, first from ${first.from}${reason}`
 }
 
-/** Why it is not told what the traffic of a path was in some windows; empty where it is. */
+/** Describes the windows in which a path's state is unknown; empty if there are none. */
 export function untoldWords({ rows, windows: { unknown } }: PathHistory): string {
   if (unknown === 0) return ''
   const reason = rows.find((row) => row.state === 'unknown')?.reason ?? ''
@@ -293,12 +293,12 @@ export function allOf(count: number): string {
   return count === 1 ? 'the only window' : `all ${count} windows`
 }
 
-/** The first letter of a sentence, upper case. */
+/** Capitalises the first letter of a sentence. */
 export function sentence(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1)
 }
 
-/** A finding about a path. It rests on what was seen of it where `seen` is given. */
+/** Makes a finding about a path. With `seen`, it is based on what was seen of the path. */
 export function pathFinding(
   path: PathHistory,
   verdict: Verdict,
@@ -310,7 +310,7 @@ export function pathFinding(
   return { subject, verdict, detail, seen, untold: untoldWords(path) }
 }
 
-/** A finding about a workload's port. */
+/** Makes a finding about a workload's port. */
 export function ofPort(
   { cluster, workload, port, paths }: PortHistory,
   verdict: Verdict,
@@ -321,7 +321,7 @@ export function ofPort(
   return { subject: { kind: 'port', cluster, workload, port }, verdict, detail, seen, untold }
 }
 
-/** A finding about a workload. */
+/** Makes a finding about a workload. */
 export function ofWorkload(
   cluster: string,
   { kind, namespace, name }: Endpoint,
@@ -332,7 +332,7 @@ export function ofWorkload(
   return { subject: { kind: 'workload', cluster, workload: { kind, namespace, name } }, verdict, detail, seen }
 }
 
-/** A finding about a whole cluster. */
+/** Makes a finding about a whole cluster. */
 export function clusterFinding(
   cluster: string,
   verdict: Verdict,
@@ -342,7 +342,7 @@ export function clusterFinding(
   return { subject: { kind: 'cluster', cluster }, verdict, detail, seen }
 }
 
-/** The text by which findings of one rule are sorted, and by which a subject is told from others. */
+/** Returns the key that identifies a subject and sorts the findings of one rule. */
 export function subjectKey(subject: Subject): string {
   switch (subject.kind) {
     case 'path':

@@ -14,7 +14,7 @@ import { sourcesAgree } from './rules/sources-agree.ts'
 import { trustAnchorIsValid } from './rules/trust-anchor-is-valid.ts'
 import { workloadIsMeshed } from './rules/workload-is-meshed.ts'
 
-/** Every rule, in the order in which they are shown: what was on the wire, what policy and setup say, identities, cryptography, evidence. */
+/** Every rule, in display order: traffic on the wire, policy and setup, identities, cryptography, evidence. */
 export const RULES: readonly Rule[] = [
   pathIsEncrypted,
   pathIsMutual,

@@ -2,10 +2,9 @@ import type { Finding, Score, Verdict } from '../../model/judgement.ts'
 import { VERDICTS } from '../../model/judgement.ts'
 
 /**
- * Counts findings: the one function that makes a score, for a rule, a control, a framework and a whole period. What is not applicable does not
- * count at all.
+ * Counts findings into a score, for a rule, a control, a framework or a whole period. Findings that are not applicable do not count.
  *
- * @param isBlind a cluster that is judged had no collected window: then no share is told, whatever the others come to
+ * @param isBlind a judged cluster had no collected window: then the score has no share, whatever the other clusters show
  */
 export function scoreOf(findings: Iterable<Pick<Finding, 'verdict' | 'waiver'>>, isBlind: boolean): Score {
   const counts = { pass: 0, fail: 0, waived: 0, notEnoughEvidence: 0 }
@@ -18,7 +17,7 @@ export function scoreOf(findings: Iterable<Pick<Finding, 'verdict' | 'waiver'>>,
   return { ...counts, share: isBlind || judged === 0 ? null : counts.pass / judged }
 }
 
-/** The worst verdict; `not-applicable` of none. A failure that is waived is a failure. */
+/** Returns the worst verdict; `not-applicable` without findings. A waived failure is a failure. */
 export function worstVerdict(findings: Iterable<Pick<Finding, 'verdict'>>): Verdict {
   let worst = VERDICTS.length - 1
   for (const { verdict } of findings) worst = Math.min(worst, VERDICTS.indexOf(verdict))

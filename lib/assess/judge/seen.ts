@@ -6,13 +6,13 @@ import { lengthOf } from '../../time/windows.ts'
 import { workloadKey } from '../pods/facts.ts'
 import { includesPort, parsePorts } from '../pods/ports.ts'
 
-/** The time that is judged, RFC 3339. Of a period that is not over it ends with the last window that was expected. */
+/** The judged time, RFC 3339. For a period that is not over, it ends with the last expected window. */
 export type JudgedPeriod = { readonly from: string; readonly to: string }
 
 /** Which end of a path must have been read: either, both, or the one that accepts connections. */
 type SeenBy = 'either-end' | 'both-ends' | 'destination'
 
-/** A window of the period with what was read in it. `index` is its place in {@link ObservedPeriod}; -1 where it has no result. */
+/** A window of the period. `index` is its place in {@link ObservedPeriod}; -1 if it has no result. */
 type SeenWindow = {
   readonly start: string
   readonly seconds: number
@@ -20,20 +20,20 @@ type SeenWindow = {
   readonly collected: boolean
 }
 
-/** The windows of a cluster's period, made once for all that is judged of it. */
+/** The windows of a cluster's period, prepared once for all rules. */
 export type SeenWindows = {
   readonly windows: readonly SeenWindow[]
   readonly observed: ObservedPeriod
-  /** Seconds of the period in which no window was expected, as before the cluster was registered: nobody looked. */
+  /** Seconds of the period in which no window was expected, for example before the cluster was registered. */
   readonly outsideSeconds: number
 }
 
 const NOTHING: ObservedPeriod = { windows: [], workloads: new Map() }
 
-/** Kinds of an end that are no workload of this cluster: nobody's port, or nobody knows whose, so that nothing of theirs is read. */
+/** Kinds of ends that are not workloads of this cluster, so that nothing is read from them. */
 export const NO_WORKLOAD: ReadonlySet<string> = new Set(['external', 'service', 'serviceaccount', 'unmeshed', 'probe'])
 
-/** States of a path in a window that tell what its traffic was. */
+/** Known states of a path in a window. */
 const TOLD: ReadonlySet<State> = new Set(['plaintext', 'no-mesh-tls', 'tls-anonymous', 'app-tls', 'mtls', 'exempt'])
 
 /** Prepares the windows of a cluster in a period. */
@@ -51,7 +51,7 @@ export function seenWindows({ windows, facts }: ClusterPeriod, period: JudgedPer
   return { observed, windows: expected, outsideSeconds }
 }
 
-/** What is asked of a path: its ends and port, and its state in each window of the period. */
+/** A path's ends and port, and its state in each window of the period. */
 export type SeenPath = {
   readonly source: Source
   readonly destination: Destination
@@ -60,8 +60,8 @@ export type SeenPath = {
 }
 
 /**
- * How much of a path's life was seen. It lives while neither end is listed without a pod. A window counts by the part of the pods' time that was
- * read, at the ends that can tell of this path; none of it counts where the state is unknown, or was not collected.
+ * Returns how much of a path's life was seen. A path lives unless lists show an end without a pod. Each window counts with the share of pod time that was
+ * read at the ends that can show this path. It counts nothing if its state is unknown or it was not collected.
  */
 export function seenOfPath({ source, destination, port, strip }: SeenPath, by: SeenBy, period: SeenWindows): Seen {
   const from = by === 'destination' ? null : endOf(source, period)
@@ -79,7 +79,7 @@ export function seenOfPath({ source, destination, port, strip }: SeenPath, by: S
   })
 }
 
-/** How much of the life of a workload's port was seen by its own proxies. */
+/** Returns how much of the life of a workload's port its own proxies saw. */
 export function seenOfPort(
   { workload, port }: { readonly workload: Endpoint; readonly port: number },
   period: SeenWindows,
@@ -92,7 +92,7 @@ export function seenOfPort(
   )
 }
 
-/** For how much of a workload's life lists that agree, or cAdvisor, told whether its pods had proxies. */
+/** Returns for how much of a workload's life agreeing lists, or cAdvisor, show whether its pods had proxies. */
 export function seenOfWorkload(workload: Endpoint, period: SeenWindows): Seen {
   const end = endOf(workload, period)
   return sumOf(period, ({ index }) => {
@@ -102,9 +102,9 @@ export function seenOfWorkload(workload: Endpoint, period: SeenWindows): Seen {
 }
 
 /**
- * For how much of the period something was seen of a whole cluster.
+ * Returns for how much of the period a fact about a whole cluster was seen.
  *
- * @param seen the windows in which it was
+ * @param seen the windows in which it was seen
  */
 export function seenOfCluster(seen: readonly { readonly start: string }[], period: SeenWindows): Seen {
   const starts = new Set(seen.map(({ start }) => start))
@@ -112,11 +112,10 @@ export function seenOfCluster(seen: readonly { readonly start: string }[], perio
 }
 
 /**
- * What is seen of a subject where some windows with traffic do not tell what a rule asks: they count as not seen, as if they had not been collected, so
- * that losing one never helps.
+ * Lowers the seen share by the windows with traffic that do not answer a rule's question. They count as not collected, so that losing a window never helps.
  *
- * @param told windows with traffic that tell it
- * @param untold those that do not
+ * @param told windows with traffic that answer it
+ * @param untold windows with traffic that do not
  */
 export function withUntold(seen: Seen, told: number, untold: number): Seen {
   if (told + untold === 0) return seen
@@ -135,19 +134,19 @@ const UNREAD: ObservedWorkload = {
   around: new Map(),
 }
 
-/** Null: no workload of this cluster, so that it neither tells anything nor bounds a life. */
+/** Returns the observed workload of an end; null if it is not a workload of this cluster, so that it neither shows anything nor bounds a life. */
 function endOf(end: Endpoint, { observed }: SeenWindows): ObservedWorkload | null {
   return NO_WORKLOAD.has(end.kind) ? null : (observed.workloads.get(workloadKey(end)) ?? UNREAD)
 }
 
-/** Complete lists show that it had no pod. */
+/** Whether complete lists show that a workload had no pod. */
 function isAbsent({ hadPods }: ObservedWorkload, index: number, { observed }: SeenWindows): boolean {
   return observed.windows[index]?.isListed === true && hadPods[index] !== 1
 }
 
 /**
- * What was read of an end in a window; 0 where connections of the path may go around its proxies. Which port a client skips is told as the Service's
- * port, which may be another than the pod's: what a client skips counts whatever the port.
+ * Returns the share of an end's time that was read in a window; 0 if connections of the path may bypass its proxies. A client skips a Service's port, which
+ * may differ from the pod's, so a client's skipped ports count whatever the port.
  */
 function shareAt(
   { shares, around }: ObservedWorkload,
@@ -177,7 +176,7 @@ function sumOf(
     if (share > 0) seenCount += 1
     if (!window.collected) uncollected += 1
   })
-  // Who lived in no window is not known to have lived outside of them.
+  // A subject that lived in no window is not known to have lived outside of them.
   const whole = life === 0 ? 0 : life + outsideSeconds
   return {
     share: whole === 0 ? null : seen / whole,

@@ -5,28 +5,28 @@ import { compareText } from '../../text/order.ts'
 import { isNotEncrypted } from '../window/episode-lifecycle.ts'
 import { matchesPattern } from '../../text/pattern.ts'
 
-/** How long before its end a waiver is told to be expiring. */
+/** How long before its end a waiver counts as expiring. */
 const EXPIRING_SECONDS = 14 * 24 * 60 * 60
 
-/** A waiver that holds for longer than this, from the moment at which it is judged, is too broad. */
+/** A waiver that is valid for longer than this, from the moment of judgement, is too broad. */
 const MAX_SECONDS = 366 * 24 * 60 * 60
 
-/** What a waiver may accept: the ends and the port of what failed, as far as it has them. */
+/** A failure that a waiver may accept, with its ends and port as far as it has them. */
 export type Waivable = {
   readonly cluster: string
-  /** Absent where the failure is not one source's. */
+  /** Absent if the failure is not about one source. */
   readonly source?: Endpoint
-  /** The destination of a path, or the workload that failed; absent where the failure is a cluster's. */
+  /** The destination of a path, or the workload that failed; absent if the failure is about a cluster. */
   readonly destination?: Endpoint
   readonly port?: number
 }
 
-/** How a waiver names an end: `kind/namespace/name`, `external/tax.example`, or `(unmeshed)` for who has no name. */
+/** Returns the name of an end in waivers: `kind/namespace/name`, `external/tax.example`, or `(unmeshed)` for an end without a name. */
 export function endName({ kind, namespace, name }: Endpoint): string {
   return name === '' ? `(${kind})` : namespace === '' ? `${kind}/${name}` : `${kind}/${namespace}/${name}`
 }
 
-/** What of a subject a waiver is matched with. */
+/** Returns the parts of a subject that a waiver is matched with. */
 export function waivableOf(subject: Subject): Waivable {
   switch (subject.kind) {
     case 'path':
@@ -40,14 +40,14 @@ export function waivableOf(subject: Subject): Waivable {
   }
 }
 
-/** From its expiry on a waiver accepts nothing. */
+/** Whether a waiver is in force: from its expiry on it accepts nothing. */
 export function isInForce({ expires }: Waiver, at: string): boolean {
   return Date.parse(at) < Date.parse(expires)
 }
 
 /**
- * Whether a waiver is about this failure, in force or not. A waiver that names what the failure has not (a source, where a whole port failed) is
- * not about it: it accepts less than failed.
+ * Whether a waiver matches a failure, in force or not. A waiver that names something the failure does not have (a source, if a whole port failed) does not
+ * match, because it accepts less than failed.
  */
 export function isAbout(waiver: Waiver, failed: Waivable, rule: string): boolean {
   const { cluster, rules, source, destination, port } = waiver
@@ -65,7 +65,7 @@ function isEnd(pattern: string | undefined, end: Endpoint | undefined): boolean 
   return end !== undefined && matchesPattern(pattern, endName(end))
 }
 
-/** The id of the waiver in force that accepts each of these rules' failures, the first by id; null where none does. */
+/** Returns the id of the first waiver in force that accepts the failures of all these rules; null if there is none. */
 export function waiverFor(
   failed: Waivable,
   rules: readonly string[],
@@ -79,7 +79,7 @@ export function waiverFor(
   return first ?? null
 }
 
-/** Rows with the waiver in force at a time, where they were not encrypted. */
+/** Returns rows with the waiver in force at a time, if they were not encrypted. */
 export function waivedRows(rows: readonly PathRow[], waivers: readonly Waiver[], at: string): PathRow[] {
   return rows.map((row) => ({
     ...row,
@@ -88,15 +88,15 @@ export function waivedRows(rows: readonly PathRow[], waivers: readonly Waiver[],
 }
 
 /**
- * Whether a waiver accepts more than an exception should: it names neither a namespace nor a name at either end, so that it is about everything
- * in a cluster; or it holds for longer than a year from now.
+ * Whether a waiver is too broad for an exception: it names neither a namespace nor a name at either end, so it covers a whole cluster; or it is valid for
+ * longer than a year from now.
  */
 function isTooBroad({ source, destination, expires }: Waiver, at: string): boolean {
   const isNamed = [source, destination].some((pattern) => pattern !== undefined && namesAnEnd(pattern))
   return !isNamed || Date.parse(expires) - Date.parse(at) > MAX_SECONDS * 1000
 }
 
-/** A kind alone, or who has no name, may be anybody. */
+/** Whether a pattern names an end. A kind alone, or an end without a name, matches anything. */
 function namesAnEnd(pattern: string): boolean {
   return pattern
     .split('/')
@@ -105,30 +105,30 @@ function namesAnEnd(pattern: string): boolean {
 }
 
 /**
- * How a waiver stands at a time.
+ * Returns the status of a waiver at a time.
  *
- * @param findings how many failures it accepts, or would, were it in force
+ * @param findings how many failures it accepts, or would accept if it were in force
  */
 export function waiverResult(waiver: Waiver, findings: number, at: string): WaiverResult {
   return { waiver, status: statusOf(waiver, findings, at), isTooBroad: isTooBroad(waiver, at), findings }
 }
 
-/** A waiver as it stands without a history: whether it is in use is not known, so `findings` is null and `in-force` all that is said. */
+/** Status of a waiver without a history: its use is unknown, so `findings` is null and the status at most `in-force`. */
 export type WaiverStanding = Omit<WaiverResult, 'status' | 'findings'> & {
   readonly status: WaiverResult['status'] | 'in-force'
   readonly findings: number | null
 }
 
-/** How a waiver stands at a time, whatever it accepts. */
+/** Returns the status of a waiver at a time, whatever it accepts. */
 export function waiverStanding(waiver: Waiver, at: string): WaiverStanding {
-  // As if it accepted something, so that its end alone decides.
+  // Assume that it accepts something, so that only its expiry decides.
   const { status, isTooBroad: isBroad } = waiverResult(waiver, 1, at)
   return { waiver, isTooBroad: isBroad, status: status === 'in-use' ? 'in-force' : status, findings: null }
 }
 
 function statusOf(waiver: Waiver, findings: number, at: string): WaiverResult['status'] {
   if (!isInForce(waiver, at)) return 'expired'
-  // One that accepts nothing can go whenever it ends.
+  // A waiver that accepts nothing can be removed, whenever it expires.
   if (findings === 0) return 'unused'
   return Date.parse(waiver.expires) - Date.parse(at) < EXPIRING_SECONDS * 1000 ? 'expiring' : 'in-use'
 }

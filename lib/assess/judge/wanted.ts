@@ -1,18 +1,18 @@
-/** What less than the wanted share makes of a verdict (docs/decisions/0069-seen-is-an-axis-of-its-own.md). */
+/** How the wanted share changes verdicts (docs/decisions/0069-seen-is-an-axis-of-its-own.md). */
 import type { Seen, Verdict } from '../../model/judgement.ts'
 import { durationWords } from '../../time/dates.ts'
 import { shareWords, wantedShareWords } from '../../text/share-words.ts'
 import { type RuleFinding, windowCount } from './rule.ts'
 
-/** What is wanted where nobody says otherwise. Of four weeks it leaves up to 6 h 43 min unseen. */
+/** Default wanted share. It allows up to 6 h 43 min unseen in four weeks. */
 export const WANTED_SHARE = 0.99
 
-/** Far below a tenth of a percent, and above what sums of fractions lose. */
+/** Far below 0.1 %, and above the rounding error of sums. */
 const EPSILON = 1e-9
 
 /**
- * A finding as it stands at a wanted share. Failures, and what lacks evidence whatever the share, stay. A pass, and that there is nothing to judge,
- * stand where at least the wanted share of the subject's life was seen, and of its windows with traffic was told; a pass always says its share.
+ * Applies a wanted share to a finding. `fail` and `not-enough-evidence` stay. `pass` and `not-applicable` stay only if at least the wanted share of the
+ * subject's life was seen, and at least that share of its windows with traffic has a known state. A pass always states its share.
  */
 export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFinding {
   const { verdict, detail, seen } = finding
@@ -30,7 +30,7 @@ export function atWantedShare(finding: RuleFinding, wantedShare: number): RuleFi
   return verdict === 'pass' ? { ...finding, detail: `${detail}${seenWords(seen)}` } : finding
 }
 
-/** Whether less than the wanted share was seen; what sums of fractions lose is not. Null is not known, and below nothing. */
+/** Whether less than the wanted share was seen, with a tolerance for rounding errors. Null means unknown and is never below. */
 export function isBelow(share: number | null, wantedShare: number): boolean {
   return share !== null && share < wantedShare - EPSILON
 }
@@ -40,7 +40,7 @@ function lacking(finding: RuleFinding, detail: string): RuleFinding {
   return { ...finding, verdict, detail }
 }
 
-/** What a pass says of what was not seen. */
+/** Describes the unseen time of a pass. */
 function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string {
   if (share === null) return ''
   if (share >= 1) return `, seen for all of its time`
@@ -48,7 +48,7 @@ function seenWords({ share, windows, uncollected, unseenSeconds }: Seen): string
   return `, seen for ${shareWords(share)} of its time, unseen for ${durationWords(Math.ceil(unseenSeconds))}${missing}`
 }
 
-/** What would have to be seen. */
+/** Describes what was not seen. */
 function missingWords({ windows, seenWindows, uncollected, outsideSeconds }: Seen): string {
   const unread = windows - uncollected - seenWindows
   const parts = [

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { yamlKind } from '../../text/yaml.ts'
 
-/** A text that must be there, says something, and has an end. `wanted` completes `wanted ...`. */
+/** A required text that is not empty and has a maximum length. `wanted` completes `wanted ...`. */
 export function textField(wanted: string, longest: number) {
   return z
     .string({
@@ -13,14 +13,14 @@ export function textField(wanted: string, longest: number) {
     .max(longest, { error: `it is longer than ${longest} characters` })
 }
 
-/** A text with `*` for any text. */
+/** A text in which `*` matches any text. */
 export function pattern(expression: RegExp, wanted: string) {
   return z
     .string({ error: ({ input }) => `it is ${yamlKind(input)}, wanted ${wanted}` })
     .regex(expression, { error: `wanted ${wanted}` })
 }
 
-/** A list of texts that may be left out: then it is empty. */
+/** An optional list of texts; empty if absent. */
 export function names<T extends z.ZodType<string>>(name: T) {
   return z
     .array(name, {
