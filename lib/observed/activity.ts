@@ -5,41 +5,40 @@ import { RETAIN_IDLE_SECONDS } from './page-times.ts'
 /** One sample of a counter. */
 export type Sample = { readonly time: Seconds; readonly value: number }
 
-/** When one instance (a proxy's admin address) was scraped with success, and which processes it had. */
+/** Successful scrapes of one instance (a proxy's admin address), and the starts of its processes. */
 export type Scrapes = {
   /** The times of `up` samples with value 1, oldest first, each once. */
   readonly times: readonly Seconds[]
-  /** Median seconds between two scrapes; 0 where fewer than two are known and nothing else is. */
+  /** Median seconds between two scrapes; 0 if fewer than two are known and there is no other source. */
   readonly interval: Seconds
-  /** Start times of the instance's processes, oldest first; empty where not known. */
+  /** Start times of the instance's processes, oldest first; empty if unknown. */
   readonly processStarts: readonly Seconds[]
 }
 
-/** Connections (or requests, or bytes) that a counter says were added, at the time of the later sample. */
+/** Increase of a counter of connections, requests or bytes, at the time of the later sample. */
 export type ActivityEvent = {
   readonly time: Seconds
   /** Always more than 0. */
   readonly count: number
   /**
-   * `undated`: the counter appeared after a time without scrapes of an older process, so it may be much older than its
-   * sample. For what is not encrypted it counts ("since unknown"), for what is encrypted it does not.
+   * `undated`: the counter appeared after a time without scrapes of an older process, so it may be much older than its sample. It counts for unencrypted
+   * traffic ("since unknown") but not for encrypted traffic.
    */
   readonly kind: 'grew' | 'restarted' | 'born' | 'undated'
 }
 
 /**
- * Decides what a counter says happened, sample by sample. Linkerd's counters
- * are born with their value and evicted after ten idle minutes, so a difference of two values, as `increase()` takes it,
- * loses the first connection of every series (measured).
+ * Derives the increases of a counter, sample by sample. Linkerd's counters start with their first value and are evicted after ten idle minutes, so a
+ * difference of two values, as in `increase()`, loses the first connection of every series (measured).
  *
- * Linkerd evicts when its metrics page is read, and after it has written the page (linkerd2-proxy, transport-metrics): a series
- * may be dropped by one scrape and be born again before the next, at the same value, and no scrape ever lacks it. A client
- * that calls every ten minutes and a few seconds would so be lost each time. `open` tells this case from a connection that
- * is kept. Where the last use is not known closely enough, each sample of such a series is `undated`.
+ * Linkerd evicts when its metrics page is read, and after it has written the page (linkerd2-proxy, transport-metrics): one scrape may evict a series that
+ * reappears with the same value before the next, so that every scrape has it. A client that calls every ten minutes and a few seconds would be lost each
+ * time. `open` distinguishes this case from a connection that stays open. If the last use is not known precisely enough, each sample of such a series is
+ * `undated`.
  *
  * @param samples oldest first; a sample belongs to exactly one scrape, at the same time
- * @param open the samples of `tcp_open_connections` with the same labels; empty for counters that have none or are never evicted
- * @param until up to when samples were asked for: a later scrape lacks none
+ * @param open samples of `tcp_open_connections` with the same labels; empty for counters without them or never evicted
+ * @param until end of the queried samples: later scrapes have no missing samples
  */
 export function activity(
   samples: readonly Sample[],
@@ -57,12 +56,12 @@ export function activity(
     let event: ActivityEvent | undefined
     let inDoubt = false
     if (previous !== undefined && !(lastScrape !== undefined && lastScrape > previous.time)) {
-      // No successful scrape in between lacked the series: it continued, or its process was restarted, or it was evicted.
+      // Every successful scrape in between had the series: it continued, its process restarted, or it was evicted.
       const grown = value - previous.value
       const opened = (openAt.get(time) ?? 0) - (openAt.get(previous.time) ?? Infinity)
       const eviction = evictionBetween(previous.time, time, idle, scrapes.interval)
       if (grown < 0 || startedWithin(scrapes, previous.time, time)) event = { time, count: value, kind: 'restarted' }
-      // More connections were opened than the counter knows: it began again.
+      // More connections were opened than the counter shows, so it restarted.
       else if (opened > grown || eviction === 'certain') event = { time, count: value, kind: 'born' }
       else if (grown > 0) event = { time, count: grown, kind: 'grew' }
       else if (eviction === 'possible' && !endsSoon(samples, previous.time, scrapes, until)) {
@@ -84,8 +83,8 @@ export function activity(
 }
 
 /**
- * The events in `(start, end]`: windows tile by sample time, so each event is in exactly one. Of the `undated` ones only the
- * largest is kept: each of them stands for the whole value, at a time that is not known.
+ * Returns the events in `(start, end]`. Windows tile by sample time, so each event is in exactly one. Only the largest `undated` event is kept, because each
+ * one is the whole value at an unknown time.
  */
 export function eventsWithin(events: readonly ActivityEvent[], start: Seconds, end: Seconds): ActivityEvent[] {
   const within = events.filter(({ time }) => time > start && time <= end)
@@ -94,10 +93,10 @@ export function eventsWithin(events: readonly ActivityEvent[], start: Seconds, e
   return within.filter((event) => event.kind !== 'undated' || event === kept)
 }
 
-/** The last use of a series, in `(after, by]`: minus infinity where that is not known, infinity while a connection is open. */
+/** Last use of a series, in `(after, by]`: minus infinity if unknown, infinity while a connection is open. */
 type Idle = { readonly after: Seconds; readonly by: Seconds }
 
-/** Whether a series that was shown at both `previous` and `time`, at no lower value, was dropped in between. */
+/** Whether a series that exists at both `previous` and `time`, at no lower value, was evicted in between. */
 function evictionBetween(
   previous: Seconds,
   time: Seconds,
@@ -106,16 +105,15 @@ function evictionBetween(
 ): 'none' | 'possible' | 'certain' {
   if (idle === undefined) return 'none'
   if (idle.after > -Infinity && previous - idle.by >= RETAIN_IDLE_SECONDS) return 'certain'
-  // Scrapes jitter, so a twentieth of an interval of doubt is none; more of it (a scrape that failed, a process that began between two) may hide
-  // an eviction.
+  // Scrapes jitter, so tolerate a twentieth of an interval. A larger uncertainty (a failed scrape, a process that started between two) may hide an eviction.
   if (previous - idle.after >= RETAIN_IDLE_SECONDS + interval / 20) return 'possible'
-  // Somebody else, or a scrape that failed late, may have read the page in a time without scrapes.
+  // Another reader, or a scrape that failed late, may have read the page in a time without scrapes.
   return time - previous > 1.5 * interval && time - idle.after > RETAIN_IDLE_SECONDS ? 'possible' : 'none'
 }
 
 /**
- * Whether a series ended less than ten minutes after a moment, while its process ran on: Linkerd drops it only after ten minutes without use, so that
- * it was not used, and not born again, after that moment.
+ * Whether a series ended less than ten minutes after a moment, while its process ran on. Linkerd evicts it only after ten idle minutes, so it was not used or
+ * recreated after that moment.
  */
 function endsSoon(samples: readonly Sample[], moment: Seconds, scrapes: Scrapes, until: Seconds): boolean {
   const last = Math.min(until, moment + RETAIN_IDLE_SECONDS)
@@ -125,11 +123,11 @@ function endsSoon(samples: readonly Sample[], moment: Seconds, scrapes: Scrapes,
   return ended !== undefined && !startedWithin(scrapes, moment, ended)
 }
 
-/** Whether a series that begins at `time` began after `lastScrape`: that scrape is near, or the process is younger than it. */
+/** Whether a series with its first sample at `time` started after `lastScrape`: that scrape is near, or the process is younger. */
 function isDated(time: Seconds, lastScrape: Seconds | undefined, scrapes: Scrapes): boolean {
   if (lastScrape !== undefined && time - lastScrape <= 2 * scrapes.interval) return true
   const started = startedBefore(scrapes, time)
-  // Without any scrape before, the process must have begun within the reach of "just before".
+  // Without an earlier scrape, the process must have started just before.
   return (
     started !== undefined && (lastScrape === undefined ? time - started <= 2 * scrapes.interval : started > lastScrape)
   )
@@ -143,7 +141,7 @@ function startedWithin(scrapes: Scrapes, after: Seconds, until: Seconds): boolea
   return scrapes.processStarts.some((start) => start > after && start <= until)
 }
 
-/** The last scrape strictly before `time`, by binary search: each series of an instance asks for each of its samples. */
+/** Returns the last scrape strictly before `time`. Binary search, because it runs for each sample of each series. */
 function lastBefore(times: readonly Seconds[], time: Seconds): Seconds | undefined {
   return times[partitionPoint(times, (scrape) => scrape < time) - 1]
 }

@@ -6,9 +6,8 @@ import { STATED_MOMENTS } from './prometheus-queries.ts'
 import { toSeconds } from '../time/windows.ts'
 
 /**
- * Stands for what answers say of a window, 64 hex digits: equal where the same queries gave the same series with the same samples, in whatever order and
- * form. Scrapes after the end of the window are left out: they only close the last interval of each proxy, and who asks as soon as he may lacks some
- * of them every time.
+ * Returns a digest of the answers for a window, 64 hex digits. It is equal if the same queries returned the same series and samples, in any order and form.
+ * Scrapes after the end of the window are left out: they only close each proxy's last interval, and an early query always misses some.
  */
 export function contentOf(answers: readonly MetricsAnswer[], window: Window): string {
   const end = toSeconds(window.end)
@@ -19,7 +18,7 @@ export function contentOf(answers: readonly MetricsAnswer[], window: Window): st
   return hash('sha256', each.sort().join('\n'), 'hex')
 }
 
-/** One line for each series, sorted; of what is no answer its text. */
+/** Returns one line for each series, sorted; the text itself if it is not an answer. */
 function seriesOf(name: string, body: string, until: number): string[] {
   try {
     return parseAnswer(body, STATED_MOMENTS.has(name))

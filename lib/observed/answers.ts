@@ -5,26 +5,25 @@ import { isMoment } from '../time/windows.ts'
 
 /** One series of an answer. */
 export type Series = {
-  /** As Prometheus gave them, with `__name__` where there is one. Prometheus drops empty labels. */
+  /** As Prometheus returned them, with `__name__` if there is one. Prometheus drops empty labels. */
   readonly labels: Readonly<Record<string, string>>
   /** Oldest first: one for a vector or a scalar, one or more for a matrix. */
   readonly samples: readonly Sample[]
 }
 
-/** An answer that is none, or that says less than was asked. The message is one line and reads on from "Cannot ...: ". */
+/** An invalid or incomplete answer. The message is one line and continues "Cannot ...: ". */
 export class AnswerError extends Error {
   override readonly name = 'AnswerError'
 }
 
-/** Linkerd's counters begin again there, and no other number that is asked for is as large. Sums of a million such are still finite. */
+/** Linkerd's counters wrap there, and no other queried number is as large. Sums of a million such values are still finite. */
 const MAX_VALUE = 2 ** 53
 
 /**
- * Reads the text of an answer. Part of an answer is no answer: a status other than success, a warning (a store that did not
- * answer, say), a value that no proxy can have (no finite number, one above 2^53, a raw sample below 0), a time outside the years 1970 to 9999 and a series
- * without labels are errors, as is anything that is not such an answer at all.
+ * Parses an answer. A partial answer is an error: a status other than success, a warning (for example about an unreachable store), an impossible value (not
+ * finite, above 2^53, or a raw sample below 0), a time outside the years 1970 to 9999, or a series without labels.
  *
- * @param isStated each value is a moment that a proxy states: one that is no number is NaN, and whoever uses one decides whether it can be
+ * @param isStated each value is a time that a proxy reports: it is NaN if it is not a number, and the user of the value checks whether it is possible
  * @throws AnswerError
  */
 export function parseAnswer(body: string, isStated = false): Series[] {
@@ -46,7 +45,7 @@ export function parseAnswer(body: string, isStated = false): Series[] {
   throw malformed(`its result is of type "${oneLine(textOf(resultType))}"`)
 }
 
-/** More than its budget: {@link budget} says of what. */
+/** Throws if an answer exceeds its {@link budget}. */
 function refuseExcess(result: readonly unknown[]): void {
   if (result.length > budget().series)
     throw new AnswerError(`the answer of Prometheus has ${exceeds('series', { atLeast: result.length })}`)
@@ -92,7 +91,7 @@ function toRangeSeries(value: unknown, isStated: boolean): Series {
   let previous = -Infinity
   const samples = values.map((pair) => {
     const sample = toSample(pair, labels, isStated)
-    // What was reduced may be a difference; a counter, a gauge and a moment never are below 0.
+    // A reduced value may be a difference; counters, gauges and times are never below 0.
     if (sample.value < 0 && !isStated) throw malformed(`the value of a sample is below 0${ofWhom(labels)}`)
     if (sample.time <= previous) throw malformed('the samples of a series are not in the order of time')
     previous = sample.time
@@ -107,7 +106,7 @@ function toLabels(metric: unknown): Readonly<Record<string, string>> {
   return labels as Readonly<Record<string, string>>
 }
 
-/** As Prometheus prints numbers; `Number()` alone would read an empty text as 0. */
+/** Prometheus's number format; `Number()` alone would read an empty text as 0. */
 const FINITE = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 
 function toSample(pair: unknown, labels: Series['labels'], isStated: boolean): Sample {
@@ -125,13 +124,13 @@ function toSample(pair: unknown, labels: Series['labels'], isStated: boolean): S
   return { time, value }
 }
 
-/** Whose series it is, so that somebody finds who writes such values; empty where the labels do not name it. */
+/** Names the pod or instance that wrote a bad value; empty if the labels do not name it. */
 function ofWhom({ namespace, pod, instance }: Series['labels']): string {
   const who = pod === undefined ? instance : namespace === undefined ? pod : `${namespace}/${pod}`
   return who === undefined ? '' : ` (of ${oneLine(who)})`
 }
 
-/** The first text of a list of them; empty where there is none. */
+/** Returns the first text of a list; empty if there is none. */
 function textOf(values: unknown): string {
   const [first]: unknown[] = Array.isArray(values) ? values : [values]
   return typeof first === 'string' ? first : ''

@@ -2,14 +2,14 @@ import type { PathWindow } from '../model/window.ts'
 import { STATES } from '../model/path.ts'
 import type { State } from '../model/path.ts'
 
-/** The paths between two ends, whatever their port, as the worst of them. */
+/** The worst path between two ends, over all ports. */
 export type Pair = {
   readonly worst: PathWindow
-  /** Whether the worst is mutual TLS of the mesh; of the proxies' own ports, too, which are exempt from scores. */
+  /** Whether the worst path is mesh mTLS, including the proxies' own ports, which are exempt from scores. */
   readonly isSecured: boolean
 }
 
-/** Collapses the ports of each pair to the worst of them, so that one clear port is never hidden by another's tick. In order of first sight. */
+/** Collapses the ports of each pair to the worst one, so that a secured port never hides a plaintext one. In order of first occurrence. */
 export function pairsOf(paths: readonly PathWindow[]): Pair[] {
   const pairs = Map.groupBy(paths, ({ source, destination }) =>
     JSON.stringify([
@@ -28,12 +28,12 @@ export function pairsOf(paths: readonly PathWindow[]): Pair[] {
   })
 }
 
-/** Whether `linkerd viz edges` shows such a path: of exempt ones, those of named clients at the proxies' own ports. */
+/** Whether `linkerd viz edges` shows a path. It shows exempt ones only for named clients at the proxies' own ports. */
 export function isShownByLinkerd(path: Pick<PathWindow, 'state' | 'reason' | 'source'>): boolean {
   return path.state !== 'exempt' || (path.source.name !== '' && adminPortState(path) !== null)
 }
 
-/** The state of a proxy's own port, which is exempt from scores and keeps its state in the reason; null of other paths. */
+/** Returns the state of a proxy's own port, which is exempt and keeps its state in the reason; null for other paths. */
 function adminPortState({ state, reason }: Pick<PathWindow, 'state' | 'reason'>): State | null {
   const said = state === 'exempt' ? /^admin-port \((.+)\)$/.exec(reason)?.[1] : undefined
   return STATES.find((one) => one === said) ?? null

@@ -4,12 +4,11 @@ import { oneLine } from '../text/redact.ts'
 import { isMoment } from '../time/windows.ts'
 
 /**
- * Which fields of Kubernetes' objects are kept, in Kubernetes' own shape and names. Whatever is not named here is dropped before
- * anything is stored (`reduce-objects.ts`): other environment values, other annotations, managedFields, images, volumes, data of
- * ConfigMaps. Secrets are never asked for.
+ * The fields of Kubernetes objects that are stored, in Kubernetes' own shape and names. Everything else is dropped before storing (`reduce-objects.ts`):
+ * other environment values, other annotations, managedFields, images, volumes, data of ConfigMaps. Secrets are never requested.
  */
 
-/** Kubernetes writes null for what is absent (`"endpoints": null`), so null and absent are the same here. */
+/** Kubernetes writes null for absent fields (`"endpoints": null`), so null and absent are equal here. */
 function fields<Shape extends z.ZodRawShape>(shape: Shape) {
   const names = Object.keys(shape)
   return z.preprocess((value) => {
@@ -23,7 +22,7 @@ function fields<Shape extends z.ZodRawShape>(shape: Shape) {
 /** A map of strings, as labels and selectors are. */
 const strings = z.record(z.string(), z.string())
 
-/** Annotations that say what Linkerd does to a pod. Others may hold anything, even credentials. */
+/** Annotations that configure Linkerd. Others may contain anything, even credentials. */
 const KEPT_ANNOTATIONS =
   /^(linkerd\.io|config\.linkerd\.io|config\.alpha\.linkerd\.io|viz\.linkerd\.io|mirror\.linkerd\.io|multicluster\.linkerd\.io)\//
 
@@ -31,14 +30,14 @@ const annotations = strings.transform((all) =>
   Object.fromEntries(Object.entries(all).filter(([key]) => KEPT_ANNOTATIONS.test(key))),
 )
 
-/** As Kubernetes writes them: other forms, and years of more than four digits, are not in the order of their texts. */
+/** Kubernetes' time format. Other forms, and years with more than four digits, do not sort as text. */
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/
 
 const time = z
   .string()
   .refine((text) => TIME.test(text) && isMoment(Date.parse(text) / 1000), 'wanted a time such as 2026-11-24T12:30:00Z')
 
-/** Kubernetes has no other numbers than 32-bit integers in what is read here. */
+/** All numbers in the stored fields are 32-bit integers. */
 const count = z
   .int()
   .min(0)
@@ -55,7 +54,7 @@ const ownerReference = fields({
 
 const metadata = fields({
   name: z.string(),
-  /** Absent on what belongs to no namespace. */
+  /** Absent for cluster-scoped objects. */
   namespace: z.string().optional(),
   uid: z.string().optional(),
   creationTimestamp: time.optional(),
@@ -87,7 +86,7 @@ const probes = {
   startupProbe: probe.optional(),
 }
 
-/** The only environment values that are stored, and only where they are literal. */
+/** The only environment values that are stored, and only if they are literal. */
 const KEPT_ENVIRONMENT: ReadonlySet<string> = new Set([
   'LINKERD2_PROXY_INBOUND_DEFAULT_POLICY',
   'LINKERD2_PROXY_INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION',
@@ -101,9 +100,9 @@ const container = fields({
   /** `Always` on an init container: a native sidecar. */
   restartPolicy: z.string().optional(),
   ports,
-  /** Only of `linkerd-init`: the ports and subnets it leaves alone. */
+  /** Only for `linkerd-init`: the ports and subnets that it skips. */
   args: z.array(z.string()).optional(),
-  /** Only of `linkerd-proxy`. */
+  /** Only for `linkerd-proxy`. */
   env: z.array(fields({ name: z.string(), value: z.string().optional() })).optional(),
   ...probes,
 }).transform(({ args, env, ...kept }) => {
@@ -134,7 +133,7 @@ const containerStatus = fields({
   lastState: containerState.optional(),
 })
 
-/** Conditions that are kept of a pod: since when it is ready, or is not. */
+/** Stored conditions of a pod: since when it is ready or not. */
 const KEPT_CONDITIONS: ReadonlySet<string> = new Set(['Ready'])
 
 const conditions = z
@@ -163,7 +162,7 @@ const pod = fields({
   }),
 })
 
-/** A container of a template: only what says which probes the pods made from it have. */
+/** A container of a template: only the fields that define the probes of its pods. */
 const templateContainer = fields({ name: z.string(), restartPolicy: z.string().optional(), ports, ...probes })
 
 const template = fields({
@@ -184,7 +183,7 @@ const selector = fields({
     .optional(),
 })
 
-/** Deployment, ReplicaSet, StatefulSet, DaemonSet and Job: what owns pods and has a template for them. */
+/** Deployment, ReplicaSet, StatefulSet, DaemonSet and Job: owners of pods with a pod template. */
 const owner = fields({
   metadata,
   spec: fields({ replicas: count.optional(), selector: selector.optional(), template: template.optional() }),
@@ -211,7 +210,7 @@ const service = fields({
       .optional(),
     clusterIP: z.string().optional(),
     clusterIPs: z.array(z.string()).optional(),
-    /** `IPv4`, `IPv6` or both: of a headless Service, too, whose name then leads to such addresses alone. */
+    /** `IPv4`, `IPv6` or both. A headless Service's name also resolves only to these families. */
     ipFamilies: z.array(z.string()).optional(),
     type: z.string().optional(),
     externalName: z.string().optional(),
@@ -242,7 +241,7 @@ const endpointSlice = fields({
     .optional(),
 })
 
-/** Linkerd's own resources hold no secret, and a policy is only understood whole: the spec is kept as it is. */
+/** Linkerd's own resources contain no secrets, and a policy needs its whole spec, so the spec is stored unchanged. */
 const linkerdResource = fields({ metadata, spec: z.record(z.string(), z.unknown()) })
 
 const event = fields({
@@ -258,16 +257,16 @@ const event = fields({
   message: z.string().transform(oneLine).optional(),
 })
 
-/** Helm values may be numbers where a list of ports has only one. */
+/** Helm values may be numbers if a list of ports has only one. */
 const helmText = z.union([z.string(), z.number()]).transform(String)
 
-/** The settings of the control plane that say what a proxy does without an annotation (ConfigMap linkerd-config). */
+/** Settings of the control plane that apply to a proxy without annotations (ConfigMap linkerd-config). */
 const linkerdValues = fields({
   clusterDomain: z.string().optional(),
   identityTrustDomain: z.string().optional(),
   linkerdVersion: helmText.optional(),
   cniEnabled: z.boolean().optional(),
-  /** True, as Linkerd has it unless it is told otherwise: connections by IPv6 are not led to the proxy. */
+  /** True, Linkerd's default: IPv6 connections are not redirected to the proxy. */
   disableIPv6: z.boolean().optional(),
   identity: fields({
     /** False: the injector refuses pods that do not mount a ServiceAccount token. */
@@ -328,16 +327,16 @@ export type Resource = keyof typeof RESOURCE_SCHEMAS
 /** A reduced object of a resource. */
 export type Item<R extends Resource> = z.infer<(typeof RESOURCE_SCHEMAS)[R]>
 
-/** Who made an object. */
+/** Owner of an object. */
 export type OwnerReference = z.infer<typeof ownerReference>
 
-/** A pod, with what is read of it. */
+/** A pod, with its stored fields. */
 export type Pod = z.infer<typeof pod>
 
-/** A container as a pod's spec has it. */
+/** A container in a pod's spec. */
 export type PodContainerSpec = z.infer<typeof container>
 
-/** The template of which a workload's pods are made. */
+/** A workload's pod template. */
 export type Template = z.infer<typeof template>
 /** Deployment, ReplicaSet, StatefulSet, DaemonSet or Job. */
 export type Owner = z.infer<typeof owner>
@@ -353,16 +352,16 @@ export type EndpointSlice = z.infer<typeof endpointSlice>
 
 /** A namespace, with its annotations. */
 export type Namespace = z.infer<typeof namespace>
-/** Server, AuthorizationPolicy and the like: `spec` as the API gave it. */
+/** Server, AuthorizationPolicy and the like, with an unchanged `spec`. */
 export type LinkerdResource = z.infer<typeof linkerdResource>
 
-/** An event, of the reasons that are listed. */
+/** An event with one of the listed reasons. */
 export type Event = z.infer<typeof event>
 
-/** A ConfigMap, of those that are listed. */
+/** One of the listed ConfigMaps. */
 export type ConfigMap = z.infer<typeof configMap>
 
-/** Puts the parsed `data.values` of linkerd-config beside `data`, where the reducer picks the few settings it keeps. */
+/** Adds the parsed `data.values` of linkerd-config next to `data`, so that the reducer can keep a few settings. */
 function withParsedValues(item: unknown): unknown {
   const found = z.object({ data: z.object({ values: z.string() }) }).safeParse(item)
   if (!found.success || typeof item !== 'object') return item
@@ -373,7 +372,7 @@ function withParsedValues(item: unknown): unknown {
   }
 }
 
-/** Trust anchors are certificates; should anything else ever stand beside them (a key), it is not kept. */
+/** Keeps only certificates of trust anchors, in case something else, such as a key, is stored with them. */
 function onlyCertificates(pem: string): string {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----/g) ?? []
   return blocks.map((block) => `${block}\n`).join('')

@@ -2,7 +2,7 @@ import type { Series } from './answers.ts'
 import { TCP_COUNTERS, AUTHORIZED_COUNTERS } from './prometheus-queries.ts'
 import { oneLine } from '../text/redact.ts'
 
-/** A proxy's metrics page that cannot be read. The message reads on from "its page ". */
+/** A proxy's metrics page that cannot be read. The message continues "its page ". */
 export class PageError extends Error {
   override readonly name = 'PageError'
 }
@@ -10,12 +10,12 @@ export class PageError extends Error {
 /** Series of one page: the labels as the proxy wrote them, with the metric's name as `__name__`, and the one value. */
 export type PageSeries = { readonly labels: Series['labels']; readonly value: number }
 
-/** When the proxy's process began: without it, a restart between two pages could not be told from silence. */
+/** Start time of the proxy's process: without it, a restart between two pages would look like silence. */
 const PROCESS_START = 'process_start_time_seconds'
 
 const CERTIFICATE_END = 'control_identity_cert_expiration_timestamp_seconds'
 
-/** What is kept of a page: everything that decides, and nothing else (no histogram, no memory, no routes' latencies). */
+/** Metrics kept from a page: only those that decide (no histograms, memory or route latencies). */
 const KEPT: ReadonlySet<string> = new Set([
   ...TCP_COUNTERS,
   ...AUTHORIZED_COUNTERS,
@@ -26,18 +26,15 @@ const KEPT: ReadonlySet<string> = new Set([
   CERTIFICATE_END,
 ])
 
-/** Moments that the proxy states. */
+/** Metrics whose values are times that the proxy reports. */
 const MOMENTS: ReadonlySet<string> = new Set([PROCESS_START, CERTIFICATE_END])
 
 const MAX_SERIES = 100_000
-/** Linkerd's counters begin again there. */
+/** Linkerd's counters wrap there. */
 const MAX_VALUE = 2 ** 53
 const MAX_LINE_LENGTH = 32 * 1024
 
-/**
- * The reducer of pages: keeps the lines of the metrics that decide, each exactly as received and in its order, and drops all others. Reducing what
- * was reduced before changes nothing.
- */
+/** Keeps the lines of metrics that decide, each exactly as received and in order, and drops all others. Idempotent. */
 export function reducePage(page: string): string {
   let kept = ''
   for (const line of linesOf(page)) if (KEPT.has(nameOf(line))) kept += `${line}\n`
@@ -53,19 +50,19 @@ function* linesOf(text: string): Generator<string> {
   }
 }
 
-/** The metric that a line is of; empty for comments and what is none. */
+/** Returns the metric name of a line; empty for comments and anything else. */
 function nameOf(line: string): string {
   return /^[a-zA-Z_:][\w:]{0,200}/.exec(line)?.[0] ?? ''
 }
 
-/** As the text format has it; what does not fit is refused, never guessed at. */
+/** A label in the text format. Anything else is refused, never guessed. */
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(,|(?=\}))/y
 const VALUE = /^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 
 /**
- * Reads a page, reduced or not: its kept series, each once, and when the process began.
+ * Parses a page, reduced or not: its kept series, each once, and the start of the process.
  *
- * @throws PageError where any line of a kept metric is not exactly what the text format allows: half a page may be the half that is encrypted
+ * @throws PageError if any line of a kept metric violates the text format: half a page may be only the encrypted half
  */
 export function parsePage(page: string): { readonly series: readonly PageSeries[]; readonly processStart: number } {
   const series: PageSeries[] = []
@@ -89,7 +86,7 @@ export function parsePage(page: string): { readonly series: readonly PageSeries[
 function parseLine(line: string, name: string): PageSeries {
   const malformed = (): PageError => new PageError(`has a line that cannot be read: ${oneLine(line)}`)
   if (line.length > MAX_LINE_LENGTH) throw malformed()
-  // Whatever a label is called, it is a label.
+  // No prototype, so that any label name is safe.
   const labels: Record<string, string> = Object.assign(Object.create(null) as Record<string, string>, {
     __name__: name,
   })
@@ -112,8 +109,8 @@ function parseLine(line: string, name: string): PageSeries {
   const text = line.slice(at + 1)
   const value = Number(text)
   if (!VALUE.test(text) || !Number.isFinite(value)) throw malformed()
-  // A moment that can be none is left out where it is used; a count decides.
+  // Impossible times are ignored when used; counts decide, so impossible ones are refused.
   if (value > MAX_VALUE && !MOMENTS.has(name)) throw malformed()
-  // Empty is absent, as Prometheus has it.
+  // As in Prometheus, an empty label is absent.
   return { labels: Object.fromEntries(Object.entries(labels).filter(([, content]) => content !== '')), value }
 }

@@ -1,26 +1,23 @@
 import type { Seconds } from '../model/time.ts'
 
-/**
- * One packet as tshark described it, without any of its payload: of that only the length, whether it begins like a TLS record, and
- * whether it is text are kept.
- */
+/** One packet as tshark described it. Of its payload only the length, whether it starts like a TLS record, and whether it is text are kept. */
 export type PacketRow = {
-  /** tshark forgets all connections from time to time (lib/collect/packets/tshark.ts): how often it had before this packet. */
+  /** Number of times that tshark had reset its connection state before this packet (lib/collect/packets/tshark.ts). */
   readonly session: number
   readonly protocol: 'tcp' | 'udp'
   readonly time: Seconds
   readonly source: PacketEnd
   readonly destination: PacketEnd
-  /** All bytes of the packet are in the capture; false where it was cut (`-s`), or where tshark could not take it apart. */
+  /** All bytes of the packet are in the capture; false if it was truncated (`-s`) or tshark could not dissect it. */
   readonly isWhole: boolean
-  /** Bytes of payload on the wire, also where they were not captured. */
+  /** Payload bytes on the wire, even if they were not captured. */
   readonly payload: number
   readonly beginning: Beginning
-  /** The payload, or what lies in its first TLS record, begins with {@link TEXT_BYTES} printable characters. */
+  /** The payload, or the content of its first TLS record, starts with {@link TEXT_BYTES} printable characters. */
   readonly isText: boolean
   /** Null for UDP. */
   readonly tcp: { readonly flags: number; readonly seq: number; readonly ack: number } | null
-  /** Null where no TLS record ends in this packet. */
+  /** Null if no TLS record ends in this packet. */
   readonly tls: TlsRow | null
 }
 
@@ -28,25 +25,25 @@ export type PacketRow = {
 export type PacketEnd = { readonly address: string; readonly port: number }
 
 /**
- * How a payload begins: `tls` a whole header of a TLS record; `ssh` the greeting of SSH; `maybe` too short to tell; `other` no TLS record
- * can begin like this; `none` nothing of it was captured.
+ * How a payload starts. `tls`: a whole TLS record header. `ssh`: an SSH greeting. `maybe`: too short to decide. `other`: no TLS record can start like this.
+ * `none`: nothing was captured.
  */
 type Beginning = 'tls' | 'ssh' | 'maybe' | 'other' | 'none'
 
-/** What tshark found in the TLS records that end in a packet. */
+/** Content of the TLS records that end in a packet, from tshark. */
 export type TlsRow = {
   /** Bytes of each record on the wire, its header included. */
   readonly records: readonly number[]
-  /** Of each handshake message that is not encrypted: its type (1 ClientHello, 2 ServerHello, 11 Certificate, ...) and length. */
+  /** Type (1 ClientHello, 2 ServerHello, 11 Certificate, ...) and length of each unencrypted handshake message. */
   readonly handshakes: readonly { readonly type: number; readonly length: number }[]
-  /** Of the hello; empty where there is none. Hex. */
+  /** Random values of hellos, in hex; empty if there are none. */
   readonly randoms: readonly string[]
-  /** The version that each hello states for old peers. */
+  /** The legacy version of each hello. */
   readonly versions: readonly number[]
-  /** The versions of the extension that replaced it: of a ServerHello, the one that holds. */
+  /** Versions in the supported_versions extension; in a ServerHello, the selected one. */
   readonly supportedVersions: readonly number[]
   readonly cipherSuites: readonly number[]
-  /** Server names asked for; at most {@link MAX_NAME_LENGTH} characters each. */
+  /** Requested server names; at most {@link MAX_NAME_LENGTH} characters each. */
   readonly serverNames: readonly string[]
   /** Application protocols offered, or chosen by the server. */
   readonly protocols: readonly string[]
@@ -56,8 +53,8 @@ export type TlsRow = {
 }
 
 /**
- * So many printable characters are no accident: in encrypted bytes each is one of 99 in 256, all of them once in 10^10. As long as the
- * preface of HTTP/2, the shortest greeting of a protocol that goes on in binary.
+ * Number of printable characters that show text. Encrypted bytes have 99 printable values of 256, so this happens by chance once in 10^10. It is the length
+ * of the HTTP/2 preface, the shortest greeting of a protocol that continues in binary.
  */
 export const TEXT_BYTES = 24
 
@@ -73,7 +70,7 @@ const HEADER_BYTES = 5
 /** The longest TLS record without its header; tshark's own bound. */
 export const MAX_RECORD_LENGTH = 16384 + 2048
 
-/** What tshark is asked for, in the order in which it prints. The payload comes last, since it may be long. */
+/** Fields that tshark prints, in this order. The payload is last, since it may be long. */
 export const PACKET_FIELDS = [
   'frame.number',
   'frame.time_epoch',
@@ -111,14 +108,14 @@ type PacketField = (typeof PACKET_FIELDS)[number]
 
 const COLUMN = Object.fromEntries(PACKET_FIELDS.map((name, index) => [name, index])) as Record<PacketField, number>
 
-/** Between the values of a field that a packet has several times: no name can hold it unescaped. */
+/** Separates repeated values of a field; no name can contain it unescaped. */
 export const AGGREGATOR = '\u001e'
 
 const UDP_HEADER_BYTES = 8
 
 /**
- * Reads one line of tshark, `-T fields` of {@link PACKET_FIELDS} with tabs between, in one of its sessions. Undefined for a packet that is neither TCP nor UDP,
- * and for a line that is not whole, such as the last one of a process that was killed.
+ * Parses one line of tshark (`-T fields`, {@link PACKET_FIELDS} separated by tabs) in one of its sessions. Undefined for a packet that is neither TCP nor
+ * UDP, and for an incomplete line, such as the last one of a killed process.
  */
 export function parsePacketRow(line: Buffer, session: number): PacketRow | undefined {
   const columns = columnsOf(line)
@@ -128,7 +125,7 @@ export function parsePacketRow(line: Buffer, session: number): PacketRow | undef
     const text = field(name)
     return text === '' ? [] : text.split(AGGREGATOR)
   }
-  // In a tunnel the innermost packet is the one that counts: it comes last.
+  // In a tunnel the innermost packet counts; it is the last one.
   const last = (name: PacketField): string => all(name).at(-1) ?? ''
 
   const layers = field('frame.protocols').split(':')
@@ -165,14 +162,14 @@ export function parsePacketRow(line: Buffer, session: number): PacketRow | undef
   }
 }
 
-/** The number of the packet that a line is about, which begins anew with each of tshark's sessions. */
+/** Returns the packet number of a line, which restarts with each tshark session. */
 export function packetNumber(line: Buffer): number {
   return numberOf(line.toString('latin1', 0, Math.max(0, line.indexOf(TAB))))
 }
 
 const TAB = 0x09
 
-/** The columns in their order. Of the payload only the beginning is decoded: it may be a quarter of a megabyte. */
+/** Splits a line into columns. Only the start of the payload is decoded, because it may be 256 KB long. */
 function columnsOf(line: Buffer): string[] | undefined {
   const columns: string[] = []
   let from = 0
@@ -197,7 +194,7 @@ function endOf(address: string, port: string): PacketEnd | undefined {
   return address === '' || Number.isNaN(number) ? undefined : { address, port: number }
 }
 
-/** NaN where there is no number. */
+/** Parses a number; NaN if it is not one. */
 function numberOf(text: string): number {
   return /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : NaN
 }
@@ -232,7 +229,7 @@ function beginningOf(bytes: Buffer): Beginning {
   const [type, major, minor, high, low] = bytes
   if (type === undefined) return 'none'
   if (bytes.toString('latin1', 0, SSH.length) === SSH) return 'ssh'
-  // A hello of SSL 2, in which clients of long ago offered TLS.
+  // An SSL 2 hello, in which old clients offered TLS.
   if (type >= 0x80 && (bytes.length < 3 || minor === 1)) return 'maybe'
   if (type < 20 || type > 24 || (major !== undefined && major !== 3) || (minor !== undefined && minor > 4))
     return 'other'

@@ -1,16 +1,16 @@
 /**
- * The labels that a decision uses. viz's Prometheus copies every pod label onto the series, where it wins over the proxy's own
- * label of that name (measured), so a pod that carries one of these may say anything.
+ * Labels that decide. viz's Prometheus copies every pod label onto the series, where it overrides the proxy's own label of that name (measured), so a pod
+ * with one of these labels can forge it.
  */
 export const DECIDING =
   /^(instance|namespace|pod|job|direction|peer|tls|no_tls_reason|server_id|client_id|sni|authority|target_(addr|ip|port)|dst_.+|srv_.+|authz_.+|route_.+)$/
 
-/** Where Prometheus puts a proxy's own label whose name a target label has taken. */
+/** Name of a proxy's own label after a target label overrode it. */
 export const TWIN = /^(?:exported_)+(.+)$/
 
 type Labels = Readonly<Record<string, string>>
 
-/** The labels of a pod that take a name that the decision uses, as Prometheus writes them; `truth` is what the API server says of names that a label may repeat. */
+/** Returns the labels of a pod that override a deciding label, as Prometheus writes them. `truth` has the API server's values, which a label may repeat. */
 export function decidingLabels(podLabels: Labels, truth: Labels): string[] {
   return relabelled(podLabels)
     .filter(([name, value]) => truth[name] !== value && DECIDING.test(name.replace(TWIN, '$1')))
@@ -18,8 +18,8 @@ export function decidingLabels(podLabels: Labels, truth: Labels): string[] {
 }
 
 /**
- * A pod's labels as viz's Prometheus names them: `linkerd.io/<name>` and `linkerd.io/proxy-<name>` lose their prefix, so that they take names
- * as a bare label does; only the injector's `linkerd.io/proxy-job` becomes `k8s_job` (linkerd2, viz's scrape configuration).
+ * Returns a pod's labels as viz's Prometheus names them. `linkerd.io/<name>` and `linkerd.io/proxy-<name>` lose their prefix, so they override names as a
+ * bare label does; only the injector's `linkerd.io/proxy-job` becomes `k8s_job` (linkerd2, viz's scrape configuration).
  */
 export function relabelled(podLabels: Labels): [name: string, value: string][] {
   return Object.entries(podLabels).map(([name, value]) => {

@@ -3,7 +3,7 @@ import { LOOKBACK_SECONDS, SETTLE_SECONDS, toSeconds } from '../time/windows.ts'
 
 /** One instant query of the plan. */
 export type Query = {
-  /** What the answer is for; several slices of one name hold the same series at other times. */
+  /** Purpose of the answer. Slices with the same name contain the same series at different times. */
   readonly name: QueryName
   readonly query: string
   /** Evaluation time. */
@@ -44,7 +44,7 @@ export const TCP_COUNTERS = [
   'tcp_write_bytes_total',
 ] as const
 
-/** What policy let in, or did not. */
+/** Counters of traffic that policy allowed or refused. */
 export const AUTHORIZED_COUNTERS = [
   'inbound_http_authz_allow_total',
   'inbound_http_authz_deny_total',
@@ -60,15 +60,14 @@ const AUTHORIZED = AUTHORIZED_COUNTERS.join('|')
 const ADMIN = ADMIN_PORTS.join('|')
 
 /**
- * Pod labels replace the labels that the selectors below ask for, and the proxy's own value moves to the `exported_` twin
- * (measured): a pod labelled `peer: src` or `tls: "true"` would hide its clear connections from them. So each of them is asked
- * for by its twin, too.
+ * Pod labels override the labels that the selectors below use, and the proxy's own value moves to `exported_<name>` (measured): a pod labelled `peer: src` or
+ * `tls: "true"` would hide its plaintext connections. So queries also select by each `exported_` label.
  */
 const SELECTED_BY = ['tls', 'direction', 'peer', 'target_port'] as const
 
 /**
- * Labels that decide nothing, dropped from the answers that hold a series for every encrypted end: a third of their bytes. A pod label of any
- * of these names changes nothing, either.
+ * Labels that decide nothing. They are dropped from answers with a series for every encrypted end, which saves a third of the bytes. A pod label with one of
+ * these names changes nothing, either.
  */
 export const LEFT_OUT: ReadonlySet<string> = new Set([
   'app',
@@ -89,33 +88,29 @@ export const LEFT_OUT: ReadonlySet<string> = new Set([
   'workload_ns',
 ])
 
-/**
- * Queries whose values are moments that a proxy states of itself. One that can be none, from one proxy, must not keep the others' from being read: it is left
- * out where it is used.
- */
+/** Queries whose values are times that a proxy reports. An impossible time from one proxy must not block the others, so it is ignored when used. */
 export const STATED_MOMENTS: ReadonlySet<string> = new Set<QueryName>([
   'process-starts',
   'crypto-certificate-first',
   'crypto-certificate-last',
 ])
 
-/** Raw samples come in slices of at most this long, so that one answer stays bounded whatever the window's size. */
+/** Maximum length of a slice of raw samples, which bounds each answer whatever the window's size. */
 const SLICE_SECONDS = 20 * 60
 
 /**
- * All queries of one window. What had no mesh TLS comes as raw samples from {@link LOOKBACK_SECONDS} before the window, since
- * only they tell a first connection from an old one; what had is reduced by Prometheus, where absence only ever becomes
- * `not-observed`.
+ * Returns all queries of one window. Traffic without mesh TLS is queried as raw samples from {@link LOOKBACK_SECONDS} before the window, since only they
+ * distinguish a first connection from an old one. Prometheus reduces traffic with mesh TLS, where absence only ever becomes `not-observed`.
  */
 export function queriesOf(window: Window): Query[] {
   const start = toSeconds(window.start)
   const end = toSeconds(window.end)
   const length = end - start
-  // Prometheus 2 counts a sample at exactly the range's left end, which belongs to the window before; Prometheus 3 does not. Raw
-  // samples are cut to the window by their time; what is reduced leaves a millisecond out, since there absence is safe.
+  // Prometheus 2 counts a sample at exactly the range's left end, which belongs to the window before; Prometheus 3 does not. Raw samples are filtered by
+  // their time; reduced queries leave a millisecond out, since there absence is safe.
   const within = `${length * 1000 - 1}ms`
   const before = `offset ${length}s`
-  // Two jobs that scrape one proxy count the same twice.
+  // Two jobs that scrape one proxy would count everything twice.
   const summed = (expression: string) =>
     `sum without (${[...LEFT_OUT].filter((name) => name !== 'job').join(', ')}) (max without (job) (${expression}))`
   const perProxy = 'instance, namespace, pod'
@@ -130,7 +125,7 @@ export function queriesOf(window: Window): Query[] {
   const encrypted = ['{direction="outbound",peer="dst",tls="true"}', '{direction="inbound",peer="src",tls="true"}']
   const moved = (metric: string) =>
     `last_over_time(${metric}[${within}]) - (${metric} ${before}) != 0 or last_over_time(${metric}[${within}]) unless (${metric} ${before})`
-  // Read and written bytes have the same labels, so one answer serves for both.
+  // Read and written bytes have the same labels, so one answer has both.
   const movedBytes = (selector: string) => {
     const both = (value: (metric: string) => string) =>
       `(${value(`tcp_read_bytes_total${selector}`)} + ${value(`tcp_write_bytes_total${selector}`)})`
@@ -141,10 +136,10 @@ export function queriesOf(window: Window): Query[] {
   const added = (reduce: string, metric: string) => `${reduce}(${metric}[${within}]) unless (${metric} ${before})`
 
   return [
-    // One scrape after the end closes the last interval between two scrapes, so that coverage can be whole.
+    // One scrape after the end closes the last interval, so that coverage can be complete.
     ...raw('scrapes', 'up{job="linkerd-proxy"}', end + SETTLE_SECONDS),
     ...raw('scrapes', 'up{job!="linkerd-proxy",instance=~".+:4191"}', end + SETTLE_SECONDS),
-    // Every value, since a proxy may be restarted more than twice in the time that is read.
+    // Every value, since a proxy may restart more than twice in this time.
     ...raw('process-starts', 'process_start_time_seconds{job="linkerd-proxy"}'),
     ...raw('process-starts', 'process_start_time_seconds{job!="linkerd-proxy",instance=~".+:4191"}'),
     ...raw('clear-inbound', `{__name__=~"${TCP}",direction="inbound",peer="src",tls!="true",target_port!~"${ADMIN}"}`),
@@ -190,15 +185,15 @@ export function queriesOf(window: Window): Query[] {
   ]
 }
 
-/** Asked only where a window has no scrape: whether Prometheus has older data, so that the gap is final and not ours. */
+/** Query for a window without scrapes: whether Prometheus has older data, which makes the gap final. */
 export function earlierScrapesQuery(window: Window): Pick<Query, 'query' | 'time'> {
   return { query: 'count(count_over_time(up{job="linkerd-proxy"}[1d]))', time: toSeconds(window.start) }
 }
 
-/** How much older than now a first run looks for the oldest sample. */
+/** How many days back a first run looks for the oldest sample. */
 export const OLDEST_SAMPLE_DAYS = 15
 
-/** `(from, until]` in pieces of equal grid, oldest first; the whole is covered once. */
+/** Splits `(from, until]` into slices, oldest first, without overlap. */
 function slices(from: Seconds, until: Seconds): { time: Seconds; seconds: Seconds }[] {
   const pieces: { time: Seconds; seconds: Seconds }[] = []
   for (let begin = from; begin < until; begin += SLICE_SECONDS) {

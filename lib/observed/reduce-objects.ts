@@ -8,7 +8,7 @@ import { type Item, RESOURCE_SCHEMAS, type Resource } from './kubernetes-fields.
  * same schemas read stored lists back.
  */
 
-/** An object that is not what its resource should be. */
+/** An object that does not match its resource's schema. */
 export class ReduceError extends Error {
   override readonly name = 'ReduceError'
 }
@@ -16,8 +16,8 @@ export class ReduceError extends Error {
 /**
  * Reduces the objects of one list, in their order.
  *
- * @param where what the list is, for messages: `pods of cluster "prod"`
- * @param before how many items of the list came on earlier pages
+ * @param where the list, for messages: `pods of cluster "prod"`
+ * @param before number of items on earlier pages of the list
  * @throws ReduceError that names the first object that does not fit and why; nothing is dropped silently
  */
 export function reduceItems<R extends Resource>(
@@ -38,16 +38,13 @@ export function reduceItems<R extends Resource>(
   })
 }
 
-/**
- * The objects of a resource in stored lists: empty where the cluster does not serve the resource, undefined where it was not
- * read. Throws ReduceError.
- */
+/** Returns the objects of a resource in stored lists: empty if the cluster does not serve the resource, undefined if it was not read. Throws ReduceError. */
 export function itemsOf<R extends Resource>(lists: readonly KubernetesList[], resource: R): Item<R>[] | undefined {
   const list = lists.find((candidate) => candidate.resource === resource)
   return list === undefined ? undefined : reduceItems(resource, list.items, `stored ${resource}`)
 }
 
-/** ` (namespace/name)` of an object that may be anything; empty where it has no name. */
+/** Returns ` (namespace/name)` of an unchecked object; empty if it has no name. */
 function nameOf(item: unknown): string {
   const found = z.object({ metadata: z.object({ namespace: z.string().optional(), name: z.string() }) }).safeParse(item)
   if (!found.success) return ''

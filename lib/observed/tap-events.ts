@@ -2,9 +2,8 @@ import { isIPv6 } from 'node:net'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 
 /**
- * What Linkerd's tap API says, taken apart: frames of four bytes with their length, and in each a protobuf message. The fields below are
- * those of `linkerd2.tap.TapByResourceRequest` and `TapEvent` (viz/tap/proto/viz_tap.proto) that are needed; all others are skipped, among
- * them every header of a request.
+ * Encodes and decodes Linkerd's tap API: each frame is a four-byte length and a protobuf message. Only the needed fields of
+ * `linkerd2.tap.TapByResourceRequest` and `TapEvent` (viz/tap/proto/viz_tap.proto) are read; all others are skipped, including all request headers.
  */
 
 /** One event of one HTTP request, as a proxy saw it. */
@@ -15,7 +14,7 @@ export type TapEvent = {
   readonly destination: TapEnd
   /** Labels of the route. */
   readonly route: TapLabels
-  /** `null` for an event of a kind that is not known. */
+  /** `null` for an unknown kind of event. */
   readonly http: TapRequest | TapResponse | TapEnding | null
 }
 
@@ -24,14 +23,14 @@ export type TapLabels = ReadonlyMap<string, string>
 
 /** One end of a tapped request. */
 export type TapEnd = {
-  /** Empty where the proxy did not say. */
+  /** Empty if the proxy did not report it. */
   readonly address: string
   readonly port: number
   readonly labels: TapLabels
 }
 
 type TapStream = {
-  /** `base:stream`, which tells requests apart. */
+  /** `base:stream`, which identifies the request. */
   readonly id: string
 }
 
@@ -40,7 +39,7 @@ export type TapRequest = TapStream & {
   readonly kind: 'request'
   readonly method: string
   readonly scheme: string
-  /** Null where they were not asked for. */
+  /** Null if it was not requested. */
   readonly authority: string | null
   readonly path: string | null
 }
@@ -52,7 +51,7 @@ export type TapResponse = TapStream & {
   readonly sinceRequestMicros: number
 }
 
-/** A request ended; times in microseconds. Null where the proxy told no such code. */
+/** A request ended; times in microseconds. A code is null if the proxy did not report it. */
 export type TapEnding = TapStream & {
   readonly kind: 'end'
   readonly sinceRequestMicros: number
@@ -62,12 +61,12 @@ export type TapEnding = TapStream & {
   readonly resetError: number | null
 }
 
-/** Bytes that are no answer of the tap API. The message reads on from "Cannot ...: ". */
+/** Bytes that are not a valid tap answer. The message continues "Cannot ...: ". */
 export class TapFormatError extends Error {
   override readonly name = 'TapFormatError'
 }
 
-/** What is to be tapped. */
+/** The resource to tap. */
 export type TapTarget = {
   /** A lower-case singular Kubernetes kind. */
   readonly kind: string
@@ -78,7 +77,7 @@ export type TapTarget = {
   readonly maxRps: number
 }
 
-/** The body of a request for events: everything that the target's proxies see, without headers. */
+/** Encodes a request for all events of the target's proxies, without headers. */
 export function encodeTapRequest({ kind, namespace, name, maxRps }: TapTarget): Uint8Array {
   const writer = new BinaryWriter()
   writer.tag(1, WireType.LengthDelimited).fork() // target
@@ -94,7 +93,7 @@ export function encodeTapRequest({ kind, namespace, name, maxRps }: TapTarget): 
   return writer.finish()
 }
 
-/** No event is longer: a path of 64 KB is more than servers take, and headers are not asked for. */
+/** No event is longer: servers refuse paths of 64 KB, and headers are not requested. */
 const MAX_FRAME_LENGTH = 1024 * 1024
 
 const LENGTH_BYTES = 4
@@ -102,9 +101,9 @@ const LENGTH_BYTES = 4
 const MAX_CHUNKS = 1000
 
 /**
- * The messages in a stream of bytes, whatever its chunks. Holds no more than one of them.
+ * Yields the messages in a byte stream, whatever its chunks. Buffers at most one message.
  *
- * @throws TapFormatError where one is longer than any event, and where the stream ends within one
+ * @throws TapFormatError if a message is longer than any event, or the stream ends inside one
  */
 export async function* tapFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const chunks: Uint8Array[] = []
@@ -114,7 +113,7 @@ export async function* tapFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
     chunks.push(chunk)
     held += chunk.length
     if (held < wanted) {
-      // Chunks of one byte each would take a hundred times the memory of what they hold.
+      // One-byte chunks would take a hundred times the memory of their content.
       if (chunks.length > MAX_CHUNKS) chunks.splice(0, chunks.length, Buffer.concat(chunks, held))
       continue
     }
@@ -136,14 +135,14 @@ export async function* tapFrames(bytes: AsyncIterable<Uint8Array>): AsyncGenerat
   if (held > 0) throw new TapFormatError('the answer ends within an event')
 }
 
-/** What is read of events. */
+/** Options for reading events. */
 export type TapReading = {
-  /** Read paths and authorities, too. Without it they are skipped unseen. */
+  /** Also read paths and authorities, which are skipped otherwise. */
   readonly withPaths: boolean
 }
 
 /**
- * Reads one event. What it does not know is skipped; a message that is cut, or holds text that is no UTF-8, is refused.
+ * Decodes one event. Unknown fields are skipped; a truncated message or invalid UTF-8 is refused.
  *
  * @throws TapFormatError
  */
@@ -173,7 +172,7 @@ export function decodeTapEvent(bytes: Uint8Array, { withPaths }: TapReading): Ta
   }
 }
 
-/** The text of an error message of the tap API (`ApiError`). Throws {@link TapFormatError} for any other bytes. */
+/** Returns the text of a tap API error (`ApiError`). Throws {@link TapFormatError} for any other bytes. */
 export function decodeTapError(bytes: Uint8Array): string {
   let text = ''
   readMessage(bytes, { 1: (field) => (text = field.text()) })
@@ -185,7 +184,7 @@ const DIRECTIONS: readonly TapEvent['proxy'][] = ['unknown', 'in', 'out']
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'CONNECT', 'HEAD', 'TRACE']
 const SCHEMES = ['HTTP', 'HTTPS']
 
-/** A field's value, read as what it should be. Each throws where it is something else. */
+/** Readers of a field's value. Each throws if the value has another type. */
 type Field = {
   readonly message: () => Uint8Array
   readonly text: () => string
@@ -201,7 +200,7 @@ const NOWHERE: Address = { address: '', port: 0 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Calls the reader of each field that is there, in the order of the message; a later value of a field replaces an earlier one. */
+/** Calls the reader of each present field, in message order; a later value of a field replaces an earlier one. */
 function readMessage(bytes: Uint8Array, readers: Readonly<Record<number, (field: Field) => void>>): void {
   try {
     const reader = new BinaryReader(bytes, (text) => utf8.decode(text))
@@ -261,7 +260,7 @@ function ipv4Text(bits: number): string {
   return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join('.')
 }
 
-/** As RFC 5952 wants it, which is how URLs are written. */
+/** Formats an IPv6 address as in RFC 5952, which URLs use. */
 function ipv6Text(bits: bigint): string {
   const digits = bits.toString(16).padStart(32, '0')
   const long = (digits.match(/.{4}/g) ?? []).join(':')
@@ -364,7 +363,7 @@ function readStream(bytes: Uint8Array): string {
   return `${base}:${stream}`
 }
 
-/** A number that stands for a known word, or the word itself. */
+/** Reads a registered word, given as its number or as text. */
 function readRegistered(bytes: Uint8Array, known: readonly string[]): string {
   let word = ''
   readMessage(bytes, {
@@ -377,7 +376,7 @@ function readRegistered(bytes: Uint8Array, known: readonly string[]): string {
   return word
 }
 
-/** A `google.protobuf.Duration` in whole microseconds. */
+/** Reads a `google.protobuf.Duration` in whole microseconds. */
 function readMicros(bytes: Uint8Array): number {
   let seconds = 0n
   let nanos = 0

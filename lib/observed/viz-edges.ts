@@ -2,22 +2,22 @@ import * as z from 'zod'
 import { oneLine } from '../text/redact.ts'
 import { jsonSize } from './budget.ts'
 
-/** An edge as `linkerd viz edges` shows it: what its proxies had open at one scrape, seen from the client's side. */
+/** An edge as `linkerd viz edges` shows it: connections open at one scrape, seen from the client's side. */
 export type VizEdge = {
-  /** Of both ends; null where the answer does not say. */
+  /** Kind of both ends; null if the answer does not contain it. */
   readonly kind: string | null
   readonly src: string
   readonly src_namespace: string
   readonly dst: string
   readonly dst_namespace: string
-  /** Looked up in the pod's own description by viz, not seen on the wire. */
+  /** viz reads the identities from the pod's spec, not from the wire. */
   readonly client_id: string
   readonly server_id: string
-  /** In words; empty is shown as a tick, and only means that no reason was known. */
+  /** As text. Empty is shown as a tick, and only means that no reason is known. */
   readonly no_tls_reason: string
 }
 
-/** Text that is no list of edges, or viz's own error. One line that reads on from "Cannot ...: ". */
+/** Text that is not a list of edges, or viz's own error. The message is one line and continues "Cannot ...: ". */
 export class VizEdgesError extends Error {
   override readonly name = 'VizEdgesError'
 }
@@ -49,7 +49,7 @@ const ofDashboard = z.object({
 const failed = z.object({ error: z.union([z.string(), z.object({ error: z.string() })]) })
 
 /**
- * Reads the JSON of `linkerd viz edges -o json`, or of the dashboard's `/api/edges`, which has whole identities. In its order.
+ * Parses the JSON of `linkerd viz edges -o json`, or of the dashboard's `/api/edges`, which has full identities. Keeps the order.
  *
  * @throws VizEdgesError
  */
