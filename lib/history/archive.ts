@@ -1,6 +1,6 @@
 /**
- * What leaves the state of a cluster, so that it does not grow with every window for ever: days that are in months already, each as one object that
- * the state names by its hash. Who derives news needs none of them; whoever is asked for what is old reads the days that he is asked for.
+ * Archives old days of a cluster's state, so that the state does not grow for ever. Each day that is already in a month becomes one object, which the state
+ * names by its hash. Deriving new windows needs none of them; reading old windows reads only their days.
  */
 import { hash } from 'node:crypto'
 import * as z from 'zod'
@@ -16,43 +16,43 @@ import { archiveKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { type AttemptedWindow, distinctLists, type KnownList, listsIn } from '../store/evidence/selected-attempt.ts'
 
-/** The archive as a state names it. */
+/** The archive in a state. */
 export const archiveSchema = z.object({
-  /** Start of the first window of all. */
+  /** Start of the very first window. */
   since: z.string(),
-  /** End of the last archived window: whatever is archived ended by then. */
+  /** End of the last archived window; everything archived ended by then. */
   until: z.string(),
-  /** The sizes of windows that counted up to then: where these are others now, the archived windows are, too. */
+  /** Window sizes up to then. If the settings for that time change, the archived windows change, too. */
   settings: z.array(z.object({ since: z.string(), minutes: z.int() })).readonly(),
-  /** Of the Kubernetes lists in archived evidence those that windows after `until` may need: all that were taken since then, and the last one before. */
+  /** Kubernetes lists in archived evidence that windows after `until` may need: those taken since then, and the last one before. */
   lists: z.array(z.object({ key: z.string(), takenAt: z.string() })).readonly(),
-  /** Oldest first. A day on which no window begins has none. */
+  /** Oldest first. A day on which no window begins has no entry. */
   days: z
     .array(
       z.object({
         /** UTC. */
         day: z.string(),
-        /** Of the object. */
+        /** Hash of the object. */
         sha256: z.string(),
-        /** Of the keys of its evidence, {@link digestOfKeys}. */
+        /** Digest of the keys of its evidence, {@link digestOfKeys}. */
         keys: z.string(),
-        /** When the first and the last Kubernetes list of its evidence were taken; null where it has none. */
+        /** When the first and the last Kubernetes list of its evidence were taken; null if there are none. */
         lists: z.object({ first: z.string(), last: z.string() }).nullable(),
       }),
     )
     .readonly(),
 })
 
-/** What a state says of what has left it. */
+/** A state's index of its archive. */
 export type Archive = z.infer<typeof archiveSchema>
 
-/** A day of the archive as a state names it. */
+/** A day of the archive in a state. */
 export type NamedDay = Archive['days'][number]
 
-/** A window from the first to the last with evidence; the SHA-256 of its result, null where there is no attempt. */
+/** A window between the first and the last with evidence, with the SHA-256 of its result; null if there is no attempt. */
 export type FoldedWindow = Window & { readonly sha256: string | null }
 
-/** What a state knows of windows: what came after the archive, and the archive; null where nothing has left. */
+/** Windows and evidence in a state after the archive, and the archive; null if nothing was archived. */
 export type Remembered = {
   readonly cluster: string
   readonly evidence: readonly AttemptedWindow[]
@@ -66,25 +66,25 @@ type ArchivedDay = {
   readonly derivation: number
   readonly cluster: string
   readonly day: string
-  /** In time order. Evidence whose window ended only in a later day's last window is in that day. */
+  /** In time order. Evidence of a window that ended within a later day's last window is in that day. */
   readonly evidence: readonly AttemptedWindow[]
   /** Those that begin on the day, in time order. */
   readonly windows: readonly FoldedWindow[]
 }
 
-/** What is asked cannot be answered without the archive. */
+/** The question cannot be answered without the archive. */
 export class ArchiveNeededError extends Error {
   override readonly name = 'ArchiveNeededError'
 }
 
 const DAY_SECONDS = 24 * 60 * 60
 
-/** So many days are read at once. */
+/** Number of days read at once. */
 const MAX_READS = 16
 
 /**
- * The first day that is to stay in the state, `2026-11-24`: that of the watermark of the months, or of the last window where it is earlier. So what
- * may still be collected stays, and the same history is always cut in the same place. Undefined where there are no months.
+ * Returns the first day that stays in the state, such as `2026-11-24`: the day of the months' watermark, or of the last window if earlier. Windows that may
+ * still be collected stay, and the same history is always cut at the same place. Undefined if there are no months.
  */
 export function firstKeptDay(
   windows: readonly FoldedWindow[],
@@ -96,10 +96,10 @@ export function firstKeptDay(
 }
 
 /**
- * Moves the windows of all days before a day into the archive, and the evidence of these days that had ended when the last of the windows had. Gives the
- * bytes of the days that are new in it, by day. Moving them at once or in any number of steps comes to the same.
+ * Moves the windows of all days before a day into the archive, with the evidence that ended by the end of the last of them. Returns the bytes of newly
+ * archived days, by day. Moving in one or several steps gives the same result.
  *
- * @param day the first that is not moved
+ * @param day the first day that is not moved
  * @param settings of the cluster
  */
 export function archiveBefore<T extends Remembered>(
@@ -153,53 +153,53 @@ export function archiveBefore<T extends Remembered>(
   return { state: { ...state, evidence, windows: state.windows.slice(moved.length), archive }, bodies }
 }
 
-/** The settings that decide about windows up to a time: those that began by then, and the first, which counts for whatever is before all. */
+/** Returns the settings for windows up to a time: those that began by then, and the first one, which also applies to all earlier windows. */
 export function settingsUntil(settings: readonly WindowSetting[], until: string): WindowSetting[] {
   return settings
     .filter(({ since }, index) => index === 0 || toSeconds(since) <= toSeconds(until))
     .map(({ since, minutes }) => ({ since, minutes }))
 }
 
-/** Those that were taken at a time or later, and the last before. */
+/** Returns the lists taken at a time or later, and the last one before. */
 function listsFrom(lists: readonly KnownList[], from: Seconds): KnownList[] {
   const ordered = distinctLists(lists)
   const before = ordered.findLast(({ takenAt }) => toSeconds(takenAt) < from)
   return [...(before === undefined ? [] : [before]), ...ordered.filter(({ takenAt }) => toSeconds(takenAt) >= from)]
 }
 
-/** Stands for the keys of a day's evidence, 64 hex digits: equal where a list of the store shows the same ones. Their order does not matter. */
+/** Returns a digest of the keys of a day's evidence, 64 hex digits. It is equal if the store lists the same keys, in any order. */
 export function digestOfKeys(keys: readonly string[]): string {
   return hash('sha256', keys.toSorted(compareText).join('\n'), 'hex')
 }
 
-/** The UTC day of RFC 3339 text, `2026-11-24`. */
+/** Returns the UTC day of RFC 3339 text, such as `2026-11-24`. */
 export function dayOf(time: string): string {
   return time.slice(0, 10)
 }
 
-/** The UTC day after a day. */
+/** Returns the next UTC day. */
 export function dayAfter(day: string): string {
   return dayOf(toTime(toSeconds(`${day}T00:00:00Z`) + DAY_SECONDS))
 }
 
-/** Start of the first window with evidence; null where there is none. */
+/** Returns the start of the first window with evidence; null if there is none. */
 export function sinceOf({ archive, windows }: Pick<Remembered, 'archive' | 'windows'>): string | null {
   return archive?.since ?? windows[0]?.start ?? null
 }
 
 /**
- * When a cluster was looked at first, whatever window was asked for, RFC 3339 by the clock of who collected; null where nobody knows. What is in the archive
- * says it by its first Kubernetes list.
+ * Returns when a cluster was first collected, for whatever window, RFC 3339 by the collector's clock; null if unknown. In the archive, the first Kubernetes
+ * list shows it.
  */
 export function firstLookOf({ archive, evidence }: Pick<Remembered, 'archive' | 'evidence'>): string | null {
   const listed = archive?.days.flatMap(({ lists }) => lists?.first ?? [])
-  // What is left says nothing of what was before.
+  // The remaining evidence does not show what was before.
   if (listed?.length === 0) return null
   const begun = evidence.flatMap(({ attempts }) => attempts.flatMap(({ startedAt }) => startedAt ?? []))
   return [...(listed ?? []), ...begun].toSorted((a, b) => toSeconds(a) - toSeconds(b))[0] ?? null
 }
 
-/** Reads a state as it would be if nothing had ever left it. Throws {@link DamagedError} for a day that is missing or not the one that it names. */
+/** Reads a state as if nothing had been archived. Throws {@link DamagedError} for a day that is missing or has another hash. */
 export async function readUnarchived<T extends Remembered>(state: T, objects: Objects): Promise<T> {
   if (state.archive === null) return state
   const days = await readDays(state.cluster, state.archive.days, objects)
@@ -213,7 +213,7 @@ export async function readUnarchived<T extends Remembered>(state: T, objects: Ob
   }
 }
 
-/** Reads the attempts at windows that begin at a time or later, and maybe some before. Throws {@link DamagedError}. */
+/** Reads the attempts at windows that begin at a time or later, and possibly some earlier ones. Throws {@link DamagedError}. */
 export async function readEvidenceSince(
   { cluster, archive, evidence }: Remembered,
   from: string,
@@ -224,7 +224,7 @@ export async function readEvidenceSince(
   return [...read.flatMap((day) => day.evidence), ...evidence]
 }
 
-/** Reads the window that begins at a time; undefined where there is none. Throws {@link DamagedError}. */
+/** Reads the window that begins at a time; undefined if there is none. Throws {@link DamagedError}. */
 export async function readWindowFrom(
   { cluster, archive, windows }: Remembered,
   start: string,
@@ -235,7 +235,7 @@ export async function readWindowFrom(
   return [...read.flatMap((day) => day.windows), ...windows].find((window) => window.start === start)
 }
 
-/** Reads the windows that end in `(from, to]` in time order, and before them the last one that ends by `from`. Throws {@link DamagedError}. */
+/** Reads the windows that end in `(from, to]` in time order, preceded by the last one that ends by `from`. Throws {@link DamagedError}. */
 export async function readWindowsOf(
   state: Remembered,
   { from, to }: { readonly from: string; readonly to: string },
@@ -252,9 +252,9 @@ export async function readWindowsOf(
 }
 
 /**
- * Reads the windows that a state knows, the latest first: some at a time, and these in time order. Throws {@link DamagedError}.
+ * Reads all windows of a state in batches, latest batch first, each in time order. Throws {@link DamagedError}.
  *
- * @param to of what lies wholly after it nothing needs to be read
+ * @param to windows entirely after it need not be read
  */
 export async function* latestFirst(
   { cluster, archive, windows }: Remembered,
@@ -269,7 +269,7 @@ export async function* latestFirst(
 }
 
 /**
- * Reads the last Kubernetes list that was taken at a time or before it, and the first after it, of any attempt; undefined where there is none. Throws
+ * Reads the last Kubernetes list that was taken at a time or before it, and the first after it, of any attempt; undefined if there is none. Throws
  * {@link DamagedError}.
  */
 export async function readListsAround(
@@ -282,7 +282,7 @@ export async function readListsAround(
     before: lists.findLast(({ takenAt }) => toSeconds(takenAt) <= time),
     after: lists.find(({ takenAt }) => toSeconds(takenAt) > time),
   })
-  /** Whether a day may hold one that is nearer than what is found, or stands for the same moment. */
+  /** Whether a day may contain a list that is nearer than those found, or from the same moment. */
   const mayBeNearer = ({ lists: own }: NamedDay): boolean => {
     if (own === null) return false
     const { before, after } = found()
@@ -309,6 +309,6 @@ async function readDay(cluster: string, { day, sha256 }: NamedDay, objects: Obje
   const key = archiveKey(cluster, day)
   const stored = await objects.get(key)
   if (stored === undefined || sha256Of(stored.body) !== sha256) throw new DamagedError(key)
-  // The hash says that these are the bytes that were derived, so their shape needs no second proof.
+  // The hash proves that ciphertrail derived these bytes, so they need no schema check.
   return parseJson(stored.body) as ArchivedDay
 }

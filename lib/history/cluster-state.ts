@@ -18,7 +18,7 @@ import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 const stateSchema = z.object({
   derivation: z.int(),
   cluster: z.string(),
-  /** All evidence that was read and is not in the archive, in time order. */
+  /** All evidence that was read and is not archived, in time order. */
   evidence: z
     .array(
       z.object({
@@ -41,25 +41,22 @@ const stateSchema = z.object({
     )
     .readonly(),
   /**
-   * All windows to the last with evidence, in time order, with the SHA-256 of their results; null where there is no attempt. They begin with the first
-   * with evidence, or where the archive ends. Those up to the watermark of the timeline are folded into months, the rest is folded by whoever reads.
+   * All windows up to the last with evidence, in time order, with the SHA-256 of their results; null if there is no attempt. They begin with the first with
+   * evidence, or where the archive ends. Those up to the timeline's watermark are folded into months; readers fold the rest.
    */
   windows: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string().nullable() })).readonly(),
-  /**
-   * Results that are about to take the place of those that `windows` names: a reader accepts these, too. Empty but where somebody is replacing one,
-   * or died then.
-   */
+  /** Results that are about to replace those in `windows`; readers accept these, too. Empty unless a run is replacing one, or crashed then. */
   replacing: z.array(z.object({ start: z.string(), end: z.string(), sha256: z.string() })).readonly(),
   timeline: timelineSchema,
   /** The months of the timeline, oldest first. */
   months: z.array(z.object({ month: z.string(), sha256: z.string() })).readonly(),
-  /** Months that may not be written yet: whoever comes next looks after them. */
+  /** Months that may not be written yet; the next run writes them. */
   unwritten: z.array(z.string()).readonly(),
-  /** The windows and the evidence that have left `windows` and `evidence`; null, and not stored, where none have. */
+  /** Windows and evidence moved out of `windows` and `evidence`; null, and not stored, if there are none. */
   archive: archiveSchema.nullable(),
 })
 
-/** The first form has no archive: it is written where nothing is in one, and what was stored before there was any is read by it. */
+/** Format 1 has no archive. It is written while nothing is archived, and reads states from before archives existed. */
 const storedSchema = z.union([
   stateSchema.extend({ format: z.literal('ciphertrail/state/2'), archive: archiveSchema }),
   stateSchema
@@ -70,22 +67,22 @@ const storedSchema = z.union([
 
 const derivationSchema = z.object({ derivation: z.int() })
 
-/** What `state/<cluster>` holds: how far a cluster's evidence is read and folded, and the hashes of what came of it. */
+/** Content of `state/<cluster>`: how far a cluster's evidence is read and folded, and the hashes of the results. */
 export type ClusterState = z.infer<typeof stateSchema>
 
-/** A history as it was read: what `rows()` and `stripsOf()` are asked with. */
+/** A history as read from the store, the input of `rows()` and `stripsOf()`. */
 export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
   /** Start of the first window with evidence. */
   readonly since: string | null
 }
 
-/** So many window results are read at once. */
+/** Number of window results read at once. */
 const MAX_READS = 16
 
 /** How many window results are in memory at once while a history is folded: one of 2,000 paths takes some megabytes. */
 export const CHUNK = MAX_READS
 
-/** The bytes of a state. */
+/** Encodes a state. */
 export function encodeState({ archive, ...state }: ClusterState): Buffer {
   return encodeDerived(
     archive === null
@@ -94,20 +91,20 @@ export function encodeState({ archive, ...state }: ClusterState): Buffer {
   )
 }
 
-/** The state as it is stored, and what tells whether it still is. */
+/** The stored state, with the ETag and hash that show whether it changed. */
 export type StoredState = {
   readonly state: ClusterState | undefined
-  /** Null where nothing is stored. */
+  /** Null if nothing is stored. */
   readonly etag: string | null
-  /** Of the stored bytes, in hex; null where nothing is stored. */
+  /** Hash of the stored bytes, in hex; null if nothing is stored. */
   readonly sha256: string | null
-  /** Why it cannot be read, in one line. */
+  /** Why it cannot be read, in one line; null if it can. */
   readonly error: string | null
 }
 
 /**
- * Reads the state of a cluster. Undefined where there is none, or one that an earlier version of ciphertrail derived, or one that
- * cannot be read, which `error` then says: all of it is derived again. Throws where a later version derived it.
+ * Reads the state of a cluster. The state is undefined if there is none, an earlier version of ciphertrail derived it, or it cannot be read, as `error` says:
+ * then everything is derived again. Throws if a later version derived it.
  */
 export async function readState(clusterId: string, objects: Objects): Promise<StoredState> {
   const key = stateKey(clusterId)
@@ -116,7 +113,7 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
   const found = { etag: stored.etag, sha256: sha256Of(stored.body) }
   const content = parseJson(stored.body)
   const derivation = derivationSchema.safeParse(content).data?.derivation
-  // What an earlier derivation kept may have another shape: it is old, not damaged.
+  // An earlier derivation may have another schema: it is old, not damaged.
   if (derivation !== undefined && derivation < DERIVATION) return { state: undefined, ...found, error: null }
   const parsed = storedSchema.safeParse(content)
   if (!parsed.success || parsed.data.cluster !== clusterId) {
@@ -131,17 +128,18 @@ export async function readState(clusterId: string, objects: Objects): Promise<St
   return { state, ...found, error: null }
 }
 
-/** How many of the state's windows are folded into its months: the first ones, up to the watermark. What is archived is, and is not counted. */
+/**
+ * Returns how many of the state's windows are folded into its months: the first ones, up to the watermark. Archived windows are folded, too, but not counted.
+ */
 export function foldedCount({ windows, timeline: { watermark } }: Pick<ClusterState, 'windows' | 'timeline'>): number {
   return watermark === null ? 0 : windows.findLastIndex(({ end }) => end <= watermark) + 1
 }
 
 /**
- * Reads the history of a cluster; undefined where nothing was derived yet. Windows that are not in a month yet are folded in memory, and so is
- * everything where a month is not the one that the state names, since somebody writes it or died before. Throws {@link DamagedError}
- * where the window results for that are damaged.
+ * Reads the history of a cluster; undefined if nothing was derived yet. Windows that are not in a month yet are folded in memory. If a month's hash differs
+ * from the state's, because a run is writing it or crashed, everything is folded. Throws {@link DamagedError} if the window results for that are damaged.
  *
- * @param isWanted tells of a month (`2026-11`) whether it is asked for; by default all are. The latest is among the months in any case.
+ * @param isWanted whether to read a month (`2026-11`); by default all. The latest month is always read.
  */
 export async function readHistory(
   clusterId: string,
@@ -172,7 +170,7 @@ async function foldedFurther(
   return timeline
 }
 
-/** Reads the result of the window that begins at `start`; undefined where there is none. Throws {@link DamagedError}. */
+/** Reads the result of the window that begins at `start`; undefined if there is none. Throws {@link DamagedError}. */
 export async function readWindow(
   clusterId: string,
   start: string,
@@ -188,7 +186,7 @@ export async function readWindow(
   })
 }
 
-/** Reads the latest window result that is wanted; undefined where there is none. Throws {@link DamagedError}. */
+/** Reads the latest wanted window result; undefined if there is none. Throws {@link DamagedError}. */
 export async function readLatest(
   clusterId: string,
   isWanted: (result: WindowResult) => boolean,
@@ -207,7 +205,7 @@ export async function readLatest(
   })
 }
 
-/** Reads the months that are wanted, oldest first; undefined where one of them is missing or not the one that the state names. */
+/** Reads the wanted months, oldest first; undefined if one of them is missing or has another hash than in the state. */
 async function readMonths(
   { cluster, months }: ClusterState,
   isWanted: (month: string) => boolean,
@@ -223,7 +221,7 @@ async function readMonths(
   return read
 }
 
-/** Reads a month; undefined where it is missing or not the one that the state names. */
+/** Reads a month; undefined if it is missing or has another hash than in the state. */
 export async function readMonth(
   cluster: string,
   { month, sha256 }: ClusterState['months'][number],
@@ -231,13 +229,13 @@ export async function readMonth(
 ): Promise<TimelineMonth | undefined> {
   const stored = await objects.get(timelineKey(cluster, month))
   if (stored === undefined || sha256Of(stored.body) !== sha256) return undefined
-  // The hash says that these are the bytes that were derived, so their shape needs no second proof.
+  // The hash proves that ciphertrail derived these bytes, so they need no schema check.
   return decodeMonth(stored.body)
 }
 
 /**
- * Reads window results, a few at once, and gives them in the order given. Throws {@link DamagedError} for one that is neither what its window
- * names nor what is replacing it.
+ * Reads window results, a few at once, and returns them in the given order. Throws {@link DamagedError} if a result's hash is neither its window's nor that
+ * of its replacement.
  */
 export async function readExpected(
   { cluster, replacing }: Pick<ClusterState, 'cluster' | 'replacing'>,
@@ -255,7 +253,7 @@ function hashesOf({ start, end }: Window, replacing: ClusterState['replacing']):
   return replacing.filter((one) => one.start === start && one.end === end).map(({ sha256 }) => sha256)
 }
 
-/** Four times what a window has that comes to as many paths as its budget allows. */
+/** Four times the size of a window with the maximum number of paths. */
 const MAX_RESULT_BYTES = 256_000_000
 
 async function readResult(
@@ -269,7 +267,7 @@ async function readResult(
   if (stored === undefined || stored.body.length > MAX_RESULT_BYTES || !hashes.includes(sha256Of(stored.body)))
     throw new DamagedError(key)
   const result = parseJson(stored.body) as WindowResult | undefined
-  // Whoever can write it can write its hash, too: none that was derived has more.
+  // A writer could forge the hash, too, so check the limits that every derived result keeps.
   const isDerived = Array.isArray(result?.paths) && Array.isArray(result.edges) && excessOfEdges(result) === null
   if (!isDerived) throw new DamagedError(key)
   return result

@@ -1,4 +1,4 @@
-/** What is kept of a cluster over two periods that are compared, read from months alone: no window result is a request of its own. */
+/** Reads a cluster's paths over two compared periods, only from months, to save a request for each window result. */
 import { pathClass } from '../assess/ends/path-class.ts'
 import { fixOf } from '../assess/window/causes-and-fixes.ts'
 import type { ReportSettings } from '../model/judgement.ts'
@@ -15,14 +15,14 @@ type Span = { readonly from: string; readonly to: string }
 
 /** How two periods are read. */
 export type CompareAs = Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'> & {
-  /** Windows that should have been collected by then and are not stored are told as missing. */
+  /** Windows that should have been collected by then and are not stored are missing. */
   readonly now: Date
 }
 
-/** Two periods, of which the earlier one ends first. */
+/** Two periods; `before` ends first. */
 export type ComparedSpans = { readonly before: Span; readonly period: Span }
 
-/** Reads two periods of a cluster, the paths of the judged classes alone, as a report compares them. Throws `DamagedError`. */
+/** Reads two periods of a cluster for a report's comparison, only paths of judged classes. Throws `DamagedError`. */
 export async function readCompared(
   cluster: Cluster,
   spans: ComparedSpans,
@@ -32,7 +32,7 @@ export async function readCompared(
   return comparedOf(cluster.id, await readPresent(cluster, now, objects, spanOf(spans)), spans, settings)
 }
 
-/** What is known of two periods, of a history that holds at least both of them. */
+/** Compares two periods of a history that contains at least both. */
 export function comparedOf(
   id: string,
   { months, episodes }: Pick<History, 'months' | 'episodes'>,
@@ -58,7 +58,7 @@ export function comparedOf(
   }
 }
 
-/** From the earlier beginning to the end of the later period. */
+/** Returns the span from the earlier start to the end of the later period. */
 function spanOf({ before, period }: ComparedSpans): Span {
   return { from: toSeconds(before.from) < toSeconds(period.from) ? before.from : period.from, to: period.to }
 }

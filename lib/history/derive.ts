@@ -20,42 +20,40 @@ import type { ClusterState, StoredState } from './cluster-state.ts'
 import { archiveLayout, stateWriter, writeLayout } from './write-derived.ts'
 import { removeOrphans, keysUnder } from './remove-orphans.ts'
 
-/** What the history of a cluster is derived with. */
+/** Dependencies for deriving the history of a cluster. */
 export type DeriveDeps = {
   readonly objects: Objects
   readonly assess: Assess
   /** Default {@link UNSETTLED_SECONDS}. */
   readonly unsettledSeconds?: number
-  /** When this is asked: evidence of windows years after it is not used. Absent: all is. */
+  /** Current time: evidence of windows years later is not used. If absent, all evidence is used. */
   readonly now?: Date
 }
 
-/** What a run of deriving made. */
+/** Result of a run of deriving. */
 export type Derived = {
-  /** The windows whose results were made, or made again, in time order. */
+  /** Windows whose results were made or remade, in time order. */
   readonly windows: readonly Window[]
-  /** One line for each stored thing that could not be read. A window without other evidence is `not-collected`. */
+  /** One line for each stored object that could not be read. A window without other evidence is `not-collected`. */
   readonly errors: readonly string[]
 }
 
-/** How often others may be first: each time, they got on. */
+/** How often another run may win; each time, it made progress. */
 const MAX_ROUNDS = 25
 
 /**
- * Brings what is derived of one cluster up to its evidence: window results, then the state, which names them. Reads new evidence, and for each
- * window whose inputs changed the snapshots that it is made from. The months of the timeline stay as they are, since readers fold the windows
- * that are not in them yet; only where a window changed that is in them, they are made again.
+ * Updates the derived objects of one cluster from its evidence: window results, then the state, which names them. Reads new evidence, and the snapshots of
+ * each window whose inputs changed. Months are remade only if a window in them changed, since readers fold the windows that are not in a month yet.
  *
- * In whatever order evidence came, and whoever derives at the same time or dies, the same evidence ends in the same bytes once {@link compactCluster} ran:
+ * The same evidence gives the same bytes after {@link compactCluster}, whatever the order of evidence, and despite concurrent or crashed runs:
  *
- * - A result is replaced only by one that knows all evidence that the present one was made from. Who knows less begins again.
- * - The state names every result and month by its hash, and is replaced by compare-and-swap before the months are. Only who
- *   wrote it may write them, until somebody else replaces it; it lists them until they are written.
+ * - A result is replaced only by one made from all evidence of the present one. A run that knows less evidence starts again.
+ * - The state names every result and month by its hash, and is replaced by compare-and-swap before the months are. Only the run that wrote it may write them,
+ *   until another run replaces it. It lists them until they are written.
  *
- * Evidence that cannot be read is told in `errors` and harms its own window only. Throws where the store fails, and where others
- * were first too often.
+ * Unreadable evidence is reported in `errors` and affects only its own window. Throws if the store fails, or other runs win too often.
  *
- * @param attempts the only ones that may be new, as far as the caller knows; absent: all that is stored is looked through
+ * @param attempts the only attempts that may be new, as far as the caller knows; if absent, all stored evidence is checked
  */
 export async function deriveCluster(
   cluster: Cluster,
@@ -71,10 +69,10 @@ export async function deriveCluster(
 }
 
 /**
- * Derives as {@link deriveCluster} does, from all evidence, and brings the months up to every window that is old enough not to change any more.
+ * Derives as {@link deriveCluster} does, from all evidence, and folds into months every window that is too old to change.
  *
- * @param more attempts that may be of windows so old that nothing new is looked for there
- * @param listed what was listed of all clusters a moment ago; absent: the evidence is listed for this one
+ * @param more attempts that may be at windows too old for the search for new evidence
+ * @param listed a recent list of all clusters' evidence; if absent, this cluster's evidence is listed
  */
 export async function compactCluster(
   cluster: Cluster,
@@ -92,10 +90,9 @@ export async function compactCluster(
 }
 
 /**
- * Derives all of a cluster again from evidence alone, whatever is stored, and removes derived objects that no evidence is behind.
- * An object that is right already stays as it is, so that readers find a history all the time.
+ * Derives a cluster again from evidence alone, and removes derived objects without evidence. Correct objects stay, so that readers always find a history.
  *
- * @param extent how far months and archive are to go; absent: as {@link compactCluster} has it
+ * @param extent how far months and archive go; if absent, as in {@link compactCluster}
  */
 export async function rebuildCluster(cluster: Cluster, deps: DeriveDeps, extent?: Extent): Promise<Derived> {
   const days = await keysUnder(archiveOf(cluster.id), deps.objects)
@@ -112,11 +109,11 @@ export async function rebuildCluster(cluster: Cluster, deps: DeriveDeps, extent?
   return derived
 }
 
-/** How far something that is derived goes. */
+/** How far months and archive go. */
 export type Extent = {
-  /** The end of the last window that is in the months; null for none. */
+  /** End of the last window in the months; null for none. */
   readonly watermark: string | null
-  /** The last day that is in the archive, `2026-11-24`; null for none. */
+  /** Last day in the archive, such as `2026-11-24`; null for none. */
   readonly archived: string | null
 }
 
@@ -128,30 +125,30 @@ function settledCountOf(
 }
 
 type Task = {
-  /** Nothing that is stored is believed but evidence. */
+  /** Trust only stored evidence. */
   readonly isRebuild: boolean
-  /** Months that are up to date are looked at, too: somebody may have died before writing them. */
+  /** Also check months that are up to date, because a run may have crashed before writing them. */
   readonly readsMonths: boolean
   readonly attempts?: readonly EvidenceId[] | undefined
-  /** Attempts to look at besides. */
+  /** Additional attempts to check. */
   readonly more?: readonly EvidenceId[]
   readonly listed?: ListedEvidence | undefined
-  /** The last day that may go into the archive, null for none; absent: whatever is old enough. */
+  /** Last day that may be archived, null for none; if absent, all days that are old enough. */
   readonly archived?: string | null
-  /** How many of the windows go into the months; `folded` is how many are in them, if these still are what was folded. */
+  /** Returns how many of the windows go into months; `folded` is how many are in them, if these are unchanged. */
   readonly countOf: (windows: readonly FoldedWindow[], folded: number | undefined) => number
 }
 
-/** What the rounds before found out. */
+/** Findings of earlier rounds. */
 type Found = {
-  /** Keys of evidence to be read again, and of results to be made again. */
+  /** Keys of evidence to read again, and of results to remake. */
   readonly evidence: Set<string>
   readonly results: Set<string>
-  /** Others know evidence that was not looked at. */
+  /** Other runs know evidence that this one did not check. */
   looksEverywhere: boolean
-  /** What changed may be in the archive, or needs it. */
+  /** The change may be in the archive, or needs it. */
   readsArchive: boolean
-  /** The bytes of months that were made, by hash. */
+  /** Bytes of months that were made, by hash. */
   readonly bodies: Map<string, Uint8Array>
 }
 
@@ -203,21 +200,21 @@ async function deriveOnce(
       distrusted: found.evidence,
       attempts: looked,
       more,
-      // Others may know what came since.
+      // Other runs may know newer evidence.
       listed: found.looksEverywhere ? undefined : listed,
       now,
     },
     deps,
   )
   if (base !== undefined && changesArchive(added, base)) throw new ArchiveNeededError()
-  // A rebuild mends whatever state there is: that it was damaged is no error of it.
+  // A rebuild repairs any state, so a damaged one is not an error.
   const damaged = isRebuild || stored.error === null ? [] : [stored.error]
   const errors = [...damaged, ...damagedDay, ...impossible, ...added.flatMap(({ error }) => error ?? [])]
   if (evidence.length === 0 && (base?.archive ?? null) === null) return { windows: [], errors }
 
   const current = stateWriter(cluster.id, stored, objects)
   const replacing = [...(stored.state?.replacing ?? [])]
-  // Who looks at all evidence settles what somebody who died was about to replace; who does not, leaves it.
+  // Only a run that checks all evidence finishes the replacements of a crashed run.
   const isWhole = looked === undefined
   const unsettled = isWhole ? replacing.map((window) => windowKey(cluster.id, window)) : []
   const { windows, made, overlapping } = await makeResults(
@@ -264,7 +261,7 @@ async function deriveOnce(
   return { windows: made, errors: [...errors, ...overlapping] }
 }
 
-/** What is known already, to be continued: with all that is archived where that may change, else without. Undefined where all is made again. */
+/** Returns the state to continue from, with the archive if it may change. Undefined if everything is remade. */
 async function baseOf(
   cluster: Cluster,
   { state, etag }: StoredState,
@@ -284,7 +281,7 @@ async function baseOf(
   } catch (error) {
     if (!(error instanceof DamagedError)) throw error
     const key = stateKey(cluster.id)
-    // Whoever replaces a day replaces the state before.
+    // A run replaces the state before it replaces a day.
     if ((await objects.get(key))?.etag !== etag) throw new PreconditionFailedError(key)
     return {
       base: undefined,
@@ -294,8 +291,8 @@ async function baseOf(
 }
 
 /**
- * Whether the Kubernetes lists of new attempts may be those before or after an archived window. They are not where they were taken later than any
- * of these could use, and another one stands between.
+ * Whether the Kubernetes lists of new attempts may be next to an archived window. They are not if they were taken too late for any of these, or if another
+ * list is in between.
  */
 function changesArchive(added: readonly KnownAttempt[], { archive, evidence }: ClusterState): boolean {
   if (archive === null) return false

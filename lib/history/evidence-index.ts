@@ -16,10 +16,10 @@ import { readSetAside } from '../store/evidence/set-aside.ts'
 import { windowId } from '../store/evidence/selected-attempt.ts'
 import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-attempt.ts'
 
-/** Pure, and total: what it cannot read is told by `collected` and `errors` of the result. */
+/** Assesses a window. Never throws: `collected` and `errors` of the result report unreadable evidence. */
 export type Assess = (input: AssessInput) => WindowResult
 
-/** Evidence that is in the index cannot be read any more, so that it must be indexed again. */
+/** Indexed evidence can no longer be read, so it must be indexed again. */
 export class UnreadableError extends Error {
   override readonly name = 'UnreadableError'
   readonly key: string
@@ -29,48 +29,48 @@ export class UnreadableError extends Error {
   }
 }
 
-/** How long after its window evidence may come: Prometheus is asked for older windows for 15 days at most. */
+/** How long after its window evidence may arrive: Prometheus is queried for windows up to 15 days old. */
 const LATEST_SECONDS = 16 * 24 * 60 * 60
 
-/** Replays may be of another time than it is said to be. */
+/** Replays may have times ahead of the clock. */
 const AHEAD_SECONDS = 2 * 366 * 24 * 60 * 60
 
-/** Nothing was collected before; some years of windows without evidence can be told. */
+/** Nothing was collected before; a few years of windows without evidence fit into memory. */
 const EARLIEST = '2020-01-01T00:00:00Z'
 
-/** Snapshots kept decoded: neighbours in time share their lists. */
+/** Number of decoded snapshots kept, because neighbouring windows share lists. */
 const SNAPSHOTS_KEPT = 4
 
-/** What new evidence is read with. */
+/** Dependencies for reading new evidence. */
 export type IndexDeps = {
   readonly objects: Objects
   readonly assess: Assess
-  /** Of {@link snapshotReader}. */
+  /** Returned by {@link snapshotReader}. */
   readonly snapshots: (key: string) => Promise<Snapshot>
 }
 
-/** What is known already, and where to look for more. */
+/** Known evidence, and where to look for more. */
 export type IndexInput = {
   /** In time order. */
   readonly known: readonly AttemptedWindow[]
-  /** What is known besides, by name only; null where that is all. */
+  /** Archived evidence, known only by digest; null if there is none. */
   readonly archive: Archive | null
-  /** Keys of attempts that are known and to be read again. */
+  /** Keys of known attempts to read again. */
   readonly distrusted: ReadonlySet<string>
-  /** The only attempts to look at; absent: whatever is stored of windows that could still be collected when the last known one was. */
+  /** The only attempts to check; if absent, all stored ones of windows that could still be collected at the last known window. */
   readonly attempts?: readonly EvidenceId[] | undefined
-  /** Attempts to look at besides. */
+  /** Additional attempts to check. */
   readonly more: readonly EvidenceId[]
-  /** What was listed of all clusters already, so that less is to be listed; absent: nothing. */
+  /** An existing list of all clusters' evidence, which saves listing; absent if there is none. */
   readonly listed?: ListedEvidence | undefined
-  /** When this is asked; absent: not known, so that no window is too far ahead. */
+  /** Current time; if absent, no window is too far ahead. */
   readonly now?: Date | undefined
 }
 
 /**
- * Adds to what is known of a cluster's evidence every attempt that is stored and not among it. Gives all of it in time order, what was read, and a
- * line where attempts were left out: at windows that nobody can have collected, since all that is expected between them and the others would be
- * made, and centuries of it fit into no memory. Throws {@link ArchiveNeededError} for an attempt of the archive's time that the archive does not have.
+ * Adds stored attempts that are not known yet to a cluster's evidence. Returns all evidence in time order, the attempts that were read, and a line if
+ * attempts were left out. Attempts at impossible windows are left out, because all windows up to them would be created, and centuries do not fit into memory.
+ * Throws {@link ArchiveNeededError} for an attempt from the archive's time that the archive does not contain.
  */
 export async function indexEvidence(
   cluster: Cluster,
@@ -93,7 +93,7 @@ export async function indexEvidence(
         storedSince(since, deps.objects))
       : []
   const old: string[] = []
-  // Also where only some are looked at: what is believed of one that cannot be read any more would fail again and again.
+  // Distrusted attempts are always checked, or an unreadable one would fail again and again.
   const again = new Set(distrusted)
   for await (const key of eachOf(listed, [...named.map(evidenceKey), ...distrusted])) {
     const parsed = parseEvidenceKey(key)
@@ -125,7 +125,7 @@ export async function indexEvidence(
   }
 }
 
-/** Throws where keys that were listed, all of each day, are others than those of the archive. */
+/** Throws if the listed keys of a day differ from those of the archive. */
 function refuseUnarchived(keys: readonly string[], archive: Archive | null): void {
   const named = new Map(archive?.days.map((day) => [day.day, day.keys]))
   for (const [day, own] of Map.groupBy(keys, (key) => dayOf(parseEvidenceKey(key)?.window.start ?? '')))
@@ -144,11 +144,11 @@ async function* eachOf(keys: AsyncIterable<string> | Iterable<string>, more: Ite
 }
 
 /**
- * The day from which on what is stored is looked through, since what is archived is compared day by day; undefined for all of it. Nothing is planned so
- * late that it would come before; who collects older windows names them, and whoever copies evidence into a store rebuilds.
+ * Returns the first day to search for new evidence; undefined for all of it. A whole day, because the archive is compared by day. Planned windows are never
+ * older; collecting older ones names them, and copied evidence needs a rebuild.
  */
 function dayToLookFrom(known: readonly AttemptedWindow[], now: Date | undefined): string | undefined {
-  // One that is ahead of its time must not put what is collected now out of sight.
+  // A window in the future must not hide evidence that is collected now.
   const isPast = ({ start }: Window): boolean => now === undefined || toSeconds(start) * 1000 <= now.getTime()
   const latest = known.findLast(isPast)?.start
   return latest === undefined ? undefined : dayOf(toTime(toSeconds(latest) - LATEST_SECONDS))
@@ -177,7 +177,7 @@ async function readAttempt(key: string, number: number, { assess, snapshots }: I
   }
   const { complete, startedAt } = snapshot
   const lists = listsOf(key, snapshot)
-  // Its own list was taken after the window; whatever else is known must not decide between attempts.
+  // Uses only the attempt's own list, taken after the window, because other evidence must not decide between attempts.
   const observedSeconds = complete ? null : observedIn(assess({ key, snapshot, before: null, after: lists }).coverage)
   return { key, number, complete, startedAt, listsAt: lists?.takenAt ?? null, observedSeconds, error: null }
 }
@@ -186,7 +186,7 @@ function observedIn(coverage: readonly Coverage[]): number {
   return coverage.reduce((sum, { observedSeconds }) => sum + observedSeconds, 0)
 }
 
-/** The Kubernetes lists of a snapshot; null where they were not read completely. */
+/** Returns the Kubernetes lists of a snapshot; null if they were not read completely. */
 export function listsOf(key: string, { kubernetes, proxies, window }: Snapshot): ListsOfSnapshot | null {
   const { status, takenAt, lists } = kubernetes
   if (status !== 'complete' || takenAt === null) return null
@@ -194,7 +194,8 @@ export function listsOf(key: string, { kubernetes, proxies, window }: Snapshot):
 }
 
 /**
- * Reads snapshots of a cluster that are not set aside, and keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its cause.
+ * Returns a reader of a cluster's snapshots that are not set aside. It keeps the last few. Throws {@link UnreadableError}, with the `EvidenceError` as its
+ * cause.
  */
 export function snapshotReader(cluster: string, objects: Objects): (key: string) => Promise<Snapshot> {
   const kept = new Map<string, Snapshot>()
@@ -212,7 +213,7 @@ export function snapshotReader(cluster: string, objects: Objects): (key: string)
         throw error
       }
     }
-    // The one used last comes last, so that the first is the one to go.
+    // Move the snapshot to the end, so that the least recently used one is first.
     kept.delete(key)
     kept.set(key, snapshot)
     for (const oldest of kept.keys()) {
@@ -223,7 +224,7 @@ export function snapshotReader(cluster: string, objects: Objects): (key: string)
   }
 }
 
-/** How long the answers of snapshots are: of large ones, which fill the memory, fewer are kept. */
+/** Total length of the snapshots' answers, because fewer large snapshots fit into memory. */
 function lengthOf(snapshots: Iterable<Snapshot>): number {
   let length = 0
   for (const { metrics, cadvisor, proxies } of snapshots)

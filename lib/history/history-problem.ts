@@ -4,8 +4,8 @@ import type { Objects } from '../store/objects/objects.ts'
 import { readState } from './cluster-state.ts'
 
 /**
- * Why the history of a cluster cannot be read although there is evidence of it, in one line; undefined where it can. Without asking, what is
- * damaged would read as what was never collected.
+ * Returns why a cluster's history cannot be read although it has evidence, in one line; undefined if it can. Without this check, a damaged history would look
+ * like one that was never collected.
  */
 export async function historyProblem({ id }: Cluster, objects: Objects): Promise<string | undefined> {
   const { state, etag, error } = await readState(id, objects)

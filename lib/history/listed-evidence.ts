@@ -1,39 +1,39 @@
-/** One list of the evidence of all clusters, for whoever derives many of them: a list for each would be as long, and tell mostly of the others. */
+/** Lists the evidence of all clusters once, for deriving many clusters: a list for each would be as long, and mostly about the others. */
 import { createHash, type Hash } from 'node:crypto'
 import { toTime } from '../time/windows.ts'
 import { type Archive, dayOf } from './archive.ts'
 import { evidenceBefore, evidencePrefix, parseEvidenceKey } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 
-/** What was listed. A year of keys would not fit into memory, so that of older days there are digests alone. */
+/** Listed evidence. A year of keys would not fit into memory, so older days have only digests. */
 export type ListedEvidence = {
-  /** The first day that was listed, `2026-11-24`. */
+  /** The first listed day, such as `2026-11-24`. */
   readonly since: string
-  /** By cluster; of one without evidence in that time there is nothing. */
+  /** By cluster; a cluster without evidence in that time has no entry. */
   readonly clusters: ReadonlyMap<string, ListedOfCluster>
 }
 
 type ListedOfCluster = {
-  /** By day, as `digestOfKeys` has it. */
+  /** Digests by day, from `digestOfKeys`. */
   readonly digests: ReadonlyMap<string, string>
-  /** Of the days after these, in text order. */
+  /** Keys of the later days, in text order. */
   readonly keys: readonly string[]
 }
 
 const DAY_SECONDS = 24 * 60 * 60
 
-/** Evidence is looked for that many days before the last window of a cluster, which may have been some days ago. */
+/** How far back to list. Evidence may be 16 days older than a cluster's last window, which may itself be days old. */
 const LISTED_SECONDS = 19 * DAY_SECONDS
 
-/** What is younger is in no archive yet where `compact` runs daily. */
+/** Younger days are not archived yet if `compact` runs daily. */
 const KEYS_SECONDS = 3 * DAY_SECONDS
 
-/** Lists the evidence of all clusters that may still be news. */
+/** Lists the evidence of all clusters that may be new. */
 export async function listEvidence(now: Date, objects: Pick<Objects, 'list'>): Promise<ListedEvidence> {
   const at = Math.floor(now.getTime() / 1000)
   const [since, keysSince] = [dayOf(toTime(at - LISTED_SECONDS)), dayOf(toTime(at - KEYS_SECONDS))]
   const clusters = new Map<string, { readonly digests: Map<string, string>; readonly keys: string[] }>()
-  /** Of the day that is being listed, by cluster. */
+  /** Hashes of the day being listed, by cluster. */
   const hashes = new Map<string, Hash>()
   let today = since
   const endDay = (): void => {
@@ -60,10 +60,10 @@ export async function listEvidence(now: Date, objects: Pick<Objects, 'list'>): P
 }
 
 /**
- * The keys of a cluster's evidence of windows that begin on a day or later, but for days that are as the archive has them. Undefined where what was listed
- * does not tell: the cluster's evidence has to be listed again.
+ * Returns the keys of a cluster's evidence for windows that begin on a day or later, except days that match the archive. Undefined if the list does not cover
+ * them, so that the cluster's evidence must be listed again.
  *
- * @param since the day; absent: all evidence
+ * @param since the day; if absent, all evidence
  */
 export function newEvidence(
   cluster: string,

@@ -9,13 +9,14 @@ import type { Objects } from '../store/objects/objects.ts'
 import type { KnownList } from '../store/evidence/selected-attempt.ts'
 import { readState } from './cluster-state.ts'
 
-/** The Kubernetes lists of a cluster next to a time; null where the store holds none on that side. */
+/** The Kubernetes lists of a cluster next to a time; null if the store has none on that side. */
 export type ListsAround = { readonly before: Listed | null; readonly after: Listed | null }
 
 /**
- * Reads the last complete lists that were taken at a time or before it, and the first after it.
+ * Reads the last complete lists taken at a time or before, and the first after it.
  *
- * @throws DamagedError where the archive of the state is not what it names, EvidenceError where the evidence cannot be read any more, ReduceError where an object in it does not fit
+ * @throws DamagedError if the archive differs from the state's hashes, EvidenceError if the evidence can no longer be read, ReduceError if an object in it
+ * does not fit
  */
 export async function listsAround(clusterId: string, time: Seconds, objects: Objects): Promise<ListsAround> {
   const { before, after } = await whileItChanges(async () => {

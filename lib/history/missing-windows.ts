@@ -8,8 +8,8 @@ import { MISSING, NOTHING_SEEN } from './path-readings.ts'
 import { noneQuiet } from './quiet-windows.ts'
 
 /**
- * The windows that were expected and for which there is no evidence at all: from the registration to the first evidence, and after the last.
- * Between those, the timeline has them already. Silence is not evidence, so a reader must be told of them.
+ * Returns the expected windows without any evidence: from the registration to the first evidence, and after the last. The timeline already has those in
+ * between. Silence is not evidence, so readers must see these windows.
  */
 export function missingWindows(
   cluster: Cluster,
@@ -21,12 +21,12 @@ export function missingWindows(
   const settled = now.getTime() / 1000 - SETTLE_SECONDS
   if (since === null || watermark === null) return windowsBetween(cluster.windows, registered, settled)
   const before = registered < toSeconds(since) ? windowsBetween(cluster.windows, registered, toSeconds(since)) : []
-  // What was collected from before the registration (a first run, a replay) is not expected to go on from there.
+  // Evidence from before the registration (a first run, a replay) creates no expectation for later windows.
   const after = windowsBetween(cluster.windows, Math.max(toSeconds(watermark), registered), settled)
   return [...before, ...after]
 }
 
-/** A history with its missing windows: every path that was known at the end is `not-collected` in those after it. */
+/** Adds missing windows to a history: every path known at its end is `not-collected` in the later ones. */
 export function withMissing(
   clusterId: string,
   history: Pick<History, 'months' | 'episodes'>,
@@ -76,7 +76,9 @@ export function withMissing(
   return { ...history, months: [...months.values()].sort((a, b) => (a.month < b.month ? -1 : 1)) }
 }
 
-/** What a known path is where nothing was collected. An open episode stays open; one that ended with the last window is not continued. */
+/**
+ * Returns the interval of a known path in windows that were not collected. An open episode stays open; one that ended with the last window is not continued.
+ */
 function notCollected(
   last: Interval,
   span: Pick<Interval, 'from' | 'to' | 'windows'>,

@@ -11,15 +11,15 @@ import { emptyTimeline } from './timeline-schema.ts'
 import type { Timeline } from './timeline-schema.ts'
 
 /**
- * How long before the end of the last window windows are left out of the months: they may still be collected for the first time or again, and
- * whatever changes in a month makes it necessary to fold the whole history again. Prometheus keeps six hours; the rest is for queues and clocks.
+ * How long before the end of the last window windows stay out of the months. They may still be collected, and a change in a month means folding the whole
+ * history again. Prometheus keeps six hours; the rest is for queues and clocks.
  */
 export const UNSETTLED_SECONDS = 8 * 60 * 60
 
-/** The part of a state that tells of months. */
+/** The months in a state. */
 export type Folded = Pick<ClusterState, 'timeline' | 'months' | 'unwritten'>
 
-/** How many of the windows, in time order, are old enough for the months: a pure function of them. */
+/** Returns how many of the windows, in time order, are old enough for the months. */
 export function settledCount(windows: readonly FoldedWindow[], unsettledSeconds: number): number {
   const last = windows.at(-1)
   if (last === undefined) return 0
@@ -27,7 +27,7 @@ export function settledCount(windows: readonly FoldedWindow[], unsettledSeconds:
   return windows.findLastIndex(({ end }) => toSeconds(end) <= until) + 1
 }
 
-/** How many of the windows are folded into the months of a state, if they still are what was folded; else undefined. */
+/** Returns how many of the windows are folded into a state's months; undefined if they changed since. */
 export function stillFolded(base: ClusterState, windows: readonly FoldedWindow[]): number | undefined {
   const count = foldedCount(base)
   const isSame = (window: FoldedWindow, other: FoldedWindow | undefined) =>
@@ -36,11 +36,11 @@ export function stillFolded(base: ClusterState, windows: readonly FoldedWindow[]
 }
 
 /**
- * Folds windows into months: onto those of the state where all that they were folded from is still so, else from the first window. Results are read
- * back from the store. Throws {@link ArchiveNeededError} where all is to be folded and a part of it is archived.
+ * Folds windows into months: onto the state's months if their windows are unchanged, or else from the first window. Reads results from the store. Throws
+ * {@link ArchiveNeededError} if everything must be folded and a part is archived.
  *
- * @param windows those to be folded, in time order, from the first on that is not archived
- * @param bodies the bytes of months that this run made and that may not be stored yet, by hash; it adds to them
+ * @param windows the windows to fold, in time order, from the first that is not archived
+ * @param bodies bytes of months that this run made and that may not be stored yet, by hash; new ones are added
  */
 export async function foldMonths(
   clusterId: string,
@@ -53,7 +53,7 @@ export async function foldMonths(
   let timeline = start?.timeline ?? emptyTimeline(clusterId)
   const months = new Map(start?.months.map(({ month, sha256 }) => [month, sha256]))
   const unwritten = new Set(start?.unwritten)
-  // What a month is folded from must be what the state names.
+  // Only results with the state's hashes may be folded.
   const named = { cluster: clusterId, replacing: [] }
   const settle = (settled: readonly TimelineMonth[]): void => {
     for (const month of settled) {
@@ -71,7 +71,7 @@ export async function foldMonths(
     settle(timeline.months.filter(({ month }) => !hot.has(month)))
     timeline = { ...timeline, months: timeline.months.filter(({ month }) => hot.has(month)) }
   }
-  // Where nothing was folded, the stored months are as they were read.
+  // If nothing was folded, the stored months are unchanged.
   if (start?.count !== windows.length) settle(timeline.months)
   const { months: _, ...rest } = timeline
   return {
@@ -81,7 +81,7 @@ export async function foldMonths(
   }
 }
 
-/** The months of a state that matter next, and which of them are not stored; undefined where they cannot be continued. */
+/** Returns the months that the next fold needs, and those not stored yet; undefined if they cannot be continued. */
 async function foldedSoFar(
   base: ClusterState | undefined,
   windows: readonly FoldedWindow[],

@@ -1,41 +1,41 @@
-/** Whether anything of each namespace was observed, window by window, folded so that little is kept of each. Pure. */
+/** Tracks whether anything in each namespace was observed, window by window. */
 import type { WindowResult } from '../model/window.ts'
 import type { ExpectedWindow } from './timeline-schema.ts'
 
-/** How much of a namespace was seen in a window. */
+/** How much of a namespace was observed in a window. */
 export type NamespaceWindow = {
   readonly end: string
-  /** Null: no pod with a proxy was to be seen in it, as the last complete list says. That is no loss. */
+  /** Null if the last complete list shows no pod with a proxy, which is no loss. */
   readonly isObserved: boolean | null
-  /** How much of what was to be seen was; null where that is not known. */
+  /** Observed share of the expected time; null if unknown. */
   readonly share: number | null
 }
 
-/** A namespace as it stands at the end of a window. */
+/** Status of a namespace at the end of a window. */
 export type NamespaceStanding = {
-  /** The last two windows, oldest first; one where the namespace is known since the last one. */
+  /** The last two windows, oldest first; only one if the namespace appeared in the last window. */
   readonly windows: readonly NamespaceWindow[]
-  /** End of the last window in which something of it was observed; null where there is none of those that were folded. */
+  /** End of the last window in which something of it was observed; null if there is none among the folded ones. */
   readonly seenAt: string | null
-  /** Whether a pod with a proxy was to be seen in it, by the last window that could tell. */
+  /** Whether a pod with a proxy was expected in it, according to the last window with evidence. */
   readonly isExpected: boolean
 }
 
-/** By name; of every namespace in which a pod with a proxy was to be seen in one of the windows. */
+/** Status by name, of every namespace in which a pod with a proxy was expected in one of the windows. */
 export type NamespaceStandings = ReadonlyMap<string, NamespaceStanding>
 
-/** What a window tells of namespaces. */
+/** Facts about namespaces in a window. */
 export type NamespaceSight = {
   readonly end: string
   /** Metrics were read. */
   readonly collected: boolean
-  /** A complete list tells what there was to see: a namespace without a pod in it has none. */
+  /** There is a complete list: a namespace without a pod in it has none. */
   readonly isListed: boolean
   /** Sums over the workloads of a namespace. */
   readonly seconds: ReadonlyMap<string, { readonly expected: number; readonly observed: number }>
 }
 
-/** What a window tells of namespaces; nothing where it was not collected. */
+/** Reads the facts about namespaces from a window; empty if it was not collected. */
 export function sightOf({ window: { end }, result }: ExpectedWindow): NamespaceSight {
   if (result?.collected !== true) return { end, collected: false, isListed: false, seconds: new Map() }
   return { end, collected: true, isListed: result.existing !== null, seconds: secondsBy(result.coverage) }
@@ -53,10 +53,7 @@ function secondsBy(coverage: WindowResult['coverage']): NamespaceSight['seconds'
   return sums
 }
 
-/**
- * Adds a window, which must be the next one. What was expected stays so until a complete list says otherwise: where nobody could read what there is, or nothing was
- * collected, a namespace was not observed.
- */
+/** Adds the next window. A namespace stays expected until a complete list shows otherwise: without a list or a collected window, it was not observed. */
 export function nextStandings(before: NamespaceStandings, sight: NamespaceSight): NamespaceStandings {
   const { end, collected, isListed, seconds } = sight
   const expectedNow = [...seconds].flatMap(([name, { expected }]) => (expected > 0 && name !== '' ? [name] : []))

@@ -10,14 +10,14 @@ import { compareText } from '../text/order.ts'
 import { NOTHING_SEEN, QUIET, addActivity } from './path-readings.ts'
 import { countQuiet, isQuietAt } from './quiet-windows.ts'
 
-/** The windows whose end lies in `(from, to]`, RFC 3339; absent: from the first, to the last. */
+/** The windows that end in `(from, to]`, RFC 3339; if absent, from the first or to the last. */
 export type AskedPeriod = { readonly from?: string | undefined; readonly to?: string | undefined }
 
-/** Which rows are wanted; absent: all. */
+/** Filters for rows; all rows if absent. */
 export type HistoryQuery = AskedPeriod & {
-  /** Of either end. */
+  /** Namespace of either end. */
   readonly namespace?: string | undefined
-  /** Of either end; with a namespace, of the end that has it. */
+  /** Workload at either end; with a namespace, at the end in that namespace. */
   readonly workload?: { readonly kind?: string | undefined; readonly name: string } | undefined
   readonly state?: State | 'not-encrypted' | undefined
 }
@@ -26,12 +26,12 @@ export type HistoryQuery = AskedPeriod & {
 export type StripCell = {
   readonly start: string
   readonly end: string
-  /** `not-observed` where it was quiet; null before the path was first seen, and once an end of it was gone. */
+  /** `not-observed` if it was quiet; null before the path was first seen, and after an end of it was gone. */
   readonly state: State | null
   readonly outcome: Outcome
 }
 
-/** What makes rows of what is kept. */
+/** Additional input for rows. */
 export type RowsTold = {
   readonly fixOf: (row: Omit<PathRow, 'fix'>) => string | null
   readonly platformNamespaces: readonly string[]
@@ -39,31 +39,30 @@ export type RowsTold = {
 
 type MonthWindow = TimelineMonth['windows'][number]
 
-/** The part of an interval that lies in a period: at least one window. */
+/** The part of an interval in a period: at least one window. */
 type Piece = {
   readonly interval: Interval
   readonly windows: readonly MonthWindow[]
-  /** The place of the first of them in the interval, from 0. */
+  /** Index of the first window in the interval, from 0. */
   readonly first: number
-  /** Of all these windows. */
+  /** All these windows are quiet. */
   readonly isQuiet: boolean
   readonly told: Told
 }
 
-/** What a piece comes to: null where only the sums of the whole interval are kept. */
+/** Counts of a piece; null if only the sums of the whole interval are stored. */
 type Told = { readonly [Count in keyof Activity]: number | null }
 
 /**
- * Answers what the paths were in a period, one row for each interval of equal state: by cluster, then
- * worst state first, then path id and time.
+ * Returns the paths in a period, one row for each interval of equal state, sorted by cluster, worst state, path id and time.
  *
- * An interval that was only quiet in the period is `not-observed` there; the quiet ends of one that was not stay in its row. A
- * path that was quiet in the whole period is one row, also over month ends, unless its episode ended meanwhile.
+ * An interval that was only quiet in the period is `not-observed` there; otherwise its quiet ends stay in its row. A path that was quiet in the whole period
+ * is one row, even across months, unless its episode ended meanwhile.
  *
  * @param months of any clusters, each at most once
- * @param episodes of those clusters: what the months hold is how an episode stood when it opened
- * @param told what rows tell beside that: `fixOf`, the change that would fix a row, in words, null where nothing is to be fixed; `platformNamespaces`,
- * patterns of the namespaces that applications run on, beside kube-system
+ * @param episodes of those clusters, because the months contain episodes only as they were when they opened
+ * @param told additional input: `fixOf` returns the change that would fix a row, as text, or null; `platformNamespaces` are patterns of platform namespaces
+ * besides kube-system
  */
 export function rows(
   months: readonly TimelineMonth[],
@@ -96,8 +95,8 @@ export function rows(
 }
 
 /**
- * Gives what decides the classes of one cluster in a period: what the months say that any of its windows lies in, and no other, so that whoever
- * reads more of them gives the same answer.
+ * Returns the namespaces that decide classes in a period of one cluster. Uses only months with windows in the period, so that reading more months gives the
+ * same result.
  */
 export function classesIn(
   months: readonly TimelineMonth[],
@@ -111,7 +110,7 @@ export function classesIn(
   )
 }
 
-/** Draws the paths of one cluster over a period: by path id, one cell for each expected window, oldest first. */
+/** Returns the strips of one cluster's paths over a period: by path id, one cell for each expected window, oldest first. */
 export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, StripCell[]> {
   const windows = inTimeOrder(months).flatMap((month) => month.windows.filter(within(period)))
   const indexes = new Map(windows.map(({ end }, index) => [end, index]))
@@ -129,12 +128,12 @@ export function stripsOf(months: readonly TimelineMonth[], period: AskedPeriod):
   return strips
 }
 
-/** By cluster and path; the pieces of a path in time order. */
+/** Returns the pieces by cluster and path, in time order. */
 function piecesByPath(months: readonly TimelineMonth[], period: AskedPeriod): Map<string, Piece[]> {
   const byPath = new Map<string, Piece[]>()
   for (const month of inTimeOrder(months)) {
     const windows = month.windows.filter(within(period))
-    // Intervals begin and end where windows do, but the period may begin and end inside them.
+    // Intervals start and end at window boundaries, but the period may start and end inside a window.
     const first = windows[0]
     const last = windows.at(-1)
     if (first === undefined || last === undefined) continue
@@ -152,19 +151,19 @@ function piecesByPath(months: readonly TimelineMonth[], period: AskedPeriod): Ma
   return byPath
 }
 
-/** How many windows, in time order, begin before a time. There may be none at the time itself: what was collected has holes. */
+/** Returns how many windows, in time order, begin before a time. No window need begin at the time itself, because there are gaps. */
 function countBefore(windows: readonly MonthWindow[], time: string): number {
   return partitionPoint(windows, ({ start }) => start < time)
 }
 
-/** Tells of a window whether it ends in a period. */
+/** Returns a predicate: whether a window ends in a period. */
 export function within({ from, to }: AskedPeriod): (window: Pick<Window, 'end'>) => boolean {
   const after: Seconds = from === undefined ? -Infinity : toSeconds(from)
   const until: Seconds = to === undefined ? Infinity : toSeconds(to)
   return ({ end }) => toSeconds(end) > after && toSeconds(end) <= until
 }
 
-/** How many windows were expected in a period, and of how many of them nothing can be told. */
+/** Returns how many windows were expected in a period, and how many of them were not collected. */
 export function collectedIn(
   months: readonly TimelineMonth[],
   period: AskedPeriod,
@@ -179,8 +178,7 @@ function pieceOf(interval: Interval, windows: readonly MonthWindow[], first: num
 }
 
 /**
- * What some windows of an interval come to. Of a part nothing more is known than that it is nothing where the whole is nothing, but where each window
- * is kept.
+ * Returns the counts of some windows of an interval. Unless each window's counts are stored, a part's counts are unknown, except that a part of zero is zero.
  */
 function toldOf({ total, activity, quiet, windows }: Interval, first: number, count: number): Told {
   if (count === windows) return total
@@ -252,7 +250,7 @@ function isWanted(row: Omit<PathRow, 'fix'>, { namespace, workload, state }: His
   return state === 'not-encrypted' ? isNotEncrypted(row) : row.state === state
 }
 
-/** The keys of the attempts at the first and the last window with any; each once. */
+/** Returns the distinct keys of the attempts at the first and the last window with any. */
 function firstAndLast(windows: readonly MonthWindow[]): string[] {
   const attempted = windows.filter(({ evidence }) => evidence !== null)
   const keys = [...attempted.slice(0, 1), ...attempted.slice(-1)].flatMap(({ evidence, also = [] }) => [

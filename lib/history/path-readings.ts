@@ -5,10 +5,7 @@ import type { WindowResult, Coverage } from '../model/window.ts'
 import { compareText } from '../text/order.ts'
 import type { DraftPath, Fold } from './timeline-draft.ts'
 
-/**
- * Kinds of which a complete Kubernetes list shows every one that exists, so that absence means gone. Any other kind is never
- * called gone: an owner of a kind nobody listed would vanish with each list.
- */
+/** Kinds that a complete Kubernetes list shows completely, so that absence means gone. Other kinds are never gone, because they are not listed. */
 const LISTED_KINDS: ReadonlySet<string> = new Set([
   'deployment',
   'statefulset',
@@ -22,7 +19,7 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
 /** Worst first. */
 const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 
-/** What a path is in one window. */
+/** A path's reading in one window. */
 export type WindowReading = Omit<
   Interval,
   | 'cluster'
@@ -39,10 +36,10 @@ export type WindowReading = Omit<
   | 'destination'
 >
 
-/** What a path did where nothing was seen of it. */
+/** Activity of a path that was not seen. */
 export const NOTHING_SEEN: Activity = { opens: 0, openAtScrape: 0, bytes: 0, clearBytes: 0 }
 
-/** What a path without a measurement of its own is said to be. */
+/** Fields of a path without a measurement. */
 const SILENT = {
   outcome: 'allowed',
   cause: null,
@@ -53,16 +50,16 @@ const SILENT = {
   serverId: null,
 } as const
 
-/** What a path is in windows that were collected and in which nothing was seen of it. */
+/** Reading of a path that was not seen in a collected window. */
 export const QUIET: WindowReading = { ...SILENT, state: 'not-observed', reason: 'quiet' }
 
-/** What a path is in windows for which there is no evidence. */
+/** Reading of a path in a window without evidence. */
 export const MISSING: WindowReading = { ...SILENT, state: 'not-collected', reason: 'window-missing' }
 
-/** What a path is in windows whose evidence cannot be read. */
+/** Reading of a path in a window with unreadable evidence. */
 export const UNREADABLE: WindowReading = { ...SILENT, state: 'not-collected', reason: 'source-unreadable' }
 
-/** What a path is in windows in which the labels of an end may hide what was seen of it. */
+/** Reading of a path in a window in which the labels of an end may hide its traffic. */
 export const OVERRIDDEN: WindowReading = {
   ...SILENT,
   state: 'unknown',
@@ -70,15 +67,15 @@ export const OVERRIDDEN: WindowReading = {
   cause: 'labels-overridden',
 }
 
-/** The keys of the ends of a path that this cluster's lists can show. */
+/** Returns the keys of the ends of a path that this cluster's lists can show. */
 export function endsOf({ source: from, destination }: PathEnds): string[] {
   // What lies behind a gateway is in another cluster's list.
   return (destination.cluster === null ? [from, destination] : [from]).map(workloadKey)
 }
 
 /**
- * The workloads that joined or left the mesh or changed their ServiceAccount, in this window or in one before it that no list told of. Remembers how
- * the ends of known paths stand. A workload of which the lists around the window disagree changed in it; one that they do not show tells nothing.
+ * Returns the workloads that joined or left the mesh or changed their ServiceAccount, in this window or in earlier ones without a list. Remembers the ends of
+ * known paths. A workload on which the lists around the window disagree changed in it; one that they do not show is ignored.
  */
 export function changedEnds({ ends, paths }: Fold, { inputs, workloads }: WindowResult): ReadonlySet<string> {
   const known = new Set([...paths.values()].flatMap(endsOf))
@@ -100,20 +97,20 @@ export function changedEnds({ ends, paths }: Fold, { inputs, workloads }: Window
   return changed
 }
 
-/** Workloads with proxies of which none was read in the window, and the reason of their first gap. */
+/** Returns workloads whose proxies were all unread in the window, with the reason of their first gap. */
 export function unreadWorkloads(coverage: readonly Coverage[]): Map<string, string | undefined> {
   const unread = coverage.filter(({ expectedSeconds, observedSeconds }) => expectedSeconds > 0 && observedSeconds === 0)
   return new Map(unread.map(({ workload, gaps }) => [workloadKey(workload), gaps[0]?.reason]))
 }
 
-/** The end whose proxy tells of a path: its source, where that has a name. */
+/** Returns the end whose proxy shows a path: its source, if it has a name. */
 export function witnessOf({ source: from, destination }: PathEnds): string {
   return workloadKey(
     from.kind === 'unmeshed' || from.kind === 'probe' || from.kind === 'serviceaccount' ? destination : from,
   )
 }
 
-/** Whether a reading goes on with the last interval of its path. `episode` is the id of its episode, null without one. */
+/** Whether a reading continues the last interval of its path. `episode` is the id of its episode, null without one. */
 export function isSame(
   last: WindowReading & { readonly episode: Episode | null },
   reading: WindowReading,
@@ -129,7 +126,7 @@ export function isSame(
   )
 }
 
-/** Whether a complete list shows that an end of a path exists no more; false where there is none (`existing` is null). */
+/** Whether a complete list shows that an end of a path no longer exists; false without a list (`existing` is null). */
 export function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<string> | null): boolean {
   if (existing === null) return false
   // What lies behind a gateway is in another cluster's list.
@@ -137,7 +134,7 @@ export function isGone({ source: from, destination }: DraftPath, existing: Reado
   return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(workloadKey(end)))
 }
 
-/** The cluster's coverage, its seconds to the millisecond: sum over sum; null if nothing was expected. */
+/** Sums the cluster's coverage, in seconds rounded to milliseconds. The ratio is null if nothing was expected. */
 export function secondsOf(
   coverage: readonly Coverage[],
 ): Pick<TimelineMonth['windows'][number], 'expectedSeconds' | 'observedSeconds' | 'ratio'> {
@@ -147,7 +144,7 @@ export function secondsOf(
   return { expectedSeconds: expected, observedSeconds: observed, ratio: expected > 0 ? observed / expected : null }
 }
 
-/** What two stretches come to together. A hostile proxy may show any number: what is kept is whole and can be told exactly. */
+/** Adds the activity of two stretches. A hostile proxy may report any number, so stored numbers are exact integers. */
 export function addActivity(a: Activity, b: Activity): Activity {
   return {
     opens: whole(a.opens + b.opens),
@@ -157,7 +154,7 @@ export function addActivity(a: Activity, b: Activity): Activity {
   }
 }
 
-/** What a path did in a window, as it is kept. */
+/** Returns a path's activity in a window in its stored form. */
 export function activityOf(seen: Activity): Activity {
   return addActivity(NOTHING_SEEN, seen)
 }
@@ -166,12 +163,12 @@ function whole(count: number): number {
   return Math.min(Math.round(count), Number.MAX_SAFE_INTEGER)
 }
 
-/** The one that says less. */
+/** Returns the weaker corroboration. */
 export function worstCorroboration(a: Corroborated, b: Corroborated): Corroborated {
   return CORROBORATION.indexOf(a) < CORROBORATION.indexOf(b) ? a : b
 }
 
-/** Sorted and each once, so that the order of input changes nothing. */
+/** Unites candidates, sorted and distinct, so that the order of input does not matter. */
 export function uniteCandidates(a: readonly Source[], b: readonly Source[]): readonly Source[] {
   if (a.length + b.length === 0) return a
   const byKey = new Map(

@@ -25,16 +25,16 @@ type Span = { readonly from: string; readonly to: string }
 
 /** How a period is read. */
 type ReadAs = {
-  /** Windows that should have been collected by then and are not stored are told as missing. */
+  /** Windows that should have been collected by then and are not stored are missing. */
   readonly now: Date
-  /** Patterns of the namespaces that applications run on, beside kube-system. */
+  /** Patterns of platform namespaces besides kube-system. */
   readonly platformNamespaces: readonly string[]
 }
 
 /**
- * Reads the history of a cluster up to now, with the windows that were expected and never came.
+ * Reads the history of a cluster up to now, including missing windows.
  *
- * @param span the part that is asked for; absent: all. Months without any of it may be left out
+ * @param span the wanted part; all if absent. Other months may be left out
  */
 export async function readPresent(
   cluster: Cluster,
@@ -49,7 +49,7 @@ export async function readPresent(
 
 const NOTHING: History = { months: [], episodes: [], since: null, watermark: null }
 
-/** Tells of a month whether windows in it may end in a span: a window belongs to the month in which it begins. */
+/** Returns a predicate: whether windows of a month may end in a span. A window belongs to the month in which it begins. */
 export function monthsOf({ from, to }: Span): (month: string) => boolean {
   const longest = Math.max(...WINDOW_MINUTES) * 60
   const first = toTime(toSeconds(from) - longest).slice(0, 7)
@@ -57,7 +57,7 @@ export function monthsOf({ from, to }: Span): (month: string) => boolean {
   return (month) => month >= first && month <= last
 }
 
-/** Reads what is kept of a cluster over the windows whose end lies in `(from, to]`. Windows that were expected and never came are among them. */
+/** Reads a cluster's history over the windows that end in `(from, to]`, including missing windows. */
 export async function readPeriod(
   cluster: Cluster,
   period: Span,
@@ -69,8 +69,7 @@ export async function readPeriod(
 }
 
 /**
- * Reads a period as {@link readPeriod} does, and what came before it. Of the past only months are read, since each window result is
- * a request of its own.
+ * Reads a period as {@link readPeriod} does, and earlier periods. For the past only months are read, since each window result is a separate request.
  *
  * @param earlier periods before this one, oldest first
  */
@@ -126,8 +125,8 @@ export async function readPeriodAndPast(
 }
 
 /**
- * Stands for a period of a cluster that cannot be read: no window of it was collected, and one line says why. Nothing of it passes so, and the other
- * clusters are told as they are.
+ * Returns a placeholder for a period that cannot be read: no collected window, and one line that says why. Nothing in it passes, and other clusters are
+ * unaffected.
  */
 export function unreadPeriod(
   cluster: Cluster,
@@ -143,7 +142,7 @@ export function unreadPeriod(
       id,
       classes: classesIn(history.months, period, platformNamespaces),
       windows: pastPeriod(history, period, platformNamespaces).windows,
-      // Without a window that was read there is no path.
+      // Without a readable window there are no paths.
       rows: [],
       strips: {},
       coverage: [],
@@ -161,8 +160,8 @@ export function unreadPeriod(
 }
 
 /**
- * Reads window results one by one and keeps of each what a period is made from. What is alike in many windows is kept once: a month
- * of hours holds a million readings of a few thousand paths.
+ * Reads window results one by one and keeps what a period needs. Equal values are kept once: a month of hourly windows has a million readings of a few
+ * thousand paths.
  */
 async function readResults(
   state: Pick<ClusterState, 'cluster' | 'replacing'> | undefined,
@@ -172,11 +171,11 @@ async function readResults(
     captures,
     counter,
   }: {
-    /** Of the period, and the one before. */
+    /** Windows of the period, and the one before. */
     readonly windows: readonly FoldedWindow[]
     readonly period: Span
     readonly captures: readonly NamedCapture[]
-    /** Is told of each of the period. */
+    /** Receives each result of the period. */
     readonly counter: RowCounter
   },
   objects: Objects,
@@ -189,7 +188,7 @@ async function readResults(
   }
   const results: WindowResult[] = []
   const named = { cluster: state?.cluster ?? '', replacing: state?.replacing ?? [] }
-  // What viz showed in the first window was asked for when the one before was collected.
+  // The viz answer of the first window is in the evidence of the window before it.
   const before = windows.findLast(({ end }) => end <= period.from)
   const first = before === undefined ? [] : await readExpected(named, [before], objects)
   const readings = first.flatMap(({ result }) => result?.viz ?? [])
@@ -206,7 +205,7 @@ async function readResults(
     results.push({
       ...result,
       edges: [],
-      // Of paths only the identities on the wire are asked for; their states stand in the months.
+      // Only the paths' identities on the wire are needed; the months have their states.
       paths: result.paths
         .filter(({ state }) => state === 'mtls')
         .map((path) =>
@@ -245,7 +244,7 @@ async function readResults(
   }
 }
 
-/** A capture that was kept, and who has an address in its time. */
+/** A stored capture, and a lookup of who had an address at its time. */
 type NamedCapture = Pick<KeptCapture, 'flows'> & { readonly nameOf: ReturnType<typeof endNamer> }
 
 async function namedCaptures(cluster: Cluster, period: Span, objects: Objects): Promise<NamedCapture[]> {
@@ -271,7 +270,7 @@ function pastPeriod(
   }
 }
 
-/** The episodes that were open at some time of a span, and the earlier ones of the same paths, each with its path; by id. */
+/** Returns the episodes open at some time in a span, and earlier ones of the same paths, each with its path, sorted by id. */
 export function episodesOf(
   intervals: readonly Interval[],
   episodes: History['episodes'],
@@ -289,7 +288,7 @@ export function episodesOf(
   const latest = new Map(open.map((interval) => [interval.pathId, interval]))
   return episodes
     .flatMap((episode) => {
-      // An earlier one may lie in a month that was not read: its id begins with that of its path.
+      // An earlier episode may be in a month that was not read, but its id starts with its path's id.
       const path = paths.get(episode.id) ?? latest.get(episode.id.slice(0, episode.id.lastIndexOf('-')))
       if (path === undefined || !latest.has(path.pathId) || toSeconds(episode.openedAt) > toSeconds(to)) return []
       const { pathId, source, destination, port } = path

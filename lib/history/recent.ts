@@ -1,7 +1,4 @@
-/**
- * How a cluster stands now, for whoever looks every few minutes: read from its state and the results of the windows that are in no month yet, and
- * from no month.
- */
+/** Reads the current status of a cluster, for frequent checks: from its state and the results of windows that are in no month yet, without reading months. */
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { isCoveredBy } from '../assess/window/gap-covers.ts'
 import type { Episode, Interval, TimelineMonth } from '../model/history.ts'
@@ -15,49 +12,46 @@ import { CHUNK, type ClusterState, foldedCount, readExpected, readMonth, readSta
 import { foldWindows } from './timeline.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
 
-/** A history as it ends. */
+/** The end of a history. */
 export type Recent = {
   /** Start of the first window with evidence. */
   readonly since: string | null
-  /** RFC 3339: when the cluster was looked at first; null where that is not known. */
+  /** When the cluster was first collected, RFC 3339; null if unknown. */
   readonly firstLookAt: string | null
-  /** End of the last window that is known. */
+  /** End of the last known window. */
   readonly watermark: string | null
-  /** Every path that was ever seen, by id, with its ends as they were seen last. */
+  /** Every path ever seen, by id, with its ends as last seen. */
   readonly paths: Timeline['paths']
   /** Every episode, by id. */
   readonly episodes: readonly Episode[]
-  /** What the next fold needs, and nobody else. */
+  /** Only for the next fold. */
   readonly ends: Timeline['ends']
-  /** How the path of an episode was when it was not encrypted last, by the episode's id; absent where that was in a month already. */
+  /** The last unencrypted reading of an episode's path, by the episode's id; absent if it is already in a month. */
   readonly seen: ReadonlyMap<string, Pick<Interval, 'state' | 'outcome' | 'reason' | 'cause' | 'settings'>>
-  /** Those that are in no month yet, oldest first. */
+  /** Windows that are in no month yet, oldest first. */
   readonly windows: TimelineMonth['windows']
-  /** Starts of those of them of which no complete Kubernetes list tells what there was to see. */
+  /** Starts of those windows without a complete Kubernetes list. */
   readonly unlisted: ReadonlySet<string>
-  /** What the lists around those windows say of namespaces; null: there is no complete list. */
+  /** Labelled namespaces in the lists around those windows; null if there is no complete list. */
   readonly labelled: LabelledNamespaces | null
-  /** How each namespace stood before the last of those windows, and what these tell of it: the last may be too young to be judged. */
+  /** Status of each namespace before the last few windows, and the facts in these, because the last ones may be too young to judge. */
   readonly namespaces: { readonly before: NamespaceStandings; readonly last: readonly NamespaceSight[] }
-  /** What the last window came to of which anything is stored; null where that is in a month already. */
+  /** The last window with a stored result; null if it is already in a month. */
   readonly last:
     | (Pick<WindowResult, 'window' | 'collected' | 'crypto'> & {
-        /** Whether each proxy that was to be seen in it was seen in all of it. */
+        /** Whether each expected proxy was observed in all of it. */
         readonly isWhole: boolean
       })
     | null
 }
 
-/**
- * What a reader remembers from one look to the next, by cluster, so that each result is read once. Only a saving: whoever forgets it reads the same
- * again.
- */
+/** Cache of a reader between checks, by cluster, so that each result is read once. Losing it costs only reads. */
 export type Memory = Map<
   string,
   { readonly base: string; readonly folded: readonly FoldedWindow[]; readonly recent: Recent }
 >
 
-/** Reads how a cluster stands; undefined where nothing was derived yet, or not by this version. Throws `DamagedError` for a result that is damaged. */
+/** Reads the current status of a cluster; undefined if nothing was derived yet, or not by this version. Throws `DamagedError` for a damaged result. */
 export async function readRecent(clusterId: string, objects: Objects, memory: Memory): Promise<Recent | undefined> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
@@ -107,7 +101,7 @@ function isBeginning(folded: readonly FoldedWindow[], windows: readonly FoldedWi
   )
 }
 
-/** Without months there are no intervals from before: paths and episodes do not depend on them. */
+/** Folds new windows without earlier months: paths and episodes do not depend on earlier intervals. */
 function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWindow[]): Recent {
   const { paths, episodes, ends, watermark, months } = foldWindows({ ...before, cluster, months: [] }, news)
   const seen = new Map(before.seen)
@@ -133,7 +127,7 @@ function foldFurther(cluster: string, before: Recent, news: readonly ExpectedWin
   }
 }
 
-/** More than are younger than what a look judges. */
+/** More than the number of windows that are too young to judge. */
 const LAST_SIGHTS = 4
 
 function namespacesAfter(
@@ -151,7 +145,7 @@ function lastOf({ window, collected, crypto, coverage, partial = false }: Window
   return { window, collected, crypto, isWhole }
 }
 
-/** Reads what `Recent.last` has, and nothing else: the state and one result. Null also where nothing was derived yet. */
+/** Reads only `Recent.last`, from the state and one result. Also null if nothing was derived yet. */
 export async function readLast(clusterId: string, objects: Objects): Promise<Recent['last']> {
   return whileItChanges(async () => {
     const { state } = await readState(clusterId, objects)
@@ -162,14 +156,14 @@ export async function readLast(clusterId: string, objects: Objects): Promise<Rec
   })
 }
 
-/** What the lists of the latest month say of namespaces; null where no month has any. One request. Throws `DamagedError` as {@link readRecent} does. */
+/** Reads the labelled namespaces of the latest month; null if there is none. One request. Throws `DamagedError` as {@link readRecent} does. */
 export async function readLabelledOfMonths(clusterId: string, objects: Objects): Promise<LabelledNamespaces | null> {
   const { state } = await readState(clusterId, objects)
   const named = state?.months.at(-1)
   return named === undefined ? null : ((await readMonth(clusterId, named, objects))?.namespaces ?? null)
 }
 
-/** Reads the last window in a month that is wanted, from the latest month on; undefined where there is none, or it cannot be told. */
+/** Reads the last wanted window in a month, starting with the latest month; undefined if there is none or it is unknown. */
 export async function readLastOfMonths(
   clusterId: string,
   isWanted: (window: TimelineMonth['windows'][number]) => boolean,

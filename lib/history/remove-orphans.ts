@@ -15,13 +15,12 @@ import type { Window } from '../model/time.ts'
 import { readState } from './cluster-state.ts'
 
 /**
- * Removes results of windows without evidence, months before the first evidence and after the last folded window, and of days those that the state does
- * not name.
+ * Removes results of windows without evidence, months before the first evidence or after the last folded window, and days that the state does not name.
  *
- * @param days keys of archived days from before the state was replaced: who wrote one of these to name it begins again
+ * @param days keys of archived days from before the state was replaced: a run that wrote one of these for its state starts again
  */
 export async function removeOrphans(clusterId: string, days: readonly string[], objects: Objects): Promise<void> {
-  // Listed before evidence and state are read: what others derive meanwhile is behind what these say then.
+  // Listed before evidence and state are read, so that objects which other runs derive meanwhile are not in the list.
   const results = await keysUnder(windowPrefix(clusterId), objects)
   const months = [
     ...(await keysUnder(timelinePrefix(clusterId), objects)),
@@ -38,7 +37,7 @@ export async function removeOrphans(clusterId: string, days: readonly string[], 
   const last = state?.months.at(-1)?.month ?? ''
   for (const key of results) if (!kept.has(key)) await objects.remove(key)
   for (const key of months) {
-    // What is none lies there from an earlier version.
+    // Other keys there are from an earlier version.
     const month = (parseTimelineKey(key) ?? parseCoverageKey(key))?.month ?? ''
     if (month < first || month > last) await objects.remove(key)
   }
@@ -47,7 +46,7 @@ export async function removeOrphans(clusterId: string, days: readonly string[], 
   if (windows.length === 0) await objects.remove(stateKey(clusterId))
 }
 
-/** All keys that begin with a prefix, in text order. */
+/** Returns all keys with a prefix, in text order. */
 export async function keysUnder(prefix: string, objects: Objects): Promise<string[]> {
   const keys: string[] = []
   for await (const key of objects.list(prefix)) keys.push(key)

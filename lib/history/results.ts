@@ -19,38 +19,38 @@ import type { AttemptedWindow, KnownAttempt } from '../store/evidence/selected-a
 import { encodeDerived, sha256Of } from '../store/objects/derived-object.ts'
 import type { ClusterState } from './cluster-state.ts'
 
-/** What is to be taken for granted of the results that are stored. */
+/** Input that says which stored results to trust. */
 export type ResultsInput = {
-  /** The state that names them; undefined where all of them are to be made again. */
+  /** The state that names them; undefined if all are remade. */
   readonly base: Pick<ClusterState, 'evidence' | 'windows'> | undefined
-  /** What is archived is not among evidence and windows, and stays as it is; null where nothing is. */
+  /** Archived evidence and windows are not in the others and stay unchanged; null if there are none. */
   readonly archive: Archive | null
   /** All evidence that is not archived, in time order. */
   readonly evidence: readonly AttemptedWindow[]
-  /** Keys of attempts that were read again: what was made from them is made again. */
+  /** Keys of attempts that were read again; results made from them are remade. */
   readonly distrustedEvidence: ReadonlySet<string>
-  /** Keys of results that are not what the state names. */
+  /** Keys of results whose hash differs from the state's. */
   readonly distrustedResults: ReadonlySet<string>
   /**
-   * Makes it known that a result is about to take the place of another one, and throws `PreconditionFailedError` where somebody else changed what is
-   * known. Else a reader would find neither the one nor the other where we die in between.
+   * Announces in the state that a result is about to replace another one; throws `PreconditionFailedError` if another run changed the state. Otherwise, after
+   * a crash in between, readers would accept neither.
    */
   readonly announce: (replacing: Window & { readonly sha256: string }) => Promise<void>
 }
 
 /** Results that are stored now. */
 export type Results = {
-  /** All windows that are not archived to the last with evidence, in time order, with the hashes of their results. */
+  /** All windows that are not archived, up to the last with evidence, in time order, with the hashes of their results. */
   readonly windows: readonly FoldedWindow[]
-  /** Those of which the result was made. */
+  /** Windows whose results were made. */
   readonly made: readonly Window[]
-  /** One line for each attempted window that overlaps another one. */
+  /** One line for each window that overlaps another one. */
   readonly overlapping: readonly string[]
 }
 
 /**
- * Makes the results of the windows whose inputs changed since the base, and names those of all windows. A result is replaced only by one that knows
- * all evidence that the present one was made from: else this throws `PreconditionFailedError` with the key of the result.
+ * Makes the results of windows whose inputs changed since the base, and returns the hashes of all results. Throws `PreconditionFailedError` with the key of a
+ * result that was made from evidence unknown here, because it must not be replaced.
  */
 export async function makeResults(
   cluster: Cluster,
@@ -103,7 +103,7 @@ function isSame(a: WindowResult['inputs'], b: WindowResult['inputs'] | undefined
   return a.evidence === b?.evidence && a.before === b.before && a.after === b.after && isDeepStrictEqual(a.also, b.also)
 }
 
-/** Gives the hash of the window's result, which is stored then. One that is new mostly is not there yet, so that nothing is read to write it. */
+/** Stores the window's result and returns its hash. A new result usually does not exist yet, so it is written without reading first. */
 async function makeResult(
   clusterId: string,
   window: Window,
@@ -135,14 +135,14 @@ async function makeResult(
   if (stored === undefined) await objects.putIf(key, body, null)
   else if (sha256Of(stored.body) !== sha256) {
     await refuseIfNewer(key, stored.body, known, objects)
-    // After the result was read: whoever changes what is known from now on has read this one or finds it changed.
+    // Announce after reading the result: another run that changes the state from now on has read this result or finds it changed.
     await announce({ ...window, sha256 })
     await objects.putIf(key, body, stored.etag)
   }
   return sha256
 }
 
-/** Assesses each attempt that counts, with the same lists, and gives what all of them come to. */
+/** Assesses each attempt that counts with the same lists, and merges the results. */
 async function assessAttempts(
   { evidence, before, after, also = [] }: WindowResult['inputs'],
   { assess, snapshots }: IndexDeps,
@@ -161,7 +161,7 @@ async function assessAttempts(
   return mergeResults([own, ...others])
 }
 
-/** Pages of proxies can be read once only, as the window ends: what one attempt read holds for one that came too late. */
+/** Uses another attempt's proxy pages for an attempt without any, because pages can be read only as the window ends. */
 function withPages(snapshot: Snapshot, proxies: Snapshot['proxies']): Snapshot {
   const hasOwn = (snapshot.proxies?.pages.length ?? 0) > 0
   return hasOwn || proxies === undefined ? snapshot : { ...snapshot, proxies }
@@ -176,7 +176,7 @@ const resultInputs = z.object({
   }),
 })
 
-/** Throws PreconditionFailedError where a result was made from evidence that is not in this index, but in the store. */
+/** Throws PreconditionFailedError if a result was made from evidence that is in the store but not in this index. */
 async function refuseIfNewer(
   key: string,
   body: Uint8Array,

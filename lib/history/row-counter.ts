@@ -2,15 +2,15 @@ import type { Activity, CountedRow, PathRow } from '../model/history.ts'
 import type { WindowResult } from '../model/window.ts'
 import { NOTHING_SEEN, activityOf, addActivity } from './path-readings.ts'
 
-/** Adds up what moved in rows from window results, which are read one at a time. */
+/** Adds up the traffic of rows from window results, which are read one at a time. */
 export type RowCounter = {
-  /** Adds a window that may lie in some of the rows. */
+  /** Adds a window that may be in some of the rows. */
   readonly add: (result: Pick<WindowResult, 'window' | 'paths'>) => void
-  /** The rows, as the windows added so far tell them; those of which everything was known are as they were. */
+  /** Returns the rows with the counts of the windows added so far; rows with known counts are unchanged. */
   readonly rows: () => readonly CountedRow[]
 }
 
-/** Counts rows of one cluster, of which months may keep no more than the sums of longer stretches. */
+/** Counts the traffic of one cluster's rows, because months may store only the sums of longer stretches. */
 export function rowCounter(rows: readonly PathRow[]): RowCounter {
   const sums = new Map<PathRow, Activity>()
   const open = Map.groupBy(rows.filter(isUncounted), ({ pathId }) => pathId)

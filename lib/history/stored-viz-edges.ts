@@ -6,21 +6,21 @@ import { EvidenceError, readSnapshot } from '../store/evidence/evidence.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { readWindow } from './cluster-state.ts'
 
-/** What `linkerd viz edges` showed of one kind at one moment, as it is kept in evidence. */
+/** Output of `linkerd viz edges` for one kind at one moment, from evidence. */
 export type StoredVizEdges = {
-  /** When viz was asked, RFC 3339. */
+  /** When viz was queried, RFC 3339. */
   readonly takenAt: string
-  /** In the order of the answer; empty: it answered that there are none. */
+  /** In the order of the answer; empty if viz answered that there are none. */
   readonly edges: readonly VizEdge[]
 }
 
 /**
- * Reads what viz's own answer was in a window. It shows what is open when it is asked, which is after the window of its attempt: so the
- * answer of a window lies in the evidence of the one before.
+ * Reads viz's own answer in a window. viz shows the connections open at the query, which is after the attempt's window, so the answer of a window is in the
+ * evidence of the one before.
  *
- * @param kind of both ends, as viz was asked: `deployment`
- * @returns one line that says why there is none, where there is none: that is no list without edges
- * @throws DamagedError where the store holds what it cannot
+ * @param kind of both ends in the query, such as `deployment`
+ * @returns the edges, or one line that says why there is no answer, which is not the same as no edges
+ * @throws DamagedError if the store is damaged
  */
 export async function storedVizEdges(
   cluster: Cluster,

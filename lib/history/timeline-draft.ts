@@ -6,7 +6,7 @@ type DraftInterval = { -readonly [Key in keyof Interval]: Interval[Key] } & { ac
 
 /** A known path while windows are folded into it. */
 export type DraftPath = { -readonly [Key in keyof KnownPath]: KnownPath[Key] } & {
-  /** Those in the months loaded, oldest first. */
+  /** Intervals in the loaded months, oldest first. */
   readonly intervals: DraftInterval[]
 }
 
@@ -16,7 +16,7 @@ export type DraftMonth = Omit<TimelineMonth, 'windows' | 'intervals' | 'namespac
   namespaces: LabelledNamespaces | null
 }
 
-/** A timeline while windows are folded into it: what is known so far, months that stay as they are (`cold`), and those that grow (`hot`). */
+/** A timeline while windows are folded into it: known paths, months that stay unchanged (`cold`), and months that grow (`hot`). */
 export type Fold = {
   readonly cluster: string
   watermark: string | null

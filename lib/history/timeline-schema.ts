@@ -4,40 +4,40 @@ import type { WindowResult } from '../model/window.ts'
 import type { Episode, TimelineMonth } from '../model/history.ts'
 import * as z from 'zod'
 
-/** An expected window; `result` is null where there is no standing attempt. */
+/** An expected window; `result` is null if there is no attempt. */
 export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }
 
-/** What the fold remembers of a path beside its intervals. A path is known from the first window in which it was seen. */
+/** What the fold remembers of a path besides its intervals. A path is known from the first window in which it was seen. */
 export type KnownPath = PathEnds & {
   /** Id of the open episode. */
   readonly episode: string | null
-  /** Start of the first window of the present run of quiet windows; null where the last window was not quiet. */
+  /** Start of the current run of quiet windows; null if the last window was not quiet. */
   readonly quietSince: string | null
-  /** Start of the present run of quiet windows of which every connection was seen, which never begins before the quiet one; null where the last window was not such. */
+  /** Start of the current run of quiet windows in which every connection was observed, never before `quietSince`; null if the last window was not such. */
   readonly watchedSince: string | null
   /** An end of the path was gone in the last collected window: no row until the path is seen again. */
   readonly isGone: boolean
 }
 
-/** `yes`, `no` or `partly`; the ServiceAccount, null where its pods have several or that is not known. */
+/** Whether it is meshed (`yes`, `no` or `partly`), and its ServiceAccount; null if its pods have several or it is unknown. */
 export type EndStanding = readonly [meshed: string, serviceAccount: string | null]
 
-/** How far the windows of a cluster are folded, and what the next one is folded onto. All of it is JSON. */
+/** How far the windows of a cluster are folded, and the data that the next fold needs. All of it is JSON. */
 export type Timeline = {
   readonly cluster: string
-  /** End of the last window folded; null before the first. */
+  /** End of the last folded window; null before the first. */
   readonly watermark: string | null
   /** Sorted by path id. */
   readonly paths: readonly KnownPath[]
-  /** Every episode of the cluster, as it stands; sorted by id. */
+  /** Every episode of the cluster in its current status, sorted by id. */
   readonly episodes: readonly Episode[]
-  /** How the lists last showed the workloads at the ends of known paths: in the mesh or not, and the ServiceAccount; by `kind/namespace/name`. */
+  /** Workloads at the ends of known paths as last listed: meshed or not, and the ServiceAccount; by `kind/namespace/name`. */
   readonly ends: Readonly<Record<string, EndStanding>>
   /**
-   * Oldest first. Only those that {@link hotMonths} names are read or changed by the next fold; older ones may be left out.
+   * Oldest first. The next fold reads and changes only those in {@link hotMonths}; older ones may be left out.
    *
-   * An interval holds its episode as it stood when it opened, since it may end long after the month was written: how it stands
-   * now is in `episodes`, under the same id.
+   * An interval has its episode as it was when it opened, since it may end long after the month was written. `episodes` has the current status under the same
+   * id.
    */
   readonly months: readonly TimelineMonth[]
 }
@@ -49,7 +49,7 @@ const source = z.object({
   serviceAccount: z.string().nullable(),
 })
 
-/** A {@link Timeline} without its months, as it is read back from the store. */
+/** Schema of a stored {@link Timeline} without its months. */
 export const timelineSchema = z.object({
   cluster: z.string(),
   watermark: z.string().nullable(),
@@ -81,7 +81,7 @@ export const timelineSchema = z.object({
   ends: z.record(z.string(), z.tuple([z.string(), z.string().nullable()]).readonly()).readonly(),
 })
 
-/** The timeline of a cluster before its first window. */
+/** Returns the timeline of a cluster before its first window. */
 export function emptyTimeline(cluster: string): Timeline {
   return { cluster, watermark: null, paths: [], episodes: [], ends: {}, months: [] }
 }

@@ -37,7 +37,7 @@ import {
 } from './path-readings.ts'
 import type { DraftPath, DraftMonth, Fold } from './timeline-draft.ts'
 
-/** The months (`2026-11`, oldest first) that the next fold may still change: a short quiet run may reach back into the one before. */
+/** Returns the months (`2026-11`, oldest first) that the next fold may change: a short quiet run may reach back into the previous month. */
 export function hotMonths({
   watermark,
   paths,
@@ -54,25 +54,22 @@ export function hotMonths({
 }
 
 /**
- * Folds expected windows, in time order and without a hole, onto the timeline. Folding them in any
- * number of steps gives the same. Throws a RangeError for a window that does not begin at the watermark.
+ * Folds expected windows, in time order and without gaps, onto the timeline. Any number of steps gives the same result. Throws a RangeError for a window that
+ * does not begin at the watermark.
  *
  * In one window a known path is seen, quiet (collected, not among its paths) or not collected:
  *
- * - Seen extends the path's interval where state, outcome, reason, cause and enforcement are equal, else begins another. An
- *   interval has the worst corroboration of its windows, all their candidates, and the identities and ServiceAccounts of the
- *   latest window that showed one.
- * - Quiet extends the interval without an activity, until the run of quiet windows is seven days long: then the run is an interval
- *   `not-observed` of its own, from its first window on. Nothing can be extended after a gap, or once the episode that the
- *   interval belongs to has ended by what others did on the port: then the run is `not-observed` at once.
+ * - Seen extends the path's interval if state, outcome, reason, cause and enforcement are equal, or else begins another. An interval has the worst
+ *   corroboration of its windows, all their candidates, and the identities and ServiceAccounts of the latest window that showed one.
+ * - Quiet extends the interval without activity, until the run of quiet windows is seven days long. Then the run becomes a separate interval `not-observed`,
+ *   from its first window on. After a gap, or once other traffic on the port ended the interval's episode, the run is `not-observed` at once.
  * - Not collected begins or extends an interval `not-collected`.
  *
- * Where the lists show that an end of a path joined or left the mesh, or has another ServiceAccount, no interval goes on: what is seen in that
- * window begins another, and a quiet run that it is in, or that came before it, is `not-observed` from its first window on, since nobody knows of
- * which of these windows it held.
+ * If the lists show that an end of a path joined or left the mesh, or has another ServiceAccount, no interval continues. A reading in that window begins
+ * another. A quiet run around or before it is `not-observed` from its first window on, since the moment of the change is unknown.
  *
- * Episodes end by what is seen ({@link nextEpisode}) from the window on, and by silence ({@link silentEpisode}) after it: the last quiet window
- * still belongs to an episode that ended so.
+ * Traffic ends an episode at the start of its window ({@link nextEpisode}), silence at the end of its window ({@link silentEpisode}): the last quiet window
+ * still belongs to the episode.
  */
 export function foldWindows(timeline: Timeline, expected: Iterable<ExpectedWindow>): Timeline {
   const fold = startFold(timeline)
@@ -170,7 +167,7 @@ function addWindow(fold: Fold, { window, result }: ExpectedWindow): void {
       path.isGone = false
     } else if (readings.isPartial) addGap(fold, path, window, UNREADABLE)
     else if (unread.has(witnessOf(path))) {
-      // Nobody read the proxy that would have seen it: silence of that is not quiet.
+      // The proxy that would have seen the path was not read, so silence is not quiet.
       addGap(fold, path, window, { ...UNREADABLE, reason: unread.get(witnessOf(path)) ?? UNREADABLE.reason })
     } else {
       addQuiet(fold, path, window, { existing, isCut })
@@ -224,7 +221,7 @@ function addQuiet(
   if (toSeconds(window.end) - toSeconds(path.quietSince) >= QUIET_SECONDS) separateQuiet(path, path.quietSince)
 }
 
-/** Makes the quiet run since a time an interval of its own; over a month end it is two, of which one is in the month before. */
+/** Makes the quiet run since a time a separate interval; across a month end it is two, one in each month. */
 function separateQuiet({ intervals }: DraftPath, since: string): void {
   for (let index = intervals.length - 1; index >= 0; index--) {
     const interval = intervals[index]
@@ -235,7 +232,7 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
       delete interval.settings
     } else {
       const { settings: _, ...kept } = interval
-      // The run began after the last window in which anything was seen.
+      // The run began after the last window with traffic.
       const windows = quietAtEnd(interval.quiet, interval.windows)
       const none = { windows, quiet: allQuiet(windows), total: NOTHING_SEEN, activity: [] }
       intervals.splice(index + 1, 0, { ...kept, ...QUIET, ...none, from: since })
@@ -247,8 +244,8 @@ function separateQuiet({ intervals }: DraftPath, since: string): void {
 }
 
 /**
- * Takes of `reading` only what a {@link WindowReading} has. Extends the path's interval by a window, or begins another where what cuts intervals differs, or
- * is told to.
+ * Extends the path's interval by a window, or begins another if a field that cuts intervals differs, or if asked to. Uses only the {@link WindowReading}
+ * fields of `reading`.
  */
 function addReading(
   fold: Fold,
@@ -294,7 +291,7 @@ function addReading(
     })
     return
   }
-  // What is remembered only from the month before is no reading of this interval.
+  // Values carried over from the previous month are not readings of this interval.
   const isFirst = quietAtEnd(last.quiet, last.windows) === last.windows
   last.to = window.end
   last.windows++
@@ -317,7 +314,7 @@ function followEpisode(fold: Fold, path: DraftPath, readings: Readings): void {
   setEpisode(fold, path, open, nextEpisode(open, path, readings))
 }
 
-/** What the silence of a window does to an episode. */
+/** Updates an episode after a silent window. */
 function followSilence(fold: Fold, path: DraftPath, { window, watched }: Readings): void {
   const isWatched = !path.isGone && watched.has(witnessOf(path))
   path.watchedSince = isWatched ? (path.watchedSince ?? window.start) : null
@@ -354,7 +351,7 @@ function openForm(episode: Episode | undefined): Episode | null {
   return episode === undefined ? null : { ...episode, endedAt: null, ending: null }
 }
 
-/** `2026-11` of RFC 3339 text in UTC. */
+/** Returns the month, such as `2026-11`, of RFC 3339 text in UTC. */
 function monthOf(time: string): string {
   return time.slice(0, 7)
 }

@@ -5,10 +5,10 @@ import { toSeconds, windowOf } from '../time/windows.ts'
 import { readLatest, readWindow } from './cluster-state.ts'
 
 /**
- * Reads the result of the window that holds a time, or of the latest collected one; a line that says why where there is none. Throws `DamagedError`.
+ * Reads the result of the window that contains a time, or of the latest collected one; or a line that says why there is none. Throws `DamagedError`.
  *
- * @param at RFC 3339; absent: the latest
- * @param until RFC 3339: no window that ends later is the latest; absent: any may be
+ * @param at RFC 3339; if absent, the latest
+ * @param until RFC 3339: windows that end later are ignored; if absent, none are
  */
 export async function collectedWindow(
   cluster: Cluster,

@@ -11,12 +11,12 @@ import { sha256Of } from '../store/objects/derived-object.ts'
 import { coverageIn } from './tables/timeline-table.ts'
 import { PreconditionFailedError } from '../store/objects/objects.ts'
 
-/** What is to be stored: the state as it is to be, and the one that stands while what it names is written. */
+/** What to store: the final state, and the state while its objects are being written. */
 type Layout = {
   readonly state: ClusterState
-  /** The same, without the days in the archive that are to be written: their windows are in it themselves. */
+  /** The same, but the days to be written are not archived yet: their windows are in the state itself. */
   readonly before: ClusterState
-  /** By key. */
+  /** Bytes of archived days, by key. */
   readonly days: ReadonlyMap<string, Uint8Array>
 }
 
@@ -34,20 +34,20 @@ export function archiveLayout(
   const { state: next, bodies } = archiveBefore(state, day, settings)
   const unnamed = next.archive?.days.find((named, index) => !isDeepStrictEqual(named, stored.named[index]))
   const before = unnamed === undefined ? next : archiveBefore(state, unnamed.day, settings).state
-  // Those that the state names already are there, where they were believed.
+  // Days that a trusted state already names exist.
   const isWritten = (name: string): boolean => stored.isTrusted && (unnamed === undefined || name < unnamed.day)
   const days = [...bodies].filter(([name]) => !isWritten(name))
   return { state: next, before, days: new Map(days.map(([name, body]) => [archiveKey(state.cluster, name), body])) }
 }
 
-/** Replaces the state of a cluster by compare-and-swap, one time after the other; what is stored already is not written. */
+/** Replaces the state of a cluster repeatedly by compare-and-swap. An unchanged state is not written. */
 type StateWriter = {
   readonly replace: (next: ClusterState) => Promise<void>
-  /** Of the state that was written or read last. */
+  /** ETag of the state last written or read. */
   readonly etag: () => string | null
 }
 
-/** Begins from the state that is stored now. */
+/** Returns a writer that starts from the stored state. */
 export function stateWriter(clusterId: string, stored: StoredState, objects: Objects): StateWriter {
   let { etag, sha256 } = stored
   return {
@@ -62,8 +62,8 @@ export function stateWriter(clusterId: string, stored: StoredState, objects: Obj
 }
 
 /**
- * Stores the state with all in it that is not written yet, then the months that it lists as such and whose bytes are there and the days of the archive,
- * then the state without these; nothing where all is stored.
+ * Stores the state with its list of unwritten objects, then those months whose bytes are available and the archived days, then the state without the list.
+ * Writes nothing if all is stored.
  */
 export async function writeLayout(
   { state, before: first, days }: Layout,
@@ -76,7 +76,7 @@ export async function writeLayout(
   for (const named of state.months) {
     const body = bodies.get(named.sha256)
     if (!left.has(named.month) || body === undefined) continue
-    // The month last: where it is as it should be, whoever comes next looks after neither.
+    // Write the month last: if it is correct, the next run checks neither.
     const written = [
       [coverageKey(state.cluster, named.month), coverageIn(body)],
       [timelineKey(state.cluster, named.month), body],
@@ -87,7 +87,7 @@ export async function writeLayout(
       if (before === undefined || Buffer.compare(before.body, bytes) !== 0)
         stale.push({ key: monthKey, bytes, before: before?.etag ?? null })
     }
-    // Looked at after the month was read: whoever replaces the state from now on also replaces the month, or finds it changed.
+    // Check after reading the month: another run that replaces the state from now on also replaces the month, or finds it changed.
     if (stale.length > 0 && (await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
     for (const { key: monthKey, bytes, before } of stale) await objects.putIf(monthKey, bytes, before)
     left.delete(named.month)
@@ -96,7 +96,7 @@ export async function writeLayout(
   await replace({ ...state, unwritten: state.unwritten.filter((month) => left.has(month)) })
 }
 
-/** So many days of the archive are read and written at once. */
+/** Number of archived days read and written at once. */
 const MAX_DAYS = 16
 
 async function writeDays(
@@ -111,7 +111,7 @@ async function writeDays(
       wrong.push({ dayKey, body, before: stored?.etag ?? null })
   })
   if (wrong.length === 0) return
-  // Looked at after the days were read: whoever replaces the state from now on also replaces the days, or finds them changed.
+  // Check after reading the days: another run that replaces the state from now on also replaces the days, or finds them changed.
   if ((await objects.get(key))?.etag !== etag()) throw new PreconditionFailedError(key)
   await concurrently(wrong, MAX_DAYS, async ({ dayKey, body, before }) => {
     await objects.putIf(dayKey, body, before)

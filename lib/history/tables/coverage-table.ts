@@ -4,7 +4,7 @@ import { type Column, type ReadRow, encodeTable, decodeTable } from './parquet-t
 
 type MonthWindow = TimelineMonth['windows'][number]
 
-/** What a month says of its windows, as a table: what should have been seen, and what was. */
+/** Table of a month's windows: expected and observed time. */
 export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster: string }>[] = [
   {
     name: 'starts_at',
@@ -23,7 +23,7 @@ export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster:
     of: ({ end }) => end,
   },
   { name: 'collected', kind: 'flag', isRequired: true, of: ({ collected }) => collected },
-  // Of all proxies together, in milliseconds: as fine as anything is measured.
+  // Sum over all proxies, in milliseconds, the precision of all measurements.
   {
     name: 'expected_ms',
     kind: 'count',
@@ -38,7 +38,7 @@ export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster:
     encoding: 'DELTA_BINARY_PACKED',
     of: ({ observedSeconds }) => Math.round(observedSeconds * 1000),
   },
-  // The attempt that was used: the key of its evidence follows from it.
+  // The attempt that was used; its evidence key can be derived from it.
   { name: 'attempt', kind: 'small', of: ({ cluster, ...window }) => attemptOf(window, cluster) ?? null },
   {
     name: 'evidence',
@@ -48,13 +48,13 @@ export const COVERAGE_COLUMNS: readonly Column<MonthWindow & { readonly cluster:
   { name: 'also', kind: 'text', of: ({ also }) => (also === undefined ? null : JSON.stringify(also)) },
 ]
 
-/** Makes the bytes of the table of a month's windows. */
+/** Encodes the table of a month's windows. */
 export function encodeCoverage({ cluster, windows }: Pick<TimelineMonth, 'cluster' | 'windows'>): Buffer {
   const rows = windows.map((window) => ({ ...window, cluster }))
   return encodeTable(COVERAGE_COLUMNS, rows, {})
 }
 
-/** Reads windows of a cluster back. */
+/** Decodes a cluster's windows. */
 export async function decodeCoverage(body: Uint8Array, cluster: string): Promise<TimelineMonth['windows']> {
   const { rows } = await decodeTable(body)
   return rows.map((row) => windowOf(row, cluster))

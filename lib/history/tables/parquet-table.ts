@@ -1,10 +1,13 @@
-/** Tables as Parquet: what DuckDB, Spark and Athena read as it is. The same rows give the same bytes: no compression here differs between builds of Node. */
+/**
+ * Tables as Parquet, which DuckDB, Spark and Athena read directly. The same rows give the same bytes, because no compression is used that differs between
+ * builds of Node.
+ */
 import { hash } from 'node:crypto'
 import { type FileMetaData, type SchemaElement, parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { type ColumnSource, ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { toTime } from '../../time/windows.ts'
 
-/** What a column holds: `text` is a string, `time` RFC 3339, `bits` bytes, `counts` whole numbers, `list` some of these, in order. */
+/** Type of a column: `text` is a string, `time` RFC 3339, `bits` bytes, `count` and `small` whole numbers, `list` several of these, in order. */
 type Kind = 'text' | 'time' | 'number' | 'count' | 'small' | 'flag' | 'bits' | 'list'
 
 /** A column of a table. A null, or undefined, is a null in the table. */
@@ -15,12 +18,12 @@ export type Column<Row> = {
   readonly isRequired?: true
   /** Has statistics, by which readers skip row groups. */
   readonly isSearched?: true
-  /** Where the writer's own choice, a dictionary where that halves it, is not the smallest. */
+  /** Overrides the writer's choice (a dictionary if it halves the size) if that is not the smallest. */
   readonly encoding?: 'DELTA_BINARY_PACKED' | 'DELTA_BYTE_ARRAY' | 'RLE_DICTIONARY'
   readonly of: (row: Row) => unknown
 }
 
-/** A row as it was read: times are RFC 3339, counts are numbers, bits are bytes. */
+/** A decoded row: times are RFC 3339, counts are numbers, bits are bytes. */
 export type ReadRow = Readonly<Record<string, unknown>>
 
 /** A table in memory. */
@@ -31,7 +34,7 @@ export type Table = {
   readonly rows: readonly ReadRow[]
 }
 
-/** So many rows are in a row group: what a reader has to hold at once. */
+/** Rows in a row group, which a reader holds in memory at once. */
 export const GROUP_ROWS = 4096
 
 const TYPES: Readonly<Record<Exclude<Kind, 'list'>, Omit<SchemaElement, 'name'>>> = {
@@ -52,7 +55,7 @@ const TYPES: Readonly<Record<Exclude<Kind, 'list'>, Omit<SchemaElement, 'name'>>
 const DIGEST = { begin: 4, end: 36 }
 
 /**
- * Makes the bytes of a table. The metadata are in its footer, as text.
+ * Encodes a table, with the metadata as text in its footer.
  *
  * @param form `hasDigest`: the table can tell by {@link isIntact} whether it is whole, for one that nothing names by its hash; `groupRows`: so many rows
  * are in a row group
@@ -74,7 +77,7 @@ export function encodeTable<Row>(
   if (hasDigest) writer.appendBytes(new Uint8Array(DIGEST.end - DIGEST.begin))
   for (let first = 0; first < rows.length || first === 0; first += groupRows) {
     const group = rows.slice(first, first + groupRows)
-    // In memory there is nothing to wait for.
+    // An in-memory writer finishes synchronously.
     void parquet.write({ columnData: columns.map((column) => sourceOf(column, group)), rowGroupSize: groupRows })
   }
   void parquet.finish()
@@ -172,7 +175,7 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer {
   return byteOffset === 0 && byteLength === whole.byteLength ? whole : whole.slice(byteOffset, byteOffset + byteLength)
 }
 
-/** Most rows of a table begin and end at few moments. */
+/** Caches formatted times, because most rows begin and end at few moments. */
 function rememberTimes(): (milliseconds: bigint) => string {
   const known = new Map<bigint, string>()
   return (milliseconds) => {

@@ -6,7 +6,7 @@ import { countQuiet } from '../quiet-windows.ts'
 import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
 import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable } from './parquet-table.ts'
 
-/** What a month says of paths, as a table: an interval a row. Cluster and month are in its key, as Hive has partitions. */
+/** Table of a month's paths, one row for each interval. Cluster and month are in its key, as Hive partitions. */
 export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
   {
     name: 'path_id',
@@ -49,7 +49,7 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
   { name: 'corroborated', kind: 'text', isRequired: true, of: ({ corroborated }) => corroborated },
   { name: 'client_id', kind: 'text', of: ({ clientId }) => clientId },
   { name: 'server_id', kind: 'text', of: ({ serverId }) => serverId },
-  // JSON, since no two engines read a list of structures alike.
+  // JSON, since engines read lists of structures differently.
   {
     name: 'candidates',
     kind: 'text',
@@ -93,14 +93,14 @@ function listOf(count: keyof Activity): (interval: Interval) => readonly number[
   return ({ activity }) => (activity.length === 0 ? null : activity.map((one) => one[count]))
 }
 
-/** Null also where all that was counted was clear, as it is mostly. */
+/** Returns the plaintext bytes; null if they equal all bytes, as is usual. */
 function clearBytesOf(interval: Interval): readonly number[] | null {
   return interval.activity.every(({ bytes, clearBytes }) => bytes === clearBytes)
     ? null
     : listOf('clearBytes')(interval)
 }
 
-/** What stands in a month beside its intervals, in the metadata of its table. */
+/** Fields of a month other than its intervals, in the metadata of its table. */
 type MonthMetadata = {
   readonly format: TimelineMonth['format']
   readonly derivation: string
@@ -110,11 +110,11 @@ type MonthMetadata = {
   readonly watermark: string
   /** JSON. */
   readonly namespaces: string
-  /** The table of its windows, Base64: whoever reads a month needs them, and one object is one request. */
+  /** The table of its windows, in Base64, so that reading a month takes one request. */
   readonly windows: string
 }
 
-/** The bytes of a month: equal content is equal bytes. */
+/** Encodes a month: equal content gives equal bytes. */
 export function encodeMonth(month: TimelineMonth): Buffer {
   const { format, derivation, cluster, windows, namespaces, intervals } = month
   const metadata: MonthMetadata = {
@@ -129,7 +129,7 @@ export function encodeMonth(month: TimelineMonth): Buffer {
   return encodeTable(TIMELINE_COLUMNS, intervals, metadata)
 }
 
-/** Reads a month back. Throws for bytes that {@link encodeMonth} did not make: their hash is checked before. */
+/** Decodes a month. Throws for bytes that {@link encodeMonth} did not make: callers check the hash first. */
 export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
   const { metadata, rows } = await decodeTable(body, { columns: READ })
   const { derivation, cluster, month, namespaces, windows } = metadata as MonthMetadata
@@ -144,13 +144,13 @@ export async function decodeMonth(body: Uint8Array): Promise<TimelineMonth> {
   }
 }
 
-/** The table of the windows of a month, of which the bytes are given. */
+/** Returns the table of windows in a month's bytes. */
 export function coverageIn(body: Uint8Array): Buffer {
   const { windows } = decodeMetadata(body) as MonthMetadata
   return Buffer.from(windows, 'base64')
 }
 
-/** What is counted for others only is not read. */
+/** Columns to read; `quiet_windows` is only for other readers. */
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
 
 /** The interval of a row. */
@@ -202,7 +202,7 @@ export function intervalOf(row: ReadRow, cluster: string): Interval {
   }
 }
 
-/** As it stood when it opened: how it ended is in the state of the cluster. */
+/** Returns an episode as it was when it opened; the cluster's state has its end. */
 function episodeOf(row: ReadRow): Episode | null {
   const openedAt = row['opened_at'] as string | null
   if (openedAt === null) return null
