@@ -60,7 +60,7 @@ export type Remembered = {
   readonly archive: Archive | null
 }
 
-/** A day as it is stored. */
+/** A stored day. */
 type ArchivedDay = {
   readonly format: 'ciphertrail/archive/1'
   readonly derivation: number
@@ -68,7 +68,7 @@ type ArchivedDay = {
   readonly day: string
   /** In time order. Evidence of a window that ended within a later day's last window is in that day. */
   readonly evidence: readonly AttemptedWindow[]
-  /** Those that begin on the day, in time order. */
+  /** Windows that begin on the day, in time order. */
   readonly windows: readonly FoldedWindow[]
 }
 

@@ -13,7 +13,7 @@ import { episodesOf, readPresent } from './period.ts'
 /** A period `(from, to]`, RFC 3339. */
 type Span = { readonly from: string; readonly to: string }
 
-/** How two periods are read. */
+/** Options for reading two periods. */
 export type CompareAs = Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'> & {
   /** Windows that should have been collected by then and are not stored are missing. */
   readonly now: Date

@@ -16,7 +16,7 @@ const LISTED_KINDS: ReadonlySet<string> = new Set([
   'pod',
 ])
 
-/** Worst first. */
+/** Weakest first. */
 const CORROBORATION: readonly Corroborated[] = ['no', 'ambiguous', 'yes']
 
 /** A path's reading in one window. */
@@ -69,7 +69,7 @@ export const OVERRIDDEN: WindowReading = {
 
 /** Returns the keys of the ends of a path that this cluster's lists can show. */
 export function endsOf({ source: from, destination }: PathEnds): string[] {
-  // What lies behind a gateway is in another cluster's list.
+  // An end behind a gateway is in another cluster's list.
   return (destination.cluster === null ? [from, destination] : [from]).map(workloadKey)
 }
 
@@ -129,7 +129,7 @@ export function isSame(
 /** Whether a complete list shows that an end of a path no longer exists; false without a list (`existing` is null). */
 export function isGone({ source: from, destination }: DraftPath, existing: ReadonlySet<string> | null): boolean {
   if (existing === null) return false
-  // What lies behind a gateway is in another cluster's list.
+  // An end behind a gateway is in another cluster's list.
   const ends = destination.cluster === null ? [from, destination] : [from]
   return ends.some((end) => LISTED_KINDS.has(end.kind) && !existing.has(workloadKey(end)))
 }

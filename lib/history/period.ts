@@ -23,7 +23,7 @@ import { compareText } from '../text/order.ts'
 /** A period `(from, to]`, RFC 3339. */
 type Span = { readonly from: string; readonly to: string }
 
-/** How a period is read. */
+/** Options for reading a period. */
 type ReadAs = {
   /** Windows that should have been collected by then and are not stored are missing. */
   readonly now: Date

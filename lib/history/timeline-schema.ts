@@ -7,7 +7,7 @@ import * as z from 'zod'
 /** An expected window; `result` is null if there is no attempt. */
 export type ExpectedWindow = { readonly window: Window; readonly result: WindowResult | null }
 
-/** What the fold remembers of a path besides its intervals. A path is known from the first window in which it was seen. */
+/** State of a path in the fold, besides its intervals. A path is known from the first window in which it was seen. */
 export type KnownPath = PathEnds & {
   /** Id of the open episode. */
   readonly episode: string | null

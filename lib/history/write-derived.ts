@@ -11,7 +11,7 @@ import { sha256Of } from '../store/objects/derived-object.ts'
 import { coverageIn } from './tables/timeline-table.ts'
 import { PreconditionFailedError } from '../store/objects/objects.ts'
 
-/** What to store: the final state, and the state while its objects are being written. */
+/** Objects to store: the final state, and the state while its objects are being written. */
 type Layout = {
   readonly state: ClusterState
   /** The same, but the days to be written are not archived yet: their windows are in the state itself. */

@@ -7,7 +7,7 @@ export type Sample = { readonly time: Seconds; readonly value: number }
 
 /** Successful scrapes of one instance (a proxy's admin address), and the starts of its processes. */
 export type Scrapes = {
-  /** The times of `up` samples with value 1, oldest first, each once. */
+  /** Times of `up` samples with value 1, oldest first, each once. */
   readonly times: readonly Seconds[]
   /** Median seconds between two scrapes; 0 if fewer than two are known and there is no other source. */
   readonly interval: Seconds

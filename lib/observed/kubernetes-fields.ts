@@ -321,7 +321,7 @@ export const RESOURCE_SCHEMAS = {
   'externalworkloads.workload.linkerd.io': linkerdResource,
 } as const
 
-/** A resource that is read: the plural with its group. */
+/** Name of a stored resource: the plural with its group. */
 export type Resource = keyof typeof RESOURCE_SCHEMAS
 
 /** A reduced object of a resource. */

@@ -58,7 +58,7 @@ export type TlsRow = {
  */
 export const TEXT_BYTES = 24
 
-/** The longest name of a host is 253. */
+/** The longest host name has 253 characters. */
 const MAX_NAME_LENGTH = 255
 
 /** More than any client offers. */
@@ -222,7 +222,7 @@ function tlsOf(all: (name: PacketField) => string[]): TlsRow | null {
   }
 }
 
-/** RFC 4253, 4.2. */
+/** Start of an SSH greeting (RFC 4253, 4.2). */
 const SSH = 'SSH-'
 
 function beginningOf(bytes: Buffer): Beginning {

@@ -61,7 +61,7 @@ const ADMIN = ADMIN_PORTS.join('|')
 
 /**
  * Pod labels override the labels that the selectors below use, and the proxy's own value moves to `exported_<name>` (measured): a pod labelled `peer: src` or
- * `tls: "true"` would hide its plaintext connections. So queries also select by each `exported_` label.
+ * `tls: "true"` would hide its plaintext connections. So queries also select by each `exported_` twin.
  */
 const SELECTED_BY = ['tls', 'direction', 'peer', 'target_port'] as const
 

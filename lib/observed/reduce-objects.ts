@@ -3,10 +3,7 @@ import type { KubernetesList } from '../model/snapshot.ts'
 import { oneLine } from '../text/redact.ts'
 import { type Item, RESOURCE_SCHEMAS, type Resource } from './kubernetes-fields.ts'
 
-/*
- * Keeps of Kubernetes' objects the fields that kubernetes-fields.ts names. Reducing what was reduced before changes nothing, so the
- * same schemas read stored lists back.
- */
+/* Reduces Kubernetes objects to the fields in kubernetes-fields.ts. Reducing twice changes nothing, so the same schemas read stored lists back. */
 
 /** An object that does not match its resource's schema. */
 export class ReduceError extends Error {

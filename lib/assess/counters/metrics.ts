@@ -8,13 +8,13 @@ import { labelOf, seriesKey } from './labels.ts'
 /** Answers of one window by query name. They are parsed on demand and not kept, because an answer may be large. Empty if there is none. Throws AnswerError. */
 export type Answers = (name: QueryName) => readonly Series[]
 
-/** The scrapes of one proxy around a window. */
+/** Scrapes of one proxy around a window. */
 export type ProxyScrapes = Scrapes & {
-  /** The times of `up` samples with value 0. */
+  /** Times of `up` samples with value 0. */
   readonly failed: readonly Seconds[]
 }
 
-/** What a counter did in a window. */
+/** Movement of a counter in a window. */
 export type Moved = {
   /** Increase that surely happened after the previous scrape. */
   readonly count: number
@@ -44,7 +44,7 @@ export function joinSlices(series: readonly Series[]): Series[] {
   })
 }
 
-/** The scrapes of each proxy, by the scraped address. */
+/** Returns the scrapes of each proxy, by scraped address. */
 export function scrapesOf(answers: Answers): Map<string, ProxyScrapes> {
   const processStarts = Map.groupBy(joinSlices(answers('process-starts')), ({ labels }) => labelOf(labels, 'instance'))
   const targets = Map.groupBy(joinSlices(answers('scrapes')), ({ labels }) => labelOf(labels, 'instance'))

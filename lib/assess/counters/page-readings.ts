@@ -18,7 +18,7 @@ import { clearReadings } from './readings.ts'
 import { unlistedProbes } from '../probes/unlisted-probes.ts'
 import type { CounterReading } from './reading.ts'
 
-/** The pages of one attempt, and the end of its window. */
+/** Pages of one attempt, and the end of its window. */
 export type PagesOfSnapshot = { readonly end: string; readonly pages: readonly ProxyPage[] }
 
 /** A page as a sample, timed at the end of its window if it was read soon after. */

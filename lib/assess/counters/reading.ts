@@ -6,7 +6,7 @@ import type { Labels } from './labels.ts'
 import type { Probe } from '../probes/probes.ts'
 import type { Series } from '../../observed/answers.ts'
 
-/** What one proxy saw of one peer in a window, with its verdict. */
+/** Traffic between one proxy and one peer in a window, with its verdict. */
 export type CounterReading = {
   readonly side: 'outbound' | 'inbound'
   readonly at: Attribution

@@ -10,13 +10,13 @@ export type Control = {
   readonly note: string | null
   /** Empty if no rule tests it; `note` then says why. */
   readonly rules: readonly string[]
-  /** Where it is in the framework's documents. */
+  /** Its place in the framework's documents. */
   readonly source: string
 }
 
 /** A framework, with only the controls that traffic between workloads, or its record, can test. */
 export type Framework = {
-  /** As `scope.yaml` names it. */
+  /** Its name in `scope.yaml`. */
   readonly id: string
   readonly title: string
   readonly version: string

@@ -14,7 +14,7 @@ import { soc2 } from './controls/soc-2.ts'
 /** Raised with every change of the data, so that reports show which version judged them. */
 const VERSION = '2'
 
-/** Every framework, in the order in which they are shown. */
+/** Every framework, in display order. */
 export const FRAMEWORKS: readonly Framework[] = [
   nist80053,
   fedramp,

@@ -19,7 +19,7 @@ export function labelsIn(clusters: readonly ClusterPeriod[]): LabelsOf {
   return (cluster, workload) => known.get(key(cluster, workload)) ?? []
 }
 
-/** Whether a cluster is judged: no scope at all judges everything. */
+/** Whether a cluster is judged. Without any scope, every cluster is. */
 export function isClusterInScope(cluster: string, scopes: readonly Scope[]): boolean {
   return scopes.length === 0 || scopes.some(({ clusters }) => matchesAny(clusters, cluster))
 }

@@ -99,7 +99,7 @@ const entry = z.strictObject({
   reason: textField('why this is the scope', 2000),
 })
 
-/** Stored scopes as they are read back. */
+/** Schema of stored scopes. */
 const storedScopes = z.object({
   format: z.enum(['ciphertrail/scope/1', 'ciphertrail/scope/2']),
   report: z

@@ -78,7 +78,7 @@ const entry = z.strictObject({
     }),
 })
 
-/** Stored waivers as they are read back. */
+/** Schema of stored waivers. */
 const storedWaivers = z.object({
   format: z.literal('ciphertrail/waivers/1'),
   waivers: z

@@ -39,13 +39,13 @@ export type RuleFinding = Pick<Finding, 'subject' | 'verdict' | 'detail' | 'seen
 /** A path's state in a window, or `refused` if policy stopped its plaintext. */
 export type SeenAs = State | 'refused'
 
-/** A path over all windows of a period. */
+/** A path in all windows of a period. */
 export type PathHistory = Pick<PathRow, 'cluster' | 'pathId' | 'source' | 'destination' | 'port'> & {
   /** In time order. */
   readonly rows: readonly PathRow[]
   /** Number of windows by state. Windows before it was first seen, and after an end of it was gone, are not counted. */
   readonly windows: Readonly<Record<SeenAs, number>>
-  /** How much of its life was seen from either end, and from both. */
+  /** How much of its life was seen at either end, and at both. */
   readonly seen: Seen
   readonly seenAtBothEnds: Seen
   /** Windows with judged traffic, by whether the policy's effect is known. */

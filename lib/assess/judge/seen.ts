@@ -161,7 +161,7 @@ function isOf(ports: string | null, port: number): boolean {
   return ports === null || includesPort(parsePorts(ports), port)
 }
 
-/** @param seenIn 0 to 1 of a window; null where nothing lived in it */
+/** @param seenIn seen share of a window, 0 to 1; null if the subject did not live in it */
 function sumOf(
   { windows, outsideSeconds }: SeenWindows,
   seenIn: (window: SeenWindow, place: number) => number | null,

@@ -7,7 +7,7 @@ import { type Identity, parseIdentity } from '../ends/identity.ts'
  */
 export const FLOW_VERDICTS = ['clear', 'unknown', 'tls', 'no-payload'] as const
 
-/** What the packets of a flow prove about its encryption. */
+/** Verdict on a flow's encryption, from its packets. */
 export type FlowVerdict = (typeof FLOW_VERDICTS)[number]
 
 /** Reason of a flow's verdict, in order of precedence. Empty for `tls` and `no-payload`. */
@@ -52,7 +52,7 @@ export type ReadFlow = Flow & {
   readonly verdict: FlowVerdict
   readonly reason: FlowReason
   readonly tls: FlowTls | null
-  /** Inside one pod, or one host: an application and its own proxy. */
+  /** Traffic within one pod or host: an application and its own proxy. */
   readonly isLoopback: boolean
 }
 

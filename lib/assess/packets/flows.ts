@@ -1,7 +1,7 @@
 import { MAX_RECORD_LENGTH, type PacketEnd, type PacketRow, type TlsRow } from '../../observed/packet-rows.ts'
 import type { Seconds } from '../../model/time.ts'
 
-/** A connection, or a UDP exchange between two ports, as far as a capture shows it. */
+/** A connection, or a UDP exchange between two ports, in a capture. */
 export type Flow = {
   readonly protocol: PacketRow['protocol']
   readonly client: PacketEnd
@@ -15,7 +15,7 @@ export type Flow = {
   readonly sent: { readonly client: Sent; readonly server: Sent }
 }
 
-/** What one end sent. */
+/** Data that one end sent. */
 export type Sent = {
   readonly packets: number
   /** Payload bytes on the wire, without retransmissions. */
@@ -36,12 +36,12 @@ export type Sent = {
   readonly records: number
   readonly clientHello: Hello | null
   readonly serverHello: Hello | null
-  /** A hello that is cut, damaged, or not alone. */
+  /** A hello is truncated, damaged or not the only one. */
   readonly hasBrokenHello: boolean
   readonly hasAlert: boolean
   /** Whether it sent a readable Certificate message (before TLS 1.3), with certificates or empty. */
   readonly certificate: 'sent' | 'empty' | null
-  /** It sent more than the opening and the closing of a connection. */
+  /** It sent more than packets that open and close a connection. */
   readonly hasSpoken: boolean
 }
 
@@ -81,7 +81,7 @@ type Side = {
   next: number | null
   /** The highest number that the other end acknowledged. */
   acknowledged: number | null
-  /** The first payload was the first of the connection. */
+  /** The first captured payload was the first of the connection. */
   beginsWhole: boolean
   hasGap: boolean
   /** Bytes after the last whole TLS record; null if record boundaries are unknown. */

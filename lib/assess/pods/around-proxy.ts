@@ -5,7 +5,7 @@ import { type Facts, workloadKey } from './facts.ts'
 import type { PodFacts } from './pods.ts'
 import { isIPv6 } from './ip-family.ts'
 
-/** How much later than a window's start the list before it may be taken. */
+/** How long after a window's start the list before it may be taken. */
 const LIST_SECONDS: Seconds = 120
 
 /**

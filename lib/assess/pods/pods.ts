@@ -21,7 +21,7 @@ export type PodFacts = {
   readonly name: string
   /** Null if only cAdvisor showed the pod, without its uid. */
   readonly uid: string | null
-  /** It belongs to its node, whose kubelet knows it by another uid. */
+  /** It is a static pod, which the kubelet knows by another uid. */
   readonly isStatic: boolean
   readonly workload: Endpoint
   readonly serviceAccount: string

@@ -102,7 +102,7 @@ export type ListedPod = {
   readonly namespace: string
   readonly name: string
   readonly uid: string | null
-  /** It belongs to its node. */
+  /** It is a static pod. */
   readonly isStatic: boolean
 }
 

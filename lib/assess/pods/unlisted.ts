@@ -231,7 +231,7 @@ function replicaSets(
   })
 }
 
-/** Normal time for a controller to replace a pod. */
+/** A controller normally replaces a pod within this time. */
 const REPLACED_WITHIN: Seconds = 60
 
 /** Counts the pods of each DaemonSet, because its stored object does not contain a desired number. */

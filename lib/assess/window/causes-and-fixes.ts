@@ -332,7 +332,7 @@ function clientLines(row: Fixable): readonly string[] {
   })
 }
 
-/** Kinds whose proxies can be tapped, and in whose pods a command can be run. */
+/** Kinds that can be tapped and whose pods can run a command. */
 const TAPPED: ReadonlySet<string> = new Set([...TEMPLATES.keys(), 'job', 'pod'])
 
 /** Commands that show the clients. Tap shows only HTTP; everything else needs a packet capture. */

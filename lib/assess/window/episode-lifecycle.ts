@@ -56,7 +56,7 @@ export function readingsOf(result: WindowResult): Readings {
     )
     // Refused traffic delivered nothing and exempt traffic is not judged, so neither shows whether a port is clean.
     if (!isLetIn) continue
-    // `unknown` may have been in the clear, so it fails closed.
+    // `unknown` may have been plaintext, so it fails closed.
     clean.set(key, (clean.get(key) ?? true) && isEncrypted(path.state) && covered.has(workloadKey(path.destination)))
   }
   return {

@@ -13,7 +13,7 @@ export const TEMPLATES: ReadonlyMap<string, readonly string[]> = new Map<string,
 /** Kinds whose pods are replaced when the template changes. */
 export const ROLLED: ReadonlySet<string> = new Set(['deployment', 'statefulset', 'daemonset'])
 
-/** Sets an annotation in the pod template of a workload, where nothing overrides it. Null removes it. */
+/** Commands that set an annotation in the pod template of a workload, where nothing overrides it. Null removes it. */
 export function annotate(end: Endpoint, name: string, value: string | null = 'enabled'): readonly string[] {
   const { resource, namespace, label } = pasted(end)
   const template = TEMPLATES.get(end.kind)
@@ -35,14 +35,14 @@ export function annotate(end: Endpoint, name: string, value: string | null = 'en
   ]
 }
 
-/** Gives the pods of a workload a proxy. */
+/** Commands that add a proxy to the pods of a workload. */
 export function inject(end: Endpoint): readonly string[] {
   const where = 'Enable injection in the pod template, which overrides the namespace'
   if (end.kind === 'pod') return explained('Replace the pod by one with a proxy', annotate(end, INJECT))
   return explained(ROLLED.has(end.kind) ? `${where}. This restarts the pods` : where, annotate(end, INJECT))
 }
 
-/** Replaces the pods of a workload, so that they are created from its changed template. */
+/** Commands that replace the pods of a workload, so that they use its changed template. */
 export function restart(end: Endpoint): readonly string[] {
   const { resource, namespace, label } = pasted(end)
   return ROLLED.has(end.kind)
@@ -50,7 +50,7 @@ export function restart(end: Endpoint): readonly string[] {
     : [`# Delete the pods of ${label}, so that they are created again.`]
 }
 
-/** Removes a port from a list of skipped ports, in the object that sets the list. */
+/** Commands that remove a port from a list of skipped ports, in the object that sets the list. */
 export function withoutPort(setting: Setting | undefined, end: Endpoint, name: string): readonly string[] {
   if (setting === undefined) return annotationsOf(pasted(end).namespace)
   const { value, port, by } = setting
@@ -145,10 +145,10 @@ export function annotationsOf(namespace: string): readonly string[] {
 /** Whether Linkerd's injector adds a proxy. */
 export const INJECT = 'linkerd.io/inject'
 
-/** Ports on which connections reach the application around its proxy. */
+/** Ports on which inbound connections bypass the proxy. */
 export const SKIP_INBOUND = 'config.linkerd.io/skip-inbound-ports'
 
-/** Ports to which the application connects around its proxy. */
+/** Ports to which outbound connections bypass the proxy. */
 export const SKIP_OUTBOUND = 'config.linkerd.io/skip-outbound-ports'
 
 /** Returns an annotation's value if Linkerd could accept it, or else a placeholder. */

@@ -134,7 +134,7 @@ function mergeEdges(results: readonly WindowResult[], paths: readonly PathWindow
     })
 }
 
-/** Policy refuses at the server. */
+/** Makes an inbound edge of a path, because policy refuses at the server. */
 function edgeOf(path: PathWindow): Edge {
   const { pathId, source, destination, port, state, outcome, reason } = path
   const { opens, sinceUnknown, openAtScrape, bytes, clientId, serverId } = path

@@ -49,7 +49,7 @@ export type CoverageInput = {
   readonly hasPrometheus: boolean
   /** When a pod's address was given to another pod: later answers there are not from the first pod. */
   readonly reusedAt: ReadonlyMap<PodFacts, Seconds>
-  /** When Prometheus scraped any proxy, with success or not, oldest first. */
+  /** When Prometheus scraped any proxy, successfully or not, oldest first. */
   readonly anyScrape: readonly Seconds[]
   /** Seconds between two scrapes, used if a pod has too few scrapes of its own. */
   readonly interval: Seconds
@@ -316,7 +316,7 @@ function joinRows(rows: readonly Coverage[]): Coverage[] {
   ]
 }
 
-/** Sum over sum; null if nothing was expected. */
+/** Returns observed over expected time; null if nothing was expected. */
 export function ratioOf(observedSeconds: Seconds, expectedSeconds: Seconds): number | null {
   return expectedSeconds === 0 ? null : Math.round((observedSeconds / expectedSeconds) * 1e6) / 1e6
 }

@@ -92,7 +92,7 @@ function decisionOfServer(
 ): PolicyDecision {
   const byAuthorization = authorizationsOf(resource, policies)
   if (byAuthorization !== 'refused') return byAuthorization
-  // Since Server v1beta3 a Server's own policy counts beside its authorizations; before, it was deny.
+  // Since Server v1beta3 a Server's own policy counts in addition to its authorizations; before, it was deny.
   return DEFAULT_POLICIES.get(accessPolicy ?? 'deny') ?? 'unknown'
 }
 

@@ -324,7 +324,7 @@ function namesByAddress(answers: Answers): ReadonlyMap<string, ReadonlySet<strin
   return all
 }
 
-/** The pod that a target's labels name. */
+/** Returns the pod that a target's labels name. */
 function nameOf(labels: Labels): string {
   return `${labelOf(labels, 'namespace')}/${labelOf(labels, 'pod')}`
 }
