@@ -79,7 +79,7 @@ export type History = Pick<Timeline, 'watermark' | 'months' | 'episodes'> & {
 /** Number of window results read at once. */
 const MAX_READS = 16
 
-/** How many window results are in memory at once while a history is folded: one of 2,000 paths takes some megabytes. */
+/** Number of window results in memory at once while a history is folded: one with 2,000 paths takes some megabytes. */
 export const CHUNK = MAX_READS
 
 /** Encodes a state. */

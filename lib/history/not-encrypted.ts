@@ -1,6 +1,6 @@
 /**
- * The table of what was not encrypted, of all clusters, by month: so small that the question that is asked most reads a handful of objects, whatever the
- * number of clusters. It is made from months after they were written, and names what it was made from.
+ * Tables of unencrypted intervals of all clusters, one for each month. They are so small that the most frequent question reads a handful of objects, whatever
+ * the number of clusters. They are made from written months and name their sources.
  */
 import { concurrently } from '../concurrently.ts'
 import type { Episode, Interval } from '../model/history.ts'
@@ -21,24 +21,24 @@ import {
 import type { ReadRow } from './tables/parquet-table.ts'
 import { intervalOf } from './tables/timeline-table.ts'
 
-/** So many states are read at once. */
+/** Number of states read at once. */
 const MAX_READS = 8
 
-/** How often somebody else may be first. */
+/** How often another run may win. */
 const MAX_ROUNDS = 5
 
 type KnownCluster = {
   readonly id: string
   readonly months: ReadonlyMap<string, ClusterState['months'][number]>
   readonly episodes: readonly Episode[]
-  /** Its state cannot be read. */
+  /** True: its state cannot be read. */
   readonly isUnreadable: boolean
 }
 
 /**
- * Brings the tables up to the months of these clusters; what they say of any other is removed. Reads the state of each cluster, each table, and the
- * months that changed since. Gives the months whose tables were written. Safe to run at any time, any number at once: what somebody changes meanwhile
- * is there after the next run. Throws where the store fails, and where others were first too often.
+ * Updates the tables from the months of these clusters, and removes rows of other clusters. Reads the state of each cluster, each table, and the changed
+ * months. Returns the months whose tables were written. Safe to run at any time and concurrently; the next run picks up concurrent changes. Throws if the
+ * store fails, or other runs win too often.
  */
 export async function updateNotEncrypted(clusterIds: readonly string[], objects: Objects): Promise<readonly string[]> {
   const clusters = await readKnown(clusterIds, objects)
@@ -58,7 +58,7 @@ async function readKnown(clusterIds: readonly string[], objects: Objects): Promi
       const months = new Map(state.months.map((named) => [named.month, named]))
       return [{ id, months, episodes: state.timeline.episodes, isUnreadable: false }]
     } catch {
-      // Whoever derives it says why. It must not keep the others from being told.
+      // Deriving the cluster reports the error, which must not block the other clusters.
       return [{ id, months: new Map(), episodes: [], isUnreadable: true }]
     }
   })
@@ -86,8 +86,8 @@ async function updateMonth(month: string, clusters: readonly KnownCluster[], obj
 }
 
 /**
- * The bytes of a table as it should be; undefined where it is so. By default what it knows already is kept and the rest is made; `isAgain`: what it says
- * to be made from what the states name now is made again, and the rest is kept.
+ * Returns the bytes of an updated table; undefined if it is up to date. By default, rows from current sources are kept and the rest is made. With `isAgain`,
+ * rows from current sources are remade and the rest is kept.
  */
 async function nextTable(
   month: string,
@@ -111,7 +111,7 @@ async function nextTable(
     const isSame = known !== undefined && known.month === named?.sha256 && known.episodes === digest
     const content = named === undefined || isSame === !isAgain ? undefined : await readMonth(cluster.id, named, objects)
     if (named === undefined || content === undefined) {
-      // As before, or somebody is writing it: what was known of it stays until the next run.
+      // Unchanged, or another run is writing the month: keep the rows until the next run.
       if (known !== undefined) next[cluster.id] = known
       kept.add(cluster.id)
       continue
@@ -137,8 +137,8 @@ function isOpenIn({ openedAt, endedAt }: Episode, month: string): boolean {
 }
 
 /**
- * The keys of tables that are not what they say that they were made from. What was made from an earlier month of a cluster is not looked at: it is
- * replaced by the next {@link updateNotEncrypted}.
+ * Returns the keys of tables that differ from their named sources. Rows from an outdated month are not checked, because the next {@link updateNotEncrypted}
+ * replaces them.
  */
 export async function changedNotEncrypted(clusterIds: readonly string[], objects: Objects): Promise<readonly string[]> {
   const clusters = await readKnown(clusterIds, objects)
@@ -160,7 +160,7 @@ async function isAsMade(
 ): Promise<boolean> {
   const before = madeFrom(stored)
   if (before === undefined) return false
-  // Of whom nothing can be told now, nothing is.
+  // Clusters whose month is unavailable cannot be checked.
   const others = Object.keys(before)
     .filter((id) => !clusters.some((cluster) => cluster.id === id && cluster.months.has(month)))
     .map((id): KnownCluster => ({ id, months: new Map(), episodes: [], isUnreadable: true }))
@@ -169,23 +169,25 @@ async function isAsMade(
   return body === undefined || Buffer.compare(body, stored) === 0
 }
 
-/** An interval in which a path was not encrypted. Its episode is as it stood when the table was made. */
+/** An interval in which a path was not encrypted. Its episode is as it was when the table was made. */
 export type NotEncrypted = {
   readonly interval: Interval
-  /** The keys of the attempts at its first and its last window. */
+  /** Keys of the attempts at its first and its last window. */
   readonly evidence: readonly string[]
 }
 
-/** What a table knows of a month. */
+/** Contents of a month's table. */
 export type NotEncryptedMonth = {
   readonly month: string
-  /** What it was made from, by the id of the cluster. Of a cluster that is not among them it knows nothing. */
+  /** Sources by cluster id. The table has no information about other clusters. */
   readonly clusters: MadeFromClusters
-  /** The intervals with a part in the period, those that end last first. Row groups are read as they are needed. */
+  /** Yields the intervals that overlap the period, latest end first. Reads row groups on demand. */
   readonly intervals: () => AsyncGenerator<NotEncrypted>
 }
 
-/** Reads the tables of the months that windows ending in `(from, to]` may lie in, newest month first: a list, and one object each. */
+/**
+ * Reads the tables of the months that may contain windows ending in `(from, to]`, newest month first. Takes one list request, and one request for each table.
+ */
 export async function readNotEncrypted(
   period: { readonly from: string; readonly to: string },
   objects: Objects,

@@ -1,4 +1,4 @@
-/** A period as the months tell it, without the results of its windows: for whoever looks over a year and asks for no share that was seen. */
+/** Reads a period from months alone, without window results, for views of up to a year that show no seen shares. */
 import { fixOf } from '../assess/window/causes-and-fixes.ts'
 import type { PathRow } from '../model/history.ts'
 import type { ClusterPast, ClusterPeriod } from '../model/period.ts'
@@ -9,18 +9,18 @@ import { readState, readWindow } from './cluster-state.ts'
 import { classesIn, rows, stripsOf, within } from './path-history.ts'
 import { episodesOf, readPresent } from './period.ts'
 
-/** A period of a cluster, and of its past the episodes. */
+/** A period of a cluster, and the episodes of its past. */
 export type PeriodRows = {
-  /** What a row moved is 0 in it where the months do not tell it: nothing may be added up from it. */
+  /** Counts of a row are 0 if the months do not contain them, so do not sum them. */
   readonly current: ClusterPeriod
-  /** The same rows, as the months tell them. */
+  /** The same rows, with unknown counts as null. */
   readonly rows: readonly PathRow[]
   readonly past: ClusterPast
 }
 
 /**
- * The end of the latest window of a cluster that is over by then, whether it was collected or not; of a replay that of its last window at most. Undefined for a
- * replay of which nothing is kept.
+ * Returns the end of a cluster's latest finished window, collected or not; for a replay, at most the end of its last window. Undefined for a replay without
+ * stored windows.
  */
 export async function presentEnd(cluster: Cluster, now: Date, objects: Objects): Promise<string | undefined> {
   const latest = now.getTime() / 1000 - SETTLE_SECONDS
@@ -33,8 +33,8 @@ export async function presentEnd(cluster: Cluster, now: Date, objects: Objects):
 }
 
 /**
- * Reads what the paths of a cluster were in a period, with the workloads of the last window that was collected in it. It holds no coverage of workloads and
- * no facts: whoever judges it finds no share that was seen, so that nothing passes.
+ * Reads the paths of a cluster in a period, with the workloads of its last collected window. It contains no coverage and no facts: a judgement of it has no
+ * seen share, so nothing passes.
  */
 export async function readPeriodRows(
   cluster: Cluster,

@@ -3,7 +3,7 @@ import { SETTLE_SECONDS, toSeconds } from '../time/windows.ts'
 
 /**
  * Queries about the kubelet's cAdvisor, which viz's own Prometheus also scrapes. It shows every container of every pod, with and without a proxy, including
- * unlisted pods (shared/facts/witness.md, measured).
+ * unlisted pods (measured).
  */
 export type CadvisorQueryName =
   | 'containers-first'

@@ -5,10 +5,10 @@ import { compareText } from '../../text/order.ts'
 import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable, isIntact } from './parquet-table.ts'
 import { TIMELINE_COLUMNS } from './timeline-table.ts'
 
-/** What was not encrypted in a month, of all clusters, newest first: an interval a row. */
+/** Table of the unencrypted intervals of all clusters in a month, newest first, one row for each. */
 export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
   { name: 'cluster', kind: 'text', isRequired: true, isSearched: true, of: ({ cluster }) => cluster },
-  // Unlike there, neighbours have little in common.
+  // Unlike in the timeline table, neighbouring rows have little in common.
   ...TIMELINE_COLUMNS.map(({ encoding, ...column }) => ({
     ...column,
     ...(encoding === undefined || encoding === 'DELTA_BYTE_ARRAY' ? {} : { encoding }),
@@ -16,28 +16,28 @@ export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
   })),
   { name: 'episode_ended_at', kind: 'time', of: (row) => row['episode_ended_at'] },
   { name: 'episode_ending', kind: 'text', of: (row) => row['episode_ending'] },
-  // JSON: the keys behind the first and the last window.
+  // JSON: the evidence keys of the first and the last window.
   { name: 'evidence', kind: 'text', of: (row) => row['evidence'] },
 ]
 
-/** Some pages: whoever wants the first one reads no more. */
+/** Rows of a row group: some pages, so that a reader of the first page reads no more. */
 const GROUP_ROWS = 512
 
-/** What a table says of a cluster: what its rows were made from. */
+/** Sources of a cluster's rows in a table. */
 export type MadeFrom = {
-  /** SHA-256 of the month, as the state of the cluster names it. */
+  /** SHA-256 of the month in the cluster's state. */
   readonly month: string
-  /** Stands for the episodes that were open in the month, as they stood. */
+  /** Digest of the episodes that were open in the month, as they were then. */
   readonly episodes: string
-  /** End of the last window in it. */
+  /** End of the month's last window. */
   readonly watermark: string
   readonly namespaces: LabelledNamespaces | null
 }
 
-/** The clusters that a table has rows of, or knows to have none, by id. */
+/** Sources by cluster id, including clusters known to have no rows. */
 export type MadeFromClusters = Readonly<Record<string, MadeFrom>>
 
-/** Makes the rows of a month of one cluster. The episodes are as they stand now. */
+/** Makes the rows of one cluster's month. `episodes` have their current status. */
 export function notEncryptedRows(
   { cluster, windows, intervals }: TimelineMonth,
   episodes: ReadonlyMap<string, Episode>,
@@ -59,7 +59,7 @@ export function notEncryptedRows(
   })
 }
 
-/** Makes the bytes of the table of a month. */
+/** Encodes the table of a month. */
 export function encodeNotEncrypted(month: string, clusters: MadeFromClusters, rows: readonly ReadRow[]): Buffer {
   const ordered = Object.entries(clusters).toSorted(([a], [b]) => compareText(a, b))
   const metadata = {
@@ -81,7 +81,7 @@ function byText(a: ReadRow, b: ReadRow, name: string): number {
   return compareText(a[name] as string, b[name] as string)
 }
 
-/** What a table was made from. Undefined for bytes that are damaged or of another form, such as a later version might make. */
+/** Returns the sources of a table. Undefined for damaged bytes or another format, such as a later version's. */
 export function madeFrom(body: Uint8Array): MadeFromClusters | undefined {
   if (!isIntact(body)) return undefined
   const { format, clusters } = decodeMetadata(body)
@@ -89,7 +89,7 @@ export function madeFrom(body: Uint8Array): MadeFromClusters | undefined {
   return JSON.parse(clusters) as MadeFromClusters
 }
 
-/** Reads the rows of a table, newest first, a row group at a time. */
+/** Decodes the rows of a table, newest first, one row group at a time. */
 export async function* decodeNotEncrypted(body: Uint8Array): AsyncGenerator<readonly ReadRow[]> {
   for (let group = 0; ; group++) {
     const { rows, groups } = await decodeTable(body, { group })

@@ -1,5 +1,5 @@
 /**
- * Tables as Parquet, which DuckDB, Spark and Athena read directly. The same rows give the same bytes, because no compression is used that differs between
+ * Tables as Parquet, which DuckDB, Spark and Athena read directly. The same rows give the same bytes, because the compression (Snappy) is the same in all
  * builds of Node.
  */
 import { hash } from 'node:crypto'
@@ -29,7 +29,7 @@ export type ReadRow = Readonly<Record<string, unknown>>
 /** A table in memory. */
 export type Table = {
   readonly metadata: Readonly<Record<string, string>>
-  /** How many row groups it has. */
+  /** Number of row groups. */
   readonly groups: number
   readonly rows: readonly ReadRow[]
 }
@@ -51,14 +51,13 @@ const TYPES: Readonly<Record<Exclude<Kind, 'list'>, Omit<SchemaElement, 'name'>>
   bits: { type: 'BYTE_ARRAY' },
 }
 
-/** Where the digest of a table is that has one: after the four bytes that every table begins with. Readers go by the footer and pass over it. */
+/** Position of an optional digest: after the four magic bytes. Readers start at the footer and skip it. */
 const DIGEST = { begin: 4, end: 36 }
 
 /**
  * Encodes a table, with the metadata as text in its footer.
  *
- * @param form `hasDigest`: the table can tell by {@link isIntact} whether it is whole, for one that nothing names by its hash; `groupRows`: so many rows
- * are in a row group
+ * @param form `hasDigest`: adds a digest for {@link isIntact}, for a table whose hash is stored nowhere else; `groupRows`: rows of a row group
  */
 export function encodeTable<Row>(
   columns: readonly Column<Row>[],
@@ -86,7 +85,7 @@ export function encodeTable<Row>(
   return body
 }
 
-/** Whether a table with a digest is whole. Asked before it is read: of damaged bytes a reader may never come to an end. */
+/** Whether a table matches its digest. Check before reading, because a reader may never finish with damaged bytes. */
 export function isIntact(body: Uint8Array): boolean {
   const magic = Buffer.from(body.subarray(0, DIGEST.begin)).toString('latin1')
   return magic === 'PAR1' && digestOf(body).equals(body.subarray(DIGEST.begin, DIGEST.end))
@@ -135,9 +134,9 @@ const PHYSICAL: Readonly<Record<Kind, (value: unknown) => unknown>> = {
 }
 
 /**
- * Reads the rows of a table. Throws for what is no such table: whoever has the bytes knows by their hash what they are.
+ * Decodes the rows of a table. Throws for other bytes: callers check the hash first.
  *
- * @param part absent: all of it. `columns` are those to read; `group` is a row group, from 0: its rows alone are read
+ * @param part all of it if absent. `columns` are the columns to read; `group` is the only row group to read, from 0
  */
 export async function decodeTable(
   body: Uint8Array,

@@ -153,7 +153,7 @@ export function coverageIn(body: Uint8Array): Buffer {
 /** Columns to read; `quiet_windows` is only for other readers. */
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
 
-/** The interval of a row. */
+/** Returns the interval of a row. */
 export function intervalOf(row: ReadRow, cluster: string): Interval {
   const text = (name: string) => row[name] as string
   const maybe = (name: string) => (row[name] ?? null) as string | null
