@@ -61,6 +61,7 @@ export const nowPage: MakePage = async ({ query, grant }, { history }) => {
         href: hrefOf('/clusters', { at: query.past }),
       })),
       bars: one.bars,
+      barsNote: one.barsNote,
       notSeen: one.notSeen,
       seal: one.seal,
       // Whose channels there are is for whoever may see everything.

@@ -64,7 +64,7 @@ test('the front page has the numbers of status, and the paths page the same', as
     { objects },
   )
   const now = await page('/', cookie)
-  assert.match(now, new RegExp(`<h1 class="verdict">${headlineWords(summary)}</h1>`))
+  assert.ok(now.includes(`<h1 class="verdict">${headlineWords(summary)}</h1>`), headlineWords(summary))
   const [, open = ''] = /<span class="value">([^<]+)<\/span> <span class="label">unencrypted now/.exec(now) ?? []
   assert.equal(open, String(summary.figures.openNow))
   assert.match(now, /old, removed from the registry/)
