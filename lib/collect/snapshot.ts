@@ -21,7 +21,7 @@ export const SKEW_SECONDS = 30
 /** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
 const CONCURRENCY = 4
 
-/** What a window is collected with. */
+/** What collecting a window needs. */
 export type CollectDeps = {
   readonly access: ClusterAccess
   /** Our clock, or the replay's. */
@@ -30,7 +30,7 @@ export type CollectDeps = {
   readonly progress?: (done: number, all: number) => void
 }
 
-/** Who collects, and what for. */
+/** The collector, and its options. */
 export type CollectOptions = {
   readonly collector: Snapshot['collector']
   /** A replay of an old window (`--now`): clock skew and retention are then not judged. */
@@ -38,8 +38,8 @@ export type CollectOptions = {
 }
 
 /**
- * Collects one window of one cluster: everything that Prometheus and the Kubernetes API answer, as received, and what viz shows beside. Never
- * throws for what a source does: a source that fails is part of the attempt, with one line that says why.
+ * Collects one window of one cluster: all answers of Prometheus and the Kubernetes API, as received, and those of viz. Never throws for failures of a source: a
+ * failed source is part of the attempt, with one line that says why.
  */
 export async function collectWindow(
   cluster: Cluster,
@@ -72,7 +72,7 @@ export async function collectWindow(
   })
 }
 
-/** What Prometheus answers for a window, as {@link collectWindow} has it. */
+/** The answers of Prometheus for a window, as {@link collectWindow} has them. */
 export async function askPrometheus(
   cluster: Cluster,
   window: Window,
@@ -83,10 +83,10 @@ export async function askPrometheus(
 }
 
 /**
- * The attempt of a window that was asked again and answered differently: what Prometheus said, and the lists of now. What can be asked only as a window ends
- * (pages of proxies, tap, viz) is not in it.
+ * The attempt for a window that was queried again with different answers: those of Prometheus, and the current lists. It omits what can be read only as a
+ * window ends (pages of proxies, tap, viz).
  *
- * @param startedAt when Prometheus was asked
+ * @param startedAt when Prometheus was queried
  */
 export async function collectAgain(
   cluster: Cluster,
@@ -104,7 +104,7 @@ export async function collectAgain(
   })
 }
 
-/** What an attempt was made of, when and by whom. */
+/** The header of an attempt: sources, time and collector. */
 function headOf(
   { id, linkerdNamespace, vizNamespace }: Cluster,
   window: Window,
@@ -113,7 +113,7 @@ function headOf(
   return { format: 'ciphertrail/snapshot/1', cluster: id, window, linkerdNamespace, vizNamespace, ...made } as const
 }
 
-/** Who sends what is in the clear is asked now, so of the window that was just over alone. */
+/** Tap shows current traffic, so it is used only for the window that just ended. */
 async function tapOf(
   cluster: Cluster,
   window: Window,
@@ -127,7 +127,7 @@ async function tapOf(
   return sampleTap(cluster, cluster.tapSeconds, wanted, { api: access.kubernetes, now })
 }
 
-/** Where Prometheus could not be reached, viz cannot be either, by the same way. */
+/** If Prometheus could not be reached, viz cannot be either, by the same transport. */
 async function vizOf(
   cluster: Cluster,
   window: Window,
@@ -210,7 +210,7 @@ async function collectFromPrometheus(
   }
 }
 
-/** What cAdvisor shows. A Prometheus that cannot tell it has told what the proxies say, so its failure stands here alone. */
+/** Queries cAdvisor. A Prometheus without it has still answered for the proxies, so its failure is kept apart. */
 async function collectCadvisor(
   queries: readonly AskedQuery[],
   of: string,
@@ -229,7 +229,7 @@ async function collectCadvisor(
 /** A query of a plan. */
 type AskedQuery = { readonly name: string; readonly query: string; readonly time: Seconds }
 
-/** What the answers of one Prometheus have of the budget of a window. */
+/** The part of a window's budget that one Prometheus' answers have used. */
 type Taken = Record<Extract<BudgetName, 'source' | 'window-values'>, number>
 
 /** One query that was not answered. */
@@ -329,12 +329,12 @@ function skewErrors(prometheusTime: number, now: Date, window: Window, of: strin
   ]
 }
 
-/** A pod that takes another's place has other data: coverage from one and connections from the other would be an all-clear that nobody saw. */
+/** A replacement pod has other data: coverage from one and connections from the other would be a false all-clear. */
 function replacedError(first: string | undefined, others: readonly string[], of: string): string {
   return `Cannot trust the answers of Prometheus ${of}: they came from ${[first, ...others].join(', then ')}, wanted one Prometheus for a whole window; collect it again`
 }
 
-/** Why there is no scrape in a window: a Prometheus that was away leaves a gap for good, one that never had proxies is the wrong one. */
+/** Why a window has no scrape: an unavailable Prometheus leaves a permanent gap, one that never had proxies is the wrong one. */
 async function missingErrors(window: Window, { access }: CollectDeps, of: string): Promise<string[]> {
   const { query, time } = earlierScrapesQuery(window)
   try {

@@ -1,10 +1,10 @@
 import type { Snapshot } from '../model/snapshot.ts'
 import { budget, exceeds } from '../observed/budget.ts'
 
-/** As JSON, a character becomes at most so many. */
+/** Most characters that one character needs as JSON. */
 const MAX_ESCAPE = 6
 
-/** What is collected from one server each, and can be left out of an attempt. */
+/** Sources from one server each, which an attempt can omit. */
 const SOURCES = ['metrics', 'cadvisor', 'viz', 'proxies'] as const
 
 /**
@@ -53,7 +53,7 @@ function without(snapshot: Snapshot, name: (typeof SOURCES)[number], line: strin
   if (name === 'viz' && viz !== undefined)
     return { ...snapshot, viz: { ...viz, ...failed, errors: [...viz.errors, line], answers: [] } }
   if (name === 'proxies' && proxies !== undefined)
-    // Where no Prometheus is asked, they were all that there is.
+    // If no Prometheus is queried, they were the only source.
     return {
       ...snapshot,
       complete: snapshot.complete && metrics.answers.length > 0,

@@ -22,7 +22,7 @@ const REFUSAL_BYTES = 64 * 1024
 /** How long a peer that said goodbye may keep its connection open. */
 const GOODBYE_MS = 1_000
 
-/** What to do where the API server, and not what runs in the pod, is in the way. */
+/** Remedies if the API server, not the pod, is the problem. */
 const HINTS: Hints = {
   unauthorized: 'the credentials are wrong or expired, renew those in the kubeconfig',
   'not-found': 'the pod may have been replaced, collect again',
@@ -34,7 +34,7 @@ const HINTS: Hints = {
   server: 'the API server or the kubelet is broken or overloaded, collect again later',
 }
 
-/** Whom to trust and how to prove who asks, as options of Node's `tls.connect`. PEM. */
+/** Trusted authority and client credentials, as options of Node's `tls.connect`. PEM. */
 type ApiServerTls = {
   readonly rejectUnauthorized: true
   /** For connecting, in milliseconds. */
@@ -52,11 +52,11 @@ export type ApiServerConnection = {
   readonly base: URL
   readonly tls: ApiServerTls
   readonly headers: Readonly<Record<string, string>>
-  /** Credentials that must never stand in a message. */
+  /** Credentials that must never appear in a message. */
   readonly secrets: readonly string[]
-  /** Whether there are other credentials by now, where these were refused (401). */
+  /** Whether other credentials are available after these were refused (401). */
   readonly renewed?: () => Promise<boolean>
-  /** What to do where the API server is in the way and no kubeconfig leads to it; absent: one does. */
+  /** Remedies if the API server is the problem and no kubeconfig is used; absent: one is. */
   readonly hints?: Hints
 }
 
@@ -80,7 +80,7 @@ export type WebSocketRequest = {
   /** With its query. */
   readonly path: string
   readonly protocol: string
-  /** What did not come about where time ran out, after "the API server did not". */
+  /** What did not happen before the timeout, after "the API server did not". */
   readonly late: string
   /** The right that it needs, by `get` and from Kubernetes 1.35 on by `create`, too. */
   readonly resource: 'pods/portforward' | 'pods/exec'
@@ -96,10 +96,10 @@ export type OpenWebSocketOptions = {
 }
 
 /**
- * Opens a WebSocket to an API server, and gives what is made of it. That is called at once when it is open, since messages may have come
- * with the answer, and is to listen to everything.
+ * Opens a WebSocket to an API server, and returns what the callback makes of it. The callback runs as soon as the socket is open and must add all listeners,
+ * since messages may have come with the answer.
  *
- * @throws UnreachableError that says what refused
+ * @throws UnreachableError with the reason of the refusal
  */
 export function openWebSocket<T>(
   { base, tls, headers, secrets, hints: own }: ApiServerConnection,
@@ -173,11 +173,11 @@ async function refusalOf(
   const text = Buffer.concat(chunks).toString('utf8')
   const said = reasonOf(text, secrets)
   const { kind, problem } = describeStatus(status, said, 'the API server', response.headers.location ?? '')
-  // From Kubernetes 1.35 on it asks for two rights, and says which one lacks.
+  // From Kubernetes 1.35 on it requires two permissions, and says which one is missing.
   const [, verb, which] = / cannot (get|create) resource \\?"(pods\/[a-z]+)/.exec(text) ?? []
   const lacking = which === resource && verb === 'create' ? 'create' : 'get'
   const grant = grantText({ verb: lacking, group: '', resource, namespace })
   const hint = kind === 'forbidden' ? grant : hints[kind]
-  // 404: the pod is gone; there may be another by now.
+  // 404: the pod is gone; another one may have replaced it.
   return new UnreachableError(kind, problem, { again: RETRIED_STATUSES.has(status) || status === 404, hint })
 }

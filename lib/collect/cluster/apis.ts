@@ -1,11 +1,11 @@
 import type { Hints } from '../../net/errors.ts'
 import type { StreamAnswer } from '../../net/http-stream.ts'
 
-/** What one request is for. */
+/** The purpose of one request. */
 export type Asking = {
   /** After "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
-  /** What to do about each kind of failure, beside the hints that hold for every request. */
+  /** The remedy for each kind of failure, in addition to the hints for every request. */
   readonly hints?: Hints
 }
 
@@ -31,6 +31,6 @@ export type PrometheusApi = {
 export type VizApi = {
   /** The answer's text, as received, to a GET of a path with its query. Throws SourceError. */
   readonly get: (path: string, asking: Asking) => Promise<string>
-  /** As of {@link PrometheusApi}. */
+  /** The same as in {@link PrometheusApi}. */
   readonly servers: () => readonly string[]
 }

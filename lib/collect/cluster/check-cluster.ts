@@ -21,12 +21,12 @@ import type { FailureKind } from '../../net/errors.ts'
 
 /** One thing that must work, and why it does not. */
 export type ClusterCheck = {
-  /** What it belongs to: lines of one section follow each other. */
+  /** Its group: lines of one section follow each other. */
   readonly section: string
   readonly title: string
   /** One line with a hint; null where it works. */
   readonly problem: string | null
-  /** What should be looked at although it works; null: nothing. */
+  /** A problem worth a look although it works; null: none. */
   readonly warning: string | null
 }
 
@@ -51,7 +51,7 @@ export async function checkCluster(
   return [...kubernetes.checks, ...prometheus, ...viz, ...(await checkProxies(cluster, kubernetes.lists, access))]
 }
 
-/** What fails here is a comparison that is not made: a warning, since nothing is judged by it. */
+/** A failure here only skips a comparison: a warning, since no verdict depends on it. */
 async function checkViz(cluster: Cluster, viz: VizApi, now: () => Date): Promise<ClusterCheck[]> {
   const read = await collectViz(viz, cluster, now())
   if (read === undefined) return []
@@ -78,12 +78,12 @@ function notAsked({ id }: Cluster): string {
   return `Cannot query the time of cluster "${id}": the API server does not answer, through which its Prometheus is reached`
 }
 
-/** What the version says; `minor` is undefined where it is not told. */
+/** The version; `minor` is undefined if unknown. */
 type Version = { readonly text: string; readonly minor: number | undefined }
 
 const versionSchema = z.object({ gitVersion: z.string() })
 
-/** Answers that a working API server may give to whoever may not know its version. */
+/** Answers of a working API server to a caller without permission to read its version. */
 const REACHED: ReadonlySet<FailureKind> = new Set(['forbidden', 'not-found', 'rejected'])
 
 async function readVersion(api: KubernetesApi, { id }: Cluster): Promise<Version | { readonly problem: string }> {
@@ -121,7 +121,7 @@ async function checkKubernetes(
   }
 }
 
-/** What reaching Prometheus needs; where it cannot be told whose pods it is, what viz's own needs. */
+/** The permissions to reach Prometheus; those for viz's own if its pods are unknown. */
 async function wayRights(api: KubernetesApi, cluster: Cluster): Promise<readonly NeededRight[]> {
   const proxies = readsProxies(cluster) ? PROXY_RIGHTS : []
   if (cluster.prometheusUrl !== undefined || cluster.noPrometheus === true) return proxies
@@ -129,7 +129,7 @@ async function wayRights(api: KubernetesApi, cluster: Cluster): Promise<readonly
   try {
     place = await findTarget(api, cluster)
   } catch (error) {
-    if (!(error instanceof UnreachableError)) throw error // said by whoever tries to reach it
+    if (!(error instanceof UnreachableError)) throw error // reported by the check that connects to it
   }
   return [...forwardRights(cluster, place), ...proxies]
 }
@@ -167,7 +167,7 @@ function listChecks(
   { errors, lists }: Awaited<ReturnType<typeof listAll>>,
   lacking: readonly NeededRight[],
 ): ClusterCheck[] {
-  // What a right that lacks explains was said once.
+  // Errors that a missing permission explains are reported once.
   const explained = lacking.flatMap((right) =>
     right.verb === 'list' ? [`Cannot ${listWhat(right.resource, cluster)}: `] : [`configmap ${right.name} of cluster`],
   )
@@ -254,7 +254,7 @@ async function checkPrometheus(
   ]
 }
 
-/** Of several proxies one may be just starting or ending. */
+/** One of several proxies may just be starting or ending. */
 const PROXIES_TRIED = 3
 
 /** Reads a proxy as collecting does: where one can be read, the way to the others is the same. Without a list of pods, nothing is known to try. */

@@ -6,7 +6,7 @@ import type { NeededRight, Right } from './rights.ts'
 import type { KubernetesApi } from './apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
-/** What the API server says of the rights of whoever asks. */
+/** The caller's permissions, as the API server reports them. */
 export type Rights = {
   /** The needed rights, and whether they are there. Empty where it could not be asked. */
   readonly needed: readonly { readonly right: NeededRight; readonly isThere: boolean }[]
@@ -68,7 +68,7 @@ async function isAllowed(api: Pick<KubernetesApi, 'review'>, cluster: Cluster, r
   return review.data.status.allowed
 }
 
-/** Why a right that lacks is needed, and what grants it, in one line. */
+/** Why a missing permission is needed, and what grants it, in one line. */
 export function lackText(right: NeededRight, cluster: Cluster): string {
   return `Cannot ${rightText(right)} of cluster "${cluster.id}": the credentials may not, and ${right.why}; ${grantText(right)}`
 }

@@ -10,7 +10,7 @@ export type ClusterAccess = {
   readonly viz: VizApi | null
   /** The metrics page of a proxy, by the name of its pod. */
   readonly proxyPage: PageReader
-  /** Starts a command in a container. It is closed by whoever asked for it. Throws UnreachableError. */
+  /** Starts a command in a container. The caller closes it. Throws UnreachableError. */
   readonly exec: (container: PodContainer, command: readonly string[]) => Promise<Execution>
   /** Ends all connections at once. */
   readonly close: () => Promise<void>

@@ -13,32 +13,32 @@ import { oneLine, withoutSecrets } from '../../text/redact.ts'
 import { SetupError } from '../../net/errors.ts'
 import { parseJson } from '../../text/parse-json.ts'
 
-/** What the environment says about ways into a cluster; see lib/config.ts. */
+/** Environment settings for reaching clusters; see lib/config.ts. */
 export type Environment = {
   readonly kubeconfig: string | undefined
   readonly home: string | undefined
   readonly serviceHost: string | undefined
   readonly servicePort: string | undefined
-  /** Where EKS is asked; undefined: at its endpoint in the cluster's region. */
+  /** Endpoint of EKS; undefined: the one of the cluster's region. */
   readonly eksEndpoint?: string | undefined
   /** The only networks that are connected to; undefined: all but those of metadata services and the like. */
   readonly allowedNetworks?: string | undefined
-  /** Where credentials are read; undefined: anywhere. */
+  /** Where credentials may be read; undefined: anywhere. */
   readonly places?: CredentialPlaces | undefined
-  /** All that a plugin gets of the environment, beside what the kubeconfig gives it. */
+  /** The whole environment of a plugin, except for what the kubeconfig adds. */
   readonly pluginEnvironment?: Readonly<Record<string, string>> | undefined
 }
 
-/** Where an API server is and how to prove who asks. Read anew for each command, never stored. */
+/** The URL and credentials of an API server. Read anew for each command, never stored. */
 export type ApiServer = {
   readonly url: URL
   /** Authorities to trust; undefined: those that Node trusts. */
   readonly ca: string | undefined
   readonly serverName: string | undefined
   /**
-   * What to send with one request. Throws SetupError where a file or a credential plugin fails.
+   * Credentials for one request. Throws SetupError if a file or a credential plugin fails.
    *
-   * @param refused the `authorization` that the server refused just now: another one is wanted, if there is one by now
+   * @param refused the `authorization` that the server refused just now: return another one if available
    */
   readonly credentials: (refused?: string) => Promise<Credentials>
 }
@@ -96,7 +96,7 @@ async function fromKubeconfig(
     isRegistered,
   }: { readonly environment: Environment; readonly closing: AbortSignal; readonly isRegistered: boolean },
 ): Promise<ApiServer> {
-  // What the environment names was named at the start, and so was what a kubeconfig names from there on.
+  // The environment is set by the operator at the start, and so is everything that its kubeconfig names.
   const anywhere = environment.places === undefined ? undefined : { never: environment.places.never }
   // As kubectl does: of two entries with one name, the one in the earlier file holds.
   const all = await Promise.all(files.map((file) => readKubeconfig(file, isRegistered ? environment.places : anywhere)))
@@ -160,7 +160,7 @@ function apiUrl(text: string, where: string): URL {
   return url
 }
 
-/** What a command of a kubeconfig runs with. */
+/** Environment and abort signal of a kubeconfig command. */
 type CommandOptions = {
   readonly environment: Readonly<Record<string, string>>
   /** Ends it: a command that hangs would hold the process until its time is up. */
@@ -216,7 +216,7 @@ function withoutCertificate(sent: SentCredentials): Credentials {
 }
 
 /**
- * A kubeconfig can name a command, so it must be the operator's own: of whoever runs this, or of root, and nobody else may write it.
+ * A kubeconfig can name a command, so it must belong to the current user or root, and must not be writable by others.
  *
  * @throws SetupError
  */
@@ -240,8 +240,8 @@ const credentialSchema = z.object({
 })
 
 /**
- * A credential plugin (`aws eks get-token` and the like), of which the answer is kept until it expires. It runs with the environment that is named, and what
- * the kubeconfig gives it, and nothing else of ours: that names the log's key, among others.
+ * A credential plugin (`aws eks get-token` and the like), whose answer is cached until it expires. It runs with the allowed environment and the kubeconfig's
+ * additions only: ours names the log's key, among others.
  */
 function pluginOf(
   { command, args, env, apiVersion }: ExecPlugin,
@@ -271,7 +271,7 @@ function pluginOf(
   }
 }
 
-/** What a command of a kubeconfig writes. Throws SetupError that says why it failed. */
+/** The output of a kubeconfig command. Throws SetupError with the reason if it fails. */
 async function answerOf(
   name: string,
   command: string,
@@ -298,7 +298,7 @@ async function fromAuthProvider(user: KubeUser, provider: AuthProvider, options:
   await runTokenCommand(user, provider, options)
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
-  // Of the server nothing is wanted but a name.
+  // Only the server's name is needed.
   const server = { name: 'server', server: '', skipTLSVerify: false }
   config.loadFromClusterAndUser(server, { name: user.name, authProvider: provider })
   const request: RequestOptions & { headers: Record<string, string> } = { headers: {} }
@@ -349,7 +349,7 @@ async function runTokenCommand(user: KubeUser, provider: AuthProvider, options: 
   config.expiry = typeof until === 'string' ? until : new Date(Date.now() + 60_000).toISOString()
 }
 
-/** What a path such as `{.credential.access_token}` leads to. */
+/** The value at a path such as `{.credential.access_token}`. */
 function memberOf(value: unknown, path: unknown): unknown {
   const names = String(path)
     .replaceAll(/[{}]/g, '')

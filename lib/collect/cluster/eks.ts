@@ -19,12 +19,12 @@ const TOKEN_LIFE_MS = 15 * 60 * 1000
 /** A token is replaced while it still has as long as the longest deadline of a request takes, and clocks differ. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
-/** For so long EKS is taken at its word where it refused a token twice. */
+/** How long a refusal of EKS is believed after it refused two tokens. */
 const REFUSED_MS = 60 * 1000
 
 /**
- * A token for an EKS cluster: the signed address of a question that only the bearer of the keys can ask the regional STS ("who am I?"), bound
- * to the cluster's name. EKS asks it to learn who asks.
+ * A token for an EKS cluster: the presigned URL of a call to the regional STS ("who am I?"), bound to the cluster's name. EKS makes that call to identify the
+ * caller.
  */
 export function eksToken({ name, region }: EksCluster, keys: AwsKeys, now: Date): string {
   const { host, path } = aws4.sign(
@@ -45,9 +45,9 @@ function hostOf(service: 'sts' | 'eks', region: string): string {
   return `${service}.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`
 }
 
-/** What a token of EKS is made from. */
+/** The inputs of an EKS token. */
 export type EksDeps = {
-  /** The keys of whoever runs this, or of the role to assume. */
+  /** The keys of the caller, or of the role to assume. */
   readonly keys: KeySource
   readonly now: () => Date
 }
@@ -61,8 +61,8 @@ type SignedToken = {
 }
 
 /**
- * The credentials for requests to an EKS cluster: a token that is signed anew before it or its keys expire, and where it was refused, which can be
- * for its keys. EKS also refuses whoever it does not know, so that is done once a minute.
+ * The credentials for requests to an EKS cluster: a token that is signed anew before it or its keys expire, and after a refusal, which its keys may have
+ * caused. EKS also refuses unknown callers, so this happens at most once a minute.
  */
 export function eksCredentials(
   cluster: EksCluster,
@@ -88,7 +88,7 @@ function endOf({ signedAt, keys }: SignedToken): number {
   return Math.min(signedAt + TOKEN_LIFE_MS, keys.expiration?.getTime() ?? Infinity) - RENEWED_BEFORE_MS
 }
 
-/** The headers that prove to EKS who asks it to describe a cluster. */
+/** The headers that authenticate a request to EKS to describe a cluster. */
 export function describeHeaders(
   { name, region }: EksCluster,
   keys: AwsKeys,
@@ -113,7 +113,7 @@ const described = z.object({
   }),
 })
 
-/** What AWS is asked with for the address of a cluster. */
+/** What the request for a cluster's address needs. */
 export type DescribeDeps = EksDeps & {
   /** Instead of the regional endpoint of AWS. */
   readonly endpoint: string | undefined

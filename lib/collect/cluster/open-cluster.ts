@@ -22,7 +22,7 @@ import { requestStream } from '../../net/http-stream.ts'
 
 /** How a cluster is opened, and the bounds of its requests. */
 export type OpenOptions = {
-  /** What lib/config.ts read. */
+  /** The environment that lib/config.ts read. */
   readonly environment: Environment
   /** Default 30 s. */
   readonly kubernetesDeadlineMs?: number
@@ -96,7 +96,7 @@ export function openCluster(
       apiServer: way,
       newPool,
       closing,
-      // Of many pods some are just ending: none of them may hold up the others.
+      // Some of many pods are always just ending: they must not delay the others.
       limits: { deadlineMs: Math.min(kubernetesDeadlineMs, PAGE_DEADLINE_MS), maxBytes: budget().page, retryDelayMs },
     }),
     prometheus: {
@@ -185,7 +185,7 @@ function apiServerWay(
       try {
         return (await credentials(sent)).headers['authorization'] !== sent
       } catch {
-        return false // what was refused is told, not why there is nothing else
+        return false // the refusal is reported, not the missing alternative
       }
     }
     const isByKubeconfig = cluster.eks === undefined && cluster.apiServer === undefined

@@ -39,7 +39,7 @@ const userSchema = z.object({
   'auth-provider': z.object({ name: text, config: z.record(z.string(), z.unknown()).nullish() }).nullish(),
 })
 
-/** Entries of one kind, of which each has a name and what it names. */
+/** Entries of one kind, each with a name and its content. */
 function entries<Kind extends string, Content extends z.ZodType>(kind: Kind, content: Content) {
   return z
     .array(z.object({ name: z.string().min(1), [kind]: content } as { name: z.ZodString } & Record<Kind, Content>))
@@ -56,15 +56,15 @@ const kubeconfigSchema = z.object({
   'current-context': text,
 })
 
-/** An entry of a kubeconfig, and where that lies: the paths in it are relative to its folder. */
+/** An entry of a kubeconfig and its location: the paths in it are relative to its folder. */
 type Entry<Content> = Content & { readonly name: string; readonly folder: string; readonly file: string }
 
-/** Who asks, and how they prove it. */
+/** A user and its credentials. */
 export type KubeUser = Entry<z.infer<typeof userSchema>>
 /** A command that gives credentials. */
 export type ExecPlugin = z.infer<typeof execSchema>
 
-/** What is read of a kubeconfig. */
+/** The parts of a kubeconfig that are read. */
 export type Kubeconfig = {
   readonly clusters: readonly Entry<z.infer<typeof clusterSchema>>[]
   readonly users: readonly KubeUser[]

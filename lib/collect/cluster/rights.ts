@@ -16,13 +16,13 @@ export type Right = {
 
 /** A right that a way into a cluster needs. */
 export type NeededRight = Right & {
-  /** What is not known without it. */
+  /** What is unknown without it. */
   readonly why: string
   /** The first minor version of Kubernetes 1 that asks for it; absent: all do. */
   readonly since?: number
 }
 
-/** What each list tells, by its plural. */
+/** The purpose of each list, by its plural. */
 const WHY: Readonly<Record<string, string>> = {
   pods: 'it tells which pod an address is, and which pods have a proxy',
   namespaces: 'it tells where proxies are injected',
@@ -47,7 +47,7 @@ const WHY: Readonly<Record<string, string>> = {
   events: 'it tells why the injector left a pod alone',
 }
 
-/** What reading the Kubernetes API needs, on every way. */
+/** Permissions to read the Kubernetes API, always needed. */
 export function kubernetesRights({ linkerdNamespace }: Cluster): readonly NeededRight[] {
   return [
     ...LISTINGS.map(({ resource }): NeededRight => {
@@ -65,10 +65,10 @@ export function kubernetesRights({ linkerdNamespace }: Cluster): readonly Needed
   ]
 }
 
-/** Where the pods of Prometheus are, and which Service leads to them where they are not viz's own. */
+/** The namespace of Prometheus' pods, and the Service in front of them if they are not viz's own. */
 export type PrometheusPlace = { readonly namespace: string; readonly service?: string }
 
-/** What reaching Prometheus by port-forward needs besides. */
+/** Additional permissions to reach Prometheus by port-forward. */
 export function forwardRights(
   { vizNamespace }: Cluster,
   { namespace, service }: PrometheusPlace,
@@ -99,7 +99,7 @@ export function forwardRights(
   ]
 }
 
-/** What tapping workloads needs; none where the cluster is not registered for it. */
+/** Permissions to tap workloads; none if the cluster is not registered for tap. */
 export function tapRights({ tapSeconds }: Pick<Cluster, 'tapSeconds'>): readonly NeededRight[] {
   if (tapSeconds === undefined) return []
   return ['deployments', 'statefulsets', 'daemonsets'].map((kind) => ({
@@ -110,7 +110,7 @@ export function tapRights({ tapSeconds }: Pick<Cluster, 'tapSeconds'>): readonly
   }))
 }
 
-/** What reading proxies by the names of their pods needs besides: they are in whatever namespace a meshed pod is. */
+/** Additional permissions to read proxies by the names of their pods, which can be in any namespace. */
 export const PROXY_RIGHTS: readonly NeededRight[] = [
   { verb: 'get', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies' },
   { verb: 'create', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies', since: 35 },

@@ -14,7 +14,7 @@ export type ForwardToDeps = {
 /** A port-forward that does not open in this part of the deadline leaves time to try another one. */
 const OPENING_PART = 1 / 2
 
-/** Opens a port-forward; once more where the credentials were refused and there are others by now. Throws UnreachableError, SetupError. */
+/** Opens a port-forward; retries once with renewed credentials after a refusal. Throws UnreachableError, SetupError. */
 export async function forwardTo(pod: PodPort, { apiServer, limits, closing }: ForwardToDeps): Promise<Duplex> {
   // Its library is loaded only where it is used: most commands ask no cluster.
   const [{ openRenewed }, { openForward }] = await Promise.all([

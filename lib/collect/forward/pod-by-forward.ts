@@ -10,13 +10,13 @@ import type { KubernetesApi } from '../cluster/apis.ts'
 import { UnreachableError } from '../../net/errors.ts'
 import type { Connection } from '../../net/http-attempt.ts'
 
-/** What a pod is found and reached with. */
+/** What finding and reaching a pod needs. */
 export type ForwardDeps = ForwardToDeps & {
   readonly api: Pick<KubernetesApi, 'get'>
   readonly newPool: Connections['newPool']
 }
 
-/** Connects to a pod, and tells to which pods it did: each change of them one more, in words that name them. */
+/** Connects to a pod. `servers` describes the pods connected to so far, one more after each change. */
 export type ForwardedPod = { readonly connect: () => Promise<Connection>; readonly servers: () => readonly string[] }
 
 /**
@@ -66,7 +66,7 @@ export function podByForward(
         return {
           dispatcher: await poolOf(pod),
           base: new URL(`${originOf(pod)}${pod.prefix ?? ''}`),
-          headers: { host: `localhost:${pod.port}` }, // as of any client of a port-forward
+          headers: { host: `localhost:${pod.port}` }, // as every client of a port-forward sends
           secrets: [],
         }
       } catch (error) {

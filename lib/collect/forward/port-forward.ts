@@ -19,11 +19,10 @@ const ERROR = 1
 export type PodPort = { readonly namespace: string; readonly pod: string; readonly port: number }
 
 /**
- * Opens a connection to a port of a pod, through the API server. What comes back is used like a socket, but it never ends, since an end
- * would make an answer that was cut look whole: whatever closes it is an {@link UnreachableError}, after all that came before has been
- * read. Until it is destroyed it holds the process.
+ * Opens a connection to a port of a pod, through the API server. It is used like a socket but never ends, because an end would make a truncated answer look
+ * whole: whatever closes it is an {@link UnreachableError}, after all earlier data has been read. It keeps the process alive until it is destroyed.
  *
- * @throws UnreachableError that says what refused
+ * @throws UnreachableError with the reason of the refusal
  */
 export function openForward(way: ApiServerConnection, to: PodPort, options: OpenWebSocketOptions): Promise<Duplex> {
   const path = `/api/v1/namespaces/${to.namespace}/pods/${to.pod}/portforward?ports=${to.port}`
@@ -41,14 +40,14 @@ class Forward extends Duplex {
   readonly #socket: WebSocket
   readonly #to: PodPort
   readonly #secrets: readonly string[]
-  /** What came of the two bytes that begin each channel. */
+  /** The two bytes that begin each channel, as far as received. */
   readonly #portBytes = { [DATA]: Buffer.alloc(0), [ERROR]: Buffer.alloc(0) }
   /** Why nothing more will come. */
   #over: UnreachableError | undefined
 
   constructor(socket: WebSocket, to: PodPort, secrets: readonly string[]) {
     super()
-    // It may break before whoever asked for it can listen; `errored` then tells them.
+    // It may fail before the caller can listen; the caller then checks `errored`.
     this.on('error', () => undefined)
     this.#socket = socket
     this.#to = to
@@ -78,7 +77,7 @@ class Forward extends Duplex {
     if (!this.push(payload)) this.#socket.pause()
   }
 
-  /** What follows the two bytes of the port; undefined where they are of another port. */
+  /** The data after the two bytes of the port; undefined if they name another port. */
   #withoutPort(channel: typeof DATA | typeof ERROR, bytes: Buffer): Buffer | undefined {
     const known = this.#portBytes[channel]
     if (known.length === 2) return bytes
@@ -89,7 +88,7 @@ class Forward extends Duplex {
     return bytes.subarray(missing)
   }
 
-  /** Closes the connection. What came before is still read; then the stream breaks. */
+  /** Closes the connection. Earlier data is still read; then the stream fails. */
   #end(how: string): void {
     if (this.#over !== undefined || this.destroyed) return
     this.#over = new UnreachableError('connection', `the port-forward to ${nameOf(this.#to)} ${how}`, { again: true })
@@ -103,7 +102,7 @@ class Forward extends Duplex {
 
   override read(size?: number): unknown {
     const chunk: unknown = super.read(size)
-    // Only later: whoever reads may give a part back.
+    // Deferred: the reader may unshift a part.
     if (this.#over !== undefined) process.nextTick(() => this.#breakWhenRead())
     return chunk
   }
@@ -112,10 +111,10 @@ class Forward extends Duplex {
     this.#socket.resume()
   }
 
-  /** What was written together goes in one message. */
+  /** Bytes written together go in one message. */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     const message = Buffer.concat([Buffer.of(DATA), ...chunks.map(({ chunk }) => chunk)])
-    // Where it fails, the connection is over, and tells why better than the code of a write.
+    // If it fails, the connection is closed, and its reason says more than the error code of a write.
     this.#socket.send(message, { binary: true }, () => done())
   }
 

@@ -12,7 +12,7 @@ import { CONFIG_MAPS, LISTINGS, type Listing, listPath, splitResource } from './
 import { SourceError } from '../../net/errors.ts'
 import type { FailureKind, Hints } from '../../net/errors.ts'
 
-/** What lists are read with, beside the API. */
+/** The dependencies of lists, in addition to the API. */
 export type ListDeps = {
   /** Our clock, or the replay's. */
   readonly now: () => Date
@@ -38,11 +38,10 @@ const HOPELESS: ReadonlySet<FailureKind> = new Set([
 ])
 
 /**
- * Lists what a cluster's API says, across all namespaces, in pages, without watching. What could be read is kept when
- * something else fails.
+ * Lists the objects of a cluster's API across all namespaces, in pages, without watching. Keeps what could be read if something else fails.
  *
- * The status is `complete` if every list was read or is not served by the cluster, `failed` if the pods were not read (without
- * them nothing can be said about any workload), else `partial`. Never throws for what a server does.
+ * The status is `complete` if every list was read or is not served by the cluster, `failed` if the pods were not read (without them nothing can be said about
+ * any workload), else `partial`. Never throws for failures of a server.
  */
 export async function listAll(
   api: KubernetesApi,
@@ -115,7 +114,7 @@ async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing, t
   return { resource, items: [] }
 }
 
-/** What a list is for, in messages: `list pods of cluster "prod"`. */
+/** The purpose of a list, in messages: `list pods of cluster "prod"`. */
 export function listWhat(plural: string, cluster: Cluster): string {
   return `list ${plural} of cluster "${cluster.id}"`
 }
@@ -125,15 +124,15 @@ function isOfReason(item: unknown, reason: string): boolean {
   return z.object({ reason: z.literal(reason) }).safeParse(item).success
 }
 
-/** What the lists of a window have of its budget. */
+/** The part of a window's budget that its lists have used. */
 type Taken = { objects: number; source: number; values: number }
 
 type ListAsking = {
   readonly what: string
   readonly hints: Hints
-  /** What of a page is kept, and how many were kept before: the rest of an answer is let go before the next one comes. */
+  /** Selects the objects of a page to keep, given how many were kept before: the rest is freed before the next answer arrives. */
   readonly keep: (page: readonly unknown[], before: number) => readonly unknown[]
-  /** Of all lists. */
+  /** Shared by all lists. */
   readonly taken: Taken
 }
 
@@ -172,7 +171,7 @@ async function listOnce(
       },
     })
   } catch (error) {
-    // What is not kept is no burden to the other lists.
+    // Discarded objects do not count against the other lists.
     for (const name of TAKEN) taken[name] -= own[name]
     throw error
   }
@@ -244,9 +243,8 @@ function malformed({ what, hints }: ListAsking, problem: string): SourceError {
 }
 
 /**
- * Linkerd's two ConfigMaps, each by name, since the right to read only those is the least right. Where there is none of that
- * name, a list of the namespace, then of all, is tried: a read-only copy of an API may hold only lists. Whoever may not list
- * has still learnt that the ConfigMap does not exist.
+ * Reads Linkerd's two ConfigMaps, each by name, since that needs the fewest permissions. If the name does not exist, lists the namespace, then everything: a
+ * read-only copy of an API may hold only lists. Without the permission to list, it is still known that the ConfigMap does not exist.
  */
 async function readConfigMaps(api: KubernetesApi, cluster: Cluster, taken: Taken): Promise<KubernetesList> {
   const namespace = cluster.linkerdNamespace

@@ -3,7 +3,7 @@ import type { Resource } from '../../observed/kubernetes-fields.ts'
 /** A list that is read of each cluster. */
 export type Listing = {
   readonly resource: Resource
-  /** Of the objects; the list's kind has "List" at its end. */
+  /** Kind of the objects; the list's kind ends in "List". */
   readonly kind: string
   /** Newest first; the first that the cluster serves is read. Empty text: the core group's path. */
   readonly versions: readonly string[]
@@ -91,7 +91,7 @@ export const LISTINGS: readonly Listing[] = [
 /** The ConfigMaps of Linkerd's namespace that are read, by name. */
 export const CONFIG_MAPS = ['linkerd-config', 'linkerd-identity-trust-roots'] as const
 
-/** Where the API has a list, across all namespaces. */
+/** Path of a list across all namespaces. */
 export function listPath(resource: Resource, version: string): string {
   const [plural, group] = splitResource(resource)
   return group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`

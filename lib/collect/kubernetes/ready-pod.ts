@@ -10,17 +10,17 @@ import type { Hints } from '../../net/errors.ts'
 /** A pod that runs what is to be asked. A pod of the same name with another `uid` is another one, with other data. */
 export type ReadyPod = PodPort & { readonly uid: string }
 
-/** Whose pods, and which of their ports: a number, or the name that a container gives it. */
+/** Labels of the pods, and the port: a number, or its name in the container. */
 export type PodTarget = {
   readonly namespace: string
   readonly labels: Readonly<Record<string, string>>
   readonly port: number | string
 }
 
-/** What runs in the pods, and what to do where there is none, or none is ready yet. */
+/** The name of what runs in the pods, and the remedies if there is none or none is ready. */
 export type PodWords = { readonly name: string; readonly missing: string; readonly starting: string }
 
-/** The name of an object of Kubernetes that may stand in a path. */
+/** A Kubernetes object name that is safe in a path. */
 export const objectName: z.ZodType<string> = z.string().regex(/^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/)
 
 const strings = z.record(z.string(), z.string())
@@ -49,9 +49,9 @@ type Pod = z.infer<typeof podSchema>
 const listSchema = z.object({ items: z.array(z.unknown()) })
 
 /**
- * Finds the pod to forward to by its labels: of several the oldest that is ready.
+ * Finds the pod to forward to by its labels: the oldest ready one.
  *
- * @throws UnreachableError where there is none, or it may not be looked for
+ * @throws UnreachableError if there is none, or looking for it is not permitted
  */
 export async function findReadyPod(
   api: Pick<KubernetesApi, 'get'>,
@@ -72,7 +72,7 @@ export async function findReadyPod(
   )
 }
 
-/** Of several pods the oldest that is ready, so that two who ask choose the same. Throws UnreachableError. */
+/** The oldest ready pod, so that concurrent callers choose the same. Throws UnreachableError. */
 function choosePod(pods: readonly Pod[], { namespace, labels, port }: PodTarget, words: PodWords): ReadyPod {
   // A server that does not know selectors sends all.
   const selected = pods.filter(({ metadata }) =>
@@ -126,7 +126,7 @@ function portOf({ metadata, spec }: Pod, wanted: number | string): number {
 }
 
 /**
- * What the API server says of an object, in the wanted shape.
+ * Reads an object from the API server, in the wanted shape.
  *
  * @throws UnreachableError
  */

@@ -15,7 +15,7 @@ import { UnreachableError } from '../../net/errors.ts'
 const PROTOCOL = 'v5.channel.k8s.io'
 const [STDOUT, STDERR, STATUS, CLOSE] = [1, 2, 3, 255]
 
-/** What stays of standard error and of the status, in bytes. */
+/** Bytes of standard error and of the status that are kept. */
 const SAID_BYTES = 8 * 1024
 
 /** A container of a pod. The names are valid names of Kubernetes. */
@@ -35,7 +35,7 @@ export type Execution = {
   readonly output: AsyncIterable<Uint8Array>
   /** Is there once the output was read to its end. */
   readonly ending: () => ExecEnding | undefined
-  /** Lets go of it. What runs in the container is not told: it must end by itself. */
+  /** Closes the connection. The command in the container is not signalled: it must end by itself. */
   readonly close: () => void
 }
 
@@ -81,7 +81,7 @@ function execution(socket: WebSocket, secrets: readonly string[]): Execution {
       done(error)
     },
   })
-  output.on('error', () => undefined) // told by whoever reads
+  output.on('error', () => undefined) // the reader reports it
   const fail = (how: string): void => {
     if (!output.destroyed) output.destroy(new UnreachableError('connection', `the command's connection ${how}`))
   }

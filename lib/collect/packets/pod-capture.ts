@@ -17,14 +17,14 @@ const GRACE_MS = 30_000
 /** More than a sample needs: each packet's payload travels here, and is dropped here. */
 const MAX_PACKETS = 200_000
 
-/** Where packets were captured. */
+/** The place of a packet capture. */
 export type CapturePlace = {
   readonly namespace: string
   readonly pod: string
   readonly uid: string
   readonly container: string
   readonly node: string | null
-  /** Of the pod. */
+  /** The pod's addresses. */
   readonly addresses: readonly string[]
 }
 
@@ -109,10 +109,10 @@ function captureError(
 }
 
 /**
- * Captures for some seconds in a pod's debug container, and gives its TCP and UDP packets as they come, without payload. tshark ends by
- * itself, whatever becomes of the connection.
+ * Captures for some seconds in a pod's debug container, and yields its TCP and UDP packets as they arrive, without payload. tshark ends by itself, even if the
+ * connection is lost.
  *
- * @throws CaptureError where it did not come to its end; packets that came before were given
+ * @throws CaptureError if it did not complete; earlier packets were yielded
  */
 export async function* capturePod(
   { exec }: Pick<ClusterAccess, 'exec'>,
@@ -161,7 +161,7 @@ export async function* capturePod(
   }
 }
 
-/** What is wrong with how it ended; undefined where nothing is. */
+/** Why it did not end well; undefined if it did. */
 function problemOf(ending: ExecEnding | undefined): string | undefined {
   if (ending === undefined) return 'it does not say how tshark ended'
   const { code, said } = ending
@@ -172,8 +172,8 @@ function problemOf(ending: ExecEnding | undefined): string | undefined {
 }
 
 /**
- * A capture that ends by itself, of which tshark prints what {@link packetRows} reads. All dissectors but those that are needed are switched
- * off; there are more of them than a request has room for, so the container's own shell lists them.
+ * A command that captures for a limited time and prints the rows that {@link packetRows} reads. It switches off all dissectors that are not needed; these are
+ * too many for a request, so the container's own shell lists them.
  */
 function captureCommand(seconds: number, port: number | undefined): string[] {
   const script = [

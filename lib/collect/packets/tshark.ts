@@ -12,20 +12,20 @@ export class CaptureError extends Error {
   override readonly name = 'CaptureError'
 }
 
-/** Bytes from a command that runs somewhere else, as they come: tshark beside us, or in a container. */
+/** Bytes from a running command, as they arrive: a local tshark, or one in a container. */
 export type CommandBytes = AsyncIterable<Uint8Array>
 
 /** A line holds a packet's payload in hexadecimal, and no packet is longer than 256 KiB. */
 const MAX_LINE_LENGTH = 1024 * 1024
 
-/** What stays of standard error, in UTF-16 units. */
+/** Length of standard error that is kept, in UTF-16 units. */
 const ERROR_LENGTH = 8 * 1024
 
 const NEWLINE = 0x0a
 
 /**
- * The dissectors that are needed; all others are switched off. That a port belongs to another protocol then hides no TLS, and a capture,
- * which anybody may have filled, reaches as little of tshark's code as can be.
+ * The needed dissectors; all others are switched off. So a port of another protocol hides no TLS, and a capture, which may hold hostile input, reaches as
+ * little of tshark's code as possible.
  */
 export const DISSECTORS: ReadonlySet<string> = new Set(
   'frame pkt_comment data eth ethertype llc vlan ieee8021ad sll null raw mpls gre erspan vxlan geneve ip ipv6 tcp udp tls'.split(
@@ -34,15 +34,15 @@ export const DISSECTORS: ReadonlySet<string> = new Set(
 )
 
 /**
- * tshark forgets what it knows of connections, and the memory for it, after so many packets. A TLS record that lies across is not seen
- * as one. Measured on two million packets: 422 MB instead of 1236 MB.
+ * tshark drops its state of connections, and the memory for it, after this many packets. It misses a TLS record that spans the cut. Measured on two million
+ * packets: 422 MB instead of 1236 MB.
  */
 const SESSION_PACKETS = 100_000
 
 /** The rest of what it keeps, about 110 bytes a packet, is bounded by their number. */
 const MAX_PACKETS = 5_000_000
 
-/** What to ask tshark for, so that {@link packetRows} understands the answer. */
+/** Arguments of tshark whose output {@link packetRows} understands. */
 export const TSHARK_ARGUMENTS: readonly string[] = [
   '-n', // no names: neither of hosts nor of services
   '-otcp.try_heuristic_first:TRUE', // TLS is TLS on every port
@@ -54,10 +54,10 @@ export const TSHARK_ARGUMENTS: readonly string[] = [
 ]
 
 /**
- * The packets in tshark's output, as they come.
+ * The packets in tshark's output, as they arrive.
  *
- * @param named how the capture is called in messages, in quotes
- * @throws CaptureError where there are more than tshark has memory for, and for a line that is none of tshark's
+ * @param named the capture's name in messages, in quotes
+ * @throws CaptureError if there are more than tshark has memory for, and for a line that tshark does not write
  */
 export async function* packetRows(bytes: CommandBytes, named: string): AsyncGenerator<PacketRow> {
   let rest: Buffer = Buffer.alloc(0)
@@ -93,15 +93,14 @@ export async function* packetRows(bytes: CommandBytes, named: string): AsyncGene
 }
 
 /**
- * Reads the TCP and UDP packets of a capture file, in its order, by the tshark of this machine. Nothing of it stays in memory, and nothing
- * is written.
+ * Reads the TCP and UDP packets of a capture file, in its order, with the local tshark. Keeps nothing in memory and writes nothing.
  *
  * @param searchPath where programs are looked for (`PATH`)
- * @throws CaptureError where tshark is absent, and, after the packets that could be read, where it did not come to the end of the file
+ * @throws CaptureError if tshark is absent, and, after the readable packets, if it did not reach the end of the file
  */
 export async function* readCapture(file: string, searchPath: string | undefined): AsyncGenerator<PacketRow> {
   await checkIsCapture(file)
-  // Nobody's own settings, keys or plugins: the same capture reads the same for everybody.
+  // Without the user's settings, keys and plugins a capture reads the same everywhere.
   const nowhere = join(tmpdir(), `ciphertrail-no-settings-${randomUUID()}`)
   const environment = {
     ...(searchPath === undefined ? {} : { PATH: searchPath }),
@@ -136,10 +135,10 @@ export async function* readCapture(file: string, searchPath: string | undefined)
   }
 }
 
-/** What captures begin with: pcap in either byte order, with microseconds or nanoseconds, and pcapng. */
+/** First bytes of captures: pcap in either byte order, with microseconds or nanoseconds, and pcapng. */
 const MAGICS = new Set(['a1b2c3d4', 'd4c3b2a1', 'a1b23c4d', '4d3cb2a1', '0a0d0d0a'])
 
-/** tshark takes many kinds of files for captures, also plain text, of which it then reads nothing without a word. */
+/** tshark accepts many kinds of files as captures, even plain text, in which it silently finds nothing. */
 async function checkIsCapture(file: string): Promise<void> {
   const cannot = (state: string, options?: ErrorOptions): CaptureError =>
     new CaptureError(`Cannot read "${oneLine(file)}": ${state}`, options)
@@ -193,7 +192,7 @@ function start(commandLine: readonly string[], environment: NodeJS.ProcessEnv): 
     child.on('close', (code, signal) => settle({ code, signal, said: lastLine(errors) }))
     child.on('error', (error) => fail(startError(error)))
   })
-  ended.catch(() => undefined) // told by whoever waits for it
+  ended.catch(() => undefined) // the awaiting caller reports it
   return { output: child.stdout as AsyncIterable<Buffer>, ended, kill: () => void child.kill('SIGKILL') }
 }
 
@@ -207,7 +206,7 @@ function startError(error: Error): CaptureError {
   )
 }
 
-/** What it says on standard error although nothing is wrong. */
+/** Lines on standard error that are no problem. */
 const SAID_ALWAYS = /^Running as user|^Capturing on |^\d+ packets? captured$|^\*\* \(tshark:\d+\) .*\[Main MESSAGE\]/
 
 /** The last thing that tshark said on standard error, in one line. */

@@ -8,12 +8,12 @@ export type PrometheusAnswer = { readonly body: string; readonly series: readonl
 
 /** A query at one time. */
 export type InstantQuery = {
-  /** What it is for, after "Cannot ": `query connections of cluster "prod"`. */
+  /** Its purpose, after "Cannot ": `query connections of cluster "prod"`. */
   readonly what: string
   readonly query: string
   /** Seconds since the epoch, as decimal text; undefined: Prometheus' own now. */
   readonly time: string | undefined
-  /** Its values are moments that proxies state, which may be none: they are then NaN, and no error. */
+  /** Its values are moments that proxies report, which may be invalid: they are then NaN, and no error. */
   readonly isStated?: boolean
 }
 

@@ -15,11 +15,11 @@ import { SetupError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 import type { Connection, Limits } from '../../net/http-attempt.ts'
 
-/** What a registered URL is reached with. */
+/** What reaching a registered URL needs. */
 export type UrlDeps = {
   /** See {@link addressCheck}. */
   readonly allowedNetworks: string | undefined
-  /** Where credentials are read; undefined: anywhere. */
+  /** Where credentials may be read; undefined: anywhere. */
   readonly places?: CredentialPlaces | undefined
   readonly newPool: Connections['newPool']
   readonly limits: Limits
@@ -69,7 +69,7 @@ type ReadAuth = SentCredentials & {
   readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
-/** What the files hold. A credential goes over TLS, or to this machine, or nowhere. */
+/** Reads credentials from files. They are sent over TLS or to this machine only. */
 async function readAuth(auth: PrometheusAuth, base: URL, places: CredentialPlaces | undefined): Promise<ReadAuth> {
   const { tokenFile, user, passwordFile, certFile, keyFile, caFile } = auth
   const hasSecret = tokenFile !== undefined || user !== undefined || auth.sigv4Region !== undefined

@@ -8,7 +8,7 @@ import { SourceError } from '../../net/errors.ts'
 const SCRAPED = 'count(up{job="linkerd-proxy"})'
 const DAY = 24 * 60 * 60
 
-/** When the oldest scrape was; null where there is none, or it cannot be asked: then `problem` says why in one line. */
+/** The time of the oldest scrape; null if there is none or the query failed, and then `problem` says why in one line. */
 export type OldestSample = { readonly at: Seconds | null; readonly problem: string | null }
 
 /**

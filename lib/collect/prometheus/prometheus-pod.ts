@@ -9,7 +9,7 @@ import { UnreachableError } from '../../net/errors.ts'
 
 /** A pod that runs Prometheus. A pod of the same name with another `uid` is another one, with other data. */
 export type PrometheusPod = ReadyPod & {
-  /** What paths begin with, without a slash at the end; empty for viz's own. */
+  /** Prefix of paths, without a slash at the end; empty for viz's own. */
   readonly prefix: string
 }
 
@@ -19,7 +19,7 @@ type Target = PodTarget & {
   readonly service?: string
 }
 
-/** Where linkerd-viz writes the address of a Prometheus that is not its own. */
+/** Where linkerd-viz writes the address of an external Prometheus. */
 const EXTERNAL_PROMETHEUS = 'viz.linkerd.io/external-prometheus'
 
 /** As the Service `prometheus` of linkerd-viz selects. */
@@ -47,10 +47,10 @@ const serviceSchema = z.object({
 })
 
 /**
- * Finds the pod to forward to: viz's own Prometheus by its labels, or, where the namespace of viz names another Prometheus that is a
- * Service of this cluster, a pod of that Service. Of several pods the oldest that is ready.
+ * Finds the pod to forward to: viz's own Prometheus by its labels, or, if the namespace of viz names another Prometheus that is a Service of this cluster, a
+ * pod of that Service. The oldest ready one of several.
  *
- * @throws UnreachableError where there is none, or it may not be looked for
+ * @throws UnreachableError if there is none, or looking for it is not permitted
  */
 export async function findPrometheus(api: Pick<KubernetesApi, 'get'>, cluster: Cluster): Promise<PrometheusPod> {
   const target = await findTarget(api, cluster)
@@ -118,10 +118,10 @@ export function serviceOf(
   return { namespace, name: service, port, prefix: url.pathname.replace(/\/+$/, '') }
 }
 
-/** Never connected to on a cluster's word alone: whoever can annotate a namespace would choose where requests go. */
+/** Not contacted on the cluster's word alone: anyone who can annotate a namespace could redirect requests. */
 function outside(annotation: string): UnreachableError {
   const url = URL.parse(annotation)
-  const host = url === null || url.host === '' ? '' : ` at ${oneLine(url.host)}` // its user and password are nobody's business
+  const host = url === null || url.host === '' ? '' : ` at ${oneLine(url.host)}` // never show its user and password
   return new UnreachableError(
     'configuration',
     `linkerd-viz uses a Prometheus${host} that is no pod of this cluster behind plain HTTP`,

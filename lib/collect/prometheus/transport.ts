@@ -3,13 +3,13 @@ import type { Server } from '../../net/http-attempt.ts'
 
 /** A way to Prometheus. */
 export type PrometheusTransport = Server & {
-  /** What to do about each kind of failure. */
+  /** The remedy for each kind of failure. */
   readonly hints: Hints
   /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
   readonly servers: () => readonly string[]
 }
 
-/** What to do about failures that are the same on each way. */
+/** Remedies for failures that are the same for each transport. */
 export const COMMON_HINTS: Hints = {
   timeout: 'is it reachable from here, and not overloaded?',
   'rate-limited': 'it is busy, collect again later',

@@ -20,7 +20,7 @@ const HINTS: Hints = {
 /** As proxies send it, now and with the other format that Prometheus asks for. */
 const PAGE = { types: ['text/plain', 'application/openmetrics-text'], name: 'a metrics page' } as const
 
-/** The way to each proxy by port-forward, which comes to it on loopback: no policy of the pod refuses it, and its name is the API server's. */
+/** Reaches each proxy by port-forward, which arrives on loopback: no policy of the pod refuses it, and the API server resolves its name. */
 export function proxyPages(
   cluster: string,
   { newPool, ...forward }: ForwardToDeps & { readonly newPool: Connections['newPool'] },

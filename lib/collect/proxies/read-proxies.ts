@@ -16,19 +16,19 @@ import { SourceError } from '../../net/errors.ts'
 /** Pages that are read at once. Each is a port-forward through the API server. */
 const CONCURRENCY = 8
 
-/** Lines of errors that are kept: a cluster of which nothing can be read says so in a few. */
+/** Error lines that are kept: an unreadable cluster needs only a few. */
 const MAX_ERRORS = 20
 
 const ADMIN_PORT = 4191
 
-/** What pages of proxies are read with. */
+/** What reading pages of proxies needs. */
 export type ProxiesDeps = {
   readonly proxyPage: PageReader
   /** Our clock, or the replay's. */
   readonly now: () => Date
 }
 
-/** What was read already, and decides which pods are asked. */
+/** The evidence read so far, which decides which pods are read. */
 export type ReadSoFar = {
   readonly lists: readonly KubernetesList[]
   /** Null where no Prometheus is asked. */
@@ -36,8 +36,8 @@ export type ReadSoFar = {
 }
 
 /**
- * Reads the pages of proxies by the names of their pods, for a window that ended just now; for one that ended longer ago none is read, which is told in
- * a line. Never throws for what a proxy does: one that could not be read is told in a line, and is a gap.
+ * Reads the pages of proxies by the names of their pods, for a window that just ended; for an older one it reads none and reports that in a line. Never throws
+ * for failures of a proxy: an unread proxy is reported in a line, and is a gap.
  */
 export async function readProxies(
   cluster: Cluster,

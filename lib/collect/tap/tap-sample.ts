@@ -17,7 +17,7 @@ export const MAX_TAPPED = 12
 /** Requests a second that are asked for, over all pods of a workload. */
 const MAX_RPS = 50
 
-/** Of one workload: more is a server that does not keep to what was asked. */
+/** Limits for one workload: a server that sends more ignores the request. */
 const MAX_EVENTS = 20_000
 const MAX_BYTES = 16 * 1024 * 1024
 
@@ -28,9 +28,8 @@ const MAX_SIGHTINGS = 1_000
 const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
 
 /**
- * Whom to tap: the workloads at which, as Prometheus has it, something arrived without mesh TLS; those of Linkerd itself left out, whose
- * pods cannot be tapped. Where there are more than {@link MAX_TAPPED}, each window begins with others. Labels may lie: then the wrong
- * workload is asked, and nothing is lost.
+ * The workloads to tap: those at which, by Prometheus, something arrived without mesh TLS, except Linkerd's own, whose pods cannot be tapped. With more than
+ * {@link MAX_TAPPED}, each window begins with others. If labels are wrong, another workload is tapped, and nothing is lost.
  */
 export function tapTargets(
   answers: readonly MetricsAnswer[],
@@ -90,7 +89,7 @@ export function tooLateToTap(
   }
 }
 
-/** What tap is asked with. */
+/** What tapping needs. */
 export type TapSampleDeps = { readonly api: KubernetesApi; readonly now: () => Date }
 
 /**
@@ -120,7 +119,7 @@ export async function sampleTap(
         if (!(error instanceof SourceError)) throw error
         errors.push(error.message)
       }
-      // What came before it failed was seen as well.
+      // Events before the failure count, too.
       sightings.push(...heard.values())
     }
   }
@@ -160,7 +159,7 @@ async function hear(
   return requests
 }
 
-/** Who sent a request without mesh TLS, as the server's proxy saw it; undefined for any other event. */
+/** The source of a request without mesh TLS, as the server's proxy saw it; undefined for any other event. */
 function sightingOf({ proxy, http, source, destination }: TapEvent): TapSighting | undefined {
   const tls = source.labels.get('tls') ?? ''
   if (proxy !== 'in' || http?.kind !== 'request' || tls === 'true' || tls === 'loopback') return undefined

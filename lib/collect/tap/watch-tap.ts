@@ -91,7 +91,7 @@ async function checkExtension(api: KubernetesApi, what: string, hints: Hints): P
   try {
     await api.get(API, { what, hints })
   } catch (error) {
-    // Whoever may not look may still be allowed to tap.
+    // Tapping may be permitted even if this read is not.
     if (!(error instanceof SourceError && error.kind === 'forbidden')) throw error
   }
 }

@@ -12,7 +12,7 @@ import { SourceError } from '../../net/errors.ts'
  */
 const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
 
-/** Whether the moment lies in the window that follows the given one: viz shows what is open now, which says nothing of any other. */
+/** Whether the moment is in the window after the given one: viz shows current connections, so it says nothing about any other window. */
 export function isJustOver({ start, end }: Window, now: Date): boolean {
   const [from, to] = [toSeconds(start), toSeconds(end)]
   const seconds = now.getTime() / 1000
