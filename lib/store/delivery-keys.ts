@@ -1,12 +1,12 @@
 import { isClusterId, checkedCluster } from './keys.ts'
 
-/** The addresses of those who get mail; they stand nowhere else. */
+/** The recipients' addresses, which are stored nowhere else. */
 export const recipientsKey = 'registry/recipients.json'
 
-/** The key that links to unsubscribe are made with; apart from the addresses, so that whoever checks a link need not read those. */
+/** The key that signs unsubscribe links; separate from the addresses, so that verifying a link does not need those. */
 export const linksKey = 'registry/links.json'
 
-/** What is delivered: the mail of a week, or an alert. */
+/** Kinds of deliveries: the weekly mail, or an alert. */
 export const DELIVERY_KINDS = ['week', 'alert'] as const
 
 /** One delivery: what, to whom. */
@@ -23,7 +23,7 @@ const CLAIM_KEY = /^claims\/(week|alert)\/([A-Za-z0-9-]{1,63})\/([^/]+)\/(r[0-9a
 
 const SUPPRESSION_KEY = /^suppressed\/(r[0-9a-f]{32})\/([^/]+)\.json$/
 
-/** What the keys of all claims of a kind begin with, in the order of their periods. */
+/** Prefix of all claims of a kind, in the order of their periods. */
 export function claimsPrefix(kind: DeliveryId['kind']): string {
   return `claims/${kind}/`
 }
@@ -42,7 +42,7 @@ export function parseClaimKey(key: string): DeliveryId | undefined {
   return kind !== undefined && isClusterId(channel) ? { kind, period, channel, recipient } : undefined
 }
 
-/** The key of what was told to a channel. */
+/** The key of the alerts sent to a channel. */
 export function alertsKey(channel: string): string {
   return `alerts/${checkedCluster(channel)}.json`
 }
@@ -53,13 +53,13 @@ export function parseAlertsKey(key: string): string | undefined {
   return isClusterId(channel) ? channel : undefined
 }
 
-/** What the keys of all suppressions begin with. */
+/** Prefix of all suppressions. */
 export const suppressedPrefix = 'suppressed/'
 
 /** No channel has such an id. */
 const ALL = '_all'
 
-/** The key that says that somebody gets no mail of a channel; null: of any. */
+/** The key of a suppression: a recipient gets no mail of a channel; null: of any. */
 export function suppressionKey(recipient: string, channel: string | null): string {
   const key = `${suppressedPrefix}${recipient}/${channel ?? ALL}.json`
   if (parseSuppressionKey(key) !== undefined) return key
@@ -75,7 +75,7 @@ export function parseSuppressionKey(
   return { recipient, channel: channel === ALL ? null : channel }
 }
 
-/** What the keys of all links to reports begin with. */
+/** Prefix of all report links. */
 export const downloadsPrefix = 'downloads/'
 
 /** The key of a link to a report, by the SHA-256 of its token in hex. */

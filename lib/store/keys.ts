@@ -5,28 +5,28 @@ import type { Window } from '../model/time.ts'
  * that text order is time order:
  *
  *     evidence/20261124T123000Z-20261124T123500Z/shop/0001.json.gz     an attempt; written once
- *     evidence/packets/shop/20261124T123210Z-0123456789abcdef.json      what a capture showed that began then; written once
- *     windows/shop/20261124T123000Z-20261124T123500Z.json              what a window comes to
- *     state/shop.json                                                  what is known of a cluster's evidence
- *     state/_archive/shop/2026-11-24.json                              a day of that, once it is old; no cluster is named so
- *     state/_asked/shop.json                                           which windows were asked again; no cluster is named so
- *     state/_set-aside/shop.json                                       which evidence ended the process that read it; no cluster is named so
+ *     evidence/packets/shop/20261124T123210Z-0123456789abcdef.json      the result of a capture that began then; written once
+ *     windows/shop/20261124T123000Z-20261124T123500Z.json              the result of a window
+ *     state/shop.json                                                  a summary of a cluster's evidence
+ *     state/_archive/shop/2026-11-24.json                              an old day of that; no cluster has this name
+ *     state/_asked/shop.json                                           windows that were queried again; no cluster has this name
+ *     state/_set-aside/shop.json                                       evidence that killed the process which read it; no cluster has this name
  *     timeline/cluster=shop/month=2026-11/intervals.parquet            a month of a cluster
- *     coverage/cluster=shop/month=2026-11/windows.parquet              what was to be seen in it, and what was
- *     not-encrypted/month=2026-11/paths.parquet                        what was not encrypted in it, of all clusters
+ *     coverage/cluster=shop/month=2026-11/windows.parquet              what was expected in it, and what was observed
+ *     not-encrypted/month=2026-11/paths.parquet                        unencrypted paths of the month, of all clusters
  *     registry/clusters.json                                           the registered clusters
- *     registry/recipients.json                                         who is meant by the pseudonyms of channels
- *     reports/20261124T140000Z-0123456789abcdef.json                   what report was made of a period that ended then; written once
+ *     registry/recipients.json                                         the addresses behind the channels' pseudonyms
+ *     reports/20261124T140000Z-0123456789abcdef.json                   the record of a report of a period that ended then; written once
  *     documents/20261124T140000Z-0123456789abcdef/report.pdf           a document of that report
- *     registry/links.json                                              the key that links to unsubscribe are made with
+ *     registry/links.json                                              the key that signs unsubscribe links
  *     claims/week/2026-W47/payments/r0123….json                        a mail of one person: claimed before it is sent
- *     alerts/payments.json                                             what was told to a channel of what cannot wait
- *     suppressed/r0123…/payments.json                                  who gets no mail of a channel; `_all` of any
- *     downloads/<64 hex digits>.json                                   a link to a report: by the SHA-256 of its token, which stands in a mail alone
- *     changes/clusters/000001.json                                     what somebody changed; written once
+ *     alerts/payments.json                                             alerts sent to a channel
+ *     suppressed/r0123…/payments.json                                  a recipient who gets no mail of a channel; `_all` of any
+ *     downloads/<64 hex digits>.json                                   a link to a report: by the SHA-256 of its token, which only the mail contains
+ *     changes/clusters/000001.json                                     a recorded change; written once
  *     log/…                                                            see log-keys.ts
  *
- * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
+ * Making a key throws a `RangeError` for an invalid part; parsing returns undefined for any other text.
  */
 
 /** An attempt to collect one window of one cluster. */
@@ -40,18 +40,18 @@ export type EvidenceId = {
 /** More would break the text order. */
 export const MAX_ATTEMPTS = 9999
 
-/** What all keys of evidence begin with, oldest window first. */
+/** Prefix of all evidence, oldest window first. */
 export const evidencePrefix = 'evidence/'
 
-/** What comes before the keys of all evidence of windows that begin at a time (RFC 3339, whole seconds) or later. */
+/** The text before the keys of all evidence of windows that begin at a time (RFC 3339, whole seconds) or later. */
 export function evidenceBefore(time: string): string {
   return `${evidencePrefix}${basicTime(time)}`
 }
 
-/** What the keys of all captures begin with. */
+/** Prefix of all captures. */
 export const packetsPrefix = `${evidencePrefix}packets/`
 
-/** What the keys of all captures of one cluster begin with, oldest first. */
+/** Prefix of all captures of one cluster, oldest first. */
 export function packetsOf(cluster: string): string {
   return `${packetsPrefix}${checkedCluster(cluster)}/`
 }
@@ -75,7 +75,7 @@ export function parsePacketsKey(key: string): { readonly cluster: string; readon
 /** The registry of clusters. */
 export const registryKey = 'registry/clusters.json'
 
-/** Whether a key is of what an auditor needs: nobody's address, no link in a mail and nothing of what was sent to whom lies there. Anything else is not. */
+/** Whether auditors may read a key: there are no addresses, mail links or delivery records under such keys. False for unknown keys. */
 export function isForAuditors(key: string): boolean {
   return key === registryKey || FOR_AUDITORS.some((prefix) => key.startsWith(prefix))
 }
@@ -94,18 +94,18 @@ const FOR_AUDITORS = [
   'sealing/',
 ]
 
-/** What operators signed: whose ways into clusters are opened. Believed by its signature alone. */
+/** The operators' signed list of trusted cluster connections. Its signature alone makes it valid. */
 export const trustKey = 'registry/trust.json'
-/** What people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail; and reviews of reports. */
+/** Records that people change: the registry of clusters, the scopes of frameworks, the waivers, the channels of mail; and reviews of reports. */
 export const RECORD_KINDS = ['clusters', 'scope', 'waivers', 'channels', 'reviews'] as const
 
-/** What is kept as a row of changes. */
+/** A kind of record that is stored as a series of changes. */
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** More would break the text order. */
 const MAX_CHANGES = 999_999
 
-/** What the id of a cluster is made of. */
+/** The form of a cluster's id. */
 export const CLUSTER_ID = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/
 const EVIDENCE_KEY = /^evidence\/([^/]+)\/([^/]+)\/(\d{4})\.json\.gz$/
@@ -136,7 +136,7 @@ export function evidenceKey({ window, cluster, attempt }: EvidenceId): string {
   return `${attemptsPrefix(window, cluster)}${String(attempt).padStart(4, '0')}.json.gz`
 }
 
-/** What a key of evidence names, or undefined where the text is none. */
+/** Parses a key of evidence; undefined for any other text. */
 export function parseEvidenceKey(key: string): EvidenceId | undefined {
   const [, windowPart = '', cluster = '', number] = EVIDENCE_KEY.exec(key) ?? []
   const window = parseWindow(windowPart)
@@ -144,7 +144,7 @@ export function parseEvidenceKey(key: string): EvidenceId | undefined {
   return window !== undefined && isClusterId(cluster) && attempt > 0 ? { window, cluster, attempt } : undefined
 }
 
-/** What the keys of all attempts at one window of one cluster begin with, first attempt first. */
+/** Prefix of all attempts at one window of one cluster, first attempt first. */
 export function attemptsPrefix(window: Window, cluster: string): string {
   return `${evidencePrefix}${windowText(window)}/${checkedCluster(cluster)}/`
 }
@@ -161,7 +161,7 @@ export function parseWindowKey(key: string): { readonly cluster: string; readonl
   return window !== undefined && isClusterId(cluster) ? { cluster, window } : undefined
 }
 
-/** What the keys of all results of one cluster begin with, oldest window first. */
+/** Prefix of all results of one cluster, oldest window first. */
 export function windowPrefix(cluster: string): string {
   return `windows/${checkedCluster(cluster)}/`
 }
@@ -171,10 +171,10 @@ export function stateKey(cluster: string): string {
   return `${statePrefix}${checkedCluster(cluster)}.json`
 }
 
-/** What the keys of all states begin with. */
+/** Prefix of all states. */
 export const statePrefix = 'state/'
 
-/** Whose state a key names, or undefined where the text is no such key. */
+/** The cluster in the key of a state; undefined for any other text. */
 export function parseStateKey(key: string): string | undefined {
   const [, cluster = ''] = STATE_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
@@ -192,18 +192,18 @@ export function parseArchiveKey(key: string): { readonly cluster: string; readon
   return isClusterId(cluster) && DAY.test(day) ? { cluster, day } : undefined
 }
 
-/** What the keys of all archived days of one cluster begin with, oldest first. */
+/** Prefix of all archived days of one cluster, oldest first. */
 export function archiveOf(cluster: string): string {
   return `${archivePrefix}${checkedCluster(cluster)}/`
 }
 
-/** What the keys of all archived days begin with: between the states of clusters that begin with a digit and those that begin with a letter. */
+/** Prefix of all archived days: sorted between the states of clusters that begin with a digit and those that begin with a letter. */
 export const archivePrefix = `${statePrefix}_archive/`
 
-/** What comes after the keys of all archived days and of all that lies beside states, and before those of the states that come after them. */
+/** Sorts after the keys of all archived days and of all other objects beside states, and before the states that follow them. */
 export const archiveEnd = `${statePrefix}_set-aside0`
 
-/** The key of which windows of a cluster were asked again. */
+/** The key of the windows of a cluster that were queried again. */
 export function askedKey(cluster: string): string {
   return `${statePrefix}_asked/${checkedCluster(cluster)}.json`
 }
@@ -214,7 +214,7 @@ export function parseAskedKey(key: string): string | undefined {
   return isClusterId(cluster) ? cluster : undefined
 }
 
-/** The key of which evidence of a cluster ended the process that read it. */
+/** The key of the evidence of a cluster that killed the process which read it. */
 export function setAsideKey(cluster: string): string {
   return `${statePrefix}_set-aside/${checkedCluster(cluster)}.json`
 }
@@ -235,7 +235,7 @@ export function parseTimelineKey(key: string): { readonly cluster: string; reado
   return parseMonthKey(TIMELINE_KEY, key)
 }
 
-/** What the keys of all months of one cluster begin with, oldest first. */
+/** Prefix of all months of one cluster, oldest first. */
 export function timelinePrefix(cluster: string): string {
   return `timeline/cluster=${checkedCluster(cluster)}/`
 }
@@ -250,7 +250,7 @@ export function parseCoverageKey(key: string): { readonly cluster: string; reado
   return parseMonthKey(COVERAGE_KEY, key)
 }
 
-/** What the keys of the coverage of one cluster begin with, oldest month first. */
+/** Prefix of the coverage of one cluster, oldest month first. */
 export function coveragePrefix(cluster: string): string {
   return `coverage/cluster=${checkedCluster(cluster)}/`
 }
@@ -297,12 +297,12 @@ export function parseChangeKey(key: string): { readonly kind: RecordKind; readon
   return kind !== undefined && number > 0 ? { kind, number } : undefined
 }
 
-/** What the keys of all changes of a kind begin with, oldest first. */
+/** Prefix of all changes of a kind, oldest first. */
 export function changesPrefix(kind: RecordKind): string {
   return `changes/${kind}/`
 }
 
-/** The id as it is. Throws a `RangeError` for what is none. */
+/** Returns the id unchanged. Throws a `RangeError` if it is invalid. */
 export function checkedCluster(cluster: string): string {
   if (isClusterId(cluster)) return cluster
   throw new RangeError(
@@ -328,7 +328,7 @@ export function basicTime(time: string): string {
 /** Lists go window by window: most keys are of the one before, and to read it is a tenth of what sealing costs. */
 let latest: { readonly text: string; readonly window: Window | undefined } = { text: '', window: undefined }
 
-/** The window of its form in keys, or undefined where the text is none. */
+/** Parses a window from its form in keys; undefined for any other text. */
 export function parseWindow(text: string): Window | undefined {
   if (text !== latest.text) latest = { text, window: readWindow(text) }
   return latest.window

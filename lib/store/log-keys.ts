@@ -6,15 +6,15 @@ import { checkedCluster, windowText } from './keys.ts'
  * log as C2SP tlog-tiles describes it:
  *
  *     log/checkpoint                                                       its signed head
- *     log/vkey                                                             the key that it is signed with
+ *     log/vkey                                                             the key that signed it
  *     log/batch/0000000000000070                                           the leaves from number 70 on, as one run found them
- *     log/batch/0000000000000070-2                                         the same, where the log's key did not claim what lies before it
+ *     log/batch/0000000000000070-2                                         the same, if the log's key did not claim the object before it
  *     log/head/0000000000000071                                            the signed head of that size, the first that covers a report
  *     log/tile/0/x001/234.p/8, log/tile/entries/x001/234.p/8               hashes and entries
  *     log/index/evidence/20261124T120000Z-20261124T130000Z/shop/0001.json.gz   the number of the leaf of an object
  *     log/index/gap/20261124T120000Z-20261124T130000Z/shop.none            the number of the leaf of a gap
  *
- * Making a key throws a `RangeError` for a part that has no place in it; parsing gives undefined for any other text.
+ * Making a key throws a `RangeError` for an invalid part; parsing returns undefined for any other text.
  */
 
 /** The log's signed head: the one object under `log/` that is ever replaced. */
@@ -23,16 +23,16 @@ export const checkpointKey = 'log/checkpoint'
 /** The text form of the public key that checks the log. */
 export const vkeyKey = 'log/vkey'
 
-/** What the keys of all batches begin with, first leaf first. */
+/** Prefix of all batches, first leaf first. */
 export const batchPrefix = 'log/batch/'
 
-/** What the keys of all kept heads begin with, smallest log first. */
+/** Prefix of all kept heads, smallest log first. */
 export const headPrefix = 'log/head/'
 
-/** What the keys of all numbers of leaves begin with; what follows is a leaf's name. */
+/** Prefix of all numbers of leaves, followed by a leaf's name. */
 export const indexPrefix = 'log/index/'
 
-/** What the names of all gaps begin with, oldest window first. No key of the store begins so. */
+/** Prefix of the names of all gaps, oldest window first. No key of the store begins with it. */
 export const gapPrefix = 'gap/'
 
 /** Up to when runs of `seal` have looked at what; only ever saves listing. */
@@ -43,8 +43,8 @@ const HEAD_KEY = /^log\/head\/(\d{16})$/
 const BATCH_KEY = /^log\/batch\/(\d{16})(?:-[1-9]\d{0,5})?$/
 
 /**
- * The key of the batch that begins with a leaf, 0 and up. Padded to what a number can hold, so that text order is the order of leaves. Where something
- * that is no batch of the log lies there, the next place is tried: 1 and up.
+ * The key of the batch that begins with a leaf, 0 and up. Padded to the largest safe integer, so that text order is the order of leaves. If something that is
+ * no batch of the log has the key, the next place is tried: 1 and up.
  */
 export function batchKey(firstLeaf: number, place = 1): string {
   if (!Number.isSafeInteger(firstLeaf) || firstLeaf < 0)
@@ -73,7 +73,7 @@ export function parseHeadKey(key: string): number | undefined {
   return Number.isSafeInteger(size) && size > 0 ? size : undefined
 }
 
-/** The key of a tile of which C2SP gives the path, such as `tile/0/x001/234.p/8`. */
+/** The key of a tile, given its C2SP path, such as `tile/0/x001/234.p/8`. */
 export function tileKey(path: string): string {
   return `log/${path}`
 }
@@ -94,14 +94,14 @@ export function parseIndexKey(key: string): string | undefined {
 }
 
 /**
- * The name of the gap of a cluster in a window. What follows the cluster begins with a dot, which sorts among clusters as the slash does that
- * follows it in keys of evidence: gaps and evidence are then in one order.
+ * The name of the gap of a cluster in a window. A dot follows the cluster and sorts as the slash does that follows it in keys of evidence: gaps and evidence
+ * are then in one order.
  */
 export function gapName(window: Window, cluster: string): string {
   return `${gapPrefix}${windowText(window)}/${checkedCluster(cluster)}.none`
 }
 
-/** What comes before the names of all gaps of windows that begin at a time (RFC 3339, whole seconds) or later. */
+/** The text before the names of all gaps of windows that begin at a time (RFC 3339, whole seconds) or later. */
 export function gapBefore(time: string): string {
   return `${gapPrefix}${time.replaceAll(/[-:]/g, '')}`
 }

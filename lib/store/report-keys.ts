@@ -4,7 +4,7 @@ const REPORT_KEY = /^reports\/(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json$/
 
 const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,99})$/
 
-/** What the keys of all reports begin with, those of the earliest periods first. */
+/** Prefix of all reports, earliest periods first. */
 export const reportsPrefix = 'reports/'
 
 /** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
@@ -16,7 +16,7 @@ export function reportKey(to: string, sha256: string): string {
   )
 }
 
-/** What the keys of the reports of all periods that end at a time (RFC 3339, whole seconds) begin with. */
+/** Prefix of the reports of all periods that end at a time (RFC 3339, whole seconds). */
 export function reportsUpTo(to: string): string {
   return `${reportsPrefix}${basicTime(to)}-`
 }
@@ -26,7 +26,7 @@ export function isReportKey(key: string): boolean {
   return REPORT_KEY.test(key)
 }
 
-/** What the keys of all documents of all reports begin with. */
+/** Prefix of all documents of all reports. */
 export const documentsPrefix = 'documents/'
 
 /** The key of a document of a report, by the key of the report and the name of the document. */

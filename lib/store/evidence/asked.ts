@@ -18,7 +18,7 @@ const askedSchema = z.object({
   windows: z.array(z.string()),
 })
 
-/** What was asked again, as it is stored. */
+/** The windows that were queried again, as stored. */
 export type AskedWindows = {
   /** As keys have them: {@link windowText}. */
   readonly windows: ReadonlySet<string>
@@ -35,9 +35,9 @@ export async function readAsked(cluster: string, objects: Objects): Promise<Aske
 }
 
 /**
- * Adds windows to those that were asked again. Where somebody else does so at the same time, he is first, and these are asked once more.
+ * Records windows as queried again. If a concurrent writer is first, its record is kept, and these windows are queried once more.
  *
- * @param since windows that ended before it are asked by nobody any more, and forgotten
+ * @param since windows that ended before it are not queried any more, and are dropped
  */
 export async function writeAsked(
   cluster: string,

@@ -14,7 +14,7 @@ const FORMAT = 'ciphertrail/packets/1'
 /** More flows of one capture are counted, not kept. */
 const MAX_FLOWS = 20_000
 
-/** What a connection showed, as it is kept: without payload. */
+/** A captured connection, as stored: without payload. */
 export type CapturedFlow = Pick<
   ReadFlow,
   'protocol' | 'client' | 'server' | 'isDirectionSeen' | 'isLoopback' | 'packets'
@@ -27,7 +27,7 @@ export type CapturedFlow = Pick<
   readonly tls: FlowTls | null
 }
 
-/** What a capture showed, with its time and its place. */
+/** The result of a capture, with its time and place. */
 export type Capture = {
   readonly cluster: string
   /** By our clock; the flows have that of the node. */
@@ -39,7 +39,7 @@ export type Capture = {
   readonly port: number | null
   readonly place: CapturePlace
   readonly collector: { readonly name: string; readonly version: string }
-  /** Why it did not come to its end; null where it did. */
+  /** Why the capture did not complete; null if it did. */
   readonly problem: string | null
   readonly packets: number
   /** Flows that are not kept, since there are too many. */
@@ -47,7 +47,7 @@ export type Capture = {
   readonly flows: readonly CapturedFlow[]
 }
 
-/** What is kept of flows. */
+/** The stored part of flows. */
 export function capturedFlows(flows: readonly ReadFlow[]): Pick<Capture, 'flows' | 'omitted'> {
   const kept = flows
     .slice(0, MAX_FLOWS)
@@ -93,7 +93,7 @@ export async function writeCapture(capture: Capture, objects: Objects): Promise<
 
 const end = z.object({ address: z.string(), port: z.int() })
 
-/** What is relied on of a capture that was kept; all else is only shown. */
+/** The fields of a stored capture that code relies on; the rest is only shown. */
 const captureSchema = z.object({
   format: z.literal(FORMAT),
   cluster: z.string(),
@@ -114,15 +114,15 @@ const captureSchema = z.object({
   ),
 })
 
-/** What is read again of a capture. */
+/** A stored capture, as read. */
 export type KeptCapture = z.infer<typeof captureSchema>
 
 /** Captures are ten minutes at most, so that one that began earlier has ended by then. */
 const MAX_SECONDS = 3_600
 
 /**
- * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link EvidenceError} for one that cannot be
- * read: that nothing contradicts the proxies must not follow from what nobody can read.
+ * The captures of a cluster that may hold packets of a period `(from, to]`, oldest first. Throws {@link EvidenceError} for an unreadable one: it might
+ * contradict the proxies.
  */
 export async function readCaptures(
   cluster: string,

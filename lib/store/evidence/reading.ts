@@ -1,6 +1,6 @@
-/** Which evidence a process is busy with, told to whoever must know should the process end. */
+/** Reports which evidence a process is reading, in case the process is killed. */
 
-/** What is told. Before each call that may take long or fill the memory, so that the last one is true of a process that ended. */
+/** Callbacks, called before each step that may take long or fill the memory, so that the last call is right if the process is killed. */
 export type ReadingListener = {
   /** The key of an attempt that is parsed or assessed from now on. */
   readonly begin: (key: string) => void
@@ -14,12 +14,12 @@ const NOBODY: ReadingListener = { begin: () => undefined, end: () => undefined, 
 
 let listener = NOBODY
 
-/** Sets who is told in this process, once, at its start. */
+/** Sets the listener of this process, once, at its start. */
 export function tellReading(told: ReadingListener): void {
   listener = told
 }
 
-/** Does something with the evidence of a key, and tells so before and after. */
+/** Runs a function on the evidence of a key, and notifies the listener before and after. */
 export function whileReading<T>(key: string, run: () => T): T {
   listener.begin(key)
   try {

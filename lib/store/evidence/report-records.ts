@@ -23,10 +23,10 @@ const recordSchema = z.object({
   documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() }).readonly()).readonly(),
 })
 
-/** What is kept of a report that was made: enough to tell, years later, whether a document is the one that was made then. */
+/** The record of a report: enough to tell, years later, whether a document is the original. */
 export type ReportRecord = Readonly<Omit<z.infer<typeof recordSchema>, 'format'>>
 
-/** What {@link recordReport} says of one document. */
+/** The entry of one document in {@link recordReport}. */
 export function documentOf(name: string, body: Uint8Array): ReportRecord['documents'][number] {
   return { name, sha256: sha256Of(body), size: body.byteLength }
 }
@@ -44,7 +44,7 @@ export function recordReport(
   return { key, write: () => objects.putOnce(key, body) }
 }
 
-/** What is recorded of a report; undefined where there is no such record. Throws {@link StoreError} for one that cannot be read. */
+/** Reads the record of a report; undefined if there is none. Throws {@link StoreError} if it is unreadable. */
 export async function readReport(key: string, objects: Objects): Promise<ReportRecord | undefined> {
   const stored = await objects.get(key)
   if (stored === undefined) return undefined
@@ -54,7 +54,7 @@ export async function readReport(key: string, objects: Objects): Promise<ReportR
   return record
 }
 
-/** The key of the first report of exactly that period whose documents are kept in the store; undefined where there is none. */
+/** The key of the first report of exactly that period whose documents are stored; undefined if there is none. */
 export async function findReport(
   { from, to, label, timeZone }: ReportRecord['period'],
   objects: Objects,
@@ -62,7 +62,7 @@ export async function findReport(
   for await (const key of objects.list(reportsUpTo(to))) {
     const { period } = (await readReport(key, objects)) ?? {}
     if (period?.from !== from || period.label !== label || period.timeZone !== timeZone) continue
-    // Somebody may have made one elsewhere, which leaves its record here and not its documents.
+    // A report made elsewhere leaves its record here, but not its documents.
     if ((await objects.digest(documentKey(key, PDF))) !== undefined) return key
   }
   return undefined
@@ -80,8 +80,8 @@ export function pdfFileName({ label }: Pick<ReportRecord['period'], 'label'>): s
 const ZONES_APART = 27 * 60 * 60
 
 /**
- * The report of a week whose documents are kept in the store: in the wanted time zone, else in another one, in which the week of that name begins and ends
- * at another time. Undefined where there is none.
+ * The report of a week whose documents are stored: in the wanted time zone, else in another one, in which that week begins and ends at other times. Undefined
+ * if there is none.
  *
  * @param period with the label that the week has in every zone
  */
@@ -103,7 +103,7 @@ export async function findWeekReport(
   return undefined
 }
 
-/** The period of the latest week of which a report is kept with its documents; null where there is none. */
+/** The period of the latest weekly report with stored documents; null if there is none. */
 export async function lastWeekReport(objects: Objects): Promise<ReportRecord['period'] | null> {
   const keys: string[] = []
   for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)

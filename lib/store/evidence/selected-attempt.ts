@@ -4,7 +4,7 @@ import type { Window, WindowSetting } from '../../model/time.ts'
 import type { WindowResult } from '../../model/window.ts'
 import { compareText } from '../../text/order.ts'
 
-/** What is remembered of an attempt, so that it need not be read again to choose among attempts and lists. */
+/** The facts remembered about an attempt, so that choosing among attempts and lists does not read it again. */
 export type KnownAttempt = {
   readonly key: string
   readonly number: number
@@ -28,7 +28,7 @@ export type AttemptedWindow = Window & {
 
 /** Complete Kubernetes lists of an attempt, whatever window it was at. */
 export type KnownList = {
-  /** Of the attempt. */
+  /** Key of the attempt. */
   readonly key: string
   /** When they were begun, RFC 3339. */
   readonly takenAt: string
@@ -46,9 +46,7 @@ export function listsIn(windows: readonly AttemptedWindow[]): KnownList[] {
     .flatMap(({ key, listsAt }) => (listsAt === null ? [] : [{ key, takenAt: listsAt }]))
 }
 
-/**
- * Lists in the order in which they were taken. Of those of the same moment the first stands, by its key, so that a repeated collection changes nothing.
- */
+/** Lists in the order in which they were taken. Of several at the same moment the first by key is used, so that a repeated collection changes nothing. */
 export function distinctLists(lists: readonly KnownList[]): KnownList[] {
   return lists
     .map((list) => ({ list, at: toSeconds(list.takenAt) }))
@@ -61,8 +59,8 @@ export function distinctLists(lists: readonly KnownList[]): KnownList[] {
 export const BEFORE_SLACK_SECONDS = 2 * 60
 
 /**
- * The attempt that stands for its window: the first complete one, else the one that saw most, ties to the lowest number; one
- * that cannot be read only where there is no other. Undefined of no attempts.
+ * The attempt to use for a window: the first complete one, else the one that saw most, ties to the lowest number; an unreadable one only if there is no other.
+ * Undefined if there are no attempts.
  */
 export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt | undefined {
   const rank = ({ complete, error, observedSeconds }: KnownAttempt): number =>
@@ -71,8 +69,8 @@ export function standingAttempt(attempts: readonly KnownAttempt[]): KnownAttempt
 }
 
 /**
- * What each window is derived from, by its {@link windowId}: the standing attempt and, where that is complete, every other one that is, the latest
- * Kubernetes list before the window and the first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
+ * The inputs of each window, by its {@link windowId}: its chosen attempt and, if that is complete, all other complete ones, the latest Kubernetes list before
+ * the window and the first after it, from any attempt of the cluster. A pure function of all evidence: its order of arrival changes nothing.
  *
  * @param windows in time order
  * @param others lists of attempts at other windows that these may need
@@ -109,12 +107,12 @@ export function inputsOf(
 }
 
 /**
- * Every window from the first to the last with evidence, in time order and without a hole: those with evidence, and between
- * them what was expected by the settings. Of attempted windows that overlap one stays, since two would tell one time twice: the one that the
- * settings expect, so that whoever adds a window of another size hides none of these, else the earlier one.
+ * Every window from the first to the last with evidence, in time order and without a gap: those with evidence, and between them those that the settings expect.
+ * One of several overlapping windows is kept, since two would count the same time twice: the one that the settings expect, so that a window of another size
+ * hides none of these, else the earlier one.
  *
  * @param windows in time order
- * @param from where the last window before these ends, so that none of them begins earlier; absent: there is none
+ * @param from end of the last window before these, so that none of them begins earlier; absent: there is none
  */
 export function tile(settings: readonly WindowSetting[], windows: readonly AttemptedWindow[], from?: string): Window[] {
   const expected = windows.filter((window) => isExpected(settings, window))

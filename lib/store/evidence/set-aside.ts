@@ -1,7 +1,6 @@
 /**
- * Which evidence ended the process that parsed or assessed it. It is tried {@link MAX_ENDS} times and then left out: its window cannot be read, which is
- * told. A newer version that derives otherwise tries it again, and so does `ciphertrail rebuild`. This is the one place where time and memory decide, so it
- * only puts off.
+ * Evidence that killed the process which parsed or assessed it. It is tried {@link MAX_ENDS} times and then set aside: its window is reported as unreadable. A
+ * newer version with another derivation tries it again, and so does `ciphertrail rebuild`. Only here do time and memory decide, so the effect is only a delay.
  */
 import * as z from 'zod'
 import { DERIVATION } from '../../model/window.ts'
@@ -11,10 +10,10 @@ import { parseEvidenceKey, setAsideKey } from '../keys.ts'
 import type { Objects } from '../objects/objects.ts'
 import { swap } from '../objects/swap.ts'
 
-/** Once may be somebody who ended the process, or a machine that was short of memory. */
+/** A single crash may be an operator's kill or a machine short of memory. */
 export const MAX_ENDS = 2
 
-/** So many are remembered of a cluster; the oldest windows are forgotten first. */
+/** Most entries of a cluster; the oldest windows are dropped first. */
 const MAX_KEPT = 1000
 
 const MAX_ROUNDS = 5

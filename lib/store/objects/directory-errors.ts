@@ -1,6 +1,6 @@
 import { StoreError } from './objects.ts'
 
-/** Stands in for a file whose writer finished with it in the meantime. */
+/** Replaces the status of a file that its writer has removed meanwhile. */
 export function missing(error: unknown): { mtimeMs: number } {
   if (systemCode(error) === 'ENOENT') return { mtimeMs: Infinity }
   throw error

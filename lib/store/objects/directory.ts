@@ -28,7 +28,7 @@ export type DirectoryEffects = {
   readonly link: (from: string, to: string) => Promise<void>
   /** Gives a file another name, in place of what had that name. */
   readonly rename: (from: string, to: string) => Promise<void>
-  /** Removes a file; success where there is none. */
+  /** Removes a file; succeeds if there is none. */
   readonly removeFile: (path: string) => Promise<void>
   /** Returns when the names in a directory are on the disk. */
   readonly syncDirectory: (path: string) => Promise<void>
@@ -69,10 +69,10 @@ const LOCK = '.lock'
 /** Large files are hashed in pieces of this size: with larger ones nothing is gained (measured). */
 const PIECE_BYTES = 256 * 1024
 
-/** A file that no writer finished in this time belongs to nobody any more. */
+/** Age after which a temporary file is abandoned. */
 const ABANDONED_MS = 60 * 60 * 1000
 
-/** Replacing takes milliseconds, so whoever holds the lock for longer hangs or was stopped. */
+/** Replacing takes milliseconds, so a process that holds the lock for longer hangs or was stopped. */
 const LOCK_WAIT_MS = 30_000
 
 /**
@@ -109,7 +109,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     try {
       await effects.syncDirectory(dirname(root))
     } catch (error) {
-      // The directory above may belong to somebody else, and not be ours to open.
+      // The parent directory may belong to another user.
       if (systemCode(error) !== 'EACCES') throw error
     }
   }
@@ -132,7 +132,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       await effects.makeDirectory(dirname(path))
       await name(temporary, path)
     } finally {
-      // What is left over after a failure here is removed when it is old.
+      // A file left over after a failure here is removed once it is old.
       await effects.removeFile(temporary).catch(() => {})
     }
   }
@@ -157,8 +157,8 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
   const folders = new Set<string>()
 
   /**
-   * Throws for a folder of the store that is a link, as in a copy from somebody else: what it leads to is no part of the store. The root may be one, since
-   * whoever runs this named it.
+   * Throws for a folder of the store that is a symbolic link, as a foreign copy may hold: its target is no part of the store. The root may be one, since the
+   * operator named it.
    */
   async function refuseLinkedFolders(key: string): Promise<void> {
     let folder = root
@@ -318,8 +318,8 @@ function etagOf(body: Uint8Array): string {
 const MAX_BYTES = 512 * 1024 * 1024
 
 /**
- * Opens a file to be read whole; undefined for a directory. A copy of a store may come from anybody: what is no file, such as a pipe or a device, is not
- * waited for, a link is not followed, and what would fill the memory is not read.
+ * Opens a file to be read whole; undefined for a directory. A copy of a store may be hostile: this does not wait for pipes or devices, follow links, or read
+ * more than fits into memory.
  */
 async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | undefined> {
   const refused = (state: string) => new StoreError(`Cannot read "${path}": ${state}, move it away`)

@@ -39,7 +39,7 @@ async function acquired(database: DatabaseSync, waitMs: number): Promise<boolean
   const deadline = performance.now() + waitMs
   for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, 20)) {
     try {
-      // In memory: else SQLite makes a journal beside the file before it has the lock.
+      // In memory: otherwise SQLite creates a journal beside the file before it has the lock.
       database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
       return true
     } catch (error) {

@@ -3,13 +3,13 @@ import { checkpointKey } from '../log-keys.ts'
 /** An object as it was read. */
 export type StoredObject = {
   readonly body: Uint8Array
-  /** Stands for the bytes: equal tags of a key mean equal bytes. Opaque, since each store makes it in its own way. */
+  /** Identifies the bytes: equal tags of a key mean equal bytes. Opaque, since each store makes it in its own way. */
   readonly etag: string
   /** Names these bytes for ever, whatever is written to the key later. Null where the store keeps no versions, as a directory. */
   readonly version: string | null
 }
 
-/** Stands for an object's bytes as they are stored. */
+/** Digest of an object's bytes as stored. */
 export type ObjectDigest = {
   /** 64 hex digits. */
   readonly sha256: string
@@ -23,19 +23,19 @@ export type ObjectDigest = {
 export type LinkRequest = {
   /** As {@link StoredObject} has it. */
   readonly version: string
-  /** What the address may be asked by, and nothing else. */
+  /** The only method that the URL accepts. */
   readonly method: 'GET' | 'HEAD'
   /** How long the address works. */
   readonly seconds: number
-  /** What the answer says of itself: `Content-Type` and `Content-Disposition`. */
+  /** Headers of the answer: `Content-Type` and `Content-Disposition`. */
   readonly type: string
   readonly disposition: string
 }
 
 /**
- * What ciphertrail needs of a place that keeps objects: a directory, or S3. A write has reached the disk when its promise
- * resolves, a reader sees the old bytes or the new ones and nothing between, and several processes may write at once. Each
- * member throws {@link StoreError} where the place itself fails, and `TypeError` for a key that {@link checkKey} refuses.
+ * The object store that ciphertrail needs: a directory, or S3. A write has reached the disk when its promise resolves, a reader sees the old bytes or the new
+ * ones and nothing between, and several processes may write at once. Each member throws {@link StoreError} if the store itself fails, and `TypeError` for a key
+ * that {@link checkKey} refuses.
  */
 export type Objects = {
   /**
@@ -44,11 +44,11 @@ export type Objects = {
    */
   readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
   /**
-   * Stands for an object as it is now, and costs less than reading it: equal tags of a key mean equal bytes. Null where there is no such object. Not the tag that
-   * {@link StoredObject} has. Absent where nothing is cheaper than reading.
+   * Identifies an object's current bytes, and costs less than reading it: equal tags of a key mean equal bytes. Null if there is no such object. Not the tag of
+   * {@link StoredObject}. Absent if nothing is cheaper than reading.
    */
   readonly tag?: (key: string) => Promise<string | null>
-  /** What an object's bytes come to, read in pieces so that its size costs no memory; undefined where there is no such object. */
+  /** The digest of an object's bytes, read in pieces so that its size costs no memory; undefined if there is no such object. */
   readonly digest: (key: string) => Promise<ObjectDigest | undefined>
   /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
   readonly putOnce: (key: string, body: Uint8Array) => Promise<void>
@@ -59,11 +59,11 @@ export type Objects = {
   readonly putIf: (key: string, body: Uint8Array, etag: string | null) => Promise<string>
   /** The keys that begin with the prefix and come after `startAfter`, in text order. */
   readonly list: (prefix: string, startAfter?: string) => AsyncIterable<string>
-  /** Removes a derived object; success where there is none. Refuses what lies with the evidence. */
+  /** Removes a derived object; succeeds if there is none. Refuses to remove evidence. */
   readonly remove: (key: string) => Promise<void>
   /**
-   * An address at which whoever has it reads one version of an object from the store, without credentials, until its time is over: a secret for that long.
-   * Absent where the store answers nobody else, as a directory. Whether the object is there is not looked at.
+   * A presigned URL: anyone who has it can read one version of an object without credentials until it expires, so it is a secret for that long. Absent if the
+   * store cannot make one, as a directory. Does not check that the object exists.
    */
   readonly link?: (key: string, request: LinkRequest) => Promise<string>
 }
@@ -125,7 +125,7 @@ export function checkKey(key: string): void {
   }
 }
 
-/** Throws `TypeError` for a prefix of which no key could begin. The empty one means every key. */
+/** Throws `TypeError` for a prefix with which no key can begin. The empty one means every key. */
 export function checkPrefix(prefix: string): void {
   const segments = prefix.split('/')
   const last = segments.pop() ?? ''
@@ -134,7 +134,7 @@ export function checkPrefix(prefix: string): void {
   }
 }
 
-/** Whether a key lies with the evidence (`evidence/`, `changes/`, `reports/`, `log/`), and not with what is derived from it. */
+/** Whether a key belongs to evidence (`evidence/`, `changes/`, `reports/`, `log/`), not to derived data. */
 export function isBesideEvidence(key: string): boolean {
   return BESIDE_EVIDENCE.some((prefix) => key.startsWith(prefix))
 }
@@ -145,7 +145,7 @@ export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
   return BESIDE_EVIDENCE.some((one) => one.startsWith(prefix)) ? 'both' : 'derived'
 }
 
-/** Whether a key is written once: all that lies with the evidence but `log/checkpoint`. */
+/** Whether a key is written once: all evidence except `log/checkpoint`. */
 export function isWrittenOnce(key: string): boolean {
   return isBesideEvidence(key) && key !== checkpointKey
 }
@@ -155,7 +155,7 @@ export function checkReplaceable(key: string): void {
   if (isWrittenOnce(key)) throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
 }
 
-/** Throws `TypeError` for what lies with the evidence: of that nothing is ever removed. */
+/** Throws `TypeError` for evidence, which is never removed. */
 export function checkRemovable(key: string): void {
   checkReplaceable(key)
   if (isBesideEvidence(key)) throw new TypeError(`Cannot remove "${key}": what lies with the evidence stays`)

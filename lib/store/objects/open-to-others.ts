@@ -1,17 +1,17 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Anybody but the owner: rights of the group and of others. */
+/** Mode bits of the group and of others. */
 const OTHERS = 0o077
 /** To go into a folder. */
 const ENTER = 0o011
 
 /**
- * A folder of a store in a directory that others than its owner can look into: it was made by an earlier version with the umask, copied, or given these rights on purpose. Its
- * name in the store; undefined where there is none, or where it cannot be told. A store whose own folder is closed is closed.
+ * Finds a folder of a store that users other than its owner can open: an earlier version made it with the umask, it was copied, or it was opened on purpose.
+ * Returns its name in the store; undefined if there is none, or if that is unknown. A store whose own folder is closed is closed.
  */
 export async function folderOpenToOthers(directory: string): Promise<string | undefined> {
-  // Where users have no numbers, rights are told otherwise.
+  // Systems without numeric user ids express permissions in another way.
   if (process.getuid === undefined) return undefined
   try {
     if (((await stat(directory)).mode & ENTER) === 0) return undefined
@@ -20,7 +20,7 @@ export async function folderOpenToOthers(directory: string): Promise<string | un
     ))
       if (entry.isDirectory() && ((await stat(join(directory, entry.name))).mode & OTHERS) !== 0) return entry.name
   } catch {
-    // Whoever opens the store says what is wrong with it.
+    // Opening the store reports what is wrong with it.
   }
   return undefined
 }

@@ -5,14 +5,14 @@ import { dirname } from 'node:path'
 import { closing } from './closing.ts'
 import { withFileLock } from './file-lock.ts'
 
-/** A file of whoever runs this, outside of any store, which nobody else may read or write. */
+/** A file of the current user, outside of any store, which no other user may read or write. */
 
 /** Such a file cannot be used. One line. */
 class PrivateFileError extends Error {
   override readonly name = 'PrivateFileError'
 }
 
-/** Anybody but the owner: rights of the group and of others. */
+/** Mode bits of the group and of others. */
 const OTHERS = 0o077
 
 const MAX_BYTES = 10_000_000
@@ -21,7 +21,8 @@ const MAX_BYTES = 10_000_000
 const LOCK_WAIT_MS = 10_000
 
 /**
- * What it holds; undefined where there is none. Throws {@link PrivateFileError} where others may read or write it, where it is another user's, or no file.
+ * Reads the file; undefined if there is none. Throws {@link PrivateFileError} if others may read or write it, it belongs to another user, or it is no regular
+ * file.
  *
  * @param what it does, in messages: `vouches for clusters`
  */
@@ -49,7 +50,7 @@ export async function readPrivateFile(path: string, what: string): Promise<Uint8
   }
 }
 
-/** What to say of such a file that cannot be used. */
+/** The error for an unusable file of this kind. */
 export function unusable(path: string, what: string, state: string): PrivateFileError {
   return new PrivateFileError(`Cannot use "${path}", which ${what}: ${state}`)
 }

@@ -1,12 +1,12 @@
 import { type Objects, PreconditionFailedError } from './objects.ts'
 
-/** What an object is to be. */
+/** The decided new content of an object. */
 export type Replacement<T> = {
-  /** What the caller gets once that is so. */
+  /** The caller's result once it is written. */
   readonly result: T
   /** Null: it stays as it is. */
   readonly body: Uint8Array | null
-  /** Of what it was decided on; null where nothing is stored. */
+  /** ETag of the object that was read; null if nothing is stored. */
   readonly etag: string | null
 }
 
@@ -14,9 +14,9 @@ export type Replacement<T> = {
 const MAX_ROUNDS = 25
 
 /**
- * Replaces an object by compare-and-swap. Throws `PreconditionFailedError` where others were first too often.
+ * Replaces an object by compare-and-swap. Throws `PreconditionFailedError` if concurrent writers were first too often.
  *
- * @param decide reads the object and decides what it is to be; asked again where somebody else was first
+ * @param decide reads the object and decides its new content; called again after a concurrent write
  */
 export async function replaceObject<T>(
   key: string,

@@ -1,6 +1,6 @@
 import { type Objects, PreconditionFailedError } from './objects.ts'
 
-/** Writes an object if it still has the tag (null: if there is none), and gives its new tag; null where somebody else was first, and nothing was written. */
+/** Writes an object if it still has the tag (null: if there is none), and returns its new tag; null if another writer was first, and nothing was written. */
 export async function swap(
   key: string,
   body: Uint8Array,

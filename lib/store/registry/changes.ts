@@ -6,14 +6,14 @@ import type { RecordKind } from '../keys.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import type { Objects } from '../objects/objects.ts'
 
-/** Who changes something, and when. */
+/** The author and time of a change. */
 export type ChangeAuthor = {
   readonly now: Date
   /** The name that the operating system or the cloud account gives; whatever it holds, it is kept as it is. */
   readonly by: string
 }
 
-/** What somebody changed. Written once and numbered without a hole, so that nothing is changed without a trace. */
+/** A recorded change. Written once and numbered without a gap, so that nothing changes without a trace. */
 export type RecordedChange = {
   readonly kind: RecordKind
   /** 1 and up; each kind counts by itself. */
@@ -21,7 +21,10 @@ export type RecordedChange = {
   /** RFC 3339. */
   readonly at: string
   readonly by: string
-  /** What the kind keeps: lib/store/registry/registry.ts says it of `clusters`, lib/store/registry/declarations.ts of `scope` and `waivers`, lib/deliver/channel/channel.ts of `channels`, lib/store/registry/reviews.ts of `reviews`. */
+  /**
+   * The content of the kind: see lib/store/registry/registry.ts for `clusters`, lib/store/registry/declarations.ts for `scope` and `waivers`,
+   * lib/deliver/channel/channel.ts for `channels`, lib/store/registry/reviews.ts for `reviews`.
+   */
   readonly content: unknown
 }
 
@@ -34,10 +37,7 @@ const changeSchema = z.object({
   content: z.unknown(),
 })
 
-/**
- * Writes change `number` of a kind. Throws `ConflictError` where that number is taken: somebody else was first, so what was
- * decided was decided on what no longer holds.
- */
+/** Writes change `number` of a kind. Throws `ConflictError` if that number is taken: another writer was first, so the decision was based on outdated data. */
 export async function recordChange(
   { kind, number, content }: Pick<RecordedChange, 'kind' | 'number' | 'content'>,
   { now, by }: ChangeAuthor,
@@ -48,7 +48,7 @@ export async function recordChange(
   await objects.putOnce(changeKey(kind, number), Buffer.from(text))
 }
 
-/** Reads change `number` of a kind; undefined where there is none yet. Throws an `Error` that names the key of a damaged one. */
+/** Reads change `number` of a kind; undefined if there is none yet. Throws an `Error` that names the key of a damaged one. */
 export async function readChange(
   kind: RecordKind,
   number: number,
@@ -63,19 +63,19 @@ export async function readChange(
   return { kind, number, at, by, content }
 }
 
-/** A change is there and is none that we wrote. One line. */
+/** A stored change that ciphertrail did not write. One line. */
 export class DamagedChangeError extends Error {
   override readonly name = 'DamagedChangeError'
 }
 
-/** What to say of a change that is there and cannot be read. */
+/** The error for an unreadable change. */
 export function damagedChange(key: string): DamagedChangeError {
   return new DamagedChangeError(
     `Cannot read "${key}": it is damaged, put back a copy of it, as nothing can make it again`,
   )
 }
 
-/** Reads the latest change of a kind; undefined where there is none. */
+/** Reads the latest change of a kind; undefined if there is none. */
 export async function readLatestChange(kind: RecordKind, objects: Objects): Promise<RecordedChange | undefined> {
   let latest = 0
   for await (const key of objects.list(changesPrefix(kind))) latest = parseChangeKey(key)?.number ?? latest

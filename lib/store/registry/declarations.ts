@@ -6,7 +6,7 @@ import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from
 import { type RecordKind, changeKey } from '../keys.ts'
 import { ConflictError, type Objects } from '../objects/objects.ts'
 
-/** Somebody else declared something between our look and our word. One line. */
+/** A concurrent declaration was recorded first. One line. */
 export class DeclarationError extends Error {
   override readonly name = 'DeclarationError'
 }
@@ -14,31 +14,31 @@ export class DeclarationError extends Error {
 /** Something declared as a whole, and by whom and when it was said last. */
 export type Declared<T> = {
   readonly declared: T
-  /** Null where nobody ever declared anything. */
+  /** Null if nothing was ever declared. */
   readonly change: { readonly number: number; readonly at: string; readonly by: string } | null
 }
 
-/** The scope in force: that of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
+/** The scope in force: that of the latest change; none if none was declared. Throws an `Error` that names a damaged change. */
 export async function declaredScope(objects: Objects): Promise<Declared<DeclaredScope>> {
   return readDeclared('scope', decodeScopes, { scopes: [], report: {} }, objects)
 }
 
-/** The settings of reports in force, with the defaults for what nobody declared. Throws as {@link declaredScope} does. */
+/** The report settings in force, with defaults for those not declared. Throws as {@link declaredScope} does. */
 export async function declaredSettings(objects: Objects): Promise<ReportSettings> {
   return settingsOf((await declaredScope(objects)).declared.report)
 }
 
-/** The waivers in the register: those of the latest change; none where nobody declared one. Throws an `Error` that names a damaged change. */
+/** The waivers in the register: those of the latest change; none if none were declared. Throws an `Error` that names a damaged change. */
 export async function declaredWaivers(objects: Objects): Promise<Declared<readonly Waiver[]>> {
   return readDeclared('waivers', decodeWaivers, [], objects)
 }
 
-/** Declares a scope in place of the one before. False where it is the same. Throws {@link DeclarationError} where somebody else was first. */
+/** Declares a scope that replaces the previous one. False if it is the same. Throws {@link DeclarationError} if a concurrent declaration was first. */
 export async function declareScope(scopes: DeclaredScope, author: ChangeAuthor, objects: Objects): Promise<boolean> {
   return declare('scope', encodeScopes(scopes), author, objects)
 }
 
-/** Declares waivers in place of those before. False where they are the same. Throws {@link DeclarationError} where somebody else was first. */
+/** Declares waivers that replace the previous ones. False if they are the same. Throws {@link DeclarationError} if a concurrent declaration was first. */
 export async function declareWaivers(
   waivers: readonly Waiver[],
   author: ChangeAuthor,

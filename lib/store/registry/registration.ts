@@ -8,7 +8,7 @@ import type { ApiServerAddress, Cluster, EksCluster, PrometheusAuth, ProxiesSett
 import type { WindowMinutes, WindowSetting } from '../../model/time.ts'
 import { isClusterId } from '../keys.ts'
 
-/** What an operator says of a cluster. What is absent keeps what it was, or takes its default when the cluster is new. */
+/** An operator's settings of a cluster. An absent one keeps its value, or takes its default for a new cluster. */
 export type ClusterOptions = {
   readonly id: string
   readonly kubeconfig?: string
@@ -17,7 +17,7 @@ export type ClusterOptions = {
   readonly eks?: EksCluster
   /** Takes the place of both, and they take its place. */
   readonly apiServer?: ApiServerAddress
-  /** True: nobody reaches it but its agent. Takes the place of all of them, and they take its place. */
+  /** True: only its agent reaches it. Replaces all other connections, and they replace it. */
   readonly agent?: boolean
   /** Null: none, Prometheus is reached by port-forward. */
   readonly prometheusUrl?: string | null
@@ -29,7 +29,7 @@ export type ClusterOptions = {
   readonly prometheusAuth?: PrometheusAuth
   /** Seconds, 1 to {@link MAX_TAP_SECONDS}; null: nothing is tapped, as by default. */
   readonly tapSeconds?: number | null
-  /** It is a replay, which this sentence tells. */
+  /** The cluster is a replay, which this sentence describes. */
   readonly replay?: string
   /** Default `linkerd`. */
   readonly linkerdNamespace?: string
@@ -39,7 +39,7 @@ export type ClusterOptions = {
   readonly windowMinutes?: number
 }
 
-/** What was said of a cluster cannot be: one line that never holds a credential. */
+/** Invalid settings of a cluster: one line that never holds a credential. */
 export class ClusterOptionError extends Error {
   override readonly name = 'ClusterOptionError'
 }
@@ -138,7 +138,7 @@ export function changeRegistration(
   }
   const prometheusUrl = isWithout ? null : url
   if (typeof prometheusUrl !== 'string') return changed
-  // What was meant for one server is not sent to another.
+  // Never send one server's credentials to another.
   const isKept = options.prometheusAuth !== undefined || originOf(cluster.prometheusUrl) === originOf(prometheusUrl)
   const auth = isKept && prometheusAuth !== undefined ? { prometheusAuth } : {}
   return { ...changed, prometheusUrl, ...auth }
@@ -254,7 +254,7 @@ function checkApiServer(id: string, { url: text, ca, tokenFile, tokenSecret }: A
     throw optionError(id, 'the secret that holds its token is named by a name or an ARN of AWS Secrets Manager')
 }
 
-/** Whether a text is one or more certificates in PEM, all of which can be read, and nothing besides. */
+/** Whether a text is one or more certificates in PEM, all of them readable, and nothing else. */
 function isCertificates(text: string): boolean {
   const certificate = /-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----\s*/g
   const blocks = text.match(certificate) ?? []

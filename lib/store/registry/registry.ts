@@ -56,9 +56,9 @@ export async function readWatched({ objects }: RegistryDeps): Promise<WatchedClu
 export type DecidedCluster = { readonly before: Cluster | undefined; readonly cluster: Cluster }
 
 /**
- * Registers a cluster, or changes what is given of one that is. Another window size takes effect at the next UTC midnight after
- * the author's `now`. Throws {@link ClusterOptionError} for what cannot be. `onDecided` is told each time before it is recorded, and again where somebody
- * else was first; the last one holds.
+ * Registers a cluster, or changes the given settings of a registered one. Another window size takes effect at the next UTC midnight after the author's `now`.
+ * Throws {@link ClusterOptionError} for invalid settings. Calls `onDecided` before each try to record the change; after a concurrent change it is called again,
+ * and the last call holds.
  */
 export async function addCluster(
   options: ClusterOptions,
@@ -90,7 +90,7 @@ export async function removeCluster(id: string, author: ChangeAuthor, { objects 
   return wasThere
 }
 
-/** The registry as it stands: what is stored, and every change that was recorded after it. */
+/** The current registry: the stored one, and every change recorded after it. */
 async function readRegistry(objects: Objects): Promise<{ registry: Registry; etag: string | null }> {
   const stored = await objects.get(registryKey)
   let registry = EMPTY
@@ -105,7 +105,7 @@ async function readRegistry(objects: Objects): Promise<{ registry: Registry; eta
   return { registry, etag: stored?.etag ?? null }
 }
 
-/** Throws where there are changes after a number that is missing: what is made again from the ones before it would lack clusters in silence. */
+/** Throws if changes follow a missing number: a registry rebuilt from the earlier ones would silently miss clusters. */
 async function refuseHole(last: number, objects: Objects): Promise<void> {
   const after = last === 0 ? undefined : changeKey('clusters', last)
   for await (const key of objects.list(changesPrefix('clusters'), after)) {
@@ -159,7 +159,7 @@ export async function readChangedSince(
   return { ids, changes }
 }
 
-/** What the recorded changes come to. */
+/** The registry according to the recorded changes. */
 export type RecordedRegistry = {
   /** Every cluster that was ever registered, as it was last. */
   readonly clusters: readonly Cluster[]
@@ -201,8 +201,8 @@ function damaged({ issues: [issue] }: z.ZodError): Error {
 }
 
 /**
- * Decides and records one change of the registry; again, if somebody else was first. `decide` gives undefined where there is
- * none to make. The change counts from the moment it is recorded.
+ * Decides and records one change of the registry; decides again after a concurrent change. `decide` returns undefined if there is nothing to change. The change
+ * counts from the moment it is recorded.
  */
 async function changeRegistry(
   author: ChangeAuthor,
@@ -221,6 +221,6 @@ async function changeRegistry(
     }
   }
   const { registry, etag } = await readRegistry(objects)
-  // Whoever was first wrote a registry that a reader completes from the changes, as it does where we die here.
+  // If another writer is first, readers complete its registry from the changes, as they do after a crash here.
   await swap(registryKey, encode(registry), etag, objects)
 }

@@ -15,7 +15,7 @@ const reviewSchema = z.object({
   note: z.string(),
 })
 
-/** That somebody reviewed a report, and what they say of it. */
+/** A review of a report, and its comment. */
 export type Review = Readonly<z.infer<typeof reviewSchema>>
 
 /** A review with the time (RFC 3339) at which it was recorded. */

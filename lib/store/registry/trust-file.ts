@@ -9,13 +9,13 @@ const WHAT = 'vouches for clusters'
 
 const fileSchema = z.strictObject({
   format: z.literal('ciphertrail/trust/1'),
-  /** Of each cluster by its id, what its way comes to. */
+  /** Hash of each cluster's connection, by its id. */
   ways: z.record(z.string().refine(isClusterId), z.string().regex(/^[0-9a-f]{64}$/)),
 })
 
 type Ways = ReadonlyMap<string, string>
 
-/** A file of whoever runs this vouches, which nobody else may read or write. It is made with the first cluster. */
+/** Trust in a file of the current user, which no other user may read or write. It is created with the first cluster. */
 export function fileTrust(path: string): Trust {
   const waysIn = (body: Uint8Array | undefined): Ways => {
     if (body === undefined) return new Map()

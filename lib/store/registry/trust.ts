@@ -3,32 +3,32 @@ import canonicalize from 'canonicalize'
 import type { Cluster } from '../../model/registry.ts'
 
 /**
- * What vouches for the ways into clusters, from outside of the store. A registration says where credentials are sent and which kubeconfig is obeyed, and
- * whoever can write to the store can write one: only what an operator vouched for is opened.
+ * Trust in cluster connections, from outside of the store. A registration decides where credentials are sent and which kubeconfig is used, and anyone who can
+ * write to the store can write one: only connections that an operator trusted are opened.
  */
 export type Trust = {
-  /** Throws {@link UntrustedError} for a cluster whose way nobody vouched for as it is registered. */
+  /** Throws {@link UntrustedError} if the cluster's connection is not trusted as it is registered. */
   readonly check: (cluster: Cluster) => Promise<void>
-  /** Vouches for the ways of these clusters, as they are given. */
+  /** Trusts the connections of these clusters, as they are given. */
   readonly vouch: (clusters: readonly Cluster[]) => Promise<void>
-  /** Vouches no more for a cluster. */
+  /** Ends the trust in a cluster. */
   readonly forget: (id: string) => Promise<void>
 }
 
-/** Nobody vouched for the way into a cluster as it is registered, so it is not opened. One line. */
+/** The connection to a cluster is not trusted as it is registered, so it is not opened. One line. */
 export class UntrustedError extends Error {
   override readonly name = 'UntrustedError'
 }
 
 /**
- * Stands for the way into a cluster: all of its registration but the lengths of its windows and since when it is registered, which lead nowhere. A
- * member that a later version adds is in it.
+ * Identifies a cluster's connection: all of its registration except its window lengths and registration time, which affect no connection. It includes members
+ * that a later version adds.
  */
 export function wayOf({ windows: _, registeredAt: __, ...way }: Cluster): string {
   return hash('sha256', canonicalize(way) ?? '', 'hex')
 }
 
-/** Throws {@link UntrustedError} unless the way is the one that was vouched for. What an agent collects is opened by nobody else. */
+/** Throws {@link UntrustedError} unless the connection is the trusted one. A cluster with an agent is opened by its agent only. */
 export function checkWay(cluster: Cluster, vouched: string | undefined, place: string): void {
   if (cluster.agent === true || vouched === wayOf(cluster)) return
   const state =

@@ -4,19 +4,19 @@ import { isKeySegment } from '../objects.ts'
 /** A bucket, and what all keys in it begin with: nothing, or text that ends in a slash. */
 export type S3Place = { readonly bucket: string; readonly prefix: string }
 
-/** Governance: who has a right of its own for it can delete. Compliance: nobody can, and nobody can end it. */
+/** Governance: a special permission allows deletion. Compliance: nobody can delete, and nobody can end it. */
 export type LockMode = 'governance' | 'compliance'
 
 /** How long a locked object stays, from when it is written: months and years by the calendar, in UTC. */
 export type Retention = { readonly days: number } | { readonly months: number } | { readonly years: number }
 
-/** Where a store on S3 is, and how it is locked. */
+/** Location and lock of a store on S3. */
 export type S3Address = {
   /** Evidence, changes, reports and the log: all that is written once, and the head of the log. */
   readonly evidence: S3Place
-  /** What is derived; the same place as the evidence where only one was named. */
+  /** Derived data; the same place as the evidence if only one was named. */
   readonly derived: S3Place
-  /** What is asked for with each object that is written once; null: nothing, so that a default retention of the bucket decides. */
+  /** Lock requested for each object that is written once; null: none, so that a default retention of the bucket applies. */
   readonly lock: { readonly mode: LockMode; readonly retention: Retention } | null
 }
 
@@ -25,7 +25,7 @@ export class StoreAddressError extends Error {
   override readonly name = 'StoreAddressError'
 }
 
-/** What S3 allows: a hundred years. */
+/** The limit of S3: a hundred years. */
 const MAX_DAYS = 36_500
 
 /** Keys have at most 1024 characters; those of ciphertrail are far shorter than what is left. */
@@ -40,16 +40,16 @@ const DIRECTORY_BUCKET = '--x-s3'
 const WANTED = 'wanted a directory, s3://bucket/prefix, or s3://bucket/prefix?derived=bucket/prefix'
 
 /**
- * Reads `s3://bucket/prefix?derived=bucket/prefix&lock=MODE&retention=TIME`; undefined for text that names a directory. Defaults: derived
- * objects beside the evidence, governance, 13 months. Throws {@link StoreAddressError} for every other text with a scheme: taken for
- * a directory, a mistyped address would let evidence go where nobody looks for it.
+ * Parses `s3://bucket/prefix?derived=bucket/prefix&lock=MODE&retention=TIME`; undefined for text that names a directory. Defaults: derived objects beside the
+ * evidence, governance, 13 months. Throws {@link StoreAddressError} for every other text with a scheme: as a directory name, a mistyped address would send
+ * evidence to a place where it is never found.
  *
- * @param called where the text stands, in messages
+ * @param called the text's name in messages
  */
 export function parseAddress(text: string, called = 'store'): S3Address | undefined {
   if (!/^(s3:|[a-z][a-z\d+.-]*:\/\/)/i.test(text)) return undefined
   const [, path, query = ''] = /^s3:\/\/([^?#]*)(?:\?([^#]*))?$/.exec(text) ?? []
-  // A mistyped "s3://key:secret@bucket" must not be repeated, nor what stands behind a question mark.
+  // Do not repeat a mistyped "s3://key:secret@bucket", or anything after a question mark.
   const shown = text.includes('@') ? 's3://[redacted]' : oneLine(text.replace(/[?#].*$/s, ''))
   const refuse = (problem: string): StoreAddressError =>
     new StoreAddressError(`Cannot use ${called} ${JSON.stringify(shown)}: ${problem}, ${WANTED}`)
@@ -120,7 +120,7 @@ function readRetention(text: string, refuse: Refuse): Retention {
   return { days }
 }
 
-/** A place as it stands in messages. */
+/** A place, for messages. */
 export function formatStoreUrl({ bucket, prefix }: S3Place): string {
   return `s3://${bucket}/${prefix}`.replace(/\/$/, '')
 }
@@ -136,7 +136,7 @@ export function retainUntil(retention: Retention, now: Date): Date {
   return new Date(Date.UTC(year, month, Math.min(now.getUTCDate(), lastDay)) + (now.getTime() % DAY_MS))
 }
 
-/** What somebody should know before the first object is written, a line each; empty where there is nothing to say. */
+/** Warnings before the first object is written, a line each; empty if there are none. */
 export function addressWarnings({ evidence, derived, lock }: S3Address): string[] {
   const store = `Store "${formatStoreUrl(evidence)}"`
   const warnings: string[] = []

@@ -28,35 +28,35 @@ export type FoundObject = {
   readonly body: Uint8Array
   readonly etag: string
   readonly version: string | null
-  /** What the writer gave itself as a name for this write; undefined where it gave none. */
+  /** The writer's own name for this write; undefined if it gave none. */
   readonly write: string | undefined
 }
 
-/** An object to write; `lock` and `write` (the writer's own name for it) are absent where there is none. */
+/** An object to write; `lock` and `write` (the writer's own name for it) are optional. */
 export type PutRequest = {
   readonly bucket: string
   readonly key: string
   readonly body: Uint8Array
-  /** Write only over the object with this tag; null: only where there is none. */
+  /** Write only over the object with this tag; null: only if there is none. */
   readonly etag: string | null
   readonly lock?: { readonly mode: LockMode; readonly until: Date } | undefined
   readonly write?: string | undefined
 }
 
-/** What became of a write: done, or refused since its condition did not hold, after so many tries. */
+/** The outcome of a write: done, or refused because its condition failed, with the number of tries. */
 export type PutOutcome =
   | { readonly isWritten: true; readonly etag: string }
   | { readonly isWritten: false; readonly attempts: number }
 
-/** The four requests of S3 that a store needs, and the address of a fifth that somebody else makes. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
+/** The four S3 requests that a store needs, and presigned URLs for a fifth. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
 export type S3Calls = {
   readonly get: (bucket: string, key: string, version: string | null) => Promise<FoundObject | 'absent' | 'deleted'>
   readonly put: (request: PutRequest) => Promise<PutOutcome>
   readonly list: (bucket: string, request: ListRequest) => Promise<ListPage>
   readonly remove: (bucket: string, key: string) => Promise<void>
-  /** Asks S3 for nothing: whoever has the URL reads this version with the rights of whoever signed it, from `now` on. */
+  /** Sends no request: anyone with the URL reads this version with the signer's permissions, from `now` on. */
   readonly link: (bucket: string, key: string, request: LinkRequest, now: Date) => Promise<string>
-  /** The credentials that were sent, which must stand in no message; empty where none were found. */
+  /** The credentials that were sent, which must appear in no message; empty if none were found. */
   readonly secrets: () => Promise<readonly string[]>
 }
 
@@ -71,9 +71,9 @@ const RACES = new Set(['ConditionalRequestConflict', 'OperationAborted'])
 const METADATA = 'ciphertrail-write'
 
 /**
- * Asks S3 with the SDK's own chain of credentials, region and endpoint. Every try and every request has an end.
+ * Calls S3 with the SDK's own chain of credentials, region and endpoint. Every try and every request has a timeout.
  *
- * @param isPathStyle the bucket stands in the path and not in the host's name, as other servers than Amazon's want it
+ * @param isPathStyle the bucket is in the path and not in the host name, as servers other than Amazon's require
  */
 export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean; readonly limits: S3Limits }): S3Calls {
   const client = new S3Client({
@@ -215,7 +215,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
 
 const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion'])
 
-/** Where versions were switched off, S3 names what it has "null", and the next write takes its place: that names no bytes for ever. */
+/** With versioning suspended, the S3 version is "null" and the next write replaces it: it does not identify bytes for ever. */
 function versionOf(id: string | undefined): string | null {
   return id === undefined || id === 'null' ? null : id
 }

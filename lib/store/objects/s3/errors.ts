@@ -3,25 +3,25 @@ import { StoreError } from '../objects.ts'
 import type { S3Place } from './address.ts'
 import { formatStoreUrl } from './address.ts'
 
-/** What was tried where, for the line that says why it failed. */
+/** The failed call, for the error message. */
 export type FailedCall = {
   /** After "Cannot ": `read "state/shop.json" from`. */
   readonly what: string
   readonly place: S3Place
-  /** The permissions that it needs, the first of them most likely the one that lacks. */
+  /** The permissions that it needs, the most likely missing one first. */
   readonly actions: readonly string[]
   readonly limits: { readonly attempts: number; readonly deadlineMs: number }
   /** Credentials, which no message may hold. */
   readonly secrets: readonly string[]
 }
 
-/** What can be told of any error; the SDK's are told apart by their names. */
+/** The facts of any error; the SDK's errors differ by name. */
 type Failure = {
   readonly name: string
   readonly code: string
   readonly status: number | undefined
   readonly headers: Readonly<Record<string, string>>
-  /** What the server said, on one line and without credentials. */
+  /** The server's message, on one line and without credentials. */
   readonly said: string
 }
 

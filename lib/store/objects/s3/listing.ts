@@ -1,11 +1,11 @@
 import { checkKey } from '../objects.ts'
 
-/** An answer that S3 does not give. What follows from it cannot be told, so nothing is taken from it. */
+/** A response that S3 never sends. Nothing can be concluded from it, so none of it is used. */
 export class UnexpectedAnswerError extends Error {
   override readonly name = 'UnexpectedAnswerError'
 }
 
-/** What S3 says of one page of a list; every member may be absent, since a page may come from something else than S3. */
+/** One page of a list from S3; every member may be absent, since the server may not be S3. */
 export type ListPage = {
   readonly KeyCount?: number | undefined
   readonly IsTruncated?: boolean | undefined
@@ -14,15 +14,15 @@ export type ListPage = {
   readonly Contents?: readonly { readonly Key?: string | undefined }[] | undefined
 }
 
-/** What the page was asked for: all as it is in the bucket, with the prefix of the place. */
+/** The request for the page: all as it is in the bucket, with the prefix of the place. */
 export type ListRequest = { readonly prefix: string; readonly startAfter: string; readonly token: string | undefined }
 
 /**
- * The keys of a page that may be ours, as they are in the bucket, in text order; and the token of the next page, undefined at the end.
- * Names that no key of ciphertrail can have are passed over, as in a directory.
+ * The keys of a page that may be ours, as they are in the bucket, in text order; and the token of the next page, undefined at the end. Skips names that no key
+ * of ciphertrail can have, as in a directory.
  *
- * A list that ends early would be silence about what it lacks: every page must say how many keys it has and whether another one follows,
- * must have them in order and begin where the last one ended. Throws {@link UnexpectedAnswerError} else.
+ * A list that ends early would hide objects: every page must state how many keys it has and whether another one follows, must be in order and begin after the
+ * previous one. Throws {@link UnexpectedAnswerError} otherwise.
  */
 export function readPage(
   page: ListPage,

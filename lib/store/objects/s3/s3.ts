@@ -21,7 +21,7 @@ import { readPage } from './listing.ts'
 /** How S3 is reached. */
 export type S3Options = {
   readonly now: () => Date
-  /** Whether the bucket stands in the path of a request; other servers than Amazon's want that. */
+  /** Whether the bucket is in the path of a request, as servers other than Amazon's require. */
   readonly isPathStyle: boolean
   readonly limits?: S3Limits
 }
@@ -29,11 +29,11 @@ export type S3Options = {
 const LIMITS: S3Limits = { attempts: 6, attemptMs: 60_000, deadlineMs: 180_000 }
 
 /**
- * Keeps objects in S3: what is written once and the log in one place, what is derived in another or the same.
+ * Keeps objects in S3: written-once objects and the log in one place, derived objects in another or the same.
  *
  * - Creating is a put with `If-None-Match`, replacing one with `If-Match`: S3 decides between writers, and no process holds a lock.
- * - SHA-256 goes with every body and is checked by S3; what comes back is checked against what is stored.
- * - What is written once is locked as the address says. Each read tells the version that it read.
+ * - SHA-256 goes with every body and is checked by S3; answers are checked against the stored digest.
+ * - Written-once objects are locked as the address says. Each read returns the version that it read.
  * - A new object, a replaced one, one that is read or removed: one request each. The same object again: two. A list: one for each 1000 keys.
  * - The tag of an object is its ETag. The client is loaded with the first call.
  */
@@ -72,7 +72,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       const found = await s3.get(place.bucket, place.prefix + key, version)
       if (found === 'absent') return undefined
       if (found !== 'deleted') return found
-      // What is written once and is not there any more was not absent: to pass over it would be silence about it.
+      // A missing written-once object was deleted: skipping it would hide that.
       if (!isWrittenOnce(key)) return undefined
       throw new DeletedError(
         `Cannot read "${key}" from store "${formatStoreUrl(place)}": it was deleted, take away its delete marker to have it back`,
