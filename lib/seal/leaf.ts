@@ -22,13 +22,13 @@ type StoredThing = {
   readonly key: string
   /** SHA-256 of the stored bytes, 64 hex digits. */
   readonly sha256: string
-  /** Of the stored bytes. */
+  /** Size of the stored bytes. */
   readonly size: number
   /** Which version of the object, where the store has versions. */
   readonly versionId?: string
 }
 
-/** The kinds of leaves about an object of which its key tells all; `packets` is what a capture of packets showed. */
+/** Leaf kinds whose object is fully identified by its key; `packets` is the result of a packet capture. */
 const KEYED_KINDS = [
   'registry-change',
   'scope-change',
@@ -41,7 +41,7 @@ const KEYED_KINDS = [
 
 /** An entry of the log: what was stored, or that something was not. */
 export type Leaf =
-  /** An attempt. Cluster and window are its key's; both absent where the key is none that a collector makes. */
+  /** A collection attempt. Cluster and window come from its key; both are absent if no collector makes such a key. */
   | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
   | ({ readonly kind: (typeof KEYED_KINDS)[number] } & StoredThing)
   /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
@@ -49,7 +49,7 @@ export type Leaf =
   /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
   | { readonly kind: 'heartbeat'; readonly time: string }
 
-/** What a leaf is about. */
+/** The kind of a leaf. */
 export type LeafKind = Leaf['kind']
 
 /** Bytes that are no leaf, or a leaf that is too large. One line. */
@@ -57,12 +57,12 @@ export class LeafError extends Error {
   override readonly name = 'LeafError'
 }
 
-/** Where each kind of object lies that the log seals; whatever lies there is sealed. */
+/** The prefix of each kind of sealed object. Every object under one of them is sealed. */
 export const SEALED_PREFIXES: readonly {
   readonly kind: Exclude<LeafKind, 'gap' | 'heartbeat'>
   readonly prefix: string
 }[] = [
-  // Before what it lies in.
+  // Must precede the prefix that contains it.
   { kind: 'packets', prefix: packetsPrefix },
   { kind: 'snapshot', prefix: evidencePrefix },
   { kind: 'registry-change', prefix: changesPrefix('clusters') },
@@ -114,7 +114,7 @@ const leafSchema: z.ZodType<Leaf> = z
     'its key is of another kind',
   )
 
-/** Of which kind an object is that the log seals, by its key; undefined where the log does not seal it. */
+/** The kind of a sealed object, by its key; undefined if the log does not seal it. */
 export function leafKind(key: string): LeafKind | undefined {
   return SEALED_PREFIXES.find(({ prefix }) => key.startsWith(prefix))?.kind
 }
@@ -172,7 +172,7 @@ function leafError(what: string, { issues: [issue] }: z.ZodError): LeafError {
   )
 }
 
-/** The key that an entry of the log names; undefined for a heartbeat, and for what is no leaf, which is told where leaves are checked. */
+/** The key that a log entry names; undefined for a heartbeat and for an invalid leaf, which the check of the leaves reports. */
 export function nameIn(entry: Uint8Array): string | undefined {
   try {
     return nameOf(parseLeaf(entry))

@@ -50,7 +50,7 @@ async function indexed(evidence: readonly string[], objects: Objects): Promise<S
   return names
 }
 
-/** What a run that died, or is under way, has in batches after the head: it may be indexed already, and is not signed yet. */
+/** Entries in batches after the head, of a run that crashed or is still running: perhaps indexed already, but not signed yet. */
 async function* unfinished(head: BatchPlace, verifier: Verifier, objects: Objects): AsyncGenerator<string> {
   for (let after: Pick<BatchPlace, 'size'> & Partial<BatchPlace> = head; ;) {
     const { claimed, unclaimed } = await unfinishedAfter(after, { objects, verifier })
@@ -71,7 +71,7 @@ async function isNumbered(name: string, size: number, objects: Objects): Promise
   return stored !== undefined && Number(Buffer.from(stored.body).toString()) < size
 }
 
-/** Of a batch that nobody claimed: a version without claims may have written it, or somebody else, and then it may be anything. */
+/** Entries of an unclaimed batch. A version without claims may have written it, or anyone else with write access, so it may hold anything. */
 function entriesIn(key: string, body: Uint8Array): Entry[] {
   try {
     return decodeBatch(key, body)

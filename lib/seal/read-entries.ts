@@ -5,7 +5,7 @@ import { BundleError, decodeBundle, type Tile, TILE_WIDTH, tilePath } from './tl
 
 /** The entries of one bundle of a log. */
 export type Bundle = {
-  /** Where they were read. */
+  /** The key from which they were read. */
   readonly key: string
   /** The number of the first one. */
   readonly first: number
@@ -44,7 +44,7 @@ export async function readBundle(index: number, size: number, objects: Objects):
   }
 }
 
-/** Where a tile was read, and its bytes. */
+/** The key and bytes of a tile. */
 type ReadTile = { readonly key: string; readonly body: Uint8Array; readonly isFull: boolean }
 
 /** The bytes of a tile; where a partial one is not there, those of the full one that came after it, which begin alike. */
@@ -82,7 +82,7 @@ export async function treeOfEntries(
   return { tree, earlier }
 }
 
-/** The bundles whose entries are not those of the tile of their hashes: where a log was changed whose entries come to another root. */
+/** The bundles whose entries do not match their hash tile: these were changed if the entries give another root. */
 export async function* bundlesThatDiffer(
   size: number,
   objects: Objects,

@@ -12,12 +12,12 @@ export class KeyFileError extends Error {
 /** More is no key. */
 const MAX_BYTES = 10_000
 
-/** Anybody but the owner: rights of the group and of others. */
+/** Mode bits of the group and of others. */
 const OTHERS = 0o077
 
 /**
- * Makes a key and gives its public form. The file is whole or absent, is made only where there is none, and only its owner may read it. Throws
- * {@link KeyFileError} where it exists or cannot be made.
+ * Makes a key file and returns its public key. The file is whole or absent, never replaces another, and only its owner may read it. Throws {@link KeyFileError}
+ * if it exists or cannot be made.
  */
 export async function createKeyFile(path: string, name: string): Promise<string> {
   const text = newPrivateKey(name)
@@ -45,7 +45,7 @@ export async function createKeyFile(path: string, name: string): Promise<string>
   return signerOf(text).vkey
 }
 
-/** Signs with the key in a file. Throws {@link KeyFileError} where there is none, where others may read it, and where it holds something else. */
+/** Signs with the key in a file. Throws {@link KeyFileError} if the file is absent, readable by others, or holds something else. */
 export async function keyFileSigner(path: string): Promise<Signer> {
   const text = await readKeyFile(path)
   try {

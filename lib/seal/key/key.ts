@@ -20,7 +20,7 @@ export function isOrigin(text: string): boolean {
   return ORIGIN.test(text)
 }
 
-/** A new private key. Throws {@link NoteError} for a name that is none. */
+/** A new private key. Throws {@link NoteError} for an invalid name. */
 export function newPrivateKey(name: string): string {
   const { privateKey } = generateKeyPairSync('ed25519')
   const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(PKCS8.length)
@@ -29,7 +29,7 @@ export function newPrivateKey(name: string): string {
   return `${PREFIX}${keyText(name, keyIdOf(name, publicKey))}+${toBase64(Buffer.from([ED25519, ...seed]))}`
 }
 
-/** Signs with a private key. Throws {@link NoteError} for any text that is none. */
+/** Signs with a private key. Throws {@link NoteError} if the text is not a private key. */
 export function signerOf(text: string): Signer {
   const parsed = text.startsWith(PREFIX) ? parseKeyText(text.slice(PREFIX.length)) : undefined
   if (parsed === undefined) throw new NoteError(`Cannot read a private key: it does not read "${PREFIX}name+id+base64"`)

@@ -12,8 +12,8 @@ const ALGORITHM = 'ED25519_SHA_512'
 const TIMEOUT_MS = 10_000
 
 /**
- * Signs with a key that never leaves AWS KMS: of type ECC_NIST_EDWARDS25519, named by its id, ARN or alias. The name is the log's. The region is the
- * ARN's, else that of the AWS settings, which also say who asks. Throws {@link KmsError} where the key cannot be read or is of another type.
+ * Signs with a key that never leaves AWS KMS: of type ECC_NIST_EDWARDS25519, named by its id, ARN or alias. The name is the log's. The region comes from the
+ * ARN, else from the AWS settings, which also give the credentials. Throws {@link KmsError} if the key cannot be read or has another type.
  */
 export async function kmsSigner(
   { keyId, name }: { readonly keyId: string; readonly name: string },

@@ -17,7 +17,7 @@ export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint)
   return [origin, String(size), toBase64(root), ...extensions].map((line) => `${line}\n`).join('')
 }
 
-/** What a checkpoint's text says. Throws {@link NoteError} for any other text. */
+/** Parses the text of a checkpoint. Throws {@link NoteError} for any other text. */
 export function parseCheckpoint(text: string): Checkpoint {
   const lines = text.split('\n')
   // The text ends in a newline, so there is an empty line after the last one.

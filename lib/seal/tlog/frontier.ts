@@ -20,8 +20,8 @@ export function rootOfFrontier({ levels }: Frontier): Hash {
 }
 
 /**
- * The edge after more leaves, of which these are the hashes, and the tiles that the tree gained with them, lowest level first: those that became full, and
- * the partial ones of the new size.
+ * Appends leaf hashes. Returns the new edge and the tiles that the tree gained, lowest level first: those that became full, and the partial ones of the new
+ * size.
  */
 export function grow(
   edge: Frontier,

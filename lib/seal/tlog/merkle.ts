@@ -22,7 +22,7 @@ export function leafHash(entry: Uint8Array): Hash {
   return digest('sha256', Buffer.concat([LEAF, entry]), 'buffer')
 }
 
-/** The hash of what lies above two subtrees. */
+/** The hash of the parent of two subtrees. */
 export function nodeHash(left: Hash, right: Hash): Hash {
   return digest('sha256', Buffer.concat([NODE, left, right]), 'buffer')
 }
@@ -36,7 +36,7 @@ export const EMPTY_ROOT: Hash = digest('sha256', Buffer.alloc(0), 'buffer')
 /** The tree without leaves. */
 export const EMPTY_RANGE: CompactRange = { size: 0, hashes: [] }
 
-/** The range with one more leaf, of which this is the hash. */
+/** The range with one more leaf, given its hash. */
 export function appendLeaf({ size, hashes }: CompactRange, leaf: Hash): CompactRange {
   const kept = [...hashes]
   let merged = leaf
@@ -62,8 +62,8 @@ export function subtreesOf(begin: number, end: number): Subtree[] {
 }
 
 /**
- * What an inclusion proof of a leaf consists of (RFC 6962, 2.1.1), from the leaf's sibling to the root's child: each hash is that of the
- * subtrees named, folded by {@link proofOf}. Throws a `RangeError` where the tree has no such leaf.
+ * The plan of an inclusion proof (RFC 6962, 2.1.1), from the leaf's sibling to the root's child: each hash is that of the named subtrees, folded by {@link
+ * proofOf}. Throws a `RangeError` if the tree has no such leaf.
  */
 export function inclusionPlan(index: number, size: number): Subtree[][] {
   checkNumbers(index, size, index >= 0 && index < size, `leaf ${index} in a tree of ${size}`)
@@ -92,7 +92,7 @@ export async function proofOf(
   return proof
 }
 
-/** Whether a proof shows that a leaf with this hash stands at a place of the tree with this root (RFC 9162, 2.1.3.2). */
+/** Whether a proof shows that a leaf with this hash is at a place of the tree with this root (RFC 9162, 2.1.3.2). */
 export function isIncluded(
   { index, leaf, proof }: { readonly index: number; readonly leaf: Hash; readonly proof: readonly Hash[] },
   { size, root }: { readonly size: number; readonly root: Hash },
@@ -126,7 +126,7 @@ function planOf(ranges: readonly [number, number][]): Subtree[][] {
   return ranges.toReversed().map(([begin, end]) => subtreesOf(begin, end))
 }
 
-/** The hash above neighbouring subtrees, of which each is larger than the next. */
+/** The hash above neighbouring subtrees, each larger than the next. */
 function foldRight(hashes: readonly Hash[]): Hash {
   return hashes.reduceRight((right, left) => nodeHash(left, right))
 }

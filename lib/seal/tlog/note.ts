@@ -14,7 +14,7 @@ export type Note = {
 /** A signature under a note. */
 export type NoteSignature = {
   readonly name: string
-  /** Of the key: with the name it says which key signed. 0 to 2^32 - 1. */
+  /** Key id: with the name it identifies the key that signed. 0 to 2^32 - 1. */
   readonly keyId: number
   readonly signature: Uint8Array
 }
@@ -34,7 +34,7 @@ export type Signer = {
   readonly sign: (message: Uint8Array) => Promise<Uint8Array>
 }
 
-/** What is no signed note, no key, or not signed by the key that it should be. One line. */
+/** An invalid signed note or key, or a note that the expected key did not sign. One line. */
 export class NoteError extends Error {
   override readonly name = 'NoteError'
 }
@@ -68,7 +68,7 @@ export function formatNote({ text, signatures }: Note): Uint8Array {
   return bytes
 }
 
-/** What the bytes say, believed by nobody yet. Throws {@link NoteError} for what is malformed. */
+/** Parses a note without verifying it. Throws {@link NoteError} if it is malformed. */
 export function parseNote(bytes: Uint8Array): Note {
   if (bytes.length > MAX_BYTES) throw malformed(`it has more than ${MAX_BYTES} bytes`)
   if (!isUtf8(bytes)) throw malformed('it is not UTF-8 text')

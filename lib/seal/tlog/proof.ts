@@ -4,9 +4,9 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
 import { type Hash, HASH_BYTES, isIncluded, leafHash } from './merkle.ts'
 import { NoteError, type Verifier } from './note.ts'
 
-/** That an entry is in a log, as a text that needs nothing else but the log's key (C2SP tlog-proof). The file ends in `.tlog-proof`. */
+/** Proof that an entry is in a log, as text that can be verified with the log's key alone (C2SP tlog-proof). The file ends in `.tlog-proof`. */
 export type LogProof = {
-  /** What somebody added, which nobody signed; null where there is none. */
+  /** Added data, which is not signed; null if there is none. */
   readonly extra: Uint8Array | null
   /** The entry's place in the log, from 0. */
   readonly index: number
@@ -33,7 +33,7 @@ export function formatProof({ extra, index, hashes, checkpoint }: LogProof): Uin
   return Buffer.concat([Buffer.from(lines.map((line) => `${line}\n`).join('')), checkpoint])
 }
 
-/** What a proof says, believed by nobody yet. Throws {@link NoteError} for any other bytes. */
+/** Parses a proof without verifying it. Throws {@link NoteError} for any other bytes. */
 export function parseProof(bytes: Uint8Array): LogProof {
   const end = Buffer.from(bytes).indexOf('\n\n')
   const head = bytes.subarray(0, Math.max(end, 0))

@@ -1,4 +1,4 @@
-/** Where the hashes and entries of a log lie (C2SP tlog-tiles): in tiles of 256. */
+/** Keys of the hashes and entries of a log (C2SP tlog-tiles): tiles of 256. */
 
 /** The hashes or entries of a full tile. */
 export const TILE_WIDTH = 256

@@ -3,20 +3,20 @@ import type { Window } from '../../model/time.ts'
 import { compareText } from '../../text/order.ts'
 import type { Leaf } from '../leaf.ts'
 
-/** What the leaves say of the time of one cluster. */
+/** One cluster's time as the leaves account for it. */
 export type ClusterAccount = {
   readonly cluster: string
   /** From the start of the first window with a leaf to the end of the last one. */
   readonly from: string
   readonly to: string
-  /** Windows with at least one attempt. What an attempt saw is not said by its leaf. */
+  /** Windows with at least one attempt. A leaf does not say what the attempt saw. */
   readonly windows: number
   readonly attempts: number
   /** Windows that were recorded as gaps and got no attempt later, by reason. */
   readonly gaps: Readonly<Record<string, number>>
   /** Windows that were recorded as gaps and got an attempt later. */
   readonly filledLater: number
-  /** Stretches of time in between of which no leaf tells, oldest first. */
+  /** Stretches in between that no leaf covers, oldest first. */
   readonly untold: readonly Window[]
 }
 

@@ -13,7 +13,7 @@ import { sha256Of } from '../../store/objects/derived-object.ts'
 import { readState } from '../../history/cluster-state.ts'
 import type { LogFinding } from './finding.ts'
 
-/** How often a cluster is derived again because somebody wrote meanwhile. */
+/** How often a cluster is derived again because of concurrent writes. */
 const MAX_ROUNDS = 3
 
 const CHANGED = 'it is not what the evidence comes to, run "ciphertrail rebuild"'
@@ -21,8 +21,8 @@ const MISSING = 'it is missing, run "ciphertrail rebuild"'
 const UNEXPECTED = 'no evidence comes to it, run "ciphertrail rebuild"'
 
 /**
- * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Gives what differs, by key; empty
- * where all is the same. Nothing is written. What somebody derives meanwhile is waited for, a few times.
+ * Derives a cluster again from its evidence, in memory, and compares every byte with what is stored. Returns the differences by key; empty if there are none.
+ * Writes nothing. Waits a few times for concurrent derivations.
  */
 export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<LogFinding[]> {
   const { objects } = deps
@@ -34,7 +34,7 @@ export async function checkDerived(cluster: Cluster, deps: DeriveDeps): Promise<
   }
 }
 
-/** Stands for what is derived of a cluster: whoever derives replaces the state. */
+/** A fingerprint of a cluster's derived data: every derivation replaces the state. */
 async function fingerprint({ id }: Cluster, objects: Objects): Promise<string | undefined> {
   return (await objects.get(stateKey(id)))?.etag
 }
@@ -78,8 +78,8 @@ async function storedExtent({ id }: Cluster, objects: Objects): Promise<Extent |
 type Kept = { readonly sha256: string; readonly body: Uint8Array | undefined }
 
 /**
- * A store whose evidence is that of another one, and which begins without anything derived. What is written stays in memory, and of that only
- * what the other store does not have: else a year of windows would not fit.
+ * A store with the evidence of another store and no derived data. Writes stay in memory, and only those that the other store does not have: a year of windows
+ * would not fit otherwise.
  */
 export function derivedInMemory(base: Objects): { overlay: Objects; derived: ReadonlyMap<string, Kept> } {
   const derived = new Map<string, Kept>()
@@ -90,7 +90,7 @@ export function derivedInMemory(base: Objects): { overlay: Objects; derived: Rea
     if (kept === undefined) return undefined
     const body = kept.body ?? (await base.get(key))?.body
     if (body !== undefined && sha256Of(body) === kept.sha256) return { body, etag: kept.sha256, version: null }
-    // Somebody replaced it below; as if it was removed, so that it is made again.
+    // It was replaced below: treat it as removed, so that it is made again.
     derived.delete(key)
     return undefined
   }
@@ -129,7 +129,7 @@ function refuse(key: string): Promise<never> {
   return Promise.reject(new TypeError(`Cannot write "${key}" while a store is only looked at`))
 }
 
-/** Not which evidence is set aside: no evidence comes to that, and what is derived depends on it. */
+/** Evidence set aside is not derived data: it cannot be rebuilt from evidence, and derived data depends on it. */
 function isDerived(key: string): boolean {
   return DERIVED.some((prefix) => key.startsWith(prefix)) && parseSetAsideKey(key) === undefined
 }

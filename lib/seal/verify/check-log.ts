@@ -13,22 +13,22 @@ import type { Verifier } from '../tlog/note.ts'
 import { type Bundle, bundlesThatDiffer, PartError, readEntries, treeOfEntries } from '../read-entries.ts'
 import { hashesAt, type Tile, TILE_WIDTH } from '../tlog/tiles.ts'
 
-/** So many objects of the log are compared at once. */
+/** Number of objects of the log that are compared at once. */
 const AT_ONCE = 8
 
-/** What the log turned out to be. */
+/** The state of a checked log. */
 export type CheckedLog = {
-  /** Where each batch ends, first one first. */
+  /** The end of each batch, in order. */
   readonly ends: readonly number[]
   /** The batch that the checkpoint does not reach yet. */
   readonly unfinished: readonly Entry[]
-  /** Whether all of it was read: else nobody knows what else belongs to it. */
+  /** Whether all of it was read. If not, further objects may belong to it. */
   readonly isRead: boolean
 }
 
 /**
- * Checks that batches, entries, tiles and index say the same, and come to the root that was signed. There are two copies of the leaves, in batches and in
- * entries: the one that comes to the root tells what the other should be. Hands on the leaves in order, a batch at a time.
+ * Checks that batches, entries, tiles and index agree and give the signed root. The leaves exist twice, in batches and in entries: the copy that gives the root
+ * says what the other should be. Passes on the leaves in order, a batch at a time.
  */
 export async function checkLog(
   { checkpoint, verifier }: { readonly checkpoint: Checkpoint | undefined; readonly verifier: Verifier | undefined },
@@ -68,17 +68,17 @@ function haveSameLeaves(batch: readonly Entry[], entries: readonly Uint8Array[])
   return batch.length === entries.length && batch.every(({ bytes }, at) => areEqual(bytes, entries[at] ?? Buffer.of()))
 }
 
-/** What the batches are, by themselves. */
+/** The state of the batches alone. */
 type Survey = {
   /** The numbers of the leaves with which a batch begins, or should begin. */
   readonly firsts: readonly number[]
-  /** Where the batch lies that begins with a leaf, for those that lie in another place than the first. */
+  /** The key of the batch that begins with a leaf, for batches that are not in the first place. */
   readonly keys: ReadonlyMap<number, string>
   /** The number after the last leaf. */
   readonly end: number
-  /** Of {@link firsts}, those whose batch is missing or damaged. */
+  /** Those of {@link firsts} whose batch is missing or damaged. */
   readonly unreadable: ReadonlySet<number>
-  /** Whether the batches join, and come to the signed root; or join, where nothing is signed. */
+  /** Whether the batches join and give the signed root; if nothing is signed, whether they join. */
   readonly areWhole: boolean
   readonly unfinished: readonly Entry[]
 }
@@ -146,8 +146,8 @@ async function surveyBatches(
 }
 
 /**
- * Of what lies in the places of one batch, the one that the log's key claimed; of a version without claims the first. Everything else there is none.
- * Without entries where it is damaged.
+ * Picks from the objects in the places of one batch the one that the log's key claimed, or the first one in a log of a version without claims. The rest are not
+ * batches. Without entries if it is damaged.
  */
 async function pickBatch(
   keys: readonly string[],
@@ -176,7 +176,7 @@ async function pickBatch(
   return { key: picked, entries: await readBatch(picked, add, objects) }
 }
 
-/** Where a batch is cut exactly after a leaf, the one after it seems to be missing. */
+/** If a batch is truncated exactly after a leaf, the next batch seems to be missing. */
 function missingAfter(last: number | undefined): string {
   return last === undefined ? 'it is missing' : `it is missing, or "${batchKey(last)}" was cut`
 }
@@ -194,7 +194,7 @@ async function readBatch(key: string, add: AddFinding, objects: Objects): Promis
   return undefined
 }
 
-/** What follows the end of the log: a batch that a run has still to finish, and nothing else. */
+/** The objects after the end of the log: a batch that a run has yet to finish, and nothing else. */
 async function readUnfinished(
   listed: readonly number[],
   end: number,

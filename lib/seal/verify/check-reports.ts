@@ -3,7 +3,7 @@ import { type ReportRecord, readReport } from '../../store/evidence/report-recor
 import type { AddFinding } from './finding.ts'
 import { documentsPrefix, parseDocumentKey } from '../../store/report-keys.ts'
 
-/** Compares the documents that are kept with what is recorded of their reports. That one is absent is no finding: who made the report may keep it elsewhere. */
+/** Compares stored documents with the records of their reports. A missing document is no finding: its author may keep it elsewhere. */
 export async function checkDocuments(add: AddFinding, objects: Objects): Promise<void> {
   // A report's documents follow each other in the list.
   let read: { readonly report: string; readonly documents: ReportRecord['documents'] } | undefined

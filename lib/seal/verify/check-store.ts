@@ -55,24 +55,24 @@ import {
 } from '../../store/delivery-keys.ts'
 import { isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
 
-/** What a store is checked against. */
+/** The key and the other inputs of a check. */
 export type CheckInput = {
   /** The log's public key; undefined: the one in the store. */
   readonly vkey?: string
 }
 
-/** The store, and who is told how far it is. */
+/** The store, and a callback for progress. */
 export type CheckDeps = DeriveDeps & {
-  /** Told what is looked at, in a few words. */
+  /** Receives the current step, in a few words. */
   readonly onProgress?: (what: string) => void
 }
 
-/** What a look at every object of a store found. */
+/** The result of a check of every object in a store. */
 export type StoreCheck = {
   readonly findings: Findings
   /** Objects that the log is to seal and has not sealed yet, in text order: no fault, and nothing is proved of them. */
   readonly unsealed: Findings
-  /** How many of these are waivers or scopes: reports and mails are judged by them already, and whoever takes them away before they are sealed leaves no trace. */
+  /** How many of these are waivers or scopes: they already affect reports and mails, and deleting them before they are sealed leaves no trace. */
   readonly inForce: number
   readonly objects: number
   readonly leaves: number
@@ -80,13 +80,12 @@ export type StoreCheck = {
   readonly clusters: number
 }
 
-/** How often all is looked at again because somebody sealed meanwhile. */
+/** How often everything is checked again because of concurrent sealing. */
 const MAX_ROUNDS = 3
 
 /**
- * Looks at every object of a store: the checkpoint and its key, batches, tiles, entries, index, what the leaves name, the registry, what is derived, and
- * whatever nobody makes. Writes nothing. Where somebody seals meanwhile, it looks again. Throws where the store cannot be read, and a
- * `NoteError` for a key that is none.
+ * Checks every object of a store: the checkpoint and its key, batches, tiles, entries, index, the objects that leaves name, the registry, derived data, and
+ * unknown objects. Writes nothing. Checks again after concurrent sealing. Throws if the store cannot be read, and a `NoteError` for an invalid key.
  */
 export async function checkStore({ vkey }: CheckInput, { objects, ...others }: CheckDeps): Promise<StoreCheck> {
   const deps = { ...others, objects: deletedAsAbsent(objects) }
@@ -138,7 +137,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
   }
 }
 
-/** What is wrong with what is derived of a cluster. One of which that cannot be told does not keep the others from being checked. */
+/** Findings in the derived data of a cluster. If one cluster cannot be checked, the others still are. */
 async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<readonly LogFinding[]> {
   try {
     return await checkDerived(cluster, deps)
@@ -222,7 +221,7 @@ const NOBODYS = 'nobody makes such an object'
 const JUDGED_BY: ReadonlySet<string> = new Set<RecordKind>(['scope', 'waivers'])
 const IN_FORCE = 'not sealed yet, and reports are judged by it already; run "ciphertrail seal"'
 
-/** Looks at the name of every object: whether somebody makes such a one, and whether it is sealed. */
+/** Checks the name of every object: whether ciphertrail makes such names, and whether the object is sealed. */
 async function checkNames(
   { log, names, known }: { readonly log: CheckedLog; readonly names: LeafNames; readonly known: Known },
   add: AddFinding,
@@ -252,7 +251,7 @@ async function checkNames(
   return { unsealed: unsealed.all(), inForce, objects: count }
 }
 
-/** What is wrong with the name of an object that the log seals; undefined where nothing is. Numbers of changes are kept in `changes`. */
+/** The problem with the name of a sealed object; undefined if there is none. Collects the numbers of changes in `changes`. */
 function sealedNameProblem(
   key: string,
   isKnown: (cluster: string | undefined) => boolean,
@@ -282,7 +281,7 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
   return tile !== undefined && (!isRead || hasTile(tile, [...ends, (ends.at(-1) ?? 0) + unfinished.length]))
 }
 
-/** What is derived, and what is replaced: compared by its content elsewhere. */
+/** Whether an object is derived or replaced: these are compared by content elsewhere. */
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
   if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
   if (

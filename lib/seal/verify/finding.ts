@@ -9,7 +9,7 @@ export type LogFinding = {
 /** Findings kept one by one; those after them are counted. A damaged store of millions of objects must not fill the memory. */
 const MAX_KEPT = 10_000
 
-/** What was found, in the order in which it was found. */
+/** Findings, in the order in which they were found. */
 export type Findings = {
   readonly kept: readonly LogFinding[]
   /** How many there are, kept or not. */

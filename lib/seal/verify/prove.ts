@@ -27,8 +27,8 @@ export class ProveError extends Error {
 const TILE_HEIGHT = 8
 
 /**
- * The proof that the leaf with a name is in the log, with the leaf itself as its extra data, so that it can be checked with nothing but the
- * log's key. `note` is the signed checkpoint, and `checkpoint` what it says. What is made was verified. Throws {@link ProveError}.
+ * Proves that the leaf with a name is in the log. The leaf is the proof's extra data, so that the log's key alone is enough to verify it. `note` is the signed
+ * checkpoint, `checkpoint` its content. The returned proof was verified. Throws {@link ProveError}.
  */
 export async function proveLeaf(
   name: string,
@@ -84,7 +84,7 @@ async function readHashes(level: number, index: number, size: number, objects: O
   return hashes
 }
 
-/** What a proof shows. */
+/** The content of a verified proof. */
 export type Proved = {
   readonly checkpoint: Checkpoint
   readonly index: number

@@ -4,10 +4,10 @@ import { concurrently } from '../../concurrently.ts'
 import { leafKind, type Leaf, LeafError, nameOf, parseLeaf, SEALED_PREFIXES } from '../leaf.ts'
 import type { Bundle } from '../read-entries.ts'
 
-/** So many objects are hashed at once: reading one and hashing another overlap. */
+/** Number of objects that are hashed at once: reading one overlaps with hashing another. */
 const AT_ONCE = 8
 
-/** What became of the object that a leaf names. */
+/** State of the object that a leaf names. */
 export type ObjectState = 'as-sealed' | 'changed' | 'missing'
 
 /** A leaf of the log, with what is wrong about it. */
@@ -15,7 +15,7 @@ export type CheckedLeaf = {
   readonly number: number
   /** Undefined where the entry is no leaf. */
   readonly leaf: Leaf | undefined
-  /** Of leaves that name an object. */
+  /** Only for leaves that name an object. */
   readonly object: ObjectState | undefined
   /** Words that follow {@link key}; undefined where nothing is wrong. */
   readonly problem: string | undefined
@@ -103,7 +103,7 @@ async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolea
     const kept = await objects.get(leaf.key, leaf.versionId)
     return kept !== undefined && isAsSealed(leaf, { sha256: hash('sha256', kept.body, 'hex'), size: kept.body.length })
   } catch (error) {
-    // Reading versions is a right of its own, and whoever lacks it is still to be told what is wrong.
+    // Reading versions needs a permission of its own. Without it, the other findings are still reported.
     if (error instanceof StoreError) return false
     throw error
   }

@@ -7,9 +7,9 @@ import { NoteError, type Verifier, verifierOf } from '../tlog/note.ts'
 
 /** The key by which a log was judged. */
 export type LogKey = {
-  /** Null where there is none. */
+  /** Null if there is none. */
   readonly vkey: string | null
-  /** `store`: whoever can write to the store could have written it. */
+  /** `store`: anyone with write access to the store could have written it. */
   readonly from: 'given' | 'store'
 }
 
@@ -27,8 +27,8 @@ export class NoHeadError extends Error {
 }
 
 /**
- * Reads the key of the log, unless one is given, and the checkpoint that it signed. What is missing or wrong is added to the findings. Throws a
- * `NoteError` for a given key that is none.
+ * Reads the key of the log, unless one is given, and the checkpoint that it signed. Adds what is missing or wrong to the findings. Throws a `NoteError` if the
+ * given key is invalid.
  */
 export async function readSignedHead(vkey: string | undefined, add: AddFinding, objects: Objects): Promise<SignedHead> {
   const given = vkey === undefined ? undefined : verifierOf(vkey)
@@ -51,7 +51,7 @@ export type StoredHead = {
   readonly note: Uint8Array
 }
 
-/** Reads the head that the key signed. Throws an `Error` of one line where there is none. */
+/** Reads the head that the key signed. Throws an `Error` of one line if there is none. */
 export async function readStoredHead(vkey: string | undefined, objects: Objects): Promise<StoredHead> {
   const findings = findingsList()
   const { key, verifier, checkpoint } = await readSignedHead(vkey, findings.add, objects)

@@ -11,7 +11,7 @@ import { bundlesThatDiffer, PartError, readEntries, treeOfEntries } from '../rea
 import { type LogKey, readSignedHead } from './signed-head.ts'
 import { checkLeaves, leafNames, type LeafNames, unsealedObjects } from './sealed-objects.ts'
 
-/** What an auditor asks of a copy of a store. */
+/** Input of the verification of a copied store. */
 export type VerifyInput = {
   /** The log's public key, kept where those who write to the store do not write; undefined: the one in the store is believed. */
   readonly vkey?: string
@@ -21,25 +21,25 @@ export type VerifyInput = {
   readonly isPartial?: boolean
 }
 
-/** The copy of a store, and who is told how far it is. */
+/** The copied store, and a callback for progress. */
 export type VerifyDeps = {
   readonly objects: Objects
-  /** Told of the leaves verified so far, and of how many there are. */
+  /** Receives the number of verified leaves, and the total. */
   readonly onProgress?: (done: number, of: number) => void
 }
 
-/** What was verified. */
+/** The result of a verification. */
 export type Verification = {
   readonly key: LogKey
-  /** The head that the key signed; null where there is none: then nothing else was verified. */
+  /** The head that the key signed; null if there is none, and then nothing else was verified. */
   readonly checkpoint: Pick<Checkpoint, 'origin' | 'size' | 'root'> | null
   /** The earlier head, and whether the log begins with its leaves; null where none was given, or it is of another key. */
   readonly since: (Pick<Checkpoint, 'size' | 'root'> & { readonly isContinued: boolean }) | null
-  /** Whether the entries come to the root that was signed. Else nothing that they say is counted below. */
+  /** Whether the entries give the signed root. If not, nothing that they say is counted below. */
   readonly isWhole: boolean
   readonly kinds: Readonly<Partial<Record<LeafKind, number>>>
   readonly clusters: readonly ClusterAccount[]
-  /** The times of the first and the last heartbeat; null where there is none. */
+  /** The times of the first and the last heartbeat; null if there is none. */
   readonly heartbeats: { readonly first: string; readonly last: string } | null
   readonly objects: {
     readonly asSealed: number
@@ -50,20 +50,20 @@ export type Verification = {
   }
   readonly isPartial: boolean
   /**
-   * Objects that no leaf names, of which nothing is proved: the first ones by key, and how many there are. Null where the entries are not whole,
-   * since then nobody knows.
+   * Objects that no leaf names, so nothing is proved about them: the first ones by key, and their number. Null if the entries are not whole, since the number
+   * is then unknown.
    */
   readonly unsealed: { readonly keys: readonly string[]; readonly total: number } | null
   readonly findings: Findings
 }
 
-/** So many keys of objects that are not sealed are kept. */
+/** Number of unsealed keys that are kept. */
 const MAX_UNSEALED = 1000
 
 /**
- * Verifies a store by nothing but itself, a key and an earlier checkpoint: the signature, that the entries come to what was signed and begin with
- * what was signed before, and every object that a leaf names, hashed as stored. Nothing is written. Memory does not grow with the size of
- * objects. Throws where the store cannot be read, and a `NoteError` for a key that is none.
+ * Verifies a store with nothing but itself, a key and an earlier checkpoint: the signature, that the entries give the signed root and begin with those signed
+ * before, and every object that a leaf names, hashed as stored. Writes nothing. Memory does not grow with the size of objects. Throws if the store cannot be
+ * read, and a `NoteError` for an invalid key.
  */
 export async function verifyStore(
   { vkey, since, isPartial = false }: VerifyInput,
@@ -130,7 +130,7 @@ function sinceOf(since: Uint8Array, verifier: Verifier, add: AddFinding): Checkp
   }
 }
 
-/** Whether the entries come to the root of the checkpoint, and begin with the leaves of the one before. */
+/** Whether the entries give the root of the checkpoint and begin with the leaves of the previous one. */
 async function compareRoots(
   { size, root }: Checkpoint,
   before: Checkpoint | undefined,

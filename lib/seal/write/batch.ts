@@ -24,7 +24,7 @@ export function leafEntry(leaf: Leaf): Entry {
   return { leaf, bytes: formatLeaf(leaf) }
 }
 
-/** What a claim begins with, and no leaf does: a leaf is JSON. */
+/** The first bytes of a claim. No leaf begins with them: a leaf is JSON. */
 const CLAIM = 'ciphertrail batch\n'
 
 /**
@@ -37,12 +37,12 @@ export function encodeBatch(entries: readonly Entry[], claim?: Uint8Array): Uint
   return encodeBundle([...entries.map(({ bytes }) => bytes), ...(claim === undefined ? [] : [claim])])
 }
 
-/** Where a batch belongs: after how many leaves, and after which. */
+/** The place of a batch: the size and root of the log before it. */
 export type BatchPlace = { readonly size: number; readonly root: Hash }
 
 /**
- * The claim of a batch: that a run which has the log's key made these leaves of what was stored, to follow this head. Without it, whoever can write one
- * object would have the next run sign whatever it holds.
+ * The claim of a batch: a run with the log's key made these leaves from stored objects, to follow this head. Without it, anyone who can write one object could
+ * make the next run sign its content.
  */
 export async function claimOf(entries: readonly Entry[], after: BatchPlace, signer: Signer): Promise<Uint8Array> {
   return signNote(claimText(encodeBatch(entries), after), signer)
@@ -73,12 +73,12 @@ export function isClaimed(
   }
 }
 
-/** Whether something stands after the leaves that is to be a claim, whoever signed it. */
+/** Whether a claim, by any signer, follows the leaves. */
 export function hasClaim(bytes: Uint8Array): boolean {
   return partsIn(bytes).claim !== undefined
 }
 
-/** The bytes of the leaves, and the claim after them; undefined where there is none. */
+/** The bytes of the leaves, and the claim after them; undefined if there is none. */
 function partsIn(bytes: Uint8Array): { readonly leaves: Uint8Array; readonly claim: Uint8Array | undefined } {
   let entries: readonly Uint8Array[]
   try {
@@ -93,7 +93,7 @@ function partsIn(bytes: Uint8Array): { readonly leaves: Uint8Array; readonly cla
   return { leaves: bytes.subarray(0, bytes.length - claim.length - 2), claim }
 }
 
-/** The entries of a batch, whoever claimed them. Throws {@link BatchError} that names the key for any bytes that {@link encodeBatch} does not make. */
+/** The entries of a batch; the claim is not verified. Throws {@link BatchError} with the key for any bytes that {@link encodeBatch} does not make. */
 export function decodeBatch(key: string, bytes: Uint8Array): Entry[] {
   try {
     const entries = decodeBundle(partsIn(bytes).leaves).map((entry) => ({ leaf: parseLeaf(entry), bytes: entry }))

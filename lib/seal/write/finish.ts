@@ -20,7 +20,7 @@ export type LogDeps = {
   readonly signer: Signer
   /** Checks what the signer signs. */
   readonly verifier: Verifier
-  /** Where the key remembers what it signed last; undefined: nowhere. */
+  /** Where the last signed head is remembered; undefined: nowhere. */
   readonly last?: LastHead | undefined
 }
 
@@ -31,8 +31,8 @@ export type Log = { readonly head: Head; readonly tail?: Tail }
 const MAX_WRITES_AT_ONCE = 32
 
 /**
- * Publishes every batch that the log's key claimed: afterwards the head covers all of them, as far as this run can see, and the tail is known to lead to
- * it. `onUnfinished` gets what lies at each place on the way.
+ * Publishes every batch that the log's key claimed. Afterwards the head covers all that this run can see, and the tail leads to it. `onUnfinished` receives
+ * what each place on the way holds.
  */
 export async function finishAll(
   log: Log,
@@ -50,9 +50,9 @@ export async function finishAll(
 }
 
 /**
- * Publishes the batch that begins at the head: entries, tiles, the numbers of its leaves, and only then the checkpoint. All of it follows from
- * the batch, so that whoever does it again, or at the same time, writes the same bytes. Where another run is first with the checkpoint, the log is
- * the one that this one signed or a longer one. Throws {@link LogError} where the log has something else in a place.
+ * Publishes the batch that begins at the head: entries, tiles, the numbers of its leaves, and only then the checkpoint. All of it is computed from the batch,
+ * so repeated and concurrent runs write the same bytes. If another run writes the checkpoint first, the log is the one that this run signed or a longer one.
+ * Throws {@link LogError} if the log has something else in a place.
  */
 export async function finish({ head, tail }: Log, batch: readonly Entry[], deps: LogDeps): Promise<Log> {
   const { objects, signer, verifier, last } = deps
@@ -66,7 +66,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const note = await signCheckpoint({ size: edge.size, root }, signer)
   // A signer that is broken, or that has another key than it says, must not spoil the log.
   openCheckpoint(note, verifier)
-  // After the batch is there, and before the head is: whoever dies in between is finished, and not refused.
+  // After the batch is written and before the head: a run that crashes in between is finished by the next one, not refused.
   await last?.write({ size: edge.size, root })
   if (batch.some(({ leaf }) => leaf.kind === 'report')) await keepHead(edge.size, note, objects)
   const etag = await swap(checkpointKey, note, head.etag, objects)
@@ -80,8 +80,8 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
 }
 
 /**
- * Keeps the first head that covers a report, since the checkpoint is replaced by the next run: so a pack of a report is the same, whenever it is made. What
- * somebody else put there beforehand stops nothing: whoever reads it checks the signature.
+ * Keeps the first head that covers a report, because the next run replaces the checkpoint: a report's pack is the same whenever it is made. An object planted
+ * there beforehand blocks nothing: readers check the signature.
  */
 async function keepHead(size: number, note: Uint8Array, objects: Objects): Promise<void> {
   try {
@@ -125,7 +125,7 @@ async function putPart({ key, body }: Part, size: number, objects: Objects): Pro
     await objects.putOnce(key, body)
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error
-    // What somebody put there beforehand must not keep an object from being sealed; whoever lists is told.
+    // A planted number must not keep an object from being sealed; listing reports it.
     if (await isPlanted(key, size, objects)) return
     throw new LogError(
       `Cannot extend the log: "${key}" has other bytes than its batches make, so something was changed; find out who changed the store, and put back what it held`,

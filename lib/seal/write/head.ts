@@ -11,11 +11,11 @@ import { BundleError, decodeBundle, partialTile, tilePath } from '../tlog/tiles.
 export type Head = {
   readonly size: number
   readonly root: Hash
-  /** Of the checkpoint; null where there is none yet. */
+  /** ETag of the checkpoint; null if there is none yet. */
   readonly etag: string | null
 }
 
-/** What growing needs of a log: the edge of its tree, and the entries of its partial bundle. */
+/** The state that appending needs: the edge of the tree, and the entries of its partial bundle. */
 export type Tail = { readonly edge: Frontier; readonly entries: readonly Uint8Array[] }
 
 /** The tail of a log without leaves. */
@@ -26,12 +26,12 @@ export class LogError extends Error {
   override readonly name = 'LogError'
 }
 
-/** What to do where the log contradicts itself. */
+/** The remedy if the log contradicts itself. */
 const TO_MEND = 'find out who changed the store, and put back what it held'
 
 /**
- * The head that the checkpoint signs; that of an empty log where there is none. Throws a `NoteError` for one that the key did not sign, and
- * {@link LogError} where no batch ends where it says that the log does: then it is ahead of the batches, or they were changed.
+ * Reads the head that the checkpoint signs; the head of an empty log if there is none. Throws a `NoteError` if the key did not sign it, and {@link LogError} if
+ * no batch ends at its size: then it is ahead of the batches, or they were changed.
  */
 export async function readHead(objects: Objects, verifier: Verifier): Promise<Head> {
   const stored = await objects.get(checkpointKey)
@@ -46,8 +46,8 @@ export async function readHead(objects: Objects, verifier: Verifier): Promise<He
 }
 
 /**
- * Where the last batch before a leaf ends: there, if any does, since somebody else may have written more. A batch is bounded, so that it costs one short
- * list, and mostly one read.
+ * The end of the last batch before a leaf: that leaf if a batch ends there, since others may have written more. Batches are bounded, so this costs one short
+ * list and usually one read.
  */
 async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<number> {
   const after = leaf > MAX_LEAVES ? batchKey(leaf - MAX_LEAVES - 1) : undefined

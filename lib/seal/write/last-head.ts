@@ -15,8 +15,8 @@ import { unfinishedAfter } from './unfinished.ts'
 export type KnownHead = { readonly size: number; readonly root: Hash }
 
 /**
- * Where the key remembers what it signed last, outside of the store: a store that is put back to an earlier state verifies in itself, and to seal it on would
- * make two heads of one size.
+ * Remembers the last signed head outside of the store. A store restored to an earlier state verifies in itself, and sealing it further would make two heads of
+ * one size.
  */
 export type LastHead = {
   /** Undefined where it remembers none. */
@@ -36,7 +36,7 @@ const fileSchema = z.strictObject({
   heads: z.record(z.string(), headSchema),
 })
 
-/** Remembers in a file beside the key, of the stores that it signs by their places. */
+/** Remembers heads in a file beside the key, by store location. */
 export function fileLastHead(path: string, store: string): LastHead {
   const headsIn = (body: Uint8Array | undefined): Map<string, z.infer<typeof headSchema>> => {
     if (body === undefined) return new Map()
@@ -81,7 +81,7 @@ export async function checkLastHead(
   if (!isOne) throw contradiction(known, last.place, `the store has ${head.size} and does not lead there`)
 }
 
-/** Whether the batches after a head, as they are claimed, come to another one. */
+/** Whether the claimed batches after a head lead to another head. */
 async function leadsTo(
   head: Head,
   known: KnownHead,
@@ -99,7 +99,7 @@ async function leadsTo(
   return edge.size === known.size && areEqual(rootOfFrontier(edge), known.root)
 }
 
-/** Whether a log begins with another. That it is longer is rare: somebody sealed it elsewhere. Then all of it is read, once. */
+/** Whether a log begins with another one. A longer log is rare: it was sealed elsewhere. Then all of it is read, once. */
 async function beginsWith(head: Head, known: KnownHead, objects: Objects): Promise<boolean> {
   if (known.size === head.size) return areEqual(known.root, head.root)
   try {
@@ -117,7 +117,7 @@ export function isContradicted(known: KnownHead, head: KnownHead): boolean {
   return known.size === head.size && !areEqual(known.root, head.root)
 }
 
-/** What to say of a log that is not the one that was signed last. */
+/** The error for a log that contradicts the last signed head. */
 export function contradiction({ size, root }: KnownHead, place: string, state: string): LogError {
   return new LogError(
     `Cannot extend the log: when it was last sealed it had ${size} leaves and root ${toBase64(root)} ("${place}"), and ${state}; it was put back to an earlier state or exchanged, put back what it held`,

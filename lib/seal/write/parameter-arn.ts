@@ -1,11 +1,11 @@
-/** The ARN of a parameter of AWS Systems Manager. Without the SDK, which only whoever asks for the parameter loads. */
+/** ARNs of parameters of AWS Systems Manager. Without the SDK, which is loaded only to use the parameter. */
 
 const ARN = /^arn:aws[a-z-]*:ssm:([a-z\d-]+):\d{12}:parameter\/([\w.-]+(?:\/[\w.-]+){0,14})$/
 
 /** AWS takes no longer one. */
 const MAX_LENGTH = 1_011
 
-/** What an ARN should look like, in messages. */
+/** The form of an ARN, for messages. */
 export const PARAMETER_ARN_FORM =
   'the ARN of a parameter of AWS Systems Manager, such as arn:aws:ssm:eu-central-1:111122223333:parameter/ciphertrail/log-head'
 

@@ -13,10 +13,10 @@ export class HeadParameterError extends Error {
 
 const TIMEOUT_MS = 10_000
 
-/** What it holds before anything was sealed: CloudFormation makes no parameter without a value. */
+/** Its value before anything was sealed: CloudFormation requires a value. */
 const NOTHING = 'none'
 
-/** So many others at once, before something else must be wrong. */
+/** Number of concurrent writes that are tolerated; more mean that something else is wrong. */
 const MAX_MISSED = 20
 
 const headSchema = z.strictObject({
@@ -28,10 +28,10 @@ const headSchema = z.strictObject({
 type Kept = { readonly version: number; readonly head: KnownHead | undefined }
 
 /**
- * Remembers in a parameter of AWS Systems Manager: of type String, with the value `none` before the first head, for one log alone. Each method throws
- * {@link HeadParameterError} where the parameter is absent, may not be used, holds something else, or was put back to `none`.
+ * Remembers the head in a parameter of AWS Systems Manager: of type String, with the value `none` before the first head, for one log only. Each method throws
+ * {@link HeadParameterError} if the parameter is absent, not permitted, holds something else, or was reset to `none`.
  *
- * @param arn says its region; the AWS settings say who asks
+ * @param arn gives its region; the AWS settings give the credentials
  */
 export function parameterLastHead(arn: string, given?: SSMClient): LastHead {
   const parameter = parseParameterArn(arn)
@@ -88,7 +88,7 @@ export function parameterLastHead(arn: string, given?: SSMClient): LastHead {
     return { size: data.size, root }
   }
 
-  /** The largest head of those versions, of equal ones the first; undefined where there is none. */
+  /** The largest head of those versions, the first of equal ones; undefined if there is none. */
   async function largestOf(from: number, to: number): Promise<KnownHead | undefined> {
     if (to - from >= MAX_MISSED)
       throw unusable(arn, `others wrote it ${to - from + 1} times meanwhile; find out who does, and run it again`)

@@ -9,23 +9,23 @@ import { expectedWindows } from './expected.ts'
 import { leafKind, type Leaf } from '../leaf.ts'
 import { isPlanted, namesNotInLog } from './planted.ts'
 
-/** What the log does not have yet: an object by its key, or a gap. */
+/** An object, by its key, or a gap that the log does not have yet. */
 export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, { readonly kind: 'gap' }> }
 
-/** Where to look for what is not sealed yet. */
+/** Where to look for unsealed objects. */
 export type SealScope = {
   /** Evidence and gaps of windows that begin at this time or later; of all windows where it is null. Changes and reports are always looked at. */
   readonly from: Seconds | null
-  /** The clusters of which windows are expected, those that were taken out of the registry up to then. */
+  /** Clusters whose windows are expected, including those removed from the registry until they were removed. */
   readonly clusters: readonly WatchedCluster[]
   /** Windows that end at this time or before can no longer be filled. */
   readonly lostUntil: Seconds
 }
 
-/** Nobody tried to collect the window, or nothing of it was stored, while Prometheus still had it. */
+/** The window was not collected or not stored while Prometheus still had its data. */
 export const NO_ATTEMPT = 'no-attempt'
 
-/** The log that the numbers in its index are held against. */
+/** The log against which the numbers in its index are checked. */
 export type BorneOut = {
   /** How many leaves it has. */
   readonly size: number
@@ -33,7 +33,7 @@ export type BorneOut = {
   readonly since: Seconds
   /** Whether changes and reports are, too. */
   readonly isWhole: boolean
-  /** Told of each number that the log does not bear out. */
+  /** Receives each number that contradicts the log. */
   readonly onPlanted: (key: string) => void
 }
 
@@ -48,7 +48,7 @@ export async function* pendingOf(
   objects: Objects,
   log?: BorneOut,
 ): AsyncGenerator<Pending> {
-  /** What has a number, by its name in the log. */
+  /** Numbered objects and gaps, by their name in the log. */
   const numbered = new Map<string, Pending>()
   const isNew = ({ start }: Window): boolean => log !== undefined && toSeconds(start) >= log.since
   const evidence = from === null ? undefined : evidenceBefore(toTime(from))
@@ -87,7 +87,7 @@ export async function* pendingOf(
     yield* unsealed(prefix, objects, log?.isWhole === true ? log : undefined)
 }
 
-/** What lies under a prefix and has no number in the log's index, or one that a log does not bear out. Complete as {@link pendingOf} is. */
+/** Objects under a prefix whose number is absent from the log's index or contradicts the log. Complete as {@link pendingOf} is. */
 export async function* unsealed(
   prefix: string,
   objects: Objects,

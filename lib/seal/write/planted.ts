@@ -1,6 +1,6 @@
 /**
- * Numbers in the log's index that the log does not bear out. The index only saves reading: whoever may write objects, and has no key, could put a number
- * there beforehand, so that `seal` takes an object for sealed.
+ * Planted numbers: numbers in the log's index that contradict the log. The index only saves reads. Anyone with write access but without the key could write a
+ * number beforehand, so that `seal` takes an object for sealed.
  */
 import { parseIndexKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
@@ -8,7 +8,7 @@ import { nameIn } from '../leaf.ts'
 import { PartError, readBundle } from '../read-entries.ts'
 import { TILE_WIDTH } from '../tlog/tiles.ts'
 
-/** So many bundles of entries are read at once at most: one at first, since the newest leaves are mostly all that is needed. */
+/** Most bundles of entries that are read at once. It starts at one, since the newest leaves are usually enough. */
 const MAX_AT_ONCE = 16
 
 /**
@@ -36,7 +36,7 @@ export async function namesNotInLog(
   return wanted
 }
 
-/** Whether a number that stands in the index already is one that the log does not bear out: another one may then be signed. */
+/** Whether a number in the index contradicts the log: another one may then be signed. */
 export async function isPlanted(key: string, size: number, objects: Objects): Promise<boolean> {
   const name = parseIndexKey(key)
   const stored = await objects.get(key)

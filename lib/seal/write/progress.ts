@@ -14,7 +14,7 @@ import { swap } from '../../store/objects/swap.ts'
  * once a day everything is.
  */
 export type SealingProgress = {
-  /** Began by then, a run that came to its end: everything was sealed that was stored before, in windows that could be collected then. */
+  /** A run that began at this time was completed: it sealed everything stored before, in windows that could still be collected. */
   readonly sealedAt: Seconds
   /** The same of a run that looked at every window. */
   readonly sweptAt: Seconds
@@ -23,7 +23,7 @@ export type SealingProgress = {
 const HOUR = 60 * 60
 const DAY = 24 * HOUR
 
-/** For so long nothing may be sealed before something must be wrong: the log is sealed each hour, and two runs may fail. */
+/** Longest time without sealing before something must be wrong: the log is sealed each hour, and two runs may fail. */
 const MAX_SILENT_SECONDS: Seconds = 3 * HOUR
 
 const progressSchema = z.object({
@@ -33,7 +33,7 @@ const progressSchema = z.object({
   check: z.string(),
 })
 
-/** What is known of earlier runs, and the tag of the object; undefined where nothing is, or it cannot be read. */
+/** Reads the progress of earlier runs, and the object's ETag; undefined if it is absent or unreadable. */
 export async function readProgress(
   objects: Objects,
 ): Promise<{ progress: SealingProgress | undefined; etag: string | null }> {
@@ -45,7 +45,7 @@ export async function readProgress(
   return { progress: { sealedAt: toSeconds(parsed.data.sealedAt), sweptAt: toSeconds(parsed.data.sweptAt) }, etag }
 }
 
-/** Whether the log should have grown since it was sealed: the store cannot be written, nobody can sign, or no schedule runs. */
+/** Whether sealing is overdue: the store is not writable, signing fails, or no schedule runs. */
 export function isSealBehind(now: Seconds, sealedAt: Seconds): boolean {
   return now - sealedAt > MAX_SILENT_SECONDS
 }
@@ -66,7 +66,7 @@ export function scopeFrom(
   return Math.floor(Math.min(now, progress.sealedAt)) - retentionSeconds - 2 * HOUR
 }
 
-/** Notes that a run came to its end. Where another run noted the same meanwhile, that stands. */
+/** Records that a run was completed. A record that a concurrent run wrote is kept. */
 export async function writeProgress(
   { progress, etag }: { readonly progress: SealingProgress | undefined; readonly etag: string | null },
   { now, isWhole }: { readonly now: Seconds; readonly isWhole: boolean },

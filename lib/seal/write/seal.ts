@@ -21,10 +21,10 @@ export const RETENTION_SECONDS = 6 * 60 * 60
 /** Numbers of what was stored so long before it can no longer be collected are not looked at again each time. */
 const LATE_SECONDS = 26 * 60 * 60
 
-/** So many lines tell of what was put aside. */
+/** Most lines about objects put aside. */
 const MAX_LINES = 10
 
-/** So many objects are hashed at once. */
+/** Number of objects that are hashed at once. */
 const MAX_READS_AT_ONCE = 16
 
 /** How often others may be first, before something else must be wrong. */
@@ -39,23 +39,23 @@ export type SealInput = {
   readonly everything?: boolean
 }
 
-/** The store, the log's key, and who is told how far it is. */
+/** The store, the log's key, and a callback for progress. */
 export type SealDeps = {
   readonly objects: Objects
   readonly signer: Signer
-  /** Where the key remembers what it signed last; undefined: nowhere, and a store that was put back to an earlier state is sealed on. */
+  /** Where the last signed head is remembered; undefined: nowhere, and a store restored to an earlier state is sealed further. */
   readonly last?: LastHead | undefined
-  /** Is told after each batch how many leaves this run has sealed. */
+  /** Receives the number of leaves that this run has sealed, after each batch. */
   readonly onProgress?: (leaves: number) => void
 }
 
-/** How the log stands after a run. */
+/** The log after a run. */
 export type Sealed = {
-  /** Leaves that this run sealed, by kind; a kind that is absent has none. Of a batch that two runs made alike, both count the leaves. */
+  /** Leaves that this run sealed, by kind; a kind with none is absent. If two runs made the same batch, both count its leaves. */
   readonly leaves: Readonly<Partial<Record<LeafKind, number>>>
   readonly size: number
   readonly root: Hash
-  /** What was left out, in lines: gaps, where the registry cannot be read, and what lay in the log that its key had not claimed. */
+  /** What was left out, in lines: gaps if the registry is unreadable, and objects in the log that its key had not claimed. */
   readonly errors: readonly string[]
 }
 
@@ -94,10 +94,9 @@ export async function seal(
 }
 
 /**
- * The steps of a run on a log that is its key's: finish the batches that are there, then list what is in none of them, then claim the next
- * batch. The order matters: what was listed before an unfinished batch is finished, is listed again and sealed twice. `list` is called anew whenever
- * another run was first. What lies where a batch belongs and was not claimed by the log's key is put aside, which `putAside` tells in lines; its
- * leaves are made again from what is stored.
+ * Extends a log that belongs to its key: finish the existing batches, then list what is in none of them, then claim the next batch. The order matters: an
+ * object listed before an unfinished batch is finished would be sealed twice. Calls `list` again whenever another run was first. Puts aside unclaimed objects
+ * in a batch's place, which `putAside` reports in lines; their leaves are made again from the stored objects.
  */
 export async function extend(
   list: (size: number) => AsyncIterable<Pending>,
@@ -140,7 +139,7 @@ export async function extend(
     return log.head.size === end
   }
 
-  /** Claims what lies there unclaimed, where it is what is stored: nothing else could follow tiles that an earlier version made of it. */
+  /** Claims an unclaimed batch if it matches the store: nothing else could follow the tiles that an earlier version made from it. */
   async function addUnclaimed({ unclaimed, place }: Unfinished): Promise<'added' | 'beaten' | 'none'> {
     for (const one of unclaimed) {
       const found = await leavesOfUnclaimed(one, log.head.size, known, deps.objects)
@@ -171,7 +170,7 @@ export async function extend(
   throw new LogError(`Cannot extend the log: other runs were first ${MAX_ROUNDS} times, run it again`)
 }
 
-/** What somebody writes a thousand of is told as such. */
+/** Shortens a flood of lines, which anyone with write access could cause. */
 function fewLines(lines: readonly string[]): readonly string[] {
   if (lines.length <= MAX_LINES) return lines
   return [
@@ -180,7 +179,7 @@ function fewLines(lines: readonly string[]): readonly string[] {
   ]
 }
 
-/** One line for all numbers that the log does not bear out. */
+/** One line for all numbers that contradict the log. */
 function plantedLines([first, ...more]: Iterable<string>): string[] {
   if (first === undefined) return []
   const others = more.length === 0 ? '' : ` and ${more.length} more`
@@ -198,7 +197,7 @@ async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
   if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
     throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)
   const { version, ...digest } = stored
-  // With the version what was sealed can be read even where somebody writes over it.
+  // With the version, the sealed object can be read even after it was overwritten.
   const thing = { key, ...digest, ...(version === null ? {} : { versionId: version }) }
   const id = kind === 'snapshot' ? parseEvidenceKey(key) : undefined
   return kind === 'snapshot'
@@ -206,11 +205,11 @@ async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
     : { kind, ...thing }
 }
 
-/** Writes the public key beside a log that has none yet. Throws {@link LogError} where the log is another key's. */
+/** Writes the public key beside a log that has none yet. Throws {@link LogError} if the log has another key. */
 async function claimLog({ objects, signer: { vkey }, verifier }: LogDeps): Promise<void> {
   const theirs = await readVkey(objects)
   if (theirs === undefined) {
-    // Not beside a log that another key has signed.
+    // Not beside a log that another key signed.
     await readHead(objects, verifier)
     try {
       return await objects.putOnce(vkeyKey, Buffer.from(`${vkey}\n`))
@@ -237,7 +236,7 @@ async function clustersOf(
     return { clusters: await readWatched({ objects }), errors: [] }
   } catch (error) {
     if (!(error instanceof Error)) throw error
-    // What is stored must be sealed also where nobody knows what else was expected.
+    // Stored objects are sealed even if the expected windows are unknown.
     return { clusters: [], errors: [`${error.message}; gaps are not sealed until then`] }
   }
 }

@@ -12,25 +12,26 @@ import { type Leaf, nameOf } from '../leaf.ts'
 import type { Verifier } from '../tlog/note.ts'
 import { NO_ATTEMPT } from './pending.ts'
 
-/** So many things that are no batches of the log are passed over at one place. */
+/** Most objects at one place that are skipped because they are not batches of the log. */
 const MAX_PLACES = 1000
 
-/** So many leaves are held against what is stored at once. */
+/** Number of leaves that are compared with the store at once. */
 const AT_ONCE = 16
 
-/** What lies where the next batch of a log belongs. */
+/** The objects in the place of the next batch of a log. */
 export type Unfinished = {
-  /** The batch that a run claimed and did not finish, or is finishing; undefined where there is none. */
+  /** The batch that a run claimed and did not finish, or is finishing; undefined if there is none. */
   readonly claimed: { readonly key: string; readonly entries: readonly Entry[] } | undefined
-  /** What lies before it that the log's key did not claim. */
+  /** Objects before it that the log's key did not claim. */
   readonly unclaimed: readonly { readonly key: string; readonly body: Uint8Array }[]
-  /** The first place in which nothing lies, for {@link batchKey}. */
+  /** The first empty place, for {@link batchKey}. */
   readonly place: number
 }
 
 /**
- * Looks for the batch that follows a head: the first one that the log's key claimed. Places are written once, and whoever claims one has seen that nothing
- * before it is claimed, so every run comes to the same batch. Without the head's root a claim is held against its size alone. Throws a `BatchError` for one that a later version claimed.
+ * Finds the batch that follows a head: the first one that the log's key claimed. Places are written once, and a run claims one only after it saw no claim
+ * before it, so every run finds the same batch. Without the head's root, a claim is checked against its size alone. Throws a `BatchError` if a later version
+ * claimed it.
  */
 export async function unfinishedAfter(
   head: Pick<BatchPlace, 'size'> & Partial<BatchPlace>,
@@ -50,12 +51,12 @@ export async function unfinishedAfter(
   )
 }
 
-/** What a run knows when it judges leaves that it did not make. */
+/** The context in which a run judges leaves that it did not make. */
 export type SealedSoFar = {
   readonly now: Seconds
-  /** Began by then, the last run that came to its end; null where that is not known. */
+  /** When the last completed run began; null if unknown. */
   readonly sealedAt: Seconds | null
-  /** As of `Scope`. */
+  /** The same as in `Scope`. */
   readonly clusters: readonly WatchedCluster[]
   readonly lostUntil: Seconds
 }
