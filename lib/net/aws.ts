@@ -5,7 +5,7 @@ import { withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 import type { SentRequest } from './http-attempt.ts'
 
-/** What to do where AWS finds a signature too old or too young. */
+/** The remedy if AWS rejects a signature as too old or too new. */
 export const CLOCK_HINT = 'the clock of this machine is wrong by minutes, set it by NTP'
 
 /** Keys of AWS, as its SDK finds them. */
@@ -53,9 +53,10 @@ export async function awsKeys({
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
 /**
- * Asks a source once for as long as its keys hold, however many ask at once; a failure is not kept. Keys without an expiry hold until they are refused.
+ * Caches the keys of a source until they expire, with one request for concurrent callers; failures are not cached. Keys without an expiry are cached until they
+ * are refused.
  *
- * @param source is told whether keys were refused, so that it gives none that it kept itself
+ * @param source receives whether keys were refused, so that it returns none that it cached itself
  */
 export function keptKeys(source: (isRefused: boolean) => Promise<AwsKeys>, now: () => Date): KeySource {
   const ask = kept(
@@ -65,7 +66,7 @@ export function keptKeys(source: (isRefused: boolean) => Promise<AwsKeys>, now: 
   return (refused) => ask((keys) => keys === refused)
 }
 
-/** The keys of a source. Throws SetupError in one line where there are none. */
+/** The keys of a source. Throws SetupError of one line if there are none. */
 export async function readKeys(keys: KeySource, refused?: AwsKeys): Promise<AwsKeys> {
   try {
     return await keys(refused)
@@ -74,12 +75,12 @@ export async function readKeys(keys: KeySource, refused?: AwsKeys): Promise<AwsK
   }
 }
 
-/** Parts of keys that must never stand in a message. */
+/** Parts of keys that must never appear in a message. */
 export function secretsOf({ secretAccessKey, sessionToken }: AwsKeys): readonly string[] {
   return [secretAccessKey, sessionToken ?? '']
 }
 
-/** Keys as aws4 takes them: it tells an absent session token from one that is undefined. */
+/** Keys in the form of aws4, which distinguishes an absent session token from an undefined one. */
 export function signingKeys({ accessKeyId, secretAccessKey, sessionToken }: AwsKeys): aws4.Credentials {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
 }
@@ -90,7 +91,7 @@ export function signingDate(now: Date): string {
 }
 
 /**
- * The headers that sign one request with Signature Version 4: whoever takes it apart on its way cannot send another one with them.
+ * The headers that sign one request with Signature Version 4. An attacker who intercepts them cannot send another request with them.
  *
  * @param place the service and region that the signature is for: `aps`, `eu-central-1`
  */

@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { kept } from './kept.ts'
 
-/** Gives a token; another one than `refused`, if there is another by now. */
+/** Returns a token; if `refused` is given, a different one if available. */
 export type TokenSource = (refused?: string) => Promise<string>
 
 /** A token is replaced while it still holds for as long as the longest request takes, and clocks differ. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
-/** How long a token without an expiry is kept. Whoever revokes one refuses it, and then it is read again at once. */
+/** How long a token without an expiry is cached. A revoked token is refused, and is then read again at once. */
 const KEPT_MS = 10 * 60 * 1000
 
 /** Reads a token once for as long as it holds, however many ask at once, and again where it was refused. A failure is not kept. */
@@ -24,7 +24,7 @@ export function cachedToken(read: () => Promise<string>, now: () => Date): Token
   return async (refused) => (await ask(({ token }) => token === refused)).token
 }
 
-/** When a JSON web token expires, in milliseconds since the epoch; undefined where it does not say, or is none. Its signature is the server's business. */
+/** When a JSON web token expires, in milliseconds since the epoch; undefined if it has no expiry or is not such a token. The server verifies its signature. */
 export function expiryOf(token: string): number | undefined {
   const [, payload, , ...more] = token.split('.')
   if (payload === undefined || more.length > 0) return undefined

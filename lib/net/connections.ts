@@ -4,7 +4,7 @@ import type { Pool, buildConnector } from 'undici'
 /** Requests to one server at the same time; lib/collect/kubernetes/list-objects.ts lists with the same number. */
 export const CONNECTIONS = 4
 
-/** What connects to a server: options of Node's `tls.connect` or `net.connect`, or a function that gives an open stream. */
+/** How to connect to a server: options of Node's `tls.connect` or `net.connect`, or a function that returns an open stream. */
 export type Connector = buildConnector.BuildOptions | buildConnector.connector
 
 /** The connections to the servers of one cluster. */

@@ -4,10 +4,10 @@ import { readPlaced } from './credential-places.ts'
 import { oneLine } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 
-/** What to send with a request to prove who asks. */
+/** The credentials to send with a request. */
 export type SentCredentials = {
   readonly headers: Readonly<Record<string, string>>
-  /** Parts of it that must never stand in a message. */
+  /** Parts of it that must never appear in a message. */
   readonly secrets: readonly string[]
 }
 

@@ -5,11 +5,11 @@ import { relative, sep } from 'node:path'
 import { oneLine } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 
-/** Where credentials are read, as whoever started the command named it; nothing in a store changes it. */
+/** Where credentials may be read, as set when the command was started; nothing in a store changes it. */
 export type CredentialPlaces = {
-  /** The only folders; undefined: wherever a registration says that is vouched for. */
+  /** The only allowed folders; undefined: any folder of a trusted registration. */
   readonly folders?: readonly string[] | undefined
-  /** What the names of secrets of AWS begin with; undefined: as above. */
+  /** Allowed prefixes of names of AWS secrets; undefined: as above. */
   readonly secrets?: readonly string[] | undefined
   /** Files and folders that hold something else, and what: `the key of the log`. No credential is read there. */
   readonly never: readonly { readonly path: string; readonly what: string }[]
@@ -22,7 +22,7 @@ const MAX_BYTES = 10_000_000
  * The text of a file that holds a credential, or says how to get one.
  *
  * @param name in messages: `the token file`
- * @throws SetupError where it lies in another place, or is no file; what the system says where it cannot be opened
+ * @throws SetupError if it is in a folder that is not allowed or is not a file; the system's error if it cannot be opened
  */
 export async function readPlaced(file: string, name: string, places: CredentialPlaces): Promise<string> {
   // A pipe or a terminal in its place would hold everything up.
@@ -81,7 +81,7 @@ export function checkSecret(secret: string, { secrets }: CredentialPlaces): void
   )
 }
 
-/** An ARN ends in six characters of AWS' making, which a name lacks. */
+/** AWS appends six characters to an ARN, which a name does not have. */
 function isCovered(secret: string, prefix: string): boolean {
   if (secret.startsWith(prefix)) return true
   const [, name] = /^arn:[^:]+:secretsmanager:[^:]+:\d{12}:secret:(.+)-[A-Za-z0-9]{6}$/.exec(prefix) ?? []

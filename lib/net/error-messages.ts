@@ -12,8 +12,8 @@ export const RETRIED_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'
 export const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 /**
- * What the body of an error answer says: `message` of a Kubernetes Status, `error` of Prometheus. Empty for anything else, which may be
- * a page. Credentials in it are replaced.
+ * The message of an error response: `message` of a Kubernetes Status, `error` of Prometheus. Empty for any other body, such as an HTML page. Credentials in it
+ * are redacted.
  */
 export function reasonOf(text: string, secrets: readonly string[]): string {
   try {
@@ -26,7 +26,7 @@ export function reasonOf(text: string, secrets: readonly string[]): string {
   }
 }
 
-/** Puts words to an answer that is none. `said` is what {@link reasonOf} found. */
+/** Describes an error response. `said` is the result of {@link reasonOf}. */
 export function describeStatus(status: number, said: string, server: string, location: string): Described {
   const named = `${status} ${STATUS_CODES[status] ?? 'Unknown'}`.trim()
   const text = said === '' ? `${named} from ${server}` : `${named} from ${server}, "${said}"`
@@ -37,7 +37,7 @@ export function describeStatus(status: number, said: string, server: string, loc
   return { kind: CLOCK.test(said) ? 'clock' : kindOfStatus(status), problem: text }
 }
 
-/** What services of AWS say of a signature whose time is not theirs: with 403, or 400. */
+/** AWS errors about a signature whose time is off: with 403, or 400. */
 const CLOCK = /signature (expired|not yet current)|request (has )?expired|RequestTimeTooSkewed/i
 
 function kindOfStatus(status: number): FailureKind {
@@ -105,7 +105,7 @@ function namesOf(error: unknown): string {
   return typeof names === 'string' ? oneLine(names) : 'none'
 }
 
-/** Host of a redirect's target, without what a URL may hold besides. */
+/** Host of a redirect's target, without the rest of the URL. */
 function hostOf(location: string): string {
   return URL.canParse(location) ? new URL(location).host : oneLine(location.replace(/[?#].*$/s, ''))
 }

@@ -18,7 +18,7 @@ export type FailureKind =
   | 'malformed'
   | 'too-large'
 
-/** What to do about a failure of a kind, in a few words that follow a semicolon. */
+/** The remedy for each kind of failure, in a few words that follow a semicolon. */
 export type Hints = Readonly<Partial<Record<FailureKind, string>>>
 
 /**
@@ -29,9 +29,9 @@ export class SourceError extends Error {
   override readonly name = 'SourceError'
   readonly source: SourceName
   readonly kind: FailureKind
-  /** What could not be done: `list pods of cluster "prod"`. */
+  /** What failed: `list pods of cluster "prod"`. */
   readonly what: string
-  /** What came instead, and what to do about it: the other parts of the message. */
+  /** The state found and its remedy: the other parts of the message. */
   readonly problem: string
   readonly hint: string | undefined
   /** The HTTP status, where there was an answer. */

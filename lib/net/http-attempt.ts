@@ -25,7 +25,7 @@ export type Limits = {
   readonly retryDelayMs: number
 }
 
-/** A request as it goes over the wire, for whoever signs it. */
+/** A request as it is sent, for the signer. */
 export type SentRequest = {
   readonly method: 'GET' | 'POST'
   /** As the Host header has it: with its port, unless that is the protocol's own. */
@@ -40,14 +40,14 @@ export type SentRequest = {
 /** A server that is ready to be asked. */
 export type Connection = {
   readonly dispatcher: Dispatcher
-  /** Where the server is, with its base path and without a slash at the end. */
+  /** Base URL of the server, with its path and without a slash at the end. */
   readonly base: URL
   readonly headers: Readonly<Record<string, string>>
   /** Headers that only one request may have, since they sign it; absent: none. */
   readonly sign?: (request: SentRequest) => Readonly<Record<string, string>>
-  /** Credentials that must never stand in a message. */
+  /** Credentials that must never appear in a message. */
   readonly secrets: readonly string[]
-  /** Whether there are other credentials by now, where these were refused (401); absent: never. */
+  /** Whether other credentials are available after these were refused (401); absent: never. */
   readonly renewed?: () => Promise<boolean>
 }
 
@@ -63,7 +63,7 @@ export type Server = {
   readonly limits: Limits
 }
 
-/** What the wording of a failure needs of a request. */
+/** The parts of a request that an error message needs. */
 type Asked = Pick<JsonRequest, 'what' | 'hints'>
 
 /** The part of an error answer that is read, to find out what it says. */
@@ -73,7 +73,7 @@ const ERROR_BYTES = 64 * 1024
 export class Failure extends Error {
   readonly reported: SourceError
   readonly again: boolean
-  /** What the server asked to wait (Retry-After); undefined where it said nothing. */
+  /** The wait that the server asked for (Retry-After); undefined if it did not. */
   readonly waitMs: number | undefined
 
   constructor(reported: SourceError, { again = false, waitMs }: { again?: boolean; waitMs?: number | undefined } = {}) {
@@ -115,7 +115,7 @@ export function startDeadline(milliseconds: number): Deadline {
     remainingMs: () => milliseconds - (performance.now() - start),
     end: () => {
       clearTimeout(timer)
-      controller.abort(reason) // whatever is still under way belongs to nobody now
+      controller.abort(reason) // nobody awaits the rest any more
     },
   }
 }
@@ -217,7 +217,7 @@ async function decompress(bytes: Buffer, encoding: string, maxBytes: number): Pr
   return gunzipAsync(bytes, { maxOutputLength: maxBytes })
 }
 
-/** What an error answer says; empty where it cannot be read: the status says enough. */
+/** The message of an error response; empty if it cannot be read: the status is enough. */
 export async function readReason(
   body: Dispatcher.ResponseData['body'],
   encoding: string,
@@ -255,7 +255,7 @@ export function toFailure(error: unknown, server: Server, request: Asked, progre
   return new Failure(report(kind, problem), { again: RETRIED_CODES.has(connectionCode(error)) })
 }
 
-/** What is said where the deadline passed, by how far the request had come. */
+/** The error after the deadline, by how far the request had come. */
 export function timeoutError(server: Server, request: Asked, { connection, phase }: RequestPhase): SourceError {
   const seconds = `${server.limits.deadlineMs / 1000} s`
   const at = connection === undefined ? server.name : `${server.name} at ${connection.base.host}`
@@ -276,14 +276,14 @@ function retryAfterMs(value: string): number | undefined {
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now())
 }
 
-/** The first value of a header in lower case; empty where there is none. */
+/** The first value of a header in lower case; empty if there is none. */
 export function headerText(value: string | readonly string[] | undefined): string {
   return (typeof value === 'string' ? value : (value?.[0] ?? '')).trim().toLowerCase()
 }
 
 /** A request for JSON, or what else is wanted. */
 export type JsonRequest = {
-  /** What it is for, after "Cannot ": `list pods of cluster "prod"`. */
+  /** Its purpose, after "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
   /** Path below the server's base, with its query. */
   readonly path: string

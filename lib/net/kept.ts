@@ -2,9 +2,9 @@
 type Kept<T> = (isRefused: (value: T) => boolean) => Promise<T>
 
 /**
- * Asks a source once for as long as what it gave holds, however many ask at once, and again where it was refused. A failure is not kept.
+ * Caches the value of a source while it is valid, with one request for concurrent callers, and reads it again after it was refused. Failures are not cached.
  *
- * @param source is told whether what it gave was refused, so that it gives nothing that it kept itself
+ * @param source receives whether its value was refused, so that it returns none that it cached itself
  */
 export function kept<T>(source: (isRefused: boolean) => Promise<T>, holds: (value: T) => boolean): Kept<T> {
   let known: Promise<T> | undefined

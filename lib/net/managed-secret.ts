@@ -4,12 +4,12 @@ import { oneLine, withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
 
 /**
- * What a secret of AWS Secrets Manager holds: its text, or a member of its JSON. One line, without white space.
+ * The value of a secret in AWS Secrets Manager: its text, or a member of its JSON. One line, without white space.
  *
- * @param secret a name, then in the region of the environment, or an ARN, which says its region
- * @param member of JSON, and what it is called in messages: `token`
+ * @param secret a name in the region of the environment, or an ARN, which gives its region
+ * @param member of JSON, and its name in messages: `token`
  * @param server where it is to be sent; JSON with a member `server` is for that one and goes to no other
- * @throws SetupError in one line that holds nothing of it
+ * @throws SetupError of one line that holds nothing of it
  */
 export async function readManagedSecret(
   secret: string,

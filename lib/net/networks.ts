@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Behind this prefix of 96 bits stands an IPv4 address that NAT64 translates to (RFC 6052). */
+/** Prefix of 96 bits, followed by an IPv4 address that NAT64 translates to (RFC 6052). */
 const NAT64 = '64:ff9b::'
 
-/** The texts of a list of networks such as `10.0.0.0/8, fd00::/8`, parted by commas or spaces. */
+/** Splits a list of networks such as `10.0.0.0/8, fd00::/8`, separated by commas or spaces. */
 export function networksIn(text: string): string[] {
   return text.split(/[\s,]+/).filter((network) => network !== '')
 }

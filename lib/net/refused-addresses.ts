@@ -9,8 +9,8 @@ import { SetupError, UnreachableError } from './errors.ts'
 export type AddressCheck = (address: string) => string | undefined
 
 /**
- * Where no cluster and no Prometheus is, but credentials of the machine that asks are given to whoever asks: link-local addresses, among
- * them 169.254.169.254 of most clouds, and the metadata services that lie elsewhere, each as its cloud documents it.
+ * Addresses where no cluster or Prometheus is, but where clouds hand out the machine's credentials: link-local addresses, among them 169.254.169.254 of most
+ * clouds, and the metadata services at other addresses, as each cloud documents them.
  */
 const REFUSED: readonly [network: string, what: string][] = [
   ['0.0.0.0/8', 'no address of a server'],
@@ -20,7 +20,7 @@ const REFUSED: readonly [network: string, what: string][] = [
   ['192.0.0.192/32', 'the metadata service of Oracle Cloud'],
   ['224.0.0.0/3', 'no address of a server'],
   ['::/128', 'no address of a server'],
-  // Behind these stands any IPv4 address, wherever that is in them: nobody reaches a server by one, and who translates it is not known.
+  // These embed an IPv4 address at varying positions. No server is reached by one, and the translator is unknown.
   ['64:ff9b:1::/48', 'an IPv4 address in disguise'],
   ['2002::/16', 'an IPv4 address in disguise'],
   ['2001::/32', 'an IPv4 address in disguise'],
@@ -41,7 +41,7 @@ const REFUSED: readonly [network: string, what: string][] = [
 export function addressCheck(networks: string | undefined): AddressCheck {
   if (networks === undefined) {
     const lists = REFUSED.map(([network, what]) => ({ list: listOf(network), what }))
-    // It lies in ::/96, and is this machine.
+    // It is in ::/96, and is this machine.
     const loopback = listOf('::1')
     const refused = (address: string): string | undefined => lists.find(({ list }) => includes(list, address))?.what
     return (address) => {
@@ -69,7 +69,7 @@ function includes(list: BlockList, address: string): boolean {
   return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** The IPv4 address that an ISATAP interface sends to (RFC 5214), which stands behind the prefix of any network. */
+/** The IPv4 address that an ISATAP interface sends to (RFC 5214); it follows the prefix of any network. */
 function isatapTarget(address: string): string | undefined {
   const [written = ''] = address.split('%')
   if (isIP(written) !== 6) return undefined
