@@ -1,7 +1,7 @@
 import type { Destination, Source } from '../model/path.ts'
 import type { PathRow } from '../model/history.ts'
 
-// What a terminal would act on, or would not show: names come from clusters and are hostile input.
+// Characters that a terminal would interpret or hide: names come from clusters and are hostile input.
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
 
 /** One line of JSON that is safe to look at: what cannot be seen is escaped, so that parsing it gives the same. */

@@ -7,7 +7,7 @@ const PIECE_LENGTH = 1 << 16
 const QUOTE = 0x22
 const ESCAPE = 0x5c
 
-/** What a byte outside of strings means; 0: nothing. */
+/** The meaning of a byte outside of strings; 0: none. */
 const [BEGINS_STRING, BEGINS_VALUE, BEGINS_MANY, ENDS_MANY] = [1, 2, 3, 4]
 const MEANING = new Uint8Array(256)
 MEANING[QUOTE] = BEGINS_STRING
@@ -19,12 +19,12 @@ for (const [characters, meaning] of [
   for (const character of characters) MEANING[character.charCodeAt(0)] = meaning
 
 /**
- * Looks at a text that may be JSON without parsing it, which would need some fifty bytes of memory for each value: what stands in strings does not count,
- * brackets that do not fit are left to the parser. Ends soon after either is over what may be, so that it then says "at least".
+ * Measures text that may be JSON without parsing it, which would need about fifty bytes of memory per value. Ignores the content of strings, and leaves
+ * unbalanced brackets to the parser. Stops soon after either limit is exceeded, so its numbers are then minimums.
  */
 export function jsonExtent(text: string, most: JsonExtent): JsonExtent {
   const encoder = new TextEncoder()
-  // A unit of UTF-16 becomes at most three bytes of UTF-8; behind them one stands that ends both searches, so that they need not look for the end.
+  // A UTF-16 unit becomes at most three bytes of UTF-8. A sentinel after them ends both searches, so that they need not check for the end.
   const bytes = new Uint8Array(3 * Math.min(text.length, PIECE_LENGTH) + 1)
   let depth = 0
   let deepest = 0
@@ -39,7 +39,7 @@ export function jsonExtent(text: string, most: JsonExtent): JsonExtent {
         while (bytes[at] !== QUOTE && bytes[at] !== ESCAPE) at += 1
         if (at >= written) break
         isString = bytes[at] === ESCAPE
-        // What is escaped may be the first byte of the next piece.
+        // The escaped character may be the first byte of the next piece.
         at += isString ? 2 : 1
         continue
       }

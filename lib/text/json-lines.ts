@@ -1,6 +1,6 @@
 /**
- * JSON in which each item of a long list stands on a line of its own, made piece by piece: of megabytes, no more than a few kilobytes are ever text.
- * It is ASCII, so that no reader guesses how it is encoded.
+ * JSON with each item of a long list on its own line, made piece by piece: megabytes need only a few kilobytes of text at once. It is ASCII, so that readers
+ * need not guess the encoding.
  */
 
 /** Pieces of a text, in order. */
@@ -39,7 +39,7 @@ export function* listText(values: Iterable<unknown>): Pieces {
   yield before === '[\n' ? '[]' : '\n]'
 }
 
-/** So many characters are gathered before they become bytes. */
+/** Number of characters gathered before they become bytes. */
 const GATHERED = 65_536
 
 /** All pieces as bytes, with the end of a line after them. Pieces are ASCII. */

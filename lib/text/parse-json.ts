@@ -1,4 +1,4 @@
-/** Reads JSON; undefined where it is none. */
+/** Parses JSON; undefined if it is invalid. */
 export function parseJson(json: Uint8Array | string): unknown {
   try {
     return JSON.parse(typeof json === 'string' ? json : new TextDecoder().decode(json))

@@ -1,4 +1,4 @@
-/** Whether `*` in a pattern can stand for text such that the pattern is the text. Takes time in proportion to both, whatever the pattern is. */
+/** Whether text matches a pattern in which `*` matches any text. Takes time proportional to the length of both, whatever the pattern is. */
 export function matchesPattern(pattern: string, text: string): boolean {
   const [first = '', ...rest] = pattern.split('*')
   const last = rest.pop()

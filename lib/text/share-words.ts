@@ -7,5 +7,5 @@ export function shareWords(share: number): string {
   return `${Math.min(99.9, Math.floor(share * 1000 + 1e-9) / 10).toFixed(1)} %`
 }
 
-/** A share that somebody asks for, as they wrote it: `99 %`, `99.5 %`. */
+/** A wanted share as its author wrote it: `99 %`, `99.5 %`. */
 export const wantedShareWords = (share: number): string => shareWords(share).replace('.0 %', ' %')

@@ -1,18 +1,18 @@
 import { type Event, YAMLException, EVENT_ID, getScalarValue, load, parseEvents } from 'js-yaml'
 import type { z } from 'zod'
 
-/** What is wrong with a text that a person wrote, and where: line and column count from 1. */
+/** A problem in text that a person wrote, and its place: line and column count from 1. */
 export type Problem = { readonly line: number; readonly column: number; readonly text: string }
 
-/** What a text says, or each thing that is wrong with it, in the order of the text. */
+/** The value of a text, or each problem in it, in the order of the text. */
 export type Read<T> =
   | { readonly value: T; readonly problems: readonly [] }
   | { readonly value: null; readonly problems: readonly Problem[] }
 
-/** A mapping, and where its parts stand. */
+/** A mapping, and the places of its parts. */
 type Yaml = { readonly value: Readonly<Record<string, unknown>>; readonly root: Place; readonly source: string }
 
-/** Where a value, and its key, stand in the text: offsets. */
+/** Offsets of a value and its key in the text. */
 type Place = { readonly at: number; readonly key: number; readonly parts: ReadonlyMap<string, Place> }
 
 /** Longer than any register that people read; a parser gets no more than this. */
@@ -20,7 +20,7 @@ const MAX_CHARACTERS = 1_000_000
 
 const DEEPEST = 10
 
-/** What the library says of usual mistakes, and how to mend them. */
+/** The library's messages for common mistakes, and their remedies. */
 const MENDS: readonly (readonly [says: RegExp, mend: string])[] = [
   [/tab characters/, 'indent with spaces'],
   [/alias/, 'aliases are not read: write the value out, and quote a text that begins with "*"'],
@@ -52,7 +52,7 @@ export function readYaml(text: string): Read<Yaml> {
     const { reason, mark } = error
     const mend = MENDS.find(([says]) => says.test(reason))?.[1]
     const position = mark?.position ?? 0
-    // What is wrong with an alias is told of its name.
+    // A problem with an alias is reported at its name.
     const place = lineOf(text, text[position - 1] === '*' ? position - 1 : position)
     const isEmpty = reason.includes('input is empty')
     return wrong({
@@ -82,10 +82,10 @@ function lineOf(source: string, offset: number): { line: number; column: number 
 }
 
 /**
- * Problems of an entry as a schema finds them, in our words. The messages of the schema say what is there and what is wanted; fields that are
- * missing or not known are told here.
+ * Problems of an entry as a schema finds them, in our words. The messages of the schema say what is there and what is wanted; missing and unknown fields are
+ * reported here.
  *
- * @param base where the entry stands
+ * @param base the place of the entry
  * @param what the entry is: `waiver "ledger"`
  */
 export function schemaProblems(
@@ -115,7 +115,7 @@ export function schemaProblems(
   })
 }
 
-/** What somebody wrote instead of what was wanted. */
+/** The kind of a value that is not the wanted one. */
 export function yamlKind(value: unknown): string {
   if (value === null || value === undefined) return 'empty'
   if (Array.isArray(value)) return 'a list'
