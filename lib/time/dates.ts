@@ -12,7 +12,7 @@ export type Dates = {
   readonly range: (from: string, to: string) => string
   /** `1 Dec 2026 09:00`: for times far from the period. */
   readonly full: (time: string) => string
-  /** `17 Nov`, or `09:00` where the period is shorter than a day: the beginning of a period beside others of equal length. */
+  /** `17 Nov`, or `09:00` if the period is shorter than a day: the beginning of a period in a row of equally long ones. */
   readonly short: (time: string) => string
   /** `Europe/Berlin (UTC+02:00 until Sun 25 Oct 03:00, then UTC+01:00)` */
   readonly zone: string
@@ -101,7 +101,7 @@ export function durationWords(seconds: number): string {
     .join(' ')
 }
 
-/** Where a strip is marked, and what the marks say: hours, days, weeks or months, whichever gives few enough. */
+/** Positions and labels of the marks of a strip: hours, days, weeks or months, whichever gives few enough. */
 export function calendarMarks(
   from: string,
   to: string,

@@ -2,13 +2,13 @@ import { Temporal } from 'temporal-polyfill'
 import { parseTime, toSeconds } from './windows.ts'
 import { type WeekPeriod, checkedZone, weekPeriod } from './week.ts'
 
-/** What a period may be, in words. */
+/** The accepted forms of a period, in words. */
 export const PERIOD_FORMS =
   'a week such as 2026-W47, a month such as 2026-11, a day such as 2026-11-24, or two times such as 2026-11-24T12:00:00Z/2026-11-24T13:00:00Z'
 
 /**
- * Reads a period: an ISO week, a month or a day in a time zone, or two times with their zones, parted by a slash (ISO 8601). Throws a RangeError that says what
- * was wanted.
+ * Parses a period: an ISO week, a month or a day in a time zone, or two times with their zones, separated by a slash (ISO 8601). Throws a RangeError that names
+ * the accepted forms.
  */
 export function parsePeriod(text: string, timeZone: string): WeekPeriod {
   if (/^\d{4}-W\d\d$/.test(text)) return weekPeriod(text, timeZone)

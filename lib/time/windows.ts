@@ -1,11 +1,11 @@
 import type { Seconds, Window, WindowSetting } from '../model/time.ts'
 
-/** What a query needs to reach back for, beyond the window: longer than the ten minutes after which Linkerd evicts idle series. */
+/** How far a query reaches back beyond the window: longer than the ten minutes after which Linkerd evicts idle series. */
 export const LOOKBACK_SECONDS = 15 * 60
 
 const DAY = 24 * 60 * 60
 
-/** Seconds since the epoch of RFC 3339 text. Throws a RangeError that quotes the value where it is none. */
+/** Seconds since the epoch of RFC 3339 text. Throws a RangeError that quotes the value if it is invalid. */
 export function toSeconds(time: string): Seconds {
   const milliseconds = Date.parse(time)
   if (Number.isNaN(milliseconds))
@@ -18,8 +18,8 @@ const FIRST_MS = Date.parse('0000-01-01T00:00:00Z')
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
 
 /**
- * RFC 3339 text in UTC, without a fraction where the time is whole seconds. Throws a RangeError that says the number where no year of four digits has
- * it: whoever reads numbers of others asks {@link isMoment} first.
+ * RFC 3339 text in UTC, without a fraction for whole seconds. Throws a RangeError with the number if it is outside of years of four digits: check numbers from
+ * outside with {@link isMoment} first.
  */
 export function toTime(seconds: Seconds): string {
   const milliseconds = Math.round(seconds * 1000)
@@ -28,17 +28,17 @@ export function toTime(seconds: Seconds): string {
   return new Date(milliseconds).toISOString().replace('.000Z', 'Z')
 }
 
-/** Whether a number that somebody else states can be a moment: from 1970 to the year 9999. */
+/** Whether a number from outside can be a moment: from 1970 to the year 9999. */
 export function isMoment(seconds: number): boolean {
   return seconds >= 0 && Math.round(seconds * 1000) <= LAST_MS
 }
 
-/** A moment of a clock as {@link toTime} writes it, in whole seconds: what lies between two counts as the earlier. */
+/** A moment of a clock as {@link toTime} writes it, rounded down to whole seconds. */
 export function timeOf(at: Date): string {
   return toTime(Math.floor(at.getTime() / 1000))
 }
 
-/** The time that somebody wrote, with its zone or as a UTC date, as RFC 3339 in UTC; undefined where the text is none. */
+/** Parses a time that a person wrote, with its zone or as a UTC date, to RFC 3339 in UTC; undefined if it is invalid. */
 export function parseTime(text: string): string | undefined {
   const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
   if (!isTime) return undefined
@@ -60,7 +60,7 @@ export function windowOf(settings: readonly WindowSetting[], time: Seconds): Win
   return { start: toTime(start), end: toTime(start + length) }
 }
 
-/** The windows whose end lies in `(from, to]`, oldest first. */
+/** The windows that end in `(from, to]`, oldest first. */
 export function windowsBetween(settings: readonly WindowSetting[], from: Seconds, to: Seconds): Window[] {
   const windows: Window[] = []
   let window = windowOf(settings, from)
@@ -88,8 +88,8 @@ const AGAIN_LEAST_SECONDS: Seconds = 10 * 60
 const AGAIN_MOST_SECONDS: Seconds = 30 * 60
 
 /**
- * When a window is asked again: two windows later, but after ten minutes at least and thirty at most. What a remote write sends late has come by then,
- * and a Prometheus that keeps six hours still has all that the first time had.
+ * When a window is queried again: two windows later, but after at least ten and at most thirty minutes. Late remote writes have arrived by then, and a
+ * Prometheus with a retention of six hours still has all the data of the first query.
  */
 export function againAt({ start, end }: Window): Seconds {
   const over = toSeconds(end)
