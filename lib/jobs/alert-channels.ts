@@ -1,4 +1,4 @@
-/** What cannot wait, told to each channel at once: decided, kept, then delivered, each to each once. */
+/** Sends urgent alerts to each channel: decided, stored, then delivered, each once to each recipient. */
 import { concurrently } from '../concurrently.ts'
 import { alertContent } from '../deliver/alert/alert-mail.ts'
 import { type KeptAlerts, keepAlerts, readAlerts } from '../deliver/alert/alert-state.ts'
@@ -24,7 +24,7 @@ import { deliverMessage, deliverOnce, failed } from './deliver-message.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { AlertFacts } from '../deliver/alert/condition.ts'
 
-/** What alerts are told with. */
+/** What sending alerts needs. */
 export type AlertDeps = {
   readonly objects: Objects
   readonly now: () => Date
@@ -35,27 +35,30 @@ export type AlertDeps = {
   /** As `DeliverDeps` has them. */
   readonly settled?: Set<string>
   readonly isOver?: () => boolean
-  /** What is remembered of clusters from one look to the next; default: nothing is. */
+  /** Facts about clusters that are remembered between looks; default: none. */
   readonly memory?: Memory
 }
 
-/** What became of the alerts of a channel. */
+/** The outcome of a channel's alerts. */
 export type ChannelAlerts = {
   readonly channel: string
-  /** What was decided now; null where nothing was to be told. */
+  /** The notice decided now; null if there was nothing to report. */
   readonly notice: Notice | null
-  /** Of this notice and of earlier ones that were left. */
+  /** Deliveries of this notice and of earlier unfinished ones. */
   readonly tried: readonly Delivery[]
-  /** Why it could not be decided or written down, that nobody is left who is told, or that no settings of mail are given and nothing else tells it; null where neither is so. One line. */
+  /**
+   * Why the alert could not be decided or stored, or that no recipient is left, or that mail is not configured and there is no other way to send it; null if
+   * none of these is so. One line.
+   */
   readonly problem: string | null
 }
 
-/** So many channels, and clusters, are read at once. */
+/** Number of channels, or clusters, that are read at once. */
 const MAX_READS = 16
 
 /**
- * Tells each channel that has alerts what began and what ended since it was told last. Safe to run twice at once, and to die anywhere: what was decided is kept before it is
- * delivered, and each run delivers what is left of the last days.
+ * Notifies each channel with alerts of conditions that began or ended since its last notice. Safe to run concurrently and to crash anywhere: a decision is
+ * stored before it is delivered, and each run delivers the unfinished ones of the last days.
  */
 export async function alertDue(
   { at, url, channel: only }: Omit<DeliverInstructions, 'version' | 'from'>,
@@ -67,7 +70,7 @@ export async function alertDue(
   )
   if (channels.length === 0) return []
   const now = timeOf(at)
-  // Before anything that is decided on: who decided meanwhile knew more, and what was kept since then tells so.
+  // Read before the facts to decide on: a concurrent run with newer facts has then changed this state.
   const kept = await concurrently(channels, MAX_READS, async (channel) => {
     const [outcome] = await Promise.allSettled([readAlerts(channel, objects)])
     return outcome
@@ -106,7 +109,7 @@ async function alertChannel(
       ? { state: before, notice: null }
       : decideAlerts(channel, before, facts)
     const isChanged = JSON.stringify(state) !== JSON.stringify(before)
-    // Whoever was first has decided; what it decided is delivered with the next run, if it does not do so itself.
+    // A concurrent run decided first; its decision is delivered with the next run, unless it does so itself.
     if (isChanged && !(await keepAlerts(channel, state, etag, objects)))
       return { channel: channel.id, notice: null, tried, problem: null }
     told = notice
@@ -125,7 +128,7 @@ async function alertChannel(
 const withoutMail = (recipients: number): string =>
   `nobody is told: there are no settings of mail for its ${recipients === 1 ? 'recipient' : `${recipients} recipients`}, and it has no webhook or topic`
 
-/** Whether somebody was not told of something. */
+/** Whether a recipient has not received a notice yet. */
 async function isUntold(
   { id: channel }: Channel,
   notices: readonly Notice[],
@@ -155,7 +158,7 @@ async function deliverNotice(
   const due = async (recipient: string) => {
     const delivery = await readDelivery(idOf(recipient), now(), objects)
     const isNow = isDeliveryDue(delivery, now())
-    // It failed, and its time has not come; or somebody else holds it, who may fail.
+    // It failed and is not due for a retry; or another process has claimed it, which may fail.
     if (!isNow && delivery !== null && (delivery.retryAt !== null || delivery.status === 'claimed')) isLeft = true
     return isNow
   }
@@ -196,7 +199,7 @@ async function deliverNotice(
   return made
 }
 
-/** Whatever went wrong, it is tried again: the id tells one that came twice. */
+/** After any error it is retried: receivers recognise a repeated id. */
 async function outcome(make: () => Promise<string>): Promise<DeliveryOutcome> {
   try {
     return { status: 'sent', detail: await make() }

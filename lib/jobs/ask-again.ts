@@ -18,10 +18,10 @@ import { readState } from '../history/cluster-state.ts'
 import { isDueAgain } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
-/** So many windows are asked again at once, so that a run stays a few times as long as one window takes. The next run goes on. */
+/** Number of windows that are queried again at once, so that a run takes only a few times as long as one window. The next run continues. */
 const MAX_AT_ONCE = 4
 
-/** Who asks a window again, and when. */
+/** The collector and clock of repeated queries. */
 export type AskInput = {
   readonly collector: Snapshot['collector']
   readonly now: () => Date
@@ -63,7 +63,7 @@ export async function askAgain(
     const standing = standingAttempt(attempts)?.key
     if (standing === undefined || setAside.has(standing)) continue
     const answer = await anotherAnswer(cluster, window, standing, input, { objects, access })
-    // Who does not answer now is asked by the next run.
+    // If Prometheus does not answer now, the next run asks.
     if (answer === 'no answer') break
     asked.push(window)
     if (answer !== 'same') stored.push({ window, ...answer })
@@ -72,7 +72,7 @@ export async function askAgain(
   return stored
 }
 
-/** Asks for one window and stores the attempt if it says something else than the one that stands. */
+/** Queries one window and stores the attempt if it differs from the current one. */
 export async function anotherAnswer(
   cluster: Cluster,
   window: Window,
@@ -87,7 +87,7 @@ export async function anotherAnswer(
   if (metrics.status !== 'complete') return 'no answer'
   const content = contentOf(metrics.answers, window)
   if (content === before) return 'same'
-  // Somebody may have stored this answer and died before it was derived.
+  // An earlier run may have stored this answer and crashed before it was derived.
   for (const id of await listAttempts(window, cluster.id, { objects })) {
     const key = evidenceKey(id)
     const snapshot = key === standing ? null : await readOrNull(key, objects)
@@ -95,12 +95,12 @@ export async function anotherAnswer(
   }
   const told = { collector, metrics, startedAt, ...(cadvisor === undefined ? {} : { cadvisor }) }
   const snapshot = await collectAgain(cluster, window, told, { access, now })
-  // Only complete attempts count beside the one that stands.
+  // Only complete attempts are used in addition to the current one.
   if (!snapshot.complete) return 'no answer'
   return { key: await writeAttempt(snapshot, { objects }), snapshot }
 }
 
-/** What an attempt said: small, so that the attempt itself need not be in memory while Prometheus answers. */
+/** The content of an attempt: small, so that the attempt itself need not be in memory while Prometheus answers. */
 function contentOfSnapshot(snapshot: Snapshot | null): string | null {
   return snapshot === null ? null : contentOf(snapshot.metrics.answers, snapshot.window)
 }

@@ -14,16 +14,16 @@ import { anotherAnswer } from './ask-again.ts'
 import { type Tried, isWindowDue, isDueAgain } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
-/** What became of one window. */
+/** The outcome of one window. */
 export type AgentAttempt = {
   readonly window: Window
   readonly key: string
   readonly complete: boolean
-  /** What the sources lack, in lines. */
+  /** Failures of the sources, in lines. */
   readonly errors: readonly string[]
 }
 
-/** Who collects, and when. */
+/** The collector and clock. */
 export type AgentInput = {
   readonly collector: Snapshot['collector']
   readonly now: () => Date
@@ -35,9 +35,9 @@ export type AgentInput = {
 const READ_BACK_SECONDS: Seconds = 60 * 60
 
 /**
- * Collects the due windows of one cluster and stores the attempts, the newest window first; then asks earlier ones again whose time for that came since the
- * last run. Of the store it touches the attempts of this cluster
- * alone, and never replaces one: no registry, nothing derived, no log. Ends early where neither source answers. Throws where the store fails.
+ * Collects the due windows of one cluster and stores the attempts, the newest window first; then queries earlier ones again that have become due for that since
+ * the last run. Of the store it touches only this cluster's attempts, and never replaces one: no registry, nothing derived, no log. Ends early if neither
+ * source answers. Throws if the store fails.
  */
 export async function* collectAsAgent(
   cluster: Cluster,
@@ -63,8 +63,8 @@ export async function* collectAsAgent(
 }
 
 /**
- * The windows to ask again, oldest first. An agent remembers nothing but attempts, so it goes by them: the run that collects a window first asks those whose
- * time came after the end of the newest window that was stored before, and up to the end of this one. A run that dies in between asks them never.
+ * The windows to query again, oldest first. An agent remembers nothing but attempts, so it uses them: the run that collects a window first queries those that
+ * became due after the end of the newest window stored before, up to the end of this one. If a run crashes in between, they are never queried.
  */
 async function dueAgain(
   cluster: Cluster,

@@ -15,7 +15,7 @@ import { type AnotherAnswer, type AskDeps, askAgain } from './ask-again.ts'
 import { type DueWindow, refusalOf } from './due-windows.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
-/** Who collects, and when. */
+/** The collector and clock. */
 export type CollectInput = {
   readonly collector: Snapshot['collector']
   /** Our clock, or the replay's. */
@@ -31,17 +31,17 @@ export type CollectDueDeps = {
   readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
 }
 
-/** What became of a message that asks for an attempt. */
+/** The outcome of a message that asks for an attempt. */
 export type CollectedDue =
   | {
       /** `stored-before`: its attempt was there already, as where the message comes twice; it was only derived. */
       readonly outcome: 'collected' | 'stored-before'
       readonly key: string
-      /** Every source answered everything; null where the attempt was stored before, and was told of then. What an agent stored is told of here. */
+      /** Every source answered everything; null if the attempt was stored, and reported, before. An agent's stored attempt is reported here. */
       readonly complete: boolean | null
-      /** Keys of attempts that were stored since earlier windows were asked again and said something else. Absent: there are none. */
+      /** Keys of attempts stored because earlier windows gave different answers when queried again. Absent: there are none. */
       readonly again?: readonly string[]
-      /** What the sources, or the evidence that it was derived from, lack, in lines. The attempt is stored all the same. */
+      /** Failures of the sources, or of the evidence that it was derived from, in lines. The attempt is stored anyway. */
       readonly errors: readonly string[]
     }
   /** It asks for what cannot be, and would however often it came: the line says why. Nothing was stored. */
@@ -68,7 +68,7 @@ export async function collectDue(
   const stored = await listAttempts(window, id, { objects })
   const last = stored.at(-1)
   if (last !== undefined && last.attempt >= attempt) {
-    // Whoever stored it may have died before deriving.
+    // The process that stored it may have crashed before deriving.
     const { errors } = await deriveCluster(cluster, { objects, assess: assessWindow, now: now() }, stored)
     const key = evidenceKey(last)
     const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
@@ -129,7 +129,7 @@ async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps
   return { answers, errors }
 }
 
-/** Of an attempt that was derived from; false where it could not be read. */
+/** Whether an attempt in derived data was complete; false if it could not be read. */
 async function wasComplete(cluster: string, key: string, objects: Objects): Promise<boolean> {
   const start = parseEvidenceKey(key)?.window.start
   if (start === undefined) return false
@@ -140,7 +140,7 @@ async function wasComplete(cluster: string, key: string, objects: Objects): Prom
   return evidence.some(({ attempts }) => attempts.some((one) => one.key === key && one.complete))
 }
 
-/** What became of one window. */
+/** The outcome of one window. */
 export type Attempted = {
   readonly window: Window
   readonly key: string
@@ -148,7 +148,7 @@ export type Attempted = {
   readonly snapshot: Pick<Snapshot, 'complete' | 'metrics' | 'kubernetes' | 'cadvisor' | 'viz' | 'tap' | 'proxies'>
 }
 
-/** The store, an open cluster, and who is told how far it is. */
+/** The store, an open cluster, and a callback for progress. */
 export type CollectWindowsDeps = {
   readonly objects: Objects
   readonly access: ClusterAccess
@@ -158,7 +158,7 @@ export type CollectWindowsDeps = {
   readonly deriving?: () => void
 }
 
-/** What became of many windows of a cluster. */
+/** The outcome of many windows of a cluster. */
 export type CollectedWindows = {
   /** In the order in which they were asked for. */
   readonly attempted: readonly Attempted[]
@@ -171,8 +171,8 @@ export type CollectedWindows = {
 }
 
 /**
- * Collects windows of one cluster one after the other, whatever is stored of them, and derives once; then asks earlier windows again whose time for that has
- * come. Stops where nobody answers: the other windows would only wait for the same. Throws where the store fails.
+ * Collects windows of one cluster in sequence, even if attempts are stored, and derives once; then queries earlier windows again that are due for that. Stops
+ * if no source answers: the other windows would only fail in the same way. Throws if the store fails.
  */
 export async function collectWindows(
   cluster: Cluster,
@@ -200,7 +200,7 @@ export async function collectWindows(
   deriving?.()
   const written = attempted.flatMap(({ key }) => parseEvidenceKey(key) ?? [])
   const { errors } = await compactCluster(cluster, { objects, assess: assessWindow, now: now() }, written)
-  // Who just did not answer is asked by the next run.
+  // If Prometheus just did not answer, the next run asks.
   const answers = attempted.every(({ snapshot }) => snapshot.metrics.status === 'complete')
     ? await deriveAgain(cluster, { collector, now, isReplay }, { objects, access })
     : NOTHING_AGAIN

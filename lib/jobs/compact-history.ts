@@ -16,7 +16,7 @@ export async function compactHistory(
     listed,
   }: {
     readonly objects: Objects
-    /** What was listed of the evidence of all clusters a moment ago; absent: that of this one is listed. */
+    /** A recent listing of the evidence of all clusters; absent: that of this cluster is listed. */
     readonly listed?: ListedEvidence | undefined
   },
 ): Promise<Derived> {

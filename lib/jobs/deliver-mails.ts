@@ -20,27 +20,27 @@ import { type AskedMail, type LookDeps, readAll, toSend } from './due-mails.ts'
 import { errorLine } from '../text/error-line.ts'
 import { weekMail } from './write-mail.ts'
 
-/** Which mails are due, and what they say of whoever sends them. */
+/** Time, links and sender of the due mails. */
 export type DeliverInstructions = {
   /** Which mails are due is decided by the time at which it begins. */
   readonly at: Date
   /** Version of ciphertrail. */
   readonly version: string
-  /** Where people reach the pages; null: mails have no links, and cannot be unsubscribed from by one. */
+  /** URL of the pages; null: mails have no links, not even to unsubscribe. */
   readonly url: string | null
   readonly from: Sender
   /** Id of the only channel; undefined: all. */
   readonly channel?: string
 }
 
-/** What mails are sent with. */
+/** What sending mails needs. */
 export type DeliverDeps = LookDeps & {
   readonly send: SendMail
   /** Asked before each message: whether the rest is left to the next run, since no time is left; default: it never is. */
   readonly isOver?: () => boolean
 }
 
-/** What became of the mail of a channel. */
+/** The outcome of a channel's mail. */
 export type ChannelDelivery = {
   readonly channel: string
   /** Null where no mail is due yet. */
@@ -53,21 +53,21 @@ export type ChannelDelivery = {
   readonly unknown: number | null
   /** How many were left to the next run, since no time was left or something failed. */
   readonly left: number
-  /** Why the mail could not be made, in time, or written down, or that nobody is left who gets it; null where it could. One line. */
+  /** Why the mail could not be made, in time, or recorded, or that no recipient is left; null if it could. One line. */
   readonly problem: string | null
 }
 
-/** What became of a mail that was asked for. */
+/** The outcome of a requested mail. */
 export type AskedDelivery =
   | { readonly outcome: 'refused'; /** One line. */ readonly reason: string }
   | {
       readonly outcome: 'delivered'
       readonly delivery: ChannelDelivery
-      /** What stopped it; null where nothing did. What is in `tried` was done all the same. */
+      /** The error that stopped it; null if there was none. Deliveries in `tried` were made anyway. */
       readonly error: unknown
     }
 
-/** A mail of which the making took all the time there was. */
+/** Rendering the mail took all the available time. */
 const TOO_LATE =
   'no time was left to send it: making it took too long, give the function more time or memory ("timeout", "memorySize")'
 
@@ -75,9 +75,8 @@ const heldUp = (left: number): string =>
   `${left} more ${left === 1 ? 'was' : 'were'} not tried, since no more mail was taken for now; that is tried again with the next run`
 
 /**
- * Sends the mail of a week of a channel that somebody asked for, to each recipient whom it is to be sent to now: so a message that comes twice sends nothing
- * more. One of a channel that is gone, or of another week than the one that is due by now, is refused. Throws where the channels, or who gets no mail,
- * cannot be read.
+ * Sends the requested weekly mail of a channel to each recipient for whom it is due: a repeated message sends nothing more. Refuses it if the channel is gone
+ * or another week is due by now. Throws if the channels or suppressions cannot be read.
  */
 export async function deliverAsked(
   { channel: id, week }: AskedMail,
@@ -98,8 +97,8 @@ export async function deliverAsked(
 }
 
 /**
- * Sends every mail that is due and that nobody has claimed. Safe to run twice at once, and to die anywhere: nobody gets a mail twice, and one that may
- * or may not have gone stays listed as `unknown`. A channel that fails does not keep the others from theirs.
+ * Sends every due mail that is not claimed. Safe to run concurrently and to crash anywhere: no recipient gets a mail twice, and one that may or may not have
+ * been sent stays listed as `unknown`. A failing channel does not hold up the others.
  */
 export async function deliverDue(
   instructions: DeliverInstructions,

@@ -12,21 +12,21 @@ import type { Objects } from '../store/objects/objects.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { DeliveryId } from '../store/delivery-keys.ts'
 
-/** What is said, with the recipient's own links, to unsubscribe and to download the report; null for none. */
+/** The content, with the recipient's own links to unsubscribe and to download the report; null for none. */
 export type Words = {
   readonly subject: string
   readonly text: (unsubscribe: string | null, download: string | null) => string
   readonly html: (unsubscribe: string | null, download: string | null) => string
 }
 
-/** What a message of a channel is made from. */
+/** The inputs of a channel's message. */
 export type ToSend = {
   readonly channel: Channel
   readonly words: Words
   readonly recipients: Recipients
-  /** Of links to unsubscribe; null: there are none. */
+  /** Key of unsubscribe links; null: there are none. */
   readonly key: Uint8Array | null
-  /** Where people reach the pages; null: nowhere. */
+  /** URL of the pages; null: none. */
   readonly url: string | null
   readonly from: Sender
   /** The report to which each recipient gets a link of their own, and until when that works (RFC 3339); absent or null: none. */
@@ -34,11 +34,11 @@ export type ToSend = {
   readonly attachments?: readonly Attachment[]
 }
 
-/** What a message is claimed and sent with. */
+/** What claiming and sending a message needs. */
 export type MessageDeps = { readonly objects: Objects; readonly send: SendMail; readonly now: () => Date }
 
 /**
- * Claims a message, sends it, and writes down how that ended. Null where somebody else has it. A recipient whose address nobody has gets no mail of any channel
+ * Claims a message, sends it, and records the outcome. Null if another process has it. A recipient whose address does not exist gets no mail of any channel
  * from then on.
  */
 export async function deliverMessage(
@@ -50,9 +50,9 @@ export async function deliverMessage(
 }
 
 /**
- * Claims a delivery, makes it, and writes down how that ended. Null where somebody else has it.
+ * Claims a delivery, makes it, and records the outcome. Null if another process has it.
  *
- * @param mayRepeat as `claimDelivery` has it
+ * @param mayRepeat as in `claimDelivery`
  */
 export async function deliverOnce(
   id: DeliveryId,
@@ -108,20 +108,20 @@ async function attempt(
     const detail = errorLine(error)
     if (!(error instanceof NotSentError)) return { status: 'unknown', detail, link }
     if (error.refusal !== 'no-mailbox') return failed(error)
-    // Before the claim says so, as for what comes back later: who dies in between leaves nobody who is refused each week.
+    // Suppress before recording the outcome, as for later bounces: after a crash in between, the recipient is not mailed again each week.
     await suppress({ recipient, channel: null, reason: 'bounced' }, date, objects)
     return { status: 'bounced', detail }
   }
 }
 
-/** What is written down of a message that nobody took: whether, and as what, it is tried again. */
+/** The outcome of a message that no server accepted: whether it is retried, and its status. */
 export function failed(error: unknown): DeliveryOutcome {
   const refusal = error instanceof NotSentError ? error.refusal : 'for-now'
   const next = isThrottled(refusal) ? 'no-try' : refusal === 'for-good' ? 'never' : 'again'
   return { status: 'failed', detail: errorLine(error), next }
 }
 
-/** What fails before a server is asked was not sent. */
+/** An error before a server is contacted means that nothing was sent. */
 async function unsent<T>(what: string, made: Promise<T>): Promise<T> {
   try {
     return await made

@@ -11,14 +11,14 @@ import type { Objects } from '../store/objects/objects.ts'
 import { errorLine } from '../text/error-line.ts'
 import type { DeliveryId } from '../store/delivery-keys.ts'
 
-/** What looking at mails needs of the world. */
+/** What looking for due mails needs. */
 export type LookDeps = {
   readonly objects: Objects
   /** The time of each claim. */
   readonly now: () => Date
   /**
-   * Remembers mails of which nothing is left to do, so that a service that looks each minute need not read each claim again; default: nothing is
-   * remembered. Only a saving: whoever forgets it sends nothing twice.
+   * Remembers finished mails, so that a service that looks each minute need not read each claim again; default: none. Only an optimisation: without it nothing
+   * is sent twice.
    */
   readonly settled?: Set<string>
 }
@@ -29,15 +29,15 @@ export const askedMailSchema = z.object({ channel: z.string(), week: z.string() 
 /** The message that asks for one week's mail of a channel. */
 export type AskedMail = z.infer<typeof askedMailSchema>
 
-/** What is left of the mails that are due. */
+/** The unfinished due mails. */
 export type DueMails = {
   /** By channel; each has a recipient to whom it is to be sent now. */
   readonly due: readonly AskedMail[]
-  /** One line for each channel of which that cannot be told, and for each of which nobody is left who gets its mail. */
+  /** One line for each channel whose mail cannot be checked, and for each without a recipient left. */
   readonly errors: readonly string[]
 }
 
-/** So many claims are read at once. */
+/** Number of claims that are read at once. */
 const MAX_AT_ONCE = 16
 
 /** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels, or who gets no mail, cannot be read. */
@@ -67,17 +67,17 @@ export async function readAll(
   return { channels, suppressions: channels.length === 0 ? [] : await readSuppressions(objects) }
 }
 
-/** What is known of a mail before it is sent. */
+/** The facts about a mail before it is sent. */
 export type LookedAt = {
-  /** To whom it is to be sent now: nobody has claimed it, or it failed and its time has come. */
+  /** Deliveries due now: unclaimed, or failed and due for a retry. */
   readonly ids: readonly DeliveryId[]
-  /** That nobody is left who gets it; null where somebody is. One line. */
+  /** That no recipient is left; null if there is one. One line. */
   readonly nobody: string | null
   /** To how many it may or may not have gone before; null where that is not looked at again. */
   readonly unknown: number | null
 }
 
-/** Looks at how the mail of a channel stands with each recipient. */
+/** Reads the delivery state of a channel's mail for each recipient. */
 export async function toSend(
   channel: Channel,
   { week }: WeekMail,
@@ -91,7 +91,7 @@ export async function toSend(
   const looked = await concurrently(wanted, MAX_AT_ONCE, async (recipient) => {
     const id = { kind: 'week', period: week, channel: channel.id, recipient } as const
     const delivery = await readDelivery(id, now(), objects)
-    // Whoever holds it now may fail.
+    // The process that has claimed it may fail.
     const isOpen = delivery === null || delivery.status === 'claimed' || delivery.retryAt !== null
     return { id, isOpen, isNow: isDeliveryDue(delivery, now()), isUnknown: delivery?.status === 'unknown' }
   })

@@ -54,14 +54,14 @@ function begunAt({ startedAt }: Tried, end: string, count: number, now: Seconds)
   return planned
 }
 
-/** After so many attempts. */
+/** The pause after this number of attempts. */
 function pauseAfter(count: number): Seconds {
   return PAUSES[Math.min(count, PAUSES.length) - 1] ?? 0
 }
 
 /**
- * Whether a window of which a complete attempt is stored is to be asked again: its time for that has come, no complete attempt was begun since, and
- * Prometheus still has all that the first one read, or what it forgot would look like another answer.
+ * Whether a window with a complete attempt is due to be queried again: its time has come, no complete attempt was begun since, and Prometheus still has all the
+ * data of the first one, or expired data would look like a different answer.
  */
 export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seconds): boolean {
   const at = againAt(window)

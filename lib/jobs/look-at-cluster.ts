@@ -8,7 +8,7 @@ import type { WindowResult } from '../model/window.ts'
 import { PageError, parsePage } from '../observed/metrics-page.ts'
 import { SETTLE_SECONDS, toSeconds, toTime } from '../time/windows.ts'
 
-/** What a cluster shows of its last minutes. */
+/** The state of a cluster in its last minutes. */
 export type Look = {
   /** Every source answered everything that was asked. */
   readonly complete: boolean
@@ -21,7 +21,7 @@ export type Look = {
  */
 const PAGES_SECONDS: Seconds = 6 * 60
 
-/** The minutes that a look shows: they end a minute ago, so that the last scrape has arrived, as of a window that is collected. */
+/** The minutes that a look covers: they end a minute ago, so that the last scrape has arrived, as for a collected window. */
 export function lookWindow(
   { proxies, noPrometheus }: Pick<Cluster, 'proxies' | 'noPrometheus'>,
   lastSeconds: Seconds,
@@ -49,7 +49,7 @@ export async function lookAtCluster(
 }
 
 /**
- * What one snapshot means without any list from before its window. Whoever ran in it and is gone is known by cAdvisor, or not at all: then a path stays
+ * Assesses one snapshot without any list from before its window. Pods that ran in it and are gone are known from cAdvisor or not at all: then a path stays
  * unknown wherever that matters.
  */
 export function assessLook(snapshot: Snapshot): WindowResult {
@@ -79,7 +79,7 @@ function withBegins(proxies: NonNullable<Snapshot['proxies']>, start: Seconds): 
 function beginOf(page: ProxyPage, start: Seconds): ProxyPage[] {
   try {
     const { processStart } = parsePage(page.body)
-    // A younger process has told all of its life.
+    // A process that started later was observed for its whole life.
     return processStart > start
       ? []
       : [{ ...page, readAt: toTime(start), body: `process_start_time_seconds ${processStart}\n` }]

@@ -1,4 +1,4 @@
-/** What of the report of a week goes with the mail of a channel. */
+/** The report that goes with a channel's weekly mail. */
 import type { Channel } from '../deliver/channel/channel.ts'
 import { givesReport, isOfEverything } from '../deliver/channel/channel.ts'
 import { DOWNLOAD_SECONDS, type Download } from '../deliver/link/downloads.ts'
@@ -8,7 +8,7 @@ import { toTime } from '../time/windows.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { PDF, type ReportRecord, findWeekReport, pdfFileName, readDocument } from '../store/evidence/report-records.ts'
 
-/** What is said of the report, and what is given. */
+/** The offer of the report, and its delivery. */
 export type MailReport = {
   /** Null where the report does not leave with mails of the channel. */
   readonly offer: ReportOffer | null
@@ -33,7 +33,7 @@ export async function readMailReport(
   },
   objects: Objects,
 ): Promise<MailReport> {
-  // What was recorded by an earlier version, or by hand, may not have been refused.
+  // Records of an earlier version, or made by hand, may not have been validated.
   if (!givesReport(channel) || !isOfEverything(channel)) return { offer: null, download: null, attachments: [] }
   const expiresAt = toTime(Math.floor(now.getTime() / 1000) + DOWNLOAD_SECONDS)
   const found = await findWeekReport(period, objects)

@@ -53,10 +53,10 @@ export async function keepReport({ files, record }: MadeReport, objects: Objects
   return key
 }
 
-/** What became of the report of a week. */
+/** The outcome of a weekly report. */
 export type WeeklyReport = {
   readonly week: string
-  /** Of the record under `reports/`; null where no cluster is registered. */
+  /** Key of the record under `reports/`; null if no cluster is registered. */
   readonly key: string | null
   /** False where it was made before. */
   readonly isNew: boolean
@@ -65,8 +65,8 @@ export type WeeklyReport = {
 }
 
 /**
- * Makes and keeps the report of the last whole week before a time, over all registered clusters, unless there is one already: run every day, a day
- * on which it failed is made good by the next. `now` is also the time up to which missing windows are told.
+ * Makes and stores the report of the last whole week before a time, over all registered clusters, unless it exists: run every day, the next day makes up for a
+ * failed one. `now` is also the time up to which missing windows are reported.
  */
 export async function reportWeek(
   { now, timeZone, version }: { readonly now: Date; readonly timeZone: string; readonly version: string },

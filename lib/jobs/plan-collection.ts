@@ -23,23 +23,24 @@ export type PlanInput = {
   readonly retentionSeconds?: number
 }
 
-/** What a plan comes to. */
+/** The result of planning. */
 export type Planned = {
-  /** What is to be collected now, windows that ended first first, then by cluster; each window at most once. */
+  /** Windows to collect now, by end, then by cluster; each window at most once. */
   readonly due: readonly DueWindow[]
-  /** One line for each thing that could not be read. What could be planned without it is in `due`. */
+  /** One line for each read that failed. `due` holds everything that could be planned without it. */
   readonly errors: readonly string[]
 }
 
-/** So many clusters are looked at at once. */
+/** Number of clusters that are planned at once. */
 const MAX_AT_ONCE = 16
 
 /**
- * Decides which windows of which registered clusters are to be collected now, from the registry and the stored evidence alone: no cluster is
- * asked, nothing is written. Of a window with an attempt that is not derived from yet that attempt is asked for again, so that somebody derives. A window that ended longer ago than Prometheus keeps is not asked for, since `seal` has a gap for it by then.
+ * Decides which windows of which registered clusters to collect now, from the registry and the stored evidence alone: it contacts no cluster and writes
+ * nothing. If a window has an attempt that is not derived yet, that attempt is requested again, which derives it. A window that ended before Prometheus'
+ * retention is not requested, since `seal` has recorded a gap for it.
  *
- * Costs the registry, one list of the keys of evidence of those hours, and for each cluster with evidence in them its state. Throws where the registry cannot be read or the evidence not be listed; a cluster of which something
- * cannot be read keeps no other from being planned.
+ * Costs the registry, one list of the keys of evidence of those hours, and for each cluster with evidence in them its state. Throws if the registry cannot be
+ * read or the evidence not be listed; a cluster that cannot be read does not hold up the planning of others.
  */
 export async function plan(
   { now, retentionSeconds = RETENTION_SECONDS }: PlanInput,
@@ -110,7 +111,7 @@ async function planCluster(
     if (!stored.every(isDerived)) continue
     const tried = stored.flatMap(({ key }) => known.get(key) ?? [])
     const last = Math.max(0, ...tried.map(({ number }) => number))
-    // Without a Prometheus, nobody can tell of a window that ended some minutes ago.
+    // Without a Prometheus, a window that ended some minutes ago can no longer be observed.
     const isOver = noPrometheus === true && toSeconds(window.end) + PAGE_SLACK_SECONDS < now
     if (!isOver && isWindowDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
   }
@@ -118,15 +119,15 @@ async function planCluster(
 }
 
 /**
- * What asks for a window of which an attempt is stored that is not derived from yet: the newest attempt. Whoever is asked for it finds it stored, and derives
- * from all that is there. It is not read here: evidence may end whoever reads it, and who plans does so for all clusters.
+ * The request for a window with an attempt that is not derived yet: the newest attempt. The collector finds it stored, and derives from all evidence. It is not
+ * read here: evidence may kill the process that reads it, and the planner serves all clusters.
  */
 function newestOf(cluster: string, window: Window, byWindow: ReadonlyMap<string, readonly StoredAttempt[]>): DueWindow {
   const attempts = byWindow.get(windowText(window)) ?? []
   return { cluster, window, attempt: Math.max(...attempts.map(({ attempt }) => attempt)) }
 }
 
-/** What the state knows of attempts at windows that begin at a time or later, by key; nothing where it cannot be used, since they can be read themselves. */
+/** The attempts in the state at windows that begin at a time or later, by key; empty if the state is unusable, since the attempts can be read themselves. */
 async function knownAttempts(
   id: string,
   since: string | undefined,

@@ -1,4 +1,4 @@
-/** What a report or a mail of a period is made from, read together from the store. */
+/** The inputs of a report or mail of a period, read together from the store. */
 import { judge } from '../assess/judge/judge.ts'
 import { settingsOf } from '../assess/judge/parse-scope.ts'
 import type { JudgedPeriod } from '../assess/judge/seen.ts'
@@ -18,7 +18,7 @@ import { DamagedError } from '../store/objects/derived-object.ts'
 import { errorLine } from '../text/error-line.ts'
 import { readRecorded } from '../store/registry/registry.ts'
 
-/** So many clusters are read at once: while one is, it takes more memory than what is kept of it. */
+/** Number of clusters that are read at once: reading one takes more memory than its result. */
 const MAX_READS = 4
 
 /** How many periods of equal length the trend shows, this one among them. */
@@ -28,7 +28,7 @@ const TREND_PERIODS = 8
 export type ReportInstructions = {
   readonly clusters: readonly Cluster[]
   readonly period: ReportPeriod
-  /** Windows that should have been collected by then and are not stored are told as missing. */
+  /** Windows that should have been collected by then and are not stored are reported as missing. */
   readonly now: Date
   /** Version of ciphertrail. */
   readonly version: string
@@ -36,18 +36,18 @@ export type ReportInstructions = {
   readonly removed?: readonly string[]
 }
 
-/** The store, and who is told what is read. */
+/** The store, and a callback for progress. */
 export type ReadDeps = {
   readonly objects: Objects
   readonly progress?: (what: string) => void
-  /** Told one line of each rule that could not be applied. */
+  /** Receives a line for each rule that could not be applied. */
   readonly warn?: (line: string) => void
 }
 
 /**
- * Reads and judges a period. What a cluster's own evidence holds never keeps the others from being told: a cluster that cannot be read because of it counts as not
- * collected, with one line that says why. Throws {@link StoreError} where the store cannot be read, and for a cluster whose history is damaged,
- * since a rebuild mends that, and a report is kept for good.
+ * Reads and judges a period. One cluster's evidence never keeps the others from being reported: a cluster that cannot be read because of it counts as not
+ * collected, with one line that says why. Throws {@link StoreError} if the store cannot be read, and for a cluster whose history is damaged, since a rebuild
+ * repairs that and a report is kept for good.
  */
 export async function readReportInput(
   { clusters, period, now, version, removed = [] }: ReportInstructions,
@@ -117,7 +117,7 @@ function reviewsBefore(
   )
 }
 
-/** What the documents say on top where a cluster is a replay. */
+/** The documents' additional note if a cluster is a replay. */
 function replayOf(clusters: readonly Cluster[]): Pick<ReportInput, 'replay'> {
   const sentences = new Set(clusters.flatMap(({ replay }) => replay ?? []))
   return sentences.size === 0 ? {} : { replay: [...sentences].join(' ') }
@@ -130,7 +130,7 @@ function judgedPeriod({ from, to }: ReportPeriod, clusters: readonly ClusterPeri
   return { from, to: ends.toSorted(compareText).at(-1) ?? from }
 }
 
-/** Whoever was registered once, and is not any more: what was found there must not be missed in silence. */
+/** Clusters that were removed from the registry: their findings must not disappear silently. */
 export async function removedClusters(clusters: readonly Cluster[], objects: Objects): Promise<string[]> {
   const registered = new Set(clusters.map(({ id }) => id))
   const recorded = await readRecorded({ objects })

@@ -1,4 +1,4 @@
-/** How things stand now, read from the store alone: what `ciphertrail status` shows. */
+/** Current state of all clusters, read from the store alone: what `ciphertrail status` shows. */
 import { DAY_SECONDS, type Status, type StatusCluster } from '../report/summary/status.ts'
 import { concurrently } from '../concurrently.ts'
 import { observedTime } from '../assess/judge/observed-time.ts'
@@ -14,7 +14,7 @@ import { presentEnd } from '../history/period-rows.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
 import { type ReadDeps, readReportInput } from './read-report-input.ts'
 
-/** What is read. */
+/** The inputs of the status. */
 export type StatusInput = {
   readonly clusters: readonly Cluster[]
   readonly now: Date
@@ -23,13 +23,13 @@ export type StatusInput = {
   readonly removed: readonly string[]
 }
 
-/** So many clusters are read at once, as for a report. */
+/** Number of clusters that are read at once, as for a report. */
 const MAX_READS = 4
 
 /** How far back it looks. */
 const SPAN_DAYS = 7
 
-/** Reads how things stand. Throws as {@link readReportInput} does. */
+/** Reads the status. Throws as {@link readReportInput} does. */
 export async function readStatus({ clusters, now, version, removed }: StatusInput, deps: ReadDeps): Promise<Status> {
   const period = await statusPeriod(clusters, now, deps)
   const input = await readReportInput({ clusters, period, now, version, removed }, deps)
@@ -76,7 +76,7 @@ function statusOf(
     const own = windows.filter(
       ({ end }) => Date.parse(end) > Date.parse(span.from) && Date.parse(end) <= Date.parse(span.to),
     )
-    // Of windows that nobody collected nothing was seen, whatever there was to see.
+    // In windows that were not collected nothing was observed, whatever was expected.
     if (own.length > 0 && own.every(({ collected }) => !collected)) return 0
     const { share } = observedTime(own)
     return share === null ? null : share * shareOfExpected(own, span)

@@ -1,10 +1,10 @@
-/** What became of a mail after it was sent, as whoever carried it reports: written down with the delivery, and minded with the next mails. */
+/** Feedback about sent mails, as the carrier reports it: recorded with the delivery, and respected by the next mails. */
 import { changeDelivery } from '../deliver/send/claims.ts'
 import { type Feedback, type Ignored, consequenceOf, readFeedback } from '../deliver/send/parse-feedback.ts'
 import { suppress } from '../deliver/channel/suppressions.ts'
 import type { Objects } from '../store/objects/objects.ts'
 
-/** What came of a notification. Without addresses. */
+/** The outcome of a notification. Without addresses. */
 export type FeedbackOutcome =
   | (Pick<Feedback, 'id' | 'status' | 'report'> & {
       /** Whether the recipient gets no mail of any channel from now on, who got some before. */
@@ -18,10 +18,10 @@ export class TooEarlyError extends Error {
 }
 
 /**
- * Takes a notification of Amazon SES. Safe to run twice at once, and to die anywhere: the recipient is suppressed before the delivery says why, and a
- * delivery that says so is not looked at again. Throws {@link TooEarlyError}.
+ * Processes a notification of Amazon SES. Safe to run concurrently and to crash anywhere: the recipient is suppressed before the delivery records why, and a
+ * delivery with that record is not processed again. Throws {@link TooEarlyError}.
  *
- * @param notification JSON as it was parsed, of anybody
+ * @param notification parsed JSON, not trusted
  */
 export async function takeFeedback(
   notification: unknown,

@@ -5,16 +5,16 @@ import type { Seconds } from '../model/time.ts'
 import { lastWeek } from '../time/week.ts'
 import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 
-/** How often a log grows at least, also where nothing is new: a heartbeat says that somebody looked. */
+/** How often a log grows at least, even without news: a heartbeat shows that sealing ran. */
 const SEAL_SECONDS = 60 * 60
 
-/** How many weeks that ended while nobody ran are made good: as far as the trend of a report reaches. */
+/** Number of missed weeks that are made up for: as far as the trend of a report reaches. */
 const MAX_WEEKS = 8
 
-/** So many windows may pass without a plan before something must be wrong. */
+/** Number of windows without a plan before something must be wrong. */
 const STUCK_WINDOWS = 2
 
-/** Where no cluster is registered. */
+/** If no cluster is registered. */
 const USUAL_MINUTES = 60
 
 /** A week whose report is due. */

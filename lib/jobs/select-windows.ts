@@ -23,7 +23,7 @@ export type WindowSelection = {
 export type AskedWindows = {
   /** To be collected, oldest first. */
   readonly due: readonly Window[]
-  /** What to say beside, in lines. */
+  /** Notes to print, in lines. */
   readonly notes: readonly string[]
   /** False where a window that was asked for cannot be collected. */
   readonly isWhole: boolean
@@ -32,8 +32,8 @@ export type AskedWindows = {
 }
 
 /**
- * Decides which windows of a cluster a person's wish comes to. What is missing is decided with the cluster's help: its Prometheus is asked how
- * far back it can still answer, which `plan` never does. Throws where the store fails.
+ * Decides which windows of a cluster a person's request means. Missing ones are decided with the cluster's help: its Prometheus is asked how far back it can
+ * still answer, which `plan` never does. Throws if the store fails.
  */
 export async function selectWindows(
   cluster: Cluster,
@@ -54,7 +54,7 @@ export async function selectWindows(
       : { due: [], notes: [unsettled(window)], isWhole: false }
   }
   if (cluster.agent === true) {
-    // What it stored is derived from here, and nowhere else.
+    // Evidence that an agent stored is derived here, and nowhere else.
     await deriveCluster(cluster, { objects, assess: assessWindow, now })
     const isAsked = period !== undefined
     return { due: [], notes: isAsked ? [`Not collected: ${byAgent}`] : [], isWhole: !isAsked }
@@ -92,7 +92,7 @@ export async function selectWindows(
       : [
           `Lost: ${plan.lost.length} ${plan.lost.length === 1 ? 'window' : 'windows'} of cluster "${cluster.id}" between ${first.start} and ${last.end} have no complete attempt, and ${cluster.noPrometheus === true ? 'proxies tell nothing of the past' : 'Prometheus no longer has them'}`,
         ]
-  // With nothing due, nobody else would say that Prometheus cannot be asked for older windows.
+  // With nothing due, nothing else would report that Prometheus cannot be asked about older windows.
   const problem = plan.due.length === 0 && oldest.problem !== null ? [oldest.problem] : []
   const current = windowOf(cluster.windows, latest)
   const { end } = toSeconds(current.end) > latest ? current : windowAfter(cluster.windows, current)
@@ -104,7 +104,7 @@ export async function selectWindows(
   }
 }
 
-/** What ended before this is over: proxies tell nothing of the past. */
+/** Windows that ended before this cannot be read any more: proxies keep no history. */
 function pagesSince(now: Seconds): Seconds {
   return now - PAGE_SLACK_SECONDS - 1
 }
@@ -114,7 +114,7 @@ async function completeWindows(
   now: Date,
   objects: Objects,
 ): Promise<{ complete: ReadonlySet<string>; isFirstRun: boolean; since: Seconds | undefined }> {
-  // Evidence that somebody else stored counts, too.
+  // Evidence stored by other processes counts, too.
   await deriveCluster(cluster, { objects, assess: assessWindow, now })
   const evidence = await whileItChanges(async () => {
     const { state } = await readState(cluster.id, objects)

@@ -47,13 +47,13 @@ export type ServiceSettings = {
   readonly clustersAtOnce: number
 }
 
-/** What the service acts on and with. */
+/** The dependencies of the service. */
 export type ServiceDeps = {
   readonly objects: Objects
   readonly signer: Signer
-  /** As of `seal`. */
+  /** The same as in `seal`. */
   readonly last?: LastHead | undefined
-  /** What reads what clusters and agents wrote: in processes of its own, so that this one always answers. */
+  /** Reads evidence in separate processes, so that this one always answers. */
   readonly workers: Pick<WorkerPool, 'collect' | 'compact'>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
@@ -63,7 +63,7 @@ export type ServiceDeps = {
   readonly publish: PublishAlert
   /** How mail is sent; null: it is not. */
   readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
-  /** Resolves after so many milliseconds, or at once when the signal comes. Never rejects. */
+  /** Resolves after this many milliseconds, or at once when the signal aborts. Never rejects. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
@@ -73,11 +73,11 @@ export type RunningService = {
   readonly tick: () => Promise<void>
   /** Resolves once nothing is under way. */
   readonly idle: () => Promise<void>
-  /** Begins nothing more. What is under way goes on to the end of its step. */
+  /** Starts nothing more. Running work continues to the end of its step. */
   readonly stop: () => void
   /**
-   * False where nothing was planned for two windows, nothing sealed for three hours, or one window is collected for an hour: the store cannot be read or
-   * written, nobody can sign, or the service hangs.
+   * False if nothing was planned for two windows, nothing sealed for three hours, or one window is being collected for an hour: the store is not readable or
+   * writable, signing fails, or the service hangs.
    */
   readonly isHealthy: () => boolean
 }
@@ -88,12 +88,12 @@ const HUNG_SECONDS: Seconds = 60 * 60
 /** How long a report, a compaction or a mail that failed is not tried again. */
 const PAUSE_SECONDS: Seconds = 15 * 60
 
-/** How often it is looked for what is to be told at once, where nothing was collected. */
+/** How often urgent alerts are looked for if nothing was collected. */
 const ALERT_SECONDS: Seconds = 5 * 60
 
 /**
- * The service. All that it must not forget is in the store: whoever is killed and started again plans what is missing. Safe to run twice on one store, where
- * a window may then be collected twice.
+ * Creates the service. All of its lasting state is in the store: after a restart it plans what is missing. Safe to run twice on one store, though a window may
+ * then be collected twice.
  */
 export function createService(
   { version, timeZone, clustersAtOnce }: ServiceSettings,
@@ -147,7 +147,7 @@ export function createService(
         collectWaiting()
         if (busy.size > 0) return
         runMaintenance()
-        // Once all are asked, so that what is seen on many clusters is one notice; if one hangs, the next look tells what is known.
+        // After all clusters, so that a condition on many of them is one notice; if one hangs, the next look reports what is known.
         deliver()
       })
     }
@@ -233,7 +233,7 @@ export function createService(
   }
 
   async function sealPending(): Promise<void> {
-    // What is stored from here on may be missed by this run.
+    // This run may miss objects stored from here on.
     hasNews = false
     try {
       const { leaves, size, errors } = await seal({ now: now() }, { objects, signer, last })
@@ -265,10 +265,10 @@ export function createService(
     if (links > 0) log({ level: 'info', event: 'removed', links })
   }
 
-  // ---- mail, beside the rest: a server of mail that hangs keeps nothing else waiting
+  // ---- mail, independent of the rest: a hanging mail server delays nothing else
   const settled = new Set<string>()
   const memory: Memory = new Map()
-  // What waits for its turn when the service ends would be taken for a mail that may have gone.
+  // A mail that waits for its turn when the service stops would be taken for one that may have been sent.
   const patience = { mayWait: () => !isStopped, wait: (ms: number) => wait(ms, stopped.signal) }
   const mail = way === null ? null : retryThrottled(way, patience)
   let isDelivering = false
@@ -328,7 +328,7 @@ export function createService(
 
   function tellDelivery({ channel, week, tried, suppressed, left, problem }: ChannelDelivery): void {
     if (problem === null) worked(`deliver ${channel}`)
-    // What is left when the service ends is no problem: the next start goes on there.
+    // Mails left when the service stops are no problem: the next start continues.
     else if (!isStopped || left === 0) failed(`deliver ${channel}`, new Error(problem))
     if (tried.length === 0) return
     const of = (status: string) => tried.filter((one) => one.status === status).length

@@ -14,9 +14,9 @@ const MAX_ROUNDS = 25
 
 const trustSchema = z.strictObject({
   format: z.literal('ciphertrail/trust/1'),
-  /** Number of the latest change of the registry that whoever signed knew. */
+  /** Number of the latest registry change that the signer knew. */
   change: z.int().nonnegative(),
-  /** Of each cluster by its id, what its way comes to. */
+  /** Hash of each cluster's connection, by its id. */
   ways: z.record(z.string().refine(isClusterId), z.string().regex(/^[0-9a-f]{64}$/)),
   /** A signed note about both. */
   note: z.string(),
@@ -27,15 +27,15 @@ type Signed = { readonly change: number; readonly ways: ReadonlyMap<string, stri
 /** The store, and the key of its operators. */
 export type NoteTrustDeps = {
   readonly objects: Objects
-  /** The key that only operators may use; whoever only opens clusters needs its public part, and asks for no signature. */
+  /** The key that only operators may use. Opening clusters needs its public part only, and no signature. */
   readonly signer: () => Promise<Signer>
   /** The store as it is named, without what else its address says: what is signed for one holds in no other. */
   readonly place: string
 }
 
 /**
- * A signature vouches, which lies in the store: it needs a key that the service cannot use. What was signed once and lies there again does not hold for
- * clusters that were changed or removed since: their changes are written once, and whoever rolls back the rest cannot take them away.
+ * Trust by a signature in the store: it needs a key that the service cannot use. An old signature that is put back does not hold for clusters that were changed
+ * or removed since: their changes are written once, and rolling back the rest cannot remove them.
  */
 export function noteTrust({ objects, signer, place }: NoteTrustDeps): Trust {
   const read = async (): Promise<{ readonly signed: Signed; readonly etag: string | null }> => {
@@ -81,7 +81,7 @@ export function noteTrust({ objects, signer, place }: NoteTrustDeps): Trust {
 
 const NOTHING: Signed = { change: 0, ways: new Map() }
 
-/** What is signed, short enough for KMS however many clusters there are. */
+/** The signed text, short enough for KMS however many clusters there are. */
 function textOf({ change, ways }: Signed, place: string): string {
   return `ciphertrail trust\n${place}\n${change}\n${hash('sha256', canonicalize(Object.fromEntries(ways)) ?? '', 'hex')}\n`
 }

@@ -1,7 +1,7 @@
 import type { Seconds, Window, WindowSetting } from '../model/time.ts'
 import { SETTLE_SECONDS, toSeconds, windowsBetween } from '../time/windows.ts'
 
-/** What decides which windows a run without times collects. */
+/** The inputs that decide which windows a run without times collects. */
 export type UncollectedInput = {
   readonly settings: readonly WindowSetting[]
   readonly registeredAt: Seconds
@@ -14,7 +14,7 @@ export type UncollectedInput = {
   readonly isFirstRun: boolean
 }
 
-/** The windows that lack a complete attempt. */
+/** The windows without a complete attempt. */
 export type Plan = {
   /** Windows to collect, oldest first. */
   readonly due: readonly Window[]

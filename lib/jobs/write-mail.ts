@@ -20,20 +20,20 @@ import { countWordsOf } from '../deliver/alert/condition.ts'
 export type MailInstructions = {
   readonly channel: Channel
   readonly week: Pick<WeekMail, 'week' | 'from' | 'to'>
-  /** Windows that should have been collected by then and are not stored are told as missing. */
+  /** Windows that should have been collected by then and are not stored are reported as missing. */
   readonly now: Date
   /** Version of ciphertrail. */
   readonly version: string
-  /** Where people reach the pages, without a slash at its end; null where they cannot. */
+  /** URL of the pages, without a slash at its end; null if there is none. */
   readonly url: string | null
   /** How many recipients of the channel get no mail any more. */
   readonly suppressed: SuppressedCounts
 }
 
-/** What is said to the recipients of a channel, and what of the report goes with it. */
+/** The content for a channel's recipients, and the parts of the report that go with it. */
 export type WeekMailContent = MailContent & Pick<MailReport, 'download' | 'attachments'>
 
-/** The expiries of so many clusters are read at once. */
+/** Number of clusters whose expiries are read at once. */
 const MAX_READS = 16
 
 /** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
@@ -56,12 +56,12 @@ export async function weekMail(
     { channel, period, now, hasPages: url !== null },
     objects,
   )
-  // Of a whole cluster: not told to channels of some namespaces, as in alerts.
+  // Facts about a whole cluster: not shown to channels of some namespaces, as in alerts.
   const told = channel.namespaces.length > 0 ? [] : clusters
   const expiries = await concurrently(told, MAX_READS, async ({ id }) => ({
     id,
     facts: await expiryFacts(id, objects).catch((error: unknown) => {
-      // Then it is not known, and said so; the others' are told.
+      // Then it is reported as unknown; the other clusters' expiries are reported.
       if (error instanceof StoreError) throw error
       return null
     }),

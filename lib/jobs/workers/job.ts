@@ -1,4 +1,4 @@
-/** What is done in a process of its own, so that whatever a cluster or an agent wrote can end that process and nothing else. */
+/** Work in a separate process, so that hostile evidence of a cluster or agent can kill that process and nothing else. */
 import type { Window } from '../../model/time.ts'
 import type { CollectedDue } from '../collect-window.ts'
 import type { DueWindow } from '../due-windows.ts'
@@ -9,10 +9,10 @@ export type Job =
   | { readonly kind: 'collect'; readonly message: DueWindow }
   /** Derives from the attempts that are stored of a window. */
   | { readonly kind: 'derive'; readonly cluster: string; readonly window: Window }
-  /** Brings everything that is derived of these clusters up to all evidence, so many at once. */
+  /** Brings all derived data of these clusters up to date, several clusters at once. */
   | { readonly kind: 'compact'; readonly clusters: readonly string[]; readonly now: string; readonly atOnce: number }
 
-/** What came of a cluster that was to be compacted. */
+/** The outcome of compacting a cluster. */
 export type Compacted = {
   readonly cluster: string
   /** How many windows were made. */
@@ -23,7 +23,7 @@ export type Compacted = {
   readonly problem: string | null
 }
 
-/** What a worker tells on the way, and at the end. */
+/** Messages of a worker, on the way and at the end. */
 export type Told =
   /** It parses or assesses this evidence from now on. */
   | { readonly told: 'begin'; readonly key: string }

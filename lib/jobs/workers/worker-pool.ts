@@ -1,4 +1,4 @@
-/** The side of whoever has something done by workers: starts them, keeps one, and ends whichever takes too long. */
+/** The parent's side of workers: starts them, keeps one, and kills those that take too long. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { countEnd, MAX_ENDS } from '../../store/evidence/set-aside.ts'
 import type { Objects } from '../../store/objects/objects.ts'
@@ -18,16 +18,16 @@ export type WorkerSettings = {
   readonly silentMs?: number
 }
 
-/** What keeps to the budget of a window takes less. */
+/** Windows within the budget take less. */
 const MEMORY_MB = 1000
 
-/** What keeps to the budget of a window takes ten seconds, a minute on a busy machine. */
+/** Windows within the budget take ten seconds, a minute on a busy machine. */
 const READING_MS = 5 * 60 * 1000
 
 /** Longer than one window takes, whatever times out. */
 const SILENT_MS = 60 * 60 * 1000
 
-/** So many workers without a job are kept, since to start one takes as long as a window of a small cluster. */
+/** Number of idle workers that are kept, since starting one takes as long as a window of a small cluster. */
 const MAX_KEPT = 1
 
 /** One that grew larger is not kept: the next one begins small. */
@@ -53,7 +53,7 @@ export type WorkerPool = {
   readonly collect: (message: Extract<Job, { kind: 'collect' }>['message']) => Promise<CollectedDue>
   /** Derives from what is stored of a window. Throws as `collect` does. */
   readonly derive: (job: Omit<Extract<Job, { kind: 'derive' }>, 'kind'>) => Promise<void>
-  /** Compacts clusters, and tells what came of each: one that ends the worker keeps no other from it. */
+  /** Compacts clusters, and reports the outcome of each: one that kills the worker does not hold up the others. */
   readonly compact: (
     clusters: readonly string[],
     how: { readonly now: Date; readonly atOnce: number; readonly isOver?: () => boolean },
@@ -82,7 +82,7 @@ export function workerPool(
     const child = fork(entry, args, {
       // V8 lets the space for new objects grow with the machine's memory.
       execArgv: [`--max-old-space-size=${memoryMb}`, '--semi-space-growth-factor=1'],
-      // What V8 says as its memory is full is for nobody.
+      // Discard V8's output about exhausted memory.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     })
     all.add(child)
@@ -204,7 +204,7 @@ export function workerPool(
         if (outcome === null || !('why' in outcome)) return
         const [first, ...others] = left
         if (first === undefined) return
-        // Of several at once only what was being read is known; one after the other, it was the first of those that are left.
+        // With several clusters at once, only the evidence being read is known; one after the other, it was the first of the remaining ones.
         const key = outcome.reading ?? (most === 1 ? outcome.last : null)
         const line = await blame(`derive cluster "${first}"`, key, outcome.why)
         tries += most === 1 ? 1 : 0

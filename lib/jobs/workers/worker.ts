@@ -16,9 +16,9 @@ import type { Compacted, Job, Told } from './job.ts'
 export type JobDeps = CollectDueDeps & CollectInput
 
 /**
- * Does a job in this process. Throws as what it calls does, but for a cluster that cannot be compacted, which is told.
+ * Does a job in this process. Throws as the called functions do, except for a cluster that cannot be compacted, which is reported.
  *
- * @param onCompacted told of each cluster that was compacted, once it was
+ * @param onCompacted receives each cluster after it was compacted
  */
 export async function doJob(
   job: Job,
@@ -75,7 +75,7 @@ export async function serveJobs(deps: JobDeps): Promise<void> {
     end: () => tell({ told: 'end' }),
     forget: () => tell({ told: 'forget' }),
   })
-  // Whoever started it decides when it ends: a terminal and a supervisor signal all processes at once.
+  // The parent decides when it ends: a terminal and a supervisor signal all processes at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
   process.on('message', (job: Job) => {
     doJob(job, deps, (outcome) => tell({ told: 'compacted', outcome })).then(
