@@ -1,4 +1,4 @@
-/** What alerts are decided on, read from the store. */
+/** The facts on which alerts are decided, read from the store. */
 import { toSeconds, toTime } from '../../time/windows.ts'
 import type { Cluster } from '../../model/registry.ts'
 import type { TimelineMonth } from '../../model/history.ts'
@@ -39,8 +39,8 @@ const NOTHING = {
 } as const
 
 /**
- * What is known of a cluster's certificates and trust anchors now, and nothing else of it; null where nothing was collected lately, so that it is not known. Read by two
- * requests. Throws for a result that is damaged.
+ * The current certificates and trust anchors of a cluster, and nothing else; null if unknown because nothing was collected lately. Costs two requests. Throws
+ * for a damaged result.
  */
 export async function expiryFacts(clusterId: string, objects: Objects): Promise<ClusterFacts | null> {
   const last = await readLast(clusterId, objects)
@@ -50,7 +50,7 @@ export async function expiryFacts(clusterId: string, objects: Objects): Promise<
 /** Which paths are judged. */
 type JudgedSettings = Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>
 
-/** What is known of a cluster now. Never throws: what cannot be read is its `problem`. */
+/** The current facts about a cluster. Never throws: a failed read is its `problem`. */
 export async function clusterFacts(
   cluster: Cluster,
   at: Date,
@@ -93,7 +93,7 @@ export async function clusterFacts(
 
 type SeenWindow = ClusterFacts['windows'][number]
 
-/** The last window that was observed, where none of these was: since when nothing is, is to be told. */
+/** The last observed window, if none of these was observed: the alert says since when nothing is observed. */
 async function seenBefore(
   clusterId: string,
   windows: readonly SeenWindow[],
@@ -107,7 +107,7 @@ async function seenBefore(
 
 type StoredWindow = TimelineMonth['windows'][number]
 
-/** Where no proxy was to be seen, silence is no loss if a list says so, and no sight either. */
+/** If a list says that there were no proxies to observe, silence is neither a loss nor an observation. */
 function observedOf(
   { start, collected, expectedSeconds, observedSeconds, ratio }: StoredWindow,
   unlisted: ReadonlySet<string> = new Set(),
@@ -116,7 +116,7 @@ function observedOf(
   return { isObserved: collected && observedSeconds > 0, share: collected ? ratio : null }
 }
 
-/** Windows that nobody stored, before all that are stored, say nothing of a namespace; of those after them the last two say all. */
+/** Missing windows before all stored ones say nothing about a namespace; of those after, the last two decide. */
 function namespaceFacts(
   recent: Recent | undefined,
   missing: readonly { readonly end: string }[],
@@ -140,7 +140,7 @@ function namespaceFacts(
   }
 }
 
-/** Paths of the classes that are judged: the report lists the others. Where no list tells of namespaces, all are judged. */
+/** Paths of the judged classes: the report lists the others. Without a list of namespaces, all are judged. */
 async function judgedPaths(
   clusterId: string,
   recent: Recent,
@@ -165,7 +165,7 @@ function pathsOf({ paths, episodes, seen }: Recent): readonly AlertPath[] {
   })
 }
 
-/** As of the last window that anything is stored of; what it does not tell is not known. */
+/** From the last window with stored data; what it does not contain is unknown. */
 function cryptoFacts(last: Recent['last']): Pick<ClusterFacts, 'certificate' | 'trustAnchors'> {
   if (last?.collected !== true) return { certificate: null, trustAnchors: null }
   const { certificates, trustAnchors } = last.crypto
@@ -193,7 +193,7 @@ export async function sealFacts(at: Date, clusters: readonly Cluster[], objects:
     : null
 }
 
-/** What was accepted. A register that is damaged accepts nothing; a store that does not answer is asked again with the next look. */
+/** The waivers. A damaged register accepts nothing; if the store does not answer, the next look retries. */
 export async function readWaivers(objects: Objects): Promise<AlertFacts['waivers']> {
   try {
     return { all: (await declaredWaivers(objects)).declared, problem: null }
@@ -213,7 +213,7 @@ export async function readJudged(
   }
 }
 
-/** What to say of an object that is damaged or deleted. Throws whatever else it is. */
+/** A line about a damaged or deleted object. Rethrows any other error. */
 function damageLine(error: unknown): string {
   if (error instanceof DamagedChangeError || error instanceof DeletedError) return errorLine(error)
   throw error

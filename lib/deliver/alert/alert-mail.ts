@@ -12,29 +12,29 @@ import { countWordsOf } from './condition.ts'
 
 const place = pageTemplate(new URL('templates/alert.hbs', import.meta.url))
 
-/** What is said of an alert, in every form: all of it printable. */
+/** The content of an alert, the same in every form, with control characters escaped. */
 export type AlertView = {
   readonly language: string
   readonly subject: string
-  /** Whose it is, when it was decided, and in which time zone its times are. */
+  /** Channel, time of the decision, and time zone of the alert's times. */
   readonly about: string
   readonly sections: readonly {
     readonly title: string
     readonly entries: readonly {
       readonly line: string
       readonly notes: readonly string[]
-      /** What would fix it: a sentence, then lines that can be pasted. */
+      /** The fix: a sentence, then lines that can be pasted. */
       readonly fix: readonly string[]
     }[]
     /** How many are not shown; empty where all are. */
     readonly more: string
   }[]
-  /** Where people reach the pages; null: nowhere. */
+  /** URL of the pages; null: none. */
   readonly page: string | null
   readonly footer: readonly string[]
 }
 
-/** What is sent of an alert. */
+/** The parts of an alert that are sent. */
 export type AlertContent = {
   readonly view: AlertView
   readonly subject: string
@@ -50,10 +50,10 @@ const STEPS = [50, 25, 12, 6, 3, 1] as const
 
 const MAX_SUBJECT_LENGTH = 180
 
-/** Of each list: SNS takes 256 KB in all. */
+/** Limit of each list: SNS accepts 256 KB in all. */
 const MAX_JSON_BYTES = 100_000
 
-/** What is told to have ended, by how much that says, the least first, so that a cut leaves no good news alone: only the last is that. */
+/** Endings, weakest evidence first, so that truncation never leaves good news alone: only the last group is good news. */
 const ENDED_GROUPS: readonly {
   readonly title: string
   readonly word: string

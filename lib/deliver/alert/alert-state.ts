@@ -1,4 +1,4 @@
-/** What was told to a channel, as it is kept: replaced by compare-and-swap, so that of two runs at once one decides. */
+/** The stored alert state of a channel: replaced by compare-and-swap, so that one of two concurrent runs decides. */
 import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { parseJson } from '../../text/parse-json.ts'
@@ -48,8 +48,8 @@ const stateSchema = z.object({
 export type KeptAlerts = { readonly state: AlertState; readonly etag: string | null }
 
 /**
- * What was told to a channel; nothing where nothing was. A damaged state is none, and so is that of a channel of the same name that was taken away: what is
- * open is then told again rather than kept back.
+ * Reads the alert state of a channel; empty if there is none. A damaged state counts as none, and so does that of a removed channel of the same name: open
+ * conditions are then reported again rather than not at all.
  */
 export async function readAlerts({ id, addedAt }: Channel, objects: Objects): Promise<KeptAlerts> {
   const stored = await objects.get(alertsKey(id))
@@ -60,7 +60,7 @@ export async function readAlerts({ id, addedAt }: Channel, objects: Objects): Pr
   return { state: { sequence, watched, notices }, etag: stored.etag }
 }
 
-/** Keeps what is told now. False where somebody else decided meanwhile: then nothing of ours is told. */
+/** Stores the new state. False if a concurrent run decided meanwhile: then nothing of ours is sent. */
 export async function keepAlerts(
   { id, addedAt }: Channel,
   state: AlertState,

@@ -6,7 +6,7 @@ import type { Channel } from '../channel/channel.ts'
 import type { Dates } from '../../time/dates.ts'
 import { cutLine } from '../../text/printable.ts'
 
-/** What an alert may be about, in the order in which it tells them. */
+/** Kinds of alert conditions, in the order in which an alert lists them. */
 export const CONDITION_KINDS = [
   'path',
   'coverage',
@@ -17,7 +17,7 @@ export const CONDITION_KINDS = [
   'unreadable',
 ] as const
 
-/** What an alert may be about. */
+/** Kind of an alert condition. */
 export type ConditionKind = (typeof CONDITION_KINDS)[number]
 
 const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several: string]>> = {
@@ -30,7 +30,7 @@ const KIND_WORDS: Readonly<Record<ConditionKind, readonly [one: string, several:
   unreadable: ['record unreadable', 'records unreadable'],
 }
 
-/** How many there are of each kind, such as `2 paths not encrypted, 1 seal behind`; empty where there are none. */
+/** Counts by kind, such as `2 paths not encrypted, 1 seal behind`; empty if there are none. */
 export function countWordsOf(conditions: readonly Pick<Condition, 'kind'>[]): string {
   return CONDITION_KINDS.flatMap((kind) => {
     const count = conditions.filter((condition) => condition.kind === kind).length
@@ -38,7 +38,7 @@ export function countWordsOf(conditions: readonly Pick<Condition, 'kind'>[]): st
   }).join(', ')
 }
 
-/** Something that is so, or was. */
+/** A current or past alert condition. */
 export type Condition = {
   /** Names it for as long as it lasts, and when it comes again. */
   readonly key: string
@@ -49,27 +49,27 @@ export type Condition = {
   readonly since: string
   /** In words, printable, one line. */
   readonly line: string
-  /** Why it is so and what would fix it, each a printable line; empty where that is not known or nothing is to be said. */
+  /** Cause and fix, each a printable line; empty if unknown or if there is nothing to say. */
   readonly details: readonly string[]
 }
 
-/** What is so now. */
+/** A current condition. */
 export type Present = Condition & {
   /** Id of the episode of a path; null for whatever else. */
   readonly episode: string | null
-  /** Id of the waiver that accepts a path; null where none does. What is accepted is not told. */
+  /** Id of the waiver that accepts a path; null if none does. Accepted paths are not reported. */
   readonly waiver: string | null
-  /** RFC 3339: when it is to be told again although it was told, since it grew worse; empty for never. */
+  /** RFC 3339: when it is reported again because it became more urgent; empty for never. */
   readonly tellAgainAt: readonly string[]
 }
 
-/** A condition and what was told of it. */
+/** A condition and what was reported about it. */
 export type Watched = Omit<Present, 'details' | 'tellAgainAt'> & {
-  /** It is so, and no waiver accepts it. */
+  /** The condition holds, and no waiver accepts it. */
   readonly isActive: boolean
-  /** Whether it was told that it is so; what was not told to begin is not told to end. */
+  /** Whether its beginning was reported; only then is its end reported. */
   readonly isTold: boolean
-  /** RFC 3339: when it was last told to begin; null for never. */
+  /** RFC 3339: when its beginning was last reported; null for never. */
   readonly toldAt: string | null
 }
 
@@ -78,7 +78,7 @@ export type AlertPath = PathEpisode & {
   readonly seen: Pick<PathRow, 'state' | 'outcome' | 'reason' | 'cause' | 'settings'> | null
 }
 
-/** What is known of a cluster. */
+/** The facts about a cluster. */
 export type ClusterFacts = {
   readonly id: string
   /** Why its history cannot be read; then nothing else of it is known. One line. */
@@ -87,10 +87,10 @@ export type ClusterFacts = {
   readonly firstLookAt: string | null
   /** Every episode that is open, and those that ended. */
   readonly episodes: readonly AlertPath[]
-  /** The expected windows that should be collected by now, oldest first. */
+  /** The expected windows that should have been collected, oldest first. */
   readonly windows: readonly {
     readonly end: string
-    /** Null: there was nothing to see, as a list of what there was says. That is no loss, and ends none. */
+    /** Null: a list says that there was nothing to observe. That is no loss, and ends none. */
     readonly isObserved: boolean | null
     /** How much of what was to be seen was; null where that is not known. */
     readonly share: number | null
@@ -103,9 +103,9 @@ export type ClusterFacts = {
     /** RFC 3339: end of the last window in which some of it was observed; null where that is not known. */
     readonly seenAt: string | null
   }[]
-  /** Whether a complete list tells what there was in the last window: in a namespace that is not among them nothing was to be seen. */
+  /** Whether a complete list covers the last window: in a namespace that it does not name, there was nothing to observe. */
   readonly isListed: boolean
-  /** The earliest end of a proxy's certificate, as of the end of the window that told it; null where that is not known. */
+  /** The earliest expiry of a proxy's certificate, at the end of the window that showed it; null if unknown. */
   readonly certificate: {
     readonly expires: string
     readonly asOf: string
@@ -123,7 +123,7 @@ export type AlertFacts = {
   /** RFC 3339. */
   readonly now: string
   readonly clusters: readonly ClusterFacts[]
-  /** The register. Where it cannot be read, `problem` says why in one line, and nothing counts as accepted. */
+  /** The waivers. If they cannot be read, `problem` says why in one line, and nothing counts as accepted. */
   readonly waivers: { readonly all: readonly Waiver[]; readonly problem: string | null }
   /** Why the scope cannot be read, in one line; then paths of every class are among `clusters`. Null: it can. */
   readonly scopeProblem: string | null
@@ -149,5 +149,5 @@ export type KnownCluster = ClusterFacts & {
   readonly byPath: ReadonlyMap<string, readonly AlertPath[]>
 }
 
-/** A line of an alert, of which no program shows more. */
+/** Truncates a line of an alert to what programs show. */
 export const cut = (line: string): string => cutLine(line, MAX_LINE_LENGTH)

@@ -1,4 +1,4 @@
-/** What is so now of all that cannot wait, in words. Pure. */
+/** Current alert conditions, as text. Pure. */
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
@@ -13,7 +13,7 @@ const DAY = 24 * 60 * 60
 const CERTIFICATE_SECONDS = 2 * 60 * 60
 /** A new anchor takes weeks to be everywhere. */
 const TRUST_ANCHOR_SECONDS = 30 * DAY
-/** Before its end, and with it, whoever forgot what was told weeks ago is told again. */
+/** Before it expires, and when it does, the alert is repeated for those who forgot one of weeks ago. */
 const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
 
 /** Kubernetes has none that is longer. */
@@ -43,9 +43,9 @@ export function knownOf(channel: Channel, facts: AlertFacts): KnownFacts {
 }
 
 /**
- * Everything that is so now, what a waiver accepts among it; what is of a whole cluster, or of all, before the many paths.
+ * All current conditions, waived ones included; those of whole clusters, or of all, before the many paths.
  *
- * @param before what was known before, by key
+ * @param before the previously known conditions, by key
  */
 export function presentOf(known: KnownFacts, before: ReadonlyMap<string, Watched>): readonly Present[] {
   const whole = [...registerConditions(known), ...sealConditions(known)]
@@ -57,10 +57,10 @@ export function presentOf(known: KnownFacts, before: ReadonlyMap<string, Watched
   ]
 }
 
-/** What the mail of a week tells beside paths and coverage, which it tells itself. */
+/** Conditions in the weekly mail in addition to paths and coverage, which it shows itself. */
 const BESIDE_PATHS: readonly ConditionKind[] = ['certificate', 'trust-anchor', 'seal']
 
-/** What else is so now that a channel is to know, in the words of its alerts; of certificates and trust anchors only where the channel has every namespace. */
+/** Other current conditions for a channel, in the words of its alerts; certificates and trust anchors only if the channel has every namespace. */
 export function otherConditions(channel: Channel, facts: AlertFacts): readonly Condition[] {
   return presentOf(knownOf(channel, facts), new Map()).filter(({ kind }) => BESIDE_PATHS.includes(kind))
 }
@@ -74,7 +74,7 @@ const present = (condition: Omit<Condition, 'details'>, ...details: readonly str
   tellAgainAt: [],
 })
 
-/** What was declared and cannot be read. */
+/** Unreadable declarations. */
 function registerConditions({ facts: { now, waivers, scopeProblem } }: KnownFacts): readonly Present[] {
   const unreadable = (key: string, what: string, problem: string | null): readonly Present[] =>
     problem === null
@@ -102,7 +102,7 @@ function sealConditions({ facts: { now, seal }, dates }: KnownFacts): readonly P
   ]
 }
 
-/** What is of a cluster as a whole. */
+/** Conditions of a whole cluster. */
 function wholeConditions(
   { channel, facts: { now }, dates }: KnownFacts,
   cluster: KnownCluster,
@@ -176,9 +176,9 @@ function wholeConditions(
 }
 
 /**
- * Namespaces of which nothing was observed on a cluster of which something was.
+ * Namespaces of which nothing was observed, on a cluster that was partly observed.
  *
- * @param isDark the whole cluster is told as not observed, which says it of each namespace
+ * @param isDark the whole cluster is reported as not observed, which covers each namespace
  */
 function namespaceConditions(
   { channel, dates }: Pick<KnownFacts, 'channel' | 'dates'>,
@@ -191,7 +191,7 @@ function namespaceConditions(
     if (last?.isObserved !== false || !isOfChannel(channel, [{ namespace: name }])) return []
     const key = namespaceKey(id, name)
     const was = before.get(key)
-    // What was told keeps its words: windows that told since when go into months.
+    // A reported condition keeps its text: the windows with its start are merged into months later.
     if (was?.isActive === true) return [namespaceCondition({ key, cluster: id, since: was.since, line: was.line })]
     if (isDark || secondLast?.isObserved !== false) return []
     const since = seenAt ?? secondLast.end
@@ -201,7 +201,7 @@ function namespaceConditions(
   })
 }
 
-/** Names the lost coverage of a namespace. What is no name of one, which a label may be, is made printable, and cut. */
+/** Names the lost coverage of a namespace. A label may hold an invalid name: control characters are escaped, and it is truncated. */
 export const namespaceKey = (cluster: string, name: string): string =>
   `coverage/${cluster}/${cutLine(printable(name), MAX_NAME_LENGTH)}`
 

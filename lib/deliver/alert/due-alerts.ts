@@ -1,6 +1,6 @@
 /**
- * What cannot wait until Monday: decided from what is so now and what was told before. Pure. What is not known ends nothing: a path is told as fixed only
- * where it was seen so.
+ * Decides urgent alerts from the current conditions and those reported before. Pure. Unknown ends nothing: a path is reported as fixed only if it was observed
+ * so.
  */
 import { createHash } from 'node:crypto'
 import { toSeconds } from '../../time/windows.ts'
@@ -9,50 +9,50 @@ import { type Ended, acceptedWords, endedNotice } from './endings.ts'
 import type { Channel } from '../channel/channel.ts'
 import type { AlertFacts, Condition, Present, Watched, KnownFacts } from './condition.ts'
 
-/** What is told at one time, all of it together. */
+/** The content of one alert. */
 export type Notice = {
   /** 32 hex digits. */
   readonly id: string
   /** RFC 3339. */
   readonly at: string
-  /** What is of a whole cluster before paths. */
+  /** Conditions of whole clusters before paths. */
   readonly began: readonly Condition[]
   readonly ended: readonly Ended[]
-  /** Whom it is for, as claims name them: whoever joins later is not told of what was before, nor of what is not theirs. */
+  /** Its recipients, as claims name them: later recipients do not get earlier alerts. */
   readonly to: readonly string[]
 }
 
-/** What a channel was told. */
+/** The alerts sent to a channel. */
 export type AlertState = {
   /** How many notices there were. */
   readonly sequence: number
   readonly watched: readonly Watched[]
-  /** Of the last days, oldest first: so long it is looked whether each of them was delivered. */
+  /** Notices of the last days, oldest first: their delivery is checked for that long. */
   readonly notices: readonly Notice[]
 }
 
 /** The state of a channel before its first look. */
 export const NO_ALERTS: AlertState = { sequence: 0, watched: [], notices: [] }
 
-/** The same thing is told to begin at most once in this time, however often it comes and goes. */
+/** The beginning of one condition is reported at most once in this time, however often it comes and goes. */
 const COOL_DOWN_SECONDS = 6 * 60 * 60
 
 /** So long notices are kept, and looked after. */
 const NOTICE_SECONDS = 3 * 24 * 60 * 60
 
-/** Of so many it is kept how to fix them: no form of an alert shows more. */
+/** Number of conditions whose fix is kept: no form of an alert shows more. */
 const MAX_DETAILED = 200
 
 /** Longer than any run takes from its beginning to its decision. */
 const SLOW_SECONDS = 60 * 60
 
-/** Whether what was told last is younger than a look that began at a time: then it knows less, and must not decide. */
+/** Whether the last notice is younger than a look that began at a time: then the look has older data, and must not decide. */
 export function isStale({ notices }: AlertState, now: string): boolean {
   const ahead = toSeconds(notices.at(-1)?.at ?? now) - toSeconds(now)
   return ahead > 0 && ahead < SLOW_SECONDS
 }
 
-/** Decides what is to be told to a channel, and what is known to be told then. The notice is null where nothing is. */
+/** Decides what to report to a channel, and the state after it. The notice is null if there is nothing to report. */
 export function decideAlerts(
   channel: Channel,
   state: AlertState,
@@ -62,7 +62,7 @@ export function decideAlerts(
   const known = knownOf(channel, facts)
   const before = new Map(state.watched.map((one) => [one.key, one]))
   const current = new Map(presentOf(known, before).map((one) => [one.key, one]))
-  // Also of a time far ahead, which a clock that was wrong or a replay left: nobody must be kept from knowing by it.
+  // Also true far in the future, as a wrong clock or a replay leaves it: that must not suppress alerts.
   const isLongAgo = (time: string, seconds: number): boolean => Math.abs(toSeconds(now) - toSeconds(time)) >= seconds
   const isCool = (toldAt: string | null): boolean => toldAt === null || isLongAgo(toldAt, COOL_DOWN_SECONDS)
   const began: Condition[] = []
@@ -75,7 +75,7 @@ export function decideAlerts(
     if (end === null) watched.push(one)
     else {
       if (end !== undefined && one.isTold) ended.push({ ...conditionOf(one), ...end })
-      // So that it is not told again at once when it comes back.
+      // Keeps its time, so that it is not reported again at once when it returns.
       if (!isCool(one.toldAt)) watched.push({ ...one, isActive: false, isTold: false, waiver: null })
     }
   }
@@ -91,7 +91,7 @@ export function decideAlerts(
     }
     const { details, tellAgainAt, ...found } = one
     const isSame = was?.isActive === true && !isAnother(was, one, known)
-    // What is back before it was told to end is told again, if its time has come; else it was told, and is so.
+    // A condition that returns before its end was reported is reported again if its time has come; otherwise it was reported and still holds.
     const isWorse = tellAgainAt.some((time) => isBetween(time, toldAt ?? now, now))
     const isNew = (!(isSame && wasTold) || isWorse) && isCool(toldAt)
     const condition = isSame ? { ...found, ...keptOf(was, one) } : found
@@ -109,7 +109,7 @@ export function decideAlerts(
 const isBetween = (time: string, from: string, to: string): boolean =>
   toSeconds(from) < toSeconds(time) && toSeconds(time) <= toSeconds(to)
 
-/** Everybody and every place that a channel tells, as claims name them. */
+/** All recipients and endpoints of a channel, as claims name them. */
 function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly string[] {
   const places = [...(webhook === null ? [] : [webhook.url]), ...(snsTopic === null ? [] : [snsTopic])]
   return [...recipients, ...places.map(endpointPseudonym)]
@@ -125,7 +125,7 @@ function noticeId(channel: string, sequence: number, now: string): string {
   return createHash('sha256').update(`${channel} ${sequence} ${now}`).digest('hex').slice(0, 32)
 }
 
-/** What is told of a condition. What ends has no details any more. */
+/** The reported part of a condition. One that ended has no details. */
 const conditionOf = (
   { key, kind, cluster, since, line }: Omit<Condition, 'details'>,
   details: readonly string[] = [],
@@ -138,14 +138,14 @@ const conditionOf = (
   details,
 })
 
-/** Whether the episode that was known is over and this is another one of its path. One that only has another name by now is the same. */
+/** Whether the known episode is over and this is another episode of its path. A renamed episode is the same one. */
 function isAnother(was: Watched, { cluster, episode }: Present, { clusters }: KnownFacts): boolean {
   if (was.episode === null || was.episode === episode) return false
   const known = clusters.get(cluster ?? '')?.byEpisode.get(was.episode)
   return known !== undefined && known.episode.endedAt !== null
 }
 
-/** What is not a path is as old as when it was found; a path is as old as its history says, and was told in the words of its beginning. */
+/** The start of a path comes from its history, that of any other condition is when it was found. A path keeps the text of its first report. */
 function keptOf(was: Watched, one: Present): Partial<Pick<Condition, 'since' | 'line'>> {
   if (one.kind !== 'path') return { since: was.since }
   return was.episode === one.episode ? { line: was.line } : {}

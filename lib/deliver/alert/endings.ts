@@ -1,4 +1,4 @@
-/** How what was told and is not so any more ended, in words: over only what was seen to be. Pure. */
+/** How a reported condition ended, as text: `over` only if that was observed. Pure. */
 import { toSeconds } from '../../time/windows.ts'
 import { type Dates, durationWords } from '../../time/dates.ts'
 import { printable } from '../../text/printable.ts'
@@ -11,21 +11,18 @@ import { pathWords } from './path-conditions.ts'
 import { cut } from './condition.ts'
 
 /**
- * How something that was told is not to be told any more. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also what is not seen any
- * more where not all was. `over`: whatever else is seen not to be so. `waived`: it is so, and accepted. `not-watched`: nobody knows whether it is so.
+ * Why a reported condition is no longer reported. `fixed`, `refused`, `gone` and `quiet`: as a path's episode ends; `gone` also if it is no longer seen but not
+ * everything was observed. `over`: any other condition that was observed to end. `waived`: it holds, and is accepted. `not-watched`: unknown.
  */
 export const ENDINGS = ['fixed', 'refused', 'gone', 'quiet', 'over', 'waived', 'not-watched'] as const
 
-/** How a condition that was told ended. */
+/** How a reported condition ended. */
 export type ConditionEnding = (typeof ENDINGS)[number]
 
-/** Something that was told, and how that ended: its line says so, too. */
+/** A reported condition and its ending, which its line includes. */
 export type Ended = Condition & { readonly ending: ConditionEnding }
 
-/**
- * How something that was so and is not among what is so now stands: how it ended, or null where that is not known, so that it stays. What was not seen to
- * end is told as not watched.
- */
+/** How a condition that is no longer present ended; null if unknown, so that it stays. If its end was not observed, it is reported as not watched. */
 export function endedNotice(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'ending'> | null {
   const end = endedAs(watched, known)
   return end === null ? null : { ...end, line: cut(end.line) }
@@ -58,7 +55,7 @@ function endedAs(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'end
       return certificateEnd(cluster.certificate, dates, told)
     case 'trust-anchor':
       if (channel.namespaces.length > 0) return left('what is of a whole cluster', told)
-      // One that is still trusted and ends later than it did is so by another clock.
+      // If it is still trusted and expires later than before, only the clock differs.
       return cluster.trustAnchors === null ||
         cluster.trustAnchors.some(({ sha256 }) => watched.key === `trust-anchor/${id}/${sha256}`)
         ? null
@@ -68,7 +65,7 @@ function endedAs(watched: Watched, known: KnownFacts): Pick<Ended, 'line' | 'end
   }
 }
 
-/** Where no list says that there is nothing to be seen any more, a namespace that is not observed stays so. */
+/** Unless a list says that there is nothing left to observe, an unobserved namespace stays so. */
 function namespaceEnd(
   watched: Watched,
   { id, namespaces, windows, isListed }: KnownCluster,
@@ -90,7 +87,7 @@ function namespaceEnd(
 const shareOf = (share: number | null): string =>
   share === null || share === 1 ? '' : `, ${shareWords(share)} of what was to be seen`
 
-/** A proxy that nobody read may still have it. */
+/** An unread proxy may still have it. */
 function certificateEnd(
   certificate: ClusterFacts['certificate'],
   dates: Dates,
@@ -103,13 +100,13 @@ function certificateEnd(
     : { ending: 'gone', line: `${seen}, and not every proxy was seen ${told}` }
 }
 
-/** Nobody looks at it for the channel any more, which says nothing of how it is. */
+/** The channel no longer covers it, so its state is unknown. */
 const left = (what: string, told: string): Pick<Ended, 'line' | 'ending'> => ({
   ending: 'not-watched',
   line: `no longer watched, since ${what} left the channel ${told}`,
 })
 
-/** What is told to have ended, in the words of its beginning. */
+/** The text with which the beginning was reported. */
 const toldWords = ({ line }: Pick<Condition, 'line'>): string => `(told: ${line})`
 
 function pathEnd(
@@ -120,7 +117,7 @@ function pathEnd(
   const { key, since, episode } = watched
   const told = toldWords(watched)
   const own = byPath.get(key.slice(`path/${id}/`.length)) ?? []
-  // Where a window came late, the same stretch may begin earlier, and has another name.
+  // After a late window the same stretch may begin earlier, under another name.
   const path =
     byEpisode.get(episode ?? '') ??
     own.findLast(({ episode: { endedAt } }) => endedAt !== null && toSeconds(endedAt) > toSeconds(since))
@@ -140,7 +137,7 @@ function pathEnd(
   }
 }
 
-/** How something that was told is told to be accepted: it is as it was. */
+/** The line of an accepted condition: its state is unchanged. */
 export function acceptedWords({ line, waiver }: Present, { facts, dates }: KnownFacts): string {
   const accepting = facts.waivers.all.find(({ id }) => id === waiver)
   const until =

@@ -10,7 +10,7 @@ import { whyWords } from '../mail/entries.ts'
 import { endpointName, destinationName } from '../../report/table-cells.ts'
 import { cut } from './condition.ts'
 
-/** Whoever registers a cluster adds the channel that is told of it before the first look or in the same sitting. */
+/** An operator who registers a cluster adds its channel before the first look or in the same session. */
 const SITTING_SECONDS = 60 * 60
 
 /** The conditions of a cluster's paths that are not encrypted. */
@@ -21,7 +21,7 @@ export function pathConditions(
 ): readonly Present[] {
   if (problem !== null) return []
   const { channel, facts, dates } = known
-  // Then nobody was told of what the first look found.
+  // Then the findings of the first look were never reported.
   const isNewCluster = firstLookAt !== null && toSeconds(channel.addedAt) <= toSeconds(firstLookAt) + SITTING_SECONDS
   const conditions: Present[] = []
   for (const path of episodes) {
@@ -30,7 +30,7 @@ export function pathConditions(
     const key = `path/${id}/${pathId}`
     const watched = before.get(key)
     const lapsed = lapsedWaiver(path, id, facts)
-    // What was there before the channel is no news, the mail of the week tells it; but that it is not accepted any more is, and what a first look finds.
+    // Paths from before the channel are no news, since the weekly mail shows them. An ended waiver and the findings of a first look are news.
     const isNews =
       isNewCluster ||
       toSeconds(episode.openedAt) > toSeconds(channel.addedAt) ||

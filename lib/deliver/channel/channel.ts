@@ -1,4 +1,4 @@
-/** Who gets which part of the news, when and how. Pure: channels.ts keeps channels, recipients.ts the addresses. */
+/** Channels: which recipients get which news, when and how. Pure: channels.ts stores channels, recipients.ts the addresses. */
 import { domainToASCII } from 'node:url'
 import * as z from 'zod'
 import { matchesAny } from '../../text/pattern.ts'
@@ -7,10 +7,10 @@ import { checkedZone } from '../../time/week.ts'
 import { isClusterId } from '../../store/keys.ts'
 import { compareText } from '../../text/order.ts'
 
-/** How a mail is set: with a part in HTML beside the text, or as text alone. Both say the same. */
+/** Mail formats: HTML with a text part, or text alone. Both have the same content. */
 const MAIL_FORMATS = ['html', 'text'] as const
 
-/** How mail looks: HTML with text beside it, or text alone. */
+/** Format of mail: HTML with text beside it, or text alone. */
 export type MailFormat = (typeof MAIL_FORMATS)[number]
 
 const PSEUDONYM = /^r[0-9a-f]{32}$/
@@ -37,7 +37,7 @@ const channelSchema = z.strictObject({
   /** BCP 47, such as `en-GB`; the language that a mail declares. */
   language: z.string(),
   format: z.enum(MAIL_FORMATS),
-  /** Whether its recipients are told at once of what cannot wait. */
+  /** Whether its recipients get urgent alerts at once. */
   hasAlerts: z.boolean(),
   /** Where alerts are posted, too; null: nowhere. */
   webhook: z
@@ -66,10 +66,10 @@ const channelSchema = z.strictObject({
 /** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
 export type Channel = Readonly<z.infer<typeof channelSchema>>
 
-/** Where alerts are posted: an https address, which is recorded, and where the secret is that signs them, one of the two. */
+/** Endpoint for alerts: an https URL, which is recorded, and the location of the secret that signs them, one of the two. */
 export type Webhook = NonNullable<Channel['webhook']>
 
-/** What an operator says of a channel. What is absent keeps what it was, or takes its default in a new one. Lists replace lists. */
+/** An operator's settings of a channel. An absent one keeps its value, or takes its default in a new channel. Lists replace lists. */
 export type ChannelOptions = {
   readonly id: string
   readonly clusters?: readonly string[]
@@ -97,7 +97,7 @@ export type ChannelOptions = {
   readonly attachesPdf?: boolean
 }
 
-/** What was said of a channel cannot be. One line, which never quotes an address. */
+/** Invalid settings of a channel. One line, which never quotes an address. */
 export class ChannelError extends Error {
   override readonly name = 'ChannelError'
 }
@@ -119,7 +119,7 @@ export function decodeChannels(content: unknown): readonly Channel[] | undefined
   return contentSchema.safeParse(content).data?.channels
 }
 
-/** Whether a text may be the pseudonym of somebody. */
+/** Whether a text has the form of a recipient's pseudonym. */
 export function isPseudonym(text: string): boolean {
   return PSEUDONYM.test(text)
 }
@@ -173,7 +173,7 @@ export function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
   return downloadsSince !== null || attachesPdf
 }
 
-/** Whether a channel is told of all that there is, and so may have what tells of all. */
+/** Whether a channel covers everything, and so may receive data about everything. */
 export function isOfEverything({ clusters, namespaces }: Channel): boolean {
   return clusters.length === 0 && namespaces.length === 0
 }
@@ -253,7 +253,7 @@ function short(id: string, what: string, names: readonly string[]): readonly str
 
 function checkedTeam(id: string, team: string): string | null {
   if (team === '') return null
-  // It stands in subjects and in tables.
+  // It appears in subjects and in tables.
   if (team.length > 60 || /[\p{C}\p{Zl}\p{Zp}\p{M}]/u.test(team))
     throw channelError(id, 'the name of its team has at most 60 characters that can be seen')
   return team
@@ -280,7 +280,7 @@ function languageOf(id: string, language: string): string {
   const [canonical] = canonicalLanguages(language)
   if (canonical === undefined)
     throw channelError(id, `${JSON.stringify(language)} is no tag of a language, wanted one such as en or en-GB`)
-  // A tag that the words do not keep would mislead whoever has a mail read aloud.
+  // A language tag that does not match the text would mislead screen readers.
   if (new Intl.Locale(canonical).language !== 'en')
     throw channelError(
       id,
@@ -340,7 +340,7 @@ function checkedTopic(id: string, topic: string | null): string | null {
 
 const sorted = (texts: readonly string[]): readonly string[] => [...new Set(texts)].sort(compareText)
 
-/** What to say of a channel that cannot be as it was said. */
+/** The error for an invalid channel. */
 function channelError(id: string, state: string): ChannelError {
   return new ChannelError(`Cannot add channel ${JSON.stringify(id)}: ${state}`)
 }

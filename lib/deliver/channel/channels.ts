@@ -59,7 +59,7 @@ export async function removeChannel(id: string, author: ChangeAuthor, objects: O
     wasThere = channels.some((channel) => channel.id === id)
     return wasThere ? channels.filter((channel) => channel.id !== id) : channels
   })
-  // Also where it was gone already: whoever removed it may have died before the addresses were forgotten.
+  // Even if it was gone already: an earlier removal may have crashed before the addresses were deleted.
   await settle([], objects)
   return wasThere
 }
@@ -85,7 +85,7 @@ async function settle(addresses: readonly string[], objects: Objects): Promise<v
   )
 }
 
-/** Decides and records one change; again, if somebody else was first. `decide` gives the same list where there is none to make. */
+/** Decides and records one change; decides again after a concurrent change. `decide` returns the same list if there is nothing to change. */
 async function changeChannels(
   author: ChangeAuthor,
   objects: Objects,

@@ -1,4 +1,4 @@
-/** Whether the mail of a channel will say anything, and reach anybody. Pure. */
+/** Whether the mail of a channel will have content, and reach a recipient. Pure. */
 import { matchesPattern } from '../../text/pattern.ts'
 import { addressCheck, refuseAddress } from '../../net/refused-addresses.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
@@ -21,11 +21,11 @@ export type ChannelCheck = {
   readonly title: string
   /** Why no mail will be sent, or none that says anything, and what to do; null where nothing is wrong. */
   readonly problem: string | null
-  /** What works but should be looked at; null for nothing. */
+  /** A problem worth a look although it works; null for none. */
   readonly warning: string | null
 }
 
-/** What there is for a channel to be checked against. */
+/** The facts against which a channel is checked. */
 export type ChannelSurroundings = {
   /** Ids of the registered clusters. */
   readonly clusters: readonly string[]
@@ -33,9 +33,9 @@ export type ChannelSurroundings = {
   readonly suppressions: readonly Suppression[]
   /** Namespaces that were ever seen, by id of their cluster. One that is absent has no history that can be read. */
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
-  /** The latest week of which a report is kept, in its own time zone; null where there is none, or nobody asks. */
+  /** The latest week with a stored report, in its own time zone; null if there is none, or if not needed. */
   readonly lastReport: { readonly label: string; readonly timeZone: string } | null
-  /** Why the secret file of a webhook cannot be read on this machine, by id of the channel; absent where it can, or there is none. One line. */
+  /** Why the secret file of a webhook cannot be read on this machine, by id of the channel; absent if it can, or if there is none. One line. */
   readonly unreadSecrets: ReadonlyMap<string, string>
   /** Whether functions may work on the store, too: they have no file of this machine. */
   readonly isShared: boolean
@@ -77,7 +77,7 @@ function namespaceCheck({ clusters, namespaces }: Channel, around: ChannelSurrou
   const asked = clusters.length === 0 ? around.clusters : clusters
   const unread = asked.filter((cluster) => !around.namespaces.has(cluster))
   if (namespaces.length === 0) return { title, problem: null, warning: null }
-  // Without a history, nobody can tell a namespace that is quiet from one that is misspelt.
+  // Without a history, a quiet namespace and a misspelt one look the same.
   if (unread.length > 0)
     return { title, problem: null, warning: `not compared with what was seen: no history of ${unread.join(', ')}` }
   const seen = asked.flatMap((cluster) => [...(around.namespaces.get(cluster) ?? [])])
@@ -154,7 +154,7 @@ function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings)
   }
 }
 
-/** Who alone knows whether the webhook answers is whoever posts to it: nothing is sent here. */
+/** Only a post shows whether the webhook answers, and nothing is sent here. */
 function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
   if (webhook === null) return []
   const url = new URL(webhook.url)
@@ -172,7 +172,7 @@ function webhookCheck({ id, hasAlerts, webhook }: Channel, around: ChannelSurrou
   return [{ title, problem: null, warning }]
 }
 
-/** Why nothing is posted to an address, unless whoever posts is allowed its network, in one line; null where that is not known, as of a name. */
+/** Why nothing is posted to an address unless its network is allowed, in one line; null if unknown, as for a host name. */
 function refusalOf(url: URL): string | null {
   try {
     refuseAddress(url, addressCheck(undefined))

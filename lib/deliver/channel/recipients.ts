@@ -1,6 +1,6 @@
 /**
- * Who is meant by a pseudonym. Addresses stand here and nowhere else, in an object that is replaced: whoever leaves the last channel is
- * forgotten, while what is recorded of changes and deliveries keeps its pseudonyms and stays true.
+ * Addresses by pseudonym. They are stored only here, in an object that is replaced: the address of a recipient who leaves the last channel is deleted, while
+ * records of changes and deliveries keep their pseudonyms and stay true.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import canonicalize from 'canonicalize'
@@ -16,7 +16,7 @@ export type Recipients = ReadonlyMap<string, string>
 
 const bookSchema = z.object({
   format: z.literal('ciphertrail/recipients/1'),
-  /** 32 bytes, base64. A pseudonym is an HMAC under it: without it, nobody can try addresses until one fits. */
+  /** 32 bytes, base64. A pseudonym is an HMAC under it: without it, addresses cannot be guessed by trying. */
   key: z.base64(),
   /** Number of the change of channels that was looked at last. */
   change: z.int().nonnegative(),
@@ -38,10 +38,10 @@ export async function keepRecipients(addresses: readonly string[], objects: Obje
 }
 
 /**
- * Forgets every address that no channel needs, and keeps those that one does. It writes whenever channels were changed since, so that
- * whoever looked at an earlier list of them and is about to forget an address looks again.
+ * Deletes every address that no channel needs, and keeps the others. It writes whenever channels changed meanwhile, so that a concurrent run with an older list
+ * of them looks again before it deletes an address.
  *
- * @param needed reads the channels' pseudonyms as they are now, with the number of the latest change; asked in each round
+ * @param needed reads the channels' current pseudonyms, with the number of the latest change; called in each round
  */
 export async function settleRecipients(
   addresses: readonly string[],
@@ -78,7 +78,7 @@ async function readBook(objects: Objects): Promise<{ readonly book: Book | undef
   return { book: parsed.data, etag: stored.etag }
 }
 
-/** Decides what the addresses are and writes it; again, if somebody else was first. */
+/** Decides the addresses and writes them; decides again after a concurrent change. */
 async function changeBook(objects: Objects, decide: (book: Book) => Book | Promise<Book>): Promise<Book> {
   return replaceObject(
     recipientsKey,

@@ -1,4 +1,4 @@
-/** Who gets no mail: whoever unsubscribed, whose server refuses it, or who complained. Kept by pseudonym, apart from the channels. */
+/** Suppressed recipients: they unsubscribed, bounced or complained. Stored by pseudonym, apart from the channels. */
 import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
@@ -10,7 +10,7 @@ import { parseSuppressionKey, suppressedPrefix, suppressionKey } from '../../sto
 
 const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
 
-/** Why somebody gets no more mail. */
+/** Why a recipient is suppressed. */
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
 
 /** A recipient, as a pseudonym, who gets no more mail. */
@@ -29,7 +29,7 @@ const suppressionSchema = z.object({
   at: z.iso.datetime(),
 })
 
-/** Says that somebody gets no mail any more; false where that was said before. What was said first stays. */
+/** Suppresses a recipient; false if they were suppressed before. The first record is kept. */
 export async function suppress(
   { recipient, channel, reason }: Omit<Suppression, 'at'>,
   now: Date,
@@ -40,12 +40,12 @@ export async function suppress(
   return (await swap(suppressionKey(recipient, channel), body, null, objects)) !== null
 }
 
-/** Lets somebody have mail again; of a channel, or (null) whatever stood against every channel. */
+/** Lets a recipient get mail again: of a channel, or (null) lifts the suppression of all channels. */
 export async function liftSuppression(recipient: string, channel: string | null, objects: Objects): Promise<void> {
   await objects.remove(suppressionKey(recipient, channel))
 }
 
-/** Everybody who gets no mail. One that cannot be read counts as unsubscribed: who may have asked for silence gets it. */
+/** All suppressions. An unreadable one counts as unsubscribed: it may be a request for no mail. */
 export async function readSuppressions(objects: Objects): Promise<readonly Suppression[]> {
   const all: Suppression[] = []
   for await (const key of objects.list(suppressedPrefix)) {
@@ -89,20 +89,20 @@ export function suppressedWords({ unsubscribed, bounced, complained }: Suppresse
   ].join(', ')
 }
 
-/** That nobody of a channel's recipients gets its mail, and what to do; null where somebody does, and where it never had any. */
+/** A line that no recipient of a channel gets its mail, with the remedy; null if one does, or if it never had any. */
 export function nobodyLeft(channel: Pick<Channel, 'id' | 'recipients'>, suppressed: SuppressedCounts): string | null {
   const { id, recipients } = channel
   if (recipients.length === 0 || countSuppressed(suppressed) < recipients.length) return null
   return `nobody is left who gets its mail: ${suppressedWords(suppressed)}; let somebody have it again with "ciphertrail channel resume ${id} --to ADDRESS", or give others with "ciphertrail channel add ${id} --to ADDRESS"`
 }
 
-/** Whether somebody gets no mail of a channel, by the two objects that may say so. One that cannot be read says so, too. */
+/** Whether a recipient gets no mail of a channel, by the two objects that may say so. An unreadable one counts as suppressed. */
 export async function isSuppressed(recipient: string, channel: string, objects: Objects): Promise<boolean> {
   for (const one of [channel, null]) if ((await objects.get(suppressionKey(recipient, one))) !== undefined) return true
   return false
 }
 
-/** Why somebody gets no mail of a channel; undefined where they do. */
+/** Why a recipient gets no mail of a channel; undefined if they do. */
 export function suppressionOf(
   suppressions: readonly Suppression[],
   recipient: string,

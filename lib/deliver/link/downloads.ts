@@ -1,6 +1,6 @@
 /**
- * Links in mails by which a report is downloaded without login. A link is a token that stands in one mail and nowhere else; what is kept of it lies
- * under the token's SHA-256, so that whoever reads the store cannot use it.
+ * Links in mails that download a report without login. A link is a token that only one mail contains; its record is stored under the token's SHA-256, so that
+ * reading the store does not give access.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import canonicalize from 'canonicalize'
@@ -21,13 +21,13 @@ const downloadSchema = z.object({
   /** Key of the one report that it leads to. */
   report: z.string().refine(isReportKey),
   channel: z.string().refine(isClusterId),
-  /** Pseudonym of whose mail it stands in. */
+  /** Pseudonym of the mail's recipient. */
   recipient: z.string().refine(isPseudonym),
   /** RFC 3339. */
   madeAt: z.iso.datetime(),
   /** RFC 3339: from then on it does not work. */
   expiresAt: z.iso.datetime(),
-  /** RFC 3339; null where nobody revoked it. */
+  /** RFC 3339; null if not revoked. */
   revokedAt: z.iso.datetime().nullable(),
   /** How often its button was pressed. */
   uses: z.int().nonnegative(),
@@ -37,7 +37,7 @@ const downloadSchema = z.object({
   fetches: z.int().nonnegative().default(0),
 })
 
-/** What is kept of a link. */
+/** The stored record of a link. */
 export type Download = Readonly<Omit<z.infer<typeof downloadSchema>, 'format'>> & {
   /** SHA-256 of its token, 64 hex digits. Opens nothing. */
   readonly id: string
@@ -50,8 +50,8 @@ export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a r
 export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
 
 /**
- * How long a link that expired is kept, with how often it was used: who asks what became of the mails of a quarter finds them. That there was one stays
- * with its mail (`Delivery.link`), and each use in the log of requests.
+ * How long the record of an expired link is kept, with its number of uses: enough to look into the mails of a quarter. The mail's record keeps that there was a
+ * link (`Delivery.link`), and the request log each use.
  */
 const KEPT_SECONDS = 60 * 24 * 60 * 60
 
@@ -91,7 +91,7 @@ export function linkName(id: string): string {
   return id.slice(0, 16)
 }
 
-/** What is kept of a link; undefined where there is none. Throws {@link StoreError} that names the object where it is damaged. */
+/** Reads the record of a link; undefined if there is none. Throws {@link StoreError} that names the object if it is damaged. */
 export async function readDownload(id: string, objects: Objects): Promise<Download | undefined> {
   return (await read(id, objects))?.download
 }
@@ -125,7 +125,7 @@ export async function useDownload(id: string, now: Date, objects: Objects): Prom
   )
 }
 
-/** Writes down that the address behind the button is asked, before anything is given: whoever else has it is seen. Undefined as {@link useDownload} has it. */
+/** Records a request to the address behind the button before anything is returned, so that foreign use is visible. Undefined as in {@link useDownload}. */
 export async function fetchDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
   return change(id, objects, (download) =>
     download.revokedAt !== null || isExpired(download, now)
@@ -134,7 +134,7 @@ export async function fetchDownload(id: string, now: Date, objects: Objects): Pr
   )
 }
 
-/** Ends a link for good. Undefined where it was revoked already, or there is none. */
+/** Revokes a link for good. Undefined if it was revoked already, or there is none. */
 export async function revokeDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
   return change(id, objects, (download) =>
     download.revokedAt === null ? { ...download, revokedAt: timeOf(now) } : undefined,
@@ -142,8 +142,8 @@ export async function revokeDownload(id: string, now: Date, objects: Objects): P
 }
 
 /**
- * Removes the links that expired 60 days ago or earlier, whatever else ended them, and gives how many these were. One that cannot be read stays, so that
- * somebody looks at it. Throws {@link StoreError} where the store cannot be read, or refuses.
+ * Removes the links that expired 60 days ago or earlier, however they ended, and returns their number. An unreadable one stays, so that it is looked into.
+ * Throws {@link StoreError} if the store cannot be read, or refuses.
  */
 export async function removeOldDownloads(now: Date, objects: Objects): Promise<number> {
   const { downloads } = await listDownloads(objects)
@@ -153,10 +153,10 @@ export async function removeOldDownloads(now: Date, objects: Objects): Promise<n
 }
 
 /**
- * Why a link does not work; null where it does. It ends with all that it was made for: with the channel, with the option, with the recipient's place
- * in the channel, and where they get no mail any more.
+ * Why a link does not work; null if it does. It ends with everything that it depends on: the channel, the option, the recipient's place in the channel, and the
+ * recipient's mail.
  *
- * @param channel the one of that id, as it is now; undefined where there is none
+ * @param channel the current one of that id; undefined if there is none
  */
 export function downloadEnd(
   download: Download,
@@ -175,7 +175,7 @@ export function downloadEnd(
   return isExpired(download, now) ? 'expired' : null
 }
 
-/** Why a link does not work by what is stored now, and the time zone of its channel, UTC where there is none. */
+/** Why a link does not work according to the store, and the time zone of its channel, UTC if there is none. */
 export async function readEnd(
   download: Download,
   now: Date,
@@ -188,7 +188,7 @@ export async function readEnd(
 
 const isExpired = ({ expiresAt }: Download, now: Date): boolean => toSeconds(expiresAt) * 1000 <= now.getTime()
 
-/** Decides and writes one change, again if somebody else was first. `decide` gives undefined where there is none to make. */
+/** Decides and writes one change; decides again after a concurrent change. `decide` returns undefined if there is nothing to change. */
 async function change(
   id: string,
   objects: Objects,

@@ -1,6 +1,6 @@
 /**
- * Links that are made from a key of the store, so that nobody else makes one: by which somebody leaves a channel, the same in every mail, so that one of
- * years ago still works; and to the bytes of a report, which work for a minute. They hold no address.
+ * Links that are signed with a key of the store: to leave a channel, the same in every mail, so that one of years ago still works; and to the bytes of a
+ * report, which work for a minute. They hold no address.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import canonicalize from 'canonicalize'
@@ -17,7 +17,7 @@ export type Unsubscription = { readonly channel: string; readonly recipient: str
 
 const keySchema = z.object({ format: z.literal('ciphertrail/links/1'), key: z.base64().length(44) })
 
-/** The key of the links; made where there is none. Throws an `Error` that names the object where it is damaged. */
+/** Reads the key of the links; creates it if there is none. Throws an `Error` that names the object if it is damaged. */
 export async function linkKey(objects: Objects): Promise<Buffer> {
   const known = await readLinkKey(objects)
   if (known !== undefined) return known
@@ -57,7 +57,7 @@ export const TICKET_MS = 60_000
 
 const TICKET = /^([0-9a-f]{64})\.([1-9]\d{9,14})\.([A-Za-z0-9_-]{43})$/
 
-/** What opens the bytes of a report for a minute, by the id of the link whose button was pressed. Fit for a part of a path. */
+/** A ticket that opens the bytes of a report for a minute, by the id of the link whose button was pressed. Safe as a part of a path. */
 export function downloadTicket(id: string, now: Date, key: Uint8Array): string {
   const until = String(now.getTime() + TICKET_MS)
   return `${id}.${until}.${macOf(ticketWords(id, until), key)}`

@@ -1,6 +1,5 @@
 /**
- * Who sends which mail: a claim is written before a mail is sent, so that nobody sends it a second time, whoever races or dies. What then is not
- * known is kept as not known.
+ * Claims on mails: a claim is written before a mail is sent, so that it is not sent twice despite races and crashes. An unknown outcome is stored as unknown.
  */
 import canonicalize from 'canonicalize'
 import * as z from 'zod'
@@ -13,10 +12,9 @@ import type { DeliveryId } from '../../store/delivery-keys.ts'
 import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys.ts'
 
 /**
- * `claimed`: somebody is about to send it. `sent`: a server took it. `failed`: no server took it, or the recipient's did not for now. `unknown`: a
- * server may have taken it, or whoever claimed it died; it is never sent again by itself. `bounced`: it was sent and came back for good, or no server took it
- * since nobody has the address.
- * `complained`: it was sent, and its recipient called it unwanted.
+ * `claimed`: a process is about to send it. `sent`: a server accepted it. `failed`: no server accepted it, or the recipient's did not for now. `unknown`: a
+ * server may have accepted it, or the claiming process crashed; it is never sent again automatically. `bounced`: it was sent and bounced permanently, or no
+ * server accepted it because the address does not exist. `complained`: it was sent, and its recipient marked it as spam.
  */
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
 
@@ -30,9 +28,9 @@ const claimSchema = z.object({
   attempt: z.int().nonnegative(),
   /** RFC 3339: when that began to be so. */
   at: z.iso.datetime(),
-  /** What the server called it where it was sent, why not where it was not; null where there is nothing to say. One line, without addresses. */
+  /** The server's id of a sent mail, or the reason of a failure; null if there is neither. One line, without addresses. */
   detail: z.string().nullable(),
-  /** What was reported of it after it was sent; null: nothing. One line, without addresses. Claims from before anything was reported have none. */
+  /** Feedback after it was sent; null: none. One line, without addresses. Claims from before there was feedback have none. */
   report: z.string().nullable().default(null),
   /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
   retryAt: z.iso.datetime().nullable(),
@@ -43,7 +41,7 @@ const claimSchema = z.object({
   link: z.string().nullable().default(null),
 })
 
-/** How a delivery stands. */
+/** State of a delivery. */
 export type Delivery = DeliveryId & Readonly<Omit<z.infer<typeof claimSchema>, 'format'>>
 
 /** A delivery that is ours to make. */
@@ -59,10 +57,10 @@ export type DeliveryOutcome =
       readonly next: 'again' | 'no-try' | 'never'
     }
   | { readonly status: 'unknown'; readonly detail: string; readonly link?: string | null }
-  /** Nobody has the address. */
+  /** The address does not exist. */
   | { readonly status: 'bounced'; readonly detail: string }
 
-/** Whoever claimed a mail longer ago is dead, or hangs: longer than any try takes. */
+/** A process whose claim is older crashed or hangs: longer than any try takes. */
 export const CLAIM_SECONDS = 15 * 60
 
 const RETRY_SECONDS = [5 * 60, 20 * 60, 80 * 60, 320 * 60] as const
@@ -71,9 +69,9 @@ const RETRY_SECONDS = [5 * 60, 20 * 60, 80 * 60, 320 * 60] as const
 const NO_TRY_SECONDS = 60
 
 /**
- * Claims a delivery, or one that failed and may be tried again by now; null where it is somebody else's, or done.
+ * Claims a delivery, or a failed one that is due for a retry; null if another process has it, or it is done.
  *
- * @param mayRepeat whoever gets it knows a second one as that: it is tried again where whoever claimed it died
+ * @param mayRepeat the receiver recognises a repeat: it is tried again if the claiming process crashed
  */
 export async function claimDelivery(
   id: DeliveryId,
@@ -98,8 +96,8 @@ export async function claimDelivery(
 }
 
 /**
- * Writes down how a try ended. What somebody took for dead meanwhile and calls unknown is told all the same: nobody else has sent it. What was
- * reported of it meanwhile stays: it is later news than that a server took it.
+ * Records the outcome of a try, even if it was taken for crashed meanwhile and marked unknown: no other process has sent it. Feedback that arrived meanwhile is
+ * kept: it is newer than the acceptance by a server.
  */
 export async function settleDelivery(
   held: Held,
@@ -126,9 +124,9 @@ export async function settleDelivery(
 }
 
 /**
- * Changes what is stored of a delivery; decided again, if somebody else was first. Gives what is stored then; null where that is nothing.
+ * Changes the record of a delivery; decides again after a concurrent change. Returns the record afterwards; null if there is none.
  *
- * @param decide gets the delivery as it stands, null where nobody claimed it, and gives it as it is to be: the same where there is nothing to write
+ * @param decide receives the current delivery, null if unclaimed, and returns the wanted one: the same if there is nothing to write
  */
 export async function changeDelivery(
   id: DeliveryId,
@@ -148,13 +146,13 @@ export async function changeDelivery(
   )
 }
 
-/** Whether a delivery is to be tried: nobody claimed it, or it may be tried again and its time has come. */
+/** Whether to try a delivery: it is unclaimed, or due for a retry. */
 export function isDeliveryDue(delivery: Delivery | null, now: Date): boolean {
   if (delivery === null) return true
   return delivery.retryAt !== null && toSeconds(delivery.retryAt) * 1000 <= now.getTime()
 }
 
-/** How a delivery stands; null where nobody claimed it. Who claimed it and is not heard of since is taken for dead. */
+/** Reads the state of a delivery; null if unclaimed. A process that claimed it and has been silent since is taken for crashed. */
 export async function readDelivery(id: DeliveryId, now: Date, objects: Objects): Promise<Delivery | null> {
   return (await readClaim(id, now, objects)).delivery
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import type { MailFormat } from '../channel/channel.ts'
 
-/** Who a mail comes from. */
+/** The sender of a mail. */
 export type Sender = {
   /** An address of mail, in ASCII. */
   readonly address: string
@@ -18,7 +18,7 @@ export type Attachment = {
   readonly body: Uint8Array
 }
 
-/** What is to be put into one message. */
+/** The content of one message. */
 export type MessageInput = {
   readonly subject: string
   readonly text: string
@@ -32,7 +32,7 @@ export type MessageInput = {
   readonly from: Sender
   readonly to: string
   readonly date: Date
-  /** Absolute addresses of the one-click way to unsubscribe (RFC 8058); null where there is none. */
+  /** URL for one-click unsubscription (RFC 8058); null if there is none. */
   readonly unsubscribe: string | null
   readonly attachments?: readonly Attachment[]
 }

@@ -4,7 +4,7 @@ import type { SendMail } from './send.ts'
 import { sesMail } from './ses.ts'
 import { mailByEnvironment, type MailEnvironment } from './settings.ts'
 
-/** Mail as the environment of a function has it; null where it names nobody whom mail is from. Throws `MailSettingsError`. */
+/** Mail settings from a function's environment; null if no sender is configured. Throws `MailSettingsError`. */
 export function mailOnAws(
   environment: MailEnvironment,
 ): { readonly from: Sender; readonly url: string | null; readonly send: SendMail } | null {

@@ -1,4 +1,4 @@
-/** An address that links in mails begin with, without a slash at its end; undefined where it can be none. */
+/** The base URL of links in mails, without a slash at its end; undefined if invalid. */
 export function pagesUrl(text: string): string | undefined {
   const url = URL.parse(text)
   if (

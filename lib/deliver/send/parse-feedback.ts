@@ -1,6 +1,6 @@
 /**
- * What Amazon SES reports of a mail after it took it: that it came back, or that its recipient complained. Pure. Notifications are hostile input: they
- * quote what servers of strangers say, and nothing of their text is repeated.
+ * Feedback of Amazon SES about accepted mails: bounces and complaints. Pure. Notifications are hostile input: they quote foreign servers, so none of their text
+ * is repeated.
  */
 import * as z from 'zod'
 import { timeOf } from '../../time/windows.ts'
@@ -12,13 +12,13 @@ import type { SuppressionReason } from '../channel/suppressions.ts'
 import { DELIVERY_KINDS } from '../../store/delivery-keys.ts'
 import type { DeliveryId } from '../../store/delivery-keys.ts'
 
-/** What a notification says of one of our mails. */
+/** A notification about one of our mails. */
 export type Feedback = {
-  /** Of the tags that the mail was sent with. */
+  /** From the tags that the mail was sent with. */
   readonly id: DeliveryId
-  /** What SES called the mail when it took it. */
+  /** SES' id of the mail. */
   readonly messageId: string
-  /** What the delivery is then. */
+  /** The new status of the delivery. */
   readonly status: (typeof REPORTED)[number]
   /** In words: one line, without addresses. */
   readonly report: string
@@ -28,7 +28,7 @@ export type Feedback = {
 export type Ignored = {
   /** Why: one line, in words of ours. */
   readonly nothing: string
-  /** Whether it is one that SES does not send of our mails, so that somebody else may have, or we sent without our tags. */
+  /** Whether SES would not send it about our mails: another sender's mail, or one of ours sent without our tags. */
   readonly isForeign: boolean
 }
 
@@ -39,13 +39,13 @@ const foreign = (nothing: string): Ignored => ({ nothing, isForeign: true })
 const REPORTED = ['unknown', 'failed', 'bounced', 'complained'] as const
 const rankOf = (status: DeliveryStatus): number => REPORTED.findIndex((one) => one === status)
 
-/** What keeps a recipient from further mail. */
+/** Statuses that suppress a recipient. */
 const SUPPRESSING: Readonly<Partial<Record<DeliveryStatus, SuppressionReason>>> = {
   bounced: 'bounced',
   complained: 'complained',
 }
 
-/** Events that SES publishes beside those that say that a mail did not do what it was sent for. */
+/** Events that SES publishes besides those about failed mails. */
 const OTHER_EVENTS: readonly unknown[] = [
   'Delivery',
   'Send',
@@ -56,19 +56,19 @@ const OTHER_EVENTS: readonly unknown[] = [
   'Subscription',
 ]
 
-/** Bounces for now of which it is known that the mail did not arrive. The others may be answers of a machine, such as a holiday note. */
+/** Transient bounces after which the mail certainly did not arrive. The others may be automatic replies, such as a holiday note. */
 const NOT_ARRIVED: readonly unknown[] = ['MailboxFull', 'MessageTooLarge', 'ContentRejected', 'AttachmentRejected']
 
-/** A rule of the server refused the sender or the message: DMARC, a filter, who may write to whom. A company may do so with all of its mailboxes at once. */
+/** A rule of the server refused the sender or the message: DMARC, a filter, restricted recipients. It may affect all mailboxes of a company at once. */
 const BY_RULE = /^5\.7\./
 
-/** Bounces for good of which the mailbox is the reason, whatever number comes with them. */
+/** Permanent bounces caused by the mailbox, whatever their status code. */
 const OF_MAILBOX: readonly unknown[] = ['NoEmail', 'Suppressed', 'OnAccountSuppressionList', 'UnsubscribedRecipient']
 
-/** Complaints that are none: somebody took the mail out of the unwanted, or a server tells of signatures. */
+/** Reports that are no complaints: the recipient moved the mail out of spam, or a server reports on signatures. */
 const NO_COMPLAINT: readonly unknown[] = ['not-spam', 'auth-failure']
 
-/** What SES sends first, when an event destination is made. */
+/** The first message of SES after an event destination is created. */
 const WELCOME = 'Successfully validated SNS topic for Amazon SES event publishing'
 
 /** As Amazon SNS wraps a message for a queue, unless the subscription says raw. */
@@ -119,8 +119,8 @@ const complaintSchema = z.object({
 })
 
 /**
- * Reads a notification of SES' event publishing, as Amazon SNS puts it into a queue: raw, or in its envelope. The older feedback notifications of an
- * identity (`notificationType`) name no tags, so whose mail they are about cannot be told.
+ * Parses a notification of SES' event publishing, as Amazon SNS puts it into a queue: raw, or in its envelope. The older feedback notifications of an identity
+ * (`notificationType`) have no tags, so their mail is unknown.
  *
  * https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
  */
@@ -166,7 +166,7 @@ function bounceOf(value: unknown, to: string): Said | Ignored {
   const { bounceType, bounceSubType, bouncedRecipients } = bounce.data
   const own = bouncedRecipients.find(({ emailAddress }) => isSame(emailAddress, to))
   const words = wordsOf([bounceType, bounceSubType, (own ?? bouncedRecipients[0])?.status])
-  // Behind the address may be a list, or somebody who forwards: that one of many is gone silences nobody else.
+  // The address may be a list or a forwarder: one dead address behind it must not suppress the others.
   if (own === undefined)
     return { status: 'unknown', report: `came back from another address behind the recipient's${words}` }
   if (bounceType === 'Permanent' && BY_RULE.test(own.status ?? '') && !OF_MAILBOX.includes(bounceSubType))
@@ -198,7 +198,7 @@ function isSame(given: string, address: string): boolean {
   return one === other
 }
 
-/** What follows from a notification. */
+/** The consequence of a notification. */
 export type Consequence =
   | {
       readonly delivery: Delivery
@@ -210,10 +210,10 @@ export type Consequence =
   | 'too-early'
 
 /**
- * Decides what follows from a notification, by how the delivery stands. Only a mail that was sent, under the name that SES gave it, is reported of; where
- * that name was not written down, since whoever sent it died, the tags must do. A notification that comes twice says nothing the second time.
+ * Decides the consequence of a notification, by the state of the delivery. Only a sent mail, under its SES id, has feedback; if that id was not recorded
+ * because the sender crashed, the tags are enough. A repeated notification changes nothing.
  *
- * @param delivery null where nobody claimed it
+ * @param delivery null if unclaimed
  */
 export function consequenceOf(
   delivery: Delivery | null,

@@ -1,4 +1,4 @@
-/** What a way to send mail is to us. */
+/** The interface of mail transports. */
 import type { DeliveryId } from '../../store/delivery-keys.ts'
 
 /** One message to one address. */
@@ -7,7 +7,7 @@ export type Envelope = {
   readonly to: string
   /** As it goes over the wire. */
   readonly message: Uint8Array
-  /** Of the store, without an address: what a way that reports back later names it by. */
+  /** Ids from the store, without an address: a transport with feedback names the mail by them. */
   readonly tags: DeliveryId
 }
 
@@ -18,8 +18,8 @@ export type Envelope = {
 export type SendMail = (envelope: Envelope) => Promise<string>
 
 /**
- * How a message was not taken. `for-now`: trying again may help. `for-good`: it does not, the address or the message was refused. `no-mailbox`: neither does any
- * other message, since nobody has the address. `too-fast`, `quota`: none is taken for some seconds, or for hours, whatever it is.
+ * Why a message was not accepted. `for-now`: trying again may help. `for-good`: it does not, the address or the message was refused. `no-mailbox`: every other
+ * message fails, too, since the address does not exist. `too-fast`, `quota`: no message is accepted for some seconds, or for hours.
  */
 export type Refusal = 'for-now' | 'for-good' | 'no-mailbox' | 'too-fast' | 'quota'
 
@@ -33,7 +33,7 @@ export class NotSentError extends Error {
   }
 }
 
-/** What a server said without an address, which it may repeat in whatever letters it likes, and without whatever else looks like one. */
+/** A server's message without the address, in upper or lower case, and without anything else that looks like one. */
 export function withoutAddress(text: string, address: string): string {
   return text
     .replaceAll(new RegExp(address.replaceAll(/\W/g, '\\$&'), 'gi'), '(the recipient)')

@@ -3,10 +3,10 @@ import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { printable } from '../../text/printable.ts'
 import { NotSentError, type Refusal, type SendMail, withoutAddress } from './send.ts'
 
-/** Where SES is asked. */
+/** Region and settings of SES. */
 export type SesSettings = {
   readonly region: string
-  /** Tells where SES reports bounces and complaints to; null: nowhere. */
+  /** Configuration set, which decides where SES sends bounces and complaints; null: nowhere. */
   readonly configurationSet: string | null
 }
 
@@ -17,13 +17,13 @@ const FINAL = ['MessageRejected', 'BadRequestException']
 const OF_PACE = ['TooManyRequestsException', 'ThrottlingException', 'Throttling', 'LimitExceededException']
 const OF_DAY = /\b(daily|quota)\b/i
 
-/** Of who we are: an identity that is not verified yet, or an account in the sandbox, which verifying mends. */
+/** About the sender: an identity that is not verified yet, or an account in the sandbox; verifying fixes it. */
 const ABOUT_US = /not verified/i
 
 /** Longer than SES takes; what it has not answered by then may have been taken. */
 const TIMEOUT_MS = 30_000
 
-/** Where there is no way to SES, as from a VPC without one, packets are dropped: nothing was asked of it then. */
+/** Without a route to SES, as in a VPC without an endpoint, packets are dropped: then no request was sent. */
 const CONNECT_TIMEOUT_MS = 5_000
 
 /** Nothing was asked of SES yet when these came. */
@@ -44,7 +44,7 @@ export function sesMail({ region, configurationSet }: SesSettings): SendMail {
           FromEmailAddress: from,
           Destination: { ToAddresses: [to] },
           Content: { Raw: { Data: message } },
-          // Whatever the account or the configuration set says: a link in a mail is a key, and SES would lead each by an address of its own.
+          // Overrides the account and the configuration set: a link in a mail is a secret, and tracking would route each through a URL of SES.
           ConfigurationOverrides: { Tracking: { OpenTrackingEnabled: 'DISABLED', ClickTrackingEnabled: 'DISABLED' } },
           EmailTags: Object.entries(tags).map(([Name, Value]) => ({ Name, Value })),
           ...(configurationSet === null ? {} : { ConfigurationSetName: configurationSet }),
@@ -70,13 +70,13 @@ function failureOf(error: unknown, to: string): Error {
   return new Error(line, { cause: error })
 }
 
-/** Of how many mails SES takes from the account, in a second or in a day: nothing of this mail. */
+/** Limits of the account per second or per day, unrelated to this mail. */
 function refusalOf({ name, message }: Error): Refusal {
   if (OF_PACE.includes(name)) return OF_DAY.test(message) ? 'quota' : 'too-fast'
   return FINAL.includes(name) && !ABOUT_US.test(message) ? 'for-good' : 'for-now'
 }
 
-/** Whether there was no connection yet. Of several addresses of one name each has failed. */
+/** Whether there was no connection yet: each of several addresses of one name has failed. */
 function isUnconnected(error: Error): boolean {
   if (error instanceof AggregateError) return error.errors.every((one) => one instanceof Error && isUnconnected(one))
   if ('syscall' in error) return NEVER_CONNECTED.includes(String(error.syscall))

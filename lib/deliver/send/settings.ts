@@ -9,14 +9,14 @@ import { pagesUrl } from './pages-url.ts'
 import type { SesSettings } from './ses.ts'
 import type { SmtpSettings } from './smtp.ts'
 
-/** What a settings file says: whom mail is from, and the way to send it. */
+/** The content of a settings file: sender and transport of mail. */
 export type MailSettings = { readonly from: Sender } & (SmtpSettings | { readonly ses: SesSettings })
 
 /** Mail by Amazon SES, with the links in it. */
 export type SesMailSettings = {
   readonly from: Sender
   readonly ses: SesSettings
-  /** Where people reach the pages, without a slash at its end; null where they cannot. */
+  /** URL of the pages, without a slash at its end; null if there is none. */
   readonly url: string | null
 }
 
@@ -52,7 +52,7 @@ const settingsSchema = z.strictObject({
   caFile: z.string().min(1).exactOptional(),
 })
 
-/** What is wanted in the fields whose form is not plain from their names. */
+/** The wanted form of fields whose names do not say it. */
 const WANTED: Readonly<Record<string, string>> = {
   from: 'an address of mail',
   host: 'the name of a server of mail, or "ses" in its place',
@@ -92,7 +92,7 @@ export async function readMailSettings(file: string): Promise<MailSettings> {
   }
 }
 
-/** Where each setting of mail stands in the environment of a function. */
+/** The environment variable of each mail setting of a function. */
 const VARIABLES: Readonly<Record<string, string>> = {
   from: 'CIPHERTRAIL_MAIL_FROM',
   fromName: 'CIPHERTRAIL_MAIL_FROM_NAME',
@@ -100,7 +100,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   region: 'AWS_REGION',
 }
 
-/** What the environment of a function says of mail, as `Config` has it. */
+/** The mail settings in a function's environment, as `Config` has them. */
 export type MailEnvironment = {
   readonly mailFrom: string | undefined
   readonly mailFromName: string | undefined
@@ -109,7 +109,7 @@ export type MailEnvironment = {
   readonly url: string | undefined
 }
 
-/** What it comes to; null where it names nobody whom mail is from. Throws {@link MailSettingsError}. */
+/** The resulting settings; null if no sender is configured. Throws {@link MailSettingsError}. */
 export function mailByEnvironment({
   mailFrom: from,
   mailFromName: fromName,
@@ -140,7 +140,7 @@ const inFile =
 function checked<T>(schema: z.ZodType<T>, content: unknown, wrong: Wrong): T {
   const parsed = schema.safeParse(content)
   if (parsed.success) return parsed.data
-  // What is not known first: it may be the misspelt name of what is absent.
+  // Unknown fields first: one may be the misspelt name of a missing field.
   const issue = parsed.error.issues.find(({ code }) => code === 'unrecognized_keys') ?? parsed.error.issues[0]
   const path = issue?.path ?? []
   if (issue?.code === 'unrecognized_keys')

@@ -39,7 +39,7 @@ export function smtpMail({ host, port, tls, user, password, ca }: SmtpSettings):
         tls: { minVersion: 'TLSv1.2', ...(ca === null ? {} : { ca }) },
       })
       const fail = (error: Error): void => {
-        // First, since closing is told as an end of its own.
+        // First, since closing emits an end of its own.
         reject(failureOf(error, { isAsked, isBegun, to }))
         connection.close()
       }
@@ -70,7 +70,7 @@ export function smtpMail({ host, port, tls, user, password, ca }: SmtpSettings):
     })
 }
 
-/** What a server says of who we are, and not of the mail (RFC 4954). */
+/** Codes about the sender, not the mail (RFC 4954). */
 const ABOUT_US = [530, 534, 535, 538]
 
 function failureOf(
@@ -89,15 +89,15 @@ function failureOf(
 }
 
 /**
- * What speaks of one mailbox (RFC 3463; 5.1.10: RFC 7505, and unknown recipients at Exchange): none of that name, no address, moved, takes nothing. Not
- * 5.1.2: whether a domain is there is asked of somebody else, whose failure would silence a whole company; nor 5.2.1, of a mailbox that is there, which Gmail
- * says of one that gets too much mail just now; nor 5.7, which speaks of us.
+ * Codes about one mailbox (RFC 3463; 5.1.10: RFC 7505, and unknown recipients at Exchange): no such name, no address, moved, accepts nothing. Not 5.1.2: the
+ * existence of a domain depends on DNS, whose failure would suppress a whole company; nor 5.2.1, about an existing mailbox, which Gmail returns for one that
+ * gets too much mail just now; nor 5.7, which is about the sender.
  */
 const NO_MAILBOX = ['5.1.1', '5.1.3', '5.1.6', '5.1.10']
 
 /**
- * Whether what a server answered to RCPT says that nobody has the address: 5xx, and on its lines one enhanced status code (RFC 2034) that speaks of the mailbox. Where
- * there is none, or two, that is not known, and false.
+ * Whether the reply to RCPT says that the address does not exist: 5xx, and on its lines one enhanced status code (RFC 2034) about the mailbox. False if there
+ * is no such code, or two: then it is unknown.
  */
 export function isNoMailbox(reply: string): boolean {
   const lines = reply.split(/\r?\n/).map((line) => /^(\d)\d\d(?:[ -](?:(\d\.\d{1,3}\.\d{1,3})(?=\s|$))?|$)/.exec(line))
@@ -106,7 +106,7 @@ export function isNoMailbox(reply: string): boolean {
   return code !== undefined && others.length === 0 && NO_MAILBOX.includes(code)
 }
 
-/** What a server calls a message that it took, as far as it says: the end of `250 2.0.0 Ok: queued as 4F…`. */
+/** The server's id of an accepted message, if it gives one: the end of `250 2.0.0 Ok: queued as 4F…`. */
 function nameIn(response: string): string {
   return printable(response.split('\n')[0] ?? '').slice(0, 200)
 }

@@ -12,7 +12,7 @@ export type PublishAlert = (
 /** SNS takes no longer subject, and nothing but ASCII in it. */
 const MAX_SUBJECT_LENGTH = 100
 
-/** What is cut must not read as whole. */
+/** A truncated subject must not look complete. */
 function subjectOf(subject: string): string {
   const ascii = subject.replaceAll('…', '...').replace(/[^ -~]/gu, '?')
   return ascii.length <= MAX_SUBJECT_LENGTH ? ascii : `${ascii.slice(0, MAX_SUBJECT_LENGTH - 4)} ...`

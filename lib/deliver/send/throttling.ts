@@ -1,10 +1,10 @@
-/** Waiting for a server of mail that takes only so many in a time. */
+/** Waiting for a mail server that limits its rate. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NotSentError, type Refusal, type SendMail } from './send.ts'
 
 /** How a way to send waits. */
 type Patience = {
-  /** Whether there is time to wait for so many milliseconds, and to send then; default: there always is. */
+  /** Whether there is time to wait this many milliseconds and then send; default: always. */
   readonly mayWait?: (ms: number) => boolean
   /** Default: by the machine's clock. */
   readonly wait?: (ms: number) => Promise<void>
@@ -46,7 +46,7 @@ export function retryThrottled<T extends { readonly send: SendMail }>(
 /** A way to send that remembers whether the server took no more, whatever the mail was. */
 export type PacedMail = {
   readonly send: SendMail
-  /** Whether it did: then nobody else need be tried for now. */
+  /** Whether it was held up: then no other recipient need be tried for now. */
   readonly isHeldUp: () => boolean
 }
 

@@ -1,4 +1,4 @@
-/** Alerts as signed requests: whoever gets one can tell that it is ours, and when it was made. */
+/** Alerts as signed requests: receivers can verify that one is ours, and when it was made. */
 import { createHmac } from 'node:crypto'
 import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -10,7 +10,7 @@ import { printable } from '../../text/printable.ts'
 import type { Webhook } from '../channel/channel.ts'
 import { NotSentError } from './send.ts'
 
-/** What is posted: the id names it, so that one that comes twice can be told. */
+/** The posted content: receivers recognise a repeat by its id. */
 export type Post = { readonly id: string; readonly body: string }
 
 /** Posts an alert to a webhook, and gives what it answered. Throws {@link NotSentError} where it was not taken. */
@@ -24,11 +24,11 @@ export function signatureOf(body: string, secret: string, seconds: number): stri
 }
 
 /**
- * Posts to registered addresses, but to none of a metadata service or the like, whatever its name leads to. Nothing that a server answers is followed. Throws
- * {@link NotSentError} where it was not taken; one that is cut off counts as that, since the id tells a second one. A secret of AWS Secrets Manager is kept
- * for ten minutes, and read again where the server refuses what it signs.
+ * Posts to registered addresses, but never to a metadata service or the like, whatever a name resolves to. Follows no redirects. Throws {@link NotSentError} if
+ * the post was not accepted; an interrupted one counts as that, since receivers recognise a repeat by its id. A secret of AWS Secrets Manager is cached for ten
+ * minutes, and read again if the server refuses its signature.
  *
- * @param allowedNetworks as `CIPHERTRAIL_ALLOWED_NETWORKS` has it
+ * @param allowedNetworks as in `CIPHERTRAIL_ALLOWED_NETWORKS`
  * @param hasFiles false: there are no files to read secrets from
  */
 export function webhookPost(
