@@ -1,4 +1,4 @@
-/** Tells channels at once of what cannot wait. Started every few minutes, once `plan` had what was over collected. */
+/** Sends urgent alerts to channels. Started every few minutes, after `plan` has had the ended windows collected. */
 import { readConfig } from '../lib/config.ts'
 import { readChannels } from '../lib/deliver/channel/channels.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
@@ -16,10 +16,10 @@ const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 /** With less time than this left nothing is waited for: longer than one message takes at the most, and a webhook and a topic after it. */
 const MIN_MS = 90_000
 
-/** Notices of which nothing is left to do. */
+/** Notices with nothing left to do. */
 const settled = new Set<string>()
 
-/** What was read of clusters, so that a container that is warm reads each result once. */
+/** Results read from clusters, so that a warm container reads each result once. */
 const memory: Memory = new Map()
 
 // By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
@@ -42,7 +42,7 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const notices = outcomes.flatMap(({ notice }) => notice ?? [])
   const told = outcomes.flatMap(({ channel, problem }) => (problem === null ? [] : [[channel, problem] as const]))
   const silent = mail === null ? await withoutSender(objects) : []
-  // One line for each channel, whatever lacks.
+  // One line for each channel, whatever is missing.
   const problems = [...Map.groupBy([...silent, ...told], ([channel]) => channel)].map(
     ([channel, all]) => `${channel}: ${all.map(([, problem]) => problem).join('; ')}`,
   )
@@ -66,7 +66,7 @@ export const handler = onSchedule(async (_, { objects }, leftMs) => {
   }
 })
 
-/** Who would get no mail of what cannot wait, since nobody is named whom it is from. */
+/** The channels whose alert mails cannot be sent because no sender is configured. */
 async function withoutSender(objects: Objects): Promise<(readonly [channel: string, problem: string])[]> {
   const silent = (await readChannels(objects)).filter(({ hasAlerts, recipients }) => hasAlerts && recipients.length > 0)
   const problem = 'no mail is sent, since nobody is named whom it is from; deploy with the parameter mail-from'

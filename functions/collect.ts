@@ -1,4 +1,4 @@
-/** Collects one window of one cluster, for each message of the queue. That a cluster does not answer is evidence and no failure; `plan` asks again. */
+/** Collects one window of one cluster, for each message of the queue. An unreachable cluster is evidence and no failure; `plan` retries. */
 import { type CollectedDue, collectDue } from '../lib/jobs/collect-window.ts'
 import { dueWindowSchema } from '../lib/jobs/due-windows.ts'
 import { readConfig } from '../lib/config.ts'
@@ -15,7 +15,7 @@ const signer = once(async () => {
 })
 
 export const handler = onQueue(dueWindowSchema, async (message, { config, objects, version }, leftMs, isAgain) => {
-  // What it stored the last time may have ended it as it derived from that: a worker that is ended is told and counted, a function is not.
+  // Deriving from its stored evidence may have killed the last attempt. A killed worker is reported and counted, a killed function is not.
   if (isAgain) {
     const { withWorkers } = await import('./lambda-workers.ts')
     await withWorkers(objects, leftMs, (workers) => workers.derive(message))
@@ -28,7 +28,7 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
     { collector: { name: 'ciphertrail', version }, now: () => new Date() },
     {
       objects,
-      // What asks clusters is half of the bundle, and a message that comes again asks none.
+      // The code that queries clusters is half of the bundle, and a repeated message queries none.
       open: async (cluster) => {
         await trust.check(cluster)
         const { openCluster } = await import('../lib/collect/cluster/open-cluster.ts')
@@ -36,12 +36,12 @@ export const handler = onQueue(dueWindowSchema, async (message, { config, object
       },
     },
   ).catch((error: unknown): CollectedDue => {
-    // However often it comes, until an operator vouches for it.
+    // On every retry, until an operator trusts it.
     if (error instanceof UntrustedError) return { outcome: 'refused', error: error.message }
     throw error
   })
   const isNew = collected.outcome === 'collected'
-  // Of an agent's cluster nobody else says so.
+  // Nothing else reports this for an agent's cluster.
   const isIncomplete = collected.outcome !== 'refused' && collected.complete === false
   return {
     logFields: { ...message, ...collected },

@@ -4,7 +4,7 @@ import { readClusters } from '../lib/store/registry/registry.ts'
 import { withWorkers } from './lambda-workers.ts'
 import { onSchedule } from './lambda.ts'
 
-/** So many clusters are brought up at once. */
+/** Number of clusters that are brought up to date at once. */
 const MAX_AT_ONCE = 8
 
 const DAY_MS = 24 * 60 * 60 * 1000

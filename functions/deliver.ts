@@ -1,6 +1,6 @@
 /**
- * Sends the mail of a week of a channel, for each message of the queue. Who could not be sent it now is left to the next message, which `plan` sends; only what
- * the store or the code does wrong makes this one come again.
+ * Sends the weekly mail of a channel, for each message of the queue. Recipients who could not be reached are left to the next message, which `plan` sends; only
+ * errors of the store or the code return this one to the queue.
  */
 import { readConfig } from '../lib/config.ts'
 import { mailOnAws } from '../lib/deliver/send/on-aws.ts'
@@ -12,7 +12,7 @@ import { onQueue } from './lambda.ts'
 /** With less time than this left nothing is waited for: longer than one message takes at the most. */
 const MIN_MS = 45_000
 
-/** With less time than this left nobody more is begun with: a message may have to wait for its turn. */
+/** With less time left than this, no further recipient is begun: a mail may have to wait for its turn. */
 const BEGIN_MS = MIN_MS + 15_000
 
 const mail = mailOnAws(readConfig())

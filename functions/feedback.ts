@@ -1,9 +1,12 @@
-/** Takes what Amazon SES reports of mails after it took them: bounces, complaints and what it dropped, for each message of the queue. What is foreign changes nothing. */
+/**
+ * Records what Amazon SES reports about mails it accepted: bounces, complaints and dropped mails, for each message of the queue. Unrelated messages change
+ * nothing.
+ */
 import * as z from 'zod'
 import { takeFeedback } from '../lib/jobs/record-feedback.ts'
 import { onQueue } from './lambda.ts'
 
-// Whatever comes: a message that cannot be used is told and done with, and not tried again.
+// Accepts any message: an unusable one is logged and not retried.
 export const handler = onQueue(z.unknown(), async (notification, { objects }) => {
   const outcome = await takeFeedback(notification, new Date(), { objects })
   if ('nothing' in outcome)

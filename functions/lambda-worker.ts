@@ -1,4 +1,4 @@
-/** What a function starts as a process of its own: it derives, and asks no cluster. Beside the function in its zip. */
+/** The process that a function starts: it derives, and queries no cluster. Beside the function in its zip. */
 import manifest from '../package.json' with { type: 'json' }
 import { readConfig } from '../lib/config.ts'
 import { serveJobs } from '../lib/jobs/workers/worker.ts'

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type WorkerPool, workerPool } from '../lib/jobs/workers/worker-pool.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 
-/** What is left of the time of the function once a worker was ended, in milliseconds. */
+/** Time of the function that remains after a worker was killed, in milliseconds. */
 const LEFT_MS = 15_000
 
 const MAX_READING_MS = 5 * 60 * 1000

@@ -1,6 +1,6 @@
 /**
- * What all functions share: what a container keeps, the two kinds of events, one line of log and a few metrics for each event, an end before
- * Lambda's own. No event, no credential and no stack of an expected error is ever logged.
+ * Shared by all functions: the state of a container, the two kinds of events, one line of log and a few metrics for each event, and a timeout before Lambda's
+ * own. No event, no credential and no stack of an expected error is ever logged.
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
 import { Logger } from '@aws-lambda-powertools/logger'
@@ -21,7 +21,7 @@ import { parseJson } from '../lib/text/parse-json.ts'
 /** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
 const EARLY_MS = 2_000
 
-/** What a container keeps from one event to the next. */
+/** What a container keeps between events. */
 export type Container = {
   readonly config: Config
   /** Version of ciphertrail. */
@@ -30,11 +30,11 @@ export type Container = {
   readonly objects: Objects
 }
 
-/** What came of an event: members of its line in the log, and counts that CloudWatch adds up over all containers. */
+/** The outcome of an event: fields of its log line, and counts that CloudWatch sums over all containers. */
 export type Outcome = {
   readonly logFields: Readonly<Record<string, unknown>>
   readonly counts?: Readonly<Record<string, number>>
-  /** What stopped it: it counts as failed, and what was done is told all the same. */
+  /** The error that stopped it: the event counts as failed, and its progress is still logged. */
   readonly error?: unknown
 }
 
@@ -43,14 +43,14 @@ export class SettingError extends Error {
   override readonly name = 'SettingError'
 }
 
-// What is absent or wrong ends the start of the container, and not the first message.
+// A missing or wrong setting fails the start of the container, not the first message.
 const config = readConfig()
 useBudget(config.budget)
 const address = storeAddress()
 const logger = new Logger({ serviceName: 'ciphertrail' })
 const metrics = new Metrics({
   serviceName: 'ciphertrail',
-  // An event that counts nothing is usual; the other warnings are about dimensions, of which there are none.
+  // An event without counts is normal; the other warnings are about dimensions, and there are none.
   logger: { debug: noLine, info: noLine, warn: noLine, error: noLine },
 })
 
@@ -83,7 +83,7 @@ export function setting(value: string | undefined, name: string): string {
   throw new SettingError(`Cannot start: ${name} is not set; the template sets it, deploy again`)
 }
 
-/** What is made with the first event that needs it, and again after it failed. */
+/** Makes a value on first use, and again after a failure. */
 export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined
   return () => {
@@ -97,10 +97,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 const scheduleSchema = z.object({ time: z.iso.datetime() })
 
-/**
- * A function that a schedule starts. `now` is the time it was scheduled for, so that a second delivery does the same again; `leftMs` tells how much
- * time is left.
- */
+/** A function started by a schedule. `now` is the scheduled time, so that a second delivery does the same again; `leftMs` returns the time left. */
 export function onSchedule(run: (now: Date, container: Container, leftMs: () => number) => Promise<Outcome>) {
   return bounded(async (event, context) => {
     const { time } = parsed(scheduleSchema, event)
@@ -119,8 +116,8 @@ const batchSchema = z.object({
 })
 
 /**
- * A function that a queue starts. A message that fails is named in the answer and comes again, by itself; so are those for which no time is
- * left. `leftMs` tells how much time is left, `isAgain` whether the message came before: whoever had it may have been ended by it.
+ * A function started by a queue. A message that fails, or for which no time is left, is named in the answer and delivered again, by itself. `leftMs` returns
+ * the time left, `isAgain` whether the message was delivered before: it may have killed the previous function.
  */
 export function onQueue<T>(
   schema: z.ZodType<T>,
@@ -175,8 +172,8 @@ const FAILED = {
 export const MAX_BODY_BYTES = 4_400_000
 
 /**
- * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` gets the request and, as `event` of what is beside it, the event with
- * what the authoriser found. Bodies of requests are not read: the API takes none.
+ * A function that API Gateway calls for each request (HTTP API, payload 2.0). `fetch` receives the request and the event, with the authoriser's result in it.
+ * Request bodies are not read: the API accepts none.
  */
 export function onRequest(
   fetch: (request: Request, beside: { readonly event: unknown }, container: Container) => Response | Promise<Response>,
@@ -214,12 +211,12 @@ const TIMELY = {
   },
 }
 
-/** The whole is not ended early, which would give up what is done of a batch: {@link timed} tells messages apart. */
+/** The batch has no early timeout, which would discard its finished messages: {@link timed} times each message. */
 const EACH_IN_TIME = { timeoutEarlyInMillis: 0 }
 
 /**
- * The boundary of every function: names the event in each line of the log, hands over what it counted, whether it failed or not, and lets Lambda know of an
- * error what {@link told} gives.
+ * The boundary of every function: adds the event to each log line, publishes its counts even if it failed, and returns the error that {@link told} gives to
+ * Lambda.
  */
 function bounded<T>(
   run: (event: unknown, context: Context) => Promise<T>,
@@ -274,7 +271,7 @@ export function logLine(what: string, logFields: Readonly<Record<string, unknown
   logger.info(what, logFields)
 }
 
-/** Tells an outcome. Throws what stopped it. */
+/** Logs an outcome. Throws the error that stopped it. */
 function ended({ logFields, counts = {}, error = null }: Outcome): void {
   logger.info('done', logFields)
   for (const [name, count] of Object.entries(counts)) metrics.addMetric(name, MetricUnit.Count, count)

@@ -5,7 +5,7 @@ import { plan } from '../lib/jobs/plan-collection.ts'
 import { readConfig } from '../lib/config.ts'
 import { onSchedule, setting } from './lambda.ts'
 
-/** What SQS takes at once. */
+/** Most messages that SQS accepts at once. */
 const MAX_AT_ONCE = 10
 
 const config = readConfig()
@@ -13,7 +13,7 @@ const windowQueue = setting(config.collectQueue, 'CIPHERTRAIL_COLLECT_QUEUE')
 const mailQueue = setting(config.deliverQueue, 'CIPHERTRAIL_DELIVER_QUEUE')
 const client = new SQSClient({})
 
-/** Mails of which nothing is left to do. */
+/** Mails with nothing left to do. */
 const settled = new Set<string>()
 
 export const handler = onSchedule(async (now, { objects }) => {

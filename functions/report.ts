@@ -1,6 +1,5 @@
 /**
- * Keeps the reports of the weeks that ended and of which there is none, oldest first, as far back as `endedWeeks` goes. Started every day, so that a day on which
- * one failed is made good by the next.
+ * Stores the missing reports of ended weeks, oldest first, as far back as `endedWeeks` goes. Started every day, so that the next day makes up for a failed one.
  */
 import { reportWeek } from '../lib/jobs/make-report.ts'
 import { endedWeeks } from '../lib/jobs/schedule.ts'

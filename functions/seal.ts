@@ -1,4 +1,4 @@
-/** Extends the log, each hour and after each report: everything that was stored since, and what nobody collected. */
+/** Extends the log, each hour and after each report, by everything stored since and by gaps for windows that were not collected. */
 import { readConfig } from '../lib/config.ts'
 import { kmsSigner } from '../lib/seal/key/kms.ts'
 import { parameterLastHead } from '../lib/seal/write/parameter-last-head.ts'
