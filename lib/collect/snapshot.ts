@@ -15,10 +15,10 @@ import type { FailureKind } from '../net/errors.ts'
 import { SourceError } from '../net/errors.ts'
 import { withinBudget } from './within-budget.ts'
 
-/** How far Prometheus' clock and ours may be apart before a window's edges are in doubt. */
+/** Largest difference between Prometheus' clock and ours before a window's edges are in doubt. */
 export const SKEW_SECONDS = 30
 
-/** Queries that run at once: Prometheus evaluates each on one core, and viz's has little. */
+/** Queries that run at once: Prometheus evaluates each on one core, and viz's has little CPU. */
 const CONCURRENCY = 4
 
 /** What collecting a window needs. */
@@ -26,7 +26,7 @@ export type CollectDeps = {
   readonly access: ClusterAccess
   /** Our clock, or the replay's. */
   readonly now: () => Date
-  /** Called after each answer, with how many of all have come. */
+  /** Called after each answer, with the number of answers and of queries. */
   readonly progress?: (done: number, all: number) => void
 }
 
@@ -139,12 +139,12 @@ async function vizOf(
   return collectViz(access.viz, cluster, at)
 }
 
-/** Nothing was to be asked, and nothing failed. */
+/** There was nothing to query, and nothing failed. */
 const NO_PROMETHEUS: FromPrometheus = {
   metrics: { status: 'complete', errors: [], prometheusTime: null, answers: [] },
 }
 
-/** The pages of proxies; undefined where none is to be read. */
+/** The pages of proxies; undefined if none is to be read. */
 async function collectProxies(
   cluster: Cluster,
   window: Window,
@@ -154,12 +154,12 @@ async function collectProxies(
   const isOnly = cluster.noPrometheus === true
   if (cluster.proxies === undefined && !isOnly) return undefined
   const { lists } = await listed
-  // Which proxies Prometheus does not read is known only once it has answered.
+  // Which proxies Prometheus does not scrape is known only from its answers.
   const answers = isOnly ? null : cluster.proxies === 'all' ? [] : (await asked).answers
   return readProxies(cluster, window, { lists, answers }, { proxyPage: access.proxyPage, now })
 }
 
-/** The two sources that one Prometheus answers for. */
+/** The two sources behind one Prometheus. */
 type FromPrometheus = Pick<Snapshot, 'metrics' | 'cadvisor'>
 
 async function collectFromPrometheus(
@@ -171,7 +171,7 @@ async function collectFromPrometheus(
   const { prometheus } = deps.access
   const of = `of cluster "${cluster.id}"`
   const prometheusTime = await readTime(deps, of)
-  // A Prometheus that does not tell the time answers nothing else either.
+  // A Prometheus that does not answer the time query answers no other either.
   if (typeof prometheusTime === 'string')
     return { metrics: { status: 'failed', errors: [prometheusTime], prometheusTime: null, answers: [] } }
 
@@ -184,7 +184,7 @@ async function collectFromPrometheus(
   const { answered, failed } = await askAll(queries, of, taken, deps, (done) => deps.progress?.(done, all))
   const errors = failureLines(failed)
   if (!isReplay) errors.push(...skewErrors(prometheusTime, deps.now(), window, of))
-  // After the plan of queries, without which it would tell nothing, and before it is known whether one Prometheus answered them all.
+  // After the planned queries, without which it would be useless, and before the check that one Prometheus answered them all.
   const cadvisor =
     answered.length === 0
       ? undefined
@@ -232,10 +232,10 @@ type AskedQuery = { readonly name: string; readonly query: string; readonly time
 /** The part of a window's budget that one Prometheus' answers have used. */
 type Taken = Record<Extract<BudgetName, 'source' | 'window-values'>, number>
 
-/** One query that was not answered. */
+/** A failed query. */
 type FailedQuery = { readonly name: string; readonly line: string; readonly kind: FailureKind }
 
-/** Asks some queries at once. Answers come in the order of their queries, whichever came first. */
+/** Runs several queries at once. Answers are in the order of their queries. */
 async function askAll(
   queries: readonly AskedQuery[],
   of: string,
@@ -263,7 +263,7 @@ async function askAll(
       } catch (error) {
         if (!(error instanceof SourceError)) throw error
         failed.push({ name, line: error.message, kind: error.kind })
-        // Each worker has waited a whole deadline for nothing: every further query would.
+        // Each worker has waited for a whole deadline in vain: every further query would, too.
         if (answered.length === 0 && failed.filter(({ kind }) => kind === 'timeout').length >= CONCURRENCY) return
       }
       progress(++done)
@@ -273,7 +273,7 @@ async function askAll(
   return { answered: answered.filter((answer) => answer !== undefined), failed }
 }
 
-/** Adds an answer to what was taken. Throws SourceError where that is more than there may be. */
+/** Adds an answer to the used budget. Throws SourceError if it is exceeded. */
 function take(taken: Taken, answer: Taken, what: string): void {
   for (const name of TAKEN) taken[name] += answer[name]
   if (overOf(taken) !== undefined) throw overBudget(taken, what, 'the answers of Prometheus to this and other queries')
@@ -291,7 +291,7 @@ function overBudget(taken: Taken, what: string, who: string): SourceError {
   return new SourceError({ source: 'metrics', what }, 'too-large', problem)
 }
 
-/** One line for each way to fail, with the queries that failed so. */
+/** One line for each kind of failure, with its queries. */
 function failureLines(failed: readonly FailedQuery[]): string[] {
   const byProblem = Map.groupBy(failed, ({ name, line }) => line.slice(`Cannot query ${name} `.length))
   return [...byProblem]

@@ -8,8 +8,8 @@ const MAX_ESCAPE = 6
 const SOURCES = ['metrics', 'cadvisor', 'viz', 'proxies'] as const
 
 /**
- * An attempt that can be read back: where all sources together have more than stored evidence may, the largest of them fail, each with a line, so that the
- * others are kept. Lists of Kubernetes are bounded as they are read.
+ * Makes an attempt readable: if all sources together exceed the budget of stored evidence, the largest of them fail, each with a line, so that the others are
+ * kept. Kubernetes lists are bounded as they are read.
  */
 export function withinBudget(snapshot: Snapshot): Snapshot {
   const most = budget().evidence
@@ -34,7 +34,7 @@ function bodiesOf(snapshot: Snapshot, name: (typeof SOURCES)[number]): string[] 
   return (snapshot[name]?.answers ?? []).map(({ body }) => body)
 }
 
-/** Bytes as they will be stored. */
+/** Size in bytes as stored. */
 function sizeOf(bodies: readonly string[]): number {
   return bodies.reduce((sum, body) => sum + Buffer.byteLength(JSON.stringify(body)), 0)
 }

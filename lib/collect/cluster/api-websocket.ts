@@ -16,10 +16,10 @@ import type { Hints } from '../../net/errors.ts'
 /** The kubelet copies in pieces of 32 KiB. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
-/** The part of a refusal that is read, to find out what it says. */
+/** Bytes of a refusal that are read for its message. */
 const REFUSAL_BYTES = 64 * 1024
 
-/** How long a peer that said goodbye may keep its connection open. */
+/** How long a peer may keep its connection open after closing. */
 const GOODBYE_MS = 1_000
 
 /** Remedies if the API server, not the pod, is the problem. */
@@ -46,9 +46,9 @@ type ApiServerTls = {
   readonly lookup?: LookupFunction
 }
 
-/** How an API server is reached just now. */
+/** Current connection settings of an API server. */
 export type ApiServerConnection = {
-  /** Its address, with its base path. */
+  /** Its URL, with its base path. */
   readonly base: URL
   readonly tls: ApiServerTls
   readonly headers: Readonly<Record<string, string>>
@@ -60,7 +60,7 @@ export type ApiServerConnection = {
   readonly hints?: Hints
 }
 
-/** Opens something by the way as it is just now; once more where the credentials were refused and there are others by then. */
+/** Opens a connection with the current credentials; retries once if they were refused and others are available. */
 export async function openRenewed<T>(
   apiServer: () => Promise<ApiServerConnection>,
   open: (way: ApiServerConnection) => Promise<T>,
@@ -75,23 +75,23 @@ export async function openRenewed<T>(
   }
 }
 
-/** A WebSocket that is asked of an API server. */
+/** A WebSocket request to an API server. */
 export type WebSocketRequest = {
-  /** With its query. */
+  /** Includes the query. */
   readonly path: string
   readonly protocol: string
   /** What did not happen before the timeout, after "the API server did not". */
   readonly late: string
-  /** The right that it needs, by `get` and from Kubernetes 1.35 on by `create`, too. */
+  /** The permission that it needs, with `get` and from Kubernetes 1.35 on also `create`. */
   readonly resource: 'pods/portforward' | 'pods/exec'
   readonly namespace: string
 }
 
-/** How long a WebSocket may take to open. */
+/** Limits for opening a WebSocket. */
 export type OpenWebSocketOptions = {
-  /** For everything until it is open. */
+  /** Until it is open. */
   readonly timeoutMs: number
-  /** Ends whatever is being opened. */
+  /** Aborts the opening. */
   readonly signal?: AbortSignal
 }
 
@@ -168,7 +168,7 @@ async function refusalOf(
       if (size > REFUSAL_BYTES) break
     }
   } catch {
-    // The status says enough.
+    // The status is enough.
   }
   const text = Buffer.concat(chunks).toString('utf8')
   const said = reasonOf(text, secrets)

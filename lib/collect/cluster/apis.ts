@@ -9,13 +9,13 @@ export type Asking = {
   readonly hints?: Hints
 }
 
-/** A cluster's Kubernetes API; nothing in it is ever changed. */
+/** A cluster's Kubernetes API; read-only. */
 export type KubernetesApi = {
   /** The parsed answer to a GET of `/api/v1/pods?limit=500` and the like. Throws SourceError. */
   readonly get: (path: string, asking: Asking) => Promise<unknown>
-  /** The answer to a POST of bytes, as it comes, for some time; null where none began. It asks as well: tap is a watch. Throws SourceError. */
+  /** The answer to a POST of bytes, as it arrives, for some time; null if none began. It is a read, too: tap is a watch. Throws SourceError. */
   readonly stream: (path: string, body: Uint8Array, forMs: number, asking: Asking) => Promise<StreamAnswer | null>
-  /** The parsed answer to a question that is sent by POST and changes nothing, as reviews of rights are. Throws SourceError. */
+  /** The parsed answer to a POST that changes nothing, such as an access review. Throws SourceError. */
   readonly review: (path: string, question: unknown, asking: Asking) => Promise<unknown>
 }
 
@@ -23,7 +23,7 @@ export type KubernetesApi = {
 export type PrometheusApi = {
   /** The answer's text, as received, to parameters sent to `/api/v1/query` and the like. Throws SourceError. */
   readonly ask: (method: 'GET' | 'POST', path: string, parameters: URLSearchParams, asking: Asking) => Promise<string>
-  /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
+  /** The servers queried so far, one more after each change, in words that name them; empty if the transport cannot tell them apart. */
   readonly servers: () => readonly string[]
 }
 

@@ -6,7 +6,7 @@ import { checkSecret } from '../../net/credential-places.ts'
 import { cachedToken } from '../../net/cached-token.ts'
 import { readManagedSecret } from '../../net/managed-secret.ts'
 
-/** The way to an API server that is registered by its address, the authority to trust, and where the token is. */
+/** Connects to an API server by its registered URL, trusted authority and token location. */
 export function addressServer(
   { url, ca, tokenFile, tokenSecret }: ApiServerAddress,
   deadlineMs: number,

@@ -19,7 +19,7 @@ import type { KubernetesApi, VizApi } from './apis.ts'
 import { SourceError, UnreachableError } from '../../net/errors.ts'
 import type { FailureKind } from '../../net/errors.ts'
 
-/** One thing that must work, and why it does not. */
+/** A check, and why it failed. */
 export type ClusterCheck = {
   /** Its group: lines of one section follow each other. */
   readonly section: string
@@ -30,7 +30,7 @@ export type ClusterCheck = {
   readonly warning: string | null
 }
 
-/** Tries everything that collecting does, and says what works. Never throws for what a source does. */
+/** Tries everything that collecting does, and reports what works. Never throws for failures of a source. */
 export async function checkCluster(
   cluster: Cluster,
   { access, now }: { readonly access: ClusterAccess; readonly now: () => Date },
@@ -257,7 +257,7 @@ async function checkPrometheus(
 /** One of several proxies may just be starting or ending. */
 const PROXIES_TRIED = 3
 
-/** Reads a proxy as collecting does: where one can be read, the way to the others is the same. Without a list of pods, nothing is known to try. */
+/** Reads a proxy as collecting does: if one is readable, the others are reached in the same way. Without a list of pods there is none to try. */
 async function checkProxies(
   cluster: Cluster,
   lists: readonly KubernetesList[],

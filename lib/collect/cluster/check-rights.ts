@@ -8,11 +8,11 @@ import { SourceError } from '../../net/errors.ts'
 
 /** The caller's permissions, as the API server reports them. */
 export type Rights = {
-  /** The needed rights, and whether they are there. Empty where it could not be asked. */
+  /** The needed permissions, and whether they are granted. Empty if the review failed. */
   readonly needed: readonly { readonly right: NeededRight; readonly isThere: boolean }[]
-  /** Rights that are there although nothing needs them. */
+  /** Permissions that are granted although nothing needs them. */
   readonly needless: readonly Right[]
-  /** Why it could not be asked, in one line. */
+  /** Why the review failed, in one line. */
   readonly problem: string | null
 }
 
@@ -21,8 +21,8 @@ const REVIEWS = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 const reviewSchema = z.object({ status: z.object({ allowed: z.boolean() }) })
 
 /**
- * Asks the API server which of the rights are there: one review for each, since only that is exact whatever decides behind it. Any user
- * may ask this of their own rights.
+ * Asks the API server which permissions are granted: one review for each, since only that is exact whatever authorizer decides. Any user may review their own
+ * permissions.
  */
 export async function askRights(
   api: Pick<KubernetesApi, 'review'>,

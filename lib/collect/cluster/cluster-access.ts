@@ -6,12 +6,12 @@ import type { KubernetesApi, PrometheusApi, VizApi } from './apis.ts'
 export type ClusterAccess = {
   readonly kubernetes: KubernetesApi
   readonly prometheus: PrometheusApi
-  /** Null where Prometheus is not reached by port-forward, so that nothing else is either. */
+  /** Null if Prometheus is not reached by port-forward, so that nothing else is either. */
   readonly viz: VizApi | null
   /** The metrics page of a proxy, by the name of its pod. */
   readonly proxyPage: PageReader
   /** Starts a command in a container. The caller closes it. Throws UnreachableError. */
   readonly exec: (container: PodContainer, command: readonly string[]) => Promise<Execution>
-  /** Ends all connections at once. */
+  /** Closes all connections at once. */
   readonly close: () => Promise<void>
 }

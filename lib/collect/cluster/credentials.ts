@@ -21,7 +21,7 @@ export type Environment = {
   readonly servicePort: string | undefined
   /** Endpoint of EKS; undefined: the one of the cluster's region. */
   readonly eksEndpoint?: string | undefined
-  /** The only networks that are connected to; undefined: all but those of metadata services and the like. */
+  /** The only networks to connect to; undefined: all except those of metadata services and the like. */
   readonly allowedNetworks?: string | undefined
   /** Where credentials may be read; undefined: anywhere. */
   readonly places?: CredentialPlaces | undefined
@@ -32,7 +32,7 @@ export type Environment = {
 /** The URL and credentials of an API server. Read anew for each command, never stored. */
 export type ApiServer = {
   readonly url: URL
-  /** Authorities to trust; undefined: those that Node trusts. */
+  /** Trusted authorities; undefined: those of Node. */
   readonly ca: string | undefined
   readonly serverName: string | undefined
   /**
@@ -51,8 +51,8 @@ type Credentials = SentCredentials & {
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
- * Finds the way into a cluster: the kubeconfig that was registered, else the ServiceAccount of the pod this runs in, else the
- * default kubeconfig (`KUBECONFIG`, `~/.kube/config`). A context alone means the default kubeconfig.
+ * Finds the connection to a cluster: the registered kubeconfig, else the ServiceAccount of the pod this runs in, else the default kubeconfig (`KUBECONFIG`,
+ * `~/.kube/config`). A context alone means the default kubeconfig.
  *
  * @throws SetupError that says what is wrong with it; a server whose certificate would not be verified is refused
  */
@@ -98,7 +98,7 @@ async function fromKubeconfig(
 ): Promise<ApiServer> {
   // The environment is set by the operator at the start, and so is everything that its kubeconfig names.
   const anywhere = environment.places === undefined ? undefined : { never: environment.places.never }
-  // As kubectl does: of two entries with one name, the one in the earlier file holds.
+  // Like kubectl: of two entries with one name, the one in the earlier file is used.
   const all = await Promise.all(files.map((file) => readKubeconfig(file, isRegistered ? environment.places : anywhere)))
   const named = files.map((file) => `"${oneLine(file)}"`).join(', ')
   const contextName = wanted ?? all.find(({ current }) => current !== undefined)?.current
@@ -163,11 +163,11 @@ function apiUrl(text: string, where: string): URL {
 /** Environment and abort signal of a kubeconfig command. */
 type CommandOptions = {
   readonly environment: Readonly<Record<string, string>>
-  /** Ends it: a command that hangs would hold the process until its time is up. */
+  /** Aborts a command that hangs, which would otherwise keep the process alive until its timeout. */
   readonly closing: AbortSignal
 }
 
-/** How a user proves who they are, decided once; what comes out is read for each request, since tokens are renewed. */
+/** How a user authenticates, decided once; the credentials are read for each request, since tokens are renewed. */
 function credentialsOf(
   user: KubeUser,
   places: CredentialPlaces | undefined,
@@ -292,7 +292,7 @@ const COMMAND_TIMEOUT_MS = 60_000
 
 type AuthProvider = NonNullable<KubeUser['auth-provider']>
 
-/** The older way of OIDC and of clouds. Rare, so its library, which takes longer to load than a command to run, is loaded only here. */
+/** Legacy auth providers of OIDC and clouds. Rare, so their library, which takes longer to load than a command to run, is loaded only here. */
 async function fromAuthProvider(user: KubeUser, provider: AuthProvider, options: CommandOptions): Promise<Credentials> {
   refuseMoreWays(user, provider)
   await runTokenCommand(user, provider, options)
@@ -315,7 +315,7 @@ async function fromAuthProvider(user: KubeUser, provider: AuthProvider, options:
   return { headers: { authorization }, certificate: undefined, secrets: [authorization.replace(/^Bearer /, '')] }
 }
 
-/** The library knows two ways more, which Kubernetes never had: they would read any file, and run any command with all of our environment. */
+/** The library supports two more kinds, which Kubernetes never had: they would read any file, and run any command with our whole environment. */
 function refuseMoreWays({ name }: KubeUser, { name: kind, config }: AuthProvider): void {
   const of = `the auth-provider of the user "${oneLine(name)}"`
   if (kind === 'tokenFile' || config?.['tokenFile'])
@@ -329,8 +329,8 @@ type TokenCommand = Readonly<Record<'cmd-path' | 'cmd-args' | 'token-key' | 'exp
 }
 
 /**
- * The command (`cmd-path`) of the older way of clouds, where its last token is over. The library would give it all of our environment, and a shell; with
- * the token in place it runs none.
+ * Runs the command (`cmd-path`) of a legacy auth provider after its last token expired. The library would give it our whole environment, and a shell; with a
+ * token in place it runs none.
  */
 async function runTokenCommand(user: KubeUser, provider: AuthProvider, options: CommandOptions): Promise<void> {
   const config = provider.config as TokenCommand | null | undefined
@@ -368,7 +368,7 @@ async function fileOrData(
   name: string,
   places?: CredentialPlaces,
 ): Promise<string | undefined> {
-  // As kubectl does: data holds where both are given.
+  // Like kubectl: data is used if both are given.
   if (data) return Buffer.from(data, 'base64').toString('utf8')
   return file ? readText(resolve(folder, file), `the ${name}`, places) : undefined
 }

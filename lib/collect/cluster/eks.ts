@@ -13,10 +13,10 @@ import { oneLine } from '../../text/redact.ts'
 import { SetupError, SourceError } from '../../net/errors.ts'
 import type { Limits, Server } from '../../net/http-attempt.ts'
 
-/** EKS takes a token for a quarter of an hour after it was signed (aws-iam-authenticator: pkg/token/token.go). */
+/** EKS accepts a token for a quarter of an hour after it was signed (aws-iam-authenticator: pkg/token/token.go). */
 const TOKEN_LIFE_MS = 15 * 60 * 1000
 
-/** A token is replaced while it still has as long as the longest deadline of a request takes, and clocks differ. */
+/** A token is renewed before its remaining life is shorter than the longest request deadline plus clock skew. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
 /** How long a refusal of EKS is believed after it refused two tokens. */
@@ -56,7 +56,7 @@ type SignedToken = {
   readonly token: string
   readonly keys: AwsKeys
   readonly signedAt: number
-  /** Whether it took the place of one that was refused. */
+  /** Whether it replaces a refused token. */
   readonly isSecond: boolean
 }
 
@@ -83,7 +83,7 @@ export function eksCredentials(
   }
 }
 
-/** EKS asks STS by the keys, so a token is worth nothing once they have expired. */
+/** EKS calls STS with the keys, so a token is worthless after they have expired. */
 function endOf({ signedAt, keys }: SignedToken): number {
   return Math.min(signedAt + TOKEN_LIFE_MS, keys.expiration?.getTime() ?? Infinity) - RENEWED_BEFORE_MS
 }
@@ -115,14 +115,14 @@ const described = z.object({
 
 /** What the request for a cluster's address needs. */
 export type DescribeDeps = EksDeps & {
-  /** Instead of the regional endpoint of AWS. */
+  /** Replaces the regional endpoint of AWS. */
   readonly endpoint: string | undefined
   readonly newPool: Connections['newPool']
   readonly limits: Limits
 }
 
 /**
- * Asks EKS where a cluster's API server is, and whom to trust for it.
+ * Asks EKS for a cluster's API server URL and its certificate authority.
  *
  * @throws SetupError in one line
  */
@@ -163,7 +163,7 @@ export async function describeEks(
   return { url, ca: Buffer.from(certificateAuthority.data, 'base64').toString('utf8') }
 }
 
-/** The way into an EKS cluster. Throws SetupError. */
+/** Finds the connection to an EKS cluster. Throws SetupError. */
 export async function findEksServer(cluster: EksCluster, deps: Omit<DescribeDeps, keyof EksDeps>): Promise<ApiServer> {
   const keys = await awsKeys(cluster)
   const now = (): Date => new Date()

@@ -20,7 +20,7 @@ import type { Hints } from '../../net/errors.ts'
 import type { Connection, Limits, Server, JsonRequest } from '../../net/http-attempt.ts'
 import { requestStream } from '../../net/http-stream.ts'
 
-/** How a cluster is opened, and the bounds of its requests. */
+/** Environment and request limits of a cluster. */
 export type OpenOptions = {
   /** The environment that lib/config.ts read. */
   readonly environment: Environment
@@ -28,9 +28,9 @@ export type OpenOptions = {
   readonly kubernetesDeadlineMs?: number
   /** Default 60 s. */
   readonly prometheusDeadlineMs?: number
-  /** Largest answer; default what the budget says. */
+  /** Largest answer; default: the budget. */
   readonly maxBytes?: number
-  /** Wait before a request is tried again, default 0.5 s; doubled for the third try. */
+  /** Wait before a retry, default 0.5 s; doubled before the third try. */
   readonly retryDelayMs?: number
 }
 
@@ -107,7 +107,7 @@ export function openCluster(
           hints: { ...TOO_LARGE, ...prometheus.hints, ...hints },
           ...(method === 'POST'
             ? { path, form: parameters }
-            : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" is a space in forms only: a signature differs
+            : { path: `${path}?${parameters.toString().replaceAll('+', '%20')}` }), // "+" means a space in forms only, which would break a signature
         }),
     },
     exec: async (container, command) => {
@@ -132,7 +132,7 @@ function vizApi(viz: VizTransport): VizApi {
   }
 }
 
-/** Half a surrogate pair, which JSON can hold, is no Unicode text and could not be stored: it is replaced by U+FFFD. */
+/** Half a surrogate pair, which JSON can hold, is invalid Unicode and could not be stored: U+FFFD replaces it. */
 function wellFormed(value: unknown, text: string): unknown {
   if (!/\\u[dD][89a-fA-F]/.test(text)) return value
   const repair = (part: unknown): unknown => {
@@ -146,14 +146,14 @@ function wellFormed(value: unknown, text: string): unknown {
 
 type Way = () => Promise<ApiServerConnection>
 
-/** How the API server is reached just now: its place is found once, its credentials are asked for each time, since they are renewed. */
+/** Current connection settings of the API server: its URL is found once, its credentials are read each time, since they are renewed. */
 function apiServerWay(
   cluster: Cluster,
   environment: Environment,
   { newPool, closing, limits }: Pick<Connections, 'newPool' | 'closing'> & { readonly limits: Limits },
 ): Way {
   const find = async (): Promise<ApiServer> => {
-    // Their libraries take a third of the time in which a command starts, and most commands ask no cluster.
+    // Loading these libraries takes a third of a command's start, and most commands contact no cluster.
     if (cluster.agent === true) throw new SetupError('its agent collects it from inside, and nobody else can reach it')
     if (cluster.apiServer !== undefined)
       return (await import('./by-address.ts')).addressServer(cluster.apiServer, limits.deadlineMs, environment.places)
@@ -175,7 +175,7 @@ function apiServerWay(
     const tls = {
       timeout: limits.deadlineMs,
       lookup: checkedLookup(check),
-      rejectUnauthorized: true as const, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+      rejectUnauthorized: true as const, // regardless of NODE_TLS_REJECT_UNAUTHORIZED
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { servername: serverName }),
       ...certificate,
@@ -201,7 +201,7 @@ function kubernetesServer(way: Way, newPool: Connections['newPool'], limits: Lim
     limits,
     connect: async (): Promise<Connection> => {
       const { base, tls, headers, secrets, renewed } = await way()
-      // A plugin may give a new client certificate, which needs new connections.
+      // A plugin may return a new client certificate, which needs new connections.
       if (pool === undefined || pool.cert !== tls.cert)
         pool = { dispatcher: await newPool(base.origin, tls), cert: tls.cert }
       return { dispatcher: pool.dispatcher, base, headers, secrets, ...(renewed === undefined ? {} : { renewed }) }

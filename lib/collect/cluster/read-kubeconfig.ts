@@ -1,4 +1,4 @@
-/** A kubeconfig as kubectl reads it, as far as it leads to an API server. */
+/** Reads kubeconfigs as kubectl does, limited to the connection to an API server. */
 import { dirname, resolve } from 'node:path'
 import { load } from 'js-yaml'
 import * as z from 'zod'
@@ -61,7 +61,7 @@ type Entry<Content> = Content & { readonly name: string; readonly folder: string
 
 /** A user and its credentials. */
 export type KubeUser = Entry<z.infer<typeof userSchema>>
-/** A command that gives credentials. */
+/** A credential plugin. */
 export type ExecPlugin = z.infer<typeof execSchema>
 
 /** The parts of a kubeconfig that are read. */
@@ -69,11 +69,11 @@ export type Kubeconfig = {
   readonly clusters: readonly Entry<z.infer<typeof clusterSchema>>[]
   readonly users: readonly KubeUser[]
   readonly contexts: readonly Entry<z.infer<typeof contextSchema>>[]
-  /** The current context; undefined where it names none. */
+  /** The current context; undefined if it names none. */
   readonly current: string | undefined
 }
 
-/** Reads a kubeconfig, which must lie in the places where they are given. Throws SetupError that says why it cannot be read. */
+/** Reads a kubeconfig, which must be in an allowed place if these are given. Throws SetupError with the reason if it cannot be read. */
 export async function readKubeconfig(file: string, places: CredentialPlaces | undefined): Promise<Kubeconfig> {
   const content = await readText(file, 'the kubeconfig', places)
   try {
@@ -86,7 +86,7 @@ export async function readKubeconfig(file: string, places: CredentialPlaces | un
       current: rest['current-context'] || undefined,
     }
   } catch (error) {
-    // YAML errors go on with an excerpt of the file, which may hold credentials.
+    // YAML errors continue with an excerpt of the file, which may hold credentials.
     throw new SetupError(`the kubeconfig "${oneLine(file)}" cannot be read: ${firstLine(error)}`)
   }
 }
@@ -99,7 +99,7 @@ function parsed(content: unknown): z.infer<typeof kubeconfigSchema> {
   return data
 }
 
-/** The first line of what an error says. */
+/** The first line of an error's message. */
 export function firstLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return oneLine(message.trim().split('\n')[0] ?? '')

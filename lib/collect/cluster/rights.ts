@@ -1,24 +1,24 @@
 import type { Cluster } from '../../model/registry.ts'
 import { CONFIG_MAPS, LISTINGS, splitResource } from '../kubernetes/listings.ts'
 
-/** One right in a cluster, as a rule of RBAC grants it. */
+/** A permission in a cluster, as an RBAC rule grants it. */
 export type Right = {
   readonly verb: 'get' | 'list' | 'watch' | 'create' | 'delete'
   /** Empty: the core group. */
   readonly group: string
   /** A plural, with its subresource: `pods/portforward`. */
   readonly resource: string
-  /** Absent: all namespaces, or what belongs to none. */
+  /** Absent: all namespaces, or not namespaced. */
   readonly namespace?: string
-  /** Absent: whatever its name is. */
+  /** Absent: any name. */
   readonly name?: string
 }
 
-/** A right that a way into a cluster needs. */
+/** A permission that a connection needs. */
 export type NeededRight = Right & {
   /** What is unknown without it. */
   readonly why: string
-  /** The first minor version of Kubernetes 1 that asks for it; absent: all do. */
+  /** The first minor version of Kubernetes 1 that requires it; absent: all do. */
   readonly since?: number
 }
 
@@ -116,14 +116,14 @@ export const PROXY_RIGHTS: readonly NeededRight[] = [
   { verb: 'create', group: '', resource: 'pods/portforward', why: 'it opens the way to the proxies', since: 35 },
 ]
 
-/** Rights that are not needed: who has them could do harm with them. */
+/** Permissions that are not needed and could do harm. */
 export const NEEDLESS: readonly Right[] = [
   { verb: 'list', group: '', resource: 'secrets' },
   { verb: 'create', group: '', resource: 'pods/exec' },
   { verb: 'delete', group: '', resource: 'pods' },
 ]
 
-/** A right in a few words: `list pods in all namespaces`. */
+/** A permission in a few words: `list pods in all namespaces`. */
 export function rightText({ verb, resource, group, namespace, name }: Right): string {
   const what = group === '' ? resource : `${resource}.${group}`
   const which = name === undefined ? '' : ` "${name}"`
@@ -132,7 +132,7 @@ export function rightText({ verb, resource, group, namespace, name }: Right): st
   return `${verb} ${what}${which}${where}`
 }
 
-/** The rule that grants a right, in words: `grant "list" on "jobs" in the API group "batch"`. */
+/** The rule that grants a permission, in words: `grant "list" on "jobs" in the API group "batch"`. */
 export function grantText({ verb, resource, group, namespace, name }: Right): string {
   const inGroup = group === '' ? '' : ` in the API group "${group}"`
   const where = namespace === undefined ? '' : ` in the namespace "${namespace}"`

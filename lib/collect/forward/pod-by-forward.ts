@@ -20,8 +20,8 @@ export type ForwardDeps = ForwardToDeps & {
 export type ForwardedPod = { readonly connect: () => Promise<Connection>; readonly servers: () => readonly string[] }
 
 /**
- * The way by port-forward through the API server, to the pod that `find` gives. The pod is kept as long as connections to it open and hold;
- * after a failure it is looked for again, since it may have been replaced.
+ * Connects by port-forward through the API server to the pod that `find` returns. Keeps the pod while connections to it work; after a failure it is looked for
+ * again, since it may have been replaced.
  */
 export function podByForward(
   find: () => Promise<ReadyPod & { readonly prefix?: string }>,
@@ -47,7 +47,7 @@ export function podByForward(
         stream.once('error', (broke) => {
           if (broke instanceof UnreachableError) lookAgain()
         })
-        callback(null, stream as unknown as Socket) // undici asks no more of it than a stream has
+        callback(null, stream as unknown as Socket) // undici needs no more of it than a stream has
       })
     })
     pools.set(pod.uid, made)

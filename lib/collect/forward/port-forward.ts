@@ -7,15 +7,15 @@ import { withoutSecrets } from '../../text/redact.ts'
 import { UnreachableError } from '../../net/errors.ts'
 
 /**
- * Port-forward as the kubelet speaks it over WebSocket (kubernetes: pkg/kubelet/cri/streaming/portforward/websocket.go): each binary
- * message begins with a byte that says its channel, 0 for data in both directions, 1 for errors from the server. The first two bytes
- * on each channel are the port, low byte first. One WebSocket is one TCP connection in the pod; neither side can end only its half.
+ * Port-forward in the kubelet's protocol over WebSocket (kubernetes: pkg/kubelet/cri/streaming/portforward/websocket.go): each binary message begins with a
+ * byte for its channel, 0 for data in both directions, 1 for errors from the server. The first two bytes on each channel are the port, low byte first. One
+ * WebSocket is one TCP connection in the pod; neither side can half-close it.
  */
 const PROTOCOL = 'v4.channel.k8s.io'
 const DATA = 0
 const ERROR = 1
 
-/** A port of a pod. The names are valid names of Kubernetes. */
+/** A port of a pod. The names are valid Kubernetes names. */
 export type PodPort = { readonly namespace: string; readonly pod: string; readonly port: number }
 
 /**
@@ -35,14 +35,14 @@ function nameOf({ namespace, pod, port }: PodPort): string {
   return `pod "${pod}" in the namespace "${namespace}", port ${port}`
 }
 
-/** A WebSocket that is open, as a stream of the bytes of one TCP connection in the pod. */
+/** An open WebSocket as a byte stream of one TCP connection in the pod. */
 class Forward extends Duplex {
   readonly #socket: WebSocket
   readonly #to: PodPort
   readonly #secrets: readonly string[]
   /** The two bytes that begin each channel, as far as received. */
   readonly #portBytes = { [DATA]: Buffer.alloc(0), [ERROR]: Buffer.alloc(0) }
-  /** Why nothing more will come. */
+  /** Why the connection ended. */
   #over: UnreachableError | undefined
 
   constructor(socket: WebSocket, to: PodPort, secrets: readonly string[]) {
@@ -63,14 +63,14 @@ class Forward extends Duplex {
     if (this.#over !== undefined || this.destroyed) return
     if (!isBinary || !Buffer.isBuffer(message)) return this.#end('brought text where bytes were wanted')
     const channel = message[0]
-    if (channel === undefined) return // a message without a channel says nothing
+    if (channel === undefined) return // a message without a channel is meaningless
     if (channel !== DATA && channel !== ERROR) return this.#end(`brought a message on the unknown channel ${channel}`)
     const payload = this.#withoutPort(channel, message.subarray(1))
     if (payload === undefined) return this.#end('is to another port than was asked for')
     if (payload.length === 0) return
     if (channel === ERROR) {
       const said = payload.toString('utf8')
-      // Before it come the names of pods and namespaces as the container runtime has them.
+      // The text before it holds names of pods and namespaces from the container runtime.
       const [reason] = /failed to connect to .*/s.exec(said) ?? [said]
       return this.#end(`failed in the cluster: "${withoutSecrets(reason, this.#secrets)}"`)
     }
@@ -119,7 +119,7 @@ class Forward extends Duplex {
   }
 
   override _final(done: () => void): void {
-    done() // the other half stays open: there is no way to say that this one ended
+    done() // the other half stays open: the protocol has no half-close
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {

@@ -21,8 +21,8 @@ export type ListDeps = {
 const PAGE_SIZE = 500
 
 /**
- * Failures of the first list, the pods, that every other one would repeat: one line is enough. Only rights differ from list to list; and
- * without pods no other list is of use.
+ * Failures of the first list, the pods, that every other list would repeat: one line is enough. Only permissions differ between lists; and without pods no
+ * other list is of use.
  */
 const HOPELESS: ReadonlySet<FailureKind> = new Set([
   'configuration',
@@ -77,7 +77,7 @@ export async function listAll(
     )
   }
 
-  // In the order of the table, whichever list came first.
+  // In the order of the table, whichever list arrived first.
   const order: readonly Resource[] = [...LISTINGS.map(({ resource }) => resource), 'configmaps']
   return {
     status: !results.has('pods') ? 'failed' : errors.size > 0 ? 'partial' : 'complete',
@@ -87,7 +87,7 @@ export async function listAll(
   }
 }
 
-/** A list of one resource, in the newest version that the cluster serves; without a version where it serves none. */
+/** A list of one resource, in the newest version that the cluster serves; without a version if it serves none. */
 async function listOne(api: KubernetesApi, cluster: Cluster, listing: Listing, taken: Taken): Promise<KubernetesList> {
   const { resource, kind, versions, required } = listing
   const [plural] = splitResource(resource)
@@ -119,7 +119,7 @@ export function listWhat(plural: string, cluster: Cluster): string {
   return `list ${plural} of cluster "${cluster.id}"`
 }
 
-/** A server that does not know the field selector sends all events. */
+/** A server that ignores the field selector sends all events. */
 function isOfReason(item: unknown, reason: string): boolean {
   return z.object({ reason: z.literal(reason) }).safeParse(item).success
 }
@@ -136,7 +136,7 @@ type ListAsking = {
   readonly taken: Taken
 }
 
-/** All pages of a list. A page that expired (410) begins the list again, once: half of an old list is no list. */
+/** All pages of a list. An expired page (410) restarts the list, once: half of an old list is useless. */
 async function listPages(
   api: KubernetesApi,
   path: string,
@@ -179,7 +179,7 @@ async function listOnce(
 
 const TAKEN = ['objects', 'source', 'values'] as const
 
-/** Adds a page to what was taken. Throws SourceError where that is more than there may be. */
+/** Adds a page to the used budget. Throws SourceError if it is exceeded. */
 function take(kept: readonly unknown[], own: Taken, { what, taken }: ListAsking): void {
   const text = JSON.stringify(kept)
   const page: Taken = { objects: kept.length, source: text.length, values: jsonSize(text).values }
@@ -269,7 +269,7 @@ async function readConfigMaps(api: KubernetesApi, cluster: Cluster, taken: Taken
   return { resource: 'configmaps', version: 'v1', items: reduced }
 }
 
-/** The first answer; undefined where none has it. Only what keeps the first way from answering is an error. */
+/** The first answer; undefined if there is none. Only a failure of the first request is an error. */
 async function firstFound(ways: readonly (() => Promise<unknown>)[]): Promise<unknown> {
   for (const [index, way] of ways.entries()) {
     try {

@@ -1,22 +1,19 @@
 import type { Resource } from '../../observed/kubernetes-fields.ts'
 
-/** A list that is read of each cluster. */
+/** A list that is read from each cluster. */
 export type Listing = {
   readonly resource: Resource
   /** Kind of the objects; the list's kind ends in "List". */
   readonly kind: string
-  /** Newest first; the first that the cluster serves is read. Empty text: the core group's path. */
+  /** Newest first; the first that the cluster serves is used. Empty text: the core group's path. */
   readonly versions: readonly string[]
-  /** False: a cluster without it (404 for every version) is in order. */
+  /** False: a cluster may lack it (404 for every version). */
   readonly required: boolean
-  /** The reasons of events that are read, each asked for by itself: a field selector has no `or`. */
+  /** The reasons of events to read, each with its own request: a field selector has no `or`. */
   readonly reasons?: readonly string[]
 }
 
-/**
- * Everything that is read, pods first: they are what the other lists explain, and a window's facts hold from that moment.
- * Secrets are not among them.
- */
+/** All lists that are read, pods first: the other lists explain them, and a window's facts hold from that moment. Secrets are not among them. */
 export const LISTINGS: readonly Listing[] = [
   { resource: 'pods', kind: 'Pod', versions: ['v1'], required: true },
   { resource: 'namespaces', kind: 'Namespace', versions: ['v1'], required: true },
@@ -78,7 +75,7 @@ export const LISTINGS: readonly Listing[] = [
     versions: ['v1beta1', 'v1alpha1'],
     required: false,
   },
-  // Why the injector left a pod alone, and which pods controllers made. The API server keeps events for an hour and sends only these.
+  // Why the injector skipped a pod, and which pods controllers made. The API server keeps events for an hour and sends only these.
   {
     resource: 'events',
     kind: 'Event',

@@ -7,7 +7,7 @@ import type { KubernetesApi } from '../cluster/apis.ts'
 import { SourceError, UnreachableError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 
-/** A pod that runs what is to be asked. A pod of the same name with another `uid` is another one, with other data. */
+/** A pod to connect to. A pod of the same name with another `uid` is another one, with other data. */
 export type ReadyPod = PodPort & { readonly uid: string }
 
 /** Labels of the pods, and the port: a number, or its name in the container. */
@@ -74,7 +74,7 @@ export async function findReadyPod(
 
 /** The oldest ready pod, so that concurrent callers choose the same. Throws UnreachableError. */
 function choosePod(pods: readonly Pod[], { namespace, labels, port }: PodTarget, words: PodWords): ReadyPod {
-  // A server that does not know selectors sends all.
+  // A server that ignores selectors sends all pods.
   const selected = pods.filter(({ metadata }) =>
     Object.entries(labels).every(([label, value]) => metadata.labels?.[label] === value),
   )
@@ -141,7 +141,7 @@ export async function readObject<T>(
     answer = await api.get(path, asking)
   } catch (error) {
     if (!(error instanceof SourceError)) throw error
-    // It was tried often enough.
+    // It was retried already.
     throw new UnreachableError(error.kind, `could not ${error.what}, ${error.problem}`, { hint: error.hint })
   }
   const parsed = schema.safeParse(answer)

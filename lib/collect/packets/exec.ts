@@ -9,8 +9,8 @@ import { withoutSecrets } from '../../text/redact.ts'
 import { UnreachableError } from '../../net/errors.ts'
 
 /**
- * A command in a container, as the API server carries it over WebSocket (kubernetes: staging/src/k8s.io/apimachinery/pkg/util/remotecommand):
- * each binary message begins with a byte that says its channel. The last one is a Status that says how the command ended.
+ * A command in a container, over the API server's WebSocket (kubernetes: staging/src/k8s.io/apimachinery/pkg/util/remotecommand): each binary message begins
+ * with a byte for its channel. The last one is a Status that says how the command ended.
  */
 const PROTOCOL = 'v5.channel.k8s.io'
 const [STDOUT, STDERR, STATUS, CLOSE] = [1, 2, 3, 255]
@@ -18,22 +18,22 @@ const [STDOUT, STDERR, STATUS, CLOSE] = [1, 2, 3, 255]
 /** Bytes of standard error and of the status that are kept. */
 const SAID_BYTES = 8 * 1024
 
-/** A container of a pod. The names are valid names of Kubernetes. */
+/** A container of a pod. The names are valid Kubernetes names. */
 export type PodContainer = { readonly namespace: string; readonly pod: string; readonly container: string }
 
 /** How a command ended. */
 export type ExecEnding = {
-  /** Null where the container's runtime could not run it, or does not tell. */
+  /** Null if the container's runtime could not run it, or does not say. */
   readonly code: number | null
-  /** The end of its standard error; where it was not run, why. */
+  /** The end of its standard error, or why it was not run. */
   readonly said: string
 }
 
-/** A command that runs in a container. */
+/** A running command in a container. */
 export type Execution = {
-  /** Its standard output, as it comes. Breaks with an UnreachableError where the connection ended before the command. */
+  /** Its standard output, as it arrives. Fails with an UnreachableError if the connection ended before the command. */
   readonly output: AsyncIterable<Uint8Array>
-  /** Is there once the output was read to its end. */
+  /** Available after the output was read to its end. */
   readonly ending: () => ExecEnding | undefined
   /** Closes the connection. The command in the container is not signalled: it must end by itself. */
   readonly close: () => void
@@ -50,7 +50,7 @@ const statusSchema = z.object({
 /**
  * Starts a command in a container, without a terminal and without input.
  *
- * @throws UnreachableError that says what refused
+ * @throws UnreachableError with the reason of the refusal
  */
 export function openExec(
   way: ApiServerConnection,
@@ -106,7 +106,7 @@ function execution(socket: WebSocket, secrets: readonly string[]): Execution {
       case STATUS:
         status = Buffer.concat([status, payload])
         if (status.length > SAID_BYTES) return fail('brought a status without end')
-        // In one message or in several: it is whole when it can be read.
+        // It may come in several messages: it is complete once it can be parsed.
         if (endingOf(status, said, secrets) !== undefined) end()
         return
       case CLOSE:
@@ -121,7 +121,7 @@ function execution(socket: WebSocket, secrets: readonly string[]): Execution {
   return { output: output as AsyncIterable<Buffer>, ending: () => ending, close: () => void output.destroy() }
 }
 
-/** How a command ended, by its status; undefined where that is not whole. */
+/** How a command ended, from its status; undefined while that is incomplete. */
 function endingOf(status: Buffer, stderr: Buffer, secrets: readonly string[]): ExecEnding | undefined {
   const read = statusSchema.safeParse(parseJson(status))
   if (!read.success) return undefined

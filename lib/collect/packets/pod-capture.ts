@@ -11,10 +11,10 @@ import { SourceError, UnreachableError } from '../../net/errors.ts'
 /** The container that Linkerd's injector adds for `config.linkerd.io/enable-debug-sidecar: "true"`; it has tshark. */
 const CONTAINER = 'linkerd-debug'
 
-/** Beyond the time of the capture: for starting tshark in a container that has little of a processor, and for what is on its way. */
+/** Added to the time of the capture: for starting tshark in a container with little CPU, and for data in transit. */
 const GRACE_MS = 30_000
 
-/** More than a sample needs: each packet's payload travels here, and is dropped here. */
+/** More than a sample needs: each packet's payload is transferred, and dropped here. */
 const MAX_PACKETS = 200_000
 
 /** The place of a packet capture. */
@@ -28,12 +28,12 @@ export type CapturePlace = {
   readonly addresses: readonly string[]
 }
 
-/** How long is captured in a pod, and which packets. */
+/** Duration and filter of a capture in a pod. */
 export type PodCaptureOptions = {
   readonly seconds: number
   /** Only packets from or to this port; absent: all. */
   readonly port?: number | undefined
-  /** Beyond {@link seconds}, before it is given up; default 30 s. */
+  /** Timeout after {@link seconds}; default 30 s. */
   readonly graceMs?: number
 }
 
@@ -55,7 +55,7 @@ const podSchema = z.object({
 const listSchema = z.object({ items: z.array(z.unknown()) })
 
 /**
- * Finds where to capture: a running pod with Linkerd's debug container.
+ * Finds a place to capture: a running pod with Linkerd's debug container.
  *
  * @throws CaptureError that says how to get one
  */
@@ -81,7 +81,7 @@ export async function findCapturePlace(
     .find(({ metadata }) => metadata.name === pod.name && metadata.namespace === pod.namespace)
   if (found === undefined) throw cannot('there is no such pod')
   const { metadata, spec, status } = found
-  // As a native sidecar it is among the first.
+  // A native sidecar is an init container.
   const containers = [...spec.containers, ...(spec.initContainers ?? [])]
   if (!containers.some((container) => container.name === CONTAINER))
     throw cannot(
@@ -191,7 +191,7 @@ function captureCommand(seconds: number, port: number | undefined): string[] {
     'ciphertrail',
     '-i',
     'any',
-    '-l', // each packet when it comes
+    '-l', // each packet as it arrives
     '-a',
     `duration:${seconds}`,
     '-c',

@@ -7,7 +7,7 @@ import { isMoment } from '../../time/windows.ts'
 import { AGGREGATOR, PACKET_FIELDS, type PacketRow, packetNumber, parsePacketRow } from '../../observed/packet-rows.ts'
 import { oneLine } from '../../text/redact.ts'
 
-/** tshark is absent, or could not read a capture to its end. One line that says what to do. */
+/** tshark is absent, or could not read a capture to its end. One line with the remedy. */
 export class CaptureError extends Error {
   override readonly name = 'CaptureError'
 }
@@ -39,12 +39,12 @@ export const DISSECTORS: ReadonlySet<string> = new Set(
  */
 const SESSION_PACKETS = 100_000
 
-/** The rest of what it keeps, about 110 bytes a packet, is bounded by their number. */
+/** Bounds the rest of its memory, about 110 bytes a packet. */
 const MAX_PACKETS = 5_000_000
 
 /** Arguments of tshark whose output {@link packetRows} understands. */
 export const TSHARK_ARGUMENTS: readonly string[] = [
-  '-n', // no names: neither of hosts nor of services
+  '-n', // no names of hosts or services
   '-otcp.try_heuristic_first:TRUE', // TLS is TLS on every port
   `-M${SESSION_PACKETS}`,
   '-Tfields',
@@ -79,7 +79,7 @@ export async function* packetRows(bytes: CommandBytes, named: string): AsyncGene
       number = next
       const row = parsePacketRow(line, session)
       if (row === undefined) continue
-      // Left out, it would read as a packet that was not there.
+      // If it were skipped, the packet would seem absent.
       if (!isMoment(row.time))
         throw new CaptureError(
           `Cannot read all of ${named}: a packet has a time that is in no year from 1970 to 9999; what is shown comes from the packets before`,
@@ -162,7 +162,7 @@ async function checkIsCapture(file: string): Promise<void> {
   )
 }
 
-/** The names of all dissectors of this tshark but those that are needed. */
+/** The names of all dissectors of this tshark except the needed ones. */
 async function otherDissectors(environment: NodeJS.ProcessEnv): Promise<string[]> {
   const { output, ended } = start(['-G', 'protocols'], environment)
   const chunks: Uint8Array[] = []
@@ -209,7 +209,7 @@ function startError(error: Error): CaptureError {
 /** Lines on standard error that are no problem. */
 const SAID_ALWAYS = /^Running as user|^Capturing on |^\d+ packets? captured$|^\*\* \(tshark:\d+\) .*\[Main MESSAGE\]/
 
-/** The last thing that tshark said on standard error, in one line. */
+/** tshark's last line on standard error. */
 export function lastLine(errors: string): string {
   const lines = errors.split('\n').map((line) => oneLine(line.replace(/^tshark: /, '')))
   return lines.findLast((line) => line !== '' && !SAID_ALWAYS.test(line)) ?? 'nothing'

@@ -3,7 +3,7 @@ import { jsonSize } from '../../observed/budget.ts'
 import type { PrometheusApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
-/** An answer of Prometheus: its text as received, what it says, and how many values of JSON that is. */
+/** An answer of Prometheus: its text as received, its series, and its number of JSON values. */
 export type PrometheusAnswer = { readonly body: string; readonly series: readonly Series[]; readonly values: number }
 
 /** A query at one time. */
@@ -21,14 +21,14 @@ export type InstantQuery = {
 export type RangeQuery = {
   readonly what: string
   readonly query: string
-  /** Seconds since the epoch, as decimal text; both ends belong to the range. */
+  /** Seconds since the epoch, as decimal text; both ends are included. */
   readonly start: string
   readonly end: string
   /** Seconds, as decimal text. */
   readonly step: string
 }
 
-/** Asks for values at one time; with a range selector, for the samples before it. Throws SourceError. */
+/** Queries values at one time; with a range selector, the samples before it. Throws SourceError. */
 export function queryInstant(
   api: PrometheusApi,
   { what, query, time, isStated = false }: InstantQuery,
@@ -37,7 +37,7 @@ export function queryInstant(
   return ask(api, '/api/v1/query', parameters, { what, isStated })
 }
 
-/** Asks for values at each step of a range. Throws SourceError. */
+/** Queries values at each step of a range. Throws SourceError. */
 export function queryRange(
   api: PrometheusApi,
   { what, query, start, end, step }: RangeQuery,
@@ -52,7 +52,7 @@ async function ask(
   { what, isStated }: { readonly what: string; readonly isStated: boolean },
 ): Promise<PrometheusAnswer> {
   const body = await api.ask('POST', path, parameters, { what }).catch((error: unknown) => {
-    // Queries are long, hence POST; but some proxies in front of Prometheus let only GET pass.
+    // Queries are long, hence POST; but some proxies in front of Prometheus allow only GET.
     const getOnly = error instanceof SourceError && (error.status === 404 || error.status === 405)
     if (!getOnly) throw error
     return api.ask('GET', path, parameters, { what })

@@ -6,7 +6,7 @@ import { COMMON_HINTS } from './transport.ts'
 import type { PrometheusTransport } from './transport.ts'
 import type { Hints } from '../../net/errors.ts'
 
-/** The way by port-forward through the API server, to the pod that {@link findPrometheus} finds. */
+/** Connects by port-forward through the API server to the pod that {@link findPrometheus} finds. */
 export function prometheusByForward(cluster: Cluster, deps: ForwardDeps): PrometheusTransport {
   return {
     source: 'metrics',

@@ -25,7 +25,7 @@ export type UrlDeps = {
   readonly limits: Limits
 }
 
-/** The way by a registered address, with what the registered files hold. */
+/** Connects to a registered URL, with the credentials in the registered files. */
 export function prometheusByUrl(
   address: string,
   auth: PrometheusAuth,

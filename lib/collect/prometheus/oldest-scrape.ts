@@ -11,10 +11,7 @@ const DAY = 24 * 60 * 60
 /** The time of the oldest scrape; null if there is none or the query failed, and then `problem` says why in one line. */
 export type OldestSample = { readonly at: Seconds | null; readonly problem: string | null }
 
-/**
- * When Prometheus' oldest scrape of a Linkerd proxy was, to the minute.
- * Looks back at most {@link OLDEST_SAMPLE_DAYS} days.
- */
+/** The time of Prometheus' oldest scrape of a Linkerd proxy, to the minute. Looks back at most {@link OLDEST_SAMPLE_DAYS} days. */
 export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, now: Seconds): Promise<OldestSample> {
   const first = async (start: Seconds, end: Seconds, step: Seconds): Promise<Seconds | undefined> => {
     const range = { start: String(start), end: String(end), step: String(step) }
@@ -29,7 +26,7 @@ export async function oldestSample(prometheus: PrometheusApi, cluster: Cluster, 
   const end = Math.floor(now)
   try {
     const coarse = await first(end - OLDEST_SAMPLE_DAYS * DAY, end, hour)
-    // Less than an hour of data may lie between two steps.
+    // There may be less than an hour of data between two steps.
     const from = coarse === undefined ? end - hour : coarse - hour
     return { at: (await first(from, coarse ?? end, 60)) ?? coarse ?? null, problem: null }
   } catch (error) {

@@ -15,14 +15,14 @@ export type PrometheusPod = ReadyPod & {
 
 type Target = PodTarget & {
   readonly prefix: string
-  /** The Service that leads to them; absent for viz's own. */
+  /** The Service in front of them; absent for viz's own. */
   readonly service?: string
 }
 
 /** Where linkerd-viz writes the address of an external Prometheus. */
 const EXTERNAL_PROMETHEUS = 'viz.linkerd.io/external-prometheus'
 
-/** As the Service `prometheus` of linkerd-viz selects. */
+/** The selector of linkerd-viz's Service `prometheus`. */
 const VIZ_LABELS = { component: 'prometheus', 'linkerd.io/extension': 'viz' } as const
 const VIZ_PORT = 9090
 
@@ -58,7 +58,7 @@ export async function findPrometheus(api: Pick<KubernetesApi, 'get'>, cluster: C
 }
 
 /**
- * Finds whose pods Prometheus is, without looking for them.
+ * Finds the labels of Prometheus' pods, without looking for the pods.
  *
  * @throws UnreachableError
  */
@@ -104,7 +104,7 @@ export async function findTarget(api: Pick<KubernetesApi, 'get'>, cluster: Clust
   }
 }
 
-/** The Service that an address inside a cluster names; undefined where it leads elsewhere, or to HTTPS, which a port-forward does not end. */
+/** The Service that a URL inside a cluster names; undefined if it leads elsewhere, or to HTTPS, which a port-forward does not terminate. */
 export function serviceOf(
   address: string,
   vizNamespace: string,

@@ -1,11 +1,11 @@
 import type { Hints } from '../../net/errors.ts'
 import type { Server } from '../../net/http-attempt.ts'
 
-/** A way to Prometheus. */
+/** A transport to Prometheus. */
 export type PrometheusTransport = Server & {
   /** The remedy for each kind of failure. */
   readonly hints: Hints
-  /** The servers that were asked so far, each change of them one more, in words that name them; empty where the way cannot tell them apart. */
+  /** The servers queried so far, one more after each change, in words that name them; empty if the transport cannot tell them apart. */
   readonly servers: () => readonly string[]
 }
 

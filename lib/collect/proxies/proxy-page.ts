@@ -17,7 +17,7 @@ const HINTS: Hints = {
   connection: 'the pod may have ended',
 }
 
-/** As proxies send it, now and with the other format that Prometheus asks for. */
+/** The content types of proxies, now and with the other format that Prometheus accepts. */
 const PAGE = { types: ['text/plain', 'application/openmetrics-text'], name: 'a metrics page' } as const
 
 /** Reaches each proxy by port-forward, which arrives on loopback: no policy of the pod refuses it, and the API server resolves its name. */
@@ -31,7 +31,7 @@ export function proxyPages(
     const pool = await newPool(origin, (_, callback) => {
       callbackify(forwardTo)(pod, forward, (error, stream) => {
         if (error !== null) callback(error, null)
-        else callback(null, stream as unknown as Socket) // undici asks no more of it than a stream has
+        else callback(null, stream as unknown as Socket) // undici needs no more of it than a stream has
       })
     })
     try {

@@ -31,7 +31,7 @@ export type ProxiesDeps = {
 /** The evidence read so far, which decides which pods are read. */
 export type ReadSoFar = {
   readonly lists: readonly KubernetesList[]
-  /** Null where no Prometheus is asked. */
+  /** Null if no Prometheus is queried. */
   readonly answers: readonly MetricsAnswer[] | null
 }
 
@@ -46,7 +46,7 @@ export async function readProxies(
   { proxyPage, now }: ProxiesDeps,
 ): Promise<NonNullable<Snapshot['proxies']>> {
   const of = `of cluster "${cluster.id}"`
-  // The same line for each window, so that a day of them says it once.
+  // The same line for each window, so that a day of them reports it once.
   if (now().getTime() / 1000 > toSeconds(window.end) + PAGE_SLACK_SECONDS)
     return failed(
       `Cannot read the proxies ${of} for a window that ended more than ${PAGE_SLACK_SECONDS} s ago: they tell nothing of the past; run collect within ${PAGE_SLACK_SECONDS} s after each window's end`,
@@ -103,10 +103,10 @@ function failed(line: string): NonNullable<Snapshot['proxies']> {
 
 type WantedPod = Omit<ProxyPage, 'readAt' | 'body'> & { readonly port: number }
 
-/** Names of Kubernetes: they become part of a path. */
+/** Valid Kubernetes names: they become part of a path. */
 const NAME = /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/
 
-/** The running pods of the mesh whose proxies are to be read, and on which port. Throws ReduceError. */
+/** The running meshed pods whose proxies to read, with the port. Throws ReduceError. */
 export function wantedPods(
   { linkerdNamespace, proxies, noPrometheus }: Cluster,
   { lists, answers }: ReadSoFar,

@@ -14,17 +14,17 @@ import { SourceError } from '../../net/errors.ts'
 /** Workloads that are tapped in one collection; {@link CONNECTIONS} of them at once. */
 export const MAX_TAPPED = 12
 
-/** Requests a second that are asked for, over all pods of a workload. */
+/** Requested rate in requests a second, over all pods of a workload. */
 const MAX_RPS = 50
 
 /** Limits for one workload: a server that sends more ignores the request. */
 const MAX_EVENTS = 20_000
 const MAX_BYTES = 16 * 1024 * 1024
 
-/** Pairs of addresses that are kept of one workload. */
+/** Most pairs of addresses that are kept for one workload. */
 const MAX_SIGHTINGS = 1_000
 
-/** Kinds of workloads that series name and tap knows, by their labels. */
+/** Kinds of workloads that both series and tap support, by their labels. */
 const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
 
 /**
@@ -61,7 +61,7 @@ function seriesOf(body: string) {
     return parseAnswer(body)
   } catch (error) {
     if (!(error instanceof AnswerError)) throw error
-    return [] // what cannot be read is said where the window is assessed
+    return [] // the assessment of the window reports unreadable answers
   }
 }
 
@@ -69,7 +69,7 @@ function isName(text: string): boolean {
   return /^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$/.test(text)
 }
 
-/** A sample that was asked for and not taken, since it would not be of this window: who is seen now says nothing of then. */
+/** A requested sample that was not taken, since it would not be of this window: current traffic says nothing about the past. */
 export function tooLateToTap(
   { id }: Cluster,
   seconds: number,
@@ -93,9 +93,9 @@ export function tooLateToTap(
 export type TapSampleDeps = { readonly api: KubernetesApi; readonly now: () => Date }
 
 /**
- * Listens for some seconds to the HTTP requests that arrive at workloads without mesh TLS, and keeps who sent them to whom: addresses, port
- * and the proxy's own word. Paths and authorities are not decoded, headers not asked for, and nothing else of a request is kept. Never throws
- * for what a server does: that one could not be tapped is said, with one line.
+ * Taps, for some seconds, the HTTP requests that arrive at workloads without mesh TLS, and keeps their sources and destinations: addresses, port and the
+ * proxy's verdict. Does not decode paths and authorities, request headers or keep anything else of a request. Never throws for failures of a server: a failed
+ * tap is reported in one line.
  */
 export async function sampleTap(
   cluster: Cluster,
@@ -136,7 +136,7 @@ export async function sampleTap(
   }
 }
 
-/** How many requests arrived without mesh TLS. `heard` takes who sent them, by whom they were sent to. */
+/** The number of requests that arrived without mesh TLS. Adds their sources to `heard`, by destination. */
 async function hear(
   api: KubernetesApi,
   cluster: Cluster,

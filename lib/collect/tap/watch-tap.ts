@@ -27,22 +27,22 @@ export const TAP_KINDS = [
 
 const API = '/apis/tap.linkerd.io/v1alpha1'
 
-/** The header with which the tap API says that its answer is an error, though its status is 200. */
+/** The header with which the tap API marks an error, though its status is 200. */
 const ERROR_HEADER = 'linkerd-error'
 
-/** How long tap is listened to, and what is read of it. */
+/** Duration of a tap, and what is read from it. */
 export type TapOptions = TapReading & {
-  /** How long to listen. */
+  /** Duration in milliseconds. */
   readonly forMs: number
-  /** Most bytes of events; absent: what any answer may have. */
+  /** Most bytes of events; absent: the limit of any answer. */
   readonly maxBytes?: number
 }
 
 /**
- * Listens to the HTTP requests of a workload through the tap API of Linkerd's viz extension, for some time, as they come. Headers are
- * never asked for. Ends early where the server does.
+ * Streams the HTTP requests of a workload through the tap API of Linkerd's viz extension, for some time, as they arrive. Never requests headers. Ends early if
+ * the server does.
  *
- * @throws SourceError, after the events that came before, where the answer does not end well
+ * @throws SourceError, after the earlier events, if the answer does not end well
  */
 export async function* tapEvents(
   api: KubernetesApi,
@@ -73,7 +73,7 @@ export async function* tapEvents(
     }
     if (failure !== '') throw said('', failure, what)
   } catch (error) {
-    // The API server has answered, so it is there: so it ends as well where the tap API behind it dies.
+    // The API server has answered, so it is available: a crash of the tap API behind it looks the same.
     if (error instanceof SourceError && error.kind === 'connection')
       throw new SourceError({ source: 'kubernetes', what }, error.kind, error.problem, { hint: hints.server })
     if (!(error instanceof TapFormatError)) throw error
@@ -86,7 +86,7 @@ export async function* tapEvents(
   }
 }
 
-/** Silence of a server that is not there must not look like a workload without requests. */
+/** An absent server's silence must not look like a workload without requests. */
 async function checkExtension(api: KubernetesApi, what: string, hints: Hints): Promise<void> {
   try {
     await api.get(API, { what, hints })
@@ -112,14 +112,14 @@ function tapHints({ kind, namespace, name }: TapTarget, { vizNamespace }: Pick<C
   }
 }
 
-/** An error of the tap API itself, in its own words. */
+/** An error of the tap API itself, quoted. */
 function said(text: string, header: string, what: string): SourceError {
   const kind: FailureKind = header === 'not found' ? 'not-found' : header === 'bad request' ? 'rejected' : 'server'
   const problem = text === '' ? `the tap API says "${oneLine(header)}"` : oneLine(text)
   return new SourceError({ source: 'kubernetes', what }, kind, problem)
 }
 
-/** An event; an error that comes in the place of one is thrown. */
+/** Parses an event; throws an error that comes in its place. */
 function readEvent(frame: Uint8Array, withPaths: boolean, what: string): TapEvent {
   let event: TapEvent
   try {

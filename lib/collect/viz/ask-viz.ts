@@ -6,10 +6,7 @@ import { timeOf, toSeconds } from '../../time/windows.ts'
 import type { VizApi } from '../cluster/apis.ts'
 import { SourceError } from '../../net/errors.ts'
 
-/**
- * Kinds that `linkerd viz edges` is asked for. Not pods, since workloads are kept; nor Jobs and ReplicaSets, which are put down to what owns
- * them.
- */
+/** Kinds for `linkerd viz edges`. Not pods, since workloads are kept; nor Jobs and ReplicaSets, which count as their owners. */
 const KINDS = ['deployment', 'statefulset', 'daemonset'] as const
 
 /** Whether the moment is in the window after the given one: viz shows current connections, so it says nothing about any other window. */
@@ -20,8 +17,8 @@ export function isJustOver({ start, end }: Window, now: Date): boolean {
 }
 
 /**
- * Asks viz's dashboard for what `linkerd viz edges` shows just now, of all namespaces. Undefined where it is not to be asked, as the way to
- * the cluster says. Never throws for what a server does: that it failed is said, with one line.
+ * Asks viz's dashboard for the current result of `linkerd viz edges`, of all namespaces. Undefined if the cluster's connection says not to. Never throws for
+ * failures of a server: a failure is reported in one line.
  */
 export async function collectViz(viz: VizApi, cluster: Cluster, now: Date): Promise<Snapshot['viz']> {
   const answers: VizAnswer[] = []
@@ -37,7 +34,7 @@ export async function collectViz(viz: VizApi, cluster: Cluster, now: Date): Prom
       else if (!(error instanceof SourceError)) throw error
       else if (error.kind === 'configuration') return undefined
       else errors.push(error.message)
-      break // whatever is wrong is wrong for the other kinds, too
+      break // the other kinds would fail, too
     }
   }
   const server = viz.servers().at(-1)

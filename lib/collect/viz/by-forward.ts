@@ -7,7 +7,7 @@ import { UnreachableError } from '../../net/errors.ts'
 import type { Hints } from '../../net/errors.ts'
 import type { Server } from '../../net/http-attempt.ts'
 
-/** As the Service `web` of linkerd-viz selects. */
+/** The selector of linkerd-viz's Service `web`. */
 const WEB_LABELS = { component: 'web', 'linkerd.io/extension': 'viz' } as const
 const WEB_PORT = 8084
 
@@ -17,15 +17,15 @@ const WORDS = {
   starting: 'wait until it runs, then collect again',
 } as const
 
-/** A comparison is worth no long wait. */
+/** Not worth a long wait: it is only compared. */
 const MAX_DEADLINE_MS = 10_000
 
-/** The way to viz's dashboard, which answers what `linkerd viz edges` shows. */
+/** The transport to viz's dashboard, which answers what `linkerd viz edges` shows. */
 export type VizTransport = Server & { readonly hints: Hints; readonly servers: () => readonly string[] }
 
 /**
- * The way by port-forward to the dashboard of linkerd-viz. Only where its own Prometheus is reached the same way, so that no right is needed
- * for it alone: where viz uses another Prometheus the request fails with the kind `configuration`.
+ * Connects by port-forward to the dashboard of linkerd-viz. Only if its own Prometheus is reached in the same way, so that it needs no additional permission:
+ * if viz uses another Prometheus the request fails with the kind `configuration`.
  */
 export function vizByForward(cluster: Cluster, deps: ForwardDeps): VizTransport {
   const limits = { ...deps.limits, deadlineMs: Math.min(deps.limits.deadlineMs, MAX_DEADLINE_MS) }
