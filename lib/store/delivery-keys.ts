@@ -9,13 +9,13 @@ export const linksKey = 'registry/links.json'
 /** Kinds of deliveries: the weekly mail, or an alert. */
 export const DELIVERY_KINDS = ['week', 'alert'] as const
 
-/** One delivery: what, to whom. */
+/** One delivery: content and recipient. */
 export type DeliveryId = {
   readonly kind: (typeof DELIVERY_KINDS)[number]
   /** `2026-W47`, or the id of an alert: 1 to 63 letters, digits and `-`. */
   readonly period: string
   readonly channel: string
-  /** A pseudonym. */
+  /** The recipient's pseudonym. */
   readonly recipient: string
 }
 
@@ -35,7 +35,7 @@ export function claimKey(id: DeliveryId): string {
   throw new RangeError(`Cannot make a key of delivery ${JSON.stringify(id)}: a part has no place in it`)
 }
 
-/** Which delivery a key claims, or undefined where the text is no such key. */
+/** Parses the key of a claim; undefined for any other text. */
 export function parseClaimKey(key: string): DeliveryId | undefined {
   const [, kindPart, period = '', channel = '', recipient = ''] = CLAIM_KEY.exec(key) ?? []
   const kind = DELIVERY_KINDS.find((one) => one === kindPart)
@@ -47,7 +47,7 @@ export function alertsKey(channel: string): string {
   return `alerts/${checkedCluster(channel)}.json`
 }
 
-/** Which channel's alerts a key names, or undefined where the text is no such key. */
+/** The channel in the key of alerts; undefined for any other text. */
 export function parseAlertsKey(key: string): string | undefined {
   const [, channel = ''] = /^alerts\/([^/]+)\.json$/.exec(key) ?? []
   return isClusterId(channel) ? channel : undefined
@@ -66,7 +66,7 @@ export function suppressionKey(recipient: string, channel: string | null): strin
   throw new RangeError(`Cannot make a key of ${JSON.stringify({ recipient, channel })}: a part has no place in it`)
 }
 
-/** Whom a key of that kind names, or undefined where the text is no such key. */
+/** Parses the key of a suppression; undefined for any other text. */
 export function parseSuppressionKey(
   key: string,
 ): { readonly recipient: string; readonly channel: string | null } | undefined {
@@ -78,14 +78,14 @@ export function parseSuppressionKey(
 /** Prefix of all report links. */
 export const downloadsPrefix = 'downloads/'
 
-/** The key of a link to a report, by the SHA-256 of its token in hex. */
+/** The key of a report link, by the SHA-256 of its token in hex. */
 export function downloadKey(sha256: string): string {
   const key = `${downloadsPrefix}${sha256}.json`
   if (parseDownloadKey(key) !== undefined) return key
   throw new RangeError(`Cannot make a key of download ${JSON.stringify(sha256)}: wanted 64 hex digits`)
 }
 
-/** The SHA-256 that a key of that kind names, or undefined where the text is no such key. */
+/** The SHA-256 in the key of a report link; undefined for any other text. */
 export function parseDownloadKey(key: string): string | undefined {
   return /^downloads\/([0-9a-f]{64})\.json$/.exec(key)?.[1]
 }

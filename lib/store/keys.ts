@@ -56,7 +56,7 @@ export function packetsOf(cluster: string): string {
   return `${packetsPrefix}${checkedCluster(cluster)}/`
 }
 
-/** The key of what a capture showed: by when it began (RFC 3339, whole seconds) and the SHA-256 of what is kept of it, in hex. */
+/** The key of a capture's result: by its start (RFC 3339, whole seconds) and the SHA-256 of its content, in hex. */
 export function packetsKey(cluster: string, from: string, sha256: string): string {
   const key = `${packetsOf(cluster)}${basicTime(from)}-${sha256.slice(0, 16)}.json`
   if (parsePacketsKey(key) !== undefined) return key
@@ -65,7 +65,7 @@ export function packetsKey(cluster: string, from: string, sha256: string): strin
   )
 }
 
-/** Which cluster's capture a key names and when it began (RFC 3339), or undefined where the text is no such key. */
+/** Parses the key of a capture to its cluster and start (RFC 3339); undefined for any other text. */
 export function parsePacketsKey(key: string): { readonly cluster: string; readonly from: string } | undefined {
   const [, cluster = '', ...parts] = PACKETS_KEY.exec(key) ?? []
   const from = timeOf(parts)
@@ -121,7 +121,7 @@ const TIMELINE_KEY = /^timeline\/cluster=([^/]+)\/month=([^/]+)\/intervals\.parq
 const NOT_ENCRYPTED_KEY = /^not-encrypted\/month=([^/]+)\/paths\.parquet$/
 const COVERAGE_KEY = /^coverage\/cluster=([^/]+)\/month=([^/]+)\/windows\.parquet$/
 
-/** Whether a text may be the id of a cluster. */
+/** Whether a text is a valid cluster id. */
 export function isClusterId(text: string): boolean {
   return CLUSTER_ID.test(text)
 }
@@ -154,7 +154,7 @@ export function windowKey(cluster: string, window: Window): string {
   return `${windowPrefix(cluster)}${windowText(window)}.json`
 }
 
-/** Which window's result a key names, or undefined where the text is no such key. */
+/** Parses the key of a window's result; undefined for any other text. */
 export function parseWindowKey(key: string): { readonly cluster: string; readonly window: Window } | undefined {
   const [, cluster = '', windowPart = ''] = WINDOW_KEY.exec(key) ?? []
   const window = parseWindow(windowPart)
@@ -166,7 +166,7 @@ export function windowPrefix(cluster: string): string {
   return `windows/${checkedCluster(cluster)}/`
 }
 
-/** The key of what is known of a cluster's evidence. */
+/** The key of a cluster's state. */
 export function stateKey(cluster: string): string {
   return `${statePrefix}${checkedCluster(cluster)}.json`
 }
@@ -180,13 +180,13 @@ export function parseStateKey(key: string): string | undefined {
   return isClusterId(cluster) ? cluster : undefined
 }
 
-/** The key of a day (`2026-11-24`) of what is known of a cluster's evidence, once that has left the state. */
+/** The key of a day (`2026-11-24`) of a cluster's state that was moved to the archive. */
 export function archiveKey(cluster: string, day: string): string {
   if (!DAY.test(day)) throw new RangeError(`Cannot make a key of day "${day}": wanted one such as 2026-11-24`)
   return `${archiveOf(cluster)}${day}.json`
 }
 
-/** Which archived day a key names, or undefined where the text is no such key. */
+/** Parses the key of an archived day; undefined for any other text. */
 export function parseArchiveKey(key: string): { readonly cluster: string; readonly day: string } | undefined {
   const [, cluster = '', day = ''] = ARCHIVE_KEY.exec(key) ?? []
   return isClusterId(cluster) && DAY.test(day) ? { cluster, day } : undefined
@@ -208,7 +208,7 @@ export function askedKey(cluster: string): string {
   return `${statePrefix}_asked/${checkedCluster(cluster)}.json`
 }
 
-/** Which cluster's a key of that kind is, or undefined where the text is no such key. */
+/** The cluster in a key of that kind; undefined for any other text. */
 export function parseAskedKey(key: string): string | undefined {
   const [, cluster = ''] = ASKED_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
@@ -219,18 +219,18 @@ export function setAsideKey(cluster: string): string {
   return `${statePrefix}_set-aside/${checkedCluster(cluster)}.json`
 }
 
-/** Which cluster's a key of that kind is, or undefined where the text is no such key. */
+/** The cluster in a key of that kind; undefined for any other text. */
 export function parseSetAsideKey(key: string): string | undefined {
   const [, cluster = ''] = SET_ASIDE_KEY.exec(key) ?? []
   return isClusterId(cluster) ? cluster : undefined
 }
 
-/** The key of a month (`2026-11`) of a cluster's timeline. Cluster and month are written as Hive names partitions, so that engines know them by the key. */
+/** The key of a month (`2026-11`) of a cluster's timeline. Cluster and month are in Hive's partition form, so that query engines recognise them. */
 export function timelineKey(cluster: string, month: string): string {
   return `${timelinePrefix(cluster)}month=${checkedMonth(month)}/intervals.parquet`
 }
 
-/** Which month a key of the timeline names, or undefined where the text is no such key. */
+/** Parses the key of a month of the timeline; undefined for any other text. */
 export function parseTimelineKey(key: string): { readonly cluster: string; readonly month: string } | undefined {
   return parseMonthKey(TIMELINE_KEY, key)
 }
@@ -240,12 +240,12 @@ export function timelinePrefix(cluster: string): string {
   return `timeline/cluster=${checkedCluster(cluster)}/`
 }
 
-/** The key of what was to be seen in a month (`2026-11`) of a cluster. */
+/** The key of a month (`2026-11`) of a cluster's coverage. */
 export function coverageKey(cluster: string, month: string): string {
   return `${coveragePrefix(cluster)}month=${checkedMonth(month)}/windows.parquet`
 }
 
-/** Which month a key of coverage names, or undefined where the text is no such key. */
+/** Parses the key of a month of coverage; undefined for any other text. */
 export function parseCoverageKey(key: string): { readonly cluster: string; readonly month: string } | undefined {
   return parseMonthKey(COVERAGE_KEY, key)
 }
@@ -289,7 +289,7 @@ export function changeKey(kind: RecordKind, number: number): string {
   return `${changesPrefix(kind)}${String(number).padStart(6, '0')}.json`
 }
 
-/** Which change a key names, or undefined where the text is no such key. */
+/** Parses the key of a change; undefined for any other text. */
 export function parseChangeKey(key: string): { readonly kind: RecordKind; readonly number: number } | undefined {
   const [, kindPart, digits] = CHANGE_KEY.exec(key) ?? []
   const kind = RECORD_KINDS.find((one) => one === kindPart)
@@ -310,7 +310,7 @@ export function checkedCluster(cluster: string): string {
   )
 }
 
-/** A window as keys have it: `20261124T123000Z-20261124T123500Z`. */
+/** A window in the form of keys: `20261124T123000Z-20261124T123500Z`. */
 export function windowText({ start, end }: Window): string {
   const text = `${basicTime(start)}-${basicTime(end)}`
   const parsed = parseWindow(text)
@@ -320,12 +320,12 @@ export function windowText({ start, end }: Window): string {
   )
 }
 
-/** ISO 8601 basic of RFC 3339. */
+/** Converts RFC 3339 to ISO 8601 basic. */
 export function basicTime(time: string): string {
   return time.replaceAll(/[-:]/g, '')
 }
 
-/** Lists go window by window: most keys are of the one before, and to read it is a tenth of what sealing costs. */
+/** Listings go window by window: most keys repeat the previous window, and parsing it is a tenth of the cost of sealing. */
 let latest: { readonly text: string; readonly window: Window | undefined } = { text: '', window: undefined }
 
 /** Parses a window from its form in keys; undefined for any other text. */
@@ -342,7 +342,7 @@ function readWindow(text: string): Window | undefined {
   return start !== undefined && end !== undefined && start < end ? { start, end } : undefined
 }
 
-/** RFC 3339 text, or undefined where the calendar or the clock has no such time. */
+/** RFC 3339 text; undefined if the date or time does not exist. */
 function timeOf([year, month, day, hour, minute, second]: readonly string[]): string | undefined {
   const time = `${year}-${month}-${day}T${hour}:${minute}:${second}Z`
   const date = new Date(time)

@@ -17,10 +17,10 @@ import { checkedCluster, windowText } from './keys.ts'
  * Making a key throws a `RangeError` for an invalid part; parsing returns undefined for any other text.
  */
 
-/** The log's signed head: the one object under `log/` that is ever replaced. */
+/** The log's signed head: the only object under `log/` that is ever replaced. */
 export const checkpointKey = 'log/checkpoint'
 
-/** The text form of the public key that checks the log. */
+/** The text form of the public key that verifies the log. */
 export const vkeyKey = 'log/vkey'
 
 /** Prefix of all batches, first leaf first. */
@@ -35,7 +35,7 @@ export const indexPrefix = 'log/index/'
 /** Prefix of the names of all gaps, oldest window first. No key of the store begins with it. */
 export const gapPrefix = 'gap/'
 
-/** Up to when runs of `seal` have looked at what; only ever saves listing. */
+/** The progress of `seal`; only ever saves listing. */
 export const sealingKey = 'sealing/progress.json'
 
 const HEAD_KEY = /^log\/head\/(\d{16})$/
@@ -52,21 +52,21 @@ export function batchKey(firstLeaf: number, place = 1): string {
   return `${batchPrefix}${String(firstLeaf).padStart(16, '0')}${place === 1 ? '' : `-${place}`}`
 }
 
-/** The number of the first leaf of the batch that a key names, whichever place it is; undefined where the text is no such key. */
+/** The number of the first leaf of the batch in a key, at any place; undefined for any other text. */
 export function parseBatchKey(key: string): number | undefined {
   const [, digits] = BATCH_KEY.exec(key) ?? []
   const number = Number(digits)
   return Number.isSafeInteger(number) ? number : undefined
 }
 
-/** The key of the signed head of a log of a size, which is kept where it is the first that covers a report. */
+/** The key of the signed head of a log of a size, which is kept if it is the first that covers a report. */
 export function headKey(size: number): string {
   if (!Number.isSafeInteger(size) || size < 1)
     throw new RangeError(`Cannot make a key of the head of "${size}" leaves: it must be a whole number`)
   return `${headPrefix}${String(size).padStart(16, '0')}`
 }
 
-/** The size of the log whose head a key names; undefined where the text is no such key. */
+/** The log size in the key of a head; undefined for any other text. */
 export function parseHeadKey(key: string): number | undefined {
   const [, digits] = HEAD_KEY.exec(key) ?? []
   const size = Number(digits)
@@ -78,17 +78,17 @@ export function tileKey(path: string): string {
   return `log/${path}`
 }
 
-/** The path of the tile that a key names; undefined where the text is no such key. */
+/** The path of the tile in a key; undefined for any other text. */
 export function parseTileKey(key: string): string | undefined {
   return key.startsWith('log/tile/') ? key.slice('log/'.length) : undefined
 }
 
-/** The key of the number of the leaf with a name. */
+/** The key of the number of a leaf, by the leaf's name. */
 export function indexKey(name: string): string {
   return `${indexPrefix}${name}`
 }
 
-/** The name of the leaf whose number a key holds; undefined where the text is no such key. */
+/** The name of the leaf whose number a key holds; undefined for any other text. */
 export function parseIndexKey(key: string): string | undefined {
   return key.startsWith(indexPrefix) && key.length > indexPrefix.length ? key.slice(indexPrefix.length) : undefined
 }

@@ -7,7 +7,7 @@ const DOCUMENT_KEY = /^documents\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/([A-Za-z0-9_-][A-
 /** Prefix of all reports, earliest periods first. */
 export const reportsPrefix = 'reports/'
 
-/** The key of what is recorded of a report: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
+/** The key of a report's record: by the end of its period (RFC 3339, whole seconds) and the SHA-256 of the record, in hex. */
 export function reportKey(to: string, sha256: string): string {
   const key = `${reportsPrefix}${basicTime(to)}-${sha256.slice(0, 16)}.json`
   if (isReportKey(key)) return key
@@ -36,7 +36,7 @@ export function documentKey(report: string, name: string): string {
   throw new RangeError(`Cannot make a key of document ${JSON.stringify(name)} of ${JSON.stringify(report)}`)
 }
 
-/** Which document a key names, and the key of its report; undefined where the text is no such key. */
+/** Parses the key of a document to its name and the key of its report; undefined for any other text. */
 export function parseDocumentKey(key: string): { readonly report: string; readonly name: string } | undefined {
   const [, id = '', name = ''] = DOCUMENT_KEY.exec(key) ?? []
   const report = `${reportsPrefix}${id}.json`

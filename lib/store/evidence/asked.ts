@@ -1,6 +1,6 @@
 /**
- * Which windows of a cluster were asked again and said the same, so that they are not asked for ever. Nothing is derived from it: who loses it asks some
- * windows once more.
+ * Windows of a cluster that gave the same answers when queried again, so that they are not queried for ever. Nothing is derived from it: if it is lost, some
+ * windows are queried once more.
  */
 import * as z from 'zod'
 import { toSeconds } from '../../time/windows.ts'
@@ -14,18 +14,18 @@ import { swap } from '../objects/swap.ts'
 const askedSchema = z.object({
   format: z.literal('ciphertrail/asked/1'),
   cluster: z.string(),
-  /** As keys have them, oldest first. */
+  /** In the form of keys, oldest first. */
   windows: z.array(z.string()),
 })
 
 /** The windows that were queried again, as stored. */
 export type AskedWindows = {
-  /** As keys have them: {@link windowText}. */
+  /** In the form of keys: {@link windowText}. */
   readonly windows: ReadonlySet<string>
   readonly etag: string | null
 }
 
-/** Reads which windows of a cluster were asked again; none where that is not stored, or cannot be read. */
+/** Reads the windows of a cluster that were queried again; none if the object is missing or unreadable. */
 export async function readAsked(cluster: string, objects: Objects): Promise<AskedWindows> {
   const stored = await objects.get(askedKey(cluster))
   if (stored === undefined) return { windows: new Set(), etag: null }

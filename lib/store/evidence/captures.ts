@@ -11,7 +11,7 @@ import { sha256Of } from '../objects/derived-object.ts'
 
 const FORMAT = 'ciphertrail/packets/1'
 
-/** More flows of one capture are counted, not kept. */
+/** Further flows of one capture are only counted. */
 const MAX_FLOWS = 20_000
 
 /** A captured connection, as stored: without payload. */
@@ -30,10 +30,10 @@ export type CapturedFlow = Pick<
 /** The result of a capture, with its time and place. */
 export type Capture = {
   readonly cluster: string
-  /** By our clock; the flows have that of the node. */
+  /** By our clock; the flows use the node's. */
   readonly from: string
   readonly to: string
-  /** For how long it was asked. */
+  /** The requested duration. */
   readonly seconds: number
   /** Only this port was captured; null: all. */
   readonly port: number | null
@@ -42,7 +42,7 @@ export type Capture = {
   /** Why the capture did not complete; null if it did. */
   readonly problem: string | null
   readonly packets: number
-  /** Flows that are not kept, since there are too many. */
+  /** Number of flows that are not kept. */
   readonly omitted: number
   readonly flows: readonly CapturedFlow[]
 }
@@ -83,7 +83,7 @@ export function capturedFlows(flows: readonly ReadFlow[]): Pick<Capture, 'flows'
   return { flows: kept, omitted: flows.length - kept.length }
 }
 
-/** Keeps a capture as evidence, and gives its key. Written once; the next seal makes it a leaf. */
+/** Stores a capture as evidence, and returns its key. Written once; the next seal makes it a leaf. */
 export async function writeCapture(capture: Capture, objects: Objects): Promise<string> {
   const body = Buffer.from(canonicalize({ format: FORMAT, ...capture }) ?? '')
   const key = packetsKey(capture.cluster, capture.from, sha256Of(body))
@@ -117,7 +117,7 @@ const captureSchema = z.object({
 /** A stored capture, as read. */
 export type KeptCapture = z.infer<typeof captureSchema>
 
-/** Captures are ten minutes at most, so that one that began earlier has ended by then. */
+/** Captures take at most ten minutes, so one that began earlier has ended. */
 const MAX_SECONDS = 3_600
 
 /**

@@ -14,7 +14,7 @@ import { ConflictError, DeletedError } from '../objects/objects.ts'
 import type { Objects, StoredObject } from '../objects/objects.ts'
 import { whileReading } from './reading.ts'
 
-/** Evidence that is there and cannot be read, or is not what its key says. One line that names the key. */
+/** Unreadable evidence, or evidence that does not match its key. One line that names the key. */
 export class EvidenceError extends Error {
   override readonly name = 'EvidenceError'
   readonly key: string
@@ -24,12 +24,12 @@ export class EvidenceError extends Error {
   }
 }
 
-/** Answers are turned into JSON and compressed in pieces of this many UTF-16 units, so that no second copy of one is made. */
+/** Answers become JSON and are compressed in pieces of this many UTF-16 units, so that no second copy of one is made. */
 const PIECE_LENGTH = 1 << 20
 
 const CHUNK_BYTES = 256 * 1024
 
-/** Deflate makes nothing smaller than a 1032nd, so a damaged length that says more is not believed. */
+/** Deflate shrinks data at most 1032 times, so a larger stated length is damaged. */
 const MAX_GROWTH = 1032
 
 /**
@@ -39,8 +39,8 @@ const MAX_GROWTH = 1032
 const GZIP = { level: 1, chunkSize: CHUNK_BYTES }
 
 /**
- * Canonical JSON (RFC 8785), gzipped, with no time in the header: equal snapshots give equal bytes in one build of Node. Throws
- * a `RangeError` for text that is not well-formed Unicode, which canonical JSON cannot hold.
+ * Canonical JSON (RFC 8785), gzipped, with no time in the header: equal snapshots give equal bytes in one build of Node. Throws a `RangeError` for malformed
+ * Unicode, which canonical JSON cannot hold.
  */
 export async function encodeSnapshot(snapshot: Snapshot): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
@@ -94,7 +94,7 @@ function* stringPieces(text: string): Generator<string> {
   yield '"'
   for (let from = 0; from < text.length;) {
     let to = from + PIECE_LENGTH
-    // A pair of surrogates is one character: cut apart, each half would be written as an escape.
+    // A surrogate pair is one character: if split, each half would become an escape.
     if (/[\uDC00-\uDFFF]/.test(text.charAt(to))) to += 1
     yield JSON.stringify(text.slice(from, to)).slice(1, -1)
     from = to
@@ -190,7 +190,7 @@ const snapshotSchema: z.ZodType<Snapshot> = z.looseObject({
     .exactOptional(),
 })
 
-/** The snapshot in stored bytes. Throws {@link EvidenceError} for any bytes that are not a snapshot of the key's cluster and window. */
+/** Parses a stored snapshot. Throws {@link EvidenceError} if the bytes are not a snapshot of the key's cluster and window. */
 export async function decodeSnapshot(key: string, body: Uint8Array): Promise<Snapshot> {
   const text = await unpack(key, body)
   return whileReading(key, () => parseSnapshot(key, text))
@@ -241,7 +241,7 @@ function refuseExcess(key: string, { metrics, cadvisor, viz, kubernetes }: Snaps
 }
 
 async function unpack(key: string, body: Uint8Array): Promise<string> {
-  // The last four bytes say how long it was. Unpacked into one buffer of that size it needs a quarter less memory (measured).
+  // The last four bytes state its length. Decompressing into one buffer of that size needs a quarter less memory (measured).
   const stated = body.length < 4 ? 0 : new DataView(body.buffer, body.byteOffset).getUint32(body.length - 4, true)
   const most = budget().evidence
   if (stated > MAX_GROWTH * body.length) throw new EvidenceError(key, 'it is not whole gzip data')
@@ -270,7 +270,7 @@ function parseJson(key: string, text: string): unknown {
 /** The store that holds evidence. */
 export type EvidenceDeps = { readonly objects: Objects }
 
-/** Reads a snapshot back. Throws {@link EvidenceError} where it is absent or not what its key says. */
+/** Reads a snapshot. Throws {@link EvidenceError} if it is absent or does not match its key. */
 export async function readSnapshot(key: string, objects: Objects): Promise<Snapshot> {
   let stored: StoredObject | undefined
   try {

@@ -2,11 +2,11 @@
 
 /** Callbacks, called before each step that may take long or fill the memory, so that the last call is right if the process is killed. */
 export type ReadingListener = {
-  /** The key of an attempt that is parsed or assessed from now on. */
+  /** Parsing or assessing of an attempt begins, by key. */
   readonly begin: (key: string) => void
-  /** It was parsed or assessed. */
+  /** Parsing or assessing ended. */
   readonly end: () => void
-  /** A cluster is asked from now on: what happens then is not of the evidence that was read before. */
+  /** Querying of a cluster begins: a later crash is not caused by evidence read before. */
   readonly forget: () => void
 }
 
@@ -29,7 +29,7 @@ export function whileReading<T>(key: string, run: () => T): T {
   }
 }
 
-/** Says that a cluster is asked from now on. */
+/** Notifies the listener that querying of a cluster begins. */
 export function forgetReading(): void {
   listener.forget()
 }

@@ -13,11 +13,11 @@ const recordSchema = z.object({
   period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }).readonly(),
   /** Ids, in text order. */
   clusters: z.array(z.string()).readonly(),
-  /** Ids that it names as taken out of the registry, in text order; absent: none. */
+  /** Ids that it lists as removed from the registry, in text order; absent: none. */
   removed: z.array(z.string()).readonly().exactOptional(),
   /** Version of ciphertrail. */
   version: z.string(),
-  /** The head of the log that is printed in the report; null where nothing was sealed yet. */
+  /** The head of the log that the report prints; null if nothing was sealed yet. */
   checkpoint: z.object({ origin: z.string(), size: z.number(), root: z.string() }).readonly().nullable(),
   /** In text order of their names. */
   documents: z.array(z.object({ name: z.string(), sha256: z.string(), size: z.number() }).readonly()).readonly(),
@@ -32,8 +32,8 @@ export function documentOf(name: string, body: Uint8Array): ReportRecord['docume
 }
 
 /**
- * Records a report under `reports/`, where the next seal makes it a leaf: gives its key, and what writes it. Written once; the same
- * report again is the same record, since it holds neither the time nor the place at which it was made.
+ * Records a report under `reports/`, where the next seal makes it a leaf: returns its key, and a function that writes it. Written once; the same report again
+ * is the same record, since it holds neither time nor place of its making.
  */
 export function recordReport(
   record: ReportRecord,
@@ -71,12 +71,12 @@ export async function findReport(
 /** The document that every report has. */
 export const PDF = 'report.pdf'
 
-/** The name under which that leaves the service, with the week that the label of a period names. */
+/** The file name of a downloaded report, with the week in the label of its period. */
 export function pdfFileName({ label }: Pick<ReportRecord['period'], 'label'>): string {
   return `ciphertrail-${/\d{4}-W\d\d/.exec(label)?.[0] ?? 'report'}.pdf`
 }
 
-/** No two clocks are further apart, so the same week ends at most so much earlier or later elsewhere. */
+/** No two time zones are further apart, so the same week ends at most this much earlier or later elsewhere. */
 const ZONES_APART = 27 * 60 * 60
 
 /**
@@ -115,15 +115,15 @@ export async function lastWeekReport(objects: Objects): Promise<ReportRecord['pe
   return null
 }
 
-/** A document as it was recorded, and where in the store these very bytes are. */
+/** A recorded document, and the version of its bytes in the store. */
 export type ReadDocument = {
   readonly body: Uint8Array<ArrayBuffer>
   readonly key: string
-  /** Names them for ever; null where the store keeps no versions. */
+  /** Identifies the bytes for ever; null if the store keeps no versions. */
   readonly version: string | null
 }
 
-/** A document as it was recorded; `absent` where the report names none such or it is not kept here, `changed` where its bytes are others. */
+/** Reads a recorded document; `absent` if the report names none such or it is not stored here, `changed` if its bytes differ. */
 export async function readDocument(
   { key, record }: { readonly key: string; readonly record: ReportRecord },
   name: string,

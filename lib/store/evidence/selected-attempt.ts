@@ -10,23 +10,23 @@ export type KnownAttempt = {
   readonly number: number
   /** Every source answered everything that was asked. */
   readonly complete: boolean
-  /** When it was begun, RFC 3339 by the clock of who collected; null where it cannot be read. */
+  /** When it was begun, RFC 3339 by the collector's clock; null if unreadable. */
   readonly startedAt: string | null
-  /** When its Kubernetes lists were begun; null where they were not read completely. */
+  /** When its Kubernetes lists were begun; null if they were not read completely. */
   readonly listsAt: string | null
-  /** Seconds in which proxies were seen, by an assessment of this attempt alone; null where it is complete or unreadable. */
+  /** Seconds in which proxies were seen, by an assessment of this attempt alone; null if it is complete or unreadable. */
   readonly observedSeconds: number | null
-  /** Why it cannot be read, in one line; null where it can. */
+  /** Why it is unreadable, in one line; null if it is readable. */
   readonly error: string | null
 }
 
-/** A window for which there is evidence. */
+/** A window with evidence. */
 export type AttemptedWindow = Window & {
   /** At least one; sorted by number. */
   readonly attempts: readonly KnownAttempt[]
 }
 
-/** Complete Kubernetes lists of an attempt, whatever window it was at. */
+/** Complete Kubernetes lists of an attempt, of any window. */
 export type KnownList = {
   /** Key of the attempt. */
   readonly key: string
@@ -34,12 +34,12 @@ export type KnownList = {
   readonly takenAt: string
 }
 
-/** Names a window among others. */
+/** Identifies a window. */
 export function windowId({ start, end }: Window): string {
   return `${start}/${end}`
 }
 
-/** The Kubernetes lists of all attempts, in the order of these. */
+/** The Kubernetes lists of all attempts, in their order. */
 export function listsIn(windows: readonly AttemptedWindow[]): KnownList[] {
   return windows
     .flatMap(({ attempts }) => attempts)
@@ -55,7 +55,7 @@ export function distinctLists(lists: readonly KnownList[]): KnownList[] {
     .map(({ list }) => list)
 }
 
-/** How long after a window's start a list may be taken and still be one before it. */
+/** How long after a window's start a list still counts as taken before it. */
 export const BEFORE_SLACK_SECONDS = 2 * 60
 
 /**
@@ -133,7 +133,7 @@ function isExpected(settings: readonly WindowSetting[], { start, end }: Window):
   return own.start === start && own.end === end
 }
 
-/** The expected windows in a hole, the last cut short where the hole does not end with one. */
+/** The expected windows in a gap, the last one shortened if the gap ends within it. */
 function fill(settings: readonly WindowSetting[], from: string, to: string): Window[] {
   const ends = windowsBetween(settings, toSeconds(from), toSeconds(to)).map(({ end }) => end)
   if (ends.at(-1) !== to) ends.push(toTime(toSeconds(to)))

@@ -22,7 +22,7 @@ const setAsideSchema = z.object({
   format: z.literal('ciphertrail/set-aside/1'),
   cluster: z.string(),
   derivation: z.literal(DERIVATION),
-  /** By key of the attempt: how often it ended a process, and how that ended the last time. */
+  /** By key of the attempt: how often it killed a process, and how the last time. */
   attempts: z.record(z.string(), z.object({ times: z.int().min(1), why: z.string().max(200) })),
 })
 
@@ -39,7 +39,7 @@ async function readAttempts(
   return { attempts: isOwn ? parsed.data.attempts : {}, etag: stored.etag }
 }
 
-/** The attempts of a cluster that are left out, by key, each with what is wrong with it in words that follow "Cannot read evidence: ". */
+/** The attempts of a cluster that are set aside, by key, each with its problem in words that follow "Cannot read evidence: ". */
 export async function readSetAside(
   cluster: string,
   objects: Pick<Objects, 'get'>,
@@ -55,7 +55,7 @@ export async function readSetAside(
   )
 }
 
-/** Counts that an attempt ended the process that read it. Gives how often it did. */
+/** Counts that an attempt killed the process that read it. Returns the count. */
 export async function countEnd(key: string, why: string, objects: Objects): Promise<number> {
   const cluster = parseEvidenceKey(key)?.cluster
   if (cluster === undefined) throw new RangeError(`Cannot set "${key}" aside: it is no key of evidence`)
@@ -74,7 +74,7 @@ export async function countEnd(key: string, why: string, objects: Objects): Prom
   throw new Error(`Cannot set "${key}" aside: others changed what is known of it ${MAX_ROUNDS} times meanwhile`)
 }
 
-/** Forgets what is set aside of a cluster, so that all of its evidence is tried again. */
+/** Clears the set-aside evidence of a cluster, so that all of it is tried again. */
 export async function forgetSetAside(cluster: string, objects: Objects): Promise<void> {
   await objects.remove(setAsideKey(cluster))
 }

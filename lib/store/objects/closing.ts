@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 
-/** Does something with an open file, and closes it, whatever comes of that. */
+/** Uses an open file, and closes it in any case. */
 export async function closing<T>(file: FileHandle, act: (file: FileHandle) => Promise<T>): Promise<T> {
   try {
     return await act(file)

@@ -6,7 +6,7 @@ export function missing(error: unknown): { mtimeMs: number } {
   throw error
 }
 
-/** The code of a system error, such as `ENOENT`; undefined of any other. */
+/** The code of a system error, such as `ENOENT`; undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
@@ -31,7 +31,7 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ERR_SQLITE_ERROR: 'its lock cannot be opened, it must be writable by this user and on a local file system',
 }
 
-/** The operating system's error as one line; any other error as it is. */
+/** The operating system's error as one line; any other error unchanged. */
 export function storeError(what: string, root: string, error: unknown): unknown {
   const code = systemCode(error)
   if (!(error instanceof Error) || code === undefined) return error

@@ -18,25 +18,25 @@ import {
 import type { ObjectDigest, Objects } from './objects.ts'
 import { storeError, systemCode, missing } from './directory-errors.ts'
 
-/** All that changes a directory store on disk, one step each, so that a test can stop between any two of them. */
+/** All writes of a directory store to disk, one step each, so that a test can stop between any two of them. */
 export type DirectoryEffects = {
-  /** Makes a directory and those above it; success where they exist. */
+  /** Makes a directory and its parents; succeeds if they exist. */
   readonly makeDirectory: (path: string) => Promise<void>
-  /** Makes a file that must not exist yet, and returns when its bytes are on the disk. */
+  /** Makes a file that must not exist yet, and returns once its bytes are on disk. */
   readonly writeFile: (path: string, body: Uint8Array) => Promise<void>
   /** Gives a file a second name; fails with EEXIST if that name is taken. */
   readonly link: (from: string, to: string) => Promise<void>
-  /** Gives a file another name, in place of what had that name. */
+  /** Renames a file, replacing any file of that name. */
   readonly rename: (from: string, to: string) => Promise<void>
   /** Removes a file; succeeds if there is none. */
   readonly removeFile: (path: string) => Promise<void>
-  /** Returns when the names in a directory are on the disk. */
+  /** Returns once the names in a directory are on disk. */
   readonly syncDirectory: (path: string) => Promise<void>
 }
 
 /** The effects on a real file system. */
 export const diskEffects: DirectoryEffects = {
-  // A store holds addresses of people, and the key of the links in their mails: it is its owner's, whatever the umask.
+  // A store holds people's addresses, and the key of the links in their mails: only its owner may read it, whatever the umask.
   makeDirectory: (path) => makeFolder(path, 0o700),
   async writeFile(path, body) {
     const file = await open(path, 'wx', 0o600)
@@ -66,7 +66,7 @@ export const diskEffects: DirectoryEffects = {
 const UNFINISHED = '.tmp'
 const LOCK = '.lock'
 
-/** Large files are hashed in pieces of this size: with larger ones nothing is gained (measured). */
+/** Large files are hashed in pieces of this size: larger ones are not faster (measured). */
 const PIECE_BYTES = 256 * 1024
 
 /** Age after which a temporary file is abandoned. */
@@ -78,14 +78,12 @@ const LOCK_WAIT_MS = 30_000
 /**
  * Keeps objects as files in a directory of a local POSIX file system, which is made with the first write.
  *
- * - A body is written to `.tmp`, brought to the disk, and only then gets its name: by a link, which fails if the name is
- *   taken, or by a rename. So a process that dies leaves the old object or the new one, and at worst a file in `.tmp`,
- *   which is never listed and is removed after an hour.
- * - Replacing and removing happen under one lock that dies with its owner; creating needs none.
+ * - A body is written to `.tmp`, synced to disk, and only then gets its name: by a link, which fails if the name is taken, or by a rename. So a crash leaves
+ *   the old object or the new one, and at worst a file in `.tmp`, which is never listed and is removed after an hour.
+ * - Replacing and removing happen under one lock that ends with its process; creating needs none.
  * - The tag of an object is the SHA-256 of its bytes.
  *
- * A directory that does not exist reads as an empty store. Symbolic links inside it are refused when they are listed:
- * passing over them would be silence about what they hold.
+ * A directory that does not exist reads as an empty store. Symbolic links inside it are refused when they are listed: skipping them would hide their contents.
  */
 export function directoryObjects(directory: string, effects: DirectoryEffects = diskEffects): Objects {
   const root = resolve(directory)
@@ -121,7 +119,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     }
   }
 
-  /** Writes the body under a passing name, and lets `publish` give it its lasting one. */
+  /** Writes the body under a temporary name, and lets `publish` give it its final one. */
   async function publish(key: string, body: Uint8Array, name: (temporary: string, path: string) => Promise<void>) {
     await openForWriting()
     await refuseLinkedFolders(key).catch(ignoreAbsent)
@@ -137,7 +135,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     }
   }
 
-  /** Makes the object and gives true, or gives false where there is one. On the disk in both cases. */
+  /** Creates the object and returns true, or returns false if there is one. On disk in both cases. */
   async function create(key: string, body: Uint8Array): Promise<boolean> {
     let isNew = true
     await publish(key, body, async (temporary, path) => {
@@ -147,13 +145,13 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
         if (systemCode(error) !== 'EEXIST') throw error
         isNew = false
       }
-      // Also where another process made it: that one may die before it gets here.
+      // Even if another process made it: that one may crash before it gets here.
       await syncUpwards(dirname(path))
     })
     return isNew
   }
 
-  /** Folders below the root that were found to be no links. */
+  /** Folders below the root that were checked to be no links. */
   const folders = new Set<string>()
 
   /**
@@ -203,7 +201,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     }
   }
 
-  /** The keys below a directory (`''`, or ending in a slash), in text order: there a directory's name ends in a slash. */
+  /** The keys below a directory (`''`, or ending in a slash), in text order: in it a directory's name ends in a slash. */
   async function* walk(folder: string, prefix: string, startAfter: string): AsyncGenerator<string> {
     const names: string[] = []
     for (const entry of await entriesOf(join(root, folder))) {
@@ -269,7 +267,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       checkKey(key)
       checkReplaceable(key)
       return failing(`write "${key}" to`, async () => {
-        // Looked at before the body is written, so that the loser of a race costs little; decided again below.
+        // Checked before the body is written, so that losing a race costs little; decided again below.
         if ((await readEtag(key)) !== etag) throw new PreconditionFailedError(key)
         if (etag === null) {
           if (!(await create(key, body))) throw new PreconditionFailedError(key)
@@ -314,7 +312,7 @@ function etagOf(body: Uint8Array): string {
   return createHash('sha256').update(body).digest('hex')
 }
 
-/** Nothing that is stored is larger, but for what is only hashed. */
+/** No stored object is larger, except those that are only hashed. */
 const MAX_BYTES = 512 * 1024 * 1024
 
 /**
@@ -328,7 +326,7 @@ async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | 
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
   } catch (error) {
     if (systemCode(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
-    // A socket, and a device that is not there.
+    // A socket, or a missing device.
     if (systemCode(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
     throw error
   }
@@ -348,7 +346,7 @@ async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | 
 async function digestOfFile(file: FileHandle): Promise<ObjectDigest> {
   const hash = createHash('sha256')
   const { size: stated } = await file.stat()
-  // One byte more than it has, so that most files are read, and found to end, at once.
+  // One byte more than its size, so that most files are read, and their end is found, in one read.
   const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
   for (let size = 0; ;) {
     const { bytesRead } = await file.read(piece, 0, piece.length, null)
@@ -365,7 +363,7 @@ async function digestOf(path: string): Promise<ObjectDigest | undefined> {
   return file && (await closing(file, () => digestOfFile(file)))
 }
 
-/** Whether there is no file: nothing at all, or a directory. */
+/** Whether there is no file: nothing, or a directory. */
 function isAbsent(error: unknown): boolean {
   return systemCode(error) === 'ENOENT' || systemCode(error) === 'EISDIR'
 }
@@ -394,7 +392,7 @@ async function removeAbandoned(unfinished: string, effects: DirectoryEffects): P
   }
 }
 
-/** The present by the clock that dates the files of a folder: it may be another machine's, and by ours what is just being written would look old. */
+/** The current time by the clock that dates the files of a folder: it may be another machine's, and by our clock a new file could look old. */
 async function fileClock(folder: string, effects: DirectoryEffects): Promise<number> {
   const path = join(folder, `${process.pid}-${randomUUID()}`)
   try {

@@ -5,22 +5,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const SQLITE_BUSY = 5
 
 /**
- * Runs `run` while no other process (nor another call in this one) holds the lock file, which is made if it is absent.
- * Gives undefined, and runs nothing, where the lock was not free for `waitMs`.
+ * Runs `run` while no other process (nor another call in this one) holds the lock file, which is created if absent. Returns undefined without running it if the
+ * lock was not free for `waitMs`.
  *
- * The lock is SQLite's: a lock of the operating system, which is gone with its process however that ends. A lock that is
- * a file of its own has to be taken over from a dead owner by age or process id, and is then sometimes taken from a live
- * one (a stopped process, another container). Nothing is ever stored in the file.
+ * The lock is SQLite's: a lock of the operating system, which ends with its process in any case. A lock file has to be taken over from a dead owner by age or
+ * process id, and is then sometimes taken from a live one (a stopped process, another container). Nothing is ever stored in the file.
  *
- * Throws what `run` throws, and SQLite's error where the file cannot be opened.
+ * Throws what `run` throws, and SQLite's error if the file cannot be opened.
  */
 export async function withFileLock<T>(
   path: string,
   waitMs: number,
   run: () => Promise<T>,
 ): Promise<{ readonly result: T } | undefined> {
-  // Opened for each use, so that a file that was removed and made anew in between is not locked by its old node.
-  // Made before SQLite would, which lets others read it: who holds it keeps its owner waiting.
+  // Opened for each use: a file that was removed and made again meanwhile would be locked by its old inode. Created here because SQLite would let others read
+  // it, and a reader that locks it blocks its owner.
   try {
     closeSync(openSync(path, 'a', 0o600))
   } catch {

@@ -2,9 +2,9 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder, and those above it that are not there, with these rights less the umask; success where it is. Throws Node's error with the code of the system.
+ * Makes a folder, and its missing parents, with this mode less the umask; succeeds if it exists. Throws Node's error with the code of the system.
  *
- * Not by Node's `recursive`, which never ends where a file system says of a new name that the folder above it is not there, as /proc does.
+ * Not with Node's `recursive`, which never ends if a file system reports for a new name that its parent is missing, as /proc does.
  */
 export async function makeFolder(path: string, mode = 0o777): Promise<void> {
   const place = resolve(path)
@@ -14,7 +14,7 @@ export async function makeFolder(path: string, mode = 0o777): Promise<void> {
     throw Object.assign(new Error(`Cannot make "${place}": no folder can be made there`), { code: 'ENOENT' })
 }
 
-/** Makes one folder; true also where it is there, false where the one above it is not. */
+/** Makes one folder; true also if it exists, false if its parent does not. */
 async function isMade(place: string, mode: number): Promise<boolean> {
   try {
     await mkdir(place, mode)

@@ -1,11 +1,11 @@
 import { checkpointKey } from '../log-keys.ts'
 
-/** An object as it was read. */
+/** An object, as read. */
 export type StoredObject = {
   readonly body: Uint8Array
   /** Identifies the bytes: equal tags of a key mean equal bytes. Opaque, since each store makes it in its own way. */
   readonly etag: string
-  /** Names these bytes for ever, whatever is written to the key later. Null where the store keeps no versions, as a directory. */
+  /** Identifies these bytes for ever, even if the key is written later. Null if the store keeps no versions, as a directory. */
   readonly version: string | null
 }
 
@@ -15,17 +15,17 @@ export type ObjectDigest = {
   readonly sha256: string
   /** In bytes. */
   readonly size: number
-  /** As {@link StoredObject} has it. */
+  /** The same as in {@link StoredObject}. */
   readonly version: string | null
 }
 
-/** How an object is to be handed over by the store itself. */
+/** A request for a presigned URL. */
 export type LinkRequest = {
-  /** As {@link StoredObject} has it. */
+  /** The same as in {@link StoredObject}. */
   readonly version: string
   /** The only method that the URL accepts. */
   readonly method: 'GET' | 'HEAD'
-  /** How long the address works. */
+  /** How long the URL is valid. */
   readonly seconds: number
   /** Headers of the answer: `Content-Type` and `Content-Disposition`. */
   readonly type: string
@@ -39,8 +39,8 @@ export type LinkRequest = {
  */
 export type Objects = {
   /**
-   * Undefined where there is no such object. With the version of an earlier read, what was read then, although the key may have been
-   * written over or removed since; a store that keeps no versions gives what it has, and the reader's own hash decides.
+   * Undefined if there is no such object. With the version of an earlier read, returns those bytes, although the key may have been overwritten or removed
+   * since; a store without versions returns its current bytes, and the reader must compare the hash.
    */
   readonly get: (key: string, version?: string | null) => Promise<StoredObject | undefined>
   /**
@@ -53,8 +53,8 @@ export type Objects = {
   /** Writes once: the same bytes again are success, other bytes throw {@link ConflictError}. */
   readonly putOnce: (key: string, body: Uint8Array) => Promise<void>
   /**
-   * Compare and swap: writes if the object still has the tag (null: if there is no object) and gives the new tag, else throws
-   * {@link PreconditionFailedError}. Refuses what is written once.
+   * Compare and swap: writes if the object still has the tag (null: if there is no object) and returns the new tag, else throws {@link
+   * PreconditionFailedError}. Refuses written-once keys.
    */
   readonly putIf: (key: string, body: Uint8Array, etag: string | null) => Promise<string>
   /** The keys that begin with the prefix and come after `startAfter`, in text order. */
@@ -68,7 +68,7 @@ export type Objects = {
   readonly link?: (key: string, request: LinkRequest) => Promise<string>
 }
 
-/** A key that is written once already has other bytes. */
+/** A written-once key already has other bytes. */
 export class ConflictError extends Error {
   override readonly name = 'ConflictError'
   readonly key: string
@@ -78,7 +78,7 @@ export class ConflictError extends Error {
   }
 }
 
-/** The object is not the one that the writer had read (HTTP 412): read it again, decide again, write again. */
+/** The object changed since the writer read it (HTTP 412): read it again, decide again, write again. */
 export class PreconditionFailedError extends Error {
   override readonly name = 'PreconditionFailedError'
   readonly key: string
@@ -88,12 +88,12 @@ export class PreconditionFailedError extends Error {
   }
 }
 
-/** The store cannot be read or written: full, read-only, not a directory. One line that says how to go on. */
+/** The store cannot be read or written: full, read-only, not a directory. One line with the remedy. */
 export class StoreError extends Error {
   override readonly name: string = 'StoreError'
 }
 
-/** Something that is written once was there and was deleted. A store that cannot tell that from absence does not throw it. */
+/** A written-once object was deleted. A store that cannot tell that from absence does not throw it. */
 export class DeletedError extends StoreError {
   override readonly name = 'DeletedError'
 }
@@ -103,20 +103,20 @@ const BESIDE_EVIDENCE = ['evidence/', 'changes/', 'reports/', 'log/']
 /** Letters, digits and `._=-`, not beginning with a dot: safe as a file name, in a URL and on a terminal. */
 const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
 
-/** The most that S3 allows. */
+/** The limit of S3. */
 const MAX_KEY_LENGTH = 1024
 
-/** Whether a text may be one part of a key, between two slashes. */
+/** Whether a text is valid as one part of a key, between two slashes. */
 export function isKeySegment(text: string): boolean {
   return SEGMENT.test(text)
 }
 
-/** Whether a text may be a key, in every store. */
+/** Whether a text is a valid key, in every store. */
 export function isKey(text: string): boolean {
   return text.length <= MAX_KEY_LENGTH && text.split('/').every(isKeySegment)
 }
 
-/** Throws `TypeError` for a key that is not safe in every store; one that leaves the store's directory among them. */
+/** Throws `TypeError` for a key that is not safe in every store, such as one that leaves the store's directory. */
 export function checkKey(key: string): void {
   if (!isKey(key)) {
     throw new TypeError(
@@ -139,7 +139,7 @@ export function isBesideEvidence(key: string): boolean {
   return BESIDE_EVIDENCE.some((prefix) => key.startsWith(prefix))
 }
 
-/** Whether the keys that begin with a prefix lie with the evidence, with what is derived, or with both. */
+/** Whether the keys that begin with a prefix are evidence, derived data, or both. */
 export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
   if (isBesideEvidence(prefix)) return 'evidence'
   return BESIDE_EVIDENCE.some((one) => one.startsWith(prefix)) ? 'both' : 'derived'
@@ -150,7 +150,7 @@ export function isWrittenOnce(key: string): boolean {
   return isBesideEvidence(key) && key !== checkpointKey
 }
 
-/** Throws `TypeError` for what is written once: it is never replaced and never removed. */
+/** Throws `TypeError` for written-once keys: they are never replaced and never removed. */
 export function checkReplaceable(key: string): void {
   if (isWrittenOnce(key)) throw new TypeError(`Cannot replace or remove "${key}": it is written only once`)
 }

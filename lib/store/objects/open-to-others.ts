@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 /** Mode bits of the group and of others. */
 const OTHERS = 0o077
-/** To go into a folder. */
+/** Mode bits to enter a folder. */
 const ENTER = 0o011
 
 /**

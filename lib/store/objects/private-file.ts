@@ -7,7 +7,7 @@ import { withFileLock } from './file-lock.ts'
 
 /** A file of the current user, outside of any store, which no other user may read or write. */
 
-/** Such a file cannot be used. One line. */
+/** An unusable file of this kind. One line. */
 class PrivateFileError extends Error {
   override readonly name = 'PrivateFileError'
 }
@@ -17,7 +17,7 @@ const OTHERS = 0o077
 
 const MAX_BYTES = 10_000_000
 
-/** How long another command may hold it. */
+/** How long to wait for another command's lock. */
 const LOCK_WAIT_MS = 10_000
 
 /**
@@ -56,8 +56,8 @@ export function unusable(path: string, what: string, state: string): PrivateFile
 }
 
 /**
- * Replaces what it holds by what `change` makes of it, alone: whole or as it was, whenever this dies. Null: it stays as it is. Throws
- * {@link PrivateFileError} as {@link readPrivateFile} does, and what `change` throws.
+ * Replaces its content with the result of `change`, under a lock: a crash leaves the old content or the new. Null: no change. Throws {@link PrivateFileError}
+ * as {@link readPrivateFile} does, and what `change` throws.
  */
 export async function changePrivateFile(
   path: string,

@@ -4,13 +4,13 @@ import { type Objects, PreconditionFailedError } from './objects.ts'
 export type Replacement<T> = {
   /** The caller's result once it is written. */
   readonly result: T
-  /** Null: it stays as it is. */
+  /** Null: no change. */
   readonly body: Uint8Array | null
   /** ETag of the object that was read; null if nothing is stored. */
   readonly etag: string | null
 }
 
-/** How often others may be first, before something else must be wrong. */
+/** Number of concurrent writes before something else must be wrong. */
 const MAX_ROUNDS = 25
 
 /**

@@ -9,14 +9,14 @@ import type { Objects } from '../objects/objects.ts'
 /** The author and time of a change. */
 export type ChangeAuthor = {
   readonly now: Date
-  /** The name that the operating system or the cloud account gives; whatever it holds, it is kept as it is. */
+  /** The name that the operating system or the cloud account gives, stored unchanged. */
   readonly by: string
 }
 
 /** A recorded change. Written once and numbered without a gap, so that nothing changes without a trace. */
 export type RecordedChange = {
   readonly kind: RecordKind
-  /** 1 and up; each kind counts by itself. */
+  /** 1 and up, for each kind separately. */
   readonly number: number
   /** RFC 3339. */
   readonly at: string

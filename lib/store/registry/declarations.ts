@@ -11,7 +11,7 @@ export class DeclarationError extends Error {
   override readonly name = 'DeclarationError'
 }
 
-/** Something declared as a whole, and by whom and when it was said last. */
+/** A declaration as a whole, and the author and time of its last change. */
 export type Declared<T> = {
   readonly declared: T
   /** Null if nothing was ever declared. */

@@ -13,19 +13,19 @@ export type ClusterOptions = {
   readonly id: string
   readonly kubeconfig?: string
   readonly context?: string
-  /** Takes the place of a kubeconfig and a context, and they take its place. */
+  /** Replaces a kubeconfig and a context, and they replace it. */
   readonly eks?: EksCluster
-  /** Takes the place of both, and they take its place. */
+  /** Replaces both, and they replace it. */
   readonly apiServer?: ApiServerAddress
   /** True: only its agent reaches it. Replaces all other connections, and they replace it. */
   readonly agent?: boolean
   /** Null: none, Prometheus is reached by port-forward. */
   readonly prometheusUrl?: string | null
-  /** True: there is no Prometheus; false: there is one again. Naming one is as good. */
+  /** True: there is no Prometheus; false: there is one again. Naming one has the same effect. */
   readonly noPrometheus?: boolean
-  /** Null: none is read by its pod's name. */
+  /** Null: no proxy is read by its pod's name. */
   readonly proxies?: ProxiesSetting | null
-  /** Replaces all that was said of credentials before. */
+  /** Replaces all earlier credentials. */
   readonly prometheusAuth?: PrometheusAuth
   /** Seconds, 1 to {@link MAX_TAP_SECONDS}; null: nothing is tapped, as by default. */
   readonly tapSeconds?: number | null
@@ -46,17 +46,17 @@ export class ClusterOptionError extends Error {
 
 const DEFAULTS = { linkerdNamespace: 'linkerd', vizNamespace: 'linkerd-viz', windowMinutes: 60 } as const
 
-/** The first setting is in force from the beginning of time, so windows before the registration can be collected, too. */
+/** The first setting applies from the beginning of time, so windows before the registration can be collected, too. */
 const BEGINNING = '1970-01-01T00:00:00Z'
 
 const DAY_SECONDS = 24 * 60 * 60
 
-/** The longest that workloads are tapped in a collection: a sample, no recording. */
+/** Longest tap of workloads in a collection: a sample, not a recording. */
 export const MAX_TAP_SECONDS = 60
 
 const namespace = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/)
 
-/** A registered cluster as it is stored. Members that it does not know are kept. */
+/** A registered cluster as stored. Unknown members are kept. */
 export const clusterSchema: z.ZodType<Cluster> = z.looseObject({
   id: z.string().refine(isClusterId),
   registeredAt: z.iso.datetime(),
@@ -94,7 +94,7 @@ export const clusterSchema: z.ZodType<Cluster> = z.looseObject({
   windows: z.array(z.looseObject({ since: z.iso.datetime(), minutes: z.literal(WINDOW_MINUTES) })).min(1),
 })
 
-/** A cluster as {@link addCluster} would register it if it was not known, without a store. Throws {@link ClusterOptionError} for what cannot be. */
+/** A cluster as {@link addCluster} would register it as new, without a store. Throws {@link ClusterOptionError} for invalid settings. */
 export function newRegistration(options: ClusterOptions, now: Date): Cluster {
   checkOptions(options)
   return changeRegistration(newCluster(options, now), options, now)
@@ -107,7 +107,7 @@ function newCluster({ id, windowMinutes = DEFAULTS.windowMinutes }: ClusterOptio
   return { id, registeredAt: timeOf(now), linkerdNamespace, vizNamespace, windows }
 }
 
-/** A cluster with what is given of it changed. Throws {@link ClusterOptionError}. */
+/** A cluster with the given settings changed. Throws {@link ClusterOptionError}. */
 export function changeRegistration(
   cluster: Cluster,
   { windowMinutes, ...options }: ClusterOptions,
@@ -144,14 +144,14 @@ export function changeRegistration(
   return { ...changed, prometheusUrl, ...auth }
 }
 
-/** Without the way to the API server that what is given takes the place of. */
+/** Removes the connection that the given options replace. */
 function withWay(cluster: Cluster, options: Omit<ClusterOptions, 'windowMinutes'>): Cluster {
   const [given] = waysIn(options)
   const dropped: readonly string[] = WAYS.filter((names) => given !== undefined && names !== given).flat()
   return Object.fromEntries(Object.entries(cluster).filter(([name]) => !dropped.includes(name))) as Cluster
 }
 
-/** The ways to an API server, by what is given of each. */
+/** The kinds of connections to an API server, by their options. */
 const WAYS = [['kubeconfig', 'context'], ['eks'], ['apiServer'], ['agent']] as const
 
 function waysIn(options: Omit<ClusterOptions, 'windowMinutes'>): readonly (typeof WAYS)[number][] {
@@ -162,7 +162,7 @@ function originOf(url: string | undefined): string | undefined {
   return url === undefined ? undefined : URL.parse(url)?.origin
 }
 
-/** A size that was to come is replaced by another; a size that was in force for any time stays in the list. */
+/** A future window size is replaced; one that was in force for any time stays in the list. */
 function withWindow(windows: readonly WindowSetting[], minutes: WindowMinutes, now: Date): readonly WindowSetting[] {
   if (windows.at(-1)?.minutes === minutes) return windows
   const inForce = windows.filter(({ since }, index) => index === 0 || Date.parse(since) <= now.getTime())
@@ -177,7 +177,7 @@ function toWindowMinutes(id: string, minutes: number): WindowMinutes {
   throw optionError(id, `a window has ${WINDOW_MINUTES.join(', ')} minutes, not ${minutes}`)
 }
 
-/** Throws {@link ClusterOptionError} for what cannot be of any cluster. */
+/** Throws {@link ClusterOptionError} for settings that are invalid for any cluster. */
 export function checkOptions(options: ClusterOptions): void {
   const { id } = options
   if (!isClusterId(id)) {
@@ -193,7 +193,7 @@ export function checkOptions(options: ClusterOptions): void {
     ['kubeconfig', options.kubeconfig],
     ['context', options.context],
   ] as const) {
-    // Control characters: what is stored here is printed in lists.
+    // No control characters: lists print this text.
     if (text !== undefined && (text === '' || /\p{C}/u.test(text))) {
       throw optionError(id, `${JSON.stringify(text)} is not the name of a ${what}`)
     }
@@ -216,7 +216,7 @@ export function checkOptions(options: ClusterOptions): void {
   if (typeof options.prometheusUrl === 'string') checkPrometheusUrl(id, options.prometheusUrl)
 }
 
-/** Never quotes the URL: what is wrong with it may be the credential inside. */
+/** Never quotes the URL: its problem may be the credential inside. */
 function checkPrometheusUrl(id: string, text: string): void {
   const url = URL.parse(text)
   if (url === null || !/^https?:\/\/[^\s\p{C}]+$/iu.test(text)) {
@@ -234,7 +234,7 @@ function checkPrometheusUrl(id: string, text: string): void {
   if (/[?#]/.test(text)) throw optionError(id, 'its Prometheus URL must have neither a query nor a fragment')
 }
 
-/** Never quotes what may hold a credential. */
+/** Never quotes possible credentials. */
 function checkApiServer(id: string, { url: text, ca, tokenFile, tokenSecret }: ApiServerAddress): void {
   const url = URL.parse(text)
   if (url === null || !/^https:\/\/[^\s\p{C}]+$/iu.test(text) || /[?#]/.test(text) || text.endsWith('/'))
@@ -282,7 +282,7 @@ function checkAws(id: string, region: string, roleArn: string | undefined): void
     )
 }
 
-/** Throws {@link ClusterOptionError} for credentials that do not go with each other, or with the address of Prometheus. */
+/** Throws {@link ClusterOptionError} for credentials that exclude each other, or do not fit the URL of Prometheus. */
 export function checkAuth(id: string, auth: PrometheusAuth, url: string | undefined): void {
   const { tokenFile, user, passwordFile, certFile, keyFile, sigv4Region, sigv4RoleArn } = auth
   if (url === undefined)

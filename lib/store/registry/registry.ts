@@ -14,45 +14,45 @@ import type { ClusterOptions } from './registration.ts'
 /** The store that holds the registry. */
 export type RegistryDeps = { readonly objects: Objects }
 
-/** How often others may be first with a change, before something else must be wrong. */
+/** Number of concurrent changes before something else must be wrong. */
 const MAX_ROUNDS = 25
 
 const registrySchema = z.looseObject({
   format: z.literal('ciphertrail/clusters/1'),
-  /** Number of the latest change that is in it. */
+  /** Number of the latest change in it. */
   change: z.int().nonnegative(),
   clusters: z
     .array(clusterSchema)
     .refine((clusters) => new Set(clusters.map(({ id }) => id)).size === clusters.length, 'two clusters have one id'),
-  /** Those that were taken out, as they were then, in the order of the changes; absent where none was. */
+  /** Removed clusters, as they were, in the order of the changes; absent if none was. */
   removed: z.array(clusterSchema.and(z.object({ removedAt: z.iso.datetime() }))).exactOptional(),
 })
 
 type Registry = z.infer<typeof registrySchema>
 
-/** A cluster as it is from now on; null once it is removed. */
+/** A cluster as it is from now on; null after removal. */
 const contentSchema = z.object({ id: z.string().refine(isClusterId), cluster: clusterSchema.nullable() })
 type RegistryChange = z.infer<typeof contentSchema>
 
-/** The registered clusters, sorted by id; empty where none was ever registered. Throws an `Error` that names the key if the registry is damaged. */
+/** The registered clusters, sorted by id; empty if none was ever registered. Throws an `Error` that names the key if the registry is damaged. */
 export async function readClusters({ objects }: RegistryDeps): Promise<Cluster[]> {
   const { clusters } = (await readRegistry(objects)).registry
   return clusters
 }
 
-/** A cluster with the time (RFC 3339) at which it was taken out of the registry; absent while it is in it. */
+/** A cluster with the time (RFC 3339) at which it was removed from the registry; absent while it is registered. */
 export type WatchedCluster = Cluster & { readonly removedAt?: string }
 
 /**
- * Every cluster for as long as it was registered: those of {@link readClusters}, and each time that one was taken out, since what was to be
- * collected until then must not be missed in silence. Throws as {@link readClusters} does.
+ * Every cluster for as long as it was registered: those of {@link readClusters}, and each removed one, since windows expected until then must not disappear
+ * silently. Throws as {@link readClusters} does.
  */
 export async function readWatched({ objects }: RegistryDeps): Promise<WatchedCluster[]> {
   const { clusters, removed = [] } = (await readRegistry(objects)).registry
   return [...clusters, ...removed]
 }
 
-/** A cluster as it was registered, if it was, and as it is from now on. */
+/** A cluster before the change, if it was registered, and from now on. */
 export type DecidedCluster = { readonly before: Cluster | undefined; readonly cluster: Cluster }
 
 /**
@@ -80,7 +80,7 @@ export async function addCluster(
   return outcome
 }
 
-/** Takes a cluster out of the registry; its evidence and history stay. False where it was not registered. */
+/** Removes a cluster from the registry; its evidence and history stay. False if it was not registered. */
 export async function removeCluster(id: string, author: ChangeAuthor, { objects }: RegistryDeps): Promise<boolean> {
   let wasThere = false
   await changeRegistry(author, objects, (clusters) => {
@@ -99,7 +99,7 @@ async function readRegistry(objects: Objects): Promise<{ registry: Registry; eta
     if (!parsed.success) throw damaged(parsed.error)
     registry = parsed.data
   }
-  // Its writer may have died between the change and the registry, or be about to write it.
+  // Its writer may have crashed between the change and the registry, or be about to write it.
   for await (const change of changesAfter(registry.change, objects)) registry = changed(registry, change)
   if (stored === undefined) await refuseHole(registry.change, objects)
   return { registry, etag: stored?.etag ?? null }
@@ -111,7 +111,7 @@ async function refuseHole(last: number, objects: Objects): Promise<void> {
   for await (const key of objects.list(changesPrefix('clusters'), after)) {
     const number = parseChangeKey(key)?.number
     if (number === undefined) continue
-    // Recorded since the changes were read: no hole, and who reads next has it.
+    // Recorded after the changes were read: no gap, and the next reader has it.
     if (number === last + 1) return
     throw new Error(
       `Cannot read "${changeKey('clusters', last + 1)}": it is missing although "${key}" is there, put back a copy of it, as nothing can make it again`,
@@ -121,7 +121,7 @@ async function refuseHole(last: number, objects: Objects): Promise<void> {
 
 type NumberedChange = RegistryChange & { readonly number: number; readonly at: string }
 
-/** The recorded changes of the registry after the first few. Throws an `Error` that names the key of a damaged one. */
+/** The recorded changes of the registry after a number. Throws an `Error` that names the key of a damaged one. */
 async function* changesAfter(number: number, objects: Objects): AsyncGenerator<NumberedChange> {
   for (let next = number + 1; ; next++) {
     const change = await readChange('clusters', next, objects)
@@ -143,8 +143,8 @@ function changed(registry: Registry, { id, cluster, number, at }: NumberedChange
 }
 
 /**
- * The clusters that were changed or removed after the first few changes, and how many changes there are. A registry that was rolled back says nothing of
- * them; the changes, which are written once, do. Throws an `Error` that names the key of a damaged change.
+ * The clusters that were changed or removed after a change number, and the number of changes. A rolled-back registry hides them; the changes, which are written
+ * once, do not. Throws an `Error` that names the key of a damaged change.
  */
 export async function readChangedSince(
   number: number,
@@ -161,17 +161,17 @@ export async function readChangedSince(
 
 /** The registry according to the recorded changes. */
 export type RecordedRegistry = {
-  /** Every cluster that was ever registered, as it was last. */
+  /** Every cluster that was ever registered, in its last form. */
   readonly clusters: readonly Cluster[]
-  /** How many changes are recorded. */
+  /** Number of recorded changes. */
   readonly changes: number
-  /** The bytes of the registry after the change whose number the stored registry has; undefined where it has none that is recorded. */
+  /** The bytes of the registry after the change whose number the stored registry has; undefined if no such change is recorded. */
   readonly bytes: Uint8Array | undefined
 }
 
 /**
- * Makes the registry again from every recorded change, up to the one that the stored registry says it has: it may be behind, where its writer died
- * after recording a change. Throws an `Error` that names the key of a damaged change.
+ * Rebuilds the registry from every recorded change, up to the one that the stored registry names: that may be behind if its writer crashed after recording a
+ * change. Throws an `Error` that names the key of a damaged change.
  */
 export async function readRecorded({ objects }: RegistryDeps): Promise<RecordedRegistry> {
   const stored = parseJson((await objects.get(registryKey))?.body ?? Buffer.of())

@@ -3,13 +3,13 @@ import { changesPrefix, parseChangeKey } from '../keys.ts'
 import { ConflictError, type Objects } from '../objects/objects.ts'
 import { type ChangeAuthor, damagedChange, readChange, recordChange } from './changes.ts'
 
-/** How often others may be first with a number. */
+/** Number of concurrent reviews before something else must be wrong. */
 const MAX_ROUNDS = 25
 
 const reviewSchema = z.object({
-  /** Key of the record of the report. */
+  /** Key of the report's record. */
   report: z.string(),
-  /** The period of that report, so that a review can be read without it. */
+  /** The period of that report, so that a review is readable without it. */
   period: z.object({ from: z.string(), to: z.string(), label: z.string(), timeZone: z.string() }).readonly(),
   reviewer: z.string(),
   note: z.string(),
@@ -21,7 +21,7 @@ export type Review = Readonly<z.infer<typeof reviewSchema>>
 /** A review with the time (RFC 3339) at which it was recorded. */
 export type RecordedReview = Review & { readonly at: string }
 
-/** Records a review, which the next seal makes a leaf. Gives its number. Throws an `Error` that names a damaged change. */
+/** Records a review, which the next seal makes a leaf. Returns its number. Throws an `Error` that names a damaged change. */
 export async function recordReview(review: Review, author: ChangeAuthor, objects: Objects): Promise<number> {
   for (let round = 1; ; round++) {
     const number = (await lastNumber(objects)) + 1

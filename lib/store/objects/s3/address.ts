@@ -1,18 +1,18 @@
 import { oneLine } from '../../../text/redact.ts'
 import { isKeySegment } from '../objects.ts'
 
-/** A bucket, and what all keys in it begin with: nothing, or text that ends in a slash. */
+/** A bucket, and the prefix of all its keys: empty, or ending in a slash. */
 export type S3Place = { readonly bucket: string; readonly prefix: string }
 
 /** Governance: a special permission allows deletion. Compliance: nobody can delete, and nobody can end it. */
 export type LockMode = 'governance' | 'compliance'
 
-/** How long a locked object stays, from when it is written: months and years by the calendar, in UTC. */
+/** How long an object is locked after it is written: months and years by the calendar, in UTC. */
 export type Retention = { readonly days: number } | { readonly months: number } | { readonly years: number }
 
 /** Location and lock of a store on S3. */
 export type S3Address = {
-  /** Evidence, changes, reports and the log: all that is written once, and the head of the log. */
+  /** Evidence, changes, reports and the log: all written-once objects, and the head of the log. */
   readonly evidence: S3Place
   /** Derived data; the same place as the evidence if only one was named. */
   readonly derived: S3Place
@@ -20,7 +20,7 @@ export type S3Address = {
   readonly lock: { readonly mode: LockMode; readonly retention: Retention } | null
 }
 
-/** An address that cannot be one. One line, without what may be a credential. */
+/** An invalid address. One line, without possible credentials. */
 export class StoreAddressError extends Error {
   override readonly name = 'StoreAddressError'
 }
@@ -28,13 +28,13 @@ export class StoreAddressError extends Error {
 /** The limit of S3: a hundred years. */
 const MAX_DAYS = 36_500
 
-/** Keys have at most 1024 characters; those of ciphertrail are far shorter than what is left. */
+/** Keys have at most 1024 characters; those of ciphertrail are far shorter than the rest. */
 const MAX_PREFIX_LENGTH = 500
 
 const BUCKET = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 const IP_ADDRESS = /^\d+\.\d+\.\d+\.\d+$/
 
-/** How directory buckets end. They list in no order, keep no versions and lock nothing. */
+/** Suffix of directory buckets. They list in no order, keep no versions and lock nothing. */
 const DIRECTORY_BUCKET = '--x-s3'
 
 const WANTED = 'wanted a directory, s3://bucket/prefix, or s3://bucket/prefix?derived=bucket/prefix'
@@ -127,7 +127,7 @@ export function formatStoreUrl({ bucket, prefix }: S3Place): string {
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
-/** Until when what is written now stays locked: a month that is shorter ends earlier. */
+/** The end of the lock of an object written now: in a shorter month, its last day. */
 export function retainUntil(retention: Retention, now: Date): Date {
   if ('days' in retention) return new Date(now.getTime() + retention.days * DAY_MS)
   const months = 'years' in retention ? retention.years * 12 : retention.months

@@ -13,11 +13,11 @@ import type { LockMode } from './address.ts'
 import { UnexpectedAnswerError } from './listing.ts'
 import type { ListPage, ListRequest } from './listing.ts'
 
-/** How long S3 is waited for. */
+/** Time limits of S3 requests. */
 export type S3Limits = {
-  /** Tries of one request in all; before each further one the SDK waits, longer each time, and longest where S3 asks for less. */
+  /** Tries of one request in all; before each further one the SDK waits, longer each time, and longest if S3 throttles. */
   readonly attempts: number
-  /** For one try: until the answer begins, with all that is sent before, and as long again for its body. */
+  /** For one try: until the answer begins, including sending, and as long again for its body. */
   readonly attemptMs: number
   /** For one request with credentials, tries and waits. */
   readonly deadlineMs: number
@@ -60,12 +60,12 @@ export type S3Calls = {
   readonly secrets: () => Promise<readonly string[]>
 }
 
-/** A request that was not answered within its deadline, tries and waits included. */
+/** A request that missed its deadline, tries and waits included. */
 class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
 }
 
-/** Two writers met. S3 wants the request again, and says then whose write counts (412). */
+/** Two concurrent writers. S3 wants a retry, and then says whose write counts (412). */
 const RACES = new Set(['ConditionalRequestConflict', 'OperationAborted'])
 
 const METADATA = 'ciphertrail-write'
@@ -85,11 +85,11 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
       requestTimeout: limits.attemptMs,
       throwOnRequestTimeout: true,
     },
-    // The SDK warns on standard error of what it finds in the environment; what fails is said in one line of ours.
+    // The SDK warns on standard error about the environment; failures are reported in our own line.
     logger: { debug: ignore, info: ignore, warn: ignore, error: ignore },
   })
 
-  // Within the retries, so that a body which is cut or never ends is asked for again, as an answer that never begins.
+  // Within the retries, so that a truncated or endless body is requested again, like an answer that never begins.
   client.middlewareStack.add(
     (next) => async (request) => {
       const answer = await next(request)
@@ -131,7 +131,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
       try {
         body = await Body.transformToByteArray()
       } catch (error) {
-        // The bytes are here already; what is left to fail is the comparison.
+        // The bytes have arrived; only the comparison can still fail.
         throw new UnexpectedAnswerError('the bytes that came do not fit the checksum that is stored with them', {
           cause: error,
         })
@@ -181,7 +181,7 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
       try {
         await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
       } catch (error) {
-        // Amazon's S3 does not say it; others do.
+        // Amazon's S3 does not report it; others do.
         if (!(error instanceof S3ServiceException) || !ABSENT.has(error.name)) throw error
       }
     },
@@ -228,7 +228,7 @@ function hasBody(response: unknown): response is { body: Readable } {
   return typeof response === 'object' && response !== null && 'body' in response && response.body instanceof Readable
 }
 
-/** All bytes of a body. One that does not end in time fails as a try that timed out, which is tried again. */
+/** All bytes of a body. A body that does not end in time fails like a timed-out try, which is retried. */
 async function readWhole(body: Readable, milliseconds: number): Promise<Buffer> {
   const timer = setTimeout(() => {
     body.destroy(Object.assign(new Error('The body did not end in time'), { name: 'TimeoutError' }))
@@ -242,7 +242,7 @@ async function readWhole(body: Readable, milliseconds: number): Promise<Buffer> 
   }
 }
 
-/** Runs a request and ends it with {@link DeadlineError} when its time is up, whether it listens to the signal or not. */
+/** Runs a request and ends it with {@link DeadlineError} at its deadline, even if it ignores the signal. */
 async function within<T>(milliseconds: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   const { promise: passed, reject } = Promise.withResolvers<never>()

@@ -56,7 +56,7 @@ const UNREACHABLE: Wording = ({ code }) =>
 
 const UNREADABLE = 'run it again; if it stays so, something else than S3 answers or the object is damaged'
 
-/** How errors are called whose answer has no code of S3. */
+/** Names of errors for answers without an S3 code. */
 const UNNAMED = new Set(['Error', 'SyntaxError', 'Unknown', 'UnknownError'])
 
 /** By the name of S3's error, or the SDK's. */
@@ -97,7 +97,7 @@ const BY_NAME: Readonly<Record<string, Wording>> = {
   UnexpectedAnswerError: ({ said }) => `${said}, ${UNREADABLE}`,
 }
 
-/** By Node's code of the error, where no answer came. */
+/** By Node's error code, if there was no answer. */
 const BY_CODE: Readonly<Record<string, Wording>> = {
   ENOTFOUND: NO_NAME,
   EAI_AGAIN: NO_NAME,
@@ -108,7 +108,7 @@ const BY_CODE: Readonly<Record<string, Wording>> = {
   EPIPE: (_, { limits }) => `the connection was closed at all ${limits.attempts} tries, run it again later`,
 }
 
-/** Puts one line to whatever the SDK threw: what failed where, why, and what to do. Errors that are ours already stay as they are. */
+/** Describes an error of the SDK in one line: the failed call, the reason and the remedy. Our own errors are returned unchanged. */
 export function s3Error(call: FailedCall, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof StoreError) return error
   const failure = describe(error, call.secrets)
@@ -134,7 +134,7 @@ function describe(error: Error, secrets: readonly string[]): Failure {
 
 function wordingOf(failure: Failure): Wording {
   const { name, code, status, said } = failure
-  // Node's code first: the SDK calls a connection that was closed a time-out, too.
+  // Node's code first: the SDK reports a closed connection as a timeout, too.
   const known =
     (Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined) ??
     (Object.hasOwn(BY_NAME, name) ? BY_NAME[name] : undefined)
@@ -148,7 +148,7 @@ function wordingOf(failure: Failure): Wording {
   if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code))
     return () =>
       `the certificate of the endpoint is not accepted (${code}), check AWS_ENDPOINT_URL_S3 and NODE_EXTRA_CA_CERTS`
-  // The SDK could not parse it: a page of a proxy, or XML that is cut.
+  // The SDK could not parse it: a page of a proxy, or truncated XML.
   if (UNNAMED.has(name) && status !== undefined) return () => `its answer cannot be read, ${UNREADABLE}`
   if (status !== undefined) return () => `S3 answered ${status}, "${said}"`
   return () => `the request failed, "${said}"`

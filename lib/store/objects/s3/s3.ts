@@ -18,7 +18,7 @@ import type { FoundObject, S3Calls, S3Limits } from './client.ts'
 import { s3Error } from './errors.ts'
 import { readPage } from './listing.ts'
 
-/** How S3 is reached. */
+/** Connection settings of S3. */
 export type S3Options = {
   readonly now: () => Date
   /** Whether the bucket is in the path of a request, as servers other than Amazon's require. */
@@ -41,7 +41,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
   let opened: Promise<S3Calls> | undefined
 
   function open(): Promise<S3Calls> {
-    // It takes 0.15 s of CPU: only who keeps a store there should wait for it.
+    // It takes 0.15 s of CPU: load it only for stores on S3.
     opened ??= import('./client.ts').then(({ openS3 }) => openS3({ isPathStyle, limits }))
     return opened
   }
@@ -67,7 +67,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
   async function read(key: string, version: string | null): Promise<FoundObject | undefined> {
     const place = placeOf(key)
     const action = version === null ? 's3:GetObject' : 's3:GetObjectVersion'
-    // Without the right to list, S3 says of what is absent that it is forbidden.
+    // Without the permission to list, S3 reports absent objects as forbidden.
     return failing(`read "${key}" from`, place, [action, 's3:ListBucket'], async (s3) => {
       const found = await s3.get(place.bucket, place.prefix + key, version)
       if (found === 'absent') return undefined
@@ -133,7 +133,7 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       const write = randomUUID()
       const outcome = await put(key, body, etag, write)
       if (outcome.isWritten) return outcome.etag
-      // The answer of the first try may be lost although it wrote; then the second one meets what the first one wrote.
+      // The answer to the first try may be lost although it wrote; the second one then meets that object.
       const found = outcome.attempts > 1 ? await read(key, null) : undefined
       if (found?.write === write) return found.etag
       throw new PreconditionFailedError(key)
@@ -176,7 +176,7 @@ async function* only(keys: AsyncIterable<string>, isWanted: (key: string) => boo
   for await (const key of keys) if (isWanted(key)) yield key
 }
 
-/** Two lists in text order as one. */
+/** Merges two lists in text order. */
 async function* inOrder(a: AsyncGenerator<string>, b: AsyncGenerator<string>): AsyncGenerator<string> {
   try {
     let [left, right] = await Promise.all([a.next(), b.next()])
@@ -190,7 +190,7 @@ async function* inOrder(a: AsyncGenerator<string>, b: AsyncGenerator<string>): A
       }
     }
   } finally {
-    // Also where the reader leaves before the end.
+    // Even if the reader stops early.
     await Promise.all([a.return(undefined), b.return(undefined)])
   }
 }
