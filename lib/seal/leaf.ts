@@ -24,7 +24,7 @@ type StoredThing = {
   readonly sha256: string
   /** Size of the stored bytes. */
   readonly size: number
-  /** Which version of the object, where the store has versions. */
+  /** Version of the object, if the store has versions. */
   readonly versionId?: string
 }
 
@@ -39,12 +39,12 @@ const KEYED_KINDS = [
   'packets',
 ] as const
 
-/** An entry of the log: what was stored, or that something was not. */
+/** An entry of the log: an object that was stored, or a gap. */
 export type Leaf =
   /** A collection attempt. Cluster and window come from its key; both are absent if no collector makes such a key. */
   | ({ readonly kind: 'snapshot'; readonly cluster?: string; readonly window?: Window } & StoredThing)
   | ({ readonly kind: (typeof KEYED_KINDS)[number] } & StoredThing)
-  /** An expected window for which no attempt came while it could be collected. One that comes later gets a leaf of its own. */
+  /** An expected window without an attempt while it could be collected. A later attempt gets a leaf of its own. */
   | { readonly kind: 'gap'; readonly cluster: string; readonly window: Window; readonly reason: string }
   /** A run of `seal` that found nothing to seal: the log was alive at this time (RFC 3339). */
   | { readonly kind: 'heartbeat'; readonly time: string }
@@ -52,7 +52,7 @@ export type Leaf =
 /** The kind of a leaf. */
 export type LeafKind = Leaf['kind']
 
-/** Bytes that are no leaf, or a leaf that is too large. One line. */
+/** Invalid bytes of a leaf, or a leaf that is too large. One line. */
 export class LeafError extends Error {
   override readonly name = 'LeafError'
 }
@@ -119,10 +119,7 @@ export function leafKind(key: string): LeafKind | undefined {
   return SEALED_PREFIXES.find(({ prefix }) => key.startsWith(prefix))?.kind
 }
 
-/**
- * The bytes of a leaf: canonical JSON (RFC 8785), so that one leaf has one form. Throws {@link LeafError} for what {@link parseLeaf} would
- * refuse.
- */
+/** The bytes of a leaf: canonical JSON (RFC 8785), so that one leaf has one form. Throws {@link LeafError} if {@link parseLeaf} would refuse it. */
 export function formatLeaf(leaf: Leaf): Uint8Array {
   const parsed = leafSchema.safeParse(leaf)
   if (!parsed.success) throw leafError('write', parsed.error)
@@ -142,10 +139,7 @@ export function parseLeaf(bytes: Uint8Array): Leaf {
   return parsed.data
 }
 
-/**
- * The name under which the log finds a leaf again: the key of what it is about, and for a gap one of its own. Undefined for a heartbeat,
- * which is about nothing.
- */
+/** The name under which the log finds a leaf: the key of its object, or the name of its gap. Undefined for a heartbeat. */
 export function nameOf(leaf: Leaf): string | undefined {
   if ('key' in leaf) return leaf.key
   switch (leaf.kind) {

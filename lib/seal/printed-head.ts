@@ -10,8 +10,8 @@ import { type Verifier, verifierOf } from './tlog/note.ts'
 import { unfinishedAfter } from './write/unfinished.ts'
 
 /**
- * Reads the signed head of the log, and which of these attempts (keys of evidence) it covers; null where nothing was ever sealed. Costs one listing of
- * their windows and a few reads. Throws a `NoteError` for a head that the store's key did not sign: nothing may be said of such a log.
+ * Reads the signed head of the log, and which of these attempts (keys of evidence) it covers; null if nothing was ever sealed. Costs one listing of their
+ * windows and a few reads. Throws a `NoteError` if the store's key did not sign the head: such a log proves nothing.
  */
 export async function readPrintedHead(evidence: readonly string[], objects: Objects): Promise<PrintedHead | null> {
   const [key, stored] = await Promise.all([objects.get(vkeyKey), objects.get(checkpointKey)])
@@ -33,14 +33,14 @@ export async function readPrintedHead(evidence: readonly string[], objects: Obje
   }
 }
 
-/** The attempts of these windows that have the number of a leaf. */
+/** The attempts of these windows that have a leaf number in the index. */
 async function indexed(evidence: readonly string[], objects: Objects): Promise<Set<string>> {
   const sorted = evidence.toSorted()
   const [first] = sorted
   const last = sorted.at(-1)
   const names = new Set<string>()
   if (first === undefined || last === undefined) return names
-  // The text before the first key, so that it is in the list itself.
+  // Sorts before the first key, so that the listing includes it.
   const before = indexKey(first.slice(0, -1))
   for await (const key of objects.list(indexKey(evidencePrefix), before)) {
     const name = key.slice(indexPrefix.length)
@@ -65,7 +65,7 @@ async function* unfinished(head: BatchPlace, verifier: Verifier, objects: Object
   }
 }
 
-/** Whether something has the number of a leaf before this one. */
+/** Whether the leaf number of an object is below this size. */
 async function isNumbered(name: string, size: number, objects: Objects): Promise<boolean> {
   const stored = await objects.get(indexKey(name))
   return stored !== undefined && Number(Buffer.from(stored.body).toString()) < size

@@ -47,7 +47,7 @@ export async function readBundle(index: number, size: number, objects: Objects):
 /** The key and bytes of a tile. */
 type ReadTile = { readonly key: string; readonly body: Uint8Array; readonly isFull: boolean }
 
-/** The bytes of a tile; where a partial one is not there, those of the full one that came after it, which begin alike. */
+/** The bytes of a tile; if a partial one is missing, those of the later full one, which begins with the same bytes. */
 export async function readTile(tile: Tile, objects: Objects): Promise<ReadTile> {
   const key = tileKey(tilePath(tile))
   const own = await objects.get(key)
@@ -58,10 +58,7 @@ export async function readTile(tile: Tile, objects: Objects): Promise<ReadTile> 
   throw new PartError(key, 'it is missing')
 }
 
-/**
- * The tree over the entries of a log of a size, and over those of the sizes asked for, which are whole numbers up to it. Throws
- * {@link PartError}.
- */
+/** The tree over the entries of a log of a size, and the trees of the requested sizes, which are integers up to it. Throws {@link PartError}. */
 export async function treeOfEntries(
   size: number,
   alsoAt: readonly number[],

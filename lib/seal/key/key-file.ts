@@ -9,7 +9,7 @@ export class KeyFileError extends Error {
   override readonly name = 'KeyFileError'
 }
 
-/** More is no key. */
+/** Larger files are not keys. */
 const MAX_BYTES = 10_000
 
 /** Mode bits of the group and of others. */

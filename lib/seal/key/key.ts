@@ -3,14 +3,13 @@ import { toBase64 } from '../../text/base64.ts'
 import { formatVkey, keyIdOf, keyText, NoteError, parseKeyText, type Signer } from '../tlog/note.ts'
 
 /**
- * Private keys in the text form of the signed-note tools: `PRIVATE+KEY+name+id+base64`, the bytes being the type and the seed of Ed25519. No
- * error quotes one.
+ * Private keys in the text form of the signed-note tools: `PRIVATE+KEY+name+id+base64`, whose bytes are the type and the seed of Ed25519. No error quotes one.
  */
 
 const PREFIX = 'PRIVATE+KEY+'
 const ED25519 = 1
 
-/** Before the seed in PKCS #8 of Ed25519 (RFC 8410, section 7). */
+/** Precedes the seed in PKCS #8 of Ed25519 (RFC 8410, section 7). */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 const ORIGIN = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:\d{1,5})?(\/[A-Za-z0-9._~-]{1,100}){0,10}$/

@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { GetPublicKeyCommand, KMSClient, SignCommand } from '@aws-sdk/client-kms'
 import { formatVkey, type Signer } from '../tlog/note.ts'
 
-/** AWS KMS did not give the key or the signature. One line. */
+/** AWS KMS did not return the key or the signature. One line. */
 export class KmsError extends Error {
   override readonly name = 'KmsError'
 }

@@ -4,15 +4,15 @@ import { NoteError, openNote, type Signer, signNote, type Verifier } from './not
 
 /** The head of a log at one size (C2SP tlog-checkpoint). */
 export type Checkpoint = {
-  /** The log's name, which is its key's, too. */
+  /** The log's name, which is also its key's name. */
   readonly origin: string
   readonly size: number
   readonly root: Hash
-  /** Further lines, which mean nothing here. Ours have none. */
+  /** Extension lines, ignored here. Our checkpoints have none. */
   readonly extensions: readonly string[]
 }
 
-/** The text of a checkpoint, which is what is signed. */
+/** The text of a checkpoint, which the key signs. */
 export function formatCheckpoint({ origin, size, root, extensions }: Checkpoint): string {
   return [origin, String(size), toBase64(root), ...extensions].map((line) => `${line}\n`).join('')
 }
@@ -31,9 +31,7 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin, size: Number(size), root, extensions }
 }
 
-/**
- * The checkpoint in a note that the log's key signed. Throws {@link NoteError} for what is malformed, not signed by that key, or of another log.
- */
+/** The checkpoint in a note that the log's key signed. Throws {@link NoteError} if it is malformed, not signed by that key, or of another log. */
 export function openCheckpoint(bytes: Uint8Array, verifier: Verifier): Checkpoint {
   const checkpoint = parseCheckpoint(openNote(bytes, [verifier]).text)
   if (checkpoint.origin !== verifier.name)

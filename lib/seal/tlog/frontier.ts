@@ -2,8 +2,8 @@ import { appendLeaf, EMPTY_RANGE, type Hash, HASH_BYTES, nodeHash, rootOf } from
 import { hashesAt, partialTile, type Tile, TILE_WIDTH } from './tiles.ts'
 
 /**
- * The right edge of a tree: of each level the hashes of its partial tile, lowest level first, empty where the level ends in a full tile. It is
- * all that growing needs to know of a tree, however large that is.
+ * The right edge of a tree: for each level the hashes of its partial tile, lowest level first, empty if the level ends in a full tile. Appending needs nothing
+ * else, however large the tree is.
  */
 export type Frontier = { readonly size: number; readonly levels: readonly (readonly Hash[])[] }
 
@@ -56,7 +56,7 @@ export function tilesOfFrontier(size: number): (Tile | undefined)[] {
   return tiles
 }
 
-/** The hashes in the bytes of a tile; undefined where these are not as many as its width says. */
+/** The hashes in the bytes of a tile; undefined if their number does not match its width. */
 export function hashesIn(bytes: Uint8Array, width: number): Hash[] | undefined {
   if (bytes.length !== width * HASH_BYTES) return undefined
   return Array.from({ length: width }, (_, at) => bytes.subarray(at * HASH_BYTES, (at + 1) * HASH_BYTES))

@@ -1,8 +1,8 @@
 import { hash as digest } from 'node:crypto'
 
 /**
- * The Merkle tree of RFC 6962, section 2.1, with SHA-256. Sizes and leaf numbers are whole numbers below 2^53; a subtree is
- * perfect where it has 2^height leaves and begins at a multiple of that.
+ * The Merkle tree of RFC 6962, section 2.1, with SHA-256. Sizes and leaf numbers are integers below 2^53; a subtree is perfect if it has 2^height leaves and
+ * begins at a multiple of that.
  */
 
 /** 32 bytes. */
@@ -14,7 +14,7 @@ export const HASH_BYTES = 32
 /** The perfect subtree over the leaves from `index * 2^height` to before `(index + 1) * 2^height`. */
 export type Subtree = { readonly height: number; readonly index: number }
 
-/** A tree's leaves as perfect subtrees from left to right, largest first: all that appending needs to know of them. */
+/** A tree's leaves as perfect subtrees from left to right, largest first: appending needs nothing else. */
 export type CompactRange = { readonly size: number; readonly hashes: readonly Hash[] }
 
 /** The hash of an entry. */
@@ -49,7 +49,7 @@ export function rootOf({ hashes }: CompactRange): Hash {
   return hashes.length === 0 ? EMPTY_ROOT : foldRight(hashes)
 }
 
-/** The perfect subtrees that cover the leaves from `begin` to before `end`, left to right, each as large as can be. */
+/** The largest possible perfect subtrees that cover the leaves from `begin` to before `end`, left to right. */
 export function subtreesOf(begin: number, end: number): Subtree[] {
   const subtrees: Subtree[] = []
   for (let at = begin; at < end;) {
@@ -78,7 +78,7 @@ export function inclusionPlan(index: number, size: number): Subtree[][] {
   return planOf(ranges)
 }
 
-/** The hashes of a plan. `hashOf` gives the hash of a perfect subtree, and is asked in the order of the plan. */
+/** The hashes of a plan. `hashOf` returns the hash of a perfect subtree, and is called in the order of the plan. */
 export async function proofOf(
   plan: readonly (readonly Subtree[])[],
   hashOf: (subtree: Subtree) => Hash | Promise<Hash>,
@@ -115,7 +115,7 @@ export function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
 }
 
-/** The leaves to the left of a tree's root: the largest power of two that is smaller than the size. */
+/** The number of leaves to the left of a tree's root: the largest power of two below the size. */
 function splitOf(size: number): number {
   let left = 1
   while (left * 2 < size) left *= 2

@@ -2,9 +2,9 @@ import { createPublicKey, hash as digest, verify } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 import { fromBase64, toBase64 } from '../../text/base64.ts'
 
-/** Notes with signatures (C2SP signed-note v1.0.0), and the text form of the keys that check them. Ed25519 only. */
+/** Signed notes (C2SP signed-note v1.0.0), and the text form of their verifier keys. Ed25519 only. */
 
-/** A text and who signed it, in the order of the lines. Nothing in it is to be believed before {@link openNote}. */
+/** A text and its signatures, in the order of the lines. Not verified until {@link openNote}. */
 export type Note = {
   /** Ends in a newline. */
   readonly text: string
@@ -19,14 +19,14 @@ export type NoteSignature = {
   readonly signature: Uint8Array
 }
 
-/** Checks what one key signed. */
+/** Verifies the signatures of one key. */
 export type Verifier = {
   readonly name: string
   readonly keyId: number
   readonly verify: (text: Uint8Array, signature: Uint8Array) => boolean
 }
 
-/** Signs with one key, wherever that is kept. */
+/** Signs with one key, wherever it is stored. */
 export type Signer = {
   /** The public key as {@link formatVkey} writes it. */
   readonly vkey: string
@@ -54,7 +54,7 @@ export function isKeyName(text: string): boolean {
   return text !== '' && text.isWellFormed() && !NOT_A_NAME.test(text) && !hasControls(text)
 }
 
-/** The bytes of a note. Throws {@link NoteError} for what {@link parseNote} would refuse. */
+/** The bytes of a note. Throws {@link NoteError} if {@link parseNote} would refuse it. */
 export function formatNote({ text, signatures }: Note): Uint8Array {
   if (!text.isWellFormed()) throw new NoteError('Cannot write a note: its text is not Unicode')
   const lines = signatures.map(({ name, keyId, signature }) => {
@@ -85,8 +85,8 @@ export function parseNote(bytes: Uint8Array): Note {
 }
 
 /**
- * The text of a note that one of the keys signed, and what they signed. Signatures of other keys are ignored. Throws
- * {@link NoteError} for what is malformed, for a wrong signature of a known key, and where no known key signed.
+ * The text of a note that one of the keys signed, and their signatures. Ignores signatures of other keys. Throws {@link NoteError} if the note is malformed, a
+ * known key's signature is wrong, or no known key signed.
  */
 export function openNote(bytes: Uint8Array, verifiers: readonly Verifier[]): Note {
   const { text, signatures } = parseNote(bytes)
@@ -102,14 +102,14 @@ export function openNote(bytes: Uint8Array, verifiers: readonly Verifier[]): Not
   throw new NoteError(`Cannot believe the note: it is not signed by ${wanted === '' ? 'a known key' : wanted}`)
 }
 
-/** A note of a text that ends in a newline, signed. */
+/** Signs a text that ends in a newline, as a note. */
 export async function signNote(text: string, signer: Signer): Promise<Uint8Array> {
   const { name, publicKey } = parseVkey(signer.vkey)
   const signature = await signer.sign(Buffer.from(text))
   return formatNote({ text, signatures: [{ name, keyId: keyIdOf(name, publicKey), signature }] })
 }
 
-/** The text form of a public key: `name+id+base64`. Throws {@link NoteError} for what is no name or no key. */
+/** The text form of a public key: `name+id+base64`. Throws {@link NoteError} for an invalid name or key. */
 export function formatVkey(name: string, publicKey: Uint8Array): string {
   if (!isKeyName(name))
     throw new NoteError(`Cannot name a key ${JSON.stringify(name)}: wanted text without spaces and without "+"`)
@@ -118,7 +118,7 @@ export function formatVkey(name: string, publicKey: Uint8Array): string {
   return `${keyText(name, keyIdOf(name, publicKey))}+${toBase64(Buffer.from([ED25519, ...publicKey]))}`
 }
 
-/** The parts of a public key's text form. Throws {@link NoteError} for any other text; a key id that is not the key's among it. */
+/** Parses a public key's text form. Throws {@link NoteError} for any other text, and for a wrong key id. */
 export function parseVkey(vkey: string): {
   readonly name: string
   readonly keyId: number
@@ -137,7 +137,7 @@ export function parseVkey(vkey: string): {
   return { name, keyId, publicKey: key }
 }
 
-/** Checks with a public key. Throws {@link NoteError} as {@link parseVkey} does. */
+/** Verifies with a public key. Throws {@link NoteError} as {@link parseVkey} does. */
 export function verifierOf(vkey: string): Verifier {
   const { name, keyId, publicKey } = parseVkey(vkey)
   const x = Buffer.from(publicKey).toString('base64url')
@@ -145,7 +145,7 @@ export function verifierOf(vkey: string): Verifier {
   return { name, keyId, verify: (text, signature) => verify(null, text, key, signature) }
 }
 
-/** The parts of `name+id+base64`, whose bytes begin with the type; undefined for any other text. The id is not judged. */
+/** The parts of `name+id+base64`, whose bytes begin with the type; undefined for any other text. The id is not verified. */
 export function parseKeyText(
   text: string,
 ): { readonly name: string; readonly keyId: number; readonly key: Uint8Array } | undefined {
@@ -155,7 +155,7 @@ export function parseKeyText(
   return { name, keyId: Number.parseInt(id, 16), key: bytes.slice(1) }
 }
 
-/** `name+id`, as keys are called in lines for people. */
+/** `name+id`, as messages name keys. */
 export function keyText(name: string, keyId: number): string {
   return `${name}+${keyId.toString(16).padStart(8, '0')}`
 }

@@ -18,7 +18,7 @@ export type LogProof = {
 
 const FIRST_LINE = 'c2sp.org/tlog-proof@v1'
 
-/** A tree of more leaves than fit a number has no deeper path. */
+/** A tree with the largest possible number of leaves has no deeper path. */
 const MAX_HASHES = 64
 
 /** The bytes of a proof. */
@@ -53,9 +53,7 @@ export function parseProof(bytes: Uint8Array): LogProof {
   return { extra, index: Number(digits), hashes, checkpoint: bytes.subarray(end + 2) }
 }
 
-/**
- * The checkpoint by which a proof shows that an entry is in the log of a key. Throws {@link NoteError} where it does not show it.
- */
+/** Verifies that an entry is in the log of a key, and returns the proof's checkpoint. Throws {@link NoteError} if the proof does not show it. */
 export function verifyProof(bytes: Uint8Array, entry: Uint8Array, verifier: Verifier): Checkpoint {
   const { index, hashes, checkpoint: note } = parseProof(bytes)
   const checkpoint = openCheckpoint(note, verifier)

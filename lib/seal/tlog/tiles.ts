@@ -1,6 +1,6 @@
 /** Keys of the hashes and entries of a log (C2SP tlog-tiles): tiles of 256. */
 
-/** The hashes or entries of a full tile. */
+/** Number of hashes or entries in a full tile. */
 export const TILE_WIDTH = 256
 
 /** The longest entry in bytes: bundles give its length in 16 bits. */
@@ -10,7 +10,7 @@ export const MAX_ENTRY_BYTES = 0xffff
 export type Tile = {
   /** 0 holds the hashes of leaves, each level above the roots of full tiles below; `entries` holds the leaves themselves. */
   readonly level: number | 'entries'
-  /** Counted from 0 within the level. */
+  /** From 0 within the level. */
   readonly index: number
   /** 1 to 256: how many hashes or entries; a full tile has 256. */
   readonly width: number
@@ -32,7 +32,7 @@ export function tilePath({ level, index, width }: Tile): string {
   return `tile/${level}/${groups.join('/')}${width === TILE_WIDTH ? '' : `.p/${width}`}`
 }
 
-/** The tile of a path, or undefined where the text is no path that {@link tilePath} makes. */
+/** Parses the path of a tile; undefined for any text that {@link tilePath} does not make. */
 export function parseTilePath(path: string): Tile | undefined {
   const [, levelText = '', groups = '', widthText] = PATH.exec(path) ?? []
   const level = levelText === 'entries' ? 'entries' : Number(levelText)
@@ -46,7 +46,7 @@ export function parseTilePath(path: string): Tile | undefined {
   return groups !== '' && isPossible && tilePath(tile) === path ? tile : undefined
 }
 
-/** How many hashes a level has in a tree of a size. */
+/** Number of hashes that a level has in a tree of a size. */
 export function hashesAt(level: number, size: number): number {
   return Math.floor(size / TILE_WIDTH ** level)
 }

@@ -12,9 +12,9 @@ export type ClusterAccount = {
   /** Windows with at least one attempt. A leaf does not say what the attempt saw. */
   readonly windows: number
   readonly attempts: number
-  /** Windows that were recorded as gaps and got no attempt later, by reason. */
+  /** Windows recorded as gaps without a later attempt, by reason. */
   readonly gaps: Readonly<Record<string, number>>
-  /** Windows that were recorded as gaps and got an attempt later. */
+  /** Windows recorded as gaps with a later attempt. */
   readonly filledLater: number
   /** Stretches in between that no leaf covers, oldest first. */
   readonly untold: readonly Window[]
@@ -28,10 +28,10 @@ type Counts = {
   readonly gaps: Map<string, string[]>
 }
 
-/** Adds up leaves, in whatever order they come. */
+/** Adds up leaves, in any order. */
 export function accountOf(): {
   readonly add: (leaf: Leaf) => void
-  /** By the ids of the clusters. */
+  /** Sorted by cluster id. */
   readonly clusters: () => ClusterAccount[]
 } {
   const counts = new Map<string, Counts>()
@@ -80,9 +80,9 @@ function accountOfCluster(cluster: string, { attempts, attempted, told, gaps }: 
   }
 }
 
-/** Windows as the stretches of time that they cover together: a year without a hole takes no more room than an hour. */
+/** Windows as the stretches of time that they cover together: a year without a gap takes no more space than an hour. */
 type Stretches = {
-  /** A window that a stretch covers already is not counted again: windows tile time. */
+  /** A window that a stretch already covers is not counted again: windows tile time. */
   readonly add: (window: Window) => void
   /** Whether a stretch covers the moment after a time. */
   readonly has: (time: string) => boolean
@@ -94,7 +94,7 @@ type Stretches = {
 function stretches(): Stretches {
   const all: { start: string; end: string }[] = []
   let windows = 0
-  /** How many stretches begin at a time or before it. */
+  /** Number of stretches that begin at a time or before it. */
   const beginBefore = (time: string): number => partitionPoint(all, ({ start }) => start <= time)
   return {
     add: ({ start, end }) => {

@@ -60,8 +60,8 @@ async function derivedOnce(cluster: Cluster, deps: DeriveDeps): Promise<LogFindi
 }
 
 /**
- * How far the stored months and the archive go: what comes after is in none yet, and that is no fault, since readers fold it themselves and find it in the
- * state. Undefined where no state can be read.
+ * The extent of the stored months and the archive. Later windows are in neither yet, which is no fault, since readers find them in the state. Undefined if no
+ * state can be read.
  */
 async function storedExtent({ id }: Cluster, objects: Objects): Promise<Extent | undefined> {
   try {
@@ -74,7 +74,7 @@ async function storedExtent({ id }: Cluster, objects: Objects): Promise<Extent |
   }
 }
 
-/** A derived object: its hash, and its bytes where the store below does not have the same ones. */
+/** A derived object: its hash, and its bytes if they differ from the store below. */
 type Kept = { readonly sha256: string; readonly body: Uint8Array | undefined }
 
 /**

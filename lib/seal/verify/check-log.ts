@@ -70,7 +70,7 @@ function haveSameLeaves(batch: readonly Entry[], entries: readonly Uint8Array[])
 
 /** The state of the batches alone. */
 type Survey = {
-  /** The numbers of the leaves with which a batch begins, or should begin. */
+  /** The numbers of the first leaves of the batches, including missing ones. */
   readonly firsts: readonly number[]
   /** The key of the batch that begins with a leaf, for batches that are not in the first place. */
   readonly keys: ReadonlyMap<number, string>
@@ -217,7 +217,7 @@ async function readUnfinished(
   return first === end ? ((await pick(first)) ?? []) : []
 }
 
-/** The leaves, a batch at a time, from the copy of them that can be believed. */
+/** The leaves, a batch at a time, from their trusted copy. */
 async function trustedSource(
   checkpoint: Checkpoint | undefined,
   survey: Survey,
@@ -253,7 +253,7 @@ async function comeToRoot({ size, root }: Checkpoint, objects: Objects): Promise
   }
 }
 
-/** Ends before the first batch that cannot be read. */
+/** Ends before the first unreadable batch. */
 async function* batches({ firsts, keys, unreadable }: Survey, objects: Objects): AsyncGenerator<Bundle> {
   for (const first of firsts) {
     const key = keys.get(first) ?? batchKey(first)
@@ -263,7 +263,7 @@ async function* batches({ firsts, keys, unreadable }: Survey, objects: Objects):
   }
 }
 
-/** The entries of the log, cut as the batches are. */
+/** The entries of the log, grouped as in the batches. */
 async function* entries({ firsts, keys, end }: Survey, objects: Objects): AsyncGenerator<Bundle> {
   let waiting: Uint8Array[] = []
   let next = 0
@@ -280,7 +280,7 @@ async function* entries({ firsts, keys, end }: Survey, objects: Objects): AsyncG
   }
 }
 
-/** Whether a log whose batches end there has a tile, full or partial. */
+/** Whether a log with these batch ends has a tile, full or partial. */
 export function hasTile(tile: Tile, ends: readonly number[]): boolean {
   const level = tile.level === 'entries' ? 0 : tile.level
   const upTo = tile.index * TILE_WIDTH + tile.width

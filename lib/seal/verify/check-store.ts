@@ -70,7 +70,7 @@ export type CheckDeps = DeriveDeps & {
 /** The result of a check of every object in a store. */
 export type StoreCheck = {
   readonly findings: Findings
-  /** Objects that the log is to seal and has not sealed yet, in text order: no fault, and nothing is proved of them. */
+  /** Unsealed objects that the log should have, in text order: no fault, but nothing is proved about them. */
   readonly unsealed: Findings
   /** How many of these are waivers or scopes: they already affect reports and mails, and deleting them before they are sealed leaves no trace. */
   readonly inForce: number
@@ -106,7 +106,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
 
   const names = leafNames()
   const log = await checkLog(
-    // Claims of a log that nothing signs with this key say nothing more than that.
+    // Without a checkpoint signed with this key, claims are not verified.
     { checkpoint, verifier: checkpoint === undefined ? undefined : verifier },
     async (leaves) => {
       for (const { key, problem } of await checkLeaves(leaves, names, objects))
@@ -147,7 +147,7 @@ async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<reado
   }
 }
 
-/** Signatures of others and further lines are allowed in a checkpoint, and none of ours has them. */
+/** A checkpoint may have other signatures and extension lines, but ours never do. */
 async function checkNoteIsOurs(add: AddFinding, objects: Objects): Promise<void> {
   const stored = await objects.get(checkpointKey)
   if (stored === undefined) return
@@ -156,7 +156,7 @@ async function checkNoteIsOurs(add: AddFinding, objects: Objects): Promise<void>
     add(checkpointKey, 'it has lines that "ciphertrail seal" does not write')
 }
 
-/** Kept heads are of sizes that the log had, and the log's key signed them. */
+/** Checks that kept heads have sizes that the log had, and that the log's key signed them. */
 async function checkHeads(
   { ends, unfinished, isRead }: CheckedLog,
   verifier: Verifier,
@@ -178,10 +178,10 @@ async function checkHeads(
   }
 }
 
-/** The clusters as far as they are known. */
+/** The known clusters. */
 type Known = {
   readonly clusters: readonly Cluster[]
-  /** Whether these are all that were ever registered. */
+  /** Whether these are all clusters that were ever registered. */
   readonly areAll: boolean
 }
 
@@ -217,7 +217,7 @@ async function checkProgress(add: AddFinding, objects: Objects): Promise<void> {
 
 const NOBODYS = 'nobody makes such an object'
 
-/** Changes by which periods are judged from the moment they are recorded. */
+/** Changes that affect the judging of periods from the moment they are recorded. */
 const JUDGED_BY: ReadonlySet<string> = new Set<RecordKind>(['scope', 'waivers'])
 const IN_FORCE = 'not sealed yet, and reports are judged by it already; run "ciphertrail seal"'
 
@@ -271,7 +271,7 @@ function sealedNameProblem(
 }
 
 function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: LeafNames): boolean {
-  // Batches were looked at, each by its own number.
+  // Batches are checked by their own numbers.
   if (key === checkpointKey || key === vkeyKey || parseBatchKey(key) !== undefined || parseHeadKey(key) !== undefined)
     return true
   const name = parseIndexKey(key)

@@ -1,9 +1,6 @@
 import { DeletedError, type Objects } from '../../store/objects/objects.ts'
 
-/**
- * A store in which what was deleted is absent: who looks for what is wrong goes on after it, and names it as missing. The store itself would
- * stop there.
- */
+/** A store in which deleted objects are absent, so that a check goes on and reports them as missing. The store itself would throw. */
 export function deletedAsAbsent(objects: Objects): Objects {
   return {
     ...objects,

@@ -1,22 +1,22 @@
-/** Something that is wrong with a store. */
+/** A problem of a store. */
 export type LogFinding = {
-  /** Where: the key of an object; null where it is no one object. */
+  /** Key of the object; null if it concerns no single object. */
   readonly key: string | null
-  /** What, in one line: words that follow the key. */
+  /** The problem in one line: words that follow the key. */
   readonly problem: string
 }
 
-/** Findings kept one by one; those after them are counted. A damaged store of millions of objects must not fill the memory. */
+/** Findings kept one by one; later ones are only counted. A damaged store of millions of objects must not fill the memory. */
 const MAX_KEPT = 10_000
 
 /** Findings, in the order in which they were found. */
 export type Findings = {
   readonly kept: readonly LogFinding[]
-  /** How many there are, kept or not. */
+  /** Number of all findings, kept or not. */
   readonly total: number
 }
 
-/** Notes a finding: the key of the object, and words that follow it. */
+/** Adds a finding: the key of the object, and words that follow it. */
 export type AddFinding = (key: string | null, problem: string) => void
 
 /** Collects findings. */

@@ -18,7 +18,7 @@ import { formatProof, parseProof, verifyProof } from '../tlog/proof.ts'
 import { PartError, readBundle, readTile } from '../read-entries.ts'
 import { hashesAt, TILE_WIDTH } from '../tlog/tiles.ts'
 
-/** No proof can be made: the object is not in the log, or the log is damaged. One line. */
+/** A proof is impossible: the object is not in the log, or the log is damaged. One line. */
 export class ProveError extends Error {
   override readonly name = 'ProveError'
 }
@@ -60,7 +60,7 @@ export async function proveLeaf(
   }
 }
 
-/** Gives the hash of any perfect subtree of a log of a size. Keeps the tiles that it read. */
+/** Reads the hash of any perfect subtree of a log of a size. Caches the tiles. */
 function subtreeReader(size: number, objects: Objects): (subtree: Subtree) => Promise<Hash> {
   const tiles = new Map<string, readonly Hash[]>()
   return async ({ height, index }) => {
@@ -92,8 +92,8 @@ export type Proved = {
 }
 
 /**
- * Checks a proof that {@link proveLeaf} made, by the log's key alone. The leaf is in the proof. Throws a `NoteError` where it shows nothing, and a
- * `LeafError` where its entry is no leaf.
+ * Verifies a proof of {@link proveLeaf} with the log's key alone. The leaf is in the proof. Throws a `NoteError` if it proves nothing, and a `LeafError` if its
+ * entry is no leaf.
  */
 export function checkProof(proof: Uint8Array, verifier: Verifier): Proved {
   const { extra, index } = parseProof(proof)

@@ -10,22 +10,22 @@ const AT_ONCE = 8
 /** State of the object that a leaf names. */
 export type ObjectState = 'as-sealed' | 'changed' | 'missing'
 
-/** A leaf of the log, with what is wrong about it. */
+/** A leaf of the log, with its problem. */
 export type CheckedLeaf = {
   readonly number: number
-  /** Undefined where the entry is no leaf. */
+  /** Undefined if the entry is no leaf. */
   readonly leaf: Leaf | undefined
   /** Only for leaves that name an object. */
   readonly object: ObjectState | undefined
-  /** Words that follow {@link key}; undefined where nothing is wrong. */
+  /** Words that follow {@link key}; undefined if there is no problem. */
   readonly problem: string | undefined
-  /** The object that the leaf names; where it names none, where the entry was read. */
+  /** The object that the leaf names; if it names none, the key from which the entry was read. */
   readonly key: string
 }
 
-/** Names of leaves, kept by a hash of 16 bytes: with whole keys a million of them would take more than 100 MB. */
+/** Names of leaves, stored as hashes of 16 bytes: a million whole keys would take more than 100 MB. */
 export type LeafNames = {
-  /** False where the name is there already. */
+  /** False if the name is already known. */
   readonly add: (name: string) => boolean
   readonly has: (name: string) => boolean
 }
@@ -43,10 +43,7 @@ export function leafNames(): LeafNames {
   }
 }
 
-/**
- * The leaves of a bundle, in order, each with the state of the object that it names: hashed as it is stored. A name that an earlier leaf has
- * already is a problem of the later one.
- */
+/** The leaves of a bundle, in order, each with the state of its object, hashed as stored. A name that an earlier leaf has is a problem of the later one. */
 export async function checkLeaves(
   { key, first, entries }: Bundle,
   names: LeafNames,
@@ -96,7 +93,7 @@ function howDifferent({ size }: StoredLeaf, stored: ObjectDigest | undefined): s
     : `it has ${stored.size} bytes, sealed were ${size}`
 }
 
-/** Whether a store that keeps versions still has what was sealed, though it was written over or deleted. False where that cannot be read. */
+/** Whether a store with versions still has the sealed bytes, though they were overwritten or deleted. False if versions cannot be read. */
 async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolean> {
   if (leaf.versionId === undefined) return false
   try {
@@ -109,9 +106,9 @@ async function isVersionKept(leaf: StoredLeaf, objects: Objects): Promise<boolea
   }
 }
 
-/** The objects that the log is to seal and that none of the leaves names, in text order of their prefixes. */
+/** Objects that should be sealed and that none of the leaves names, in text order of their prefixes. */
 export async function* unsealedObjects(names: LeafNames, objects: Objects): AsyncGenerator<string> {
   for (const { prefix, kind } of SEALED_PREFIXES)
-    // One prefix may lie in another: each object is of one kind.
+    // Prefixes may be nested: each object is of one kind.
     for await (const key of objects.list(prefix)) if (leafKind(key) === kind && !names.has(key)) yield key
 }

@@ -5,7 +5,7 @@ import { type Checkpoint, openCheckpoint } from '../tlog/checkpoint.ts'
 import { type AddFinding, findingsList } from './finding.ts'
 import { NoteError, type Verifier, verifierOf } from '../tlog/note.ts'
 
-/** The key by which a log was judged. */
+/** The key that verified a log. */
 export type LogKey = {
   /** Null if there is none. */
   readonly vkey: string | null
@@ -13,15 +13,15 @@ export type LogKey = {
   readonly from: 'given' | 'store'
 }
 
-/** The head of a log as its reader finds it. */
+/** The head of a log, as read. */
 export type SignedHead = {
   readonly key: LogKey
   readonly verifier: Verifier | undefined
-  /** Undefined where nothing is signed by the key. */
+  /** Undefined if the key signed none. */
   readonly checkpoint: Checkpoint | undefined
 }
 
-/** Nothing is signed by the key. One line. */
+/** The key signed no head. One line. */
 export class NoHeadError extends Error {
   override readonly name = 'NoHeadError'
 }
@@ -42,7 +42,7 @@ export async function readSignedHead(vkey: string | undefined, add: AddFinding, 
   }
 }
 
-/** A head that is signed by its key, and the checkpoint as it is stored: what proofs are made from. */
+/** A head signed by its key, and the stored checkpoint: the basis of proofs. */
 export type StoredHead = {
   readonly key: LogKey
   readonly verifier: Verifier
@@ -64,7 +64,7 @@ export async function readStoredHead(vkey: string | undefined, objects: Objects)
   throw new NoHeadError(`Cannot show the log: ${printable(line)}`)
 }
 
-/** The key that the store names; undefined where it names none. */
+/** The key that the store names; undefined if it names none. */
 async function storedKey(isGiven: boolean, add: AddFinding, objects: Objects): Promise<string | undefined> {
   const stored = await objects.get(vkeyKey)
   if (stored === undefined) {

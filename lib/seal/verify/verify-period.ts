@@ -13,11 +13,11 @@ import { checkLeaves, leafNames, type LeafNames, unsealedObjects } from './seale
 
 /** Input of the verification of a copied store. */
 export type VerifyInput = {
-  /** The log's public key, kept where those who write to the store do not write; undefined: the one in the store is believed. */
+  /** The log's public key, kept out of reach of those who write to the store; undefined: the store's own key is trusted. */
   readonly vkey?: string
-  /** An earlier checkpoint, as its file has it. */
+  /** An earlier checkpoint, as in its file. */
   readonly since?: Uint8Array
-  /** Objects that are not in the copy are counted, and are no failure. */
+  /** Objects missing from the copy are counted, and are no failure. */
   readonly isPartial?: boolean
 }
 
@@ -33,7 +33,7 @@ export type Verification = {
   readonly key: LogKey
   /** The head that the key signed; null if there is none, and then nothing else was verified. */
   readonly checkpoint: Pick<Checkpoint, 'origin' | 'size' | 'root'> | null
-  /** The earlier head, and whether the log begins with its leaves; null where none was given, or it is of another key. */
+  /** The earlier head, and whether the log begins with its leaves; null if none was given, or if it has another key. */
   readonly since: (Pick<Checkpoint, 'size' | 'root'> & { readonly isContinued: boolean }) | null
   /** Whether the entries give the signed root. If not, nothing that they say is counted below. */
   readonly isWhole: boolean
@@ -43,7 +43,7 @@ export type Verification = {
   readonly heartbeats: { readonly first: string; readonly last: string } | null
   readonly objects: {
     readonly asSealed: number
-    /** Bytes that were hashed, of those. */
+    /** Number of bytes that were hashed. */
     readonly bytes: number
     readonly changed: number
     readonly missing: number

@@ -6,17 +6,17 @@ import { NoteError, openNote, type Signer, signNote, type Verifier } from '../tl
 import { BundleError, decodeBundle, encodeBundle } from '../tlog/tiles.ts'
 
 /**
- * The most leaves of a batch. It bounds what a run that dies leaves to be done, and how far before the end of the log its last batch can begin:
- * S3 lists as many keys in one answer.
+ * Most leaves of a batch. It limits the work that a crashed run leaves, and how far before the end of the log its last batch can begin: S3 lists as many keys
+ * in one answer.
  */
 export const MAX_LEAVES = 1000
 
-/** A batch that is damaged, or that a later version wrote. One line. */
+/** A damaged batch, or one that a later version wrote. One line. */
 export class BatchError extends Error {
   override readonly name = 'BatchError'
 }
 
-/** A leaf and its bytes, which are what the log holds. */
+/** A leaf and its bytes, which are the log's entry. */
 export type Entry = { readonly leaf: Leaf; readonly bytes: Uint8Array }
 
 /** A leaf as an entry. Throws as {@link formatLeaf} does. */
@@ -28,8 +28,8 @@ export function leafEntry(leaf: Leaf): Entry {
 const CLAIM = 'ciphertrail batch\n'
 
 /**
- * The bytes of a batch: its leaves with their lengths before them, as in a bundle of entries, and after them the claim. Throws a `RangeError` for no leaves
- * or too many.
+ * The bytes of a batch: its leaves with their lengths before them, as in a bundle of entries, and after them the claim. Throws a `RangeError` for no leaves or
+ * too many.
  */
 export function encodeBatch(entries: readonly Entry[], claim?: Uint8Array): Uint8Array {
   if (entries.length === 0 || entries.length > MAX_LEAVES)
@@ -52,10 +52,7 @@ function claimText(leaves: Uint8Array, { size, root }: BatchPlace): string {
   return `${CLAIM}${size}\n${toBase64(root)}\n${hash('sha256', leaves, 'hex')}\n`
 }
 
-/**
- * Whether the log's key claimed these bytes for that place; without its root, for its number alone. True of nothing that was written before batches had
- * claims.
- */
+/** Whether the log's key claimed these bytes for that place; without its root, for its number alone. False for batches from before there were claims. */
 export function isClaimed(
   bytes: Uint8Array,
   { size, root }: Pick<BatchPlace, 'size'> & Partial<BatchPlace>,

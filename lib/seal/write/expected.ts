@@ -4,14 +4,14 @@ import { attemptsPrefix } from '../../store/keys.ts'
 import type { WatchedCluster } from '../../store/registry/registry.ts'
 import { compareText } from '../../text/order.ts'
 
-/** A window of a cluster that was expected, and what the keys of its attempts begin with. */
+/** An expected window of a cluster, and the prefix of its attempts. */
 export type Expected = { readonly cluster: string; readonly window: Window; readonly prefix: string }
 
 const DAY = 24 * 60 * 60
 
 /**
- * The windows of clusters that begin at `from` or later (from registration on where that is null) and end at `until` or before, and while the cluster was
- * registered, in the order of the keys of evidence; of a replay none. Made day by day: years of many clusters need no memory.
+ * The windows of clusters that begin at `from` or later (null: from registration) and end at `until` or before, while the cluster was registered, in the order
+ * of the keys of evidence; none of a replay. Made day by day: years of many clusters need no memory.
  */
 export function* expectedWindows(
   watched: readonly WatchedCluster[],

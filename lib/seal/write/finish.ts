@@ -18,16 +18,16 @@ import { type Unfinished, unfinishedAfter } from './unfinished.ts'
 export type LogDeps = {
   readonly objects: Objects
   readonly signer: Signer
-  /** Checks what the signer signs. */
+  /** Verifies what the signer signs. */
   readonly verifier: Verifier
   /** Where the last signed head is remembered; undefined: nowhere. */
   readonly last?: LastHead | undefined
 }
 
-/** A log that may be added to: its head, and its tail where this run has read or made it. */
+/** A log that may be extended: its head, and its tail if this run has read or made it. */
 export type Log = { readonly head: Head; readonly tail?: Tail }
 
-/** Each leaf is one more object, so a run writes some of them at once. */
+/** Each leaf is one more object, so a run writes several at once. */
 const MAX_WRITES_AT_ONCE = 32
 
 /**
@@ -64,7 +64,7 @@ export async function finish({ head, tail }: Log, batch: readonly Entry[], deps:
   const { edge } = after
   const root = rootOfFrontier(edge)
   const note = await signCheckpoint({ size: edge.size, root }, signer)
-  // A signer that is broken, or that has another key than it says, must not spoil the log.
+  // A broken signer, or one with another key, must not spoil the log.
   openCheckpoint(note, verifier)
   // After the batch is written and before the head: a run that crashes in between is finished by the next one, not refused.
   await last?.write({ size: edge.size, root })
@@ -94,7 +94,7 @@ async function keepHead(size: number, note: Uint8Array, objects: Objects): Promi
 /** An object of the log, and its bytes. */
 export type Part = { readonly key: string; readonly body: Uint8Array }
 
-/** The objects that further entries add to a log, but for its checkpoint, and its tail after them: bundles, tiles, numbers of leaves. */
+/** The objects that further entries add to a log, except its checkpoint, and the tail after them: bundles, tiles, numbers of leaves. */
 export function partsOf(
   before: Tail,
   added: readonly { readonly bytes: Uint8Array; readonly name: string | undefined }[],

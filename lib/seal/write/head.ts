@@ -21,7 +21,7 @@ export type Tail = { readonly edge: Frontier; readonly entries: readonly Uint8Ar
 /** The tail of a log without leaves. */
 export const EMPTY_TAIL: Tail = { edge: EMPTY_FRONTIER, entries: [] }
 
-/** The log is not what its own parts say, so nothing may be added to it. One line that names the part. */
+/** The log contradicts its own parts, so nothing may be added to it. One line that names the part. */
 export class LogError extends Error {
   override readonly name = 'LogError'
 }
@@ -75,10 +75,7 @@ async function endOfBatchesBefore(leaf: number, objects: Objects): Promise<numbe
   return latest ?? 0
 }
 
-/**
- * The tail of the log with this head. Throws {@link LogError} where its tiles do not lead to the head's root, or its entries are not those of the
- * tiles.
- */
+/** The tail of the log with this head. Throws {@link LogError} if its tiles do not give the head's root, or its entries do not match the tiles. */
 export async function readTail({ size, root }: Head, objects: Objects): Promise<Tail> {
   if (size === 0) return EMPTY_TAIL
   const levels = await Promise.all(

@@ -11,7 +11,7 @@ import type { Verifier } from '../tlog/note.ts'
 import { PartError, treeOfEntries } from '../read-entries.ts'
 import { unfinishedAfter } from './unfinished.ts'
 
-/** The head of a log, wherever it is. */
+/** The head of a log, from any source. */
 export type KnownHead = { readonly size: number; readonly root: Hash }
 
 /**
@@ -19,11 +19,11 @@ export type KnownHead = { readonly size: number; readonly root: Hash }
  * one size.
  */
 export type LastHead = {
-  /** Undefined where it remembers none. */
+  /** Undefined if none is remembered. */
   readonly read: () => Promise<KnownHead | undefined>
-  /** To be called before a head is published. Keeps the larger one; throws {@link LogError} for another root of one size. */
+  /** Called before a head is published. Keeps the larger one; throws {@link LogError} for another root of one size. */
   readonly write: (head: KnownHead) => Promise<void>
-  /** In messages. */
+  /** Its name in messages. */
   readonly place: string
 }
 
@@ -32,7 +32,7 @@ const WHAT = 'remembers the head of the log'
 const headSchema = z.strictObject({ size: z.int().nonnegative(), root: z.string() })
 const fileSchema = z.strictObject({
   format: z.literal('ciphertrail/heads/1'),
-  /** By the places of stores. */
+  /** By store location. */
   heads: z.record(z.string(), headSchema),
 })
 
@@ -67,8 +67,8 @@ export function fileLastHead(path: string, store: string): LastHead {
 }
 
 /**
- * Throws {@link LogError} where the log in the store is not the one that was signed last, or one that goes on from it. A run that died after it was
- * remembered and before it was published left its batch, by which the log gets there.
+ * Throws {@link LogError} unless the log in the store is the last signed one, or extends it. A run that crashed after its head was remembered and before it was
+ * published left its batch, through which the log gets there.
  */
 export async function checkLastHead(
   head: Head,
@@ -112,7 +112,7 @@ async function beginsWith(head: Head, known: KnownHead, objects: Objects): Promi
   }
 }
 
-/** Whether two heads are of one size and of two logs. */
+/** Whether two heads have one size and different roots. */
 export function isContradicted(known: KnownHead, head: KnownHead): boolean {
   return known.size === head.size && !areEqual(known.root, head.root)
 }

@@ -2,14 +2,14 @@
 
 const ARN = /^arn:aws[a-z-]*:ssm:([a-z\d-]+):\d{12}:parameter\/([\w.-]+(?:\/[\w.-]+){0,14})$/
 
-/** AWS takes no longer one. */
+/** The limit of AWS. */
 const MAX_LENGTH = 1_011
 
 /** The form of an ARN, for messages. */
 export const PARAMETER_ARN_FORM =
   'the ARN of a parameter of AWS Systems Manager, such as arn:aws:ssm:eu-central-1:111122223333:parameter/ciphertrail/log-head'
 
-/** The region and the name of a parameter; undefined where the text is no ARN of one. */
+/** The region and the name of a parameter; undefined for any other text. */
 export function parseParameterArn(arn: string): { readonly region: string; readonly name: string } | undefined {
   const [, region, path] = arn.length > MAX_LENGTH ? [] : (ARN.exec(arn) ?? [])
   if (region === undefined || path === undefined) return undefined

@@ -6,7 +6,7 @@ import { parseJson } from '../../text/parse-json.ts'
 import { PARAMETER_ARN_FORM, parseParameterArn } from './parameter-arn.ts'
 import { contradiction, isContradicted, type KnownHead, type LastHead } from './last-head.ts'
 
-/** The parameter that remembers the head of the log cannot be read or written, or holds something else. One line. */
+/** The parameter with the head of the log cannot be read or written, or holds something else. One line. */
 export class HeadParameterError extends Error {
   override readonly name = 'HeadParameterError'
 }
@@ -69,7 +69,7 @@ export function parameterLastHead(arn: string, given?: SSMClient): LastHead {
     return version
   }
 
-  /** The head in a value. One that was put back to nothing would let a store be put back, too. */
+  /** Parses the head in a value. Accepting a reset value would let a store be reset, too. */
   function headIn(value: string, version: number): KnownHead | undefined {
     if (value === NOTHING) {
       if (version === 1) return undefined
@@ -109,7 +109,7 @@ export function parameterLastHead(arn: string, given?: SSMClient): LastHead {
         if (isContradicted(before.head, head)) throw contradictionOf(before.head, head)
         if (before.head.size >= head.size) return
       }
-      // Parameter Store cannot compare before it writes. Versions are counted, so what others wrote meanwhile is known, and the largest head stays.
+      // Parameter Store has no conditional write. Versions are counted, so concurrent writes are noticed, and the largest head is kept.
       let seen = before.version
       let best = head
       let contradicted: KnownHead | undefined

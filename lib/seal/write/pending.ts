@@ -14,7 +14,7 @@ export type Pending = { readonly key: string } | { readonly gap: Extract<Leaf, {
 
 /** Where to look for unsealed objects. */
 export type SealScope = {
-  /** Evidence and gaps of windows that begin at this time or later; of all windows where it is null. Changes and reports are always looked at. */
+  /** Evidence and gaps of windows that begin at this time or later; null: of all windows. Changes and reports are always included. */
   readonly from: Seconds | null
   /** Clusters whose windows are expected, including those removed from the registry until they were removed. */
   readonly clusters: readonly WatchedCluster[]
@@ -27,21 +27,21 @@ export const NO_ATTEMPT = 'no-attempt'
 
 /** The log against which the numbers in its index are checked. */
 export type BorneOut = {
-  /** How many leaves it has. */
+  /** Number of leaves. */
   readonly size: number
-  /** Evidence and gaps of windows that begin at this time or later are looked for in it: what is older was, when it was new. */
+  /** Evidence and gaps of windows that begin at this time or later are checked against it: older ones were, when they were new. */
   readonly since: Seconds
-  /** Whether changes and reports are, too. */
+  /** Whether changes and reports are checked, too. */
   readonly isWhole: boolean
   /** Receives each number that contradicts the log. */
   readonly onPlanted: (key: string) => void
 }
 
 /**
- * Everything in the scope that has no place in the log: what is listed and has no number in the log's index, and the gaps. Costs two lists of each
- * prefix. Complete only if every batch of the log was finished before it begins: else it gives again what these hold.
+ * Everything in the scope that the log does not have: listed objects without a number in the log's index, and the gaps. Costs two lists of each prefix.
+ * Complete only if every batch of the log was finished before: otherwise their objects are returned again.
  *
- * @param log absent: numbers in the index are believed, and nothing is read
+ * @param log absent: numbers in the index are trusted, and nothing is read
  */
 export async function* pendingOf(
   { from, clusters, lostUntil }: SealScope,
@@ -71,7 +71,7 @@ export async function* pendingOf(
 
   for await (const key of objects.list(evidencePrefix, evidence)) {
     yield* gapsBefore(key)
-    // Only what a collector stored fills a window.
+    // Only a collector's attempt fills a window.
     const id = parseEvidenceKey(key)
     if (next.done !== true && key.startsWith(next.value.prefix) && id !== undefined) next = expected.next()
     if (!(await sealed.has(key))) yield { key }
@@ -101,14 +101,14 @@ export async function* unsealed(
     else if (log !== undefined && (await isPlanted(indexKey(key), log.size, objects))) planted.push(key)
   }
   if (log === undefined) return
-  // Its number stays wrong once it is sealed.
+  // Its number stays wrong after it is sealed.
   for (const key of await namesNotInLog(planted, log.size, objects)) {
     log.onPlanted(indexKey(key))
     yield { key }
   }
 }
 
-/** The names under a prefix that have a number in the log, to be asked for in text order, each once. */
+/** The numbered names under a prefix, to be queried in text order, each once. */
 async function sealedNames(prefix: string, startAfter: string | undefined, objects: Objects) {
   const after = startAfter === undefined ? undefined : indexKey(startAfter)
   const names = objects.list(indexKey(prefix), after)[Symbol.asyncIterator]()

@@ -12,8 +12,8 @@ import { TILE_WIDTH } from '../tlog/tiles.ts'
 const MAX_AT_ONCE = 16
 
 /**
- * Those of some names that no leaf of a log of a size has. Reads the log from its end backwards until all are found, which for what was stored some hours ago
- * are a few objects; all of it where one is not there. Throws `PartError` where entries are missing.
+ * Those of some names that no leaf of a log of a size has. Reads the log backwards until all are found: a few objects for names of the last hours, all of it if
+ * one is missing. Throws `PartError` if entries are missing.
  */
 export async function namesNotInLog(
   names: Iterable<string>,

@@ -10,13 +10,13 @@ import type { Objects } from '../../store/objects/objects.ts'
 import { swap } from '../../store/objects/swap.ts'
 
 /**
- * Up to when runs have looked at what. It only ever saves listing: nothing is believed sealed because of it, without it everything is listed, and
- * once a day everything is.
+ * How far earlier runs have sealed. It only saves listing: nothing counts as sealed because of it, without it everything is listed, and once a day everything
+ * is.
  */
 export type SealingProgress = {
   /** A run that began at this time was completed: it sealed everything stored before, in windows that could still be collected. */
   readonly sealedAt: Seconds
-  /** The same of a run that looked at every window. */
+  /** The same for a run that looked at every window. */
   readonly sweptAt: Seconds
 }
 
@@ -51,9 +51,9 @@ export function isSealBehind(now: Seconds, sealedAt: Seconds): boolean {
 }
 
 /**
- * From which windows on a run has to look: those that could still be collected when the last run began. Null, which means all of them, once a day, where
- * nothing is known of earlier runs, and on the first day of a cluster, whose first collection reaches back. An attempt that comes later than
- * its window could be collected is therefore sealed within a day.
+ * The first windows that a run has to look at: those that could still be collected when the last run began. Null (all windows) once a day, if nothing is known
+ * of earlier runs, and on the first day of a cluster, whose first collection reaches back. So an attempt that comes after its window could be collected is
+ * sealed within a day.
  */
 export function scopeFrom(
   { progress }: { readonly progress: SealingProgress | undefined },
@@ -62,7 +62,7 @@ export function scopeFrom(
   const isFresh = (time: Seconds) => time <= now && now - time < DAY
   if (progress === undefined || !isFresh(progress.sweptAt)) return null
   if (clusters.some(({ registeredAt }) => isFresh(toSeconds(registeredAt)))) return null
-  // A window is an hour at most, and another one for clocks that differ.
+  // A window is at most an hour; another one for differing clocks.
   return Math.floor(Math.min(now, progress.sealedAt)) - retentionSeconds - 2 * HOUR
 }
 
@@ -79,7 +79,7 @@ export async function writeProgress(
   await swap(sealingKey, body, etag, objects)
 }
 
-/** With a hash over both times, so that a time that was changed by accident is not taken for one that was noted. */
+/** With a hash over both times, so that an accidental change is noticed. */
 function encode({ sealedAt, sweptAt }: { readonly sealedAt: string; readonly sweptAt: string }): Uint8Array {
   const check = hash('sha256', `${sealedAt} ${sweptAt}`, 'hex')
   return Buffer.from(canonicalize({ format: 'ciphertrail/sealing/1', sealedAt, sweptAt, check }) ?? '')

@@ -15,10 +15,10 @@ import { type Pending, pendingOf } from './pending.ts'
 import { readProgress, scopeFrom, writeProgress } from './progress.ts'
 import { type SealedSoFar, leavesOfUnclaimed, type Unfinished } from './unfinished.ts'
 
-/** How long after its end a window can be collected: Prometheus of linkerd-viz keeps six hours. */
+/** How long after its end a window can be collected: Prometheus of linkerd-viz has a retention of six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
 
-/** Numbers of what was stored so long before it can no longer be collected are not looked at again each time. */
+/** Numbers of objects stored this long before their window was lost are not checked again each time. */
 const LATE_SECONDS = 26 * 60 * 60
 
 /** Most lines about objects put aside. */
@@ -27,15 +27,15 @@ const MAX_LINES = 10
 /** Number of objects that are hashed at once. */
 const MAX_READS_AT_ONCE = 16
 
-/** How often others may be first, before something else must be wrong. */
+/** Number of concurrent runs that may be first, before something else must be wrong. */
 const MAX_ROUNDS = 100
 
-/** When it is sealed, and how far a run looks back. */
+/** Time of sealing, and how far a run looks back. */
 export type SealInput = {
   readonly now: Date
   /** Default six hours. */
   readonly retentionSeconds?: number
-  /** Looks at every window, whatever earlier runs have looked at. */
+  /** Looks at every window, whatever earlier runs did. */
   readonly everything?: boolean
 }
 
@@ -60,9 +60,9 @@ export type Sealed = {
 }
 
 /**
- * Extends the log by everything that was stored since, and by a gap for each expected window that can no longer be collected; by a heartbeat where
- * there is nothing. Any number of runs at once, and any that died anywhere, leave one log, in which each object has one leaf. Throws
- * {@link LogError} or a `NoteError` where the log contradicts itself or belongs to another key, and then adds nothing.
+ * Extends the log by everything stored since, and by a gap for each expected window that can no longer be collected; by a heartbeat if there is nothing.
+ * Concurrent and crashed runs leave one log, in which each object has one leaf. If the log contradicts itself or has another key, throws {@link LogError} or a
+ * `NoteError` and adds nothing.
  */
 export async function seal(
   { now, retentionSeconds = RETENTION_SECONDS, everything = false }: SealInput,
@@ -76,7 +76,7 @@ export async function seal(
   const from = everything ? null : scopeFrom(progress, { now: seconds, retentionSeconds, clusters })
   const scope = { from, clusters, lostUntil: seconds - retentionSeconds }
   const known = { ...scope, now: seconds, sealedAt: progress.progress?.sealedAt ?? null }
-  // A window is an hour at most, and what is collected late is a day late at most.
+  // A window is at most an hour, and is collected at most a day late.
   const since = scope.lostUntil - LATE_SECONDS
   const planted = new Set<string>()
   const list = (size: number): AsyncIterable<Pending> => {
@@ -118,11 +118,11 @@ export async function extend(
     aside.set(key, `Put aside "${key}", which the log's key did not claim: ${why}; find out who wrote it`)
   }
 
-  /** Claims the batch at the head, if that is still the end of the log afterwards. False where another run was first. */
+  /** Claims the batch at the head, if that is still the end of the log afterwards. False if another run was first. */
   async function add(batch: readonly Leaf[], place = 1): Promise<boolean> {
     const entries = batch.map(leafEntry)
     const body = encodeBatch(entries, await claimOf(entries, log.head, deps.signer))
-    // A signer that is broken, or that has another key than it says, must not spoil the log.
+    // A broken signer, or one with another key, must not spoil the log.
     if (!isClaimed(body, log.head, deps.verifier))
       throw new NoteError('Cannot claim a batch of the log: the signature does not fit the key')
     isQuiet = false
@@ -188,7 +188,7 @@ function plantedLines([first, ...more]: Iterable<string>): string[] {
   ]
 }
 
-/** The leaf of something that is stored. */
+/** The leaf of a stored object. */
 async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
   if ('gap' in pending) return pending.gap
   const { key } = pending

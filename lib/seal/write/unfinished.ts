@@ -62,8 +62,8 @@ export type SealedSoFar = {
 }
 
 /**
- * The leaves of something that the log's key did not claim, where each is what this run would make of what is stored; else why not, in words that follow
- * its key. A version without claims may have died after it wrote tiles of such a batch, so that no other can take its place.
+ * The leaves of an unclaimed batch, if each is what this run would make from the store; else the reason, in words that follow its key. A version without claims
+ * may have crashed after it wrote tiles of such a batch, so that no other can take its place.
  */
 export async function leavesOfUnclaimed(
   { key, body }: Unfinished['unclaimed'][number],
@@ -91,7 +91,7 @@ export async function leavesOfUnclaimed(
   return problems.find((problem) => problem !== undefined) ?? leaves
 }
 
-/** How a leaf differs from what is stored; undefined where it does not. */
+/** How a leaf differs from the store; undefined if it does not. */
 async function disagreement(leaf: Leaf, known: SealedSoFar, objects: Objects): Promise<string | undefined> {
   if ('key' in leaf) {
     const stored = await objects.digest(leaf.key)
