@@ -8,21 +8,21 @@ import type { SentRequest } from './http-attempt.ts'
 /** The remedy if AWS rejects a signature as too old or too new. */
 export const CLOCK_HINT = 'the clock of this machine is wrong by minutes, set it by NTP'
 
-/** Keys of AWS, as its SDK finds them. */
+/** AWS credentials, as its SDK finds them. */
 export type AwsKeys = {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string | undefined
-  /** When they end, and whatever they signed with them; absent: they do not say. */
+  /** When the keys and their signatures expire; absent: unknown. */
   readonly expiration?: Date | undefined
 }
 
-/** Gives keys as they are just now, and asks anew where those that it knows were refused. Throws what the SDK throws. */
+/** Returns the current keys; requests new ones if its cached keys were refused. Throws what the SDK throws. */
 export type KeySource = (refused?: AwsKeys) => Promise<AwsKeys>
 
 /**
- * The keys of the environment as every program of AWS finds them (variables, shared files, a container's or a function's role), or those of a
- * role that they may assume. Kept until shortly before they expire: the SDK asks anew each time (a role, for each request).
+ * The credentials of the environment as every AWS program finds them (variables, shared files, a container's or a function's role), or those of a role that
+ * they may assume. Cached until shortly before they expire: the SDK requests new ones each time (a role, for each request).
  */
 export async function awsKeys({
   region,
@@ -49,7 +49,7 @@ export async function awsKeys({
   )
 }
 
-/** Keys are replaced while they still hold for as long as a request takes, and clocks differ. */
+/** Keys are renewed before their remaining life is shorter than a request plus clock skew. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
 /**

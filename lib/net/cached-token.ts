@@ -4,19 +4,19 @@ import { kept } from './kept.ts'
 /** Returns a token; if `refused` is given, a different one if available. */
 export type TokenSource = (refused?: string) => Promise<string>
 
-/** A token is replaced while it still holds for as long as the longest request takes, and clocks differ. */
+/** A token is renewed before its remaining life is shorter than the longest request plus clock skew. */
 const RENEWED_BEFORE_MS = 3 * 60 * 1000
 
 /** How long a token without an expiry is cached. A revoked token is refused, and is then read again at once. */
 const KEPT_MS = 10 * 60 * 1000
 
-/** Reads a token once for as long as it holds, however many ask at once, and again where it was refused. A failure is not kept. */
+/** Caches a token while it is valid, with one read for concurrent callers, and reads it again after it was refused. Failures are not cached. */
 export function cachedToken(read: () => Promise<string>, now: () => Date): TokenSource {
   const ask = kept(
     async () => {
       const token = await read()
       const expiry = expiryOf(token)
-      // One that expires at once is used and read again for the next request.
+      // A token that expires at once is used, and read again for the next request.
       return { token, until: expiry === undefined ? now().getTime() + KEPT_MS : expiry - RENEWED_BEFORE_MS }
     },
     ({ until }) => now().getTime() < until,

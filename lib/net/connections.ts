@@ -9,21 +9,21 @@ export type Connector = buildConnector.BuildOptions | buildConnector.connector
 
 /** The connections to the servers of one cluster. */
 export type Connections = {
-  /** A pool of at most {@link CONNECTIONS} connections to an origin: each request would else begin with a new TLS handshake. */
+  /** A pool of at most {@link CONNECTIONS} connections to an origin: otherwise each request would begin with a new TLS handshake. */
   readonly newPool: (origin: string, connector: Connector) => Promise<Pool>
-  /** Is aborted by `close`, for whatever else is being opened. */
+  /** Aborted by `close`, for everything else that is being opened. */
   readonly closing: AbortSignal
-  /** Ends all of them at once, also those that are still being opened. */
+  /** Closes all of them at once, including those still being opened. */
   readonly close: () => Promise<void>
 }
 
-/** Makes pools that end together. */
+/** Makes pools that close together. */
 export function openConnections(): Connections {
   const pools: Pool[] = []
   const closing = new AbortController()
   return {
     newPool: async (origin, connector) => {
-      const { Pool, buildConnector } = await import('undici') // a tenth of a second that commands on stored data need not pay
+      const { Pool, buildConnector } = await import('undici') // a tenth of a second that commands on stored data need not spend
       const connect =
         typeof connector === 'function'
           ? connector
@@ -40,7 +40,7 @@ export function openConnections(): Connections {
   }
 }
 
-/** undici forgets a connection that hangs in its handshake; its socket would hold the process until its time is up. */
+/** undici forgets a connection that hangs in its handshake; its socket would keep the process alive until its timeout. */
 function endedBy(connector: buildConnector.connector, closing: AbortSignal): buildConnector.connector {
   return (options, callback) => {
     let socket: unknown

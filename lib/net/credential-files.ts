@@ -11,22 +11,22 @@ export type SentCredentials = {
   readonly secrets: readonly string[]
 }
 
-/** A bearer token as a header. */
+/** The header of a bearer token. */
 export function bearer(token: string): SentCredentials {
   return { headers: { authorization: `Bearer ${token}` }, secrets: [token] }
 }
 
-/** A user and password as a header. */
+/** The header of a user and password. */
 export function basicCredentials(user: string, password: string): SentCredentials {
   const encoded = Buffer.from(`${user}:${password}`).toString('base64')
   return { headers: { authorization: `Basic ${encoded}` }, secrets: [password, encoded] }
 }
 
 /**
- * The one line of a file that holds a token or a password, without the space around it.
+ * The only line of a file that holds a token or a password, trimmed.
  *
  * @param name in messages: `the token file`
- * @throws SetupError where it cannot be read, is empty, or holds more
+ * @throws SetupError if it cannot be read, is empty, or has more lines
  */
 export async function readSecret(file: string, name: string, places?: CredentialPlaces): Promise<string> {
   const text = (await readText(file, name, places)).trim()
@@ -37,7 +37,7 @@ export async function readSecret(file: string, name: string, places?: Credential
   return text
 }
 
-/** The text of a file, which must lie in the places where they are given. Throws SetupError that says why it cannot be read. */
+/** The text of a file, which must be in an allowed place if these are given. Throws SetupError with the reason if it cannot be read. */
 export async function readText(file: string, name: string, places?: CredentialPlaces): Promise<string> {
   try {
     return await (places === undefined ? readFile(file, 'utf8') : readPlaced(file, name, places))

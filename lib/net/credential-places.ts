@@ -11,11 +11,11 @@ export type CredentialPlaces = {
   readonly folders?: readonly string[] | undefined
   /** Allowed prefixes of names of AWS secrets; undefined: as above. */
   readonly secrets?: readonly string[] | undefined
-  /** Files and folders that hold something else, and what: `the key of the log`. No credential is read there. */
+  /** Files and folders with another purpose, and that purpose: `the key of the log`. No credential is read from there. */
   readonly never: readonly { readonly path: string; readonly what: string }[]
 }
 
-/** More is neither a token nor a kubeconfig. */
+/** Tokens and kubeconfigs are smaller. */
 const MAX_BYTES = 10_000_000
 
 /**
@@ -25,7 +25,7 @@ const MAX_BYTES = 10_000_000
  * @throws SetupError if it is in a folder that is not allowed or is not a file; the system's error if it cannot be opened
  */
 export async function readPlaced(file: string, name: string, places: CredentialPlaces): Promise<string> {
-  // A pipe or a terminal in its place would hold everything up.
+  // A pipe or a terminal would block.
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const { size } = await checkPlaced(handle, file, name, places)
@@ -36,7 +36,7 @@ export async function readPlaced(file: string, name: string, places: CredentialP
   }
 }
 
-/** Refuses a file in another place. Throws as {@link readPlaced} does. */
+/** Refuses a file outside of the allowed places. Throws as {@link readPlaced} does. */
 export async function checkPlace(file: string, name: string, places: CredentialPlaces): Promise<void> {
   const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
@@ -61,7 +61,7 @@ async function checkPlaced(
   for (const { path, what } of never) {
     const place = await placeOf(path)
     if (place === undefined) continue
-    // By another name, such as a hard link, it is the same file.
+    // Another name, such as a hard link, is the same file.
     if (isInside(place.path, real) || (place.ino === opened.ino && place.dev === opened.dev))
       throw new SetupError(`${called} is refused: it is ${isSame(place.path, real) ? '' : 'a file of '}${what}`)
   }
@@ -73,7 +73,7 @@ async function checkPlaced(
   throw new SetupError(`${called} is refused: it lies in no folder that CIPHERTRAIL_CREDENTIALS names`)
 }
 
-/** Refuses a secret of AWS whose name begins otherwise. Throws SetupError. */
+/** Throws SetupError for an AWS secret without an allowed prefix. */
 export function checkSecret(secret: string, { secrets }: CredentialPlaces): void {
   if (secrets === undefined || secrets.some((prefix) => prefix !== '' && isCovered(secret, prefix))) return
   throw new SetupError(

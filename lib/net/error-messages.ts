@@ -2,13 +2,13 @@ import { STATUS_CODES } from 'node:http'
 import { oneLine, withoutSecrets } from '../text/redact.ts'
 import type { FailureKind } from './errors.ts'
 
-/** How something failed, and the words for it, which read on from "Cannot ...: ". */
+/** The kind of a failure, and its description, which continues "Cannot ...: ". */
 export type Described = { readonly kind: FailureKind; readonly problem: string }
 
-/** Codes of lost connections; another try may do better. */
+/** Codes of lost connections; a retry may help. */
 export const RETRIED_CODES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET'])
 
-/** Busy and broken servers; everything else, a wrong request or wrong credentials, would fail in the same way again. */
+/** Busy and broken servers; all other errors, such as a wrong request or wrong credentials, would repeat. */
 export const RETRIED_STATUSES: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 /**
@@ -62,7 +62,7 @@ const UNTRUSTED: ReadonlySet<string> = new Set([
   'INVALID_PURPOSE',
 ])
 
-/** Puts words to an error of Node or undici. `base` is where the server was to be, `isReading` whether its answer had begun. */
+/** Describes an error of Node or undici. `base` is the server's URL, `isReading` whether its answer had begun. */
 export function describeConnection(
   error: unknown,
   server: string,
@@ -98,7 +98,7 @@ export function describeConnection(
   return { kind: 'connection', problem: `the connection to ${at} failed (${code === '' ? said : `${code}: ${said}`})` }
 }
 
-/** The names that a refused certificate is for. */
+/** The names in a refused certificate. */
 function namesOf(error: unknown): string {
   const certificate = error instanceof Error && 'cert' in error ? error.cert : undefined
   const names = (certificate as { subjectaltname?: unknown } | undefined)?.subjectaltname
@@ -110,12 +110,12 @@ function hostOf(location: string): string {
   return URL.canParse(location) ? new URL(location).host : oneLine(location.replace(/[?#].*$/s, ''))
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Node's code of an error, of its cause, or of the first of several (one per address that was tried). */
+/** Node's code of an error, of its cause, or of the first of several (one per address tried). */
 export function connectionCode(error: unknown): string {
   if (!(error instanceof Error)) return ''
   if ('code' in error && typeof error.code === 'string') return error.code

@@ -1,7 +1,7 @@
-/** Which source failed: the Kubernetes API, Prometheus, the dashboard of linkerd-viz, or a proxy that was read by its pod's name. */
+/** The failed source: the Kubernetes API, Prometheus, the dashboard of linkerd-viz, or a proxy read by its pod's name. */
 export type SourceName = 'kubernetes' | 'metrics' | 'viz' | 'proxies'
 
-/** How a source failed; each has its own wording and, from the caller, its own hint. */
+/** The kind of a failure; each has its own wording and, from the caller, its own hint. */
 export type FailureKind =
   | 'configuration'
   | 'unauthorized'
@@ -22,8 +22,8 @@ export type FailureKind =
 export type Hints = Readonly<Partial<Record<FailureKind, string>>>
 
 /**
- * A source that could not be read. The message is one line that says what could not be done, what came instead and how to
- * fix it. It holds no credential: text from a server is cut, cleaned and searched for the credentials that were sent.
+ * A source could not be read. The message is one line: what failed, what was found and the remedy. It holds no credential: text from a server is truncated,
+ * cleaned and searched for the credentials that were sent.
  */
 export class SourceError extends Error {
   override readonly name = 'SourceError'
@@ -34,7 +34,7 @@ export class SourceError extends Error {
   /** The state found and its remedy: the other parts of the message. */
   readonly problem: string
   readonly hint: string | undefined
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status, if there was an answer. */
   readonly status: number | undefined
 
   constructor(
@@ -53,21 +53,21 @@ export class SourceError extends Error {
   }
 }
 
-/** A server that cannot be asked, because of what the user has set up. The message reads on from "Cannot ...: ". */
+/** A server that cannot be used because of the user's setup. The message continues "Cannot ...: ". */
 export class SetupError extends Error {
   override readonly name = 'SetupError'
 }
 
 /**
- * A server that could not be reached this time. The message reads on from "Cannot ...: " and holds no credential. Is thrown by
- * {@link Server.connect}, or by what opens the connections of its dispatcher.
+ * A server that could not be reached this time. The message continues "Cannot ...: " and holds no credential. Thrown by {@link Server.connect}, or by the
+ * function that opens the connections of its dispatcher.
  */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'
   readonly kind: FailureKind
-  /** Whether another try may help. */
+  /** Whether a retry may help. */
   readonly again: boolean
-  /** Instead of the request's own hint for this kind. */
+  /** Replaces the request's own hint for this kind. */
   readonly hint: string | undefined
 
   constructor(

@@ -15,20 +15,20 @@ import { isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
-/** Bounds of one request with all its tries. */
+/** Limits of one request with all its tries. */
 export type Limits = {
-  /** For everything: credentials, connecting, headers, the whole body, and the tries after the first. */
+  /** For everything: credentials, connecting, headers, the whole body, and retries. */
   readonly deadlineMs: number
   /** Largest body, after decompression. */
   readonly maxBytes: number
-  /** Wait before the second try; doubled for each further one. */
+  /** Wait before the first retry; doubled for each further one. */
   readonly retryDelayMs: number
 }
 
 /** A request as it is sent, for the signer. */
 export type SentRequest = {
   readonly method: 'GET' | 'POST'
-  /** As the Host header has it: with its port, unless that is the protocol's own. */
+  /** As in the Host header: with its port, unless it is the protocol's default. */
   readonly host: string
   /** From the root, with its query. */
   readonly path: string
@@ -37,13 +37,13 @@ export type SentRequest = {
   readonly body?: string | undefined
 }
 
-/** A server that is ready to be asked. */
+/** A server that is ready for requests. */
 export type Connection = {
   readonly dispatcher: Dispatcher
   /** Base URL of the server, with its path and without a slash at the end. */
   readonly base: URL
   readonly headers: Readonly<Record<string, string>>
-  /** Headers that only one request may have, since they sign it; absent: none. */
+  /** Headers that belong to one request, since they sign it; absent: none. */
   readonly sign?: (request: SentRequest) => Readonly<Record<string, string>>
   /** Credentials that must never appear in a message. */
   readonly secrets: readonly string[]
@@ -51,14 +51,14 @@ export type Connection = {
   readonly renewed?: () => Promise<boolean>
 }
 
-/** One server of one cluster: how to name it, how to connect to it and how long to wait for it. */
+/** One server of one cluster: its name, connection and limits. */
 export type Server = {
   readonly source: SourceName
   /** In sentences: `the API server`. */
   readonly name: string
   /** What `connect` waits for, before the name: default `credentials for`. */
   readonly needs?: string
-  /** Is called for each request. Throws {@link SetupError}, or any error of Node. */
+  /** Called for each request. Throws {@link SetupError}, or any error of Node. */
   readonly connect: () => Promise<Connection>
   readonly limits: Limits
 }
@@ -66,10 +66,10 @@ export type Server = {
 /** The parts of a request that an error message needs. */
 type Asked = Pick<JsonRequest, 'what' | 'hints'>
 
-/** The part of an error answer that is read, to find out what it says. */
+/** Bytes of an error response that are read for its message. */
 const ERROR_BYTES = 64 * 1024
 
-/** A failed try: the error to report if it was the last, and whether another one may help. */
+/** A failed try: the error to report if it was the last, and whether a retry may help. */
 export class Failure extends Error {
   readonly reported: SourceError
   readonly again: boolean
@@ -84,20 +84,20 @@ export class Failure extends Error {
   }
 }
 
-/** How far a request came, for the wording of a deadline that passed. */
+/** The progress of a request, for the message after its deadline. */
 export type RequestPhase = { connection: Connection | undefined; phase: 'connect' | 'ask' | 'read' }
 
-/** The time that a request has with all its tries. */
+/** The deadline of a request with all its tries. */
 export type Deadline = {
   readonly signal: AbortSignal
   readonly reason: Error
-  /** Rejects with the reason when the time is up. */
+  /** Rejects with the reason at the deadline. */
   readonly passed: Promise<never>
   readonly remainingMs: () => number
   readonly end: () => void
 }
 
-/** `AbortSignal.timeout()` would not keep the process alive, and a wait that ends with the process has no message. */
+/** `AbortSignal.timeout()` would not keep the process alive, and a process that ends while waiting prints no message. */
 export function startDeadline(milliseconds: number): Deadline {
   const reason = new Error('Deadline passed')
   const controller = new AbortController()
@@ -120,7 +120,7 @@ export function startDeadline(milliseconds: number): Deadline {
   }
 }
 
-/** Makes one try of a request, and gives its body as text. Throws a {@link Failure} for any other answer, or what the connection threw. */
+/** Makes one try of a request, and returns its body as text. Throws a {@link Failure} for any other answer, or the connection's error. */
 export async function ask(
   server: Server,
   request: JsonRequest,
@@ -150,7 +150,7 @@ export async function ask(
     },
     body: sent?.text ?? null,
     signal,
-    headersTimeout: 0, // the deadline covers all
+    headersTimeout: 0, // the deadline covers everything
     bodyTimeout: 0,
   })
   progress.phase = 'read'
@@ -162,7 +162,7 @@ export async function ask(
       hint: request.hints?.[kind],
     })
 
-  // 201: what was sent is answered like a thing that was created.
+  // 201: the API answers some reads by POST as if an object was created.
   if (statusCode !== 200 && !(statusCode === 201 && request.json !== undefined)) {
     const said = await readReason(body, encoding, secrets)
     const failure = describeStatus(statusCode, said, server.name, headerText(answered['location']))
@@ -196,7 +196,7 @@ export async function ask(
   return bytes.toString('utf8')
 }
 
-/** The bytes of a body, or undefined where they are more than allowed. */
+/** The bytes of a body, or undefined if there are more than allowed. */
 async function readAll(body: Dispatcher.ResponseData['body'], maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0
@@ -232,7 +232,7 @@ export async function readReason(
   }
 }
 
-/** Puts words to whatever a try threw. */
+/** Describes whatever a try threw. */
 export function toFailure(error: unknown, server: Server, request: Asked, progress: RequestPhase): Failure {
   if (error instanceof Failure) return error
   const report = (kind: FailureKind, problem: string): SourceError =>
@@ -269,7 +269,7 @@ export function timeoutError(server: Server, request: Asked, { connection, phase
   })
 }
 
-/** Milliseconds that Retry-After asks for; undefined where it is absent or unreadable. */
+/** Milliseconds in Retry-After; undefined if absent or unreadable. */
 function retryAfterMs(value: string): number | undefined {
   if (/^\d+$/.test(value)) return Number(value) * 1000
   const date = Date.parse(value)
@@ -281,7 +281,7 @@ export function headerText(value: string | readonly string[] | undefined): strin
   return (typeof value === 'string' ? value : (value?.[0] ?? '')).trim().toLowerCase()
 }
 
-/** A request for JSON, or what else is wanted. */
+/** A request for JSON, or for other wanted types. */
 export type JsonRequest = {
   /** Its purpose, after "Cannot ": `list pods of cluster "prod"`. */
   readonly what: string
@@ -291,7 +291,7 @@ export type JsonRequest = {
   readonly form?: URLSearchParams | undefined
   /** Sent by POST as JSON; absent: see `form`. */
   readonly json?: unknown
-  /** The content types to take, and their name in messages; absent: JSON. */
+  /** The accepted content types, and their name in messages; absent: JSON. */
   readonly wanted?: { readonly types: readonly string[]; readonly name: string }
   readonly hints?: Hints | undefined
 }

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici'
 import { describeStatus } from './error-messages.ts'
 import { oneLine } from '../text/redact.ts'
 
-/** A request whose answer is read as it comes. */
+/** A request whose answer is streamed. */
 export type StreamRequest = {
   readonly what: string
   readonly path: string
@@ -17,17 +17,17 @@ export type StreamRequest = {
   readonly hints?: Hints | undefined
 }
 
-/** An answer that comes bit by bit. */
+/** A streamed answer. */
 export type StreamAnswer = {
-  /** A header of the answer, empty where it is absent. */
+  /** A header of the answer, empty if absent. */
   readonly header: (name: string) => string
-  /** Ends with the answer, or when the time is up; throws SourceError where the answer does not end well, or is too large. */
+  /** Ends with the answer, or at the timeout; throws SourceError if the answer does not end well, or is too large. */
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
 /**
- * Posts bytes and reads the answer for some time, as it comes. Null where no answer began in that time: servers that have nothing to say
- * do not even send headers. Not tried again: what was said in between would be lost without a word.
+ * Posts bytes and streams the answer for some time. Null if no answer began in that time: servers with nothing to say do not even send headers. Not retried:
+ * anything sent in between would be lost silently.
  *
  * @throws SourceError for an answer with another status or content type
  */
@@ -79,7 +79,7 @@ export async function requestStream(
   }
 }
 
-/** Throws {@link Failure} for an answer that is no stream of the wanted type. */
+/** Throws {@link Failure} unless the answer is a stream of the wanted type. */
 async function checkStream(
   { source, name }: Server,
   { what, type, hints }: StreamRequest,

@@ -3,12 +3,12 @@ import { SourceError } from './errors.ts'
 import type { Server, RequestPhase, Deadline, JsonRequest } from './http-attempt.ts'
 import { Failure, startDeadline, ask, toFailure, timeoutError } from './http-attempt.ts'
 
-/** Tries in all. More would not help: whatever lasts longer than two short waits is for the next window's attempt. */
+/** Tries in all. More would not help: longer outages are left to the next window's attempt. */
 const TRIES = 3
 
 /**
- * Asks a server for JSON, or what else is wanted, and returns the text exactly as received, decompressed. Does not parse it: who asked knows what
- * must be in it. Busy and broken servers, and lost connections, are tried again within the deadline.
+ * Requests JSON, or other wanted types, and returns the text exactly as received, decompressed. Does not parse it: the caller knows what must be in it. Retries
+ * busy and broken servers, and lost connections, within the deadline.
  *
  * @throws SourceError for anything but a complete answer with status 200 (201 to JSON) and a wanted content type
  */
@@ -40,7 +40,7 @@ export async function requestJson(server: Server, request: JsonRequest): Promise
     },
   )
   try {
-    // The race matters: a connection that hangs in its TLS handshake does not listen to the signal.
+    // The race matters: a connection that hangs in its TLS handshake ignores the signal.
     return await Promise.race([work, deadline.passed])
   } catch (error) {
     if (error instanceof Failure) throw error.reported

@@ -1,4 +1,4 @@
-/** Gives what is kept; asked anew where the caller was refused with it. */
+/** Returns the cached value; requests a new one if the caller was refused with it. */
 type Kept<T> = (isRefused: (value: T) => boolean) => Promise<T>
 
 /**

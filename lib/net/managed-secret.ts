@@ -1,4 +1,4 @@
-/** Secrets that AWS Secrets Manager keeps, read with the credentials that the environment gives. */
+/** Secrets in AWS Secrets Manager, read with credentials from the environment. */
 import { errorMessage } from './error-messages.ts'
 import { oneLine, withoutSecrets } from '../text/redact.ts'
 import { SetupError } from './errors.ts'
@@ -18,7 +18,7 @@ export async function readManagedSecret(
   server?: string,
 ): Promise<string> {
   const name = `the secret "${oneLine(secret)}" of AWS Secrets Manager`
-  // Its library is loaded only where it is used.
+  // Its library is loaded on demand.
   const { GetSecretValueCommand, SecretsManagerClient } = await import('@aws-sdk/client-secrets-manager')
   const [, region] = /^arn:[^:]+:secretsmanager:([^:]+):/.exec(secret) ?? []
   const client = new SecretsManagerClient(region === undefined ? {} : { region })
@@ -53,7 +53,7 @@ function valueIn(text: string, member: string): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** The members of a secret that is JSON. */
+/** The members of a JSON secret. */
 function membersOf(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -8,7 +8,7 @@ export function networksIn(text: string): string[] {
   return text.split(/[\s,]+/).filter((network) => network !== '')
 }
 
-/** The addresses of a network such as `10.0.0.0/8`, those behind NAT64 among them; undefined for text that names none. */
+/** The addresses of a network such as `10.0.0.0/8`, including those behind NAT64; undefined for invalid text. */
 export function networkOf(text: string): BlockList | undefined {
   const [address = '', prefix, ...rest] = text.split('/')
   const family = isIP(address)

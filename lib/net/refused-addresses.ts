@@ -5,7 +5,7 @@ import { networkOf, networksIn } from './networks.ts'
 import { oneLine } from '../text/redact.ts'
 import { SetupError, UnreachableError } from './errors.ts'
 
-/** Why an address must not be connected to; undefined: it may be. */
+/** Why an address must not be connected to; undefined: it is allowed. */
 export type AddressCheck = (address: string) => string | undefined
 
 /**
@@ -33,10 +33,10 @@ const REFUSED: readonly [network: string, what: string][] = [
 ]
 
 /**
- * Which addresses may be connected to: without `networks` all but those of metadata services and the like, with it only those in it.
+ * Makes the check of addresses: without `networks` it allows all but those of metadata services and the like, with it only those in it.
  *
  * @param networks such as `10.0.0.0/8, fd00::/8`; separated by commas or spaces
- * @throws SetupError where that is no list of networks
+ * @throws SetupError if it is not a list of networks
  */
 export function addressCheck(networks: string | undefined): AddressCheck {
   if (networks === undefined) {
@@ -63,7 +63,7 @@ function listOf(network: string): BlockList {
   )
 }
 
-/** IPv4 addresses that are written as IPv6 (`::ffff:10.0.0.1`) count as what they are. */
+/** IPv4 addresses in IPv6 form (`::ffff:10.0.0.1`) count as IPv4. */
 function includes(list: BlockList, address: string): boolean {
   const family = isIP(address)
   return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
@@ -80,8 +80,8 @@ function isatapTarget(address: string): string | undefined {
 }
 
 /**
- * Refuses the host of a URL where it is an address that must not be connected to. A name is looked at by {@link checkedLookup}, when it is
- * resolved for the connection: what a name leads to can change between two looks.
+ * Refuses the host of a URL if it is an address that must not be connected to. A name is checked by {@link checkedLookup} when it is resolved for the
+ * connection: its addresses can change between two lookups.
  *
  * @throws UnreachableError
  */
@@ -91,7 +91,7 @@ export function refuseAddress({ hostname }: URL, check: AddressCheck): void {
   if (what !== undefined) throw refusal(address, what)
 }
 
-/** Resolves a name for a connection, and fails where any of its addresses must not be connected to. */
+/** Resolves a name for a connection, and fails if any of its addresses is refused. */
 export function checkedLookup(check: AddressCheck): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {

@@ -1,6 +1,6 @@
 const SECRET = /^(arn:aws[-a-z]*:secretsmanager:[-a-z0-9]+:\d{12}:secret:)?[-\w/+=.@]{1,512}$/
 
-/** Whether a text may be the name or the ARN of a secret. */
+/** Whether a text is a valid name or ARN of a secret. */
 export function isManagedSecret(text: string): boolean {
   return SECRET.test(text)
 }
