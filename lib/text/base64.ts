@@ -1,6 +1,6 @@
 /**
- * The bytes of base64 (RFC 4648, section 4), or undefined where the text is not the one way to write them: with padding, without spaces,
- * and without bits that say nothing. A text that could be written in two ways could be changed unseen.
+ * Decodes base64 (RFC 4648, section 4); undefined unless the text is its canonical form: with padding, without spaces, and without unused bits. A text with two
+ * forms could be changed unnoticed.
  */
 export function fromBase64(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, 'base64')

@@ -4,7 +4,7 @@ import type { PathRow } from '../model/history.ts'
 // Characters that a terminal would interpret or hide: names come from clusters and are hostile input.
 const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
 
-/** One line of JSON that is safe to look at: what cannot be seen is escaped, so that parsing it gives the same. */
+/** One line of JSON that is safe to display: invisible characters are escaped, and parsing it gives the same value. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value).replace(INVISIBLE, (character) =>
     Array.from(
@@ -14,7 +14,7 @@ export function toJson(value: unknown): string {
   )
 }
 
-/** A row of history as `paths --json` and the API show it. */
+/** A row of history as in `paths --json` and the API. */
 export function pathJson(row: PathRow): Readonly<Record<string, unknown>> {
   return {
     ...row,
@@ -24,7 +24,7 @@ export function pathJson(row: PathRow): Readonly<Record<string, unknown>> {
   }
 }
 
-/** An end of a path without the fields that it has not: who has no mesh identity is `{"kind":"unmeshed"}`. */
+/** An end of a path without its absent fields: an end without a mesh identity is `{"kind":"unmeshed"}`. */
 export function endJson(end: Source | Destination): Readonly<Record<string, string | null>> {
   const { kind, namespace, name, ...others } = end
   const isNobody = kind === 'unmeshed' || kind === 'probe'

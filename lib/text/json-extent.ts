@@ -1,7 +1,7 @@
-/** How far a JSON text goes: how deep its lists and objects nest, and how many values it holds, names of members apart. */
+/** The extent of a JSON text: how deep its lists and objects nest, and how many values it holds, without member names. */
 export type JsonExtent = { readonly depth: number; readonly values: number }
 
-/** So much of a text is looked at as bytes at a time: of many megabytes, each character costs twice what its bytes do (measured). */
+/** Length of text that is scanned as bytes at once: in many megabytes, each character costs twice what its bytes do (measured). */
 const PIECE_LENGTH = 1 << 16
 
 const QUOTE = 0x22

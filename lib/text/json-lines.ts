@@ -14,10 +14,10 @@ export function jsonText(value: unknown): string {
   )
 }
 
-/** A value as the only piece. */
+/** A value as a single piece. */
 export const text = (value: unknown): Pieces => [jsonText(value)]
 
-/** An object of fields that are JSON already, each on its own line; what is undefined is left out. */
+/** An object of fields in JSON form, each on its own line; undefined ones are omitted. */
 export function* objectText(fields: Readonly<Record<string, Pieces | undefined>>): Pieces {
   let before = '{\n'
   for (const [name, pieces] of Object.entries(fields)) {
@@ -29,7 +29,7 @@ export function* objectText(fields: Readonly<Record<string, Pieces | undefined>>
   yield before === '{\n' ? '{}' : '\n}'
 }
 
-/** A list of values, each on a line of its own; `[]` for none. */
+/** A list of values, each on its own line; `[]` for none. */
 export function* listText(values: Iterable<unknown>): Pieces {
   let before = '[\n'
   for (const value of values) {
@@ -42,7 +42,7 @@ export function* listText(values: Iterable<unknown>): Pieces {
 /** Number of characters gathered before they become bytes. */
 const GATHERED = 65_536
 
-/** All pieces as bytes, with the end of a line after them. Pieces are ASCII. */
+/** All pieces as bytes, with a final line end. Pieces are ASCII. */
 export function bytesOf(pieces: Pieces): Uint8Array {
   const chunks: Buffer[] = []
   let gathered = ''

@@ -4,7 +4,7 @@ export function matchesPattern(pattern: string, text: string): boolean {
   const last = rest.pop()
   if (last === undefined) return pattern === text
   if (!text.startsWith(first) || text.length < first.length + last.length || !text.endsWith(last)) return false
-  // The earliest place for each piece leaves the most room for those after it.
+  // The earliest match of each piece leaves the most room for the next ones.
   let at = first.length
   for (const piece of rest) {
     const found = text.indexOf(piece, at)
@@ -14,7 +14,7 @@ export function matchesPattern(pattern: string, text: string): boolean {
   return true
 }
 
-/** Whether any of the patterns matches; none at all matches everything. */
+/** Whether any of the patterns matches; an empty list matches everything. */
 export function matchesAny(patterns: readonly string[], text: string): boolean {
   return patterns.length === 0 || patterns.some((pattern) => matchesPattern(pattern, text))
 }

@@ -1,6 +1,6 @@
 const MAX_TEXT_LENGTH = 200
 
-/** One line without control, format or bidirectional characters, at most 200 characters: text of servers and files is hostile. */
+/** One line without control, format or bidirectional characters, at most 200 characters: text from servers and files is hostile. */
 export function oneLine(text: string): string {
   const clean = text
     .slice(0, 4 * MAX_TEXT_LENGTH)
@@ -9,7 +9,7 @@ export function oneLine(text: string): string {
   return clean.length > MAX_TEXT_LENGTH ? `${clean.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…` : clean
 }
 
-/** One line of a server's text in which known credentials, and what looks like one, are replaced. */
+/** One line of a server's text in which credentials, known or apparent, are replaced. */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
   let clean = text
   for (const secret of secrets) if (secret !== '') clean = clean.replaceAll(secret, '[redacted]')

@@ -15,7 +15,7 @@ type Yaml = { readonly value: Readonly<Record<string, unknown>>; readonly root: 
 /** Offsets of a value and its key in the text. */
 type Place = { readonly at: number; readonly key: number; readonly parts: ReadonlyMap<string, Place> }
 
-/** Longer than any register that people read; a parser gets no more than this. */
+/** Longer than any register that people read; the parser gets no more than this. */
 const MAX_CHARACTERS = 1_000_000
 
 const DEEPEST = 10
@@ -29,7 +29,7 @@ const MENDS: readonly (readonly [says: RegExp, mend: string])[] = [
   [/maxDepth/, 'nothing here nests so deeply'],
 ]
 
-/** Reads a text as one YAML mapping. Aliases, tags and a second document are refused, so that what is read is what is seen. */
+/** Parses a text as one YAML mapping. Refuses aliases, tags and a second document, so that the visible text is the whole meaning. */
 export function readYaml(text: string): Read<Yaml> {
   if (text.length > MAX_CHARACTERS)
     return wrong({
@@ -64,7 +64,7 @@ export function readYaml(text: string): Read<Yaml> {
   }
 }
 
-/** A problem of the part that a path leads to: its value, its key with `isKey`, and what holds it where it is absent. */
+/** A problem at a path: at its value, or with `isKey` at its key, or at its parent if it is absent. */
 export function problemAt(yaml: Yaml, path: readonly PropertyKey[], text: string, isKey = false): Problem {
   let place = yaml.root
   for (const name of path) {
@@ -75,7 +75,7 @@ export function problemAt(yaml: Yaml, path: readonly PropertyKey[], text: string
   return { ...lineOf(yaml.source, isKey || place.at < 0 ? Math.max(0, place.key) : place.at), text }
 }
 
-/** Line and column of an offset, from 1; lines end as YAML ends them. */
+/** Line and column of an offset, from 1; lines end as in YAML. */
 function lineOf(source: string, offset: number): { line: number; column: number } {
   const lines = source.slice(0, offset).split(/\r\n|[\r\n]/)
   return { line: lines.length, column: (lines.at(-1) ?? '').length + 1 }
@@ -124,7 +124,7 @@ export function yamlKind(value: unknown): string {
   return typeof value === 'number' ? 'a number' : 'true or false'
 }
 
-/** Problems, first line first. */
+/** Problems in order of lines. */
 export function wrong(...problems: readonly Problem[]): {
   readonly value: null
   readonly problems: readonly Problem[]
@@ -132,7 +132,7 @@ export function wrong(...problems: readonly Problem[]): {
   return { value: null, problems: problems.toSorted((a, b) => a.line - b.line || a.column - b.column) }
 }
 
-/** A value as a message quotes it. */
+/** A value as messages quote it. */
 export function short(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80).toWellFormed()}…` : text
 }
@@ -146,7 +146,7 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return found
 }
 
-/** The places of all parts of the one document that events tell. */
+/** The places of all parts of one document, from its events. */
 function placesOf(events: readonly Event[], source: string): Place {
   let index = 0
   const next = () => events[index++]
