@@ -1,4 +1,4 @@
-/** Dates and durations in words, in the period's time zone. Nothing here asks the machine for its locale or zone. */
+/** Dates and durations in words, in the period's time zone. Independent of the machine's locale and zone. */
 import { Temporal } from 'temporal-polyfill'
 
 const DAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
@@ -6,9 +6,9 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 
 /** Words for times of one period in one zone. All times given are RFC 3339 UTC. */
 export type Dates = {
-  /** `Tue 17 Nov 09:00`; with the year where it is not the year in which the period ends. */
+  /** `Tue 17 Nov 09:00`; with the year unless it is the one in which the period ends. */
   readonly moment: (time: string) => string
-  /** `Tue 17 Nov 09:00 to 11:00`, or both in full where the days differ. */
+  /** `Tue 17 Nov 09:00 to 11:00`, or both in full if the days differ. */
   readonly range: (from: string, to: string) => string
   /** `1 Dec 2026 09:00`: for times far from the period. */
   readonly full: (time: string) => string
@@ -18,7 +18,7 @@ export type Dates = {
   readonly zone: string
 }
 
-/** Makes the words of a period. Throws a RangeError for a time zone that is not in the IANA database. */
+/** Makes the formatters of a period. Throws a RangeError for a time zone that is not in the IANA database. */
 export function datesOf(period: { readonly from: string; readonly to: string; readonly timeZone: string }): Dates {
   const zoned = (time: string): Temporal.ZonedDateTime =>
     Temporal.Instant.from(time).toZonedDateTimeISO(period.timeZone)
@@ -58,7 +58,7 @@ function dayOf(at: Temporal.ZonedDateTime): string {
   return `${DAYS[at.dayOfWeek - 1]} ${at.day} ${MONTHS[at.month - 1]}`
 }
 
-/** `09:00`; with seconds where there are any, and with the offset where the clock shows that time twice that day. */
+/** `09:00`; with seconds if there are any, and with the offset if the clock shows that time twice that day. */
 function clockOf(at: Temporal.ZonedDateTime): string {
   const two = (value: number): string => String(value).padStart(2, '0')
   const local = at.toPlainDateTime()
@@ -74,7 +74,7 @@ function zoneWords(from: Temporal.ZonedDateTime, to: Temporal.ZonedDateTime): st
   let words = `UTC${offset}`
   let change = from.getTimeZoneTransition('next')
   while (change !== null && Temporal.ZonedDateTime.compare(change, to) < 0) {
-    // As the clock showed it before it was changed.
+    // In the clock time before the change.
     const before = change.withTimeZone(offset)
     words += ` until ${dayOf(before)} ${clockOf(before)}, then UTC${change.offset}`
     offset = change.offset
@@ -83,7 +83,7 @@ function zoneWords(from: Temporal.ZonedDateTime, to: Temporal.ZonedDateTime): st
   return `${from.timeZoneId} (${words})`
 }
 
-/** `6 d 2 h`, `5 min`, `40 s`: the two largest units, cut and not rounded. */
+/** `6 d 2 h`, `5 min`, `40 s`: the two largest units, rounded down. */
 export function durationWords(seconds: number): string {
   const whole = Math.floor(seconds)
   const parts = [
@@ -116,7 +116,7 @@ export function calendarMarks(
   while (Temporal.ZonedDateTime.compare(at, end) < 0) {
     if (Temporal.ZonedDateTime.compare(at, begin) >= 0)
       marks.push({ at: at.toInstant().toString(), label: scale.label(at) })
-    // By the clock on the wall, so that marks stay at full hours where the offset changes.
+    // By local time, so that marks stay at full hours when the offset changes.
     const next = at.toPlainDateTime().add(scale.step).toZonedDateTime(timeZone)
     at = scale.isWithinDay ? next : next.startOfDay()
   }

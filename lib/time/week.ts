@@ -4,8 +4,8 @@ import { Temporal } from 'temporal-polyfill'
 export type WeekPeriod = { readonly from: string; readonly to: string }
 
 /**
- * The begin and end of an ISO week (`2026-W47`) in a time zone: Monday 00:00 to Monday 00:00, which is 167 or 169 hours where clocks change.
- * Throws a RangeError that says what was wanted, for no week of that year and for no IANA zone.
+ * The begin and end of an ISO week (`2026-W47`) in a time zone: Monday 00:00 to Monday 00:00, which is 167 or 169 hours if clocks change. Throws a RangeError
+ * with the wanted form for a week that does not exist or an unknown IANA zone.
  */
 export function weekPeriod(week: string, timeZone: string): WeekPeriod {
   const [, year, number] = /^(\d{4})-W(\d\d)$/.exec(week) ?? []
@@ -24,7 +24,7 @@ export function weekPeriod(week: string, timeZone: string): WeekPeriod {
   return { from: start(monday), to: start(monday.add({ weeks: 1 })) }
 }
 
-/** The last ISO week of a time zone that is over at a time, and its name. */
+/** The last ISO week that ended by a time, in a time zone, and its name. */
 export function lastWeek(at: Date, timeZone: string): WeekPeriod & { readonly week: string } {
   const today = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone).toPlainDate()
   const day = today.subtract({ weeks: 1 })
@@ -32,7 +32,7 @@ export function lastWeek(at: Date, timeZone: string): WeekPeriod & { readonly we
   return { week, ...weekPeriod(week, timeZone) }
 }
 
-/** An IANA time zone. Throws a RangeError that says what was wanted. */
+/** Returns an IANA time zone unchanged. Throws a RangeError with the wanted form if it is unknown. */
 export function checkedZone(timeZone: string): string {
   try {
     return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone
@@ -44,8 +44,8 @@ export function checkedZone(timeZone: string): string {
 }
 
 /**
- * The periods of equal length before one, oldest first, each ending where the next begins. Equal as the calendar of the time zone
- * counts: a month has a month before it, and a week is 7 days also where a clock change makes it 167 hours.
+ * The periods of equal length before one, oldest first, each ending where the next begins. Equal by the calendar of the time zone: a month follows a month, and
+ * a week is 7 days even if a clock change makes it 167 hours.
  */
 export function earlierPeriods(
   { from, to, timeZone }: WeekPeriod & { readonly timeZone: string },

@@ -13,7 +13,7 @@ export function toSeconds(time: string): Seconds {
   return milliseconds / 1000
 }
 
-/** The first and the last millisecond that a year of four digits can write: text order is time order only among these. */
+/** The first and the last millisecond of years of four digits: only among these text order is time order. */
 const FIRST_MS = Date.parse('0000-01-01T00:00:00Z')
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z')
 
@@ -43,7 +43,7 @@ export function parseTime(text: string): string | undefined {
   const isTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(text)
   if (!isTime) return undefined
   try {
-    // Dates that no calendar has, such as 30 February, would be read as days of the next month.
+    // Dates that do not exist, such as 30 February, would be read as days of the next month.
     const [date = ''] = text.split(/[T ]/)
     return new Date(date).toISOString().startsWith(date) ? toTime(toSeconds(text.replace(' ', 'T'))) : undefined
   } catch {
@@ -51,7 +51,7 @@ export function parseTime(text: string): string | undefined {
   }
 }
 
-/** The window `(start, end]` that holds a time: at exactly a window's end it is that window, not the next. */
+/** The window `(start, end]` that contains a time: a window's end belongs to that window, not the next. */
 export function windowOf(settings: readonly WindowSetting[], time: Seconds): Window {
   // The moment just before decides the day, so that midnight belongs to the last window of its day.
   const day = Math.ceil(time / DAY - 1) * DAY
@@ -78,12 +78,12 @@ export function windowAfter(settings: readonly WindowSetting[], window: Window):
 }
 
 /**
- * When a window may be collected: late enough for the last scrape and its remote write to have arrived.
- * `max(60 s, 2 x scrape timeout)` with viz's timeout of 10 s is 60 s.
+ * How long after its end a window may be collected: late enough for the last scrape and its remote write to arrive. `max(60 s, 2 x scrape timeout)` with viz's
+ * timeout of 10 s is 60 s.
  */
 export const SETTLE_SECONDS = 60
 
-/** Bounds of how long after its end a window is asked again. */
+/** Limits of how long after its end a window is queried again. */
 const AGAIN_LEAST_SECONDS: Seconds = 10 * 60
 const AGAIN_MOST_SECONDS: Seconds = 30 * 60
 
@@ -97,7 +97,7 @@ export function againAt({ start, end }: Window): Seconds {
   return over + Math.min(Math.max(2 * length, AGAIN_LEAST_SECONDS), AGAIN_MOST_SECONDS)
 }
 
-/** A changed size takes effect at the next UTC midnight, so within a day all windows have one size. */
+/** A new size takes effect at the next UTC midnight, so within a day all windows have one size. */
 function minutesAt(settings: readonly WindowSetting[], day: Seconds): number {
   const inForce = settings.findLast(({ since }) => toSeconds(since) <= day) ?? settings[0]
   if (inForce === undefined) throw new RangeError('Cannot tile the day: the cluster has no window setting')
