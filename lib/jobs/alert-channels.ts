@@ -32,7 +32,7 @@ export type AlertDeps = {
   readonly mail: { readonly from: Sender; readonly send: SendMail } | null
   readonly post: PostAlert
   readonly publish: PublishAlert
-  /** As `DeliverDeps` has them. */
+  /** The same as in `DeliverDeps`. */
   readonly settled?: Set<string>
   readonly isOver?: () => boolean
   /** Facts about clusters that are remembered between looks; default: none. */
@@ -183,7 +183,7 @@ async function deliverNotice(
       )
     }
   }
-  // A place knows by its id what comes a second time, so that none must be lost.
+  // Endpoints recognise a repeat by its id, so a post is repeated rather than lost.
   const tell = async (address: string, make: () => Promise<string>): Promise<void> => {
     const place = endpointPseudonym(address)
     if (!notice.to.includes(place) || !(await due(place))) return

@@ -28,22 +28,22 @@ export type AskInput = {
   readonly isReplay: boolean
 }
 
-/** The store, and the cluster that is asked. */
+/** The store, and the cluster to query. */
 export type AskDeps = { readonly objects: Objects; readonly access: ClusterAccess }
 
-/** An attempt that was stored since a window, asked again, answered differently. */
+/** An attempt stored because a window gave different answers when queried again. */
 export type AnotherAnswer = { readonly window: Window; readonly key: string; readonly snapshot: Snapshot }
 
 /**
- * Asks those windows of a cluster again that were collected as they ended, and whose time for that has come: samples may have arrived late. An attempt is
- * stored only where the answer differs; what is derived of it is for the caller to do. Throws where the store fails.
+ * Queries those windows of a cluster again that were collected as they ended and are due for that: samples may have arrived late. Stores an attempt only if the
+ * answer differs; deriving is left to the caller. Throws if the store fails.
  */
 export async function askAgain(
   cluster: Cluster,
   input: AskInput,
   { objects, access }: AskDeps,
 ): Promise<AnotherAnswer[]> {
-  // Proxies tell nothing of the past, and what an agent collects is asked by its agent.
+  // Proxies keep no history, and an agent's cluster is queried by its agent.
   if (cluster.noPrometheus === true || cluster.agent === true) return []
   const now = input.now().getTime() / 1000
   const since = now - RETENTION_SECONDS
@@ -105,7 +105,7 @@ function contentOfSnapshot(snapshot: Snapshot | null): string | null {
   return snapshot === null ? null : contentOf(snapshot.metrics.answers, snapshot.window)
 }
 
-/** Null for what cannot be read: it says nothing, so that anything differs from it. */
+/** Null for unreadable evidence: everything differs from it. */
 async function readOrNull(key: string, objects: Objects): Promise<Snapshot | null> {
   try {
     return await readSnapshot(key, objects)

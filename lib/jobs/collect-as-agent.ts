@@ -27,11 +27,11 @@ export type AgentAttempt = {
 export type AgentInput = {
   readonly collector: Snapshot['collector']
   readonly now: () => Date
-  /** A replay of an old window: clock skew and retention are then not judged. */
+  /** A replay of an old window: clock skew and retention are not judged. */
   readonly isReplay: boolean
 }
 
-/** How long an incomplete attempt is looked at again, to decide whether another one is due: reading it back costs as much as it is large. */
+/** How long an incomplete attempt is read back to decide whether another one is due: reading it costs as much as it is large. */
 const READ_BACK_SECONDS: Seconds = 60 * 60
 
 /**
@@ -79,7 +79,7 @@ async function dueAgain(
   const due: { window: Window; standing: string }[] = []
   for (const window of over.toReversed()) {
     const asked = againAt(window)
-    // Their time came before the run that stored the newest.
+    // They became due before the run that stored the newest.
     if (newest !== undefined && asked <= toSeconds(newest.end)) break
     const attempts = await listAttempts(window, cluster.id, { objects })
     if (attempts.length === 0) continue
@@ -94,13 +94,13 @@ async function dueAgain(
   return due
 }
 
-/** The windows that are over, that Prometheus still has, and that have no complete attempt; newest first. */
+/** The ended windows that Prometheus still has and that have no complete attempt; newest first. */
 async function dueForAgent(
   cluster: Cluster,
   now: Seconds,
   { objects, access }: { readonly objects: Objects; readonly access: ClusterAccess },
 ): Promise<readonly Window[]> {
-  // Proxies tell nothing of what ended some minutes ago.
+  // Proxies keep no history of windows that ended some minutes ago.
   const reach = cluster.noPrometheus === true ? PAGE_SLACK_SECONDS : RETENTION_SECONDS
   const over = windowsBetween(cluster.windows, now - reach - 1, now - SETTLE_SECONDS)
   const due: Window[] = []

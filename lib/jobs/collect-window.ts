@@ -20,21 +20,21 @@ export type CollectInput = {
   readonly collector: Snapshot['collector']
   /** Our clock, or the replay's. */
   readonly now: () => Date
-  /** A replay of an old window: clock skew and retention are then not judged. Default false. */
+  /** A replay of an old window: clock skew and retention are not judged. Default false. */
   readonly isReplay?: boolean
 }
 
-/** The store, and how a cluster is opened. */
+/** The store, and how to open a cluster. */
 export type CollectDueDeps = {
   readonly objects: Objects
-  /** Opens the way into a cluster, with its credentials. */
+  /** Opens the connection to a cluster, with its credentials. */
   readonly open: (cluster: Cluster) => ClusterAccess | Promise<ClusterAccess>
 }
 
 /** The outcome of a message that asks for an attempt. */
 export type CollectedDue =
   | {
-      /** `stored-before`: its attempt was there already, as where the message comes twice; it was only derived. */
+      /** `stored-before`: its attempt existed already, as after a repeated message; it was only derived. */
       readonly outcome: 'collected' | 'stored-before'
       readonly key: string
       /** Every source answered everything; null if the attempt was stored, and reported, before. An agent's stored attempt is reported here. */
@@ -44,12 +44,13 @@ export type CollectedDue =
       /** Failures of the sources, or of the evidence that it was derived from, in lines. The attempt is stored anyway. */
       readonly errors: readonly string[]
     }
-  /** It asks for what cannot be, and would however often it came: the line says why. Nothing was stored. */
+  /** The request is invalid, and stays so when repeated: the line says why. Nothing was stored. */
   | { readonly outcome: 'refused'; readonly error: string }
 
 /**
- * Collects one window of one cluster, stores the attempt and derives; then asks earlier windows of the cluster again whose time for that has come. A source that fails is part of the attempt, and `plan` asks for the next
- * one; this throws where the store fails or the cluster cannot be opened, and may then be called again with the same message.
+ * Collects one window of one cluster, stores the attempt and derives; then queries earlier windows of the cluster again that are due for that. A failed source
+ * is part of the attempt, and `plan` asks for the next one. Throws if the store fails or the cluster cannot be opened, and may then be called again with the
+ * same message.
  */
 export async function collectDue(
   { cluster: id, window, attempt }: DueWindow,
@@ -116,7 +117,7 @@ type Again = { readonly answers: readonly AnotherAnswer[]; readonly errors: read
 
 const NOTHING_AGAIN: Again = { answers: [], errors: [] }
 
-/** Asks windows again whose time for that has come, and derives where one of them answered differently. */
+/** Queries windows again that are due for that, and derives if an answer differs. */
 async function deriveAgain(cluster: Cluster, input: Required<CollectInput>, deps: AskDeps): Promise<Again> {
   const answers = await askAgain(cluster, input, deps)
   if (answers.length === 0) return NOTHING_AGAIN
@@ -152,21 +153,21 @@ export type Attempted = {
 export type CollectWindowsDeps = {
   readonly objects: Objects
   readonly access: ClusterAccess
-  /** Called before each window with its place among all, from 0, and after each answer to it. */
+  /** Called before each window with its index, from 0, and after each answer to it. */
   readonly progress?: (index: number, done: number, all: number) => void
-  /** Called once all that could be collected is stored. */
+  /** Called after everything collected is stored. */
   readonly deriving?: () => void
 }
 
 /** The outcome of many windows of a cluster. */
 export type CollectedWindows = {
-  /** In the order in which they were asked for. */
+  /** In the order of the request. */
   readonly attempted: readonly Attempted[]
-  /** Attempts at earlier windows that were asked again and answered differently. */
+  /** Attempts at earlier windows that gave different answers when queried again. */
   readonly again: readonly Attempted[]
-  /** How many were not tried, since neither source answered for the one before. */
+  /** Number of windows not tried, since neither source answered for the one before. */
   readonly unreachable: number
-  /** One line for each stored thing that could not be derived from. */
+  /** One line for each stored object that could not be derived. */
   readonly errors: readonly string[]
 }
 

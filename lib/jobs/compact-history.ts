@@ -5,8 +5,8 @@ import type { ListedEvidence } from '../history/listed-evidence.ts'
 import type { Objects } from '../store/objects/objects.ts'
 
 /**
- * Brings everything that is derived of a cluster up to all evidence that is stored of it, also that of collectors that died before they derived.
- * Run it once a day. Safe to run at any time, any number at once. Throws where the store fails.
+ * Brings all derived data of a cluster up to date with its stored evidence, including that of collectors that crashed before they derived. Run it once a day.
+ * Safe to run at any time and concurrently. Throws if the store fails.
  */
 export async function compactHistory(
   cluster: Cluster,

@@ -1,4 +1,4 @@
-/** The mails that are due, each to each person once. */
+/** Due mails, each sent once to each recipient. */
 import type { Channel } from '../deliver/channel/channel.ts'
 import type { Delivery } from '../deliver/send/claims.ts'
 import { type WeekMail, dueMail } from '../deliver/mail/due-times.ts'
@@ -22,36 +22,36 @@ import { weekMail } from './write-mail.ts'
 
 /** Time, links and sender of the due mails. */
 export type DeliverInstructions = {
-  /** Which mails are due is decided by the time at which it begins. */
+  /** Its start time decides which mails are due. */
   readonly at: Date
   /** Version of ciphertrail. */
   readonly version: string
   /** URL of the pages; null: mails have no links, not even to unsubscribe. */
   readonly url: string | null
   readonly from: Sender
-  /** Id of the only channel; undefined: all. */
+  /** The only channel's id; undefined: all. */
   readonly channel?: string
 }
 
 /** What sending mails needs. */
 export type DeliverDeps = LookDeps & {
   readonly send: SendMail
-  /** Asked before each message: whether the rest is left to the next run, since no time is left; default: it never is. */
+  /** Called before each message: whether to leave the rest to the next run, since no time is left; default: never. */
   readonly isOver?: () => boolean
 }
 
 /** The outcome of a channel's mail. */
 export type ChannelDelivery = {
   readonly channel: string
-  /** Null where no mail is due yet. */
+  /** Null if no mail is due yet. */
   readonly week: string | null
-  /** Those that were tried now, by recipient; what others hold, or was sent before, is not among them. */
+  /** Deliveries tried now, by recipient; without those that other processes have, or that were sent before. */
   readonly tried: readonly Delivery[]
-  /** How many recipients get none. */
+  /** Number of recipients who get no mail. */
   readonly suppressed: SuppressedCounts
-  /** To how many it may or may not have gone before this run, which are not sent to again; null where that was not looked at. */
+  /** Number of recipients to whom it may or may not have been sent before this run, who are not mailed again; null if that was not read. */
   readonly unknown: number | null
-  /** How many were left to the next run, since no time was left or something failed. */
+  /** Number of recipients left to the next run, since no time was left or something failed. */
   readonly left: number
   /** Why the mail could not be made, in time, or recorded, or that no recipient is left; null if it could. One line. */
   readonly problem: string | null
@@ -167,7 +167,7 @@ async function deliverMail(
         break
       }
       if (isOver()) {
-        // The next run makes it again, and may have as little time.
+        // The next run renders it again, and may have as little time.
         if (left === ids.length) late = TOO_LATE
         break
       }

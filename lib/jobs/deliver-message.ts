@@ -1,4 +1,4 @@
-/** One message to one person: claimed, sent, and written down. */
+/** One message to one recipient: claimed, sent, and recorded. */
 import type { Channel } from '../deliver/channel/channel.ts'
 import { type Delivery, type DeliveryOutcome, claimDelivery, settleDelivery } from '../deliver/send/claims.ts'
 import { type Download, downloadIdOf, linkName, makeDownload } from '../deliver/link/downloads.ts'
@@ -29,7 +29,7 @@ export type ToSend = {
   /** URL of the pages; null: none. */
   readonly url: string | null
   readonly from: Sender
-  /** The report to which each recipient gets a link of their own, and until when that works (RFC 3339); absent or null: none. */
+  /** The report to which each recipient gets a link of their own, and its expiry (RFC 3339); absent or null: none. */
   readonly download?: Pick<Download, 'report' | 'expiresAt'> | null
   readonly attachments?: readonly Attachment[]
 }

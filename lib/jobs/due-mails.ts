@@ -1,4 +1,4 @@
-/** Which mails are due: what is looked at before one is asked for, or sent. */
+/** Due mails: the checks before one is requested or sent. */
 import * as z from 'zod'
 import { timeOf } from '../time/windows.ts'
 import type { Channel } from '../deliver/channel/channel.ts'
@@ -23,15 +23,15 @@ export type LookDeps = {
   readonly settled?: Set<string>
 }
 
-/** The message that asks for the mail of a week of a channel: `{"channel":"payments","week":"2026-W47"}`. */
+/** The message that requests a channel's mail of a week: `{"channel":"payments","week":"2026-W47"}`. */
 export const askedMailSchema = z.object({ channel: z.string(), week: z.string() })
 
-/** The message that asks for one week's mail of a channel. */
+/** The request for a channel's mail of one week. */
 export type AskedMail = z.infer<typeof askedMailSchema>
 
 /** The unfinished due mails. */
 export type DueMails = {
-  /** By channel; each has a recipient to whom it is to be sent now. */
+  /** By channel; each has a recipient for whom it is due now. */
   readonly due: readonly AskedMail[]
   /** One line for each channel whose mail cannot be checked, and for each without a recipient left. */
   readonly errors: readonly string[]
@@ -40,7 +40,7 @@ export type DueMails = {
 /** Number of claims that are read at once. */
 const MAX_AT_ONCE = 16
 
-/** Which mails are to be sent now, from the store alone: nothing is written. Throws where the channels, or who gets no mail, cannot be read. */
+/** Reads the mails to send now, from the store alone: writes nothing. Throws if the channels or suppressions cannot be read. */
 export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
   const due: AskedMail[] = []
   const errors: string[] = []
@@ -59,7 +59,7 @@ export async function mailsDue(at: Date, deps: LookDeps): Promise<DueMails> {
   return { due, errors }
 }
 
-/** The channels, and who gets no mail, once for all of them. */
+/** Reads the channels and suppressions, once for all of them. */
 export async function readAll(
   objects: Objects,
 ): Promise<{ readonly channels: readonly Channel[]; readonly suppressions: readonly Suppression[] }> {
@@ -73,7 +73,7 @@ export type LookedAt = {
   readonly ids: readonly DeliveryId[]
   /** That no recipient is left; null if there is one. One line. */
   readonly nobody: string | null
-  /** To how many it may or may not have gone before; null where that is not looked at again. */
+  /** Number of recipients to whom it may or may not have been sent before; null if that is not read again. */
   readonly unknown: number | null
 }
 

@@ -7,35 +7,35 @@ import { MAX_ATTEMPTS } from '../store/keys.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 
 /**
- * The message that asks for one attempt: `{"cluster":"shop","window":{"start":"…","end":"…"},"attempt":1}`. Its attempt is the
- * number after those that were stored when it was asked for, so that a message that comes twice, or late, finds its attempt stored.
+ * The message that requests one attempt: `{"cluster":"shop","window":{"start":"…","end":"…"},"attempt":1}`. Its attempt is the number after those stored at the
+ * time of the request, so that a repeated or late message finds its attempt stored.
  */
 export const dueWindowSchema = z.object({
   cluster: z.string(),
-  /** RFC 3339 in UTC, whole seconds, as the registry's windows are written. */
+  /** RFC 3339 in UTC, whole seconds, as in the registry's windows. */
   window: z.object({ start: z.iso.datetime(), end: z.iso.datetime() }),
   /** 1 and up. */
   attempt: z.int().min(1).max(MAX_ATTEMPTS),
 })
 
-/** The message that asks for one attempt at a window. */
+/** The request for one attempt at a window. */
 export type DueWindow = z.infer<typeof dueWindowSchema>
 
 const MINUTE = 60
 
 /**
- * How long after each incomplete attempt the next one is asked for; after the last of these, hourly. A source that was only restarting is
- * asked again soon, and one that is down is asked for the same window seven times in the six hours that Prometheus keeps.
+ * Pause after each incomplete attempt before the next one; after the last of these, hourly. A source that only restarted is queried again soon, and one that is
+ * down is queried for the same window seven times within Prometheus' retention of six hours.
  */
 const PAUSES = [15 * MINUTE, 45 * MINUTE, 60 * MINUTE] as const
 
-/** An attempt as far as asking again depends on it. */
+/** The facts about an attempt that decide whether to query again. */
 export type Tried = Pick<KnownAttempt, 'number' | 'complete' | 'startedAt'>
 
 /**
- * Whether a window that is over is to be collected (again): nothing complete is stored, and the pause after the last attempt is over.
+ * Whether an ended window is to be collected (again): no complete attempt is stored, and the pause after the last one is over.
  *
- * @param attempts all that are stored; of none it is due at once
+ * @param attempts all stored ones; with none it is due at once
  */
 export function isWindowDue({ end }: Window, attempts: readonly Tried[], now: Seconds): boolean {
   if (toSeconds(end) + SETTLE_SECONDS > now) return false
@@ -45,7 +45,7 @@ export function isWindowDue({ end }: Window, attempts: readonly Tried[], now: Se
   return last.number < MAX_ATTEMPTS && begunAt(last, end, attempts.length, now) + pauseAfter(attempts.length) <= now
 }
 
-/** When the last attempt was begun; where that is not known, or its clock was ahead of ours, when it was to be begun. */
+/** When the last attempt was begun; if unknown, or if its clock was ahead of ours, when it was due. */
 function begunAt({ startedAt }: Tried, end: string, count: number, now: Seconds): Seconds {
   const at = startedAt === null ? Infinity : toSeconds(startedAt)
   if (at <= now) return at
@@ -71,15 +71,15 @@ export function isDueAgain(window: Window, attempts: readonly Tried[], now: Seco
   return complete.every(({ startedAt }) => startedAt === null || toSeconds(startedAt) < at)
 }
 
-/** The first window of a cluster that is asked for: the last one that was over when it was registered. */
+/** The first requested window of a cluster: the last one that ended before it was registered. */
 export function firstWindow({ windows, registeredAt }: Pick<Cluster, 'windows' | 'registeredAt'>): Window {
   const own = windowOf(windows, toSeconds(registeredAt))
   return toSeconds(own.end) <= toSeconds(registeredAt) ? own : windowOf(windows, toSeconds(own.start))
 }
 
 /**
- * Why a window cannot be collected for a cluster, in one line; undefined where it can. Only what the cluster's settings tile, once it is
- * over, from the last one on that was over when the cluster was registered: of any other it has no evidence to expect.
+ * Why a window of a cluster cannot be collected, in one line; undefined if it can. Only ended windows that the cluster's settings define, from the last one
+ * that ended before its registration on: no evidence is expected of others.
  */
 export function refusalOf(
   { id, windows, registeredAt }: Cluster,

@@ -16,8 +16,8 @@ export type Look = {
 }
 
 /**
- * The longest look at pages of proxies. A page holds whatever was used in the ten minutes before it was read, and may be read two minutes after the
- * window's end; and what is more than 400 s apart counts as undated (lib/assess/counters/page-readings.ts).
+ * The longest look at pages of proxies. A page holds what was used in the ten minutes before it was read, and may be read two minutes after the window's end;
+ * readings more than 400 s apart count as undated (lib/assess/counters/page-readings.ts).
  */
 const PAGES_SECONDS: Seconds = 6 * 60
 
@@ -33,8 +33,8 @@ export function lookWindow(
 }
 
 /**
- * Asks a cluster for its last minutes as a collection does, and assesses the answers with one Kubernetes list: that of now. Nothing is stored. What
- * takes long or says nothing of these minutes (tap, viz) is not asked. Never throws for what a source does.
+ * Queries the last minutes of a cluster as a collection does, and assesses the answers with one current Kubernetes list. Stores nothing. Skips slow sources and
+ * those that say nothing about these minutes (tap, viz). Never throws for failures of a source.
  */
 export async function lookAtCluster(
   cluster: Cluster,
@@ -68,9 +68,9 @@ function inputOf(snapshot: Snapshot): AssessInput {
 }
 
 /**
- * The pages with an empty one of the same process before each, at the window's start. Linkerd drops a series after ten minutes without use, so
- * whatever a proxy counted in the window is on its page of now; what was last used a few minutes before the window is on it, too, and counts as if
- * it were of the window. So one page is enough, and errs by telling too much. Counts of it are of no use.
+ * Puts an empty page of the same process before each page, at the window's start. Linkerd drops a series after ten minutes without use, so whatever a proxy
+ * counted in the window is on its current page; series last used a few minutes before the window are on it, too, and count as the window's. So one page is
+ * enough, and errs by reporting too much. Its counts are meaningless.
  */
 function withBegins(proxies: NonNullable<Snapshot['proxies']>, start: Seconds): NonNullable<Snapshot['proxies']> {
   return { ...proxies, pages: [...proxies.pages.flatMap((page) => beginOf(page, start)), ...proxies.pages] }

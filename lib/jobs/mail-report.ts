@@ -10,14 +10,14 @@ import { PDF, type ReportRecord, findWeekReport, pdfFileName, readDocument } fro
 
 /** The offer of the report, and its delivery. */
 export type MailReport = {
-  /** Null where the report does not leave with mails of the channel. */
+  /** Null if the report is not sent with mails of the channel. */
   readonly offer: ReportOffer | null
-  /** To what each recipient gets a link, and until when; null: none. */
+  /** The target of each recipient's link, and its expiry; null: none. */
   readonly download: Pick<Download, 'report' | 'expiresAt'> | null
   readonly attachments: readonly Attachment[]
 }
 
-/** Reads the report that is kept of a week, where the channel wants it. Throws `StoreError` where the store cannot be read. */
+/** Reads the stored report of a week, if the channel wants it. Throws `StoreError` if the store cannot be read. */
 export async function readMailReport(
   {
     channel,
@@ -28,7 +28,7 @@ export async function readMailReport(
     readonly channel: Channel
     readonly period: ReportRecord['period']
     readonly now: Date
-    /** Whether it is known where people reach the pages. */
+    /** Whether the URL of the pages is known. */
     readonly hasPages: boolean
   },
   objects: Objects,

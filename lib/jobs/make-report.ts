@@ -1,4 +1,4 @@
-/** A report of a period, from what is stored to what is kept of it. */
+/** Report of a period, from the stored evidence to the stored documents. */
 import type { ClusterPeriod } from '../model/period.ts'
 import type { Document } from '../report/documents.ts'
 import type { Summary } from '../report/summary/summary.ts'
@@ -11,7 +11,7 @@ import { type ReportRecord, documentOf, findReport, recordReport } from '../stor
 import { compareText } from '../text/order.ts'
 import { documentKey } from '../store/report-keys.ts'
 
-/** A report in memory: its documents, and what is recorded of them. */
+/** A report in memory: its documents, and its record. */
 export type MadeReport = {
   /** The page first, then the PDF, then the data. */
   readonly files: readonly Document[]
@@ -22,13 +22,16 @@ export type MadeReport = {
   readonly clusters: readonly ClusterPeriod[]
 }
 
-/** Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would read as one that was never seen. */
+/**
+ * Makes the report of a period. Writes nothing. Throws {@link StoreError} for a cluster whose history is damaged, since it would look as if it was never
+ * observed.
+ */
 export async function makeReport(instructions: ReportInstructions, deps: ReadDeps): Promise<MadeReport> {
   const { clusters, period, version, removed = [] } = instructions
   const input = await readReportInput(instructions, deps)
   const { checkpoint } = input
   deps.progress?.('Setting the report')
-  // Loaded here, since it brings Typst and Graphviz.
+  // Loaded on demand, since it needs Typst and Graphviz.
   const { documentsOf } = await import('../report/documents.ts')
   const { files, summary, view } = documentsOf(input)
   const record = {
@@ -45,7 +48,10 @@ export async function makeReport(instructions: ReportInstructions, deps: ReadDep
   return { files, record, verdict: view.verdict, summary, view, clusters: input.clusters }
 }
 
-/** Keeps a report in the store: its documents, then the record of it, which so names nothing that is absent. Gives the record's key; the same report again changes nothing. */
+/**
+ * Stores a report: its documents, then its record, so that the record never names a missing document. Returns the record's key; the same report again changes
+ * nothing.
+ */
 export async function keepReport({ files, record }: MadeReport, objects: Objects): Promise<string> {
   const { key, write } = recordReport(record, objects)
   await Promise.all(files.map(({ name, body }) => objects.putOnce(documentKey(key, name), Buffer.from(body))))
@@ -58,9 +64,9 @@ export type WeeklyReport = {
   readonly week: string
   /** Key of the record under `reports/`; null if no cluster is registered. */
   readonly key: string | null
-  /** False where it was made before. */
+  /** False if it existed before. */
   readonly isNew: boolean
-  /** Null where it was not made now. */
+  /** Null if it was not made now. */
   readonly verdict: string | null
 }
 

@@ -16,10 +16,10 @@ import { readState } from '../history/cluster-state.ts'
 import { compareText } from '../text/order.ts'
 import { type DueWindow, firstWindow, isWindowDue } from './due-windows.ts'
 
-/** When it is planned. */
+/** Time of planning. */
 export type PlanInput = {
   readonly now: Date
-  /** How long after its end a window can still be collected; default six hours, as `seal` has it. */
+  /** How long after its end a window can still be collected; default six hours, as in `seal`. */
   readonly retentionSeconds?: number
 }
 
@@ -68,7 +68,7 @@ export async function plan(
 
 type StoredAttempt = EvidenceId & { readonly key: string }
 
-/** The attempts at windows that end later than a time, by cluster: in one list, whatever their number. */
+/** The attempts at windows that end after a time, by cluster: in one list, whatever their number. */
 async function attemptsSince(time: Seconds, objects: Objects): Promise<Map<string, StoredAttempt[]>> {
   const longest = Math.max(...WINDOW_MINUTES) * 60
   const attempts = new Map<string, StoredAttempt[]>()
@@ -92,7 +92,7 @@ async function planCluster(
   objects: Objects,
 ): Promise<Planned> {
   const byWindow = Map.groupBy(attempts, ({ window }) => windowText(window))
-  // The first attempt takes the first list: at the window that was over when the cluster was registered, so that it need not wait for the end of the next.
+  // The first attempt takes the first list: at the window that ended before the registration, so that it need not wait for the end of the next.
   const first = firstWindow({ windows, registeredAt })
   const isFirst = attempts.length === 0 || byWindow.has(windowText(first))
   const since = toSeconds(isFirst ? first.start : registeredAt)

@@ -21,10 +21,10 @@ import { readRecorded } from '../store/registry/registry.ts'
 /** Number of clusters that are read at once: reading one takes more memory than its result. */
 const MAX_READS = 4
 
-/** How many periods of equal length the trend shows, this one among them. */
+/** Number of equally long periods in the trend, including this one. */
 const TREND_PERIODS = 8
 
-/** Which clusters and which period a report is about. */
+/** Clusters and period of a report. */
 export type ReportInstructions = {
   readonly clusters: readonly Cluster[]
   readonly period: ReportPeriod
@@ -32,7 +32,7 @@ export type ReportInstructions = {
   readonly now: Date
   /** Version of ciphertrail. */
   readonly version: string
-  /** Ids of clusters that are not in the registry any more; default: none. */
+  /** Ids of clusters that were removed from the registry; default: none. */
   readonly removed?: readonly string[]
 }
 
@@ -106,7 +106,7 @@ export async function readReportInput(
   }
 }
 
-/** The reviews of the reports of the periods that the trend shows before this one. */
+/** The reviews of the reports of earlier periods in the trend. */
 function reviewsBefore(
   { from, to }: ReportPeriod,
   earliest: string,
@@ -123,7 +123,7 @@ function replayOf(clusters: readonly Cluster[]): Pick<ReportInput, 'replay'> {
   return sentences.size === 0 ? {} : { replay: [...sentences].join(' ') }
 }
 
-/** A period that is not over yet is judged up to the last window that was expected. */
+/** A period that has not ended yet is judged up to the last expected window. */
 function judgedPeriod({ from, to }: ReportPeriod, clusters: readonly ClusterPeriod[], now: Date): JudgedPeriod {
   if (now.getTime() >= Date.parse(to)) return { from, to }
   const ends = clusters.flatMap(({ windows }) => windows.slice(-1).map(({ end }) => end))

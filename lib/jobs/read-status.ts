@@ -19,14 +19,14 @@ export type StatusInput = {
   readonly clusters: readonly Cluster[]
   readonly now: Date
   readonly version: string
-  /** Ids of clusters that are not in the registry any more. */
+  /** Ids of clusters that were removed from the registry. */
   readonly removed: readonly string[]
 }
 
 /** Number of clusters that are read at once, as for a report. */
 const MAX_READS = 4
 
-/** How far back it looks. */
+/** Length of the status period. */
 const SPAN_DAYS = 7
 
 /** Reads the status. Throws as {@link readReportInput} does. */
@@ -47,7 +47,7 @@ export async function readStatus({ clusters, now, version, removed }: StatusInpu
   }
 }
 
-/** The last seven days, or since the first window, up to the end of the last window that is over. */
+/** The last seven days, or since the first window, up to the end of the last ended window. */
 export async function statusPeriod(
   clusters: readonly Cluster[],
   now: Date,

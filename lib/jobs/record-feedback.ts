@@ -7,12 +7,12 @@ import type { Objects } from '../store/objects/objects.ts'
 /** The outcome of a notification. Without addresses. */
 export type FeedbackOutcome =
   | (Pick<Feedback, 'id' | 'status' | 'report'> & {
-      /** Whether the recipient gets no mail of any channel from now on, who got some before. */
+      /** Whether the recipient, who got mail before, gets none of any channel from now on. */
       readonly isSuppressed: boolean
     })
   | Ignored
 
-/** A notification of a mail that is still being sent: to be taken again later. One line. */
+/** A notification about a mail that is still being sent: retry it later. One line. */
 export class TooEarlyError extends Error {
   override readonly name = 'TooEarlyError'
 }

@@ -1,4 +1,4 @@
-/** Makes a report of the past again, from what a pack holds. */
+/** Reproduces an old report from a pack. */
 import { parse } from 'csv-parse/sync'
 import * as z from 'zod'
 import { assessWindow } from '../assess/window/window.ts'
@@ -32,12 +32,12 @@ const printedSchema = z.object({
     .nullable(),
 })
 
-/** Up to which leaf evidence and changes were there when a report was made. */
+/** Numbers of the last leaf of evidence and of changes when a report was made. */
 type Cut = { readonly evidence: number; readonly changes: number }
 
 /**
- * Gives what makes a report again with this version. A report does not say at which moment it was made, only which head of the log it prints: what was sealed by then was
- * there; what was sealed with the report may have been. So a few cuts are tried, and one that gives the same bytes is the right one.
+ * Returns a function that reproduces a report with this version. A report does not contain the time of its making, only the head of the log that it prints:
+ * everything sealed by then was there; things sealed with the report may have been. So it tries a few cuts, and one that gives the same bytes is right.
  */
 export function renderAgainBy(version: string): RenderAgain {
   return async (input, objectsOf) => {
@@ -105,7 +105,7 @@ async function renderWith(
   return names.length === 0 ? { status: 'same', documents: files.length } : { status: 'different', names }
 }
 
-/** The printed head with what it says of the evidence counted again. */
+/** The printed head, with its counts of evidence computed again. */
 function headOf(printed: PrintedHead, { clusters }: ReportInput, numbers: ReadonlyMap<string, number>): PrintedHead {
   const evidence = clusters
     .flatMap(({ windows }) => windows)
@@ -115,7 +115,7 @@ function headOf(printed: PrintedHead, { clusters }: ReportInput, numbers: Readon
 }
 
 /**
- * A moment that counts as the one at which a report was made: once the period cannot grow any more, or, for a report of a period that was not over, just after the
+ * A time that is equivalent to the one when a report was made: once the period cannot grow any more, or, for a report of an unfinished period, just after the
  * last window that it names.
  */
 function momentOf({ to }: { readonly to: string }, windows: Uint8Array | undefined): Date {

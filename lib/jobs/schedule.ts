@@ -1,4 +1,4 @@
-/** When a service on one machine does what, as decisions on given times: it remembers nothing that a restart must not lose. */
+/** The schedule of a service on one machine, as decisions on given times: it keeps no state that a restart would lose. */
 import { toSeconds } from '../time/windows.ts'
 import type { Cluster } from '../model/registry.ts'
 import type { Seconds } from '../model/time.ts'
@@ -21,13 +21,13 @@ const USUAL_MINUTES = 60
 export type EndedWeek = {
   /** ISO week, `2026-W47`. */
   readonly week: string
-  /** When it could be made at the earliest: its data does not grow any more. */
+  /** The earliest time to make it: its data does not grow any more. */
   readonly at: Date
 }
 
 /**
- * The weeks whose reports are due, oldest first: those that ended so long ago that no window of them can be collected any more, and in which a
- * registered cluster was to be watched.
+ * The weeks whose reports are due, oldest first: they ended so long ago that none of their windows can be collected any more, and a registered cluster was
+ * expected in them.
  */
 export function endedWeeks(
   clusters: readonly Pick<Cluster, 'registeredAt'>[],
@@ -42,23 +42,23 @@ export function endedWeeks(
     const end = toSeconds(to)
     if (end <= since || since === Infinity) break
     weeks.unshift({ week, at: new Date((end + RETENTION_SECONDS) * 1000) })
-    // A moment inside of that week, so that the next look finds the one before it.
+    // A time within that week, so that the next round finds the one before it.
     before = end - 1
   }
   return weeks
 }
 
-/** Whether the log is to be extended now. `lastAt` is null where nothing was sealed since the start. */
+/** Whether to extend the log now. `lastAt` is null if nothing was sealed since the start. */
 export function isSealDue(now: Seconds, lastAt: Seconds | null, hasNews: boolean): boolean {
   return lastAt === null || hasNews || now - lastAt >= SEAL_SECONDS
 }
 
-/** Whether a new UTC day began since something was done. `lastAt` is null where it was never done. */
+/** Whether a new UTC day began since the last time. `lastAt` is null if there was none. */
 export function isDailyDue(now: Date, lastAt: Date | null): boolean {
   return lastAt === null || now.toISOString().slice(0, 10) !== lastAt.toISOString().slice(0, 10)
 }
 
-/** After how many seconds without a plan the scheduler counts as stuck: two windows of the cluster that is looked at most often. */
+/** Seconds without a plan after which the scheduler counts as stuck: two windows of the cluster with the shortest ones. */
 export function stuckAfter(clusters: readonly Pick<Cluster, 'windows'>[]): Seconds {
   const minutes = clusters.map(({ windows }) => windows.at(-1)?.minutes ?? USUAL_MINUTES)
   return STUCK_WINDOWS * Math.min(USUAL_MINUTES, ...minutes) * 60

@@ -13,21 +13,21 @@ import { standingAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
 import type { ClusterAccess } from '../collect/cluster/cluster-access.ts'
 
-/** Which windows a person asks for: the one that holds a time, those that end in `(from, to]`, or with neither whatever is missing. */
+/** The windows that a person requests: the one that contains a time, those that end in `(from, to]`, or with neither all missing ones. */
 export type WindowSelection = {
   readonly at?: string | undefined
   readonly period?: { readonly from: string; readonly to: string } | undefined
 }
 
-/** The windows that options ask for. */
+/** The requested windows. */
 export type AskedWindows = {
-  /** To be collected, oldest first. */
+  /** Windows to collect, oldest first. */
   readonly due: readonly Window[]
   /** Notes to print, in lines. */
   readonly notes: readonly string[]
-  /** False where a window that was asked for cannot be collected. */
+  /** False if a requested window cannot be collected. */
   readonly isWhole: boolean
-  /** The window that is due next, where whatever is missing was asked for; `isFirst` where none was collected before. */
+  /** The next due window, if all missing ones were requested; `isFirst` if none was collected before. */
   readonly next?: { readonly end: string; readonly isFirst: boolean }
 }
 
@@ -77,7 +77,7 @@ export async function selectWindows(
       : await oldestSample(access.prometheus, cluster, seconds)
   const plan = planOf({
     settings: cluster.windows,
-    // A first run reaches back behind the registration; what it could not read there is still to be filled.
+    // A first run reaches back before the registration; windows that it could not read there are still due.
     registeredAt: Math.min(toSeconds(cluster.registeredAt), known.since ?? Infinity),
     now: seconds,
     oldestSample: oldest.at,

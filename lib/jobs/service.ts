@@ -1,4 +1,4 @@
-/** The steps one after the other on one machine: what schedules and queues do elsewhere. */
+/** All steps in sequence on one machine, which schedules and queues run elsewhere. */
 import { removeOldDownloads } from '../deliver/link/downloads.ts'
 import { retryThrottled } from '../deliver/send/throttling.ts'
 import type { SendMail } from '../deliver/send/send.ts'
@@ -21,7 +21,7 @@ import { reportWeek } from './make-report.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
 import { WorkerEndedError, type WorkerPool } from './workers/worker-pool.ts'
 
-/** Something that happened, for the log of the service. Holds no credential. */
+/** A log event of the service. Holds no credential. */
 export type ServiceEvent = {
   readonly level: 'info' | 'warn' | 'error'
   readonly event:
@@ -37,11 +37,11 @@ export type ServiceEvent = {
   readonly [member: string]: unknown
 }
 
-/** How the service runs. */
+/** Settings of the service. */
 export type ServiceSettings = {
   /** Version of ciphertrail. */
   readonly version: string
-  /** IANA name of the zone in whose weeks it reports. */
+  /** Number of clusters that are collected at once. One cluster is queried for one window at a time. */
   readonly timeZone: string
   /** How many clusters are collected from at once. One cluster is asked for one window at a time. */
   readonly clustersAtOnce: number
@@ -57,21 +57,21 @@ export type ServiceDeps = {
   readonly workers: Pick<WorkerPool, 'collect' | 'compact'>
   readonly now: () => Date
   readonly log: (event: ServiceEvent) => void
-  /** How alerts are posted to webhooks. */
+  /** Posts alerts to webhooks. */
   readonly post: PostAlert
-  /** How alerts are published to topics of SNS. */
+  /** Publishes alerts to SNS topics. */
   readonly publish: PublishAlert
-  /** How mail is sent; null: it is not. */
+  /** Sends mail; null: no mail. */
   readonly mail: (Pick<DeliverInstructions, 'from' | 'url'> & { readonly send: SendMail }) | null
   /** Resolves after this many milliseconds, or at once when the signal aborts. Never rejects. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-/** A service that was begun. */
+/** A running service. */
 export type RunningService = {
-  /** Looks once at what is due, and begins it; resolves once that was decided. To be called each minute. Never rejects. */
+  /** Finds due work and starts it; resolves once that is decided. Call it each minute. Never rejects. */
   readonly tick: () => Promise<void>
-  /** Resolves once nothing is under way. */
+  /** Resolves when no work is running. */
   readonly idle: () => Promise<void>
   /** Starts nothing more. Running work continues to the end of its step. */
   readonly stop: () => void
@@ -82,10 +82,10 @@ export type RunningService = {
   readonly isHealthy: () => boolean
 }
 
-/** Longer than one window of a cluster takes, whatever times out. */
+/** Longer than one window of a cluster takes with all timeouts. */
 const HUNG_SECONDS: Seconds = 60 * 60
 
-/** How long a report, a compaction or a mail that failed is not tried again. */
+/** Pause before a failed report, compaction or mail is retried. */
 const PAUSE_SECONDS: Seconds = 15 * 60
 
 /** How often urgent alerts are looked for if nothing was collected. */
@@ -105,7 +105,7 @@ export function createService(
   const stopped = new AbortController()
   let isPlanning = false
 
-  // ---- what went wrong is said when it begins, and not again each minute
+  // ---- problems are reported when they begin, and not again each minute
   const said = new Map<string, string>()
   const failed = (what: string, error: unknown): void => {
     const message = error instanceof Error ? error.message : String(error)
@@ -123,7 +123,7 @@ export function createService(
 
   // ---- collecting
   let waiting = new Map<string, readonly DueWindow[]>()
-  /** Clusters that are collected from, with when their present window was begun. */
+  /** Clusters being collected, with the start of their current window's collection. */
   const busy = new Map<string, Seconds>()
   let hasNews = true
 
@@ -138,7 +138,7 @@ export function createService(
           worked(`collect ${cluster}`)
         } catch (error) {
           failed(`collect ${cluster}`, error)
-          // Evidence that ends a worker is left out in the end; what else ends one is tried less often.
+          // Evidence that kills a worker is set aside eventually; other causes make retries rarer.
           if (error instanceof WorkerEndedError && error.key === null)
             pausedUntil.set(`collect ${cluster}`, seconds() + PAUSE_SECONDS)
         } finally {
@@ -169,12 +169,12 @@ export function createService(
       const again = outcome.outcome === 'collected' ? outcome.again : undefined
       const level = complete === false || errors.length > 0 ? 'warn' : 'info'
       log({ level, event: 'collected', cluster, window, outcome: outcome.outcome, key, complete, again, errors })
-      // A cluster that does not answer would keep others waiting: its next window is asked for with the next plan.
+      // An unreachable cluster would delay others: its next window is requested by the next plan.
       if (complete === false) return
     }
   }
 
-  // ---- what follows from what is stored
+  // ---- work that follows from stored evidence
   let isKeeping = false
   let isWantedAgain = false
   let sealedAt: Seconds | null = null
@@ -280,7 +280,7 @@ export function createService(
     isDelivering = true
     begin(async () => {
       try {
-        // Nothing that is collected is what an alert may be about, too.
+        // Missing collections can be an alert, too.
         await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
         await attempt('deliver', mail !== null, deliverMails)
       } finally {
@@ -348,7 +348,7 @@ export function createService(
         planned = { at, patience: stuckAfter(clusters) }
         if (errors.length > 0) failed('plan', new Error(errors.join('; ')))
         else worked('plan')
-        // One that is under way is planned again, and must not wait behind itself.
+        // A window in progress is planned again, and must not wait for itself.
         waiting = new Map(
           Map.groupBy(
             due.filter(

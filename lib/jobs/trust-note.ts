@@ -9,7 +9,7 @@ import { type Objects, PreconditionFailedError } from '../store/objects/objects.
 import { readChangedSince } from '../store/registry/registry.ts'
 import { type Trust, checkWay, wayOf } from '../store/registry/trust.ts'
 
-/** How often others may be first, before something else must be wrong. */
+/** Number of concurrent writes before something else must be wrong. */
 const MAX_ROUNDS = 25
 
 const trustSchema = z.strictObject({
@@ -18,7 +18,7 @@ const trustSchema = z.strictObject({
   change: z.int().nonnegative(),
   /** Hash of each cluster's connection, by its id. */
   ways: z.record(z.string().refine(isClusterId), z.string().regex(/^[0-9a-f]{64}$/)),
-  /** A signed note about both. */
+  /** A signed note over both. */
   note: z.string(),
 })
 
@@ -29,7 +29,7 @@ export type NoteTrustDeps = {
   readonly objects: Objects
   /** The key that only operators may use. Opening clusters needs its public part only, and no signature. */
   readonly signer: () => Promise<Signer>
-  /** The store as it is named, without what else its address says: what is signed for one holds in no other. */
+  /** The store's name, without the options of its address: a signature for one store is invalid in another. */
   readonly place: string
 }
 
@@ -51,7 +51,7 @@ export function noteTrust({ objects, signer, place }: NoteTrustDeps): Trust {
   const change = async (changed: (ways: Signed['ways']) => Signed['ways']): Promise<void> => {
     for (let round = 1; ; round++) {
       const { signed: before, etag } = await read()
-      // Before what is signed is decided: a change that comes meanwhile is not covered by it.
+      // Before deciding what to sign: it does not cover a change that arrives meanwhile.
       const since = await readChangedSince(before.change, { objects })
       const kept = new Map([...before.ways].filter(([id]) => !since.ids.has(id)))
       const signed = { change: since.changes, ways: changed(kept) }

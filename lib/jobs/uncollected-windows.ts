@@ -6,11 +6,11 @@ export type UncollectedInput = {
   readonly settings: readonly WindowSetting[]
   readonly registeredAt: Seconds
   readonly now: Seconds
-  /** The oldest sample that Prometheus still has; null where it has none or cannot be asked. */
+  /** The oldest sample that Prometheus still has; null if it has none or cannot be queried. */
   readonly oldestSample: Seconds | null
-  /** Ends of windows that have a complete attempt. */
+  /** Ends of windows with a complete attempt. */
   readonly complete: ReadonlySet<string>
-  /** No attempt of this cluster is stored: then the windows before its registration are asked for, too. */
+  /** No attempt of this cluster is stored: then the windows before its registration are requested, too. */
   readonly isFirstRun: boolean
 }
 
@@ -22,7 +22,7 @@ export type Plan = {
   readonly lost: readonly Window[]
 }
 
-/** The expected windows up to now less the settle time that have no complete attempt yet. */
+/** Splits the expected windows without a complete attempt, up to now less the settle time. */
 export function planOf({ settings, registeredAt, now, oldestSample, complete, isFirstRun }: UncollectedInput): Plan {
   const from = isFirstRun && oldestSample !== null ? Math.min(oldestSample, registeredAt) : registeredAt
   const open = windowsBetween(settings, from, now - SETTLE_SECONDS).filter(({ end }) => !complete.has(end))

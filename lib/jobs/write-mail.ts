@@ -1,4 +1,4 @@
-/** The mail of a week of a channel, from what is stored to what is said. */
+/** Weekly mail of a channel, from the stored evidence to its content. */
 import { concurrently } from '../concurrently.ts'
 import { timeOf, toSeconds } from '../time/windows.ts'
 import { otherConditions } from '../deliver/alert/conditions.ts'
@@ -16,7 +16,7 @@ import { type MailReport, readMailReport } from './mail-report.ts'
 import { readReportInput, removedClusters } from './read-report-input.ts'
 import { countWordsOf } from '../deliver/alert/condition.ts'
 
-/** Which mail is written, and for whom. */
+/** Channel and week of a mail. */
 export type MailInstructions = {
   readonly channel: Channel
   readonly week: Pick<WeekMail, 'week' | 'from' | 'to'>
@@ -26,7 +26,7 @@ export type MailInstructions = {
   readonly version: string
   /** URL of the pages, without a slash at its end; null if there is none. */
   readonly url: string | null
-  /** How many recipients of the channel get no mail any more. */
+  /** Number of recipients of the channel who are suppressed. */
   readonly suppressed: SuppressedCounts
 }
 
@@ -36,7 +36,7 @@ export type WeekMailContent = MailContent & Pick<MailReport, 'download' | 'attac
 /** Number of clusters whose expiries are read at once. */
 const MAX_READS = 16
 
-/** Makes what is said to the recipients of a channel. Throws `StoreError` for a cluster whose history is damaged. */
+/** Renders the content for a channel's recipients. Throws `StoreError` for a cluster whose history is damaged. */
 export async function weekMail(
   { channel, week, now, version, url, suppressed }: MailInstructions,
   { objects }: { readonly objects: Objects },
@@ -91,7 +91,7 @@ export async function weekMail(
   return { ...content, download, attachments }
 }
 
-/** Clusters that were taken out of the registry since the week began: what was open there must not be missed in silence by who gets every cluster. */
+/** Clusters removed from the registry since the week began: their open paths must not disappear silently for recipients of all clusters. */
 async function takenOut({ from }: Pick<WeekMail, 'from'>, objects: Objects): Promise<readonly string[]> {
   const watched = await readWatched({ objects })
   return watched.flatMap(({ id, removedAt }) =>

@@ -5,16 +5,16 @@ import type { Objects } from '../../store/objects/objects.ts'
 import type { CollectedDue } from '../collect-window.ts'
 import type { Compacted, Job, Told } from './job.ts'
 
-/** How workers are started, and when they are ended. */
+/** Start and limits of workers. */
 export type WorkerSettings = {
-  /** The file that a worker runs, and its arguments. */
+  /** The worker's file, and its arguments. */
   readonly entry: string
   readonly args?: readonly string[]
-  /** The most memory for what a worker holds as values, in MB; default {@link MEMORY_MB}. */
+  /** Heap limit of a worker, in MB; default {@link MEMORY_MB}. */
   readonly memoryMb?: number
-  /** How long a worker may be busy with one attempt, in milliseconds; default {@link READING_MS}. */
+  /** Most time on one attempt, in milliseconds; default {@link READING_MS}. */
   readonly readingMs?: number
-  /** How long it may say nothing else, as while a cluster does not answer; default {@link SILENT_MS}. */
+  /** Most time without any other message, as while a cluster does not answer; default {@link SILENT_MS}. */
   readonly silentMs?: number
 }
 
@@ -24,22 +24,22 @@ const MEMORY_MB = 1000
 /** Windows within the budget take ten seconds, a minute on a busy machine. */
 const READING_MS = 5 * 60 * 1000
 
-/** Longer than one window takes, whatever times out. */
+/** Longer than one window takes with all timeouts. */
 const SILENT_MS = 60 * 60 * 1000
 
 /** Number of idle workers that are kept, since starting one takes as long as a window of a small cluster. */
 const MAX_KEPT = 1
 
-/** One that grew larger is not kept: the next one begins small. */
+/** A larger worker is not kept: the next one starts small. */
 const MAX_KEPT_BYTES = 400_000_000
 
-/** How often a cluster that ends its worker is tried in one compaction. */
+/** Number of tries of a cluster that kills its worker in one compaction. */
 const MAX_TRIES = 4
 
-/** A worker ended before its job was done. One line that says of what. */
+/** A worker ended before its job was done. One line with the cause. */
 export class WorkerEndedError extends Error {
   override readonly name = 'WorkerEndedError'
-  /** The evidence that it was busy with; null where it was none, or is not known. */
+  /** The evidence that it was reading; null if none, or unknown. */
   readonly key: string | null
   constructor(message: string, key: string | null) {
     super(message)
@@ -47,11 +47,11 @@ export class WorkerEndedError extends Error {
   }
 }
 
-/** Does jobs in processes of its own. */
+/** Does jobs in separate processes. */
 export type WorkerPool = {
-  /** As `collectDue`. Throws {@link WorkerEndedError}, and an `Error` with the worker's own line where the job failed. */
+  /** The same as `collectDue`. Throws {@link WorkerEndedError}, and an `Error` with the worker's own line if the job failed. */
   readonly collect: (message: Extract<Job, { kind: 'collect' }>['message']) => Promise<CollectedDue>
-  /** Derives from what is stored of a window. Throws as `collect` does. */
+  /** Derives from the stored attempts of a window. Throws as `collect` does. */
   readonly derive: (job: Omit<Extract<Job, { kind: 'derive' }>, 'kind'>) => Promise<void>
   /** Compacts clusters, and reports the outcome of each: one that kills the worker does not hold up the others. */
   readonly compact: (
@@ -59,14 +59,14 @@ export type WorkerPool = {
     how: { readonly now: Date; readonly atOnce: number; readonly isOver?: () => boolean },
     onCompacted: (outcome: Compacted) => void,
   ) => Promise<void>
-  /** Ends all workers, whatever they do. */
+  /** Kills all workers. */
   readonly close: () => void
 }
 
-/** How a job went that ended its worker: what it was busy with. */
+/** The end of a worker during a job: what it was reading. */
 type Ended = { readonly why: string; readonly reading: string | null; readonly last: string | null }
 
-/** Makes a pool. As many workers run as jobs are asked for at once; one without a job is kept for the next. */
+/** Makes a pool. It runs as many workers as there are concurrent jobs; an idle one is kept for the next. */
 export function workerPool(
   { entry, args = [], memoryMb = MEMORY_MB, readingMs = READING_MS, silentMs = SILENT_MS }: WorkerSettings,
   objects: Objects,
@@ -80,7 +80,7 @@ export function workerPool(
 
   function start(): ChildProcess {
     const child = fork(entry, args, {
-      // V8 lets the space for new objects grow with the machine's memory.
+      // V8 sizes the space for new objects by the machine's memory.
       execArgv: [`--max-old-space-size=${memoryMb}`, '--semi-space-growth-factor=1'],
       // Discard V8's output about exhausted memory.
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -95,7 +95,7 @@ export function workerPool(
     return child
   }
 
-  /** A worker without a job keeps this process from nothing. */
+  /** An idle worker does not keep this process alive. */
   function release(child: ChildProcess, rss: number): void {
     if (idle.length >= MAX_KEPT || rss > MAX_KEPT_BYTES || !child.connected) {
       child.kill('SIGKILL')
@@ -113,7 +113,7 @@ export function workerPool(
     return kept ?? start()
   }
 
-  /** Gives what the job gave, or how its worker ended. Throws what the job threw. */
+  /** Returns the result of the job, or how its worker ended. Throws the job's error. */
   function run(job: Job, onCompacted: (outcome: Compacted) => void): Promise<CollectedDue | null | Ended> {
     const child = take()
     let reading: string | null = null
@@ -164,7 +164,7 @@ export function workerPool(
     })
   }
 
-  /** Counts what ended a worker, and says so in one line. */
+  /** Counts the evidence that killed a worker, and returns one line about it. */
   async function blame(what: string, key: string | null, why: string): Promise<string> {
     const line = `Cannot ${what}: the process that did so ended, ${why}`
     if (key === null) return line
@@ -209,7 +209,7 @@ export function workerPool(
         const line = await blame(`derive cluster "${first}"`, key, outcome.why)
         tries += most === 1 ? 1 : 0
         if (most === 1 && (key === null || tries === MAX_TRIES)) {
-          // It would end the next one, too: the next day tries it again.
+          // It would kill the next worker, too: it is retried on the next day.
           onCompacted({ cluster: first, windows: 0, errors: [line], problem: null })
           left = others
           tries = 0

@@ -1,4 +1,4 @@
-/** The side of a worker: takes one job after the other from the process that started it, and ends with that. */
+/** The worker's side: does one job after another for its parent process, and ends with it. */
 import { Worker } from 'node:worker_threads'
 import { assessWindow } from '../../assess/window/window.ts'
 import { concurrently } from '../../concurrently.ts'
@@ -12,7 +12,7 @@ import { type CollectDueDeps, type CollectInput, type CollectedDue, collectDue }
 import { compactHistory } from '../compact-history.ts'
 import type { Compacted, Job, Told } from './job.ts'
 
-/** The store, how a cluster is opened, and who collects. */
+/** The store, how to open a cluster, and the collector. */
 export type JobDeps = CollectDueDeps & CollectInput
 
 /**
@@ -53,20 +53,20 @@ async function compact(
       const { windows, errors } = await compactHistory(cluster, at, { objects, listed })
       onCompacted({ cluster: cluster.id, windows: windows.length, errors, problem: null })
     } catch (error) {
-      // One cluster must not keep the others from being brought up.
+      // One cluster must not hold up the others.
       if (!(error instanceof Error)) throw error
       onCompacted({ cluster: cluster.id, windows: 0, errors: [], problem: error.message })
     }
   })
 }
 
-/** Ends this process with the one that started it, also while evidence keeps it from hearing of that: a thread of its own looks each second. */
+/** Ends this process with its parent, even while evidence blocks its event loop: a separate thread checks each second. */
 function endWithParent(): void {
   const watch = `setInterval(() => { if (process.ppid !== ${process.ppid}) process.kill(process.pid, 'SIGKILL') }, 1000)`
   new Worker(watch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 16 } }).unref()
 }
 
-/** Does the jobs that the process that started this one sends, one after the other, until that one is gone. */
+/** Does the jobs that the parent process sends, one after another, until the parent is gone. */
 export async function serveJobs(deps: JobDeps): Promise<void> {
   endWithParent()
   const tell = (message: Told): void => void process.send?.(message)
