@@ -25,7 +25,7 @@ import { compareText } from '../../text/order.ts'
 import { errorLine } from '../../text/error-line.ts'
 import type { AlertFacts, AlertPath, ClusterFacts } from './condition.ts'
 
-/** So long a window may take to be collected before it counts as not collected. */
+/** Time for collecting a window before it counts as not collected. */
 const GRACE_SECONDS = 10 * 60
 
 const NOTHING = {
@@ -47,7 +47,7 @@ export async function expiryFacts(clusterId: string, objects: Objects): Promise<
   return last?.collected === true ? { id: clusterId, problem: null, ...NOTHING, ...cryptoFacts(last) } : null
 }
 
-/** Which paths are judged. */
+/** Settings that decide which paths are judged. */
 type JudgedSettings = Pick<ReportSettings, 'judgedClasses' | 'platformNamespaces'>
 
 /** The current facts about a cluster. Never throws: a failed read is its `problem`. */
@@ -154,7 +154,7 @@ async function judgedPaths(
   return all.filter((path) => judgedClasses.includes(pathClass(path, namespaces)))
 }
 
-/** Each episode with the path that it is of, and how that was seen last. Its id begins with that of its path. */
+/** Each episode with its path, and how it was last seen. Its id begins with the path's. */
 function pathsOf({ paths, episodes, seen }: Recent): readonly AlertPath[] {
   const byId = new Map(paths.map((path) => [path.pathId, path]))
   return episodes.flatMap((episode): readonly AlertPath[] => {
@@ -179,9 +179,9 @@ function cryptoFacts(last: Recent['last']): Pick<ClusterFacts, 'certificate' | '
 }
 
 /**
- * Since when nothing was sealed; null where no log was ever begun, or it is not known yet: the first run of a log that has just been begun may be under way.
+ * Since when nothing was sealed; null if no log was ever begun, or if unknown: the first run of a new log may still be in progress.
  *
- * @param clusters those that are registered
+ * @param clusters the registered ones
  */
 export async function sealFacts(at: Date, clusters: readonly Cluster[], objects: Objects): Promise<AlertFacts['seal']> {
   if ((await objects.get(vkeyKey)) === undefined) return null
@@ -202,7 +202,10 @@ export async function readWaivers(objects: Objects): Promise<AlertFacts['waivers
   }
 }
 
-/** Which paths are judged, and why that cannot be read, in one line: then paths of every class are. A store that does not answer is asked again with the next look. */
+/**
+ * The judged paths, and why the settings are unreadable, in one line: then paths of every class are judged. If the store does not answer, the next look
+ * retries.
+ */
 export async function readJudged(
   objects: Objects,
 ): Promise<{ readonly settings: JudgedSettings; readonly problem: string | null }> {

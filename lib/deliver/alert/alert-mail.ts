@@ -1,4 +1,4 @@
-/** An alert in words: as a mail, as what is posted and published. */
+/** Alerts as text: for mail, webhooks and topics. */
 import { datesOf } from '../../time/dates.ts'
 import { cutLine, printable } from '../../text/printable.ts'
 import { pageTemplate } from '../../report/page-template.ts'
@@ -26,7 +26,7 @@ export type AlertView = {
       /** The fix: a sentence, then lines that can be pasted. */
       readonly fix: readonly string[]
     }[]
-    /** How many are not shown; empty where all are. */
+    /** Number of entries that are not shown; empty if all are. */
     readonly more: string
   }[]
   /** URL of the pages; null: none. */
@@ -45,7 +45,7 @@ export type AlertContent = {
   readonly json: string
 }
 
-/** How many of a list are shown; the first with which the page fits. */
+/** Numbers of shown entries of a list; the first with which the page fits is used. */
 const STEPS = [50, 25, 12, 6, 3, 1] as const
 
 const MAX_SUBJECT_LENGTH = 180
@@ -65,7 +65,7 @@ const ENDED_GROUPS: readonly {
   { title: 'Over', word: 'over', endings: ['fixed', 'refused', 'over'] },
 ]
 
-/** Words a notice. */
+/** Renders a notice. */
 export function alertContent(notice: Notice, channel: Channel, page: string | null): AlertContent {
   const view = fittingView(STEPS, (most) => alertView(notice, channel, page, most), alertHtml)
   return {
@@ -147,7 +147,7 @@ function alertJson({ id, at, began, ended }: Notice, channel: Channel, subject: 
   })
 }
 
-/** The first of them, as many as a message may hold. */
+/** The first entries that fit into a message. */
 function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {
   let bytes = 0
   const first = conditions.findIndex((condition) => {
@@ -157,7 +157,7 @@ function fitting<T extends Condition>(conditions: readonly T[]): readonly T[] {
   return first === -1 ? conditions : conditions.slice(0, first)
 }
 
-/** `over` only of what was seen to be: what is accepted, or not watched, is counted as that. */
+/** `over` counts only observed endings: waived and unwatched conditions are counted as such. */
 function subjectOf({ began, ended }: Notice, channel: Channel): string {
   const news = [
     countWordsOf(began),

@@ -44,7 +44,7 @@ const stateSchema = z.object({
   ),
 })
 
-/** The state of a channel's alerts as it is stored; `etag` is null where none is. */
+/** The stored state of a channel's alerts; `etag` is null if there is none. */
 export type KeptAlerts = { readonly state: AlertState; readonly etag: string | null }
 
 /**

@@ -40,14 +40,14 @@ export function countWordsOf(conditions: readonly Pick<Condition, 'kind'>[]): st
 
 /** A current or past alert condition. */
 export type Condition = {
-  /** Names it for as long as it lasts, and when it comes again. */
+  /** Identifies it while it lasts, and when it returns. */
   readonly key: string
   readonly kind: ConditionKind
-  /** Null where it is of no single cluster. */
+  /** Null if it concerns no single cluster. */
   readonly cluster: string | null
   /** RFC 3339: since when it is known. */
   readonly since: string
-  /** In words, printable, one line. */
+  /** Its text, printable, one line. */
   readonly line: string
   /** Cause and fix, each a printable line; empty if unknown or if there is nothing to say. */
   readonly details: readonly string[]
@@ -55,7 +55,7 @@ export type Condition = {
 
 /** A current condition. */
 export type Present = Condition & {
-  /** Id of the episode of a path; null for whatever else. */
+  /** Id of the episode of a path; null for other kinds. */
   readonly episode: string | null
   /** Id of the waiver that accepts a path; null if none does. Accepted paths are not reported. */
   readonly waiver: string | null
@@ -73,7 +73,7 @@ export type Watched = Omit<Present, 'details' | 'tellAgainAt'> & {
   readonly toldAt: string | null
 }
 
-/** An episode of a path, and how it was seen last while it was not encrypted; null where that is not known. */
+/** An episode of a path, and how it was last seen while unencrypted; null if unknown. */
 export type AlertPath = PathEpisode & {
   readonly seen: Pick<PathRow, 'state' | 'outcome' | 'reason' | 'cause' | 'settings'> | null
 }
@@ -81,26 +81,26 @@ export type AlertPath = PathEpisode & {
 /** The facts about a cluster. */
 export type ClusterFacts = {
   readonly id: string
-  /** Why its history cannot be read; then nothing else of it is known. One line. */
+  /** Why its history is unreadable; then everything else about it is unknown. One line. */
   readonly problem: string | null
-  /** RFC 3339: when it was looked at first; null where that is not known. */
+  /** RFC 3339: its first look; null if unknown. */
   readonly firstLookAt: string | null
-  /** Every episode that is open, and those that ended. */
+  /** All open episodes, and the ended ones. */
   readonly episodes: readonly AlertPath[]
   /** The expected windows that should have been collected, oldest first. */
   readonly windows: readonly {
     readonly end: string
     /** Null: a list says that there was nothing to observe. That is no loss, and ends none. */
     readonly isObserved: boolean | null
-    /** How much of what was to be seen was; null where that is not known. */
+    /** The observed share of the expected; null if unknown. */
     readonly share: number | null
   }[]
-  /** Every namespace in which a pod with a proxy was to be seen lately. */
+  /** All namespaces that lately had a pod with a proxy. */
   readonly namespaces: readonly {
     readonly name: string
-    /** The last two of `windows`, as to what was to be seen in the namespace; null: nothing, as the last complete list says. */
+    /** The last two of `windows`, for this namespace; null: nothing was expected, according to the last complete list. */
     readonly windows: ClusterFacts['windows']
-    /** RFC 3339: end of the last window in which some of it was observed; null where that is not known. */
+    /** RFC 3339: end of the last window in which some of it was observed; null if unknown. */
     readonly seenAt: string | null
   }[]
   /** Whether a complete list covers the last window: in a namespace that it does not name, there was nothing to observe. */
@@ -109,32 +109,32 @@ export type ClusterFacts = {
   readonly certificate: {
     readonly expires: string
     readonly asOf: string
-    /** Whether every proxy that was to be seen then was. */
+    /** Whether every expected proxy was observed then. */
     readonly isOfAll: boolean
   } | null
-  /** Null where they are not known. */
+  /** Null if unknown. */
   readonly trustAnchors:
     | readonly { readonly subject: string; readonly sha256: string; readonly notAfter: string }[]
     | null
 }
 
-/** All that is known when alerts are decided. */
+/** All facts on which alerts are decided. */
 export type AlertFacts = {
   /** RFC 3339. */
   readonly now: string
   readonly clusters: readonly ClusterFacts[]
   /** The waivers. If they cannot be read, `problem` says why in one line, and nothing counts as accepted. */
   readonly waivers: { readonly all: readonly Waiver[]; readonly problem: string | null }
-  /** Why the scope cannot be read, in one line; then paths of every class are among `clusters`. Null: it can. */
+  /** Why the scope is unreadable, in one line; then paths of every class are among `clusters`. Null: it is readable. */
   readonly scopeProblem: string | null
-  /** Since when nothing was sealed, RFC 3339, null where that is not known. Null: there is no log. */
+  /** Since when nothing was sealed, RFC 3339, null if unknown. Null: there is no log. */
   readonly seal: { readonly isBehind: boolean; readonly since: string | null } | null
 }
 
-/** Names from clusters have any length. */
+/** Names from clusters can have any length. */
 const MAX_LINE_LENGTH = 600
 
-/** The facts of a look, so that each of ten thousand conditions is found at once. */
+/** The facts of a look, indexed for ten thousand conditions. */
 export type KnownFacts = {
   readonly channel: Channel
   readonly facts: AlertFacts
@@ -142,7 +142,7 @@ export type KnownFacts = {
   readonly clusters: ReadonlyMap<string, KnownCluster>
 }
 
-/** A cluster with its episodes by what they are asked for. */
+/** A cluster with its episodes by id and path. */
 export type KnownCluster = ClusterFacts & {
   readonly byEpisode: ReadonlyMap<string, AlertPath>
   /** Oldest first. */

@@ -9,14 +9,14 @@ import { pathConditions } from './path-conditions.ts'
 import { cut } from './condition.ts'
 
 const DAY = 24 * 60 * 60
-/** Linkerd renews a proxy's certificate of a day with seven hours left; with less than two it does not. */
+/** Linkerd renews a proxy's one-day certificate with seven hours left; with less than two hours left, renewal has failed. */
 const CERTIFICATE_SECONDS = 2 * 60 * 60
-/** A new anchor takes weeks to be everywhere. */
+/** Distributing a new anchor takes weeks. */
 const TRUST_ANCHOR_SECONDS = 30 * DAY
 /** Before it expires, and when it does, the alert is repeated for those who forgot one of weeks ago. */
 const ANCHOR_TOLD_AGAIN_SECONDS = [7 * DAY, DAY, 0]
 
-/** Kubernetes has none that is longer. */
+/** The limit of Kubernetes. */
 const MAX_NAME_LENGTH = 63
 
 /** Prepares the facts of a look for a channel. */
@@ -122,7 +122,7 @@ function wholeConditions(
     ]
   const conditions: Present[] = []
   const [last, secondLast] = [windows.at(-1), windows.at(-2)]
-  // Two windows begin it, one that is seen ends it: one late window that was filled must not.
+  // Two lost windows begin it, one observed window ends it: one late window that was filled must not begin it.
   const isLost = before.get(`coverage/${id}`)?.isActive === true || secondLast?.isObserved === false
   const isDark = last?.isObserved === false && isLost
   if (isDark) {

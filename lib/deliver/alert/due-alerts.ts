@@ -24,7 +24,7 @@ export type Notice = {
 
 /** The alerts sent to a channel. */
 export type AlertState = {
-  /** How many notices there were. */
+  /** Number of notices so far. */
   readonly sequence: number
   readonly watched: readonly Watched[]
   /** Notices of the last days, oldest first: their delivery is checked for that long. */
@@ -37,13 +37,13 @@ export const NO_ALERTS: AlertState = { sequence: 0, watched: [], notices: [] }
 /** The beginning of one condition is reported at most once in this time, however often it comes and goes. */
 const COOL_DOWN_SECONDS = 6 * 60 * 60
 
-/** So long notices are kept, and looked after. */
+/** How long notices are kept, and their delivery checked. */
 const NOTICE_SECONDS = 3 * 24 * 60 * 60
 
 /** Number of conditions whose fix is kept: no form of an alert shows more. */
 const MAX_DETAILED = 200
 
-/** Longer than any run takes from its beginning to its decision. */
+/** Longer than any run takes from its start to its decision. */
 const SLOW_SECONDS = 60 * 60
 
 /** Whether the last notice is younger than a look that began at a time: then the look has older data, and must not decide. */
@@ -105,7 +105,7 @@ export function decideAlerts(
   return { state: { sequence, watched, notices: [...recent, notice] }, notice }
 }
 
-/** After the first of two times, and not after the second. */
+/** Whether a time is after the first of two times, and not after the second. */
 const isBetween = (time: string, from: string, to: string): boolean =>
   toSeconds(from) < toSeconds(time) && toSeconds(time) <= toSeconds(to)
 
@@ -115,12 +115,12 @@ function addresseesOf({ recipients, webhook, snsTopic }: Channel): readonly stri
   return [...recipients, ...places.map(endpointPseudonym)]
 }
 
-/** A place that is no person, as claims name it. */
+/** The pseudonym of an endpoint, as claims name it. */
 export function endpointPseudonym(address: string): string {
   return `r${createHash('sha256').update(address).digest('hex').slice(0, 32)}`
 }
 
-/** With the time, so that a state that was lost does not give two notices one name. */
+/** Includes the time, so that after a lost state no two notices have one id. */
 function noticeId(channel: string, sequence: number, now: string): string {
   return createHash('sha256').update(`${channel} ${sequence} ${now}`).digest('hex').slice(0, 32)
 }

@@ -83,7 +83,7 @@ function namespaceEnd(
   return { ending: 'over', line: `observed again, up to ${dates.moment(last.end)}${shareOf(last.share)} ${told}` }
 }
 
-/** One proxy of a hundred ends it, too, so that must be said. */
+/** One proxy of a hundred ends it, too, so the share is stated. */
 const shareOf = (share: number | null): string =>
   share === null || share === 1 ? '' : `, ${shareWords(share)} of what was to be seen`
 

@@ -13,7 +13,7 @@ import { cut } from './condition.ts'
 /** An operator who registers a cluster adds its channel before the first look or in the same session. */
 const SITTING_SECONDS = 60 * 60
 
-/** The conditions of a cluster's paths that are not encrypted. */
+/** The conditions of a cluster's unencrypted paths. */
 export function pathConditions(
   known: KnownFacts,
   { id, problem, firstLookAt, episodes, byPath }: KnownCluster,
@@ -63,7 +63,7 @@ function acceptedBy(path: PathEpisode, cluster: string, { waivers, now }: AlertF
   return waivers.problem === null ? waiverFor({ ...path, cluster }, RULE, waivers.all, now) : null
 }
 
-/** The waiver that ended last of those that accepted a path while it was open. */
+/** Of the waivers that accepted a path while it was open, the one that ended last. */
 function lapsedWaiver(path: PathEpisode, cluster: string, { waivers, now }: AlertFacts): Waiver | undefined {
   return waivers.all
     .filter(
@@ -77,9 +77,9 @@ function lapsedWaiver(path: PathEpisode, cluster: string, { waivers, now }: Aler
 }
 
 /**
- * Why a path that was accepted is not any more.
+ * Why a formerly accepted path is no longer accepted.
  *
- * @param accepted id of the waiver that accepted it when it was looked at last; null for none
+ * @param accepted id of the waiver that accepted it at the last look; null for none
  */
 function notAcceptedWords(
   lapsed: Waiver | undefined,
@@ -103,7 +103,7 @@ function detailsOf({ seen, ...path }: AlertPath): readonly string[] {
     ...fix
       .split('\n')
       .filter((line) => line !== '')
-      // Commands keep lines of their own, so that they can be pasted.
+      // Commands keep their own lines, so that they can be pasted.
       .map((line, index) => `${index === 0 ? 'fix: ' : ''}${printable(line)}`),
   ].map(cut)
 }

@@ -18,19 +18,19 @@ const SEND_AT = /^([01]\d|2[0-3]):[0-5]\d$/
 const NAMESPACE_PATTERN = /^(?=.{1,63}$)[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$/
 
 const channelSchema = z.strictObject({
-  /** As the id of a cluster: 1 to 63 of `a-z`, `0-9` and `-`. */
+  /** Like a cluster's id: 1 to 63 of `a-z`, `0-9` and `-`. */
   id: z.string().refine(isClusterId),
-  /** RFC 3339. No mail is sent that was due before. */
+  /** RFC 3339. Mails due before are not sent. */
   addedAt: z.iso.datetime(),
-  /** Ids, in text order; empty: every cluster that is registered when a mail is made. */
+  /** Ids, in text order; empty: every cluster registered when a mail is made. */
   clusters: z.array(z.string().refine(isClusterId)).readonly(),
   /** Patterns with `*`, in text order; a path belongs to the channel if either end is in one of them. Empty: every namespace. */
   namespaces: z.array(z.string().regex(NAMESPACE_PATTERN)).readonly(),
-  /** For whom it is, as the subject says it; null where that is not said. It narrows nothing. */
+  /** The team in the subject; null if none. It restricts nothing. */
   team: z.string().nullable(),
   /** Pseudonyms, in text order. */
   recipients: z.array(z.string().regex(PSEUDONYM)).readonly(),
-  /** IANA name: its weeks are the channel's, and mails tell times in it. */
+  /** IANA name: defines the channel's weeks and the times in mails. */
   timeZone: z.string(),
   /** `07:00`: on Monday, on the clock of the time zone. */
   sendAt: z.string().regex(SEND_AT),
@@ -51,19 +51,19 @@ const channelSchema = z.strictObject({
     .refine(({ secretFile, secret }) => (secretFile === undefined) !== (secret === undefined))
     .readonly()
     .nullable(),
-  /** ARN of a topic of Amazon SNS to which alerts are published, too; null: none. */
+  /** ARN of an Amazon SNS topic to which alerts are published, too; null: none. */
   snsTopic: z.string().nullable(),
-  // This and what follows is absent in what was recorded before there was any.
+  // This and the following are absent in older records.
   /**
-   * RFC 3339: since when its mails have a link to download the report, which works without login; what was made before does not work. Null: they have
-   * none, and none works.
+   * RFC 3339: since when its mails have a link to download the report, which works without login; older links do not work. Null: its mails have none, and none
+   * works.
    */
   downloadsSince: z.iso.datetime().nullable().default(null),
   /** Whether the report is attached to its mails, as a PDF. */
   attachesPdf: z.boolean().default(false),
 })
 
-/** A channel as it is kept. It names people by pseudonyms, since what is recorded of changes cannot be deleted again. */
+/** A stored channel. It names people by pseudonyms, since records of changes cannot be deleted. */
 export type Channel = Readonly<z.infer<typeof channelSchema>>
 
 /** Endpoint for alerts: an https URL, which is recorded, and the location of the secret that signs them, one of the two. */
@@ -75,7 +75,7 @@ export type ChannelOptions = {
   readonly clusters?: readonly string[]
   readonly namespaces?: readonly string[]
   readonly team?: string
-  /** Addresses of mail. */
+  /** Mail addresses. */
   readonly recipients?: readonly string[]
   /** Default UTC. */
   readonly timeZone?: string
@@ -102,11 +102,11 @@ export class ChannelError extends Error {
   override readonly name = 'ChannelError'
 }
 
-/** A mail that goes to more people is for a mailing list. */
+/** More recipients need a mailing list. */
 const MAX_RECIPIENTS = 200
 const MAX_NAMES = 100
 
-// The local part as HTML has it for `input type=email`: no quotes, no comments, nothing outside ASCII.
+// The local part as in HTML's `input type=email`: no quotes, no comments, nothing outside ASCII.
 const ADDRESS = /^([A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64})@([^@\s]{1,253})$/
 const DOMAIN = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)*[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
@@ -114,7 +114,7 @@ const contentSchema = z.object({
   channels: z.array(channelSchema).refine((all) => new Set(all.map(({ id }) => id)).size === all.length),
 })
 
-/** The channels of a recorded change; undefined where it holds none that we write. */
+/** The channels in a recorded change; undefined if its content is invalid. */
 export function decodeChannels(content: unknown): readonly Channel[] | undefined {
   return contentSchema.safeParse(content).data?.channels
 }
@@ -125,8 +125,7 @@ export function isPseudonym(text: string): boolean {
 }
 
 /**
- * A channel after an operator spoke. `recipients` are the pseudonyms of the addresses that were given.
- * Throws {@link ChannelError} for what cannot be.
+ * Applies an operator's settings to a channel. `recipients` are the pseudonyms of the given addresses. Throws {@link ChannelError} for invalid settings.
  *
  * @param before undefined for a new one
  * @param now RFC 3339
@@ -168,7 +167,7 @@ export function changeChannel(
   return channel
 }
 
-/** Whether the report itself leaves with the mails of a channel: by a link without login, or attached. */
+/** Whether the report itself is sent with the mails of a channel: by a link without login, or attached. */
 export function givesReport({ downloadsSince, attachesPdf }: Channel): boolean {
   return downloadsSince !== null || attachesPdf
 }
@@ -194,15 +193,15 @@ const DEFAULTS = {
   attachesPdf: false,
 } as const
 
-/** Refuses what cannot be an id. Throws {@link ChannelError}. */
+/** Throws {@link ChannelError} for an invalid id. */
 export function checkChannelId(id: string): void {
   if (!isClusterId(id))
     throw channelError(id, 'an id has 1 to 63 of "a-z", "0-9" and "-", and neither begins nor ends with "-"')
 }
 
 /**
- * Addresses as they are sent to, each once: the domain in lower case and ASCII. Two that differ in case alone are one, the first.
- * Throws {@link ChannelError}, which says which one of them is wrong by its number, since errors end up in logs.
+ * Normalises addresses, each once: the domain in lower case and ASCII. Addresses that differ in case alone are one, the first. Throws {@link ChannelError},
+ * which names an invalid address by its number, since errors end up in logs.
  */
 export function checkedAddresses(id: string, addresses: readonly string[]): readonly string[] {
   if (addresses.length > MAX_RECIPIENTS)
@@ -225,7 +224,7 @@ export function checkedAddresses(id: string, addresses: readonly string[]): read
   return [...known.values()]
 }
 
-/** Whether the path between these namespaces is news for a channel. An end without a namespace (outside, or without a name) decides nothing. */
+/** Whether the path between these namespaces belongs to a channel. An end without a namespace (outside, or without a name) decides nothing. */
 export function isOfChannel({ namespaces }: Channel, ends: readonly { readonly namespace: string }[]): boolean {
   return namespaces.length === 0 || ends.some(({ namespace }) => namespace !== '' && matchesAny(namespaces, namespace))
 }
@@ -304,7 +303,7 @@ function formatOf(id: string, format: string): MailFormat {
   throw channelError(id, `${JSON.stringify(format)} is no format of a mail, wanted ${MAIL_FORMATS.join(' or ')}`)
 }
 
-/** Never quotes the address: what is wrong with it may be a credential inside. */
+/** Never quotes the address: its problem may be a credential inside. */
 function checkedWebhook(id: string, webhook: Channel['webhook']): Channel['webhook'] {
   if (webhook === null) return null
   const url = URL.parse(webhook.url)

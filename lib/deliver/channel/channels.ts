@@ -1,4 +1,4 @@
-/** The channels in force: those of the latest change that is recorded. */
+/** Channels in force: those of the latest recorded change. */
 import canonicalize from 'canonicalize'
 import { timeOf } from '../../time/windows.ts'
 import { type ChangeAuthor, damagedChange, readLatestChange, recordChange } from '../../store/registry/changes.ts'
@@ -15,15 +15,15 @@ import {
 } from './channel.ts'
 import { keepRecipients, settleRecipients } from './recipients.ts'
 
-/** How often others may be first with a change, before something else must be wrong. */
+/** Number of concurrent changes before something else must be wrong. */
 const MAX_ROUNDS = 25
 
-/** The channels in force, by id; empty where there never was one. Throws an `Error` that names the key of a damaged change. */
+/** The channels in force, by id; empty if there never was one. Throws an `Error` that names the key of a damaged change. */
 export async function readChannels(objects: Objects): Promise<readonly Channel[]> {
   return (await latest(objects)).channels
 }
 
-/** Adds a channel, or changes what is given of one that is there. Throws `ChannelError` for what cannot be. */
+/** Adds a channel, or changes the given settings of an existing one. Throws `ChannelError` for invalid settings. */
 export async function addChannel(
   options: ChannelOptions,
   author: ChangeAuthor,
@@ -33,7 +33,7 @@ export async function addChannel(
   checkChannelId(id)
   const addresses = checkedAddresses(id, options.recipients ?? [])
   const now = timeOf(author.now)
-  // Once without the pseudonyms: what cannot be leaves no address behind.
+  // Validate once without the pseudonyms: invalid settings leave no address behind.
   changeChannel(
     (await readChannels(objects)).find((channel) => channel.id === id),
     options,
@@ -52,7 +52,7 @@ export async function addChannel(
   return outcome
 }
 
-/** Takes a channel away; what it delivered stays listed. False where there was none. */
+/** Removes a channel; its deliveries stay listed. False if there was none. */
 export async function removeChannel(id: string, author: ChangeAuthor, objects: Objects): Promise<boolean> {
   let wasThere = false
   await changeChannels(author, objects, (channels) => {

@@ -16,10 +16,10 @@ import {
   withoutSuppressed,
 } from './suppressions.ts'
 
-/** One thing that was looked at. */
+/** One check of a channel. */
 export type ChannelCheck = {
   readonly title: string
-  /** Why no mail will be sent, or none that says anything, and what to do; null where nothing is wrong. */
+  /** Why no mail will be sent, or only an empty one, and the remedy; null if there is no problem. */
   readonly problem: string | null
   /** A problem worth a look although it works; null for none. */
   readonly warning: string | null
@@ -31,19 +31,19 @@ export type ChannelSurroundings = {
   readonly clusters: readonly string[]
   readonly recipients: Recipients
   readonly suppressions: readonly Suppression[]
-  /** Namespaces that were ever seen, by id of their cluster. One that is absent has no history that can be read. */
+  /** All namespaces ever seen, by cluster id. A missing cluster has no readable history. */
   readonly namespaces: ReadonlyMap<string, ReadonlySet<string>>
   /** The latest week with a stored report, in its own time zone; null if there is none, or if not needed. */
   readonly lastReport: { readonly label: string; readonly timeZone: string } | null
   /** Why the secret file of a webhook cannot be read on this machine, by id of the channel; absent if it can, or if there is none. One line. */
   readonly unreadSecrets: ReadonlyMap<string, string>
-  /** Whether functions may work on the store, too: they have no file of this machine. */
+  /** Whether functions may use the store, too: they have no files of this machine. */
   readonly isShared: boolean
   /** RFC 3339. */
   readonly now: string
 }
 
-/** Looks at everything a channel names. */
+/** Checks everything that a channel names. */
 export function checkChannel(channel: Channel, around: ChannelSurroundings): readonly ChannelCheck[] {
   return [
     clusterCheck(channel, around),
@@ -127,7 +127,7 @@ function dueCheck(channel: Channel, { now }: ChannelSurroundings): ChannelCheck 
   }
 }
 
-/** Whether there will be a report to give by the time of the mail. */
+/** Whether a report will exist by the time of the mail. */
 function reportCheck(channel: Channel, { lastReport, now }: ChannelSurroundings): ChannelCheck {
   const { id, downloadsSince, attachesPdf, timeZone } = channel
   const title = `the report leaves with it, ${[...(downloadsSince === null ? [] : ['by a link without login']), ...(attachesPdf ? ['attached'] : [])].join(' and ')}`

@@ -18,19 +18,19 @@ const bookSchema = z.object({
   format: z.literal('ciphertrail/recipients/1'),
   /** 32 bytes, base64. A pseudonym is an HMAC under it: without it, addresses cannot be guessed by trying. */
   key: z.base64(),
-  /** Number of the change of channels that was looked at last. */
+  /** Number of the latest processed change of channels. */
   change: z.int().nonnegative(),
   addresses: z.record(z.string().refine(isPseudonym), z.string()),
 })
 type Book = z.infer<typeof bookSchema>
 
-/** The addresses that are known, by pseudonym. Throws an `Error` that names the key where they are damaged. */
+/** The known addresses, by pseudonym. Throws an `Error` that names the key if they are damaged. */
 export async function readRecipients(objects: Objects): Promise<Recipients> {
   const { book } = await readBook(objects)
   return new Map(Object.entries(book?.addresses ?? {}))
 }
 
-/** The pseudonyms of addresses, in their order, and keeps the addresses. Two that differ in case alone have one. */
+/** Stores addresses, and returns their pseudonyms in order. Addresses that differ in case alone have one. */
 export async function keepRecipients(addresses: readonly string[], objects: Objects): Promise<readonly string[]> {
   if (addresses.length === 0) return []
   const book = await changeBook(objects, (known) => withAddresses(known, addresses))
@@ -57,7 +57,7 @@ export async function settleRecipients(
 }
 
 function withAddresses(book: Book, addresses: readonly string[]): Book {
-  // An address that is known stays as it was written first: that it is another person in other letters is not to be thought.
+  // A known address keeps its first spelling: different case practically never means another person.
   const added = Object.fromEntries(addresses.map((address) => [pseudonymOf(book, address), address]))
   return { ...book, addresses: { ...added, ...book.addresses } }
 }

@@ -13,10 +13,10 @@ const SUPPRESSION_REASONS = ['unsubscribed', 'bounced', 'complained'] as const
 /** Why a recipient is suppressed. */
 export type SuppressionReason = (typeof SUPPRESSION_REASONS)[number]
 
-/** A recipient, as a pseudonym, who gets no more mail. */
+/** A suppressed recipient, by pseudonym. */
 export type Suppression = {
   readonly recipient: string
-  /** Null: of every channel. */
+  /** Null: all channels. */
   readonly channel: string | null
   readonly reason: SuppressionReason
   /** RFC 3339. */
@@ -59,10 +59,10 @@ export async function readSuppressions(objects: Objects): Promise<readonly Suppr
   return all
 }
 
-/** How many recipients of a channel get no mail, by why. */
+/** Numbers of suppressed recipients of a channel, by reason. */
 export type SuppressedCounts = Readonly<Record<SuppressionReason, number>>
 
-/** Parts the recipients of a channel, in their order: who gets its mail, and how many get none. */
+/** Splits the recipients of a channel, in their order: those who get its mail, and the number of the others. */
 export function withoutSuppressed(
   { id, recipients }: Pick<Channel, 'id' | 'recipients'>,
   suppressions: readonly Suppression[],
@@ -75,12 +75,12 @@ export function withoutSuppressed(
   }
 }
 
-/** How many get no mail, for whatever reason. */
+/** Number of suppressed recipients, for any reason. */
 export function countSuppressed(suppressed: SuppressedCounts): number {
   return SUPPRESSION_REASONS.reduce((sum, reason) => sum + suppressed[reason], 0)
 }
 
-/** Why they get none, in words, such as `1 left it, mail to 2 came back`; empty where all get it. */
+/** Reasons in words, such as `1 left it, mail to 2 came back`; empty if all get mail. */
 export function suppressedWords({ unsubscribed, bounced, complained }: SuppressedCounts): string {
   return [
     ...(unsubscribed === 0 ? [] : [`${unsubscribed} left it`]),

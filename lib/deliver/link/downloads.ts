@@ -18,35 +18,35 @@ import { isReportKey } from '../../store/report-keys.ts'
 
 const downloadSchema = z.object({
   format: z.literal('ciphertrail/download/1'),
-  /** Key of the one report that it leads to. */
+  /** Key of its report. */
   report: z.string().refine(isReportKey),
   channel: z.string().refine(isClusterId),
   /** Pseudonym of the mail's recipient. */
   recipient: z.string().refine(isPseudonym),
   /** RFC 3339. */
   madeAt: z.iso.datetime(),
-  /** RFC 3339: from then on it does not work. */
+  /** RFC 3339: when it expires. */
   expiresAt: z.iso.datetime(),
   /** RFC 3339; null if not revoked. */
   revokedAt: z.iso.datetime().nullable(),
   /** How often its button was pressed. */
   uses: z.int().nonnegative(),
-  /** RFC 3339: the last of these; null for none. */
+  /** RFC 3339: the last time; null for none. */
   usedAt: z.iso.datetime().nullable(),
-  /** How often the address that the button leads to was asked, which works for a minute; an earlier version did not count that. */
+  /** Number of requests to the address behind the button, which works for a minute; an earlier version did not count them. */
   fetches: z.int().nonnegative().default(0),
 })
 
 /** The stored record of a link. */
 export type Download = Readonly<Omit<z.infer<typeof downloadSchema>, 'format'>> & {
-  /** SHA-256 of its token, 64 hex digits. Opens nothing. */
+  /** SHA-256 of its token, 64 hex digits. Grants no access. */
   readonly id: string
 }
 
 /** Why a link does not work. */
 export type DownloadEnd = 'revoked' | 'channel removed' | 'links off' | 'not a recipient' | 'gets no mail' | 'expired'
 
-/** How long a link works: a mail is read in its week, and asked for again by the end of the month. */
+/** How long a link works: a mail is read in its week, and looked up again by the end of the month. */
 export const DOWNLOAD_SECONDS = 30 * 24 * 60 * 60
 
 /**
@@ -57,7 +57,7 @@ const KEPT_SECONDS = 60 * 24 * 60 * 60
 
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
-/** Makes a link and gives its token, which is kept nowhere. */
+/** Makes a link and returns its token, which is not stored. */
 export async function makeDownload(
   { report, channel, recipient, expiresAt }: Pick<Download, 'report' | 'channel' | 'recipient' | 'expiresAt'>,
   now: Date,
@@ -81,12 +81,12 @@ export async function makeDownload(
   return token
 }
 
-/** The id of the link that a token would be of; undefined for a text that is no token of ours, whether there is such a link or not. */
+/** The id of the link of a token; undefined if the text cannot be a token. Does not check that the link exists. */
 export function downloadIdOf(token: string): string | undefined {
   return TOKEN.test(token) ? createHash('sha256').update(token).digest('hex') : undefined
 }
 
-/** The name by which an operator sees and revokes a link: the first digits of its id, which no two share. */
+/** The name of a link for operators: the first digits of its id, which are unique. */
 export function linkName(id: string): string {
   return id.slice(0, 16)
 }
@@ -96,7 +96,7 @@ export async function readDownload(id: string, objects: Objects): Promise<Downlo
   return (await read(id, objects))?.download
 }
 
-/** Every link that can be read, in no order that means anything, and the keys of those that cannot: they do not work. */
+/** All readable links, in no particular order, and the keys of unreadable ones, which do not work. */
 export async function listDownloads(
   objects: Objects,
 ): Promise<{ readonly downloads: readonly Download[]; readonly damaged: readonly string[] }> {
@@ -114,8 +114,8 @@ export async function listDownloads(
 }
 
 /**
- * Writes down that a link is used, before anything is given: what cannot be written down is not given. Undefined where it was revoked or has expired by
- * then, also in the moment before.
+ * Records the use of a link before anything is returned: without a record there is no download. Undefined if it was revoked or has expired, even in the moment
+ * before.
  */
 export async function useDownload(id: string, now: Date, objects: Objects): Promise<Download | undefined> {
   return change(id, objects, (download) =>
@@ -165,7 +165,7 @@ export function downloadEnd(
 ): DownloadEnd | null {
   const { recipient, madeAt, revokedAt } = download
   if (revokedAt !== null) return 'revoked'
-  // One that was added again is another one.
+  // A channel that was added again is another one.
   if (channel === undefined || toSeconds(madeAt) < toSeconds(channel.addedAt)) return 'channel removed'
   const { downloadsSince } = channel
   if (downloadsSince === null || toSeconds(madeAt) < toSeconds(downloadsSince) || !isOfEverything(channel))

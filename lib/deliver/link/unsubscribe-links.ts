@@ -12,7 +12,7 @@ import { swap } from '../../store/objects/swap.ts'
 import { isPseudonym } from '../channel/channel.ts'
 import { linksKey } from '../../store/delivery-keys.ts'
 
-/** Whom a link takes off which channel. */
+/** The recipient and the channel that they leave. */
 export type Unsubscription = { readonly channel: string; readonly recipient: string }
 
 const keySchema = z.object({ format: z.literal('ciphertrail/links/1'), key: z.base64().length(44) })
@@ -27,7 +27,7 @@ export async function linkKey(objects: Objects): Promise<Buffer> {
   return isMade ? key : ((await readLinkKey(objects)) ?? key)
 }
 
-/** The key of the links; undefined where no link was ever made. */
+/** The key of the links; undefined if no link was ever made. */
 export async function readLinkKey(objects: Objects): Promise<Buffer | undefined> {
   const stored = await objects.get(linksKey)
   if (stored === undefined) return undefined
@@ -39,12 +39,12 @@ export async function readLinkKey(objects: Objects): Promise<Buffer | undefined>
   return Buffer.from(parsed.data.key, 'base64')
 }
 
-/** The path of a link, which follows the address of the pages. */
+/** The path of a link, below the URL of the pages. */
 export function unsubscribePath(leave: Unsubscription, key: Uint8Array): string {
   return `/unsubscribe/${leave.channel}/${leave.recipient}/${macOf(leaveWords(leave), key)}`
 }
 
-/** Whether the last part of a link was made for these others with this key. Takes the same time whatever it is. */
+/** Whether the last part of a link is the MAC of the others under this key. Takes constant time. */
 export function isLeave(leave: Unsubscription, mac: string, key: Uint8Array): boolean {
   if (!isClusterId(leave.channel) || !isPseudonym(leave.recipient)) return false
   return isMac(mac, leaveWords(leave), key)
@@ -52,7 +52,7 @@ export function isLeave(leave: Unsubscription, mac: string, key: Uint8Array): bo
 
 const leaveWords = ({ channel, recipient }: Unsubscription): string => `unsubscribe ${channel} ${recipient}`
 
-/** How long the bytes of a report can be fetched after the button was pressed: a browser follows at once. */
+/** How long the bytes of a report can be fetched after the button was pressed: a browser follows the redirect at once. */
 export const TICKET_MS = 60_000
 
 const TICKET = /^([0-9a-f]{64})\.([1-9]\d{9,14})\.([A-Za-z0-9_-]{43})$/
@@ -63,7 +63,7 @@ export function downloadTicket(id: string, now: Date, key: Uint8Array): string {
   return `${id}.${until}.${macOf(ticketWords(id, until), key)}`
 }
 
-/** The id of the link for which a ticket was made with this key; undefined for any other text, and for one whose minute is over. */
+/** The id of the link of a ticket made with this key; undefined for any other text, and after its minute. */
 export function readTicket(text: string, now: Date, key: Uint8Array): string | undefined {
   const [, id = '', until = '', mac = ''] = TICKET.exec(text) ?? []
   return isMac(mac, ticketWords(id, until), key) && now.getTime() < Number(until) ? id : undefined

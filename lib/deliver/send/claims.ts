@@ -18,42 +18,39 @@ import { claimKey, claimsPrefix, parseClaimKey } from '../../store/delivery-keys
  */
 export const DELIVERY_STATUSES = ['claimed', 'sent', 'failed', 'unknown', 'bounced', 'complained'] as const
 
-/** How far a delivery came. */
+/** Status of a delivery. */
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
 const claimSchema = z.object({
   format: z.literal('ciphertrail/claim/1'),
   status: z.enum(DELIVERY_STATUSES),
-  /** How often it was tried, 0 and up: what was refused since too many were sent is no try. */
+  /** Number of tries, 0 and up: rate limits do not count as tries. */
   attempt: z.int().nonnegative(),
-  /** RFC 3339: when that began to be so. */
+  /** RFC 3339: since when it has this status. */
   at: z.iso.datetime(),
   /** The server's id of a sent mail, or the reason of a failure; null if there is neither. One line, without addresses. */
   detail: z.string().nullable(),
   /** Feedback after it was sent; null: none. One line, without addresses. Claims from before there was feedback have none. */
   report: z.string().nullable().default(null),
-  /** RFC 3339: when one that failed, or whose claim is not heard of, may be tried again; null: never. */
+  /** RFC 3339: when a failed or silent delivery may be retried; null: never. */
   retryAt: z.iso.datetime().nullable(),
-  /**
-   * Name of the link by which its reader could download the report, also once that link is not kept any more; null: it brought none. Those from before it was
-   * written down have none.
-   */
+  /** Name of the mail's link to download the report, even after that link is deleted; null: it had none. Older records have none. */
   link: z.string().nullable().default(null),
 })
 
 /** State of a delivery. */
 export type Delivery = DeliveryId & Readonly<Omit<z.infer<typeof claimSchema>, 'format'>>
 
-/** A delivery that is ours to make. */
+/** A delivery that this process has claimed. */
 export type Held = { readonly delivery: Delivery; readonly etag: string }
 
-/** How a try ended. */
+/** The outcome of a try. */
 export type DeliveryOutcome =
   | { readonly status: 'sent'; readonly detail: string; readonly link?: string | null }
   | {
       readonly status: 'failed'
       readonly detail: string
-      /** `no-try`: what was refused was not this delivery, which is tried again soon as if it had not been. `never`: trying again is of no use. */
+      /** `no-try`: the refusal did not concern this delivery, which is soon retried without counting. `never`: retrying is useless. */
       readonly next: 'again' | 'no-try' | 'never'
     }
   | { readonly status: 'unknown'; readonly detail: string; readonly link?: string | null }
@@ -157,7 +154,7 @@ export async function readDelivery(id: DeliveryId, now: Date, objects: Objects):
   return (await readClaim(id, now, objects)).delivery
 }
 
-/** Every delivery of a kind, by period, channel and recipient. A claim that cannot be read is `unknown`. */
+/** All deliveries of a kind, by period, channel and recipient. An unreadable claim is `unknown`. */
 export async function* listDeliveries(kind: DeliveryId['kind'], now: Date, objects: Objects): AsyncGenerator<Delivery> {
   for await (const key of objects.list(claimsPrefix(kind))) {
     const id = parseClaimKey(key)
@@ -174,7 +171,7 @@ async function readClaim(
   const stored = await objects.get(claimKey(id))
   if (stored === undefined) return { delivery: null, etag: null }
   const parsed = claimSchema.safeParse(parseJson(stored.body))
-  // A damaged claim is a claim: to read it as none would send a second mail.
+  // A damaged claim is still a claim: ignoring it would send a second mail.
   if (!parsed.success)
     return {
       delivery: {

@@ -1,16 +1,16 @@
-/** A mail as it goes over the wire: headers and parts (RFC 5322, 2045, 8058). The same input gives the same bytes. */
+/** Mail messages: headers and parts (RFC 5322, 2045, 8058). The same input gives the same bytes. */
 import { createHash } from 'node:crypto'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import type { MailFormat } from '../channel/channel.ts'
 
 /** The sender of a mail. */
 export type Sender = {
-  /** An address of mail, in ASCII. */
+  /** Mail address, in ASCII. */
   readonly address: string
   readonly name: string
 }
 
-/** A file that goes with a message. */
+/** An attached file. */
 export type Attachment = {
   readonly name: string
   /** Media type. */
@@ -25,9 +25,9 @@ export type MessageInput = {
   readonly html: string
   readonly format: MailFormat
   readonly language: string
-  /** Id of the channel: it names the list, by which people sort and mute. */
+  /** Id of the channel: the list id, by which people filter and mute. */
   readonly channel: string
-  /** Names this mail among all of the sender, and says nothing of the recipient: a hash of it becomes the Message-ID. */
+  /** Identifies this mail among all of the sender, without revealing the recipient: a hash of it becomes the Message-ID. */
   readonly name: string
   readonly from: Sender
   readonly to: string
@@ -37,7 +37,7 @@ export type MessageInput = {
   readonly attachments?: readonly Attachment[]
 }
 
-/** Sets a message. */
+/** Builds a message. */
 export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
   const { subject, text, html, format, language, channel, from, to, date, unsubscribe, attachments = [] } = input
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
@@ -47,7 +47,7 @@ export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
     subject,
     date,
     messageId: `<${idOf(input.name)}@${domain}>`,
-    // One conversation for each channel.
+    // One thread for each channel.
     references: `<${idOf(`channel ${channel}`)}@${domain}>`,
     text: part(text),
     ...(format === 'text' ? {} : { html: part(html) }),
@@ -60,7 +60,7 @@ export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
       content: Buffer.from(body),
     })),
     headers: {
-      // No holiday note answers it.
+      // Prevents automatic replies.
       'Auto-Submitted': 'auto-generated',
       'X-Auto-Response-Suppress': 'All',
       'Content-Language': language,
@@ -73,7 +73,7 @@ export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
   return composer.compile().build()
 }
 
-/** Lines of any length, and any character, on every server. The library keeps line ends as they are, and mail has only CRLF. */
+/** Makes any line length and character safe on every server. The library keeps line ends as they are, and mail requires CRLF. */
 const part = (content: string) => ({
   content: content.replace(/\r?\n/g, '\r\n'),
   contentTransferEncoding: 'quoted-printable',

@@ -1,4 +1,4 @@
-/** The way of mail that a function is given. */
+/** Mail transport of a function. */
 import type { Sender } from './message.ts'
 import type { SendMail } from './send.ts'
 import { sesMail } from './ses.ts'

@@ -20,13 +20,13 @@ export type Feedback = {
   readonly messageId: string
   /** The new status of the delivery. */
   readonly status: (typeof REPORTED)[number]
-  /** In words: one line, without addresses. */
+  /** As text: one line, without addresses. */
   readonly report: string
 }
 
 /** A notification that changes nothing. */
 export type Ignored = {
-  /** Why: one line, in words of ours. */
+  /** Why: one line, in our own words. */
   readonly nothing: string
   /** Whether SES would not send it about our mails: another sender's mail, or one of ours sent without our tags. */
   readonly isForeign: boolean
@@ -35,7 +35,7 @@ export type Ignored = {
 const expected = (nothing: string): Ignored => ({ nothing, isForeign: false })
 const foreign = (nothing: string): Ignored => ({ nothing, isForeign: true })
 
-/** The larger number is the later word: a complaint is of a mail that arrived after all, and nothing undoes it. */
+/** The higher rank is the later news: a complaint is about a mail that arrived after all, and is final. */
 const REPORTED = ['unknown', 'failed', 'bounced', 'complained'] as const
 const rankOf = (status: DeliveryStatus): number => REPORTED.findIndex((one) => one === status)
 
@@ -71,13 +71,13 @@ const NO_COMPLAINT: readonly unknown[] = ['not-spam', 'auth-failure']
 /** The first message of SES after an event destination is created. */
 const WELCOME = 'Successfully validated SNS topic for Amazon SES event publishing'
 
-/** As Amazon SNS wraps a message for a queue, unless the subscription says raw. */
+/** Amazon SNS' envelope of a queued message, unless the subscription is raw. */
 const envelopeSchema = z.object({ Type: z.literal('Notification'), Message: z.string() })
 
 const one = <T extends z.ZodType<string>>(text: T) => z.tuple([text])
 const address = z.string().max(1000)
 
-/** Names of AWS, and numbers of RFC 3463; anything else is not worth repeating. */
+/** Names of AWS, and codes of RFC 3463; nothing else is repeated. */
 const word = z
   .string()
   .regex(/^[A-Za-z-]{1,40}$/)
@@ -157,7 +157,7 @@ export function readFeedback(notification: unknown): Feedback | Ignored {
 
 type Said = Pick<Feedback, 'status' | 'report'>
 
-/** SES takes a mail before it looks for what is harmful in it. */
+/** SES accepts a mail before it scans it. */
 const DROPPED: Said = { status: 'failed', report: 'was dropped by SES, which took it for harmful' }
 
 function bounceOf(value: unknown, to: string): Said | Ignored {
@@ -192,7 +192,7 @@ function wordsOf(words: readonly (string | null | undefined)[]): string {
   return known.length === 0 ? '' : ` (${known.join(', ')})`
 }
 
-/** Addresses may come in their brackets, and in other letters. */
+/** Addresses may be in angle brackets, and differ in case. */
 function isSame(given: string, address: string): boolean {
   const [one, other] = [given, address].map((text) => (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim().toLowerCase())
   return one === other
@@ -202,11 +202,11 @@ function isSame(given: string, address: string): boolean {
 export type Consequence =
   | {
       readonly delivery: Delivery
-      /** Why the recipient gets no mail of any channel from now on; null where they do. */
+      /** Why the recipient gets no mail of any channel from now on; null if they do. */
       readonly suppress: SuppressionReason | null
     }
   | Ignored
-  /** The mail is being sent: ask again when that has ended. */
+  /** The mail is being sent: retry afterwards. */
   | 'too-early'
 
 /**

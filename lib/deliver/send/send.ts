@@ -5,16 +5,13 @@ import type { DeliveryId } from '../../store/delivery-keys.ts'
 export type Envelope = {
   readonly from: string
   readonly to: string
-  /** As it goes over the wire. */
+  /** As sent. */
   readonly message: Uint8Array
   /** Ids from the store, without an address: a transport with feedback names the mail by them. */
   readonly tags: DeliveryId
 }
 
-/**
- * Sends a message, and gives what the server calls it. Throws {@link NotSentError} where no server took it; any other error means that one may
- * have.
- */
+/** Sends a message, and returns the server's id of it. Throws {@link NotSentError} if no server accepted it; after any other error one may have. */
 export type SendMail = (envelope: Envelope) => Promise<string>
 
 /**
@@ -23,7 +20,7 @@ export type SendMail = (envelope: Envelope) => Promise<string>
  */
 export type Refusal = 'for-now' | 'for-good' | 'no-mailbox' | 'too-fast' | 'quota'
 
-/** No server took the message. One line, without an address or a secret. */
+/** No server accepted the message. One line, without an address or a secret. */
 export class NotSentError extends Error {
   override readonly name = 'NotSentError'
   readonly refusal: Refusal

@@ -1,4 +1,4 @@
-/** Mail by Amazon SES (version 2 of its API), with the credentials that the environment gives. */
+/** Mail by Amazon SES (version 2 of its API), with credentials from the environment. */
 import { SESv2Client, SendEmailCommand } from '@aws-sdk/client-sesv2'
 import { printable } from '../../text/printable.ts'
 import { NotSentError, type Refusal, type SendMail, withoutAddress } from './send.ts'
@@ -10,27 +10,27 @@ export type SesSettings = {
   readonly configurationSet: string | null
 }
 
-/** Errors that speak of the address or the message, for good. */
+/** Permanent errors about the address or the message. */
 const FINAL = ['MessageRejected', 'BadRequestException']
 
-/** "Maximum sending rate exceeded" is of a second, "Daily message quota exceeded" of a day. */
+/** "Maximum sending rate exceeded" is per second, "Daily message quota exceeded" per day. */
 const OF_PACE = ['TooManyRequestsException', 'ThrottlingException', 'Throttling', 'LimitExceededException']
 const OF_DAY = /\b(daily|quota)\b/i
 
 /** About the sender: an identity that is not verified yet, or an account in the sandbox; verifying fixes it. */
 const ABOUT_US = /not verified/i
 
-/** Longer than SES takes; what it has not answered by then may have been taken. */
+/** Longer than SES takes; an unanswered message may have been accepted. */
 const TIMEOUT_MS = 30_000
 
 /** Without a route to SES, as in a VPC without an endpoint, packets are dropped: then no request was sent. */
 const CONNECT_TIMEOUT_MS = 5_000
 
-/** Nothing was asked of SES yet when these came. */
+/** No request was sent to SES before these errors. */
 const NEVER_ASKED = ['CredentialsProviderError', 'TokenProviderError']
 const NEVER_CONNECTED = ['connect', 'getaddrinfo']
 
-/** Sends through SES, once: the SDK's own second try could be a second mail, where the first was taken and its answer lost. */
+/** Sends through SES, once: the SDK's own retry could be a second mail if the first was accepted and its answer lost. */
 export function sesMail({ region, configurationSet }: SesSettings): SendMail {
   const client = new SESv2Client({
     region,

@@ -1,4 +1,4 @@
-/** Whom mail is from and the way to send it, as a settings file says it, or the environment of a function. */
+/** Sender and transport of mail, from a settings file or the environment of a function. */
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { unreadWords } from '../../net/credential-files.ts'
@@ -12,7 +12,7 @@ import type { SmtpSettings } from './smtp.ts'
 /** The content of a settings file: sender and transport of mail. */
 export type MailSettings = { readonly from: Sender } & (SmtpSettings | { readonly ses: SesSettings })
 
-/** Mail by Amazon SES, with the links in it. */
+/** Mail by Amazon SES, and the URL of its links. */
 export type SesMailSettings = {
   readonly from: Sender
   readonly ses: SesSettings
@@ -20,7 +20,7 @@ export type SesMailSettings = {
   readonly url: string | null
 }
 
-/** Settings of mail cannot be used. One line, which holds no secret and no address. */
+/** Unusable mail settings. One line, which holds no secret and no address. */
 export class MailSettingsError extends Error {
   override readonly name = 'MailSettingsError'
 }
@@ -129,7 +129,7 @@ export function mailByEnvironment({
   return { from: senderOf(settings, wrong), ses: sesOf(settings), url: pages }
 }
 
-/** Makes the error for a setting. */
+/** Makes the error about a setting. */
 type Wrong = (field: string, state: string) => MailSettingsError
 
 const inFile =
@@ -179,7 +179,7 @@ function parseText(text: string, file: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The message of the parser would quote the text, and with it the password.
+    // The parser's message would quote the text, and with it the password.
     throw settingsError(file, 'it is no JSON')
   }
 }

@@ -4,27 +4,27 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { printable } from '../../text/printable.ts'
 import { NotSentError, type SendMail, withoutAddress } from './send.ts'
 
-/** How a server of mail is reached. */
+/** Connection settings of a mail server. */
 export type SmtpSettings = {
   readonly host: string
   readonly port: number
-  /** `starttls`: refused where the server offers none. `none`: on loopback only. */
+  /** `starttls`: refused if the server offers none. `none`: on loopback only. */
   readonly tls: 'starttls' | 'implicit' | 'none'
   readonly user: string | null
   readonly password: string | null
-  /** Authorities to trust, PEM; null: those that Node trusts. */
+  /** Trusted authorities, PEM; null: those of Node. */
   readonly ca: string | null
 }
 
-/** A server that says nothing for longer is gone; RFC 5321 wants ten minutes after the message, and a claim lives for fifteen. */
+/** A server that is silent for longer is gone; RFC 5321 requires ten minutes after the message, and a claim lasts for fifteen. */
 const TIMEOUT_MS = 10 * 60 * 1000
 const CONNECT_TIMEOUT_MS = 30 * 1000
 
-/** Sends over SMTP. The certificate of the server is always verified. */
+/** Sends over SMTP. The server's certificate is always verified. */
 export function smtpMail({ host, port, tls, user, password, ca }: SmtpSettings): SendMail {
   return ({ from, to, message }) =>
     new Promise((resolve, reject) => {
-      // From the moment on which a part of the message is read, a server may have taken it, unless it says that it has not.
+      // Once a part of the message was read, a server may have accepted it, unless it says that it has not.
       let isBegun = false
       let isAsked = false
       const connection = new SMTPConnection({
@@ -80,7 +80,7 @@ function failureOf(
   const code = 'responseCode' in error && typeof error.responseCode === 'number' ? error.responseCode : null
   const line = printable(withoutAddress(error.message, to).split('\n')[0] ?? '').slice(0, 300)
   if (code === null && isBegun) return new Error(line, { cause: error })
-  // 5xx to MAIL, RCPT or DATA is about this mail, for good; before that it is about us, and may be mended.
+  // 5xx to MAIL, RCPT or DATA is about this mail, permanently; before that it is about the sender, and may be fixed.
   const isFinal = isAsked && code !== null && code >= 500 && !ABOUT_US.includes(code)
   const isOfRecipient = 'command' in error && error.command === 'RCPT TO'
   const reply = 'response' in error ? String(error.response) : ''

@@ -1,15 +1,15 @@
-/** Alerts to a topic of Amazon SNS, with the credentials that the environment gives. */
+/** Alerts to an Amazon SNS topic, with credentials from the environment. */
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
 import { printable } from '../../text/printable.ts'
 import { NotSentError } from './send.ts'
 
-/** Publishes an alert to a topic, and gives what it calls it. */
+/** Publishes an alert to a topic, and returns the message id. */
 export type PublishAlert = (
   topic: string,
   alert: { readonly id: string; readonly subject: string; readonly json: string },
 ) => Promise<string>
 
-/** SNS takes no longer subject, and nothing but ASCII in it. */
+/** SNS' limit for a subject, which must be ASCII. */
 const MAX_SUBJECT_LENGTH = 100
 
 /** A truncated subject must not look complete. */
@@ -19,8 +19,8 @@ function subjectOf(subject: string): string {
 }
 
 /**
- * Publishes the JSON of an alert in the region of its topic. Throws {@link NotSentError} where it failed: one that was taken and whose answer was lost comes
- * a second time, with the same id.
+ * Publishes the JSON of an alert in the region of its topic. Throws {@link NotSentError} if it failed: if it was accepted and the answer was lost, it is
+ * repeated with the same id.
  */
 export const snsPublish: PublishAlert = async (topic, { id, subject, json }) => {
   const [, , , region = ''] = topic.split(':')

@@ -2,25 +2,25 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NotSentError, type Refusal, type SendMail } from './send.ts'
 
-/** How a way to send waits. */
+/** How a transport waits. */
 type Patience = {
   /** Whether there is time to wait this many milliseconds and then send; default: always. */
   readonly mayWait?: (ms: number) => boolean
-  /** Default: by the machine's clock. */
+  /** Default: the system clock. */
   readonly wait?: (ms: number) => Promise<void>
-  /** From 0 up to 1; default: chance. */
+  /** From 0 up to 1; default: random. */
   readonly random?: () => number
 }
 
 const FIRST_MS = 500
 const MAX_MS = 8_000
 
-/** For each message: a rate is counted in seconds, and a claim lives for fifteen minutes. */
+/** For each message: a rate is per second, and a claim lasts for fifteen minutes. */
 const ALL_MS = 60_000
 
 /**
- * A way to send mail that waits: it sends, and where the server took it for too fast, waits and asks again: half a second, then twice as long each time up to eight, and of that a half at least, so that
- * several who wait do not come back together. After a minute, or where there is no time, that it was too fast is thrown, as whatever else is at once.
+ * A mail transport with retries: if the server throttles, it waits and retries: half a second, then twice as long each time up to eight, and at least half of
+ * that, so that concurrent senders do not retry together. After a minute, or without time left, it throws the throttling error; any other error at once.
  */
 export function retryThrottled<T extends { readonly send: SendMail }>(
   mail: T,
@@ -43,14 +43,14 @@ export function retryThrottled<T extends { readonly send: SendMail }>(
   return { ...mail, send }
 }
 
-/** A way to send that remembers whether the server took no more, whatever the mail was. */
+/** A transport that remembers whether the server throttled, whatever the mail was. */
 export type PacedMail = {
   readonly send: SendMail
   /** Whether it was held up: then no other recipient need be tried for now. */
   readonly isHeldUp: () => boolean
 }
 
-/** Watches a way to send for the first message that was refused for its rate or a quota. */
+/** Watches a transport for the first message that was refused for its rate or a quota. */
 export function trackThrottling(send: SendMail): PacedMail {
   let isHeldUp = false
   return {
@@ -66,7 +66,7 @@ export function trackThrottling(send: SendMail): PacedMail {
   }
 }
 
-/** Whether a message was refused for how many were sent, which says nothing of it. */
+/** Whether a message was refused because too many were sent, not for its content. */
 export function isThrottled(refusal: Refusal): boolean {
   return refusal === 'too-fast' || refusal === 'quota'
 }

@@ -13,7 +13,7 @@ import { NotSentError } from './send.ts'
 /** The posted content: receivers recognise a repeat by its id. */
 export type Post = { readonly id: string; readonly body: string }
 
-/** Posts an alert to a webhook, and gives what it answered. Throws {@link NotSentError} where it was not taken. */
+/** Posts an alert to a webhook, and returns its answer. Throws {@link NotSentError} if it was not accepted. */
 export type PostAlert = (webhook: Webhook, post: Post, now: Date) => Promise<string>
 
 const TIMEOUT_MS = 10_000
@@ -98,7 +98,7 @@ export function webhookPost(
   }
 }
 
-/** The secret is being replaced, at either end. */
+/** The secret is being rotated, at either end. */
 const isRefusal = (status: number): boolean => status === 401 || status === 403
 
 function posted(
