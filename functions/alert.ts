@@ -13,7 +13,7 @@ import { onSchedule } from './lambda.ts'
 const mail = mailOnAws(readConfig())
 const post = webhookPost(readConfig().allowedNetworks, { hasFiles: false })
 
-/** With less time than this left nothing is waited for: longer than one message takes at the most, and a webhook and a topic after it. */
+/** With less time left than this nothing is started: longer than one message takes at most, plus a webhook and a topic. */
 const MIN_MS = 90_000
 
 /** Notices with nothing left to do. */
@@ -22,7 +22,7 @@ const settled = new Set<string>()
 /** Results read from clusters, so that a warm container reads each result once. */
 const memory: Memory = new Map()
 
-// By the clock and not by the time of the event: one that comes late must not tell what was so before the last one looked.
+// Uses the clock, not the time of the event: a late event must not report a state from before the last look.
 export const handler = onSchedule(async (_, { objects }, leftMs) => {
   const now = () => new Date()
   const outcomes = await alertDue(

@@ -8,7 +8,7 @@ import { onQueue, once, setting } from './lambda.ts'
 
 const keyId = setting(readConfig().trustKey, 'CIPHERTRAIL_TRUST_KEY')
 
-/** The key that only operators may sign with: asked for once, and for its public part alone. */
+/** The operators' signing key: requested once, and only its public part. */
 const signer = once(async () => {
   const { kmsSigner } = await import('../lib/seal/key/kms.ts')
   return kmsSigner({ keyId, name: 'ciphertrail-trust' })

@@ -1,4 +1,4 @@
-/** Brings what is derived of every cluster up to all evidence, once a day: collectors may have died before they derived. */
+/** Brings the derived data of every cluster up to date, once a day: collectors may have crashed before they derived. */
 import { updateNotEncrypted } from '../lib/history/not-encrypted.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import { withWorkers } from './lambda-workers.ts'
@@ -11,7 +11,7 @@ const DAY_MS = 24 * 60 * 60 * 1000
 
 export const handler = onSchedule(async (now, { objects }, leftMs) => {
   const clusters = (await readClusters({ objects })).map(({ id }) => id)
-  // Begins with another one each day: if the time were ever over before the end, it would not always be the same that wait.
+  // Begins with another cluster each day: if the time ran out, it would not always be the same ones that wait.
   const begin = clusters.length === 0 ? 0 : Math.floor(now.getTime() / DAY_MS) % clusters.length
   const inTurn = [...clusters.slice(begin), ...clusters.slice(0, begin)]
   const errors: string[] = []

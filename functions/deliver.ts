@@ -9,7 +9,7 @@ import { deliverAsked } from '../lib/jobs/deliver-mails.ts'
 import { askedMailSchema } from '../lib/jobs/due-mails.ts'
 import { onQueue } from './lambda.ts'
 
-/** With less time than this left nothing is waited for: longer than one message takes at the most. */
+/** With less time left than this nothing is started: longer than one message takes at most. */
 const MIN_MS = 45_000
 
 /** With less time left than this, no further recipient is begun: a mail may have to wait for its turn. */

@@ -17,5 +17,5 @@ await serveJobs({
   collector: { name: 'ciphertrail', version: manifest.version },
   now,
 })
-// Connections that are kept for a while would keep the process.
+// Open connections would keep the process alive.
 process.exit(0)

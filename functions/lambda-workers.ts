@@ -1,4 +1,4 @@
-/** Workers of a function: what it derives by them may end them, and not the function. */
+/** Workers of a function: evidence may kill them, but not the function. */
 import { fileURLToPath } from 'node:url'
 import { type WorkerPool, workerPool } from '../lib/jobs/workers/worker-pool.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
@@ -12,7 +12,7 @@ const ENTRY = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './lambda-worker.ts' : './worker.mjs', import.meta.url),
 )
 
-/** Does something with workers that end with it: a container that sleeps must not have any. */
+/** Runs a function with workers that end with it: a sleeping container must not have any. */
 export async function withWorkers<T>(
   objects: Objects,
   leftMs: () => number,

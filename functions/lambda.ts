@@ -18,7 +18,7 @@ import { type S3Address, parseAddress } from '../lib/store/objects/s3/address.ts
 import { s3Objects } from '../lib/store/objects/s3/s3.ts'
 import { parseJson } from '../lib/text/parse-json.ts'
 
-/** How long before Lambda's own deadline a function ends by itself, so that it can say so. */
+/** How long before Lambda's own timeout a function ends by itself, so that it can report it. */
 const EARLY_MS = 2_000
 
 /** What a container keeps between events. */
@@ -38,7 +38,7 @@ export type Outcome = {
   readonly error?: unknown
 }
 
-/** A setting that is absent or cannot be used. One line. */
+/** A missing or unusable setting. One line. */
 export class SettingError extends Error {
   override readonly name = 'SettingError'
 }
@@ -77,7 +77,7 @@ function storeAddress(): S3Address {
   throw new SettingError('Cannot use CIPHERTRAIL_STORE: it names a directory, wanted s3://bucket?derived=bucket')
 }
 
-/** A setting that a function cannot do without. Throws {@link SettingError}. */
+/** A required setting. Throws {@link SettingError}. */
 export function setting(value: string | undefined, name: string): string {
   if (value !== undefined) return value
   throw new SettingError(`Cannot start: ${name} is not set; the template sets it, deploy again`)
@@ -130,7 +130,7 @@ export function onQueue<T>(
       async ({ body, attributes }: SQSRecord) => {
         try {
           const message = parsed(schema, parseJson(body))
-          // In a test, and by hand, there may be no attributes.
+          // Tests and manual events may have no attributes.
           const received = Number((attributes as Partial<typeof attributes> | undefined)?.ApproximateReceiveCount ?? 1)
           ended(await inTime(() => run(message, container, leftMsOf(context), received > 1)))
         } catch (error) {
@@ -168,7 +168,7 @@ const FAILED = {
   }),
 }
 
-/** The most that Lambda hands over, less what base64 and the other members may add. */
+/** Lambda's limit for a response, less what base64 and the other members may add. */
 export const MAX_BODY_BYTES = 4_400_000
 
 /**
@@ -182,7 +182,7 @@ export function onRequest(
     const { rawPath, rawQueryString, headers, requestContext } = parsed(requestSchema, event)
     const { domainName, http } = requestContext
     const url = `https://${domainName}${rawPath}${rawQueryString === '' ? '' : `?${rawQueryString}`}`
-    // IAM's policies and the log of API Gateway know the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
+    // IAM policies and API Gateway's log see the path as it was sent: "/v1/a/%2e%2e/b" must not lead to another.
     if (new URL(url).pathname !== rawPath) return NOWHERE
     const request = new Request(url, { method: http.method, headers })
     const response = await fetch(request, { event }, container)
@@ -198,12 +198,12 @@ export function onRequest(
       isBase64Encoded: true,
     }
   }, TIMELY).onError((request) => {
-    // Not given back, which would end the boundary before what is left of it.
+    // Not returned, which would skip the rest of the boundary.
     request.response = FAILED
   })
 }
 
-/** Ends in words before Lambda does it without. */
+/** Ends with a message before Lambda ends it without one. */
 const TIMELY = {
   timeoutEarlyInMillis: EARLY_MS,
   timeoutEarlyResponse: () => {
@@ -233,8 +233,8 @@ function bounded<T>(
 const leftMsOf = (context: Context) => () => context.getRemainingTimeInMillis() - EARLY_MS
 
 /**
- * Gives what runs one thing after another until the time is over. Once it is over for one, nothing more begins: a timer leaves out parts of a
- * millisecond, so the context may still say that one is left.
+ * Returns a function that runs steps until the time is over. Once one step timed out, no other begins: a timer drops fractions of a millisecond, so the context
+ * may still report one left.
  */
 function timed(context: Context): <T>(run: () => Promise<T>) => Promise<T> {
   let isOver = false
@@ -266,7 +266,7 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new SettingError(`Cannot read the event: ${z.prettifyError(result.error).replaceAll(/\s+/g, ' ')}`)
 }
 
-/** A line in the log that is no outcome of an event, such as one for each request. */
+/** Logs a line that is no outcome of an event, such as one for each request. */
 export function logLine(what: string, logFields: Readonly<Record<string, unknown>>): void {
   logger.info(what, logFields)
 }
@@ -278,10 +278,10 @@ function ended({ logFields, counts = {}, error = null }: Outcome): void {
   if (error !== null) throw error
 }
 
-/** Logs an error, and gives what Lambda may know of it: an SDK's error has requests and answers in it, and those headers. */
+/** Logs an error, and returns what Lambda may see of it: an SDK's error contains requests, answers and their headers. */
 function told(error: unknown): Error {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
-  // Only a fault of ours has a stack that helps.
+  // Only a programming error has a useful stack.
   const isFault = ['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError', 'Error'].includes(name)
   logger.error(message, { failure: name, ...(isFault ? { stack } : {}) })
   const plain = new Error(message)

@@ -1,4 +1,4 @@
-/** Finds the windows and the mails that are due and asks for each of them by one message. Started every few minutes; where nothing is due nothing is sent. */
+/** Finds the due windows and mails and requests each with one message. Started every few minutes; if nothing is due, sends nothing. */
 import { SQSClient, SendMessageBatchCommand } from '@aws-sdk/client-sqs'
 import { mailsDue } from '../lib/jobs/due-mails.ts'
 import { plan } from '../lib/jobs/plan-collection.ts'
@@ -27,7 +27,7 @@ export const handler = onSchedule(async (now, { objects }) => {
     await ask('mails', due, mailQueue)
     return { due, errors }
   }
-  // Neither keeps the other from being asked for.
+  // A failure of one must not hold up the other.
   const [windows, mails] = await Promise.allSettled([askForWindows(), askForMails()])
   if (windows.status === 'rejected') throw windows.reason
   const errors = [

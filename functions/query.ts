@@ -1,11 +1,11 @@
-/** Answers the HTTP API. API Gateway lets in who brings a token or a signature; what of it all they see is decided here. */
+/** Answers the HTTP API. API Gateway admits callers with a token or a signature; what they may see is decided here. */
 import { readConfig } from '../lib/config.ts'
 import { type Access, gatewayAccess, signedAccess } from '../lib/query/access/access.ts'
 import { createApi } from '../lib/query/api.ts'
 import { isSealBehind, readProgress } from '../lib/seal/write/progress.ts'
 import { type Container, MAX_BODY_BYTES, logLine, onRequest } from './lambda.ts'
 
-/** Everybody may ask for health, so that the store is asked for it once a minute. */
+/** Anyone may query the health, so the store is read for it once a minute. */
 const HEALTH_MS = 60_000
 
 const byToken = gatewayAccess(readConfig().apiClaim ?? 'ciphertrail_clusters')
@@ -27,7 +27,7 @@ export const handler = onRequest((request, beside, container) => {
 
 let health: { readonly until: number; readonly isGood: boolean } | undefined
 
-/** Whether the store answers and the log was extended lately: with no schedule running, nothing is sealed either. */
+/** Whether the store answers and the log was extended lately: if no schedule runs, nothing is sealed either. */
 async function isHealthy({ objects }: Container): Promise<boolean> {
   const now = Date.now()
   if (health === undefined || now >= health.until) {

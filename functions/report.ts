@@ -24,7 +24,7 @@ export const handler = onSchedule(async (now, { config, objects, version }, left
       const { key, isNew, verdict } = await reportWeek({ now: at, timeZone, version }, { objects })
       if (isNew) made.push({ week, key, verdict })
     } catch (thrown) {
-      // One week must not keep the others from being reported.
+      // One failed week must not hold up the others.
       error ??= thrown
       problems.push(`${week}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
     }
