@@ -1,5 +1,5 @@
 /**
- * Sends the weekly mail of a channel, for each message of the queue. Recipients who could not be reached are left to the next message, which `plan` sends; only
+ * Sends the weekly mail of a channel, for each message of the queue. Recipients who cannot be sent it now are left to the next message, which `plan` sends; only
  * errors of the store or the code return this one to the queue.
  */
 import { readConfig } from '../lib/config.ts'

@@ -41,9 +41,9 @@ export type ServiceEvent = {
 export type ServiceSettings = {
   /** Version of ciphertrail. */
   readonly version: string
-  /** Number of clusters that are collected at once. One cluster is queried for one window at a time. */
+  /** IANA name of the zone in whose weeks it reports. */
   readonly timeZone: string
-  /** How many clusters are collected from at once. One cluster is asked for one window at a time. */
+  /** Number of clusters that are collected at once. One cluster is queried for one window at a time. */
   readonly clustersAtOnce: number
 }
 

@@ -24,7 +24,7 @@ export type ClusterCheck = {
   /** Its group: lines of one section follow each other. */
   readonly section: string
   readonly title: string
-  /** One line with a hint; null where it works. */
+  /** One line with a hint; null if it works. */
   readonly problem: string | null
   /** A problem worth a look although it works; null: none. */
   readonly warning: string | null

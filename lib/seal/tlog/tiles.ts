@@ -16,7 +16,7 @@ export type Tile = {
   readonly width: number
 }
 
-/** A bundle of entries is cut off or too long. */
+/** A bundle of entries is truncated or too long. */
 export class BundleError extends Error {
   override readonly name = 'BundleError'
 }
@@ -51,7 +51,7 @@ export function hashesAt(level: number, size: number): number {
   return Math.floor(size / TILE_WIDTH ** level)
 }
 
-/** The rightmost tile of a level in a tree of a size where it is partial; undefined where the level ends in a full tile, or is empty. */
+/** The rightmost tile of a level in a tree of a size, if partial; undefined if the level ends in a full tile, or is empty. */
 export function partialTile(level: number, size: number): Tile | undefined {
   const count = hashesAt(level, size)
   const width = count % TILE_WIDTH
@@ -70,7 +70,7 @@ export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(parts)
 }
 
-/** The entries of a bundle. Throws {@link BundleError} where the last one is cut off. */
+/** The entries of a bundle. Throws {@link BundleError} if the last one is truncated. */
 export function decodeBundle(bytes: Uint8Array): Uint8Array[] {
   const entries: Uint8Array[] = []
   for (let at = 0; at < bytes.length;) {

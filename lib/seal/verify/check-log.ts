@@ -181,7 +181,7 @@ function missingAfter(last: number | undefined): string {
   return last === undefined ? 'it is missing' : `it is missing, or "${batchKey(last)}" was cut`
 }
 
-/** Undefined where it is damaged. */
+/** Undefined if it is damaged. */
 async function readBatch(key: string, add: AddFinding, objects: Objects): Promise<Entry[] | undefined> {
   const stored = await objects.get(key)
   try {

@@ -55,7 +55,7 @@ import {
 } from '../../store/delivery-keys.ts'
 import { isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
 
-/** The key and the other inputs of a check. */
+/** The key with which a store is checked. */
 export type CheckInput = {
   /** The log's public key; undefined: the one in the store. */
   readonly vkey?: string

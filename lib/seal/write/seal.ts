@@ -18,7 +18,7 @@ import { type SealedSoFar, leavesOfUnclaimed, type Unfinished } from './unfinish
 /** How long after its end a window can be collected: Prometheus of linkerd-viz has a retention of six hours. */
 export const RETENTION_SECONDS = 6 * 60 * 60
 
-/** Numbers of objects stored this long before their window was lost are not checked again each time. */
+/** Once a window has been lost for this long, its number is not checked again each time. */
 const LATE_SECONDS = 26 * 60 * 60
 
 /** Most lines about objects put aside. */

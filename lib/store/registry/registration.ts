@@ -144,7 +144,7 @@ export function changeRegistration(
   return { ...changed, prometheusUrl, ...auth }
 }
 
-/** Removes the connection that the given options replace. */
+/** The cluster without the connection that the given options replace. */
 function withWay(cluster: Cluster, options: Omit<ClusterOptions, 'windowMinutes'>): Cluster {
   const [given] = waysIn(options)
   const dropped: readonly string[] = WAYS.filter((names) => given !== undefined && names !== given).flat()
