@@ -226,7 +226,7 @@ export function createService(
       if (windows > 0 || errors.length > 0) log({ level, event: 'compacted', cluster, windows, errors })
     })
     if (isStopped) return
-    // Of what could be brought up: the others stand as they did.
+    // Only clusters that were brought up to date: the others are unchanged.
     await updateNotEncrypted(clusters, objects)
     if (problems.length > 0) throw new Error(problems.join('; '))
     compactedAt = at

@@ -255,18 +255,18 @@ export function coveragePrefix(cluster: string): string {
   return `coverage/cluster=${checkedCluster(cluster)}/`
 }
 
-/** The key of what was not encrypted in a month (`2026-11`), of all clusters. */
+/** The key of a month's (`2026-11`) unencrypted paths, of all clusters. */
 export function notEncryptedKey(month: string): string {
   return `${notEncryptedPrefix}month=${checkedMonth(month)}/paths.parquet`
 }
 
-/** Which month a key of what was not encrypted names, or undefined where the text is no such key. */
+/** The month in a key of unencrypted paths; undefined for any other text. */
 export function parseNotEncryptedKey(key: string): string | undefined {
   const [, month = ''] = NOT_ENCRYPTED_KEY.exec(key) ?? []
   return MONTH.test(month) ? month : undefined
 }
 
-/** What the keys of what was not encrypted begin with, oldest month first. */
+/** Prefix of all months of unencrypted paths, oldest month first. */
 export const notEncryptedPrefix = 'not-encrypted/'
 
 function parseMonthKey(form: RegExp, key: string): { readonly cluster: string; readonly month: string } | undefined {

@@ -233,7 +233,7 @@ async function trustedSource(
   return batches(survey, objects)
 }
 
-/** Names the entries that are not those of the tiles of their hashes. */
+/** Reports the entries that do not match their hash tiles. */
 async function nameBundles(size: number, add: AddFinding, objects: Objects): Promise<void> {
   try {
     for await (const { key, problem } of bundlesThatDiffer(size, objects)) add(key, problem)

@@ -232,7 +232,7 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       return body === undefined ? undefined : { body, etag: etagOf(body), version: null }
     },
 
-    // Whatever replaces an object is another file.
+    // A replaced object is another file.
     async tag(key) {
       checkKey(key)
       return failing(`read "${key}" from`, async () => {
