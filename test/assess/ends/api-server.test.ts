@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fixOf } from '../../../lib/assess/window/causes-and-fixes.ts'
 import type { PathWindow } from '../../../lib/model/window.ts'
-import { reasonWords } from '../../../lib/report/words/vocabulary.ts'
 import { type SyntheticCluster, assessed } from '../../support/mesh/synthetic-cluster.ts'
 import { pod } from '../../support/mesh/synthetic-pods.ts'
 import { NO_DISCOVERY, counts, outbound, outboundTo, tcp } from '../../support/mesh/synthetic-prometheus.ts'
@@ -56,7 +55,6 @@ describe('TLS to the Kubernetes API server', () => {
         [destination.kind, destination.namespace, destination.name, state, reason, cause],
         ['service', 'default', 'kubernetes', 'exempt', 'kubernetes-api (no-mesh-tls)', 'kubernetes-api'],
       )
-      assert.match(reasonWords(reason), /outside the mesh, TLS of its own by its port; not verified/)
       assert.equal(fixOf(pathTo(address, port)), null)
     }
   })
