@@ -7,24 +7,32 @@ export type FixStep = { readonly text: string; readonly command: readonly string
 /** What a page of paper holds in one line. */
 const LONGEST_LINE = 112
 
-const TOOL = /^(?:kubectl|linkerd) /u
+const COMMAND = /^(?:kubectl|linkerd) /u
 
-/** A comment that leads to a command: `# if it is deployment/web in shop: kubectl ...`. */
-const CONDITION = /^# (?<words>.*?): (?<command>(?:kubectl|linkerd) .*)$/u
+/** What the plain text says of commands that are comments there, so that the whole of it can be pasted without harm. */
+const UNCOMMENT = /, run the next lines? without the #:$/u
 
 /** Splits a fix (a sentence, then a command or a comment a line) into steps, in order. Names are made printable. */
 export function fixSteps(fix: string): readonly FixStep[] {
-  return fix
-    .split('\n')
-    .map(printable)
-    .filter((line) => line !== '')
-    .map((line): FixStep => {
-      const { words, command } = CONDITION.exec(line)?.groups ?? {}
-      if (words !== undefined && command !== undefined)
-        return { text: `${sentence(words)}:`, command: commandLines(command) }
-      if (line.startsWith('# ')) return { text: `${sentence(line.slice(2))}.`, command: [] }
-      return TOOL.test(line) ? { text: '', command: commandLines(line) } : { text: `${line}.`, command: [] }
-    })
+  const lines = fix.split('\n').map(printable)
+  return lines.reduce<FixStep[]>((steps, line) => {
+    if (line === '') return steps
+    const isComment = line.startsWith('# ')
+    const words = isComment ? line.slice(2) : line
+    if (!COMMAND.test(words)) return [...steps, { text: ended(isComment ? sentence(words) : words), command: [] }]
+    const last = steps.at(-1)
+    // The words that lead to a command, and the command, are one step.
+    const isLed = last?.command.length === 0 && last.text.endsWith(':')
+    return isLed
+      ? [...steps.slice(0, -1), { text: last.text, command: commandLines(words) }]
+      : [...steps, { text: '', command: commandLines(words) }]
+  }, [])
+}
+
+/** A sentence with an end: a colon stays one. */
+function ended(words: string): string {
+  const told = words.replace(UNCOMMENT, ':')
+  return /[.:]$/u.test(told) ? told : `${told}.`
 }
 
 const sentence = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1)

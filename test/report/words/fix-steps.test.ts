@@ -7,21 +7,30 @@ const PATCH = `kubectl patch deployment/web -n shop --type merge -p '{"spec":{"t
 
 test('fixSteps() sets each command apart from the words that lead to it', () => {
   const fix = [
-    'Mesh it',
+    'Add it to the mesh',
+    '# See who connects:',
     'linkerd viz tap deployment/web -n shop',
-    `# if it is deployment/web in shop: ${PATCH}`,
+    '# If the client is deployment/web in shop, run the next line without the #:',
+    `# ${PATCH}`,
+    '# To see packets, run the next lines without the #:',
+    '# kubectl one',
+    '# kubectl two',
+    'kubectl three',
     '# then wait',
   ]
   assert.deepEqual(fixSteps(fix.join('\n')), [
-    { text: 'Mesh it.', command: [] },
-    { text: '', command: ['linkerd viz tap deployment/web -n shop'] },
+    { text: 'Add it to the mesh.', command: [] },
+    { text: 'See who connects:', command: ['linkerd viz tap deployment/web -n shop'] },
     {
-      text: 'If it is deployment/web in shop:',
+      text: 'If the client is deployment/web in shop:',
       command: [
         'kubectl patch deployment/web -n shop --type merge \\',
         `  -p '{"spec":{"template":{"metadata":{"annotations":{"linkerd.io/inject":"enabled"}}}}}'`,
       ],
     },
+    { text: 'To see packets:', command: ['kubectl one'] },
+    { text: '', command: ['kubectl two'] },
+    { text: '', command: ['kubectl three'] },
     { text: 'Then wait.', command: [] },
   ])
 })
