@@ -196,7 +196,7 @@ test('a cluster that is dark comes first, has seen 0 % and keeps what was open i
   const text = await good('status', ...args)
   assert.match(
     text,
-    /^Nothing was observed on 1 of 2 clusters: bank\. 7 application paths are unencrypted now \(6 plaintext, 1 without mesh TLS\)\./,
+    /^Nothing was observed on 1 of 2 clusters: bank\. Nothing was collected after Tue 24 Nov 13:10 on shop\. 7 application paths were unencrypted when last seen \(6 plaintext, 1 without mesh TLS\)\./,
   )
   assert.match(text, /^bank +none +0(\.0)? % +0(\.0)? % +\d+ windows, /m)
   assert.match(text, /^shop +Tue 24 Nov 13:10 +0(\.0)? % +\d\.\d % +\d+ windows, /m)

@@ -107,7 +107,9 @@ const PLACES: Readonly<Record<string, (summary: Summary) => Said>> = {
     const words = verdictOf(summary)
     if (summary.collectedWindows === 0) return {}
     const numberBefore = (pattern: RegExp): number => Number((pattern.exec(words)?.[1] ?? '0').replaceAll(/\D/g, ''))
-    const openNow = numberBefore(/([\d\s]+) [a-z, ]*paths? (?:is|are) unencrypted (?:now|at the end)/)
+    const openNow = numberBefore(
+      /([\d\s]+) [a-z, ]*paths? (?:is|are|was|were) unencrypted (?:now|at the end|when last seen)/,
+    )
     const atSomeTime =
       openNow > 0 ? {} : { atSomeTime: numberBefore(/; ([\d\s]+) of [\d\s]+ (?:was|were) at some time/) }
     const split = /unencrypted [^(]*\(([^;)]*)/.exec(words)?.[1] ?? ''

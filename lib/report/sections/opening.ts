@@ -4,7 +4,7 @@ import type { Figures } from '../summary/figures.ts'
 import type { Summary } from '../summary/summary.ts'
 import { CLASS_WORDS, capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { shareWords } from '../../text/share-words.ts'
-import { durationWords } from '../../time/dates.ts'
+import { datesOf, durationWords } from '../../time/dates.ts'
 
 /** The label of a period that ends with the present. */
 export const NOW = 'now'
@@ -34,8 +34,27 @@ export function headlineWords(summary: Summary): string {
       : [
           `Nothing was observed on ${countWords(dark.length)} of ${plural(clusters.length, 'cluster')}: ${dark.map(({ id }) => printable(id)).join(', ')}.`,
         ]),
+    ...staleWords(summary),
     openWords(summary),
   ].join(' ')
+}
+
+/** Clusters that were collected, and not in the last windows that were expected: what is there now is unknown. */
+function staleClusters({ clusters, period }: Summary): Summary['clusters'] {
+  // The window that ended a moment ago may be collected in a moment; alerts wait for a second one, too.
+  const recent = period.label === NOW ? 2 : 1
+  return clusters.filter(
+    ({ collected, windows }) => collected > 0 && windows.slice(-recent).every((window) => !window.collected),
+  )
+}
+
+function staleWords(summary: Summary): readonly string[] {
+  const stale = staleClusters(summary)
+  if (stale.length === 0) return []
+  const { moment } = datesOf(summary.period)
+  const each = stale.slice(0, 3).map(({ id, collectedUntil }) => `${moment(collectedUntil ?? '')} on ${printable(id)}`)
+  const more = stale.length > 3 ? ` and ${countWords(stale.length - 3)} more clusters` : ''
+  return [`Nothing was collected after ${each.join(', ')}${more}.`]
 }
 
 /** `5 application paths are unencrypted at the end of the week, 2 fewer than the week before.` */
@@ -45,13 +64,16 @@ export function openWords(summary: Summary): string {
   const path = `${settings.judgedClasses.join(', ')} path`
   const period = periodWord(summary)
   const isNow = summary.period.label === NOW
+  const isStale = staleClusters(summary).length > 0
+  const when = isStale ? 'when last seen' : isNow ? 'now' : `at the end of ${period}`
+  const are = isStale ? ['was', 'were'] : ['is', 'are']
   const change = openBefore === null || isNow ? '' : changeWords(openNow, openBefore, period)
   const waived = openNow > 0 ? figures.waivedNow : figures.waived
   const accepted = waived === 0 ? [] : [`${countWords(waived)} accepted by a waiver`]
   if (openNow > 0)
-    return `${capital(plural(openNow, path))} ${openNow === 1 ? 'is' : 'are'} unencrypted ${isNow ? 'now' : `at the end of ${period}`} (${[openSplit(figures), ...accepted].join('; ')})${change}.`
+    return `${capital(plural(openNow, path))} ${openNow === 1 ? are[0] : are[1]} unencrypted ${when} (${[openSplit(figures), ...accepted].join('; ')})${change}.`
   if (atSomeTime > 0)
-    return `No ${path} is unencrypted ${isNow ? 'now' : `at the end of ${period}`}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted.map((words) => ` (${words})`).join('')}.`
+    return `No ${path} ${are[0]} unencrypted ${when}${change}; ${countWords(atSomeTime)} of ${countWords(judged)} ${atSomeTime === 1 ? 'was' : 'were'} at some time in it${accepted.map((words) => ` (${words})`).join('')}.`
   return judged === 0 ? `No ${path} had traffic to judge.` : `No ${path} was seen unencrypted in ${period}${change}.`
 }
 

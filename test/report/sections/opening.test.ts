@@ -28,6 +28,19 @@ test('a cluster of which nothing was observed comes before any number of the ver
   assert.match(besideWords(summary), /^1 of 1 judged path was encrypted whenever seen\.$/)
 })
 
+test('a cluster that was not collected lately is told before the verdict, which speaks of when it was last seen', () => {
+  const lost = [...Array.from({ length: 48 }, (_, index) => 120 + index)]
+  const stale = cluster('north', hours({ missing: lost }), [
+    { ...encrypted, stretches: [{ from: 0, to: 119, state: 'mtls' }] },
+  ])
+  const summary = summarise(report([cluster('west', hours(), [encrypted]), stale]))
+  assert.match(headlineWords(summary), /^Nothing was collected after .* on north\. /)
+  const plaintext = { ...encrypted, stretches: [{ from: 0, to: 119, state: 'plaintext', opens: 1, bytes: 1 }] } as const
+  const open = summarise(report([cluster('north', hours({ missing: lost }), [plaintext])]))
+  assert.match(headlineWords(open), /unencrypted when last seen/)
+  assert.doesNotMatch(headlineWords(open), /at the end of|now/)
+})
+
 test('a cluster that was taken out of the registry is named beside the verdict', () => {
   const input = report([cluster('west', hours(), [encrypted])])
   assert.deepEqual(notesOf(summarise(input)).slice(0, 1), [])
