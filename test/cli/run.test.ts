@@ -188,6 +188,11 @@ test('what cannot be run is one line, before anything is begun', async () => {
   writeFileSync(join(mesh.folder, 'bad-tokens'), 'short\n', { mode: 0o600 })
   const cases: [args: string[], code: number, stderr: RegExp][] = [
     [['--listen', '0.0.0.0:8080'], 2, /for everybody: wanted --token-file/],
+    [
+      ['--url', 'https://ct.example.com'],
+      2,
+      /^Cannot answer at "https:\/\/ct\.example\.com" for everybody: wanted --token-file/,
+    ],
     [['--listen', '8080'], 2, /Cannot listen on "8080": wanted an address and a port/],
     [['--listen', '127.0.0.1:70000'], 2, /wanted an address and a port/],
     [['--jwt-issuer', 'https://login.example.com'], 2, /wanted --jwt-issuer, --jwt-audience and --jwt-keys together/],

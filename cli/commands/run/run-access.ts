@@ -41,13 +41,27 @@ export async function openAccess(options: AccessOptions, now: () => Date): Promi
 
 /** On loopback everybody on this machine gets in where nobody else is named; elsewhere somebody must be. Throws UsageError. */
 export function accessOn(host: string, access: Access | undefined): Access {
-  const isLoopback = host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-  if (access === undefined && !isLoopback)
+  if (access === undefined && !isLoopback(host))
     throw new UsageError(
       `Cannot listen on "${printable(host)}" for everybody: wanted --token-file or --jwt-issuer, or a loopback address such as 127.0.0.1`,
     )
   return access ?? loopbackAccess
 }
+
+/**
+ * Refuses an address of the pages that others reach, where nothing says who gets in: all who come through a proxy on this machine come from loopback. Throws
+ * UsageError.
+ *
+ * @param url null where none is known
+ */
+export function refuseOpenUrl(url: string | null, access: Access | undefined): void {
+  if (access !== undefined || url === null || isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'))) return
+  throw new UsageError(
+    `Cannot answer at "${printable(url)}" for everybody: wanted --token-file or --jwt-issuer, or no --url (CIPHERTRAIL_URL) but of a loopback address`,
+  )
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 function tokensOfIssuer(
   { jwtIssuer: issuer, jwtAudience: audience, jwtKeys, jwtClaim: claim }: AccessOptions,

@@ -17,7 +17,7 @@ import { makeFolder } from '../../../lib/store/objects/folder.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
 import { readClusters } from '../../../lib/store/registry/registry.ts'
 import { type Console, UsageError } from '../../console.ts'
-import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run-access.ts'
+import { type AccessOptions, accessOn, addAccessOptions, openAccess, refuseOpenUrl } from './run-access.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { workerSettings } from './worker.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
@@ -92,7 +92,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
     .addHelpText(
       'after',
-      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file and --jwt-issuer it answers everybody on this machine, and\nlistens on a loopback address only. The report of a week is made six hours after\nits end, when nothing of it can be collected any more.\n\n${MAIL_HELP}`,
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file and --jwt-issuer it answers everybody on this machine, and\nlistens on a loopback address only; a --url of another address is then refused.\nThe report of a week is made six hours after its end, when nothing of it can be\ncollected any more.\n\n${MAIL_HELP}`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()
@@ -134,7 +134,10 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
   if (options.log !== 'json' && options.log !== 'text')
     throw new UsageError(`Cannot write the log as "${printable(options.log)}": wanted json or text`)
   const bare = host.replace(/^\[(.*)\]$/, '$1')
-  const access = accessOn(bare, await openAccess(options, now))
+  const url = readUrl(options.url ?? config.url)
+  const given = await openAccess(options, now)
+  const access = accessOn(bare, given)
+  refuseOpenUrl(url, given)
   return {
     host: bare,
     port,
@@ -145,7 +148,7 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     stopMs: readDuration('--stop-timeout', options.stopTimeout, MAX_STOP_SECONDS) * 1000,
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
-    isHttps: readUrl(options.url ?? config.url)?.startsWith('https:') === true,
+    isHttps: url?.startsWith('https:') === true,
   }
 }
 

@@ -94,14 +94,17 @@ export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): A
 /** Names of this machine that no other name server can lead here. */
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
-/** Whether a request names this machine by a loopback address. */
-export function isOnLoopback(request: Request): boolean {
-  return LOOPBACK_HOST.test(request.headers.get('host') ?? '')
+/** What a proxy tells of whom it asks for. */
+const FORWARDED = /^(forwarded|x-forwarded-.*)$/i
+
+/** Whether a request names this machine by a loopback address, and no proxy says that it brings it from somebody else. */
+export function isOnLoopback({ headers }: Request): boolean {
+  return LOOPBACK_HOST.test(headers.get('host') ?? '') && ![...headers.keys()].some((name) => FORWARDED.test(name))
 }
 
 /**
  * Lets in everybody on this machine: for a server that listens on a loopback address only. The `Host` header must name that address, or else a page on the
- * web could read the answers by a name that it lets lead here.
+ * web could read the answers by a name that it lets lead here. Who comes through a proxy may be anybody, so that one that says so is not let in.
  */
 export const loopbackAccess: Access = async (request) =>
   isOnLoopback(request) ? { subject: 'loopback', clusters: 'all' } : undefined

@@ -97,6 +97,13 @@ test('on loopback only a name that cannot be led there by others is let in', asy
     '127.0.0.1@evil',
   ])
     assert.equal(await loopbackAccess(asking({ host }), undefined), undefined, host)
+  // A proxy on this machine names it, whoever asks.
+  for (const header of ['Forwarded', 'X-Forwarded-For', 'x-forwarded-proto'])
+    assert.equal(
+      await loopbackAccess(asking({ host: '127.0.0.1:8080', [header]: '192.0.2.1' }), undefined),
+      undefined,
+      header,
+    )
 })
 
 const event = (claims: unknown) => ({ event: { requestContext: { authorizer: { jwt: { claims } } } } })
