@@ -94,7 +94,7 @@ function lackOf({ id, basis, before, period, problem }: DiffCluster): { line: st
   if (period.windows === period.notCollected)
     return [
       {
-        line: `Not collected: no window of ${named} in the second period; what was open counts as still open`,
+        line: `Not collected: no window of ${named} in the second period; what was open counts as still open, and what ended before is not seen since`,
         isFatal: true,
       },
     ]
@@ -132,10 +132,10 @@ function diffLines(
       : folded(
           `Time to fix, over ${plural(timeToFix.episodes, 'episode')}: median ${durationWords(timeToFix.median)}, longest ${durationWords(timeToFix.longest ?? 0)}.`,
         )),
-    ...(open.medianSeconds === null
+    ...(open.paths === 0
       ? []
       : folded(
-          `Open at the end: ${plural(open.paths, 'path')}, median ${durationWords(open.medianSeconds)}, longest ${durationWords(open.longestSeconds ?? 0)}.`,
+          `Open at the end: ${plural(open.paths, 'path')}${open.medianSeconds === null ? '' : `, median ${durationWords(open.medianSeconds)}, longest ${durationWords(open.longestSeconds ?? 0)}`}.`,
         )),
     ...(changes.all.length === 0 ? [] : ['', ...tableLines(changes.all, columns(dates, hasClusters, colors), most)]),
   ]
@@ -159,6 +159,9 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
           ? '-'
           : `${episode?.sinceUnknown === true ? 'at least ' : ''}${durationWords(openSeconds)}`,
     },
-    { heading: 'WHEN', text: (change) => whenWords({ dates }, change) },
+    {
+      heading: 'WHEN',
+      text: (change) => `${whenWords({ dates }, change)}${change.isSeenSince === false ? '; not seen since' : ''}`,
+    },
   ]
 }

@@ -5,13 +5,14 @@ import { historyProblem } from '../history/history-problem.ts'
 import type { ComparedCluster } from '../model/period.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import type { Cluster } from '../model/registry.ts'
-import { type Changes, type Comparison, type PathChange, compare } from '../report/summary/change-summary.ts'
-import { type TimeToFix, episodesOf } from '../report/summary/episode-summary.ts'
+import { type Changes, type Comparison, type PathChange, basisOf, compare } from '../report/summary/change-summary.ts'
+import { type TimeToFix, episodesOf, openEpisodes } from '../report/summary/episode-summary.ts'
 import { median } from '../report/summary/sums.ts'
 import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredSettings } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
+import { lengthOf } from '../time/windows.ts'
 import { CLUSTERS_AT_ONCE, notKnown } from './routes/cluster-history.ts'
 
 /** A period `(from, to]`, RFC 3339. */
@@ -25,6 +26,8 @@ export type DiffCluster = {
   readonly id: string
   /** Whether its earlier period can be compared with: nothing is told of the changes of one whose basis is `none` or `not-collected`. */
   readonly basis: Comparison['basis']
+  /** As of the later period: where it is `none` or `not-collected`, what ended before it may be open again unseen. */
+  readonly periodBasis: Comparison['basis']
   readonly before: Known
   readonly period: Known
   /** Why nothing can be read of it; null where it can. */
@@ -44,7 +47,7 @@ export type Diff = {
   readonly open: OpenPaths
 }
 
-/** How many paths are open at the end of the later period, and for how long. */
+/** How many paths are open at the end of the later period, and for how long: of every cluster that can be read, compared or not. */
 export type OpenPaths = {
   readonly paths: number
   /** Seconds; null for none. */
@@ -69,6 +72,7 @@ export async function readDiff(
     return {
       id: one.id,
       basis: changes.comparisons.find(({ cluster }) => cluster === one.id)?.basis ?? 'none',
+      periodBasis: basisOf(windows).basis,
       before: knownOf(earlier.windows),
       period: knownOf(windows),
       problem: 'problem' in one ? one.problem : null,
@@ -77,7 +81,6 @@ export async function readDiff(
   const isCompared = (id: string): boolean =>
     told.some((one) => one.id === id && one.basis !== 'none' && one.basis !== 'not-collected')
   const past = compared.filter(({ id }) => isCompared(id)).map(({ id, episodes }) => ({ id, periods: [], episodes }))
-  const ages = changes.all.flatMap(({ openSeconds }) => openSeconds ?? [])
   return {
     before,
     period,
@@ -85,17 +88,29 @@ export async function readDiff(
     clusters: told,
     changes,
     timeToFix: episodesOf(past, { from: before.to, to: period.to }).timeToFix,
-    open: {
-      paths: changes.counts.new + changes.counts.reopened + changes.counts['still-open'],
-      medianSeconds: median(ages),
-      longestSeconds: ages.length === 0 ? null : Math.max(...ages),
-    },
+    open: openOf(compared, period),
   }
 }
 
 /** A change as JSON: one line of `ciphertrail diff --json`, and an item of the API. */
 export function changeJson({ cluster, kind, ...change }: PathChange): Readonly<Record<string, unknown>> {
   return { cluster, change: kind, ...change, source: endJson(change.source), destination: endJson(change.destination) }
+}
+
+/** Of every cluster that can be read: also where no earlier period tells what changed, what is open is open. */
+function openOf(clusters: readonly ComparedCluster[], period: Span): OpenPaths {
+  const open = clusters.flatMap(({ id, windows, episodes }) => {
+    const known = windows.at(-1)?.end
+    return [...openEpisodes(episodesOf([{ id, periods: [], episodes }], period).all).values()].map(({ openedAt }) =>
+      known === undefined ? null : Math.max(0, lengthOf({ start: openedAt, end: known })),
+    )
+  })
+  const ages = open.filter((age) => age !== null)
+  return {
+    paths: open.length,
+    medianSeconds: median(ages),
+    longestSeconds: ages.length === 0 ? null : Math.max(...ages),
+  }
 }
 
 const NOTHING = { before: { windows: [] }, windows: [] } as const

@@ -52,6 +52,30 @@ test('diff fails where nothing was collected before, and calls nothing new', asy
   assert.match(stderr, /^Not collected: no window of cluster "west" in the first period/)
 })
 
+test('diff counts what is open where nothing can be compared, too', async () => {
+  const { code, stdout } = await diff('2026-11-23', minutes(5, 10), '--cluster', 'north')
+  assert.equal(code, 1)
+  assert.match(stdout, /Nothing can be compared\.\nOpen at the end: 1 path, median 5 min, longest 5 min\.\n/)
+})
+
+test('diff says of what ended that it was not seen since, where nothing of the second period was collected', async () => {
+  const later = ['diff', minutes(5, 10), minutes(30, 35), '--cluster', 'north', '--store', folder]
+  const shown = await run(later, { folder, now: '2026-11-24T13:00:00Z' })
+  assert.equal(shown.code, 1)
+  assert.match(shown.stdout, /fixed .*; not seen since/)
+  assert.match(shown.stderr, /^Not collected: no window of cluster "north" in the second period.* not seen since/)
+  const told = await run([...later, '--json'], { folder, now: '2026-11-24T13:00:00Z' })
+  assert.deepEqual(
+    parseNdjson(told.stdout).map(({ change, isSeenSince }) => [change, isSeenSince]),
+    [['fixed', false]],
+  )
+  const seen = await diff(minutes(5, 10), minutes(15, 20), '--cluster', 'north', '--json')
+  assert.deepEqual(
+    parseNdjson(seen.stdout).map(({ isSeenSince }) => isSeenSince),
+    [true],
+  )
+})
+
 test('a diff on a terminal is at most 100 columns wide', async () => {
   const { stdout } = await runOnTerminal(['diff', minutes(0, 5), minutes(5, 20), '--store', folder, '--now', NOW], {
     folder,

@@ -242,6 +242,10 @@ export const ANSWERS = {
       ...ends,
       episode: episode.nullable(),
       openSeconds: seconds.nullable(),
+      isSeenSince: z.boolean().nullable().meta({
+        description:
+          'Of what ended: whether a window of the later period was collected. If not, it may be open again unseen. Null for what did not end.',
+      }),
       identity: z
         .strictObject({ end: z.enum(['source', 'destination']), before: z.string(), after: z.string() })
         .nullable(),
@@ -255,6 +259,7 @@ export const ANSWERS = {
         z.strictObject({
           id: z.string(),
           basis: z.enum(['whole', 'partly', 'not-collected', 'none']),
+          periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
           before: known,
           period: known,
           problem: z.string().nullable(),

@@ -37,6 +37,8 @@ export type PathChange = Named & {
    * is not open, and where no window tells up to when.
    */
   readonly openSeconds: number | null
+  /** Of what ended: whether the period has a window that was collected. Where not, it may be open again unseen. Null where it did not end. */
+  readonly isSeenSince: boolean | null
   /** Which end has another ServiceAccount, and which ones; null for the other kinds. */
   readonly identity: { readonly end: 'source' | 'destination'; readonly before: string; readonly after: string } | null
   /** What policy said of plaintext on its port, and says now; null for the other kinds. What is unknown is no change. */
@@ -92,12 +94,15 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
   const comparisons: Comparison[] = []
   let [firstSeen, noLonger] = [0, 0]
   for (const { id, before: own, windows, rows, episodes } of clusters) {
-    const comparison = comparisonOf(id, own.windows)
+    const comparison = { cluster: id, ...basisOf(own.windows) }
     comparisons.push(comparison)
     if (comparison.basis === 'none' || comparison.basis === 'not-collected') continue
     const later = rows.filter(({ to }) => isBefore(since.from, to))
     all.push(
-      ...episodeChanges(id, episodes, since, windows.at(-1)?.end),
+      ...episodeChanges(id, episodes, since, {
+        known: windows.at(-1)?.end,
+        isSeen: windows.some(({ collected }) => collected),
+      }),
       ...identityChanges(id, own.rows, later),
       ...enforcementChanges(id, own.rows, later),
     )
@@ -131,10 +136,11 @@ function countKinds(all: readonly PathChange[]): Changes['counts'] {
   return counts
 }
 
-function comparisonOf(cluster: string, windows: readonly { readonly collected: boolean }[]): Comparison {
+/** How much of a period was collected. */
+export function basisOf(windows: readonly { readonly collected: boolean }[]): Omit<Comparison, 'cluster'> {
   const [expected, collected] = [windows.length, windows.filter((window) => window.collected).length]
   const basis = expected === 0 ? 'none' : collected === 0 ? 'not-collected' : collected < expected ? 'partly' : 'whole'
-  return { cluster, basis, expected, collected }
+  return { basis, expected, collected }
 }
 
 const idsOf = (rows: readonly PathRow[]): Set<string> => new Set(rows.map(({ pathId }) => pathId))
@@ -143,12 +149,13 @@ const idsOf = (rows: readonly PathRow[]): Set<string> => new Set(rows.map(({ pat
  * One change for each path that had an open episode at the end of either period, or one that began and ended between.
  *
  * @param known the end of the last window of the later period: an open episode is as old as that; undefined where there is none
+ * @param isSeen whether a window of it was collected
  */
 function episodeChanges(
   cluster: string,
   episodes: readonly PathEpisode[],
   period: Span,
-  known: string | undefined,
+  { known, isSeen }: { readonly known: string | undefined; readonly isSeen: boolean },
 ): readonly PathChange[] {
   return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own) => {
     const inOrder = own.toSorted((a, b) => Date.parse(a.episode.openedAt) - Date.parse(b.episode.openedAt))
@@ -166,6 +173,7 @@ function episodeChanges(
         episode: isEnded ? episode : { ...episode, endedAt: null, ending: null },
         openSeconds:
           isEnded || known === undefined ? null : Math.max(0, lengthOf({ start: episode.openedAt, end: known })),
+        isSeenSince: isEnded ? isSeen : null,
         identity: null,
         enforcement: null,
       },
@@ -222,7 +230,8 @@ function turns<T>(
   rowsBefore: readonly PathRow[],
   rows: readonly PathRow[],
   valueOf: (row: PathRow) => T | null,
-): readonly (Named & Pick<PathChange, 'episode' | 'openSeconds'> & { readonly before: T; readonly after: T })[] {
+): readonly (Named &
+  Pick<PathChange, 'episode' | 'openSeconds' | 'isSeenSince'> & { readonly before: T; readonly after: T })[] {
   const earlier = rowsByPath([{ id: cluster, rows: rowsBefore }])
   return [...rowsByPath([{ id: cluster, rows }])].flatMap(([key, own]) => {
     const known = [
@@ -244,6 +253,7 @@ function turns<T>(
         port,
         episode: null,
         openSeconds: null,
+        isSeenSince: null,
         before: from.value,
         after: to.value,
       },
