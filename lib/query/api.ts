@@ -140,8 +140,9 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
       const grant = get('grant')
       // One answer is made as of one moment, and kept for as long as no window can become due.
       const now = deps.now()
-      const question = JSON.stringify([req.path, search, type, grant.clusters, Math.floor(now.getTime() / MINUTE_MS)])
-      const made = await answerOnce(question, async (objects) => {
+      const question = JSON.stringify([req.path, search, type, grant.clusters])
+      const minute = Math.floor(now.getTime() / MINUTE_MS)
+      const made = await answerOnce({ question, minute }, async (objects) => {
         const route = routesOf({ objects, now: () => now })[index]
         if (route === undefined) throw NOT_FOUND
         return route.answer({ search: new URLSearchParams(search), grant, type, names })

@@ -5,9 +5,15 @@ import { statePrefix } from '../store/keys.ts'
 import { type ApiAnswer, type TaggedAnswer, tagged } from './answer.ts'
 
 /** How much is kept. */
-type Limits = { readonly bytes: number; readonly bytesOfOne: number }
+type Limits = { readonly bytes: number; readonly bytesOfOne: number; readonly answers: number }
 
-const LIMITS: Limits = { bytes: 64 * 1024 * 1024, bytesOfOne: 4 * 1024 * 1024 }
+const LIMITS: Limits = { bytes: 64 * 1024 * 1024, bytesOfOne: 4 * 1024 * 1024, answers: 2000 }
+
+/** What an answer needs beside its texts, about: its objects and their places in maps. */
+const ANSWER_BYTES = 2048
+
+/** The same of a thing that was read for it: a key or a listing. */
+const READ_BYTES = 128
 
 /** What an answer was made from, but for what never changes. */
 type Reads = {
@@ -32,16 +38,21 @@ type Kept = { readonly answer: TaggedAnswer; readonly reads: Reads; readonly byt
  * Answers a question: with what is kept, if nothing changed of what it was made from, else by `make`, which must read the store through what it is given.
  * Questions that are asked at the same time are answered once.
  *
- * @param question all that decides the answer but the store: also who asks, and the time, as far as it decides
+ * @param question all that decides the answer but the store and the time: also who asks
+ * @param minute the time, as far as it decides; nothing of another one is kept, since nobody asks for it again
  */
-export type AnswerOnce = (question: string, make: (objects: Objects) => Promise<ApiAnswer>) => Promise<TaggedAnswer>
+export type AnswerOnce = (
+  { question, minute }: { readonly question: string; readonly minute: number },
+  make: (objects: Objects) => Promise<ApiAnswer>,
+) => Promise<TaggedAnswer>
 
-/** Keeps answers, those that were asked for last, up to some bytes. Nothing that fails is kept. */
+/** Keeps answers, those that were asked for last, up to about some bytes and some number. Nothing that fails is kept. */
 export function keepAnswers(objects: Objects, limits: Limits = LIMITS): AnswerOnce {
   // In the order in which they were asked for.
   const kept = new Map<string, Kept>()
   const underWay = new Map<string, Promise<TaggedAnswer>>()
   let bytes = 0
+  let present: number | null = null
 
   function forget(question: string): void {
     bytes -= kept.get(question)?.bytes ?? 0
@@ -50,17 +61,28 @@ export function keepAnswers(objects: Objects, limits: Limits = LIMITS): AnswerOn
 
   function keep(question: string, answer: TaggedAnswer, reads: Reads): void {
     forget(question)
-    const own = Buffer.byteLength(answer.body) + question.length
+    const own = bytesOf(question, answer, reads)
     if (own > limits.bytesOfOne) return
     kept.set(question, { answer, reads, bytes: own })
     bytes += own
     for (const oldest of kept.keys()) {
-      if (bytes <= limits.bytes) return
+      if (bytes <= limits.bytes && kept.size <= limits.answers) return
       forget(oldest)
     }
   }
 
-  async function answer(question: string, make: (objects: Objects) => Promise<ApiAnswer>): Promise<TaggedAnswer> {
+  function begin(minute: number): void {
+    if (minute === present) return
+    present = minute
+    kept.clear()
+    bytes = 0
+  }
+
+  async function answer(
+    { question, minute }: { readonly question: string; readonly minute: number },
+    make: (objects: Objects) => Promise<ApiAnswer>,
+  ): Promise<TaggedAnswer> {
+    begin(minute)
     const known = kept.get(question)
     if (known !== undefined && (await isUnchanged(known.reads, objects))) {
       // Asked for last.
@@ -69,17 +91,27 @@ export function keepAnswers(objects: Objects, limits: Limits = LIMITS): AnswerOn
     }
     const reads: Reads = { tags: new Map(), lists: new Map() }
     const made = tagged(await make(recording(objects, reads)))
-    keep(question, made, reads)
+    if (minute === present) keep(question, made, reads)
     return made
   }
 
-  return (question, make) => {
-    const begun = underWay.get(question)
+  return ({ question, minute }, make) => {
+    const id = `${minute} ${question}`
+    const begun = underWay.get(id)
     if (begun !== undefined) return begun
-    const answering = answer(question, make).finally(() => underWay.delete(question))
-    underWay.set(question, answering)
+    const answering = answer({ question, minute }, make).finally(() => underWay.delete(id))
+    underWay.set(id, answering)
     return answering
   }
+}
+
+/** How much memory an answer needs, about: with what it was made from, and the copy that is compressed once somebody takes it so. */
+function bytesOf(question: string, { body }: TaggedAnswer, { tags, lists }: Reads): number {
+  const own = Buffer.byteLength(body)
+  const copy = typeof body === 'string' ? own / 2 : 0
+  const texts = [...[...tags].flat(), ...[...lists].flatMap(([id, { digest }]) => [id, digest])]
+  const read = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0)
+  return ANSWER_BYTES + own + copy + question.length + read + READ_BYTES * (tags.size + lists.size)
 }
 
 /** What the state of a cluster names by its hash: while the state is the same, so is this. */

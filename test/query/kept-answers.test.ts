@@ -62,7 +62,7 @@ test('a kept answer is the one that would be made now, whatever changed in the s
         if (one.kind !== 'ask') await take(one, objects)
         else
           assert.equal(
-            (await answerOnce(one.letter, (seen) => summed(one.letter, seen))).body,
+            (await answerOnce({ question: one.letter, minute: 0 }, (seen) => summed(one.letter, seen))).body,
             (await summed(one.letter, objects)).body,
           )
       }
@@ -76,7 +76,7 @@ test('a question is answered once for all who ask at the same time, and again on
   const answerOnce = keepAnswers(objects)
   let made = 0
   const ask = () =>
-    answerOnce('a', async (seen) => {
+    answerOnce({ question: 'a', minute: 0 }, async (seen) => {
       made += 1
       return summed('a', seen)
     })
@@ -90,24 +90,50 @@ test('a question is answered once for all who ask at the same time, and again on
 })
 
 test('nothing that fails is kept, and no more bytes than may be', async () => {
-  const answerOnce = keepAnswers(memoryObjects(), { bytes: 100, bytesOfOne: 60 })
+  const answerOnce = keepAnswers(memoryObjects(), { bytes: 9000, bytesOfOne: 4500, answers: 10 })
   const counts = new Map<string, number>()
   const ask = (question: string, size: number) =>
-    answerOnce(question, async () => {
+    answerOnce({ question, minute: 0 }, async () => {
       counts.set(question, (counts.get(question) ?? 0) + 1)
       if (size === 0) throw new Error('no')
       return { type: 'text/plain', body: 'x'.repeat(size) }
     })
   for (let time = 0; time < 2; time++) {
     await assert.rejects(ask('fails', 0))
-    await ask('large', 61)
-    await ask('one', 40)
-    await ask('two', 40)
+    await ask('large', 2000)
+    await ask('one', 1000)
+    await ask('two', 1000)
   }
   assert.deepEqual([counts.get('fails'), counts.get('large'), counts.get('one'), counts.get('two')], [2, 2, 1, 1])
-  await ask('three', 40)
-  await ask('one', 40)
+  await ask('three', 1000)
+  await ask('one', 1000)
   assert.equal(counts.get('one'), 2, 'the one that was asked for longest ago made room')
+})
+
+test('many small answers, what they were made from and past minutes fill no memory', async () => {
+  const objects = memoryObjects()
+  const limits = { bytes: 1_000_000, bytesOfOne: 500_000, answers: 3 }
+  const asker = (answerOnce: ReturnType<typeof keepAnswers>) => {
+    const made: string[] = []
+    const ask = (question: string, minute = 0, reads = 0) =>
+      answerOnce({ question, minute }, async (seen) => {
+        made.push(`${minute} ${question}`)
+        for (let read = 0; read < reads; read++) await seen.get(`registry/${question}${read}`)
+        return { type: 'text/plain', body: question }
+      })
+    return { made, ask }
+  }
+  const few = asker(keepAnswers(objects, limits))
+  for (const question of ['a', 'b', 'c', 'd', 'b', 'a']) await few.ask(question)
+  assert.deepEqual(few.made, ['0 a', '0 b', '0 c', '0 d', '0 a'], 'three are kept, however small')
+
+  const read = asker(keepAnswers(objects, { ...limits, bytes: 20_000 }))
+  for (const question of ['a', 'b', 'a']) await read.ask(question, 0, 100)
+  assert.deepEqual(read.made, ['0 a', '0 b', '0 a'], 'a hundred keys count')
+
+  const later = asker(keepAnswers(objects, limits))
+  for (const minute of [0, 1, 0]) await later.ask('a', minute)
+  assert.deepEqual(later.made, ['0 a', '1 a', '0 a'], 'nothing of a past minute is kept')
 })
 
 /** Counts what is read of a store. */
