@@ -30,6 +30,8 @@ export type DiffCluster = {
   readonly periodBasis: Comparison['basis']
   readonly before: Known
   readonly period: Known
+  /** As `ClusterAnswer` has it. */
+  readonly replay: string | null
   /** Why nothing can be read of it; null where it can. */
   readonly problem: string | null
 }
@@ -75,6 +77,7 @@ export async function readDiff(
       periodBasis: basisOf(windows).basis,
       before: knownOf(earlier.windows),
       period: knownOf(windows),
+      replay: clusters.find(({ id }) => id === one.id)?.replay ?? null,
       problem: 'problem' in one ? one.problem : null,
     }
   })

@@ -56,10 +56,10 @@ export async function readEpisodes(
   const { id } = cluster
   const { from, to } = wanted
   const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return { cluster: unreadCluster(id, problem), rows: [] }
+  if (problem !== undefined) return { cluster: unreadCluster(cluster, problem), rows: [] }
   try {
     const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
-    const answer = clusterAnswer(id, months, { from, to })
+    const answer = clusterAnswer(cluster, months, { from, to })
     const paths = knownEpisodes(
       months.flatMap(({ intervals }) => intervals),
       episodes,
@@ -88,7 +88,7 @@ export async function readEpisodes(
     )
     return { cluster: answer.cluster, rows: found.toSorted(byNewest) }
   } catch (error) {
-    if (error instanceof DamagedError) return { cluster: unreadCluster(id, error.message), rows: [] }
+    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster, error.message), rows: [] }
     throw error
   }
 }

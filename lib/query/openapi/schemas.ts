@@ -112,6 +112,10 @@ const collected = z
   .enum(['all', 'partly', 'none'])
   .meta({ id: 'Collected', description: 'Where it is not `all`, an empty list says nothing.' })
 
+const replay = z.string().nullable().meta({
+  description: 'The cluster is a replay of what this sentence says, and nothing is collected from it; else null.',
+})
+
 const cluster = {
   id: z.string(),
   collectedUntil: time.nullable(),
@@ -119,6 +123,7 @@ const cluster = {
   windows: count,
   notCollected: count,
   coverage: share.nullable(),
+  replay,
   problem: z.string().nullable().meta({ description: 'Why nothing can be read of it.' }),
 }
 const clusterAnswer = z
@@ -209,7 +214,7 @@ export const ANSWERS = {
     }),
     { period: span, cluster: clusterAnswer },
   ),
-  getCrypto: z.strictObject({ cluster: z.string(), window, crypto }),
+  getCrypto: z.strictObject({ cluster: z.string(), replay, window, crypto }),
   listPaths: listOf(path, { period: span, collected, clusters: z.array(clusterAnswer) }),
   listEpisodes: listOf(
     z.strictObject({
@@ -262,6 +267,7 @@ export const ANSWERS = {
           periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
           before: known,
           period: known,
+          replay,
           problem: z.string().nullable(),
         }),
       ),
@@ -279,7 +285,9 @@ export const ANSWERS = {
   ),
   listEdges: listOf(edge, {
     collected,
-    clusters: z.array(z.strictObject({ id: z.string(), window: window.nullable(), problem: z.string().nullable() })),
+    clusters: z.array(
+      z.strictObject({ id: z.string(), window: window.nullable(), replay, problem: z.string().nullable() }),
+    ),
   }),
   listWaivers: listOf(
     z.strictObject({
@@ -292,6 +300,7 @@ export const ANSWERS = {
   ),
   listEvidence: z.strictObject({
     cluster: z.string(),
+    replay,
     window,
     attempts: z.array(
       z.strictObject({ attempt: count, key: z.string(), sha256, size: count, href: z.string(), proof: z.string() }),

@@ -23,6 +23,8 @@ export type ClusterAnswer = {
   readonly notCollected: number
   /** Of the time that proxies lived, the share in which they were seen, 0 to 1; null where nothing was expected. */
   readonly coverage: number | null
+  /** It is a replay of what this sentence says; null where it is a cluster that is collected from. */
+  readonly replay: string | null
   /** Why nothing can be read of it; null where it can. */
   readonly problem: string | null
 }
@@ -56,27 +58,30 @@ export async function readCluster(
   }: { readonly objects: Objects; readonly now: Date; readonly platformNamespaces?: readonly string[] },
 ): Promise<{ readonly cluster: ClusterAnswer; readonly rows: readonly PathRow[] }> {
   const problem = await historyProblem(cluster, objects)
-  if (problem !== undefined) return { cluster: unreadCluster(cluster.id, problem), rows: [] }
+  if (problem !== undefined) return { cluster: unreadCluster(cluster, problem), rows: [] }
   try {
     const { months, episodes } = await readPresent(cluster, now, objects, { from, to })
     return {
-      cluster: clusterAnswer(cluster.id, months, { from, to }).cluster,
+      cluster: clusterAnswer(cluster, months, { from, to }).cluster,
       rows: rows(months, episodes, { from, to, ...filters }, { fixOf, platformNamespaces }),
     }
   } catch (error) {
-    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster.id, error.message), rows: [] }
+    if (error instanceof DamagedError) return { cluster: unreadCluster(cluster, error.message), rows: [] }
     throw error
   }
 }
 
+/** What is told of a cluster whatever was collected of it. */
+type NamedCluster = { readonly id: string; readonly replay?: string | null }
+
 /** What is told of a cluster of which nothing can be read, and why. */
-export function unreadCluster(id: string, problem: string): ClusterAnswer {
-  return { id, collectedUntil: null, expectedFrom: null, windows: 0, notCollected: 0, coverage: null, problem }
+export function unreadCluster({ id, replay = null }: NamedCluster, problem: string): ClusterAnswer {
+  return { id, collectedUntil: null, expectedFrom: null, windows: 0, notCollected: 0, coverage: null, replay, problem }
 }
 
 /** What is known of a cluster in a period, and the end of its last window in it; null where there is none. */
 export function clusterAnswer(
-  id: string,
+  { id, replay = null }: NamedCluster,
   months: readonly TimelineMonth[],
   period: { readonly from: string; readonly to: string },
 ): { readonly cluster: ClusterAnswer; readonly knownUntil: string | null } {
@@ -90,6 +95,7 @@ export function clusterAnswer(
       expectedFrom: windows[0]?.start ?? null,
       ...collectedIn(months, period),
       coverage: expected === 0 ? null : observed / expected,
+      replay,
       problem: null,
     },
     knownUntil: windows.at(-1)?.end ?? null,

@@ -19,6 +19,8 @@ export type EdgesCluster = {
   readonly id: string
   /** Null where none was collected. */
   readonly window: Window | null
+  /** As `ClusterAnswer` has it. */
+  readonly replay: string | null
   /** Why nothing is told of it; null where something is. */
   readonly problem: string | null
 }
@@ -41,9 +43,10 @@ export async function answerEdges(
   const clusters = await askedClusters(ids, grant, objects)
   const read = await concurrently(clusters, CLUSTERS_AT_ONCE, async (cluster) => {
     const result = await windowOrProblem(cluster, at, until, objects)
-    if ('problem' in result) return { ...result, id: cluster.id, window: null, rows: [] }
+    const { id, replay = null } = cluster
+    if ('problem' in result) return { ...result, id, replay, window: null, rows: [] }
     const rows = edgeRows(result, { kind, namespace, exempt: 'all' })
-    return { id: cluster.id, window: result.window, problem: null, isDamaged: false, rows }
+    return { id, replay, window: result.window, problem: null, isDamaged: false, rows }
   })
   throwIfUnread(read.map(({ problem, isDamaged }) => (isDamaged ? problem : null)))
   const question = ['edges', { ids, kind, namespace, at }, grant.clusters]
@@ -56,12 +59,18 @@ export async function answerEdges(
   return {
     ...page,
     collected: missing === read.length ? 'none' : missing > 0 ? 'partly' : 'all',
-    clusters: read.map(({ id, window, problem }) => ({ id, window, problem })),
+    clusters: read.map(({ id, window, replay, problem }) => ({ id, window, replay, problem })),
   }
 }
 
 /** The cryptography that the proxies of a cluster stated in one window. */
-export type CryptoAnswer = { readonly cluster: string; readonly window: Window; readonly crypto: Crypto }
+export type CryptoAnswer = {
+  readonly cluster: string
+  /** As `ClusterAnswer` has it. */
+  readonly replay: string | null
+  readonly window: Window
+  readonly crypto: Crypto
+}
 
 /**
  * Answers what the running proxies of a cluster stated of their cryptography in a window. Throws a `ProblemError` for a cluster that must not be seen, and where
@@ -77,7 +86,7 @@ export async function answerCrypto(
   const cluster = await namedCluster(id, grant, objects)
   const result = await windowOrProblem(cluster, at, until, objects)
   if ('problem' in result) throw new ProblemError(result.isDamaged ? 'unreadable' : 'not-found', result.problem)
-  return { cluster: id, window: result.window, crypto: result.crypto }
+  return { cluster: id, replay: cluster.replay ?? null, window: result.window, crypto: result.crypto }
 }
 
 async function windowOrProblem(

@@ -5,6 +5,7 @@ import { NoteError } from '../../seal/tlog/note.ts'
 import { listAttempts } from '../../store/evidence/evidence.ts'
 import { type EvidenceId, evidenceKey, isClusterId, parseEvidenceKey, parseWindow } from '../../store/keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
+import { readClusters } from '../../store/registry/registry.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import type { ApiAnswer } from '../answer.ts'
 import { ProblemError } from '../problem.ts'
@@ -26,6 +27,8 @@ type AttemptItem = {
 /** The attempts at one window of one cluster, the first one first. */
 export type EvidenceAnswer = {
   readonly cluster: string
+  /** As `ClusterAnswer` has it; null also where the cluster is not registered any more. */
+  readonly replay: string | null
   readonly window: { readonly start: string; readonly end: string }
   readonly attempts: readonly AttemptItem[]
 }
@@ -52,7 +55,8 @@ export async function answerEvidence(names: EvidenceNames, grant: Grant, objects
     const { sha256, size } = digest
     attempts.push({ attempt: id.attempt, key, sha256, size, href: `/v1/${key}`, proof: `/v1/${key}/proof` })
   }
-  return { cluster: first.cluster, window: first.window, attempts }
+  const { replay = null } = (await readClusters({ objects })).find(({ id }) => id === first.cluster) ?? {}
+  return { cluster: first.cluster, replay, window: first.window, attempts }
 }
 
 /** Answers the bytes of an attempt. Throws a `ProblemError` where there is none that may be seen. */

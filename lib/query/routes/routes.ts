@@ -1,4 +1,4 @@
-import { historyCsv } from '../../report/csv/history-csv.ts'
+import { type ClusterRow, historyCsv } from '../../report/csv/history-csv.ts'
 import { pathJson } from '../../text/format-json.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import type { Grant } from '../access/access.ts'
@@ -217,9 +217,12 @@ function csvType({ isFirst }: PathsAnswer): string {
 }
 
 function pathsCsv({ clusters, items, period, isFirst }: PathsAnswer): string {
-  const missing = clusters.flatMap((cluster) => {
-    const reason = notKnown(cluster, period)
-    return reason === null ? [] : [{ cluster: cluster.id, ...period, reason }]
+  const told = clusters.flatMap((cluster): ClusterRow[] => {
+    const reasons = { replay: cluster.replay, 'not-collected': notKnown(cluster, period) }
+    return (['replay', 'not-collected'] as const).flatMap((state) => {
+      const reason = reasons[state]
+      return reason === null ? [] : [{ cluster: cluster.id, ...period, state, reason }]
+    })
   })
-  return historyCsv(isFirst ? missing : [], items, { hasNames: isFirst })
+  return historyCsv(isFirst ? told : [], items, { hasNames: isFirst })
 }

@@ -2,17 +2,22 @@ import type { PathRow } from '../../model/history.ts'
 import type { Source } from '../../model/path.ts'
 import { type Columns, csvText, endColumns, idOf, listOf } from './csv-text.ts'
 
-/** Windows of a cluster of which nothing can be told: a row of its own, or else a list without them would read as good news. */
-export type NotCollectedRow = {
+/**
+ * What must be known of a cluster to read its rows, in a row of its own: that of some windows nothing can be told, or else a list without them would read as
+ * good news; and that it is a replay.
+ */
+export type ClusterRow = {
   readonly cluster: string
-  /** The period in which they lie. */
+  /** The period of the list. */
   readonly from: string
   readonly to: string
+  readonly state: 'not-collected' | 'replay'
+  /** What is not known; what the replay shows. */
   readonly reason: string
 }
 
 type Row = {
-  readonly shown: PathRow | (NotCollectedRow & { readonly state: 'not-collected' })
+  readonly shown: PathRow | ClusterRow
   readonly path: PathRow | null
 }
 
@@ -50,14 +55,14 @@ export const HISTORY_COLUMNS: Columns<Row> = {
   evidence: ({ path }) => listOf(path?.evidence ?? []),
 }
 
-/** Rows of history as CSV, first what was not collected. Without names it is what follows a page that has them. */
+/** Rows of history as CSV, first what is told of clusters. Without names it is what follows a page that has them. */
 export function historyCsv(
-  notCollected: readonly NotCollectedRow[],
+  clusters: readonly ClusterRow[],
   paths: readonly PathRow[],
   { hasNames }: { readonly hasNames: boolean },
 ): string {
   const rows: readonly Row[] = [
-    ...notCollected.map((row) => ({ shown: { ...row, state: 'not-collected' as const }, path: null })),
+    ...clusters.map((shown) => ({ shown, path: null })),
     ...paths.map((path) => ({ shown: path, path })),
   ]
   return csvText(HISTORY_COLUMNS, rows, { hasNames })

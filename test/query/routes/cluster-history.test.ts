@@ -16,6 +16,7 @@ test('notKnown() says what of a period is not known, the worst first, and null o
     windows: 4,
     notCollected: 0,
     coverage: 1,
+    replay: null,
     problem: null,
   }
   const cases: [changes: Partial<ClusterAnswer>, said: string | null][] = [
@@ -48,6 +49,7 @@ test('readCluster() says of a period without windows that nothing is known, and 
       windows: 0,
       notCollected: 0,
       coverage: null,
+      replay: null,
       problem: null,
     },
     rows: [],

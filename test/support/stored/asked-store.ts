@@ -72,9 +72,17 @@ export async function collectLate(objects: Objects): Promise<void> {
   for (const cluster of await readClusters({ objects })) await deriveCluster(cluster, { objects, assess: assessWindow })
 }
 
-/** Adds the history of a cluster, four windows of one path: encrypted, twice in the clear, encrypted. */
-export async function fillNorth(objects: Objects, id = 'north'): Promise<void> {
-  await addCluster({ id, windowMinutes: 5 }, { now: minutesIn(0), by: 'tester' }, { objects })
+/**
+ * Adds the history of a cluster, four windows of one path: encrypted, twice in the clear, encrypted.
+ *
+ * @param replay what it is a replay of; absent where it is none
+ */
+export async function fillNorth(objects: Objects, id = 'north', replay?: string): Promise<void> {
+  await addCluster(
+    { id, windowMinutes: 5, ...(replay === undefined ? {} : { replay }) },
+    { now: minutesIn(0), by: 'tester' },
+    { objects },
+  )
   const encrypted: SyntheticCluster = { pods: [web, api], counters: mutual(web, api, 8080) }
   const clear: SyntheticCluster = { pods: [web, api], counters: tcp(web, outbound(api, 8080, NO_DISCOVERY)) }
   for (const [index, mesh] of [encrypted, clear, clear, encrypted].entries())

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { answerSchema } from '../../../lib/query/openapi/operations.ts'
+import { directoryObjects } from '../../../lib/store/objects/directory.ts'
+import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { startApi } from '../../support/servers/local-api.ts'
+import { HOSTILE, fillHistories, fillNorth } from '../../support/stored/asked-store.ts'
+
+const WORDS = `SYNTHETIC HISTORY: none of it happened ${HOSTILE}`
+const minutes = (from: number, to: number): string =>
+  [from, to].map((minute) => `2026-11-24T12:${String(minute).padStart(2, '0')}:00Z`).join('/')
+
+let folder = ''
+let objects: Objects
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ciphertrail-replay-'))
+  objects = directoryObjects(folder)
+  await fillHistories(objects)
+  await fillNorth(objects, 'north', WORDS)
+})
+after(() => rm(folder, { recursive: true, force: true }))
+
+test('each answer of the API about a replay says what it is, and of no other cluster', async (t) => {
+  const { ask } = await startApi(t, { objects })
+  const answered = async (operation: string, address: string): Promise<string> => {
+    const text = await (await ask(address)).text()
+    const { error } = answerSchema(operation)?.safeParse(JSON.parse(text)) ?? assert.fail(operation)
+    assert.equal(error, undefined, `${address}: ${String(error)}`)
+    return text
+  }
+  const places = (cluster: string): readonly (readonly [operation: string, address: string])[] => [
+    ['listClusters', '/v1/clusters'],
+    ['listCoverage', `/v1/clusters/${cluster}/coverage`],
+    ['getCrypto', `/v1/clusters/${cluster}/crypto`],
+    ['listPaths', `/v1/paths?cluster=${cluster}`],
+    ['listEpisodes', `/v1/episodes?cluster=${cluster}`],
+    ['listEdges', `/v1/edges?cluster=${cluster}`],
+    ['listEvidence', `/v1/evidence/20261124T120000Z-20261124T120500Z/${cluster}`],
+    ['diffPeriods', `/v1/diff?cluster=${cluster}&from=${minutes(0, 5)}&to=${minutes(5, 20)}`],
+  ]
+  for (const [operation, address] of places('north'))
+    assert.match(await answered(operation, address), /"replay":"SYNTHETIC HISTORY: none of it happened/, address)
+  for (const [operation, address] of places('west').slice(1))
+    assert.match(await answered(operation, address), /"replay":null/, address)
+})
+
+test('the paths of a replay as CSV begin with a row that says so', async (t) => {
+  const { ask } = await startApi(t, { objects })
+  const csv = async (cluster: string): Promise<string> =>
+    (await ask(`/v1/paths?cluster=${cluster}`, { headers: { accept: 'text/csv' } })).text()
+  assert.match((await csv('north')).split('\r\n')[1] ?? '', /^north,.*,replay,.*SYNTHETIC HISTORY: none of it happened/)
+  assert.doesNotMatch(await csv('west'), /,replay,/)
+})
