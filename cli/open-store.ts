@@ -108,6 +108,11 @@ export async function chosenClusters(objects: Objects, ids: readonly string[] | 
   })
 }
 
+/** Says of clusters that are replays what they show, each sentence once: also beside JSON, since it goes to standard error. */
+export function tellReplays(clusters: readonly Cluster[], err: Console['err']): void {
+  for (const sentence of new Set(clusters.flatMap(({ replay }) => replay ?? []))) err(printable(sentence))
+}
+
 /** The cluster that `--cluster` names, or the only one. Throws UsageError where there are several, with what cannot be done: `tap`. */
 export async function onlyCluster(objects: Objects, id: string | undefined, what: string): Promise<Cluster> {
   const [cluster, ...others] = await chosenClusters(objects, id === undefined ? undefined : [id])

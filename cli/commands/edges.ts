@@ -14,7 +14,7 @@ import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { KINDS } from '../../lib/assess/ends/workload-kinds.ts'
-import { chosenClusters, openStore } from '../open-store.ts'
+import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
@@ -69,6 +69,7 @@ export function addEdges(program: Command, console: Console): void {
         throw new UsageError('Cannot use -n together with -A: give one of them')
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      tellReplays(clusters, console.err)
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
       const against = options.against === undefined ? undefined : comparedBy(options.against, kind, clusters)
       const given =

@@ -8,7 +8,7 @@ import { toJson } from '../../lib/text/format-json.ts'
 import { type Dates, datesOf, durationWords } from '../../lib/time/dates.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
-import { chosenClusters, openStore } from '../open-store.ts'
+import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { collectValues, readTime } from '../option-values.ts'
 import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 
@@ -54,6 +54,7 @@ export function addEpisodes(program: Command, console: Console): void {
         throw new UsageError(`Cannot show episodes from ${from} to ${to}: wanted --from before --to`)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      tellReplays(clusters, console.err)
       const { platformNamespaces } = await declaredSettings(objects)
       const { declared: waivers } = await declaredWaivers(objects)
       const wanted = { from, to, namespace: options.namespace, open: options.open }

@@ -18,7 +18,7 @@ import { readPresent } from '../../lib/history/period.ts'
 import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError, UsageError } from '../console.ts'
 import { pathJson, toJson } from '../../lib/text/format-json.ts'
-import { chosenClusters, openStore } from '../open-store.ts'
+import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { type Column, tableLines } from '../terminal-table.ts'
 import { collectValues, parseState, readTime } from '../option-values.ts'
 import { pathLines } from '../path-table.ts'
@@ -69,6 +69,7 @@ export function addPaths(program: Command, console: Console): void {
       const now = options.now === undefined ? console.now() : new Date(readTime('--now', options.now))
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      tellReplays(clusters, console.err)
       const { platformNamespaces } = await declaredSettings(objects)
       const readable: Cluster[] = []
       const found: PathRow[] = []

@@ -8,7 +8,7 @@ import { historyProblem } from '../../lib/history/history-problem.ts'
 import { type Console, FailedError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { byteWords } from '../../lib/report/words/vocabulary.ts'
-import { chosenClusters, openStore } from '../open-store.ts'
+import { chosenClusters, openStore, tellReplays } from '../open-store.ts'
 import { type Column, tableLines, tableWidth } from '../terminal-table.ts'
 import { collectValues, readTime } from '../option-values.ts'
 
@@ -40,6 +40,7 @@ export function addWorkloads(program: Command, console: Console): void {
       const at = options.at === undefined ? undefined : readTime('--at', options.at)
       const objects = openStore(options, console)
       const clusters = await chosenClusters(objects, options.cluster)
+      tellReplays(clusters, console.err)
       const found: Workload[] = []
       let missing = 0
       for (const cluster of clusters) {

@@ -6,8 +6,9 @@ import { after, before, test } from 'node:test'
 import { answerSchema } from '../../../lib/query/openapi/operations.ts'
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
+import { run } from '../../support/process/command-line.ts'
 import { startApi } from '../../support/servers/local-api.ts'
-import { HOSTILE, fillHistories, fillNorth } from '../../support/stored/asked-store.ts'
+import { ASKED_AT, HOSTILE, fillHistories, fillNorth } from '../../support/stored/asked-store.ts'
 
 const WORDS = `SYNTHETIC HISTORY: none of it happened ${HOSTILE}`
 const minutes = (from: number, to: number): string =>
@@ -53,4 +54,24 @@ test('the paths of a replay as CSV begin with a row that says so', async (t) => 
     (await ask(`/v1/paths?cluster=${cluster}`, { headers: { accept: 'text/csv' } })).text()
   assert.match((await csv('north')).split('\r\n')[1] ?? '', /^north,.*,replay,.*SYNTHETIC HISTORY: none of it happened/)
   assert.doesNotMatch(await csv('west'), /,replay,/)
+})
+
+test('each command that tells of paths says once on standard error that it shows a replay', async () => {
+  const now = ASKED_AT.toISOString().replace('.000Z', 'Z')
+  const commands = [
+    ['paths'],
+    ['episodes'],
+    ['edges', 'all'],
+    ['workloads'],
+    ['diff', minutes(0, 5), minutes(5, 20)],
+  ] as const
+  for (const command of commands)
+    for (const json of [[], ['--json']]) {
+      const ask = (cluster: string) =>
+        run([...command, ...json, '--cluster', cluster, '--store', folder], { folder, now })
+      const { stderr } = await ask('north')
+      assert.equal(stderr.match(/SYNTHETIC HISTORY: none of it happened/g)?.length, 1, `${command[0]}: ${stderr}`)
+      assert.equal(stderr.includes('\u001b'), false)
+      assert.doesNotMatch((await ask('west')).stderr, /SYNTHETIC/)
+    }
 })
