@@ -68,8 +68,11 @@ export function addEpisodes(program: Command, console: Console): void {
           waivers,
         })
         found.push(...rows)
-        // Before the first window nothing was expected; what is asked for begins with that where nobody says otherwise.
-        const lack = notKnown(answer, { from: options.from ?? answer.expectedFrom ?? EVER })
+        // Before the first window nothing was expected; what is asked for begins with that where nobody says otherwise, and ends with the last one.
+        const lack = notKnown(answer, {
+          from: options.from ?? answer.expectedFrom ?? EVER,
+          to: options.to === undefined ? (answer.collectedUntil ?? to) : to,
+        })
         if (lack === null) continue
         console.err(
           answer.problem ??

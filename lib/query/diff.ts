@@ -19,7 +19,13 @@ import { CLUSTERS_AT_ONCE, notKnown } from './routes/cluster-history.ts'
 type Span = { readonly from: string; readonly to: string }
 
 /** How much of a period is known of a cluster. */
-type Known = { readonly windows: number; readonly notCollected: number; readonly expectedFrom: string | null }
+type Known = {
+  readonly windows: number
+  readonly notCollected: number
+  readonly expectedFrom: string | null
+  /** The end of its latest window that was collected; null where none was. */
+  readonly collectedUntil: string | null
+}
 
 /** How far a cluster can be compared. */
 export type DiffCluster = {
@@ -139,13 +145,14 @@ function knownOf(windows: TimelineMonth['windows']): Known {
     windows: windows.length,
     notCollected: windows.filter(({ collected }) => !collected).length,
     expectedFrom: windows[0]?.start ?? null,
+    collectedUntil: windows.findLast(({ collected }) => collected)?.end ?? null,
   }
 }
 
 function collectedOf(clusters: readonly DiffCluster[], { before, period }: ComparedSpans): Diff['collected'] {
-  const parts = clusters.flatMap(({ problem, ...own }) => [
-    { ...own.before, problem, span: before },
-    { ...own.period, problem, span: period },
+  const parts = clusters.flatMap(({ problem, replay, ...own }) => [
+    { ...own.before, problem, replay, span: before },
+    { ...own.period, problem, replay, span: period },
   ])
   if (parts.every(({ windows, notCollected }) => windows === notCollected)) return 'none'
   return parts.every(({ span, ...own }) => notKnown(own, span) === null) ? 'all' : 'partly'

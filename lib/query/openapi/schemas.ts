@@ -134,7 +134,12 @@ const next = z.string().nullable().meta({ description: 'The cursor of the next p
 const listOf = <T extends z.ZodType, S extends z.ZodRawShape>(item: T, more: S) =>
   z.strictObject({ ...more, items: z.array(item), next })
 
-const known = z.strictObject({ windows: count, notCollected: count, expectedFrom: time.nullable() })
+const known = z.strictObject({
+  windows: count,
+  notCollected: count,
+  expectedFrom: time.nullable(),
+  collectedUntil: time.nullable(),
+})
 const counts = z.strictObject(
   Object.fromEntries(PATH_CHANGE_KINDS.map((kind) => [kind, count])) as Record<
     (typeof PATH_CHANGE_KINDS)[number],

@@ -36,15 +36,20 @@ export function notKnown(
     windows,
     notCollected,
     expectedFrom,
-  }: Pick<ClusterAnswer, 'problem' | 'windows' | 'notCollected' | 'expectedFrom'>,
-  period: { readonly from: string },
+    collectedUntil,
+    replay,
+  }: Pick<ClusterAnswer, 'problem' | 'windows' | 'notCollected' | 'expectedFrom' | 'collectedUntil' | 'replay'>,
+  period: { readonly from: string; readonly to: string },
 ): string | null {
   if (problem !== null) return problem
   if (expectedFrom === null) return 'no window of the period was expected'
   if (notCollected > 0) return `${notCollected} of ${windows} windows of the period were not collected`
-  return toSeconds(expectedFrom) > toSeconds(period.from)
-    ? `no window before ${expectedFrom} was expected or collected`
-    : null
+  if (toSeconds(expectedFrom) > toSeconds(period.from))
+    return `no window before ${expectedFrom} was expected or collected`
+  // Of a replay no window is missed, so that none is counted after its last one.
+  if (replay !== null && collectedUntil !== null && toSeconds(collectedUntil) < toSeconds(period.to))
+    return `it is a replay, of which nothing after ${collectedUntil} was recorded`
+  return null
 }
 
 /** Reads what the paths of a cluster were in a period, and how much of it is known. */

@@ -37,5 +37,5 @@ export async function answerEpisodes(
     { limit, cursor, question: ['episodes', { ids, ...filters }, grant.clusters, from, to], until: to },
     ({ cluster, episode }) => [cluster, episode.id, episode.endedAt, episode.ending],
   )
-  return { ...page, period: { from, to }, collected: collectedOf(read, { from }), clusters: read }
+  return { ...page, period: { from, to }, collected: collectedOf(read, { from, to }), clusters: read }
 }

@@ -47,7 +47,7 @@ export async function answerPaths(
     ...page,
     items: waivedRows(page.items, waivers, to),
     period: { from, to },
-    collected: collectedOf(read, { from }),
+    collected: collectedOf(read, { from, to }),
     clusters: read,
   }
 }
@@ -66,7 +66,7 @@ function newestFirst(found: readonly PathRow[]): PathRow[] {
 /** Whether windows cover all of a period, of every cluster, and every one was collected. */
 export function collectedOf(
   clusters: readonly ClusterAnswer[],
-  period: { readonly from: string },
+  period: PathsAnswer['period'],
 ): PathsAnswer['collected'] {
   if (clusters.every(({ collectedUntil }) => collectedUntil === null)) return 'none'
   return clusters.every((cluster) => notKnown(cluster, period) === null) ? 'all' : 'partly'

@@ -24,6 +24,12 @@ test('notKnown() says what of a period is not known, the worst first, and null o
     [{ expectedFrom: '2026-11-24T11:58:00Z' }, null],
     [{ expectedFrom: '2026-11-24T12:05:00Z' }, 'no window before 2026-11-24T12:05:00Z was expected or collected'],
     [{ expectedFrom: '2026-11-24T12:05:00Z', notCollected: 1 }, '1 of 4 windows of the period were not collected'],
+    [{ collectedUntil: '2026-11-24T12:15:00Z' }, null],
+    [{ replay: 'A replay' }, null],
+    [
+      { replay: 'A replay', collectedUntil: '2026-11-24T12:15:00Z' },
+      'it is a replay, of which nothing after 2026-11-24T12:15:00Z was recorded',
+    ],
     [{ expectedFrom: null, windows: 0 }, 'no window of the period was expected'],
     [{ expectedFrom: null, windows: 0, problem: 'it is damaged' }, 'it is damaged'],
     [{ problem: 'it is damaged' }, 'it is damaged'],

@@ -75,3 +75,17 @@ test('each command that tells of paths says once on standard error that it shows
       assert.doesNotMatch((await ask('west')).stderr, /SYNTHETIC/)
     }
 })
+
+test('a period that goes on after a replay ended is known partly, in paths, episodes and the diff', async (t) => {
+  const { ask } = await startApi(t, { objects, now: () => new Date('2026-11-25T00:00:00Z') })
+  const collected = async (address: string): Promise<unknown> =>
+    ((await (await ask(address)).json()) as { collected: unknown }).collected
+  const times = (to: string) => `cluster=north&from=2026-11-24T12:00:00Z&to=${to}`
+  for (const place of ['paths', 'episodes']) {
+    assert.equal(await collected(`/v1/${place}?${times('2026-11-24T12:20:00Z')}`), 'all', place)
+    assert.equal(await collected(`/v1/${place}?${times('2026-11-24T15:00:00Z')}`), 'partly', place)
+  }
+  const diff = (to: string) => `/v1/diff?cluster=north&from=${minutes(0, 5)}&to=2026-11-24T12:05:00Z/${to}`
+  assert.equal(await collected(diff('2026-11-24T12:20:00Z')), 'all')
+  assert.equal(await collected(diff('2026-11-24T15:00:00Z')), 'partly')
+})
