@@ -19,6 +19,7 @@ import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { settledBefore } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
+import { isWaiverFor } from '../routes/waivers-route.ts'
 
 /** So many clusters are read at once. */
 const CLUSTERS_AT_ONCE = 4
@@ -92,21 +93,30 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
     return asked
   }
 
+  /** The register is one for all clusters: of its waivers, those are told that the API tells. What is kept is the same for all. */
+  async function granted(summary: Summary, grant: Grant): Promise<Summary> {
+    const isTold = isWaiverFor(grant, await clustersOf({ grant, cluster: null }))
+    const waivers = summary.judgement.waivers.filter(({ waiver }) => isTold(waiver))
+    return { ...summary, judgement: { ...summary.judgement, waivers } }
+  }
+
   return {
     clusters: clustersOf,
     async status({ at, ...looked }) {
       const clusters = await readable(await clustersOf(looked), objects)
-      return once(['status', settledBefore(at)], clusters, async () => {
+      const status = await once(['status', settledBefore(at)], clusters, async () => {
         const removed =
           looked.grant.clusters === 'all' && looked.cluster === null ? await removedFrom(clusters, objects) : []
         return readStatus({ clusters, now: at, removed })
       })
+      return { ...status, summary: await granted(status.summary, looked.grant) }
     },
     async overTime({ at, days, ...looked }) {
       const clusters = await readable(await clustersOf(looked), objects)
-      return once(['paths', settledBefore(at), days], clusters, () =>
+      const overTime = await once(['paths', settledBefore(at), days], clusters, () =>
         readOverTime(clusters, { at, days, version }, objects),
       )
+      return { ...overTime, summary: await granted(overTime.summary, looked.grant) }
     },
   }
 }

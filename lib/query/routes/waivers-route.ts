@@ -1,4 +1,5 @@
 import { type WaiverStanding, waiverStanding } from '../../assess/judge/waived.ts'
+import type { Waiver } from '../../model/judgement.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { declaredWaivers } from '../../store/registry/declarations.ts'
 import { readClusters } from '../../store/registry/registry.ts'
@@ -20,14 +21,20 @@ export async function answerWaivers(
 ): Promise<WaiversAnswer> {
   const { declared, change } = await declaredWaivers(objects)
   const seen = (await readClusters({ objects })).filter(({ id }) => maySee(grant, id))
-  const about = declared.filter(
-    ({ cluster }) =>
-      grant.clusters === 'all' || cluster === undefined || seen.some(({ id }) => matchesPattern(cluster, id)),
-  )
+  const about = declared.filter(isWaiverFor(grant, seen))
   const page = pageOf(
     about,
     { limit, cursor, question: ['waivers', grant.clusters, at], until: at },
     ({ id, ...waiver }) => [id, waiver],
   )
   return { ...page, items: page.items.map((waiver) => waiverStanding(waiver, at)), change }
+}
+
+/** Whether a waiver may be told to whom something is granted: it is about a cluster that they may see, or about every one. */
+export function isWaiverFor(
+  grant: Grant,
+  seen: readonly { readonly id: string }[],
+): (waiver: Pick<Waiver, 'cluster'>) => boolean {
+  return ({ cluster }) =>
+    grant.clusters === 'all' || cluster === undefined || seen.some(({ id }) => matchesPattern(cluster, id))
 }
