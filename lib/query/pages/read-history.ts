@@ -10,11 +10,13 @@ import type { Cluster } from '../../model/registry.ts'
 import type { Status } from '../../report/summary/status.ts'
 import { type Summary, summarise } from '../../report/summary/summary.ts'
 import { NOW } from '../../report/sections/opening.ts'
-import { stateKey } from '../../store/keys.ts'
+import { packetsOf, stateKey } from '../../store/keys.ts'
 import { checkpointKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { declaredScope, declaredWaivers } from '../../store/registry/declarations.ts'
+import { readLatestChange } from '../../store/registry/changes.ts'
 import { readClusters, readRecorded } from '../../store/registry/registry.ts'
+import { readReviews } from '../../store/registry/reviews.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { settledBefore } from '../parameters.ts'
@@ -104,11 +106,11 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
     clusters: clustersOf,
     async status({ at, ...looked }) {
       const clusters = await readable(await clustersOf(looked), objects)
-      const status = await once(['status', settledBefore(at)], clusters, async () => {
-        const removed =
-          looked.grant.clusters === 'all' && looked.cluster === null ? await removedFrom(clusters, objects) : []
-        return readStatus({ clusters, now: at, removed })
-      })
+      // Decided before what is kept is looked at: others may ask about the same clusters, and be told of other removed ones.
+      const removed = looked.cluster === null ? await removedFor(looked.grant, objects) : []
+      const status = await once(['status', settledBefore(at), removed], clusters, () =>
+        readStatus({ clusters, now: at, removed }),
+      )
       return { ...status, summary: await granted(status.summary, looked.grant) }
     },
     async overTime({ at, days, ...looked }) {
@@ -129,9 +131,11 @@ async function readable(clusters: readonly Cluster[], objects: Objects): Promise
   return clusters
 }
 
-async function removedFrom(clusters: readonly Cluster[], objects: Objects): Promise<readonly string[]> {
-  const recorded = await readRecorded({ objects })
-  return recorded.clusters.map(({ id }) => id).filter((id) => clusters.every((cluster) => cluster.id !== id))
+/** The removed clusters of which somebody may be told. */
+async function removedFor(grant: Grant, objects: Objects): Promise<readonly string[]> {
+  const [registered, recorded] = await Promise.all([readClusters({ objects }), readRecorded({ objects })])
+  const known = new Set(registered.map(({ id }) => id))
+  return recorded.clusters.map(({ id }) => id).filter((id) => !known.has(id) && maySee(grant, id))
 }
 
 /** Changes with anything that an answer is made from. */
@@ -141,9 +145,20 @@ async function markOf(clusters: readonly Cluster[], objects: Objects): Promise<s
     CLUSTERS_AT_ONCE,
     async (key) => (await objects.get(key))?.etag ?? null,
   )
-  const declared = await Promise.all([declaredScope(objects), declaredWaivers(objects)])
+  const declared = await Promise.all([
+    declaredScope(objects),
+    declaredWaivers(objects),
+    readReviews(objects),
+    readLatestChange('channels', objects),
+  ])
+  const captures = await concurrently(clusters, CLUSTERS_AT_ONCE, async ({ id }) => {
+    // A capture is written once, under a name that its content decides.
+    const keys: string[] = []
+    for await (const key of objects.list(packetsOf(id))) keys.push(key)
+    return keys
+  })
   return createHash('sha256')
-    .update(JSON.stringify([clusters, etags, declared]))
+    .update(JSON.stringify([clusters, etags, declared, captures]))
     .digest('base64url')
 }
 
