@@ -39,11 +39,10 @@ import { breakable, printable } from '../../text/printable.ts'
 import { durationWords } from '../../time/dates.ts'
 import { ProblemError } from '../problem.ts'
 import { standingOf } from './frame.ts'
-import { listedPaths } from './listed-paths.ts'
+import { type ListedPath, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { SPANS, hrefOf } from './page-query.ts'
-import { latestMark } from './path-links.ts'
-import { exposureWords, periodChoices } from './paths-page.ts'
+import { periodChoices, presentMark, unencryptedWords } from './paths-page.ts'
 
 /** A table shows as many rows. */
 const MAX_ROWS = 60
@@ -83,8 +82,8 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
     view: {
       source: endpointName(path.source),
       destination: destinationName(path),
-      state: stateView(exposure?.isOpen === true ? exposure.mark : latestMark(path)),
-      words: headWords(wording, path, exposure, query.past),
+      state: stateView(presentMark(found)),
+      words: headWords(wording, found, query.past),
       periods: { title: 'Period', choices: periodChoices(place, query) },
       strip: pathStrip(wording, path, true),
       stripWords: `${capital(stripWords(path))}. Lines mark ${wording.unit}.${binWords(wording)}`,
@@ -111,15 +110,19 @@ export const lifeLinePage: MakePage = async ({ query, grant, names }, { history,
   }
 }
 
-function headWords(wording: Wording, path: PathSummary, exposure: Exposure | null, past: string | null): string {
+function headWords(wording: Wording, listed: ListedPath, past: string | null): string {
+  const { path, exposure, openUnseen } = listed
   const now = past === null ? 'now' : 'then'
   const owner = printable(wording.summary.owners.get(pathKey(path)) ?? '')
+  const words = unencryptedWords(wording, listed)
   const what =
-    exposure === null
+    words === null
       ? `when seen last; no window of this period was seen unencrypted`
-      : exposure.isOpen
-        ? `${now}, unencrypted ${exposureWords(wording, exposure)}`
-        : `when seen last; unencrypted ${exposureWords(wording, exposure)}`
+      : openUnseen !== null
+        ? `${now}; ${words}`
+        : exposure?.isOpen === true
+          ? `${now}, unencrypted ${words}`
+          : `when seen last; unencrypted ${words}`
   return `${what}. Owner ${owner}.`
 }
 

@@ -1,15 +1,20 @@
 /** Which paths a page lists, and under what: by what was seen of them in the period, and never by a verdict. */
+import type { Episode } from '../../model/history.ts'
 import type { PathClass } from '../../model/path.ts'
+import { openEpisodes } from '../../report/summary/episode-summary.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { type Exposure, type PathSummary, byName, isClear, pathKey } from '../../report/summary/path-summary.ts'
 import { compareText } from '../../text/order.ts'
 import type { Listed, PageQuery } from './page-query.ts'
 
-/** A path as it is listed; `exposure` where it was not encrypted at some time of the period. */
+/** A path as it is listed. */
 export type ListedPath = {
   readonly path: PathSummary
   readonly as: Listed
+  /** Null where it was encrypted, or not seen, in every window of the period. */
   readonly exposure: Exposure | null
+  /** An episode that began before the period and is still open, where the period shows nothing of it; null for none. */
+  readonly openUnseen: Episode | null
 }
 
 /** The paths into one namespace. */
@@ -22,12 +27,13 @@ export type PathGroup = {
 
 /** The paths that a page asks for, whatever was seen of them. */
 export function listedPaths(
-  { paths, notEncrypted, others, settings }: Summary,
+  { paths, notEncrypted, others, episodes, settings }: Summary,
   { class: of, namespace, workload }: Pick<PageQuery, 'class' | 'namespace' | 'workload'>,
 ): ListedPath[] {
   const exposures = new Map(
     [...notEncrypted, ...others.flatMap((one) => one.notEncrypted)].map((exposure) => [pathKey(exposure), exposure]),
   )
+  const open = openEpisodes([...episodes.all, ...others.flatMap((one) => one.episodes)])
   const isWantedClass = (one: PathClass): boolean =>
     of === 'all' || (of === null ? settings.judgedClasses.includes(one) : one === of)
   return paths
@@ -43,15 +49,22 @@ export function listedPaths(
     )
     .map((path) => {
       const exposure = exposures.get(pathKey(path)) ?? null
-      return { path, exposure, as: listedAs(path, exposure) }
+      const openUnseen = exposure?.isOpen === true ? null : (open.get(pathKey(path)) ?? null)
+      return { path, exposure, openUnseen, as: listedAs(path, exposure ?? openUnseen) }
     })
 }
 
-/** A window of which nothing can be told makes a path undetermined, whatever the others show. */
-function listedAs({ windows }: PathSummary, exposure: Exposure | null): Listed {
-  if (exposure !== null) return 'unencrypted'
+/** Whether a path is unencrypted now, or was when it was last seen. */
+export function isListedOpen({ exposure, openUnseen }: Pick<ListedPath, 'exposure' | 'openUnseen'>): boolean {
+  return exposure?.isOpen === true || openUnseen !== null
+}
+
+/** A window of which nothing can be told makes a path undetermined, whatever the others show; so does one that was not collected, where nothing was seen. */
+function listedAs({ windows, observedWindows }: PathSummary, unencrypted: Exposure | Episode | null): Listed {
+  if (unencrypted !== null) return 'unencrypted'
   if (windows.unknown > 0) return 'undetermined'
-  return windows.mtls + windows['tls-anonymous'] + windows['app-tls'] > 0 ? 'encrypted' : 'other'
+  if (windows.mtls + windows['tls-anonymous'] + windows['app-tls'] > 0) return 'encrypted'
+  return observedWindows === 0 && windows['not-collected'] > 0 ? 'undetermined' : 'other'
 }
 
 /** Groups paths by the namespace that they lead into, those with open paths first. */
@@ -65,7 +78,8 @@ const ORDER: readonly Listed[] = ['unencrypted', 'undetermined', 'encrypted', 'o
 
 function rankOf(listed: ListedPath | undefined): number {
   if (listed === undefined) return Infinity
-  const { as, exposure } = listed
+  const { as, exposure, openUnseen } = listed
+  if (openUnseen !== null) return 1
   if (exposure === null) return 3 + ORDER.indexOf(as)
   return exposure.isOpen ? (isClear(exposure.mark) && exposure.mark === 'plaintext' ? 0 : 1) : 2
 }

@@ -1,6 +1,6 @@
 /** Paths over time: a heat strip for each path that asks for attention, and a line for those that do not. */
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
-import { MARKS, LOOKS } from '../../report/drawing/state-looks.ts'
+import { type Mark, MARKS, LOOKS } from '../../report/drawing/state-looks.ts'
 import { binWords, pathStrip } from '../../report/drawing/strip-view.ts'
 import { headlineWords, monitoredWords } from '../../report/sections/opening.ts'
 import { beganOf, endingWords } from '../../report/sections/not-encrypted.ts'
@@ -13,7 +13,7 @@ import { CLASS_WORDS, capital, countWords, plural } from '../../report/words/voc
 import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
 import { asOf, standingOf } from './frame.ts'
-import { type ListedPath, type PathGroup, groupedPaths, listedPaths } from './listed-paths.ts'
+import { type ListedPath, type PathGroup, groupedPaths, isListedOpen, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { LISTED, type Listed, type PageQuery, SPANS, type Span, hrefOf, parametersOf } from './page-query.ts'
 import { latestMark, pathLink } from './path-links.ts'
@@ -26,8 +26,8 @@ const SHOWN: ReadonlySet<Listed> = new Set(['unencrypted', 'undetermined'])
 
 /** How paths are listed, in words: as a choice, and after a number. */
 const LISTED_WORDS: Readonly<Record<Listed, readonly [choice: string, counted: string]>> = {
-  unencrypted: ['▲ △ unencrypted at some time', 'unencrypted at some time'],
-  undetermined: ['? undetermined in some window', 'undetermined in some window'],
+  unencrypted: ['▲ △ unencrypted at some time, or when last seen', 'unencrypted at some time, or when last seen'],
+  undetermined: ['? ✕ undetermined in some window, or not collected', 'undetermined in some window, or not collected'],
   encrypted: ['● encrypted whenever seen', 'encrypted whenever seen'],
   other: ['– · exempt, refused or without traffic', 'exempt, refused or without traffic'],
 }
@@ -177,7 +177,7 @@ function groupView(
   const folded = query.state === null ? paths.filter(({ as }) => !SHOWN.has(as)) : []
   // Of pages after the first one, groups without a row say nothing new.
   if (shown.length === 0 && (folded.length === 0 || query.page > 1)) return null
-  const open = paths.filter(({ exposure }) => exposure?.isOpen === true).length
+  const open = paths.filter(isListedOpen).length
   const encrypted = folded.filter(({ as }) => as === 'encrypted').length
   const others = folded.length - encrypted
   return {
@@ -198,19 +198,33 @@ function groupView(
   }
 }
 
-function rowOf(wording: Wording, { path, exposure }: ListedPath, past: string | null) {
+function rowOf(wording: Wording, listed: ListedPath, past: string | null) {
   const { summary } = wording
+  const { path } = listed
   return {
-    ...pathLink(path, exposure?.isOpen === true ? exposure.mark : latestMark(path), past),
+    ...pathLink(path, presentMark(listed), past),
     cluster: summary.clusters.length > 1 ? printable(path.cluster) : '',
     strip: pathStrip(wording, path, false),
-    since: exposure === null ? '–' : exposureWords(wording, exposure),
+    since: unencryptedWords(wording, listed) ?? '–',
     owner: printable(summary.owners.get(pathKey(path)) ?? ''),
   }
 }
 
+/** What a path is now: nobody knows whether one that was open is still so, where it was not seen since. */
+export function presentMark({ path, exposure, openUnseen }: ListedPath): Mark {
+  if (openUnseen !== null) return 'unknown'
+  return exposure?.isOpen === true ? exposure.mark : latestMark(path)
+}
+
+/** When a path was not encrypted; null for no time that is known of. */
+export function unencryptedWords(wording: Wording, { path, exposure, openUnseen }: ListedPath): string | null {
+  if (openUnseen !== null)
+    return `open when last seen: ${sinceWords(path.cluster, { ...openUnseen, mayBeEarlier: false }, wording.summary, wording.dates)}`
+  return exposure === null ? null : exposureWords(wording, exposure)
+}
+
 /** Since when, or until when and how it ended. */
-export function exposureWords({ summary, dates }: Wording, exposure: Exposure): string {
+function exposureWords({ summary, dates }: Wording, exposure: Exposure): string {
   const last = exposure.episodes.at(-1)
   const again = exposure.episodes.length > 1 ? ', not for the first time' : ''
   const accepted = isWaived(exposure) ? '; accepted by a waiver' : ''

@@ -9,6 +9,7 @@ import { compareText } from '../../text/order.ts'
 import { printable } from '../../text/printable.ts'
 import { shareWords } from '../../text/share-words.ts'
 import { standingOf } from './frame.ts'
+import { type ListedPath, isListedOpen, listedPaths } from './listed-paths.ts'
 import type { MakePage } from './page.ts'
 import { type PageQuery, hrefOf } from './page-query.ts'
 import { namespaceChoices } from './paths-page.ts'
@@ -22,6 +23,8 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
   const { dates } = wordingOf(summary)
   const all = summary.clusters.flatMap(({ workloads }) => workloads)
   const shown = all.filter(({ namespace }) => query.namespace === null || namespace === query.namespace)
+  // Of every class, as the links to them list them.
+  const open = listedPaths(summary, { class: 'all', namespace: null, workload: null }).filter(isListedOpen)
   const groups = [...Map.groupBy(shown, ({ namespace }) => namespace)].toSorted(([a], [b]) => compareText(a, b))
   return {
     title: 'Workloads',
@@ -44,26 +47,25 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
         href: hrefOf('/paths', { at: query.past, cluster: query.cluster, namespace, class: 'all' }),
         note: `${plural(workloads.length, 'workload')}, ${countWords(workloads.filter(({ meshed }) => meshed === 'yes').length)} in the mesh`,
         caption: `Workloads of ${namespace === '' ? 'no namespace' : printable(namespace)}`,
-        rows: workloads.map((workload) => rowOf(summary, workload, query)),
+        rows: workloads.map((workload) => rowOf(summary, workload, open, query)),
       })),
       none: 'No workload of these is known.',
     },
   }
 }
 
-function rowOf(summary: Summary, workload: Workload, { past }: PageQuery) {
+function rowOf(summary: Summary, workload: Workload, open: readonly ListedPath[], { past }: PageQuery) {
   const { cluster, kind, namespace, name, meshed, reason, serviceAccount, blindSpots, pods } = workload
   const key = endpointKey(workload)
   const coverage = summary.clusters
     .find(({ id }) => id === cluster)
     ?.coverage.find((row) => endpointKey(row.workload) === key)
-  const open = summary.notEncrypted.filter(
-    (path) =>
-      path.isOpen &&
+  const own = open.filter(
+    ({ path }) =>
       path.cluster === cluster &&
       (endpointKey(path.source) === key ||
         (path.destination.cluster === null && endpointKey(path.destination) === key)),
-  ).length
+  )
   return {
     href: hrefOf('/paths', { at: past, cluster, namespace, workload: `${kind}/${name}`, class: 'all' }),
     name: endpointName({ kind, namespace: '', name }),
@@ -75,6 +77,14 @@ function rowOf(summary: Summary, workload: Workload, { past }: PageQuery) {
       .filter(({ kind: spot }) => spot !== 'unmeshed')
       .map(({ kind: spot, port }) => `${port === null ? '' : `port ${printable(port)}: `}${BLIND_SPOT_WORDS[spot]}`),
     observed: coverage?.ratio === null || coverage === undefined ? 'unknown' : shareWords(coverage.ratio),
-    open: open === 0 ? '–' : `${countWords(open)} open`,
+    open: openWords(own.length, own.filter(({ openUnseen }) => openUnseen !== null).length),
   }
+}
+
+function openWords(open: number, unseen: number): string {
+  if (open === 0) return '–'
+  if (unseen === 0) return `${countWords(open)} open`
+  return open === unseen
+    ? `${countWords(open)} open when last seen`
+    : `${countWords(open)} open, ${countWords(unseen)} of them when last seen`
 }
