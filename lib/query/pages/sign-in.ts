@@ -108,6 +108,7 @@ async function readForm(request: Request): Promise<URLSearchParams | undefined> 
 /** A place on this server, whatever somebody wrote: never another site. */
 export function localPath(text: string): string {
   const url = URL.parse(text, 'http://here.invalid')
-  if (url === null || url.host !== 'here.invalid' || !/^\/(?![/\\])/.test(text)) return '/'
-  return `${url.pathname}${url.search}`
+  if (url === null || url.host !== 'here.invalid' || !text.startsWith('/')) return '/'
+  // Dots are gone only now: `/.//evil.example` has become the name of another site.
+  return url.pathname.startsWith('//') ? '/' : `${url.pathname}${url.search}`
 }

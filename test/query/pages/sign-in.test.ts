@@ -105,7 +105,18 @@ test('only so many sessions are kept, the latest ones', () => {
 test('nobody is led to another site after signing in', () => {
   fc.assert(
     fc.property(
-      fc.oneof(fc.webUrl(), fc.string(), fc.constantFrom('//evil.example', '/\\evil', '/\t/evil')),
+      fc.oneof(
+        fc.webUrl(),
+        fc.string(),
+        fc.constantFrom(
+          '//evil.example',
+          '/\\evil',
+          '/\t/evil',
+          '/.//evil.example',
+          '/a/..//evil.example',
+          '/%2e//evil.example',
+        ),
+      ),
       (text) => {
         const path = localPath(text)
         assert.equal(new URL(path, 'https://here.example').host, 'here.example')
@@ -113,5 +124,14 @@ test('nobody is led to another site after signing in', () => {
       },
     ),
   )
+  for (const text of ['/.//evil.com', '/a/..//evil.com', '/%2e//evil.com']) assert.equal(localPath(text), '/', text)
   assert.equal(localPath('/paths?cluster=a'), '/paths?cluster=a')
+})
+
+test('whoever signs in by a link of another site stays on this one', async (t) => {
+  const { ask } = await startLocalSite(t)
+  for (const next of ['/.//evil.com', '/a/..//evil.com', '/%2e//evil.com', '//evil.com']) {
+    const response = await ask('/sign-in', form({ token: TOKENS.all, next }))
+    assert.deepEqual([response.status, response.headers.get('location')], [303, '/'], next)
+  }
 })
