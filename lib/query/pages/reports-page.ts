@@ -1,7 +1,12 @@
 /** Reports that were made, with their documents. */
-import { byteWords } from '../../report/words/vocabulary.ts'
+import { byteWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { datesOf } from '../../time/dates.ts'
+import { readReport } from '../../store/evidence/report-records.ts'
+import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import { isReportKey, reportsUpTo } from '../../store/report-keys.ts'
+import { timeOf } from '../../time/windows.ts'
+import type { Grant } from '../access/access.ts'
 import { settledBefore } from '../parameters.ts'
 import { answerReports } from '../routes/reports-route.ts'
 import type { MakePage } from './page.ts'
@@ -9,23 +14,33 @@ import type { MakePage } from './page.ts'
 /** More are found through the API. */
 const MAX_REPORTS = 60
 
+/** So many records that cannot be read are named. */
+const MAX_NAMED = 3
+
 /** Makes the page of reports: those of which every cluster may be seen. */
 export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
-  const { items, next } = await answerReports({ limit: MAX_REPORTS, cursor: undefined }, grant, {
-    objects,
+  const until = query.past === null ? null : timeOf(query.at)
+  const found = readableReports(until, objects)
+  const { items: rows, next } = await answerReports({ limit: MAX_REPORTS, cursor: undefined }, grant, {
+    objects: found.objects,
     now: settledBefore(query.at),
   })
-  const rows = items.filter(({ period }) => query.past === null || Date.parse(period.to) <= query.at.getTime())
   return {
     title: 'Reports',
     template: 'reports',
     replay: null,
     standing: '',
     view: {
-      words:
+      words: [
         rows.length === 0
-          ? 'No report is kept in this store yet. “ciphertrail run” keeps the report of each week, six hours after its end; “ciphertrail report” makes one of any period.'
+          ? `${noneWords(grant, until, found.unreadable.size)} “ciphertrail run” keeps the report of each week, six hours after its end; “ciphertrail report” makes one of any period.`
           : `The same evidence gives the same bytes: each report can be made again and compared.${next === null ? '' : ` The latest ${MAX_REPORTS} are shown; the API has all.`}`,
+        ...(found.unreadable.size === 0
+          ? []
+          : [
+              `${plural(found.unreadable.size, 'record of a report', 'records of reports')} cannot be read, and ${found.unreadable.size === 1 ? 'its report is' : 'their reports are'} not listed: find out who wrote ${[...found.unreadable].slice(0, MAX_NAMED).join(', ')}${found.unreadable.size > MAX_NAMED ? ' and others' : ''}.`,
+            ]),
+      ].join(' '),
       rows: rows.map(({ period, clusters, documents }) => {
         const dates = datesOf({ from: period.from, to: period.to, timeZone: period.timeZone })
         return {
@@ -43,6 +58,45 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
         }
       }),
       next: '',
+    },
+  }
+}
+
+/** That there is none is told only to whom all would be shown. */
+function noneWords(grant: Grant, until: string | null, unreadable: number): string {
+  if (until !== null) return 'No report that may be seen here is of a period that had ended by then.'
+  return grant.clusters === 'all' && unreadable === 0
+    ? 'No report is kept in this store yet.'
+    : 'No report that may be seen here is kept.'
+}
+
+/** The store without the reports of periods that end later, and without those whose record cannot be read: one such hides no other. */
+function readableReports(
+  until: string | null,
+  objects: Objects,
+): { readonly objects: Objects; readonly unreadable: ReadonlySet<string> } {
+  const unreadable = new Set<string>()
+  const last = until === null ? null : reportsUpTo(until)
+  const isLater = (key: string): boolean => last !== null && isReportKey(key) && key > last && !key.startsWith(last)
+  return {
+    unreadable,
+    objects: {
+      ...objects,
+      async *list(prefix, startAfter) {
+        for await (const key of objects.list(prefix, startAfter)) if (!isLater(key)) yield key
+      },
+      async get(key, version) {
+        const stored = await objects.get(key, version)
+        if (stored === undefined || !isReportKey(key)) return stored
+        try {
+          await readReport(key, { ...objects, get: async () => stored })
+          return stored
+        } catch (error) {
+          if (!(error instanceof StoreError)) throw error
+          unreadable.add(key)
+          return undefined
+        }
+      },
     },
   }
 }
