@@ -12,6 +12,7 @@ import type { MakePage, PageDeps } from './page.ts'
 import { hrefOf, parametersOf, readPageQuery } from './page-query.ts'
 import { pathsPage } from './paths-page.ts'
 import { type ReadStatus, createHistoryReader } from './read-history.ts'
+import { BusyError } from './read-limit.ts'
 import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } from './render.ts'
 import { reportsPage } from './reports-page.ts'
 import { type Sessions, sessionOf } from './sessions.ts'
@@ -39,6 +40,9 @@ const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
 type Env = { readonly Bindings: object; readonly Variables: { readonly subject: string; readonly failure: string } }
 
 const MAX_LOGGED_PATH_LENGTH = 200
+
+/** After so long a place in the queue is likely to be free. */
+const RETRY_SECONDS = 10
 
 /**
  * The pages as a Hono application. They only read; whoever signs in or out changes what this process remembers. All but the styles and the form that asks for a
@@ -116,6 +120,14 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       return messagePage(statusOf(thrown.kind), title, lines, { canSignOut })
     }
     context.set('failure', thrown.message)
+    if (thrown instanceof BusyError)
+      return messagePage(
+        503,
+        'Too much is asked at once',
+        [`Other pages are read now. Look again in ${RETRY_SECONDS} seconds.`],
+        { canSignOut },
+        { 'retry-after': String(RETRY_SECONDS) },
+      )
     return thrown instanceof StoreError
       ? messagePage(503, 'The store cannot be read now', ['Look again later, or into the log of the server.'], {
           canSignOut,

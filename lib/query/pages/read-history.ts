@@ -21,6 +21,7 @@ import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import { settledBefore } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
+import { createReadLimit } from './read-limit.ts'
 import { isWaiverFor } from '../routes/waivers-route.ts'
 
 /** So many clusters are read at once. */
@@ -28,6 +29,13 @@ const CLUSTERS_AT_ONCE = 4
 
 /** So many answers are kept: each holds what a page of all clusters is made from. */
 const MAX_KEPT = 8
+
+/** So many answers are read at once, and so many more wait. */
+const READS_AT_ONCE = 2
+const MAX_WAITING = 8
+
+/** As many as one answer of the API is about: more would take longer than anybody waits for a page. */
+const MAX_CLUSTERS = 100
 
 const DAY_SECONDS = 24 * 60 * 60
 
@@ -42,7 +50,10 @@ export type ReadStatus = (asked: {
 /** Which clusters a page is about, and up to when. */
 export type Looked = { readonly grant: Grant; readonly cluster: string | null; readonly at: Date }
 
-/** Reads what pages show. Throws a `ProblemError` for a cluster that may not be seen or cannot be read. */
+/**
+ * Reads what pages show. Throws a `ProblemError` for a cluster that may not be seen or cannot be read and for more clusters than a page is made of, and a
+ * `BusyError` where too much is read already.
+ */
 export type HistoryReader = {
   /** The clusters that may be seen; those that are asked for. */
   readonly clusters: (looked: Omit<Looked, 'at'>) => Promise<readonly Cluster[]>
@@ -64,24 +75,38 @@ export type HistoryReaderDeps = {
 
 /** Reads from a store, and keeps the last few answers as long as nothing they were made from changes. */
 export function createHistoryReader({ objects, version, readStatus }: HistoryReaderDeps): HistoryReader {
+  // In the order in which they were asked for.
   const kept = new Map<string, Promise<unknown>>()
+  const underWay = new Set<string>()
+  const limited = createReadLimit(READS_AT_ONCE, MAX_WAITING)
 
   async function once<T>(question: unknown, clusters: readonly Cluster[], read: () => Promise<T>): Promise<T> {
     const key = JSON.stringify([question, await markOf(clusters, objects)])
     const known = kept.get(key) as Promise<T> | undefined
-    // The one used last comes last, so that the first is the one to go.
-    kept.delete(key)
-    const answer = known ?? read()
-    kept.set(key, answer)
-    for (const oldest of kept.keys()) {
-      if (kept.size <= MAX_KEPT) break
-      kept.delete(oldest)
+    if (known !== undefined) {
+      kept.delete(key)
+      kept.set(key, known)
+      return known
     }
+    const answer = limited(read)
+    kept.set(key, answer)
+    underWay.add(key)
     try {
       return await answer
     } catch (error) {
       kept.delete(key)
       throw error
+    } finally {
+      underWay.delete(key)
+      forgetOldest()
+    }
+  }
+
+  /** What is under way stays: forgotten, it would be read twice at once. */
+  function forgetOldest(): void {
+    for (const oldest of kept.keys()) {
+      if (kept.size - underWay.size <= MAX_KEPT) return
+      if (!underWay.has(oldest)) kept.delete(oldest)
     }
   }
 
@@ -124,6 +149,12 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
 }
 
 async function readable(clusters: readonly Cluster[], objects: Objects): Promise<readonly Cluster[]> {
+  if (clusters.length > MAX_CLUSTERS)
+    throw new ProblemError(
+      'bad-parameter',
+      `Cannot show ${clusters.length} clusters on one page: wanted at most ${MAX_CLUSTERS}, name one by the parameter cluster, as in ?cluster=${clusters[0]?.id ?? 'prod'}`,
+      'cluster',
+    )
   for (const cluster of clusters) {
     const problem = await historyProblem(cluster, objects)
     if (problem !== undefined) throw new ProblemError('unreadable', problem)
