@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { hash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { after, test } from 'node:test'
-import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
-import { ZipFile } from 'yazl'
 import { VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
-import { formatManifest, formatSums, isStored, MANIFEST, type Manifest, SUMS, ZIP } from '../../lib/pack/members.ts'
+import { MANIFEST, type Manifest, parseManifest } from '../../lib/pack/members.ts'
 import { openPack } from '../../lib/pack/verify/open-pack.ts'
 import { verifyPack } from '../../lib/pack/verify/verify-pack.ts'
+import { forgedPack, type Written, zipOf } from '../support/stored/forged-pack.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { fillReported, packOf, VERSION } from '../support/stored/packed-report.ts'
@@ -61,49 +57,12 @@ async function assertNamed(damaged: Uint8Array, name: string, what: string): Pro
   assert.ok(bundled.includes(name), `verify.mjs does not name ${what}:\n${bundled}`)
 }
 
-type Written = { readonly name: string; readonly body: Uint8Array; readonly mode?: number }
-
-/** A zip as a pack is written. */
-function zipOf(written: readonly Written[]): Promise<Buffer> {
-  const zip = new ZipFile()
-  for (const { name, body, mode = ZIP.mode } of written) {
-    const options = { mtime: new Date(1980, 0, 1), mode, forceDosTimestamp: true }
-    if (/^(?:evidence|changes|reports)\//.test(name))
-      zip.addReadStreamLazy(name, { ...options, compress: false, size: body.length }, (give) =>
-        give(null, Readable.from([Buffer.from(body)], { objectMode: false })),
-      )
-    else zip.addBuffer(Buffer.from(body), name, { ...options, compressionLevel: isStored(name) ? 0 : ZIP.level })
-  }
-  zip.end()
-  return buffer(zip.outputStream)
-}
-
 const all: readonly Written[] = members.map(({ name }) => ({ name, body: bodies.get(name) ?? Buffer.of() }))
 
 /** The pack that a forger makes of members: with a manifest that lists exactly them. */
 function forged(written: readonly Written[], changes: Partial<Manifest> = {}): Promise<Buffer> {
-  const listed = written.filter(({ name }) => name !== MANIFEST && name !== SUMS)
-  const before = JSON.parse((bodies.get(MANIFEST) ?? assert.fail()).toString()) as Manifest & { format: string }
-  const { format: _, ...heading } = before
-  const manifest = {
-    ...heading,
-    ...changes,
-    members: listed.map(({ name, body }) => {
-      const packed = deflateRawSync(body, { level: ZIP.level })
-      return {
-        name,
-        size: body.length,
-        sha256: hash('sha256', body),
-        ...(isStored(name) ? {} : { packed: { size: packed.length, sha256: hash('sha256', packed) } }),
-      }
-    }),
-  }
-  const listing = formatManifest(manifest)
-  return zipOf([
-    ...listed,
-    { name: MANIFEST, body: listing },
-    { name: SUMS, body: Buffer.from(formatSums(manifest, hash('sha256', listing))) },
-  ])
+  const before = parseManifest(bodies.get(MANIFEST) ?? assert.fail()) ?? assert.fail()
+  return forgedPack(written, { ...before, ...changes })
 }
 
 test('what these tests write is what a pack is', async () => {

@@ -21,7 +21,7 @@ export function packLines(verification: PackVerification): string[] {
     '',
     ...notShown(verification).map((line) => `Not shown: ${line}`),
     ...(key.vkey === null ? ['Not shown: anything about this pack'] : []),
-  ]
+  ].map(printable)
 }
 
 /** What `verify PACK --json` prints. Hashes are base64, as checkpoints have them. */

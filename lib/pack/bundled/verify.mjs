@@ -14,7 +14,8 @@ import { checkMembers, readManifest, readMember } from './verifier/members.mjs'
 import { checkSealed, checkWindows } from './verifier/sealed.mjs'
 import { openFolder, openZip } from './verifier/zip.mjs'
 
-const say = (line) => process.stdout.write(`${line}\n`)
+// Names in a pack are its maker's: none of them may move the cursor or clear the screen.
+const say = (line) => process.stdout.write(`${plain(line)}\n`)
 
 function usage(problem) {
   process.stderr.write(`${problem}\nusage: node verify.mjs [--key KEY|FILE] [--checkpoint FILE] [pack.zip | folder]\n`)

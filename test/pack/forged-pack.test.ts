@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { packLines } from '../../cli/commands/verify/pack-page.ts'
+import { VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
+import { MANIFEST, parseManifest } from '../../lib/pack/members.ts'
+import { openPack } from '../../lib/pack/verify/open-pack.ts'
+import { verifyPack } from '../../lib/pack/verify/verify-pack.ts'
+import { forgedPack, type Written } from '../support/stored/forged-pack.ts'
+import { newSigner } from '../support/stored/memory-log.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { fillReported, packOf, VERSION } from '../support/stored/packed-report.ts'
+
+/** What a forger adds to a pack of a genuine log, and what a reader of either verifier then sees. */
+
+const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-forged-'))
+after(() => rmSync(folder, { recursive: true }))
+const signer = newSigner()
+const objects = memoryObjects(new Map())
+await fillReported(objects, signer)
+const whole = join(folder, 'whole.zip')
+const { bytes } = await packOf(objects)
+writeFileSync(whole, bytes)
+const opened = await openPack(whole, () => assert.fail('an untouched pack is as a pack is'))
+const all: Written[] = []
+for (const member of opened.members.values())
+  all.push({ name: member.name, body: (await opened.read(member))?.body ?? assert.fail() })
+await opened.close()
+const heading = parseManifest(all.find(({ name }) => name === MANIFEST)?.body ?? Buffer.of()) ?? assert.fail()
+
+let files = 0
+function fileOf(content: Uint8Array): string {
+  const path = join(folder, `${++files}.zip`)
+  writeFileSync(path, content)
+  return path
+}
+
+function bundled(...args: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(VERIFIER_FOLDER, 'verify.mjs'), ...args], {
+    encoding: 'utf8',
+  })
+  return { status, stdout, stderr }
+}
+
+test('no name in a pack moves the cursor of the terminal that prints it', async () => {
+  const clears = '\u001B[2J\u001B[HVerified.\u009B2J\u202E'
+  const listed = { name: `data/${clears}`, size: 1, sha256: 'ab'.repeat(32) }
+  const { status, stdout } = bundled('--key', signer.vkey, fileOf(await forgedPack(all, heading, [listed])))
+  assert.equal(status, 1)
+  assert.match(stdout, /^NOT VERIFIED/)
+  assert.match(stdout, /Verified\./)
+  assert.doesNotMatch(stdout.replaceAll('\n', ''), /\p{C}/u)
+  const doubled = await forgedPack([...all, ...[1, 2].map(() => ({ name: `x${clears}`, body: Buffer.of(1) }))], heading)
+  assert.doesNotMatch(bundled('--key', signer.vkey, fileOf(doubled)).stdout.replaceAll('\n', ''), /\p{C}/u)
+
+  const verification = await verifyPack({ path: whole, vkey: signer.vkey, version: VERSION }, {})
+  const report = verification.report ?? assert.fail()
+  // A time is whatever Date.parse accepts, with any text in brackets.
+  const period = { ...report.period, from: `2026-11-24T12:00:00Z (${clears})`, to: clears }
+  const lines = packLines({ ...verification, report: { ...report, key: clears, period } })
+  assert.doesNotMatch(lines.join(''), /\p{C}/u)
+})
