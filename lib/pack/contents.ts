@@ -69,6 +69,7 @@ export async function writtenMembers({
   const readme = readmeText({
     record,
     report,
+    number: scope.number,
     version,
     evidence,
     vkey,

@@ -6,9 +6,11 @@ import { tilePath } from '../seal/tlog/tiles.ts'
 
 /** What the text states of its pack. */
 export type ReadmeFacts = {
-  readonly record: Pick<ReportRecord, 'period' | 'clusters' | 'version'>
+  readonly record: Pick<ReportRecord, 'period' | 'clusters' | 'version' | 'documents'>
   /** Key of the record. */
   readonly report: string
+  /** Number of its leaf. */
+  readonly number: number
   /** Version that made the pack. */
   readonly version: string
   readonly evidence: 'all' | 'period'
@@ -101,9 +103,9 @@ The log's key signed the checkpoint (OpenSSL 3):
   tail -n 1 log/checkpoint | cut -d ' ' -f 3 | base64 -d | tail -c 64 > ../signature.bin
   openssl pkeyutl -verify -pubin -inkey vkey.pem -rawin -in ../signed.txt -sigfile ../signature.bin
 
-vkey.pem is the key of vkey.txt. The last 32 bytes of both are equal:
+${wrapped('That proves nothing unless vkey.pem is the key that you got elsewhere (section 2). Both lines must print the same:')}
 
-  cut -d + -f 3- vkey.txt | base64 -d | tail -c 32 | sha256sum
+  cut -d + -f 3- ../trusted-key.txt | base64 -d | tail -c 32 | sha256sum
   openssl pkey -pubin -in vkey.pem -outform DER | tail -c 32 | sha256sum
 ${
   example === undefined
@@ -119,7 +121,16 @@ The log is whole and has the signed root (Tessera, another implementation of
 the log's format; install it beforehand with Go):
 
   go install github.com/transparency-dev/tessera/cmd/fsck@v1.0.4
-  fsck --storage_url "file://$PWD/log/" --public_key vkey.txt --ui=false
+  fsck --storage_url "file://$PWD/log/" --public_key ../trusted-key.txt --ui=false
+
+The log names the report of this pack by its hash (leaf ${facts.number}). It prints a line:
+
+  sum=$(sha256sum ${facts.report} | cut -d ' ' -f 1)
+  grep --text --only-matching "\\"key\\":\\"${facts.report}\\",\\"kind\\":\\"report\\",\\"sha256\\":\\"$sum\\"" ${bundleOf(facts.number, checkpoint.size)}
+
+That file names the documents. Each of these prints a line:
+
+${documentLines(facts)}
 
 The formats are public: tlog-tiles, tlog-checkpoint, tlog-proof and signed-note
 of https://c2sp.org, RFC 6962 (the tree), RFC 8785 (the JSON of the leaves).
@@ -138,6 +149,17 @@ ${
 }
 ciphertrail ${printable(facts.version)}
 `
+}
+
+/** How to see that the documents that people read are those of the sealed record. */
+function documentLines({ record, report }: ReadmeFacts): string {
+  return record.documents
+    .filter(({ name }) => name === 'report.html' || name === 'report.pdf')
+    .map(
+      ({ name }) => `  sum=$(sha256sum ${name} | cut -d ' ' -f 1)
+  grep --only-matching "\\"name\\":\\"${name}\\",\\"sha256\\":\\"$sum\\"" ${report}`,
+    )
+    .join('\n')
 }
 
 /** Where the leaf of a number stands in the log's tiles. */

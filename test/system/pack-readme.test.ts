@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
@@ -42,10 +42,57 @@ test('every line of README.txt works in a network without a route', () => {
   })
   assert.equal(status, 0, stdout + stderr)
   assert.equal(stdout.match(/^Verified\.$/gm)?.length, 3, stdout)
-  for (const said of [/^files match$/m, /^Signature Verified Successfully$/m, /^"sha256":"[0-9a-f]{64}"$/m])
+  for (const said of [
+    /^files match$/m,
+    /^Signature Verified Successfully$/m,
+    /^"sha256":"[0-9a-f]{64}"$/m,
+    /^"key":"reports\/.*","kind":"report","sha256":"[0-9a-f]{64}"$/m,
+    /^"name":"report\.html","sha256":"[0-9a-f]{64}"$/m,
+    /^"name":"report\.pdf","sha256":"[0-9a-f]{64}"$/m,
+  ])
     assert.match(stdout, said)
   const keys = stdout.match(/^[0-9a-f]{64} {2}-$/gm) ?? []
   assert.deepEqual([keys.length, new Set(keys).size], [2, 1])
   // The checker ends with 0 whatever it finds, so its words decide.
   assert.match(stderr, /Successfully fsck'd log with size/)
+})
+
+/** What the lines of README.txt print that need none of our programs, in a folder with a pack in which something was changed. */
+function withoutOurs(name: string, pack: Uint8Array, change: (unpacked: string) => void) {
+  const place = join(folder, name)
+  mkdirSync(place)
+  writeFileSync(join(place, 'pack.zip'), pack)
+  writeFileSync(join(place, 'trusted-key.txt'), `${signer.vkey}\n`)
+  execFileSync('unzip', ['-q', 'pack.zip', '-d', 'pack'], { cwd: place })
+  change(join(place, 'pack'))
+  const script = commands.filter((line) => !/^(?:unzip|gzip|node|sha256sum)/.test(line)).join('\n')
+  const { stdout, stderr } = spawnSync('unshare', ['--net', 'bash', '-c', script], {
+    cwd: join(place, 'pack'),
+    encoding: 'utf8',
+    env: { PATH: `${programs}:/usr/bin:/bin`, HOME: dirname(folder) },
+  })
+  return { stdout, stderr }
+}
+
+test('a pack signed with the key of a forger does not pass without our programs', async () => {
+  const forged = new Map<string, Uint8Array>()
+  await fillReported(memoryObjects(forged), newSigner())
+  const { stdout, stderr } = withoutOurs('forger', (await packOf(memoryObjects(forged))).bytes, () => undefined)
+  const keys = stdout.match(/^[0-9a-f]{64} {2}-$/gm) ?? []
+  assert.deepEqual([keys.length, new Set(keys).size], [2, 2])
+  assert.doesNotMatch(stderr, /Successfully fsck'd/)
+})
+
+test('a forged report in a pack of a genuine log does not pass without our programs', async () => {
+  const { bytes } = await packOf(memoryObjects(held))
+  const { stdout } = withoutOurs('report', bytes, (unpacked) =>
+    writeFileSync(join(unpacked, 'report.html'), '<p>All was encrypted'),
+  )
+  assert.match(stdout, /^"name":"report\.pdf"/m)
+  assert.doesNotMatch(stdout, /^"name":"report\.html"/m)
+  const record = readme.match(/reports\/\S+\.json/)?.[0] ?? assert.fail()
+  const changed = withoutOurs('record', bytes, (unpacked) =>
+    writeFileSync(join(unpacked, record), readFileSync(join(unpacked, record), 'utf8').replace('"east"', '"west"')),
+  )
+  assert.doesNotMatch(changed.stdout, /"kind":"report"/)
 })
