@@ -62,7 +62,9 @@ test('verify takes the file of a pack, shows the key first without --key, and fa
     new RegExp(`\\nRendered {2}not rendered again: ciphertrail ${VERSION} made the report, and this is `),
   )
   const [answer] = parseNdjson(await ok('verify', 'pack.zip', '--key', vkey, '--json'))
-  assert.deepEqual([answer?.['verified'], answer?.['keyMismatch']], [true, false])
+  assert.deepEqual([answer?.['verified'], answer?.['keyTrusted'], answer?.['keyMismatch']], [true, true, false])
+  const [untrusted] = parseNdjson(await ok('verify', 'pack.zip', '--json'))
+  assert.deepEqual([untrusted?.['verified'], untrusted?.['keyTrusted']], [true, false])
   const other = 'example.com/log+00000000+AQ'
   assert.equal((await command('verify', 'pack.zip', '--key', other)).code, 2)
   await run(['key', 'new', 'example.com/other', '--key', 'other.key'], { folder })

@@ -76,7 +76,8 @@ test('a pack that somebody signed with a key of their own fails, and the key is 
   assert.equal(status, 1)
   // Without --key the forgery verifies by its own key, and says so.
   const own = bundled(path)
-  assert.match(own.stdout, /FROM THE PACK ITSELF/)
+  assert.match(own.stdout, /^Key {7}.*\n {10}FROM THE PACK ITSELF: .*\nVerified by the key in the pack itself\.\n/)
+  assert.ok(own.stdout.startsWith(`Key       ${forger.vkey}\n`))
 })
 
 test('an earlier checkpoint of the same log is continued, one of a rewritten log is not', async () => {

@@ -29,6 +29,8 @@ export function packJson({ checkpoint, since, findings, ...rest }: PackVerificat
   const base64 = (root: Uint8Array): string => Buffer.from(root).toString('base64')
   return {
     verified: findings.total === 0,
+    // Whoever made a pack can have signed it: by its own key alone, "verified" says nothing of who that was.
+    keyTrusted: rest.key.from === 'given',
     keyMismatch: isOtherKey({ ...rest, checkpoint, since, findings }),
     ...rest,
     checkpoint:

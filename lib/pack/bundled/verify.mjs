@@ -39,8 +39,9 @@ function main(args) {
   if (given.key !== undefined && trusted === undefined)
     usage('Cannot read --key: wanted a key such as example.com/log+0123abcd+AQ..., or a file with one')
   const lines = []
+  const seen = {}
   try {
-    lines.push(...verifyPack(pack, trusted, given.checkpoint))
+    lines.push(...verifyPack(pack, trusted, given.checkpoint, seen))
   } catch (error) {
     findings.push(
       error instanceof Broken
@@ -51,9 +52,16 @@ function main(args) {
   const isKeyWrong = (line) => line.startsWith('KEY MISMATCH')
   const ordered = [...findings.filter(isKeyWrong), ...findings.filter((line) => !isKeyWrong(line))]
   if (ordered.length > 0 && isKeyWrong(ordered[0])) say(ordered.shift())
+  // By its own key alone anybody's pack verifies: the key comes first, and the result says so.
+  if (trusted === undefined && seen.own !== undefined)
+    for (const line of keyLines(
+      seen.own,
+      'FROM THE PACK ITSELF: compare it with the key that you got elsewhere (--key)',
+    ))
+      say(line)
   say(
     findings.length === 0
-      ? 'Verified.'
+      ? `Verified${trusted === undefined ? ' by the key in the pack itself' : ''}.`
       : `NOT VERIFIED: ${findings.length} finding${findings.length === 1 ? '' : 's'}.`,
   )
   for (const line of ordered.slice(0, 40)) say(`  ${line}`)
@@ -62,7 +70,9 @@ function main(args) {
   return findings.length === 0 ? 0 : 1
 }
 
-function verifyPack(path, trusted, earlier) {
+const keyLines = (key, from) => [`Key       ${key.vkey}`, `          ${from}`]
+
+function verifyPack(path, trusted, earlier, seen) {
   const isZip = statSync(path).isFile()
   const { members, close } = isZip ? openZip(path) : openFolder(path)
   try {
@@ -70,6 +80,7 @@ function verifyPack(path, trusted, earlier) {
       ? readKey(readMember('vkey.txt', members.get('vkey.txt'), true).body.toString().replace(/\n$/, ''))
       : undefined
     if (own === undefined) add('vkey.txt', 'it holds no key')
+    seen.own = own
     const key = trusted ?? own
     if (trusted !== undefined && own?.vkey !== trusted.vkey)
       add('KEY MISMATCH', `this pack has the key ${plain(own?.vkey ?? 'none')}, trusted is ${trusted.vkey}`)
@@ -116,10 +127,7 @@ function verifyPack(path, trusted, earlier) {
       )
     return [
       '',
-      `Key       ${key.vkey}`,
-      trusted === undefined
-        ? '          FROM THE PACK ITSELF: compare it with the key that you got elsewhere (--key)'
-        : '          as given',
+      ...(trusted === undefined ? [] : keyLines(trusted, 'as given')),
       `Log       ${plain(checkpoint.origin)}, ${checkpoint.size} leaves, root ${checkpoint.root.toString('base64')}`,
       ...(since === undefined ? [] : [`Since     a checkpoint of ${since.size} leaves`]),
       `Report    ${manifest.report}, ${plain(record.period.label)}, ${record.period.from} to ${record.period.to}`,
