@@ -63,3 +63,32 @@ test('no name in a pack moves the cursor of the terminal that prints it', async 
   const lines = packLines({ ...verification, report: { ...report, key: clears, period } })
   assert.doesNotMatch(lines.join(''), /\p{C}/u)
 })
+
+test('the bundled verifier refuses what no pack has, although the manifest lists it, and misses what every pack has', async () => {
+  const inOrder = (...added: readonly string[]) => [
+    ...all.filter(({ name }) => !name.startsWith('verif')),
+    ...added.map((name) => ({ name, body: Buffer.from('All was encrypted.') })),
+    ...all.filter(({ name }) => name.startsWith('verif')),
+  ]
+  for (const name of ['START-HERE.html', 'index/summary.html', 'readme.txt', 'verifier/more.mjs', 'data/a/b.csv']) {
+    const { status, stdout } = bundled('--key', signer.vkey, fileOf(await forgedPack(inOrder(name), heading)))
+    assert.equal(status, 1, name)
+    assert.ok(stdout.includes(`  ${name}: no pack has a member of such a name`), stdout)
+  }
+  const alike = await forgedPack(inOrder('Report.html'), heading)
+  assert.match(bundled('--key', signer.vkey, fileOf(alike)).stdout, / {2}report\.html: it is there twice, in letters/)
+  for (const name of ['README.txt', 'index/by-path.csv', 'verify.mjs', 'verifier/sealed.mjs', 'vkey.pem']) {
+    const { status, stdout } = bundled(
+      '--key',
+      signer.vkey,
+      fileOf(
+        await forgedPack(
+          all.filter((one) => one.name !== name),
+          heading,
+        ),
+      ),
+    )
+    assert.equal(status, 1, name)
+    assert.ok(stdout.includes(`  ${name}: it is missing`), stdout)
+  }
+})

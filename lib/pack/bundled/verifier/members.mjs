@@ -1,11 +1,21 @@
 // Every member compared with the manifest.
 import { createHash } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
-import { add, broken, parse, plain, same, sha256 } from './common.mjs'
+import { add, broken, parse, plain, same, SEALED, sha256 } from './common.mjs'
 import { crc32 } from './zip.mjs'
 
 const MOST_INFLATED = 512 * 1024 * 1024
 const LISTINGS = ['manifest.json', 'MANIFEST.sha256']
+/** What every pack has, beside the log, what is sealed, and the documents of the report. */
+const ALWAYS = [
+  'README.txt',
+  ...['control', 'path', 'window'].map((name) => `index/by-${name}.csv`),
+  ...['report.tlog-proof', 'vkey.txt', 'vkey.pem', 'log/checkpoint', 'verify.mjs'],
+  ...['common', 'log', 'members', 'sealed', 'zip'].map((part) => `verifier/${part}.mjs`),
+]
+const KNOWN = new Set([...ALWAYS, ...LISTINGS, 'report.html', 'report.pdf', 'controls.json'])
+/** Which of these a pack has, the log and the record of the report say. */
+const NAMED = /^(data\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$|log\/tile\/)/
 
 /** What lies in the pack, and what it comes to. Keeps the bytes of what is needed later. */
 export function readMember(name, { method, size, packed, crc, pieces }, isKept) {
@@ -71,6 +81,14 @@ export function checkMembers(members, manifest, isZip) {
   if (isZip && [...members.keys()].join('\n') !== wanted.join('\n'))
     add('manifest.json', 'it does not list the members in the order of the zip file')
   for (const name of members.keys()) if (!names.has(name)) add(name, 'it does not belong to the pack')
+  for (const name of names)
+    if (!KNOWN.has(name) && !NAMED.test(name) && !SEALED.test(name)) add(name, 'no pack has a member of such a name')
+  for (const name of ALWAYS) if (!names.has(name)) add(name, 'it is missing')
+  // On a disk that does not tell them apart, one would take the place of the other.
+  const alike = new Set()
+  for (const name of [...names].map((one) => String(one).toLowerCase()))
+    if (alike.has(name)) add(name, 'it is there twice, in letters of another case')
+    else alike.add(name)
   let bytes = 0
   for (const { name, size, sha256: sum, packed } of manifest.members) {
     const member = members.get(name)
