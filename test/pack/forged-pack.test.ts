@@ -92,3 +92,42 @@ test('the bundled verifier refuses what no pack has, although the manifest lists
     assert.ok(stdout.includes(`  ${name}: it is missing`), stdout)
   }
 })
+
+/** Fails unless both verifiers refuse a pack and name the member. */
+async function assertNamed(content: Uint8Array, name: string): Promise<void> {
+  const path = fileOf(content)
+  const { findings } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+  assert.ok(
+    findings.kept.some(({ key }) => key === name),
+    `verify accepts ${name}: ${JSON.stringify(findings.kept)}`,
+  )
+  const { status, stdout } = bundled('--key', signer.vkey, path)
+  assert.equal(status, 1, `verify.mjs accepts ${name}`)
+  assert.ok(stdout.includes(`  ${name}: `), stdout)
+}
+
+test('every field of the directory is compared, the number of the disk too', async () => {
+  const start = bytes.readUInt32LE(bytes.length - 6)
+  for (let at = start; bytes.readUInt32LE(at) === 0x02_01_4b_50; at += 46 + bytes.readUInt16LE(at + 28)) {
+    const name = bytes.toString('utf8', at + 46, at + 46 + bytes.readUInt16LE(at + 28))
+    if (!['README.txt', 'log/checkpoint', MANIFEST].includes(name)) continue
+    const damaged = Buffer.from(bytes)
+    damaged[at + 34] = 1
+    await assertNamed(damaged, name)
+  }
+})
+
+test('nothing hides behind what is packed, and what is stored in a pack may not be packed', async () => {
+  const [readme, ...rest] = all
+  assert.equal(readme?.name, 'README.txt')
+  const trailing = Buffer.from('PK, and more')
+  await assertNamed(await forgedPack([{ ...readme, trailing }, ...rest], heading), 'README.txt')
+  for (const name of ['log/checkpoint', 'report.pdf'])
+    await assertNamed(
+      await forgedPack(
+        all.map((one) => (one.name === name ? { ...one, isDeflated: true } : one)),
+        heading,
+      ),
+      name,
+    )
+})

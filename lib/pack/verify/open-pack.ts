@@ -71,6 +71,8 @@ export async function openPack(path: string, add: AddFinding): Promise<OpenPack>
 async function readMembers(zip: ZipFile, file: FileHandle, add: AddFinding): Promise<Map<string, PackMember>> {
   if (zip.entryCount > MOST_MEMBERS) throw new OpenPackError(`it has ${zip.entryCount} members, more than any pack`)
   const members = new Map<string, PackMember>()
+  // Typed as a boolean. Before the first entry it is where the directory begins.
+  const first = Number(zip.readEntryCursor)
   let offset = 0
   let directory = 0
   for await (const entry of zip.eachEntry()) {
@@ -80,9 +82,11 @@ async function readMembers(zip: ZipFile, file: FileHandle, add: AddFinding): Pro
     if (members.has(name)) add(shown, 'it is there twice')
     const isStreamed = /^(?:evidence|changes|reports)\//.test(name)
     const isWide = [entry.uncompressedSize, entry.compressedSize, offset].some((number) => number > 0xff_ff_ff_fe)
-    directory += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength
-    if (!isEntryAsWritten(entry, { isStreamed, isWide, offset }))
+    // Compared as it lies there: the reader skips some of its fields.
+    const record = centralRecord(entry, { isStreamed, isWide, offset })
+    if (!(await isAt(first + directory, record, file)))
       add(shown, 'its entry in the zip directory is not as a pack has it')
+    directory += 46 + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength
     const head = Buffer.concat([localHeader(entry, isStreamed), Buffer.from(name)])
     if (!(await isAt(offset, head, file))) add(shown, 'its header in the zip file is not as a pack has it')
     const start = offset + head.length
@@ -105,38 +109,12 @@ async function readMembers(zip: ZipFile, file: FileHandle, add: AddFinding): Pro
   return members
 }
 
-/** All that a directory entry says beside name, checksum and sizes; the sizes of large ones stand in a field of their own. */
-function isEntryAsWritten(
-  entry: Entry,
-  { isStreamed, isWide, offset }: { readonly isStreamed: boolean; readonly isWide: boolean; readonly offset: number },
-): boolean {
-  const wide = isWide
-    ? Buffer.concat([u16(1), u16(24), u64(entry.uncompressedSize), u64(entry.compressedSize), u64(offset)])
-    : Buffer.of()
-  const said: readonly (readonly [number, number])[] = [
-    [entry.versionMadeBy, MADE_BY],
-    [entry.versionNeededToExtract, isWide ? 45 : 20],
-    [entry.generalPurposeBitFlag, UTF8 | (isStreamed ? STREAMED : 0)],
-    [entry.compressionMethod, isStored(entry.fileName) ? 0 : 8],
-    [entry.lastModFileTime, ZIP.dosTime],
-    [entry.lastModFileDate, ZIP.dosDate],
-    [entry.fileCommentLength, 0],
-    [entry.internalFileAttributes, 0],
-    [entry.externalFileAttributes, ZIP.mode * 0x1_00_00],
-    [entry.relativeOffsetOfLocalHeader, offset],
-  ]
-  return (
-    said.every(([is, wanted]) => is === wanted) &&
-    Buffer.compare(entry.extraFieldRaw, wide) === 0 &&
-    Buffer.compare(entry.fileNameRaw, Buffer.from(entry.fileName)) === 0
-  )
-}
-
 // ---------------------------------------------------------------- what a pack's zip consists of, byte by byte
 
 const MADE_BY = 0x33f
 const UTF8 = 0x800
 const STREAMED = 8
+const WIDE = 0xff_ff_ff_ff
 
 function localHeader(entry: Entry, isStreamed: boolean): Buffer {
   const known = isStreamed ? [0, 0, 0] : [entry.crc32, entry.compressedSize, entry.uncompressedSize]
@@ -146,6 +124,28 @@ function localHeader(entry: Entry, isStreamed: boolean): Buffer {
     ...known.map(u32),
     u16(entry.fileNameLength),
     u16(0),
+  ])
+}
+
+/** The record of the directory; the sizes of large members stand in a field of their own. */
+function centralRecord(
+  entry: Entry,
+  { isStreamed, isWide, offset }: { readonly isStreamed: boolean; readonly isWide: boolean; readonly offset: number },
+): Buffer {
+  const { compressedSize, uncompressedSize } = entry
+  const name = Buffer.from(entry.fileName)
+  const wide = isWide ? [u16(1), u16(24), ...[uncompressedSize, compressedSize, offset].map(u64)] : []
+  const extra = Buffer.concat(wide)
+  const numbers = isWide ? [WIDE, WIDE, WIDE] : [compressedSize, uncompressedSize, offset]
+  const [method, flags] = [isStored(entry.fileName) ? 0 : 8, UTF8 | (isStreamed ? STREAMED : 0)]
+  return Buffer.concat([
+    u32(0x02_01_4b_50),
+    ...[MADE_BY, isWide ? 45 : 20, flags, method, ZIP.dosTime, ZIP.dosDate].map(u16),
+    ...[entry.crc32, ...numbers.slice(0, 2)].map(u32),
+    ...[name.length, extra.length, 0, 0, 0].map(u16),
+    ...[ZIP.mode * 0x1_00_00, ...numbers.slice(2)].map(u32),
+    name,
+    extra,
   ])
 }
 
@@ -240,10 +240,19 @@ async function readMember(member: PackMember, file: FileHandle): Promise<ReadMem
   for await (const piece of piecesOf(member, file)) pieces.push(Buffer.from(piece))
   const packed = Buffer.concat(pieces)
   try {
-    // Stops where there is more than the entry says: a small file cannot fill the memory.
-    const body = member.isDeflated ? inflateRawSync(packed, { maxOutputLength: Math.max(member.size, 1) }) : packed
-    return { body, packedSha256: hash('sha256', packed), crc: crc32(body) }
+    const body = member.isDeflated ? inflated(packed, member.size) : packed
+    return body && { body, packedSha256: hash('sha256', packed), crc: crc32(body) }
   } catch {
     return undefined
   }
 }
+
+/** Undefined where something follows what is packed: it would be in no digest. Throws where there is more than the entry says: a small file cannot fill the memory. */
+function inflated(packed: Buffer, size: number): Buffer | undefined {
+  const options = { maxOutputLength: Math.max(size, 1), info: true }
+  // The types do not know what "info" gives.
+  const { buffer, engine } = inflateRawSync(packed, options) as unknown as Inflated
+  return engine.bytesWritten === packed.length ? buffer : undefined
+}
+
+type Inflated = { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }

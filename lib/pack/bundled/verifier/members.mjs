@@ -36,7 +36,9 @@ export function readMember(name, { method, size, packed, crc, pieces }, isKept) 
   let body = raw
   if (method === 8)
     try {
-      body = inflateRawSync(raw, { maxOutputLength: Math.max(size, 1) })
+      const { buffer, engine } = inflateRawSync(raw, { maxOutputLength: Math.max(size, 1), info: true })
+      if (engine.bytesWritten !== raw.length) add(name, 'something follows what is packed')
+      body = buffer
     } catch {
       add(name, 'it cannot be unpacked')
       body = Buffer.alloc(0)
