@@ -131,3 +131,17 @@ test('nothing hides behind what is packed, and what is stored in a pack may not 
       name,
     )
 })
+
+test('what the bundled verifier is given and cannot read is one line, and no finding', () => {
+  for (const [args, says] of [
+    [['--key', folder, whole], `Cannot read --key "${folder}": it is a folder`],
+    [['--key', join(folder, 'none.txt'), whole], 'Cannot read --key: wanted a key such as'],
+    [['--checkpoint', folder, whole], `Cannot read --checkpoint "${folder}": it is a folder`],
+    [['--checkpoint', join(folder, 'none'), whole], `Cannot read --checkpoint "${join(folder, 'none')}": it does not`],
+  ] as const) {
+    const { status, stdout, stderr } = bundled(...args)
+    assert.deepEqual([status, stdout], [2, ''], stderr)
+    assert.ok(stderr.startsWith(says), stderr)
+    assert.match(stderr, /^.*\nusage: .*\n$/)
+  }
+})

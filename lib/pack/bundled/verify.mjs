@@ -22,6 +22,17 @@ function usage(problem) {
   process.exit(2)
 }
 
+/** The text of a file that was given; `otherwise` where there is none. */
+function textOf(option, file, otherwise) {
+  if (otherwise !== undefined && !existsSync(file)) return otherwise
+  try {
+    return readFileSync(file, 'utf8').replaceAll('\r\n', '\n').trim()
+  } catch (error) {
+    const state = { ENOENT: 'it does not exist', EACCES: 'it may not be read', EISDIR: 'it is a folder' }
+    return usage(`Cannot read ${option} "${plain(file)}": ${state[error.code] ?? plain(error.code)}`)
+  }
+}
+
 function main(args) {
   const given = {}
   for (let at = 0; at < args.length; at++) {
@@ -32,16 +43,14 @@ function main(args) {
   }
   const pack = given.pack ?? dirname(fileURLToPath(import.meta.url))
   if (!existsSync(pack)) usage(`Cannot find "${plain(pack)}"`)
-  const trusted =
-    given.key === undefined
-      ? undefined
-      : readKey(existsSync(given.key) ? readFileSync(given.key, 'utf8').trim() : given.key)
+  const trusted = given.key === undefined ? undefined : readKey(textOf('--key', given.key, given.key))
   if (given.key !== undefined && trusted === undefined)
     usage('Cannot read --key: wanted a key such as example.com/log+0123abcd+AQ..., or a file with one')
+  const earlier = given.checkpoint === undefined ? undefined : textOf('--checkpoint', given.checkpoint)
   const lines = []
   const seen = {}
   try {
-    lines.push(...verifyPack(pack, trusted, given.checkpoint, seen))
+    lines.push(...verifyPack(pack, trusted, earlier, seen))
   } catch (error) {
     findings.push(
       error instanceof Broken
@@ -113,10 +122,7 @@ function verifyPack(path, trusted, earlier, seen) {
     const { report, record, attempts, objects, documents } = checkSealed(leaves, manifest, bodies)
     checkProof(bodies.get('report.tlog-proof'), { entries, leaves: hashes, number: report.number, note })
     const windows = checkWindows(leaves, report, record, bodies)
-    const since =
-      earlier === undefined
-        ? undefined
-        : openCheckpoint(Buffer.from(`${readFileSync(earlier, 'utf8').replaceAll('\r\n', '\n').trim()}\n`), key)
+    const since = earlier === undefined ? undefined : openCheckpoint(Buffer.from(`${earlier}\n`), key)
     if (earlier !== undefined && since === undefined) add('--checkpoint', 'it is no checkpoint that this key signed')
     else if (since !== undefined && since.size > checkpoint.size)
       add('--checkpoint', `it has ${since.size} leaves and the pack's log ${checkpoint.size}: give an earlier one`)
