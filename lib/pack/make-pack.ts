@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream'
 import { readClusters } from '../store/registry/registry.ts'
 import type { Objects } from '../store/objects/objects.ts'
-import { windowsOf } from './completeness.ts'
+import { type ClusterWindow, WINDOWS_DOCUMENT, windowsOf } from './completeness.ts'
 import { packContents } from './contents.ts'
 import { packedObjects } from './index-files.ts'
 import { haveRoot, leavesOf } from './log-files.ts'
@@ -13,6 +13,7 @@ import {
   numberOf,
   PackError,
   presentHead,
+  type PackedDocument,
   type ReadDocument,
   selectReport,
   type WantedReport,
@@ -63,24 +64,33 @@ export async function makePack(
       `Cannot pack "${report}": the log does not come to the root that was signed, run "ciphertrail log check"`,
     )
   const scope = scopeOf({ report, number, record }, isPeriodOnly, leaves)
-  await refuseUntold(scope, leaves, objects)
+  await refuseUntold(scope, { leaves, documents }, objects)
   const contents = await packContents({ scope, documents, entries, leaves, head, vkey: present.vkey, version })
   const written = await writePack(contents, { version, report, evidence: scope.evidence }, openSink(), deps)
   const evidence = contents.objects.filter(({ leaf }) => leaf.kind === 'snapshot').length
   return { ...written, report, leaves: head.checkpoint.size, evidence }
 }
 
-/** A pack of a period of which nobody can tell yet what is missing would not verify. */
-async function refuseUntold(scope: PackScope, leaves: readonly NumberedLeaf[], objects: Objects): Promise<void> {
+/** A pack would not verify while nobody can tell what is missing of its period, or if its report judged only a part of it. */
+async function refuseUntold(
+  scope: PackScope,
+  { leaves, documents }: { readonly leaves: readonly NumberedLeaf[]; readonly documents: readonly PackedDocument[] },
+  objects: Objects,
+): Promise<void> {
   const keys = new Set(packedObjects(leaves, scope).map(({ leaf }) => leaf.key))
   const then: Objects = { ...objects, get: async (key) => (keys.has(key) ? objects.get(key) : undefined) }
-  const { untold } = windowsOf(scope.record, leaves, await readClusters({ objects: then }))
-  const [first] = untold
-  if (first === undefined) return
-  const { cluster, window } = first
-  throw new PackError(
-    `Cannot pack "${scope.report}": ${untold.length} windows of its period are neither evidence nor recorded gaps, the first from ${window.start} of cluster "${cluster}"; make the report again six hours after the end of its period, and seal it`,
-  )
+  const judged = documents.find(({ name }) => name === WINDOWS_DOCUMENT)?.body
+  const { untold, unjudged } = windowsOf(scope.record, leaves, await readClusters({ objects: then }), judged)
+  const refuse = (windows: readonly ClusterWindow[], what: string): void => {
+    const [first] = windows
+    if (first === undefined) return
+    const { cluster, window } = first
+    throw new PackError(
+      `Cannot pack "${scope.report}": ${windows.length} windows of its period ${what}, the first from ${window.start} of cluster "${cluster}"; make the report again six hours after the end of its period, and seal it`,
+    )
+  }
+  refuse(untold, 'are neither evidence nor recorded gaps')
+  refuse(unjudged, 'are not in the report, which was made before they were over')
 }
 
 /** Where there is no evidence outside of the period, that of the period is all. */

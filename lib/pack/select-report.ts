@@ -6,6 +6,7 @@ import { checkpointKey, headPrefix, indexKey, parseHeadKey, vkeyKey } from '../s
 import { openCheckpoint } from '../seal/tlog/checkpoint.ts'
 import { NoteError, type Verifier, verifierOf } from '../seal/tlog/note.ts'
 import { readEntries } from '../seal/read-entries.ts'
+import { judgedWindows, WINDOWS_DOCUMENT } from './completeness.ts'
 import type { SignedHead } from './log-files.ts'
 import type { NumberedLeaf } from './packed-leaves.ts'
 
@@ -62,6 +63,7 @@ export async function selectReport(
     (a, b) =>
       Number(isReady(b)) - Number(isReady(a)) ||
       b.record.clusters.length - a.record.clusters.length ||
+      compareKnown(knownTo(b), knownTo(a)) ||
       (b.number ?? -1) - (a.number ?? -1),
   )
   if (best === undefined)
@@ -73,6 +75,27 @@ export async function selectReport(
       `Cannot pack ${what}: document "${best.documents}" of "${best.key}" is not in the store, give the folder that "ciphertrail report" wrote with --documents`,
     )
   return { key: best.key, record: best.record, documents: best.documents }
+}
+
+/**
+ * What a report knew: how many windows it judged, the size of the log that it prints, how many attempts it read. A later report of a period knows no less. Numbers of
+ * leaves do not tell which is later: those of one run of `seal` are in the order of their keys.
+ */
+function knownTo({
+  record,
+  documents,
+}: {
+  readonly record: ReportRecord
+  readonly documents: readonly PackedDocument[] | string
+}): readonly number[] {
+  const body = typeof documents === 'string' ? undefined : documents.find(({ name }) => name === WINDOWS_DOCUMENT)?.body
+  const windows = judgedWindows(body)
+  const attempts = windows.flatMap(({ evidence }) => evidence.split('; ').filter((key) => key !== ''))
+  return [windows.length, record.checkpoint?.size ?? 0, attempts.length]
+}
+
+function compareKnown(a: readonly number[], b: readonly number[]): number {
+  return a.map((value, at) => value - (b[at] ?? 0)).find((difference) => difference !== 0) ?? 0
 }
 
 function isReady({ number, documents }: { number: number | undefined; documents: unknown }): boolean {

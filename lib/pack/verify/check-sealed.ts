@@ -12,7 +12,7 @@ import { BundleError, decodeBundle, TILE_WIDTH, tilePath } from '../../seal/tlog
 import { readReport, type ReportRecord } from '../../store/evidence/report-records.ts'
 import { StoreError } from '../../store/objects/objects.ts'
 import { readClusters } from '../../store/registry/registry.ts'
-import { type PeriodWindows, windowsOf } from '../completeness.ts'
+import { type PeriodWindows, WINDOWS_DOCUMENT, windowsOf } from '../completeness.ts'
 import { packedObjects } from '../index-files.ts'
 import { haveRoot, leavesOf, logMembers, proofMember } from '../log-files.ts'
 import { CHECKPOINT, documentMember, LOG, type Manifest, PROOF } from '../members.ts'
@@ -141,12 +141,18 @@ export async function checkSealed(
   checkDocuments(manifest, record, add)
   const proof = await proofMember(log.entries, found.number, log)
   if (!areEqual((await bodyOf(PROOF, pack)) ?? Buffer.of(), proof.body)) add(PROOF, 'it is not the proof of the report')
-  const windows = windowsOf(record, log.leaves, await registeredIn(objects, pack, add))
+  const judged = await bodyOf(documentMember(WINDOWS_DOCUMENT), pack)
+  const windows = windowsOf(record, log.leaves, await registeredIn(objects, pack, add), judged)
   for (const id of windows.unknown) add(null, `Cluster "${id}" of the report: its registration is not in the pack`)
   for (const { cluster, window } of windows.untold)
     add(
       null,
       `Cluster "${cluster}": the window ${window.start} to ${window.end} is neither evidence nor a recorded gap`,
+    )
+  for (const { cluster, window } of windows.unjudged)
+    add(
+      documentMember(WINDOWS_DOCUMENT),
+      `the report did not judge the window ${window.start} to ${window.end} of cluster "${cluster}": it was made before that was over`,
     )
   return { scope, objects, windows }
 }

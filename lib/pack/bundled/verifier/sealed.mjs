@@ -46,7 +46,7 @@ export function checkSealed(leaves, manifest, bodies) {
   return { report, record, attempts, objects: packed.length, documents: documents.size }
 }
 
-/** Each expected window of the period is an attempt or a gap. */
+/** Each expected window of the period is an attempt or a gap, and is in the report. */
 export function checkWindows(leaves, report, record, bodies) {
   const registry = new Map()
   for (const [name, body] of bodies)
@@ -57,6 +57,9 @@ export function checkWindows(leaves, report, record, bodies) {
   const told = new Set(
     leaves.flatMap(({ leaf }) => (leaf.window ? [`${leaf.cluster} ${leaf.window.start} ${leaf.window.end}`] : [])),
   )
+  // Ids and times of windows.csv are never quoted.
+  const [heading = '', ...rows] = (bodies.get('data/windows.csv') ?? '').toString().split(/\r?\n/)
+  const judged = new Set(heading.startsWith('cluster,start,end,') ? rows.map((row) => row.split(',', 3).join(' ')) : [])
   let attempts = 0
   const [attempted, gone] = [new Set(), new Set()]
   for (const { leaf } of leaves) {
@@ -85,8 +88,12 @@ export function checkWindows(leaves, report, record, bodies) {
       const setting = [...cluster.windows].reverse().find(({ since }) => seconds(since) <= day) ?? cluster.windows[0]
       const start = day + Math.floor((at - day) / (setting.minutes * 60)) * setting.minutes * 60
       at = start + setting.minutes * 60
-      if (at <= to && !told.has(`${id} ${text(start)} ${text(at)}`))
+      if (at > to) break
+      const place = `${id} ${text(start)} ${text(at)}`
+      if (!told.has(place))
         add(`cluster ${id}`, `window ${text(start)} to ${text(at)} is neither evidence nor a recorded gap`)
+      if (!judged.has(place))
+        add('data/windows.csv', `the report did not judge window ${text(start)} to ${text(at)} of cluster ${id}`)
     }
   }
   return { attempts, gaps: [...gone].filter((place) => !attempted.has(place)).length }

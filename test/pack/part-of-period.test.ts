@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { after, test } from 'node:test'
+import { assessWindow } from '../../lib/assess/window/window.ts'
+import { deriveCluster } from '../../lib/history/derive.ts'
+import { keepReport, makeReport } from '../../lib/jobs/make-report.ts'
+import { packContents, VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
+import { leavesOf } from '../../lib/pack/log-files.ts'
+import { entriesUpTo, presentHead, selectReport } from '../../lib/pack/select-report.ts'
+import { verifyPack } from '../../lib/pack/verify/verify-pack.ts'
+import { writePack } from '../../lib/pack/write-pack.ts'
+import { seal } from '../../lib/seal/write/seal.ts'
+import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
+import type { Objects } from '../../lib/store/objects/objects.ts'
+import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
+import { newSigner } from '../support/stored/memory-log.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
+import { packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
+import { minutesIn, snapshotOf } from '../support/stored/sealed-store.ts'
+
+/** A report that was made before its period was over is no report of that period. */
+
+const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-part-'))
+after(() => rmSync(folder, { recursive: true }))
+const signer = newSigner()
+const author = { now: minutesIn(0), by: 'tester' }
+
+async function collect(windows: readonly number[], objects: Objects): Promise<void> {
+  for (const index of windows) await writeAttempt(snapshotOf('east', index), { objects })
+  for (const one of await readClusters({ objects })) await deriveCluster(one, { objects, assess: assessWindow })
+}
+
+async function reportAt(minutes: number, objects: Objects): Promise<string> {
+  const clusters = await readClusters({ objects })
+  return keepReport(
+    await makeReport({ clusters, period: PERIOD, now: minutesIn(minutes), version: VERSION }, { objects }),
+    objects,
+  )
+}
+
+/** A pack as `pack` writes it where nothing is refused. */
+async function forcedPack(key: string, objects: Objects): Promise<Buffer> {
+  const { head, vkey } = await presentHead(objects)
+  const deps = { objects, elsewhere: () => Promise.resolve(undefined) }
+  const { record, documents } = await selectReport({ period: PERIOD, key, command: '' }, head, deps)
+  const entries = await entriesUpTo(head.checkpoint.size, objects)
+  const leaves = leavesOf(entries)
+  const number = leaves.find(({ leaf }) => 'key' in leaf && leaf.key === key)?.number ?? assert.fail()
+  const scope = { report: key, number, record, evidence: 'all' } as const
+  const contents = await packContents({ scope, documents, entries, leaves, head, vkey, version: VERSION })
+  const sink = new PassThrough()
+  const bytes = buffer(sink)
+  await writePack(contents, { version: VERSION, report: key, evidence: 'all' }, sink, { objects })
+  return bytes
+}
+
+test('a report made before its period was over is not packed, and such a pack does not verify', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'east', windowMinutes: 5 }, author, { objects })
+  await collect([0, 1], objects)
+  const early = await reportAt(11, objects)
+  await collect([2, 3], objects)
+  await seal({ now: minutesIn(400), retentionSeconds: 600, everything: true }, { objects, signer })
+  await assert.rejects(
+    packOf(objects),
+    /^PackError: Cannot pack "reports\/.*": 2 windows of its period are not in the report, which was made before they were over, the first from 2026-11-24T12:10:00Z of cluster "east"; make the report again/,
+  )
+  const path = join(folder, 'part.zip')
+  writeFileSync(path, await forcedPack(early, objects))
+  const { findings, windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+  assert.deepEqual(windows, { attempts: 4, gaps: 0, untold: 0, unjudged: 2 })
+  assert.deepEqual(
+    findings.kept.map(({ key }) => key),
+    ['data/windows.csv', 'data/windows.csv'],
+  )
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(VERIFIER_FOLDER, 'verify.mjs'), '--key', signer.vkey, path],
+    { encoding: 'utf8' },
+  )
+  assert.equal(status, 1)
+  assert.match(stdout, /data\/windows\.csv: the report did not judge window 2026-11-24T12:10:00Z to /)
+})
+
+test('of the reports of a period that are sealed together, the one is packed that judged most of it', async () => {
+  // Which of two keys is first is chance: whichever it is, in one of these stores the early report has the later leaf.
+  const isLast = new Set<boolean>()
+  for (let first = 0; first < 8; first++) {
+    const objects = memoryObjects(new Map())
+    await addCluster({ id: 'east', windowMinutes: 5 }, author, { objects })
+    await collect([0, 1].slice(first % 2), objects)
+    const early = await reportAt(11 + Math.floor(first / 2) * 2, objects)
+    await collect([2, 3], objects)
+    const late = await reportAt(400, objects)
+    await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
+    isLast.add(early > late)
+    assert.equal((await packOf(objects)).made.report, late)
+    if (isLast.has(true)) break
+  }
+  assert.ok(isLast.has(true))
+})
