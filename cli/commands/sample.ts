@@ -6,8 +6,10 @@ import { pickWindows, type Population, populationOf, type SampledWindow } from '
 import { entriesUpTo, presentHead } from '../../lib/pack/select-report.ts'
 import { nameOf } from '../../lib/seal/leaf.ts'
 import { proveLeaf } from '../../lib/seal/verify/prove.ts'
-import { StoreError } from '../../lib/store/objects/objects.ts'
+import { type Objects, StoreError } from '../../lib/store/objects/objects.ts'
+import { readWatched, type WatchedCluster } from '../../lib/store/registry/registry.ts'
 import { toJson } from '../../lib/text/format-json.ts'
+import { compareText } from '../../lib/text/order.ts'
 import { printable } from '../../lib/text/printable.ts'
 import { windowText } from '../../lib/store/keys.ts'
 import type { ReportPeriod } from '../../lib/report/report-input.ts'
@@ -61,10 +63,10 @@ export function addSample(program: Command, console: Console): void {
       const wanted = readNumber('--count', options.count, 100_000)
       const period = readPeriodOptions(options, console.now(), 'sample')
       const objects = openStore(options, console)
-      const clusters = await chosenClusters(objects, options.cluster)
+      const watched = await watchedClusters(objects, options.cluster)
       const { verifier, head } = await presentHead(objects)
       const leaves = leavesOf(await entriesUpTo(head.checkpoint.size, objects))
-      const population = populationOf(clusters, period, leaves, nameOf)
+      const population = populationOf(watched, period, leaves, nameOf)
       const picked: ProvedWindow[] = []
       for (const [at, window] of pickWindows(population.windows, wanted, seed).entries()) {
         const proofs: { file: string; proof: Uint8Array }[] = []
@@ -75,21 +77,23 @@ export function addSample(program: Command, console: Console): void {
           })
         picked.push({ ...window, proofs })
       }
-      const sample = sampleJson({ period, seed, wanted, population, picked, clusters: clusters.map(({ id }) => id) })
+      const seen = new Set(population.windows.map(({ cluster }) => cluster))
+      const told = watched.filter(({ id, removedAt }) => removedAt === undefined || seen.has(id)).map(({ id }) => id)
+      const clusters = [...new Set(told)].toSorted(compareText)
+      const sample = sampleJson({ period, seed, wanted, population, picked, clusters })
       if (out !== undefined) await writeSample(out, sample, picked)
       if (json) console.out(toJson(sample))
-      else
-        for (const line of sampleLines({
-          period,
-          seed,
-          wanted,
-          population,
-          picked,
-          clusters: clusters.map(({ id }) => id),
-        }))
-          console.out(line)
+      else for (const line of sampleLines({ period, seed, wanted, population, picked, clusters })) console.out(line)
       if (!json && out !== undefined) console.out(`Proofs: ${printable(out)}`)
     })
+}
+
+/** The clusters that `--cluster` names, or all, each as often as it was registered: a removal takes no window out of the population. */
+async function watchedClusters(objects: Objects, ids: readonly string[] | undefined): Promise<WatchedCluster[]> {
+  const watched = await readWatched({ objects })
+  const missing = ids?.filter((id) => !watched.some((cluster) => cluster.id === id))
+  if (watched.length === 0 || (missing !== undefined && missing.length > 0)) await chosenClusters(objects, missing)
+  return ids === undefined ? watched : watched.filter(({ id }) => ids.includes(id))
 }
 
 type Sample = {
@@ -120,7 +124,7 @@ function sampleJson({ period, seed, wanted, population, picked, clusters }: Samp
 }
 
 function derivationWords(clusters: readonly string[]): string {
-  return `every window that was expected of ${clusters.join(', ')} from its registration on, by the registry; and every window of which an attempt or a gap is sealed`
+  return `every window that was expected of ${clusters.join(', ')} while it was registered, by the registry; and every window of which an attempt or a gap is sealed`
 }
 
 function sampleLines({ period, seed, wanted, population, picked, clusters }: Sample): string[] {

@@ -1,7 +1,8 @@
 /** The pack of a report, from what is stored to a stream. */
 import type { Writable } from 'node:stream'
-import { readClusters } from '../store/registry/registry.ts'
+import { readWatched } from '../store/registry/registry.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { printable } from '../text/printable.ts'
 import { type ClusterWindow, WINDOWS_DOCUMENT, windowsOf } from './completeness.ts'
 import { packContents } from './contents.ts'
 import { packedObjects } from './index-files.ts'
@@ -80,7 +81,11 @@ async function refuseUntold(
   const keys = new Set(packedObjects(leaves, scope).map(({ leaf }) => leaf.key))
   const then: Objects = { ...objects, get: async (key) => (keys.has(key) ? objects.get(key) : undefined) }
   const judged = documents.find(({ name }) => name === WINDOWS_DOCUMENT)?.body
-  const { untold, unjudged } = windowsOf(scope.record, leaves, await readClusters({ objects: then }), judged)
+  const { untold, unjudged, unknown } = windowsOf(scope.record, leaves, await readWatched({ objects: then }), judged)
+  if (unknown[0] !== undefined)
+    throw new PackError(
+      `Cannot pack "${scope.report}": no registration of its cluster "${printable(unknown[0])}" was sealed before it, run "ciphertrail log check"`,
+    )
   const refuse = (windows: readonly ClusterWindow[], what: string): void => {
     const [first] = windows
     if (first === undefined) return

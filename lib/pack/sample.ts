@@ -1,8 +1,8 @@
 /** A sample of the windows of a period, for whoever tests completeness by picking some: the same seed picks the same windows, and anybody can pick them again. */
 import { hash } from 'node:crypto'
-import type { Cluster } from '../model/registry.ts'
 import type { Window } from '../model/time.ts'
 import { windowText } from '../store/keys.ts'
+import type { WatchedCluster } from '../store/registry/registry.ts'
 import { compareText } from '../text/order.ts'
 import { expectedWindows } from './completeness.ts'
 import { isIn, type NumberedLeaf } from './packed-leaves.ts'
@@ -28,12 +28,13 @@ export type Population = {
 }
 
 /**
- * Every window of a period that was expected of a registered cluster, and every one of which something is sealed.
+ * Every window of a period that was expected of a cluster while it was registered, and every one of which something is sealed.
  *
+ * @param clusters each as often as it was registered
  * @param nameOf what a leaf is found by in the log
  */
 export function populationOf(
-  clusters: readonly Cluster[],
+  clusters: readonly WatchedCluster[],
   period: { readonly from: string; readonly to: string },
   leaves: readonly NumberedLeaf[],
   nameOf: (leaf: NumberedLeaf['leaf']) => string | undefined,
@@ -46,12 +47,8 @@ export function populationOf(
     found.set(place, known)
     return known
   }
-  let expected = 0
-  for (const cluster of clusters)
-    for (const window of expectedWindows(cluster, period)) {
-      entryOf(cluster.id, window)
-      expected++
-    }
+  for (const cluster of clusters) for (const window of expectedWindows(cluster, period)) entryOf(cluster.id, window)
+  const expected = found.size
   for (const numbered of leaves) {
     const { leaf } = numbered
     if ((leaf.kind !== 'gap' && leaf.kind !== 'snapshot') || leaf.window === undefined) continue

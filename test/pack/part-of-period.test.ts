@@ -11,13 +11,14 @@ import { deriveCluster } from '../../lib/history/derive.ts'
 import { keepReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { packContents, VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
 import { leavesOf } from '../../lib/pack/log-files.ts'
+import { populationOf } from '../../lib/pack/sample.ts'
 import { entriesUpTo, presentHead, selectReport } from '../../lib/pack/select-report.ts'
 import { verifyPack } from '../../lib/pack/verify/verify-pack.ts'
 import { writePack } from '../../lib/pack/write-pack.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { writeAttempt } from '../../lib/store/evidence/evidence.ts'
 import type { Objects } from '../../lib/store/objects/objects.ts'
-import { addCluster, readClusters } from '../../lib/store/registry/registry.ts'
+import { addCluster, readClusters, readWatched, removeCluster } from '../../lib/store/registry/registry.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
@@ -73,7 +74,7 @@ test('a report made before its period was over is not packed, and such a pack do
   const path = join(folder, 'part.zip')
   writeFileSync(path, await forcedPack(early, objects))
   const { findings, windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
-  assert.deepEqual(windows, { attempts: 4, gaps: 0, untold: 0, unjudged: 2 })
+  assert.deepEqual(windows, { attempts: 4, gaps: 0, untold: 0, unjudged: 2, left: [] })
   assert.deepEqual(
     findings.kept.map(({ key }) => key),
     ['data/windows.csv', 'data/windows.csv'],
@@ -103,4 +104,76 @@ test('of the reports of a period that are sealed together, the one is packed tha
     if (isLast.has(true)) break
   }
   assert.ok(isLast.has(true))
+})
+
+test('a cluster that was removed and added again was expected before, too, and one that the report leaves out is named', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'east', windowMinutes: 5 }, author, { objects })
+  await addCluster({ id: 'west', windowMinutes: 5 }, author, { objects })
+  await removeCluster('east', { ...author, now: minutesIn(10) }, { objects })
+  await removeCluster('west', { ...author, now: minutesIn(10) }, { objects })
+  await addCluster({ id: 'east', windowMinutes: 5 }, { ...author, now: minutesIn(10) }, { objects })
+  await collect([2, 3], objects)
+  const key = await reportAt(400, objects)
+  // Nothing can be told of the first windows before their gaps are recorded.
+  await seal({ now: minutesIn(9), retentionSeconds: 600, everything: true }, { objects, signer })
+  const leaves = leavesOf(await entriesUpTo((await presentHead(objects)).head.checkpoint.size, objects))
+  const { expected, neither } = populationOf(await readWatched({ objects }), PERIOD, leaves, () => '')
+  assert.deepEqual([expected, neither], [6, 4])
+  await assert.rejects(packOf(objects), /2 windows of its period are neither evidence nor recorded gaps/)
+  const path = join(folder, 'again.zip')
+  const verifiedBy = async (wanted: RegExp) => {
+    writeFileSync(path, await forcedPack(key, objects))
+    const { findings, windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+    const { stdout } = spawnSync(process.execPath, [join(VERIFIER_FOLDER, 'verify.mjs'), '--key', signer.vkey, path], {
+      encoding: 'utf8',
+    })
+    assert.match(stdout, wanted)
+    return { findings: findings.kept.map(({ problem }) => problem), windows }
+  }
+  const before = await verifiedBy(
+    /cluster east: window 2026-11-24T12:00:00Z to .* is neither evidence nor a recorded gap/,
+  )
+  assert.equal(before.findings.length, 2)
+  await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
+  const { findings, windows } = await verifiedBy(/^Verified/)
+  const left = ['east', 'west'].map((cluster) => ({ cluster, windows: 2 }))
+  assert.deepEqual([findings, windows], [[], { attempts: 2, gaps: 2, untold: 0, unjudged: 0, left }])
+})
+
+test('a registration that was made anew does not hide what the report did not judge', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'east', windowMinutes: 5 }, author, { objects })
+  await collect([0, 1], objects)
+  const key = await reportAt(11, objects)
+  await collect([2, 3], objects)
+  await removeCluster('east', { ...author, now: minutesIn(21) }, { objects })
+  await addCluster({ id: 'east', windowMinutes: 5 }, { ...author, now: minutesIn(21) }, { objects })
+  await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
+  await assert.rejects(packOf(objects), /2 windows of its period are not in the report/)
+  const path = join(folder, 'anew.zip')
+  writeFileSync(path, await forcedPack(key, objects))
+  const { windows } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+  assert.deepEqual([windows.unjudged, windows.left], [2, []])
+  const { stdout } = spawnSync(process.execPath, [join(VERIFIER_FOLDER, 'verify.mjs'), '--key', signer.vkey, path], {
+    encoding: 'utf8',
+  })
+  assert.match(stdout, /^NOT VERIFIED: 2 findings/)
+})
+
+test('no pack is made of a report whose cluster was never registered', async () => {
+  const objects = memoryObjects(new Map())
+  await addCluster({ id: 'west', windowMinutes: 5 }, { ...author, now: minutesIn(20) }, { objects })
+  const [west] = await readClusters({ objects })
+  assert.ok(west !== undefined)
+  const clusters = [{ ...west, id: 'east' }]
+  await keepReport(
+    await makeReport({ clusters, period: PERIOD, now: minutesIn(400), version: VERSION }, { objects }),
+    objects,
+  )
+  await seal({ now: minutesIn(401), retentionSeconds: 600, everything: true }, { objects, signer })
+  await assert.rejects(
+    packOf(objects),
+    /^PackError: Cannot pack "reports\/.*": no registration of its cluster "east" was sealed before it, run "ciphertrail log check"$/,
+  )
 })

@@ -48,7 +48,7 @@ test('an untouched pack verifies by both verifiers, and the report is made again
   assert.deepEqual(linesOf(verification), [])
   assert.equal(verification.rendering.status, 'same')
   assert.equal(verification.report?.key, report)
-  assert.deepEqual(verification.windows, { attempts: 3, gaps: 1, untold: 0, unjudged: 0 })
+  assert.deepEqual(verification.windows, { attempts: 3, gaps: 1, untold: 0, unjudged: 0, left: [] })
   assert.equal(verification.isAsWritten, true)
   const { status, stdout } = bundled('--key', signer.vkey, path)
   assert.match(stdout, /^Verified\.\n/)

@@ -8,7 +8,7 @@ import type { Command } from 'commander'
 import { printable } from '../../../lib/text/printable.ts'
 import { renderAgainBy } from '../../../lib/jobs/render-again.ts'
 import { MANIFEST } from '../../../lib/pack/members.ts'
-import { verifyPack } from '../../../lib/pack/verify/verify-pack.ts'
+import { type PackVerification, verifyPack } from '../../../lib/pack/verify/verify-pack.ts'
 import { LeafError } from '../../../lib/seal/leaf.ts'
 import { NoteError, verifierOf } from '../../../lib/seal/tlog/note.ts'
 import { checkProof, type Proved } from '../../../lib/seal/verify/prove.ts'
@@ -16,7 +16,7 @@ import { type Verification, verifyStore } from '../../../lib/seal/verify/verify-
 import type { ObjectDigest } from '../../../lib/store/objects/objects.ts'
 import { type Console, FailedError, UsageError } from '../../console.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
-import { findingLine, KEY_HELP, readVkey } from '../log.ts'
+import { count, findingLine, KEY_HELP, readVkey } from '../log.ts'
 import { openStore } from '../../open-store.ts'
 import { packJson, packLines } from './pack-page.ts'
 import { verificationLines } from './verification-page.ts'
@@ -125,8 +125,16 @@ async function verifyPackFile(path: string, options: VerifyOptions, console: Con
   )
   console.progressEnd()
   if (json) console.out(toJson(packJson(verification)))
-  else for (const line of packLines(verification)) console.out(line)
+  else for (const line of [...packLines(verification), ...leftLines(verification)]) console.out(line)
   if (verification.findings.total > 0) throw new FailedError()
+}
+
+/** What the report does not claim to have judged, so that nobody takes silence for a pass. */
+function leftLines({ windows }: PackVerification): string[] {
+  return windows.left.map(
+    ({ cluster, windows: own }) =>
+      `Not in this report: ${count(own, 'window')} that ${own === 1 ? 'was' : 'were'} expected of cluster ${printable(cluster)} in its period`,
+  )
 }
 
 /** What `verify --json` prints. Hashes are base64, as checkpoints have them. */

@@ -11,7 +11,7 @@ import { NoteError, parseNote, type Verifier } from '../../seal/tlog/note.ts'
 import { BundleError, decodeBundle, TILE_WIDTH, tilePath } from '../../seal/tlog/tiles.ts'
 import { readReport, type ReportRecord } from '../../store/evidence/report-records.ts'
 import { StoreError } from '../../store/objects/objects.ts'
-import { readClusters } from '../../store/registry/registry.ts'
+import { readWatched } from '../../store/registry/registry.ts'
 import { type PeriodWindows, WINDOWS_DOCUMENT, windowsOf } from '../completeness.ts'
 import { packedObjects } from '../index-files.ts'
 import { haveRoot, leavesOf, logMembers, proofMember } from '../log-files.ts'
@@ -200,11 +200,11 @@ function checkDocuments({ members }: Manifest, { documents }: ReportRecord, add:
       add(name, 'it was not sealed with the report')
 }
 
-/** The clusters as they were registered when the report was sealed. */
+/** The clusters as they had been registered, and removed, when the report was sealed. */
 async function registeredIn(objects: readonly ObjectLeaf[], pack: OpenPack, add: AddFinding) {
   const keys = objects.map(({ leaf }) => leaf.key).toSorted(compareText)
   try {
-    return await readClusters({ objects: packObjects(keys, pack) })
+    return await readWatched({ objects: packObjects(keys, pack) })
   } catch (error) {
     if (!(error instanceof Error)) throw error
     add(null, `The registered clusters cannot be read: ${printable(error.message)}`)

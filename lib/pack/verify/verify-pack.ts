@@ -82,7 +82,10 @@ export type PackVerification = {
   readonly evidence: 'all' | 'period' | null
   /** Objects and documents that are as they were sealed. */
   readonly asSealed: { readonly attempts: number; readonly objects: number; readonly documents: number }
-  readonly windows: Pick<PeriodWindows, 'attempts' | 'gaps'> & { readonly untold: number; readonly unjudged: number }
+  readonly windows: Pick<PeriodWindows, 'attempts' | 'gaps' | 'left'> & {
+    readonly untold: number
+    readonly unjudged: number
+  }
   readonly rendering: Rendering
   /** Whether the text, the index and the bundled verifier are what this version writes; null where another version made the pack. */
   readonly isAsWritten: boolean | null
@@ -162,7 +165,7 @@ function nothingVerified(vkey: string | undefined): Omit<PackVerification, 'find
     bytes: 0,
     evidence: null,
     asSealed: { attempts: 0, objects: 0, documents: 0 },
-    windows: { attempts: 0, gaps: 0, untold: 0, unjudged: 0 },
+    windows: { attempts: 0, gaps: 0, untold: 0, unjudged: 0, left: [] },
     rendering: NOT_AS_SEALED,
     isAsWritten: null,
   }
@@ -176,8 +179,8 @@ function countsOf({ objects, scope }: SealedContents): PackVerification['asSeale
   }
 }
 
-function countedWindows({ attempts, gaps, untold, unjudged }: PeriodWindows): PackVerification['windows'] {
-  return { attempts, gaps, untold: untold.length, unjudged: unjudged.length }
+function countedWindows({ attempts, gaps, untold, unjudged, left }: PeriodWindows): PackVerification['windows'] {
+  return { attempts, gaps, untold: untold.length, unjudged: unjudged.length, left }
 }
 
 /** The key that the pack names, in both of its forms; undefined where it names none. */

@@ -46,14 +46,26 @@ export function checkSealed(leaves, manifest, bodies) {
   return { report, record, attempts, objects: packed.length, documents: documents.size }
 }
 
-/** Each expected window of the period is an attempt or a gap, and is in the report. */
-export function checkWindows(leaves, report, record, bodies) {
-  const registry = new Map()
-  for (const [name, body] of bodies)
-    if (name.startsWith('changes/clusters/')) {
-      const content = parse(body)?.content
-      if (content?.cluster) registry.set(content.id, content.cluster)
+/** Each cluster as often as it was registered, by the changes in their order; `removedAt` is absent for those that are registered. */
+function registrationsIn(bodies) {
+  const numberOf = (name) => Number(name.slice('changes/clusters/'.length).split('.')[0])
+  const names = [...bodies.keys()].filter((name) => name.startsWith('changes/clusters/'))
+  const [present, removed] = [new Map(), []]
+  for (const name of names.sort((a, b) => numberOf(a) - numberOf(b))) {
+    const { at, content } = parse(bodies.get(name)) ?? {}
+    if (content?.cluster) present.set(content.id, content.cluster)
+    else if (present.has(content?.id)) {
+      removed.push({ ...present.get(content.id), removedAt: at })
+      present.delete(content.id)
     }
+  }
+  return [...removed, ...present.values()]
+}
+
+/** Each expected window of the period is an attempt or a gap, and is in the report. `left`: what was expected, and is not in the report, which does not claim it. */
+export function checkWindows(leaves, report, record, bodies) {
+  const registrations = registrationsIn(bodies)
+  const latest = new Map(registrations.map((cluster) => [cluster.id, cluster]))
   const told = new Set(
     leaves.flatMap(({ leaf }) => (leaf.window ? [`${leaf.cluster} ${leaf.window.start} ${leaf.window.end}`] : [])),
   )
@@ -77,12 +89,15 @@ export function checkWindows(leaves, report, record, bodies) {
   }
   const seconds = (time) => Date.parse(time) / 1000
   const text = (at) => new Date(at * 1000).toISOString().replace('.000Z', 'Z')
-  for (const id of record.clusters) {
-    const cluster = registry.get(id)
-    if (cluster === undefined) add(`cluster ${plain(id)}`, 'its registration is not in the pack')
-    if (cluster === undefined || cluster.replay !== undefined) continue
-    const from = Math.max(seconds(record.period.from), seconds(cluster.registeredAt))
-    const to = seconds(record.period.to)
+  for (const id of record.clusters)
+    if (!latest.has(id)) add(`cluster ${plain(id)}`, 'its registration is not in the pack')
+  const left = new Map()
+  for (const cluster of registrations) {
+    if (cluster.replay !== undefined) continue
+    const { id, registeredAt, removedAt = record.period.to } = cluster
+    const isOfReport = record.clusters.includes(id)
+    const from = Math.max(seconds(record.period.from), seconds(registeredAt))
+    const to = Math.min(seconds(record.period.to), seconds(removedAt))
     for (let at = from; at < to;) {
       const day = Math.floor(at / 86400) * 86400
       const setting = [...cluster.windows].reverse().find(({ since }) => seconds(since) <= day) ?? cluster.windows[0]
@@ -90,11 +105,17 @@ export function checkWindows(leaves, report, record, bodies) {
       at = start + setting.minutes * 60
       if (at > to) break
       const place = `${id} ${text(start)} ${text(at)}`
-      if (!told.has(place))
+      if (isOfReport && !told.has(place))
         add(`cluster ${id}`, `window ${text(start)} to ${text(at)} is neither evidence nor a recorded gap`)
-      if (!judged.has(place))
+      if (judged.has(place)) continue
+      if (isOfReport && (latest.get(id) === cluster || attempted.has(place)))
         add('data/windows.csv', `the report did not judge window ${text(start)} to ${text(at)} of cluster ${id}`)
+      else left.set(id, (left.get(id) ?? 0) + 1)
     }
   }
-  return { attempts, gaps: [...gone].filter((place) => !attempted.has(place)).length }
+  return {
+    attempts,
+    gaps: [...gone].filter((place) => !attempted.has(place)).length,
+    left: [...left].map(([cluster, windows]) => ({ cluster, windows })),
+  }
 }
