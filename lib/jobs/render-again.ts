@@ -101,8 +101,11 @@ async function renderWith(
   const { documentsOf } = await import('../report/documents.ts')
   const { files } = documentsOf({ ...input, checkpoint: printed === null ? null : headOf(printed, input, numbers) })
   const made = new Map(files.map(({ name, body }) => [name, documentOf(name, Buffer.from(body)).sha256]))
-  const names = record.documents.filter(({ name, sha256 }) => made.get(name) !== sha256).map(({ name }) => name)
-  return names.length === 0 ? { status: 'same', documents: files.length } : { status: 'different', names }
+  const sealed = new Map(record.documents.map(({ name, sha256 }) => [name, sha256]))
+  // A document that the record does not name was left out of the pack.
+  const all = [...new Set([...sealed.keys(), ...made.keys()])]
+  const names = all.filter((name) => made.get(name) !== sealed.get(name))
+  return names.length === 0 ? { status: 'same', documents: sealed.size } : { status: 'different', names }
 }
 
 /** The printed head, with its counts of evidence computed again. */

@@ -215,6 +215,22 @@ test('a forger who also lists what they changed is found by the log', async () =
   }
 })
 
+test('a pack that says that another version made it must have what every pack has, and says what was not checked', async () => {
+  const path = join(folder, 'forged.zip')
+  const version = '9.9.9'
+  const verified = async (written: readonly Written[]) => {
+    writeFileSync(path, await forged(written, { version }))
+    return verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+  }
+  for (const name of ['README.txt', 'index/by-window.csv', 'verify.mjs', 'verifier/sealed.mjs']) {
+    const { findings } = await verified(all.filter((one) => one.name !== name))
+    assert.deepEqual(findings.kept, [{ key: name, problem: 'it is missing' }])
+  }
+  const { findings, isAsWritten, notChecked } = await verified(all)
+  assert.deepEqual([findings.kept, isAsWritten, notChecked.length], [[], null, 11])
+  assert.ok(notChecked.includes('README.txt') && notChecked.includes('controls.json'))
+})
+
 test('members that would leave the folder, links, bombs and names that are there twice are refused', async () => {
   const renamed = (from: string, to: string): Buffer => {
     assert.equal(from.length, to.length)

@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { keepReport, makeReport } from '../../lib/jobs/make-report.ts'
 import { renderAgainBy } from '../../lib/jobs/render-again.ts'
 import { VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
 import { type PackVerification, verifyPack } from '../../lib/pack/verify/verify-pack.ts'
 import { packetsKey } from '../../lib/store/keys.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
+import { readClusters } from '../../lib/store/registry/registry.ts'
 import { newSigner } from '../support/stored/memory-log.ts'
 import { memoryObjects } from '../support/stored/memory-objects.ts'
 import { fillReported, packOf, PERIOD, VERSION } from '../support/stored/packed-report.ts'
@@ -174,6 +176,25 @@ test('a report that the evidence does not give is named, although it is sealed',
   )
   assert.equal(verification.rendering.status, 'different')
   assert.ok(verification.findings.total > 0)
+})
+
+test('a document that was left out of the sealed record is named', async () => {
+  const store = new Map<string, Uint8Array>()
+  const short = memoryObjects(store)
+  await fillReported(short, signer)
+  const clusters = await readClusters({ objects: short })
+  const period = { ...PERIOD, label: 'The same twenty minutes' }
+  const made = await makeReport({ clusters, period, now: minutesIn(500), version: VERSION }, { objects: short })
+  const documents = made.record.documents.filter(({ name }) => name !== 'findings.csv')
+  const key = await keepReport({ ...made, record: { ...made.record, documents } }, short)
+  await seal({ now: minutesIn(501), everything: true }, { objects: short, signer })
+  const path = fileOf((await packOf(short, { key })).bytes)
+  const verification = await verifyPack(
+    { path, vkey: signer.vkey, version: VERSION },
+    { render: renderAgainBy(VERSION) },
+  )
+  assert.deepEqual(verification.rendering, { status: 'different', names: ['findings.csv'] })
+  assert.ok(linesOf(verification).some((line) => line.startsWith('data/findings.csv: ')))
 })
 
 test('a pack of another version verifies all but what that version writes', async () => {

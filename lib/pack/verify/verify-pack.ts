@@ -89,6 +89,8 @@ export type PackVerification = {
   readonly rendering: Rendering
   /** Whether the text, the index and the bundled verifier are what this version writes; null where another version made the pack. */
   readonly isAsWritten: boolean | null
+  /** What is there and was not compared with anything, since another version made the pack. */
+  readonly notChecked: readonly string[]
   readonly findings: Findings
 }
 
@@ -145,6 +147,7 @@ export async function verifyPack(
       asSealed: sealed === undefined || !isSealed ? nothing.asSealed : countsOf(sealed),
       windows: sealed === undefined ? nothing.windows : countedWindows(sealed.windows),
       isAsWritten,
+      notChecked: isAsWritten === null ? [...pack.members.keys()].filter(isWritten) : [],
       rendering,
       findings: findings.all(),
     }
@@ -168,6 +171,7 @@ function nothingVerified(vkey: string | undefined): Omit<PackVerification, 'find
     windows: { attempts: 0, gaps: 0, untold: 0, unjudged: 0, left: [] },
     rendering: NOT_AS_SEALED,
     isAsWritten: null,
+    notChecked: [],
   }
 }
 
@@ -233,7 +237,14 @@ function compareSince(
   return { size, root, isContinued }
 }
 
-/** Compares what no key signed with what this version writes. Null where another version made the pack. */
+/** Of every pack, whichever version made it. That of the controls is in those whose report was judged by the controls of the version that made the pack. */
+const ALWAYS_WRITTEN = [README, ...INDEX_FILES, ...VERIFIER_FILES]
+
+function isWritten(name: string): boolean {
+  return name === CONTROLS_FILE || ALWAYS_WRITTEN.includes(name)
+}
+
+/** Compares what no key signed with what this version writes. Null where another version made the pack: then it only has to be there. */
 async function checkWritten(
   {
     manifest,
@@ -251,15 +262,18 @@ async function checkWritten(
   pack: OpenPack,
   add: AddFinding,
 ): Promise<boolean | null> {
+  const missing = ALWAYS_WRITTEN.filter((name) => !pack.members.has(name))
+  for (const name of missing) add(name, 'it is missing')
+  // No key signed that version.
   if (manifest.version !== version) return null
   const documents = await documentsIn(sealed, pack)
   const head = { checkpoint: log.checkpoint }
   const written = await writtenMembers({ scope: sealed.scope, documents, leaves: log.leaves, head, vkey, version })
   const names = new Map(written.map(({ name, body }) => [name, body]))
-  const compared = [README, ...INDEX_FILES, CONTROLS_FILE, ...VERIFIER_FILES].filter(
-    (name) => names.has(name) || pack.members.has(name),
+  const compared = [...ALWAYS_WRITTEN, CONTROLS_FILE].filter(
+    (name) => !missing.includes(name) && (names.has(name) || pack.members.has(name)),
   )
-  let isSame = true
+  let isSame = missing.length === 0
   for (const name of compared) {
     const [own, wanted] = [await bodyOf(name, pack), names.get(name)]
     if (own !== undefined && wanted !== undefined && areEqual(own, wanted)) continue
