@@ -1,11 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { leavesOf } from '../../lib/pack/log-files.ts'
+import { haveRoot, leavesOf, proverOf, type SignedHead } from '../../lib/pack/log-files.ts'
 import { pickWindows, type Population, populationOf, type SampledWindow } from '../../lib/pack/sample.ts'
-import { entriesUpTo, presentHead } from '../../lib/pack/select-report.ts'
+import { entriesUpTo, PackError, presentHead } from '../../lib/pack/select-report.ts'
 import { nameOf } from '../../lib/seal/leaf.ts'
-import { proveLeaf } from '../../lib/seal/verify/prove.ts'
 import { type Objects, StoreError } from '../../lib/store/objects/objects.ts'
 import { readWatched, type WatchedCluster } from '../../lib/store/registry/registry.ts'
 import { toJson } from '../../lib/text/format-json.ts'
@@ -64,26 +63,32 @@ export function addSample(program: Command, console: Console): void {
       const period = readPeriodOptions(options, console.now(), 'sample')
       const objects = openStore(options, console)
       const watched = await watchedClusters(objects, options.cluster)
-      const { verifier, head } = await presentHead(objects)
-      const leaves = leavesOf(await entriesUpTo(head.checkpoint.size, objects))
-      const population = populationOf(watched, period, leaves, nameOf)
+      const { vkey, head } = await presentHead(objects)
+      const entries = await entriesUpTo(head.checkpoint.size, objects)
+      if (!haveRoot(entries, head.checkpoint))
+        throw new PackError(
+          'Cannot pick a sample: the log does not come to the root that was signed, run "ciphertrail log check"',
+        )
+      const population = populationOf(watched, period, leavesOf(entries), nameOf)
+      const prove = proverOf(entries, head)
       const picked: ProvedWindow[] = []
       for (const [at, window] of pickWindows(population.windows, wanted, seed).entries()) {
         const proofs: { file: string; proof: Uint8Array }[] = []
-        for (const { number, name } of window.leaves)
+        for (const { number } of window.leaves)
           proofs.push({
             file: `${String(at + 1).padStart(4, '0')}-leaf-${number}.tlog-proof`,
-            proof: await proveLeaf(name, { ...head, verifier }, objects),
+            proof: await prove(number),
           })
         picked.push({ ...window, proofs })
       }
       const seen = new Set(population.windows.map(({ cluster }) => cluster))
-      const told = watched.filter(({ id, removedAt }) => removedAt === undefined || seen.has(id)).map(({ id }) => id)
-      const clusters = [...new Set(told)].toSorted(compareText)
-      const sample = sampleJson({ period, seed, wanted, population, picked, clusters })
+      const own = watched.filter(({ id, removedAt }) => removedAt === undefined || seen.has(id)).map(({ id }) => id)
+      const clusters = [...new Set(own)].toSorted(compareText)
+      const told: Sample = { vkey, checkpoint: head.checkpoint, period, seed, wanted, population, picked, clusters }
+      const sample = sampleJson(told)
       if (out !== undefined) await writeSample(out, sample, picked)
       if (json) console.out(toJson(sample))
-      else for (const line of sampleLines({ period, seed, wanted, population, picked, clusters })) console.out(line)
+      else for (const line of sampleLines(told)) console.out(line)
       if (!json && out !== undefined) console.out(`Proofs: ${printable(out)}`)
     })
 }
@@ -97,6 +102,8 @@ async function watchedClusters(objects: Objects, ids: readonly string[] | undefi
 }
 
 type Sample = {
+  readonly vkey: string
+  readonly checkpoint: SignedHead['checkpoint']
   readonly period: ReportPeriod
   readonly seed: string
   readonly wanted: number
@@ -107,9 +114,12 @@ type Sample = {
 
 const METHOD = 'rank = SHA-256 of "SEED\\nCLUSTER\\nWINDOW\\n"; the smallest ranks, in their order'
 
-function sampleJson({ period, seed, wanted, population, picked, clusters }: Sample) {
+function sampleJson({ vkey, checkpoint, period, seed, wanted, population, picked, clusters }: Sample) {
   const { windows, ...counts } = population
+  const { origin, size, root } = checkpoint
   return {
+    key: vkey,
+    checkpoint: { origin, size, root: Buffer.from(root).toString('base64') },
     period,
     clusters,
     population: { windows: windows.length, ...counts, derivedFrom: derivationWords(clusters) },
@@ -127,9 +137,13 @@ function derivationWords(clusters: readonly string[]): string {
   return `every window that was expected of ${clusters.join(', ')} while it was registered, by the registry; and every window of which an attempt or a gap is sealed`
 }
 
-function sampleLines({ period, seed, wanted, population, picked, clusters }: Sample): string[] {
+function sampleLines({ vkey, checkpoint, period, seed, wanted, population, picked, clusters }: Sample): string[] {
   const { windows, attempts, gaps, neither } = population
+  const { origin, size, root } = checkpoint
   return [
+    printable(`Key         ${vkey}`),
+    '            of this store: compare it with the key that you have from elsewhere',
+    printable(`Checkpoint  ${origin}, ${count(size, 'leaf', 'leaves')}, root ${Buffer.from(root).toString('base64')}`),
     printable(
       `Population  ${count(windows.length, 'window')} in ${period.label}: ${attempts} with evidence, ${count(gaps, 'recorded gap')}, ${neither} with neither`,
     ),

@@ -56,14 +56,29 @@ export function logMembers(entries: readonly Uint8Array[], note: Uint8Array): Sm
 export async function proofMember(
   entries: readonly Uint8Array[],
   index: number,
-  { note, checkpoint }: SignedHead,
+  head: SignedHead,
 ): Promise<SmallMember> {
+  return { name: PROOF, body: await proverOf(entries, head)(index) }
+}
+
+/** Makes the proof of any leaf of a log, by its number. The entries must come to the root of the head ({@link haveRoot}). */
+export function proverOf(
+  entries: readonly Uint8Array[],
+  { note, checkpoint }: SignedHead,
+): (index: number) => Promise<Uint8Array> {
   const leaves = entries.map(leafHash)
-  const hashes = await proofOf(inclusionPlan(index, checkpoint.size), ({ height, index: at }): Hash => {
-    const width = 2 ** height
-    return rootOf(leaves.slice(at * width, (at + 1) * width).reduce(appendLeaf, EMPTY_RANGE))
-  })
-  return { name: PROOF, body: formatProof({ extra: entries[index] ?? Buffer.of(), index, hashes, checkpoint: note }) }
+  const known = new Map<string, Hash>()
+  return async (index) => {
+    const hashes = await proofOf(inclusionPlan(index, checkpoint.size), ({ height, index: at }): Hash => {
+      const place = `${height}/${at}`
+      const width = 2 ** height
+      const root =
+        known.get(place) ?? rootOf(leaves.slice(at * width, (at + 1) * width).reduce(appendLeaf, EMPTY_RANGE))
+      known.set(place, root)
+      return root
+    })
+    return formatProof({ extra: entries[index] ?? Buffer.of(), index, hashes, checkpoint: note })
+  }
 }
 
 /** A public key as openssl reads it. Throws a `NoteError` for what is no vkey. */

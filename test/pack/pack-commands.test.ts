@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -140,7 +140,35 @@ test('sample picks the same windows for the same seed, proves each, and can be d
     await ok('verify', '--proof', join('sample', proofs[0]?.file ?? ''), '--object', object, '--key', vkey)
   }
   const other = await ok('sample', '--period', period, '--count', '3', '--seed', 'eight')
-  assert.match(other, /^Population {2}4 windows in .*: 3 with evidence, 1 recorded gap, 0 with neither\n/)
+  assert.match(other, /^Key {9}example\.com\/log\+.*\n.*\nCheckpoint {2}example\.com\/log, \d+ leaves, root \S{44}\n/)
+  assert.ok(other.startsWith(`Key         ${vkey}\n`))
+  assert.match(other, /\nPopulation {2}4 windows in .*: 3 with evidence, 1 recorded gap, 0 with neither\n/)
+})
+
+test('sample picks from no log that is not the signed one, and does not believe the index of it', async () => {
+  const store = join(folder, 'ciphertrail-data')
+  const damaged = join(folder, 'damaged')
+  cpSync(store, damaged, { recursive: true })
+  const asked = ['sample', '--period', period, '--count', '4', '--seed', 'seven', '--json', '--store', 'damaged']
+  // An index that names other leaves changes no proof.
+  rmSync(join(damaged, 'log/index'), { recursive: true })
+  const [own] = parseNdjson(await ok(...asked.slice(0, -2)))
+  assert.deepEqual(parseNdjson(await ok(...asked)), [own])
+  assert.deepEqual([own?.['key'], (own?.['checkpoint'] as { origin: string }).origin], [vkey, 'example.com/log'])
+  const bundles = readdirSync(join(damaged, 'log/tile/entries'), { recursive: true, encoding: 'utf8' })
+  for (const name of bundles.map((one) => join(damaged, 'log/tile/entries', one))) {
+    if (!statSync(name).isFile()) continue
+    const body = readFileSync(name)
+    writeFileSync(
+      name,
+      Buffer.from(body.toString('latin1').replaceAll('"window":{"end":"2026', '"window":{"end":"2036'), 'latin1'),
+    )
+  }
+  const { code, stdout, stderr } = await command(...asked)
+  assert.deepEqual(
+    [code, stdout, stderr],
+    [1, '', 'Cannot pick a sample: the log does not come to the root that was signed, run "ciphertrail log check"\n'],
+  )
 })
 
 test('a review is a leaf, and the report of a later period shows it', async () => {
