@@ -10,47 +10,51 @@ import { minutesIn } from '../../support/stored/sealed-store.ts'
 /** Twelve questions that have nothing in common. */
 const QUESTIONS = Array.from({ length: 12 }, (_, day) => `/log?at=2026-11-${String(day + 10)}T12:00:00Z`)
 
-test('two pages are read at once, eight wait, and whoever asks more is told when to ask again', async (t) => {
-  const objects = memoryObjects()
-  await fillHistories(objects)
-  const gate = Promise.withResolvers<void>()
-  let [reads, running, most] = [0, 0, 0]
-  const { ask, logged, signIn } = await startLocalSite(t, {
-    objects,
-    async readStatus(asked) {
-      reads += 1
-      running += 1
-      most = Math.max(most, running)
-      await gate.promise
-      running -= 1
-      return readStatus({ ...asked, version: '1.2.3' }, { objects })
-    },
-  })
-  const headers = { cookie: await signIn(TOKENS.all) }
-  const refused: string[] = []
-  const enough = Promise.withResolvers<void>()
-  const asked = QUESTIONS.map(async (question) => {
-    const response = await ask(question, { headers })
-    const text = await response.text()
-    if (response.status === 503) {
-      assert.equal(response.headers.get('retry-after'), '10')
-      assert.match(text, /<h1>Too much is asked at once<\/h1>/)
-      if (refused.push(question) === 2) enough.resolve()
-    }
-    return { question, status: response.status }
-  })
-  // All the others are read, or wait, until the gate opens.
-  await enough.promise
-  assert.equal(reads, 2)
-  assert.match(logged.at(-1)?.error ?? '', /Cannot read more now: 2 reads are under way and 8 wait/)
-  gate.resolve()
-  for (const { question, status } of await Promise.all(asked))
-    assert.equal(status, refused.includes(question) ? 503 : 200, question)
-  assert.equal(reads, 10)
-  assert.equal(most, 2)
-  for (const question of refused) assert.equal((await ask(question, { headers })).status, 200)
-  assert.equal(reads, 12)
-})
+test(
+  'two pages are read at once, eight wait, and whoever asks more is told when to ask again',
+  { timeout: 60_000 },
+  async (t) => {
+    const objects = memoryObjects()
+    await fillHistories(objects)
+    const gate = Promise.withResolvers<void>()
+    let [reads, running, most] = [0, 0, 0]
+    const { ask, logged, signIn } = await startLocalSite(t, {
+      objects,
+      async readStatus(asked) {
+        reads += 1
+        running += 1
+        most = Math.max(most, running)
+        await gate.promise
+        running -= 1
+        return readStatus({ ...asked, version: '1.2.3' }, { objects })
+      },
+    })
+    const headers = { cookie: await signIn(TOKENS.all) }
+    const refused: string[] = []
+    const enough = Promise.withResolvers<void>()
+    const asked = QUESTIONS.map(async (question) => {
+      const response = await ask(question, { headers })
+      const text = await response.text()
+      if (response.status === 503) {
+        assert.equal(response.headers.get('retry-after'), '10')
+        assert.match(text, /<h1>Too much is asked at once<\/h1>/)
+        if (refused.push(question) === 2) enough.resolve()
+      }
+      return { question, status: response.status }
+    })
+    // All the others are read, or wait, until the gate opens.
+    await enough.promise
+    assert.equal(reads, 2)
+    assert.match(logged.at(-1)?.error ?? '', /Cannot read more now: 2 reads are under way and 8 wait/)
+    gate.resolve()
+    for (const { question, status } of await Promise.all(asked))
+      assert.equal(status, refused.includes(question) ? 503 : 200, question)
+    assert.equal(reads, 10)
+    assert.equal(most, 2)
+    for (const question of refused) assert.equal((await ask(question, { headers })).status, 200)
+    assert.equal(reads, 12)
+  },
+)
 
 test('what is asked many times at once is read once', async (t) => {
   const objects = memoryObjects()
