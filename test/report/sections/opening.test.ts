@@ -29,7 +29,7 @@ test('a cluster of which nothing was observed comes before any number of the ver
 })
 
 test('a cluster that was not collected lately is told before the verdict, which speaks of when it was last seen', () => {
-  const lost = [...Array.from({ length: 48 }, (_, index) => 120 + index)]
+  const lost = Array.from({ length: 48 }, (_, index) => 120 + index)
   const stale = cluster('north', hours({ missing: lost }), [
     { ...encrypted, stretches: [{ from: 0, to: 119, state: 'mtls' }] },
   ])
