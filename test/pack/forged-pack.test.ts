@@ -7,6 +7,7 @@ import { after, test } from 'node:test'
 import { packLines } from '../../cli/commands/verify/pack-page.ts'
 import { VERIFIER_FOLDER } from '../../lib/pack/contents.ts'
 import { MANIFEST, parseManifest } from '../../lib/pack/members.ts'
+import { checkMembers } from '../../lib/pack/verify/check-members.ts'
 import { openPack } from '../../lib/pack/verify/open-pack.ts'
 import { verifyPack } from '../../lib/pack/verify/verify-pack.ts'
 import { forgedPack, type Written } from '../support/stored/forged-pack.ts'
@@ -144,4 +145,51 @@ test('what the bundled verifier is given and cannot read is one line, and no fin
     assert.ok(stderr.startsWith(says), stderr)
     assert.match(stderr, /^.*\nusage: .*\n$/)
   }
+})
+
+test('members that say that they unpack to more than any pack are not unpacked', async () => {
+  const damaged = Buffer.from(bytes)
+  let many = 0
+  const start = bytes.readUInt32LE(bytes.length - 6)
+  for (let at = start; bytes.readUInt32LE(at) === 0x02_01_4b_50; at += 46 + bytes.readUInt16LE(at + 28)) {
+    if (bytes.readUInt16LE(at + 10) === 0 || many === 5) continue
+    damaged.writeUInt32LE(500_000_000, at + 24)
+    many++
+  }
+  assert.equal(many, 5)
+  const path = fileOf(damaged)
+  const { findings } = await verifyPack({ path, vkey: signer.vkey, version: VERSION }, {})
+  assert.match(findings.kept.at(-1)?.problem ?? '', /unpack to more than those of any pack$/)
+  assert.match(bundled('--key', signer.vkey, path).stdout, / {2}manifest\.json: its members unpack to \d+ bytes, more/)
+})
+
+test('members that are unpacked in memory are unpacked one by one, and few of them are kept', async () => {
+  const pack = await openPack(whole, () => assert.fail('an untouched pack is as a pack is'))
+  let [running, most, reads] = [0, 0, 0]
+  const read: typeof pack.read = async (member) => {
+    most = Math.max(most, ++running)
+    reads++
+    const body = await pack.read(member)
+    running--
+    return body
+  }
+  await checkMembers(heading, { ...pack, read }, () => assert.fail('every member is as listed'))
+  await pack.close()
+  assert.ok(reads > 10)
+  assert.equal(most, 1)
+
+  const partOf = (name: string): Promise<unknown> => import(join(VERIFIER_FOLDER, `verifier/${name}.mjs`))
+  const { openZip } = (await partOf('zip')) as {
+    openZip: (path: string) => { members: ReadonlyMap<string, unknown>; close: () => void }
+  }
+  const own = (await partOf('members')) as {
+    checkMembers: (members: unknown, manifest: unknown, isZip: boolean) => { bodies: ReadonlyMap<string, unknown> }
+  }
+  const zip = openZip(whole)
+  const { bodies } = own.checkMembers(zip.members, heading, true)
+  zip.close()
+  assert.deepEqual(
+    [...bodies.keys()].filter((name) => !/^(log|changes\/clusters)\//.test(name)).toSorted(),
+    ['data/windows.csv', heading.report, 'report.tlog-proof', 'vkey.pem', 'vkey.txt'].toSorted(),
+  )
 })

@@ -6,7 +6,7 @@ import { printable } from '../../text/printable.ts'
 import { formatSums, isStored, type ListedMember, type Manifest, MANIFEST, parseManifest, SUMS } from '../members.ts'
 import type { OpenPack } from './open-pack.ts'
 
-/** So many members are read at once: reading one and hashing another overlap. */
+/** So many members that are stored as they are, are read at once: reading one and hashing another overlap. */
 const AT_ONCE = 4
 
 /** What the pack's own listing says; undefined where there is none. */
@@ -46,14 +46,21 @@ export async function checkMembers(
   const stray = [...pack.members.keys()].filter((name) => names.has(name)).find((name, at) => name !== present[at])
   if (stray !== undefined) add(stray, `its place in the zip file is not the one that ${MANIFEST} lists`)
   let bytes = 0
-  const problems = await concurrently(manifest.members, AT_ONCE, async (listed) => {
-    const problem = await problemOf(listed, pack)
+  const problems = new Map<string, string | undefined>()
+  const check = async (listed: ListedMember): Promise<void> => {
+    problems.set(listed.name, await problemOf(listed, pack))
     bytes += listed.size
     onProgress(bytes)
-    return problem
-  })
+  }
+  const isPlain = ({ name }: ListedMember): boolean => isStored(name)
+  await concurrently(manifest.members.filter(isPlain), AT_ONCE, check)
+  // The others are unpacked in memory, so never two of them at once.
+  for (const listed of manifest.members.filter((one) => !isPlain(one))) await check(listed)
   // In the order of the zip, whichever was read first.
-  for (const [at, { name }] of manifest.members.entries()) if (problems[at] !== undefined) add(name, problems[at])
+  for (const { name } of manifest.members) {
+    const problem = problems.get(name)
+    if (problem !== undefined) add(name, problem)
+  }
   return { bytes }
 }
 

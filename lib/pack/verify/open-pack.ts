@@ -46,6 +46,9 @@ const PIECE = 1 << 20
 /** No member that is unpacked in memory is larger: documents, listings, tiles, single evidence. */
 const MOST_IN_MEMORY = 1 << 29
 
+/** All that is unpacked comes to less: a small file may not keep a reader busy for hours. */
+const MOST_UNPACKED = 4 * MOST_IN_MEMORY
+
 /** A pack has fewer members; a directory of more would fill the memory. */
 const MOST_MEMBERS = 2_000_000
 
@@ -73,8 +76,7 @@ async function readMembers(zip: ZipFile, file: FileHandle, add: AddFinding): Pro
   const members = new Map<string, PackMember>()
   // Typed as a boolean. Before the first entry it is where the directory begins.
   const first = Number(zip.readEntryCursor)
-  let offset = 0
-  let directory = 0
+  let [offset, directory, unpacked] = [0, 0, 0]
   for await (const entry of zip.eachEntry()) {
     const { fileName: name } = entry
     const shown = printable(name)
@@ -82,6 +84,8 @@ async function readMembers(zip: ZipFile, file: FileHandle, add: AddFinding): Pro
     if (members.has(name)) add(shown, 'it is there twice')
     const isStreamed = /^(?:evidence|changes|reports)\//.test(name)
     const isWide = [entry.uncompressedSize, entry.compressedSize, offset].some((number) => number > 0xff_ff_ff_fe)
+    if (entry.compressionMethod !== 0) unpacked += entry.uncompressedSize
+    if (unpacked > MOST_UNPACKED) throw new OpenPackError('its members unpack to more than those of any pack')
     // Compared as it lies there: the reader skips some of its fields.
     const record = centralRecord(entry, { isStreamed, isWide, offset })
     if (!(await isAt(first + directory, record, file)))

@@ -5,19 +5,25 @@ import { add, broken, parse, plain, same, SEALED, sha256 } from './common.mjs'
 import { crc32 } from './zip.mjs'
 
 const MOST_INFLATED = 512 * 1024 * 1024
+/** All that a pack unpacks comes to less: a small file may not keep a reader busy for hours. */
+const MOST_IN_ALL = 4 * MOST_INFLATED
 const LISTINGS = ['manifest.json', 'MANIFEST.sha256']
 /** What every pack has, beside the log, what is sealed, and the documents of the report. */
 const ALWAYS = [
   'README.txt',
   ...['control', 'path', 'window'].map((name) => `index/by-${name}.csv`),
-  ...['report.tlog-proof', 'vkey.txt', 'vkey.pem', 'log/checkpoint', 'verify.mjs'],
+  'report.tlog-proof',
+  'vkey.txt',
+  'vkey.pem',
+  'log/checkpoint',
+  'verify.mjs',
   ...['common', 'log', 'members', 'sealed', 'zip'].map((part) => `verifier/${part}.mjs`),
 ]
 const KNOWN = new Set([...ALWAYS, ...LISTINGS, 'report.html', 'report.pdf', 'controls.json'])
 /** Which of these a pack has, the log and the record of the report say. */
 const NAMED = /^(data\/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$|log\/tile\/)/
 
-/** What lies in the pack, and what it comes to. Keeps the bytes of what is needed later. */
+/** What lies in the pack, and what it comes to. Gives the bytes of what is kept alone. */
 export function readMember(name, { method, size, packed, crc, pieces }, isKept) {
   if (method === 0 && !isKept) {
     const digest = createHash('sha256')
@@ -45,7 +51,7 @@ export function readMember(name, { method, size, packed, crc, pieces }, isKept) 
     }
   if (crc !== undefined && crc32(body, 0) !== crc) add(name, 'its checksum in the zip file is another one')
   const listed = method === 8 ? { size: raw.length, sha256: sha256(raw) } : undefined
-  return { size: body.length, sha256: sha256(body), packed: listed, body }
+  return { size: body.length, sha256: sha256(body), packed: listed, body: isKept ? body : undefined }
 }
 
 export function readManifest(members) {
@@ -74,8 +80,17 @@ export function readManifest(members) {
   return { ...manifest, members: listed }
 }
 
-/** Compares each member with the manifest; gives the bytes of all but evidence. */
+/** What is looked into later. */
+const isKept = (name, report) =>
+  /^(log|changes\/clusters)\//.test(name) ||
+  ['vkey.txt', 'vkey.pem', 'report.tlog-proof', 'data/windows.csv', report].includes(name)
+
+/** Compares each member with the manifest; gives the bytes of those that are looked into later. */
 export function checkMembers(members, manifest, isZip) {
+  let inflated = 0
+  for (const { method, size } of members.values()) if (method === 8) inflated += size
+  if (inflated > MOST_IN_ALL)
+    throw broken('manifest.json', `its members unpack to ${inflated} bytes, more than any pack`)
   const bodies = new Map()
   const wanted = [...manifest.members.map(({ name }) => name), ...LISTINGS]
   const names = new Set(wanted)
@@ -98,7 +113,7 @@ export function checkMembers(members, manifest, isZip) {
       add(plain(name), 'it is missing')
       continue
     }
-    const read = readMember(name, member, !name.startsWith('evidence/') && !name.endsWith('.pdf'))
+    const read = readMember(name, member, isKept(name, manifest.report))
     if (read.size !== size || read.sha256 !== sum) add(name, 'its bytes are not those that the manifest lists')
     if (isZip && JSON.stringify(read.packed) !== JSON.stringify(packed && { size: packed.size, sha256: packed.sha256 }))
       add(name, 'what is packed is not what the manifest lists')

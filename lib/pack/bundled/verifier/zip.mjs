@@ -171,7 +171,8 @@ export function openZip(path) {
     if (!same(tail, read(data + entry.packed, tail.length)))
       add(plain(text), 'what follows it in the zip file is not as a pack has it')
     offset = data + entry.packed + tail.length
-    if (entry.method !== (STORED.test(text) ? 0 : 8)) add(plain(text), 'it is packed in a way that no pack uses')
+    if (entry.method !== (STORED.test(text) ? 0 : 8))
+      throw broken(plain(text), 'it is packed in a way that no pack uses')
     members.set(text, {
       ...entry,
       *pieces() {
