@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { haveRoot, leavesOf, proverOf, type SignedHead } from '../../lib/pack/log-files.ts'
@@ -49,7 +49,10 @@ export function addSample(program: Command, console: Console): void {
     .option('--count <n>', 'how many windows', '25')
     .requiredOption('--seed <text>', 'a text that the auditor chooses')
     .option('--cluster <id>', 'only this cluster (may be repeated)', collectValues)
-    .option('--out <dir>', 'write the sample and its proofs (C2SP tlog-proof) into this folder')
+    .option(
+      '--out <dir>',
+      'write the sample and its proofs (C2SP tlog-proof) into this folder, which must be empty or new',
+    )
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
@@ -167,13 +170,20 @@ const COLUMNS: readonly Column<ProvedWindow>[] = [
   },
 ]
 
+/** Writes sample.json last: where it is, the proofs that it names are, and no others. */
 async function writeSample(folder: string, sample: unknown, picked: readonly ProvedWindow[]): Promise<void> {
   try {
     await mkdir(folder, { recursive: true })
-    await writeFile(join(folder, 'sample.json'), `${toJson(sample)}\n`)
+    if ((await readdir(folder)).length > 0)
+      throw new UsageError(
+        `Cannot write the sample to "${printable(folder)}": files are in it already, wanted an empty or a new folder`,
+      )
     for (const { file, proof } of picked.flatMap(({ proofs }) => proofs)) await writeFile(join(folder, file), proof)
+    const unfinished = join(folder, 'sample.json.new')
+    await writeFile(unfinished, `${toJson(sample)}\n`, { flush: true })
+    await rename(unfinished, join(folder, 'sample.json'))
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error
     throw new StoreError(
       `Cannot write the sample to "${printable(folder)}": ${String(error.code)}, wanted a folder that can be written`,
       { cause: error },

@@ -109,7 +109,13 @@ test('what cannot be packed is one line that says what to run', async () => {
 test('sample picks the same windows for the same seed, proves each, and can be done by hand', async () => {
   const asked = ['sample', '--period', period, '--count', '3', '--seed', 'seven', '--json', '--out', 'sample'] as const
   const [sample] = parseNdjson(await ok(...asked))
-  assert.deepEqual(parseNdjson(await ok(...asked)), [sample])
+  assert.deepEqual(parseNdjson(readFileSync(join(folder, 'sample/sample.json'), 'utf8')), [sample])
+  const again = await command(...asked)
+  assert.deepEqual(
+    [again.code, again.stderr],
+    [2, 'Cannot write the sample to "sample": files are in it already, wanted an empty or a new folder\n'],
+  )
+  assert.deepEqual(parseNdjson(await ok(...asked.slice(0, -2))), [sample])
   const { windows, population } = sample as {
     windows: { window: { start: string }; cluster: string; status: string; proofs: { file: string }[] }[]
     population: Record<string, unknown>
@@ -133,16 +139,39 @@ test('sample picks the same windows for the same seed, proves each, and can be d
   )
   for (const { status, proofs, window } of windows) {
     assert.equal(proofs.length, 1)
+    const proof = join('sample', proofs[0]?.file ?? '')
     if (status !== 'attempt') continue
+    const bare = await command('verify', '--proof', proof, '--key', vkey)
+    assert.equal(bare.code, 2)
+    assert.match(bare.stderr, /^Cannot check a proof without the object that it is about: give --object, a file with /)
     const start = window.start.replaceAll(/[-:]/g, '')
     const name = names.find((one) => one.startsWith(start)) ?? ''
     const object = join('ciphertrail-data/evidence', name, 'east/0001.json.gz')
-    await ok('verify', '--proof', join('sample', proofs[0]?.file ?? ''), '--object', object, '--key', vkey)
+    await ok('verify', '--proof', proof, '--object', object, '--key', vkey)
   }
   const other = await ok('sample', '--period', period, '--count', '3', '--seed', 'eight')
   assert.match(other, /^Key {9}example\.com\/log\+.*\n.*\nCheckpoint {2}example\.com\/log, \d+ leaves, root \S{44}\n/)
   assert.ok(other.startsWith(`Key         ${vkey}\n`))
   assert.match(other, /\nPopulation {2}4 windows in .*: 3 with evidence, 1 recorded gap, 0 with neither\n/)
+})
+
+test('the proof of a gap is checked without an object, and says which window it is of', async () => {
+  const asked = ['sample', '--period', period, '--count', '4', '--seed', 'seven', '--json', '--out', 'gaps'] as const
+  const [sample] = parseNdjson(await ok(...asked))
+  const { windows } = sample as { windows: { status: string; proofs: { file: string }[] }[] }
+  const file = windows.find(({ status }) => status === 'gap')?.proofs[0]?.file ?? assert.fail()
+  const proof = ['verify', '--proof', join('gaps', file), '--key', vkey] as const
+  assert.match(
+    await ok(...proof),
+    /^Verified: leaf \d+ of the \d+ leaves of log example\.com\/log records a gap, of which there is no object:\n.*cluster east, window 2026-11-24T12:10:00Z to 2026-11-24T12:15:00Z: [a-z-]+\n$/,
+  )
+  const [answer] = parseNdjson(await ok(...proof, '--json'))
+  assert.deepEqual([answer?.['verified'], answer?.['object']], [true, null])
+  const { code, stdout } = await command(...proof, '--object', 'gaps/sample.json')
+  assert.deepEqual(
+    [code, stdout],
+    [1, 'Not verified: the proof is about a gap, of which there is no object: leave out --object\n'],
+  )
 })
 
 test('sample picks from no log that is not the signed one, and does not believe the index of it', async () => {
@@ -154,7 +183,8 @@ test('sample picks from no log that is not the signed one, and does not believe 
   rmSync(join(damaged, 'log/index'), { recursive: true })
   const [own] = parseNdjson(await ok(...asked.slice(0, -2)))
   assert.deepEqual(parseNdjson(await ok(...asked)), [own])
-  assert.deepEqual([own?.['key'], (own?.['checkpoint'] as { origin: string }).origin], [vkey, 'example.com/log'])
+  assert.equal(own?.['key'], vkey)
+  assert.match(JSON.stringify(own['checkpoint']), /^\{"origin":"example\.com\/log","size":\d+,"root":"[^"]{44}"\}$/)
   const bundles = readdirSync(join(damaged, 'log/tile/entries'), { recursive: true, encoding: 'utf8' })
   for (const name of bundles.map((one) => join(damaged, 'log/tile/entries', one))) {
     if (!statSync(name).isFile()) continue

@@ -55,7 +55,7 @@ export function addVerify(program: Command, console: Console): void {
       'the copy holds only some of the objects: those that are absent are counted, and are no failure',
     )
     .option('--proof <file>', 'check a proof of "ciphertrail log show --proof" instead of a store; needs --key')
-    .option('--object <file>', 'the object that the proof is about')
+    .option('--object <file>', 'the object that the proof is about; a gap has none')
     .option('--json', 'one JSON object')
     .addHelpText(
       'after',
@@ -151,16 +151,18 @@ function jsonOf({ checkpoint, since, findings, ...rest }: Verification): unknown
   }
 }
 
-/** Checks that a proof is about an object. */
+/** Checks that a proof is about an object, or what it says of a gap, which has none. */
 async function verifyOneObject({ proof = '', object, key, json }: VerifyOptions, console: Console): Promise<void> {
-  if (object === undefined)
-    throw new UsageError('Cannot check a proof without the object that it is about: give --object')
   if (key === undefined)
     throw new UsageError('Cannot check a proof without --key: give the public key of the log ("ciphertrail key show")')
   const verifier = verifierOf(readVkey(key))
   const bytes = await readGiven('--proof', proof)
-  const digest = await digestOf(object)
+  const digest = object === undefined ? null : await digestOf(object)
   const proved = provedBy(bytes, verifier)
+  if (digest === null && typeof proved !== 'string' && 'key' in proved.leaf)
+    throw new UsageError(
+      `Cannot check a proof without the object that it is about: give --object, a file with the bytes of "${printable(proved.leaf.key)}"`,
+    )
   const problem = typeof proved === 'string' ? proved : differenceOf(proved, digest)
   const isProved = problem === undefined && typeof proved !== 'string'
   if (json === true) {
@@ -179,14 +181,22 @@ async function verifyOneObject({ proof = '', object, key, json }: VerifyOptions,
             }),
       }),
     )
-  } else if (isProved) {
-    const { leaf, index, checkpoint } = proved
-    console.out(
-      `Verified: leaf ${index} of the ${checkpoint.size} leaves of log ${printable(checkpoint.origin)} names this object (${leaf.kind}):`,
-    )
-    console.out(findingLine('key' in leaf ? leaf.key : null, `sha256 ${digest.sha256}, ${digest.size} bytes`))
-  } else console.out(`Not verified: ${printable(problem ?? '')}`)
+  } else if (isProved) for (const line of provedLines(proved, digest)) console.out(line)
+  else console.out(`Not verified: ${printable(problem ?? '')}`)
   if (!isProved) throw new FailedError()
+}
+
+function provedLines({ leaf, index, checkpoint }: Proved, digest: FileDigest | null): string[] {
+  const place = `Verified: leaf ${index} of the ${checkpoint.size} leaves of log ${printable(checkpoint.origin)}`
+  if (leaf.kind === 'gap')
+    return [
+      `${place} records a gap, of which there is no object:`,
+      findingLine(null, `cluster ${leaf.cluster}, window ${leaf.window.start} to ${leaf.window.end}: ${leaf.reason}`),
+    ]
+  return [
+    `${place} names this object (${leaf.kind}):`,
+    findingLine('key' in leaf ? leaf.key : null, `sha256 ${digest?.sha256}, ${digest?.size} bytes`),
+  ]
 }
 
 /** What a proof shows, or why it shows nothing. */
@@ -199,8 +209,11 @@ function provedBy(bytes: Uint8Array, verifier: ReturnType<typeof verifierOf>): P
   }
 }
 
-function differenceOf({ leaf }: Proved, { sha256, size }: FileDigest): string | undefined {
-  if (!('key' in leaf)) return `the proof is about a ${leaf.kind}, and not about an object`
+function differenceOf({ leaf }: Proved, digest: FileDigest | null): string | undefined {
+  if (leaf.kind === 'gap')
+    return digest === null ? undefined : 'the proof is about a gap, of which there is no object: leave out --object'
+  if (!('key' in leaf) || digest === null) return `the proof is about a ${leaf.kind}, and not about an object`
+  const { sha256, size } = digest
   if (leaf.sha256 === sha256 && leaf.size === size) return undefined
   return `the object is not the one that was sealed as "${leaf.key}": it has SHA-256 ${sha256} and ${size} bytes, sealed were ${leaf.sha256} and ${leaf.size}`
 }
