@@ -182,6 +182,7 @@ test('sample picks from no log that is not the signed one, and does not believe 
   // An index that names other leaves changes no proof.
   rmSync(join(damaged, 'log/index'), { recursive: true })
   const [own] = parseNdjson(await ok(...asked.slice(0, -2)))
+  assert.ok(own)
   assert.deepEqual(parseNdjson(await ok(...asked)), [own])
   assert.equal(own?.['key'], vkey)
   assert.match(JSON.stringify(own['checkpoint']), /^\{"origin":"example\.com\/log","size":\d+,"root":"[^"]{44}"\}$/)
