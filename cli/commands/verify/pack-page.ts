@@ -59,9 +59,9 @@ function keyLines(verification: PackVerification): string[] {
     : []
 }
 
-function resultLine({ findings, asSealed, key }: PackVerification): string {
+function resultLine({ findings, asSealed, key, notChecked }: PackVerification): string {
   if (findings.total > 0) return `Not verified: ${count(findings.total, 'finding')}.`
-  return `Verified${key.from === 'pack' ? ' by the key in the pack itself' : ''}: ${count(asSealed.attempts, 'piece')} of evidence, the changes and the report are as they were sealed.`
+  return `Verified${key.from === 'pack' ? ' by the key in the pack itself' : ''}: ${count(asSealed.attempts, 'piece')} of evidence, the changes and the report are as they were sealed.${notChecked.length === 0 ? '' : ' README, index, controls and verifier were not checked.'}`
 }
 
 function contentLines(verification: PackVerification): string[] {

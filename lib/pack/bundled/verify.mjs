@@ -142,6 +142,10 @@ function verifyPack(path, trusted, earlier, seen) {
         ? []
         : ['          without the evidence from before and after the period, on which the report is based, too']),
       `Windows   ${windows.attempts} attempts and ${windows.gaps} recorded gaps in the period`,
+      ...windows.left.map(
+        ({ cluster, windows: count }) =>
+          `Not in this report: ${count} windows that were expected of cluster ${cluster}`,
+      ),
       '',
       'Not shown: that the report follows from the evidence ("ciphertrail verify" makes it again), and that README.txt,',
       '           index/, controls.json and this program are as ciphertrail writes them: no key signs these.',
