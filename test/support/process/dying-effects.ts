@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
-import { diskEffects } from '../../../lib/store/objects/directory.ts'
-import type { DirectoryEffects } from '../../../lib/store/objects/directory.ts'
+import { diskEffects } from '../../../lib/store/objects/directory-effects.ts'
+import type { DirectoryEffects } from '../../../lib/store/objects/directory-effects.ts'
 
 /** Comes to an end, or, at the step that is not to be run, to the end of the process. */
 export type Step = (half?: () => void) => Promise<void>
