@@ -7,7 +7,7 @@ import type { Cluster } from '../model/registry.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { toSeconds } from '../time/windows.ts'
 import type { History } from './cluster-state.ts'
-import { classesIn, rows, within } from './path-history.ts'
+import { classesIn, rows, within } from './rows/path-history.ts'
 import { episodesOf, readPresent } from './period.ts'
 
 /** A period `(from, to]`, RFC 3339. */

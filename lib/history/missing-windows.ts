@@ -4,8 +4,8 @@ import type { Cluster } from '../model/registry.ts'
 import type { Interval } from '../model/history.ts'
 import type { Window } from '../model/time.ts'
 import type { History } from './cluster-state.ts'
-import { MISSING, NOTHING_SEEN } from './path-readings.ts'
-import { noneQuiet } from './quiet-windows.ts'
+import { MISSING, NOTHING_SEEN } from './rows/path-readings.ts'
+import { noneQuiet } from './rows/quiet-windows.ts'
 
 /**
  * Returns the expected windows without any evidence: from the registration to the first evidence, and after the last. The timeline already has those in

@@ -15,8 +15,8 @@ import type { PathWindow } from '../model/window.ts'
 import type { Window } from '../model/time.ts'
 import { compareText } from '../text/order.ts'
 import type { ExpectedWindow, Timeline } from './timeline-schema.ts'
-import type { WindowReading } from './path-readings.ts'
-import { allQuiet, firstOf, noneQuiet, quietAtEnd, setQuiet } from './quiet-windows.ts'
+import type { WindowReading } from './rows/path-readings.ts'
+import { allQuiet, firstOf, noneQuiet, quietAtEnd, setQuiet } from './rows/quiet-windows.ts'
 import {
   QUIET,
   MISSING,
@@ -34,7 +34,7 @@ import {
   secondsOf,
   activityOf,
   addActivity,
-} from './path-readings.ts'
+} from './rows/path-readings.ts'
 import type { DraftPath, DraftMonth, Fold } from './timeline-draft.ts'
 
 /** Returns the months (`2026-11`, oldest first) that the next fold may change: a short quiet run may reach back into the previous month. */

@@ -10,7 +10,7 @@ import { summarise } from '../report/summary/summary.ts'
 import { lengthOf, timeOf, toSeconds, toTime } from '../time/windows.ts'
 import type { TimelineMonth } from '../model/history.ts'
 import { readPresent } from '../history/period.ts'
-import { presentEnd } from '../history/period-rows.ts'
+import { presentEnd } from '../history/rows/period-rows.ts'
 import type { ReportPeriod } from '../report/report-input.ts'
 import { type ReadDeps, readReportInput } from './read-report-input.ts'
 

@@ -1,5 +1,5 @@
 /** The episodes of a period, from the store: the same for the API, its pages and the command line. */
-import { classesIn, rows } from '../history/path-history.ts'
+import { classesIn, rows } from '../history/rows/path-history.ts'
 import { pathClass } from '../assess/ends/path-class.ts'
 import { isNotEncrypted } from '../assess/window/episode-lifecycle.ts'
 import { fixOf } from '../assess/window/causes-and-fixes.ts'

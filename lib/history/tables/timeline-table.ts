@@ -2,7 +2,7 @@ import type { Activity, Episode, Interval, TimelineMonth } from '../../model/his
 import type { Cause, Corroborated, Enforcement, Outcome, Setting, Source, State } from '../../model/path.ts'
 import { basicTime } from '../../store/keys.ts'
 import type { LabelledNamespaces } from '../../model/window.ts'
-import { countQuiet } from '../quiet-windows.ts'
+import { countQuiet } from '../rows/quiet-windows.ts'
 import { decodeCoverage, encodeCoverage } from './coverage-table.ts'
 import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable } from './parquet-table.ts'
 

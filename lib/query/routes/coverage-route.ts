@@ -1,7 +1,7 @@
 import { concurrently } from '../../concurrently.ts'
 import { readWindow } from '../../history/cluster-state.ts'
 import { historyProblem } from '../../history/history-problem.ts'
-import { within } from '../../history/path-history.ts'
+import { within } from '../../history/rows/path-history.ts'
 import { readPresent } from '../../history/period.ts'
 import type { TimelineMonth } from '../../model/history.ts'
 import type { Coverage } from '../../model/window.ts'

@@ -1,5 +1,5 @@
-import type { Activity, CountedRow, PathRow } from '../model/history.ts'
-import type { WindowResult } from '../model/window.ts'
+import type { Activity, CountedRow, PathRow } from '../../model/history.ts'
+import type { WindowResult } from '../../model/window.ts'
 import { NOTHING_SEEN, activityOf, addActivity } from './path-readings.ts'
 
 /** Adds up the traffic of rows from window results, which are read one at a time. */

@@ -1,9 +1,9 @@
-import type { Corroborated, PathEnds, Source } from '../model/path.ts'
-import type { Activity, Interval, Episode, TimelineMonth } from '../model/history.ts'
-import { workloadKey } from '../assess/pods/facts.ts'
-import type { WindowResult, Coverage } from '../model/window.ts'
-import { compareText } from '../text/order.ts'
-import type { DraftPath, Fold } from './timeline-draft.ts'
+import type { Corroborated, PathEnds, Source } from '../../model/path.ts'
+import type { Activity, Interval, Episode, TimelineMonth } from '../../model/history.ts'
+import { workloadKey } from '../../assess/pods/facts.ts'
+import type { WindowResult, Coverage } from '../../model/window.ts'
+import { compareText } from '../../text/order.ts'
+import type { DraftPath, Fold } from '../timeline-draft.ts'
 
 /** Kinds that a complete Kubernetes list shows completely, so that absence means gone. Other kinds are never gone, because they are not listed. */
 const LISTED_KINDS: ReadonlySet<string> = new Set([

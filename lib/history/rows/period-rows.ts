@@ -1,13 +1,13 @@
 /** Reads a period from months alone, without window results, for views of up to a year that show no seen shares. */
-import { fixOf } from '../assess/window/causes-and-fixes.ts'
-import type { PathRow } from '../model/history.ts'
-import type { ClusterPast, ClusterPeriod } from '../model/period.ts'
-import type { Cluster } from '../model/registry.ts'
-import type { Objects } from '../store/objects/objects.ts'
-import { SETTLE_SECONDS, toSeconds, windowOf } from '../time/windows.ts'
-import { readState, readWindow } from './cluster-state.ts'
+import { fixOf } from '../../assess/window/causes-and-fixes.ts'
+import type { PathRow } from '../../model/history.ts'
+import type { ClusterPast, ClusterPeriod } from '../../model/period.ts'
+import type { Cluster } from '../../model/registry.ts'
+import type { Objects } from '../../store/objects/objects.ts'
+import { SETTLE_SECONDS, toSeconds, windowOf } from '../../time/windows.ts'
+import { readState, readWindow } from '../cluster-state.ts'
 import { classesIn, rows, stripsOf, within } from './path-history.ts'
-import { episodesOf, readPresent } from './period.ts'
+import { episodesOf, readPresent } from '../period.ts'
 
 /** A period of a cluster, and the episodes of its past. */
 export type PeriodRows = {

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
-import { rows, stripsOf } from '../../lib/history/path-history.ts'
-import type { HistoryQuery } from '../../lib/history/path-history.ts'
-import { rowCounter } from '../../lib/history/row-counter.ts'
-import { foldWindows } from '../../lib/history/timeline.ts'
-import { STATES } from '../../lib/model/path.ts'
-import type { PathRow } from '../../lib/model/history.ts'
-import type { WindowResult } from '../../lib/model/window.ts'
+import { isNotEncrypted } from '../../../lib/assess/window/episode-lifecycle.ts'
+import { rows, stripsOf } from '../../../lib/history/rows/path-history.ts'
+import type { HistoryQuery } from '../../../lib/history/rows/path-history.ts'
+import { rowCounter } from '../../../lib/history/rows/row-counter.ts'
+import { foldWindows } from '../../../lib/history/timeline.ts'
+import { STATES } from '../../../lib/model/path.ts'
+import type { PathRow } from '../../../lib/model/history.ts'
+import type { WindowResult } from '../../../lib/model/window.ts'
 import {
   anyHistory,
   expectedWindows,
@@ -17,9 +17,9 @@ import {
   pathWindow,
   unnamed80,
   windowResult,
-} from '../support/stored/window-results.ts'
-import { emptyTimeline } from '../../lib/history/timeline-schema.ts'
-import type { ExpectedWindow } from '../../lib/history/timeline-schema.ts'
+} from '../../support/stored/window-results.ts'
+import { emptyTimeline } from '../../../lib/history/timeline-schema.ts'
+import type { ExpectedWindow } from '../../../lib/history/timeline-schema.ts'
 
 function ask(history: readonly ExpectedWindow[], query: HistoryQuery = {}): PathRow[] {
   const { months, episodes } = foldWindows(emptyTimeline('demo'), history)
