@@ -92,7 +92,7 @@ export function pageOne(wording: Wording): PageOneView {
     verifyNote:
       summary.checkpoint === null
         ? ''
-        : 'STORE: a copy of the evidence store (a directory or s3://bucket/prefix). Compare the key with one from a source other than this report.',
+        : 'STORE: a copy of the evidence store (a directory or s3://bucket/prefix). Compare the key with one from a source other than this report. This shows that the evidence is unchanged since it was sealed, not that the proxies reported the truth.',
   }
 }
 
