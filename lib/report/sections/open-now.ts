@@ -117,13 +117,13 @@ function openRows({ summary }: Wording): readonly Row[] {
     ...actions.flatMap((action) =>
       action.paths.map((path) => rowOf(path, countWords(action.number), actionTitle(action))),
     ),
-    ...seen.filter(isWaived).map((path) => rowOf(path, '', 'accepted by a waiver')),
+    ...seen.filter(isWaived).map((path) => rowOf(path, '–', 'accepted by a waiver')),
     ...episodes.all
       .filter((path) => path.episode.endedAt === null && !seenKeys.has(pathKey(path)))
       .map((path) => ({
         ...path.episode,
         mayBeEarlier: false,
-        number: '',
+        number: '–',
         path,
         state: null,
         whatToDo: 'not seen in the period',
