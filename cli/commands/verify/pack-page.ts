@@ -2,6 +2,7 @@ import { VKEY } from '../../../lib/pack/members.ts'
 import type { PackVerification } from '../../../lib/pack/verify/verify-pack.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { count, findingLine } from '../log.ts'
+import { checkedJson } from './checked-json.ts'
 
 /** So many findings are on the page: `--json` has more. */
 const MAX_LINES = 40
@@ -26,18 +27,13 @@ export function packLines(verification: PackVerification): string[] {
 
 /** What `verify PACK --json` prints. Hashes are base64, as checkpoints have them. */
 export function packJson({ checkpoint, since, findings, ...rest }: PackVerification): unknown {
-  const base64 = (root: Uint8Array): string => Buffer.from(root).toString('base64')
   return {
     verified: findings.total === 0,
     // Whoever made a pack can have signed it: by its own key alone, "verified" says nothing of who that was.
     keyTrusted: rest.key.from === 'given',
     keyMismatch: isOtherKey({ ...rest, checkpoint, since, findings }),
     ...rest,
-    checkpoint:
-      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
-    since: since === null ? null : { ...since, root: base64(since.root) },
-    findings: findings.kept,
-    findingsTotal: findings.total,
+    ...checkedJson({ checkpoint, since, findings }),
   }
 }
 

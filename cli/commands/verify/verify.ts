@@ -18,6 +18,7 @@ import { type Console, FailedError, UsageError } from '../../console.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
 import { count, findingLine, KEY_HELP, readVkey } from '../log.ts'
 import { openStore } from '../../open-store.ts'
+import { checkedJson } from './checked-json.ts'
 import { packJson, packLines } from './pack-page.ts'
 import { verificationLines } from './verification-page.ts'
 
@@ -139,16 +140,7 @@ function leftLines({ windows }: PackVerification): string[] {
 
 /** What `verify --json` prints. Hashes are base64, as checkpoints have them. */
 function jsonOf({ checkpoint, since, findings, ...rest }: Verification): unknown {
-  const base64 = (root: Uint8Array): string => Buffer.from(root).toString('base64')
-  return {
-    verified: findings.total === 0,
-    ...rest,
-    checkpoint:
-      checkpoint === null ? null : { origin: checkpoint.origin, size: checkpoint.size, root: base64(checkpoint.root) },
-    since: since === null ? null : { ...since, root: base64(since.root) },
-    findings: findings.kept,
-    findingsTotal: findings.total,
-  }
+  return { verified: findings.total === 0, ...rest, ...checkedJson({ checkpoint, since, findings }) }
 }
 
 /** Checks that a proof is about an object, or what it says of a gap, which has none. */
