@@ -18,6 +18,7 @@ import {
   textCell,
 } from '../table-cells.ts'
 import type { CellView } from '../table-cells.ts'
+import { beganOf } from './not-encrypted.ts'
 import { actionTitle } from '../words/action-titles.ts'
 import { sinceWords } from '../words/format-episode.ts'
 import { clusterNote, firstLines } from '../words/report-context.ts'
@@ -107,9 +108,7 @@ function openRows({ summary }: Wording): readonly Row[] {
     number,
     path,
     state: path.mark,
-    openedAt: path.since,
-    sinceUnknown: path.isSinceUnknown,
-    mayBeEarlier: path.mayBeEarlier,
+    ...beganOf(path),
     whatToDo,
   })
   const seenKeys = new Set(seen.map(pathKey))
