@@ -4,12 +4,17 @@ import fc from 'fast-check'
 import { parsePeriod } from '../../lib/time/period-text.ts'
 import { weekPeriod } from '../../lib/time/week.ts'
 
-test('parsePeriod() reads weeks, months, days and two times', () => {
+test('parsePeriod() reads weeks, months, quarters, days and two times', () => {
   assert.deepEqual(parsePeriod('2026-W47', 'Europe/Berlin'), weekPeriod('2026-W47', 'Europe/Berlin'))
   assert.deepEqual(parsePeriod('2026-10', 'Europe/Berlin'), {
     from: '2026-09-30T22:00:00Z',
     to: '2026-10-31T23:00:00Z',
   })
+  assert.deepEqual(parsePeriod('2026-Q4', 'Europe/Berlin'), {
+    from: parsePeriod('2026-10', 'Europe/Berlin').from,
+    to: parsePeriod('2026-12', 'Europe/Berlin').to,
+  })
+  assert.deepEqual(parsePeriod('2026-Q1', 'UTC'), { from: '2026-01-01T00:00:00Z', to: '2026-04-01T00:00:00Z' })
   assert.deepEqual(parsePeriod('2026-12-31', 'UTC'), { from: '2026-12-31T00:00:00Z', to: '2027-01-01T00:00:00Z' })
   assert.deepEqual(parsePeriod('2026-11-24T11:00:00Z/2026-11-24T13:00:00+01:00', 'UTC').to, '2026-11-24T12:00:00Z')
 })
@@ -19,6 +24,9 @@ for (const text of [
   '2026',
   '2026-W54',
   '2026-13',
+  '2026-Q0',
+  '2026-Q5',
+  '2026-Q1-01',
   '2026-02-30',
   '2026-11-24T12:00:00Z',
   '2026-11-24T12:00:00Z/',
