@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { type Diff, type DiffCluster, changeJson, readDiff } from '../../lib/query/diff.ts'
+import { type Diff, changeJson, lacksOf, readDiff } from '../../lib/query/diff.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
-import { CHANGE_WORDS, whenWords } from '../../lib/report/sections/changes.ts'
+import { CHANGE_WORDS, changeWords, whenWords } from '../../lib/report/sections/changes.ts'
 import { PATH_CHANGE_KINDS, type PathChange } from '../../lib/report/summary/change-summary.ts'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { plural } from '../../lib/report/words/vocabulary.ts'
@@ -40,7 +40,7 @@ export function addDiff(program: Command, console: Console): void {
     .option('--json', 'one JSON object a line: each change, and each path that stays open')
     .addHelpText(
       'after',
-      '\nExit code 1 where a cluster cannot be compared.\n\nExamples:\n  ciphertrail diff 2026-W46 2026-W47\n  ciphertrail diff 2026-10 2026-11 --time-zone Europe/Berlin --json\n  ciphertrail diff 2026-11-23 2026-11-24 --cluster prod',
+      '\nExit code 1 where a cluster cannot be compared.\n\nExamples:\n  ciphertrail diff 2026-W46 2026-W47\n  ciphertrail diff 2026-10 2026-11 --time-zone Europe/Berlin --json\n  ciphertrail diff 2026-Q3 2026-Q4\n  ciphertrail diff 2026-11-23 2026-11-24 --cluster prod',
     )
     .action(async (beforeText: string, afterText: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<DiffOptions>()
@@ -53,8 +53,8 @@ export function addDiff(program: Command, console: Console): void {
       const dates = datesOf({ ...diff.period, timeZone })
       if (options.json === true) for (const change of diff.changes.all) console.out(toJson(changeJson(change)))
       else for (const line of diffLines(diff, dates, clusters.length > 1, console)) console.out(line)
-      const lacking = diff.clusters.flatMap((cluster) => lackOf(cluster))
-      for (const { line } of lacking) console.err(line)
+      const lacking = diff.clusters.flatMap((cluster) => lacksOf(cluster, `cluster "${cluster.id}"`))
+      for (const { words } of lacking) console.err(words)
       if (lacking.some(({ isFatal }) => isFatal)) throw new FailedError()
     })
 }
@@ -79,36 +79,6 @@ function readPeriods(
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(printable(error.message)) : error
   }
-}
-
-/** What is not known of a cluster, a line each. Fatal: nothing can be told of its changes. */
-function lackOf({ id, basis, before, period, problem }: DiffCluster): { line: string; isFatal: boolean }[] {
-  if (problem !== null) return [{ line: problem, isFatal: true }]
-  const named = `cluster "${id}"`
-  if (basis === 'none' || basis === 'not-collected')
-    return [
-      {
-        line: `Not collected: no window of ${named} in the first period, so what changed there is unknown`,
-        isFatal: true,
-      },
-    ]
-  if (period.windows === period.notCollected)
-    return [
-      {
-        line: `Not collected: no window of ${named} in the second period; what was open counts as still open, and what ended before is not seen since`,
-        isFatal: true,
-      },
-    ]
-  return [[before, 'first'] as const, [period, 'second'] as const].flatMap(([{ windows, notCollected }, which]) =>
-    notCollected === 0
-      ? []
-      : [
-          {
-            line: `Not collected: ${notCollected} of ${windows} windows of ${named} in the ${which} period; what was in them is not known`,
-            isFatal: false,
-          },
-        ],
-  )
 }
 
 function diffLines(
@@ -148,7 +118,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     {
       heading: 'CHANGE',
       isMain: true,
-      text: ({ kind }) => CHANGE_WORDS[kind],
+      text: changeWords,
       color: (text, { kind }) => (kind === 'new' || kind === 'reopened' ? colors.red(text) : text),
     },
     { heading: 'SOURCE', isMain: true, text: ({ source }) => endName(source) },
@@ -162,7 +132,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     },
     {
       heading: 'WHEN',
-      text: (change) => `${whenWords({ dates }, change)}${change.isSeenSince === false ? '; not seen since' : ''}`,
+      text: (change) => whenWords({ dates }, change),
     },
   ]
 }

@@ -49,11 +49,13 @@ export function comparedOf(
     episodes,
     spanOf(spans),
   )
+  const isOverlapping = toSeconds(before.to) > toSeconds(period.from)
   return {
     id,
     before: { windows: windows.filter(within(before)), rows: rowsIn(before) },
+    between: windows.filter(within({ from: before.to, to: period.from })),
     windows: windows.filter(within(period)),
-    rows: rowsIn(period),
+    rows: rowsIn(isOverlapping ? { from: before.to, to: period.to } : period),
     episodes: all.filter((path) => judgedClasses.includes(pathClass(path, classes))),
   }
 }

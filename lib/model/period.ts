@@ -155,9 +155,11 @@ export type ClusterPast = {
 export type ComparedCluster = {
   readonly id: string
   readonly before: Pick<PastPeriod, 'windows' | 'rows'>
+  /** Every expected window from the end of the earlier period to the begin of the later one, oldest first; none where they touch or overlap. */
+  readonly between: TimelineMonth['windows']
   /** Of the later period, every expected one, oldest first. */
   readonly windows: TimelineMonth['windows']
-  /** Of the later period, clipped to it. */
+  /** Of the later period, clipped to what comes after the end of the earlier one. */
   readonly rows: readonly PathRow[]
   /** Those that were open at some time since the beginning of the earlier period, and the earlier ones of the same paths; by id. */
   readonly episodes: readonly PathEpisode[]

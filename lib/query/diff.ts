@@ -35,6 +35,8 @@ export type DiffCluster = {
   /** As of the later period: where it is `none` or `not-collected`, what ended before it may be open again unseen. */
   readonly periodBasis: Comparison['basis']
   readonly before: Known
+  /** Of the time between the two; without a window where they touch or overlap. */
+  readonly between: Known
   readonly period: Known
   /** As `ClusterAnswer` has it. */
   readonly replay: string | null
@@ -46,7 +48,7 @@ export type DiffCluster = {
 export type Diff = {
   readonly before: Span
   readonly period: Span
-  /** Whether every window of both periods was collected, of every cluster. Where it is not `all`, silence says nothing. */
+  /** Whether every window of both periods and of the time between was collected, of every cluster. Where it is not `all`, silence says nothing. */
   readonly collected: 'all' | 'partly' | 'none'
   readonly clusters: readonly DiffCluster[]
   readonly changes: Changes
@@ -76,12 +78,13 @@ export async function readDiff(
   const compared = read.flatMap((one) => ('problem' in one ? [] : [one]))
   const changes = compare(compared, before, period)
   const told = read.map((one): DiffCluster => {
-    const { before: earlier, windows } = 'problem' in one ? NOTHING : one
+    const { before: earlier, between, windows } = 'problem' in one ? NOTHING : one
     return {
       id: one.id,
       basis: changes.comparisons.find(({ cluster }) => cluster === one.id)?.basis ?? 'none',
       periodBasis: basisOf(windows).basis,
       before: knownOf(earlier.windows),
+      between: knownOf(between),
       period: knownOf(windows),
       replay: clusters.find(({ id }) => id === one.id)?.replay ?? null,
       problem: 'problem' in one ? one.problem : null,
@@ -122,7 +125,7 @@ function openOf(clusters: readonly ComparedCluster[], period: Span): OpenPaths {
   }
 }
 
-const NOTHING = { before: { windows: [] }, windows: [] } as const
+const NOTHING = { before: { windows: [] }, between: [], windows: [] } as const
 
 async function readOrProblem(
   cluster: Cluster,
@@ -155,5 +158,48 @@ function collectedOf(clusters: readonly DiffCluster[], { before, period }: Compa
     { ...own.period, problem, replay, span: period },
   ])
   if (parts.every(({ windows, notCollected }) => windows === notCollected)) return 'none'
-  return parts.every(({ span, ...own }) => notKnown(own, span) === null) ? 'all' : 'partly'
+  const isWhole =
+    parts.every(({ span, ...own }) => notKnown(own, span) === null) &&
+    clusters.every(({ between }) => between.notCollected === 0)
+  return isWhole ? 'all' : 'partly'
+}
+
+/**
+ * What is not known of a cluster that is compared, a sentence each. Fatal: nothing can be told of what changed there.
+ *
+ * @param named the cluster, as it is called where this is read
+ */
+export function lacksOf(
+  { basis, before, between, period, problem }: DiffCluster,
+  named: string,
+): readonly { readonly words: string; readonly isFatal: boolean }[] {
+  if (problem !== null) return [{ words: problem, isFatal: true }]
+  if (basis === 'none' || basis === 'not-collected')
+    return [
+      {
+        words: `Not collected: no window of ${named} in the first period, so what changed there is unknown`,
+        isFatal: true,
+      },
+    ]
+  if (period.windows === period.notCollected)
+    return [
+      {
+        words: `Not collected: no window of ${named} in the second period; what was open counts as still open, and what ended before is not seen since`,
+        isFatal: true,
+      },
+    ]
+  return [
+    [before, 'in the first period'] as const,
+    [between, 'between the two periods'] as const,
+    [period, 'in the second period'] as const,
+  ].flatMap(([{ windows, notCollected }, where]) =>
+    notCollected === 0
+      ? []
+      : [
+          {
+            words: `Not collected: ${notCollected} of ${windows} windows of ${named} ${where}; what was in them is not known`,
+            isFatal: false,
+          },
+        ],
+  )
 }

@@ -41,25 +41,30 @@ const spanOf = (windows: readonly ExpectedWindow[], from: number, to: number): S
   to: windows[to - 1]?.window.end ?? '',
 })
 
-/** A history of four windows at least, and where its two periods begin and end. */
+/** A history of four windows at least, and two periods of any lengths in it: apart, one after the other, overlapping, or one within the other. */
 const compared = anyHistory
   .filter((windows) => windows.length >= 4)
   .chain((windows) =>
     fc
-      .tuple(fc.nat(windows.length - 1), fc.nat(windows.length - 1), fc.nat(windows.length - 1))
-      .map((cuts) => cuts.toSorted((a, b) => a - b))
-      .map(([first = 0, second = 0, third = 0]) => ({
-        windows,
-        before: spanOf(windows, first, second + 1),
-        period: spanOf(windows, third, windows.length),
-      })),
+      .tuple(...Array.from({ length: 4 }, () => fc.nat(windows.length - 1)))
+      .map(([a = 0, b = 0, c = 0, d = 0]) => {
+        const [first, second] = [Math.min(a, b), Math.max(a, b)]
+        const [third, fourth] = [Math.min(c, d), Math.max(c, d, second)]
+        return {
+          windows,
+          before: spanOf(windows, first, second + 1),
+          period: spanOf(windows, third, fourth + 1),
+        }
+      }),
   )
+
+const isOfEpisode = ({ kind }: Changes['all'][number]): boolean => kind !== 'identity' && kind !== 'enforcement'
 
 test('a path has one change of its encryption at most, and what is open at the end is told as open', () => {
   fc.assert(
     fc.property(compared, ({ windows, before, period }) => {
       const { all, comparisons, counts } = changesOf(windows, before, period)
-      const ofEpisodes = all.filter(({ kind }) => kind !== 'identity' && kind !== 'enforcement')
+      const ofEpisodes = all.filter(isOfEpisode)
       assert.equal(new Set(ofEpisodes.map(({ pathId }) => pathId)).size, ofEpisodes.length)
       for (const { kind, episode, openSeconds } of ofEpisodes)
         assert.equal(openSeconds !== null, kind === 'new' || kind === 'reopened' || kind === 'still-open', episode?.id)
@@ -70,14 +75,82 @@ test('a path has one change of its encryption at most, and what is open at the e
   )
 })
 
-test('a period has no change from itself, and none from a longer one that ends with it', () => {
+test('a period has no change from itself, and none from a longer or a shorter one that ends with it', () => {
   fc.assert(
     fc.property(compared, ({ windows, before, period }) => {
-      for (const earlier of [period, { from: before.from, to: period.to }])
+      const last = windows.findIndex(({ window }) => window.end === period.to)
+      for (const earlier of [period, { from: before.from, to: period.to }, spanOf(windows, last, last + 1)]) {
+        const { all, firstSeen, noLonger } = changesOf(windows, earlier, period)
         assert.deepEqual(
-          changesOf(windows, earlier, period).all.filter(({ kind }) => kind !== 'still-open'),
+          all.filter(({ kind }) => kind !== 'still-open'),
           [],
         )
+        assert.deepEqual([firstSeen, noLonger], [0, 0])
+      }
+    }),
+  )
+})
+
+test('how long two periods are decides nothing of what happened between their ends', () => {
+  const told = ({ all }: Changes) =>
+    all.filter(isOfEpisode).map(({ isSeenSince: _, mayBeEarlier: _2, ...change }) => change)
+  fc.assert(
+    fc.property(compared, ({ windows, before, period }) => {
+      const one = changesOf(windows, before, period)
+      const longer = changesOf(windows, { ...before, from: windows[0]?.window.start ?? '' }, period)
+      const isCompared = ({ comparisons }: Changes): boolean =>
+        ['whole', 'partly'].includes(comparisons[0]?.basis ?? '')
+      if (isCompared(one) && isCompared(longer)) assert.deepEqual(told(one), told(longer))
+    }),
+  )
+})
+
+test('what is told as ended was seen to end, whatever was not looked at', () => {
+  const blinded = compared.chain(({ windows, ...periods }) =>
+    fc.array(fc.boolean(), { minLength: windows.length, maxLength: windows.length }).map((isDark) => ({
+      ...periods,
+      windows: windows.map(({ window, result }, index) => ({ window, result: isDark[index] === true ? null : result })),
+    })),
+  )
+  fc.assert(
+    fc.property(blinded, ({ windows, before, period }) => {
+      const { all, firstSeen, noLonger } = changesOf(windows, before, period)
+      const between = windows.filter(({ window }) => window.end > before.to && window.end <= period.to)
+      const isLookedAt = ({ result }: ExpectedWindow): boolean => result?.collected === true
+      for (const { kind, episode, pathId } of all) {
+        if (kind === 'fixed' || kind === 'refused') {
+          const shown = between.find(({ window }) => window.start === episode?.endedAt)
+          assert.ok(shown !== undefined && isLookedAt(shown), `${kind} where nobody looked`)
+          if (kind === 'fixed' && pathId === named80.pathId)
+            assert.match(shown.result?.paths.find((path) => path.pathId === pathId)?.state ?? '', /mtls|tls/)
+        }
+        if (kind === 'gone' || kind === 'quiet') {
+          const shown = between.find(({ window }) => window.end === episode?.endedAt)
+          assert.ok(shown !== undefined && isLookedAt(shown), `${kind} where nobody looked`)
+        }
+      }
+      if (between.every((window) => !isLookedAt(window))) {
+        assert.deepEqual([firstSeen, noLonger], [0, 0])
+        for (const { kind, isSeenSince } of all) assert.deepEqual([kind, isSeenSince], ['still-open', false])
+      }
+    }),
+  )
+})
+
+test('a change is seen since only if a window of the later period shows its path, or that it has ended', () => {
+  fc.assert(
+    fc.property(compared, ({ windows, before, period }) => {
+      const later = windows.filter(
+        ({ window, result }) =>
+          window.end > before.to && window.end > period.from && window.end <= period.to && result?.collected === true,
+      )
+      for (const { kind, pathId, isSeenSince } of changesOf(windows, before, period).all.filter(isOfEpisode)) {
+        const isShown = later.some(({ result }) =>
+          result?.paths.some((path) => path.pathId === pathId && path.state !== 'unknown'),
+        )
+        if (kind === 'new' || kind === 'reopened' || kind === 'still-open') assert.equal(isSeenSince, isShown, kind)
+        if (later.length === 0) assert.equal(isSeenSince, false, kind)
+      }
     }),
   )
 })
@@ -125,4 +198,27 @@ test('what happened between two periods is told, and how old it is', () => {
   assert.deepEqual(of([4, 5], [6, 7]), [['fixed', halfDay(5).start, null]], 'it ended with the period')
   assert.deepEqual(of([4, 5], [5, 6]), [['reopened', halfDay(5).start, HALF_DAY]])
   assert.deepEqual(of([5, 7], [7, 8]), [['enforcement', null, null]])
+})
+
+test('what began after a gap may be earlier, and a period that was not looked at says nothing of what is open', () => {
+  const clear = { paths: [pathWindow(named80, 'plaintext')] }
+  const mtls = { paths: [pathWindow(named80, 'mtls')] }
+  const of = (shown: Parameters<typeof expectedWindows>[0], before: [number, number], period: [number, number]) => {
+    const windows = expectedWindows(shown)
+    return changesOf(windows, spanOf(windows, ...before), spanOf(windows, ...period)).all.map(
+      ({ kind, mayBeEarlier, isSeenSince }) => [kind, mayBeEarlier, isSeenSince],
+    )
+  }
+  assert.deepEqual(of([mtls, mtls, clear], [0, 1], [1, 3]), [['new', false, true]])
+  assert.deepEqual(of([mtls, null, clear], [0, 1], [1, 3]), [['new', true, true]])
+  assert.deepEqual(of([mtls, null, clear, {}], [0, 1], [3, 4]), [['new', true, false]], 'the gap is between the two')
+  assert.deepEqual(of([mtls, clear, null, null], [0, 2], [2, 4]), [['still-open', false, false]])
+  assert.deepEqual(of([clear, clear, null, mtls, null, null], [0, 2], [4, 6]), [['fixed', false, false]])
+})
+
+test('a later period without a window knows of no path that is gone', () => {
+  const windows = expectedWindows([{ paths: [pathWindow(named80, 'mtls')] }])
+  const after = { from: '2026-12-24T00:00:00Z', to: '2026-12-25T00:00:00Z' }
+  const { firstSeen, noLonger } = changesOf(windows, spanOf(windows, 0, 1), after)
+  assert.deepEqual([firstSeen, noLonger], [0, 0])
 })

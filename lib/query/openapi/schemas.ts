@@ -254,7 +254,10 @@ export const ANSWERS = {
       openSeconds: seconds.nullable(),
       isSeenSince: z.boolean().nullable().meta({
         description:
-          'Of what ended: whether a window of the later period was collected. If not, it may be open again unseen. Null for what did not end.',
+          'Whether the later period shows it, after the end of the earlier one: of what is open, the path itself; of what ended, that it was looked at. If not, how it stands now is unknown. Null for a changed identity or enforcement.',
+      }),
+      mayBeEarlier: z.boolean().meta({
+        description: 'It began after a window that was not collected: it may have begun earlier, unseen.',
       }),
       identity: z
         .strictObject({ end: z.enum(['source', 'destination']), before: z.string(), after: z.string() })
@@ -271,6 +274,7 @@ export const ANSWERS = {
           basis: z.enum(['whole', 'partly', 'not-collected', 'none']),
           periodBasis: z.enum(['whole', 'partly', 'not-collected', 'none']),
           before: known,
+          between: known,
           period: known,
           replay,
           problem: z.string().nullable(),
@@ -279,6 +283,7 @@ export const ANSWERS = {
       counts,
       firstSeen: count,
       noLonger: count,
+      unseen: count,
       timeToFix: z.strictObject({
         episodes: count,
         sinceUnknown: count,

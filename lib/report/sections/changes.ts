@@ -6,7 +6,7 @@ import { PATH_CHANGE_KINDS } from '../summary/change-summary.ts'
 import type { PathChange, PathChangeKind, Changes } from '../summary/change-summary.ts'
 import { destinationName, endpointName, nameCell, table, textCell } from '../table-cells.ts'
 import type { TableView } from '../table-cells.ts'
-import { countWords, periodWord, plural } from '../words/vocabulary.ts'
+import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { POLICY_WORDS } from './enforcement.ts'
@@ -28,12 +28,18 @@ export const CHANGE_WORDS: Readonly<Record<PathChangeKind, string>> = {
   enforcement: 'changed policy',
 }
 
+/** What a change is called. What nobody saw since is not said to be so now. */
+export function changeWords({ kind, episode, isSeenSince }: PathChange): string {
+  const isOpen = episode !== null && episode.endedAt === null
+  return isSeenSince === false && isOpen ? `${CHANGE_WORDS[kind]} when last seen` : CHANGE_WORDS[kind]
+}
+
 /** What changed since the period before. */
 export function changesSection(wording: Wording): SectionView {
   const { summary } = wording
   const { changes } = summary
   return section('changes', 'What changed', {
-    paragraphs: [...basisWords(wording), ...countWordsOf(changes)],
+    paragraphs: [...basisWords(wording), ...changeCounts(changes)],
     tables: changeTable(wording, changes),
   })
 }
@@ -66,12 +72,13 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
           `Some windows of the period before were not collected on ${names(partly)}. A path that is called new may have been there unseen.`,
         ]),
     ...(summary.collectedWindows === 0
-      ? ['Nothing was collected in this period. Paths that were open before count as still open.']
+      ? ['Nothing was collected in this period. Paths that were open before count as still open; how they stand now is unknown.']
       : []),
   ]
 }
 
-function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): readonly string[] {
+/** How many paths changed in which way; none where nothing can be compared. */
+export function changeCounts({ comparisons, counts, firstSeen, noLonger, unseen }: Changes): readonly string[] {
   if (!comparisons.some(({ basis }) => basis === 'whole' || basis === 'partly')) return []
   return [
     `Unencrypted paths: ${PATH_CHANGE_KINDS.filter((kind) => kind !== 'identity' && kind !== 'enforcement')
@@ -79,6 +86,11 @@ function countWordsOf({ comparisons, counts, firstSeen, noLonger }: Changes): re
       .join(
         ', ',
       )}. ${counts.identity === 0 ? 'No identity changed.' : `${plural(counts.identity, 'identity', 'identities')} changed.`} ${counts.enforcement === 0 ? 'No policy for plaintext changed.' : `The policy for plaintext changed on ${plural(counts.enforcement, 'path')}.`}`,
+    ...(unseen === 0
+      ? []
+      : [
+          `${capital(plural(unseen, 'path'))} of these ${unseen === 1 ? 'was' : 'were'} not seen since the period before ended: how ${unseen === 1 ? 'it stands' : 'they stand'} now is unknown.`,
+        ]),
     `Of all paths, ${countWords(firstSeen)} ${firstSeen === 1 ? 'was' : 'were'} seen for the first time, and ${countWords(noLonger)} ${noLonger === 1 ? 'is' : 'are'} no longer known.`,
   ]
 }
@@ -96,7 +108,7 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
         ['When', 37],
       ],
       shown.map((change) => [
-        textCell(CHANGE_WORDS[change.kind]),
+        textCell(changeWords(change)),
         nameCell(endpointName(change.source)),
         nameCell(destinationName(change)),
         textCell(whenWords(wording, change)),
@@ -115,7 +127,10 @@ export function whenWords({ dates }: Pick<Wording, 'dates'>, change: PathChange)
   }
   if (change.episode === null) return 'unknown'
   const { openedAt, endedAt, ending, sinceUnknown } = change.episode
-  const begun = sinceUnknown ? `since before ${dates.moment(openedAt)}` : `since ${dates.moment(openedAt)}`
-  if (endedAt === null) return begun
-  return `${begun}, until ${dates.moment(endedAt)}${ending === null ? '' : `; ${endingWords(ending, change)}`}`
+  const begun = sinceUnknown
+    ? `since before ${dates.moment(openedAt)}`
+    : `since ${dates.moment(openedAt)}${change.mayBeEarlier ? ' or earlier' : ''}`
+  if (endedAt === null) return change.isSeenSince === false ? `${begun}; not seen in this period` : begun
+  const ended = `${begun}, until ${dates.moment(endedAt)}${ending === null ? '' : `; ${endingWords(ending, change)}`}`
+  return change.isSeenSince === false ? `${ended}; not seen since` : ended
 }

@@ -1,7 +1,7 @@
 /** What changed from one period to a later one: the same code for a report, `ciphertrail diff` and `/v1/diff`. */
-import type { Enforcement } from '../../model/path.ts'
-import type { ClusterPast, ClusterPeriod, ComparedCluster, PathEpisode } from '../../model/period.ts'
-import type { Episode, PathRow } from '../../model/history.ts'
+import type { Enforcement, State } from '../../model/path.ts'
+import type { ClusterPast, ClusterPeriod, ComparedCluster } from '../../model/period.ts'
+import type { Episode, PathRow, TimelineMonth } from '../../model/history.ts'
 import { byName, rowsByPath } from './path-summary.ts'
 import type { Named } from './path-summary.ts'
 import { isBefore } from './sums.ts'
@@ -37,8 +37,13 @@ export type PathChange = Named & {
    * is not open, and where no window tells up to when.
    */
   readonly openSeconds: number | null
-  /** Of what ended: whether the period has a window that was collected. Where not, it may be open again unseen. Null where it did not end. */
+  /**
+   * Whether the later period shows it, after the end of the earlier one: of what is open, the path itself, and not only silence; of what ended, that it was
+   * looked at and nothing was in doubt. Where not, how it stands now is unknown. Null for a changed identity or enforcement.
+   */
   readonly isSeenSince: boolean | null
+  /** Of what began after the end of the earlier period: the window just before was not collected, so that it may have begun earlier, unseen. */
+  readonly mayBeEarlier: boolean
   /** Which end has another ServiceAccount, and which ones; null for the other kinds. */
   readonly identity: { readonly end: 'source' | 'destination'; readonly before: string; readonly after: string } | null
   /** What policy said of plaintext on its port, and says now; null for the other kinds. What is unknown is no change. */
@@ -63,11 +68,14 @@ export type Changes = {
   readonly counts: Readonly<Record<PathChangeKind, number>>
   /** Paths that the period before did not know, whatever their state. */
   readonly firstSeen: number
-  /** Paths that were known in the period before and are not in this one. */
+  /** Paths that were known at the end of the period before and are not at the end of this one: an end of each is gone, or was for a while. */
   readonly noLonger: number
+  /** Of `all`: those of which this period shows nothing, so that how they stand now is unknown. */
+  readonly unseen: number
 }
 
 type Span = { readonly from: string; readonly to: string }
+type TimelineWindow = TimelineMonth['windows'][number]
 
 /** Compares a period with the one before it. */
 export function changesOf(clusters: readonly ClusterPeriod[], past: readonly ClusterPast[], period: Span): Changes {
@@ -75,7 +83,7 @@ export function changesOf(clusters: readonly ClusterPeriod[], past: readonly Clu
   const before = past.flatMap(({ periods }) => periods.at(-1) ?? [])[0]
   const compared = clusters.map(({ id, windows, rows }): ComparedCluster => {
     const own = pastOf.get(id)
-    return { id, before: own?.periods.at(-1) ?? NO_PERIOD, windows, rows, episodes: own?.episodes ?? [] }
+    return { id, before: own?.periods.at(-1) ?? NO_PERIOD, between: [], windows, rows, episodes: own?.episodes ?? [] }
   })
   return compare(compared, before === undefined ? null : { from: before.from, to: before.to }, period)
 }
@@ -93,22 +101,15 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
   const all: PathChange[] = []
   const comparisons: Comparison[] = []
   let [firstSeen, noLonger] = [0, 0]
-  for (const { id, before: own, windows, rows, episodes } of clusters) {
+  for (const cluster of clusters) {
+    const { id, before: own, rows } = cluster
     const comparison = { cluster: id, ...basisOf(own.windows) }
     comparisons.push(comparison)
     if (comparison.basis === 'none' || comparison.basis === 'not-collected') continue
-    const later = rows.filter(({ to }) => isBefore(since.from, to))
-    all.push(
-      ...episodeChanges(id, episodes, since, {
-        known: windows.at(-1)?.end,
-        isSeen: windows.some(({ collected }) => collected),
-      }),
-      ...identityChanges(id, own.rows, later),
-      ...enforcementChanges(id, own.rows, later),
-    )
-    const [known, now] = [idsOf(own.rows), idsOf(rows)]
-    firstSeen += [...now].filter((path) => !known.has(path)).length
-    noLonger += [...known].filter((path) => !now.has(path)).length
+    all.push(...episodeChanges(cluster, since), ...identityChanges(id, own.rows, rows), ...enforcementChanges(id, own.rows, rows))
+    const before = new Set(own.rows.map(({ pathId }) => pathId))
+    firstSeen += new Set(rows.flatMap(({ pathId }) => (before.has(pathId) ? [] : [pathId]))).size
+    noLonger += noLongerKnown(cluster, since)
   }
   return {
     before,
@@ -117,6 +118,7 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
     counts: countKinds(all),
     firstSeen,
     noLonger,
+    unseen: all.filter(({ isSeenSince }) => isSeenSince === false).length,
   }
 }
 
@@ -143,21 +145,27 @@ export function basisOf(windows: readonly { readonly collected: boolean }[]): Om
   return { basis, expected, collected }
 }
 
-const idsOf = (rows: readonly PathRow[]): Set<string> => new Set(rows.map(({ pathId }) => pathId))
+/** A path that is known has a row in every window, also where nothing was collected. Without a window there is none, and nothing is known to be gone. */
+function noLongerKnown({ before, windows, rows }: ComparedCluster, since: Span): number {
+  const last = windows.at(-1)?.end
+  if (last === undefined || !isBefore(since.from, last)) return 0
+  const now = knownAt(last, rows)
+  return [...knownAt(before.windows.at(-1)?.end, before.rows)].filter((path) => !now.has(path)).length
+}
 
-/**
- * One change for each path that had an open episode at the end of either period, or one that began and ended between.
- *
- * @param known the end of the last window of the later period: an open episode is as old as that; undefined where there is none
- * @param isSeen whether a window of it was collected
- */
-function episodeChanges(
-  cluster: string,
-  episodes: readonly PathEpisode[],
-  period: Span,
-  { known, isSeen }: { readonly known: string | undefined; readonly isSeen: boolean },
-): readonly PathChange[] {
-  return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own) => {
+function knownAt(end: string | undefined, rows: readonly PathRow[]): ReadonlySet<string> {
+  return new Set(rows.flatMap(({ pathId, to }) => (to === end ? [pathId] : [])))
+}
+
+/** One change for each path that had an open episode at the end of either period, or one that began and ended between. */
+function episodeChanges(compared: ComparedCluster, period: Span): readonly PathChange[] {
+  const { id: cluster, before, between, windows, rows, episodes } = compared
+  // An open episode is as old as that.
+  const known = windows.at(-1)?.end
+  const isUnread = unreadBefore([...before.windows, ...between, ...windows])
+  const rowsOf = Map.groupBy(rows, ({ pathId }) => pathId)
+  const collected = windows.filter((window) => window.collected && isBefore(period.from, window.end))
+  return [...Map.groupBy(episodes, ({ pathId }) => pathId).values()].flatMap((own): PathChange[] => {
     const inOrder = own.toSorted((a, b) => Date.parse(a.episode.openedAt) - Date.parse(b.episode.openedAt))
     const begun = inOrder.filter(({ episode }) => isBefore(episode.openedAt, period.to))
     const last = begun.at(-1)
@@ -173,13 +181,43 @@ function episodeChanges(
         episode: isEnded ? episode : { ...episode, endedAt: null, ending: null },
         openSeconds:
           isEnded || known === undefined ? null : Math.max(0, lengthOf({ start: episode.openedAt, end: known })),
-        isSeenSince: isEnded ? isSeen : null,
+        isSeenSince: isShown(isEnded ? episode.endedAt : null, rowsOf.get(path.pathId) ?? [], collected),
+        mayBeEarlier: !isBefore(episode.openedAt, period.from) && isUnread(episode.openedAt),
         identity: null,
         enforcement: null,
       },
     ]
   })
 }
+
+/** Whether the window that ends at a time was not collected, or there is none where others lie before it. */
+function unreadBefore(windows: readonly TimelineWindow[]): (time: string) => boolean {
+  const collected = new Set(windows.flatMap((window) => (window.collected ? [window.end] : [])))
+  const [first] = windows
+  return (time) => first !== undefined && isBefore(first.start, time) && !collected.has(time)
+}
+
+/**
+ * Whether a path was seen, or what ended was looked at after its end.
+ *
+ * @param endedAt null for what is open
+ * @param rows of the path, after the end of the earlier period
+ * @param collected the collected windows of the later period after the end of the earlier one
+ */
+function isShown(
+  endedAt: string | null,
+  rows: readonly PathRow[],
+  collected: readonly { readonly end: string }[],
+): boolean {
+  if (endedAt === null) return rows.some(({ state }) => !UNSEEN.has(state))
+  const later = rows.filter(({ to }) => isBefore(endedAt, to))
+  // Without a row an end of it is gone, by the lists of a window that was collected.
+  if (later.length === 0) return collected.some(({ end }) => !isBefore(end, endedAt))
+  return later.some(({ state }) => state !== 'unknown' && state !== 'not-collected')
+}
+
+/** What shows nothing of a path. */
+const UNSEEN: ReadonlySet<State> = new Set<State>(['unknown', 'not-observed', 'not-collected'])
 
 /** It ended at that time, or before. */
 const isOver = ({ endedAt }: Episode, time: string): boolean => endedAt !== null && !isBefore(time, endedAt)
@@ -231,7 +269,7 @@ function turns<T>(
   rows: readonly PathRow[],
   valueOf: (row: PathRow) => T | null,
 ): readonly (Named &
-  Pick<PathChange, 'episode' | 'openSeconds' | 'isSeenSince'> & { readonly before: T; readonly after: T })[] {
+  Pick<PathChange, 'episode' | 'openSeconds' | 'isSeenSince' | 'mayBeEarlier'> & { readonly before: T; readonly after: T })[] {
   const earlier = rowsByPath([{ id: cluster, rows: rowsBefore }])
   return [...rowsByPath([{ id: cluster, rows }])].flatMap(([key, own]) => {
     const known = [
@@ -254,6 +292,7 @@ function turns<T>(
         episode: null,
         openSeconds: null,
         isSeenSince: null,
+        mayBeEarlier: false,
         before: from.value,
         after: to.value,
       },

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import { changesOf } from '../../lib/report/summary/change-summary.ts'
+import { settingsOf } from '../../lib/assess/judge/parse-scope.ts'
+import { lacksOf, readDiff } from '../../lib/query/diff.ts'
+import { readPeriodAndPast } from '../../lib/history/period.ts'
+import type { Cluster } from '../../lib/model/registry.ts'
+import { readClusters } from '../../lib/store/registry/registry.ts'
+import { ASKED_AT, fillHistories, fillNorth } from '../support/stored/asked-store.ts'
+import { memoryObjects } from '../support/stored/memory-objects.ts'
+
+const objects = memoryObjects()
+let clusters: readonly Cluster[] = []
+before(async () => {
+  await fillHistories(objects)
+  await fillNorth(objects)
+  clusters = await readClusters({ objects })
+})
+
+const minutes = (from: number, to: number) => ({
+  from: `2026-11-24T12:${String(from).padStart(2, '0')}:00Z`,
+  to: `2026-11-24T12:${String(to).padStart(2, '0')}:00Z`,
+})
+const settings = settingsOf({})
+
+for (const [first, second, third] of [
+  [0, 5, 10],
+  [0, 5, 20],
+  [5, 10, 15],
+  [0, 10, 20],
+  [10, 15, 20],
+] as const)
+  test(`a report of minutes ${second} to ${third} tells the same changes as a diff with ${first} to ${second}`, async () => {
+    const [earlier, period] = [minutes(first, second), minutes(second, third)]
+    const { platformNamespaces, judgedClasses } = settings
+    const read = await Promise.all(
+      clusters.map((cluster) =>
+        readPeriodAndPast(cluster, period, [earlier], { now: ASKED_AT, platformNamespaces }, objects),
+      ),
+    )
+    const isJudged = (row: { readonly class: (typeof judgedClasses)[number] }) => judgedClasses.includes(row.class)
+    const report = changesOf(
+      read.map(({ current }) => ({ ...current, rows: current.rows.filter(isJudged) })),
+      read.map(({ past }) => ({
+        ...past,
+        periods: past.periods.map((one) => ({ ...one, rows: one.rows.filter(isJudged) })),
+      })),
+      period,
+    )
+    const { changes } = await readDiff(clusters, { before: earlier, period }, { objects, now: ASKED_AT })
+    assert.ok(changes.all.length > 0 || first === 10)
+    assert.deepEqual(report, changes)
+  })
+
+test('what was not collected between two periods is told, and keeps the answer from being whole', async () => {
+  const east = clusters.filter(({ id }) => id === 'east')
+  const { collected, clusters: told } = await readDiff(
+    east,
+    { before: minutes(0, 10), period: minutes(15, 20) },
+    { objects, now: ASKED_AT },
+  )
+  assert.equal(collected, 'partly')
+  const [own] = told
+  assert.deepEqual([own?.between.windows, own?.between.notCollected, own?.basis], [1, 1, 'whole'])
+  assert.deepEqual(
+    told.flatMap((one) => lacksOf(one, 'east')).map(({ words }) => words),
+    ['Not collected: 1 of 1 windows of east between the two periods; what was in them is not known'],
+  )
+})
