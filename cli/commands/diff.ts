@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Diff, changeJson, lacksOf, readDiff } from '../../lib/query/diff.ts'
 import { settledBefore } from '../../lib/query/parameters.ts'
-import { CHANGE_WORDS, changeWords, whenWords } from '../../lib/report/sections/changes.ts'
+import { CHANGE_WORDS, changeWords, openForWords, whenWords } from '../../lib/report/sections/changes.ts'
 import { PATH_CHANGE_KINDS, type PathChange } from '../../lib/report/summary/change-summary.ts'
 import { endName } from '../../lib/assess/judge/waived.ts'
 import { plural } from '../../lib/report/words/vocabulary.ts'
@@ -53,7 +53,9 @@ export function addDiff(program: Command, console: Console): void {
       const dates = datesOf({ ...diff.period, timeZone })
       if (options.json === true) for (const change of diff.changes.all) console.out(toJson(changeJson(change)))
       else for (const line of diffLines(diff, dates, clusters.length > 1, console)) console.out(line)
-      const lacking = diff.clusters.flatMap((cluster) => lacksOf(cluster, `cluster "${cluster.id}"`))
+      const lacking = diff.clusters.flatMap((cluster) =>
+        lacksOf(cluster, periods, { named: `cluster "${cluster.id}"`, moment: dates.moment }),
+      )
       for (const { words } of lacking) console.err(words)
       if (lacking.some(({ isFatal }) => isFatal)) throw new FailedError()
     })
@@ -125,10 +127,7 @@ function columns(dates: Dates, hasClusters: boolean, colors: Console['colors']):
     { heading: 'DESTINATION', isMain: true, text: ({ destination, port }) => `${endName(destination)}:${port}` },
     {
       heading: 'OPEN FOR',
-      text: ({ openSeconds, episode }) =>
-        openSeconds === null
-          ? '-'
-          : `${episode?.sinceUnknown === true ? 'at least ' : ''}${durationWords(openSeconds)}`,
+      text: (change) => (change.openSeconds === null ? '-' : openForWords(change)),
     },
     {
       heading: 'WHEN',

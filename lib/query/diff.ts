@@ -12,7 +12,7 @@ import { DamagedError } from '../store/objects/derived-object.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { declaredSettings } from '../store/registry/declarations.ts'
 import { endJson } from '../text/format-json.ts'
-import { lengthOf } from '../time/windows.ts'
+import { lengthOf, toSeconds } from '../time/windows.ts'
 import { CLUSTERS_AT_ONCE, notKnown } from './routes/cluster-history.ts'
 
 /** A period `(from, to]`, RFC 3339. */
@@ -164,42 +164,48 @@ function collectedOf(clusters: readonly DiffCluster[], { before, period }: Compa
   return isWhole ? 'all' : 'partly'
 }
 
+/** Something that is not known of a cluster; fatal where nothing can be told of what changed there. */
+type Lack = { readonly words: string; readonly isFatal: boolean }
+
 /**
- * What is not known of a cluster that is compared, a sentence each. Fatal: nothing can be told of what changed there.
+ * What is not known of a cluster that is compared, a sentence each.
  *
  * @param named the cluster, as it is called where this is read
+ * @param moment words for a time
  */
 export function lacksOf(
-  { basis, before, between, period, problem }: DiffCluster,
-  named: string,
-): readonly { readonly words: string; readonly isFatal: boolean }[] {
-  if (problem !== null) return [{ words: problem, isFatal: true }]
+  { basis, before, between, period, replay, problem }: DiffCluster,
+  spans: ComparedSpans,
+  { named, moment }: { readonly named: string; readonly moment: (time: string) => string },
+): readonly Lack[] {
+  const fatal = (words: string): readonly Lack[] => [{ words, isFatal: true }]
+  const said = (words: string): Lack => ({ words: `Not collected: ${words}`, isFatal: false })
+  if (problem !== null) return fatal(problem)
   if (basis === 'none' || basis === 'not-collected')
-    return [
-      {
-        words: `Not collected: no window of ${named} in the first period, so what changed there is unknown`,
-        isFatal: true,
-      },
-    ]
+    return fatal(`Not collected: no window of ${named} in the first period, so what changed there is unknown`)
   if (period.windows === period.notCollected)
-    return [
-      {
-        words: `Not collected: no window of ${named} in the second period; what was open counts as still open, and what ended before is not seen since`,
-        isFatal: true,
-      },
-    ]
-  return [
+    return fatal(
+      `Not collected: no window of ${named} in the second period; what was open counts as still open, and what ended before is not seen since`,
+    )
+  const places = [
     [before, 'in the first period'] as const,
     [between, 'between the two periods'] as const,
     [period, 'in the second period'] as const,
-  ].flatMap(([{ windows, notCollected }, where]) =>
-    notCollected === 0
-      ? []
-      : [
-          {
-            words: `Not collected: ${notCollected} of ${windows} windows of ${named} ${where}; what was in them is not known`,
-            isFatal: false,
-          },
-        ],
-  )
+  ]
+  const { expectedFrom } = before
+  const until = period.collectedUntil
+  return [
+    ...(expectedFrom !== null && toSeconds(expectedFrom) > toSeconds(spans.before.from)
+      ? [said(`${named} was not looked at before ${moment(expectedFrom)}, after the first period began`)]
+      : []),
+    ...places.flatMap(([{ windows, notCollected }, where]) =>
+      notCollected === 0
+        ? []
+        : [said(`${notCollected} of ${windows} windows of ${named} ${where}; what was in them is not known`)],
+    ),
+    // Of a replay no window is missed, so that none is counted after its last one.
+    ...(replay !== null && until !== null && toSeconds(until) < toSeconds(spans.period.to)
+      ? [said(`${named} is a replay, of which nothing after ${moment(until)} was recorded`)]
+      : []),
+  ]
 }

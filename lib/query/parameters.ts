@@ -99,24 +99,31 @@ export function readDiffQuery(search: URLSearchParams, now: Date): DiffQuery {
   const { cluster, change, timeZone = 'UTC', from: earlier, to: later, ...given } = read(search, QUERIES.diff)
   const page = pageParameters(given)
   const zone = rangeOr('timeZone', timeZone, fields.timeZone, () => checkedZone(timeZone))
-  const [before, whole] = (
-    [
-      ['from', earlier ?? '', fields.before],
-      ['to', later ?? '', fields.after],
-    ] as const
-  ).map(([parameter, text, field]) => rangeOr(parameter, text, field, () => parsePeriod(text, zone))) as [
-    WeekPeriod,
-    WeekPeriod,
-  ]
   const until = page.cursor?.u ?? settledBefore(now)
+  const periods = comparedPeriods({ from: earlier ?? '', to: later ?? '' }, zone, until)
+  return { clusters: sortedIds(cluster), change, ...periods, until, ...page }
+}
+
+/**
+ * Reads two periods to compare, as people write them; the later one ends where collecting ends. Throws a `ProblemError` that names the parameter.
+ *
+ * @param until the latest time that is looked at
+ */
+export function comparedPeriods(
+  { from: earlier, to: later }: { readonly from: string; readonly to: string },
+  zone: string,
+  until: string,
+): { readonly before: WeekPeriod; readonly period: WeekPeriod } {
+  const before = rangeOr('from', earlier, fields.before, () => parsePeriod(earlier, zone))
+  const whole = rangeOr('to', later, fields.after, () => parsePeriod(later, zone))
   const period = { from: whole.from, to: earlierOf(whole.to, until) }
-  if (toSeconds(before.to) > toSeconds(whole.to)) throw badParameter('from', earlier ?? '', 'the earlier period first')
+  if (toSeconds(before.to) > toSeconds(whole.to)) throw badParameter('from', earlier, 'the earlier period first')
   if (toSeconds(period.from) >= toSeconds(period.to) || toSeconds(before.to) > toSeconds(period.to))
-    throw badParameter('to', later ?? '', `a period that has begun by ${until}`)
+    throw badParameter('to', later, `a period that has begun by ${until}`)
   const first = earlierOf(before.from, period.from)
   if (toSeconds(period.to) - toSeconds(first) > MAX_COMPARED_DAYS * DAY_SECONDS)
-    throw badParameter('from', earlier ?? '', `at most ${MAX_COMPARED_DAYS} days from the first begin to the last end`)
-  return { clusters: sortedIds(cluster), change, before, period, until, ...page }
+    throw badParameter('from', earlier, `at most ${MAX_COMPARED_DAYS} days from the first begin to the last end`)
+  return { before, period }
 }
 
 /** What `/v1/edges` is asked. */

@@ -34,6 +34,31 @@ export function parsePeriod(text: string, timeZone: string): WeekPeriod {
   return { from, to }
 }
 
+/** A period and the one before it, each as {@link parsePeriod} reads it, and what the later one is called. */
+export type ComparablePeriods = { readonly title: string; readonly before: string; readonly period: string }
+
+/** The calendar periods (UTC) that people compare at a time: the ones under way and the last ones that are over, each with the one before, shortest first. */
+export function comparablePeriods(at: string): readonly ComparablePeriods[] {
+  const today = Temporal.Instant.from(at).toZonedDateTimeISO('UTC').toPlainDate()
+  const words = {
+    week: (day: Temporal.PlainDate) => `${day.yearOfWeek}-W${String(day.weekOfYear).padStart(2, '0')}`,
+    month: (day: Temporal.PlainDate) => day.toPlainYearMonth().toString(),
+    quarter: (day: Temporal.PlainDate) => `${day.year}-Q${Math.ceil(day.month / 3)}`,
+  }
+  const lengths = { week: { weeks: 1 }, month: { months: 1 }, quarter: { months: 3 } }
+  return (['week', 'month', 'quarter'] as const).flatMap((unit) => {
+    // From the first day of a month, so that a month back is the month before.
+    const from = unit === 'week' ? today : today.with({ day: 1 })
+    const [now, last, earlier] = [0, 1, 2].map((back) =>
+      words[unit](Array.from({ length: back }).reduce<Temporal.PlainDate>((day) => day.subtract(lengths[unit]), from)),
+    )
+    return [
+      { title: `this ${unit}`, before: last ?? '', period: now ?? '' },
+      { title: `last ${unit}`, before: earlier ?? '', period: last ?? '' },
+    ]
+  })
+}
+
 function dayOf(text: string): Temporal.PlainDate | undefined {
   try {
     return Temporal.PlainDate.from(text, { overflow: 'reject' })

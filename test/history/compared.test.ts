@@ -45,17 +45,15 @@ const spanOf = (windows: readonly ExpectedWindow[], from: number, to: number): S
 const compared = anyHistory
   .filter((windows) => windows.length >= 4)
   .chain((windows) =>
-    fc
-      .tuple(...Array.from({ length: 4 }, () => fc.nat(windows.length - 1)))
-      .map(([a = 0, b = 0, c = 0, d = 0]) => {
-        const [first, second] = [Math.min(a, b), Math.max(a, b)]
-        const [third, fourth] = [Math.min(c, d), Math.max(c, d, second)]
-        return {
-          windows,
-          before: spanOf(windows, first, second + 1),
-          period: spanOf(windows, third, fourth + 1),
-        }
-      }),
+    fc.tuple(...Array.from({ length: 4 }, () => fc.nat(windows.length - 1))).map(([a = 0, b = 0, c = 0, d = 0]) => {
+      const [first, second] = [Math.min(a, b), Math.max(a, b)]
+      const [third, fourth] = [Math.min(c, d), Math.max(c, d, second)]
+      return {
+        windows,
+        before: spanOf(windows, first, second + 1),
+        period: spanOf(windows, third, fourth + 1),
+      }
+    }),
   )
 
 const isOfEpisode = ({ kind }: Changes['all'][number]): boolean => kind !== 'identity' && kind !== 'enforcement'

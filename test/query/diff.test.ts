@@ -22,6 +22,7 @@ const minutes = (from: number, to: number) => ({
   to: `2026-11-24T12:${String(to).padStart(2, '0')}:00Z`,
 })
 const settings = settingsOf({})
+const words = { named: 'east', moment: (time: string) => time }
 
 for (const [first, second, third] of [
   [0, 5, 10],
@@ -54,16 +55,30 @@ for (const [first, second, third] of [
 
 test('what was not collected between two periods is told, and keeps the answer from being whole', async () => {
   const east = clusters.filter(({ id }) => id === 'east')
-  const { collected, clusters: told } = await readDiff(
-    east,
-    { before: minutes(0, 10), period: minutes(15, 20) },
-    { objects, now: ASKED_AT },
-  )
+  const spans = { before: minutes(0, 10), period: minutes(15, 20) }
+  const { collected, clusters: told } = await readDiff(east, spans, { objects, now: ASKED_AT })
   assert.equal(collected, 'partly')
   const [own] = told
   assert.deepEqual([own?.between.windows, own?.between.notCollected, own?.basis], [1, 1, 'whole'])
   assert.deepEqual(
-    told.flatMap((one) => lacksOf(one, 'east')).map(({ words }) => words),
+    told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words),
     ['Not collected: 1 of 1 windows of east between the two periods; what was in them is not known'],
+  )
+})
+
+test('what lies before the first window of a cluster, and after the last one of a replay, is told', async () => {
+  await fillNorth(objects, 'south', 'A REPLAY')
+  const south = (await readClusters({ objects })).filter(({ id }) => id === 'south')
+  const spans = {
+    before: { from: '2026-11-23T00:00:00Z', to: '2026-11-24T12:05:00Z' },
+    period: { from: '2026-11-24T12:05:00Z', to: '2026-11-24T13:00:00Z' },
+  }
+  const { clusters: told } = await readDiff(south, spans, { objects, now: new Date('2026-11-24T14:00:00Z') })
+  assert.deepEqual(
+    told.flatMap((one) => lacksOf(one, spans, words)).map((lack) => lack.words),
+    [
+      'Not collected: east was not looked at before 2026-11-24T12:00:00Z, after the first period began',
+      'Not collected: east is a replay, of which nothing after 2026-11-24T12:20:00Z was recorded',
+    ],
   )
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parsePeriod } from '../../lib/time/period-text.ts'
+import { comparablePeriods, parsePeriod } from '../../lib/time/period-text.ts'
 import { weekPeriod } from '../../lib/time/week.ts'
 
 test('parsePeriod() reads weeks, months, quarters, days and two times', () => {
@@ -55,5 +55,26 @@ test('a month is its days, without a gap', () => {
         }
       },
     ),
+  )
+})
+
+test('the periods to compare each end where the next begins, also over the end of a year and of a short month', () => {
+  assert.deepEqual(
+    comparablePeriods('2027-01-31T12:00:00Z').map(({ title, before, period }) => `${title}: ${before} ${period}`),
+    [
+      'this week: 2027-W03 2027-W04',
+      'last week: 2027-W02 2027-W03',
+      'this month: 2026-12 2027-01',
+      'last month: 2026-11 2026-12',
+      'this quarter: 2026-Q4 2027-Q1',
+      'last quarter: 2026-Q3 2026-Q4',
+    ],
+  )
+  const day = fc.integer({ min: 0, max: 3000 }).map((days) => new Date(Date.UTC(2024, 0, 1 + days)))
+  fc.assert(
+    fc.property(day, (at) => {
+      for (const { before, period } of comparablePeriods(at.toISOString()))
+        assert.equal(parsePeriod(before, 'UTC').to, parsePeriod(period, 'UTC').from)
+    }),
   )
 })

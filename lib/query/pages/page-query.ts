@@ -1,5 +1,6 @@
 /** What a page is asked by its address: filters, a period, and a time to look back from. */
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
+import { PATH_CHANGE_KINDS, type PathChangeKind } from '../../report/summary/change-summary.ts'
 import { isClusterId } from '../../store/keys.ts'
 import { parseTime, toSeconds } from '../../time/windows.ts'
 import { ProblemError, badParameter, quoted } from '../problem.ts'
@@ -34,6 +35,10 @@ export type PageQuery = {
   readonly workload: { readonly kind?: string; readonly name: string } | null
   readonly state: Listed | null
   readonly class: PathClass | 'all' | null
+  /** The periods that are compared, as they were written: an earlier and a later one. */
+  readonly from: string | null
+  readonly to: string | null
+  readonly change: PathChangeKind | null
   /** From 1. */
   readonly page: number
 }
@@ -41,7 +46,20 @@ export type PageQuery = {
 /** Longer than any name that Kubernetes allows. */
 const MAX_NAME_LENGTH = 300
 
-const PARAMETERS = ['at', 'period', 'cluster', 'namespace', 'workload', 'state', 'class', 'page'] as const
+const PARAMETERS = [
+  'at',
+  'before',
+  'period',
+  'from',
+  'to',
+  'cluster',
+  'namespace',
+  'workload',
+  'state',
+  'class',
+  'change',
+  'page',
+] as const
 
 /** The name of a parameter of a page. */
 export type PageParameter = (typeof PARAMETERS)[number]
@@ -64,8 +82,8 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
       throw new ProblemError('bad-parameter', `Cannot use parameter "${known}" twice: wanted it once`, known)
     if (value !== '') given[known] = value
   }
-  const { at, period, cluster, namespace, workload, state, page } = given
-  for (const name of ['namespace', 'workload'] as const)
+  const { at, period, cluster, namespace, workload, state, from, to, change, page } = given
+  for (const name of ['namespace', 'workload', 'from', 'to'] as const)
     if ((given[name]?.length ?? 0) > MAX_NAME_LENGTH)
       throw badParameter(name, given[name] ?? '', `a name of at most ${MAX_NAME_LENGTH} characters`)
   if (cluster !== undefined && !isClusterId(cluster))
@@ -78,6 +96,9 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
     workload: workload === undefined ? null : workloadOf(workload),
     state: oneOf('state', state, LISTED),
     class: oneOf('class', given.class, ['all', ...PATH_CLASSES] as const),
+    from: from ?? null,
+    to: to ?? null,
+    change: oneOf('change', change, PATH_CHANGE_KINDS),
     page: pageOf(page),
   }
 }
@@ -122,7 +143,7 @@ export function hrefOf(path: string, parameters: Readonly<Partial<Record<PagePar
 
 /** The parameters of a query as its address has them, so that a link can change one and keep the rest. */
 export function parametersOf(query: PageQuery): Readonly<Partial<Record<PageParameter, string | null>>> {
-  const { past, period, cluster, namespace, workload, state, class: of } = query
+  const { past, period, cluster, namespace, workload, state, class: of, from, to, change } = query
   return {
     at: past,
     period: period === '13w' ? null : period,
@@ -131,5 +152,8 @@ export function parametersOf(query: PageQuery): Readonly<Partial<Record<PagePara
     workload: workload === null ? null : [workload.kind, workload.name].filter((part) => part !== undefined).join('/'),
     state,
     class: of,
+    from,
+    to,
+    change,
   }
 }

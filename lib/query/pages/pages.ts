@@ -5,6 +5,7 @@ import { printable } from '../../text/printable.ts'
 import type { Grant } from '../access/access.ts'
 import type { ApiDeps } from '../api.ts'
 import { ProblemError, statusOf } from '../problem.ts'
+import { changesPage } from './changes-page.ts'
 import { pastOf, placesOf } from './frame.ts'
 import { lifeLinePage } from './life-line-page.ts'
 import { nowPage } from './now-page.ts'
@@ -17,7 +18,7 @@ import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } fr
 import { reportsPage } from './reports-page.ts'
 import { type Sessions, sessionOf } from './sessions.ts'
 import { BARE, type SignInDeps, enter, signIn, signInPage, signOut } from './sign-in.ts'
-import { changesPage, clustersPage, flowPage, logPage } from './summary-pages.ts'
+import { clustersPage, flowPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
 /** What the pages need beside what the API needs. */

@@ -27,7 +27,7 @@ export function pathLink(path: Linked, mark: Mark, past: string | null): PathLin
 }
 
 /** Where the life line of a path stands. */
-function lifeLineHref({ cluster, pathId }: Pick<Linked, 'cluster' | 'pathId'>, past: string | null): string {
+export function lifeLineHref({ cluster, pathId }: Pick<Linked, 'cluster' | 'pathId'>, past: string | null): string {
   return hrefOf(`/paths/${encodeURIComponent(cluster)}/${encodeURIComponent(pathId)}`, { at: past })
 }
 

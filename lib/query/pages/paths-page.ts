@@ -74,7 +74,7 @@ export const pathsPage: MakePage = async ({ query, grant }, { history }) => {
       axis: first === undefined ? { labels: [] } : pathStrip(wording, first, true),
       groups: views,
       none: noneWords(wording, query),
-      pages: pagesOf(rows.length, query),
+      pages: pagesOf('/paths', { rows: rows.length, perPage: MAX_ROWS }, query),
       legend: MARKS.map((mark) => ({ state: stateView(mark), text: LOOKS[mark].meaning })),
     },
   }
@@ -144,7 +144,8 @@ function choicesOf(
   ]
 }
 
-type Choice = { readonly title: string; readonly href: string; readonly isCurrent: boolean }
+/** A link that chooses something, and whether it is chosen. */
+export type Choice = { readonly title: string; readonly href: string; readonly isCurrent: boolean }
 
 /** The periods to choose from, each with the other filters as they are. */
 export function periodChoices(path: string, query: PageQuery): readonly Choice[] {
@@ -244,10 +245,15 @@ function noneWords({ summary }: Wording, query: PageQuery): string {
     : 'No path of these was seen so in this period.'
 }
 
-function pagesOf(rows: number, query: PageQuery): readonly { readonly href: string; readonly title: string }[] {
+/** Links to the page of a list before and the one after. */
+export function pagesOf(
+  path: string,
+  { rows, perPage }: { readonly rows: number; readonly perPage: number },
+  query: PageQuery,
+): readonly { readonly href: string; readonly title: string }[] {
   const own = parametersOf(query)
-  const pages = Math.ceil(rows / MAX_ROWS)
-  const at = (page: number): string => hrefOf('/paths', { ...own, page: page === 1 ? null : String(page) })
+  const pages = Math.ceil(rows / perPage)
+  const at = (page: number): string => hrefOf(path, { ...own, page: page === 1 ? null : String(page) })
   return [
     ...(query.page > 1 ? [{ href: at(query.page - 1), title: 'Previous page' }] : []),
     ...(query.page < pages

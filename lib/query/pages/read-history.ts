@@ -4,6 +4,7 @@ import { judge } from '../../assess/judge/judge.ts'
 import { settingsOf } from '../../assess/judge/parse-scope.ts'
 import { concurrently } from '../../concurrently.ts'
 import { historyProblem } from '../../history/history-problem.ts'
+import type { ComparedSpans } from '../../history/compared.ts'
 import { presentEnd, readPeriodRows } from '../../history/rows/period-rows.ts'
 import type { PathRow } from '../../model/history.ts'
 import type { Cluster } from '../../model/registry.ts'
@@ -19,6 +20,7 @@ import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { readReviews } from '../../store/registry/reviews.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { type Grant, maySee } from '../access/access.ts'
+import { type Diff, readDiff } from '../diff.ts'
 import { settledBefore } from '../parameters.ts'
 import { ProblemError, quoted } from '../problem.ts'
 import { createReadLimit } from './read-limit.ts'
@@ -61,6 +63,8 @@ export type HistoryReader = {
   readonly status: (looked: Looked) => Promise<Status>
   /** What the paths were over so many days. Nothing in it passes, since no share that was seen is told: what was not encrypted is as in `status`. */
   readonly overTime: (looked: Looked & { readonly days: number }) => Promise<OverTime>
+  /** What changed from one period to a later one, as `/v1/diff` has it. */
+  readonly diff: (looked: Looked & ComparedSpans) => Promise<Diff>
 }
 
 /** Longer than what is judged: a summary, of which what paths moved is not to be shown, and the rows behind it. */
@@ -144,6 +148,12 @@ export function createHistoryReader({ objects, version, readStatus }: HistoryRea
         readOverTime(clusters, { at, days, version }, objects),
       )
       return { ...overTime, summary: await granted(overTime.summary, looked.grant) }
+    },
+    async diff({ at, before, period, ...looked }) {
+      const clusters = await readable(await clustersOf(looked), objects)
+      return once(['diff', settledBefore(at), before, period], clusters, () =>
+        readDiff(clusters, { before, period }, { objects, now: at }),
+      )
     },
   }
 }

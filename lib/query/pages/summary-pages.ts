@@ -1,11 +1,8 @@
-/** Pages that show sections of the report of the last seven days: clusters, changes and the log. */
+/** Pages that show sections of the report of the last seven days: clusters, data flow and the log. */
 import { coverageSection } from '../../report/sections/coverage.ts'
-import { changesSection } from '../../report/sections/changes.ts'
 import { gapsSection } from '../../report/sections/gaps.ts'
-import { trendSection } from '../../report/sections/trend.ts'
 import { verificationSection } from '../../report/sections/verification.ts'
-import { waiversSection } from '../../report/sections/waivers.ts'
-import { headlineWords, monitoredWords } from '../../report/sections/opening.ts'
+import { monitoredWords } from '../../report/sections/opening.ts'
 import { type SectionView, section } from '../../report/section.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { countWords, plural } from '../../report/words/vocabulary.ts'
@@ -32,15 +29,6 @@ export const clustersPage: MakePage = (asked, deps) =>
       href: hrefOf('/paths', { at: asked.query.past, cluster: id }),
       title: `Paths of cluster ${printable(id)}`,
     })),
-  }))
-
-/** What changed against the seven days before, and the trend. */
-export const changesPage: MakePage = (asked, deps) =>
-  sectionsPage(asked, deps, (wording) => ({
-    title: 'Changes',
-    words: headlineWords(wording.summary),
-    sections: [changesSection(wording), trendSection(wording), waiversSection(wording)],
-    links: [],
   }))
 
 /** The log: what is sealed, and how to check it. */

@@ -10,6 +10,7 @@ import { capital, countWords, periodWord, plural } from '../words/vocabulary.ts'
 import { firstLines } from '../words/report-context.ts'
 import type { Wording } from '../words/report-context.ts'
 import { POLICY_WORDS } from './enforcement.ts'
+import { durationWords } from '../../time/dates.ts'
 import { endingWords } from './not-encrypted.ts'
 
 /** A table shows as many rows; all of them stand in the CSV. */
@@ -72,7 +73,9 @@ function basisWords({ dates, summary }: Wording): readonly string[] {
           `Some windows of the period before were not collected on ${names(partly)}. A path that is called new may have been there unseen.`,
         ]),
     ...(summary.collectedWindows === 0
-      ? ['Nothing was collected in this period. Paths that were open before count as still open; how they stand now is unknown.']
+      ? [
+          'Nothing was collected in this period. Paths that were open before count as still open; how they stand now is unknown.',
+        ]
       : []),
   ]
 }
@@ -115,6 +118,12 @@ function changeTable(wording: Wording, { all }: Changes): readonly TableView[] {
       ]),
     ),
   ]
+}
+
+/** How long a path has been open; a dash for one that is not. */
+export function openForWords({ openSeconds, episode, mayBeEarlier }: PathChange): string {
+  if (openSeconds === null) return '–'
+  return `${episode?.sinceUnknown === true || mayBeEarlier ? 'at least ' : ''}${durationWords(openSeconds)}`
 }
 
 /** When it changed, and from what to what. */

@@ -106,7 +106,11 @@ export function compare(clusters: readonly ComparedCluster[], before: Span | nul
     const comparison = { cluster: id, ...basisOf(own.windows) }
     comparisons.push(comparison)
     if (comparison.basis === 'none' || comparison.basis === 'not-collected') continue
-    all.push(...episodeChanges(cluster, since), ...identityChanges(id, own.rows, rows), ...enforcementChanges(id, own.rows, rows))
+    all.push(
+      ...episodeChanges(cluster, since),
+      ...identityChanges(id, own.rows, rows),
+      ...enforcementChanges(id, own.rows, rows),
+    )
     const before = new Set(own.rows.map(({ pathId }) => pathId))
     firstSeen += new Set(rows.flatMap(({ pathId }) => (before.has(pathId) ? [] : [pathId]))).size
     noLonger += noLongerKnown(cluster, since)
@@ -269,7 +273,10 @@ function turns<T>(
   rows: readonly PathRow[],
   valueOf: (row: PathRow) => T | null,
 ): readonly (Named &
-  Pick<PathChange, 'episode' | 'openSeconds' | 'isSeenSince' | 'mayBeEarlier'> & { readonly before: T; readonly after: T })[] {
+  Pick<PathChange, 'episode' | 'openSeconds' | 'isSeenSince' | 'mayBeEarlier'> & {
+    readonly before: T
+    readonly after: T
+  })[] {
   const earlier = rowsByPath([{ id: cluster, rows: rowsBefore }])
   return [...rowsByPath([{ id: cluster, rows }])].flatMap(([key, own]) => {
     const known = [
