@@ -19,7 +19,7 @@ import {
   notEncryptedRows,
 } from './tables/not-encrypted-table.ts'
 import type { ReadRow } from './tables/parquet-table.ts'
-import { intervalOf } from './tables/timeline-table.ts'
+import { intervalWithoutActivity } from './tables/timeline-table.ts'
 
 /** Number of states read at once. */
 const MAX_READS = 8
@@ -171,7 +171,8 @@ async function isAsMade(
 
 /** An interval in which a path was not encrypted. Its episode is as it was when the table was made. */
 export type NotEncrypted = {
-  readonly interval: Interval
+  /** What each window counted is only in the month. */
+  readonly interval: Omit<Interval, 'activity'>
   /** Keys of the attempts at its first and its last window. */
   readonly evidence: readonly string[]
 }
@@ -216,7 +217,7 @@ async function* intervalsIn(
     for (const row of rows) {
       if ((row['ends_at'] as string) <= from) return
       if ((row['starts_at'] as string) >= to) continue
-      const interval = intervalOf(row, row['cluster'] as string)
+      const interval = intervalWithoutActivity(row, row['cluster'] as string)
       const [endedAt, ending] = [row['episode_ended_at'], row['episode_ending']] as [string | null, Episode['ending']]
       yield {
         interval: { ...interval, episode: interval.episode === null ? null : { ...interval.episode, endedAt, ending } },

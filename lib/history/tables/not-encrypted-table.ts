@@ -5,19 +5,17 @@ import { compareText } from '../../text/order.ts'
 import { type Column, type ReadRow, decodeMetadata, decodeTable, encodeTable, isIntact } from './parquet-table.ts'
 import { TIMELINE_COLUMNS } from './timeline-table.ts'
 
+/** Columns of an interval. What each window counted is only in the month, because it would be a third of this table. */
+const INTERVAL_COLUMNS = TIMELINE_COLUMNS.filter(({ kind }) => kind !== 'list')
+
 /** Table of the unencrypted intervals of all clusters in a month, newest first, one row for each. */
 export const NOT_ENCRYPTED_COLUMNS: readonly Column<ReadRow>[] = [
   { name: 'cluster', kind: 'text', isRequired: true, isSearched: true, of: ({ cluster }) => cluster },
-  // Unlike in the timeline table, neighbouring rows have little in common.
-  ...TIMELINE_COLUMNS.map(({ encoding, ...column }) => ({
-    ...column,
-    ...(encoding === undefined || encoding === 'DELTA_BYTE_ARRAY' ? {} : { encoding }),
-    of: (row: ReadRow) => row[column.name],
-  })),
-  { name: 'episode_ended_at', kind: 'time', of: (row) => row['episode_ended_at'] },
+  ...INTERVAL_COLUMNS.map((column) => ({ ...column, of: (row: ReadRow) => row[column.name] })),
+  { name: 'episode_ended_at', kind: 'time', encoding: 'DELTA_BINARY_PACKED', of: (row) => row['episode_ended_at'] },
   { name: 'episode_ending', kind: 'text', of: (row) => row['episode_ending'] },
   // JSON: the evidence keys of the first and the last window.
-  { name: 'evidence', kind: 'text', of: (row) => row['evidence'] },
+  { name: 'evidence', kind: 'text', encoding: 'PLAIN', isGzipped: true, of: (row) => row['evidence'] },
 ]
 
 /** Rows of a row group: some pages, so that a reader of the first page reads no more. */
@@ -51,7 +49,7 @@ export function notEncryptedRows(
     )
     return {
       cluster,
-      ...Object.fromEntries(TIMELINE_COLUMNS.map(({ name, of }) => [name, of(interval)])),
+      ...Object.fromEntries(INTERVAL_COLUMNS.map(({ name, of }) => [name, of(interval)])),
       episode_ended_at: episode?.endedAt ?? null,
       episode_ending: episode?.ending ?? null,
       evidence: JSON.stringify([...new Set(keys)]),

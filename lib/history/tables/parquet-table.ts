@@ -1,8 +1,10 @@
 /**
- * Tables as Parquet, which DuckDB, Spark and Athena read directly. The same rows give the same bytes, because the compression (Snappy) is the same in all
- * builds of Node.
+ * Tables as Parquet, which DuckDB, Spark and Athena read directly. The same rows give the same bytes, because the compression (Snappy, or gzip by `fflate`) is
+ * the same in all builds of Node.
  */
 import { hash } from 'node:crypto'
+import { gunzipSync } from 'node:zlib'
+import { gzipSync } from 'fflate'
 import { type FileMetaData, type SchemaElement, parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { type ColumnSource, ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import { toTime } from '../../time/windows.ts'
@@ -19,7 +21,9 @@ export type Column<Row> = {
   /** Has statistics, by which readers skip row groups. */
   readonly isSearched?: true
   /** Overrides the writer's choice (a dictionary if it halves the size) if that is not the smallest. */
-  readonly encoding?: 'DELTA_BINARY_PACKED' | 'DELTA_BYTE_ARRAY' | 'RLE_DICTIONARY'
+  readonly encoding?: 'DELTA_BINARY_PACKED' | 'DELTA_LENGTH_BYTE_ARRAY' | 'PLAIN' | 'RLE_DICTIONARY'
+  /** Compressed with gzip instead of Snappy: smaller for texts and times, larger for short columns and for counts, which have little in common. */
+  readonly isGzipped?: true
   readonly of: (row: Row) => unknown
 }
 
@@ -70,6 +74,7 @@ export function encodeTable<Row>(
     writer,
     schema: [{ name: 'root', num_children: columns.length }, ...columns.flatMap(schemaOf)],
     codec: 'SNAPPY',
+    compressors: { GZIP: gzip },
     kvMetadata: Object.entries(metadata).map(([key, value]) => ({ key, value })),
     createdBy: 'ciphertrail',
   })
@@ -105,7 +110,15 @@ function schemaOf<Row>({ name, kind, isRequired }: Column<Row>): SchemaElement[]
   ]
 }
 
-function sourceOf<Row>({ name, kind, isSearched, encoding, of }: Column<Row>, rows: readonly Row[]): ColumnSource {
+/** Compresses bytes without a time, so that equal bytes stay equal. */
+function gzip(bytes: Uint8Array): Uint8Array {
+  return gzipSync(bytes, { level: 9, mtime: 0 })
+}
+
+function sourceOf<Row>(
+  { name, kind, isSearched, isGzipped, encoding, of }: Column<Row>,
+  rows: readonly Row[],
+): ColumnSource {
   const physical = PHYSICAL[kind]
   return {
     name,
@@ -117,6 +130,7 @@ function sourceOf<Row>({ name, kind, isSearched, encoding, of }: Column<Row>, ro
     columnIndex: false,
     offsetIndex: false,
     ...(encoding === undefined ? {} : { encoding }),
+    ...(isGzipped === true ? { codec: 'GZIP' } : {}),
   }
 }
 
@@ -148,6 +162,7 @@ export async function decodeTable(
     file: { byteLength: file.byteLength, slice: (start, end) => file.slice(start, end) },
     metadata,
     utf8: false,
+    compressors: { GZIP: (bytes, size) => gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }) },
     parsers: { timestampFromMilliseconds: rememberTimes() },
     ...(columns === undefined ? {} : { columns: [...columns] }),
     ...(group === undefined ? {} : rowsOfGroup(metadata, group)),

@@ -13,13 +13,14 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
     kind: 'text',
     isRequired: true,
     isSearched: true,
-    encoding: 'DELTA_BYTE_ARRAY',
+    encoding: 'DELTA_LENGTH_BYTE_ARRAY',
+    isGzipped: true,
     of: ({ pathId }) => pathId,
   },
   { name: 'source_kind', kind: 'text', isRequired: true, of: ({ source }) => source.kind },
   { name: 'source_namespace', kind: 'text', isRequired: true, isSearched: true, of: ({ source }) => source.namespace },
-  { name: 'source_name', kind: 'text', isRequired: true, of: ({ source }) => source.name },
-  { name: 'source_service_account', kind: 'text', of: ({ source }) => source.serviceAccount },
+  { name: 'source_name', kind: 'text', isRequired: true, isGzipped: true, of: ({ source }) => source.name },
+  { name: 'source_service_account', kind: 'text', isGzipped: true, of: ({ source }) => source.serviceAccount },
   { name: 'destination_kind', kind: 'text', isRequired: true, of: ({ destination }) => destination.kind },
   {
     name: 'destination_namespace',
@@ -28,8 +29,19 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
     isSearched: true,
     of: ({ destination }) => destination.namespace,
   },
-  { name: 'destination_name', kind: 'text', isRequired: true, of: ({ destination }) => destination.name },
-  { name: 'destination_service_account', kind: 'text', of: ({ destination }) => destination.serviceAccount },
+  {
+    name: 'destination_name',
+    kind: 'text',
+    isRequired: true,
+    isGzipped: true,
+    of: ({ destination }) => destination.name,
+  },
+  {
+    name: 'destination_service_account',
+    kind: 'text',
+    isGzipped: true,
+    of: ({ destination }) => destination.serviceAccount,
+  },
   { name: 'destination_cluster', kind: 'text', of: ({ destination }) => destination.cluster },
   { name: 'port', kind: 'small', isRequired: true, of: ({ port }) => port },
   {
@@ -37,18 +49,27 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
     kind: 'time',
     isRequired: true,
     isSearched: true,
-    encoding: 'RLE_DICTIONARY',
+    encoding: 'PLAIN',
+    isGzipped: true,
     of: ({ from }) => from,
   },
-  { name: 'ends_at', kind: 'time', isRequired: true, isSearched: true, encoding: 'RLE_DICTIONARY', of: ({ to }) => to },
-  { name: 'state', kind: 'text', isRequired: true, isSearched: true, of: ({ state }) => state },
+  {
+    name: 'ends_at',
+    kind: 'time',
+    isRequired: true,
+    isSearched: true,
+    encoding: 'PLAIN',
+    isGzipped: true,
+    of: ({ to }) => to,
+  },
+  { name: 'state', kind: 'text', isRequired: true, isSearched: true, isGzipped: true, of: ({ state }) => state },
   { name: 'outcome', kind: 'text', isRequired: true, isSearched: true, of: ({ outcome }) => outcome },
-  { name: 'reason', kind: 'text', isRequired: true, of: ({ reason }) => reason },
+  { name: 'reason', kind: 'text', isRequired: true, isGzipped: true, of: ({ reason }) => reason },
   { name: 'cause', kind: 'text', of: ({ cause }) => cause },
   { name: 'enforcement', kind: 'text', isRequired: true, of: ({ enforcement }) => enforcement },
   { name: 'corroborated', kind: 'text', isRequired: true, of: ({ corroborated }) => corroborated },
-  { name: 'client_id', kind: 'text', of: ({ clientId }) => clientId },
-  { name: 'server_id', kind: 'text', of: ({ serverId }) => serverId },
+  { name: 'client_id', kind: 'text', isGzipped: true, of: ({ clientId }) => clientId },
+  { name: 'server_id', kind: 'text', isGzipped: true, of: ({ serverId }) => serverId },
   // JSON, since engines read lists of structures differently.
   {
     name: 'candidates',
@@ -56,23 +77,31 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
     of: ({ candidates }) => (candidates.length === 0 ? null : JSON.stringify(candidates)),
   },
   { name: 'settings', kind: 'text', of: ({ settings }) => (settings === undefined ? null : JSON.stringify(settings)) },
-  { name: 'opened_at', kind: 'time', of: ({ episode }) => episode?.openedAt },
+  { name: 'opened_at', kind: 'time', encoding: 'DELTA_BINARY_PACKED', of: ({ episode }) => episode?.openedAt },
   { name: 'since_unknown', kind: 'flag', of: ({ episode }) => episode?.sinceUnknown },
   { name: 'windows', kind: 'small', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ windows }) => windows },
   {
     name: 'quiet_windows',
     kind: 'small',
     isRequired: true,
-    encoding: 'DELTA_BINARY_PACKED',
+    encoding: 'PLAIN',
+    isGzipped: true,
     of: ({ quiet, windows }) => countQuiet(quiet, 0, windows),
   },
-  { name: 'quiet', kind: 'bits', of: ({ quiet }) => (quiet.every((byte) => byte === 0) ? null : quiet) },
+  {
+    name: 'quiet',
+    kind: 'bits',
+    encoding: 'DELTA_LENGTH_BYTE_ARRAY',
+    isGzipped: true,
+    of: ({ quiet }) => (quiet.every((byte) => byte === 0) ? null : quiet),
+  },
   { name: 'opens', kind: 'count', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ total }) => total.opens },
   {
     name: 'open_at_scrape',
     kind: 'count',
     isRequired: true,
-    encoding: 'DELTA_BINARY_PACKED',
+    encoding: 'PLAIN',
+    isGzipped: true,
     of: ({ total }) => total.openAtScrape,
   },
   { name: 'bytes', kind: 'count', isRequired: true, encoding: 'DELTA_BINARY_PACKED', of: ({ total }) => total.bytes },
@@ -80,11 +109,12 @@ export const TIMELINE_COLUMNS: readonly Column<Interval>[] = [
     name: 'clear_bytes',
     kind: 'count',
     isRequired: true,
-    encoding: 'DELTA_BINARY_PACKED',
+    encoding: 'PLAIN',
+    isGzipped: true,
     of: ({ total }) => total.clearBytes,
   },
   { name: 'window_opens', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('opens') },
-  { name: 'window_open_at_scrape', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('openAtScrape') },
+  { name: 'window_open_at_scrape', kind: 'list', of: listOf('openAtScrape') },
   { name: 'window_bytes', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: listOf('bytes') },
   { name: 'window_clear_bytes', kind: 'list', encoding: 'DELTA_BINARY_PACKED', of: clearBytesOf },
 ]
@@ -154,7 +184,12 @@ export function coverageIn(body: Uint8Array): Buffer {
 const READ = TIMELINE_COLUMNS.map(({ name }) => name).filter((name) => name !== 'quiet_windows')
 
 /** Returns the interval of a row. */
-export function intervalOf(row: ReadRow, cluster: string): Interval {
+function intervalOf(row: ReadRow, cluster: string): Interval {
+  return { ...intervalWithoutActivity(row, cluster), activity: activityOf(row) }
+}
+
+/** Returns the interval of a row of a table without the counts of each window. */
+export function intervalWithoutActivity(row: ReadRow, cluster: string): Omit<Interval, 'activity'> {
   const text = (name: string) => row[name] as string
   const maybe = (name: string) => (row[name] ?? null) as string | null
   const settings = maybe('settings')
@@ -198,7 +233,6 @@ export function intervalOf(row: ReadRow, cluster: string): Interval {
       bytes: Number(row['bytes']),
       clearBytes: Number(row['clear_bytes']),
     },
-    activity: activityOf(row),
   }
 }
 
