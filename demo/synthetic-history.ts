@@ -1,14 +1,16 @@
 /** A store with months of history that never was: for looking at strips, trends and changes. It says so of itself everywhere, and is not sealed. */
-import { rename, writeFile } from 'node:fs/promises'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import type { Snapshot } from '../lib/model/snapshot.ts'
 import type { Window } from '../lib/model/time.ts'
 import type { WindowResult } from '../lib/model/window.ts'
 import { concurrently } from '../lib/concurrently.ts'
 import { compactCluster } from '../lib/history/derive.ts'
 import { readWindow } from '../lib/history/cluster-state.ts'
+import { evidencePrefix } from '../lib/store/keys.ts'
+import { sha256Of } from '../lib/store/objects/derived-object.ts'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
-import { type DirectoryEffects, diskEffects } from '../lib/store/objects/directory-effects.ts'
-import type { Objects } from '../lib/store/objects/objects.ts'
+import type { DirectoryEffects } from '../lib/store/objects/directory-effects.ts'
+import type { Objects, StoredObject } from '../lib/store/objects/objects.ts'
 import { writeAttempt } from '../lib/store/evidence/evidence.ts'
 import { declareWaivers } from '../lib/store/registry/declarations.ts'
 import { addCluster, readClusters } from '../lib/store/registry/registry.ts'
@@ -33,18 +35,56 @@ export const SYNTHETIC_WORDS =
  */
 function hastyEffects(): DirectoryEffects {
   const folders = new Set<string>()
+  const bodies = new Map<string, Uint8Array>()
   return {
-    ...diskEffects,
     async makeDirectory(path) {
       if (folders.has(path)) return
-      await diskEffects.makeDirectory(path)
+      // At once: to wait for each of thousands of small files takes longer than to make it.
+      mkdirSync(path, { recursive: true, mode: 0o700 })
       folders.add(path)
     },
-    writeFile: (path, body) => writeFile(path, body, { flag: 'wx', mode: 0o600 }),
-    link: rename,
-    // It has its lasting name by then.
-    removeFile: async () => {},
-    syncDirectory: async () => {},
+    // A file gets its lasting name at once.
+    async writeFile(path, body) {
+      bodies.set(path, body)
+    },
+    async link(from, to) {
+      writeFileSync(to, bodies.get(from) ?? '', { flag: 'wx', mode: 0o600 })
+    },
+    async rename(from, to) {
+      writeFileSync(to, bodies.get(from) ?? '', { mode: 0o600 })
+    },
+    async removeFile(path) {
+      bodies.delete(path)
+    },
+    async syncDirectory() {},
+  }
+}
+
+/** A store in a new folder that nobody else writes to: what was not written here is not there, and evidence is read from memory. */
+function ownObjects(folder: string): Objects {
+  const objects = directoryObjects(folder, hastyEffects())
+  const written = new Set<string>()
+  const evidence = new Map<string, StoredObject>()
+  return {
+    ...objects,
+    async get(key) {
+      return evidence.get(key) ?? (written.has(key) ? objects.get(key) : undefined)
+    },
+    async putOnce(key, body) {
+      await objects.putOnce(key, body)
+      written.add(key)
+      if (key.startsWith(evidencePrefix)) evidence.set(key, { body, etag: sha256Of(body), version: null })
+    },
+    async putIf(key, body, etag) {
+      if (etag !== null || written.has(key)) return objects.putIf(key, body, etag)
+      // The tag of an object in a directory is its hash.
+      await objects.putOnce(key, body)
+      written.add(key)
+      return sha256Of(body)
+    },
+    async *list(prefix, startAfter = '') {
+      yield* [...written].filter((key) => key.startsWith(prefix) && key > startAfter).sort()
+    },
   }
 }
 
@@ -68,7 +108,7 @@ export async function makeSyntheticHistory(
   { recorded, version, user }: SyntheticDeps,
 ): Promise<Objects> {
   const base = await recordedOf(windows, recorded)
-  const objects = directoryObjects(folder, hastyEffects())
+  const objects = ownObjects(folder)
   const last = Math.floor(toSeconds(until) / HOUR_SECONDS) * HOUR_SECONDS
   const first = last - HOURS * HOUR_SECONDS
   const author = { now: new Date(first * 1000), by: user }
