@@ -1,12 +1,14 @@
-import { type JWTVerifyGetKey, createRemoteJWKSet, errors, jwtVerify } from 'jose'
-import { type Access, bearerOf, clustersOf } from './access.ts'
+import { type JWTVerifyGetKey, createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose'
+import { type AddressCheck, addressCheck } from '../../net/refused-addresses.ts'
+import { checkedFetch } from '../../net/checked-fetch.ts'
+import { type Access, type Grant, bearerOf, clustersOf } from './access.ts'
 
 /** Whose tokens are believed. */
 export type JwtIssuer = {
   /** As the tokens have it, letter by letter. */
   readonly issuer: string
-  /** Who a token must be meant for. */
-  readonly audience: string
+  /** Who a token must be meant for: one of them. */
+  readonly audience: string | readonly string[]
   /** The claim that names clusters, as of {@link clustersOf}. */
   readonly claim: string
 }
@@ -24,35 +26,59 @@ const MAX_TOKEN_LENGTH = 16_384
 const KEYS_TIMEOUT_MS = 5_000
 const KEYS_COOLDOWN_MS = 30_000
 
-/** The public keys that an issuer publishes (JWKS): asked for with the first token, and again for a key that is not known yet. */
-export function publishedKeys(url: URL): JWTVerifyGetKey {
-  return createRemoteJWKSet(url, { timeoutDuration: KEYS_TIMEOUT_MS, cooldownDuration: KEYS_COOLDOWN_MS })
+/**
+ * The public keys that an issuer publishes (JWKS): asked for with the first token, and again for a key that is not known yet.
+ *
+ * @param check which addresses may be connected to; by default all but metadata services and the like
+ */
+export function publishedKeys(url: URL, check: AddressCheck = addressCheck(undefined)): JWTVerifyGetKey {
+  return createRemoteJWKSet(url, {
+    timeoutDuration: KEYS_TIMEOUT_MS,
+    cooldownDuration: KEYS_COOLDOWN_MS,
+    [customFetch]: checkedFetch(check),
+  })
 }
 
+/** What a token opens, and when it expires, in milliseconds since the epoch. */
+export type CheckedToken = { readonly grant: Grant; readonly expiresAt: number }
+
 /**
- * Lets in who brings a token (JWT, as `Authorization: Bearer`) that the issuer signed for the audience and that has not expired; a claim limits what they see, and
- * without it they see nothing. Throws where the issuer's keys cannot be read: then nothing can be told of any token.
+ * Checks a token (JWT): that the issuer signed it for the audience, and that it has not expired. A claim limits what its bearer sees; without it they see nothing.
+ * Undefined for any other token. Throws if the issuer's keys cannot be read: then nothing can be told of any token.
  */
-export function jwtAccess({ issuer, audience, claim }: JwtIssuer, keys: JWTVerifyGetKey, now: () => Date): Access {
+export async function checkToken(
+  token: string,
+  { issuer, audience, claim }: JwtIssuer,
+  keys: JWTVerifyGetKey,
+  now: Date,
+): Promise<CheckedToken | undefined> {
+  if (token.length > MAX_TOKEN_LENGTH) return undefined
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      issuer,
+      audience: typeof audience === 'string' ? audience : [...audience],
+      algorithms: ALGORITHMS,
+      requiredClaims: ['exp'],
+      clockTolerance: TOLERANCE_SECONDS,
+      currentDate: now,
+    })
+    return {
+      grant: { subject: payload.sub ?? 'unnamed', clusters: clustersOf(payload[claim]) },
+      expiresAt: (payload.exp ?? 0) * 1000,
+    }
+  } catch (error) {
+    if (isOfToken(error)) return undefined
+    throw new Error(`Cannot read the keys of the issuer: ${error instanceof Error ? error.message : 'it failed'}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Lets in who brings a token as `Authorization: Bearer` that {@link checkToken} accepts. Throws as that does. */
+export function jwtAccess(issuer: JwtIssuer, keys: JWTVerifyGetKey, now: () => Date): Access {
   return async (request) => {
     const token = bearerOf(request)
-    if (token === undefined || token.length > MAX_TOKEN_LENGTH) return undefined
-    try {
-      const { payload } = await jwtVerify(token, keys, {
-        issuer,
-        audience,
-        algorithms: ALGORITHMS,
-        requiredClaims: ['exp'],
-        clockTolerance: TOLERANCE_SECONDS,
-        currentDate: now(),
-      })
-      return { subject: payload.sub ?? 'unnamed', clusters: clustersOf(payload[claim]) }
-    } catch (error) {
-      if (isOfToken(error)) return undefined
-      throw new Error(`Cannot read the keys of the issuer: ${error instanceof Error ? error.message : 'it failed'}`, {
-        cause: error,
-      })
-    }
+    return token === undefined ? undefined : (await checkToken(token, issuer, keys, now()))?.grant
   }
 }
 
