@@ -5,7 +5,7 @@ import { readStatus } from '../lib/jobs/read-status.ts'
 import type { Access } from '../lib/query/access/access.ts'
 import { localTokenAccess } from '../lib/query/access/local-token.ts'
 import { type Listening, listen } from '../lib/query/listen.ts'
-import { createSite } from '../lib/query/site.ts'
+import { type SiteDeps, createSite } from '../lib/query/site.ts'
 import type { Objects } from '../lib/store/objects/objects.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
 import type { RunLog } from './commands/run/run-log.ts'
@@ -35,6 +35,8 @@ export async function startSite(
     access,
     url,
     log,
+    signIn,
+    takesTokens = true,
   }: {
     readonly objects: Objects
     readonly host: string
@@ -42,7 +44,7 @@ export async function startSite(
     readonly access: Access | null
     readonly url: string | null
     readonly log: RunLog | null
-  },
+  } & Pick<SiteDeps, 'signIn' | 'takesTokens'>,
   { version, now, err }: Pick<Console, 'version' | 'now' | 'err'>,
 ): Promise<RunningSite> {
   const token = randomBytes(32).toString('base64url')
@@ -52,6 +54,8 @@ export async function startSite(
     access: access ?? localTokenAccess(token),
     hasLink: access === null,
     isSecure: url?.startsWith('https:') === true,
+    signIn,
+    takesTokens,
     readStatus: (asked) => readStatus({ ...asked, version }, { objects }),
     isHealthy: async () => {
       await readClusters({ objects })

@@ -4,7 +4,8 @@ import { type Console, UsageError } from '../console.ts'
 import { openStore, placeOf } from '../open-store.ts'
 import { readUrl } from '../option-values.ts'
 import { startSite, untilStopped } from '../serve-site.ts'
-import { type AccessOptions, accessOn, addAccessOptions, openAccess } from './run/run-access.ts'
+import { type AccessOptions, accessOn, addAccessOptions, noTokens, openAccess } from './run/run-access.ts'
+import { openSignIn } from './run/run-sign-in.ts'
 import { type RunLog, runLog } from './run/run-log.ts'
 
 type ServeOptions = AccessOptions & {
@@ -38,17 +39,34 @@ export function addServe(program: Command, console: Console): void {
       const port = readPort(options.port)
       const log = readLog(options.log, console)
       const url = readUrl(options.url ?? console.config.url)
-      const given = await openAccess(options, console.now)
+      const tokens = await openAccess(options, console)
+      const signIn = await openSignIn(options, url, console)
+      const given = tokens ?? (signIn === undefined ? undefined : noTokens)
       // Refuses to answer everybody on the network; on this machine the link decides.
       accessOn(options.host, given)
       // Before anything is begun, so that no signal is missed.
       const stopped = untilStopped()
       const objects = openStore(options, console)
-      const server = await startSite({ objects, host: options.host, port, access: given ?? null, url, log }, console)
+      await signIn?.issuer.ready()
+      const server = await startSite(
+        {
+          objects,
+          host: options.host,
+          port,
+          access: given ?? null,
+          url,
+          log,
+          signIn,
+          takesTokens: tokens !== undefined || signIn === undefined,
+        },
+        console,
+      )
       console.out(`Serving store ${printable(placeOf(options, console.config))} at ${server.url} (reads only)`)
       console.out(
         server.link === null
-          ? 'Sign in there with a token.'
+          ? signIn === undefined
+            ? 'Sign in there with a token.'
+            : `Sign in at ${url ?? server.url}.`
           : `Open this link; it lets in whoever has it:\n  ${server.link}`,
       )
       await stopped

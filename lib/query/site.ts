@@ -1,6 +1,9 @@
 /** Everything that one server answers: the pages for people, and the API for programs. */
-import { isOnLoopback } from './access/access.ts'
+import { type Access, firstAccess, isOnLoopback } from './access/access.ts'
 import { type ApiDeps, createApi } from './api.ts'
+import type { Issuer } from './oidc/issuer.ts'
+import type { Sealer } from './oidc/sealed.ts'
+import { createOidcSessions } from './oidc/session.ts'
 import type { ReadStatus } from './pages/read-history.ts'
 import { createPages } from './pages/pages.ts'
 import { createSessions, withSession } from './pages/sessions.ts'
@@ -14,6 +17,10 @@ export type SiteDeps = ApiDeps & {
   readonly hasLink: boolean
   /** People reach it by https. */
   readonly isSecure: boolean
+  /** Where people sign in, and what seals their sessions; absent: nowhere. */
+  readonly signIn?: { readonly issuer: Issuer; readonly sealer: Sealer } | undefined
+  /** False: no token can be pasted. */
+  readonly takesTokens?: boolean
 }
 
 /** Answers a request; `environment` as of `Access`. */
@@ -24,9 +31,19 @@ const API = /^\/(v1|health|unsubscribe|d|openapi\.json)(\/|$)/
 
 /** The site: a session of the pages opens the API, too, so that pages can link to what it answers. */
 export function createSite(version: string, deps: SiteDeps): Site {
-  const sessions = createSessions(deps.now)
-  const api = createApi(version, deps)
-  const pages = createPages(version, { ...deps, sessions })
+  const { signIn, now, isSecure } = deps
+  const sessions = createSessions(now)
+  const oidc = signIn === undefined ? null : { ...signIn, sessions: createOidcSessions(signIn.sealer, isSecure, now) }
+  const access: Access = oidc === null ? deps.access : firstAccess([deps.access, oidc.sessions.access])
+  const api = createApi(version, { ...deps, access })
+  const pages = createPages(version, {
+    ...deps,
+    access,
+    sessions,
+    oidc,
+    takesTokens: deps.takesTokens ?? true,
+    issuerName: oidc?.issuer.name ?? null,
+  })
   return {
     fetch(request, environment) {
       // A page on the web could otherwise ask by a name of its own that leads here.

@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { run, start } from '../support/process/command-line.ts'
+import { CLIENT, startOidcServer } from '../support/servers/oidc-server.ts'
+import { plainBrowser } from '../support/servers/plain-browser.ts'
 import { fillHistories } from '../support/stored/asked-store.ts'
 
 const TOKEN = '0123456789abcdef0123456789abcdef'
@@ -107,8 +109,61 @@ test('it refuses to answer a whole network without saying who gets in, in one li
     assert.deepEqual([code, stdout], [2, ''])
     assert.match(
       stderr,
-      /^Cannot listen on "[^"]+" for everybody: wanted --token-file or --jwt-issuer, or a loopback address[^\n]*\n$/,
+      /^Cannot listen on "[^"]+" for everybody: wanted --token-file, --jwt-issuer or --oidc-issuer, or a loopback address[^\n]*\n$/,
     )
+  }
+})
+
+test('people sign in at an issuer, with a secret from a file', async (t) => {
+  const issuer = await startOidcServer(t, () => new Date())
+  issuer.user({ sub: 'ann', teams: ['west'] })
+  writeFileSync(join(folder, 'secret'), `${CLIENT.secret}\n`, { mode: 0o600 })
+  // A proxy would stand at this address; it is the one that the issuer leads back to.
+  const { child, url, lines } = await serve(
+    ...['--oidc-issuer', issuer.url, '--oidc-client', CLIENT.id, '--oidc-secret-file', 'secret'],
+    ...['--jwt-claim', 'teams', '--url', 'http://localhost:9', '--log', 'json'],
+  )
+  assert.equal(lines[1], 'Sign in at http://localhost:9.')
+  const browser = plainBrowser()
+  const begun = await browser.ask(new URL('/sign-in?next=/log', url))
+  const atIssuer = await browser.ask(begun.headers.get('location') ?? '')
+  const back = new URL(atIssuer.headers.get('location') ?? '')
+  assert.equal(back.origin + back.pathname, 'http://localhost:9/sign-in/callback')
+  const page = await browser.visit(new URL(back.pathname + back.search, url))
+  assert.deepEqual([page.status, page.url.href], [200, new URL('/log', url).href])
+  assert.match(issuer.tokenRequests[0]?.authorization ?? '', /^Basic /)
+  assert.equal((await browser.visit(new URL('/paths?cluster=east', url))).status, 404)
+  assert.equal(await stop(child, 'SIGTERM'), 0)
+  assert.doesNotMatch(lines.join(), /code=|state=/)
+  assert.match(lines.join(), /"subject":"ann"/)
+})
+
+test('where people sign in is checked at the start, in one line', async (t) => {
+  const issuer = await startOidcServer(t, () => new Date())
+  issuer.misbehave({ metadata: { issuer: 'https://other.example' } })
+  writeFileSync(join(folder, 'readable'), 'x', { mode: 0o644 })
+  const oidc = (address: string, ...args: string[]) => ['--oidc-issuer', address, '--oidc-client', 'c', ...args]
+  const url = ['--url', 'https://ct.example.com']
+  const login = 'https://login.example.com'
+  for (const [args, wanted, line] of [
+    [['--oidc-issuer', login], 2, /wanted --oidc-issuer and --oidc-client together/],
+    [['--oidc-client', 'c'], 2, /wanted --oidc-issuer and --oidc-client together/],
+    [oidc(login), 2, /^Cannot let people sign in: wanted --url/],
+    [oidc(login, '--url', 'http://ct.example.com'), 2, /wanted a --url with https and without a path/],
+    [oidc(login, '--url', 'https://example.com/ct'), 2, /wanted a --url with https and without a path/],
+    [oidc('http://login.example.com', ...url), 2, /at "http:\/\/login.example.com": wanted the URL of an issuer/],
+    [oidc('https://a:b@login.example.com', ...url), 2, /wanted the URL of an issuer/],
+    [oidc('https://169.254.169.254', ...url), 2, /the address 169\.254\.169\.254 is refused, it is link-local/],
+    [oidc(login, ...url, '--oidc-scope', 'profile'), 2, /wanted names separated by spaces, "openid" among them/],
+    [oidc(login, ...url, '--oidc-secret-file', 'nowhere'), 1, /the client secret file "nowhere" does not exist/],
+    [oidc(login, ...url, '--oidc-secret-file', 'readable'), 1, /the client secret file "readable", run "chmod 600/],
+    [oidc(issuer.url, ...url), 1, /^Cannot use the issuer "http:\/\/127\.0\.0\.1:\d+\/": /],
+    [oidc('http://127.0.0.1:9', ...url), 1, /^Cannot use the issuer "http:\/\/127\.0\.0\.1:9\/": .*ECONNREFUSED/],
+  ] as const) {
+    const { code, stderr } = await run(['serve', '--store', 'store', '--port', '0', ...args], { folder })
+    assert.equal(code, wanted, `${args.join(' ')}: ${stderr}`)
+    assert.match(stderr, line)
+    assert.equal(stderr.trim().split('\n').length, 1)
   }
 })
 

@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { readText } from '../../../lib/net/credential-files.ts'
+import { addressCheck } from '../../../lib/net/refused-addresses.ts'
 import {
   type Access,
   TokenFileError,
@@ -11,10 +11,13 @@ import {
 } from '../../../lib/query/access/access.ts'
 import { jwtAccess, publishedKeys } from '../../../lib/query/access/jwt.ts'
 import { printable } from '../../../lib/text/printable.ts'
+import type { Config } from '../../../lib/config.ts'
 import { UsageError } from '../../console.ts'
+import { refuseReadable } from './refuse-readable.ts'
+import { type SignInOptions, addSignInOptions } from './run-sign-in.ts'
 
 /** The options that say who gets in. */
-export type AccessOptions = {
+export type AccessOptions = SignInOptions & {
   readonly tokenFile?: string
   readonly jwtIssuer?: string
   readonly jwtAudience?: string
@@ -22,28 +25,42 @@ export type AccessOptions = {
   readonly jwtClaim: string
 }
 
-/** Adds the options that {@link openAccess} reads. */
+/** Adds the options that {@link openAccess} and `openSignIn` read. */
 export function addAccessOptions(command: Command): Command {
-  return command
+  const withTokens = command
     .option('--token-file <file>', 'who gets in: a token a line, and after it the clusters that it opens')
     .option('--jwt-issuer <url>', 'who gets in, too: whoever has a token (JWT) of this issuer')
     .option('--jwt-audience <name>', '... that is meant for this audience')
     .option('--jwt-keys <url>', '... and signed by a key that stands there (JWKS)')
-    .option('--jwt-claim <name>', '... the claim that names the clusters', 'ciphertrail_clusters')
+    .option(
+      '--jwt-claim <name>',
+      '... the claim that names the clusters, of those who sign in, too',
+      'ciphertrail_clusters',
+    )
+  return addSignInOptions(withTokens)
 }
 
-/** Who gets in; undefined where no option says so. Throws UsageError, and an `Error` of one line for a file that cannot be used. */
-export async function openAccess(options: AccessOptions, now: () => Date): Promise<Access | undefined> {
+/** Who gets in by a token; undefined where no option says so. Throws UsageError, and an `Error` of one line for a file that cannot be used. */
+export async function openAccess(
+  options: AccessOptions,
+  { config, now }: { readonly config: Pick<Config, 'allowedNetworks'>; readonly now: () => Date },
+): Promise<Access | undefined> {
   const { tokenFile } = options
-  const ways = [...(tokenFile === undefined ? [] : [await fileAccess(tokenFile)]), ...tokensOfIssuer(options, now)]
+  const ways = [
+    ...(tokenFile === undefined ? [] : [await fileAccess(tokenFile)]),
+    ...tokensOfIssuer(options, config, now),
+  ]
   return ways.length === 0 ? undefined : firstAccess(ways)
 }
+
+/** Lets in nobody by a token: where people sign in only. */
+export const noTokens: Access = async () => undefined
 
 /** On loopback everybody on this machine gets in where nobody else is named; elsewhere somebody must be. Throws UsageError. */
 export function accessOn(host: string, access: Access | undefined): Access {
   if (access === undefined && !isLoopback(host))
     throw new UsageError(
-      `Cannot listen on "${printable(host)}" for everybody: wanted --token-file or --jwt-issuer, or a loopback address such as 127.0.0.1`,
+      `Cannot listen on "${printable(host)}" for everybody: wanted --token-file, --jwt-issuer or --oidc-issuer, or a loopback address such as 127.0.0.1`,
     )
   return access ?? loopbackAccess
 }
@@ -57,7 +74,7 @@ export function accessOn(host: string, access: Access | undefined): Access {
 export function refuseOpenUrl(url: string | null, access: Access | undefined): void {
   if (access !== undefined || url === null || isLoopback(new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'))) return
   throw new UsageError(
-    `Cannot answer at "${printable(url)}" for everybody: wanted --token-file or --jwt-issuer, or no --url (CIPHERTRAIL_URL) but of a loopback address`,
+    `Cannot answer at "${printable(url)}" for everybody: wanted --token-file, --jwt-issuer or --oidc-issuer, or no --url (CIPHERTRAIL_URL) but of a loopback address`,
   )
 }
 
@@ -65,6 +82,7 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
 
 function tokensOfIssuer(
   { jwtIssuer: issuer, jwtAudience: audience, jwtKeys, jwtClaim: claim }: AccessOptions,
+  { allowedNetworks }: Pick<Config, 'allowedNetworks'>,
   now: () => Date,
 ): Access[] {
   if (issuer === undefined && audience === undefined && jwtKeys === undefined) return []
@@ -72,7 +90,9 @@ function tokensOfIssuer(
     throw new UsageError(
       'Cannot check tokens of an issuer: wanted --jwt-issuer, --jwt-audience and --jwt-keys together',
     )
-  return [jwtAccess({ issuer, audience, claim }, publishedKeys(readKeysUrl(jwtKeys)), now)]
+  return [
+    jwtAccess({ issuer, audience, claim }, publishedKeys(readKeysUrl(jwtKeys), addressCheck(allowedNetworks)), now),
+  ]
 }
 
 /** Whoever can change the keys on their way lets himself in. */
@@ -86,22 +106,10 @@ function readKeysUrl(text: string): URL {
   )
 }
 
-/** As of the log's key: whoever else can read it gets in, and whoever can write it lets others in. One that is not there is told by whoever reads it. */
-async function refuseReadable(file: string): Promise<void> {
-  const mode = await stat(file).then(
-    (stats) => stats.mode,
-    () => 0,
-  )
-  if ((mode & 0o077) !== 0)
-    throw new Error(
-      `others than its owner may read or write the token file "${printable(file)}", run "chmod 600 ${printable(file)}" and judge whether they have`,
-    )
-}
-
 /** A file that is wrong is told at the start; one that becomes so later lets nobody in. */
 async function fileAccess(file: string): Promise<Access> {
   const tokens = async () => {
-    await refuseReadable(file)
+    await refuseReadable(file, 'the token file')
     return parseTokens(await readText(file, 'the token file'))
   }
   try {

@@ -5,7 +5,8 @@ import { Cron } from 'croner'
 import type { Command } from 'commander'
 import { webhookPost } from '../../../lib/deliver/send/webhook.ts'
 import type { Access } from '../../../lib/query/access/access.ts'
-import { createSite } from '../../../lib/query/site.ts'
+import { IssuerError } from '../../../lib/query/oidc/issuer.ts'
+import { type SiteDeps, createSite } from '../../../lib/query/site.ts'
 import { type Listening, listen } from '../../../lib/query/listen.ts'
 import { printable } from '../../../lib/text/printable.ts'
 import { checkedZone } from '../../../lib/time/week.ts'
@@ -17,7 +18,8 @@ import { makeFolder } from '../../../lib/store/objects/folder.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
 import { readClusters } from '../../../lib/store/registry/registry.ts'
 import { type Console, UsageError } from '../../console.ts'
-import { type AccessOptions, accessOn, addAccessOptions, openAccess, refuseOpenUrl } from './run-access.ts'
+import { type AccessOptions, accessOn, addAccessOptions, noTokens, openAccess, refuseOpenUrl } from './run-access.ts'
+import { openSignIn } from './run-sign-in.ts'
 import { type RunLog, runLog } from './run-log.ts'
 import { workerSettings } from './worker.ts'
 import { MAIL_HELP, openMail, publishAlert } from '../../mail-settings.ts'
@@ -52,6 +54,8 @@ type RunSettings = {
   readonly mail: ServiceDeps['mail']
   /** People reach it by https. */
   readonly isHttps: boolean
+  readonly signIn: SiteDeps['signIn']
+  readonly takesTokens: boolean
 }
 
 /** Each minute, some seconds after it began: windows end with a minute, and everybody asks at its first second. */
@@ -92,7 +96,7 @@ export function addRun(program: Command, console: Console): void {
     .option('--log <form>', 'json or text: a line on standard output for each thing that happens', 'text')
     .addHelpText(
       'after',
-      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file and --jwt-issuer it answers everybody on this machine, and\nlistens on a loopback address only; a --url of another address is then refused.\nThe report of a week is made six hours after its end, when nothing of it can be\ncollected any more.\n\n${MAIL_HELP}`,
+      `\nExamples:\n  ciphertrail run\n  ciphertrail run --store /var/lib/ciphertrail --listen 0.0.0.0:8080 \\\n      --token-file /etc/ciphertrail/tokens --log json\n\nWithout --token-file, --jwt-issuer and --oidc-issuer it answers everybody on this machine, and\nlistens on a loopback address only; a --url of another address is then refused.\nThe report of a week is made six hours after its end, when nothing of it can be\ncollected any more.\n\n${MAIL_HELP}`,
     )
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<RunOptions>()
@@ -135,7 +139,9 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     throw new UsageError(`Cannot write the log as "${printable(options.log)}": wanted json or text`)
   const bare = host.replace(/^\[(.*)\]$/, '$1')
   const url = readUrl(options.url ?? config.url)
-  const given = await openAccess(options, now)
+  const tokens = await openAccess(options, { config, now })
+  const signIn = await openSignIn(options, url, { config, now })
+  const given = tokens ?? (signIn === undefined ? undefined : noTokens)
   const access = accessOn(bare, given)
   refuseOpenUrl(url, given)
   return {
@@ -149,6 +155,8 @@ async function readSettings(options: RunOptions, { config, now, out }: Console):
     log: runLog(options.log, out),
     mail: await mailOf(options, config),
     isHttps: url?.startsWith('https:') === true,
+    signIn,
+    takesTokens: tokens !== undefined || signIn === undefined,
   }
 }
 
@@ -175,7 +183,7 @@ async function withRunLock(place: string, run: () => Promise<void>): Promise<{ r
 
 /** Runs until a signal comes, and until what is under way then has ended or its time is over. */
 async function serve(
-  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail, isHttps }: RunSettings,
+  { host, port, access, timeZone, clustersAtOnce, stopMs, log, mail, isHttps, signIn, takesTokens }: RunSettings,
   {
     objects,
     signer,
@@ -213,6 +221,8 @@ async function serve(
     access,
     hasLink: false,
     isSecure: isHttps,
+    signIn,
+    takesTokens,
     readStatus: (asked) => readStatus({ ...asked, version }, { objects }),
     isHealthy: async () => service.isHealthy(),
     log: ({ error, ...request }) =>
@@ -223,6 +233,7 @@ async function serve(
   const fix = await rightsFix(place)
   if (fix !== null) log('warn', 'readable', { store: place, fix })
   await logReplays(objects, log)
+  await checkIssuer(signIn, log)
   const clock = new Cron(EACH_MINUTE, { timezone: 'UTC' }, () => service.tick())
   void service.tick()
   await stopped
@@ -233,6 +244,16 @@ async function serve(
   log('info', 'stopped', { abandoned: !isDone })
   // What is under way holds connections open; nothing of it is half written, and the next start makes it good.
   if (!isDone) process.exit(0)
+}
+
+/** Windows are collected also while nobody can sign in: the issuer is asked again for whoever does. */
+async function checkIssuer(signIn: SiteDeps['signIn'], log: RunLog): Promise<void> {
+  try {
+    await signIn?.issuer.ready()
+  } catch (error) {
+    if (!(error instanceof IssuerError)) throw error
+    log('warn', 'sign-in', { message: error.message })
+  }
 }
 
 /** Says once of which clusters nothing is collected. A registry that cannot be read is told where windows are planned. */

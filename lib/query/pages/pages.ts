@@ -16,14 +16,20 @@ import { type ReadStatus, createHistoryReader } from './read-history.ts'
 import { BusyError } from './read-limit.ts'
 import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } from './render.ts'
 import { reportsPage } from './reports-page.ts'
-import { type Sessions, sessionOf } from './sessions.ts'
-import { BARE, type SignInDeps, enter, signIn, signInPage, signOut } from './sign-in.ts'
+import { type OidcDeps, SIGNED_OUT, addOidcRoutes } from './oidc-sign-in.ts'
+import type { Sessions } from './sessions.ts'
+import { BARE, type SignInDeps, bringsSession, enter, signIn, signInPage, signOut } from './sign-in.ts'
 import { clustersPage, flowPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
 /** What the pages need beside what the API needs. */
 export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log'> &
-  SignInDeps & { readonly sessions: Sessions; readonly readStatus: ReadStatus }
+  SignInDeps & {
+    readonly sessions: Sessions
+    readonly readStatus: ReadStatus
+    /** Where people sign in; null where they do not. */
+    readonly oidc: OidcDeps | null
+  }
 
 /** Each page by its address, as Hono's router has it. */
 const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
@@ -68,8 +74,10 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     })
   })
   app.get(stylesheet().path, () => stylesResponse())
-  app.post('/sign-in', ({ req, env }) => signIn(req.raw, env, deps))
-  app.post('/sign-out', ({ req }) => signOut(req.raw, deps))
+  if (deps.takesTokens) app.post('/sign-in', ({ req, env }) => signIn(req.raw, env, deps))
+  const { oidc } = deps
+  app.post('/sign-out', ({ req }) => signOut(req.raw, deps, oidc && { sessions: oidc.sessions, signedOut: SIGNED_OUT }))
+  if (oidc !== null) addOidcRoutes(app, oidc, (context, message) => context.set('failure', message))
   if (deps.hasLink)
     app.get('/enter/:token', async ({ req, env }) => {
       const entered =
@@ -85,11 +93,16 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
       const asked = new URL(req.url)
       if (grant === undefined) return signInPage(req.raw, `${asked.pathname}${asked.search}`, deps)
       context.set('subject', grant.subject)
-      const canSignOut = sessionOf(req.raw) !== undefined
+      const canSignOut = bringsSession(req.raw)
       if (grant.clusters !== 'all' && grant.clusters.length === 0)
-        return messagePage(403, 'No cluster is granted', ['Whoever runs ciphertrail can grant some to your token.'], {
-          canSignOut,
-        })
+        return messagePage(
+          403,
+          'No cluster is granted',
+          ['Whoever runs ciphertrail can grant some to your token or account.'],
+          {
+            canSignOut,
+          },
+        )
       const query = readPageQuery(asked.searchParams, now())
       const names = req.path.includes('%') ? {} : req.param()
       const { title, template, view, replay, standing } = await make({ query, grant, names }, pageDeps)
@@ -110,12 +123,12 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
     const isPage = PAGES.some(([path]) => path === req.path) || ['/sign-in', '/sign-out'].includes(req.path)
     if (!isPage || req.method === 'GET' || req.method === 'HEAD')
       return messagePage(404, 'There is no such page', ['Its address may have been copied in part.'], {
-        canSignOut: sessionOf(req.raw) !== undefined,
+        canSignOut: bringsSession(req.raw),
       })
     return messagePage(405, 'This page is only read', [], { canSignOut: false }, { allow: 'GET, HEAD' })
   })
   app.onError((thrown, context) => {
-    const canSignOut = sessionOf(context.req.raw) !== undefined
+    const canSignOut = bringsSession(context.req.raw)
     if (thrown instanceof ProblemError) {
       const [title, lines] = problemWords(thrown)
       return messagePage(statusOf(thrown.kind), title, lines, { canSignOut })

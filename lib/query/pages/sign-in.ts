@@ -1,6 +1,7 @@
-/** How people get in: by the link that a server on this machine printed, or by a token that is pasted once. */
+/** How people get in: by the link that a server on this machine printed, by a token that is pasted once, or at an issuer (`oidc-sign-in.ts`). */
 import { type Access, bearerOf } from '../access/access.ts'
 import { type Frame, pageResponse } from './render.ts'
+import { type OidcSessions, bringsOidcSession } from '../oidc/session.ts'
 import { type Sessions, bringing, sessionCookie, sessionOf } from './sessions.ts'
 
 /** What signing in needs. */
@@ -11,6 +12,10 @@ export type SignInDeps = {
   readonly hasLink: boolean
   /** People reach it by https. */
   readonly isSecure: boolean
+  /** Tokens can be pasted. */
+  readonly takesTokens: boolean
+  /** The issuer where people sign in, for people; null where there is none. */
+  readonly issuerName: string | null
 }
 
 /** Longer than any token, and the form around it. */
@@ -19,9 +24,23 @@ const MAX_FORM_BYTES = 32_768
 /** Around a page that nobody is signed in to. */
 export const BARE: Omit<Frame, 'title'> = { places: [], replay: null, standing: '', past: null, canSignOut: false }
 
-/** Answers somebody who is not known with a page that asks for a token. */
-export function signInPage(request: Request, next: string, { hasLink }: Pick<SignInDeps, 'hasLink'>): Response {
-  const wasSignedIn = sessionOf(request) !== undefined
+/** Whether a browser brings a session of either kind, over or not. */
+export function bringsSession(request: Request): boolean {
+  return sessionOf(request) !== undefined || bringsOidcSession(request)
+}
+
+/** The address that leads to the issuer, and from there to a page of this server. */
+export function signInHref(next: string): string {
+  return `/sign-in?${new URLSearchParams({ next: localPath(next) })}`
+}
+
+/** Answers somebody who is not known with a page that leads to the issuer, asks for a token, or both. */
+export function signInPage(
+  request: Request,
+  next: string,
+  { hasLink, takesTokens, issuerName }: Pick<SignInDeps, 'hasLink' | 'takesTokens' | 'issuerName'>,
+): Response {
+  const wasSignedIn = bringsSession(request)
   const title = wasSignedIn ? 'Your session ended' : 'Sign in'
   return pageResponse(
     401,
@@ -31,12 +50,24 @@ export function signInPage(request: Request, next: string, { hasLink }: Pick<Sig
       view: {
         title,
         lines: [
-          hasLink
-            ? 'Open the link that “ciphertrail serve” printed when it started, or paste the token at its end.'
-            : 'Paste the token that you got from whoever runs ciphertrail. It is checked now and at each request, and is not written into a cookie.',
+          ...(issuerName === null
+            ? []
+            : [
+                `Sign in at ${issuerName}: it leads back to the page that you asked for, and says which clusters you may see.`,
+              ]),
+          ...(hasLink
+            ? ['Open the link that “ciphertrail serve” printed when it started, or paste the token at its end.']
+            : takesTokens
+              ? [
+                  `${issuerName === null ? 'Paste' : 'Or paste'} the token that you got from whoever runs ciphertrail. It is checked now and at each request, and is not written into a cookie.`,
+                ]
+              : []),
         ],
-        form: { next: localPath(next) },
-        links: [],
+        form: hasLink || takesTokens ? { next: localPath(next) } : null,
+        links:
+          issuerName === null
+            ? []
+            : [{ href: signInHref(next), title: wasSignedIn ? 'Sign in again' : `Sign in at ${issuerName}` }],
       },
     },
     { 'www-authenticate': 'Bearer' },
@@ -69,16 +100,26 @@ export async function enter(
   return seeOther(next, { 'set-cookie': sessionCookie(request, sessions.open(token), isSecure) })
 }
 
-/** Ends the session of whoever asks, and the cookie with it. */
-export function signOut(request: Request, { sessions, isSecure }: Pick<SignInDeps, 'sessions' | 'isSecure'>): Response {
+/** Ends the session of whoever asks, and the cookie with it. `oidc`: the sessions of the issuer and where their end is told; null where there is none. */
+export async function signOut(
+  request: Request,
+  { sessions, isSecure }: Pick<SignInDeps, 'sessions' | 'isSecure'>,
+  oidc: { readonly sessions: OidcSessions; readonly signedOut: string } | null,
+): Promise<Response> {
   if (isFromElsewhere(request))
     return refusedPage('This form was not sent from here', 'Sign out on a page of this server.')
   const name = sessionOf(request)
   if (name !== undefined) sessions.close(name)
-  return seeOther('/', { 'set-cookie': sessionCookie(request, null, isSecure) })
+  const isOfIssuer = oidc !== null && bringsOidcSession(request)
+  const response = seeOther(isOfIssuer ? oidc.signedOut : '/', {
+    'set-cookie': sessionCookie(request, null, isSecure),
+  })
+  if (isOfIssuer) response.headers.append('set-cookie', await oidc.sessions.close(request))
+  return response
 }
 
-function seeOther(location: string, headers: Readonly<Record<string, string>>): Response {
+/** Leads to another page, or to the issuer. */
+export function seeOther(location: string, headers: Readonly<Record<string, string>>): Response {
   return new Response(null, {
     status: 303,
     headers: { location, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', ...headers },

@@ -32,10 +32,16 @@ export type LocalSite = {
 export async function startLocalSite(
   t: Pick<TestContext, 'after'>,
   changes: Partial<SiteDeps> = {},
+  /** Where people sign in, for a site at this address. */
+  signInAt?: (url: string) => SiteDeps['signIn'],
 ): Promise<LocalSite> {
   const logged: RequestLog[] = []
   const objects = changes.objects ?? memoryObjects()
   if (changes.objects === undefined) await fillHistories(objects)
+  // Where it is, an issuer must know before.
+  let fetchOf: ReturnType<typeof createSite>['fetch'] = () => new Response(null, { status: 503 })
+  const server = await listen((request) => fetchOf(request), { host: '127.0.0.1', port: 0 })
+  t.after(() => server.close(0))
   const site = createSite('1.2.3', {
     objects,
     now: () => ASKED_AT,
@@ -45,10 +51,10 @@ export async function startLocalSite(
     readStatus: (asked) => readStatus({ ...asked, version: '1.2.3' }, { objects }),
     isHealthy: async () => true,
     log: (line) => logged.push(line),
+    signIn: signInAt?.(server.url),
     ...changes,
   })
-  const server = await listen(site.fetch, { host: '127.0.0.1', port: 0 })
-  t.after(() => server.close(0))
+  fetchOf = site.fetch
   const ask: LocalSite['ask'] = (path, init = {}) => fetch(new URL(path, server.url), { redirect: 'manual', ...init })
   return {
     url: server.url,
