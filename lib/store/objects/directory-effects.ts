@@ -1,5 +1,7 @@
 /** What a directory store does to the disk. */
-import { link, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
+import { Writable } from 'node:stream'
+import { callbackify } from 'node:util'
 import { makeFolder } from './folder.ts'
 
 /** All writes of a directory store to disk, one step each, so that a test can stop between any two of them. */
@@ -8,6 +10,8 @@ export type DirectoryEffects = {
   readonly makeDirectory: (path: string) => Promise<void>
   /** Makes a file that must not exist yet, and returns once its bytes are on disk. */
   readonly writeFile: (path: string, body: Uint8Array) => Promise<void>
+  /** The same with what `fill` writes into a stream, which it must end. */
+  readonly writeStream: <T>(path: string, fill: (sink: Writable) => Promise<T>) => Promise<T>
   /** Gives a file a second name; fails with EEXIST if that name is taken. */
   readonly link: (from: string, to: string) => Promise<void>
   /** Renames a file, replacing any file of that name. */
@@ -31,6 +35,16 @@ export const diskEffects: DirectoryEffects = {
       await file.close()
     }
   },
+  async writeStream(path, fill) {
+    const file = await open(path, 'wx', 0o600)
+    try {
+      const filled = await fill(streamInto(file))
+      await file.sync()
+      return filled
+    } finally {
+      await file.close()
+    }
+  },
   link,
   rename,
   async removeFile(path) {
@@ -44,4 +58,13 @@ export const diskEffects: DirectoryEffects = {
       await directory.close()
     }
   },
+}
+
+/** A stream that leaves its file open, also where it fails: Node's own closes it then, or its handle waits for it for ever. */
+function streamInto(file: FileHandle): Writable {
+  return new Writable({
+    write(chunk: Uint8Array, _, callback) {
+      callbackify(() => file.writeFile(chunk))(callback)
+    },
+  })
 }

@@ -6,6 +6,7 @@ import { closing } from './closing.ts'
 import { withFileLock } from './file-lock.ts'
 import { diskEffects } from './directory-effects.ts'
 import type { DirectoryEffects } from './directory-effects.ts'
+import { directoryLarge } from './directory-large.ts'
 import {
   checkKey,
   checkPrefix,
@@ -76,26 +77,34 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     }
   }
 
-  /** Writes the body under a temporary name, and lets `publish` give it its final one. */
-  async function publish(key: string, body: Uint8Array, name: (temporary: string, path: string) => Promise<void>) {
+  /** Writes under a temporary name, and lets `name` give that its final one. */
+  async function publish<T>(
+    key: string,
+    write: (temporary: string) => Promise<T>,
+    name: (temporary: string, path: string) => Promise<void>,
+  ): Promise<T> {
     await openForWriting()
     await refuseLinkedFolders(key).catch(ignoreAbsent)
     const path = join(root, key)
     const temporary = join(unfinished, `${process.pid}-${randomUUID()}`)
     try {
-      await effects.writeFile(temporary, body)
+      const written = await write(temporary)
       await effects.makeDirectory(dirname(path))
       await name(temporary, path)
+      return written
     } finally {
       // A file left over after a failure here is removed once it is old.
       await effects.removeFile(temporary).catch(() => {})
     }
   }
 
-  /** Creates the object and returns true, or returns false if there is one. On disk in both cases. */
-  async function create(key: string, body: Uint8Array): Promise<boolean> {
+  /** Creates the object, unless there is one. On disk in both cases. */
+  async function createBy<T>(
+    key: string,
+    write: (temporary: string) => Promise<T>,
+  ): Promise<{ readonly isNew: boolean; readonly written: T }> {
     let isNew = true
-    await publish(key, body, async (temporary, path) => {
+    const written = await publish(key, write, async (temporary, path) => {
       try {
         await effects.link(temporary, path)
       } catch (error) {
@@ -105,7 +114,12 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       // Even if another process made it: that one may crash before it gets here.
       await syncUpwards(dirname(path))
     })
-    return isNew
+    return { isNew, written }
+  }
+
+  /** Creates the object and returns true, or returns false if there is one. */
+  async function create(key: string, body: Uint8Array): Promise<boolean> {
+    return (await createBy(key, (temporary) => effects.writeFile(temporary, body))).isNew
   }
 
   /** Folders below the root that were checked to be no links. */
@@ -229,12 +243,15 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
         if (etag === null) {
           if (!(await create(key, body))) throw new PreconditionFailedError(key)
         } else {
-          await publish(key, body, (temporary, path) =>
-            locked(async () => {
-              if ((await readEtag(key)) !== etag) throw new PreconditionFailedError(key)
-              await effects.rename(temporary, path)
-              await effects.syncDirectory(dirname(path))
-            }),
+          await publish(
+            key,
+            (temporary) => effects.writeFile(temporary, body),
+            (temporary, path) =>
+              locked(async () => {
+                if ((await readEtag(key)) !== etag) throw new PreconditionFailedError(key)
+                await effects.rename(temporary, path)
+                await effects.syncDirectory(dirname(path))
+              }),
           )
         }
         return etagOf(body)
@@ -249,6 +266,20 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
         throw storeError('list', root, error)
       }
     },
+
+    large: directoryLarge({
+      create: (key, fill) => createBy(key, (temporary) => effects.writeStream(temporary, fill)),
+      async open(key) {
+        try {
+          await refuseLinkedFolders(key)
+          return await openObject(join(root, key), Infinity)
+        } catch (error) {
+          if (isAbsent(error)) return undefined
+          throw error
+        }
+      },
+      failing,
+    }),
 
     async remove(key) {
       checkKey(key)

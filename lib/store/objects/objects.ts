@@ -1,4 +1,5 @@
 import { checkpointKey } from '../log-keys.ts'
+import type { LargeObjects } from './large.ts'
 
 /** An object, as read. */
 export type StoredObject = {
@@ -66,6 +67,8 @@ export type Objects = {
    * store cannot make one, as a directory. Does not check that the object exists.
    */
   readonly link?: (key: string, request: LinkRequest) => Promise<string>
+  /** Objects that do not fit into memory. Absent if the store has none such, as an opened pack. */
+  readonly large?: LargeObjects
 }
 
 /** A written-once key already has other bytes. */
@@ -148,6 +151,12 @@ export function placeOfPrefix(prefix: string): 'evidence' | 'derived' | 'both' {
 /** Whether a key is written once: all evidence except `log/checkpoint`. */
 export function isWrittenOnce(key: string): boolean {
   return isBesideEvidence(key) && key !== checkpointKey
+}
+
+/** Throws `TypeError` for evidence, which is never too large for memory. */
+export function checkDerived(key: string): void {
+  checkKey(key)
+  if (isBesideEvidence(key)) throw new TypeError(`Cannot write "${key}" in pieces: it lies with the evidence`)
 }
 
 /** Throws `TypeError` for written-once keys: they are never replaced and never removed. */

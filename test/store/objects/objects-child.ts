@@ -5,6 +5,7 @@
  * It prints `ready`, waits for a line on standard input, and acts; so that several can begin at once.
  */
 import { once } from 'node:events'
+import { pipeline } from 'node:stream/promises'
 import { ConflictError, PreconditionFailedError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { numberedBody } from './numbered-body.ts'
@@ -45,6 +46,18 @@ const actions: Record<string, () => Promise<void>> = {
       etag = await objects.putIf(key, numberedBody(number), etag)
       console.log(number)
     }
+  },
+
+  /** Writes a large object, so many million bytes one after the other, and says so. */
+  async writeLarge() {
+    async function* pieces() {
+      for (let number = 0; number < Number(detail); number++) {
+        yield Buffer.alloc(1e6, number)
+        console.log(number)
+        if (Number(detail) > 10) await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    await objects.large?.putOnce(key, (sink) => pipeline(pieces(), sink))
   },
 
   /** Writes one object after the other, and says so, until it is killed. */

@@ -11,6 +11,7 @@ import fc from 'fast-check'
 import { ConflictError, PreconditionFailedError } from '../../../lib/store/objects/objects.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { drawer } from '../../support/stored/interleaving.ts'
+import { largeConformance } from './large-conformance.ts'
 import { numberedBody } from './numbered-body.ts'
 
 /** A fresh, empty store, and how another process opens the same one. */
@@ -306,6 +307,8 @@ export function objectsConformance(
     )
   })
 
+  largeConformance(name, open)
+
   test(`${name}: a process killed at any moment leaves each object whole, and loses nothing it was told is written`, async (t) => {
     const { objects, opener } = await open(t)
     const draw = drawer(Number(process.env['PROPERTY_SEED'] ?? 20_261_124))
@@ -332,6 +335,19 @@ export function objectsConformance(
       }
       await objects.putIf('state/c', numberedBody(number + 1), found?.etag ?? null)
     }
+  })
+
+  test(`${name}: a process killed while it writes a large object leaves none`, async (t) => {
+    const { objects, opener } = await open(t)
+    const child = await startChild(opener, 'writeLarge', 'packs/a', 20)
+    child.child.stdin.write('\n')
+    while (child.lines.length < 10) await new Promise((resolve) => setTimeout(resolve, 5))
+    child.child.kill('SIGKILL')
+    await child.closed
+    assert.deepEqual(await listed(objects, ''), [])
+    assert.equal(await objects.large?.open('packs/a'), undefined)
+    await runTogether([await startChild(opener, 'writeLarge', 'packs/a', 3)])
+    assert.equal((await objects.large?.open('packs/a'))?.size, 3e6)
   })
 
   if (!isRaced) return

@@ -9,6 +9,8 @@ export type RequestContext = {
   /** Of a put. */
   readonly ifNoneMatch?: string | undefined
   readonly ifMatch?: string | undefined
+  /** Of a put: false for the steps of an upload in parts before its last one, which create nothing. */
+  readonly isCreation?: boolean | undefined
   /** Of a put that locks, or of a lock: `GOVERNANCE` or `COMPLIANCE`, and for how many days from now. */
   readonly lockMode?: string | undefined
   readonly lockedDays?: number | undefined
@@ -90,6 +92,7 @@ const CONDITIONS: Readonly<Record<string, (context: RequestContext, value: strin
   'StringLike s3:prefix': ({ prefix }, value) => prefix !== undefined && covers(value, prefix),
   'Null s3:if-none-match': ({ ifNoneMatch }, value) => String(ifNoneMatch === undefined) === value,
   'Null s3:if-match': ({ ifMatch }, value) => String(ifMatch === undefined) === value,
+  'Bool s3:ObjectCreationOperation': ({ isCreation }, value) => String(isCreation) === value,
   'StringEqualsIgnoreCase ses:FromAddress': ({ fromAddress }, value) =>
     fromAddress?.toLowerCase() === value.toLowerCase(),
   'StringEquals s3:object-lock-mode': ({ lockMode }, value) => lockMode === value,

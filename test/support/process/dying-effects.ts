@@ -29,6 +29,12 @@ export function dyingEffects(beforeStep: Step): DirectoryEffects {
       await beforeStep(() => writeFileSync(path, body.subarray(0, body.length / 2), { flag: 'wx' }))
       await diskEffects.writeFile(path, body)
     },
+    async writeStream(path, fill) {
+      await beforeStep()
+      const filled = await diskEffects.writeStream(path, fill)
+      await beforeStep()
+      return filled
+    },
     async link(from, to) {
       await beforeStep()
       await diskEffects.link(from, to)

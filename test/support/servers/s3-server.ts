@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { type Policy, lockOf } from '../aws/iam-policy.ts'
 import { presignedProblem } from './signature.ts'
+import { keepUploads, rangeOf, type Uploads } from './s3-multipart.ts'
 import { sendAnswer } from './s3-misbehave.ts'
 import type { Answer, S3Misbehaviour } from './s3-misbehave.ts'
 
@@ -21,7 +22,15 @@ export type ObjectVersion = {
 
 /** What was asked, as S3's permissions name it, and how it was answered. */
 export type S3Request = {
-  readonly action: 's3:GetObject' | 's3:GetObjectVersion' | 's3:PutObject' | 's3:ListBucket' | 's3:DeleteObject'
+  readonly action:
+    | 's3:GetObject'
+    | 's3:GetObjectVersion'
+    | 's3:PutObject'
+    | 's3:ListBucket'
+    | 's3:DeleteObject'
+    | 's3:AbortMultipartUpload'
+  /** Of an upload in parts, which step it is. */
+  readonly step?: 'begin' | 'part' | 'complete' | undefined
   readonly bucket: string
   /** Of a list: its prefix. */
   readonly key: string
@@ -37,6 +46,8 @@ export type S3Server = {
   /** All requests since the last call of `forget`, in the order in which they came. */
   readonly requests: readonly S3Request[]
   readonly forget: () => void
+  /** How many uploads in parts are under way in a bucket: what they hold costs, and nobody sees it. */
+  readonly unfinished: (bucket: string) => number
   readonly makeBucket: (name: string, options?: BucketOptions) => void
   /** What somebody else with rights to the bucket may do, past the store: write over an object, or delete it (null). */
   readonly meddle: (bucket: string, key: string, body: Buffer | null) => void
@@ -65,7 +76,11 @@ export const S3_SECRET_KEY = 'do-not-print-this-secret/key+of+s3'
 
 const REGION = 'eu-central-1'
 
-type Bucket = { readonly options: Required<BucketOptions>; readonly objects: Map<string, ObjectVersion[]> }
+type Bucket = {
+  readonly options: Required<BucketOptions>
+  readonly objects: Map<string, ObjectVersion[]>
+  readonly uploads: Uploads
+}
 
 /** An error as S3 tells it. */
 class S3Refusal extends Error {
@@ -94,16 +109,13 @@ export async function startS3Server(): Promise<S3Server> {
     const [, bucketName = '', ...rest] = url.pathname.split('/').map(decodeURIComponent)
     const isList = url.searchParams.has('list-type')
     const key = isList ? (url.searchParams.get('prefix') ?? '') : rest.join('/')
-    const action = isList
-      ? 's3:ListBucket'
-      : message.method === 'PUT'
-        ? 's3:PutObject'
-        : message.method === 'DELETE'
-          ? 's3:DeleteObject'
-          : url.searchParams.has('versionId')
-            ? 's3:GetObjectVersion'
-            : 's3:GetObject'
-    const request: S3Request = { action, bucket: bucketName, key, headers: message.headers, status: 0 }
+    const request: S3Request = {
+      ...callOf(message.method, url.searchParams),
+      bucket: bucketName,
+      key,
+      headers: message.headers,
+      status: 0,
+    }
     requests.push(request)
     const how = decide(request)
     // Where a body was announced and not read, the next request could not be told from it.
@@ -146,8 +158,13 @@ export async function startS3Server(): Promise<S3Server> {
     forget: () => {
       requests.length = 0
     },
+    unfinished: (name) => buckets.get(name)?.uploads.count() ?? 0,
     makeBucket: (name, { hasVersions = true, hasLock = true, pageSize = 1000 } = {}) => {
-      buckets.set(name, { options: { hasVersions, hasLock, pageSize }, objects: new Map() })
+      buckets.set(name, {
+        options: { hasVersions, hasLock, pageSize },
+        objects: new Map(),
+        uploads: keepUploads(),
+      })
     },
     meddle: (name, key, body) => {
       const bucket = buckets.get(name)
@@ -180,6 +197,14 @@ export async function startS3Server(): Promise<S3Server> {
   }
 }
 
+function callOf(method: string | undefined, query: URLSearchParams): Pick<S3Request, 'action' | 'step'> {
+  if (query.has('list-type')) return { action: 's3:ListBucket' }
+  if (method === 'POST') return { action: 's3:PutObject', step: query.has('uploads') ? 'begin' : 'complete' }
+  if (method === 'PUT') return { action: 's3:PutObject', step: query.has('uploadId') ? 'part' : undefined }
+  if (method === 'DELETE') return { action: query.has('uploadId') ? 's3:AbortMultipartUpload' : 's3:DeleteObject' }
+  return { action: query.has('versionId') ? 's3:GetObjectVersion' : 's3:GetObject' }
+}
+
 function checkAuthorization({ method = '', url = '', headers }: IncomingMessage, now: Date): void {
   if (url.includes('X-Amz-Signature=')) return checkPresigned({ method, url, headers }, now)
   const [, accessKey, region] =
@@ -210,7 +235,7 @@ function checkPresigned(request: Parameters<typeof presignedProblem>[0], now: Da
 
 /** Judges as S3 does: also a condition and a lock need permissions, and what is absent is told only to those who may list. */
 function checkPermission(
-  { action, bucket: name, key, headers }: S3Request,
+  { action, step, bucket: name, key, headers }: S3Request,
   { objects }: Bucket,
   { allows, now }: { readonly allows: Policy['allows']; readonly now: Date },
 ): void {
@@ -229,6 +254,7 @@ function checkPermission(
         prefix: action === 's3:ListBucket' ? key : undefined,
         ifNoneMatch: one === 's3:PutObject' ? headers['if-none-match'] : undefined,
         ifMatch: one === 's3:PutObject' ? headers['if-match'] : undefined,
+        isCreation: one === 's3:PutObject' ? step === undefined || step === 'complete' : undefined,
         ...(one === 's3:PutObject' || one === 's3:PutObjectRetention' ? lockOf(headers, now) : {}),
       }),
   )
@@ -241,9 +267,14 @@ function checkPermission(
 }
 
 function perform(request: S3Request, bucket: Bucket, query: URLSearchParams, body: Buffer): Answer {
+  const id = query.get('uploadId') ?? ''
   switch (request.action) {
     case 's3:PutObject':
+      if (request.step !== undefined) return upload(request, bucket, query, body)
       return put(request, bucket, body)
+    case 's3:AbortMultipartUpload':
+      if (!bucket.uploads.end(id)) throw new S3Refusal(404, 'NoSuchUpload')
+      return { status: 204, headers: {}, body: Buffer.alloc(0) }
     case 's3:GetObject':
     case 's3:GetObjectVersion':
       return overridden(get(request, bucket, query.get('versionId')), query)
@@ -251,6 +282,36 @@ function perform(request: S3Request, bucket: Bucket, query: URLSearchParams, bod
       return list(request, bucket, query)
     case 's3:DeleteObject':
       return remove(request, bucket, query.get('versionId'))
+  }
+}
+
+/** A step of an upload in parts: the condition is judged when it is complete. */
+function upload(request: S3Request, bucket: Bucket, query: URLSearchParams, body: Buffer): Answer {
+  const id = query.get('uploadId') ?? ''
+  const { uploads } = bucket
+  switch (request.step) {
+    case 'begin': {
+      const begun = `<UploadId>${uploads.begin(request.key)}</UploadId>`
+      return xml(200, `<InitiateMultipartUploadResult>${begun}</InitiateMultipartUploadResult>`)
+    }
+    case 'part': {
+      const tag = uploads.add(id, Number(query.get('partNumber')), body)
+      if (tag === undefined) throw new S3Refusal(404, 'NoSuchUpload')
+      const told = headerOf(request.headers, 'x-amz-checksum-sha256')
+      if (told === undefined) throw new S3Refusal(400, 'InvalidRequest', 'The upload was begun with checksums')
+      return { status: 200, headers: { etag: tag, 'x-amz-checksum-sha256': told }, body: Buffer.alloc(0) }
+    }
+    case 'complete':
+    case undefined: {
+      const whole = uploads.join(id, body.toString())
+      if (whole === undefined) throw new S3Refusal(404, 'NoSuchUpload')
+      const { 'x-amz-checksum-sha256': _, ...headers } = request.headers
+      const { headers: told } = put({ ...request, headers }, bucket, whole)
+      uploads.end(id)
+      const etag = `<ETag>${escape(told['etag'] ?? '')}</ETag>`
+      const answer = xml(200, `<CompleteMultipartUploadResult>${etag}</CompleteMultipartUploadResult>`)
+      return { ...answer, headers: { ...answer.headers, ...told } }
+    }
   }
 }
 
@@ -302,6 +363,15 @@ function get({ key, headers }: S3Request, bucket: Bucket, id: string | null): An
     const gone = refusal(id === null ? absent() : new S3Refusal(405, 'MethodNotAllowed'))
     return { ...gone, headers: { ...gone.headers, 'x-amz-delete-marker': 'true' } }
   }
+  const match = headers['if-match']
+  if (match !== undefined && match !== found.etag) throw failedCondition()
+  const range = rangeOf(headerOf(headers, 'range'), found.body)
+  if (range !== undefined)
+    return {
+      status: 206,
+      headers: { etag: found.etag, 'content-range': range.contentRange, ...versionHeader(found, bucket) },
+      body: range.body,
+    }
   const isChecked = headers['x-amz-checksum-mode'] === 'ENABLED' && found.sha256 !== undefined
   return {
     status: 200,

@@ -1,5 +1,8 @@
 import { hash } from 'node:crypto'
+import { PassThrough } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import {
+  checkDerived,
   checkKey,
   checkRemovable,
   checkReplaceable,
@@ -89,6 +92,31 @@ export function memoryObjects(held: Map<string, Uint8Array> = new Map(), gate: G
         if (page.length < PAGE || last === undefined) return
         after = last
       }
+    },
+    large: {
+      async putOnce(key, fill) {
+        checkDerived(key)
+        const sink = new PassThrough()
+        const [filled, body] = await Promise.all([fill(sink), buffer(sink)])
+        await gate({ member: 'putOnce', key, size: body.length }, () => {
+          if (held.has(key)) throw new ConflictError(key)
+          held.set(key, body)
+        })
+        return filled
+      },
+      async open(key) {
+        return gate({ member: 'get', key, size: 0 }, () => {
+          const body = held.get(key)
+          if (body === undefined) return undefined
+          return {
+            size: body.length,
+            version: null,
+            async *read() {
+              yield body
+            },
+          }
+        })
+      },
     },
     async remove(key) {
       checkKey(key)

@@ -48,10 +48,29 @@ export type PutOutcome =
   | { readonly isWritten: true; readonly etag: string }
   | { readonly isWritten: false; readonly attempts: number }
 
-/** The four S3 requests that a store needs, and presigned URLs for a fifth. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
+/** A part of an object: bytes from `from` to `to`, both included, of one version, or of the object with one tag where no version is known. */
+export type PartRequest = {
+  readonly bucket: string
+  readonly key: string
+  readonly version: string | null
+  readonly etag: string
+  readonly from: number
+  readonly to: number
+}
+
+/** The S3 requests that a store needs, those for large objects among them, and presigned URLs for one more. Each throws the SDK's error, or {@link UnexpectedAnswerError}. */
 export type S3Calls = {
   readonly get: (bucket: string, key: string, version: string | null) => Promise<FoundObject | 'absent' | 'deleted'>
   readonly put: (request: PutRequest) => Promise<PutOutcome>
+  /** What is told of an object without its bytes; undefined if it is absent or deleted. */
+  readonly head: (
+    bucket: string,
+    key: string,
+    version: string | null,
+  ) => Promise<(Pick<FoundObject, 'etag' | 'version'> & { readonly size: number }) | undefined>
+  readonly getPart: (request: PartRequest) => Promise<Uint8Array>
+  /** Uploads a stream in parts, and creates the object once it has ended. False if there is an object. */
+  readonly upload: (bucket: string, key: string, body: Readable) => Promise<boolean>
   readonly list: (bucket: string, request: ListRequest) => Promise<ListPage>
   readonly remove: (bucket: string, key: string) => Promise<void>
   /** Sends no request: anyone with the URL reads this version with the signer's permissions, from `now` on. */
@@ -164,6 +183,39 @@ export function openS3({ isPathStyle, limits }: { readonly isPathStyle: boolean;
         if (!isRefused) throw error
         return { isWritten: false, attempts: error.$metadata.attempts ?? 1 }
       }
+    },
+
+    async head(bucket, key, version) {
+      const asked = { Bucket: bucket, Key: key, ...(version === null ? {} : { VersionId: version }) }
+      try {
+        const {
+          ETag: etag,
+          ContentLength: size,
+          VersionId,
+        } = await within(limits.deadlineMs, (abortSignal) => client.send(new HeadObjectCommand(asked), { abortSignal }))
+        if (etag === undefined || size === undefined)
+          throw new UnexpectedAnswerError('an object came without a tag or a size')
+        return { etag, size, version: versionOf(VersionId) }
+      } catch (error) {
+        // An answer without a body names no error.
+        if (error instanceof S3ServiceException && (ABSENT.has(error.name) || error.name === 'NotFound'))
+          return undefined
+        throw error
+      }
+    },
+
+    async getPart({ bucket, key, version, etag, from, to }) {
+      const which = version === null ? { IfMatch: etag } : { VersionId: version }
+      const command = new GetObjectCommand({ Bucket: bucket, Key: key, Range: `bytes=${from}-${to}`, ...which })
+      const { Body } = await within(limits.deadlineMs, (abortSignal) => client.send(command, { abortSignal }))
+      const bytes = await Body?.transformToByteArray()
+      if (bytes?.length !== to - from + 1) throw new UnexpectedAnswerError('a part of an object came in another size')
+      return bytes
+    },
+
+    async upload(bucket, key, body) {
+      const { uploadStream } = await import('./upload.ts')
+      return uploadStream(client, { bucket, key, body })
     },
 
     list(bucket, { prefix, startAfter, token }) {

@@ -17,6 +17,7 @@ import type { S3Place, S3Address } from './address.ts'
 import type { FoundObject, S3Calls, S3Limits } from './client.ts'
 import { s3Error } from './errors.ts'
 import { readPage } from './listing.ts'
+import { s3Large } from './s3-large.ts'
 
 /** Connection settings of S3. */
 export type S3Options = {
@@ -152,6 +153,8 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
         )
       }
     },
+
+    large: s3Large({ placeOf, failing }),
 
     async remove(key) {
       checkKey(key)
