@@ -9,7 +9,7 @@ import { readWindow } from '../lib/history/cluster-state.ts'
 import { evidencePrefix } from '../lib/store/keys.ts'
 import { sha256Of } from '../lib/store/objects/derived-object.ts'
 import { directoryObjects } from '../lib/store/objects/directory.ts'
-import type { DirectoryEffects } from '../lib/store/objects/directory-effects.ts'
+import { type DirectoryEffects, diskEffects } from '../lib/store/objects/directory-effects.ts'
 import type { Objects, StoredObject } from '../lib/store/objects/objects.ts'
 import { writeAttempt } from '../lib/store/evidence/evidence.ts'
 import { declareWaivers } from '../lib/store/registry/declarations.ts'
@@ -47,14 +47,20 @@ function hastyEffects(): DirectoryEffects {
     async writeFile(path, body) {
       bodies.set(path, body)
     },
+    // What is streamed is not kept in memory.
+    writeStream: diskEffects.writeStream,
     async link(from, to) {
-      writeFileSync(to, bodies.get(from) ?? '', { flag: 'wx', mode: 0o600 })
+      const body = bodies.get(from)
+      if (body === undefined) await diskEffects.link(from, to)
+      else writeFileSync(to, body, { flag: 'wx', mode: 0o600 })
     },
     async rename(from, to) {
-      writeFileSync(to, bodies.get(from) ?? '', { mode: 0o600 })
+      const body = bodies.get(from)
+      if (body === undefined) await diskEffects.rename(from, to)
+      else writeFileSync(to, body, { mode: 0o600 })
     },
     async removeFile(path) {
-      bodies.delete(path)
+      if (!bodies.delete(path)) await diskEffects.removeFile(path)
     },
     async syncDirectory() {},
   }
