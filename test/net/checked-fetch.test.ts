@@ -12,7 +12,9 @@ test('checkedFetch() asks as fetch does, follows nothing, and reads no more than
       if (request.url === '/large') return response.end(Buffer.alloc(1_000_001))
       if (request.url === '/away') return response.writeHead(302, { location: '/' }).end()
       response.writeHead(201, { 'content-type': 'text/plain' })
-      return response.end(`${request.method} ${request.headers['x-own']} ${request.headers['content-type']} ${body}`)
+      return response.end(
+        `${request.method} ${String(request.headers['x-own'])} ${request.headers['content-type']} ${body}`,
+      )
     })
   })
   const { port, close } = await listenOnLoopback(server)

@@ -31,7 +31,7 @@ export function bringsSession(request: Request): boolean {
 
 /** The address that leads to the issuer, and from there to a page of this server. */
 export function signInHref(next: string): string {
-  return `/sign-in?${new URLSearchParams({ next: localPath(next) })}`
+  return `/sign-in?${new URLSearchParams({ next: localPath(next) }).toString()}`
 }
 
 /** Answers somebody who is not known with a page that leads to the issuer, asks for a token, or both. */

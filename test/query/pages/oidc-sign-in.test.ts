@@ -22,7 +22,7 @@ async function start(t: TestContext, changes: Partial<SiteDeps> = {}, seconds?: 
     at,
     cookies: browser.cookies(site.url),
     visit: (path: string) => browser.visit(at(path)),
-    signIn: (next = '/') => browser.visit(at(`/sign-in?${new URLSearchParams({ next })}`)),
+    signIn: (next = '/') => browser.visit(at(`/sign-in?${new URLSearchParams({ next }).toString()}`)),
     later: (seconds: number) => {
       now = new Date(now.getTime() + seconds * 1000)
     },
