@@ -5,6 +5,7 @@ import { openEpisodes } from '../../report/summary/episode-summary.ts'
 import type { Summary } from '../../report/summary/summary.ts'
 import { type Exposure, type PathSummary, byName, isClear, pathKey } from '../../report/summary/path-summary.ts'
 import { compareText } from '../../text/order.ts'
+import { printable } from '../../text/printable.ts'
 import type { Listed, PageQuery } from './page-query.ts'
 
 /** A path as it is listed. */
@@ -42,9 +43,9 @@ export function listedPaths(
         isWantedClass(path.class) &&
         [path.source, path.destination].some(
           (end) =>
-            (namespace === null || end.namespace === namespace) &&
+            (namespace === null || printable(end.namespace) === namespace) &&
             (workload === null ||
-              (end.name === workload.name && (workload.kind === undefined || end.kind === workload.kind))),
+              (printable(end.name) === workload.name && (workload.kind === undefined || end.kind === workload.kind))),
         ),
     )
     .map((path) => {

@@ -2,6 +2,7 @@
 import { PATH_CLASSES, type PathClass } from '../../model/path.ts'
 import { PATH_CHANGE_KINDS, type PathChangeKind } from '../../report/summary/change-summary.ts'
 import { isClusterId } from '../../store/keys.ts'
+import { printable } from '../../text/printable.ts'
 import { parseTime, toSeconds } from '../../time/windows.ts'
 import { ProblemError, badParameter, quoted } from '../problem.ts'
 
@@ -31,6 +32,7 @@ export type PageQuery = {
   readonly past: string | null
   readonly period: Span
   readonly cluster: string | null
+  /** As `printable` shows it, as a workload's name is: a page repeats what was asked. A name of a path matches if it is shown so. */
   readonly namespace: string | null
   readonly workload: { readonly kind?: string; readonly name: string } | null
   readonly state: Listed | null
@@ -92,8 +94,8 @@ export function readPageQuery(search: URLSearchParams, now: Date): PageQuery {
     ...timeOf(at, now),
     period: oneOf('period', period, Object.keys(SPANS) as Span[]) ?? '13w',
     cluster: cluster ?? null,
-    namespace: namespace ?? null,
-    workload: workload === undefined ? null : workloadOf(workload),
+    namespace: namespace === undefined ? null : printable(namespace),
+    workload: workload === undefined ? null : workloadOf(printable(workload)),
     state: oneOf('state', state, LISTED),
     class: oneOf('class', given.class, ['all', ...PATH_CLASSES] as const),
     from: from ?? null,

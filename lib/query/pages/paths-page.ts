@@ -156,16 +156,14 @@ export function periodChoices(path: string, query: PageQuery): readonly Choice[]
   }))
 }
 
-/** The namespaces to choose from, the asked one among them. */
+/** The namespaces to choose from, as they are shown, the asked one among them. */
 export function namespaceChoices(
   namespaces: readonly string[],
   asked: string | null,
-): readonly { readonly value: string; readonly shown: string; readonly isCurrent: boolean }[] {
-  const known = new Set([...namespaces, ...(asked === null ? [] : [asked])])
+): readonly { readonly value: string; readonly isCurrent: boolean }[] {
+  const known = new Set([...namespaces.map(printable), ...(asked === null ? [] : [asked])])
   known.delete('')
-  return [...known]
-    .toSorted(compareText)
-    .map((value) => ({ value, shown: printable(value), isCurrent: value === asked }))
+  return [...known].toSorted(compareText).map((value) => ({ value, isCurrent: value === asked }))
 }
 
 function groupView(

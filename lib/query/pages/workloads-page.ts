@@ -22,7 +22,7 @@ export const workloadsPage: MakePage = async ({ query, grant }, { history }) => 
   ])
   const { dates } = wordingOf(summary)
   const all = summary.clusters.flatMap(({ workloads }) => workloads)
-  const shown = all.filter(({ namespace }) => query.namespace === null || namespace === query.namespace)
+  const shown = all.filter(({ namespace }) => query.namespace === null || printable(namespace) === query.namespace)
   // Of every class, as the links to them list them.
   const open = listedPaths(summary, { class: 'all', namespace: null, workload: null }).filter(isListedOpen)
   const groups = [...Map.groupBy(shown, ({ namespace }) => namespace)].toSorted(([a], [b]) => compareText(a, b))

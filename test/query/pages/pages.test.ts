@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parse } from 'parse5'
+import { printable } from '../../../lib/text/printable.ts'
 import { readStatus } from '../../../lib/jobs/read-status.ts'
 import { seal } from '../../../lib/seal/write/seal.ts'
 import { StoreError } from '../../../lib/store/objects/objects.ts'
@@ -190,6 +191,23 @@ test('a token sees its own clusters on every page, and of others not even that t
   const nobody = await ask('/', { headers: { cookie: await signIn(TOKENS.elsewhere) } })
   assert.equal(nobody.status, 200)
   assert.doesNotMatch(await nobody.text(), /\beast\b|\bwest\b/)
+})
+
+test('what somebody asks for is repeated as it is shown, and finds what is shown so', async (t) => {
+  const { page, signIn } = await startLocalSite(t)
+  const cookie = await signIn(TOKENS.all)
+  const asked = 'a\u202eb\u0000c\u200d'
+  const shown = 'a[U+202E]b[U+0000]c[U+200D]'
+  for (const path of ['/paths', '/workloads'])
+    for (const parameter of path === '/paths' ? ['namespace', 'workload'] : ['namespace']) {
+      const text = await page(`${path}?${parameter}=${encodeURIComponent(asked)}`, cookie)
+      assert.doesNotMatch(text, /[\u202e\u0000\u200d\ufffd]|&#0;|%E2%80%AE|%00/i, `${path} ${parameter}`)
+      assert.ok(text.includes(shown), `${path} ${parameter}`)
+    }
+  // A hostile name is found by itself, and by what is shown of it.
+  const lines = async (name: string) => lifeLines(await page(`/paths?workload=${encodeURIComponent(name)}`, cookie))
+  assert.ok((await lines(HOSTILE)).length > 0)
+  assert.deepEqual(await lines(printable(HOSTILE)), await lines(HOSTILE))
 })
 
 test('hostile names are text on every page', async (t) => {
