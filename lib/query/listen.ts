@@ -10,19 +10,32 @@ export type Listening = {
   readonly close: (graceMs: number) => Promise<void>
 }
 
-/** Whoever is slower than this at sending a request holds a connection and nothing else. */
-const REQUEST_TIMEOUT_MS = 30_000
+/** Limits for those who ask slowly, in milliseconds. */
+export type SlowLimits = {
+  /** For the head of a request. */
+  readonly headersMs: number
+  /** For all of a request: its head and its body. */
+  readonly requestMs: number
+  /** How often connections are looked at, so that one may last this much longer. */
+  readonly checkMs: number
+}
 
-/** Answers HTTP requests at an address by a function of the Fetch API. Throws an `Error` of one line where it cannot listen there. */
+const SLOW_LIMITS: SlowLimits = { headersMs: 10_000, requestMs: 20_000, checkMs: 5_000 }
+
+/**
+ * Answers HTTP requests at an address by a function of the Fetch API. Whoever is too slow at sending a request is answered 408 and cut off, however much it
+ * sent. Throws an `Error` of one line where it cannot listen there.
+ */
 export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   { host, port }: { readonly host: string; readonly port: number },
+  { headersMs, requestMs, checkMs }: SlowLimits = SLOW_LIMITS,
 ): Promise<Listening> {
   // The globals of this process stay those of Node.
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false })
   // It answers its own failures, too.
-  const server = createServer((request, response) => void answer(request, response))
-  server.requestTimeout = REQUEST_TIMEOUT_MS
+  const limits = { headersTimeout: headersMs, requestTimeout: requestMs, connectionsCheckingInterval: checkMs }
+  const server = createServer(limits, (request, response) => void answer(request, response))
   server.listen(port, host)
   try {
     await once(server, 'listening')

@@ -143,7 +143,12 @@ function isFromElsewhere(request: Request): boolean {
 async function readForm(request: Request): Promise<URLSearchParams | undefined> {
   const length = Number(request.headers.get('content-length') ?? Infinity)
   if (!(length <= MAX_FORM_BYTES)) return undefined
-  return new URLSearchParams(await request.text())
+  try {
+    return new URLSearchParams(await request.text())
+  } catch {
+    // Whoever sent it went away, or was too slow: nothing of the server failed.
+    return undefined
+  }
 }
 
 /** A place on this server, whatever somebody wrote: never another site. */

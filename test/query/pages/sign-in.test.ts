@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { localPath } from '../../../lib/query/pages/sign-in.ts'
@@ -134,4 +136,19 @@ test('whoever signs in by a link of another site stays on this one', async (t) =
     const response = await ask('/sign-in', form({ token: TOKENS.all, next }))
     assert.deepEqual([response.status, response.headers.get('location')], [303, '/'], next)
   }
+})
+
+test('a form that is sent in part is no failure of the server', async (t) => {
+  const { url, logged } = await startLocalSite(t)
+  const { hostname, port, host } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port) })
+  await once(socket, 'connect')
+  socket.end(
+    `POST /sign-in HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 30000\r\n\r\ntoken=`,
+  )
+  while (logged.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(
+    logged.map(({ path, status, error }) => [path, status, error]),
+    [['/sign-in', 401, null]],
+  )
 })
