@@ -1,6 +1,6 @@
 /** Finds the report that a pack is made of: sealed, with its documents at hand. */
 import type { Objects } from '../store/objects/objects.ts'
-import { documentOf, readReport, type ReportRecord } from '../store/evidence/report-records.ts'
+import { documentOf, readAmongReports, readReport, type ReportRecord } from '../store/evidence/report-records.ts'
 import { documentKey, isReportKey, reportsUpTo } from '../store/report-keys.ts'
 import { checkpointKey, headPrefix, indexKey, parseHeadKey, vkeyKey } from '../store/log-keys.ts'
 import { openCheckpoint } from '../seal/tlog/checkpoint.ts'
@@ -53,8 +53,8 @@ export async function selectReport(
     documents: PackedDocument[] | string
   }[] = []
   for (const key of keys.filter(isReportKey)) {
-    const record = await readReport(key, objects)
-    if (record === undefined) continue
+    const record = wanted === undefined ? await readAmongReports(key, objects) : await readReport(key, objects)
+    if (record === undefined || record === 'unreadable') continue
     if (wanted === undefined && (record.period.from !== period.from || record.period.to !== period.to)) continue
     const documents = await documentsOf(key, record, { objects, elsewhere })
     found.push({ key, record, documents, number: await sealedNumber(key, head, objects) })

@@ -323,6 +323,10 @@ export const ANSWERS = {
     vkey: z.string(),
     text: z.string(),
   }),
-  listReports: listOf(report, {}),
+  listReports: listOf(report, {
+    unreadable: count.meta({
+      description: 'How many records of reports cannot be read. Nobody knows of which clusters they are.',
+    }),
+  }),
   getReport: report,
 } as const satisfies Readonly<Record<string, z.ZodType>>

@@ -2,8 +2,7 @@
 import { byteWords, plural } from '../../report/words/vocabulary.ts'
 import { printable } from '../../text/printable.ts'
 import { datesOf } from '../../time/dates.ts'
-import { readReport } from '../../store/evidence/report-records.ts'
-import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import type { Objects } from '../../store/objects/objects.ts'
 import { isReportKey, reportsUpTo } from '../../store/report-keys.ts'
 import { timeOf } from '../../time/windows.ts'
 import type { Grant } from '../access/access.ts'
@@ -20,9 +19,12 @@ const MAX_NAMED = 3
 /** Makes the page of reports: those of which every cluster may be seen. */
 export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
   const until = query.past === null ? null : timeOf(query.at)
-  const found = readableReports(until, objects)
-  const { items: rows, next } = await answerReports({ limit: MAX_REPORTS, cursor: undefined }, grant, {
-    objects: found.objects,
+  const {
+    items: rows,
+    next,
+    unreadable,
+  } = await answerReports({ limit: MAX_REPORTS, cursor: undefined }, grant, {
+    objects: reportsOf(until, objects),
     now: settledBefore(query.at),
   })
   return {
@@ -33,12 +35,12 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
     view: {
       words: [
         rows.length === 0
-          ? `${noneWords(grant, until, found.unreadable.size)} “ciphertrail run” keeps the report of each week, six hours after its end; “ciphertrail report” makes one of any period.`
+          ? `${noneWords(grant, until, unreadable.length)} “ciphertrail run” keeps the report of each week, six hours after its end; “ciphertrail report” makes one of any period.`
           : `The same evidence gives the same bytes: each report can be made again and compared.${next === null ? '' : ` The latest ${MAX_REPORTS} are shown; the API has all.`}`,
-        ...(found.unreadable.size === 0
+        ...(unreadable.length === 0
           ? []
           : [
-              `${plural(found.unreadable.size, 'record of a report', 'records of reports')} cannot be read, and ${found.unreadable.size === 1 ? 'its report is' : 'their reports are'} not listed: find out who wrote ${[...found.unreadable].slice(0, MAX_NAMED).join(', ')}${found.unreadable.size > MAX_NAMED ? ' and others' : ''}.`,
+              `${plural(unreadable.length, 'record of a report', 'records of reports')} cannot be read, and ${unreadable.length === 1 ? 'its report is' : 'their reports are'} not listed: find out who wrote ${unreadable.slice(0, MAX_NAMED).join(', ')}${unreadable.length > MAX_NAMED ? ' and others' : ''}.`,
             ]),
       ].join(' '),
       rows: rows.map(({ period, clusters, documents }) => {
@@ -70,33 +72,14 @@ function noneWords(grant: Grant, until: string | null, unreadable: number): stri
     : 'No report that may be seen here is kept.'
 }
 
-/** The store without the reports of periods that end later, and without those whose record cannot be read: one such hides no other. */
-function readableReports(
-  until: string | null,
-  objects: Objects,
-): { readonly objects: Objects; readonly unreadable: ReadonlySet<string> } {
-  const unreadable = new Set<string>()
+/** The store without the reports of periods that end later. */
+function reportsOf(until: string | null, objects: Objects): Objects {
   const last = until === null ? null : reportsUpTo(until)
   const isLater = (key: string): boolean => last !== null && isReportKey(key) && key > last && !key.startsWith(last)
   return {
-    unreadable,
-    objects: {
-      ...objects,
-      async *list(prefix, startAfter) {
-        for await (const key of objects.list(prefix, startAfter)) if (!isLater(key)) yield key
-      },
-      async get(key, version) {
-        const stored = await objects.get(key, version)
-        if (stored === undefined || !isReportKey(key)) return stored
-        try {
-          await readReport(key, { ...objects, get: async () => stored })
-          return stored
-        } catch (error) {
-          if (!(error instanceof StoreError)) throw error
-          unreadable.add(key)
-          return undefined
-        }
-      },
+    ...objects,
+    async *list(prefix, startAfter) {
+      for await (const key of objects.list(prefix, startAfter)) if (!isLater(key)) yield key
     },
   }
 }

@@ -1,6 +1,6 @@
 import { concurrently } from '../../concurrently.ts'
 import type { Objects } from '../../store/objects/objects.ts'
-import { type ReportRecord, readDocument, readReport } from '../../store/evidence/report-records.ts'
+import { type ReportRecord, readAmongReports, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'
 import type { ApiAnswer } from '../answer.ts'
 import { type Page, pageOf } from '../page.ts'
@@ -33,27 +33,32 @@ const TYPES: Readonly<Record<string, string>> = {
 const PAGE_POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups"
 
-/** Answers which reports were made, those of the latest periods first. Only those are shown of which every cluster may be seen, also those that they name as removed. */
+/**
+ * Answers which reports were made, those of the latest periods first. Only those are shown of which every cluster may be seen, also those that they name as
+ * removed. `unreadable` has the keys of records that cannot be read: nobody knows of which clusters they are.
+ */
 export async function answerReports(
   { limit, cursor }: PageParameters,
   grant: Grant,
   { objects, now }: { readonly objects: Objects; readonly now: string },
-): Promise<Page<ReportItem>> {
+): Promise<Page<ReportItem> & { readonly unreadable: readonly string[] }> {
   const keys: string[] = []
   for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
   const records = await concurrently(keys.toReversed(), AT_ONCE, async (key) => ({
     key,
-    record: await readReport(key, objects),
+    record: await readAmongReports(key, objects),
   }))
   const seen = records.flatMap(({ key, record }) =>
-    record !== undefined && isGranted(record, grant) ? [{ key, record }] : [],
+    record !== undefined && record !== 'unreadable' && isGranted(record, grant) ? [{ key, record }] : [],
   )
   const page = pageOf(
     seen,
     { limit, cursor, question: ['reports', grant.clusters], until: cursor?.u ?? now },
     ({ key }) => key,
   )
-  return { ...page, items: await concurrently(page.items, AT_ONCE, ({ key, record }) => itemOf(key, record, objects)) }
+  const unreadable = records.filter(({ record }) => record === 'unreadable').map(({ key }) => key)
+  const items = await concurrently(page.items, AT_ONCE, ({ key, record }) => itemOf(key, record, objects))
+  return { ...page, items, unreadable }
 }
 
 /** Answers what is recorded of one report. Throws a `ProblemError` where there is none, or none that may be seen: no difference is made. */

@@ -179,8 +179,8 @@ export function routesOf({ objects, now }: { readonly objects: Objects; readonly
       types: JSON_ONLY,
       async answer({ search, grant }) {
         const page = await answerReports(readPageQuery(search), grant, { objects, now: settledBefore(now()) })
-        const { items, next } = page
-        return { ...jsonAnswer({ items, next }), ...listOf(page, search) }
+        const { items, next, unreadable } = page
+        return { ...jsonAnswer({ unreadable: unreadable.length, items, next }), ...listOf(page, search) }
       },
     },
     {

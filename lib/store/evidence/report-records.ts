@@ -2,7 +2,7 @@ import canonicalize from 'canonicalize'
 import * as z from 'zod'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
-import { type Objects, StoreError } from '../objects/objects.ts'
+import { type Objects, StoreError, UnusableError } from '../objects/objects.ts'
 import { sha256Of } from '../objects/derived-object.ts'
 import { documentKey, isReportKey, reportKey, reportsPrefix, reportsUpTo } from '../report-keys.ts'
 
@@ -44,14 +44,40 @@ export function recordReport(
   return { key, write: () => objects.putOnce(key, body) }
 }
 
+/** The record of one report cannot be read. Whoever reads many goes on. */
+class ReportRecordError extends StoreError {
+  override readonly name = 'ReportRecordError'
+}
+
 /** Reads the record of a report; undefined if there is none. Throws {@link StoreError} if it is unreadable. */
 export async function readReport(key: string, objects: Objects): Promise<ReportRecord | undefined> {
-  const stored = await objects.get(key)
+  const stored = await objects.get(key).catch((error: unknown) => {
+    throw error instanceof UnusableError ? new ReportRecordError(error.message, { cause: error }) : error
+  })
   if (stored === undefined) return undefined
   const parsed = recordSchema.safeParse(parseJson(stored.body))
-  if (!parsed.success) throw new StoreError(`Cannot read "${key}": it is no record of a report, find out who wrote it`)
+  if (!parsed.success)
+    throw new ReportRecordError(`Cannot read "${key}": it is no record of a report, find out who wrote it`)
   const { format: _, ...record } = parsed.data
   return record
+}
+
+/** Reads one of many records of reports: `unreadable` if only this one cannot be read. */
+export async function readAmongReports(
+  key: string,
+  objects: Objects,
+): Promise<ReportRecord | 'unreadable' | undefined> {
+  try {
+    return await readReport(key, objects)
+  } catch (error) {
+    if (error instanceof ReportRecordError) return 'unreadable'
+    throw error
+  }
+}
+
+async function periodAt(key: string, objects: Objects): Promise<ReportRecord['period'] | undefined> {
+  const record = await readAmongReports(key, objects)
+  return record === 'unreadable' ? undefined : record?.period
 }
 
 /** The key of the first report of exactly that period whose documents are stored; undefined if there is none. */
@@ -60,7 +86,7 @@ export async function findReport(
   objects: Objects,
 ): Promise<string | undefined> {
   for await (const key of objects.list(reportsUpTo(to))) {
-    const { period } = (await readReport(key, objects)) ?? {}
+    const period = await periodAt(key, objects)
     if (period?.from !== from || period.label !== label || period.timeZone !== timeZone) continue
     // A report made elsewhere leaves its record here, but not its documents.
     if ((await objects.digest(documentKey(key, PDF))) !== undefined) return key
@@ -96,8 +122,8 @@ export async function findWeekReport(
   const last = reportsUpTo(toTime(end + ZONES_APART))
   for await (const key of objects.list(reportsPrefix, reportsUpTo(toTime(end - ZONES_APART)))) {
     if (key > last) break
-    const other = await readReport(key, objects)
-    if (other?.period.label !== period.label) continue
+    const other = await readAmongReports(key, objects)
+    if (other === 'unreadable' || other?.period.label !== period.label) continue
     if ((await objects.digest(documentKey(key, PDF))) !== undefined) return { key, record: other }
   }
   return undefined
@@ -108,7 +134,7 @@ export async function lastWeekReport(objects: Objects): Promise<ReportRecord['pe
   const keys: string[] = []
   for await (const key of objects.list(reportsPrefix)) if (isReportKey(key)) keys.push(key)
   for (const key of keys.toReversed()) {
-    const { period } = (await readReport(key, objects)) ?? {}
+    const period = await periodAt(key, objects)
     if (period?.label.startsWith('Week ') !== true) continue
     if ((await objects.digest(documentKey(key, PDF))) !== undefined) return period
   }

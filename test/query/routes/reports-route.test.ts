@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 import type { Objects } from '../../../lib/store/objects/objects.ts'
 import { documentOf, recordReport } from '../../../lib/store/evidence/report-records.ts'
 import { startApi } from '../../support/servers/local-api.ts'
@@ -69,6 +74,22 @@ test('reports are told newest first, in pages, with the documents that are kept'
   assert.equal(hrefs(found[1])?.[0], `/v1/reports/${ids[1]}/report.html`)
   const one = (await (await ask(`/v1/reports/${ids[1]}`)).json()) as Item
   assert.deepEqual(one, found[1])
+})
+
+test('a record that cannot be read is counted, and hides no other', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ciphertrail-reports-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const objects = directoryObjects(folder)
+  const ids = [await keep(objects, 1, ['east']), await keep(objects, 2, ['east'])]
+  await objects.putOnce(`reports/20261130T000000Z-${'0'.repeat(16)}.json`, Buffer.from('{"format":"of somebody"}'))
+  execFileSync('mkfifo', [join(folder, `reports/20261130T000000Z-${'1'.repeat(16)}.json`)])
+  const { ask } = await startApi(t, { objects })
+  const response = await ask('/v1/reports')
+  assert.equal(response.status, 200)
+  const { items, unreadable } = (await response.json()) as { items: Item[]; unreadable: number }
+  assert.deepEqual([items.map(({ id }) => id), unreadable], [ids.toReversed(), 2])
+  for (const digit of ['0', '1'])
+    assert.equal((await ask(`/v1/reports/20261130T000000Z-${digit.repeat(16)}`)).status, 503)
 })
 
 test('a document is given as it was recorded, with its type, and runs nothing in a browser', async (t) => {

@@ -5,6 +5,7 @@ import {
   findReport,
   findWeekReport,
   readDocument,
+  readAmongReports,
   readReport,
   recordReport,
 } from '../../../lib/store/evidence/report-records.ts'
@@ -65,11 +66,17 @@ test('a report is read back as it was recorded, and found by its period where it
     assert.equal(await findReport({ ...record.period, ...other }, objects), undefined)
 })
 
-test('a record that cannot be read is an error, not an absence', async (t) => {
+test('a record that cannot be read is an error, not an absence, and hides no other', async (t) => {
   const objects = await freshStore(t)
-  const key = reportKey(record.period.to, 'ab'.repeat(32))
-  await objects.putOnce(key, Buffer.from('{"format":"ciphertrail/report/1"}'))
-  await assert.rejects(findReport(record.period, objects), /Cannot read "reports\/.*": it is no record of a report/)
+  const broken = reportKey(record.period.to, '00'.repeat(32))
+  await objects.putOnce(broken, Buffer.from('{"format":"ciphertrail/report/1"}'))
+  await assert.rejects(readReport(broken, objects), /Cannot read "reports\/.*": it is no record of a report/)
+  assert.equal(await readAmongReports(broken, objects), 'unreadable')
+  const { key, write } = recordReport(record, objects)
+  await write()
+  await objects.putOnce(documentKey(key, 'report.pdf'), Buffer.from('%PDF'))
+  assert.ok(broken < key)
+  assert.equal(await findReport(record.period, objects), key)
 })
 
 test('findWeekReport() gives the report of the week in the wanted zone, else in another, and none whose documents are elsewhere', async (t) => {
