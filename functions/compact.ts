@@ -1,6 +1,7 @@
 /** Brings the derived data of every cluster up to date, once a day: collectors may have crashed before they derived. */
 import { updateNotEncrypted } from '../lib/history/not-encrypted.ts'
 import { readClusters } from '../lib/store/registry/registry.ts'
+import { foldLines } from '../lib/text/fold-lines.ts'
 import { withWorkers } from './lambda-workers.ts'
 import { onSchedule } from './lambda.ts'
 
@@ -22,7 +23,7 @@ export const handler = onSchedule(async (now, { objects }, leftMs) => {
   )
   await updateNotEncrypted(clusters, objects)
   return {
-    logFields: { clusters: clusters.length, errors },
+    logFields: { clusters: clusters.length, errors: foldLines(errors) },
     counts: { CompactProblems: errors.length },
   }
 })

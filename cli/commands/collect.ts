@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { foldLines } from '../../lib/text/fold-lines.ts'
 import { isNotEncrypted } from '../../lib/assess/window/episode-lifecycle.ts'
 import { toSeconds } from '../../lib/time/windows.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
@@ -197,8 +198,8 @@ async function printAttempt(
           notEncrypted: paths.filter(isNotEncrypted).length,
           unknown: paths.filter(({ state }) => state === 'unknown').length,
         }
-  const errors = [
-    ...new Set([
+  const errors = foldLines(
+    new Set([
       ...snapshot.metrics.errors,
       ...snapshot.kubernetes.errors,
       ...(snapshot.cadvisor?.errors ?? []),
@@ -207,7 +208,7 @@ async function printAttempt(
       ...(snapshot.proxies?.errors ?? []),
       ...(result?.errors ?? []),
     ]),
-  ]
+  )
   for (const line of errors) {
     // What fails in one window mostly fails in all of them.
     if (!said.has(line)) console.err(line)

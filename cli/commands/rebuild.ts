@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { foldLines } from '../../lib/text/fold-lines.ts'
 import { type DeriveDeps, type Derived, rebuildCluster } from '../../lib/history/derive.ts'
 import { updateNotEncrypted } from '../../lib/history/not-encrypted.ts'
 import type { Cluster } from '../../lib/model/registry.ts'
@@ -49,7 +50,7 @@ export function addRebuild(program: Command, console: Console): void {
         console.progress(`Deriving ${cluster.id} again`)
         const derived = await rebuilt(cluster, deriveDeps(objects, console.now()))
         console.progressEnd()
-        for (const line of derived.errors) console.err(line)
+        for (const line of foldLines(derived.errors)) console.err(line)
         errors += derived.errors.length
         if (options.json === true)
           console.out(toJson({ cluster: cluster.id, windows: derived.windows?.length ?? null, errors: derived.errors }))

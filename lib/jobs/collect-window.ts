@@ -5,6 +5,7 @@ import type { Snapshot } from '../model/snapshot.ts'
 import type { Window } from '../model/time.ts'
 import { compactCluster, deriveCluster } from '../history/derive.ts'
 import { readEvidenceSince } from '../history/archive.ts'
+import { foldLines } from '../text/fold-lines.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
 import { listAttempts, writeAttempt } from '../store/evidence/evidence.ts'
 import { evidenceKey, parseEvidenceKey } from '../store/keys.ts'
@@ -41,7 +42,7 @@ export type CollectedDue =
       readonly complete: boolean | null
       /** Keys of attempts stored because earlier windows gave different answers when queried again. Absent: there are none. */
       readonly again?: readonly string[]
-      /** Failures of the sources, or of the evidence that it was derived from, in lines. The attempt is stored anyway. */
+      /** Failures of the sources, or of the evidence that it was derived from, in a few lines. The attempt is stored anyway. */
       readonly errors: readonly string[]
     }
   /** The request is invalid, and stays so when repeated: the line says why. Nothing was stored. */
@@ -73,7 +74,7 @@ export async function collectDue(
     const { errors } = await deriveCluster(cluster, { objects, assess: assessWindow, now: now() }, stored)
     const key = evidenceKey(last)
     const complete = cluster.agent === true ? await wasComplete(id, key, objects) : null
-    return { outcome: 'stored-before', key, complete, errors }
+    return { outcome: 'stored-before', key, complete, errors: foldLines(errors) }
   }
   const access = await open(cluster)
   try {
@@ -95,8 +96,8 @@ export async function collectDue(
       key,
       complete,
       ...(again.answers.length === 0 ? {} : { again: again.answers.map((answer) => answer.key) }),
-      errors: [
-        ...new Set([
+      errors: foldLines(
+        new Set([
           ...metrics.errors,
           ...kubernetes.errors,
           ...(cadvisor?.errors ?? []),
@@ -106,7 +107,7 @@ export async function collectDue(
           ...errors,
           ...again.errors,
         ]),
-      ],
+      ),
     }
   } finally {
     await access.close()
@@ -167,7 +168,7 @@ export type CollectedWindows = {
   readonly again: readonly Attempted[]
   /** Number of windows not tried, since neither source answered for the one before. */
   readonly unreachable: number
-  /** One line for each stored object that could not be derived. */
+  /** Stored objects that could not be derived, in a few lines. */
   readonly errors: readonly string[]
 }
 
@@ -209,7 +210,7 @@ export async function collectWindows(
     attempted,
     again: answers.answers.map(({ snapshot, ...one }) => ({ ...one, snapshot: withoutContent(snapshot) })),
     unreachable,
-    errors: [...errors, ...answers.errors],
+    errors: foldLines([...errors, ...answers.errors]),
   }
 }
 

@@ -7,6 +7,7 @@ import { listEvidence } from '../../history/listed-evidence.ts'
 import { listAttempts } from '../../store/evidence/evidence.ts'
 import { forgetReading, tellReading } from '../../store/evidence/reading.ts'
 import type { Objects } from '../../store/objects/objects.ts'
+import { foldLines } from '../../text/fold-lines.ts'
 import { readClusters } from '../../store/registry/registry.ts'
 import { type CollectDueDeps, type CollectInput, type CollectedDue, collectDue } from '../collect-window.ts'
 import { compactHistory } from '../compact-history.ts'
@@ -51,7 +52,7 @@ async function compact(
     forgetReading()
     try {
       const { windows, errors } = await compactHistory(cluster, at, { objects, listed })
-      onCompacted({ cluster: cluster.id, windows: windows.length, errors, problem: null })
+      onCompacted({ cluster: cluster.id, windows: windows.length, errors: foldLines(errors), problem: null })
     } catch (error) {
       // One cluster must not hold up the others.
       if (!(error instanceof Error)) throw error
