@@ -3,9 +3,10 @@ import type { Command } from 'commander'
 import { printable } from '../../lib/text/printable.ts'
 import { directoryObjects } from '../../lib/store/objects/directory.ts'
 import { checkpointKey } from '../../lib/store/log-keys.ts'
-import { isWrittenOnce, type Objects } from '../../lib/store/objects/objects.ts'
+import { isWrittenOnce, type Objects, type StoredObject, UnusableError } from '../../lib/store/objects/objects.ts'
 import { isForAuditors } from '../../lib/store/keys.ts'
-import { type Console, UsageError } from '../console.ts'
+import { foldLines } from '../../lib/text/fold-lines.ts'
+import { type Console, FailedError, UsageError } from '../console.ts'
 import { toJson } from '../../lib/text/format-json.ts'
 import { openStore } from '../open-store.ts'
 
@@ -24,12 +25,14 @@ export function addExport(program: Command, console: Console): void {
       const { json, store } = command.optsWithGlobals<{ readonly json?: boolean; readonly store?: string }>()
       const from = openStore({ store }, console)
       await refuseFull(folder)
-      const { copied, left } = await copy(from, directoryObjects(folder), (objects) =>
+      const { copied, left, unusable } = await copy(from, directoryObjects(folder), (objects) =>
         console.progress(`Copying: ${objects} objects`),
       )
       console.progressEnd()
-      if (json === true) console.out(toJson({ folder, copied, left }))
+      for (const line of foldLines(unusable)) console.err(printable(line))
+      if (json === true) console.out(toJson({ folder, copied, left, unusable: unusable.length }))
       else console.out(`Copied ${copied} objects to "${printable(folder)}"; ${left} of mail and links stayed behind`)
+      if (unusable.length > 0) throw new FailedError()
     })
 }
 
@@ -49,11 +52,18 @@ async function copy(
   from: Objects,
   to: Objects,
   onProgress: (objects: number) => void,
-): Promise<{ readonly copied: number; readonly left: number }> {
+): Promise<{ readonly copied: number; readonly left: number; readonly unusable: readonly string[] }> {
+  const unusable: string[] = []
   let copied = 0
   let left = 0
   const one = async (key: string): Promise<void> => {
-    const stored = await from.get(key)
+    let stored: StoredObject | undefined
+    try {
+      stored = await from.get(key)
+    } catch (error) {
+      if (!(error instanceof UnusableError)) throw error
+      unusable.push(`Cannot copy "${key}": ${error.state}`)
+    }
     if (stored === undefined) return
     if (isWrittenOnce(key)) await to.putOnce(key, stored.body)
     else await to.putIf(key, stored.body, null)
@@ -65,5 +75,5 @@ async function copy(
     if (!isForAuditors(key)) left += 1
     else if (key !== checkpointKey) await one(key)
   }
-  return { copied, left }
+  return { copied, left, unusable }
 }

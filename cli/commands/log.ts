@@ -1,8 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { foldItems, moreLines } from '../../lib/text/fold-lines.ts'
 import { printable } from '../../lib/text/printable.ts'
-import { checkStore } from '../../lib/seal/verify/check-store.ts'
+import { type StoreCheck, checkStore } from '../../lib/seal/verify/check-store.ts'
+import type { Findings, LogFinding } from '../../lib/seal/verify/finding.ts'
 import { type Leaf, parseLeaf } from '../../lib/seal/leaf.ts'
 import { NoteError, verifierOf } from '../../lib/seal/tlog/note.ts'
 import { proveLeaf } from '../../lib/seal/verify/prove.ts'
@@ -102,7 +104,7 @@ export function addLogCommands(program: Command, console: Console): void {
     .action(async (_: unknown, command: Command) => {
       const options = command.optsWithGlobals<LogOptions>()
       const objects = openStore(options, console)
-      const { findings, unsealed, inForce, ...counts } = await checkStore(
+      const { findings, unsealed, inForce, foreign, ...counts } = await checkStore(
         options.key === undefined ? {} : { vkey: readVkey(options.key) },
         { ...deriveDeps(objects, console.now()), onProgress: (what) => console.progress(`Checking ${what}`) },
       )
@@ -112,13 +114,23 @@ export function addLogCommands(program: Command, console: Console): void {
         [findings, true],
         [unsealed, false],
       ] as const) {
-        for (const { key, problem } of list.kept)
-          console.out(isJson ? toJson({ key, problem, isWrong }) : findingLine(key, problem))
-        const more = list.total - list.kept.length
-        if (more > 0 && !isJson)
-          console.out(`and ${more} more ${isWrong ? 'findings' : 'objects that are not sealed yet'}`)
+        if (isJson) for (const { key, problem } of list.kept) console.out(toJson({ key, problem, isWrong }))
+        else
+          for (const line of findingLines(list, isWrong ? 'findings' : 'objects that are not sealed yet'))
+            console.out(line)
       }
-      if (isJson) console.out(toJson({ ...counts, findings: findings.total, unsealed: unsealed.total, inForce }))
+      if (foreign.total > 0 && !isJson) console.out(foreignLine(foreign))
+      if (isJson)
+        console.out(
+          toJson({
+            ...counts,
+            findings: findings.total,
+            unsealed: unsealed.total,
+            inForce,
+            foreign: foreign.total,
+            foreignNames: foreign.names,
+          }),
+        )
       else
         console.out(
           `Looked at ${count(counts.objects, 'object')}, ${count(counts.leaves, 'leaf', 'leaves')} and what is derived of ${count(counts.clusters, 'cluster')}: ${count(findings.total, 'finding')}, ${unsealed.total} not sealed yet${inForce === 0 ? '' : `, ${inForce} of them in force already`}`,
@@ -128,9 +140,30 @@ export function addLogCommands(program: Command, console: Console): void {
     })
 }
 
-/** A finding as a line: where, and what. */
+/** A finding as a line: where, and what, or where alone. */
 export function findingLine(key: string | null, problem: string): string {
-  return printable(key === null ? problem : `${key}: ${problem}`)
+  return printable(key === null ? problem : problem === '' ? key : `${key}: ${problem}`)
+}
+
+/** Most kinds of findings that are shown to people: anyone who can write objects could make any number of them. */
+const MAX_KINDS = 100
+
+/** Findings as lines, those of one kind and cluster folded, and of at most `most` kinds. */
+export function findingLines({ kept, total }: Findings, what: string, most = MAX_KINDS): string[] {
+  const lineOf = ({ key, problem }: LogFinding): string => findingLine(key, problem)
+  const { folds, rest } = foldItems(kept, ({ key, problem }) => `"${key ?? ''}": ${problem}`, most)
+  const more = total - kept.length + rest
+  return [
+    ...folds.flatMap((fold) => [...fold.shown.map(lineOf), ...moreLines(fold, lineOf)]),
+    ...(more === 0 ? [] : [`and ${more} more ${what}`]),
+  ]
+}
+
+function foreignLine({ names, total }: StoreCheck['foreign']): string {
+  const more = total - names.length
+  return printable(
+    `${count(total, 'name')} that no object of a store can have; nothing reads what has such a name: ${names.map((name) => JSON.stringify(name)).join(', ')}${more === 0 ? '' : ` and ${more} more`}`,
+  )
 }
 
 /** A number with its noun. */

@@ -7,12 +7,13 @@ import { concurrently } from '../concurrently.ts'
 import { RETENTION_SECONDS } from '../seal/write/seal.ts'
 import { readEvidenceSince } from '../history/archive.ts'
 import { whileItChanges } from '../store/objects/derived-object.ts'
-import { evidenceBefore, evidencePrefix, parseEvidenceKey, windowText } from '../store/keys.ts'
+import { attemptsPrefix, evidenceBefore, evidencePrefix, parseEvidenceKey, windowText } from '../store/keys.ts'
 import type { EvidenceId } from '../store/keys.ts'
 import type { Objects } from '../store/objects/objects.ts'
 import { readClusters } from '../store/registry/registry.ts'
 import type { KnownAttempt } from '../store/evidence/selected-attempt.ts'
 import { readState } from '../history/cluster-state.ts'
+import { foldLines } from '../text/fold-lines.ts'
 import { compareText } from '../text/order.ts'
 import { type DueWindow, firstWindow, isWindowDue } from './due-windows.ts'
 
@@ -39,6 +40,8 @@ const MAX_AT_ONCE = 16
  * nothing. If a window has an attempt that is not derived yet, that attempt is requested again, which derives it. A window that ended before Prometheus'
  * retention is not requested, since `seal` has recorded a gap for it.
  *
+ * A window is not requested while nothing can be stored or read in its place, such as a link instead of its folder: a line says so.
+ *
  * Costs the registry, one list of the keys of evidence of those hours, and for each cluster with evidence in them its state. Throws if the registry cannot be
  * read or the evidence not be listed; a cluster that cannot be read does not hold up the planning of others.
  */
@@ -49,10 +52,11 @@ export async function plan(
   const seconds = now.getTime() / 1000
   const lostUntil = seconds - retentionSeconds
   const clusters = (await readClusters({ objects })).filter(({ replay }) => replay === undefined)
-  const stored = clusters.length === 0 ? new Map<string, StoredAttempt[]>() : await attemptsSince(lostUntil, objects)
+  const { attempts, strays } = clusters.length === 0 ? NOTHING_STORED : await storedSince(lostUntil, objects)
   const planned = await concurrently(clusters, MAX_AT_ONCE, async (cluster): Promise<Planned> => {
     try {
-      return await planCluster(cluster, { now: seconds, lostUntil, attempts: stored.get(cluster.id) ?? [] }, objects)
+      const own = attempts.get(cluster.id) ?? []
+      return await planCluster(cluster, { now: seconds, lostUntil, attempts: own, strays }, objects)
     } catch (error) {
       if (!(error instanceof Error)) throw error
       return { due: [], errors: [`Cannot plan cluster "${cluster.id}": ${error.message}`] }
@@ -62,24 +66,41 @@ export async function plan(
     due: planned
       .flatMap(({ due }) => due)
       .toSorted((a, b) => compareText(a.window.end, b.window.end) || compareText(a.cluster, b.cluster)),
-    errors: planned.flatMap(({ errors }) => errors),
+    // A window's folder may be in the way of many clusters.
+    errors: foldLines(new Set(planned.flatMap(({ errors }) => errors))),
   }
 }
 
 type StoredAttempt = EvidenceId & { readonly key: string }
 
-/** The attempts at windows that end after a time, by cluster: in one list, whatever their number. */
-async function attemptsSince(time: Seconds, objects: Objects): Promise<Map<string, StoredAttempt[]>> {
+type Stored = {
+  /** Attempts by cluster. */
+  readonly attempts: ReadonlyMap<string, readonly StoredAttempt[]>
+  /** Names in the place of a folder of a window, or of a cluster in one. */
+  readonly strays: ReadonlySet<string>
+}
+
+const NOTHING_STORED: Stored = { attempts: new Map(), strays: new Set() }
+
+/** Most slashes in the name of a folder of attempts. */
+const FOLDER_DEPTH = 2
+
+/** What is stored of windows that end after a time: in one list, whatever its length. */
+async function storedSince(time: Seconds, objects: Objects): Promise<Stored> {
   const longest = Math.max(...WINDOW_MINUTES) * 60
   const attempts = new Map<string, StoredAttempt[]>()
+  const strays = new Set<string>()
   for await (const key of objects.list(evidencePrefix, evidenceBefore(toTime(Math.floor(time - longest))))) {
     const id = parseEvidenceKey(key)
-    if (id === undefined) continue
+    if (id === undefined) {
+      if (key.split('/').length - 1 <= FOLDER_DEPTH) strays.add(key)
+      continue
+    }
     const known = attempts.get(id.cluster)
     if (known === undefined) attempts.set(id.cluster, [{ ...id, key }])
     else known.push({ ...id, key })
   }
-  return attempts
+  return { attempts, strays }
 }
 
 async function planCluster(
@@ -88,7 +109,12 @@ async function planCluster(
     now,
     lostUntil,
     attempts,
-  }: { readonly now: Seconds; readonly lostUntil: Seconds; readonly attempts: readonly StoredAttempt[] },
+    strays,
+  }: Pick<Stored, 'strays'> & {
+    readonly now: Seconds
+    readonly lostUntil: Seconds
+    readonly attempts: readonly StoredAttempt[]
+  },
   objects: Objects,
 ): Promise<Planned> {
   const byWindow = Map.groupBy(attempts, ({ window }) => windowText(window))
@@ -96,11 +122,13 @@ async function planCluster(
   const first = firstWindow({ windows, registeredAt })
   const isFirst = attempts.length === 0 || byWindow.has(windowText(first))
   const since = toSeconds(isFirst ? first.start : registeredAt)
-  const open = windowsBetween(windows, Math.max(since, lostUntil), now - SETTLE_SECONDS)
+  const all = windowsBetween(windows, Math.max(since, lostUntil), now - SETTLE_SECONDS)
+  const { open, closed } = strays.size === 0 ? { open: all, closed: [] } : await openWindows(id, all, strays, objects)
   const hasAttempts = open.some((window) => byWindow.has(windowText(window)))
-  const { known, errors } = hasAttempts
+  const { known, errors: unread } = hasAttempts
     ? await knownAttempts(id, open[0]?.start, objects)
     : { known: new Map(), errors: [] }
+  const errors = [...closed, ...unread]
 
   const isDerived = ({ key }: StoredAttempt): boolean => known.has(key)
   const underived = open.findLast((window) => !(byWindow.get(windowText(window)) ?? []).every(isDerived))
@@ -116,6 +144,25 @@ async function planCluster(
     if (!isOver && isWindowDue(window, tried, now)) due.push({ cluster: id, window, attempt: last + 1 })
   }
   return { due, errors }
+}
+
+/** The windows in whose folder attempts can be stored and read, and a line for each folder in which they cannot. */
+async function openWindows(
+  cluster: string,
+  windows: readonly Window[],
+  strays: Stored['strays'],
+  objects: Objects,
+): Promise<{ readonly open: readonly Window[]; readonly closed: readonly string[] }> {
+  const open: Window[] = []
+  const closed: string[] = []
+  for (const window of windows) {
+    const own = attemptsPrefix(window, cluster).slice(0, -1)
+    const stray = [own, own.slice(0, own.lastIndexOf('/'))].find((name) => strays.has(name))
+    const problem = stray === undefined ? null : ((await objects.unusable?.(`${stray}/_`)) ?? null)
+    if (problem === null) open.push(window)
+    else closed.push(`Cannot store or read attempts under "${stray}": ${problem}`)
+  }
+  return { open, closed }
 }
 
 /**

@@ -232,12 +232,17 @@ export function createService(
     compactedAt = at
   }
 
+  /** What the last run could not seal: it stays so until somebody looks, and is said when it begins. */
+  let unsealed: ReadonlySet<string> = new Set()
+
   async function sealPending(): Promise<void> {
     // This run may miss objects stored from here on.
     hasNews = false
     try {
-      const { leaves, size, errors } = await seal({ now: now() }, { objects, signer, last })
+      const { leaves, size, errors: all } = await seal({ now: now() }, { objects, signer, last })
       sealedAt = seconds()
+      const errors = all.filter((line) => !unsealed.has(line))
+      unsealed = new Set(all)
       const isGood = errors.length === 0 && (leaves.gap ?? 0) === 0
       log({ level: isGood ? 'info' : 'warn', event: 'sealed', size, leaves, errors })
     } catch (error) {

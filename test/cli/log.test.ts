@@ -343,3 +343,41 @@ test('names in a store do nothing on a terminal', async () => {
     assert.match(stdout, /it is no key/)
   }
 })
+
+test('thousands of attempts of one cluster are a few lines in log check, verify, rebuild and seal, and all of them in JSON', async () => {
+  const copy = copyOf('flooded')
+  const folder = join(copy, dirname(attempt))
+  for (let number = 2; number <= 3000; number++)
+    writeFileSync(join(folder, `${String(number).padStart(4, '0')}.json.gz`), `${number}`)
+  const inCopy = (...args: string[]) => mesh.run(...args, '--store', copy)
+  const [rebuilt, checked, json] = [
+    await inCopy('rebuild'),
+    await inCopy('log', 'check'),
+    await inCopy('log', 'check', '--json'),
+  ]
+  assert.equal(rebuilt.code, 1)
+  assert.ok(linesOf(rebuilt.stderr).length < 10, rebuilt.stderr.slice(0, 2000))
+  assert.match(rebuilt.stderr, /^and 2996 more of this kind, the last: Cannot read evidence ".*\/3000\.json\.gz": /m)
+  assert.equal(checked.code, 1)
+  assert.ok(linesOf(checked.stdout).length < 20, checked.stdout.slice(0, 2000))
+  assert.match(checked.stdout, /^and 2996 more of this kind, the last: evidence\/.*\/3000\.json\.gz: not sealed yet$/m)
+  assert.match(checked.stdout, /: 2999 findings, 2999 not sealed yet$/m)
+  assert.equal(parseNdjson(json.stdout).length, 2 * 2999 + 1)
+  const verified = await mesh.run('verify', copy, '--key', vkey)
+  assert.ok(linesOf(verified.stdout).length < 40, verified.stdout.slice(0, 3000))
+  rmSync(copy, { recursive: true })
+})
+
+test('names that no object can have are told by log check, and are no fault', async () => {
+  const copy = copyOf('foreign')
+  writeFileSync(join(copy, 'evidence', 'a b\u001b[31m'), '')
+  for (let number = 0; number < 20; number++) writeFileSync(join(copy, `.${number}`), '')
+  const { code, stdout } = await mesh.run('log', 'check', '--store', copy)
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /^21 names that no object of a store can have; nothing reads what has such a name: "\.0", .* and 11 more$/m,
+  )
+  const [last] = parseNdjson((await mesh.run('log', 'check', '--store', copy, '--json')).stdout).slice(-1)
+  assert.deepEqual([last?.['foreign'], (last?.['foreignNames'] as string[]).length], [21, 10])
+})

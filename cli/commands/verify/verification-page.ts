@@ -1,19 +1,18 @@
 import { printable } from '../../../lib/text/printable.ts'
 import type { ClusterAccount } from '../../../lib/seal/verify/account.ts'
 import type { Verification } from '../../../lib/seal/verify/verify-period.ts'
-import { count, findingLine } from '../log.ts'
+import { count, findingLines } from '../log.ts'
 import { type Column, tableLines } from '../../terminal-table.ts'
 
-/** So many lines of findings, and of objects that are not sealed, are on the page: `--json` has more. */
-const MAX_LINES = 40
+/** So many kinds of findings, and of objects that are not sealed, are on the page: `--json` has more. */
+const MAX_SHOWN = 20
 
 /** What `verify` prints: the result first, then what it rests on, then what was not shown. */
 export function verificationLines(verification: Verification): string[] {
   const { clusters, findings, unsealed, checkpoint, isWhole } = verification
   return [
     resultOf(verification),
-    ...findings.kept.slice(0, MAX_LINES).map(({ key, problem }) => `  ${findingLine(key, problem)}`),
-    ...moreLine(findings.total, 'findings'),
+    ...findingLines(findings, 'findings (--json)', MAX_SHOWN).map((line) => `  ${line}`),
     '',
     ...(checkpoint === null ? ['Log       nothing that this key signed was found'] : logLines(verification)),
     ...(isWhole ? contentLines(verification) : []),
@@ -23,8 +22,7 @@ export function verificationLines(verification: Verification): string[] {
       : [
           '',
           `Not sealed: ${count(unsealed.total, 'object')}, of which nothing is proved:`,
-          ...unsealed.keys.slice(0, MAX_LINES).map((key) => `  ${printable(key)}`),
-          ...moreLine(unsealed.total, 'objects'),
+          ...unsealedLines(unsealed).map((line) => `  ${line}`),
         ]),
     '',
     ...notShown(verification).map((line) => `Not shown: ${line}`),
@@ -103,8 +101,8 @@ function gapsText(gaps: ClusterAccount['gaps'], filledLater: number): string {
   return [...reasons, ...(filledLater === 0 ? [] : [`${filledLater} filled later`])].join(', ') || '-'
 }
 
-function moreLine(total: number, what: string): string[] {
-  return total > MAX_LINES ? [`  and ${total - MAX_LINES} more ${what} (--json)`] : []
+function unsealedLines({ keys, total }: NonNullable<Verification['unsealed']>): string[] {
+  return findingLines({ kept: keys.map((key) => ({ key, problem: '' })), total }, 'objects (--json)', MAX_SHOWN)
 }
 
 function megabytes(bytes: number): string {

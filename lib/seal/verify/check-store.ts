@@ -28,11 +28,10 @@ import {
   sealingKey,
   vkeyKey,
 } from '../../store/log-keys.ts'
-import { type Objects, StoreError } from '../../store/objects/objects.ts'
+import { type Objects, StoreError, UnusableError } from '../../store/objects/objects.ts'
 import { errorLine } from '../../text/error-line.ts'
 import { readClusters, readRecorded } from '../../store/registry/registry.ts'
 import { type CheckedLog, checkLog, hasTile } from './check-log.ts'
-import { deletedAsAbsent } from './deleted.ts'
 import { checkDocuments } from './check-reports.ts'
 import { changedNotEncrypted } from '../../history/not-encrypted.ts'
 import { checkDerived } from './check-derived.ts'
@@ -45,6 +44,7 @@ import { readProgress } from '../write/progress.ts'
 import { checkLeaves, leafNames, type LeafNames } from './sealed-objects.ts'
 import { readSignedHead } from './signed-head.ts'
 import { parseTilePath } from '../tlog/tiles.ts'
+import { unreadableAsAbsent } from './unreadable.ts'
 import {
   linksKey,
   parseAlertsKey,
@@ -74,11 +74,16 @@ export type StoreCheck = {
   readonly unsealed: Findings
   /** How many of these are waivers or scopes: they already affect reports and mails, and deleting them before they are sealed leaves no trace. */
   readonly inForce: number
+  /** Names in the store that no object can have: nothing reads them, so they are no fault. The first few, and their number. */
+  readonly foreign: { readonly names: readonly string[]; readonly total: number }
   readonly objects: number
   readonly leaves: number
   /** Clusters whose derived data were derived again and compared. */
   readonly clusters: number
 }
+
+/** Most names that no object can have which are kept. */
+const MAX_FOREIGN = 10
 
 /** How often everything is checked again because of concurrent sealing. */
 const MAX_ROUNDS = 3
@@ -88,7 +93,7 @@ const MAX_ROUNDS = 3
  * unknown objects. Writes nothing. Checks again after concurrent sealing. Throws if the store cannot be read, and a `NoteError` for an invalid key.
  */
 export async function checkStore({ vkey }: CheckInput, { objects, ...others }: CheckDeps): Promise<StoreCheck> {
-  const deps = { ...others, objects: deletedAsAbsent(objects) }
+  const deps = { ...others, objects: unreadableAsAbsent(objects) }
   const tag = async () => (await deps.objects.get(checkpointKey))?.etag
   for (let round = 1; ; round++) {
     const before = await tag()
@@ -131,6 +136,7 @@ async function checkOnce(vkey: string | undefined, deps: CheckDeps): Promise<Sto
     findings: findings.all(),
     unsealed: listed.unsealed,
     inForce: listed.inForce,
+    foreign: listed.foreign,
     objects: listed.objects,
     leaves: log.ends.at(-1) ?? 0,
     clusters: known.clusters.length,
@@ -142,7 +148,7 @@ async function derivedFindings(cluster: Cluster, deps: CheckDeps): Promise<reado
   try {
     return await checkDerived(cluster, deps)
   } catch (error) {
-    if (error instanceof StoreError) throw error
+    if (error instanceof StoreError && !(error instanceof UnusableError)) throw error
     return [{ key: null, problem: `What is derived of cluster "${cluster.id}" was not checked: ${errorLine(error)}` }]
   }
 }
@@ -226,16 +232,23 @@ async function checkNames(
   { log, names, known }: { readonly log: CheckedLog; readonly names: LeafNames; readonly known: Known },
   add: AddFinding,
   { objects, onProgress }: { readonly objects: Objects; readonly onProgress: (what: string) => void },
-): Promise<Pick<StoreCheck, 'unsealed' | 'inForce' | 'objects'>> {
+): Promise<Pick<StoreCheck, 'unsealed' | 'inForce' | 'foreign' | 'objects'>> {
   const unsealed = findingsList()
   const ids = new Set(known.clusters.map(({ id }) => id))
   const isKnown = (cluster: string | undefined): boolean => cluster !== undefined && (!known.areAll || ids.has(cluster))
   const changes = new Map(RECORD_KINDS.map((kind) => [kind as string, 0]))
   let count = 0
   let inForce = 0
-  for await (const key of objects.list('')) {
+  const foreign = { names: [] as string[], total: 0 }
+  const onForeign = (name: string): void => {
+    if (++foreign.total <= MAX_FOREIGN) foreign.names.push(name)
+  }
+  for await (const key of objects.list('', '', onForeign)) {
     if (++count % 10_000 === 0) onProgress(`${count} objects`)
-    if (key.startsWith('log/')) {
+    // Sealed objects were read.
+    const state = names.has(key) ? null : ((await objects.unusable?.(key)) ?? null)
+    if (state !== null) add(key, state)
+    else if (key.startsWith('log/')) {
       if (!isOfLog(key, log, names)) add(key, NOBODYS)
     } else if (leafKind(key) !== undefined) {
       const problem = sealedNameProblem(key, isKnown, changes)
@@ -248,7 +261,7 @@ async function checkNames(
     else if (!known.areAll && !isRewritten(key, (cluster) => cluster !== undefined && ids.has(cluster)))
       add(key, 'it was not checked, since its cluster is not known while the changes of the registry are damaged')
   }
-  return { unsealed: unsealed.all(), inForce, objects: count }
+  return { unsealed: unsealed.all(), inForce, foreign, objects: count }
 }
 
 /** The problem with the name of a sealed object; undefined if there is none. Collects the numbers of changes in `changes`. */

@@ -76,7 +76,8 @@ export async function checkLeaves(
     const kept = (await isVersionKept(leaf, objects))
       ? `, version "${leaf.versionId}" of it is kept as it was sealed`
       : ''
-    return { ...checked, object, problem: `${howDifferent(leaf, stored)}${kept} (leaf ${number})` }
+    const state = stored === undefined ? await objects.unusable?.(leaf.key) : null
+    return { ...checked, object, problem: `${state ?? howDifferent(leaf, stored)}${kept} (leaf ${number})` }
   })
 }
 

@@ -2,7 +2,6 @@ import { checkpointKey } from '../../store/log-keys.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { accountOf, type ClusterAccount } from './account.ts'
 import { type Checkpoint, openCheckpoint } from '../tlog/checkpoint.ts'
-import { deletedAsAbsent } from './deleted.ts'
 import { type AddFinding, type Findings, findingsList } from './finding.ts'
 import type { LeafKind } from '../leaf.ts'
 import { areEqual, rootOf } from '../tlog/merkle.ts'
@@ -10,6 +9,7 @@ import { NoteError, type Verifier } from '../tlog/note.ts'
 import { bundlesThatDiffer, PartError, readEntries, treeOfEntries } from '../read-entries.ts'
 import { type LogKey, readSignedHead } from './signed-head.ts'
 import { checkLeaves, leafNames, type LeafNames, unsealedObjects } from './sealed-objects.ts'
+import { unreadableAsAbsent } from './unreadable.ts'
 
 /** Input of the verification of a copied store. */
 export type VerifyInput = {
@@ -69,7 +69,7 @@ export async function verifyStore(
   { vkey, since, isPartial = false }: VerifyInput,
   { objects: store, onProgress = () => undefined }: VerifyDeps,
 ): Promise<Verification> {
-  const objects = deletedAsAbsent(store)
+  const objects = unreadableAsAbsent(store)
   const findings = findingsList()
   const { key, verifier, checkpoint } = await readSignedHead(vkey, findings.add, objects)
   const before = verifier === undefined || since === undefined ? undefined : sinceOf(since, verifier, findings.add)
@@ -115,7 +115,7 @@ export async function verifyStore(
     heartbeats: heartbeats.length === 0 ? null : { first: heartbeats[0] ?? '', last: heartbeats.at(-1) ?? '' },
     objects: counted,
     isPartial,
-    unsealed: isWhole ? await unsealedIn(names, objects) : null,
+    unsealed: isWhole ? await unsealedIn(names, findings.add, objects) : null,
     findings: findings.all(),
   }
 }
@@ -165,12 +165,15 @@ async function compareRoots(
   }
 }
 
-async function unsealedIn(names: LeafNames, objects: Objects): Promise<Verification['unsealed']> {
+/** What cannot be read is a finding: it could be anything. */
+async function unsealedIn(names: LeafNames, add: AddFinding, objects: Objects): Promise<Verification['unsealed']> {
   const keys: string[] = []
   let total = 0
   for await (const key of unsealedObjects(names, objects)) {
     total++
     if (keys.length < MAX_UNSEALED) keys.push(key)
+    const problem = (await objects.unusable?.(key)) ?? null
+    if (problem !== null) add(key, problem)
   }
   return { keys, total }
 }

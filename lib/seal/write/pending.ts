@@ -74,6 +74,14 @@ export async function* pendingOf(
     // Only a collector's attempt fills a window.
     const id = parseEvidenceKey(key)
     if (next.done !== true && key.startsWith(next.value.prefix) && id !== undefined) next = expected.next()
+    // A folder that cannot be listed may hold attempts: a gap there would be a false statement.
+    if (
+      id === undefined &&
+      next.done !== true &&
+      next.value.prefix.startsWith(`${key}/`) &&
+      (await isClosed(key, objects))
+    )
+      while (next.done !== true && next.value.prefix.startsWith(`${key}/`)) next = expected.next()
     if (!(await sealed.has(key))) yield { key }
     else if (id !== undefined && isNew(id.window)) numbered.set(key, { key })
   }
@@ -85,6 +93,11 @@ export async function* pendingOf(
     }
   for (const prefix of ['changes/', 'reports/'])
     yield* unsealed(prefix, objects, log?.isWhole === true ? log : undefined)
+}
+
+/** Whether nothing can be read under a name, since it is no folder or a closed one. */
+async function isClosed(name: string, objects: Objects): Promise<boolean> {
+  return ((await objects.unusable?.(`${name}/_`)) ?? null) !== null
 }
 
 /** Objects under a prefix whose number is absent from the log's index or contradicts the log. Complete as {@link pendingOf} is. */

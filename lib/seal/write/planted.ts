@@ -3,7 +3,7 @@
  * number beforehand, so that `seal` takes an object for sealed.
  */
 import { parseIndexKey } from '../../store/log-keys.ts'
-import type { Objects } from '../../store/objects/objects.ts'
+import { type Objects, UnusableError } from '../../store/objects/objects.ts'
 import { nameIn } from '../leaf.ts'
 import { PartError, readBundle } from '../read-entries.ts'
 import { TILE_WIDTH } from '../tlog/tiles.ts'
@@ -39,8 +39,14 @@ export async function namesNotInLog(
 /** Whether a number in the index contradicts the log: another one may then be signed. */
 export async function isPlanted(key: string, size: number, objects: Objects): Promise<boolean> {
   const name = parseIndexKey(key)
-  const stored = await objects.get(key)
-  if (name === undefined || stored === undefined) return false
+  if (name === undefined) return false
+  const stored = await objects.get(key).catch((error: unknown) => {
+    if (error instanceof UnusableError) return null
+    throw error
+  })
+  if (stored === undefined) return false
+  // Nobody can read a number there.
+  if (stored === null) return true
   const text = Buffer.from(stored.body.subarray(0, 20)).toString()
   const number = /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : size
   if (number >= size) return true

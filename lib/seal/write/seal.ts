@@ -1,7 +1,8 @@
 import { toTime } from '../../time/windows.ts'
 import { parseEvidenceKey } from '../../store/keys.ts'
 import { batchKey, vkeyKey } from '../../store/log-keys.ts'
-import { ConflictError, type Objects } from '../../store/objects/objects.ts'
+import { ConflictError, type ObjectDigest, type Objects, UnusableError } from '../../store/objects/objects.ts'
+import { foldLines } from '../../text/fold-lines.ts'
 import { type WatchedCluster, readWatched } from '../../store/registry/registry.ts'
 import { claimOf, encodeBatch, leafEntry, isClaimed, MAX_LEAVES } from './batch.ts'
 import { concurrently } from '../../concurrently.ts'
@@ -83,20 +84,21 @@ export async function seal(
     planted.clear()
     return pendingOf(scope, objects, { size, since, isWhole: from === null, onPlanted: (key) => planted.add(key) })
   }
-  const { log, leaves, putAside } = await extend(list, known, deps, onProgress)
+  const { log, leaves, putAside, unusable } = await extend(list, known, deps, onProgress)
   if (errors.length === 0) await writeProgress(progress, { now: seconds, isWhole: from === null }, objects)
   return {
     leaves,
     size: log.head.size,
     root: log.head.root,
-    errors: [...errors, ...fewLines(putAside), ...plantedLines(planted)],
+    errors: [...errors, ...foldLines(unusable), ...fewLines(putAside), ...plantedLines(planted)],
   }
 }
 
 /**
  * Extends a log that belongs to its key: finish the existing batches, then list what is in none of them, then claim the next batch. The order matters: an
  * object listed before an unfinished batch is finished would be sealed twice. Calls `list` again whenever another run was first. Puts aside unclaimed objects
- * in a batch's place, which `putAside` reports in lines; their leaves are made again from the stored objects.
+ * in a batch's place, which `putAside` reports in lines; their leaves are made again from the stored objects. Leaves out what cannot be read, which `unusable`
+ * reports in lines.
  */
 export async function extend(
   list: (size: number) => AsyncIterable<Pending>,
@@ -107,12 +109,14 @@ export async function extend(
   readonly log: Log
   readonly leaves: Partial<Record<LeafKind, number>>
   readonly putAside: readonly string[]
+  readonly unusable: readonly string[]
 }> {
   const leaves: Partial<Record<LeafKind, number>> = {}
   let log: Log = { head: await readHead(deps.objects, deps.verifier) }
   if (deps.last !== undefined) await checkLastHead(log.head, deps.last, deps)
   let isQuiet = true
   const aside = new Map<string, string>()
+  const unusable = new Set<string>()
 
   function putAside(key: string, why: string): void {
     aside.set(key, `Put aside "${key}", which the log's key did not claim: ${why}; find out who wrote it`)
@@ -152,7 +156,10 @@ export async function extend(
   async function addListed(firstPlace: number): Promise<boolean> {
     let place = firstPlace
     for await (const group of groupsOf(list(log.head.size), MAX_LEAVES)) {
-      const batch = await concurrently(group, MAX_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
+      const found = await concurrently(group, MAX_READS_AT_ONCE, (pending) => leafOf(pending, deps.objects))
+      const batch = found.filter((leaf) => typeof leaf !== 'string')
+      for (const line of found) if (typeof line === 'string') unusable.add(line)
+      if (batch.length === 0) continue
       if (!(await add(batch, place))) return false
       place = 1
     }
@@ -165,7 +172,8 @@ export async function extend(
     })
     log = finished
     const outcome = await addUnclaimed(found)
-    if (outcome === 'none' && (await addListed(found.place))) return { log, leaves, putAside: [...aside.values()] }
+    if (outcome === 'none' && (await addListed(found.place)))
+      return { log, leaves, putAside: [...aside.values()], unusable: [...unusable] }
   }
   throw new LogError(`Cannot extend the log: other runs were first ${MAX_ROUNDS} times, run it again`)
 }
@@ -188,11 +196,17 @@ function plantedLines([first, ...more]: Iterable<string>): string[] {
   ]
 }
 
-/** The leaf of a stored object. */
-async function leafOf(pending: Pending, objects: Objects): Promise<Leaf> {
+/** The leaf of a stored object; a line if it cannot be read. */
+async function leafOf(pending: Pending, objects: Objects): Promise<Leaf | string> {
   if ('gap' in pending) return pending.gap
   const { key } = pending
-  const stored = await objects.digest(key)
+  let stored: ObjectDigest | undefined
+  try {
+    stored = await objects.digest(key)
+  } catch (error) {
+    if (error instanceof UnusableError) return `Cannot seal "${key}": ${error.state}`
+    throw error
+  }
   const kind = leafKind(key)
   if (stored === undefined || kind === undefined || kind === 'gap' || kind === 'heartbeat')
     throw new LogError(`Cannot seal "${key}": it was listed, and is not there any more; find out who removed it`)

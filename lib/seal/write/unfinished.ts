@@ -2,7 +2,7 @@ import { toSeconds } from '../../time/windows.ts'
 import type { Seconds } from '../../model/time.ts'
 import { attemptsPrefix } from '../../store/keys.ts'
 import { batchKey, indexKey } from '../../store/log-keys.ts'
-import type { Objects } from '../../store/objects/objects.ts'
+import { type Objects, UnusableError } from '../../store/objects/objects.ts'
 import type { WatchedCluster } from '../../store/registry/registry.ts'
 import { BatchError, type BatchPlace, decodeBatch, type Entry, isClaimed } from './batch.ts'
 import { concurrently } from '../../concurrently.ts'
@@ -40,7 +40,11 @@ export async function unfinishedAfter(
   const unclaimed: { key: string; body: Uint8Array }[] = []
   for (let place = 1; place <= MAX_PLACES; place++) {
     const key = batchKey(head.size, place)
-    const stored = await objects.get(key)
+    const stored = await objects.get(key).catch((error: unknown) => {
+      // It is no batch, whatever it is.
+      if (error instanceof UnusableError) return { body: Buffer.of() }
+      throw error
+    })
     if (stored === undefined) return { claimed: undefined, unclaimed, place }
     if (isClaimed(stored.body, head, verifier))
       return { claimed: { key, entries: decodeBatch(key, stored.body) }, unclaimed, place }
@@ -94,7 +98,10 @@ export async function leavesOfUnclaimed(
 /** How a leaf differs from the store; undefined if it does not. */
 async function disagreement(leaf: Leaf, known: SealedSoFar, objects: Objects): Promise<string | undefined> {
   if ('key' in leaf) {
-    const stored = await objects.digest(leaf.key)
+    const stored = await objects.digest(leaf.key).catch((error: unknown) => {
+      if (error instanceof UnusableError) return undefined
+      throw error
+    })
     const isThat =
       stored !== undefined &&
       stored.sha256 === leaf.sha256 &&
@@ -127,6 +134,8 @@ async function isLost(
   )
   const isExpected = [...expected].some((one) => one.window.start === window.start && one.window.end === window.end)
   if (reason !== NO_ATTEMPT || !isExpected) return false
+  // What cannot be listed may hold an attempt.
+  if (((await objects.unusable?.(`${attemptsPrefix(window, cluster)}_`)) ?? null) !== null) return false
   for await (const _ of objects.list(attemptsPrefix(window, cluster))) return false
   return true
 }

@@ -5,7 +5,7 @@ import type { CapturePlace } from '../../collect/packets/pod-capture.ts'
 import { toSeconds, toTime } from '../../time/windows.ts'
 import { parseJson } from '../../text/parse-json.ts'
 import { packetsKey, packetsOf, parsePacketsKey } from '../keys.ts'
-import type { Objects } from '../objects/objects.ts'
+import { type Objects, UnusableError } from '../objects/objects.ts'
 import { EvidenceError } from './evidence.ts'
 import { sha256Of } from '../objects/derived-object.ts'
 
@@ -134,7 +134,9 @@ export async function readCaptures(
   for await (const key of objects.list(packetsOf(cluster))) {
     const id = parsePacketsKey(key)
     if (id === undefined || id.from < earliest || id.from > to) continue
-    const stored = await objects.get(key)
+    const stored = await objects.get(key).catch((error: unknown) => {
+      throw error instanceof UnusableError ? new EvidenceError(key, error.state, { cause: error }) : error
+    })
     const parsed = captureSchema.safeParse(stored === undefined ? undefined : parseJson(stored.body))
     if (!parsed.success || parsed.data.cluster !== cluster)
       throw new EvidenceError(key, `it is no capture of cluster "${cluster}", find out who wrote it`)

@@ -10,7 +10,7 @@ import { budget, exceeds, jsonSize } from '../../observed/budget.ts'
 import { jsonExtent } from '../../text/json-extent.ts'
 import { attemptsPrefix, evidenceKey, MAX_ATTEMPTS, parseEvidenceKey } from '../keys.ts'
 import type { EvidenceId } from '../keys.ts'
-import { ConflictError, DeletedError } from '../objects/objects.ts'
+import { ConflictError, DeletedError, UnusableError } from '../objects/objects.ts'
 import type { Objects, StoredObject } from '../objects/objects.ts'
 import { whileReading } from './reading.ts'
 
@@ -302,6 +302,7 @@ export async function readSnapshot(key: string, objects: Objects): Promise<Snaps
     stored = await objects.get(key)
   } catch (error) {
     if (error instanceof DeletedError) throw new EvidenceError(key, 'it was deleted', { cause: error })
+    if (error instanceof UnusableError) throw new EvidenceError(key, error.state, { cause: error })
     throw error
   }
   if (stored === undefined) throw new EvidenceError(key, 'there is none')

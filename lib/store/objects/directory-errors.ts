@@ -11,6 +11,11 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
+/** Whether an error says that one name is closed to this user, or leads through something that is no directory. */
+export function isRefused(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')
+}
+
 const FULL = 'there is no room left, make some and run it again'
 
 const FORBIDDEN = 'this user may not, check who owns it'

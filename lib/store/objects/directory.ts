@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { constants, lstat, open, readdir, stat } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import type { Dirent } from 'node:fs'
+import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { closing } from './closing.ts'
 import { withFileLock } from './file-lock.ts'
@@ -14,21 +14,27 @@ import {
   checkReplaceable,
   ConflictError,
   isKeySegment,
+  MAX_KEY_LENGTH,
   PreconditionFailedError,
   StoreError,
+  UnusableError,
 } from './objects.ts'
-import type { ObjectDigest, Objects } from './objects.ts'
-import { storeError, systemCode, missing } from './directory-errors.ts'
+import type { Objects } from './objects.ts'
+import { isRefused, missing, storeError, systemCode } from './directory-errors.ts'
+import { digestOf, openObject } from './open-object.ts'
 
 // Names that begin with a dot are never part of a key.
 const UNFINISHED = '.tmp'
 const LOCK = '.lock'
 
-/** Large files are hashed in pieces of this size: larger ones are not faster (measured). */
-const PIECE_BYTES = 256 * 1024
-
 /** Age after which a temporary file is abandoned. */
 const ABANDONED_MS = 60 * 60 * 1000
+
+/** How long a folder that was no link counts as none: somebody may replace it while a service runs. */
+const CHECKED_MS = 1000
+
+/** Files of a store and of who runs on it, at its root: the lock's own files have longer names. */
+const OWN_FILES = [UNFINISHED, LOCK, '.run.lock']
 
 /** Replacing takes milliseconds, so a process that holds the lock for longer hangs or was stopped. */
 const LOCK_WAIT_MS = 30_000
@@ -41,7 +47,8 @@ const LOCK_WAIT_MS = 30_000
  * - Replacing and removing happen under one lock that ends with its process; creating needs none.
  * - The tag of an object is the SHA-256 of its bytes.
  *
- * A directory that does not exist reads as an empty store. Symbolic links inside it are refused when they are listed: skipping them would hide their contents.
+ * A directory that does not exist reads as an empty store. What is no file in it, or is closed to this user, is listed and cannot be read: skipping it would
+ * hide it. One of its top folders that is such makes the store unusable.
  */
 export function directoryObjects(directory: string, effects: DirectoryEffects = diskEffects): Objects {
   const root = resolve(directory)
@@ -122,33 +129,68 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     return (await createBy(key, (temporary) => effects.writeFile(temporary, body))).isNew
   }
 
-  /** Folders below the root that were checked to be no links. */
+  /** Folders below the root that were checked a moment ago to be no links. */
   const folders = new Set<string>()
+  let foldersSince = 0
 
   /**
    * Throws for a folder of the store that is a symbolic link, as a foreign copy may hold: its target is no part of the store. The root may be one, since the
    * operator named it.
    */
   async function refuseLinkedFolders(key: string): Promise<void> {
+    if (performance.now() - foldersSince > CHECKED_MS) {
+      folders.clear()
+      foldersSince = performance.now()
+    }
     let folder = root
-    for (const name of key.split('/').slice(0, -1)) {
+    for (const [depth, name] of key.split('/').slice(0, -1).entries()) {
       folder = join(folder, name)
       if (folders.has(folder)) continue
-      if ((await lstat(folder)).isSymbolicLink())
-        throw new StoreError(`Cannot use "${key}" of store "${root}": "${folder}" is a link, move it away`)
+      if ((await lstat(folder)).isSymbolicLink()) {
+        const state = `"${folder}" is a link, move it away`
+        const message = `Cannot use "${key}" of store "${root}": ${state}`
+        throw depth === 0 ? new StoreError(message) : new UnusableError(message, state)
+      }
       folders.add(folder)
     }
   }
 
-  async function read(key: string): Promise<Uint8Array | undefined> {
+  /** Reads what has a key. Throws {@link UnusableError} if only that cannot be read. */
+  async function reading<T>(key: string, run: (path: string) => Promise<T>): Promise<T | undefined> {
     try {
       await refuseLinkedFolders(key)
-      const file = await openObject(join(root, key))
-      return file && (await closing(file, () => file.readFile()))
+      return await run(join(root, key))
     } catch (error) {
       if (isAbsent(error)) return undefined
-      throw error
+      throw isRefused(error) && (await isTopOpen(key)) ? unusable(key, error) : error
     }
+  }
+
+  /** Whether this user may look into the top folder of a key: else the store is closed, and not one object. */
+  async function isTopOpen(key: string): Promise<boolean> {
+    const [top = '', ...more] = key.split('/')
+    if (more.length === 0) return false
+    try {
+      await access(join(root, top), constants.R_OK | constants.X_OK)
+      return (await stat(join(root, top))).isDirectory()
+    } catch {
+      return false
+    }
+  }
+
+  function unusable(key: string, error: unknown): unknown {
+    const what = storeError(`read "${key}" from`, root, error)
+    if (!(what instanceof StoreError)) return error
+    return new UnusableError(what.message, `it cannot be read: ${what.message.replace(/^.*?": /, '')}`, {
+      cause: error,
+    })
+  }
+
+  async function read(key: string): Promise<Uint8Array | undefined> {
+    return reading(key, async (path) => {
+      const file = await openObject(path)
+      return file && (await closing(file, () => file.readFile()))
+    })
   }
 
   async function readEtag(key: string): Promise<string | null> {
@@ -172,26 +214,35 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
     }
   }
 
-  /** The keys below a directory (`''`, or ending in a slash), in text order: in it a directory's name ends in a slash. */
-  async function* walk(folder: string, prefix: string, startAfter: string): AsyncGenerator<string> {
+  type Listing = { readonly prefix: string; readonly startAfter: string; readonly onForeign: (name: string) => void }
+
+  /** The keys below a directory (`''`, or ending in a slash) with these entries, in text order: in it a directory's name ends in a slash. */
+  async function* walk(folder: string, entries: readonly Dirent[], listing: Listing): AsyncGenerator<string> {
+    const { prefix, startAfter, onForeign } = listing
     const names: string[] = []
-    for (const entry of await entriesOf(join(root, folder))) {
-      if (!isKeySegment(entry.name)) continue
-      if (!entry.isFile() && !entry.isDirectory()) {
-        throw new StoreError(
-          `Cannot list store "${root}": "${folder}${entry.name}" is neither a file nor a directory, move it away`,
-        )
-      }
-      names.push(entry.isDirectory() ? `${folder}${entry.name}/` : `${folder}${entry.name}`)
+    for (const entry of entries) {
+      const name = `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`
+      if (isKeySegment(entry.name) && name.length <= MAX_KEY_LENGTH) names.push(name)
+      else if (folder !== '' || !OWN_FILES.some((own) => entry.name.startsWith(own))) onForeign(name)
     }
+    const isWanted = (key: string): boolean => key.startsWith(prefix) && key > startAfter
     for (const name of names.sort()) {
       if (!name.endsWith('/')) {
-        if (name.startsWith(prefix) && name > startAfter) yield name
+        if (isWanted(name)) yield name
       } else if (
         (name.startsWith(prefix) || prefix.startsWith(name)) &&
         (name > startAfter || startAfter.startsWith(name))
       ) {
-        yield* walk(name, prefix, startAfter)
+        const key = name.slice(0, -1)
+        let inside: readonly Dirent[]
+        try {
+          inside = await entriesOf(join(root, key))
+        } catch (error) {
+          if (!isRefused(error) || !key.includes('/')) throw error
+          if (isWanted(key)) yield key
+          continue
+        }
+        yield* walk(name, inside, listing)
       }
     }
   }
@@ -214,12 +265,17 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
 
     async digest(key) {
       checkKey(key)
+      return failing(`read "${key}" from`, () => reading(key, digestOf))
+    },
+
+    async unusable(key) {
+      checkKey(key)
       return failing(`read "${key}" from`, async () => {
         try {
-          await refuseLinkedFolders(key)
-          return await digestOf(join(root, key))
+          await reading(key, async (path) => (await openObject(path, Infinity))?.close())
+          return null
         } catch (error) {
-          if (isAbsent(error)) return undefined
+          if (error instanceof UnusableError) return error.state
           throw error
         }
       })
@@ -229,7 +285,11 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       checkKey(key)
       await failing(`write "${key}" to`, async () => {
         if (await create(key, body)) return
-        const existing = await read(key)
+        const existing = await read(key).catch((error: unknown) => {
+          // The name is taken, whatever by.
+          if (error instanceof UnusableError) return undefined
+          throw error
+        })
         if (existing === undefined || Buffer.compare(existing, body) !== 0) throw new ConflictError(key)
       })
     },
@@ -258,10 +318,13 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
       })
     },
 
-    async *list(prefix, startAfter = '') {
+    async *list(prefix, startAfter = '', onForeign = () => undefined) {
       checkPrefix(prefix)
       try {
-        yield* walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, startAfter)
+        const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1)
+        const entries =
+          folder === '' ? await entriesOf(root) : await reading(`${folder}_`, (path) => entriesOf(dirname(path)))
+        yield* walk(folder, entries ?? [], { prefix, startAfter, onForeign })
       } catch (error) {
         throw storeError('list', root, error)
       }
@@ -298,57 +361,6 @@ export function directoryObjects(directory: string, effects: DirectoryEffects = 
 
 function etagOf(body: Uint8Array): string {
   return createHash('sha256').update(body).digest('hex')
-}
-
-/** No stored object is larger, except those that are only hashed. */
-const MAX_BYTES = 512 * 1024 * 1024
-
-/**
- * Opens a file to be read whole; undefined for a directory. A copy of a store may be hostile: this does not wait for pipes or devices, follow links, or read
- * more than fits into memory.
- */
-async function openObject(path: string, most = MAX_BYTES): Promise<FileHandle | undefined> {
-  const refused = (state: string) => new StoreError(`Cannot read "${path}": ${state}, move it away`)
-  let file: FileHandle
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
-  } catch (error) {
-    if (systemCode(error) === 'ELOOP') throw refused('it is neither a file nor a directory')
-    // A socket, or a missing device.
-    if (systemCode(error) === 'ENXIO') throw refused('it is neither a file nor a directory')
-    throw error
-  }
-  try {
-    const stat = await file.stat()
-    if (stat.isFile() && stat.size <= most) return file
-    if (stat.isFile()) throw refused(`it has ${stat.size} bytes, more than any object of a store`)
-    if (!stat.isDirectory()) throw refused('it is neither a file nor a directory')
-    await file.close()
-    return undefined
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-}
-
-async function digestOfFile(file: FileHandle): Promise<ObjectDigest> {
-  const hash = createHash('sha256')
-  const { size: stated } = await file.stat()
-  // One byte more than its size, so that most files are read, and their end is found, in one read.
-  const piece = Buffer.allocUnsafeSlow(Math.min(stated + 1, PIECE_BYTES))
-  for (let size = 0; ;) {
-    const { bytesRead } = await file.read(piece, 0, piece.length, null)
-    hash.update(piece.subarray(0, bytesRead))
-    size += bytesRead
-    const isEnd = bytesRead === 0 || (bytesRead < piece.length && size >= stated)
-    if (isEnd) return { sha256: hash.digest('hex'), size, version: null }
-  }
-}
-
-/** Undefined for a directory. */
-async function digestOf(path: string): Promise<ObjectDigest | undefined> {
-  const file = await openObject(path, Infinity)
-  return file && (await closing(file, () => digestOfFile(file)))
 }
 
 /** Whether there is no file: nothing, or a directory. */

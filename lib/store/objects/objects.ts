@@ -58,8 +58,19 @@ export type Objects = {
    * PreconditionFailedError}. Refuses written-once keys.
    */
   readonly putIf: (key: string, body: Uint8Array, etag: string | null) => Promise<string>
-  /** The keys that begin with the prefix and come after `startAfter`, in text order. */
-  readonly list: (prefix: string, startAfter?: string) => AsyncIterable<string>
+  /**
+   * The keys that begin with the prefix and come after `startAfter`, in text order. Whatever else has the name of an object, such as a pipe or a link, is
+   * listed as one, and so is a folder that cannot be listed, by its name in the place of its content: reading it throws {@link UnusableError}, and the others
+   * are listed all the same.
+   *
+   * @param onForeign receives each name that no key can have: it is no object, and nothing reads it
+   */
+  readonly list: (prefix: string, startAfter?: string, onForeign?: (name: string) => void) => AsyncIterable<string>
+  /**
+   * Why what has this key cannot be read, in words that follow the key; null if it can be, or is absent. Costs less than reading. Absent if there are no such
+   * objects, as in S3.
+   */
+  readonly unusable?: (key: string) => Promise<string | null>
   /** Removes a derived object; succeeds if there is none. Refuses to remove evidence. */
   readonly remove: (key: string) => Promise<void>
   /**
@@ -96,6 +107,20 @@ export class StoreError extends Error {
   override readonly name: string = 'StoreError'
 }
 
+/**
+ * This object cannot be read, although the store can: a pipe, a link or a folder that is closed to this user is in its place. One line with the remedy. Others
+ * are not affected, so whoever reads many goes on.
+ */
+export class UnusableError extends StoreError {
+  override readonly name = 'UnusableError'
+  /** Words that follow the key. */
+  readonly state: string
+  constructor(message: string, state: string, options?: ErrorOptions) {
+    super(message, options)
+    this.state = state
+  }
+}
+
 /** A written-once object was deleted. A store that cannot tell that from absence does not throw it. */
 export class DeletedError extends StoreError {
   override readonly name = 'DeletedError'
@@ -106,8 +131,8 @@ const BESIDE_EVIDENCE = ['evidence/', 'changes/', 'reports/', 'log/']
 /** Letters, digits and `._=-`, not beginning with a dot: safe as a file name, in a URL and on a terminal. */
 const SEGMENT = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]{0,254}$/
 
-/** The limit of S3. */
-const MAX_KEY_LENGTH = 1024
+/** The longest key, as S3 has it. */
+export const MAX_KEY_LENGTH = 1024
 
 /** Whether a text is valid as one part of a key, between two slashes. */
 export function isKeySegment(text: string): boolean {

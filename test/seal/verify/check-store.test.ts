@@ -65,7 +65,13 @@ function changesOf(damage: (typeof DAMAGES)[number], key: string, held: Held, nu
 test('checkStore() finds nothing in a store that nobody touched, and looks at all of it', async () => {
   const { findings, unsealed, ...counts } = await check(month)
   assert.deepEqual([findings, unsealed].map(linesOf), [[], []])
-  assert.deepEqual(counts, { inForce: 0, objects: month.size, leaves: 22, clusters: 3 })
+  assert.deepEqual(counts, {
+    inForce: 0,
+    foreign: { names: [], total: 0 },
+    objects: month.size,
+    leaves: 22,
+    clusters: 3,
+  })
   const another = await check(long)
   assert.deepEqual(linesOf(another.findings), [])
   assert.ok(another.leaves > 1100)

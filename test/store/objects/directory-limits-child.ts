@@ -1,6 +1,6 @@
 /**
- * Writes into a store as a user without rights: `node directory-limits-child.ts <directory> <call>`. Prints the error's
- * name and message.
+ * Reads or writes a store as a user without rights: `node directory-limits-child.ts <directory> <call>`. Prints the error's
+ * name and message; with `list`, each key and whether it can be read.
  */
 import { directoryObjects } from '../../../lib/store/objects/directory.ts'
 
@@ -15,6 +15,10 @@ if (process.getuid?.() === 0) {
 }
 
 try {
+  if (call === 'list') {
+    for await (const key of objects.list('')) console.log(key, (await objects.unusable?.(key)) ?? 'usable')
+    process.exit(0)
+  }
   const found = await objects.get('state/c')
   if (call === 'putOnce') await objects.putOnce('evidence/w/c/1', Buffer.from('x'))
   if (call === 'putIf') await objects.putIf('state/c', Buffer.from('x'), found?.etag ?? null)

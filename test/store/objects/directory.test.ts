@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import {
   chmod,
@@ -15,6 +16,7 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -41,8 +43,12 @@ function scriptPath(name: string): string {
 }
 
 async function listed(objects: Objects): Promise<string[]> {
+  return keysUnder(objects, '')
+}
+
+async function keysUnder(objects: Objects, prefix: string): Promise<string[]> {
   const keys: string[] = []
-  for await (const key of objects.list('')) keys.push(key)
+  for await (const key of objects.list(prefix)) keys.push(key)
   return keys
 }
 
@@ -272,19 +278,93 @@ test('a store that is a file says so in one line for every call', async (t) => {
   assert.equal(await readFile(path, 'utf8'), 'a file')
 })
 
-test('list() passes over names that are no keys, and refuses a symbolic link', async (t) => {
+test('list() passes over names that no key can have, and names them to whoever wants to know', async (t) => {
   const directory = await freshDirectory(t)
   const objects = directoryObjects(directory)
   await objects.putOnce('evidence/w/c/1', Buffer.from('x'))
-  await writeFile(join(directory, '.DS_Store'), '')
+  await objects.putIf('state/c', Buffer.from('x'), null)
+  await objects.putIf('state/c', Buffer.from('y'), (await objects.get('state/c'))?.etag ?? null)
+  await writeFile(join(directory, 'evidence', 'w', '.DS_Store'), '')
   await mkdir(join(directory, 'lost+found'))
-  assert.deepEqual(await listed(objects), ['evidence/w/c/1'])
+  // Each name is one that a key may have, and all of them are longer than a key may be.
+  const deep = join(directory, 'evidence', ...Array.from({ length: 5 }, () => 'a'.repeat(250)))
+  await mkdir(deep, { recursive: true })
+  await writeFile(join(deep, '1'), '')
+  const foreign: string[] = []
+  const keys: string[] = []
+  for await (const key of objects.list('', '', (name) => foreign.push(name))) keys.push(key)
+  assert.deepEqual(keys, ['evidence/w/c/1', 'state/c'])
+  assert.deepEqual(foreign.sort(), [
+    `evidence/${'a/'.replace('a', 'a'.repeat(250)).repeat(5)}`,
+    'evidence/w/.DS_Store',
+    'lost+found/',
+  ])
+})
 
-  await symlink('/', join(directory, 'evidence', 'elsewhere'))
-  await assert.rejects(listed(objects), {
-    name: 'StoreError',
-    message: `Cannot list store "${directory}": "evidence/elsewhere" is neither a file nor a directory, move it away`,
-  })
+test('what stands in the place of an object, and is none, is listed, cannot be read, and hides no other', async (t) => {
+  const directory = await freshDirectory(t)
+  const objects = directoryObjects(directory)
+  for (const key of ['evidence/w/a/1', 'evidence/w/c-1/1', 'evidence/w/z/1'])
+    await objects.putOnce(key, Buffer.from('x'))
+  await run('mkfifo', [join(directory, 'evidence', 'w', 'a', '2')])
+  await symlink('/', join(directory, 'evidence', 'w', 'c'))
+  const server = createServer().listen(join(directory, 'evidence', 'w', 'socket'))
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const odd = ['evidence/w/a/2', 'evidence/w/c', 'evidence/w/socket']
+  const all = [...odd, 'evidence/w/a/1', 'evidence/w/c-1/1', 'evidence/w/z/1'].sort()
+  assert.deepEqual(await listed(objects), all)
+  for (const key of all) {
+    const isOdd = odd.includes(key)
+    assert.equal((await objects.unusable?.(key)) === null, !isOdd)
+    if (isOdd) await assert.rejects(objects.get(key), { name: 'UnusableError' })
+  }
+  // What would be in the folder that is a link is asked for, too.
+  for (const ask of [() => objects.get('evidence/w/c/1'), () => keysUnder(objects, 'evidence/w/c/')])
+    await assert.rejects(ask, { name: 'UnusableError', message: /"[^"]*evidence\/w\/c" is a link, move it away$/ })
+  await assert.rejects(objects.putOnce('evidence/w/a/2', Buffer.from('x')), { name: 'ConflictError' })
+  assert.equal(await objects.unusable?.('evidence/w/absent/1'), null)
+})
+
+test('a folder of a store that was checked is checked again, since somebody may have replaced it by a link', async (t) => {
+  const [directory, elsewhere] = [await freshDirectory(t), await freshDirectory(t)]
+  const objects = directoryObjects(directory)
+  await objects.putOnce('evidence/w/c/1', Buffer.from('x'))
+  await writeFile(join(elsewhere, '1'), 'secret')
+  assert.equal(Buffer.from((await objects.get('evidence/w/c/1'))?.body ?? []).toString(), 'x')
+  await rm(join(directory, 'evidence', 'w', 'c'), { recursive: true })
+  await symlink(elsewhere, join(directory, 'evidence', 'w', 'c'))
+  const until = performance.now() + 1100
+  while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve))
+  await assert.rejects(objects.get('evidence/w/c/1'), { name: 'UnusableError' })
+})
+
+test('what is closed to this user is listed, and hides no other; a closed top folder closes the store', async (t) => {
+  const directory = await freshDirectory(t)
+  const objects = directoryObjects(directory)
+  for (const key of ['evidence/w/a/1', 'evidence/w/a/2', 'evidence/w/c/1', 'evidence/w/z/1', 'evidence/x/a/1'])
+    await objects.putOnce(key, Buffer.from('x'))
+  await run('chmod', ['-R', 'a+rX', directory])
+  await chmod(join(directory, 'evidence/w/a/2'), 0o000)
+  await chmod(join(directory, 'evidence/w/c'), 0o000)
+  await chmod(join(directory, 'evidence/x'), 0o000)
+  const asOther = async (): Promise<string> =>
+    (await run(process.execPath, [scriptPath('directory-limits-child.ts'), directory, 'list'])).stdout
+  const closed = 'it cannot be read: this user may not, check who owns it (EACCES)'
+  assert.equal(
+    await asOther(),
+    [
+      'evidence/w/a/1 usable',
+      `evidence/w/a/2 ${closed}`,
+      `evidence/w/c ${closed}`,
+      'evidence/w/z/1 usable',
+      `evidence/x ${closed}`,
+      '',
+    ].join('\n'),
+  )
+  await chmod(join(directory, 'evidence'), 0o000)
+  assert.match(await asOther(), /^StoreError: Cannot list store/)
+  await run('chmod', ['-R', 'u+rwX', directory])
 })
 
 test('nothing waits for a pipe, reads a device, follows a link or fills the memory in the place of an object', async (t) => {
@@ -297,18 +377,18 @@ test('nothing waits for a pipe, reads a device, follows a link or fills the memo
   await writeFile(join(folder, 'evidence', 'huge'), '')
   await truncate(join(folder, 'evidence', 'huge'), 4 * 1024 ** 3)
   const objects = directoryObjects(folder)
-  const same = Buffer.from('x')
   for (const name of ['pipe', 'device', 'link'])
-    for (const ask of [objects.digest, objects.get, (key: string) => objects.putOnce(key, same)])
+    for (const ask of [objects.digest, objects.get])
       await assert.rejects(
         ask(`evidence/${name}`),
-        /^StoreError: Cannot read ".+": it is neither a file nor a directory, move it away$/,
+        /^UnusableError: Cannot read ".+": it is neither a file nor a directory, move it away$/,
       )
-  for (const ask of [objects.get, (key: string) => objects.putOnce(key, same)])
-    await assert.rejects(
-      ask('evidence/huge'),
-      /it has 4294967296 bytes, more than any object of a store, move it away$/,
-    )
+  await assert.rejects(
+    objects.get('evidence/huge'),
+    /it has 4294967296 bytes, more than any object of a store, move it away$/,
+  )
+  for (const name of ['pipe', 'device', 'link', 'huge'])
+    await assert.rejects(objects.putOnce(`evidence/${name}`, Buffer.from('x')), { name: 'ConflictError' })
 })
 
 test('a folder of a store that is a link is neither read, hashed, listed nor written through; the store itself may be one', async (t) => {
@@ -331,8 +411,9 @@ test('a folder of a store that is a link is neither read, hashed, listed nor wri
     await assert.rejects(objects.get(key), refused)
     await assert.rejects(objects.digest(key), refused)
     await assert.rejects(objects.putOnce(key, Buffer.from('x')), refused)
-    await assert.rejects(listed(objects), /is neither a file nor a directory, move it away$/)
+    await assert.rejects(keysUnder(objects, `${folder}/`), /is a link, move it away$/)
   }
+  assert.deepEqual(await listed(objects), ['evidence', 'windows/w'])
   await objects.putOnce('state/c', Buffer.from('x'))
   assert.equal(Buffer.from((await objects.get('state/c'))?.body ?? []).toString(), 'x')
 })

@@ -18,8 +18,8 @@ export type ListPage = {
 export type ListRequest = { readonly prefix: string; readonly startAfter: string; readonly token: string | undefined }
 
 /**
- * The keys of a page that may be ours, as they are in the bucket, in text order; and the token of the next page, undefined at the end. Skips names that no key
- * of ciphertrail can have, as in a directory.
+ * The keys of a page that may be ours, as they are in the bucket, in text order; names that no key of ciphertrail can have; and the token of the next page,
+ * undefined at the end.
  *
  * A list that ends early would hide objects: every page must state how many keys it has and whether another one follows, must be in order and begin after the
  * previous one. Throws {@link UnexpectedAnswerError} otherwise.
@@ -27,7 +27,7 @@ export type ListRequest = { readonly prefix: string; readonly startAfter: string
 export function readPage(
   page: ListPage,
   { prefix, startAfter, token }: ListRequest,
-): { readonly keys: readonly string[]; readonly next: string | undefined } {
+): { readonly keys: readonly string[]; readonly foreign: readonly string[]; readonly next: string | undefined } {
   const { KeyCount: count, IsTruncated: isTruncated, NextContinuationToken: next, Contents: contents = [] } = page
   const refuse = (what: string): UnexpectedAnswerError => new UnexpectedAnswerError(`a page of a list ${what}`)
   if (count === undefined || isTruncated === undefined)
@@ -38,16 +38,20 @@ export function readPage(
   if (page.Prefix !== undefined && page.Prefix !== prefix) throw refuse('is of another prefix')
 
   const keys: string[] = []
+  const foreign: string[] = []
   let last = startAfter
   for (const { Key: key } of contents) {
     if (key === undefined) throw refuse('has an entry without a key')
     if (!key.startsWith(prefix)) throw refuse('holds a key of another prefix')
-    if (!isOurs(key)) continue
+    if (!isOurs(key)) {
+      foreign.push(key)
+      continue
+    }
     if (key <= last) throw refuse('is not in text order')
     keys.push(key)
     last = key
   }
-  return { keys, next: isTruncated ? next : undefined }
+  return { keys, foreign, next: isTruncated ? next : undefined }
 }
 
 function isOurs(key: string): boolean {

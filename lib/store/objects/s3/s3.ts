@@ -93,14 +93,18 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
   }
 
   /** The keys of one place that begin with a prefix, in text order. */
-  async function* listPlace(place: S3Place, prefix: string, startAfter: string): AsyncGenerator<string> {
+  async function* listPlace(
+    place: S3Place,
+    { prefix, startAfter, onForeign }: { prefix: string; startAfter: string; onForeign: (name: string) => void },
+  ): AsyncGenerator<string> {
     const asked = { prefix: place.prefix + prefix, startAfter: startAfter === '' ? '' : place.prefix + startAfter }
     let last = asked.startAfter
     let token: string | undefined
     do {
-      const { keys, next } = await failing('list', place, ['s3:ListBucket'], async (s3) =>
+      const { keys, foreign, next } = await failing('list', place, ['s3:ListBucket'], async (s3) =>
         readPage(await s3.list(place.bucket, { ...asked, token }), { ...asked, startAfter: last, token }),
       )
+      for (const name of foreign) onForeign(name.slice(place.prefix.length))
       for (const key of keys) yield key.slice(place.prefix.length)
       last = keys.at(-1) ?? last
       token = next
@@ -140,16 +144,17 @@ export function s3Objects(address: S3Address, { now, isPathStyle, limits = LIMIT
       throw new PreconditionFailedError(key)
     },
 
-    async *list(prefix, startAfter = '') {
+    async *list(prefix, startAfter = '', onForeign = () => undefined) {
       checkPrefix(prefix)
+      const asked = { prefix, startAfter, onForeign }
       const { evidence, derived } = address
       const isOne = evidence.bucket === derived.bucket && evidence.prefix === derived.prefix
       const where = placeOfPrefix(prefix)
-      if (isOne || where !== 'both') yield* listPlace(where === 'derived' ? derived : evidence, prefix, startAfter)
+      if (isOne || where !== 'both') yield* listPlace(where === 'derived' ? derived : evidence, asked)
       else {
         yield* inOrder(
-          only(listPlace(evidence, prefix, startAfter), isBesideEvidence),
-          only(listPlace(derived, prefix, startAfter), (key) => !isBesideEvidence(key)),
+          only(listPlace(evidence, asked), isBesideEvidence),
+          only(listPlace(derived, asked), (key) => !isBesideEvidence(key)),
         )
       }
     },
