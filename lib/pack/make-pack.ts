@@ -2,6 +2,8 @@
 import type { Writable } from 'node:stream'
 import { readWatched } from '../store/registry/registry.ts'
 import type { Objects } from '../store/objects/objects.ts'
+import { reportsPrefix } from '../store/report-keys.ts'
+import { byteWords } from '../report/words/vocabulary.ts'
 import { printable } from '../text/printable.ts'
 import { type ClusterWindow, WINDOWS_DOCUMENT, windowsOf } from './completeness.ts'
 import { packContents } from './contents.ts'
@@ -27,6 +29,8 @@ export type PackInstructions = WantedReport & {
   readonly isPeriodOnly: boolean
   /** Version of ciphertrail. */
   readonly version: string
+  /** Most bytes of evidence that can be packed where this runs; absent: any number. */
+  readonly mostBytes?: number
 }
 
 /** The store, and where documents are looked for that it does not hold. */
@@ -45,7 +49,7 @@ export type MadePack = WrittenPack & {
  * Makes the pack of a report. The stream is opened only once all is known to be there but the evidence. Throws {@link PackError} with one line that says what to run.
  */
 export async function makePack(
-  { isPeriodOnly, version, ...wanted }: PackInstructions,
+  { isPeriodOnly, version, mostBytes = Infinity, ...wanted }: PackInstructions,
   openSink: () => Writable,
   deps: PackDeps,
 ): Promise<MadePack> {
@@ -67,9 +71,21 @@ export async function makePack(
   const scope = scopeOf({ report, number, record }, isPeriodOnly, leaves)
   await refuseUntold(scope, { leaves, documents }, objects)
   const contents = await packContents({ scope, documents, entries, leaves, head, vkey: present.vkey, version })
+  const bytes = contents.objects.reduce((sum, { leaf }) => sum + leaf.size, 0)
+  if (bytes > mostBytes)
+    throw new PackError(
+      `Cannot pack "${report}" here: what is sealed of it has ${byteWords(bytes)}, and ${byteWords(mostBytes)} can be packed here, ${byHand(report)}`,
+    )
+  deps.signal?.throwIfAborted()
   const written = await writePack(contents, { version, report, evidence: scope.evidence }, openSink(), deps)
   const evidence = contents.objects.filter(({ leaf }) => leaf.kind === 'snapshot').length
   return { ...written, report, leaves: head.checkpoint.size, evidence }
+}
+
+/** How a pack is made that is too large for where it was asked for. */
+export function byHand(report: string): string {
+  const id = report.slice(reportsPrefix.length).replace(/\.json$/, '')
+  return `run "ciphertrail pack --report ${id} --out pack.zip" on a machine, with --store naming this store`
 }
 
 /** A pack would not verify while nobody can tell what is missing of its period, or if its report judged only a part of it. */

@@ -29,6 +29,8 @@ export type WrittenPack = { readonly size: number; readonly sha256: string; read
 export type WriteDeps = {
   readonly objects: Objects
   readonly onProgress?: (members: number, of: number) => void
+  /** Ends the writing, and destroys the stream. */
+  readonly signal?: AbortSignal
 }
 
 /** Every member is as old as the zip format: no clock has a say. Built from local fields, since the writer reads local fields. */
@@ -45,7 +47,7 @@ export async function writePack(
   { small, objects: sealed }: PackContents,
   heading: Omit<Manifest, 'members'>,
   sink: Writable,
-  { objects, onProgress = () => undefined }: WriteDeps,
+  { objects, onProgress = () => undefined, signal }: WriteDeps,
 ): Promise<WrittenPack> {
   const planned = [...small.map(plannedSmall), ...sealed.map(plannedObject)].toSorted((a, b) =>
     comparePlace(a.name, b.name),
@@ -71,13 +73,17 @@ export async function writePack(
     },
   })
   const freed = writtenEvidence()
+  const readNext = readAhead(
+    all.flatMap(({ source }) => (source instanceof Uint8Array ? [] : [source])),
+    objects,
+  )
   for (const { name, source, size: memberSize } of all) {
     const options = { mtime: MTIME, mode: ZIP.mode, forceDosTimestamp: true }
     if (source instanceof Uint8Array)
       zip.addBuffer(Buffer.from(source), name, { ...options, compressionLevel: isStored(name) ? 0 : ZIP.level })
     else
       zip.addReadStreamLazy(name, { ...options, compress: false, size: memberSize }, (give) => {
-        readSealed(source, objects).then(
+        readNext().then(
           (body) => {
             freed.add(body.length)
             onProgress(++done, sealed.length)
@@ -88,7 +94,7 @@ export async function writePack(
       })
   }
   zip.end()
-  await pipeline(output, counting, sink)
+  await pipeline(output, counting, sink, signal === undefined ? {} : { signal })
   return { size, sha256: digest.digest('hex'), members: all.length }
 }
 
@@ -107,6 +113,29 @@ function writtenEvidence(): { readonly add: (bytes: number) => void } {
       bytes = 0
       collect()
     },
+  }
+}
+
+/** So much is read ahead of the writer, so that it does not wait for each answer of a store that is far away. */
+const AHEAD = { objects: 8, bytes: 16e6 }
+
+/** Reads evidence in the order in which it is written: each call gives the next one. */
+function readAhead(sources: readonly ObjectLeaf[], objects: Objects): () => Promise<Buffer> {
+  const begun: { readonly size: number; readonly body: Promise<Buffer> }[] = []
+  let next = 0
+  const mayBegin = ({ leaf: { size } }: ObjectLeaf): boolean =>
+    begun.length === 0 ||
+    (begun.length < AHEAD.objects && begun.reduce((sum, one) => sum + one.size, size) <= AHEAD.bytes)
+  return async () => {
+    for (let source = sources[next]; source !== undefined && mayBegin(source); source = sources[++next]) {
+      const body = readSealed(source, objects)
+      // What fails ahead is told when it is its turn.
+      body.catch(() => undefined)
+      begun.push({ size: source.leaf.size, body })
+    }
+    const first = begun.shift()
+    if (first === undefined) throw new RangeError('Cannot read more evidence than a pack has')
+    return first.body
   }
 }
 

@@ -18,6 +18,7 @@ import type { Window } from '../model/time.ts'
  *     registry/recipients.json                                         the addresses behind the channels' pseudonyms
  *     reports/20261124T140000Z-0123456789abcdef.json                   the record of a report of a period that ended then; written once
  *     documents/20261124T140000Z-0123456789abcdef/report.pdf           a document of that report
+ *     packs/20261124T140000Z-0123456789abcdef/pack.zip                 its audit pack, beside who asked for it and what became of that
  *     registry/links.json                                              the key that signs unsubscribe links
  *     claims/week/2026-W47/payments/r0123….json                        a mail of one person: claimed before it is sent
  *     alerts/payments.json                                             alerts sent to a channel

@@ -42,3 +42,25 @@ export function parseDocumentKey(key: string): { readonly report: string; readon
   const report = `${reportsPrefix}${id}.json`
   return isReportKey(report) ? { report, name } : undefined
 }
+
+/** Prefix of all that is kept of packs of reports. */
+export const packsPrefix = 'packs/'
+
+/** What is kept of the pack of a report: that somebody asked for it, what became of that, and the pack. Each has one writer. */
+type PackFile = 'asked.json' | 'outcome.json' | 'pack.zip'
+
+const PACK_KEY = /^packs\/(\d{8}T\d{6}Z-[0-9a-f]{16})\/(asked\.json|outcome\.json|pack\.zip)$/
+
+/** A key of what is kept of the pack of a report, by the key of the report. */
+export function packKey(report: string, file: PackFile): string {
+  const key = `${packsPrefix}${report.slice(reportsPrefix.length).replace(/\.json$/, '')}/${file}`
+  if (isReportKey(report) && parsePackKey(key)?.file === file) return key
+  throw new RangeError(`Cannot make a key of the pack of ${JSON.stringify(report)}: wanted the key of a report`)
+}
+
+/** Parses a key of what is kept of a pack to that and the key of its report; undefined for any other text. */
+export function parsePackKey(key: string): { readonly report: string; readonly file: string } | undefined {
+  const [, id = '', file = ''] = PACK_KEY.exec(key) ?? []
+  const report = `${reportsPrefix}${id}.json`
+  return isReportKey(report) ? { report, file } : undefined
+}

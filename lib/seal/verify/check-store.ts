@@ -53,7 +53,7 @@ import {
   parseSuppressionKey,
   recipientsKey,
 } from '../../store/delivery-keys.ts'
-import { isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
+import { isReportKey, parseDocumentKey, parsePackKey, reportsPrefix } from '../../store/report-keys.ts'
 
 /** The key with which a store is checked. */
 export type CheckInput = {
@@ -298,9 +298,15 @@ function isOfLog(key: string, { ends, unfinished, isRead }: CheckedLog, names: L
 function isRewritten(key: string, isKnown: (cluster: string | undefined) => boolean): boolean {
   if ([registryKey, recipientsKey, linksKey, sealingKey, trustKey].includes(key)) return true
   if (
-    [parseDocumentKey, parseClaimKey, parseSuppressionKey, parseAlertsKey, parseDownloadKey, parseNotEncryptedKey].some(
-      (parse) => parse(key) !== undefined,
-    )
+    [
+      parseDocumentKey,
+      parsePackKey,
+      parseClaimKey,
+      parseSuppressionKey,
+      parseAlertsKey,
+      parseDownloadKey,
+      parseNotEncryptedKey,
+    ].some((parse) => parse(key) !== undefined)
   )
     return true
   const cluster =
