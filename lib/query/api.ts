@@ -4,13 +4,23 @@ import { printable } from '../text/printable.ts'
 import { StoreError } from '../store/objects/objects.ts'
 import { acceptedType } from './accept.ts'
 import type { Access, Grant } from './access/access.ts'
-import { type TaggedAnswer, healthResponse, jsonAnswer, problemResponse, responseOf, tagged } from './answer.ts'
+import {
+  SECURITY_HEADERS,
+  type TaggedAnswer,
+  healthResponse,
+  jsonAnswer,
+  problemResponse,
+  responseOf,
+  tagged,
+} from './answer.ts'
+import { readNoQuery } from './parameters.ts'
 import { type DownloadAnswer, answerDownload, answerDownloadBytes } from './routes/download-route.ts'
 import { frontPage } from './routes/front-page.ts'
 import { answerLeave } from './routes/unsubscribe-route.ts'
 import { PAGE_HEADERS } from './routes/form-page.ts'
 import { keepAnswers } from './kept-answers.ts'
-import type { HandOverDeps } from './large.ts'
+import { type PackDeps, answerPack, askForPack, LOOK_AGAIN_SECONDS, PACK_PATH } from './routes/pack-route.ts'
+import { packItem } from './routes/reports-route.ts'
 import { ProblemError } from './problem.ts'
 import { routesOf } from './routes/routes.ts'
 
@@ -28,8 +38,7 @@ export type RequestLog = {
   readonly download?: { readonly link: string; readonly channel: string; readonly report: string }
 }
 
-export type ApiDeps = HandOverDeps & {
-  readonly now: () => Date
+export type ApiDeps = PackDeps & {
   readonly access: Access
   /** Whether the service does its work: `/health` says so to everybody. */
   readonly isHealthy: () => Promise<boolean>
@@ -46,8 +55,8 @@ const MINUTE_MS = 60_000
 const MAX_LOGGED_PATH_LENGTH = 200
 
 /**
- * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever presses the button of a page
- * behind a link from a mail. All but `/`, `/health`, `/openapi.json` and those pages, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
+ * The HTTP API: a Hono application, of which `fetch` takes a request and gives a response. It only ever reads, but for whoever asks for the audit pack of a report,
+ * or presses the button of a page behind a link from a mail. All but `/`, `/health`, `/openapi.json` and those pages, whose link is its own key, is closed to whom `access` does not know, and shows only the clusters that are granted. What goes wrong is a problem document (RFC 9457), and says nothing of the inside.
  *
  * @param version of ciphertrail, which `/health` tells
  */
@@ -127,6 +136,27 @@ export function createApi(version: string, deps: ApiDeps): Hono<ApiEnv> {
       throw new ProblemError('not-allowed', 'Cannot answer: no cluster is granted to this token')
     await next()
   })
+  // Streamed, and so not kept; and the one place that takes an order.
+  app.get(PACK_PATH, ({ req, get }) => {
+    const asked = { id: req.param('id'), grant: get('grant') }
+    refuseQuery(req.url)
+    return answerPack(req.raw, asked, deps)
+  })
+  app.post(PACK_PATH, async ({ req, get }) => {
+    const id = req.param('id')
+    refuseQuery(req.url)
+    const item = packItem(id, await askForPack(req.raw, { id, grant: get('grant') }, deps))
+    const isWaiting = item.status === 'asked'
+    return Response.json(item, {
+      status: isWaiting ? 202 : 200,
+      headers: {
+        ...SECURITY_HEADERS,
+        'cache-control': 'no-store',
+        ...(isWaiting ? { location: `/v1/reports/${id}`, 'retry-after': String(LOOK_AGAIN_SECONDS) } : {}),
+      },
+    })
+  })
+  app.all(PACK_PATH, ({ req }) => methodProblem(req.method, 'GET, HEAD, POST'))
   const answerOnce = keepAnswers(deps.objects)
   for (const [index, { path, types }] of routesOf(deps).entries()) {
     app.get(path, async ({ req, get }) => {
@@ -174,11 +204,18 @@ function isReading(method: string): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-function methodProblem(method: string): Response {
+function methodProblem(method: string, allow = 'GET, HEAD'): Response {
   return problemResponse(
-    new ProblemError('method-not-allowed', `Cannot ${printable(method).slice(0, 20)} here: wanted GET or HEAD`),
-    { allow: 'GET, HEAD' },
+    new ProblemError(
+      'method-not-allowed',
+      `Cannot ${printable(method).slice(0, 20)} here: wanted ${allow.replace(/, (\w+)$/, ' or $1')}`,
+    ),
+    { allow },
   )
+}
+
+function refuseQuery(url: string): void {
+  readNoQuery(new URL(url).searchParams)
 }
 
 /** What somebody outside may know of an error. */

@@ -9,6 +9,7 @@ const PROBLEMS = {
   'method-not-allowed': [405, 'Only reading is possible'],
   'not-acceptable': [406, 'The answer has none of the wanted forms'],
   'history-changed': [409, 'What is listed changed between two pages'],
+  'not-ready': [409, 'What was asked for is not there yet'],
   failed: [500, 'The answer could not be made'],
   unreadable: [503, 'What was asked for cannot be read'],
 } as const satisfies Readonly<Record<string, readonly [number, string]>>

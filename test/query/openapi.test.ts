@@ -7,6 +7,7 @@ import type { Waiver } from '../../lib/model/judgement.ts'
 import { openApiDocument } from '../../lib/query/openapi/document.ts'
 import { OPERATIONS, type Operation, answerSchema } from '../../lib/query/openapi/operations.ts'
 import { problem } from '../../lib/query/openapi/schemas.ts'
+import { PACK_PATH } from '../../lib/query/routes/pack-route.ts'
 import { routesOf } from '../../lib/query/routes/routes.ts'
 import { seal } from '../../lib/seal/write/seal.ts'
 import { declareWaivers } from '../../lib/store/registry/declarations.ts'
@@ -59,7 +60,7 @@ async function answersOf(api: LocalApi, path: string, operation: Operation): Pro
 
 test('the document tells every place of the API, and no other', () => {
   const served = routesOf({ objects, now: () => ASKED_AT }).map(({ path }) => path)
-  assert.deepEqual(Object.keys(OPERATIONS).toSorted(), ['/health', ...served].toSorted())
+  assert.deepEqual(Object.keys(OPERATIONS).toSorted(), ['/health', PACK_PATH, ...served].toSorted())
 })
 
 test('the document has no finding of a linter', async () => {

@@ -94,6 +94,13 @@ export function tokenAccess(readTokens: () => Promise<readonly KnownToken[]>): A
 /** Names of this machine that no other name server can lead here. */
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i
 
+/** Whether a page of another site made a browser send a request: browsers say which site a form comes from. */
+export function isFromElsewhere({ headers }: Request): boolean {
+  const origin = headers.get('origin')
+  if (origin === null) return headers.get('sec-fetch-site') === 'cross-site'
+  return URL.parse(origin)?.host !== headers.get('host')
+}
+
 /** What a proxy tells of whom it asks for. */
 const FORWARDED = /^(forwarded|x-forwarded-.*)$/i
 

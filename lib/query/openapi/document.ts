@@ -43,7 +43,10 @@ export function openApiDocument(version: string): Json {
   const paths = Object.fromEntries(
     Object.entries(OPERATIONS).map(([path, operation]) => [
       path.replaceAll(/:([a-z]+)/g, '{$1}'),
-      { get: operationOf(path, operation, schemas) },
+      {
+        get: operationOf(path, operation, schemas),
+        ...(operation.post === undefined ? {} : { post: orderOf(path, operation, operation.post, schemas) }),
+      },
     ]),
   )
   return {
@@ -82,8 +85,54 @@ const RESPONSES: Readonly<Record<ProblemKind, string>> = {
   'method-not-allowed': 'Only GET and HEAD are possible.',
   'not-acceptable': 'The answer has none of the wanted forms.',
   'history-changed': 'What was listed before the cursor changed: begin again without it.',
+  'not-ready': 'What was asked for is not made yet, or cannot be made: `detail` says which, and what to do.',
   failed: 'The service failed; its log says why.',
   unreadable: 'The store cannot be read, or its content was changed.',
+}
+
+/** An operation that takes an order, without a body. */
+function orderOf(
+  path: string,
+  { tag }: Operation,
+  { id, summary, description, accepted, problems = [] }: NonNullable<Operation['post']>,
+  schemas: Record<string, unknown>,
+): Json {
+  const schema = answerSchema(id)
+  const content = schema === undefined ? {} : { 'application/json': { schema: schemaOf(schema, schemas) } }
+  const kinds = EVERYWHERE.filter((kind) => kind !== 'not-acceptable')
+  return {
+    operationId: id,
+    tags: [tag],
+    summary,
+    ...(description === undefined ? {} : { description }),
+    parameters: namesOf(path),
+    responses: {
+      200: { description: 'The answer.', content },
+      202: {
+        description: accepted,
+        headers: {
+          Location: { description: 'Where to look.', schema: { type: 'string' } },
+          'Retry-After': { description: 'In seconds.', schema: { type: 'integer' } },
+        },
+        content,
+      },
+      ...Object.fromEntries(
+        [...kinds, ...problems].map((kind) => [statusOf(kind), { $ref: `#/components/responses/${kind}` }]),
+      ),
+    },
+  }
+}
+
+/** What stands at the free places of a path. */
+function namesOf(path: string, example?: Operation['example']): readonly Json[] {
+  return [...path.matchAll(/:([a-z]+)/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    description: NAMES[name],
+    schema: { type: 'string', pattern: '^[A-Za-z0-9._-]+$' },
+    ...(example?.names?.[name] === undefined ? {} : { example: example.names[name] }),
+  }))
 }
 
 function operationOf(path: string, operation: Operation, schemas: Record<string, unknown>): Json {
@@ -109,14 +158,7 @@ function operationOf(path: string, operation: Operation, schemas: Record<string,
     ...(description === undefined ? {} : { description }),
     ...(isOpen ? { security: [] } : {}),
     parameters: [
-      ...[...path.matchAll(/:([a-z]+)/g)].map(([, name = '']) => ({
-        name,
-        in: 'path',
-        required: true,
-        description: NAMES[name],
-        schema: { type: 'string', pattern: '^[A-Za-z0-9._-]+$' },
-        ...(example?.names?.[name] === undefined ? {} : { example: example.names[name] }),
-      })),
+      ...namesOf(path, example),
       ...Object.entries<Field>(query === undefined ? {} : QUERIES[query]).map(([name, field]) =>
         parameterOf(name, field, example?.query?.[name]),
       ),

@@ -1,6 +1,7 @@
 /** The places of the API as OpenAPI has them: what each is for, what it takes and what it answers. A test holds them to the routes. */
 import type { QUERIES } from '../parameters.ts'
 import type { ProblemKind } from '../problem.ts'
+import { PACK_PATH } from '../routes/pack-route.ts'
 import { ANSWERS } from './schemas.ts'
 
 /** A place of the API. */
@@ -15,6 +16,8 @@ export type Operation = {
   readonly others?: Readonly<Record<string, string>>
   /** What may go wrong beside what may go wrong everywhere. */
   readonly problems?: readonly ProblemKind[]
+  /** What POST does there; absent where there is only reading. Its answer is a schema under its id. */
+  readonly post?: Pick<Operation, 'id' | 'summary' | 'description' | 'problems'> & { readonly accepted: string }
   /** A question that the examples answer, and what stands in its path. */
   readonly example?: {
     readonly names?: Readonly<Record<string, string>>
@@ -155,6 +158,22 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     tag: 'reports',
     summary: 'One report',
     problems: ['not-found', 'unreadable'],
+  },
+  [PACK_PATH]: {
+    id: 'getPack',
+    tag: 'reports',
+    summary: 'The audit pack of a report, once it is made',
+    description: 'A pack holds the log of the whole store: it is given only to tokens that open every cluster.',
+    others: { 'application/zip': 'The pack, as `ciphertrail pack` writes it.' },
+    problems: ['not-found', 'not-ready', 'unreadable'],
+    post: {
+      id: 'askForPack',
+      summary: 'Have the audit pack of a report made',
+      description:
+        'Takes no body. A pack is made once: to ask again changes nothing while it is made or there. `pack` of the report says when it is there.',
+      accepted: 'It is being made: look at the report, which `Location` names, after `Retry-After` seconds.',
+      problems: ['not-found', 'not-ready', 'unreadable'],
+    },
   },
   '/v1/reports/:id/:name': {
     id: 'getDocument',

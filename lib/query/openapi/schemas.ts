@@ -165,6 +165,17 @@ const crypto = z.strictObject({
   trustAnchors: z.array(z.strictObject({ subject: z.string(), sha256: z.string(), notBefore: time, notAfter: time })),
 })
 
+const pack = z
+  .strictObject({
+    status: z.enum(['none', 'asked', 'failed', 'made']),
+    at: time.nullable(),
+    size: count.nullable(),
+    sha256: sha256.nullable(),
+    problem: z.string().nullable(),
+    href: z.string().nullable(),
+  })
+  .meta({ id: 'Pack' })
+
 const report = z
   .strictObject({
     id: z.string(),
@@ -174,6 +185,7 @@ const report = z
     version: z.string(),
     checkpoint: z.strictObject({ origin: z.string(), size: count, root: z.string() }).nullable(),
     documents: z.array(z.strictObject({ name: z.string(), sha256, size: count, href: z.string().nullable() })),
+    pack: pack.nullable(),
   })
   .meta({ id: 'Report' })
 
@@ -329,4 +341,5 @@ export const ANSWERS = {
     }),
   }),
   getReport: report,
+  askForPack: pack,
 } as const satisfies Readonly<Record<string, z.ZodType>>

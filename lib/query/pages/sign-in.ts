@@ -1,5 +1,5 @@
 /** How people get in: by the link that a server on this machine printed, by a token that is pasted once, or at an issuer (`oidc-sign-in.ts`). */
-import { type Access, bearerOf } from '../access/access.ts'
+import { type Access, bearerOf, isFromElsewhere } from '../access/access.ts'
 import { type Frame, pageResponse } from './render.ts'
 import { type OidcSessions, bringsOidcSession } from '../oidc/session.ts'
 import { type Sessions, bringing, sessionCookie, sessionOf } from './sessions.ts'
@@ -119,25 +119,19 @@ export async function signOut(
 }
 
 /** Leads to another page, or to the issuer. */
-export function seeOther(location: string, headers: Readonly<Record<string, string>>): Response {
+export function seeOther(location: string, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(null, {
     status: 303,
     headers: { location, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer', ...headers },
   })
 }
 
-function refusedPage(title: string, line: string): Response {
+/** Answers a form that was not sent from a page of this server. */
+export function refusedPage(title: string, line: string): Response {
   return pageResponse(403, 'message', {
     frame: { ...BARE, title },
     view: { title, lines: [line], form: null, links: [{ href: '/', title: 'To the front page' }] },
   })
-}
-
-/** Browsers say which site a form comes from. */
-function isFromElsewhere(request: Request): boolean {
-  const origin = request.headers.get('origin')
-  if (origin === null) return request.headers.get('sec-fetch-site') === 'cross-site'
-  return URL.parse(origin)?.host !== request.headers.get('host')
 }
 
 async function readForm(request: Request): Promise<URLSearchParams | undefined> {

@@ -1,4 +1,5 @@
 import { concurrently } from '../../concurrently.ts'
+import { type PackState, readPackState } from '../../pack/kept-pack.ts'
 import type { Objects } from '../../store/objects/objects.ts'
 import { type ReportRecord, readAmongReports, readDocument, readReport } from '../../store/evidence/report-records.ts'
 import { type Grant, maySee } from '../access/access.ts'
@@ -6,7 +7,14 @@ import type { ApiAnswer } from '../answer.ts'
 import { type Page, pageOf } from '../page.ts'
 import type { PageParameters } from '../parameters.ts'
 import { ProblemError } from '../problem.ts'
-import { documentsPrefix, isReportKey, parseDocumentKey, reportsPrefix } from '../../store/report-keys.ts'
+import {
+  documentsPrefix,
+  isReportKey,
+  packsPrefix,
+  parseDocumentKey,
+  parsePackKey,
+  reportsPrefix,
+} from '../../store/report-keys.ts'
 
 /** How many records are read at once. */
 const AT_ONCE = 8
@@ -19,6 +27,42 @@ export type ReportItem = Omit<ReportRecord, 'documents'> & {
     /** Where it can be read; null where it is not kept in the store, as of a report that somebody made for a folder. */
     readonly href: string | null
   })[]
+  /** How it stands with its audit pack; null for whoever may not have that: see {@link mayHavePack}. */
+  readonly pack: PackItem | null
+}
+
+/** How it stands with the audit pack of a report: `none` where nobody asked for it. What does not apply is null. */
+export type PackItem = {
+  readonly status: PackState['status']
+  /** Since when. */
+  readonly at: string | null
+  readonly size: number | null
+  readonly sha256: string | null
+  /** Why it cannot be made, and what to do. */
+  readonly problem: string | null
+  /** Where it can be downloaded. */
+  readonly href: string | null
+}
+
+/**
+ * Whether somebody may have packs. A pack holds the log, which names every cluster of the store, and all changes of registry, scope and waivers: it is for who
+ * may see all clusters.
+ */
+export function mayHavePack({ clusters }: Grant): boolean {
+  return clusters === 'all'
+}
+
+/** How it stands with a pack, for programs and pages. */
+export function packItem(id: string, state: PackState): PackItem {
+  const isMade = state.status === 'made'
+  return {
+    status: state.status,
+    at: state.status === 'none' ? null : state.at,
+    size: isMade ? state.size : null,
+    sha256: isMade ? state.sha256 : null,
+    problem: state.status === 'failed' ? state.problem : null,
+    href: isMade ? `/v1/reports/${id}/pack` : null,
+  }
 }
 
 /** What kinds of documents there are, by the end of their names. */
@@ -57,14 +101,43 @@ export async function answerReports(
     ({ key }) => key,
   )
   const unreadable = records.filter(({ record }) => record === 'unreadable').map(({ key }) => key)
-  const items = await concurrently(page.items, AT_ONCE, ({ key, record }) => itemOf(key, record, objects))
-  return { ...page, items, unreadable }
+  const packed = await packedReports(grant, objects)
+  return {
+    ...page,
+    unreadable,
+    items: await concurrently(page.items, AT_ONCE, async ({ key, record }) => ({
+      ...(await itemOf(key, record, objects)),
+      pack: await packOf(key, packed, objects),
+    })),
+  }
+}
+
+/** The reports of which there is anything to tell about a pack; null for whoever may have none. One list, since most reports have none. */
+async function packedReports(grant: Grant, objects: Objects): Promise<ReadonlySet<string> | null> {
+  if (!mayHavePack(grant)) return null
+  const packed = new Set<string>()
+  for await (const key of objects.list(packsPrefix)) {
+    const report = parsePackKey(key)?.report
+    if (report !== undefined) packed.add(report)
+  }
+  return packed
+}
+
+async function packOf(key: string, packed: ReadonlySet<string> | null, objects: Objects): Promise<PackItem | null> {
+  if (packed === null) return null
+  return packItem(idOf(key), packed.has(key) ? await readPackState(key, objects) : { status: 'none' })
+}
+
+/** The id of a report, by its key. */
+function idOf(key: string): string {
+  return key.slice(reportsPrefix.length, -'.json'.length)
 }
 
 /** Answers what is recorded of one report. Throws a `ProblemError` where there is none, or none that may be seen: no difference is made. */
 export async function answerReport(id: string, grant: Grant, objects: Objects): Promise<ReportItem> {
   const { key, record } = await grantedReport(id, grant, objects)
-  return itemOf(key, record, objects)
+  const pack = mayHavePack(grant) ? packItem(id, await readPackState(key, objects)) : null
+  return { ...(await itemOf(key, record, objects)), pack }
 }
 
 /** Documents with a short name, by it. */
@@ -120,7 +193,8 @@ export async function answerDocument(id: string, asked: string, grant: Grant, ob
   }
 }
 
-async function grantedReport(
+/** The record of a report that may be seen. Throws a `ProblemError` where there is none such. */
+export async function grantedReport(
   id: string,
   grant: Grant,
   objects: Objects,
@@ -137,8 +211,8 @@ function isGranted({ clusters, removed = [] }: ReportRecord, grant: Grant): bool
   return grant.clusters === 'all' || (clusters.length > 0 && [...clusters, ...removed].every((id) => maySee(grant, id)))
 }
 
-async function itemOf(key: string, record: ReportRecord, objects: Objects): Promise<ReportItem> {
-  const id = key.slice(reportsPrefix.length, -'.json'.length)
+async function itemOf(key: string, record: ReportRecord, objects: Objects): Promise<Omit<ReportItem, 'pack'>> {
+  const id = idOf(key)
   const kept = new Set<string>()
   for await (const one of objects.list(`${documentsPrefix}${id}/`)) {
     const document = parseDocumentKey(one)
