@@ -16,6 +16,9 @@ export type PageAsked = {
 export type PageDeps = {
   readonly objects: Objects
   readonly history: HistoryReader
+  readonly now: () => Date
+  /** A job here makes audit packs for whoever asks. */
+  readonly makesPacks: boolean
   readonly version: string
 }
 

@@ -2,13 +2,15 @@
 import { Hono } from 'hono'
 import { StoreError } from '../../store/objects/objects.ts'
 import { printable } from '../../text/printable.ts'
-import type { Grant } from '../access/access.ts'
+import { type Grant, isFromElsewhere } from '../access/access.ts'
 import type { ApiDeps } from '../api.ts'
 import { ProblemError, statusOf } from '../problem.ts'
+import { askForPack } from '../routes/pack-route.ts'
 import { changesPage } from './changes-page.ts'
 import { pastOf, placesOf } from './frame.ts'
 import { lifeLinePage } from './life-line-page.ts'
 import { nowPage } from './now-page.ts'
+import { packPage } from './pack-page.ts'
 import type { MakePage, PageDeps } from './page.ts'
 import { hrefOf, parametersOf, readPageQuery } from './page-query.ts'
 import { pathsPage } from './paths-page.ts'
@@ -17,19 +19,22 @@ import { BusyError } from './read-limit.ts'
 import { type Frame, PAGE_HEADERS, pageResponse, stylesResponse, stylesheet } from './render.ts'
 import { reportsPage } from './reports-page.ts'
 import { type OidcDeps, SIGNED_OUT, addOidcRoutes } from './oidc-sign-in.ts'
-import type { Sessions } from './sessions.ts'
-import { BARE, type SignInDeps, bringsSession, enter, signIn, signInPage, signOut } from './sign-in.ts'
+import { type Sessions, withSession } from './sessions.ts'
+import { BARE, type SignInDeps, bringsSession, enter, refusedPage, seeOther, signIn, signInPage, signOut } from './sign-in.ts'
 import { clustersPage, flowPage, logPage } from './summary-pages.ts'
 import { workloadsPage } from './workloads-page.ts'
 
 /** What the pages need beside what the API needs. */
-export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log'> &
+export type PagesDeps = Pick<ApiDeps, 'objects' | 'now' | 'access' | 'log' | 'queuePack'> &
   SignInDeps & {
     readonly sessions: Sessions
     readonly readStatus: ReadStatus
     /** Where people sign in; null where they do not. */
     readonly oidc: OidcDeps | null
   }
+
+/** The audit pack of a report, and where its button posts to. */
+const PACK_PAGE = '/reports/:id/pack'
 
 /** Each page by its address, as Hono's router has it. */
 const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
@@ -41,6 +46,7 @@ const PAGES: readonly (readonly [path: string, page: MakePage])[] = [
   ['/flow', flowPage],
   ['/changes', changesPage],
   ['/reports', reportsPage],
+  [PACK_PAGE, packPage],
   ['/log', logPage],
 ]
 
@@ -52,12 +58,19 @@ const MAX_LOGGED_PATH_LENGTH = 200
 const RETRY_SECONDS = 10
 
 /**
- * The pages as a Hono application. They only read; whoever signs in or out changes what this process remembers. All but the styles and the form that asks for a
+ * The pages as a Hono application. They only read, but for the button that asks for the audit pack of a report; whoever signs in or out changes what this process
+ * remembers. All but the styles and the form that asks for a
  * token is closed to whom `access` does not know.
  */
 export function createPages(version: string, deps: PagesDeps): Hono<Env> {
   const { objects, now, access, log } = deps
-  const pageDeps: PageDeps = { objects, version, history: createHistoryReader({ ...deps, version }) }
+  const pageDeps: PageDeps = {
+    objects,
+    now,
+    version,
+    history: createHistoryReader({ ...deps, version }),
+    makesPacks: deps.queuePack !== undefined,
+  }
   const app = new Hono<Env>({ getPath: ({ url }) => new URL(url).pathname })
 
   app.use('*', async (context, next) => {
@@ -86,6 +99,18 @@ export function createPages(version: string, deps: PagesDeps): Hono<Env> {
           : await enter(req.raw, req.param('token'), { environment: env, next: '/' }, deps)
       return entered ?? signInPage(req.raw, '/', deps)
     })
+  app.post(PACK_PAGE, async (context) => {
+    const { req, env } = context
+    if (isFromElsewhere(req.raw))
+      return refusedPage('This form was not sent from here', 'Open the page again and press its button there.')
+    const request = withSession(req.raw, deps.sessions)
+    const grant = await access(request, env)
+    const here = new URL(req.url).pathname
+    if (grant === undefined) return signInPage(req.raw, here, deps)
+    context.set('subject', grant.subject)
+    await askForPack(request, { id: req.param('id'), grant }, deps)
+    return seeOther(here)
+  })
   for (const [path, make] of PAGES)
     app.get(path, async (context) => {
       const { req } = context
@@ -159,6 +184,7 @@ async function replayOf(grant: Grant, { history }: PageDeps): Promise<string | n
 
 function problemWords({ kind, message }: ProblemError): readonly [string, readonly string[]] {
   if (kind === 'not-found') return ['There is nothing to see here', [message]]
+  if (kind === 'not-ready') return ['This is not there yet', [message]]
   if (kind === 'bad-parameter') return ['This address cannot be understood', [message]]
   return ['This cannot be shown now', [message]]
 }

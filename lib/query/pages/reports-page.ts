@@ -7,7 +7,7 @@ import { isReportKey, reportsUpTo } from '../../store/report-keys.ts'
 import { timeOf } from '../../time/windows.ts'
 import type { Grant } from '../access/access.ts'
 import { settledBefore } from '../parameters.ts'
-import { answerReports } from '../routes/reports-route.ts'
+import { type PackItem, answerReports } from '../routes/reports-route.ts'
 import type { MakePage } from './page.ts'
 
 /** More are found through the API. */
@@ -17,7 +17,7 @@ const MAX_REPORTS = 60
 const MAX_NAMED = 3
 
 /** Makes the page of reports: those of which every cluster may be seen. */
-export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
+export const reportsPage: MakePage = async ({ query, grant }, { objects, makesPacks }) => {
   const until = query.past === null ? null : timeOf(query.at)
   const {
     items: rows,
@@ -43,7 +43,8 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
               `${plural(unreadable.length, 'record of a report', 'records of reports')} cannot be read, and ${unreadable.length === 1 ? 'its report is' : 'their reports are'} not listed: find out who wrote ${unreadable.slice(0, MAX_NAMED).join(', ')}${unreadable.length > MAX_NAMED ? ' and others' : ''}.`,
             ]),
       ].join(' '),
-      rows: rows.map(({ period, clusters, documents }) => {
+      rows: rows.map(({ id, period, clusters, documents, pack }) => {
+        const isKept = documents.some(({ href }) => href !== null)
         const dates = datesOf({ from: period.from, to: period.to, timeZone: period.timeZone })
         return {
           label: printable(period.label),
@@ -54,7 +55,9 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
             size: byteWords(size),
             href: href ?? '',
           })),
-          note: documents.some(({ href }) => href !== null)
+          pack: pack === null || !isKept ? null : { href: `/reports/${id}/pack`, words: packWords(pack) },
+          button: pack?.status === 'none' && isKept && makesPacks && query.past === null ? `/reports/${id}/pack` : '',
+          note: isKept
             ? ''
             : 'The documents are not kept in this store: only their names, sizes and SHA-256 are recorded.',
         }
@@ -62,6 +65,16 @@ export const reportsPage: MakePage = async ({ query, grant }, { objects }) => {
       next: '',
     },
   }
+}
+
+/** How it stands with a pack, beside its link; empty where nobody asked for it. */
+function packWords({ status, size }: PackItem): string {
+  return {
+    none: '',
+    asked: 'being made',
+    failed: 'could not be made',
+    made: size === null ? '' : byteWords(size),
+  }[status]
 }
 
 /** That there is none is told only to whom all would be shown. */
