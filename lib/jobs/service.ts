@@ -16,6 +16,7 @@ import { readClusters } from '../store/registry/registry.ts'
 import { type ChannelAlerts, alertDue } from './alert-channels.ts'
 import { type ChannelDelivery, type DeliverInstructions, deliverDue } from './deliver-mails.ts'
 import type { DueWindow } from './due-windows.ts'
+import { createPackLane } from './pack-lane.ts'
 import { plan } from './plan-collection.ts'
 import { reportWeek } from './make-report.ts'
 import { endedWeeks, isDailyDue, isSealDue, stuckAfter } from './schedule.ts'
@@ -30,6 +31,7 @@ export type ServiceEvent = {
     | 'sealed'
     | 'compacted'
     | 'reported'
+    | 'packed'
     | 'delivered'
     | 'alerted'
     | 'removed'
@@ -71,6 +73,8 @@ export type ServiceDeps = {
 export type RunningService = {
   /** Finds due work and starts it; resolves once that is decided. Call it each minute. Never rejects. */
   readonly tick: () => Promise<void>
+  /** Makes the pack of a report, by the key of its record, now or as soon as no other one is made. */
+  readonly pack: (report: string) => void
   /** Resolves when no work is running. */
   readonly idle: () => Promise<void>
   /** Starts nothing more. Running work continues to the end of its step. */
@@ -116,9 +120,10 @@ export function createService(
   const worked = (what: string): void => void said.delete(what)
 
   const running = new Set<Promise<void>>()
-  const begin = (run: () => Promise<void>): void => {
+  const begin = (run: () => Promise<void>): Promise<void> => {
     const promise = run().finally(() => running.delete(promise))
     running.add(promise)
+    return promise
   }
 
   // ---- collecting
@@ -132,7 +137,7 @@ export function createService(
       if (isStopped || busy.size >= clustersAtOnce) return
       waiting.delete(cluster)
       busy.set(cluster, seconds())
-      begin(async () => {
+      void begin(async () => {
         try {
           await collectCluster(cluster, due)
           worked(`collect ${cluster}`)
@@ -187,7 +192,7 @@ export function createService(
     isWantedAgain = isKeeping
     if (isKeeping || isStopped) return
     isKeeping = true
-    begin(async () => {
+    void begin(async () => {
       try {
         await attempt('compact', isDailyDue(now(), compactedAt), compactAll)
         await attempt('seal', isSealDue(seconds(), sealedAt, hasNews), sealPending)
@@ -263,6 +268,15 @@ export function createService(
     }
   }
 
+  // ---- packs, independent of the rest: a large one takes minutes
+  const packs = createPackLane(version, {
+    objects,
+    now,
+    signal: stopped.signal,
+    begin: (work) => begin(() => attempt('pack', true, work)),
+    onEnd: (level, report, outcome) => log({ level, event: 'packed', report, ...outcome }),
+  })
+
   async function removeLinks(): Promise<void> {
     const at = now()
     const links = await removeOldDownloads(at, objects)
@@ -283,7 +297,7 @@ export function createService(
   function deliver(): void {
     if (isDelivering || isStopped) return
     isDelivering = true
-    begin(async () => {
+    void begin(async () => {
       try {
         // Missing collections can be an alert, too.
         await attempt('alert', isAlertDue || seconds() - alertedAt >= ALERT_SECONDS, tellAlerts)
@@ -367,12 +381,14 @@ export function createService(
         collectWaiting()
         runMaintenance()
         deliver()
+        packs.look()
       } catch (error) {
         failed('plan', error)
       } finally {
         isPlanning = false
       }
     },
+    pack: packs.add,
     async idle() {
       while (running.size > 0) await Promise.allSettled(running)
     },

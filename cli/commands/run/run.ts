@@ -225,6 +225,7 @@ async function serve(
     takesTokens,
     readStatus: (asked) => readStatus({ ...asked, version }, { objects }),
     isHealthy: async () => service.isHealthy(),
+    queuePack: async (report) => service.pack(report),
     log: ({ error, ...request }) =>
       log(error === null ? 'info' : 'error', 'request', error === null ? request : { ...request, error }),
   })
