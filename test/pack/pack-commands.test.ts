@@ -23,6 +23,7 @@ const vkey = (await command('key', 'show')).stdout.trim()
 const objects = directoryObjects(join(folder, 'ciphertrail-data'))
 const report = await fillReported(objects, await keyFileSigner(join(folder, 'ciphertrail-data.key')))
 const period = `${PERIOD.from}/${PERIOD.to}`
+const CHANGE = 'changes/clusters/000001.json'
 
 async function ok(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await command(...args)
@@ -200,6 +201,32 @@ test('sample picks from no log that is not the signed one, and does not believe 
     [code, stdout, stderr],
     [1, '', 'Cannot pick a sample: the log does not come to the root that was signed, run "ciphertrail log check"\n'],
   )
+})
+
+test('sample expects windows by the sealed changes of the registry, and by no change that is not what was sealed', async () => {
+  const changed = join(folder, 'changed')
+  cpSync(join(folder, 'ciphertrail-data'), changed, { recursive: true })
+  const asked = ['sample', '--period', period, '--count', '4', '--seed', 'seven', '--json', '--store', 'changed']
+  const [own] = parseNdjson(await ok(...asked.slice(0, -2)))
+  assert.ok(own)
+  const inPlace = (name: string, change: (text: string) => string): void => {
+    const path = join(changed, name)
+    writeFileSync(path, change(readFileSync(path, 'utf8')))
+  }
+  const later = (text: string): string => text.replaceAll(minutesIn(0).toISOString().replace('.000', ''), PERIOD.to)
+  // Whoever would hide windows writes the registry, a change that nobody sealed, or over one that was.
+  inPlace('registry/clusters.json', later)
+  assert.deepEqual(parseNdjson(await ok(...asked)), [own])
+  const removal = { ...JSON.parse(readFileSync(join(changed, CHANGE), 'utf8')), number: 2 } as { content: object }
+  removal.content = { id: 'east', cluster: null }
+  writeFileSync(join(changed, CHANGE.replace('1.json', '2.json')), JSON.stringify(removal))
+  assert.deepEqual(parseNdjson(await ok(...asked)), [own])
+  inPlace(CHANGE, later)
+  const { code, stdout, stderr } = await command(...asked)
+  const says = `Cannot tell which windows were expected: "${CHANGE}" is not what was sealed, run "ciphertrail log check"\n`
+  assert.deepEqual([code, stdout, stderr], [1, '', says])
+  rmSync(join(changed, CHANGE))
+  assert.equal((await command(...asked)).stderr, says.replace('is not what was sealed', 'was sealed, and is not there'))
 })
 
 test('a review is a leaf, and the report of a later period shows it', async () => {

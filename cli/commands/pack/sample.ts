@@ -2,11 +2,13 @@ import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { haveRoot, leavesOf, proverOf, type SignedHead } from '../../../lib/pack/log-files.ts'
+import type { NumberedLeaf } from '../../../lib/pack/packed-leaves.ts'
 import { pickWindows, type Population, populationOf, type SampledWindow } from '../../../lib/pack/sample.ts'
+import { sealedClusters } from '../../../lib/pack/sealed-registry.ts'
 import { entriesUpTo, PackError, presentHead } from '../../../lib/pack/select-report.ts'
 import { nameOf } from '../../../lib/seal/leaf.ts'
 import { type Objects, StoreError } from '../../../lib/store/objects/objects.ts'
-import { readWatched, type WatchedCluster } from '../../../lib/store/registry/registry.ts'
+import type { WatchedCluster } from '../../../lib/store/registry/registry.ts'
 import { toJson } from '../../../lib/text/format-json.ts'
 import { compareText } from '../../../lib/text/order.ts'
 import { printable } from '../../../lib/text/printable.ts'
@@ -65,14 +67,15 @@ export function addSample(program: Command, console: Console): void {
       const wanted = readNumber('--count', options.count, 100_000)
       const period = readPeriodOptions(options, console.now(), 'sample')
       const objects = openStore(options, console)
-      const watched = await watchedClusters(objects, options.cluster)
       const { vkey, head } = await presentHead(objects)
       const entries = await entriesUpTo(head.checkpoint.size, objects)
       if (!haveRoot(entries, head.checkpoint))
         throw new PackError(
           'Cannot pick a sample: the log does not come to the root that was signed, run "ciphertrail log check"',
         )
-      const population = populationOf(watched, period, leavesOf(entries), nameOf)
+      const leaves = leavesOf(entries)
+      const watched = await watchedClusters(leaves, options.cluster, objects)
+      const population = populationOf(watched, period, leaves, nameOf)
       const prove = proverOf(entries, head)
       const picked: ProvedWindow[] = []
       for (const [at, window] of pickWindows(population.windows, wanted, seed).entries()) {
@@ -96,11 +99,20 @@ export function addSample(program: Command, console: Console): void {
     })
 }
 
-/** The clusters that `--cluster` names, or all, each as often as it was registered: a removal takes no window out of the population. */
-async function watchedClusters(objects: Objects, ids: readonly string[] | undefined): Promise<WatchedCluster[]> {
-  const watched = await readWatched({ objects })
+/** The sealed clusters that `--cluster` names, or all, each as often as it was registered: a removal takes no window out of the population. */
+async function watchedClusters(
+  leaves: readonly NumberedLeaf[],
+  ids: readonly string[] | undefined,
+  objects: Objects,
+): Promise<WatchedCluster[]> {
+  const watched = await sealedClusters(leaves, objects)
   const missing = ids?.filter((id) => !watched.some((cluster) => cluster.id === id))
-  if (watched.length === 0 || (missing !== undefined && missing.length > 0)) await chosenClusters(objects, missing)
+  if (watched.length === 0 || (missing !== undefined && missing.length > 0)) {
+    await chosenClusters(objects, missing)
+    throw new PackError(
+      'Cannot pick a sample: the registration of its cluster is not sealed yet, run "ciphertrail seal"',
+    )
+  }
   return ids === undefined ? watched : watched.filter(({ id }) => ids.includes(id))
 }
 
@@ -137,7 +149,7 @@ function sampleJson({ vkey, checkpoint, period, seed, wanted, population, picked
 }
 
 function derivationWords(clusters: readonly string[]): string {
-  return `every window that was expected of ${clusters.join(', ')} while it was registered, by the registry; and every window of which an attempt or a gap is sealed`
+  return `every window that was expected of ${clusters.join(', ')} while it was registered, by the sealed changes of the registry; and every window of which an attempt or a gap is sealed`
 }
 
 function sampleLines({ vkey, checkpoint, period, seed, wanted, population, picked, clusters }: Sample): string[] {
